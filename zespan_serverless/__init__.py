@@ -1,0 +1,77 @@
+"""Keeps LLM telemetry alive in serverless functions. Importing this package imports nothing else of it yet."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ._version import __version__
+
+if TYPE_CHECKING:
+    from ._container import capture as capture
+    from ._container import flush as flush
+    from ._container import init as init
+    from ._container import shutdown as shutdown
+    from ._delivery import FlushReport as FlushReport
+    from ._settings import Settings as Settings
+    from ._spans import span as span
+    from ._spans import traceparent as traceparent
+    from ._spans import with_context as with_context
+    from .aws_lambda import zespan_lambda as zespan_lambda
+    from .errors import ConfigurationError as ConfigurationError
+    from .errors import FlushIncomplete as FlushIncomplete
+    from .errors import ZespanError as ZespanError
+    from .openai import patch_openai as patch_openai
+    from .openai import wrap_openai as wrap_openai
+
+_HOME = {
+    "ConfigurationError": "errors",
+    "FlushIncomplete": "errors",
+    "FlushReport": "_delivery",
+    "Settings": "_settings",
+    "ZespanError": "errors",
+    "capture": "_container",
+    "flush": "_container",
+    "init": "_container",
+    "patch_openai": "openai",
+    "shutdown": "_container",
+    "span": "_spans",
+    "traceparent": "_spans",
+    "with_context": "_spans",
+    "wrap_openai": "openai",
+    "zespan_lambda": "aws_lambda",
+}
+
+__all__ = [
+    "ConfigurationError",
+    "FlushIncomplete",
+    "FlushReport",
+    "Settings",
+    "ZespanError",
+    "__version__",
+    "capture",
+    "flush",
+    "init",
+    "patch_openai",
+    "shutdown",
+    "span",
+    "traceparent",
+    "with_context",
+    "wrap_openai",
+    "zespan_lambda",
+]
+
+
+def __getattr__(name: str) -> object:
+    """Import a public name from where it lives, when it is first asked for."""
+    home = _HOME.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    value = getattr(import_module(f"{__name__}.{home}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,46 @@
+"""How long we may take: pure arithmetic, no clock and no state of its own. Seconds everywhere."""
+
+from __future__ import annotations
+
+RETRY_AFTER_MAX = 60.0
+"""A backend may ask for silence, but not for longer than this."""
+
+BACKOFF_FIRST, BACKOFF_MAX = 0.1, 2.0
+PROBE_FIRST, PROBE_MAX = 5.0, 60.0
+
+
+def flush_budget(remaining: float | None, cap: float, reserve: float) -> float:
+    """Seconds that a flush may take.
+
+    `remaining` is what the invocation has left (None: the host sets no deadline), `cap` the longest that a flush
+    may ever take, `reserve` what stays free before the deadline. Never negative, never above `cap`, never above
+    `remaining - reserve`; 0 means: keep the events, do not send.
+    """
+    cap = max(0.0, cap)
+    if remaining is None:
+        return cap
+    return max(0.0, min(cap, remaining - max(0.0, reserve)))
+
+
+def backoff(failures: int, random: float) -> float:
+    """Seconds to wait after the n-th failure in a row (n >= 1): full jitter, `random` being drawn from [0, 1)."""
+    return random * min(BACKOFF_MAX, BACKOFF_FIRST * 2.0 ** min(max(failures, 1) - 1, 16))
+
+
+def probe_delay(probes: int) -> float:
+    """Seconds until an open breaker lets the next attempt through, after `probes` failed ones."""
+    return min(PROBE_MAX, PROBE_FIRST * 2.0 ** min(max(probes, 0), 16))
+
+
+def clamp_retry_after(seconds: float) -> float:
+    """What is honoured of a Retry-After. Not a number, or in the past: nothing."""
+    return min(RETRY_AFTER_MAX, seconds) if seconds > 0 else 0.0
+
+
+def waited(now: float, since: float, delay: float) -> bool:
+    """Whether `delay` seconds of wall clock have passed since `since`.
+
+    A clock set back (restore from a snapshot, NTP) counts as elapsed: better one attempt too early than none.
+    """
+    age = now - since
+    return age < 0 or age >= delay

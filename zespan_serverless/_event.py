@@ -1,0 +1,164 @@
+"""What an event is: its fields (the names and types that the SDK `zespan` sends), redaction, encoding, sampling."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import TYPE_CHECKING, Any
+
+from . import _trace
+from ._version import __version__
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from ._settings import Settings
+
+Event = dict[str, Any]
+
+SDK_NAME = "zespan-serverless-python"  # the backend tells Python SDKs by "python" in it
+REDACTED = "[REDACTED]"
+ERROR_TEXT_MAX = 500  # characters, as the SDK cuts it
+_DEPTH_MAX = 20
+
+
+def timestamp(seconds: float) -> str:
+    """RFC 3339 in UTC, to the millisecond. An event's `timestamp` is its end; start = end - latency_ms."""
+    whole, ms = divmod(round(seconds * 1000), 1000)
+    return f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(whole))}.{ms:03d}Z"
+
+
+def new_event(span: _trace.Span, settings: Settings, latency_ms: float, *, kind: str, operation: str) -> Event:
+    """What every kind of event has. It ends now; `latency_ms` is how long it took."""
+    return {
+        "event_id": _trace.new_event_id(),
+        "project_id": "",
+        "trace_id": span.trace_id,
+        "span_id": span.span_id,
+        "parent_span_id": span.parent_span_id,
+        "timestamp": timestamp(time.time()),
+        # An invocation or a step has no model: the SDK's placeholder "custom" would show up as one in cost tables.
+        "provider": "",
+        "model": "",
+        "operation": operation,
+        "latency_ms": round(latency_ms),
+        "stream": False,
+        "input_tokens": 0,
+        "output_tokens": 0,
+        "cost_usd": None,
+        "status": "success",
+        "error_message": None,
+        "environment": settings.environment,
+        "user_id": span.user_id,
+        "session_id": span.session_id,
+        "tags": {**(settings.tags or {}), **(span.tags or {})} or None,
+        "span_kind": kind,
+        "sdk_version": __version__,
+        "sdk_name": SDK_NAME,
+    }
+
+
+def failed(event: Event, error: BaseException) -> None:
+    """Put an exception's name and text on an event. Survives a `__str__` that raises."""
+    try:
+        text = str(error)
+    except Exception:
+        text = "<text not available>"
+    event["status"] = "error"
+    event["error_message"] = (text or type(error).__name__)[:ERROR_TEXT_MAX]
+
+
+def sampled(trace_id: str, rate: float) -> bool:
+    """Whether a trace is kept: FNV-1a of its id, as the SDKs compute it, so that every service decides alike."""
+    if rate >= 1.0:
+        return True
+    digest = 0x811C9DC5
+    for byte in trace_id.encode("utf-8", "replace"):
+        digest = (digest ^ byte) * 0x01000193 & 0xFFFFFFFF
+    return digest / 4294967296.0 < rate
+
+
+def normalized(keys: Iterable[str]) -> frozenset[str]:
+    """Keys as `redact` compares them: lower case, letters and digits only."""
+    return frozenset(k for k in (_normal(key) for key in keys) if k)
+
+
+def redact(value: Any, keys: frozenset[str], above: tuple[int, ...] = ()) -> Any:
+    """A copy of `value` with what stands under one of `keys` replaced, at any depth."""
+    if not isinstance(value, (dict, list, tuple)):
+        return value
+    if len(above) > _DEPTH_MAX or id(value) in above:
+        return "[REDACTED_DEPTH_LIMIT]"
+    above += (id(value),)
+    if isinstance(value, dict):
+        return {
+            k: REDACTED if isinstance(k, str) and _normal(k) in keys else redact(v, keys, above)
+            for k, v in value.items()
+        }
+    return [redact(v, keys, above) for v in value]
+
+
+def redact_text(text: str, keys: frozenset[str]) -> str:
+    """The same for a text that holds a JSON object or array; any other text is returned as it is."""
+    if not keys or text.lstrip()[:1] not in ("{", "["):
+        return text
+    try:
+        parsed = json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+    return to_json(redact(parsed, keys))
+
+
+def to_json(value: Any) -> str:
+    """JSON for anything: what JSON cannot say is said as text. Raises only if even that is impossible."""
+    try:
+        return json.dumps(value, allow_nan=False, separators=(",", ":"), default=_as_text)
+    except (TypeError, ValueError, RecursionError):  # odd keys, NaN, a cycle, or too deep
+        return json.dumps(_plain(value), allow_nan=False, separators=(",", ":"))
+
+
+def encode(event: Mapping[str, Any]) -> bytes:
+    """One event as one line of NDJSON, without the newline."""
+    return to_json(event).encode("ascii")
+
+
+def _normal(key: str) -> str:
+    return "".join(c for c in key.lower() if c.isascii() and c.isalnum())
+
+
+def _as_text(value: Any) -> Any:
+    """What a value means where JSON has no word for it: a pydantic model its fields, anything else its text."""
+    dump = getattr(value, "model_dump", None)
+    if callable(dump):
+        try:
+            return dump(mode="json", exclude_unset=True)
+        except Exception:
+            return _repr(value)
+    if isinstance(value, (set, frozenset)):
+        return list(value)
+    if isinstance(value, (bytes, bytearray)):
+        return bytes(value).decode("utf-8", "replace")
+    return _repr(value)
+
+
+def _repr(value: Any) -> str:
+    try:
+        return str(value)
+    except Exception:
+        return f"<{type(value).__name__}>"
+
+
+def _plain(value: Any, above: tuple[int, ...] = ()) -> Any:
+    """A copy that json.dumps cannot object to: text for odd keys and numbers, an end to cycles and depth."""
+    if value is None or isinstance(value, (bool, int, str)):
+        return value
+    if isinstance(value, float):
+        return value if value - value == 0 else str(value)  # NaN and the infinities are not JSON
+    if len(above) > _DEPTH_MAX or id(value) in above:
+        return "[DEPTH_LIMIT]"
+    above += (id(value),)
+    if isinstance(value, dict):
+        return {_repr(k): _plain(v, above) for k, v in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [_plain(v, above) for v in value]
+    return _plain(_as_text(value), above)

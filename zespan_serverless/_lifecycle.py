@@ -1,0 +1,192 @@
+"""The story of one invocation, told once for every host.
+
+    start     the container, once per process
+    read      what the host says about this call, as an Invocation
+    bind      the trace to the context, and open the root event
+    call      the user's function, exactly once
+    close     the root event, and reset the context
+    flush     after the response if the host can, else now, within what the invocation has left
+
+The user's function is never harmed: what fails in here is logged once and left out. Nothing but the function's own
+result or exception, of whatever kind, comes out of a call.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import time
+from typing import TYPE_CHECKING, Any, Protocol
+
+from . import _container, _shutdown, _trace
+from ._budget import flush_budget
+from ._event import failed, new_event
+from ._invocation import WARM, ColdStart, Invocation
+from ._log import warn_once
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from ._container import Container
+    from ._settings import Settings
+
+
+class Host(Protocol):
+    """What a room tells the core about its platform."""
+
+    one_at_a_time: bool
+    """Whether a process serves one invocation at a time: then threads without a context belong to it."""
+
+    def read(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Invocation:
+        """One call in neutral words. Total: any arguments give an Invocation."""
+        ...
+
+    def origin(self) -> ColdStart:
+        """How this process came up; asked at its first invocation."""
+        ...
+
+    def begin(self, invocation: Invocation) -> None:
+        """The function is about to be called; an `end` will follow."""
+        ...
+
+    def end(self, invocation: Invocation, flush: Callable[[], object] | None) -> bool:
+        """The function is done. Have `flush`, if given, run once the response is on its way; False if it cannot."""
+        ...
+
+
+class Call:
+    """One invocation between `enter` and `leave`."""
+
+    def __init__(self, host: Host, container: Container, invocation: Invocation) -> None:
+        self.host, self.container, self.invocation = host, container, invocation
+        container.invocations += 1
+        self.start = host.origin() if container.invocations == 1 else WARM
+        trace_id, parent = invocation.parent or (_trace.new_trace_id(), None)
+        self.span = _trace.Span(trace_id, _trace.new_span_id(), parent)
+        self.remaining = invocation.remaining() if invocation.remaining else None
+        container.active[id(self)] = invocation
+        self.token = _trace.enter(self.span, shared=host.one_at_a_time)
+        self.began = time.perf_counter()
+
+    def leave(self, error: BaseException | None) -> None:
+        """Close the root event and have everything flushed. Never raises."""
+        with _guarded("the end of an invocation"):
+            took = (time.perf_counter() - self.began) * 1000
+            _trace.leave(self.token, shared=self.host.one_at_a_time)
+            for end in list(self.span.ends.values()):
+                end()
+            if self.container.settings.root_event:
+                self._root_event(took, error)
+        self.container.active.pop(id(self), None)
+        with _guarded("the flush"):
+            self._flush(error)
+        _shutdown.rearm()
+
+    def _root_event(self, took_ms: float, error: BaseException | None) -> None:
+        invocation, settings = self.invocation, self.container.settings
+        event = new_event(
+            self.span, settings, took_ms, kind="general", operation=settings.service_name or invocation.name
+        )
+        metadata: dict[str, Any] = {
+            **invocation.attributes,
+            "faas.name": invocation.name,
+            "faas.trigger": invocation.trigger,
+            "faas.invocation_id": invocation.id,
+            "faas.coldstart": self.start.kind in ("cold", "reinit"),
+            "start_kind": self.start.kind,
+            "init_duration_ms": self.start.init_ms,
+            "handler_duration_ms": round(took_ms, 3),
+            "memory_max_rss_bytes": _max_rss(),
+        }
+        if invocation.remaining is not None:
+            metadata["time_left_at_start_ms"] = round((self.remaining or 0.0) * 1000)
+            metadata["time_left_at_end_ms"] = round(invocation.remaining() * 1000)
+        if error is not None:
+            failed(event, error)
+            metadata["error.type"] = type(error).__name__
+        event["metadata"] = {name: value for name, value in metadata.items() if value is not None}
+        self.container.capture(event)
+
+    def _flush(self, error: BaseException | None) -> None:
+        dying = error is not None and not isinstance(error, Exception)  # SystemExit: nothing of ours will run later
+        later = not dying and self.container.settings.flush_mode != "before_return"
+        if not (later and self.host.end(self.invocation, self.flush)):
+            try:
+                self.flush()
+            finally:
+                self.host.end(self.invocation, None)
+
+    def flush(self) -> None:
+        """Send what there is, within what this invocation has left. Called here, or by the host after the response."""
+        delivery, settings, remaining = self.container.delivery, self.container.settings, self.invocation.remaining
+        if delivery is not None:
+            left = remaining() if remaining is not None else None
+            delivery.flush(flush_budget(left, settings.flush_timeout, settings.flush_reserve))
+
+
+def enter(host: Host, arguments: Mapping[str, Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Call | None:
+    """Begin an invocation; None if telemetry is off, fails, or this call is inside one already. Never raises."""
+    with _guarded("the start of an invocation"):
+        container = _container.start(arguments)
+        if container.delivery is None or (host.one_at_a_time and container.active):
+            return None
+        call = Call(host, container, host.read(args, kwargs))
+        with _guarded("the start of an invocation"):  # from here on there is something to `leave`
+            container.delivery.warm()
+            host.begin(call.invocation)
+        return call
+    return None
+
+
+def observed(
+    call: Callable[..., Any], host: Host, arguments: Mapping[str, Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]
+) -> Any:
+    """Call a synchronous function as one invocation."""
+    invocation = enter(host, arguments, args, kwargs)
+    if invocation is None:
+        return call(*args, **kwargs)
+    try:
+        result = call(*args, **kwargs)
+    except BaseException as error:
+        invocation.leave(error)
+        raise
+    invocation.leave(None)
+    return result
+
+
+async def observed_async(
+    call: Callable[..., Any], host: Host, arguments: Mapping[str, Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]
+) -> Any:
+    """Await an `async def` function as one invocation."""
+    invocation = enter(host, arguments, args, kwargs)
+    if invocation is None:
+        return await call(*args, **kwargs)
+    try:
+        result = await call(*args, **kwargs)
+    except BaseException as error:
+        invocation.leave(error)
+        raise
+    invocation.leave(None)
+    return result
+
+
+class _guarded(contextlib.AbstractContextManager[None]):
+    """What goes wrong inside is ours: said once, and swallowed. What the host raises at us (SystemExit) is not."""
+
+    def __init__(self, what: str) -> None:
+        self._what = what
+
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> bool:
+        if not isinstance(error, Exception):
+            return False
+        warn_once("telemetry failed at %s: %r", self._what, error)
+        return True
+
+
+def _max_rss() -> int | None:
+    """The most memory this process has held so far, bytes."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)

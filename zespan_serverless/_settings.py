@@ -1,0 +1,213 @@
+"""Settings: arguments of a decorator or of `init()`, over ZESPAN_* environment variables, over defaults.
+
+A mistake in code raises while decorating. A mistake in the environment, which changes without a deployment, is
+logged once and ignored. A value out of range is clamped, and logged once, wherever it comes from.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any
+
+from ._log import warn_once
+from .errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from .exporters import Dropped, Exporter
+
+DEFAULT_BASE_URL = "https://api.zespan.com"
+FLUSH_MODES = ("auto", "after_response", "before_return")
+EXPORTERS = ("zespan", "console", "memory")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Every setting, its unit and its default; the environment variable is ZESPAN_ + the name in upper case."""
+
+    api_key: str | None = None
+    """Sent as `x-api-key`. Without one, and with the default base_url, telemetry is off."""
+    base_url: str = DEFAULT_BASE_URL
+    """Events go to {base_url}/v1/ingest."""
+    environment: str = "production"
+    enabled: bool = True
+    """ZESPAN_ENABLED=0 is the kill switch: the decorator then only calls the function."""
+    service_name: str | None = None
+    """Names the root event; default: the function's name."""
+    flush_mode: str = "auto"
+    """`before_return`, `after_response`, or `auto`: after the response where the host supports it safely."""
+    flush_timeout: float = 1.0
+    """Seconds: the longest that one flush may take."""
+    flush_reserve: float = 0.2
+    """Seconds that stay free before the invocation's deadline."""
+    batch_size: int = 50
+    """Events in one request, at most."""
+    batch_bytes: int = 3_670_016
+    """Bytes in one request before compression, at most (3.5 MiB); a larger event is dropped and counted."""
+    flush_interval: float = 5.0
+    """Seconds after which a long invocation's events are sent before it ends."""
+    max_events: int = 1000
+    """Events kept while the backend is away; then the oldest are dropped and counted."""
+    max_bytes: int = 8_388_608
+    """Bytes kept while the backend is away (8 MiB)."""
+    sample_rate: float = 1.0
+    """Share of traces kept, decided by the trace id as the SDK does."""
+    store_prompts: bool = True
+    """Whether prompts, completions and tool arguments are sent."""
+    redact_keys: tuple[str, ...] = ("password", "secret", "token", "api_key")
+    """Values under these keys are replaced, at any depth, before an event is stored or sent."""
+    root_event: bool = True
+    """Whether every invocation sends an event of its own."""
+    tags: Mapping[str, str] | None = None
+    """Put on every event; in the environment: a=1,b=2."""
+    exporter: Exporter | str = "zespan"
+    """`zespan`, `console`, `memory`, or an object with the methods of `exporters.Exporter`."""
+    on_error: Callable[[Dropped], object] | None = None
+    """Called, off the request path, with every group of events that had to be dropped."""
+    debug: bool = False
+    """Log what every flush did."""
+
+    def __repr__(self) -> str:
+        shown = ", ".join(f"{f.name}={getattr(self, f.name)!r}" for f in fields(self) if f.name != "api_key")
+        return f"Settings(api_key={'***' if self.api_key else None}, {shown})"
+
+
+_RANGES: dict[str, tuple[float, float]] = {
+    "flush_timeout": (0.01, 60.0),
+    "flush_reserve": (0.0, 60.0),
+    "flush_interval": (0.1, 3600.0),
+    "batch_size": (1, 500),
+    "batch_bytes": (1024, 4_194_304),
+    "max_events": (1, 100_000),
+    "max_bytes": (1024, 268_435_456),
+    "sample_rate": (0.0, 1.0),
+}
+_CHOICES = {"flush_mode": FLUSH_MODES, "exporter": EXPORTERS}
+_NOT_IN_ENVIRONMENT = ("on_error",)
+_TRUE, _FALSE = ("1", "true", "yes", "on"), ("0", "false", "no", "off")
+_DEFAULTS = Settings()
+
+
+def check(arguments: Mapping[str, object]) -> dict[str, Any]:
+    """Arguments given in code, as they will be used; raises ConfigurationError on a name or type that is wrong.
+
+    None means "not given".
+    """
+    checked: dict[str, Any] = {}
+    for name, value in arguments.items():
+        if not hasattr(_DEFAULTS, name):
+            raise ConfigurationError(f"unknown setting {name!r}{_did_you_mean(name)}")
+        if value is not None:
+            checked[name] = _typed(name, value)
+    return checked
+
+
+def resolve(arguments: Mapping[str, Any], environ: Mapping[str, str] | None = None) -> Settings:
+    """The settings in force: checked `arguments` over the environment over the defaults. Never raises."""
+    environ = os.environ if environ is None else environ
+    values = dict(arguments)
+    for f in fields(Settings):
+        text = environ.get("ZESPAN_" + f.name.upper(), "").strip()
+        if text and f.name not in values and f.name not in _NOT_IN_ENVIRONMENT:
+            try:
+                values[f.name] = _parsed(f.name, text)
+            except (ValueError, ConfigurationError) as error:
+                if f.name == "base_url":  # the default would send the events to somebody else
+                    values["enabled"] = False
+                shown = "" if f.name == "api_key" else f"={text!r}"
+                warn_once("ZESPAN_%s%s ignored: %s", f.name.upper(), shown, error)
+    for name, (low, high) in _RANGES.items():
+        if name in values and not low <= values[name] <= high:
+            clamped = type(values[name])(min(max(values[name], low), high)) if values[name] == values[name] else low
+            warn_once("%s=%r is out of range, using %r (from %r to %r)", name, values[name], clamped, low, high)
+            values[name] = clamped
+    return Settings(**values)
+
+
+def usable(settings: Settings) -> bool:
+    """Whether telemetry is on. Says once, and only once, why it is off for want of a key."""
+    if not settings.enabled:
+        return False
+    if settings.exporter == "zespan" and not settings.api_key and settings.base_url == DEFAULT_BASE_URL:
+        warn_once("no telemetry: set ZESPAN_API_KEY (or ZESPAN_BASE_URL to send elsewhere, or ZESPAN_ENABLED=0)")
+        return False
+    return True
+
+
+def _typed(name: str, value: Any) -> Any:
+    """A value given in code, in its setting's type; ConfigurationError says what to type instead."""
+    default = getattr(_DEFAULTS, name)
+    if name == "exporter" and not isinstance(value, str):
+        missing = [m for m in ("encode", "send", "cancel", "close") if not callable(getattr(value, m, None))]
+        if missing:
+            raise ConfigurationError(f"exporter has no {', '.join(missing)}(): use one of {EXPORTERS} or an Exporter")
+        return value
+    if name == "on_error":
+        if not callable(value):
+            raise ConfigurationError(f"on_error must be callable, not {value!r}")
+        return value
+    if name == "tags":
+        if not hasattr(value, "items"):
+            raise ConfigurationError(f"tags must be a mapping of strings, such as {{'team': 'search'}}, not {value!r}")
+        return {str(k): str(v) for k, v in value.items()}
+    if name == "redact_keys":
+        if isinstance(value, str) or not hasattr(value, "__iter__"):
+            raise ConfigurationError(f"redact_keys must be a list of strings, not {value!r}")
+        return _strings(value)
+    want: type | tuple[type, ...] = str if default is None else type(default)
+    if want is float:
+        want = (int, float)
+    if not isinstance(value, want) or (isinstance(value, bool) and want is not bool):
+        kind = "number" if want == (int, float) else getattr(want, "__name__", "")
+        shown = f"a {type(value).__name__}" if name == "api_key" else repr(value)
+        raise ConfigurationError(f"{name} must be a {kind}, not {shown}")
+    if isinstance(value, str):
+        return _text(name, value)
+    return float(value) if want == (int, float) else value
+
+
+def _text(name: str, value: str) -> str:
+    """A string setting: trimmed, one of its choices, a usable header or URL."""
+    value = value.strip()
+    if name in _CHOICES and value not in _CHOICES[name]:
+        raise ConfigurationError(f"{name} must be one of {', '.join(_CHOICES[name])}, not {value!r}")
+    if name == "api_key" and not (value.isascii() and value.isprintable()):
+        raise ConfigurationError("api_key has characters that no HTTP header can carry")
+    if name == "base_url":
+        value = value.rstrip("/")
+        if not value.startswith(("https://", "http://")) or not value.split("//", 1)[1]:
+            raise ConfigurationError(f"base_url must be like {DEFAULT_BASE_URL!r}, not {value!r}")
+    return value
+
+
+def _parsed(name: str, text: str) -> Any:
+    """A value from the environment, in its setting's type; ValueError or ConfigurationError if it makes no sense."""
+    default = getattr(_DEFAULTS, name)
+    if isinstance(default, bool):
+        if text.lower() not in _TRUE + _FALSE:
+            raise ValueError("use 1 or 0")
+        return text.lower() in _TRUE
+    if isinstance(default, (int, float)):
+        return type(default)(text)
+    if name == "tags":
+        pairs = [pair.partition("=") for pair in text.split(",") if pair.strip()]
+        if not all(key.strip() and equals for key, equals, _ in pairs):
+            raise ValueError("use a=1,b=2")
+        return {key.strip(): value.strip() for key, _, value in pairs}
+    if name == "redact_keys":
+        return _strings(text.split(","))
+    return _text(name, text)
+
+
+def _strings(values: Sequence[object]) -> tuple[str, ...]:
+    return tuple(str(v).strip() for v in values if str(v).strip())
+
+
+def _did_you_mean(name: str) -> str:
+    import difflib  # only on the way to an error
+
+    names = [f.name for f in fields(Settings)]
+    close = difflib.get_close_matches(name, names, 1)
+    return f", did you mean {close[0]!r}?" if close else f"; there are {', '.join(names)}"

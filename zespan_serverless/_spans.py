@@ -1,0 +1,83 @@
+"""For use inside a handler: who this is for, and steps of one's own."""
+
+from __future__ import annotations
+
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from . import _container, _trace
+from ._event import failed, new_event
+from ._log import warn_once
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+
+@contextmanager
+def with_context(
+    user_id: str | None = None, session_id: str | None = None, tags: Mapping[str, str] | None = None
+) -> Iterator[None]:
+    """Put a user, a session and tags on every event inside, in addition to those already in force.
+
+    Also a decorator: `@with_context(tags={"feature": "search"})`. Outside an invocation it begins a trace.
+    """
+    base = _trace.current() or _trace.Span(_trace.new_trace_id(), "")  # no span of its own that never arrives
+    inner = _trace.Span(
+        base.trace_id,
+        base.span_id,
+        base.parent_span_id,
+        user_id if user_id is not None else base.user_id,
+        session_id if session_id is not None else base.session_id,
+        {**(base.tags or {}), **(tags or {})} or None,
+        base.ends,
+    )
+    token = _trace.enter(inner)
+    try:
+        yield
+    finally:
+        _trace.leave(token)
+
+
+@contextmanager
+def span(name: str, *, kind: str = "general", metadata: Mapping[str, Any] | None = None) -> Iterator[dict[str, Any]]:
+    """A step of your own: one event with its duration and, if it raises, the error; calls inside belong to it.
+
+    `kind` is the SDK's span_kind: general, tool, agent, planning, handoff, retriever. The `with` target is a dict for
+    metadata that is known only later. Also a decorator.
+    """
+    here = _trace.new_span(_trace.current())
+    token = _trace.enter(here)
+    began, details, error = time.perf_counter(), dict(metadata or {}), None
+    try:
+        yield details
+    except BaseException as raised:
+        error = raised
+        raise
+    finally:
+        _trace.leave(token)
+        _end(here, name, kind, details, (time.perf_counter() - began) * 1000, error)
+
+
+def traceparent() -> str | None:
+    """The W3C `traceparent` header for a request of yours, so that what it calls joins this trace; None outside one."""
+    here = _trace.current()
+    return here.traceparent() if here and here.span_id else None
+
+
+def _end(
+    here: _trace.Span, name: str, kind: str, details: dict[str, Any], took_ms: float, error: BaseException | None
+) -> None:
+    container = _container.current()
+    if container is None:
+        return
+    try:
+        event = new_event(here, container.settings, took_ms, kind=kind, operation=name)
+        if error is not None:
+            failed(event, error)
+            details["error.type"] = type(error).__name__
+        if details:
+            event["metadata"] = details
+        container.capture(event)
+    except Exception as problem:
+        warn_once("span %s not captured: %r", name, problem)

@@ -1,0 +1,135 @@
+"""Which trace a thing belongs to: W3C trace context in and out, ids, and the current span.
+
+Ids come from os.urandom: `random` is seeded by users, and two containers restored from one snapshot share its state.
+"""
+
+from __future__ import annotations
+
+import os
+from contextvars import ContextVar, Token
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+_HEX = frozenset("0123456789abcdef")
+_TRACEPARENT_MAX = 512  # version 00 has 55 characters; a later one may append, a hostile one may not go on for ever
+
+
+def new_trace_id() -> str:
+    """32 hex digits."""
+    return os.urandom(16).hex()
+
+
+def new_span_id() -> str:
+    """16 hex digits."""
+    return os.urandom(8).hex()
+
+
+def new_event_id() -> str:
+    """A UUID version 4 as text, made once per event: the backend tells a repeated delivery by it."""
+    raw = bytearray(os.urandom(16))
+    raw[6] = raw[6] & 0x0F | 0x40
+    raw[8] = raw[8] & 0x3F | 0x80
+    h = raw.hex()
+    return f"{h[:8]}-{h[8:12]}-{h[12:16]}-{h[16:20]}-{h[20:]}"
+
+
+class Span:
+    """Where we are in a trace, and for whom.
+
+    `ends` holds what is still open in this invocation (a stream nobody has finished reading): callables, by id,
+    that end it. The spans below one root share it. A span without an id is a trace that has no span yet.
+    """
+
+    __slots__ = ("ends", "parent_span_id", "session_id", "span_id", "tags", "trace_id", "user_id")
+
+    def __init__(
+        self,
+        trace_id: str,
+        span_id: str,
+        parent_span_id: str | None = None,
+        user_id: str | None = None,
+        session_id: str | None = None,
+        tags: Mapping[str, str] | None = None,
+        ends: dict[int, Callable[[], None]] | None = None,
+    ) -> None:
+        self.trace_id = trace_id
+        self.span_id = span_id
+        self.parent_span_id = parent_span_id
+        self.user_id = user_id
+        self.session_id = session_id
+        self.tags = tags
+        self.ends: dict[int, Callable[[], None]] = {} if ends is None else ends
+
+    def child(self) -> Span:
+        """A new span under this one, for the same user, session and tags."""
+        return Span(
+            self.trace_id, new_span_id(), self.span_id or None, self.user_id, self.session_id, self.tags, self.ends
+        )
+
+    def traceparent(self) -> str:
+        """The W3C header that makes a callee continue this trace."""
+        return f"00-{self.trace_id}-{self.span_id}-01"
+
+
+def new_span(parent: Span | None = None) -> Span:
+    """A child of `parent`, or the root of a new trace."""
+    return parent.child() if parent is not None else Span(new_trace_id(), new_span_id())
+
+
+def parse_traceparent(value: object) -> tuple[str, str] | None:
+    """(trace id, span id) of a W3C `traceparent`, or None if it is not a valid one.
+
+    https://www.w3.org/TR/trace-context/#traceparent-header. The sampled flag is not looked at: an upstream that
+    does not sample (X-Ray's default) must not switch a user's traces off.
+    """
+    if not isinstance(value, str) or not 55 <= len(value) <= _TRACEPARENT_MAX:
+        return None
+    version, trace_id, span_id, flags = value[:2], value[3:35], value[36:52], value[53:55]
+    if value[2] != "-" or value[35] != "-" or value[52] != "-":
+        return None
+    if not _HEX.issuperset(version + trace_id + span_id + flags):
+        return None
+    if version == "ff" or (len(value) > 55 and (version == "00" or value[55] != "-")):
+        return None
+    if not trace_id.strip("0") or not span_id.strip("0"):
+        return None
+    return trace_id, span_id
+
+
+_current: ContextVar[Span | None] = ContextVar("zespan_serverless_span", default=None)
+_shared: Span | None = None
+"""The invocation's root span on a host that runs one at a time: threads of a ThreadPoolExecutor start with an
+empty context, and would otherwise each begin a trace of their own."""
+
+
+def current() -> Span | None:
+    """The span that we are in, if any."""
+    return _current.get() or _shared
+
+
+def enter(span: Span, *, shared: bool = False) -> Token[Span | None]:
+    """Make `span` the current one. `shared`: also for threads that have none of their own."""
+    global _shared
+    if shared:
+        _shared = span
+    return _current.set(span)
+
+
+def leave(token: Token[Span | None], *, shared: bool = False) -> None:
+    """Undo `enter`. A token of another context (a generator finalised elsewhere) just clears ours."""
+    global _shared
+    if shared:
+        _shared = None
+    try:
+        _current.reset(token)
+    except ValueError:
+        _current.set(None)
+
+
+def forget() -> None:
+    """Drop what a parent process or an earlier test left (the contextvar is the context's own)."""
+    global _shared
+    _shared = None
+    _current.set(None)

@@ -1,0 +1,219 @@
+"""AWS Lambda: `@zespan_lambda`."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import os
+import sys
+from typing import TYPE_CHECKING, Any, TypeVar, overload
+
+from .. import _settings
+from .._invocation import Invocation
+from .._lifecycle import observed, observed_async
+from ..errors import ConfigurationError
+from . import _events, _extension, _start
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Mapping
+    from typing import ParamSpec, Protocol
+
+    from .._invocation import ColdStart
+
+    P = ParamSpec("P")
+    R = TypeVar("R")
+
+    class _Decorator(Protocol):
+        @overload
+        def __call__(self, handler: Callable[P, Coroutine[Any, Any, R]], /) -> Callable[P, R]: ...
+        @overload
+        def __call__(self, handler: Callable[P, R], /) -> Callable[P, R]: ...
+
+
+__all__ = ["zespan_lambda"]
+
+
+@overload
+def zespan_lambda(handler: Callable[P, Coroutine[Any, Any, R]], /) -> Callable[P, R]: ...
+@overload
+def zespan_lambda(handler: Callable[P, R], /) -> Callable[P, R]: ...
+@overload
+def zespan_lambda(**settings: Any) -> _Decorator: ...
+def zespan_lambda(handler: Callable[..., Any] | None = None, /, **settings: Any) -> Any:
+    """Trace every invocation of a Lambda handler, and deliver its events without adding to its response.
+
+    Works bare (`@zespan_lambda`) and with settings (`@zespan_lambda(flush_timeout=0.5)`): every field of `Settings`,
+    each also as an environment variable ZESPAN_ + upper case. The first configuration in a process wins.
+
+    The handler may be `def`, `async def` (run on one event loop per process, so that async clients live on), or any
+    callable. It is called exactly once with what Lambda passed; its result or exception passes through untouched.
+    Under a running event loop (a test) an `async def` handler's result is to be awaited.
+
+    With the default `flush_mode="auto"` events are sent after the response has gone to the caller, by an internal
+    extension; at most `flush_timeout` seconds, and never into the last `flush_reserve` seconds of the function's
+    timeout. Where no extension can be had they are sent before the return.
+
+    Raises ConfigurationError while decorating for an unknown setting or a value of the wrong type. Importing the
+    handler's module anywhere but in Lambda's runtime process starts nothing.
+    """
+    arguments = _settings.check(settings)
+    if handler is None:
+        return functools.partial(_decorate, arguments=arguments)
+    return _decorate(handler, arguments)
+
+
+def _decorate(handler: Callable[..., Any], arguments: Mapping[str, Any]) -> Callable[..., Any]:
+    if not callable(handler):
+        raise ConfigurationError(f"zespan_lambda decorates a handler; settings go by keyword. Got {handler!r}")
+    if getattr(handler, "__zespan_observed__", False):
+        return handler
+    _start.imported()
+    HOST.attach(arguments)
+    if inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(getattr(handler, "__call__", None)):  # noqa: B004
+
+        def wrapper(*args: Any, **kwargs: Any) -> Any:
+            if _loop_is_running():
+                return observed_async(handler, HOST, arguments, args, kwargs)
+            return observed(_on_own_loop(handler), HOST, arguments, args, kwargs)
+    else:
+
+        def wrapper(*args: Any, **kwargs: Any) -> Any:
+            return observed(handler, HOST, arguments, args, kwargs)
+
+    functools.update_wrapper(wrapper, handler)
+    wrapper.__zespan_observed__ = True  # type: ignore[attr-defined]
+    return wrapper
+
+
+class LambdaHost:
+    """Lambda's answers to the core's questions (see `_lifecycle.Host`)."""
+
+    one_at_a_time = True
+
+    def __init__(self) -> None:
+        self._extension: _extension.Extension | None = None
+        self._attached = False
+
+    def attach(self, arguments: Mapping[str, Any]) -> None:
+        """Register the extension, once, and only in the runtime's process: this is the one moment AWS allows it."""
+        if self._attached or not _extension.in_runtime_process():
+            return
+        self._attached = True
+        # With several runtime processes in a sandbox one name is not enough for all, and nothing is frozen; what a
+        # registration is worth after a restore is not known. Both flush before the return.
+        if "AWS_LAMBDA_MAX_CONCURRENCY" in os.environ or os.environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") == "snap-start":
+            return
+        settings = _settings.resolve(arguments)
+        if _settings.usable(settings):
+            self._extension = _extension.register(settings.flush_mode, settings.flush_reserve)
+
+    def forget(self) -> None:
+        """In a forked child: the registration is the parent's."""
+        self._extension = None
+
+    def read(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Invocation:
+        event = args[0] if args else kwargs.get("event")
+        context = args[1] if len(args) > 1 else kwargs.get("context")
+        trigger, attributes = _events.describe(event)
+        request_id = _string(context, "aws_request_id")
+        remaining = getattr(context, "get_remaining_time_in_millis", None)
+        return Invocation(
+            id=request_id,
+            name=_string(context, "function_name") or os.environ.get("AWS_LAMBDA_FUNCTION_NAME", "lambda"),
+            trigger=trigger,
+            parent=_events.parent(event) or _w3c(context),
+            remaining=_seconds(remaining) if callable(remaining) else None,
+            attributes={**attributes, **_resource(context)},
+        )
+
+    def origin(self) -> ColdStart:
+        return _start.origin()
+
+    def begin(self, invocation: Invocation) -> None:
+        if self._extension is not None and invocation.id:
+            self._extension.begin(invocation.id)
+
+    def end(self, invocation: Invocation, flush: Callable[[], object] | None) -> bool:
+        return bool(self._extension is not None and invocation.id and self._extension.end(invocation.id, flush))
+
+
+HOST = LambdaHost()
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=HOST.forget)
+
+
+def _seconds(remaining: Callable[[], float]) -> Callable[[], float]:
+    """The time left in seconds; 0 for a context whose clock fails or is a mock: then nothing is sent, and all kept."""
+
+    def seconds() -> float:
+        try:
+            left = remaining() / 1000
+            return left if isinstance(left, float) else 0.0
+        except Exception:
+            return 0.0
+
+    return seconds
+
+
+def _string(context: object, name: str) -> str | None:
+    value = getattr(context, name, None)
+    return value if isinstance(value, str) and value else None
+
+
+def _w3c(context: object) -> tuple[str, str] | None:
+    """What a direct invoke carried in its client context; newer runtimes only."""
+    read = getattr(context, "w3c", None)
+    fields = read() if callable(read) else None
+    return _events.parse_traceparent(fields.get("traceparent")) if isinstance(fields, dict) else None
+
+
+def _resource(context: object) -> dict[str, object]:
+    """OpenTelemetry's resource attributes of a Lambda function."""
+    arn = _string(context, "invoked_function_arn")
+    memory = _string(context, "memory_limit_in_mb") or ""
+    link = _events.xray_link(os.environ.get("_X_AMZN_TRACE_ID"))
+    parts = (arn or "").split(":")
+    return {
+        "cloud.provider": "aws",
+        "cloud.region": os.environ.get("AWS_REGION"),
+        "cloud.account.id": parts[4] if len(parts) > 6 else None,
+        "cloud.resource_id": ":".join(parts[:7]) if len(parts) > 6 else None,
+        "aws.lambda.invoked_arn": arn,
+        "faas.version": _string(context, "function_version"),
+        "faas.instance": _string(context, "log_stream_name"),
+        "faas.max_memory": int(memory) * 1_048_576 if memory.isdigit() else None,
+        "links": [link] if link else None,
+    }
+
+
+def _loop_is_running() -> bool:
+    asyncio = sys.modules.get("asyncio")
+    if asyncio is None:
+        return False
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
+
+
+_runner: tuple[int, Any] | None = None
+
+
+def _on_own_loop(handler: Callable[..., Coroutine[Any, Any, Any]]) -> Callable[..., Any]:
+    """`handler`, run to its end on the process's one event loop: connections of async clients belong to a loop.
+
+    Each call gets a copy of the context: without it a call would see the variables that the one before has set.
+    """
+
+    def run(*args: Any, **kwargs: Any) -> Any:
+        import asyncio
+        import contextvars
+
+        global _runner
+        if _runner is None or _runner[0] != os.getpid():
+            _runner = (os.getpid(), asyncio.Runner())
+        return _runner[1].run(handler(*args, **kwargs), context=contextvars.copy_context())
+
+    return run

@@ -1,0 +1,64 @@
+"""How this process came up, as far as a function can know."""
+
+from __future__ import annotations
+
+import os
+import time
+
+from .._invocation import ColdStart, StartKind
+
+PROACTIVE_AFTER = 10.0
+"""Seconds between import and first invocation above which Lambda must have started the sandbox ahead of it: the init
+phase of an on-demand sandbox is over after 10 s (https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html)."""
+
+_KINDS: dict[str, StartKind] = {"provisioned-concurrency": "provisioned", "snap-start": "snapstart"}
+
+_imported_at: float | None = None
+
+
+def imported() -> None:
+    """The handler's module is being imported, which is nearly the end of init."""
+    global _imported_at
+    if _imported_at is None:
+        _imported_at = time.time()
+
+
+def origin() -> ColdStart:
+    """Asked once, at the first invocation."""
+    now = time.time()
+    known = _KINDS.get(os.environ.get("AWS_LAMBDA_INITIALIZATION_TYPE", ""))
+    return ColdStart(known or _kind(now - (_imported_at or now), _sandbox_known()), _init_ms())
+
+
+def _kind(waited: float, sandbox_known: bool) -> StartKind:
+    if sandbox_known:
+        return "reinit"
+    return "proactive" if waited > PROACTIVE_AFTER else "cold"
+
+
+def _sandbox_known() -> bool:
+    """Whether a process has served in this sandbox before: its disk survives a reset after a timeout or a crash."""
+    if "AWS_LAMBDA_RUNTIME_API" not in os.environ:
+        return False
+    folder = os.environ.get("TMPDIR") or "/tmp"
+    stream = "".join(c if c.isalnum() else "-" for c in os.environ.get("AWS_LAMBDA_LOG_STREAM_NAME", ""))
+    try:
+        os.close(os.open(f"{folder}/.zespan-sandbox-{stream[:128]}", os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+    except FileExistsError:
+        return True
+    except OSError:
+        pass  # a read-only or full disk: then a reset looks like a cold start
+    return False
+
+
+def _init_ms() -> float | None:
+    """Process start to import of the handler's module, from /proc (Linux)."""
+    if _imported_at is None:
+        return None
+    try:
+        with open("/proc/self/stat", "rb") as stat:
+            ticks = int(stat.read().rpartition(b")")[2].split()[19])  # field 22: starttime
+        age = time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK")
+    except (OSError, ValueError, IndexError, AttributeError):
+        return None
+    return round(max(0.0, age - (time.time() - _imported_at)) * 1000, 1)

@@ -1,0 +1,85 @@
+"""Where events go. An exporter encodes one event, and sends one batch; when, how often and how long is not its business."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from typing import Any
+
+    from .._settings import Settings
+
+__all__ = ["Dropped", "Exporter", "Outcome", "build"]
+
+Verdict = Literal["delivered", "retry", "refused", "unauthorized"]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one batch.
+
+    `delivered`: acknowledged. `retry`: may well succeed later, not before `retry_after` seconds if given. `refused`:
+    something in this batch will never be taken; it is cut in halves until that stands alone, and dropped.
+    `unauthorized`: nothing will be taken with this key. `detail` says what happened, for a person.
+    """
+
+    verdict: Verdict
+    detail: str = ""
+    retry_after: float | None = None
+
+
+@dataclass(frozen=True)
+class Dropped:
+    """Events that will not be delivered; what `on_error` is called with.
+
+    `reason`: `buffer_full`, `too_large`, `unencodable`, `refused`, `unauthorized` or `closed`. `payloads`: the events
+    as they would have been sent (empty for what could not be encoded).
+    """
+
+    count: int
+    reason: str
+    detail: str = ""
+    payloads: tuple[bytes, ...] = ()
+
+
+class Exporter(Protocol):
+    """What the delivery needs of a destination. Only one thread at a time calls `send` and `prepare`.
+
+    An exporter may also have `prepare(timeout)`, called once before there is anything to send, while the function is
+    busy: open connections there; what it raises is ignored.
+    """
+
+    def encode(self, event: Mapping[str, Any]) -> bytes:
+        """One event as the bytes that will be sent. May raise: the event is then dropped and counted."""
+        ...
+
+    def send(self, batch: Sequence[bytes], timeout: float) -> Outcome:
+        """Send encoded events, taking about `timeout` seconds at most. May raise OSError: that is a `retry`."""
+        ...
+
+    def cancel(self) -> None:
+        """Make a `send` or `prepare` in another thread end now, and forget its connection. Must not block."""
+        ...
+
+    def close(self) -> None:
+        """Give up connections. `send` may follow (after a fork, after a restore) and opens new ones."""
+        ...
+
+
+def build(settings: Settings) -> Exporter:
+    """The exporter that the settings name."""
+    if not isinstance(settings.exporter, str):
+        return settings.exporter
+    if settings.exporter == "console":
+        from .console import ConsoleExporter
+
+        return ConsoleExporter()
+    if settings.exporter == "memory":
+        from .memory import MemoryExporter
+
+        return MemoryExporter()
+    from .zespan import ZespanExporter
+
+    return ZespanExporter(settings.base_url, settings.api_key)

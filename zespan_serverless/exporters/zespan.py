@@ -1,0 +1,52 @@
+"""Zespan's ingest API: gzipped NDJSON to {base_url}/v1/ingest, as the SDK sends it."""
+
+from __future__ import annotations
+
+import zlib
+from typing import TYPE_CHECKING, Any
+
+from .._event import encode
+from . import Outcome
+from .http import Transport, retry_after
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+_UNAUTHORIZED = (401, 403)
+_REFUSED = (400, 413, 422)
+# All else that is not 2xx may pass: 408, 409, 425, 429 and 5xx by their meaning; a redirect, a 404 or a login page
+# because a proxy or a deployment in between may be what answers. The buffer's bounds end what does not pass.
+
+
+class ZespanExporter:
+    """Sends to one base_url with one key, over one kept-alive connection."""
+
+    def __init__(self, base_url: str, api_key: str | None) -> None:
+        self._transport = Transport(base_url)
+        self._headers = {"content-type": "application/x-ndjson", "content-encoding": "gzip"}
+        if api_key:
+            self._headers["x-api-key"] = api_key
+
+    def encode(self, event: Mapping[str, Any]) -> bytes:
+        return encode(event)
+
+    def prepare(self, timeout: float) -> None:
+        self._transport.connect(timeout)
+
+    def send(self, batch: Sequence[bytes], timeout: float) -> Outcome:
+        body = zlib.compress(b"\n".join(batch), level=1, wbits=31)  # 31: with gzip's header
+        status, headers = self._transport.post("/v1/ingest", body, self._headers, timeout)
+        if 200 <= status < 300:
+            return Outcome("delivered")
+        detail = f"HTTP {status}"
+        if status in _UNAUTHORIZED:
+            return Outcome("unauthorized", detail)
+        if status in _REFUSED:
+            return Outcome("refused", detail)
+        return Outcome("retry", detail, retry_after(headers.get("retry-after")))
+
+    def cancel(self) -> None:
+        self._transport.cancel()
+
+    def close(self) -> None:
+        self._transport.close()

@@ -1,0 +1,285 @@
+"""A real ingest backend on the loopback interface that can be made to fail in the ways backends fail."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import select
+import socket
+import socketserver
+import ssl
+import sys
+import threading
+import time
+import zlib
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler
+from typing import Any, Literal, get_args
+
+Event = dict[str, Any]
+Mode = Literal["ok", "hang", "drip", "refuse", "drop", "redirect"]
+
+_HOST = "127.0.0.1"
+_POLL = 0.05  # seconds between looks at what has no event of its own to wait for: a mode, a client that left
+
+
+@dataclass
+class Request:
+    """One request as it arrived, and what became of it."""
+
+    time: float  # seconds since the epoch, when the body had been read
+    path: str
+    headers: dict[str, str]  # names in lower case
+    events: list[Event]
+    bytes: int  # size of the body as sent, compressed or not
+    status: int | None = None  # None: not answered (yet)
+    answered: float | None = None  # seconds since the epoch
+
+
+class Backend:
+    """An HTTP server that takes telemetry as Zespan's does, for tests.
+
+        with Backend() as backend:
+            monkeypatch.setenv("ZESPAN_BASE_URL", backend.url)
+            ...
+            assert backend.wait_for(2)[0]["trace_id"] == "..."
+
+    It answers 200 until ``mode`` says otherwise; the mode may be changed at any time, also under a request in flight:
+
+    - an ``int``: that status; with ``retry_after`` set, a Retry-After header too (never on a 2xx)
+    - ``"hang"``: reads the request and answers only once the mode has changed, as the new mode asks
+    - ``"drip"``: answers 200 a byte at a time, ``drip_interval`` seconds apart
+    - ``"refuse"``: connections are refused and open ones cut; any other mode listens again, on the same port
+    - ``"drop"``: reads the request and closes the connection without an answer
+    - ``"redirect"``: 307 to another path of this server
+
+    ``latency`` (seconds) comes before every answer. ``reject`` makes a batch holding an event for which it returns true
+    a 400, as one poisoned event does. With ``tls``, a server-side context, the server speaks HTTPS only.
+    """
+
+    def __init__(self, *, tls: ssl.SSLContext | None = None) -> None:
+        self.latency = 0.0
+        self.drip_interval = 0.2
+        self.retry_after: str | None = None
+        self.reject: Callable[[Event], bool] | None = None
+        self._tls = tls
+        self._mode: Mode | int = "ok"
+        self._mode_lock = threading.Lock()
+        self._changed = threading.Condition()  # guards the four below
+        self._events: list[Event] = []
+        self._requests: list[Request] = []
+        self._open: set[socket.socket] = set()
+        self._connections = 0
+        self._listener = _Listener(0, self)
+        self._port: int = self._listener.server_address[1]
+        self._listener.start()
+
+    def __enter__(self) -> Backend:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Stop listening and cut every connection."""
+        self._listener.stop()
+        self.close_connections()
+
+    @property
+    def url(self) -> str:
+        """Where it listens, without a trailing slash: what ZESPAN_BASE_URL takes."""
+        return f"{'https' if self._tls else 'http'}://{_HOST}:{self._port}"
+
+    @property
+    def mode(self) -> Mode | int:
+        return self._mode
+
+    @mode.setter
+    def mode(self, mode: Mode | int) -> None:
+        if not isinstance(mode, int) and mode not in get_args(Mode):
+            raise ValueError(f"mode must be a status or one of {', '.join(get_args(Mode))}, not {mode!r}")
+        with self._mode_lock:
+            before, self._mode = self._mode, mode
+            if mode == "refuse" and before != "refuse":
+                self._listener.stop()
+                # Bound but not listening: the kernel refuses, and the port stays ours until the backend recovers.
+                self._listener = _Listener(self._port, self)
+                self.close_connections()
+            elif before == "refuse" and mode != "refuse":
+                self._listener.start()
+
+    @property
+    def events(self) -> list[Event]:
+        """Every event accepted, that is answered with a 2xx, in order of arrival. A copy."""
+        with self._changed:
+            return list(self._events)
+
+    @property
+    def requests(self) -> list[Request]:
+        """Every request read so far, answered or not. A copy."""
+        with self._changed:
+            return list(self._requests)
+
+    @property
+    def connections(self) -> int:
+        """How many connections have been accepted since the start."""
+        with self._changed:
+            return self._connections
+
+    def wait_for(self, count: int, timeout: float = 5.0) -> list[Event]:
+        """Wait until ``count`` events have been accepted, and return them all; TimeoutError after ``timeout`` s."""
+        with self._changed:
+            if self._changed.wait_for(lambda: len(self._events) >= count, timeout):
+                return list(self._events)
+            answers = [request.status for request in self._requests]
+            raise TimeoutError(f"{len(self._events)} of {count} events after {timeout} s; requests answered {answers}")
+
+    def close_connections(self) -> None:
+        """Cut the open connections, as a load balancer does with those kept alive too long."""
+        with self._changed:
+            for connection in self._open:
+                with suppress(OSError):  # the client may have been faster
+                    # The plain socket's: SSLSocket.shutdown would take the TLS state from under the thread reading it.
+                    socket.socket.shutdown(connection, socket.SHUT_RDWR)
+
+    def _opened(self, connection: socket.socket) -> None:
+        with self._changed:
+            self._connections += 1
+            self._open.add(connection)
+
+    def _closed(self, connection: socket.socket) -> None:
+        with self._changed:
+            self._open.discard(connection)
+
+    def _arrived(self, request: Request) -> None:
+        with self._changed:
+            self._requests.append(request)
+
+    def _answered(self, request: Request, status: int) -> None:
+        with self._changed:
+            request.status, request.answered = status, time.time()
+            if 200 <= status < 300:
+                self._events += request.events
+                self._changed.notify_all()
+
+
+class _Listener(socketserver.ThreadingTCPServer):
+    """The listening socket and its thread; not an HTTPServer, which asks DNS for the machine's name when it binds."""
+
+    allow_reuse_address = True
+    daemon_threads = True
+    request_queue_size = 128
+
+    def __init__(self, port: int, backend: Backend) -> None:
+        super().__init__((_HOST, port), partial(_Connection, backend), bind_and_activate=False)
+        self._backend = backend
+        self._thread: threading.Thread | None = None
+        self.server_bind()
+
+    def start(self) -> None:
+        self.server_activate()
+        self._thread = threading.Thread(target=self.serve_forever, args=(_POLL,), daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        if self._thread is not None:
+            self.shutdown()
+            self._thread.join()
+        self.server_close()
+
+    def get_request(self) -> tuple[socket.socket, Any]:
+        connection, peer = super().get_request()
+        if self._backend._tls is not None:
+            # The handshake comes with the first read, in the connection's own thread: no client can stop the others.
+            connection = self._backend._tls.wrap_socket(connection, server_side=True, do_handshake_on_connect=False)
+        self._backend._opened(connection)
+        return connection, peer
+
+    def shutdown_request(self, request: Any) -> None:
+        self._backend._closed(request)
+        super().shutdown_request(request)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        if not isinstance(sys.exception(), OSError):  # clients go away, or distrust our certificate
+            super().handle_error(request, client_address)
+
+
+class _Connection(BaseHTTPRequestHandler):
+    """One client's connection, kept alive between requests."""
+
+    protocol_version = "HTTP/1.1"
+
+    def __init__(self, backend: Backend, *args: Any) -> None:
+        self._backend = backend
+        super().__init__(*args)
+
+    def do_POST(self) -> None:
+        backend = self._backend
+        body = self.rfile.read(int(self.headers.get("content-length") or 0))
+        events = _decode(body)
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        request = Request(time.time(), self.path, headers, events or [], len(body))
+        backend._arrived(request)
+        time.sleep(backend.latency)
+        while backend.mode == "hang":
+            if self._client_left():
+                self.close_connection = True
+                return
+        mode = backend.mode
+        if mode in ("drop", "refuse"):
+            self.close_connection = True
+            return
+        status = mode if isinstance(mode, int) else 307 if mode == "redirect" else 200
+        poisoned = backend.reject is not None and any(map(backend.reject, request.events))
+        if 200 <= status < 300 and (events is None or poisoned):
+            status = 400
+        answer = self._answer(status)
+        if mode == "drip":
+            for i in range(len(answer) - 1):
+                self.connection.sendall(answer[i : i + 1])
+                if backend.mode == "drip":
+                    time.sleep(backend.drip_interval)
+            answer = answer[-1:]
+        # Before the client can know: a test that has seen the answer finds its events here.
+        backend._answered(request, status)
+        self.connection.sendall(answer)
+
+    do_GET = do_PUT = do_POST
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Silence: a test's output is the test's."""
+
+    def _client_left(self) -> bool:
+        """Wait a moment for the client to hang up: whatever it sends before it has its answer is a goodbye."""
+        return bool(select.select([self.connection], [], [], _POLL)[0])
+
+    def _answer(self, status: int) -> bytes:
+        body = "" if status in (204, 304) else "{}"
+        lines = [f"HTTP/1.1 {status} {_reason(status)}"]
+        lines += ["content-type: application/json", f"content-length: {len(body)}"]
+        if self._backend.retry_after is not None and status >= 300:
+            lines.append(f"retry-after: {self._backend.retry_after}")
+        if status == 307:
+            lines.append(f"location: {self._backend.url}/elsewhere")
+        return "\r\n".join([*lines, "", body]).encode("latin-1")
+
+
+def _decode(body: bytes) -> list[Event] | None:
+    """The events of an NDJSON body, gzip or plain; None if it is neither."""
+    try:
+        text = gzip.decompress(body) if body.startswith(b"\x1f\x8b") else body
+        events = [json.loads(line) for line in text.splitlines() if line.strip()]
+    except (OSError, EOFError, ValueError, zlib.error):
+        return None
+    return events if all(isinstance(event, dict) for event in events) else None
+
+
+def _reason(status: int) -> str:
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:
+        return "Unknown"
