@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import time
 from typing import TYPE_CHECKING, Any
@@ -112,9 +113,9 @@ def redact_text(text: str, keys: frozenset[str]) -> str:
 def to_json(value: Any) -> str:
     """JSON for anything: what JSON cannot say is said as text. Raises only if even that is impossible."""
     try:
-        return json.dumps(value, allow_nan=False, separators=(",", ":"), default=_as_text)
+        return _encoder.encode(value)
     except (TypeError, ValueError, RecursionError):  # odd keys, NaN, a cycle, or too deep
-        return json.dumps(_plain(value), allow_nan=False, separators=(",", ":"))
+        return _encoder.encode(_plain(value))
 
 
 def encode(event: Mapping[str, Any]) -> bytes:
@@ -122,6 +123,7 @@ def encode(event: Mapping[str, Any]) -> bytes:
     return to_json(event).encode("ascii")
 
 
+@functools.lru_cache(maxsize=1024)
 def _normal(key: str) -> str:
     return "".join(c for c in key.lower() if c.isascii() and c.isalnum())
 
@@ -162,3 +164,6 @@ def _plain(value: Any, above: tuple[int, ...] = ()) -> Any:
     if isinstance(value, (list, tuple, set, frozenset)):
         return [_plain(v, above) for v in value]
     return _plain(_as_text(value), above)
+
+
+_encoder = json.JSONEncoder(allow_nan=False, separators=(",", ":"), default=_as_text)

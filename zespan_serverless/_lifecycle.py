@@ -63,26 +63,47 @@ class Call:
         self.start = host.origin() if container.invocations == 1 else WARM
         trace_id, parent = invocation.parent or (_trace.new_trace_id(), None)
         self.span = _trace.Span(trace_id, _trace.new_span_id(), parent)
-        self.remaining = invocation.remaining() if invocation.remaining else None
+        self.left = self._left()
         container.active[id(self)] = invocation
         self.token = _trace.enter(self.span, shared=host.one_at_a_time)
         self.began = time.perf_counter()
 
     def leave(self, error: BaseException | None) -> None:
-        """Close the root event and have everything flushed. Never raises."""
+        """Reset the context and have the rest done: after the response if possible, else now. Never raises."""
+        took_ms = (time.perf_counter() - self.began) * 1000
+        left = self._left()
         with _guarded("the end of an invocation"):
-            took = (time.perf_counter() - self.began) * 1000
             _trace.leave(self.token, shared=self.host.one_at_a_time)
             for end in list(self.span.ends.values()):
                 end()
-            if self.container.settings.root_event:
-                self._root_event(took, error)
         self.container.active.pop(id(self), None)
+
+        def finish() -> None:
+            if self.container.settings.root_event:
+                with _guarded("the root event"):
+                    self._root_event(took_ms, left, error)
+            self._flush()
+
         with _guarded("the flush"):
-            self._flush(error)
+            dying = error is not None and not isinstance(error, Exception)  # SystemExit: nothing of ours runs later
+            later = not dying and self.container.settings.flush_mode != "before_return"
+            if not (later and self.host.end(self.invocation, finish)):
+                try:
+                    finish()
+                finally:
+                    self.host.end(self.invocation, None)
         _shutdown.rearm()
 
-    def _root_event(self, took_ms: float, error: BaseException | None) -> None:
+    def _flush(self) -> None:
+        """Send what there is, within what this invocation has left by now."""
+        settings, delivery = self.container.settings, self.container.delivery
+        if delivery is not None:
+            delivery.flush(flush_budget(self._left(), settings.flush_timeout, settings.flush_reserve))
+
+    def _left(self) -> float | None:
+        return None if self.invocation.remaining is None else self.invocation.remaining()
+
+    def _root_event(self, took_ms: float, left: float | None, error: BaseException | None) -> None:
         invocation, settings = self.invocation, self.container.settings
         event = new_event(
             self.span, settings, took_ms, kind="general", operation=settings.service_name or invocation.name
@@ -98,30 +119,14 @@ class Call:
             "handler_duration_ms": round(took_ms, 3),
             "memory_max_rss_bytes": _max_rss(),
         }
-        if invocation.remaining is not None:
-            metadata["time_left_at_start_ms"] = round((self.remaining or 0.0) * 1000)
-            metadata["time_left_at_end_ms"] = round(invocation.remaining() * 1000)
+        if self.left is not None and left is not None:
+            metadata["time_left_at_start_ms"] = round(self.left * 1000)
+            metadata["time_left_at_end_ms"] = round(left * 1000)
         if error is not None:
             failed(event, error)
             metadata["error.type"] = type(error).__name__
         event["metadata"] = {name: value for name, value in metadata.items() if value is not None}
         self.container.capture(event)
-
-    def _flush(self, error: BaseException | None) -> None:
-        dying = error is not None and not isinstance(error, Exception)  # SystemExit: nothing of ours will run later
-        later = not dying and self.container.settings.flush_mode != "before_return"
-        if not (later and self.host.end(self.invocation, self.flush)):
-            try:
-                self.flush()
-            finally:
-                self.host.end(self.invocation, None)
-
-    def flush(self) -> None:
-        """Send what there is, within what this invocation has left. Called here, or by the host after the response."""
-        delivery, settings, remaining = self.container.delivery, self.container.settings, self.invocation.remaining
-        if delivery is not None:
-            left = remaining() if remaining is not None else None
-            delivery.flush(flush_budget(left, settings.flush_timeout, settings.flush_reserve))
 
 
 def enter(host: Host, arguments: Mapping[str, Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Call | None:

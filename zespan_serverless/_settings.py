@@ -7,8 +7,7 @@ logged once and ignored. A value out of range is clamped, and logged once, where
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ._log import warn_once
 from .errors import ConfigurationError
@@ -23,8 +22,7 @@ FLUSH_MODES = ("auto", "after_response", "before_return")
 EXPORTERS = ("zespan", "console", "memory")
 
 
-@dataclass(frozen=True)
-class Settings:
+class Settings(NamedTuple):
     """Every setting, its unit and its default; the environment variable is ZESPAN_ + the name in upper case."""
 
     api_key: str | None = None
@@ -70,8 +68,9 @@ class Settings:
     """Log what every flush did."""
 
     def __repr__(self) -> str:
-        shown = ", ".join(f"{f.name}={getattr(self, f.name)!r}" for f in fields(self) if f.name != "api_key")
-        return f"Settings(api_key={'***' if self.api_key else None}, {shown})"
+        shown = ((name, value) for name, value in self._asdict().items() if name != "api_key")
+        key = "***" if self.api_key else None
+        return f"Settings(api_key={key}, {', '.join(f'{name}={value!r}' for name, value in shown)})"
 
 
 _RANGES: dict[str, tuple[float, float]] = {
@@ -97,7 +96,7 @@ def check(arguments: Mapping[str, object]) -> dict[str, Any]:
     """
     checked: dict[str, Any] = {}
     for name, value in arguments.items():
-        if not hasattr(_DEFAULTS, name):
+        if name not in Settings._fields:
             raise ConfigurationError(f"unknown setting {name!r}{_did_you_mean(name)}")
         if value is not None:
             checked[name] = _typed(name, value)
@@ -108,16 +107,16 @@ def resolve(arguments: Mapping[str, Any], environ: Mapping[str, str] | None = No
     """The settings in force: checked `arguments` over the environment over the defaults. Never raises."""
     environ = os.environ if environ is None else environ
     values = dict(arguments)
-    for f in fields(Settings):
-        text = environ.get("ZESPAN_" + f.name.upper(), "").strip()
-        if text and f.name not in values and f.name not in _NOT_IN_ENVIRONMENT:
+    for name in Settings._fields:
+        text = environ.get("ZESPAN_" + name.upper(), "").strip()
+        if text and name not in values and name not in _NOT_IN_ENVIRONMENT:
             try:
-                values[f.name] = _parsed(f.name, text)
+                values[name] = _parsed(name, text)
             except (ValueError, ConfigurationError) as error:
-                if f.name == "base_url":  # the default would send the events to somebody else
+                if name == "base_url":  # the default would send the events to somebody else
                     values["enabled"] = False
-                shown = "" if f.name == "api_key" else f"={text!r}"
-                warn_once("ZESPAN_%s%s ignored: %s", f.name.upper(), shown, error)
+                shown = "" if name == "api_key" else f"={text!r}"
+                warn_once("ZESPAN_%s%s ignored: %s", name.upper(), shown, error)
     for name, (low, high) in _RANGES.items():
         if name in values and not low <= values[name] <= high:
             clamped = type(values[name])(min(max(values[name], low), high)) if values[name] == values[name] else low
@@ -208,6 +207,5 @@ def _strings(values: Sequence[object]) -> tuple[str, ...]:
 def _did_you_mean(name: str) -> str:
     import difflib  # only on the way to an error
 
-    names = [f.name for f in fields(Settings)]
-    close = difflib.get_close_matches(name, names, 1)
-    return f", did you mean {close[0]!r}?" if close else f"; there are {', '.join(names)}"
+    close = difflib.get_close_matches(name, Settings._fields, 1)
+    return f", did you mean {close[0]!r}?" if close else f"; there are {', '.join(Settings._fields)}"

@@ -11,8 +11,7 @@ import os
 import threading
 import time
 from collections import deque
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .. import _log
 from .._budget import backoff
@@ -29,8 +28,7 @@ ABORT_GRACE = 0.05
 """Seconds that a cut-off attempt gets to hand its batch back before it is given up as stuck (name resolution)."""
 
 
-@dataclass(frozen=True)
-class FlushReport:
+class FlushReport(NamedTuple):
     """What one flush came to, in events captured before it began: each was delivered, dropped, or is still pending.
 
     `elapsed` in seconds. `reason` says why some are pending: `deadline`, `no_time` (there was none to begin with),

@@ -123,7 +123,16 @@ class LambdaHost:
             trigger=trigger,
             parent=_events.parent(event) or _w3c(context),
             remaining=_seconds(remaining) if callable(remaining) else None,
-            attributes={**attributes, **_resource(context)},
+            attributes={
+                **attributes,
+                **_resource(
+                    _string(context, "invoked_function_arn"),
+                    _string(context, "function_version"),
+                    _string(context, "log_stream_name"),
+                    _string(context, "memory_limit_in_mb"),
+                ),
+                "links": _links(),
+            },
         )
 
     def origin(self) -> ColdStart:
@@ -168,11 +177,14 @@ def _w3c(context: object) -> tuple[str, str] | None:
     return _events.parse_traceparent(fields.get("traceparent")) if isinstance(fields, dict) else None
 
 
-def _resource(context: object) -> dict[str, object]:
-    """OpenTelemetry's resource attributes of a Lambda function."""
-    arn = _string(context, "invoked_function_arn")
-    memory = _string(context, "memory_limit_in_mb") or ""
-    link = _events.xray_link(os.environ.get("_X_AMZN_TRACE_ID"))
+def _links() -> list[dict[str, object]] | None:
+    link = _events.xray_link(os.environ.get("_X_AMZN_TRACE_ID"))  # the runtime sets it for every invocation
+    return [link] if link else None
+
+
+@functools.lru_cache(maxsize=8)
+def _resource(arn: str | None, version: str | None, stream: str | None, memory: str | None) -> dict[str, object]:
+    """OpenTelemetry's resource attributes of a Lambda function; the same for every call through one alias."""
     parts = (arn or "").split(":")
     return {
         "cloud.provider": "aws",
@@ -180,10 +192,9 @@ def _resource(context: object) -> dict[str, object]:
         "cloud.account.id": parts[4] if len(parts) > 6 else None,
         "cloud.resource_id": ":".join(parts[:7]) if len(parts) > 6 else None,
         "aws.lambda.invoked_arn": arn,
-        "faas.version": _string(context, "function_version"),
-        "faas.instance": _string(context, "log_stream_name"),
-        "faas.max_memory": int(memory) * 1_048_576 if memory.isdigit() else None,
-        "links": [link] if link else None,
+        "faas.version": version,
+        "faas.instance": stream,
+        "faas.max_memory": int(memory) * 1_048_576 if memory and memory.isdecimal() else None,
     }
 
 

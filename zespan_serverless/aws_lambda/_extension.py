@@ -16,6 +16,7 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import select
 import sys
 import threading
 import time
@@ -33,6 +34,7 @@ _PATH = "/2020-01-01/extension/"
 _LOOK, _LOOKS, _GRACE = 0.005, 3, 0.25  # seconds between looks; looks without anybody computing; seconds in all
 _COMPUTED = 0.0002  # CPU seconds between two looks that count as somebody computing
 _REGISTER_TIMEOUT = 2.0
+_HEAD_START = 0.001  # seconds: the runtime gets its event at the same moment, and its thread wants the GIL more
 
 
 class Extension:
@@ -95,6 +97,9 @@ class Extension:
 
     def _next(self) -> dict[str, object]:
         self._connection.request("GET", _PATH + "event/next", headers={"Lambda-Extension-Identifier": self._id})
+        if self._connection.sock is not None:
+            select.select([self._connection.sock], [], [])
+            time.sleep(_HEAD_START)
         response = self._connection.getresponse()
         body = response.read()
         if response.status != 200:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -16,8 +15,7 @@ __all__ = ["Dropped", "Exporter", "Outcome", "build"]
 Verdict = Literal["delivered", "retry", "refused", "unauthorized"]
 
 
-@dataclass(frozen=True)
-class Outcome:
+class Outcome(NamedTuple):
     """What became of one batch.
 
     `delivered`: acknowledged. `retry`: may well succeed later, not before `retry_after` seconds if given. `refused`:
@@ -30,15 +28,14 @@ class Outcome:
     retry_after: float | None = None
 
 
-@dataclass(frozen=True)
-class Dropped:
+class Dropped(NamedTuple):
     """Events that will not be delivered; what `on_error` is called with.
 
     `reason`: `buffer_full`, `too_large`, `unencodable`, `refused`, `unauthorized` or `closed`. `payloads`: the events
     as they would have been sent (empty for what could not be encoded).
     """
 
-    count: int
+    events: int
     reason: str
     detail: str = ""
     payloads: tuple[bytes, ...] = ()
