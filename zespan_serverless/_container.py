@@ -26,62 +26,76 @@ class Container:
 
     def __init__(self, settings: _settings.Settings) -> None:
         self.settings = settings
-        self.on = _settings.usable(settings)
         self.redact_keys = normalized(settings.redact_keys)
+        self.delivery = Delivery(build(settings), settings)
         self.invocations = 0
         self.active: dict[int, Invocation] = {}  # under way now, by id() of each
-        self.delivery = Delivery(build(settings), settings) if self.on else None
 
     def capture(self, event: Event) -> None:
         """Hand an event to the delivery, unless its trace is not sampled. Never raises."""
-        if self.delivery is not None and sampled(str(event.get("trace_id") or ""), self.settings.sample_rate):
+        if sampled(str(event.get("trace_id") or ""), self.settings.sample_rate):
             self.delivery.capture(event)
 
-    def remaining(self) -> float | None:
-        """Seconds until the deadline of the invocation under way; None if there is none, or no deadline is known."""
+    def flush_by_hand(self) -> float:
+        """Seconds that flush() and shutdown() may take: what the invocation under way has left, less the reserve."""
         left = [i.remaining() for i in list(self.active.values()) if i.remaining is not None]
-        return min(left) if left else None
+        return max(0.0, min(left) - self.settings.flush_reserve) if left else FLUSH_BY_HAND
 
 
 _lock = threading.Lock()
-_container: Container | None = None
-_configured: dict[str, Any] | None = None
+_started = False
+_configured: dict[str, Any] = {}
+_container: Container | None = None  # None once started: telemetry is off
 
 
-def start(arguments: Mapping[str, Any]) -> Container:
-    """The process's container, made at the first call. Later settings that differ are said, and ignored."""
-    global _container, _configured
-    if _container is None:
+def start(arguments: Mapping[str, Any]) -> Container | None:
+    """The process's container, made at the first call, or the first after a shutdown; None if telemetry is off.
+
+    Later settings that differ are said, and ignored.
+    """
+    global _started, _configured, _container
+    if not _started or (_container is not None and _container.delivery.closed):
         with _lock:
-            if _container is None:
-                made = Container(_settings.resolve(arguments))
-                if made.delivery is not None:
-                    _shutdown.watch(lambda seconds: _flush_now(made, seconds))
+            if not _started or (_container is not None and _container.delivery.closed):
+                settings = _settings.resolve(arguments)
+                made = Container(settings) if _settings.usable(settings) else None
+                if made is not None:
+                    _shutdown.watch(flush)
                     _patch_openai()
-                _configured = dict(arguments)
-                _container = made
+                _configured, _container, _started = dict(arguments), made, True
     if arguments and arguments != _configured:
         _log.warn_once("settings differ from the first ones in this process and are ignored: %s", ", ".join(arguments))
     return _container
 
 
 def current() -> Container | None:
-    """The container, if it has been started and telemetry is on."""
-    return _container if _container is not None and _container.on else None
+    """The container, if one has been started and telemetry is on."""
+    return _container
 
 
-def init(**settings: Any) -> None:
-    """Start telemetry now, at module level of a script or a function without the decorator.
+class Session:
+    """What `init` returns: `with init(): ...` shuts telemetry down, delivering what is left, at the end of the block."""
 
-    Takes every setting (see `Settings`). What was configured first in a process stays. A flush at exit sends what is
-    left; in a function call `flush()` before you return. Raises ConfigurationError for a wrong name or type.
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        shutdown()
+
+
+def init(**settings: Any) -> Session:
+    """Start telemetry now, at module level of a script, or of a function without the decorator.
+
+    Takes every setting (see `Settings`). What was configured first in a process stays, until a `shutdown()`. What is
+    left when the process exits is sent then, within flush_timeout; in a function call `flush()` before you return.
+    Raises ConfigurationError for a setting that does not exist or a value of the wrong type.
     """
-    container = start(_settings.check(settings))
-    if container.on:
+    if start(_settings.check(settings)) is not None:
         import atexit
 
         atexit.unregister(_at_exit)
         atexit.register(_at_exit)
+    return Session()
 
 
 def capture(event: Mapping[str, Any]) -> None:
@@ -106,29 +120,33 @@ def flush(timeout: float | None = None, *, raise_on_pending: bool = False) -> Fl
     `timeout` in seconds; default: what the invocation has left, less the reserve, and 10 s outside one. An open
     breaker is probed; a Retry-After is still honoured. Raises FlushIncomplete if `raise_on_pending` and some are left.
     """
-    container = current()
-    report = FlushReport() if container is None else _flush_now(container, timeout)
+    container, report = current(), FlushReport()
+    if container is not None:
+        report = container.delivery.flush(container.flush_by_hand() if timeout is None else timeout, probe=True)
     if raise_on_pending and report.pending:
         raise FlushIncomplete(report)
     return report
 
 
 def shutdown(timeout: float | None = None) -> FlushReport:
-    """Flush, then stop for good: events captured later are counted as dropped (`closed`). `timeout` as in `flush`."""
+    """Flush, then stop: events captured later are counted as dropped (`closed`), until a new `init()` or invocation.
+
+    `timeout` in seconds, as in `flush`.
+    """
     container = current()
-    if container is None or container.delivery is None:
+    if container is None:
         return FlushReport()
-    return container.delivery.close(_default_timeout(container) if timeout is None else timeout)
+    return container.delivery.close(container.flush_by_hand() if timeout is None else timeout)
 
 
 def forget() -> None:
     """Be as if just imported (between tests): events, settings, patched signals, spans, warnings."""
-    global _container, _configured
-    left, _container, _configured = _container, None, None
+    global _started, _container
+    left, _container, _started = _container, None, False
     _shutdown.forget()
     _trace.forget()
     _log.forget()
-    if left is not None and left.delivery is not None:
+    if left is not None:
         left.delivery.forget()
 
 
@@ -137,27 +155,13 @@ def _after_fork() -> None:
     global _lock
     _lock = threading.Lock()
     _shutdown.forget()
-    if _container is not None and _container.delivery is not None:
+    if _container is not None:
         _container.delivery.forget()
 
 
-def _flush_now(container: Container, timeout: float | None) -> FlushReport:
-    if container.delivery is None:
-        return FlushReport()
-    return container.delivery.flush(_default_timeout(container) if timeout is None else timeout, probe=True)
-
-
-def _default_timeout(container: Container) -> float:
-    remaining = container.remaining()
-    if remaining is None:
-        return FLUSH_BY_HAND
-    return max(0.0, remaining - container.settings.flush_reserve)
-
-
 def _at_exit() -> None:
-    container = current()
-    if container is not None and container.delivery is not None:
-        container.delivery.flush(container.settings.flush_timeout)
+    if _container is not None:
+        _container.delivery.flush(_container.settings.flush_timeout)
 
 
 def _patch_openai() -> None:

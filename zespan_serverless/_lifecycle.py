@@ -64,8 +64,8 @@ class Call:
         trace_id, parent = invocation.parent or (_trace.new_trace_id(), None)
         self.span = _trace.Span(trace_id, _trace.new_span_id(), parent)
         self.left = self._left()
-        container.active[id(self)] = invocation
         self.token = _trace.enter(self.span, shared=host.one_at_a_time)
+        container.active[id(self)] = invocation  # last: what is in there has to be taken out again by `leave`
         self.began = time.perf_counter()
 
     def leave(self, error: BaseException | None) -> None:
@@ -96,9 +96,8 @@ class Call:
 
     def _flush(self) -> None:
         """Send what there is, within what this invocation has left by now."""
-        settings, delivery = self.container.settings, self.container.delivery
-        if delivery is not None:
-            delivery.flush(flush_budget(self._left(), settings.flush_timeout, settings.flush_reserve))
+        settings = self.container.settings
+        self.container.delivery.flush(flush_budget(self._left(), settings.flush_timeout, settings.flush_reserve))
 
     def _left(self) -> float | None:
         return None if self.invocation.remaining is None else self.invocation.remaining()
@@ -133,7 +132,7 @@ def enter(host: Host, arguments: Mapping[str, Any], args: tuple[Any, ...], kwarg
     """Begin an invocation; None if telemetry is off, fails, or this call is inside one already. Never raises."""
     with _guarded("the start of an invocation"):
         container = _container.start(arguments)
-        if container.delivery is None or (host.one_at_a_time and container.active):
+        if container is None or (host.one_at_a_time and container.active):
             return None
         call = Call(host, container, host.read(args, kwargs))
         with _guarded("the start of an invocation"):  # from here on there is something to `leave`

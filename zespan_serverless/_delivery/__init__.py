@@ -96,6 +96,11 @@ class Delivery:
         with self._lock:
             return self._outstanding()
 
+    @property
+    def closed(self) -> bool:
+        """Whether `close` has been called."""
+        return self._closed
+
     def capture(self, event: Mapping[str, Any]) -> None:
         """Take an event. Never blocks on I/O, never raises; what cannot be kept is counted."""
         try:

@@ -1,0 +1,81 @@
+"""README's code runs, and its table of settings is the truth."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from emulator.model import ModelEndpoint
+from zespan_serverless import Settings, testing
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+BLOCKS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+
+
+@pytest.fixture
+def model(monkeypatch: pytest.MonkeyPatch) -> Any:
+    with ModelEndpoint(latency_ms=0) as endpoint:
+        monkeypatch.setenv("OPENAI_BASE_URL", endpoint.url)
+        monkeypatch.setenv("OPENAI_API_KEY", "sk-local")
+        yield endpoint
+
+
+def run(block: str) -> SimpleNamespace:
+    """A block of README as the module it would be."""
+    namespace: dict[str, Any] = {"__name__": "readme"}
+    exec(compile(block, "README.md", "exec"), namespace)
+    return SimpleNamespace(**namespace)
+
+
+def test_the_first_example_sends_the_invocation_and_the_llm_call(model: ModelEndpoint) -> None:
+    """The handler that README opens with answers, and its two events are one trace."""
+    with testing.recording() as events:
+        answer = run(BLOCKS[0]).handler({"prompt": "hi"}, testing.LambdaContext())
+    assert answer["statusCode"] == 200
+    llm, root = events
+    assert (llm["model"], llm["span_kind"]) == ("gpt-4o", "llm")
+    assert llm["parent_span_id"] == root["span_id"]
+
+
+def test_the_second_example_names_the_user_and_the_step() -> None:
+    """with_context and span put the user on the step's event, and traceparent belongs to the same trace."""
+    with testing.recording() as events:
+        result = run(BLOCKS[1]).handler({"user": "ada", "session": "s1"}, testing.LambdaContext())
+    step, root = events
+    assert (step["operation"], step["user_id"], step["session_id"]) == ("look up", "ada", "s1")
+    assert step["metadata"] == {"found": 1}
+    assert root["trace_id"] in result["headers"]["traceparent"]
+
+
+def test_the_example_by_hand_delivers_before_it_returns() -> None:
+    """init, span, capture and flush work without the decorator."""
+    with testing.recording() as events:
+        module = run(BLOCKS[2])
+        assert module.handler({}, None) == {"ok": True}
+        assert [e["operation"] for e in events] == ["look up", "work"]
+
+
+def test_the_example_test_passes() -> None:
+    """The test that README shows is a passing test."""
+    run(BLOCKS[3]).test_handler()
+
+
+def test_every_block_is_run() -> None:
+    """A new example needs a new test."""
+    assert len(BLOCKS) == 4
+
+
+def test_the_table_lists_every_setting_with_its_default() -> None:
+    """README, and nobody's memory, is where settings are looked up."""
+    section = README.split("## Settings")[1].split("\n## ")[0]
+    rows = {name: text.strip(" `") for name, text in re.findall(r"^\| `(\w+)` \|(.*?)\|", section, re.MULTILINE)}
+    assert list(rows) == list(Settings._fields)
+    for name, text in rows.items():
+        default = Settings._field_defaults[name]
+        expected = ",".join(default) if isinstance(default, tuple) else "" if default is None else str(default)
+        assert text == expected, name

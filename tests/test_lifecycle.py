@@ -1,0 +1,277 @@
+"""The user's function is never harmed."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import functools
+import inspect
+from typing import Any
+from unittest import mock
+
+import pytest
+
+from zespan_serverless import _lifecycle, _trace, testing, zespan_lambda
+from zespan_serverless import _container as container
+from zespan_serverless.aws_lambda import HOST
+
+
+class Odd(BaseException):
+    """Not an Exception, as SystemExit and asyncio.CancelledError are not."""
+
+
+@pytest.mark.parametrize("error", [ValueError("x"), KeyError(), Odd("y"), SystemExit(3), KeyboardInterrupt()])
+def test_an_exception_passes_through_untouched(error: BaseException) -> None:
+    """The very object, of whatever kind; its event is there before it leaves."""
+
+    @zespan_lambda
+    def handler(event: object, context: object) -> None:
+        raise error
+
+    with testing.recording() as events, pytest.raises(type(error)) as caught:
+        handler({}, testing.LambdaContext())
+    assert caught.value is error
+    assert [(e["status"], e["metadata"]["error.type"]) for e in events] == [("error", type(error).__name__)]
+
+
+def test_an_error_whose_text_fails_is_reported_all_the_same() -> None:
+    """A `__str__` that raises is survived."""
+
+    class Broken(Exception):
+        def __str__(self) -> str:
+            raise RuntimeError("no text")
+
+    @zespan_lambda
+    def handler(event: object, context: object) -> None:
+        raise Broken
+
+    with testing.recording() as events, pytest.raises(Broken):
+        handler({}, testing.LambdaContext())
+    assert events[0]["status"] == "error"
+
+
+def test_the_function_is_called_once_with_what_was_passed() -> None:
+    """By position or keyword, and the result is the very object."""
+    calls: list[tuple[tuple[object, ...], dict[str, object]]] = []
+    result = object()
+
+    @zespan_lambda
+    def handler(*args: object, **kwargs: object) -> object:
+        calls.append((args, kwargs))
+        return result
+
+    event, context = {"a": 1}, testing.LambdaContext()
+    with testing.recording() as events:
+        assert handler(event, context) is result
+        assert handler(event=event, context=context) is result
+        assert handler(event, context=context) is result
+        assert handler(event) is result
+        assert handler() is result
+    assert calls == [
+        ((event, context), {}),
+        ((), {"event": event, "context": context}),
+        ((event,), {"context": context}),
+        ((event,), {}),
+        ((), {}),
+    ]
+    assert len(events) == 5
+
+
+@pytest.mark.parametrize("context", [None, mock.Mock(), mock.MagicMock(), object(), 7, {"aws_request_id": "x"}])
+def test_any_context_will_do(context: object) -> None:
+    """None, mocks and objects without a clock are what tests pass."""
+
+    @zespan_lambda
+    def handler(event: object, context: object) -> object:
+        return context
+
+    with testing.recording():
+        assert handler({}, context) is context
+
+
+BROKEN: list[tuple[object, str]] = [
+    (HOST, "read"),
+    (HOST, "origin"),
+    (HOST, "begin"),
+    (HOST, "end"),
+    (_lifecycle, "new_event"),
+    (_lifecycle, "failed"),
+    (_lifecycle, "flush_budget"),
+    (_lifecycle, "_max_rss"),
+    (_trace, "enter"),
+    (_trace, "leave"),
+    (_trace, "new_trace_id"),
+    (container, "start"),
+    (container.Container, "capture"),
+    (container.Delivery, "flush"),
+    (container.Delivery, "warm"),
+    (container.Delivery, "capture"),
+]
+
+
+@pytest.mark.parametrize(("owner", "name"), BROKEN, ids=lambda v: v if isinstance(v, str) else "")
+@pytest.mark.parametrize("fails", [False, True])
+def test_whatever_breaks_inside_us_the_function_does_not_notice(
+    owner: object, name: str, fails: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Result or exception are the function's own, and it is called once, with any of our internals failing."""
+    calls = []
+
+    @zespan_lambda
+    def handler(event: object, context: object) -> str:
+        calls.append(1)
+        if fails:
+            raise LookupError("mine")
+        return "mine"
+
+    with testing.recording():
+        monkeypatch.setattr(owner, name, mock.Mock(side_effect=RuntimeError("ours")))
+        for _ in range(2):
+            if fails:
+                with pytest.raises(LookupError, match="mine"):
+                    handler({}, testing.LambdaContext())
+            else:
+                assert handler({}, testing.LambdaContext()) == "mine"
+        assert len(calls) == 2
+        monkeypatch.undo()
+        active = container.current()
+        assert active is not None
+        assert not active.active  # later invocations are not taken for nested ones
+        if name != "leave":
+            assert _trace.current() is None
+
+
+def test_after_a_failure_of_ours_the_next_invocation_is_traced(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A failure costs the events of its own invocation at most."""
+
+    @zespan_lambda
+    def handler(event: object, context: object) -> None: ...
+
+    with testing.recording() as events:
+        with monkeypatch.context() as patch:
+            patch.setattr(HOST, "read", mock.Mock(side_effect=RuntimeError("ours")))
+            handler({}, testing.LambdaContext())
+        handler({}, testing.LambdaContext())
+    assert len(events) == 1
+
+
+def test_a_decorated_function_called_by_another_is_part_of_its_invocation() -> None:
+    """One root event, whoever else is decorated."""
+
+    @zespan_lambda
+    def inner(event: object, context: object) -> int:
+        return 1
+
+    @zespan_lambda
+    def outer(event: object, context: object) -> int:
+        return inner(event, context) + 1
+
+    with testing.recording() as events:
+        assert outer({}, testing.LambdaContext()) == 2
+    assert len(events) == 1
+
+
+def test_decorating_twice_is_decorating_once() -> None:
+    """A second decorator changes nothing."""
+
+    @zespan_lambda
+    def handler(event: object, context: object) -> int:
+        return 1
+
+    assert zespan_lambda(handler) is handler
+
+
+def test_the_function_keeps_its_face() -> None:
+    """Name, docstring, signature and attributes are the function's own."""
+
+    def handler(event: dict[str, Any], context: object, extra: int = 3) -> int:
+        """Mine."""
+        return extra
+
+    handler.mark = "x"  # type: ignore[attr-defined]
+    wrapped = zespan_lambda(handler)
+    assert (wrapped.__name__, wrapped.__doc__, wrapped.mark) == ("handler", "Mine.", "x")  # type: ignore[attr-defined]
+    assert inspect.signature(wrapped) == inspect.signature(handler)
+    assert wrapped.__wrapped__ is handler  # type: ignore[attr-defined]
+
+
+class Handlers:
+    def __call__(self, event: object, context: object) -> str:
+        return "called"
+
+    def method(self, event: object, context: object) -> str:
+        return "method"
+
+    async def asynchronous(self, event: object, context: object) -> str:
+        return "asynchronous"
+
+
+class AsyncCallable:
+    async def __call__(self, event: object, context: object) -> str:
+        return "async called"
+
+
+@pytest.mark.parametrize(
+    ("handler", "expected"),
+    [
+        (Handlers(), "called"),
+        (Handlers().method, "method"),
+        (Handlers().asynchronous, "asynchronous"),
+        (functools.partial(Handlers().method), "method"),
+        (functools.partial(Handlers().asynchronous), "asynchronous"),
+        (AsyncCallable(), "async called"),
+        (lambda event, context: "lambda", "lambda"),
+    ],
+)
+def test_any_callable_can_be_a_handler(handler: Any, expected: str) -> None:
+    """Objects, methods and partials, sync or async."""
+    with testing.recording() as events:
+        assert zespan_lambda(handler)({}, testing.LambdaContext()) == expected
+    assert len(events) == 1
+
+
+def test_async_handlers_share_one_loop_but_not_their_context() -> None:
+    """Clients that belong to a loop live on; variables set in one invocation are not seen in the next."""
+    variable: contextvars.ContextVar[str] = contextvars.ContextVar("variable", default="unset")
+    loops = []
+
+    @zespan_lambda
+    async def handler(event: object, context: object) -> str:
+        loops.append(asyncio.get_running_loop())
+        seen = variable.get()
+        variable.set("set")
+        return seen
+
+    with testing.recording() as events:
+        assert [handler({}, testing.LambdaContext()) for _ in range(3)] == ["unset"] * 3
+    assert loops[0] is loops[1] is loops[2]
+    assert len({e["trace_id"] for e in events}) == 3
+
+
+def test_under_a_running_loop_an_async_handler_is_awaited() -> None:
+    """Tests with an event loop of their own await the result."""
+
+    @zespan_lambda
+    async def handler(event: object, context: object) -> str:
+        return "x"
+
+    async def test() -> str:
+        return await handler({}, testing.LambdaContext())  # type: ignore[misc, no-any-return]
+
+    with testing.recording() as events:
+        assert asyncio.run(test()) == "x"
+    assert len(events) == 1
+
+
+def test_an_async_error_is_the_users_own() -> None:
+    """The exception passes the event loop untouched."""
+    error = ValueError("x")
+
+    @zespan_lambda
+    async def handler(event: object, context: object) -> None:
+        raise error
+
+    with testing.recording() as events, pytest.raises(ValueError) as caught:
+        handler({}, testing.LambdaContext())
+    assert caught.value is error
+    assert events[0]["status"] == "error"
