@@ -1,0 +1,55 @@
+# make demo    Lambda's own emulator on this machine: what is delivered, and what it costs
+# make test    every test          (make test PYTEST_ARGS="-k budget -x")
+# make check   linters and types
+# make clean   forget everything that the others have built
+#
+# Another Python gets its own environment: make test PYTHON=python3.13 VENV=.venv313
+
+VENV ?= .venv
+PYTEST_ARGS ?=
+SAM_CLI := $(shell sed -n 's/^SAM_CLI = "\([^"]*\)".*/\1/p' emulator/binary.py)
+
+# python3 if it is new enough, else the newest that is. They are run, not looked up: a pyenv shim may lead nowhere.
+ifndef PYTHON
+PYTHON := $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
+	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
+endif
+
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: demo test check clean
+
+demo: $(VENV)/.local
+	@$(VENV)/bin/python -m emulator.demo
+
+test: $(VENV)/.dev .venv-sam/.installed
+	@$(VENV)/bin/python -m emulator.binary >/dev/null
+	$(VENV)/bin/python -m pytest $(PYTEST_ARGS)
+
+check: $(VENV)/.dev
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+	$(VENV)/bin/pyright --pythonpath $(VENV)/bin/python
+
+clean:
+	rm -rf $(VENV) .venv-sam .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis
+
+$(VENV)/pyvenv.cfg:
+	$(if $(PYTHON),,$(error Python 3.11 or newer is needed: make $(MAKECMDGOALS) PYTHON=/path/to/python))
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.local: $(VENV)/pyvenv.cfg pyproject.toml
+	$(VENV)/bin/python -m pip install --quiet --editable '.[local]'
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/pyvenv.cfg pyproject.toml
+	$(VENV)/bin/python -m pip install --quiet --editable '.[dev]'
+	@touch $@
+
+# The SAM CLI pins much of what it uses: it lives apart.
+.venv-sam/.installed: emulator/binary.py
+	$(if $(PYTHON),,$(error Python 3.11 or newer is needed: make $(MAKECMDGOALS) PYTHON=/path/to/python))
+	$(PYTHON) -m venv .venv-sam
+	.venv-sam/bin/python -m pip install --quiet aws-sam-cli==$(SAM_CLI)
+	@touch $@

@@ -1,0 +1,63 @@
+"""Lambda's own init process for this machine: aws-lambda-rie, taken out of the SAM CLI's wheel.
+
+python -m emulator.binary   fetches it once and prints where it is
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import zipfile
+from pathlib import Path
+
+SAM_CLI = "1.170.0"  # its wheel is the only package in a registry that has the emulator in it
+CACHE = Path(__file__).parent.parent / ".cache"
+MACHINES = {"x86_64": "x86_64", "amd64": "x86_64", "aarch64": "arm64", "arm64": "arm64"}
+
+
+class EmulatorUnavailable(RuntimeError):
+    """This machine cannot run the emulator; the message says what to do."""
+
+
+def emulator_binary() -> Path:
+    """The executable: ZESPAN_RIE if set, else this repository's copy, fetched by pip if there is none yet."""
+    if override := os.environ.get("ZESPAN_RIE"):
+        return Path(override)
+    machine = MACHINES.get(platform.machine().lower())
+    if sys.platform != "linux" or machine is None:
+        raise EmulatorUnavailable(
+            f"AWS builds its Lambda emulator for Linux (x86_64 and arm64); this is {sys.platform} {platform.machine()}."
+            "\nRun it in a container, from the root of the repository:\n\n"
+            '    docker run --rm -it -v "$PWD":/src -w /src python:3.13 make demo VENV=/tmp/venv\n'
+        )
+    binary = CACHE / f"aws-lambda-rie-{SAM_CLI}-{machine}"
+    if not binary.exists():
+        _fetch(machine, binary)
+    return binary
+
+
+def _fetch(machine: str, binary: Path) -> None:
+    CACHE.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=CACHE) as folder:
+        # The wheel is only a container here: its own demands on the interpreter do not matter.
+        options = ["--quiet", "--no-deps", "--only-binary=:all:", "--ignore-requires-python", "--dest", folder]
+        subprocess.run([sys.executable, "-m", "pip", "download", *options, f"aws-sam-cli=={SAM_CLI}"], check=True)
+        (wheel,) = Path(folder).glob("*.whl")
+        with zipfile.ZipFile(wheel) as archive:
+            fetched = Path(archive.extract(f"samcli/local/rapid/aws-lambda-rie-{machine}", folder))
+        fetched.chmod(0o755)
+        fetched.replace(binary)  # at once: another process may be looking for it
+
+
+def main() -> None:
+    try:
+        print(emulator_binary())
+    except EmulatorUnavailable as error:
+        raise SystemExit(str(error)) from None
+
+
+if __name__ == "__main__":
+    main()
