@@ -14,12 +14,11 @@ def flush_budget(remaining: float | None, cap: float, reserve: float) -> float:
 
     `remaining` is what the invocation has left (None: the host sets no deadline), `cap` the longest that a flush
     may ever take, `reserve` what stays free before the deadline. Never negative, never above `cap`, never above
-    `remaining - reserve`; 0 means: keep the events, do not send.
+    `remaining - reserve`; 0 means: keep the events, do not send. NaN counts as nothing left.
     """
-    cap = max(0.0, cap)
     if remaining is None:
-        return cap
-    return max(0.0, min(cap, remaining - max(0.0, reserve)))
+        return max(0.0, cap)
+    return max(0.0, min(remaining - max(0.0, reserve), cap))  # min(nan, cap) is nan, max(0.0, nan) is 0.0
 
 
 def backoff(failures: int, random: float) -> float:

@@ -21,6 +21,7 @@ SDK_NAME = "zespan-serverless-python"  # the backend tells Python SDKs by "pytho
 REDACTED = "[REDACTED]"
 ERROR_TEXT_MAX = 500  # characters, as the SDK cuts it
 _DEPTH_MAX = 20
+_INT_BITS_MAX = 1024  # as many as a float can hold the size of; Python refuses to write out very large ones
 
 
 def timestamp(seconds: float) -> str:
@@ -71,8 +72,8 @@ def failed(event: Event, error: BaseException) -> None:
 
 def sampled(trace_id: str, rate: float) -> bool:
     """Whether a trace is kept: FNV-1a of its id, as the SDKs compute it, so that every service decides alike."""
-    if rate >= 1.0:
-        return True
+    if rate >= 1.0 or not trace_id:
+        return rate > 0.0
     digest = 0x811C9DC5
     for byte in trace_id.encode("utf-8", "replace"):
         digest = (digest ^ byte) * 0x01000193 & 0xFFFFFFFF
@@ -85,42 +86,46 @@ def normalized(keys: Iterable[str]) -> frozenset[str]:
 
 
 def redact(value: Any, keys: frozenset[str], above: tuple[int, ...] = ()) -> Any:
-    """A copy of `value` with what stands under one of `keys` replaced, at any depth."""
-    if not isinstance(value, (dict, list, tuple)):
+    """A copy of `value` with what stands under one of `keys` replaced, at any depth, in models and dataclasses too."""
+    if value is None or isinstance(value, (str, int, float)):
+        return value
+    held = _held(value)
+    if held is None:
         return value
     if len(above) > _DEPTH_MAX or id(value) in above:
         return "[REDACTED_DEPTH_LIMIT]"
     above += (id(value),)
-    if isinstance(value, dict):
+    if isinstance(held, dict):
         return {
             k: REDACTED if isinstance(k, str) and _normal(k) in keys else redact(v, keys, above)
-            for k, v in value.items()
+            for k, v in held.items()
         }
-    return [redact(v, keys, above) for v in value]
+    return [redact(v, keys, above) for v in held]
 
 
 def redact_text(text: str, keys: frozenset[str]) -> str:
-    """The same for a text that holds a JSON object or array; any other text is returned as it is."""
+    """The same for a text that holds a JSON object or array. A text with nothing to replace stays as it is."""
     if not keys or text.lstrip()[:1] not in ("{", "["):
         return text
     try:
         parsed = json.loads(text)
+        redacted = redact(parsed, keys)
+        return text if redacted == parsed else to_json(redacted)
     except (ValueError, RecursionError):
         return text
-    return to_json(redact(parsed, keys))
 
 
 def to_json(value: Any) -> str:
     """JSON for anything: what JSON cannot say is said as text. Raises only if even that is impossible."""
     try:
         return _encoder.encode(value)
-    except (TypeError, ValueError, RecursionError):  # odd keys, NaN, a cycle, or too deep
+    except Exception:  # odd keys, NaN, a cycle, too deep, changed by another thread meanwhile
         return _encoder.encode(_plain(value))
 
 
 def encode(event: Mapping[str, Any]) -> bytes:
     """One event as one line of NDJSON, without the newline."""
-    return to_json(event).encode("ascii")
+    return to_json(event).encode("utf-8", "replace")  # half a surrogate pair is no Unicode; many parsers refuse it
 
 
 @functools.lru_cache(maxsize=1024)
@@ -128,22 +133,31 @@ def _normal(key: str) -> str:
     return "".join(c for c in key.lower() if c.isascii() and c.isalnum())
 
 
-def _as_text(value: Any) -> Any:
-    """What a value means where JSON has no word for it: a pydantic model its fields, anything else its text."""
-    dump = getattr(value, "model_dump", None)
-    if callable(dump):
-        try:
-            return dump(mode="json", exclude_unset=True)
-        except Exception:
-            return _repr(value)
-    if isinstance(value, (set, frozenset)):
+def _held(value: Any) -> dict[Any, Any] | list[Any] | None:
+    """What a container, a pydantic model or a dataclass holds, of its own or as a copy; None for anything else."""
+    if isinstance(value, (dict, list)):
+        return value
+    if isinstance(value, (tuple, set, frozenset)):
         return list(value)
-    if isinstance(value, (bytes, bytearray)):
-        return bytes(value).decode("utf-8", "replace")
-    return _repr(value)
+    try:
+        dump, fields = getattr(value, "model_dump", None), getattr(type(value), "__dataclass_fields__", None)
+        if fields is not None:
+            return {name: getattr(value, name) for name in fields}
+        held = dump(mode="json", exclude_unset=True) if callable(dump) else None
+    except Exception:
+        return None
+    return held if isinstance(held, (dict, list)) else None
 
 
-def _repr(value: Any) -> str:
+def _words(value: Any) -> Any:
+    """What JSON is to say of a value that it has no word for."""
+    held = _held(value)
+    if held is not None:
+        return held
+    return bytes(value).decode("utf-8", "replace") if isinstance(value, (bytes, bytearray)) else _text(value)
+
+
+def _text(value: Any) -> str:
     try:
         return str(value)
     except Exception:
@@ -151,19 +165,22 @@ def _repr(value: Any) -> str:
 
 
 def _plain(value: Any, above: tuple[int, ...] = ()) -> Any:
-    """A copy that json.dumps cannot object to: text for odd keys and numbers, an end to cycles and depth."""
-    if value is None or isinstance(value, (bool, int, str)):
+    """A copy that JSON cannot object to: text for odd keys and numbers, an end to cycles and depth."""
+    if value is None or isinstance(value, (bool, str)):
         return value
+    if isinstance(value, int):
+        return value if value.bit_length() <= _INT_BITS_MAX else hex(value)  # no limit to the digits of that
     if isinstance(value, float):
         return value if value - value == 0 else str(value)  # NaN and the infinities are not JSON
+    held = _held(value)
+    if held is None:
+        return _words(value)
     if len(above) > _DEPTH_MAX or id(value) in above:
         return "[DEPTH_LIMIT]"
     above += (id(value),)
-    if isinstance(value, dict):
-        return {_repr(k): _plain(v, above) for k, v in value.items()}
-    if isinstance(value, (list, tuple, set, frozenset)):
-        return [_plain(v, above) for v in value]
-    return _plain(_as_text(value), above)
+    if isinstance(held, dict):
+        return {_text(k): _plain(v, above) for k, v in list(held.items())}
+    return [_plain(v, above) for v in list(held)]
 
 
-_encoder = json.JSONEncoder(allow_nan=False, separators=(",", ":"), default=_as_text)
+_encoder = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=_words)

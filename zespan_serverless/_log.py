@@ -5,26 +5,37 @@ Never the `warnings` module: people run with `-W error`, and telemetry must not 
 
 from __future__ import annotations
 
+import contextlib
 import logging
 
 logger = logging.getLogger("zespan_serverless")
+
+_SAID_MAX = 200
+"""Different warnings in one process: what says the same in ever new words must fill neither the log nor the memory."""
 
 _said: set[str] = set()
 
 
 def warn_once(message: str, *args: object, key: str = "") -> None:
-    """Log a warning unless the same one (by `key`, else by its text) has been logged in this process."""
-    text = key or message % args
-    if text not in _said:
-        _said.add(text)
-        logger.warning(message, *args)
+    """Log a warning unless the same one (by `key`, else by its text) has been logged in this process. Never raises."""
+    with contextlib.suppress(Exception):  # somebody's __repr__, log filter or handler
+        if first(key or message % args):
+            logger.warning(message, *args)
 
 
-def forget() -> None:
-    """Let every warning be said again (tests, and episodes that are over)."""
-    _said.clear()
+def first(key: str) -> bool:
+    """Whether this is to be said now: true once for each key."""
+    if key in _said or len(_said) >= _SAID_MAX:
+        return False
+    _said.add(key)
+    return True
 
 
 def over(key: str) -> None:
-    """End an episode: the next `warn_once` with this key is logged again."""
+    """End an episode: what has this key may be said again."""
     _said.discard(key)
+
+
+def forget() -> None:
+    """Let every warning be said again (tests)."""
+    _said.clear()

@@ -13,7 +13,7 @@ from ._log import warn_once
 from .errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping
 
     from .exporters import Dropped, Exporter
 
@@ -85,6 +85,12 @@ _RANGES: dict[str, tuple[float, float]] = {
 }
 _CHOICES = {"flush_mode": FLUSH_MODES, "exporter": EXPORTERS}
 _NOT_IN_ENVIRONMENT = ("on_error",)
+_TYPES: dict[type, tuple[tuple[type, ...], str]] = {
+    bool: ((bool,), "True or False"),
+    int: ((int,), "a whole number"),
+    float: ((int, float), "a number"),
+    str: ((str,), "a string"),
+}
 _TRUE, _FALSE = ("1", "true", "yes", "on"), ("0", "false", "no", "off")
 _DEFAULTS = Settings()
 
@@ -113,15 +119,17 @@ def resolve(arguments: Mapping[str, Any], environ: Mapping[str, str] | None = No
             try:
                 values[name] = _parsed(name, text)
             except (ValueError, ConfigurationError) as error:
+                consequence = "ignored"
                 if name == "base_url":  # the default would send the events to somebody else
-                    values["enabled"] = False
+                    values["enabled"], consequence = False, "cannot be used, telemetry is off"
                 shown = "" if name == "api_key" else f"={text!r}"
-                warn_once("ZESPAN_%s%s ignored: %s", name.upper(), shown, error)
+                warn_once("ZESPAN_%s%s %s: %s", name.upper(), shown, consequence, error)
     for name, (low, high) in _RANGES.items():
-        if name in values and not low <= values[name] <= high:
-            clamped = type(values[name])(min(max(values[name], low), high)) if values[name] == values[name] else low
-            warn_once("%s=%r is out of range, using %r (from %r to %r)", name, values[name], clamped, low, high)
-            values[name] = clamped
+        if name in values:
+            given = values[name]
+            values[name] = type(getattr(_DEFAULTS, name))(min(max(given, low), high))
+            if values[name] != given:
+                warn_once("%s=%r is out of range, using %r (from %r to %r)", name, given, values[name], low, high)
     return Settings(**values)
 
 
@@ -136,7 +144,7 @@ def usable(settings: Settings) -> bool:
 
 
 def _typed(name: str, value: Any) -> Any:
-    """A value given in code, in its setting's type; ConfigurationError says what to type instead."""
+    """A value given in code, checked; ConfigurationError says what to type instead."""
     default = getattr(_DEFAULTS, name)
     if name == "exporter" and not isinstance(value, str):
         missing = [m for m in ("encode", "send", "cancel", "close") if not callable(getattr(value, m, None))]
@@ -148,23 +156,19 @@ def _typed(name: str, value: Any) -> Any:
             raise ConfigurationError(f"on_error must be callable, not {value!r}")
         return value
     if name == "tags":
-        if not hasattr(value, "items"):
+        if isinstance(value, str) or not hasattr(value, "items"):
             raise ConfigurationError(f"tags must be a mapping of strings, such as {{'team': 'search'}}, not {value!r}")
         return {str(k): str(v) for k, v in value.items()}
     if name == "redact_keys":
-        if isinstance(value, str) or not hasattr(value, "__iter__"):
+        keys = None if isinstance(value, str) or not hasattr(value, "__iter__") else tuple(value)
+        if keys is None or not all(isinstance(key, str) for key in keys):
             raise ConfigurationError(f"redact_keys must be a list of strings, not {value!r}")
-        return _strings(value)
-    want: type | tuple[type, ...] = str if default is None else type(default)
-    if want is float:
-        want = (int, float)
-    if not isinstance(value, want) or (isinstance(value, bool) and want is not bool):
-        kind = "number" if want == (int, float) else getattr(want, "__name__", "")
+        return _stripped(keys)
+    types, kind = _TYPES[str if default is None else type(default)]
+    if not isinstance(value, types) or (isinstance(value, bool) and bool not in types) or value != value:
         shown = f"a {type(value).__name__}" if name == "api_key" else repr(value)
-        raise ConfigurationError(f"{name} must be a {kind}, not {shown}")
-    if isinstance(value, str):
-        return _text(name, value)
-    return float(value) if want == (int, float) else value
+        raise ConfigurationError(f"{name} must be {kind}, not {shown}")
+    return _text(name, value) if isinstance(value, str) else value
 
 
 def _text(name: str, value: str) -> str:
@@ -176,9 +180,20 @@ def _text(name: str, value: str) -> str:
         raise ConfigurationError("api_key has characters that no HTTP header can carry")
     if name == "base_url":
         value = value.rstrip("/")
-        if not value.startswith(("https://", "http://")) or not value.split("//", 1)[1]:
+        if not _is_base_url(value):
             raise ConfigurationError(f"base_url must be like {DEFAULT_BASE_URL!r}, not {value!r}")
     return value
+
+
+def _is_base_url(value: str) -> bool:
+    from urllib.parse import urlsplit  # http.client, which every way to a backend needs, has it loaded
+
+    try:
+        url = urlsplit(value)
+        usable = url.scheme in ("https", "http") and url.hostname and url.port != 0 and not url.query + url.fragment
+    except ValueError:  # a port or an IPv6 address that is none
+        return False
+    return bool(usable) and value.isascii() and value.isprintable() and " " not in value
 
 
 def _parsed(name: str, text: str) -> Any:
@@ -189,19 +204,19 @@ def _parsed(name: str, text: str) -> Any:
             raise ValueError("use 1 or 0")
         return text.lower() in _TRUE
     if isinstance(default, (int, float)):
-        return type(default)(text)
+        return _typed(name, type(default)(text))
     if name == "tags":
         pairs = [pair.partition("=") for pair in text.split(",") if pair.strip()]
         if not all(key.strip() and equals for key, equals, _ in pairs):
             raise ValueError("use a=1,b=2")
         return {key.strip(): value.strip() for key, _, value in pairs}
     if name == "redact_keys":
-        return _strings(text.split(","))
+        return _stripped(text.split(","))
     return _text(name, text)
 
 
-def _strings(values: Sequence[object]) -> tuple[str, ...]:
-    return tuple(str(v).strip() for v in values if str(v).strip())
+def _stripped(texts: Iterable[str]) -> tuple[str, ...]:
+    return tuple(stripped for text in texts if (stripped := text.strip()))
 
 
 def _did_you_mean(name: str) -> str:

@@ -2,11 +2,14 @@
 
 While awslambdaric blocks in C waiting for the next invocation, a Python signal handler does not run, but the byte
 that the interpreter writes to the wakeup fd is there at once. So a thread reads that byte. A Python handler has to be
-set all the same, or the default action would end the process first.
+set all the same, or the default action would end the process first; it tells the thread too, because the fd may just
+be somebody else's (an event loop's).
 """
 
 from __future__ import annotations
 
+import atexit
+import contextlib
 import os
 import signal
 import socket
@@ -20,6 +23,11 @@ if TYPE_CHECKING:
 
 GRACE = 0.25
 """Seconds to send in: Lambda kills 300 to 500 ms after SIGTERM."""
+
+HEAD_START = 0.1
+"""Seconds of it before a user's own handler runs; a backend that is there needs less, and the rest is the user's."""
+
+_ASKED, _LEAVING = b"\0", b"\xff"  # what we write beside the interpreter; no signals have these numbers
 
 _watch: _Watch | None = None
 
@@ -37,16 +45,20 @@ def watch(flush: Callable[[float], object]) -> None:
 
 
 def rearm() -> None:
-    """Take the wakeup fd back if something took it (asyncio's signal handlers leave none behind). 0.7 us."""
+    """Take back what something took from us: asyncio's signal handlers leave neither fd nor handler behind. 3 us."""
     if _watch is not None and threading.current_thread() is threading.main_thread():
-        _watch.arm()
+        try:
+            _watch.arm()
+        except (OSError, ValueError) as error:  # the user closed every file there is
+            logger.debug("no SIGTERM watch any more: %r", error)
+            forget()
 
 
 def forget() -> None:
     """In a forked child, or between tests: signals as they were before us, and nothing shared with the parent."""
     global _watch
-    watching, _watch = _watch, None
-    if watching is not None:
+    if _watch is not None and threading.current_thread() is threading.main_thread():
+        watching, _watch = _watch, None
         watching.disarm()
 
 
@@ -55,26 +67,35 @@ class _Watch:
         self._flush = flush
         self._read, self._write = socket.socketpair()
         self._write.setblocking(False)
-        self._other_fd = -1  # whose bytes we took: they get a copy of everything
-        self._flushed = threading.Event()
-        self._previous: Any = signal.signal(signal.SIGTERM, self._handle)
-        self.arm()
+        self._other_fd = -1  # who would have the bytes without us: gets a copy
+        self._previous: Any = signal.SIG_DFL  # what SIGTERM would do without us
+        self._terminating = False
+        self._flushed, self._idle = threading.Event(), threading.Event()
         threading.Thread(target=self._run, args=(self._read,), name="zespan-sigterm", daemon=True).start()
+        self.arm()
+        atexit.register(self._hold)
 
     def arm(self) -> None:
+        """Be the first to hear of SIGTERM, and remember who was: asyncio, or a handler that the function has set."""
+        handler = signal.getsignal(signal.SIGTERM)
+        if handler is not None and handler != self._handle:
+            self._previous = signal.signal(signal.SIGTERM, self._handle)
         fd = signal.set_wakeup_fd(self._write.fileno(), warn_on_full_buffer=False)
-        if fd not in (-1, self._write.fileno()):
-            self._other_fd = fd
+        if fd != self._write.fileno():
+            self._other_fd = fd  # also if that is nobody: the number of a closed fd may be anybody's by now
 
     def disarm(self) -> None:
-        if threading.current_thread() is threading.main_thread():
-            if signal.getsignal(signal.SIGTERM) == self._handle:
-                signal.signal(signal.SIGTERM, self._previous)
-            fd = signal.set_wakeup_fd(-1)
-            if fd != self._write.fileno() and fd != -1:
-                signal.set_wakeup_fd(fd)
-        self._write.close()
-        self._read.close()
+        atexit.unregister(self._hold)
+        if signal.getsignal(signal.SIGTERM) == self._handle:
+            signal.signal(signal.SIGTERM, self._previous)
+        fd = signal.set_wakeup_fd(-1)
+        for undo in (
+            lambda: signal.set_wakeup_fd(self._other_fd if fd == self._write.fileno() else fd),
+            self._write.close,
+            self._read.close,
+        ):
+            with contextlib.suppress(OSError, ValueError):  # closed meanwhile
+                undo()
 
     def _run(self, read: socket.socket) -> None:
         while True:
@@ -84,15 +105,19 @@ class _Watch:
                 return
             if not signals:
                 return
-            if self._other_fd >= 0:
+            theirs = signals.translate(None, _ASKED + _LEAVING)
+            if theirs and self._other_fd >= 0:
                 try:
-                    os.write(self._other_fd, signals)
+                    os.write(self._other_fd, theirs)
                 except OSError:
                     self._other_fd = -1
-            if signal.SIGTERM in signals:
+            if _ASKED in signals or signal.SIGTERM in signals:
                 self._terminate()
+            if _LEAVING in signals:
+                self._idle.set()
 
     def _terminate(self) -> None:
+        self._terminating = True
         try:
             self._flush(GRACE)
         except Exception as error:
@@ -102,8 +127,18 @@ class _Watch:
             os._exit(128 + signal.SIGTERM)  # what the default action would have come to
 
     def _handle(self, number: int, frame: Any) -> None:
-        """Runs in the main thread, if and when that runs Python: the user's own handler has its turn after the flush."""
+        """Runs in the main thread, if and when it runs Python; the user's own handler has its turn after the flush."""
+        try:
+            if not self._terminating:
+                self._write.send(_ASKED)
+        except OSError:  # the user closed every file there is
+            self._terminate()
         if callable(self._previous):
-            self._flushed.wait(GRACE)
-            self._flushed.clear()
+            self._flushed.wait(HEAD_START)
             self._previous(number, frame)
+
+    def _hold(self) -> None:
+        """At exit: a handler that leaves with sys.exit does not cut a flush short that may not even have begun."""
+        with contextlib.suppress(OSError):
+            self._write.send(_LEAVING)
+            self._idle.wait(GRACE)

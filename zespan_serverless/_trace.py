@@ -5,6 +5,7 @@ Ids come from os.urandom: `random` is seeded by users, and two containers restor
 
 from __future__ import annotations
 
+import contextlib
 import os
 from contextvars import ContextVar, Token
 from typing import TYPE_CHECKING
@@ -118,14 +119,12 @@ def enter(span: Span, *, shared: bool = False) -> Token[Span | None]:
 
 
 def leave(token: Token[Span | None], *, shared: bool = False) -> None:
-    """Undo `enter`. A token of another context (a generator finalised elsewhere) just clears ours."""
+    """Undo `enter`. In another context (a generator finalised elsewhere) what is current is not ours to change."""
     global _shared
     if shared:
         _shared = None
-    try:
+    with contextlib.suppress(ValueError):
         _current.reset(token)
-    except ValueError:
-        _current.set(None)
 
 
 def forget() -> None:

@@ -6,10 +6,13 @@ Two places are touched: the methods of the `Completions` classes (or of one clie
 
 from __future__ import annotations
 
+import copy
 import functools
 import hashlib
 import json
+import re
 import sys
+import threading
 import time
 import weakref
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -19,21 +22,41 @@ from ._event import Event, failed, new_event, redact, redact_text, to_json
 from ._log import warn_once
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator
+    from collections.abc import Callable
     from importlib.machinery import ModuleSpec
     from types import ModuleType
 
     Client = TypeVar("Client")
+    Done = Callable[[Any, BaseException | None], None]
 
 __all__ = ["patch_openai", "wrap_openai"]
 
-_MODULE = "openai.resources.chat.completions.completions"
+_MODULES = (
+    "openai.resources.chat.completions.completions",
+    "openai.resources.chat.completions",  # a module itself before 1.62
+    "openai.resources.beta.chat.completions",  # where `parse` was before 1.92
+)
+_CLASSES = ("Completions", "AsyncCompletions")
 _METHODS = ("create", "parse")
 _RATIONALE_MAX = 2000  # characters, as the SDK cuts it
-_RAW_HEADER = "X-Stainless-Raw-Response"
+_RAW_HEADER = "X-Stainless-Raw-Response"  # "true": with_raw_response; "stream": with_streaming_response
 
-# US dollars per million (input, output) tokens: the models that the SDK `zespan` 1.6.1 prices; 0.0 for any other.
-_PRICES = {"gpt-4o": (2.50, 10.00), "gpt-4o-mini": (0.15, 0.60)}
+# US dollars per million (input, output) tokens: the models that the SDK `zespan` 1.6.1 prices, also by the dated names
+# in which OpenAI answers; 0.0 for any other.
+_GPT_4O, _GPT_4O_MINI = (2.50, 10.00), (0.15, 0.60)
+_PRICES = {
+    "gpt-4o": _GPT_4O,
+    "gpt-4o-2024-08-06": _GPT_4O,
+    "gpt-4o-2024-11-20": _GPT_4O,
+    "gpt-4o-mini": _GPT_4O_MINI,
+    "gpt-4o-mini-2024-07-18": _GPT_4O_MINI,
+}
+
+# What the SDK takes for an agent's name and role in a system prompt, and for planning anywhere.
+_AGENT_NAME = (re.compile(r"You are the (\w+)Agent", re.IGNORECASE), re.compile(r"Agent Name:\s*(\w+)", re.IGNORECASE))
+_AGENT_ROLE = (re.compile(r"Role:\s*(orchestrator|specialist|planner|executor|critic)", re.IGNORECASE),)
+_MEMORY = 10  # messages; more, and the conversation counts as remembered
+_PLANNING = ("think step by step", "let's reason", "step 1")
 
 
 def patch_openai() -> None:
@@ -41,64 +64,71 @@ def patch_openai() -> None:
 
     If `openai` has not been imported yet, its methods are patched when it is: this never imports it.
     """
-    module = sys.modules.get(_MODULE)
-    if module is not None and hasattr(module, "AsyncCompletions"):
-        _patch(module)
-    elif not any(isinstance(finder, _WhenImported) for finder in sys.meta_path):
-        sys.meta_path.insert(0, _WhenImported())
+    if not any(isinstance(finder, _WhenImported) for finder in sys.meta_path):
+        sys.meta_path.insert(0, _WhenImported())  # first: another thread may begin to import it right now
+    from importlib import import_module
+
+    for name in _MODULES:
+        if name in sys.modules:
+            _patch(import_module(name))  # waits for a thread that is in the middle of it
 
 
 def wrap_openai(client: Client) -> Client:
-    """Trace the chat completions of this client only, and return it. For a sync or async client; idempotent."""
+    """Trace the chat completions of one client, and return it: one that `patch_openai` does not reach, of another make
+    with the same methods. Sync or async; idempotent."""
     completions = client.chat.completions  # type: ignore[attr-defined]
-    for name in _METHODS:
-        method = getattr(completions, name, None)
-        if method is not None and not getattr(method, "__zespan_original__", None):
-            setattr(completions, name, _observed(method, _is_async(method)))
+    _wrap(completions, {name: getattr(completions, name, None) for name in _METHODS})
+    if not hasattr(completions, "parse"):  # before 1.92
+        parser = client.beta.chat.completions  # type: ignore[attr-defined]
+        _wrap(parser, {"parse": parser.parse})
     return client
 
 
-def unpatch_openai() -> None:
-    """Undo `patch_openai` (for tests)."""
-    sys.meta_path[:] = [finder for finder in sys.meta_path if not isinstance(finder, _WhenImported)]
-    module = sys.modules.get(_MODULE)
-    for owner in (getattr(module, "Completions", None), getattr(module, "AsyncCompletions", None)):
-        for name in _METHODS:
-            original = getattr(getattr(owner, name, None), "__zespan_original__", None)
-            if original is not None:
-                setattr(owner, name, original)
-
-
 def _patch(module: ModuleType) -> None:
-    for owner in (module.Completions, module.AsyncCompletions):
-        for name in _METHODS:
-            method = getattr(owner, name, None)
-            if method is not None and not hasattr(method, "__zespan_original__"):
-                setattr(owner, name, _observed(method, _is_async(method)))
+    for name in _CLASSES:
+        owner = vars(module).get(name)  # not getattr: that would import what the package imports lazily
+        if owner is not None:
+            _wrap(owner, {method: vars(owner).get(method) for method in _METHODS})
+
+
+def _wrap(owner: Any, methods: dict[str, Any]) -> None:
+    """Have `owner`, a class or one object, use observed `methods`, except where they are observed already."""
+    for name, method in methods.items():
+        if method is not None and not hasattr(method, "__zespan_original__"):
+            observed = functools.update_wrapper(_observed(method, functools.partial(_begin, method)), method)
+            observed.__zespan_original__ = method  # type: ignore[attr-defined]
+            setattr(owner, name, observed)
 
 
 class _WhenImported:
-    """An import hook for one module, which openai itself imports lazily. Gone once it has done its work."""
+    """An import hook for the few modules that hold the methods; openai imports them late, at first use."""
 
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
-        if name != _MODULE:
+        if name not in _MODULES:
             return None
-        sys.meta_path[:] = [finder for finder in sys.meta_path if finder is not self]
-        from importlib.util import find_spec
+        try:
+            others = (finder for finder in sys.meta_path if finder is not self)
+            spec = next(filter(None, (finder.find_spec(name, path, target) for finder in others)), None)
+            if spec is not None:
+                _patch_once_loaded(spec.loader)
+            return spec
+        except Exception as error:
+            warn_once("openai calls are not traced: %r", error)
+            return None
 
-        spec = find_spec(name)
-        if spec is not None and spec.loader is not None:
-            load = spec.loader.exec_module
 
-            def exec_module(module: ModuleType) -> None:
-                load(module)
-                try:
-                    _patch(module)
-                except Exception as error:
-                    warn_once("openai calls are not traced: %r", error)
+def _patch_once_loaded(loader: Any) -> None:
+    load = loader.exec_module
 
-            spec.loader.exec_module = exec_module  # type: ignore[method-assign]
-        return spec
+    def exec_module(module: ModuleType) -> None:
+        vars(loader).pop("exec_module", None)  # the modules of a zip file share their loader
+        load(module)
+        try:
+            _patch(module)
+        except Exception as error:
+            warn_once("openai calls are not traced: %r", error)
+
+    loader.exec_module = exec_module
 
 
 def _is_async(method: Callable[..., Any]) -> bool:
@@ -107,43 +137,56 @@ def _is_async(method: Callable[..., Any]) -> bool:
     return inspect.iscoroutinefunction(inspect.unwrap(method))
 
 
-def _observed(method: Callable[..., Any], is_async: bool) -> Callable[..., Any]:
-    """`method` with its event. Whatever it returns or raises passes through."""
-    if is_async:
+def _observed(method: Callable[..., Any], begin: Callable[..., Done | None]) -> Callable[..., Any]:
+    """`method`, whose result or exception passes through; what `begin(args, kwargs)` returned is told of it first."""
+    if _is_async(method):
 
-        async def observed(*args: Any, **kwargs: Any) -> Any:
-            call = _begin(method, args, kwargs)
+        async def observed_async(*args: Any, **kwargs: Any) -> Any:
+            done = begin(args, kwargs)
             try:
                 result = await method(*args, **kwargs)
             except BaseException as error:
-                if call:
-                    call.end(_Answer(), error)
+                if done:
+                    done(None, error)
                 raise
-            return call.answered(result) if call else result
-    else:
+            if done:
+                done(result, None)
+            return result
 
-        def observed(*args: Any, **kwargs: Any) -> Any:
-            call = _begin(method, args, kwargs)
-            try:
-                result = method(*args, **kwargs)
-            except BaseException as error:
-                if call:
-                    call.end(_Answer(), error)
-                raise
-            return call.answered(result) if call else result
+        return observed_async
 
-    functools.update_wrapper(observed, method)
-    observed.__zespan_original__ = method  # type: ignore[attr-defined]
+    def observed(*args: Any, **kwargs: Any) -> Any:
+        done = begin(args, kwargs)
+        try:
+            result = method(*args, **kwargs)
+        except BaseException as error:
+            if done:
+                done(None, error)
+            raise
+        if done:
+            done(result, None)
+        return result
+
     return observed
 
 
-def _begin(method: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> _Call | None:
+def _once(owner: Any, name: str, begin: Callable[[], Done | None]) -> None:
+    """Observe the next call of one object's method; nothing stays behind."""
+
+    def first(*_: object) -> Done | None:
+        vars(owner).pop(name, None)
+        return begin()
+
+    setattr(owner, name, _observed(getattr(owner, name), first))
+
+
+def _begin(method: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Done | None:
     container = _container.current()
     if container is None:
         return None
     try:
         owner = args[0] if args else getattr(method, "__self__", None)
-        return _Call(container, owner, kwargs)
+        return _Call(container, owner, kwargs).done
     except Exception as error:
         warn_once("an openai call was not traced: %r", error)
         return None
@@ -156,37 +199,51 @@ class _Call:
         self.container, self.request = container, request
         base_url = str(getattr(getattr(completions, "_client", None), "base_url", ""))
         self.provider = "openrouter" if "openrouter.ai" in base_url else "openai"
-        self.stream = request.get("stream") is True
+        self.stream = bool(request.get("stream"))
+        self.raw = (request.get("extra_headers") or {}).get(_RAW_HEADER)
         self.span = _trace.new_span(_trace.current())
-        self.ended = False
+        self.once = threading.Lock()  # taken when the event is made
         # Taken now: by the time the call ends the user may have appended the answer to the same list.
         self.prompt = _Prompt(request.get("messages"), request.get("tools"), container)
         self.began = time.perf_counter()
 
-    def answered(self, result: Any) -> Any:
-        """The method has returned: an answer, a stream to be read, or a raw response of either."""
-        try:
-            raw = (self.request.get("extra_headers") or {}).get(_RAW_HEADER)
-            if raw == "true" and not self.stream:
-                self.end(_Answer.of(result.parse()))  # cached: the user's own parse() gets the same object
-            elif raw or not self.stream:
-                self.end(_Answer.of(result))
-            else:
-                _Reading(self, result)
-        except Exception as error:
-            warn_once("an openai answer was not read: %r", error)
-            self.end(_Answer())
-        return result
-
-    def end(self, answer: _Answer, error: BaseException | None = None) -> None:
-        """Make the event; the second time does nothing. Never raises."""
-        if self.ended:
+    def done(self, result: Any, error: BaseException | None) -> None:
+        """The method has returned: an answer, a stream to be read, or a raw response of either. Never raises."""
+        if error is not None:
+            self.end(None, error)
             return
-        self.ended = True
         try:
-            self.container.capture(self._event(answer, error))
+            if self.raw == "stream":
+                self._await(result)
+            else:
+                # parse() keeps what it has made: the user's own call of it will get the same object.
+                self._read(result.parse() if self.raw else result)
+        except Exception as problem:
+            warn_once("an openai answer was not read: %r", problem)
+            self.end()
+
+    def end(self, answer: _Answer | None = None, error: BaseException | None = None) -> None:
+        """Make the event; the second time does nothing, in whichever thread. Never raises."""
+        if not self.once.acquire(blocking=False):
+            return
+        self.span.ends.pop(id(self), None)
+        try:
+            self.container.capture(self._event(answer or _Answer(), error))
         except Exception as problem:
             warn_once("an openai call was not captured: %r", problem)
+
+    def _read(self, result: Any) -> None:
+        if self.stream:
+            _Reading(self, result)
+        else:
+            self.end(_Answer.of(result))
+
+    def _await(self, response: Any) -> None:
+        """The body is still to come. Users may have it parsed; then, or without that, they close the response."""
+        self.raw = None
+        self.span.ends[id(self)] = self.end  # the invocation may end first
+        _once(response, "parse", lambda: self.done)
+        _once(response, "close", lambda: self.end)
 
     def _event(self, answer: _Answer, error: BaseException | None) -> Event:
         container, prompt = self.container, self.prompt
@@ -204,12 +261,14 @@ class _Call:
             finish_reason=answer.finish_reason,
             prompt_hash=prompt.digest,
             agent_id=None,
-            agent_name=None,
-            agent_role=None,
+            agent_name=prompt.agent_name,
+            agent_role=prompt.agent_role and prompt.agent_role.lower(),
             agent_framework=None,
             parent_agent_id=None,
             conversation_turn=prompt.turn,
             message_role=prompt.last_role,
+            has_memory=prompt.memory,
+            has_planning=prompt.planning,
             tools_used=list(answer.tools) or None,
             tool_call_args=None,
         )
@@ -226,7 +285,7 @@ class _Call:
             if answer.tools:
                 event["tool_call_args"] = to_json(redact(answer.tools, keys))
                 if answer.text:
-                    event["decision_rationale"] = redact_text(answer.text[:_RATIONALE_MAX], keys)
+                    event["decision_rationale"] = event["completion_text"][:_RATIONALE_MAX]
         if error is not None:
             failed(event, error)
         return event
@@ -236,18 +295,24 @@ class _Prompt:
     """What an event says about the request's messages and tools."""
 
     def __init__(self, messages: Any, tools: Any, container: _container.Container) -> None:
-        messages = list(messages) if isinstance(messages, (list, tuple)) else []
+        messages = list(messages) if isinstance(messages, (list, tuple)) else []  # an iterator is openai's to read
         roles = [_field(m, "role") for m in messages]
+        texts = [_texts(m) for m in messages]
+        system = [text for role, parts in zip(roles, texts, strict=True) if role == "system" for text in parts]
         self.turn = roles.count("user")
         self.last_role = str(roles[-1]) if roles else "user"
         self.digest = _digest(messages)
-        self.text, self.system = "", ""
+        said = "\n".join([text for parts in texts for text in parts]).lower()
+        self.planning = any(phrase in said for phrase in _PLANNING)
+        self.memory = len(messages) > _MEMORY
+        # Few prompts have these words, and to look for one takes a tenth of what a pattern takes.
+        self.agent_name = _found(_AGENT_NAME, system) if "agent" in said else None
+        self.agent_role = _found(_AGENT_ROLE, system) if "role:" in said else None
+        self.text, self.system = "", "\n".join(system)
         if container.settings.store_prompts:
             talk = [m for m, role in zip(messages, roles, strict=True) if role != "system"]
             self.text = to_json(redact(_as_dicts(talk), container.redact_keys))
-            texts = [t for m, role in zip(messages, roles, strict=True) if role == "system" for t in _texts(m)]
-            self.system = "\n".join(texts)
-        functions = [_field(t, "function") for t in tools] if isinstance(tools, (list, tuple)) else []
+        functions = [_function(t) for t in tools] if isinstance(tools, (list, tuple)) else []
         self.tools = [{"name": str(_field(f, "name")), "description": _field(f, "description")} for f in functions if f]
 
 
@@ -271,114 +336,133 @@ class _Answer:
             message = choices[0].message
             answer.text = _text(message, "content")
             for call in getattr(message, "tool_calls", None) or ():
-                function = getattr(call, "function", None)
-                answer.tool(_text(function, "name"), _text(function, "arguments"))
+                function = _function(call)
+                answer.tool(_text(function, "name"), _arguments(function))
         return answer
 
     def count(self, usage: Any) -> None:
         if usage is not None:
-            self.input_tokens = getattr(usage, "prompt_tokens", 0) or 0
-            self.output_tokens = getattr(usage, "completion_tokens", 0) or 0
+            self.input_tokens = int(getattr(usage, "prompt_tokens", 0) or 0)
+            self.output_tokens = int(getattr(usage, "completion_tokens", 0) or 0)
             details = getattr(usage, "completion_tokens_details", None)
-            self.reasoning_tokens = getattr(details, "reasoning_tokens", 0) or 0
+            self.reasoning_tokens = int(getattr(details, "reasoning_tokens", 0) or 0)
 
     def tool(self, name: str, arguments: str) -> None:
         if name and name not in self.tools:
             try:
                 self.tools[name] = json.loads(arguments)
-            except ValueError:
+            except (ValueError, RecursionError):
                 self.tools[name] = arguments
 
 
 class _Reading:
-    """A stream while the user reads it. Ends in one event: read to its end, failed, closed, dropped, or left open."""
+    """A stream's iterator, while the user reads. Ends in one event: read to its end, failed, closed, dropped, or left.
+
+    Nothing that it holds leads back to the stream. In openai's own iterator something does, and so a dropped stream
+    keeps its connection until the garbage collector comes round; ours reads on from a copy of the stream.
+    """
 
     def __init__(self, call: _Call, stream: Any) -> None:
-        self.call, self.answer = call, _Answer()
+        self.call = call
+        self.answer = _Answer()
         self.parts: list[str] = []
         self.calls: dict[int, list[str]] = {}
-        inner = stream._iterator
-        is_async = hasattr(inner, "__anext__")
-        stream._iterator = self.read_async(inner) if is_async else self.read(inner)
-        stream.close = _closing(stream, self.end, is_async)
-        call.span.ends[id(self)] = self.end  # the invocation may end first
+        self.busy = False
+        twin = copy.copy(stream)
+        del twin._iterator
+        self.chunks = twin.__stream__()
+        close = "aclose" if hasattr(self.chunks, "__anext__") else "close"
+        _once(stream.response, close, _weakly(self.closed))  # its own: the helper `.stream()` does not close the stream
+        call.span.ends[id(call)] = _weakly(self.end)  # the invocation may end first
+        stream._iterator = self
 
-    def read(self, chunks: Iterator[Any]) -> Iterator[Any]:
+    def __iter__(self) -> _Reading:
+        return self
+
+    def __aiter__(self) -> _Reading:
+        return self
+
+    def __next__(self) -> Any:
+        self.busy = True
         try:
-            for chunk in chunks:
-                self.see(chunk)
-                yield chunk
+            chunk = next(self.chunks)
         except BaseException as error:
             self.end(error)
             raise
         finally:
-            self.end()
+            self.busy = False
+        self.see(chunk)
+        return chunk
 
-    async def read_async(self, chunks: AsyncIterator[Any]) -> AsyncIterator[Any]:
+    async def __anext__(self) -> Any:
+        self.busy = True
         try:
-            async for chunk in chunks:
-                self.see(chunk)
-                yield chunk
+            chunk = await anext(self.chunks)
         except BaseException as error:
             self.end(error)
             raise
         finally:
-            self.end()
+            self.busy = False
+        self.see(chunk)
+        return chunk
 
     def see(self, chunk: Any) -> None:
         try:
-            if self.answer.first_token_ms is None:
-                self.answer.first_token_ms = (time.perf_counter() - self.call.began) * 1000
-            self.answer.model = _text(chunk, "model") or self.answer.model
-            self.answer.count(getattr(chunk, "usage", None))
-            for choice in (getattr(chunk, "choices", None) or ())[:1]:
-                self.answer.finish_reason = _text(choice, "finish_reason") or self.answer.finish_reason
-                delta = choice.delta
-                self.parts.append(_text(delta, "content"))
-                for piece in getattr(delta, "tool_calls", None) or ():
-                    name, arguments = self.calls.setdefault(piece.index, ["", ""])
-                    function = getattr(piece, "function", None)
-                    self.calls[piece.index] = [name + _text(function, "name"), arguments + _text(function, "arguments")]
+            answer = self.answer
+            if answer.first_token_ms is None:
+                answer.first_token_ms = round((time.perf_counter() - self.call.began) * 1000, 3)
+            answer.model = _text(chunk, "model") or answer.model
+            answer.count(getattr(chunk, "usage", None))
+            for choice in getattr(chunk, "choices", None) or ():
+                if not choice.index:  # the first of `n`
+                    answer.finish_reason = _text(choice, "finish_reason") or answer.finish_reason
+                    self.parts.append(_text(choice.delta, "content"))
+                    for piece in getattr(choice.delta, "tool_calls", None) or ():
+                        self.see_call(piece)
         except Exception as error:
             warn_once("a chunk was not read: %r", error)
 
+    def see_call(self, piece: Any) -> None:
+        function = _function(piece)
+        call = self.calls.setdefault(piece.index, ["", ""])
+        call[0] = _text(function, "name") or call[0]
+        call[1] += _arguments(function)
+
+    def closed(self) -> None:
+        if not self.busy:  # else the stream closes by itself, at its end or for an error
+            self.end()
+
     def end(self, error: BaseException | None = None) -> None:
-        self.call.span.ends.pop(id(self), None)
-        if self.call.ended:
+        if self.call.once.locked():
             return
-        answer = self.answer
-        answer.text = "".join(self.parts)
-        for name, arguments in self.calls.values():
-            answer.tool(name, arguments)
-        # Leaving a loop early is not an error; the event then has no finish_reason.
-        self.call.end(answer, None if isinstance(error, GeneratorExit) else error)
+        try:
+            self.answer.text = "".join(self.parts)
+            for name, arguments in self.calls.values():
+                self.answer.tool(name, arguments)
+        except Exception as problem:
+            warn_once("a stream was not read: %r", problem)
+        # Leaving early is not an error; the event then has no finish_reason.
+        self.call.end(self.answer, None if isinstance(error, (StopIteration, StopAsyncIteration)) else error)
 
     def __del__(self) -> None:
-        self.end()  # a stream dropped before its first chunk
+        self.end()
 
 
-def _closing(stream: Any, end: Callable[[], None], is_async: bool) -> Callable[[], Any]:
-    """The stream's own `close` with our end before it, holding no reference to the stream: a cycle would keep a
-    dropped stream's connection open until the garbage collector comes round."""
-    close, alive = type(stream).close, weakref.ref(stream)
+def _weakly(method: Callable[[], None]) -> Callable[[], None]:
+    """`method`, for as long as its object lives: whoever is to call it does not keep that alive."""
+    alive = weakref.WeakMethod(method)
 
-    def closing() -> Any:
-        end()
-        return close(alive())
+    def call() -> None:
+        bound = alive()
+        if bound is not None:
+            bound()
 
-    async def closing_async() -> None:
-        end()
-        await close(alive())
-
-    return closing_async if is_async else closing
+    return call
 
 
 def _cost(model: str, input_tokens: int, output_tokens: int) -> float:
-    for name in (model, model.rsplit("/", 1)[-1], model[:-11]):  # as sent, "openai/gpt-4o", "gpt-4o-2024-08-06"
-        if name in _PRICES:
-            input_price, output_price = _PRICES[name]
-            return (input_tokens * input_price + output_tokens * output_price) / 1_000_000
-    return 0.0
+    input_price, output_price = _PRICES.get(model.rsplit("/", 1)[-1], (0.0, 0.0))  # OpenRouter: openai/gpt-4o
+    return (input_tokens * input_price + output_tokens * output_price) / 1_000_000
 
 
 def _digest(messages: list[Any]) -> str:
@@ -396,8 +480,22 @@ def _field(value: Any, name: str) -> Any:
 
 
 def _text(value: Any, name: str) -> str:
-    text = getattr(value, name, None)
+    text = _field(value, name)
     return text if isinstance(text, str) else ""
+
+
+def _function(value: Any) -> Any:
+    """What a tool or a call of one says about the function: custom tools have their own word for it."""
+    return _field(value, "function") or _field(value, "custom")
+
+
+def _arguments(function: Any) -> str:
+    return _text(function, "arguments") or _text(function, "input")
+
+
+def _found(patterns: tuple[re.Pattern[str], ...], texts: list[str]) -> str | None:
+    """The first match in the first text that has one."""
+    return next((found[1] for text in texts for pattern in patterns if (found := pattern.search(text))), None)
 
 
 def _texts(message: Any) -> list[str]:
@@ -406,9 +504,10 @@ def _texts(message: Any) -> list[str]:
     if isinstance(content, str):
         return [content] if content else []
     parts = content if isinstance(content, (list, tuple)) else []
-    return [t for t in (part if isinstance(part, str) else _field(part, "text") for part in parts) if isinstance(t, str)]
+    texts = (part if isinstance(part, str) else _field(part, "text") for part in parts)
+    return [text for text in texts if isinstance(text, str)]
 
 
 def _as_dicts(messages: list[Any]) -> list[Any]:
     """Messages with answers put back in as they came: pydantic objects, whose fields are to be redacted as well."""
-    return [m if isinstance(m, dict) or not hasattr(m, "model_dump") else m.model_dump(exclude_unset=True) for m in messages]
+    return [m.model_dump(exclude_unset=True) if hasattr(m, "model_dump") else m for m in messages]

@@ -3,36 +3,45 @@
 One thread sends; everybody else waits on one condition, and so can leave at any deadline whatever a socket does.
 Concurrent flushes share requests: each waits until the events captured before it are settled, none returns early
 because somebody else is sending.
+
+The lock is never held during I/O, nor while code of the user's runs: `on_error`, and the log's handlers.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 import time
-from collections import deque
+from collections import defaultdict, deque
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .. import _log
-from .._budget import backoff
+from .._budget import backoff, clamp_retry_after
 from ..exporters import Dropped, Outcome
 from ._breaker import Breaker
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from .._settings import Settings
     from ..exporters import Exporter
 
 ABORT_GRACE = 0.05
 """Seconds that a cut-off attempt gets to hand its batch back before it is given up as stuck (name resolution)."""
+FLUSH_MAX = 86_400.0
+"""Seconds, a day: what a flush "without" a timeout (infinity) gets; a socket takes no more than 24 days."""
+NEWS_MAX = 1000
+"""Reports to `on_error` that may wait for it to return from the one before; the oldest are left out."""
 
 
 class FlushReport(NamedTuple):
     """What one flush came to, in events captured before it began: each was delivered, dropped, or is still pending.
 
     `elapsed` in seconds. `reason` says why some are pending: `deadline`, `no_time` (there was none to begin with),
-    `breaker_open` (the backend is known to be away), `retry_after` (it asked for silence), `stuck`.
+    `breaker_open` (the backend is known to be away), `retry_after` (it asked for silence), `stuck` (senders hang where
+    nothing can cut them off, or on_error called flush).
     """
 
     delivered: int = 0
@@ -61,6 +70,16 @@ class _Item:
         self.number, self.data, self.at = number, data, at
 
 
+class _Job:
+    """What one thread does while it holds no lock: it sends `items`; or, without any, connects, or tells the news."""
+
+    __slots__ = ("items", "run", "tells", "thread")
+
+    def __init__(self, run: Callable[[], Outcome | None], items: list[_Item], *, tells: bool = False) -> None:
+        self.run, self.items, self.tells = run, items, tells
+        self.thread = threading.current_thread()
+
+
 class Delivery:
     """The events of one process on their way to one exporter.
 
@@ -69,26 +88,34 @@ class Delivery:
 
     def __init__(self, exporter: Exporter, settings: Settings) -> None:
         self._exporter, self._settings = exporter, settings
+        self._pid = 0
         self.forget()
 
     def forget(self) -> None:
-        """Start anew, as after a fork: what is buffered belongs to the parent, and so do its threads and sockets."""
-        # Re-entrant: a generator finalised by the garbage collector may capture while this very thread holds it.
-        self._lock = threading.Condition(threading.RLock())
-        self._buffer: deque[_Item] = deque()
-        self._bytes = 0
-        self._halves: list[list[_Item]] = []  # of a refused batch, the oldest last
-        self._in_flight: list[_Item] | None = None  # an empty list: preparing
-        self._waiters: list[_Waiter] = []
-        self._sender: threading.Thread | None = None
-        self._stuck: threading.Thread | None = None
-        self._breaker = Breaker()
-        self._retry_at = 0.0  # monotonic
-        self._notices: list[Dropped] = []
-        self._closed = False
-        self.captured = self.delivered = 0
-        self.dropped: dict[str, int] = {}
-        self._exporter.close()
+        """Start anew, and say nothing of what was left: between tests, and in a forked child."""
+        if self._pid == os.getpid():
+            self._cancel()
+        else:  # in a child the parent's threads do not exist, and whoever held the lock will never release it
+            self._pid = os.getpid()
+            # Re-entrant: a generator finalised by the garbage collector may capture while this very thread holds it.
+            self._lock = threading.Condition(threading.RLock())
+        with self._lock:
+            self._buffer: deque[_Item] = deque()
+            self._bytes = 0
+            self._halves: list[list[_Item]] = []  # of a refused batch, the oldest last
+            self._job: _Job | None = None
+            self._waiters: list[_Waiter] = []
+            self._sender: threading.Thread | None = None
+            self._stuck: list[threading.Thread] = []
+            self._breaker = Breaker()
+            self._retry_at = 0.0  # monotonic
+            self._news: deque[Callable[[], object]] = deque(maxlen=NEWS_MAX)
+            self._closed = False
+            self.captured = self.delivered = 0
+            self.dropped: defaultdict[str, int] = defaultdict(int)
+            with contextlib.suppress(Exception):
+                self._exporter.close()
+            self._lock.notify_all()
 
     @property
     def pending(self) -> int:
@@ -105,53 +132,65 @@ class Delivery:
         """Take an event. Never blocks on I/O, never raises; what cannot be kept is counted."""
         try:
             data = self._exporter.encode(event)
+            size = len(data)
         except Exception as error:
             with self._lock:
                 self.captured += 1
-                self._drop([_Item(0, b"", 0.0)], "unencodable", repr(error))
+                self._drop([_Item(0, b"", 0.0)], "unencodable", f"{type(error).__name__}: {error}")
             return
         with self._lock:
             self.captured += 1
             item = _Item(self.captured, data, time.time())
             if self._closed:
                 self._drop([item], "closed")
-            elif len(data) > self._settings.batch_bytes:
-                self._drop([item], "too_large", f"{len(data)} bytes")
+            elif size > self._settings.batch_bytes:
+                self._drop([item], "too_large", f"{size} bytes")
             else:
                 self._buffer.append(item)
-                self._bytes += len(data)
+                self._bytes += size
                 self._trim()
+                self._staff()
                 if self._full() and not self._breaker.blocked(time.time()):
-                    self._wake()
+                    self._lock.notify_all()
+        if self._closed:
+            self._tell()
 
     def warm(self) -> None:
         """Start the sender, which opens its connection: called while the function is busy with something else."""
         with self._lock:
-            if self._sender is None and not self._closed:
-                self._wake()
+            self._staff()
 
     def flush(self, timeout: float, *, probe: bool = False) -> FlushReport:
         """Wait until every event captured before this call is settled, for `timeout` seconds at most.
 
-        0 seconds: send nothing. `probe`: try once even though the backend is known to be away.
+        Settled means delivered, or dropped and told to `on_error`. 0 seconds: send nothing. `probe`: try once even
+        though the backend is known to be away.
         """
         began = time.monotonic()
         with self._lock:
-            waiter = _Waiter(self.captured, self._outstanding(), began + timeout)
-            reason = ""
-            if waiter.pending and self._sender is threading.current_thread():
-                reason = "stuck"  # on_error called us: nobody else would send
-            elif waiter.pending:
+            waiter = _Waiter(self.captured, self._outstanding(), began + min(timeout, FLUSH_MAX))
+            if not (waiter.pending or self._untold()):
+                reason = ""
+            elif not timeout > 0:
+                reason = "no_time"
+            elif self._job is not None and self._job.thread is threading.current_thread():
+                reason = "stuck"  # called from within: by on_error, or by an exporter
+            else:
+                reason = None
+                self._waiters.append(waiter)
                 if probe:
                     self._breaker.probe_now()
-                self._waiters.append(waiter)
-                try:
-                    reason = self._wait(waiter) if timeout > 0 else "no_time"
-                finally:
-                    self._waiters.remove(waiter)
-            report = FlushReport(
-                waiter.delivered, waiter.dropped, waiter.pending, time.monotonic() - began, reason
-            )
+                    self._retry_at = 0.0
+                self._lock.notify_all()
+        if reason is None:
+            reason = self._wait(waiter)
+        report = FlushReport(
+            waiter.delivered,
+            waiter.dropped,
+            waiter.pending,
+            time.monotonic() - began,
+            reason if waiter.pending else "",
+        )
         if self._settings.debug:
             _log.logger.warning("flush: %s", report)
         return report
@@ -160,224 +199,300 @@ class Delivery:
         """Flush, then take no more events. What is still pending after that counts as dropped."""
         report = self.flush(timeout, probe=True)
         with self._lock:
-            self._closed = True
-            left = [item for half in self._halves for item in half] + list(self._buffer)
+            self._closed, self._sender = True, None
+            self._cut()  # what a flush with more time than ours is waiting for
+            left = [item for half in reversed(self._halves) for item in half] + list(self._buffer)
             self._halves.clear()
             self._buffer.clear()
             self._bytes = 0
             if left:
                 self._drop(left, "closed")
-            self._sender = None
             self._lock.notify_all()
         self._tell()
-        self._exporter.close()
+        with contextlib.suppress(Exception):
+            self._exporter.close()
         return report
 
-    # ------------------------------------------------------------------ the side that waits (lock held)
+    # ------------------------------------------------------------------ the side that waits
 
     def _wait(self, waiter: _Waiter) -> str:
-        self._wake()
-        while waiter.pending:
-            now = time.monotonic()
-            if now >= waiter.deadline:
+        """Wait until a flush may return. Gives the reason, if it is another than that all is done."""
+        try:
+            while True:
+                with self._lock:
+                    job = self._watch(waiter)
+                if not isinstance(job, _Job):
+                    return job
+                self._do(job)
+        finally:
+            with self._lock:
+                self._waiters = [w for w in self._waiters if w is not waiter]
+
+    def _watch(self, waiter: _Waiter) -> str | _Job:
+        """The waiting itself (lock held). Gives a job where no thread can be had to do it."""
+        while waiter.pending or self._untold():
+            left = waiter.deadline - time.monotonic()
+            if left <= 0:
                 self._abort(waiter)
-                return "deadline" if waiter.pending else ""
-            if self._in_flight is None:
-                reason = self._breaker.blocked(time.time())
-                if reason or self._retry_at >= waiter.deadline:
-                    return reason or "deadline"
-                if self._sender is None and not self._send_here(waiter):
-                    return "stuck"
-            self._lock.wait(waiter.deadline - now)
+                return "deadline"
+            staffed = self._staff()
+            if self._job is None:
+                reason = self._hopeless(waiter)
+                if reason:
+                    return reason
+                if not staffed:
+                    job = self._take()
+                    if job is not None:
+                        return job
+                    left = min(left, self._rest())
+            self._lock.wait(left)
         return ""
 
-    def _abort(self, waiter: _Waiter) -> None:
-        """Cut the attempt off, unless another flush still has time for it; take its batch back if it does not react."""
-        attempt = self._in_flight
-        if attempt is None or any(w is not waiter and w.pending and w.deadline > waiter.deadline for w in self._waiters):
-            return
-        self._exporter.cancel()
-        until = time.monotonic() + ABORT_GRACE
-        while self._in_flight is attempt and time.monotonic() < until:
-            self._lock.wait(until - time.monotonic())
-        if self._in_flight is attempt and not (self._stuck and self._stuck.is_alive()):
-            self._stuck, self._sender = self._sender, None  # its result will be ignored; one such thread at most
-            self._in_flight = None
-            self._settle(attempt, Outcome("retry", "stuck"))
+    def _hopeless(self, waiter: _Waiter) -> str:
+        """Why nothing will be done before the deadline, if so."""
+        if self._sender in self._stuck:
+            return "stuck"
+        return self._breaker.blocked(time.time()) or ("deadline" if self._retry_at >= waiter.deadline else "")
 
-    def _wake(self) -> None:
-        """Have a sender that knows of new work. Where no thread can be started, flushes send for themselves."""
-        if self._sender is None:
+    def _abort(self, waiter: _Waiter) -> None:
+        """End what is under way, unless another flush still has time for it."""
+        job = self._job
+        if job is None or not (waiter.pending or job.tells):
+            return
+        if not any(w.pending and w.deadline > waiter.deadline for w in self._waiters):
+            self._cut()
+
+    def _cut(self) -> None:
+        """End what is under way: its thread hands the batch back, or the batch is taken from it."""
+        job, until = self._job, time.monotonic() + ABORT_GRACE
+        while job is not None and self._job is job:
+            left = until - time.monotonic()
+            if left <= 0:
+                self._job = None
+                self._stuck.append(job.thread)
+                if job.items:
+                    self._settle(job.items, Outcome("retry", "stuck"))
+                return
+            self._cancel()  # more than once: it may come before there is anything to cut off
+            self._lock.wait(min(left, ABORT_GRACE / 5))
+
+    def _cancel(self) -> None:
+        with contextlib.suppress(Exception):
+            self._exporter.cancel()
+
+    def _staff(self) -> bool:
+        """See that there is a sender; False where no thread can be started, and flushes send for themselves.
+
+        A stuck sender is replaced, unless another stuck one is still about.
+        """
+        if (self._sender is None or self._stuck == [self._sender]) and not self._closed:
             thread = threading.Thread(target=self._run, name="zespan-sender", daemon=True)
             self._sender = thread
             try:
                 thread.start()
-            except RuntimeError:  # no threads on this platform, or the interpreter is shutting down
+            except RuntimeError:  # no threads on this platform, or no more, or the interpreter is shutting down
                 self._sender = None
-        self._lock.notify_all()
-
-    def _send_here(self, waiter: _Waiter) -> bool:
-        """Make one attempt in the caller's own thread."""
-        batch = self._next_batch()
-        if batch is None:
-            return False
-        outcome = self._attempt(batch, waiter.deadline - time.monotonic())
-        self._in_flight = None
-        self._settle(batch, outcome)
-        return True
+        return self._sender is not None
 
     # ------------------------------------------------------------------ the side that sends
 
     def _run(self) -> None:
-        me = threading.current_thread()
-        attempt: list[_Item] = []
-        with self._lock:
-            if self._sender is not me:
-                return
-            self._in_flight = attempt
-        self._prepare()
-        with self._lock:
-            if self._in_flight is not attempt:  # given up as stuck
-                return
-            self._in_flight = None
-            self._lock.notify_all()
+        me, fresh = threading.current_thread(), True
+        try:
+            while True:
+                with self._lock:
+                    if self._sender is not me:
+                        return
+                    job = self._take(prepare=fresh)
+                    fresh = False
+                    if job is None:
+                        self._lock.wait(self._rest())
+                        continue
+                self._do(job)
+        finally:
+            with self._lock:
+                if self._sender is me:  # SystemExit or the like, from on_error or an exporter
+                    self._sender = None
+                    self._lock.notify_all()
+
+    def _take(self, *, prepare: bool = False) -> _Job | None:
+        """What is to be done now by the thread that asks, if anything (lock held)."""
+        if self._job is not None:
+            return None
+        if batch := self._next_batch():
+            timeout = max(self._deadlines(), default=self._settings.flush_timeout)
+            self._job = _Job(partial(self._send, batch, timeout), batch)
+        elif self._news:
+            news, self._news = self._news, deque(maxlen=NEWS_MAX)
+            self._job = _Job(partial(_say, news), [], tells=True)
+        elif prepare:
+            self._job = _Job(self._prepare, [])
+        return self._job
+
+    def _do(self, job: _Job) -> None:
+        """Do it, with no lock held. What it comes to is ignored if it was given up as stuck meanwhile."""
+        outcome = None
+        try:
+            outcome = job.run()
+        finally:
+            with self._lock:
+                if self._job is job:
+                    self._job = None
+                    if job.items:
+                        self._settle(job.items, outcome or Outcome("retry", "interrupted"))
+                self._stuck = [thread for thread in self._stuck if thread is not job.thread]
+                self._lock.notify_all()
+
+    def _tell(self) -> None:
+        """Tell the news in this very thread, there being no sender any more."""
         while True:
-            self._tell()
             with self._lock:
-                if self._sender is not me:
-                    return
-                batch = self._next_batch()
-                if batch is None:
-                    self._lock.wait(self._rest())
-                    continue
-                self._in_flight = attempt = batch
-                timeout = max(self._deadlines(), default=self._settings.flush_timeout)
-            outcome = self._attempt(attempt, timeout)
-            with self._lock:
-                if self._in_flight is not attempt:
-                    return
-                self._in_flight = None
-                self._settle(attempt, outcome)
+                job = self._take()
+            if job is None:
+                return
+            self._do(job)
+
+    def _send(self, batch: list[_Item], timeout: float) -> Outcome:
+        try:
+            outcome: object = self._exporter.send([item.data for item in batch], timeout)
+        except Exception as error:
+            return Outcome("retry", f"{type(error).__name__}: {error}")
+        return outcome if isinstance(outcome, Outcome) else Outcome("retry", f"send() returned {outcome!r}")
 
     def _prepare(self) -> None:
         prepare = getattr(self._exporter, "prepare", None)
-        if prepare is not None:
-            try:
-                prepare(self._settings.flush_timeout)
-            except Exception as error:  # the first send will say it again, and count it
-                _log.logger.debug("prepare: %r", error)
-
-    def _attempt(self, batch: list[_Item], timeout: float) -> Outcome:
         try:
-            return self._exporter.send([item.data for item in batch], timeout)
-        except Exception as error:
-            return Outcome("retry", f"{type(error).__name__}: {error}")
+            if prepare is not None:
+                prepare(self._settings.flush_timeout)
+        except Exception as error:  # the first send will say it again, and count it
+            _log.logger.debug("prepare: %r", error)
+
+    # ------------------------------------------------------------------ what to send, and when (lock held)
 
     def _next_batch(self) -> list[_Item] | None:
         """What to send now: the rest of a refused batch first, else the oldest events; None if not now."""
-        if not (self._halves or self._buffer) or self._breaker.blocked(time.time()):
+        if self._closed or not (self._halves or self._buffer) or self._breaker.blocked(time.time()):
             return None
-        if time.monotonic() < self._retry_at or not (self._deadlines() or self._full() or self._overdue()):
+        due = self._halves or self._deadlines() or self._full() or self._overdue()
+        if not due or time.monotonic() < self._retry_at:
             return None
         if self._halves:
             return self._halves.pop()
         batch: list[_Item] = []
-        size = 0
+        room = self._settings.batch_bytes
         while self._buffer and len(batch) < self._settings.batch_size:
-            size += len(self._buffer[0].data) + 1
-            if batch and size > self._settings.batch_bytes:
+            room -= len(self._buffer[0].data) + 1
+            if batch and room < 0:
                 break
-            item = self._buffer.popleft()
-            self._bytes -= len(item.data)
-            batch.append(item)
+            batch.append(self._unbuffer())
         return batch
 
     def _rest(self) -> float:
-        """Seconds to sleep with nothing to do."""
+        """Seconds until there may be something to do that nobody will wake us for."""
         wait = self._retry_at - time.monotonic()
-        return wait if wait > 0 and self._deadlines() else self._settings.flush_interval
+        if wait > 0 and self._deadlines():
+            return wait
+        interval = self._settings.flush_interval
+        left = self._buffer[0].at + interval - time.time() if self._buffer else interval
+        return left if 0 < left < interval else interval
 
     def _deadlines(self) -> list[float]:
         """Seconds that each flush under way has left."""
         now = time.monotonic()
         return [w.deadline - now for w in self._waiters if w.pending and w.deadline > now]
 
-    def _settle(self, batch: list[_Item], outcome: Outcome) -> None:
-        """Account for one attempt (lock held)."""
-        if outcome.verdict == "retry":
-            self._put_back(batch, outcome)
-        else:
-            self._breaker.succeeded()
-            _log.over("away")
-            if outcome.verdict == "delivered":
-                self.delivered += len(batch)
-                for waiter in self._waiters:
-                    mine = sum(item.number <= waiter.target for item in batch)
-                    waiter.delivered += mine
-                    waiter.pending -= mine
-            elif outcome.verdict == "refused" and len(batch) > 1:
-                middle = len(batch) // 2
-                self._halves += [batch[middle:], batch[:middle]]
-            else:
-                self._drop(batch, outcome.verdict, outcome.detail)
-        self._lock.notify_all()
-
-    def _put_back(self, batch: list[_Item], outcome: Outcome) -> None:
-        now = time.time()
-        if outcome.retry_after:
-            self._breaker.silence(now, outcome.retry_after)
-        else:
-            self._breaker.failed(now)
-            self._retry_at = time.monotonic() + backoff(self._breaker.failures, int.from_bytes(os.urandom(2)) / 65536)
-        while self._halves:  # newest first, so that the oldest ends up in front
-            batch = [*batch, *self._halves.pop()]
-        self._buffer.extendleft(reversed(batch))
-        self._bytes += sum(len(item.data) for item in batch)
-        self._trim()
-        _log.warn_once("telemetry backend not reachable, events are kept and tried again: %s", outcome.detail, key="away")
-
-    # ------------------------------------------------------------------ accounting (lock held)
-
-    def _outstanding(self) -> int:
-        return len(self._buffer) + len(self._in_flight or ()) + sum(map(len, self._halves))
-
     def _full(self) -> bool:
         return len(self._buffer) >= self._settings.batch_size or self._bytes >= self._settings.batch_bytes
 
     def _overdue(self) -> bool:
-        if not self._buffer:
-            return True  # halves of a refused batch
         return not 0 <= time.time() - self._buffer[0].at < self._settings.flush_interval
+
+    # ------------------------------------------------------------------ accounting (lock held)
+
+    def _outstanding(self) -> int:
+        in_flight = len(self._job.items) if self._job is not None else 0
+        return in_flight + sum(map(len, self._halves)) + len(self._buffer)
+
+    def _unbuffer(self) -> _Item:
+        item = self._buffer.popleft()
+        size = len(item.data)  # on a line of its own: in the next one a capture by the garbage collector would be lost
+        self._bytes -= size
+        return item
 
     def _trim(self) -> None:
         """Drop the oldest until the buffer is within its bounds."""
         old: list[_Item] = []
         while len(self._buffer) > self._settings.max_events or self._bytes > self._settings.max_bytes:
-            item = self._buffer.popleft()
-            self._bytes -= len(item.data)
-            old.append(item)
+            old.append(self._unbuffer())
         if old:
             self._drop(old, "buffer_full")
 
+    def _settle(self, batch: list[_Item], outcome: Outcome) -> None:
+        """Account for one attempt."""
+        if outcome.verdict == "retry":
+            self._put_back(batch, outcome)
+            return
+        self._breaker.succeeded()
+        _log.over("away")
+        if outcome.verdict == "delivered":
+            self.delivered += len(batch)
+            for waiter in self._waiters:
+                mine = sum(item.number <= waiter.target for item in batch)
+                waiter.delivered += mine
+                waiter.pending -= mine
+        elif outcome.verdict == "refused" and len(batch) > 1:
+            middle = len(batch) // 2
+            self._halves += [batch[middle:], batch[:middle]]
+        else:
+            self._drop(batch, outcome.verdict, outcome.detail)
+
+    def _put_back(self, batch: list[_Item], outcome: Outcome) -> None:
+        now, silence = time.time(), clamp_retry_after(outcome.retry_after or 0.0)
+        if silence:
+            self._breaker.silence(now, silence)
+        else:
+            self._breaker.failed(now)
+            if not self._breaker.is_open:  # else that keeps us away, and its clock runs while the sandbox is frozen
+                jitter = int.from_bytes(os.urandom(2)) / 65536
+                self._retry_at = time.monotonic() + backoff(self._breaker.failures, jitter)
+        for half in [*self._halves, batch]:  # newest first, so that the oldest ends up in front
+            self._buffer.extendleft(reversed(half))
+            size = sum(len(item.data) for item in half)
+            self._bytes += size
+        self._halves.clear()
+        self._trim()
+        if _log.first("away"):
+            text = "telemetry backend not reachable, events are kept and tried again: %s"
+            self._report(partial(_log.logger.warning, text, outcome.detail))
+
     def _drop(self, items: list[_Item], reason: str, detail: str = "") -> None:
-        self.dropped[reason] = self.dropped.get(reason, 0) + len(items)
+        count = len(items)
+        self.dropped[reason] += count
         for waiter in self._waiters:
             mine = sum(0 < item.number <= waiter.target for item in items)
             waiter.dropped += mine
             waiter.pending -= mine
         if self._settings.on_error:
-            self._notices.append(Dropped(len(items), reason, detail, tuple(item.data for item in items if item.data)))
-        if reason == "unauthorized":
-            _log.warn_once("telemetry is being dropped: the backend does not accept the API key (%s)", detail)
-        else:
-            _log.warn_once("telemetry events dropped: %s %s", reason, detail, key=f"dropped {reason}")
+            payloads = tuple(item.data for item in items if item.data)
+            self._report(partial(self._settings.on_error, Dropped(count, reason, detail, payloads)))
+        if _log.first(f"dropped {reason}"):
+            text = "telemetry events are being dropped: %s %s"
+            if reason == "unauthorized":
+                text = "telemetry events are being dropped, the backend does not accept the API key: %s %s"
+            self._report(partial(_log.logger.warning, text, reason, detail))
 
-    def _tell(self) -> None:
-        """Call `on_error`, with no lock held: it is the user's code."""
-        with self._lock:
-            notices, self._notices = self._notices, []
-        for notice in notices if self._settings.on_error else ():
-            try:
-                self._settings.on_error(notice)  # type: ignore[misc]
-            except Exception as error:
-                _log.warn_once("on_error raised: %r", error)
+    def _report(self, news: Callable[[], object]) -> None:
+        """Have the sender tell something: neither the log's handlers nor `on_error` may run under the lock."""
+        self._news.append(news)
+        self._lock.notify_all()
+
+    def _untold(self) -> bool:
+        return bool(self._news) or (self._job is not None and self._job.tells)
+
+
+def _say(news: deque[Callable[[], object]]) -> None:
+    for tell in news:
+        try:
+            tell()
+        except Exception as error:
+            _log.warn_once("reporting dropped telemetry events failed: %r", error)

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 from .. import _settings
 from .._invocation import Invocation
 from .._lifecycle import observed, observed_async
+from .._trace import parse_traceparent
 from ..errors import ConfigurationError
 from . import _events, _extension, _start
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping
-    from typing import ParamSpec, Protocol
+    from typing import ParamSpec, Protocol, TypeGuard
 
     from .._invocation import ColdStart
 
@@ -65,11 +66,12 @@ def zespan_lambda(handler: Callable[..., Any] | None = None, /, **settings: Any)
 def _decorate(handler: Callable[..., Any], arguments: Mapping[str, Any]) -> Callable[..., Any]:
     if not callable(handler):
         raise ConfigurationError(f"zespan_lambda decorates a handler; settings go by keyword. Got {handler!r}")
-    if getattr(handler, "__zespan_observed__", False):
+    mark: object = getattr(handler, "__zespan_observed__", None)
+    if mark is handler:  # ours, and does not just have our mark from functools.wraps
         return handler
     _start.imported()
     HOST.attach(arguments)
-    if inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(getattr(handler, "__call__", None)):  # noqa: B004
+    if inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(type(handler).__call__):
 
         def wrapper(*args: Any, **kwargs: Any) -> Any:
             if _loop_is_running():
@@ -81,7 +83,7 @@ def _decorate(handler: Callable[..., Any], arguments: Mapping[str, Any]) -> Call
             return observed(handler, HOST, arguments, args, kwargs)
 
     functools.update_wrapper(wrapper, handler)
-    wrapper.__zespan_observed__ = True  # type: ignore[attr-defined]
+    wrapper.__zespan_observed__ = wrapper  # type: ignore[attr-defined]
     return wrapper
 
 
@@ -101,7 +103,8 @@ class LambdaHost:
         self._attached = True
         # With several runtime processes in a sandbox one name is not enough for all, and nothing is frozen; what a
         # registration is worth after a restore is not known. Both flush before the return.
-        if "AWS_LAMBDA_MAX_CONCURRENCY" in os.environ or os.environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") == "snap-start":
+        environ = os.environ
+        if "AWS_LAMBDA_MAX_CONCURRENCY" in environ or environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") == "snap-start":
             return
         settings = _settings.resolve(arguments)
         if _settings.usable(settings):
@@ -112,17 +115,16 @@ class LambdaHost:
         self._extension = None
 
     def read(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Invocation:
-        event = args[0] if args else kwargs.get("event")
-        context = args[1] if len(args) > 1 else kwargs.get("context")
+        positional = args[-2:] if len(args) > 2 else args  # a method decorated in its class: self comes first
+        event = positional[0] if positional else kwargs.get("event")
+        context = positional[1] if len(positional) > 1 else kwargs.get("context")
         trigger, attributes = _events.describe(event)
-        request_id = _string(context, "aws_request_id")
-        remaining = getattr(context, "get_remaining_time_in_millis", None)
         return Invocation(
-            id=request_id,
+            id=_string(context, "aws_request_id"),
             name=_string(context, "function_name") or os.environ.get("AWS_LAMBDA_FUNCTION_NAME", "lambda"),
             trigger=trigger,
             parent=_events.parent(event) or _w3c(context),
-            remaining=_seconds(remaining) if callable(remaining) else None,
+            remaining=_clock(context) or (self._extension.clock() if self._extension is not None else None),
             attributes={
                 **attributes,
                 **_resource(
@@ -139,11 +141,11 @@ class LambdaHost:
         return _start.origin()
 
     def begin(self, invocation: Invocation) -> None:
-        if self._extension is not None and invocation.id:
+        if self._extension is not None and _served(invocation.id):
             self._extension.begin(invocation.id)
 
     def end(self, invocation: Invocation, flush: Callable[[], object] | None) -> bool:
-        return bool(self._extension is not None and invocation.id and self._extension.end(invocation.id, flush))
+        return self._extension is not None and _served(invocation.id) and self._extension.end(invocation.id, flush)
 
 
 HOST = LambdaHost()
@@ -152,17 +154,26 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=HOST.forget)
 
 
-def _seconds(remaining: Callable[[], float]) -> Callable[[], float]:
-    """The time left in seconds; 0 for a context whose clock fails or is a mock: then nothing is sent, and all kept."""
+def _served(request_id: str | None) -> TypeGuard[str]:
+    """Whether this is what Lambda is serving, and not a call by hand with a context that somebody made up or kept."""
+    runtime = sys.modules.get("awslambdaric.bootstrap")
+    return bool(request_id) and getattr(runtime, "_GLOBAL_AWS_REQUEST_ID", request_id) == request_id
+
+
+def _clock(context: object) -> Callable[[], float] | None:
+    """The time left in seconds; None for a context without a clock, or with a mock of one."""
+    remaining = getattr(context, "get_remaining_time_in_millis", None)
 
     def seconds() -> float:
         try:
-            left = remaining() / 1000
-            return left if isinstance(left, float) else 0.0
+            return float(remaining() / 1000)  # type: ignore[misc]
         except Exception:
-            return 0.0
+            return 0.0  # then nothing is sent, and all kept
 
-    return seconds
+    try:
+        return seconds if isinstance(remaining(), (int, float)) else None  # type: ignore[misc]
+    except Exception:
+        return None
 
 
 def _string(context: object, name: str) -> str | None:
@@ -173,8 +184,11 @@ def _string(context: object, name: str) -> str | None:
 def _w3c(context: object) -> tuple[str, str] | None:
     """What a direct invoke carried in its client context; newer runtimes only."""
     read = getattr(context, "w3c", None)
-    fields = read() if callable(read) else None
-    return _events.parse_traceparent(fields.get("traceparent")) if isinstance(fields, dict) else None
+    try:
+        fields = read() if callable(read) else None
+    except Exception:
+        return None
+    return parse_traceparent(fields.get("traceparent")) if isinstance(fields, dict) else None
 
 
 def _links() -> list[dict[str, object]] | None:

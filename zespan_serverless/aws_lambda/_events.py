@@ -20,9 +20,9 @@ def describe(event: object) -> tuple[str, dict[str, object]]:
     if not isinstance(event, dict):
         return "other", {}
     context = _dict(event.get("requestContext"))
-    http = _dict(context.get("http"))
+    http, domain = _dict(context.get("http")), context.get("domainName")
     if http:
-        source = "function-url" if ".lambda-url." in str(context.get("domainName")) else "apigateway-v2"
+        source = "function-url" if isinstance(domain, str) and ".lambda-url." in domain else "apigateway-v2"
         return "http", _http(source, http.get("method"), event.get("rawPath"), event.get("routeKey"))
     if isinstance(event.get("httpMethod"), str):
         source = "alb" if "elb" in context else "apigateway"
@@ -34,14 +34,11 @@ def parent(event: object) -> tuple[str, str] | None:
     """(trace id, span id) from the `traceparent` header of an HTTP event, in any case, single or multi-value."""
     if not isinstance(event, dict):
         return None
-    for name in ("headers", "multiValueHeaders"):
-        value = _header(_dict(event.get(name)), "traceparent")
-        if isinstance(value, list):  # several would contradict each other
-            value = value[0] if len(value) == 1 else None
-        found = parse_traceparent(value)
-        if found:
-            return found
-    return None
+    several = _header(_dict(event.get("multiValueHeaders")), "traceparent")
+    if isinstance(several, list) and len(several) > 1:  # they contradict each other; `headers` has but the last
+        return None
+    value = several[0] if isinstance(several, list) and several else _header(_dict(event.get("headers")), "traceparent")
+    return parse_traceparent(value)
 
 
 def xray_link(header: str | None) -> dict[str, object] | None:
@@ -50,7 +47,8 @@ def xray_link(header: str | None) -> dict[str, object] | None:
     A link, not the parent: most upstream X-Ray spans are never exported anywhere near ours.
     https://docs.aws.amazon.com/xray/latest/devguide/xray-concepts.html#xray-concepts-tracingheader
     """
-    parts = dict(pair.strip().partition("=")[::2] for pair in (header or "")[:512].split(";"))
+    pairs = (pair.strip().partition("=") for pair in (header or "")[:512].split(";"))
+    parts = {name: value for name, _, value in pairs}
     root = parts.get("Root", "").split("-")
     trace_id = "".join(root[1:]) if len(root) == 3 else ""
     found = parse_traceparent(f"00-{trace_id}-{parts.get('Parent') or '0' * 15 + '1'}-01")
@@ -72,7 +70,8 @@ def _http(source: str, method: object, path: object, route: object) -> dict[str,
 def _header(headers: dict[Any, Any], name: str) -> object:
     if name in headers:
         return headers[name]
-    return next((v for k, v in islice(headers.items(), _HEADERS_READ) if isinstance(k, str) and k.lower() == name), None)
+    read = islice(headers.items(), _HEADERS_READ)
+    return next((value for key, value in read if isinstance(key, str) and key.lower() == name), None)
 
 
 def _dict(value: object) -> dict[Any, Any]:

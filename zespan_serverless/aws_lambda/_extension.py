@@ -4,10 +4,12 @@ https://docs.aws.amazon.com/lambda/latest/dg/runtimes-extensions-api.html. Lambd
 soon as the runtime has posted it; the invocation goes on until every extension registered for INVOKE has asked for the
 next event. So a thread of ours asks when the flush is done.
 
-Three rules keep that from hurting anybody:
+Four rules keep that from hurting anybody:
 * Registered only in the runtime's own process: whatever registers and then never asks makes init hang.
-* The thread that asks does no I/O with a backend. It waits for the sender, and asks at the deadline less the reserve
-  whatever the sender is doing: work that outlasts the timeout would turn a finished invocation into a failed one.
+* The thread that registers is the one that asks, and nothing ends it: an answer that comes late, or a thread that
+  cannot be started, leaves no registration behind that nobody asks for.
+* That thread does no I/O with a backend. It waits for the sender, and asks at the deadline less the reserve whatever
+  the sender is doing: work that outlasts the timeout would turn a finished invocation into a failed one.
 * An invocation whose handler does not start is not waited for: a bad event, or a handler that is not ours.
 """
 
@@ -16,7 +18,7 @@ from __future__ import annotations
 import http.client
 import json
 import os
-import select
+import socket
 import sys
 import threading
 import time
@@ -26,79 +28,103 @@ from .._log import logger, warn_once
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any
 
 NAME = "zespan-serverless"
 CLAIM = "_ZESPAN_SERVERLESS_RUNTIME"  # holds the pid that registered; children inherit the environment, not the pid
 
 _PATH = "/2020-01-01/extension/"
-_LOOK, _LOOKS, _GRACE = 0.005, 3, 0.25  # seconds between looks; looks without anybody computing; seconds in all
-_COMPUTED = 0.0002  # CPU seconds between two looks that count as somebody computing
+_LOOK = 0.005  # seconds between two looks whether the handler has been called
+_QUIET, _IDLE = 6, 50  # looks in a row after which it will not be: nobody computes; others than the main thread do
+_COMPUTED = 0.0002  # CPU seconds between two looks that count as computing
 _REGISTER_TIMEOUT = 2.0
 _HEAD_START = 0.001  # seconds: the runtime gets its event at the same moment, and its thread wants the GIL more
+_PAUSE, _PAUSE_MAX = 0.01, 1.0  # seconds after a failed call, doubling
 
 
 class Extension:
-    """This process's registration, and the thread that keeps asking for events."""
+    """This process's registration, and the thread that keeps asking for events.
+
+    An invocation ends twice: the handler `end`s it, and the thread releases it to Lambda. Whichever comes second knows
+    of the first, under one lock: what `end` was allowed to leave to the thread is always run, by it and before it asks.
+    """
 
     def __init__(self, api: str, events: list[str], reserve: float) -> None:
-        self._api, self._reserve = api, reserve
-        self._connection = http.client.HTTPConnection(api, timeout=_REGISTER_TIMEOUT)
-        self._id = self._register(events)
+        self._events, self._reserve = events, reserve
+        self._connection = http.client.HTTPConnection(api)  # no timeout: the next event may be hours away
+        self._id = ""
+        self._deadline = 0.0
         self._state = threading.Condition(threading.Lock())
-        self._started = self._released = ""
-        self._finished: tuple[str, Callable[[], object] | None] = ("", None)
-        self.attends = "INVOKE" in events
-        """Whether it takes part in invocations; not without INVOKE, and no longer once the API has failed us."""
-        threading.Thread(target=self._run, name="zespan-extension", daemon=True).start()
+        self._begun = self._ended = self._released = ""  # request ids, the latest of each
+        self._flush: Callable[[], object] | None = None
+        self._attends = False
+        self._refused: Exception | None = None
+        answered = threading.Event()
+        threading.Thread(target=self._run, args=(answered,), name="zespan-extension", daemon=True).start()
+        if not answered.wait(_REGISTER_TIMEOUT):
+            raise TimeoutError("no answer yet")  # should one come, the thread does its duty without us
+        if self._refused is not None:
+            raise self._refused
 
     def begin(self, request_id: str) -> None:
         """The handler of this invocation has been called. Not notified: the thread looks every 5 ms, off our path."""
-        self._started = request_id
+        self._begun = request_id
 
     def end(self, request_id: str, flush: Callable[[], object] | None) -> bool:
-        """The handler is done, and `flush` (if any) is to run now. False if this invocation is no longer waited for."""
+        """The handler is done, and `flush` (if any) is to run now. False if the caller has to see to that himself.
+
+        That is so once the invocation is no longer waited for, and for all but the first call: a decorated function
+        that a foreign handler calls twice. An asynchronous event that Lambda tries again has its old id: should it
+        come to the same process with nothing in between, it is taken for released, and flushes before its return.
+        """
         with self._state:
-            if not self.attends or request_id == self._released:
-                return False
-            self._finished = (request_id, flush)
+            taken = flush is not None and self._attends and request_id not in (self._ended, self._released)
+            if taken:
+                self._flush = flush
+            self._ended = request_id
             self._state.notify()
-            return True
+            return taken
 
-    def _register(self, events: list[str]) -> str:
-        headers = {"Lambda-Extension-Name": NAME, "Content-Type": "application/json"}
-        self._connection.request("POST", _PATH + "register", json.dumps({"events": events}), headers)
-        response = self._connection.getresponse()
-        body = response.read()
-        identifier = response.getheader("Lambda-Extension-Identifier")
-        if response.status != 200 or not identifier:
-            raise OSError(f"registration answered {response.status}: {body[:200]!r}")
-        if self._connection.sock is not None:
-            self._connection.sock.settimeout(None)  # the next event may be hours away
-        self._connection.timeout = None
-        return identifier
+    def clock(self) -> Callable[[], float] | None:
+        """The seconds left of the invocation under way, for a call that was not given a context. None if unknown."""
+        deadline = self._deadline
+        return (lambda: deadline - time.time()) if deadline > time.time() else None
 
-    def _run(self) -> None:
+    def _run(self, answered: threading.Event) -> None:
+        try:
+            self._register()
+        except Exception as error:
+            self._refused = error
+            self._connection.close()
+            return
+        finally:
+            answered.set()
         failures = 0
-        while failures < 3:
+        while True:
             try:
                 event = self._next()
-            except (OSError, http.client.HTTPException, ValueError) as error:
+                self._attends = "INVOKE" in self._events
+                failures = 0
+                if event.get("eventType") == "INVOKE":
+                    self._attend(str(event["requestId"]), float(event["deadlineMs"]) / 1000)
+            except BaseException as error:  # whatever it is: what nobody releases lasts until its timeout
                 failures += 1
-                self._connection.close()
-                logger.debug("extension: %r", error)
-                time.sleep(0.01)
-                continue
-            failures = 0
-            if event.get("eventType") == "INVOKE":
-                self._attend(str(event.get("requestId")), float(str(event.get("deadlineMs") or 0)) / 1000)
-        with self._state:
-            self.attends = False
-        warn_once("Lambda's Extensions API stopped answering: flushing before the response from now on")
+                self._stumbled(error, failures)
 
-    def _next(self) -> dict[str, object]:
+    def _register(self) -> None:
+        headers = {"Lambda-Extension-Name": NAME, "Content-Type": "application/json"}
+        self._connection.request("POST", _PATH + "register", json.dumps({"events": self._events}), headers)
+        response = self._connection.getresponse()
+        body = response.read()
+        self._id = response.getheader("Lambda-Extension-Identifier") or ""
+        if response.status != 200 or not self._id:
+            raise OSError(f"registration answered {response.status}: {body[:200]!r}")
+        self._attends = "INVOKE" in self._events
+
+    def _next(self) -> dict[str, Any]:
         self._connection.request("GET", _PATH + "event/next", headers={"Lambda-Extension-Identifier": self._id})
         if self._connection.sock is not None:
-            select.select([self._connection.sock], [], [])
+            self._connection.sock.recv(1, socket.MSG_PEEK)
             time.sleep(_HEAD_START)
         response = self._connection.getresponse()
         body = response.read()
@@ -109,37 +135,54 @@ class Extension:
 
     def _attend(self, request_id: str, deadline: float) -> None:
         """Return when the invocation may end as far as we are concerned."""
+        self._deadline = deadline
         until = deadline - self._reserve
         with self._state:
-            if self._starts(request_id):
-                while self._finished[0] != request_id and (left := until - time.time()) > 0:
+            if self._starts(request_id, until):
+                while self._ended != request_id and (left := until - time.time()) > 0:
                     self._state.wait(left)
-            done, flush = self._finished
-            if done != request_id:
-                flush = None
-                self._released = request_id  # who comes later flushes for himself
+            self._released = request_id  # who ends it from now on flushes for himself
+        self._run_flush()
+
+    def _starts(self, request_id: str, until: float) -> bool:
+        """Whether the handler of this invocation is ours and has been called, or is about to be.
+
+        No clock can tell: json.loads of a 6 MB event holds the GIL, and on a small function takes seconds. What tells
+        is that nobody computes, neither to receive the event nor to parse it: then nobody is about to call the handler.
+        Or that the main thread does not, for longer: somebody else may never stop. A foreign handler that computes is
+        waited for, which costs nothing: the invocation lasts that long anyway.
+        """
+        quiet = idle = 0
+        main, others = _main_cpu(), _others_cpu()
+        while request_id not in (self._begun, self._ended):
+            if quiet >= _QUIET or idle >= _IDLE or time.time() >= until:
+                return False
+            self._state.wait(_LOOK)
+            main_before, main = main, _main_cpu()
+            others_before, others = others, _others_cpu()
+            idle = idle + 1 if main - main_before < _COMPUTED else 0
+            quiet = quiet + 1 if others - others_before < _COMPUTED else 0
+        return True
+
+    def _run_flush(self) -> None:
+        """What the handler has left to us."""
+        with self._state:
+            flush, self._flush = self._flush, None
         if flush is not None:
             try:
                 flush()
             except Exception as error:
                 warn_once("telemetry failed after the response: %r", error)
-        self._finished = ("", None)  # do not keep the invocation alive
 
-    def _starts(self, request_id: str) -> bool:
-        """Whether the handler of this invocation is ours and has been called, or is about to be.
-
-        No clock can tell alone: json.loads of a 6 MB event holds the GIL, and on a small function takes seconds. What
-        tells is that nobody computes: then there is nothing left that could be about to call the handler.
-        """
-        began, still, before = time.monotonic(), 0, _others_cpu()
-        while request_id not in (self._started, self._finished[0]):
-            if still >= _LOOKS or time.monotonic() - began > _GRACE:
-                return False
-            self._state.wait(_LOOK)
-            now = _others_cpu()
-            still = still + 1 if now - before < _COMPUTED else 0
-            before = now
-        return True
+    def _stumbled(self, error: BaseException, failures: int) -> None:
+        """Lambda's answer was none. We may have missed an invocation: until the next one none is left to us."""
+        with self._state:
+            self._attends = False
+        self._connection.close()
+        self._run_flush()
+        if failures == 3:
+            logger.warning("Lambda's Extensions API does not answer, flushing before the response: %r", error)
+        time.sleep(min(_PAUSE_MAX, _PAUSE * 2 ** min(failures, 10)))
 
 
 def in_runtime_process() -> bool:
@@ -159,10 +202,15 @@ def register(flush_mode: str, reserve: float) -> Extension | None:
     events = [] if flush_mode == "before_return" else ["INVOKE"]
     try:
         return Extension(os.environ["AWS_LAMBDA_RUNTIME_API"], events, reserve)
-    except (OSError, http.client.HTTPException, ValueError, RuntimeError) as error:
+    except Exception as error:
         level = warn_once if flush_mode == "after_response" else logger.debug
         level("no extension, flushing before the response: %s", error)
         return None
+
+
+def _main_cpu() -> float:
+    """CPU seconds that the main thread has used, which is the one that parses events and calls handlers."""
+    return time.clock_gettime(time.pthread_getcpuclockid(threading.main_thread().ident or 0))
 
 
 def _others_cpu() -> float:

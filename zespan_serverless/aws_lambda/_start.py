@@ -56,7 +56,7 @@ def _init_ms() -> float | None:
     if _imported_at is None:
         return None
     try:
-        with open("/proc/self/stat", "rb") as stat:
+        with open("/proc/self/stat", "rb") as stat:  # noqa: PTH123 (pathlib would be one more import)
             ticks = int(stat.read().rpartition(b")")[2].split()[19])  # field 22: starttime
         age = time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK")
     except (OSError, ValueError, IndexError, AttributeError):

@@ -1,4 +1,4 @@
-"""Where events go. An exporter encodes one event, and sends one batch; when, how often and how long is not its business."""
+"""Where events go. An exporter encodes one event and sends one batch; when, how often and how long, others decide."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ Verdict = Literal["delivered", "retry", "refused", "unauthorized"]
 class Outcome(NamedTuple):
     """What became of one batch.
 
-    `delivered`: acknowledged. `retry`: may well succeed later, not before `retry_after` seconds if given. `refused`:
-    something in this batch will never be taken; it is cut in halves until that stands alone, and dropped.
-    `unauthorized`: nothing will be taken with this key. `detail` says what happened, for a person.
+    `delivered`: acknowledged. `retry`: may well succeed later, with `retry_after` not before so many seconds (60 at
+    most are honoured). `refused`: something in this batch will never be taken; it is cut in halves until that stands
+    alone, and dropped. `unauthorized`: nothing will be taken with this key. `detail` says what happened, for a person.
     """
 
     verdict: Verdict
@@ -42,10 +42,13 @@ class Dropped(NamedTuple):
 
 
 class Exporter(Protocol):
-    """What the delivery needs of a destination. Only one thread at a time calls `send` and `prepare`.
+    """What the delivery needs of a destination.
 
-    An exporter may also have `prepare(timeout)`, called once before there is anything to send, while the function is
-    busy: open connections there; what it raises is ignored.
+    `encode` is called by any thread, `send` and `prepare` by one at a time. One that does not react to `cancel` is
+    given up: another sends its batch again, and what it still comes to is ignored.
+
+    `prepare(timeout)` is optional, and called before there is anything to send, while the function is busy: to open
+    connections. What it raises is ignored.
     """
 
     def encode(self, event: Mapping[str, Any]) -> bytes:
@@ -61,7 +64,7 @@ class Exporter(Protocol):
         ...
 
     def close(self) -> None:
-        """Give up connections. `send` may follow (after a fork, after a restore) and opens new ones."""
+        """Give up connections; nobody uses them. `send` may follow (after a fork, a restore) and opens new ones."""
         ...
 
 

@@ -15,119 +15,162 @@ import time
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from .._budget import clamp_retry_after
-
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
 _BODY_MAX = 65_536  # of an answer nobody reads; more, and the connection is not worth keeping
 _IDLE_MAX = 50.0  # seconds of wall clock; load balancers drop idle connections after 60, and say so to a frozen process
 
 
 class Transport:
-    """Posts to one origin. `connect` and `post` belong to one thread; `cancel` and `close` may come from any."""
+    """Posts to one origin. `connect`, `post` and `close` belong to one thread at a time; `cancel` may come from any."""
 
     def __init__(self, base_url: str) -> None:
         url = urlsplit(base_url)
         self._secure = url.scheme == "https"
         self._host, self._port = url.hostname or "", url.port or (443 if self._secure else 80)
         self._origin, self._path = f"{url.scheme}://{url.netloc.rpartition('@')[2]}", url.path.rstrip("/")
-        self._connection: http.client.HTTPConnection | None = None
-        self._used = 0.0  # wall clock: the monotonic one stands still while a sandbox is frozen
-        self._plain_proxy: _Proxy | None = None
         self._tls: ssl.SSLContext | None = None
+        self._busy: _Connection | None = None
+        self._idle: _Connection | None = None
+        self._idle_since = 0.0  # wall clock: the monotonic one stands still while a sandbox is frozen
 
     def connect(self, timeout: float) -> None:
         """Open the connection ahead of the first request."""
-        if self._connection is None:
-            self._open(timeout)
+        self._idle = self._kept_alive()
+        if self._idle is None:
+            connection = self._new(time.monotonic() + timeout)
+            with self._use(connection):
+                connection.connect()
 
     def post(self, path: str, body: bytes, headers: Mapping[str, str], timeout: float) -> tuple[int, Mapping[str, str]]:
         """(status, headers by lower-case name) of one request. OSError or http.client.HTTPException on failure.
 
-        A kept-alive connection that the server has closed meanwhile is replaced, once and at once.
+        A kept-alive connection that turns out to be dead is replaced, once and at once.
         """
         until = time.monotonic() + timeout
         kept = self._kept_alive()
         if kept is not None:
+            kept.until = until
             try:
-                return self._exchange(kept, path, body, headers, until)
-            except (ConnectionError, http.client.BadStatusLine):
-                if self._connection is not kept:  # `cancel` took it away: that was no stale connection
+                return self._exchange(kept, path, body, headers)
+            except (OSError, http.client.BadStatusLine):
+                if kept.is_cut:
                     raise
-                self.close()
-        return self._exchange(self._open(until - time.monotonic()), path, body, headers, until)
+        return self._exchange(self._new(until), path, body, headers)
 
     def cancel(self) -> None:
-        """Cut the connection, so that whoever blocks on it returns, and forget it."""
-        connection, self._connection = self._connection, None
-        sock = getattr(connection, "sock", None)
-        if sock is not None:
-            with contextlib.suppress(OSError):
-                # Not SSLSocket.shutdown: that takes the TLS object from under the thread that is reading.
-                socket.socket.shutdown(sock, socket.SHUT_RDWR)
+        """Make a `connect` or `post` in another thread end: at once, or when it has resolved a name or shaken hands."""
+        busy, self._busy = self._busy, None
+        if busy is not None:
+            busy.cut()
 
     def close(self) -> None:
         """Close the connection; the next request opens another."""
-        connection, self._connection = self._connection, None
-        if connection is not None:
+        for connection in (self._idle, self._busy):  # busy: in a forked child, with what the parent is sending
+            if connection is not None:
+                connection.close()
+        self._idle = self._busy = None
+
+    def _kept_alive(self) -> _Connection | None:
+        """Take the connection that is idle, if it is any good."""
+        connection, self._idle = self._idle, None
+        if connection is not None and not 0 <= time.time() - self._idle_since < _IDLE_MAX:
             connection.close()
-
-    def _kept_alive(self) -> http.client.HTTPConnection | None:
-        connection = self._connection
-        if connection is None or (connection.sock is not None and 0 <= time.time() - self._used < _IDLE_MAX):
-            return connection
-        self.close()
-        return None
-
-    def _open(self, timeout: float) -> http.client.HTTPConnection:
-        proxy = _proxy(self._origin, self._host)
-        host, port = (proxy.host, proxy.port) if proxy else (self._host, self._port)
-        connection: http.client.HTTPConnection
-        if self._secure:
-            connection = http.client.HTTPSConnection(host, port, timeout=timeout, context=self._tls_context())
-            if proxy:
-                connection.set_tunnel(self._host, self._port, headers=proxy.headers)
-        else:
-            connection = http.client.HTTPConnection(host, port, timeout=timeout)
-        self._plain_proxy = None if self._secure else proxy
-        self._connection = connection
-        if timeout <= 0:
-            raise TimeoutError("no time left to connect")
-        connection.connect()
-        self._used = time.time()
+            return None
         return connection
 
-    def _exchange(
-        self, connection: http.client.HTTPConnection, path: str, body: bytes, headers: Mapping[str, str], until: float
-    ) -> tuple[int, Mapping[str, str]]:
-        if self._connection is not connection:
-            connection.close()
-            raise TimeoutError("cut off while connecting")  # the batch is no longer ours to send
-        target, sent = self._path + path, dict(headers)
-        if self._plain_proxy:  # such a proxy wants the whole URL
-            target, sent = self._origin + target, {**sent, **self._plain_proxy.headers}
-        try:
-            _limit(connection, until)
-            connection.request("POST", target, body, sent)
-            _limit(connection, until)
-            response = connection.getresponse()
-            response.read(_BODY_MAX)
-            if not response.isclosed():
-                connection.close()
-        except BaseException:
-            connection.close()
-            raise
-        self._used = time.time()
-        return response.status, {k.lower(): v for k, v in response.getheaders()}
-
-    def _tls_context(self) -> ssl.SSLContext:
+    def _new(self, until: float) -> _Connection:
+        proxy = _proxy(self._origin, f"{self._host}:{self._port}")
+        host, port = (proxy.host, proxy.port) if proxy else (self._host, self._port)
+        if not self._secure:
+            connection = _Connection(host, port, until)
+            if proxy:  # such a proxy wants the whole URL
+                connection.prefix, connection.extra = self._origin, proxy.headers
+            return connection
         if self._tls is None:
             import ssl
 
             self._tls = ssl.create_default_context()
-        return self._tls
+        connection = _Connection(host, port, until, self._tls, self._host)
+        if proxy:
+            connection.set_tunnel(self._host, self._port, proxy.headers)
+        return connection
+
+    @contextlib.contextmanager
+    def _use(self, connection: _Connection) -> Iterator[None]:
+        """Do something with a connection that `cancel` can reach meanwhile. It is kept if all went well."""
+        self._busy = connection
+        try:
+            yield
+        except BaseException:
+            connection.close()
+            raise
+        finally:
+            if self._busy is connection:  # and not that of a thread that has taken our place
+                self._busy = None
+        if connection.is_cut:
+            connection.close()
+        elif connection.sock is not None:
+            self._idle, self._idle_since = connection, time.time()
+
+    def _exchange(
+        self, connection: _Connection, path: str, body: bytes, headers: Mapping[str, str]
+    ) -> tuple[int, Mapping[str, str]]:
+        with self._use(connection):
+            connection.go_on()
+            connection.request("POST", connection.prefix + self._path + path, body, {**headers, **connection.extra})
+            connection.go_on()
+            with connection.getresponse() as response:
+                response.read(_BODY_MAX)
+                if not response.isclosed():
+                    connection.close()
+        return response.status, {name.lower(): value for name, value in response.getheaders()}
+
+
+class _Connection(http.client.HTTPConnection):
+    """One connection, used until `until` (monotonic). It can be cut off in all that blocks once there is a socket."""
+
+    def __init__(
+        self, host: str, port: int, until: float, tls: ssl.SSLContext | None = None, server_name: str | None = None
+    ) -> None:
+        if tls is not None:
+            self.default_port = http.client.HTTPS_PORT
+        super().__init__(host, port)
+        self.until = until
+        self.is_cut = False
+        self.prefix, self.extra = "", dict[str, str]()  # what a plain proxy wants to see of the URL, and in headers
+        self._tls, self._server_name = tls, server_name
+
+    def connect(self) -> None:
+        self.go_on()
+        super().connect()  # and has a proxy open a tunnel
+        self.go_on()
+        if self._tls is not None:
+            # The handshake comes after the socket is in its place: until then nobody could cut it off.
+            plain = self.sock
+            self.sock = self._tls.wrap_socket(plain, server_hostname=self._server_name, do_handshake_on_connect=False)
+            self.go_on()
+            self.sock.do_handshake()
+            self.go_on()
+
+    def go_on(self) -> None:
+        """Give the next step the time that is left. Raises if there is none, or if nobody waits for it any more."""
+        left = self.until - time.monotonic()
+        if self.is_cut or left <= 0:
+            raise TimeoutError("cut off" if self.is_cut else "no time left")
+        self.timeout = left
+        if self.sock is not None:
+            self.sock.settimeout(left)
+
+    def cut(self) -> None:
+        """From another thread: make the one that uses this connection return."""
+        self.is_cut = True  # before the socket is looked at: one that is there too late meets `go_on`
+        if self.sock is not None:
+            with contextlib.suppress(OSError):
+                # Not SSLSocket.shutdown: that takes the TLS object from under the thread that is reading.
+                socket.socket.shutdown(self.sock, socket.SHUT_RDWR)
 
 
 class _Proxy:
@@ -148,32 +191,24 @@ def _proxy(origin: str, host: str) -> _Proxy | None:
     """The proxy that HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY ask for, in either case."""
     if not any(name.lower().endswith("_proxy") for name in os.environ):
         return None
-    from urllib.request import getproxies_environment, proxy_bypass_environment
+    from urllib.request import getproxies, proxy_bypass
 
-    proxies = getproxies_environment()
+    proxies = getproxies()
     url = proxies.get(origin.partition(":")[0]) or proxies.get("all")
-    return None if not url or proxy_bypass_environment(host, proxies) else _Proxy(url)
-
-
-def _limit(connection: http.client.HTTPConnection, until: float) -> None:
-    left = until - time.monotonic()
-    if left <= 0:
-        raise TimeoutError("no time left")
-    connection.sock.settimeout(left)
+    return None if not url or proxy_bypass(host) else _Proxy(url)
 
 
 def retry_after(value: str | None, now: float | None = None) -> float | None:
-    """Seconds that a Retry-After header asks for (a number, or an HTTP date), clamped; None if it says nothing."""
+    """Seconds that a Retry-After header asks for (a number, or an HTTP date); None if it says nothing."""
     if not value or len(value) > 100:
         return None
     try:
-        return clamp_retry_after(float(value))
+        return float(value)
     except ValueError:
         pass
     from email.utils import parsedate_to_datetime
 
     try:
-        return clamp_retry_after(parsedate_to_datetime(value).timestamp() - (time.time() if now is None else now))
+        return parsedate_to_datetime(value).timestamp() - (time.time() if now is None else now)
     except (ValueError, TypeError, OverflowError, OSError):
         return None
-

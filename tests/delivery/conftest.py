@@ -1,0 +1,75 @@
+"""A delivery that is gone after its test, and a clock that can be set."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from zespan_serverless import _delivery
+from zespan_serverless._delivery import Delivery
+from zespan_serverless._settings import Settings
+from zespan_serverless.exporters import Exporter, build
+from zespan_serverless.testing import Backend
+
+from tests.delivery.support import assert_balanced
+
+Make = Callable[..., Delivery]
+
+
+@pytest.fixture
+def make() -> Iterator[Make]:
+    """make(exporter, **settings): a delivery; its books are checked when the test is over."""
+    made: list[Delivery] = []
+
+    def make(exporter: Exporter, **settings: Any) -> Delivery:
+        made.append(Delivery(exporter, Settings(flush_timeout=5.0, exporter=exporter)._replace(**settings)))
+        return made[-1]
+
+    yield make
+    for delivery in made:
+        assert_balanced(delivery)
+        delivery.forget()
+
+
+@pytest.fixture
+def backend() -> Iterator[Backend]:
+    with Backend() as backend:
+        yield backend
+
+
+@pytest.fixture
+def to(backend: Backend, make: Make) -> Callable[..., Delivery]:
+    """to(**settings): a delivery to the backend."""
+
+    def to(**settings: Any) -> Delivery:
+        given = Settings(base_url=backend.url, api_key="zsp_key")
+        return make(build(given), **settings)
+
+    return to
+
+
+class Clock:
+    """The wall clock as the delivery sees it; `now` is added to the real one."""
+
+    def __init__(self) -> None:
+        self.ahead = 0.0
+
+    def time(self) -> float:
+        return time.time() + self.ahead
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(_delivery, "time", SimpleNamespace(time=clock.time, monotonic=time.monotonic))
+    return clock
+
+
+@pytest.fixture
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Retries without a pause."""
+    monkeypatch.setattr(_delivery, "backoff", lambda failures, random: 0.0)

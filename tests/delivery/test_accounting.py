@@ -1,0 +1,559 @@
+"""No event is lost silently: at every moment captured = delivered + pending + dropped, each drop with a reason."""
+
+from __future__ import annotations
+
+import gc
+import itertools
+import json
+import logging
+import random
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.delivery.support import (
+    OK,
+    REFUSED,
+    RETRY,
+    UNAUTHORIZED,
+    Gate,
+    Scripted,
+    assert_balanced,
+    balance,
+    capture,
+    eventually,
+    in_thread,
+)
+from zespan_serverless import _delivery
+from zespan_serverless._delivery import Delivery
+from zespan_serverless._settings import Settings
+from zespan_serverless.exporters import Dropped, Outcome
+from zespan_serverless.testing import Backend
+
+Make = Callable[..., Delivery]
+ROOT = Path(__file__).parents[2]
+OUTCOMES = [OK, OK, RETRY, REFUSED, UNAUTHORIZED, Outcome("retry", "HTTP 429", 0.001), OSError("made up")]
+
+
+# ---------------------------------------------------------------------- the books
+
+
+STEPS = st.lists(
+    st.one_of(
+        st.tuples(st.just("capture"), st.integers(1, 9)),
+        st.tuples(st.sampled_from(["large", "odd"]), st.just(1)),
+        st.tuples(st.just("flush"), st.sampled_from([0, 5, -5])),
+    ),
+    max_size=25,
+)
+
+
+class Picky(Scripted):
+    """Cannot encode everything."""
+
+    def encode(self, event: Any) -> bytes:
+        if event["n"] == -1:
+            raise ValueError("odd")
+        return super().encode(event)
+
+
+@settings(deadline=None)
+@mock.patch.object(_delivery, "backoff", lambda failures, random: 0.0)
+@given(STEPS, st.lists(st.sampled_from(OUTCOMES), max_size=25), st.integers(1, 6), st.sampled_from([0, 5]))
+def test_whatever_happens_the_books_balance(
+    steps: list[tuple[str, int]], script: list[Any], batch_size: int, closing: float
+) -> None:
+    """And what is delivered is delivered in order, and once as far as we know."""
+    exporter = Picky(*script, OK)
+    small = Settings(batch_size=batch_size, batch_bytes=1024, max_events=10, max_bytes=500, flush_timeout=5)
+    delivery = Delivery(exporter, small)
+    number = itertools.count()
+    captured = 0
+    for step, amount in steps:
+        if step == "flush":
+            report = delivery.flush(abs(amount), probe=amount < 0)
+            assert min(report[:3]) >= 0
+            assert not report.pending or report.reason
+        else:
+            captured += amount
+            for n in itertools.islice(number, amount):
+                odd, large = step == "odd", step == "large"
+                delivery.capture({"n": -1 if odd else n, "x": "x" * 1100 * large})
+        assert_balanced(delivery)
+    delivery.close(closing)
+    capture(delivery, next(number))
+    assert balance(delivery)[0::2] == (captured + 1, 0)
+    assert_balanced(delivery)
+    assert exporter.delivered == sorted(set(exporter.delivered))
+    assert delivery.delivered == len(exporter.delivered)
+    delivery.forget()
+
+
+def test_at_every_moment(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Threads that capture, flush and look on, with a backend that does everything wrong that it can."""
+    monkeypatch.setattr(_delivery, "backoff", lambda failures, random: 0.0005)
+    dice = random.Random(5)
+
+    def anything(exporter: Scripted, numbers: list[int]) -> Outcome:
+        time.sleep(dice.random() * 0.002)
+        outcome = dice.choice(OUTCOMES)
+        if isinstance(outcome, OSError):
+            raise outcome
+        assert isinstance(outcome, Outcome)
+        return outcome
+
+    exporter = Scripted(anything)
+    told: list[Dropped] = []
+    delivery = make(exporter, batch_size=7, max_events=200, on_error=told.append)
+    seen = 0
+    stop = threading.Event()
+    wrong: list[object] = []
+
+    def look() -> None:
+        nonlocal seen
+        while not stop.is_set():
+            captured, *parts = balance(delivery)
+            seen += 1
+            if captured != sum(parts):
+                wrong.append((captured, parts))
+
+    def work(first: int) -> None:
+        for n in range(first, first + 100):
+            capture(delivery, n)
+            if n % 10 == 0:
+                report = delivery.flush(0.02, probe=True)
+                if min(report[:3]) < 0:
+                    wrong.append(report)
+
+    looking = in_thread(look)
+    workers = [in_thread(lambda first=1000 * i: work(first)) for i in range(8)]  # type: ignore[misc]
+    for worker in workers:
+        worker.join(20)
+    exporter.script = [OK]
+    for _ in range(100):
+        if not delivery.flush(5, probe=True).pending:
+            break
+        time.sleep(0.01)
+    stop.set()
+    looking.join(5)
+    assert wrong == []
+    assert seen > 50
+    captured, delivered, pending, dropped = balance(delivery)
+    assert (captured, pending) == (800, 0)
+    assert delivered == len(exporter.delivered) == len(set(exporter.delivered))
+    assert dropped == sum(one.events for one in told)
+
+
+# ---------------------------------------------------------------------- bounds
+
+
+def test_a_full_buffer_drops_the_oldest(make: Make) -> None:
+    """By number; counted, and told."""
+    told: list[Dropped] = []
+    exporter = Scripted(RETRY)
+    delivery = make(exporter, max_events=10, on_error=told.append)
+    capture(delivery, 0)
+    delivery.flush(5)  # the breaker is open now
+    capture(delivery, *range(1, 25))
+    assert balance(delivery) == (25, 0, 10, 15)
+    assert delivery.dropped == {"buffer_full": 15}
+    eventually(lambda: len(told) == 15)
+    assert [json.loads(dropped.payloads[0])["n"] for dropped in told] == list(range(15))
+    exporter.script = [OK]
+    assert delivery.flush(5, probe=True).delivered == 10
+    assert exporter.delivered == list(range(15, 25))
+
+
+def test_a_full_buffer_is_bounded_in_bytes(make: Make) -> None:
+    """Also with what comes back from a failed attempt."""
+    gate = Gate(RETRY)
+    exporter = Scripted(gate)
+    delivery = make(exporter, max_bytes=1000, batch_size=5)
+    for n in range(5):
+        delivery.capture({"n": n, "x": "x" * 150})
+    assert gate.entered.acquire(timeout=5)
+    for n in range(5, 9):
+        delivery.capture({"n": n, "x": "x" * 150})
+    assert balance(delivery) == (9, 0, 9, 0)
+    gate.open.set()
+    delivery.flush(0.5)
+    captured, delivered, pending, dropped = balance(delivery)
+    assert (captured, delivered) == (9, 0)
+    assert (pending, dropped) == (6, 3)
+    assert delivery._bytes == sum(len(item.data) for item in delivery._buffer) <= 1000
+    assert [json.loads(item.data)["n"] for item in delivery._buffer] == [3, 4, 5, 6, 7, 8]
+
+
+def test_an_event_that_is_too_large(make: Make) -> None:
+    """Is dropped by itself; one that just fits is not."""
+    exporter = Scripted()
+    delivery = make(exporter, batch_bytes=1024)
+    room = 1024 - len(b'{"n":1,"x":""}')
+    delivery.capture({"n": 1, "x": "x" * room})
+    delivery.capture({"n": 2, "x": "x" * (room + 1)})
+    delivery.flush(5)
+    assert delivery.dropped == {"too_large": 1}
+    assert exporter.delivered == [1]
+
+
+def test_an_event_larger_than_the_buffer(make: Make) -> None:
+    """Is dropped, and takes nothing with it that still fits."""
+    delivery = make(Scripted(), max_bytes=1024)
+    delivery.capture({"n": 1, "x": "x" * 2000})
+    assert delivery.dropped == {"buffer_full": 1}
+    capture(delivery, 2)
+    assert delivery.flush(5).delivered == 1
+
+
+def test_a_batch_keeps_within_its_bytes(make: Make) -> None:
+    """Newlines between events included."""
+    exporter = Scripted()
+    delivery = make(exporter, batch_bytes=1024)
+    with delivery._lock:  # so that nothing is sent in between
+        for n in range(20):
+            delivery.capture({"n": n, "x": "x" * 200})
+    delivery.flush(5)
+    assert exporter.delivered == list(range(20))
+    size = len(b'{"n":10,"x":""}') + 200 + 1
+    assert max(map(len, exporter.batches)) == 1024 // size
+
+
+@pytest.mark.parametrize("event", [{"n": -1}, {}, None])
+def test_an_event_that_cannot_be_encoded(make: Make, event: Any) -> None:
+    """Is counted, and told without a payload."""
+    told: list[Dropped] = []
+    delivery = make(Picky(), on_error=told.append)
+    delivery.capture(event)
+    delivery.flush(5)
+    assert delivery.dropped == {"unencodable": 1}
+    assert [(dropped.events, dropped.reason, dropped.payloads) for dropped in told] == [(1, "unencodable", ())]
+
+
+def test_an_exporter_that_encodes_to_nonsense(make: Make) -> None:
+    """No bytes, no event; and no exception."""
+
+    class Odd(Scripted):
+        def encode(self, event: Any) -> Any:
+            return None
+
+    delivery = make(Odd())
+    capture(delivery, 1)
+    assert delivery.dropped == {"unencodable": 1}
+
+
+def test_reports_that_wait_are_bounded(make: Make) -> None:
+    """While on_error hangs, what it has not been told does not fill the memory; the counts go on."""
+    entered, over = threading.Event(), threading.Event()
+
+    def hang(dropped: Dropped) -> None:
+        entered.set()
+        assert over.wait(10)
+
+    delivery = make(Scripted(), max_events=1, batch_size=500, on_error=hang)
+    capture(delivery, *range(3))
+    assert entered.wait(5)
+    capture(delivery, *range(2 * _delivery.NEWS_MAX))
+    assert len(delivery._news) == _delivery.NEWS_MAX
+    assert sum(delivery.dropped.values()) == 2 * _delivery.NEWS_MAX + 2
+    over.set()
+
+
+# ---------------------------------------------------------------------- the end
+
+
+def test_close_delivers_and_takes_no_more(make: Make) -> None:
+    """What comes later is counted, and told at once: there is no later occasion."""
+    told: list[Dropped] = []
+    exporter = Scripted()
+    delivery = make(exporter, on_error=told.append)
+    capture(delivery, 1, 2)
+    assert delivery.close(5).delivered == 2
+    assert delivery.closed
+    assert exporter.closes == 2  # once at the beginning
+    capture(delivery, 3)
+    assert delivery.dropped == {"closed": 1}
+    assert told == [Dropped(1, "closed", "", (b'{"n":3}',))]
+    assert delivery.flush(5).pending == 0
+    delivery.warm()
+    eventually(lambda: all(not thread.is_alive() for thread in exporter.threads))
+
+
+def test_close_drops_what_it_cannot_deliver(make: Make) -> None:
+    """Counted as `closed`, with the halves of a refused batch."""
+    told: list[Dropped] = []
+    exporter = Scripted(REFUSED, RETRY)
+    delivery = make(exporter, on_error=told.append, batch_size=4)
+    capture(delivery, 1, 2, 3, 4, 5)
+    report = delivery.close(0.001)
+    assert report.pending == 5
+    assert balance(delivery) == (5, 0, 0, 5)
+    assert delivery.dropped == {"closed": 5}
+    assert sum(dropped.events for dropped in told) == 5
+
+
+def test_close_does_not_wait_for_a_longer_flush(make: Make) -> None:
+    """Nor for a sender that nothing can cut off; and nothing is left pending, whatever comes back later."""
+    gate = Gate()
+    exporter = Scripted(gate)
+    delivery = make(exporter)
+    capture(delivery, 1)
+    reports: list[Any] = []
+    longer = in_thread(lambda: reports.append(delivery.flush(5)))
+    assert gate.entered.acquire(timeout=5)
+    began = time.monotonic()
+    delivery.close(0.05)
+    assert time.monotonic() - began < 1
+    longer.join(1)
+    assert (reports[0].dropped, reports[0].pending) == (1, 0)
+    gate.open.set()
+    eventually(lambda: all(not thread.is_alive() for thread in exporter.threads))
+    assert balance(delivery) == (1, 0, 0, 1)
+
+
+def test_forget_says_nothing(make: Make, caplog: pytest.LogCaptureFixture) -> None:
+    """Between tests: events, counts and threads are gone, and there is no word about it."""
+    gate = Gate()
+    exporter = Scripted(gate, OK)
+    delivery = make(exporter)
+    capture(delivery, 1)
+    waiting = in_thread(lambda: delivery.flush(0.5))
+    assert gate.entered.acquire(timeout=5)
+    capture(delivery, 2)
+    delivery.forget()
+    assert balance(delivery) == (0, 0, 0, 0)
+    assert exporter.cancels
+    gate.open.set()
+    waiting.join(5)
+    eventually(lambda: not any(thread.is_alive() for thread in exporter.threads))
+    capture(delivery, 3)
+    assert delivery.flush(5).delivered == 1
+    assert caplog.records == []
+
+
+# ---------------------------------------------------------------------- odd moments
+
+
+class Finalized:
+    """Captures when the garbage collector comes round, wherever that is."""
+
+    def __init__(self, delivery: Delivery, count: Iterator[int]) -> None:
+        self.delivery, self.count, self.itself = delivery, count, self
+
+    def __del__(self) -> None:
+        next(self.count)
+        capture(self.delivery, 1_000_000)
+
+
+def test_capture_from_a_finalizer(make: Make) -> None:
+    """A stream that nobody holds any more is finalised in the middle of our own work: no deadlock, no lost count."""
+    exporter = Scripted(OK, RETRY, OK, REFUSED, OK)
+    delivery = make(exporter, max_events=30, batch_size=5, flush_timeout=0.5)
+    finalized = itertools.count()
+    threshold = gc.get_threshold()
+    gc.set_threshold(3)
+    try:
+        for n in range(300):
+            Finalized(delivery, finalized)
+            capture(delivery, n)
+            if n % 20 == 0:
+                exporter.script = [RETRY, OK, REFUSED, OK]
+                delivery.flush(1, probe=True)
+            assert delivery._bytes >= 0
+    finally:
+        gc.set_threshold(*threshold)
+    gc.collect()
+    count = next(finalized)
+    assert count > 250
+    delivery.flush(5, probe=True)
+    eventually(lambda: delivery._job is None)
+    with delivery._lock:
+        assert delivery.captured == 300 + count
+        assert delivery._bytes == sum(len(item.data) for item in delivery._buffer)
+    assert_balanced(delivery)
+
+
+def test_capture_while_this_very_thread_holds_the_lock(make: Make) -> None:
+    """What a finalizer does, without the luck."""
+    delivery = make(Scripted(), batch_size=2)
+    with delivery._lock:
+        capture(delivery, 1, 2, 3)
+        assert delivery.pending == 3
+    delivery.flush(5)
+    assert balance(delivery) == (3, 3, 0, 0)
+
+
+def test_a_log_handler_that_captures(make: Make) -> None:
+    """It holds its own lock while it does, and so may somebody else who is about to log: no deadlock."""
+    delivery = make(Scripted(RETRY), max_events=1)
+    inside, go_on = threading.Event(), threading.Event()
+
+    class Capturing(logging.Handler):
+        """Logs become events: the very thing people build."""
+
+        def emit(self, record: logging.LogRecord) -> None:
+            if record.name == "someone":
+                inside.set()
+                assert go_on.wait(5)
+            capture(delivery, 7)
+
+    handler = Capturing()
+    loggers = [logging.getLogger(name) for name in ("someone", "zespan_serverless")]
+    for logger in loggers:
+        logger.addHandler(handler)
+    try:
+        logging_thread = in_thread(lambda: loggers[0].warning("x"))
+        assert inside.wait(5)  # holds the handler's lock, wants the delivery's next
+        capture(delivery, 1, 2, 3)  # drops, which wants to be logged
+        in_thread(lambda: delivery.flush(0.2))
+        eventually(lambda: delivery._job is not None)
+        go_on.set()
+        logging_thread.join(5)
+        assert not logging_thread.is_alive()
+    finally:
+        for logger in loggers:
+            logger.removeHandler(handler)
+    eventually(lambda: delivery._job is None)
+    delivery.forget()
+
+
+def test_capture_from_many_threads_is_quick_while_the_backend_hangs(make: Make) -> None:
+    """Nobody who captures waits for a socket, a flush, on_error or the log."""
+    gate, over = Gate(RETRY), threading.Event()
+    delivery = make(Scripted(gate), max_events=5, on_error=lambda dropped: over.wait(10))
+    capture(delivery, 1)
+    in_thread(lambda: delivery.flush(5))
+    assert gate.entered.acquire(timeout=5)
+    began = time.monotonic()
+    threads = [in_thread(lambda: capture(delivery, *range(100))) for _ in range(8)]
+    for thread in threads:
+        thread.join(5)
+    assert time.monotonic() - began < 1
+    assert balance(delivery)[0] == 801
+    gate.open.set()
+    over.set()
+
+
+# ---------------------------------------------------------------------- in the background
+
+
+def test_a_full_batch_is_sent_without_a_flush(make: Make) -> None:
+    """As soon as it is full."""
+    exporter = Scripted()
+    delivery = make(exporter, batch_size=3)
+    capture(delivery, 1, 2)
+    time.sleep(0.05)
+    assert exporter.batches == []
+    capture(delivery, 3)
+    eventually(lambda: exporter.delivered == [1, 2, 3])
+
+
+def test_a_batch_is_full_by_bytes_too(make: Make) -> None:
+    """What one request could not take is not waited for."""
+    exporter = Scripted()
+    delivery = make(exporter, batch_bytes=1024)
+    for n in range(6):
+        delivery.capture({"n": n, "x": "x" * 200})
+    eventually(lambda: exporter.delivered)
+
+
+def test_the_interval_sends_in_the_background(make: Make) -> None:
+    """Of a long invocation, or a script that never flushes; no earlier, and not an interval late."""
+    exporter = Scripted()
+    delivery = make(exporter, flush_interval=0.3)
+    delivery.warm()
+    time.sleep(0.15)
+    capture(delivery, 1)
+    time.sleep(0.1)
+    assert exporter.batches == []
+    began = time.monotonic()
+    eventually(lambda: exporter.delivered == [1])
+    assert time.monotonic() - began < 0.35
+
+
+def test_in_the_background_the_breaker_is_heeded(make: Make) -> None:
+    """A dead backend is not asked at every event."""
+    exporter = Scripted(RETRY)
+    delivery = make(exporter, batch_size=2, flush_interval=0.1)
+    capture(delivery, *range(6))
+    eventually(lambda: delivery._breaker.is_open)
+    tried = len(exporter.batches)
+    capture(delivery, *range(50))
+    time.sleep(0.3)
+    assert len(exporter.batches) == tried
+
+
+def test_warm_opens_the_connection(backend: Backend, to: Make) -> None:
+    """While the function is busy; and the first flush uses it."""
+    delivery = to()
+    delivery.warm()
+    eventually(lambda: backend.connections == 1)
+    eventually(lambda: delivery._job is None)
+    delivery.warm()
+    capture(delivery, 1)
+    assert delivery.flush(5).delivered == 1
+    assert backend.connections == 1
+
+
+def test_a_backend_that_is_away_when_warming_up(backend: Backend, to: Make, caplog: pytest.LogCaptureFixture) -> None:
+    """Is no failure yet, and nothing to talk about."""
+    backend.mode = "refuse"
+    delivery = to()
+    delivery.warm()
+    eventually(lambda: delivery._sender is not None and delivery._job is None)
+    time.sleep(0.05)
+    assert (delivery._breaker.failures, caplog.records) == (0, [])
+
+
+# ---------------------------------------------------------------------- fork
+
+
+FORK = """
+import os, sys, threading, time
+import zespan_serverless
+from zespan_serverless import _container
+from zespan_serverless.testing import Backend
+
+with Backend() as backend:
+    zespan_serverless.init(base_url=backend.url, flush_interval=60, batch_size=500)
+    delivery = _container.current().delivery
+    zespan_serverless.capture({"operation": "sent by the parent before"})
+    assert zespan_serverless.flush().delivered == 1
+    zespan_serverless.capture({"operation": "left for the parent"})
+    entered, leave = threading.Event(), threading.Event()
+    def hold():  # a thread that does not exist in the child holds the lock at the moment of the fork
+        with delivery._lock:
+            entered.set()
+            leave.wait()
+    holder = threading.Thread(target=hold)
+    holder.start()
+    entered.wait()
+    child = os.fork()
+    if child == 0:
+        assert (delivery.captured, delivery.pending) == (0, 0)
+        zespan_serverless.capture({"operation": "of the child"})
+        report = zespan_serverless.flush()
+        os._exit(0 if report.delivered == 1 else 1)
+    leave.set()
+    holder.join()
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert zespan_serverless.flush().delivered == 1
+    print(sorted(event["operation"] for event in backend.events), backend.connections)
+"""
+
+
+@pytest.mark.skipif(not hasattr(sys.modules["os"], "fork"), reason="no fork on this platform")
+def test_fork() -> None:
+    """The child has locks, a connection and a sender of its own, and nothing of the parent's; the parent goes on."""
+    command = [sys.executable, "-W", "error", "-W", "ignore:.*fork.*:DeprecationWarning", "-c", FORK]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=30, check=False)
+    assert done.stderr == ""
+    assert done.stdout == "['left for the parent', 'of the child', 'sent by the parent before'] 2\n"

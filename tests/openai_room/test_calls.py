@@ -1,0 +1,350 @@
+"""One call of a model, one event: what is in it, and that the user's call is as it would be without us."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+import openai
+import pytest
+from openai.types.chat import ChatCompletion
+
+import zespan_serverless
+from emulator.model import USAGE, WORDS, ModelEndpoint
+from zespan_serverless import span, testing, with_context
+from zespan_serverless.openai import _cost
+
+if TYPE_CHECKING:
+    from .conftest import Recorded, Scripted, Side
+
+Invoke = Callable[[Callable[[], Any]], Any]
+
+MESSAGES = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hi"}]
+TOOLS = [{"type": "function", "function": {"name": "weather", "description": "Today's", "parameters": {}}}]
+
+
+def test_a_call_is_one_event(side: Side, recorded: Recorded) -> None:
+    """Model, usage, cost, and who asked what come with it."""
+    side.ask(messages=MESSAGES)
+    event = recorded.one()
+    assert (event["provider"], event["model"], event["operation"]) == ("openai", "gpt-4o-mini", "chat")
+    assert (event["input_tokens"], event["output_tokens"], event["reasoning_tokens"]) == (12, len(WORDS), 0)
+    assert event["cost_usd"] == pytest.approx((12 * 0.15 + len(WORDS) * 0.60) / 1e6)
+    assert (event["status"], event["error_message"], event["finish_reason"]) == ("success", None, "stop")
+    assert (event["stream"], event["conversation_turn"], event["message_role"]) == (False, 1, "user")
+    assert (event["tools_used"], event["tool_call_args"]) == (None, None)
+    assert not {"ttft_ms", "tool_definitions"} & event.keys()
+
+
+def test_latency_is_the_models(side: Side, recorded: Recorded) -> None:
+    """An answer that takes 80 ms says so."""
+    side.ask(extra_headers={"x-latency-ms": "80"})
+    assert 80 <= recorded.one()["latency_ms"] < 1000
+
+
+def test_the_answer_is_the_clients_own(side: Side, recorded: Recorded) -> None:
+    """It has the type and the content that it has without us."""
+    answer = side.ask()
+    assert type(answer) is ChatCompletion
+    assert answer.choices[0].message.content == "".join(WORDS)
+    assert answer.usage
+    assert answer.usage.total_tokens == USAGE["total_tokens"]
+
+
+def test_tools(side: Side, recorded: Recorded) -> None:
+    """What tools there were, which one was called, and with what."""
+    side.ask(tools=TOOLS)
+    event = recorded.one()
+    assert event["tool_definitions"] == [{"name": "weather", "description": "Today's"}]
+    assert (event["tools_used"], event["finish_reason"]) == (["weather"], "tool_calls")
+    assert event["tool_call_args"] == '{"weather":{"city":"Paris"}}'
+
+
+def test_several_tools(side: Side, scripted: Scripted, recorded: Recorded) -> None:
+    """Each tool is named once, with the arguments of its first call; what is no JSON is kept as it is."""
+    calls = [("a", '{"x": 1}'), ("b", "not json"), ("a", '{"x": 2}'), ("c", "[" * 5000)]
+    functions = [{"name": name, "arguments": arguments} for name, arguments in calls]
+    tool_calls = [{"id": str(i), "type": "function", "function": f} for i, f in enumerate(functions)]
+    scripted.replies = [scripted.completion(None, tool_calls=tool_calls)]
+    side.ask(tools=TOOLS)
+    event = recorded.one()
+    assert event["tools_used"] == ["a", "b", "c"]
+    assert event["tool_call_args"].startswith('{"a":{"x":1},"b":"not json","c":"[[[')
+
+
+def test_custom_tools(side: Side, scripted: Scripted, recorded: Recorded) -> None:
+    """A tool of the type `custom` has a name and an input, in words of its own."""
+    call = {"id": "1", "type": "custom", "custom": {"name": "sql", "input": "select 1"}}
+    scripted.replies = [scripted.completion(None, tool_calls=[call])]
+    side.ask(tools=[{"type": "custom", "custom": {"name": "sql", "description": "Asks"}}])
+    event = recorded.one()
+    assert event["tool_definitions"] == [{"name": "sql", "description": "Asks"}]
+    assert (event["tools_used"], event["tool_call_args"]) == (["sql"], '{"sql":"select 1"}')
+
+
+def test_an_answer_without_the_usual(side: Side, scripted: Scripted, recorded: Recorded) -> None:
+    """A backend that leaves out usage, choices and the model's name still makes an event."""
+    scripted.replies = [{"id": "c", "object": "chat.completion", "created": 1}]
+    side.ask(model="mine")
+    event = recorded.one()
+    assert (event["model"], event["input_tokens"], event["finish_reason"], event["cost_usd"]) == ("mine", 0, "", 0.0)
+
+
+def test_odd_usage(side: Side, scripted: Scripted, recorded: Recorded) -> None:
+    """Usage that makes no sense costs the numbers, not the event."""
+    scripted.replies = [scripted.completion() | {"usage": {"prompt_tokens": "many", "completion_tokens": [1]}}]
+    assert side.ask().choices[0].message.content == "Hello"
+    assert recorded.one()["input_tokens"] == 0
+
+
+@pytest.mark.parametrize("status", [400, 429, 500])
+def test_an_error_is_an_event(side: Side, recorded: Recorded, status: int) -> None:
+    """It has the status and the text of the exception that the user gets, no tokens, and costs nothing."""
+    with pytest.raises(openai.APIStatusError) as caught:
+        side.ask(model=f"error-{status}", messages=MESSAGES)
+    event = recorded.one()
+    assert (event["status"], event["error_message"]) == ("error", str(caught.value))
+    assert (event["model"], event["finish_reason"], event["cost_usd"]) == (f"error-{status}", "", 0.0)
+    assert event["message_role"] == "user"
+
+
+def test_the_exception_is_untouched(side: Side, recorded: Recorded) -> None:
+    """The same one as without us: type, text, cause and context."""
+
+    def failure() -> openai.APIStatusError:
+        with pytest.raises(openai.APIStatusError) as caught:
+            side.ask(model="error-500")
+        return caught.value
+
+    ours = failure()
+    with testing.recording(enabled=False):
+        theirs = failure()
+    assert (type(ours), str(ours), ours.body) == (type(theirs), str(theirs), theirs.body)
+    assert (repr(ours.__cause__), repr(ours.__context__)) == (repr(theirs.__cause__), repr(theirs.__context__))
+
+
+def test_a_backend_that_is_not_there(side: Side, recorded: Recorded) -> None:
+    """An exception with no text still has a name."""
+    side.client = side.connect("http://127.0.0.1:9")
+    with pytest.raises(openai.APIConnectionError) as caught:
+        side.ask()
+    assert recorded.one()["error_message"] == str(caught.value) == "Connection error."
+
+
+def test_what_is_no_exception_passes_too(recorded: Recorded, model: ModelEndpoint) -> None:
+    """KeyboardInterrupt in the middle of a call is an event, and goes on its way."""
+
+    def interrupt(request: object) -> None:
+        raise KeyboardInterrupt
+
+    transport = openai.DefaultHttpxClient(event_hooks={"request": [interrupt]})
+    client = openai.OpenAI(base_url=model.url, api_key="k", max_retries=0, http_client=transport)
+    with client, pytest.raises(KeyboardInterrupt):
+        client.chat.completions.create(model="m", messages=[])
+    assert recorded.one()["error_message"] == "KeyboardInterrupt"
+
+
+def test_retries_are_the_clients(side: Side, scripted: Scripted, recorded: Recorded) -> None:
+    """Two requests, of which the first fails, are one call and one event."""
+    scripted.replies = [500, scripted.completion()]
+    side.client.max_retries = 1
+    side.ask()
+    assert len(scripted.bodies) == 2
+    assert recorded.one()["status"] == "success"
+
+
+def test_a_missing_argument(side: Side, recorded: Recorded) -> None:
+    """The client's own TypeError comes through."""
+    with pytest.raises(TypeError, match="messages"):
+        side.run(side.client.chat.completions.create(model="m"))
+
+
+def test_messages_may_be_an_iterator(side: Side, recorded: Recorded, model: ModelEndpoint) -> None:
+    """It is the client's to read: the model gets all of it, the event has none of it."""
+
+    def messages() -> Iterator[dict[str, str]]:
+        yield {"role": "user", "content": "only once"}
+
+    side.ask(messages=messages())
+    assert model.requests[-1].body["messages"] == [{"role": "user", "content": "only once"}]
+    assert (recorded.one()["prompt_text"], recorded.one()["conversation_turn"]) == ("[]", 0)
+
+
+def test_the_request_is_the_users(side: Side, recorded: Recorded, model: ModelEndpoint) -> None:
+    """Nothing is added to it or taken away."""
+    request: dict[str, Any] = {"messages": MESSAGES, "tools": TOOLS, "temperature": 0.5, "extra_body": {"mine": 1}}
+    side.ask(**request)
+    with testing.recording(enabled=False):
+        side.ask(**request)
+    ours, theirs = model.requests[-2:]
+    assert ours.body == theirs.body
+    assert ours.headers == theirs.headers
+
+
+def test_parse(side: Side, scripted: Scripted, recorded: Recorded) -> None:
+    """Structured output is parsed as ever, and is one event."""
+    pydantic = pytest.importorskip("pydantic")
+    city = pydantic.create_model("City", name=(str, ...))
+    scripted.replies = [scripted.completion('{"name": "Paris"}')]
+    answer = side.parse(model="gpt-4o-mini", messages=MESSAGES, response_format=city)
+    assert answer.choices[0].message.parsed == city(name="Paris")
+    event = recorded.one()
+    assert (event["model"], json.loads(event["completion_text"])) == ("gpt-4o-mini", {"name": "Paris"})
+
+
+def test_parse_of_what_cannot_be_parsed(side: Side, scripted: Scripted, recorded: Recorded) -> None:
+    """The parser's exception is the user's, and the event's."""
+    pydantic = pytest.importorskip("pydantic")
+    scripted.replies = [scripted.completion("no city")]
+    with pytest.raises(pydantic.ValidationError) as caught:
+        side.parse(model="m", messages=MESSAGES, response_format=pydantic.create_model("City", name=(str, ...)))
+    assert recorded.one()["error_message"] == str(caught.value)[:500]
+
+
+def test_raw_response(side: Side, recorded: Recorded, model: ModelEndpoint) -> None:
+    """with_raw_response gives its own object, which parses once for the user and us."""
+    raw = side.run(side.client.chat.completions.with_raw_response.create(model="gpt-4o-mini", messages=MESSAGES))
+    assert raw.headers["x-request-id"].startswith("req_")
+    assert raw.parse() is raw.parse()
+    assert raw.parse().choices[0].message.content == "".join(WORDS)
+    event = recorded.one()
+    assert (event["output_tokens"], event["completion_text"]) == (len(WORDS), "".join(WORDS))
+
+
+def test_streaming_response(side: Side, recorded: Recorded) -> None:
+    """with_streaming_response: the event comes when the user has the body parsed, with what is in it."""
+    create = side.client.chat.completions.with_streaming_response.create
+    manager = create(model="gpt-4o-mini", messages=MESSAGES)
+    response = side.enter(manager)
+    assert recorded.calls() == []
+    answer = side.run(response.parse())
+    assert answer.choices[0].message.content == "".join(WORDS)
+    assert side.run(response.parse()) is answer
+    side.leave(manager)
+    assert recorded.one()["output_tokens"] == len(WORDS)
+
+
+def test_streaming_response_that_is_not_parsed(side: Side, recorded: Recorded) -> None:
+    """Then the event comes when the response is closed, and knows of no usage."""
+    create = side.client.chat.completions.with_streaming_response.create
+    manager = create(model="gpt-4o-mini", messages=MESSAGES)
+    text = side.run(side.enter(manager).text())
+    assert "serverless" in text
+    side.leave(manager)
+    event = recorded.one()
+    assert (event["model"], event["status"], event["output_tokens"]) == ("gpt-4o-mini", "success", 0)
+
+
+def test_streaming_response_that_breaks_off(side: Side, recorded: Recorded, scripted: Scripted) -> None:
+    """A body that cannot be parsed is the user's exception, and the event's."""
+    scripted.replies = [scripted.completion("no city")]
+    pydantic = pytest.importorskip("pydantic")
+    if not hasattr(side.client.chat.completions, "parse"):
+        pytest.skip("no raw parse() before openai 1.92")
+    create = side.client.chat.completions.with_streaming_response.parse
+    manager = create(model="m", messages=MESSAGES, response_format=pydantic.create_model("City", name=(str, ...)))
+    response = side.enter(manager)
+    with pytest.raises(pydantic.ValidationError):
+        side.run(response.parse())
+    side.leave(manager)
+    assert recorded.one()["status"] == "error"
+
+
+def test_with_options(side: Side, recorded: Recorded) -> None:
+    """A client made from another is traced like any."""
+    side.run(side.client.with_options(timeout=5).chat.completions.create(model="m", messages=MESSAGES))
+    assert recorded.one()["model"] == "m"
+
+
+def test_openrouter(recorded: Recorded) -> None:
+    """OpenRouter's models are known by the address, as in the SDK."""
+    client = openai.OpenAI(base_url="http://127.0.0.1:9/openrouter.ai", api_key="k", max_retries=0)
+    with client, pytest.raises(openai.APIConnectionError):
+        client.chat.completions.create(model="openai/gpt-4o", messages=[])
+    assert recorded.one()["provider"] == "openrouter"
+
+
+@pytest.mark.parametrize(
+    ("model", "cost"),
+    [
+        ("gpt-4o", 12.5),
+        ("gpt-4o-2024-08-06", 12.5),
+        ("gpt-4o-mini-2024-07-18", 0.75),
+        ("openai/gpt-4o-mini", 0.75),
+        ("gpt-4o-2024-05-13", 0.0),  # had another price
+        ("gpt-4o-mini-transcribe", 0.0),
+        ("claude-sonnet-4-6", 0.0),
+        ("", 0.0),
+    ],
+)
+def test_costs(model: str, cost: float) -> None:
+    """A million tokens each way, in dollars; a model whose price is not known costs nothing."""
+    assert _cost(model, 1_000_000, 1_000_000) == pytest.approx(cost)
+
+
+def test_calls_outside_an_invocation_have_traces_of_their_own(side: Side, recorded: Recorded) -> None:
+    """Two calls, two traces, and no parents."""
+    side.ask()
+    side.ask()
+    first, second = recorded.calls()
+    assert first["trace_id"] != second["trace_id"]
+    assert first["parent_span_id"] is second["parent_span_id"] is None
+    assert re.fullmatch(r"[0-9a-f]{32}", first["trace_id"])
+    assert re.fullmatch(r"[0-9a-f]{16}", first["span_id"])
+
+
+def test_calls_inside_an_invocation_belong_to_it(side: Side, recorded: Recorded, invoke: Invoke) -> None:
+    """Its trace, and its root span or the step around them for a parent."""
+
+    def body() -> None:
+        side.ask()
+        with span("step"):
+            side.ask()
+
+    invoke(body)
+    direct, inside, step, root = recorded.all()
+    assert {event["trace_id"] for event in recorded.all()} == {root["trace_id"]}
+    assert direct["parent_span_id"] == root["span_id"]
+    assert inside["parent_span_id"] == step["span_id"]
+
+
+def test_calls_from_threads_belong_to_the_invocation(recorded: Recorded, invoke: Invoke, model: ModelEndpoint) -> None:
+    """A ThreadPoolExecutor's threads have an empty context, and are the invocation's all the same."""
+    with openai.OpenAI(base_url=model.url, api_key="k", max_retries=0) as client, ThreadPoolExecutor(2) as pool:
+
+        def ask(name: str) -> None:
+            client.chat.completions.create(model=name, messages=[])
+
+        invoke(lambda: list(pool.map(ask, ["a", "b", "c"])))
+    *calls, root = recorded.all()
+    assert {event["model"] for event in calls} == {"a", "b", "c"}
+    assert {event["trace_id"] for event in calls} == {root["trace_id"]}
+    assert {event["parent_span_id"] for event in calls} == {root["span_id"]}
+
+
+def test_calls_are_for_whom_the_context_says(side: Side, recorded: Recorded) -> None:
+    """with_context's user, session and tags are on the event."""
+    with with_context(user_id="u", session_id="s", tags={"a": "b"}):
+        side.ask()
+    event = recorded.one()
+    assert (event["user_id"], event["session_id"], event["tags"]) == ("u", "s", {"a": "b"})
+
+
+@pytest.mark.parametrize("settings", [{"enabled": False}, {"sample_rate": 0.0}], ids=str)
+def test_switched_off(side: Side, settings: dict[str, Any]) -> None:
+    """Without telemetry, or a trace that is not sampled: the call works and no event is made."""
+    with testing.recording(**settings) as events:
+        assert side.ask().choices[0].message.content == "".join(WORDS)
+        assert "".join(c.choices[0].delta.content or "" for c in side.take(side.ask(stream=True))) == "".join(WORDS)
+        zespan_serverless.flush()
+    assert events == []
+
+
+def test_before_anything_is_configured(side: Side, recorded: Recorded) -> None:
+    """A patched client without a container is the plain client."""
+    testing.reset()
+    assert side.ask().choices[0].message.content == "".join(WORDS)
+    assert recorded.all() == []

@@ -1,0 +1,198 @@
+"""What is said about prompts and answers, and what is kept back: the options are the SDK's."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+import zespan_serverless
+from emulator.model import WORDS
+from zespan_serverless import testing
+
+if TYPE_CHECKING:
+    from .conftest import Recorded, Scripted, Side
+
+Event = dict[str, Any]
+Ask = Callable[..., Event]
+
+TEXT = "".join(WORDS)
+TOOLS = [{"type": "function", "function": {"name": "weather", "parameters": {}}}]
+
+
+@pytest.fixture(params=[False, True], ids=["plain", "streamed"])
+def ask(request: pytest.FixtureRequest, side: Side) -> Ask:
+    """Makes one call, plain or streamed, under certain settings, and gives its event."""
+
+    def ask(settings: dict[str, Any] | None = None, **call: Any) -> Event:
+        with testing.recording(**settings or {}) as events:
+            answer = side.ask(**call, stream=request.param)
+            if request.param:
+                side.take(answer)
+            zespan_serverless.flush(5)
+        (event,) = events
+        return event
+
+    return ask
+
+
+def answer_of(scripted: Scripted, content: str | None, tool: tuple[str, str] | None = None) -> None:
+    """Have the model give this answer, as a completion to the first request or as a stream."""
+    call = {"index": 0, "id": "1", "type": "function"}
+    calls = [{**call, "function": {"name": tool[0], "arguments": tool[1]}}] if tool else None
+    completion, chunk = scripted.completion(content, tool_calls=calls), scripted.chunk(content, tool_calls=calls)
+
+    class Either(list[Any]):
+        """The reply to the one request that there will be."""
+
+        def __getitem__(self, index: Any) -> Any:
+            return [chunk, "[DONE]"] if scripted.bodies[-1].get("stream") else completion
+
+    scripted.replies = Either([None])
+
+
+def test_content(ask: Ask) -> None:
+    """By default the conversation, the system prompt and the answer are sent, each in a field of its own."""
+    system = {"role": "system", "content": [{"type": "text", "text": "Be"}, {"type": "text", "text": "brief."}]}
+    user = {"role": "user", "content": "Grüße 😀"}
+    event = ask(messages=[system, user, {"role": "system", "content": "Please."}])
+    assert json.loads(event["prompt_text"]) == [user]
+    assert event["system_prompt"] == "Be\nbrief.\nPlease."
+    assert event["completion_text"] == TEXT
+
+
+def test_no_system_prompt(ask: Ask) -> None:
+    """Then the event has none."""
+    assert "system_prompt" not in ask()
+
+
+def test_no_content(ask: Ask) -> None:
+    """store_prompts=False keeps back everything anybody has said, but not how long it was and which tool it was for."""
+    secret = [{"role": "system", "content": "word-1"}, {"role": "user", "content": "word-2"}]
+    event = ask({"store_prompts": False}, messages=secret, tools=TOOLS, stream_options={"include_usage": True})
+    assert not {"prompt_text", "completion_text", "system_prompt", "decision_rationale"} & event.keys()
+    assert (event["tools_used"], event["tool_call_args"]) == (["weather"], None)
+    assert (event["input_tokens"], event["conversation_turn"]) == (12, 1)
+    assert not any(word in json.dumps(event) for word in ("word-1", "word-2", "Paris"))
+
+
+def test_redaction(ask: Ask, scripted: Scripted) -> None:
+    """Values under the keys are replaced at any depth: in messages, and wherever a text is JSON."""
+    answer_of(scripted, '{"a": [{"Api-Key": "hidden"}], "b": 1}', ("login", '{"user": "u", "password": "hidden"}'))
+    event = ask(
+        messages=[
+            {"role": "system", "content": '{"token": "hidden"}'},
+            {"role": "user", "content": "Hi", "extra": {"deep": [{"SECRET": "hidden"}]}},
+        ]
+    )
+    assert "hidden" not in json.dumps(event)
+    assert json.loads(event["completion_text"]) == {"a": [{"Api-Key": "[REDACTED]"}], "b": 1}
+    assert json.loads(event["system_prompt"]) == {"token": "[REDACTED]"}
+    assert json.loads(event["tool_call_args"]) == {"login": {"user": "u", "password": "[REDACTED]"}}
+    assert json.loads(event["prompt_text"])[0]["extra"] == {"deep": [{"SECRET": "[REDACTED]"}]}
+
+
+def test_redaction_of_other_keys(ask: Ask, scripted: Scripted) -> None:
+    """redact_keys takes the place of the default keys."""
+    answer_of(scripted, '{"iban": "hidden", "token": "seen"}')
+    event = ask({"redact_keys": ["IBAN"]})
+    assert json.loads(event["completion_text"]) == {"iban": "[REDACTED]", "token": "seen"}
+
+
+def test_what_the_model_said_with_a_call(ask: Ask, scripted: Scripted) -> None:
+    """Its words beside a call of a tool are the reason for it, cut as the SDK cuts them, but redacted before."""
+    answer_of(scripted, json.dumps({"password": "hidden", "why": "x" * 3000}), ("weather", "{}"))
+    event = ask(tools=TOOLS)
+    assert len(event["decision_rationale"]) == 2000
+    assert event["decision_rationale"] in event["completion_text"]
+    assert "hidden" not in json.dumps(event)
+
+
+def test_no_reason_without_words(ask: Ask) -> None:
+    """A call of a tool without a text has no decision_rationale."""
+    assert "decision_rationale" not in ask(tools=TOOLS)
+
+
+def test_the_prompt_is_that_of_the_request(side: Side, recorded: Recorded) -> None:
+    """What users append to their list while they read the answer is no part of it."""
+    messages = [{"role": "user", "content": "Hi"}]
+    stream = side.ask(messages=messages, stream=True)
+    messages.append({"role": "assistant", "content": "later"})
+    side.take(stream)
+    event = recorded.one()
+    assert "later" not in event["prompt_text"]
+    assert (event["message_role"], event["conversation_turn"]) == ("user", 1)
+
+
+def test_answers_put_back_as_they_came(side: Side, recorded: Recorded) -> None:
+    """A message may be an object of the client's: its fields are read, and redacted."""
+    messages: list[Any] = [{"role": "user", "content": "Hi"}]
+    answer = side.ask(messages=messages, tools=TOOLS).choices[0].message
+    result = {"role": "tool", "tool_call_id": answer.tool_calls[0].id, "content": "sun"}
+    side.ask(messages=[*messages, answer, result], tools=TOOLS)
+    event = recorded.calls()[-1]
+    _, said, _ = json.loads(event["prompt_text"])
+    assert (said["role"], said["tool_calls"][0]["function"]["name"]) == ("assistant", "weather")
+    assert (event["message_role"], event["tools_used"]) == ("tool", None)
+    assert len(event["prompt_hash"]) == 64
+
+
+def test_redaction_of_answers_put_back(side: Side, scripted: Scripted, recorded: Recorded) -> None:
+    """Fields of such an object that OpenAI has no name for are fields all the same."""
+    scripted.replies = [scripted.completion("Hi", token="hidden", seen=1)]
+    side.ask(messages=[side.ask().choices[0].message])
+    assert scripted.bodies[-1]["messages"][0]["token"] == "hidden"
+    (said,) = json.loads(recorded.calls()[-1]["prompt_text"])
+    assert (said["token"], said["seen"], said["content"]) == ("[REDACTED]", 1, "Hi")
+
+
+def test_prompt_hash(ask: Ask) -> None:
+    """The SDK's: SHA-256 of json.dumps of all the messages, so that both see the same prompts."""
+    messages = [{"role": "system", "content": "Ä"}, {"role": "user", "content": "Hi"}]
+    assert ask(messages=messages)["prompt_hash"] == hashlib.sha256(json.dumps(messages).encode()).hexdigest()
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "role"),
+    [
+        ("You are the BillingAgent of a shop.", "Billing", None),
+        ("you are the billingagent. Role: Planner", "billing", "planner"),
+        ("Agent Name: Ada\nRole: critic", "Ada", "critic"),
+        ("You are an agent. Role: king", None, None),
+        ("Be brief.", None, None),
+    ],
+)
+def test_agents(ask: Ask, text: str, name: str | None, role: str | None) -> None:
+    """What the SDK takes for an agent in a system prompt, we do too."""
+    event = ask(messages=[{"role": "system", "content": text}, {"role": "user", "content": "You are the OtherAgent"}])
+    assert (event["agent_name"], event["agent_role"]) == (name, role)
+
+
+def test_memory_and_planning(ask: Ask) -> None:
+    """A conversation of more than ten messages has a memory; certain words anywhere are planning."""
+    hi = {"role": "user", "content": "Hi"}
+    short, long = (
+        ask(messages=[hi] * 10),
+        ask(messages=[*[hi] * 10, {"role": "user", "content": "Think Step By Step."}]),
+    )
+    assert (short["has_memory"], short["has_planning"]) == (False, False)
+    assert (long["has_memory"], long["has_planning"]) == (True, True)
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        {"role": "user", "content": None},
+        {"role": "user", "content": [{"type": "image_url", "image_url": {"url": "data:,"}}, None, 5]},
+        {"role": None},
+        {},
+        {"role": "user", "content": 5},
+    ],
+    ids=str,
+)
+def test_odd_messages(ask: Ask, message: dict[str, Any]) -> None:
+    """Whatever the client lets through has an event with the message in it."""
+    assert json.loads(ask(messages=[message])["prompt_text"]) == [message]

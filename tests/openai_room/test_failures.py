@@ -1,0 +1,157 @@
+"""Whatever breaks in the OpenAI room, the user's call is made once and its result is the user's."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+from types import FunctionType
+from typing import TYPE_CHECKING, Any
+
+import openai
+import pytest
+
+from emulator.model import WORDS, ModelEndpoint
+from zespan_serverless import _container, testing
+from zespan_serverless import openai as room
+
+if TYPE_CHECKING:
+    from .conftest import Recorded, Side
+
+TEXT = "".join(WORDS)
+TOOLS = [{"type": "function", "function": {"name": "weather", "parameters": {}}}]
+
+# Not made to fail: what only runs while patching (test_patching has its own), what the user's call itself runs through,
+# and the guards, whose whole work it is to catch what the others raise.
+_PATCHING = {"patch_openai", "wrap_openai", "_patch", "_patch_once_loaded", "_wrap"}
+_THE_CALL = {"_observed"} | {f"_Reading.__{name}__" for name in ("init", "iter", "aiter", "next", "anext", "del")}
+_GUARDS = {"_begin", "_Call.done", "_Call.end", "_Reading.see", "_Reading.closed", "_Reading.end", "warn_once"}
+
+
+def _internals() -> list[str]:
+    """Every other function and method of the module, and every function that it has from the package."""
+    names: list[str] = []
+    for name, value in vars(room).items():
+        if isinstance(value, FunctionType):
+            names.append(name)
+        elif inspect.isclass(value) and value.__module__ == room.__name__ and name != "_WhenImported":
+            names += [f"{name}.{n}" for n, v in vars(value).items() if isinstance(v, (FunctionType, classmethod))]
+    return [name for name in names if name not in _PATCHING | _THE_CALL | _GUARDS]
+
+
+class Broken(Exception):
+    """Ours, and nobody else's to see."""
+
+
+def _broken(*_: object, **__: object) -> Any:
+    raise Broken("made up")
+
+
+def _calls(side: Side, model: ModelEndpoint) -> None:
+    """Calls of every kind, each made exactly once and each with the result that it should have."""
+
+    before = len(model.requests)
+
+    def made() -> int:
+        nonlocal before
+        before, count = len(model.requests), len(model.requests) - before
+        return count
+
+    assert side.ask().choices[0].message.content == TEXT
+    assert made() == 1
+    messages = [{"role": "system", "content": "You are the XAgent. Role: critic"}, {"role": "user", "content": "Hi"}]
+    assert side.ask(messages=messages, tools=TOOLS).choices[0].message.tool_calls[0].function.name == "weather"
+    assert made() == 1
+    with pytest.raises(openai.InternalServerError, match="made-up error 500"):
+        side.ask(model="error-500")
+    assert made() == 1
+    stream = side.ask(stream=True)
+    assert "".join(chunk.choices[0].delta.content or "" for chunk in side.take(stream)) == TEXT
+    assert side.take(stream) == []
+    side.run(stream.close())
+    stream = side.ask(stream=True, tools=TOOLS)
+    assert len(side.take(stream, 2)) == 2
+    side.run(stream.close())
+    assert stream.response.is_closed
+    assert made() == 2
+    raw = side.run(side.client.chat.completions.with_raw_response.create(model="m", messages=messages))
+    assert raw.parse().choices[0].message.content == TEXT
+    manager = side.client.chat.completions.with_streaming_response.create(model="m", messages=messages)
+    assert side.run(side.enter(manager).parse()).choices[0].message.content == TEXT
+    side.leave(manager)
+    assert made() == 2
+
+
+@pytest.mark.parametrize("name", _internals())
+def test_an_internal_that_fails(
+    name: str, side: Side, model: ModelEndpoint, recorded: Recorded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One at a time; the user's calls do not notice, and nothing is called twice."""
+    monkeypatch.setattr(f"{room.__name__}.{name}", _broken)
+    _calls(side, model)
+    monkeypatch.undo()
+    assert len(recorded.calls()) <= 7
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["_container.Container.capture", "_trace.new_span", "_trace.current", "_trace.new_event_id", "_event.timestamp"],
+)
+def test_a_neighbour_that_fails(
+    name: str, side: Side, model: ModelEndpoint, recorded: Recorded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same for what the rest of the package does for a call."""
+    monkeypatch.setattr(f"zespan_serverless.{name}", _broken)
+    _calls(side, model)
+    monkeypatch.undo()
+    assert recorded.calls() == []
+
+
+def test_it_is_said_once(
+    side: Side,
+    model: ModelEndpoint,
+    recorded: Recorded,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """In one line of log, without a traceback, however often it happens."""
+    monkeypatch.setattr(room, "_cost", _broken)
+    with caplog.at_level(logging.DEBUG, "zespan_serverless"):
+        side.ask()
+        side.ask()
+    (record,) = caplog.records
+    assert record.getMessage() == "an openai call was not captured: Broken('made up')"
+    assert record.exc_info is None
+
+
+def test_a_stream_of_somebody_elses(side: Side, recorded: Recorded, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another tool's wrapper in place of the client's stream is left alone, and makes an event at once."""
+    owner = type(side.client.chat.completions)
+    other = iter(["not", "a", "stream"])
+
+    async def create_async(*_: object, **__: object) -> Any:
+        return other
+
+    def create(*_: object, **__: object) -> Any:
+        return other
+
+    monkeypatch.setattr(owner, "create", create if side.name == "sync" else create_async)
+    room.patch_openai()
+    assert side.ask(stream=True) is other
+    assert list(other) == ["not", "a", "stream"]
+    assert recorded.one()["stream"] is True
+
+
+def test_the_list_above_is_in_force() -> None:
+    """Every name that is left out exists, and what matters most is not left out."""
+    for name in _PATCHING | _THE_CALL | _GUARDS:
+        owner, _, method = name.rpartition(".")
+        assert method in vars(getattr(room, owner) if owner else room)
+    assert {"_Call.__init__", "_Reading.see_call", "_Answer.of", "new_event", "_once"} <= {*_internals()}
+    assert _container.current() is None
+
+
+def test_patching_that_fails(side: Side, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A container starts although nothing can be patched."""
+    monkeypatch.setattr(room, "_patch", _broken)
+    with testing.recording():
+        assert side.ask().choices[0].message.content == TEXT

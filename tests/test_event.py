@@ -1,0 +1,460 @@
+"""What an event is: its shape, what is left out of it, and that anything can be said in JSON."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import decimal
+import enum
+import json
+import sys
+import threading
+import time
+import uuid
+from pathlib import PurePosixPath
+from typing import Any
+from unittest import mock
+
+import pydantic
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from zespan.redact import redact_for_storage  # type: ignore[import-untyped]
+from zespan.sampling import hash_trace_id_to_unit, should_sample_trace  # type: ignore[import-untyped]
+
+from zespan_serverless import _event, _trace
+from zespan_serverless._event import encode, failed, new_event, normalized, redact, redact_text, sampled, to_json
+from zespan_serverless._settings import Settings
+
+KEYS = normalized(Settings().redact_keys)
+PLAIN = st.recursive(
+    st.one_of(st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False, allow_infinity=False), st.text()),
+    lambda inner: st.one_of(st.lists(inner), st.dictionaries(st.text(), inner)),
+    max_leaves=20,
+)
+
+
+class Broken:
+    """Has no words for itself, of any kind."""
+
+    def __repr__(self) -> str:
+        raise RuntimeError("no repr")
+
+    __str__ = __repr__
+
+    def __getattr__(self, name: str) -> Any:
+        raise RuntimeError("no attributes")
+
+
+class Colour(enum.Enum):
+    RED = 1
+
+
+class Model(pydantic.BaseModel):
+    name: str = "m"
+    password: str | None = None
+    inner: Model | None = None
+
+
+@dataclasses.dataclass
+class Record:
+    name: str
+    token: Any = None
+
+
+ANYTHING = st.recursive(
+    st.one_of(
+        st.none(),
+        st.booleans(),
+        st.integers(),
+        st.integers(4000, 6000).map(lambda digits: 10**digits),
+        st.floats(),
+        st.text(st.characters()),  # with halves of surrogate pairs
+        st.binary(),
+        st.complex_numbers(),
+        st.decimals(),
+        st.datetimes(),
+        st.uuids(),
+        st.builds(Broken),
+        st.builds(object),
+        st.builds(Model, password=st.text()),
+        st.just(Model),
+        st.just(Colour.RED),
+        st.just(print),
+    ),
+    lambda inner: st.one_of(
+        st.lists(inner),
+        st.tuples(inner, inner),
+        st.builds(Record, st.text(), inner),
+        st.sets(st.one_of(st.integers(), st.text(), st.binary())),
+        st.dictionaries(
+            st.one_of(st.text(), st.integers(), st.floats(), st.binary(), st.none(), st.tuples(st.text())), inner
+        ),
+    ),
+    max_leaves=20,
+)
+
+
+def parsed(value: Any) -> Any:
+    """What a reader of our JSON gets; a strict one, which knows no NaN."""
+
+    def refuse(text: str) -> None:
+        raise AssertionError(text)
+
+    return json.loads(encode({"v": value}).decode("utf-8", "strict"), parse_constant=refuse)["v"]
+
+
+# ---------------------------------------------------------------------- shape
+
+
+def test_every_event_has_the_sdks_fields() -> None:
+    """Names and types as the backend knows them."""
+    span = _trace.Span("a" * 32, "b" * 16, "c" * 16, "user", "session", {"tier": "gold"})
+    settings = Settings(environment="staging", tags={"team": "search", "tier": "lead"})
+    before = time.time()
+    event = new_event(span, settings, 12.6, kind="tool", operation="look up")
+    assert uuid.UUID(event.pop("event_id")).version == 4
+    at = datetime.datetime.fromisoformat(event.pop("timestamp"))
+    assert at.tzinfo == datetime.UTC
+    assert before - 0.001 <= at.timestamp() <= time.time() + 0.001
+    assert "." in event.pop("sdk_version")
+    assert event == {
+        "project_id": "",
+        "trace_id": "a" * 32,
+        "span_id": "b" * 16,
+        "parent_span_id": "c" * 16,
+        "provider": "",
+        "model": "",
+        "operation": "look up",
+        "latency_ms": 13,
+        "stream": False,
+        "input_tokens": 0,
+        "output_tokens": 0,
+        "cost_usd": None,
+        "status": "success",
+        "error_message": None,
+        "environment": "staging",
+        "user_id": "user",
+        "session_id": "session",
+        "tags": {"team": "search", "tier": "gold"},
+        "span_kind": "tool",
+        "sdk_name": "zespan-serverless-python",
+    }
+
+
+def test_event_ids_differ() -> None:
+    """Each event has an id of its own: the backend tells a repeated delivery by it."""
+    span = _trace.new_span()
+    ids = {new_event(span, Settings(), 0, kind="general", operation="x")["event_id"] for _ in range(100)}
+    assert len(ids) == 100
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0, "1970-01-01T00:00:00.000Z"),
+        (1700000000.0004, "2023-11-14T22:13:20.000Z"),
+        (1700000000.9994, "2023-11-14T22:13:20.999Z"),
+        (1700000039.9996, "2023-11-14T22:14:00.000Z"),  # 22:13:59.9996: over to the next minute
+        (1704067199.9997, "2024-01-01T00:00:00.000Z"),  # and year
+        (1709164800.5, "2024-02-29T00:00:00.500Z"),
+    ],
+)
+def test_timestamp(seconds: float, text: str) -> None:
+    """RFC 3339 in UTC, rounded to the millisecond, and no minute of 60 seconds."""
+    assert _event.timestamp(seconds) == text
+
+
+@given(st.floats(0, 4e9))
+def test_timestamp_to_the_millisecond(seconds: float) -> None:
+    """Never off by more than half of one, at any time."""
+    read = datetime.datetime.fromisoformat(_event.timestamp(seconds)).timestamp()
+    assert abs(read - seconds) <= 0.000502
+
+
+def test_failed() -> None:
+    """Status and text of an exception, cut as the SDK cuts it."""
+    event: dict[str, Any] = {}
+    failed(event, ValueError("x" * 1000))
+    assert event == {"status": "error", "error_message": "x" * 500}
+    failed(event, KeyError())
+    assert event["error_message"] == "KeyError"
+
+
+@pytest.mark.parametrize("text", [RuntimeError("no text"), 5])
+def test_failed_survives_an_exception_without_words(text: Any) -> None:
+    """A `__str__` that raises, or that gives no text, is not our problem."""
+
+    class Mute(Exception):
+        def __str__(self) -> Any:
+            if isinstance(text, Exception):
+                raise text
+            return text
+
+    event: dict[str, Any] = {}
+    failed(event, Mute())
+    assert event == {"status": "error", "error_message": "<text not available>"}
+
+
+# ---------------------------------------------------------------------- sampling
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"]), min_size=1), st.floats(0, 1))
+def test_sampled_as_the_sdk_does(trace_id: str, rate: float) -> None:
+    """FNV-1a of the trace id: services with either SDK keep the same traces."""
+    assert sampled(trace_id, rate) is should_sample_trace(trace_id, rate)
+
+
+@given(st.text(st.sampled_from("0123456789abcdef"), min_size=32, max_size=32))
+def test_sampling_is_exact_to_the_last_bit(trace_id: str) -> None:
+    """The rate at which a trace is lost is its hash, not one step beside it."""
+    unit = hash_trace_id_to_unit(trace_id)
+    assert not sampled(trace_id, unit)
+    assert sampled(trace_id, unit + 2**-32)
+
+
+def test_sampling_keeps_the_share_that_it_is_told() -> None:
+    """A quarter is a quarter, roughly."""
+    kept = sum(sampled(_trace.new_trace_id(), 0.25) for _ in range(4000))
+    assert 800 < kept < 1200
+
+
+@pytest.mark.parametrize(("rate", "kept"), [(0.0, False), (0.0001, True), (1.0, True)])
+def test_without_a_trace_nothing_is_lost(rate: float, kept: bool) -> None:
+    """There is nothing to hash; as in the SDK, one event too many is better than a silent loss."""
+    assert sampled("", rate) is kept is should_sample_trace(None, rate)
+
+
+def test_sampling_of_an_odd_id() -> None:
+    """An id of the user's own need not even be Unicode."""
+    assert sampled("\ud800", 0.999999999) in (True, False)
+
+
+# ---------------------------------------------------------------------- redaction
+
+
+def test_redact_at_any_depth() -> None:
+    """In dicts, lists and tuples, whatever the value is; everything else stays."""
+    value = {
+        "password": "p",
+        "user": {"token": {"a": 1}, "name": "n", "items": [{"secret": None}, ({"api_key": 1}, "x")]},
+        "n": 5,
+    }
+    assert redact(value, KEYS) == {
+        "password": "[REDACTED]",
+        "user": {
+            "token": "[REDACTED]",
+            "name": "n",
+            "items": [{"secret": "[REDACTED]"}, [{"api_key": "[REDACTED]"}, "x"]],
+        },
+        "n": 5,
+    }
+    assert value["password"] == "p"  # a copy
+
+
+@pytest.mark.parametrize("key", ["API_KEY", "apiKey", "Api-Key", "api key", "API.KEY", "_api_key_"])
+def test_redact_whatever_the_spelling(key: str) -> None:
+    """Case and punctuation do not matter."""
+    assert redact({key: "x"}, KEYS) == {key: "[REDACTED]"}
+
+
+@pytest.mark.parametrize("key", ["api_keys", "my_api_key", "pass", 5, None, b"password", ("password",)])
+def test_redact_no_other_keys(key: object) -> None:
+    """Only whole names, as in the SDK."""
+    assert redact({key: "x"}, KEYS) == {key: "x"}
+
+
+def test_redact_in_models_and_dataclasses() -> None:
+    """Their fields are keys like any others once they are JSON."""
+    redacted = redact([Model(password="p", inner=Model(password="q")), Record("r", token="t")], KEYS)
+    assert redacted == [
+        {"password": "[REDACTED]", "inner": {"password": "[REDACTED]"}},
+        {"name": "r", "token": "[REDACTED]"},
+    ]
+
+
+def test_redact_cycles_and_depth() -> None:
+    """What has no end gets one, and nothing below it is let through."""
+    loop: dict[str, Any] = {"token": "t"}
+    loop["self"] = loop
+    assert redact(loop, KEYS) == {"token": "[REDACTED]", "self": "[REDACTED_DEPTH_LIMIT]"}
+    record = Record("r")
+    record.token = {"of": record}
+    assert redact([record, record], KEYS) == [{"name": "r", "token": "[REDACTED]"}] * 2  # twice is no cycle
+    deep: Any = {"password": "hidden"}
+    for _ in range(100):
+        deep = [deep]
+    assert "hidden" not in to_json(redact(deep, KEYS))
+
+
+@given(PLAIN)
+def test_redact_changes_nothing_else(value: Any) -> None:
+    """What JSON can say, and holds no secret, comes out as it went in."""
+    assert redact(value, frozenset({"never a key of that name"})) == value
+
+
+@given(PLAIN)
+def test_redact_as_the_sdk_does(value: Any) -> None:
+    """The same keys, the same result, for what both can handle."""
+    keys = ["a", "B-c", "0"]
+    sdk = redact_for_storage(value, keys)
+    if isinstance(value, (dict, list)) and "DEPTH" not in sdk and "Circular" not in sdk:
+        assert redact(value, normalized(keys)) == json.loads(sdk)
+
+
+def test_redact_text() -> None:
+    """Inside a text that is JSON; then it is JSON again."""
+    assert json.loads(redact_text(' {"password": "p", "b": [1.5, {"token": "t"}]}', KEYS)) == {
+        "password": "[REDACTED]",
+        "b": [1.5, {"token": "[REDACTED]"}],
+    }
+    assert json.loads(redact_text('[{"secret": NaN}, NaN]', KEYS)) == [{"secret": "[REDACTED]"}, "nan"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "The password is in the drawer",
+        "{password: p}",
+        '"password"',
+        "5",
+        '{"a":  1,\n "a": 2, "b": [1.50, true]}',  # nothing to replace: not even its spelling changes
+        "[" * 100_000,
+        '{"a": ' + "9" * 5000 + "}",
+    ],
+    ids=lambda text: text[:12],
+)
+def test_a_text_with_nothing_to_redact_stays_as_it_is(text: str) -> None:
+    """To the last blank."""
+    assert redact_text(text, KEYS) == text
+
+
+def test_redact_text_without_keys() -> None:
+    """Nothing to look for, nothing looked at."""
+    text = '{"password": "p"}'
+    assert redact_text(text, normalized(["", "--"])) == text
+
+
+@given(st.text())
+def test_redact_text_takes_any_text(text: str) -> None:
+    """And never raises."""
+    redact_text(text, KEYS)
+    redact_text("{" + text, KEYS)
+    redact_text("[" + text + "]", KEYS)
+
+
+# ---------------------------------------------------------------------- JSON
+
+
+@given(ANYTHING)
+def test_anything_can_be_encoded(value: Any) -> None:
+    """Strict JSON in strict UTF-8 on one line, redacted or not."""
+    parsed(value)
+    parsed(redact(value, KEYS))
+    assert b"\n" not in encode({"v": value})
+
+
+@given(PLAIN)
+def test_plain_values_survive(value: Any) -> None:
+    """What JSON can say arrives as it was, but for halves of surrogate pairs."""
+    assert parsed(value) == json.loads(json.dumps(value).encode("utf-8", "replace"))
+
+
+@pytest.mark.parametrize(
+    ("value", "read"),
+    [
+        ("Grüße, 世界 🙂", "Grüße, 世界 🙂"),
+        ("half \ud83d of a pair", "half ? of a pair"),
+        (float("nan"), "nan"),
+        ([float("inf"), -float("inf"), 1.5], ["inf", "-inf", 1.5]),
+        (b"\xffbytes", "\ufffdbytes"),
+        (bytearray(b"bytes"), "bytes"),
+        ({1}, [1]),
+        (frozenset("a"), ["a"]),
+        ((1, (2,)), [1, [2]]),
+        ({1: "a", None: "b"}, {"1": "a", "null": "b"}),
+        ({(1, 2): "a", b"k": "b"}, {"(1, 2)": "a", "b'k'": "b"}),
+        (10**30, 10**30),
+        (2**20000, hex(2**20000)),
+        (decimal.Decimal("1.10"), "1.10"),
+        (datetime.date(2024, 2, 29), "2024-02-29"),
+        (uuid.UUID(int=5), "00000000-0000-0000-0000-000000000005"),
+        (PurePosixPath("/a"), "/a"),
+        (Colour.RED, "Colour.RED"),
+        (Broken(), "<Broken>"),
+        (Model(name="x", inner=Model(name="y")), {"name": "x", "inner": {"name": "y"}}),
+        (Record("r", {b"k"}), {"name": "r", "token": ["k"]}),
+        (mock.Mock(name="m"), None),
+    ],
+    ids=lambda v: type(v).__name__,
+)
+def test_what_becomes_of_a_value(value: Any, read: Any) -> None:
+    """The nearest thing that JSON has a word for."""
+    if isinstance(value, mock.Mock):
+        read = str(value)
+    assert parsed(value) == read
+
+
+def test_cycles_have_an_end() -> None:
+    """Also through dataclasses, sets of objects and models."""
+    loop: list[Any] = [1]
+    loop.append(loop)
+    assert parsed(loop) == [1, "[DEPTH_LIMIT]"]
+    record = Record("r")
+    record.token = [record]
+    assert parsed(record) == {"name": "r", "token": ["[DEPTH_LIMIT]"]}
+
+
+@pytest.mark.parametrize("wrap", [lambda v: [v], lambda v: {"k": v}, lambda v: Record("r", v)])
+def test_depth_has_an_end(wrap: Any) -> None:
+    """However deep, and however little stack is left."""
+    deep: Any = "bottom"
+    for _ in range(sys.getrecursionlimit() * 2):
+        deep = wrap(deep)
+    assert "[DEPTH_LIMIT]" in json.dumps(parsed(deep))
+
+
+def test_a_dict_that_another_thread_changes() -> None:
+    """It is said as it was at some moment, or as text: no exception."""
+    shared: dict[Any, Any] = {b"odd": 0}
+    stop = threading.Event()
+
+    def change() -> None:
+        n = 0
+        while not stop.is_set():
+            n += 1
+            shared[n % 500] = n
+            shared.pop((n + 250) % 500, None)
+
+    thread = threading.Thread(target=change)
+    thread.start()
+    try:
+        for _ in range(300):
+            to_json(shared)
+    finally:
+        stop.set()
+        thread.join()
+
+
+def test_a_dataclass_of_any_kind_is_its_fields() -> None:
+    """With slots, frozen, and one whose field is missing is its text."""
+
+    @dataclasses.dataclass(frozen=True, slots=True)
+    class Slots:
+        a: int = 1
+
+    assert parsed(Slots()) == {"a": 1}
+    lost = Record("r")
+    del lost.__dict__["name"]
+    assert isinstance(parsed(lost), str)
+
+
+def test_a_model_that_cannot_be_dumped_is_its_text() -> None:
+    """A model's own failure is survived."""
+
+    class Odd(pydantic.BaseModel):
+        value: bytes = b"\xff"
+
+    assert "value" in parsed(Odd(value=b"\xff"))
+    assert parsed(pydantic.RootModel[list[int]]([1, 2])) == [1, 2]

@@ -1,0 +1,121 @@
+"""`import zespan_serverless`: what is there, and that it costs next to nothing until it is used."""
+
+from __future__ import annotations
+
+import ast
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import zespan_serverless
+
+ROOT = Path(zespan_serverless.__file__).parents[1]
+
+
+def in_fresh_process(code: str, before: str = "") -> dict[str, Any]:
+    """What `code` does to a Python without site-packages of its own making: modules, threads, sockets, children."""
+    script = f"""
+import json, sys, threading, typing, __future__
+{before}
+seen = []
+sys.addaudithook(lambda event, args: seen.append(event) if event.startswith(("socket.", "subprocess.")) else None)
+modules = set(sys.modules)
+{code}
+print(json.dumps({{
+    "modules": sorted(set(sys.modules) - modules),
+    "threads": threading.active_count(),
+    "seen": seen,
+}}))
+"""
+    command = [sys.executable, "-W", "error", "-c", script]
+    done = subprocess.run(command, cwd=ROOT, env={}, capture_output=True, text=True, check=False)
+    assert done.stderr == ""
+    found = json.loads(done.stdout)
+    assert isinstance(found, dict)
+    return found
+
+
+def test_importing_the_package_imports_nothing() -> None:
+    """Itself and its version, besides `typing`, which everything imports."""
+    found = in_fresh_process("import zespan_serverless")
+    assert found["modules"] == ["zespan_serverless", "zespan_serverless._version"]
+
+
+def test_importing_the_decorator_starts_nothing() -> None:
+    """No thread, no socket, no child process, and nothing but the standard library; using it is another matter."""
+    found = in_fresh_process(
+        """
+from zespan_serverless import zespan_lambda
+@zespan_lambda(api_key="zsp_1", base_url="http://127.0.0.1:9")
+def handler(event, context):
+    return 1
+"""
+    )
+    assert (found["threads"], found["seen"]) == (1, [])
+    tops = {module.split(".")[0] for module in found["modules"]}
+    assert tops <= {*sys.stdlib_module_names, "zespan_serverless"}
+    dear = {"asyncio", "concurrent", "dataclasses", "urllib.request", "uuid", "zlib", "multiprocessing", "subprocess"}
+    later = {"zespan_serverless.openai", "zespan_serverless.exporters.http", "zespan_serverless.testing"}
+    assert not (dear | later) & set(found["modules"])
+
+
+def test_with_openai_there_hardly_anything_is_new() -> None:
+    """What the decorator imports has been imported by openai before, but for a few modules."""
+    found = in_fresh_process("from zespan_serverless import zespan_lambda", before="import openai, httpx")
+    new = {m for m in found["modules"] if not m.startswith("zespan_serverless")}
+    assert new <= {"http", "http.client", "atexit", "signal"}
+
+
+def test_all_is_what_is_public() -> None:
+    """`__all__`, `dir()`, the lazy table and what type checkers see are the same names, from the same places."""
+    tree = ast.parse(Path(zespan_serverless.__file__).read_text())
+    (types,) = [node for node in tree.body if isinstance(node, ast.If)]
+    declared = {
+        alias.asname: node.module for node in types.body if isinstance(node, ast.ImportFrom) for alias in node.names
+    }
+    assert declared == zespan_serverless._HOME
+    assert zespan_serverless.__all__ == sorted([*declared, "__version__"])
+    assert dir(zespan_serverless) == zespan_serverless.__all__
+
+
+@pytest.mark.parametrize("name", zespan_serverless.__all__)
+def test_every_public_name_is_there(name: str) -> None:
+    """And says what it is for."""
+    value = getattr(zespan_serverless, name)
+    assert getattr(zespan_serverless, name) is value
+    assert value.__doc__
+
+
+def test_star_import() -> None:
+    """Brings all of it."""
+    names: dict[str, Any] = {}
+    exec("from zespan_serverless import *", names)
+    assert set(zespan_serverless.__all__) <= set(names)
+
+
+def test_no_such_name() -> None:
+    """A typo fails where it is made, as in any module."""
+    with pytest.raises(AttributeError, match="module 'zespan_serverless' has no attribute 'zespan_lambada'"):
+        zespan_serverless.zespan_lambada  # type: ignore[attr-defined]  # noqa: B018
+    with pytest.raises(ImportError):
+        exec("from zespan_serverless import zespan_lambada")
+
+
+def test_the_version_is_one() -> None:
+    """What events carry is what is installed."""
+    import importlib.metadata
+
+    from zespan_serverless._event import new_event
+    from zespan_serverless._settings import Settings
+    from zespan_serverless._trace import new_span
+
+    event = new_event(new_span(), Settings(), 0, kind="general", operation="x")
+    assert event["sdk_version"] == zespan_serverless.__version__
+    try:
+        assert importlib.metadata.version("zespan-serverless") == zespan_serverless.__version__
+    except importlib.metadata.PackageNotFoundError:
+        pytest.skip("not installed")

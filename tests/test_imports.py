@@ -1,0 +1,165 @@
+"""Which part may know which, read from the syntax trees."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+import zespan_serverless
+
+PACKAGE = Path(zespan_serverless.__file__).parent
+
+# Every part of the package, from the bottom to the top: one may import those that stand in a line above its own.
+# Rooms are in one line: none knows another.
+LAYERS = [
+    {"_version", "errors", "_log", "_budget", "_trace", "_invocation"},
+    {"_event", "_settings", "_shutdown"},
+    {"exporters"},
+    {"_delivery"},
+    {"_container"},
+    {"_lifecycle", "_spans"},
+    {"aws_lambda", "openai"},
+    {"testing", "_layer"},
+    {"cli"},
+    {"__init__"},
+]
+RANK = {part: rank for rank, parts in enumerate(LAYERS) for part in parts}
+
+# The container patches openai, if and when that is imported, without anybody having to ask for it.
+UPWARDS = {("_container", "openai")}
+
+# Who may speak to the network.
+CLIENTS = {"http.client", "urllib.request", "ssl", "asyncio"}
+SPEAKS = {
+    "exporters/http.py": {"http.client", "urllib.request", "ssl"},
+    "aws_lambda/_extension.py": {"http.client"},
+    "aws_lambda/__init__.py": {"asyncio"},  # runs async handlers
+    "testing/_backend.py": {"ssl"},
+}
+
+# What costs too much at a cold start, or does harm: `warnings` under -W error, `random` after a seed or a restore.
+BANNED = {"warnings", "random", "dataclasses", "uuid", "requests", "httpx", "urllib3"}
+BANNED_ELSEWHERE = BANNED - {"dataclasses", "uuid"}  # in testing/
+
+THIRD_PARTY_IN = {"openai.py"}  # in functions, of people who have openai
+
+
+class Import(NamedTuple):
+    """One imported module; `when`: `module` (at import), `function` (later), `types` (never)."""
+
+    file: str
+    module: str
+    when: str
+
+    @property
+    def part(self) -> str:
+        return part_of(self.file)
+
+    @property
+    def target(self) -> str:
+        """The part of our package that is imported, or an empty string."""
+        inside = self.module.split(".")
+        return "" if inside[0] != PACKAGE.name else inside[1] if len(inside) > 1 else "__init__"
+
+
+def part_of(file: str) -> str:
+    return file.split("/")[0].removesuffix(".py")
+
+
+def imports_in(file: Path) -> Iterator[Import]:
+    name = file.relative_to(PACKAGE).as_posix()
+    package = [PACKAGE.name, *name.split("/")[:-1]]
+
+    def visit(node: ast.AST, when: str) -> Iterator[Import]:
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield Import(name, alias.name, when)
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) + 1 - node.level] if node.level else []
+            base += node.module.split(".") if node.module else []
+            for alias in node.names:
+                # `from . import _log` imports a module, `from ._log import logger` a name in one.
+                inner = PACKAGE.parent.joinpath(*base, alias.name)
+                is_module = bool(node.level) and (inner.with_suffix(".py").exists() or inner.is_dir())
+                yield Import(name, ".".join([*base, alias.name] if is_module else base), when)
+        elif isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
+            for child in node.body:
+                yield from visit(child, "types")
+        else:
+            inside = isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda))
+            for child in ast.iter_child_nodes(node):
+                yield from visit(child, "function" if inside else when)
+
+    yield from visit(ast.parse(file.read_text()), "module")
+
+
+FILES = sorted(PACKAGE.rglob("*.py"))
+IMPORTS = [found for file in FILES for found in imports_in(file)]
+AT_RUN_TIME = [found for found in IMPORTS if found.when != "types"]
+
+
+def test_the_reader_sees_what_is_there() -> None:
+    """Relative, absolute, nested and type-only imports, each for what it is."""
+    assert Import("_delivery/__init__.py", "zespan_serverless.exporters", "module") in IMPORTS
+    assert Import("_delivery/__init__.py", "zespan_serverless._log", "module") in IMPORTS
+    assert Import("_container.py", "zespan_serverless._trace", "module") in IMPORTS
+    assert Import("_container.py", "zespan_serverless.openai", "function") in IMPORTS
+    assert Import("errors.py", "zespan_serverless._delivery", "types") in IMPORTS
+    assert Import("exporters/zespan.py", "zespan_serverless.exporters.http", "module") in IMPORTS
+    assert len(AT_RUN_TIME) > 100
+
+
+def test_every_part_has_its_place() -> None:
+    """A new part says in LAYERS where it belongs, and a part that is gone leaves it."""
+    assert {part_of(file.relative_to(PACKAGE).as_posix()) for file in FILES} == set(RANK)
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.relative_to(PACKAGE).as_posix())
+def test_imports_point_downwards(file: Path) -> None:
+    """The core knows no host, no room knows another, the transport knows no settings."""
+    wrong = [
+        found
+        for found in imports_in(file)
+        if found.when != "types"
+        and found.target not in ("", found.part)
+        and RANK[found.target] >= RANK[found.part]
+        and (found.part, found.target) not in UPWARDS
+    ]
+    assert wrong == []
+
+
+def test_the_exceptions_are_lazy_and_needed() -> None:
+    """What points upwards does so in a function, and is taken off the list when it is gone."""
+    upwards = {(i.part, i.target): i.when for i in AT_RUN_TIME if (i.part, i.target) in UPWARDS}
+    assert upwards == dict.fromkeys(UPWARDS, "function")
+
+
+def test_only_the_transport_and_the_extension_speak_http() -> None:
+    """Requests leave through one place to a backend, and one to Lambda."""
+    found: dict[str, set[str]] = {}
+    for one in AT_RUN_TIME:
+        if one.module in CLIENTS:
+            found.setdefault(one.file, set()).add(one.module)
+    assert found == SPEAKS
+
+
+def test_nothing_of_others_is_imported() -> None:
+    """The core has no dependencies; a room's SDK is imported by those who have it, in functions."""
+    foreign = [
+        one
+        for one in AT_RUN_TIME
+        if one.module.split(".")[0] not in {*sys.stdlib_module_names, PACKAGE.name}
+        and not (one.file in THIRD_PARTY_IN and one.when == "function")
+    ]
+    assert foreign == []
+
+
+def test_nothing_harmful_or_dear_is_imported() -> None:
+    """Neither at import nor later."""
+    banned = [one for one in AT_RUN_TIME if one.module in (BANNED_ELSEWHERE if one.part == "testing" else BANNED)]
+    assert banned == []

@@ -1,0 +1,374 @@
+"""Arguments over the environment over the defaults; a mistake in code raises, one in the environment is said."""
+
+from __future__ import annotations
+
+import logging
+import math
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from zespan_serverless import ConfigurationError, _settings, zespan_lambda
+from zespan_serverless._settings import Settings, check, resolve, usable
+from zespan_serverless.exporters.memory import MemoryExporter
+
+ROOT = Path(_settings.__file__).parents[1]
+Warnings = Callable[[], list[str]]
+
+
+@pytest.fixture
+def warnings(caplog: pytest.LogCaptureFixture) -> Warnings:
+    """What has been logged so far, as text."""
+    return lambda: [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
+
+
+FROM_ENVIRONMENT: dict[str, tuple[str, object]] = {
+    "api_key": (" zsp_1 ", "zsp_1"),
+    "base_url": ("http://localhost:4318/", "http://localhost:4318"),
+    "environment": ("staging", "staging"),
+    "enabled": ("0", False),
+    "service_name": ("search", "search"),
+    "flush_mode": ("before_return", "before_return"),
+    "flush_timeout": ("0.5", 0.5),
+    "flush_reserve": ("1", 1.0),
+    "batch_size": ("7", 7),
+    "batch_bytes": ("4096", 4096),
+    "flush_interval": ("2.5", 2.5),
+    "max_events": ("10", 10),
+    "max_bytes": ("100000", 100000),
+    "sample_rate": ("0.25", 0.25),
+    "store_prompts": ("off", False),
+    "redact_keys": ("pin, iban ,,", ("pin", "iban")),
+    "root_event": ("No", False),
+    "tags": ("team=search, tier = gold,empty=", {"team": "search", "tier": "gold", "empty": ""}),
+    "exporter": ("console", "console"),
+    "debug": ("TRUE", True),
+}
+
+
+def test_every_setting_can_be_set_in_the_environment() -> None:
+    """All but on_error, which is code."""
+    assert set(FROM_ENVIRONMENT) == set(Settings._fields) - {"on_error"}
+
+
+@pytest.mark.parametrize("name", FROM_ENVIRONMENT)
+def test_from_the_environment(name: str, monkeypatch: pytest.MonkeyPatch, warnings: Warnings) -> None:
+    """ZESPAN_ + the name in upper case, in its type, without a word."""
+    text, value = FROM_ENVIRONMENT[name]
+    monkeypatch.setenv(f"ZESPAN_{name.upper()}", text)
+    found = getattr(resolve({}), name)
+    assert (found, type(found)) == (value, type(value))
+    assert found != getattr(Settings(), name)
+    assert warnings() == []
+
+
+@pytest.mark.parametrize("name", FROM_ENVIRONMENT)
+def test_an_empty_variable_is_none(name: str, warnings: Warnings) -> None:
+    """Templates set variables to nothing."""
+    assert resolve({}, {f"ZESPAN_{name.upper()}": "  "}) == Settings()
+    assert warnings() == []
+
+
+def test_arguments_over_environment_over_defaults() -> None:
+    """Each setting on its own."""
+    environ = {"ZESPAN_ENVIRONMENT": "env", "ZESPAN_BATCH_SIZE": "7"}
+    settings = resolve(check({"environment": "code", "debug": True}), environ)
+    assert (settings.environment, settings.batch_size, settings.debug) == ("code", 7, True)
+    assert settings._replace(environment="production", batch_size=50, debug=False) == Settings()
+
+
+def test_none_means_not_given() -> None:
+    """An argument that is None leaves room for the environment."""
+    assert resolve(check({"api_key": None}), {"ZESPAN_API_KEY": "zsp_1"}).api_key == "zsp_1"
+
+
+def test_an_argument_hides_even_a_broken_variable(warnings: Warnings) -> None:
+    """What is not used is not complained about."""
+    assert resolve(check({"batch_size": 3}), {"ZESPAN_BATCH_SIZE": "many"}).batch_size == 3
+    assert warnings() == []
+
+
+def test_an_unknown_name_raises_at_once() -> None:
+    """While decorating, with the name that was meant."""
+    with pytest.raises(ConfigurationError, match=r"unknown setting 'flush_timout', did you mean 'flush_timeout'\?"):
+        zespan_lambda(flush_timout=1)
+    with pytest.raises(ConfigurationError, match=r"unknown setting 'xyz'; there are api_key, base_url"):
+        zespan_lambda(xyz=1)
+
+
+WRONG: list[tuple[str, Any]] = [
+    ("api_key", b"zsp_1"),
+    ("api_key", 5),
+    ("api_key", "zsp\n1"),
+    ("api_key", "zsp_ü"),
+    ("base_url", 5),
+    ("base_url", ""),
+    ("base_url", "api.zespan.com"),
+    ("base_url", "ftp://api.zespan.com"),
+    ("base_url", "https://"),
+    ("base_url", "https:///v1"),
+    ("base_url", "https://host:port"),
+    ("base_url", "https://host:99999"),
+    ("base_url", "https://host:0"),
+    ("base_url", "https://[::1"),
+    ("base_url", "https://a host"),
+    ("base_url", "https://host/pa th"),
+    ("base_url", "https://host\n.example"),
+    ("base_url", "https://hóst"),
+    ("base_url", "https://host/?a=1"),
+    ("base_url", "https://host/#a"),
+    ("environment", 1),
+    ("enabled", 1),
+    ("enabled", "yes"),
+    ("service_name", ["x"]),
+    ("flush_mode", "never"),
+    ("flush_mode", True),
+    ("flush_timeout", "1"),
+    ("flush_timeout", True),
+    ("flush_timeout", math.nan),
+    ("flush_reserve", [1]),
+    ("batch_size", 1.5),
+    ("batch_size", "50"),
+    ("batch_size", True),
+    ("sample_rate", "0.1"),
+    ("store_prompts", 0),
+    ("redact_keys", "password"),
+    ("redact_keys", 5),
+    ("redact_keys", [1]),
+    ("redact_keys", b"ab"),
+    ("tags", "team=search"),
+    ("tags", ["team"]),
+    ("exporter", "zipkin"),
+    ("exporter", object()),
+    ("on_error", "print"),
+    ("debug", "1"),
+]
+
+
+@pytest.mark.parametrize(("name", "value"), WRONG, ids=lambda v: repr(v)[:20])
+def test_a_wrong_value_raises_at_once(name: str, value: object) -> None:
+    """While decorating, naming the setting; a key is never shown."""
+    with pytest.raises(ConfigurationError, match=rf"^{name} (must be|has|has no) ") as error:
+        zespan_lambda(**{name: value})
+    assert isinstance(error.value, TypeError)
+    if name == "api_key":
+        assert "zsp" not in str(error.value)
+
+
+def test_an_exporter_with_something_missing_is_told_what() -> None:
+    """An exporter is checked for its methods when it is given, not when it is needed."""
+
+    class Half(MemoryExporter):
+        cancel = None  # type: ignore[assignment]
+
+    with pytest.raises(ConfigurationError, match=r"exporter has no cancel\(\)"):
+        check({"exporter": Half()})
+
+
+def test_right_values_in_code() -> None:
+    """As they are used, in their types."""
+    exporter = MemoryExporter()
+    given: dict[str, Any] = {
+        "api_key": " zsp_1 ",
+        "base_url": "HTTPS://[::1]:8443/prefix/",
+        "flush_timeout": 2,
+        "redact_keys": (key for key in [" pin ", ""]),
+        "tags": {"n": 1},
+        "exporter": exporter,
+        "on_error": print,
+    }
+    settings = resolve(check(given), {})
+    assert settings == Settings(
+        api_key="zsp_1",
+        base_url="HTTPS://[::1]:8443/prefix",
+        flush_timeout=2.0,
+        redact_keys=("pin",),
+        tags={"n": "1"},
+        exporter=exporter,
+        on_error=print,
+    )
+    assert type(settings.flush_timeout) is float
+
+
+ODD: list[tuple[str, str]] = [
+    ("flush_mode", "never"),
+    ("flush_timeout", "soon"),
+    ("flush_timeout", "nan"),
+    ("batch_size", "1.5"),
+    ("batch_size", "9" * 5000),
+    ("enabled", "maybe"),
+    ("tags", "team"),
+    ("tags", "=x"),
+    ("exporter", "zipkin"),
+    ("sample_rate", "10%"),
+    ("api_key", "zsp_\u2026"),
+]
+
+
+@pytest.mark.parametrize(("name", "text"), ODD, ids=lambda v: v[:20])
+def test_an_odd_variable_is_ignored_and_said_once(name: str, text: str, warnings: Warnings) -> None:
+    """A deployment's mistake is not an exception in the function."""
+    environ = {f"ZESPAN_{name.upper()}": text}
+    assert resolve({}, environ) == Settings()
+    assert resolve({}, environ) == Settings()
+    (said,) = warnings()
+    assert said.startswith(f"ZESPAN_{name.upper()}")
+    assert "ignored" in said
+    assert name != "api_key" or "zsp" not in said
+
+
+RANGES = [
+    (name, given, bound)
+    for name, (low, high) in _settings._RANGES.items()
+    for given, bound in [(low - 1, low), (high + 1, high), (-(10**400), low), (10**400, high)]
+]
+
+
+@pytest.mark.parametrize(("name", "given_", "bound"), RANGES, ids=lambda v: str(v)[:20])
+def test_out_of_range_is_clamped_and_said_once(name: str, given_: float, bound: float, warnings: Warnings) -> None:
+    """In code; the setting keeps its type."""
+    values = [getattr(resolve(check({name: given_}), {}), name) for _ in range(2)]
+    assert values == [bound, bound]
+    assert type(values[0]) is type(getattr(Settings(), name))
+    (said,) = warnings()
+    assert said.startswith(f"{name}=")
+    assert "out of range" in said
+
+
+@pytest.mark.parametrize(("text", "value"), [("-1", 0.01), ("1e9", 60.0), ("inf", 60.0), ("0", 0.01)])
+def test_out_of_range_in_the_environment(text: str, value: float, warnings: Warnings) -> None:
+    """The same there."""
+    assert resolve({}, {"ZESPAN_FLUSH_TIMEOUT": text}).flush_timeout == value
+    assert len(warnings()) == 1
+
+
+def test_bounds_are_in_range(warnings: Warnings) -> None:
+    """The bounds themselves are fine."""
+    for name, bounds in _settings._RANGES.items():
+        for bound in bounds:
+            assert getattr(resolve(check({name: bound}), {}), name) == bound
+    assert warnings() == []
+
+
+@pytest.mark.parametrize("text", ["api.zespan.com", "https://", "https://host:port", "redis://x"])
+@pytest.mark.parametrize("arguments", [{}, {"enabled": True}])
+def test_a_base_url_that_cannot_be_used_switches_off(text: str, arguments: dict[str, Any], warnings: Warnings) -> None:
+    """The default would send the events to somebody they are not meant for."""
+    environ = {"ZESPAN_BASE_URL": text, "ZESPAN_API_KEY": "zsp_1", "ZESPAN_ENABLED": "1"}
+    settings = resolve(check(arguments), environ)
+    assert not usable(settings)
+    (said,) = warnings()
+    assert said.startswith(f"ZESPAN_BASE_URL={text!r} cannot be used, telemetry is off")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "on"),
+    [
+        ({}, False),
+        ({"api_key": ""}, False),
+        ({"api_key": "zsp_1"}, True),
+        ({"base_url": "http://localhost:1"}, True),  # one's own, without a key
+        ({"exporter": "console"}, True),
+        ({"exporter": MemoryExporter()}, True),
+        ({"api_key": "zsp_1", "enabled": False}, False),
+    ],
+)
+def test_usable(arguments: dict[str, Any], on: bool) -> None:
+    """Telemetry needs a destination, and a key where that is the default one."""
+    assert usable(resolve(check(arguments), {})) is on
+
+
+def test_no_key_is_said_once(warnings: Warnings) -> None:
+    """One line in the log says why there is no telemetry, and what to do."""
+    assert not usable(resolve({}, {}))
+    assert not usable(resolve({}, {}))
+    (said,) = warnings()
+    assert "ZESPAN_API_KEY" in said
+
+
+def test_switched_off_is_silent(warnings: Warnings) -> None:
+    """Who has pulled the kill switch knows."""
+    assert not usable(resolve({}, {"ZESPAN_ENABLED": "0"}))
+    assert warnings() == []
+
+
+def test_the_key_is_never_shown() -> None:
+    """Not by repr, str or formatting, of the settings or of what holds them."""
+    settings = Settings(api_key="zsp_secret", tags={"a": "b"})
+    for text in (repr(settings), str(settings), f"{settings}", f"{settings!r}", repr([settings])):
+        assert "zsp_secret" not in text
+        assert "api_key=***" in text
+        assert "tags={'a': 'b'}" in text
+    assert "api_key=None" in repr(Settings())
+
+
+@given(st.dictionaries(st.sampled_from(Settings._fields), st.text()))
+def test_no_environment_raises(variables: dict[str, str]) -> None:
+    """Whatever is in there, settings come out, within their bounds."""
+    settings = resolve({}, {f"ZESPAN_{name.upper()}": text for name, text in variables.items()})
+    for name, (low, high) in _settings._RANGES.items():
+        assert low <= getattr(settings, name) <= high
+
+
+ANYTHING = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(), st.binary(), st.lists(st.text()))
+
+
+@given(st.dictionaries(st.sampled_from(Settings._fields), ANYTHING))
+def test_arguments_raise_nothing_but_configuration_errors(arguments: dict[str, Any]) -> None:
+    """And what passes can be used."""
+    try:
+        checked = check(arguments)
+    except ConfigurationError:
+        return
+    resolve(checked, {})
+
+
+def test_warnings_are_logged_and_never_issued() -> None:
+    """People run with -W error: an odd environment must not become an exception there."""
+    code = "import zespan_serverless; zespan_serverless.init(flush_timeout=-1); print('fine')"
+    environ = {"ZESPAN_BATCH_SIZE": "many", "ZESPAN_BASE_URL": "nowhere", "ZESPAN_TAGS": "x"}
+    command = [sys.executable, "-W", "error", "-c", code]
+    done = subprocess.run(command, env=environ, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.stdout == "fine\n"
+    assert done.stderr.count("ZESPAN_") == 3
+    assert "Warning" not in done.stderr
+
+
+def test_a_warning_survives_whoever_listens(caplog: pytest.LogCaptureFixture) -> None:
+    """Neither an argument without a repr nor a log filter that raises reaches whoever warned."""
+
+    class Mute:
+        def __repr__(self) -> str:
+            raise RuntimeError("no words")
+
+    def angry(record: logging.LogRecord) -> bool:
+        raise RuntimeError("no more logs")
+
+    from zespan_serverless import _log
+
+    _log.warn_once("mute %r", Mute())
+    _log.logger.addFilter(angry)
+    try:
+        _log.warn_once("never arrives")
+    finally:
+        _log.logger.removeFilter(angry)
+    assert caplog.records == []
+
+
+def test_warnings_come_to_an_end(warnings: Warnings) -> None:
+    """The same trouble in ever new words fills neither the log nor the memory; an episode can begin again."""
+    from zespan_serverless import _log
+
+    _log.warn_once("away", key="away")
+    _log.over("away")
+    _log.warn_once("away", key="away")
+    assert warnings() == ["away", "away"]
+    for n in range(1000):
+        _log.warn_once("trouble %s", n)
+    assert len(warnings()) < 300

@@ -1,0 +1,206 @@
+"""Trace context: the headers of strangers, our ids, and what is current where."""
+
+from __future__ import annotations
+
+import contextvars
+import random
+import threading
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from zespan_serverless import _trace
+from zespan_serverless._trace import Span, parse_traceparent
+
+TRACE, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
+HEX = st.sampled_from("0123456789abcdef")
+ALMOST = st.text(st.sampled_from("0123456789abcdefABCDEF-g "), min_size=50, max_size=60)
+
+
+@given(st.one_of(st.text(), ALMOST, st.binary(), st.integers(), st.none(), st.lists(st.text()), st.builds(object)))
+def test_anything_can_be_parsed(value: object) -> None:
+    """A header is what a stranger sends: None or two ids, never an exception."""
+    found = parse_traceparent(value)
+    assert found is None or (len(found[0]), len(found[1])) == (32, 16)
+
+
+@given(st.text(HEX, min_size=32, max_size=32), st.text(HEX, min_size=16, max_size=16))
+def test_round_trip(trace_id: str, span_id: str) -> None:
+    """What we send is what we read, unless an id is all zeros."""
+    found = parse_traceparent(Span(trace_id, span_id).traceparent())
+    assert found == (None if not trace_id.strip("0") or not span_id.strip("0") else (trace_id, span_id))
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        f"00-{TRACE}-{PARENT}-01",
+        f"00-{TRACE}-{PARENT}-00",  # not sampled upstream: no reason to lose the trace here
+        f"00-{TRACE}-{PARENT}-ff",
+        f"01-{TRACE}-{PARENT}-01",  # versions to come
+        f"cc-{TRACE}-{PARENT}-01",
+        f"cc-{TRACE}-{PARENT}-01-what-the-future-will-bring",
+        f"cc-{TRACE}-{PARENT}-01-",
+    ],
+)
+def test_valid(value: str) -> None:
+    """Version 00, and later ones as far as they begin like it."""
+    assert parse_traceparent(value) == (TRACE, PARENT)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "",
+        "00",
+        f"00-{TRACE}-{PARENT}",
+        f"00-{TRACE}-{PARENT}-1",
+        f"00-{TRACE}-{PARENT}-01-x",  # version 00 has nothing more
+        f"00-{TRACE}-{PARENT}-011",
+        f"cc-{TRACE}-{PARENT}-01.x",
+        f"cc-{TRACE}-{PARENT}-01-{'x' * 500}",
+        f"ff-{TRACE}-{PARENT}-01",
+        f"0g-{TRACE}-{PARENT}-01",
+        f"00-{TRACE.upper()}-{PARENT}-01",
+        f"00-{TRACE}-{PARENT.upper()}-01",
+        f"00-{'0' * 32}-{PARENT}-01",
+        f"00-{TRACE}-{'0' * 16}-01",
+        f"00-{TRACE}-{PARENT}-0x",
+        f"00_{TRACE}_{PARENT}_01",
+        f" 00-{TRACE}-{PARENT}-01",
+        f"00-{TRACE[:-1]}-{PARENT}-01",
+        f"00-{TRACE[:-1]}é-{PARENT}-01",
+        f"00-{TRACE}-{PARENT}-01".encode(),
+        None,
+        7,
+        [f"00-{TRACE}-{PARENT}-01"],
+    ],
+)
+def test_invalid(value: object) -> None:
+    """What the specification calls invalid starts a new trace."""
+    assert parse_traceparent(value) is None
+
+
+def test_ids() -> None:
+    """As long as W3C wants them, and a UUID that says what it is."""
+    assert len(bytes.fromhex(_trace.new_trace_id())) == 16
+    assert len(bytes.fromhex(_trace.new_span_id())) == 8
+    event_id = uuid.UUID(_trace.new_event_id())
+    assert (event_id.version, event_id.variant) == (4, uuid.RFC_4122)
+    assert str(event_id) == str(uuid.UUID(str(event_id)))
+
+
+def test_ids_do_not_come_from_random(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A user's seed, or a snapshot restored twice, does not repeat our ids; and drawing them leaves `random` alone."""
+    makers = (_trace.new_trace_id, _trace.new_span_id, _trace.new_event_id)
+
+    def seeded() -> set[str]:
+        random.seed(1)
+        return {make() for make in makers}
+
+    assert not seeded() & seeded()
+    random.seed(1)
+    expected = random.random()
+    random.seed(1)
+    for make in makers:
+        make()
+    assert random.random() == expected
+
+
+def test_ids_are_spread_over_all_bits() -> None:
+    """Every digit of an id varies."""
+    ids = [_trace.new_event_id() for _ in range(300)]
+    constant = [i for i in range(36) if len({id_[i] for id_ in ids}) == 1]
+    assert constant == [8, 13, 14, 18, 23]  # four dashes and the version
+
+
+def test_a_child_belongs_to_its_parent() -> None:
+    """Same trace, user, session, tags and open streams; its own id."""
+    root = Span(TRACE, PARENT, None, "u", "s", {"a": "b"})
+    child = _trace.new_span(root)
+    assert (child.trace_id, child.parent_span_id) == (TRACE, PARENT)
+    assert child.span_id not in ("", PARENT)
+    assert (child.user_id, child.session_id, child.tags) == ("u", "s", {"a": "b"})
+    assert child.ends is root.ends
+
+
+def test_without_a_parent_a_trace_begins() -> None:
+    """A root has no parent, nor has the first span of a trace that has none yet."""
+    assert _trace.new_span().parent_span_id is None
+    assert _trace.new_span(Span(TRACE, "")).parent_span_id is None
+
+
+def test_enter_and_leave() -> None:
+    """Spans nest, and leaving restores what was current."""
+    outer, inner = _trace.new_span(), _trace.new_span()
+    assert _trace.current() is None
+    first = _trace.enter(outer)
+    second = _trace.enter(inner)
+    assert _trace.current() is inner
+    _trace.leave(second)
+    assert _trace.current() is outer
+    _trace.leave(first)
+    assert _trace.current() is None
+
+
+def in_new_thread() -> Span | None:
+    """What is current in a thread of a pool, which has an empty context."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(_trace.current).result()
+
+
+def test_a_shared_span_is_current_in_other_threads_too() -> None:
+    """Where a process serves one invocation at a time, a ThreadPoolExecutor's calls belong to it, until it ends."""
+    span = _trace.new_span()
+    token = _trace.enter(span, shared=True)
+    assert in_new_thread() is span
+    _trace.leave(token, shared=True)
+    assert in_new_thread() is None
+
+
+def test_a_span_that_is_not_shared_is_current_in_its_own_context_only() -> None:
+    """Where invocations overlap, a thread without context belongs to none."""
+    token = _trace.enter(_trace.new_span())
+    assert in_new_thread() is None
+    _trace.leave(token)
+
+
+def test_a_threads_own_span_goes_before_the_shared_one() -> None:
+    """The fallback is a fallback."""
+    shared, own = _trace.new_span(), _trace.new_span()
+    token = _trace.enter(shared, shared=True)
+    seen: list[Any] = []
+
+    def work() -> None:
+        inner = _trace.enter(own)
+        seen.append(_trace.current())
+        _trace.leave(inner)
+        seen.append(_trace.current())
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert seen == [own, shared]
+    _trace.leave(token, shared=True)
+
+
+def test_leaving_in_another_context_leaves_that_one_alone() -> None:
+    """A generator finalised in somebody else's task does not end that task's span, and raises nothing."""
+    token = contextvars.copy_context().run(_trace.enter, _trace.new_span())
+    here = _trace.new_span()
+    mine = _trace.enter(here)
+    _trace.leave(token)
+    assert _trace.current() is here
+    _trace.leave(mine)
+
+
+def test_forget() -> None:
+    """Nothing is current after it, in this context or any thread."""
+    _trace.enter(_trace.new_span(), shared=True)
+    _trace.forget()
+    assert _trace.current() is None
+    assert in_new_thread() is None
