@@ -24,8 +24,7 @@ LAYERS = [
     {"_container"},
     {"_lifecycle", "_spans"},
     {"aws_lambda", "openai"},
-    {"testing", "_layer"},
-    {"cli"},
+    {"testing"},
     {"__init__"},
 ]
 RANK = {part: rank for rank, parts in enumerate(LAYERS) for part in parts}
@@ -88,8 +87,8 @@ def imports_in(file: Path) -> Iterator[Import]:
                 is_module = bool(node.level) and (inner.with_suffix(".py").exists() or inner.is_dir())
                 yield Import(name, ".".join([*base, alias.name] if is_module else base), when)
         elif isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
-            for child in node.body:
-                yield from visit(child, "types")
+            for statement in node.body:
+                yield from visit(statement, "types")
         else:
             inside = isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda))
             for child in ast.iter_child_nodes(node):

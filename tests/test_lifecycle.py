@@ -11,8 +11,9 @@ from unittest import mock
 
 import pytest
 
-from zespan_serverless import _lifecycle, _trace, testing, zespan_lambda
 from zespan_serverless import _container as container
+from zespan_serverless import _lifecycle, _trace, testing, zespan_lambda
+from zespan_serverless._delivery import Delivery
 from zespan_serverless.aws_lambda import HOST
 
 
@@ -103,9 +104,9 @@ BROKEN: list[tuple[object, str]] = [
     (_trace, "new_trace_id"),
     (container, "start"),
     (container.Container, "capture"),
-    (container.Delivery, "flush"),
-    (container.Delivery, "warm"),
-    (container.Delivery, "capture"),
+    (Delivery, "flush"),
+    (Delivery, "warm"),
+    (Delivery, "capture"),
 ]
 
 
@@ -271,7 +272,7 @@ def test_an_async_error_is_the_users_own() -> None:
     async def handler(event: object, context: object) -> None:
         raise error
 
-    with testing.recording() as events, pytest.raises(ValueError) as caught:
+    with testing.recording() as events, pytest.raises(ValueError, match="x") as caught:
         handler({}, testing.LambdaContext())
     assert caught.value is error
     assert events[0]["status"] == "error"

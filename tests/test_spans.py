@@ -30,7 +30,7 @@ def test_a_failing_span_says_so_and_lets_the_error_through() -> None:
         with span("step"):
             raise error
 
-    with testing.recording() as events, pytest.raises(ValueError) as caught:
+    with testing.recording() as events, pytest.raises(ValueError, match="no") as caught:
         handler({}, testing.LambdaContext())
     assert caught.value is error
     step, root = events

@@ -74,7 +74,7 @@ def current() -> Container | None:
 
 
 class Session:
-    """What `init` returns: `with init(): ...` shuts telemetry down, delivering what is left, at the end of the block."""
+    """What `init` returns: `with init(): ...` delivers what is left, and shuts down, at the end of the block."""
 
     def __enter__(self) -> Session:
         return self

@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from ._container import Container
-    from ._settings import Settings
 
 
 class Host(Protocol):
@@ -72,7 +71,7 @@ class Call:
         """Reset the context and have the rest done: after the response if possible, else now. Never raises."""
         took_ms = (time.perf_counter() - self.began) * 1000
         left = self._left()
-        with _guarded("the end of an invocation"):
+        with _Guarded("the end of an invocation"):
             _trace.leave(self.token, shared=self.host.one_at_a_time)
             for end in list(self.span.ends.values()):
                 end()
@@ -80,11 +79,11 @@ class Call:
 
         def finish() -> None:
             if self.container.settings.root_event:
-                with _guarded("the root event"):
+                with _Guarded("the root event"):
                     self._root_event(took_ms, left, error)
             self._flush()
 
-        with _guarded("the flush"):
+        with _Guarded("the flush"):
             dying = error is not None and not isinstance(error, Exception)  # SystemExit: nothing of ours runs later
             later = not dying and self.container.settings.flush_mode != "before_return"
             if not (later and self.host.end(self.invocation, finish)):
@@ -130,12 +129,12 @@ class Call:
 
 def enter(host: Host, arguments: Mapping[str, Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Call | None:
     """Begin an invocation; None if telemetry is off, fails, or this call is inside one already. Never raises."""
-    with _guarded("the start of an invocation"):
+    with _Guarded("the start of an invocation"):
         container = _container.start(arguments)
         if container is None or (host.one_at_a_time and container.active):
             return None
         call = Call(host, container, host.read(args, kwargs))
-        with _guarded("the start of an invocation"):  # from here on there is something to `leave`
+        with _Guarded("the start of an invocation"):  # from here on there is something to `leave`
             container.delivery.warm()
             host.begin(call.invocation)
         return call
@@ -174,7 +173,7 @@ async def observed_async(
     return result
 
 
-class _guarded(contextlib.AbstractContextManager[None]):
+class _Guarded(contextlib.AbstractContextManager[None]):
     """What goes wrong inside is ours: said once, and swallowed. What the host raises at us (SystemExit) is not."""
 
     def __init__(self, what: str) -> None:

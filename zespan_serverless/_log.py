@@ -23,6 +23,14 @@ def warn_once(message: str, *args: object, key: str = "") -> None:
             logger.warning(message, *args)
 
 
+def describe(error: BaseException) -> str:
+    """Kind and text of an exception, whatever its `__str__` does."""
+    try:
+        return f"{type(error).__name__}: {error}"
+    except Exception:
+        return type(error).__name__
+
+
 def first(key: str) -> bool:
     """Whether this is to be said now: true once for each key."""
     if key in _said or len(_said) >= _SAID_MAX:

@@ -1,8 +1,8 @@
 """What a developer can get wrong. Raised while configuring or on request, never while serving.
 
-    ZespanError
-    ├── ConfigurationError   a setting that does not exist, or a value of the wrong type
-    └── FlushIncomplete      flush(raise_on_pending=True) left events behind
+ZespanError
+├── ConfigurationError   a setting that does not exist, or a value of the wrong type
+└── FlushIncomplete      flush(raise_on_pending=True) left events behind
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class ConfigurationError(ZespanError, TypeError):
     """A decorator or `init()` got a setting that does not exist, or one of the wrong type."""
 
 
-class FlushIncomplete(ZespanError):  # noqa: N818 - it names a state that the caller asked to hear about
+class FlushIncomplete(ZespanError):
     """`flush(raise_on_pending=True)` ended with events still waiting; `report` says how many and why."""
 
     def __init__(self, report: FlushReport) -> None:

@@ -42,7 +42,7 @@ async def asynchronous_configured(event: dict[str, Any], context: object) -> byt
     return b""
 
 
-class Callable_:
+class Handlers:
     def __call__(self, event: dict[str, Any], context: object) -> float:
         return 0.0
 
@@ -56,8 +56,8 @@ assert_type(configured({}, None), str)
 assert_type(called([1], None), list[int])
 assert_type(asynchronous({}, None), bytes)  # Lambda calls it and gets the result
 assert_type(asynchronous_configured({}, None), bytes)
-assert_type(zespan_lambda(Callable_())({}, None), float)
-assert_type(zespan_lambda(Callable_().method)({}, None), float)
+assert_type(zespan_lambda(Handlers())({}, None), float)
+assert_type(zespan_lambda(Handlers().method)({}, None), float)
 
 bare("not a dict", None)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 bare({})  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]

@@ -130,18 +130,18 @@ class Delivery:
 
     def capture(self, event: Mapping[str, Any]) -> None:
         """Take an event. Never blocks on I/O, never raises; what cannot be kept is counted."""
+        problem = ""
         try:
             data = self._exporter.encode(event)
             size = len(data)
         except Exception as error:
-            with self._lock:
-                self.captured += 1
-                self._drop([_Item(0, b"", 0.0)], "unencodable", f"{type(error).__name__}: {error}")
-            return
+            data, size, problem = b"", 0, _log.describe(error)
         with self._lock:
             self.captured += 1
             item = _Item(self.captured, data, time.time())
-            if self._closed:
+            if problem:
+                self._drop([item], "unencodable", problem)
+            elif self._closed:
                 self._drop([item], "closed")
             elif size > self._settings.batch_bytes:
                 self._drop([item], "too_large", f"{size} bytes")
@@ -200,7 +200,7 @@ class Delivery:
         report = self.flush(timeout, probe=True)
         with self._lock:
             self._closed, self._sender = True, None
-            self._cut()  # what a flush with more time than ours is waiting for
+            self._cut()  # there may be a flush that has more time than we have
             left = [item for half in reversed(self._halves) for item in half] + list(self._buffer)
             self._halves.clear()
             self._buffer.clear()
@@ -237,9 +237,13 @@ class Delivery:
                 return "deadline"
             staffed = self._staff()
             if self._job is None:
-                reason = self._hopeless(waiter)
-                if reason:
-                    return reason
+                if self._sender in self._stuck:
+                    return "stuck"
+                hopeless = self._breaker.blocked(time.time()) or (
+                    "deadline" if self._retry_at >= waiter.deadline else ""
+                )
+                if hopeless and not self._news:
+                    return hopeless
                 if not staffed:
                     job = self._take()
                     if job is not None:
@@ -247,12 +251,6 @@ class Delivery:
                     left = min(left, self._rest())
             self._lock.wait(left)
         return ""
-
-    def _hopeless(self, waiter: _Waiter) -> str:
-        """Why nothing will be done before the deadline, if so."""
-        if self._sender in self._stuck:
-            return "stuck"
-        return self._breaker.blocked(time.time()) or ("deadline" if self._retry_at >= waiter.deadline else "")
 
     def _abort(self, waiter: _Waiter) -> None:
         """End what is under way, unless another flush still has time for it."""
@@ -344,7 +342,7 @@ class Delivery:
                 self._lock.notify_all()
 
     def _tell(self) -> None:
-        """Tell the news in this very thread, there being no sender any more."""
+        """Tell the news in this very thread, there being no sender any more. Nothing is sent after `close`."""
         while True:
             with self._lock:
                 job = self._take()
@@ -356,7 +354,7 @@ class Delivery:
         try:
             outcome: object = self._exporter.send([item.data for item in batch], timeout)
         except Exception as error:
-            return Outcome("retry", f"{type(error).__name__}: {error}")
+            return Outcome("retry", _log.describe(error))
         return outcome if isinstance(outcome, Outcome) else Outcome("retry", f"send() returned {outcome!r}")
 
     def _prepare(self) -> None:
@@ -469,7 +467,7 @@ class Delivery:
         count = len(items)
         self.dropped[reason] += count
         for waiter in self._waiters:
-            mine = sum(0 < item.number <= waiter.target for item in items)
+            mine = sum(item.number <= waiter.target for item in items)
             waiter.dropped += mine
             waiter.pending -= mine
         if self._settings.on_error:
@@ -484,6 +482,7 @@ class Delivery:
     def _report(self, news: Callable[[], object]) -> None:
         """Have the sender tell something: neither the log's handlers nor `on_error` may run under the lock."""
         self._news.append(news)
+        self._staff()
         self._lock.notify_all()
 
     def _untold(self) -> bool:

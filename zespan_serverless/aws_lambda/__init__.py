@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import inspect
 import os
 import sys
 from typing import TYPE_CHECKING, Any, TypeVar, overload
@@ -71,7 +70,7 @@ def _decorate(handler: Callable[..., Any], arguments: Mapping[str, Any]) -> Call
         return handler
     _start.imported()
     HOST.attach(arguments)
-    if inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(type(handler).__call__):
+    if _is_async(handler) or _is_async(type(handler).__call__):
 
         def wrapper(*args: Any, **kwargs: Any) -> Any:
             if _loop_is_running():
@@ -210,6 +209,18 @@ def _resource(arn: str | None, version: str | None, stream: str | None, memory: 
         "faas.instance": stream,
         "faas.max_memory": int(memory) * 1_048_576 if memory and memory.isdecimal() else None,
     }
+
+
+def _is_async(function: Callable[..., Any]) -> bool:
+    """inspect.iscoroutinefunction, without importing inspect for a plain function: that takes 3 ms of a cold start."""
+    code = getattr(function, "__code__", None)
+    if code is not None and "inspect" not in sys.modules:  # without which nobody can have marked it as one, either
+        return bool(code.co_flags & 0x80)  # CO_COROUTINE
+    if type(function) is type(object.__call__):  # written in C: not a coroutine function
+        return False
+    import inspect
+
+    return inspect.iscoroutinefunction(function)
 
 
 def _loop_is_running() -> bool:

@@ -1,11 +1,8 @@
 """For your tests: a recording exporter, a stand-in for Lambda's context, a local backend with faults, and a reset.
 
-    from zespan_serverless import testing
-
-    def test_my_handler():
-        with testing.recording() as events:
-            my_handler({"prompt": "hi"}, testing.LambdaContext())
-        assert events[-1]["operation"] == "my-function"
+with testing.recording() as events:
+    my_handler({"prompt": "hi"}, testing.LambdaContext())
+assert events[-1]["operation"] == "my-function"
 """
 
 from __future__ import annotations
