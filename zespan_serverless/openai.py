@@ -6,9 +6,7 @@ Two places are touched: the methods of the `Completions` classes (or of one clie
 
 from __future__ import annotations
 
-import copy
 import functools
-import hashlib
 import json
 import re
 import sys
@@ -33,8 +31,8 @@ __all__ = ["patch_openai", "wrap_openai"]
 
 _MODULES = (
     "openai.resources.chat.completions.completions",
-    "openai.resources.chat.completions",  # a module itself before 1.62
-    "openai.resources.beta.chat.completions",  # where `parse` was before 1.92
+    "openai.resources.chat.completions",  # once a module itself
+    "openai.resources.beta.chat.completions",  # once the home of `parse`
 )
 _CLASSES = ("Completions", "AsyncCompletions")
 _METHODS = ("create", "parse")
@@ -52,11 +50,10 @@ _PRICES = {
     "gpt-4o-mini-2024-07-18": _GPT_4O_MINI,
 }
 
-# What the SDK takes for an agent's name and role in a system prompt, and for planning anywhere.
-_AGENT_NAME = (re.compile(r"You are the (\w+)Agent", re.IGNORECASE), re.compile(r"Agent Name:\s*(\w+)", re.IGNORECASE))
-_AGENT_ROLE = (re.compile(r"Role:\s*(orchestrator|specialist|planner|executor|critic)", re.IGNORECASE),)
+# What the SDK takes for an agent's name and role in a system prompt.
+_AGENT_NAME = (r"You are the (\w+)Agent", r"Agent Name:\s*(\w+)")
+_AGENT_ROLE = (r"Role:\s*(orchestrator|specialist|planner|executor|critic)",)
 _MEMORY = 10  # messages; more, and the conversation counts as remembered
-_PLANNING = ("think step by step", "let's reason", "step 1")
 
 
 def patch_openai() -> None:
@@ -78,7 +75,7 @@ def wrap_openai(client: Client) -> Client:
     with the same methods. Sync or async; idempotent."""
     completions = client.chat.completions  # type: ignore[attr-defined]
     _wrap(completions, {name: getattr(completions, name, None) for name in _METHODS})
-    if not hasattr(completions, "parse"):  # before 1.92
+    if not hasattr(completions, "parse"):  # older clients
         parser = client.beta.chat.completions  # type: ignore[attr-defined]
         _wrap(parser, {"parse": parser.parse})
     return client
@@ -107,7 +104,7 @@ class _WhenImported:
         if name not in _MODULES:
             return None
         try:
-            others = (finder for finder in sys.meta_path if finder is not self)
+            others = (finder for finder in sys.meta_path if finder is not self and hasattr(finder, "find_spec"))
             spec = next(filter(None, (finder.find_spec(name, path, target) for finder in others)), None)
             if spec is not None:
                 _patch_once_loaded(spec.loader)
@@ -296,22 +293,29 @@ class _Prompt:
 
     def __init__(self, messages: Any, tools: Any, container: _container.Container) -> None:
         messages = list(messages) if isinstance(messages, (list, tuple)) else []  # an iterator is openai's to read
-        roles = [_field(m, "role") for m in messages]
-        texts = [_texts(m) for m in messages]
-        system = [text for role, parts in zip(roles, texts, strict=True) if role == "system" for text in parts]
+        roles: list[Any] = []
+        talk: list[Any] = []  # without system prompts
+        system: list[str] = []
+        texts: list[str] = []
+        for message in messages:
+            role, said = _field(message, "role"), _texts(message)
+            roles.append(role)
+            texts += said
+            if role == "system":
+                system += said
+            else:
+                talk.append(message)
         self.turn = roles.count("user")
         self.last_role = str(roles[-1]) if roles else "user"
         self.digest = _digest(messages)
-        said = "\n".join([text for parts in texts for text in parts]).lower()
-        self.planning = any(phrase in said for phrase in _PLANNING)
+        words = "\n".join(texts).lower()
+        self.planning = "think step by step" in words or "let's reason" in words or "step 1" in words
         self.memory = len(messages) > _MEMORY
         # Few prompts have these words, and to look for one takes a tenth of what a pattern takes.
-        self.agent_name = _found(_AGENT_NAME, system) if "agent" in said else None
-        self.agent_role = _found(_AGENT_ROLE, system) if "role:" in said else None
-        self.text, self.system = "", "\n".join(system)
-        if container.settings.store_prompts:
-            talk = [m for m, role in zip(messages, roles, strict=True) if role != "system"]
-            self.text = to_json(redact(_as_dicts(talk), container.redact_keys))
+        self.agent_name = _found(_AGENT_NAME, system) if "agent" in words else None
+        self.agent_role = _found(_AGENT_ROLE, system) if "role:" in words else None
+        self.system = "\n".join(system)
+        self.text = to_json(redact(talk, container.redact_keys)) if container.settings.store_prompts else ""
         functions = [_function(t) for t in tools] if isinstance(tools, (list, tuple)) else []
         self.tools = [{"name": str(_field(f, "name")), "description": _field(f, "description")} for f in functions if f]
 
@@ -368,11 +372,13 @@ class _Reading:
         self.parts: list[str] = []
         self.calls: dict[int, list[str]] = {}
         self.busy = False
-        twin = copy.copy(stream)
+        from copy import copy  # not above: openai has it by now, and a cold start is spared what it may not need
+
+        twin = copy(stream)
         del twin._iterator
         self.chunks = twin.__stream__()
         close = "aclose" if hasattr(self.chunks, "__anext__") else "close"
-        _once(stream.response, close, _weakly(self.closed))  # its own: the helper `.stream()` does not close the stream
+        _once(stream.response, close, _weakly(self.closed))  # which is what the helper `.stream()` closes
         call.span.ends[id(call)] = _weakly(self.end)  # the invocation may end first
         stream._iterator = self
 
@@ -444,8 +450,9 @@ class _Reading:
         # Leaving early is not an error; the event then has no finish_reason.
         self.call.end(self.answer, None if isinstance(error, (StopIteration, StopAsyncIteration)) else error)
 
-    def __del__(self) -> None:
-        self.end()
+    def __del__(self, exiting: Callable[[], bool] = sys.is_finalizing) -> None:
+        if not exiting():  # else there is nobody left to send an event, and perhaps not even a module `sys`
+            self.end()
 
 
 def _weakly(method: Callable[[], None]) -> Callable[[], None]:
@@ -467,6 +474,8 @@ def _cost(model: str, input_tokens: int, output_tokens: int) -> float:
 
 def _digest(messages: list[Any]) -> str:
     """The SDK's prompt_hash: SHA-256 of what json.dumps makes of the messages as they were passed."""
+    import hashlib
+
     try:
         text = json.dumps(messages)
     except (TypeError, ValueError, RecursionError):
@@ -493,9 +502,10 @@ def _arguments(function: Any) -> str:
     return _text(function, "arguments") or _text(function, "input")
 
 
-def _found(patterns: tuple[re.Pattern[str], ...], texts: list[str]) -> str | None:
+def _found(patterns: tuple[str, ...], texts: list[str]) -> str | None:
     """The first match in the first text that has one."""
-    return next((found[1] for text in texts for pattern in patterns if (found := pattern.search(text))), None)
+    matches = (re.search(pattern, text, re.IGNORECASE) for text in texts for pattern in patterns)
+    return next((match[1] for match in matches if match), None)
 
 
 def _texts(message: Any) -> list[str]:
@@ -506,8 +516,3 @@ def _texts(message: Any) -> list[str]:
     parts = content if isinstance(content, (list, tuple)) else []
     texts = (part if isinstance(part, str) else _field(part, "text") for part in parts)
     return [text for text in texts if isinstance(text, str)]
-
-
-def _as_dicts(messages: list[Any]) -> list[Any]:
-    """Messages with answers put back in as they came: pydantic objects, whose fields are to be redacted as well."""
-    return [m.model_dump(exclude_unset=True) if hasattr(m, "model_dump") else m for m in messages]

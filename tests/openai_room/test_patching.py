@@ -99,7 +99,7 @@ def test_importing_costs_little() -> None:
         import sys
         from zespan_serverless.openai import patch_openai
         patch_openai()
-        heavy = {"openai", "asyncio", "inspect", "typing_extensions", "http.client", "ssl"}
+        heavy = {"openai", "asyncio", "inspect", "hashlib", "copy", "typing_extensions", "http.client", "ssl"}
         assert not heavy & sys.modules.keys(), heavy & sys.modules.keys()
     """
     assert not run(script)
@@ -215,6 +215,26 @@ def test_a_loader_that_cannot_be_watched(fake: Path) -> None:
         assert completions.Completions == 1
     """
     assert run(script, fake).startswith("openai calls are not traced: AttributeError")
+
+
+def test_finders_of_old(fake: Path) -> None:
+    """Some packages still put a finder of Python 2's kind into sys.meta_path: it is passed over."""
+    script = """
+        import sys, warnings
+        warnings.simplefilter("ignore")
+        sys.path.insert(0, sys.argv[1])
+
+        class Old:
+            def find_module(name, path=None):
+                return None
+
+        sys.meta_path.insert(0, Old)
+        from zespan_serverless.openai import patch_openai
+        patch_openai()
+        from openai.resources.chat.completions import completions
+        assert hasattr(completions.Completions.create, "__zespan_original__")
+    """
+    assert not run(script, fake)
 
 
 def test_an_import_that_fails(fake: Path) -> None:

@@ -5,16 +5,22 @@ from __future__ import annotations
 import asyncio
 import gc
 import itertools
+import os
+import subprocess
+import sys
+import textwrap
 import threading
 import time
 import weakref
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import openai
 import pytest
 from openai.types.chat import ChatCompletionChunk
 
+import zespan_serverless
 from emulator.model import WORDS, ModelEndpoint
 from zespan_serverless import _trace, testing
 
@@ -23,6 +29,7 @@ if TYPE_CHECKING:
 
 Invoke = Callable[[Callable[[], Any]], Any]
 
+ROOT = str(Path(zespan_serverless.__file__).parents[1])
 TEXT = "".join(WORDS)
 USAGE = {"include_usage": True}
 TOOLS = [{"type": "function", "function": {"name": "weather", "parameters": {}}}]
@@ -462,6 +469,20 @@ def test_closed_by_another_thread(scripted: Scripted, side: Side, recorded: Reco
         side.take(stream)
     watchdog.join()
     assert recorded.one()["status"] == "error"
+
+
+def test_a_program_that_exits_with_open_streams(model: ModelEndpoint) -> None:
+    """It exits, at once and without a word: nothing is captured, and no thread started, while Python shuts down."""
+    script = """
+        import sys, openai, zespan_serverless
+        zespan_serverless.init(exporter="memory")
+        client = openai.OpenAI(base_url=sys.argv[1], api_key="k")
+        streams = [client.chat.completions.create(model="m", messages=[], stream=True) for _ in range(3)]
+        next(streams[0])
+    """
+    command = [sys.executable, "-c", textwrap.dedent(script), model.url]
+    done = subprocess.run(command, env={**os.environ, "PYTHONPATH": ROOT}, capture_output=True, timeout=20, check=False)
+    assert (done.returncode, done.stderr) == (0, b"")
 
 
 def test_reading_costs_little(scripted: Scripted, side: Side, recorded: Recorded) -> None:
