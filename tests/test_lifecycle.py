@@ -93,6 +93,7 @@ def test_any_context_will_do(context: object) -> None:
 BROKEN: list[tuple[object, str]] = [
     (HOST, "read"),
     (HOST, "origin"),
+    (HOST, "result"),
     (HOST, "begin"),
     (HOST, "end"),
     (_lifecycle, "new_event"),
@@ -170,6 +171,19 @@ def test_a_decorated_function_called_by_another_is_part_of_its_invocation() -> N
     with testing.recording() as events:
         assert outer({}, testing.LambdaContext()) == 2
     assert len(events) == 1
+
+
+def test_an_event_that_the_function_takes_apart_is_still_described() -> None:
+    """What the event said is read after the response, from what it was before."""
+
+    @zespan_lambda
+    def handler(event: dict[str, Any], context: object) -> int:
+        return len(event.pop("Records"))
+
+    record = {"eventSource": "aws:sqs", "eventSourceARN": "arn:aws:sqs:us-east-1:123456789012:jobs", "messageId": "m"}
+    with testing.recording() as events:
+        assert handler({"Records": [record]}, testing.LambdaContext()) == 1
+    assert events[0]["metadata"]["faas.trigger"] == "pubsub"
 
 
 def test_decorating_twice_is_decorating_once() -> None:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from ._spans import span as span
     from ._spans import traceparent as traceparent
     from ._spans import with_context as with_context
+    from .aws_lambda import traced_records as traced_records
     from .aws_lambda import zespan_lambda as zespan_lambda
     from .errors import ConfigurationError as ConfigurationError
     from .errors import FlushIncomplete as FlushIncomplete
@@ -35,6 +36,7 @@ _HOME = {
     "patch_openai": "openai",
     "shutdown": "_container",
     "span": "_spans",
+    "traced_records": "aws_lambda",
     "traceparent": "_spans",
     "with_context": "_spans",
     "wrap_openai": "openai",
@@ -54,6 +56,7 @@ __all__ = [
     "patch_openai",
     "shutdown",
     "span",
+    "traced_records",
     "traceparent",
     "with_context",
     "wrap_openai",

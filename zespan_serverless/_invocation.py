@@ -5,7 +5,6 @@ Named tuples, here and elsewhere: making a frozen dataclass takes 0.5 ms of ever
 
 from __future__ import annotations
 
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 if TYPE_CHECKING:
@@ -33,13 +32,13 @@ WARM = ColdStart("warm")
 class Invocation(NamedTuple):
     """One call, as its host describes it.
 
-    `remaining` gives the seconds left before the host kills it (None: no deadline known). `attributes` use
-    OpenTelemetry's names where there is one. `parent` is the caller's (trace id, span id).
+    `parent` is the caller's (trace id, span id). `remaining` gives the seconds left before the host kills it (None: no
+    deadline known). `describe` gives `faas.trigger` and other attributes, by OpenTelemetry's names where there is one;
+    it is asked when the function is done, so that the response does not wait for it.
     """
 
     id: str | None
     name: str
-    trigger: str
     parent: tuple[str, str] | None = None
     remaining: Callable[[], float] | None = None
-    attributes: Mapping[str, object] = MappingProxyType({})
+    describe: Callable[[], Mapping[str, object]] = dict

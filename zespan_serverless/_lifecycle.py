@@ -44,6 +44,10 @@ class Host(Protocol):
         """How this process came up; asked at its first invocation."""
         ...
 
+    def result(self, result: object) -> Mapping[str, object]:
+        """What the function's result says of how it went, as attributes."""
+        ...
+
     def begin(self, invocation: Invocation) -> None:
         """The function is about to be called; an `end` will follow."""
         ...
@@ -67,7 +71,7 @@ class Call:
         container.active[id(self)] = invocation  # last: what is in there has to be taken out again by `leave`
         self.began = time.perf_counter()
 
-    def leave(self, error: BaseException | None) -> None:
+    def leave(self, error: BaseException | None, result: object = None) -> None:
         """Reset the context and have the rest done: after the response if possible, else now. Never raises."""
         took_ms = (time.perf_counter() - self.began) * 1000
         left = self._left()
@@ -76,11 +80,15 @@ class Call:
             for end in list(self.span.ends.values()):
                 end()
         self.container.active.pop(id(self), None)
+        said: Mapping[str, object] = {}  # not the result itself: that is the caller's, who may change it meanwhile
+        if result is not None:
+            with _Guarded("the result"):
+                said = self.host.result(result)
 
         def finish() -> None:
             if self.container.settings.root_event:
                 with _Guarded("the root event"):
-                    self._root_event(took_ms, left, error)
+                    self._root_event(took_ms, left, error, said)
             self._flush()
 
         with _Guarded("the flush"):
@@ -101,15 +109,20 @@ class Call:
     def _left(self) -> float | None:
         return None if self.invocation.remaining is None else self.invocation.remaining()
 
-    def _root_event(self, took_ms: float, left: float | None, error: BaseException | None) -> None:
+    def _root_event(
+        self, took_ms: float, left: float | None, error: BaseException | None, said: Mapping[str, object]
+    ) -> None:
         invocation, settings = self.invocation, self.container.settings
         event = new_event(
             self.span, settings, took_ms, kind="general", operation=settings.service_name or invocation.name
         )
+        described: Mapping[str, object] = {}
+        with _Guarded("the description of an invocation"):
+            described = invocation.describe()
         metadata: dict[str, Any] = {
-            **invocation.attributes,
+            **described,
+            **said,
             "faas.name": invocation.name,
-            "faas.trigger": invocation.trigger,
             "faas.invocation_id": invocation.id,
             "faas.coldstart": self.start.kind in ("cold", "reinit"),
             "start_kind": self.start.kind,
@@ -153,7 +166,7 @@ def observed(
     except BaseException as error:
         invocation.leave(error)
         raise
-    invocation.leave(None)
+    invocation.leave(None, result)
     return result
 
 
@@ -169,7 +182,7 @@ async def observed_async(
     except BaseException as error:
         invocation.leave(error)
         raise
-    invocation.leave(None)
+    invocation.leave(None, result)
     return result
 
 

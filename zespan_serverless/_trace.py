@@ -110,6 +110,11 @@ def current() -> Span | None:
     return _current.get() or _shared
 
 
+def root() -> Span | None:
+    """The root span of the invocation under way, on a host that runs one at a time."""
+    return _shared
+
+
 def enter(span: Span, *, shared: bool = False) -> Token[Span | None]:
     """Make `span` the current one. `shared`: also for threads that have none of their own."""
     global _shared

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import base64
+import copy
+import json
 import sys
+from pathlib import Path
 from typing import Any
 from unittest.mock import MagicMock, Mock
 
@@ -10,28 +14,98 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zespan_serverless.aws_lambda import HOST, _events
+from zespan_serverless import testing, zespan_lambda
+from zespan_serverless.aws_lambda import HOST, _batches, _events
 from zespan_serverless.testing import LambdaContext
 
 TRACE, SPAN = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 TRACEPARENT = f"00-{TRACE}-{SPAN}-01"
+XRAY = "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=0"
+
+PAYLOADS = Path(__file__).parents[1] / "events" / "aws_lambda"
+FILES = sorted(file for file in PAYLOADS.glob("*.json") if file.name != "index.json")
+INDEX: dict[str, Any] = json.loads((PAYLOADS / "index.json").read_text())
+EVENTS: dict[str, Any] = {file.stem: json.loads(file.read_text()) for file in FILES}
+
+TRIGGERS = ("http", "pubsub", "datasource", "timer", "other")
 
 KNOWN = ["headers", "multiValueHeaders", "requestContext", "http", "elb", "domainName", "method", "httpMethod", "path"]
-keys = st.sampled_from([*KNOWN, "rawPath", "routeKey", "resource", "traceparent", "TRACEPARENT"]) | st.text(max_size=5)
+MORE = ["Records", "records", "eventSource", "body", "Sns", "detail", "detail-type", "source", "messageAttributes"]
+keys = st.sampled_from([*KNOWN, *MORE, "rawPath", "routeKey", "resource", "traceparent", "TRACEPARENT"])
 scalars = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20) | st.just(TRACEPARENT)
+names = st.sampled_from(["aws:sqs", "aws:sns", "aws:kafka", "aws:rmq", "aws:kinesis", "aws:s3"])
 json_values = st.recursive(
-    scalars, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(keys, inner, max_size=5), max_leaves=20
+    scalars | names,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(keys | st.text(max_size=5), inner, max_size=5),
+    max_leaves=20,
 )
 
 
-@given(json_values)
+def places(value: Any, above: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """The paths of everything in a JSON value."""
+    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    return [above, *(path for key, held in inner for path in places(held, (*above, key)))]
+
+
+@st.composite
+def damaged(draw: st.DrawFn) -> Any:
+    """An example of an event with something else in one place of it."""
+    event = copy.deepcopy(EVENTS[draw(st.sampled_from(sorted(EVENTS)))])
+    path = draw(st.sampled_from(places(event)))
+    if not path:
+        return draw(json_values)
+    held = event
+    for key in path[:-1]:
+        held = held[key]
+    held[path[-1]] = draw(json_values)
+    return event
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_every_example_is_understood(file: Path) -> None:
+    """Each event in the library has a source, and is read as its entry says; one without an entry fails."""
+    event, expected = EVENTS[file.stem], INDEX[file.stem]
+    before = copy.deepcopy(event)
+    assert expected["source"].startswith("https://")
+    assert _events.describe(event) == (expected["trigger"], expected["attributes"])
+    assert _events.parent(event) == (tuple(expected["parent"]) if "parent" in expected else None)
+    assert _events.links(event) == (expected.get("links", []), 0)
+    assert event == before
+
+
+def test_the_index_is_complete() -> None:
+    """Every entry has its file, and there are all kinds of triggers among them."""
+    assert sorted(INDEX) == sorted(EVENTS)
+    assert len(EVENTS) >= 40
+    assert {entry["trigger"] for entry in INDEX.values()} == set(TRIGGERS)
+
+
+def test_every_known_source_has_an_example() -> None:
+    """No row of the tables is there without an event that needs it."""
+    rows = {kind.source for kind in _batches._KINDS.values()} | {shape[0] for shape in _events._SHAPES}
+    assert rows <= {entry["attributes"].get("aws.lambda.event_source") for entry in INDEX.values()}
+
+
+@given(json_values | damaged())
 def test_any_event_can_be_read(event: Any) -> None:
-    """Whatever JSON an event is, it makes an invocation: a trigger, flat attributes, and a valid parent or none."""
+    """Whatever JSON an event is, it makes an invocation: a trigger, short flat attributes, valid links."""
     invocation = HOST.read((event, LambdaContext()), {})
-    assert invocation.trigger in ("http", "other")
-    assert invocation.parent in (None, (TRACE, SPAN))
-    http = {name: value for name, value in invocation.attributes.items() if name.startswith(("http.", "url."))}
-    assert all(isinstance(value, str) and len(value) <= 1024 for value in http.values())
+    assert invocation.describe()["faas.trigger"] in TRIGGERS
+    assert invocation.parent is None or [len(part) for part in invocation.parent] == [32, 16]
+    trigger, attributes = _events.describe(event)
+    assert trigger == invocation.describe()["faas.trigger"]
+    for value in attributes.values():
+        assert isinstance(value, (str, int)) or (isinstance(value, list) and len(value) == 1)
+        assert len(str(value)) <= 1100
+    found, omitted = _events.links(event)
+    assert all(len(str(link["trace_id"])) == 32 for link in found)
+    assert omitted == 0
+
+
+@given(json_values)
+def test_any_result_can_be_read(result: Any) -> None:
+    """Whatever a handler returns, it says something about itself, or nothing."""
+    assert set(_events.describe_result(result)) <= {"aws.lambda.batch_item_failures", "http.response.status_code"}
 
 
 @given(st.text(max_size=600) | st.none())
@@ -47,7 +121,17 @@ def test_deeply_nested_event() -> None:
     for _ in range(sys.getrecursionlimit()):
         deep = [deep]
     event = {"requestContext": {"http": {"method": deep}, "domainName": deep}, "headers": {"traceparent": deep}}
-    assert HOST.read((event, None), {}).trigger == "http"
+    assert HOST.read((event, None), {}).describe()["faas.trigger"] == "http"
+
+
+def test_message_nested_in_itself() -> None:
+    """A body that quotes a body that quotes a body is read as far as it is short, and does not exhaust the stack."""
+    event: Any = {"detail-type": "x", "source": "innermost"}
+    for _ in range(12):
+        event = {"Records": [{"eventSource": "aws:sqs", "body": json.dumps(event), "a": "aws:s3 detail-type"}]}
+    assert _events.describe(event)[0] == "pubsub"
+    body = '{"detail-type":' + "[" * 30_000
+    assert _events.describe({"Records": [{"eventSource": "aws:sqs", "body": body}]})[0] == "pubsub"
 
 
 @pytest.mark.parametrize(
@@ -59,6 +143,11 @@ def test_deeply_nested_event() -> None:
         ({"headers": {"traceparent": f"{TRACEPARENT},{TRACEPARENT}"}}, None),
         ({"headers": {"traceparent": "00-0-0-01"}}, None),
         ({"headers": {"traceparent": TRACEPARENT.upper()}}, None),
+        ({"headers": {"traceparent": [TRACEPARENT, TRACEPARENT]}}, None),
+        ({"detail": {"traceparent": TRACEPARENT}, "detail-type": "x", "source": "y"}, (TRACE, SPAN)),
+        ({"traceparent": TRACEPARENT}, (TRACE, SPAN)),
+        ({"traceparent": 7}, None),
+        ({"body": json.dumps({"traceparent": TRACEPARENT})}, None),
         ([TRACEPARENT], None),
     ],
 )
@@ -80,6 +169,109 @@ def test_client_context_carries_a_parent() -> None:
     assert HOST.read(({}, context), {}).parent == (TRACE, SPAN)
     context.w3c = lambda: 1 / 0
     assert HOST.read(({}, context), {}).parent is None
+    context = LambdaContext()
+    context.client_context = Mock(custom={"traceparent": TRACEPARENT})
+    assert HOST.read(({}, context), {}).parent == (TRACE, SPAN)
+
+
+def sqs(number: int, **more: Any) -> dict[str, Any]:
+    """A message with a trace of its own."""
+    traceparent = {"stringValue": f"00-{number + 1:032x}-{number + 1:016x}-01"}
+    return {"eventSource": "aws:sqs", "messageAttributes": {"traceparent": traceparent}, **more}
+
+
+def test_a_batch_is_never_the_parent() -> None:
+    """Not even one record, and not what stands beside the records: the invocation has a trace of its own."""
+    for count in (1, 2):
+        event = {"Records": [sqs(number) for number in range(count)], "traceparent": TRACEPARENT}
+        assert _events.parent(event) is None
+        assert len(_events.links(event)[0]) == count
+
+
+def test_links_are_limited_and_the_rest_is_counted() -> None:
+    """128 links at most, and the number of records that were not looked at for more."""
+    found, omitted = _events.links({"Records": [sqs(number) for number in range(10_000)]})
+    assert (len(found), omitted) == (128, 10_000 - 128)
+    found, omitted = _events.links({"Records": [sqs(0)] * 10_000})
+    assert (len(found), omitted) == (1, 10_000 - _events.RECORDS_READ)
+    assert _events.links({"Records": [{"eventSource": "aws:sqs"}] * 10_000}) == ([], 0)
+    both = [sqs(n, attributes={"AWSTraceHeader": f"Root=1-{n:08x}-{1:024x};Parent={n + 1:016x}"}) for n in range(99)]
+    found, omitted = _events.links({"Records": both}, XRAY)
+    assert (len(found), omitted) == (128, 99 - 64)
+
+
+def test_long_texts_are_cut() -> None:
+    """No attribute has more than 1024 characters, wherever it comes from."""
+    long = "/" + "x" * 5_000
+    events: list[Any] = [
+        {"httpMethod": long, "path": long, "resource": long, "requestContext": {"domainName": long}},
+        {"detail-type": long, "source": long, "id": long},
+        {"Records": [{"eventSource": "aws:sqs", "messageId": long, "eventSourceARN": f"a:b:c:d:e:{long}"}]},
+        {"Records": [{"eventSource": "aws:s3", "s3": {"bucket": {"name": long}, "object": {"key": long}}}]},
+    ]
+    for event in events:
+        lengths = [len(value) for value in _events.describe(event)[1].values() if isinstance(value, str)]
+        assert max(lengths) == 1_024
+
+
+def test_links_are_said_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """X-Ray's of the invocation and of its message, and the producer's, each once, and whatever X-Ray samples."""
+    monkeypatch.setenv("_X_AMZN_TRACE_ID", XRAY)
+    records = [sqs(0, attributes={"AWSTraceHeader": XRAY}), sqs(0, attributes={"AWSTraceHeader": XRAY})]
+    xray = {"type": "xray", "trace_id": "5759e988bd862e3fe1be46a994272793", "span_id": "53995c3f42cd8ad8"}
+    producer = {"type": "producer", "trace_id": f"{1:032x}", "span_id": f"{1:016x}"}
+    assert HOST.read(({"Records": records}, None), {}).describe()["links"] == [xray, producer]
+    assert HOST.read(({}, None), {}).describe()["links"] == [xray]
+
+
+@pytest.mark.parametrize("before", range(3))
+def test_traceparent_in_base64(before: int) -> None:
+    """A record's JSON is found to have a traceparent wherever it begins, and one without is not decoded."""
+    said = {"a" * before: 0, "traceparent": TRACEPARENT}
+    data = base64.b64encode(json.dumps(said).encode()).decode()
+    assert any(mark in data for mark in _batches._ENCODED)
+    assert _batches.Parser().trace_in(data, encoded=True) == TRACEPARENT
+    assert _batches.Parser().trace_in("%%" + _batches._ENCODED[0], encoded=True) is None
+
+
+def test_what_is_parsed_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
+    """6 MB of messages that all look like having a trace are parsed up to a limit, and what has none is not parsed."""
+    read: list[int] = []
+    monkeypatch.setattr(_batches, "parsed", lambda said: read.append(len(said)))
+    body = json.dumps({"traceparent": "x" * 10_000})
+    _events.links({"Records": [{"eventSource": "aws:sqs", "body": body}] * 600})
+    assert 200_000 < sum(read) <= 262_144
+    read.clear()
+    _events.links({"Records": [{"eventSource": "aws:sqs", "body": "{}" * 5_000}] * 600})
+    assert read == []
+
+
+@pytest.mark.parametrize(
+    ("result", "said"),
+    [
+        (
+            {"batchItemFailures": [{"itemIdentifier": "1"}, {"itemIdentifier": "2"}]},
+            {"aws.lambda.batch_item_failures": 2},
+        ),
+        ({"batchItemFailures": []}, {"aws.lambda.batch_item_failures": 0}),
+        ({"batchItemFailures": None}, {}),
+        ({"statusCode": 404}, {"http.response.status_code": 404}),
+        ({"statusCode": "404"}, {}),
+        (None, {}),
+        ("done", {}),
+    ],
+)
+def test_what_a_result_says(result: Any, said: dict[str, Any]) -> None:
+    """How many messages of a batch failed, and an HTTP status, are on the invocation's event."""
+
+    @zespan_lambda
+    def handler(event: object, context: object) -> Any:
+        return result
+
+    with testing.recording() as events:
+        assert handler({}, LambdaContext()) is result
+    names = ("aws.lambda.batch_item_failures", "http.response.status_code")
+    assert {name: events[0]["metadata"][name] for name in names if name in events[0]["metadata"]} == said
 
 
 @pytest.mark.parametrize("context", [None, Mock(), MagicMock(), object(), "context", {"aws_request_id": "x"}])
@@ -112,4 +304,4 @@ def test_where_event_and_context_are_found() -> None:
         ((object(), event, context), {}),
     ):
         invocation = HOST.read(args, kwargs)
-        assert (invocation.id, invocation.trigger) == (context.aws_request_id, "http")
+        assert (invocation.id, invocation.describe()["faas.trigger"]) == (context.aws_request_id, "http")

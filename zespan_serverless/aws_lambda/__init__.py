@@ -13,6 +13,7 @@ from .._lifecycle import observed, observed_async
 from .._trace import parse_traceparent
 from ..errors import ConfigurationError
 from . import _events, _extension, _start
+from ._records import traced_records
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
         def __call__(self, handler: Callable[P, R], /) -> Callable[P, R]: ...
 
 
-__all__ = ["zespan_lambda"]
+__all__ = ["traced_records", "zespan_lambda"]
 
 
 @overload
@@ -70,7 +71,7 @@ def _decorate(handler: Callable[..., Any], arguments: Mapping[str, Any]) -> Call
         return handler
     _start.imported()
     HOST.attach(arguments)
-    if _is_async(handler) or _is_async(type(handler).__call__):
+    if _is_async(handler):
 
         def wrapper(*args: Any, **kwargs: Any) -> Any:
             if _loop_is_running():
@@ -117,27 +118,22 @@ class LambdaHost:
         positional = args[-2:] if len(args) > 2 else args  # a method decorated in its class: self comes first
         event = positional[0] if positional else kwargs.get("event")
         context = positional[1] if len(positional) > 1 else kwargs.get("context")
-        trigger, attributes = _events.describe(event)
+        xray = os.environ.get("_X_AMZN_TRACE_ID")  # the runtime sets it for every invocation
+        # What handlers take out of the event (`event.pop("Records")`) is still to be described: hence the copy.
+        kept = dict(event) if isinstance(event, dict) else event
         return Invocation(
             id=_string(context, "aws_request_id"),
             name=_string(context, "function_name") or os.environ.get("AWS_LAMBDA_FUNCTION_NAME", "lambda"),
-            trigger=trigger,
             parent=_events.parent(event) or _w3c(context),
             remaining=_clock(context) or (self._extension.clock() if self._extension is not None else None),
-            attributes={
-                **attributes,
-                **_resource(
-                    _string(context, "invoked_function_arn"),
-                    _string(context, "function_version"),
-                    _string(context, "log_stream_name"),
-                    _string(context, "memory_limit_in_mb"),
-                ),
-                "links": _links(),
-            },
+            describe=functools.partial(_described, kept, context, xray),
         )
 
     def origin(self) -> ColdStart:
         return _start.origin()
+
+    def result(self, result: object) -> dict[str, object]:
+        return _events.describe_result(result)
 
     def begin(self, invocation: Invocation) -> None:
         if self._extension is not None and _served(invocation.id):
@@ -181,23 +177,27 @@ def _string(context: object, name: str) -> str | None:
 
 
 def _w3c(context: object) -> tuple[str, str] | None:
-    """What a direct invoke carried in its client context; newer runtimes only."""
-    read = getattr(context, "w3c", None)
+    """What a direct invoke carried in its client context: as newer runtimes hand it out, or among `custom` fields."""
     try:
-        fields = read() if callable(read) else None
+        read = getattr(context, "w3c", None)
+        fields = (read() if callable(read) else None, getattr(getattr(context, "client_context", None), "custom", None))
     except Exception:
         return None
-    return parse_traceparent(fields.get("traceparent")) if isinstance(fields, dict) else None
+    found = (parse_traceparent(part.get("traceparent")) for part in fields if isinstance(part, dict))
+    return next((parent for parent in found if parent), None)
 
 
-def _links() -> list[dict[str, object]] | None:
-    link = _events.xray_link(os.environ.get("_X_AMZN_TRACE_ID"))  # the runtime sets it for every invocation
-    return [link] if link else None
+def _described(event: object, context: object, xray: str | None) -> dict[str, object]:
+    """The root event's attributes: what the event, the context and the caller's X-Ray header say."""
+    trigger, attributes = _events.describe(event)
+    links, omitted = _events.links(event, xray)
+    said: dict[str, object] = {"faas.trigger": trigger, **attributes, **_resource(context)}
+    return {**said, "links": links or None, "links_omitted": omitted or None}
 
 
-@functools.lru_cache(maxsize=8)
-def _resource(arn: str | None, version: str | None, stream: str | None, memory: str | None) -> dict[str, object]:
-    """OpenTelemetry's resource attributes of a Lambda function; the same for every call through one alias."""
+def _resource(context: object) -> dict[str, object]:
+    """OpenTelemetry's resource attributes of a Lambda function."""
+    arn, memory = _string(context, "invoked_function_arn"), _string(context, "memory_limit_in_mb")
     parts = (arn or "").split(":")
     return {
         "cloud.provider": "aws",
@@ -205,22 +205,20 @@ def _resource(arn: str | None, version: str | None, stream: str | None, memory: 
         "cloud.account.id": parts[4] if len(parts) > 6 else None,
         "cloud.resource_id": ":".join(parts[:7]) if len(parts) > 6 else None,
         "aws.lambda.invoked_arn": arn,
-        "faas.version": version,
-        "faas.instance": stream,
+        "faas.version": _string(context, "function_version"),
+        "faas.instance": _string(context, "log_stream_name"),
         "faas.max_memory": int(memory) * 1_048_576 if memory and memory.isdecimal() else None,
     }
 
 
-def _is_async(function: Callable[..., Any]) -> bool:
-    """inspect.iscoroutinefunction, without importing inspect for a plain function: that takes 3 ms of a cold start."""
-    code = getattr(function, "__code__", None)
-    if code is not None and "inspect" not in sys.modules:  # without which nobody can have marked it as one, either
+def _is_async(handler: Callable[..., Any]) -> bool:
+    """Whether calling it gives a coroutine. A plain function is not worth importing inspect, 3 ms of a cold start."""
+    code = getattr(handler, "__code__", None)
+    if code is not None and "inspect" not in sys.modules:  # without which nobody can have marked it as async, either
         return bool(code.co_flags & 0x80)  # CO_COROUTINE
-    if type(function) is type(object.__call__):  # written in C: not a coroutine function
-        return False
     import inspect
 
-    return inspect.iscoroutinefunction(function)
+    return inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(type(handler).__call__)
 
 
 def _loop_is_running() -> bool:

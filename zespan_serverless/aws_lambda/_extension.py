@@ -189,7 +189,7 @@ def in_runtime_process() -> bool:
     """Whether this is the process that Lambda's runtime client runs in, and not one that a function started."""
     if "AWS_LAMBDA_RUNTIME_API" not in os.environ or "awslambdaric.bootstrap" not in sys.modules:
         return False
-    # A spawned or forkserver child imports the runtime client as its main module, and then the handler's module.
+    # A spawned or forkserver child may import the runtime client as its main module, and then the handler's module.
     multiprocessing = sys.modules.get("multiprocessing.process")
     if multiprocessing is not None and multiprocessing.parent_process() is not None:
         return False

@@ -1,0 +1,127 @@
+"""`for record in traced_records(event)`: the work on each record of a batch, in the trace of whoever sent it."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+from .. import _container, _trace
+from .._event import failed, new_event
+from .._log import warn_once
+from .._trace import parse_traceparent
+from . import _batches, _events
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from .._container import Container
+    from .._event import Event
+
+
+def traced_records(event: Any) -> Iterator[Any]:
+    """The records of an SQS, SNS, Kinesis, DynamoDB, S3, Kafka, MQ or DocumentDB event, each traced in its turn.
+
+        for record in traced_records(event):
+            answer = client.chat.completions.create(...)  # in the trace of whoever sent this record
+
+    What the loop's body does becomes one event, "process <queue>", until the loop asks for the next record or is left.
+    It belongs to the trace of the record's `traceparent`, with a link to the invocation; without one, to the
+    invocation. Calls in other threads stay with the invocation. An event without records gives none.
+
+    A generator does not see what its loop's body raises. If that ends the invocation, the record's event has the error
+    too. (So it has if you `break`, and something else fails later: that cannot be told apart.) What you catch yourself
+    is yours to tell: `with span("step"):` around it shows it.
+    """
+    found = _batches.batch(event)
+    for record in _batches.records(event):
+        step = _begin(found, record)
+        try:
+            yield record
+        except BaseException:  # GeneratorExit: the loop is left by break, by return, or by an exception
+            _end(step, left=True)
+            raise
+        _end(step, left=False)
+
+
+def _begin(found: _batches.Batch | None, record: object) -> _Step | None:
+    container = _container.current()
+    if container is None or found is None:
+        return None
+    try:
+        return _Step(container, found, record)
+    except Exception as problem:
+        warn_once("a record is not traced: %r", problem)
+        return None
+
+
+def _end(step: _Step | None, *, left: bool) -> None:
+    try:
+        if step is not None:
+            step.left() if left else step.done()
+    except Exception as problem:
+        warn_once("a record is not traced: %r", problem)
+
+
+class _Step:
+    """The work on one record. It ends once: by whoever takes it out of `ends`, the loop or the invocation."""
+
+    def __init__(self, container: Container, found: _batches.Batch, record: object) -> None:
+        here, root = _trace.current(), _trace.root()
+        producer = parse_traceparent(found.traceparent(record, _batches.Parser()))
+        self.span = _trace.new_span(here)
+        self.metadata = _events.about(found, record)
+        if producer is not None:
+            self.span.trace_id, self.span.parent_span_id = producer
+            invocation = root or here
+            if invocation is not None:
+                link = {"type": "invocation", "trace_id": invocation.trace_id, "span_id": invocation.span_id}
+                self.metadata["links"] = [link]
+        self.name = f"process {found.name}" if found.name else "process"
+        self.container = container
+        self.event: Event | None = None
+        self.handled = sys.exception()  # by whoever called the handler; none of its own
+        self.ends = self.span.ends
+        self.ends[id(self)] = self.invocation_over
+        self.token = _trace.enter(self.span)
+        self.began = time.perf_counter()
+
+    def done(self) -> None:
+        """The loop has asked for the next record."""
+        if self._stop():
+            self._send(None)
+
+    def left(self) -> None:
+        """The loop has been left. Why, only the end of the invocation will tell: with an error, or without."""
+        root = _trace.root()
+        if self._stop() and (root is None or root.ends is not self.ends):
+            self._send(None)  # there is no invocation under way
+
+    def invocation_over(self) -> None:
+        """Called by the invocation's end, while what ends it, if anything, is being handled."""
+        error = sys.exception()
+        self._close()
+        self._send(error if error is not self.handled else None)
+
+    def _stop(self) -> bool:
+        """Leave the record's span, unless the invocation was over first: then what is current is no longer ours."""
+        if id(self) not in self.ends:
+            return False
+        _trace.leave(self.token)
+        self._close()
+        return True
+
+    def _close(self) -> None:
+        """The event ends now, whenever it may be sent."""
+        if self.event is None:
+            took_ms = (time.perf_counter() - self.began) * 1000
+            self.event = new_event(self.span, self.container.settings, took_ms, kind="general", operation=self.name)
+
+    def _send(self, error: BaseException | None) -> None:
+        if self.ends.pop(id(self), None) is None or self.event is None:
+            return
+        if error is not None:
+            failed(self.event, error)
+            self.metadata["error.type"] = type(error).__name__
+        self.event["metadata"] = self.metadata
+        self.container.capture(self.event)
