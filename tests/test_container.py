@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import multiprocessing
 import os
 import subprocess
 import sys
@@ -138,6 +139,24 @@ def test_a_forked_child_sends_its_own_events_and_not_its_parents() -> None:
         assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
         assert flush(5).delivered == 1
         assert sorted(str(e["operation"]) for e in backend.events) == ["child", "parent", "warm-up"]
+
+
+def _job() -> None:
+    capture({"operation": "child"})
+
+
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_forked_worker_of_multiprocessing_delivers_when_it_ends() -> None:
+    """multiprocessing's children skip atexit; their events are sent all the same."""
+    with Backend() as backend:
+        init(base_url=backend.url)
+        capture({"operation": "parent"})
+        flush()
+        worker = multiprocessing.get_context("fork").Process(target=_job)
+        worker.start()
+        worker.join(20)
+        assert worker.exitcode == 0
+        assert [e["operation"] for e in backend.events] == ["parent", "child"]
 
 
 def test_a_flush_in_an_invocation_keeps_the_reserve() -> None:

@@ -6,6 +6,7 @@ import asyncio
 import contextvars
 import functools
 import inspect
+import threading
 from typing import Any
 from unittest import mock
 
@@ -171,6 +172,30 @@ def test_a_decorated_function_called_by_another_is_part_of_its_invocation() -> N
     with testing.recording() as events:
         assert outer({}, testing.LambdaContext()) == 2
     assert len(events) == 1
+
+
+def test_a_helper_that_an_older_invocation_left_running_hides_no_later_one() -> None:
+    """A decorated function in a background thread, with the context of an invocation that is over, is not in the way."""
+    release, started = threading.Event(), threading.Event()
+
+    @zespan_lambda
+    def helper(event: object, context: object) -> None:
+        started.set()
+        release.wait(10)
+
+    @zespan_lambda
+    def handler(event: object, context: object) -> int:
+        return 1
+
+    with testing.recording() as events:
+        thread = threading.Thread(target=helper, args=({}, testing.LambdaContext()))
+        thread.start()
+        started.wait(10)
+        handler({}, testing.LambdaContext())
+        assert len(events) == 1
+        release.set()
+        thread.join()
+    assert len(events) == 2
 
 
 def test_an_event_that_the_function_takes_apart_is_still_described() -> None:

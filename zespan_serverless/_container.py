@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -157,6 +158,9 @@ def _after_fork() -> None:
     _shutdown.forget()
     if _container is not None:
         _container.delivery.forget()
+        util = sys.modules.get("multiprocessing.util")
+        if util is not None:  # its children skip atexit, and clear these hooks before they run their own
+            util.register_after_fork(_container, lambda _: util.Finalize(None, _at_exit, exitpriority=100))
 
 
 def _at_exit() -> None:

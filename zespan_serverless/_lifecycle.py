@@ -80,6 +80,7 @@ class Call:
             for end in list(self.span.ends.values()):
                 end()
         self.container.active.pop(id(self), None)
+        _shutdown.rearm()  # before anybody is woken: it lets go of the GIL, and would wait long to have it back
         said: Mapping[str, object] = {}  # not the result itself: that is the caller's, who may change it meanwhile
         if result is not None:
             with _Guarded("the result"):
@@ -99,7 +100,6 @@ class Call:
                     finish()
                 finally:
                     self.host.end(self.invocation, None)
-        _shutdown.rearm()
 
     def _flush(self) -> None:
         """Send what there is, within what this invocation has left by now."""
@@ -144,9 +144,12 @@ def enter(host: Host, arguments: Mapping[str, Any], args: tuple[Any, ...], kwarg
     """Begin an invocation; None if telemetry is off, fails, or this call is inside one already. Never raises."""
     with _Guarded("the start of an invocation"):
         container = _container.start(arguments)
-        if container is None or (host.one_at_a_time and container.active):
+        if container is None:
             return None
-        call = Call(host, container, host.read(args, kwargs))
+        invocation = host.read(args, kwargs)
+        if host.one_at_a_time and any(invocation.id in (None, i.id) or i.id is None for i in container.active.values()):
+            return None  # a decorated function called by another; one that an older invocation left running is neither
+        call = Call(host, container, invocation)
         with _Guarded("the start of an invocation"):  # from here on there is something to `leave`
             container.delivery.warm()
             host.begin(call.invocation)

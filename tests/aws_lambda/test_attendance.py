@@ -112,14 +112,14 @@ def test_handler_that_leaves_the_process(start: StartFunction, backend: Backend)
 def test_handler_that_times_out(start: StartFunction, backend: Backend) -> None:
     """A handler that is too slow times out when it would have; what it captured is sent, and the next one works."""
     sandbox = start("steps.handler", timeout=1)
+    sandbox.invoke()
     late = sandbox.invoke({"sleep": 10})
     assert late.timed_out
-    assert 1000 <= late.wall_ms - (late.init_ms or 0) < 2500
-    assert len(calls(backend.events)) == 1
+    assert 1000 <= late.wall_ms < 2500
+    assert (len(calls(backend.events)), len(roots(backend.events))) == (2, 1)
     assert sandbox.invoke().status == 200
-    assert len(calls(backend.events)) == 2
-    (root,) = roots(backend.events)
-    assert root["metadata"]["start_kind"] == "reinit"
+    assert (len(calls(backend.events)), len(roots(backend.events))) == (3, 2)
+    assert roots(backend.events)[-1]["metadata"]["start_kind"] == "reinit"
 
 
 @pytest.mark.parametrize("mode", ["hang", "drip"])
@@ -132,7 +132,7 @@ def test_backend_that_takes_for_ever(start: StartFunction, backend: Backend, mod
     stuck = sandbox.invoke()
     assert stuck.payload
     assert not stuck.timed_out
-    assert 1000 < stuck.wall_ms - (stuck.init_ms or 0) < 2000
+    assert 500 < stuck.wall_ms - (stuck.init_ms or 0) < 2000
     assert stuck.response_ms is not None
     if flush_mode == "auto":
         assert stuck.response_ms - (stuck.init_ms or 0) < 500
@@ -154,6 +154,16 @@ def test_response_with_no_time_left(start: StartFunction, backend: Backend) -> N
     backend.mode = "ok"
     sandbox.invoke()
     assert len(calls(backend.events)) == len(roots(backend.events)) == 3
+
+
+def test_no_time_left_and_no_context(start: StartFunction, backend: Backend) -> None:
+    """A helper that is called without the context still knows the deadline, and does not flush past it."""
+    sandbox = start("foreign.handler", timeout=1)
+    sandbox.invoke()
+    backend.mode = "hang"
+    answer = sandbox.invoke({"call": "without context", "sleep": 0.5})
+    assert answer.payload == ["helped"]
+    assert not answer.timed_out
 
 
 def test_registration_refused(start: StartFunction, backend: Backend) -> None:
@@ -198,9 +208,10 @@ def test_beside_another_extension(start: StartFunction, backend: Backend) -> Non
     assert sandbox.log().count("Internal agent zespan-serverless") == 2
 
 
-def test_child_at_import(start: StartFunction, backend: Backend) -> None:
+@pytest.mark.parametrize("method", ["subprocess", "spawn", "forkserver"])
+def test_child_at_import(start: StartFunction, backend: Backend, method: str) -> None:
     """A process that a module starts and that imports it again registers nothing: the init does not hang."""
-    sandbox = start("children.handler", env={"CHILD_AT_IMPORT": "1"})
+    sandbox = start("children.handler", env={"CHILD_AT_IMPORT": method})
     answer = sandbox.invoke()
     assert answer.payload == {"registered": True}
     assert "False in the child" in sandbox.log()

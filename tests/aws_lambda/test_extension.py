@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import multiprocessing.process
+import os
 import sys
 import threading
 import time
+import types
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from queue import SimpleQueue
@@ -305,6 +308,25 @@ def test_no_api(register: Callable[[], Extension | None], monkeypatch: pytest.Mo
     """An address where nobody answers is no error either."""
     monkeypatch.setenv("AWS_LAMBDA_RUNTIME_API", "127.0.0.1:9")
     assert register() is None
+
+
+def test_process_to_register(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only the process that runs Lambda's runtime client registers: no child, and none that has another's claim."""
+    monkeypatch.setenv("AWS_LAMBDA_RUNTIME_API", "127.0.0.1:9")
+    monkeypatch.delenv(_extension.CLAIM, raising=False)
+    assert not _extension.in_runtime_process()
+    monkeypatch.setitem(sys.modules, "awslambdaric.bootstrap", types.ModuleType("awslambdaric.bootstrap"))
+    assert _extension.in_runtime_process()
+    with monkeypatch.context() as patch:  # a spawned child, whose main module is the parent's
+        patch.setattr(multiprocessing.process, "parent_process", object)
+        assert not _extension.in_runtime_process()
+    monkeypatch.setenv(_extension.CLAIM, str(os.getpid()))
+    assert _extension.in_runtime_process()
+    monkeypatch.setenv(_extension.CLAIM, str(os.getppid()))
+    assert not _extension.in_runtime_process()
+    monkeypatch.delenv(_extension.CLAIM)
+    monkeypatch.delenv("AWS_LAMBDA_RUNTIME_API")
+    assert not _extension.in_runtime_process()
 
 
 def test_time_left_without_a_context(api: Api, extension: Extension) -> None:

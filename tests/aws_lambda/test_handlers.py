@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 import functools
 import inspect
+import subprocess
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 from unittest.mock import MagicMock, Mock
 
@@ -16,6 +19,7 @@ from tests.aws_lambda.support import StartFunction, calls, roots
 from zespan_serverless import ConfigurationError, capture, zespan_lambda
 from zespan_serverless.testing import Backend, LambdaContext, recording
 
+ROOT = Path(__file__).parents[2]
 SHAPES = ["object", "method", "method_of_class", "partial", "async_object", "async_partial", "settings", "threads"]
 
 
@@ -147,6 +151,24 @@ def test_class_as_handler() -> None:
         made: Any = zespan_lambda(Handler)("event", LambdaContext())
     assert made.event == "event"
     assert len(roots(events)) == 1
+
+
+def test_plain_function_costs_no_import() -> None:
+    """Decorating a plain function, sync or async, imports neither inspect nor asyncio."""
+    script = """
+import sys
+from zespan_serverless import zespan_lambda
+
+@zespan_lambda
+def handler(event, context): ...
+
+@zespan_lambda
+async def handler(event, context): ...
+
+assert not {"inspect", "asyncio"} & set(sys.modules), "imported"
+assert handler({}, None) is None
+"""
+    subprocess.run([sys.executable, "-c", script], check=True, cwd=ROOT)
 
 
 def test_mark_of_another_function() -> None:

@@ -51,7 +51,6 @@ def test_backend_is_back_at_the_end(start: StartFunction, backend: Backend, poll
     backend.mode = "refuse"
     sandbox.invoke()
     sandbox.freeze()
-    time.sleep(0.5)  # attempts are up to 0.4 s apart by now
     backend.mode = "ok"
     assert KILLED not in sandbox.stop()
     assert arrived(backend) == (1, 1)
@@ -70,9 +69,10 @@ def test_backend_hangs_at_the_end(start: StartFunction, backend: Backend, pollin
 def test_in_the_middle_of_an_invocation(start: StartFunction, backend: Backend, polling: str) -> None:
     """A handler that is cut short loses nothing that it has captured."""
     sandbox = start("terminated.handler", execution_env=polling)
-    sandbox.invoke({"sleep": 30}, client_timeout=0.5)
+    sandbox.invoke()
+    sandbox.invoke({"sleep": 30}, client_timeout=0.3)
     assert KILLED not in sandbox.stop()
-    assert arrived(backend) == (1, 0)
+    assert arrived(backend) == (2, 1)
 
 
 @polling
@@ -89,7 +89,8 @@ def test_users_handler_in_an_idle_sandbox(
     assert arrived(backend) == (1, 1)
     runs = polling == THREAD
     assert log.count("USER HANDLER") == runs
-    assert (KILLED in log) is (not runs or how == "return")
+    if how != "sys.exit":  # in which the runtime client's own threads have a say, differently in each Python
+        assert (KILLED in log) is (not runs or how == "return")
 
 
 @polling
@@ -97,9 +98,10 @@ def test_users_handler_in_an_idle_sandbox(
 def test_users_handler_in_a_busy_sandbox(start: StartFunction, backend: Backend, polling: str, how: str) -> None:
     """During an invocation Python runs, and so does the user's handler, however the runtime client waits."""
     sandbox = start("terminated.handler", execution_env=polling, env={"USER_HANDLER": how, "SET_AT": "import"})
-    sandbox.invoke({"sleep": 30}, client_timeout=0.5)
+    sandbox.invoke()
+    sandbox.invoke({"sleep": 30}, client_timeout=0.3)
     log = sandbox.stop()
-    assert arrived(backend) == (1, int(how == "sys.exit"))  # which the handler sees as an exception
+    assert arrived(backend) == (2, 1 + (how == "sys.exit"))  # which the handler sees as an exception
     assert log.count("USER HANDLER") == 1
     assert KILLED not in log
 

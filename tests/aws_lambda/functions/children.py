@@ -13,12 +13,6 @@ from typing import Any
 from zespan_serverless import capture, zespan_lambda
 from zespan_serverless.aws_lambda import HOST, _extension
 
-if os.environ.get("CHILD_AT_IMPORT") == "1":
-    os.environ["CHILD_AT_IMPORT"] = "0"
-    # Before the decorator below has claimed the environment for this process.
-    imported = "import children; print(children.registered(), 'in the child')"
-    subprocess.run([sys.executable, "-c", imported], check=True, timeout=10)
-
 
 def registered() -> bool:
     return HOST._extension is not None or _extension.in_runtime_process()
@@ -27,6 +21,21 @@ def registered() -> bool:
 def job(queue: Any) -> None:
     capture({"span_kind": "llm", "operation": "chat"})
     queue.put((os.getpid(), registered()))
+
+
+def at_import(method: str) -> None:
+    """Start a child before the decorator below has claimed the environment for this process."""
+    if method == "subprocess":
+        imported = "import children; print(children.registered(), 'in the child', flush=True)"
+        subprocess.run([sys.executable, "-c", imported], check=True, timeout=10)
+    elif method:
+        multi: Any = multiprocessing.get_context(method)
+        queue = multi.SimpleQueue()
+        multi.Process(target=job, args=(queue,)).start()
+        os.write(1, f"{queue.get()[1]} in the child\n".encode())
+
+
+at_import(os.environ.pop("CHILD_AT_IMPORT", ""))
 
 
 @zespan_lambda

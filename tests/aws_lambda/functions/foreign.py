@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import types
 import uuid
 from typing import Any
@@ -16,6 +17,7 @@ def helper(event: Any, context: Any = None) -> str:
 
 
 def handler(event: dict[str, Any], context: Any) -> list[str]:
+    time.sleep(event.get("sleep", 0))
     match event.get("call"):
         case "with context":
             return [helper(event, context)]
