@@ -175,7 +175,7 @@ def test_a_decorated_function_called_by_another_is_part_of_its_invocation() -> N
 
 
 def test_a_helper_that_an_older_invocation_left_running_hides_no_later_one() -> None:
-    """A decorated function in a background thread, with the context of an invocation that is over, is not in the way."""
+    """A decorated function in a background thread, with the context of an old invocation, is not in the way."""
     release, started = threading.Event(), threading.Event()
 
     @zespan_lambda
