@@ -45,6 +45,17 @@ class Broken:
         raise RuntimeError("no attributes")
 
 
+class Hostile:
+    """Cannot even be asked what it is, like a proxy for something that is not there."""
+
+    @property  # type: ignore[misc]
+    def __class__(self) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]
+        raise RuntimeError("no class")
+
+    def __str__(self) -> str:
+        raise RuntimeError("no text")
+
+
 class Colour(enum.Enum):
     RED = 1
 
@@ -75,6 +86,7 @@ ANYTHING = st.recursive(
         st.datetimes(),
         st.uuids(),
         st.builds(Broken),
+        st.builds(Hostile),
         st.builds(object),
         st.builds(Model, password=st.text()),
         st.just(Model),
@@ -377,7 +389,7 @@ def test_plain_values_survive(value: Any) -> None:
         (frozenset("a"), ["a"]),
         ((1, (2,)), [1, [2]]),
         ({1: "a", None: "b"}, {"1": "a", "null": "b"}),
-        ({(1, 2): "a", b"k": "b"}, {"(1, 2)": "a", "b'k'": "b"}),
+        ({(1, 2): "a", b"k": "b"}, {"(1, 2)": "a", "k": "b"}),
         (10**30, 10**30),
         (2**20000, hex(2**20000)),
         (decimal.Decimal("1.10"), "1.10"),
@@ -397,6 +409,22 @@ def test_what_becomes_of_a_value(value: Any, read: Any) -> None:
     if isinstance(value, mock.Mock):
         read = str(value)
     assert parsed(value) == read
+
+
+def test_an_object_that_cannot_be_looked_at() -> None:
+    """Is its type's name, as a value and as a key; and passes through redaction."""
+    value = redact({"token": Hostile(), "values": [Hostile(), {Hostile(): 1}]}, KEYS)
+    assert parsed(value) == {"token": "[REDACTED]", "values": ["<Hostile>", {"<Hostile>": 1}]}
+
+
+def test_an_object_whose_text_has_no_end() -> None:
+    """Costs itself only, not the event."""
+
+    class Endless:
+        def __str__(self) -> str:
+            return str(self)
+
+    assert parsed({"a": 1, "b": Endless()}) == {"a": 1, "b": "<Endless>"}
 
 
 def test_cycles_have_an_end() -> None:

@@ -20,6 +20,7 @@ Event = dict[str, Any]
 SDK_NAME = "zespan-serverless-python"  # the backend tells Python SDKs by "python" in it
 REDACTED = "[REDACTED]"
 ERROR_TEXT_MAX = 500  # characters, as the SDK cuts it
+_SCALARS = frozenset((str, int, float, bool, type(None)))
 _DEPTH_MAX = 20
 _INT_BITS_MAX = 1024  # as many as a float can hold the size of; Python refuses to write out very large ones
 
@@ -87,9 +88,7 @@ def normalized(keys: Iterable[str]) -> frozenset[str]:
 
 def redact(value: Any, keys: frozenset[str], above: tuple[int, ...] = ()) -> Any:
     """A copy of `value` with what stands under one of `keys` replaced, at any depth, in models and dataclasses too."""
-    if value is None or isinstance(value, (str, int, float)):
-        return value
-    held = _held(value)
+    held = None if type(value) in _SCALARS else _held(value)
     if held is None:
         return value
     if len(above) > _DEPTH_MAX or id(value) in above:
@@ -97,7 +96,7 @@ def redact(value: Any, keys: frozenset[str], above: tuple[int, ...] = ()) -> Any
     above += (id(value),)
     if isinstance(held, dict):
         return {
-            k: REDACTED if isinstance(k, str) and _normal(k) in keys else redact(v, keys, above)
+            k: REDACTED if issubclass(type(k), str) and _normal(k) in keys else redact(v, keys, above)
             for k, v in held.items()
         }
     return [redact(v, keys, above) for v in held]
@@ -137,51 +136,54 @@ def _normal(key: str) -> str:
 
 def _held(value: Any) -> dict[Any, Any] | list[Any] | None:
     """What a container, a pydantic model or a dataclass holds, of its own or as a copy; None for anything else."""
-    if isinstance(value, (dict, list)):
-        return value
-    if isinstance(value, (tuple, set, frozenset)):
-        return list(value)
     try:
+        if isinstance(value, (dict, list)):
+            return value
+        if value is None or isinstance(value, (str, int, float)):
+            return None
+        if isinstance(value, (tuple, set, frozenset)):
+            return list(value)
         dump, fields = getattr(value, "model_dump", None), getattr(type(value), "__dataclass_fields__", None)
         if fields is not None:
             return {name: getattr(value, name) for name in fields}
         held = dump(mode="json", exclude_unset=True) if callable(dump) else None
-    except Exception:
+        return held if isinstance(held, (dict, list)) else None
+    except RecursionError:  # so deep that `to_json` has to begin again
+        raise
+    except Exception:  # there are objects that raise when they are looked at
         return None
-    return held if isinstance(held, (dict, list)) else None
 
 
 def _words(value: Any) -> Any:
     """What JSON is to say of a value that it has no word for."""
     held = _held(value)
-    if held is not None:
-        return held
-    return bytes(value).decode("utf-8", "replace") if isinstance(value, (bytes, bytearray)) else _text(value)
+    return _leaf(value) if held is None else held
 
 
-def _text(value: Any) -> str:
+def _leaf(value: Any) -> Any:
+    """A value that holds no others, as itself where JSON has a word for it, else as text."""
     try:
-        return str(value)
+        if value is None or isinstance(value, (bool, str)):
+            return value
+        if isinstance(value, int):
+            return value if value.bit_length() <= _INT_BITS_MAX else hex(value)  # no limit to the digits of that
+        if isinstance(value, float):
+            return value if value - value == 0 else str(value)  # NaN and the infinities are not JSON
+        return bytes(value).decode("utf-8", "replace") if isinstance(value, (bytes, bytearray)) else str(value)
     except Exception:
         return f"<{type(value).__name__}>"
 
 
 def _plain(value: Any, above: tuple[int, ...] = ()) -> Any:
     """A copy that JSON cannot object to: text for odd keys and numbers, an end to cycles and depth."""
-    if value is None or isinstance(value, (bool, str)):
-        return value
-    if isinstance(value, int):
-        return value if value.bit_length() <= _INT_BITS_MAX else hex(value)  # no limit to the digits of that
-    if isinstance(value, float):
-        return value if value - value == 0 else str(value)  # NaN and the infinities are not JSON
     held = _held(value)
     if held is None:
-        return _words(value)
+        return _leaf(value)
     if len(above) > _DEPTH_MAX or id(value) in above:
         return "[DEPTH_LIMIT]"
     above += (id(value),)
     if isinstance(held, dict):
-        return {_text(k): _plain(v, above) for k, v in list(held.items())}
+        return {str(_leaf(k)): _plain(v, above) for k, v in list(held.items())}
     return [_plain(v, above) for v in list(held)]
 
 

@@ -9,13 +9,12 @@ from typing import Any
 
 import pytest
 
+from tests.delivery.support import assert_balanced
 from zespan_serverless import _delivery
 from zespan_serverless._delivery import Delivery
 from zespan_serverless._settings import Settings
 from zespan_serverless.exporters import Exporter, build
 from zespan_serverless.testing import Backend
-
-from tests.delivery.support import assert_balanced
 
 Make = Callable[..., Delivery]
 

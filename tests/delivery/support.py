@@ -24,7 +24,7 @@ class Scripted:
     """Each `send` takes the next step of the script, and the last one from then on. Events are {"n": a number}."""
 
     def __init__(self, *script: Step) -> None:
-        self.script = list(script) or [OK]
+        self._script: list[Step] = list(script) or [OK]
         self.batches: list[list[int]] = []  # as tried
         self.delivered: list[int] = []
         self.threads: set[threading.Thread] = set()
@@ -35,18 +35,21 @@ class Scripted:
     def encode(self, event: Mapping[str, Any]) -> bytes:
         return encode(event)
 
-    def send(self, batch: Sequence[bytes], timeout: float) -> Outcome:
+    def send(self, batch: Sequence[bytes], timeout: float) -> Any:
         numbers = [json.loads(data)["n"] for data in batch]
         self.batches.append(numbers)
         self.threads.add(threading.current_thread())
         self.timeouts.append(timeout)
-        step = self.script.pop(0) if len(self.script) > 1 else self.script[0]
+        step = self._script.pop(0) if len(self._script) > 1 else self._script[0]
         if isinstance(step, BaseException):
             raise step
-        outcome = step if isinstance(step, Outcome) else step(self, numbers)
+        outcome: Any = step if isinstance(step, Outcome) else step(self, numbers)
         if isinstance(outcome, Outcome) and outcome.verdict == "delivered":
             self.delivered += numbers
-        return outcome
+        return outcome  # or whatever else the script says
+
+    def from_now_on(self, *script: Step) -> None:
+        self._script[:] = script
 
     def cancel(self) -> None:
         self.cancels += 1
@@ -99,6 +102,16 @@ def eventually(condition: Callable[[], object], seconds: float = 5.0) -> None:
     while not condition():
         assert time.monotonic() < until, "did not happen"
         time.sleep(0.002)
+
+
+def when(condition: Callable[[], object], then: Callable[[], object]) -> threading.Thread:
+    """Do something as soon as something else has happened."""
+
+    def work() -> None:
+        eventually(condition)
+        then()
+
+    return in_thread(work)
 
 
 def in_thread(work: Callable[[], object]) -> threading.Thread:

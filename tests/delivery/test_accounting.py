@@ -6,6 +6,7 @@ import gc
 import itertools
 import json
 import logging
+import os
 import random
 import subprocess
 import sys
@@ -66,8 +67,9 @@ class Picky(Scripted):
         return super().encode(event)
 
 
+@mock.patch.object(_delivery, "backoff", mock.Mock(return_value=0.0))
+@mock.patch.object(_delivery, "ABORT_GRACE", 5.0)  # nobody is given up here, however busy the machine is
 @settings(deadline=None)
-@mock.patch.object(_delivery, "backoff", lambda failures, random: 0.0)
 @given(STEPS, st.lists(st.sampled_from(OUTCOMES), max_size=25), st.integers(1, 6), st.sampled_from([0, 5]))
 def test_whatever_happens_the_books_balance(
     steps: list[tuple[str, int]], script: list[Any], batch_size: int, closing: float
@@ -83,6 +85,7 @@ def test_whatever_happens_the_books_balance(
             report = delivery.flush(abs(amount), probe=amount < 0)
             assert min(report[:3]) >= 0
             assert not report.pending or report.reason
+            assert report.elapsed < 3  # nobody sleeps while there is something to do
         else:
             captured += amount
             for n in itertools.islice(number, amount):
@@ -138,7 +141,7 @@ def test_at_every_moment(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     workers = [in_thread(lambda first=1000 * i: work(first)) for i in range(8)]  # type: ignore[misc]
     for worker in workers:
         worker.join(20)
-    exporter.script = [OK]
+    exporter.from_now_on(OK)
     for _ in range(100):
         if not delivery.flush(5, probe=True).pending:
             break
@@ -168,7 +171,7 @@ def test_a_full_buffer_drops_the_oldest(make: Make) -> None:
     assert delivery.dropped == {"buffer_full": 15}
     eventually(lambda: len(told) == 15)
     assert [json.loads(dropped.payloads[0])["n"] for dropped in told] == list(range(15))
-    exporter.script = [OK]
+    exporter.from_now_on(OK)
     assert delivery.flush(5, probe=True).delivered == 10
     assert exporter.delivered == list(range(15, 25))
 
@@ -215,16 +218,16 @@ def test_an_event_larger_than_the_buffer(make: Make) -> None:
 
 
 def test_a_batch_keeps_within_its_bytes(make: Make) -> None:
-    """Newlines between events included."""
+    """Newlines between events included: four of a quarter of it are too many."""
     exporter = Scripted()
     delivery = make(exporter, batch_bytes=1024)
+    quarter = 1024 // 4 - len(b'{"n":10,"x":""}')
     with delivery._lock:  # so that nothing is sent in between
-        for n in range(20):
-            delivery.capture({"n": n, "x": "x" * 200})
+        for n in range(10, 30):
+            delivery.capture({"n": n, "x": "x" * quarter})
     delivery.flush(5)
-    assert exporter.delivered == list(range(20))
-    size = len(b'{"n":10,"x":""}') + 200 + 1
-    assert max(map(len, exporter.batches)) == 1024 // size
+    assert exporter.delivered == list(range(10, 30))
+    assert max(map(len, exporter.batches)) == 3
 
 
 @pytest.mark.parametrize("event", [{"n": -1}, {}, None])
@@ -238,6 +241,14 @@ def test_an_event_that_cannot_be_encoded(make: Make, event: Any) -> None:
     assert [(dropped.events, dropped.reason, dropped.payloads) for dropped in told] == [(1, "unencodable", ())]
 
 
+def test_on_error_does_not_wait_for_a_flush(make: Make) -> None:
+    """What is dropped at once is told at once, even if it is all that there ever was."""
+    told: list[Dropped] = []
+    delivery = make(Scripted(), batch_bytes=10, on_error=told.append)
+    delivery.capture({"n": "x" * 100})
+    eventually(lambda: told)
+
+
 def test_an_exporter_that_encodes_to_nonsense(make: Make) -> None:
     """No bytes, no event; and no exception."""
 
@@ -247,6 +258,25 @@ def test_an_exporter_that_encodes_to_nonsense(make: Make) -> None:
 
     delivery = make(Odd())
     capture(delivery, 1)
+    assert delivery.dropped == {"unencodable": 1}
+
+
+def test_an_exporter_that_fails_without_words(make: Make) -> None:
+    """An exception whose text is an exception, in both of its methods."""
+
+    class Mute(Exception):
+        def __str__(self) -> str:
+            raise RuntimeError("no text")
+
+    class Failing(Picky):
+        def encode(self, event: Any) -> bytes:
+            if event["n"] == -1:
+                raise Mute
+            return super().encode(event)
+
+    delivery = make(Failing(Mute(), OK))
+    capture(delivery, -1, 1)
+    assert delivery.flush(5).delivered == 1
     assert delivery.dropped == {"unencodable": 1}
 
 
@@ -319,6 +349,16 @@ def test_close_does_not_wait_for_a_longer_flush(make: Make) -> None:
     assert balance(delivery) == (1, 0, 0, 1)
 
 
+def test_nothing_is_sent_once_it_is_closing(make: Make) -> None:
+    """Not by a flush either that comes between the end of the last request and the dropping of the rest."""
+    exporter = Scripted()
+    delivery = make(exporter)
+    capture(delivery, 1)
+    delivery._closed = True
+    assert delivery.flush(0.1).pending == 1
+    assert exporter.batches == []
+
+
 def test_forget_says_nothing(make: Make, caplog: pytest.LogCaptureFixture) -> None:
     """Between tests: events, counts and threads are gone, and there is no word about it."""
     gate = Gate()
@@ -365,7 +405,7 @@ def test_capture_from_a_finalizer(make: Make) -> None:
             Finalized(delivery, finalized)
             capture(delivery, n)
             if n % 20 == 0:
-                exporter.script = [RETRY, OK, REFUSED, OK]
+                exporter.from_now_on(RETRY, OK, REFUSED, OK)
                 delivery.flush(1, probe=True)
             assert delivery._bytes >= 0
     finally:
@@ -448,7 +488,7 @@ def test_capture_from_many_threads_is_quick_while_the_backend_hangs(make: Make) 
 def test_a_full_batch_is_sent_without_a_flush(make: Make) -> None:
     """As soon as it is full."""
     exporter = Scripted()
-    delivery = make(exporter, batch_size=3)
+    delivery = make(exporter, batch_size=3, flush_interval=60.0)
     capture(delivery, 1, 2)
     time.sleep(0.05)
     assert exporter.batches == []
@@ -459,7 +499,7 @@ def test_a_full_batch_is_sent_without_a_flush(make: Make) -> None:
 def test_a_batch_is_full_by_bytes_too(make: Make) -> None:
     """What one request could not take is not waited for."""
     exporter = Scripted()
-    delivery = make(exporter, batch_bytes=1024)
+    delivery = make(exporter, batch_bytes=1024, flush_interval=60.0)
     for n in range(6):
         delivery.capture({"n": n, "x": "x" * 200})
     eventually(lambda: exporter.delivered)
@@ -517,7 +557,7 @@ def test_a_backend_that_is_away_when_warming_up(backend: Backend, to: Make, capl
 
 
 FORK = """
-import os, sys, threading, time
+import os, threading, time
 import zespan_serverless
 from zespan_serverless import _container
 from zespan_serverless.testing import Backend
@@ -525,35 +565,49 @@ from zespan_serverless.testing import Backend
 with Backend() as backend:
     zespan_serverless.init(base_url=backend.url, flush_interval=60, batch_size=500)
     delivery = _container.current().delivery
-    zespan_serverless.capture({"operation": "sent by the parent before"})
+    zespan_serverless.capture({"operation": "sent by the parent"})
     assert zespan_serverless.flush().delivered == 1
-    zespan_serverless.capture({"operation": "left for the parent"})
+
+    # At the moment of the fork a request is under way, an event is waiting, and a thread holds the lock.
+    backend.mode = "hang"
+    zespan_serverless.capture({"operation": "being sent by the parent"})
+    reports = []
+    flushing = threading.Thread(target=lambda: reports.append(zespan_serverless.flush(10)))
+    flushing.start()
+    while len(backend.requests) < 2:
+        time.sleep(0.01)
+    zespan_serverless.capture({"operation": "waiting in the parent"})
     entered, leave = threading.Event(), threading.Event()
-    def hold():  # a thread that does not exist in the child holds the lock at the moment of the fork
+    def hold():
         with delivery._lock:
             entered.set()
             leave.wait()
     holder = threading.Thread(target=hold)
     holder.start()
     entered.wait()
+
     child = os.fork()
     if child == 0:
         assert (delivery.captured, delivery.pending) == (0, 0)
         zespan_serverless.capture({"operation": "of the child"})
-        report = zespan_serverless.flush()
-        os._exit(0 if report.delivered == 1 else 1)
+        os._exit(0 if zespan_serverless.flush(10).delivered == 1 else 1)
     leave.set()
-    holder.join()
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    while len(backend.requests) < 3:
+        time.sleep(0.01)
+    backend.mode = "ok"
+    flushing.join()
+    assert reports[0].delivered == 1
     assert zespan_serverless.flush().delivered == 1
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     print(sorted(event["operation"] for event in backend.events), backend.connections)
 """
+OPERATIONS = ["being sent by the parent", "of the child", "sent by the parent", "waiting in the parent"]
 
 
-@pytest.mark.skipif(not hasattr(sys.modules["os"], "fork"), reason="no fork on this platform")
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this platform")
 def test_fork() -> None:
-    """The child has locks, a connection and a sender of its own, and nothing of the parent's; the parent goes on."""
+    """The child has a lock, a connection and a sender of its own, no event of the parent's; and that one goes on."""
     command = [sys.executable, "-W", "error", "-W", "ignore:.*fork.*:DeprecationWarning", "-c", FORK]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=30, check=False)
     assert done.stderr == ""
-    assert done.stdout == "['left for the parent', 'of the child', 'sent by the parent before'] 2\n"
+    assert done.stdout == f"{OPERATIONS} 2\n"

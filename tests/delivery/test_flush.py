@@ -12,9 +12,8 @@ from typing import Any
 import pytest
 
 from tests.delivery.support import OK, RETRY, Gate, Scripted, balance, capture, eventually, hang, in_thread
-from zespan_serverless import _delivery
 from zespan_serverless._delivery import Delivery, FlushReport
-from zespan_serverless.exporters import Dropped
+from zespan_serverless.exporters import Dropped, Outcome
 from zespan_serverless.testing import Backend
 
 Make = Callable[..., Delivery]
@@ -103,7 +102,7 @@ def test_a_report_speaks_of_the_events_before_it(make: Make) -> None:
 
 def test_delivered_dropped_and_pending_in_one_report(make: Make, at_once: None) -> None:
     """Every event is one of the three."""
-    exporter = Scripted(_delivery.Outcome("refused", "no"), OK, _delivery.Outcome("refused", "no"), hang)
+    exporter = Scripted(Outcome("refused", "no"), OK, Outcome("refused", "no"), hang)
     delivery = make(exporter, batch_size=2)
     capture(delivery, 1, 2, 3)
     report = delivery.flush(0.3)
@@ -284,7 +283,7 @@ def test_a_cut_comes_even_before_there_is_anything_to_cut(make: Make) -> None:
         eventually(lambda: exporter.cancels)
         return hang(exporter, numbers)  # forgets the first cancel
 
-    exporter.script = [compress_then_hang]
+    exporter.from_now_on(compress_then_hang)
     delivery = make(exporter)
     capture(delivery, 1)
     assert delivery.flush(0.1).pending == 1
@@ -333,7 +332,7 @@ def test_on_error_has_been_told_when_flush_returns(make: Make) -> None:
         time.sleep(0.1)
         told.append(dropped)
 
-    delivery = make(Scripted(_delivery.Outcome("unauthorized", "HTTP 401")), on_error=slowly)
+    delivery = make(Scripted(Outcome("unauthorized", "HTTP 401")), on_error=slowly)
     capture(delivery, 1, 2)
     assert delivery.flush(5).dropped == 2
     assert told == [Dropped(2, "unauthorized", "HTTP 401", (b'{"n":1}', b'{"n":2}'))]
@@ -348,6 +347,22 @@ def test_on_error_is_told_of_what_was_dropped_before(make: Make) -> None:
     assert [(dropped.events, dropped.reason) for dropped in told] == [(1, "too_large")]
 
 
+def test_on_error_is_told_also_while_the_backend_is_away(make: Make) -> None:
+    """A flush that has nothing to wait for but that waits for it."""
+    told: list[Dropped] = []
+
+    def slowly(dropped: Dropped) -> None:
+        time.sleep(0.05)
+        told.append(dropped)
+
+    delivery = make(Scripted(RETRY), max_events=2, on_error=slowly)
+    capture(delivery, 1)
+    assert delivery.flush(5).reason == "breaker_open"
+    capture(delivery, 2, 3, 4, 5)
+    assert delivery.flush(5)._replace(elapsed=0) == FlushReport(pending=2, reason="breaker_open")
+    assert len(told) == 3
+
+
 def test_on_error_that_raises(make: Make, caplog: pytest.LogCaptureFixture) -> None:
     """Is survived, said once, and called again next time."""
     calls: list[Dropped] = []
@@ -356,7 +371,7 @@ def test_on_error_that_raises(make: Make, caplog: pytest.LogCaptureFixture) -> N
         calls.append(dropped)
         raise RuntimeError("oh no")
 
-    delivery = make(Scripted(_delivery.Outcome("unauthorized")), on_error=fails)
+    delivery = make(Scripted(Outcome("unauthorized")), on_error=fails)
     for number in (1, 2):
         capture(delivery, number)
         assert delivery.flush(5).dropped == 1
@@ -372,7 +387,7 @@ def test_on_error_that_ends_its_thread(make: Make, error: BaseException) -> None
     def leave(dropped: Dropped) -> None:
         raise error
 
-    exporter = Scripted(_delivery.Outcome("unauthorized"), OK)
+    exporter = Scripted(Outcome("unauthorized"), OK)
     delivery = make(exporter, on_error=leave)
     capture(delivery, 1)
     assert delivery.flush(5).dropped == 1
@@ -390,7 +405,7 @@ def test_on_error_that_flushes(make: Make) -> None:
         capture(delivery, 9)
         reports.append(delivery.flush(5))
 
-    exporter = Scripted(_delivery.Outcome("unauthorized"), OK)
+    exporter = Scripted(Outcome("unauthorized"), OK)
     delivery = make(exporter, on_error=again)
     capture(delivery, 1)
     began = time.monotonic()
@@ -408,7 +423,7 @@ def test_on_error_that_closes(make: Make) -> None:
         if not reports:
             reports.append(delivery.close(5))
 
-    delivery = make(Scripted(_delivery.Outcome("unauthorized"), OK), on_error=end)
+    delivery = make(Scripted(Outcome("unauthorized"), OK), on_error=end)
     capture(delivery, 1)
     began = time.monotonic()
     delivery.flush(5)
@@ -426,7 +441,7 @@ def test_on_error_that_hangs(make: Make) -> None:
             hangs.set()
             assert over.wait(10)
 
-    delivery = make(Scripted(_delivery.Outcome("unauthorized"), OK), on_error=hang_once)
+    delivery = make(Scripted(Outcome("unauthorized"), OK), on_error=hang_once)
     capture(delivery, 1)
     report = delivery.flush(0.2)
     assert quick(report.elapsed, 0.2)
@@ -484,7 +499,7 @@ def test_without_threads_on_error_is_told(make: Make, no_threads: None) -> None:
         told.append(dropped.reason)
         delivery.flush(5)
 
-    delivery = make(Scripted(_delivery.Outcome("unauthorized")), on_error=tell, batch_bytes=20)
+    delivery = make(Scripted(Outcome("unauthorized")), on_error=tell, batch_bytes=20)
     capture(delivery, 1)
     delivery.capture({"n": "x" * 100})
     assert told == []  # not in the request's path

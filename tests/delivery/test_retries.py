@@ -1,9 +1,11 @@
-"""What becomes of a batch that was not simply taken: tried again, singled out, or dropped; now, later, or not at all."""
+"""What becomes of a batch that was not simply taken: tried again, now or later; singled out; dropped."""
 
 from __future__ import annotations
 
 import email.utils
+import itertools
 import logging
+import threading
 import time
 from collections.abc import Callable
 from typing import Any
@@ -23,7 +25,7 @@ from tests.delivery.support import (
     capture,
     eventually,
     hang,
-    in_thread,
+    when,
 )
 from zespan_serverless import _delivery, _log
 from zespan_serverless._delivery import Delivery, FlushReport
@@ -39,16 +41,20 @@ def numbers(backend: Backend) -> list[int]:
     return [event["n"] for event in backend.events]
 
 
+def answered(backend: Backend) -> bool:
+    return any(request.answered for request in backend.requests)
+
+
 # ---------------------------------------------------------------------- tried again
 
 
 @pytest.mark.parametrize("status", [404, 408, 409, 418, 425, 429, 500, 502, 503, 504, 307])
 def test_what_may_pass_is_tried_again(backend: Backend, to: Make, status: int) -> None:
     """Within one flush, once the backend answers otherwise; nothing is lost or doubled."""
-    backend.mode = 307 if status == 307 else status
+    backend.mode = status
     delivery = to()
     capture(delivery, 1, 2)
-    recovery = in_thread(lambda: (eventually(lambda: backend.requests), setattr(backend, "mode", "ok")))
+    recovery = when(lambda: answered(backend), lambda: setattr(backend, "mode", "ok"))
     report = delivery.flush(5)
     recovery.join()
     assert (report.delivered, report.pending) == (2, 0)
@@ -62,7 +68,7 @@ def test_connection_faults_are_tried_again(backend: Backend, to: Make, mode: Any
     backend.mode = mode
     delivery = to()
     capture(delivery, 1)
-    recovery = in_thread(lambda: (eventually(lambda: delivery._breaker.failures), setattr(backend, "mode", "ok")))
+    recovery = when(lambda: delivery._breaker.failures, lambda: setattr(backend, "mode", "ok"))
     assert delivery.flush(5).delivered == 1
     recovery.join()
     assert numbers(backend) == [1]
@@ -178,7 +184,7 @@ def test_retry_after_that_asks_for_nothing(backend: Backend, to: Make, asked: st
     backend.mode, backend.retry_after = 429, asked
     delivery = to()
     capture(delivery, 1)
-    recovery = in_thread(lambda: (eventually(lambda: backend.requests), setattr(backend, "mode", "ok")))
+    recovery = when(lambda: answered(backend), lambda: setattr(backend, "mode", "ok"))
     assert delivery.flush(5).delivered == 1
     recovery.join()
 
@@ -190,6 +196,23 @@ def test_silence_ends_with_the_clock_set_back(make: Make, clock: Clock) -> None:
     assert delivery.flush(5).reason == "retry_after"
     clock.ahead = -3600
     assert delivery.flush(5).delivered == 1
+
+
+def test_a_silence_that_is_just_over_is_not_slept_through(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The sender was a moment too early, and the flush that waits for it just in time."""
+    delivery = make(Scripted())
+    blocked, early = delivery._breaker.blocked, [True]
+
+    def too_early(now: float) -> str:
+        if delivery._waiters and threading.current_thread() is delivery._sender and early:
+            early.pop()
+            return "retry_after"
+        return blocked(now)
+
+    monkeypatch.setattr(delivery._breaker, "blocked", too_early)
+    capture(delivery, 1)
+    report = delivery.flush(3)
+    assert (report.delivered, early, report.elapsed < 1) == (1, [], True)
 
 
 # ---------------------------------------------------------------------- refused
@@ -257,9 +280,7 @@ def test_refused_halves_do_not_wait_for_a_flush(make: Make) -> None:
 
 
 @pytest.mark.parametrize("status", [401, 403])
-def test_a_key_that_is_not_accepted(
-    backend: Backend, to: Make, status: int, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_key_that_is_not_accepted(backend: Backend, to: Make, status: int, caplog: pytest.LogCaptureFixture) -> None:
     """Drops events at once, says so once and loudly, and never shows the key."""
     caplog.set_level(logging.DEBUG)
     backend.mode = status
@@ -323,9 +344,9 @@ def test_a_probe_is_one_attempt(make: Make, clock: Clock) -> None:
         clock.ahead = seconds
         delivery.flush(5)
         attempts.append(len(exporter.batches))
-    probes = [2 * i for i, (a, b) in enumerate(zip(attempts, attempts[1:], strict=False)) if b > a]
+    probes = [2 * i for i, (a, b) in enumerate(itertools.pairwise(attempts)) if b > a]
     assert attempts[-1] == 3 + len(probes)
-    gaps = [b - a for a, b in zip([0, *probes], probes, strict=False)]
+    gaps = [b - a for a, b in itertools.pairwise([0, *probes])]
     assert [round(gap / 10) * 10 for gap in gaps] == [10, 10, 20, 40, 60, 60, 60]
 
 
@@ -350,6 +371,16 @@ def test_a_flush_by_hand_waits_for_no_pause(make: Make, monkeypatch: pytest.Monk
     report = delivery.flush(1)
     assert (report.reason, report.elapsed < 0.5) == ("deadline", True)  # no point in waiting
     assert delivery.flush(1, probe=True).delivered == 1
+
+
+def test_an_open_breaker_needs_no_pause(make: Make, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pause is measured while the sandbox is awake: after a minute in the freezer it would still be ahead."""
+    monkeypatch.setattr(_delivery, "backoff", lambda failures, random: 30.0)
+    delivery = make(Scripted(RETRY, RETRY, RETRY, OK))
+    capture(delivery, 1)
+    assert [delivery.flush(1, probe=True).pending for _ in range(3)] == [1, 1, 1]
+    clock.ahead = 60
+    assert delivery.flush(1).delivered == 1
 
 
 def test_without_time_a_flush_by_hand_changes_nothing(make: Make) -> None:

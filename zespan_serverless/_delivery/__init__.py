@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 ABORT_GRACE = 0.05
 """Seconds that a cut-off attempt gets to hand its batch back before it is given up as stuck (name resolution)."""
+MOMENT = 0.01
 FLUSH_MAX = 86_400.0
 """Seconds, a day: what a flush "without" a timeout (infinity) gets; a socket takes no more than 24 days."""
 NEWS_MAX = 1000
@@ -272,7 +273,7 @@ class Delivery:
                     self._settle(job.items, Outcome("retry", "stuck"))
                 return
             self._cancel()  # more than once: it may come before there is anything to cut off
-            self._lock.wait(min(left, ABORT_GRACE / 5))
+            self._lock.wait(min(left, MOMENT))
 
     def _cancel(self) -> None:
         with contextlib.suppress(Exception):
@@ -387,9 +388,9 @@ class Delivery:
 
     def _rest(self) -> float:
         """Seconds until there may be something to do that nobody will wake us for."""
-        wait = self._retry_at - time.monotonic()
-        if wait > 0 and self._deadlines():
-            return wait
+        if self._job is None and self._deadlines():
+            # With the breaker shut (or a flush would not wait), so there is a pause; or what kept us is just over.
+            return max(self._retry_at - time.monotonic(), MOMENT)
         interval = self._settings.flush_interval
         left = self._buffer[0].at + interval - time.time() if self._buffer else interval
         return left if 0 < left < interval else interval

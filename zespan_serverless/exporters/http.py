@@ -62,16 +62,16 @@ class Transport:
 
     def cancel(self) -> None:
         """Make a `connect` or `post` in another thread end: at once, or when it has resolved a name or shaken hands."""
-        busy, self._busy = self._busy, None
+        busy = self._busy
         if busy is not None:
             busy.cut()
 
     def close(self) -> None:
-        """Close the connection; the next request opens another."""
-        for connection in (self._idle, self._busy):  # busy: in a forked child, with what the parent is sending
-            if connection is not None:
-                connection.close()
-        self._idle = self._busy = None
+        """Close the connection if it is idle; the next request opens another. One that is busy is forgotten: it is the
+        parent's if this is a forked child, and else closed by the thread that uses it."""
+        idle, self._idle, self._busy = self._idle, None, None
+        if idle is not None:
+            idle.close()
 
     def _kept_alive(self) -> _Connection | None:
         """Take the connection that is idle, if it is any good."""

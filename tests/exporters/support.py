@@ -1,0 +1,120 @@
+"""A proxy, and a server that says nothing."""
+
+from __future__ import annotations
+
+import base64
+import http.client
+import socket
+import threading
+from contextlib import suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import urlsplit
+
+
+class Proxy(ThreadingHTTPServer):
+    """Forwards absolute URLs, and opens tunnels; with `credentials` ("user:password"), only to who knows them."""
+
+    daemon_threads = True
+
+    def __init__(self, credentials: str = "") -> None:
+        super().__init__(("127.0.0.1", 0), _ProxyConnection)
+        self.authorization = "Basic " + base64.b64encode(credentials.encode()).decode() if credentials else None
+        self.asked: list[str] = []  # "METHOD target" of each request
+        threading.Thread(target=self.serve_forever, args=(0.02,), daemon=True).start()
+
+    def __enter__(self) -> Proxy:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.shutdown()
+        self.server_close()
+
+    def server_bind(self) -> None:
+        socket.socket.bind(self.socket, self.server_address)  # HTTPServer's asks DNS for the machine's name
+        self.server_address = self.socket.getsockname()
+
+    @property
+    def address(self) -> str:
+        return f"127.0.0.1:{self.server_address[1]}"
+
+
+class _ProxyConnection(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def handle_one_request(self) -> None:
+        with suppress(OSError):
+            super().handle_one_request()
+
+    def _welcome(self) -> bool:
+        assert isinstance(self.server, Proxy)
+        self.server.asked.append(f"{self.command} {self.path}")
+        if self.server.authorization not in (None, self.headers.get("proxy-authorization")):
+            self.send_error(407)
+            return False
+        return True
+
+    def do_CONNECT(self) -> None:
+        if self._welcome():
+            host, _, port = self.path.rpartition(":")
+            with socket.create_connection((host, int(port)), 5) as target:
+                self.send_response(200)
+                self.end_headers()
+                back = threading.Thread(target=_pipe, args=(target, self.connection), daemon=True)
+                back.start()
+                _pipe(self.connection, target)
+                back.join(5)
+        self.close_connection = True
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["content-length"]))
+        if not self._welcome():
+            return
+        url = urlsplit(self.path)
+        connection = http.client.HTTPConnection(url.netloc, timeout=5)
+        headers = {k: v for k, v in self.headers.items() if k.lower() != "proxy-authorization"}
+        connection.request("POST", url.path, body, headers)
+        response = connection.getresponse()
+        answer = response.read()
+        self.send_response(response.status)
+        self.send_header("content-length", str(len(answer)))
+        self.end_headers()
+        self.wfile.write(answer)
+        connection.close()
+
+    def log_message(self, format: str, *args: Any) -> None:
+        pass
+
+
+def _pipe(source: socket.socket, target: socket.socket) -> None:
+    with suppress(OSError):
+        while data := source.recv(65536):
+            target.sendall(data)
+    for end in (source, target):
+        with suppress(OSError):
+            end.shutdown(socket.SHUT_RDWR)
+
+
+class Mute:
+    """Accepts connections, reads nothing and says nothing."""
+
+    def __init__(self) -> None:
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._socket.getsockname()[1]
+        self.accepted: list[socket.socket] = []
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def __enter__(self) -> Mute:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
+        self._socket.close()
+        for connection in self.accepted:
+            connection.close()
+
+    def _accept(self) -> None:
+        with suppress(OSError):
+            while True:
+                self.accepted.append(self._socket.accept()[0])

@@ -1,0 +1,155 @@
+"""Destinations: Zespan's ingest API, standard output, memory."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import threading
+import time
+import zlib
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from zespan_serverless._settings import Settings
+from zespan_serverless.exporters import Outcome, build
+from zespan_serverless.exporters.console import ConsoleExporter
+from zespan_serverless.exporters.memory import MemoryExporter
+from zespan_serverless.exporters.zespan import ZespanExporter
+from zespan_serverless.testing import Backend
+
+
+@pytest.fixture
+def exporter(backend: Backend) -> Iterator[ZespanExporter]:
+    exporter = ZespanExporter(backend.url + "/base", "zsp_key")
+    yield exporter
+    exporter.close()
+
+
+EVENTS: list[dict[str, Any]] = [{"event_id": "a", "text": "Grüße\nund mehr"}, {"event_id": "b"}]
+
+
+def send(exporter: Any, timeout: float = 5) -> Outcome:
+    outcome = exporter.send([exporter.encode(event) for event in EVENTS], timeout)
+    assert isinstance(outcome, Outcome)
+    return outcome
+
+
+def test_the_wire_format(backend: Backend, exporter: ZespanExporter) -> None:
+    """Gzipped NDJSON with the key in a header, to /v1/ingest below the base URL, as the SDK sends it."""
+    exporter.prepare(5)
+    assert send(exporter) == Outcome("delivered")
+    (request,) = backend.requests
+    assert request.path == "/base/v1/ingest"
+    assert request.events == EVENTS
+    assert request.headers["content-type"] == "application/x-ndjson"
+    assert request.headers["content-encoding"] == "gzip"
+    assert request.headers["x-api-key"] == "zsp_key"
+    assert backend.connections == 1
+
+
+def test_the_body_is_gzip_for_anybody(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With gzip's own header and checksum."""
+    sent: list[bytes] = []
+    exporter = ZespanExporter("http://localhost", None)
+
+    def post(path: str, body: bytes, headers: object, timeout: float) -> tuple[int, dict[str, str]]:
+        sent.append(body)
+        return 200, {}
+
+    monkeypatch.setattr(exporter._transport, "post", post)
+    send(exporter)
+    assert [json.loads(line) for line in gzip.decompress(sent[0]).split(b"\n")] == EVENTS
+
+
+def test_without_a_key_none_is_sent(backend: Backend) -> None:
+    """A backend of one's own may not want one."""
+    exporter = ZespanExporter(backend.url, None)
+    assert send(exporter) == Outcome("delivered")
+    exporter.close()
+    assert "x-api-key" not in backend.requests[0].headers
+
+
+VERDICTS = {
+    "delivered": (200, 201, 202, 204, 299),
+    "unauthorized": (401, 403),
+    "refused": (400, 413, 422),
+    "retry": (301, 302, 304, 307, 404, 405, 407, 408, 409, 410, 418, 425, 429, 451, 500, 502, 503, 504, 599),
+}
+
+
+@pytest.mark.parametrize(("status", "verdict"), [(s, verdict) for verdict, all_ in VERDICTS.items() for s in all_])
+def test_verdicts(backend: Backend, exporter: ZespanExporter, status: int, verdict: str) -> None:
+    """What passes, what may pass later, what never will, and what needs another key."""
+    backend.mode = status
+    outcome = send(exporter)
+    assert outcome.verdict == verdict
+    assert outcome.detail == ("" if verdict == "delivered" else f"HTTP {status}")
+    assert outcome.retry_after is None
+
+
+def test_retry_after_is_passed_on(backend: Backend, exporter: ZespanExporter) -> None:
+    """With whatever may pass."""
+    backend.mode, backend.retry_after = 503, "12"
+    assert send(exporter) == Outcome("retry", "HTTP 503", 12.0)
+
+
+def test_cancel(backend: Backend, exporter: ZespanExporter) -> None:
+    """Ends a send in another thread."""
+    backend.mode = "hang"
+    errors: list[Exception] = []
+
+    def sending() -> None:
+        try:
+            send(exporter)
+        except Exception as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=sending, daemon=True)
+    thread.start()
+    while not backend.requests:
+        thread.join(0.01)
+    exporter.cancel()
+    thread.join(1)
+    assert len(errors) == 1
+
+
+def test_compressing_counts(backend: Backend, exporter: ZespanExporter, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who was still compressing when the time was over sends nothing any more."""
+
+    def slowly(*args: object, **kwargs: object) -> bytes:
+        time.sleep(0.1)
+        return b""
+
+    monkeypatch.setattr(zlib, "compress", slowly)
+    with pytest.raises(TimeoutError):
+        send(exporter, 0.05)
+    assert backend.requests == []
+
+
+def test_console(capsys: pytest.CaptureFixture[str]) -> None:
+    """One document a line, on whatever is standard output now."""
+    exporter = ConsoleExporter()
+    assert send(exporter) == Outcome("delivered")
+    exporter.cancel()
+    exporter.close()
+    assert [json.loads(line) for line in capsys.readouterr().out.splitlines()] == EVENTS
+
+
+def test_memory() -> None:
+    """Decoded, with the sizes of the batches."""
+    exporter = MemoryExporter()
+    assert [send(exporter), send(exporter)] == [Outcome("delivered")] * 2
+    exporter.cancel()
+    exporter.close()
+    assert (exporter.events, exporter.batches) == (EVENTS * 2, [2, 2])
+
+
+def test_build() -> None:
+    """By name, or the very object."""
+    assert isinstance(build(Settings()), ZespanExporter)
+    assert isinstance(build(Settings(exporter="console")), ConsoleExporter)
+    mine = MemoryExporter()
+    assert isinstance(build(Settings(exporter="memory")), MemoryExporter)
+    assert build(Settings(exporter=mine)) is mine

@@ -1,0 +1,682 @@
+"""The connection: kept alive, encrypted, through proxies, and cut off from outside at whatever stage it is."""
+
+from __future__ import annotations
+
+import gc
+import http.client
+import random
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import trustme
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.exporters.support import Mute, Proxy
+from zespan_serverless.exporters.http import Transport, _Connection, retry_after
+from zespan_serverless.testing import Backend
+
+BODY = b'{"n": 1}'
+
+
+@pytest.fixture
+def connect() -> Iterator[Callable[[str], Transport]]:
+    """connect(url): a transport, closed after the test; then no socket is left for the garbage collector to find."""
+    made: list[Transport] = []
+
+    def connect(url: str) -> Transport:
+        made.append(Transport(url))
+        return made[-1]
+
+    yield connect
+    for transport in made:
+        transport.close()
+    gc.collect()  # a socket that was not closed is an error here
+
+
+def post(transport: Transport, body: bytes = BODY, timeout: float = 5) -> int:
+    return transport.post("/v1/ingest", body, {"x-api-key": "k"}, timeout)[0]
+
+
+class Posting:
+    """A post in a thread, and what came of it."""
+
+    def __init__(self, transport: Transport, body: bytes = BODY, timeout: float = 5) -> None:
+        self.outcome: Any = None
+        self.thread = threading.Thread(target=self._run, args=(transport, body, timeout), daemon=True)
+        self.thread.start()
+
+    def _run(self, *args: Any) -> None:
+        try:
+            self.outcome = post(*args)
+        except Exception as error:
+            self.outcome = error
+
+    def ends(self, seconds: float = 1.0) -> Any:
+        self.thread.join(seconds)
+        assert not self.thread.is_alive(), "still blocked"
+        return self.outcome
+
+
+def eventually(condition: Callable[[], object]) -> None:
+    until = time.monotonic() + 5
+    while not condition():
+        assert time.monotonic() < until, "did not happen"
+        time.sleep(0.002)
+
+
+# ---------------------------------------------------------------------- requests
+
+
+def test_a_request(backend: Backend, connect: Callable[[str], Transport]) -> None:
+    """Path below the base URL's own, the headers given, and the answer's with names in lower case."""
+    transport = connect(backend.url + "/prefix/")
+    backend.mode, backend.retry_after = 429, "7"
+    status, headers = transport.post("/v1/ingest", BODY, {"X-Api-Key": "k"}, 5)
+    assert (status, headers["retry-after"]) == (429, "7")
+    (request,) = backend.requests
+    assert (request.path, request.events, request.headers["x-api-key"]) == ("/prefix/v1/ingest", [{"n": 1}], "k")
+    assert request.headers["host"] == backend.url.removeprefix("http://")
+
+
+def test_the_connection_is_kept(backend: Backend, connect: Callable[[str], Transport]) -> None:
+    """One for all requests, opened ahead if wanted, however often."""
+    transport = connect(backend.url)
+    transport.connect(5)
+    transport.connect(5)
+    assert [post(transport) for _ in range(5)] == [200] * 5
+    transport.connect(5)
+    assert backend.connections == 1
+
+
+def test_after_close_there_is_another(backend: Backend, connect: Callable[[str], Transport]) -> None:
+    """Closing twice, or with nothing open, does no harm."""
+    transport = connect(backend.url)
+    transport.close()
+    post(transport)
+    transport.close()
+    transport.close()
+    assert post(transport) == 200
+    assert backend.connections == 2
+
+
+def test_an_error_status_keeps_the_connection(backend: Backend, connect: Callable[[str], Transport]) -> None:
+    """It is an answer."""
+    transport = connect(backend.url)
+    for mode in (500, 204, 307, 404, 200):
+        backend.mode = mode
+        assert post(transport) == mode
+    assert backend.connections == 1
+
+
+def test_a_dead_connection_is_replaced(backend: Backend, connect: Callable[[str], Transport]) -> None:
+    """Closed by the server meanwhile: the request is made on a new one, once."""
+    transport = connect(backend.url)
+    post(transport)
+    backend.close_connections()
+    assert post(transport) == 200
+    assert (backend.connections, len(backend.events)) == (2, 2)
+
+
+def test_a_dead_connection_is_replaced_only_once(backend: Backend, connect: Callable[[str], Transport]) -> None:
+    """A server that closes every time is not asked for ever; a fresh connection is not tried again at all."""
+    transport = connect(backend.url)
+    backend.mode = "drop"
+    with pytest.raises(http.client.RemoteDisconnected):
+        post(transport)
+    assert len(backend.requests) == 1
+    backend.mode = "ok"
+    post(transport)
+    backend.mode = "drop"
+    with pytest.raises(http.client.RemoteDisconnected):
+        post(transport)
+    assert len(backend.requests) == 4
+
+
+@pytest.mark.parametrize("seconds", [51, -60])
+def test_an_idle_connection_is_not_trusted(
+    backend: Backend, connect: Callable[[str], Transport], monkeypatch: pytest.MonkeyPatch, seconds: float
+) -> None:
+    """After a long freeze, or with the clock set back, it is not worth a try."""
+    transport = connect(backend.url)
+    post(transport)
+    now = time.time() + seconds
+    monkeypatch.setattr(time, "time", lambda: now)
+    assert post(transport) == 200
+    assert backend.connections == 2
+
+
+def test_a_server_that_closes_after_each_answer(connect: Callable[[str], Transport]) -> None:
+    """Is asked over a new connection each time, without a detour."""
+    with Answering(b"HTTP/1.0 200 OK\r\n\r\nbye") as server:
+        transport = connect(server.url)
+        assert [post(transport), post(transport)] == [200, 200]
+        assert server.answered == 2
+
+
+def test_an_endless_answer_is_not_read_to_its_end(connect: Callable[[str], Transport]) -> None:
+    """Its status is all that counts; the connection goes."""
+    head = b"HTTP/1.1 200 OK\r\ncontent-length: 1000000000\r\n\r\n"
+    with Answering(head + b"x" * 200_000) as server:
+        transport = connect(server.url)
+        assert post(transport) == 200
+        assert transport._idle is None
+        assert post(transport) == 200
+
+
+@pytest.mark.parametrize("answer", [b"", b"SSH-2.0-OpenSSH\r\n", b"HTTP/1.1 200 OK\r\nno header\r\n", b"\0" * 100])
+def test_nonsense_for_an_answer(connect: Callable[[str], Transport], answer: bytes) -> None:
+    """Is an error, or a status if it begins like one; not a crash of another kind."""
+    with Answering(answer) as server, suppress(OSError, http.client.HTTPException):
+        assert post(connect(server.url)) == 200
+
+
+def test_nobody_there(backend: Backend, connect: Callable[[str], Transport]) -> None:
+    """Refused is an OSError, ahead of the first request as well."""
+    backend.mode = "refuse"
+    transport = connect(backend.url)
+    with pytest.raises(ConnectionRefusedError):
+        post(transport)
+    with pytest.raises(ConnectionRefusedError):
+        transport.connect(5)
+
+
+@pytest.mark.parametrize("timeout", [0, -1])
+def test_no_time(backend: Backend, connect: Callable[[str], Transport], timeout: float) -> None:
+    """Then no connection is made, and none is used."""
+    transport = connect(backend.url)
+    with pytest.raises(TimeoutError):
+        post(transport, timeout=timeout)
+    with pytest.raises(TimeoutError):
+        transport.connect(timeout)
+    assert backend.connections == 0
+    post(transport)
+    with pytest.raises(TimeoutError):
+        post(transport, timeout=timeout)
+    assert len(backend.requests) == 1
+
+
+@pytest.mark.parametrize("kept", [False, True])
+def test_a_timeout_of_its_own(backend: Backend, connect: Callable[[str], Transport], kept: bool) -> None:
+    """The first line of defence: a server that hangs ends the request without anybody cancelling; then all is well."""
+    transport = connect(backend.url)
+    if kept:
+        post(transport)
+    backend.mode = "hang"
+    began = time.monotonic()
+    with pytest.raises(TimeoutError):
+        post(transport, timeout=0.2)
+    assert time.monotonic() - began < 1
+    backend.mode = "ok"
+    assert post(transport) == 200
+
+
+# ---------------------------------------------------------------------- TLS
+
+
+def test_tls(tls_backend: Backend, connect: Callable[[str], Transport], trusted: None) -> None:
+    """With a certificate that is trusted, by name or address; kept alive, and replaced when dead."""
+    transport = connect(tls_backend.url)
+    assert [post(transport), post(transport)] == [200, 200]
+    assert tls_backend.connections == 1
+    tls_backend.close_connections()
+    assert post(transport) == 200
+    assert tls_backend.connections == 2
+    by_name = connect(tls_backend.url.replace("127.0.0.1", "localhost"))
+    by_name.connect(5)
+    assert post(by_name) == 200
+
+
+def test_the_usual_port_is_not_mentioned() -> None:
+    """In the Host header, as browsers do; any other port is."""
+    tls = ssl.create_default_context()
+    for connection, host in [
+        (_Connection("a.example", 443, 0, tls), b"a.example"),
+        (_Connection("a.example", 80, 0, tls), b"a.example:80"),
+        (_Connection("a.example", 80, 0), b"a.example"),
+        (_Connection("a.example", 443, 0), b"a.example:443"),
+    ]:
+        sent = bytearray()
+        connection.sock = SimpleNamespace(sendall=sent.extend, close=lambda: None)
+        connection.putrequest("POST", "/")
+        connection.endheaders()
+        assert b"\r\nHost: " + host + b"\r\n" in sent
+
+
+def test_tls_that_is_not_trusted(tls_backend: Backend, connect: Callable[[str], Transport]) -> None:
+    """No key goes to somebody who cannot prove who he is."""
+    with pytest.raises(ssl.SSLCertVerificationError):
+        post(connect(tls_backend.url))
+    assert tls_backend.requests == []
+
+
+def test_tls_for_another_name(authority: trustme.CA, connect: Callable[[str], Transport], trusted: None) -> None:
+    """Nor to somebody else."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("elsewhere.example").configure_cert(context)
+    with Backend(tls=context) as backend:
+        with pytest.raises(ssl.SSLCertVerificationError):
+            post(connect(backend.url))
+        assert backend.requests == []
+
+
+def test_tls_to_a_plain_server(backend: Backend, connect: Callable[[str], Transport]) -> None:
+    """Is an OSError."""
+    with pytest.raises(ssl.SSLError):
+        post(connect(backend.url.replace("http:", "https:")))
+
+
+# ---------------------------------------------------------------------- proxies
+
+
+@pytest.mark.parametrize("name", ["HTTP_PROXY", "http_proxy", "ALL_PROXY"])
+def test_a_plain_proxy(
+    backend: Backend, connect: Callable[[str], Transport], monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """Gets the whole URL; its connection is kept too."""
+    with Proxy() as proxy:
+        monkeypatch.setenv(name, f"http://{proxy.address}")
+        transport = connect(backend.url + "/prefix")
+        assert [post(transport), post(transport)] == [200, 200]
+        assert proxy.asked == [f"POST {backend.url}/prefix/v1/ingest"] * 2
+        assert backend.requests[0].headers["host"] == backend.url.removeprefix("http://")
+
+
+@pytest.mark.parametrize("scheme", ["http://", ""])
+def test_a_tunnel(
+    authority: trustme.CA,
+    connect: Callable[[str], Transport],
+    trusted: None,
+    monkeypatch: pytest.MonkeyPatch,
+    scheme: str,
+) -> None:
+    """TLS goes through a proxy that cannot read it, with the certificate of who is at its end."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost").configure_cert(context)
+    with Proxy() as proxy, Backend(tls=context) as backend:
+        monkeypatch.setenv("HTTPS_PROXY", scheme + proxy.address)
+        netloc = backend.url.removeprefix("https://").replace("127.0.0.1", "localhost")
+        transport = connect(f"https://{netloc}")
+        transport.connect(5)
+        assert [post(transport), post(transport)] == [200, 200]
+        assert proxy.asked == [f"CONNECT {netloc}"]
+        assert backend.requests[0].headers["host"] == netloc
+        transport.close()
+
+
+def test_a_proxy_that_wants_to_know_who_asks(
+    backend: Backend,
+    tls_backend: Backend,
+    connect: Callable[[str], Transport],
+    trusted: None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Credentials in its URL, percent-encoded; the backend does not see them."""
+    with Proxy("user:p@ss") as proxy:
+        for name in ("HTTP_PROXY", "HTTPS_PROXY"):
+            monkeypatch.setenv(name, f"http://user:p%40ss@{proxy.address}")
+        secure = connect(tls_backend.url)
+        assert [post(connect(backend.url)), post(secure)] == [200, 200]
+        assert "proxy-authorization" not in backend.requests[0].headers | tls_backend.requests[0].headers
+        secure.close()
+        for name in ("HTTP_PROXY", "HTTPS_PROXY"):
+            monkeypatch.setenv(name, f"http://{proxy.address}")
+        assert post(connect(backend.url)) == 407
+        with pytest.raises(OSError, match="407"):
+            post(connect(tls_backend.url))
+
+
+@pytest.mark.parametrize(
+    ("no_proxy", "direct"),
+    [
+        ("127.0.0.1", True),
+        ("*", True),
+        ("example.com, 127.0.0.1", True),
+        ("127.0.0.1:{port}", True),
+        ("127.0.0.1:1", False),
+        ("example.com", False),
+        ("", False),
+    ],
+)
+def test_no_proxy(
+    backend: Backend,
+    connect: Callable[[str], Transport],
+    monkeypatch: pytest.MonkeyPatch,
+    no_proxy: str,
+    direct: bool,
+) -> None:
+    """Names who is to be asked directly, with or without a port."""
+    with Proxy() as proxy:
+        monkeypatch.setenv("HTTP_PROXY", f"http://{proxy.address}")
+        monkeypatch.setenv("NO_PROXY", no_proxy.format(port=backend.url.rpartition(":")[2]))
+        assert post(connect(backend.url)) == 200
+        assert (proxy.asked == []) is direct
+
+
+def test_a_proxy_that_is_none(
+    backend: Backend, connect: Callable[[str], Transport], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An odd variable is an error of the request, like any other; and then of none."""
+    transport = connect(backend.url)
+    monkeypatch.setenv("HTTP_PROXY", "http://proxy:port")
+    with pytest.raises(ValueError, match="port"):
+        post(transport)
+    monkeypatch.delenv("HTTP_PROXY")
+    assert post(transport) == 200
+
+
+# ---------------------------------------------------------------------- cancel
+
+
+@pytest.mark.parametrize("mode", ["hang", "drip"])
+@pytest.mark.parametrize("kept", [False, True])
+def test_cancel_while_waiting_for_an_answer(
+    backend: Backend, connect: Callable[[str], Transport], mode: Any, kept: bool
+) -> None:
+    """The blocked thread returns at once; it does not try again, on a kept-alive connection either."""
+    transport = connect(backend.url)
+    if kept:
+        post(transport)
+    before = len(backend.requests)
+    backend.mode, backend.drip_interval = mode, 0.05
+    posting = Posting(transport)
+    eventually(lambda: len(backend.requests) > before)
+    time.sleep(0.05)
+    transport.cancel()
+    assert isinstance(posting.ends(), (OSError, http.client.HTTPException))
+    assert len(backend.requests) == before + 1
+    backend.mode = "ok"
+    assert post(transport) == 200
+
+
+@pytest.mark.parametrize("kept", [False, True])
+def test_cancel_while_waiting_for_an_answer_over_tls(
+    tls_backend: Backend, connect: Callable[[str], Transport], trusted: None, kept: bool
+) -> None:
+    """The same, and nothing is torn from under OpenSSL."""
+    transport = connect(tls_backend.url)
+    if kept:
+        post(transport)
+    before = len(tls_backend.requests)
+    tls_backend.mode = "hang"
+    posting = Posting(transport)
+    eventually(lambda: len(tls_backend.requests) > before)
+    transport.cancel()
+    assert isinstance(posting.ends(), (OSError, http.client.HTTPException))
+    assert len(tls_backend.requests) == before + 1
+    tls_backend.mode = "ok"
+    assert post(transport) == 200
+
+
+def test_cancel_in_the_tls_handshake(mute: Mute, connect: Callable[[str], Transport]) -> None:
+    """A server that takes the connection and never says hello."""
+    transport = connect(f"https://127.0.0.1:{mute.port}")
+    posting = Posting(transport)
+    eventually(lambda: mute.accepted and mute.accepted[0].recv(1, socket.MSG_PEEK))
+    transport.cancel()
+    assert isinstance(posting.ends(), OSError)
+
+
+def test_cancel_before_the_tls_handshake(
+    mute: Mute, connect: Callable[[str], Transport], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the moment in which the socket is in nobody's hands."""
+    transport = connect(f"https://127.0.0.1:{mute.port}")
+    wrap = ssl.SSLContext.wrap_socket
+
+    def cancelled(*args: Any, **kwargs: Any) -> ssl.SSLSocket:
+        wrapped = wrap(*args, **kwargs)
+        transport.cancel()
+        return wrapped
+
+    monkeypatch.setattr(ssl.SSLContext, "wrap_socket", cancelled)
+    began = time.monotonic()
+    with pytest.raises(TimeoutError, match="cut off"):
+        post(transport)
+    assert time.monotonic() - began < 1
+
+
+def test_cancel_while_a_proxy_opens_a_tunnel(
+    mute: Mute, connect: Callable[[str], Transport], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A proxy that never answers CONNECT."""
+    monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{mute.port}")
+    transport = connect("https://backend.example")
+    posting = Posting(transport)
+    eventually(lambda: mute.accepted and mute.accepted[0].recv(1, socket.MSG_PEEK))
+    transport.cancel()
+    assert isinstance(posting.ends(), (OSError, http.client.HTTPException))
+
+
+def test_cancel_while_sending(mute: Mute, connect: Callable[[str], Transport]) -> None:
+    """A body that nobody reads."""
+    transport = connect(f"http://127.0.0.1:{mute.port}")
+    posting = Posting(transport, b"x" * 50_000_000)
+    eventually(lambda: mute.accepted)
+    time.sleep(0.1)
+    transport.cancel()
+    assert isinstance(posting.ends(), OSError)
+
+
+@pytest.mark.parametrize("secure", [False, True])
+def test_cancel_while_a_name_is_resolved(
+    backend: Backend,
+    tls_backend: Backend,
+    connect: Callable[[str], Transport],
+    trusted: None,
+    monkeypatch: pytest.MonkeyPatch,
+    secure: bool,
+) -> None:
+    """Nobody can end that; but when it ends, nothing is sent any more, and the next request is not disturbed."""
+    target = tls_backend if secure else backend
+    resolve, entered, go_on = socket.getaddrinfo, threading.Event(), threading.Event()
+
+    def slow(*args: Any, **kwargs: Any) -> Any:
+        entered.set()
+        assert go_on.wait(10)
+        return resolve(*args, **kwargs)
+
+    monkeypatch.setattr(socket, "getaddrinfo", slow)
+    transport = connect(target.url)
+    posting = Posting(transport)
+    assert entered.wait(5)
+    transport.cancel()
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+    assert post(transport) == 200
+    go_on.set()
+    assert isinstance(posting.ends(), TimeoutError)
+    assert [post(transport), len(target.events), len(target.requests)] == [200, 2, 2]
+
+
+def test_who_comes_back_late_leaves_its_successor_alone(
+    backend: Backend, connect: Callable[[str], Transport], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A thread that was given up in name resolution ends; the request that has taken its place can still be cut off."""
+    resolve, entered, go_on = socket.getaddrinfo, threading.Event(), threading.Event()
+
+    def slow(*args: Any, **kwargs: Any) -> Any:
+        entered.set()
+        assert go_on.wait(10)
+        return resolve(*args, **kwargs)
+
+    monkeypatch.setattr(socket, "getaddrinfo", slow)
+    transport = connect(backend.url)
+    late = Posting(transport)
+    assert entered.wait(5)
+    transport.cancel()
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+    backend.mode = "hang"
+    successor = Posting(transport)
+    eventually(lambda: backend.requests)
+    go_on.set()
+    late.ends()
+    transport.cancel()
+    assert isinstance(successor.ends(), (OSError, http.client.HTTPException))
+
+
+def test_cancel_just_after_the_answer(
+    backend: Backend, connect: Callable[[str], Transport], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The answer counts; the connection, which is cut, is not kept."""
+    transport = connect(backend.url)
+    isclosed = http.client.HTTPResponse.isclosed
+
+    def cancelled(response: http.client.HTTPResponse) -> bool:
+        transport.cancel()
+        return isclosed(response)
+
+    monkeypatch.setattr(http.client.HTTPResponse, "isclosed", cancelled)
+    assert [post(transport), post(transport)] == [200, 200]
+    assert backend.connections == 2
+
+
+def test_cancel_while_connecting_ahead(mute: Mute, connect: Callable[[str], Transport]) -> None:
+    """What was opened ahead and cut off meanwhile is not used."""
+    transport = connect(f"https://127.0.0.1:{mute.port}")
+    errors: list[BaseException] = []
+
+    def ahead() -> None:
+        try:
+            transport.connect(5)
+        except OSError as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=ahead, daemon=True)
+    thread.start()
+    eventually(lambda: mute.accepted)
+    time.sleep(0.05)
+    transport.cancel()
+    thread.join(1)
+    assert len(errors) == 1
+
+
+def test_who_uses_a_connection_closes_it(
+    backend: Backend, connect: Callable[[str], Transport], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Closed under a thread that reads, its number may be another file's by the time that it reads on."""
+    closers: set[threading.Thread] = set()
+    close = _Connection.close
+
+    def spy(connection: _Connection) -> None:
+        closers.add(threading.current_thread())
+        close(connection)
+
+    monkeypatch.setattr(_Connection, "close", spy)
+    transport = connect(backend.url)
+    backend.mode = "hang"
+    posting = Posting(transport)
+    eventually(lambda: backend.requests)
+    transport.cancel()
+    transport.close()
+    posting.ends()
+    assert closers == {posting.thread}
+
+
+def test_after_close_a_request_under_way_is_not_ours(backend: Backend, connect: Callable[[str], Transport]) -> None:
+    """In a forked child it is the parent's, and shares its socket: neither closing nor cancelling may touch it."""
+    transport = connect(backend.url)
+    backend.mode = "hang"
+    posting = Posting(transport)
+    eventually(lambda: backend.requests)
+    transport.close()
+    transport.cancel()
+    backend.mode = "ok"
+    assert posting.ends(5) == 200
+
+
+def test_cancel_with_nothing_under_way(backend: Backend, connect: Callable[[str], Transport]) -> None:
+    """Changes nothing: what is idle is not in anybody's way."""
+    transport = connect(backend.url)
+    transport.cancel()
+    post(transport)
+    transport.cancel()
+    assert post(transport) == 200
+    assert backend.connections == 1
+
+
+def test_cancel_at_any_moment(backend: Backend, connect: Callable[[str], Transport]) -> None:
+    """A thread that cancels all the time: every post ends soon, in an answer or an OSError, and the last one works."""
+    transport, stop, dice = connect(backend.url), threading.Event(), random.Random(5)
+
+    def cancelling() -> None:
+        while not stop.is_set():
+            transport.cancel()
+            time.sleep(dice.random() * 0.003)
+
+    thread = threading.Thread(target=cancelling, daemon=True)
+    thread.start()
+    outcomes = [Posting(transport).ends(5) for _ in range(150)]
+    stop.set()
+    thread.join(5)
+    assert all(o == 200 or isinstance(o, (OSError, http.client.HTTPException)) for o in outcomes)
+    assert any(o != 200 for o in outcomes)
+    assert post(transport) == 200
+
+
+# ---------------------------------------------------------------------- Retry-After
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [
+        ("7", 7.0),
+        ("0.5", 0.5),
+        ("-3", -3.0),
+        ("Wed, 21 Oct 2015 07:28:10 GMT", 10.0),
+        ("Wed, 21 Oct 2015 07:27:00 GMT", -60.0),
+        ("Wed, 21 Oct 2015 09:28:10 +0200", 10.0),
+        ("soon", None),
+        ("", None),
+        (None, None),
+        ("1, 2", None),
+        ("9" * 101, None),
+        ("Wed, 99 Oct 2015 07:28:10 GMT", None),
+    ],
+)
+def test_retry_after(value: str | None, seconds: float | None) -> None:
+    """Seconds or a date; None if it makes no sense."""
+    assert retry_after(value, now=1445412480.0) == seconds
+
+
+@given(st.one_of(st.text(), st.from_regex(r"\w{3}, \d+ \w{3} \d+ \d+:\d+:\d+ \w+", fullmatch=True)))
+def test_retry_after_reads_anything(value: str) -> None:
+    """Without raising."""
+    assert isinstance(retry_after(value), (float, type(None)))
+
+
+class Answering:
+    """Reads a request, sends these bytes for an answer, and closes."""
+
+    def __init__(self, answer: bytes) -> None:
+        self._answer, self.answered = answer, 0
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
+        threading.Thread(target=self._run, daemon=True).start()
+
+    def __enter__(self) -> Answering:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._socket.shutdown(socket.SHUT_RDWR)
+        self._socket.close()
+
+    def _run(self) -> None:
+        while True:
+            try:
+                connection = self._socket.accept()[0]
+            except OSError:
+                return
+            with connection:
+                received = b""
+                while BODY not in received:
+                    received += connection.recv(65536)
+                self.answered += 1
+                with suppress(OSError):
+                    connection.sendall(self._answer)
