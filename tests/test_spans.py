@@ -121,6 +121,17 @@ def test_capture_keeps_what_is_given_and_fills_in_the_rest() -> None:
     assert first["environment"] == "production"
 
 
+def test_what_must_not_be_stored_is_replaced_in_metadata_too() -> None:
+    """redact_keys hold for spans and captures of your own."""
+    with testing.recording() as events:
+        with span("step", metadata={"Api-Key": "k", "deep": [{"password": "p", "n": 1}]}):
+            capture({"operation": "x", "metadata": {"token": "t"}, "input_tokens": 5})
+        flush()
+    captured, step = events
+    assert (captured["metadata"], captured["input_tokens"]) == ({"token": "[REDACTED]"}, 5)
+    assert step["metadata"] == {"Api-Key": "[REDACTED]", "deep": [{"password": "[REDACTED]", "n": 1}]}
+
+
 def test_nothing_happens_while_telemetry_is_off() -> None:
     """Without a key everything works, and sends nothing."""
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import _log, _settings, _shutdown, _trace
 from ._delivery import Delivery, FlushReport
-from ._event import Event, new_event, normalized, sampled
+from ._event import Event, new_event, normalized, redact, sampled
 from .errors import FlushIncomplete
 from .exporters import build
 
@@ -102,7 +102,8 @@ def init(**settings: Any) -> Session:
 def capture(event: Mapping[str, Any]) -> None:
     """Send an event of your own: a mapping with the SDK's field names, such as `span_kind`, `operation`, `metadata`.
 
-    What you leave out (ids, time, trace, user, environment) is filled in. Never blocks on I/O and never raises; what
+    What you leave out (ids, time, trace, user, environment) is filled in, and what stands under one of `redact_keys` is
+    replaced. Never blocks on I/O and never raises; what
     cannot be kept is counted. Without `init()` or a decorator in force it does nothing.
     """
     container = current()
@@ -110,7 +111,7 @@ def capture(event: Mapping[str, Any]) -> None:
         try:
             span = _trace.new_span(_trace.current())
             filled = new_event(span, container.settings, 0, kind="general", operation="custom")
-            container.capture({**filled, **event})
+            container.capture(redact({**filled, **event}, container.redact_keys))
         except Exception as error:
             _log.warn_once("event not captured: %r", error)
 

@@ -74,16 +74,16 @@ class Call:
     def leave(self, error: BaseException | None, result: object = None) -> None:
         """Reset the context and have the rest done: after the response if possible, else now. Never raises."""
         took_ms = (time.perf_counter() - self.began) * 1000
-        left = self._left()
+        left: float | None = None
+        said: Mapping[str, object] = {}  # not the result itself: that is the caller's, who may change it meanwhile
+        self.container.active.pop(id(self), None)
         with _Guarded("the end of an invocation"):
             _trace.leave(self.token, shared=self.host.one_at_a_time)
             for end in list(self.span.ends.values()):
                 end()
-        self.container.active.pop(id(self), None)
-        _shutdown.rearm()  # before anybody is woken: it lets go of the GIL, and would wait long to have it back
-        said: Mapping[str, object] = {}  # not the result itself: that is the caller's, who may change it meanwhile
-        if result is not None:
-            with _Guarded("the result"):
+            _shutdown.rearm()  # before anybody is woken: it lets go of the GIL, and would wait long to have it back
+            left = self._left()
+            if result is not None:
                 said = self.host.result(result)
 
         def finish() -> None:

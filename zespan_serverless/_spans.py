@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from . import _container, _trace
-from ._event import failed, new_event
+from ._event import failed, new_event, redact
 from ._log import warn_once
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def _end(
             failed(event, error)
             details["error.type"] = type(error).__name__
         if details:
-            event["metadata"] = details
+            event["metadata"] = redact(details, container.redact_keys)
         container.capture(event)
     except Exception as problem:
         warn_once("span %s not captured: %r", name, problem)

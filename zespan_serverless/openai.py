@@ -480,7 +480,7 @@ def _digest(messages: list[Any]) -> str:
         text = json.dumps(messages)
     except (TypeError, ValueError, RecursionError):
         text = to_json(messages)
-    return hashlib.sha256(text.encode()).hexdigest()
+    return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()
 
 
 def _field(value: Any, name: str) -> Any:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 ABORT_GRACE = 0.05
 """Seconds that a cut-off attempt gets to hand its batch back before it is given up as stuck (name resolution)."""
 MOMENT = 0.01
+"""Seconds between two looks at what is about to change."""
 FLUSH_MAX = 86_400.0
 """Seconds, a day: what a flush "without" a timeout (infinity) gets; a socket takes no more than 24 days."""
 NEWS_MAX = 1000
@@ -240,11 +241,11 @@ class Delivery:
             if self._job is None:
                 if self._sender in self._stuck:
                     return "stuck"
-                hopeless = self._breaker.blocked(time.time()) or (
-                    "deadline" if self._retry_at >= waiter.deadline else ""
-                )
-                if hopeless and not self._news:
-                    return hopeless
+                reason = self._breaker.blocked(time.time())
+                if not reason and self._retry_at >= waiter.deadline:
+                    reason = "deadline"
+                if reason and not self._news:
+                    return reason
                 if not staffed:
                     job = self._take()
                     if job is not None:
@@ -389,7 +390,7 @@ class Delivery:
     def _rest(self) -> float:
         """Seconds until there may be something to do that nobody will wake us for."""
         if self._job is None and self._deadlines():
-            # With the breaker shut (or a flush would not wait), so there is a pause; or what kept us is just over.
+            # A flush does not stay for a breaker: this is a pause, or the moment in which one has let go.
             return max(self._retry_at - time.monotonic(), MOMENT)
         interval = self._settings.flush_interval
         left = self._buffer[0].at + interval - time.time() if self._buffer else interval
