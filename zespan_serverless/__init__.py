@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from ._spans import span as span
     from ._spans import traceparent as traceparent
     from ._spans import with_context as with_context
-    from .aws_lambda import traced_records as traced_records
     from .aws_lambda import zespan_lambda as zespan_lambda
+    from .aws_lambda._records import traced_records as traced_records
     from .errors import ConfigurationError as ConfigurationError
     from .errors import FlushIncomplete as FlushIncomplete
     from .errors import ZespanError as ZespanError
@@ -36,7 +36,7 @@ _HOME = {
     "patch_openai": "openai",
     "shutdown": "_container",
     "span": "_spans",
-    "traced_records": "aws_lambda",
+    "traced_records": "aws_lambda._records",
     "traceparent": "_spans",
     "with_context": "_spans",
     "wrap_openai": "openai",

@@ -13,7 +13,6 @@ from .._lifecycle import observed, observed_async
 from .._trace import parse_traceparent
 from ..errors import ConfigurationError
 from . import _events, _extension, _start
-from ._records import traced_records
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping
@@ -31,7 +30,7 @@ if TYPE_CHECKING:
         def __call__(self, handler: Callable[P, R], /) -> Callable[P, R]: ...
 
 
-__all__ = ["traced_records", "zespan_lambda"]
+__all__ = ["zespan_lambda"]
 
 
 @overload
