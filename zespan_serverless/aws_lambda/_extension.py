@@ -38,7 +38,7 @@ _LOOK = 0.005  # seconds between two looks whether the handler has been called
 _QUIET, _IDLE = 6, 50  # looks in a row after which it will not be: nobody computes; others than the main thread do
 _COMPUTED = 0.0002  # CPU seconds between two looks that count as computing
 _REGISTER_TIMEOUT = 2.0
-_HEAD_START = 0.001  # seconds: the runtime gets its event at the same moment, and its thread wants the GIL more
+_HEAD_START = 0.005  # seconds: the runtime gets its event at the same moment, and its thread wants the GIL more
 _PAUSE, _PAUSE_MAX = 0.01, 1.0  # seconds after a failed call, doubling
 
 
@@ -125,7 +125,8 @@ class Extension:
         self._connection.request("GET", _PATH + "event/next", headers={"Lambda-Extension-Identifier": self._id})
         if self._connection.sock is not None:
             self._connection.sock.recv(1, socket.MSG_PEEK)
-            time.sleep(_HEAD_START)
+            with self._state:
+                self._state.wait(_HEAD_START)  # or until the handler is done
         response = self._connection.getresponse()
         body = response.read()
         if response.status != 200:
