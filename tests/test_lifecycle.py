@@ -211,6 +211,19 @@ def test_an_event_that_the_function_takes_apart_is_still_described() -> None:
     assert events[0]["metadata"]["faas.trigger"] == "pubsub"
 
 
+def test_a_failure_while_decorating_is_not_the_modules(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever keeps us from registering, the handler's module is imported, and its handler is traced."""
+    monkeypatch.setattr(HOST, "attach", mock.Mock(side_effect=RuntimeError("ours")))
+
+    @zespan_lambda
+    def handler(event: object, context: object) -> int:
+        return 1
+
+    with testing.recording() as events:
+        assert handler({}, testing.LambdaContext()) == 1
+    assert len(events) == 1
+
+
 def test_decorating_twice_is_decorating_once() -> None:
     """A second decorator changes nothing."""
 

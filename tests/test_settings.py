@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zespan_serverless import ConfigurationError, _settings, zespan_lambda
+from zespan_serverless._delivery import ABORT_GRACE
 from zespan_serverless._settings import Settings, check, resolve, usable
 from zespan_serverless.exporters.memory import MemoryExporter
 
@@ -372,3 +373,8 @@ def test_warnings_come_to_an_end(warnings: Warnings) -> None:
     for n in range(1000):
         _log.warn_once("trouble %s", n)
     assert len(warnings()) < 300
+
+
+def test_the_reserve_holds_what_cutting_a_flush_off_takes() -> None:
+    """However small it is set, a flush that has to be cut off ends before the invocation's deadline."""
+    assert resolve({"flush_reserve": 0.0}, {}).flush_reserve > ABORT_GRACE

@@ -77,7 +77,7 @@ class Call:
         left: float | None = None
         said: Mapping[str, object] = {}  # not the result itself: that is the caller's, who may change it meanwhile
         self.container.active.pop(id(self), None)
-        with _Guarded("the end of an invocation"):
+        with Guarded("the end of an invocation"):
             _trace.leave(self.token, shared=self.host.one_at_a_time)
             for end in list(self.span.ends.values()):
                 end()
@@ -88,11 +88,11 @@ class Call:
 
         def finish() -> None:
             if self.container.settings.root_event:
-                with _Guarded("the root event"):
+                with Guarded("the root event"):
                     self._root_event(took_ms, left, error, said)
             self._flush()
 
-        with _Guarded("the flush"):
+        with Guarded("the flush"):
             dying = error is not None and not isinstance(error, Exception)  # SystemExit: nothing of ours runs later
             later = not dying and self.container.settings.flush_mode != "before_return"
             if not (later and self.host.end(self.invocation, finish)):
@@ -117,7 +117,7 @@ class Call:
             self.span, settings, took_ms, kind="general", operation=settings.service_name or invocation.name
         )
         described: Mapping[str, object] = {}
-        with _Guarded("the description of an invocation"):
+        with Guarded("the description of an invocation"):
             described = invocation.describe()
         metadata: dict[str, Any] = {
             **described,
@@ -142,7 +142,7 @@ class Call:
 
 def enter(host: Host, arguments: Mapping[str, Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Call | None:
     """Begin an invocation; None if telemetry is off, fails, or this call is inside one already. Never raises."""
-    with _Guarded("the start of an invocation"):
+    with Guarded("the start of an invocation"):
         container = _container.start(arguments)
         if container is None:
             return None
@@ -150,7 +150,7 @@ def enter(host: Host, arguments: Mapping[str, Any], args: tuple[Any, ...], kwarg
         if host.one_at_a_time and any(invocation.id in (None, i.id) or i.id is None for i in container.active.values()):
             return None  # a decorated function called by another; one that an older invocation left running is neither
         call = Call(host, container, invocation)
-        with _Guarded("the start of an invocation"):  # from here on there is something to `leave`
+        with Guarded("the start of an invocation"):  # from here on there is something to `leave`
             container.delivery.warm()
             host.begin(call.invocation)
         return call
@@ -189,7 +189,7 @@ async def observed_async(
     return result
 
 
-class _Guarded(contextlib.AbstractContextManager[None]):
+class Guarded(contextlib.AbstractContextManager[None]):
     """What goes wrong inside is ours: said once, and swallowed. What the host raises at us (SystemExit) is not."""
 
     def __init__(self, what: str) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from .. import _settings
 from .._invocation import Invocation
-from .._lifecycle import observed, observed_async
+from .._lifecycle import Guarded, observed, observed_async
 from .._trace import parse_traceparent
 from ..errors import ConfigurationError
 from . import _events, _extension, _start
@@ -68,8 +68,9 @@ def _decorate(handler: Callable[..., Any], arguments: Mapping[str, Any]) -> Call
     mark: object = getattr(handler, "__zespan_observed__", None)
     if mark is handler:  # ours, and does not just have our mark from functools.wraps
         return handler
-    _start.imported()
-    HOST.attach(arguments)
+    with Guarded("the import of the handler's module"):
+        _start.imported()
+        HOST.attach(arguments)
     if _is_async(handler):
 
         def wrapper(*args: Any, **kwargs: Any) -> Any:
