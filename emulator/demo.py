@@ -15,7 +15,7 @@ from emulator.lambda_rie import Invoke, Sandbox
 from emulator.model import ModelEndpoint, ModelRequest
 from zespan_serverless.testing import Backend
 
-FUNCTION = Path(__file__).parent.parent / "examples" / "aws_lambda"
+FUNCTION = Path(__file__).parent.parent / "examples" / "aws_lambda" / "chat"
 WIDTH = 56  # columns of the chart
 PAIRS = 10  # warm calls of each kind that the cost is the median of
 PATIENCE = 20.0  # seconds for a backend that is back to get what it has missed

@@ -17,15 +17,17 @@ PACKAGE = Path(zespan_serverless.__file__).parent
 # Every part of the package, from the bottom to the top: one may import those that stand in a line above its own.
 # Rooms are in one line: none knows another.
 LAYERS = [
-    {"_version", "errors", "_log", "_budget", "_trace", "_invocation"},
+    {"_version", "errors", "_log", "_budget", "_trace", "_invocation", "_secrets"},
     {"_event", "_settings", "_shutdown"},
     {"exporters"},
     {"_delivery"},
     {"_container"},
-    {"_lifecycle", "_spans"},
-    {"aws_lambda", "openai"},
+    {"_lifecycle", "_spans", "logs"},
+    {"aws_lambda", "openai", "powertools"},
     {"testing"},
     {"__init__"},
+    {"_layer"},
+    {"cli"},
 ]
 RANK = {part: rank for rank, parts in enumerate(LAYERS) for part in parts}
 
@@ -45,7 +47,8 @@ SPEAKS = {
 BANNED = {"warnings", "random", "dataclasses", "uuid", "requests", "httpx", "urllib3"}
 BANNED_ELSEWHERE = BANNED - {"dataclasses", "uuid"}  # in testing/
 
-THIRD_PARTY_IN = {"openai.py"}  # in functions, of people who have openai
+# In functions, of people who have openai, Powertools, or a key in AWS; and Lambda's runtime client, in its process.
+THIRD_PARTY_IN = {"openai.py", "powertools.py", "_secrets.py", "aws_lambda/auto.py", "aws_lambda/_snapstart.py"}
 
 
 class Import(NamedTuple):

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from . import _container, _shutdown, _trace
 from ._budget import flush_budget
-from ._event import failed, new_event
+from ._event import ERROR_TEXT_MAX, failed, new_event, suspends
 from ._invocation import WARM, ColdStart, Invocation
 from ._log import warn_once
 
@@ -28,6 +28,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from ._container import Container
+
+
+_TELL_MIN = 0.05
+"""Seconds that `on_flush` gets at least, after a flush that has used up its own."""
 
 
 class Host(Protocol):
@@ -45,11 +49,18 @@ class Host(Protocol):
         ...
 
     def result(self, result: object) -> Mapping[str, object]:
-        """What the function's result says of how it went, as attributes."""
+        """What the function's result says of how it went, as attributes.
+
+        With `error.type` among them, and `error.message`, the invocation has failed though nothing was raised.
+        """
         ...
 
     def begin(self, invocation: Invocation) -> None:
         """The function is about to be called; an `end` will follow."""
+        ...
+
+    def goes_on(self, invocation: Invocation) -> bool:
+        """Whether the process runs on when this invocation is over: then nobody need wait for a flush."""
         ...
 
     def end(self, invocation: Invocation, flush: Callable[[], object] | None) -> bool:
@@ -86,16 +97,23 @@ class Call:
             if result is not None:
                 said = self.host.result(result)
 
-        def finish() -> None:
+        def report() -> None:
             if self.container.settings.root_event:
                 with Guarded("the root event"):
                     self._root_event(took_ms, left, error, said)
+
+        def finish() -> None:
+            report()
             self._flush()
 
         with Guarded("the flush"):
-            dying = error is not None and not isinstance(error, Exception)  # SystemExit: nothing of ours runs later
+            # SystemExit: nothing of ours runs later.
+            dying = error is not None and not isinstance(error, Exception) and not suspends(error)
             later = not dying and self.container.settings.flush_mode != "before_return"
-            if not (later and self.host.end(self.invocation, finish)):
+            if later and self.host.goes_on(self.invocation):
+                report()
+                self.container.delivery.flush_soon(self.container.settings.flush_timeout)
+            elif not (later and self.host.end(self.invocation, finish)):
                 try:
                     finish()
                 finally:
@@ -103,8 +121,11 @@ class Call:
 
     def _flush(self) -> None:
         """Send what there is, within what this invocation has left by now."""
-        settings = self.container.settings
-        self.container.delivery.flush(flush_budget(self._left(), settings.flush_timeout, settings.flush_reserve))
+        settings, delivery = self.container.settings, self.container.delivery
+        report = delivery.flush(flush_budget(self._left(), settings.flush_timeout, settings.flush_reserve))
+        if settings.on_flush is not None:  # in what the flush has not used
+            rest = max(settings.flush_timeout - report.elapsed, _TELL_MIN)
+            delivery.tell(report, flush_budget(self._left(), rest, settings.flush_reserve))
 
     def _left(self) -> float | None:
         return None if self.invocation.remaining is None else self.invocation.remaining()
@@ -133,9 +154,14 @@ class Call:
         if self.left is not None and left is not None:
             metadata["time_left_at_start_ms"] = round(self.left * 1000)
             metadata["time_left_at_end_ms"] = round(left * 1000)
-        if error is not None:
+        if error is not None and suspends(error):
+            metadata["suspended"] = True
+        elif error is not None:
             failed(event, error)
             metadata["error.type"] = type(error).__name__
+        elif "error.type" in metadata:
+            event["status"] = "error"
+            event["error_message"] = str(metadata.pop("error.message", metadata["error.type"]))[:ERROR_TEXT_MAX]
         event["metadata"] = {name: value for name, value in metadata.items() if value is not None}
         self.container.capture(event)
 

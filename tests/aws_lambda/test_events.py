@@ -14,7 +14,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zespan_serverless import testing, zespan_lambda
 from zespan_serverless.aws_lambda import HOST, _batches, _events
 from zespan_serverless.testing import LambdaContext
 
@@ -100,12 +99,6 @@ def test_any_event_can_be_read(event: Any) -> None:
     found, omitted = _events.links(event)
     assert all(len(str(link["trace_id"])) == 32 for link in found)
     assert omitted == 0
-
-
-@given(json_values)
-def test_any_result_can_be_read(result: Any) -> None:
-    """Whatever a handler returns, it says something about itself, or nothing."""
-    assert set(_events.describe_result(result)) <= {"aws.lambda.batch_item_failures", "http.response.status_code"}
 
 
 @given(st.text(max_size=600) | st.none())
@@ -244,34 +237,6 @@ def test_what_is_parsed_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
     read.clear()
     _events.links({"Records": [{"eventSource": "aws:sqs", "body": "{}" * 5_000}] * 600})
     assert read == []
-
-
-@pytest.mark.parametrize(
-    ("result", "said"),
-    [
-        (
-            {"batchItemFailures": [{"itemIdentifier": "1"}, {"itemIdentifier": "2"}]},
-            {"aws.lambda.batch_item_failures": 2},
-        ),
-        ({"batchItemFailures": []}, {"aws.lambda.batch_item_failures": 0}),
-        ({"batchItemFailures": None}, {}),
-        ({"statusCode": 404}, {"http.response.status_code": 404}),
-        ({"statusCode": "404"}, {}),
-        (None, {}),
-        ("done", {}),
-    ],
-)
-def test_what_a_result_says(result: Any, said: dict[str, Any]) -> None:
-    """How many messages of a batch failed, and an HTTP status, are on the invocation's event."""
-
-    @zespan_lambda
-    def handler(event: object, context: object) -> Any:
-        return result
-
-    with testing.recording() as events:
-        assert handler({}, LambdaContext()) is result
-    names = ("aws.lambda.batch_item_failures", "http.response.status_code")
-    assert {name: events[0]["metadata"][name] for name in names if name in events[0]["metadata"]} == said
 
 
 @pytest.mark.parametrize("context", [None, Mock(), MagicMock(), object(), "context", {"aws_request_id": "x"}])

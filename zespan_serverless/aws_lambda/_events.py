@@ -212,23 +212,7 @@ def _unwrapped(message: object) -> dict[str, object]:
     return {name: value for name, value in inner.items() if not name.startswith(_OUTER)}
 
 
-def describe_result(result: object) -> dict[str, object]:
-    """What a handler's result says of how it went, in the forms that Lambda and its HTTP front ends read.
-
-    https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html (batchItemFailures)
-    """
-    if not isinstance(result, dict):
-        return {}
-    attributes: dict[str, object] = {}
-    failures, status = result.get("batchItemFailures"), result.get("statusCode")
-    if isinstance(failures, list):
-        attributes["aws.lambda.batch_item_failures"] = len(failures)
-    if isinstance(status, int) and 100 <= status <= 599:
-        attributes["http.response.status_code"] = status
-    return attributes
-
-
-def parent(event: object) -> tuple[str, str] | None:
+def parent(event: object) -> tuple[str, str | None] | None:
     """The caller's (trace id, span id), of an event that is one request or one message.
 
     Never a batch's, not even of one record: how many come together is chance, and an invocation should not be a trace
@@ -240,6 +224,9 @@ def parent(event: object) -> tuple[str, str] | None:
         event = at(event, "0")
     if not isinstance(event, dict):
         return None
+    execution = event.get("DurableExecutionArn")
+    if isinstance(execution, str):
+        return _of_execution(execution, at(event, "InitialExecutionState/Operations/0/ExecutionDetails/InputPayload"))
     request: object = event
     if "headers" not in event and "multiValueHeaders" not in event:
         request = event.get("request") or at(event, _EDGE)  # AppSync, CloudFront
@@ -250,6 +237,17 @@ def parent(event: object) -> tuple[str, str] | None:
     if isinstance(value, dict):  # CloudFront's {"key": ..., "value": ...}
         value = value.get("value")
     return parse_traceparent(value if value is not None else carried(event))
+
+
+def _of_execution(arn: str, payload: object) -> tuple[str, str | None]:
+    """The trace of a durable execution, which is the same in all its invocations: its caller's, or one of its own."""
+    if isinstance(payload, str) and len(payload) <= _UNWRAPPED_MAX and "traceparent" in payload.lower():
+        found = parent(parsed(payload))
+        if found:
+            return found
+    from hashlib import sha256
+
+    return sha256(arn.encode("utf-8", "replace")).hexdigest()[:32], None
 
 
 def links(event: object, xray: str | None = None) -> tuple[list[Link], int]:

@@ -1,0 +1,26 @@
+"""Handlers whose results are not plain JSON."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+
+from zespan_serverless import zespan_lambda
+
+
+def bare(event: Any, context: Any) -> Any:
+    return {"amount": Decimal("1.5")} if event["kind"] == "decimal" else {1}
+
+
+def as_text(handler: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(handler)
+    def wrapper(event: Any, context: Any) -> str:
+        return str(handler(event, context))
+
+    return wrapper
+
+
+handler = zespan_lambda(bare)
+serialized = as_text(zespan_lambda(bare))

@@ -1,0 +1,98 @@
+"""What a handler's result says of how its invocation went."""
+
+from __future__ import annotations
+
+import datetime
+import decimal
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.aws_lambda.support import StartFunction
+from zespan_serverless import testing, zespan_lambda
+from zespan_serverless.aws_lambda import _results
+from zespan_serverless.testing import Backend, LambdaContext
+
+
+@pytest.mark.parametrize(
+    ("result", "said"),
+    [
+        (
+            {"batchItemFailures": [{"itemIdentifier": "1"}, {"itemIdentifier": "2"}]},
+            {"aws.lambda.batch_item_failures": 2},
+        ),
+        ({"batchItemFailures": []}, {"aws.lambda.batch_item_failures": 0}),
+        ({"batchItemFailures": None}, {}),
+        ({"statusCode": 404}, {"http.response.status_code": 404}),
+        ({"statusCode": "404"}, {}),
+        (None, {}),
+        ("done", {}),
+    ],
+)
+def test_what_a_result_says(result: Any, said: dict[str, Any]) -> None:
+    """How many messages of a batch failed, and an HTTP status, are on the invocation's event."""
+
+    @zespan_lambda
+    def handler(event: object, context: object) -> Any:
+        return result
+
+    with testing.recording() as events:
+        assert handler({}, LambdaContext()) is result
+    names = ("aws.lambda.batch_item_failures", "http.response.status_code")
+    assert {name: events[0]["metadata"][name] for name in names if name in events[0]["metadata"]} == said
+
+
+anything = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5) | st.binary() | st.decimals(),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["statusCode", "batchItemFailures", "a"]) | st.integers(), inner, max_size=5)
+    ),
+    max_leaves=20,
+)
+
+
+@given(anything)
+def test_any_result_can_be_read(result: Any) -> None:
+    """Whatever a handler returns, it says something about itself, or nothing."""
+    assert set(_results.describe(result)) <= {"aws.lambda.batch_item_failures", "http.response.status_code"}
+
+
+@pytest.mark.parametrize(
+    ("result", "odd"),
+    [
+        ({"a": [1, 2.5, "x", None, True, {"b": ()}]}, False),
+        ({"a": [{"when": datetime.UTC}]}, True),
+        ({(1, 2): "a"}, True),
+        ([{1}], True),
+        (decimal.Decimal("1.5"), True),
+        ([0] * 100_000 + [{1}], False),  # not looked at to the end
+    ],
+)
+def test_what_looks_odd(result: object, odd: bool) -> None:
+    """Only a result with something in it that JSON may not take is tried out, and a large one never is."""
+    assert _results._looks_odd(result) is odd
+
+
+@pytest.mark.parametrize("mode", ["after_response", "before_return"])
+@pytest.mark.parametrize("handler", ["results.handler", "zespan_serverless.aws_lambda.auto.handler"])
+def test_a_result_that_lambda_cannot_send(start: StartFunction, backend: Backend, handler: str, mode: str) -> None:
+    """The invocation is reported as what it is, in Lambda's own words, and Lambda's answer is what it would be."""
+    bare = start("results.bare").invoke({"kind": "set"}).payload
+    variables = {"ZESPAN_LAMBDA_HANDLER": "results.bare", "ZESPAN_FLUSH_MODE": mode}
+    sandbox = start(handler, env=variables)
+    assert {**sandbox.invoke({"kind": "set"}).payload, "requestId": ""} == {**bare, "requestId": ""}
+    assert sandbox.invoke({"kind": "decimal"}).payload == {"amount": 1.5}
+    refused, sent = backend.wait_for(2)
+    assert (refused["status"], refused["metadata"]["error.type"]) == ("error", bare["errorType"])
+    assert refused["error_message"] == bare["errorMessage"]
+    assert "error.message" not in refused["metadata"]
+    assert sent["status"] == "success"
+
+
+def test_a_result_that_another_decorator_turns_into_json(start: StartFunction, backend: Backend) -> None:
+    """What our wrapper returns is not judged if somebody above it makes something else of it."""
+    assert start("results.serialized").invoke({"kind": "set"}).payload == "{1}"
+    assert backend.wait_for(1)[0]["status"] == "success"

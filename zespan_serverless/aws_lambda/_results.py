@@ -1,0 +1,86 @@
+"""What a handler's result says of how the invocation went."""
+
+from __future__ import annotations
+
+import os
+import sys
+from itertools import islice
+
+_PLAIN = frozenset({str, int, float, bool, type(None)})
+_LOOKS = 1000  # values of a result that are looked at: the response waits for it
+
+
+def describe(result: object) -> dict[str, object]:
+    """HTTP status and failed records in the forms that Lambda and its front ends read, and `error.type` and
+    `error.message` of a result that makes the invocation fail.
+
+    https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html (batchItemFailures)
+    """
+    attributes: dict[str, object] = {}
+    if _looks_odd(result):
+        attributes = _refusal(result)
+    if isinstance(result, dict):
+        failures, status = result.get("batchItemFailures"), result.get("statusCode")
+        if isinstance(failures, list):
+            attributes["aws.lambda.batch_item_failures"] = len(failures)
+        if isinstance(status, int) and 100 <= status <= 599:
+            attributes["http.response.status_code"] = status
+        if "aws_durable_execution_sdk_python" in sys.modules:
+            attributes |= _of_execution(result)
+    return attributes
+
+
+def _of_execution(result: dict[object, object]) -> dict[str, object]:
+    """What AWS's SDK returns of a durable execution, in which a user's error does not come out as an exception.
+
+    https://docs.aws.amazon.com/lambda/latest/dg/durable-execution-sdk.html
+    """
+    status, error = result.get("Status"), result.get("Error")
+    if status not in ("PENDING", "SUCCEEDED", "FAILED") or not {"Status", "Result", "Error"}.issuperset(result):
+        return {}
+    attributes: dict[str, object] = {"aws.lambda.durable_execution.status": status}
+    if status == "FAILED":
+        said = error if isinstance(error, dict) else {}
+        attributes["error.type"] = said.get("ErrorType") or "FAILED"
+        attributes["error.message"] = said.get("ErrorMessage") or said.get("ErrorType") or "FAILED"
+    return attributes
+
+
+def _looks_odd(result: object) -> bool:
+    """Whether there is something in a result that JSON may not take."""
+    left, looks = [result], _LOOKS
+    while left and looks > 0:
+        looks -= 1
+        value = left.pop()
+        kind = type(value)
+        if kind is dict:
+            if not _PLAIN.issuperset(map(type, islice(value, looks))):  # type: ignore[call-overload]
+                return True
+            left.extend(islice(value.values(), looks))  # type: ignore[attr-defined]
+        elif kind is list or kind is tuple:
+            left.extend(islice(value, looks))  # type: ignore[call-overload]
+        elif kind not in _PLAIN:
+            return True
+    return False
+
+
+def _refusal(result: object) -> dict[str, object]:
+    """What Lambda's runtime client is going to say of a result that it cannot turn into JSON."""
+    marshaller = sys.modules.get("awslambdaric.lambda_runtime_marshaller")
+    if marshaller is None or not _is_final():
+        return {}
+    try:
+        marshaller.LambdaMarshaller().marshal_response(result)
+    except Exception as fault:
+        kind, message = getattr(fault, "exception_type", type(fault).__name__), getattr(fault, "msg", str(fault))
+        return {"error.type": kind, "error.message": message}
+    return {}
+
+
+def _is_final() -> bool:
+    """Whether what our wrapper returns goes to Lambda as it is, and not through another decorator above it."""
+    if "zespan_serverless.aws_lambda.auto" in sys.modules:
+        return True
+    module, _, name = os.environ.get("_HANDLER", "").rpartition(".")
+    handler = getattr(sys.modules.get(module.replace("/", ".")), name, None)
+    return handler is not None and getattr(handler, "__zespan_observed__", None) is handler

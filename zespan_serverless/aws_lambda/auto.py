@@ -1,0 +1,75 @@
+"""Traces a handler whose code nobody touches.
+
+Set the function's handler to `zespan_serverless.aws_lambda.auto.handler`, and ZESPAN_LAMBDA_HANDLER to the one that it
+had; the layer's wrapper (AWS_LAMBDA_EXEC_WRAPPER=/opt/zespan/wrapper) does both. Settings come from the environment.
+
+A module of the user's that cannot be imported looks in Lambda's answer and log exactly as it does without us, because
+Lambda's own runtime client imports it and words the error; and it is reported.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+from .. import _container, _trace
+from .._event import ERROR_TEXT_MAX, new_event
+from .._log import warn_once
+from ..errors import ConfigurationError
+from . import zespan_lambda
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["handler"]
+
+VARIABLE = "ZESPAN_LAMBDA_HANDLER"
+
+
+def _observed() -> Callable[..., Any]:
+    """The user's handler, decorated; what Lambda's runtime client makes of it if there is none."""
+    from awslambdaric import bootstrap
+    from awslambdaric.lambda_runtime_exception import FaultException
+
+    name = os.environ.get(VARIABLE)
+    if not name:
+        raise ConfigurationError(f"set {VARIABLE} to your function's handler, such as app.handler")
+    os.environ["_HANDLER"] = name  # what other tools go by
+    try:
+        found: Callable[..., Any] = getattr(bootstrap, "_get_handler", _imported)(name)
+    except FaultException as fault:
+        _report(name, fault.exception_type, fault.msg)
+        raise
+    except Exception as error:
+        within = error.__traceback__.tb_next if error.__traceback__ else None  # without this very frame
+        answer = bootstrap.build_fault_result((type(error), error, within), None)
+        _report(name, answer["errorType"], answer["errorMessage"])
+        raise FaultException(answer["errorType"], answer["errorMessage"], answer["stackTrace"]) from None
+    return zespan_lambda(found)
+
+
+def _imported(name: str) -> Callable[..., Any]:
+    """The handler, should a runtime client come without the function that we borrow."""
+    from importlib import import_module
+
+    module, _, attribute = name.rpartition(".")
+    found: Callable[..., Any] = getattr(import_module(module.replace("/", ".")), attribute)
+    return found
+
+
+def _report(name: str, kind: str, message: str) -> None:
+    """Send what keeps the function from starting, now: Lambda ends this process next. Never raises."""
+    try:
+        container = _container.start({})
+        if container is not None:
+            event = new_event(_trace.new_span(), container.settings, 0, kind="general", operation=name)
+            event["status"], event["error_message"] = "error", message[:ERROR_TEXT_MAX]
+            function = os.environ.get("AWS_LAMBDA_FUNCTION_NAME")
+            event["metadata"] = {"error.type": kind, "faas.name": function, "phase": "init"}
+            container.capture(event)
+            container.delivery.flush(container.settings.flush_timeout)
+    except Exception as problem:
+        warn_once("a function that could not start was not reported: %r", problem)
+
+
+handler = _observed()

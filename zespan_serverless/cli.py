@@ -1,0 +1,36 @@
+"""The command `zespan-serverless`."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from . import _layer
+from ._version import __version__
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """zespan-serverless layer build [--output PATH]: make the Lambda layer."""
+    parser = argparse.ArgumentParser(prog="zespan-serverless", description="Telemetry that survives serverless.")
+    parser.add_argument("--version", action="version", version=__version__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    layer = commands.add_parser("layer", help="the AWS Lambda layer").add_subparsers(required=True, metavar="ACTION")
+    build = layer.add_parser("build", help="write the layer's zip, for every Python version and architecture")
+    build.add_argument("--output", type=Path, default=Path("zespan-serverless-layer.zip"), help="default: %(default)s")
+    build.set_defaults(run=_build_layer)
+    chosen = parser.parse_args(arguments)
+    chosen.run(chosen)
+    return 0
+
+
+def _build_layer(arguments: argparse.Namespace) -> None:
+    size = _layer.build(arguments.output)
+    print(f"{arguments.output}: {size:,} bytes")
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
