@@ -31,6 +31,7 @@ def warnings(caplog: pytest.LogCaptureFixture) -> Warnings:
 
 FROM_ENVIRONMENT: dict[str, tuple[str, object]] = {
     "api_key": (" zsp_1 ", "zsp_1"),
+    "api_key_secret": (" ssm:/zespan/api-key ", "ssm:/zespan/api-key"),
     "base_url": ("http://localhost:4318/", "http://localhost:4318"),
     "environment": ("staging", "staging"),
     "enabled": ("0", False),
@@ -54,8 +55,8 @@ FROM_ENVIRONMENT: dict[str, tuple[str, object]] = {
 
 
 def test_every_setting_can_be_set_in_the_environment() -> None:
-    """All but on_error, which is code."""
-    assert set(FROM_ENVIRONMENT) == set(Settings._fields) - {"on_error"}
+    """All but on_error and on_flush, which are code."""
+    assert set(FROM_ENVIRONMENT) == set(Settings._fields) - {"on_error", "on_flush"}
 
 
 @pytest.mark.parametrize("name", FROM_ENVIRONMENT)
@@ -99,7 +100,7 @@ def test_an_unknown_name_raises_at_once() -> None:
     """While decorating, with the name that was meant."""
     with pytest.raises(ConfigurationError, match=r"unknown setting 'flush_timout', did you mean 'flush_timeout'\?"):
         zespan_lambda(flush_timout=1)
-    with pytest.raises(ConfigurationError, match=r"unknown setting 'xyz'; there are api_key, base_url"):
+    with pytest.raises(ConfigurationError, match=r"unknown setting 'xyz'; there are api_key, api_key_secret, base_url"):
         zespan_lambda(xyz=1)
 
 
@@ -148,6 +149,7 @@ WRONG: list[tuple[str, Any]] = [
     ("exporter", "zipkin"),
     ("exporter", object()),
     ("on_error", "print"),
+    ("on_flush", 5),
     ("debug", "1"),
 ]
 

@@ -15,6 +15,7 @@ from .errors import ConfigurationError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
+    from ._delivery import FlushReport
     from .exporters import Dropped, Exporter
 
 DEFAULT_BASE_URL = "https://api.zespan.com"
@@ -27,6 +28,9 @@ class Settings(NamedTuple):
 
     api_key: str | None = None
     """Sent as `x-api-key`. Without one, and with the default base_url, telemetry is off."""
+    api_key_secret: str | None = None
+    """Where to read the key instead, when there is something to send: the ARN of a secret or parameter, or ssm:/name.
+    Needs boto3. Kept, and read again when the backend refuses it. `api_key` wins."""
     base_url: str = DEFAULT_BASE_URL
     """Events go to {base_url}/v1/ingest."""
     environment: str = "production"
@@ -64,6 +68,8 @@ class Settings(NamedTuple):
     """`zespan`, `console`, `memory`, or an object with the methods of `exporters.Exporter`."""
     on_error: Callable[[Dropped], object] | None = None
     """Called, off the request path, with every group of events that had to be dropped."""
+    on_flush: Callable[[FlushReport], object] | None = None
+    """Called, off the request path, with what the flush of each invocation came to."""
     debug: bool = False
     """Log what every flush did."""
 
@@ -84,7 +90,8 @@ _RANGES: dict[str, tuple[float, float]] = {
     "sample_rate": (0.0, 1.0),
 }
 _CHOICES = {"flush_mode": FLUSH_MODES, "exporter": EXPORTERS}
-_NOT_IN_ENVIRONMENT = ("on_error",)
+_SECRET = ("api_key", "api_key_secret")  # never shown: somebody puts the key itself into the other one
+_NOT_IN_ENVIRONMENT = ("on_error", "on_flush")
 _TYPES: dict[type, tuple[tuple[type, ...], str]] = {
     bool: ((bool,), "True or False"),
     int: ((int,), "a whole number"),
@@ -122,7 +129,7 @@ def resolve(arguments: Mapping[str, Any], environ: Mapping[str, str] | None = No
                 consequence = "ignored"
                 if name == "base_url":  # the default would send the events to somebody else
                     values["enabled"], consequence = False, "cannot be used, telemetry is off"
-                shown = "" if name == "api_key" else f"={text!r}"
+                shown = "" if name in _SECRET else f"={text!r}"
                 warn_once("ZESPAN_%s%s %s: %s", name.upper(), shown, consequence, error)
     for name, (low, high) in _RANGES.items():
         if name in values:
@@ -137,7 +144,8 @@ def usable(settings: Settings) -> bool:
     """Whether telemetry is on. Says once, and only once, why it is off for want of a key."""
     if not settings.enabled:
         return False
-    if settings.exporter == "zespan" and not settings.api_key and settings.base_url == DEFAULT_BASE_URL:
+    has_key = settings.api_key or settings.api_key_secret
+    if settings.exporter == "zespan" and not has_key and settings.base_url == DEFAULT_BASE_URL:
         warn_once("no telemetry: set ZESPAN_API_KEY (or ZESPAN_BASE_URL to send elsewhere, or ZESPAN_ENABLED=0)")
         return False
     return True
@@ -151,9 +159,9 @@ def _typed(name: str, value: Any) -> Any:
         if missing:
             raise ConfigurationError(f"exporter has no {', '.join(missing)}(): use one of {EXPORTERS} or an Exporter")
         return value
-    if name == "on_error":
+    if name in ("on_error", "on_flush"):
         if not callable(value):
-            raise ConfigurationError(f"on_error must be callable, not {value!r}")
+            raise ConfigurationError(f"{name} must be callable, not {value!r}")
         return value
     if name == "tags":
         if isinstance(value, str) or not hasattr(value, "items"):
@@ -166,7 +174,7 @@ def _typed(name: str, value: Any) -> Any:
         return _stripped(keys)
     types, kind = _TYPES[str if default is None else type(default)]
     if not isinstance(value, types) or (isinstance(value, bool) and bool not in types) or value != value:
-        shown = f"a {type(value).__name__}" if name == "api_key" else repr(value)
+        shown = f"a {type(value).__name__}" if name in _SECRET else repr(value)
         raise ConfigurationError(f"{name} must be {kind}, not {shown}")
     return _text(name, value) if isinstance(value, str) else value
 
@@ -178,6 +186,11 @@ def _text(name: str, value: str) -> str:
         raise ConfigurationError(f"{name} must be one of {', '.join(_CHOICES[name])}, not {value!r}")
     if name == "api_key" and not (value.isascii() and value.isprintable()):
         raise ConfigurationError("api_key has characters that no HTTP header can carry")
+    if name == "api_key_secret":
+        from . import _secrets
+
+        if not _secrets.is_source(value):
+            raise ConfigurationError(f"api_key_secret must be like {_secrets.FORMS}")
     if name == "base_url":
         value = value.rstrip("/")
         if not _is_base_url(value):

@@ -4,7 +4,7 @@ One thread sends; everybody else waits on one condition, and so can leave at any
 Concurrent flushes share requests: each waits until the events captured before it are settled, none returns early
 because somebody else is sending.
 
-The lock is never held during I/O, nor while code of the user's runs: `on_error`, and the log's handlers.
+The lock is never held during I/O, nor while code of the user's runs: `on_error`, `on_flush`, the log's handlers.
 """
 
 from __future__ import annotations
@@ -108,10 +108,13 @@ class Delivery:
             self._job: _Job | None = None
             self._waiters: list[_Waiter] = []
             self._sender: threading.Thread | None = None
+            self._follower: threading.Thread | None = None
+            self._soon = 0.0  # seconds that the follower's next flush may take; 0: there is nothing to do for it
             self._stuck: list[threading.Thread] = []
             self._breaker = Breaker()
             self._retry_at = 0.0  # monotonic
             self._news: deque[Callable[[], object]] = deque(maxlen=NEWS_MAX)
+            self._telling = False  # whether a thread is in `on_flush`
             self._closed = False
             self.captured = self.delivered = 0
             self.dropped: defaultdict[str, int] = defaultdict(int)
@@ -124,6 +127,12 @@ class Delivery:
         """Events neither delivered nor dropped."""
         with self._lock:
             return self._outstanding()
+
+    @property
+    def lost(self) -> int:
+        """Events dropped so far, for whatever reason."""
+        with self._lock:
+            return sum(self.dropped.values())
 
     @property
     def closed(self) -> bool:
@@ -197,11 +206,62 @@ class Delivery:
             _log.logger.warning("flush: %s", report)
         return report
 
+    def tell(self, report: FlushReport, timeout: float) -> None:
+        """Have the sender call `on_flush`, and wait for that, for `timeout` seconds at most.
+
+        Not without a sender: nobody could leave `on_flush` behind if it hung in the caller's own thread.
+        """
+        waiter = _Waiter(0, 0, time.monotonic() + timeout)
+        with self._lock:
+            if self._settings.on_flush is None or self._closed or not self._staff():
+                return
+            self._report(partial(self._on_flush, self._settings.on_flush, report))
+            if not timeout > 0 or (self._job is not None and self._job.thread is threading.current_thread()):
+                return
+            self._waiters.append(waiter)
+        self._wait(waiter)
+
+    def flush_soon(self, timeout: float) -> None:
+        """Have a thread of its own flush until nothing is pending: on a host that keeps running, nobody waits for it.
+
+        The sender alone would not do, because somebody has to cut off what takes too long.
+        """
+        with self._lock:
+            self._soon = timeout
+            if self._follower is None and not self._closed:
+                self._follower = threading.Thread(target=self._follow, name="zespan-flush", daemon=True)
+                try:
+                    self._follower.start()
+                except RuntimeError:  # as in `_staff`
+                    self._follower = None
+            followed = self._follower is not None
+            self._lock.notify_all()
+        if not followed:
+            self.flush(timeout)
+
+    def rest(self, timeout: float) -> None:
+        """Flush, and give up thread and connection; the next event has new ones. For a snapshot of the process."""
+        self.flush(timeout, probe=True)
+        with self._lock:
+            sender, self._sender = self._sender, None
+            self._cut()
+            self._lock.notify_all()
+        if sender is not None:
+            sender.join(ABORT_GRACE)
+        self.renew()
+
+    def renew(self) -> None:
+        """In a process restored from a snapshot: connections are dead, and what was known of the backend is old."""
+        with self._lock:
+            self._breaker, self._retry_at = Breaker(), 0.0
+        with contextlib.suppress(Exception):
+            self._exporter.close()
+
     def close(self, timeout: float) -> FlushReport:
         """Flush, then take no more events. What is still pending after that counts as dropped."""
         report = self.flush(timeout, probe=True)
         with self._lock:
-            self._closed, self._sender = True, None
+            self._closed, self._sender, self._follower = True, None, None
             self._cut()  # there may be a flush that has more time than we have
             left = [item for half in reversed(self._halves) for item in half] + list(self._buffer)
             self._halves.clear()
@@ -294,6 +354,27 @@ class Delivery:
                 self._sender = None
         return self._sender is not None
 
+    def _follow(self) -> None:
+        me, interval = threading.current_thread(), self._settings.flush_interval
+        try:
+            while True:
+                with self._lock:
+                    while self._follower is me and not self._soon:
+                        self._lock.wait()
+                    if self._follower is not me:
+                        return
+                    timeout, self._soon = self._soon, 0.0
+                report = self.flush(timeout)
+                self.tell(report, timeout)
+                if report.pending:
+                    with self._lock:
+                        self._soon = timeout
+                        self._lock.wait(interval)  # or until there is something new to send
+        finally:
+            with self._lock:
+                if self._follower is me:
+                    self._follower = None
+
     # ------------------------------------------------------------------ the side that sends
 
     def _run(self) -> None:
@@ -366,6 +447,18 @@ class Delivery:
                 prepare(self._settings.flush_timeout)
         except Exception as error:  # the first send will say it again, and count it
             _log.logger.debug("prepare: %r", error)
+
+    def _on_flush(self, on_flush: Callable[[FlushReport], object], report: FlushReport) -> None:
+        if self._telling:  # one sender is stuck in there; a second would be one too many
+            _log.warn_once("on_flush has not returned from an earlier call, and is left out until it does")
+            return
+        self._telling = True
+        try:
+            on_flush(report)
+        except BaseException as error:  # SystemExit too: it is the sender's thread
+            _log.warn_once("on_flush failed: %s", _log.describe(error))
+        finally:
+            self._telling = False
 
     # ------------------------------------------------------------------ what to send, and when (lock held)
 
@@ -462,7 +555,7 @@ class Delivery:
         self._halves.clear()
         self._trim()
         if _log.first("away"):
-            text = "telemetry backend not reachable, events are kept and tried again: %s"
+            text = "telemetry cannot be delivered for now, events are kept and tried again: %s"
             self._report(partial(_log.logger.warning, text, outcome.detail))
 
     def _drop(self, items: list[_Item], reason: str, detail: str = "") -> None:

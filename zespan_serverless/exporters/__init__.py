@@ -82,4 +82,4 @@ def build(settings: Settings) -> Exporter:
         return MemoryExporter()
     from .zespan import ZespanExporter
 
-    return ZespanExporter(settings.base_url, settings.api_key)
+    return ZespanExporter(settings.base_url, settings.api_key, settings.api_key_secret)

@@ -13,6 +13,8 @@ from .http import Transport, retry_after
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from .._secrets import Secret
+
 _UNAUTHORIZED = (401, 403)
 _REFUSED = (400, 413, 422)
 # All else that is not 2xx may pass: 408, 409, 425, 429 and 5xx by their meaning; a redirect, a 404 or a login page
@@ -22,22 +24,27 @@ _REFUSED = (400, 413, 422)
 class ZespanExporter:
     """Sends to one base_url with one key, over one kept-alive connection."""
 
-    def __init__(self, base_url: str, api_key: str | None) -> None:
+    def __init__(self, base_url: str, api_key: str | None, api_key_secret: str | None = None) -> None:
         self._transport = Transport(base_url)
-        self._headers = {"content-type": "application/x-ndjson", "content-encoding": "gzip"}
-        if api_key:
-            self._headers["x-api-key"] = api_key
+        self._key = api_key
+        self._secret: Secret | None = None
+        if api_key_secret and not api_key:
+            from .._secrets import Secret
+
+            self._secret = Secret(api_key_secret)
 
     def encode(self, event: Mapping[str, Any]) -> bytes:
         return encode(event)
 
     def prepare(self, timeout: float) -> None:
+        if self._secret is not None:
+            self._secret.begin()
         self._transport.connect(timeout)
 
     def send(self, batch: Sequence[bytes], timeout: float) -> Outcome:
         until = time.monotonic() + timeout  # compressing takes its share of it
         body = zlib.compress(b"\n".join(batch), level=1, wbits=31)  # 31: with gzip's header
-        status, headers = self._transport.post("/v1/ingest", body, self._headers, until - time.monotonic())
+        status, headers = self._post(body, until)
         if 200 <= status < 300:
             return Outcome("delivered")
         detail = f"HTTP {status}"
@@ -48,7 +55,28 @@ class ZespanExporter:
         return Outcome("retry", detail, retry_after(headers.get("retry-after")))
 
     def cancel(self) -> None:
+        if self._secret is not None:
+            self._secret.cancel()
         self._transport.cancel()
 
     def close(self) -> None:
+        if self._secret is not None:
+            self._secret.forget()
         self._transport.close()
+
+    def _post(self, body: bytes, until: float) -> tuple[int, Mapping[str, str]]:
+        """One request; a second one if the key is refused and there is a newer one."""
+        secret = self._secret
+        key = self._key if secret is None else secret.get(until - time.monotonic())
+        answer = self._post_with(key, body, until)
+        if secret is not None and key and answer[0] in _UNAUTHORIZED:
+            newer = secret.renew(key, until - time.monotonic())
+            if newer:
+                answer = self._post_with(newer, body, until)
+        return answer
+
+    def _post_with(self, key: str | None, body: bytes, until: float) -> tuple[int, Mapping[str, str]]:
+        headers = {"content-type": "application/x-ndjson", "content-encoding": "gzip"}
+        if key:
+            headers["x-api-key"] = key
+        return self._transport.post("/v1/ingest", body, headers, until - time.monotonic())

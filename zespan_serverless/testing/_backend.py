@@ -23,7 +23,6 @@ from typing import Any, Literal, get_args
 Event = dict[str, Any]
 Mode = Literal["ok", "hang", "drip", "refuse", "drop", "redirect"]
 
-_HOST = "127.0.0.1"
 _POLL = 0.05  # seconds between looks at what has no event of its own to wait for: a mode, a client that left
 
 
@@ -58,15 +57,18 @@ class Backend:
     - ``"redirect"``: 307 to another path of this server
 
     ``latency`` (seconds) comes before every answer. ``reject`` makes a batch holding an event for which it returns true
-    a 400, as one poisoned event does. With ``tls``, a server-side context, the server speaks HTTPS only.
+    a 400, as one poisoned event does; ``api_key``, if set, a request with another key a 401. With ``tls``, a
+    server-side context, the server speaks HTTPS only.
     """
 
-    def __init__(self, *, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(self, *, tls: ssl.SSLContext | None = None, host: str = "127.0.0.1") -> None:
         self.latency = 0.0
         self.drip_interval = 0.2
         self.retry_after: str | None = None
         self.reject: Callable[[Event], bool] | None = None
+        self.api_key: str | None = None
         self._tls = tls
+        self._host = host
         self._mode: Mode | int = "ok"
         self._mode_lock = threading.Lock()
         self._changed = threading.Condition()  # guards the four below
@@ -92,7 +94,7 @@ class Backend:
     @property
     def url(self) -> str:
         """Where it listens, without a trailing slash: what ZESPAN_BASE_URL takes."""
-        return f"{'https' if self._tls else 'http'}://{_HOST}:{self._port}"
+        return f"{'https' if self._tls else 'http'}://{self._host}:{self._port}"
 
     @property
     def mode(self) -> Mode | int:
@@ -175,7 +177,7 @@ class _Listener(socketserver.ThreadingTCPServer):
     request_queue_size = 128
 
     def __init__(self, port: int, backend: Backend) -> None:
-        super().__init__((_HOST, port), partial(_Connection, backend), bind_and_activate=False)
+        super().__init__((backend._host, port), partial(_Connection, backend), bind_and_activate=False)
         self._backend = backend
         self._thread: threading.Thread | None = None
         self.server_bind()
@@ -237,6 +239,8 @@ class _Connection(BaseHTTPRequestHandler):
         poisoned = backend.reject is not None and any(map(backend.reject, request.events))
         if 200 <= status < 300 and (events is None or poisoned):
             status = 400
+        if backend.api_key not in (None, request.headers.get("x-api-key")):
+            status = 401
         answer = self._answer(status)
         if mode == "drip":
             for i in range(len(answer) - 1):

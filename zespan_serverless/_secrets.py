@@ -1,0 +1,146 @@
+"""The API key from AWS's Secrets Manager or Parameter Store: read when there is something to send, and kept.
+
+boto3 reads it (every Python runtime of Lambda has it), in a thread of its own: nothing that hangs in there, be it the
+import, name resolution or the service, keeps the sender longer than it has time for.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+FORMS = "arn:aws:secretsmanager:..., arn:aws:ssm:..., or ssm:/name; #field after it picks one of a JSON secret's"
+
+FRESH = 60.0
+"""Seconds for which a key that the backend refuses is not read again."""
+GIVEN_UP = 30.0
+"""Seconds after which a reading that has not come back is left to itself, and another begins."""
+_TIMEOUT = 3  # seconds that boto3 waits for a connection, and for an answer
+
+_FORM = re.compile(
+    r"(?:ssm:(?P<name>[\w./:-]+)"
+    r"|arn:[\w-]+:ssm:(?P<region>[\w-]+):\d*:parameter(?P<path>/[\w./-]+)"
+    r"|(?P<arn>arn:[\w-]+:secretsmanager:(?P<home>[\w-]+):\d*:secret:[\w/+=.@!-]+))"
+    r"(?:#(?P<field>.+))?",
+    re.ASCII,
+)
+
+
+def is_source(text: str) -> bool:
+    """Whether `text` names a secret that can be read."""
+    return _FORM.fullmatch(text) is not None
+
+
+class Unavailable(OSError):
+    """The key cannot be had now; says why."""
+
+
+class Secret:
+    """A key that is somewhere else. `get` belongs to the sender; `cancel` and `forget` may come from any thread."""
+
+    def __init__(self, source: str, read: Callable[[str], str] | None = None) -> None:
+        self._source, self._read = source, read or read_aws
+        self.forget()
+
+    def forget(self) -> None:
+        """Read it anew next time: after a fork, and after a restore."""
+        self._state = threading.Condition(threading.Lock())
+        self._value = ""
+        self._read_at = self._began = 0.0  # wall clock: the monotonic one stands still while a sandbox is frozen
+        self._reading: threading.Thread | None = None
+        self._problem = ""
+        self._cancelled = False
+
+    def begin(self) -> None:
+        """Start reading it, if nobody does."""
+        with self._state:
+            if not self._value:
+                self._start()
+
+    def get(self, timeout: float) -> str:
+        """The key. Raises Unavailable when it cannot be had within `timeout` seconds."""
+        until = time.monotonic() + timeout
+        with self._state:
+            self._cancelled = False
+            if not self._value:
+                self._problem = ""
+                self._start()
+            while not self._value:
+                left = until - time.monotonic()
+                if self._problem or self._cancelled or left <= 0:
+                    raise Unavailable(f"the API key cannot be read from {self._source}: {self._problem or 'no answer'}")
+                self._state.wait(left)
+            return self._value
+
+    def renew(self, refused: str, timeout: float) -> str | None:
+        """Another key than the one that the backend has refused; None if there is none."""
+        with self._state:
+            if self._value == refused:
+                if 0 <= time.time() - self._read_at < FRESH:
+                    return None
+                self._value = ""
+        key = self.get(timeout)
+        return None if key == refused else key
+
+    def cancel(self) -> None:
+        """Make a `get` in another thread end now."""
+        with self._state:
+            self._cancelled = True
+            self._state.notify_all()
+
+    def _start(self) -> None:
+        if self._reading is None or not 0 <= time.time() - self._began < GIVEN_UP:
+            thread = threading.Thread(target=self._run, name="zespan-secret", daemon=True)
+            thread.start()  # it waits for the lock that we hold
+            self._reading, self._began = thread, time.time()
+
+    def _run(self) -> None:
+        value = problem = ""
+        try:
+            value = self._read(self._source)
+            if not (value and value.isascii() and value.isprintable()):
+                value, problem = "", "what is there is no API key"
+        except Exception as error:
+            problem = f"{type(error).__name__}: {error}"
+        with self._state:
+            if self._reading is threading.current_thread():
+                self._value, self._problem, self._reading = value, problem, None
+                self._read_at = time.time()
+                self._state.notify_all()
+
+
+def read_aws(source: str) -> str:
+    """The text of a secret or parameter. Raises whatever boto3 does, and ImportError without it."""
+    from boto3.session import Session
+    from botocore.config import Config
+
+    form = _FORM.fullmatch(source)
+    if form is None:
+        raise ValueError(f"use {FORMS}")
+    config = Config(connect_timeout=_TIMEOUT, read_timeout=_TIMEOUT, retries={"total_max_attempts": 2})
+    session = Session()  # the default session belongs to the user, and to one thread at a time
+
+    def client(service: str, region: str | None) -> Any:
+        return session.client(service, region_name=region, config=config)
+
+    if form["arn"]:
+        text: str = client("secretsmanager", form["home"]).get_secret_value(SecretId=form["arn"])["SecretString"]
+    else:
+        name = form["name"] or form["path"]
+        found = client("ssm", form["region"]).get_parameter(Name=name, WithDecryption=True)
+        text = found["Parameter"]["Value"]
+    return _field(text, form["field"]).strip()
+
+
+def _field(text: str, field: str | None) -> str:
+    """One value of a secret that is a JSON object: `field`, or api_key."""
+    if field is None and not text.lstrip().startswith("{"):
+        return text
+    values = json.loads(text)
+    return str(values[field or "api_key"])
