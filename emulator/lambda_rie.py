@@ -61,7 +61,8 @@ class Sandbox:
     (whole seconds) is enforced, ``memory`` (MB) only told. ``execution_env`` decides whether awslambdaric asks for
     events in a thread ("AWS_Lambda_python3.12" and later) or in the main thread. ``extension`` adds somebody else's
     extension; without any, Lambda kills the runtime without a SIGTERM. ``tmp_dir`` is the sandbox's TMPDIR, kept over
-    its resets; by default one of its own, gone when it stops.
+    its resets; by default one of its own, gone when it stops. ``wrapper`` is what AWS_LAMBDA_EXEC_WRAPPER names: the
+    runtime is started through it, with the handler that it leaves in ``_HANDLER``.
     """
 
     def __init__(
@@ -76,6 +77,7 @@ class Sandbox:
         init_type: str = "on-demand",
         extension: bool = False,
         tmp_dir: Path | None = None,
+        wrapper: Path | None = None,
     ) -> None:
         self._timeout = timeout
         self._own = tempfile.TemporaryDirectory(prefix="sandbox-")
@@ -111,7 +113,11 @@ class Sandbox:
         command = [str(emulator_binary()), "--log-level", "info"]
         command += ["--runtime-interface-emulator-address", f"127.0.0.1:{self._port}"]
         command += ["--runtime-api-address", f"127.0.0.1:{self._api_port}"]
-        command += [sys.executable, "-m", "awslambdaric", handler]
+        runtime = [sys.executable, "-m", "awslambdaric", handler]
+        if wrapper is not None:
+            environment["_HANDLER"] = handler
+            runtime = [str(wrapper), "/bin/sh", "-c", 'exec "$0" -m awslambdaric "$_HANDLER"', sys.executable]
+        command += runtime
         with self._log_path.open("wb") as log:
             self._process = subprocess.Popen(
                 command, cwd=folder, env=environment | dict(env or {}), stdin=subprocess.DEVNULL, stdout=log, stderr=log

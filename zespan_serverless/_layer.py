@@ -1,15 +1,27 @@
 """The Lambda layer as a zip: this package, and a wrapper that traces a function whose code nobody touches.
 
-Nothing in it is compiled and nothing is brought along, so that one zip serves every Python version and architecture,
-and a package of the user's or of the runtime's is never shadowed. The same version gives the same bytes.
+There is no machine code in it and no other package, so that one zip serves every Python version and architecture, and
+a version of the user's or of the runtime's is never shadowed. The same version gives the same bytes.
+
+Lambda cannot store bytecode in a layer and would compile the package at every cold start. So it comes along for the
+Pythons that are asked for; for others it is compiled.
 """
 
 from __future__ import annotations
 
+import os
+import shutil
+import subprocess
+import tempfile
 import zipfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ._version import __version__
+from .errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 WRAPPER = """\
 #!/bin/sh
@@ -34,21 +46,62 @@ License-Expression: Apache-2.0
 
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest that a zip can say
 
+_LEFT_OUT = ("__pycache__", "testing", "cli.py", "_layer.py")  # of no use in Lambda
 
-def build(target: Path) -> int:
-    """Write the layer to `target`; its size in bytes."""
-    package = Path(__file__).parent
-    files = {"zespan/wrapper": WRAPPER.encode()}
-    info = f"python/zespan_serverless-{__version__}.dist-info"
-    files[f"{info}/METADATA"] = _METADATA.encode()
-    for path in package.rglob("*"):
-        if path.suffix == ".py" or path.name == "py.typed":
-            files[f"python/zespan_serverless/{path.relative_to(package).as_posix()}"] = path.read_bytes()
+# Without docstrings, and used unchecked: a check would go by times that unzipping changes.
+_COMPILE = """
+import importlib.util, pathlib, py_compile, sys
+if sys.version_info < (3, 11):
+    sys.exit("Python 3.11 or newer is needed, this is " + sys.version.split()[0])
+package = pathlib.Path(sys.argv[1])
+for file in sorted(package.rglob("*.py")):
+    py_compile.compile(
+        str(file), importlib.util.cache_from_source(str(file), optimization=""),
+        "/opt/python/zespan_serverless/" + file.relative_to(package).as_posix(), doraise=True, optimize=2,
+        invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH,
+    )
+"""
+
+
+def build(target: Path, pythons: Sequence[str] = ()) -> int:
+    """Write the layer to `target`, with the bytecode of these `pythons` (commands or paths); its size in bytes.
+
+    Raises ConfigurationError for a Python that cannot be run, or is too old.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        package, info = root / "python" / "zespan_serverless", f"zespan_serverless-{__version__}.dist-info"
+        shutil.copytree(Path(__file__).parent, package, ignore=shutil.ignore_patterns(*_LEFT_OUT))
+        for python in pythons:
+            _compile(python, package)
+        for name, text in {f"python/{info}/METADATA": _METADATA, "zespan/wrapper": WRAPPER}.items():
+            (root / name).parent.mkdir()
+            (root / name).write_text(text, newline="\n")
+        _zip(root, target)
+    return target.stat().st_size
+
+
+def _compile(python: str, package: Path) -> None:
+    try:
+        subprocess.run(
+            [python, "-X", "no_debug_ranges", "-c", _COMPILE, package],
+            env={**os.environ, "PYTHONHASHSEED": "0"},  # the order in which it writes sets
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    except (OSError, subprocess.CalledProcessError) as error:
+        said = getattr(error, "stderr", None) or error
+        raise ConfigurationError(f"no bytecode from {python}: {str(said).strip()}") from None
+
+
+def _zip(root: Path, target: Path) -> None:
+    """Everything below `root`, in the same bytes whenever and wherever."""
     with zipfile.ZipFile(target, "w") as layer:
-        for name in sorted(files):
+        for path in sorted(path for path in root.rglob("*") if path.is_file()):
+            name = path.relative_to(root).as_posix()
             entry = zipfile.ZipInfo(name, _EPOCH)
             entry.compress_type = zipfile.ZIP_DEFLATED
             entry.create_system = 3  # Unix, whatever this runs on
             entry.external_attr = (0o755 if name == "zespan/wrapper" else 0o644) << 16
-            layer.writestr(entry, files[name], compresslevel=9)
-    return target.stat().st_size
+            layer.writestr(entry, path.read_bytes(), compresslevel=9)

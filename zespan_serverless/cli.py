@@ -8,27 +8,38 @@ from typing import TYPE_CHECKING
 
 from . import _layer
 from ._version import __version__
+from .errors import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """zespan-serverless layer build [--output PATH]: make the Lambda layer."""
+    """zespan-serverless layer build [--output PATH] [--python COMMAND ...]: make the Lambda layer."""
     parser = argparse.ArgumentParser(prog="zespan-serverless", description="Telemetry that survives serverless.")
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     layer = commands.add_parser("layer", help="the AWS Lambda layer").add_subparsers(required=True, metavar="ACTION")
     build = layer.add_parser("build", help="write the layer's zip, for every Python version and architecture")
     build.add_argument("--output", type=Path, default=Path("zespan-serverless-layer.zip"), help="default: %(default)s")
+    build.add_argument(
+        "--python",
+        action="append",
+        metavar="COMMAND",
+        help="bring along the bytecode of this Python, python3.13 say, so that its cold starts need not compile the "
+        "package; may be given several times",
+    )
     build.set_defaults(run=_build_layer)
     chosen = parser.parse_args(arguments)
-    chosen.run(chosen)
+    try:
+        chosen.run(chosen)
+    except (ConfigurationError, OSError) as error:
+        parser.exit(1, f"{parser.prog}: {error}\n")
     return 0
 
 
 def _build_layer(arguments: argparse.Namespace) -> None:
-    size = _layer.build(arguments.output)
+    size = _layer.build(arguments.output, arguments.python or [])
     print(f"{arguments.output}: {size:,} bytes")
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from emulator.lambda_rie import HOOKS, Sandbox
+from zespan_serverless import __version__
 from zespan_serverless.cli import main
 from zespan_serverless.testing import Backend
 
@@ -27,6 +27,8 @@ MODULES = {
     "broken_syntax": "def handler(event, context)\n    return 1\n",
     "broken_name": "def setup():\n    return undefined_name\nsetup()\ndef handler(event, context): ...\n",
     "missing": "def other(event, context): ...\n",
+    "located": "import importlib.metadata\nimport zespan_serverless\ndef handler(event, context):\n"
+    "    return [zespan_serverless.__file__, importlib.metadata.version('zespan-serverless')]\n",
 }
 
 
@@ -75,17 +77,20 @@ def test_without_the_variable_it_says_what_to_set(folder: Path) -> None:
     assert "ZESPAN_LAMBDA_HANDLER" in str(answer(AUTO, folder, {})["errorMessage"])
 
 
-def test_the_layer_is_the_same_bytes_twice_and_small(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("pythons", [[], ["--python", sys.executable]])
+def test_the_layer_is_the_same_bytes_twice_and_small(
+    tmp_path: Path, pythons: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
     """A reproducible zip, within its size gate."""
     for name in ("a.zip", "b.zip"):
-        main(["layer", "build", "--output", str(tmp_path / name)])
+        main(["layer", "build", "--output", str(tmp_path / name), *pythons])
     assert (tmp_path / "a.zip").read_bytes() == (tmp_path / "b.zip").read_bytes()
-    assert (tmp_path / "a.zip").stat().st_size <= 150_000
+    assert (tmp_path / "a.zip").stat().st_size <= (250_000 if pythons else 150_000)
     assert "a.zip" in capsys.readouterr().out
 
 
 def test_the_layer_holds_this_package_and_nothing_else(tmp_path: Path) -> None:
-    """No other package comes along, so none of the user's can be shadowed; nothing is compiled for one Python."""
+    """No other package comes along, so none of the user's can be shadowed; nothing depends on the architecture."""
     main(["layer", "build", "--output", str(tmp_path / "layer.zip")])
     with zipfile.ZipFile(tmp_path / "layer.zip") as layer:
         names = layer.namelist()
@@ -95,27 +100,66 @@ def test_the_layer_holds_this_package_and_nothing_else(tmp_path: Path) -> None:
     assert {Path(name).suffix for name in names if name.startswith("python/zespan_serverless/")} == {".py", ".typed"}
 
 
-def test_the_layer_and_its_wrapper_trace_a_plain_function(folder: Path, backend: Backend, tmp_path: Path) -> None:
-    """Unpacked as Lambda unpacks it, the wrapper redirects, and the package comes from the layer."""
-    main(["layer", "build", "--output", str(tmp_path / "layer.zip")])
-    opt = tmp_path / "opt"
+def test_bytecode_is_used_wherever_it_is_unpacked(tmp_path: Path) -> None:
+    """It is there for every module, and taken whatever the times and the text of the sources beside it are."""
+    main(["layer", "build", "--output", str(tmp_path / "layer.zip"), "--python", sys.executable])
     with zipfile.ZipFile(tmp_path / "layer.zip") as layer:
-        layer.extractall(opt)
-    (opt / "zespan" / "wrapper").chmod(0o755)  # zipfile forgets it
-    env = {**os.environ, "_HANDLER": "plain.handler", "PYTHONPATH": f"{opt / 'python'}{os.pathsep}{HOOKS}"}
-    said = subprocess.run(
-        [opt / "zespan" / "wrapper", sys.executable, "-c", "import os, json; print(json.dumps(dict(os.environ)))"],
-        env=env,
-        capture_output=True,
-        check=True,
+        layer.extractall(tmp_path)
+    for source in (tmp_path / "python" / "zespan_serverless").rglob("*.py"):
+        source.write_text("raise SystemExit('compiled')\n")
+    loaded = "import sys, zespan_serverless.aws_lambda as ours, zespan_serverless._container; print(ours.__file__)"
+    found = subprocess.run(
+        [sys.executable, "-c", loaded], cwd=tmp_path / "python", capture_output=True, text=True, check=True
     )
-    redirected = json.loads(said.stdout)
-    assert (redirected["_HANDLER"], redirected["ZESPAN_LAMBDA_HANDLER"]) == (AUTO, "plain.handler")
-    layered = {
+    assert found.stdout.startswith(str(tmp_path))
+
+
+@pytest.mark.parametrize(("script", "said"), [("exit 3", ""), ("echo too old >&2; exit 1", "too old")])
+def test_a_python_that_cannot_compile_is_named(
+    tmp_path: Path, script: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The command fails with the Python's own words, and no traceback."""
+    (python := tmp_path / "python").write_text(f"#!/bin/sh\n{script}\n")
+    python.chmod(0o755)
+    for name in (str(python), str(tmp_path / "none")):
+        with pytest.raises(SystemExit) as left:
+            main(["layer", "build", "--output", str(tmp_path / "layer.zip"), "--python", name])
+        assert left.value.code == 1
+        printed = capsys.readouterr().err
+        assert f"no bytecode from {name}" in printed
+        assert said in printed or name != str(python)
+
+
+@pytest.fixture
+def opt(tmp_path: Path) -> Path:
+    """/opt of a function with the layer."""
+    main(["layer", "build", "--output", str(tmp_path / "layer.zip")])
+    with zipfile.ZipFile(tmp_path / "layer.zip") as layer:
+        layer.extractall(tmp_path / "opt")
+    (tmp_path / "opt" / "zespan" / "wrapper").chmod(0o755)  # zipfile forgets it
+    return tmp_path / "opt"
+
+
+def test_the_layer_and_its_wrapper_trace_a_plain_function(folder: Path, backend: Backend, opt: Path) -> None:
+    """The runtime is started through the wrapper, and the package comes from the layer."""
+    env = {
         "PYTHONPATH": os.pathsep.join(map(str, (HOOKS, folder, opt / "python"))),
-        "ZESPAN_LAMBDA_HANDLER": redirected["ZESPAN_LAMBDA_HANDLER"],
         "ZESPAN_BASE_URL": backend.url,
     }
-    with Sandbox(redirected["_HANDLER"], folder, env=layered) as sandbox:
-        assert sandbox.invoke({}).payload == {"got": {}}
-    assert backend.wait_for(1)
+    with Sandbox("located.handler", folder, env=env, wrapper=opt / "zespan" / "wrapper") as sandbox:
+        assert sandbox.invoke({}).payload == [str(opt / "python" / "zespan_serverless" / "__init__.py"), __version__]
+    assert backend.wait_for(1)[0]["metadata"]["start_kind"] == "cold"
+
+
+@pytest.mark.parametrize(("runtime", "traced"), [("python3.10", False), ("python3.9", False), ("python3.11", True)])
+def test_the_wrapper_leaves_an_older_python_alone(opt: Path, runtime: str, traced: bool) -> None:
+    """The function runs as it did, with a word in its log."""
+    said = subprocess.run(
+        [opt / "zespan" / "wrapper", "/bin/sh", "-c", 'echo "$_HANDLER $ZESPAN_LAMBDA_HANDLER"'],
+        env={"_HANDLER": "app.handler", "AWS_EXECUTION_ENV": f"AWS_Lambda_{runtime}"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert said.stdout.split() == ([AUTO, "app.handler"] if traced else ["app.handler"])
+    assert ("untraced" in said.stderr) is not traced

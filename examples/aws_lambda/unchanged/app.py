@@ -1,0 +1,16 @@
+"""A Lambda function that knows nothing of Zespan: the layer traces it."""
+
+import json
+from base64 import b64decode
+from typing import Any
+
+from openai import OpenAI
+
+client = OpenAI()
+
+
+def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    body = b64decode(event["body"]) if event["isBase64Encoded"] else event["body"]
+    prompt = json.loads(body)["prompt"]
+    answer = client.chat.completions.create(model="gpt-4o", messages=[{"role": "user", "content": prompt}])
+    return {"statusCode": 200, "body": answer.choices[0].message.content or ""}
