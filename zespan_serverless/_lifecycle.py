@@ -83,13 +83,39 @@ class Call:
         self.began = time.perf_counter()
 
     def leave(self, error: BaseException | None, result: object = None) -> None:
-        """Reset the context and have the rest done: after the response if possible, else now. Never raises."""
+        """Reset the context, end the invocation, and have the rest done: after the response if possible, else now.
+
+        Never raises.
+        """
+        self.reset()
+        report = self.close(error, result)
+
+        def finish() -> None:
+            report()
+            self._flush()
+
+        taken = False
+        with Guarded("the flush"):
+            taken = self.hands_over(report, error) or (self._may_wait(error) and self.host.end(self.invocation, finish))
+        if not taken:
+            with Guarded("the flush"):
+                try:
+                    finish()
+                finally:
+                    self.host.end(self.invocation, None)
+
+    def reset(self) -> None:
+        """Make what was current before this invocation current again."""
+        with Guarded("the end of an invocation"):
+            _trace.leave(self.token, shared=self.host.one_at_a_time)
+
+    def close(self, error: BaseException | None, result: object = None) -> Callable[[], None]:
+        """End the invocation, whose context may live on. Gives what reports it, to be called when there is time."""
         took_ms = (time.perf_counter() - self.began) * 1000
         left: float | None = None
         said: Mapping[str, object] = {}  # not the result itself: that is the caller's, who may change it meanwhile
         self.container.active.pop(id(self), None)
         with Guarded("the end of an invocation"):
-            _trace.leave(self.token, shared=self.host.one_at_a_time)
             for end in list(self.span.ends.values()):
                 end()
             _shutdown.rearm()  # before anybody is woken: it lets go of the GIL, and would wait long to have it back
@@ -102,30 +128,51 @@ class Call:
                 with Guarded("the root event"):
                     self._root_event(took_ms, left, error, said)
 
-        def finish() -> None:
-            report()
-            self._flush()
+        return report
 
-        with Guarded("the flush"):
-            # SystemExit: nothing of ours runs later.
-            dying = error is not None and not isinstance(error, Exception) and not suspends(error)
-            later = not dying and self.container.settings.flush_mode != "before_return"
-            if later and self.host.goes_on(self.invocation):
-                report()
-                self.container.delivery.flush_soon(self.container.settings.flush_timeout)
-            elif not (later and self.host.end(self.invocation, finish)):
-                try:
-                    finish()
-                finally:
-                    self.host.end(self.invocation, None)
+    def hands_over(self, report: Callable[[], None], error: BaseException | None = None) -> bool:
+        """On a host whose process goes on anyway, report and have a thread flush; False on others."""
+        if not (self._may_wait(error) and self.host.goes_on(self.invocation)):
+            return False
+        report()
+        self.container.delivery.flush_soon(self.container.settings.flush_timeout)
+        return True
+
+    async def flushed(self) -> None:
+        """What `leave` waits for, without blocking the event loop."""
+        import asyncio
+
+        loop, delivery = asyncio.get_running_loop(), self.container.delivery
+        settled = asyncio.Event()
+
+        def done() -> None:
+            with contextlib.suppress(RuntimeError):  # the loop has been closed
+                loop.call_soon_threadsafe(settled.set)
+
+        budget = self._budget()
+        waiter = delivery.flush_then(budget, done)
+        try:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(settled.wait(), budget)
+        finally:
+            delivery.tell(delivery.settled(waiter), 0)
+
+    def _may_wait(self, error: BaseException | None) -> bool:
+        """Whether the flush may come after the response. SystemExit and the like: nothing of ours runs later."""
+        dying = error is not None and not isinstance(error, Exception) and not suspends(error)
+        return not dying and self.container.settings.flush_mode != "before_return"
 
     def _flush(self) -> None:
         """Send what there is, within what this invocation has left by now."""
         settings, delivery = self.container.settings, self.container.delivery
-        report = delivery.flush(flush_budget(self._left(), settings.flush_timeout, settings.flush_reserve))
+        report = delivery.flush(self._budget())
         if settings.on_flush is not None:  # in what the flush has not used
             rest = max(settings.flush_timeout - report.elapsed, _TELL_MIN)
             delivery.tell(report, flush_budget(self._left(), rest, settings.flush_reserve))
+
+    def _budget(self) -> float:
+        settings = self.container.settings
+        return flush_budget(self._left(), settings.flush_timeout, settings.flush_reserve)
 
     def _left(self) -> float | None:
         return None if self.invocation.remaining is None else self.invocation.remaining()

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 ABORT_GRACE = 0.05
 """Seconds that a cut-off attempt gets to hand its batch back before it is given up as stuck (name resolution)."""
+LINGER = 0.05
+"""Seconds that a flush nobody waits for gives other invocations to share it."""
 MOMENT = 0.01
 """Seconds between two looks at what is about to change."""
 FLUSH_MAX = 86_400.0
@@ -54,12 +56,12 @@ class FlushReport(NamedTuple):
 
 
 class _Waiter:
-    """One flush: it waits until every event up to `target` is settled."""
+    """One flush: it waits until every event up to `target` is settled. `done` is called then, if no thread waits."""
 
-    __slots__ = ("deadline", "delivered", "dropped", "pending", "target")
+    __slots__ = ("deadline", "delivered", "done", "dropped", "pending", "target")
 
-    def __init__(self, target: int, pending: int, deadline: float) -> None:
-        self.target, self.pending, self.deadline = target, pending, deadline
+    def __init__(self, target: int, pending: int, deadline: float, done: Callable[[], object] | None = None) -> None:
+        self.target, self.pending, self.deadline, self.done = target, pending, deadline, done
         self.delivered = self.dropped = 0
 
 
@@ -161,6 +163,7 @@ class Delivery:
                 self._bytes += size
                 self._trim()
                 self._staff()
+                self._dismiss()
                 if self._full() and not self._breaker.blocked(time.time()):
                     self._lock.notify_all()
         if self._closed:
@@ -227,7 +230,9 @@ class Delivery:
         The sender alone would not do, because somebody has to cut off what takes too long.
         """
         with self._lock:
-            self._soon = timeout
+            asked, self._soon = self._soon, timeout
+            if asked and self._follower is not None:
+                return
             if self._follower is None and not self._closed:
                 self._follower = threading.Thread(target=self._follow, name="zespan-flush", daemon=True)
                 try:
@@ -238,6 +243,29 @@ class Delivery:
             self._lock.notify_all()
         if not followed:
             self.flush(timeout)
+
+    def flush_then(self, timeout: float, done: Callable[[], object]) -> _Waiter:
+        """A flush that no thread waits for: `done` is called when it would return, or never if its time is over first.
+
+        `done` is called with the lock held, and must neither block nor raise. To be followed by `settled`.
+        """
+        with self._lock:
+            deadline = time.monotonic() + min(timeout, FLUSH_MAX)
+            waiter = _Waiter(self.captured, self._outstanding(), deadline, done)
+            if waiter.pending and timeout > 0 and self._staff():
+                self._waiters.append(waiter)
+                self._dismiss()
+                self._lock.notify_all()
+            else:
+                done()
+        return waiter
+
+    def settled(self, waiter: _Waiter) -> FlushReport:
+        """Give up such a flush, or its remains; what it came to."""
+        with self._lock:
+            self._waiters = [w for w in self._waiters if w is not waiter]
+            reason = self._breaker.blocked(time.time()) or "deadline" if waiter.pending else ""
+        return FlushReport(waiter.delivered, waiter.dropped, waiter.pending, 0.0, reason)
 
     def rest(self, timeout: float) -> None:
         """Flush, and give up thread and connection; the next event has new ones. For a snapshot of the process."""
@@ -269,6 +297,7 @@ class Delivery:
             self._bytes = 0
             if left:
                 self._drop(left, "closed")
+            self._dismiss()
             self._lock.notify_all()
         self._tell()
         with contextlib.suppress(Exception):
@@ -361,6 +390,9 @@ class Delivery:
                 with self._lock:
                     while self._follower is me and not self._soon:
                         self._lock.wait()
+                    until = time.monotonic() + LINGER
+                    while self._follower is me and (left := until - time.monotonic()) > 0:
+                        self._lock.wait(left)
                     if self._follower is not me:
                         return
                     timeout, self._soon = self._soon, 0.0
@@ -421,6 +453,7 @@ class Delivery:
                     self._job = None
                     if job.items:
                         self._settle(job.items, outcome or Outcome("retry", "interrupted"))
+                        self._dismiss()
                 self._stuck = [thread for thread in self._stuck if thread is not job.thread]
                 self._lock.notify_all()
 
@@ -538,6 +571,16 @@ class Delivery:
             self._halves += [batch[middle:], batch[:middle]]
         else:
             self._drop(batch, outcome.verdict, outcome.detail)
+
+    def _dismiss(self) -> None:
+        """Tell the flushes that no thread waits for, if they are done or would be in vain for now."""
+        waiting = [waiter for waiter in self._waiters if waiter.done]
+        if waiting:
+            in_vain = self._job is None and self._breaker.blocked(time.time())
+            for waiter in waiting:
+                if waiter.done and (in_vain or not waiter.pending):
+                    self._waiters.remove(waiter)
+                    waiter.done()
 
     def _put_back(self, batch: list[_Item], outcome: Outcome) -> None:
         now, silence = time.time(), clamp_retry_after(outcome.retry_after or 0.0)
