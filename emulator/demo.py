@@ -46,7 +46,7 @@ class _Demo:
         self._invocations: list[str | None] = []  # request ids
 
     def run(self) -> None:
-        print("examples/aws_lambda on AWS's Lambda emulator, frozen between the calls. Times in ms.")
+        print("examples/aws_lambda/chat on AWS's Lambda emulator, frozen between the calls. Times in ms.")
         self._show("The first call: Lambda starts a sandbox", {"prompt": "Hi"})
         self._show("A warm call", {"prompt": "Hi"})
         self._show("A streamed answer", {"prompt": "Hi", "stream": True})

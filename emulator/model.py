@@ -36,6 +36,7 @@ class ModelRequest:
     path: str
     headers: dict[str, str]  # names in lower case
     body: Json
+    port: int  # the client's: requests on one connection have the same
     answered: float | None = None  # seconds since the epoch, when the last byte was on its way
 
 
@@ -50,12 +51,12 @@ class ModelEndpoint:
     - header ``x-stream-fail-after: 2``: a stream breaks off after two chunks
     """
 
-    def __init__(self, latency_ms: float = 50.0) -> None:
+    def __init__(self, latency_ms: float = 50.0, host: str = "127.0.0.1") -> None:
         self.latency_ms = latency_ms
         self._lock = threading.Lock()
         self._requests: list[ModelRequest] = []
-        self._server = _Server(("127.0.0.1", 0), partial(_Connection, self))
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}/v1"
+        self._server = _Server((host, 0), partial(_Connection, self))
+        self.url = f"http://{host}:{self._server.server_address[1]}/v1"
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
         self._thread.start()
 
@@ -100,7 +101,7 @@ class _Connection(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body: Json = json.loads(self.rfile.read(int(self.headers["content-length"])))
         headers = {name.lower(): value for name, value in self.headers.items()}
-        self._request = ModelRequest(time.time(), self.path, headers, body)
+        self._request = ModelRequest(time.time(), self.path, headers, body, self.client_address[1])
         self._endpoint._arrived(self._request)
         time.sleep(float(headers.get("x-latency-ms", self._endpoint.latency_ms)) / 1000)
         wanted = re.fullmatch(r"error-(\d{3})", str(body.get("model")))

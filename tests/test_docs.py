@@ -1,7 +1,8 @@
-"""README's code runs, and its table of settings is the truth."""
+"""README's code runs, and that of docs/, and the table of settings is the truth."""
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,7 +15,15 @@ from zespan_serverless import Settings, testing
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
-BLOCKS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+PAGES = {page.stem: page.read_text() for page in sorted((ROOT / "docs").glob("*.md"))}
+
+
+def blocks(text: str) -> list[str]:
+    found: list[str] = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    return found
+
+
+BLOCKS = blocks(README)
 
 
 @pytest.fixture
@@ -26,9 +35,9 @@ def model(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 def run(block: str) -> SimpleNamespace:
-    """A block of README as the module it would be."""
-    namespace: dict[str, Any] = {"__name__": "readme"}
-    exec(compile(block, "README.md", "exec"), namespace)
+    """A block as the module it would be."""
+    namespace: dict[str, Any] = {"__name__": "documentation"}
+    exec(compile(block, "block", "exec"), namespace)
     return SimpleNamespace(**namespace)
 
 
@@ -68,6 +77,31 @@ def test_the_example_test_passes() -> None:
 def test_every_block_is_run() -> None:
     """A new example needs a new test."""
     assert len(BLOCKS) == 4
+    assert {name: len(blocks(page)) for name, page in PAGES.items()} == {"powertools": 2}
+
+
+def test_powertools_example(model: ModelEndpoint, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+    """Both telemetries are there: one trace of two events, its ids in the log line, the delivery's metrics."""
+    monkeypatch.setenv("ZESPAN_EXPORTER", "memory")
+    module = run(blocks(PAGES["powertools"])[0])
+    assert module.handler({"prompt": "hi"}, testing.LambdaContext())["statusCode"] == 200
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines() if line]
+    (answered,) = [line for line in lines if line.get("message") == "answered"]
+    assert (len(answered["trace_id"]), len(answered["span_id"])) == (32, 16)
+    assert [line["Answers"] for line in lines if "Answers" in line] == [[1.0]]
+    assert [line["EventsDelivered"] for line in lines if "EventsDelivered" in line] == [[2.0]]
+
+
+def test_powertools_batch_example() -> None:
+    """Each record has its event, and the failed one its error."""
+    records = [
+        {"messageId": str(number), "body": body, "eventSource": "aws:sqs", "messageAttributes": {}}
+        for number, body in enumerate(['{"prompt": "hi"}', "{}"])
+    ]
+    with testing.recording() as events:
+        answer = run(blocks(PAGES["powertools"])[1]).handler({"Records": records}, testing.LambdaContext())
+    assert answer == {"batchItemFailures": [{"itemIdentifier": "1"}]}
+    assert [event["status"] for event in events] == ["success", "error", "success"]
 
 
 def test_the_table_lists_every_setting_with_its_default() -> None:

@@ -23,7 +23,8 @@ LAYERS = [
     {"_delivery"},
     {"_container"},
     {"_lifecycle", "_spans", "logs"},
-    {"aws_lambda", "openai", "powertools"},
+    {"aws_lambda", "openai"},
+    {"powertools"},
     {"testing"},
     {"__init__"},
     {"_layer"},
@@ -40,6 +41,7 @@ SPEAKS = {
     "exporters/http.py": {"http.client", "urllib.request", "ssl"},
     "aws_lambda/_extension.py": {"http.client"},
     "aws_lambda/__init__.py": {"asyncio"},  # runs async handlers
+    "_lifecycle.py": {"asyncio"},  # leaves the event loop free
     "testing/_backend.py": {"ssl"},
 }
 

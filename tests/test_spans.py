@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 
 from zespan_serverless import capture, flush, span, testing, traceparent, with_context, zespan_lambda
+
+
+class Unwritable:
+    def __str__(self) -> str:
+        raise ValueError("no text")
 
 
 def test_a_span_is_one_event_with_its_duration_and_metadata() -> None:
@@ -72,6 +78,16 @@ def test_with_context_adds_to_what_is_in_force() -> None:
     x, root = events
     assert (x["user_id"], x["session_id"], x["tags"]) == ("ada", "s", {"all": "0", "a": "1", "b": "2"})
     assert (root["user_id"], root["tags"]) == (None, {"all": "0"})
+
+
+@pytest.mark.parametrize(("given", "sent"), [(17, "17"), (["a"], "['a']"), (Unwritable(), None)])
+def test_ids_are_sent_as_text(given: Any, sent: str | None) -> None:
+    """A number is an id, too; what cannot be written is left out, and harms nobody."""
+    with testing.recording() as events:
+        with with_context(user_id=given, session_id=given), span("a"):
+            pass
+        flush()
+    assert [(e["user_id"], e["session_id"]) for e in events] == [(sent, sent)]
 
 
 def test_with_context_outside_an_invocation_leaves_no_orphans() -> None:
@@ -142,3 +158,58 @@ def test_nothing_happens_while_telemetry_is_off() -> None:
             return 1
 
     assert handler({}, None) == 1
+
+
+@pytest.mark.parametrize("replaying", [True, False])
+def test_a_step_that_is_only_replayed_is_not_sent_again(replaying: bool) -> None:
+    """What counts is whether it still is a replay when the step is over."""
+    answers = iter([replaying])
+    with testing.recording() as events:
+        with span("step", replaying=lambda: next(answers)):
+            pass
+        flush()
+    assert len(events) == (not replaying)
+
+
+def test_a_replay_that_nobody_knows_of_is_sent() -> None:
+    """If the question fails, the step is sent and the function goes on."""
+
+    def broken() -> bool:
+        raise RuntimeError("no answer")
+
+    with testing.recording() as events:
+        with span("step", replaying=broken):
+            pass
+        flush()
+    assert len(events) == 1
+
+
+class SuspendExecution(BaseException):
+    """As in AWS's SDK for durable functions, which raises others that are derived from it."""
+
+
+class TimedSuspendExecution(SuspendExecution): ...
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "said"),
+    [
+        (TimedSuspendExecution(), "success", {"suspended": True}),
+        (KeyboardInterrupt(), "error", {"error.type": "KeyboardInterrupt"}),
+    ],
+)
+def test_being_suspended_is_no_failure(error: BaseException, status: str, said: dict[str, Any]) -> None:
+    """What suspends a durable function, which is called again later, is no error of a step or an invocation."""
+
+    @zespan_lambda
+    def handler(event: object, context: object) -> None:
+        with span("wait"):
+            raise error
+
+    with testing.recording() as events, pytest.raises(type(error)) as caught:
+        handler({}, testing.LambdaContext())
+    assert caught.value is error
+    step, root = events
+    assert (step["status"], step["metadata"]) == (status, said)
+    assert root["status"] == status
+    assert said.items() <= root["metadata"].items()

@@ -17,10 +17,12 @@ if TYPE_CHECKING:
     from ._spans import traceparent as traceparent
     from ._spans import with_context as with_context
     from .aws_lambda import zespan_lambda as zespan_lambda
+    from .aws_lambda._records import traced_record as traced_record
     from .aws_lambda._records import traced_records as traced_records
     from .errors import ConfigurationError as ConfigurationError
     from .errors import FlushIncomplete as FlushIncomplete
     from .errors import ZespanError as ZespanError
+    from .logs import add_trace_ids as add_trace_ids
     from .openai import patch_openai as patch_openai
     from .openai import wrap_openai as wrap_openai
 
@@ -30,12 +32,14 @@ _HOME = {
     "FlushReport": "_delivery",
     "Settings": "_settings",
     "ZespanError": "errors",
+    "add_trace_ids": "logs",
     "capture": "_container",
     "flush": "_container",
     "init": "_container",
     "patch_openai": "openai",
     "shutdown": "_container",
     "span": "_spans",
+    "traced_record": "aws_lambda._records",
     "traced_records": "aws_lambda._records",
     "traceparent": "_spans",
     "with_context": "_spans",
@@ -50,12 +54,14 @@ __all__ = [
     "Settings",
     "ZespanError",
     "__version__",
+    "add_trace_ids",
     "capture",
     "flush",
     "init",
     "patch_openai",
     "shutdown",
     "span",
+    "traced_record",
     "traced_records",
     "traceparent",
     "with_context",

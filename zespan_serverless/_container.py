@@ -152,6 +152,20 @@ def forget() -> None:
         left.delivery.forget()
 
 
+def rest() -> None:
+    """Before a snapshot of this process: send what there is, and hold on to no thread and no connection."""
+    if _container is not None:
+        _container.delivery.rest(_container.settings.flush_timeout)
+
+
+def renew() -> None:
+    """In a process restored from a snapshot, one of many: what comes next is its first invocation."""
+    _log.forget()
+    if _container is not None:
+        _container.invocations = 0
+        _container.delivery.renew()
+
+
 def _after_fork() -> None:
     """In a forked child threads, locks, signals, sockets and buffered events are the parent's; the trace goes on."""
     global _lock

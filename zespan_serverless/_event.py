@@ -71,6 +71,11 @@ def failed(event: Event, error: BaseException) -> None:
     event["error_message"] = (text or type(error).__name__)[:ERROR_TEXT_MAX]
 
 
+def suspends(error: BaseException) -> bool:
+    """Whether this only suspends a function that will be called again (AWS's durable functions): not a failure."""
+    return not isinstance(error, Exception) and any(c.__name__ == "SuspendExecution" for c in type(error).__mro__)
+
+
 def sampled(trace_id: str, rate: float) -> bool:
     """Whether a trace is kept: FNV-1a of its id, as the SDKs compute it, so that every service decides alike."""
     if rate >= 1.0 or not trace_id:

@@ -32,13 +32,14 @@ WARM = ColdStart("warm")
 class Invocation(NamedTuple):
     """One call, as its host describes it.
 
-    `parent` is the caller's (trace id, span id). `remaining` gives the seconds left before the host kills it (None: no
-    deadline known). `describe` gives `faas.trigger` and other attributes, by OpenTelemetry's names where there is one;
-    it is asked when the function is done, so that the response does not wait for it.
+    `parent` is the caller's (trace id, span id), or a trace that has no span above this one. `remaining` gives the
+    seconds left before the host kills it (None: no deadline known). `describe` gives `faas.trigger` and other
+    attributes, by OpenTelemetry's names where there is one; it is asked when the function is done, so that the
+    response does not wait for it.
     """
 
     id: str | None
     name: str
-    parent: tuple[str, str] | None = None
+    parent: tuple[str, str | None] | None = None
     remaining: Callable[[], float] | None = None
     describe: Callable[[], Mapping[str, object]] = dict

@@ -7,11 +7,11 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from . import _container, _trace
-from ._event import failed, new_event, redact
+from ._event import failed, new_event, redact, suspends
 from ._log import warn_once
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
 
 @contextmanager
@@ -27,8 +27,8 @@ def with_context(
         base.trace_id,
         base.span_id,
         base.parent_span_id,
-        user_id if user_id is not None else base.user_id,
-        session_id if session_id is not None else base.session_id,
+        _text(user_id, base.user_id),
+        _text(session_id, base.session_id),
         {**(base.tags or {}), **(tags or {})} or None,
         base.ends,
     )
@@ -40,11 +40,20 @@ def with_context(
 
 
 @contextmanager
-def span(name: str, *, kind: str = "general", metadata: Mapping[str, Any] | None = None) -> Iterator[dict[str, Any]]:
+def span(
+    name: str,
+    *,
+    kind: str = "general",
+    metadata: Mapping[str, Any] | None = None,
+    replaying: Callable[[], bool] | None = None,
+) -> Iterator[dict[str, Any]]:
     """A step of your own: one event with its duration and, if it raises, the error; calls inside belong to it.
 
     `kind` is the SDK's span_kind: general, tool, agent, planning, handoff, retriever. The `with` target is a dict for
     metadata that is known only later. Also a decorator.
+
+    `replaying`: a durable function's `context.is_replaying`. A step that is over before anything new has happened was
+    sent by the invocation that took it the first time, and is left out.
     """
     here = _trace.new_span(_trace.current())
     token = _trace.enter(here)
@@ -56,13 +65,30 @@ def span(name: str, *, kind: str = "general", metadata: Mapping[str, Any] | None
         raise
     finally:
         _trace.leave(token)
-        _end(here, name, kind, details, (time.perf_counter() - began) * 1000, error)
+        if not _repeated(replaying):
+            _end(here, name, kind, details, (time.perf_counter() - began) * 1000, error)
 
 
 def traceparent() -> str | None:
     """The W3C `traceparent` header for a request of yours, so that what it calls joins this trace; None outside one."""
     here = _trace.current()
     return here.traceparent() if here and here.span_id else None
+
+
+def _text(value: object, otherwise: str | None) -> str | None:
+    """An id as events have it, which is text; databases have numbers, and requests bring whatever they like."""
+    try:
+        return otherwise if value is None else str(value)
+    except Exception:
+        return otherwise
+
+
+def _repeated(replaying: Callable[[], bool] | None) -> bool:
+    try:
+        return replaying is not None and bool(replaying())
+    except Exception as problem:
+        warn_once("is_replaying failed, the step is sent: %r", problem)
+        return False
 
 
 def _end(
@@ -73,7 +99,9 @@ def _end(
         return
     try:
         event = new_event(here, container.settings, took_ms, kind=kind, operation=name)
-        if error is not None:
+        if error is not None and suspends(error):
+            details["suspended"] = True
+        elif error is not None:
             failed(event, error)
             details["error.type"] = type(error).__name__
         if details:

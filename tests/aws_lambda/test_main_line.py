@@ -134,6 +134,23 @@ def test_provisioned_start(start: StartFunction, backend: Backend) -> None:
     assert root["metadata"]["faas.coldstart"] is False
 
 
+def test_provisioned_sandbox_after_a_reset(start: StartFunction, backend: Backend) -> None:
+    """What is paid for is that the first process is there in time; who comes after a timeout starts late."""
+    sandbox = start("steps.handler", init_type="provisioned-concurrency", timeout=1)
+    sandbox.invoke()
+    assert sandbox.invoke({"sleep": 5}).timed_out
+    sandbox.invoke()
+    assert [root["metadata"]["start_kind"] for root in roots(backend.events)] == ["provisioned", "reinit"]
+
+
+def test_tenant(start: StartFunction, backend: Backend) -> None:
+    """Whose invocation it was, of a function that keeps its tenants apart."""
+    sandbox = start("steps.handler")
+    sandbox.invoke({}, headers={"X-Amz-Tenant-Id": "blue"})
+    sandbox.invoke({})
+    assert [root["metadata"].get("aws.lambda.tenant_id") for root in roots(backend.events)] == ["blue", None]
+
+
 def test_start_after_a_reset(start: StartFunction, backend: Backend) -> None:
     """After a timeout the next process knows that it is not the sandbox's first, and says so."""
     sandbox = start("steps.handler", timeout=1)

@@ -1,8 +1,11 @@
-"""`traced_records`: the work on each record is in its sender's trace, and the loop is as if nothing were there."""
+"""`traced_records`, `traced_record`: the work on each record is in its sender's trace; all else is as without them."""
 
 from __future__ import annotations
 
+import asyncio
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from unittest import mock
 
@@ -10,7 +13,18 @@ import pytest
 from hypothesis import given
 
 from tests.aws_lambda.test_events import EVENTS, TRACEPARENT, damaged, json_values, sqs
-from zespan_serverless import _container, _trace, flush, init, span, testing, traced_records, traceparent, with_context
+from zespan_serverless import (
+    _container,
+    _trace,
+    flush,
+    init,
+    span,
+    testing,
+    traced_record,
+    traced_records,
+    traceparent,
+    with_context,
+)
 from zespan_serverless import zespan_lambda as decorate
 from zespan_serverless.aws_lambda import _batches, _records
 
@@ -179,6 +193,117 @@ def test_asynchronous_handler() -> None:
     assert [e["trace_id"] for e in events[:4]] == [f"{1:032x}"] * 2 + [f"{2:032x}"] * 2
 
 
+def test_records_at_once_in_tasks() -> None:
+    """Each task's record has its own trace, duration and error, while others are worked on too."""
+
+    @decorate
+    async def handler(event: Any, context: object) -> list[Any]:
+        together = asyncio.Barrier(3)
+
+        async def work(record: Any) -> None:
+            with traced_record(record):
+                await together.wait()
+                with span("call " + record["messageId"]):
+                    await asyncio.sleep(0)
+                if record["messageId"] == "b":
+                    raise ValueError("bad message")
+
+        return await asyncio.gather(*map(work, event["Records"]), return_exceptions=True)
+
+    with testing.recording() as events:
+        assert [repr(result) for result in handler(BATCH, testing.LambdaContext())] == [
+            "None",
+            "ValueError('bad message')",
+            "None",
+        ]
+    check_at_once(events)
+
+
+def test_records_at_once_in_threads() -> None:
+    """The same in the threads of a pool, which begin with no context."""
+    together = threading.Barrier(3)
+
+    def process(record: Any) -> None:
+        with traced_record(record):
+            together.wait(5)
+            with span("call " + record["messageId"]):
+                pass
+            if record["messageId"] == "b":
+                raise ValueError("bad message")
+
+    def work(event: Any) -> None:
+        with ThreadPoolExecutor(3) as pool:
+            futures = [pool.submit(process, record) for record in event["Records"]]
+        assert [type(future.exception()).__name__ for future in futures] == ["NoneType", "ValueError", "NoneType"]
+
+    with testing.recording() as events:
+        invoke(work)
+    check_at_once(events)
+
+
+def check_at_once(events: list[dict[str, Any]]) -> None:
+    root = events[-1]
+    for number, name in enumerate("abc", 1):
+        (record,) = (e for e in events[:-1] if (e.get("metadata") or {}).get("messaging.message.id") == name)
+        (call,) = (e for e in events if e["operation"] == f"call {name}")
+        assert (call["trace_id"], call["parent_span_id"]) == (record["trace_id"], record["span_id"])
+        sender = (f"{number:032x}", f"{number:016x}") if name != "c" else (root["trace_id"], root["span_id"])
+        assert (record["trace_id"], record["parent_span_id"]) == sender
+        assert record["operation"] == "process orders"
+        assert record["metadata"].get("error.type") == ("ValueError" if name == "b" else None)
+        assert record["status"] == ("error" if name == "b" else "success")
+    assert (root["status"], len(events)) == ("success", 7)
+
+
+def test_a_record_that_outlives_the_invocation() -> None:
+    """It ends with the invocation, once, and its thread is free for the next one's trace."""
+    begun, over = threading.Event(), threading.Event()
+    seen: list[str | None] = []
+
+    def process(record: Any) -> None:
+        with traced_record(record):
+            begun.set()
+            over.wait(5)
+
+    def work(event: Any) -> None:
+        pool.submit(process, event["Records"][0])
+        begun.wait(5)
+
+    with testing.recording() as events, ThreadPoolExecutor(1) as pool:
+        invoke(work)
+        assert [e["operation"] for e in events] == ["process orders", "my-function"]
+        over.set()
+        invoke(lambda event: seen.append(pool.submit(traceparent).result(5)))
+        assert len(events) == 3
+        assert str(seen[0])[3:35] == events[2]["trace_id"]
+
+
+@pytest.mark.parametrize("name", ["kafka-self-managed", "msk", "activemq", "rabbitmq", "documentdb"])
+def test_a_record_that_does_not_say_where_it_is_from(name: str) -> None:
+    """Without its event it is worked on untraced, with it the event is the one that the loop gives."""
+
+    def looped(event: Any) -> None:
+        for _ in traced_records(event):
+            pass
+
+    def one(event: Any) -> None:
+        for record in _batches.records(event):
+            with traced_record(record):
+                pass
+            with traced_record(record, event):
+                pass
+
+    def seen(work: Any) -> list[Any]:
+        with testing.recording() as events:
+            invoke(work, EVENTS[name])
+        records = events[:-1]
+        for record in records:
+            record["metadata"].pop("links", None)
+        return [(e["operation"], e["parent_span_id"] == events[-1]["span_id"], e["metadata"]) for e in records]
+
+    assert seen(one) == seen(looped) != []
+
+
 def test_by_hand() -> None:
     """Without an invocation a record's event is sent when the loop is left, too."""
     with testing.recording() as events:
@@ -232,6 +357,9 @@ def test_whatever_breaks_inside_us_the_loop_does_not_notice(
 
     def work(event: Any) -> None:
         seen.extend(record["messageId"] for record in traced_records(event))
+        for record in event["Records"]:
+            with traced_record(record):
+                seen.append(record["messageId"])
         for record in traced_records(event):
             seen.append(record["messageId"])
             raise LookupError("mine")
@@ -242,7 +370,7 @@ def test_whatever_breaks_inside_us_the_loop_does_not_notice(
             invoke(work)
         monkeypatch.undo()
         assert _trace.current() is None
-    assert seen == ["a", "b", "c", "a"]
+    assert seen == ["a", "b", "c"] * 2 + ["a"]
 
 
 def test_init_in_a_script() -> None:

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 from .. import _settings
 from .._invocation import Invocation
 from .._lifecycle import Guarded, observed, observed_async
+from .._log import warn_once
 from .._trace import parse_traceparent
 from ..errors import ConfigurationError
-from . import _events, _extension, _start
+from . import _batches, _events, _extension, _results, _start
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping
@@ -101,13 +102,17 @@ class LambdaHost:
         if self._attached or not _extension.in_runtime_process():
             return
         self._attached = True
-        # With several runtime processes in a sandbox one name is not enough for all, and nothing is frozen; what a
-        # registration is worth after a restore is not known. Both flush before the return.
-        environ = os.environ
-        if "AWS_LAMBDA_MAX_CONCURRENCY" in environ or environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") == "snap-start":
-            return
         settings = _settings.resolve(arguments)
-        if _settings.usable(settings):
+        if not _settings.usable(settings) or _is_managed_instance():
+            return
+        if os.environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") == "snap-start":
+            # What a registration is worth after a restore is written nowhere: flushes come before the return.
+            if settings.flush_mode == "after_response":
+                warn_once("flush_mode=after_response is not known to work with SnapStart, flushing before the return")
+            from . import _snapstart
+
+            _snapstart.register()
+        else:
             self._extension = _extension.register(settings.flush_mode, settings.flush_reserve)
 
     def forget(self) -> None:
@@ -118,13 +123,16 @@ class LambdaHost:
         positional = args[-2:] if len(args) > 2 else args  # a method decorated in its class: self comes first
         event = positional[0] if positional else kwargs.get("event")
         context = positional[1] if len(positional) > 1 else kwargs.get("context")
+        inner = getattr(context, "lambda_context", None)  # of a durable function's context, inside its own decorator
+        if _string(inner, "aws_request_id"):
+            context = inner
         xray = os.environ.get("_X_AMZN_TRACE_ID")  # the runtime sets it for every invocation
         # What handlers take out of the event (`event.pop("Records")`) is still to be described: hence the copy.
-        kept = dict(event) if isinstance(event, dict) else event
+        kept = _batches.plain(event)
         return Invocation(
             id=_string(context, "aws_request_id"),
             name=_string(context, "function_name") or os.environ.get("AWS_LAMBDA_FUNCTION_NAME", "lambda"),
-            parent=_events.parent(event) or _w3c(context),
+            parent=_events.parent(kept) or _w3c(context),
             remaining=_clock(context) or (self._extension.clock() if self._extension is not None else None),
             describe=functools.partial(_described, kept, context, xray),
         )
@@ -133,11 +141,15 @@ class LambdaHost:
         return _start.origin()
 
     def result(self, result: object) -> dict[str, object]:
-        return _events.describe_result(result)
+        return _results.describe(result)
 
     def begin(self, invocation: Invocation) -> None:
         if self._extension is not None and _served(invocation.id):
             self._extension.begin(invocation.id)
+
+    def goes_on(self, invocation: Invocation) -> bool:
+        runtime = "awslambdaric.bootstrap" in sys.modules  # else this is a test, or a process the function has started
+        return runtime and _is_managed_instance() and _served(invocation.id)
 
     def end(self, invocation: Invocation, flush: Callable[[], object] | None) -> bool:
         return self._extension is not None and _served(invocation.id) and self._extension.end(invocation.id, flush)
@@ -153,6 +165,11 @@ def _served(request_id: str | None) -> TypeGuard[str]:
     """Whether this is what Lambda is serving, and not a call by hand with a context that somebody made up or kept."""
     runtime = sys.modules.get("awslambdaric.bootstrap")
     return bool(request_id) and getattr(runtime, "_GLOBAL_AWS_REQUEST_ID", request_id) == request_id
+
+
+def _is_managed_instance() -> bool:
+    """Whether this is a Managed Instance, where Lambda's runtime client has several processes, and freezes none."""
+    return "AWS_LAMBDA_MAX_CONCURRENCY" in os.environ
 
 
 def _clock(context: object) -> Callable[[], float] | None:
@@ -205,6 +222,7 @@ def _resource(context: object) -> dict[str, object]:
         "cloud.account.id": parts[4] if len(parts) > 6 else None,
         "cloud.resource_id": ":".join(parts[:7]) if len(parts) > 6 else None,
         "aws.lambda.invoked_arn": arn,
+        "aws.lambda.tenant_id": _string(context, "tenant_id"),
         "faas.version": _string(context, "function_version"),
         "faas.instance": _string(context, "log_stream_name"),
         "faas.max_memory": int(memory) * 1_048_576 if memory and memory.isdecimal() else None,

@@ -7,13 +7,15 @@ between them, and 0 for the first of a list.
 from __future__ import annotations
 
 import binascii
+import contextlib
 import json
+from collections.abc import Iterable, Mapping
 from itertools import chain
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import unquote_plus
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator
 
 TEXT_MAX = 1_024  # characters of an attribute
 _PARSED_MAX = 262_144  # characters of JSON in strings that are parsed for the traces of one event: 1.5 ms or so
@@ -186,6 +188,21 @@ class Batch:
         return value or parser.trace_in(self.message(record), encoded=self.kind.source == "kinesis")
 
 
+def plain(event: object) -> object:
+    """An event or a record as Lambda sent it, its top level a copy: what a data class or a pydantic model was made of.
+
+    Decorators above ours hand these out. What a model has left out is not known.
+    """
+    with contextlib.suppress(Exception):
+        if isinstance(event, Mapping):
+            return dict(event)
+    dump = getattr(type(event), "model_dump", None)  # of the class: a mock has everything
+    for mode in ("json", "python") if callable(dump) else ():  # the second keeps bytes that are no text
+        with contextlib.suppress(Exception):
+            return dump(event, mode=mode, by_alias=True, exclude_unset=True, warnings=False)  # type: ignore[misc]
+    return event
+
+
 def batch(event: object) -> Batch | None:
     """An event's records; None if it has none, or from a source unknown. A list is what EventBridge Pipes sends."""
     held = event.get("Records") if isinstance(event, dict) else event
@@ -204,7 +221,16 @@ def batch(event: object) -> Batch | None:
 
 
 def records(event: object) -> Iterator[Any]:
-    """Every record of an event, of whatever source."""
+    """Every record of an event, of whatever source; those of a data class or a model as it hands them out."""
+    if not isinstance(event, (dict, list)):
+        said = plain(event)
+        if said is event:
+            return iter(())
+        for name in ("records", "Records", "messages", "rmq_messages_by_queue"):
+            held = getattr(event, name, None)
+            if isinstance(held, Iterable):
+                return chain.from_iterable(held.values()) if isinstance(held, dict) else iter(held)
+        event = said
     found = batch(event)
     if found is not None:
         return iter(found)

@@ -42,6 +42,13 @@ _HEAD_START = 0.005  # seconds: the runtime gets its event at the same moment, a
 _PAUSE, _PAUSE_MAX = 0.01, 1.0  # seconds after a failed call, doubling
 
 
+class _Connection(http.client.HTTPConnection):
+    """One that tracers of http.client (X-Ray's, of httplib) do not see: waiting for events is no work of the user's."""
+
+    _send_request = vars(http.client.HTTPConnection)["_send_request"]
+    _send_request = getattr(_send_request, "__wrapped__", _send_request)
+
+
 class Extension:
     """This process's registration, and the thread that keeps asking for events.
 
@@ -51,7 +58,7 @@ class Extension:
 
     def __init__(self, api: str, events: list[str], reserve: float) -> None:
         self._events, self._reserve = events, reserve
-        self._connection = http.client.HTTPConnection(api)  # no timeout: the next event may be hours away
+        self._connection = _Connection(api)  # no timeout: the next event may be hours away
         self._id = ""
         self._deadline = 0.0
         self._state = threading.Condition(threading.Lock())

@@ -1,9 +1,10 @@
-"""`for record in traced_records(event)`: the work on each record of a batch, in the trace of whoever sent it."""
+"""`traced_records(event)`, `traced_record(record)`: the work on each record of a batch, in its sender's trace."""
 
 from __future__ import annotations
 
 import sys
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from .. import _container, _trace
@@ -32,8 +33,10 @@ def traced_records(event: Any) -> Iterator[Any]:
     A generator does not see what its loop's body raises. If that ends the invocation, the record's event has the error
     too. (So it has if you `break`, and something else fails later: that cannot be told apart.) What you catch yourself
     is yours to tell: `with span("step"):` around it shows it.
+
+    For records that are worked on several at a time there is `traced_record`.
     """
-    found = _batches.batch(event)
+    found = _batches.batch(_batches.plain(event))
     for record in _batches.records(event):
         step = _begin(found, record)
         try:
@@ -44,12 +47,34 @@ def traced_records(event: Any) -> Iterator[Any]:
         _end(step, left=False)
 
 
+@contextmanager
+def traced_record(record: Any, event: Any = None) -> Iterator[None]:
+    """The work on one record: the same event as from `traced_records`, from tasks and threads that work at once.
+
+        async def work(record):
+            with traced_record(record):
+                answer = await client.chat.completions.create(...)  # in the trace of whoever sent this record
+
+        await asyncio.gather(*map(work, event["Records"]))
+
+    What the block raises is the event's error, and passes. A record of Kafka, MQ or DocumentDB does not say where it
+    is from: give the `event` too.
+    """
+    step = _begin(_batches.batch([_batches.plain(record)] if event is None else _batches.plain(event)), record)
+    try:
+        yield
+    except BaseException as error:
+        _finish(step, error)
+        raise
+    _finish(step, None)
+
+
 def _begin(found: _batches.Batch | None, record: object) -> _Step | None:
     container = _container.current()
     if container is None or found is None:
         return None
     try:
-        return _Step(container, found, record)
+        return _Step(container, found, _batches.plain(record))
     except Exception as problem:
         warn_once("a record is not traced: %r", problem)
         return None
@@ -63,8 +88,16 @@ def _end(step: _Step | None, *, left: bool) -> None:
         warn_once("a record is not traced: %r", problem)
 
 
+def _finish(step: _Step | None, error: BaseException | None) -> None:
+    try:
+        if step is not None:
+            step.finished(error)
+    except Exception as problem:
+        warn_once("a record is not traced: %r", problem)
+
+
 class _Step:
-    """The work on one record. It ends once: by whoever takes it out of `ends`, the loop or the invocation."""
+    """The work on one record. It ends once: by whoever takes it out of `ends`, loop, block or invocation."""
 
     def __init__(self, container: Container, found: _batches.Batch, record: object) -> None:
         here, root = _trace.current(), _trace.root()
@@ -96,6 +129,12 @@ class _Step:
         root = _trace.root()
         if self._stop() and (root is None or root.ends is not self.ends):
             self._send(None)  # there is no invocation under way
+
+    def finished(self, error: BaseException | None) -> None:
+        """The block has been left: in its own thread or task, so what is current is ours, and may be of another one."""
+        _trace.leave(self.token)
+        self._close()
+        self._send(error)
 
     def invocation_over(self) -> None:
         """Called by the invocation's end, while what ends it, if anything, is being handled."""

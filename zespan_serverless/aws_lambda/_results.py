@@ -33,7 +33,7 @@ def describe(result: object) -> dict[str, object]:
 def _of_execution(result: dict[object, object]) -> dict[str, object]:
     """What AWS's SDK returns of a durable execution, in which a user's error does not come out as an exception.
 
-    https://docs.aws.amazon.com/lambda/latest/dg/durable-execution-sdk.html
+    https://docs.aws.amazon.com/lambda/latest/dg/durable-functions.html
     """
     status, error = result.get("Status"), result.get("Error")
     if status not in ("PENDING", "SUCCEEDED", "FAILED") or not {"Status", "Result", "Error"}.issuperset(result):
@@ -67,7 +67,7 @@ def _looks_odd(result: object) -> bool:
 def _refusal(result: object) -> dict[str, object]:
     """What Lambda's runtime client is going to say of a result that it cannot turn into JSON."""
     marshaller = sys.modules.get("awslambdaric.lambda_runtime_marshaller")
-    if marshaller is None or not _is_final():
+    if marshaller is None or not is_final():
         return {}
     try:
         marshaller.LambdaMarshaller().marshal_response(result)
@@ -77,7 +77,7 @@ def _refusal(result: object) -> dict[str, object]:
     return {}
 
 
-def _is_final() -> bool:
+def is_final() -> bool:
     """Whether what our wrapper returns goes to Lambda as it is, and not through another decorator above it."""
     if "zespan_serverless.aws_lambda.auto" in sys.modules:
         return True

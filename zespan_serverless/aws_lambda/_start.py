@@ -11,8 +11,6 @@ PROACTIVE_AFTER = 10.0
 """Seconds between import and first invocation above which Lambda must have started the sandbox ahead of it: the init
 phase of an on-demand sandbox is over after 10 s (https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html)."""
 
-_KINDS: dict[str, StartKind] = {"provisioned-concurrency": "provisioned", "snap-start": "snapstart"}
-
 _imported_at: float | None = None
 
 
@@ -25,9 +23,16 @@ def imported() -> None:
 
 def origin() -> ColdStart:
     """Asked once, at the first invocation."""
+    initialized = os.environ.get("AWS_LAMBDA_INITIALIZATION_TYPE")
+    if initialized == "snap-start":
+        return ColdStart("snapstart")  # the clocks that could tell how long its init took have jumped since
+    if "AWS_LAMBDA_MAX_CONCURRENCY" in os.environ:  # Managed Instances: paid for, and one disk for several processes
+        return ColdStart("provisioned", _init_ms())
     now = time.time()
-    known = _KINDS.get(os.environ.get("AWS_LAMBDA_INITIALIZATION_TYPE", ""))
-    return ColdStart(known or _kind(now - (_imported_at or now), _sandbox_known()), _init_ms())
+    kind = _kind(now - (_imported_at or now), _sandbox_known())
+    if initialized == "provisioned-concurrency" and kind != "reinit":
+        kind = "provisioned"
+    return ColdStart(kind, _init_ms())
 
 
 def _kind(waited: float, sandbox_known: bool) -> StartKind:

@@ -132,6 +132,10 @@ class Transport:
 class _Connection(http.client.HTTPConnection):
     """One connection, used until `until` (monotonic). It can be cut off in all that blocks once there is a socket."""
 
+    # Without what tracers of http.client (X-Ray's, of httplib) put around it: what we send is no work of the user's.
+    _send_request = vars(http.client.HTTPConnection)["_send_request"]
+    _send_request = getattr(_send_request, "__wrapped__", _send_request)
+
     def __init__(
         self, host: str, port: int, until: float, tls: ssl.SSLContext | None = None, server_name: str | None = None
     ) -> None:

@@ -1,0 +1,180 @@
+"""`on_flush` hears what the flush of each invocation came to, and can do no harm."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.delivery.support import OK, RETRY, Scripted, eventually, hang
+from zespan_serverless import FlushReport, _container, capture, flush, testing, zespan_lambda
+from zespan_serverless._delivery import Delivery
+from zespan_serverless._settings import Settings
+
+
+@zespan_lambda
+def handler(event: Any, context: Any) -> str:
+    for number in range(event):
+        capture({"span_kind": "tool", "metadata": {"number": number}})
+    return "done"
+
+
+class Numbered(Scripted):
+    """Takes any event; what it records of each is 0."""
+
+    def encode(self, event: Any) -> bytes:
+        return super().encode({"n": 0})
+
+
+@pytest.fixture
+def gate() -> Iterator[threading.Event]:
+    """What an `on_flush` hangs on; opened after the test."""
+    gate = threading.Event()
+    yield gate
+    gate.set()
+
+
+def test_each_invocation_reports() -> None:
+    """Once, when its events are settled and before its return, with what the flush came to."""
+    reports: list[FlushReport] = []
+    with testing.recording(on_flush=reports.append):
+        for number in (0, 2):
+            assert handler(number, testing.LambdaContext()) == "done"
+            assert len(reports) == (1 if number == 0 else 2)
+    assert [report._replace(elapsed=0) for report in reports] == [FlushReport(1), FlushReport(3)]
+    assert all(report.elapsed > 0 for report in reports)
+
+
+def test_a_flush_by_hand_does_not_report() -> None:
+    """Who flushes himself has the report already."""
+    reports: list[FlushReport] = []
+    with testing.recording(on_flush=reports.append):
+        capture({})
+        assert flush().delivered == 1
+    assert reports == []
+
+
+def test_events_left_behind_are_reported() -> None:
+    """Also of a flush that has used up its time; what happens then is not waited for by the next."""
+    reports: list[FlushReport] = []
+    with testing.recording(exporter=Numbered(hang), on_flush=reports.append, flush_timeout=0.05):
+        handler(1, testing.LambdaContext())
+        eventually(lambda: reports)
+    assert [(report.pending, report.reason) for report in reports] == [(2, "deadline")]
+
+
+def test_without_time_it_is_told_and_not_waited_for(gate: threading.Event) -> None:
+    """An invocation at its deadline ends, whatever `on_flush` does."""
+    reports: list[FlushReport] = []
+
+    def slowly(report: FlushReport) -> None:
+        assert gate.wait(10)
+        reports.append(report)
+
+    with testing.recording(on_flush=slowly):
+        assert handler(0, testing.LambdaContext(timeout=0.1)) == "done"
+        assert reports == []
+        gate.set()
+        eventually(lambda: reports)
+    assert reports[0].reason == "no_time"
+
+
+@pytest.mark.parametrize("error", [RuntimeError("oh no"), SystemExit("oh no"), KeyboardInterrupt("oh no")])
+def test_what_it_raises_is_said_once(error: BaseException, caplog: pytest.LogCaptureFixture) -> None:
+    """And it is called again the next time, by the same sender."""
+    calls: list[threading.Thread] = []
+
+    def fails(report: FlushReport) -> None:
+        calls.append(threading.current_thread())
+        raise error
+
+    with testing.recording(on_flush=fails) as events:
+        for _ in range(3):
+            assert handler(0, testing.LambdaContext()) == "done"
+    assert len(calls) == len(events) == 3
+    assert len(set(calls)) == 1
+    assert caplog.text.count("oh no") == 1
+
+
+def test_one_that_hangs_costs_one_flush_its_time(gate: threading.Event, caplog: pytest.LogCaptureFixture) -> None:
+    """Later invocations neither wait nor call it again, their events arrive, and it is back when it has returned."""
+    calls: list[FlushReport] = []
+
+    def hangs(report: FlushReport) -> None:
+        calls.append(report)
+        assert gate.wait(10)
+
+    with testing.recording(on_flush=hangs, flush_timeout=0.2) as events:
+        for number in range(1, 6):
+            assert handler(0, testing.LambdaContext()) == "done"
+            assert len(events) == number
+        assert len(calls) == 1
+        assert caplog.text.count("on_flush has not returned") == 1
+        container = _container.current()
+        assert container is not None
+        gate.set()
+        eventually(lambda: not container.delivery._telling)
+        handler(0, testing.LambdaContext())
+        assert [report.delivered for report in calls] == [1, 1]
+
+
+def test_one_that_flushes_and_invokes() -> None:
+    """From within it gets an answer at once, and nobody waits for himself."""
+    inner: list[FlushReport] = []
+
+    def again(report: FlushReport) -> None:
+        if not inner:
+            inner.append(flush(5))
+            inner.append(report)
+            handler(1, testing.LambdaContext())
+
+    began = time.monotonic()
+    with testing.recording(on_flush=again, flush_timeout=5.0) as events:
+        assert handler(0, testing.LambdaContext()) == "done"
+        flush(5)
+        assert len(events) == 3
+    assert inner[0].pending == 0
+    assert time.monotonic() - began < 4
+
+
+def test_not_in_the_callers_own_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where no thread can be started nobody could leave it behind, and it is left out; the events are sent."""
+    start = threading.Thread.start
+
+    def refuse(thread: threading.Thread) -> None:
+        if thread.name == "zespan-sender":
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    reports: list[FlushReport] = []
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    with testing.recording(on_flush=reports.append) as events:
+        assert handler(0, testing.LambdaContext()) == "done"
+        assert len(events) == 1
+    assert reports == []
+
+
+def test_not_after_a_shutdown() -> None:
+    """What is closed starts nothing any more."""
+    reports: list[FlushReport] = []
+    delivery = Delivery(Scripted(OK), Settings(on_flush=reports.append))
+    delivery.close(1)
+    delivery.tell(FlushReport(), 1)
+    assert delivery._sender is None
+    assert reports == []
+
+
+def test_it_does_not_make_events_go_out() -> None:
+    """Waiting for it is not a second flush: what is pending stays until the next."""
+    exporter, reports = Scripted(RETRY), list[FlushReport]()
+    delivery = Delivery(exporter, Settings(exporter=exporter, on_flush=reports.append))
+    delivery.capture({"n": 1})
+    report = delivery.flush(0.2)
+    tried = len(exporter.batches)
+    delivery.tell(report, 5)
+    assert reports == [report]
+    assert len(exporter.batches) == tried
+    delivery.forget()

@@ -1,0 +1,83 @@
+"""`delivery_metrics()`: what became of the telemetry, as CloudWatch metrics by AWS Lambda Powertools."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING, Any
+
+from . import _container
+from .aws_lambda import _results
+from .errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ._delivery import Delivery, FlushReport
+
+__all__ = ["delivery_metrics"]
+
+
+def delivery_metrics(
+    namespace: str | None = None, service: str | None = None, **dimensions: str
+) -> Callable[[FlushReport], None]:
+    """For the setting `on_flush`: a line of CloudWatch's embedded metric format in the log of every invocation.
+
+    FlushDuration (milliseconds), EventsDelivered, EventsPending, EventsDropped, ColdStart. Delivered and dropped are
+    counted since the line before, whenever it happened; ColdStart is 1 in the first line of a process, else 0.
+
+    `namespace` and `service` are by default what POWERTOOLS_METRICS_NAMESPACE and POWERTOOLS_SERVICE_NAME say. Your own
+    `Metrics` are not touched. Raises ConfigurationError if Powertools is not installed.
+    """
+    try:
+        from aws_lambda_powertools.metrics import EphemeralMetrics
+        from aws_lambda_powertools.metrics.functions import is_metrics_disabled
+    except ImportError as error:
+        raise ConfigurationError("delivery_metrics needs Powertools: pip install aws-lambda-powertools") from error
+    return _Metrics(EphemeralMetrics, is_metrics_disabled, namespace, service, dimensions)
+
+
+class _Metrics:
+    def __init__(
+        self,
+        make: Any,
+        disabled: Callable[[], bool],
+        namespace: str | None,
+        service: str | None,
+        dimensions: dict[str, str],
+    ) -> None:
+        self._make, self._disabled = make, disabled
+        self._namespace, self._service, self._dimensions = namespace, service, dimensions
+        self._delivery: Delivery | None = None
+        self._delivered = self._dropped = 0
+        self._cold = True
+
+    def __call__(self, report: FlushReport) -> None:
+        delivered, dropped = self._since(report)
+        cold, self._cold = self._cold, False
+        metrics = self._make(namespace=self._namespace, service=self._service)
+        for name, value in self._dimensions.items():
+            metrics.add_dimension(name, value)
+        metrics.add_metric("FlushDuration", "Milliseconds", round(report.elapsed * 1000, 3))
+        metrics.add_metric("EventsDelivered", "Count", delivered)
+        metrics.add_metric("EventsPending", "Count", report.pending)
+        metrics.add_metric("EventsDropped", "Count", dropped)
+        metrics.add_metric("ColdStart", "Count", int(cold))
+        if not self._disabled():
+            line = json.dumps(metrics.serialize_metric_set(), separators=(",", ":")) + "\n"
+            # Decorators above ours may be printing at this moment, and a print's line and its end are two writes: ours
+            # is one (Powertools' would be a print), and does not become a part of theirs.
+            sys.stdout.write(line if _results.is_final() else "\n" + line)
+
+    def _since(self, report: FlushReport) -> tuple[int, int]:
+        """(delivered, dropped) since the last call: between two flushes events are sent, and dropped, too."""
+        container = _container.current()
+        if container is None:
+            return report.delivered, report.dropped
+        delivery = container.delivery
+        delivered, dropped = delivery.delivered, delivery.lost
+        if delivery is not self._delivery or delivered < self._delivered or dropped < self._dropped:
+            self._delivery, self._delivered, self._dropped = delivery, 0, 0  # another, or a forked child's
+        since = delivered - self._delivered, dropped - self._dropped
+        self._delivered, self._dropped = delivered, dropped
+        return since
