@@ -55,10 +55,12 @@ class Function:
         package = Path(zespan_serverless.__file__).parent
         shutil.copytree(package, self.task / package.name, ignore=shutil.ignore_patterns("__pycache__"))
 
-    def start(self, handler: str, backend: Backend, *, layer: bool = False, **env: str) -> Sandbox:
+    def start(
+        self, handler: str, backend: Backend, env: Mapping[str, str] | None = None, *, layer: bool = False
+    ) -> Sandbox:
         task = self.bare if layer else self.task
         path = (HOOKS, self.opt / "python", task) if layer else (HOOKS, task)
-        environment = {"PYTHONPATH": os.pathsep.join(map(str, path)), "ZESPAN_BASE_URL": backend.url, **env}
+        environment = {"PYTHONPATH": os.pathsep.join(map(str, path)), "ZESPAN_BASE_URL": backend.url, **(env or {})}
         return Sandbox(handler, task, env=environment, wrapper=self.wrapper if layer else None)
 
 
@@ -83,7 +85,7 @@ def busy(function: Function, backend: Backend, rounds: int) -> None:
     print(f"{'':20}{'response':>12}{'busy after it':>18}{'at most':>12}")
     for mode in ("without", "before_return", "after_response"):
         handler = "plain.handler" if mode == "without" else "decorated.handler"
-        with function.start(handler, backend, ZESPAN_FLUSH_MODE=mode if mode != "without" else "auto") as sandbox:
+        with function.start(handler, backend, {"ZESPAN_FLUSH_MODE": mode} if mode != "without" else None) as sandbox:
             sandbox.invoke()
             response, after = [], []
             for _ in range(rounds):
@@ -100,7 +102,7 @@ def key(function: Function, backend: Backend, rounds: int) -> None:
     for way, latency in (("in the environment", -1.0), ("service 5 ms away", 0.005), ("slow, 2 s", 2), ("dead", 3600)):
         first, later, delivered = [], [], 0
         for _ in range(max(1, rounds // 8)):
-            with _parameter_store(latency) as env, function.start("decorated.handler", backend, **env) as sandbox:
+            with _parameter_store(latency) as env, function.start("decorated.handler", backend, env) as sandbox:
                 before = len(backend.events)
                 first.append(sandbox.invoke())
                 later += [sandbox.invoke() for _ in range(8)]

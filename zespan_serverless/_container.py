@@ -92,10 +92,7 @@ def init(**settings: Any) -> Session:
     Raises ConfigurationError for a setting that does not exist or a value of the wrong type.
     """
     if start(_settings.check(settings)) is not None:
-        import atexit
-
-        atexit.unregister(_at_exit)
-        atexit.register(_at_exit)
+        at_exit()
     return Session()
 
 
@@ -176,6 +173,14 @@ def _after_fork() -> None:
         util = sys.modules.get("multiprocessing.util")
         if util is not None:  # its children skip atexit, and clear these hooks before they run their own
             util.register_after_fork(_container, lambda _: util.Finalize(None, _at_exit, exitpriority=100))
+
+
+def at_exit() -> None:
+    """Have what is left sent when the process exits, within flush_timeout. For processes that are let exit."""
+    import atexit
+
+    atexit.unregister(_at_exit)
+    atexit.register(_at_exit)
 
 
 def _at_exit() -> None:

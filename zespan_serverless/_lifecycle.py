@@ -88,7 +88,10 @@ class Call:
         Never raises.
         """
         self.reset()
-        report = self.close(error, result)
+        self.settle(self.close(error, result), error)
+
+    def settle(self, report: Callable[[], None], error: BaseException | None = None) -> None:
+        """What is left to do for an invocation that has been closed. Never raises."""
 
         def finish() -> None:
             report()
@@ -140,22 +143,7 @@ class Call:
 
     async def flushed(self) -> None:
         """What `leave` waits for, without blocking the event loop."""
-        import asyncio
-
-        loop, delivery = asyncio.get_running_loop(), self.container.delivery
-        settled = asyncio.Event()
-
-        def done() -> None:
-            with contextlib.suppress(RuntimeError):  # the loop has been closed
-                loop.call_soon_threadsafe(settled.set)
-
-        budget = self._budget()
-        waiter = delivery.flush_then(budget, done)
-        try:
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(settled.wait(), budget)
-        finally:
-            delivery.tell(delivery.settled(waiter), 0)
+        await flushed(self.container, self._budget())
 
     def _may_wait(self, error: BaseException | None) -> bool:
         """Whether the flush may come after the response. SystemExit and the like: nothing of ours runs later."""
@@ -181,16 +169,15 @@ class Call:
         self, took_ms: float, left: float | None, error: BaseException | None, said: Mapping[str, object]
     ) -> None:
         invocation, settings = self.invocation, self.container.settings
-        event = new_event(
-            self.span, settings, took_ms, kind="general", operation=settings.service_name or invocation.name
-        )
-        described: Mapping[str, object] = {}
+        described: dict[str, object] = {}
         with Guarded("the description of an invocation"):
-            described = invocation.describe()
+            described.update(invocation.describe())
+        operation = settings.service_name or described.pop("operation", None) or invocation.name
+        event = new_event(self.span, settings, took_ms, kind="general", operation=str(operation))
         metadata: dict[str, Any] = {
             **described,
             **said,
-            "faas.name": invocation.name,
+            "faas.name": invocation.name or None,
             "faas.invocation_id": invocation.id,
             "faas.coldstart": self.start.kind in ("cold", "reinit"),
             "start_kind": self.start.kind,
@@ -213,6 +200,25 @@ class Call:
         self.container.capture(event)
 
 
+async def flushed(container: Container, budget: float) -> None:
+    """Wait until everything captured so far is settled, for `budget` seconds at most; the event loop goes on."""
+    import asyncio
+
+    loop, delivery = asyncio.get_running_loop(), container.delivery
+    settled = asyncio.Event()
+
+    def done() -> None:
+        with contextlib.suppress(RuntimeError):  # the loop has been closed
+            loop.call_soon_threadsafe(settled.set)
+
+    waiter = delivery.flush_then(budget, done)
+    try:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(settled.wait(), budget)
+    finally:
+        delivery.tell(delivery.settled(waiter), 0)
+
+
 def enter(host: Host, arguments: Mapping[str, Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Call | None:
     """Begin an invocation; None if telemetry is off, fails, or this call is inside one already. Never raises."""
     with Guarded("the start of an invocation"):
@@ -220,14 +226,23 @@ def enter(host: Host, arguments: Mapping[str, Any], args: tuple[Any, ...], kwarg
         if container is None:
             return None
         invocation = host.read(args, kwargs)
-        if host.one_at_a_time and any(invocation.id in (None, i.id) or i.id is None for i in container.active.values()):
-            return None  # a decorated function called by another; one that an older invocation left running is neither
+        if _nested(host, container, invocation):
+            return None
         call = Call(host, container, invocation)
         with Guarded("the start of an invocation"):  # from here on there is something to `leave`
             container.delivery.warm()
             host.begin(call.invocation)
         return call
     return None
+
+
+def _nested(host: Host, container: Container, invocation: Invocation) -> bool:
+    """Whether this call is inside an invocation that is under way: a decorated function called by another, a web
+    application in a function."""
+    if not host.one_at_a_time:
+        return bool(container.active) and _trace.current() is not None
+    # One that an older invocation left running is none of this one's.
+    return any(invocation.id in (None, i.id) or i.id is None for i in container.active.values())
 
 
 def observed(
