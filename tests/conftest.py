@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
+from tests import hosts
 from zespan_serverless import testing
 
 
@@ -22,3 +23,9 @@ def fresh() -> Iterator[None]:
     testing.reset()
     os.environ.clear()
     os.environ.update(before)
+
+
+@pytest.fixture
+def cell() -> Callable[[str, hosts.Situation, str], None]:
+    """cell(host, situation, seen): what this test has seen, for the table of hosts (see `hosts`)."""
+    return hosts.write
