@@ -24,7 +24,8 @@ demo: $(VENV)/.local
 
 test: $(VENV)/.dev .venv-sam/.installed
 	@$(VENV)/bin/python -m emulator.binary >/dev/null
-	$(VENV)/bin/python -m pytest $(PYTEST_ARGS)
+	@$(VENV)/bin/python -m emulator.docker
+	$(VENV)/bin/python -m pytest --durations=15 $(PYTEST_ARGS)
 
 check: $(VENV)/.dev
 	$(VENV)/bin/ruff check .

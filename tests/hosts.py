@@ -27,8 +27,8 @@ def table() -> str:
     """All cells, as Markdown."""
     cells = {(host, situation): seen for host, situation, seen in map(_read, sorted(FOLDER.glob("*.json")))}
     lines = [f"| | {' | '.join(SITUATIONS)} |", f"|{' --- |' * (len(SITUATIONS) + 1)}"]
-    for host in dict.fromkeys(host for host, _ in cells):
-        lines.append(f"| {host} | {' | '.join(cells.get((host, s), '') for s in SITUATIONS)} |")
+    hosts = dict.fromkeys(host for host, _ in cells)
+    lines += [f"| {host} | {' | '.join(cells.get((host, s), '') for s in SITUATIONS)} |" for host in hosts]
     return "\n".join(lines)
 
 

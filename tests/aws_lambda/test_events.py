@@ -90,7 +90,7 @@ def test_any_event_can_be_read(event: Any) -> None:
     """Whatever JSON an event is, it makes an invocation: a trigger, short flat attributes, valid links."""
     invocation = HOST.read((event, LambdaContext()), {})
     assert invocation.describe()["faas.trigger"] in TRIGGERS
-    assert invocation.parent is None or [len(part) for part in invocation.parent] == [32, 16]
+    assert invocation.parent is None or [len(part or "") for part in invocation.parent] in ([32, 16], [32, 0])
     trigger, attributes = _events.describe(event)
     assert trigger == invocation.describe()["faas.trigger"]
     for value in attributes.values():

@@ -7,6 +7,7 @@ import http.client
 import json
 import socket
 import ssl
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -68,6 +69,17 @@ def test_accepts_gzip_ndjson(backend: Backend) -> None:
     assert request.events == EVENTS
     assert request.answered is not None
     assert time.time() - 5 < request.time <= request.answered <= time.time()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the loopback has one address")
+def test_host_is_where_it_listens() -> None:
+    """It can be reached at the address that it was given, which its url names, and at no other."""
+    with Backend(host="127.0.0.2") as backend, Client(backend) as client:
+        assert client.post(ndjson(*EVENTS)).status == 200
+        port = urlsplit(backend.url).port
+        assert backend.url == f"http://127.0.0.2:{port}"
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.1", port))
 
 
 def test_accepts_plain_ndjson(backend: Backend) -> None:

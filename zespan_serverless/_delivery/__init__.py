@@ -400,8 +400,9 @@ class Delivery:
                 self.tell(report, timeout)
                 if report.pending:
                     with self._lock:
-                        self._soon = timeout
-                        self._lock.wait(interval)  # or until there is something new to send
+                        if self._follower is me and not self._soon:
+                            self._lock.wait(interval)  # or until there is something new to send
+                        self._soon = self._soon or timeout
         finally:
             with self._lock:
                 if self._follower is me:

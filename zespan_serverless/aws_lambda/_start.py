@@ -22,7 +22,7 @@ def imported() -> None:
 
 
 def origin() -> ColdStart:
-    """Asked once, at the first invocation."""
+    """Asked at the first invocation, and at the first after a restore."""
     initialized = os.environ.get("AWS_LAMBDA_INITIALIZATION_TYPE")
     if initialized == "snap-start":
         return ColdStart("snapstart")  # the clocks that could tell how long its init took have jumped since

@@ -1,4 +1,4 @@
-"""A real ingest backend on the loopback interface that can be made to fail in the ways backends fail."""
+"""A real ingest backend on this machine that can be made to fail in the ways backends fail."""
 
 from __future__ import annotations
 
@@ -58,7 +58,8 @@ class Backend:
 
     ``latency`` (seconds) comes before every answer. ``reject`` makes a batch holding an event for which it returns true
     a 400, as one poisoned event does; ``api_key``, if set, a request with another key a 401. With ``tls``, a
-    server-side context, the server speaks HTTPS only.
+    server-side context, the server speaks HTTPS only. ``host`` is the address to listen on: another than the loopback's
+    for a function in a container.
     """
 
     def __init__(self, *, tls: ssl.SSLContext | None = None, host: str = "127.0.0.1") -> None:
