@@ -1,0 +1,41 @@
+variable "layer_zip" {
+  description = "Path of the zip that `zespan-serverless layer build` has written"
+  type        = string
+}
+
+variable "functions" {
+  description = "The functions to trace, by a name of your choice: the name of each one's role, and of its log group"
+  type = map(object({
+    role      = string
+    log_group = string
+  }))
+}
+
+variable "name" {
+  description = "Of the layer, the policies, the metric and the alarm"
+  type        = string
+  default     = "zespan"
+}
+
+variable "api_key_parameter" {
+  description = "The SecureString in Parameter Store that holds the key; it is never read by Terraform"
+  type        = string
+  default     = "/zespan/api-key"
+
+  validation {
+    condition     = startswith(var.api_key_parameter, "/")
+    error_message = "The name must begin with a slash."
+  }
+}
+
+variable "kms_key_arn" {
+  description = "Your own key that encrypts the parameter; not needed for AWS's (alias/aws/ssm)"
+  type        = string
+  default     = null
+}
+
+variable "alarm_actions" {
+  description = "Whom the alarm tells: ARNs, such as that of an SNS topic"
+  type        = list(string)
+  default     = []
+}
