@@ -1,0 +1,184 @@
+"""Durable functions: AWS's SDK for them in Lambda's emulator, against the service that AWS's testing SDK brings."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import re
+import subprocess
+import sys
+import urllib.parse
+from collections import Counter
+from collections.abc import Callable, Iterator
+from hashlib import sha256
+from types import ModuleType
+from typing import Any, NamedTuple
+
+import pytest
+
+from emulator.lambda_rie import _free_port
+from tests.aws_lambda.conftest import FUNCTIONS, ROOT
+from tests.aws_lambda.support import Event, StartFunction, calls, until
+from zespan_serverless.aws_lambda import _results
+from zespan_serverless.testing import Backend
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="AWS builds its emulator for Linux only")
+
+CREDENTIALS = {"AWS_ACCESS_KEY_ID": "none", "AWS_SECRET_ACCESS_KEY": "none"}
+SERVICE = "aws_durable_execution_sdk_python_testing.cli"
+
+
+class Service(NamedTuple):
+    """AWS's local durable execution service, in a process of its own."""
+
+    port: int
+
+    def call(self, method: str, path: str, body: object = None) -> dict[str, Any]:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+        try:
+            connection.request(method, path, json.dumps(body), {"content-type": "application/json"})
+            answer: dict[str, Any] = json.load(connection.getresponse())
+            return answer
+        finally:
+            connection.close()
+
+    def is_up(self) -> bool:
+        try:
+            return bool(self.call("GET", "/health"))
+        except OSError:
+            return False
+
+
+@pytest.fixture(scope="module")
+def service() -> Iterator[Service]:
+    service = Service(_free_port())
+    command = [sys.executable, "-m", SERVICE, "start-server", "--host", "127.0.0.1", "--port", str(service.port)]
+    quiet = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    with subprocess.Popen([*command, "--skip-time"], env=CREDENTIALS, **quiet) as process:  # type: ignore[call-overload]
+        until(service.is_up, 20)
+        yield service
+        process.kill()
+
+
+class Execution(NamedTuple):
+    arn: str
+    said: dict[str, Any]
+
+
+@pytest.fixture
+def execute(start: StartFunction, service: Service) -> Callable[..., Execution]:
+    """Runs a handler to the end of an execution, over as many invocations as that takes."""
+
+    def execute(handler: str, event: object = None) -> Execution:
+        env = {
+            **CREDENTIALS,
+            "AWS_ENDPOINT_URL_LAMBDA": f"http://127.0.0.1:{service.port}",
+            "PYTHONPATH": f"{ROOT}:{FUNCTIONS}",  # without the emulator's hooks, which want to be told of invocations
+        }
+        sandbox = start(f"durable.{handler}", env=env, timeout=20)
+        order = {
+            "AccountId": "123456789012",
+            "FunctionName": "function",
+            "FunctionQualifier": "$LATEST",
+            "ExecutionName": handler,
+            "ExecutionTimeoutSeconds": 60,
+            "ExecutionRetentionPeriodDays": 1,
+            "Input": json.dumps(event or {}),
+            "LambdaEndpoint": f"http://127.0.0.1:{sandbox._port}",
+        }
+        arn = service.call("POST", "/start-durable-execution", order)["ExecutionArn"]
+        path = f"/2025-12-01/durable-executions/{urllib.parse.quote(arn, safe='')}"
+        until(lambda: service.call("GET", path)["Status"] != "RUNNING", 20)
+        return Execution(arn, service.call("GET", path))
+
+    return execute
+
+
+def split(events: list[Event]) -> tuple[list[Event], list[Event]]:
+    """The events of invocations, and those of steps."""
+    general = [event for event in events if event["span_kind"] == "general"]
+    invocations = [event for event in general if "faas.name" in event.get("metadata", {})]
+    return invocations, [event for event in general if event not in invocations]
+
+
+def test_an_execution_is_one_trace(execute: Callable[..., Execution], backend: Backend) -> None:
+    """Each invocation has a root event that says how it left the execution. A model call is told of once, and so is a
+    step, unless the function was suspended in it: what is only replayed is not."""
+    execution = execute("handler")
+    assert execution.said["Status"] == "SUCCEEDED"
+    events = backend.wait_for(7)
+    invocations, steps = split(events)
+    said = [event["metadata"] for event in invocations]
+    assert [one["aws.lambda.durable_execution.status"] for one in said] == ["PENDING", "SUCCEEDED"]
+    assert {one["aws.lambda.durable_execution.arn"] for one in said} == {execution.arn}
+    assert {event["trace_id"] for event in events} == {sha256(execution.arn.encode()).hexdigest()[:32]}
+    assert [event["parent_span_id"] for event in invocations] == [None, None]
+    assert [(step["operation"], step.get("metadata")) for step in steps] == [
+        ("draft", None),
+        ("review", {"suspended": True}),
+        ("review", None),
+    ]
+    assert Counter(event["operation"] for event in calls(events)) == {"draft": 1, "review": 1}
+    assert {event["status"] for event in events} == {"success"}
+    assert {event["parent_span_id"] for event in events} <= {event["span_id"] for event in events} | {None}
+    assert len(events) == 7
+
+
+def test_a_failed_execution(execute: Callable[..., Execution], backend: Backend) -> None:
+    """An error that the SDK turns into a result is one of the invocation in which it was raised."""
+    execution = execute("handler", {"fail": True})
+    assert execution.said["Status"] == "FAILED"
+    pending, failed = split(backend.wait_for(7))[0]
+    assert (pending["status"], pending["metadata"]["aws.lambda.durable_execution.status"]) == ("success", "PENDING")
+    assert (failed["status"], failed["error_message"]) == ("error", "no luck")
+    assert failed["metadata"]["error.type"] == "ValueError"
+    assert failed["metadata"]["aws.lambda.durable_execution.status"] == "FAILED"
+
+
+def test_callers_trace(execute: Callable[..., Execution], backend: Backend) -> None:
+    """A traceparent in what the execution was started with makes all its invocations part of the caller's trace."""
+    trace, parent = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
+    execute("handler", {"headers": {"traceparent": f"00-{trace}-{parent}-01"}})
+    events = backend.wait_for(7)
+    assert {event["trace_id"] for event in events} == {trace}
+    assert [event["parent_span_id"] for event in split(events)[0]] == [parent, parent]
+
+
+def test_the_wrong_way_round(execute: Callable[..., Execution], backend: Backend) -> None:
+    """Decorated inside the SDK's decorator a function works as ever, and being suspended is not an error of it."""
+    assert execute("inside").said["Status"] == "SUCCEEDED"
+    events = backend.wait_for(7)
+    suspended, finished = split(events)[0]
+    assert suspended["metadata"]["suspended"]
+    assert "suspended" not in finished["metadata"]
+    assert all(event["metadata"]["faas.invocation_id"] for event in (suspended, finished))
+    assert {event["status"] for event in events} == {"success"}
+    assert Counter(event["operation"] for event in calls(events)) == {"draft": 1, "review": 1}
+
+
+def test_other_results_with_a_status(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without AWS's SDK, and in another form than its, `Status` is a word of the function's own."""
+    sdk = "aws_durable_execution_sdk_python"
+    monkeypatch.delitem(sys.modules, sdk, raising=False)
+    assert _results.describe({"Status": "FAILED"}) == {}
+    monkeypatch.setitem(sys.modules, sdk, ModuleType(sdk))
+    assert _results.describe({"Status": "FAILED", "Reason": "none"}) == {}
+    assert _results.describe({"Status": "DONE"}) == {}
+    assert _results.describe({"Status": "FAILED"})["error.type"] == "FAILED"
+
+
+def test_documented_example() -> None:
+    """The function in the documentation succeeds in AWS's own test runner, and is traced."""
+    (block,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs/lambda-lifecycle.md").read_text(), re.DOTALL)
+    test = """
+from aws_durable_execution_sdk_python_testing.runner import DurableFunctionTestRunner
+from zespan_serverless import testing
+
+with DurableFunctionTestRunner(handler) as runner, testing.recording() as events:
+    assert runner.run('{"topic": "none"}').status.value == "SUCCEEDED"
+step, root = events
+assert (step["operation"], step["parent_span_id"]) == ("write", root["span_id"])
+assert root["metadata"]["aws.lambda.durable_execution.status"] == "SUCCEEDED"
+"""
+    env = {**CREDENTIALS, "AWS_DEFAULT_REGION": "us-east-1", "PYTHONPATH": str(ROOT)}
+    subprocess.run([sys.executable, "-c", block + test], check=True, env=env, timeout=60)

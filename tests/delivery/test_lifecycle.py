@@ -1,0 +1,164 @@
+"""Where nobody waits for a flush, and where the process is about to be copied."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.delivery.conftest import Make
+from tests.delivery.support import OK, RETRY, Gate, Scripted, balance, capture, eventually, hang
+from zespan_serverless._delivery import FlushReport
+
+Threads = Callable[[str], set[threading.Thread]]
+
+
+@pytest.fixture
+def threads() -> Threads:
+    """Those of a name that were not there before."""
+    before = set(threading.enumerate())
+    return lambda name: {thread for thread in threading.enumerate() if thread.name == name} - before
+
+
+def test_nobody_waits(make: Make, threads: Threads) -> None:
+    """It returns while the exporter is busy; whatever is captured meanwhile is sent after that, by one thread."""
+    gate = Gate()
+    exporter = Scripted(gate, OK)
+    delivery = make(exporter)
+    for number in range(5):
+        capture(delivery, number)
+        delivery.flush_soon(5.0)
+    assert gate.entered.acquire(timeout=5)
+    assert exporter.delivered == []
+    assert len(threads("zespan-flush")) == 1
+    gate.open.set()
+    eventually(lambda: exporter.delivered == list(range(5)))
+
+
+def test_it_is_tried_again(make: Make) -> None:
+    """What hangs is cut off, what fails is repeated, until all is delivered."""
+    exporter = Scripted(hang, RETRY, OK)
+    delivery = make(exporter, flush_interval=0.05)
+    capture(delivery, 1)
+    delivery.flush_soon(0.1)
+    eventually(lambda: exporter.delivered == [1])
+    assert exporter.cancels
+
+
+def test_news_are_not_kept_waiting(make: Make) -> None:
+    """After a failure it is not the interval that decides, if there is something new to send."""
+    reports: list[FlushReport] = []
+    exporter = Scripted(hang)  # once: three failures would open the breaker
+    delivery = make(exporter, flush_interval=3600.0, on_flush=reports.append)
+    capture(delivery, 1)
+    delivery.flush_soon(0.1)
+    eventually(lambda: reports and reports[0].pending == 1)
+    exporter.from_now_on(OK)
+    time.sleep(0.05)  # until the thread waits
+    capture(delivery, 2)
+    delivery.flush_soon(5.0)
+    eventually(lambda: sorted(exporter.delivered) == [1, 2])
+
+
+def test_on_flush_is_called(make: Make) -> None:
+    """As after any other flush."""
+    reports: list[FlushReport] = []
+    delivery = make(Scripted(), on_flush=reports.append)
+    capture(delivery, 1)
+    delivery.flush_soon(5.0)
+    eventually(lambda: [report.delivered for report in reports] == [1])
+
+
+def test_without_threads(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where no thread can be had somebody has to wait after all."""
+
+    def refuse(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    exporter = Scripted()
+    delivery = make(exporter)
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    capture(delivery, 1)
+    delivery.flush_soon(5.0)
+    assert exporter.delivered == [1]
+
+
+@pytest.mark.parametrize("end", ["close", "forget"])
+def test_its_thread_ends(make: Make, threads: Threads, end: str) -> None:
+    """With the delivery, and not before."""
+    exporter = Scripted()
+    delivery = make(exporter)
+    capture(delivery, 1)
+    delivery.flush_soon(5.0)
+    eventually(lambda: exporter.delivered == [1])
+    assert len(threads("zespan-flush")) == 1
+    if end == "close":
+        delivery.close(1.0)
+    else:
+        delivery.forget()
+    eventually(lambda: not threads("zespan-flush"))
+
+
+def test_rest(make: Make, threads: Threads) -> None:
+    """All is sent, and then there is neither thread nor connection; what comes later has new ones."""
+    exporter = Scripted()
+    delivery = make(exporter)
+    capture(delivery, 1)
+    closes = exporter.closes
+    delivery.rest(5.0)
+    assert exporter.delivered == [1]
+    assert exporter.closes == closes + 1
+    assert not threads("zespan-sender")
+    capture(delivery, 2)
+    assert delivery.flush(5.0).delivered == 1
+    assert len(exporter.threads) == 2
+
+
+def test_rest_while_connecting(make: Make, threads: Threads) -> None:
+    """A connection that is still being opened, for events to come, is given up as well."""
+    connecting = threading.Event()
+
+    class Slow(Scripted):
+        def prepare(self, timeout: float) -> None:
+            connecting.set()
+            assert self.cut.wait(10)
+
+    exporter = Slow()
+    delivery = make(exporter)
+    delivery.warm()
+    assert connecting.wait(5)
+    delivery.rest(5.0)
+    assert not threads("zespan-sender")
+    assert exporter.cancels
+
+
+def test_rest_without_a_backend(make: Make) -> None:
+    """What cannot be sent now is kept, and tried at once when asked for: what was known of the backend is forgotten."""
+    exporter = Scripted(RETRY)
+    delivery = make(exporter)
+    capture(delivery, 1)
+    for _ in range(5):
+        delivery.flush(5.0)
+    delivery.rest(0.2)
+    exporter.from_now_on(OK)
+    delivery.renew()
+    assert delivery.flush(5.0).delivered == 1
+    assert exporter.delivered == [1]
+
+
+def test_rest_does_not_wait_for_ever(make: Make) -> None:
+    """A sender that nothing can cut off is left behind. What it comes to is ignored, and its events are sent again."""
+    gate = Gate()
+    exporter = Scripted(gate, OK)
+    delivery = make(exporter)
+    capture(delivery, 1)
+    delivery.rest(0.1)
+    assert gate.entered.acquire(blocking=False)
+    assert balance(delivery) == (1, 0, 1, 0)
+    gate.open.set()
+    report: Any = delivery.flush(5.0)
+    assert (report.delivered, report.pending) == (1, 0)
+    assert exporter.batches == [[1], [1]]
