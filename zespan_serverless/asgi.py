@@ -9,7 +9,7 @@ from . import _container, _lifecycle, _settings
 from ._web import WebHost
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+    from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
 
     from ._invocation import Invocation
     from ._lifecycle import Call
@@ -77,7 +77,7 @@ class ZespanMiddleware:
 class _Host(WebHost):
     def read(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Invocation:
         scope = args[0]
-        headers = scope.get("headers") or ()
+        headers: Iterable[tuple[bytes, bytes]] = scope.get("headers") or ()
 
         def header(name: str) -> str | None:
             wanted = name.encode()
