@@ -19,6 +19,7 @@ PACKAGE = Path(zespan_serverless.__file__).parent
 LAYERS = [
     {"_version", "errors", "_log", "_budget", "_trace", "_invocation", "_secrets"},
     {"_event", "_settings", "_shutdown"},
+    {"_unfinished"},
     {"exporters"},
     {"_delivery"},
     {"_container"},

@@ -44,6 +44,7 @@ FROM_ENVIRONMENT: dict[str, tuple[str, object]] = {
     "flush_interval": ("2.5", 2.5),
     "max_events": ("10", 10),
     "max_bytes": ("100000", 100000),
+    "journal": ("/var/tmp/events", "/var/tmp/events"),
     "sample_rate": ("0.25", 0.25),
     "store_prompts": ("off", False),
     "redact_keys": ("pin, iban ,,", ("pin", "iban")),

@@ -5,18 +5,27 @@ from __future__ import annotations
 import os
 import sys
 import threading
+import time
 from typing import TYPE_CHECKING, Any
 
 from . import _log, _settings, _shutdown, _trace
 from ._delivery import Delivery, FlushReport
 from ._event import Event, new_event, normalized, redact, sampled
+from ._unfinished import known, note, timed_out
 from .errors import FlushIncomplete
 from .exporters import build
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from ._delivery._journal import Journal
     from ._invocation import Invocation
+
+JOURNAL_SIZE = 2
+"""Bytes of the journal over those of the buffer, above which it is written anew without what is settled."""
+
+AT_DEADLINE = 0.1
+"""Seconds left of an invocation's time, or less, when SIGTERM means that this is its timeout."""
 
 FLUSH_BY_HAND = 10.0
 """Seconds that flush() and shutdown() may take by default where no invocation's deadline is known."""
@@ -28,7 +37,8 @@ class Container:
     def __init__(self, settings: _settings.Settings) -> None:
         self.settings = settings
         self.redact_keys = normalized(settings.redact_keys)
-        self.delivery = Delivery(build(settings), settings)
+        exporter = build(settings)
+        self.delivery = Delivery(exporter, settings, _journal(settings, exporter))
         self.invocations = 0
         self.active: dict[int, Invocation] = {}  # under way now, by id() of each
 
@@ -37,6 +47,14 @@ class Container:
         if sampled(str(event.get("trace_id") or ""), self.settings.sample_rate):
             self.delivery.capture(event)
 
+    def opened(self, span: _trace.Span, kind: str, operation: str, **fields: Any) -> None:
+        """Put on record that a span has begun, so that it is reported even if nobody lives to see its end.
+
+        `fields` are what is known of its event. Never raises.
+        """
+        if sampled(span.trace_id, self.settings.sample_rate):
+            self.delivery.opened(span.span_id, known(span, kind, operation, **fields))
+
     def flush_by_hand(self) -> float:
         """Seconds that flush() and shutdown() may take: what the invocation under way has left, less the reserve."""
         left = [i.remaining() for i in list(self.active.values()) if i.remaining is not None]
@@ -44,6 +62,7 @@ class Container:
 
 
 _lock = threading.Lock()
+_keeps_disk = False
 _started = False
 _configured: dict[str, Any] = {}
 _container: Container | None = None  # None once started: telemetry is off
@@ -61,7 +80,7 @@ def start(arguments: Mapping[str, Any]) -> Container | None:
                 settings = _settings.resolve(arguments)
                 made = Container(settings) if _settings.usable(settings) else None
                 if made is not None:
-                    _shutdown.watch(flush)
+                    _shutdown.watch(_terminated)
                     _patch_openai()
                 _configured, _container, _started = dict(arguments), made, True
     if arguments and arguments != _configured:
@@ -82,6 +101,50 @@ class Session:
 
     def __exit__(self, *_: object) -> None:
         shutdown()
+
+
+def keeps_disk() -> None:
+    """The host starts a process anew where an earlier one has died, with the disk as it left it."""
+    global _keeps_disk
+    _keeps_disk = True
+
+
+def overdue(deadline: float) -> None:
+    """The invocation under way has reached its deadline (seconds since the epoch): note it, in case this is its end."""
+    container, root = _container, _trace.root()
+    if container is not None and root is not None:
+        container.delivery.overdue(root.trace_id, note(deadline))
+
+
+def _journal(settings: _settings.Settings, exporter: object) -> Journal | None:
+    """The journal that the settings ask for. Not for destinations that die with the process."""
+    where = settings.journal
+    if where == "off" or (where == "auto" and not _keeps_disk) or settings.exporter in ("console", "memory"):
+        return None
+    from ._delivery._journal import Journal
+
+    if where in ("auto", "on"):  # tempfile.gettempdir() is that plus an import
+        where = f"{os.environ.get('TMPDIR') or '/tmp'}/zespan-serverless-{os.geteuid()}"
+    kind = type(exporter)
+    destination = f"{kind.__module__}.{kind.__qualname__} {settings.base_url}"
+    key = settings.api_key or settings.api_key_secret or ""
+    return Journal(where, destination, key, JOURNAL_SIZE * settings.max_bytes)
+
+
+def _terminated(seconds: float) -> None:
+    """SIGTERM: report what the function's timeout is about to end, and send what there is."""
+    container, root = _container, _trace.root()
+    left = [i.remaining() for i in list(container.active.values()) if i.remaining] if container is not None else []
+    if container is not None and root is not None and left and min(left) <= AT_DEADLINE:
+        noted = note(time.time())
+        for begun in container.delivery.overdue(root.trace_id, noted):
+            container.capture(timed_out(begun, noted, container.settings))
+    flush(seconds)
+
+
+def watch() -> None:
+    """Be ready for SIGTERM before there is anything to send: where requests run in threads, it is too late later."""
+    _shutdown.watch(_terminated)
 
 
 def init(**settings: Any) -> Session:
@@ -140,8 +203,8 @@ def shutdown(timeout: float | None = None) -> FlushReport:
 
 def forget() -> None:
     """Be as if just imported (between tests): events, settings, patched signals, spans, warnings."""
-    global _started, _container
-    left, _container, _started = _container, None, False
+    global _started, _container, _keeps_disk
+    left, _container, _started, _keeps_disk = _container, None, False, False
     _shutdown.forget()
     _trace.forget()
     _log.forget()

@@ -34,7 +34,7 @@ def timestamp(seconds: float) -> str:
 def new_event(span: _trace.Span, settings: Settings, latency_ms: float, *, kind: str, operation: str) -> Event:
     """What every kind of event has. It ends now; `latency_ms` is how long it took."""
     return {
-        "event_id": _trace.new_event_id(),
+        "event_id": span.event_id or _trace.new_event_id(),
         "project_id": "",
         "trace_id": span.trace_id,
         "span_id": span.span_id,

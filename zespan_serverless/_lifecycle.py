@@ -79,8 +79,22 @@ class Call:
         self.span = _trace.Span(trace_id, _trace.new_span_id(), parent)
         self.left = self._left()
         self.token = _trace.enter(self.span, shared=host.one_at_a_time)
+        self._on_record()
         container.active[id(self)] = invocation  # last: what is in there has to be taken out again by `leave`
         self.began = time.perf_counter()
+
+    def _on_record(self) -> None:
+        if self.container.settings.root_event:
+            with Guarded("the start of an invocation"):
+                name, start = self.invocation.name, self.start
+                metadata = {
+                    "faas.name": name or None,
+                    "faas.invocation_id": self.invocation.id,
+                    "faas.coldstart": start.kind in ("cold", "reinit"),
+                    "start_kind": start.kind,
+                }
+                operation = self.container.settings.service_name or name
+                self.container.opened(self.span, "general", operation, metadata=metadata)
 
     def leave(self, error: BaseException | None, result: object = None) -> None:
         """Reset the context, end the invocation, and have the rest done: after the response if possible, else now.
@@ -92,18 +106,14 @@ class Call:
 
     def settle(self, report: Callable[[], None], error: BaseException | None = None) -> None:
         """What is left to do for an invocation that has been closed. Never raises."""
-
-        def finish() -> None:
-            report()
-            self._flush()
-
         taken = False
         with Guarded("the flush"):
-            taken = self.hands_over(report, error) or (self._may_wait(error) and self.host.end(self.invocation, finish))
+            taken = self.hands_over(report, error) or self.leaves(report, error)
         if not taken:
             with Guarded("the flush"):
                 try:
-                    finish()
+                    report()
+                    self._flush()
                 finally:
                     self.host.end(self.invocation, None)
 
@@ -140,6 +150,15 @@ class Call:
         report()
         self.container.delivery.flush_soon(self.container.settings.flush_timeout)
         return True
+
+    def leaves(self, report: Callable[[], None], error: BaseException | None = None) -> bool:
+        """On a host that has a time after the response, leave report and flush to it; False on others."""
+
+        def finish() -> None:
+            report()
+            self._flush()
+
+        return self._may_wait(error) and self.host.end(self.invocation, finish)
 
     async def flushed(self) -> None:
         """What `leave` waits for, without blocking the event loop."""

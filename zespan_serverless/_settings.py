@@ -54,6 +54,9 @@ class Settings(NamedTuple):
     """Events kept while the backend is away; then the oldest are dropped and counted."""
     max_bytes: int = 8_388_608
     """Bytes kept while the backend is away (8 MiB)."""
+    journal: str = "auto"
+    """Whether events are also kept on disk until they are settled, and where: `off`, `on` (a folder in the temporary
+    directory), a folder's path, or `auto`: on where a sandbox is started anew with its disk, which is Lambda."""
     sample_rate: float = 1.0
     """Share of traces kept, decided by the trace id as the SDK does."""
     store_prompts: bool = True

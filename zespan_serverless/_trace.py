@@ -40,10 +40,11 @@ class Span:
     """Where we are in a trace, and for whom.
 
     `ends` holds what is still open in this invocation (a stream nobody has finished reading): callables, by id,
-    that end it. The spans below one root share it. A span without an id is a trace that has no span yet.
+    that end it. The spans below one root share it. A span without an id is a trace that has no span yet. `event_id` is
+    that of its event, if it has been given out before there is one.
     """
 
-    __slots__ = ("ends", "parent_span_id", "session_id", "span_id", "tags", "trace_id", "user_id")
+    __slots__ = ("ends", "event_id", "parent_span_id", "session_id", "span_id", "tags", "trace_id", "user_id")
 
     def __init__(
         self,
@@ -57,6 +58,7 @@ class Span:
     ) -> None:
         self.trace_id = trace_id
         self.span_id = span_id
+        self.event_id = ""
         self.parent_span_id = parent_span_id
         self.user_id = user_id
         self.session_id = session_id

@@ -36,6 +36,7 @@ _MODULES = (
 )
 _CLASSES = ("Completions", "AsyncCompletions")
 _METHODS = ("create", "parse")
+_ON_RECORD_MAX = 65_536  # characters of a prompt that are put on record before there is an answer
 _RATIONALE_MAX = 2000  # characters, as the SDK cuts it
 _RAW_HEADER = "X-Stainless-Raw-Response"  # "true": with_raw_response; "stream": with_streaming_response
 
@@ -202,7 +203,19 @@ class _Call:
         self.once = threading.Lock()  # taken when the event is made
         # Taken now: by the time the call ends the user may have appended the answer to the same list.
         self.prompt = _Prompt(request.get("messages"), request.get("tools"), container)
+        self._on_record()
         self.began = time.perf_counter()
+
+    def _on_record(self) -> None:
+        """The process may not live to see the answer."""
+        known: dict[str, Any] = {
+            "provider": self.provider,
+            "model": str(self.request.get("model", "unknown")),
+            "stream": self.stream,
+        }
+        if self.container.settings.store_prompts:
+            known["prompt_text"] = self.prompt.text[:_ON_RECORD_MAX]
+        self.container.opened(self.span, "llm", "chat", **known)
 
     def done(self, result: Any, error: BaseException | None) -> None:
         """The method has returned: an answer, a stream to be read, or a raw response of either. Never raises."""

@@ -109,7 +109,7 @@ def extension(api: Api) -> Extension:
 def register(api: Api, monkeypatch: pytest.MonkeyPatch) -> Callable[[], Extension | None]:
     monkeypatch.setenv("AWS_LAMBDA_RUNTIME_API", api.address)
     monkeypatch.setenv(_extension.CLAIM, "")
-    return lambda: _extension.register("auto", RESERVE)
+    return lambda: _extension.register("auto", RESERVE, lambda _: None)
 
 
 def test_flush_is_run_before_the_next_event_is_asked_for(api: Api, extension: Extension) -> None:

@@ -46,7 +46,7 @@ def test_where_no_extension_is_safe(monkeypatch: pytest.MonkeyPatch, name: str, 
     """In a snapshot, and with several runtime processes in a sandbox, nothing is registered."""
     registered: list[str] = []
     monkeypatch.setattr(_extension, "in_runtime_process", lambda: True)
-    monkeypatch.setattr(_extension, "register", lambda mode, reserve: registered.append(mode))
+    monkeypatch.setattr(_extension, "register", lambda mode, *_: registered.append(mode))
     monkeypatch.setenv("ZESPAN_API_KEY", "zsp_test")
     LambdaHost().attach({})
     assert registered == ["auto"]

@@ -140,7 +140,7 @@ def test_provisioned_sandbox_after_a_reset(start: StartFunction, backend: Backen
     sandbox.invoke()
     assert sandbox.invoke({"sleep": 5}).timed_out
     sandbox.invoke()
-    assert [root["metadata"]["start_kind"] for root in roots(backend.events)] == ["provisioned", "reinit"]
+    assert [root["metadata"]["start_kind"] for root in roots(backend.events)] == ["provisioned", "warm", "reinit"]
 
 
 def test_tenant(start: StartFunction, backend: Backend) -> None:
@@ -156,7 +156,8 @@ def test_start_after_a_reset(start: StartFunction, backend: Backend) -> None:
     sandbox = start("steps.handler", timeout=1)
     assert sandbox.invoke({"sleep": 5}).timed_out
     assert sandbox.invoke().status == 200
-    (root,) = roots(backend.events)
+    late, root = roots(backend.events)
+    assert (late["status"], late["metadata"]["start_kind"]) == ("timeout", "cold")
     assert root["metadata"]["start_kind"] == "reinit"
     assert root["metadata"]["init_duration_ms"] > 5
 

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .. import _log
 from .._budget import backoff, clamp_retry_after
+from .._event import encode
 from ..exporters import Dropped, Outcome
 from ._breaker import Breaker
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
     from .._settings import Settings
     from ..exporters import Exporter
+    from ._journal import Journal
 
 ABORT_GRACE = 0.05
 """Seconds that a cut-off attempt gets to hand its batch back before it is given up as stuck (name resolution)."""
@@ -66,12 +68,13 @@ class _Waiter:
 
 
 class _Item:
-    """One encoded event; `at` is the wall clock of its capture."""
+    """One encoded event; `at` is the wall clock of its capture, `place` where it stands in the journal (0: nowhere)."""
 
-    __slots__ = ("at", "data", "number")
+    __slots__ = ("at", "data", "number", "place")
 
     def __init__(self, number: int, data: bytes, at: float) -> None:
         self.number, self.data, self.at = number, data, at
+        self.place = 0
 
 
 class _Job:
@@ -90,13 +93,18 @@ class Delivery:
     At every moment captured = delivered + pending + the sum of `dropped`.
     """
 
-    def __init__(self, exporter: Exporter, settings: Settings) -> None:
-        self._exporter, self._settings = exporter, settings
+    def __init__(self, exporter: Exporter, settings: Settings, journal: Journal | None = None) -> None:
+        self._exporter, self._settings, self._journal = exporter, settings, journal
         self._pid = 0
         self.forget()
 
     def forget(self) -> None:
         """Start anew, and say nothing of what was left: between tests, and in a forked child."""
+        if self._journal is not None:
+            if self._pid == os.getpid():
+                self._journal.close()
+            else:
+                self._journal.forget()
         if self._pid == os.getpid():
             self._cancel()
         else:  # in a child the parent's threads do not exist, and whoever held the lock will never release it
@@ -106,6 +114,7 @@ class Delivery:
         with self._lock:
             self._buffer: deque[_Item] = deque()
             self._bytes = 0
+            self._open: dict[str, Mapping[str, Any]] = {}  # spans under way, and what is known of them
             self._halves: list[list[_Item]] = []  # of a refused batch, the oldest last
             self._job: _Job | None = None
             self._waiters: list[_Waiter] = []
@@ -143,8 +152,9 @@ class Delivery:
 
     def capture(self, event: Mapping[str, Any]) -> None:
         """Take an event. Never blocks on I/O, never raises; what cannot be kept is counted."""
-        problem = ""
+        problem, span = "", None
         try:
+            span = event.get("span_id")
             data = self._exporter.encode(event)
             size = len(data)
         except Exception as error:
@@ -152,6 +162,7 @@ class Delivery:
         with self._lock:
             self.captured += 1
             item = _Item(self.captured, data, time.time())
+            self._open.pop(span, None)  # type: ignore[arg-type]
             if problem:
                 self._drop([item], "unencodable", problem)
             elif self._closed:
@@ -159,15 +170,28 @@ class Delivery:
             elif size > self._settings.batch_bytes:
                 self._drop([item], "too_large", f"{size} bytes")
             else:
-                self._buffer.append(item)
-                self._bytes += size
-                self._trim()
-                self._staff()
-                self._dismiss()
-                if self._full() and not self._breaker.blocked(time.time()):
-                    self._lock.notify_all()
+                self._keep(item, span if isinstance(span, str) else "")
+                span = None
+            if self._journal is not None and isinstance(span, str):
+                self._journal.closed(span)
         if self._closed:
             self._tell()
+
+    def opened(self, span: str, known: Mapping[str, Any]) -> None:
+        """Put on record that a span has begun, and what is known of it: its event, should the process not live to see
+        its end. Never raises."""
+        with contextlib.suppress(Exception), self._lock:
+            if not self._closed:
+                self._open[span] = known
+                if self._journal is not None:
+                    self._journal.opened(encode(known), span)
+
+    def overdue(self, trace_id: str, note: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+        """Put on record that a trace's invocation has reached its deadline; what is known of its spans under way."""
+        with self._lock:
+            if self._journal is not None:
+                self._journal.overdue(encode({"trace_id": trace_id, **note}))
+            return [known for known in self._open.values() if known["trace_id"] == trace_id]
 
     def warm(self) -> None:
         """Start the sender, which opens its connection: called while the function is busy with something else."""
@@ -297,6 +321,8 @@ class Delivery:
             self._bytes = 0
             if left:
                 self._drop(left, "closed")
+            if self._journal is not None:
+                self._journal.close()
             self._dismiss()
             self._lock.notify_all()
         self._tell()
@@ -413,6 +439,7 @@ class Delivery:
     def _run(self) -> None:
         me, fresh = threading.current_thread(), True
         try:
+            self._adopt()
             while True:
                 with self._lock:
                     if self._sender is not me:
@@ -428,6 +455,26 @@ class Delivery:
                 if self._sender is me:  # SystemExit or the like, from on_error or an exporter
                     self._sender = None
                     self._lock.notify_all()
+
+    def _adopt(self) -> None:
+        """Take over what dead processes of this sandbox have left."""
+        try:
+            if self._journal is None:
+                return
+            from .._unfinished import left_behind
+
+            for left in self._journal.left():
+                with self._lock:
+                    for data in left.events:
+                        self.captured += 1
+                        self._keep(_Item(self.captured, data, time.time()))
+                    for _ in range(left.broken):
+                        self.captured += 1
+                        self._drop([_Item(self.captured, b"", 0)], "torn", "the journal ends in half a record")
+                for event in left_behind(left.open, left.overdue, left.at, self._settings):
+                    self.capture(event)
+        except Exception as error:
+            _log.warn_once("what an earlier process has left could not be taken over: %r", error)
 
     def _take(self, *, prepare: bool = False) -> _Job | None:
         """What is to be done now by the thread that asks, if anything (lock held)."""
@@ -454,6 +501,7 @@ class Delivery:
                     self._job = None
                     if job.items:
                         self._settle(job.items, outcome or Outcome("retry", "interrupted"))
+                        self._write_off()
                         self._dismiss()
                 self._stuck = [thread for thread in self._stuck if thread is not job.thread]
                 self._lock.notify_all()
@@ -539,6 +587,41 @@ class Delivery:
     def _outstanding(self) -> int:
         in_flight = len(self._job.items) if self._job is not None else 0
         return in_flight + sum(map(len, self._halves)) + len(self._buffer)
+
+    def _keep(self, item: _Item, span: str = "") -> None:
+        """Put an event on disk, if there is a journal, and into the buffer."""
+        if self._journal is not None:
+            item.place = self._journal.event(item.data, span)
+        self._buffer.append(item)
+        self._bytes += len(item.data)
+        self._trim()
+        if self._journal is not None and self._journal.full:
+            self._rewrite()
+        self._staff()
+        self._dismiss()
+        if self._full() and not self._breaker.blocked(time.time()):
+            self._lock.notify_all()
+
+    def _write_off(self) -> None:
+        """Tell the journal how far events are settled."""
+        if self._journal is not None:
+            left = [*self._halves, [*self._buffer][:1]]
+            if self._job is not None:
+                left.append(self._job.items)
+            places = [item.place for items in left for item in items]
+            if places:
+                self._journal.settled(min(places))
+            else:
+                self._journal.empty()
+
+    def _rewrite(self) -> None:
+        """Leave out of the journal what has been dropped because the buffer is full."""
+        items = [item for half in reversed(self._halves) for item in half] + list(self._buffer)
+        if self._job is not None:
+            items = self._job.items + items
+        if self._journal is not None:
+            for item, place in zip(items, self._journal.empty([item.data for item in items]), strict=False):
+                item.place = place
 
     def _unbuffer(self) -> _Item:
         item = self._buffer.popleft()

@@ -7,7 +7,7 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
-from .. import _settings
+from .. import _container, _settings
 from .._invocation import Invocation
 from .._lifecycle import Guarded, observed, observed_async
 from .._log import warn_once
@@ -102,6 +102,7 @@ class LambdaHost:
         if self._attached or not _extension.in_runtime_process():
             return
         self._attached = True
+        _container.keeps_disk()
         settings = _settings.resolve(arguments)
         if not _settings.usable(settings) or _is_managed_instance():
             return
@@ -113,7 +114,7 @@ class LambdaHost:
 
             _snapstart.register()
         else:
-            self._extension = _extension.register(settings.flush_mode, settings.flush_reserve)
+            self._extension = _extension.register(settings.flush_mode, settings.flush_reserve, _container.overdue)
 
     def forget(self) -> None:
         """In a forked child: the registration is the parent's."""

@@ -56,8 +56,10 @@ class Extension:
     of the first, under one lock: what `end` was allowed to leave to the thread is always run, by it and before it asks.
     """
 
-    def __init__(self, api: str, events: list[str], reserve: float) -> None:
-        self._events, self._reserve = events, reserve
+    def __init__(
+        self, api: str, events: list[str], reserve: float, overdue: Callable[[float], object] = lambda _: None
+    ) -> None:
+        self._events, self._reserve, self._overdue = events, reserve, overdue
         self._connection = _Connection(api)  # no timeout: the next event may be hours away
         self._id = ""
         self._deadline = 0.0
@@ -149,6 +151,8 @@ class Extension:
             if self._starts(request_id, until):
                 while self._ended != request_id and (left := until - time.time()) > 0:
                     self._state.wait(left)
+                if self._ended != request_id:
+                    self._note(deadline)
             self._released = request_id  # who ends it from now on flushes for himself
         self._run_flush()
 
@@ -171,6 +175,12 @@ class Extension:
             idle = idle + 1 if main - main_before < _COMPUTED else 0
             quiet = quiet + 1 if others - others_before < _COMPUTED else 0
         return True
+
+    def _note(self, deadline: float) -> None:
+        try:
+            self._overdue(deadline)
+        except Exception as error:
+            warn_once("telemetry failed at the deadline: %r", error)
 
     def _run_flush(self) -> None:
         """What the handler has left to us."""
@@ -204,12 +214,12 @@ def in_runtime_process() -> bool:
     return os.environ.get(CLAIM, str(os.getpid())) == str(os.getpid())
 
 
-def register(flush_mode: str, reserve: float) -> Extension | None:
+def register(flush_mode: str, reserve: float, overdue: Callable[[float], object]) -> Extension | None:
     """Register this process, or say why not. With `before_return` for no events: Lambda then still sends SIGTERM."""
     os.environ[CLAIM] = str(os.getpid())
     events = [] if flush_mode == "before_return" else ["INVOKE"]
     try:
-        return Extension(os.environ["AWS_LAMBDA_RUNTIME_API"], events, reserve)
+        return Extension(os.environ["AWS_LAMBDA_RUNTIME_API"], events, reserve, overdue)
     except Exception as error:
         level = warn_once if flush_mode == "after_response" else logger.debug
         level("no extension, flushing before the response: %s", error)
