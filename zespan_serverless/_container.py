@@ -16,7 +16,7 @@ from .errors import FlushIncomplete
 from .exporters import build
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from ._delivery._journal import Journal
     from ._invocation import Invocation
@@ -38,22 +38,30 @@ class Container:
         self.settings = settings
         self.redact_keys = normalized(settings.redact_keys)
         exporter = build(settings)
-        self.delivery = Delivery(exporter, settings, _journal(settings, exporter))
+        journal = _journal(settings, exporter)
+        self.records = journal is not None or _keeps_disk  # else nobody would learn of a span that does not end
+        self.delivery = Delivery(exporter, settings, journal)
+        self.forked = False  # whether this is a child that has not looked after itself yet
         self.invocations = 0
-        self.active: dict[int, Invocation] = {}  # under way now, by id() of each
+        self.active: dict[int, Invocation] = {}  # under way now, by id() of what its spans share: `ends`
 
     def capture(self, event: Event) -> None:
         """Hand an event to the delivery, unless its trace is not sampled. Never raises."""
+        if self.forked and threading.current_thread() is threading.main_thread():
+            self.forked = False
+            watch()  # multiprocessing's pools end their workers with SIGTERM when the work is done
         if sampled(str(event.get("trace_id") or ""), self.settings.sample_rate):
             self.delivery.capture(event)
 
-    def opened(self, span: _trace.Span, kind: str, operation: str, **fields: Any) -> None:
+    def opened(
+        self, span: _trace.Span, kind: str, operation: str, over: Callable[[], bool] = bool, **fields: Any
+    ) -> None:
         """Put on record that a span has begun, so that it is reported even if nobody lives to see its end.
 
-        `fields` are what is known of its event. Never raises.
+        `fields` are what is known of its event; `over` tells whether it has ended meanwhile. Never raises.
         """
-        if sampled(span.trace_id, self.settings.sample_rate):
-            self.delivery.opened(span.span_id, known(span, kind, operation, **fields))
+        if self.records and sampled(span.trace_id, self.settings.sample_rate):
+            self.delivery.opened(span.span_id, known(span, kind, operation, **fields), over)
 
     def flush_by_hand(self) -> float:
         """Seconds that flush() and shutdown() may take: what the invocation under way has left, less the reserve."""
@@ -233,6 +241,7 @@ def _after_fork() -> None:
     _shutdown.forget()
     if _container is not None:
         _container.delivery.forget()
+        _container.forked = True
         util = sys.modules.get("multiprocessing.util")
         if util is not None:  # its children skip atexit, and clear these hooks before they run their own
             util.register_after_fork(_container, lambda _: util.Finalize(None, _at_exit, exitpriority=100))
@@ -244,11 +253,16 @@ def at_exit() -> None:
 
     atexit.unregister(_at_exit)
     atexit.register(_at_exit)
+    process, util = sys.modules.get("multiprocessing.process"), sys.modules.get("multiprocessing.util")
+    if process is not None and util is not None and process.parent_process() is not None:  # which skips atexit
+        util.Finalize(None, _at_exit, exitpriority=100)
 
 
 def _at_exit() -> None:
+    """Send what is left, and say what could not be sent; unless there is a journal for the next process."""
     if _container is not None:
-        _container.delivery.flush(_container.settings.flush_timeout)
+        ended = _container.delivery.flush if _container.records else _container.delivery.close
+        ended(_container.settings.flush_timeout)
 
 
 def _patch_openai() -> None:

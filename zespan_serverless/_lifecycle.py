@@ -55,8 +55,9 @@ class Host(Protocol):
         """
         ...
 
-    def begin(self, invocation: Invocation) -> None:
-        """The function is about to be called; an `end` will follow."""
+    def begin(self, invocation: Invocation, on_record: Callable[[], None]) -> None:
+        """The function is about to be called; an `end` will follow. Have `on_record` called: soon, if another thread
+        can do that, else now."""
         ...
 
     def goes_on(self, invocation: Invocation) -> bool:
@@ -79,22 +80,22 @@ class Call:
         self.span = _trace.Span(trace_id, _trace.new_span_id(), parent)
         self.left = self._left()
         self.token = _trace.enter(self.span, shared=host.one_at_a_time)
-        self._on_record()
-        container.active[id(self)] = invocation  # last: what is in there has to be taken out again by `leave`
+        self.over = False
+        container.active[id(self.span.ends)] = invocation  # last: what is in there has to be taken out again by `leave`
         self.began = time.perf_counter()
 
-    def _on_record(self) -> None:
-        if self.container.settings.root_event:
+    def on_record(self) -> None:
+        """Put down that this invocation has begun, for the case that it does not end. Never raises."""
+        if self.container.records and self.container.settings.root_event:
             with Guarded("the start of an invocation"):
-                name, start = self.invocation.name, self.start
                 metadata = {
-                    "faas.name": name or None,
+                    "faas.name": self.invocation.name or None,
                     "faas.invocation_id": self.invocation.id,
-                    "faas.coldstart": start.kind in ("cold", "reinit"),
-                    "start_kind": start.kind,
+                    "faas.coldstart": self.start.kind in ("cold", "reinit"),
+                    "start_kind": self.start.kind,
                 }
-                operation = self.container.settings.service_name or name
-                self.container.opened(self.span, "general", operation, metadata=metadata)
+                operation = self.container.settings.service_name or self.invocation.name
+                self.container.opened(self.span, "general", operation, lambda: self.over, metadata=metadata)
 
     def leave(self, error: BaseException | None, result: object = None) -> None:
         """Reset the context, end the invocation, and have the rest done: after the response if possible, else now.
@@ -106,14 +107,18 @@ class Call:
 
     def settle(self, report: Callable[[], None], error: BaseException | None = None) -> None:
         """What is left to do for an invocation that has been closed. Never raises."""
+
+        def finish() -> None:
+            report()
+            self._flush()
+
         taken = False
         with Guarded("the flush"):
-            taken = self.hands_over(report, error) or self.leaves(report, error)
+            taken = self.hands_over(report, error) or (self._may_wait(error) and self.host.end(self.invocation, finish))
         if not taken:
             with Guarded("the flush"):
                 try:
-                    report()
-                    self._flush()
+                    finish()
                 finally:
                     self.host.end(self.invocation, None)
 
@@ -125,9 +130,10 @@ class Call:
     def close(self, error: BaseException | None, result: object = None) -> Callable[[], None]:
         """End the invocation, whose context may live on. Gives what reports it, to be called when there is time."""
         took_ms = (time.perf_counter() - self.began) * 1000
+        self.over = True
         left: float | None = None
         said: Mapping[str, object] = {}  # not the result itself: that is the caller's, who may change it meanwhile
-        self.container.active.pop(id(self), None)
+        self.container.active.pop(id(self.span.ends), None)
         with Guarded("the end of an invocation"):
             for end in list(self.span.ends.values()):
                 end()
@@ -150,15 +156,6 @@ class Call:
         report()
         self.container.delivery.flush_soon(self.container.settings.flush_timeout)
         return True
-
-    def leaves(self, report: Callable[[], None], error: BaseException | None = None) -> bool:
-        """On a host that has a time after the response, leave report and flush to it; False on others."""
-
-        def finish() -> None:
-            report()
-            self._flush()
-
-        return self._may_wait(error) and self.host.end(self.invocation, finish)
 
     async def flushed(self) -> None:
         """What `leave` waits for, without blocking the event loop."""
@@ -223,7 +220,14 @@ async def flushed(container: Container, budget: float) -> None:
     """Wait until everything captured so far is settled, for `budget` seconds at most; the event loop goes on."""
     import asyncio
 
-    loop, delivery = asyncio.get_running_loop(), container.delivery
+    delivery = container.delivery
+    try:
+        loop = asyncio.get_running_loop()
+    except RuntimeError:
+        trio = sys.modules["trio"]  # hypercorn can have it run the application
+        report = await trio.to_thread.run_sync(delivery.flush, budget)
+        delivery.tell(report, 0)
+        return
     settled = asyncio.Event()
 
     def done() -> None:
@@ -250,7 +254,7 @@ def enter(host: Host, arguments: Mapping[str, Any], args: tuple[Any, ...], kwarg
         call = Call(host, container, invocation)
         with Guarded("the start of an invocation"):  # from here on there is something to `leave`
             container.delivery.warm()
-            host.begin(call.invocation)
+            host.begin(call.invocation, call.on_record)
         return call
     return None
 
@@ -259,7 +263,9 @@ def _nested(host: Host, container: Container, invocation: Invocation) -> bool:
     """Whether this call is inside an invocation that is under way: a decorated function called by another, a web
     application in a function."""
     if not host.one_at_a_time:
-        return bool(container.active) and _trace.current() is not None
+        # Not any span will do: a server may begin a request in the context of the one before on its connection.
+        here = _trace.current()
+        return here is not None and id(here.ends) in container.active
     # One that an older invocation left running is none of this one's.
     return any(invocation.id in (None, i.id) or i.id is None for i in container.active.values())
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 import time
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from . import _container
+from . import _container, _settings, _shutdown
 from ._invocation import ColdStart, Invocation
 from ._trace import parse_traceparent
 
@@ -35,16 +36,26 @@ def platform() -> Platform:
     Cloud Run gives CPU to requests only, unless it is billed by instance, which nothing in the container tells
     (https://cloud.google.com/run/docs/container-contract, https://cloud.google.com/run/docs/configuring/billing-settings).
     Lambda behind its Web Adapter freezes after the response (https://github.com/awslabs/aws-lambda-web-adapter).
+    Vercel, which may run on Lambda, gives CPU while requests are under way (`zespan_vercel` makes more of that:
+    https://vercel.com/docs/environment-variables/system-environment-variables).
     Any other process is taken for one that keeps its CPU.
     """
     environ = os.environ
-    if "K_SERVICE" in environ:
-        attributes = {
-            "cloud.provider": "gcp",
-            "cloud.platform": "gcp_cloud_run",
-            "faas.version": environ.get("K_REVISION"),
+    if "VERCEL" in environ or "VERCEL_IPC_PATH" in environ:
+        attributes: dict[str, object] = {
+            "cloud.provider": "vercel",
+            "cloud.region": environ.get("VERCEL_REGION"),
+            "faas.version": environ.get("VERCEL_DEPLOYMENT_ID"),
+            "vercel.env": environ.get("VERCEL_ENV"),
+            "vercel.url": environ.get("VERCEL_URL"),
         }
-        return Platform(environ["K_SERVICE"], attributes, False, _seconds(environ.get("CLOUD_RUN_TIMEOUT_SECONDS")))
+        name = environ.get("__VC_HANDLER_ENTRYPOINT", "")
+        return Platform(name, attributes, keeps_cpu=False)
+    if "K_SERVICE" in environ:
+        from . import _google
+
+        timeout = _seconds(environ.get("CLOUD_RUN_TIMEOUT_SECONDS"))
+        return Platform(environ["K_SERVICE"], _google.attributes(), False, timeout)
     if "AWS_LAMBDA_FUNCTION_NAME" in environ:
         attributes = {
             "cloud.provider": "aws",
@@ -53,36 +64,64 @@ def platform() -> Platform:
             "faas.instance": environ.get("AWS_LAMBDA_LOG_STREAM_NAME"),
         }
         return Platform(environ["AWS_LAMBDA_FUNCTION_NAME"], attributes, False)
+    if "FUNCTIONS_WORKER_RUNTIME" in environ:
+        from . import _azure
+
+        return Platform(_azure.full_name(""), _azure.attributes(""), timeout=_azure.app().timeout)
     return Platform()
+
+
+class Response(NamedTuple):
+    """What is known of a response by its end. `cut`: the client left before it."""
+
+    status: int | None
+    cut: bool
 
 
 class WebHost:
     """A web server's answers to the core's questions (see `_lifecycle.Host`), but for `read`."""
 
     one_at_a_time = False
+    is_told_to_stop = True
+    """Whether we hear of it when the process has served its last request: from atexit, or the lifespan protocol."""
 
-    def __init__(self) -> None:
+    def __init__(self, arguments: Mapping[str, Any] | None = None) -> None:
         self.platform = platform()
         _container.at_exit()  # in a server that forks, its workers have it from here
+        if self.platform.attributes.get("cloud.provider") == "azure":
+            from . import _azure
+
+            if _azure.in_worker() and _settings.usable(_settings.resolve(arguments or {})):
+                _container.watch()  # only now is this the main thread: WSGI applications are called in others
 
     def origin(self) -> ColdStart:
         return ColdStart("cold")
 
     def result(self, result: object) -> Mapping[str, object]:
-        """Of a status code. Only the server's own failures are errors, as OpenTelemetry has it."""
-        if not isinstance(result, int):
-            return {}
-        said: dict[str, object] = {"http.response.status_code": result}
-        if result >= 500:
-            said |= {"error.type": str(result), "error.message": f"HTTP {result}"}
+        """Of a response, or its status. Only the server's own failures are errors, as OpenTelemetry has it."""
+        status, cut = result if isinstance(result, Response) else (result, False)
+        said: dict[str, object] = {"client_disconnected": True} if cut else {}
+        if isinstance(status, int):
+            said["http.response.status_code"] = status
+            if status >= 500:
+                said |= {"error.type": str(status), "error.message": f"HTTP {status}"}
         return said
 
-    def begin(self, invocation: Invocation) -> None: ...
+    def begin(self, invocation: Invocation, on_record: Callable[[], None]) -> None:
+        on_record()
 
     def goes_on(self, invocation: Invocation) -> bool:
+        if _shutdown.terminating() and not self.is_told_to_stop:
+            return False  # the server is about to end the process
         container = _container.current()
         wanted = container is not None and container.settings.flush_mode == "after_response"
         return wanted or self.platform.keeps_cpu
+
+    def holds(self, invocation: Invocation) -> bool:
+        """Whether the end of the response has to wait for the flush."""
+        container = _container.current()
+        wanted = container is not None and container.settings.flush_mode == "before_return"
+        return wanted or not self.goes_on(invocation)
 
     def end(self, invocation: Invocation, flush: Callable[[], object] | None) -> bool:
         return False
@@ -94,8 +133,14 @@ class WebHost:
         scheme: str,
         header: Callable[[str], str | None],
         route: Callable[[], object],
+        extensions: Mapping[str, Any] | None = None,
     ) -> Invocation:
-        """A request in neutral words. `header` gives one by its lower-case name; `route` is asked when all is over."""
+        """A request in neutral words. `header` gives one by its lower-case name; `route` is asked when all is over.
+
+        `extensions` is where a server puts what is its own: an ASGI scope, a WSGI environ.
+        """
+        if extensions and "azure_functions.invocation_id" in extensions:
+            return self._on_azure(self.request(method, path, scheme, header, route), extensions)
         host = header("host")
         adapter = _adapter(header) if self.platform.attributes.get("cloud.provider") == "aws" else {}
 
@@ -113,24 +158,71 @@ class WebHost:
                 **self.platform.attributes,
             }
 
-        request_id = adapter.get("request_id")
-        return Invocation(
+        request_id = adapter.get("request_id") or header("x-vercel-id")
+        invocation = Invocation(
             id=request_id if isinstance(request_id, str) else None,
             name=self.platform.name,
             parent=parse_traceparent(header("traceparent")),
             remaining=self._clock(adapter.get("deadline")),
             describe=describe,
         )
+        return self._on_google(invocation, header) if "K_SERVICE" in os.environ else invocation
+
+    def _on_google(self, invocation: Invocation, header: Callable[[str], str | None]) -> Invocation:
+        """A request on Cloud Run: Google's own header of a trace, and what it says of who calls."""
+        from . import _google
+
+        parent, links = _google.parents(header)
+        return invocation._replace(
+            id=header("function-execution-id"),
+            parent=parent,
+            describe=lambda: {**invocation.describe(), **_google.by_header(header), **links},
+        )
+
+    def _on_azure(self, invocation: Invocation, said: Mapping[str, Any]) -> Invocation:
+        """A request that azure.functions' AsgiFunctionApp or WsgiFunctionApp has made of an invocation."""
+        from . import _azure
+
+        function, invocation_id = said.get("azure_functions.function_name"), said["azure_functions.invocation_id"]
+        name = function if isinstance(function, str) else ""
+        return invocation._replace(
+            id=invocation_id if isinstance(invocation_id, str) else None,
+            name=_azure.full_name(name),
+            parent=_azure.parent(said.get("azure_functions.trace_context")) or invocation.parent,
+            describe=lambda: {**invocation.describe(), **_azure.attributes(name)},
+        )
 
     def _clock(self, deadline_ms: object) -> Callable[[], float] | None:
-        """The seconds that a request has left: until Lambda's deadline, or of Cloud Run's timeout."""
+        """The seconds that a request has left: until Lambda's or Vercel's deadline, or of Cloud Run's timeout."""
         if isinstance(deadline_ms, (int, float)):
             until = deadline_ms / 1000
             return lambda: until - time.time()
+        ends = vercel_deadline()
+        if ends is not None:
+            return lambda: ends - time.time()
         if self.platform.timeout is None:
             return None
         end = time.monotonic() + self.platform.timeout
         return lambda: end - time.monotonic()
+
+
+def django_route(kind: str, path: str) -> str | None:
+    """The route that Django takes for a path, if this process serves with its handler (`asgi` or `wsgi`). It keeps
+    what it has found to itself, so it is asked again."""
+    if f"django.core.handlers.{kind}" not in sys.modules:
+        return None
+    try:
+        return "/" + str(sys.modules["django.urls"].resolve(path).route).removeprefix("/")
+    except Exception:  # no such route, or not a Django application after all
+        return None
+
+
+def content_length(value: str | bytes | None) -> int:
+    """How many bytes a Content-Length header announces; -1 if it says nothing."""
+    try:
+        return -1 if value is None else int(value)
+    except ValueError:
+        return -1
 
 
 def _adapter(header: Callable[[str], str | None]) -> Mapping[str, object]:
@@ -140,6 +232,16 @@ def _adapter(header: Callable[[str], str | None]) -> Mapping[str, object]:
     except ValueError:
         return {}
     return found if isinstance(found, dict) else {}
+
+
+def vercel_deadline() -> float | None:
+    """When Vercel ends the request under way, seconds since the epoch; what `vercel.functions.get_deadline` asks, too."""
+    ask = getattr(sys.modules.get("vercel_runtime"), "get_deadline", None)
+    try:
+        found: float = ask().timestamp()  # type: ignore[misc]
+    except Exception:
+        return None  # no runtime of Vercel's, or one that sets no deadline
+    return found
 
 
 def _seconds(text: str | None) -> float | None:

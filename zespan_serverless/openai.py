@@ -208,6 +208,8 @@ class _Call:
 
     def _on_record(self) -> None:
         """The process may not live to see the answer."""
+        if not self.container.records:
+            return
         known: dict[str, Any] = {
             "provider": self.provider,
             "model": str(self.request.get("model", "unknown")),

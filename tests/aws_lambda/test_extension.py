@@ -117,7 +117,7 @@ def test_flush_is_run_before_the_next_event_is_asked_for(api: Api, extension: Ex
     ran: list[tuple[int, int]] = []
     for number in (1, 2, 3):
         api.invoke(f"r{number}")
-        extension.begin(f"r{number}")
+        extension.begin(f"r{number}", lambda: None)
         time.sleep(0.05)
         assert extension.end(f"r{number}", lambda number=number: ran.append((api.asked, number)))  # type: ignore[misc]
         api.is_asked(number + 1)
@@ -128,7 +128,7 @@ def test_flush_is_run_before_the_next_event_is_asked_for(api: Api, extension: Ex
 def test_handler_faster_than_the_event(api: Api, extension: Extension) -> None:
     """A handler may be done before the thread has heard of its invocation: its flush waits for that."""
     ran: list[int] = []
-    extension.begin("r1")
+    extension.begin("r1", lambda: None)
     assert extension.end("r1", lambda: ran.append(api.asked))
     time.sleep(0.05)
     assert ran == []
@@ -141,7 +141,7 @@ def test_handler_that_does_not_end(api: Api, extension: Extension) -> None:
     """The invocation is released at its deadline less the reserve; who ends it later is told to flush himself."""
     began = time.monotonic()
     api.invoke("r1", seconds=0.6)
-    extension.begin("r1")
+    extension.begin("r1", lambda: None)
     api.is_asked(2)
     assert 0.3 < time.monotonic() - began < 0.6
     assert not extension.end("r1", lambda: pytest.fail("run nevertheless"))
@@ -161,7 +161,7 @@ def test_handler_that_begins_late(api: Api, extension: Extension) -> None:
     api.invoke("r1")
     compute(0.7)
     assert api.asked == 1
-    extension.begin("r1")
+    extension.begin("r1", lambda: None)
     time.sleep(0.05)
     assert extension.end("r1", lambda: None)
     api.is_asked(2)
@@ -203,7 +203,7 @@ def compute(seconds: float) -> None:
 def test_second_end_of_an_invocation(api: Api, extension: Extension) -> None:
     """Only the first end leaves its flush to the thread, before and after the release: no other is ever forgotten."""
     ran: list[str] = []
-    extension.begin("r1")
+    extension.begin("r1", lambda: None)
     assert extension.end("r1", lambda: ran.append("first"))
     assert not extension.end("r1", lambda: ran.append("second"))
     api.invoke("r1")
@@ -219,7 +219,7 @@ def test_id_that_comes_again(api: Api, extension: Extension) -> None:
     """An event that Lambda tries again has the same id: nobody waits in vain, and the caller flushes himself."""
     for number, left in ((1, True), (2, False)):
         api.invoke("r1")
-        extension.begin("r1")
+        extension.begin("r1", lambda: None)
         time.sleep(0.05)
         assert extension.end("r1", lambda: None) is left
         api.is_asked(number + 1)
@@ -234,7 +234,7 @@ def test_flush_that_raises(api: Api, extension: Extension, error: type[BaseExcep
 
     for number in (1, 2):
         api.invoke(f"r{number}")
-        extension.begin(f"r{number}")
+        extension.begin(f"r{number}", lambda: None)
         extension.end(f"r{number}", flush)
         until(lambda number=number: api.asked > number)  # type: ignore[misc]
 
@@ -246,7 +246,7 @@ def test_answer_that_makes_no_sense(api: Api, extension: Extension, answer: dict
         api.answers.put(answer)
     api.is_asked(5)
     api.invoke("r1")
-    extension.begin("r1")
+    extension.begin("r1", lambda: None)
     time.sleep(0.05)
     assert extension.end("r1", lambda: None)
     api.is_asked(6)
@@ -264,7 +264,7 @@ def test_while_the_api_fails(api: Api, extension: Extension) -> None:
     api.is_asked(3)
     api.invoke("r3")
     time.sleep(0.05)
-    extension.begin("r3")
+    extension.begin("r3", lambda: None)
     assert extension.end("r3", lambda: ran.append("third"))
     api.is_asked(4)
     assert ran == ["first", "third"]

@@ -177,14 +177,16 @@ class Delivery:
         if self._closed:
             self._tell()
 
-    def opened(self, span: str, known: Mapping[str, Any]) -> None:
+    def opened(self, span: str, known: Mapping[str, Any], over: Callable[[], bool] = bool) -> None:
         """Put on record that a span has begun, and what is known of it: its event, should the process not live to see
-        its end. Never raises."""
-        with contextlib.suppress(Exception), self._lock:
-            if not self._closed:
-                self._open[span] = known
-                if self._journal is not None:
-                    self._journal.opened(encode(known), span)
+        its end. Not if it is `over` already. Never raises."""
+        with contextlib.suppress(Exception):
+            data = encode(known) if self._journal is not None else b""
+            with self._lock:
+                if not (self._closed or over()):
+                    self._open[span] = known
+                    if self._journal is not None:
+                        self._journal.opened(data, span)
 
     def overdue(self, trace_id: str, note: Mapping[str, Any]) -> list[Mapping[str, Any]]:
         """Put on record that a trace's invocation has reached its deadline; what is known of its spans under way."""
@@ -423,7 +425,8 @@ class Delivery:
                         return
                     timeout, self._soon = self._soon, 0.0
                 report = self.flush(timeout)
-                self.tell(report, timeout)
+                if report.delivered or report.dropped or report.pending:  # else somebody else has sent it, and told
+                    self.tell(report, timeout)
                 if report.pending:
                     with self._lock:
                         if self._follower is me and not self._soon:

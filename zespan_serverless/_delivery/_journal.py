@@ -65,6 +65,7 @@ class Journal:
         self._path = ""
         self._end = 0  # of the file
         self._start = 0  # of its first record after the header's own
+        self._settled = 0  # what the header says
         self._open: dict[bytes, bytes] = {}
         self._off = False
 
@@ -99,9 +100,10 @@ class Journal:
 
     def settled(self, before: int) -> None:
         """All events that stand before this place are settled."""
-        if self._fd >= 0 and before:
+        if self._fd >= 0 and before != self._settled:
             with contextlib.suppress(OSError):
                 os.pwrite(self._fd, struct.pack("<Q", before), len(_MAGIC) + 1)
+                self._settled = before
 
     def empty(self, events: Sequence[bytes] = ()) -> list[int]:
         """Begin anew with spans that are open, and these events; where each of them stands now."""
@@ -110,7 +112,7 @@ class Journal:
         try:
             os.ftruncate(self._fd, self._start)
             self._end = self._start
-            self.settled(self._start)
+            self.settled(0)
         except OSError as error:
             self._give_up(error)
             return []
@@ -130,7 +132,7 @@ class Journal:
         if self._fd >= 0:
             with contextlib.suppress(OSError):
                 os.close(self._fd)
-        self._fd, self._end, self._start = -1, 0, 0
+        self._fd, self._end, self._start, self._settled = -1, 0, 0, 0
         self._open.clear()
 
     def left(self) -> Iterator[Left]:
@@ -193,7 +195,6 @@ class Journal:
         self._end = self._start = _HEADER.size
         self._append(DESTINATION, self._destination, _NOBODY)
         self._start = self._end
-        self.settled(self._start)
         return self._fd >= 0
 
     def _give_up(self, error: Exception) -> None:

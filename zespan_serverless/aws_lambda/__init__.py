@@ -144,13 +144,17 @@ class LambdaHost:
     def result(self, result: object) -> dict[str, object]:
         return _results.describe(result)
 
-    def begin(self, invocation: Invocation) -> None:
+    def begin(self, invocation: Invocation, on_record: Callable[[], None]) -> None:
         if self._extension is not None and _served(invocation.id):
-            self._extension.begin(invocation.id)
+            self._extension.begin(invocation.id, on_record)
+        else:
+            on_record()
 
     def goes_on(self, invocation: Invocation) -> bool:
+        if self._extension is not None or not _is_managed_instance():
+            return False
         runtime = "awslambdaric.bootstrap" in sys.modules  # else this is a test, or a process the function has started
-        return runtime and _is_managed_instance() and _served(invocation.id)
+        return runtime and _served(invocation.id)
 
     def end(self, invocation: Invocation, flush: Callable[[], object] | None) -> bool:
         return self._extension is not None and _served(invocation.id) and self._extension.end(invocation.id, flush)

@@ -193,6 +193,8 @@ def plain(event: object) -> object:
 
     Decorators above ours hand these out. What a model has left out is not known.
     """
+    if type(event) is dict:
+        return dict(event)
     with contextlib.suppress(Exception):
         if isinstance(event, Mapping):
             return dict(event)

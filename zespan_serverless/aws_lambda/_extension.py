@@ -66,6 +66,7 @@ class Extension:
         self._state = threading.Condition(threading.Lock())
         self._begun = self._ended = self._released = ""  # request ids, the latest of each
         self._flush: Callable[[], object] | None = None
+        self._on_record: Callable[[], None] | None = None
         self._attends = False
         self._refused: Exception | None = None
         answered = threading.Event()
@@ -75,8 +76,13 @@ class Extension:
         if self._refused is not None:
             raise self._refused
 
-    def begin(self, request_id: str) -> None:
-        """The handler of this invocation has been called. Not notified: the thread looks every 5 ms, off our path."""
+    def begin(self, request_id: str, on_record: Callable[[], None]) -> None:
+        """The handler of this invocation has been called. Not notified: the thread looks every 5 ms, off our path, and
+        then calls `on_record`; where it does not attend invocations, that is done now."""
+        if self._attends:
+            self._on_record = on_record
+        else:
+            on_record()
         self._begun = request_id
 
     def end(self, request_id: str, flush: Callable[[], object] | None) -> bool:
@@ -148,7 +154,12 @@ class Extension:
         self._deadline = deadline
         until = deadline - self._reserve
         with self._state:
-            if self._starts(request_id, until):
+            begun = self._starts(request_id, until)
+        on_record, self._on_record = self._on_record, None
+        if on_record is not None:
+            on_record()
+        with self._state:
+            if begun:
                 while self._ended != request_id and (left := until - time.time()) > 0:
                     self._state.wait(left)
                 if self._ended != request_id:
