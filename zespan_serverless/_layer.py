@@ -46,7 +46,18 @@ License-Expression: Apache-2.0
 
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest that a zip can say
 
-_LEFT_OUT = ("__pycache__", "testing", "cli.py", "_layer.py")  # of no use in Lambda
+# Of no use in Lambda.
+_LEFT_OUT = (
+    "__pycache__",
+    "testing",
+    "cli.py",
+    "_layer.py",
+    "azure_functions",
+    "_azure.py",
+    "google_cloud",
+    "_google.py",
+    "vercel.py",
+)
 
 # Without docstrings, and used unchecked: a check would go by times that unzipping changes.
 _COMPILE = """
