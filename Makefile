@@ -9,6 +9,9 @@ VENV ?= .venv
 PYTEST_ARGS ?=
 SAM_CLI := $(shell sed -n 's/^SAM_CLI = "\([^"]*\)".*/\1/p' emulator/binary.py)
 
+# Azure's worker is this library, from Python 3.13 on. It says so, and runs on 3.11 and 3.12, too.
+AZURE_WORKER := azure-functions-runtime==1.3.0 azure-functions-runtime-v1==1.2.0
+
 # python3 if it is new enough, else the newest that is. They are run, not looked up: a pyenv shim may lead nowhere.
 ifndef PYTHON
 PYTHON := $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
@@ -17,12 +20,16 @@ endif
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
+# Vercel's runtime needs Python 3.12: on an older one its tests use an environment of their own, if there is a newer.
+NEWER := $(shell for python in python3.12 python3.13 python3.14 ~/.pyenv/versions/3.1[2-9].*/bin/python3; do \
+	$$python -c 'import sys; sys.exit(sys.version_info < (3, 12))' 2>/dev/null && echo $$python && break; done)
+
 .PHONY: demo test check clean
 
 demo: $(VENV)/.local
 	@$(VENV)/bin/python -m emulator.demo
 
-test: $(VENV)/.dev .venv-sam/.installed
+test: $(VENV)/.dev .venv-sam/.installed .venv-vercel/.installed
 	@$(VENV)/bin/python -m emulator.binary >/dev/null
 	@$(VENV)/bin/python -m emulator.docker
 	$(VENV)/bin/python -m pytest --durations=15 $(PYTEST_ARGS)
@@ -34,7 +41,7 @@ check: $(VENV)/.dev
 	$(VENV)/bin/pyright --pythonpath $(VENV)/bin/python
 
 clean:
-	rm -rf $(VENV) .venv-sam .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-sam .venv-vercel .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 $(VENV)/pyvenv.cfg:
 	$(if $(PYTHON),,$(error Python 3.11 or newer is needed: make $(MAKECMDGOALS) PYTHON=/path/to/python))
@@ -46,6 +53,7 @@ $(VENV)/.local: $(VENV)/pyvenv.cfg pyproject.toml
 
 $(VENV)/.dev: $(VENV)/pyvenv.cfg pyproject.toml
 	$(VENV)/bin/python -m pip install --quiet --editable '.[dev]'
+	$(VENV)/bin/python -m pip install --quiet --no-deps --ignore-requires-python $(AZURE_WORKER)
 	@touch $@
 
 # The SAM CLI pins much of what it uses: it lives apart.
@@ -53,4 +61,8 @@ $(VENV)/.dev: $(VENV)/pyvenv.cfg pyproject.toml
 	$(if $(PYTHON),,$(error Python 3.11 or newer is needed: make $(MAKECMDGOALS) PYTHON=/path/to/python))
 	$(PYTHON) -m venv .venv-sam
 	.venv-sam/bin/python -m pip install --quiet aws-sam-cli==$(SAM_CLI)
+	@touch $@
+
+.venv-vercel/.installed: pyproject.toml
+	$(if $(NEWER),$(NEWER) -m venv .venv-vercel && .venv-vercel/bin/python -m pip install --quiet --editable '.[vercel-dev]',mkdir -p .venv-vercel)
 	@touch $@

@@ -204,7 +204,8 @@ class Sandbox:
         end = time.monotonic() + 10
         while self._process.poll() is None and time.monotonic() < end:
             with suppress(OSError):
-                socket.create_connection(("127.0.0.1", self._port), 0.2).close()
+                for port in (self._port, self._api_port):
+                    socket.create_connection(("127.0.0.1", port), 0.2).close()
                 return
             time.sleep(0.01)
         raise RuntimeError(f"the emulator did not start:\n{self.stop()}")

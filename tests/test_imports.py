@@ -18,14 +18,16 @@ PACKAGE = Path(zespan_serverless.__file__).parent
 # Rooms are in one line: none knows another.
 LAYERS = [
     {"_version", "errors", "_log", "_budget", "_trace", "_invocation", "_secrets"},
-    {"_event", "_settings", "_shutdown"},
+    {"_event", "_settings", "_shutdown", "_azure", "_google"},
     {"_unfinished"},
     {"exporters"},
     {"_delivery"},
     {"_container"},
     {"_lifecycle", "_spans", "logs"},
-    {"_web"},
-    {"asgi", "aws_lambda", "wsgi", "openai"},
+    {"_web", "_run"},
+    {"_bodies"},
+    {"asgi", "aws_lambda", "azure_functions", "google_cloud", "wsgi", "openai"},
+    {"vercel"},  # where one room serves handler classes, WSGI and ASGI
     {"powertools"},
     {"testing"},
     {"__init__"},

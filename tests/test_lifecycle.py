@@ -13,7 +13,7 @@ from unittest import mock
 import pytest
 
 from zespan_serverless import _container as container
-from zespan_serverless import _lifecycle, _trace, testing, zespan_lambda
+from zespan_serverless import _lifecycle, _trace, span, testing, zespan_azure, zespan_lambda
 from zespan_serverless._delivery import Delivery
 from zespan_serverless.aws_lambda import HOST
 
@@ -197,6 +197,33 @@ def test_a_helper_that_an_older_invocation_left_running_hides_no_later_one() -> 
         release.set()
         thread.join()
     assert len(events) == 2
+
+
+def test_a_span_that_is_nobody_s_hides_no_invocation() -> None:
+    """In a thread of a pool, what some code has left open makes no invocation part of another one that is under way."""
+    begun, done = threading.Event(), threading.Event()
+
+    @zespan_azure
+    def waits(req: object) -> None:
+        begun.set()
+        done.wait(10)
+
+    @zespan_azure
+    def quick(req: object) -> None: ...
+
+    def in_a_thread_left_open() -> None:
+        left_open = span("left open")
+        left_open.__enter__()
+        quick(None)
+
+    with testing.recording() as events:
+        other = threading.Thread(target=waits, args=(None,))
+        other.start()
+        begun.wait(10)
+        contextvars.Context().run(in_a_thread_left_open)
+        done.set()
+        other.join()
+    assert [event["operation"] for event in events if event["operation"] != "left open"] == ["quick", "waits"]
 
 
 def test_an_event_that_the_function_takes_apart_is_still_described() -> None:

@@ -131,6 +131,30 @@ say("lived on")
         assert end.said[-1] == "lived on"
 
 
+@pytest.mark.parametrize(
+    ("before", "end"), [("signal.SIG_DFL", (-signal.SIGTERM, ["flushed"])), ("user_exits", (3, ["flushed", "user"]))]
+)
+def test_a_server_that_puts_back_what_it_found(before: str, end: tuple[int, list[str]]) -> None:
+    """uvicorn replaces our handler, ends in peace when told, puts ours back and raises the signal again: it ends the
+    process, as it would without us."""
+    ended = terminated(f"""
+signal.signal(signal.SIGTERM, {before})
+_shutdown.watch(flush)
+stop = threading.Event()
+found = signal.signal(signal.SIGTERM, lambda *_: stop.set())
+_shutdown.rearm()
+say("ready")
+stop.wait(5)
+_shutdown.rearm()
+signal.signal(signal.SIGTERM, found)
+signal.raise_signal(signal.SIGTERM)
+time.sleep(5)
+say("lived on")
+""")
+    assert (ended.status, ended.said[: len(end[1])]) == end
+    assert "lived on" not in ended.said
+
+
 def test_asyncios_handlers_come_and_go() -> None:
     """asyncio's remove_signal_handler leaves the default action behind; the next invocation puts ours back."""
     end = terminated("""

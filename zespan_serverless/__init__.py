@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from ._container import init as init
     from ._container import shutdown as shutdown
     from ._delivery import FlushReport as FlushReport
+    from ._run import run as run
     from ._settings import Settings as Settings
     from ._spans import span as span
     from ._spans import traceparent as traceparent
@@ -19,12 +20,17 @@ if TYPE_CHECKING:
     from .aws_lambda import zespan_lambda as zespan_lambda
     from .aws_lambda._records import traced_record as traced_record
     from .aws_lambda._records import traced_records as traced_records
+    from .azure_functions import zespan_azure as zespan_azure
     from .errors import ConfigurationError as ConfigurationError
     from .errors import FlushIncomplete as FlushIncomplete
     from .errors import ZespanError as ZespanError
+    from .google_cloud import zespan_cloud_event as zespan_cloud_event
+    from .google_cloud import zespan_gcf as zespan_gcf
+    from .google_cloud import zespan_job as zespan_job
     from .logs import add_trace_ids as add_trace_ids
     from .openai import patch_openai as patch_openai
     from .openai import wrap_openai as wrap_openai
+    from .vercel import zespan_vercel as zespan_vercel
 
 _HOME = {
     "ConfigurationError": "errors",
@@ -37,6 +43,7 @@ _HOME = {
     "flush": "_container",
     "init": "_container",
     "patch_openai": "openai",
+    "run": "_run",
     "shutdown": "_container",
     "span": "_spans",
     "traced_record": "aws_lambda._records",
@@ -44,7 +51,12 @@ _HOME = {
     "traceparent": "_spans",
     "with_context": "_spans",
     "wrap_openai": "openai",
+    "zespan_azure": "azure_functions",
+    "zespan_cloud_event": "google_cloud",
+    "zespan_gcf": "google_cloud",
+    "zespan_job": "google_cloud",
     "zespan_lambda": "aws_lambda",
+    "zespan_vercel": "vercel",
 }
 
 __all__ = [
@@ -59,6 +71,7 @@ __all__ = [
     "flush",
     "init",
     "patch_openai",
+    "run",
     "shutdown",
     "span",
     "traced_record",
@@ -66,7 +79,12 @@ __all__ = [
     "traceparent",
     "with_context",
     "wrap_openai",
+    "zespan_azure",
+    "zespan_cloud_event",
+    "zespan_gcf",
+    "zespan_job",
     "zespan_lambda",
+    "zespan_vercel",
 ]
 
 

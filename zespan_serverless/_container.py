@@ -129,6 +129,9 @@ def _journal(settings: _settings.Settings, exporter: object) -> Journal | None:
     where = settings.journal
     if where == "off" or (where == "auto" and not _keeps_disk) or settings.exporter in ("console", "memory"):
         return None
+    if os.name != "posix":
+        _log.warn_once("no journal on this platform")
+        return None
     from ._delivery._journal import Journal
 
     if where in ("auto", "on"):  # tempfile.gettempdir() is that plus an import
@@ -261,8 +264,7 @@ def at_exit() -> None:
 def _at_exit() -> None:
     """Send what is left, and say what could not be sent; unless there is a journal for the next process."""
     if _container is not None:
-        ended = _container.delivery.flush if _container.records else _container.delivery.close
-        ended(_container.settings.flush_timeout)
+        _container.delivery.leave(_container.settings.flush_timeout)
 
 
 def _patch_openai() -> None:

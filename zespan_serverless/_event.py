@@ -28,7 +28,12 @@ _INT_BITS_MAX = 1024  # as many as a float can hold the size of; Python refuses 
 def timestamp(seconds: float) -> str:
     """RFC 3339 in UTC, to the millisecond. An event's `timestamp` is its end; start = end - latency_ms."""
     whole, ms = divmod(round(seconds * 1000), 1000)
-    return f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(whole))}.{ms:03d}Z"
+    return f"{_to_the_second(whole)}.{ms:03d}Z"
+
+
+@functools.lru_cache(maxsize=8)
+def _to_the_second(seconds: int) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
 
 
 def new_event(span: _trace.Span, settings: Settings, latency_ms: float, *, kind: str, operation: str) -> Event:
@@ -101,7 +106,13 @@ def redact(value: Any, keys: frozenset[str], above: tuple[int, ...] = ()) -> Any
     above += (id(value),)
     if isinstance(held, dict):
         return {
-            k: REDACTED if issubclass(type(k), str) and _normal(k) in keys else redact(v, keys, above)
+            k: (
+                REDACTED
+                if issubclass(type(k), str) and _normal(k) in keys
+                else v
+                if type(v) in _SCALARS  # most are: not worth a call
+                else redact(v, keys, above)
+            )
             for k, v in held.items()
         }
     return [redact(v, keys, above) for v in held]

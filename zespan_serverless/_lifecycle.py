@@ -93,6 +93,7 @@ class Call:
                     "faas.invocation_id": self.invocation.id,
                     "faas.coldstart": self.start.kind in ("cold", "reinit"),
                     "start_kind": self.start.kind,
+                    "time_left_at_start_ms": None if self.left is None else round(self.left * 1000),
                 }
                 operation = self.container.settings.service_name or self.invocation.name
                 self.container.opened(self.span, "general", operation, lambda: self.over, metadata=metadata)
@@ -134,10 +135,13 @@ class Call:
         left: float | None = None
         said: Mapping[str, object] = {}  # not the result itself: that is the caller's, who may change it meanwhile
         self.container.active.pop(id(self.span.ends), None)
+        passed = _passed.pop(id(self.span.ends), None)
         with Guarded("the end of an invocation"):
             for end in list(self.span.ends.values()):
                 end()
-            _shutdown.rearm()  # before anybody is woken: it lets go of the GIL, and would wait long to have it back
+            _shutdown.rearm(
+                0.0 if self.host.one_at_a_time else 1.0
+            )  # before anybody is woken: it lets go of the GIL, and would wait long to have it back
             left = self._left()
             if result is not None:
                 said = self.host.result(result)
@@ -145,7 +149,8 @@ class Call:
         def report() -> None:
             if self.container.settings.root_event:
                 with Guarded("the root event"):
-                    self._root_event(took_ms, left, error, said)
+                    failed_inside = passed if "error.type" in said else None
+                    self._root_event(took_ms, left, error or failed_inside, said)
 
         return report
 
@@ -209,6 +214,7 @@ class Call:
         elif error is not None:
             failed(event, error)
             metadata["error.type"] = type(error).__name__
+            metadata.pop("error.message", None)
         elif "error.type" in metadata:
             event["status"] = "error"
             event["error_message"] = str(metadata.pop("error.message", metadata["error.type"]))[:ERROR_TEXT_MAX]
@@ -257,6 +263,20 @@ def enter(host: Host, arguments: Mapping[str, Any], args: tuple[Any, ...], kwarg
             host.begin(call.invocation, call.on_record)
         return call
     return None
+
+
+class passing(contextlib.AbstractContextManager[None]):  # noqa: N801 (it is used as a function is)
+    """An application inside an invocation, whose exceptions its framework turns into answers: what went wrong inside is
+    the reason, should the answer be a failure."""
+
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+        here, container = _trace.current(), _container.current()
+        inside = here is not None and container is not None and id(here.ends) in container.active
+        if inside and here is not None and isinstance(error, Exception):
+            _passed[id(here.ends)] = error
+
+
+_passed: dict[int, Exception] = {}
 
 
 def _nested(host: Host, container: Container, invocation: Invocation) -> bool:

@@ -14,6 +14,7 @@ import os
 import signal
 import socket
 import threading
+import time
 from typing import TYPE_CHECKING, Any
 
 from ._log import logger
@@ -29,7 +30,10 @@ HEAD_START = 0.1
 
 _ASKED, _LEAVING = b"\0", b"\xff"  # what we write beside the interpreter; no signals have these numbers
 
+SIGTERM = signal.SIGTERM.value
+
 _watch: _Watch | None = None
+_expected: dict[int, tuple[Callable[[], object], float]] = {}
 
 
 def watch(flush: Callable[[float], object]) -> None:
@@ -44,19 +48,42 @@ def watch(flush: Callable[[float], object]) -> None:
             logger.debug("no SIGTERM watch: %r", error)
 
 
-def rearm() -> None:
-    """Take back what something took from us: asyncio's signal handlers leave neither fd nor handler behind. 3 us."""
-    if _watch is not None and threading.current_thread() is threading.main_thread():
+def expect(say: Callable[[], object], seconds: float) -> Callable[[], object]:
+    """Should SIGTERM end this process, call `say` before the flush, and give that `seconds`, GRACE at least.
+
+    Gives what takes it back.
+    """
+    key = id(say)
+    _expected[key] = say, seconds
+    return lambda: _expected.pop(key, None)
+
+
+def rearm(pause: float = 0.0) -> None:
+    """Take back what something took from us: asyncio's signal handlers leave neither fd nor handler behind. 3 us.
+
+    Not again within `pause` seconds: where many invocations end in one second, not each has to look.
+    """
+    watching, now = _watch, time.monotonic()
+    if watching is None or now - watching.armed_at < pause:
+        return
+    if threading.current_thread() is threading.main_thread():
+        watching.armed_at = now
         try:
-            _watch.arm()
+            watching.arm()
         except (OSError, ValueError) as error:  # the user closed every file there is
             logger.debug("no SIGTERM watch any more: %r", error)
             forget()
 
 
+def terminating() -> bool:
+    """Whether SIGTERM has come, and what it is going to end has not ended yet."""
+    return _watch is not None and _watch.terminating
+
+
 def forget() -> None:
     """In a forked child, or between tests: signals as they were before us, and nothing shared with the parent."""
     global _watch
+    _expected.clear()
     if _watch is not None and threading.current_thread() is threading.main_thread():
         watching, _watch = _watch, None
         watching.disarm()
@@ -69,7 +96,10 @@ class _Watch:
         self._write.setblocking(False)
         self._other_fd = -1  # who would have the bytes without us: gets a copy
         self._previous: Any = signal.SIG_DFL  # what SIGTERM would do without us
-        self._terminating = False
+        self._first: Any = signal.getsignal(signal.SIGTERM)  # and what it did when we came
+        self._passed_on = False
+        self.terminating = False
+        self.armed_at = 0.0  # monotonic
         self._flushed, self._idle = threading.Event(), threading.Event()
         threading.Thread(target=self._run, args=(self._read,), name="zespan-sigterm", daemon=True).start()
         self.arm()
@@ -77,6 +107,8 @@ class _Watch:
 
     def arm(self) -> None:
         """Be the first to hear of SIGTERM, and remember who was: asyncio, or a handler that the function has set."""
+        if self._passed_on:
+            return
         handler = signal.getsignal(signal.SIGTERM)
         if handler is not None and handler != self._handle:
             self._previous = signal.signal(signal.SIGTERM, self._handle)
@@ -117,25 +149,49 @@ class _Watch:
                 self._idle.set()
 
     def _terminate(self) -> None:
-        self._terminating = True
+        self.terminating = True
+        expected = list(_expected.values()) if self._is_the_end() else []
+        seconds = max([GRACE, *(allowed for _, allowed in expected)])
         try:
-            self._flush(GRACE)
+            for say, _ in expected:
+                say()
+            self._flush(seconds)
         except Exception as error:
             logger.debug("flush on SIGTERM: %r", error)
         self._flushed.set()
-        if signal.getsignal(signal.SIGTERM) == self._handle and self._previous == signal.SIG_DFL:
+        if self._is_the_end():
             os._exit(128 + signal.SIGTERM)  # what the default action would have come to
+
+    def _is_the_end(self) -> bool:
+        """Whether the process would be ended without us. The kernel spares the first one of a container, which has no
+        handler: it goes on until SIGKILL (pid_namespaces(7)), and may well finish until then."""
+        ours = signal.getsignal(signal.SIGTERM) == self._handle
+        return ours and self._previous == signal.SIG_DFL and os.getpid() != 1
 
     def _handle(self, number: int, frame: Any) -> None:
         """Runs in the main thread, if and when it runs Python; the user's own handler has its turn after the flush."""
+        if self._passed_on:
+            self._come_back(number, frame)
+            return
         try:
-            if not self._terminating:
+            if not self.terminating:
                 self._write.send(_ASKED)
         except OSError:  # the user closed every file there is
             self._terminate()
         if callable(self._previous):
             self._flushed.wait(HEAD_START)
+            self._passed_on = True  # from here on all is as it would be without us
+            signal.signal(signal.SIGTERM, self._previous)
             self._previous(number, frame)
+
+    def _come_back(self, number: int, frame: Any) -> None:
+        """Somebody who had our place has ended in peace, put back whom it found there, and raised the signal again, as
+        uvicorn does: for us that is over, and what there was before us has its turn."""
+        if callable(self._first):
+            self._first(number, frame)
+        elif self._first == signal.SIG_DFL:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+            signal.raise_signal(signal.SIGTERM)
 
     def _hold(self) -> None:
         """At exit: a handler that leaves with sys.exit does not cut a flush short that may not even have begun."""

@@ -117,7 +117,7 @@ def root() -> Span | None:
     return _shared
 
 
-def enter(span: Span, *, shared: bool = False) -> Token[Span | None]:
+def enter(span: Span | None, *, shared: bool = False) -> Token[Span | None]:
     """Make `span` the current one. `shared`: also for threads that have none of their own."""
     global _shared
     if shared:

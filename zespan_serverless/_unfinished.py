@@ -13,7 +13,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
-from . import _trace
+from . import _shutdown, _trace
 from ._event import ERROR_TEXT_MAX, Event, new_event, timestamp
 
 if TYPE_CHECKING:
@@ -25,7 +25,10 @@ if TYPE_CHECKING:
 
 FRAMES_MAX = 50
 _TIMED_OUT = "the function was still running at its timeout"
-_CRASHED = "the process ended before the function did: killed, out of memory, or by os._exit"
+_CRASHED = (
+    "the process ended before the function did: killed, out of memory, by os._exit, "
+    "or at its timeout in code that lets no other thread run"
+)
 
 
 def known(span: _trace.Span, kind: str, operation: str, **fields: Any) -> dict[str, Any]:
@@ -52,9 +55,12 @@ def note(deadline: float) -> dict[str, Any]:
     frame = sys._current_frames().get(threading.main_thread().ident or 0)
     while frame is not None and len(lines) < FRAMES_MAX:
         code = frame.f_code
-        lines.append(f"{code.co_filename}:{frame.f_lineno} in {code.co_name}")
+        if code.co_filename == _shutdown.__file__:
+            lines.clear()  # it was doing something else when the signal came
+        else:
+            lines.append(f"{code.co_filename}:{frame.f_lineno} in {code.co_name}")
         frame = frame.f_back
-    return {"deadline": deadline, "stack": "\n".join(reversed(lines))}
+    return {"deadline": deadline, "noted": time.time(), "stack": "\n".join(reversed(lines))}
 
 
 def timed_out(begun: Known, noted: Known, settings: Settings) -> Event:
@@ -75,7 +81,11 @@ def left_behind(spans: Iterable[bytes], overdue: Iterable[bytes], at: float, set
     notes = {noted["trace_id"]: noted for noted in map(json.loads, overdue)}
     for begun in map(json.loads, spans):
         noted = notes.get(begun["trace_id"])
-        yield timed_out(begun, noted, settings) if noted else crashed(begun, at, settings)
+        # A trace may have had another invocation, a try before this one, that got to its end after all.
+        if noted and noted["noted"] >= begun["began"]:
+            yield timed_out(begun, noted, settings)
+        else:
+            yield crashed(begun, at, settings)
 
 
 def _event(begun: Known, settings: Settings, until: float, status: str, text: str) -> Event:

@@ -235,10 +235,12 @@ def _adapter(header: Callable[[str], str | None]) -> Mapping[str, object]:
 
 
 def vercel_deadline() -> float | None:
-    """When Vercel ends the request under way, seconds since the epoch; what `vercel.functions.get_deadline` asks, too."""
+    """When Vercel ends the request under way, seconds since the epoch; as `vercel.functions.get_deadline` has it."""
     ask = getattr(sys.modules.get("vercel_runtime"), "get_deadline", None)
+    if ask is None:
+        return None
     try:
-        found: float = ask().timestamp()  # type: ignore[misc]
+        found: float = ask().timestamp()
     except Exception:
         return None  # no runtime of Vercel's, or one that sets no deadline
     return found

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from . import _container, _lifecycle, _settings
-from ._web import WebHost
+from . import _container, _lifecycle, _settings, _trace
+from ._web import Response, WebHost, content_length, django_route
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
 __all__ = ["ZespanMiddleware"]
 
 _HEADERS_READ = 512
-# What ends a response; the last two are extensions (https://asgi.readthedocs.io/en/latest/extensions.html).
-_LAST = ("http.response.body", "http.response.zerocopysend", "http.response.pathsend")
 
 
 class ZespanMiddleware:
@@ -44,104 +43,181 @@ class ZespanMiddleware:
     def __init__(self, app: Application, **settings: Any) -> None:
         self.app = app
         self._arguments = _settings.check(settings)
-        self._host = _Host()
+        self._host = _Host(self._arguments)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
             await self._serve(scope, receive, send)
         elif scope["type"] == "lifespan":
-            await self.app(scope, receive, _flushing(send))
+            await self.app(scope, receive, self._flushing(send))
         else:
             await self.app(scope, receive, send)
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         call = _lifecycle.enter(self._host, self._arguments, (scope,), {})
         if call is None:
-            await self.app(scope, receive, send)
+            with _lifecycle.passing():
+                await self.app(scope, receive, send)
             return
-        exchange = _Exchange(call, send)
+        exchange = _Exchange(self._host, call, receive, send)
         try:
-            await self.app(scope, receive, exchange.send)
+            await self.app(scope, exchange.receive, exchange.send)
         except Exception as error:
             await exchange.end(error)
             raise
         except BaseException as error:  # cancelled: there is no waiting any more
-            exchange.cut(error)
+            exchange.break_off(error)
             raise
         else:
             await exchange.end(None)
+            exchange.afterwards()
         finally:
             call.reset()
 
+    def _flushing(self, send: Send) -> Send:
+        """`send` of a lifespan: when the application is done with its shutdown, what is left is sent."""
+
+        async def sent(message: Message) -> None:
+            with _lifecycle.Guarded("the lifespan"):
+                kind, container = message["type"], _container.current()
+                if kind == "lifespan.startup.complete":
+                    self._host.is_told_to_stop = True
+                elif _trace.root() is not None:
+                    pass  # Mangum does this at every call of a function, which has a flush of its own
+                elif container is not None and kind in ("lifespan.shutdown.complete", "lifespan.shutdown.failed"):
+                    await _lifecycle.flushed(container, container.settings.flush_timeout)
+            await send(message)
+
+        return sent
+
 
 class _Host(WebHost):
+    is_told_to_stop = False  # until the application has answered the lifespan protocol
+
     def read(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Invocation:
         scope = args[0]
-        headers: Iterable[tuple[bytes, bytes]] = scope.get("headers") or ()
-
-        def header(name: str) -> str | None:
-            wanted = name.encode()
-            for key, value in islice(headers, _HEADERS_READ):
-                if key == wanted:
-                    return bytes(value).decode("latin-1")
-            return None
-
-        def route() -> object:  # FastAPI's and Starlette's router puts it there
-            return getattr(scope.get("route"), "path", None)
-
-        path = f"{scope.get('root_path', '')}{scope['path']}" if _is_cut(scope) else scope["path"]
-        return self.request(scope["method"], path, scope.get("scheme", "http"), header, route)
+        headers = dict(reversed(list(islice(scope.get("headers") or (), _HEADERS_READ))))  # the first of each counts
+        path, root = scope["path"], scope.get("root_path") or ""
+        if not path.startswith(root):  # ASGI 2.3's servers left it out
+            path = root + path
+        return self.request(
+            scope["method"],
+            path,
+            scope.get("scheme", "http"),
+            lambda name: _text(headers.get(name.encode())),
+            lambda: _route(scope, root),
+            scope,
+        )
 
 
 class _Exchange:
     """One request's response on its way out. The invocation is closed once: by its last piece, its error or its end."""
 
-    def __init__(self, call: Call, send: Send) -> None:
-        self._call, self._send = call, send
+    __slots__ = (
+        *("_call", "_captured", "_cut", "_host", "_left", "_over", "_receive", "_send", "_status"),
+        "_trailers",
+    )
+
+    def __init__(self, host: _Host, call: Call, receive: Receive, send: Send) -> None:
+        self._host, self._call, self._receive, self._send = host, call, receive, send
         self._status: int | None = None
-        self._over = False
+        self._trailers = False  # whether they come after the body
+        self._left = -1  # bytes of the body that are to come, if that matters and is known
+        self._over = self._cut = False
+        self._captured = 0  # events so far, when it was over
+
+    async def receive(self) -> Message:
+        message = await self._receive()
+        if not self._over and message["type"] == "http.disconnect":
+            self._cut = True
+        return message
 
     async def send(self, message: Message) -> None:
+        if not self._over:
+            last, error = False, None
+            with _lifecycle.Guarded("a response"):
+                last = self._ends(message)
+                if last and self._status is not None and self._status >= 500:
+                    error = sys.exception()  # who answers from an except block: that says more than the status
+            if last:
+                await self.end(error if isinstance(error, Exception) else None)
+        await self._send(message)
+
+    def _ends(self, message: Message) -> bool:
+        """Whether the client has the whole response with this message."""
         kind = message["type"]
         if kind == "http.response.start":
-            self._status = message.get("status")
-        elif kind in _LAST and not message.get("more_body"):
-            await self.end(None)
-        await self._send(message)
+            self._status, self._trailers = message.get("status"), bool(message.get("trailers"))
+            if self._host.holds(self._call.invocation):  # then nothing may run after the last byte
+                headers: Iterable[tuple[bytes, bytes]] = message.get("headers") or ()
+                lengths = (value for name, value in headers if name.lower() == b"content-length")
+                self._left = content_length(next(lengths, None)) or -1
+            return False
+        if kind == "http.response.trailers":
+            return not message.get("more_trailers")
+        if kind == "http.response.body" and self._left > 0:
+            self._left = max(0, self._left - len(message.get("body") or b""))
+        # The other two are extensions: https://asgi.readthedocs.io/en/latest/extensions.html
+        return (
+            kind in ("http.response.body", "http.response.zerocopysend", "http.response.pathsend")
+            and not self._trailers
+            and not (message.get("more_body") and self._left)
+        )
 
     async def end(self, error: Exception | None) -> None:
         """Close the invocation; wait for the flush where nothing of ours runs after the response."""
         if not self._over:
             self._over = True
-            report = self._call.close(error, self._status)
+            report = self._close(error)
             with _lifecycle.Guarded("the flush"):
                 if not self._call.hands_over(report, error):
                     report()
                     await self._call.flushed()
+                self._captured = self._call.container.delivery.captured
 
-    def cut(self, error: BaseException) -> None:
-        if not self._over:
-            self._over = True
-            report = self._call.close(error, self._status)
-            with _lifecycle.Guarded("the flush"):
-                report()
-                self._call.container.delivery.flush_soon(self._call.container.settings.flush_timeout)
+    def afterwards(self) -> None:
+        """The application is done with what it had to do after the response."""
+        with _lifecycle.Guarded("the flush"):
+            if self._call.container.delivery.captured != self._captured:  # by a background task, or for other requests
+                self._flush_soon()
+
+    def break_off(self, error: BaseException) -> None:
+        """End what cannot wait, whatever the platform."""
+        with _lifecycle.Guarded("the flush"):
+            if not self._over:
+                self._over = True
+                self._close(error)()
+            self._flush_soon()
+
+    def _flush_soon(self) -> None:
+        self._call.container.delivery.flush_soon(self._call.container.settings.flush_timeout)
+
+    def _close(self, error: BaseException | None) -> Callable[[], None]:
+        return self._call.close(error, Response(self._status, self._cut))
 
 
-def _flushing(send: Send) -> Send:
-    """`send` of a lifespan: when the application is done with its shutdown, what is left is sent."""
-
-    async def sent(message: Message) -> None:
-        container = _container.current()
-        if container is not None and str(message["type"]).startswith("lifespan.shutdown."):
-            with _lifecycle.Guarded("the shutdown"):
-                await _lifecycle.flushed(container, container.settings.flush_timeout)
-        await send(message)
-
-    return sent
+def _text(value: bytes | None) -> str | None:
+    return None if value is None else bytes(value).decode("latin-1")
 
 
-def _is_cut(scope: Scope) -> bool:
-    """Whether the server has left root_path out of path, as ASGI 2.3's did."""
-    root = scope.get("root_path") or ""
-    return bool(root) and not scope["path"].startswith(root)
+def _route(scope: Scope, root: str) -> str | None:
+    """The route that was taken, as it stands in the code.
+
+    FastAPI's and Starlette's routers leave it in the scope, but without the mounts that led to it, which have gone into
+    root_path; FastAPI's included routers keep theirs with the prefix beside it. Django leaves nothing there.
+    """
+    route = scope.get("route")
+    if route is None:
+        return django_route("asgi", scope["path"].removeprefix(root))
+    inner = scope.get("fastapi")
+    context = inner.get("effective_route_context") if isinstance(inner, dict) else None
+    known = context if getattr(context, "original_route", None) is route else route
+    path = getattr(known, "path", None)
+    if not isinstance(path, str):
+        return None
+    mount = (scope.get("root_path") or "").removeprefix(root)
+    if mount:
+        names = {str(value): name for name, value in (scope.get("path_params") or {}).items()}
+        parts = (f"{{{names[part]}}}" if names.get(part, path) not in path else part for part in mount.split("/"))
+        mount = "/".join(parts)
+    return mount + path if hasattr(route, "endpoint") else mount or path  # a mount without routes ends in itself

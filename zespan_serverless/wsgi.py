@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from . import _lifecycle, _settings, _trace
-from ._web import WebHost
+from . import _lifecycle, _settings
+from ._bodies import Body, Exchange
+from ._web import WebHost, django_route
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from ._invocation import Invocation
     from ._lifecycle import Call
@@ -36,13 +37,14 @@ class ZespanMiddleware:
     def __init__(self, app: Application, **settings: Any) -> None:
         self.app = app
         self._arguments = _settings.check(settings)
-        self._host = _Host()
+        self._host = _Host(self._arguments)
 
     def __call__(self, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
-        call = _lifecycle.enter(self._host, self._arguments, (environ,), {})
+        rules: list[str] = []  # those of Flask's that the request has matched
+        call = _lifecycle.enter(self._host, self._arguments, (environ, rules), {})
         if call is None:
             return self.app(environ, start_response)
-        exchange = _Exchange(call, start_response)
+        exchange = _Exchange(self._host, call, environ, start_response, rules)
         try:
             body = self.app(environ, exchange.start_response)
         except BaseException as error:
@@ -50,93 +52,88 @@ class ZespanMiddleware:
             exchange.end(error)
             raise
         call.reset()
-        if _is_complete(body, environ):
+        if exchange.is_complete(body):
             exchange.end(None)
             return body
-        return _Body(body, exchange)
+        return _SizedBody(body, exchange) if hasattr(body, "__len__") else Body(body, exchange)
 
 
 class _Host(WebHost):
     def read(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Invocation:
-        environ = args[0]
+        environ, rules = args
 
         def header(name: str) -> str | None:
             value = environ.get("HTTP_" + name.upper().replace("-", "_"))
             return value if isinstance(value, str) else None
 
-        path = f"{environ.get('SCRIPT_NAME', '')}{environ.get('PATH_INFO', '')}"
+        path = _decoded(f"{environ.get('SCRIPT_NAME', '')}{environ.get('PATH_INFO', '')}")
         method, scheme = environ.get("REQUEST_METHOD", "GET"), environ.get("wsgi.url_scheme", "http")
-        return self.request(method, path, scheme, header, lambda: _route(environ))
+        return self.request(method, path, scheme, header, lambda: _route(environ, rules), environ)
 
 
-class _Exchange:
-    """One request's response. The invocation is closed once: by the end of the body, or by an error."""
+class _Exchange(Exchange):
+    def __init__(
+        self, host: _Host, call: Call, environ: Environ, start_response: Callable[..., Any], rules: list[str]
+    ) -> None:
+        super().__init__(host, call, environ.get("REQUEST_METHOD", "GET"))
+        self._environ, self._start_response, self._rules = environ, start_response, rules
+        self._wrapped: object = None
+        with _lifecycle.Guarded("a request"):
+            self._watch_file_wrapper()
 
-    def __init__(self, call: Call, start_response: Callable[..., Any]) -> None:
-        self.call, self._start_response = call, start_response
-        self._status: int | None = None
-        self._over = False
+    def _watch_file_wrapper(self) -> None:
+        """Where the server's is no class whose objects could be told, keep in mind what it has made last."""
+        wrapper = self._environ.get("wsgi.file_wrapper")
+        if wrapper is not None and not isinstance(wrapper, type):
+
+            def file_wrapper(*args: Any, **kwargs: Any) -> Any:
+                self._wrapped = wrapper(*args, **kwargs)
+                return self._wrapped
+
+            self._environ["wsgi.file_wrapper"] = file_wrapper
 
     def start_response(self, status: str, *args: Any, **kwargs: Any) -> Any:
         with _lifecycle.Guarded("the status of a response"):
-            self._status = int(status[:3])
+            self._noted(int(status[:3]), *args, **kwargs)
         return self._start_response(status, *args, **kwargs)
 
-    def end(self, error: BaseException | None) -> None:
-        if not self._over:
-            self._over = True
-            self.call.settle(self.call.close(error, self._status), error)
+    def _noted(self, status: int, headers: Iterable[tuple[str, str]] = (), exc_info: Any = None) -> None:
+        self.status = status
+        request = self._environ.get("werkzeug.request")  # here now, and gone when Flask is done with it
+        rule = getattr(getattr(request, "url_rule", None), "rule", None)
+        if isinstance(rule, str):
+            self._rules[:] = [rule]
+        if exc_info and isinstance(exc_info[1], Exception) and status >= 500:
+            self.error = exc_info[1]
+        self.announced(next((value for name, value in headers if name.lower() == "content-length"), None))
+
+    def is_complete(self, body: object) -> bool:
+        """Whether nothing of the application runs while this body is read; then the server gets it as it is."""
+        wrapper = self._environ.get("wsgi.file_wrapper")
+        return (
+            isinstance(body, (list, tuple, bytes))
+            or (isinstance(wrapper, type) and isinstance(body, wrapper))
+            or (body is self._wrapped and body is not None)
+        )
 
 
-class _Body:
-    """A streamed body: what its pieces are made of happens in the request's trace, and its end is the request's."""
+class _SizedBody(Body):
+    """A server may look how many pieces there are: if it is one, that one's length is the response's."""
 
-    def __init__(self, body: Iterable[bytes], exchange: _Exchange) -> None:
-        self._body, self._exchange = body, exchange
-        self._pieces: Iterator[bytes] | None = None
-
-    def __iter__(self) -> Iterator[bytes]:
-        return self
-
-    def __next__(self) -> bytes:
-        token = _trace.enter(self._exchange.call.span)
-        try:
-            if self._pieces is None:
-                self._pieces = iter(self._body)
-            return next(self._pieces)
-        except StopIteration:
-            self._exchange.end(None)
-            raise
-        except BaseException as error:
-            self._exchange.end(error)
-            raise
-        finally:
-            _trace.leave(token)
-
-    def close(self) -> None:
-        close = getattr(self._body, "close", None)
-        token = _trace.enter(self._exchange.call.span)
-        try:
-            if close is not None:
-                close()
-        except BaseException as error:
-            self._exchange.end(error)
-            raise
-        finally:
-            _trace.leave(token)
-        self._exchange.end(None)
-
-    def __del__(self) -> None:
-        self._exchange.end(None)  # of a server that forgets to close what nobody reads to its end
+    def __len__(self) -> int:
+        return len(self.body)  # type: ignore[arg-type]
 
 
-def _is_complete(body: object, environ: Environ) -> bool:
-    """Whether nothing of the application runs any more while this body is read; then the server gets it as it is."""
-    wrapper = environ.get("wsgi.file_wrapper")
-    return isinstance(body, (list, tuple, bytes)) or (isinstance(wrapper, type) and isinstance(body, wrapper))
+def _decoded(path: str) -> str:
+    """A path as people write it. WSGI has its bytes as Latin-1: https://peps.python.org/pep-3333/#unicode-issues."""
+    try:
+        return path.encode("latin-1").decode("utf-8")
+    except UnicodeError:
+        return path
 
 
-def _route(environ: Environ) -> object:
-    """The rule that Flask has found, if it tells: under `flask.Flask` it is in no place that WSGI knows of."""
-    rule = getattr(environ.get("werkzeug.request"), "url_rule", None)
-    return getattr(rule, "rule", None)
+def _route(environ: Environ, rules: list[str]) -> str | None:
+    """The route that was taken, as it stands in the code: Flask's rule, or what Django says."""
+    if rules:
+        return _decoded(environ.get("SCRIPT_NAME", "")) + rules[0]
+    return django_route("wsgi", _decoded(environ.get("PATH_INFO", "")) or "/")

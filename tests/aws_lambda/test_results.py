@@ -44,6 +44,22 @@ def test_what_a_result_says(result: Any, said: dict[str, Any]) -> None:
     assert {name: events[0]["metadata"][name] for name in names if name in events[0]["metadata"]} == said
 
 
+def test_an_answer_of_500_is_a_failure() -> None:
+    """A function that answers 503 has failed, though it has returned; one that answers 404 has not."""
+
+    @zespan_lambda
+    def handler(event: Any, context: object) -> Any:
+        return {"statusCode": event}
+
+    with testing.recording() as events:
+        for status in (404, 503):
+            handler(status, LambdaContext())
+    found, failed = events
+    assert found["status"] == "success"
+    assert (failed["status"], failed["error_message"]) == ("error", "HTTP 503")
+    assert failed["metadata"]["error.type"] == "503"
+
+
 anything = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5) | st.binary() | st.decimals(),
     lambda inner: (
@@ -57,7 +73,8 @@ anything = st.recursive(
 @given(anything)
 def test_any_result_can_be_read(result: Any) -> None:
     """Whatever a handler returns, it says something about itself, or nothing."""
-    assert set(_results.describe(result)) <= {"aws.lambda.batch_item_failures", "http.response.status_code"}
+    names = {"aws.lambda.batch_item_failures", "http.response.status_code", "error.type", "error.message"}
+    assert set(_results.describe(result)) <= names
 
 
 @pytest.mark.parametrize(

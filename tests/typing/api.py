@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from http.server import BaseHTTPRequestHandler
 from typing import Any, assert_type
 
 from zespan_serverless import (
@@ -9,11 +10,14 @@ from zespan_serverless import (
     capture,
     flush,
     init,
+    run,
     shutdown,
     span,
     with_context,
     wrap_openai,
+    zespan_azure,
     zespan_lambda,
+    zespan_vercel,
 )
 
 
@@ -82,3 +86,50 @@ def decorated(question: str) -> int:
 
 
 assert_type(decorated("?"), int)
+
+
+@run
+def bare_run(lines: list[str]) -> int:
+    return len(lines)
+
+
+@run("digest", environment="batch")
+async def configured_run(lines: list[str]) -> str:
+    return lines[0]
+
+
+assert_type(bare_run([""]), int)
+with run("block"):
+    pass
+
+
+@zespan_vercel
+class Handler(BaseHTTPRequestHandler):
+    def do_GET(self) -> None: ...
+
+
+@zespan_vercel(flush_timeout=0.5)
+async def application(scope: dict[str, Any], receive: object, send: object) -> None: ...
+
+
+async def awaited() -> None:
+    assert_type(await configured_run([""]), str)
+    assert_type(await application({}, None, None), None)
+
+
+assert_type(Handler, type[Handler])
+
+
+@zespan_azure
+def on_azure(req: str) -> int:
+    return len(req)
+
+
+@zespan_azure(flush_mode="before_return")
+async def on_azure_async(req: str, context: object) -> bytes:
+    return b""
+
+
+async def azure_functions_stay_what_they_are() -> None:
+    assert_type(on_azure("x"), int)
+    assert_type(await on_azure_async("x", None), bytes)

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 ABORT_GRACE = 0.05
 """Seconds that a cut-off attempt gets to hand its batch back before it is given up as stuck (name resolution)."""
-LINGER = 0.05
+LINGER = 0.2
 """Seconds that a flush nobody waits for gives other invocations to share it."""
 MOMENT = 0.01
 """Seconds between two looks at what is about to change."""
@@ -154,7 +154,8 @@ class Delivery:
         """Take an event. Never blocks on I/O, never raises; what cannot be kept is counted."""
         problem, span = "", None
         try:
-            span = event.get("span_id")
+            name = event.get("span_id")
+            span = name if isinstance(name, str) else None  # a user's own may be anything
             data = self._exporter.encode(event)
             size = len(data)
         except Exception as error:
@@ -170,9 +171,9 @@ class Delivery:
             elif size > self._settings.batch_bytes:
                 self._drop([item], "too_large", f"{size} bytes")
             else:
-                self._keep(item, span if isinstance(span, str) else "")
+                self._keep(item, span or "")
                 span = None
-            if self._journal is not None and isinstance(span, str):
+            if self._journal is not None and span is not None:
                 self._journal.closed(span)
         if self._closed:
             self._tell()
@@ -332,6 +333,16 @@ class Delivery:
             self._exporter.close()
         return report
 
+    def leave(self, timeout: float) -> None:
+        """Flush at the end of a process. What cannot be sent then is for the next one, if there is a journal."""
+        if self._journal is None or not self._journal.safe:
+            self.close(timeout)
+            return
+        self.flush(timeout, probe=True)
+        with self._lock:
+            if not (self._outstanding() or self._open):
+                self._journal.close()
+
     # ------------------------------------------------------------------ the side that waits
 
     def _wait(self, waiter: _Waiter) -> str:
@@ -467,14 +478,21 @@ class Delivery:
             from .._unfinished import left_behind
 
             for left in self._journal.left():
+                try:
+                    unfinished = [*left_behind(left.open, left.overdue, left.at, self._settings)]
+                    broken = left.broken
+                except (ValueError, KeyError, TypeError):  # of a version with other fields
+                    unfinished, broken = [], left.broken + len(left.open)
                 with self._lock:
+                    if self._closed:
+                        return
                     for data in left.events:
                         self.captured += 1
                         self._keep(_Item(self.captured, data, time.time()))
-                    for _ in range(left.broken):
+                    for _ in range(broken):
                         self.captured += 1
-                        self._drop([_Item(self.captured, b"", 0)], "torn", "the journal ends in half a record")
-                for event in left_behind(left.open, left.overdue, left.at, self._settings):
+                        self._drop([_Item(self.captured, b"", 0)], "torn", "records of the journal cannot be read")
+                for event in unfinished:
                     self.capture(event)
         except Exception as error:
             _log.warn_once("what an earlier process has left could not be taken over: %r", error)
@@ -602,23 +620,23 @@ class Delivery:
             self._rewrite()
         self._staff()
         self._dismiss()
-        if self._full() and not self._breaker.blocked(time.time()):
+        # Whoever is sending looks again when that is done: waking it for every event costs more than the event.
+        if self._job is None and self._full() and not self._breaker.blocked(time.time()):
             self._lock.notify_all()
 
     def _write_off(self) -> None:
         """Tell the journal how far events are settled."""
         if self._journal is not None:
-            left = [*self._halves, [*self._buffer][:1]]
-            if self._job is not None:
-                left.append(self._job.items)
-            places = [item.place for items in left for item in items]
-            if places:
-                self._journal.settled(min(places))
+            places = [item.place for half in self._halves for item in half if item.place]
+            places += [next((item.place for item in self._buffer if item.place), 0)]
+            places += [item.place for item in self._job.items] if self._job is not None else []
+            if any(places):
+                self._journal.settled(min(filter(None, places)))
             else:
-                self._journal.empty()
+                self._rewrite()
 
     def _rewrite(self) -> None:
-        """Leave out of the journal what has been dropped because the buffer is full."""
+        """Leave out of the journal what is settled."""
         items = [item for half in reversed(self._halves) for item in half] + list(self._buffer)
         if self._job is not None:
             items = self._job.items + items

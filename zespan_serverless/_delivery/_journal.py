@@ -5,10 +5,11 @@ appended to at each capture, with the bytes that will be sent; nothing is synced
 process. Its header names the destination, and fingerprints it together with the key: only who would send to the same
 place with the same key takes the file over. It says how far events are settled, and is emptied when all are.
 
-    header   magic, version | offset of the first event not settled | fingerprint
+    header   magic, version | offset of the first event not settled, its checksum | fingerprint
     record   kind, length, checksum, span id | bytes
 
-A torn or corrupt record ends the file: what comes after it cannot be told from rubbish.
+A torn or corrupt record ends the file: what comes after it cannot be told from rubbish. What is written anew is written
+elsewhere, and takes the file's place when it is complete: a process may be killed at any moment.
 """
 
 from __future__ import annotations
@@ -33,11 +34,16 @@ one; the deadline was reached."""
 AGE_MAX = 86_400.0
 """Seconds after which nobody wants to hear any more of what is in a file: a day."""
 
-_HEADER = struct.Struct("<7sBQ16s")
+_HEADER = struct.Struct("<7sB12s16s")
+_OFFSET = struct.Struct("<QI")
 _RECORD = struct.Struct("<cII8s")
 _MAGIC, _VERSION = b"zespanj", 1
 _NOBODY = b"\0" * 8
+_KINDS = (DESTINATION, EVENT, OPEN, CLOSED, OVERDUE)
 _FILES_MAX = 1000  # looked at when a process starts
+_SIZE_MIN = 1_048_576  # bytes of a file, below which it is not worth writing it anew
+_TIDY = 65_536  # bytes of settled events that may stay while a span is open
+_HALF_MADE = 60.0  # seconds after which a file that has not got its name yet never will
 _FLAGS = os.O_CLOEXEC | os.O_NOFOLLOW if os.name == "posix" else 0
 
 
@@ -56,28 +62,39 @@ class Left(NamedTuple):
 
 
 class Journal:
-    """This process's file. Made at the first record; all methods under the caller's lock. None raises OSError."""
+    """This process's file. Made at the first record; all methods under the caller's lock. None raises.
+
+    When it cannot be written it is left as it is, and locked: nobody else may think that its process is no more. What
+    comes then is in memory only, until all that is in the file has been settled.
+    """
 
     def __init__(self, folder: str, destination: str, key: str, cap: int) -> None:
-        self._folder, self._destination, self._cap = folder, destination.encode(), cap
+        self._folder, self._destination = (
+            os.path.abspath(folder),
+            destination.rpartition("@")[2].encode(),
+        )  # no password
         self._fingerprint = _fingerprint(destination, key)
-        self._fd = -1
-        self._path = ""
-        self._end = 0  # of the file
-        self._start = 0  # of its first record after the header's own
-        self._settled = 0  # what the header says
+        self._cap = max(cap, _SIZE_MIN)
         self._open: dict[bytes, bytes] = {}
+        self._notes: list[bytes] = []  # of deadlines, since something was open
+        self._file: _File | None = None
+        self._limit = self._cap
         self._off = False
 
     @property
     def size(self) -> int:
         """Bytes on disk."""
-        return self._end
+        return self._file.end if self._file is not None else 0
 
     @property
     def full(self) -> bool:
         """Whether most of the file may be of events long settled: then it is to be written anew."""
-        return self._end > self._cap
+        return self.size > self._limit and not self._off
+
+    @property
+    def safe(self) -> bool:
+        """Whether what is written now is there for the next process."""
+        return not self._off
 
     def event(self, data: bytes, span: str = "") -> int:
         """Write an event down, which ends its span; where it stands, 0 if nowhere."""
@@ -96,115 +113,183 @@ class Journal:
 
     def overdue(self, data: bytes) -> None:
         """Write down that the invocation has reached its deadline, and what its main thread is doing."""
-        self._append(OVERDUE, data, _NOBODY)
+        if self._open:
+            self._notes.append(data)
+            self._append(OVERDUE, data, _NOBODY)
 
     def settled(self, before: int) -> None:
         """All events that stand before this place are settled."""
-        if self._fd >= 0 and before != self._settled:
+        if self._file is not None:
             with contextlib.suppress(OSError):
-                os.pwrite(self._fd, struct.pack("<Q", before), len(_MAGIC) + 1)
-                self._settled = before
+                self._file.settle(before)
 
     def empty(self, events: Sequence[bytes] = ()) -> list[int]:
-        """Begin anew with spans that are open, and these events; where each of them stands now."""
-        if self._fd < 0 or (self._end == self._start and not events):
+        """Leave out all but open spans and these events; where each of them stands now, nothing if nowhere new."""
+        file = self._file
+        if not self._open:
+            self._notes.clear()
+        if file is None or (file.end == file.start and not (events or self._off)):
             return []
         try:
-            os.ftruncate(self._fd, self._start)
-            self._end = self._start
-            self.settled(0)
-        except OSError as error:
+            gone = not os.fstat(file.fd).st_nlink  # somebody has tidied up
+            if events or gone or (self._open and (self._off or file.end > _TIDY)):
+                return self._anew(file, events)
+            if self._open:
+                file.settle(file.end)
+            else:
+                file.cut()
+            self._off = False
+        except Exception as error:
             self._give_up(error)
-            return []
-        for span, data in list(self._open.items()):
-            self._append(OPEN, data, span)
-        return [self._append(EVENT, data, _NOBODY) for data in events]
+        return []
 
     def close(self) -> None:
         """Leave nothing behind. Only when all is settled, or nobody is to have it."""
-        if self._fd >= 0:
+        if self._file is not None:
             with contextlib.suppress(OSError):
-                os.unlink(self._path)
+                os.unlink(self._file.path)
         self.forget()
 
     def forget(self) -> None:
         """In a forked child: the file is the parent's. Elsewhere: leave it to whoever comes next."""
-        if self._fd >= 0:
+        if self._file is not None:
             with contextlib.suppress(OSError):
-                os.close(self._fd)
-        self._fd, self._end, self._start, self._settled = -1, 0, 0, 0
+                os.close(self._file.fd)
+        self._file, self._limit, self._off = None, self._cap, False
         self._open.clear()
+        self._notes.clear()
 
     def left(self) -> Iterator[Left]:
         """What processes that are no more have left for this destination and key. A file is gone once the next is
-        asked for."""
+        asked for, unless what was in it is nowhere else on disk."""
         for path in _files(self._folder):
-            fd = _take(path) if path != self._path else -1
+            fd = _take(path)
             if fd >= 0:
                 try:
-                    found = self._read(fd)
+                    at = os.fstat(fd).st_mtime
+                    found = self._read(fd, at) if path.endswith(".journal") else None
                     if found is not None:
                         yield found
-                    if found is not None or time.time() - os.fstat(fd).st_mtime > AGE_MAX:  # else its heir may come yet
+                        if self.safe:
+                            os.unlink(path)
+                    elif time.time() - at > (AGE_MAX if path.endswith(".journal") else _HALF_MADE):
                         os.unlink(path)
+                        if os.fstat(fd).st_size > _HEADER.size and path.endswith(".journal"):
+                            text = "a journal for another destination or key was given up after a day: %s"
+                            _log.logger.warning(text, path)
                 except OSError as error:
                     _log.logger.debug("journal %s: %s", path, error)
                 finally:
                     os.close(fd)
 
-    def _read(self, fd: int) -> Left | None:
+    def _read(self, fd: int, at: float) -> Left | None:
         """What is in a file; None if it is not for us."""
-        found = os.fstat(fd)
-        data = os.pread(fd, min(found.st_size, 2 * self._cap + _HEADER.size), 0)
+        size = os.fstat(fd).st_size
+        data = os.pread(fd, min(size, 4 * self._cap), 0)
         if len(data) < _HEADER.size:
             return None
-        magic, version, offset, fingerprint = _HEADER.unpack_from(data)
+        magic, version, packed, fingerprint = _HEADER.unpack_from(data)
         if (magic, version, fingerprint) != (_MAGIC, _VERSION, self._fingerprint):
             return None
-        return _parsed(data, offset, found.st_mtime, cut=found.st_size > len(data))
+        offset = _OFFSET.unpack(packed)[0]
+        whole = _offset(offset) == packed
+        return _parsed(data, offset if whole else 0, at, cut=size > len(data))  # better twice than never
 
     def _append(self, kind: bytes, data: bytes, span: bytes) -> int:
-        if self._fd < 0 and not self._create():
-            return 0
-        record = _RECORD.pack(kind, len(data), zlib.crc32(data), span) + data
-        try:
-            written = os.pwrite(self._fd, record, self._end)
-            if written < len(record):
-                os.ftruncate(self._fd, self._end)
-                raise OSError("disk full")
-        except OSError as error:
-            self._give_up(error)
-            return 0
-        place, self._end = self._end, self._end + len(record)
-        return place
-
-    def _create(self) -> bool:
-        """Make the folder, if need be, and the file."""
         if self._off:
-            return False
+            return 0
         try:
-            _own_folder(self._folder)
-            path = f"{self._folder}/{os.getpid()}-{os.urandom(6).hex()}.journal"
-            fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | _FLAGS, 0o600)
-            self._fd, self._path = fd, path
-            _lock(fd, wait=True)  # somebody may be looking whether its process is alive
-            os.pwrite(fd, _HEADER.pack(_MAGIC, _VERSION, 0, self._fingerprint), 0)
+            if self._file is None:
+                file = self._made()
+                try:
+                    file.name(f"{file.path.removesuffix('.new')}.journal")
+                except BaseException:
+                    file.discard()
+                    raise
+                self._file = file
+            return self._file.write(kind, data, span)
         except Exception as error:
             self._give_up(error)
-            return False
-        self._end = self._start = _HEADER.size
-        self._append(DESTINATION, self._destination, _NOBODY)
-        self._start = self._end
-        return self._fd >= 0
+            return 0
+
+    def _made(self) -> _File:
+        """A file without its name, for nobody to look at yet."""
+        _own_folder(self._folder)
+        file = _File(self._folder)
+        try:
+            _lock(file.fd)
+            os.pwrite(file.fd, _HEADER.pack(_MAGIC, _VERSION, _offset(0), self._fingerprint), 0)
+            file.end = _HEADER.size
+            file.write(DESTINATION, self._destination, _NOBODY)
+            file.start = file.end
+        except BaseException:
+            file.discard()
+            raise
+        return file
+
+    def _anew(self, old: _File, events: Sequence[bytes]) -> list[int]:
+        """Put a file with what is still wanted in the place of the old one."""
+        file = self._made()
+        try:
+            for span, data in list(self._open.items()):
+                file.write(OPEN, data, span)
+            for data in self._notes:
+                file.write(OVERDUE, data, _NOBODY)
+            places = [file.write(EVENT, data, _NOBODY) for data in events]
+            file.name(old.path)
+        except BaseException:
+            file.discard()
+            raise
+        self._file, self._off = file, False
+        self._limit = max(self._cap, file.end * 3 // 2)  # else a file that is full of pending events is never done
+        os.close(old.fd)
+        return places
 
     def _give_up(self, error: Exception) -> None:
-        """Go on in memory only, and say so once. What is in the file already is left to the next process."""
+        """Go on in memory only, and say so once. What is in the file already is there for the next process."""
         self._off = True
-        with contextlib.suppress(OSError):
-            if self._fd >= 0:
-                os.close(self._fd)
-        self._fd = -1
         _log.warn_once("telemetry is kept in memory only, no journal in %s: %s", self._folder, error, key="journal")
+
+
+class _File:
+    """A file that is being written. What fails raises OSError, and leaves the records in it whole."""
+
+    def __init__(self, folder: str) -> None:
+        self.path = f"{folder}/{os.getpid()}-{os.urandom(6).hex()}.new"
+        self.fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL | _FLAGS, 0o600)
+        self.start = self.end = 0  # of the records that come and go
+        self._settled = 0
+
+    def write(self, kind: bytes, data: bytes, span: bytes) -> int:
+        """Append a record; where it stands."""
+        record = _RECORD.pack(kind, len(data), _checksum(kind, span, data), span) + data
+        written = os.pwrite(self.fd, record, self.end)
+        if written < len(record):
+            os.ftruncate(self.fd, self.end)
+            raise OSError("the disk is full")
+        place, self.end = self.end, self.end + len(record)
+        return place
+
+    def settle(self, before: int) -> None:
+        if before != self._settled:
+            os.pwrite(self.fd, _offset(before), len(_MAGIC) + 1)
+            self._settled = before
+
+    def cut(self) -> None:
+        """Remove all records."""
+        os.ftruncate(self.fd, self.start)
+        self.end = self.start
+        self.settle(0)
+
+    def name(self, path: str) -> None:
+        """Have it seen, in the place of what has that name."""
+        os.rename(self.path, path)
+        self.path = path
+
+    def discard(self) -> None:
+        with contextlib.suppress(OSError):
+            os.unlink(self.path)
+        os.close(self.fd)
 
 
 def _parsed(data: bytes, offset: int, at: float, *, cut: bool) -> Left:
@@ -217,7 +302,7 @@ def _parsed(data: bytes, offset: int, at: float, *, cut: bool) -> Left:
         body = place + _RECORD.size
         kind, length, checksum, span = _RECORD.unpack_from(data, place) if body <= len(data) else (b"", 0, 0, b"")
         record = data[body : body + length]
-        if not kind or len(record) < length or zlib.crc32(record) != checksum:
+        if kind not in _KINDS or len(record) < length or _checksum(kind, span, record) != checksum:
             broken = 1
             break
         if kind in (EVENT, CLOSED):
@@ -230,6 +315,15 @@ def _parsed(data: bytes, offset: int, at: float, *, cut: bool) -> Left:
             overdue.append(record)
         place = body + length
     return Left(events, list(spans.values()), broken, at, overdue)
+
+
+def _checksum(kind: bytes, span: bytes, data: bytes) -> int:
+    return zlib.crc32(data, zlib.crc32(kind + span))
+
+
+def _offset(place: int) -> bytes:
+    """A place as the header has it, with its checksum."""
+    return _OFFSET.pack(place, zlib.crc32(place.to_bytes(8, "little")))
 
 
 def _fingerprint(destination: str, key: str) -> bytes:
@@ -267,7 +361,7 @@ def _files(folder: str) -> list[str]:
         names = sorted(os.listdir(folder)) if _is_own(os.lstat(folder)) else []
     except OSError:
         return []
-    return [f"{folder}/{name}" for name in names if name.endswith(".journal")][:_FILES_MAX]
+    return [f"{folder}/{name}" for name in names if name.endswith((".journal", ".new"))][:_FILES_MAX]
 
 
 def _take(path: str) -> int:
@@ -277,9 +371,9 @@ def _take(path: str) -> int:
     except OSError:
         return -1
     try:
-        found = os.fstat(fd)
+        _lock(fd)
+        found = os.fstat(fd)  # now: whoever had the lock may have removed it
         if stat.S_ISREG(found.st_mode) and found.st_uid == os.geteuid() and found.st_nlink == 1:
-            _lock(fd, wait=False)
             return fd
     except OSError:
         pass
@@ -287,8 +381,8 @@ def _take(path: str) -> int:
     return -1
 
 
-def _lock(fd: int, *, wait: bool) -> None:
-    """Raises OSError if another process has it and is not waited for. It ends with the last copy of the descriptor."""
+def _lock(fd: int) -> None:
+    """Raises OSError if another process has it. It ends with the last copy of the descriptor."""
     import fcntl
 
-    fcntl.flock(fd, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+    fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -79,7 +79,7 @@ class Extension:
     def begin(self, request_id: str, on_record: Callable[[], None]) -> None:
         """The handler of this invocation has been called. Not notified: the thread looks every 5 ms, off our path, and
         then calls `on_record`; where it does not attend invocations, that is done now."""
-        if self._attends:
+        if self._attends and request_id != self._released:
             self._on_record = on_record
         else:
             on_record()

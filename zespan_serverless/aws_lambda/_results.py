@@ -12,7 +12,7 @@ _LOOKS = 1000  # values of a result that are looked at: the response waits for i
 
 def describe(result: object) -> dict[str, object]:
     """HTTP status and failed records in the forms that Lambda and its front ends read, and `error.type` and
-    `error.message` of a result that makes the invocation fail.
+    `error.message` of a result that makes the invocation fail, or that says so (OpenTelemetry's rule: from 500 on).
 
     https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html (batchItemFailures)
     """
@@ -25,6 +25,8 @@ def describe(result: object) -> dict[str, object]:
             attributes["aws.lambda.batch_item_failures"] = len(failures)
         if isinstance(status, int) and 100 <= status <= 599:
             attributes["http.response.status_code"] = status
+            if status >= 500:
+                attributes |= {"error.type": str(status), "error.message": f"HTTP {status}"}
         if "aws_durable_execution_sdk_python" in sys.modules:
             attributes |= _of_execution(result)
     return attributes

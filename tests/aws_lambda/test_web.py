@@ -1,0 +1,237 @@
+"""Web applications on Lambda: under Mangum, and as servers behind the Web Adapter."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from emulator.lambda_rie import Invoke, Sandbox
+from tests import hosts
+from tests.aws_lambda.support import StartFunction, roots
+from tests.test_docs import PAGES, blocks
+from tests.test_docs import run as run_block
+from zespan_serverless import testing
+from zespan_serverless.testing import Backend
+
+Cell = Callable[[str, hosts.Situation, str], None]
+ADAPTER = Path(__file__).with_name("web_adapter.py")
+EVENT: dict[str, Any] = json.loads((ADAPTER.parents[1] / "events" / "aws_lambda" / "function-url.json").read_text())
+TRACE, SPAN = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
+MANGUM, SERVED = "Lambda, Mangum", "Lambda, Web Adapter on the emulator"
+LATENCY = 0.2
+
+
+def get(path: str) -> dict[str, Any]:
+    """A request to a function URL."""
+    request = EVENT["requestContext"] | {"http": EVENT["requestContext"]["http"] | {"method": "GET", "path": path}}
+    headers = {"host": "a1.lambda-url.us-east-1.on.aws", "traceparent": f"00-{TRACE}-{SPAN}-01"}
+    return EVENT | {
+        "rawPath": path,
+        "rawQueryString": "",
+        "headers": headers,
+        "cookies": [],
+        "body": None,
+        "isBase64Encoded": False,
+        "requestContext": request,
+    }
+
+
+def responded(answer: Invoke) -> float:
+    """When Lambda's caller had the response, seconds since the epoch."""
+    assert answer.response_ms is not None
+    return answer.sent + answer.response_ms / 1000
+
+
+def backend_had(backend: Backend) -> float:
+    """When the last request to the backend was answered."""
+    answered = backend.requests[-1].answered
+    assert answered is not None
+    return answered
+
+
+@pytest.fixture
+def serve(start: StartFunction, tmp_path: Path) -> Callable[..., Sandbox]:
+    """A sandbox with uvicorn behind the stand-in for the Web Adapter."""
+    wrapper = tmp_path / "adapter"
+    server = f"{sys.executable} -m uvicorn web:app --port {{port}} --log-level warning"
+    wrapper.write_text(f"#!/bin/sh\nexec {sys.executable} {ADAPTER} {server}\n")
+    wrapper.chmod(0o755)
+
+    def serve(**options: Any) -> Sandbox:
+        options["env"] = {"PATH": os.environ["PATH"], **options.get("env", {})}
+        return start("web.app", wrapper=wrapper, **options)
+
+    return serve
+
+
+@pytest.mark.parametrize("handler", ["web.both", "web.outside"])
+def test_mangum_does_not_wait_for_the_backend(start: StartFunction, backend: Backend, cell: Cell, handler: str) -> None:
+    """One root event a call, in the caller's trace, after the response, though Mangum ends the lifespan each time."""
+    backend.latency = LATENCY
+    sandbox = start(handler, timeout=10)
+    for number in (1, 2, 3):
+        answer = sandbox.invoke(get("/greetings/ada"))
+        sandbox.freeze()
+        assert answer.payload["statusCode"] == 200
+        assert len(backend.events) == 2 * number
+        assert len(backend.requests) == number  # none before the one after the response
+        assert responded(answer) < backend_had(backend)
+    events = roots(backend.events)[1::2]
+    assert [event["metadata"]["start_kind"] for event in events] == ["cold", "warm", "warm"]
+    assert {event["trace_id"] for event in backend.events} == {TRACE}
+    assert {event["parent_span_id"] for event in events} == {SPAN}
+    assert events[-1]["metadata"]["http.response.status_code"] == 200
+    cell(MANGUM, "async", "all, after the response; its lifespan shutdown at every call holds nothing")
+    cell(MANGUM, "sync", "as async: Mangum runs the application on an event loop")
+    cell(MANGUM, "concurrent", "Lambda gives a sandbox one request at a time")
+
+
+def test_mangum_with_the_middleware_alone(start: StartFunction, backend: Backend) -> None:
+    """Without `zespan_lambda` nothing runs after the response: it is held, and the events are there."""
+    backend.latency = LATENCY
+    sandbox = start("web.inside", timeout=10)
+    for number in (1, 2):
+        answer = sandbox.invoke(get("/greetings/ada"))
+        assert len(backend.events) == 2 * number
+        assert responded(answer) > backend_had(backend)
+
+
+@pytest.mark.parametrize(("handler", "kind"), [("web.both", "ValueError"), ("web.outside", "500")])
+def test_mangum_and_exceptions(start: StartFunction, backend: Backend, cell: Cell, handler: str, kind: str) -> None:
+    """An exception that comes out as a 500 has made the invocation fail; with the middleware inside, which is known."""
+    answer = start(handler).invoke(get("/boom"))
+    assert answer.payload["statusCode"] == 500
+    (root,) = roots(backend.events)
+    assert (root["status"], root["metadata"]["error.type"]) == ("error", kind)
+    assert root["error_message"] == {"ValueError": "boom", "500": "HTTP 500"}[kind]
+    assert "error.message" not in root["metadata"]
+    cell(MANGUM, "exception", "all, as failed: by status, with the middleware inside by the exception")
+
+
+def test_mangum_streams_and_background_tasks(start: StartFunction, backend: Backend, cell: Cell) -> None:
+    """Mangum waits for both: they are whole, and part of the trace."""
+    sandbox = start("web.both", timeout=10)
+    assert sandbox.invoke(get("/stream")).payload["body"] == "0\n1\n2\n"
+    sandbox.invoke(get("/background"))
+    operations = [event["operation"] for event in backend.events]
+    assert (operations.count("piece"), operations.count("later")) == (3, 1)
+    cell(MANGUM, "stream", "all, after the response; Mangum sends it in one piece")
+
+
+def test_mangum_and_an_outage(start: StartFunction, backend: Backend, cell: Cell) -> None:
+    """A backend that hangs holds no response and makes nothing time out; scaling down sends what it has missed."""
+    backend.mode = "hang"
+    sandbox = start("web.both", timeout=2, env={"ZESPAN_FLUSH_TIMEOUT": "30"})
+    answers = [sandbox.invoke(get("/greetings/ada")) for _ in range(2)]
+    assert [answer.payload["statusCode"] for answer in answers] == [200, 200]
+    assert not any(answer.timed_out for answer in answers)
+    backend.mode = "ok"
+    sandbox.stop()
+    assert [event["operation"] for event in backend.events].count("work") == 2
+    cell(MANGUM, "dead backend", f"later; response after {answers[1].response_ms:.0f} ms")
+    cell(MANGUM, "deadline", f"over after {answers[1].wall_ms:.0f} of 2,000 ms, though the backend hangs")
+    cell(MANGUM, "SIGTERM", "what was in memory")
+
+
+def test_adapter_holds_the_last_piece(serve: Callable[..., Sandbox], backend: Backend, cell: Cell) -> None:
+    """A sandbox that is frozen right after the response has delivered everything, in the caller's trace."""
+    backend.latency = LATENCY
+    sandbox = serve(timeout=10)
+    request_id = None
+    for number in (1, 2, 3):
+        answer = sandbox.invoke(get("/greetings/ada"))
+        sandbox.freeze()
+        request_id = answer.request_id
+        assert answer.payload["statusCode"] == 200, answer.log
+        assert len(backend.events) == 2 * number
+        assert responded(answer) > backend_had(backend)
+    root = backend.events[-1]
+    assert (root["trace_id"], root["parent_span_id"]) == (TRACE, SPAN)
+    said = root["metadata"]
+    assert said["faas.name"] == "emulated"
+    assert said["faas.invocation_id"] == request_id
+    assert 9_000 < said["time_left_at_start_ms"] <= 10_000
+    backend.latency = 0
+    took = sorted((sandbox.invoke(get("/greetings/ada")).response_ms or 0) for _ in range(11))[5]
+    off = serve(timeout=10, env={"ZESPAN_ENABLED": "0"})
+    bare = sorted((off.invoke(get("/greetings/ada")).response_ms or 0) for _ in range(11))[5]
+    cell(SERVED, "async", f"all, before the last piece, {took - bare:+.1f} ms and the way to the backend")
+    cell(SERVED, "sync", "as async")
+    cell(SERVED, "concurrent", "Lambda gives a sandbox one request at a time")
+
+
+def test_adapter_and_a_stream(serve: Callable[..., Sandbox], backend: Backend, cell: Cell) -> None:
+    """It is whole, and so is its trace, when the sandbox is frozen."""
+    sandbox = serve(timeout=10)
+    answer = sandbox.invoke(get("/stream"))
+    sandbox.freeze()
+    assert answer.payload["body"] == "0\n1\n2\n"
+    assert [event["operation"] for event in backend.events] == ["piece"] * 3 + ["GET /stream"]
+    cell(SERVED, "stream", "all, before the end of the stream (the stand-in is buffered)")
+
+
+def test_adapter_and_exceptions(serve: Callable[..., Sandbox], backend: Backend, cell: Cell) -> None:
+    """The server answers 500, and the event has the exception."""
+    assert serve().invoke(get("/boom")).payload["statusCode"] == 500
+    (root,) = backend.events
+    assert (root["status"], root["metadata"]["error.type"]) == ("error", "ValueError")
+    cell(SERVED, "exception", "all, with the exception")
+
+
+def test_adapter_and_the_deadline(serve: Callable[..., Sandbox], backend: Backend, cell: Cell) -> None:
+    """A backend that hangs does not make a function time out, whatever the flush_timeout."""
+    backend.mode = "hang"
+    sandbox = serve(timeout=2, env={"ZESPAN_FLUSH_TIMEOUT": "30"})
+    sandbox.invoke(get("/none"))
+    answer = sandbox.invoke(get("/greetings/ada"))
+    assert answer.payload["statusCode"] == 200
+    assert not answer.timed_out
+    cell(SERVED, "deadline", f"answered after {answer.response_ms:.0f} of 2,000 ms, though the backend hangs")
+
+
+def test_adapter_and_a_dead_backend(serve: Callable[..., Sandbox], backend: Backend, cell: Cell) -> None:
+    """Responses wait for flush_timeout until the breaker opens, and then for nothing; events wait and arrive."""
+    backend.mode = 503
+    sandbox = serve(timeout=10, env={"ZESPAN_FLUSH_TIMEOUT": "0.3"})
+    took = [sandbox.invoke(get("/greetings/ada")).response_ms or 0 for _ in range(6)]
+    assert backend.events == []
+    attempts = len(backend.requests)
+    sandbox.invoke(get("/greetings/ada"))
+    assert len(backend.requests) == attempts
+    cell(
+        SERVED,
+        "dead backend",
+        f"kept until SIGTERM or its return; responses +{max(took[1:]):.0f} ms, {took[-1]:.0f} with the breaker open",
+    )
+
+
+def test_adapter_and_sigterm(serve: Callable[..., Sandbox], backend: Backend, cell: Cell) -> None:
+    """What an outage has left in memory is sent when the sandbox is scaled down."""
+    backend.mode = 503
+    sandbox = serve(timeout=10, extension=True, env={"ZESPAN_FLUSH_TIMEOUT": "0.3"})
+    sandbox.invoke(get("/greetings/ada"))
+    backend.mode = "ok"
+    sandbox.stop()
+    assert [event["operation"] for event in backend.events] == ["work", "GET /greetings/{name}"]
+    cell(SERVED, "SIGTERM", "what was in memory; Lambda sends it because the Adapter is an extension")
+
+
+def test_the_documented_application() -> None:
+    """Mangum's answer, and one event for it."""
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)  # Lambda's main thread has none either; Mangum makes one, and never closes it
+    try:
+        with testing.recording() as events:
+            answer = run_block(blocks(PAGES["lambda-web"])[0]).handler(get("/my/path"), testing.LambdaContext())
+    finally:
+        loop.close()
+        asyncio.set_event_loop(None)
+    assert answer["statusCode"] == 200
+    assert [event["metadata"]["http.response.status_code"] for event in events] == [200]

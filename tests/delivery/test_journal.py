@@ -1,0 +1,932 @@
+"""Events on disk: what a process leaves that is killed at any moment, and what becomes of it."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import signal
+import struct
+import subprocess
+import sys
+import tempfile
+import textwrap
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.delivery.support import OK, REFUSED, RETRY, Gate, Scripted, assert_balanced, capture, eventually
+from zespan_serverless import _container, init, testing
+from zespan_serverless import capture as capture_event
+from zespan_serverless._delivery import Delivery, _journal
+from zespan_serverless._delivery._journal import AGE_MAX, Journal, Left
+from zespan_serverless._settings import Settings
+from zespan_serverless._trace import Span
+from zespan_serverless.testing import Backend
+
+ROOT = Path(__file__).parents[2]
+MIB = 1_048_576
+SPAN = "0123456789abcdef"
+
+pytestmark = pytest.mark.skipif(os.name != "posix", reason="there is no journal elsewhere")
+root_only = pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="only root can do that")
+
+Begin = Callable[..., Delivery]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Where the journals are; not made yet."""
+    return tmp_path / "journals"
+
+
+@pytest.fixture
+def begin(folder: Path) -> Iterator[Begin]:
+    """begin(exporter, **settings): a delivery with a journal; its books are checked when the test is over."""
+    made: list[Delivery] = []
+
+    def begin(exporter: Scripted, **settings: Any) -> Delivery:
+        given = Settings(flush_timeout=5.0, exporter=exporter)._replace(**settings)
+        made.append(Delivery(exporter, given, journal(folder, cap=given.max_bytes)))
+        return made[-1]
+
+    yield begin
+    for delivery in made:
+        assert_balanced(delivery)
+        delivery.forget()
+
+
+def journal(folder: Path, destination: str = "there", key: str = "zsp_key", cap: int = MIB) -> Journal:
+    return Journal(str(folder), destination, key, cap)
+
+
+def die(delivery: Delivery) -> None:
+    """As if its process had been killed: nobody holds its file any more."""
+    dead, delivery._journal = delivery._journal, None
+    assert dead is not None
+    dead.forget()
+
+
+def leave(folder: Path, *events: bytes, key: str = "zsp_key", destination: str = "there") -> Path:
+    """The file of a dead process with these events."""
+    before = set(folder.glob("*.journal"))
+    dead = journal(folder, destination, key)
+    for event in events:
+        dead.event(event)
+    dead.forget()
+    (file,) = set(folder.glob("*.journal")) - before
+    return file
+
+
+def left(folder: Path) -> list[Left]:
+    return list(journal(folder).left())
+
+
+def found(folder: Path) -> list[bytes]:
+    return [event for one in left(folder) for event in one.events]
+
+
+def aged(file: Path, seconds: float) -> None:
+    os.utime(file, (time.time() - seconds,) * 2)
+
+
+def python(code: str, *arguments: object, **env: str) -> subprocess.Popen[str]:
+    """A process that runs `code`, and can be told things through its stdin."""
+    command = [sys.executable, "-c", textwrap.dedent(code), *map(str, arguments)]
+    pipe = subprocess.PIPE
+    return subprocess.Popen(command, cwd=ROOT, env=os.environ | env, stdin=pipe, stdout=pipe, text=True)
+
+
+def done(process: subprocess.Popen[str]) -> int:
+    process.communicate(timeout=30)
+    return process.returncode
+
+
+# ---------------------------------------------------------------------- what is in a file
+
+
+def test_what_is_left(folder: Path) -> None:
+    """Events in their order, and the spans that have not ended; the file is gone after that."""
+    dead = journal(folder)
+    dead.event(b"1")
+    dead.opened(b"begun", SPAN)
+    dead.opened(b"done", "0" * 15 + "1")
+    dead.opened(b"no event", "0" * 15 + "2")
+    dead.event(b"2", "0" * 15 + "1")
+    dead.closed("0" * 15 + "2")
+    dead.overdue(b"late")
+    dead.forget()
+    (only,) = left(folder)
+    assert (only.events, only.open, only.overdue, only.broken) == ([b"1", b"2"], [b"begun"], [b"late"], 0)
+    assert list(folder.iterdir()) == []
+
+
+def test_nobody_else_can_read_it(folder: Path) -> None:
+    """The folder and the file are their owner's alone."""
+    file = leave(folder, b"1")
+    assert (folder.stat().st_mode & 0o777, file.stat().st_mode & 0o777) == (0o700, 0o600)
+
+
+RECORDS = st.lists(st.binary(max_size=40), min_size=1, max_size=8)
+
+
+@given(events=RECORDS, at=st.floats(0, 1, exclude_max=True))
+def test_cut_anywhere(events: list[bytes], at: float) -> None:
+    """What a file that ends early has is a first part of what was written, and a half record is counted."""
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary) / "journals"
+        data = (file := leave(folder, *events)).read_bytes()
+        file.write_bytes(data[: int(at * len(data))])
+        read = left(folder)
+        got = read[0].events if read else []
+        assert got == events[: len(got)]
+        assert len(got) < len(events)
+
+
+@given(events=RECORDS, at=st.floats(0, 1, exclude_max=True), flip=st.integers(1, 255))
+def test_corrupt_anywhere(events: list[bytes], at: float, flip: int) -> None:
+    """Whichever byte has changed, nothing is made up, and nothing is missing unless that is counted, or the file is
+    left alone as somebody else's."""
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary) / "journals"
+        file = leave(folder, *events)
+        data = bytearray(file.read_bytes())
+        data[int(at * len(data))] ^= flip
+        file.write_bytes(data)
+        read = left(folder)
+        if read:
+            (only,) = read
+            assert only.events == events[: len(only.events)]
+            assert only.broken or only.events == events
+        else:
+            assert file.exists()
+
+
+@given(rubbish=st.binary(max_size=300), ours=st.booleans(), offset=st.integers(0, 2**64 - 1))
+def test_any_bytes(rubbish: bytes, ours: bool, offset: int) -> None:
+    """Rubbish is read to its end without a word, with our header before it or without."""
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary) / "journals"
+        file = leave(folder, b"1")
+        header = file.read_bytes()[:8] + _journal._offset(offset) + file.read_bytes()[20:36] if ours else b""
+        file.write_bytes(header + rubbish)
+        assert [(one.events, one.open) for one in left(folder)] == ([([], [])] if ours else [])
+
+
+def test_torn(begin: Begin, folder: Path) -> None:
+    """Of a file that ends in half a record the rest is sent, and the half is a counted drop."""
+    file = leave(folder, b'{"n": 1}', b'{"n": 2}')
+    file.write_bytes(file.read_bytes()[:-3])
+    exporter = Scripted()
+    delivery = begin(exporter)
+    capture(delivery, 3)
+    assert delivery.flush(5.0).delivered
+    eventually(lambda: sorted(exporter.delivered) == [1, 3])
+    assert delivery.dropped == {"torn": 1}
+
+
+def test_corrupt_in_the_middle(begin: Begin, folder: Path) -> None:
+    """What comes after a corrupt record is not guessed at."""
+    file = leave(folder, b'{"n": 1}', b'{"n": 2}', b'{"n": 3}')
+    file.write_bytes(file.read_bytes().replace(b'{"n": 2}', b'{"n": 7}'))
+    exporter = Scripted()
+    delivery = begin(exporter)
+    capture(delivery, 4)
+    eventually(lambda: delivery.flush(5.0).pending == 0 and sorted(exporter.delivered) == [1, 4])
+    assert delivery.dropped == {"torn": 1}
+
+
+def test_corrupt_offset(folder: Path) -> None:
+    """Better to send twice than not at all: an offset that cannot be right says nothing."""
+    dead = journal(folder)
+    dead.event(b"1")
+    dead.settled(dead.event(b"2"))
+    dead.forget()
+    (file,) = folder.iterdir()
+    data = bytearray(file.read_bytes())
+    data[9] ^= 1
+    file.write_bytes(data)
+    assert found(folder) == [b"1", b"2"]
+
+
+def test_a_note_of_another_version(begin: Begin, folder: Path) -> None:
+    """A span's record that makes no sense costs its file's spans, not the events, nor other files."""
+    dead = journal(folder)
+    dead.event(b'{"n": 1}')
+    dead.opened(b"{}", SPAN)
+    dead.forget()
+    leave(folder, b'{"n": 2}')
+    exporter = Scripted()
+    delivery = begin(exporter)
+    capture(delivery, 3)
+    eventually(lambda: delivery.flush(5.0).pending == 0 and sorted(exporter.delivered) == [1, 2, 3])
+    assert delivery.dropped == {"torn": 1}
+
+
+# ---------------------------------------------------------------------- whose file it is
+
+
+def of_another_version(file: Path) -> None:
+    file.write_bytes(file.read_bytes()[:7] + b"\x09" + file.read_bytes()[8:])
+
+
+def without_magic(file: Path) -> None:
+    file.write_bytes(b"?" + file.read_bytes()[1:])
+
+
+def too_short(file: Path) -> None:
+    file.write_bytes(file.read_bytes()[:20])
+
+
+def not_even_begun(file: Path) -> None:
+    file.write_bytes(b"")
+
+
+@pytest.mark.parametrize("change", [of_another_version, without_magic, too_short, not_even_begun])
+def test_header(folder: Path, change: Callable[[Path], None]) -> None:
+    """What we cannot read is left to who can, for a day."""
+    file = leave(folder, b"1")
+    change(file)
+    assert left(folder) == []
+    assert file.exists()
+    aged(file, AGE_MAX + 60)
+    assert left(folder) == []
+    assert not file.exists()
+
+
+@pytest.mark.parametrize("other", [{"key": "zsp_other"}, {"destination": "elsewhere"}])
+def test_of_another(folder: Path, caplog: pytest.LogCaptureFixture, other: dict[str, str]) -> None:
+    """Events for another key or place are not sent to ours; after a day they are given up, and that is said."""
+    file = leave(folder, b"1", **other)
+    aged(file, AGE_MAX - 60)
+    assert left(folder) == []
+    assert file.exists()
+    aged(file, AGE_MAX + 60)
+    assert left(folder) == []
+    assert not file.exists()
+    assert str(file) in caplog.text
+
+
+def test_of_our_own_however_old(folder: Path) -> None:
+    """A sandbox may be frozen for long: what is for us is never too old."""
+    aged(leave(folder, b"1"), 30 * AGE_MAX)
+    assert found(folder) == [b"1"]
+
+
+def test_pid_reuse(folder: Path) -> None:
+    """A dead process's file is taken over also by one that has its pid."""
+    file = leave(folder, b"1")
+    assert file.name.startswith(f"{os.getpid()}-")
+    assert found(folder) == [b"1"]
+
+
+def symlink(file: Path, elsewhere: Path) -> None:
+    file.rename(elsewhere)
+    file.symlink_to(elsewhere)
+
+
+def hard_link(file: Path, elsewhere: Path) -> None:
+    os.link(file, elsewhere)
+
+
+def fifo(file: Path, elsewhere: Path) -> None:
+    file.rename(elsewhere)
+    os.mkfifo(file)
+
+
+def directory(file: Path, elsewhere: Path) -> None:
+    file.rename(elsewhere)
+    file.mkdir()
+
+
+def another_user(file: Path, elsewhere: Path) -> None:
+    os.chown(file, 12345, -1)
+
+
+@pytest.mark.parametrize("disguise", [symlink, hard_link, fifo, directory, pytest.param(another_user, marks=root_only)])
+def test_no_plain_file_of_ours(begin: Begin, folder: Path, disguise: Callable[[Path, Path], None]) -> None:
+    """What is not a plain file of this user alone is not opened for its content, and stops nobody."""
+    file = leave(folder, b'{"n": 1}')
+    disguise(file, folder.parent / "elsewhere")
+    leave(folder, b'{"n": 2}')
+    exporter = Scripted()
+    delivery = begin(exporter)
+    capture(delivery, 3)
+    eventually(lambda: delivery.flush(5.0).pending == 0 and sorted(exporter.delivered) == [2, 3])
+    assert os.path.lexists(file)
+
+
+def open_to_others(folder: Path) -> None:
+    folder.mkdir(mode=0o755)
+
+
+def through_a_symlink(folder: Path) -> None:
+    (folder.parent / "mine").mkdir(mode=0o700)
+    folder.symlink_to(folder.parent / "mine")
+
+
+def a_file(folder: Path) -> None:
+    folder.touch(0o700)
+
+
+def of_another_user(folder: Path) -> None:
+    folder.mkdir(mode=0o700)
+    os.chown(folder, 12345, -1)
+
+
+@pytest.mark.parametrize(
+    "prepare", [open_to_others, through_a_symlink, a_file, pytest.param(of_another_user, marks=root_only)]
+)
+def test_no_folder_of_ours(
+    begin: Begin, folder: Path, caplog: pytest.LogCaptureFixture, prepare: Callable[[Path], None]
+) -> None:
+    """Nothing is written where others could read along; events are kept in memory, which is said once."""
+    prepare(folder)
+    exporter = Scripted()
+    delivery = begin(exporter)
+    capture(delivery, 1, 2)
+    assert delivery.flush(5.0).delivered == 2
+    capture(delivery, 3)
+    assert delivery.flush(5.0).delivered == 1
+    assert not folder.is_dir() or list(folder.iterdir()) == []
+    assert caplog.text.count("kept in memory only") == 1
+
+
+def test_folder_that_cannot_be_made(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Without a parent there is no folder, and no journal."""
+    nowhere = journal(tmp_path / "no" / "journals")
+    assert nowhere.event(b"1") == 0
+    assert "kept in memory only" in caplog.text
+    assert list(nowhere.left()) == []
+
+
+# ---------------------------------------------------------------------- a disk that does not play along
+
+
+@pytest.fixture
+def mounted(tmp_path: Path) -> Iterator[Callable[[str], Path]]:
+    """mounted(options): a file system of its own."""
+    place = tmp_path / "mounted"
+    place.mkdir()
+
+    def mount(options: str) -> Path:
+        if subprocess.run(["mount", "-t", "tmpfs", "-o", options, "none", place], capture_output=True).returncode:
+            pytest.skip("nothing can be mounted here")
+        return place
+
+    yield mount
+    subprocess.run(["umount", "-l", place], capture_output=True)
+
+
+def on(exporter: Scripted, folder: Path, **settings: Any) -> Delivery:
+    given = Settings(flush_timeout=5.0, exporter=exporter)._replace(**settings)
+    return Delivery(exporter, given, journal(folder))
+
+
+@root_only
+def test_full_disk(mounted: Callable[[str], Path], caplog: pytest.LogCaptureFixture) -> None:
+    """What does not fit is kept in memory, and what did is still there for the next process, whole; when all is
+    settled there is room again, and it is used."""
+    place = mounted("size=64k") / "journals"
+    exporter = Scripted(RETRY)
+    delivery = on(exporter, place)
+    for number in range(100):
+        delivery.capture({"n": number, "text": "x" * 2000})
+    assert caplog.text.count("kept in memory only") == 1
+    (file,) = place.iterdir()
+    on_disk = _journal._parsed(file.read_bytes(), 0, 0.0, cut=False)
+    assert on_disk.broken == 0
+    assert [json.loads(event)["n"] for event in on_disk.events] == list(range(len(on_disk.events)))
+    assert 20 < len(on_disk.events) < 40
+    exporter.from_now_on(OK)
+    assert delivery.flush(5.0, probe=True).delivered == 100
+    exporter.from_now_on(RETRY)
+    capture(delivery, 100)
+    die(delivery)
+    assert found(place) == [b'{"n":100}']
+    delivery.forget()
+
+
+@root_only
+def test_read_only_disk(mounted: Callable[[str], Path]) -> None:
+    """Nothing can be written: events are sent all the same."""
+    place = mounted("size=64k,ro") / "journals"
+    exporter = Scripted()
+    delivery = on(exporter, place)
+    capture(delivery, 1)
+    assert delivery.flush(5.0).delivered == 1
+    delivery.forget()
+
+
+def test_short_write(begin: Begin, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A write that the disk has room for the half of only leaves nothing of it behind."""
+    write = os.pwrite
+    delivery = begin(Scripted(RETRY))
+    capture(delivery, 1)
+    monkeypatch.setattr(os, "pwrite", lambda fd, data, at: write(fd, data[: len(data) // 2], at))
+    capture(delivery, 2)
+    monkeypatch.setattr(os, "pwrite", write)
+    die(delivery)
+    (only,) = left(folder)
+    assert ([json.loads(event)["n"] for event in only.events], only.broken) == ([1], 0)
+
+
+def test_a_file_that_could_not_be_finished_stays_its_owners(
+    begin: Begin, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a failure nobody takes the process for dead: what it has under way did not crash."""
+
+    def fail(*_: object) -> int:
+        raise OSError("broken")
+
+    write = os.pwrite
+    delivery = begin(Scripted(RETRY))
+    delivery.opened(SPAN, {"trace_id": "t"})
+    monkeypatch.setattr(os, "pwrite", fail)
+    capture(delivery, 1)
+    monkeypatch.setattr(os, "pwrite", write)
+    assert left(folder) == []
+
+
+def test_folder_removed_while_running(begin: Begin, folder: Path) -> None:
+    """After somebody has tidied up, what is captured from the next flush on is on disk again, open spans too."""
+    delivery = begin(Scripted())
+    delivery.opened(SPAN, {"trace_id": "t"})
+    capture(delivery, 1)
+    (file,) = folder.iterdir()
+    file.unlink()
+    folder.rmdir()
+    assert delivery.flush(5.0).delivered == 1
+    (only,) = folder.iterdir()
+    capture(delivery, 2)
+    die(delivery)
+    data = _journal._parsed(only.read_bytes(), 0, 0.0, cut=False)
+    assert (len(data.open), data.events) == (1, [b'{"n":2}'])
+
+
+def test_bytes_that_are_none(begin: Begin) -> None:
+    """An exporter of the user's whose events are text, and cannot be written down, has them all the same."""
+
+    class Text(Scripted):
+        def encode(self, event: Any) -> Any:
+            return json.dumps(dict(event))
+
+    exporter = Text()
+    delivery = begin(exporter)
+    capture(delivery, 1)
+    assert delivery.flush(5.0).delivered == 1
+    assert exporter.delivered == [1]
+
+
+def test_any_span_id(begin: Begin) -> None:
+    """An event of the user's may have anything for a span's id while others are open: the books are right."""
+    delivery = begin(Scripted())
+    delivery.opened(SPAN, {"trace_id": "t"})
+    names: list[Any] = [[1], {}, 7, None, "", "not hex", SPAN]
+    for name in names:
+        delivery.capture({"n": 1, "span_id": name})
+    assert delivery.flush(5.0).delivered == 7
+    assert delivery._open == {}
+
+
+# ---------------------------------------------------------------------- several processes
+
+CAPTURE = """
+    import os, sys
+    from zespan_serverless import capture, init
+    init(journal=sys.argv[1], flush_interval=3600.0)
+    for number in sys.argv[2:]:
+        capture({"operation": number})
+    print("captured", flush=True)
+    if sys.stdin.readline():
+        os.abort()
+"""
+"""Captures, and is then killed, or aborts when it is told anything."""
+
+
+def operations(backend: Backend) -> list[str]:
+    """What has arrived, without repetitions."""
+    return sorted({event["event_id"]: event["operation"] for event in backend.events}.values())
+
+
+@pytest.fixture
+def environment(backend: Backend) -> dict[str, str]:
+    return {"ZESPAN_BASE_URL": backend.url, "ZESPAN_API_KEY": "zsp_secret"}
+
+
+def heir(folder: Path, environment: dict[str, str], *numbers: object) -> None:
+    """A process that captures these, and takes over what others have left, to its end."""
+    code = """
+        import sys, time
+        from zespan_serverless import _container, capture, flush, init, span
+        init(journal=sys.argv[1])
+        _container.current().delivery.warm()
+        for number in sys.argv[2:]:
+            capture({"operation": number})
+        time.sleep(0.2)
+        assert not flush(20).pending
+    """
+    assert done(python(code, folder, *numbers, **environment)) == 0
+
+
+@pytest.mark.parametrize("how", ["SIGKILL", "abort"])
+def test_killed(folder: Path, backend: Backend, environment: dict[str, str], how: str) -> None:
+    """What a process had captured arrives with the next one, once."""
+    process = python(CAPTURE, folder, 1, 2, 3, **environment)
+    assert process.stdout is not None
+    assert process.stdout.readline()
+    if how == "SIGKILL":
+        process.kill()
+    process.communicate("now" if how == "abort" else None)
+    assert backend.events == []
+    heir(folder, environment, 4)
+    assert [event["operation"] for event in backend.events].count("1") == 1
+    assert operations(backend) == ["1", "2", "3", "4"]
+    assert list(folder.iterdir()) == []
+
+
+def test_several_at_once(folder: Path, backend: Backend, environment: dict[str, str]) -> None:
+    """Nobody touches the file of a process that lives, frozen or not; when it is dead its events are sent."""
+    running, frozen, dead = (python(CAPTURE, folder, name, **environment) for name in ("running", "frozen", "dead"))
+    for process in (running, frozen, dead):
+        assert process.stdout is not None
+        assert process.stdout.readline()
+    frozen.send_signal(signal.SIGSTOP)
+    dead.kill()
+    dead.communicate()
+    heir(folder, environment, "heir")
+    assert operations(backend) == ["dead", "heir"]
+    assert len(list(folder.iterdir())) == 2
+    for process in (running, frozen):
+        process.kill()
+        process.communicate()
+    heir(folder, environment)
+    assert operations(backend) == ["dead", "frozen", "heir", "running"]
+
+
+FORK = """
+    import os, signal, sys, time
+    from zespan_serverless import capture, init
+    init(journal=sys.argv[1], flush_interval=3600.0)
+    capture({"operation": "before"})
+    child = os.fork()
+    if not child:
+        capture({"operation": "child"})
+        os.write(1, b"child\\n")
+        time.sleep(60)
+    os.write(1, b"parent\\n")
+    sys.stdin.readline()
+    capture({"operation": "after"})
+    if sys.argv[2] == "child first":
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        os.write(1, b"buried\\n")
+        sys.stdin.readline()
+        os.kill(os.getpid(), signal.SIGKILL)
+    os.write(1, f"{child}\\n".encode())
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_child_dies_first(folder: Path, backend: Backend, environment: dict[str, str]) -> None:
+    """A forked child has a file of its own; its end neither unlocks its parent's nor takes anything from it."""
+    process = python(FORK, folder, "child first", **environment)
+    assert process.stdin is not None
+    assert process.stdout is not None
+    assert {process.stdout.readline(), process.stdout.readline()} == {"child\n", "parent\n"}
+    assert len(list(folder.iterdir())) == 2
+    process.stdin.write("go\n")
+    process.stdin.flush()
+    assert process.stdout.readline() == "buried\n"
+    heir(folder, environment)
+    assert operations(backend) == ["child"]
+    process.communicate("go\n")
+    heir(folder, environment)
+    assert operations(backend) == ["after", "before", "child"]
+    assert len(backend.events) == 3
+
+
+def test_parent_dies_first(folder: Path, backend: Backend, environment: dict[str, str]) -> None:
+    """The parent's events are taken over while its child lives, which does not keep them locked."""
+    process = python(FORK, folder, "parent first", **environment)
+    assert process.stdin is not None
+    assert process.stdout is not None
+    assert {process.stdout.readline(), process.stdout.readline()} == {"child\n", "parent\n"}
+    process.stdin.write("go\n")
+    process.stdin.flush()
+    child = int(process.stdout.readline())
+    process.wait(10)
+    heir(folder, environment)
+    assert operations(backend) == ["after", "before"]
+    os.kill(child, signal.SIGKILL)
+    process.communicate()  # ends with the child
+    heir(folder, environment)
+    assert operations(backend) == ["after", "before", "child"]
+
+
+def test_killed_at_any_moment(tmp_path: Path) -> None:
+    """Whatever a process was doing to its file when it was killed, no event that it had captured is lost, and a span
+    that had begun and not ended is known."""
+    for step in itertools.count(1):
+        place = tmp_path / str(step)
+        place.mkdir()
+        folder, ids, sink = place / "journals", place / "ids", place / "sink"
+        command = [sys.executable, "-m", "tests.delivery.dying", *map(str, (folder, ids, sink, step))]
+        dead = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=30)
+        if dead.returncode == 0:
+            break
+        assert dead.returncode == -signal.SIGKILL, dead.stderr
+        captured = set(ids.read_text().split()) if ids.exists() else set()
+        delivered = set(sink.read_text().split()) if sink.exists() else set()
+        read = left(folder)
+        kept = {str(json.loads(event)["n"]) for one in read for event in one.events}
+        assert captured <= delivered | kept, step
+        assert sum(len(one.open) for one in read) <= 1
+        assert not any(one.broken for one in read)
+        if "0" in captured and "28" not in captured | kept and len(captured) > 1:
+            assert [len(one.open) for one in read] == [1], step
+    assert step > 60
+
+
+# ---------------------------------------------------------------------- how large, and for how long
+
+
+def test_capped(begin: Begin, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While the backend is away the file stays within twice the buffer's size, and has all that is in the buffer."""
+    monkeypatch.setattr(_journal, "_SIZE_MIN", 0)
+    delivery = begin(Scripted(RETRY), max_bytes=20_000, max_events=50)
+    largest = 0
+    for number in range(2000):
+        delivery.capture({"n": number, "text": "x" * 200})
+        largest = max(largest, sum(file.stat().st_size for file in folder.iterdir()))
+    assert largest <= 2 * 20_000 + 300
+    assert delivery.dropped == {"buffer_full": 1950}
+    die(delivery)
+    assert [json.loads(event)["n"] for event in found(folder)][-50:] == list(range(1950, 2000))
+
+
+def test_a_file_that_is_full_of_what_is_pending(begin: Begin, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is not written anew at every capture."""
+    monkeypatch.setattr(_journal, "_SIZE_MIN", 0)
+    renames: list[object] = []
+    rename = os.rename
+
+    def counted(*paths: Any) -> None:
+        renames.append(paths)
+        rename(*paths)
+
+    monkeypatch.setattr(os, "rename", counted)
+    gate = Gate()
+    delivery = begin(Scripted(gate), max_bytes=10_000, batch_size=40, flush_interval=3600.0)
+    for number in range(40):
+        delivery.capture({"n": number, "text": "x" * 150})
+    assert gate.entered.acquire(timeout=5)
+    for number in range(40, 200):
+        delivery.capture({"n": number, "text": "x" * 150})
+    assert len(renames) < 20
+    gate.open.set()
+
+
+def test_emptied(begin: Begin, folder: Path) -> None:
+    """When all is settled there is nothing of it on disk, however often."""
+    delivery = begin(Scripted())
+    for number in range(3):
+        delivery.capture({"n": number, "text": "x" * 1000})
+        (file,) = folder.iterdir()
+        assert file.stat().st_size > 1000
+        assert delivery.flush(5.0).delivered == 1
+        assert file.stat().st_size < 100
+
+
+def test_open_spans_are_kept(begin: Begin, folder: Path) -> None:
+    """What has begun and not ended outlives any number of flushes, and what was sent meanwhile does not pile up."""
+    delivery = begin(Scripted())
+    delivery.opened(SPAN, {"trace_id": "t"})
+    delivery.overdue("t", {"deadline": 1.0})
+    for number in range(200):
+        delivery.capture({"n": number, "text": "x" * 1000})
+        assert delivery.flush(5.0).delivered == 1
+        (file,) = folder.iterdir()
+        assert file.stat().st_size < 70_000
+    die(delivery)
+    (only,) = left(folder)
+    assert (only.open, only.events) == ([b'{"trace_id":"t"}'], [])
+    assert [json.loads(note)["deadline"] for note in only.overdue] == [1.0]
+
+
+def test_an_ended_span_leaves_nothing(begin: Begin, folder: Path) -> None:
+    """After its event, or if that cannot be kept: its process did not crash in it."""
+    delivery = begin(Scripted(RETRY), batch_bytes=1000)
+    for span in (SPAN, "0" * 15 + "1", "0" * 15 + "2"):
+        delivery.opened(span, {"trace_id": "t"})
+    delivery.capture({"n": 1, "span_id": SPAN})
+    delivery.capture({"n": 2, "span_id": "0" * 15 + "1", "text": "x" * 2000})
+    delivery.capture({"n": 3, "span_id": "0" * 15 + "2", "text": Unspeakable()})
+    assert delivery.dropped["too_large"] == 1
+    die(delivery)
+    (only,) = left(folder)
+    assert only.open == []
+
+
+class Unspeakable:
+    def __str__(self) -> str:
+        raise ValueError("no text")
+
+    __repr__ = __str__
+
+
+def test_partly_settled(begin: Begin, folder: Path) -> None:
+    """Of a batch that is refused in part the next process has what was still open, in its order."""
+    gate = Gate(RETRY)
+    exporter = Scripted(REFUSED, OK, REFUSED, REFUSED, gate)
+    delivery = begin(exporter)
+    capture(delivery, *range(8))
+    delivery.flush_soon(5.0)
+    assert gate.entered.acquire(timeout=5)
+    assert exporter.batches == [[*range(8)], [0, 1, 2, 3], [4, 5, 6, 7], [4, 5], [4]]
+    copy = _journal._parsed(*seen(next(folder.iterdir())), cut=False)
+    assert [json.loads(event)["n"] for event in copy.events] == [4, 5, 6, 7]
+    gate.open.set()
+
+
+def seen(file: Path) -> tuple[bytes, int, float]:
+    """What a reader would be given of a file whose process lives."""
+    data = file.read_bytes()
+    return data, struct.unpack_from("<Q", data, 8)[0], 0.0
+
+
+def test_taken_over_and_refused(begin: Begin, folder: Path) -> None:
+    """What was taken over has no second life: once it is dropped it is gone from the disk."""
+    leave(folder, b'{"n": 1}', b'{"n": 2}')
+    exporter = Scripted(lambda _, numbers: REFUSED if 1 in numbers else OK)
+    delivery = begin(exporter)
+    capture(delivery, 3)
+    eventually(lambda: delivery.flush(5.0).pending == 0 and sorted(exporter.delivered) == [2, 3])
+    assert delivery.dropped == {"refused": 1}
+    die(delivery)
+    assert found(folder) == []
+
+
+def test_taken_over_while_the_disk_is_full(begin: Begin, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What could not be written to the heir's own file stays where it was."""
+    file = leave(folder, b'{"n": 1}')
+
+    def full(*_: object) -> int:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "pwrite", full)
+    exporter = Scripted()
+    delivery = begin(exporter)
+    capture(delivery, 2)
+    eventually(lambda: delivery.flush(5.0).pending == 0 and sorted(exporter.delivered) == [1, 2])
+    assert file.exists()
+
+
+def test_more_than_fits(begin: Begin, folder: Path) -> None:
+    """What the dead have left is bounded by the buffer as everything is, and what is dropped is counted."""
+    for first in range(0, 40, 20):
+        leave(folder, *(b'{"n": %d}' % number for number in range(first, first + 20)))
+    delivery = begin(Scripted(RETRY), max_events=30)
+    delivery.warm()
+    eventually(lambda: delivery.captured == 40)
+    assert (delivery.pending, delivery.dropped) == (30, {"buffer_full": 10})
+
+
+# ---------------------------------------------------------------------- ends
+
+
+def test_close(begin: Begin, folder: Path) -> None:
+    """What a shutdown could not send is counted as dropped, and nobody finds it later."""
+    delivery = begin(Scripted(RETRY))
+    capture(delivery, 1)
+    delivery.close(0.05)
+    assert delivery.dropped == {"closed": 1}
+    assert list(folder.iterdir()) == []
+
+
+def test_reset(folder: Path, backend: Backend) -> None:
+    """Between tests nothing stays."""
+    backend.mode = "hang"
+    init(base_url=backend.url, journal=str(folder))
+    capture_event({})
+    assert len(list(folder.iterdir())) == 1
+    testing.reset()
+    assert list(folder.iterdir()) == []
+
+
+@pytest.mark.parametrize("mode", ["ok", "hang"])
+def test_exit(folder: Path, backend: Backend, environment: dict[str, str], mode: Any) -> None:
+    """A process that ends of itself leaves nothing if all was sent, else its events."""
+    backend.mode = mode
+    code = """
+        import sys
+        from zespan_serverless import capture, init
+        init(journal=sys.argv[1], flush_timeout=0.3)
+        capture({"operation": "1"})
+    """
+    assert done(python(code, folder, **environment)) == 0
+    assert len(list(folder.iterdir())) == (mode == "hang")
+    backend.mode = "ok"
+    heir(folder, environment)
+    assert operations(backend) == ["1"]
+
+
+def test_exit_without_a_place_on_disk(folder: Path, environment: dict[str, str]) -> None:
+    """Where the journal could not be written, what a process cannot send at its end is said to be dropped."""
+    folder.touch()
+    code = """
+        import sys
+        from zespan_serverless import capture, init
+        init(journal=sys.argv[1], flush_timeout=0.1, on_error=lambda dropped: print(dropped.reason, dropped.events))
+        capture({"operation": "1"})
+    """
+    closed = {**environment, "ZESPAN_BASE_URL": "http://127.0.0.1:9"}
+    assert python(code, folder, **closed).communicate(timeout=30)[0] == "closed 1\n"
+
+
+def test_snapshot(begin: Begin, folder: Path) -> None:
+    """At rest nothing is on disk; after the restore it goes on."""
+    exporter = Scripted()
+    delivery = begin(exporter)
+    capture(delivery, 1)
+    delivery.rest(5.0)
+    (file,) = folder.iterdir()
+    assert file.stat().st_size < 100
+    delivery.renew()
+    capture(delivery, 2)
+    die(delivery)
+    assert found(folder) == [b'{"n":2}']
+
+
+# ---------------------------------------------------------------------- settings, secrets
+
+
+@pytest.mark.parametrize(
+    ("where", "host_keeps_disk", "expected"),
+    [
+        ("off", True, None),
+        ("auto", False, None),
+        ("auto", True, "zespan-serverless-{uid}"),
+        ("on", False, "zespan-serverless-{uid}"),
+        ("{path}", False, "mine"),
+    ],
+)
+def test_where(tmp_path: Path, where: str, host_keeps_disk: bool, expected: str | None) -> None:
+    """On Lambda by default, elsewhere if asked for; in the temporary directory, or where one says."""
+    os.environ["TMPDIR"] = str(tmp_path)
+    if host_keeps_disk:
+        _container.keeps_disk()
+    init(base_url="http://127.0.0.1:9", journal=where.format(path=tmp_path / "mine"))
+    capture_event({})
+    assert [file.name for file in tmp_path.iterdir()] == ([expected.format(uid=os.geteuid())] if expected else [])
+
+
+@pytest.mark.parametrize("exporter", ["console", "memory"])
+def test_not_for_what_dies_with_the_process(tmp_path: Path, exporter: str) -> None:
+    """Events that go nowhere need no disk."""
+    init(exporter=exporter, journal=str(tmp_path / "mine"))
+    capture_event({})
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_is_relative(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It stays where it was when the process goes elsewhere."""
+    (tmp_path / "other").mkdir()
+    monkeypatch.chdir(tmp_path)
+    relative = Journal("here", "there", "zsp_key", MIB)
+    monkeypatch.chdir(tmp_path / "other")
+    assert relative.event(b"1")
+    assert [file.name for file in (tmp_path / "here").glob("*.journal")] != []
+
+
+def test_secrets(folder: Path, backend: Backend) -> None:
+    """Neither the key nor a password in the URL is in any file; what stands under a redacted key is not, either."""
+    backend.mode = "hang"
+    url = backend.url.replace("http://", "http://user:zsp_password@")
+    init(base_url=url, api_key="zsp_supersecret", journal=str(folder))
+    capture_event({"operation": "visible", "metadata": {"password": "zsp_hidden"}})
+    container = _container.current()
+    assert container is not None
+    container.opened(Span("t" * 32, SPAN), "general", "begun")
+    (file,) = folder.iterdir()
+    data = file.read_bytes()
+    assert b"visible" in data
+    assert b"begun" in data
+    assert b"zsp_supersecret" not in data
+    assert b"zsp_password" not in data
+    assert b"zsp_hidden" not in data
+
+
+def test_sampled_out(folder: Path) -> None:
+    """What is not to be sent is not written, either."""
+    init(base_url="http://127.0.0.1:9", api_key="k", journal=str(folder), sample_rate=0.0)
+    container = _container.current()
+    assert container is not None
+    container.opened(Span("t" * 32, SPAN), "general", "begun")
+    capture_event({"operation": "sampled out"})
+    assert not folder.exists()

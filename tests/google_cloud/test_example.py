@@ -1,0 +1,69 @@
+"""The examples, and the code of docs/google-cloud.md, called as Google would."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.google_cloud.support import ROOT, TRACE, TRACEPARENT, Function, below, job, roots
+from zespan_serverless.testing import Backend
+
+Start = Callable[..., Function]
+
+EXAMPLES = ROOT / "examples" / "google_cloud"
+BLOCKS = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "google-cloud.md").read_text(), re.DOTALL)
+CE = {"ce-specversion": "1.0", "ce-source": "//pubsub.googleapis.com/projects/p/topics/texts", "ce-id": "7"}
+PUBLISHED = "google.cloud.pubsub.topic.v1.messagePublished"
+
+
+def test_chat(start: Start, backend: Backend) -> None:
+    """The answer is streamed; request and model's call are one trace, for the user who asks."""
+    function = start("chat", EXAMPLES / "main.py")
+    answer = function.ask("/", {"prompt": "Hi", "user": "ada"}, traceparent=TRACEPARENT)
+    assert (answer.status, answer.body) == (200, b"Hello, serverless world!")
+    llm, root = backend.events
+    assert below(root, [llm]) == [llm]
+    assert (root["trace_id"], llm["user_id"], llm["stream"], llm["output_tokens"] > 0) == (TRACE, "ada", True, True)
+    assert function.ask("/", {"prompt": 3}).status == 400
+
+
+def test_summarize(start: Start, backend: Backend) -> None:
+    """A message becomes a step with a model's call, in its publisher's trace; one that is no JSON comes again."""
+    function = start("summarize", EXAMPLES / "main.py")
+    for data, status in (('{"text": "A long one."}', 200), ("no JSON", 500)):
+        message = {"data": base64.b64encode(data.encode()).decode(), "attributes": {"traceparent": TRACEPARENT}}
+        body = {"message": message, "subscription": "projects/p/subscriptions/s"}
+        assert function.ask("/", body, **CE, **{"ce-type": PUBLISHED}).status == status
+    llm, step, root, failed = backend.events
+    assert (below(root, [step]), below(step, [llm])) == ([step], [llm])
+    assert (root["trace_id"], root["metadata"]["faas.trigger"], failed["status"]) == (TRACE, "pubsub", "error")
+    assert "Hello, serverless world!" in function.log
+
+
+def test_job(env: dict[str, str], backend: Backend) -> None:
+    """Each task does its share."""
+    tasks = {"CLOUD_RUN_JOB": "nightly", "CLOUD_RUN_TASK_INDEX": "0", "CLOUD_RUN_TASK_COUNT": "2"}
+    process = job(EXAMPLES / "job.py", {**env, **tasks})
+    assert process.communicate(timeout=20)[0] == b"Hello, serverless world!\n" * 2
+    assert process.returncode == 0
+    (root,) = roots(backend.events)
+    assert [step["operation"] for step in below(root, backend.events)] == ["sum up", "sum up"]
+
+
+def test_documentation(start: Start, env: dict[str, str], backend: Backend, tmp_path: Path) -> None:
+    """The page's two programs run, and their events arrive."""
+    functions, script = tmp_path / "main.py", tmp_path / "job.py"
+    functions.write_text(BLOCKS[0])
+    script.write_text(BLOCKS[1])
+    assert json.loads(start("chat", functions).ask("/").body) == {"answer": "Hello, serverless world!"}
+    uploaded = {"ce-type": "google.cloud.storage.object.v1.finalized", "ce-subject": "objects/a.txt"}
+    function = start("on_upload", functions)
+    assert function.ask("/", {}, **CE, **uploaded).body == b"OK"
+    assert "objects/a.txt" in function.log
+    process = job(script, env)
+    process.communicate(timeout=20)
+    assert process.returncode == 0
+    assert [root["operation"] for root in roots(backend.events)] == ["chat", "chat", "main"]

@@ -1,0 +1,123 @@
+"""Cloud Run jobs: real processes, with what Cloud Run puts into a task's environment."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.google_cloud.support import SPAN, TRACE, TRACEPARENT, below, job, roots
+from zespan_serverless import ConfigurationError, zespan_job
+from zespan_serverless.testing import Backend
+
+Cell = Callable[[str, Any, str], None]
+
+HOST = "Cloud Run job"
+# https://cloud.google.com/run/docs/container-contract#jobs-env-vars
+CLOUD_RUN_JOB = {
+    "CLOUD_RUN_JOB": "nightly",
+    "CLOUD_RUN_EXECUTION": "nightly-x7k2p",
+    "CLOUD_RUN_TASK_INDEX": "2",
+    "CLOUD_RUN_TASK_ATTEMPT": "1",
+    "CLOUD_RUN_TASK_COUNT": "5",
+}
+
+
+def run(env: dict[str, str], work: str = "", **more: str) -> tuple[int, str, str, float]:
+    """Exit code, output, errors and seconds of a task."""
+    began = time.monotonic()
+    process = job("nightly.py", {**env, **CLOUD_RUN_JOB, "WORK": work, **more})
+    out, err = process.communicate(timeout=20)
+    return process.returncode, out.decode(), err.decode(), time.monotonic() - began
+
+
+def test_job(env: dict[str, str], backend: Backend, cell: Cell) -> None:
+    """Its result is its own; one event for the task, with what Cloud Run says of it, all sent before the end."""
+    code, out, _, seconds = run(env, TRACEPARENT=TRACEPARENT)
+    assert (code, out) == (0, "done\n")
+    step, root = backend.events
+    assert below(root, [step]) == [step]
+    assert (root["trace_id"], root["parent_span_id"], root["operation"]) == (TRACE, SPAN, "nightly")
+    about = root["metadata"]
+    assert (about["faas.name"], about["faas.invocation_id"]) == ("nightly", "nightly-x7k2p")
+    assert (about["cloud.platform"], about["gcp.cloud_run.job.execution"]) == ("gcp_cloud_run", "nightly-x7k2p")
+    numbers = [about[f"gcp.cloud_run.job.task_{name}"] for name in ("index", "attempt", "count")]
+    assert numbers == [2, 1, 5]
+    off = run(env, ZESPAN_ENABLED="0")[3]
+    cell(HOST, "sync", f"all, before the process ends, {(seconds - off) * 1000:+.0f} ms with all its start and end")
+
+
+def test_async_job(env: dict[str, str], backend: Backend, cell: Cell) -> None:
+    """`async def` stays that, and is run by whoever runs it."""
+    assert run(env, "async")[:2] == (0, "done\n")
+    (root,) = roots(backend.events)
+    assert (root["tags"], len(below(root, backend.events))) == ({"kind": "async"}, 1)
+    cell(HOST, "async", "all, before the process ends")
+    cell(HOST, "stream", "a job has no response")
+
+
+def test_steps_in_threads(env: dict[str, str], backend: Backend, cell: Cell) -> None:
+    """Steps that run at once belong to the task's trace."""
+    assert run(env, "many")[0] == 0
+    (root,) = roots(backend.events)
+    assert len(below(root, backend.events)) == 8
+    cell(HOST, "concurrent", f"all 8 steps at once in one trace, in {len(backend.requests)} send(s)")
+
+
+@pytest.mark.parametrize(
+    ("work", "code", "status"), [("fail", 1, "error"), ("exit 0", 0, "success"), ("exit 3", 3, "error")]
+)
+def test_exceptions_and_exits(
+    work: str, code: int, status: str, env: dict[str, str], backend: Backend, cell: Cell
+) -> None:
+    """An exception and sys.exit pass through, with the same code and traceback as without us."""
+    ours, theirs = run(env, work), run(env, work, ZESPAN_ENABLED="0")
+    assert (ours[0], ours[1]) == (theirs[0], theirs[1]) == (code, "")
+    assert ours[2].splitlines()[-1:] == theirs[2].splitlines()[-1:]
+    (root,) = roots(backend.events)
+    assert root["status"] == status
+    assert root["metadata"].get("process.exit.code", 1) == code
+    cell(HOST, "exception", "all; exit code and traceback as without us")
+
+
+@pytest.mark.parametrize(("work", "code"), [("wait", 143), ("handler", 5)])
+def test_sigterm(work: str, code: int, env: dict[str, str], backend: Backend, cell: Cell) -> None:
+    """A task that is told to stop says so in its event, and ends at once; a handler of its own has its way."""
+    process = job("nightly.py", {**env, **CLOUD_RUN_JOB, "WORK": work})
+    assert process.stdout is not None
+    assert process.stdout.readline() == b"waiting\n"
+    began = time.monotonic()
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=20)
+    seconds = time.monotonic() - began
+    assert process.returncode in (code, -signal.SIGTERM)
+    (root,) = roots(backend.events)
+    assert root["status"] == "error"
+    assert root["metadata"]["process.exit.code"] == code
+    if work == "wait":
+        cell(HOST, "SIGTERM", f"all, the task's event too, in {seconds:.2f} s; exit {process.returncode}")
+
+
+def test_dead_backend(env: dict[str, str], backend: Backend, cell: Cell) -> None:
+    """A job waits 10 s at most for a backend that is away, ends as it would have, and says what is lost."""
+    backend.mode = "refuse"
+    code, out, err, seconds = run(env)
+    assert (code, out) == (0, "done\n")
+    assert "dropped" in err
+    cell(
+        HOST,
+        "dead backend",
+        f"lost with the process, and said in the log; the end waited {seconds:.1f} s (10 s at most)",
+    )
+    cell(HOST, "deadline", "none known: Cloud Run tells a task's timeout by SIGTERM only")
+
+
+def test_mistakes_are_found_while_decorating() -> None:
+    """An unknown setting, and what is no function."""
+    with pytest.raises(ConfigurationError):
+        zespan_job(flush_time=1)
+    with pytest.raises(ConfigurationError):
+        zespan_job(3)  # type: ignore[call-overload]

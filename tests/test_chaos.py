@@ -1,0 +1,209 @@
+"""Kill whatever runs, at any moment, with a backend that fails in every way: nothing that was captured is lost.
+
+ZESPAN_CHAOS_SEED=7 repeats a run as far as timing allows; ZESPAN_CHAOS_SECONDS=600 has it go on for longer.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from emulator.lambda_rie import HOOKS, Sandbox
+from zespan_serverless.testing import Backend
+
+ROOT = Path(__file__).parents[1]
+MODES: list[Any] = ["ok", "ok", "ok", "hang", "refuse", "drop", "drip", "redirect", 429, 500, 503]
+HOWS = ["return", "return", "return", "raise", "leave", "exit", "kill", "segfault", "sleep"]
+SECONDS = float(os.environ.get("ZESPAN_CHAOS_SECONDS", "30"))
+
+HEIR = """
+import sys, time
+from zespan_serverless import _container, flush, init
+init(journal=sys.argv[1])
+_container.current().delivery.warm()
+time.sleep(0.3)
+sys.exit(flush(30).pending)
+"""
+
+
+class Place:
+    """A disk, and what happens on it."""
+
+    def __init__(self, folder: Path, seed: str, backend: Backend) -> None:
+        folder.mkdir()
+        self.chance = random.Random(seed)
+        self.seed = seed
+        self.ids = folder / "ids"
+        self.tmp = folder / "tmp"
+        self.journals = self.tmp / f"zespan-serverless-{os.geteuid()}"
+        self.count: Counter[str] = Counter()
+        self.dropped: set[str] = set()
+        self.env = {
+            "ZESPAN_API_KEY": "zsp_test",
+            "ZESPAN_BASE_URL": backend.url,
+            "ZESPAN_FLUSH_TIMEOUT": "0.3",
+            "ZESPAN_MAX_EVENTS": "100000",
+            "ZESPAN_MAX_BYTES": "100000000",
+            "TMPDIR": str(self.tmp),
+        }
+        self.tmp.mkdir()
+
+    def functions(self, until: float) -> None:
+        """One sandbox after the other, each with some invocations."""
+        while time.monotonic() < until:
+            self.count["sandboxes"] += 1
+            paths = os.pathsep.join(map(str, (HOOKS, ROOT, ROOT / "tests" / "chaos")))
+            env = self.env | {"PYTHONPATH": paths, "ZESPAN_FLUSH_MODE": self.chance.choice(["auto", "before_return"])}
+            extension = self.chance.random() < 0.3
+            with Sandbox("work.handler", ROOT, env=env, timeout=1, extension=extension, tmp_dir=self.tmp) as sandbox:
+                for _ in range(self.chance.randrange(1, 12)):
+                    if time.monotonic() > until:
+                        break
+                    self.invoke(sandbox)
+                self.dropped |= {line for line in sandbox.stop().splitlines() if "are being dropped" in line}
+
+    def invoke(self, sandbox: Sandbox) -> None:
+        chance = self.chance
+        event = {
+            "ids": str(self.ids),
+            "count": chance.randrange(0, 40),
+            "late": chance.choice([0, 0, 10]),
+            "size": chance.choice([10, 10, 3000]),
+            "pause": chance.choice([0, 0, 0.002]),
+            "how": chance.choice(HOWS),
+        }
+        killer = None
+        if chance.random() < 0.2:
+            killer = threading.Timer(
+                chance.random(), self.kill, [sandbox, chance.choice([signal.SIGKILL, signal.SIGTERM])]
+            )
+            killer.start()
+        answer = sandbox.invoke(event, client_timeout=8)
+        self.count["invocations"] += 1
+        self.count["resets"] += answer.reset
+        if killer is not None:
+            killer.join()
+        if chance.random() < 0.5:
+            time.sleep(chance.random() * 0.1)
+            sandbox.freeze()
+            time.sleep(chance.random() * 0.1)
+
+    def kill(self, sandbox: Sandbox, number: signal.Signals) -> None:
+        pid = sandbox.runtime_pid
+        if pid is not None:
+            with suppress(ProcessLookupError):
+                os.kill(pid, number)
+                self.count["kills"] += 1
+
+    def processes(self, until: float) -> None:
+        """Up to three at once, which share the folder of the journals."""
+        running: list[subprocess.Popen[bytes]] = []
+        try:
+            while time.monotonic() < until:
+                while len(running) < 3:
+                    self.count["processes"] += 1
+                    seed = f"{self.seed} {self.count['processes']}"
+                    command = [sys.executable, "-m", "tests.chaos.work", str(self.journals), str(self.ids), seed]
+                    running.append(
+                        subprocess.Popen(
+                            command, cwd=ROOT, env=os.environ | self.env, stderr=subprocess.DEVNULL, process_group=0
+                        )
+                    )
+                time.sleep(self.chance.random() * 0.2)
+                if self.chance.random() < 0.3:
+                    self.hit(self.chance.choice(running))
+                running = [process for process in running if not self.over(process)]
+        finally:
+            for process in running:
+                process.kill()
+                self.over(process, wait=True)
+
+    def hit(self, process: subprocess.Popen[bytes]) -> None:
+        number = self.chance.choice([signal.SIGKILL, signal.SIGTERM, signal.SIGTERM, signal.SIGSTOP])
+        self.count["kills"] += number != signal.SIGSTOP
+        process.send_signal(number)
+        if number == signal.SIGSTOP:
+            time.sleep(self.chance.random() * 0.2)
+            process.send_signal(signal.SIGCONT)
+
+    def over(self, process: subprocess.Popen[bytes], *, wait: bool = False) -> bool:
+        """Whether a process has ended, and then its children with it; one that sleeps is ended some time."""
+        if not wait and process.poll() is None and self.chance.random() < 0.9:
+            return False
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        return True
+
+    def drain(self) -> None:
+        """Whoever comes last sends what is left."""
+        for _ in range(3):
+            command = [sys.executable, "-c", HEIR, str(self.journals)]
+            ended = subprocess.run(
+                command, cwd=ROOT, env=os.environ | self.env, capture_output=True, text=True, timeout=90
+            )
+            assert ended.returncode == 0, ended.stderr
+
+    def captured(self) -> list[str]:
+        return self.ids.read_text().split() if self.ids.exists() else []
+
+
+def faults(backend: Backend, chance: random.Random, over: threading.Event) -> None:
+    backend.drip_interval = 0.02
+    while not over.wait(chance.random()):
+        mode = chance.choice(MODES)
+        backend.retry_after = "1" if mode == 429 else None
+        backend.mode = mode
+    backend.mode = "ok"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="AWS builds its emulator for Linux only")
+@pytest.mark.timeout(SECONDS + 240)
+def test_nothing_is_lost(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Every event whose capture had returned arrives, and what arrives twice has the same id."""
+    seed = os.environ.get("ZESPAN_CHAOS_SEED") or str(random.randrange(1_000_000))
+    over = threading.Event()
+    with Backend() as backend, ThreadPoolExecutor(8) as pool:
+        until = time.monotonic() + SECONDS
+        places = [Place(tmp_path / str(number), f"{seed} {number}", backend) for number in range(3)]
+        work = [pool.submit(place.functions, until) for place in places[:2]]
+        work += [pool.submit(place.processes, until) for place in places[2:]]
+        pool.submit(faults, backend, random.Random(seed), over)
+        try:
+            for done in work:
+                done.result()
+        finally:
+            over.set()
+        while backend.mode != "ok":
+            time.sleep(0.01)
+        for place in places:
+            place.drain()
+        events = backend.events
+    captured = {name for place in places for name in place.captured()}
+    arrived = Counter(event["event_id"] for event in events)
+    lost = captured - arrived.keys()
+    roots = {event["event_id"]: event for event in events if "faas.invocation_id" in (event.get("metadata") or {})}
+    invocations = Counter(event["metadata"]["faas.invocation_id"] for event in roots.values())
+    total = sum((place.count for place in places), Counter[str]())
+    with capsys.disabled():
+        print(  # noqa: T201
+            f"\nchaos: ZESPAN_CHAOS_SEED={seed} {SECONDS:.0f} s, {dict(total)}; captured {len(captured)}, "
+            f"lost {len(lost)}, delivered again under the same id {sum(arrived.values()) - len(arrived)}; "
+            f"invocations told {len(invocations)} {dict(Counter(root['status'] for root in roots.values()))}"
+        )
+    assert not lost
+    assert set(invocations.values()) == {1}
+    assert not set.union(*(place.dropped for place in places))
+    assert len(captured) > 100

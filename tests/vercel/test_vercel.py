@@ -1,0 +1,307 @@
+"""What a Vercel Function sends, when, and what its callers notice of it: nothing."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import signal
+import statistics
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from http.server import BaseHTTPRequestHandler
+from typing import Any
+
+import pytest
+
+from tests import hosts
+from tests.vercel.conftest import APPS, Deploy
+from tests.vercel.driver import Function
+from zespan_serverless import ConfigurationError, testing, zespan_vercel
+from zespan_serverless.testing import Backend
+
+Cell = Callable[[str, hosts.Situation, str], None]
+TRACE, SPAN = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
+KINDS = [
+    ("classes.py", "handler", "/"),
+    ("wsgi_app.py", "app", "/greetings/ada"),
+    ("asgi_app.py", "app", "/greetings/ada"),
+]
+NAMES = {"classes.py": "Vercel, handler class", "wsgi_app.py": "Vercel, WSGI", "asgi_app.py": "Vercel, ASGI"}
+LATENCY = 0.3  # seconds; far above what a request takes
+
+
+def added(function: Function, bare: Function, path: str) -> str:
+    """What telemetry adds to a warm response, in the median: for the table."""
+    for one in (function, bare):
+        one.get(path)
+    took: list[list[float]] = [[], []]
+    for _ in range(9):
+        for one, times in zip((function, bare), took, strict=True):
+            times.append(one.get(path).took_ms)
+    return f"{statistics.median(took[0]) - statistics.median(took[1]):+.1f} ms"
+
+
+@pytest.mark.parametrize(("file", "variable", "path"), KINDS)
+@pytest.mark.parametrize("package", [True, False], ids=["with the package vercel", "without it"])
+def test_events_arrive_after_the_response_and_before_the_end(
+    deploy: Deploy, backend: Backend, cell: Cell, file: str, variable: str, path: str, package: bool
+) -> None:
+    """The client does not wait for the backend; Vercel is told that the request is over when all is delivered."""
+    backend.latency = LATENCY
+    function = deploy(file, variable, package=package)
+    for number in (1, 2):
+        answer = function.get(path, {"traceparent": f"00-{TRACE}-{SPAN}-01"})
+        assert len(backend.events) == 2 * number
+        assert answer.status == 200
+        assert answer.ended_ms > LATENCY * 1000
+        assert len(backend.requests) == number
+        answered = backend.requests[-1].answered
+        assert answered is not None
+        assert answer.sent + answer.took_ms / 1000 < answered
+    work, root = backend.events[-2:]
+    assert (root["trace_id"], root["parent_span_id"], work["parent_span_id"]) == (TRACE, SPAN, root["span_id"])
+    assert root["status"] == "success"
+    said = root["metadata"]
+    assert said["http.response.status_code"] == 200
+    assert said["faas.invocation_id"].startswith("iad1::2-")
+    assert 9_000 < said["time_left_at_start_ms"] <= 10_000
+    assert {name: said.get(name) for name in ("cloud.provider", "cloud.region", "vercel.env", "faas.version")} == {
+        "cloud.provider": "vercel",
+        "cloud.region": "iad1",
+        "vercel.env": "production",
+        "faas.version": "dpl_1a2b",
+    }
+    if package:
+        backend.latency = 0.03
+        took = added(function, deploy(file, variable, env={"ZESPAN_ENABLED": "0"}), path)
+        cell(NAMES[file], "async" if "asgi" in file else "sync", f"all, after the response, {took}")
+
+
+def test_sync_endpoints_of_an_asgi_application(deploy: Deploy, backend: Backend, cell: Cell) -> None:
+    """An endpoint that the framework runs in a thread is traced, too."""
+    function = deploy("asgi_app.py")
+    function.get("/sync")
+    assert [event["operation"] for event in backend.events] == ["work", "GET /sync"]
+    took = added(function, deploy("asgi_app.py", env={"ZESPAN_ENABLED": "0"}), "/sync")
+    cell(NAMES["asgi_app.py"], "sync", f"all, after the response, {took}")
+    cell(NAMES["classes.py"], "async", "Vercel calls these methods synchronously")
+    cell(NAMES["wsgi_app.py"], "async", "Flask runs these to their end in the request's thread")
+
+
+def test_a_class_without_content_length_does_not_keep_its_client(deploy: Deploy, backend: Backend, cell: Cell) -> None:
+    """A response that ends with its connection ends before the flush."""
+    backend.latency = LATENCY
+    answer = deploy("classes.py", "handler").get("/open")
+    request = backend.requests[-1]
+    assert answer.body == b'{"path": "/open"}'
+    assert request.answered is not None
+    assert answer.sent + answer.took_ms / 1000 < request.answered
+    assert answer.ended_ms > LATENCY * 1000
+    cell(NAMES["classes.py"], "stream", "all, after the last byte (it ends the connection's half), +0 ms of the flush")
+
+
+@pytest.mark.parametrize("file", ["wsgi_app.py", "asgi_app.py"])
+def test_streams(deploy: Deploy, backend: Backend, cell: Cell, file: str) -> None:
+    """The pieces come as they are made, and the event has the whole of it; where the end is, is the protocol's."""
+    backend.latency = LATENCY
+    answer = deploy(file).get("/stream")
+    assert answer.body == b"0\n1\n2\n"
+    *pieces, root = backend.events
+    assert [piece["parent_span_id"] for piece in pieces] == [root["span_id"]] * 3
+    assert root["metadata"]["handler_duration_ms"] > 140
+    if "asgi" in file:
+        request = backend.requests[-1]
+        assert request.answered is not None
+        assert answer.sent + answer.took_ms / 1000 < request.answered
+        cell(NAMES[file], "stream", "all, after the last piece, +0 ms of the flush")
+    else:
+        cell(NAMES[file], "stream", "all, after the last byte; without content-length its end waits for the flush")
+
+
+@pytest.mark.parametrize(
+    ("file", "variable", "path"),
+    [("asgi_app.py", "app", "/background"), ("asgi_app.py", "app", "/wait-until"), ("classes.py", "handler", "/later")],
+)
+def test_background_work_is_part_of_it(deploy: Deploy, backend: Backend, file: str, variable: str, path: str) -> None:
+    """Starlette's background tasks and what is left to `wait_until` are sent before Vercel is told of the end."""
+    answer = deploy(file, variable).get(path)
+    assert [event["operation"] for event in backend.events].count("later") == 1
+    assert answer.ended_ms - answer.took_ms > 200  # it sleeps for 300
+
+
+@pytest.mark.parametrize(
+    ("file", "variable"), [("classes.py", "handler"), ("wsgi_app.py", "app"), ("asgi_app.py", "app")]
+)
+def test_exceptions(deploy: Deploy, backend: Backend, cell: Cell, file: str, variable: str) -> None:
+    """What a request raises is its own affair: the same answer, or none, as without us, and an event that says so."""
+    seen: list[tuple[int | None, bytes]] = []
+    for environment in ({}, {"ZESPAN_ENABLED": "0"}):
+        function = deploy(file, variable, env=environment)
+        try:
+            answer = function.get("/boom")
+            seen.append((answer.status, answer.body))
+        except http.client.RemoteDisconnected:
+            seen.append((None, b""))
+    assert seen[0] == seen[1]
+    root = backend.events[-1]
+    assert root["status"] == "error"
+    expected = {"classes.py": "ValueError", "wsgi_app.py": "500", "asgi_app.py": "ValueError"}[file]
+    assert root["metadata"]["error.type"] == expected
+    cell(NAMES[file], "exception", f"all, with error.type {expected}; the same answer")
+
+
+def test_status_of_a_class(deploy: Deploy, backend: Backend) -> None:
+    """A handler class that answers 503 has failed."""
+    assert deploy("classes.py", "handler").get("/503").status == 503
+    assert (backend.events[-1]["status"], backend.events[-1]["error_message"]) == ("error", "HTTP 503")
+
+
+@pytest.mark.parametrize(("file", "variable", "path"), KINDS)
+def test_concurrent_requests(deploy: Deploy, backend: Backend, cell: Cell, file: str, variable: str, path: str) -> None:
+    """Requests at the same time, as Vercel's fluid compute sends them, have a trace each, whole at their end."""
+    function = deploy(file, variable)
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda _: function.get(path), range(24)))
+    assert {answer.status for answer in answers} == {200}
+    roots = {event["trace_id"]: event["span_id"] for event in backend.events if event["operation"].startswith("GET")}
+    works = {event["trace_id"]: event["parent_span_id"] for event in backend.events if event["operation"] == "work"}
+    assert len(roots) == 24
+    assert roots == works
+    cell(NAMES[file], "concurrent", f"24 of 24 traces in {len(backend.requests)} requests")
+
+
+@pytest.mark.parametrize(("file", "variable", "path"), KINDS)
+def test_dead_backend(deploy: Deploy, backend: Backend, cell: Cell, file: str, variable: str, path: str) -> None:
+    """No client waits for a backend that hangs, and what it missed is sent when it is back."""
+    function = deploy(file, variable, env={"ZESPAN_FLUSH_TIMEOUT": "0.3", "ZESPAN_FLUSH_INTERVAL": "0.2"})
+    function.get(path)
+    backend.mode = "hang"
+    answers = [function.get(path) for _ in range(5)]
+    assert {answer.status for answer in answers} == {200}
+    assert (
+        answers[0].ended_ms - answers[0].took_ms > 200
+    )  # it is the flush that takes 300, and comes after the response
+    backend.mode = "ok"
+    end = time.monotonic() + 20
+    while len(backend.events) < 12 and time.monotonic() < end:
+        time.sleep(0.2)
+        function.get("/none")
+    assert sum(event.get("metadata", {}).get("url.path") == path for event in backend.events) == 6
+    held = max(answer.ended_ms for answer in answers)
+    cell(
+        NAMES[file],
+        "dead backend",
+        f"later; response up to {max(a.took_ms for a in answers):.0f} ms, "
+        f"request over after {held:.0f} ms (flush_timeout 300)",
+    )
+
+
+@pytest.mark.parametrize(("file", "variable", "path"), KINDS)
+def test_deadline(deploy: Deploy, backend: Backend, cell: Cell, file: str, variable: str, path: str) -> None:
+    """Nothing of ours goes into the reserve before Vercel's deadline."""
+    backend.mode = "hang"
+    function = deploy(file, variable, env={"ZESPAN_FLUSH_TIMEOUT": "10"}, max_duration=1.0)
+    answer = function.get(path)
+    assert 500 < answer.ended_ms < 1000
+    cell(NAMES[file], "deadline", f"over {1000 - answer.ended_ms:.0f} ms before it, though the backend hangs")
+
+
+@pytest.mark.parametrize(("file", "variable", "path"), KINDS)
+def test_sigterm(deploy: Deploy, backend: Backend, cell: Cell, file: str, variable: str, path: str) -> None:
+    """Within Vercel's 500 ms what is in memory is sent: events of a request under way, and of an earlier outage."""
+    function = deploy(file, variable, env={"ZESPAN_FLUSH_TIMEOUT": "0.2"})
+    backend.mode = 503
+    function.get(path)
+    backend.mode = "ok"
+    seen: list[Any] = []
+    client = threading.Thread(target=lambda: seen.append(_try(function, "/slow")))
+    client.start()
+    time.sleep(0.4)
+    before = len(backend.events)
+    began = time.monotonic()
+    function.process.send_signal(signal.SIGTERM)
+    function.process.wait(5)
+    took = time.monotonic() - began
+    client.join()
+    sent = [event["operation"] for event in backend.events]
+    assert before == 0
+    assert "work" in sent
+    if file == "asgi_app.py":  # uvicorn finishes what is under way
+        assert seen == [200]
+        assert "GET /slow" in sent
+    cell(NAMES[file], "SIGTERM", f"{len(sent)} of what was in memory; the process ended after {took * 1000:.0f} ms")
+
+
+def _try(function: Function, path: str) -> object:
+    try:
+        return function.get(path).status
+    except (OSError, http.client.HTTPException, AssertionError) as error:
+        return error
+
+
+@pytest.mark.parametrize(("file", "variable", "path"), KINDS[1:])
+def test_before_return(deploy: Deploy, backend: Backend, file: str, variable: str, path: str) -> None:
+    """With before_return an application's client has its response when the backend has the events."""
+    backend.latency = LATENCY
+    answer = deploy(file, variable, env={"ZESPAN_FLUSH_MODE": "before_return"}).get(path)
+    assert answer.took_ms > LATENCY * 1000
+    assert len(backend.events) == 2
+
+
+def test_a_bare_asgi_function(deploy: Deploy, backend: Backend) -> None:
+    """A decorated `async def app(scope, receive, send)` is still what Vercel takes for ASGI."""
+    assert deploy("bare.py").get("/").body == b"bare"
+    assert backend.events[-1]["operation"] == "GET /"
+
+
+@pytest.mark.parametrize("file", ["classes.py", "asgi_app.py"])
+def test_switched_off(deploy: Deploy, backend: Backend, file: str) -> None:
+    """ZESPAN_ENABLED=0 leaves a function that answers and sends nothing."""
+    function = deploy(file, "handler" if file == "classes.py" else "app", env={"ZESPAN_ENABLED": "0"})
+    assert function.get("/").status in (200, 404)
+    assert backend.requests == []
+
+
+def test_importing_a_function_starts_nothing() -> None:
+    """In a test or a build, though it has Vercel's environment, there is no thread, and SIGTERM is as it was."""
+    code = "import signal, threading, wsgi_app, classes; print(threading.active_count(), signal.getsignal(15))"
+    environment = {"PYTHONPATH": f"{APPS}{os.pathsep}{APPS.parents[2]}", "VERCEL": "1", "ZESPAN_API_KEY": "zsp_test"}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["1", *str(signal.SIG_DFL).split()]
+
+
+def test_what_is_none_of_the_three_is_refused() -> None:
+    """Mistakes are told while decorating."""
+    for wrong in (42, object(), lambda one: one, int):
+        with pytest.raises(ConfigurationError):
+            zespan_vercel(wrong)
+    with pytest.raises(ConfigurationError, match="unknown setting"):
+        zespan_vercel(flush_timeuot=1)
+
+
+def test_a_class_stays_itself() -> None:
+    """It is the same class, with the same names; its `super` works, and decorating it twice does no harm."""
+
+    class Base(BaseHTTPRequestHandler):
+        def __init__(self) -> None:
+            self.command, self.path, self.headers = "GET", "/a?b", http.client.HTTPMessage()
+
+        def do_GET(self) -> list[str]:
+            """Base's."""
+            return ["base"]
+
+    class Derived(Base):
+        def do_GET(self) -> list[str]:
+            """Derived's."""
+            return [*super(handler, self).do_GET(), "derived"]
+
+    handler = Derived
+    assert zespan_vercel(zespan_vercel(Derived)) is Derived
+    assert (Derived.do_GET.__name__, Derived.do_GET.__doc__) == ("do_GET", "Derived's.")
+    with testing.recording() as events:
+        assert Derived().do_GET() == ["base", "derived"]
+    assert [event["operation"] for event in events] == ["GET /a"]

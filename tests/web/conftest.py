@@ -1,0 +1,28 @@
+"""What the tests of this folder share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+
+import pytest
+
+from tests.web.support import Server
+from zespan_serverless.testing import Backend
+
+
+@pytest.fixture
+def backend() -> Iterator[Backend]:
+    with Backend() as backend:
+        yield backend
+
+
+@pytest.fixture
+def start(backend: Backend) -> Iterator[Callable[..., Server]]:
+    """start(server, app, **environment): a server that listens, which is stopped after the test."""
+    with ExitStack() as stack:
+
+        def start(name: str, app: str, **env: str) -> Server:
+            return stack.enter_context(Server(name, app, {"ZESPAN_BASE_URL": backend.url, **env}))
+
+        yield start

@@ -1,0 +1,163 @@
+"""Where the CPU goes with the response: on request-billed Cloud Run, and behind the Lambda Web Adapter."""
+
+from __future__ import annotations
+
+import json
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from tests.hosts import Situation
+from tests.web.support import Server, below, named, pieces
+from zespan_serverless.testing import Backend
+
+Cell = Callable[[str, Situation, str], None]
+
+CLOUD_RUN = {"K_SERVICE": "chat", "K_REVISION": "chat-00007-abc"}
+LAMBDA = {"AWS_LAMBDA_FUNCTION_NAME": "chat", "AWS_LAMBDA_FUNCTION_VERSION": "7"}
+SERVERS = [("uvicorn", "fastapi_app:app", "FastAPI"), ("gunicorn gthread", "flask_app:app", "Flask")]
+PLATFORMS = [("Cloud Run, request-billed", CLOUD_RUN), ("Lambda Web Adapter", LAMBDA)]
+
+
+def context(seconds: float = 30) -> str:
+    """The Web Adapter's header: https://github.com/awslabs/aws-lambda-web-adapter#request-context-and-lambda-context."""
+    return json.dumps({"request_id": "req-1", "deadline": round((time.time() + seconds) * 1000), "env_config": {}})
+
+
+@pytest.fixture(scope="module")
+def ingest() -> Iterator[Backend]:
+    with Backend() as backend:
+        yield backend
+
+
+@pytest.fixture(
+    params=[(*platform, *server) for platform in PLATFORMS for server in SERVERS],
+    ids=lambda param: f"{param[0]}, {param[2]} ({param[4]})",
+    scope="module",
+)
+def held(request: pytest.FixtureRequest, ingest: Backend) -> Iterator[tuple[str, Server]]:
+    platform, env, server, app, framework = request.param
+    with Server(server, app, {**env, "ZESPAN_BASE_URL": ingest.url, "ZESPAN_FLUSH_TIMEOUT": "1"}) as running:
+        yield f"{platform}, {server} ({framework})", running
+
+
+@pytest.mark.parametrize("path", ["/hello", "/fail"])
+def test_the_response_ends_when_its_events_are_there(
+    held: tuple[str, Server], ingest: Backend, cell: Cell, path: str
+) -> None:
+    """Whoever has the whole answer finds all of the request's events at the backend, without waiting."""
+    host, server = held
+    if path == "/hello":
+        path = "/hello/held"
+    found, took = len(named(ingest.events, path)), []
+    for number in range(1, 6):
+        took.append(server.get(path, x_amzn_lambda_context=context()).seconds)
+        assert len(named(ingest.events, path)) == found + number
+    root = named(ingest.events, path)[-1]
+    assert root["metadata"]["faas.name"] == "chat"
+    if "Lambda" in host:
+        assert root["metadata"]["faas.invocation_id"] == "req-1"
+        assert 25_000 < root["metadata"]["time_left_at_end_ms"] <= 30_000
+    situation: Situation = "exception" if path == "/fail" else "sync" if "Flask" in host else "async"
+    cell(host, situation, f"all, before the response ends ({statistics.median(took) * 1000:.1f} ms in all)")
+
+
+def test_a_stream_is_held_by_its_end_only(
+    held: tuple[str, Server], ingest: Backend, cell: Cell, tmp_path: Path
+) -> None:
+    """Each piece is with the client before the next one is made; the end comes when the events have been sent."""
+    host, server = held
+    found = len(named(ingest.events, "/stream"))
+    with pieces(server, "/stream", tmp_path) as lines:
+        assert list(lines) == [b"0\n", b"1\n", b"2\n"]
+    root = named(ingest.events, "/stream")[found]
+    assert len([e for e in below(root, ingest.events) if e["operation"] == "piece"]) == 3
+    cell(host, "stream", "all, pieces at once, before the end of the last")
+
+
+def test_an_announced_length_is_where_a_response_ends(held: tuple[str, Server], ingest: Backend) -> None:
+    """The last byte that was announced is held: the server's own end may come when there is no CPU any more."""
+    found = len(named(ingest.events, "/sized"))
+    with held[1].open("/sized") as response:
+        assert response.read(4) == b"abcd"
+        assert len(named(ingest.events, "/sized")) == found + 1
+
+
+def test_a_hanging_backend_holds_it_until_the_timeout(held: tuple[str, Server], ingest: Backend, cell: Cell) -> None:
+    """Then the response ends all the same; a breaker keeps later ones from waiting, and nothing is lost."""
+    host, server = held
+    server.get("/hello/warm")
+    # What the deadline leaves is the bound here: the flush alone would take a second.
+    ingest.mode = "hang"
+    lasts = [
+        server.get(f"/hello/hang{number}", x_amzn_lambda_context=context(0.5)).seconds
+        for number in range(4 if "Lambda" in host else 1)
+    ]
+    ingest.mode = "ok"
+    if "Lambda" in host:
+        cell(host, "deadline", f"held {lasts[0] * 1000:.0f} ms of the 500 that were left")
+    cell(host, "dead backend", f"held {max(lasts):.1f} s at most, all once it is back")
+    end = time.monotonic() + 10
+    while not named(ingest.events, "/hello/hang0") and time.monotonic() < end:
+        server.get("/hello/again")
+        time.sleep(0.05)
+    assert named(ingest.events, "/hello/hang0")
+
+
+def test_requests_at_once_share_sends(held: tuple[str, Server], ingest: Backend, cell: Cell) -> None:
+    """16 held responses wait for a few sends, not each for its own."""
+    host, server = held
+    server.get("/hello/warm")
+    ingest.latency = 0.03
+    before = len(ingest.requests)
+    answers = server.at_once([f"/who/n{number}" for number in range(16)])
+    sends = len(ingest.requests) - before
+    ingest.latency = 0
+    assert [answer.status for answer in answers] == [200] * 16
+    assert all(named(ingest.events, f"/who/n{number}") for number in range(16))
+    assert sends < 16
+    cell(host, "concurrent", f"all of 16 requests in {sends} sends")
+
+
+@pytest.mark.parametrize(("server", "app", "framework"), SERVERS)
+def test_after_response_says_that_the_cpu_stays(
+    start: Callable[..., Server], backend: Backend, cell: Cell, server: str, app: str, framework: str
+) -> None:
+    """On instance-billed Cloud Run nothing is held, however long the backend takes; a SIGTERM sends what is there."""
+    env = {**CLOUD_RUN, "ZESPAN_FLUSH_MODE": "after_response", "ZESPAN_FLUSH_TIMEOUT": "60"}
+    running = start(server, app, **env)
+    backend.mode = "hang"
+    took = [running.get(f"/hello/{number}").seconds for number in range(5)]  # the client waits for 10 s
+    backend.mode = "ok"
+    running.terminate()
+    running.wait()
+    assert all(named(backend.events, f"/hello/{number}") for number in range(5))
+    host = f"Cloud Run, instance-billed, {server} ({framework})"
+    situation: Situation = "sync" if framework == "Flask" else "async"
+    cell(host, situation, f"all, after the response ({statistics.median(took) * 1000:.1f} ms in all)")
+    cell(host, "dead backend", "not held")
+    cell(host, "SIGTERM", "all")
+
+
+@pytest.mark.parametrize(("server", "app", "framework"), SERVERS)
+def test_before_return_is_obeyed_where_the_cpu_stays(
+    start: Callable[..., Server], backend: Backend, server: str, app: str, framework: str
+) -> None:
+    """Who wants every event acknowledged before the answer has it so anywhere."""
+    running = start(server, app, ZESPAN_FLUSH_MODE="before_return")
+    for number in range(3):
+        running.get(f"/hello/{number}")
+        assert named(backend.events, f"/hello/{number}")
+
+
+def test_cloud_runs_timeout_is_a_deadline(start: Callable[..., Server], backend: Backend, cell: Cell) -> None:
+    """What a request has left of the service's timeout bounds the hold, where the environment tells it."""
+    running = start("uvicorn", "fastapi_app:app", **CLOUD_RUN, CLOUD_RUN_TIMEOUT_SECONDS="1", ZESPAN_FLUSH_TIMEOUT="60")
+    backend.mode = "hang"
+    took = running.get("/hello/x").seconds  # the client waits for 10 s
+    backend.mode = "ok"
+    cell("Cloud Run, request-billed, uvicorn (FastAPI)", "deadline", f"held {took * 1000:.0f} ms of 1000")

@@ -1,0 +1,164 @@
+"""What a function gives back: what of it is a status, and what still runs when it is returned.
+
+A streamed body is made while it is sent: by Flask from a generator, or a Response around one; by Starlette from its
+StreamingResponse, which may have background tasks besides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from .. import _trace
+from .._bodies import Body, Exchange
+from .._lifecycle import Guarded
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
+
+
+class Answer(Exchange):
+    """What a function has answered. The invocation is closed once: at its return, or by the end of its body."""
+
+    def aborted(self, error: BaseException) -> BaseException | None:
+        """What failed. Not an `abort(404)`, of Flask's or Starlette's: that is a response like any other."""
+        with Guarded("a response"):
+            self.status = _status_of(error)
+        return None if self.status is not None else error
+
+    def returned(self, result: Any) -> tuple[Any, bool]:
+        """The result to pass on, and whether its body is still to be made."""
+        with Guarded("a response"):
+            self.status = _status(result)
+            return self._followed(result)
+        return result, False
+
+    def _followed(self, result: Any) -> tuple[Any, bool]:
+        if isinstance(result, tuple):  # (body, status, headers), of which Flask makes a response
+            body, is_streamed = self._followed(result[0]) if result else (None, False)
+            return ((body, *result[1:]), True) if is_streamed else (result, False)
+        if isinstance(result, Iterator):
+            return Body(result, self), True
+        if _is_one_of(result, "werkzeug", "Response") and result.is_streamed and not result.direct_passthrough:
+            self.announced(result.headers.get("content-length"))
+            result.response = Body(result.response, self)
+            return result, True
+        if not _is_one_of(result, "starlette", "Response"):
+            return result, False
+        if result.background is not None:
+            result.background = _Background(result.background, self)
+        is_streamed = hasattr(result, "body_iterator")
+        if is_streamed:
+            self.announced(result.headers.get("content-length"))
+            result.body_iterator = _AsyncBody(result.body_iterator, self)
+        return result, is_streamed
+
+    async def finish(self, error: BaseException | None) -> None:
+        """`end` that leaves the event loop free."""
+        if not self.is_over:
+            self.is_over = True
+            report = self.call.close(error, self.response(cut=False))
+            with Guarded("the flush"):
+                if not self.call.hands_over(report, error):
+                    report()
+                    await self.call.flushed()
+                self._captured = self.call.container.delivery.captured
+
+    def break_off(self, error: BaseException | None) -> None:
+        """`end` that cannot wait, whatever the platform: the task is being cancelled. Without an error of the
+        function's, it is the client who has gone."""
+        with Guarded("the flush"):
+            if not self.is_over:
+                self.is_over = True
+                self.call.close(error, self.response(cut=error is None))()
+            self.flush_soon()
+
+
+class _AsyncBody:
+    """As `Body`, for Starlette."""
+
+    def __init__(self, body: AsyncIterable[Any], answer: Answer) -> None:
+        self._body, self._answer = body, answer
+        self._here: _trace.Span | None = answer.call.span
+        self._pieces: AsyncIterator[Any] | None = None
+
+    def __aiter__(self) -> AsyncIterator[Any]:
+        return self
+
+    async def __anext__(self) -> Any:
+        token = _trace.enter(self._here)
+        try:
+            if self._pieces is None:
+                self._pieces = aiter(self._body)
+            piece = await anext(self._pieces)
+        except StopAsyncIteration:
+            await self._answer.finish(None)
+            raise
+        except Exception as error:
+            await self._answer.finish(error)
+            raise
+        except BaseException:
+            self._answer.break_off(None)
+            raise
+        finally:
+            self._here = _trace.current()
+            _trace.leave(token)
+        if self._answer.is_last(piece):
+            await self._answer.finish(None)
+        return piece
+
+    async def aclose(self) -> None:
+        close = getattr(self._body, "aclose", None)
+        if close is not None:
+            await close()
+        self._answer.forgotten()
+
+    def __del__(self) -> None:
+        self._answer.forgotten()
+
+
+class _Background:
+    """Starlette's background tasks: in the request's trace, although the response has gone out."""
+
+    def __init__(self, task: Callable[[], Awaitable[None]], answer: Answer) -> None:
+        self._task, self._answer = task, answer
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._task, name)  # `add_task`
+
+    async def __call__(self) -> None:
+        token = _trace.enter(self._answer.call.span)
+        try:
+            await self._task()
+        finally:
+            _trace.leave(token)
+            self._answer.closed()
+
+
+def _status(result: Any) -> int | None:
+    """The status that the framework makes of a result; None if that is not known."""
+    if isinstance(result, tuple):
+        status = next((part for part in result[1:] if isinstance(part, (int, str))), None)
+        if isinstance(status, str):
+            status = int(status[:3])
+        return status or _status(result[0])
+    if _is_one_of(result, "werkzeug", "Response") or _is_one_of(result, "starlette", "Response"):
+        return int(result.status_code)
+    if result is None:
+        return 500  # Flask and Starlette alike
+    return 200 if isinstance(result, (str, bytes, bytearray, dict, list, Iterator)) else None
+
+
+def _status_of(error: BaseException) -> int | None:
+    """The status of an exception that means a response."""
+    status: object = None
+    if _is_one_of(error, "werkzeug", "HTTPException"):
+        status = getattr(error, "code", None)
+    elif _is_one_of(error, "starlette", "HTTPException"):
+        status = getattr(error, "status_code", None)
+    return status if isinstance(status, int) else None
+
+
+def _is_one_of(value: object, package: str, name: str) -> bool:
+    """Whether that is what it is, or derives from: told by names, so that nothing need be imported."""
+    return any(kind.__name__ == name and kind.__module__.startswith(package + ".") for kind in type(value).__mro__)

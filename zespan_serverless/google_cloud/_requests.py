@@ -1,0 +1,125 @@
+"""What a function of the functions framework is called with: a request, a CloudEvent, `(data, context)`, an object."""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from .. import _google
+from .._web import content_length
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_PUSH_MAX = 262_144  # bytes of a Pub/Sub push that are read for the trace in it: its message is a text that JSON skips
+_AGENTS = ("CloudPubSub-Google", "APIs-Google")
+
+
+class Given(NamedTuple):
+    """`request`: Flask's or Starlette's, if it can be had. `event`: the attributes of a CloudEvent; `context`: of a
+    background function's event; `data`: of either, or of the Pub/Sub message that a request pushes."""
+
+    request: Any = None
+    event: Mapping[str, Any] | None = None
+    context: object = None
+    data: object = None
+
+    @property
+    def is_request(self) -> bool:
+        """Whether a request is all that there is to tell of."""
+        return self.request is not None and self.event is None and self.context is None
+
+    def header(self, name: str) -> str | None:
+        value = self.request.headers.get(name) if self.request is not None else None
+        return value if isinstance(value, str) else None
+
+    def url(self) -> tuple[str, str]:
+        """Path and scheme."""
+        scope = getattr(self.request, "scope", None)
+        if isinstance(scope, dict) and "path" in scope:  # Starlette's, whose `path` is a method of its `url`
+            return str(scope["path"]), str(scope.get("scheme", "http"))
+        return str(getattr(self.request, "path", "")), str(getattr(self.request, "scheme", "http"))
+
+    def describe(self) -> dict[str, object]:
+        if self.event is not None:
+            return _google.by_event(self.event, self.data)
+        if self.context is not None:
+            return _google.by_background(self.context, self.data)
+        return {**_google.by_header(self.header), **_google.by_push(self.data)}
+
+    def producer(self) -> tuple[str, str] | None:
+        """The trace that an event comes from."""
+        return _google.producer(self.event or {}, self.data)
+
+
+def given(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Given:
+    """What a call is about. Total: any arguments will do."""
+    values = args or tuple(kwargs.values())
+    first = values[0] if values else None
+    if _is_request(first):
+        return Given(first, data=_pushed(first))
+    request = _flask_request()
+    if len(values) > 1 and isinstance(getattr(values[1], "event_type", None), str):
+        return Given(request, context=values[1], data=first)
+    attributes = getattr(first, "get_attributes", None)
+    event = attributes() if callable(attributes) else None
+    if isinstance(event, Mapping):
+        return Given(request, event=event, data=getattr(first, "data", None))
+    return Given(request)
+
+
+def method(args: tuple[Any, ...]) -> str:
+    found = getattr(args[0], "method", "") if args else ""
+    return found if isinstance(found, str) else ""
+
+
+def execution_id(found: Given) -> str | None:
+    """The framework's, which it also puts into the log, or Google's; an async event function has it in a contextvar."""
+    header = found.header("function-execution-id")
+    if header or found.request is not None:
+        return header
+    variable = getattr(sys.modules.get("functions_framework.execution_id"), "execution_context_var", None)
+    value = getattr(variable.get(None), "execution_id", None) if variable is not None else None
+    return value if isinstance(value, str) else None
+
+
+def _is_request(value: object) -> bool:
+    return isinstance(getattr(value, "method", None), str) and callable(getattr(getattr(value, "headers", 0), "get", 0))
+
+
+def _flask_request() -> Any:
+    flask = sys.modules.get("flask")
+    return flask.request if flask is not None and flask.has_request_context() else None
+
+
+def _is_push(request: Any) -> bool:
+    header: Callable[[str], object] = request.headers.get
+    return (
+        request.method == "POST"
+        and str(header("user-agent")).startswith(_AGENTS)
+        and str(header("content-type")).startswith("application/json")
+        and 0 < content_length(str(header("content-length"))) <= _PUSH_MAX
+    )
+
+
+def _pushed(request: Any) -> object:
+    """The body of a Pub/Sub push, which the function still finds unread; None for any other request."""
+    if not _is_push(request):
+        return None
+    environ = getattr(request, "environ", None)
+    if isinstance(environ, dict) and "stream" not in vars(request):  # Flask's, which has not begun to read
+        body = environ["wsgi.input"].read(content_length(request.headers.get("content-length")))
+        environ["wsgi.input"] = io.BytesIO(body)
+    else:
+        body = getattr(request, "_body", b"")  # Starlette's, if it has been read
+    return json.loads(body) if isinstance(body, bytes) and body else None
+
+
+async def prepare(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
+    """Have Starlette read a Pub/Sub push, which it then keeps for the function."""
+    first = args[0] if args else next(iter(kwargs.values()), None)
+    if first is not None and _is_request(first) and _is_push(first) and callable(getattr(first, "body", None)):
+        await first.body()

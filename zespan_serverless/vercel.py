@@ -1,0 +1,279 @@
+"""Vercel Functions: `@zespan_vercel`, for a handler class, a WSGI or an ASGI application."""
+
+from __future__ import annotations
+
+import functools
+import os
+import sys
+import time
+from typing import TYPE_CHECKING, Any, TypeVar, overload
+
+from . import _container, _lifecycle, _settings, asgi, wsgi
+from ._budget import flush_budget
+from ._web import WebHost, vercel_deadline
+from .errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+
+    from ._container import Container
+    from ._invocation import Invocation
+    from ._lifecycle import Call
+
+    A = TypeVar("A")
+
+__all__ = ["zespan_vercel"]
+
+_IPC = "VERCEL_IPC_PATH"
+"""Set where Vercel's runtime tells it, over a socket, that a request is over. Else the response is its end."""
+_STATUS = "_zespan_status"
+
+
+@overload
+def zespan_vercel(app: A, /, **settings: Any) -> A: ...
+@overload
+def zespan_vercel(**settings: Any) -> Callable[[A], A]: ...
+def zespan_vercel(app: Any = None, /, **settings: Any) -> Any:
+    """Trace every request of a Vercel Function, and deliver its events without adding to its response.
+
+        @zespan_vercel                            app = FastAPI()  # or Flask(...)
+        class handler(BaseHTTPRequestHandler):    ...
+            def do_GET(self): ...                 app = zespan_vercel(app)  # at the end of the module
+
+    Takes every setting by keyword (see `Settings`), with or without the application. A class is traced as it is, each
+    of its `do_` methods; an application is wrapped, and is found by Vercel for what it was. Raises ConfigurationError
+    for an unknown setting, and for what is none of the three.
+
+    Events are sent when the response has gone out and before Vercel is told that the request is over, `flush_timeout`
+    seconds at most and never into the last `flush_reserve` seconds before Vercel's deadline. With `before_return` an
+    application's response is held until they are sent. https://vercel.com/docs/functions/runtimes/python
+    """
+    if app is None:
+        _settings.check(settings)
+        return functools.partial(zespan_vercel, **settings)
+    if isinstance(app, type):
+        traced: Any = _class(app, _settings.check(settings))
+    else:
+        traced = _application(app, settings)
+    with _lifecycle.Guarded("the import of the function"):
+        if _serves() and _settings.usable(_settings.resolve(_settings.check(settings))):
+            _container.watch()  # only here and now is this the main thread, the one that may handle signals
+    return traced
+
+
+def _application(app: Any, settings: Mapping[str, Any]) -> object:
+    """By the rules of Vercel's runtime: an `asgi` attribute, or an async callable of three; a callable of two."""
+    import inspect
+
+    found = getattr(app, "asgi", None)
+    found = found if callable(found) else app
+    if callable(found):
+        awaited = inspect.iscoroutinefunction(found) or inspect.iscoroutinefunction(type(found).__call__)
+        if found is not app or (awaited and _arity(found) == 3):
+            return found if isinstance(found, _Asgi) else _Asgi(found, **settings)
+        if not awaited and _arity(found) == 2:
+            return found if isinstance(found, _Wsgi) else _Wsgi(found, **settings)
+    raise ConfigurationError(f"zespan_vercel takes a handler class, a WSGI or an ASGI application. Got {app!r}")
+
+
+def _arity(app: Callable[..., object]) -> int:
+    """How many arguments it has to be called with."""
+    import inspect
+
+    try:
+        parameters = inspect.signature(app).parameters.values()
+    except (ValueError, TypeError):
+        return 0
+    positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    return sum(one.default is one.empty and one.kind in positional for one in parameters)
+
+
+def _class(handler: type, arguments: Mapping[str, Any]) -> type:
+    """Trace the class itself: a subclass in its place would send its own `super(handler, self)` round in circles."""
+    methods = {name: _static(handler, name) for name in dir(handler) if name.startswith("do_")}
+    if not methods or not hasattr(handler, "send_response_only"):
+        raise ConfigurationError(
+            f"a handler class derives from BaseHTTPRequestHandler, and has do_ methods: {handler!r}"
+        )
+    if vars(handler).get("__zespan_observed__"):
+        return handler
+    host = _Host()
+    for name, method in methods.items():
+        setattr(handler, name, _method(method, host, arguments))
+    traced: Any = handler
+    traced.send_response_only = _noting(_static(handler, "send_response_only"))
+    traced.__zespan_observed__ = True
+    return handler
+
+
+def _static(handler: type, name: str) -> Any:
+    return next(vars(kind)[name] for kind in handler.__mro__ if name in vars(kind))
+
+
+def _bound(method: Any, request: Any) -> Callable[..., Any]:
+    found: Callable[..., Any] = method.__get__(request, type(request)) if hasattr(method, "__get__") else method
+    return found
+
+
+def _noting(method: Any) -> Callable[..., Any]:
+    @functools.wraps(method)
+    def send_response_only(self: Any, code: Any, *args: Any, **kwargs: Any) -> Any:
+        vars(self)[_STATUS] = code
+        return _bound(method, self)(code, *args, **kwargs)
+
+    return send_response_only
+
+
+def _method(method: Any, host: _Host, arguments: Mapping[str, Any]) -> Callable[..., Any]:
+    @functools.wraps(method)
+    def do(self: Any, *args: Any, **kwargs: Any) -> Any:
+        call = _lifecycle.enter(host, arguments, (self,), {})
+        if call is None:
+            return _bound(method, self)(*args, **kwargs)
+        vars(self).pop(_STATUS, None)
+        try:
+            result = _bound(method, self)(*args, **kwargs)
+        except BaseException as error:
+            _over(host, call, self, error)
+            raise
+        _over(host, call, self, None)
+        return result
+
+    return do
+
+
+class _Host(WebHost):
+    def goes_on(self, invocation: Invocation) -> bool:
+        return False  # a flush comes after the response all the same: that is over when we have the method's result
+
+    def read(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Invocation:
+        request = args[0]
+
+        def header(name: str) -> str | None:
+            value = request.headers.get(name)
+            return value if isinstance(value, str) else None
+
+        scheme = header("x-forwarded-proto") or "http"
+        return self.request(request.command, request.path.partition("?")[0], scheme, header, lambda: None)
+
+
+def _over(host: _Host, call: Call, request: Any, error: BaseException | None) -> None:
+    """A request has been answered, as far as the user is concerned. Never raises."""
+    call.reset()
+    status = vars(request).get(_STATUS)
+    report = call.close(error, int(status) if isinstance(status, int) else None)  # an http.HTTPStatus is one
+    with _lifecycle.Guarded("the end of a response"):
+        if status is not None and _lingering() is not None:
+            _end_response(request)
+    call.settle(report, error)
+    with _lifecycle.Guarded("the flush"):
+        _follow_theirs()
+
+
+def _end_response(request: Any) -> None:
+    """Say that nothing more is coming. Without a content-length a client would wait for the end of the connection, and
+    so for the flush; the server closes it when the request is over, which it does not mind being half done."""
+    if request.close_connection:
+        import socket
+
+        request.wfile.flush()
+        request.connection.shutdown(socket.SHUT_WR)
+
+
+class _Asgi(asgi.ZespanMiddleware):
+    """Vercel is told that a request is over when the application returns: until then it has its CPU."""
+
+    def __init__(self, app: Any, **settings: Any) -> None:
+        super().__init__(app, **settings)
+        self._host.platform = _outlasting(self._host)
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        except Exception:
+            await self._linger(scope)
+            raise
+        await self._linger(scope)
+
+    async def _linger(self, scope: Any) -> None:
+        container = _lingering()
+        if container is not None and scope["type"] == "http":
+            with _lifecycle.Guarded("the flush"):
+                _follow_theirs()
+                if container.delivery.pending:
+                    await _lifecycle.flushed(container, _budget(container))
+
+
+class _Wsgi(wsgi.ZespanMiddleware):
+    """The same: the server closes the body when it has sent the last of it, and then tells Vercel."""
+
+    def __init__(self, app: Any, **settings: Any) -> None:
+        super().__init__(app, **settings)
+        self._host.platform = _outlasting(self._host)
+
+    def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        body = super().__call__(environ, start_response)
+        return body if _lingering() is None else _Body(body)
+
+
+class _Body:
+    def __init__(self, body: Iterable[bytes]) -> None:
+        self._body = body
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self._body)
+
+    def close(self) -> None:
+        try:
+            close = getattr(self._body, "close", None)
+            if close is not None:
+                close()
+        finally:
+            container = _lingering()
+            if container is not None:
+                with _lifecycle.Guarded("the flush"):
+                    _follow_theirs()
+                    budget = _budget(container)
+                    report = container.delivery.flush(budget)
+                    container.delivery.tell(report, max(0.0, budget - report.elapsed))
+
+
+def _outlasting(host: WebHost) -> Any:
+    """The host's platform: one that gives CPU to what comes after the response, if the request lasts until that."""
+    return host.platform._replace(keeps_cpu=host.platform.keeps_cpu or _IPC in os.environ)
+
+
+def _lingering() -> Container | None:
+    """The container, if its events are to be waited for when the response has gone out."""
+    container = _container.current() if _IPC in os.environ else None
+    return None if container is None or container.settings.flush_mode == "before_return" else container
+
+
+def _budget(container: Container) -> float:
+    ends, settings = vercel_deadline(), container.settings
+    left = None if ends is None else ends - time.time()
+    return flush_budget(left, settings.flush_timeout, settings.flush_reserve)
+
+
+def _follow_theirs() -> None:
+    """Have what is captured in work that the application has left to Vercel's `wait_until` be sent when that is done.
+
+    Vercel's runtime runs all that is left at that time, and then what has been left meanwhile: that is ours.
+    """
+    functions, container = sys.modules.get("vercel.functions"), _lingering()
+    if functions is None or container is None:
+        return
+
+    async def meanwhile() -> None:
+        functions.wait_until(last())
+
+    async def last() -> None:
+        if container.delivery.pending:
+            await _lifecycle.flushed(container, _budget(container))
+
+    functions.wait_until(meanwhile())
+
+
+def _serves() -> bool:
+    """Whether this is a process that serves requests on Vercel, and not a test or a build."""
+    return _IPC in os.environ and "vercel_runtime.vc_init" in sys.modules
