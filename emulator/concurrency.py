@@ -84,7 +84,7 @@ class Round(NamedTuple):
 class Server:
     def __init__(self, name: str, folder: Path, backend: str | None) -> None:
         with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port = free.getsockname()[1]
+            self.port: int = free.getsockname()[1]
         program, *rest = COMMANDS[name]
         where = [f"127.0.0.1:{self.port}"] if program == "gunicorn" else ["--port", str(self.port)]
         env = {"PATH": os.environ["PATH"], "PYTHONPATH": f"{folder}{os.pathsep}{Path(__file__).parents[1]}"}

@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from email.message import Message
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
@@ -34,51 +34,54 @@ from zespan_serverless import (
 )
 
 Work = Callable[[], Any]
-Serve = Callable[[Work], Any]
+Serve = Callable[[], Any]
+Host = Callable[[Work], Serve]
 
 PACKAGE = str(Path(zespan_serverless.__file__).parent)
 EVENT = {"Records": [{"eventSource": "aws:sqs", "messageId": "m", "body": "{}"}]}
+CONTEXT = testing.LambdaContext(timeout=1e6)
 TRACEPARENT = f"00-{'a' * 32}-{'b' * 16}-01"
 
 
 # ---------------------------------------------------------------------- hosts: they call the work once, as theirs do
 
 
-def _lambda(work: Work) -> Any:
-    return zespan_lambda(lambda event, context: work())(EVENT, testing.LambdaContext())
+def _lambda(work: Work) -> Serve:
+    handler = zespan_lambda(lambda event, context: work())
+    return lambda: handler(EVENT, CONTEXT)
 
 
-def _lambda_async(work: Work) -> Any:
+def _lambda_async(work: Work) -> Serve:
     @zespan_lambda(flush_mode="before_return")
     async def handler(event: object, context: object) -> Any:
         await asyncio.sleep(0)
         return work()
 
-    return handler(EVENT, testing.LambdaContext())
+    return lambda: handler(EVENT, CONTEXT)
 
 
-def _lambda_awaited(work: Work) -> Any:
+def _lambda_awaited(work: Work) -> Serve:
     @zespan_lambda
     async def handler(event: object, context: object) -> Any:
         return work()
 
     async def test() -> Any:
-        return await handler(EVENT, testing.LambdaContext())  # type: ignore[misc]
+        return await handler(EVENT, CONTEXT)  # type: ignore[misc]
 
-    return asyncio.run(test())
+    return lambda: asyncio.run(test())
 
 
-def _lambda_records(work: Work) -> Any:
+def _lambda_records(work: Work) -> Serve:
     @zespan_lambda
     def handler(event: object, context: object) -> Any:
         results = [work() for _ in traced_records(EVENT)]
         assert len(results) == 1
         return results[0]
 
-    return handler(EVENT, testing.LambdaContext())
+    return lambda: handler(EVENT, CONTEXT)
 
 
-def _steps(work: Work) -> Any:
+def _steps(work: Work) -> Serve:
     @zespan_lambda
     def handler(event: object, context: object) -> Any:
         with with_context(user_id="u", tags={"a": "b"}), span("step") as details:
@@ -87,12 +90,10 @@ def _steps(work: Work) -> Any:
             zespan_serverless.traceparent()
             return work()
 
-    return handler(EVENT, testing.LambdaContext())
+    return lambda: handler(EVENT, CONTEXT)
 
 
-def _asgi(work: Work, wrap: Callable[[Any], Any] = asgi.ZespanMiddleware, *, streams: bool = False) -> Any:
-    sent: list[dict[str, Any]] = []
-
+def _asgi(work: Work, wrap: Callable[[Any], Any] = asgi.ZespanMiddleware, *, streams: bool = False) -> Serve:
     async def app(scope: Any, receive: Any, send: Any) -> None:
         assert (await receive())["type"] == "http.request"
         if streams:
@@ -106,19 +107,24 @@ def _asgi(work: Work, wrap: Callable[[Any], Any] = asgi.ZespanMiddleware, *, str
     async def receive() -> dict[str, Any]:
         return {"type": "http.request", "body": b"", "more_body": False}
 
-    async def send(message: dict[str, Any]) -> None:
-        sent.append(message)
-
     headers = [(b"host", b"example.com"), (b"traceparent", TRACEPARENT.encode())]
     scope = {"type": "http", "method": "GET", "path": "/a", "headers": headers}
-    asyncio.run(wrap(app)(scope, receive, send))
-    assert [message["type"] for message in sent] == ["http.response.start", *["http.response.body"] * (1 + streams)]
-    return sent[-1]["result"]
+    wrapped = wrap(app)
+
+    def serve() -> Any:
+        sent: list[dict[str, Any]] = []
+
+        async def send(message: dict[str, Any]) -> None:
+            sent.append(message)
+
+        asyncio.run(wrapped(dict(scope), receive, send))
+        assert [one["type"] for one in sent] == ["http.response.start", *["http.response.body"] * (1 + streams)]
+        return sent[-1]["result"]
+
+    return serve
 
 
-def _wsgi(work: Work, wrap: Callable[[Any], Any] = wsgi.ZespanMiddleware, *, streams: bool = False) -> Any:
-    started: list[str] = []
-
+def _wsgi(work: Work, wrap: Callable[[Any], Any] = wsgi.ZespanMiddleware, *, streams: bool = False) -> Serve:
     def pieces() -> Iterator[Any]:
         yield b"x"
         yield work()
@@ -129,15 +135,21 @@ def _wsgi(work: Work, wrap: Callable[[Any], Any] = wsgi.ZespanMiddleware, *, str
         return result
 
     environ = {"REQUEST_METHOD": "GET", "PATH_INFO": "/a", "HTTP_HOST": "h", "HTTP_TRACEPARENT": TRACEPARENT}
-    body = wrap(app)(environ, lambda status, headers: started.append(status))
-    try:
-        result = list(body)
-    finally:
-        if hasattr(body, "close"):
-            body.close()
-    assert started == ["200 OK"]
-    assert result[0] == b"x"
-    return result[1]
+    wrapped = wrap(app)
+
+    def serve() -> Any:
+        started: list[str] = []
+        body = wrapped(dict(environ), lambda status, headers: started.append(status))
+        try:
+            result = list(body)
+        finally:
+            if hasattr(body, "close"):
+                body.close()
+        assert started == ["200 OK"]
+        assert result[0] == b"x"
+        return result[1]
+
+    return serve
 
 
 class _Request:
@@ -153,36 +165,38 @@ class _CloudEvent:
         return {"id": "1", "type": "google.cloud.pubsub.topic.v1.messagePublished", "source": "//pubsub/topics/t"}
 
 
-def _google(work: Work) -> Any:
-    return zespan_gcf(lambda request: work())(_Request())
+def _google(work: Work) -> Serve:
+    function = zespan_gcf(lambda request: work())
+    return lambda: function(_Request())
 
 
-def _google_async(work: Work) -> Any:
+def _google_async(work: Work) -> Serve:
     @zespan_gcf(flush_timeout=0.5)
     async def function(request: object) -> Any:
         return work()
 
-    return asyncio.run(function(_Request()))
+    return lambda: asyncio.run(function(_Request()))
 
 
-def _google_streamed(work: Work) -> Any:
+def _google_streamed(work: Work) -> Serve:
     @zespan_gcf
     def function(request: object) -> Iterator[Any]:
         yield b"x"
         yield work()
 
-    return list(function(_Request()))[1]
+    return lambda: list(function(_Request()))[1]
 
 
-def _google_event(work: Work) -> Any:
-    return zespan_cloud_event(lambda event: work())(_CloudEvent())
+def _google_event(work: Work) -> Serve:
+    function = zespan_cloud_event(lambda event: work())
+    return lambda: function(_CloudEvent())
 
 
-def _google_job(work: Work) -> Any:
-    return zespan_job(lambda: work())()
+def _google_job(work: Work) -> Serve:
+    return zespan_job(lambda: work())
 
 
-def _azure(work: Work) -> Any:
+def _azure(work: Work) -> Serve:
     @zespan_azure
     def function(req: object) -> Any:
         return work()
@@ -190,18 +204,18 @@ def _azure(work: Work) -> Any:
     context = SimpleNamespace(
         function_name="f", invocation_id="i", trace_context=SimpleNamespace(trace_parent=TRACEPARENT)
     )
-    return function(req=_Request(), context=context)  # type: ignore[call-arg]
+    return lambda: function(req=_Request(), context=context)  # type: ignore[call-arg]
 
 
-def _azure_async(work: Work) -> Any:
+def _azure_async(work: Work) -> Serve:
     @zespan_azure(flush_mode="before_return")
     async def function(req: object) -> Any:
         return work()
 
-    return asyncio.run(function(req=_Request(), context=None))  # type: ignore[call-arg]
+    return lambda: asyncio.run(function(req=_Request(), context=None))  # type: ignore[call-arg]
 
 
-def _vercel(work: Work) -> Any:
+def _vercel(work: Work) -> Serve:
     @zespan_vercel
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> Any:
@@ -211,39 +225,49 @@ def _vercel(work: Work) -> Any:
 
         def log_message(self, format: str, *args: Any) -> None: ...
 
-    request = Handler.__new__(Handler)
-    request.command, request.path, request.headers = "GET", "/a", Message()
-    request.request_version, request.requestline, request.close_connection = "HTTP/1.1", "GET /a HTTP/1.1", True
-    request.wfile = io.BytesIO()
-    return request.do_GET()
+    def serve() -> Any:
+        request = Handler.__new__(Handler)
+        request.command, request.path, request.headers = "GET", "/a", Message()
+        request.request_version, request.requestline, request.close_connection = "HTTP/1.1", "GET /a HTTP/1.1", True
+        request.wfile = io.BytesIO()
+        return request.do_GET()
+
+    return serve
 
 
-def _script(work: Work) -> Any:
-    with run("script"):
-        return work()
+def _script(work: Work) -> Serve:
+    def serve() -> Any:
+        with run("script"):
+            return work()
+
+    return serve
 
 
-def _script_function(work: Work) -> Any:
-    return run(lambda: work())()
+def _script_function(work: Work) -> Serve:
+    return run(lambda: work())
 
 
-def _script_async(work: Work) -> Any:
+def _script_async(work: Work) -> Serve:
     @run("script")
     async def main() -> Any:
         return work()
 
-    return asyncio.run(main())
+    return lambda: asyncio.run(main())
 
 
-def _by_hand(work: Work) -> Any:
-    try:
-        return work()
-    finally:
-        zespan_serverless.capture({"operation": "x"})
-        zespan_serverless.flush()
+def _by_hand(work: Work) -> Serve:
+    def serve() -> Any:
+        try:
+            return work()
+        finally:
+            zespan_serverless.capture({"operation": "x"})
+            zespan_serverless.flush()
+
+    zespan_serverless.init()
+    return serve
 
 
-HOSTS: dict[str, Serve] = {
+HOSTS: dict[str, Host] = {
     "lambda": _lambda,
     "lambda async": _lambda_async,
     "lambda awaited": _lambda_awaited,
@@ -283,19 +307,25 @@ class Came(NamedTuple):
     seconds: float
 
 
-def came(serve: Serve, work: Work) -> Came:
+def came(host: Host, work: Work, *, struck: Callable[[], AbstractContextManager[None]] = nullcontext) -> Came:
+    """`struck` is in force while the request is served, not while the function is decorated."""
     calls = []
 
     def once() -> Any:
         calls.append(1)
         return work()
 
+    serve = host(once)
     began, result, error = time.monotonic(), None, None
     try:
-        result = serve(once)
+        with struck():
+            result = serve()
     except BaseException as raised:
         error = raised
     return Came(result, error, len(calls), time.monotonic() - began)
+
+
+# ---------------------------------------------------------------------- failures of ours
 
 
 class Ours(NamedTuple):
@@ -315,39 +345,55 @@ def ours(code: CodeType) -> Ours | None:
     return Ours(code.co_filename.removeprefix(PACKAGE + "/"), code.co_firstlineno, code.co_qualname)
 
 
-def used(serve: Serve, work: Work) -> tuple[set[Ours], set[Ours]]:
-    """The functions of ours that a request calls: those in the way, without which the user's cannot be called or be
-    returned from, and all others."""
-    called: set[Ours] = set()
+class Used(NamedTuple):
+    """The functions of ours that a request calls.
+
+    `in_the_way`: without them the user's function is not called, or not returned from. `here`: all others that the
+    thread calls that serves the request; `elsewhere`: what only other threads call.
+    """
+
+    in_the_way: set[Ours]
+    here: set[Ours]
+    elsewhere: set[Ours]
+
+
+def used(host: Host, work: Work) -> Used:
+    here: set[Ours] = set()
+    elsewhere: set[Ours] = set()
     in_the_way: set[Ours] = set()
+    me = threading.get_ident()
 
     def profile(frame: FrameType, event: str, arg: object) -> None:
-        here = ours(frame.f_code)
-        if event == "call" and here is not None:
-            called.add(here)
+        function = ours(frame.f_code) if event == "call" else None
+        if function is not None:
+            (here if threading.get_ident() == me else elsewhere).add(function)
 
     def watched() -> Any:
         frame: FrameType | None = sys._getframe()
         while frame is not None:
-            here = ours(frame.f_code)
-            if here is not None:
-                in_the_way.add(here)
+            function = ours(frame.f_code)
+            if function is not None:
+                in_the_way.add(function)
             frame = frame.f_back
         return work()
 
-    threading.setprofile(profile)
-    sys.setprofile(profile)
-    try:
-        came(serve, watched)
-    finally:
-        sys.setprofile(None)
-        threading.setprofile(None)  # type: ignore[arg-type]
-    return in_the_way, called - in_the_way
+    @contextmanager
+    def profiled() -> Iterator[None]:
+        threading.setprofile(profile)
+        sys.setprofile(profile)
+        try:
+            yield
+        finally:
+            sys.setprofile(None)
+            threading.setprofile(None)  # type: ignore[arg-type]
+
+    came(host, watched, struck=profiled)
+    return Used(in_the_way, here - in_the_way, elsewhere - here - in_the_way)
 
 
 @contextmanager
-def struck(function: Ours, strike: Callable[[], None]) -> Iterator[None]:
-    """Have a function of ours do this when it is called, in whatever thread; an exception is its own."""
+def struck(function: Ours, strike: Callable[[], object]) -> Iterator[None]:
+    """Have a function of ours do this when it is called, in whatever thread; an exception is then its own."""
 
     def trace(frame: FrameType, event: str, arg: object) -> None:
         if frame.f_code.co_firstlineno == function.line and ours(frame.f_code) == function:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     Message = MutableMapping[str, Any]
     Receive = Callable[[], Awaitable[Message]]
     Send = Callable[[Message], Awaitable[None]]
-    Application = Callable[[Scope, Receive, Send], Awaitable[None]]
+    Application = Callable[[Any, Any, Any], Awaitable[None]]  # whatever its own names for these types are
 
 __all__ = ["ZespanMiddleware"]
 

@@ -137,10 +137,6 @@ class Function:
 
         return answer
 
-    @property
-    def is_over(self) -> bool:
-        return self._process.poll() is not None
-
     def terminate(self) -> None:
         self._process.send_signal(signal.SIGTERM)
 

@@ -147,16 +147,22 @@ class Server:
         return [answer() for answer in [self.later(path) for path in paths]]
 
     def terminate(self) -> None:
-        self._stopped_at = time.monotonic()
+        began = time.monotonic()
         self._process.send_signal(signal.SIGTERM)
+
+        def ended() -> None:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                code = self._process.wait(_WAIT)
+                self._stopped = Stopped(code, time.monotonic() - began)
+
+        self._stopped = Stopped(None, _WAIT)
+        self._ending = threading.Thread(target=ended)
+        self._ending.start()
 
     def wait(self) -> Stopped:
         """After `terminate`."""
-        try:
-            code: int | None = self._process.wait(_WAIT)
-        except subprocess.TimeoutExpired:
-            code = None
-        return Stopped(code, time.monotonic() - self._stopped_at)
+        self._ending.join()
+        return self._stopped
 
 
 def _free_port() -> int:

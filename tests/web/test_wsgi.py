@@ -21,8 +21,8 @@ Environ = dict[str, Any]
 HELD = ["auto", "before_return"]
 
 
-def environ(path: str = "/x", **more: Any) -> Environ:
-    made: Environ = {"PATH_INFO": path, **more}
+def environ(path: str = "/x", more: Environ | None = None) -> Environ:
+    made: Environ = {"PATH_INFO": path, **(more or {})}
     setup_testing_defaults(made)
     return made
 
@@ -75,7 +75,7 @@ def test_a_body_that_is_there_is_not_touched(body: Any, mode: str) -> None:
         return body
 
     with testing.recording(flush_mode=mode) as events:
-        assert ZespanMiddleware(app)(environ(**{"wsgi.file_wrapper": FileWrapper}), Started()) is body
+        assert ZespanMiddleware(app)(environ(more={"wsgi.file_wrapper": FileWrapper}), Started()) is body
         flush()
     assert len(events) == 1
 
@@ -93,7 +93,7 @@ def test_a_servers_own_kind_of_file_is_not_touched() -> None:
         return environ["wsgi.file_wrapper"](object(), 4096)
 
     with testing.recording() as events:
-        assert ZespanMiddleware(app)(environ(**{"wsgi.file_wrapper": file_wrapper}), Started()) is made[0]
+        assert ZespanMiddleware(app)(environ(more={"wsgi.file_wrapper": file_wrapper}), Started()) is made[0]
         flush()
     assert len(events) == 1
 
@@ -242,14 +242,13 @@ def test_a_body_that_nobody_wanted_is_no_disconnect(given: Environ) -> None:
         return iter([b"x"])
 
     with testing.recording() as events:
-        ZespanMiddleware(app)(environ(**given), Started()).close()  # type: ignore[attr-defined]
+        ZespanMiddleware(app)(environ(more=given), Started()).close()  # type: ignore[attr-defined]
         flush()
     assert "client_disconnected" not in events[0]["metadata"]
 
 
 def test_the_trace_is_there_for_every_piece_and_nowhere_else() -> None:
     """Pieces are made in the request's trace, a step goes on from one to the next, and the thread keeps nothing."""
-    seen: list[str | None] = []
 
     def app(environ: Environ, start_response: Any) -> Iterator[bytes]:
         start_response("200 OK", [])
@@ -259,8 +258,7 @@ def test_the_trace_is_there_for_every_piece_and_nowhere_else() -> None:
                 yield b"1"
 
     with testing.recording() as events:
-        for _ in ZespanMiddleware(app)(environ(), Started()):
-            seen.append(traceparent())
+        seen = [traceparent() for _ in ZespanMiddleware(app)(environ(), Started())]
         flush()
     assert seen == [None, None]
     inner, outer, root = events
@@ -302,13 +300,12 @@ def test_requests_at_once_do_not_mix() -> None:
 
     middleware = ZespanMiddleware(app)
     with testing.recording() as events, ThreadPoolExecutor(64) as pool:
-        for _ in range(2):
-            answers = list(pool.map(lambda n: serve(middleware, environ(f"/{n}")), range(64)))
+        rounds = [list(pool.map(lambda n: serve(middleware, environ(f"/{n}")), range(64))) for _ in range(2)]
         flush()
     roots = [e for e in events if e["operation"].startswith("GET")]
     assert len({e["trace_id"] for e in roots}) == 128
     by_id = {e["span_id"]: e for e in events}
-    for number, (line,) in enumerate(answers):
+    for number, (line,) in enumerate(rounds[1]):
         step = by_id[line.decode().split("-")[2]]
         assert step["operation"] == f"/{number}"
         assert by_id[step["parent_span_id"]]["operation"] == f"GET /{number}"
@@ -331,7 +328,7 @@ def test_nobody_waits_for_anybodys_events(monkeypatch: pytest.MonkeyPatch) -> No
 def test_paths_are_as_people_write_them() -> None:
     """WSGI has a path's bytes as Latin-1; an event has them as the UTF-8 that they are, with the mount point."""
     with testing.recording() as events:
-        serve(ZespanMiddleware(lambda e, s: [b""]), environ("/caf\u00c3\u00a9", SCRIPT_NAME="/app"))
+        serve(ZespanMiddleware(lambda e, s: [b""]), environ("/caf\u00c3\u00a9", {"SCRIPT_NAME": "/app"}))
         flush()
     assert events[0]["metadata"]["url.path"] == "/app/caf\u00e9"
 

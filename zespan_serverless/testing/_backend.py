@@ -243,20 +243,24 @@ class _Connection(BaseHTTPRequestHandler):
         if backend.api_key not in (None, request.headers.get("x-api-key")):
             status = 401
         answer = self._answer(status)
-        if mode == "drip":
-            for i in range(len(answer) - 1):
-                self.connection.sendall(answer[i : i + 1])
-                if backend.mode == "drip":
-                    time.sleep(backend.drip_interval)
-            answer = answer[-1:]
+        head = answer.index(b"\r\n\r\n") + 3 if mode == "drip" else 0
+        self._drip(answer[:head])
         # Before the client can know: a test that has seen the answer finds its events here.
         backend._answered(request, status)
-        self.connection.sendall(answer)
+        self._drip(answer[head:])
 
     do_GET = do_PUT = do_POST
 
     def log_message(self, format: str, *args: Any) -> None:
         """Silence: a test's output is the test's."""
+
+    def _drip(self, data: bytes) -> None:
+        """Send a byte at a time, for as long as the mode asks for that."""
+        while self._backend.mode == "drip" and data:
+            self.connection.sendall(data[:1])
+            time.sleep(self._backend.drip_interval)
+            data = data[1:]
+        self.connection.sendall(data)
 
     def _client_left(self) -> bool:
         """Wait a moment for the client to hang up: whatever it sends before it has its answer is a goodbye."""

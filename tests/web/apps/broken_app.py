@@ -6,10 +6,10 @@ import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from common import TRACED
 from fastapi import FastAPI
 from flask import Flask
 
-from common import TRACED
 from zespan_serverless import init, span
 from zespan_serverless.asgi import ZespanMiddleware
 from zespan_serverless.wsgi import ZespanMiddleware as Wsgi

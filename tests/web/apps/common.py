@@ -20,6 +20,10 @@ def reached(gate: str, name: str) -> None:
         Path(gate, name).touch()
 
 
+def exists(gate: str, name: str) -> bool:
+    return Path(gate, name).exists()
+
+
 def wait(gate: str, name: str) -> None:
     end = time.monotonic() + WAIT
     while gate and not Path(gate, name).exists() and time.monotonic() < end:
@@ -28,5 +32,5 @@ def wait(gate: str, name: str) -> None:
 
 async def wait_async(gate: str, name: str) -> None:
     end = time.monotonic() + WAIT
-    while gate and not Path(gate, name).exists() and time.monotonic() < end:
+    while gate and not exists(gate, name) and time.monotonic() < end:  # noqa: ASYNC110
         await asyncio.sleep(0.005)

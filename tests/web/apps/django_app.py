@@ -8,13 +8,13 @@ from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import django
+from common import PIECES, TRACED, reached, wait, wait_async
 from django.conf import settings
 from django.core.asgi import get_asgi_application
 from django.core.wsgi import get_wsgi_application
 from django.http import HttpResponse, JsonResponse, StreamingHttpResponse
 from django.urls import include, path, re_path
 
-from common import PIECES, TRACED, reached, wait, wait_async
 from zespan_serverless import capture, span, traceparent
 from zespan_serverless.asgi import ZespanMiddleware as Asgi
 from zespan_serverless.wsgi import ZespanMiddleware as Wsgi

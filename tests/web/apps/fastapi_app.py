@@ -7,10 +7,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from fastapi import APIRouter, FastAPI, HTTPException, WebSocket
-
 import starlette_app
 from common import TRACED, reached
+from fastapi import APIRouter, FastAPI, HTTPException, WebSocket
+
 from zespan_serverless import span
 from zespan_serverless.asgi import ZespanMiddleware
 

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from common import PIECES, TRACED, reached, wait
 from flask import Blueprint, Flask, Response, request, send_file
 
-from common import PIECES, TRACED, reached, wait
 from zespan_serverless import capture, span, traceparent
 from zespan_serverless.wsgi import ZespanMiddleware
 

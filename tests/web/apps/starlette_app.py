@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import anyio
+import anyio.lowlevel
+from common import PIECES, TRACED, WAIT, exists, reached
 from starlette.applications import Starlette
 from starlette.background import BackgroundTask
 from starlette.middleware import Middleware
@@ -14,20 +15,19 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Mount, Route
 
-from common import PIECES, TRACED, WAIT, reached
 from zespan_serverless import capture, span, traceparent
 from zespan_serverless.asgi import ZespanMiddleware
 
 
 async def wait(gate: str, name: str) -> None:
     end = time.monotonic() + WAIT
-    while gate and not Path(gate, name).exists() and time.monotonic() < end:
+    while gate and not exists(gate, name) and time.monotonic() < end:  # noqa: ASYNC110
         await anyio.sleep(0.005)
 
 
 async def hello(request: Request) -> Response:
     with span("step"):
-        await anyio.sleep(0)
+        await anyio.lowlevel.checkpoint()
     return JSONResponse({"hello": request.path_params["name"]})
 
 
@@ -56,7 +56,7 @@ async def flood(request: Request) -> Response:
             while True:
                 yield bytes(65536)
                 reached(gate, "flooding")
-                await anyio.sleep(0)  # or nobody would hear of the client's leaving
+                await anyio.lowlevel.checkpoint()  # or nobody would hear of the client's leaving
         finally:
             reached(gate, "left")
 
@@ -70,7 +70,7 @@ async def sized(request: Request) -> Response:
         yield b"ab"
         yield b"cd"
         with span("tail"):
-            await anyio.sleep(0)
+            await anyio.lowlevel.checkpoint()
 
     return StreamingResponse(pieces(), headers={"content-length": "4"})
 
