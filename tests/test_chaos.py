@@ -72,7 +72,7 @@ class Place:
                     if time.monotonic() > until:
                         break
                     self.invoke(sandbox)
-                self.dropped |= {line for line in sandbox.stop().splitlines() if "are being dropped" in line}
+                self.dropped |= {line for line in sandbox.stop().splitlines() if "are being dropped" in line}; (self.tmp.parent/"logs").open("a").write(sandbox.log())
 
     def invoke(self, sandbox: Sandbox) -> None:
         chance = self.chance
@@ -118,7 +118,7 @@ class Place:
                     command = [sys.executable, "-m", "tests.chaos.work", str(self.journals), str(self.ids), seed]
                     running.append(
                         subprocess.Popen(
-                            command, cwd=ROOT, env=os.environ | self.env, stderr=subprocess.DEVNULL, process_group=0
+                            command, cwd=ROOT, env=os.environ | self.env, stderr=(self.tmp.parent/"stderr").open("ab"), process_group=0
                         )
                     )
                 time.sleep(self.chance.random() * 0.2)

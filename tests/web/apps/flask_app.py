@@ -68,7 +68,7 @@ def sized() -> Response:
 
 
 @app.get("/fail")
-def fail() -> None:
+def fail() -> str:
     raise ValueError("no")
 
 

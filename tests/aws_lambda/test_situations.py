@@ -1,0 +1,97 @@
+"""Lambda's row of the table of hosts."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable
+from typing import Literal
+
+import pytest
+
+from tests.aws_lambda.support import StartFunction, calls, roots
+from tests.hosts import Situation
+from zespan_serverless.testing import Backend
+
+Cell = Callable[[str, Situation, str], None]
+
+HOST = "AWS Lambda"
+ROUNDS = 12
+
+
+def added(start: StartFunction, handler: str) -> str:
+    """What telemetry adds to a response, in milliseconds, the sandbox frozen between the calls."""
+    ours, bare = start(handler), start(handler, env={"ZESPAN_ENABLED": "0"})
+    took = []
+    for _ in range(ROUNDS):
+        pair = []
+        for sandbox in (ours, bare):
+            pair.append(sandbox.invoke().response_ms or 0)
+            sandbox.freeze()
+        took.append(pair[0] - pair[1])
+    return f"{statistics.median(took[2:]):+.1f} ms"
+
+
+@pytest.mark.parametrize(
+    ("situation", "handler"), [("sync", "sync"), ("async", "asynchronous"), ("exception", "exception")]
+)
+def test_one_at_a_time(
+    start: StartFunction,
+    backend: Backend,
+    cell: Cell,
+    situation: Literal["sync", "async", "exception"],
+    handler: str,
+) -> None:
+    """Every invocation's events are there when the sandbox takes the next one, and none waits for the backend."""
+    backend.latency = 0.03
+    extra = added(start, f"situations.{handler}")
+    assert (len(calls(backend.events)), len(roots(backend.events))) == (ROUNDS, ROUNDS)
+    assert {root["status"] for root in roots(backend.events)} == {"error" if handler == "exception" else "success"}
+    cell(HOST, situation, f"all, after the response, {extra} (backend 30 ms away)")
+
+
+def test_at_once(start: StartFunction, backend: Backend, cell: Cell) -> None:
+    """Calls of a model in threads belong to the invocation."""
+    start("situations.threads").invoke()
+    assert len({event["trace_id"] for event in backend.events}) == 1
+    assert len(calls(backend.events)) == 16
+    cell(HOST, "concurrent", f"one invocation at a time; its 16 threads in one trace, {len(backend.requests)} send")
+    cell(HOST, "stream", "Lambda's Python runtime streams no response")
+
+
+def test_scale_down(start: StartFunction, backend: Backend, cell: Cell) -> None:
+    """What could not be sent is sent at SIGTERM."""
+    sandbox = start("situations.sync", env={"ZESPAN_FLUSH_TIMEOUT": "0.1"})
+    backend.mode = "refuse"
+    sandbox.invoke()
+    backend.mode = "ok"
+    sandbox.stop()
+    assert len(backend.events) == 2
+    cell(HOST, "SIGTERM", "all that was in memory; exit as without us")
+
+
+def test_dead_backend(start: StartFunction, backend: Backend, cell: Cell) -> None:
+    """No response waits for it, and all arrives once it is back."""
+    sandbox = start("situations.sync", env={"ZESPAN_FLUSH_TIMEOUT": "0.3"})
+    backend.mode = "hang"
+    responses = [sandbox.invoke().response_ms or 0 for _ in range(5)][1:]
+    backend.mode = "ok"
+    sandbox.stop()
+    assert len({event["event_id"] for event in backend.events}) == 10
+    cell(
+        HOST,
+        "dead backend",
+        f"all once it is back; the slowest of 4 responses took {max(responses):.0f} ms (20 of work)",
+    )
+
+
+def test_deadline(start: StartFunction, backend: Backend, cell: Cell) -> None:
+    """A flush goes no further than the reserve, and what a timeout ends is reported."""
+    sandbox = start("steps.handler", timeout=1, env={"ZESPAN_FLUSH_TIMEOUT": "60"})
+    backend.mode = "hang"
+    held = sandbox.invoke({"sleep": 0.2})
+    assert not held.timed_out
+    backend.mode = "ok"
+    assert sandbox.invoke({"sleep": 5}).timed_out
+    statuses = {root["status"] for root in roots(backend.events)}
+    assert statuses == {"success", "timeout"}
+    cell(HOST, "deadline", f"a hung flush ended after {held.wall_ms:.0f} of 1,000 ms; a timeout arrives as such")
