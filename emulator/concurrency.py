@@ -166,7 +166,8 @@ async def measure(name: str, folder: Path, url: str, counted: Connection, rounds
     sent = rounds * (requests // CONNECTIONS + requests // 2 // CONNECTIONS) * CONNECTIONS
 
     def over(field: str) -> float:
-        return statistics.median(getattr(ours, field) - getattr(theirs, field) for theirs, ours in pairs)
+        differences: list[float] = [getattr(ours, field) - getattr(theirs, field) for theirs, ours in pairs]
+        return statistics.median(differences)
 
     bare_cpu = statistics.median(theirs.cpu for theirs, _ in pairs)
     print(f"{name:20}{bare_cpu:12.2f}{over('cpu'):+12.2f}{over('p50'):+12.2f}{over('p99'):+12.2f}", end="")

@@ -195,7 +195,10 @@ def flush(timeout: float | None = None, *, raise_on_pending: bool = False) -> Fl
     """
     container, report = current(), FlushReport()
     if container is not None:
-        report = container.delivery.flush(container.flush_by_hand() if timeout is None else timeout, probe=True)
+        try:
+            report = container.delivery.flush(container.flush_by_hand() if timeout is None else timeout, probe=True)
+        except Exception as error:
+            report = _failed(container, "flush", error)
     if raise_on_pending and report.pending:
         raise FlushIncomplete(report)
     return report
@@ -209,7 +212,18 @@ def shutdown(timeout: float | None = None) -> FlushReport:
     container = current()
     if container is None:
         return FlushReport()
-    return container.delivery.close(container.flush_by_hand() if timeout is None else timeout)
+    try:
+        return container.delivery.close(container.flush_by_hand() if timeout is None else timeout)
+    except Exception as error:
+        return _failed(container, "shutdown", error)
+
+
+def _failed(container: Container, what: str, error: Exception) -> FlushReport:
+    """What to say when we have failed: it is called in a `finally` of the user's, where an exception would replace
+    their own."""
+    _log.warn_once("telemetry failed at %s: %r", what, error)
+    delivery = container.delivery
+    return FlushReport(pending=delivery.captured - delivery.delivered - delivery.lost, reason="failed")
 
 
 def forget() -> None:

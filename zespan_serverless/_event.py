@@ -11,7 +11,7 @@ from . import _trace
 from ._version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from ._settings import Settings
 
@@ -140,6 +140,12 @@ def to_json(value: Any) -> str:
         return _encoder.encode(_plain(value))
 
 
+def shortened(event: Mapping[str, Any], room: int) -> Iterator[Event]:
+    """Copies of an event that has more than `room` bytes, each shorter than the one before; texts say what is cut."""
+    for share in (4, 32, 256, 2048):  # one text has it all, or there are many
+        yield {name: _cut(value, max(room // share, 32)) for name, value in event.items()}
+
+
 def encode(event: Mapping[str, Any]) -> bytes:
     """One event as one line of NDJSON, without the newline."""
     return to_json(event).encode("utf-8", "replace")  # half a surrogate pair is no Unicode; many parsers refuse it
@@ -188,6 +194,25 @@ def _leaf(value: Any) -> Any:
         return bytes(value).decode("utf-8", "replace") if isinstance(value, (bytes, bytearray)) else str(value)
     except Exception:
         return f"<{type(value).__name__}>"
+
+
+def _cut(value: Any, longest: int, above: tuple[int, ...] = ()) -> Any:
+    """A copy with no text longer than `longest` characters, and no container of more than an eighth as many items."""
+    held = _held(value)
+    if held is None:
+        leaf = _leaf(value)
+        if not isinstance(leaf, str) or len(leaf) <= longest:
+            return leaf
+        return f"{leaf[:longest]} [{len(leaf) - longest} of {len(leaf)} characters cut]"
+    if len(above) > _DEPTH_MAX or id(value) in above:
+        return "[DEPTH_LIMIT]"
+    above += (id(value),)
+    most = longest // 8
+    left_out = f"[{len(held) - most} of {len(held)} left out]" if len(held) > most else ""
+    if isinstance(held, dict):
+        kept = {str(_leaf(k))[:longest]: _cut(v, longest, above) for k, v in list(held.items())[:most]}
+        return {**kept, "...": left_out} if left_out else kept
+    return [*(_cut(v, longest, above) for v in held[:most]), *([left_out] if left_out else [])]
 
 
 def _plain(value: Any, above: tuple[int, ...] = ()) -> Any:

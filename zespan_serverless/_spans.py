@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import time
 from contextlib import contextmanager
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from . import _container, _trace
 from ._event import failed, new_event, redact, suspends
-from ._log import warn_once
+from ._log import describe, warn_once
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
+
+
+TAGS_MAX = 100
+"""Tags that an event may have from `with_context`."""
+TEXT_MAX = 1024
+"""Characters of a tag, of its name, of the id of a user or session: they are on every event."""
 
 
 @contextmanager
@@ -29,7 +36,7 @@ def with_context(
         base.parent_span_id,
         _text(user_id, base.user_id),
         _text(session_id, base.session_id),
-        {**(base.tags or {}), **(tags or {})} or None,
+        _tags(base.tags, tags),
         base.ends,
     )
     token = _trace.enter(inner)
@@ -57,7 +64,7 @@ def span(
     """
     here = _trace.new_span(_trace.current())
     token = _trace.enter(here)
-    began, details, error = time.perf_counter(), dict(metadata or {}), None
+    began, details, error = time.perf_counter(), _mapping(metadata, "metadata"), None
     try:
         yield details
     except BaseException as raised:
@@ -78,9 +85,30 @@ def traceparent() -> str | None:
 def _text(value: object, otherwise: str | None) -> str | None:
     """An id as events have it, which is text; databases have numbers, and requests bring whatever they like."""
     try:
-        return otherwise if value is None else str(value)
+        return otherwise if value is None else str(value)[:TEXT_MAX]
     except Exception:
         return otherwise
+
+
+def _tags(outer: Mapping[str, str] | None, inner: object) -> dict[str, str] | None:
+    """The tags of both, as far as every event can carry them."""
+    added = _mapping(inner, "tags")
+    if any(isinstance(text, str) and len(text) > TEXT_MAX for pair in added.items() for text in pair):
+        added = {str(key)[:TEXT_MAX]: value[:TEXT_MAX] if isinstance(value, str) else value for key, value in added.items()}
+    both = {**(outer or {}), **added}
+    if len(both) > TAGS_MAX:
+        warn_once("an event has %d tags at most, the others are left out", TAGS_MAX)
+        both = dict(islice(both.items(), TAGS_MAX))
+    return both or None
+
+
+def _mapping(value: object, what: str) -> dict[str, Any]:
+    """A copy of what should be a mapping; nothing of anything else, for it is a handler that would fail."""
+    try:
+        return {} if value is None else dict(value)  # type: ignore[call-overload, no-any-return]
+    except Exception as problem:
+        warn_once("%s are left out: %s", what, describe(problem))
+        return {}
 
 
 def _repeated(replaying: Callable[[], bool] | None) -> bool:

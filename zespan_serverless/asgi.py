@@ -40,15 +40,25 @@ class ZespanMiddleware:
     until they are sent, `flush_timeout` seconds at most: `flush_mode="after_response"` says that it need not be.
     """
 
-    def __init__(self, app: Application, **settings: Any) -> None:
-        self.app = app
-        self._arguments = _settings.check(settings)
-        self._host = _Host(self._arguments)
+    if TYPE_CHECKING:  # the types of newer Starlettes do not allow for a name, by which older ones give it
+        app: Application
+        _arguments: Mapping[str, Any]
+        _host: _Host
+
+        def __init__(self, app: Application, /, **settings: Any) -> None: ...
+
+    else:
+
+        def __init__(self, app, **settings):
+            self.app = app
+            self._arguments = _settings.check(settings)
+            self._host = _Host(self._arguments)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http":
+        kind = scope.get("type")
+        if kind == "http":
             await self._serve(scope, receive, send)
-        elif scope["type"] == "lifespan":
+        elif kind == "lifespan":
             await self.app(scope, receive, self._flushing(send))
         else:
             await self.app(scope, receive, send)
@@ -96,7 +106,7 @@ class _Host(WebHost):
 
     def read(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Invocation:
         scope = args[0]
-        headers = dict(reversed(list(islice(scope.get("headers") or (), _HEADERS_READ))))  # the first of each counts
+        headers = dict(reversed(list(islice(_headers(scope), _HEADERS_READ))))  # the first of each counts
         path, root = scope["path"], scope.get("root_path") or ""
         if not path.startswith(root):  # ASGI 2.3's servers left it out
             path = root + path
@@ -128,7 +138,7 @@ class _Exchange:
 
     async def receive(self) -> Message:
         message = await self._receive()
-        if not self._over and message["type"] == "http.disconnect":
+        if not self._over and message.get("type") == "http.disconnect":
             self._cut = True
         return message
 
@@ -145,11 +155,11 @@ class _Exchange:
 
     def _ends(self, message: Message) -> bool:
         """Whether the client has the whole response with this message."""
-        kind = message["type"]
+        kind = message.get("type")
         if kind == "http.response.start":
             self._status, self._trailers = message.get("status"), bool(message.get("trailers"))
             if self._host.holds(self._call.invocation):  # then nothing may run after the last byte
-                headers: Iterable[tuple[bytes, bytes]] = message.get("headers") or ()
+                headers: Iterable[tuple[bytes, bytes]] = _headers(message)
                 lengths = (value for name, value in headers if name.lower() == b"content-length")
                 self._left = content_length(next(lengths, None)) or -1
             return False
@@ -194,6 +204,12 @@ class _Exchange:
 
     def _close(self, error: BaseException | None) -> Callable[[], None]:
         return self._call.close(error, Response(self._status, self._cut))
+
+
+def _headers(said: Mapping[str, Any]) -> Iterable[tuple[bytes, bytes]]:
+    """Those of a scope or a response; none if they can be read only once: that is for somebody else to do."""
+    headers = said.get("headers")
+    return headers if isinstance(headers, (list, tuple)) else ()
 
 
 def _text(value: bytes | None) -> str | None:

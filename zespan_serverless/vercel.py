@@ -197,7 +197,7 @@ class _Asgi(asgi.ZespanMiddleware):
 
     async def _linger(self, scope: Any) -> None:
         container = _lingering()
-        if container is not None and scope["type"] == "http":
+        if container is not None and scope.get("type") == "http":
             with _lifecycle.Guarded("the flush"):
                 _follow_theirs()
                 if container.delivery.pending:

@@ -167,6 +167,20 @@ def test_handler_that_begins_late(api: Api, extension: Extension) -> None:
     api.is_asked(2)
 
 
+def test_on_record(api: Api, extension: Extension) -> None:
+    """The thread that attends an invocation puts it on record; of one that it has released, the handler's does."""
+    threads: list[str] = []
+    api.invoke("r1")
+    extension.begin("r1", lambda: threads.append(threading.current_thread().name))
+    until(lambda: threads)
+    extension.end("r1", None)
+    api.is_asked(2)
+    api.invoke("r2")
+    api.is_asked(3)
+    extension.begin("r2", lambda: threads.append(threading.current_thread().name))
+    assert threads == ["zespan-extension", threading.current_thread().name]
+
+
 def test_handler_that_begins_too_late(api: Api, extension: Extension) -> None:
     """But not past the deadline less the reserve."""
     api.invoke("r1", seconds=0.4)

@@ -67,7 +67,7 @@ def handler(event: dict[str, Any], context: Any) -> str:
 
 def main(folder: str, ids: str, seed: str) -> None:
     chance = random.Random(seed)
-    init(journal=folder, flush_interval=chance.choice([0.05, 1.0, 3600.0]))
+    init(journal=folder, flush_interval=chance.choice([0.1, 1.0, 3600.0]))
     child = os.fork() if chance.random() < 0.2 else None
     if child == 0:
         chance = random.Random(seed + " child")

@@ -197,22 +197,23 @@ def test_a_full_buffer_is_bounded_in_bytes(make: Make) -> None:
 
 
 def test_an_event_that_is_too_large(make: Make) -> None:
-    """Is dropped by itself; one that just fits is not."""
+    """Is shortened, if that is enough, else dropped by itself; one that just fits is sent as it is."""
     exporter = Scripted()
     delivery = make(exporter, batch_bytes=1024)
     room = 1024 - len(b'{"n":1,"x":""}')
     delivery.capture({"n": 1, "x": "x" * room})
     delivery.capture({"n": 2, "x": "x" * (room + 1)})
+    delivery.capture({"n": 3, **dict.fromkeys(map(str, range(200)), "x")})
     delivery.flush(5)
     assert delivery.dropped == {"too_large": 1}
-    assert exporter.delivered == [1]
+    assert exporter.delivered == [1, 2]
 
 
 def test_an_event_larger_than_the_buffer(make: Make) -> None:
     """Is dropped, and takes nothing with it that still fits."""
     delivery = make(Scripted(), max_bytes=1024)
-    delivery.capture({"n": 1, "x": "x" * 2000})
-    assert delivery.dropped == {"buffer_full": 1}
+    delivery.capture({"n": 1, **dict.fromkeys(map(str, range(200)), "x")})
+    assert delivery.dropped == {"too_large": 1}
     capture(delivery, 2)
     assert delivery.flush(5).delivered == 1
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import os
 import signal
@@ -17,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.delivery.support import OK, REFUSED, RETRY, Gate, Scripted, assert_balanced, capture, eventually
@@ -92,7 +91,8 @@ def found(folder: Path) -> list[bytes]:
 
 
 def aged(file: Path, seconds: float) -> None:
-    os.utime(file, (time.time() - seconds,) * 2)
+    then = time.time() - seconds
+    os.utime(file, (then, then))
 
 
 def python(code: str, *arguments: object, **env: str) -> subprocess.Popen[str]:
@@ -135,6 +135,7 @@ def test_nobody_else_can_read_it(folder: Path) -> None:
 RECORDS = st.lists(st.binary(max_size=40), min_size=1, max_size=8)
 
 
+@settings(deadline=None)
 @given(events=RECORDS, at=st.floats(0, 1, exclude_max=True))
 def test_cut_anywhere(events: list[bytes], at: float) -> None:
     """What a file that ends early has is a first part of what was written, and a half record is counted."""
@@ -148,6 +149,7 @@ def test_cut_anywhere(events: list[bytes], at: float) -> None:
         assert len(got) < len(events)
 
 
+@settings(deadline=None)
 @given(events=RECORDS, at=st.floats(0, 1, exclude_max=True), flip=st.integers(1, 255))
 def test_corrupt_anywhere(events: list[bytes], at: float, flip: int) -> None:
     """Whichever byte has changed, nothing is made up, and nothing is missing unless that is counted, or the file is
@@ -167,6 +169,7 @@ def test_corrupt_anywhere(events: list[bytes], at: float, flip: int) -> None:
             assert file.exists()
 
 
+@settings(deadline=None)
 @given(rubbish=st.binary(max_size=300), ours=st.booleans(), offset=st.integers(0, 2**64 - 1))
 def test_any_bytes(rubbish: bytes, ours: bool, offset: int) -> None:
     """Rubbish is read to its end without a word, with our header before it or without."""
@@ -523,7 +526,7 @@ def heir(folder: Path, environment: dict[str, str], *numbers: object) -> None:
     """A process that captures these, and takes over what others have left, to its end."""
     code = """
         import sys, time
-        from zespan_serverless import _container, capture, flush, init, span
+        from zespan_serverless import _container, capture, flush, init
         init(journal=sys.argv[1])
         _container.current().delivery.warm()
         for number in sys.argv[2:]:
@@ -532,6 +535,15 @@ def heir(folder: Path, environment: dict[str, str], *numbers: object) -> None:
         assert not flush(20).pending
     """
     assert done(python(code, folder, *numbers, **environment)) == 0
+
+
+def arrives(folder: Path, environment: dict[str, str], backend: Backend, *expected: str) -> None:
+    """With the next process, or the one after that: nobody waits for it to have looked around."""
+    for _ in range(5):
+        heir(folder, environment)
+        if operations(backend) == [*expected]:
+            return
+    assert operations(backend) == [*expected]
 
 
 @pytest.mark.parametrize("how", ["SIGKILL", "abort"])
@@ -545,8 +557,8 @@ def test_killed(folder: Path, backend: Backend, environment: dict[str, str], how
     process.communicate("now" if how == "abort" else None)
     assert backend.events == []
     heir(folder, environment, 4)
-    assert [event["operation"] for event in backend.events].count("1") == 1
-    assert operations(backend) == ["1", "2", "3", "4"]
+    arrives(folder, environment, backend, "1", "2", "3", "4")
+    assert len(backend.events) == 4
     assert list(folder.iterdir()) == []
 
 
@@ -560,13 +572,12 @@ def test_several_at_once(folder: Path, backend: Backend, environment: dict[str, 
     dead.kill()
     dead.communicate()
     heir(folder, environment, "heir")
-    assert operations(backend) == ["dead", "heir"]
+    arrives(folder, environment, backend, "dead", "heir")
     assert len(list(folder.iterdir())) == 2
     for process in (running, frozen):
         process.kill()
         process.communicate()
-    heir(folder, environment)
-    assert operations(backend) == ["dead", "frozen", "heir", "running"]
+    arrives(folder, environment, backend, "dead", "frozen", "heir", "running")
 
 
 FORK = """
@@ -603,11 +614,9 @@ def test_child_dies_first(folder: Path, backend: Backend, environment: dict[str,
     process.stdin.write("go\n")
     process.stdin.flush()
     assert process.stdout.readline() == "buried\n"
-    heir(folder, environment)
-    assert operations(backend) == ["child"]
+    arrives(folder, environment, backend, "child")
     process.communicate("go\n")
-    heir(folder, environment)
-    assert operations(backend) == ["after", "before", "child"]
+    arrives(folder, environment, backend, "after", "before", "child")
     assert len(backend.events) == 3
 
 
@@ -621,18 +630,19 @@ def test_parent_dies_first(folder: Path, backend: Backend, environment: dict[str
     process.stdin.flush()
     child = int(process.stdout.readline())
     process.wait(10)
-    heir(folder, environment)
-    assert operations(backend) == ["after", "before"]
+    arrives(folder, environment, backend, "after", "before")
     os.kill(child, signal.SIGKILL)
     process.communicate()  # ends with the child
-    heir(folder, environment)
-    assert operations(backend) == ["after", "before", "child"]
+    arrives(folder, environment, backend, "after", "before", "child")
 
 
+@pytest.mark.timeout(300)  # it starts some 80 processes
 def test_killed_at_any_moment(tmp_path: Path) -> None:
     """Whatever a process was doing to its file when it was killed, no event that it had captured is lost, and a span
     that had begun and not ended is known."""
-    for step in itertools.count(1):
+    step = 0
+    while True:
+        step += 1
         place = tmp_path / str(step)
         place.mkdir()
         folder, ids, sink = place / "journals", place / "ids", place / "sink"
@@ -725,9 +735,8 @@ def test_an_ended_span_leaves_nothing(begin: Begin, folder: Path) -> None:
     for span in (SPAN, "0" * 15 + "1", "0" * 15 + "2"):
         delivery.opened(span, {"trace_id": "t"})
     delivery.capture({"n": 1, "span_id": SPAN})
-    delivery.capture({"n": 2, "span_id": "0" * 15 + "1", "text": "x" * 2000})
+    delivery.capture({"n": 2, "span_id": "0" * 15 + "1", **dict.fromkeys(map(str, range(200)), "x")})
     delivery.capture({"n": 3, "span_id": "0" * 15 + "2", "text": Unspeakable()})
-    assert delivery.dropped["too_large"] == 1
     die(delivery)
     (only,) = left(folder)
     assert only.open == []
@@ -832,8 +841,20 @@ def test_exit(folder: Path, backend: Backend, environment: dict[str, str], mode:
     assert done(python(code, folder, **environment)) == 0
     assert len(list(folder.iterdir())) == (mode == "hang")
     backend.mode = "ok"
-    heir(folder, environment)
-    assert operations(backend) == ["1"]
+    arrives(folder, environment, backend, "1")
+
+
+def test_sigterm_while_the_backend_hangs(folder: Path, backend: Backend, environment: dict[str, str]) -> None:
+    """What cannot be sent in the time that is left after SIGTERM is for the next process."""
+    backend.mode = "hang"
+    process = python(CAPTURE, folder, 1, 2, **environment)
+    assert process.stdout is not None
+    assert process.stdout.readline()
+    process.terminate()
+    process.communicate(timeout=30)
+    assert process.returncode == 128 + signal.SIGTERM
+    backend.mode = "ok"
+    arrives(folder, environment, backend, "1", "2")
 
 
 def test_exit_without_a_place_on_disk(folder: Path, environment: dict[str, str]) -> None:

@@ -171,11 +171,23 @@ def test_an_endless_answer_is_not_read_to_its_end(connect: Callable[[str], Trans
         assert post(transport) == 200
 
 
-@pytest.mark.parametrize("answer", [b"", b"SSH-2.0-OpenSSH\r\n", b"HTTP/1.1 200 OK\r\nno header\r\n", b"\0" * 100])
+@pytest.mark.parametrize("answer", [b"", b"SSH-2.0-OpenSSH\r\n", b"HTTP/1.1 200 OK\r\nno header\r\n\r\n", b"\0" * 100])
 def test_nonsense_for_an_answer(connect: Callable[[str], Transport], answer: bytes) -> None:
     """Is an error, or a status if it begins like one; not a crash of another kind."""
     with Answering(answer) as server, suppress(OSError, http.client.HTTPException):
         assert post(connect(server.url)) == 200
+
+
+@pytest.mark.parametrize("length", range(1, 42))
+def test_half_an_answer(connect: Callable[[str], Transport], length: int) -> None:
+    """A connection that ends anywhere in the head of an answer has brought none, whatever status it began with."""
+    answer = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}"
+    with Answering(answer[:length]) as server:
+        if length < answer.index(b"{}"):
+            with pytest.raises((OSError, http.client.HTTPException)):
+                post(connect(server.url))
+        else:
+            assert post(connect(server.url)) == 200
 
 
 def test_nobody_there(backend: Backend, connect: Callable[[str], Transport]) -> None:

@@ -216,12 +216,12 @@ def test_sigterm(deploy: Deploy, backend: Backend, cell: Cell, file: str, variab
     function = deploy(file, variable, env={"ZESPAN_FLUSH_TIMEOUT": "0.2"})
     backend.mode = 503
     function.get(path)
-    backend.mode = "ok"
     seen: list[Any] = []
     client = threading.Thread(target=lambda: seen.append(_try(function, "/slow")))
     client.start()
     time.sleep(0.4)
     before = len(backend.events)
+    backend.mode = "ok"
     began = time.monotonic()
     function.process.send_signal(signal.SIGTERM)
     function.process.wait(5)

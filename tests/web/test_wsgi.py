@@ -66,7 +66,9 @@ def serve(app: Any, given: Environ | None = None) -> list[bytes]:
 
 
 @pytest.mark.parametrize("mode", HELD)
-@pytest.mark.parametrize("body", [[b"x"], (b"x", b"y"), [], b"", FileWrapper(io.BytesIO(b"x"))], ids=repr)
+@pytest.mark.parametrize(
+    "body", [[b"x"], (b"x", b"y"), [], b"", FileWrapper(io.BytesIO(b"x"))], ids=lambda body: type(body).__name__
+)
 def test_a_body_that_is_there_is_not_touched(body: Any, mode: str) -> None:
     """A server sees the application's own list, or file: it looks at their length, or sends them its own way."""
 

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .. import _log
 from .._budget import backoff, clamp_retry_after
-from .._event import encode
+from .._event import encode, shortened
 from ..exporters import Dropped, Outcome
 from ._breaker import Breaker
 
@@ -47,7 +47,7 @@ class FlushReport(NamedTuple):
 
     `elapsed` in seconds. `reason` says why some are pending: `deadline`, `no_time` (there was none to begin with),
     `breaker_open` (the backend is known to be away), `retry_after` (it asked for silence), `stuck` (senders hang where
-    nothing can cut them off, or on_error called flush).
+    nothing can cut them off, or on_error called flush), `failed` (telemetry itself has, and the log says how).
     """
 
     delivered: int = 0
@@ -156,7 +156,7 @@ class Delivery:
         try:
             name = event.get("span_id")
             span = name if isinstance(name, str) else None  # a user's own may be anything
-            data = self._exporter.encode(event)
+            data = self._encoded(event)
             size = len(data)
         except Exception as error:
             data, size, problem = b"", 0, _log.describe(error)
@@ -177,6 +177,23 @@ class Delivery:
                 self._journal.closed(span)
         if self._closed:
             self._tell()
+
+    def _encoded(self, event: Mapping[str, Any]) -> bytes:
+        """An event as it will be sent; what is too large for a request, or for the buffer, is shortened until it fits."""
+        room = min(self._settings.batch_bytes, self._settings.max_bytes)
+        data = b""
+        for value in event.values():
+            if type(value) is str and len(value) > room:
+                break  # to encode megabytes takes longer than to see that they are too many
+        else:
+            data = self._exporter.encode(event)
+            if len(data) <= room:
+                return data
+        for shorter in shortened(event, room):
+            data = self._exporter.encode(shorter)
+            if len(data) <= room:
+                break
+        return data
 
     def opened(self, span: str, known: Mapping[str, Any], over: Callable[[], bool] = bool) -> None:
         """Put on record that a span has begun, and what is known of it: its event, should the process not live to see
@@ -704,7 +721,8 @@ class Delivery:
         self._trim()
         if _log.first("away"):
             text = "telemetry cannot be delivered for now, events are kept and tried again: %s"
-            self._report(partial(_log.logger.warning, text, outcome.detail))
+            about = {"reason": "away", "detail": outcome.detail, "events": self._outstanding()}
+            self._report(partial(_log.logger.warning, text, outcome.detail, extra=about))
 
     def _drop(self, items: list[_Item], reason: str, detail: str = "") -> None:
         count = len(items)
@@ -720,7 +738,8 @@ class Delivery:
             text = "telemetry events are being dropped: %s %s"
             if reason == "unauthorized":
                 text = "telemetry events are being dropped, the backend does not accept the API key: %s %s"
-            self._report(partial(_log.logger.warning, text, reason, detail))
+            about = {"reason": reason, "detail": detail, "events": count}  # fields, where the log is JSON
+            self._report(partial(_log.logger.warning, text, reason, detail, extra=about))
 
     def _report(self, news: Callable[[], object]) -> None:
         """Have the sender tell something: neither the log's handlers nor `on_error` may run under the lock."""

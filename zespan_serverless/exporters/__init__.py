@@ -31,8 +31,9 @@ class Outcome(NamedTuple):
 class Dropped(NamedTuple):
     """Events that will not be delivered; what `on_error` is called with.
 
-    `reason`: `buffer_full`, `too_large`, `unencodable`, `refused`, `unauthorized` or `closed`. `payloads`: the events
-    as they would have been sent (empty for what could not be encoded).
+    `reason`: `buffer_full`, `too_large`, `unencodable`, `refused`, `unauthorized`, `closed` or `torn` (half a record
+    that a killed process has left). `payloads`: the events as they would have been sent (empty for what could not be
+    encoded).
     """
 
     events: int

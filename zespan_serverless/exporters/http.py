@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Iterator, Mapping
+    from typing import Any
 
 _BODY_MAX = 65_536  # of an answer nobody reads; more, and the connection is not worth keeping
 _IDLE_MAX = 50.0  # seconds of wall clock; load balancers drop idle connections after 60, and say so to a frozen process
@@ -129,9 +130,38 @@ class Transport:
         return response.status, {name.lower(): value for name, value in response.getheaders()}
 
 
+class _Response(http.client.HTTPResponse):
+    """One whose head is whole: http.client takes a connection that is cut after the status for the end of the head."""
+
+    def begin(self) -> None:
+        file: Any = self.fp
+        lines: Any = _Lines(file)
+        self.fp = lines
+        try:
+            super().begin()
+        finally:
+            if self.fp is lines:
+                self.fp = file
+        if lines.last not in (b"\r\n", b"\n"):
+            raise http.client.IncompleteRead(lines.last)
+
+
+class _Lines:
+    """What http.client reads a head from; knows the last line."""
+
+    def __init__(self, file: Any) -> None:
+        self.last = b""
+        self._readline, self.close = file.readline, file.close
+
+    def readline(self, limit: int) -> bytes:
+        self.last = self._readline(limit)
+        return self.last
+
+
 class _Connection(http.client.HTTPConnection):
     """One connection, used until `until` (monotonic). It can be cut off in all that blocks once there is a socket."""
 
+    response_class = _Response
     # Without what tracers of http.client (X-Ray's, of httplib) put around it: what we send is no work of the user's.
     _send_request = vars(http.client.HTTPConnection)["_send_request"]
     _send_request = getattr(_send_request, "__wrapped__", _send_request)

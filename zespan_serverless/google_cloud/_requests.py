@@ -72,8 +72,12 @@ def given(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Given:
 
 
 def method(args: tuple[Any, ...]) -> str:
-    found = getattr(args[0], "method", "") if args else ""
-    return found if isinstance(found, str) else ""
+    """The request's, if it is one. Never raises."""
+    try:
+        found = getattr(args[0], "method", "") if args else ""
+        return found if isinstance(found, str) else ""
+    except Exception:  # there are objects that raise when they are looked at
+        return ""
 
 
 def execution_id(found: Given) -> str | None:

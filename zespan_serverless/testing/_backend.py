@@ -23,6 +23,7 @@ from typing import Any, Literal, get_args
 Event = dict[str, Any]
 Mode = Literal["ok", "hang", "drip", "refuse", "drop", "redirect"]
 
+_TRIES = 100
 _POLL = 0.05  # seconds between looks at what has no event of its own to wait for: a mode, a client that left
 
 
@@ -181,10 +182,20 @@ class _Listener(socketserver.ThreadingTCPServer):
         super().__init__((backend._host, port), partial(_Connection, backend), bind_and_activate=False)
         self._backend = backend
         self._thread: threading.Thread | None = None
-        self.server_bind()
+        self._insist(self.server_bind)
+
+    def _insist(self, do: Callable[[], None]) -> None:
+        """On a port that is not listened to for a moment: a client of somebody's may have been given it."""
+        for _ in range(_TRIES):
+            try:
+                return do()
+            except OSError:
+                time.sleep(_POLL)
+        self.server_close()
+        raise OSError(f"port {self.server_address[1]} is taken")
 
     def start(self) -> None:
-        self.server_activate()
+        self._insist(self.server_activate)
         self._thread = threading.Thread(target=self.serve_forever, args=(_POLL,), daemon=True)
         self._thread.start()
 

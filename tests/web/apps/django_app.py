@@ -36,7 +36,7 @@ def sync(request: Any, name: str) -> HttpResponse:
         return JsonResponse({"hello": name})
 
 
-def stream(request: Any) -> HttpResponse:
+def stream(request: Any) -> StreamingHttpResponse:
     gate = request.GET.get("gate", "")
 
     def pieces() -> Iterator[str]:
@@ -54,7 +54,7 @@ def stream(request: Any) -> HttpResponse:
     return StreamingHttpResponse(pieces_async() if BY_ASGI else pieces())
 
 
-def flood(request: Any) -> HttpResponse:
+def flood(request: Any) -> StreamingHttpResponse:
     gate = request.GET.get("gate", "")
 
     def pieces() -> Iterator[bytes]:
@@ -109,8 +109,8 @@ urlpatterns = [
     path("status/<int:code>", status),
     path("slow", slow),
     path("who/<str:name>", who),
-    path("items/", include([path("<int:number>", lambda request, number: HttpResponse(str(number)))])),
-    re_path(r"^year/(?P<year>\d{4})$", lambda request, year: HttpResponse(year)),
+    path("items/", include([path("<int:number>", lambda request, number: HttpResponse(str(number).encode()))])),
+    re_path(r"^year/(?P<year>\d{4})$", lambda request, year: HttpResponse(str(year).encode())),
 ]
 
 asgi: Any = get_asgi_application()

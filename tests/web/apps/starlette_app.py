@@ -121,5 +121,5 @@ app = Starlette(
         Route("/who/{name}", who),
         Mount("/inner/{tenant}", routes=[Route("/hello/{name}", hello)]),
     ],
-    middleware=[Middleware(ZespanMiddleware)] if TRACED else [],  # type: ignore[arg-type]
+    middleware=[Middleware(ZespanMiddleware)] if TRACED else [],
 )

@@ -5,7 +5,7 @@ from zespan_serverless import traceparent
 from zespan_serverless.asgi import ZespanMiddleware
 
 web = FastAPI()
-web.add_middleware(ZespanMiddleware)  # type: ignore[arg-type]
+web.add_middleware(ZespanMiddleware)
 
 
 @web.get("/api/items/{number}")

@@ -1,0 +1,120 @@
+"""The books balance whatever happens, in whatever order: captured = delivered + pending + dropped."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+from unittest import mock
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from tests.delivery.support import OK, REFUSED, RETRY, UNAUTHORIZED, Scripted, assert_balanced
+from zespan_serverless import _delivery
+from zespan_serverless._delivery import Delivery
+from zespan_serverless._settings import Settings
+from zespan_serverless.exporters import Dropped, Outcome
+
+SILENCE = Outcome("retry", "HTTP 429", 0.001)
+
+
+class Unspeakable:
+    def __str__(self) -> str:
+        raise SystemError("no text")
+
+
+class Books(RuleBasedStateMachine):
+    """What a process can do with its events; and what a backend can do to them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.no_pause = mock.patch.object(_delivery, "backoff", lambda failures, random: 0.0)
+        self.no_pause.start()
+        self.told: list[Dropped] = []
+        self.exporter = Scripted()
+        self.captured = 0
+        self.is_closed = False
+        given = Settings(flush_timeout=1.0, batch_size=4, batch_bytes=1024, max_events=12, on_error=self.told.append)
+        self.delivery = Delivery(self.exporter, given)
+
+    @rule(count=st.integers(1, 9), size=st.sampled_from([0, 0, 300, 5000]))
+    def capture(self, count: int, size: int) -> None:
+        for _ in range(count):
+            self.captured += 1
+            self.delivery.capture({"n": self.captured, "text": "x" * size})
+
+    @rule(event=st.sampled_from([{f"f{i}": "x" for i in range(500)}, Unspeakable(), None]))
+    def capture_what_cannot_be_kept(self, event: Any) -> None:
+        self.captured += 1
+        self.delivery.capture(event)
+
+    @rule(step=st.sampled_from([OK, REFUSED, RETRY, UNAUTHORIZED, SILENCE, OSError("reset"), ValueError("odd"), None]))
+    def from_now_on_the_backend(self, step: Any) -> None:
+        self.exporter.from_now_on(step if step is not None else lambda exporter, numbers: None)
+
+    @rule(divisor=st.integers(2, 5))
+    def from_now_on_some_are_poisoned(self, divisor: int) -> None:
+        self.exporter.from_now_on(lambda _, numbers: REFUSED if any(n % divisor == 0 for n in numbers) else OK)
+
+    @rule(timeout=st.sampled_from([0.0, 0.02, 1.0]), probe=st.booleans())
+    def flush(self, timeout: float, probe: bool) -> None:
+        before = self.delivery.captured
+        report = self.delivery.flush(timeout, probe=probe)
+        assert report.delivered + report.dropped + report.pending <= before
+        assert bool(report.reason) is bool(report.pending)
+
+    @rule(timeout=st.sampled_from([0.01, 0.5]))
+    def flush_soon(self, timeout: float) -> None:
+        self.delivery.flush_soon(timeout)
+
+    @rule()
+    def snapshot(self) -> None:
+        self.delivery.rest(0.02)
+
+    @precondition(lambda self: not self.is_closed)
+    @rule()
+    def close(self) -> None:
+        self.delivery.close(0.02)
+        self.is_closed = True
+
+    @precondition(lambda self: hasattr(os, "fork"))
+    @rule(count=st.integers(0, 3))
+    def fork(self, count: int) -> None:
+        """A child begins with nothing, and keeps books of its own."""
+        child = os.fork()
+        if not child:
+            code = 1
+            try:
+                self.delivery.forget()
+                for number in range(count):
+                    self.delivery.capture({"n": number})
+                assert_balanced(self.delivery)
+                code = 0 if self.delivery.captured == count else 2
+            finally:
+                os._exit(code)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+    @invariant()
+    def balanced(self) -> None:
+        assert_balanced(self.delivery)
+        assert self.delivery.captured == self.captured
+
+    def teardown(self) -> None:
+        self.exporter.from_now_on(OK)
+        report = self.delivery.flush(10, probe=True)
+        self.no_pause.stop()
+        dropped = dict(self.delivery.dropped)
+        try:
+            assert_balanced(self.delivery)
+            assert report.pending == 0  # a backend that is well again gets all that was not dropped
+            if not self.is_closed:
+                assert sorted(set(self.exporter.delivered)) == sorted(self.exporter.delivered)
+            told = {reason: sum(t.events for t in self.told if t.reason == reason) for reason in dropped}
+            assert told == dropped
+        finally:
+            self.delivery.forget()
+
+
+TestBooks = Books.TestCase
+TestBooks.settings = settings(max_examples=40, stateful_step_count=25, deadline=None)

@@ -1,0 +1,451 @@
+"""The user's function is never harmed, on any host: its own result or exception, called once, in bounded time."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import pytest
+
+import zespan_serverless
+from tests.never_harm import HOSTS, Came, Host, Ours, came, struck, used
+from zespan_serverless import (
+    _container,
+    _log,
+    asgi,
+    run,
+    testing,
+    wsgi,
+    zespan_azure,
+    zespan_cloud_event,
+    zespan_gcf,
+    zespan_lambda,
+    zespan_vercel,
+)
+from zespan_serverless._delivery._journal import Journal
+from zespan_serverless.testing import Backend
+
+# What is made to fail in a thread of ours ends that thread, and says so.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),
+]
+
+ERROR, RESULT = LookupError("mine"), object()
+
+# Functions between the server and the user's function. They guard what they call, and there is nothing in themselves
+# that could fail; a failure on entry, which is what is simulated here, nobody could guard against.
+SEAMS = {
+    *("enter", "Call.leave", "Call.settle", "Call.reset", "Call.close", "Guarded.__init__", "Guarded.__exit__"),
+    *("current", "capture", "flush", "span", "with_context", "traceparent", "Span.child", "Span.traceparent"),
+    *("new_span", "leave", "_text", "_repeated", "_mapping", "_end", "method", "_begin", "traced_records", "records", "Batch.__iter__"),
+    *("_decorate.<locals>.wrapper", "_loop_is_running", "_on_own_loop", "_decorate.<locals>.called", "_observed"),
+    *("Exchange.__init__", "Exchange.end", "Exchange.response", "Exchange.is_last", "Exchange.closed"),
+    *("Body.__init__", "Body.__iter__", "Body.close", "Answer.aborted", "Answer.returned", "Answer.finish"),
+    *("_Exchange.__init__", "_Exchange.receive", "_Exchange.send", "_Exchange.end", "_Exchange.afterwards"),
+    *("_Exchange._close", "_Exchange.start_response", "_Exchange.is_complete", "ZespanMiddleware.__call__"),
+    *("_wrapped.<locals>.begin", "over", "follow"),
+    *("_bound", "_noting.<locals>.send_response_only", "_over", "_Asgi._linger", "_lingering"),
+    *("run", "Run.__init__", "Run.__enter__", "Run.__exit__", "RunHost.__init__", "begin", "check", "expect"),
+    *("_Turn.__init__", "_Turn.end", "_Turn.end_soon", "_Turn._close", "_Turn._report", "expect.<locals>.<lambda>"),
+}
+
+
+class Odd(BaseException):
+    """Not an Exception, as SystemExit and asyncio.CancelledError are not."""
+
+
+def returns() -> object:
+    return RESULT
+
+
+def fails() -> object:
+    raise ERROR
+
+
+def unharmed(seen: Came, work: Callable[[], object]) -> bool:
+    own = seen.result is RESULT if work is returns else seen.error is ERROR
+    return own and seen.calls == 1
+
+
+@pytest.fixture
+def backend(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Backend]:
+    """A real backend to send to, with a journal on the way, and little time for either."""
+    monkeypatch.setattr(_container, "FLUSH_BY_HAND", 0.1)
+    with Backend() as backend:
+        monkeypatch.setenv("ZESPAN_BASE_URL", backend.url)
+        monkeypatch.setenv("ZESPAN_FLUSH_TIMEOUT", "0.1")
+        monkeypatch.setenv("ZESPAN_JOURNAL", str(tmp_path / "journal"))
+        yield backend
+
+
+every_host = pytest.mark.parametrize("host", HOSTS.values(), ids=HOSTS)
+both = pytest.mark.parametrize("work", [returns, fails])
+
+
+# ---------------------------------------------------------------------- what the function does
+
+
+@every_host
+@pytest.mark.parametrize(
+    "error",
+    [
+        *(ValueError("x"), KeyError(), StopIteration(1), StopAsyncIteration(), TimeoutError(), MemoryError()),
+        *(RecursionError(), ExceptionGroup("g", [ValueError()]), GeneratorExit(), Odd("y"), asyncio.CancelledError()),
+        *(SystemExit(3), KeyboardInterrupt()),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_an_exception_is_the_very_object(
+    host: Host, error: BaseException, backend: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of whatever kind; what Python itself makes of one in a coroutine or a generator, it makes of it with us, too."""
+
+    def work() -> object:
+        raise error
+
+    with monkeypatch.context() as patch:
+        patch.setenv("ZESPAN_ENABLED", "0")
+        plain = came(host, work)
+    testing.reset()
+    traced = came(host, work)
+    assert traced.calls == 1
+    if plain.error is error:
+        assert traced.error is error
+    else:
+        assert (type(traced.error), str(traced.error)) == (type(plain.error), str(plain.error))
+
+
+def generates() -> Iterator[int]:
+    yield 1
+
+
+async def coroutine() -> int:
+    return 1
+
+
+RESULTS: list[Callable[[], object]] = [
+    *(lambda: None, lambda: 0, lambda: "text", lambda: b"bytes", lambda: {}, lambda: {"statusCode": 500}, lambda: ()),
+    *(lambda: float("nan"), object, lambda: ValueError("returned"), mock.Mock, lambda: coroutine, lambda: Odd),
+    *(generates, lambda: iter([1]), dict, list),
+]
+
+
+@every_host
+def test_a_result_is_the_very_object(host: Host, backend: Backend) -> None:
+    """Whatever it is, and as it was; nobody has read from a generator."""
+    for make in RESULTS:
+        result = make()
+        seen = came(host, lambda: result)  # noqa: B023 (it is called at once)
+        assert (seen.calls, seen.error) == (1, None)
+        if type(seen.result).__module__.startswith("zespan_serverless"):  # a stream that is watched on its way
+            assert list(seen.result) == [1]
+        else:
+            assert seen.result is result
+            if type(result).__name__ in ("generator", "list_iterator"):
+                assert list(result) == [1]  # type: ignore[call-overload]
+
+
+# ---------------------------------------------------------------------- what of ours fails
+
+
+def _seam(function: Ours) -> bool:
+    return function.name in SEAMS
+
+
+@every_host
+@both
+def test_whatever_of_ours_fails_the_function_does_not_notice(
+    host: Host, work: Callable[[], object], backend: Backend
+) -> None:
+    """Each function of ours that serves a request may raise: nothing of it comes out."""
+    functions = used(host, work).here
+    harmed, struck_at = [], 0
+    for function in sorted(function for function in functions if not _seam(function)):
+        testing.reset()
+        if host is HOSTS["by hand"]:
+            zespan_serverless.init()
+        strike = mock.Mock(side_effect=RuntimeError("ours"))
+        seen = came(host, work, struck=functools.partial(struck, function, strike))
+        struck_at += strike.called
+        if not unharmed(seen, work) or seen.seconds > 5:
+            harmed.append((str(function), seen))
+    assert not harmed
+    assert struck_at > 40  # functions that were called, and did fail
+
+
+@both
+def test_whatever_of_ours_fails_in_another_thread_the_function_does_not_notice(
+    work: Callable[[], object], backend: Backend
+) -> None:
+    """Nor does it wait longer than a flush may take."""
+    host = HOSTS["lambda"]
+    harmed, struck_at = [], 0
+    for function in sorted(used(host, work).elsewhere):
+        testing.reset()
+        strike = mock.Mock(side_effect=RuntimeError("ours"))
+        seen = came(host, work, struck=functools.partial(struck, function, strike))
+        struck_at += strike.called
+        if not unharmed(seen, work) or seen.seconds > 5:
+            harmed.append((str(function), seen))
+    assert not harmed
+    assert struck_at > 20
+
+
+def test_whatever_of_ours_hangs_in_another_thread_nobody_waits_for_it(backend: Backend) -> None:
+    """What does I/O may hang: the exporter, its connection, the reading of journals. A flush takes no longer for it."""
+    host, release = HOSTS["lambda"], threading.Event()
+    found = used(host, returns).elsewhere
+    hanging = [f for f in found if f.file.startswith("exporters/") or f.name in ("_files", "_take", "_parsed")]
+    assert len(hanging) > 8
+    for function in sorted(hanging):
+        testing.reset()
+        seen = came(host, returns, struck=functools.partial(struck, function, functools.partial(release.wait, 30)))
+        assert unharmed(seen, returns), function
+        assert seen.seconds < 5, function
+    release.set()
+
+
+@every_host
+@pytest.mark.parametrize(
+    ("owner", "name", "error"),
+    [
+        (threading.Thread, "start", RuntimeError("can't start new thread")),
+        (signal, "signal", ValueError("not in the main thread")),
+        (signal, "set_wakeup_fd", ValueError("not in the main thread")),
+        (os, "pwrite", OSError(28, "No space left on device")),
+        (os, "mkdir", PermissionError(13, "Permission denied")),
+        (os, "listdir", PermissionError(13, "Permission denied")),
+        (os, "urandom", NotImplementedError("no randomness")),
+        (Journal, "event", RuntimeError("ours")),
+        (Journal, "settled", RuntimeError("ours")),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_a_platform_that_lacks_something(
+    host: Host, owner: object, name: str, error: Exception, backend: Backend
+) -> None:
+    """No threads, no signals, a full or read-only disk, no randomness: the function runs."""
+    if owner is os and name == "urandom" and host is HOSTS["lambda steps"]:
+        pytest.skip("span() has no id to give")
+    for work in (returns, fails):
+        testing.reset()
+        seen = came(host, work, struck=lambda: mock.patch.object(owner, name, side_effect=error))
+        assert unharmed(seen, work)
+        assert seen.seconds < 5
+
+
+@pytest.mark.parametrize("host", [HOSTS["lambda"], HOSTS["asgi"], HOSTS["run"]], ids=["lambda", "asgi", "run"])
+@pytest.mark.parametrize("now", [-1e12, 0.0, 1e18, float("nan"), float("inf")])
+@pytest.mark.parametrize("name", ["time", "perf_counter"])
+def test_a_clock_that_is_mad(host: Host, now: float, name: str, backend: Backend) -> None:
+    """Whatever time it tells, the function is called and its result is its own."""
+    module = "zespan_serverless._lifecycle" if name == "perf_counter" else "zespan_serverless._delivery"
+    clocks = {"time": time.time, "monotonic": time.monotonic, "perf_counter": time.perf_counter}
+    clock = mock.Mock(**{**clocks, name: lambda: now})
+    seen = came(host, returns, struck=lambda: mock.patch(f"{module}.time", clock))
+    assert unharmed(seen, returns)
+    assert seen.seconds < 5
+
+
+@every_host
+@both
+@pytest.mark.parametrize("mode", ["hang", "refuse", 400])
+def test_a_backend_that_fails(host: Host, work: Callable[[], object], mode: Any, backend: Backend) -> None:
+    """Costs the time of one flush at most."""
+    backend.mode = mode
+    backend.drip_interval = 0.05
+    seen = came(host, work)
+    assert unharmed(seen, work)
+    assert seen.seconds < 5
+
+
+# ---------------------------------------------------------------------- what the platform hands over
+
+
+class Hostile:
+    """Raises at whatever is done to it."""
+
+    def _raise(self, *args: object) -> Any:
+        raise RuntimeError("hostile")
+
+    __getattr__ = __str__ = __repr__ = __len__ = __iter__ = __eq__ = __bool__ = __getitem__ = __contains__ = _raise  # type: ignore[assignment] # pyright: ignore
+    __hash__ = None  # type: ignore[assignment]
+
+
+def _cycle() -> dict[str, Any]:
+    event: dict[str, Any] = {"Records": []}
+    event["Records"].append(event)
+    return event
+
+
+def _deep(depth: int = 100_000) -> Any:
+    event: Any = {}
+    for _ in range(depth):
+        event = {"Records": [event]}
+    return event
+
+
+BIG = "x" * 2_000_000
+ODD_EVENTS: list[Any] = [
+    *(None, {}, [], "text", 7, b"bytes", object(), mock.Mock(), mock.MagicMock(), Hostile(), {"Records": Hostile()}),
+    *(_cycle(), _deep(), {"Records": None}, {"Records": [None]}, {"records": {"a": None}}, {1: 2, None: 3}),
+    {"headers": {"traceparent": BIG}, "requestContext": {"http": {"method": BIG}}, "rawPath": BIG},
+    {"headers": {f"h{i}": "v" for i in range(10_000)}, "httpMethod": "GET", "path": "/\x00\x1b[31m\r\nx: y"},
+    {"headers": {"traceparent": "\x00" * 55}, "multiValueHeaders": {"traceparent": [BIG] * 100}, "httpMethod": "GET"},
+    {"headers": Hostile(), "requestContext": Hostile(), "httpMethod": Hostile()},
+    {"Records": [{"eventSource": "aws:sqs", "body": '{"traceparent":' + "[" * 100_000}]},
+    {"Records": [{"eventSource": Hostile(), "messageAttributes": 5}] * 10_000},
+]
+
+
+@pytest.mark.parametrize("event", ODD_EVENTS, ids=lambda event: type(event).__name__)
+@pytest.mark.parametrize("context", [testing.LambdaContext(), None, mock.MagicMock(), Hostile()], ids=type)
+def test_odd_events_and_contexts_of_lambda(event: Any, context: Any, backend: Backend) -> None:
+    """Handed to the function as they are, once, and nothing is made of what they hide."""
+    calls: list[tuple[object, object]] = []
+
+    @zespan_lambda(flush_mode="before_return")
+    def handler(event: object, context: object) -> object:
+        calls.append((event, context))
+        return RESULT
+
+    began = time.monotonic()
+    assert handler(event, context) is RESULT
+    assert time.monotonic() - began < 5
+    assert len(calls) == 1
+    assert calls[0][0] is event
+    assert calls[0][1] is context
+
+
+HEADERS: list[Any] = [
+    [(b"traceparent", BIG.encode())],
+    [(b"traceparent", b"\xff" * 55), (b"host", b"\x00\x1b[31m")],
+    [(b"h%d" % i, b"v") for i in range(10_000)],
+    [("text", "text")],
+    [(b"one",)],
+    [None],
+    None,
+    5,
+    iter([(b"host", b"h")]),
+]
+
+
+@pytest.mark.parametrize("headers", HEADERS, ids=lambda headers: type(headers).__name__)
+@pytest.mark.parametrize("missing", ["", "path", "method", "headers", "type"])
+def test_odd_scopes(headers: Any, missing: str, backend: Backend) -> None:
+    """An ASGI application gets the scope that the server has made, and its messages are the server's."""
+    scope = {"type": "http", "method": "GET", "path": "/", "headers": headers}
+    scope.pop(missing, None)
+    calls, sent = [], []
+    odd: dict[str, Any] = {"no type": 1}
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        calls.append(scope)
+        assert await receive() is odd
+        await send(odd)
+
+    async def receive() -> dict[str, Any]:
+        return odd
+
+    async def send(message: dict[str, Any]) -> None:
+        sent.append(message)
+
+    asyncio.run(asgi.ZespanMiddleware(app)(scope, receive, send))
+    assert len(calls) == 1
+    assert calls[0] is scope
+    assert sent == [odd]
+
+
+@pytest.mark.parametrize("argument", [None, 5, Hostile(), mock.MagicMock(), {"a": 1}], ids=type)
+@pytest.mark.parametrize("decorate", [zespan_gcf, zespan_cloud_event, zespan_azure, run])
+def test_odd_arguments(argument: Any, decorate: Callable[[Any], Any], backend: Backend) -> None:
+    """Other functions get what they are called with."""
+    calls = []
+
+    @decorate
+    def function(req: object) -> object:
+        calls.append(req)
+        return RESULT
+
+    @decorate
+    async def awaited(req: object) -> object:
+        calls.append(req)
+        return RESULT
+
+    assert function(argument) is RESULT
+    assert asyncio.run(awaited(argument)) is RESULT
+    assert len(calls) == 2
+    assert all(call is argument for call in calls)
+
+
+@pytest.mark.parametrize(
+    "environ",
+    [
+        {},
+        {"HTTP_TRACEPARENT": BIG, "PATH_INFO": BIG, "REQUEST_METHOD": BIG},
+        {"HTTP_TRACEPARENT": 5, "PATH_INFO": None, "SCRIPT_NAME": b"", "REQUEST_METHOD": None, "HTTP_HOST": None},
+        {"PATH_INFO": "/\ud800", "HTTP_HOST": "\x00", "werkzeug.request": Hostile(), "wsgi.file_wrapper": Hostile()},
+        {f"HTTP_H{i}": "v" for i in range(10_000)},
+    ],
+    ids=["empty", "big", "types", "surrogates", "many"],
+)
+@pytest.mark.parametrize("wrap", [wsgi.ZespanMiddleware, zespan_vercel])
+def test_odd_environs(environ: dict[str, Any], wrap: Callable[[Any], Any], backend: Backend) -> None:
+    """A WSGI application gets the environ that the server has made."""
+    calls = []
+
+    def app(environ: Any, start_response: Any) -> Any:
+        calls.append(environ)
+        start_response("200 OK", [("X", 5), None])
+        return [b"x"]
+
+    started: list[Any] = []
+    body = wrap(app)(environ, lambda *args: started.append(args))
+    assert list(body) == [b"x"]
+    if hasattr(body, "close"):
+        body.close()
+    assert len(calls) == 1
+    assert calls[0] is environ
+    assert started == [("200 OK", [("X", 5), None])]
+
+
+def test_what_a_handler_says_of_itself_may_be_nonsense(backend: Backend) -> None:
+    """Ids, tags and details that are none are left out; the work is done, and its exception is its own."""
+
+    @zespan_lambda(flush_mode="before_return")
+    def handler(event: object, context: object) -> object:
+        nonsense: Any = Hostile()
+        with zespan_serverless.with_context(user_id=nonsense, session_id=nonsense, tags=nonsense):
+            with zespan_serverless.span(nonsense, kind=nonsense, metadata=nonsense, replaying=nonsense) as details:
+                details["x"] = nonsense
+                zespan_serverless.capture(nonsense)
+                zespan_serverless.capture({"trace_id": nonsense, "span_id": nonsense, "tags": nonsense})
+        return RESULT
+
+    assert handler({}, testing.LambdaContext()) is RESULT
+    assert backend.wait_for(2)
+
+
+def test_a_flush_by_hand_that_fails_inside_is_no_exception(backend: Backend) -> None:
+    """`flush()` and `shutdown()` say what they know, and raise nothing that is ours."""
+    zespan_serverless.init()
+    with mock.patch("zespan_serverless._delivery.Delivery._outstanding", side_effect=RuntimeError("ours")):
+        assert zespan_serverless.flush().reason == "failed"
+        assert zespan_serverless.shutdown().reason == "failed"
+
+
+def test_a_log_that_fails_is_not_the_functions(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A handler or filter of the user's for our logger may raise at every line."""
+    backend.mode = 401
+    monkeypatch.setattr(_log.logger, "handle", mock.Mock(side_effect=RuntimeError("log")))
+    assert unharmed(came(HOSTS["lambda"], returns), returns)
