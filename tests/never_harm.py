@@ -66,7 +66,7 @@ def _lambda_awaited(work: Work) -> Serve:
         return work()
 
     async def test() -> Any:
-        return await handler(EVENT, CONTEXT)  # type: ignore[misc]
+        return await handler(EVENT, CONTEXT)
 
     return lambda: asyncio.run(test())
 
@@ -159,14 +159,15 @@ class _Request:
 
 
 class _CloudEvent:
-    data: Any = {"message": {"data": "eA=="}}
+    def __init__(self) -> None:
+        self.data = {"message": {"data": "eA=="}}
 
     def get_attributes(self) -> dict[str, str]:
         return {"id": "1", "type": "google.cloud.pubsub.topic.v1.messagePublished", "source": "//pubsub/topics/t"}
 
 
 def _google(work: Work) -> Serve:
-    function = zespan_gcf(lambda request: work())
+    function: Any = zespan_gcf(lambda request: work())
     return lambda: function(_Request())
 
 
@@ -188,7 +189,7 @@ def _google_streamed(work: Work) -> Serve:
 
 
 def _google_event(work: Work) -> Serve:
-    function = zespan_cloud_event(lambda event: work())
+    function: Any = zespan_cloud_event(lambda event: work())
     return lambda: function(_CloudEvent())
 
 
@@ -385,7 +386,7 @@ def used(host: Host, work: Work) -> Used:
             yield
         finally:
             sys.setprofile(None)
-            threading.setprofile(None)  # type: ignore[arg-type]
+            threading.setprofile(None)
 
     came(host, watched, struck=profiled)
     return Used(in_the_way, here - in_the_way, elsewhere - here - in_the_way)
@@ -405,4 +406,4 @@ def struck(function: Ours, strike: Callable[[], object]) -> Iterator[None]:
         yield
     finally:
         sys.settrace(None)
-        threading.settrace(None)  # type: ignore[arg-type]
+        threading.settrace(None)

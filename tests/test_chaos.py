@@ -28,6 +28,7 @@ ROOT = Path(__file__).parents[1]
 MODES: list[Any] = ["ok", "ok", "ok", "hang", "refuse", "drop", "drip", "redirect", 429, 500, 503]
 HOWS = ["return", "return", "return", "raise", "leave", "exit", "kill", "segfault", "sleep"]
 SECONDS = float(os.environ.get("ZESPAN_CHAOS_SECONDS", "30"))
+SEED = os.environ.get("ZESPAN_CHAOS_SEED")  # read here: the variables are gone once a test runs
 
 HEIR = """
 import sys, time
@@ -173,7 +174,7 @@ def faults(backend: Backend, chance: random.Random, over: threading.Event) -> No
 @pytest.mark.timeout(SECONDS + 240)
 def test_nothing_is_lost(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Every event whose capture had returned arrives, and what arrives twice has the same id."""
-    seed = os.environ.get("ZESPAN_CHAOS_SEED") or str(random.randrange(1_000_000))
+    seed = SEED or str(random.randrange(1_000_000))
     over = threading.Event()
     with Backend() as backend, ThreadPoolExecutor(8) as pool:
         until = time.monotonic() + SECONDS
@@ -207,7 +208,8 @@ def test_nothing_is_lost(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
         print(  # noqa: T201
             f"\nchaos: ZESPAN_CHAOS_SEED={seed}, {SECONDS:.0f} s, {dict(total)}; captured {len(captured)}, "
             f"lost {len(lost)}, delivered again under the same id {again}; processes that said they dropped any: "
-            f"{dict(dropped)}; invocations told {len(invocations)}: {dict(ends)}, and of {len(untold)} no more than what they had captured"
+            f"{dict(dropped)}; invocations told {len(invocations)}: {dict(ends)}, "
+            f"and of {len(untold)} no more than what they had captured"
         )
     assert not lost
     assert set(invocations.values()) == {1}

@@ -154,7 +154,7 @@ def test_a_hostile_request_costs_nothing(headers: list[tuple[bytes, bytes]]) -> 
 
     def serve() -> None:
         with pytest.raises(StopIteration):  # it waits for nothing: no loop is needed
-            middleware(scope, nothing, nothing).send(None)  # type: ignore[attr-defined]
+            middleware(scope, nothing, nothing).send(None)
 
     with testing.recording(flush_mode="after_response") as events:
         assert _quickest(serve) < 0.02

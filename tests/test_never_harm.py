@@ -9,6 +9,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -47,7 +48,21 @@ ERROR, RESULT = LookupError("mine"), object()
 SEAMS = {
     *("enter", "Call.leave", "Call.settle", "Call.reset", "Call.close", "Guarded.__init__", "Guarded.__exit__"),
     *("current", "capture", "flush", "span", "with_context", "traceparent", "Span.child", "Span.traceparent"),
-    *("new_span", "leave", "_text", "_repeated", "_mapping", "_end", "method", "_begin", "traced_records", "records", "Batch.__iter__"),
+    *(
+        "new_span",
+        "leave",
+        "_text",
+        "_repeated",
+        "_mapping",
+        "_tags",
+        "_tags.<locals>.<genexpr>",
+        "_end",
+        "method",
+        "_begin",
+        "traced_records",
+        "records",
+        "Batch.__iter__",
+    ),
     *("_decorate.<locals>.wrapper", "_loop_is_running", "_on_own_loop", "_decorate.<locals>.called", "_observed"),
     *("Exchange.__init__", "Exchange.end", "Exchange.response", "Exchange.is_last", "Exchange.closed"),
     *("Body.__init__", "Body.__iter__", "Body.close", "Answer.aborted", "Answer.returned", "Answer.finish"),
@@ -134,7 +149,7 @@ async def coroutine() -> int:
 
 
 RESULTS: list[Callable[[], object]] = [
-    *(lambda: None, lambda: 0, lambda: "text", lambda: b"bytes", lambda: {}, lambda: {"statusCode": 500}, lambda: ()),
+    *(lambda: None, lambda: 0, lambda: "text", lambda: b"bytes", dict, lambda: {"statusCode": 500}, lambda: ()),
     *(lambda: float("nan"), object, lambda: ValueError("returned"), mock.Mock, lambda: coroutine, lambda: Odd),
     *(generates, lambda: iter([1]), dict, list),
 ]
@@ -152,7 +167,7 @@ def test_a_result_is_the_very_object(host: Host, backend: Backend) -> None:
         else:
             assert seen.result is result
             if type(result).__name__ in ("generator", "list_iterator"):
-                assert list(result) == [1]  # type: ignore[call-overload]
+                assert list(result) == [1]
 
 
 # ---------------------------------------------------------------------- what of ours fails
@@ -239,9 +254,21 @@ def test_a_platform_that_lacks_something(
         pytest.skip("span() has no id to give")
     for work in (returns, fails):
         testing.reset()
-        seen = came(host, work, struck=lambda: mock.patch.object(owner, name, side_effect=error))
+        seen = came(host, work, struck=lambda: _lacking(owner, name, error))
         assert unharmed(seen, work)
         assert seen.seconds < 5
+
+
+@contextmanager
+def _lacking(owner: Any, name: str, error: Exception) -> Iterator[None]:
+    with mock.patch.object(owner, name, side_effect=error):
+        yield
+
+
+@contextmanager
+def _told(module: str, clock: object) -> Iterator[None]:
+    with mock.patch(f"{module}.time", new=clock):
+        yield
 
 
 @pytest.mark.parametrize("host", [HOSTS["lambda"], HOSTS["asgi"], HOSTS["run"]], ids=["lambda", "asgi", "run"])
@@ -252,7 +279,7 @@ def test_a_clock_that_is_mad(host: Host, now: float, name: str, backend: Backend
     module = "zespan_serverless._lifecycle" if name == "perf_counter" else "zespan_serverless._delivery"
     clocks = {"time": time.time, "monotonic": time.monotonic, "perf_counter": time.perf_counter}
     clock = mock.Mock(**{**clocks, name: lambda: now})
-    seen = came(host, returns, struck=lambda: mock.patch(f"{module}.time", clock))
+    seen = came(host, returns, struck=lambda: _told(module, clock))
     assert unharmed(seen, returns)
     assert seen.seconds < 5
 
@@ -278,7 +305,7 @@ class Hostile:
     def _raise(self, *args: object) -> Any:
         raise RuntimeError("hostile")
 
-    __getattr__ = __str__ = __repr__ = __len__ = __iter__ = __eq__ = __bool__ = __getitem__ = __contains__ = _raise  # type: ignore[assignment] # pyright: ignore
+    __getattr__ = __str__ = __repr__ = __len__ = __iter__ = __eq__ = __bool__ = __getitem__ = __contains__ = _raise
     __hash__ = None  # type: ignore[assignment]
 
 
@@ -357,7 +384,7 @@ def test_odd_scopes(headers: Any, missing: str, backend: Backend) -> None:
     async def receive() -> dict[str, Any]:
         return odd
 
-    async def send(message: dict[str, Any]) -> None:
+    async def send(message: Any) -> None:
         sent.append(message)
 
     asyncio.run(asgi.ZespanMiddleware(app)(scope, receive, send))
@@ -425,11 +452,13 @@ def test_what_a_handler_says_of_itself_may_be_nonsense(backend: Backend) -> None
     @zespan_lambda(flush_mode="before_return")
     def handler(event: object, context: object) -> object:
         nonsense: Any = Hostile()
-        with zespan_serverless.with_context(user_id=nonsense, session_id=nonsense, tags=nonsense):
-            with zespan_serverless.span(nonsense, kind=nonsense, metadata=nonsense, replaying=nonsense) as details:
-                details["x"] = nonsense
-                zespan_serverless.capture(nonsense)
-                zespan_serverless.capture({"trace_id": nonsense, "span_id": nonsense, "tags": nonsense})
+        with (
+            zespan_serverless.with_context(user_id=nonsense, session_id=nonsense, tags=nonsense),
+            zespan_serverless.span(nonsense, kind=nonsense, metadata=nonsense, replaying=nonsense) as details,
+        ):
+            details["x"] = nonsense
+            zespan_serverless.capture(nonsense)
+            zespan_serverless.capture({"trace_id": nonsense, "span_id": nonsense, "tags": nonsense})
         return RESULT
 
     assert handler({}, testing.LambdaContext()) is RESULT

@@ -47,7 +47,7 @@ class Settings(NamedTuple):
     batch_size: int = 50
     """Events in one request, at most."""
     batch_bytes: int = 3_670_016
-    """Bytes in one request before compression, at most (3.5 MiB); a larger event is dropped and counted."""
+    """Bytes in one request before compression, at most (3.5 MiB); a larger event is shortened."""
     flush_interval: float = 5.0
     """Seconds after which a long invocation's events are sent before it ends."""
     max_events: int = 1000

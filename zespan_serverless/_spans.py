@@ -94,7 +94,9 @@ def _tags(outer: Mapping[str, str] | None, inner: object) -> dict[str, str] | No
     """The tags of both, as far as every event can carry them."""
     added = _mapping(inner, "tags")
     if any(isinstance(text, str) and len(text) > TEXT_MAX for pair in added.items() for text in pair):
-        added = {str(key)[:TEXT_MAX]: value[:TEXT_MAX] if isinstance(value, str) else value for key, value in added.items()}
+        added = {
+            str(key)[:TEXT_MAX]: value[:TEXT_MAX] if isinstance(value, str) else value for key, value in added.items()
+        }
     both = {**(outer or {}), **added}
     if len(both) > TAGS_MAX:
         warn_once("an event has %d tags at most, the others are left out", TAGS_MAX)
@@ -105,7 +107,7 @@ def _tags(outer: Mapping[str, str] | None, inner: object) -> dict[str, str] | No
 def _mapping(value: object, what: str) -> dict[str, Any]:
     """A copy of what should be a mapping; nothing of anything else, for it is a handler that would fail."""
     try:
-        return {} if value is None else dict(value)  # type: ignore[call-overload, no-any-return]
+        return {} if value is None else dict(value)  # type: ignore[call-overload]
     except Exception as problem:
         warn_once("%s are left out: %s", what, describe(problem))
         return {}

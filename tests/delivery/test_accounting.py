@@ -213,7 +213,7 @@ def test_an_event_larger_than_the_buffer(make: Make) -> None:
     """Is dropped, and takes nothing with it that still fits."""
     delivery = make(Scripted(), max_bytes=1024)
     delivery.capture({"n": 1, **dict.fromkeys(map(str, range(200)), "x")})
-    assert delivery.dropped == {"too_large": 1}
+    assert delivery.dropped == {"buffer_full": 1}
     capture(delivery, 2)
     assert delivery.flush(5).delivered == 1
 

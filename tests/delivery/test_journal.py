@@ -796,6 +796,17 @@ def test_taken_over_while_the_disk_is_full(begin: Begin, folder: Path, monkeypat
     assert file.exists()
 
 
+def test_taken_over_by_halves(begin: Begin, folder: Path) -> None:
+    """Of one who died while taking over, the copies and the originals are one; events without an id are themselves."""
+    events = [b'{"n": %d, "event_id": "%d"}' % (number, number) for number in range(3)]
+    leave(folder, *events, b'{"n": 7}')
+    leave(folder, *events[:2], b'{"n": 7}')
+    exporter = Scripted()
+    delivery = begin(exporter)
+    capture(delivery, 8)
+    eventually(lambda: delivery.flush(5.0).pending == 0 and sorted(exporter.delivered) == [0, 1, 2, 7, 7, 8])
+
+
 def test_more_than_fits(begin: Begin, folder: Path) -> None:
     """What the dead have left is bounded by the buffer as everything is, and what is dropped is counted."""
     for first in range(0, 40, 20):

@@ -1,0 +1,216 @@
+"""Answers that nobody should give, over real sockets: each within the time of a flush, and no event lost by it."""
+
+from __future__ import annotations
+
+import gzip
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+
+import pytest
+
+from zespan_serverless._delivery import Delivery
+from zespan_serverless._settings import Settings
+from zespan_serverless.exporters import build
+
+Answer = Callable[[socket.socket], None]
+
+
+class Odd:
+    """A server that reads a request, and answers as it is told; with "200" from the moment that `well` is set."""
+
+    def __init__(self, answer: Answer, family: socket.AddressFamily = socket.AF_INET) -> None:
+        host = "::1" if family == socket.AF_INET6 else "127.0.0.1"
+        self._socket = socket.create_server((host, 0), family=family)
+        self.url = f"http://{'[::1]' if family == socket.AF_INET6 else host}:{self._socket.getsockname()[1]}"
+        self._answer = answer
+        self.well = threading.Event()
+        self.bodies: list[bytes] = []  # of requests answered with 200
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def close(self) -> None:
+        with suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
+        self._socket.close()
+
+    def _accept(self) -> None:
+        with suppress(OSError):
+            while True:
+                connection = self._socket.accept()[0]
+                threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
+
+    def _serve(self, connection: socket.socket) -> None:
+        with suppress(OSError, ValueError), connection:
+            head = b""
+            while b"\r\n\r\n" not in head:
+                data = connection.recv(65536)
+                if not data:
+                    return
+                head += data
+            head, _, body = head.partition(b"\r\n\r\n")
+            length = int(head.lower().partition(b"content-length:")[2].split(b"\r\n")[0])
+            while len(body) < length:
+                body += connection.recv(65536)
+            if self.well.is_set():
+                self.bodies.append(body)
+                connection.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
+            else:
+                self._answer(connection)
+
+
+def says(*parts: bytes) -> Answer:
+    return lambda connection: connection.sendall(b"".join(parts))
+
+
+def _endlessly(head: bytes, part: bytes) -> Answer:
+    def answer(connection: socket.socket) -> None:
+        connection.sendall(head)
+        while True:
+            connection.sendall(part)
+
+    return answer
+
+
+def _half_closes(connection: socket.socket) -> None:
+    connection.shutdown(socket.SHUT_WR)
+    connection.recv(1)
+
+
+def _stops_reading(connection: socket.socket) -> None:
+    connection.shutdown(socket.SHUT_RD)
+    time.sleep(5)
+
+
+def _drips(connection: socket.socket) -> None:
+    for byte in b"HTTP/1.1 200 OK\r\nx: " + b"y" * 1000:
+        connection.sendall(bytes([byte]))
+        time.sleep(0.02)
+
+
+BOMB = gzip.compress(b"\0" * 50_000_000)
+
+FAULTS: dict[str, Answer] = {
+    "half closed": _half_closes,
+    "reads no more": _stops_reading,
+    "drips": _drips,
+    "nothing": lambda connection: connection.close(),
+    "half a status line": says(b"HTTP/1.1 20"),
+    "half a header": says(b"HTTP/1.1 200 OK\r\ncontent-le"),
+    "half a body": says(b"HTTP/1.1 500 Oh\r\ncontent-length: 100\r\n\r\nhalf"),
+    "endless header": _endlessly(b"HTTP/1.1 200 OK\r\nx: ", b"y" * 65536),
+    "endless headers": _endlessly(b"HTTP/1.1 200 OK\r\n", b"x: y\r\n" * 1000),
+    "endless 100s": _endlessly(b"", b"HTTP/1.1 100 Continue\r\n\r\n" * 1000),
+    "no HTTP": says(b"SSH-2.0-OpenSSH_9.6\r\n"),
+    "HTML of a 502": says(b"HTTP/1.1 502 Bad Gateway\r\ncontent-type: text/html\r\n\r\n<html>", b"x" * 1_000_000),
+    "gzip bomb of a 503": says(
+        b"HTTP/1.1 503 No\r\ncontent-encoding: gzip\r\ncontent-length: %d\r\n\r\n" % len(BOMB), BOMB
+    ),
+    "endless body of a 500": _endlessly(b"HTTP/1.1 500 Oh\r\n\r\n", b"x" * 65536),
+    "wrong chunks": says(b"HTTP/1.1 500 Oh\r\ntransfer-encoding: chunked\r\n\r\nzzz\r\n"),
+    "redirect to itself": says(b"HTTP/1.1 308 Over there\r\nlocation: /v1/ingest\r\ncontent-length: 0\r\n\r\n"),
+    "304": says(b"HTTP/1.1 304 Same\r\n\r\n"),
+    "429 for years": says(b"HTTP/1.1 429 Slow\r\nretry-after: 99999999999\r\ncontent-length: 0\r\n\r\n"),
+    "429 until a year": says(
+        b"HTTP/1.1 429 Slow\r\nretry-after: Fri, 31 Dec 9999 23:59:59 GMT\r\ncontent-length: 0\r\n\r\n"
+    ),
+    "429 for garbage": says(b"HTTP/1.1 429 Slow\r\nretry-after: \xff\x00 soon\r\ncontent-length: 0\r\n\r\n"),
+}
+
+
+@pytest.fixture
+def odd() -> Iterator[Callable[..., Odd]]:
+    made: list[Odd] = []
+
+    def odd(*args: object) -> Odd:
+        made.append(Odd(*args))  # type: ignore[arg-type]
+        return made[-1]
+
+    yield odd
+    for server in made:
+        server.close()
+
+
+def _delivery_to(url: str) -> Delivery:
+    settings = Settings(base_url=url, api_key="zsp_key")
+    return Delivery(build(settings), settings)
+
+
+@pytest.mark.parametrize("answer", FAULTS.values(), ids=FAULTS)
+def test_an_odd_answer(answer: Answer, odd: Callable[..., Odd]) -> None:
+    """Costs the time of a flush at most; when the backend is well again, everything is delivered."""
+    server = odd(answer)
+    delivery = _delivery_to(server.url)
+    for number in range(3):
+        delivery.capture({"n": number})
+    began = time.monotonic()
+    report = delivery.flush(0.3)
+    assert time.monotonic() - began < 3
+    assert (report.delivered, report.dropped, report.pending) == (0, 0, 3)
+    server.well.set()
+    delivery.renew()  # as after a minute: what was known of the backend is old
+    assert delivery.flush(5, probe=True).delivered == 3
+    assert b"".join(gzip.decompress(body) for body in server.bodies).count(b'"n":') == 3
+    delivery.forget()
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        says(b"HTTP/1.1 204 No Content\r\n\r\n"),
+        says(b"HTTP/1.1 200 OK\r\ncontent-type: text/html\r\n\r\n<html>", b"x" * 1_000_000),
+        says(b"HTTP/1.1 202 OK\r\ncontent-encoding: gzip\r\ncontent-length: %d\r\n\r\n" % len(BOMB), BOMB),
+        says(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n"),
+        _endlessly(b"HTTP/1.1 200 OK\r\n\r\n", b"x" * 65536),
+        says(b"HTTP/1.0 200\r\n\r\n"),
+    ],
+    ids=["204", "HTML", "gzip bomb", "100", "endless body", "HTTP/1.0"],
+)
+def test_whatever_comes_with_a_yes(answer: Answer, odd: Callable[..., Odd]) -> None:
+    """A 2xx is one; its body is not read for more than 64 KiB, and never unpacked."""
+    delivery = _delivery_to(odd(answer).url)
+    delivery.capture({"n": 1})
+    assert delivery.flush(5).delivered == 1
+    delivery.forget()
+
+
+def test_a_backend_that_has_ipv6_only(odd: Callable[..., Odd]) -> None:
+    """Is a backend like any other."""
+    try:
+        server = odd(says(b""), socket.AF_INET6)
+    except OSError:
+        pytest.skip("no IPv6 here")
+    server.well.set()
+    delivery = _delivery_to(server.url)
+    delivery.capture({"n": 1})
+    assert delivery.flush(5).delivered == 1
+    delivery.forget()
+
+
+def test_a_name_that_is_none() -> None:
+    """DNS says that there is no such host: events wait."""
+    delivery = _delivery_to("http://no-such-host.invalid")
+    delivery.capture({"n": 1})
+    assert delivery.flush(0.5).pending == 1
+    delivery.forget()
+
+
+def test_a_413_for_what_is_too_much_together(odd: Callable[..., Odd]) -> None:
+    """Is cut in halves until it goes through; nothing is lost."""
+    refused: list[int] = []
+
+    def answer(connection: socket.socket) -> None:
+        refused.append(1)
+        if len(refused) == 2:
+            server.well.set()
+        connection.sendall(b"HTTP/1.1 413 Too much\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
+
+    server = odd(answer)
+    delivery = _delivery_to(server.url)
+    with delivery._lock:
+        for number in range(8):
+            delivery.capture({"n": number})
+    assert delivery.flush(5).delivered == 8
+    assert [gzip.decompress(body).count(b"\n") + 1 for body in server.bodies] == [2, 2, 4]
+    delivery.forget()

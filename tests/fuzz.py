@@ -1,0 +1,140 @@
+"""All that reads what others have written, on bytes that a coverage-guided fuzzer makes up: it never raises.
+
+`python -m tests.fuzz [seconds]` (60 by default, shared by all readers) or `python -m tests.fuzz seconds reader`; needs
+atheris, which is in the extra `fuzz`.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import atheris
+
+with atheris.instrument_imports(  # pyright: ignore[reportAttributeAccessIssue]
+    include=["zespan_serverless"]
+):
+    from zespan_serverless import _azure, _budget, _event, _google, _settings, _trace, _web
+    from zespan_serverless._delivery import _journal
+    from zespan_serverless.aws_lambda import _batches, _events, _records, _results
+    from zespan_serverless.exporters import http
+
+
+def _json(data: bytes) -> Any:
+    """What JSON makes of it, or else a text: all that an event can be made of."""
+    text = data.decode("utf-8", "replace")
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+
+
+def _lambda_event(data: bytes) -> None:
+    event = _json(data)
+    _events.describe(event)
+    _events.parent(event)
+    _events.links(event, "Root=1-5759e988-bd862e3fe1be46a994272793")
+    for record in _batches.records(event):
+        with _records.traced_record(record):
+            pass
+    _event.encode({"event": _event.redact(event, frozenset({"token"}))})
+
+
+def _shaped_lambda_event(data: bytes) -> None:
+    """As far as the sources are told apart, so that the fuzzer need not find their names."""
+    kinds = list(_batches._KINDS)
+    value = _json(data[1:])
+    record = {**(value if isinstance(value, dict) else {"body": value}), "eventSource": kinds[data[0] % len(kinds)]}
+    for event in ({"Records": [record, value]}, {**record, "records": value, "events": value, "messages": value}):
+        _lambda_event(json.dumps(event).encode())
+
+
+def _google_event(data: bytes) -> None:
+    value = _json(data)
+    context: Mapping[str, Any] = value if isinstance(value, dict) else {"type": value}
+    _google.by_event(context, value)
+    _google.by_push(value)
+    _google.producer(context, value)
+    _google.parse_cloud_trace(data.decode("latin-1"))
+    _google.parents(lambda name: data.decode("latin-1"))
+    _google.by_header(lambda name: data.decode("latin-1"))
+
+
+def _headers(data: bytes) -> None:
+    text = data.decode("latin-1")
+    _trace.parse_traceparent(text)
+    _events.xray_link(text)
+    seconds = http.retry_after(text, now=1e9)
+    assert 0 <= _budget.clamp_retry_after(seconds or 0.0) <= _budget.RETRY_AFTER_MAX
+    _web.content_length(text)
+    _web.WebHost({}).request("GET", text, text, lambda name: text, lambda: text).describe()
+    _azure.seconds(text)
+
+
+def _texts(data: bytes) -> None:
+    text = data.decode("utf-8", "surrogatepass" if data.isascii() else "replace")
+    _event.redact_text(text, frozenset({"token"}))
+    _event.encode({text: text, "bytes": data, "json": _json(data)})
+    for event in _event.shortened({"text": text, "json": _json(data)}, 64):
+        _event.encode(event)
+    _results.describe(_json(data))
+
+
+def _journals(data: bytes) -> None:
+    offset = int.from_bytes(data[:8], "little")
+    left = _journal._parsed(data, offset, 0.0, cut=False)
+    assert sum(map(len, left.events)) <= len(data)
+    with TemporaryDirectory() as folder:
+        Path(folder).chmod(0o700)
+        Path(folder, "1-a.journal").write_bytes(data)
+        list(_journal.Journal(folder, "there", "key", 1_000_000).left())
+
+
+def _environment(data: bytes) -> None:
+    text = data.decode("utf-8", "replace").replace("\0", "")
+    _settings.resolve({}, {f"ZESPAN_{name.upper()}": text for name in _settings.Settings._fields})
+
+
+READERS: dict[str, Callable[[bytes], None]] = {
+    "lambda": _lambda_event,
+    "sources": lambda data: _shaped_lambda_event(data or b"\0"),
+    "google": _google_event,
+    "headers": _headers,
+    "texts": _texts,
+    "journal": _journals,
+    "environment": _environment,
+}
+
+
+def main() -> int:
+    seconds = int(sys.argv[1]) if len(sys.argv) > 1 else 60
+    if len(sys.argv) > 2:
+        logging.disable(logging.CRITICAL)
+        options = [
+            f"-max_total_time={max(1, seconds)}",
+            "-max_len=4096",
+            "-timeout=10",
+            "-verbosity=0",
+            "-print_final_stats=1",
+        ]
+        with TemporaryDirectory() as corpus:
+            atheris.Setup([sys.argv[0], *options, f"-artifact_prefix={corpus}/", corpus], READERS[sys.argv[2]])
+            atheris.Fuzz()
+    failed = 0
+    for name in READERS:
+        command = [sys.executable, "-m", "tests.fuzz", str(seconds // len(READERS)), name]
+        done = subprocess.run(command, capture_output=True, text=True)
+        runs = done.stderr.partition("stat::number_of_executed_units:")[2].split("\n")[0].strip()
+        print(f"{name}: {runs or '?'} inputs, {'nothing came out' if done.returncode == 0 else done.stderr[-3000:]}")
+        failed += done.returncode != 0
+    return failed
+
+
+if __name__ == "__main__":
+    sys.exit(main())

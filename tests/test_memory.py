@@ -1,0 +1,67 @@
+"""Memory is flat, however often a process serves; `python -m emulator.memory` shows it over 100,000 invocations."""
+
+from __future__ import annotations
+
+import gc
+import threading
+import tracemalloc
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from zespan_serverless import span, testing, zespan_lambda
+from zespan_serverless.exporters import Outcome
+from zespan_serverless.exporters.zespan import ZespanExporter
+from zespan_serverless.testing import Backend
+
+
+class Sink(ZespanExporter):
+    """Delivered at once, and forgotten: a backend in this process would keep what it is sent."""
+
+    def send(self, batch: Any, timeout: float) -> Outcome:
+        return Outcome("delivered")
+
+
+@pytest.fixture
+def traced() -> Iterator[None]:
+    tracemalloc.start()
+    yield
+    tracemalloc.stop()
+
+
+@pytest.mark.parametrize("journal", [False, True])
+@pytest.mark.parametrize("alive", [True, False])
+def test_memory_is_flat(traced: None, journal: bool, alive: bool, tmp_path: Path) -> None:
+    """After 1,500 invocations, when the buffer is full, the next 3,500 leave less than 20 bytes each, and no object."""
+    with Backend() as dead:
+        dead.mode = "refuse"
+
+        @zespan_lambda(
+            flush_mode="before_return",
+            flush_timeout=0.1,
+            max_events=500,
+            base_url=dead.url,
+            journal=str(tmp_path / "journal") if journal else "off",
+            **({"exporter": Sink(dead.url, None)} if alive else {}),
+        )
+        def handler(event: object, context: object) -> None:
+            with span("step") as details:
+                details["found"] = 3
+
+        context = testing.LambdaContext(timeout=1e6)
+
+        def serve(count: int) -> tuple[int, int, int]:
+            for number in range(count):
+                context.aws_request_id = f"{number:06}"
+                handler({"number": number}, context)
+            gc.collect()
+            return tracemalloc.get_traced_memory()[0], len(gc.get_objects()), threading.active_count()
+
+        before, after = serve(1500), serve(3500)
+        assert after[0] - before[0] < 3500 * 20
+        assert after[1] - before[1] < 350
+        assert after[2] <= before[2]
+        size = sum(file.stat().st_size for file in (tmp_path / "journal").iterdir()) if journal else 0
+        assert size < 20_000_000
