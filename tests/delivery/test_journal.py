@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import textwrap
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -51,7 +52,7 @@ def begin(folder: Path) -> Iterator[Begin]:
 
     def begin(exporter: Scripted, **settings: Any) -> Delivery:
         given = Settings(flush_timeout=5.0, exporter=exporter)._replace(**settings)
-        made.append(Delivery(exporter, given, journal(folder, cap=given.max_bytes)))
+        made.append(Looking(exporter, given, journal(folder, cap=given.max_bytes)))
         return made[-1]
 
     yield begin
@@ -64,8 +65,22 @@ def journal(folder: Path, destination: str = "there", key: str = "zsp_key", cap:
     return Journal(str(folder), destination, key, cap)
 
 
+class Looking(Delivery):
+    """One that tells when its sender has looked for what others have left."""
+
+    def __init__(self, *args: Any) -> None:
+        self.has_looked = threading.Event()
+        super().__init__(*args)
+
+    def _adopt(self) -> None:
+        super()._adopt()
+        self.has_looked.set()
+
+
 def die(delivery: Delivery) -> None:
-    """As if its process had been killed: nobody holds its file any more."""
+    """As if its process had been killed: nobody holds its file any more. Its own sender would now take that over."""
+    if isinstance(delivery, Looking) and delivery._sender is not None:
+        assert delivery.has_looked.wait(10)
     dead, delivery._journal = delivery._journal, None
     assert dead is not None
     dead.forget()
