@@ -110,7 +110,11 @@ def test_what_it_takes_for_a_name() -> None:
         ("sys.exit(3)", "error", {"process.exit.code": 3, "error.type": "SystemExit"}),
         ("sys.exit('no input')", "error", {"process.exit.code": 1, "error.type": "SystemExit"}),
         ("raise ValueError('boom')", "error", {"error.type": "ValueError"}),
-        ("os.kill(os.getpid(), signal.SIGINT); time.sleep(10)", "error", {"error.type": "KeyboardInterrupt"}),
+        (
+            "signal.signal(signal.SIGINT, signal.default_int_handler); signal.raise_signal(signal.SIGINT)",
+            "error",
+            {"error.type": "KeyboardInterrupt"},
+        ),
     ],
 )
 def test_exits_and_exceptions_pass_through(
