@@ -88,7 +88,7 @@ def start(arguments: Mapping[str, Any]) -> Container | None:
                 settings = _settings.resolve(arguments)
                 made = Container(settings) if _settings.usable(settings) else None
                 if made is not None:
-                    _shutdown.watch(_terminated)
+                    watch()
                     _patch_openai()
                 _configured, _container, _started = dict(arguments), made, True
     if arguments and arguments != _configured:
@@ -174,8 +174,8 @@ def capture(event: Mapping[str, Any]) -> None:
     """Send an event of your own: a mapping with the SDK's field names, such as `span_kind`, `operation`, `metadata`.
 
     What you leave out (ids, time, trace, user, environment) is filled in, and what stands under one of `redact_keys` is
-    replaced. Never blocks on I/O and never raises; what
-    cannot be kept is counted. Without `init()` or a decorator in force it does nothing.
+    replaced. Never waits for a backend and never raises; what cannot be kept is counted. Without `init()` or a
+    decorator in force it does nothing.
     """
     container = current()
     if container is not None:

@@ -2,10 +2,11 @@
 
     start     the container, once per process
     read      what the host says about this call, as an Invocation
-    bind      the trace to the context, and open the root event
+    bind      the trace to the context, and put on record that the invocation has begun
     call      the user's function, exactly once
     close     the root event, and reset the context
-    flush     after the response if the host can, else now, within what the invocation has left
+    flush     in the background if the process goes on, after the response if the host can, else now, within what the
+              invocation has left
 
 The user's function is never harmed: what fails in here is logged once and left out. Nothing but the function's own
 result or exception, of whatever kind, comes out of a call.
@@ -29,9 +30,10 @@ if TYPE_CHECKING:
 
     from ._container import Container
 
-
 _TELL_MIN = 0.05
 """Seconds that `on_flush` gets at least, after a flush that has used up its own."""
+_REARM_PAUSE = 1.0
+"""Seconds between two looks at the signal handlers where many invocations end at once."""
 
 
 class Host(Protocol):
@@ -139,9 +141,8 @@ class Call:
         with Guarded("the end of an invocation"):
             for end in list(self.span.ends.values()):
                 end()
-            _shutdown.rearm(
-                0.0 if self.host.one_at_a_time else 1.0
-            )  # before anybody is woken: it lets go of the GIL, and would wait long to have it back
+            # Before anybody is woken: it lets go of the GIL, and would wait long to have it back.
+            _shutdown.rearm(0.0 if self.host.one_at_a_time else _REARM_PAUSE)
             left = self._left()
             if result is not None:
                 said = self.host.result(result)

@@ -162,9 +162,10 @@ class Extension:
             if begun:
                 while self._ended != request_id and (left := until - time.time()) > 0:
                     self._state.wait(left)
-                if self._ended != request_id:
-                    self._note(deadline)
+            late = begun and self._ended != request_id
             self._released = request_id  # who ends it from now on flushes for himself
+        if late:  # with nothing held: whoever ends the invocation now does not wait for a disk
+            self._note(deadline)
         self._run_flush()
 
     def _starts(self, request_id: str, until: float) -> bool:
