@@ -167,6 +167,28 @@ def test_handler_that_begins_late(api: Api, extension: Extension) -> None:
     api.is_asked(2)
 
 
+def test_deadline_is_noted_with_nothing_held(api: Api) -> None:
+    """A handler still running at the deadline is noted; one that ends while that takes its time does not wait for it."""
+    noted: list[float] = []
+    go_on = threading.Event()
+
+    def note(deadline: float) -> None:
+        noted.append(deadline)
+        go_on.wait(5)
+
+    extension = Extension(api.address, ["INVOKE"], RESERVE, note)
+    api.is_asked(1)
+    api.invoke("r1", RESERVE + 0.1)
+    extension.begin("r1", lambda: None)
+    until(lambda: noted)
+    ending = threading.Thread(target=extension.end, args=("r1", None))
+    ending.start()
+    ending.join(2)
+    assert not ending.is_alive()
+    go_on.set()
+    api.is_asked(2)
+
+
 def test_on_record(api: Api, extension: Extension) -> None:
     """The thread that attends an invocation puts it on record; of one that it has released, the handler's does."""
     threads: list[str] = []
