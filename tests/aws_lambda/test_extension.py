@@ -168,7 +168,7 @@ def test_handler_that_begins_late(api: Api, extension: Extension) -> None:
 
 
 def test_deadline_is_noted_with_nothing_held(api: Api) -> None:
-    """A handler still running at the deadline is noted; one that ends while that takes its time does not wait for it."""
+    """A handler still running at the deadline is noted; if it ends meanwhile, it does not wait for the note."""
     noted: list[float] = []
     go_on = threading.Event()
 
