@@ -40,13 +40,15 @@ RANK = {part: rank for rank, parts in enumerate(LAYERS) for part in parts}
 UPWARDS = {("_container", "openai")}
 
 # Who may speak to the network.
-CLIENTS = {"http.client", "urllib.request", "ssl", "asyncio"}
+CLIENTS = {"http.client", "urllib.request", "socket", "ssl", "asyncio"}
 SPEAKS = {
-    "exporters/http.py": {"http.client", "urllib.request", "ssl"},
-    "aws_lambda/_extension.py": {"http.client"},
+    "exporters/http.py": {"http.client", "urllib.request", "socket", "ssl"},
+    "aws_lambda/_api.py": {"socket"},
+    "_shutdown.py": {"socket"},  # a pair of its own
+    "vercel.py": {"socket"},
     "aws_lambda/__init__.py": {"asyncio"},  # runs async handlers
     "_lifecycle.py": {"asyncio"},  # leaves the event loop free
-    "testing/_backend.py": {"ssl"},
+    "testing/_backend.py": {"socket", "ssl"},
 }
 
 # What costs too much at a cold start, or does harm: `warnings` under -W error, `random` after a seed or a restore.

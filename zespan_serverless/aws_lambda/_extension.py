@@ -15,16 +15,15 @@ Four rules keep that from hurting anybody:
 
 from __future__ import annotations
 
-import http.client
 import json
 import os
-import socket
 import sys
 import threading
 import time
 from typing import TYPE_CHECKING
 
 from .._log import logger, warn_once
+from ._api import Api
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,20 +32,12 @@ if TYPE_CHECKING:
 NAME = "zespan-serverless"
 CLAIM = "_ZESPAN_SERVERLESS_RUNTIME"  # holds the pid that registered; children inherit the environment, not the pid
 
-_PATH = "/2020-01-01/extension/"
 _LOOK = 0.005  # seconds between two looks whether the handler has been called
 _QUIET, _IDLE = 6, 50  # looks in a row after which it will not be: nobody computes; others than the main thread do
 _COMPUTED = 0.0002  # CPU seconds between two looks that count as computing
 _REGISTER_TIMEOUT = 2.0
 _HEAD_START = 0.005  # seconds: the runtime gets its event at the same moment, and its thread wants the GIL more
 _PAUSE, _PAUSE_MAX = 0.01, 1.0  # seconds after a failed call, doubling
-
-
-class _Connection(http.client.HTTPConnection):
-    """One that tracers of http.client (X-Ray's, of httplib) do not see: waiting for events is no work of the user's."""
-
-    _send_request = vars(http.client.HTTPConnection)["_send_request"]
-    _send_request = getattr(_send_request, "__wrapped__", _send_request)
 
 
 class Extension:
@@ -60,7 +51,7 @@ class Extension:
         self, api: str, events: list[str], reserve: float, overdue: Callable[[float], object] = lambda _: None
     ) -> None:
         self._events, self._reserve, self._overdue = events, reserve, overdue
-        self._connection = _Connection(api)  # no timeout: the next event may be hours away
+        self._api = Api(api)
         self._id = ""
         self._deadline = 0.0
         self._state = threading.Condition(threading.Lock())
@@ -110,7 +101,7 @@ class Extension:
             self._register()
         except Exception as error:
             self._refused = error
-            self._connection.close()
+            self._api.close()
             return
         finally:
             answered.set()
@@ -128,24 +119,21 @@ class Extension:
 
     def _register(self) -> None:
         headers = {"Lambda-Extension-Name": NAME, "Content-Type": "application/json"}
-        self._connection.request("POST", _PATH + "register", json.dumps({"events": self._events}), headers)
-        response = self._connection.getresponse()
-        body = response.read()
-        self._id = response.getheader("Lambda-Extension-Identifier") or ""
-        if response.status != 200 or not self._id:
-            raise OSError(f"registration answered {response.status}: {body[:200]!r}")
+        self._api.send("POST", "register", headers, json.dumps({"events": self._events}).encode())
+        status, said, body = self._api.receive()
+        self._id = said.get("lambda-extension-identifier", "")
+        if status != 200 or not self._id:
+            raise OSError(f"registration answered {status}: {body[:200]!r}")
         self._attends = "INVOKE" in self._events
 
     def _next(self) -> dict[str, Any]:
-        self._connection.request("GET", _PATH + "event/next", headers={"Lambda-Extension-Identifier": self._id})
-        if self._connection.sock is not None:
-            self._connection.sock.recv(1, socket.MSG_PEEK)
-            with self._state:
-                self._state.wait(_HEAD_START)  # or until the handler is done
-        response = self._connection.getresponse()
-        body = response.read()
-        if response.status != 200:
-            raise OSError(f"next answered {response.status}: {body[:200]!r}")
+        self._api.send("GET", "event/next", {"Lambda-Extension-Identifier": self._id})
+        self._api.wait()
+        with self._state:
+            self._state.wait(_HEAD_START)  # or until the handler is done
+        status, _, body = self._api.receive()
+        if status != 200:
+            raise OSError(f"next answered {status}: {body[:200]!r}")
         event = json.loads(body)
         return event if isinstance(event, dict) else {}
 
@@ -208,7 +196,7 @@ class Extension:
         """Lambda's answer was none. We may have missed an invocation: until the next one none is left to us."""
         with self._state:
             self._attends = False
-        self._connection.close()
+        self._api.close()
         self._run_flush()
         if failures == 3:
             logger.warning("Lambda's Extensions API does not answer, flushing before the response: %r", error)
