@@ -9,7 +9,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, cast
 from unittest import mock
@@ -250,8 +250,6 @@ def test_a_platform_that_lacks_something(
     host: Host, owner: object, name: str, error: Exception, backend: Backend
 ) -> None:
     """No threads, no signals, a full or read-only disk, no randomness: the function runs."""
-    if owner is os and name == "urandom" and host is HOSTS["lambda steps"]:
-        pytest.skip("span() has no id to give")
     for work in (returns, fails):
         testing.reset()
         seen = came(host, work, struck=lambda: _lacking(owner, name, error))
@@ -266,20 +264,22 @@ def _lacking(owner: Any, name: str, error: Exception) -> Iterator[None]:
 
 
 @contextmanager
-def _told(module: str, clock: object) -> Iterator[None]:
-    with mock.patch(f"{module}.time", new=clock):
+def _told(modules: list[str], clock: object) -> Iterator[None]:
+    with ExitStack() as stack:
+        for module in modules:
+            stack.enter_context(mock.patch(f"zespan_serverless.{module}.time", new=clock))
         yield
 
 
 @pytest.mark.parametrize("host", [HOSTS["lambda"], HOSTS["asgi"], HOSTS["run"]], ids=["lambda", "asgi", "run"])
 @pytest.mark.parametrize("now", [-1e12, 0.0, 1e18, float("nan"), float("inf")])
-@pytest.mark.parametrize("name", ["time", "perf_counter"])
+@pytest.mark.parametrize("name", ["time", "monotonic", "perf_counter"])
 def test_a_clock_that_is_mad(host: Host, now: float, name: str, backend: Backend) -> None:
     """Whatever time it tells, the function is called and its result is its own."""
-    module = "zespan_serverless._lifecycle" if name == "perf_counter" else "zespan_serverless._delivery"
+    modules = ["_lifecycle"] if name == "perf_counter" else ["_delivery", "_delivery._flushes", "_delivery._worker"]
     clocks = {"time": time.time, "monotonic": time.monotonic, "perf_counter": time.perf_counter}
     clock = mock.Mock(**{**clocks, name: lambda: now})
-    seen = came(host, returns, struck=lambda: _told(module, clock))
+    seen = came(host, returns, struck=lambda: _told(modules, clock))
     assert unharmed(seen, returns)
     assert seen.seconds < 5
 

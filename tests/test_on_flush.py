@@ -116,7 +116,7 @@ def test_one_that_hangs_costs_one_flush_its_time(gate: threading.Event, caplog: 
         container = _container.current()
         assert container is not None
         gate.set()
-        eventually(lambda: not container.delivery._telling)
+        eventually(lambda: not container.delivery._news._telling)
         handler(0, testing.LambdaContext())
         assert [report.delivered for report in calls] == [1, 1]
 
@@ -163,7 +163,7 @@ def test_not_after_a_shutdown() -> None:
     delivery = Delivery(Scripted(OK), Settings(on_flush=reports.append))
     delivery.close(1)
     delivery.tell(FlushReport(), 1)
-    assert delivery._sender is None
+    assert delivery._worker.thread is None
     assert reports == []
 
 

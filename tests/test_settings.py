@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zespan_serverless import ConfigurationError, _settings, zespan_lambda
-from zespan_serverless._delivery import ABORT_GRACE
+from zespan_serverless._delivery._worker import ABORT_GRACE
 from zespan_serverless._settings import Settings, check, resolve, usable
 from zespan_serverless.exporters.memory import MemoryExporter
 

@@ -35,7 +35,7 @@ from tests.delivery.support import (
     in_thread,
 )
 from zespan_serverless import _delivery
-from zespan_serverless._delivery import Delivery
+from zespan_serverless._delivery import Delivery, _news, _worker
 from zespan_serverless._settings import Settings
 from zespan_serverless.exporters import Dropped, Outcome
 from zespan_serverless.testing import Backend
@@ -68,7 +68,7 @@ class Picky(Scripted):
 
 
 @mock.patch.object(_delivery, "backoff", mock.Mock(return_value=0.0))
-@mock.patch.object(_delivery, "ABORT_GRACE", 5.0)  # nobody is given up here, however busy the machine is
+@mock.patch.object(_worker, "ABORT_GRACE", 5.0)  # nobody is given up here, however busy the machine is
 @settings(deadline=None)
 @given(STEPS, st.lists(st.sampled_from(OUTCOMES), max_size=25), st.integers(1, 6), st.sampled_from([0, 5]))
 def test_whatever_happens_the_books_balance(
@@ -192,8 +192,8 @@ def test_a_full_buffer_is_bounded_in_bytes(make: Make) -> None:
     captured, delivered, pending, dropped = balance(delivery)
     assert (captured, delivered) == (9, 0)
     assert (pending, dropped) == (6, 3)
-    assert delivery._bytes == sum(len(item.data) for item in delivery._buffer) <= 1000
-    assert [json.loads(item.data)["n"] for item in delivery._buffer] == [3, 4, 5, 6, 7, 8]
+    assert delivery._buffer._bytes == sum(len(item.data) for item in delivery._buffer._waiting) <= 1000
+    assert [json.loads(item.data)["n"] for item in delivery._buffer._waiting] == [3, 4, 5, 6, 7, 8]
 
 
 def test_an_event_that_is_too_large(make: Make) -> None:
@@ -292,9 +292,9 @@ def test_reports_that_wait_are_bounded(make: Make) -> None:
     delivery = make(Scripted(), max_events=1, batch_size=500, on_error=hang)
     capture(delivery, *range(3))
     assert entered.wait(5)
-    capture(delivery, *range(2 * _delivery.NEWS_MAX))
-    assert len(delivery._news) == _delivery.NEWS_MAX
-    assert sum(delivery.dropped.values()) == 2 * _delivery.NEWS_MAX + 2
+    capture(delivery, *range(2 * _news.NEWS_MAX))
+    assert len(delivery._news) == _news.NEWS_MAX
+    assert sum(delivery.dropped.values()) == 2 * _news.NEWS_MAX + 2
     over.set()
 
 
@@ -408,17 +408,17 @@ def test_capture_from_a_finalizer(make: Make) -> None:
             if n % 20 == 0:
                 exporter.from_now_on(RETRY, OK, REFUSED, OK)
                 delivery.flush(1, probe=True)
-            assert delivery._bytes >= 0
+            assert delivery._buffer._bytes >= 0
     finally:
         gc.set_threshold(*threshold)
     gc.collect()
     count = next(finalized)
     assert count > 250
     delivery.flush(5, probe=True)
-    eventually(lambda: delivery._job is None)
+    eventually(lambda: delivery._worker.job is None)
     with delivery._lock:
         assert delivery.captured == 300 + count
-        assert delivery._bytes == sum(len(item.data) for item in delivery._buffer)
+        assert delivery._buffer._bytes == sum(len(item.data) for item in delivery._buffer._waiting)
     assert_balanced(delivery)
 
 
@@ -455,14 +455,14 @@ def test_a_log_handler_that_captures(make: Make) -> None:
         assert inside.wait(5)  # holds the handler's lock, wants the delivery's next
         capture(delivery, 1, 2, 3)  # drops, which wants to be logged
         in_thread(lambda: delivery.flush(0.2))
-        eventually(lambda: delivery._job is not None)
+        eventually(lambda: delivery._worker.job is not None)
         go_on.set()
         logging_thread.join(5)
         assert not logging_thread.is_alive()
     finally:
         for logger in loggers:
             logger.removeHandler(handler)
-    eventually(lambda: delivery._job is None)
+    eventually(lambda: delivery._worker.job is None)
     delivery.forget()
 
 
@@ -537,7 +537,7 @@ def test_warm_opens_the_connection(backend: Backend, to: Make) -> None:
     delivery = to()
     delivery.warm()
     eventually(lambda: backend.connections == 1)
-    eventually(lambda: delivery._job is None)
+    eventually(lambda: delivery._worker.job is None)
     delivery.warm()
     capture(delivery, 1)
     assert delivery.flush(5).delivered == 1
@@ -549,7 +549,7 @@ def test_a_backend_that_is_away_when_warming_up(backend: Backend, to: Make, capl
     backend.mode = "refuse"
     delivery = to()
     delivery.warm()
-    eventually(lambda: delivery._sender is not None and delivery._job is None)
+    eventually(lambda: delivery._worker.thread is not None and delivery._worker.job is None)
     time.sleep(0.05)
     assert (delivery._breaker.failures, caplog.records) == (0, [])
 

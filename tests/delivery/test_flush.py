@@ -133,7 +133,7 @@ def test_nobody_returns_early_because_somebody_else_is_sending(make: Make) -> No
     same = in_thread(lambda: reports.update(same=delivery.flush(5)))
     capture(delivery, 2)
     second = in_thread(lambda: reports.update(second=delivery.flush(5)))
-    eventually(lambda: len(delivery._waiters) == 3)
+    eventually(lambda: len(delivery._flushes) == 3)
     time.sleep(0.05)
     assert reports == {}
     gate.open.set()
@@ -198,7 +198,7 @@ def test_the_deadline_is_total(backend: Backend, to: Make, mode: Any, senders: C
     report = delivery.flush(0.3)
     assert quick(time.monotonic() - began, 0.3)
     assert (report.pending, report.reason) == (2, "deadline")
-    assert delivery._stuck == []  # its socket was cut, and it came back
+    assert delivery._worker.stuck == []  # its socket was cut, and it came back
     backend.mode = "ok"
     assert delivery.flush(5).delivered == 2
     assert {event["n"] for event in backend.events} == {1, 2}
@@ -226,7 +226,7 @@ def test_a_resolver_that_hangs(
     assert senders() == 2
     assert balance(delivery) == (6, 0, 6, 0)
     stuck_resolver.set()
-    eventually(lambda: delivery._stuck == [])
+    eventually(lambda: delivery._worker.stuck == [])
     assert delivery.flush(5, probe=True).delivered == 6
     assert len(backend.events) == 6  # those left behind have sent nothing
     eventually(lambda: senders() == 1)
@@ -242,7 +242,7 @@ def test_what_a_stuck_sender_comes_back_with_is_ignored(make: Make) -> None:
     capture(delivery, 2)
     assert delivery.flush(5).delivered == 2
     gate.open.set()
-    eventually(lambda: delivery._stuck == [])
+    eventually(lambda: delivery._worker.stuck == [])
     assert balance(delivery) == (2, 2, 0, 0)
     assert exporter.batches == [[1], [1, 2]]
 
@@ -255,7 +255,7 @@ def test_a_stuck_sender_that_comes_back_is_a_sender_again(make: Make) -> None:
     capture(delivery, 1)
     assert [delivery.flush(0.1).reason for _ in range(3)] == ["deadline", "deadline", "stuck"]
     gates[1].open.set()  # the replacement, which is still the sender
-    eventually(lambda: len(delivery._stuck) == 1)
+    eventually(lambda: len(delivery._worker.stuck) == 1)
     assert delivery.flush(5, probe=True).delivered == 1
     assert len(exporter.threads) == 2
     gates[0].open.set()
@@ -269,7 +269,7 @@ def test_a_sender_that_is_stuck_beside_a_stuck_one_is_replaced_when_that_one_is_
     capture(delivery, 1)
     assert [delivery.flush(0.1).reason for _ in range(3)] == ["deadline", "deadline", "stuck"]
     gates[0].open.set()  # the first, which has been replaced
-    eventually(lambda: len(delivery._stuck) == 1)
+    eventually(lambda: len(delivery._worker.stuck) == 1)
     assert delivery.flush(5, probe=True).delivered == 1
     assert len(exporter.threads) == 3
     gates[1].open.set()
@@ -288,7 +288,7 @@ def test_a_cut_comes_even_before_there_is_anything_to_cut(make: Make) -> None:
     capture(delivery, 1)
     assert delivery.flush(0.1).pending == 1
     assert exporter.cancels > 1
-    assert delivery._stuck == []
+    assert delivery._worker.stuck == []
 
 
 def test_an_exporter_that_cannot_be_cancelled(make: Make) -> None:
@@ -555,7 +555,7 @@ def test_threads_that_can_be_had_again(make: Make, monkeypatch: pytest.MonkeyPat
     assert gate.entered.acquire(timeout=5)
     allowed = True
     capture(delivery, 2)
-    assert delivery._sender is not None
+    assert delivery._worker.thread is not None
     gate.open.set()
     sending.join(5)
     assert delivery.flush(5).pending == 0

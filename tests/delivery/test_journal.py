@@ -79,7 +79,7 @@ class Looking(Delivery):
 
 def die(delivery: Delivery) -> None:
     """As if its process had been killed: nobody holds its file any more. Its own sender would now take that over."""
-    if isinstance(delivery, Looking) and delivery._sender is not None:
+    if isinstance(delivery, Looking) and delivery._worker.thread is not None:
         assert delivery.has_looked.wait(10)
     dead, delivery._journal = delivery._journal, None
     assert dead is not None

@@ -204,7 +204,7 @@ def test_a_silence_that_is_just_over_is_not_slept_through(make: Make, monkeypatc
     blocked, early = delivery._breaker.blocked, [True]
 
     def too_early(now: float) -> str:
-        if delivery._waiters and threading.current_thread() is delivery._sender and early:
+        if delivery._flushes and threading.current_thread() is delivery._worker.thread and early:
             early.pop()
             return "retry_after"
         return blocked(now)

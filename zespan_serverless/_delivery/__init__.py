@@ -1,10 +1,15 @@
 """capture -> encode once -> buffer -> batch -> send, and a flush that returns when its own events are settled.
 
+    _buffer    events not settled yet             _worker    the one thread that sends
+    _journal   the same on disk                   _flushes   who waits for what
+    _breaker   whether to try at all              _news      what on_error, on_flush and the log are to be told
+
 One thread sends; everybody else waits on one condition, and so can leave at any deadline whatever a socket does.
 Concurrent flushes share requests: each waits until the events captured before it are settled, none returns early
 because somebody else is sending.
 
-The lock is never held during I/O, nor while code of the user's runs: `on_error`, `on_flush`, the log's handlers.
+The lock is never held during I/O with a backend, nor while code of the user's runs: `on_error`, `on_flush`, the log's
+handlers.
 """
 
 from __future__ import annotations
@@ -13,78 +18,31 @@ import contextlib
 import os
 import threading
 import time
-from collections import defaultdict, deque
+from collections import defaultdict
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from .. import _log
 from .._budget import backoff, clamp_retry_after
 from .._event import encode, shortened
-from ..exporters import Dropped, Outcome
+from ..exporters import Outcome
 from ._breaker import Breaker
+from ._buffer import Buffer, Item
+from ._flushes import Flushes, FlushReport, Waiter
+from ._news import News
+from ._worker import ABORT_GRACE, MOMENT, Job, Work, Worker
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from .._settings import Settings
     from ..exporters import Exporter
     from ._journal import Journal
 
-ABORT_GRACE = 0.05
-"""Seconds that a cut-off attempt gets to hand its batch back before it is given up as stuck (name resolution)."""
+__all__ = ["Delivery", "FlushReport"]
+
 LINGER = 0.2
 """Seconds that a flush nobody waits for gives other invocations to share it."""
-MOMENT = 0.01
-"""Seconds between two looks at what is about to change."""
-FLUSH_MAX = 86_400.0
-"""Seconds, a day: what a flush "without" a timeout (infinity) gets; a socket takes no more than 24 days."""
-NEWS_MAX = 1000
-"""Reports to `on_error` that may wait for it to return from the one before; the oldest are left out."""
-
-
-class FlushReport(NamedTuple):
-    """What one flush came to, in events captured before it began: each was delivered, dropped, or is still pending.
-
-    `elapsed` in seconds. `reason` says why some are pending: `deadline`, `no_time` (there was none to begin with),
-    `breaker_open` (the backend is known to be away), `retry_after` (it asked for silence), `stuck` (senders hang where
-    nothing can cut them off, or on_error called flush), `failed` (telemetry itself has, and the log says how).
-    """
-
-    delivered: int = 0
-    dropped: int = 0
-    pending: int = 0
-    elapsed: float = 0.0
-    reason: str = ""
-
-
-class _Waiter:
-    """One flush: it waits until every event up to `target` is settled. `done` is called then, if no thread waits."""
-
-    __slots__ = ("deadline", "delivered", "done", "dropped", "pending", "target")
-
-    def __init__(self, target: int, pending: int, deadline: float, done: Callable[[], object] | None = None) -> None:
-        self.target, self.pending, self.deadline, self.done = target, pending, deadline, done
-        self.delivered = self.dropped = 0
-
-
-class _Item:
-    """One encoded event; `at` is the wall clock of its capture, `place` where it stands in the journal (0: nowhere)."""
-
-    __slots__ = ("at", "data", "number", "place")
-
-    def __init__(self, number: int, data: bytes, at: float) -> None:
-        self.number, self.data, self.at = number, data, at
-        self.place = 0
-
-
-class _Job:
-    """What one thread does while it holds no lock: it sends `items`; or, without any, connects, or tells the news."""
-
-    __slots__ = ("items", "run", "tells", "thread")
-
-    def __init__(self, run: Callable[[], Outcome | None], items: list[_Item], *, tells: bool = False) -> None:
-        self.run, self.items, self.tells = run, items, tells
-        self.thread = threading.current_thread()
 
 
 class Delivery:
@@ -93,6 +51,9 @@ class Delivery:
     At every moment captured = delivered + pending + the sum of `dropped`.
     """
 
+    _lock: threading.Condition
+    _worker: Worker
+
     def __init__(self, exporter: Exporter, settings: Settings, journal: Journal | None = None) -> None:
         self._exporter, self._settings, self._journal = exporter, settings, journal
         self._pid = 0
@@ -100,32 +61,30 @@ class Delivery:
 
     def forget(self) -> None:
         """Start anew, and say nothing of what was left: between tests, and in a forked child."""
-        if self._journal is not None:
-            if self._pid == os.getpid():
-                self._journal.close()
-            else:
-                self._journal.forget()
         if self._pid == os.getpid():
+            if self._journal is not None:
+                self._journal.close()
             self._cancel()
+            with self._lock:
+                self._worker.dismiss()
+                self._worker.job = None  # whatever comes of that
         else:  # in a child the parent's threads do not exist, and whoever held the lock will never release it
+            if self._journal is not None:
+                self._journal.forget()
             self._pid = os.getpid()
             # Re-entrant: a generator finalised by the garbage collector may capture while this very thread holds it.
             self._lock = threading.Condition(threading.RLock())
         with self._lock:
-            self._buffer: deque[_Item] = deque()
-            self._bytes = 0
-            self._open: dict[str, Mapping[str, Any]] = {}  # spans under way, and what is known of them
-            self._halves: list[list[_Item]] = []  # of a refused batch, the oldest last
-            self._job: _Job | None = None
-            self._waiters: list[_Waiter] = []
-            self._sender: threading.Thread | None = None
-            self._follower: threading.Thread | None = None
-            self._soon = 0.0  # seconds that the follower's next flush may take; 0: there is nothing to do for it
-            self._stuck: list[threading.Thread] = []
+            work = Work(self._adopt, self._next, self._rest, self._settle, self._cancel, self._stumbled)
+            self._worker = Worker(self._lock, work)
+            self._buffer = Buffer(self._settings, self._journal)
+            self._flushes = Flushes()
+            self._news = News(self._settings)
             self._breaker = Breaker()
             self._retry_at = 0.0  # monotonic
-            self._news: deque[Callable[[], object]] = deque(maxlen=NEWS_MAX)
-            self._telling = False  # whether a thread is in `on_flush`
+            self._open: dict[str, Mapping[str, Any]] = {}  # spans under way, and what is known of them
+            self._follower: threading.Thread | None = None
+            self._soon = 0.0  # seconds that the follower's next flush may take; 0: there is nothing to do for it
             self._closed = False
             self.captured = self.delivered = 0
             self.dropped: defaultdict[str, int] = defaultdict(int)
@@ -137,7 +96,7 @@ class Delivery:
     def pending(self) -> int:
         """Events neither delivered nor dropped."""
         with self._lock:
-            return self._outstanding()
+            return len(self._buffer)
 
     @property
     def lost(self) -> int:
@@ -150,8 +109,10 @@ class Delivery:
         """Whether `close` has been called."""
         return self._closed
 
+    # ------------------------------------------------------------------ what comes in
+
     def capture(self, event: Mapping[str, Any]) -> None:
-        """Take an event. Never blocks on I/O, never raises; what cannot be kept is counted."""
+        """Take an event. Never blocks on a backend, never raises; what cannot be kept is counted."""
         problem, span = "", None
         try:
             name = event.get("span_id")
@@ -162,7 +123,7 @@ class Delivery:
             data, size, problem = b"", 0, _log.describe(error)
         with self._lock:
             self.captured += 1
-            item = _Item(self.captured, data, time.time())
+            item = Item(self.captured, data, time.time())
             self._open.pop(span, None)  # type: ignore[arg-type]
             if problem:
                 self._drop([item], "unencodable", problem)
@@ -177,23 +138,6 @@ class Delivery:
                 self._journal.closed(span)
         if self._closed:
             self._tell()
-
-    def _encoded(self, event: Mapping[str, Any]) -> bytes:
-        """An event as it will be sent; what is too large for a request, or for the buffer, is shortened to fit."""
-        room = min(self._settings.batch_bytes, self._settings.max_bytes)
-        data = b""
-        for value in event.values():
-            if type(value) is str and len(value) > room:
-                break  # to encode megabytes takes longer than to see that they are too many
-        else:
-            data = self._exporter.encode(event)
-            if len(data) <= room:
-                return data
-        for shorter in shortened(event, room):
-            data = self._exporter.encode(shorter)
-            if len(data) <= room:
-                break
-        return data
 
     def opened(self, span: str, known: Mapping[str, Any], over: Callable[[], bool] = bool) -> None:
         """Put on record that a span has begun, and what is known of it: its event, should the process not live to see
@@ -216,276 +160,35 @@ class Delivery:
     def warm(self) -> None:
         """Start the sender, which opens its connection: called while the function is busy with something else."""
         with self._lock:
-            self._staff()
+            self._worker.staff()
 
-    def flush(self, timeout: float, *, probe: bool = False) -> FlushReport:
-        """Wait until every event captured before this call is settled, for `timeout` seconds at most.
+    def _encoded(self, event: Mapping[str, Any]) -> bytes:
+        """An event as it will be sent; what is too large for a request, or for the buffer, is shortened to fit."""
+        room = min(self._settings.batch_bytes, self._settings.max_bytes)
+        data = b""
+        for value in event.values():
+            if type(value) is str and len(value) > room:
+                break  # to encode megabytes takes longer than to see that they are too many
+        else:
+            data = self._exporter.encode(event)
+            if len(data) <= room:
+                return data
+        for shorter in shortened(event, room):
+            data = self._exporter.encode(shorter)
+            if len(data) <= room:
+                break
+        return data
 
-        Settled means delivered, or dropped and told to `on_error`. 0 seconds: send nothing. `probe`: try once even
-        though the backend is known to be away.
-        """
-        began = time.monotonic()
-        with self._lock:
-            waiter = _Waiter(self.captured, self._outstanding(), began + min(timeout, FLUSH_MAX))
-            if not (waiter.pending or self._untold()):
-                reason = ""
-            elif not timeout > 0:
-                reason = "no_time"
-            elif self._job is not None and self._job.thread is threading.current_thread():
-                reason = "stuck"  # called from within: by on_error, or by an exporter
-            else:
-                reason = None
-                self._waiters.append(waiter)
-                if probe:
-                    self._breaker.probe_now()
-                    self._retry_at = 0.0
-                self._lock.notify_all()
-        if reason is None:
-            reason = self._wait(waiter)
-        report = FlushReport(
-            waiter.delivered,
-            waiter.dropped,
-            waiter.pending,
-            time.monotonic() - began,
-            reason if waiter.pending else "",
-        )
-        if self._settings.debug:
-            _log.logger.warning("flush: %s", report)
-        return report
-
-    def tell(self, report: FlushReport, timeout: float) -> None:
-        """Have the sender call `on_flush`, and wait for that, for `timeout` seconds at most.
-
-        Not without a sender: nobody could leave `on_flush` behind if it hung in the caller's own thread.
-        """
-        waiter = _Waiter(0, 0, time.monotonic() + timeout)
-        with self._lock:
-            if self._settings.on_flush is None or self._closed or not self._staff():
-                return
-            self._report(partial(self._on_flush, self._settings.on_flush, report))
-            if not timeout > 0 or (self._job is not None and self._job.thread is threading.current_thread()):
-                return
-            self._waiters.append(waiter)
-        self._wait(waiter)
-
-    def flush_soon(self, timeout: float) -> None:
-        """Have a thread of its own flush until nothing is pending: on a host that keeps running, nobody waits for it.
-
-        The sender alone would not do, because somebody has to cut off what takes too long.
-        """
-        with self._lock:
-            asked, self._soon = self._soon, timeout
-            if asked and self._follower is not None:
-                return
-            if self._follower is None and not self._closed:
-                self._follower = threading.Thread(target=self._follow, name="zespan-flush", daemon=True)
-                try:
-                    self._follower.start()
-                except RuntimeError:  # as in `_staff`
-                    self._follower = None
-            followed = self._follower is not None
+    def _keep(self, item: Item, span: str = "") -> None:
+        """(lock held)"""
+        too_many = self._buffer.keep(item, span)
+        if too_many:
+            self._drop(too_many, "buffer_full")
+        self._worker.staff()
+        self._flushes.dismiss(self._blocked)
+        # Whoever is sending looks again when that is done: waking it for every event costs more than the event.
+        if self._worker.job is None and self._buffer.is_full and not self._blocked():
             self._lock.notify_all()
-        if not followed:
-            self.flush(timeout)
-
-    def flush_then(self, timeout: float, done: Callable[[], object]) -> _Waiter:
-        """A flush that no thread waits for: `done` is called when it would return, or never if its time is over first.
-
-        `done` is called with the lock held, and must neither block nor raise. To be followed by `settled`.
-        """
-        with self._lock:
-            deadline = time.monotonic() + min(timeout, FLUSH_MAX)
-            waiter = _Waiter(self.captured, self._outstanding(), deadline, done)
-            if waiter.pending and timeout > 0 and self._staff():
-                self._waiters.append(waiter)
-                self._dismiss()
-                self._lock.notify_all()
-            else:
-                done()
-        return waiter
-
-    def settled(self, waiter: _Waiter) -> FlushReport:
-        """Give up such a flush, or its remains; what it came to."""
-        with self._lock:
-            self._waiters = [w for w in self._waiters if w is not waiter]
-            reason = self._breaker.blocked(time.time()) or "deadline" if waiter.pending else ""
-        return FlushReport(waiter.delivered, waiter.dropped, waiter.pending, 0.0, reason)
-
-    def rest(self, timeout: float) -> None:
-        """Flush, and give up thread and connection; the next event has new ones. For a snapshot of the process."""
-        self.flush(timeout, probe=True)
-        with self._lock:
-            sender, self._sender = self._sender, None
-            self._cut()
-            self._lock.notify_all()
-        if sender is not None:
-            sender.join(ABORT_GRACE)
-        self.renew()
-
-    def renew(self) -> None:
-        """In a process restored from a snapshot: connections are dead, and what was known of the backend is old."""
-        with self._lock:
-            self._breaker, self._retry_at = Breaker(), 0.0
-        with contextlib.suppress(Exception):
-            self._exporter.close()
-
-    def close(self, timeout: float) -> FlushReport:
-        """Flush, then take no more events. What is still pending after that counts as dropped."""
-        report = self.flush(timeout, probe=True)
-        with self._lock:
-            self._closed, self._sender, self._follower = True, None, None
-            self._cut()  # there may be a flush that has more time than we have
-            left = [item for half in reversed(self._halves) for item in half] + list(self._buffer)
-            self._halves.clear()
-            self._buffer.clear()
-            self._bytes = 0
-            if left:
-                self._drop(left, "closed")
-            if self._journal is not None:
-                self._journal.close()
-            self._dismiss()
-            self._lock.notify_all()
-        self._tell()
-        with contextlib.suppress(Exception):
-            self._exporter.close()
-        return report
-
-    def leave(self, timeout: float) -> None:
-        """Flush at the end of a process. What cannot be sent then is for the next one, if there is a journal."""
-        if self._journal is None or not self._journal.safe:
-            self.close(timeout)
-            return
-        self.flush(timeout, probe=True)
-        with self._lock:
-            if not (self._outstanding() or self._open):
-                self._journal.close()
-
-    # ------------------------------------------------------------------ the side that waits
-
-    def _wait(self, waiter: _Waiter) -> str:
-        """Wait until a flush may return. Gives the reason, if it is another than that all is done."""
-        try:
-            while True:
-                with self._lock:
-                    job = self._watch(waiter)
-                if not isinstance(job, _Job):
-                    return job
-                self._do(job)
-        finally:
-            with self._lock:
-                self._waiters = [w for w in self._waiters if w is not waiter]
-
-    def _watch(self, waiter: _Waiter) -> str | _Job:
-        """The waiting itself (lock held). Gives a job where no thread can be had to do it."""
-        while waiter.pending or self._untold():
-            left = waiter.deadline - time.monotonic()
-            if left <= 0:
-                self._abort(waiter)
-                return "deadline"
-            staffed = self._staff()
-            if self._job is None:
-                if self._sender in self._stuck:
-                    return "stuck"
-                reason = self._breaker.blocked(time.time())
-                if not reason and self._retry_at >= waiter.deadline:
-                    reason = "deadline"
-                if reason and not self._news:
-                    return reason
-                if not staffed:
-                    job = self._take()
-                    if job is not None:
-                        return job
-                    left = min(left, self._rest())
-            self._lock.wait(left)
-        return ""
-
-    def _abort(self, waiter: _Waiter) -> None:
-        """End what is under way, unless another flush still has time for it."""
-        job = self._job
-        if job is None or not (waiter.pending or job.tells):
-            return
-        if not any(w.pending and w.deadline > waiter.deadline for w in self._waiters):
-            self._cut()
-
-    def _cut(self) -> None:
-        """End what is under way: its thread hands the batch back, or the batch is taken from it."""
-        job, until = self._job, time.monotonic() + ABORT_GRACE
-        while job is not None and self._job is job:
-            left = until - time.monotonic()
-            if left <= 0:
-                self._job = None
-                self._stuck.append(job.thread)
-                if job.items:
-                    self._settle(job.items, Outcome("retry", "stuck"))
-                return
-            self._cancel()  # more than once: it may come before there is anything to cut off
-            self._lock.wait(min(left, MOMENT))
-
-    def _cancel(self) -> None:
-        with contextlib.suppress(Exception):
-            self._exporter.cancel()
-
-    def _staff(self) -> bool:
-        """See that there is a sender; False where no thread can be started, and flushes send for themselves.
-
-        A stuck sender is replaced, unless another stuck one is still about.
-        """
-        if (self._sender is None or self._stuck == [self._sender]) and not self._closed:
-            thread = threading.Thread(target=self._run, name="zespan-sender", daemon=True)
-            self._sender = thread
-            try:
-                thread.start()
-            except RuntimeError:  # no threads on this platform, or no more, or the interpreter is shutting down
-                self._sender = None
-        return self._sender is not None
-
-    def _follow(self) -> None:
-        me, interval = threading.current_thread(), self._settings.flush_interval
-        try:
-            while True:
-                with self._lock:
-                    while self._follower is me and not self._soon:
-                        self._lock.wait()
-                    until = time.monotonic() + LINGER
-                    while self._follower is me and (left := until - time.monotonic()) > 0:
-                        self._lock.wait(left)
-                    if self._follower is not me:
-                        return
-                    timeout, self._soon = self._soon, 0.0
-                report = self.flush(timeout)
-                if report.delivered or report.dropped or report.pending:  # else somebody else has sent it, and told
-                    self.tell(report, timeout)
-                if report.pending:
-                    with self._lock:
-                        if self._follower is me and not self._soon:
-                            self._lock.wait(interval)  # or until there is something new to send
-                        self._soon = self._soon or timeout
-        finally:
-            with self._lock:
-                if self._follower is me:
-                    self._follower = None
-
-    # ------------------------------------------------------------------ the side that sends
-
-    def _run(self) -> None:
-        me, fresh = threading.current_thread(), True
-        try:
-            self._adopt()
-            while True:
-                with self._lock:
-                    if self._sender is not me:
-                        return
-                    job = self._take(prepare=fresh)
-                    fresh = False
-                    if job is None:
-                        self._lock.wait(self._rest())
-                        continue
-                self._do(job)
-        finally:
-            with self._lock:
-                if self._sender is me:  # SystemExit or the like, from on_error or an exporter
-                    self._sender = None
-                    self._lock.notify_all()
 
     def _adopt(self) -> None:
         """Take over what dead processes of this sandbox have left."""
@@ -509,55 +212,260 @@ class Delivery:
                         if data not in seen or b'"event_id":' not in data:
                             seen.add(data)
                             self.captured += 1
-                            self._keep(_Item(self.captured, data, time.time()))
+                            self._keep(Item(self.captured, data, time.time()))
                     for _ in range(broken):
                         self.captured += 1
-                        self._drop([_Item(self.captured, b"", 0)], "torn", "records of the journal cannot be read")
+                        self._drop([Item(self.captured, b"", 0)], "torn", "records of the journal cannot be read")
                 for event in unfinished:
                     self.capture(event)
         except Exception as error:
             _log.warn_once("what an earlier process has left could not be taken over: %r", error)
 
-    def _take(self, *, prepare: bool = False) -> _Job | None:
-        """What is to be done now by the thread that asks, if anything (lock held)."""
-        if self._job is not None:
-            return None
-        if batch := self._next_batch():
-            timeout = max(self._deadlines(), default=self._settings.flush_timeout)
-            self._job = _Job(partial(self._send, batch, timeout), batch)
-        elif self._news:
-            news, self._news = self._news, deque(maxlen=NEWS_MAX)
-            self._job = _Job(partial(_say, news), [], tells=True)
-        elif prepare:
-            self._job = _Job(self._prepare, [])
-        return self._job
+    # ------------------------------------------------------------------ who waits
 
-    def _do(self, job: _Job) -> None:
-        """Do it, with no lock held. What it comes to is ignored if it was given up as stuck meanwhile."""
-        outcome = None
+    def flush(self, timeout: float, *, probe: bool = False) -> FlushReport:
+        """Wait until every event captured before this call is settled, for `timeout` seconds at most.
+
+        Settled means delivered, or dropped and told to `on_error`. 0 seconds: send nothing. `probe`: try once even
+        though the backend is known to be away.
+        """
+        with self._lock:
+            waiter, reason = Waiter(self.captured, len(self._buffer), timeout), ""
+            waits = False
+            if waiter.pending or self._is_untold:
+                if not timeout > 0:
+                    reason = "no_time"
+                elif self._worker.is_me:
+                    reason = "stuck"  # called from within: by on_error, or by an exporter
+                else:
+                    waits = True
+                    self._flushes.add(waiter)
+                    if probe:
+                        self._breaker.probe_now()
+                        self._retry_at = 0.0
+                    self._lock.notify_all()
+        if waits:
+            reason = self._wait(waiter)
+        report = waiter.report(reason)
+        if self._settings.debug:
+            _log.logger.warning("flush: %s", report)
+        return report
+
+    def tell(self, report: FlushReport, timeout: float) -> None:
+        """Have the sender call `on_flush`, and wait for that, for `timeout` seconds at most.
+
+        Not without a sender: nobody could leave `on_flush` behind if it hung in the caller's own thread.
+        """
+        waiter = Waiter(0, 0, timeout)
+        with self._lock:
+            if self._settings.on_flush is None or self._closed or not self._worker.staff():
+                return
+            self._news.flushed(report)
+            self._lock.notify_all()
+            if not timeout > 0 or self._worker.is_me:
+                return
+            self._flushes.add(waiter)
+        self._wait(waiter)
+
+    def flush_soon(self, timeout: float) -> None:
+        """Have a thread of its own flush until nothing is pending: on a host that keeps running, nobody waits for it.
+
+        The sender alone would not do, because somebody has to cut off what takes too long.
+        """
+        with self._lock:
+            asked, self._soon = self._soon, timeout
+            if asked and self._follower is not None:
+                return
+            if self._follower is None and not self._closed:
+                self._follower = threading.Thread(target=self._follow, name="zespan-flush", daemon=True)
+                try:
+                    self._follower.start()
+                except RuntimeError:  # no threads, as for the sender
+                    self._follower = None
+            followed = self._follower is not None
+            self._lock.notify_all()
+        if not followed:
+            self.flush(timeout)
+
+    def flush_then(self, timeout: float, done: Callable[[], object]) -> Waiter:
+        """A flush that no thread waits for: `done` is called when it would return, or never if its time is over first.
+
+        `done` is called with the lock held, and must neither block nor raise. To be followed by `settled`.
+        """
+        with self._lock:
+            waiter = Waiter(self.captured, len(self._buffer), timeout, done)
+            if waiter.pending and timeout > 0 and self._worker.staff():
+                self._flushes.add(waiter)
+                self._flushes.dismiss(self._blocked)
+                self._lock.notify_all()
+            else:
+                done()
+        return waiter
+
+    def settled(self, waiter: Waiter) -> FlushReport:
+        """Give up such a flush, or its remains; what it came to."""
+        with self._lock:
+            self._flushes.remove(waiter)
+            return waiter.report(self._breaker.blocked(time.time()) or "deadline")
+
+    def _wait(self, waiter: Waiter) -> str:
+        """Wait until a flush may return. Gives the reason, if it is another than that all is done."""
         try:
-            outcome = job.run()
+            while True:
+                with self._lock:
+                    job = self._watch(waiter)
+                if not isinstance(job, Job):
+                    return job
+                self._worker.do(job)
         finally:
             with self._lock:
-                if self._job is job:
-                    self._job = None
-                    if job.items:
-                        self._settle(job.items, outcome or Outcome("retry", "interrupted"))
-                        self._write_off()
-                        self._dismiss()
-                self._stuck = [thread for thread in self._stuck if thread is not job.thread]
-                self._lock.notify_all()
+                self._flushes.remove(waiter)
+
+    def _watch(self, waiter: Waiter) -> str | Job:
+        """The waiting itself (lock held). Gives a job where no thread can be had to do it."""
+        in_time = True
+        while waiter.pending or self._is_untold:
+            left = waiter.deadline - time.monotonic()
+            if not (in_time and left > 0):
+                self._abort(waiter)
+                return "deadline"
+            staffed, pause = self._worker.staff(), left
+            if self._worker.job is None:
+                if self._worker.is_stuck:
+                    return "stuck"
+                reason = self._breaker.blocked(time.time())
+                if not reason and self._retry_at >= waiter.deadline:
+                    reason = "deadline"
+                if reason and not self._news:
+                    return reason
+                if not staffed:
+                    job = self._worker.take()
+                    if job is not None:
+                        return job
+                    pause = min(left, self._rest())
+            in_time = self._lock.wait(pause) or pause < left  # whatever the clock says next: it may stand still
+        return ""
+
+    def _abort(self, waiter: Waiter) -> None:
+        """End what is under way, unless another flush still has time for it (lock held)."""
+        job = self._worker.job
+        if job is not None and (waiter.pending or job.tells) and not self._flushes.outlast(waiter):
+            self._worker.cut()
+
+    def _follow(self) -> None:
+        me, interval = threading.current_thread(), self._settings.flush_interval
+        try:
+            while True:
+                with self._lock:
+                    while self._follower is me and not self._soon:
+                        self._lock.wait()
+                    until = time.monotonic() + LINGER
+                    while self._follower is me and (left := until - time.monotonic()) > 0:
+                        if not self._lock.wait(left):
+                            break
+                    if self._follower is not me:
+                        return
+                    timeout, self._soon = self._soon, 0.0
+                report = self.flush(timeout)
+                if report.delivered or report.dropped or report.pending:  # else somebody else has sent it, and told
+                    self.tell(report, timeout)
+                if report.pending:
+                    with self._lock:
+                        if self._follower is me and not self._soon:
+                            self._lock.wait(interval)  # or until there is something new to send
+                        self._soon = self._soon or timeout
+        finally:
+            with self._lock:
+                if self._follower is me:
+                    self._follower = None
+
+    # ------------------------------------------------------------------ how it ends
+
+    def rest(self, timeout: float) -> None:
+        """Flush, and give up thread and connection; the next event has new ones. For a snapshot of the process."""
+        self.flush(timeout, probe=True)
+        with self._lock:
+            thread = self._worker.dismiss()
+            self._worker.cut()
+        if thread is not None:
+            thread.join(ABORT_GRACE)
+        self.renew()
+
+    def renew(self) -> None:
+        """In a process restored from a snapshot: connections are dead, and what was known of the backend is old."""
+        with self._lock:
+            self._breaker, self._retry_at = Breaker(), 0.0
+        with contextlib.suppress(Exception):
+            self._exporter.close()
+
+    def close(self, timeout: float) -> FlushReport:
+        """Flush, then take no more events. What is still pending after that counts as dropped."""
+        report = self.flush(timeout, probe=True)
+        with self._lock:
+            self._closed, self._follower = True, None
+            self._worker.retire()
+            self._worker.cut()  # there may be a flush that has more time than we have
+            left = self._buffer.clear()
+            if left:
+                self._drop(left, "closed")
+            if self._journal is not None:
+                self._journal.close()
+            self._flushes.dismiss(self._blocked)
+        self._tell()
+        with contextlib.suppress(Exception):
+            self._exporter.close()
+        return report
+
+    def leave(self, timeout: float) -> None:
+        """Flush at the end of a process. What cannot be sent then is for the next one, if there is a journal."""
+        if self._journal is None or not self._journal.safe:
+            self.close(timeout)
+            return
+        self.flush(timeout, probe=True)
+        with self._lock:
+            if not (self._buffer or self._open):
+                self._journal.close()
 
     def _tell(self) -> None:
         """Tell the news in this very thread, there being no sender any more. Nothing is sent after `close`."""
         while True:
             with self._lock:
-                job = self._take()
+                job = self._worker.take()
             if job is None:
                 return
-            self._do(job)
+            self._worker.do(job)
 
-    def _send(self, batch: list[_Item], timeout: float) -> Outcome:
+    # ------------------------------------------------------------------ the sender's work
+
+    def _next(self, fresh: bool) -> Job | None:
+        """What is to be done now, if anything (lock held)."""
+        if self._is_due():
+            timeout = self._flushes.left() or self._settings.flush_timeout
+            return Job(partial(self._send, self._buffer.take(), timeout), sends=True)
+        if self._news:
+            return Job(self._news.take(), tells=True)
+        return Job(self._prepare) if fresh else None
+
+    def _is_due(self) -> bool:
+        """Whether a batch is to be sent now (lock held)."""
+        if self._closed or not self._buffer or self._blocked() or time.monotonic() < self._retry_at:
+            return False
+        if self._buffer.is_split or self._buffer.is_full or self._flushes.left():
+            return True
+        oldest = self._buffer.oldest_at
+        return oldest is not None and not 0 <= time.time() - oldest < self._settings.flush_interval
+
+    def _rest(self) -> float:
+        """Seconds until there may be something to do that nobody will wake us for (lock held)."""
+        interval = self._settings.flush_interval
+        if self._worker.job is None and self._flushes.left():
+            # A flush does not stay for a breaker: this is a pause, or the moment in which one has let go.
+            return min(interval, max(MOMENT, self._retry_at - time.monotonic()))
+        oldest = self._buffer.oldest_at
+        left = interval if oldest is None else oldest + interval - time.time()
+        return left if 0 < left < interval else interval
+
+    def _send(self, batch: Sequence[Item], timeout: float) -> Outcome:
         try:
             outcome: object = self._exporter.send([item.data for item in batch], timeout)
         except Exception as error:
@@ -572,143 +480,38 @@ class Delivery:
         except Exception as error:  # the first send will say it again, and count it
             _log.logger.debug("prepare: %r", error)
 
-    def _on_flush(self, on_flush: Callable[[FlushReport], object], report: FlushReport) -> None:
-        if self._telling:  # one sender is stuck in there; a second would be one too many
-            _log.warn_once("on_flush has not returned from an earlier call, and is left out until it does")
-            return
-        self._telling = True
-        try:
-            on_flush(report)
-        except BaseException as error:  # SystemExit too: it is the sender's thread
-            _log.warn_once("on_flush failed: %s", _log.describe(error))
-        finally:
-            self._telling = False
-
-    # ------------------------------------------------------------------ what to send, and when (lock held)
-
-    def _next_batch(self) -> list[_Item] | None:
-        """What to send now: the rest of a refused batch first, else the oldest events; None if not now."""
-        if self._closed or not (self._halves or self._buffer) or self._breaker.blocked(time.time()):
-            return None
-        due = self._halves or self._deadlines() or self._full() or self._overdue()
-        if not due or time.monotonic() < self._retry_at:
-            return None
-        if self._halves:
-            return self._halves.pop()
-        batch: list[_Item] = []
-        room = self._settings.batch_bytes
-        while self._buffer and len(batch) < self._settings.batch_size:
-            room -= len(self._buffer[0].data) + 1
-            if batch and room < 0:
-                break
-            batch.append(self._unbuffer())
-        return batch
-
-    def _rest(self) -> float:
-        """Seconds until there may be something to do that nobody will wake us for."""
-        if self._job is None and self._deadlines():
-            # A flush does not stay for a breaker: this is a pause, or the moment in which one has let go.
-            return max(self._retry_at - time.monotonic(), MOMENT)
-        interval = self._settings.flush_interval
-        left = self._buffer[0].at + interval - time.time() if self._buffer else interval
-        return left if 0 < left < interval else interval
-
-    def _deadlines(self) -> list[float]:
-        """Seconds that each flush under way has left."""
-        now = time.monotonic()
-        return [w.deadline - now for w in self._waiters if w.pending and w.deadline > now]
-
-    def _full(self) -> bool:
-        return len(self._buffer) >= self._settings.batch_size or self._bytes >= self._settings.batch_bytes
-
-    def _overdue(self) -> bool:
-        return not 0 <= time.time() - self._buffer[0].at < self._settings.flush_interval
+    def _cancel(self) -> None:
+        with contextlib.suppress(Exception):
+            self._exporter.cancel()
 
     # ------------------------------------------------------------------ accounting (lock held)
 
-    def _outstanding(self) -> int:
-        in_flight = len(self._job.items) if self._job is not None else 0
-        return in_flight + sum(map(len, self._halves)) + len(self._buffer)
-
-    def _keep(self, item: _Item, span: str = "") -> None:
-        """Put an event on disk, if there is a journal, and into the buffer."""
-        if self._journal is not None:
-            item.place = self._journal.event(item.data, span)
-        self._buffer.append(item)
-        self._bytes += len(item.data)
-        self._trim()
-        if self._journal is not None and self._journal.full:
-            self._rewrite()
-        self._staff()
-        self._dismiss()
-        # Whoever is sending looks again when that is done: waking it for every event costs more than the event.
-        if self._job is None and self._full() and not self._breaker.blocked(time.time()):
-            self._lock.notify_all()
-
-    def _write_off(self) -> None:
-        """Tell the journal how far events are settled."""
-        if self._journal is not None:
-            places = [item.place for half in self._halves for item in half if item.place]
-            places += [next((item.place for item in self._buffer if item.place), 0)]
-            places += [item.place for item in self._job.items] if self._job is not None else []
-            if any(places):
-                self._journal.settled(min(filter(None, places)))
-            else:
-                self._rewrite()
-
-    def _rewrite(self) -> None:
-        """Leave out of the journal what is settled."""
-        items = [item for half in reversed(self._halves) for item in half] + list(self._buffer)
-        if self._job is not None:
-            items = self._job.items + items
-        if self._journal is not None:
-            for item, place in zip(items, self._journal.empty([item.data for item in items]), strict=False):
-                item.place = place
-
-    def _unbuffer(self) -> _Item:
-        item = self._buffer.popleft()
-        size = len(item.data)  # on a line of its own: in the next one a capture by the garbage collector would be lost
-        self._bytes -= size
-        return item
-
-    def _trim(self) -> None:
-        """Drop the oldest until the buffer is within its bounds."""
-        old: list[_Item] = []
-        while len(self._buffer) > self._settings.max_events or self._bytes > self._settings.max_bytes:
-            old.append(self._unbuffer())
-        if old:
-            self._drop(old, "buffer_full")
-
-    def _settle(self, batch: list[_Item], outcome: Outcome) -> None:
-        """Account for one attempt."""
+    def _settle(self, outcome: Outcome) -> None:
+        """Account for one attempt. First of all for the events: what comes after that may fail."""
+        batch = self._buffer.in_flight
         if outcome.verdict == "retry":
-            self._put_back(batch, outcome)
-            return
-        self._breaker.succeeded()
-        _log.over("away")
-        if outcome.verdict == "delivered":
-            self.delivered += len(batch)
-            for waiter in self._waiters:
-                mine = sum(item.number <= waiter.target for item in batch)
-                waiter.delivered += mine
-                waiter.pending -= mine
-        elif outcome.verdict == "refused" and len(batch) > 1:
-            middle = len(batch) // 2
-            self._halves += [batch[middle:], batch[:middle]]
+            too_many = self._buffer.put_back()
+            if too_many:
+                self._drop(too_many, "buffer_full")
+            self._away(outcome)
         else:
-            self._drop(batch, outcome.verdict, outcome.detail)
+            if outcome.verdict == "refused" and len(batch) > 1:
+                self._buffer.halve()
+            else:
+                self._buffer.done()
+                if outcome.verdict == "delivered":
+                    count = len(batch)
+                    self.delivered += count
+                    self._flushes.delivered(batch)
+                else:
+                    self._drop(batch, outcome.verdict, outcome.detail)
+            self._breaker.succeeded()
+            _log.over("away")
+        self._buffer.write_off()
+        self._flushes.dismiss(self._blocked)
 
-    def _dismiss(self) -> None:
-        """Tell the flushes that no thread waits for, if they are done or would be in vain for now."""
-        waiting = [waiter for waiter in self._waiters if waiter.done]
-        if waiting:
-            in_vain = self._job is None and self._breaker.blocked(time.time())
-            for waiter in waiting:
-                if waiter.done and (in_vain or not waiter.pending):
-                    self._waiters.remove(waiter)
-                    waiter.done()
-
-    def _put_back(self, batch: list[_Item], outcome: Outcome) -> None:
+    def _away(self, outcome: Outcome) -> None:
+        """The backend is not to be had."""
         now, silence = time.time(), clamp_retry_after(outcome.retry_after or 0.0)
         if silence:
             self._breaker.silence(now, silence)
@@ -717,47 +520,26 @@ class Delivery:
             if not self._breaker.is_open:  # else that keeps us away, and its clock runs while the sandbox is frozen
                 jitter = int.from_bytes(os.urandom(2)) / 65536
                 self._retry_at = time.monotonic() + backoff(self._breaker.failures, jitter)
-        for half in [*self._halves, batch]:  # newest first, so that the oldest ends up in front
-            self._buffer.extendleft(reversed(half))
-            size = sum(len(item.data) for item in half)
-            self._bytes += size
-        self._halves.clear()
-        self._trim()
-        if _log.first("away"):
-            text = "telemetry cannot be delivered for now, events are kept and tried again: %s"
-            about = {"reason": "away", "detail": outcome.detail, "events": self._outstanding()}
-            self._report(partial(_log.logger.warning, text, outcome.detail, extra=about))
+        self._news.away(outcome.detail, len(self._buffer))
+        self._worker.staff()
 
-    def _drop(self, items: list[_Item], reason: str, detail: str = "") -> None:
+    def _stumbled(self) -> None:
+        """We have failed ourselves while sending: as if the backend were not to be had."""
+        self._breaker.failed(time.time())
+
+    def _drop(self, items: list[Item], reason: str, detail: str = "") -> None:
         count = len(items)
         self.dropped[reason] += count
-        for waiter in self._waiters:
-            mine = sum(item.number <= waiter.target for item in items)
-            waiter.dropped += mine
-            waiter.pending -= mine
-        if self._settings.on_error:
-            payloads = tuple(item.data for item in items if item.data)
-            self._report(partial(self._settings.on_error, Dropped(count, reason, detail, payloads)))
-        if _log.first(f"dropped {reason}"):
-            text = "telemetry events are being dropped: %s %s"
-            if reason == "unauthorized":
-                text = "telemetry events are being dropped, the backend does not accept the API key: %s %s"
-            about = {"reason": reason, "detail": detail, "events": count}  # fields, where the log is JSON
-            self._report(partial(_log.logger.warning, text, reason, detail, extra=about))
-
-    def _report(self, news: Callable[[], object]) -> None:
-        """Have the sender tell something: neither the log's handlers nor `on_error` may run under the lock."""
-        self._news.append(news)
-        self._staff()
+        self._flushes.dropped(items)
+        self._news.dropped(items, reason, detail)
+        self._worker.staff()
         self._lock.notify_all()
 
-    def _untold(self) -> bool:
-        return bool(self._news) or (self._job is not None and self._job.tells)
+    def _blocked(self) -> str:
+        """Why nothing may be sent now, though somebody may be waiting for it; empty if it may, or is being sent."""
+        return "" if self._worker.job is not None else self._breaker.blocked(time.time())
 
-
-def _say(news: deque[Callable[[], object]]) -> None:
-    for tell in news:
-        try:
-            tell()
-        except Exception as error:
-            _log.warn_once("reporting dropped telemetry events failed: %r", error)
+    @property
+    def _is_untold(self) -> bool:
+        """Whether something has yet to be told, or is being told."""
+        return bool(self._news) or (self._worker.job is not None and self._worker.job.tells)

@@ -1,0 +1,63 @@
+"""When we fail ourselves in the midst of sending: nothing is lost from the books, and nobody pays for it."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable
+from typing import Any
+from unittest import mock
+
+import pytest
+
+from tests.delivery.support import OK, RETRY, Scripted, assert_balanced, capture, eventually
+from zespan_serverless._delivery import Delivery
+
+Make = Callable[..., Delivery]
+
+
+def test_a_sender_that_fails_inside_is_a_backend_that_is_away(make: Make, caplog: pytest.LogCaptureFixture) -> None:
+    """A flush gives up when it has failed three times, with one thread for all of them; later it goes on."""
+    delivery, started = make(Scripted()), []
+    start = threading.Thread.start
+
+    def counted(thread: threading.Thread) -> None:
+        started.append(thread)
+        start(thread)
+
+    with (
+        mock.patch.object(threading.Thread, "start", counted),
+        mock.patch.object(delivery._buffer, "take", side_effect=RuntimeError("ours")),
+    ):
+        capture(delivery, 1, 2)
+        report = delivery.flush(5)
+    assert (report.pending, report.reason, len(started)) == (2, "breaker_open", 1)
+    assert report.elapsed < 2
+    assert "RuntimeError: ours" in caplog.text
+    assert delivery.flush(5, probe=True)[:3] == (2, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "owner", "name"),
+    [
+        (OK, "_breaker", "succeeded"),
+        (OK, "_flushes", "dismiss"),
+        (OK, "_buffer", "write_off"),
+        (RETRY, "_breaker", "failed"),
+        (RETRY, "_news", "away"),
+        (RETRY, "", "urandom"),
+    ],
+)
+def test_accounts_come_first(make: Make, outcome: Any, owner: str, name: str) -> None:
+    """Whatever of ours fails when an answer has come: each event is in one place, and is delivered once."""
+    exporter = Scripted(outcome, OK)
+    delivery = make(exporter)
+    capture(delivery, 1)
+    where: Any = getattr(delivery, owner) if owner else os
+    with mock.patch.object(where, name, side_effect=[RuntimeError("ours")] + [mock.DEFAULT] * 20) as struck:
+        delivery.flush(0.3)
+        eventually(lambda: struck.called and delivery._worker.job is None)
+        assert_balanced(delivery)
+        assert delivery.pending + delivery.delivered == 1
+    delivery.flush(5, probe=True)
+    assert exporter.delivered == [1]
