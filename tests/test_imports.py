@@ -17,7 +17,7 @@ PACKAGE = Path(zespan_serverless.__file__).parent
 # Every part of the package, from the bottom to the top: one may import those that stand in a line above its own.
 # Rooms are in one line: none knows another.
 LAYERS = [
-    {"_version", "errors", "_log", "_budget", "_trace", "_invocation", "_secrets"},
+    {"_version", "errors", "_log", "_budget", "_http", "_trace", "_invocation", "_secrets"},
     {"_event", "_settings", "_shutdown", "_azure", "_google"},
     {"_unfinished"},
     {"exporters"},
@@ -42,8 +42,8 @@ UPWARDS = {("_container", "openai")}
 # Who may speak to the network.
 CLIENTS = {"http.client", "urllib.request", "socket", "ssl", "asyncio"}
 SPEAKS = {
-    "exporters/http.py": {"http.client", "urllib.request", "socket", "ssl"},
-    "aws_lambda/_api.py": {"socket"},
+    "_http.py": {"socket"},
+    "exporters/http.py": {"urllib.request", "socket", "ssl"},
     "_shutdown.py": {"socket"},  # a pair of its own
     "vercel.py": {"socket"},
     "aws_lambda/__init__.py": {"asyncio"},  # runs async handlers
@@ -149,8 +149,8 @@ def test_the_exceptions_are_lazy_and_needed() -> None:
     assert upwards == dict.fromkeys(UPWARDS, "function")
 
 
-def test_only_the_transport_and_the_extension_speak_http() -> None:
-    """Requests leave through one place to a backend, and one to Lambda."""
+def test_few_speak_to_the_network() -> None:
+    """HTTP has one place, which those use that speak to a backend, or to Lambda."""
     found: dict[str, set[str]] = {}
     for one in AT_RUN_TIME:
         if one.module in CLIENTS:

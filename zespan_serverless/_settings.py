@@ -202,7 +202,7 @@ def _text(name: str, value: str) -> str:
 
 
 def _is_base_url(value: str) -> bool:
-    from urllib.parse import urlsplit  # http.client, which every way to a backend needs, has it loaded
+    from urllib.parse import urlsplit  # which every client of HTTP has loaded
 
     try:
         url = urlsplit(value)

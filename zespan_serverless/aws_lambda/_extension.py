@@ -22,8 +22,8 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
+from .._http import Channel, connect
 from .._log import logger, warn_once
-from ._api import Api
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 NAME = "zespan-serverless"
 CLAIM = "_ZESPAN_SERVERLESS_RUNTIME"  # holds the pid that registered; children inherit the environment, not the pid
 
+_PATH = "/2020-01-01/extension/"
 _LOOK = 0.005  # seconds between two looks whether the handler has been called
 _QUIET, _IDLE = 6, 50  # looks in a row after which it will not be: nobody computes; others than the main thread do
 _COMPUTED = 0.0002  # CPU seconds between two looks that count as computing
@@ -51,7 +52,8 @@ class Extension:
         self, api: str, events: list[str], reserve: float, overdue: Callable[[float], object] = lambda _: None
     ) -> None:
         self._events, self._reserve, self._overdue = events, reserve, overdue
-        self._api = Api(api)
+        self._api = api
+        self._channel: Channel | None = None
         self._id = ""
         self._deadline = 0.0
         self._state = threading.Condition(threading.Lock())
@@ -101,7 +103,7 @@ class Extension:
             self._register()
         except Exception as error:
             self._refused = error
-            self._api.close()
+            self._hang_up()
             return
         finally:
             answered.set()
@@ -119,23 +121,37 @@ class Extension:
 
     def _register(self) -> None:
         headers = {"Lambda-Extension-Name": NAME, "Content-Type": "application/json"}
-        self._api.send("POST", "register", headers, json.dumps({"events": self._events}).encode())
-        status, said, body = self._api.receive()
+        status, said, body = self._asked("POST", "register", headers, json.dumps({"events": self._events})).receive()
         self._id = said.get("lambda-extension-identifier", "")
         if status != 200 or not self._id:
             raise OSError(f"registration answered {status}: {body[:200]!r}")
         self._attends = "INVOKE" in self._events
 
     def _next(self) -> dict[str, Any]:
-        self._api.send("GET", "event/next", {"Lambda-Extension-Identifier": self._id})
-        self._api.wait()
+        channel = self._asked("GET", "event/next", {"Lambda-Extension-Identifier": self._id})
+        channel.wait()
         with self._state:
             self._state.wait(_HEAD_START)  # or until the handler is done
-        status, _, body = self._api.receive()
+        status, _, body = channel.receive()
         if status != 200:
             raise OSError(f"next answered {status}: {body[:200]!r}")
         event = json.loads(body)
         return event if isinstance(event, dict) else {}
+
+    def _asked(self, method: str, path: str, headers: dict[str, str], body: str = "") -> Channel:
+        """What the answer to this request comes through. Without a timeout: the next event may be hours away."""
+        if self._channel is not None and not self._channel.reusable:
+            self._hang_up()
+        if self._channel is None:
+            host, _, port = self._api.rpartition(":")
+            self._channel = Channel(connect(host, int(port)))
+        self._channel.send(method, _PATH + path, {"Host": self._api, **headers}, body.encode())
+        return self._channel
+
+    def _hang_up(self) -> None:
+        channel, self._channel = self._channel, None
+        if channel is not None:
+            channel.close()
 
     def _attend(self, request_id: str, deadline: float) -> None:
         """Return when the invocation may end as far as we are concerned."""
@@ -196,7 +212,7 @@ class Extension:
         """Lambda's answer was none. We may have missed an invocation: until the next one none is left to us."""
         with self._state:
             self._attends = False
-        self._api.close()
+        self._hang_up()
         self._run_flush()
         if failures == 3:
             logger.warning("Lambda's Extensions API does not answer, flushing before the response: %r", error)

@@ -1,4 +1,4 @@
-"""One kept-alive HTTP connection on http.client, which can be cut off from another thread.
+"""One kept-alive HTTP connection, which can be cut off from another thread.
 
 A timeout of a socket counts from one byte to the next: a server that drips can stretch 0.5 s to minutes, and name
 resolution has no timeout at all. So the deadline is enforced by whoever waits, through `cancel`; the timeouts in
@@ -8,19 +8,18 @@ here are only the first line.
 from __future__ import annotations
 
 import contextlib
-import http.client
 import os
 import socket
 import time
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from .._http import Channel, TornAnswer, connect
+
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Iterator, Mapping
-    from typing import Any
 
-_BODY_MAX = 65_536  # of an answer nobody reads; more, and the connection is not worth keeping
 _IDLE_MAX = 50.0  # seconds of wall clock; load balancers drop idle connections after 60, and say so to a frozen process
 
 
@@ -31,7 +30,10 @@ class Transport:
         url = urlsplit(base_url)
         self._secure = url.scheme == "https"
         self._host, self._port = url.hostname or "", url.port or (443 if self._secure else 80)
-        self._origin, self._path = f"{url.scheme}://{url.netloc.rpartition('@')[2]}", url.path.rstrip("/")
+        usual = url.port is None or url.port == (443 if self._secure else 80)
+        netloc = url.netloc.rpartition("@")[2]
+        self._name = netloc.removesuffix(f":{url.port}") if usual else netloc  # as browsers have it in Host
+        self._origin, self._path = f"{url.scheme}://{netloc}", url.path.rstrip("/")
         self._tls: ssl.SSLContext | None = None
         self._busy: _Connection | None = None
         self._idle: _Connection | None = None
@@ -46,7 +48,7 @@ class Transport:
                 connection.connect()
 
     def post(self, path: str, body: bytes, headers: Mapping[str, str], timeout: float) -> tuple[int, Mapping[str, str]]:
-        """(status, headers by lower-case name) of one request. OSError or http.client.HTTPException on failure.
+        """(status, headers by lower-case name) of one request. OSError on failure.
 
         A kept-alive connection that turns out to be dead is replaced, once and at once.
         """
@@ -56,8 +58,8 @@ class Transport:
             kept.until = until
             try:
                 return self._exchange(kept, path, body, headers)
-            except (OSError, http.client.BadStatusLine):
-                if kept.is_cut:
+            except OSError as error:
+                if kept.is_cut or isinstance(error, TornAnswer):
                     raise
         return self._exchange(self._new(until), path, body, headers)
 
@@ -85,18 +87,17 @@ class Transport:
     def _new(self, until: float) -> _Connection:
         proxy = _proxy(self._origin, f"{self._host}:{self._port}")
         host, port = (proxy.host, proxy.port) if proxy else (self._host, self._port)
-        if not self._secure:
-            connection = _Connection(host, port, until)
-            if proxy:  # such a proxy wants the whole URL
-                connection.prefix, connection.extra = self._origin, proxy.headers
-            return connection
-        if self._tls is None:
-            import ssl
+        connection = _Connection(host, port, until)
+        if self._secure:
+            if self._tls is None:
+                import ssl
 
-            self._tls = ssl.create_default_context()
-        connection = _Connection(host, port, until, self._tls, self._host)
-        if proxy:
-            connection.set_tunnel(self._host, self._port, proxy.headers)
+                self._tls = ssl.create_default_context()
+            connection.tls, connection.server_name = self._tls, self._host
+            if proxy:
+                connection.tunnel = f"{_bracketed(self._host)}:{self._port}", proxy.headers
+        elif proxy:  # such a proxy wants the whole URL
+            connection.prefix, connection.extra = self._origin, proxy.headers
         return connection
 
     @contextlib.contextmanager
@@ -111,100 +112,101 @@ class Transport:
         finally:
             if self._busy is connection:  # and not that of a thread that has taken our place
                 self._busy = None
-        if connection.is_cut:
-            connection.close()
-        elif connection.sock is not None:
+        if connection.reusable and not connection.is_cut:
             self._idle, self._idle_since = connection, time.time()
+        else:
+            connection.close()
 
     def _exchange(
         self, connection: _Connection, path: str, body: bytes, headers: Mapping[str, str]
     ) -> tuple[int, Mapping[str, str]]:
         with self._use(connection):
-            connection.go_on()
-            connection.request("POST", connection.prefix + self._path + path, body, {**headers, **connection.extra})
-            connection.go_on()
-            with connection.getresponse() as response:
-                response.read(_BODY_MAX)
-                if not response.isclosed():
-                    connection.close()
-        return response.status, {name.lower(): value for name, value in response.getheaders()}
+            said = {"host": self._name, **headers, **connection.extra}
+            return connection.post(connection.prefix + self._path + path, said, body)
 
 
-class _Response(http.client.HTTPResponse):
-    """One whose head is whole: http.client takes a connection that is cut after the status for the end of the head."""
-
-    def begin(self) -> None:
-        file: Any = self.fp
-        lines: Any = _Lines(file)
-        self.fp = lines
-        try:
-            super().begin()
-        finally:
-            if self.fp is lines:
-                self.fp = file
-        if lines.last not in (b"\r\n", b"\n"):
-            raise http.client.IncompleteRead(lines.last)
-
-
-class _Lines:
-    """What http.client reads a head from; knows the last line."""
-
-    def __init__(self, file: Any) -> None:
-        self.last = b""
-        self._readline, self.close = file.readline, file.close
-
-    def readline(self, limit: int) -> bytes:
-        self.last = self._readline(limit)
-        return self.last
-
-
-class _Connection(http.client.HTTPConnection):
+class _Connection:
     """One connection, used until `until` (monotonic). It can be cut off in all that blocks once there is a socket."""
 
-    response_class = _Response
-    # Without what tracers of http.client (X-Ray's, of httplib) put around it: what we send is no work of the user's.
-    _send_request = vars(http.client.HTTPConnection)["_send_request"]
-    _send_request = getattr(_send_request, "__wrapped__", _send_request)
-
-    def __init__(
-        self, host: str, port: int, until: float, tls: ssl.SSLContext | None = None, server_name: str | None = None
-    ) -> None:
-        if tls is not None:
-            self.default_port = http.client.HTTPS_PORT
-        super().__init__(host, port)
+    def __init__(self, host: str, port: int, until: float) -> None:
         self.until = until
         self.is_cut = False
         self.prefix, self.extra = "", dict[str, str]()  # what a plain proxy wants to see of the URL, and in headers
-        self._tls, self._server_name = tls, server_name
+        self.tunnel: tuple[str, Mapping[str, str]] | None = None  # what any other is asked for, and in headers
+        self.tls: ssl.SSLContext | None = None
+        self.server_name = ""
+        self._host, self._port = host, port
+        self._socket: socket.socket | None = None
+        self._channel: Channel | None = None
+
+    @property
+    def reusable(self) -> bool:
+        """Whether it is worth keeping."""
+        return self._channel is not None and self._channel.reusable
 
     def connect(self) -> None:
-        self.go_on()
-        super().connect()  # and has a proxy open a tunnel
-        self.go_on()
-        if self._tls is not None:
+        """Make it ready for a request."""
+        self._go_on()
+        self._socket = connect(self._host, self._port, self.until - time.monotonic())
+        self._go_on()
+        if self.tunnel is not None:
+            self._open_tunnel(*self.tunnel)
+        if self.tls is not None:
             # The handshake comes after the socket is in its place: until then nobody could cut it off.
-            plain = self.sock
-            self.sock = self._tls.wrap_socket(plain, server_hostname=self._server_name, do_handshake_on_connect=False)
-            self.go_on()
-            self.sock.do_handshake()
-            self.go_on()
+            plain, name = self._socket, self.server_name
+            secure = self.tls.wrap_socket(plain, server_hostname=name, do_handshake_on_connect=False)
+            self._socket = secure
+            self._go_on()
+            secure.do_handshake()
+            self._go_on()
+        self._channel = Channel(self._socket)
 
-    def go_on(self) -> None:
+    def post(self, target: str, headers: Mapping[str, str], body: bytes) -> tuple[int, Mapping[str, str]]:
+        """(status, headers by lower-case name) of one request."""
+        if self._channel is None:
+            self.connect()
+        self._go_on()
+        assert self._channel is not None
+        self._channel.send("POST", target, headers, body)
+        self._go_on()
+        status, said, _ = self._channel.receive()
+        return status, said
+
+    def close(self) -> None:
+        """By the thread that uses it, or when nobody does."""
+        for part in (self._channel, self._socket):
+            if part is not None:
+                part.close()
+        self._channel = None
+
+    def cut(self) -> None:
+        """From another thread: make the one that uses this connection return."""
+        self.is_cut = True  # before the socket is looked at: one that is there too late meets `_go_on`
+        if self._socket is not None:
+            with contextlib.suppress(OSError):
+                # Not SSLSocket.shutdown: that takes the TLS object from under the thread that is reading.
+                socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
+
+    def _go_on(self) -> None:
         """Give the next step the time that is left. Raises if there is none, or if nobody waits for it any more."""
         left = self.until - time.monotonic()
         if self.is_cut or left <= 0:
             raise TimeoutError("cut off" if self.is_cut else "no time left")
-        self.timeout = left
-        if self.sock is not None:
-            self.sock.settimeout(left)
+        if self._socket is not None:
+            self._socket.settimeout(left)
 
-    def cut(self) -> None:
-        """From another thread: make the one that uses this connection return."""
-        self.is_cut = True  # before the socket is looked at: one that is there too late meets `go_on`
-        if self.sock is not None:
-            with contextlib.suppress(OSError):
-                # Not SSLSocket.shutdown: that takes the TLS object from under the thread that is reading.
-                socket.socket.shutdown(self.sock, socket.SHUT_RDWR)
+    def _open_tunnel(self, target: str, headers: Mapping[str, str]) -> None:
+        assert self._socket is not None
+        channel = Channel(self._socket)
+        try:
+            channel.send("CONNECT", target, {"host": target, **headers})
+            self._go_on()
+            status = channel.receive(has_body=False).status
+        finally:
+            channel.release()
+        if not 200 <= status < 300:
+            raise OSError(f"the proxy answered {status}")
+        self._go_on()
 
 
 class _Proxy:
@@ -219,6 +221,10 @@ class _Proxy:
 
             pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
             self.headers["proxy-authorization"] = "Basic " + b64encode(pair.encode()).decode()
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
 
 
 def _proxy(origin: str, host: str) -> _Proxy | None:
