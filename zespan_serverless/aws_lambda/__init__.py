@@ -205,8 +205,11 @@ def _w3c(context: object) -> tuple[str, str] | None:
         fields = (read() if callable(read) else None, getattr(getattr(context, "client_context", None), "custom", None))
     except Exception:
         return None
-    found = (parse_traceparent(part.get("traceparent")) for part in fields if isinstance(part, dict))
-    return next((parent for parent in found if parent), None)
+    for part in fields:
+        found = parse_traceparent(part.get("traceparent")) if isinstance(part, dict) else None
+        if found:
+            return found
+    return None
 
 
 def _described(event: object, context: object, xray: str | None) -> dict[str, object]:

@@ -208,7 +208,7 @@ def plain(event: object) -> object:
 def batch(event: object) -> Batch | None:
     """An event's records; None if it has none, or from a source unknown. A list is what EventBridge Pipes sends."""
     held = event.get("Records") if isinstance(event, dict) else event
-    kind = _kind(at(held, "0")) or _kind(event)
+    kind = (_kind(held[0]) if isinstance(held, list) and held else None) or _kind(event)
     if kind is None:
         return None
     if isinstance(event, dict):
@@ -242,7 +242,7 @@ def records(event: object) -> Iterator[Any]:
 
 def _kind(about: object) -> Kind | None:
     """By the name of the source, which is in each record or in the event itself. SNS writes EventSource."""
-    name = at(about, "eventSource") or at(about, "EventSource")
+    name = about.get("eventSource") or about.get("EventSource") if isinstance(about, dict) else None
     return _KINDS.get(name) if isinstance(name, str) else None
 
 
@@ -273,19 +273,25 @@ _PLAIN = ('"traceparent"',)
 _ENCODED = (_base64_mark(0), _base64_mark(1), _base64_mark(2))
 
 # On top, in EventBridge's detail, in SNS's attributes, in Step Functions' input.
-_CARRIERS = (
-    "traceparent",
-    "detail/traceparent",
-    "MessageAttributes/traceparent/Value",
-    "Input/traceparent",
-    "Execution/Input/traceparent",
-    "Context/Execution/Input/traceparent",
-)
+_CARRIERS = [
+    (path.partition("/")[0], path)
+    for path in (
+        "traceparent",
+        "detail/traceparent",
+        "MessageAttributes/traceparent/Value",
+        "Input/traceparent",
+        "Execution/Input/traceparent",
+        "Context/Execution/Input/traceparent",
+    )
+]
 
 
 def carried(message: object) -> object:
     """The `traceparent` that a message carries, as it is written there."""
-    return next((value for value in (at(message, path) for path in _CARRIERS) if value is not None), None)
+    if not isinstance(message, dict):
+        return None
+    found = (at(message, path) for first, path in _CARRIERS if first in message)
+    return next((value for value in found if value is not None), None)
 
 
 def parsed(said: str) -> object:
