@@ -56,7 +56,7 @@ BANNED = {"warnings", "random", "dataclasses", "uuid", "requests", "httpx", "url
 BANNED_ELSEWHERE = BANNED - {"dataclasses", "uuid"}  # in testing/
 
 # In functions, of people who have openai, Powertools, or a key in AWS; and Lambda's runtime client, in its process.
-THIRD_PARTY_IN = {"openai.py", "powertools.py", "_secrets.py", "aws_lambda/auto.py", "aws_lambda/_snapstart.py"}
+THIRD_PARTY_IN = {"powertools.py", "_secrets.py", "aws_lambda/auto.py", "aws_lambda/_snapstart.py"}
 
 
 class Import(NamedTuple):

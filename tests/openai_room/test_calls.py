@@ -15,7 +15,7 @@ from openai.types.chat import ChatCompletion
 import zespan_serverless
 from emulator.model import USAGE, WORDS, ModelEndpoint
 from zespan_serverless import span, testing, with_context
-from zespan_serverless.openai import _cost
+from zespan_serverless.openai._messages import cost as cost_of
 
 if TYPE_CHECKING:
     from .conftest import Recorded, Scripted, Side
@@ -282,7 +282,7 @@ def test_openrouter(recorded: Recorded) -> None:
 )
 def test_costs(model: str, cost: float) -> None:
     """A million tokens each way, in dollars; a model whose price is not known costs nothing."""
-    assert _cost(model, 1_000_000, 1_000_000) == pytest.approx(cost)
+    assert cost_of(model, 1_000_000, 1_000_000) == pytest.approx(cost)
 
 
 def test_calls_outside_an_invocation_have_traces_of_their_own(side: Side, recorded: Recorded) -> None:

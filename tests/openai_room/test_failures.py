@@ -13,6 +13,7 @@ import pytest
 from emulator.model import WORDS, ModelEndpoint
 from zespan_serverless import _container, testing
 from zespan_serverless import openai as room
+from zespan_serverless.openai import _calls, _messages, _observing, _streams
 
 if TYPE_CHECKING:
     from .conftest import Recorded, Side
@@ -22,20 +23,22 @@ TOOLS = [{"type": "function", "function": {"name": "weather", "parameters": {}}}
 
 # Not made to fail: what only runs while patching (test_patching has its own), what the user's call itself runs through,
 # and the guards, whose whole work it is to catch what the others raise.
-_PATCHING = {"patch_openai", "wrap_openai", "_patch", "_patch_once_loaded", "_wrap"}
-_THE_CALL = {"_observed"} | {f"_Reading.__{name}__" for name in ("init", "iter", "aiter", "next", "anext", "del")}
-_GUARDS = {"_begin", "_Call.done", "_Call.end", "_Reading.see", "_Reading.closed", "_Reading.end", "warn_once"}
+_ROOMS = (_calls, _messages, _observing, _streams)
+_THE_CALL = {"observed"} | {f"Reading.__{name}__" for name in ("init", "iter", "aiter", "next", "anext", "del")}
+_GUARDS = {"begin", "Call.done", "Call.end", "Reading.see", "Reading.closed", "Reading.end", "warn_once"}
 
 
 def _internals() -> list[str]:
-    """Every other function and method of the module, and every function that it has from the package."""
+    """Every other function and method of the rooms, and every function that they have from the package."""
     names: list[str] = []
-    for name, value in vars(room).items():
-        if isinstance(value, FunctionType):
-            names.append(name)
-        elif inspect.isclass(value) and value.__module__ == room.__name__ and name != "_WhenImported":
-            names += [f"{name}.{n}" for n, v in vars(value).items() if isinstance(v, (FunctionType, classmethod))]
-    return [name for name in names if name not in _PATCHING | _THE_CALL | _GUARDS]
+    for part in _ROOMS:
+        for name, value in vars(part).items():
+            if isinstance(value, FunctionType) and name not in _THE_CALL | _GUARDS:
+                names.append(f"{part.__name__}.{name}")
+            elif inspect.isclass(value) and value.__module__ == part.__name__:
+                inside = {f"{name}.{n}" for n, v in vars(value).items() if isinstance(v, (FunctionType, classmethod))}
+                names += [f"{part.__name__}.{method}" for method in sorted(inside - _THE_CALL - _GUARDS)]
+    return [name.removeprefix("zespan_serverless.openai.") for name in names]
 
 
 class Broken(Exception):
@@ -46,7 +49,7 @@ def _broken(*_: object, **__: object) -> Any:
     raise Broken("made up")
 
 
-def _calls(side: Side, model: ModelEndpoint) -> None:
+def _call(side: Side, model: ModelEndpoint) -> None:
     """Calls of every kind, each made exactly once and each with the result that it should have."""
 
     before = len(model.requests)
@@ -86,8 +89,8 @@ def test_an_internal_that_fails(
     name: str, side: Side, model: ModelEndpoint, recorded: Recorded, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One at a time; the user's calls do not notice, and nothing is called twice."""
-    monkeypatch.setattr(f"{room.__name__}.{name}", _broken)
-    _calls(side, model)
+    monkeypatch.setattr(f"zespan_serverless.openai.{name}", _broken)
+    _call(side, model)
     monkeypatch.undo()
     assert len(recorded.calls()) <= 7
 
@@ -101,7 +104,7 @@ def test_a_neighbour_that_fails(
 ) -> None:
     """The same for what the rest of the package does for a call."""
     monkeypatch.setattr(f"zespan_serverless.{name}", _broken)
-    _calls(side, model)
+    _call(side, model)
     monkeypatch.undo()
     assert recorded.calls() == []
 
@@ -114,7 +117,7 @@ def test_it_is_said_once(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """In one line of log, without a traceback, however often it happens."""
-    monkeypatch.setattr(room, "_cost", _broken)
+    monkeypatch.setattr(_calls, "cost", _broken)
     with caplog.at_level(logging.DEBUG, "zespan_serverless"):
         side.ask()
         side.ask()
@@ -143,10 +146,18 @@ def test_a_stream_of_somebody_elses(side: Side, recorded: Recorded, monkeypatch:
 
 def test_the_list_above_is_in_force() -> None:
     """Every name that is left out exists, and what matters most is not left out."""
-    for name in _PATCHING | _THE_CALL | _GUARDS:
+    for name in _THE_CALL | _GUARDS:
         owner, _, method = name.rpartition(".")
-        assert method in vars(getattr(room, owner) if owner else room)
-    assert {"_Call.__init__", "_Reading.see_call", "_Answer.of", "new_event", "_once"} <= {*_internals()}
+        homes = [getattr(part, owner, None) if owner else part for part in _ROOMS]
+        assert any(home is not None and method in vars(home) for home in homes), name
+    important = (
+        "_calls.Call.__init__",
+        "_streams.Reading.see_call",
+        "_messages.Answer.of",
+        "_calls.new_event",
+        "_calls.once",
+    )
+    assert {*important} <= {*_internals()}
     assert _container.current() is None
 
 

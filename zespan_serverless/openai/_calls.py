@@ -1,0 +1,149 @@
+"""One call, from its start to the one event that it ends in."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+from .. import _container, _trace
+from .._event import Event, failed, new_event, redact, redact_text, to_json
+from .._log import warn_once
+from ._messages import Answer, Prompt, cost
+from ._observing import once
+from ._streams import Reading
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ._observing import Done
+
+_ON_RECORD_MAX = 65_536  # characters of a prompt that are put on record before there is an answer
+_RATIONALE_MAX = 2000  # characters, as the SDK cuts it
+_RAW_HEADER = "X-Stainless-Raw-Response"  # "true": with_raw_response; "stream": with_streaming_response
+
+
+def begin(method: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Done | None:
+    """`method` is about to be called: what is to be told of its result. None if there is nobody to tell."""
+    container = _container.current()
+    if container is None:
+        return None
+    try:
+        owner = args[0] if args else getattr(method, "__self__", None)
+        return Call(container, owner, kwargs).done
+    except Exception as error:
+        warn_once("an openai call was not traced: %r", error)
+        return None
+
+
+class Call:
+    """One call, from its start to the one event that it ends in."""
+
+    def __init__(self, container: _container.Container, completions: Any, request: dict[str, Any]) -> None:
+        self.container, self.request = container, request
+        base_url = str(getattr(getattr(completions, "_client", None), "base_url", ""))
+        self.provider = "openrouter" if "openrouter.ai" in base_url else "openai"
+        self.stream = bool(request.get("stream"))
+        self.raw = (request.get("extra_headers") or {}).get(_RAW_HEADER)
+        self.span = _trace.new_span(_trace.current())
+        self.once = threading.Lock()  # taken when the event is made
+        # Taken now: by the time the call ends the user may have appended the answer to the same list.
+        self.prompt = Prompt(request.get("messages"), request.get("tools"), container)
+        self._on_record()
+        self.began = time.perf_counter()
+
+    def _on_record(self) -> None:
+        """The process may not live to see the answer."""
+        if not self.container.records:
+            return
+        known: dict[str, Any] = {
+            "provider": self.provider,
+            "model": str(self.request.get("model", "unknown")),
+            "stream": self.stream,
+        }
+        if self.container.settings.store_prompts:
+            known["prompt_text"] = self.prompt.text[:_ON_RECORD_MAX]
+        self.container.opened(self.span, "llm", "chat", **known)
+
+    def done(self, result: Any, error: BaseException | None) -> None:
+        """The method has returned: an answer, a stream to be read, or a raw response of either. Never raises."""
+        if error is not None:
+            self.end(None, error)
+            return
+        try:
+            if self.raw == "stream":
+                self._await(result)
+            else:
+                # parse() keeps what it has made: the user's own call of it will get the same object.
+                self._read(result.parse() if self.raw else result)
+        except Exception as problem:
+            warn_once("an openai answer was not read: %r", problem)
+            self.end()
+
+    def end(self, answer: Answer | None = None, error: BaseException | None = None) -> None:
+        """Make the event; the second time does nothing, in whichever thread. Never raises."""
+        if not self.once.acquire(blocking=False):
+            return
+        self.span.ends.pop(id(self), None)
+        try:
+            self.container.capture(self._event(answer or Answer(), error))
+        except Exception as problem:
+            warn_once("an openai call was not captured: %r", problem)
+
+    def _read(self, result: Any) -> None:
+        if self.stream:
+            Reading(self, result)
+        else:
+            self.end(Answer.of(result))
+
+    def _await(self, response: Any) -> None:
+        """The body is still to come. Users may have it parsed; then, or without that, they close the response."""
+        self.raw = None
+        self.span.ends[id(self)] = self.end  # the invocation may end first
+        once(response, "parse", lambda: self.done)
+        once(response, "close", lambda: self.end)
+
+    def _event(self, answer: Answer, error: BaseException | None) -> Event:
+        container, prompt = self.container, self.prompt
+        took = (time.perf_counter() - self.began) * 1000
+        event = new_event(self.span, container.settings, took, kind="llm", operation="chat")
+        model = answer.model or str(self.request.get("model", "unknown"))
+        event.update(
+            provider=self.provider,
+            model=model,
+            stream=self.stream,
+            input_tokens=answer.input_tokens,
+            output_tokens=answer.output_tokens,
+            reasoning_tokens=answer.reasoning_tokens,
+            cost_usd=cost(model, answer.input_tokens, answer.output_tokens),
+            finish_reason=answer.finish_reason,
+            prompt_hash=prompt.digest,
+            agent_id=None,
+            agent_name=prompt.agent_name,
+            agent_role=prompt.agent_role and prompt.agent_role.lower(),
+            agent_framework=None,
+            parent_agent_id=None,
+            conversation_turn=prompt.turn,
+            message_role=prompt.last_role,
+            has_memory=prompt.memory,
+            has_planning=prompt.planning,
+            tools_used=list(answer.tools) or None,
+            tool_call_args=None,
+        )
+        if answer.first_token_ms is not None:
+            event["ttft_ms"] = answer.first_token_ms
+        if prompt.tools:
+            event["tool_definitions"] = prompt.tools
+        if container.settings.store_prompts:
+            keys = container.redact_keys
+            event["prompt_text"] = prompt.text
+            event["completion_text"] = redact_text(answer.text, keys)
+            if prompt.system:
+                event["system_prompt"] = redact_text(prompt.system, keys)
+            if answer.tools:
+                event["tool_call_args"] = to_json(redact(answer.tools, keys))
+                if answer.text:
+                    event["decision_rationale"] = event["completion_text"][:_RATIONALE_MAX]
+        if error is not None:
+            failed(event, error)
+        return event
