@@ -203,6 +203,23 @@ def test_on_record(api: Api, extension: Extension) -> None:
     assert threads == ["zespan-extension", threading.current_thread().name]
 
 
+def test_on_record_in_the_moment_of_the_release(
+    api: Api, extension: Extension, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A handler that is called when its invocation has just been given up is on record too."""
+    put, recorded = extension._put_on_record, threading.Event()
+
+    def called_meanwhile() -> None:
+        monkeypatch.undo()
+        put()
+        extension.begin("r1", recorded.set)
+
+    monkeypatch.setattr(extension, "_put_on_record", called_meanwhile)
+    api.invoke("r1")
+    api.is_asked(2)
+    assert recorded.is_set()
+
+
 def test_handler_that_begins_too_late(api: Api, extension: Extension) -> None:
     """But not past the deadline less the reserve."""
     api.invoke("r1", seconds=0.4)

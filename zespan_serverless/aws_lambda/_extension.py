@@ -72,11 +72,9 @@ class Extension:
     def begin(self, request_id: str, on_record: Callable[[], None]) -> None:
         """The handler of this invocation has been called. Not notified: the thread looks every 5 ms, off our path, and
         then calls `on_record`; where it does not attend invocations, that is done now."""
-        if self._attends and request_id != self._released:
-            self._on_record = on_record
-        else:
-            on_record()
-        self._begun = request_id
+        self._on_record, self._begun = on_record, request_id
+        if not self._attends or request_id == self._released:
+            self._put_on_record()
 
     def end(self, request_id: str, flush: Callable[[], object] | None) -> bool:
         """The handler is done, and `flush` (if any) is to run now. False if the caller has to see to that himself.
@@ -159,18 +157,22 @@ class Extension:
         until = deadline - self._reserve
         with self._state:
             begun = self._starts(request_id, until)
-        on_record, self._on_record = self._on_record, None
-        if on_record is not None:
-            on_record()
+        self._put_on_record()
         with self._state:
             if begun:
                 while self._ended != request_id and (left := until - time.time()) > 0:
                     self._state.wait(left)
             late = begun and self._ended != request_id
-            self._released = request_id  # who ends it from now on flushes for himself
+            self._released = request_id  # who begins or ends it from now on does the rest himself
+        self._put_on_record()  # of one that has begun in just this moment
         if late:  # with nothing held: whoever ends the invocation now does not wait for a disk
             self._note(deadline)
         self._run_flush()
+
+    def _put_on_record(self) -> None:
+        on_record, self._on_record = self._on_record, None
+        if on_record is not None:
+            on_record()
 
     def _starts(self, request_id: str, until: float) -> bool:
         """Whether the handler of this invocation is ours and has been called, or is about to be.
