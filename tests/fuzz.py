@@ -6,8 +6,10 @@ atheris, which is in the extra `fuzz`.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -20,7 +22,7 @@ import atheris
 with atheris.instrument_imports(  # pyright: ignore[reportAttributeAccessIssue]
     include=["zespan_serverless"]
 ):
-    from zespan_serverless import _azure, _budget, _event, _google, _settings, _trace, _web
+    from zespan_serverless import _azure, _budget, _event, _google, _http, _settings, _trace, _web
     from zespan_serverless._delivery import _journal
     from zespan_serverless.aws_lambda import _batches, _events, _records, _results
     from zespan_serverless.exporters import http
@@ -96,6 +98,18 @@ def _journals(data: bytes) -> None:
         list(_journal.Journal(folder, "there", "key", 1_000_000).left())
 
 
+def _answers(data: bytes) -> None:
+    for head in (b"", b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"):
+        ours, theirs = socket.socketpair()
+        with theirs:
+            theirs.sendall(head + data)
+            theirs.shutdown(socket.SHUT_WR)
+            channel = _http.Channel(ours)
+            with contextlib.suppress(OSError):
+                assert len(channel.receive().body) <= len(data)
+            channel.close()
+
+
 def _environment(data: bytes) -> None:
     text = data.decode("utf-8", "replace").replace("\0", "")
     _settings.resolve({}, {f"ZESPAN_{name.upper()}": text for name in _settings.Settings._fields})
@@ -108,6 +122,7 @@ READERS: dict[str, Callable[[bytes], None]] = {
     "headers": _headers,
     "texts": _texts,
     "journal": _journals,
+    "answers": _answers,
     "environment": _environment,
 }
 
