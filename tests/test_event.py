@@ -155,8 +155,8 @@ def test_every_event_has_the_sdks_fields() -> None:
 
 def test_event_ids_differ() -> None:
     """Each event has an id of its own: the backend tells a repeated delivery by it."""
-    span = _trace.new_span()
-    ids = {new_event(span, Settings(), 0, kind="general", operation="x")["event_id"] for _ in range(100)}
+    spans = [_trace.new_span() for _ in range(100)]
+    ids = {new_event(span, Settings(), 0, kind="general", operation="x")["event_id"] for span in spans}
     assert len(ids) == 100
 
 

@@ -104,7 +104,7 @@ BROKEN: list[tuple[object, str]] = [
     (_lifecycle, "_max_rss"),
     (_trace, "enter"),
     (_trace, "leave"),
-    (_trace, "new_trace_id"),
+    (_trace, "continued"),
     (container, "start"),
     (container.Container, "capture"),
     (Delivery, "flush"),

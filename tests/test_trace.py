@@ -87,20 +87,26 @@ def test_invalid(value: object) -> None:
 
 def test_ids() -> None:
     """As long as W3C wants them, and a UUID that says what it is."""
+    root = _trace.new_span()
+    for span in (root, root.child(), _trace.continued((TRACE, PARENT))):
+        assert len(bytes.fromhex(span.trace_id)) == 16
+        assert len(bytes.fromhex(span.span_id)) == 8
+        event_id = uuid.UUID(span.event_id)
+        assert (event_id.version, event_id.variant) == (4, uuid.RFC_4122)
+        assert str(event_id) == span.event_id
     assert len(bytes.fromhex(_trace.new_trace_id())) == 16
-    assert len(bytes.fromhex(_trace.new_span_id())) == 8
-    event_id = uuid.UUID(_trace.new_event_id())
-    assert (event_id.version, event_id.variant) == (4, uuid.RFC_4122)
-    assert str(event_id) == str(uuid.UUID(str(event_id)))
+    assert uuid.UUID(_trace.new_event_id()).version == 4
 
 
 def test_ids_do_not_come_from_random(monkeypatch: pytest.MonkeyPatch) -> None:
     """A user's seed, or a snapshot restored twice, does not repeat our ids; and drawing them leaves `random` alone."""
-    makers = (_trace.new_trace_id, _trace.new_span_id, _trace.new_event_id)
+    root = _trace.new_span()
+    makers = (_trace.new_trace_id, _trace.new_event_id, _trace.new_span, root.child)
 
     def seeded() -> set[str]:
         random.seed(1)
-        return {make() for make in makers}
+        made = [make() for make in makers]
+        return {made if isinstance(made, str) else made.span_id + made.event_id for made in made}
 
     assert not seeded() & seeded()
     random.seed(1)
@@ -113,9 +119,20 @@ def test_ids_do_not_come_from_random(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_ids_are_spread_over_all_bits() -> None:
     """Every digit of an id varies."""
-    ids = [_trace.new_event_id() for _ in range(300)]
-    constant = [i for i in range(36) if len({id_[i] for id_ in ids}) == 1]
-    assert constant == [8, 13, 14, 18, 23]  # four dashes and the version
+    spans = [_trace.new_span() for _ in range(300)]
+    ids = [span.event_id + span.span_id + span.trace_id for span in spans] + [span.child().event_id for span in spans]
+    for part in (ids[:300], ids[300:]):
+        constant = [i for i in range(len(part[0])) if len({id_[i] for id_ in part}) == 1]
+        assert constant == [8, 13, 14, 18, 23]  # four dashes and the version
+
+
+def test_the_callers_trace_goes_on() -> None:
+    """Under the caller's span, if it has one."""
+    assert (_trace.continued((TRACE, PARENT)).trace_id, _trace.continued((TRACE, PARENT)).parent_span_id) == (
+        TRACE,
+        PARENT,
+    )
+    assert _trace.continued((TRACE, None)).parent_span_id is None
 
 
 def test_a_child_belongs_to_its_parent() -> None:

@@ -78,8 +78,7 @@ class Call:
         self.host, self.container, self.invocation = host, container, invocation
         container.invocations += 1
         self.start = host.origin() if container.invocations == 1 else WARM
-        trace_id, parent = invocation.parent or (_trace.new_trace_id(), None)
-        self.span = _trace.Span(trace_id, _trace.new_span_id(), parent)
+        self.span = _trace.continued(invocation.parent)
         self.left = self._left()
         self.token = _trace.enter(self.span, shared=host.one_at_a_time)
         self.over = False

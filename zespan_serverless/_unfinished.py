@@ -32,8 +32,7 @@ _CRASHED = (
 
 
 def known(span: _trace.Span, kind: str, operation: str, **fields: Any) -> dict[str, Any]:
-    """What there is to say of a span that begins now. `fields` are of its event; gives it its event's id."""
-    span.event_id = _trace.new_event_id()
+    """What there is to say of a span that begins now. `fields` are of its event."""
     return {
         "event_id": span.event_id,
         "trace_id": span.trace_id,
