@@ -1,6 +1,8 @@
-"""python -m emulator.measure: cold starts through a layer, how long a flush keeps a sandbox, and what a key costs.
+"""python -m emulator.measure: cold starts through a layer, how long a flush keeps a sandbox, what a key costs, and the
+journal.
 
-Each on AWS's emulator with a function that sleeps 50 ms and a backend 30 ms away; medians, in milliseconds.
+Each on AWS's emulator with a function that sleeps 50 ms and a backend 30 ms away; medians, in milliseconds. The
+journal's are of this process, in microseconds.
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ from pathlib import Path
 import zespan_serverless
 from emulator.lambda_rie import HOOKS, Sandbox
 from zespan_serverless import _layer
+from zespan_serverless._delivery._journal import Journal
 from zespan_serverless.testing import Backend
 
 FUNCTION = """\
@@ -116,6 +119,26 @@ def key(function: Function, backend: Backend, rounds: int) -> None:
         print("{:24}{:18.1f}{:10.1f}{:18.1f}{:10.1f}".format(way, *figures), f"{delivered:>7} of {9 * len(first)}")
 
 
+def journal(function: Function, backend: Backend, rounds: int) -> None:
+    """To put a call on record, to write down its event (1,000 bytes), and to empty the file when that is delivered."""
+    steps: dict[str, list[float]] = {"on record": [], "event": [], "emptied": []}
+    with tempfile.TemporaryDirectory() as folder:
+        kept = Journal(f"{folder}/journal", "there", "key", 1_000_000)
+        record: dict[str, Callable[[], object]] = {
+            "on record": lambda: kept.opened(b"x" * 400, "a" * 16),
+            "event": lambda: kept.event(b"x" * 1000, "a" * 16),
+            "emptied": kept.empty,
+        }
+        for _ in range(rounds * 100):
+            for step, do in record.items():
+                began = time.perf_counter()
+                do()
+                steps[step].append((time.perf_counter() - began) * 1e6)
+        kept.close()
+    for step, took in steps.items():
+        print(f"{step:20}{statistics.median(took):8.1f} us")
+
+
 @contextmanager
 def _parameter_store(latency: float) -> Iterator[Mapping[str, str]]:
     """What a function's environment says of a key in a Parameter Store that answers after so many seconds."""
@@ -157,13 +180,14 @@ def _over(took: list[float], base: list[float]) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", choices=["cold", "busy", "key"])
+    parser.add_argument("what", choices=["cold", "busy", "key", "journal"])
     parser.add_argument("--rounds", type=int, default=40)
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder, Backend() as backend:
         backend.latency = 0.03
         began = time.time()
-        {"cold": cold, "busy": busy, "key": key}[chosen.what](Function(Path(folder)), backend, chosen.rounds)
+        measures = {"cold": cold, "busy": busy, "key": key, "journal": journal}
+        measures[chosen.what](Function(Path(folder)), backend, chosen.rounds)
         print(f"{chosen.rounds} rounds, Python {sys.version.split()[0]}, {time.time() - began:.0f} s")
 
 
