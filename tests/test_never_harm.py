@@ -64,11 +64,11 @@ SEAMS = {
         "Batch.__iter__",
     ),
     *("_decorate.<locals>.wrapper", "_loop_is_running", "_on_own_loop", "_decorate.<locals>.called", "_observed"),
-    *("Exchange.__init__", "Exchange.end", "Exchange.response", "Exchange.is_last", "Exchange.closed"),
-    *("Body.__init__", "Body.__iter__", "Body.close", "Answer.aborted", "Answer.returned", "Answer.finish"),
-    *("_Exchange.__init__", "_Exchange.receive", "_Exchange.send", "_Exchange.end", "_Exchange.afterwards"),
-    *("_Exchange._close", "_Exchange.start_response", "_Exchange.is_complete", "ZespanMiddleware.__call__"),
-    *("_wrapped.<locals>.begin", "over", "follow"),
+    *("Exchange.__init__", "Exchange.end", "Exchange.finish", "Exchange.is_last", "Exchange.closed"),
+    *("Body.__init__", "Body.__iter__", "Body.close", "Answer.aborted", "Answer.returned"),
+    *("_Exchange.__init__", "_Exchange.receive", "_Exchange.send"),
+    *("_Exchange.start_response", "_Exchange.is_complete", "ZespanMiddleware.__call__"),
+    *("_wrapped.<locals>.begin", "follow"),
     *("_bound", "_noting.<locals>.send_response_only", "_over", "_Asgi._linger", "_lingering"),
     *("run", "Run.__init__", "Run.__enter__", "Run.__exit__", "RunHost.__init__", "begin", "check", "expect"),
     *("_Turn.__init__", "_Turn.end", "_Turn.end_soon", "_Turn._close", "_Turn._report", "expect.<locals>.<lambda>"),
@@ -468,7 +468,7 @@ def test_what_a_handler_says_of_itself_may_be_nonsense(backend: Backend) -> None
 def test_a_flush_by_hand_that_fails_inside_is_no_exception(backend: Backend) -> None:
     """`flush()` and `shutdown()` say what they know, and raise nothing that is ours."""
     zespan_serverless.init()
-    with mock.patch("zespan_serverless._delivery.Delivery._outstanding", side_effect=RuntimeError("ours")):
+    with mock.patch("zespan_serverless._delivery.Waiter", side_effect=RuntimeError("ours")):
         assert zespan_serverless.flush().reason == "failed"
         assert zespan_serverless.shutdown().reason == "failed"
 

@@ -9,62 +9,81 @@ from ._lifecycle import Guarded
 from ._web import Response, content_length
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 
     from ._lifecycle import Call
-    from ._web import WebHost
 
 
 class Exchange:
-    """One request's response. The invocation is closed once: by the end of the body, or by an error."""
+    """One request's response. The invocation is closed once: by the end of the body, or by an error.
 
-    def __init__(self, host: WebHost, call: Call, method: str = "") -> None:
-        self.call, self.host, self._method = call, host, method
+    Nothing in here raises.
+    """
+
+    def __init__(self, call: Call, method: str = "") -> None:
+        self.call, self._method = call, method
         self.status: int | None = None
         self.error: Exception | None = None  # that the application has answered
+        self.is_streamed = False  # whether a body has been given out whose end is that of the invocation
         self.is_over = False
         self._left = -1  # bytes of the body that are to come, if that matters and is known
         self._captured = 0  # events so far, when it was over
 
-    def announced(self, length: str | None) -> None:
+    def announced(self, length: str | bytes | None) -> None:
         """What its Content-Length header says."""
-        if self.host.holds(self.call.invocation):  # then nothing may run after the last byte
+        if self.call.is_held():  # then nothing may run after the last byte
             self._left = content_length(length) or -1
 
     def is_last(self, piece: object) -> bool:
         """Whether a piece that is about to go out is the end of what the client has been told to wait for."""
-        if self._left > 0 and isinstance(piece, bytes):
+        if self._left > 0 and isinstance(piece, (bytes, bytearray)):
             self._left -= len(piece)
             return self._left <= 0
         return False
 
     def end(self, error: BaseException | None, *, cut: bool = False) -> None:
         """`cut`: before the body was over."""
-        if not self.is_over:
-            self.is_over = True
-            error = error or self.error
-            self.call.settle(self.call.close(error, self.response(cut=cut)), error)
-            self._captured = self.call.container.delivery.captured
+        with Guarded("the end of a response"):
+            if not self.is_over:
+                self.call.settle(self._close(error, cut=cut), error)
+                self._captured = self.call.container.delivery.captured
 
-    def response(self, *, cut: bool) -> Response:
-        # Nobody reads a body that is not to be sent to its end.
-        return Response(self.status, cut and self._method != "HEAD" and self.status not in (204, 304))
+    async def finish(self, error: BaseException | None, result: object = None, *, cut: bool = False) -> None:
+        """`end` that leaves the event loop free. `result`: what there is instead of a response."""
+        with Guarded("the end of a response"):
+            if not self.is_over:
+                report = self._close(error, cut=cut, result=result)
+                if not self.call.hands_over(report, error):
+                    report()
+                    await self.call.flushed()
+                self._captured = self.call.container.delivery.captured
+
+    def break_off(self, error: BaseException | None, *, cut: bool = False) -> None:
+        """`end` that cannot wait, whatever the platform: the task is being cancelled, or this may be any thread, and
+        any moment."""
+        with Guarded("the end of a response"):
+            if not self.is_over:
+                self._close(error, cut=cut)()
+            self._flush_soon()
 
     def forgotten(self) -> None:
-        """Nobody has read the body to its end, or closed it: this may be any thread, and any moment."""
-        if not self.is_over:
-            self.is_over = True
-            with Guarded("the flush"):
-                self.call.close(self.error, self.response(cut=True))()
-                self.flush_soon()
+        """Nobody has read the body to its end, or closed it."""
+        if self.is_streamed and not self.is_over:
+            self.break_off(None, cut=True)
 
     def closed(self) -> None:
         """What the application had to do after the response is done."""
         with Guarded("the flush"):
             if self.call.container.delivery.captured != self._captured:
-                self.flush_soon()
+                self._flush_soon()
 
-    def flush_soon(self) -> None:
+    def _close(self, error: BaseException | None, *, cut: bool, result: object = None) -> Callable[[], None]:
+        self.is_over = True
+        # Nobody reads a body that is not to be sent to its end.
+        is_cut = cut and self._method != "HEAD" and self.status not in (204, 304)
+        return self.call.close(error or self.error, Response(self.status, is_cut) if result is None else result)
+
+    def _flush_soon(self) -> None:
         self.call.container.delivery.flush_soon(self.call.container.settings.flush_timeout)
 
 
@@ -111,6 +130,58 @@ class Body:
             _trace.leave(token)
         self._exchange.end(None, cut=True)
         self._exchange.closed()
+
+    def __del__(self) -> None:
+        self._exchange.forgotten()
+
+
+class AsyncBody:
+    """The same for a body that is iterated by `async for`, as Starlette has it."""
+
+    def __init__(self, body: Any, exchange: Exchange) -> None:
+        self.body, self._exchange = body, exchange
+        self._here: _trace.Span | None = exchange.call.span
+        self._pieces: AsyncIterator[Any] | None = None
+
+    def __aiter__(self) -> AsyncBody:
+        return self
+
+    async def __anext__(self) -> Any:
+        token = _trace.enter(self._here)
+        try:
+            if self._pieces is None:
+                self._pieces = aiter(self.body)
+            piece = await anext(self._pieces)
+        except StopAsyncIteration:
+            await self._exchange.finish(None)
+            raise
+        except Exception as error:
+            await self._exchange.finish(error)
+            raise
+        except BaseException:  # the client has left
+            self._exchange.break_off(None, cut=True)
+            raise
+        finally:
+            self._here = _trace.current()
+            _trace.leave(token)
+        if self._exchange.is_last(piece):
+            await self._exchange.finish(None)
+        return piece
+
+    async def aclose(self) -> None:
+        close = getattr(self.body, "aclose", None)
+        token = _trace.enter(self._here)
+        try:
+            if close is not None:
+                await close()
+        finally:
+            _trace.leave(token)
+            self._exchange.forgotten()
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "body":  # of one that is being copied: it has nothing yet
+            raise AttributeError(name)
+        return getattr(self.body, name)
 
     def __del__(self) -> None:
         self._exchange.forgotten()

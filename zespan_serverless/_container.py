@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from ._delivery._journal import Journal
-    from ._invocation import Invocation
+    from ._lifecycle import Call
 
 JOURNAL_SIZE = 2
 """Bytes of the journal over those of the buffer, above which it is written anew without what is settled."""
@@ -43,7 +43,7 @@ class Container:
         self.delivery = Delivery(exporter, settings, journal)
         self.forked = False  # whether this is a child that has not looked after itself yet
         self.invocations = 0
-        self.active: dict[int, Invocation] = {}  # under way now, by id() of what its spans share: `ends`
+        self.active: dict[int, Call] = {}  # invocations under way, by id() of what their spans share: `ends`
 
     def capture(self, event: Event) -> None:
         """Hand an event to the delivery, unless its trace is not sampled. Never raises."""
@@ -65,8 +65,13 @@ class Container:
 
     def flush_by_hand(self) -> float:
         """Seconds that flush() and shutdown() may take: what the invocation under way has left, less the reserve."""
-        left = [i.remaining() for i in list(self.active.values()) if i.remaining is not None]
-        return max(0.0, min(left) - self.settings.flush_reserve) if left else FLUSH_BY_HAND
+        left = self.left()
+        return FLUSH_BY_HAND if left is None else max(0.0, left - self.settings.flush_reserve)
+
+    def left(self) -> float | None:
+        """Seconds that the invocation under way has, of several the least; None if no deadline is known."""
+        clocks = [call.invocation.remaining for call in list(self.active.values())]
+        return min((clock() for clock in clocks if clock is not None), default=None)
 
 
 _lock = threading.Lock()
@@ -145,8 +150,8 @@ def _journal(settings: _settings.Settings, exporter: object) -> Journal | None:
 def _terminated(seconds: float) -> None:
     """SIGTERM: report what the function's timeout is about to end, and send what there is."""
     container, root = _container, _trace.root()
-    left = [i.remaining() for i in list(container.active.values()) if i.remaining] if container is not None else []
-    if container is not None and root is not None and left and min(left) <= AT_DEADLINE:
+    left = container.left() if container is not None else None
+    if container is not None and root is not None and left is not None and left <= AT_DEADLINE:
         noted = note(time.time())
         for begun in container.delivery.overdue(root.trace_id, noted):
             container.capture(timed_out(begun, noted, container.settings))

@@ -17,7 +17,7 @@ from __future__ import annotations
 import contextlib
 import sys
 import time
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from . import _container, _shutdown, _trace
 from ._budget import flush_budget
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from ._container import Container
+
+    T = TypeVar("T")
 
 _TELL_MIN = 0.05
 """Seconds that `on_flush` gets at least, after a flush that has used up its own."""
@@ -82,7 +84,8 @@ class Call:
         self.left = self._left()
         self.token = _trace.enter(self.span, shared=host.one_at_a_time)
         self.over = False
-        container.active[id(self.span.ends)] = invocation  # last: what is in there has to be taken out again by `leave`
+        self.passed: Exception | None = None  # what an application inside has raised, see `passing`
+        container.active[id(self.span.ends)] = self  # last: what is in there has to be taken out again by `leave`
         self.began = time.perf_counter()
 
     def on_record(self) -> None:
@@ -136,7 +139,6 @@ class Call:
         left: float | None = None
         said: Mapping[str, object] = {}  # not the result itself: that is the caller's, who may change it meanwhile
         self.container.active.pop(id(self.span.ends), None)
-        passed = _passed.pop(id(self.span.ends), None)
         with Guarded("the end of an invocation"):
             for end in list(self.span.ends.values()):
                 end()
@@ -149,18 +151,22 @@ class Call:
         def report() -> None:
             if self.container.settings.root_event:
                 with Guarded("the root event"):
-                    failed_inside = passed if "error.type" in said else None
+                    failed_inside = self.passed if "error.type" in said else None
                     self._root_event(took_ms, left, error or failed_inside, said)
 
         return report
 
     def hands_over(self, report: Callable[[], None], error: BaseException | None = None) -> bool:
         """On a host whose process goes on anyway, report and have a thread flush; False on others."""
-        if not (self._may_wait(error) and self.host.goes_on(self.invocation)):
+        if self.is_held(error):
             return False
         report()
         self.container.delivery.flush_soon(self.container.settings.flush_timeout)
         return True
+
+    def is_held(self, error: BaseException | None = None) -> bool:
+        """Whether the end of the invocation has to wait for the flush."""
+        return not (self._may_wait(error) and self.host.goes_on(self.invocation))
 
     async def flushed(self) -> None:
         """What `leave` waits for, without blocking the event loop."""
@@ -224,16 +230,13 @@ class Call:
 
 async def flushed(container: Container, budget: float) -> None:
     """Wait until everything captured so far is settled, for `budget` seconds at most; the event loop goes on."""
+    delivery = container.delivery
+    if _trio() is not None:
+        delivery.tell(await in_thread(lambda: delivery.flush(budget)), 0)
+        return
     import asyncio
 
-    delivery = container.delivery
-    try:
-        loop = asyncio.get_running_loop()
-    except RuntimeError:
-        trio = sys.modules["trio"]  # hypercorn can have it run the application
-        report = await trio.to_thread.run_sync(delivery.flush, budget)
-        delivery.tell(report, 0)
-        return
+    loop = asyncio.get_running_loop()
     settled = asyncio.Event()
 
     def done() -> None:
@@ -246,6 +249,27 @@ async def flushed(container: Container, budget: float) -> None:
             await asyncio.wait_for(settled.wait(), budget)
     finally:
         delivery.tell(delivery.settled(waiter), 0)
+
+
+async def in_thread(work: Callable[[], T]) -> T:
+    """Have a thread do what would block the event loop."""
+    trio = _trio()
+    if trio is not None:
+        return await trio.to_thread.run_sync(work)  # type: ignore[no-any-return]
+    import asyncio
+
+    return await asyncio.to_thread(work)
+
+
+def _trio() -> Any:
+    """Its module, if it runs the application, as hypercorn can have it do; None on asyncio's loops."""
+    import asyncio
+
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return sys.modules["trio"]
+    return None
 
 
 def enter(host: Host, arguments: Mapping[str, Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Call | None:
@@ -271,12 +295,10 @@ class passing(contextlib.AbstractContextManager[None]):  # noqa: N801 (it is use
 
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
         here, container = _trace.current(), _container.current()
-        inside = here is not None and container is not None and id(here.ends) in container.active
-        if inside and here is not None and isinstance(error, Exception):
-            _passed[id(here.ends)] = error
-
-
-_passed: dict[int, Exception] = {}
+        if here is not None and container is not None and isinstance(error, Exception):
+            call = container.active.get(id(here.ends))
+            if call is not None:
+                call.passed = error
 
 
 def _nested(host: Host, container: Container, invocation: Invocation) -> bool:
@@ -287,7 +309,8 @@ def _nested(host: Host, container: Container, invocation: Invocation) -> bool:
         here = _trace.current()
         return here is not None and id(here.ends) in container.active
     # One that an older invocation left running is none of this one's.
-    return any(invocation.id in (None, i.id) or i.id is None for i in container.active.values())
+    others = [call.invocation.id for call in list(container.active.values())]
+    return any(invocation.id is None or other is None or other == invocation.id for other in others)
 
 
 def observed(
@@ -320,6 +343,16 @@ async def observed_async(
         raise
     invocation.leave(None, result)
     return result
+
+
+def is_async(function: Callable[..., Any]) -> bool:
+    """Whether calling it gives a coroutine. A plain function is not worth importing inspect, 3 ms of a cold start."""
+    code = getattr(function, "__code__", None)
+    if code is not None and "inspect" not in sys.modules:  # without which nobody can have marked it as async, either
+        return bool(code.co_flags & 0x80)  # CO_COROUTINE
+    import inspect
+
+    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(type(function).__call__)
 
 
 class Guarded(contextlib.AbstractContextManager[None]):

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     F = TypeVar("F", bound=Callable[..., Any])
 
 _GENERATES = 0x20 | 0x200  # CO_GENERATOR, CO_ASYNC_GENERATOR
-_COROUTINE = 0x80
 
 
 class Exit(NamedTuple):
@@ -81,7 +80,7 @@ class Run:
             raise ConfigurationError(f"run decorates functions that return, not generators. Got {function!r}")
         host = self._host if self._name else RunHost(getattr(function, "__name__", "") or _script())
         arguments = self._arguments
-        if flags & _COROUTINE:
+        if _lifecycle.is_async(function):
 
             async def traced(*args: Any, **kwargs: Any) -> Any:
                 turn = begin(host, arguments)

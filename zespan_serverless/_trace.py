@@ -20,6 +20,7 @@ _TRACEPARENT_MAX = 512  # version 00 has 55 characters; a later one may append, 
 
 _VARIANT = "89ab" * 4
 
+
 def _random(count: int) -> bytes:
     try:
         return os.urandom(count)

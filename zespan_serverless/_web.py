@@ -54,7 +54,7 @@ def platform() -> Platform:
     if "K_SERVICE" in environ:
         from . import _google
 
-        timeout = _seconds(environ.get("CLOUD_RUN_TIMEOUT_SECONDS"))
+        timeout = _positive(environ.get("CLOUD_RUN_TIMEOUT_SECONDS"))
         return Platform(environ["K_SERVICE"], _google.attributes(), False, timeout)
     if "AWS_LAMBDA_FUNCTION_NAME" in environ:
         attributes = {
@@ -74,8 +74,18 @@ def platform() -> Platform:
 class Response(NamedTuple):
     """What is known of a response by its end. `cut`: the client left before it."""
 
-    status: int | None
-    cut: bool
+    status: object
+    cut: bool = False
+
+    def describe(self) -> dict[str, object]:
+        """As attributes. Only the server's own failures are errors, as OpenTelemetry has it."""
+        said: dict[str, object] = {"client_disconnected": True} if self.cut else {}
+        if isinstance(self.status, int):
+            status = int(self.status)  # of an http.HTTPStatus
+            said["http.response.status_code"] = status
+            if status >= 500:
+                said |= {"error.type": str(status), "error.message": f"HTTP {status}"}
+        return said
 
 
 class WebHost:
@@ -98,14 +108,8 @@ class WebHost:
         return ColdStart("cold")
 
     def result(self, result: object) -> Mapping[str, object]:
-        """Of a response, or its status. Only the server's own failures are errors, as OpenTelemetry has it."""
-        status, cut = result if isinstance(result, Response) else (result, False)
-        said: dict[str, object] = {"client_disconnected": True} if cut else {}
-        if isinstance(status, int):
-            said["http.response.status_code"] = status
-            if status >= 500:
-                said |= {"error.type": str(status), "error.message": f"HTTP {status}"}
-        return said
+        """Of a response, or its status."""
+        return (result if isinstance(result, Response) else Response(result)).describe()
 
     def begin(self, invocation: Invocation, on_record: Callable[[], None]) -> None:
         on_record()
@@ -116,12 +120,6 @@ class WebHost:
         container = _container.current()
         wanted = container is not None and container.settings.flush_mode == "after_response"
         return wanted or self.platform.keeps_cpu
-
-    def holds(self, invocation: Invocation) -> bool:
-        """Whether the end of the response has to wait for the flush."""
-        container = _container.current()
-        wanted = container is not None and container.settings.flush_mode == "before_return"
-        return wanted or not self.goes_on(invocation)
 
     def end(self, invocation: Invocation, flush: Callable[[], object] | None) -> bool:
         return False
@@ -141,15 +139,16 @@ class WebHost:
         """
         if extensions and "azure_functions.invocation_id" in extensions:
             return self._on_azure(self.request(method, path, scheme, header, route), extensions)
-        host = header("host")
-        adapter = _adapter(header) if self.platform.attributes.get("cloud.provider") == "aws" else {}
+        host, method = header("host"), method[:_TEXT_MAX]
+        provider = self.platform.attributes.get("cloud.provider")
+        is_cron = provider == "vercel" and (header("user-agent") or "").startswith("vercel-cron/")
 
         def describe() -> Mapping[str, object]:
             found = route()
             known = found[:_TEXT_MAX] if isinstance(found, str) else None
             return {
                 "operation": f"{method} {known or path[:_TEXT_MAX]}",
-                "faas.trigger": "http",
+                "faas.trigger": "timer" if is_cron else "http",  # https://vercel.com/docs/cron-jobs
                 "http.request.method": method,
                 "http.route": known,
                 "url.path": path[:_TEXT_MAX],
@@ -158,9 +157,10 @@ class WebHost:
                 **self.platform.attributes,
             }
 
-        request_id = adapter.get("request_id") or header("x-vercel-id")
+        adapter = _adapter(header) if provider == "aws" else {}
+        request_id = header("x-vercel-id") if provider == "vercel" else adapter.get("request_id")
         invocation = Invocation(
-            id=request_id if isinstance(request_id, str) else None,
+            id=request_id[:_TEXT_MAX] if isinstance(request_id, str) else None,
             name=self.platform.name,
             parent=parse_traceparent(header("traceparent")),
             remaining=self._clock(adapter.get("deadline")),
@@ -174,7 +174,7 @@ class WebHost:
 
         parent, links = _google.parents(header)
         return invocation._replace(
-            id=header("function-execution-id"),
+            id=(header("function-execution-id") or "")[:_TEXT_MAX] or None,
             parent=parent,
             describe=lambda: {**invocation.describe(), **_google.by_header(header), **links},
         )
@@ -194,16 +194,13 @@ class WebHost:
 
     def _clock(self, deadline_ms: object) -> Callable[[], float] | None:
         """The seconds that a request has left: until Lambda's or Vercel's deadline, or of Cloud Run's timeout."""
-        if isinstance(deadline_ms, (int, float)):
-            until = deadline_ms / 1000
-            return lambda: until - time.time()
+        until = _positive(deadline_ms)
+        if until is not None:
+            return lambda: until / 1000 - time.time()
         ends = vercel_deadline()
         if ends is not None:
             return lambda: ends - time.time()
-        if self.platform.timeout is None:
-            return None
-        end = time.monotonic() + self.platform.timeout
-        return lambda: end - time.monotonic()
+        return countdown(self.platform.timeout)
 
 
 def django_route(kind: str, path: str) -> str | None:
@@ -225,11 +222,19 @@ def content_length(value: str | bytes | None) -> int:
         return -1
 
 
+def countdown(seconds: float | None) -> Callable[[], float] | None:
+    """What is left of so many seconds from now on; None if nobody knows how many there are."""
+    if seconds is None:
+        return None
+    end = time.monotonic() + seconds
+    return lambda: end - time.monotonic()
+
+
 def _adapter(header: Callable[[str], str | None]) -> Mapping[str, object]:
     """What the Web Adapter tells of Lambda's context, in a header of its own."""
     try:
         found = json.loads(header("x-amzn-lambda-context") or "{}")
-    except ValueError:
+    except (ValueError, RecursionError):  # where there is no Adapter it may be anybody's
         return {}
     return found if isinstance(found, dict) else {}
 
@@ -246,9 +251,9 @@ def vercel_deadline() -> float | None:
     return found
 
 
-def _seconds(text: str | None) -> float | None:
+def _positive(value: Any) -> float | None:
     try:
-        value = float(text or 0)
-    except ValueError:
+        number = float(value)
+    except (ValueError, TypeError, OverflowError):
         return None
-    return value if 0 < value < float("inf") else None
+    return number if 0 < number < float("inf") else None

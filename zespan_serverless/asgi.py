@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from . import _container, _lifecycle, _settings, _trace
-from ._web import Response, WebHost, content_length, django_route
+from ._bodies import Exchange
+from ._web import WebHost, django_route
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
 
+    from ._container import Container
     from ._invocation import Invocation
     from ._lifecycle import Call
 
@@ -61,7 +64,20 @@ class ZespanMiddleware:
         elif kind == "lifespan":
             await self.app(scope, receive, self._flushing(send))
         else:
-            await self.app(scope, receive, send)
+            await self._connect(scope, receive, send)
+
+    async def _connect(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """A websocket: it has no event of its own, but what is captured in it is sent."""
+        container = None
+        with _lifecycle.Guarded("the start of a connection"):
+            container = _container.start(self._arguments)
+        await self.app(scope, receive, send)
+        with _lifecycle.Guarded("the flush"):
+            if container is not None and container.delivery.pending:
+                if self._host.platform.keeps_cpu:
+                    container.delivery.flush_soon(container.settings.flush_timeout)
+                else:
+                    await _lifecycle.flushed(container, container.settings.flush_timeout)
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         call = _lifecycle.enter(self._host, self._arguments, (scope,), {})
@@ -69,20 +85,20 @@ class ZespanMiddleware:
             with _lifecycle.passing():
                 await self.app(scope, receive, send)
             return
-        exchange = _Exchange(self._host, call, receive, send)
+        exchange = _Exchange(call, scope["method"], receive, send)
         try:
             await self.app(scope, exchange.receive, exchange.send)
         except Exception as error:
-            await exchange.end(error)
+            await exchange.finish(error, cut=exchange.is_cut)
             raise
         except BaseException as error:  # cancelled: there is no waiting any more
-            exchange.break_off(error)
+            exchange.break_off(error, cut=exchange.is_cut)
             raise
         else:
-            await exchange.end(None)
-            exchange.afterwards()
+            await exchange.finish(None, cut=exchange.is_cut)
         finally:
             call.reset()
+            exchange.closed()
 
     def _flushing(self, send: Send) -> Send:
         """`send` of a lifespan: when the application is done with its shutdown, what is left is sent."""
@@ -95,10 +111,18 @@ class ZespanMiddleware:
                 elif _trace.root() is not None:
                     pass  # Mangum does this at every call of a function, which has a flush of its own
                 elif container is not None and kind in ("lifespan.shutdown.complete", "lifespan.shutdown.failed"):
-                    await _lifecycle.flushed(container, container.settings.flush_timeout)
+                    await _lifecycle.in_thread(functools.partial(_finish, container))
             await send(message)
 
         return sent
+
+
+def _finish(container: Container) -> None:
+    """At a server's end, which many do not let atexit see: what cannot be sent any more is counted, and said."""
+    report = container.delivery.flush(container.settings.flush_timeout, probe=True)
+    container.delivery.tell(report, 0)
+    if report.pending and not container.active:
+        container.delivery.leave(0)
 
 
 class _Host(WebHost):
@@ -120,90 +144,48 @@ class _Host(WebHost):
         )
 
 
-class _Exchange:
+class _Exchange(Exchange):
     """One request's response on its way out. The invocation is closed once: by its last piece, its error or its end."""
 
-    __slots__ = (
-        *("_call", "_captured", "_cut", "_host", "_left", "_over", "_receive", "_send", "_status"),
-        "_trailers",
-    )
-
-    def __init__(self, host: _Host, call: Call, receive: Receive, send: Send) -> None:
-        self._host, self._call, self._receive, self._send = host, call, receive, send
-        self._status: int | None = None
+    def __init__(self, call: Call, method: str, receive: Receive, send: Send) -> None:
+        super().__init__(call, method)
+        self._receive, self._send = receive, send
         self._trailers = False  # whether they come after the body
-        self._left = -1  # bytes of the body that are to come, if that matters and is known
-        self._over = self._cut = False
-        self._captured = 0  # events so far, when it was over
+        self.is_cut = False
 
     async def receive(self) -> Message:
         message = await self._receive()
-        if not self._over and message.get("type") == "http.disconnect":
-            self._cut = True
+        if not self.is_over and message.get("type") == "http.disconnect":
+            self.is_cut = True
         return message
 
     async def send(self, message: Message) -> None:
-        if not self._over:
+        if not self.is_over:
             last, error = False, None
             with _lifecycle.Guarded("a response"):
                 last = self._ends(message)
-                if last and self._status is not None and self._status >= 500:
+                if last and self.status is not None and self.status >= 500:
                     error = sys.exception()  # who answers from an except block: that says more than the status
             if last:
-                await self.end(error if isinstance(error, Exception) else None)
+                await self.finish(error if isinstance(error, Exception) else None, cut=self.is_cut)
         await self._send(message)
 
     def _ends(self, message: Message) -> bool:
         """Whether the client has the whole response with this message."""
         kind = message.get("type")
         if kind == "http.response.start":
-            self._status, self._trailers = message.get("status"), bool(message.get("trailers"))
-            if self._host.holds(self._call.invocation):  # then nothing may run after the last byte
-                headers: Iterable[tuple[bytes, bytes]] = _headers(message)
-                lengths = (value for name, value in headers if name.lower() == b"content-length")
-                self._left = content_length(next(lengths, None)) or -1
+            self.status, self._trailers = message.get("status"), bool(message.get("trailers"))
+            lengths = (value for name, value in _headers(message) if name.lower() == b"content-length")
+            self.announced(next(lengths, None))
             return False
         if kind == "http.response.trailers":
             return not message.get("more_trailers")
-        if kind == "http.response.body" and self._left > 0:
-            self._left = max(0, self._left - len(message.get("body") or b""))
         # The other two are extensions: https://asgi.readthedocs.io/en/latest/extensions.html
         return (
             kind in ("http.response.body", "http.response.zerocopysend", "http.response.pathsend")
             and not self._trailers
-            and not (message.get("more_body") and self._left)
+            and (self.is_last(message.get("body")) or not message.get("more_body"))
         )
-
-    async def end(self, error: Exception | None) -> None:
-        """Close the invocation; wait for the flush where nothing of ours runs after the response."""
-        if not self._over:
-            self._over = True
-            report = self._close(error)
-            with _lifecycle.Guarded("the flush"):
-                if not self._call.hands_over(report, error):
-                    report()
-                    await self._call.flushed()
-                self._captured = self._call.container.delivery.captured
-
-    def afterwards(self) -> None:
-        """The application is done with what it had to do after the response."""
-        with _lifecycle.Guarded("the flush"):
-            if self._call.container.delivery.captured != self._captured:  # by a background task, or for other requests
-                self._flush_soon()
-
-    def break_off(self, error: BaseException) -> None:
-        """End what cannot wait, whatever the platform."""
-        with _lifecycle.Guarded("the flush"):
-            if not self._over:
-                self._over = True
-                self._close(error)()
-            self._flush_soon()
-
-    def _flush_soon(self) -> None:
-        self._call.container.delivery.flush_soon(self._call.container.settings.flush_timeout)
-
-    def _close(self, error: BaseException | None) -> Callable[[], None]:
-        return self._call.close(error, Response(self._status, self._cut))
 
 
 def _headers(said: Mapping[str, Any]) -> Iterable[tuple[bytes, bytes]]:

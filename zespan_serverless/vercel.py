@@ -63,12 +63,10 @@ def zespan_vercel(app: Any = None, /, **settings: Any) -> Any:
 
 def _application(app: Any, settings: Mapping[str, Any]) -> object:
     """By the rules of Vercel's runtime: an `asgi` attribute, or an async callable of three; a callable of two."""
-    import inspect
-
     found = getattr(app, "asgi", None)
     found = found if callable(found) else app
     if callable(found):
-        awaited = inspect.iscoroutinefunction(found) or inspect.iscoroutinefunction(type(found).__call__)
+        awaited = _lifecycle.is_async(found)
         if found is not app or (awaited and _arity(found) == 3):
             return found if isinstance(found, _Asgi) else _Asgi(found, **settings)
         if not awaited and _arity(found) == 2:
@@ -90,7 +88,8 @@ def _arity(app: Callable[..., object]) -> int:
 
 def _class(handler: type, arguments: Mapping[str, Any]) -> type:
     """Trace the class itself: a subclass in its place would send its own `super(handler, self)` round in circles."""
-    methods = {name: _static(handler, name) for name in dir(handler) if name.startswith("do_")}
+    names = [name for name in dir(handler) if name.startswith("do_") and callable(getattr(handler, name, None))]
+    methods = {name: _static(handler, name) for name in names}
     if not methods or not hasattr(handler, "send_response_only"):
         raise ConfigurationError(
             f"a handler class derives from BaseHTTPRequestHandler, and has do_ methods: {handler!r}"

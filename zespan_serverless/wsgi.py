@@ -44,7 +44,7 @@ class ZespanMiddleware:
         call = _lifecycle.enter(self._host, self._arguments, (environ, rules), {})
         if call is None:
             return self.app(environ, start_response)
-        exchange = _Exchange(self._host, call, environ, start_response, rules)
+        exchange = _Exchange(call, environ, start_response, rules)
         try:
             body = self.app(environ, exchange.start_response)
         except BaseException as error:
@@ -55,6 +55,7 @@ class ZespanMiddleware:
         if exchange.is_complete(body):
             exchange.end(None)
             return body
+        exchange.is_streamed = True
         return _SizedBody(body, exchange) if hasattr(body, "__len__") else Body(body, exchange)
 
 
@@ -72,10 +73,8 @@ class _Host(WebHost):
 
 
 class _Exchange(Exchange):
-    def __init__(
-        self, host: _Host, call: Call, environ: Environ, start_response: Callable[..., Any], rules: list[str]
-    ) -> None:
-        super().__init__(host, call, environ.get("REQUEST_METHOD", "GET"))
+    def __init__(self, call: Call, environ: Environ, start_response: Callable[..., Any], rules: list[str]) -> None:
+        super().__init__(call, environ.get("REQUEST_METHOD", "GET"))
         self._environ, self._start_response, self._rules = environ, start_response, rules
         self._wrapped: object = None
         with _lifecycle.Guarded("a request"):
@@ -105,7 +104,8 @@ class _Exchange(Exchange):
             self._rules[:] = [rule]
         if exc_info and isinstance(exc_info[1], Exception) and status >= 500:
             self.error = exc_info[1]
-        self.announced(next((value for name, value in headers if name.lower() == "content-length"), None))
+        if isinstance(headers, (list, tuple)):  # what can be read only once is for the server to read
+            self.announced(next((value for name, value in headers if name.lower() == "content-length"), None))
 
     def is_complete(self, body: object) -> bool:
         """Whether nothing of the application runs while this body is read; then the server gets it as it is."""

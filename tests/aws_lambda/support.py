@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
 from typing import Any, Protocol
 
 from emulator.lambda_rie import Sandbox
+from tests.support import Event, calls, until
 
-Event = dict[str, Any]
+__all__ = ["Event", "StartFunction", "calls", "roots", "until"]
 
 
 class StartFunction(Protocol):
@@ -18,18 +17,5 @@ class StartFunction(Protocol):
 
 
 def roots(events: list[Event]) -> list[Event]:
-    """The events of invocations."""
+    """The events of invocations, and of steps of no other kind."""
     return [event for event in events if event["span_kind"] == "general"]
-
-
-def calls(events: list[Event]) -> list[Event]:
-    """The events of model calls."""
-    return [event for event in events if event["span_kind"] == "llm"]
-
-
-def until(condition: Callable[[], object], seconds: float = 5) -> None:
-    """Wait for a condition; fails if it does not come true."""
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.01)

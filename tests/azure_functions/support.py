@@ -11,20 +11,15 @@ import socket
 import subprocess
 import sys
 import tempfile
-import time
 import uuid
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 from urllib.parse import parse_qsl, urlsplit
 
+from tests.support import ROOT, TRACEPARENT
+
 HERE = Path(__file__).parent
 APPS = HERE / "apps"
-ROOT = HERE.parents[1]
-TRACE, SPAN = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
-TRACEPARENT = f"00-{TRACE}-{SPAN}-01"
-
-Event = dict[str, Any]
 
 
 class Answer(NamedTuple):
@@ -127,21 +122,3 @@ class StartWorker(Protocol):
     """Starts a worker with the app `apps/<name>`, or another folder; it is stopped after the test."""
 
     def __call__(self, app: str | Path, model: str = "v2", **env: str) -> Worker: ...
-
-
-def roots(events: list[Event]) -> list[Event]:
-    """The events of invocations."""
-    return [event for event in events if event["span_kind"] == "general" and "start_kind" in event.get("metadata", {})]
-
-
-def calls(events: list[Event]) -> list[Event]:
-    """The events of model calls."""
-    return [event for event in events if event["span_kind"] == "llm"]
-
-
-def until(condition: Callable[[], object], seconds: float = 5) -> None:
-    """Wait for a condition; fails if it does not come true."""
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.01)

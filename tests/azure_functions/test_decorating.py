@@ -14,9 +14,10 @@ from typing import Any
 import azure.functions as func
 import pytest
 
-from tests.azure_functions.support import ROOT, until
+from tests.support import ROOT, until
 from zespan_serverless import ConfigurationError, _azure, testing, zespan_azure
-from zespan_serverless.azure_functions import _streams, _triggers
+from zespan_serverless._bodies import AsyncBody
+from zespan_serverless.azure_functions import _triggers
 
 
 class Context:
@@ -318,7 +319,7 @@ def test_a_body_is_as_it_was_but_for_its_pieces() -> None:
 
     async def run() -> None:
         body = (await stream(request())).body_iterator
-        assert isinstance(body, _streams.Stream)
+        assert isinstance(body, AsyncBody)
         assert (await anext(aiter(body)), body.media) == (b"one", "text/plain")
         await body.aclose()
 

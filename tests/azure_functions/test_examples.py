@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from emulator.model import ModelEndpoint
-from tests.azure_functions.support import ROOT, TRACE, StartWorker, Worker, calls, roots
+from tests.azure_functions.support import StartWorker, Worker
+from tests.support import ROOT, TRACE, calls, roots
 from zespan_serverless import testing
 
 EXAMPLES = ROOT / "examples" / "azure_functions"

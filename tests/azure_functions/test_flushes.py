@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from tests.azure_functions.support import StartWorker, until
+from tests.azure_functions.support import StartWorker
+from tests.support import until
 from zespan_serverless import testing
 
 Cell = Callable[[str, Any, str], None]

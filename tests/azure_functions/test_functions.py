@@ -12,17 +12,8 @@ from typing import Any
 import pytest
 
 from emulator.model import ModelEndpoint
-from tests.azure_functions.support import (
-    APPS,
-    SPAN,
-    TRACE,
-    Answer,
-    StartWorker,
-    Worker,
-    calls,
-    roots,
-    until,
-)
+from tests.azure_functions.support import APPS, Answer, StartWorker, Worker
+from tests.support import SPAN, TRACE, calls, roots, until
 from zespan_serverless import testing
 
 Cell = Callable[[str, Any, str], None]

@@ -17,7 +17,8 @@ from urllib.parse import urlsplit
 import pytest
 
 from emulator.model import ModelEndpoint
-from tests.azure_functions.support import SPAN, TRACE, Answer, StartWorker, Worker, calls, roots, until
+from tests.azure_functions.support import Answer, StartWorker, Worker
+from tests.support import SPAN, TRACE, calls, roots, until
 from zespan_serverless import testing
 
 Cell = Callable[[str, Any, str], None]
@@ -103,7 +104,8 @@ def test_a_stream_that_nobody_reads_to_its_end(worker: StartWorker, backend: tes
         connection.close()
         assert answer.result(10).ok
     until(lambda: roots(backend.events))
-    assert [event["operation"] for event in roots(backend.events)] == ["long"]
+    (event,) = roots(backend.events)
+    assert (event["operation"], event["status"], event["metadata"]["client_disconnected"]) == ("long", "success", True)
 
 
 def test_a_streamed_model_call(worker: StartWorker, backend: testing.Backend, model: ModelEndpoint) -> None:

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from tests.azure_functions.support import APPS, SPAN, TRACE, Event, Worker, roots, until
+from tests.azure_functions.support import APPS, Worker
+from tests.support import SPAN, TRACE, Event, roots, until
 from zespan_serverless import testing
 from zespan_serverless.azure_functions import _triggers
 

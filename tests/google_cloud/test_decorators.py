@@ -20,8 +20,9 @@ import uvicorn
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 
-from tests.google_cloud.support import CLOUD_RUN, SPAN, TRACE, until
-from zespan_serverless import ConfigurationError, asgi, testing, wsgi, zespan_cloud_event, zespan_gcf
+from tests.google_cloud.support import CLOUD_RUN
+from tests.support import SPAN, TRACE, until
+from zespan_serverless import ConfigurationError, asgi, span, testing, wsgi, zespan_cloud_event, zespan_gcf
 
 DECORATORS = [zespan_gcf, zespan_cloud_event]
 either = pytest.mark.parametrize("decorator", DECORATORS)
@@ -217,6 +218,44 @@ def test_a_decorated_function_called_by_another() -> None:
     with testing.recording() as events:
         assert outer("x") == "inner"
     assert len(events) == 1
+
+
+def test_a_function_may_be_an_object_or_a_method() -> None:
+    """What is async about it stays async: its steps are in the trace, and its event ends with it."""
+
+    class Greeter:
+        async def __call__(self, request: object) -> str:
+            with span("step"):
+                await asyncio.sleep(0)
+            return "object"
+
+        @zespan_gcf
+        async def greet(self, request: object) -> str:
+            return await self(request)
+
+    request = Request({"type": "http", "method": "GET", "path": "/a", "headers": [], "query_string": b""})
+    for function in (zespan_gcf(Greeter()), Greeter().greet):
+        assert inspect.iscoroutinefunction(function)
+        with testing.recording() as events:
+            assert asyncio.run(function(request)) == "object"
+        step, root = events
+        assert (step["operation"], step["parent_span_id"]) == ("step", root["span_id"])
+        assert root["metadata"]["url.path"] == "/a"
+
+
+@pytest.mark.parametrize("body", [b"{", b"[" * 100_000])
+def test_a_request_that_only_looks_like_a_push_is_one_like_any_other(body: bytes) -> None:
+    """Anybody may say that he is Pub/Sub: the function gets the body, and the request has its event."""
+
+    @zespan_gcf
+    def echo(request: flask.Request) -> bytes:
+        return request.get_data()
+
+    headers = {"user-agent": "APIs-Google", "content-type": "application/json"}
+    request = flask.Flask("x").test_request_context(method="POST", data=body, headers=headers)
+    with testing.recording() as events, request:
+        assert echo(flask.request._get_current_object()) == body  # type: ignore[attr-defined]
+    assert [event["status"] for event in events] == ["success"]
 
 
 def test_off() -> None:

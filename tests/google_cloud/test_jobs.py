@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from tests.google_cloud.support import SPAN, TRACE, TRACEPARENT, below, job, roots
+from tests.google_cloud.support import job
+from tests.support import SPAN, TRACE, TRACEPARENT, below, roots
 from zespan_serverless import ConfigurationError, zespan_job
 from zespan_serverless.testing import Backend
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import os
 import signal
 import subprocess
@@ -417,6 +418,24 @@ def test_what_is_decorated_stays_what_it_is() -> None:
     with testing.recording() as events:
         assert (add(1, two=3), asyncio.run(later(5))) == (4, 5)
     assert [event["operation"] for event in events] == ["add", "async"]
+
+
+def test_what_is_awaited_is_the_run() -> None:
+    """Also of a partial function, and of an object that is called: the run ends when they do."""
+
+    async def work(name: str) -> None:
+        with span(name):
+            await asyncio.sleep(0)
+
+    class Work:
+        async def __call__(self) -> None:
+            await work("step")
+
+    for function in (run(functools.partial(work, "step")), run(Work())):
+        with testing.recording() as events:
+            asyncio.run(function())
+        step, root = events
+        assert (step["operation"], step["parent_span_id"]) == ("step", root["span_id"])
 
 
 def test_mistakes_are_told_at_once() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import json
 import os
 import signal
 import statistics
@@ -13,24 +14,27 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests import hosts
+from tests.support import SPAN, TRACE, TRACEPARENT, roots
 from tests.vercel.conftest import APPS, Deploy
 from tests.vercel.driver import Function
 from zespan_serverless import ConfigurationError, testing, zespan_vercel
 from zespan_serverless.testing import Backend
 
 Cell = Callable[[str, hosts.Situation, str], None]
-TRACE, SPAN = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 KINDS = [
     ("classes.py", "handler", "/"),
     ("wsgi_app.py", "app", "/greetings/ada"),
     ("asgi_app.py", "app", "/greetings/ada"),
 ]
 NAMES = {"classes.py": "Vercel, handler class", "wsgi_app.py": "Vercel, WSGI", "asgi_app.py": "Vercel, ASGI"}
+PAYLOADS = Path(__file__).parents[1] / "events" / "vercel"
+INDEX: dict[str, Any] = json.loads((PAYLOADS / "index.json").read_text())
 LATENCY = 0.3  # seconds; far above what a request takes
 
 
@@ -54,7 +58,7 @@ def test_events_arrive_after_the_response_and_before_the_end(
     backend.latency = LATENCY
     function = deploy(file, variable, package=package)
     for number in (1, 2):
-        answer = function.get(path, {"traceparent": f"00-{TRACE}-{SPAN}-01"})
+        answer = function.get(path, {"traceparent": TRACEPARENT})
         assert len(backend.events) == 2 * number
         assert answer.status == 200
         assert answer.ended_ms > LATENCY * 1000
@@ -79,6 +83,25 @@ def test_events_arrive_after_the_response_and_before_the_end(
         backend.latency = 0.03
         took = added(function, deploy(file, variable, env={"ZESPAN_ENABLED": "0"}), path)
         cell(NAMES[file], "async" if "asgi" in file else "sync", f"all, after the response, {took}")
+
+
+@pytest.mark.parametrize(("file", "variable", "path"), KINDS)
+def test_every_request_of_the_library_is_understood(
+    deploy: Deploy, backend: Backend, file: str, variable: str, path: str
+) -> None:
+    """Each has a source and a file, and its event says what its entry does, whatever kind of function it is."""
+    assert sorted(INDEX) == sorted(found.stem for found in PAYLOADS.glob("*.json") if found.name != "index.json")
+    function = deploy(file, variable)
+    for name, expected in INDEX.items():
+        request = json.loads((PAYLOADS / f"{name}.json").read_text())
+        assert function.get(request["path"], request["headers"]).status == 200
+        assert expected["source"].startswith("https://")
+        root = roots(backend.events)[-1]
+        said = root["metadata"]
+        assert said["faas.trigger"] == expected["trigger"]
+        assert {key: said.get(key) for key in expected["attributes"]} == expected["attributes"]
+        assert [root["trace_id"], root["parent_span_id"]] == expected.get("parent", [root["trace_id"], None])
+        assert "secret" not in json.dumps(root)
 
 
 def test_sync_endpoints_of_an_asgi_application(deploy: Deploy, backend: Backend, cell: Cell) -> None:
@@ -281,6 +304,24 @@ def test_what_is_none_of_the_three_is_refused() -> None:
             zespan_vercel(wrong)
     with pytest.raises(ConfigurationError, match="unknown setting"):
         zespan_vercel(flush_timeuot=1)
+
+
+def test_what_is_no_method_is_left_alone() -> None:
+    """A class may have other attributes whose names begin as its methods' do."""
+
+    @zespan_vercel
+    class Handler(BaseHTTPRequestHandler):
+        do_log = False
+
+        def __init__(self) -> None: ...
+
+        @property
+        def do_nothing(self) -> int:
+            return 3
+
+        def do_GET(self) -> None: ...
+
+    assert (Handler.do_log, Handler().do_nothing) == (False, 3)
 
 
 def test_a_class_stays_itself() -> None:

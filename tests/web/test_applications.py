@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.web.support import APPS, Server, below, named, until
+from tests.support import below, until
+from tests.web.support import APPS, Server, named
 from zespan_serverless.testing import Backend
 
 Start = Callable[..., Server]
@@ -36,7 +37,7 @@ def flask(ingest: Backend) -> Iterator[Server]:
 
 def route(server: Server, ingest: Backend, path: str) -> str | None:
     """The route that the event of a request for a path has."""
-    server.get(path)
+    server.ask(path)
     until(lambda: named(ingest.events, path))
     found: str | None = named(ingest.events, path)[0]["metadata"].get("http.route")
     return found
@@ -72,7 +73,7 @@ def test_routes_of_django(start: Start, backend: Backend) -> None:
 
 def test_an_answered_exception_is_named(fastapi: Server, ingest: Backend) -> None:
     """FastAPI makes a 503 of an HTTPException; its event has both."""
-    assert fastapi.get("/unavailable").status == 503
+    assert fastapi.ask("/unavailable").status == 503
     until(lambda: named(ingest.events, "/unavailable"))
     (root,) = named(ingest.events, "/unavailable")
     assert (root["status"], root["metadata"]["http.response.status_code"]) == ("error", 503)
@@ -83,7 +84,7 @@ def test_an_answered_exception_is_named(fastapi: Server, ingest: Backend) -> Non
 def test_background_work(name: str, request: pytest.FixtureRequest, ingest: Backend) -> None:
     """Starlette's background tasks and Flask's call_on_close are in the request's trace, and sent soon after it."""
     found = len(named(ingest.events, "/background"))
-    assert request.getfixturevalue(name).get("/background").status == 200
+    assert request.getfixturevalue(name).ask("/background").status == 200
     until(lambda: len(named(ingest.events, "/background")) == found + 1, 3)
     root = named(ingest.events, "/background")[found]
     until(lambda: below(root, ingest.events), 3)  # flush_interval, which sends what nobody asks for, is 5 s
@@ -92,7 +93,7 @@ def test_background_work(name: str, request: pytest.FixtureRequest, ingest: Back
 
 def test_a_file_is_sent_by_the_server_itself(flask: Server, ingest: Backend) -> None:
     """gunicorn gets its own kind of file, and the client all of it."""
-    assert flask.get("/file").body == (APPS / "flask_app.py").read_bytes()
+    assert flask.ask("/file").body == (APPS / "flask_app.py").read_bytes()
     until(lambda: named(ingest.events, "/file"))
 
 
@@ -145,8 +146,8 @@ def test_an_application_that_cannot_start(server: str) -> None:
 def test_a_handler_of_the_users_own(start: Start, backend: Backend, tmp_path: Path, server: str) -> None:
     """It runs, the server stops, and what was buffered is sent."""
     running = start(server, "fastapi_app:app", ZESPAN_FLUSH_INTERVAL="3600")
-    running.get("/hello/first")
-    running.get(f"/handler?gate={tmp_path}")
+    running.ask("/hello/first")
+    running.ask(f"/handler?gate={tmp_path}")
     running.terminate()
     assert running.wait().code is not None
     assert (tmp_path / "mine").exists()
@@ -159,7 +160,7 @@ def test_telemetry_started_before_the_fork(start: Start, backend: Backend, serve
     """Workers send their own events, and the one of the import arrives once for each time that there was one."""
     running = start(server, "broken_app:early", EARLY="1")
     for number in range(3):
-        running.get(f"/hello/{number}")
+        running.ask(f"/hello/{number}")
     until(lambda: all(named(backend.events, f"/hello/{number}") for number in range(3)))
     running.terminate()
     assert running.wait().code == 0

@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 from emulator.model import ModelEndpoint
+from tests.support import TRACE, TRACEPARENT, below, until
 from tests.test_docs import PAGES, blocks, run
-from tests.web.support import TRACE, TRACEPARENT, Server, below, until
+from tests.web.support import Server
 from zespan_serverless.testing import Backend
 
 EXAMPLES = Path(__file__).parents[2] / "examples"

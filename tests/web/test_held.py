@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from tests.hosts import Situation
-from tests.web.support import Server, below, named, pieces
+from tests.support import below, until
+from tests.web.support import Server, named, pieces
 from zespan_serverless.testing import Backend
 
 Cell = Callable[[str, Situation, str], None]
@@ -44,25 +45,29 @@ def held(request: pytest.FixtureRequest, ingest: Backend) -> Iterator[tuple[str,
         yield f"{platform}, {server} ({framework})", running
 
 
-@pytest.mark.parametrize("path", ["/hello", "/fail"])
+@pytest.mark.parametrize("path", ["/hello", "/sync", "/fail"])
 def test_the_response_ends_when_its_events_are_there(
     held: tuple[str, Server], ingest: Backend, cell: Cell, path: str
 ) -> None:
     """Whoever has the whole answer finds all of the request's events at the backend, without waiting."""
     host, server = held
-    if path == "/hello":
-        path = "/hello/held"
+    kind = path
+    if path != "/fail":
+        path = f"{path}/held"
     found, took = len(named(ingest.events, path)), []
     for number in range(1, 6):
-        took.append(server.get(path, x_amzn_lambda_context=context()).seconds)
+        took.append(server.ask(path, x_amzn_lambda_context=context()).seconds)
         assert len(named(ingest.events, path)) == found + number
     root = named(ingest.events, path)[-1]
     assert root["metadata"]["faas.name"] == "chat"
     if "Lambda" in host:
         assert root["metadata"]["faas.invocation_id"] == "req-1"
         assert 25_000 < root["metadata"]["time_left_at_end_ms"] <= 30_000
-    situation: Situation = "exception" if path == "/fail" else "sync" if "Flask" in host else "async"
-    cell(host, situation, f"all, before the response ends ({statistics.median(took) * 1000:.1f} ms in all)")
+    seen = f"all, before the response ends ({statistics.median(took) * 1000:.1f} ms in all)"
+    if kind == "/hello":
+        cell(host, "async", "no async application" if "Flask" in host else seen)
+    else:
+        cell(host, "exception" if kind == "/fail" else "sync", seen)
 
 
 def test_a_stream_is_held_by_its_end_only(
@@ -89,11 +94,11 @@ def test_an_announced_length_is_where_a_response_ends(held: tuple[str, Server], 
 def test_a_hanging_backend_holds_it_until_the_timeout(held: tuple[str, Server], ingest: Backend, cell: Cell) -> None:
     """Then the response ends all the same; a breaker keeps later ones from waiting, and nothing is lost."""
     host, server = held
-    server.get("/hello/warm")
+    server.ask("/hello/warm")
     # What the deadline leaves is the bound here: the flush alone would take a second.
     ingest.mode = "hang"
     lasts = [
-        server.get(f"/hello/hang{number}", x_amzn_lambda_context=context(0.5)).seconds
+        server.ask(f"/hello/hang{number}", x_amzn_lambda_context=context(0.5)).seconds
         for number in range(4 if "Lambda" in host else 1)
     ]
     ingest.mode = "ok"
@@ -102,7 +107,7 @@ def test_a_hanging_backend_holds_it_until_the_timeout(held: tuple[str, Server], 
     cell(host, "dead backend", f"held {max(lasts):.1f} s at most, all once it is back")
     end = time.monotonic() + 10
     while not named(ingest.events, "/hello/hang0") and time.monotonic() < end:
-        server.get("/hello/again")
+        server.ask("/hello/again")
         time.sleep(0.05)
     assert named(ingest.events, "/hello/hang0")
 
@@ -110,7 +115,7 @@ def test_a_hanging_backend_holds_it_until_the_timeout(held: tuple[str, Server], 
 def test_requests_at_once_share_sends(held: tuple[str, Server], ingest: Backend, cell: Cell) -> None:
     """16 held responses wait for a few sends, not each for its own."""
     host, server = held
-    server.get("/hello/warm")
+    server.ask("/hello/warm")
     ingest.latency = 0.03
     before = len(ingest.requests)
     answers = server.at_once([f"/who/n{number}" for number in range(16)])
@@ -122,6 +127,35 @@ def test_requests_at_once_share_sends(held: tuple[str, Server], ingest: Backend,
     cell(host, "concurrent", f"all of 16 requests in {sends} sends")
 
 
+@pytest.mark.parametrize(("platform", "env"), PLATFORMS, ids=lambda value: value if isinstance(value, str) else "")
+@pytest.mark.parametrize(("server", "app", "framework"), SERVERS)
+def test_sigterm(
+    start: Callable[..., Server],
+    backend: Backend,
+    cell: Cell,
+    tmp_path: Path,
+    platform: str,
+    env: dict[str, str],
+    server: str,
+    app: str,
+    framework: str,
+) -> None:
+    """The request under way is answered, and held as ever; what was left of earlier ones is sent, too."""
+    running = start(server, app, **env, ZESPAN_FLUSH_TIMEOUT="0.2")
+    backend.mode = 503
+    running.ask("/hello/before")
+    answer = running.later(f"/slow?gate={tmp_path}")
+    until((tmp_path / "started").exists)
+    backend.mode = "ok"
+    running.terminate()
+    (tmp_path / "go").touch()
+    assert answer().status == 200
+    assert running.wait().code is not None
+    assert named(backend.events, "/slow")
+    assert named(backend.events, "/hello/before")
+    cell(f"{platform}, {server} ({framework})", "SIGTERM", "all, request finished")
+
+
 @pytest.mark.parametrize(("server", "app", "framework"), SERVERS)
 def test_after_response_says_that_the_cpu_stays(
     start: Callable[..., Server], backend: Backend, cell: Cell, server: str, app: str, framework: str
@@ -129,17 +163,26 @@ def test_after_response_says_that_the_cpu_stays(
     """On instance-billed Cloud Run nothing is held, however long the backend takes; a SIGTERM sends what is there."""
     env = {**CLOUD_RUN, "ZESPAN_FLUSH_MODE": "after_response", "ZESPAN_FLUSH_TIMEOUT": "60"}
     running = start(server, app, **env)
+    host = f"Cloud Run, instance-billed, {server} ({framework})"
+    paths = {"async": "/hello/a", "sync": "/sync/a", "exception": "/fail", "stream": "/stream"}
+    many = [f"/who/n{number}" for number in range(16)]
     backend.mode = "hang"
-    took = [running.get(f"/hello/{number}").seconds for number in range(5)]  # the client waits for 10 s
+    took = {kind: [running.ask(path).seconds for _ in range(5)] for kind, path in paths.items()}  # it waits for 20 s
+    assert {answer.status for answer in running.at_once(many)} == {200}
     backend.mode = "ok"
     running.terminate()
     running.wait()
-    assert all(named(backend.events, f"/hello/{number}") for number in range(5))
-    host = f"Cloud Run, instance-billed, {server} ({framework})"
-    situation: Situation = "sync" if framework == "Flask" else "async"
-    cell(host, situation, f"all, after the response ({statistics.median(took) * 1000:.1f} ms in all)")
+    assert all(len(named(backend.events, path)) == 5 for path in paths.values())
+    assert all(named(backend.events, path) for path in many)
+    situations: dict[str, Situation] = {"async": "async", "sync": "sync", "exception": "exception", "stream": "stream"}
+    for kind, situation in situations.items():
+        cell(host, situation, f"all, after the response ({statistics.median(took[kind]) * 1000:.1f} ms in all)")
+    if framework == "Flask":
+        cell(host, "async", "no async application")
+    cell(host, "concurrent", "all of 16 requests")
     cell(host, "dead backend", "not held")
     cell(host, "SIGTERM", "all")
+    cell(host, "deadline", "none matters: nobody waits")
 
 
 @pytest.mark.parametrize(("server", "app", "framework"), SERVERS)
@@ -149,14 +192,17 @@ def test_before_return_is_obeyed_where_the_cpu_stays(
     """Who wants every event acknowledged before the answer has it so anywhere."""
     running = start(server, app, ZESPAN_FLUSH_MODE="before_return")
     for number in range(3):
-        running.get(f"/hello/{number}")
+        running.ask(f"/hello/{number}")
         assert named(backend.events, f"/hello/{number}")
 
 
-def test_cloud_runs_timeout_is_a_deadline(start: Callable[..., Server], backend: Backend, cell: Cell) -> None:
+@pytest.mark.parametrize(("server", "app", "framework"), SERVERS)
+def test_cloud_runs_timeout_is_a_deadline(
+    start: Callable[..., Server], backend: Backend, cell: Cell, server: str, app: str, framework: str
+) -> None:
     """What a request has left of the service's timeout bounds the hold, where the environment tells it."""
-    running = start("uvicorn", "fastapi_app:app", **CLOUD_RUN, CLOUD_RUN_TIMEOUT_SECONDS="1", ZESPAN_FLUSH_TIMEOUT="60")
+    running = start(server, app, **CLOUD_RUN, CLOUD_RUN_TIMEOUT_SECONDS="1", ZESPAN_FLUSH_TIMEOUT="60")
     backend.mode = "hang"
-    took = running.get("/hello/x").seconds  # the client waits for 10 s
+    took = running.ask("/hello/x").seconds  # the client waits for 20 s
     backend.mode = "ok"
-    cell("Cloud Run, request-billed, uvicorn (FastAPI)", "deadline", f"held {took * 1000:.0f} ms of 1000")
+    cell(f"Cloud Run, request-billed, {server} ({framework})", "deadline", f"held {took * 1000:.0f} ms of 1000")

@@ -169,6 +169,20 @@ def test_start_response_is_the_servers() -> None:
     assert (events[0]["metadata"]["error.type"], events[0]["error_message"]) == ("LookupError", "mine")
 
 
+@pytest.mark.parametrize("mode", HELD)
+def test_headers_that_can_be_read_once_are_the_servers_to_read(mode: str) -> None:
+    """They ought to be a list; a server that takes any iterable finds them whole."""
+    started = Started()
+
+    def app(environ: Environ, start_response: Any) -> list[bytes]:
+        start_response("200 OK", iter([("a", "b"), ("content-length", "1")]))
+        return [b"x"]
+
+    with testing.recording(flush_mode=mode):
+        serve(lambda e, _: ZespanMiddleware(app)(e, started))
+    assert list(started.args[1]) == [("a", "b"), ("content-length", "1")]
+
+
 def test_a_late_start_is_seen() -> None:
     """An application that is a generator says its status with the first piece."""
 

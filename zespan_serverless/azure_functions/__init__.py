@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import functools
 import sys
-import time
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from .. import _azure, _container, _settings, _shutdown
+from .._bodies import Exchange
 from .._invocation import ColdStart, Invocation
 from .._lifecycle import Guarded, enter
+from .._web import Response, countdown
 from ..errors import ConfigurationError
 from . import _streams, _triggers
 
@@ -167,30 +168,34 @@ def _with_context(parameters: list[Any]) -> list[Any]:
 
 
 def _called(call: Call, function: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+    exchange = Exchange(call)
     try:
         result = function(*args, **kwargs)
     except BaseException as error:
         call.leave(error)
         raise
-    if not _streams.follow(result, call):
+    _streams.follow(result, exchange)
+    if not exchange.is_streamed:
         call.leave(None, result)
     return result
 
 
 async def _awaited(call: Call, function: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+    exchange = Exchange(call)
     try:
         result = await function(*args, **kwargs)
     except Exception as error:
         call.reset()
-        await _streams.over(call, error)
+        await exchange.finish(error)
         raise
     except BaseException as error:  # cancelled, or the end of the process: there is no waiting any more
         call.reset()
-        _streams.cut(call, error)
+        exchange.break_off(error)
         raise
-    if not _streams.follow(result, call):
+    _streams.follow(result, exchange)
+    if not exchange.is_streamed:
         call.reset()
-        await _streams.over(call, None, result)
+        await exchange.finish(None, result)
     return result
 
 
@@ -216,7 +221,7 @@ class AzureHost:
             id=_string(context, "invocation_id"),
             name=_azure.full_name(name),
             parent=_azure.parent(getattr(context, "trace_context", None)),
-            remaining=_clock(self._app.timeout),
+            remaining=countdown(self._app.timeout),
             describe=functools.partial(self._describe, name, context, inputs, self._app.route_prefix),
         )
 
@@ -224,14 +229,8 @@ class AzureHost:
         return ColdStart("cold")
 
     def result(self, result: object) -> Mapping[str, object]:
-        """Of a response: its status. Only the function's own failures are errors, as OpenTelemetry has it."""
-        status = getattr(result, "status_code", None)
-        if not isinstance(status, int):
-            return {}
-        said: dict[str, object] = {"http.response.status_code": int(status)}
-        if status >= 500:
-            said |= {"error.type": str(int(status)), "error.message": f"HTTP {int(status)}"}
-        return said
+        """Of a response of any kind; nothing of another trigger's result."""
+        return (result if isinstance(result, Response) else Response(getattr(result, "status_code", None))).describe()
 
     def begin(self, invocation: Invocation, on_record: Callable[[], None]) -> None:
         on_record()
@@ -256,13 +255,6 @@ class AzureHost:
         if isinstance(most, int) and isinstance(count, int) and most > 0:
             said |= {"azure.functions.retry_count": count, "azure.functions.max_retry_count": most}
         return said
-
-
-def _clock(timeout: float | None) -> Callable[[], float] | None:
-    if timeout is None:
-        return None
-    end = time.monotonic() + timeout
-    return lambda: end - time.monotonic()
 
 
 def _string(context: object, name: str) -> str | None:

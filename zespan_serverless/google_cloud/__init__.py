@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from .. import _container, _google, _settings
 from .._invocation import Invocation
-from .._lifecycle import Guarded, enter
+from .._lifecycle import Guarded, enter, is_async
 from .._web import WebHost
 from ..errors import ConfigurationError
 from ._answers import Answer
@@ -75,10 +75,8 @@ def _decorate(function: Callable[..., Any] | None, settings: Mapping[str, Any], 
     mark: object = getattr(function, "__zespan_observed__", None)
     if mark is function:  # ours, and does not just have our mark from functools.wraps
         return function
-    import inspect  # the functions framework has it loaded
-
     wrapper: Any
-    if inspect.iscoroutinefunction(function):
+    if is_async(function):
         waiting = FunctionHost(function, is_told_to_stop=False)
 
         async def awaited(*args: Any, **kwargs: Any) -> Any:
@@ -141,7 +139,7 @@ def _observed(
     call = enter(host, arguments, args, kwargs)
     if call is None:
         return function(*args, **kwargs)
-    answer = Answer(host, call, method(args))
+    answer = Answer(call, method(args, kwargs))
     try:
         result = function(*args, **kwargs)
     except BaseException as error:
@@ -149,8 +147,8 @@ def _observed(
         answer.end(answer.aborted(error))
         raise
     call.reset()
-    result, is_streamed = answer.returned(result)
-    if not is_streamed:
+    result = answer.returned(result)
+    if not answer.is_streamed:
         answer.end(None)
     return result
 
@@ -168,7 +166,7 @@ async def _observed_async(
     call = enter(host, arguments, args, kwargs)
     if call is None:
         return await function(*args, **kwargs)
-    answer = Answer(host, call, method(args))
+    answer = Answer(call, method(args, kwargs))
     try:
         result = await function(*args, **kwargs)
     except Exception as error:
@@ -180,7 +178,7 @@ async def _observed_async(
         answer.break_off(error)
         raise
     call.reset()
-    result, is_streamed = answer.returned(result)
-    if not is_streamed:
+    result = answer.returned(result)
+    if not answer.is_streamed:
         await answer.finish(None)
     return result

@@ -10,11 +10,11 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from .. import _trace
-from .._bodies import Body, Exchange
+from .._bodies import AsyncBody, Body, Exchange
 from .._lifecycle import Guarded
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
+    from collections.abc import Awaitable, Callable
 
 
 class Answer(Exchange):
@@ -26,95 +26,35 @@ class Answer(Exchange):
             self.status = _status_of(error)
         return None if self.status is not None else error
 
-    def returned(self, result: Any) -> tuple[Any, bool]:
-        """The result to pass on, and whether its body is still to be made."""
+    def returned(self, result: Any) -> Any:
+        """The result to pass on; `is_streamed` tells whether its body is still to be made."""
         with Guarded("a response"):
-            self.status = _status(result)
+            if result is not None or self._method:  # to an event, nothing is no failure
+                self.status = _status(result)
             return self._followed(result)
-        return result, False
+        return result
 
-    def _followed(self, result: Any) -> tuple[Any, bool]:
+    def _followed(self, result: Any) -> Any:
         if isinstance(result, tuple):  # (body, status, headers), of which Flask makes a response
-            body, is_streamed = self._followed(result[0]) if result else (None, False)
-            return ((body, *result[1:]), True) if is_streamed else (result, False)
+            body = self._followed(result[0]) if result else None
+            return (body, *result[1:]) if self.is_streamed else result
         if isinstance(result, Iterator):
-            return Body(result, self), True
+            self.is_streamed = True
+            return Body(result, self)
         if _is_one_of(result, "werkzeug", "Response") and result.is_streamed and not result.direct_passthrough:
             self.announced(result.headers.get("content-length"))
             result.response = Body(result.response, self)
-            return result, True
+            self.is_streamed = True
+            return result
         if not _is_one_of(result, "starlette", "Response"):
-            return result, False
+            return result
         if result.background is not None:
             result.background = _Background(result.background, self)
-        is_streamed = hasattr(result, "body_iterator")
-        if is_streamed:
+        if hasattr(result, "body_iterator"):
             self.announced(result.headers.get("content-length"))
-            result.body_iterator = _AsyncBody(result.body_iterator, self)
-        return result, is_streamed
-
-    async def finish(self, error: BaseException | None) -> None:
-        """`end` that leaves the event loop free."""
-        if not self.is_over:
-            self.is_over = True
-            report = self.call.close(error, self.response(cut=False))
-            with Guarded("the flush"):
-                if not self.call.hands_over(report, error):
-                    report()
-                    await self.call.flushed()
-                self._captured = self.call.container.delivery.captured
-
-    def break_off(self, error: BaseException | None) -> None:
-        """`end` that cannot wait, whatever the platform: the task is being cancelled. Without an error of the
-        function's, it is the client who has gone."""
-        with Guarded("the flush"):
-            if not self.is_over:
-                self.is_over = True
-                self.call.close(error, self.response(cut=error is None))()
-            self.flush_soon()
-
-
-class _AsyncBody:
-    """As `Body`, for Starlette."""
-
-    def __init__(self, body: AsyncIterable[Any], answer: Answer) -> None:
-        self._body, self._answer = body, answer
-        self._here: _trace.Span | None = answer.call.span
-        self._pieces: AsyncIterator[Any] | None = None
-
-    def __aiter__(self) -> AsyncIterator[Any]:
-        return self
-
-    async def __anext__(self) -> Any:
-        token = _trace.enter(self._here)
-        try:
-            if self._pieces is None:
-                self._pieces = aiter(self._body)
-            piece = await anext(self._pieces)
-        except StopAsyncIteration:
-            await self._answer.finish(None)
-            raise
-        except Exception as error:
-            await self._answer.finish(error)
-            raise
-        except BaseException:
-            self._answer.break_off(None)
-            raise
-        finally:
-            self._here = _trace.current()
-            _trace.leave(token)
-        if self._answer.is_last(piece):
-            await self._answer.finish(None)
-        return piece
-
-    async def aclose(self) -> None:
-        close = getattr(self._body, "aclose", None)
-        if close is not None:
-            await close()
-        self._answer.forgotten()
-
-    def __del__(self) -> None:
-        self._answer.forgotten()
+            result.body_iterator = AsyncBody(result.body_iterator, self)
+            self.is_streamed = True
+        return result
 
 
 class _Background:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import sys
@@ -9,6 +10,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .. import _google
+from .._lifecycle import Guarded
 from .._web import content_length
 
 if TYPE_CHECKING:
@@ -58,9 +60,12 @@ class Given(NamedTuple):
 def given(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Given:
     """What a call is about. Total: any arguments will do."""
     values = args or tuple(kwargs.values())
-    first = values[0] if values else None
+    first = _first(args, kwargs)
     if _is_request(first):
-        return Given(first, data=_pushed(first))
+        data = None
+        with contextlib.suppress(Exception):  # whoever calls may only look like Pub/Sub, or be gone
+            data = _pushed(first)
+        return Given(first, data=data)
     request = _flask_request()
     if len(values) > 1 and isinstance(getattr(values[1], "event_type", None), str):
         return Given(request, context=values[1], data=first)
@@ -71,23 +76,28 @@ def given(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Given:
     return Given(request)
 
 
-def method(args: tuple[Any, ...]) -> str:
-    """The request's, if it is one. Never raises."""
-    try:
-        found = getattr(args[0], "method", "") if args else ""
-        return found if isinstance(found, str) else ""
-    except Exception:  # there are objects that raise when they are looked at
-        return ""
+def method(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> str:
+    """The request's; an empty string if it is none. Never raises."""
+    first = _first(args, kwargs)
+    with Guarded("a request"):  # there are objects that raise when they are looked at
+        return str(first.method) if _is_request(first) else ""
+    return ""
 
 
 def execution_id(found: Given) -> str | None:
     """The framework's, which it also puts into the log, or Google's; an async event function has it in a contextvar."""
     header = found.header("function-execution-id")
     if header or found.request is not None:
-        return header
+        return header[: _google.TEXT_MAX] if header else None
     variable = getattr(sys.modules.get("functions_framework.execution_id"), "execution_context_var", None)
     value = getattr(variable.get(None), "execution_id", None) if variable is not None else None
     return value if isinstance(value, str) else None
+
+
+def _first(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+    """What it is called with first; of a method decorated in its class the request, before which `self` comes."""
+    values = (args or tuple(kwargs.values()))[:2]
+    return next((value for value in values if _is_request(value)), values[0] if values else None)
 
 
 def _is_request(value: object) -> bool:
@@ -124,6 +134,6 @@ def _pushed(request: Any) -> object:
 
 async def prepare(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
     """Have Starlette read a Pub/Sub push, which it then keeps for the function."""
-    first = args[0] if args else next(iter(kwargs.values()), None)
-    if first is not None and _is_request(first) and _is_push(first) and callable(getattr(first, "body", None)):
+    first = _first(args, kwargs)
+    if _is_request(first) and _is_push(first) and callable(getattr(first, "body", None)):
         await first.body()

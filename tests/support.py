@@ -1,0 +1,185 @@
+"""What the tests of several hosts have in common: the events of a backend, and servers in processes of their own."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import os
+import signal
+import socket
+import statistics
+import subprocess
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, Self
+
+Event = dict[str, Any]
+
+ROOT = Path(__file__).parents[1]
+TRACE, SPAN = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
+TRACEPARENT = f"00-{TRACE}-{SPAN}-01"
+_WAIT = 20.0  # seconds, for anything; what takes that long has failed
+
+
+def until(condition: Callable[[], object], seconds: float = _WAIT) -> None:
+    """Wait for a condition; fails if it does not come true."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.005)
+
+
+def roots(events: list[Event]) -> list[Event]:
+    """The events of invocations."""
+    return [event for event in events if "start_kind" in (event.get("metadata") or {})]
+
+
+def calls(events: list[Event]) -> list[Event]:
+    """The events of model calls."""
+    return [event for event in events if event["span_kind"] == "llm"]
+
+
+def below(root: Event, events: list[Event]) -> list[Event]:
+    """The events whose parent that is, in its trace."""
+    return [e for e in events if (e["trace_id"], e["parent_span_id"]) == (root["trace_id"], root["span_id"])]
+
+
+class Answer(NamedTuple):
+    status: int
+    body: bytes
+    seconds: float
+    headers: Mapping[str, str]
+
+
+class Stopped(NamedTuple):
+    """How a server ended: exit code, and seconds after the signal. None: it had to be killed."""
+
+    code: int | None
+    seconds: float
+
+
+class Served:
+    """A server's process, in a session of its own. Several may start at once: whoever asks first waits until it
+    listens."""
+
+    def __init__(self, command: Sequence[str], port: int, cwd: Path, env: Mapping[str, str]) -> None:
+        self.port = port
+        self._listens = False
+        self._log = tempfile.TemporaryFile()  # noqa: SIM115
+        self._process = subprocess.Popen(
+            command,
+            cwd=cwd,
+            env={"PYTHONUNBUFFERED": "1", **env},
+            stdout=self._log,
+            stderr=self._log,
+            start_new_session=True,
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+        self._log.close()
+
+    def listen(self) -> None:
+        """Wait until it does."""
+        end = time.monotonic() + _WAIT
+        while not self._listens:
+            try:
+                socket.create_connection(("127.0.0.1", self.port), 1).close()
+                self._listens = True
+            except OSError:
+                if self._process.poll() is not None or time.monotonic() > end:
+                    raise RuntimeError(f"it does not listen: {self.log}") from None
+                time.sleep(0.02)
+
+    @property
+    def log(self) -> str:
+        self._log.seek(0)
+        return self._log.read().decode("utf-8", "replace")
+
+    def ask(self, path: str = "/", body: object = None, method: str = "", **headers: str) -> Answer:
+        """One request. A body that is not bytes is sent as JSON."""
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        if body is not None and not isinstance(body, bytes):
+            body = json.dumps(body).encode()
+            named.setdefault("content-type", "application/json")
+        self.listen()
+        began = time.monotonic()
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=_WAIT)
+        try:
+            connection.request(method or ("GET" if body is None else "POST"), path, body=body, headers=named)
+            response = connection.getresponse()
+            return Answer(response.status, response.read(), time.monotonic() - began, dict(response.headers))
+        finally:
+            connection.close()
+
+    @contextlib.contextmanager
+    def open(self, path: str = "/", **headers: str) -> Iterator[http.client.HTTPResponse]:
+        """A response whose body is still to be read; at the end the client leaves."""
+        self.listen()
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=_WAIT)
+        try:
+            connection.request("GET", path, headers={name.replace("_", "-"): v for name, v in headers.items()})
+            with connection.getresponse() as response:
+                yield response
+        finally:
+            connection.close()
+
+    def later(self, path: str = "/", **headers: str) -> Callable[[], Answer]:
+        """Ask in a thread; gives what waits for the answer."""
+        self.listen()
+        found: list[Answer | BaseException] = []
+
+        def ask() -> None:
+            try:
+                found.append(self.ask(path, **headers))
+            except Exception as error:
+                found.append(error)
+
+        thread = threading.Thread(target=ask)
+        thread.start()
+
+        def answer() -> Answer:
+            thread.join(_WAIT)
+            if not isinstance(found[0], Answer):
+                raise found[0]
+            return found[0]
+
+        return answer
+
+    def at_once(self, paths: list[str]) -> list[Answer]:
+        return [answer() for answer in [self.later(path, traceparent=TRACEPARENT) for path in paths]]
+
+    def terminate(self) -> None:
+        began = time.monotonic()
+        self._process.send_signal(signal.SIGTERM)
+
+        def ended() -> None:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                code = self._process.wait(_WAIT)
+                self._stopped = Stopped(code, time.monotonic() - began)
+
+        self._stopped = Stopped(None, _WAIT)
+        self._ending = threading.Thread(target=ended)
+        self._ending.start()
+
+    def wait(self) -> Stopped:
+        """After `terminate`."""
+        self._ending.join()
+        return self._stopped
+
+
+def added(traced: Served, bare: Served, path: str = "/", rounds: int = 15) -> float:
+    """Milliseconds that telemetry adds to a response: the median over rounds in which both are asked."""
+    for server in (traced, bare):
+        server.ask(path)
+    pairs = [(traced.ask(path).seconds, bare.ask(path).seconds) for _ in range(rounds)]
+    return statistics.median(ours - theirs for ours, theirs in pairs) * 1000
