@@ -158,9 +158,15 @@ def _terminated(seconds: float) -> None:
     flush(seconds)
 
 
+def _left_behind() -> None:
+    """The process ends here: say what could not be sent, unless there is a journal for the next one."""
+    if _container is not None:
+        _container.delivery.leave(0)
+
+
 def watch() -> None:
     """Be ready for SIGTERM before there is anything to send: where requests run in threads, it is too late later."""
-    _shutdown.watch(_terminated)
+    _shutdown.watch(_terminated, _left_behind)
 
 
 def init(**settings: Any) -> Session:

@@ -1,9 +1,9 @@
 """HTTP/1.1 on a socket that somebody else looks after: requests that are whole, answers that are short.
 
 That is all it takes to post events, and to ask Lambda's sandbox for the next one, which we do in every invocation. What
-http.client does to understand any server, its headers as e-mail among it, takes a seventh of all that we compute in one;
-and a connection that is cut after a status line is the end of an answer's head to it. Tracers of http.client (X-Ray's)
-do not see us, and should not: what we send is no work of the user's.
+http.client does to understand any server, its headers as e-mail among it, takes a seventh of all that we compute in
+one; and a connection that is cut after a status line is the end of an answer's head to it. Tracers of http.client
+(X-Ray's) do not see us, and should not: what we send is no work of the user's.
 """
 
 from __future__ import annotations

@@ -28,6 +28,9 @@ GRACE = 0.25
 HEAD_START = 0.1
 """Seconds of it before a user's own handler runs; a backend that is there needs less, and the rest is the user's."""
 
+LAST_WORDS = 0.1
+"""Seconds to say what could not be sent, in code of the user's: `on_error`, handlers of the log."""
+
 _ASKED, _LEAVING = b"\0", b"\xff"  # what we write beside the interpreter; no signals have these numbers
 
 SIGTERM = signal.SIGTERM.value
@@ -36,14 +39,17 @@ _watch: _Watch | None = None
 _expected: dict[int, tuple[Callable[[], object], float]] = {}
 
 
-def watch(flush: Callable[[float], object]) -> None:
-    """Call `flush(seconds)` when SIGTERM comes. Does nothing outside the main thread, where signals cannot be set."""
+def watch(flush: Callable[[float], object], leave: Callable[[], object] = lambda: None) -> None:
+    """Call `flush(seconds)` when SIGTERM comes, and `leave()` if that is the end: nothing of ours runs after it.
+
+    Does nothing outside the main thread, where signals cannot be set.
+    """
     global _watch
     if _watch is not None or threading.current_thread() is not threading.main_thread():
         return
     if signal.getsignal(signal.SIGTERM) is not None:  # None: set by C code, which we could not hand it back to
         try:
-            _watch = _Watch(flush)
+            _watch = _Watch(flush, leave)
         except (OSError, ValueError, RuntimeError) as error:  # no signals, sockets or threads on this platform
             logger.debug("no SIGTERM watch: %r", error)
 
@@ -90,8 +96,8 @@ def forget() -> None:
 
 
 class _Watch:
-    def __init__(self, flush: Callable[[float], object]) -> None:
-        self._flush = flush
+    def __init__(self, flush: Callable[[float], object], leave: Callable[[], object]) -> None:
+        self._flush, self._leave = flush, leave
         self._read, self._write = socket.socketpair()
         self._write.setblocking(False)
         self._other_fd = -1  # who would have the bytes without us: gets a copy
@@ -160,7 +166,15 @@ class _Watch:
             logger.debug("flush on SIGTERM: %r", error)
         self._flushed.set()
         if self._is_the_end():
+            self._say_the_last()
             os._exit(128 + signal.SIGTERM)  # what the default action would have come to
+
+    def _say_the_last(self) -> None:
+        """In a thread that can be left behind."""
+        thread = threading.Thread(target=self._leave, name="zespan-last-words", daemon=True)
+        with contextlib.suppress(RuntimeError):  # no more threads
+            thread.start()
+            thread.join(LAST_WORDS)
 
     def _is_the_end(self) -> bool:
         """Whether the process would be ended without us. The kernel spares the first one of a container, which has no
@@ -190,6 +204,7 @@ class _Watch:
         if callable(self._first):
             self._first(number, frame)
         elif self._first == signal.SIG_DFL:
+            self._say_the_last()
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
             signal.raise_signal(signal.SIGTERM)
 

@@ -295,6 +295,30 @@ def test_sigterm_while_the_backend_hangs(start: Start, backend: Backend) -> None
     assert process.returncode == 143
 
 
+@pytest.mark.parametrize("told", ["print(*drop[:2], flush=True)", "time.sleep(30)", "sys.exit(1)"])
+def test_sigterm_while_the_backend_is_away(start: Start, backend: Backend, told: str) -> None:
+    """What is lost by it is counted, logged, and given to `on_error`, which does not hold the process either."""
+    backend.mode = "refuse"
+    process = start(
+        script(f"""
+        def on_error(drop):
+            {told}
+
+        with run('job', flush_timeout=0.3, on_error=on_error):
+            with span('work'): pass
+            ready()
+            time.sleep(30)
+        """)
+    )
+    ready(process)
+    process.send_signal(signal.SIGTERM)
+    out, err = process.communicate(timeout=5)
+    assert process.returncode == 143
+    if "print" in told:
+        assert out.split() == ["2", "closed"]
+        assert "events are being dropped: closed" in err
+
+
 def test_children_of_multiprocessing(start: Start, backend: Backend) -> None:
     """A pool ends its workers with SIGTERM, a process skips atexit: what they have captured is delivered anyway."""
     process = start(
