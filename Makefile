@@ -1,5 +1,6 @@
 # make demo    Lambda's own emulator on this machine: what is delivered, and what it costs
-# make test    every test          (make test PYTEST_ARGS="-k budget -x")
+# make quick   what runs in this process, for every day
+# make test    every test          (make test WORKERS=0 PYTEST_ARGS="-k budget -x")
 # make check   linters and types
 # make clean   forget everything that the others have built
 #
@@ -7,6 +8,8 @@
 
 VENV ?= .venv
 PYTEST_ARGS ?=
+# Processes: most tests wait rather than compute.
+WORKERS ?= 5
 SAM_CLI := $(shell sed -n 's/^SAM_CLI = "\([^"]*\)".*/\1/p' emulator/binary.py)
 
 # Azure's worker is this library, from Python 3.13 on. It says so, and runs on 3.11 and 3.12, too.
@@ -24,15 +27,19 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 NEWER := $(shell for python in python3.12 python3.13 python3.14 ~/.pyenv/versions/3.1[2-9].*/bin/python3; do \
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 12))' 2>/dev/null && echo $$python && break; done)
 
-.PHONY: demo test check clean
+.PHONY: demo quick test check clean
 
 demo: $(VENV)/.local
 	@$(VENV)/bin/python -m emulator.demo
 
+quick: $(VENV)/.dev
+	@$(VENV)/bin/python -m emulator.binary >/dev/null
+	$(VENV)/bin/python -m pytest -n $(WORKERS) --dist worksteal --quick $(PYTEST_ARGS)
+
 test: $(VENV)/.dev .venv-sam/.installed .venv-vercel/.installed
 	@$(VENV)/bin/python -m emulator.binary >/dev/null
 	@$(VENV)/bin/python -m emulator.docker
-	$(VENV)/bin/python -m pytest --durations=15 $(PYTEST_ARGS)
+	$(VENV)/bin/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --durations=15 $(PYTEST_ARGS)
 
 check: $(VENV)/.dev
 	$(VENV)/bin/ruff check .

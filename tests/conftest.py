@@ -2,13 +2,59 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
+import hypothesis
 import pytest
 
 from tests import hosts
 from zespan_serverless import testing
+
+FOLDER = Path(__file__).parent
+
+# What runs on a real host, or for seconds: --quick leaves it out. The longest come first: if they began last, all other
+# workers would wait for them.
+SLOW = (
+    *("sam", "test_chaos", "test_memory", "aws_lambda/test_unfinished", "vercel/test_vercel", "web/test_servers"),
+    *("google_cloud/test_http", "aws_lambda/test_attendance", "scripts/test_run", "aws_lambda/test_web"),
+    *("aws_lambda/test_sigterm", "aws_lambda/test_examples", "test_template", "emulator/test_demo"),
+    *("azure_functions/test_functions", "azure_functions/test_flushes", "azure_functions/test_streams"),
+    *("azure_functions/test_examples", "azure_functions/test_triggers", "google_cloud/test_events"),
+    *("google_cloud/test_example", "google_cloud/test_jobs", "vercel", "web/test_applications", "web/test_examples"),
+    *("web/test_held", "aws_lambda/test_auto", "aws_lambda/test_by_hand", "aws_lambda/test_durable"),
+    *("aws_lambda/test_flush_modes", "aws_lambda/test_handlers", "aws_lambda/test_key_from_aws"),
+    *("aws_lambda/test_main_line", "aws_lambda/test_managed_instances", "aws_lambda/test_results"),
+    *("aws_lambda/test_situations", "aws_lambda/test_snapstart", "aws_lambda/test_switched_off"),
+    *("emulator/test_sandbox", "scripts"),
+)
+
+# On a busy machine anything may take long, once.
+hypothesis.settings.register_profile("suite", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("suite")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--quick", action="store_true", help="only what runs in this process")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave out what is slow, if that is asked for."""
+    return (config.getoption("quick") and _place(collection_path) < len(SLOW)) or None
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put first what is slow."""
+    items.sort(key=lambda item: _place(item.path))
+
+
+@functools.cache
+def _place(path: Path) -> int:
+    """Of a file among those that are slow; behind them if it is not."""
+    name = path.relative_to(FOLDER).with_suffix("").as_posix() if path.is_relative_to(FOLDER) else ""
+    return next((n for n, slow in enumerate(SLOW) if name == slow or name.startswith(f"{slow}/")), len(SLOW))
 
 
 @pytest.fixture(autouse=True)

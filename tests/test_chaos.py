@@ -27,7 +27,7 @@ from zespan_serverless.testing import Backend
 ROOT = Path(__file__).parents[1]
 MODES: list[Any] = ["ok", "ok", "ok", "hang", "refuse", "drop", "drip", "redirect", 429, 500, 503]
 HOWS = ["return", "return", "return", "raise", "leave", "exit", "kill", "segfault", "sleep"]
-SECONDS = float(os.environ.get("ZESPAN_CHAOS_SECONDS", "30"))
+SECONDS = float(os.environ.get("ZESPAN_CHAOS_SECONDS", "15"))
 SEED = os.environ.get("ZESPAN_CHAOS_SEED")  # read here: the variables are gone once a test runs
 
 HEIR = """

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import subprocess
+import sys
+import textwrap
 import threading
 from collections.abc import Callable, Iterator
 
@@ -46,6 +49,19 @@ def ask(channel: Channel, body: bytes = b"") -> Answer:
     channel.send("GET", "/", {"host": "a"}, body)
     channel.wait()
     return channel.receive()
+
+
+def test_connecting_imports_nothing() -> None:
+    """A fork in the midst of an import leaves its child a lock that nobody will release."""
+    script = """
+        import socket, sys
+        from zespan_serverless._http import connect
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            before = set(sys.modules)
+            connect("localhost", server.getsockname()[1]).close()
+            assert set(sys.modules) == before, set(sys.modules) - before
+    """
+    subprocess.run([sys.executable, "-c", textwrap.dedent(script)], check=True)
 
 
 def test_two_requests_on_one_connection(serve: Serve) -> None:

@@ -28,14 +28,21 @@ def flush(seconds):
     say("flushed")
 
 def slow_flush(seconds):
-    time.sleep(0.2)
+    time.sleep(0.1)
+    say("flushed")
+
+def flush_after_the_user(seconds):
+    users_turn.wait(3)
     say("flushed")
 
 def user(number, frame):
     say("user")
 
+users_turn = threading.Event()
+
 def user_exits(number, frame):
     say("user")
+    users_turn.set()
     sys.exit(3)
 
 def ready():
@@ -43,6 +50,9 @@ def ready():
     time.sleep(5)
     say("lived on")
 """
+
+PATIENT = "_shutdown.HEAD_START = 3.0;"
+"""The flush comes first, however busy the machine is."""
 
 
 class End(NamedTuple):
@@ -75,7 +85,7 @@ def test_default() -> None:
     """Without a handler of the user's the process ends by itself, at once, after the flush."""
     end = terminated("_shutdown.watch(flush); ready()")
     assert (end.status, end.said) == (TERMINATED, ["flushed"])
-    assert end.seconds < 1
+    assert end.seconds < 4
 
 
 def test_main_thread_blocked_in_c() -> None:
@@ -86,19 +96,19 @@ say("ready")
 hashlib.pbkdf2_hmac("sha256", b"", b"", 50_000_000)
 """)
     assert (end.status, end.said) == (TERMINATED, ["flushed"])
-    assert end.seconds < 1
+    assert end.seconds < 4
 
 
 def test_flush_that_fails() -> None:
     """A flush that raises does not keep the process alive."""
     end = terminated("_shutdown.watch(lambda seconds: 1 / 0); ready()")
     assert (end.status, end.said) == (TERMINATED, [])
-    assert end.seconds < 1
+    assert end.seconds < 4
 
 
 def test_users_handler_set_before() -> None:
     """A handler that was there has its turn after the flush, and decides what becomes of the process."""
-    end = terminated("signal.signal(signal.SIGTERM, user_exits); _shutdown.watch(flush); ready()")
+    end = terminated(PATIENT + "signal.signal(signal.SIGTERM, user_exits); _shutdown.watch(flush); ready()")
     assert (end.status, end.said) == (3, ["flushed", "user"])
 
 
@@ -106,13 +116,13 @@ def test_users_handler_set_before() -> None:
 def test_users_handler_set_after(rearm: str) -> None:
     """So does one that is set later, whether or not there has been an invocation since."""
     end = terminated(f"_shutdown.watch(slow_flush); signal.signal(signal.SIGTERM, user_exits); {rearm}; ready()")
-    assert (end.status, sorted(end.said)) == (3, ["flushed", "user"])
-    assert end.seconds < 1
+    assert (end.status, set(end.said)) == (3, {"flushed", "user"})
+    assert end.seconds < 4
 
 
 def test_users_handler_does_not_wait_for_a_slow_backend() -> None:
     """The time that Lambda gives is the user's too: after 0.1 s the handler runs, and the flush goes on beside it."""
-    end = terminated("signal.signal(signal.SIGTERM, user_exits); _shutdown.watch(slow_flush); ready()")
+    end = terminated("signal.signal(signal.SIGTERM, user_exits); _shutdown.watch(flush_after_the_user); ready()")
     assert (end.status, end.said) == (3, ["user", "flushed"])
 
 
@@ -123,7 +133,7 @@ def test_users_handler_that_returns() -> None:
 signal.signal(signal.SIGTERM, {handler})
 _shutdown.watch(flush)
 say("ready")
-time.sleep(0.5)
+time.sleep(1)
 say("lived on")
 """)
         assert end.status == 0
@@ -138,6 +148,7 @@ def test_a_server_that_puts_back_what_it_found(before: str, end: tuple[int, list
     """uvicorn replaces our handler, ends in peace when told, puts ours back and raises the signal again: it ends the
     process, as it would without us."""
     ended = terminated(f"""
+{PATIENT}
 signal.signal(signal.SIGTERM, {before})
 _shutdown.watch(flush)
 stop = threading.Event()

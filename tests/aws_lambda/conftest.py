@@ -44,7 +44,7 @@ def start(backend: Backend) -> Iterator[StartFunction]:
                 "ZESPAN_API_KEY": "zsp_test",
                 "ZESPAN_BASE_URL": backend.url,
             }
-            sandbox = Sandbox(handler, FUNCTIONS, env=environment | (env or {}), **{"timeout": 5, **options})
+            sandbox = Sandbox(handler, FUNCTIONS, env=environment | (env or {}), **{"timeout": 10, **options})
             return stack.enter_context(sandbox)
 
         yield start

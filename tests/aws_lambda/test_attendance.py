@@ -14,7 +14,7 @@ import pytest
 from tests.aws_lambda.support import StartFunction, calls, roots
 from zespan_serverless.testing import Backend
 
-PROMPTLY = 1000  # milliseconds: our own patience is 250, a function's timeout thousands
+PROMPTLY = 2500  # milliseconds: our own patience is 250, a function's timeout 10,000
 
 
 def test_event_that_is_no_json(start: StartFunction, backend: Backend) -> None:
@@ -115,7 +115,7 @@ def test_handler_that_times_out(start: StartFunction, backend: Backend) -> None:
     sandbox.invoke()
     late = sandbox.invoke({"sleep": 10})
     assert late.timed_out
-    assert 1000 <= late.wall_ms < 2500
+    assert 1000 <= late.wall_ms < 5000
     assert [root["status"] for root in roots(backend.events)] == ["success", "timeout"]
     assert len(calls(backend.events)) == 2
     assert sandbox.invoke().status == 200
@@ -136,7 +136,7 @@ def test_backend_that_takes_for_ever(start: StartFunction, backend: Backend, mod
     assert 500 < stuck.wall_ms - (stuck.init_ms or 0) < 2000
     assert stuck.response_ms is not None
     if flush_mode == "auto":
-        assert stuck.response_ms - (stuck.init_ms or 0) < 500
+        assert stuck.response_ms - (stuck.init_ms or 0) < 1200
     assert backend.events == []
     backend.mode = "ok"
     assert not sandbox.invoke().timed_out
@@ -149,7 +149,7 @@ def test_response_with_no_time_left(start: StartFunction, backend: Backend) -> N
     sandbox = start("steps.handler", timeout=1, env={"ZESPAN_FLUSH_TIMEOUT": "60"})
     sandbox.invoke()
     backend.mode = "hang"
-    close = sandbox.invoke({"sleep": 0.9})
+    close = sandbox.invoke({"sleep": 0.82})
     assert close.payload
     assert not close.timed_out
     backend.mode = "ok"
@@ -199,11 +199,11 @@ def test_module_that_fails_after_registration(start: StartFunction) -> None:
 
 def test_beside_another_extension(start: StartFunction, backend: Backend) -> None:
     """Somebody else's extension and ours do not disturb each other, nor after a reset."""
-    sandbox = start("steps.handler", extension=True, timeout=1)
+    sandbox = start("steps.handler", extension=True, timeout=2)
     for number in (1, 2):
         assert sandbox.invoke().status == 200
         assert len(calls(backend.events)) == len(roots(backend.events)) == number
-    assert sandbox.invoke({"sleep": 5}).timed_out
+    assert sandbox.invoke({"sleep": 10}).timed_out
     assert sandbox.invoke().status == 200
     assert [root["status"] for root in roots(backend.events)] == ["success", "success", "timeout", "success"]
     assert sandbox.log().count("Internal agent zespan-serverless") == 2

@@ -148,7 +148,7 @@ def test_sqs_worker_gives_back_what_it_cannot_finish(
 ) -> None:
     """A model that does not answer costs neither the messages that were done nor the events of those that were not."""
     model.latency_ms = 60_000
-    answer = start("sqs_worker", timeout=3).invoke(queued("no JSON", '{"text": "Hi"}', '{"text": "Hi again"}'))
+    answer = start("sqs_worker", timeout=6).invoke(queued("no JSON", '{"text": "Hi"}', '{"text": "Hi again"}'))
     assert answer.payload == {"batchItemFailures": [{"itemIdentifier": message_id(n)} for n in range(3)]}
     assert not answer.timed_out
     assert [call["status"] for call in calls(backend.events)] == ["error"] * 2

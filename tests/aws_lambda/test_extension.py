@@ -137,13 +137,15 @@ def test_handler_faster_than_the_event(api: Api, extension: Extension) -> None:
     assert ran == [1]
 
 
-def test_handler_that_does_not_end(api: Api, extension: Extension) -> None:
+def test_handler_that_does_not_end(api: Api) -> None:
     """The invocation is released at its deadline less the reserve; who ends it later is told to flush himself."""
+    extension = Extension(api.address, ["INVOKE"], 2.0)
+    api.is_asked(1)
     began = time.monotonic()
-    api.invoke("r1", seconds=0.6)
+    api.invoke("r1", seconds=2.4)
     extension.begin("r1", lambda: None)
     api.is_asked(2)
-    assert 0.3 < time.monotonic() - began < 0.6
+    assert 0.3 < time.monotonic() - began < 2.4
     assert not extension.end("r1", lambda: pytest.fail("run nevertheless"))
 
 
@@ -152,7 +154,7 @@ def test_handler_that_does_not_begin(api: Api, extension: Extension) -> None:
     began = time.monotonic()
     api.invoke("r1")
     api.is_asked(2)
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < 3
     assert not extension.end("r1", lambda: pytest.fail("run nevertheless"))
 
 
@@ -241,7 +243,7 @@ def test_somebody_else_computes_all_the_time(api: Api, extension: Extension) -> 
         began = time.monotonic()
         api.invoke("r1")
         api.is_asked(2)
-        assert time.monotonic() - began < 2
+        assert time.monotonic() - began < 4
     finally:
         over.set()
         thread.join()
@@ -336,10 +338,10 @@ def test_registration_that_takes_too_long(
 ) -> None:
     """We go on without, but a registration that comes about all the same is asked for events: else init would hang."""
     monkeypatch.setattr(_extension, "_REGISTER_TIMEOUT", 0.1)
-    api.registration_takes = 0.3
+    api.registration_takes = 2
     began = time.monotonic()
     assert register() is None
-    assert time.monotonic() - began < 0.25
+    assert time.monotonic() - began < 1.5
     api.is_asked(1)
     api.invoke("r1")
     api.is_asked(2)
@@ -385,11 +387,11 @@ def test_process_to_register(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_time_left_without_a_context(api: Api, extension: Extension) -> None:
     """A call without a context learns the deadline from the extension, as long as there is one."""
     assert extension.clock() is None
-    api.invoke("r1", seconds=0.5)
+    api.invoke("r1", seconds=1.5)
     until(lambda: extension.clock() is not None)
     clock = extension.clock()
     assert clock is not None
-    assert 0 < clock() < 0.5
+    assert 0 < clock() < 1.5
     extension.end("r1", None)
     until(lambda: extension.clock() is None)
     assert clock() <= 0

@@ -67,7 +67,7 @@ def test_cold_then_warm(start: StartFunction, backend: Backend, model: ModelEndp
 
 def test_what_the_root_event_says(start: StartFunction, backend: Backend) -> None:
     """The root event names function, version, request, trigger and memory, how it started and the time it had."""
-    sandbox = start("steps.handler", timeout=3, memory=256)
+    sandbox = start("steps.handler", timeout=10, memory=256)
     cold, warm = sandbox.invoke({"sleep": 0.1}), sandbox.invoke({"sleep": 0.1})
     first, second = (root["metadata"] for root in roots(backend.events))
     for said, answer in ((first, cold), (second, warm)):
@@ -79,8 +79,8 @@ def test_what_the_root_event_says(start: StartFunction, backend: Backend) -> Non
         assert said["aws.lambda.invoked_arn"].endswith(":function:emulated")
         assert said["cloud.resource_id"].startswith("arn:aws:lambda:us-east-1:")
         assert (said["cloud.provider"], said["cloud.region"]) == ("aws", "us-east-1")
-        assert 100 <= said["handler_duration_ms"] < 1000
-        assert 2000 < said["time_left_at_end_ms"] <= said["time_left_at_start_ms"] - 100 <= 2900
+        assert 100 <= said["handler_duration_ms"] <= answer.wall_ms
+        assert 2000 < said["time_left_at_end_ms"] <= said["time_left_at_start_ms"] - 100 <= 9900
         assert 1_000_000 < said["memory_max_rss_bytes"] < 1_000_000_000
     assert (first["start_kind"], second["start_kind"]) == ("cold", "warm")
     assert (first["faas.coldstart"], second["faas.coldstart"]) == (True, False)

@@ -139,6 +139,13 @@ def ask() -> Iterator[Callable[[str], str | None]]:
         yield ask
 
 
+@pytest.fixture(autouse=True)
+def collected() -> Iterator[None]:
+    """Powertools' metrics are the process's: none is left for another test to print."""
+    yield
+    Metrics(namespace="Orders").clear_metrics()
+
+
 @pytest.fixture(params=["above", "below"])
 def order(request: pytest.FixtureRequest) -> str:
     """Where ours is."""

@@ -87,6 +87,7 @@ def test_dead_backend(start: StartFunction, backend: Backend, cell: Cell) -> Non
 def test_deadline(start: StartFunction, backend: Backend, cell: Cell) -> None:
     """A flush goes no further than the reserve, and what a timeout ends is reported."""
     sandbox = start("steps.handler", timeout=1, env={"ZESPAN_FLUSH_TIMEOUT": "60"})
+    sandbox.invoke()
     backend.mode = "hang"
     held = sandbox.invoke({"sleep": 0.2})
     assert not held.timed_out

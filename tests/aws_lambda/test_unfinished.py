@@ -93,7 +93,7 @@ def test_timeout_in_a_model_call(start: StartFunction, backend: Backend, model: 
     assert "why?" in call["prompt_text"]
     assert call["parent_span_id"] == root["span_id"]
     began = datetime.fromisoformat(call["timestamp"]).timestamp() - call["latency_ms"] / 1000
-    assert abs(began - model.requests[0].time) < 1
+    assert abs(began - model.requests[0].time) < 3
     assert "stack" not in call["metadata"]
     assert "openai" in root["metadata"]["stack"]
     goes_on(sandbox, backend, 2)
@@ -311,7 +311,8 @@ def test_prompts_on_disk(
         "ZESPAN_STORE_PROMPTS": store_prompts,
     }
     sandbox = start("unfinished.handler", env=env, timeout=20, tmp_dir=tmp_path)
-    sandbox.invoke({"ask": "a private question"}, client_timeout=4)
+    sandbox.invoke({"ask": "a private question"}, client_timeout=0.01)
+    until(lambda: model.requests, 15)
     (journal,) = tmp_path.glob("*/*.journal")
     data = journal.read_bytes()
     assert b"gpt-4o-mini" in data

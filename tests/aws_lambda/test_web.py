@@ -14,7 +14,7 @@ import pytest
 
 from emulator.lambda_rie import Invoke, Sandbox
 from tests import hosts
-from tests.aws_lambda.support import StartFunction, roots
+from tests.aws_lambda.support import StartFunction, roots, until
 from tests.test_docs import PAGES, blocks
 from tests.test_docs import run as run_block
 from zespan_serverless import testing
@@ -127,8 +127,9 @@ def test_mangum_streams_and_background_tasks(start: StartFunction, backend: Back
 
 def test_mangum_and_an_outage(start: StartFunction, backend: Backend, cell: Cell) -> None:
     """A backend that hangs holds no response and makes nothing time out; scaling down sends what it has missed."""
-    backend.mode = "hang"
     sandbox = start("web.both", timeout=2, env={"ZESPAN_FLUSH_TIMEOUT": "30"})
+    until(lambda: sandbox.invoke(get("/none")).payload)  # an init may take longer than that
+    backend.mode = "hang"
     answers = [sandbox.invoke(get("/greetings/ada")) for _ in range(2)]
     assert [answer.payload["statusCode"] for answer in answers] == [200, 200]
     assert not any(answer.timed_out for answer in answers)
@@ -187,9 +188,9 @@ def test_adapter_and_exceptions(serve: Callable[..., Sandbox], backend: Backend,
 
 def test_adapter_and_the_deadline(serve: Callable[..., Sandbox], backend: Backend, cell: Cell) -> None:
     """A backend that hangs does not make a function time out, whatever the flush_timeout."""
-    backend.mode = "hang"
     sandbox = serve(timeout=2, env={"ZESPAN_FLUSH_TIMEOUT": "30"})
-    sandbox.invoke(get("/none"))
+    until(lambda: sandbox.invoke(get("/none")).payload)  # an init may take longer than that
+    backend.mode = "hang"
     answer = sandbox.invoke(get("/greetings/ada"))
     assert answer.payload["statusCode"] == 200
     assert not answer.timed_out

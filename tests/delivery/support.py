@@ -96,7 +96,7 @@ def assert_balanced(delivery: Delivery) -> None:
     assert captured == sum(parts), parts
 
 
-def eventually(condition: Callable[[], object], seconds: float = 5.0) -> None:
+def eventually(condition: Callable[[], object], seconds: float = 20.0) -> None:
     """Wait for what another thread is about to do."""
     until = time.monotonic() + seconds
     while not condition():

@@ -342,8 +342,8 @@ def test_close_does_not_wait_for_a_longer_flush(make: Make) -> None:
     assert gate.entered.acquire(timeout=5)
     began = time.monotonic()
     delivery.close(0.05)
-    assert time.monotonic() - began < 1
-    longer.join(1)
+    assert time.monotonic() - began < 3
+    longer.join(3)
     assert (reports[0].dropped, reports[0].pending) == (1, 0)
     gate.open.set()
     eventually(lambda: all(not thread.is_alive() for thread in exporter.threads))
@@ -477,7 +477,7 @@ def test_capture_from_many_threads_is_quick_while_the_backend_hangs(make: Make) 
     threads = [in_thread(lambda: capture(delivery, *range(100))) for _ in range(8)]
     for thread in threads:
         thread.join(5)
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < 3
     assert balance(delivery)[0] == 801
     gate.open.set()
     over.set()
@@ -508,16 +508,19 @@ def test_a_batch_is_full_by_bytes_too(make: Make) -> None:
 
 def test_the_interval_sends_in_the_background(make: Make) -> None:
     """Of a long invocation, or a script that never flushes; no earlier, and not an interval late."""
-    exporter = Scripted()
-    delivery = make(exporter, flush_interval=0.3)
+    sent: list[float] = []
+
+    def send(exporter: Scripted, numbers: list[int]) -> Outcome:
+        sent.append(time.time())
+        return OK
+
+    delivery = make(Scripted(send), flush_interval=1.5)
     delivery.warm()
     time.sleep(0.15)
+    before = time.time()
     capture(delivery, 1)
-    time.sleep(0.1)
-    assert exporter.batches == []
-    began = time.monotonic()
-    eventually(lambda: exporter.delivered == [1])
-    assert time.monotonic() - began < 0.35
+    eventually(lambda: sent)
+    assert 1.5 <= sent[0] - before < 2.5
 
 
 def test_in_the_background_the_breaker_is_heeded(make: Make) -> None:

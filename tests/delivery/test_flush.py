@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.delivery.support import OK, RETRY, Gate, Scripted, balance, capture, eventually, hang, in_thread
+from tests.delivery.support import OK, REFUSED, RETRY, Gate, Scripted, balance, capture, eventually, hang, in_thread
 from zespan_serverless._delivery import Delivery, FlushReport
 from zespan_serverless.exporters import Dropped, Outcome
 from zespan_serverless.testing import Backend
@@ -102,10 +102,15 @@ def test_a_report_speaks_of_the_events_before_it(make: Make) -> None:
 
 def test_delivered_dropped_and_pending_in_one_report(make: Make, at_once: None) -> None:
     """Every event is one of the three."""
-    exporter = Scripted(Outcome("refused", "no"), OK, Outcome("refused", "no"), hang)
+
+    def refuse_once_asked(exporter: Scripted, numbers: list[int]) -> Outcome:
+        eventually(lambda: len(delivery._flushes))  # a full batch is sent before anybody flushes
+        return REFUSED
+
+    exporter = Scripted(refuse_once_asked, OK, REFUSED, hang)
     delivery = make(exporter, batch_size=2)
     capture(delivery, 1, 2, 3)
-    report = delivery.flush(0.3)
+    report = delivery.flush(1)
     assert report._replace(elapsed=0) == FlushReport(delivered=1, dropped=1, pending=1, reason="deadline")
     assert (exporter.delivered, delivery.dropped) == ([1], {"refused": 1})
 
@@ -185,7 +190,7 @@ def test_a_short_flush_leaves_a_longer_one_its_request(make: Make) -> None:
 
 
 def quick(elapsed: float, deadline: float) -> bool:
-    return deadline <= elapsed + 0.001 and elapsed < deadline + 0.2
+    return deadline <= elapsed + 0.001 and elapsed < deadline + 1
 
 
 @pytest.mark.parametrize("mode", ["hang", "drip"])
@@ -220,9 +225,9 @@ def test_a_resolver_that_hangs(
     assert senders() == 2
     for _ in range(5):
         capture(delivery, 2)
-        report = delivery.flush(0.2)
+        report = delivery.flush(5)
         assert (report.pending, report.reason) == (delivery.captured, "stuck")
-        assert report.elapsed < 0.1
+        assert report.elapsed < 2
     assert senders() == 2
     assert balance(delivery) == (6, 0, 6, 0)
     stuck_resolver.set()
@@ -410,7 +415,7 @@ def test_on_error_that_flushes(make: Make) -> None:
     capture(delivery, 1)
     began = time.monotonic()
     assert delivery.flush(5).dropped == 1
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < 3
     assert reports[0]._replace(elapsed=0) == FlushReport(pending=1, reason="stuck")
     assert delivery.flush(5).delivered == 1
 
@@ -428,7 +433,7 @@ def test_on_error_that_closes(make: Make) -> None:
     began = time.monotonic()
     delivery.flush(5)
     eventually(lambda: reports)
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < 3
     assert delivery.closed
 
 

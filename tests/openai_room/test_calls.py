@@ -42,7 +42,7 @@ def test_a_call_is_one_event(side: Side, recorded: Recorded) -> None:
 def test_latency_is_the_models(side: Side, recorded: Recorded) -> None:
     """An answer that takes 80 ms says so."""
     side.ask(extra_headers={"x-latency-ms": "80"})
-    assert 80 <= recorded.one()["latency_ms"] < 1000
+    assert 80 <= recorded.one()["latency_ms"] < 10_000
 
 
 def test_the_answer_is_the_clients_own(side: Side, recorded: Recorded) -> None:

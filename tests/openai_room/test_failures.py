@@ -97,7 +97,7 @@ def test_an_internal_that_fails(
 
 @pytest.mark.parametrize(
     "name",
-    ["_container.Container.capture", "_trace.new_span", "_trace.current", "_trace.new_event_id", "_event.timestamp"],
+    ["_container.Container.capture", "_trace.new_span", "_trace.current", "_trace._uuid", "_event.timestamp"],
 )
 def test_a_neighbour_that_fails(
     name: str, side: Side, model: ModelEndpoint, recorded: Recorded, monkeypatch: pytest.MonkeyPatch

@@ -56,7 +56,7 @@ def test_a_stream_is_one_event(side: Side, recorded: Recorded) -> None:
     assert (event["stream"], event["status"], event["finish_reason"]) == (True, "success", "stop")
     assert (event["input_tokens"], event["output_tokens"], event["completion_text"]) == (12, len(WORDS), TEXT)
     assert event["cost_usd"] == pytest.approx((12 * 0.15 + len(WORDS) * 0.60) / 1e6)
-    assert 50 <= event["ttft_ms"] < 1000
+    assert 50 <= event["ttft_ms"] < 10_000
 
 
 def test_the_first_token_is_not_the_last(side: Side, scripted: Scripted, recorded: Recorded) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import getpass
 import logging
 import os
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,7 +21,19 @@ from zespan_serverless.testing import Backend
 
 
 @pytest.fixture(scope="session")
-def image() -> Iterator[str]:
+def alone() -> Iterator[None]:
+    """One process at a time, or the first to end would stop the daemon of all."""
+    try:
+        from fcntl import LOCK_EX, flock
+    except ImportError:
+        pytest.skip("no locks on this platform")
+    with Path(tempfile.gettempdir(), f"zespan-docker-{getpass.getuser()}.lock").open("w") as lock:
+        flock(lock, LOCK_EX)
+        yield
+
+
+@pytest.fixture(scope="session")
+def image(alone: None) -> Iterator[str]:
     """Lambda's base image, in a Docker that runs."""
     try:
         with docker.daemon():

@@ -1,14 +1,21 @@
-"""The functions of sam-template.yaml, built by `sam build` and run by `sam local invoke`, in Docker."""
+"""The functions of sam-template.yaml, and deploy/aws_lambda/Dockerfile: built, and run in Docker.
+
+All in one file, which one worker of pytest-xdist runs: they share a daemon, and what `sam build` has built.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import shutil
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from emulator.lambda_rie import INVOKE_PATH
 from tests.sam.support import ROOT, SAM, Surroundings, run
 
 pytestmark = pytest.mark.timeout(400)  # the first of them waits for `sam build`
@@ -86,3 +93,50 @@ def test_worker(invoke: InvokeFunction, surroundings: Surroundings) -> None:
     assert root["metadata"]["aws.lambda.batch_item_failures"] == 1
     _, sender, _, _ = first["messageAttributes"]["traceparent"]["stringValue"].split("-")
     assert {call["trace_id"] for call in calls} == {sender, root["trace_id"]}  # the second message has no trace
+
+
+# ---------------------------------------------------------------------- a container image
+
+
+@pytest.fixture
+def container_image(image: str, wheels: Path, surroundings: Surroundings, tmp_path: Path) -> Iterator[str]:
+    """Where the function in the image is invoked."""
+    context = tmp_path / "unchanged"
+    shutil.copytree(ROOT / "examples/aws_lambda/unchanged", context)
+    shutil.copytree(wheels, context / "dist")
+    dockerfile = ROOT / "deploy/aws_lambda/Dockerfile"
+    built = run("docker", "build", "--quiet", "--file", dockerfile, "--build-arg", f"BASE={image}", context).strip()
+    account = {"AWS_DEFAULT_REGION": "us-east-1", "AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "y"}
+    account |= {"AWS_LAMBDA_FUNCTION_NAME": "in-an-image", "ZESPAN_API_KEY_SECRET": "ssm:/zespan/api-key"}
+    variables = [f"--env={name}={value}" for name, value in (account | surroundings.environment).items()]
+    container = run("docker", "run", "--detach", "--publish=127.0.0.1::8080", *variables, built).strip()
+    try:
+        yield f"http://{run('docker', 'port', container, '8080').strip()}{INVOKE_PATH}"
+    finally:
+        run("docker", "rm", "--force", container)
+        run("docker", "rmi", "--force", built)
+
+
+def test_a_container_image(container_image: str, surroundings: Surroundings) -> None:
+    """An image that names our handler, and the function's in a variable, is traced like a function with the layer."""
+    event = json.dumps({"body": '{"prompt": "Hi"}', "isBase64Encoded": False}).encode()
+    answer = json.loads(posted(container_image, event))
+    assert answer == {"statusCode": 200, "body": "Hello, serverless world!"}
+    call, root = surroundings.backend.wait_for(2)
+    assert (call["span_kind"], call["output_tokens"]) == ("llm", 5)
+    assert (call["trace_id"], call["parent_span_id"]) == (root["trace_id"], root["span_id"])
+    assert (root["operation"], root["status"]) == ("in-an-image", "success")
+
+
+def posted(url: str, body: bytes) -> bytes:
+    """What is answered, as soon as somebody listens."""
+    end = time.monotonic() + 20
+    while True:
+        try:
+            with urllib.request.urlopen(url, body, timeout=60) as response:
+                answer: bytes = response.read()
+                return answer
+        except OSError:
+            if time.monotonic() > end:
+                raise
+            time.sleep(0.2)

@@ -89,7 +89,9 @@ def test_accepts_plain_ndjson(backend: Backend) -> None:
     assert backend.events == [{"n": 1}, {"n": 2}]
 
 
-@pytest.mark.parametrize("body", [b"{", b"[1, 2]", b"\x1f\x8bgarbage", ndjson(*EVENTS)[:-12]])
+@pytest.mark.parametrize(
+    "body", [b"{", b"[1, 2]", b"\x1f\x8bgarbage", ndjson(*EVENTS)[:-12]], ids=["open", "array", "no gzip", "cut off"]
+)
 def test_refuses_what_is_no_batch(backend: Backend, body: bytes) -> None:
     """A body that is not NDJSON objects is a 400, never accepted in part."""
     with Client(backend) as client:
@@ -167,14 +169,14 @@ def test_hang_ends_with_the_mode(backend: Backend) -> None:
 
 def test_drip_keeps_every_read_short_and_the_answer_long(backend: Backend) -> None:
     """A dripping answer never trips a timeout per read, and counts as accepted only at its end."""
-    backend.mode, backend.drip_interval = "drip", 0.01
+    backend.mode, backend.drip_interval = "drip", 0.03
     start = time.monotonic()
-    with Client(backend, timeout=0.4) as client:
+    with Client(backend, timeout=1) as client:
         client.connection.request("POST", "/", ndjson(*EVENTS))
         time.sleep(0.2)
         assert backend.events == []
         assert client.connection.getresponse().status == 200
-    assert time.monotonic() - start > 0.4
+    assert time.monotonic() - start > 1
     assert backend.wait_for(2) == EVENTS
 
 
@@ -258,7 +260,7 @@ def test_wait_for_returns_as_soon_as_the_events_are_there(backend: Backend) -> N
         post.start()
         start = time.monotonic()
         assert backend.wait_for(2, timeout=5) == EVENTS
-        assert time.monotonic() - start < 2
+        assert time.monotonic() - start < 4
         post.join()
 
 
@@ -273,7 +275,7 @@ def test_close_is_quick_in_every_mode(mode: Mode) -> None:
             client.connection.request("POST", "/", ndjson(*EVENTS))
         start = time.monotonic()
         backend.close()
-        assert time.monotonic() - start < 1
+        assert time.monotonic() - start < 4
     with Client(backend) as client, pytest.raises(ConnectionRefusedError):
         client.post(ndjson(*EVENTS))
 
