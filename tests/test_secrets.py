@@ -243,6 +243,16 @@ def test_whoever_waits_can_be_called_off() -> None:
     assert secret.get(5) == "zsp_1"
 
 
+def test_calling_off_waits_for_nobody() -> None:
+    """Whoever holds the secret's lock may be waiting for that of the caller."""
+    secret = Secret("ssm:/key", lambda _: "zsp_key")
+    with secret._state:
+        calling = threading.Thread(target=secret.cancel, daemon=True)
+        calling.start()
+        calling.join(5)
+        assert not calling.is_alive()
+
+
 def test_forgetting(monkeypatch: pytest.MonkeyPatch) -> None:
     """After a restore, or in a forked child, the key is read anew."""
     reader = Reader()

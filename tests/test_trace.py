@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextvars
+import os
 import random
 import threading
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
+from unittest import mock
 
 import pytest
 from hypothesis import given
@@ -115,6 +117,18 @@ def test_ids_do_not_come_from_random(monkeypatch: pytest.MonkeyPatch) -> None:
     for make in makers:
         make()
     assert random.random() == expected
+
+
+@pytest.mark.parametrize("error", [NotImplementedError("no randomness"), OSError(24, "Too many open files")])
+def test_ids_without_randomness(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    """They differ all the same: a backend takes two events with one id for the same."""
+    monkeypatch.setattr(os, "urandom", mock.Mock(side_effect=error))
+    spans = [_trace.new_span() for _ in range(200)]
+    spans += [span.child() for span in spans]
+    for ids in ([span.event_id for span in spans], [span.span_id for span in spans]):
+        assert len({*ids}) == len(ids)
+        assert len({id_[:4] for id_ in ids}) > 100
+    assert len({span.trace_id for span in spans}) == 200
 
 
 def test_ids_are_spread_over_all_bits() -> None:

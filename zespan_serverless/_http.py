@@ -76,7 +76,21 @@ class Channel:
         self.reusable = "close" not in ends and (version != "HTTP/1.0" or "keep-alive" in ends)
         if not has_body or status in (204, 304):
             return Answer(status, headers, b"")
-        return Answer(status, headers, self._body(headers))
+        try:
+            return Answer(status, headers, self._body(headers))
+        except OSError:  # reset, or out of time
+            self.reusable = False
+            return Answer(status, headers, b"")
+
+    def is_quiet(self) -> bool:
+        """Whether nothing has come that no request has asked for: the next one would take it for its answer."""
+        self.socket.settimeout(0)
+        try:
+            return not self._file.peek(1)
+        except BlockingIOError:
+            return True
+        except OSError as error:
+            return type(error).__name__ == "SSLWantReadError"  # without loading ssl
 
     def close(self) -> None:
         self._file.close()
@@ -138,5 +152,6 @@ def connect(host: str, port: int, timeout: float | None = None) -> socket.socket
     # As bytes: for a text Python imports its codec `idna`, which takes 14 ms; a child that is forked meanwhile hangs.
     name: Any = host.encode() if host.isascii() else host
     connected = socket.create_connection((name, port), timeout)
-    connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    with contextlib.suppress(OSError):
+        connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return connected

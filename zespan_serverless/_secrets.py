@@ -89,10 +89,12 @@ class Secret:
         return None if key == refused else key
 
     def cancel(self) -> None:
-        """Make a `get` in another thread end now."""
-        with self._state:
-            self._cancelled = True
+        """Make a `get` in another thread end now, or at the next call of this: it never waits for the lock, whose
+        holder may be waiting for the caller's (in a finalizer that captures)."""
+        self._cancelled = True
+        if self._state.acquire(blocking=False):
             self._state.notify_all()
+            self._state.release()
 
     def _start(self) -> None:
         if self._reading is None or not 0 <= time.time() - self._began < GIVEN_UP:

@@ -359,6 +359,13 @@ def test_no_threads(api: Api, register: Callable[[], Extension | None], monkeypa
     assert api.registered == []
 
 
+def test_api_on_ipv6(api: Api) -> None:
+    """Its address is written as in a URL."""
+    taken = Extension(api.address.replace("127.0.0.1", "[127.0.0.1]"), ["INVOKE"], RESERVE)
+    assert taken._id == "me"
+    taken._events.clear()
+
+
 def test_no_api(register: Callable[[], Extension | None], monkeypatch: pytest.MonkeyPatch) -> None:
     """An address where nobody answers is no error either."""
     monkeypatch.setenv("AWS_LAMBDA_RUNTIME_API", "127.0.0.1:9")

@@ -6,6 +6,7 @@ import gc
 import random
 import socket
 import ssl
+import struct
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -189,6 +190,63 @@ def test_half_an_answer(connect: Callable[[str], Transport], length: int) -> Non
                 post(connect(server.url))
         else:
             assert post(connect(server.url)) == 200
+
+
+OK = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    "unasked",
+    [
+        OK,
+        b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n",
+        b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\n\r\n",
+        b"0\r\n\r\n",
+    ],
+)
+@pytest.mark.parametrize("later", [False, True])
+def test_what_nobody_has_asked_for_is_no_answer(
+    connect: Callable[[str], Transport], unasked: bytes, later: bool
+) -> None:
+    """With an answer or after it, the connection is worth nothing: the next request would take it for its own."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        transport = connect(f"http://127.0.0.1:{listener.getsockname()[1]}")
+        posting = Posting(transport)
+        first = listener.accept()[0]
+        received(first)
+        first.sendall(OK if later else OK + unasked)
+        assert posting.ends(5) == 200
+        if later:
+            first.sendall(unasked)
+            time.sleep(0.05)
+        posting = Posting(transport)
+        second = listener.accept()[0]
+        received(second)
+        second.sendall(b"HTTP/1.1 503 No\r\ncontent-length: 0\r\n\r\n")
+        assert posting.ends(5) == 503
+        first.close()
+        second.close()
+
+
+def test_a_reset_after_the_head(connect: Callable[[str], Transport]) -> None:
+    """The backend has said yes: that its body is cut off changes nothing."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        posting = Posting(connect(f"http://127.0.0.1:{listener.getsockname()[1]}"))
+        connection = listener.accept()[0]
+        received(connection)
+        connection.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nabc")
+        time.sleep(0.05)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        connection.close()
+        assert posting.ends(5) == 200
+
+
+def received(connection: socket.socket) -> bytes:
+    """A request, as far as its body."""
+    data = b""
+    while BODY not in data:
+        data += connection.recv(65_536)
+    return data
 
 
 def test_nobody_there(backend: Backend, connect: Callable[[str], Transport]) -> None:

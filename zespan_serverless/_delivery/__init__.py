@@ -18,9 +18,9 @@ import contextlib
 import os
 import threading
 import time
-from collections import defaultdict
+from collections import defaultdict, deque
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .. import _log
 from .._budget import backoff, clamp_retry_after
@@ -43,6 +43,14 @@ __all__ = ["Delivery", "FlushReport"]
 
 LINGER = 0.2
 """Seconds that a flush nobody waits for gives other invocations to share it."""
+
+
+class _Captured(NamedTuple):
+    """An event that has been encoded, or could not be; and the id of the span it ends, if it ends one."""
+
+    data: bytes
+    span: str | None
+    problem: str
 
 
 class Delivery:
@@ -71,8 +79,10 @@ class Delivery:
         else:  # in a child the parent's threads do not exist, and whoever held the lock will never release it
             if self._journal is not None:
                 self._journal.forget()
+            if self._pid:
+                self._worker.thread = self._worker.job = None  # one that has forked, in on_error, ends with that
             self._pid = os.getpid()
-            # Re-entrant: a generator finalised by the garbage collector may capture while this very thread holds it.
+            # Re-entrant, for what a finalizer or a signal handler does while this very thread holds it: `_is_inside`.
             self._lock = threading.Condition(threading.RLock())
         with self._lock:
             work = Work(self._adopt, self._next, self._rest, self._settle, self._cancel, self._stumbled)
@@ -82,21 +92,27 @@ class Delivery:
             self._news = News(self._settings)
             self._breaker = Breaker()
             self._retry_at = 0.0  # monotonic
+            self._late: deque[_Captured] = deque()  # while we were inside
             self._open: dict[str, Mapping[str, Any]] = {}  # spans under way, and what is known of them
             self._follower: threading.Thread | None = None
             self._soon = 0.0  # seconds that the follower's next flush may take; 0: there is nothing to do for it
             self._closed = False
-            self.captured = self.delivered = 0
+            self._taken_in = self.delivered = 0
             self.dropped: defaultdict[str, int] = defaultdict(int)
             with contextlib.suppress(Exception):
                 self._exporter.close()
             self._lock.notify_all()
 
     @property
+    def captured(self) -> int:
+        """Events so far."""
+        return self._taken_in + len(self._late)
+
+    @property
     def pending(self) -> int:
         """Events neither delivered nor dropped."""
         with self._lock:
-            return len(self._buffer)
+            return len(self._buffer) + len(self._late)
 
     @property
     def lost(self) -> int:
@@ -118,25 +134,14 @@ class Delivery:
             name = event.get("span_id")
             span = name if isinstance(name, str) else None  # a user's own may be anything
             data = self._encoded(event)
-            size = len(data)
         except Exception as error:
-            data, size, problem = b"", 0, _log.describe(error)
+            data, problem = b"", _log.describe(error)
+        inside = self._is_inside()
         with self._lock:
-            self.captured += 1
-            item = Item(self.captured, data, time.time())
-            self._open.pop(span, None)  # type: ignore[arg-type]
-            if problem:
-                self._drop([item], "unencodable", problem)
-            elif self._closed:
-                self._drop([item], "closed")
-            elif size > self._settings.batch_bytes:
-                self._drop([item], "too_large", f"{size} bytes")
-            else:
-                self._keep(item, span or "")
-                span = None
-            if self._journal is not None and span is not None:
-                self._journal.closed(span)
-        if self._closed:
+            self._late.append(_Captured(data, span, problem))
+            if not inside:
+                self._take_in()
+        if self._closed and not inside:
             self._tell()
 
     def opened(self, span: str, known: Mapping[str, Any], over: Callable[[], bool] = bool) -> None:
@@ -144,11 +149,14 @@ class Delivery:
         its end. Not if it is `over` already. Never raises."""
         with contextlib.suppress(Exception):
             data = encode(known) if self._journal is not None else b""
+            if self._is_inside():
+                return
             with self._lock:
                 if not (self._closed or over()):
                     self._open[span] = known
                     if self._journal is not None:
                         self._journal.opened(data, span)
+                self._take_in()
 
     def overdue(self, trace_id: str, note: Mapping[str, Any]) -> list[Mapping[str, Any]]:
         """Put on record that a trace's invocation has reached its deadline; what is known of its spans under way."""
@@ -178,6 +186,30 @@ class Delivery:
             if len(data) <= room:
                 break
         return data
+
+    def _is_inside(self) -> bool:
+        """Whether this very thread holds the lock: a finalizer, wherever the garbage collector comes round, or a signal
+        handler interrupts us in the midst of anything, and can rely on nothing but `_late`."""
+        return self._lock._is_owned()  # type: ignore[attr-defined, no-any-return]
+
+    def _take_in(self) -> None:
+        """Account for what has been captured (lock held)."""
+        while self._late:
+            data, span, problem = self._late.popleft()
+            self._taken_in += 1
+            item = Item(self._taken_in, data, time.time())
+            self._open.pop(span, None)  # type: ignore[arg-type]
+            if problem:
+                self._drop([item], "unencodable", problem)
+            elif self._closed:
+                self._drop([item], "closed")
+            elif len(data) > self._settings.batch_bytes:
+                self._drop([item], "too_large", f"{len(data)} bytes")
+            else:
+                self._keep(item, span or "")
+                span = None
+            if self._journal is not None and span is not None:
+                self._journal.closed(span)
 
     def _keep(self, item: Item, span: str = "") -> None:
         """(lock held)"""
@@ -211,11 +243,11 @@ class Delivery:
                     for data in left.events:
                         if data not in seen or b'"event_id":' not in data:
                             seen.add(data)
-                            self.captured += 1
-                            self._keep(Item(self.captured, data, time.time()))
+                            self._taken_in += 1
+                            self._keep(Item(self._taken_in, data, time.time()))
                     for _ in range(broken):
-                        self.captured += 1
-                        self._drop([Item(self.captured, b"", 0)], "torn", "records of the journal cannot be read")
+                        self._taken_in += 1
+                        self._drop([Item(self._taken_in, b"", 0)], "torn", "records of the journal cannot be read")
                 for event in unfinished:
                     self.capture(event)
         except Exception as error:
@@ -229,14 +261,17 @@ class Delivery:
         Settled means delivered, or dropped and told to `on_error`. 0 seconds: send nothing. `probe`: try once even
         though the backend is known to be away.
         """
+        inside = self._is_inside()
         with self._lock:
-            waiter, reason = Waiter(self.captured, len(self._buffer), timeout), ""
+            if not inside:
+                self._take_in()
+            waiter, reason = Waiter(self._taken_in, len(self._buffer), timeout), ""
             waits = False
             if waiter.pending or self._is_untold:
                 if not timeout > 0:
                     reason = "no_time"
-                elif self._worker.is_me:
-                    reason = "stuck"  # called from within: by on_error, or by an exporter
+                elif inside or self._worker.is_me:
+                    reason = "stuck"  # called from within: by on_error, by an exporter, by a finalizer
                 else:
                     waits = True
                     self._flushes.add(waiter)
@@ -293,7 +328,7 @@ class Delivery:
         `done` is called with the lock held, and must neither block nor raise. To be followed by `settled`.
         """
         with self._lock:
-            waiter = Waiter(self.captured, len(self._buffer), timeout, done)
+            waiter = Waiter(self._taken_in, len(self._buffer), timeout, done)
             if waiter.pending and timeout > 0 and self._worker.staff():
                 self._flushes.add(waiter)
                 self._flushes.dismiss(self._blocked)
@@ -325,6 +360,7 @@ class Delivery:
         """The waiting itself (lock held). Gives a job where no thread can be had to do it."""
         in_time = True
         while waiter.pending or self._is_untold:
+            self._take_in()
             left = waiter.deadline - time.monotonic()
             if not (in_time and left > 0):
                 self._abort(waiter)
@@ -401,7 +437,10 @@ class Delivery:
     def close(self, timeout: float) -> FlushReport:
         """Flush, then take no more events. What is still pending after that counts as dropped."""
         report = self.flush(timeout, probe=True)
+        if self._is_inside():
+            return report
         with self._lock:
+            self._take_in()
             self._closed, self._follower = True, None
             self._worker.retire()
             self._worker.cut()  # there may be a flush that has more time than we have
@@ -439,6 +478,7 @@ class Delivery:
 
     def _next(self, fresh: bool) -> Job | None:
         """What is to be done now, if anything (lock held)."""
+        self._take_in()
         if self._is_due():
             timeout = self._flushes.left() or self._settings.flush_timeout
             return Job(partial(self._send, self._buffer.take(), timeout), sends=True)
@@ -526,14 +566,16 @@ class Delivery:
     def _stumbled(self) -> None:
         """We have failed ourselves while sending: as if the backend were not to be had."""
         self._breaker.failed(time.time())
+        self._flushes.dismiss(self._blocked)
 
     def _drop(self, items: list[Item], reason: str, detail: str = "") -> None:
         count = len(items)
         self.dropped[reason] += count
         self._flushes.dropped(items)
         self._news.dropped(items, reason, detail)
-        self._worker.staff()
-        self._lock.notify_all()
+        if self._news or self._flushes:  # else nobody waits for it: a full buffer wakes no sender at every event
+            self._worker.staff()
+            self._lock.notify_all()
 
     def _blocked(self) -> str:
         """Why nothing may be sent now, though somebody may be waiting for it; empty if it may, or is being sent."""

@@ -24,11 +24,7 @@ class Item:
 
 
 class Buffer:
-    """All methods under the delivery's lock. Where something has to give way, they return what: the caller counts it.
-
-    That lock is re-entrant, and a generator that the garbage collector finalises may capture in the midst of any
-    call in here: so sizes are taken on a line of their own, and added or subtracted in the next.
-    """
+    """All methods under the delivery's lock. What has to give way is returned: the caller counts it."""
 
     def __init__(self, settings: Settings, journal: Journal | None) -> None:
         self._settings, self._journal = settings, journal
@@ -59,9 +55,8 @@ class Buffer:
         """Put an event on disk, if there is a journal, and in line. `span` is the id of what it ends."""
         if self._journal is not None:
             item.place = self._journal.event(item.data, span)
-        size = len(item.data)
         self._waiting.append(item)
-        self._bytes += size
+        self._bytes += len(item.data)
         too_many = self._trim()
         if self._journal is not None and self._journal.full:
             self._rewrite()
@@ -69,6 +64,8 @@ class Buffer:
 
     def take(self) -> list[Item]:
         """The batch to be sent next, now in flight: half of a refused one, else the oldest that are waiting."""
+        if self.in_flight:  # we have failed before it could be sent
+            return self.in_flight
         if self._halves:
             self.in_flight = self._halves.pop()
             return self.in_flight
@@ -96,9 +93,8 @@ class Buffer:
         parts = [*self._halves, self.in_flight]  # newest first, so that the oldest ends up in front
         self._halves, self.in_flight = [], []
         for part in parts:
-            size = sum(len(item.data) for item in part)
             self._waiting.extendleft(reversed(part))
-            self._bytes += size
+            self._bytes += sum(len(item.data) for item in part)
         return self._trim()
 
     def clear(self) -> list[Item]:
@@ -138,6 +134,5 @@ class Buffer:
 
     def _next(self) -> Item:
         item = self._waiting.popleft()
-        size = len(item.data)
-        self._bytes -= size
+        self._bytes -= len(item.data)
         return item

@@ -69,8 +69,9 @@ class Worker:
 
     @property
     def is_me(self) -> bool:
-        """Whether the calling thread is in the midst of a job."""
-        return self.job is not None and self.job.thread is threading.current_thread()
+        """Whether the calling thread is the one that sends: for itself it would wait in vain."""
+        me = threading.current_thread()
+        return me is self.thread or (self.job is not None and me is self.job.thread)
 
     def staff(self) -> bool:
         """See that there is a thread; False where none can be had."""
@@ -111,6 +112,7 @@ class Worker:
                 self.stuck.append(job.thread)
                 if job.sends:
                     self._work.settle(Outcome("retry", "stuck"))
+                self._lock.notify_all()
                 return
             self._work.cancel()  # more than once: it may come before there is anything to cut off
             self._lock.wait(min(left, MOMENT))

@@ -142,7 +142,7 @@ class Extension:
             self._hang_up()
         if self._channel is None:
             host, _, port = self._api.rpartition(":")
-            self._channel = Channel(connect(host, int(port)))
+            self._channel = Channel(connect(host.strip("[]"), int(port)))
         self._channel.send(method, _PATH + path, {"Host": self._api, **headers}, body.encode())
         return self._channel
 
@@ -170,6 +170,7 @@ class Extension:
         self._run_flush()
 
     def _put_on_record(self) -> None:
+        """Should two threads come to this at once, it may be done twice, which is once too often but does no harm."""
         on_record, self._on_record = self._on_record, None
         if on_record is not None:
             on_record()

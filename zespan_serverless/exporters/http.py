@@ -79,7 +79,7 @@ class Transport:
     def _kept_alive(self) -> _Connection | None:
         """Take the connection that is idle, if it is any good."""
         connection, self._idle = self._idle, None
-        if connection is not None and not 0 <= time.time() - self._idle_since < _IDLE_MAX:
+        if connection is not None and not (0 <= time.time() - self._idle_since < _IDLE_MAX and connection.is_quiet()):
             connection.close()
             return None
         return connection
@@ -110,9 +110,10 @@ class Transport:
             connection.close()
             raise
         finally:
-            if self._busy is connection:  # and not that of a thread that has taken our place
+            ours = self._busy is connection  # else it was closed meanwhile, or another thread has taken our place
+            if ours:
                 self._busy = None
-        if connection.reusable and not connection.is_cut:
+        if ours and connection.reusable and not connection.is_cut:
             self._idle, self._idle_since = connection, time.time()
         else:
             connection.close()
@@ -143,6 +144,10 @@ class _Connection:
     def reusable(self) -> bool:
         """Whether it is worth keeping."""
         return self._channel is not None and self._channel.reusable
+
+    def is_quiet(self) -> bool:
+        """Whether nothing has come over it since the last answer."""
+        return self._channel is not None and self._channel.is_quiet()
 
     def connect(self) -> None:
         """Make it ready for a request."""
