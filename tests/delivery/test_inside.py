@@ -139,7 +139,7 @@ def test_a_finalizer_that_flushes_in_the_senders_thread(make: Make) -> None:
         reports.append(delivery.flush(3))
 
     worker = delivery._worker
-    worker._work = worker._work._replace(next=collected(finalize, worker._work.next))
+    setattr(worker, "_next_job", collected(finalize, worker._next_job))  # noqa: B010
     capture(delivery, 1)
     assert delivery.flush(2).delivered == 1
     eventually(lambda: reports)

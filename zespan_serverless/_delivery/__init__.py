@@ -20,7 +20,7 @@ import threading
 import time
 from collections import defaultdict, deque
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from .. import _log
 from .._budget import backoff, clamp_retry_after
@@ -30,7 +30,7 @@ from ._breaker import Breaker
 from ._buffer import Buffer, Item
 from ._flushes import Flushes, FlushReport, Waiter
 from ._news import News
-from ._worker import ABORT_GRACE, MOMENT, Job, Work, Worker
+from ._worker import ABORT_GRACE, MOMENT, Job, Worker
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -43,14 +43,6 @@ __all__ = ["Delivery", "FlushReport"]
 
 LINGER = 0.2
 """Seconds that a flush nobody waits for gives other invocations to share it."""
-
-
-class _Captured(NamedTuple):
-    """An event that has been encoded, or could not be; and the id of the span it ends, if it ends one."""
-
-    data: bytes
-    span: str | None
-    problem: str
 
 
 class Delivery:
@@ -85,14 +77,21 @@ class Delivery:
             # Re-entrant, for what a finalizer or a signal handler does while this very thread holds it: `_is_inside`.
             self._lock = threading.Condition(threading.RLock())
         with self._lock:
-            work = Work(self._adopt, self._next, self._rest, self._settle, self._cancel, self._stumbled)
-            self._worker = Worker(self._lock, work)
+            self._worker = Worker(
+                self._lock,
+                begin=self._adopt,
+                next_job=self._next,
+                rest=self._rest,
+                settle=self._settle,
+                cancel=self._cancel,
+                failed=self._stumbled,
+            )
             self._buffer = Buffer(self._settings, self._journal)
             self._flushes = Flushes()
             self._news = News(self._settings)
             self._breaker = Breaker()
             self._retry_at = 0.0  # monotonic
-            self._late: deque[_Captured] = deque()  # while we were inside
+            self._late: deque[tuple[bytes, str | None, str]] = deque()  # captured, see `capture`
             self._open: dict[str, Mapping[str, Any]] = {}  # spans under way, and what is known of them
             self._follower: threading.Thread | None = None
             self._soon = 0.0  # seconds that the follower's next flush may take; 0: there is nothing to do for it
@@ -136,9 +135,9 @@ class Delivery:
             data = self._encoded(event)
         except Exception as error:
             data, problem = b"", _log.describe(error)
-        inside = self._is_inside()
+        inside = self._is_inside()  # then whoever is goes on, and takes it in
         with self._lock:
-            self._late.append(_Captured(data, span, problem))
+            self._late.append((data, span, problem))
             if not inside:
                 self._take_in()
         if self._closed and not inside:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from .._log import describe, warn_once
 from ..exporters import Outcome
@@ -31,23 +31,6 @@ class Job:
         self.thread = threading.current_thread()
 
 
-class Work(NamedTuple):
-    """Where jobs come from, and what is done around them; all but `begin` and `cancel` under the lock."""
-
-    begin: Callable[[], object]
-    """At the start of a thread."""
-    next: Callable[[bool], Job | None]
-    """What is to be done now, if anything. True: by a thread that has just started."""
-    rest: Callable[[], float]
-    """Seconds until there may be something to do that nobody notifies us of."""
-    settle: Callable[[Outcome], object]
-    """What has come of a job that sends."""
-    cancel: Callable[[], object]
-    """Cut off what the job under way is blocked in."""
-    failed: Callable[[], object]
-    """We have, ourselves."""
-
-
 class Worker:
     """All methods with the lock held, except `do`.
 
@@ -55,8 +38,26 @@ class Worker:
     unless one that was given up before it is still about. Where no thread can be had, others `do` what they wait for.
     """
 
-    def __init__(self, lock: threading.Condition, work: Work) -> None:
-        self._lock, self._work = lock, work
+    def __init__(
+        self,
+        lock: threading.Condition,
+        *,
+        begin: Callable[[], object],
+        next_job: Callable[[bool], Job | None],
+        rest: Callable[[], float],
+        settle: Callable[[Outcome], object],
+        cancel: Callable[[], object],
+        failed: Callable[[], object],
+    ) -> None:
+        """Where jobs come from, and what is done around them; all but `begin` and `cancel` with the lock held.
+
+        `begin`: at the start of a thread. `next_job(fresh)`: what is to be done now, if anything; by a thread that has
+        just started? `rest`: seconds until there may be something to do that nobody notifies us of. `settle`: what has
+        come of a job that sends. `cancel`: cut off what the job under way is blocked in. `failed`: we have, ourselves.
+        """
+        self._lock = lock
+        self._begin, self._next_job, self._rest = begin, next_job, rest
+        self._settle, self._cancel, self._failed = settle, cancel, failed
         self.job: Job | None = None
         self.thread: threading.Thread | None = None
         self.stuck: list[threading.Thread] = []
@@ -99,7 +100,7 @@ class Worker:
         """The next job, for the thread that asks; None if there is nothing to do, or somebody is at it."""
         if self.job is not None:
             return None
-        self.job = self._work.next(fresh)
+        self.job = self._next_job(fresh)
         return self.job
 
     def cut(self) -> None:
@@ -111,10 +112,10 @@ class Worker:
                 self.job = None
                 self.stuck.append(job.thread)
                 if job.sends:
-                    self._work.settle(Outcome("retry", "stuck"))
+                    self._settle(Outcome("retry", "stuck"))
                 self._lock.notify_all()
                 return
-            self._work.cancel()  # more than once: it may come before there is anything to cut off
+            self._cancel()  # more than once: it may come before there is anything to cut off
             self._lock.wait(min(left, MOMENT))
 
     def do(self, job: Job) -> None:
@@ -129,12 +130,12 @@ class Worker:
                 if self.job is job:
                     self.job = None
                     if job.sends:
-                        self._work.settle(outcome or Outcome("retry", "interrupted"))
+                        self._settle(outcome or Outcome("retry", "interrupted"))
 
     def _run(self) -> None:
         me, fresh = threading.current_thread(), True
         try:
-            self._work.begin()
+            self._begin()
             while True:
                 try:
                     with self._lock:
@@ -143,14 +144,14 @@ class Worker:
                         job = self.take(fresh=fresh)
                         fresh = False
                         if job is None:
-                            self._lock.wait(self._work.rest())
+                            self._lock.wait(self._rest())
                             continue
                     self.do(job)
                 except Exception as error:
                     # To end here would have every flush start a thread, and again, until its time is over.
                     warn_once("telemetry failed while it was sending: %s", describe(error))
                     with self._lock:
-                        self._work.failed()
+                        self._failed()
                         self._lock.notify_all()
                     time.sleep(_STUMBLED)
         finally:
