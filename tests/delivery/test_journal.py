@@ -986,3 +986,27 @@ def test_sampled_out(folder: Path) -> None:
     container.opened(Span("t" * 32, SPAN), "general", "begun")
     capture_event({"operation": "sampled out"})
     assert not folder.exists()
+
+
+def test_a_file_that_is_being_made_is_left_alone(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever looks for what others have left does not lock it just when its own process is about to."""
+    lock, take = _journal._lock, _journal._take
+    looked: list[str] = []
+
+    def after_a_look(fd: int) -> None:
+        monkeypatch.setattr(_journal, "_lock", lock)
+        list(journal(folder).left())
+        lock(fd)
+
+    def taken(path: str) -> int:
+        looked.append(path)
+        return take(path)
+
+    monkeypatch.setattr(_journal, "_lock", after_a_look)
+    monkeypatch.setattr(_journal, "_take", taken)
+    mine = journal(folder)
+    assert mine.event(b"mine") > 0
+    assert looked == []
+    mine.forget()
+    assert found(folder) == [b"mine"]
+    assert len(looked) == 1

@@ -163,6 +163,8 @@ class Journal:
         """What processes that are no more have left for this destination and key. A file is gone once the next is
         asked for, unless what was in it is nowhere else on disk."""
         for path in _files(self._folder):
+            if _is_being_made(path):
+                continue
             fd = _take(path)
             if fd >= 0:
                 try:
@@ -362,6 +364,14 @@ def _files(folder: str) -> list[str]:
     except OSError:
         return []
     return [f"{folder}/{name}" for name in names if name.endswith((".journal", ".new"))][:_FILES_MAX]
+
+
+def _is_being_made(path: str) -> bool:
+    """Whether a file's process is about to lock it, and would fail if somebody else had it just then."""
+    try:
+        return path.endswith(".new") and 0 <= time.time() - os.lstat(path).st_mtime <= _HALF_MADE
+    except OSError:
+        return False
 
 
 def _take(path: str) -> int:
