@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from .. import _container, _settings
 from .._invocation import Invocation
-from .._lifecycle import Guarded, observed, observed_async
+from .._lifecycle import Guarded, is_async, observed, observed_async
 from .._log import warn_once
 from .._trace import parse_traceparent
 from ..errors import ConfigurationError
@@ -72,7 +72,7 @@ def _decorate(handler: Callable[..., Any], arguments: Mapping[str, Any]) -> Call
     with Guarded("the import of the handler's module"):
         _start.imported()
         HOST.attach(arguments)
-    if _is_async(handler):
+    if is_async(handler):
 
         def wrapper(*args: Any, **kwargs: Any) -> Any:
             if _loop_is_running():
@@ -235,16 +235,6 @@ def _resource(context: object) -> dict[str, object]:
         "faas.instance": _string(context, "log_stream_name"),
         "faas.max_memory": int(memory) * 1_048_576 if memory and memory.isdecimal() else None,
     }
-
-
-def _is_async(handler: Callable[..., Any]) -> bool:
-    """Whether calling it gives a coroutine. A plain function is not worth importing inspect, 3 ms of a cold start."""
-    code = getattr(handler, "__code__", None)
-    if code is not None and "inspect" not in sys.modules:  # without which nobody can have marked it as async, either
-        return bool(code.co_flags & 0x80)  # CO_COROUTINE
-    import inspect
-
-    return inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(type(handler).__call__)
 
 
 def _loop_is_running() -> bool:
