@@ -211,7 +211,7 @@ class Delivery:
                 self._journal.closed(span)
 
     def _keep(self, item: Item, span: str = "") -> None:
-        """(lock held)"""
+        """Put an event in line (lock held)."""
         too_many = self._buffer.keep(item, span)
         if too_many:
             self._drop(too_many, "buffer_full")
