@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 from unittest import mock
 
 import pytest
 
-from tests.delivery.support import OK, RETRY, Scripted, assert_balanced, capture, eventually
-from zespan_serverless._delivery import Delivery
+from tests.delivery.support import OK, RETRY, Gate, Scripted, assert_balanced, capture, eventually, in_thread
+from zespan_serverless import _delivery
+from zespan_serverless._delivery import Delivery, _flushes, _worker
 
 Make = Callable[..., Delivery]
 
@@ -35,6 +38,23 @@ def test_a_sender_that_fails_inside_is_a_backend_that_is_away(make: Make, caplog
     assert report.elapsed < 2
     assert "RuntimeError: ours" in caplog.text
     assert delivery.flush(5, probe=True)[:3] == (2, 0, 0)
+
+
+def test_a_clock_that_stands_still(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A deadline holds by what has been waited, also for a job that nothing can cut off."""
+    gate = Gate()
+    delivery = make(Scripted(gate, OK))
+    now = time.monotonic()
+    still = SimpleNamespace(time=time.time, sleep=time.sleep, monotonic=lambda: now)
+    for module in (_delivery, _flushes, _worker):
+        monkeypatch.setattr(module, "time", still)
+    capture(delivery, 1)
+    reports: list[Any] = []
+    in_thread(lambda: reports.append(delivery.flush(0.2))).join(5)
+    assert [report.reason for report in reports] == ["deadline"]
+    gate.open.set()
+    monkeypatch.undo()
+    assert delivery.flush(5, probe=True).pending == 0
 
 
 @pytest.mark.parametrize(

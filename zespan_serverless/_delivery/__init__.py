@@ -327,6 +327,7 @@ class Delivery:
         `done` is called with the lock held, and must neither block nor raise. To be followed by `settled`.
         """
         with self._lock:
+            self._take_in()
             waiter = Waiter(self._taken_in, len(self._buffer), timeout, done)
             if waiter.pending and timeout > 0 and self._worker.staff():
                 self._flushes.add(waiter)

@@ -105,9 +105,9 @@ class Worker:
 
     def cut(self) -> None:
         """End what is under way: its thread hands back what is in flight, or it is taken from it."""
-        job, until = self.job, time.monotonic() + ABORT_GRACE
+        job, until, waited = self.job, time.monotonic() + ABORT_GRACE, 0.0
         while job is not None and self.job is job:
-            left = until - time.monotonic()
+            left = min(until - time.monotonic(), ABORT_GRACE - waited)  # the clock may stand still
             if not left > 0:
                 self.job = None
                 self.stuck.append(job.thread)
@@ -116,7 +116,8 @@ class Worker:
                 self._lock.notify_all()
                 return
             self._cancel()  # more than once: it may come before there is anything to cut off
-            self._lock.wait(min(left, MOMENT))
+            if not self._lock.wait(min(left, MOMENT)):
+                waited += MOMENT
 
     def do(self, job: Job) -> None:
         """Do it, with no lock held. What it comes to is ignored if it was given up as stuck meanwhile."""
