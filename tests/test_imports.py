@@ -23,6 +23,7 @@ LAYERS = [
     {"exporters"},
     {"_delivery"},
     {"_container"},
+    {"_loops"},
     {"_lifecycle", "_spans", "logs"},
     {"_web", "_run"},
     {"_bodies"},
@@ -47,7 +48,7 @@ SPEAKS = {
     "_shutdown.py": {"socket"},  # a pair of its own
     "vercel.py": {"socket"},
     "aws_lambda/__init__.py": {"asyncio"},  # runs async handlers
-    "_lifecycle.py": {"asyncio"},  # leaves the event loop free
+    "_loops.py": {"asyncio"},  # leaves the event loop free
     "testing/_backend.py": {"socket", "ssl"},
 }
 

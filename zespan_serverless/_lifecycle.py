@@ -17,9 +17,9 @@ from __future__ import annotations
 import contextlib
 import sys
 import time
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol
 
-from . import _container, _shutdown, _trace
+from . import _container, _loops, _shutdown, _trace
 from ._budget import flush_budget
 from ._event import ERROR_TEXT_MAX, failed, new_event, suspends
 from ._invocation import WARM, ColdStart, Invocation
@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from ._container import Container
-
-    T = TypeVar("T")
 
 _TELL_MIN = 0.05
 """Seconds that `on_flush` gets at least, after a flush that has used up its own."""
@@ -170,7 +168,7 @@ class Call:
 
     async def flushed(self) -> None:
         """What `leave` waits for, without blocking the event loop."""
-        await flushed(self.container, self._budget())
+        await _loops.flushed(self.container, self._budget())
 
     def _may_wait(self, error: BaseException | None) -> bool:
         """Whether the flush may come after the response. SystemExit and the like: nothing of ours runs later."""
@@ -226,50 +224,6 @@ class Call:
             event["error_message"] = str(metadata.pop("error.message", metadata["error.type"]))[:ERROR_TEXT_MAX]
         event["metadata"] = {name: value for name, value in metadata.items() if value is not None}
         self.container.capture(event)
-
-
-async def flushed(container: Container, budget: float) -> None:
-    """Wait until everything captured so far is settled, for `budget` seconds at most; the event loop goes on."""
-    delivery = container.delivery
-    if _trio() is not None:
-        delivery.tell(await in_thread(lambda: delivery.flush(budget)), 0)
-        return
-    import asyncio
-
-    loop = asyncio.get_running_loop()
-    settled = asyncio.Event()
-
-    def done() -> None:
-        with contextlib.suppress(RuntimeError):  # the loop has been closed
-            loop.call_soon_threadsafe(settled.set)
-
-    waiter = delivery.flush_then(budget, done)
-    try:
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(settled.wait(), budget)
-    finally:
-        delivery.tell(delivery.settled(waiter), 0)
-
-
-async def in_thread(work: Callable[[], T]) -> T:
-    """Have a thread do what would block the event loop."""
-    trio = _trio()
-    if trio is not None:
-        return await trio.to_thread.run_sync(work)  # type: ignore[no-any-return]
-    import asyncio
-
-    return await asyncio.to_thread(work)
-
-
-def _trio() -> Any:
-    """Its module, if it runs the application, as hypercorn can have it do; None on asyncio's loops."""
-    import asyncio
-
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return sys.modules["trio"]
-    return None
 
 
 def enter(host: Host, arguments: Mapping[str, Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Call | None:
@@ -343,16 +297,6 @@ async def observed_async(
         raise
     invocation.leave(None, result)
     return result
-
-
-def is_async(function: Callable[..., Any]) -> bool:
-    """Whether calling it gives a coroutine. A plain function is not worth importing inspect, 3 ms of a cold start."""
-    code = getattr(function, "__code__", None)
-    if code is not None and "inspect" not in sys.modules:  # without which nobody can have marked it as async, either
-        return bool(code.co_flags & 0x80)  # CO_COROUTINE
-    import inspect
-
-    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(type(function).__call__)
 
 
 class Guarded(contextlib.AbstractContextManager[None]):

@@ -8,7 +8,7 @@ import sys
 import threading
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, overload
 
-from . import _container, _lifecycle, _settings, _shutdown
+from . import _container, _lifecycle, _loops, _settings, _shutdown
 from ._invocation import ColdStart, Invocation
 from .errors import ConfigurationError
 
@@ -80,7 +80,7 @@ class Run:
             raise ConfigurationError(f"run decorates functions that return, not generators. Got {function!r}")
         host = self._host if self._name else RunHost(getattr(function, "__name__", "") or _script())
         arguments = self._arguments
-        if _lifecycle.is_async(function):
+        if _loops.is_async(function):
 
             async def traced(*args: Any, **kwargs: Any) -> Any:
                 turn = begin(host, arguments)
@@ -167,7 +167,7 @@ class _Turn:
             self.end(error)
         elif self._close(error):
             with _lifecycle.Guarded("the flush"):
-                await _lifecycle.flushed(self._call.container, _container.FLUSH_BY_HAND)
+                await _loops.flushed(self._call.container, _container.FLUSH_BY_HAND)
 
     def _close(self, error: BaseException | None) -> bool:
         """Whether there is something to send; not in a forked child that comes to the end of what is its parent's."""

@@ -7,7 +7,7 @@ import sys
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from . import _container, _lifecycle, _settings, _trace
+from . import _container, _lifecycle, _loops, _settings, _trace
 from ._bodies import Exchange
 from ._web import WebHost, django_route
 
@@ -77,7 +77,7 @@ class ZespanMiddleware:
                 if self._host.platform.keeps_cpu:
                     container.delivery.flush_soon(container.settings.flush_timeout)
                 else:
-                    await _lifecycle.flushed(container, container.settings.flush_timeout)
+                    await _loops.flushed(container, container.settings.flush_timeout)
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         call = _lifecycle.enter(self._host, self._arguments, (scope,), {})
@@ -111,7 +111,7 @@ class ZespanMiddleware:
                 elif _trace.root() is not None:
                     pass  # Mangum does this at every call of a function, which has a flush of its own
                 elif container is not None and kind in ("lifespan.shutdown.complete", "lifespan.shutdown.failed"):
-                    await _lifecycle.in_thread(functools.partial(_finish, container))
+                    await _loops.in_thread(functools.partial(_finish, container))
             await send(message)
 
         return sent

@@ -8,7 +8,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
-from . import _container, _lifecycle, _settings, asgi, wsgi
+from . import _container, _lifecycle, _loops, _settings, asgi, wsgi
 from ._budget import flush_budget
 from ._web import WebHost, vercel_deadline
 from .errors import ConfigurationError
@@ -66,7 +66,7 @@ def _application(app: Any, settings: Mapping[str, Any]) -> object:
     found = getattr(app, "asgi", None)
     found = found if callable(found) else app
     if callable(found):
-        awaited = _lifecycle.is_async(found)
+        awaited = _loops.is_async(found)
         if found is not app or (awaited and _arity(found) == 3):
             return found if isinstance(found, _Asgi) else _Asgi(found, **settings)
         if not awaited and _arity(found) == 2:
@@ -200,7 +200,7 @@ class _Asgi(asgi.ZespanMiddleware):
             with _lifecycle.Guarded("the flush"):
                 _follow_theirs()
                 if container.delivery.pending:
-                    await _lifecycle.flushed(container, _budget(container))
+                    await _loops.flushed(container, _budget(container))
 
 
 class _Wsgi(wsgi.ZespanMiddleware):
@@ -268,7 +268,7 @@ def _follow_theirs() -> None:
 
     async def last() -> None:
         if container.delivery.pending:
-            await _lifecycle.flushed(container, _budget(container))
+            await _loops.flushed(container, _budget(container))
 
     functions.wait_until(meanwhile())
 

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from .. import _container, _settings
 from .._invocation import Invocation
-from .._lifecycle import Guarded, is_async, observed, observed_async
+from .._lifecycle import Guarded, observed, observed_async
 from .._log import warn_once
+from .._loops import is_async
 from .._trace import parse_traceparent
 from ..errors import ConfigurationError
 from . import _batches, _events, _extension, _results, _start

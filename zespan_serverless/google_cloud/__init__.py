@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from .. import _container, _google, _settings
 from .._invocation import Invocation
-from .._lifecycle import Guarded, enter, is_async
+from .._lifecycle import Guarded, enter
+from .._loops import is_async
 from .._web import WebHost
 from ..errors import ConfigurationError
 from ._answers import Answer
