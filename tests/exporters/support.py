@@ -102,7 +102,8 @@ class Mute:
         self._socket = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._socket.getsockname()[1]
         self.accepted: list[socket.socket] = []
-        threading.Thread(target=self._accept, daemon=True).start()
+        self._thread = threading.Thread(target=self._accept, daemon=True)
+        self._thread.start()
 
     def __enter__(self) -> Mute:
         return self
@@ -111,6 +112,7 @@ class Mute:
         with suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
         self._socket.close()
+        self._thread.join(5)  # it may have one in hand that is not in the list yet
         for connection in self.accepted:
             connection.close()
 

@@ -212,20 +212,18 @@ def test_what_nobody_has_asked_for_is_no_answer(
     with socket.create_server(("127.0.0.1", 0)) as listener:
         transport = connect(f"http://127.0.0.1:{listener.getsockname()[1]}")
         posting = Posting(transport)
-        first = listener.accept()[0]
-        received(first)
-        first.sendall(OK if later else OK + unasked)
-        assert posting.ends(5) == 200
-        if later:
-            first.sendall(unasked)
-            time.sleep(0.05)
-        posting = Posting(transport)
-        second = listener.accept()[0]
-        received(second)
-        second.sendall(b"HTTP/1.1 503 No\r\ncontent-length: 0\r\n\r\n")
-        assert posting.ends(5) == 503
-        first.close()
-        second.close()
+        with listener.accept()[0] as first:
+            received(first)
+            first.sendall(OK if later else OK + unasked)
+            assert posting.ends(5) == 200
+            if later:
+                first.sendall(unasked)
+                time.sleep(0.05)
+            posting = Posting(transport)
+            with listener.accept()[0] as second:
+                received(second)
+                second.sendall(b"HTTP/1.1 503 No\r\ncontent-length: 0\r\n\r\n")
+                assert posting.ends(5) == 503
 
 
 def test_a_reset_after_the_head(connect: Callable[[str], Transport]) -> None:
