@@ -8,6 +8,7 @@ journal's are of this process, in microseconds.
 from __future__ import annotations
 
 import argparse
+import compileall
 import json
 import os
 import shutil
@@ -21,6 +22,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from py_compile import PycInvalidationMode
 
 import zespan_serverless
 from emulator.lambda_rie import HOOKS, Sandbox
@@ -41,11 +43,11 @@ DECORATED = "from zespan_serverless import zespan_lambda\nfrom plain import hand
 class Function:
     """The function in a folder of its own; decorated, with the package beside it; and what the layer unpacks to.
 
-    No folder holds bytecode: what `sam build` deploys does not either.
+    No folder holds bytecode, as what `sam build` deploys does not, but `compiled`, which is `task` with it.
     """
 
     def __init__(self, folder: Path) -> None:
-        self.bare, self.task, self.opt = folder / "bare", folder / "task", folder / "opt"
+        self.bare, self.task, self.compiled, self.opt = (folder / name for name in ("bare", "task", "compiled", "opt"))
         for task in (self.bare, self.task):
             task.mkdir()
             (task / "plain.py").write_text(FUNCTION)
@@ -57,21 +59,30 @@ class Function:
         self.wrapper.chmod(0o755)
         package = Path(zespan_serverless.__file__).parent
         shutil.copytree(package, self.task / package.name, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(self.task, self.compiled)
+        compileall.compile_dir(self.compiled, quiet=1, invalidation_mode=PycInvalidationMode.UNCHECKED_HASH)
 
     def start(
-        self, handler: str, backend: Backend, env: Mapping[str, str] | None = None, *, layer: bool = False
+        self,
+        handler: str,
+        backend: Backend,
+        env: Mapping[str, str] | None = None,
+        *,
+        layer: bool = False,
+        compiled: bool = False,
     ) -> Sandbox:
-        task = self.bare if layer else self.task
+        task = self.bare if layer else self.compiled if compiled else self.task
         path = (HOOKS, self.opt / "python", task) if layer else (HOOKS, task)
         environment = {"PYTHONPATH": os.pathsep.join(map(str, path)), "ZESPAN_BASE_URL": backend.url, **(env or {})}
         return Sandbox(handler, task, env=environment, wrapper=self.wrapper if layer else None)
 
 
 def cold(function: Function, backend: Backend, rounds: int) -> None:
-    """Init until the runtime asks for its first event: without us, with the decorator, with layer and wrapper."""
+    """Init until the runtime asks for its first event; the layer holds bytecode."""
     ways: dict[str, Callable[[], Sandbox]] = {
         "without": lambda: function.start("plain.handler", backend),
         "decorator": lambda: function.start("decorated.handler", backend),
+        "its bytecode deployed": lambda: function.start("decorated.handler", backend, compiled=True),
         "layer and wrapper": lambda: function.start("plain.handler", backend, layer=True),
     }
     init: dict[str, list[float]] = {way: [] for way in ways}
@@ -80,7 +91,7 @@ def cold(function: Function, backend: Backend, rounds: int) -> None:
             with start() as sandbox:
                 init[way].append(sandbox.invoke().init_ms or 0.0)
     for way, took in init.items():
-        print(f"{way:20}{statistics.median(took):8.1f}  (over without: {_over(took, init['without']):+.1f})")
+        print(f"{way:24}{statistics.median(took):8.1f}  (over without: {_over(took, init['without']):+.1f})")
 
 
 def busy(function: Function, backend: Backend, rounds: int) -> None:
