@@ -6,6 +6,7 @@ import contextlib
 import json
 import logging
 import socket
+import subprocess
 import sys
 import threading
 import time
@@ -128,9 +129,8 @@ def test_an_invocation_sends_with_the_key(aws: Callable[[str], Any], monkeypatch
         assert len(asked) == 1
 
 
-def test_a_key_that_is_rotated(aws: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    """A refused key is read again, and what was refused is sent again with the new one."""
-    monkeypatch.setattr(_secrets, "FRESH", 0.0)
+def test_a_key_that_is_rotated(aws: Callable[[str], Any]) -> None:
+    """A key that is refused, however short ago it was read, is read again, and what was refused is sent again."""
     put(aws, "/zespan/api-key", "zsp_1")
     with Backend() as backend:
         backend.api_key = "zsp_1"
@@ -154,11 +154,11 @@ def test_a_key_that_stays_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
         for _ in range(3):
             zespan_serverless.capture({})
             assert zespan_serverless.flush().dropped == 1
-        assert (len(backend.requests), reader.asked) == (3, 1)
+        assert (len(backend.requests), reader.asked) == (3, 2)
         monkeypatch.setattr(_secrets, "FRESH", 0.0)
         zespan_serverless.capture({})
         assert zespan_serverless.flush().dropped == 1
-        assert (len(backend.requests), reader.asked) == (4, 2)
+        assert (len(backend.requests), reader.asked) == (4, 3)
 
 
 def test_no_event_is_lost_while_the_service_is_away(
@@ -334,3 +334,67 @@ def test_a_wrong_form_says_what_to_type(source: str, caplog: pytest.LogCaptureFi
 def test_any_text_can_be_asked_about(text: str) -> None:
     """Whether it names a secret or not."""
     assert is_source(text) in (True, False)
+
+
+def test_a_fork_while_boto3_is_imported() -> None:
+    """The child can import it, too: it does not inherit the lock of a module that nobody goes on to import."""
+    script = """
+import os, threading, time, zespan_serverless
+zespan_serverless.init(api_key_secret="ssm:/k", base_url="http://127.0.0.1:9")
+zespan_serverless.capture({})
+while not any(thread.name == "zespan-secret" for thread in threading.enumerate()):
+    time.sleep(0.001)
+time.sleep(0.02)
+child = os.fork()
+if not child:
+    import boto3
+os._exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) if child else 0)
+"""
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=20)
+
+
+def test_a_script_that_ends_before_the_key_is_read(aws: Callable[[str], Any]) -> None:
+    """Its events arrive: boto3 can still be imported when the interpreter is on its way out."""
+    put(aws, "/zespan/api-key", "zsp_1")
+    script = "import sys, zespan_serverless as z; z.init(api_key_secret='ssm:/zespan/api-key', base_url=sys.argv[1])"
+    with Backend() as backend:
+        backend.api_key = "zsp_1"
+        subprocess.run([sys.executable, "-c", script + "; z.capture({})", backend.url], check=True, timeout=20)
+        assert len(backend.events) == 1
+
+
+@pytest.mark.parametrize("text", ['{"api_key": null}', '{"api_key": {"a": "b"}}', '{"other": "zsp"}'])
+def test_a_field_that_is_no_text(aws: Callable[[str], Any], text: str) -> None:
+    """It is not sent as if it were a key: events wait until there is one."""
+    arn = aws("secretsmanager").create_secret(Name=f"zespan/{len(text)}", SecretString=text)["ARN"]
+    with pytest.raises(Unavailable, match="api_key"):
+        Secret(arn).get(5)
+
+
+def test_a_binary_secret(aws: Callable[[str], Any]) -> None:
+    """Its bytes are the key."""
+    assert read_aws(aws("secretsmanager").create_secret(Name="bin", SecretBinary=b"zsp_1\n")["ARN"]) == "zsp_1"
+
+
+def test_a_parameter_of_another_account(aws: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is asked for by its whole ARN, which is how AWS finds shared ones."""
+    arn, asked = "arn:aws:ssm:eu-west-1:999999999999:parameter/shared/key", list[str]()
+
+    def call(client: object, operation: str, parameters: dict[str, Any]) -> dict[str, Any]:
+        asked.append(parameters["Name"])
+        return {"Parameter": {"Value": "zsp"}}
+
+    monkeypatch.setattr("botocore.client.BaseClient._make_api_call", call)
+    assert read_aws(arn) == "zsp"
+    assert asked == [arn]
+
+
+def test_a_log_of_everything(aws: Callable[[str], Any], caplog: pytest.LogCaptureFixture) -> None:
+    """Who has AWS's packages log all they do does not find the key in it; what he reads himself is there as ever."""
+    put(aws, "/zespan/api-key", "zsp_secret")
+    put(aws, "/mine", "my_own")
+    caplog.set_level(logging.DEBUG)
+    assert Secret("ssm:/zespan/api-key").get(10) == "zsp_secret"
+    aws("ssm").get_parameter(Name="/mine", WithDecryption=True)
+    assert "my_own" in caplog.text
+    assert "zsp_secret" not in caplog.text

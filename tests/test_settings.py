@@ -381,3 +381,40 @@ def test_warnings_come_to_an_end(warnings: Warnings) -> None:
 def test_the_reserve_holds_what_cutting_a_flush_off_takes() -> None:
     """However small it is set, a flush that has to be cut off ends before the invocation's deadline."""
     assert resolve({"flush_reserve": 0.0}, {}).flush_reserve > ABORT_GRACE
+
+
+@pytest.mark.parametrize("name", ["on_flush", "on_error"])
+def test_a_callback_that_nobody_would_await(name: str) -> None:
+    """It would be called, and never run."""
+
+    async def told(report: object) -> None: ...
+
+    class Told:
+        async def __call__(self, report: object) -> None: ...
+
+    for callback in (told, Told()):
+        with pytest.raises(ConfigurationError, match="must be a def"):
+            check({name: callback})
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [("0", "off"), ("False", "off"), ("OFF", "off"), ("1", "on"), ("Auto", "auto"), ("./here", "./here")],
+)
+def test_journal_switched_off_in_any_words(text: str, kept: str) -> None:
+    """As of every other switch; a word is never taken for the name of a folder, which prompts would be written to."""
+    assert resolve({}, {"ZESPAN_JOURNAL": text}).journal == kept
+    assert check({"journal": text}) == {"journal": kept}
+
+
+def test_journal_of_another_word(warnings: Warnings) -> None:
+    """It is said what may stand there."""
+    with pytest.raises(ConfigurationError, match="journal must be on, off, auto or a folder's path"):
+        check({"journal": "disk"})
+    assert resolve({}, {"ZESPAN_JOURNAL": "disk"}).journal == "auto"
+    assert "ZESPAN_JOURNAL='disk' ignored: journal must be" in "".join(warnings())
+
+
+def test_the_whole_endpoint_as_base_url() -> None:
+    """Who copies the address that events go to means the same."""
+    assert resolve({}, {"ZESPAN_BASE_URL": "https://zespan.example/v1/ingest/"}).base_url == "https://zespan.example"

@@ -39,7 +39,7 @@ class Container:
         self.redact_keys = normalized(settings.redact_keys)
         exporter = build(settings)
         journal = _journal(settings, exporter)
-        self.records = journal is not None or _keeps_disk  # else nobody would learn of a span that does not end
+        self.records = journal is not None or _is_restarted()  # else nobody would learn of a span that does not end
         self.delivery = Delivery(exporter, settings, journal)
         self.forked = False  # whether this is a child that has not looked after itself yet
         self.invocations = 0
@@ -75,7 +75,6 @@ class Container:
 
 
 _lock = threading.Lock()
-_keeps_disk = False
 _started = False
 _configured: dict[str, Any] = {}
 _container: Container | None = None  # None once started: telemetry is off
@@ -116,12 +115,6 @@ class Session:
         shutdown()
 
 
-def keeps_disk() -> None:
-    """The host starts a process anew where an earlier one has died, with the disk as it left it."""
-    global _keeps_disk
-    _keeps_disk = True
-
-
 def overdue(deadline: float) -> None:
     """The invocation under way has reached its deadline (seconds since the epoch): note it, in case this is its end."""
     container, root = _container, _trace.root()
@@ -129,10 +122,20 @@ def overdue(deadline: float) -> None:
         container.delivery.overdue(root.trace_id, note(deadline))
 
 
+def _is_restarted() -> bool:
+    """Whether a process that dies is started anew with the disk as it left it: on Lambda, by Lambda's runtime client.
+
+    Not on Managed Instances, whose client replaces no worker (https://github.com/aws/aws-lambda-python-runtime-interface-client).
+    """
+    environ = os.environ
+    restarted = "AWS_LAMBDA_RUNTIME_API" in environ and "AWS_LAMBDA_MAX_CONCURRENCY" not in environ
+    return restarted and "awslambdaric.bootstrap" in sys.modules
+
+
 def _journal(settings: _settings.Settings, exporter: object) -> Journal | None:
     """The journal that the settings ask for. Not for destinations that die with the process."""
     where = settings.journal
-    if where == "off" or (where == "auto" and not _keeps_disk) or settings.exporter in ("console", "memory"):
+    if where == "off" or (where == "auto" and not _is_restarted()) or settings.exporter in ("console", "memory"):
         return None
     if os.name != "posix":
         _log.warn_once("no journal on this platform")
@@ -158,7 +161,7 @@ def _terminated(seconds: float) -> None:
     flush(seconds)
 
 
-def _left_behind() -> None:
+def left_behind() -> None:
     """The process ends here: say what could not be sent, unless there is a journal for the next one."""
     if _container is not None:
         _container.delivery.leave(0)
@@ -166,7 +169,7 @@ def _left_behind() -> None:
 
 def watch() -> None:
     """Be ready for SIGTERM before there is anything to send: where requests run in threads, it is too late later."""
-    _shutdown.watch(_terminated, _left_behind)
+    _shutdown.watch(_terminated, left_behind)
 
 
 def init(**settings: Any) -> Session:
@@ -239,8 +242,8 @@ def _failed(container: Container, what: str, error: Exception) -> FlushReport:
 
 def forget() -> None:
     """Be as if just imported (between tests): events, settings, patched signals, spans, warnings."""
-    global _started, _container, _keeps_disk
-    left, _container, _started, _keeps_disk = _container, None, False, False
+    global _started, _container
+    left, _container, _started = _container, None, False
     _shutdown.forget()
     _trace.forget()
     _log.forget()

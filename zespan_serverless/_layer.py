@@ -10,7 +10,6 @@ Pythons that are asked for; for others it is compiled.
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import tempfile
 import zipfile
@@ -32,8 +31,10 @@ case "$AWS_EXECUTION_ENV" in
         echo "zespan-serverless needs Python 3.11 or newer: this function runs untraced" >&2
         exec "$@" ;;
 esac
-export ZESPAN_LAMBDA_HANDLER="$_HANDLER"
-export _HANDLER=zespan_serverless.aws_lambda.auto.handler
+if [ "$_HANDLER" != zespan_serverless.aws_lambda.auto.handler ]; then # it may be set by hand already
+    export ZESPAN_LAMBDA_HANDLER="$_HANDLER"
+    export _HANDLER=zespan_serverless.aws_lambda.auto.handler
+fi
 exec "$@"
 """
 
@@ -48,7 +49,6 @@ _EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest that a zip can say
 
 # Of no use in Lambda.
 _LEFT_OUT = (
-    "__pycache__",
     "testing",
     "cli.py",
     "_layer.py",
@@ -82,7 +82,7 @@ def build(target: Path, pythons: Sequence[str] = ()) -> int:
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         package, info = root / "python" / "zespan_serverless", f"zespan_serverless-{__version__}.dist-info"
-        shutil.copytree(Path(__file__).parent, package, ignore=shutil.ignore_patterns(*_LEFT_OUT))
+        _copy(Path(__file__).parent, package)
         for python in pythons:
             _compile(python, package)
         for name, text in {f"python/{info}/METADATA": _METADATA, "zespan/wrapper": WRAPPER}.items():
@@ -92,11 +92,20 @@ def build(target: Path, pythons: Sequence[str] = ()) -> int:
     return target.stat().st_size
 
 
+def _copy(source: Path, target: Path) -> None:
+    """The package's own files that are of use; not what editors and systems leave beside them, nor their modes."""
+    for file in source.rglob("*"):
+        name = file.relative_to(source)
+        if file.suffix in (".py", ".typed") and not set(name.parts) & set(_LEFT_OUT):
+            (target / name).parent.mkdir(parents=True, exist_ok=True)
+            (target / name).write_bytes(file.read_bytes())
+
+
 def _compile(python: str, package: Path) -> None:
     try:
         subprocess.run(
             [python, "-X", "no_debug_ranges", "-c", _COMPILE, package],
-            env={**os.environ, "PYTHONHASHSEED": "0"},  # the order in which it writes sets
+            env={**os.environ, "PYTHONHASHSEED": "0", "PYTHONPYCACHEPREFIX": ""},  # order of sets; in the package
             capture_output=True,
             text=True,
             check=True,

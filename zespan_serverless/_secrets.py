@@ -7,10 +7,14 @@ import, name resolution or the service, keeps the sender longer than it has time
 from __future__ import annotations
 
 import json
+import logging
 import re
 import threading
 import time
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
+
+from ._imports import importing
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,14 +22,16 @@ if TYPE_CHECKING:
 FORMS = "arn:aws:secretsmanager:..., arn:aws:ssm:..., or ssm:/name; #field after it picks one of a JSON secret's"
 
 FRESH = 60.0
-"""Seconds for which a key that the backend refuses is not read again."""
+"""Seconds after a reading that a refusal has caused in which another refusal causes none."""
 GIVEN_UP = 30.0
 """Seconds after which a reading that has not come back is left to itself, and another begins."""
 _TIMEOUT = 3  # seconds that boto3 waits for a connection, and for an answer
 
+_THREAD = "zespan-secret"
+
 _FORM = re.compile(
     r"(?:ssm:(?P<name>[\w./:-]+)"
-    r"|arn:[\w-]+:ssm:(?P<region>[\w-]+):\d*:parameter(?P<path>/[\w./-]+)"
+    r"|(?P<parameter>arn:[\w-]+:ssm:(?P<region>[\w-]+):\d*:parameter/[\w./-]+(?::[\w.-]+)?)"
     r"|(?P<arn>arn:[\w-]+:secretsmanager:(?P<home>[\w-]+):\d*:secret:[\w/+=.@!-]+))"
     r"(?:#(?P<field>.+))?",
     re.ASCII,
@@ -45,6 +51,7 @@ class Secret:
     """A key that is somewhere else. `get` belongs to the sender; `cancel` and `forget` may come from any thread."""
 
     def __init__(self, source: str, read: Callable[[str], str] | None = None) -> None:
+        import_module("concurrent.futures.thread")  # boto3 does, and cannot any more when the interpreter is at its end
         self._source, self._read = source, read or read_aws
         self.forget()
 
@@ -52,7 +59,7 @@ class Secret:
         """Read it anew next time: after a fork, and after a restore."""
         self._state = threading.Condition(threading.Lock())
         self._value = ""
-        self._read_at = self._began = 0.0  # wall clock: the monotonic one stands still while a sandbox is frozen
+        self._renewed_at = self._began = 0.0  # wall clock: the monotonic one stands still while a sandbox is frozen
         self._reading: threading.Thread | None = None
         self._problem = ""
         self._cancelled = False
@@ -82,9 +89,9 @@ class Secret:
         """Another key than the one that the backend has refused; None if there is none."""
         with self._state:
             if self._value == refused:
-                if 0 <= time.time() - self._read_at < FRESH:
+                if 0 <= time.time() - self._renewed_at < FRESH:
                     return None
-                self._value = ""
+                self._value, self._renewed_at = "", time.time()
         key = self.get(timeout)
         return None if key == refused else key
 
@@ -98,7 +105,7 @@ class Secret:
 
     def _start(self) -> None:
         if self._reading is None or not 0 <= time.time() - self._began < GIVEN_UP:
-            thread = threading.Thread(target=self._run, name="zespan-secret", daemon=True)
+            thread = threading.Thread(target=self._run, name=_THREAD, daemon=True)
             thread.start()  # it waits for the lock that we hold
             self._reading, self._began = thread, time.time()
 
@@ -113,36 +120,41 @@ class Secret:
         with self._state:
             if self._reading is threading.current_thread():
                 self._value, self._problem, self._reading = value, problem, None
-                self._read_at = time.time()
                 self._state.notify_all()
 
 
 def read_aws(source: str) -> str:
     """The text of a secret or parameter. Raises whatever boto3 does, and ImportError without it."""
-    from boto3.session import Session
-    from botocore.config import Config
-
     form = _FORM.fullmatch(source)
     if form is None:
         raise ValueError(f"use {FORMS}")
-    config = Config(connect_timeout=_TIMEOUT, read_timeout=_TIMEOUT, retries={"total_max_attempts": 2})
-    session = Session()  # the default session belongs to the user, and to one thread at a time
+    logging.getLogger("botocore.parsers").addFilter(_is_not_ours)  # at the level DEBUG it prints every answer
+    service = "secretsmanager" if form["arn"] else "ssm"
+    with importing():
+        import_module("encodings.idna")  # looking up a name would
+        from boto3.session import Session
+        from botocore.config import Config
 
-    def client(service: str, region: str | None) -> Any:
-        return session.client(service, region_name=region, config=config)
-
+        config = Config(connect_timeout=_TIMEOUT, read_timeout=_TIMEOUT, retries={"total_max_attempts": 2})
+        session = Session()  # the default session belongs to the user, and to one thread at a time
+        client: Any = session.client(service, region_name=form["home"] or form["region"], config=config)
     if form["arn"]:
-        text: str = client("secretsmanager", form["home"]).get_secret_value(SecretId=form["arn"])["SecretString"]
-    else:
-        name = form["name"] or form["path"]
-        found = client("ssm", form["region"]).get_parameter(Name=name, WithDecryption=True)
-        text = found["Parameter"]["Value"]
+        found = client.get_secret_value(SecretId=form["arn"])
+        text: str = found["SecretString"] if "SecretString" in found else found["SecretBinary"].decode()
+    else:  # of another account: only the whole ARN will do
+        text = client.get_parameter(Name=form["name"] or form["parameter"], WithDecryption=True)["Parameter"]["Value"]
     return _field(text, form["field"]).strip()
+
+
+def _is_not_ours(record: logging.LogRecord) -> bool:
+    return threading.current_thread().name != _THREAD
 
 
 def _field(text: str, field: str | None) -> str:
     """One value of a secret that is a JSON object: `field`, or api_key."""
     if field is None and not text.lstrip().startswith("{"):
         return text
-    values = json.loads(text)
-    return str(values[field or "api_key"])
+    value = json.loads(text)[field or "api_key"]
+    if not isinstance(value, str):
+        raise TypeError(f"{field or 'api_key'} is no string")
+    return value

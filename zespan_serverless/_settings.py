@@ -165,6 +165,10 @@ def _typed(name: str, value: Any) -> Any:
     if name in ("on_error", "on_flush"):
         if not callable(value):
             raise ConfigurationError(f"{name} must be callable, not {value!r}")
+        import inspect
+
+        if inspect.iscoroutinefunction(value) or inspect.iscoroutinefunction(getattr(value, "__call__", None)):  # noqa: B004
+            raise ConfigurationError(f"{name} must be a def, not an async def: it is called in a thread without a loop")
         return value
     if name == "tags":
         if isinstance(value, str) or not hasattr(value, "items"):
@@ -194,8 +198,13 @@ def _text(name: str, value: str) -> str:
 
         if not _secrets.is_source(value):
             raise ConfigurationError(f"api_key_secret must be like {_secrets.FORMS}")
+    if name == "journal" and "/" not in value:  # a folder called "0" would hold the prompts that nobody wanted on disk
+        word = value.lower()
+        value = "on" if word in _TRUE else "off" if word in _FALSE else word
+        if value not in ("on", "off", "auto"):
+            raise ConfigurationError(f"journal must be on, off, auto or a folder's path with a /, not {word!r}")
     if name == "base_url":
-        value = value.rstrip("/")
+        value = value.rstrip("/").removesuffix("/v1/ingest")
         if not _is_base_url(value):
             raise ConfigurationError(f"base_url must be like {DEFAULT_BASE_URL!r}, not {value!r}")
     return value
@@ -220,7 +229,11 @@ def _parsed(name: str, text: str) -> Any:
             raise ValueError("use 1 or 0")
         return text.lower() in _TRUE
     if isinstance(default, (int, float)):
-        return _typed(name, type(default)(text))
+        try:
+            return _typed(name, type(default)(text))
+        except ValueError:
+            wanted = "a number, such as 1.5" if isinstance(default, float) else "a whole number"
+            raise ValueError(f"use {wanted}") from None
     if name == "tags":
         pairs = [pair.partition("=") for pair in text.split(",") if pair.strip()]
         if not all(key.strip() and equals for key, equals, _ in pairs):

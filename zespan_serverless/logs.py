@@ -27,8 +27,9 @@ def add_trace_ids(logger: Any = None) -> None:
     holders = list(_holders(logging.getLogger() if logger is None else logger))
     if not holders:
         raise ConfigurationError(f"add_trace_ids takes a logger or a handler, not {logger!r}")
+    add = _add_ids_if_any if hasattr(logger, "registered_handler") else _add_ids
     for holder in holders:
-        holder.addFilter(_add_ids)
+        holder.addFilter(add)
 
 
 def _holders(target: Any) -> Iterator[Any]:
@@ -53,3 +54,8 @@ def _add_ids(record: logging.LogRecord) -> bool:
     known.setdefault("trace_id", here.trace_id if here is not None else None)
     known.setdefault("span_id", (here.span_id or None) if here is not None else None)
     return True
+
+
+def _add_ids_if_any(record: logging.LogRecord) -> bool:
+    # Powertools lets a record's attribute, None too, take the place of a key that the user has appended.
+    return _trace.current() is None or _add_ids(record)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -12,13 +13,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from emulator.lambda_rie import HOOKS, Sandbox
-from zespan_serverless import __version__
+from zespan_serverless import __version__, _layer
 from zespan_serverless.cli import main
 from zespan_serverless.testing import Backend
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+ROOT = Path(__file__).parents[2]
 AUTO = "zespan_serverless.aws_lambda.auto.handler"
 
 MODULES = {
@@ -27,6 +29,10 @@ MODULES = {
     "broken_syntax": "def handler(event, context)\n    return 1\n",
     "broken_name": "def setup():\n    return undefined_name\nsetup()\ndef handler(event, context): ...\n",
     "missing": "def other(event, context): ...\n",
+    "text": "handler = 'text'\n",
+    "leaves": "import sys\nsys.exit('no database')\n",
+    "strange": "class H:\n    def __getattr__(self, name): raise RuntimeError(name)\n"
+    "    def __call__(self, event, context): return event\nhandler = H()\n",
     "located": "import importlib.metadata\nimport zespan_serverless\ndef handler(event, context):\n"
     "    return [zespan_serverless.__file__, importlib.metadata.version('zespan-serverless')]\n",
 }
@@ -72,6 +78,38 @@ def test_a_function_that_cannot_start_looks_as_it_does_without_us(module: str, f
     assert event["error_message"] == str(without["errorMessage"])[:500]
 
 
+@pytest.mark.parametrize(("module", "kind"), [("text", "TypeError"), ("leaves", "SystemExit")])
+def test_what_cannot_be_called_or_ends_the_process_is_reported(
+    module: str, kind: str, folder: Path, backend: Backend
+) -> None:
+    """A handler that is no function, and a module that exits, look as they do without us, and arrive."""
+    name = f"{module}.handler"
+    env = {"ZESPAN_BASE_URL": backend.url, "ZESPAN_LAMBDA_HANDLER": name}
+    with Sandbox(name, folder) as bare, Sandbox(AUTO, folder, env=env) as traced:
+        without, answered = bare.invoke(), traced.invoke()
+    assert (answered.status, without.payload is None) == (without.status, answered.payload is None)
+    if without.payload is not None:
+        assert {**answered.payload, "requestId": ""} == {**without.payload, "requestId": ""}
+    assert backend.wait_for(1)[0]["metadata"]["error.type"] == kind
+
+
+def test_a_handler_that_cannot_be_decorated_runs(folder: Path, backend: Backend) -> None:
+    """An object that refuses to be looked at is called as it is."""
+    env = {"ZESPAN_BASE_URL": backend.url, "ZESPAN_LAMBDA_HANDLER": "strange.handler"}
+    assert answer(AUTO, folder, env) == {"a": 1}
+
+
+def test_a_function_that_cannot_start_is_reported_when_the_backend_is_back(folder: Path, backend: Backend) -> None:
+    """What could not be sent waits on disk for the next process of the sandbox."""
+    env = {"ZESPAN_BASE_URL": backend.url, "ZESPAN_LAMBDA_HANDLER": "broken_import.handler"}
+    backend.mode = 503
+    with Sandbox(AUTO, folder, env=env) as sandbox:
+        sandbox.invoke()
+        backend.mode = "ok"
+        sandbox.invoke()
+        assert len({event["event_id"] for event in backend.wait_for(2)}) == 2
+
+
 def test_without_the_variable_it_says_what_to_set(folder: Path) -> None:
     """The error names the variable."""
     assert "ZESPAN_LAMBDA_HANDLER" in str(answer(AUTO, folder, {})["errorMessage"])
@@ -85,8 +123,16 @@ def test_the_layer_is_the_same_bytes_twice_and_small(
     for name in ("a.zip", "b.zip"):
         main(["layer", "build", "--output", str(tmp_path / name), *pythons])
     assert (tmp_path / "a.zip").read_bytes() == (tmp_path / "b.zip").read_bytes()
-    assert (tmp_path / "a.zip").stat().st_size <= (300_000 if pythons else 150_000)
+    assert (tmp_path / "a.zip").stat().st_size <= (320_000 if pythons else 150_000)
     assert "a.zip" in capsys.readouterr().out
+
+
+def test_bytecode_comes_along_whatever_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """PYTHONPYCACHEPREFIX does not lead it elsewhere."""
+    monkeypatch.setenv("PYTHONPYCACHEPREFIX", str(tmp_path / "elsewhere"))
+    main(["layer", "build", "--output", str(tmp_path / "layer.zip"), "--python", sys.executable])
+    with zipfile.ZipFile(tmp_path / "layer.zip") as layer:
+        assert any(name.endswith(".pyc") for name in layer.namelist())
 
 
 def test_the_layer_holds_this_package_and_nothing_else(tmp_path: Path) -> None:
@@ -98,6 +144,22 @@ def test_the_layer_holds_this_package_and_nothing_else(tmp_path: Path) -> None:
     tops = {"/".join(name.split("/")[:2]).partition("-")[0] for name in names}
     assert tops == {"zespan/wrapper", "python/zespan_serverless"}
     assert {Path(name).suffix for name in names if name.startswith("python/zespan_serverless/")} == {".py", ".typed"}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="folders have no modes there")
+def test_nothing_of_the_checkout_gets_into_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither what editors leave in it, nor the modes of its folders, which may be read-only."""
+    copy = tmp_path / "zespan_serverless"
+    shutil.copytree(ROOT / "zespan_serverless", copy)
+    main(["layer", "build", "--output", str(tmp_path / "a.zip")])
+    (copy / ".DS_Store").write_text("x")
+    (copy / "openai" / "__init__.py.orig").write_text("x")
+    copy.chmod(0o555)
+    monkeypatch.setattr(_layer, "__file__", str(copy / "_layer.py"))
+    main(["layer", "build", "--output", str(tmp_path / "b.zip"), "--python", sys.executable])
+    main(["layer", "build", "--output", str(tmp_path / "c.zip")])
+    copy.chmod(0o755)
+    assert (tmp_path / "a.zip").read_bytes() == (tmp_path / "c.zip").read_bytes()
 
 
 def test_bytecode_is_used_wherever_it_is_unpacked(tmp_path: Path) -> None:
@@ -149,6 +211,24 @@ def test_the_layer_and_its_wrapper_trace_a_plain_function(folder: Path, backend:
     with Sandbox("located.handler", folder, env=env, wrapper=opt / "zespan" / "wrapper") as sandbox:
         assert sandbox.invoke({}).payload == [str(opt / "python" / "zespan_serverless" / "__init__.py"), __version__]
     assert backend.wait_for(1)[0]["metadata"]["start_kind"] == "cold"
+
+
+def test_the_wrapper_keeps_a_handler_that_is_ours_already(opt: Path) -> None:
+    """A function that is set up by hand, or through the wrapper twice, still finds its handler."""
+    said = subprocess.run(
+        [
+            opt / "zespan" / "wrapper",
+            opt / "zespan" / "wrapper",
+            "/bin/sh",
+            "-c",
+            'echo "$_HANDLER $ZESPAN_LAMBDA_HANDLER"',
+        ],
+        env={"_HANDLER": "app.handler", "AWS_EXECUTION_ENV": "AWS_Lambda_python3.13"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert said.stdout.split() == [AUTO, "app.handler"]
 
 
 @pytest.mark.parametrize(("runtime", "traced"), [("python3.10", False), ("python3.9", False), ("python3.11", True)])

@@ -19,6 +19,14 @@ def test_flush_before_the_return(start: StartFunction, backend: Backend) -> None
     assert "zespan-serverless" not in sandbox.log()  # no extension
 
 
+def test_crash(start: StartFunction, backend: Backend) -> None:
+    """What the process had not sent is on disk, and the next one sends it."""
+    sandbox = start("by_hand.handler")
+    sandbox.invoke({"exit": True})
+    assert sandbox.invoke({}).status == 200
+    assert len(backend.wait_for(2)) == 2
+
+
 def test_shutdown(start: StartFunction, backend: Backend) -> None:
     """shutdown() delivers what there is; what comes later is dropped, and nothing fails."""
     sandbox = start("by_hand.handler_that_shuts_down")

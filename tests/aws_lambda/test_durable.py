@@ -145,13 +145,17 @@ def test_callers_trace(execute: Callable[..., Execution], backend: Backend) -> N
 
 
 def test_the_wrong_way_round(execute: Callable[..., Execution], backend: Backend) -> None:
-    """Decorated inside the SDK's decorator a function works as ever, and being suspended is not an error of it."""
-    assert execute("inside").said["Status"] == "SUCCEEDED"
+    """Decorated inside the SDK's decorator a function works as ever, in one trace too, and being suspended is not an
+    error of it."""
+    execution = execute("inside")
+    assert execution.said["Status"] == "SUCCEEDED"
     events = backend.wait_for(7)
+    assert {event["trace_id"] for event in events} == {sha256(execution.arn.encode()).hexdigest()[:32]}
     suspended, finished = split(events)[0]
     assert suspended["metadata"]["suspended"]
     assert "suspended" not in finished["metadata"]
     assert all(event["metadata"]["faas.invocation_id"] for event in (suspended, finished))
+    assert suspended["metadata"]["aws.lambda.durable_execution.arn"] == execution.arn
     assert {event["status"] for event in events} == {"success"}
     assert Counter(event["operation"] for event in calls(events)) == {"draft": 1, "review": 1}
 

@@ -56,7 +56,7 @@ def below(parent: Event, events: list[Event]) -> list[Event]:
     return [event for event in events if (event["trace_id"], event["parent_span_id"]) == ids]
 
 
-def posted(body: str, *, path: str = "/my/path", **request_context: Any) -> Event:
+def posted(body: str | None, *, path: str = "/my/path", **request_context: Any) -> Event:
     """A POST of JSON as API Gateway's HTTP API passes it on; it comes with a traceparent."""
     event = EVENTS["apigateway-v2"]
     context = {**event["requestContext"], **request_context}
@@ -107,7 +107,7 @@ def test_chat_by_other_ways(start: StartExample, backend: Backend) -> None:
 def test_chat_refuses_what_it_cannot_read(start: StartExample, backend: Backend, model: ModelEndpoint) -> None:
     """A bad body is the caller's error: a 400, that the invocation's event has too, and no call of the model."""
     chat = start("chat")
-    bodies = ["", "Hi", "[1]", '{"question": "Hi"}', '{"prompt": ["Hi"]}']
+    bodies = ["", None, "[" * 100_000, "Hi", "[1]", '{"question": "Hi"}', '{"prompt": ["Hi"]}']
     assert [chat.invoke(posted(body)).payload["statusCode"] for body in bodies] == [400] * len(bodies)
     bare = posted("")
     del bare["body"]  # which is how no body looks

@@ -168,6 +168,16 @@ def test_powertools() -> None:
     assert not {"trace_id", "span_id"} & set(outside)
 
 
+def test_powertools_keys_of_the_users_own() -> None:
+    """What he has appended under these names is printed as ever where there is no trace."""
+    stream = io.StringIO()
+    logger = Logger(service="mine", stream=stream)
+    add_trace_ids(logger)
+    logger.append_keys(trace_id="mine")
+    logger.info("outside")
+    assert [line["trace_id"] for line in powertools_lines(stream)] == ["mine"]
+
+
 def test_powertools_child_alone() -> None:
     """Given a child, it is its parent's handler that prints."""
     stream = io.StringIO()

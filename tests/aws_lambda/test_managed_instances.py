@@ -102,6 +102,20 @@ def test_handler_that_leaves(start: Start, backend: Backend) -> None:
     until(lambda: arrived(backend) == (2, 2))
 
 
+def test_handler_that_leaves_beyond_its_deadline(start: Start, backend: Backend) -> None:
+    """Nothing limits the flush of a worker that ends: Lambda does not end it."""
+    start().invoke({"leave": 1, "sleep": 0.3}, seconds=0.1)
+    until(lambda: arrived(backend) == (1, 1))
+
+
+def test_handler_that_leaves_while_the_backend_is_away(start: Start, backend: Backend) -> None:
+    """What a worker cannot send before it ends nobody else has: it is dropped, and that is said."""
+    backend.mode = "refuse"
+    api = start(ZESPAN_FLUSH_TIMEOUT="0.2")
+    api.invoke({"leave": 1})
+    until(lambda: "telemetry events are being dropped: closed" in api.log())
+
+
 def leave_unsent(api: RuntimeApi, backend: Backend) -> None:
     """Have every worker hold two events, of a backend that is back too late for them to try again by themselves."""
     backend.mode = "refuse"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import decimal
+import functools
 from typing import Any
 
 import pytest
@@ -77,6 +78,11 @@ def test_any_result_can_be_read(result: Any) -> None:
     assert set(_results.describe(result)) <= names
 
 
+LOOP: list[object] = []
+LOOP.append(LOOP)
+DEEP: list[object] = functools.reduce(lambda inner, _: [inner], range(5000), [])
+
+
 @pytest.mark.parametrize(
     ("result", "odd"),
     [
@@ -84,7 +90,11 @@ def test_any_result_can_be_read(result: Any) -> None:
         ({"a": [{"when": datetime.UTC}]}, True),
         ({(1, 2): "a"}, True),
         ([{1}], True),
-        (decimal.Decimal("1.5"), True),
+        ({"price": decimal.Decimal("1.5")}, False),  # Lambda takes it
+        ({"a": 10**5000}, True),
+        ({"a": "\ud83d"}, True),
+        (LOOP, True),
+        (DEEP, True),
         ([0] * 100_000 + [{1}], False),  # not looked at to the end
     ],
 )

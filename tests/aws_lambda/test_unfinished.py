@@ -197,6 +197,16 @@ def test_a_retry_of_an_end_in_time(start: StartFunction, backend: Backend) -> No
     assert sorted(statuses(backend)) == ["crashed", "success", "success", "success"]
 
 
+def test_after_init_at_module_level(start: StartFunction, backend: Backend) -> None:
+    """What is started above the decorator has a journal, too, and tells of a timeout."""
+    sandbox = start("unfinished.handler", env={"INIT": "1"}, timeout=TIMEOUT)
+    ends(sandbox, {"sleep": 30})
+    until(lambda: statuses(backend) == ["timeout"])
+    ends(sandbox, {"exit": 1})
+    goes_on(sandbox, backend, 3)
+    assert sorted(statuses(backend)) == ["crashed", "success", "timeout"]
+
+
 def test_without_a_journal(start: StartFunction, backend: Backend) -> None:
     """SIGTERM is enough to report a timeout; of a crash nobody knows."""
     sandbox = start("unfinished.handler", env={"ZESPAN_JOURNAL": "off"}, timeout=TIMEOUT)
@@ -293,6 +303,14 @@ def test_sys_exit(start: StartFunction, backend: Backend, flush_mode: str) -> No
     ends(sandbox, {"leave": 3})
     goes_on(sandbox, backend, 2)
     assert statuses(backend) == ["error", "success"]
+
+
+def test_sys_exit_without_a_journal_and_a_backend(start: StartFunction, backend: Backend) -> None:
+    """What the process takes with it is counted and said."""
+    backend.mode = "refuse"
+    sandbox = start("unfinished.handler", env={"ZESPAN_JOURNAL": "off", "ZESPAN_FLUSH_TIMEOUT": "0.3"})
+    ends(sandbox, {"leave": 3})
+    assert "telemetry events are being dropped: closed" in sandbox.log()
 
 
 # ---------------------------------------------------------------------- what is on disk

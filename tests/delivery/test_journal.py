@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -923,20 +924,25 @@ def test_snapshot(begin: Begin, folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("where", "host_keeps_disk", "expected"),
+    ("where", "host", "expected"),
     [
-        ("off", True, None),
-        ("auto", False, None),
-        ("auto", True, "zespan-serverless-{uid}"),
-        ("on", False, "zespan-serverless-{uid}"),
-        ("{path}", False, "mine"),
+        ("off", {"AWS_LAMBDA_RUNTIME_API": "there"}, None),
+        ("auto", {}, None),
+        ("auto", {"AWS_LAMBDA_RUNTIME_API": "there"}, "zespan-serverless-{uid}"),
+        ("auto", {"AWS_LAMBDA_RUNTIME_API": "there", "AWS_LAMBDA_MAX_CONCURRENCY": "4"}, None),
+        ("on", {}, "zespan-serverless-{uid}"),
+        ("{path}", {}, "mine"),
     ],
 )
-def test_where(tmp_path: Path, where: str, host_keeps_disk: bool, expected: str | None) -> None:
-    """On Lambda by default, elsewhere if asked for; in the temporary directory, or where one says."""
+def test_where(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str, host: dict[str, str], expected: str | None
+) -> None:
+    """On Lambda by default, where a process is started anew; elsewhere if asked for; in the temporary directory, or
+    where one says."""
     os.environ["TMPDIR"] = str(tmp_path)
-    if host_keeps_disk:
-        _container.keeps_disk()
+    monkeypatch.setitem(sys.modules, "awslambdaric.bootstrap", ModuleType("bootstrap"))
+    for name, value in host.items():
+        monkeypatch.setenv(name, value)
     init(base_url="http://127.0.0.1:9", journal=where.format(path=tmp_path / "mine"))
     capture_event({})
     assert [file.name for file in tmp_path.iterdir()] == ([expected.format(uid=os.geteuid())] if expected else [])

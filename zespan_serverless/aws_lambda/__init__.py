@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import functools
 import os
 import sys
@@ -100,12 +101,15 @@ class LambdaHost:
 
     def attach(self, arguments: Mapping[str, Any]) -> None:
         """Register the extension, once, and only in the runtime's process: this is the one moment AWS allows it."""
+        if _is_managed_instance():
+            _container.at_exit()  # a worker's end is nobody's beginning: what it has left is sent then
+            return
         if self._attached or not _extension.in_runtime_process():
             return
         self._attached = True
-        _container.keeps_disk()
+        atexit.register(_container.left_behind)  # of a handler that exits
         settings = _settings.resolve(arguments)
-        if not _settings.usable(settings) or _is_managed_instance():
+        if not _settings.usable(settings):
             return
         if os.environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") == "snap-start":
             # What a registration is worth after a restore is written nowhere: flushes come before the return.
@@ -126,7 +130,9 @@ class LambdaHost:
         event = positional[0] if positional else kwargs.get("event")
         context = positional[1] if len(positional) > 1 else kwargs.get("context")
         inner = getattr(context, "lambda_context", None)  # of a durable function's context, inside its own decorator
+        execution = None
         if _string(inner, "aws_request_id"):
+            execution = _string(getattr(context, "execution_context", None), "durable_execution_arn")
             context = inner
         xray = os.environ.get("_X_AMZN_TRACE_ID")  # the runtime sets it for every invocation
         # What handlers take out of the event (`event.pop("Records")`) is still to be described: hence the copy.
@@ -134,9 +140,9 @@ class LambdaHost:
         return Invocation(
             id=_string(context, "aws_request_id"),
             name=_string(context, "function_name") or os.environ.get("AWS_LAMBDA_FUNCTION_NAME", "lambda"),
-            parent=_events.parent(kept) or _w3c(context),
+            parent=_events.parent(kept) or _w3c(context) or (_events.of_execution(execution) if execution else None),
             remaining=_clock(context) or (self._extension.clock() if self._extension is not None else None),
-            describe=functools.partial(_described, kept, context, xray),
+            describe=functools.partial(_described, kept, context, xray, execution),
         )
 
     def origin(self) -> ColdStart:
@@ -213,11 +219,13 @@ def _w3c(context: object) -> tuple[str, str] | None:
     return None
 
 
-def _described(event: object, context: object, xray: str | None) -> dict[str, object]:
+def _described(event: object, context: object, xray: str | None, execution: str | None = None) -> dict[str, object]:
     """The root event's attributes: what the event, the context and the caller's X-Ray header say."""
     trigger, attributes = _events.describe(event)
     links, omitted = _events.links(event, xray)
     said: dict[str, object] = {"faas.trigger": trigger, **attributes, **_resource(context)}
+    if execution:
+        said["aws.lambda.durable_execution.arn"] = execution
     return {**said, "links": links or None, "links_omitted": omitted or None}
 
 

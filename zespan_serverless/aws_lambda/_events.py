@@ -226,7 +226,7 @@ def parent(event: object) -> tuple[str, str | None] | None:
         return None
     execution = event.get("DurableExecutionArn")
     if isinstance(execution, str):
-        return _of_execution(execution, at(event, "InitialExecutionState/Operations/0/ExecutionDetails/InputPayload"))
+        return of_execution(execution, at(event, "InitialExecutionState/Operations/0/ExecutionDetails/InputPayload"))
     request: object = event
     if "headers" not in event and "multiValueHeaders" not in event:
         request = event.get("request") or at(event, _EDGE)  # AppSync, CloudFront
@@ -239,7 +239,7 @@ def parent(event: object) -> tuple[str, str | None] | None:
     return parse_traceparent(value if value is not None else carried(event))
 
 
-def _of_execution(arn: str, payload: object) -> tuple[str, str | None]:
+def of_execution(arn: str, payload: object = None) -> tuple[str, str | None]:
     """The trace of a durable execution, which is the same in all its invocations: its caller's, or one of its own."""
     if isinstance(payload, str) and len(payload) <= _UNWRAPPED_MAX and "traceparent" in payload.lower():
         found = parent(parsed(payload))

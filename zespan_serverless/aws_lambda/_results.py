@@ -5,9 +5,15 @@ from __future__ import annotations
 import os
 import sys
 from itertools import islice
+from typing import Any
 
 _PLAIN = frozenset({str, int, float, bool, type(None)})
-_LOOKS = 1000  # values of a result that are looked at: the response waits for it
+# How far one looks: the response waits for it.
+_LOOKS = 1000  # values of a result
+_TEXT = 100_000  # characters of a text that is not ASCII
+# Above these, it may be too much for JSON.
+_DEPTH = 500  # containers in each other
+_BITS = 14_000  # Python writes no integer of more than 4,300 digits
 
 
 def describe(result: object) -> dict[str, object]:
@@ -25,7 +31,7 @@ def describe(result: object) -> dict[str, object]:
             attributes["aws.lambda.batch_item_failures"] = len(failures)
         if isinstance(status, int) and 100 <= status <= 599:
             attributes["http.response.status_code"] = status
-            if status >= 500:
+            if status >= 500 and "error.type" not in attributes:
                 attributes |= {"error.type": str(status), "error.message": f"HTTP {status}"}
         if "aws_durable_execution_sdk_python" in sys.modules:
             attributes |= _of_execution(result)
@@ -49,21 +55,51 @@ def _of_execution(result: dict[object, object]) -> dict[str, object]:
 
 
 def _looks_odd(result: object) -> bool:
-    """Whether there is something in a result that JSON may not take."""
-    left, looks = [result], _LOOKS
+    """Whether there is something in a result that JSON may not take, as far as one looks."""
+    left: list[object] = [result]
+    around: set[int] = set()  # ids of the containers around a value
+    looks = _LOOKS
     while left and looks > 0:
-        looks -= 1
         value = left.pop()
         kind = type(value)
-        if kind is dict:
-            if not _PLAIN.issuperset(map(type, islice(value, looks))):  # type: ignore[call-overload]
+        if kind is _Leaving:
+            around.discard(value)
+            continue
+        looks -= 1
+        if kind is dict or kind is list or kind is tuple:
+            if id(value) in around or len(around) > _DEPTH:
                 return True
-            left.extend(islice(value.values(), looks))  # type: ignore[attr-defined]
-        elif kind is list or kind is tuple:
+            around.add(id(value))
+            left.append(_Leaving(id(value)))
+            if kind is dict:
+                if not _PLAIN.issuperset(map(type, islice(value, looks))):  # type: ignore[call-overload]
+                    return True
+                value = value.values()  # type: ignore[attr-defined]
             left.extend(islice(value, looks))  # type: ignore[call-overload]
-        elif kind not in _PLAIN:
+        elif not _is_plain(value, kind):
             return True
     return False
+
+
+class _Leaving(int):
+    """The id of a container all of whose values have been looked at."""
+
+
+def _is_plain(value: Any, kind: type) -> bool:
+    """Whether Lambda's runtime client takes this value, which is no container, for certain."""
+    if kind is str:
+        return value.isascii() or len(value) > _TEXT or _is_encodable(value)
+    if kind is int:
+        return bool(value.bit_length() <= _BITS)
+    return kind in _PLAIN or kind is getattr(sys.modules.get("decimal"), "Decimal", None)
+
+
+def _is_encodable(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # half a surrogate pair
+        return False
+    return True
 
 
 def _refusal(result: object) -> dict[str, object]:
@@ -72,7 +108,9 @@ def _refusal(result: object) -> dict[str, object]:
     if marshaller is None or not is_final():
         return {}
     try:
-        marshaller.LambdaMarshaller().marshal_response(result)
+        body, _ = marshaller.LambdaMarshaller().marshal_response(result)
+        if isinstance(body, str):
+            body.encode()  # which the runtime client does when it posts it, and does not survive
     except Exception as fault:
         kind, message = getattr(fault, "exception_type", type(fault).__name__), getattr(fault, "msg", str(fault))
         return {"error.type": kind, "error.message": message}

@@ -45,7 +45,17 @@ def _observed() -> Callable[..., Any]:
         answer = bootstrap.build_fault_result((type(error), error, within), None)
         _report(name, answer["errorType"], answer["errorMessage"])
         raise FaultException(answer["errorType"], answer["errorMessage"], answer["stackTrace"]) from None
-    return zespan_lambda(found)
+    except BaseException as error:  # sys.exit() and the like: Lambda says no more than that the process has ended
+        _report(name, type(error).__name__, ", ".join(map(repr, error.args)))
+        raise
+    if not callable(found):
+        _report(name, "TypeError", f"{type(found).__name__!r} object is not callable")
+        return found  # Lambda says so at every invocation
+    try:
+        return zespan_lambda(found)
+    except Exception as problem:
+        warn_once("%s runs untraced: %r", name, problem)
+        return found
 
 
 def _imported(name: str) -> Callable[..., Any]:
@@ -67,7 +77,7 @@ def _report(name: str, kind: str, message: str) -> None:
             function = os.environ.get("AWS_LAMBDA_FUNCTION_NAME")
             event["metadata"] = {"error.type": kind, "faas.name": function, "phase": "init"}
             container.capture(event)
-            container.delivery.flush(container.settings.flush_timeout)
+            container.delivery.leave(container.settings.flush_timeout)
     except Exception as problem:
         warn_once("a function that could not start was not reported: %r", problem)
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from .._http import Channel, TornAnswer, connect
+from .._imports import importing
 
 if TYPE_CHECKING:
     import ssl
@@ -85,14 +86,15 @@ class Transport:
         return connection
 
     def _new(self, until: float) -> _Connection:
-        proxy = _proxy(self._origin, f"{self._host}:{self._port}")
-        host, port = (proxy.host, proxy.port) if proxy else (self._host, self._port)
-        connection = _Connection(host, port, until)
-        if self._secure:
-            if self._tls is None:
+        with importing():
+            proxy = _proxy(self._origin, f"{self._host}:{self._port}")
+            if self._secure and self._tls is None:
                 import ssl
 
                 self._tls = ssl.create_default_context()
+        host, port = (proxy.host, proxy.port) if proxy else (self._host, self._port)
+        connection = _Connection(host, port, until)
+        if self._secure:
             connection.tls, connection.server_name = self._tls, self._host
             if proxy:
                 connection.tunnel = f"{_bracketed(self._host)}:{self._port}", proxy.headers
@@ -251,8 +253,8 @@ def retry_after(value: str | None, now: float | None = None) -> float | None:
         return float(value)
     except ValueError:
         pass
-    from email.utils import parsedate_to_datetime
-
+    with importing():
+        from email.utils import parsedate_to_datetime
     try:
         return parsedate_to_datetime(value).timestamp() - (time.time() if now is None else now)
     except (ValueError, TypeError, OverflowError, OSError):

@@ -11,7 +11,9 @@ from pydantic import BaseModel
 from zespan_serverless import zespan_lambda
 
 app = FastAPI()
-client = AsyncOpenAI()  # one per container: Mangum runs every call on the same event loop, so that connections are kept
+# Both attempts at an answer end within a function's timeout of 30 s. One per container: Mangum runs every call on the
+# same event loop, so that connections are kept.
+client = AsyncOpenAI(timeout=12, max_retries=1)
 
 
 class Question(BaseModel):

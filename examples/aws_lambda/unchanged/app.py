@@ -6,7 +6,7 @@ from typing import Any
 
 from openai import OpenAI
 
-client = OpenAI()
+client = OpenAI(timeout=12, max_retries=1)  # both attempts end within the function's timeout of 30 s
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:

@@ -12,8 +12,10 @@ import sys
 import time
 from typing import Any
 
-from zespan_serverless import capture, zespan_lambda
+from zespan_serverless import capture, init, zespan_lambda
 
+if "INIT" in os.environ:
+    init()
 if "MINDS_SIGTERM" in os.environ:
     signal.signal(signal.SIGTERM, lambda *_: print("SIGTERM", flush=True))  # noqa: T201
 
