@@ -81,7 +81,7 @@ def test_every_block_is_run() -> None:
         "hosts": 0,
         "azure-functions": 3,  # in azure_functions/test_examples.py
         "google-cloud": 2,  # in google_cloud/test_example.py
-        "lambda-lifecycle": 1,  # run where durable functions are tested
+        "lambda-lifecycle": 2,  # in aws_lambda/test_snapstart.py and test_durable.py
         "lambda-web": 1,  # in aws_lambda/test_web.py
         "other-hosts": 1,  # in scripts/test_example.py
         "powertools": 2,

@@ -173,7 +173,7 @@ def test_other_results_with_a_status(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_documented_example() -> None:
     """The function in the documentation succeeds in AWS's own test runner, and is traced."""
-    (block,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs/lambda-lifecycle.md").read_text(), re.DOTALL)
+    _, block = re.findall(r"```python\n(.*?)```", (ROOT / "docs/lambda-lifecycle.md").read_text(), re.DOTALL)
     test = """
 from aws_durable_execution_sdk_python_testing.runner import DurableFunctionTestRunner
 from zespan_serverless import testing

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
+import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -23,6 +25,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="Lambda's runtim
 
 Start = Callable[..., RuntimeApi]
 DAY = 86_400
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -147,6 +150,26 @@ def test_order_of_hooks(monkeypatch: pytest.MonkeyPatch) -> None:
     after: list[Any] = snapshot_restore_py.get_after_restore()
     assert [hook for hook, _, _ in before] == [_snapstart._before_snapshot, print, print]
     assert [hook for hook, _, _ in after] == [_snapstart._after_restore, print, print]
+
+
+def test_documented_example_by_hand(backend: Backend) -> None:
+    """Without the decorator: what was captured is sent before the snapshot, over a connection that ends there."""
+    block, _ = re.findall(r"```python\n(.*?)```", (ROOT / "docs/lambda-lifecycle.md").read_text(), re.DOTALL)
+    rest = """
+from snapshot_restore_py import get_after_restore, get_before_snapshot
+from zespan_serverless import capture, flush
+
+capture({"operation": "at import"})
+for hooks in (get_before_snapshot(), get_after_restore()):
+    for function, arguments, keywords in hooks:
+        function(*arguments, **keywords)
+capture({"operation": "restored"})
+assert flush().delivered == 1
+"""
+    env = {**os.environ, "ZESPAN_BASE_URL": backend.url, "PYTHONPATH": str(ROOT)}
+    subprocess.run([sys.executable, "-c", block + rest], check=True, env=env, timeout=60)
+    assert [event["operation"] for event in backend.events] == ["at import", "restored"]
+    assert backend.connections == 2
 
 
 def test_without_the_package(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
