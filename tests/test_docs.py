@@ -8,7 +8,9 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import boto3
 import pytest
+from moto import mock_aws
 
 from emulator.model import ModelEndpoint
 from zespan_serverless import Settings, testing
@@ -81,6 +83,7 @@ def test_every_block_is_run() -> None:
         "hosts": 0,
         "azure-functions": 3,  # in azure_functions/test_examples.py
         "google-cloud": 2,  # in google_cloud/test_example.py
+        "lambda-events": 1,
         "lambda-lifecycle": 2,  # in aws_lambda/test_snapstart.py and test_durable.py
         "lambda-web": 1,  # in aws_lambda/test_web.py
         "other-hosts": 1,  # in scripts/test_example.py
@@ -101,6 +104,19 @@ def test_powertools_example(model: ModelEndpoint, monkeypatch: pytest.MonkeyPatc
     assert (len(answered["trace_id"]), len(answered["span_id"])) == (32, 16)
     assert [line["Answers"] for line in lines if "Answers" in line] == [[1.0]]
     assert [line["EventsDelivered"] for line in lines if "EventsDelivered" in line] == [[2.0]]
+
+
+def test_sender_example(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The message that a traced function sends carries its trace."""
+    with mock_aws():
+        monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
+        sqs = boto3.client("sqs")
+        queue = sqs.create_queue(QueueName="questions")["QueueUrl"]
+        with testing.recording() as events:
+            run(blocks(PAGES["lambda-events"])[0]).handler({"queue": queue}, testing.LambdaContext())
+        (message,) = sqs.receive_message(QueueUrl=queue, MessageAttributeNames=["All"])["Messages"]
+    sent = message["MessageAttributes"]["traceparent"]["StringValue"]
+    assert sent.split("-")[1:3] == [events[0]["trace_id"], events[0]["span_id"]]
 
 
 def test_powertools_batch_example() -> None:

@@ -72,6 +72,22 @@ def test_every_example_is_understood(file: Path) -> None:
     assert event == before
 
 
+@pytest.mark.parametrize("name", sorted(EVENTS))
+def test_every_record_says_of_itself_what_is_known(name: str) -> None:
+    """Nothing is sent of what a record does not have."""
+    found = _batches.batch(EVENTS[name])
+    for record in found or ():
+        assert found is not None
+        assert None not in _events.about(found, record).values()
+
+
+def test_records_of_several_collections() -> None:
+    """Each has its own, where a batch may bring more than one."""
+    found = _batches.batch(EVENTS["documentdb-collections"])
+    assert found is not None
+    assert [_events.about(found, record)["faas.document.collection"] for record in found] == ["orders", "payments"]
+
+
 def test_the_index_is_complete() -> None:
     """Every entry has its file, and there are all kinds of triggers among them."""
     assert sorted(INDEX) == sorted(EVENTS)

@@ -36,6 +36,7 @@ from tests.delivery.support import (
 )
 from zespan_serverless import _delivery
 from zespan_serverless._delivery import Delivery, _news, _worker
+from zespan_serverless._delivery._buffer import Item
 from zespan_serverless._settings import Settings
 from zespan_serverless.exporters import Dropped, Outcome
 from zespan_serverless.testing import Backend
@@ -169,8 +170,8 @@ def test_a_full_buffer_drops_the_oldest(make: Make) -> None:
     capture(delivery, *range(1, 25))
     assert balance(delivery) == (25, 0, 10, 15)
     assert delivery.dropped == {"buffer_full": 15}
-    eventually(lambda: len(told) == 15)
-    assert [json.loads(dropped.payloads[0])["n"] for dropped in told] == list(range(15))
+    eventually(lambda: sum(dropped.events for dropped in told) == 15)
+    assert [json.loads(payload)["n"] for dropped in told for payload in dropped.payloads] == list(range(15))
     exporter.from_now_on(OK)
     assert delivery.flush(5, probe=True).delivered == 10
     assert exporter.delivered == list(range(15, 25))
@@ -282,10 +283,12 @@ def test_an_exporter_that_fails_without_words(make: Make) -> None:
 
 
 def test_reports_that_wait_are_bounded(make: Make) -> None:
-    """While on_error hangs, what it has not been told does not fill the memory; the counts go on."""
+    """While on_error hangs, what it has not been told does not fill the memory; it is told of all, in one call."""
     entered, over = threading.Event(), threading.Event()
+    told: list[Dropped] = []
 
     def hang(dropped: Dropped) -> None:
+        told.append(dropped)
         entered.set()
         assert over.wait(10)
 
@@ -293,9 +296,22 @@ def test_reports_that_wait_are_bounded(make: Make) -> None:
     capture(delivery, *range(3))
     assert entered.wait(5)
     capture(delivery, *range(2 * _news.NEWS_MAX))
-    assert len(delivery._news) == _news.NEWS_MAX
+    assert len(delivery._news) == 1
     assert sum(delivery.dropped.values()) == 2 * _news.NEWS_MAX + 2
     over.set()
+    eventually(lambda: sum(dropped.events for dropped in told) == 2 * _news.NEWS_MAX + 2)
+    assert len(told) == 2
+    assert len(told[-1].payloads) == _news.NEWS_MAX
+
+
+def test_reports_of_many_kinds_are_bounded() -> None:
+    """A backend that gives another reason for each event fills no memory, and none of them goes uncounted."""
+    news = _news.News(Settings(on_error=(told := list[Dropped]()).append))
+    for number in range(2 * _news.NEWS_MAX):
+        news.dropped([Item(number, b"x", 0.0)], "refused", str(number))
+    assert len(news) <= _news.NEWS_MAX + 2
+    news.take()()
+    assert sum(dropped.events for dropped in told) == 2 * _news.NEWS_MAX
 
 
 # ---------------------------------------------------------------------- the end

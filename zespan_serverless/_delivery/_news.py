@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from ._flushes import FlushReport
 
 NEWS_MAX = 1000
-"""Reports that may wait for `on_error` to return from the one before; the oldest are left out."""
+"""Reports of flushes, kinds of drops, and payloads of each, that wait at most until the user's code has returned from
+an earlier call. Of reports and payloads the oldest are left out; the number of dropped events is always exact."""
 
 
 class News:
@@ -26,17 +27,25 @@ class News:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._untold: deque[Callable[[], object]] = deque(maxlen=NEWS_MAX)
+        self._forget()
         self._telling = False  # whether a thread is in `on_flush`
 
+    def _forget(self) -> None:
+        self._untold: list[Callable[[], object]] = []
+        self._drops: dict[tuple[str, str], _Drops] = {}  # of those, by reason and detail
+        self._reports: deque[Callable[[], object]] = deque(maxlen=NEWS_MAX)
+
     def __len__(self) -> int:
-        return len(self._untold)
+        return len(self._untold) + len(self._reports)
 
     def dropped(self, items: Sequence[Item], reason: str, detail: str) -> None:
         """These events will never arrive."""
         if self._settings.on_error:
-            payloads = tuple(item.data for item in items if item.data)
-            self._untold.append(partial(self._settings.on_error, Dropped(len(items), reason, detail, payloads)))
+            kind = (reason, detail if len(self._drops) < NEWS_MAX else "")
+            if kind not in self._drops:
+                self._drops[kind] = _Drops()
+                self._untold.append(partial(self._drops[kind].tell, self._settings.on_error, *kind))
+            self._drops[kind].add(items)
         if _log.first(f"dropped {reason}"):
             text = "telemetry events are being dropped: %s %s"
             if reason == "unauthorized":
@@ -52,11 +61,12 @@ class News:
     def flushed(self, report: FlushReport) -> None:
         """A flush is over."""
         if self._settings.on_flush is not None:
-            self._untold.append(partial(self._on_flush, self._settings.on_flush, report))
+            self._reports.append(partial(self._on_flush, self._settings.on_flush, report))
 
     def take(self) -> Callable[[], None]:
         """What tells all that there is."""
-        news, self._untold = self._untold, deque(maxlen=NEWS_MAX)
+        news = [*self._untold, *self._reports]
+        self._forget()
         return partial(_tell, news)
 
     def _say(self, text: str, *args: str, **fields: object) -> None:
@@ -76,7 +86,22 @@ class News:
             self._telling = False
 
 
-def _tell(news: deque[Callable[[], object]]) -> None:
+class _Drops:
+    """Events that were dropped for one reason and have not been told: one call of `on_error`, however many they are."""
+
+    def __init__(self) -> None:
+        self._events = 0
+        self._payloads: deque[bytes] = deque(maxlen=NEWS_MAX)
+
+    def add(self, items: Sequence[Item]) -> None:
+        self._events += len(items)
+        self._payloads.extend(item.data for item in items if item.data)
+
+    def tell(self, on_error: Callable[[Dropped], object], reason: str, detail: str) -> None:
+        on_error(Dropped(self._events, reason, detail, tuple(self._payloads)))
+
+
+def _tell(news: Sequence[Callable[[], object]]) -> None:
     for tell in news:
         try:
             tell()

@@ -162,15 +162,23 @@ class Batch:
 
     def one(self, record: object) -> dict[str, object]:
         """What is true of one of them."""
-        found = texts({name: at(record, path) for name, path in self.kind.record.items()})
-        return {
-            name: _CONVERTED[name](value) if name in _CONVERTED and isinstance(value, str) else value
-            for name, value in found.items()
-        }
+        kind = self.kind
+        found = texts({name: at(record, path) for name, path in kind.record.items()})
+        if kind.source == "kinesis":
+            found = texts({"messaging.message.id": at(record, "sequenceNumber")}) | found
+        if kind.name:
+            found |= texts({kind.called: at(record, kind.name)})
+        return texts(
+            {
+                name: _CONVERTED[name](value) if name in _CONVERTED and isinstance(value, str) else value
+                for name, value in found.items()
+            }
+        )
 
     def message(self, record: object) -> object:
         """The text that a record brings."""
-        return at(record, self.kind.message)
+        said = at(record, self.kind.message)
+        return at(record, "data") if said is None and self.kind.source == "kinesis" else said  # of a pipe: not nested
 
     def traceparent(self, record: object, parser: Parser) -> object:
         """The producer's, as it is written in the record."""
@@ -215,10 +223,11 @@ def batch(event: object) -> Batch | None:
         held = event.get(kind.field)
     lists = [part for part in (held.values() if isinstance(held, dict) else (held,)) if isinstance(part, list)]
     first = next(chain.from_iterable(lists), None)
-    arn = text(at(event, "eventSourceArn") or at(first, kind.arn))
+    arn = text(at(event, "eventSourceArn") or at(first, kind.arn) or at(first, "eventSourceArn"))
     name = at(first, kind.name) if kind.name else _name(arn)
-    if kind.source == "rabbitmq" and isinstance(held, dict):
-        name = str(next(iter(held), "")).partition("::")[0]  # `queue::virtual host`
+    if kind.source == "rabbitmq":
+        queue = next(iter(held), "") if isinstance(held, dict) else at(first, "eventSourceKey")
+        name = str(queue or "").partition("::")[0]  # `queue::virtual host`
     return Batch(kind, lists, arn, text(name))
 
 
@@ -269,7 +278,7 @@ def _base64_mark(offset: int) -> str:
     return coded[-(-offset * 8 // 6) : (offset + 13) * 8 // 6]
 
 
-_PLAIN = ('"traceparent"',)
+_PLAIN = ('"traceparent"', '\\"traceparent\\"')
 _ENCODED = (_base64_mark(0), _base64_mark(1), _base64_mark(2))
 
 # On top, in EventBridge's detail, in SNS's attributes, in Step Functions' input.
@@ -291,7 +300,11 @@ def carried(message: object) -> object:
     if not isinstance(message, dict):
         return None
     found = (at(message, path) for first, path in _CARRIERS if first in message)
-    return next((value for value in found if value is not None), None)
+    value = next((value for value in found if value is not None), None)
+    if value is None and message.get("Type") == "Notification":  # what EventBridge, or the sender, has put into SNS
+        inner = message.get("Message")
+        value = carried(parsed(inner)) if isinstance(inner, str) and _PLAIN[0] in inner else None
+    return value
 
 
 def parsed(said: str) -> object:

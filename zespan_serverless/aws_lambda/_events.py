@@ -85,7 +85,12 @@ _AGENT = {
     "gen_ai.tool.name": "function",
     "aws.bedrock.action_group": "actionGroup",
 }
-_BATCH_JOB = {"aws.s3.bucket": "tasks/0/s3Bucket", "aws.s3.key": "tasks/0/s3Key", "aws.s3.job.id": "job/id"}
+_BATCH_JOB = {
+    "aws.s3.bucket": "tasks/0/s3Bucket",
+    "aws.lambda.event_source_arn": "tasks/0/s3BucketArn",  # of invocation schema 1.0, instead
+    "aws.s3.key": "tasks/0/s3Key",
+    "aws.s3.job.id": "job/id",
+}
 
 # The first that fits is it.
 _SHAPES = (
@@ -190,7 +195,7 @@ def _of_batch(found: Batch) -> dict[str, object]:
 
 def about(found: Batch, record: object) -> dict[str, object]:
     """The attributes of one record."""
-    return _unwrapped(found.message(record)) | found.one(record) | found.attributes()
+    return _unwrapped(found.message(record)) | found.attributes() | found.one(record)
 
 
 # What stands at the beginning of a message that SNS, EventBridge or S3 wrote.

@@ -34,7 +34,8 @@ def traced_records(event: Any) -> Iterator[Any]:
     too. (So it has if you `break`, and something else fails later: that cannot be told apart.) What you catch yourself
     is yours to tell: `with span("step"):` around it shows it.
 
-    For records that are worked on several at a time there is `traced_record`.
+    For records that are worked on several at a time, and for loops over two events in step (`zip`), there is
+    `traced_record`.
     """
     found = _batches.batch(_batches.plain(event))
     for record in _batches.records(event):
@@ -110,7 +111,8 @@ class _Step:
             if invocation is not None:
                 link = {"type": "invocation", "trace_id": invocation.trace_id, "span_id": invocation.span_id}
                 self.metadata["links"] = [link]
-        self.name = f"process {found.name}" if found.name else "process"
+        name = self.metadata.get(found.kind.called) or found.name
+        self.name = f"process {name}" if name else "process"
         self.container = container
         self.event: Event | None = None
         self.handled = sys.exception()  # by whoever called the handler; none of its own

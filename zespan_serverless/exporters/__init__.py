@@ -32,8 +32,8 @@ class Dropped(NamedTuple):
     """Events that will not be delivered; what `on_error` is called with.
 
     `reason`: `buffer_full`, `too_large`, `unencodable`, `refused`, `unauthorized`, `closed` or `torn` (half a record
-    that a killed process has left). `payloads`: the events as they would have been sent (empty for what could not be
-    encoded).
+    that a killed process has left). `payloads`: the events as they would have been sent (without those that could not
+    be encoded, and with the last 1,000 if there are more).
     """
 
     events: int
