@@ -398,3 +398,16 @@ def test_a_log_of_everything(aws: Callable[[str], Any], caplog: pytest.LogCaptur
     aws("ssm").get_parameter(Name="/mine", WithDecryption=True)
     assert "my_own" in caplog.text
     assert "zsp_secret" not in caplog.text
+
+
+def test_nothing_is_imported_beside_the_function(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The key is read ahead if boto3 is there; else when it is needed, which is after the function's own imports."""
+    secret = Secret("ssm:/k", reader := Reader())
+    monkeypatch.delitem(sys.modules, "boto3")
+    secret.begin()
+    assert reader.asked == 0
+    assert secret.get(5) == "zsp_1"
+    monkeypatch.undo()
+    secret.forget()
+    secret.begin()
+    until(lambda: reader.asked == 2)

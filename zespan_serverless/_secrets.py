@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import re
+import sys
 import threading
 import time
 from importlib import import_module
@@ -65,7 +66,14 @@ class Secret:
         self._cancelled = False
 
     def begin(self) -> None:
-        """Start reading it, if nobody does."""
+        """Start reading it ahead, while the function is busy; unless boto3 is still to be imported.
+
+        Of modules that import each other, one may look half finished where two threads import them at once; and the
+        other thread may be the function.
+        """
+        spec = getattr(sys.modules.get("boto3"), "__spec__", None)
+        if spec is None or getattr(spec, "_initializing", False):
+            return
         with self._state:
             if not self._value:
                 self._start()
