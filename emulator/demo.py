@@ -33,6 +33,8 @@ def main() -> None:
             "OPENAI_API_KEY": "none",
             "OPENAI_BASE_URL": model.url,
         }
+        with Backend() as other, Sandbox("app.handler", FUNCTION, env={**env, "ZESPAN_BASE_URL": other.url}) as first:
+            first.invoke({"prompt": "Hi"})  # after an installation Python compiles all that it imports, this once
         with (
             Sandbox("app.handler", FUNCTION, env=env) as sandbox,
             Sandbox("app.handler", FUNCTION, env={**env, "ZESPAN_ENABLED": "0"}) as bare,
