@@ -79,6 +79,17 @@ def test_a_fork_does_not_wait_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     assert os.waitpid(fork(), 0)[1] == 0
 
 
+def test_a_fork_within_an_import(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who goes on in the child has left what he was in."""
+    monkeypatch.setattr(_imports, "_PATIENCE", 0.05)
+    with warnings.catch_warnings(action="ignore", category=DeprecationWarning):
+        with _imports.importing():
+            child = os.fork()
+        if not child:
+            os._exit(_imports._importing != 0)
+    assert os.waitpid(child, 0)[1] == 0
+
+
 def test_a_handler_that_forks_while_the_sender_imports() -> None:
     """Its child can import the same."""
     subprocess.run([sys.executable, "-W", "ignore", "-c", HANDLER], check=True, timeout=10)

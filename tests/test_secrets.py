@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
+import os
 import socket
 import subprocess
 import sys
@@ -351,6 +352,25 @@ if not child:
 os._exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) if child else 0)
 """
     subprocess.run([sys.executable, "-c", script], check=True, timeout=20)
+
+
+def test_a_fork_while_credentials_are_asked_for() -> None:
+    """It does not wait for the network."""
+    script = """
+import os, time, boto3, zespan_serverless
+zespan_serverless.init(api_key_secret="ssm:/k", base_url="http://127.0.0.1:9")
+zespan_serverless.capture({})
+time.sleep(0.5)
+begun = time.monotonic()
+if not os.fork():
+    os._exit(0)
+os._exit(time.monotonic() - begun > 0.5)
+"""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        env = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+        env |= {"AWS_CONTAINER_CREDENTIALS_FULL_URI": f"http://127.0.0.1:{silent.getsockname()[1]}/"}
+        env |= {"AWS_REGION": "eu-west-1", "HOME": "/nowhere"}
+        subprocess.run([sys.executable, "-W", "ignore", "-c", script], env=env, check=True, timeout=20)
 
 
 def test_a_script_that_ends_before_the_key_is_read(aws: Callable[[str], Any]) -> None:

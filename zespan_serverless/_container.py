@@ -76,6 +76,7 @@ class Container:
 
 _lock = threading.Lock()
 _started = False
+_sends_at_exit = False  # what is left, or only says that it is
 _configured: dict[str, Any] = {}
 _container: Container | None = None  # None once started: telemetry is off
 
@@ -127,8 +128,10 @@ def _is_restarted() -> bool:
 
     Not on Managed Instances, whose client replaces no worker (https://github.com/aws/aws-lambda-python-runtime-interface-client).
     """
-    environ = os.environ
-    restarted = "AWS_LAMBDA_RUNTIME_API" in environ and "AWS_LAMBDA_MAX_CONCURRENCY" not in environ
+    multiprocessing = sys.modules.get("multiprocessing.process")
+    if multiprocessing is not None and multiprocessing.parent_process() is not None:
+        return False  # a child, whatever it has imported
+    restarted = "AWS_LAMBDA_RUNTIME_API" in os.environ and "AWS_LAMBDA_MAX_CONCURRENCY" not in os.environ
     return restarted and "awslambdaric.bootstrap" in sys.modules
 
 
@@ -161,7 +164,7 @@ def _terminated(seconds: float) -> None:
     flush(seconds)
 
 
-def left_behind() -> None:
+def _left_behind() -> None:
     """The process ends here: say what could not be sent, unless there is a journal for the next one."""
     if _container is not None:
         _container.delivery.leave(0)
@@ -169,7 +172,7 @@ def left_behind() -> None:
 
 def watch() -> None:
     """Be ready for SIGTERM before there is anything to send: where requests run in threads, it is too late later."""
-    _shutdown.watch(_terminated, left_behind)
+    _shutdown.watch(_terminated, _left_behind)
 
 
 def init(**settings: Any) -> Session:
@@ -242,8 +245,8 @@ def _failed(container: Container, what: str, error: Exception) -> FlushReport:
 
 def forget() -> None:
     """Be as if just imported (between tests): events, settings, patched signals, spans, warnings."""
-    global _started, _container
-    left, _container, _started = _container, None, False
+    global _started, _container, _sends_at_exit
+    left, _container, _started, _sends_at_exit = _container, None, False, False
     _shutdown.forget()
     _trace.forget()
     _log.forget()
@@ -267,8 +270,8 @@ def renew() -> None:
 
 def _after_fork() -> None:
     """In a forked child threads, locks, signals, sockets and buffered events are the parent's; the trace goes on."""
-    global _lock
-    _lock = threading.Lock()
+    global _lock, _sends_at_exit
+    _lock, _sends_at_exit = threading.Lock(), True  # nobody else will
     _shutdown.forget()
     if _container is not None:
         _container.delivery.forget()
@@ -278,10 +281,15 @@ def _after_fork() -> None:
             util.register_after_fork(_container, lambda _: util.Finalize(None, _at_exit, exitpriority=100))
 
 
-def at_exit() -> None:
-    """Have what is left sent when the process exits, within flush_timeout. For processes that are let exit."""
+def at_exit(*, send: bool = True) -> None:
+    """Have what is left sent when the process exits, within flush_timeout; without `send` only said.
+
+    For processes that are let exit. Who wants it sent prevails.
+    """
     import atexit
 
+    global _sends_at_exit
+    _sends_at_exit = _sends_at_exit or send
     atexit.unregister(_at_exit)
     atexit.register(_at_exit)
     process, util = sys.modules.get("multiprocessing.process"), sys.modules.get("multiprocessing.util")
@@ -292,7 +300,7 @@ def at_exit() -> None:
 def _at_exit() -> None:
     """Send what is left, and say what could not be sent; unless there is a journal for the next process."""
     if _container is not None:
-        _container.delivery.leave(_container.settings.flush_timeout)
+        _container.delivery.leave(_container.settings.flush_timeout if _sends_at_exit else 0)
 
 
 def _patch_openai() -> None:

@@ -31,7 +31,7 @@ def importing() -> Iterator[None]:
         yield
     finally:
         with state:
-            _importing -= 1
+            _importing -= state is _state  # not in a child that was forked in here
             state.notify_all()
 
 

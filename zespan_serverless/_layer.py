@@ -96,7 +96,7 @@ def _copy(source: Path, target: Path) -> None:
     """The package's own files that are of use; not what editors and systems leave beside them, nor their modes."""
     for file in source.rglob("*"):
         name = file.relative_to(source)
-        if file.suffix in (".py", ".typed") and not set(name.parts) & set(_LEFT_OUT):
+        if file.suffix in (".py", ".typed") and file.name[0] != "." and not set(name.parts) & set(_LEFT_OUT):
             (target / name).parent.mkdir(parents=True, exist_ok=True)
             (target / name).write_bytes(file.read_bytes())
 

@@ -145,6 +145,9 @@ def read_aws(source: str) -> str:
 
         config = Config(connect_timeout=_TIMEOUT, read_timeout=_TIMEOUT, retries={"total_max_attempts": 2})
         session = Session()  # the default session belongs to the user, and to one thread at a time
+    if session.get_credentials() is None:  # may ask the network, for which no fork is to wait
+        raise LookupError("no AWS credentials")
+    with importing():
         client: Any = session.client(service, region_name=form["home"] or form["region"], config=config)
     if form["arn"]:
         found = client.get_secret_value(SecretId=form["arn"])

@@ -90,6 +90,8 @@ DEEP: list[object] = functools.reduce(lambda inner, _: [inner], range(5000), [])
         ({"a": [{"when": datetime.UTC}]}, True),
         ({(1, 2): "a"}, True),
         ([{1}], True),
+        ({"\ud83d": 1}, True),
+        ({10**5000: 1}, True),
         ({"price": decimal.Decimal("1.5")}, False),  # Lambda takes it
         ({"a": 10**5000}, True),
         ({"a": "\ud83d"}, True),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
@@ -313,7 +315,37 @@ def test_sys_exit_without_a_journal_and_a_backend(start: StartFunction, backend:
     assert "telemetry events are being dropped: closed" in sandbox.log()
 
 
+IN_RUNTIME = "import sys, awslambdaric.bootstrap, zespan_serverless as z\n"
+
+
+def test_exit_after_init_above_the_decorator(backend: Backend) -> None:
+    """What init() has taken on, to send what is left at the end, no decorator below takes back."""
+    script = "z.init(base_url=sys.argv[1], journal='off'); z.zespan_lambda(print); z.capture({}); sys.exit(1)"
+    env = {**os.environ, "AWS_LAMBDA_RUNTIME_API": "127.0.0.1:9"}
+    subprocess.run([sys.executable, "-c", IN_RUNTIME + script, backend.url], env=env, check=False, timeout=20)
+    assert len(backend.events) == 1
+
+
 # ---------------------------------------------------------------------- what is on disk
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+def test_children_have_no_journal(tmp_path: Path, method: str) -> None:
+    """Nobody would read it while the runtime's process lives: what a child cannot send before its end is said."""
+    work = """
+import multiprocessing
+def work():
+    z.init(base_url="http://127.0.0.1:9", flush_timeout=0.1, on_error=lambda lost: print(lost.reason, flush=True))
+    z.capture({})
+if __name__ == "__main__":
+    child = multiprocessing.get_context(sys.argv[1]).Process(target=work)
+    child.start()
+    child.join()
+"""
+    (tmp_path / "main.py").write_text(IN_RUNTIME + work)
+    env = {**os.environ, "AWS_LAMBDA_RUNTIME_API": "127.0.0.1:9", "TMPDIR": str(tmp_path)}
+    command = [sys.executable, "-W", "ignore", str(tmp_path / "main.py"), method]
+    assert subprocess.run(command, env=env, check=True, capture_output=True, timeout=30).stdout.split() == [b"closed"]
 
 
 @pytest.mark.parametrize("store_prompts", ["1", "0"])

@@ -40,7 +40,7 @@ class News:
 
     def dropped(self, items: Sequence[Item], reason: str, detail: str) -> None:
         """These events will never arrive."""
-        if self._settings.on_error:
+        if self._settings.on_error is not None:
             kind = (reason, detail if len(self._drops) < NEWS_MAX else "")
             if kind not in self._drops:
                 self._drops[kind] = _Drops()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
 import functools
 import os
 import sys
@@ -107,7 +106,7 @@ class LambdaHost:
         if self._attached or not _extension.in_runtime_process():
             return
         self._attached = True
-        atexit.register(_container.left_behind)  # of a handler that exits
+        _container.at_exit(send=False)  # of a handler that exits: it has had its flush
         settings = _settings.resolve(arguments)
         if not _settings.usable(settings):
             return

@@ -72,8 +72,9 @@ def _looks_odd(result: object) -> bool:
             around.add(id(value))
             left.append(_Leaving(id(value)))
             if kind is dict:
-                if not _PLAIN.issuperset(map(type, islice(value, looks))):  # type: ignore[call-overload]
-                    return True
+                for key in islice(value, looks):  # type: ignore[call-overload]
+                    if type(key) not in _PLAIN or not _is_plain(key, type(key)):
+                        return True
                 value = value.values()  # type: ignore[attr-defined]
             left.extend(islice(value, looks))  # type: ignore[call-overload]
         elif not _is_plain(value, kind):
