@@ -110,6 +110,15 @@ def test_a_function_that_cannot_start_is_reported_when_the_backend_is_back(folde
         assert len({event["event_id"] for event in backend.wait_for(2)}) == 2
 
 
+def test_a_report_that_is_lost_is_said(folder: Path, backend: Backend) -> None:
+    """Without a journal nobody else will send it."""
+    env = {"ZESPAN_BASE_URL": backend.url, "ZESPAN_LAMBDA_HANDLER": "broken_import.handler", "ZESPAN_JOURNAL": "off"}
+    backend.mode = 503
+    with Sandbox(AUTO, folder, env=env) as sandbox:
+        sandbox.invoke()
+        assert "telemetry events are being dropped: closed" in sandbox.log()
+
+
 def test_without_the_variable_it_says_what_to_set(folder: Path) -> None:
     """The error names the variable."""
     assert "ZESPAN_LAMBDA_HANDLER" in str(answer(AUTO, folder, {})["errorMessage"])

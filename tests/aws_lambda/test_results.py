@@ -121,6 +121,15 @@ def test_a_result_that_lambda_cannot_send(start: StartFunction, backend: Backend
     assert sent["status"] == "success"
 
 
+def test_a_refusal_comes_before_a_status(start: StartFunction, backend: Backend) -> None:
+    """What Lambda cannot send is that error, whatever status is in it."""
+    answer = start("results.handler").invoke({"kind": "bytes"}).payload
+    assert answer["errorType"] == "Runtime.MarshalError"
+    (event,) = backend.wait_for(1)
+    assert event["metadata"]["error.type"] == answer["errorType"]
+    assert event["metadata"]["http.response.status_code"] == 500
+
+
 def test_a_result_that_another_decorator_turns_into_json(start: StartFunction, backend: Backend) -> None:
     """What our wrapper returns is not judged if somebody above it makes something else of it."""
     assert start("results.serialized").invoke({"kind": "set"}).payload == "{1}"

@@ -326,6 +326,32 @@ def test_exit_after_init_above_the_decorator(backend: Backend) -> None:
     assert len(backend.events) == 1
 
 
+@pytest.mark.parametrize("method", ["os", "fork"])
+def test_children_send_what_is_theirs(backend: Backend, method: str) -> None:
+    """A child of a decorated function's process sends what it has captured when it ends."""
+    script = """
+import multiprocessing, os
+handler = z.zespan_lambda(lambda event, context: None, base_url=sys.argv[1], journal="off", root_event=False)
+handler({}, None)
+def work():
+    z.capture({"operation": "in the child"})
+if sys.argv[2] == "os":
+    child = os.fork()
+    if not child:
+        work()
+        sys.exit()
+    os.waitpid(child, 0)
+else:
+    child = multiprocessing.get_context(sys.argv[2]).Process(target=work)
+    child.start()
+    child.join()
+"""
+    env = {**os.environ, "AWS_LAMBDA_RUNTIME_API": "127.0.0.1:9"}
+    command = [sys.executable, "-W", "ignore", "-c", IN_RUNTIME + script, backend.url, method]
+    subprocess.run(command, env=env, check=True, timeout=30)
+    assert [event["operation"] for event in backend.events] == ["in the child"]
+
+
 # ---------------------------------------------------------------------- what is on disk
 
 

@@ -11,7 +11,8 @@ from zespan_serverless import zespan_lambda
 
 
 def bare(event: Any, context: Any) -> Any:
-    return {"amount": Decimal("1.5")} if event["kind"] == "decimal" else {1}
+    kinds: dict[str, Any] = {"decimal": {"amount": Decimal("1.5")}, "bytes": {"statusCode": 500, "body": b"\xff"}}
+    return kinds.get(event["kind"], {1})
 
 
 def as_text(handler: Callable[..., Any]) -> Callable[..., Any]:
