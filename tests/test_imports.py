@@ -17,14 +17,13 @@ PACKAGE = Path(zespan_serverless.__file__).parent
 # Every part of the package, from the bottom to the top: one may import those that stand in a line above its own.
 # Rooms are in one line: none knows another.
 LAYERS = [
-    {"_version", "errors", "_log", "_budget", "_http", "_imports", "_trace", "_invocation"},
+    {"_version", "errors", "_log", "_loops", "_budget", "_http", "_imports", "_trace", "_invocation"},
     {"_secrets"},
     {"_event", "_settings", "_shutdown", "_azure", "_google"},
     {"_unfinished"},
     {"exporters"},
     {"_delivery"},
     {"_container"},
-    {"_loops"},
     {"_lifecycle", "_spans", "logs"},
     {"_web", "_run"},
     {"_bodies"},

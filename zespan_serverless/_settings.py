@@ -103,7 +103,6 @@ _TYPES: dict[type, tuple[tuple[type, ...], str]] = {
 }
 _TRUE, _FALSE = ("1", "true", "yes", "on"), ("0", "false", "no", "off")
 _DEFAULTS = Settings()
-_COROUTINE = 0x80  # inspect.CO_COROUTINE
 
 
 def check(arguments: Mapping[str, object]) -> dict[str, Any]:
@@ -166,7 +165,9 @@ def _typed(name: str, value: Any) -> Any:
     if name in ("on_error", "on_flush"):
         if not callable(value):
             raise ConfigurationError(f"{name} must be callable, not {value!r}")
-        if _is_async(value) or _is_async(type(value).__call__):
+        from ._loops import is_async
+
+        if is_async(value):
             raise ConfigurationError(f"{name} must be a def, not an async def: it is called in a thread without a loop")
         return value
     if name == "tags":
@@ -183,11 +184,6 @@ def _typed(name: str, value: Any) -> Any:
         shown = f"a {type(value).__name__}" if name in _SECRET else repr(value)
         raise ConfigurationError(f"{name} must be {kind}, not {shown}")
     return _text(name, value) if isinstance(value, str) else value
-
-
-def _is_async(function: object) -> bool:
-    """Whether it is an `async def`. (`inspect`, which has a word for that, takes 3 ms to import.)"""
-    return bool(getattr(getattr(function, "__code__", None), "co_flags", 0) & _COROUTINE)
 
 
 def _text(name: str, value: str) -> str:
