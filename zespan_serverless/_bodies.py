@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from . import _trace
-from ._lifecycle import Guarded
+from ._guard import Guarded
 from ._web import Response, content_length
 
 if TYPE_CHECKING:

@@ -22,8 +22,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 from . import _container, _loops, _shutdown, _trace
 from ._budget import flush_budget
 from ._event import ERROR_TEXT_MAX, failed, new_event, suspends
+from ._guard import Guarded
 from ._invocation import WARM, ColdStart, Invocation
-from ._log import warn_once
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -297,19 +297,6 @@ async def observed_async(
         raise
     invocation.leave(None, result)
     return result
-
-
-class Guarded(contextlib.AbstractContextManager[None]):
-    """What goes wrong inside is ours: said once, and swallowed. What the host raises at us (SystemExit) is not."""
-
-    def __init__(self, what: str) -> None:
-        self._what = what
-
-    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> bool:
-        if not isinstance(error, Exception):
-            return False
-        warn_once("telemetry failed at %s: %r", self._what, error)
-        return True
 
 
 def _max_rss() -> int | None:

@@ -9,6 +9,7 @@ import threading
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, overload
 
 from . import _container, _lifecycle, _loops, _settings, _shutdown
+from ._guard import Guarded
 from ._invocation import ColdStart, Invocation
 from .errors import ConfigurationError
 
@@ -150,14 +151,14 @@ class _Turn:
     def __init__(self, call: Call) -> None:
         self._call, self._pid = call, os.getpid()
         self._ending, self._over = threading.Lock(), False
-        with _lifecycle.Guarded("the start of a run"):
+        with Guarded("the start of a run"):
             _container.at_exit()
         self._forget = _shutdown.expect(self._terminated, call.container.settings.flush_timeout)
 
     def end(self, error: BaseException | None) -> None:
         """Never raises."""
         if self._close(error):
-            with _lifecycle.Guarded("the flush"):
+            with Guarded("the flush"):
                 report = self._call.container.delivery.flush(_container.FLUSH_BY_HAND, probe=True)
                 self._call.container.delivery.tell(report, self._call.container.settings.flush_timeout)
 
@@ -166,7 +167,7 @@ class _Turn:
         if error is not None and not isinstance(error, Exception):
             self.end(error)
         elif self._close(error):
-            with _lifecycle.Guarded("the flush"):
+            with Guarded("the flush"):
                 await _loops.flushed(self._call.container, _container.FLUSH_BY_HAND)
 
     def _close(self, error: BaseException | None) -> bool:
@@ -186,7 +187,7 @@ class _Turn:
 
     def _report(self, error: BaseException | None, result: Exit | None) -> None:
         """Whoever comes second, the end or SIGTERM, leaves with the event captured by the first."""
-        with self._ending, _lifecycle.Guarded("the end of a run"):
+        with self._ending, Guarded("the end of a run"):
             over, self._over = self._over, True
             if not over:
                 self._call.close(error, result)()

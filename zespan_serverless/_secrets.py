@@ -15,6 +15,7 @@ import time
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from . import _threads
 from ._imports import importing
 
 if TYPE_CHECKING:
@@ -113,9 +114,8 @@ class Secret:
 
     def _start(self) -> None:
         if self._reading is None or not 0 <= time.time() - self._began < GIVEN_UP:
-            thread = threading.Thread(target=self._run, name=_THREAD, daemon=True)
-            thread.start()  # it waits for the lock that we hold
-            self._reading, self._began = thread, time.time()
+            self._reading = _threads.start(_THREAD, self._run)  # it waits for the lock that we hold
+            self._began = time.time()
 
     def _run(self) -> None:
         value = problem = ""

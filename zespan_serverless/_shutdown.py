@@ -17,6 +17,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
+from . import _threads
 from ._log import logger
 
 if TYPE_CHECKING:
@@ -107,7 +108,7 @@ class _Watch:
         self.terminating = False
         self.armed_at = 0.0  # monotonic
         self._flushed, self._idle = threading.Event(), threading.Event()
-        threading.Thread(target=self._run, args=(self._read,), name="zespan-sigterm", daemon=True).start()
+        _threads.start("zespan-sigterm", self._run, self._read)
         self.arm()
         atexit.register(self._hold)
 
@@ -171,10 +172,8 @@ class _Watch:
 
     def _say_the_last(self) -> None:
         """In a thread that can be left behind."""
-        thread = threading.Thread(target=self._leave, name="zespan-last-words", daemon=True)
         with contextlib.suppress(RuntimeError):  # no more threads
-            thread.start()
-            thread.join(LAST_WORDS)
+            _threads.start("zespan-last-words", self._leave).join(LAST_WORDS)
 
     def _is_the_end(self) -> bool:
         """Whether the process would be ended without us. The kernel spares the first one of a container, which has no

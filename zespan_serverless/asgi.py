@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import _container, _lifecycle, _loops, _settings, _trace
 from ._bodies import Exchange
+from ._guard import Guarded
 from ._web import WebHost, django_route
 
 if TYPE_CHECKING:
@@ -69,10 +70,10 @@ class ZespanMiddleware:
     async def _connect(self, scope: Scope, receive: Receive, send: Send) -> None:
         """A websocket: it has no event of its own, but what is captured in it is sent."""
         container = None
-        with _lifecycle.Guarded("the start of a connection"):
+        with Guarded("the start of a connection"):
             container = _container.start(self._arguments)
         await self.app(scope, receive, send)
-        with _lifecycle.Guarded("the flush"):
+        with Guarded("the flush"):
             if container is not None and container.delivery.pending:
                 if self._host.platform.keeps_cpu:
                     container.delivery.flush_soon(container.settings.flush_timeout)
@@ -104,7 +105,7 @@ class ZespanMiddleware:
         """`send` of a lifespan: when the application is done with its shutdown, what is left is sent."""
 
         async def sent(message: Message) -> None:
-            with _lifecycle.Guarded("the lifespan"):
+            with Guarded("the lifespan"):
                 kind, container = message["type"], _container.current()
                 if kind == "lifespan.startup.complete":
                     self._host.is_told_to_stop = True
@@ -162,7 +163,7 @@ class _Exchange(Exchange):
     async def send(self, message: Message) -> None:
         if not self.is_over:
             last, error = False, None
-            with _lifecycle.Guarded("a response"):
+            with Guarded("a response"):
                 last = self._ends(message)
                 if last and self.status is not None and self.status >= 500:
                     error = sys.exception()  # who answers from an except block: that says more than the status

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from . import _container, _lifecycle, _loops, _settings, asgi, wsgi
 from ._budget import flush_budget
+from ._guard import Guarded
 from ._web import WebHost, vercel_deadline
 from .errors import ConfigurationError
 
@@ -55,7 +56,7 @@ def zespan_vercel(app: Any = None, /, **settings: Any) -> Any:
         traced: Any = _class(app, _settings.check(settings))
     else:
         traced = _application(app, settings)
-    with _lifecycle.Guarded("the import of the function"):
+    with Guarded("the import of the function"):
         if _serves() and _settings.usable(_settings.resolve(_settings.check(settings))):
             _container.watch()  # only here and now is this the main thread, the one that may handle signals
     return traced
@@ -161,11 +162,11 @@ def _over(host: _Host, call: Call, request: Any, error: BaseException | None) ->
     call.reset()
     status = vars(request).get(_STATUS)
     report = call.close(error, int(status) if isinstance(status, int) else None)  # an http.HTTPStatus is one
-    with _lifecycle.Guarded("the end of a response"):
+    with Guarded("the end of a response"):
         if status is not None and _lingering() is not None:
             _end_response(request)
     call.settle(report, error)
-    with _lifecycle.Guarded("the flush"):
+    with Guarded("the flush"):
         _follow_theirs()
 
 
@@ -197,7 +198,7 @@ class _Asgi(asgi.ZespanMiddleware):
     async def _linger(self, scope: Any) -> None:
         container = _lingering()
         if container is not None and scope.get("type") == "http":
-            with _lifecycle.Guarded("the flush"):
+            with Guarded("the flush"):
                 _follow_theirs()
                 if container.delivery.pending:
                     await _loops.flushed(container, _budget(container))
@@ -230,7 +231,7 @@ class _Body:
         finally:
             container = _lingering()
             if container is not None:
-                with _lifecycle.Guarded("the flush"):
+                with Guarded("the flush"):
                     _follow_theirs()
                     budget = _budget(container)
                     report = container.delivery.flush(budget)

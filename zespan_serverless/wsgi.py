@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import _lifecycle, _settings
 from ._bodies import Body, Exchange
+from ._guard import Guarded
 from ._web import WebHost, django_route
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ class _Exchange(Exchange):
         super().__init__(call, environ.get("REQUEST_METHOD", "GET"))
         self._environ, self._start_response, self._rules = environ, start_response, rules
         self._wrapped: object = None
-        with _lifecycle.Guarded("a request"):
+        with Guarded("a request"):
             self._watch_file_wrapper()
 
     def _watch_file_wrapper(self) -> None:
@@ -92,7 +93,7 @@ class _Exchange(Exchange):
             self._environ["wsgi.file_wrapper"] = file_wrapper
 
     def start_response(self, status: str, *args: Any, **kwargs: Any) -> Any:
-        with _lifecycle.Guarded("the status of a response"):
+        with Guarded("the status of a response"):
             self._noted(int(status[:3]), *args, **kwargs)
         return self._start_response(status, *args, **kwargs)
 

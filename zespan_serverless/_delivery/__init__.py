@@ -22,7 +22,7 @@ from collections import defaultdict, deque
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from .. import _log
+from .. import _log, _threads
 from .._budget import backoff, clamp_retry_after
 from .._event import encode, shortened
 from ..exporters import Outcome
@@ -311,11 +311,8 @@ class Delivery:
             if asked and self._follower is not None:
                 return
             if self._follower is None and not self._closed:
-                self._follower = threading.Thread(target=self._follow, name="zespan-flush", daemon=True)
-                try:
-                    self._follower.start()
-                except RuntimeError:  # no threads, as for the sender
-                    self._follower = None
+                with contextlib.suppress(RuntimeError):  # no threads, as for the sender
+                    self._follower = _threads.start("zespan-flush", self._follow)
             followed = self._follower is not None
             self._lock.notify_all()
         if not followed:

@@ -6,6 +6,7 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
+from .. import _threads
 from .._log import describe, warn_once
 from ..exporters import Outcome
 
@@ -77,10 +78,8 @@ class Worker:
     def staff(self) -> bool:
         """See that there is a thread; False where none can be had."""
         if (self.thread is None or self.stuck == [self.thread]) and not self._retired:
-            thread = threading.Thread(target=self._run, name="zespan-sender", daemon=True)
-            self.thread = thread
             try:
-                thread.start()
+                self.thread = _threads.start("zespan-sender", self._run)
             except RuntimeError:  # no threads on this platform, or no more, or the interpreter is shutting down
                 self.thread = None
         return self.thread is not None

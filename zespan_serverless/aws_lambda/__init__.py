@@ -8,8 +8,9 @@ import sys
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from .. import _container, _settings
+from .._guard import Guarded
 from .._invocation import Invocation
-from .._lifecycle import Guarded, observed, observed_async
+from .._lifecycle import observed, observed_async
 from .._log import warn_once
 from .._loops import is_async
 from .._trace import parse_traceparent

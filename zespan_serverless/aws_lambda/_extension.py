@@ -22,6 +22,7 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
+from .. import _threads
 from .._http import Channel, connect
 from .._log import logger, warn_once
 
@@ -63,7 +64,7 @@ class Extension:
         self._attends = False
         self._refused: Exception | None = None
         answered = threading.Event()
-        threading.Thread(target=self._run, args=(answered,), name="zespan-extension", daemon=True).start()
+        _threads.start("zespan-extension", self._run, answered)
         if not answered.wait(_REGISTER_TIMEOUT):
             raise TimeoutError("no answer yet")  # should one come, the thread does its duty without us
         if self._refused is not None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .. import _container
-from .._lifecycle import Guarded
+from .._guard import Guarded
 from .._log import warn_once
 
 if TYPE_CHECKING:

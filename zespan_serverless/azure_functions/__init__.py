@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from .. import _azure, _container, _settings, _shutdown
 from .._bodies import Exchange
+from .._guard import Guarded
 from .._invocation import ColdStart, Invocation
-from .._lifecycle import Guarded, enter
+from .._lifecycle import enter
 from .._web import Response, countdown
 from ..errors import ConfigurationError
 from . import _streams, _triggers

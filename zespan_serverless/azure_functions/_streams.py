@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from .._bodies import AsyncBody, Exchange
-from .._lifecycle import Guarded
+from .._guard import Guarded
 
 
 def follow(result: Any, exchange: Exchange) -> None:

@@ -7,8 +7,9 @@ import os
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from .. import _container, _google, _settings
+from .._guard import Guarded
 from .._invocation import Invocation
-from .._lifecycle import Guarded, enter
+from .._lifecycle import enter
 from .._loops import is_async
 from .._web import WebHost
 from ..errors import ConfigurationError

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import _trace
 from .._bodies import AsyncBody, Body, Exchange
-from .._lifecycle import Guarded
+from .._guard import Guarded
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .. import _google
-from .._lifecycle import Guarded
+from .._guard import Guarded
 from .._web import content_length
 
 if TYPE_CHECKING:

@@ -1,0 +1,102 @@
+"""Threads of ours, which take no signals.
+
+The kernel gives a signal to any thread that does not block it. A thread of ours that did not would take what the user's
+threads have blocked: to protect a critical section, or to wait for it with `sigwait`, `sigtimedwait` or a signalfd.
+Ours need no signals, since Python runs handlers in the main thread only.
+
+What a thread blocks is inherited by its children. So a child that is forked in a thread of ours blocks again what the
+main thread did, and code of the user's (`on_error`, an exporter, a handler of the log) runs with the main thread's mask
+(`as_main_thread`), because it may start processes in ways that no fork hook sees.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+import threading
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+# Synchronous: a thread that blocks them and causes one is killed without a word, faulthandler's included.
+_OF_THE_THREAD = {"SIGSEGV", "SIGBUS", "SIGFPE", "SIGILL", "SIGTRAP", "SIGSYS", "SIGABRT"}
+
+# The functions in C: those in `signal` turn each of 64 numbers into an enum, for 0.05 ms a call.
+_c: Any = sys.modules.get("_signal", signal)
+_change_mask: Callable[..., set[int]] | None = getattr(_c, "pthread_sigmask", None)
+
+_here = threading.local()
+"""`mask`: in a thread of ours, what its creator blocked."""
+
+
+def start(name: str, target: Callable[..., object], *args: Any) -> threading.Thread:
+    """Run `target(*args)` in a daemon thread that takes no signals.
+
+    Raises RuntimeError where there are no threads, or no more: on some platforms, in some sub-interpreters, at the end
+    of the interpreter.
+    """
+    if _change_mask is None:  # Windows, which gives signals to nobody but the main thread
+        thread = threading.Thread(target=target, args=args, name=name, daemon=True)
+        thread.start()
+        return thread
+    before: set[int] = _change_mask(signal.SIG_BLOCK, _asynchronous())
+    try:
+        thread = threading.Thread(target=_run, args=(before, target, *args), name=name, daemon=True)
+        thread.start()
+        return thread
+    finally:
+        _change_mask(signal.SIG_SETMASK, before)
+
+
+@contextlib.contextmanager
+def as_main_thread() -> Iterator[None]:
+    """In a thread of ours, around code of the user's: block what the main thread blocks, as any thread of theirs would.
+
+    Does nothing in other threads.
+    """
+    inherited = getattr(_here, "mask", None)
+    if inherited is None or _change_mask is None:
+        yield
+        return
+    before = _change_mask(signal.SIG_SETMASK, _mask_of_main_thread(inherited))
+    try:
+        yield
+    finally:
+        _change_mask(signal.SIG_SETMASK, before)
+
+
+def _run(inherited: set[int], target: Callable[..., object], *args: Any) -> None:
+    _here.mask = inherited
+    target(*args)
+
+
+def _asynchronous() -> set[int]:
+    return {number for number in _c.valid_signals() if number not in _SYNCHRONOUS}
+
+
+def _mask_of_main_thread(otherwise: set[int]) -> set[int]:
+    """What the main thread blocks now, as Linux says it: https://man7.org/linux/man-pages/man5/proc_pid_status.5.html."""
+    try:
+        with open(f"/proc/self/task/{os.getpid()}/status", "rb") as status:  # noqa: PTH123 (pathlib is an import)
+            blocked = next(line for line in status if line.startswith(b"SigBlk:"))
+        bits = int(blocked.split()[1], 16)
+        return {number for number in _c.valid_signals() if bits >> (number - 1) & 1}
+    except (OSError, StopIteration, ValueError, IndexError):
+        return otherwise
+
+
+def _in_child() -> None:
+    """A child that is forked in a thread of ours: that is its main thread now, and blocks what a main thread did."""
+    inherited = getattr(_here, "mask", None)
+    if inherited is not None and _change_mask is not None:
+        del _here.mask
+        _change_mask(signal.SIG_SETMASK, inherited)
+
+
+_SYNCHRONOUS = {getattr(signal, name).value for name in _OF_THE_THREAD if hasattr(signal, name)}
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_in_child)
