@@ -109,6 +109,9 @@ def test_what_it_takes_for_a_name() -> None:
         ("sys.exit()", "success", {"process.exit.code": 0}),
         ("sys.exit(0)", "success", {"process.exit.code": 0}),
         ("sys.exit(3)", "error", {"process.exit.code": 3, "error.type": "SystemExit"}),
+        ("sys.exit(256)", "success", {"process.exit.code": 0}),
+        ("sys.exit(-1)", "error", {"process.exit.code": 255, "error.type": "SystemExit"}),
+        ("sys.exit(2**70)", "error", {"process.exit.code": 255, "error.type": "SystemExit"}),
         ("sys.exit('no input')", "error", {"process.exit.code": 1, "error.type": "SystemExit"}),
         ("raise ValueError('boom')", "error", {"error.type": "ValueError"}),
         (
