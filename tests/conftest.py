@@ -64,6 +64,7 @@ def fresh() -> Iterator[None]:
     for name in before:
         if name.upper().startswith("ZESPAN_") or name.lower().endswith("_proxy"):
             del os.environ[name]
+    os.environ["ZESPAN_ENABLED"] = "1"  # which is off in tests, unless they ask for it
     testing.reset()
     yield
     testing.reset()
