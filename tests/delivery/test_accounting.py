@@ -631,3 +631,12 @@ def test_fork() -> None:
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=30, check=False)
     assert done.stderr == ""
     assert done.stdout == f"{OPERATIONS} 2\n"
+
+
+def test_an_event_that_could_not_be_built_is_counted(make: Make) -> None:
+    """Whoever builds events can have one counted as dropped, with a reason of its own."""
+    drops: list[Dropped] = []
+    delivery = make(Scripted(), on_error=drops.append)
+    delivery.drop_unencodable("TypeError: items() of a mapping raised")
+    assert delivery.flush(5).dropped == 1
+    assert drops == [Dropped(1, "unencodable", "TypeError: items() of a mapping raised", ())]

@@ -135,7 +135,18 @@ class Delivery:
             data = self._encoded(event)
         except Exception as error:
             data, problem = b"", _log.describe(error)
-        inside = self._is_inside()  # then whoever is goes on, and takes it in
+        self._receive(data, span, problem)
+
+    def drop_unencodable(self, detail: str, span_id: str | None = None) -> None:
+        """Count an event that could not even be built as dropped (`unencodable`); `detail` says why.
+
+        `span_id`: the span that it would have ended. Never blocks, never raises.
+        """
+        self._receive(b"", span_id, detail or "unknown")
+
+    def _receive(self, data: bytes, span: str | None, problem: str) -> None:
+        """Account for an event, now or, if this thread is in the midst of that, when it goes on."""
+        inside = self._is_inside()
         with self._lock:
             self._late.append((data, span, problem))
             if not inside:
