@@ -39,8 +39,9 @@ LAYERS = [
 ]
 RANK = {part: rank for rank, parts in enumerate(LAYERS) for part in parts}
 
-# The container patches openai, if and when that is imported, without anybody having to ask for it.
-UPWARDS = {("_container", "openai")}
+# The container patches openai, if and when that is imported, without anybody having to ask for it. The log, when it has
+# failed, asks what a signal handler has raised; the guard logs.
+UPWARDS = {("_container", "openai"), ("_log", "_guard")}
 
 # Who may speak to the network.
 CLIENTS = {"http.client", "urllib.request", "socket", "ssl", "asyncio"}
