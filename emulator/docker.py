@@ -23,7 +23,7 @@ from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 
-from emulator.binary import CACHE, MACHINES, emulator_binary
+from emulator.binary import CACHE, MACHINES, PIN, emulator_binary
 
 PYTHON = f"3.{sys.version_info.minor}"  # the functions' Python is the one that runs this
 SUITES = {"3.11": "bookworm", "3.13": "trixie"}  # Debian's releases, by their Python
@@ -112,7 +112,7 @@ def root_filesystem() -> Path:
     """Debian's Python with Lambda's runtime client, boto3 and the emulator, as a tar; made once."""
     if PYTHON not in SUITES or not ARCHITECTURE:
         raise DockerUnavailable(f"no release of Debian has Python {PYTHON} for {platform.machine()}")
-    recipe = Path(__file__).read_bytes() + version("awslambdaric").encode()
+    recipe = Path(__file__).read_bytes() + PIN.read_bytes() + version("awslambdaric").encode()
     archive = CACHE / f"lambda-python{PYTHON}-{ARCHITECTURE}-{hashlib.sha256(recipe).hexdigest()[:12]}.tar"
     if not archive.exists():
         if os.geteuid() != 0 or not shutil.which("debootstrap", path=SYSTEM_PATH):
