@@ -115,6 +115,15 @@ def test_alarm_rings_for_dropped_events(tmp_path: Path, log_format: str) -> None
     assert line.startswith('{"timestamp"' if log_format == "JSON" else "[WARNING]")
 
 
+def test_functions_do_not_overwrite_each_other() -> None:
+    """What the module makes for each function has the function in its name: two may share a role, or a log group."""
+    resources = re.findall(
+        r'^resource "\w+" "(\w+)" {\n(.*?)^}', (TERRAFORM / "main.tf").read_text(), re.MULTILINE | re.DOTALL
+    )
+    names = {label: one(r"(?m)^  name +=(.*)", text) for label, text in resources if "for_each" in text}
+    assert names == {"read_key": ' "${var.name}-read-key-${each.key}"', "dropped": ' "${var.name}-dropped-${each.key}"'}
+
+
 @pytest.mark.skipif(not shutil.which("terraform"), reason="no terraform on the PATH")
 def test_terraform_can_read_the_module(tmp_path: Path) -> None:
     """The module is in Terraform's own format, and loads, which takes no provider and does find mistakes."""
