@@ -19,6 +19,7 @@ ROOT = Path(__file__).parent.parent
 TEMPLATE = ROOT / "sam-template.yaml"
 TEXT = TEMPLATE.read_text()
 TERRAFORM = ROOT / "deploy/aws_lambda/terraform"
+PAGES = sorted((ROOT / "deploy").glob("*/README.md"))
 SAM = Path(os.environ.get("ZESPAN_SAM", ROOT / ".venv-sam/bin/sam"))
 
 # By name, the text of each function in the template.
@@ -86,6 +87,25 @@ def test_settings_are_settings() -> None:
     _settings.check({name.lower(): value for name, value in found})
     with pytest.raises(ConfigurationError):
         _settings.check({"api_key_secret": "/zespan/api-key"})
+
+
+def test_commands_read_what_is_put_out() -> None:
+    """The page asks for outputs that the template has."""
+    outputs = re.findall(r"^  (\w+):\n", TEXT.split("\nOutputs:\n")[1], re.MULTILINE)
+    asked = re.findall(r"\$\(output (\w+)\)", PAGES[0].read_text())
+    assert len(asked) == 3
+    assert {*asked} <= {*outputs}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.parent.name)
+def test_commands_use_variables_that_they_set(page: Path) -> None:
+    """Whoever copies the commands of a page about deployment, from its top on, never meets a variable that is empty."""
+    known = {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"}  # `aws configure export-credentials`
+    for commands in page.read_text().split("```")[1::2]:
+        if commands.startswith("\n"):  # no Dockerfile, nor another language
+            for line in commands.splitlines():
+                assert {*re.findall(r"\$(\w\w+)", line)} <= known, line
+                known |= {*re.findall(r"(?:^|export |\s)([A-Z_]+)=", line), *re.findall(r"^for (\w+) in", line)}
 
 
 def test_queue_waits_for_the_worker() -> None:
