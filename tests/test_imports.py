@@ -36,6 +36,7 @@ LAYERS = [
     {"__init__"},
     {"_layer"},
     {"cli"},
+    {"__main__"},
 ]
 RANK = {part: rank for rank, parts in enumerate(LAYERS) for part in parts}
 
