@@ -6,6 +6,7 @@ ledger: `event ID`, and `root` for an invocation whose root event is due.
 
 from __future__ import annotations
 
+import functools
 import itertools
 import os
 import time
@@ -17,7 +18,10 @@ from tests.conformance.rooms import Room, Serve, Work
 LONG = 10.0
 """Seconds that take longer than anything here: what waits for so long has failed."""
 
-_CASE, _LEDGER = os.environ.get("CONFORMANCE_CASE", ""), os.environ.get("CONFORMANCE_LEDGER", "")
+FOLDER = os.environ.get("CONFORMANCE_FOLDER") or "/tmp"
+"""For this program's files; it is deleted later."""
+
+_CASE, _LEDGER = os.environ.get("CONFORMANCE_CASE", "by hand"), f"{FOLDER}/ledger"
 _number = itertools.count()
 
 
@@ -64,6 +68,21 @@ def note(*words: object) -> None:
 def send(number: int) -> None:
     """A signal for this process, as from outside: any thread may take it that does not block it."""
     os.kill(os.getpid(), number)
+
+
+def sends(number: int) -> Work:
+    """What sends it."""
+    return functools.partial(send, number)
+
+
+def steps(*todo: Work) -> Work:
+    """What does one after the other, and returns what the first has returned."""
+
+    def do() -> object:
+        first, *_ = [step() for step in todo]
+        return first
+
+    return do
 
 
 def until(condition: Callable[[], object]) -> None:

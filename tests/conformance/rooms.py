@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import types
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Generator, Iterator
 from typing import Any, NamedTuple
 
 Work = Callable[[], Any]
@@ -66,7 +66,8 @@ def _await(coroutine: Coroutine[Any, Any, Any]) -> Any:
     return asyncio.run(coroutine)
 
 
-def _turn() -> Iterator[None]:
+@types.coroutine
+def _turn() -> Generator[None, None, None]:
     """One turn of whatever loop it is: asyncio.sleep(0)."""
     yield
 
@@ -91,7 +92,7 @@ def _lambda_async(work: Work) -> Serve:
 
     @zespan_lambda(flush_mode="before_return")
     async def handler(event: object, context: object) -> Any:
-        await types.coroutine(_turn)()
+        await _turn()
         return await _done(work)
 
     return lambda: handler(EVENT, CONTEXT)

@@ -13,12 +13,28 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, NamedTuple
 
-from tests.conformance.program import LONG, Door, event, fails, flush, linger, say, send, until, work
+from tests.conformance.program import (
+    FOLDER,
+    LONG,
+    Door,
+    event,
+    fails,
+    flush,
+    linger,
+    say,
+    send,
+    sends,
+    steps,
+    until,
+    work,
+)
 from tests.conformance.rooms import Room
 
 Play = Callable[[Door], object]
+
 
 class Situation(NamedTuple):
     group: str
@@ -57,6 +73,10 @@ def is_sync(room: Room) -> bool:
     return not room.awaits
 
 
+def _as_many(calls: list[int], count: int) -> bool:
+    return len(calls) == count
+
+
 # ---------------------------------------------------------------------- signals that are blocked
 
 STOPS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2)
@@ -67,7 +87,7 @@ def critical_section(door: Door) -> None:
     """What is blocked waits, whatever it is; SIGTERM ends the process at the end of the section."""
     door.here()
     signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)
-    door.serve(lambda: [event(), *map(send, STOPS)])
+    door.serve(steps(event, *map(sends, STOPS)))
     time.sleep(0.03)
     say("pending", sorted(signal.sigpending()), "blocked", sorted(signal.pthread_sigmask(signal.SIG_BLOCK, [])))
     door.serve()
@@ -105,8 +125,8 @@ def thread_that_waits_for_signals(door: Door) -> None:
     thread = threading.Thread(target=wait)
     thread.start()
     for count, number in enumerate((signal.SIGUSR1, signal.SIGINT, signal.SIGUSR2), 1):
-        door.serve(lambda number=number: [event(), send(number)])
-        until(lambda count=count: len(heard) == count)
+        door.serve(steps(event, sends(number)))
+        until(partial(_as_many, heard, count))
     send(signal.SIGTERM)
     thread.join(LONG)
     door.serve()
@@ -126,7 +146,7 @@ def signalfd(door: Door) -> None:
         mask[(number - 1) // 8] |= 1 << (number - 1) % 8
     fd = libc.signalfd(-1, mask, os.O_CLOEXEC)
     for number in STOPS:
-        door.serve(lambda number=number: [event(), send(number)])
+        door.serve(steps(event, sends(number)))
         ready, _, _ = select.select([fd], [], [], LONG)
         say("read", int.from_bytes(os.read(fd, 128)[:4], sys.byteorder) if ready else None)
 
@@ -155,8 +175,8 @@ def handler_that_returns_raises_and_exits(door: Door) -> None:
     signal.signal(signal.SIGTERM, handler)
     say(door.serve())
     send(signal.SIGTERM)
-    until(lambda: len(calls) == 1)
-    say(door.serve(lambda: [work(), send(signal.SIGTERM), until(lambda: len(calls) == 2)][0]))
+    until(partial(_as_many, calls, 1))
+    say(door.serve(steps(work, sends(signal.SIGTERM), partial(until, partial(_as_many, calls, 2)))))
     event()
     try:
         send(signal.SIGTERM)
@@ -180,7 +200,7 @@ def handler_that_raises_in_an_invocation(door: Door) -> None:
     signal.signal(signal.SIGTERM, handler)
     for _ in range(2):
         try:
-            door.serve(lambda: [event(), send(signal.SIGTERM), linger()])
+            door.serve(steps(event, sends(signal.SIGTERM), linger))
         except Stop:
             say("caught")
         say(door.serve())
@@ -192,7 +212,7 @@ def handlers_of_other_signals(door: Door) -> None:
     door.here()
     for number in (signal.SIGUSR1, signal.SIGHUP, signal.SIGINT, signal.SIGCHLD):
         signal.signal(number, lambda number, frame: say("signal", number))
-        door.serve(lambda number=number: [event(), send(number)])
+        door.serve(steps(event, sends(number)))
         send(number)
     flush()
     send(signal.SIGUSR2)
@@ -214,7 +234,7 @@ def libraries_that_hand_on(door: Door) -> None:
 @situation("handlers", few=True)
 def libraries_above_us_that_hand_on(door: Door) -> None:
     """The same, set in an invocation and after it."""
-    door.serve(lambda: [event(), _clean_up_and_hand_on("one")])
+    door.serve(steps(event, partial(_clean_up_and_hand_on, "one")))
     _clean_up_and_hand_on("two")
     event()
     send(signal.SIGTERM)
@@ -234,9 +254,9 @@ def libraries_that_hand_on_to_a_handler(door: Door) -> None:
     door.here()
     _clean_up_and_hand_on("one")
     door.serve()
-    door.serve(lambda: [event(), _clean_up_and_hand_on("two")])
+    door.serve(steps(event, partial(_clean_up_and_hand_on, "two")))
     for count in (1, 2):
-        door.serve(lambda count=count: [event(), send(signal.SIGTERM), until(lambda: len(calls) == count)])
+        door.serve(steps(event, sends(signal.SIGTERM), partial(until, partial(_as_many, calls, count))))
         event()
     door.serve()
 
@@ -259,7 +279,7 @@ def handler_that_comes_and_goes(door: Door) -> None:
     """Whoever puts back what he found has what he would have had without us."""
     door.serve()
     found = signal.signal(signal.SIGTERM, lambda number, frame: say("mine"))
-    door.serve(lambda: [event(), send(signal.SIGTERM)])
+    door.serve(steps(event, sends(signal.SIGTERM)))
     signal.signal(signal.SIGTERM, found)
     door.serve()
     send(signal.SIGTERM)
@@ -271,7 +291,7 @@ def ignored(door: Door) -> None:
     """SIG_IGN ignores; SIG_DFL, set again, ends."""
     door.here()
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    door.serve(lambda: [event(), send(signal.SIGTERM)])
+    door.serve(steps(event, sends(signal.SIGTERM)))
     send(signal.SIGTERM)
     time.sleep(0.03)
     say("lives")
@@ -328,7 +348,7 @@ def default_timeout_with_a_handler(door: Door) -> None:
         door.serve()
         time.sleep(0.06)
         send(signal.SIGTERM)
-        until(lambda count=count: len(calls) == count)
+        until(partial(_as_many, calls, count))
         event()
     with socket.socket() as theirs:
         say(calls, socket.getdefaulttimeout(), theirs.gettimeout())
@@ -382,7 +402,7 @@ def _kept_whole() -> Iterator[None]:
 def all_closed(door: Door) -> None:
     """A function that closes every descriptor it finds, and opens files, has these files for itself."""
     door.serve()
-    door.serve(lambda: [event(), os.closerange(3, 256)])
+    door.serve(steps(event, partial(os.closerange, 3, 256)))
     with _kept_whole():
         for _ in range(3):
             door.serve()
@@ -410,9 +430,10 @@ def closed_twice(door: Door) -> None:
 def _is_loops(fd: int) -> bool:
     """Without us the loop's would be broken, too."""
     try:
-        return "eventpoll" in os.readlink(f"/proc/self/fd/{fd}") or "socket" in os.readlink(f"/proc/self/fd/{fd}")
+        kind = os.readlink(f"/proc/self/fd/{fd}")  # noqa: PTH115 (pathlib takes long to import)
     except OSError:
         return False
+    return "eventpoll" in kind or "socket" in kind
 
 
 # ---------------------------------------------------------------------- timeouts by SIGALRM
@@ -454,7 +475,7 @@ def alarms_at_random(door: Door) -> None:
     say("struck" if fired else "nothing struck" if door.traced else "struck")
     if not door.room.awaits and caught != fired:
         say(fired - caught, "alarms swallowed")
-    thread = threading.Thread(target=lambda: [event(), flush()], daemon=True)
+    thread = threading.Thread(target=steps(event, flush), daemon=True)
     thread.start()
     thread.join(LONG / 2)
     say("other threads hang" if thread.is_alive() else "other threads go on")
@@ -476,7 +497,7 @@ def trio_inside(door: Door) -> None:
             for number in (signal.SIGUSR1, signal.SIGTERM):
                 send(number)
                 say("received", int(await anext(signals)))
-        await trio.sleep(0)
+        await trio.lowlevel.checkpoint()
 
     def run() -> str:
         event()
@@ -528,7 +549,7 @@ def asyncio_outside(door: Door) -> None:
         for number in (signal.SIGUSR1, signal.SIGTERM):
             loop.add_signal_handler(number, heard.put_nowait, number)
         for number in (signal.SIGUSR1, signal.SIGTERM) * 2:
-            door.serve(lambda number=number: [event(), send(number)])
+            door.serve(steps(event, sends(number)))
             say("heard in", int(await asyncio.wait_for(heard.get(), LONG)))
             send(number)
             say("heard between", int(await asyncio.wait_for(heard.get(), LONG)))
@@ -543,8 +564,9 @@ def asyncio_outside(door: Door) -> None:
 @situation("loops", few=True, needs=("gevent",))
 def gevent_inside(door: Door) -> None:
     """gevent's hub, its greenlets and its signal handlers."""
-    import gevent
+    import importlib
 
+    gevent: Any = importlib.import_module("gevent")  # has no types
     heard: list[int] = []
 
     def run() -> str:
@@ -600,16 +622,17 @@ def imported_again(door: Door) -> None:
 @situation("copies")
 def two_copies(door: Door) -> None:
     """A vendored one and that of a layer, both in use: SIGTERM ends the process, and what each has is sent."""
-    import tempfile
+    from pathlib import Path
 
     door.serve()
     event()
     if door.traced:
-        folder = tempfile.mkdtemp()
-        ours = os.path.dirname(sys.modules["zespan_serverless"].__file__ or "")
-        os.symlink(ours, f"{folder}/zespan_serverless")
+        package = Path(sys.modules["zespan_serverless"].__file__ or "").parent
+        vendored = Path(FOLDER, "vendored", package.name)
+        vendored.parent.mkdir()
+        vendored.symlink_to(package)
         _forget()
-        sys.path.insert(0, folder)
+        sys.path.insert(0, str(vendored.parent))
     second = door.another()
     say(second.serve())
     event()
@@ -651,7 +674,7 @@ def _forget() -> None:
 def _exits(code: Any) -> Play:
     def play(door: Door) -> None:
         door.serve()
-        door.serve(lambda: [event(), sys.exit(code)])
+        door.serve(steps(event, partial(sys.exit, code)))
 
     return play
 
@@ -699,7 +722,7 @@ def sigterm_between(door: Door) -> None:
 def sigterm_in_an_invocation(door: Door) -> None:
     """In the midst of one, too."""
     door.serve()
-    door.serve(lambda: [event(), send(signal.SIGTERM), linger()])
+    door.serve(steps(event, sends(signal.SIGTERM), linger))
 
 
 @situation("ends", few=True)
@@ -769,7 +792,7 @@ def faulthandler_that_stays(door: Door) -> None:
 
     faulthandler.register(signal.SIGTERM, all_threads=False)
     for _ in range(2):
-        door.serve(lambda: [event(), send(signal.SIGTERM)])
+        door.serve(steps(event, sends(signal.SIGTERM)))
         time.sleep(0.03)
     say("lives")
 
@@ -788,10 +811,10 @@ def forked(door: Door) -> None:
         event()
         flush()
 
-    _say_how_it_ends(lambda: [child(), os._exit(3)])
-    _say_how_it_ends(lambda: [child(), send(signal.SIGTERM), linger()])
-    door.serve(lambda: [event(), _say_how_it_ends(lambda: os._exit(4))])
-    door.serve(lambda: [event(), _say_how_it_ends(lambda: [send(signal.SIGTERM), linger()])])
+    _say_how_it_ends(steps(child, partial(os._exit, 3)))
+    _say_how_it_ends(steps(child, sends(signal.SIGTERM), linger))
+    door.serve(steps(event, partial(_say_how_it_ends, partial(os._exit, 4))))
+    door.serve(steps(event, partial(_say_how_it_ends, steps(sends(signal.SIGTERM), linger))))
     send(signal.SIGTERM)
     linger()
 
@@ -800,11 +823,16 @@ def forked(door: Door) -> None:
 def forked_with_a_handler(door: Door) -> None:
     """A child has the handlers and the mask that its parent has set."""
     door.here()
-    signal.signal(signal.SIGTERM, lambda number, frame: [say("handler"), os._exit(5)])
+
+    def handler(number: int, frame: object) -> None:
+        say("handler")
+        os._exit(5)
+
+    signal.signal(signal.SIGTERM, handler)
     signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1])
     door.serve()
-    _say_how_it_ends(lambda: [say(_blocked()), send(signal.SIGTERM), linger()])
-    _say_how_it_ends(lambda: [say(door.serve()), flush(), send(signal.SIGTERM), linger()])
+    _say_how_it_ends(steps(partial(say, _blocked()), sends(signal.SIGTERM), linger))
+    _say_how_it_ends(steps(lambda: say(door.serve()), flush, sends(signal.SIGTERM), linger))
     door.serve()
 
 
@@ -884,7 +912,7 @@ def other_programs(door: Door) -> None:
 
     command = [sys.executable, "-S", "-E", "-c", _TELLS]
     for _ in range(2):
-        door.serve(lambda: [event(), subprocess.run(command, check=True, close_fds=False)])
+        door.serve(steps(event, partial(subprocess.run, command, check=True, close_fds=False)))
     signal.signal(signal.SIGUSR1, signal.SIG_IGN)
     subprocess.run(command, check=True, close_fds=False)
     event()
@@ -950,7 +978,7 @@ def forks_while_all_are_busy(door: Door) -> None:
         thread.start()
     for _ in range(6):
         signal.alarm(0)
-        _say_how_it_ends(lambda: [signal.alarm(5), event(), flush(), os._exit(0)])
+        _say_how_it_ends(steps(partial(signal.alarm, 5), event, flush, partial(os._exit, 0)))
     over.set()
     for thread in threads:
         thread.join(LONG)

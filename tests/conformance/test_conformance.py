@@ -89,17 +89,18 @@ class Program:
 
     def __init__(self, case: Case, folder: Path, url: str, *, bare: bool) -> None:
         self.name = uuid.uuid4().hex
-        self._ledger = folder / f"ledger {bare}"
+        self._folder = folder / ("bare" if bare else "traced")
+        self._folder.mkdir()
         self.ours: list[str] = []
         self.environment = {
             "PATH": os.environ["PATH"],
             "PYTHONPATH": str(ROOT),
             "PYTHONDONTWRITEBYTECODE": "1",
             "CONFORMANCE_CASE": self.name,
-            "CONFORMANCE_LEDGER": str(self._ledger),
+            "CONFORMANCE_FOLDER": str(self._folder),
             "ZESPAN_BASE_URL": url,
             "ZESPAN_TAGS": f"case={self.name}",
-            "ZESPAN_JOURNAL": str(folder / "journal") if case.journal else "off",
+            "ZESPAN_JOURNAL": str(self._folder / "journal") if case.journal else "off",
         }
         options = ["--bare"] * bare + ["--early"] * case.early
         command = [sys.executable, "-W", "error", "-m", "tests.conformance", case.room, case.situation, *options]
@@ -131,7 +132,7 @@ class Program:
 
     def due(self) -> tuple[set[str], int]:
         """What the backend has to get: the program's events, and how many root events."""
-        lines = [line.split() for line in self._ledger.read_text().splitlines()]
+        lines = [line.split() for line in (self._folder / "ledger").read_text().splitlines()]
         return {line[1] for line in lines if line[0] == "event"}, sum(line[0] == "root" for line in lines)
 
     def go_on(self) -> None:
