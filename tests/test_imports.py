@@ -17,7 +17,19 @@ PACKAGE = Path(zespan_serverless.__file__).parent
 # Every part of the package, from the bottom to the top: one may import those that stand in a line above its own.
 # Rooms are in one line: none knows another.
 LAYERS = [
-    {"_version", "errors", "_log", "_loops", "_budget", "_http", "_imports", "_threads", "_trace", "_invocation"},
+    {
+        "_version",
+        "errors",
+        "_log",
+        "_loops",
+        "_budget",
+        "_http",
+        "_imports",
+        "_sigterm",
+        "_threads",
+        "_trace",
+        "_invocation",
+    },
     {"_guard"},
     {"_secrets"},
     {"_event", "_settings", "_shutdown", "_azure", "_google"},
@@ -46,7 +58,7 @@ CLIENTS = {"http.client", "urllib.request", "socket", "ssl", "asyncio"}
 SPEAKS = {
     "_http.py": {"socket"},
     "exporters/http.py": {"urllib.request", "socket", "ssl"},
-    "_shutdown.py": {"socket"},  # a pair of its own
+    "_sigterm.py": {"socket"},  # a pair of its own
     "vercel.py": {"socket"},
     "aws_lambda/__init__.py": {"asyncio"},  # runs async handlers
     "_loops.py": {"asyncio"},  # leaves the event loop free

@@ -14,7 +14,8 @@ import pytest
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="no SIGTERM to speak of")
 
 ROOT = Path(__file__).parent.parent
-TERMINATED = 128 + signal.SIGTERM
+TERMINATED = -signal.SIGTERM
+"""Killed by the signal, as a process that has no handler is."""
 
 PRELUDE = """
 import asyncio, hashlib, multiprocessing, os, signal, socket, sys, threading, time
@@ -82,7 +83,7 @@ def terminated(script: str) -> End:
 
 
 def test_default() -> None:
-    """Without a handler of the user's the process ends by itself, at once, after the flush."""
+    """Without a handler of the user's the signal ends the process, at once, after the flush."""
     end = terminated("_shutdown.watch(flush); ready()")
     assert (end.status, end.said) == (TERMINATED, ["flushed"])
     assert end.seconds < 4
@@ -112,12 +113,18 @@ def test_users_handler_set_before() -> None:
     assert (end.status, end.said) == (3, ["flushed", "user"])
 
 
-@pytest.mark.parametrize("rearm", ["_shutdown.rearm()", "pass"])
-def test_users_handler_set_after(rearm: str) -> None:
-    """So does one that is set later, whether or not there has been an invocation since."""
-    end = terminated(f"_shutdown.watch(slow_flush); signal.signal(signal.SIGTERM, user_exits); {rearm}; ready()")
-    assert (end.status, set(end.said)) == (3, {"flushed", "user"})
+def test_users_handler_set_after() -> None:
+    """So does one that is set later, once there has been an invocation."""
+    script = "_shutdown.watch(slow_flush); signal.signal(signal.SIGTERM, user_exits); _shutdown.rearm(); ready()"
+    end = terminated(PATIENT + script)
+    assert (end.status, end.said) == (3, ["flushed", "user"])
     assert end.seconds < 4
+
+
+def test_users_handler_set_after_and_not_noticed() -> None:
+    """Before that it is alone with the signal, as it would be without us."""
+    end = terminated("_shutdown.watch(flush); signal.signal(signal.SIGTERM, user_exits); ready()")
+    assert (end.status, end.said) == (3, ["user"])
 
 
 def test_users_handler_does_not_wait_for_a_slow_backend() -> None:
@@ -142,7 +149,7 @@ say("lived on")
 
 
 @pytest.mark.parametrize(
-    ("before", "end"), [("signal.SIG_DFL", (-signal.SIGTERM, ["flushed"])), ("user_exits", (3, ["flushed", "user"]))]
+    ("before", "end"), [("signal.SIG_DFL", (TERMINATED, ["flushed"])), ("user_exits", (3, ["flushed", "user"]))]
 )
 def test_a_server_that_puts_back_what_it_found(before: str, end: tuple[int, list[str]]) -> None:
     """uvicorn replaces our handler, ends in peace when told, puts ours back and raises the signal again: it ends the
@@ -197,42 +204,211 @@ asyncio.run(main())
     assert (end.status, set(end.said)) == (0, {"flushed", "loop"})
 
 
-def test_wakeup_fd_in_other_hands() -> None:
-    """While somebody else has the wakeup fd, as uvloop does while it runs, our handler tells the thread."""
-    end = terminated("""
+@pytest.mark.parametrize("users", ["signal.SIG_DFL", "signal.SIG_IGN", "user_exits"])
+def test_nothing_of_ours_is_seen(users: str) -> None:
+    """The handler is what it was, there is no wakeup fd, and faulthandler is free for its other signals."""
+    end = terminated(f"""
+import faulthandler
+signal.signal(signal.SIGTERM, {users})
 _shutdown.watch(flush)
-mine, theirs = socket.socketpair()
-mine.setblocking(False)
-signal.set_wakeup_fd(mine.fileno())
+_shutdown.rearm()
+say(str(signal.getsignal(signal.SIGTERM) == {users}))
+say(str(signal.set_wakeup_fd(-1)))
+say(str(faulthandler.is_enabled()))
+if {users} is signal.SIG_IGN:
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    _shutdown.rearm()
 ready()
 """)
-    assert (end.status, end.said) == (TERMINATED, ["flushed"])
+    assert end.said[:3] == ["True", "-1", "False"]
+    assert "flushed" in end.said
 
 
-def test_wakeup_bytes_are_passed_on() -> None:
-    """Whoever had the wakeup fd gets every signal's byte, as long as he wants it: a closed number may be anybody's."""
+def test_wakeup_fd_of_the_users() -> None:
+    """Whoever has the wakeup fd, as uvloop does while it runs, keeps it and gets every signal's byte; we hear, too."""
     end = terminated("""
-_shutdown.watch(flush)
 mine, theirs = socket.socketpair()
 mine.setblocking(False)
 theirs.settimeout(2)
 signal.signal(signal.SIGUSR1, lambda *_: None)
+signal.signal(signal.SIGTERM, user_exits)
 signal.set_wakeup_fd(mine.fileno())
+_shutdown.watch(flush)
 _shutdown.rearm()
 signal.raise_signal(signal.SIGUSR1)
 say("their byte" if theirs.recv(16) == bytes([signal.SIGUSR1]) else "something else")
-signal.set_wakeup_fd(-1)
-_shutdown.rearm()
-signal.raise_signal(signal.SIGUSR1)
-time.sleep(0.2)
-theirs.setblocking(False)
-try:
-    say(repr(theirs.recv(16)))
-except BlockingIOError:
-    say("no more bytes")
+say(str(signal.set_wakeup_fd(mine.fileno()) == mine.fileno()))
 ready()
 """)
-    assert (end.status, end.said) == (TERMINATED, ["their byte", "no more bytes", "flushed"])
+    assert (end.status, end.said) == (3, ["their byte", "True", "flushed", "user"])
+
+
+HANDS_ON = """
+def chained(after=lambda: None):
+    def handler(number, frame):
+        say("cleaned up")
+        if callable(previous):
+            previous(number, frame)
+        elif previous == signal.SIG_DFL:
+            signal.signal(number, signal.SIG_DFL)
+            os.kill(os.getpid(), number)
+        say("handed on")
+    previous = signal.signal(signal.SIGTERM, handler)
+"""
+
+
+@pytest.mark.parametrize("armed", ["before", "after", "both"])
+def test_a_handler_that_hands_on(armed: str) -> None:
+    """What many libraries do: clean up, then let happen what would have. The process dies of the signal, flushed."""
+    before, after = ("_shutdown.watch(flush)" if armed in (when, "both") else "pass" for when in ("before", "after"))
+    end = terminated(f"{PATIENT}{HANDS_ON}{before}; chained(); {after}; _shutdown.rearm(); ready()")
+    assert (end.status, end.said) == (TERMINATED, ["flushed", "cleaned up"])
+
+
+def test_a_handler_that_hands_on_to_another() -> None:
+    """Two of them, with ours before, between and after: each runs once, and the first one decides what happens."""
+    end = terminated(f"""
+{PATIENT}{HANDS_ON}
+_shutdown.watch(flush)
+signal.signal(signal.SIGTERM, user)
+_shutdown.rearm()
+chained()
+_shutdown.rearm()
+chained()
+_shutdown.rearm()
+say("ready")
+time.sleep(1)
+say("lived on")
+""")
+    assert end.status == 0
+    assert end.said == ["flushed", "cleaned up", "cleaned up", "user", "handed on", "handed on", "lived on"]
+
+
+def test_a_handler_of_a_signal_that_the_function_sends_itself() -> None:
+    """It has run when the next line does."""
+    end = terminated("""
+signal.signal(signal.SIGTERM, user)
+_shutdown.watch(flush)
+for _ in range(3):
+    os.kill(os.getpid(), signal.SIGTERM)
+    say("next line")
+signal.signal(signal.SIGTERM, signal.SIG_DFL)
+_shutdown.rearm()
+ready()
+""")
+    assert [text for text in end.said if text != "flushed"] == ["user", "next line"] * 3
+    assert end.status == TERMINATED
+
+
+def test_default_socket_timeout() -> None:
+    """The timeout that a script sets for its sockets is none for us."""
+    end = terminated("socket.setdefaulttimeout(0.1); _shutdown.watch(flush); time.sleep(0.5); ready()")
+    assert (end.status, end.said) == (TERMINATED, ["flushed"])
+
+
+def test_blocked_signal() -> None:
+    """A signal that is blocked waits until it is unblocked or asked for: threads of ours do not take it."""
+    end = terminated("""
+signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGUSR1, signal.SIGINT})
+_shutdown.watch(flush)
+for number in (signal.SIGUSR1, signal.SIGINT):
+    os.kill(os.getpid(), number)
+    time.sleep(0.1)
+    say(signal.sigtimedwait({number}, 2).si_signo == number and "waited for")
+say("ready")
+time.sleep(0.5)
+say("critical section")
+signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+time.sleep(5)
+""")
+    assert (end.status, end.said) == (TERMINATED, ["waited for"] * 2 + ["critical section", "flushed"])
+
+
+def test_signals_that_kill_no_thread_of_ours() -> None:
+    """What the main thread blocks after we have started is not taken by us either."""
+    end = terminated("""
+_shutdown.watch(flush)
+signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR2})
+os.kill(os.getpid(), signal.SIGUSR2)
+time.sleep(0.1)
+say("alive")
+ready()
+""")
+    assert (end.status, end.said) == (TERMINATED, ["alive", "flushed"])
+
+
+@pytest.mark.parametrize("chain", [True, False])
+def test_faulthandler_of_the_users(chain: bool) -> None:
+    """Who has registered SIGTERM with faulthandler before us keeps it, and what it does."""
+    end = terminated(f"""
+import faulthandler
+faulthandler.register(signal.SIGTERM, file=1, all_threads=False, chain={chain})
+_shutdown.watch(flush)
+_shutdown.rearm()
+say("ready")
+time.sleep(0.5)
+say("lived on")
+""")
+    assert end.status == (TERMINATED if chain else 0)
+    assert any("most recent call first" in line for line in end.said)
+    assert ("lived on" in end.said) is not chain
+
+
+def test_faulthandler_of_the_users_later() -> None:
+    """So does who registers it after us, whatever there is of invocations since."""
+    end = terminated("""
+import faulthandler
+_shutdown.watch(flush)
+faulthandler.register(signal.SIGTERM, file=1, all_threads=False)
+_shutdown.rearm()
+say("ready")
+time.sleep(0.5)
+say("lived on")
+""")
+    assert (end.status, end.said[-1]) == (0, "lived on")
+    assert any("most recent call first" in line for line in end.said)
+
+
+COPY = """
+import importlib.util
+def copy():
+    spec = importlib.util.find_spec("zespan_serverless._shutdown")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+"""
+
+
+@pytest.mark.parametrize("handler", ["signal.SIG_DFL", "user_exits"])
+@pytest.mark.parametrize("last", ["first", "second"])
+def test_second_copy(handler: str, last: str) -> None:
+    """After a reload, or with a vendored copy beside a layer's: both flush, and the process ends as without us."""
+    end = terminated(f"""
+{PATIENT}{COPY}
+first, second = _shutdown, copy()
+second.HEAD_START = 3.0
+signal.signal(signal.SIGTERM, {handler})
+first.watch(lambda seconds: say("first"))
+second.watch(lambda seconds: say("second"))
+{last}.rearm()
+ready()
+""")
+    assert end.status == (TERMINATED if handler == "signal.SIG_DFL" else 3)
+    assert sorted(set(end.said)) == sorted({"first", "second", *(["user"] if handler == "user_exits" else [])})
+
+
+def test_second_copy_that_leaves() -> None:
+    """When a second copy has forgotten everything, the first one listens again."""
+    end = terminated(f"""
+{COPY}
+first, second = _shutdown, copy()
+first.watch(flush)
+second.watch(lambda seconds: say("second"))
+second.forget()
+ready()
+""")
+    assert (end.status, end.said) == (TERMINATED, ["flushed"])
 
 
 @pytest.mark.parametrize("thread", [False, True], ids=["main thread", "other thread"])
@@ -270,32 +446,41 @@ ready()
     assert (end.status, end.said) == (TERMINATED, ["child -15", "flushed"])
 
 
-def test_forget() -> None:
-    """After forget everything is as it was before: the handler, the wakeup fd, the exit."""
-    end = terminated("""
-mine, theirs = socket.socketpair()
-mine.setblocking(False)
-signal.signal(signal.SIGTERM, user_exits)
-signal.set_wakeup_fd(mine.fileno())
+@pytest.mark.parametrize("users", ["signal.SIG_DFL", "user_exits"])
+def test_forget(users: str) -> None:
+    """After forget everything is as it was before: the handler, the end, descriptors."""
+    end = terminated(f"""
+descriptors = len(os.listdir("/proc/self/fd"))
+signal.signal(signal.SIGTERM, {users})
 _shutdown.watch(flush)
 _shutdown.forget()
-say("handler " + str(signal.getsignal(signal.SIGTERM) is user_exits))
-say("fd " + str(signal.set_wakeup_fd(-1) == mine.fileno()))
+say("handler " + str(signal.getsignal(signal.SIGTERM) is {users}))
+time.sleep(0.1)
+say("descriptors " + str(len(os.listdir("/proc/self/fd")) - descriptors))
 ready()
 """)
-    assert (end.status, end.said) == (3, ["handler True", "fd True", "user"])
+    users_end = (3, ["user"]) if users == "user_exits" else (TERMINATED, [])
+    assert (end.status, end.said) == (users_end[0], ["handler True", "descriptors 0", *users_end[1]])
 
 
-@pytest.mark.parametrize(
-    ("rearm", "end"), [("pass", (TERMINATED, ["flushed"])), ("_shutdown.rearm()", (-signal.SIGTERM, []))]
-)
-def test_function_that_closes_all_files(rearm: str, end: tuple[int, list[str]]) -> None:
-    """A function that closes every file it finds is not harmed, and still ends on SIGTERM."""
-    assert terminated(f"_shutdown.watch(flush); os.closerange(3, 256); {rearm}; ready()")[:2] == end
+@pytest.mark.parametrize("up_to", [256, 4096], ids=["some", "all"])
+@pytest.mark.parametrize("rearm", ["pass", "_shutdown.rearm()"])
+def test_function_that_closes_all_files(rearm: str, up_to: int, tmp_path: Path) -> None:
+    """A function that closes every file it finds still ends on SIGTERM, and nothing gets into its next files."""
+    end = terminated(f"""
+_shutdown.watch(flush)
+os.closerange(3, {up_to})
+files = [open({str(tmp_path / "file")!r} + str(number), "wb") for number in range(40)]
+time.sleep(0.1)
+{rearm}
+ready()
+""")
+    assert (end.status, end.said) == (TERMINATED, ["flushed"])
+    assert [file.stat().st_size for file in tmp_path.iterdir()] == [0] * 40
 
 
 def test_other_threads() -> None:
-    """Signals are the main thread's: watch, rearm and forget in another one change nothing."""
+    """A request that is served in a pool's thread may be the first: the watch is set from there, too."""
     end = terminated("""
 def in_thread(function, *args):
     thread = threading.Thread(target=function, args=args)
@@ -303,10 +488,28 @@ def in_thread(function, *args):
     thread.join()
 
 in_thread(_shutdown.watch, flush)
-say(str(signal.getsignal(signal.SIGTERM) is signal.SIG_DFL))
-_shutdown.watch(flush)
 in_thread(_shutdown.rearm)
-in_thread(_shutdown.forget)
+say(str(signal.getsignal(signal.SIGTERM) is signal.SIG_DFL))
 ready()
 """)
     assert (end.status, end.said) == (TERMINATED, ["True", "flushed"])
+
+
+def test_trio_finds_no_wakeup_fd() -> None:
+    """trio warns of a wakeup fd that is not its own, which is an error under -W error."""
+    end = terminated("""
+import trio, warnings
+warnings.simplefilter("error")
+
+async def main():
+    await trio.sleep(0)
+    _shutdown.rearm()
+    say("ran")
+
+_shutdown.watch(flush)
+trio.run(main)
+_shutdown.rearm()
+trio.run(main)
+ready()
+""")
+    assert (end.status, end.said) == (TERMINATED, ["ran", "ran", "flushed"])

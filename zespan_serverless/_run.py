@@ -9,7 +9,7 @@ import threading
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, overload
 
 from . import _container, _lifecycle, _loops, _settings, _shutdown
-from ._guard import Guarded
+from ._guard import Guarded, pass_on
 from ._invocation import ColdStart, Invocation
 from .errors import ConfigurationError
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     F = TypeVar("F", bound=Callable[..., Any])
 
+_C_LONG = 2**63
 _GENERATES = 0x20 | 0x200  # CO_GENERATOR, CO_ASYNC_GENERATOR
 
 
@@ -198,7 +199,17 @@ def _exit(error: SystemExit) -> Exit:
     code = error.code
     if code is None:
         return Exit(0)
-    return Exit(code & 0xFF) if isinstance(code, int) else Exit(1, text=str(code))
+    if not isinstance(code, int):
+        return Exit(1, text=_text(code))
+    return Exit(code & 0xFF if -_C_LONG <= code < _C_LONG else 0xFF)  # what is no long in C counts as -1
+
+
+def _text(code: object) -> str:
+    try:
+        return str(code)
+    except Exception as problem:
+        pass_on(problem)
+        return type(code).__name__
 
 
 def _script() -> str:

@@ -1,9 +1,30 @@
 """SIGTERM: send what is buffered, then let happen what would have happened without us.
 
-While awslambdaric blocks in C waiting for the next invocation, a Python signal handler does not run, but the byte
-that the interpreter writes to the wakeup fd is there at once. So a thread reads that byte. A Python handler has to be
-set all the same, or the default action would end the process first; it tells the thread too, because the fd may just
-be somebody else's (an event loop's).
+What happens, by what has SIGTERM when it comes:
+
+    nobody (SIG_DFL)           a thread of ours sends, for `GRACE` seconds at most; then the process ends as it would
+                               have, killed by signal 15. `signal.getsignal` says SIG_DFL all the while.
+    a handler of the user's    it runs in the main thread, when and if it would without us, up to `HEAD_START` later:
+                               sending comes first. It decides what becomes of the process.
+    SIG_IGN                    a thread of ours sends; the process goes on.
+    the first process of a     the same, because the kernel spares it where it has no handler (pid_namespaces(7)): it
+    container                  goes on, and may well finish until SIGKILL comes.
+    an event loop              it is a handler of the user's: `add_signal_handler` works, and `remove_signal_handler`.
+    faulthandler, code in C    theirs: we keep away, and do not hear of the signal.
+
+and by the kind of process:
+
+    Lambda           the signal comes while the runtime waits in C for the next invocation (Python 3.11), or while the
+                     function runs, at its timeout: the thread of ours runs in either case
+    a script         as above. At its end, by whatever code or exception, sending is waited for, `GRACE` at most
+    a server         its handler stops it, and what it raises again when it has stopped ends it
+    a reloader, a    each copy of this package sends what it has; the newest listens
+    second copy
+    a forked child   nothing of ours is left in it: `terminate()` ends it, with exit code -15. It listens anew from the
+                     first event that it captures itself
+
+A signal that is blocked stays pending, for threads of ours block all (see `_threads`), and can be waited for. A handler
+that is set later than ours is found at the end of the next invocation in the main thread; until then it is alone.
 """
 
 from __future__ import annotations
@@ -12,12 +33,13 @@ import atexit
 import contextlib
 import os
 import signal
-import socket
+import sys
 import threading
 import time
+from collections import deque
 from typing import TYPE_CHECKING, Any
 
-from . import _threads
+from . import _sigterm, _threads
 from ._log import logger
 
 if TYPE_CHECKING:
@@ -32,10 +54,14 @@ HEAD_START = 0.1
 LAST_WORDS = 0.1
 """Seconds to say what could not be sent, in code of the user's: `on_error`, handlers of the log."""
 
-_ASKED, _LEAVING = b"\0", b"\xff"  # what we write beside the interpreter; no signals have these numbers
+SIGTERM = _sigterm.SIGTERM
 
-SIGTERM = signal.SIGTERM.value
+_ASKED, _LEAVING, _STOP = b"\xfd", b"\xfe", b"\xff"  # what we send beside the signal, whose traceback is ASCII
+_DYING = 0.1  # seconds after which a process that has killed itself is still there because something spares it
 
+_LISTENS = "_zespan_serverless"  # the attribute of the module faulthandler that says who listens in this process
+
+_lock = threading.Lock()
 _watch: _Watch | None = None
 _expected: dict[int, tuple[Callable[[], object], float]] = {}
 
@@ -43,12 +69,12 @@ _expected: dict[int, tuple[Callable[[], object], float]] = {}
 def watch(flush: Callable[[float], object], leave: Callable[[], object] = lambda: None) -> None:
     """Call `flush(seconds)` when SIGTERM comes, and `leave()` if that is the end: nothing of ours runs after it.
 
-    Does nothing outside the main thread, where signals cannot be set.
+    From any thread. Only the main thread can give the flush a head start on a handler of the user's.
     """
     global _watch
-    if _watch is not None or threading.current_thread() is not threading.main_thread():
-        return
-    if signal.getsignal(signal.SIGTERM) is not None:  # None: set by C code, which we could not hand it back to
+    with _lock:
+        if _watch is not None or not _is_free():
+            return
         try:
             _watch = _Watch(flush, leave)
         except (OSError, ValueError, RuntimeError) as error:  # no signals, sockets or threads on this platform
@@ -66,7 +92,7 @@ def expect(say: Callable[[], object], seconds: float) -> Callable[[], object]:
 
 
 def rearm(pause: float = 0.0) -> None:
-    """Take back what something took from us: asyncio's signal handlers leave neither fd nor handler behind. 3 us.
+    """See that SIGTERM still reaches us, in the main thread: a handler may have been set, or taken away. 4 us.
 
     Not again within `pause` seconds: where many invocations end in one second, not each has to look.
     """
@@ -77,9 +103,8 @@ def rearm(pause: float = 0.0) -> None:
         watching.armed_at = now
         try:
             watching.arm()
-        except (OSError, ValueError) as error:  # the user closed every file there is
+        except (OSError, ValueError, RuntimeError) as error:
             logger.debug("no SIGTERM watch any more: %r", error)
-            forget()
 
 
 def terminating() -> bool:
@@ -89,126 +114,202 @@ def terminating() -> bool:
 
 def forget() -> None:
     """In a forked child, or between tests: signals as they were before us, and nothing shared with the parent."""
-    global _watch
+    global _watch, _lock
     _expected.clear()
-    if _watch is not None and threading.current_thread() is threading.main_thread():
-        watching, _watch = _watch, None
+    watching, _watch, _lock = _watch, None, threading.Lock()
+    if watching is not None:
         watching.disarm()
 
 
 class _Watch:
+    """One thread that waits for SIGTERM. `flush_all` and `leave` are also called by a newer copy of this package."""
+
     def __init__(self, flush: Callable[[float], object], leave: Callable[[], object]) -> None:
-        self._flush, self._leave = flush, leave
-        self._read, self._write = socket.socketpair()
-        self._write.setblocking(False)
-        self._other_fd = -1  # who would have the bytes without us: gets a copy
-        self._previous: Any = signal.SIG_DFL  # what SIGTERM would do without us
-        self._first: Any = signal.getsignal(signal.SIGTERM)  # and what it did when we came
-        self._passed_on = False
+        self._flush, self.leave = flush, leave
+        self._pid = os.getpid()
+        self._listener = _sigterm.Listener()
+        self._waiting: deque[Any] = deque()  # locks, released when all that was sent before has been seen to
         self.terminating = False
         self.armed_at = 0.0  # monotonic
-        self._flushed, self._idle = threading.Event(), threading.Event()
-        _threads.start("zespan-sigterm", self._run, self._read)
-        self.arm()
-        atexit.register(self._hold)
+        self._older: Any = _listening()
+        if self._older is not None:
+            self._older.step_back()
+        _set_listening(self)
+        try:
+            self.arm()
+            _threads.start("zespan-sigterm", self._run)
+        except BaseException:
+            self._put_back()
+            self._listener.close()
+            raise
+        atexit.register(self._at_exit)
 
     def arm(self) -> None:
-        """Be the first to hear of SIGTERM, and remember who was: asyncio, or a handler that the function has set."""
-        if self._passed_on:
+        """Be told of SIGTERM, whoever has it by now."""
+        if self._listener.is_displaced or _listening() is not self:
             return
-        handler = signal.getsignal(signal.SIGTERM)
-        if handler is not None and handler != self._handle:
-            self._previous = signal.signal(signal.SIGTERM, self._handle)
-        fd = signal.set_wakeup_fd(self._write.fileno(), warn_on_full_buffer=False)
-        if fd != self._write.fileno():
-            self._other_fd = fd  # also if that is nobody: the number of a closed fd may be anybody's by now
+        self._listener.remove()
+        handler = signal.getsignal(SIGTERM)
+        if handler is None:  # set by code in C
+            return
+        if threading.current_thread() is threading.main_thread():
+            if callable(handler) and not isinstance(handler, _AfterFlush):
+                handler = _AfterFlush(self, handler)
+            # Even if it is the same: what `remove` has put back may be older than what the user has set since.
+            signal.signal(SIGTERM, handler)
+        self._listener.install(chain=callable(handler))
 
     def disarm(self) -> None:
-        atexit.unregister(self._hold)
-        if signal.getsignal(signal.SIGTERM) == self._handle:
-            signal.signal(signal.SIGTERM, self._previous)
-        fd = signal.set_wakeup_fd(-1)
-        for undo in (
-            lambda: signal.set_wakeup_fd(self._other_fd if fd == self._write.fileno() else fd),
-            self._write.close,
-            self._read.close,
-        ):
-            with contextlib.suppress(OSError, ValueError):  # closed meanwhile
-                undo()
+        atexit.unregister(self._at_exit)
+        self._put_back()
+        if self._pid == os.getpid():
+            self._listener.send(_STOP)  # the thread closes what it listens to
+        else:
+            self._listener.close()
 
-    def _run(self, read: socket.socket) -> None:
+    def flush_all(self, seconds: float) -> None:
+        """Send what there is; and what older copies of this package have, at the same time."""
+        older = None
+        if self._older is not None:
+            older = _threads.start("zespan-sigterm-older", self._older.flush_all, seconds)
+        self._flush(seconds)
+        if older is not None:
+            older.join(seconds)
+
+    def head_start(self) -> None:
+        """In the main thread: wait until the flush is done, or has had its head start."""
+        if self is _watch:
+            self._wait(_ASKED, HEAD_START)
+
+    def _put_back(self) -> None:
+        """Leave SIGTERM to whom it belongs, or to an older copy of this package."""
+        self._listener.remove()
+        handler = signal.getsignal(SIGTERM)
+        if isinstance(handler, _AfterFlush) and threading.current_thread() is threading.main_thread():
+            signal.signal(SIGTERM, handler.users)
+        if _listening() is self:
+            older = self._older if self._pid == os.getpid() else None  # of a parent nothing is left
+            _set_listening(older)
+            if older is not None:
+                older.arm()
+
+    def step_back(self) -> None:
+        """A newer copy of this package takes our place."""
+        self._listener.remove()
+
+    def _wait(self, message: bytes, seconds: float) -> None:
+        # A bare lock of its own for each: a signal handler may interrupt itself, which no Event endures.
+        done = threading.Lock()
+        done.acquire()
+        self._waiting.append(done)
+        if self._listener.send(message):
+            done.acquire(timeout=seconds)
+
+    def _run(self) -> None:
         while True:
-            try:
-                signals = read.recv(64)
-            except OSError:
+            heard = self._listener.hear()
+            if _STOP in heard:
+                self._listener.close()
                 return
-            if not signals:
-                return
-            theirs = signals.translate(None, _ASKED + _LEAVING)
-            if theirs and self._other_fd >= 0:
+            waiting = list(self._waiting)
+            self._waiting.clear()
+            if not heard:
                 try:
-                    os.write(self._other_fd, theirs)
-                except OSError:
-                    self._other_fd = -1
-            if _ASKED in signals or signal.SIGTERM in signals:
-                self._terminate()
-            if _LEAVING in signals:
-                self._idle.set()
+                    self._listener.reopen()
+                except OSError as error:
+                    logger.debug("no SIGTERM watch any more: %r", error)
+                    self._listener.remove()  # else nobody would end the process
+                    return
+            elif heard.strip(_LEAVING):
+                self._terminate(waiting)
+            _release(waiting)
 
-    def _terminate(self) -> None:
+    def _terminate(self, waiting: list[Any]) -> None:
         self.terminating = True
         expected = list(_expected.values()) if self._is_the_end() else []
         seconds = max([GRACE, *(allowed for _, allowed in expected)])
         try:
             for say, _ in expected:
                 say()
-            self._flush(seconds)
+            self.flush_all(seconds)
         except Exception as error:
             logger.debug("flush on SIGTERM: %r", error)
-        self._flushed.set()
         if self._is_the_end():
             self._say_the_last()
-            os._exit(128 + signal.SIGTERM)  # what the default action would have come to
+            self._die()
+        _release(waiting)
 
     def _say_the_last(self) -> None:
-        """In a thread that can be left behind."""
+        """In threads that can be left behind."""
         with contextlib.suppress(RuntimeError):  # no more threads
-            _threads.start("zespan-last-words", self._leave).join(LAST_WORDS)
+            threads = []
+            copy: Any = self
+            while copy is not None:
+                threads.append(_threads.start("zespan-last-words", copy.leave))
+                copy = copy._older
+            until = time.monotonic() + LAST_WORDS
+            for thread in threads:
+                thread.join(max(0.0, until - time.monotonic()))
 
     def _is_the_end(self) -> bool:
-        """Whether the process would be ended without us. The kernel spares the first one of a container, which has no
-        handler: it goes on until SIGKILL (pid_namespaces(7)), and may well finish until then."""
-        ours = signal.getsignal(signal.SIGTERM) == self._handle
-        return ours and self._previous == signal.SIG_DFL and os.getpid() != 1
+        """Whether SIGTERM would have ended the process. The kernel spares the first one of a container."""
+        return signal.getsignal(SIGTERM) == signal.SIG_DFL and os.getpid() != 1
 
-    def _handle(self, number: int, frame: Any) -> None:
-        """Runs in the main thread, if and when it runs Python; the user's own handler has its turn after the flush."""
-        if self._passed_on:
-            self._come_back(number, frame)
-            return
-        try:
-            if not self.terminating:
-                self._write.send(_ASKED)
-        except OSError:  # the user closed every file there is
-            self._terminate()
-        if callable(self._previous):
-            self._flushed.wait(HEAD_START)
-            self._passed_on = True  # from here on all is as it would be without us
-            signal.signal(signal.SIGTERM, self._previous)
-            self._previous(number, frame)
+    def _die(self) -> None:
+        """Have the signal do what we have put off."""
+        self._listener.remove()
+        os.kill(os.getpid(), SIGTERM)
+        time.sleep(_DYING)
+        self._listener.install(chain=False)  # all threads block it by now; it will come again
 
-    def _come_back(self, number: int, frame: Any) -> None:
-        """Somebody who had our place has ended in peace, put back whom it found there, and raised the signal again, as
-        uvicorn does: for us that is over, and what there was before us has its turn."""
-        if callable(self._first):
-            self._first(number, frame)
-        elif self._first == signal.SIG_DFL:
-            self._say_the_last()
-            signal.signal(signal.SIGTERM, signal.SIG_DFL)
-            signal.raise_signal(signal.SIGTERM)
+    def _at_exit(self) -> None:
+        """An exit, such as a handler's sys.exit, does not cut a flush short that may not even have begun."""
+        self._wait(_LEAVING, GRACE + LAST_WORDS)
+        self.disarm()
 
-    def _hold(self) -> None:
-        """At exit: a handler that leaves with sys.exit does not cut a flush short that may not even have begun."""
-        with contextlib.suppress(OSError):
-            self._write.send(_LEAVING)
-            self._idle.wait(GRACE)
+
+class _AfterFlush:
+    """A handler of the user's, as it is called while we watch: when sending has had its head start.
+
+    Equal to the handler itself, and has its attributes.
+    """
+
+    def __init__(self, watching: _Watch, users: Any) -> None:
+        self.watching, self.users = watching, users
+
+    def __call__(self, number: int, frame: Any) -> Any:
+        self.watching.head_start()
+        return self.users(number, frame)
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "users":  # of a copy that is being made
+            raise AttributeError(name)
+        return getattr(self.users, name)
+
+    def __eq__(self, other: object) -> bool:
+        return self.users == (other.users if isinstance(other, _AfterFlush) else other)  # type: ignore[no-any-return]
+
+    def __hash__(self) -> int:
+        return hash(self.users)
+
+
+def _is_free() -> bool:
+    """Whether SIGTERM is anybody's whom we can be in front of without taking it from them."""
+    handler = signal.getsignal(SIGTERM)
+    if handler is None:  # set by code in C, before Python was there
+        return False
+    return callable(handler) or _listening() is not None or not _sigterm.is_caught_in_c()
+
+
+def _listening() -> Any:
+    """The watch that SIGTERM reaches in this process: ours, or that of another copy of this package."""
+    return getattr(sys.modules.get("faulthandler"), _LISTENS, None)
+
+
+def _set_listening(watching: Any) -> None:
+    setattr(sys.modules["faulthandler"], _LISTENS, watching)
+
+
+def _release(waiting: list[Any]) -> None:
+    while waiting:
+        waiting.pop().release()

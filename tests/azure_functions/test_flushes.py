@@ -108,12 +108,12 @@ def test_sigterm_sends_what_is_left(worker: StartWorker, backend: testing.Backen
     """The worker is told to go right after an answer: its event arrives, and the exit code is what Azure knows."""
     app = worker("signals")
     assert app.http("quick").ok
-    assert app.terminate() == 143
+    assert app.terminate() == -15
     assert [event["operation"] for event in backend.events] == ["quick"]
     cell(
         "Azure Functions",
         "SIGTERM",
-        "what is left arrives, exit code 143; what ends up in flight is lost as without us",
+        "what is left arrives, killed by the signal; what ends up in flight is lost as without us",
     )
 
 
@@ -131,7 +131,7 @@ def test_sigterm_under_way(worker: StartWorker, backend: testing.Backend, tmp_pa
     asking = threading.Thread(target=ask)
     asking.start()
     until(begun.exists)
-    assert app.terminate() == 143
+    assert app.terminate() == -15
     asking.join()
     assert isinstance(ended[0], ConnectionError)
     assert "step" in [event["operation"] for event in backend.events]
@@ -149,7 +149,7 @@ def test_a_handler_of_the_user_s_has_its_turn(worker: StartWorker, backend: test
 
 def test_sigterm_before_anything_was_called(worker: StartWorker, backend: testing.Backend) -> None:
     """A worker that has only imported its functions ends at once, and nothing has been sent."""
-    assert worker("signals").terminate() == 143
+    assert worker("signals").terminate() == -15
     assert backend.requests == []
 
 

@@ -43,7 +43,7 @@ def test_sigterm_sends_the_rest(start: Start, backend: Backend) -> None:
     ready(process)
     process.send_signal(signal.SIGTERM)
     assert process.communicate(timeout=10)[1] == ""
-    assert process.returncode == 143
+    assert process.returncode == -signal.SIGTERM
     assert len(backend.events) == 7
 
 

@@ -1,0 +1,89 @@
+"""What fails in our code stays there; what a signal handler of the user's raises in it reaches the user."""
+
+from __future__ import annotations
+
+import functools
+import signal
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from zespan_serverless._guard import Guarded, is_from_signal, pass_on
+
+pytestmark = pytest.mark.skipif(not hasattr(signal, "SIGUSR1"), reason="no signals to speak of on this platform")
+
+
+class TooLateError(Exception):
+    pass
+
+
+def raises(number: int, frame: object) -> None:
+    raise TooLateError
+
+
+def calls_what_raises(number: int, frame: object) -> None:
+    raises(number, frame)
+
+
+class Holder:
+    def method(self, number: int, frame: object) -> None:
+        raise TooLateError
+
+    def __call__(self, number: int, frame: object) -> None:
+        raise TooLateError
+
+
+HANDLERS: dict[str, Callable[..., Any]] = {
+    "function": raises,
+    "function that calls another": calls_what_raises,
+    "lambda": lambda *_: raises(0, None),
+    "method": Holder().method,
+    "object": Holder(),
+    "partial": functools.partial(raises),
+    "partial of a method": functools.partial(Holder().method),
+}
+
+
+@pytest.fixture(autouse=True)
+def handler_put_back() -> Iterator[None]:
+    before = signal.getsignal(signal.SIGUSR1)
+    yield
+    signal.signal(signal.SIGUSR1, before)
+
+
+@pytest.mark.parametrize("kind", HANDLERS)
+def test_exceptions_of_signal_handlers_pass(kind: str) -> None:
+    """Whatever kind of callable the handler is."""
+    signal.signal(signal.SIGUSR1, HANDLERS[kind])
+    with pytest.raises(TooLateError), Guarded("a test"):
+        signal.raise_signal(signal.SIGUSR1)
+
+
+@pytest.mark.parametrize("kind", HANDLERS)
+def test_pass_on(kind: str) -> None:
+    """So they do through an `except` of ours that begins with it."""
+    signal.signal(signal.SIGUSR1, HANDLERS[kind])
+    with pytest.raises(TooLateError) as raised:
+        signal.raise_signal(signal.SIGUSR1)
+    with pytest.raises(TooLateError):
+        pass_on(raised.value)
+
+
+def test_other_exceptions_do_not() -> None:
+    """Ours, though a handler is set that could raise the same."""
+    signal.signal(signal.SIGUSR1, raises)
+    with Guarded("a test"):
+        raise TooLateError
+    with pytest.raises(TooLateError) as raised:
+        raise TooLateError
+    pass_on(raised.value)
+    assert not is_from_signal(raised.value)
+    assert not is_from_signal(TooLateError())
+
+
+def test_what_the_host_raises_passes() -> None:
+    """SystemExit and KeyboardInterrupt are not ours to swallow."""
+    for kind in (SystemExit, KeyboardInterrupt, GeneratorExit):
+        with pytest.raises(kind), Guarded("a test"):
+            raise kind

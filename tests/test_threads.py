@@ -1,0 +1,124 @@
+"""Threads of ours take no signals, and what is started in them is as if it had been started elsewhere."""
+
+from __future__ import annotations
+
+import ast
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import zespan_serverless
+from zespan_serverless import _threads, testing
+
+pytestmark = pytest.mark.skipif(not hasattr(signal, "pthread_sigmask"), reason="no signal masks on this platform")
+
+PACKAGE = Path(zespan_serverless.__file__).parent
+ASKED_FOR = {
+    signal.SIGTERM,
+    signal.SIGINT,
+    signal.SIGUSR1,
+    signal.SIGUSR2,
+    signal.SIGALRM,
+    signal.SIGCHLD,
+    signal.SIGHUP,
+}
+
+
+def mask() -> set[int]:
+    return {int(number) for number in signal.pthread_sigmask(signal.SIG_BLOCK, ())}
+
+
+@pytest.fixture
+def blocked() -> Iterator[set[int]]:
+    """The main thread blocks SIGUSR1."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})
+    yield mask()
+    signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def test_a_thread_of_ours_takes_no_signals(blocked: set[int]) -> None:
+    """It blocks all but those that a thread causes itself; whoever starts it blocks what he did."""
+    seen: list[set[int]] = []
+    _threads.start("zespan-test", lambda: seen.append(mask())).join()
+    assert seen[0] >= ASKED_FOR
+    assert not seen[0] & {signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGABRT}
+    assert mask() == blocked
+
+
+def test_code_of_the_users_has_the_main_threads_mask(blocked: set[int]) -> None:
+    """As it is now, not as it was: processes that it starts inherit it."""
+    seen: list[object] = []
+
+    def work() -> None:
+        go.wait(5)
+        with _threads.as_main_thread():
+            seen.append(mask())
+            command = [sys.executable, "-c", "import signal; print(*signal.pthread_sigmask(signal.SIG_BLOCK, ()))"]
+            seen.append(subprocess.run(command, capture_output=True, text=True, check=True).stdout.split())
+        seen.append(mask())
+
+    go = threading.Event()
+    thread = _threads.start("zespan-test", work)
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR2})
+    go.set()
+    thread.join()
+    assert seen[0] == blocked | {signal.SIGUSR2}
+    assert seen[1] == [str(int(number)) for number in sorted(blocked | {signal.SIGUSR2})]
+    assert isinstance(seen[2], set)
+    assert seen[2] >= ASKED_FOR
+
+
+def test_in_other_threads_the_mask_is_left_alone(blocked: set[int]) -> None:
+    """The main thread's own, and those of the user's threads."""
+    with _threads.as_main_thread():
+        assert mask() == blocked
+
+
+def test_a_child_forked_in_a_thread_of_ours_takes_signals(blocked: set[int]) -> None:
+    """`terminate()` ends it, because it blocks what the main thread did."""
+    seen: list[int] = []
+
+    def work() -> None:
+        pid = os.fork()
+        if pid == 0:
+            os._exit(0 if mask() == blocked else 1)
+        seen.append(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+
+    _threads.start("zespan-test", work).join()
+    assert seen == [0]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_every_thread_takes_none() -> None:
+    """The sender, the one that flushes in the background, the one that waits for SIGTERM."""
+    with testing.Backend() as backend:
+        zespan_serverless.init(base_url=backend.url)
+        from zespan_serverless import _container
+
+        container = _container.current()
+        assert container is not None
+        container.delivery.flush_soon(1)
+        zespan_serverless.capture({"operation": "x"})
+        zespan_serverless.flush(5)
+        ours = {thread.native_id for thread in threading.enumerate() if thread.name.startswith("zespan-")}
+        assert len(ours) == 3
+        for status in Path("/proc/self/task").glob("*/status"):
+            if int(status.parent.name) in ours:
+                lines = dict(line.split(":\t", 1) for line in status.read_text().splitlines())
+                bits = int(lines["SigBlk"], 16)
+                assert all(bits >> (number - 1) & 1 for number in ASKED_FOR)
+
+
+def test_no_other_threads_are_started() -> None:
+    """Whoever wants a thread asks `_threads` for it."""
+    for file in PACKAGE.rglob("*.py"):
+        if file.name != "_threads.py" and file.parent.name != "testing":
+            calls = [node.func for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.Call)]
+            names = {func.attr if isinstance(func, ast.Attribute) else getattr(func, "id", "") for func in calls}
+            assert not names & {"Thread", "Timer", "ThreadPoolExecutor"}, file
