@@ -36,17 +36,23 @@ def _handler(function: Any) -> Any:
     if not inspect.iscoroutinefunction(function):
         return function
     import asyncio
+    import atexit
 
     runner = asyncio.Runner()
+    atexit.register(runner.close)
 
     def handler(*args: Any) -> Any:
-        try:
-            asyncio.get_running_loop()
-        except RuntimeError:
-            return runner.run(function(*args))
-        return function(*args)
+        return function(*args) if _loop_is_running() else runner.run(function(*args))
 
     return handler
+
+
+def _loop_is_running() -> bool:
+    import asyncio
+
+    with contextlib.suppress(RuntimeError):
+        return asyncio.get_running_loop() is not None
+    return False
 
 
 def _without_context(function: Any) -> Any:

@@ -398,7 +398,7 @@ def _kept_whole() -> Iterator[None]:
     atexit.register(event)
 
 
-@situation("descriptors", fits=lambda room: not room.keeps_loop)
+@situation("descriptors", fits=is_sync)
 def all_closed(door: Door) -> None:
     """A function that closes every descriptor it finds, and opens files, has these files for itself."""
     door.serve()
@@ -508,7 +508,7 @@ def trio_inside(door: Door) -> None:
     say(door.serve(run))
     say(run())
     say(door.serve(run))
-    event()
+    flush()  # trio has left the default action behind
     send(signal.SIGTERM)
     linger()
 
@@ -781,15 +781,17 @@ def faulthandler_that_hands_on(door: Door) -> None:
     door.here()
     faulthandler.register(signal.SIGTERM, all_threads=False, chain=True)
     door.serve()
+    flush()  # nobody but faulthandler hears of the next one
     send(signal.SIGTERM)
     linger()
 
 
-@situation("ends", few=True)
+@situation("ends", few=True, twice=True)
 def faulthandler_that_stays(door: Door) -> None:
     """A traceback on SIGTERM, and no more."""
     import faulthandler
 
+    door.here()
     faulthandler.register(signal.SIGTERM, all_threads=False)
     for _ in range(2):
         door.serve(steps(event, sends(signal.SIGTERM)))

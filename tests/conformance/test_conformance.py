@@ -156,7 +156,8 @@ def test_with_us_as_without(case: Case, backend: Backend, tmp_path: Path) -> Non
     bare = Program(case, tmp_path, backend.url, bare=True)
     expected = bare.end()
     assert expected.code is not None, f"the situation itself hangs: {expected}"
-    assert str(traced.end()) == str(expected)
+    seen = traced.end()
+    assert seen == expected, f"with us:\n\n{seen}\n\nwithout us:\n\n{expected}\n"
     if lost(traced, backend) and case.journal:
         traced.go_on()
     if left := lost(traced, backend):
