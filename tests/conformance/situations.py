@@ -443,44 +443,72 @@ class Alarm(Exception):
     """A timeout's."""
 
 
-@situation("alarms")
-def alarms_at_random(door: Door) -> None:
-    """Every alarm comes out of the invocation that it strikes, and leaves nothing behind.
+class Alarms:
+    """How many have gone off, and how many have been seen by whoever they are for."""
 
-    asyncio itself swallows what strikes its own callbacks: there only what comes after is looked at.
-    """
-    import random
+    def __init__(self) -> None:
+        self.fired = self.seen = 0
+        signal.signal(signal.SIGALRM, self._strike)
 
-    rounds, fired, caught = 80, 0, 0
-
-    def alarm(number: int, frame: object) -> None:
-        nonlocal fired
-        fired += 1
+    def _strike(self, number: int, frame: object) -> None:
+        self.fired += 1
         raise Alarm
 
-    def long() -> None:
-        import zespan_serverless
+    def during(self, serve: Callable[[], object], longest: float) -> None:
+        """Call it, with an alarm within so many seconds, if that takes so long."""
+        import random
 
-        zespan_serverless.capture({"operation": "long", "prompt_text": "x" * 100_000})
-
-    signal.signal(signal.SIGALRM, alarm)
-    door.serve()
-    for _ in range(rounds):
         try:
-            signal.setitimer(signal.ITIMER_REAL, random.uniform(0.00005, 0.003))
-            door.serve(long)
+            signal.setitimer(signal.ITIMER_REAL, random.uniform(0.00005, longest))
+            serve()
             signal.setitimer(signal.ITIMER_REAL, 0)
         except Alarm:
-            caught += 1
-    say("struck" if fired else "nothing struck" if door.traced else "struck")
-    if not door.room.awaits and caught != fired:
-        say(fired - caught, "alarms swallowed")
+            self.seen += 1
+
+
+def _capture_much() -> None:
+    import zespan_serverless
+
+    zespan_serverless.capture({"operation": "long", "prompt_text": "x" * 100_000})
+
+
+def _go_on(door: Door) -> None:
+    """What comes after is as if nothing had been: other threads find no lock held, and invocations are complete."""
     thread = threading.Thread(target=steps(event, flush), daemon=True)
     thread.start()
     thread.join(LONG / 2)
     say("other threads hang" if thread.is_alive() else "other threads go on")
     for _ in range(3):
         say(door.serve())
+
+
+@situation("alarms")
+def alarms_while_it_captures(door: Door) -> None:
+    """An alarm that goes off while the function captures comes out of the function, and of the invocation."""
+    alarms = Alarms()
+
+    def captures() -> None:
+        while True:
+            _capture_much()
+
+    for _ in range(20):
+        alarms.during(lambda: door.serve(captures), 0.005)
+    say(alarms.fired, "fired", alarms.seen, "seen")
+    _go_on(door)
+
+
+@situation("alarms", fits=is_sync)
+def alarms_at_any_time(door: Door) -> None:
+    """So does one that goes off before the function is called, or after it has returned.
+
+    Not with asyncio around, which itself swallows what strikes its own callbacks.
+    """
+    alarms = Alarms()
+    door.serve()
+    for _ in range(60):
+        alarms.during(lambda: door.serve(_capture_much), 0.003)
+    say(alarms.fired - alarms.seen, "swallowed")
+    _go_on(door)
 
 
 # ---------------------------------------------------------------------- event loops
@@ -746,9 +774,9 @@ def sigint_between(door: Door) -> None:
     linger()
 
 
-@situation("ends", few=True)
+@situation("ends", few=True, fits=is_sync)
 def sigint_in_an_invocation(door: Door) -> None:
-    """Which the function may catch."""
+    """Which the function may catch. Not with asyncio around, which cancels it instead."""
 
     def catches() -> str:
         event()
