@@ -154,9 +154,8 @@ def test_with_us_as_without(case: Case, backend: Backend, tmp_path: Path) -> Non
         pytest.skip(f"{', '.join(missing)} is not installed: pip install -e '.[dev]'")
     traced = Program(case, tmp_path, backend.url, bare=False)
     bare = Program(case, tmp_path, backend.url, bare=True)
-    expected = bare.end()
+    expected, seen = bare.end(), traced.end()
     assert expected.code is not None, f"the situation itself hangs: {expected}"
-    seen = traced.end()
     assert seen == expected, f"with us:\n\n{seen}\n\nwithout us:\n\n{expected}\n"
     if lost(traced, backend) and case.journal:
         traced.go_on()
