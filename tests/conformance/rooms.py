@@ -1,0 +1,381 @@
+"""Every decorator and middleware as a row of one table: what serves one invocation, as its platform does.
+
+A room is entered in a process that may not have imported the package yet, or runs without it (see `bare`): import what
+the user's module would import, inside of the function.
+"""
+
+from __future__ import annotations
+
+import functools
+import types
+from collections.abc import Callable, Coroutine, Generator, Iterator
+from typing import Any, NamedTuple
+
+Work = Callable[[], Any]
+Serve = Callable[[], Any]
+Start = Callable[[Work], Serve]
+
+EVENT = {"Records": [{"eventSource": "aws:sqs", "messageId": "m", "body": "{}"}]}
+TRACEPARENT = f"00-{'a' * 32}-{'b' * 16}-01"
+
+
+class Room(NamedTuple):
+    """`start(work)` decorates, as a module does when it is imported, and gives what serves one invocation: it calls
+    `work` once, and returns what that returned."""
+
+    start: Start
+    awaits: bool = False
+    """Whether the work is done on an event loop; then it may be a coroutine function, too."""
+    keeps_loop: bool = False
+    """Whether that loop lives on between invocations."""
+    roots: int = 1
+    """Root events of one invocation."""
+
+
+class LambdaContext:
+    """What awslambdaric passes as `context`."""
+
+    aws_request_id, function_name, function_version = "request", "function", "$LATEST"
+    invoked_function_arn = "arn:aws:lambda:us-east-1:123456789012:function:function"
+    memory_limit_in_mb = "512"
+
+    def get_remaining_time_in_millis(self) -> int:
+        return 1_000_000
+
+
+class Request:
+    """As Flask's, of which functions are given a proxy."""
+
+    method, path, scheme, headers = "GET", "/a", "https", {"host": "h", "traceparent": TRACEPARENT}
+
+
+class CloudEvent:
+    def __init__(self) -> None:
+        self.data = {"message": {"data": "eA=="}}
+
+    def get_attributes(self) -> dict[str, str]:
+        return {"id": "1", "type": "google.cloud.pubsub.topic.v1.messagePublished", "source": "//pubsub/topics/t"}
+
+
+CONTEXT = LambdaContext()
+
+
+def _await(coroutine: Coroutine[Any, Any, Any]) -> Any:
+    import asyncio
+
+    return asyncio.run(coroutine)
+
+
+@types.coroutine
+def _turn() -> Generator[None, None, None]:
+    """One turn of whatever loop it is: asyncio.sleep(0)."""
+    yield
+
+
+async def _done(work: Work) -> Any:
+    result = work()
+    return await result if isinstance(result, types.CoroutineType) else result
+
+
+# ---------------------------------------------------------------------- AWS Lambda
+
+
+def _lambda(work: Work) -> Serve:
+    from zespan_serverless import zespan_lambda
+
+    handler = zespan_lambda(lambda event, context: work())
+    return lambda: handler(EVENT, CONTEXT)
+
+
+def _lambda_async(work: Work) -> Serve:
+    from zespan_serverless import zespan_lambda
+
+    @zespan_lambda(flush_mode="before_return")
+    async def handler(event: object, context: object) -> Any:
+        await _turn()
+        return await _done(work)
+
+    return lambda: handler(EVENT, CONTEXT)
+
+
+def _lambda_awaited(work: Work) -> Serve:
+    from zespan_serverless import zespan_lambda
+
+    @zespan_lambda
+    async def handler(event: object, context: object) -> Any:
+        return await _done(work)
+
+    async def test() -> Any:
+        return await handler(EVENT, CONTEXT)
+
+    return lambda: _await(test())
+
+
+def _lambda_records(work: Work) -> Serve:
+    from zespan_serverless import traced_records, zespan_lambda
+
+    @zespan_lambda
+    def handler(event: object, context: object) -> Any:
+        results = [work() for _ in traced_records(EVENT)]
+        assert len(results) == 1
+        return results[0]
+
+    return lambda: handler(EVENT, CONTEXT)
+
+
+def _lambda_steps(work: Work) -> Serve:
+    import zespan_serverless
+    from zespan_serverless import span, with_context, zespan_lambda
+
+    @zespan_lambda
+    def handler(event: object, context: object) -> Any:
+        with with_context(user_id="u", tags={"a": "b"}), span("step") as details:
+            details["a"] = 1
+            zespan_serverless.capture({"operation": "x"})
+            zespan_serverless.traceparent()
+            return work()
+
+    return lambda: handler(EVENT, CONTEXT)
+
+
+# ---------------------------------------------------------------------- web applications
+
+
+def _asgi(work: Work, *, wrap: str = "asgi", streams: bool = False) -> Serve:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        assert (await receive())["type"] == "http.request"
+        if streams:
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+            await send({"type": "http.response.body", "body": b"x", "more_body": True})
+        result = await _done(work)
+        if not streams:
+            await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"1")]})
+        await send({"type": "http.response.body", "body": b"x", "result": result})
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    headers = [(b"host", b"example.com"), (b"traceparent", TRACEPARENT.encode())]
+    scope = {"type": "http", "method": "GET", "path": "/a", "headers": headers}
+    wrapped = _middleware(wrap)(app)
+
+    def serve() -> Any:
+        sent: list[dict[str, Any]] = []
+
+        async def send(message: dict[str, Any]) -> None:
+            sent.append(message)
+
+        _await(wrapped(dict(scope), receive, send))
+        assert [one["type"] for one in sent] == ["http.response.start", *["http.response.body"] * (1 + streams)]
+        return sent[-1]["result"]
+
+    return serve
+
+
+def _wsgi(work: Work, *, wrap: str = "wsgi", streams: bool = False) -> Serve:
+    def pieces() -> Iterator[Any]:
+        yield b"x"
+        yield work()
+
+    def app(environ: Any, start_response: Callable[..., Any]) -> Any:
+        result = pieces() if streams else [b"x", work()]
+        start_response("200 OK", [("Content-Length", "1")])
+        return result
+
+    environ = {"REQUEST_METHOD": "GET", "PATH_INFO": "/a", "HTTP_HOST": "h", "HTTP_TRACEPARENT": TRACEPARENT}
+    wrapped = _middleware(wrap)(app)
+
+    def serve() -> Any:
+        started: list[str] = []
+        body = wrapped(dict(environ), lambda status, headers: started.append(status))
+        try:
+            result = list(body)
+        finally:
+            if hasattr(body, "close"):
+                body.close()
+        assert started == ["200 OK"]
+        assert result[0] == b"x"
+        return result[1]
+
+    return serve
+
+
+def _middleware(name: str) -> Callable[[Any], Any]:
+    from zespan_serverless import asgi, wsgi, zespan_vercel
+
+    wraps: dict[str, Callable[[Any], Any]] = {
+        "asgi": asgi.ZespanMiddleware,
+        "wsgi": wsgi.ZespanMiddleware,
+        "vercel": zespan_vercel,
+    }
+    return wraps[name]
+
+
+def _vercel(work: Work) -> Serve:
+    import io
+    from email.message import Message
+    from http.server import BaseHTTPRequestHandler
+
+    from zespan_serverless import zespan_vercel
+
+    @zespan_vercel
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> Any:
+            self.send_response(200)
+            self.end_headers()
+            return work()
+
+        def log_message(self, format: str, *args: Any) -> None: ...
+
+    def serve() -> Any:
+        request = Handler.__new__(Handler)
+        request.command, request.path, request.headers = "GET", "/a", Message()
+        request.request_version, request.requestline, request.close_connection = "HTTP/1.1", "GET /a HTTP/1.1", True
+        request.wfile = io.BytesIO()
+        return request.do_GET()
+
+    return serve
+
+
+# ---------------------------------------------------------------------- Google Cloud
+
+
+def _google(work: Work) -> Serve:
+    from zespan_serverless import zespan_gcf
+
+    function: Any = zespan_gcf(lambda request: work())
+    return lambda: function(Request())
+
+
+def _google_async(work: Work) -> Serve:
+    from zespan_serverless import zespan_gcf
+
+    @zespan_gcf(flush_timeout=0.5)
+    async def function(request: object) -> Any:
+        return await _done(work)
+
+    return lambda: _await(function(Request()))
+
+
+def _google_streamed(work: Work) -> Serve:
+    from zespan_serverless import zespan_gcf
+
+    @zespan_gcf
+    def function(request: object) -> Iterator[Any]:
+        yield b"x"
+        yield work()
+
+    return lambda: list(function(Request()))[1]
+
+
+def _google_event(work: Work) -> Serve:
+    from zespan_serverless import zespan_cloud_event
+
+    function: Any = zespan_cloud_event(lambda event: work())
+    return lambda: function(CloudEvent())
+
+
+def _google_job(work: Work) -> Serve:
+    from zespan_serverless import zespan_job
+
+    return zespan_job(lambda: work())
+
+
+# ---------------------------------------------------------------------- Azure Functions
+
+
+def _azure(work: Work) -> Serve:
+    from zespan_serverless import zespan_azure
+
+    @zespan_azure
+    def function(req: object) -> Any:
+        return work()
+
+    trace = types.SimpleNamespace(trace_parent=TRACEPARENT)
+    context = types.SimpleNamespace(function_name="f", invocation_id="i", trace_context=trace)
+    return lambda: function(req=Request(), context=context)  # type: ignore[call-arg]
+
+
+def _azure_async(work: Work) -> Serve:
+    from zespan_serverless import zespan_azure
+
+    @zespan_azure(flush_mode="before_return")
+    async def function(req: object) -> Any:
+        return await _done(work)
+
+    return lambda: _await(function(req=Request(), context=None))  # type: ignore[call-arg]
+
+
+# ---------------------------------------------------------------------- scripts
+
+
+def _script(work: Work) -> Serve:
+    from zespan_serverless import run
+
+    def serve() -> Any:
+        with run("script"):
+            return work()
+
+    return serve
+
+
+def _script_function(work: Work) -> Serve:
+    from zespan_serverless import run
+
+    return run(lambda: work())
+
+
+def _script_async(work: Work) -> Serve:
+    from zespan_serverless import run
+
+    @run("script")
+    async def main() -> Any:
+        return await _done(work)
+
+    return lambda: _await(main())
+
+
+def _by_hand(work: Work) -> Serve:
+    from zespan_serverless import capture, flush, init
+
+    def serve() -> Any:
+        try:
+            return work()
+        finally:
+            capture({"operation": "x"})
+            flush()
+
+    init()
+    return serve
+
+
+ROOMS: dict[str, Room] = {
+    "lambda": Room(_lambda),
+    "lambda async": Room(_lambda_async, awaits=True, keeps_loop=True),
+    "asgi": Room(_asgi, awaits=True),
+    "wsgi": Room(_wsgi),
+    "google": Room(_google),
+    "google async": Room(_google_async, awaits=True),
+    "google event": Room(_google_event),
+    "google job": Room(_google_job),
+    "azure": Room(_azure),
+    "azure async": Room(_azure_async, awaits=True),
+    "vercel class": Room(_vercel),
+    "vercel asgi": Room(functools.partial(_asgi, wrap="vercel"), awaits=True),
+    "vercel wsgi": Room(functools.partial(_wsgi, wrap="vercel")),
+    "run": Room(_script),
+    "run function": Room(_script_function),
+    "run async": Room(_script_async, awaits=True),
+    "by hand": Room(_by_hand, roots=0),
+}
+"""A decorator or middleware that comes adds its line."""
+
+VARIANTS: dict[str, Room] = {
+    "lambda awaited": Room(_lambda_awaited, awaits=True),
+    "lambda records": Room(_lambda_records),
+    "lambda steps": Room(_lambda_steps),
+    "asgi streamed": Room(functools.partial(_asgi, streams=True), awaits=True),
+    "wsgi streamed": Room(functools.partial(_wsgi, streams=True)),
+    "google streamed": Room(_google_streamed),
+}
+"""The same doors, used in another way."""
