@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from zespan_serverless import ConfigurationError, _settings, zespan_lambda
 from zespan_serverless._delivery._worker import ABORT_GRACE
+from zespan_serverless._log import PREFIX
 from zespan_serverless._settings import Settings, check, resolve, usable
 from zespan_serverless.exporters.memory import MemoryExporter
 
@@ -27,7 +28,13 @@ Warnings = Callable[[], list[str]]
 @pytest.fixture
 def warnings(caplog: pytest.LogCaptureFixture) -> Warnings:
     """What has been logged so far, as text."""
-    return lambda: [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
+
+    def said() -> list[str]:
+        lines = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
+        assert all(line.startswith(PREFIX) for line in lines)
+        return [line.removeprefix(PREFIX) for line in lines]
+
+    return said
 
 
 FROM_ENVIRONMENT: dict[str, tuple[str, object]] = {
