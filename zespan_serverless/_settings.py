@@ -100,6 +100,7 @@ _RANGES: dict[str, tuple[float, float]] = {
 }
 _CHOICES = {"flush_mode": FLUSH_MODES, "exporter": EXPORTERS}
 _SECRET = ("api_key", "api_key_secret")  # never shown: somebody puts the key itself into the other one
+_SHOWN_MAX = 200  # characters of a value
 _NOT_IN_ENVIRONMENT = ("on_error", "on_flush")
 _VARIABLES = {name: "ZESPAN_" + name.upper() for name in Settings._fields if name not in _NOT_IN_ENVIRONMENT}
 _TYPES: dict[type, tuple[tuple[type, ...], str]] = {
@@ -342,9 +343,9 @@ def _stripped(texts: Iterable[str]) -> tuple[str, ...]:
 
 
 def _shown(name: str, value: str) -> str:
-    """A value for the log: a URL without what may be a password in it."""
+    """A value for the log: its beginning, and a URL without what may be a password in it."""
     if name != "base_url":
-        return value
+        return value if len(value) <= _SHOWN_MAX else f"{value[:_SHOWN_MAX]}..."
     _, at, rest = value.rpartition("@")
     rest, query, _ = rest.partition("?")
     return f"{'***@' if at else ''}{rest}{'?***' if query else ''}"
