@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import gc
 import os
@@ -23,8 +24,10 @@ from hypothesis import strategies as st
 
 from tests.exporters.support import Mute, Proxy
 from zespan_serverless import _http
+from zespan_serverless._delivery import Delivery
 from zespan_serverless._http import Answer, Channel, NoAnswer, TornAnswer
-from zespan_serverless.exporters import http
+from zespan_serverless._settings import Settings
+from zespan_serverless.exporters import Dropped, build, http
 from zespan_serverless.exporters.http import Transport, _Connection, retry_after
 from zespan_serverless.testing import Backend
 
@@ -419,6 +422,25 @@ def test_an_answer_that_comes_early(
             transport.connect(5)
         assert post(transport, LARGE, timeout=10) == status
         assert transport._idle is None
+
+
+@pytest.mark.parametrize(("status", "reason"), [(401, "unauthorized"), (413, "refused")])
+def test_what_an_early_answer_means_for_the_events(monkeypatch: pytest.MonkeyPatch, status: int, reason: str) -> None:
+    """The same as one in time: a key that is not accepted is said, and what is too large is cut in halves, not tried
+    again as a whole for ever."""
+    small_buffers(monkeypatch)
+    answer = f"HTTP/1.1 {status} No\r\ncontent-length: 0\r\n\r\n".encode()
+    dropped: list[Dropped] = []
+    with Early(answer, closes, None) as server:
+        settings = Settings(base_url=server.url, api_key="zsp_1", on_error=dropped.append)
+        delivery = Delivery(build(settings), settings)
+        with delivery._lock:
+            for _ in range(4):
+                delivery.capture({"noise": base64.b64encode(LARGE[:600_000]).decode()})
+        delivery.flush(20, probe=True)
+        delivery.forget()
+    assert {one.reason for one in dropped} == {reason}
+    assert sum(one.events for one in dropped) == 4
 
 
 @pytest.mark.parametrize(
