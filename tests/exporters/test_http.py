@@ -608,6 +608,23 @@ def test_an_address_that_leads_nowhere(
     assert asked == [well]
 
 
+def test_an_address_that_takes_connections_and_no_requests(
+    backend: Backend, connect: Callable[[str], Transport], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Comes last the next time, even if it had worked before."""
+    with socket.create_server(("127.0.0.3", 0)) as deaf:
+        well = ("127.0.0.1", int(backend.url.rpartition(":")[2]))
+        resolves_to(monkeypatch, deaf.getsockname(), well)
+        transport = connect("http://backend.example")
+        transport.connect(5)
+        for _ in range(2):
+            with pytest.raises(TimeoutError):
+                post(transport, timeout=0.2)
+            assert [post(transport), post(transport)] == [200, 200]
+            transport.close()
+            transport._worked = deaf.getsockname()
+
+
 def test_an_address_that_refuses(
     backend: Backend, connect: Callable[[str], Transport], monkeypatch: pytest.MonkeyPatch
 ) -> None:
