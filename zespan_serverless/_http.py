@@ -325,8 +325,11 @@ def close(made: socket.socket, inode: tuple[int, int] | None) -> None:
         made.detach()
 
 
-def connect(host: str, port: int, timeout: float | None = None, first: object = None) -> socket.socket:
-    """A connection, made within `timeout` seconds. None: no limit. `first`: an address to begin with, of several.
+def connect(
+    host: str, port: int, timeout: float | None = None, first: object = None, last: object = None
+) -> socket.socket:
+    """A connection, made within `timeout` seconds. None: no limit. `first`, `last`: the addresses to begin and to end
+    with, if there are several.
 
     The first address that answers is taken: that one of them leads nowhere costs a moment, not all the time there is.
     """
@@ -336,7 +339,7 @@ def connect(host: str, port: int, timeout: float | None = None, first: object = 
     if len(found) == 1:
         connected = _reach(found[0], timeout)
     else:
-        connected = _race(sorted(found, key=lambda one: one[4] != first), timeout)
+        connected = _race(sorted(found, key=lambda one: (one[4] == last, one[4] != first)), timeout)
     try:
         connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     except OSError as error:

@@ -310,7 +310,8 @@ def _is_base_url(value: str) -> bool:
     try:
         url = urlsplit(value)
         usable = url.scheme in ("https", "http") and url.hostname and url.port != 0 and not url.query + url.fragment
-    except ValueError:  # a port or an IPv6 address that is none
+    except ValueError as error:  # a port or an IPv6 address that is none
+        pass_on(error)
         return False
     return bool(usable) and value.isascii() and value.isprintable() and " " not in value
 
@@ -325,7 +326,8 @@ def _parsed(name: str, text: str) -> Any:
     if isinstance(default, (int, float)):
         try:
             return _typed(name, type(default)(text))
-        except ValueError:
+        except ValueError as error:
+            pass_on(error)
             wanted = "a number, such as 1.5" if isinstance(default, float) else "a whole number"
             raise ValueError(f"use {wanted}") from None
     if name == "tags":

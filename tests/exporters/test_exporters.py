@@ -6,6 +6,7 @@ import gzip
 import json
 import threading
 import time
+import unicodedata
 import zlib
 from collections.abc import Iterator
 from typing import Any
@@ -136,6 +137,20 @@ def test_console(capsys: pytest.CaptureFixture[str]) -> None:
     exporter.cancel()
     exporter.close()
     assert [json.loads(line) for line in capsys.readouterr().out.splitlines()] == EVENTS
+
+
+def test_nothing_on_the_console_controls_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    """Controls and changes of direction are escaped, as JSON can be; everything else is readable, and all is there."""
+    exporter = ConsoleExporter()
+    text = "".join(map(chr, [*range(0x100), *range(0x2000, 0x2070), 0x61C])) + "Grüße 日本 \N{GRINNING FACE}"
+    exporter.send([exporter.encode({"text": text})], 5)
+    out = capsys.readouterr().out
+    assert json.loads(out)["text"] == text
+    assert "Grüße 日本 \N{GRINNING FACE}" in out
+    line = set(out.removesuffix("\n"))
+    assert not {unicodedata.category(character) for character in line} & {"Cc", "Zl", "Zp"}
+    turning = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}
+    assert not {unicodedata.bidirectional(character) for character in line} & turning
 
 
 def test_memory() -> None:

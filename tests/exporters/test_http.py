@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import gc
 import os
@@ -23,8 +24,10 @@ from hypothesis import strategies as st
 
 from tests.exporters.support import Mute, Proxy
 from zespan_serverless import _http
+from zespan_serverless._delivery import Delivery
 from zespan_serverless._http import Answer, Channel, NoAnswer, TornAnswer
-from zespan_serverless.exporters import http
+from zespan_serverless._settings import Settings
+from zespan_serverless.exporters import Dropped, build, http
 from zespan_serverless.exporters.http import Transport, _Connection, retry_after
 from zespan_serverless.testing import Backend
 
@@ -421,6 +424,25 @@ def test_an_answer_that_comes_early(
         assert transport._idle is None
 
 
+@pytest.mark.parametrize(("status", "reason"), [(401, "unauthorized"), (413, "refused")])
+def test_what_an_early_answer_means_for_the_events(monkeypatch: pytest.MonkeyPatch, status: int, reason: str) -> None:
+    """The same as one in time: a key that is not accepted is said, and what is too large is cut in halves, not tried
+    again as a whole for ever."""
+    small_buffers(monkeypatch)
+    answer = f"HTTP/1.1 {status} No\r\ncontent-length: 0\r\n\r\n".encode()
+    dropped: list[Dropped] = []
+    with Early(answer, closes, None) as server:
+        settings = Settings(base_url=server.url, api_key="zsp_1", on_error=dropped.append)
+        delivery = Delivery(build(settings), settings)
+        with delivery._lock:
+            for _ in range(4):
+                delivery.capture({"noise": base64.b64encode(LARGE[:600_000]).decode()})
+        delivery.flush(20, probe=True)
+        delivery.forget()
+    assert {one.reason for one in dropped} == {reason}
+    assert sum(one.events for one in dropped) == 4
+
+
 @pytest.mark.parametrize(
     "interim", [b"HTTP/1.1 100 Continue\r\n\r\n", b"HTTP/1.1 103 Early Hints\r\na: b\r\n\r\n", b"H"]
 )
@@ -584,6 +606,23 @@ def test_an_address_that_leads_nowhere(
     monkeypatch.setattr(socket, "socket", Spied)
     assert post(transport, timeout=2) == 200
     assert asked == [well]
+
+
+def test_an_address_that_takes_connections_and_no_requests(
+    backend: Backend, connect: Callable[[str], Transport], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Comes last the next time, even if it had worked before."""
+    with socket.create_server(("127.0.0.3", 0)) as deaf:
+        well = ("127.0.0.1", int(backend.url.rpartition(":")[2]))
+        resolves_to(monkeypatch, deaf.getsockname(), well)
+        transport = connect("http://backend.example")
+        transport.connect(5)
+        for _ in range(2):
+            with pytest.raises(TimeoutError):
+                post(transport, timeout=0.2)
+            assert [post(transport), post(transport)] == [200, 200]
+            transport.close()
+            transport._worked = deaf.getsockname()
 
 
 def test_an_address_that_refuses(

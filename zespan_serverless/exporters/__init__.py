@@ -49,7 +49,7 @@ class Exporter(Protocol):
     given up: another sends its batch again, and what it still comes to is ignored.
 
     `prepare(timeout)` is optional, and called before there is anything to send, while the function is busy: to open
-    connections. What it raises is ignored.
+    connections. What it raises is ignored. `destination`, a string, is optional too: where it sends to, for the log.
     """
 
     def encode(self, event: Mapping[str, Any]) -> bytes:

@@ -12,14 +12,20 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 
+# What a terminal acts upon, or shows text in another order for (https://trojansource.codes), and JSON does not escape:
+# C1 controls, line separators, marks and overrides of direction. A prompt may hold anything.
+_UNSAFE = (*range(0x7F, 0xA0), 0x61C, 0x200E, 0x200F, 0x2028, 0x2029, *range(0x202A, 0x202F), *range(0x2066, 0x206A))
+_ESCAPED = {code: f"\\u{code:04x}" for code in _UNSAFE}
+
+
 class ConsoleExporter:
-    """Writes to whatever `sys.stdout` is at that moment."""
+    """Writes to whatever `sys.stdout` is at that moment. Nothing in an event can control the terminal."""
 
     def encode(self, event: Mapping[str, Any]) -> bytes:
         return encode(event)
 
     def send(self, batch: Sequence[bytes], timeout: float) -> Outcome:
-        sys.stdout.write("".join(data.decode() + "\n" for data in batch))
+        sys.stdout.write("".join(data.decode().translate(_ESCAPED) + "\n" for data in batch))
         sys.stdout.flush()
         return Outcome("delivered")
 

@@ -35,7 +35,8 @@ class Transport:
         self._name = netloc.removesuffix(f":{url.port}") if usual else netloc  # as browsers have it in Host
         self._origin, self._path = f"{url.scheme}://{netloc}", url.path.rstrip("/")
         self._tls: ssl.SSLContext | None = None
-        self._worked: object = None  # the address of the last connection, of several that a name may have
+        self._worked: object = None  # of several addresses that a name may have, the last that took a request
+        self._failed: object = None  # and the last that did not, if that was later
         self._busy: _Connection | None = None
         self._idle: _Connection | None = None
         self._idle_since = 0.0  # wall clock: the monotonic one stands still while a sandbox is frozen
@@ -103,7 +104,7 @@ class Transport:
 
                 self._tls = ssl.create_default_context()
         host, port = (proxy.host, proxy.port) if proxy else (self._host, self._port)
-        connection = _Connection(host, port, until, self._worked)
+        connection = _Connection(host, port, until, self._worked, self._failed)
         if proxy and proxy.secure:
             connection.proxy_tls = self._tls
         if self._secure:
@@ -122,12 +123,14 @@ class Transport:
             yield
         except BaseException:
             connection.close()
+            if connection.address is not None:
+                self._worked, self._failed = None, connection.address
             raise
         finally:
             ours = self._busy is connection  # else it was closed meanwhile, or another thread has taken our place
             if ours:
                 self._busy = None
-        self._worked = connection.address
+        self._worked, self._failed = connection.address, None
         if ours and connection.reusable and not connection.is_cut:
             self._idle, self._idle_since = connection, time.time()
         else:
@@ -142,7 +145,7 @@ class Transport:
 class _Connection:
     """One connection, used until `until` (monotonic). It can be cut off in all that blocks once there is a socket."""
 
-    def __init__(self, host: str, port: int, until: float, first: object = None) -> None:
+    def __init__(self, host: str, port: int, until: float, first: object = None, last: object = None) -> None:
         self.until = until
         self.is_cut = False
         self.prefix, self.extra = "", dict[str, str]()  # what a plain proxy wants to see of the URL, and in headers
@@ -150,8 +153,9 @@ class _Connection:
         self.proxy_tls: ssl.SSLContext | None = None
         self.tls: ssl.SSLContext | None = None
         self.server_name = ""
-        self.address = first
-        """Which of a name's addresses it goes to; before that, which to try first."""
+        self.address: object = None
+        """Which of a name's addresses it goes to, if it has got there."""
+        self._first, self._last = first, last
         self._host, self._port = host, port
         self._channel: Channel | None = None
         self._is_ready = False
@@ -167,7 +171,7 @@ class _Connection:
 
     def connect(self) -> None:
         """Make it ready for a request."""
-        connected = connect(self._host, self._port, self._left(), self.address)
+        connected = connect(self._host, self._port, self._left(), self._first, self._last)
         # In its place before hands are shaken: until then nobody could cut it off.
         self._channel = channel = Channel(connected)
         self.address = connected.getpeername()
