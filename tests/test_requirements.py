@@ -126,6 +126,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 def test_pip_asks_no_index_for_this_package(index: Index, folder: Path) -> None:
     """All requirements are got, ours from the file; without the file nothing is, rather than the stranger's."""
     options = shlex.join(part for file in REQUIREMENTS for part in ("-r", str(file)))
@@ -140,6 +141,7 @@ def test_pip_asks_no_index_for_this_package(index: Index, folder: Path) -> None:
     assert "zespan-serverless" in index.asked
 
 
+@pytest.mark.slow
 def test_the_image_has_this_package_from_the_file(index: Index, folder: Path) -> None:
     """The Dockerfile's command installs both, leaves no wheel behind, and fails where there is none."""
     (command,) = re.findall(r"^RUN (.*)", DOCKERFILE.read_text(), re.MULTILINE)

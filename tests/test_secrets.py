@@ -80,6 +80,7 @@ class Reader:
         return self.value
 
 
+@pytest.mark.slow
 def test_from_parameter_store(aws: Callable[[str], Any]) -> None:
     """By name, or by ARN; decrypted, without white space around it."""
     put(aws, "/zespan/api-key", " zsp_parameter\n")
@@ -87,6 +88,7 @@ def test_from_parameter_store(aws: Callable[[str], Any]) -> None:
     assert read_aws("arn:aws:ssm:eu-west-1:123456789012:parameter/zespan/api-key") == "zsp_parameter"
 
 
+@pytest.mark.slow
 def test_from_secrets_manager(aws: Callable[[str], Any]) -> None:
     """A plain secret, the api_key of a JSON one, or the field that is named."""
     client = aws("secretsmanager")
@@ -130,6 +132,7 @@ def test_an_invocation_sends_with_the_key(aws: Callable[[str], Any], monkeypatch
         assert len(asked) == 1
 
 
+@pytest.mark.slow
 def test_a_key_that_is_rotated(aws: Callable[[str], Any]) -> None:
     """A key that is refused, however short ago it was read, is read again, and what was refused is sent again."""
     put(aws, "/zespan/api-key", "zsp_1")
@@ -337,6 +340,7 @@ def test_any_text_can_be_asked_about(text: str) -> None:
     assert is_source(text) in (True, False)
 
 
+@pytest.mark.slow
 def test_a_fork_while_boto3_is_imported() -> None:
     """The child can import it, too: it does not inherit the lock of a module that nobody goes on to import."""
     script = """

@@ -101,6 +101,7 @@ def test_every_known_source_has_an_example() -> None:
     assert rows <= {entry["attributes"].get("aws.lambda.event_source") for entry in INDEX.values()}
 
 
+@pytest.mark.slow
 @given(json_values | damaged())
 def test_any_event_can_be_read(event: Any) -> None:
     """Whatever JSON an event is, it makes an invocation: a trigger, short flat attributes, valid links."""

@@ -532,6 +532,7 @@ class Daemon:
         return {segment["http"]["request"]["url"] for segment in self.segments() if "http" in segment}
 
 
+@pytest.mark.slow
 def test_xray_does_not_see_what_we_send(start: StartFunction, backend: Backend, model: ModelEndpoint) -> None:
     """With every HTTP request traced the user's are in X-Ray, and neither those to the backend nor those to Lambda."""
     with Daemon() as daemon, Backend() as other:
@@ -555,6 +556,7 @@ def emf(answer: Invoke, namespace: str) -> list[dict[str, Any]]:
     return [line for line in lines if line["_aws"]["CloudWatchMetrics"][0]["Namespace"] == namespace]
 
 
+@pytest.mark.slow
 def test_the_full_stack(start: StartFunction, backend: Backend, model: ModelEndpoint, order: str) -> None:
     """Logger, Tracer and Metrics work as ever; log lines have the ids of the trace, and each flush has its metrics."""
     with Daemon() as daemon:

@@ -664,6 +664,7 @@ def test_parent_dies_first(folder: Path, backend: Backend, environment: dict[str
     arrives(folder, environment, backend, "after", "before", "child")
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(300)  # it starts some 80 processes
 def test_killed_at_any_moment(tmp_path: Path) -> None:
     """Whatever a process was doing to its file when it was killed, no event that it had captured is lost, and a span

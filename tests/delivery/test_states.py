@@ -122,5 +122,5 @@ class Books(RuleBasedStateMachine):
             self.delivery.forget()
 
 
-TestBooks = Books.TestCase
+TestBooks = pytest.mark.slow(Books.TestCase)
 TestBooks.settings = settings(max_examples=40, stateful_step_count=25, deadline=None)

@@ -13,6 +13,7 @@ import pytest
 from emulator import binary
 
 
+@pytest.mark.slow
 def test_fetched_from_the_registry_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """An empty cache is filled with an executable of this machine's kind; the next call finds it there."""
     monkeypatch.delenv("ZESPAN_RIE", raising=False)
@@ -25,6 +26,7 @@ def test_fetched_from_the_registry_once(monkeypatch: pytest.MonkeyPatch, tmp_pat
     assert binary.emulator_binary() == fetched
 
 
+@pytest.mark.slow
 def test_another_file_of_that_name_is_refused(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

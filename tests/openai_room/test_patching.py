@@ -105,6 +105,7 @@ def test_importing_costs_little() -> None:
     assert not run(script)
 
 
+@pytest.mark.slow
 def test_what_the_client_imports_late_stays_late() -> None:
     """Newer clients import what is asked for; we ask for nothing."""
     script = """
@@ -118,6 +119,7 @@ def test_what_the_client_imports_late_stays_late() -> None:
     assert run(script, "patched") == run(script, "plain") != "\n"
 
 
+@pytest.mark.slow
 def test_patched_while_another_thread_imports() -> None:
     """Even the moment in which the module is there but not yet complete is not too late."""
     script = """
@@ -157,6 +159,7 @@ def test_patched_while_another_thread_imports() -> None:
         assert not run(script, type(client.chat.completions).__module__)
 
 
+@pytest.mark.slow
 def test_imported_again() -> None:
     """A reload brings back the plain methods, and they are patched again."""
     script = """

@@ -470,6 +470,7 @@ def test_closed_by_another_thread(scripted: Scripted, side: Side, recorded: Reco
     assert recorded.one()["status"] == "error"
 
 
+@pytest.mark.slow
 def test_a_program_that_exits_with_open_streams(model: ModelEndpoint) -> None:
     """It exits, at once and without a word: nothing is captured, and no thread started, while Python shuts down."""
     script = """
