@@ -10,7 +10,6 @@ VENV ?= .venv
 PYTEST_ARGS ?=
 # Processes: most tests wait rather than compute.
 WORKERS ?= 5
-SAM_CLI := $(shell sed -n 's/^SAM_CLI = "\([^"]*\)".*/\1/p' emulator/binary.py)
 
 # Azure's worker is this library, from Python 3.13 on. It says so, and runs on 3.11 and 3.12, too.
 AZURE_WORKER := azure-functions-runtime==1.3.0 azure-functions-runtime-v1==1.2.0
@@ -63,11 +62,12 @@ $(VENV)/.dev: $(VENV)/pyvenv.cfg pyproject.toml
 	$(VENV)/bin/python -m pip install --quiet --no-deps --ignore-requires-python $(AZURE_WORKER)
 	@touch $@
 
-# The SAM CLI pins much of what it uses: it lives apart.
-.venv-sam/.installed: emulator/binary.py
+# The SAM CLI pins much of what it uses: it lives apart. The first line is for its own hash, the second for all others.
+.venv-sam/.installed: emulator/sam-cli.txt
 	$(if $(PYTHON),,$(error Python 3.11 or newer is needed: make $(MAKECMDGOALS) PYTHON=/path/to/python))
 	$(PYTHON) -m venv .venv-sam
-	.venv-sam/bin/python -m pip install --quiet aws-sam-cli==$(SAM_CLI)
+	.venv-sam/bin/python -m pip install --quiet --no-deps --requirement emulator/sam-cli.txt
+	.venv-sam/bin/python -m pip install --quiet aws-sam-cli
 	@touch $@
 
 .venv-vercel/.installed: pyproject.toml

@@ -1,10 +1,13 @@
 """Lambda's own init process for this machine: aws-lambda-rie, taken out of the SAM CLI's wheel.
 
 python -m emulator.binary   fetches it once and prints where it is
+
+sam-cli.txt names the wheel with its hash: no other file than the one that was looked at is ever run.
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
 import platform
 import subprocess
@@ -13,17 +16,20 @@ import tempfile
 import zipfile
 from pathlib import Path
 
-SAM_CLI = "1.170.0"  # its wheel is the only package in a registry that has the emulator in it
+PIN = Path(__file__).parent / "sam-cli.txt"
 CACHE = Path(__file__).parent.parent / ".cache"
 MACHINES = {"x86_64": "x86_64", "amd64": "x86_64", "aarch64": "arm64", "arm64": "arm64"}
 
 
 class EmulatorUnavailable(RuntimeError):
-    """This machine cannot run the emulator; the message says what to do."""
+    """The emulator cannot be run here, or not be fetched; the message says why, and what to do."""
 
 
 def emulator_binary() -> Path:
-    """The executable: ZESPAN_RIE if set, else this repository's copy, fetched by pip if there is none yet."""
+    """The executable: ZESPAN_RIE if set, else this repository's copy, fetched by pip if there is none yet.
+
+    Raises EmulatorUnavailable.
+    """
     if override := os.environ.get("ZESPAN_RIE"):
         return Path(override)
     machine = MACHINES.get(platform.machine().lower())
@@ -33,7 +39,7 @@ def emulator_binary() -> Path:
             "\nRun it in a container, from the root of the repository:\n\n"
             '    docker run --rm -it -v "$PWD":/src -w /src python:3.13 make demo VENV=/tmp/venv\n'
         )
-    binary = CACHE / f"aws-lambda-rie-{SAM_CLI}-{machine}"
+    binary = CACHE / f"aws-lambda-rie-{hashlib.sha256(PIN.read_bytes()).hexdigest()[:12]}-{machine}"
     if not binary.exists():
         _fetch(machine, binary)
     return binary
@@ -43,8 +49,11 @@ def _fetch(machine: str, binary: Path) -> None:
     CACHE.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(dir=CACHE) as folder:
         # The wheel is only a container here: its own demands on the interpreter do not matter.
-        options = ["--quiet", "--no-deps", "--only-binary=:all:", "--ignore-requires-python", "--dest", folder]
-        subprocess.run([sys.executable, "-m", "pip", "download", *options, f"aws-sam-cli=={SAM_CLI}"], check=True)
+        options = ["--quiet", "--no-deps", "--only-binary=:all:", "--ignore-requires-python", "--require-hashes"]
+        command = [sys.executable, "-m", "pip", "download", *options, "--dest", folder, "--requirement", str(PIN)]
+        done = subprocess.run(command, capture_output=True, text=True)
+        if done.returncode:
+            raise EmulatorUnavailable(f"AWS's Lambda emulator cannot be fetched as {PIN.name} names it:\n{done.stderr}")
         (wheel,) = Path(folder).glob("*.whl")
         with zipfile.ZipFile(wheel) as archive:
             fetched = Path(archive.extract(f"samcli/local/rapid/aws-lambda-rie-{machine}", folder))

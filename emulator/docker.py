@@ -1,6 +1,9 @@
 """Docker, and Lambda's base image for a machine that reaches no image registry, to run what `sam build` has built.
 
 python -m emulator.docker   prepares both as root on Debian, or says why the tests that need them will be skipped
+
+Packages of the system are installed and a daemon is started only where that has been allowed: with
+ZESPAN_TEST_SYSTEM=1, or in CI (CI=true). ZESPAN_TEST_SYSTEM=0 forbids it in CI, too.
 """
 
 from __future__ import annotations
@@ -20,13 +23,20 @@ from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 
-from emulator.binary import CACHE, MACHINES, emulator_binary
+from emulator.binary import CACHE, MACHINES, PIN, emulator_binary
 
 PYTHON = f"3.{sys.version_info.minor}"  # the functions' Python is the one that runs this
 SUITES = {"3.11": "bookworm", "3.13": "trixie"}  # Debian's releases, by their Python
 ARCHITECTURE = MACHINES.get(platform.machine().lower(), "")
 SYSTEM_PATH = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
 CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
+NO_DOCKER = (
+    "Docker is not running: start it, or set ZESPAN_TEST_SYSTEM=1 for `make test` to install and start it as root"
+)
+NO_IMAGE = (
+    "Lambda's base image is built as root with debootstrap, which ZESPAN_TEST_SYSTEM=1 installs on Debian; "
+    "or name one: ZESPAN_LAMBDA_IMAGE"
+)
 
 # Where Lambda's own image has them, and doing the same: the runtime, and what starts the emulator in front of it.
 BOOTSTRAP = f"""\
@@ -51,6 +61,12 @@ class DockerUnavailable(RuntimeError):
     """No function can be run in Docker here; says why."""
 
 
+def may_change_system() -> bool:
+    """Whether packages may be installed into this system, and a daemon started, which changes its network."""
+    allowed = os.environ.get("ZESPAN_TEST_SYSTEM") or os.environ.get("CI", "")
+    return allowed.lower() not in ("", "0", "false", "no", "off") and os.geteuid() == 0
+
+
 @contextmanager
 def daemon() -> Iterator[None]:
     """Docker runs inside the block; afterwards a daemon that had to be started is stopped again."""
@@ -58,8 +74,8 @@ def daemon() -> Iterator[None]:
         yield
         return
     executable = shutil.which("dockerd", path=SYSTEM_PATH)
-    if executable is None or os.geteuid() != 0:
-        raise DockerUnavailable("Docker is not running; as root on Debian, `make test` installs and starts it")
+    if executable is None or not may_change_system():
+        raise DockerUnavailable(NO_DOCKER)
     with tempfile.TemporaryFile() as log:
         process = subprocess.Popen([executable], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         try:
@@ -96,11 +112,11 @@ def root_filesystem() -> Path:
     """Debian's Python with Lambda's runtime client, boto3 and the emulator, as a tar; made once."""
     if PYTHON not in SUITES or not ARCHITECTURE:
         raise DockerUnavailable(f"no release of Debian has Python {PYTHON} for {platform.machine()}")
-    recipe = Path(__file__).read_bytes() + version("awslambdaric").encode()
+    recipe = Path(__file__).read_bytes() + PIN.read_bytes() + version("awslambdaric").encode()
     archive = CACHE / f"lambda-python{PYTHON}-{ARCHITECTURE}-{hashlib.sha256(recipe).hexdigest()[:12]}.tar"
     if not archive.exists():
         if os.geteuid() != 0 or not shutil.which("debootstrap", path=SYSTEM_PATH):
-            raise DockerUnavailable("Lambda's base image is built as root on Debian, or named by ZESPAN_LAMBDA_IMAGE")
+            raise DockerUnavailable(NO_IMAGE)
         CACHE.mkdir(exist_ok=True)
         with tempfile.TemporaryDirectory(dir=CACHE) as folder:
             root, tar = Path(folder) / "root", Path(folder) / "tar"
@@ -148,7 +164,7 @@ def _install() -> None:
     if not _answers():
         commands |= {"docker": "docker.io", "dockerd": "docker.io", "iptables": "iptables"}
     missing = sorted({package for command, package in commands.items() if not shutil.which(command, path=SYSTEM_PATH)})
-    if missing and os.geteuid() == 0 and shutil.which("apt-get"):
+    if missing and may_change_system() and shutil.which("apt-get"):
         print(f"installing {', '.join(missing)} ...", flush=True)
         _run("apt-get", "update", "--quiet")
         _run("apt-get", "install", "--yes", "--quiet", "--no-install-recommends", *missing)
@@ -160,6 +176,8 @@ def main() -> None:
         if "ZESPAN_LAMBDA_IMAGE" not in os.environ:
             if PYTHON in SUITES:
                 _install()
+            if not _answers() and not may_change_system():
+                raise DockerUnavailable(NO_DOCKER)  # without it nobody needs the image
             root_filesystem()
     except DockerUnavailable as problem:
         print(f"The tests that run functions in Docker will be skipped: {problem}")

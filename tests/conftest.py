@@ -15,8 +15,8 @@ from zespan_serverless import testing
 
 FOLDER = Path(__file__).parent
 
-# What runs on a real host, or for seconds: --quick leaves it out. The longest come first: if they began last, all other
-# workers would wait for them.
+# What runs on a real host: --quick leaves it out, and single tests that are marked as slow. The longest come first: if
+# they began last, all other workers would wait for them.
 SLOW = (
     *(
         "conformance",
@@ -53,8 +53,11 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     return (config.getoption("quick") and _place(collection_path) < len(SLOW)) or None
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put first what is slow."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out single tests that are slow, if that is asked for; put first the files that are."""
+    if config.getoption("quick"):
+        config.hook.pytest_deselected(items=[item for item in items if item.get_closest_marker("slow")])
+        items[:] = [item for item in items if not item.get_closest_marker("slow")]
     items.sort(key=lambda item: _place(item.path))
 
 
@@ -72,6 +75,7 @@ def fresh() -> Iterator[None]:
     for name in before:
         if name.upper().startswith("ZESPAN_") or name.lower().endswith("_proxy"):
             del os.environ[name]
+    os.environ["ZESPAN_ENABLED"] = "1"  # which is off in tests, unless they ask for it
     testing.reset()
     yield
     testing.reset()

@@ -101,10 +101,10 @@ def test_a_warning_of_drops_has_fields_where_the_log_is_json(caplog: pytest.LogC
         for _ in range(3):
             zespan_serverless.capture({"operation": "x"})
             zespan_serverless.flush(5)
+    hint = f"for the key ending in {KEY[-4:]}: pass a valid one as api_key, or set ZESPAN_API_KEY instead"
+    detail = f"HTTP 401 from {backend.url} {hint}"
     said = [record for record in caplog.records if "dropped" in record.getMessage()]
-    assert [(vars(r)["reason"], vars(r)["detail"], vars(r)["events"]) for r in said] == [
-        ("unauthorized", "HTTP 401", 1)
-    ]
+    assert [(vars(r)["reason"], vars(r)["detail"], vars(r)["events"]) for r in said] == [("unauthorized", detail, 1)]
     formatter = pytest.importorskip("awslambdaric.lambda_runtime_log_utils").JsonFormatter()
     said[0].aws_request_id = "r"
     line = json.loads(formatter.format(said[0]))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from base64 import b64encode
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -26,6 +27,7 @@ def blocks(text: str) -> list[str]:
 
 
 BLOCKS = blocks(README)
+HTTP = ("function-url", "apigateway-v2", "apigateway-v1", "alb")
 
 
 @pytest.fixture
@@ -43,13 +45,38 @@ def run(block: str) -> SimpleNamespace:
     return SimpleNamespace(**namespace)
 
 
-def test_the_first_example_sends_the_invocation_and_the_llm_call(model: ModelEndpoint) -> None:
-    """The handler that README opens with answers, and its two events are one trace."""
+def over_http(source: str, body: str | None, *, encoded: bool = False) -> dict[str, Any]:
+    """AWS's own example of an event over HTTP, with another body; a GET has none, or null."""
+    event: dict[str, Any] = json.loads((ROOT / f"tests/events/aws_lambda/{source}.json").read_text())
+    event |= {"body": body and (b64encode(body.encode()).decode() if encoded else body), "isBase64Encoded": encoded}
+    return event
+
+
+PROMPT = '{"prompt": "Why is the sky blue?"}'
+
+
+@pytest.mark.parametrize(
+    ("event", "prompt"),
+    [
+        ({"prompt": "Why is the sky blue?"}, "Why is the sky blue?"),
+        ({}, "Hello!"),
+        *((over_http(source, PROMPT), "Why is the sky blue?") for source in HTTP),
+        *((over_http(source, PROMPT, encoded=True), "Why is the sky blue?") for source in HTTP),
+        *((over_http(source, None), "Hello!") for source in HTTP),
+    ],
+)
+def test_the_first_example_sends_the_invocation_and_the_llm_call(
+    model: ModelEndpoint, event: dict[str, Any], prompt: str
+) -> None:
+    """The handler that README opens with answers, invoked directly or over HTTP, and its two events are one trace."""
     with testing.recording() as events:
-        answer = run(BLOCKS[0]).handler({"prompt": "hi"}, testing.LambdaContext())
-    assert answer["statusCode"] == 200
+        module = run(BLOCKS[0])
+        answer = module.handler(event, testing.LambdaContext())
+    module.client.close()
+    assert answer == {"statusCode": 200, "body": "Hello, serverless world!"}
     llm, root = events
     assert (llm["model"], llm["span_kind"]) == ("gpt-4o", "llm")
+    assert prompt in llm["prompt_text"]
     assert llm["parent_span_id"] == root["span_id"]
 
 
@@ -85,6 +112,7 @@ def test_every_block_is_run() -> None:
         "google-cloud": 2,  # in google_cloud/test_example.py
         "lambda-events": 1,
         "lambda-lifecycle": 2,  # in aws_lambda/test_snapstart.py and test_durable.py
+        "limits": 0,
         "lambda-web": 1,  # in aws_lambda/test_web.py
         "other-hosts": 1,  # in scripts/test_example.py
         "powertools": 2,

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import random
+import signal
 import subprocess
 import sys
 import threading
 import time
 import warnings
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -71,23 +74,98 @@ def test_a_fork_waits_for_imports() -> None:
     assert os.waitpid(fork(), 0)[1] == 0
 
 
-def test_a_fork_does_not_wait_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def import_elsewhere() -> Iterator[threading.Event]:
+    """A thread that imports until the event is set."""
+    begun, end = threading.Event(), threading.Event()
+
+    def work() -> None:
+        with _imports.importing():
+            begun.set()
+            end.wait(30)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    begun.wait()
+    yield end
+    end.set()
+    thread.join()
+    assert not _imports._importing
+
+
+def is_free() -> bool:
+    """Whether a thread of ours can begin an import at once."""
+    done = threading.Event()
+
+    def work() -> None:
+        with _imports.importing():
+            done.set()
+
+    threading.Thread(target=work, daemon=True).start()
+    return done.wait(2)
+
+
+def test_a_fork_does_not_wait_for_ever(monkeypatch: pytest.MonkeyPatch, import_elsewhere: threading.Event) -> None:
     """An import that hangs delays it, and is not in the child's way."""
     monkeypatch.setattr(_imports, "_PATIENCE", 0.05)
-    with _imports.importing():
-        assert os.waitpid(fork(), 0)[1] == 0
+    assert os.waitpid(fork(), 0)[1] == 0
     assert os.waitpid(fork(), 0)[1] == 0
 
 
-def test_a_fork_within_an_import(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Who goes on in the child has left what he was in."""
-    monkeypatch.setattr(_imports, "_PATIENCE", 0.05)
+def test_a_fork_within_an_import() -> None:
+    """It does not wait for itself, and who goes on in the child has left what he was in."""
     with warnings.catch_warnings(action="ignore", category=DeprecationWarning):
         with _imports.importing():
             child = os.fork()
         if not child:
-            os._exit(_imports._importing != 0)
+            os._exit(bool(_imports._importing))
     assert os.waitpid(child, 0)[1] == 0
+    assert not _imports._importing
+
+
+class Timeout(Exception):
+    """What a handler of SIGALRM raises."""
+
+
+@pytest.fixture
+def alarm() -> Iterator[Callable[[float], object]]:
+    """alarm(seconds): a signal whose handler raises."""
+
+    def raises(*_: object) -> None:
+        raise Timeout
+
+    before = signal.signal(signal.SIGALRM, raises)
+    yield lambda seconds: signal.setitimer(signal.ITIMER_REAL, seconds)
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    signal.signal(signal.SIGALRM, before)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_an_alarm_while_a_fork_waits(import_elsewhere: threading.Event, alarm: Callable[[float], object]) -> None:
+    """The fork takes place, and nothing stays held: threads of ours can import, and others can fork."""
+    alarm(0.05)
+    assert os.waitpid(fork(), 0)[1] == 0
+    assert is_free()
+    import_elsewhere.set()
+    assert os.waitpid(fork(), 0)[1] == 0
+    assert is_free()
+
+
+def test_an_alarm_at_any_moment_of_an_import(alarm: Callable[[float], object]) -> None:
+    """In the user's thread, where there is no other: nothing stays held or counted, and the alarm is heard."""
+    dice, heard = random.Random(3), 0
+    for _ in range(300):
+        try:
+            alarm(dice.random() * 0.0002 + 1e-6)
+            for _ in range(100):
+                with _imports.importing():
+                    pass
+            time.sleep(0.001)
+        except Timeout:
+            heard += 1
+    assert heard == 300
+    assert not _imports._importing
+    assert is_free()
 
 
 def test_a_handler_that_forks_while_the_sender_imports() -> None:

@@ -17,21 +17,10 @@ PACKAGE = Path(zespan_serverless.__file__).parent
 # Every part of the package, from the bottom to the top: one may import those that stand in a line above its own.
 # Rooms are in one line: none knows another.
 LAYERS = [
-    {
-        "_version",
-        "errors",
-        "_log",
-        "_loops",
-        "_budget",
-        "_http",
-        "_imports",
-        "_sigterm",
-        "_threads",
-        "_trace",
-        "_invocation",
-    },
+    {"_version", "errors", "_log", "_hints", "_loops", "_budget", "_imports", "_trace", "_invocation"},
+    {"_sigterm", "_threads"},
     {"_guard"},
-    {"_secrets"},
+    {"_http", "_secrets"},
     {"_event", "_settings", "_shutdown", "_azure", "_google"},
     {"_unfinished"},
     {"exporters"},
@@ -47,17 +36,19 @@ LAYERS = [
     {"__init__"},
     {"_layer"},
     {"cli"},
+    {"__main__"},
 ]
 RANK = {part: rank for rank, parts in enumerate(LAYERS) for part in parts}
 
-# The container patches openai, if and when that is imported, without anybody having to ask for it.
-UPWARDS = {("_container", "openai")}
+# The container patches openai, if and when that is imported, without anybody having to ask for it. The log, when it has
+# failed, asks what a signal handler has raised; the guard logs.
+UPWARDS = {("_container", "openai"), ("_log", "_guard")}
 
 # Who may speak to the network.
 CLIENTS = {"http.client", "urllib.request", "socket", "ssl", "asyncio"}
 SPEAKS = {
     "_http.py": {"socket"},
-    "exporters/http.py": {"urllib.request", "socket", "ssl"},
+    "exporters/http.py": {"urllib.request", "ssl"},
     "_sigterm.py": {"socket"},  # a pair of its own
     "vercel.py": {"socket"},
     "aws_lambda/__init__.py": {"asyncio"},  # runs async handlers

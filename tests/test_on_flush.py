@@ -116,7 +116,7 @@ def test_one_that_hangs_costs_one_flush_its_time(gate: threading.Event, caplog: 
         container = _container.current()
         assert container is not None
         gate.set()
-        eventually(lambda: not container.delivery._news._telling)
+        eventually(lambda: not container.delivery._news._busy)
         handler(0, testing.LambdaContext())
         assert [report.delivered for report in calls] == [1, 1]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -126,6 +127,11 @@ WRONG: list[tuple[str, Any]] = [
     ("base_url", "https://hóst"),
     ("base_url", "https://host/?a=1"),
     ("base_url", "https://host/#a"),
+    ("base_url", "https://user:hunter2@host"),
+    ("base_url", "https://hunter2@host"),
+    ("base_url", "https://user:hunter2@host:port"),
+    ("base_url", "user:hunter2@host"),
+    ("base_url", "https://host?key=hunter2"),
     ("environment", 1),
     ("enabled", 1),
     ("enabled", "yes"),
@@ -141,6 +147,7 @@ WRONG: list[tuple[str, Any]] = [
     ("batch_size", True),
     ("sample_rate", "0.1"),
     ("store_prompts", 0),
+    ("journal", True),
     ("redact_keys", "password"),
     ("redact_keys", 5),
     ("redact_keys", [1]),
@@ -161,6 +168,7 @@ def test_a_wrong_value_raises_at_once(name: str, value: object) -> None:
     with pytest.raises(ConfigurationError, match=rf"^{name} (must be|has|has no) ") as error:
         zespan_lambda(**{name: value})
     assert isinstance(error.value, TypeError)
+    assert "hunter2" not in str(error.value)
     if name == "api_key":
         assert "zsp" not in str(error.value)
 
@@ -409,7 +417,7 @@ def test_journal_switched_off_in_any_words(text: str, kept: str) -> None:
 
 def test_journal_of_another_word(warnings: Warnings) -> None:
     """It is said what may stand there."""
-    with pytest.raises(ConfigurationError, match="journal must be on, off, auto or a folder's path"):
+    with pytest.raises(ConfigurationError, match="journal must be 'on', 'off', 'auto' or a folder's path"):
         check({"journal": "disk"})
     assert resolve({}, {"ZESPAN_JOURNAL": "disk"}).journal == "auto"
     assert "ZESPAN_JOURNAL='disk' ignored: journal must be" in "".join(warnings())
@@ -418,3 +426,170 @@ def test_journal_of_another_word(warnings: Warnings) -> None:
 def test_the_whole_endpoint_as_base_url() -> None:
     """Who copies the address that events go to means the same."""
     assert resolve({}, {"ZESPAN_BASE_URL": "https://zespan.example/v1/ingest/"}).base_url == "https://zespan.example"
+
+
+@pytest.mark.parametrize("url", [value for name, value in WRONG if name == "base_url" and "hunter2" in str(value)])
+def test_a_password_in_a_url_of_the_environment_is_not_logged(url: str, warnings: Warnings) -> None:
+    """Whatever is wrong with the URL."""
+    assert not resolve({}, {"ZESPAN_BASE_URL": url}).enabled
+    (said,) = warnings()
+    assert "telemetry is off" in said
+    assert "hunter2" not in said
+
+
+def test_an_at_sign_in_a_path_is_no_user(warnings: Warnings) -> None:
+    """Only before the host it is one."""
+    assert resolve({}, {"ZESPAN_BASE_URL": "https://host/@team"}).enabled
+    assert warnings() == []
+
+
+@pytest.mark.parametrize(
+    ("url", "remarked"),
+    [
+        ("http://zespan.internal:4318", True),
+        ("http://10.0.0.7", True),
+        ("https://zespan.internal", False),
+        ("http://localhost:4318", False),
+        ("http://a.localhost", False),
+        ("http://127.0.0.2", False),
+        ("http://[::1]:4318", False),
+    ],
+)
+def test_plain_http_to_another_machine(url: str, remarked: bool, warnings: Warnings) -> None:
+    """Is remarked, once: the key and all prompts go out in clear."""
+    for _ in range(2):
+        assert resolve({"base_url": url}, {}).enabled
+    assert [("can be read on the way" in said) for said in warnings()] == [True] * remarked
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "meant"),
+    [
+        ("ZESPAN_APIKEY", "zsp_1", "ZESPAN_API_KEY"),
+        ("zespan_api_key", "zsp_1", "ZESPAN_API_KEY"),
+        ("ZESPAN_URL", "http://localhost", "ZESPAN_BASE_URL"),
+        ("ZESPAN_STORE_PROMPT", "1", "ZESPAN_STORE_PROMPTS"),
+        ("ZESPAN_STORE_PROMPT", "perhaps", "ZESPAN_STORE_PROMPTS"),
+        ("ZESPAN_DISABLED", "0", "ZESPAN_ENABLED"),
+        ("ZESPAN_FLUSHTIMEOUT", "1", "ZESPAN_FLUSH_TIMEOUT"),
+    ],
+)
+def test_a_misspelt_variable_is_said(variable: str, value: str, meant: str, warnings: Warnings) -> None:
+    """Once, with the name that was meant; it is ignored."""
+    for _ in range(2):
+        assert resolve({}, {variable: value}) == Settings()
+    assert warnings() == [f"{variable} is no setting and is ignored, did you mean {meant}?"]
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "changed"),
+    [
+        ("ZESPAN_STORE_PROMPT", "0", {"store_prompts": False}),
+        ("ZESPAN_STOREPROMPTS", "off", {"store_prompts": False}),
+        ("zespan_store_prompts", "false", {"store_prompts": False}),
+        ("ZESPAN_PROMPTS", "0", {"store_prompts": False}),
+        ("ZESPAN_ENABLE", "0", {"enabled": False}),
+        ("ZESPAN_DISABLED", "1", {"enabled": False}),
+        ("ZESPAN_REDACT_KEY", "iban", {"redact_keys": (*Settings().redact_keys, "iban")}),
+    ],
+)
+def test_a_misspelt_variable_that_keeps_data_back_is_honoured(
+    variable: str, value: str, changed: dict[str, Any], warnings: Warnings
+) -> None:
+    """Because of one letter nobody has their prompts sent who has meant not to."""
+    assert resolve({}, {variable: value}) == Settings()._replace(**changed)
+    (said,) = warnings()
+    assert said.startswith(f"{variable} is no setting, but is honoured because it keeps data back: call it ZESPAN_")
+
+
+def test_what_is_spelt_rightly_beside_it_is_what_counts(warnings: Warnings) -> None:
+    """Then the other one may be anybody's, and is passed over."""
+    environ = {"ZESPAN_STORE_PROMPTS": "1", "ZESPAN_STORE_PROMPT": "0"}
+    assert resolve({}, environ).store_prompts
+    assert resolve({"store_prompts": True}, {"ZESPAN_STORE_PROMPT": "0"}).store_prompts
+    assert warnings() == []
+
+
+@pytest.mark.parametrize(
+    "name", ["PROJECT_ID", "ENDPOINT", "LAMBDA_HANDLER", "API_KEY_ARN", "PILOT", "QUEUE_URL", "VERSION", ""]
+)
+def test_a_variable_of_somebody_elses(name: str, warnings: Warnings) -> None:
+    """Is nothing to talk about: one of the SDK's words, of a template, of a wrapper."""
+    assert resolve({}, {f"ZESPAN_{name}": "0"}) == Settings()
+    assert warnings() == []
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [("project_id", "the API key says which project"), ("endpoint", "base_url"), ("autopatch", "leave it out")],
+)
+def test_a_word_of_the_official_sdk(name: str, hint: str) -> None:
+    """The error says what it is here."""
+    with pytest.raises(
+        ConfigurationError, match=f"unknown setting '{name}', which is the official SDK's; here .*{hint}"
+    ):
+        zespan_lambda(**{name: True})
+
+
+@pytest.mark.parametrize("quoted", ['"zsp_1"', "'zsp_1'", "' zsp_1 '"])
+def test_a_key_in_quotes(quoted: str, warnings: Warnings) -> None:
+    """Is the key that is in them, which is said."""
+    assert resolve({}, {"ZESPAN_API_KEY": quoted}).api_key == "zsp_1"
+    assert check({"api_key": quoted})["api_key"] == "zsp_1"
+    assert warnings() == ["api_key is in quotes, which are left out: they are not part of it"]
+
+
+@pytest.mark.parametrize(("base_url", "said"), [(None, 1), ("https://own.example", 0)])
+def test_a_key_that_is_hardly_one(base_url: str | None, said: int, warnings: Warnings) -> None:
+    """Zespan's begin with zsp_; what another backend takes is its own business."""
+    resolve(check({"api_key": "sk-proj-123", "base_url": base_url}), {})
+    assert len(warnings()) == said
+    assert "123" not in "".join(warnings())
+
+
+# ---------------------------------------------------------------------- under pytest
+
+PYTEST = ({"PYTEST_VERSION": "9.0"}, {"PYTEST_CURRENT_TEST": "test_mine.py::test (call)"})
+
+
+@pytest.mark.parametrize("environ", PYTEST, ids=str)
+@pytest.mark.parametrize("base_url", [None, "https://own.example"])
+def test_in_tests_nothing_leaves_the_machine(
+    environ: dict[str, str], base_url: str | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A key in the shell does not send a unit test's events to production. It is said, but not as a warning."""
+    arguments = check({"base_url": base_url})
+    with caplog.at_level(logging.INFO):
+        for _ in range(2):
+            assert not usable(resolve(arguments, environ | {"ZESPAN_API_KEY": "zsp_1"}))
+            assert not usable(resolve(arguments, environ))
+    (record,) = caplog.records
+    assert record.levelno == logging.INFO
+    assert "ZESPAN_ENABLED=1" in record.getMessage()
+
+
+@pytest.mark.parametrize("environ", PYTEST, ids=str)
+@pytest.mark.parametrize(
+    ("arguments", "variables"),
+    [
+        ({"enabled": True}, {}),
+        ({}, {"ZESPAN_ENABLED": "1"}),
+        ({"base_url": "http://127.0.0.1:4318"}, {}),
+        ({}, {"ZESPAN_BASE_URL": "http://localhost:4318"}),
+        ({"exporter": "memory"}, {}),
+        ({}, {"ZESPAN_EXPORTER": "console"}),
+        ({"exporter": MemoryExporter()}, {}),
+    ],
+)
+def test_in_tests_what_is_asked_for_is_done(
+    environ: dict[str, str], arguments: dict[str, Any], variables: dict[str, str]
+) -> None:
+    """Switched on by name, or sent to where no harm can be done."""
+    assert usable(resolve(check(arguments), {"ZESPAN_API_KEY": "zsp_1", **environ, **variables}))
+
+
+def test_pytest_is_recognised(pytestconfig: pytest.Config) -> None:
+    """By what it sets itself, for its children, too."""
+    script = "import os; from zespan_serverless import _settings; assert _settings._is_test(os.environ)"
+    assert _settings._is_test(os.environ)
+    subprocess.run([sys.executable, "-c", script], check=True)

@@ -19,6 +19,7 @@ ROOT = Path(__file__).parent.parent
 TEMPLATE = ROOT / "sam-template.yaml"
 TEXT = TEMPLATE.read_text()
 TERRAFORM = ROOT / "deploy/aws_lambda/terraform"
+PAGES = sorted((ROOT / "deploy").glob("*/README.md"))
 SAM = Path(os.environ.get("ZESPAN_SAM", ROOT / ".venv-sam/bin/sam"))
 
 # By name, the text of each function in the template.
@@ -64,7 +65,7 @@ def test_functions_are_those_of_the_examples() -> None:
         folder = ROOT / one(r"CodeUri: (\S+)", block)
         code = (folder / f"{module}.py").read_text()
         assert re.search(rf"^(async )?def {function}\(event", code, re.MULTILINE), name
-        traced = "@zespan_lambda" in code, "zespan-serverless" in (folder / "requirements.txt").read_text().splitlines()
+        traced = "@zespan_lambda" in code, "/zespan_serverless-" in (folder / "requirements.txt").read_text()
         layered = "Layers: [!Ref Telemetry]" in block, "AWS_LAMBDA_EXEC_WRAPPER: /opt/zespan/wrapper" in block
         assert (traced, layered) in [((True, True), (False, False)), ((False, False), (True, True))], name
 
@@ -86,6 +87,25 @@ def test_settings_are_settings() -> None:
     _settings.check({name.lower(): value for name, value in found})
     with pytest.raises(ConfigurationError):
         _settings.check({"api_key_secret": "/zespan/api-key"})
+
+
+def test_commands_read_what_is_put_out() -> None:
+    """The page asks for outputs that the template has."""
+    outputs = re.findall(r"^  (\w+):\n", TEXT.split("\nOutputs:\n")[1], re.MULTILINE)
+    asked = re.findall(r"\$\(output (\w+)\)", PAGES[0].read_text())
+    assert len(asked) == 3
+    assert {*asked} <= {*outputs}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.parent.name)
+def test_commands_use_variables_that_they_set(page: Path) -> None:
+    """Whoever copies the commands of a page about deployment, from its top on, never meets a variable that is empty."""
+    known = {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"}  # `aws configure export-credentials`
+    for commands in page.read_text().split("```")[1::2]:
+        if commands.startswith("\n"):  # no Dockerfile, nor another language
+            for line in commands.splitlines():
+                assert {*re.findall(r"\$(\w\w+)", line)} <= known, line
+                known |= {*re.findall(r"(?:^|export |\s)([A-Z_]+)=", line), *re.findall(r"^for (\w+) in", line)}
 
 
 def test_queue_waits_for_the_worker() -> None:
@@ -113,6 +133,15 @@ def test_alarm_rings_for_dropped_events(tmp_path: Path, log_format: str) -> None
             log = sandbox.stop()
     (line,) = (line for line in log.splitlines() if phrase in line)
     assert line.startswith('{"timestamp"' if log_format == "JSON" else "[WARNING]")
+
+
+def test_functions_do_not_overwrite_each_other() -> None:
+    """What the module makes for each function has the function in its name: two may share a role, or a log group."""
+    resources = re.findall(
+        r'^resource "\w+" "(\w+)" {\n(.*?)^}', (TERRAFORM / "main.tf").read_text(), re.MULTILINE | re.DOTALL
+    )
+    names = {label: one(r"(?m)^  name +=(.*)", text) for label, text in resources if "for_each" in text}
+    assert names == {"read_key": ' "${var.name}-read-key-${each.key}"', "dropped": ' "${var.name}-dropped-${each.key}"'}
 
 
 @pytest.mark.skipif(not shutil.which("terraform"), reason="no terraform on the PATH")

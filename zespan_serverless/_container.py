@@ -78,6 +78,7 @@ _lock = threading.Lock()
 _started = False
 _sends_at_exit = False  # what is left, or only says that it is
 _configured: dict[str, Any] = {}
+_recording: dict[str, Any] = {}  # settings of `testing.recording`, over everybody's own
 _container: Container | None = None  # None once started: telemetry is off
 
 
@@ -87,6 +88,8 @@ def start(arguments: Mapping[str, Any]) -> Container | None:
     Later settings that differ are said, and ignored.
     """
     global _started, _configured, _container
+    if _recording:
+        arguments = _recorded(arguments)
     if not _started or (_container is not None and _container.delivery.closed):
         with _lock:
             if not _started or (_container is not None and _container.delivery.closed):
@@ -99,6 +102,30 @@ def start(arguments: Mapping[str, Any]) -> Container | None:
     if arguments and arguments != _configured:
         _log.warn_once("settings differ from the first ones in this process and are ignored: %s", ", ".join(arguments))
     return _container
+
+
+def record(settings: dict[str, Any]) -> None:
+    """Start anew, with these settings over those of whatever is decorated (for `testing.recording`); empty: without."""
+    global _recording
+    forget()
+    _recording = settings
+    if settings:
+        start({})
+
+
+def _recorded(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """What is in force for a function that is called while `testing.recording` records: its own settings, and on top of
+    them the recording's. Telemetry starts anew for one that is decorated otherwise than the function before it."""
+    global _started, _container
+    if _container is not None and _container.active:  # inside another one, whose settings go on
+        return _configured
+    settings = {"enabled": True, **arguments, **_recording}
+    if settings != _configured:
+        before, _container, _started = _container, None, False
+        if before is not None:
+            before.delivery.flush(before.settings.flush_timeout)
+            before.delivery.forget()
+    return settings
 
 
 def current() -> Container | None:
@@ -245,8 +272,8 @@ def _failed(container: Container, what: str, error: Exception) -> FlushReport:
 
 def forget() -> None:
     """Be as if just imported (between tests): events, settings, patched signals, spans, warnings."""
-    global _started, _container, _sends_at_exit
-    left, _container, _started, _sends_at_exit = _container, None, False, False
+    global _started, _container, _sends_at_exit, _recording
+    left, _container, _started, _sends_at_exit, _recording = _container, None, False, False, {}
     _shutdown.forget()
     _trace.forget()
     _log.forget()

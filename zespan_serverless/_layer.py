@@ -38,6 +38,9 @@ fi
 exec "$@"
 """
 
+# What one zip serves, by AWS's names.
+RUNTIMES = ("python3.11", "python3.12", "python3.13", "python3.14")
+
 _METADATA = f"""\
 Metadata-Version: 2.1
 Name: zespan-serverless
@@ -50,6 +53,7 @@ _EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest that a zip can say
 # Of no use in Lambda.
 _LEFT_OUT = (
     "testing",
+    "__main__.py",
     "cli.py",
     "_layer.py",
     "azure_functions",

@@ -27,6 +27,7 @@ FRESH = 60.0
 """Seconds after a reading that a refusal has caused in which another refusal causes none."""
 GIVEN_UP = 30.0
 """Seconds after which a reading that has not come back is left to itself, and another begins."""
+_LOOK = 0.05  # seconds between two looks of who waits whether it has been called off
 _TIMEOUT = 3  # seconds that boto3 waits for a connection, and for an answer
 
 _THREAD = "zespan-secret"
@@ -59,7 +60,7 @@ class Secret:
 
     def forget(self) -> None:
         """Read it anew next time: after a fork, and after a restore."""
-        self._state = threading.Condition(threading.Lock())
+        self._lock = threading.Lock()
         self._value = ""
         self._renewed_at = self._began = 0.0  # wall clock: the monotonic one stands still while a sandbox is frozen
         self._reading: threading.Thread | None = None
@@ -75,28 +76,34 @@ class Secret:
         spec = getattr(sys.modules.get("boto3"), "__spec__", None)
         if spec is None or getattr(spec, "_initializing", False):
             return
-        with self._state:
+        with self._lock:
             if not self._value:
                 self._start()
 
     def get(self, timeout: float) -> str:
         """The key. Raises Unavailable when it cannot be had within `timeout` seconds."""
         until = time.monotonic() + timeout
-        with self._state:
-            self._cancelled = False
-            if not self._value:
-                self._problem = ""
-                self._start()
-            while not self._value:
-                left = until - time.monotonic()
-                if self._problem or self._cancelled or left <= 0:
-                    raise Unavailable(f"the API key cannot be read from {self._source}: {self._problem or 'no answer'}")
-                self._state.wait(left)
-            return self._value
+        with self._lock:
+            self._cancelled, self._problem = False, ""
+            is_mine = not (self._value or self._start())
+            if is_mine:
+                self._reading, self._began = threading.current_thread(), time.time()
+        if is_mine:
+            self._run()
+        while not (value := self._value):
+            left = until - time.monotonic()
+            if self._problem or self._cancelled or left <= 0:
+                raise Unavailable(f"the API key cannot be read from {self._source}: {self._problem or 'no answer'}")
+            reading = self._reading
+            if reading is not None:
+                reading.join(min(left, _LOOK))
+            else:  # forgotten meanwhile
+                time.sleep(min(left, _LOOK))
+        return value
 
     def renew(self, refused: str, timeout: float) -> str | None:
         """Another key than the one that the backend has refused; None if there is none."""
-        with self._state:
+        with self._lock:
             if self._value == refused:
                 if 0 <= time.time() - self._renewed_at < FRESH:
                     return None
@@ -105,17 +112,27 @@ class Secret:
         return None if key == refused else key
 
     def cancel(self) -> None:
-        """Make a `get` in another thread end now, or at the next call of this: it never waits for the lock, whose
-        holder may be waiting for the caller's (in a finalizer that captures)."""
+        """Make a `get` in another thread end soon. Takes no lock: it may be called by whoever has interrupted one who
+        holds it, a finalizer or a signal handler."""
         self._cancelled = True
-        if self._state.acquire(blocking=False):
-            self._state.notify_all()
-            self._state.release()
 
-    def _start(self) -> None:
+    def _start(self) -> bool:
+        """Have a thread read it (lock held); False if it is to be read in this one.
+
+        At the end of the interpreter some versions of Python (3.12.0 and 3.12.1) start no thread any more. Then the
+        sender, which whoever waits for it leaves behind in time, does it itself. Else it is an error where there are no
+        threads: it could be the user's thread that would hang.
+        """
         if self._reading is None or not 0 <= time.time() - self._began < GIVEN_UP:
-            self._reading = _threads.start(_THREAD, self._run)  # it waits for the lock that we hold
-            self._began = time.time()
+            try:
+                self._reading = _threads.start(_THREAD, self._run)  # it waits for the lock that we hold
+                self._began = time.time()
+            except RuntimeError:
+                main = threading.main_thread()
+                if main.is_alive() or threading.current_thread() is main:
+                    raise
+                return False
+        return True
 
     def _run(self) -> None:
         value = problem = ""
@@ -125,10 +142,9 @@ class Secret:
                 value, problem = "", "what is there is no API key"
         except Exception as error:
             problem = f"{type(error).__name__}: {error}"
-        with self._state:
+        with self._lock:
             if self._reading is threading.current_thread():
                 self._value, self._problem, self._reading = value, problem, None
-                self._state.notify_all()
 
 
 def read_aws(source: str) -> str:
@@ -158,7 +174,7 @@ def read_aws(source: str) -> str:
 
 
 def _is_not_ours(record: logging.LogRecord) -> bool:
-    return threading.current_thread().name != _THREAD
+    return not threading.current_thread().name.startswith("zespan-")
 
 
 def _field(text: str, field: str | None) -> str:

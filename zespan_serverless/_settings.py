@@ -9,7 +9,8 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ._log import warn_once
+from ._guard import Guarded, pass_on
+from ._log import first, logger, warn_once
 from .errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -35,7 +36,12 @@ class Settings(NamedTuple):
     """Events go to {base_url}/v1/ingest."""
     environment: str = "production"
     enabled: bool = True
-    """ZESPAN_ENABLED=0 is the kill switch: the decorator then only calls the function."""
+    """ZESPAN_ENABLED=0 is the kill switch: the decorator then only calls the function.
+
+    In a process that pytest has started (8.2 or later sets PYTEST_VERSION), and in its children, the default is False
+    if events would leave the machine: unit tests do not send to production. Events to a backend on a loopback address,
+    to `console`, `memory` or an exporter of your own, and in `testing.recording()`, are sent as ever; all are if this
+    is set to True."""
     service_name: str | None = None
     """Names the root event; default: the function's name."""
     flush_mode: str = "auto"
@@ -95,12 +101,14 @@ _RANGES: dict[str, tuple[float, float]] = {
 _CHOICES = {"flush_mode": FLUSH_MODES, "exporter": EXPORTERS}
 _SECRET = ("api_key", "api_key_secret")  # never shown: somebody puts the key itself into the other one
 _NOT_IN_ENVIRONMENT = ("on_error", "on_flush")
+_VARIABLES = {name: "ZESPAN_" + name.upper() for name in Settings._fields if name not in _NOT_IN_ENVIRONMENT}
 _TYPES: dict[type, tuple[tuple[type, ...], str]] = {
     bool: ((bool,), "True or False"),
     int: ((int,), "a whole number"),
     float: ((int, float), "a number"),
     str: ((str,), "a string"),
 }
+_JOURNAL = "'on', 'off', 'auto' or a folder's path with a /"
 _TRUE, _FALSE = ("1", "true", "yes", "on"), ("0", "false", "no", "off")
 _DEFAULTS = Settings()
 
@@ -113,7 +121,9 @@ def check(arguments: Mapping[str, object]) -> dict[str, Any]:
     checked: dict[str, Any] = {}
     for name, value in arguments.items():
         if name not in Settings._fields:
-            raise ConfigurationError(f"unknown setting {name!r}{_did_you_mean(name)}")
+            from ._hints import instead_of
+
+            raise ConfigurationError(f"unknown setting {name!r}{instead_of(name, Settings._fields)}")
         if value is not None:
             checked[name] = _typed(name, value)
     return checked
@@ -123,24 +133,93 @@ def resolve(arguments: Mapping[str, Any], environ: Mapping[str, str] | None = No
     """The settings in force: checked `arguments` over the environment over the defaults. Never raises."""
     environ = os.environ if environ is None else environ
     values = dict(arguments)
-    for name in Settings._fields:
-        text = environ.get("ZESPAN_" + name.upper(), "").strip()
-        if text and name not in values and name not in _NOT_IN_ENVIRONMENT:
+    for name, variable in _VARIABLES.items():
+        text = environ.get(variable, "").strip()
+        if text and name not in values:
             try:
                 values[name] = _parsed(name, text)
             except (ValueError, ConfigurationError) as error:
+                pass_on(error)
                 consequence = "ignored"
                 if name == "base_url":  # the default would send the events to somebody else
                     values["enabled"], consequence = False, "cannot be used, telemetry is off"
-                shown = "" if name in _SECRET else f"={text!r}"
-                warn_once("ZESPAN_%s%s %s: %s", name.upper(), shown, consequence, error)
+                shown = "" if name in _SECRET else f"={_shown(name, text)!r}"
+                warn_once("%s%s %s: %s", variable, shown, consequence, error)
+    unknown = [name for name in environ if name[:7].upper() == "ZESPAN_" and name not in _VARIABLES.values()]
+    if unknown:
+        _guess(unknown, environ, values)
     for name, (low, high) in _RANGES.items():
         if name in values:
             given = values[name]
             values[name] = type(getattr(_DEFAULTS, name))(min(max(given, low), high))
             if values[name] != given:
                 warn_once("%s=%r is out of range, using %r (from %r to %r)", name, given, values[name], low, high)
-    return Settings(**values)
+    settings = Settings(**values)
+    if settings.exporter == "zespan" and settings.enabled:
+        if "enabled" not in values and _is_test(environ) and not _is_here(settings.base_url):
+            _say_in_test()
+            return settings._replace(enabled=False)
+        _remark(settings)
+    return settings
+
+
+def _guess(unknown: Iterable[str], environ: Mapping[str, str], values: dict[str, Any]) -> None:
+    """Say which of these variables must be misspelt.
+
+    One that would keep data back is taken at its word until its name is corrected: nobody who has meant to switch
+    prompts off wants them sent because of a letter.
+    """
+    from ._hints import misspelt
+
+    for variable, name in misspelt(unknown, _VARIABLES):
+        text = environ[variable].strip()
+        if name in values or not text:
+            continue
+        kept_back = _kept_back(variable, name, text)
+        if kept_back is None:
+            warn_once("%s is no setting and is ignored, did you mean %s?", variable, _VARIABLES[name])
+        else:
+            values[name] = kept_back
+            text = "%s is no setting, but is honoured because it keeps data back: call it %s"
+            warn_once(text, variable, _VARIABLES[name])
+
+
+def _kept_back(variable: str, name: str, text: str) -> object:
+    """The setting's value, if a misspelt variable asks for less to be sent than by default; else None."""
+    if name == "redact_keys":
+        return (*_DEFAULTS.redact_keys, *_parsed(name, text))
+    off = _TRUE if variable[len("ZESPAN_") :].upper().startswith("DIS") else _FALSE
+    return False if name in ("enabled", "store_prompts") and text.lower() in off else None
+
+
+def _is_test(environ: Mapping[str, str]) -> bool:
+    """Whether pytest runs this process, or has started it."""
+    return "PYTEST_VERSION" in environ or "PYTEST_CURRENT_TEST" in environ
+
+
+def _is_here(base_url: str) -> bool:
+    """Whether a base_url is on this machine."""
+    if base_url == DEFAULT_BASE_URL:
+        return False
+    from urllib.parse import urlsplit
+
+    host = urlsplit(base_url).hostname or ""
+    return host in ("localhost", "::1") or host.endswith(".localhost") or host.startswith("127.")
+
+
+def _say_in_test() -> None:
+    with Guarded("saying that it is off"):
+        if first("in a test"):
+            logger.info("no telemetry in a process of pytest's: set ZESPAN_ENABLED=1, or use testing.recording()")
+
+
+def _remark(settings: Settings) -> None:
+    """Say what is not wrong, but hardly meant."""
+    key, base_url = settings.api_key or "", settings.base_url
+    if key and base_url == DEFAULT_BASE_URL and not key.startswith("zsp_"):
+        warn_once("api_key does not begin with zsp_, as Zespan's keys do: is it another one?")
+    if base_url.startswith("http://") and not _is_here(base_url):
+        warn_once("base_url is http:// to another machine: the API key and all prompts can be read on the way")
 
 
 def usable(settings: Settings) -> bool:
@@ -180,6 +259,8 @@ def _typed(name: str, value: Any) -> Any:
             raise ConfigurationError(f"redact_keys must be a list of strings, not {value!r}")
         return _stripped(keys)
     types, kind = _TYPES[str if default is None else type(default)]
+    if name == "journal":
+        kind = _JOURNAL
     if not isinstance(value, types) or (isinstance(value, bool) and bool not in types) or value != value:
         shown = f"a {type(value).__name__}" if name in _SECRET else repr(value)
         raise ConfigurationError(f"{name} must be {kind}, not {shown}")
@@ -191,8 +272,12 @@ def _text(name: str, value: str) -> str:
     value = value.strip()
     if name in _CHOICES and value not in _CHOICES[name]:
         raise ConfigurationError(f"{name} must be one of {', '.join(_CHOICES[name])}, not {value!r}")
-    if name == "api_key" and not (value.isascii() and value.isprintable()):
-        raise ConfigurationError("api_key has characters that no HTTP header can carry")
+    if name == "api_key":
+        if len(value) > 2 and value[0] == value[-1] and value[0] in "'\"":
+            value = value[1:-1].strip()
+            warn_once("api_key is in quotes, which are left out: they are not part of it")
+        if not (value.isascii() and value.isprintable()):
+            raise ConfigurationError("api_key has characters that no HTTP header can carry")
     if name == "api_key_secret":
         from . import _secrets
 
@@ -202,12 +287,20 @@ def _text(name: str, value: str) -> str:
         word = value.lower()
         value = "on" if word in _TRUE else "off" if word in _FALSE else word
         if value not in ("on", "off", "auto"):
-            raise ConfigurationError(f"journal must be on, off, auto or a folder's path with a /, not {word!r}")
+            raise ConfigurationError(f"journal must be {_JOURNAL}, not {word!r}")
     if name == "base_url":
         value = value.rstrip("/").removesuffix("/v1/ingest")
         if not _is_base_url(value):
-            raise ConfigurationError(f"base_url must be like {DEFAULT_BASE_URL!r}, not {value!r}")
+            raise ConfigurationError(f"base_url must be like {DEFAULT_BASE_URL!r}, not {_shown(name, value)!r}")
+        if _has_user(value):
+            raise ConfigurationError("base_url must be without a user and password: the key goes into api_key")
     return value
+
+
+def _has_user(base_url: str) -> bool:
+    from urllib.parse import urlsplit
+
+    return "@" in urlsplit(base_url).netloc
 
 
 def _is_base_url(value: str) -> bool:
@@ -248,8 +341,10 @@ def _stripped(texts: Iterable[str]) -> tuple[str, ...]:
     return tuple(stripped for text in texts if (stripped := text.strip()))
 
 
-def _did_you_mean(name: str) -> str:
-    import difflib  # only on the way to an error
-
-    close = difflib.get_close_matches(name, Settings._fields, 1)
-    return f", did you mean {close[0]!r}?" if close else f"; there are {', '.join(Settings._fields)}"
+def _shown(name: str, value: str) -> str:
+    """A value for the log: a URL without what may be a password in it."""
+    if name != "base_url":
+        return value
+    _, at, rest = value.rpartition("@")
+    rest, query, _ = rest.partition("?")
+    return f"{'***@' if at else ''}{rest}{'?***' if query else ''}"

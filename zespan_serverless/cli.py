@@ -1,8 +1,9 @@
-"""The command `zespan-serverless`."""
+"""The command `zespan-serverless`, or `python -m zespan_serverless`."""
 
 from __future__ import annotations
 
 import argparse
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -40,8 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _build_layer(arguments: argparse.Namespace) -> None:
     size = _layer.build(arguments.output, arguments.python or [])
-    print(f"{arguments.output}: {size:,} bytes")
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())
+    zip_file = shlex.quote(f"fileb://{arguments.output}")
+    print(f"{arguments.output}: {size:,} bytes. The next step is to publish it, once in each region:\n")
+    print(f"aws lambda publish-layer-version --layer-name zespan --zip-file {zip_file} \\")
+    print(f"    --compatible-runtimes {' '.join(_layer.RUNTIMES)}")

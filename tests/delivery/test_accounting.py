@@ -296,7 +296,7 @@ def test_reports_that_wait_are_bounded(make: Make) -> None:
     capture(delivery, *range(3))
     assert entered.wait(5)
     capture(delivery, *range(2 * _news.NEWS_MAX))
-    assert len(delivery._news) == 1
+    assert len(delivery._news._drops) == 1
     assert sum(delivery.dropped.values()) == 2 * _news.NEWS_MAX + 2
     over.set()
     eventually(lambda: sum(dropped.events for dropped in told) == 2 * _news.NEWS_MAX + 2)
@@ -308,9 +308,10 @@ def test_reports_of_many_kinds_are_bounded() -> None:
     """A backend that gives another reason for each event fills no memory, and none of them goes uncounted."""
     news = _news.News(Settings(on_error=(told := list[Dropped]()).append))
     for number in range(2 * _news.NEWS_MAX):
-        news.dropped([Item(number, b"x", 0.0)], "refused", str(number))
-    assert len(news) <= _news.NEWS_MAX + 2
-    news.take()()
+        news.dropped([Item(b"x", 0.0)], "refused", str(number))
+    assert len(news._drops) <= _news.NEWS_MAX + 2
+    while news:
+        news.take()()
     assert sum(dropped.events for dropped in told) == 2 * _news.NEWS_MAX
 
 
@@ -341,7 +342,7 @@ def test_close_drops_what_it_cannot_deliver(make: Make) -> None:
     delivery = make(exporter, on_error=told.append, batch_size=4)
     capture(delivery, 1, 2, 3, 4, 5)
     report = delivery.close(0.001)
-    assert report.pending == 5
+    assert (report.dropped, report.pending, report.reason) == (5, 0, "")
     assert balance(delivery) == (5, 0, 0, 5)
     assert delivery.dropped == {"closed": 5}
     assert sum(dropped.events for dropped in told) == 5
@@ -631,3 +632,13 @@ def test_fork() -> None:
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=30, check=False)
     assert done.stderr == ""
     assert done.stdout == f"{OPERATIONS} 2\n"
+
+
+def test_an_event_that_could_not_be_built_is_counted(make: Make) -> None:
+    """Whoever builds events can have one counted as dropped, with a reason of its own."""
+    drops: list[Dropped] = []
+    delivery = make(Scripted(), on_error=drops.append)
+    delivery.drop_unencodable("TypeError: items() of a mapping raised")
+    eventually(lambda: drops)
+    assert delivery.dropped == {"unencodable": 1}
+    assert drops == [Dropped(1, "unencodable", "TypeError: items() of a mapping raised", ())]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import deque
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -9,6 +11,18 @@ from zespan_serverless._delivery._buffer import Buffer, Item
 from zespan_serverless._settings import Settings
 
 STEPS = st.lists(st.sampled_from(["keep", "take", "done", "halve", "put_back"]), max_size=60)
+OTHERS = st.lists(st.sampled_from(["keep", "take", "done", "put_back", "set_aside", "shrink", "grow"]), max_size=80)
+
+
+def keep(buffer: Buffer, number: int) -> None:
+    buffer.keep(deque([Item(b"x" * (number % 3), 0.0)]))
+
+
+def surplus(buffer: Buffer) -> int:
+    """How many gave way; they are the caller's from then on."""
+    count = len(buffer.surplus)
+    buffer.surplus = []
+    return count
 
 
 @given(STEPS, st.integers(1, 5), st.integers(1, 8))
@@ -19,7 +33,8 @@ def test_order_and_sums(steps: list[str], batch_size: int, max_events: int) -> N
     for step in steps:
         if step == "keep":
             kept += 1
-            gone += len(buffer.keep(Item(kept, b"x" * (kept % 3), 0.0)))
+            keep(buffer, kept)
+            gone += surplus(buffer)
         elif step == "take" and not buffer.in_flight:
             batch = buffer.take()
             assert buffer.in_flight is batch
@@ -27,18 +42,52 @@ def test_order_and_sums(steps: list[str], batch_size: int, max_events: int) -> N
             assert bool(batch) == bool(len(buffer))
         elif step == "done":
             gone += len(buffer.in_flight)
-            buffer.done()
+            buffer.in_flight = []
         elif step == "halve" and len(buffer.in_flight) > 1:
             buffer.halve()
             assert buffer.is_split
         elif step == "put_back":
-            gone += len(buffer.put_back())
+            buffer.put_back()
+            gone += surplus(buffer)
             assert not buffer.is_split
-        items = buffer._items()
+        items = list(buffer._items())
         assert [item.number for item in items] == sorted(item.number for item in items)
         assert len(buffer) == len(items) == kept - gone
         assert len(buffer._waiting) <= max_events
         assert buffer._bytes == sum(len(item.data) for item in buffer._waiting)
     everything = len(buffer)
     assert len(buffer.clear()) == everything
+    buffer.surplus = []
     assert (len(buffer), buffer._bytes, buffer.oldest_at) == (0, 0, None)
+
+
+@given(OTHERS, st.integers(1, 5), st.integers(1, 8))
+def test_sums_of_what_is_set_aside(steps: list[str], batch_size: int, max_events: int) -> None:
+    """What is too slow is sent when nothing else is to be sent; nothing is lost, and the bounds hold."""
+    buffer = Buffer(Settings(batch_size=batch_size, max_events=max_events), None)
+    kept, gone = 0, 0
+    for step in steps:
+        if step == "keep":
+            kept += 1
+            keep(buffer, kept)
+        elif step == "take" and not buffer.in_flight:
+            others = buffer.has_others
+            batch = buffer.take()
+            assert bool(batch) == bool(len(buffer))
+            assert not any(item.slow for item in batch) or (len(batch) == 1 and not others)
+        elif step == "done":
+            gone += len(buffer.in_flight)
+            buffer.in_flight = []
+        elif step == "put_back" and not any(item.slow for item in buffer.in_flight):
+            buffer.put_back()
+        elif step == "set_aside" and len(buffer.in_flight) == 1:
+            buffer.set_aside(0.0)
+        elif step == "shrink" and buffer.in_flight:
+            buffer.shrink()
+        elif step == "grow":
+            buffer.grow()
+        gone += surplus(buffer)
+        assert len({item.number for item in buffer._items()}) == len(buffer) == kept - gone
+        assert len(buffer._waiting) + len(buffer._slow) <= max_events + batch_size
+        assert buffer._bytes == sum(item.size for item in buffer._waiting)
+        assert buffer._slow_bytes == sum(item.size for item in buffer._slow)

@@ -177,7 +177,7 @@ def test_a_full_buffer_wakes_nobody(make: Make) -> None:
     delivery = make(Scripted(AWAY), max_events=10, batch_size=1)
     capture(delivery, *range(20))
     delivery.flush(0.5)
-    with mock.patch.object(delivery._lock, "notify_all", wraps=delivery._lock.notify_all) as notified:
+    with mock.patch.object(delivery._bells, "ring", wraps=delivery._bells.ring) as notified:
         capture(delivery, *range(500))
     assert notified.call_count == 0
     assert balance(delivery) == (520, 0, 10, 510)

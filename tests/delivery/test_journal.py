@@ -179,8 +179,10 @@ def test_corrupt_anywhere(events: list[bytes], at: float, flip: int) -> None:
         read = left(folder)
         if read:
             (only,) = read
-            assert only.events == events[: len(only.events)]
+            rest = iter(events)
+            assert all(event in rest for event in only.events)  # in their order
             assert only.broken or only.events == events
+            assert len(only.events) >= len(events) - 1
         else:
             assert file.exists()
 
@@ -210,13 +212,13 @@ def test_torn(begin: Begin, folder: Path) -> None:
 
 
 def test_corrupt_in_the_middle(begin: Begin, folder: Path) -> None:
-    """What comes after a corrupt record is not guessed at."""
+    """A corrupt record is counted; what comes after it is sent."""
     file = leave(folder, b'{"n": 1}', b'{"n": 2}', b'{"n": 3}')
     file.write_bytes(file.read_bytes().replace(b'{"n": 2}', b'{"n": 7}'))
     exporter = Scripted()
     delivery = begin(exporter)
     capture(delivery, 4)
-    eventually(lambda: delivery.flush(5.0).pending == 0 and sorted(exporter.delivered) == [1, 4])
+    eventually(lambda: delivery.flush(5.0).pending == 0 and sorted(exporter.delivered) == [1, 3, 4])
     assert delivery.dropped == {"torn": 1}
 
 
@@ -376,11 +378,12 @@ def test_no_folder_of_ours(
     assert caplog.text.count("kept in memory only") == 1
 
 
-def test_folder_that_cannot_be_made(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_folder_that_cannot_be_made(tmp_path: Path) -> None:
     """Without a parent there is no folder, and no journal."""
     nowhere = journal(tmp_path / "no" / "journals")
+    nowhere.trouble = (said := list[str]()).append
     assert nowhere.event(b"1") == 0
-    assert "kept in memory only" in caplog.text
+    assert "kept in memory only" in said[0]
     assert list(nowhere.left()) == []
 
 
@@ -416,7 +419,7 @@ def test_full_disk(mounted: Callable[[str], Path], caplog: pytest.LogCaptureFixt
     delivery = on(exporter, place)
     for number in range(100):
         delivery.capture({"n": number, "text": "x" * 2000})
-    assert caplog.text.count("kept in memory only") == 1
+    eventually(lambda: caplog.text.count("kept in memory only") == 1)
     (file,) = place.iterdir()
     on_disk = _journal._parsed(file.read_bytes(), 0, 0.0, cut=False)
     assert on_disk.broken == 0
@@ -1004,7 +1007,7 @@ def test_a_file_that_is_being_made_is_left_alone(folder: Path, monkeypatch: pyte
         list(journal(folder).left())
         lock(fd)
 
-    def taken(path: str) -> int:
+    def taken(path: str) -> Any:
         looked.append(path)
         return take(path)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -22,6 +23,23 @@ def test_fetched_from_the_registry_once(monkeypatch: pytest.MonkeyPatch, tmp_pat
     assert os.listdir(fetched.parent) == [fetched.name]  # noqa: PTH208 (names only)
     monkeypatch.setattr(subprocess, "run", lambda *_, **__: pytest.fail("fetched twice"))
     assert binary.emulator_binary() == fetched
+
+
+def test_another_file_of_that_name_is_refused(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What has not the hash is not kept, let alone run; the message has both hashes."""
+    monkeypatch.delenv("ZESPAN_RIE", raising=False)
+    monkeypatch.setattr(binary, "CACHE", tmp_path / "cache")
+    pinned = binary.PIN.read_text()
+    (digest,) = re.findall(r"^aws-sam-cli==\S+ --hash=sha256:([0-9a-f]{64})$", pinned, re.MULTILINE)
+    (other := tmp_path / "sam-cli.txt").write_text(pinned.replace(digest, "0" * 64))
+    monkeypatch.setattr(binary, "PIN", other)
+    with pytest.raises(SystemExit) as caught:
+        binary.main()
+    assert re.search(rf"DO NOT MATCH THE HASHES(.|\n)*{'0' * 64}(.|\n)*{digest}", str(caught.value))
+    assert not any((tmp_path / "cache").iterdir())
+    assert capsys.readouterr().out == ""
 
 
 def test_own_copy(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import http.client
 import socket
+import ssl
+import sys
 import threading
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -13,12 +15,14 @@ from urllib.parse import urlsplit
 
 
 class Proxy(ThreadingHTTPServer):
-    """Forwards absolute URLs, and opens tunnels; with `credentials` ("user:password"), only to who knows them."""
+    """Forwards absolute URLs, and opens tunnels; with `credentials` ("user:password"), only to who knows them; with
+    `tls`, over TLS."""
 
     daemon_threads = True
 
-    def __init__(self, credentials: str = "") -> None:
+    def __init__(self, credentials: str = "", tls: ssl.SSLContext | None = None) -> None:
         super().__init__(("127.0.0.1", 0), _ProxyConnection)
+        self._tls = tls
         self.authorization = "Basic " + base64.b64encode(credentials.encode()).decode() if credentials else None
         self.asked: list[str] = []  # "METHOD target" of each request
         threading.Thread(target=self.serve_forever, args=(0.02,), daemon=True).start()
@@ -29,6 +33,16 @@ class Proxy(ThreadingHTTPServer):
     def __exit__(self, *_: object) -> None:
         self.shutdown()
         self.server_close()
+
+    def get_request(self) -> tuple[socket.socket, Any]:
+        connection, peer = super().get_request()
+        if self._tls is not None:
+            connection = self._tls.wrap_socket(connection, server_side=True, do_handshake_on_connect=False)
+        return connection, peer
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        if not isinstance(sys.exception(), OSError):  # clients go away, or distrust our certificate
+            super().handle_error(request, client_address)
 
     def server_bind(self) -> None:
         socket.socket.bind(self.socket, self.server_address)  # HTTPServer's asks DNS for the machine's name
@@ -92,7 +106,7 @@ def _pipe(source: socket.socket, target: socket.socket) -> None:
             target.sendall(data)
     for end in (source, target):
         with suppress(OSError):
-            end.shutdown(socket.SHUT_RDWR)
+            socket.socket.shutdown(end, socket.SHUT_RDWR)  # not SSLSocket's, which another thread reads from
 
 
 class Mute:

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from zespan_serverless._http import Answer
 from zespan_serverless._settings import Settings
 from zespan_serverless.exporters import Outcome, build
 from zespan_serverless.exporters.console import ConsoleExporter
@@ -54,9 +55,9 @@ def test_the_body_is_gzip_for_anybody(monkeypatch: pytest.MonkeyPatch) -> None:
     sent: list[bytes] = []
     exporter = ZespanExporter("http://localhost", None)
 
-    def post(path: str, body: bytes, headers: object, timeout: float) -> tuple[int, dict[str, str]]:
+    def post(path: str, body: bytes, headers: object, timeout: float) -> Answer:
         sent.append(body)
-        return 200, {}
+        return Answer(200, {}, b"")
 
     monkeypatch.setattr(exporter._transport, "post", post)
     send(exporter)
@@ -85,7 +86,7 @@ def test_verdicts(backend: Backend, exporter: ZespanExporter, status: int, verdi
     backend.mode = status
     outcome = send(exporter)
     assert outcome.verdict == verdict
-    assert outcome.detail == ("" if verdict == "delivered" else f"HTTP {status}")
+    assert outcome.detail.split(" from ")[0] == ("" if verdict == "delivered" else f"HTTP {status}")
     assert outcome.retry_after is None
 
 
@@ -153,3 +154,42 @@ def test_build() -> None:
     mine = MemoryExporter()
     assert isinstance(build(Settings(exporter="memory")), MemoryExporter)
     assert build(Settings(exporter=mine)) is mine
+
+
+@pytest.mark.parametrize(
+    ("key", "environment", "hint"),
+    [
+        (None, "", "for want of a key: set ZESPAN_API_KEY"),
+        ("zsp_short", "", "for the key given: pass a valid one as api_key, or set ZESPAN_API_KEY instead"),
+        ("zsp_live_0123456789", "", "for the key ending in 6789: pass a valid one as api_key, or set"),
+        ("zsp_live_0123456789", "zsp_live_0123456789", "for the key ending in 6789: set ZESPAN_API_KEY to a valid one"),
+    ],
+)
+def test_who_did_not_accept_which_key(
+    backend: Backend, monkeypatch: pytest.MonkeyPatch, key: str | None, environment: str, hint: str
+) -> None:
+    """The detail names the host, the end of the key, where that is from, and what to do."""
+    monkeypatch.setenv("ZESPAN_API_KEY", environment)
+    backend.mode = 401
+    exporter = ZespanExporter(backend.url, key)
+    assert send(exporter).detail.startswith(f"HTTP 401 from {backend.url} {hint}")
+    exporter.close()
+
+
+def test_a_key_from_a_secret_that_is_not_accepted(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The detail names the secret."""
+    monkeypatch.setattr("zespan_serverless._secrets.read_aws", lambda _: "zsp_live_0123456789")
+    backend.mode = 401
+    exporter = ZespanExporter(backend.url, None, "ssm:/zespan/key")
+    assert (
+        send(exporter).detail == f"HTTP 401 from {backend.url} for the key from ssm:/zespan/key: put a valid one there"
+    )
+    exporter.close()
+
+
+def test_the_destination(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Scheme, host and proxy, without anybody's password."""
+    exporter = ZespanExporter("https://a.example/base", None)
+    assert exporter.destination == "https://a.example"
+    monkeypatch.setenv("HTTPS_PROXY", "http://user:hunter2@proxy.example:3128")
+    assert exporter.destination == "https://a.example through the proxy proxy.example:3128"

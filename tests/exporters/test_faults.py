@@ -105,6 +105,8 @@ FAULTS: dict[str, Answer] = {
     "endless 100s": _endlessly(b"", b"HTTP/1.1 100 Continue\r\n\r\n" * 1000),
     "no HTTP": says(b"SSH-2.0-OpenSSH_9.6\r\n"),
     "HTML of a 502": says(b"HTTP/1.1 502 Bad Gateway\r\ncontent-type: text/html\r\n\r\n<html>", b"x" * 1_000_000),
+    "a login page": says(b"HTTP/1.1 200 OK\r\ncontent-type: text/html\r\n\r\n", b"\n<!doctype html>" + b"x" * 9_000),
+    "half a login page": says(b"HTTP/1.1 200 OK\r\ncontent-type: Text/HTML\r\ncontent-length: 99\r\n\r\n<html>"),
     "gzip bomb of a 503": says(
         b"HTTP/1.1 503 No\r\ncontent-encoding: gzip\r\ncontent-length: %d\r\n\r\n" % len(BOMB), BOMB
     ),
@@ -161,13 +163,14 @@ def test_an_odd_answer(answer: Answer, odd: Callable[..., Odd]) -> None:
     "answer",
     [
         says(b"HTTP/1.1 204 No Content\r\n\r\n"),
-        says(b"HTTP/1.1 200 OK\r\ncontent-type: text/html\r\n\r\n<html>", b"x" * 1_000_000),
+        says(b"HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\n\r\n<html>", b"x" * 1_000_000),
+        says(b"HTTP/1.1 200 OK\r\ncontent-type: text/html; charset=utf-8\r\ncontent-length: 2\r\n\r\nok"),
         says(b"HTTP/1.1 202 OK\r\ncontent-encoding: gzip\r\ncontent-length: %d\r\n\r\n" % len(BOMB), BOMB),
         says(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n"),
         _endlessly(b"HTTP/1.1 200 OK\r\n\r\n", b"x" * 65536),
         says(b"HTTP/1.0 200\r\n\r\n"),
     ],
-    ids=["204", "HTML", "gzip bomb", "100", "endless body", "HTTP/1.0"],
+    ids=["204", "megabyte", "HTML of Flask's", "gzip bomb", "100", "endless body", "HTTP/1.0"],
 )
 def test_whatever_comes_with_a_yes(answer: Answer, odd: Callable[..., Odd]) -> None:
     """A 2xx is one; its body is not read for more than 64 KiB, and never unpacked."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import getpass
 import logging
-import os
+import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -51,7 +51,7 @@ def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def built(image: str, wheels: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def built(wheels: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What `sam build` makes of the template; but for the Python and the processor that the tests run on."""
     if not SAM.exists():
         pytest.skip("no SAM CLI: `make test` installs it in .venv-sam, or set ZESPAN_SAM")
@@ -60,8 +60,8 @@ def built(image: str, wheels: Path, tmp_path_factory: pytest.TempPathFactory) ->
     text = text.replace("Runtime: python3.13\n", f"Runtime: python{docker.PYTHON}\n")
     text = text.replace("Architectures: [arm64]\n", f"Architectures: [{docker.ARCHITECTURE}]\n")
     (folder / "template.yaml").write_text(text)
-    links = f"{wheels} {os.environ.get('PIP_FIND_LINKS', '')}"
-    run(SAM, "build", "--template", "template.yaml", "--base-dir", ROOT, cwd=folder, PIP_FIND_LINKS=links)
+    shutil.copytree(wheels, folder / "dist")  # requirements.txt names a path from where the SAM CLI is run
+    run(SAM, "build", "--template", "template.yaml", "--base-dir", ROOT, cwd=folder)
     return folder / ".aws-sam/build"
 
 

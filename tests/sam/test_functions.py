@@ -6,6 +6,7 @@ All in one file, which one worker of pytest-xdist runs: they share a daemon, and
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import time
 import urllib.request
@@ -17,6 +18,7 @@ import pytest
 
 from emulator.lambda_rie import INVOKE_PATH
 from tests.sam.support import ROOT, SAM, Surroundings, run
+from zespan_serverless import __version__
 
 pytestmark = pytest.mark.timeout(400)  # the first of them waits for `sam build`
 
@@ -41,6 +43,15 @@ def invoke(built: Path, image: str, surroundings: Surroundings, tmp_path: Path) 
         return json.loads(run(SAM, "local", "invoke", function, *options, cwd=tmp_path, stdin=json.dumps(event)))
 
     return invoke
+
+
+def test_the_template_can_be_built(built: Path) -> None:
+    """Decorated functions have the package from the checkout's wheel; the layer has it and an executable wrapper."""
+    for function in ("Assistant", "Worker"):
+        assert (built / function / f"zespan_serverless-{__version__}.dist-info").is_dir()
+        assert not list((built / function).rglob("*.whl"))
+    assert (built / "Telemetry/python/zespan_serverless/aws_lambda/auto.py").exists()
+    assert os.access(built / "Telemetry/zespan/wrapper", os.X_OK)
 
 
 def post(body: Event) -> Event:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -12,6 +13,9 @@ if TYPE_CHECKING:
 
 FLUSH_MAX = 86_400.0
 """Seconds, a day: what a flush "without" a timeout (infinity) gets; a socket takes no more than 24 days."""
+
+FORGOTTEN = 60.0
+"""Seconds after its deadline when nobody can be waiting for a flush any more."""
 
 
 class FlushReport(NamedTuple):
@@ -30,15 +34,22 @@ class FlushReport(NamedTuple):
 
 
 class Waiter:
-    """One flush: it waits until every event up to `target` is settled. `done` is called then, if no thread waits."""
+    """One flush: it waits until every event up to `target` is settled. `done` is called then, if no thread waits; else
+    `bell` is rung whenever something has changed."""
 
-    __slots__ = ("began", "deadline", "delivered", "done", "dropped", "pending", "target")
+    __slots__ = ("began", "bell", "deadline", "delivered", "done", "dropped", "pending", "target", "timeout", "waited")
 
     def __init__(self, target: int, pending: int, timeout: float, done: Callable[[], object] | None = None) -> None:
         self.target, self.pending, self.done = target, pending, done
         self.delivered = self.dropped = 0
+        self.timeout, self.waited = min(timeout, FLUSH_MAX), 0.0
         self.began = time.monotonic()
-        self.deadline = self.began + min(timeout, FLUSH_MAX)
+        self.deadline = self.began + self.timeout
+        self.bell = threading.Lock()
+
+    def left(self) -> float:
+        """Seconds until its deadline. The clock may stand still: what it has waited counts, too."""
+        return min(self.deadline - time.monotonic(), self.timeout - self.waited)
 
     def report(self, reason: str) -> FlushReport:
         """What has come of it by now; `reason` is why not all is settled, should that be so."""
@@ -57,6 +68,8 @@ class Flushes:
 
     def add(self, waiter: Waiter) -> None:
         """It waits from now on."""
+        forgotten = time.monotonic() - FORGOTTEN  # those whose end a signal handler has prevented
+        self._all = [one for one in self._all if not one.deadline < forgotten]
         self._all.append(waiter)
 
     def remove(self, waiter: Waiter) -> None:
@@ -64,13 +77,13 @@ class Flushes:
         self._all = [one for one in self._all if one is not waiter]
 
     def delivered(self, items: Iterable[Item]) -> None:
-        """Tell them."""
+        """Credit these delivered items to the flushes that wait for them."""
         for waiter, mine in self._shares(items):
             waiter.delivered += mine
             waiter.pending -= mine
 
     def dropped(self, items: Iterable[Item]) -> None:
-        """Tell them."""
+        """Credit these dropped items to the flushes that wait for them."""
         for waiter, mine in self._shares(items):
             waiter.dropped += mine
             waiter.pending -= mine
@@ -86,12 +99,14 @@ class Flushes:
         """Whether another has time left when this one has none."""
         return any(one.pending and one.deadline > waiter.deadline for one in self._all)
 
-    def dismiss(self, blocked: Callable[[], object]) -> None:
-        """Tell those that no thread waits for, if they are done, or if nothing can be sent for now."""
+    def dismiss(self, blocked: Callable[[], object]) -> list[Callable[[], object]]:
+        """What to call for those that no thread waits for, if they are done, or if nothing can be sent for now."""
+        over: list[Callable[[], object]] = []
         for waiter in [one for one in self._all if one.done]:
             if waiter.done is not None and (not waiter.pending or blocked()):
                 self.remove(waiter)
-                waiter.done()
+                over.append(waiter.done)
+        return over
 
     def _shares(self, items: Iterable[Item]) -> list[tuple[Waiter, int]]:
         numbers = [item.number for item in items]

@@ -1,20 +1,19 @@
 """One kept-alive HTTP connection, which can be cut off from another thread.
 
-A timeout of a socket counts from one byte to the next: a server that drips can stretch 0.5 s to minutes, and name
-resolution has no timeout at all. So the deadline is enforced by whoever waits, through `cancel`; the timeouts in
-here are only the first line.
+Name resolution has no timeout, and clocks may stand still. So the deadline is enforced by whoever waits, through
+`cancel`; the timeouts in here are only the first line.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
-import socket
 import time
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from .._http import Channel, TornAnswer, connect
+from .._guard import pass_on
+from .._http import Answer, Channel, TornAnswer, connect
 from .._imports import importing
 
 if TYPE_CHECKING:
@@ -36,9 +35,19 @@ class Transport:
         self._name = netloc.removesuffix(f":{url.port}") if usual else netloc  # as browsers have it in Host
         self._origin, self._path = f"{url.scheme}://{netloc}", url.path.rstrip("/")
         self._tls: ssl.SSLContext | None = None
+        self._worked: object = None  # the address of the last connection, of several that a name may have
         self._busy: _Connection | None = None
         self._idle: _Connection | None = None
         self._idle_since = 0.0  # wall clock: the monotonic one stands still while a sandbox is frozen
+
+    @property
+    def destination(self) -> str:
+        """Where requests go, for a person to read; without a password."""
+        try:
+            proxy = _proxy(self._origin, f"{self._host}:{self._port}")
+        except ValueError:  # the request will say it
+            proxy = None
+        return f"{self._origin} through the proxy {proxy.host}:{proxy.port}" if proxy else self._origin
 
     def connect(self, timeout: float) -> None:
         """Open the connection ahead of the first request."""
@@ -48,10 +57,10 @@ class Transport:
             with self._use(connection):
                 connection.connect()
 
-    def post(self, path: str, body: bytes, headers: Mapping[str, str], timeout: float) -> tuple[int, Mapping[str, str]]:
-        """(status, headers by lower-case name) of one request. OSError on failure.
+    def post(self, path: str, body: bytes, headers: Mapping[str, str], timeout: float) -> Answer:
+        """What one request is answered with; of the answer's body only what is needed, see `_Connection.post`.
 
-        A kept-alive connection that turns out to be dead is replaced, once and at once.
+        OSError on failure. A kept-alive connection that turns out to be dead is replaced, once and at once.
         """
         until = time.monotonic() + timeout
         kept = self._kept_alive()
@@ -60,12 +69,13 @@ class Transport:
             try:
                 return self._exchange(kept, path, body, headers)
             except OSError as error:
+                pass_on(error)
                 if kept.is_cut or isinstance(error, TornAnswer):
                     raise
         return self._exchange(self._new(until), path, body, headers)
 
     def cancel(self) -> None:
-        """Make a `connect` or `post` in another thread end: at once, or when it has resolved a name or shaken hands."""
+        """Make a `connect` or `post` in another thread end: at once, or when it has resolved a name and connected."""
         busy = self._busy
         if busy is not None:
             busy.cut()
@@ -88,12 +98,14 @@ class Transport:
     def _new(self, until: float) -> _Connection:
         with importing():
             proxy = _proxy(self._origin, f"{self._host}:{self._port}")
-            if self._secure and self._tls is None:
+            if self._tls is None and (self._secure or (proxy and proxy.secure)):
                 import ssl
 
                 self._tls = ssl.create_default_context()
         host, port = (proxy.host, proxy.port) if proxy else (self._host, self._port)
-        connection = _Connection(host, port, until)
+        connection = _Connection(host, port, until, self._worked)
+        if proxy and proxy.secure:
+            connection.proxy_tls = self._tls
         if self._secure:
             connection.tls, connection.server_name = self._tls, self._host
             if proxy:
@@ -115,14 +127,13 @@ class Transport:
             ours = self._busy is connection  # else it was closed meanwhile, or another thread has taken our place
             if ours:
                 self._busy = None
+        self._worked = connection.address
         if ours and connection.reusable and not connection.is_cut:
             self._idle, self._idle_since = connection, time.time()
         else:
             connection.close()
 
-    def _exchange(
-        self, connection: _Connection, path: str, body: bytes, headers: Mapping[str, str]
-    ) -> tuple[int, Mapping[str, str]]:
+    def _exchange(self, connection: _Connection, path: str, body: bytes, headers: Mapping[str, str]) -> Answer:
         with self._use(connection):
             said = {"host": self._name, **headers, **connection.extra}
             return connection.post(connection.prefix + self._path + path, said, body)
@@ -131,97 +142,151 @@ class Transport:
 class _Connection:
     """One connection, used until `until` (monotonic). It can be cut off in all that blocks once there is a socket."""
 
-    def __init__(self, host: str, port: int, until: float) -> None:
+    def __init__(self, host: str, port: int, until: float, first: object = None) -> None:
         self.until = until
         self.is_cut = False
         self.prefix, self.extra = "", dict[str, str]()  # what a plain proxy wants to see of the URL, and in headers
         self.tunnel: tuple[str, Mapping[str, str]] | None = None  # what any other is asked for, and in headers
+        self.proxy_tls: ssl.SSLContext | None = None
         self.tls: ssl.SSLContext | None = None
         self.server_name = ""
+        self.address = first
+        """Which of a name's addresses it goes to; before that, which to try first."""
         self._host, self._port = host, port
-        self._socket: socket.socket | None = None
         self._channel: Channel | None = None
+        self._is_ready = False
 
     @property
     def reusable(self) -> bool:
         """Whether it is worth keeping."""
-        return self._channel is not None and self._channel.reusable
+        return self._is_ready and self._channel is not None and self._channel.reusable
 
     def is_quiet(self) -> bool:
-        """Whether nothing has come over it since the last answer."""
+        """Whether it is ours, and nothing has come over it since the last answer."""
         return self._channel is not None and self._channel.is_quiet()
 
     def connect(self) -> None:
         """Make it ready for a request."""
-        self._go_on()
-        self._socket = connect(self._host, self._port, self.until - time.monotonic())
-        self._go_on()
+        connected = connect(self._host, self._port, self._left(), self.address)
+        # In its place before hands are shaken: until then nobody could cut it off.
+        self._channel = channel = Channel(connected)
+        self.address = connected.getpeername()
+        if self.proxy_tls is not None:
+            self._go_on(channel).secure(_Tls(self.proxy_tls, self._host))
         if self.tunnel is not None:
-            self._open_tunnel(*self.tunnel)
+            self._open_tunnel(channel, *self.tunnel)
         if self.tls is not None:
-            # The handshake comes after the socket is in its place: until then nobody could cut it off.
-            plain, name = self._socket, self.server_name
-            secure = self.tls.wrap_socket(plain, server_hostname=name, do_handshake_on_connect=False)
-            self._socket = secure
-            self._go_on()
-            secure.do_handshake()
-            self._go_on()
-        self._channel = Channel(self._socket)
+            self._go_on(channel).secure(_Tls(self.tls, self.server_name))
+        self._is_ready = True
 
-    def post(self, target: str, headers: Mapping[str, str], body: bytes) -> tuple[int, Mapping[str, str]]:
-        """(status, headers by lower-case name) of one request."""
-        if self._channel is None:
+    def post(self, target: str, headers: Mapping[str, str], body: bytes) -> Answer:
+        """What one request is answered with.
+
+        Its body is not waited for, with one exception: a page in HTML, which may be a proxy's or a login's with a
+        status that says yes. Only what it says tells; some frameworks call an "ok" HTML, too.
+        """
+        if not self._is_ready:
             self.connect()
-        self._go_on()
         assert self._channel is not None
-        self._channel.send("POST", target, headers, body)
-        self._go_on()
-        status, said, _ = self._channel.receive()
-        return status, said
+        channel = self._go_on(self._channel)
+        channel.send("POST", target, headers, body)
+        answer = self._go_on(channel).receive(whole=False)
+        if 200 <= answer.status < 300 and "html" in answer.headers.get("content-type", "").lower():
+            answer = answer._replace(body=answer.body or channel.rest())
+        return answer
 
     def close(self) -> None:
         """By the thread that uses it, or when nobody does."""
-        for part in (self._channel, self._socket):
-            if part is not None:
-                part.close()
-        self._channel = None
+        if self._channel is not None:
+            self._channel.close()
 
     def cut(self) -> None:
         """From another thread: make the one that uses this connection return."""
-        self.is_cut = True  # before the socket is looked at: one that is there too late meets `_go_on`
-        if self._socket is not None:
-            with contextlib.suppress(OSError):
-                # Not SSLSocket.shutdown: that takes the TLS object from under the thread that is reading.
-                socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
+        self.is_cut = True  # before the socket is looked at: one that is there too late meets `_left`
+        if self._channel is not None:
+            self._channel.cut()
 
-    def _go_on(self) -> None:
-        """Give the next step the time that is left. Raises if there is none, or if nobody waits for it any more."""
+    def _left(self) -> float:
+        """The time that is left. Raises if there is none, or if nobody waits for it any more."""
         left = self.until - time.monotonic()
         if self.is_cut or left <= 0:
             raise TimeoutError("cut off" if self.is_cut else "no time left")
-        if self._socket is not None:
-            self._socket.settimeout(left)
+        return left
 
-    def _open_tunnel(self, target: str, headers: Mapping[str, str]) -> None:
-        assert self._socket is not None
-        channel = Channel(self._socket)
-        try:
-            channel.send("CONNECT", target, {"host": target, **headers})
-            self._go_on()
-            status = channel.receive(has_body=False).status
-        finally:
-            channel.release()
+    def _go_on(self, channel: Channel) -> Channel:
+        """The channel, for a next step, if there is to be one."""
+        self._left()
+        channel.until = self.until
+        return channel
+
+    def _open_tunnel(self, channel: Channel, target: str, headers: Mapping[str, str]) -> None:
+        self._go_on(channel).send("CONNECT", target, {"host": target, **headers})
+        status = self._go_on(channel).receive(has_body=False).status
         if not 200 <= status < 300:
             raise OSError(f"the proxy answered {status}")
-        self._go_on()
+
+
+class _Tls:
+    """TLS between bytes and bytes: what carries them may be a socket, or TLS to a proxy."""
+
+    def __init__(self, context: ssl.SSLContext, name: str) -> None:
+        import ssl
+
+        self._wants, self._torn = ssl.SSLWantReadError, ssl.SSLEOFError
+        self._in, self._out = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self._tls = context.wrap_bio(self._in, self._out, server_hostname=name)
+        self._is_shaken = False
+        self.ended = False
+        """Whether the other side has said goodbye."""
+
+    def handshake(self) -> bool:
+        """Whether it is over."""
+        try:
+            self._tls.do_handshake()
+        except self._wants:
+            return False
+        self._is_shaken = True
+        return True
+
+    def feed(self, data: bytes) -> None:
+        self._in.write(data)
+
+    def read(self) -> bytes:
+        data = b""
+        try:
+            while self._is_shaken and not self.ended:
+                piece = self._tls.read(65_536)
+                data += piece
+                self.ended = not piece
+        except self._wants:
+            pass
+        except self._torn:
+            self.ended = True
+        return data
+
+    def write(self, data: bytes) -> None:
+        rest = memoryview(data)
+        while rest:
+            rest = rest[self._tls.write(rest) :]
+
+    def pending(self) -> bytes:
+        return self._out.read()
 
 
 class _Proxy:
-    """Where requests go instead, and what that proxy wants to see."""
+    """Where requests go instead, and what that proxy wants to see. ValueError, without the URL and its password, for
+    what is none."""
 
     def __init__(self, url: str) -> None:
-        parts = urlsplit(url if "//" in url else "//" + url)
-        self.host, self.port, self.headers = parts.hostname or "", parts.port or 8080, dict[str, str]()
+        try:
+            parts = urlsplit(url if "//" in url else "//" + url)
+            self.secure = parts.scheme == "https"
+            self.host, self.port = parts.hostname or "", parts.port or (443 if self.secure else 8080)
+        except ValueError:
+            raise ValueError("the proxy in the environment has no URL with a valid host and port") from None
+        if parts.scheme not in ("", "http", "https"):
+            raise ValueError(f"a proxy of the kind {parts.scheme}:// is not supported, only http:// and https://")
+        self.headers = dict[str, str]()
         if parts.username:
             from base64 import b64encode
             from urllib.parse import unquote

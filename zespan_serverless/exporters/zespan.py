@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 import zlib
 from typing import TYPE_CHECKING, Any
@@ -13,8 +14,10 @@ from .http import Transport, retry_after
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from .._http import Answer
     from .._secrets import Secret
 
+_KEY_LENGTH = 16  # characters of a key, at least, of which the last four may be shown
 _UNAUTHORIZED = (401, 403)
 _REFUSED = (400, 413, 422)
 # All else that is not 2xx may pass: 408, 409, 425, 429 and 5xx by their meaning; a redirect, a 404 or a login page
@@ -28,6 +31,7 @@ class ZespanExporter:
         self._transport = Transport(base_url)
         self._key = api_key
         self._secret: Secret | None = None
+        self._source = api_key_secret
         if api_key_secret and not api_key:
             from .._secrets import Secret
 
@@ -44,12 +48,14 @@ class ZespanExporter:
     def send(self, batch: Sequence[bytes], timeout: float) -> Outcome:
         until = time.monotonic() + timeout  # compressing takes its share of it
         body = zlib.compress(b"\n".join(batch), level=1, wbits=31)  # 31: with gzip's header
-        status, headers = self._post(body, until)
-        if 200 <= status < 300:
-            return Outcome("delivered")
+        status, headers, said = self._post(body, until)
         detail = f"HTTP {status}"
+        if 200 <= status < 300:
+            if said.lstrip().startswith(b"<"):
+                return Outcome("retry", f"{detail} with a page in HTML, which no ingest answers")
+            return Outcome("delivered")
         if status in _UNAUTHORIZED:
-            return Outcome("unauthorized", detail)
+            return Outcome("unauthorized", f"{detail} from {self.destination} {self._hint()}")
         if status in _REFUSED:
             return Outcome("refused", detail)
         return Outcome("retry", detail, retry_after(headers.get("retry-after")))
@@ -64,18 +70,34 @@ class ZespanExporter:
             self._secret.forget()
         self._transport.close()
 
-    def _post(self, body: bytes, until: float) -> tuple[int, Mapping[str, str]]:
+    @property
+    def destination(self) -> str:
+        """Where events go, for a person to read: scheme, host, and the proxy that they go through, if any."""
+        return self._transport.destination
+
+    def _hint(self) -> str:
+        """Which key was refused, where it is from, and what to do. Of the key no more than four characters of many."""
+        if self._secret is not None:
+            return f"for the key from {self._source}: put a valid one there"
+        if not self._key:
+            return "for want of a key: set ZESPAN_API_KEY"
+        which = f"ending in {self._key[-4:]}" if len(self._key) >= _KEY_LENGTH else "given"
+        if os.environ.get("ZESPAN_API_KEY", "").strip() == self._key:
+            return f"for the key {which}: set ZESPAN_API_KEY to a valid one"
+        return f"for the key {which}: pass a valid one as api_key, or set ZESPAN_API_KEY instead"
+
+    def _post(self, body: bytes, until: float) -> Answer:
         """One request; a second one if the key is refused and there is a newer one."""
         secret = self._secret
         key = self._key if secret is None else secret.get(until - time.monotonic())
         answer = self._post_with(key, body, until)
-        if secret is not None and key and answer[0] in _UNAUTHORIZED:
+        if secret is not None and key and answer.status in _UNAUTHORIZED:
             newer = secret.renew(key, until - time.monotonic())
             if newer:
                 answer = self._post_with(newer, body, until)
         return answer
 
-    def _post_with(self, key: str | None, body: bytes, until: float) -> tuple[int, Mapping[str, str]]:
+    def _post_with(self, key: str | None, body: bytes, until: float) -> Answer:
         headers = {"content-type": "application/x-ndjson", "content-encoding": "gzip"}
         if key:
             headers["x-api-key"] = key

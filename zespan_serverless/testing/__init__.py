@@ -22,11 +22,17 @@ if TYPE_CHECKING:
 __all__ = ["Backend", "LambdaContext", "MemoryExporter", "recording", "reset"]
 
 
-class LambdaContext:
-    """What awslambdaric passes as `context`, with a real clock."""
+_FLUSH = 5.0  # seconds that the end of a recording waits, at most, for what has been captured outside of invocations
+_recordings: list[dict[str, Any]] = []  # under way, the latest last
 
-    def __init__(self, timeout: float = 30.0, function_name: str = "my-function") -> None:
-        self.aws_request_id = str(uuid.uuid4())
+
+class LambdaContext:
+    """What awslambdaric passes as `context`, with a real clock. `timeout` in seconds; without an id a new one."""
+
+    def __init__(
+        self, timeout: float = 30.0, function_name: str = "my-function", *, aws_request_id: str | None = None
+    ) -> None:
+        self.aws_request_id = aws_request_id or str(uuid.uuid4())
         self.function_name = function_name
         self.function_version = "$LATEST"
         self.memory_limit_in_mb = "512"
@@ -38,17 +44,33 @@ class LambdaContext:
     def get_remaining_time_in_millis(self) -> int:
         return max(0, int((self._deadline - time.time()) * 1000))
 
+    def __repr__(self) -> str:
+        left = self.get_remaining_time_in_millis()
+        return f"<LambdaContext of {self.function_name}, request {self.aws_request_id}, {left} ms left>"
+
 
 @contextmanager
 def recording(**settings: Any) -> Iterator[list[dict[str, Any]]]:
-    """Telemetry that goes into a list, for decorated functions called inside. Nothing leaves the process."""
-    reset()
+    """Telemetry that goes into a list, for decorated functions called inside. Nothing leaves the process.
+
+    What a function was decorated with is in force: it records no prompts if it sends none. `settings` (see `Settings`)
+    prevail over that, and both over the environment; ZESPAN_ENABLED=0 does not switch a recording off. The list is
+    complete after the block; inside, it has the events of every invocation that is over.
+
+    There is one telemetry in a process, and so one list at a time: of several recordings, nested or in several threads,
+    the one that began last has the events. Raises ConfigurationError for a setting that does not exist.
+    """
     exporter = MemoryExporter()
-    _container.start(_settings.check({"exporter": exporter, "flush_mode": "before_return", **settings}))
+    given = {"exporter": exporter, "flush_mode": "before_return", "journal": "off", **settings}
+    mine = _settings.check(given)
+    _recordings.append(mine)
+    _container.record(mine)
     try:
         yield exporter.events
     finally:
-        reset()
+        _container.flush(_FLUSH)
+        _recordings.remove(mine)
+        _container.record(_recordings[-1] if _recordings else {})
 
 
 def reset() -> None:

@@ -32,7 +32,7 @@ resource "aws_lambda_layer_version" "telemetry" {
 resource "aws_iam_role_policy" "read_key" {
   for_each = var.functions
 
-  name   = "${var.name}-read-key"
+  name   = "${var.name}-read-key-${each.key}"
   role   = each.value.role
   policy = jsonencode({ Version = "2012-10-17", Statement = concat(local.read_key, local.decrypt) })
 }
@@ -41,7 +41,7 @@ resource "aws_iam_role_policy" "read_key" {
 resource "aws_cloudwatch_log_metric_filter" "dropped" {
   for_each = var.functions
 
-  name           = "${var.name}-dropped"
+  name           = "${var.name}-dropped-${each.key}"
   log_group_name = each.value.log_group
   pattern        = "\"telemetry events are being dropped\""
 

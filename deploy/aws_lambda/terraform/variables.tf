@@ -4,11 +4,16 @@ variable "layer_zip" {
 }
 
 variable "functions" {
-  description = "The functions to trace, by a name of your choice: the name of each one's role, and of its log group"
+  description = "The functions to trace, by a name of your choice: the name of each one's role, and of its log group; both may be shared"
   type = map(object({
     role      = string
     log_group = string
   }))
+
+  validation {
+    condition     = alltrue([for key in keys(var.functions) : can(regex("^[\\w.-]+$", key))])
+    error_message = "The names become part of a policy's: letters, digits, dots, dashes and underscores only."
+  }
 }
 
 variable "name" {
