@@ -50,9 +50,11 @@ def _handler(function: Any) -> Any:
 def _loop_is_running() -> bool:
     import asyncio
 
-    with contextlib.suppress(RuntimeError):
-        return asyncio.get_running_loop() is not None
-    return False
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
 
 
 def _without_context(function: Any) -> Any:
