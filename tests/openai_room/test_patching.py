@@ -12,9 +12,11 @@ from importlib import import_module
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
+from unittest.mock import Mock
 
 import openai
 import pytest
+import wrapt
 
 import zespan_serverless
 from emulator.model import WORDS, ModelEndpoint
@@ -303,6 +305,35 @@ def test_one_client_only(side: Side, recorded: Recorded, model: ModelEndpoint) -
         side.client = plain
         side.run(client.close())
         side.run(other.close())
+
+
+@pytest.mark.usefixtures("unpatched")
+def test_on_top_of_another_tools_wrapper(side: Side, recorded: Recorded, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A wrapper that asks the descriptor protocol which object it is on is told, and its arguments are without it."""
+    owner = type(side.client.chat.completions)
+    seen: list[tuple[Any, ...]] = []
+
+    def theirs(wrapped: Any, instance: Any, args: Any, kwargs: Any) -> Any:
+        seen.append((instance, args))
+        return wrapped(**kwargs)
+
+    monkeypatch.setattr(owner, "create", wrapt.FunctionWrapper(vars(owner)["create"], theirs))
+    room._patch(sys.modules[owner.__module__])
+    assert side.ask().choices[0].message.content == "".join(WORDS)
+    assert seen == [(side.client.chat.completions, ())]
+    assert recorded.one()["completion_text"] == "".join(WORDS)
+
+
+@pytest.mark.usefixtures("unpatched")
+def test_on_top_of_a_mock(side: Side, recorded: Recorded, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is no descriptor is called as it would be without us: a test's mock sees the arguments, and no object."""
+    owner = type(side.client.chat.completions)
+    mock = Mock(return_value="answer")
+    monkeypatch.setattr(owner, "create", mock)
+    room._patch(sys.modules[owner.__module__])
+    assert side.client.chat.completions.create(model="m") == "answer"
+    mock.assert_called_once_with(model="m")
+    assert len(recorded.calls()) == 1
 
 
 def test_a_client_of_somebody_elses(recorded: Recorded) -> None:

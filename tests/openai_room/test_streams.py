@@ -21,7 +21,7 @@ from openai.types.chat import ChatCompletionChunk
 
 import zespan_serverless
 from emulator.model import WORDS, ModelEndpoint
-from zespan_serverless import _trace
+from zespan_serverless import _trace, patch_openai
 
 if TYPE_CHECKING:
     from .conftest import Recorded, Scripted, Side
@@ -103,6 +103,31 @@ def test_the_stream_is_the_clients_own(side: Side, recorded: Recorded) -> None:
     assert text_of(chunks) == TEXT
     side.run(stream.close())
     assert stream.response.is_closed
+    assert recorded.one()["completion_text"] == TEXT
+
+
+@pytest.mark.parametrize("_side", ["sync"], indirect=True)
+def test_an_iterator_of_another_tools(side: Side, recorded: Recorded, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A tool that reads along inside of the stream, as Sentry and Langfuse do, still does."""
+    owner = type(side.client.chat.completions)
+    ours = owner.create
+    seen: list[str] = []
+
+    def watch(chunks: Iterator[Any]) -> Iterator[Any]:
+        for chunk in chunks:
+            seen.append(chunk.choices[0].delta.content or "")
+            yield chunk
+        seen.append("(end)")
+
+    def theirs(*args: Any, **request: Any) -> Any:
+        stream = ours.__zespan_original__(*args, **request)
+        stream._iterator = watch(stream._iterator)
+        return stream
+
+    monkeypatch.setattr(owner, "create", theirs)
+    patch_openai()
+    assert text_of(side.take(side.ask(stream=True))) == TEXT
+    assert "".join(seen) == TEXT + "(end)"
     assert recorded.one()["completion_text"] == TEXT
 
 

@@ -15,11 +15,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from .._log import warn_once
 from ._calls import begin
-from ._observing import observed
+from ._observing import bound, observed
 
 if TYPE_CHECKING:
     from importlib.machinery import ModuleSpec
     from types import ModuleType
+
+    from ._observing import Bind
 
     Client = TypeVar("Client")
 
@@ -63,14 +65,14 @@ def _patch(module: ModuleType) -> None:
     for name in _CLASSES:
         owner = vars(module).get(name)  # not getattr: that would import what the package imports lazily
         if owner is not None:
-            _wrap(owner, {method: vars(owner).get(method) for method in _METHODS})
+            _wrap(owner, {method: vars(owner).get(method) for method in _METHODS}, bound)
 
 
-def _wrap(owner: Any, methods: dict[str, Any]) -> None:
+def _wrap(owner: Any, methods: dict[str, Any], bind: Bind | None = None) -> None:
     """Have `owner`, a class or one object, use observed `methods`, except where they are observed already."""
     for name, method in methods.items():
         if method is not None and not hasattr(method, "__zespan_original__"):
-            watched = functools.update_wrapper(observed(method, functools.partial(begin, method)), method)
+            watched = functools.update_wrapper(observed(method, functools.partial(begin, method), bind), method)
             watched.__zespan_original__ = method  # type: ignore[attr-defined]
             setattr(owner, name, watched)
 

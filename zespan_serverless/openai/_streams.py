@@ -30,11 +30,7 @@ class Reading:
         self.parts: list[str] = []
         self.calls: dict[int, list[str]] = {}
         self.busy = False
-        from copy import copy  # not above: openai has it by now, and a cold start is spared what it may not need
-
-        twin = copy(stream)
-        del twin._iterator
-        self.chunks = twin.__stream__()
+        self.chunks = _apart(stream) if _is_own(stream) else stream._iterator
         close = "aclose" if hasattr(self.chunks, "__anext__") else "close"
         once(stream.response, close, _weakly(self.closed))  # which is what the helper `.stream()` closes
         call.span.ends[id(call)] = _weakly(self.end)  # the invocation may end first
@@ -111,6 +107,22 @@ class Reading:
     def __del__(self, exiting: Callable[[], bool] = sys.is_finalizing) -> None:
         if not exiting():  # else there is nobody left to send an event, and perhaps not even a module `sys`
             self.end()
+
+
+def _is_own(stream: Any) -> bool:
+    """Whether a stream still reads from the generator that openai has made, and not from another tool's around it."""
+    chunks = stream._iterator
+    code = getattr(chunks, "gi_code", None) or getattr(chunks, "ag_code", None)
+    return code is not None and code is getattr(type(stream).__stream__, "__code__", None)
+
+
+def _apart(stream: Any) -> Any:
+    """A generator like that of `stream`, which does not lead back to it."""
+    from copy import copy  # not above: openai has it by now, and a cold start is spared what it may not need
+
+    twin = copy(stream)
+    del twin._iterator
+    return twin.__stream__()
 
 
 def _weakly(method: Callable[[], None]) -> Callable[[], None]:
