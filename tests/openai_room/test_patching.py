@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import os
 import subprocess
@@ -276,12 +277,30 @@ def test_patching_is_idempotent(side: Side, recorded: Recorded) -> None:
 
 
 def test_the_methods_look_the_same(side: Side, recorded: Recorded) -> None:
-    """Name, documentation and signature are the client's."""
-    create = type(side.client.chat.completions).create
-    original = create.__zespan_original__
-    assert (create.__name__, create.__doc__, create.__module__) == ("create", original.__doc__, original.__module__)
-    assert inspect.signature(create) == inspect.signature(original)
-    assert inspect.iscoroutinefunction(create) == (side.name == "async")
+    """Name, documentation, signature, and whether it is a coroutine function, are the client's."""
+    owner = type(side.client.chat.completions)
+    for name in set(room._METHODS) & vars(owner).keys():
+        method = vars(owner)[name]
+        original = method.__zespan_original__
+        assert (method.__name__, method.__doc__, method.__module__) == (name, original.__doc__, original.__module__)
+        assert inspect.signature(method) == inspect.signature(original)
+        assert inspect.iscoroutinefunction(method) == inspect.iscoroutinefunction(original)
+        assert asyncio.iscoroutinefunction(method) == asyncio.iscoroutinefunction(original)
+
+
+def test_arguments_are_rejected_when_they_are_given(side: Side, recorded: Recorded) -> None:
+    """The async client, too, says that one is missing at the call, not when that is awaited."""
+    with pytest.raises(TypeError, match="Missing required arguments"):
+        side.client.chat.completions.create()
+    assert [event["status"] for event in recorded.calls()] == ["error"] * (side.name == "sync")
+
+
+@pytest.mark.parametrize("_side", ["async"], indirect=True)
+def test_a_call_that_nobody_awaits(side: Side, recorded: Recorded) -> None:
+    """Nothing is sent, no event is made, and Python's warning names the client's method."""
+    with pytest.warns(RuntimeWarning, match=r"'AsyncCompletions\.create' was never awaited"):
+        side.client.chat.completions.create(model="m", messages=[])
+    assert recorded.calls() == []
 
 
 @pytest.mark.usefixtures("unpatched")
@@ -352,11 +371,12 @@ def test_a_client_of_somebody_elses(recorded: Recorded) -> None:
 
 
 def test_other_resources_are_left_alone(recorded: Recorded) -> None:
-    """Only the methods that complete a chat are touched."""
+    """Only the methods that complete a chat are touched, and how streams are made."""
     with openai.OpenAI(api_key="k") as client:
         module = import_module(type(client.chat.completions).__module__)
     owners = {name: vars(value) for name, value in dict(vars(module)).items() if inspect.isclass(value)}
     methods = [(name, method) for name, owner in owners.items() for method in owner]
     touched = {(name, method) for name, method in methods if hasattr(owners[name][method], "__zespan_original__")}
-    assert touched == {(name, method) for name, method in methods if name in room._CLASSES and method in room._METHODS}
+    completing = {(name, method) for name, method in methods if name in room._CLASSES and method in room._METHODS}
+    assert touched == completing | {(name, "__init__") for name in room._STREAMS}
     assert touched >= {("Completions", "create"), ("AsyncCompletions", "create")}

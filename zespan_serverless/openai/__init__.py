@@ -3,8 +3,8 @@
     _observing  a method of others, whose results pass through     _messages  what is said of a request and an answer
     _calls      one call, from its start to its event               _streams   a stream, while the user reads it
 
-Two places are touched: the methods of the `Completions` classes (or of one client), and the iterator inside a
-`Stream` object, so that users keep the real thing with everything it can do.
+Three places are touched: the methods of the `Completions` classes (or of one client), the making of `Stream` objects,
+and the iterator inside of those, so that users keep the real thing with everything it can do.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from .._log import warn_once
 from ._calls import begin
 from ._observing import bound, observed
+from ._streams import watch
 
 if TYPE_CHECKING:
     from importlib.machinery import ModuleSpec
@@ -34,6 +35,7 @@ _MODULES = (
 )
 _CLASSES = ("Completions", "AsyncCompletions")
 _METHODS = ("create", "parse")
+_STREAMS = ("Stream", "AsyncStream")
 
 
 def patch_openai() -> None:
@@ -66,6 +68,10 @@ def _patch(module: ModuleType) -> None:
         owner = vars(module).get(name)  # not getattr: that would import what the package imports lazily
         if owner is not None:
             _wrap(owner, {method: vars(owner).get(method) for method in _METHODS}, bound)
+    for name in _STREAMS:
+        owner = vars(module).get(name)
+        if owner is not None:
+            watch(owner)
 
 
 def _wrap(owner: Any, methods: dict[str, Any], bind: Bind | None = None) -> None:
