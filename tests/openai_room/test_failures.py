@@ -34,6 +34,8 @@ _THE_CALL = {
 }
 _GUARDS = {
     "begin",
+    "begin_request",
+    "Call.opens",
     "Call.met",
     "Call.done",
     "Call.end",

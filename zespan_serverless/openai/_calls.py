@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from .. import _container, _trace
@@ -15,27 +16,42 @@ from ._observing import once
 from ._streams import Reading, waiting
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from ._observing import Done
 
 _ON_RECORD_MAX = 65_536  # characters of a prompt that are put on record before there is an answer
 _RATIONALE_MAX = 2000  # characters, as the SDK cuts it
+_PATH = "/chat/completions"
 _RAW_HEADER = "X-Stainless-Raw-Response"  # "true": with_raw_response; "stream": with_streaming_response
 
 
-def begin(method: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Done | None:
-    """`method` is about to be called: what is to be told of its result. None if there is nobody to tell."""
+def begin(owner: Any, request: dict[str, Any]) -> Done | None:
+    """A method of `owner` is about to be called: who is to be told of its result. None if there is nobody to tell."""
     container = _container.current()
     if container is None:
         return None
     try:
-        owner = args[0] if args else getattr(method, "__self__", None)
-        return Call(container, owner, kwargs).begun()
+        return Call(container, owner, request).begun()
     except Exception as error:
         pass_on(error)
         warn_once("an openai call was not traced: %r", error)
         return None
+
+
+def begin_request(client: Any, options: Any) -> Done | None:
+    """The client is about to send a request: the same, if it is one for a completion whose call has come past us.
+
+    A tool that wraps one client, such as LangSmith's, keeps the method that it has found there.
+    """
+    if waiting.get() is not None:
+        return None
+    try:
+        if options.url != _PATH or options.method.lower() != "post":
+            return None
+        request = {**options.json_data, "extra_headers": options.headers or None}
+    except Exception as error:
+        pass_on(error)
+        return None
+    return begin(SimpleNamespace(_client=client), request)
 
 
 class Call:
@@ -59,12 +75,13 @@ class Call:
         """The method is about to be called: who is to be told of its end."""
         try:
             self._on_record()
-            self.opens()
-            self.began = time.perf_counter()
-            return self.done
         except BaseException as error:
-            self.end(None, error)  # it is on record, perhaps
-            raise
+            if not isinstance(error, Exception) or is_from_signal(error):
+                self.end(None, error)  # it may be on record already
+                raise
+            warn_once("an openai call was not put on record: %r", error)
+        self.began = time.perf_counter()
+        return self.opens()
 
     def _on_record(self) -> None:
         """The process may not live to see the answer."""

@@ -39,7 +39,13 @@ def observed(method: Any, begin: Begin, bind: Bind | None = None) -> Callable[..
     if inspect.iscoroutinefunction(inspect.unwrap(method)):
 
         def watched_awaitable(*args: Any, **kwargs: Any) -> Any:
-            return _in_place_of(call(args, kwargs), begin, args, kwargs)
+            try:
+                awaitable = call(args, kwargs)
+            except BaseException as error:  # a missing argument
+                with _Telling() as telling:
+                    telling.done = begin(args, kwargs)
+                    raise error
+            return _in_place_of(awaitable, begin, args, kwargs)
 
         return watched_awaitable
 
