@@ -24,8 +24,28 @@ TOOLS = [{"type": "function", "function": {"name": "weather", "parameters": {}}}
 # Not made to fail: what only runs while patching (test_patching has its own), what the user's call itself runs through,
 # and the guards, whose whole work it is to catch what the others raise.
 _ROOMS = (_calls, _messages, _observing, _streams)
-_THE_CALL = {"observed"} | {f"Reading.__{name}__" for name in ("init", "iter", "aiter", "next", "anext", "del")}
-_GUARDS = {"begin", "Call.done", "Call.end", "Reading.see", "Reading.closed", "Reading.end", "warn_once"}
+_THE_CALL = {
+    "observed",
+    "_awaited",
+    "_in_place_of",
+    *(f"_Held.__{name}__" for name in ("init", "del")),
+    *(f"_Telling.__{name}__" for name in ("init", "enter", "exit")),
+    *(f"Reading.__{name}__" for name in ("init", "iter", "aiter", "next", "anext", "del")),
+}
+_GUARDS = {
+    "begin",
+    "begin_request",
+    "Call.opens",
+    "Call.met",
+    "Call.done",
+    "Call.end",
+    "Reading.see",
+    "Reading.closed",
+    "Reading.end",
+    "is_from_signal",
+    "pass_on",
+    "warn_once",
+}
 
 
 def _internals() -> list[str]:
@@ -152,7 +172,7 @@ def test_the_list_above_is_in_force() -> None:
         assert any(home is not None and method in vars(home) for home in homes), name
     important = (
         "_calls.Call.__init__",
-        "_streams.Reading.see_call",
+        "_streams.Pieces.add",
         "_messages.Answer.of",
         "_calls.new_event",
         "_calls.once",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import os
 import subprocess
@@ -12,9 +13,11 @@ from importlib import import_module
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
+from unittest.mock import Mock
 
 import openai
 import pytest
+import wrapt
 
 import zespan_serverless
 from emulator.model import WORDS, ModelEndpoint
@@ -60,10 +63,12 @@ def fake(tmp_path: Path) -> Path:
 @pytest.fixture
 def unpatched(monkeypatch: pytest.MonkeyPatch) -> None:
     """The client's methods are its own, and starting a container leaves them so."""
-    for name in room._MODULES:
-        for owner in map(vars(sys.modules.get(name, SimpleNamespace())).get, room._CLASSES):
-            for method in room._METHODS:
-                original = getattr(vars(owner).get(method) if owner else None, "__zespan_original__", None)
+    methods = (*room._METHODS, "request", "__init__")
+    for name in (*room._MODULES, room._BASE):
+        module = vars(sys.modules.get(name, SimpleNamespace()))
+        for owner in filter(None, map(module.get, (*room._CLASSES, *room._CLIENTS, *room._STREAMS))):
+            for method in methods:
+                original = getattr(vars(owner).get(method), "__zespan_original__", None)
                 if original is not None:
                     monkeypatch.setattr(owner, method, original)
     monkeypatch.setattr(room, "patch_openai", lambda: None)
@@ -188,15 +193,15 @@ def test_from_a_zip_file(fake: Path) -> None:
         assert completions.Completions().create() == "answer"
         assert asyncio.run(completions.AsyncCompletions().create()) == "answer"
         assert hasattr(completions.Completions.create, "__zespan_original__")
-        assert "exec_module" not in vars(completions.__spec__.loader)
+        assert type(completions.__spec__.loader).__name__ == type(completions.__loader__).__name__ == "zipimporter"
     """
     assert not run(script, fake)
 
 
-def test_a_loader_that_cannot_be_watched(fake: Path) -> None:
-    """The module is imported as without us, and that it is not traced is said."""
+def test_a_loader_that_cannot_be_changed(fake: Path) -> None:
+    """Its module is patched like any, and has its own loader, also when it is loaded again."""
     script = """
-        import sys
+        import importlib, sys
         from importlib.util import spec_from_loader
         sys.path.insert(0, sys.argv[1])
 
@@ -205,19 +210,60 @@ def test_a_loader_that_cannot_be_watched(fake: Path) -> None:
             def create_module(self, spec):
                 return None
             def exec_module(self, module):
-                module.Completions = 1
+                assert module.__loader__ is module.__spec__.loader is loader
+                class Completions:
+                    def create(self):
+                        return "answer"
+                module.Completions = Completions
+
+        loader = Loader()
 
         class Finder:
             def find_spec(name, path=None, target=None):
-                return spec_from_loader(name, Loader()) if name.endswith("completions.completions") else None
+                return spec_from_loader(name, loader) if name.endswith("completions.completions") else None
 
         sys.meta_path.insert(0, Finder)
         from zespan_serverless.openai import patch_openai
         patch_openai()
         from openai.resources.chat.completions import completions
-        assert completions.Completions == 1
+        for _ in range(2):
+            assert completions.Completions().create() == "answer"
+            assert hasattr(completions.Completions.create, "__zespan_original__")
+            assert completions.__loader__ is completions.__spec__.loader is loader
+            importlib.reload(completions)
     """
-    assert run(script, fake).startswith("openai calls are not traced: AttributeError")
+    assert not run(script, fake)
+
+
+def test_two_hooks_like_ours(fake: Path) -> None:
+    """A second copy of the package, such as a vendored one, asks ours, which asks it: the import comes through."""
+    script = """
+        import sys
+        sys.path.insert(0, sys.argv[1])
+        from zespan_serverless import openai as room
+        sys.meta_path[:0] = [room._WhenImported(), room._WhenImported()]
+        from openai.resources.chat.completions import completions
+        assert completions.Completions().create() == "answer"
+        assert hasattr(completions.Completions.create, "__zespan_original__")
+    """
+    assert not run(script, fake)
+
+
+def test_a_module_that_is_only_looked_up(fake: Path) -> None:
+    """What others ask of its spec, they get."""
+    script = """
+        import importlib.util, sys
+        sys.path.insert(0, sys.argv[1])
+        from zespan_serverless.openai import patch_openai
+        patch_openai()
+        spec = importlib.util.find_spec("openai.resources.chat.completions.completions")
+        assert "class Completions" in spec.loader.get_source(spec.name)
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        assert hasattr(module.Completions.create, "__zespan_original__")
+        assert type(module.__spec__.loader).__name__ == "zipimporter"
+    """
+    assert not run(script, fake)
 
 
 def test_finders_of_old(fake: Path) -> None:
@@ -277,12 +323,30 @@ def test_patching_is_idempotent(side: Side, recorded: Recorded) -> None:
 
 
 def test_the_methods_look_the_same(side: Side, recorded: Recorded) -> None:
-    """Name, documentation and signature are the client's."""
-    create = type(side.client.chat.completions).create
-    original = create.__zespan_original__
-    assert (create.__name__, create.__doc__, create.__module__) == ("create", original.__doc__, original.__module__)
-    assert inspect.signature(create) == inspect.signature(original)
-    assert inspect.iscoroutinefunction(create) == (side.name == "async")
+    """Name, documentation, signature, and whether it is a coroutine function, are the client's."""
+    owner = type(side.client.chat.completions)
+    for name in set(room._METHODS) & vars(owner).keys():
+        method = vars(owner)[name]
+        original = method.__zespan_original__
+        assert (method.__name__, method.__doc__, method.__module__) == (name, original.__doc__, original.__module__)
+        assert inspect.signature(method) == inspect.signature(original)
+        assert inspect.iscoroutinefunction(method) == inspect.iscoroutinefunction(original)
+        assert asyncio.iscoroutinefunction(method) == asyncio.iscoroutinefunction(original)
+
+
+def test_arguments_are_rejected_when_they_are_given(side: Side, recorded: Recorded) -> None:
+    """The async client, too, says that one is missing at the call, not when that is awaited."""
+    with pytest.raises(TypeError, match="Missing required arguments"):
+        side.client.chat.completions.create()
+    assert recorded.one()["status"] == "error"
+
+
+@pytest.mark.parametrize("_side", ["async"], indirect=True)
+def test_a_call_that_nobody_awaits(side: Side, recorded: Recorded) -> None:
+    """Nothing is sent, no event is made, and Python's warning names the client's method."""
+    with pytest.warns(RuntimeWarning, match=r"'AsyncCompletions\.create' was never awaited"):
+        side.client.chat.completions.create(model="m", messages=[])
+    assert recorded.calls() == []
 
 
 @pytest.mark.usefixtures("unpatched")
@@ -308,6 +372,35 @@ def test_one_client_only(side: Side, recorded: Recorded, model: ModelEndpoint) -
         side.run(other.close())
 
 
+@pytest.mark.usefixtures("unpatched")
+def test_on_top_of_another_tools_wrapper(side: Side, recorded: Recorded, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A wrapper that asks the descriptor protocol which object it is on is told, and its arguments are without it."""
+    owner = type(side.client.chat.completions)
+    seen: list[tuple[Any, ...]] = []
+
+    def theirs(wrapped: Any, instance: Any, args: Any, kwargs: Any) -> Any:
+        seen.append((instance, args))
+        return wrapped(**kwargs)
+
+    monkeypatch.setattr(owner, "create", wrapt.FunctionWrapper(vars(owner)["create"], theirs))
+    room._patch(sys.modules[owner.__module__])
+    assert side.ask().choices[0].message.content == "".join(WORDS)
+    assert seen == [(side.client.chat.completions, ())]
+    assert recorded.one()["completion_text"] == "".join(WORDS)
+
+
+@pytest.mark.usefixtures("unpatched")
+def test_on_top_of_a_mock(side: Side, recorded: Recorded, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is no descriptor is called as it would be without us: a test's mock sees the arguments, and no object."""
+    owner = type(side.client.chat.completions)
+    mock = Mock(return_value="answer")
+    monkeypatch.setattr(owner, "create", mock)
+    room._patch(sys.modules[owner.__module__])
+    assert side.client.chat.completions.create(model="m") == "answer"
+    mock.assert_called_once_with(model="m")
+    assert len(recorded.calls()) == 1
+
+
 def test_a_client_of_somebody_elses(recorded: Recorded) -> None:
     """wrap_openai takes whatever has chat.completions with the methods."""
 
@@ -323,12 +416,85 @@ def test_a_client_of_somebody_elses(recorded: Recorded) -> None:
     assert (event["model"], event["input_tokens"], event["output_tokens"]) == ("theirs", 3, 4)
 
 
+class _Slotted:
+    """Whose methods cannot be replaced."""
+
+    __slots__ = ()
+
+    def create(self, **request: Any) -> str:
+        return "answer"
+
+
+class _Raising:
+    """Whose attributes are made when they are asked for, in vain."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise RuntimeError(f"no {name}")
+
+
+class _OnlyCreate:
+    def create(self, **request: Any) -> str:
+        return "answer"
+
+
+def _client(completions: Any) -> Any:
+    return SimpleNamespace(chat=SimpleNamespace(completions=completions))
+
+
+@pytest.mark.parametrize(
+    "client",
+    [
+        None,
+        object(),
+        SimpleNamespace(chat=None),
+        _client(_Slotted()),
+        _client(_Raising()),
+        SimpleNamespace(chat=_Raising()),
+        _Raising(),
+    ],
+    ids=["none", "no chat", "no completions", "slotted", "no methods", "lazy chat", "lazy client"],
+)
+def test_clients_that_cannot_be_traced(client: Any, recorded: Recorded, caplog: pytest.LogCaptureFixture) -> None:
+    """wrap_openai gives each back as it is, and says once that it is not traced: it is called where users import."""
+    assert wrap_openai(wrap_openai(client)) is client
+    (record,) = caplog.records
+    assert record.getMessage().startswith(f"calls of this {type(client).__name__} are not traced: ")
+
+
+def test_a_client_with_one_method(recorded: Recorded) -> None:
+    """One that cannot parse is traced for what it can; a mock is, too."""
+    client = wrap_openai(_client(_OnlyCreate()))
+    assert client.chat.completions.create(model="m") == "answer"
+    mock = wrap_openai(Mock())
+    mock.chat.completions.create(model="mock")
+    assert [event["model"] for event in recorded.calls()] == ["m", "mock"]
+
+
+def test_a_client_that_another_tool_has_wrapped(side: Side, recorded: Recorded, model: ModelEndpoint) -> None:
+    """A tool that keeps the method which it found in one client, before we came, does not hide its calls from us."""
+    owner = type(side.client.chat.completions)
+    side.client = side.connect(model.url)
+    found = owner.create.__zespan_original__.__get__(side.client.chat.completions)
+    side.client.chat.completions.create = lambda **request: found(**request)
+    side.ask()
+    side.take(side.ask(stream=True))
+    raw = side.run(side.client.chat.completions.with_raw_response.create(model="m", messages=[]))
+    assert raw.parse().choices[0].message.content == "".join(WORDS)
+    with pytest.raises(openai.InternalServerError):
+        side.ask(model="error-500")
+    assert [event["completion_text"] for event in recorded.calls()] == ["".join(WORDS)] * 3 + [""]
+    assert [event["stream"] for event in recorded.calls()] == [False, True, False, False]
+
+
 def test_other_resources_are_left_alone(recorded: Recorded) -> None:
-    """Only the methods that complete a chat are touched."""
+    """Only the methods that complete a chat are touched, and how streams are made."""
     with openai.OpenAI(api_key="k") as client:
         module = import_module(type(client.chat.completions).__module__)
     owners = {name: vars(value) for name, value in dict(vars(module)).items() if inspect.isclass(value)}
     methods = [(name, method) for name, owner in owners.items() for method in owner]
     touched = {(name, method) for name, method in methods if hasattr(owners[name][method], "__zespan_original__")}
-    assert touched == {(name, method) for name, method in methods if name in room._CLASSES and method in room._METHODS}
+    completing = {(name, method) for name, method in methods if name in room._CLASSES and method in room._METHODS}
+    assert touched == completing | {(name, "__init__") for name in room._STREAMS}
+    base = import_module(room._BASE)
+    assert all(hasattr(getattr(base, name).request, "__zespan_original__") for name in room._CLIENTS)
     assert touched >= {("Completions", "create"), ("AsyncCompletions", "create")}

@@ -21,7 +21,7 @@ from openai.types.chat import ChatCompletionChunk
 
 import zespan_serverless
 from emulator.model import WORDS, ModelEndpoint
-from zespan_serverless import _trace
+from zespan_serverless import _trace, patch_openai
 
 if TYPE_CHECKING:
     from .conftest import Recorded, Scripted, Side
@@ -68,6 +68,40 @@ def test_the_first_token_is_not_the_last(side: Side, scripted: Scripted, recorde
     assert event["latency_ms"] - event["ttft_ms"] >= 60
 
 
+@pytest.mark.parametrize(
+    "delta",
+    [
+        {"content": "Hi"},
+        {"content": [{"type": "text", "text": "Hi"}]},
+        {"refusal": "No"},
+        {"reasoning_content": "Well"},
+        {"reasoning": "Well"},
+        {"tool_calls": [{"index": 0, "function": {"name": "f", "arguments": ""}}]},
+        {"tool_calls": [{"index": 0, "custom": {"input": "x"}}]},
+        {"function_call": {"name": "f"}},
+        {"audio": {"transcript": "Hi"}},
+        {"audio": {"data": "AAAA"}},
+    ],
+    ids=lambda delta: "-".join(str(name) for name in delta),
+)
+def test_the_first_token_says_something(
+    side: Side, scripted: Scripted, recorded: Recorded, delta: dict[str, Any]
+) -> None:
+    """Roles, empty texts and usage are not yet an answer; text, reasoning, refusals, calls and sound are."""
+    scripted.pace = 0.03
+    empty = [scripted.chunk("", role="assistant"), scripted.chunk(tool_calls=[]), {"choices": [], "usage": None}]
+    scripted.replies = [[*empty, scripted.chunk(**delta), scripted.chunk(finish="stop"), "[DONE]"]]
+    side.take(side.ask(stream=True))
+    assert recorded.one()["ttft_ms"] >= 90
+
+
+def test_a_stream_that_says_nothing(side: Side, scripted: Scripted, recorded: Recorded) -> None:
+    """Has no time to its first token."""
+    scripted.replies = [[scripted.chunk("", role="assistant"), scripted.chunk(finish="stop"), "[DONE]"]]
+    side.take(side.ask(stream=True))
+    assert "ttft_ms" not in recorded.one()
+
+
 def test_without_usage(side: Side, recorded: Recorded) -> None:
     """A stream that was not asked for usage has none."""
     side.take(side.ask(stream=True))
@@ -106,6 +140,31 @@ def test_the_stream_is_the_clients_own(side: Side, recorded: Recorded) -> None:
     assert recorded.one()["completion_text"] == TEXT
 
 
+@pytest.mark.parametrize("_side", ["sync"], indirect=True)
+def test_an_iterator_of_another_tools(side: Side, recorded: Recorded, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A tool that reads along inside of the stream, as Sentry and Langfuse do, still does."""
+    owner = type(side.client.chat.completions)
+    ours = owner.create
+    seen: list[str] = []
+
+    def watch(chunks: Iterator[Any]) -> Iterator[Any]:
+        for chunk in chunks:
+            seen.append(chunk.choices[0].delta.content or "")
+            yield chunk
+        seen.append("(end)")
+
+    def theirs(*args: Any, **request: Any) -> Any:
+        stream = ours.__zespan_original__(*args, **request)
+        stream._iterator = watch(stream._iterator)
+        return stream
+
+    monkeypatch.setattr(owner, "create", theirs)
+    patch_openai()
+    assert text_of(side.take(side.ask(stream=True))) == TEXT
+    assert "".join(seen) == TEXT + "(end)"
+    assert recorded.one()["completion_text"] == TEXT
+
+
 def test_chunks_are_what_they_are_without_us(side: Side, scripted: Scripted, recorded: Recorded) -> None:
     """Every one of them, in order."""
     chunks = [scripted.chunk(word) for word in "abc"]
@@ -132,7 +191,7 @@ def test_closed_early(side: Side, recorded: Recorded, count: int) -> None:
     side.run(stream.close())
     event = recorded.one()
     assert event["completion_text"] == text_of(chunks)
-    assert ("ttft_ms" in event) == (count > 0)
+    assert ("ttft_ms" in event) == bool(text_of(chunks))
     side.run(stream.close())
     assert recorded.one() == event
 

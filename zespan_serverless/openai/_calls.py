@@ -4,36 +4,54 @@ from __future__ import annotations
 
 import threading
 import time
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from .. import _container, _trace
 from .._event import Event, failed, new_event, redact, redact_text, to_json
+from .._guard import is_from_signal, pass_on
 from .._log import warn_once
 from ._messages import Answer, Prompt, cost
 from ._observing import once
-from ._streams import Reading
+from ._streams import Reading, waiting
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from ._observing import Done
 
 _ON_RECORD_MAX = 65_536  # characters of a prompt that are put on record before there is an answer
 _RATIONALE_MAX = 2000  # characters, as the SDK cuts it
+_PATH = "/chat/completions"
 _RAW_HEADER = "X-Stainless-Raw-Response"  # "true": with_raw_response; "stream": with_streaming_response
 
 
-def begin(method: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Done | None:
-    """`method` is about to be called: what is to be told of its result. None if there is nobody to tell."""
+def begin(owner: Any, request: dict[str, Any]) -> Done | None:
+    """A method of `owner` is about to be called: who is to be told of its result. None if there is nobody to tell."""
     container = _container.current()
     if container is None:
         return None
     try:
-        owner = args[0] if args else getattr(method, "__self__", None)
-        return Call(container, owner, kwargs).done
+        return Call(container, owner, request).begun()
     except Exception as error:
+        pass_on(error)
         warn_once("an openai call was not traced: %r", error)
         return None
+
+
+def begin_request(client: Any, options: Any) -> Done | None:
+    """The client is about to send a request: the same, if it is one for a completion whose call has come past us.
+
+    A tool that wraps one client, such as LangSmith's, keeps the method that it has found there.
+    """
+    if waiting.get() is not None:
+        return None
+    try:
+        if options.url != _PATH or options.method.lower() != "post":
+            return None
+        request = {**options.json_data, "extra_headers": options.headers or None}
+    except Exception as error:
+        pass_on(error)
+        return None
+    return begin(SimpleNamespace(_client=client), request)
 
 
 class Call:
@@ -49,8 +67,21 @@ class Call:
         self.once = threading.Lock()  # taken when the event is made
         # Taken now: by the time the call ends the user may have appended the answer to the same list.
         self.prompt = Prompt(request.get("messages"), request.get("tools"), container)
-        self._on_record()
+        self.outer: Call | None = None
+        self.streams = False  # a stream has been met, which makes the event
         self.began = time.perf_counter()
+
+    def begun(self) -> Done:
+        """The method is about to be called: who is to be told of its end."""
+        try:
+            self._on_record()
+        except BaseException as error:
+            if not isinstance(error, Exception) or is_from_signal(error):
+                self.end(None, error)  # it may be on record already
+                raise
+            warn_once("an openai call was not put on record: %r", error)
+        self.began = time.perf_counter()
+        return self.opens()
 
     def _on_record(self) -> None:
         """The process may not live to see the answer."""
@@ -65,42 +96,76 @@ class Call:
             known["prompt_text"] = self.prompt.text[:_ON_RECORD_MAX]
         self.container.opened(self.span, "llm", "chat", **known)
 
-    def done(self, result: Any, error: BaseException | None) -> None:
-        """The method has returned: an answer, a stream to be read, or a raw response of either. Never raises."""
-        if error is not None:
-            self.end(None, error)
+    def opens(self) -> Done:
+        """From now on until `done` a stream that is made here is the one of this call."""
+        self.outer = waiting.get()
+        waiting.set(self)
+        return self.done
+
+    def met(self, stream: Any) -> None:
+        """The stream of this call has been made. Never raises, but for what a signal handler does."""
+        if not self.stream or self.streams:
             return
         try:
-            if self.raw == "stream":
+            Reading(self, stream)
+            self.streams = True
+        except Exception as problem:
+            pass_on(problem)
+            warn_once("an openai stream was not read: %r", problem)
+
+    def done(self, result: Any, error: BaseException | None) -> None:
+        """The method has returned: an answer, a stream to be read, or a raw response of either.
+
+        Never raises, but for what a signal handler does.
+        """
+        try:
+            if error is not None:
+                self.end(None, error)
+            elif self.raw == "stream":
                 self._await(result)
             else:
                 # parse() keeps what it has made: the user's own call of it will get the same object.
                 self._read(result.parse() if self.raw else result)
-        except Exception as problem:
-            warn_once("an openai answer was not read: %r", problem)
+        except BaseException as problem:
             self.end()
+            if not isinstance(problem, Exception) or is_from_signal(problem):
+                raise
+            warn_once("an openai answer was not read: %r", problem)
+        finally:
+            waiting.set(self.outer)
+            self.outer = None
 
     def end(self, answer: Answer | None = None, error: BaseException | None = None) -> None:
-        """Make the event; the second time does nothing, in whichever thread. Never raises."""
+        """Make the event; the second time does nothing, in whichever thread.
+
+        Never raises, but for what a signal handler does; there is an event all the same.
+        """
         if not self.once.acquire(blocking=False):
             return
-        self.span.ends.pop(id(self), None)
+        event = None
         try:
-            self.container.capture(self._event(answer or Answer(), error))
-        except Exception as problem:
-            warn_once("an openai call was not captured: %r", problem)
+            self.span.ends.pop(id(self), None)
+            event = self._event(answer or Answer(), error)
+            self.container.capture(event)
+        except BaseException as problem:
+            if isinstance(problem, Exception) and not is_from_signal(problem):
+                warn_once("an openai call was not captured: %r", problem)
+                return
+            if event is None:
+                self.container.capture(self._event(answer or Answer(), error))
+            raise
 
     def _read(self, result: Any) -> None:
-        if self.stream:
-            Reading(self, result)
-        else:
+        if not self.stream:
             self.end(Answer.of(result))
+        elif not self.streams:  # it is of another make, or from a mock
+            Reading(self, result)
 
     def _await(self, response: Any) -> None:
         """The body is still to come. Users may have it parsed; then, or without that, they close the response."""
         self.raw = None
         self.span.ends[id(self)] = self.end  # the invocation may end first
-        once(response, "parse", lambda: self.done)
+        once(response, "parse", self.opens)
         once(response, "close", lambda: self.end)
 
     def _event(self, answer: Answer, error: BaseException | None) -> Event:

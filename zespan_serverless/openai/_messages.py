@@ -73,23 +73,22 @@ class Answer:
     def of(cls, completion: Any) -> Answer:
         answer = cls()
         answer.model = text_of(completion, "model")
-        answer.count(getattr(completion, "usage", None))
-        choices = getattr(completion, "choices", None)
+        answer.count(field(completion, "usage"))
+        choices = field(completion, "choices")
         if choices:
             answer.finish_reason = text_of(choices[0], "finish_reason")
-            message = choices[0].message
+            message = field(choices[0], "message")
             answer.text = text_of(message, "content")
-            for call in getattr(message, "tool_calls", None) or ():
+            for call in field(message, "tool_calls") or ():
                 function = function_of(call)
                 answer.tool(text_of(function, "name"), arguments_of(function))
         return answer
 
     def count(self, usage: Any) -> None:
         if usage is not None:
-            self.input_tokens = int(getattr(usage, "prompt_tokens", 0) or 0)
-            self.output_tokens = int(getattr(usage, "completion_tokens", 0) or 0)
-            details = getattr(usage, "completion_tokens_details", None)
-            self.reasoning_tokens = int(getattr(details, "reasoning_tokens", 0) or 0)
+            self.input_tokens = _tokens(usage, "prompt_tokens")
+            self.output_tokens = _tokens(usage, "completion_tokens")
+            self.reasoning_tokens = _tokens(field(usage, "completion_tokens_details"), "reasoning_tokens")
 
     def tool(self, name: str, arguments: str) -> None:
         if name and name not in self.tools:
@@ -97,6 +96,11 @@ class Answer:
                 self.tools[name] = json.loads(arguments)
             except (ValueError, RecursionError):
                 self.tools[name] = arguments
+
+
+def _tokens(usage: Any, name: str) -> int:
+    count = field(usage, name)
+    return count if isinstance(count, int) else 0
 
 
 def cost(model: str, input_tokens: int, output_tokens: int) -> float:

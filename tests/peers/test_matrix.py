@@ -1,0 +1,108 @@
+"""Other tools that trace openai, and we: neither notices the other, whoever has patched first.
+
+For each tool, in each order and for each kind of call: what the user gets and what the tool records is what it would be
+without us, and our event is what it would be without the tool.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import re
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import zespan_serverless
+from tests.peers import calls
+from tests.peers.environments import PEERS, python_of
+
+ROOT = Path(zespan_serverless.__file__).parents[1]
+ORDERS = ("none", "below", "above")
+
+# What differs from call to call.
+PASSING = re.compile(
+    r"(^|[._])(id|ids|uuid|time|timestamp|start|end|created|duration|latency|pid|port|stack|stacktrace|lineno|hash"
+    r"|hostname|thread.*|version)($|[._])|_ms$|^(start|end)_|_(id|at)$|_time|time_|time$|Id$|Time$|Timestamp$"
+    r"|second|code\.|_dd\.|runtime|random|elapsed"
+)
+PASSING_TEXTS = re.compile(
+    r"127\.0\.0\.1:\d+|0x[0-9a-f]+|[0-9a-f]{8}-[0-9a-f-]{27}|[0-9a-f]{16,}|\d{4}-\d\d-\d\d[T ][\d:.+Z]+|\d+\.\d\ds"
+)
+
+
+def steady(value: Any) -> Any:
+    """Without what differs from call to call."""
+    if isinstance(value, dict):
+        return {name: steady(inner) for name, inner in sorted(value.items()) if not PASSING.search(name)}
+    if isinstance(value, list):
+        return [steady(inner) for inner in value]
+    if isinstance(value, str):
+        if value[:1] in ("{", "["):
+            try:
+                return steady(json.loads(value))
+            except ValueError:
+                pass
+        return PASSING_TEXTS.sub("*", value)
+    return value
+
+
+def event_of(seen: dict[str, Any]) -> Any:
+    return [{**steady(event), "has ttft_ms": "ttft_ms" in event} for event in seen["events"]]
+
+
+def _run(peer: str, order: str) -> dict[str, Any]:
+    python = Path(sys.executable) if peer == "nobody" else python_of(peer)
+    assert python is not None
+    command = [str(python), "-W", "ignore", "-m", "tests.peers.calls", peer, order]
+    environ = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, env=environ, cwd=ROOT, capture_output=True, text=True, timeout=100, check=False)
+    assert done.returncode == 0, done.stderr
+    seen: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return seen
+
+
+@functools.cache
+def runs(peer: str) -> dict[str, dict[str, Any]]:
+    """Order -> call -> what was seen."""
+    if peer != "nobody" and python_of(peer) is None:
+        pytest.skip(f"{peer} is not installed: `make test` does, or `python -m tests.peers.environments`")
+    with ThreadPoolExecutor(2) as pool:
+        return dict(zip(ORDERS, pool.map(functools.partial(_run, peer), ORDERS), strict=True))
+
+
+CELLS = [f"{kind} {client}" for kind in calls.SCENARIOS for client in ("OpenAI", "AsyncOpenAI")]
+
+
+@pytest.mark.parametrize("order", ORDERS[1:])
+@pytest.mark.parametrize("peer", ["nobody", *PEERS])
+def test_the_user_sees_no_difference(peer: str, order: str) -> None:
+    """Results, chunks, types and exceptions are those that the tool alone gives."""
+    without, with_us = runs(peer)["none"], runs(peer)[order]
+    for cell in CELLS:
+        assert steady(with_us[cell]["result"]) == steady(without[cell]["result"]), cell
+
+
+@pytest.mark.parametrize("order", ORDERS[1:])
+@pytest.mark.parametrize("peer", PEERS)
+def test_the_tool_sees_no_difference(peer: str, order: str) -> None:
+    """What it records, and when: at the end of the same call."""
+    without, with_us = runs(peer)["none"], runs(peer)[order]
+    assert any(without[cell]["spans"] for cell in CELLS)
+    for cell in CELLS:
+        assert steady(with_us[cell]["spans"]) == steady(without[cell]["spans"]), cell
+
+
+@pytest.mark.parametrize("order", ORDERS[1:])
+@pytest.mark.parametrize("peer", PEERS)
+def test_we_see_no_difference(peer: str, order: str) -> None:
+    """One event a call, and it says what it says without the tool, where the tool leaves the call what it is."""
+    alone, with_tool = runs("nobody")["below"], runs(peer)[order]
+    for cell in CELLS:
+        if steady(with_tool[cell]["result"]) == steady(alone[cell]["result"]):
+            assert event_of(with_tool[cell]) == event_of(alone[cell]), cell
