@@ -21,6 +21,7 @@ LAYERS = [
     {"_guard"},
     {"_secrets"},
     {"_event", "_settings", "_shutdown", "_azure", "_google"},
+    {"_redaction"},
     {"_unfinished"},
     {"exporters"},
     {"_delivery"},

@@ -7,9 +7,10 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from .. import _container, _trace
-from .._event import Event, failed, new_event, redact, redact_text, to_json
-from .._log import warn_once
-from ._messages import Answer, Prompt, cost
+from .._event import Event, failed, leaf, new_event
+from .._guard import Guarded, pass_on
+from .._redaction import Redacted
+from ._messages import Answer, Prompt, cost, field, provider_at
 from ._observing import once
 from ._streams import Reading
 
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from ._observing import Done
 
 _ON_RECORD_MAX = 65_536  # characters of a prompt that are put on record before there is an answer
-_RATIONALE_MAX = 2000  # characters, as the SDK cuts it
 _RAW_HEADER = "X-Stainless-Raw-Response"  # "true": with_raw_response; "stream": with_streaming_response
 
 
@@ -32,7 +32,8 @@ def begin(method: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, A
         owner = args[0] if args else getattr(method, "__self__", None)
         return Call(container, owner, kwargs).done
     except Exception as error:
-        warn_once("an openai call was not traced: %r", error)
+        pass_on(error)
+        container.lost(error)
         return None
 
 
@@ -41,8 +42,9 @@ class Call:
 
     def __init__(self, container: _container.Container, completions: Any, request: dict[str, Any]) -> None:
         self.container, self.request = container, request
-        base_url = str(getattr(getattr(completions, "_client", None), "base_url", ""))
-        self.provider = "openrouter" if "openrouter.ai" in base_url else "openai"
+        client = getattr(completions, "_client", None)
+        self.provider = provider_at(str(getattr(client, "base_url", "")), type(client).__name__)
+        self.model = str(leaf(request.get("model", "unknown")))
         self.stream = bool(request.get("stream"))
         self.raw = (request.get("extra_headers") or {}).get(_RAW_HEADER)
         self.span = _trace.new_span(_trace.current())
@@ -58,17 +60,20 @@ class Call:
             return
         known: dict[str, Any] = {
             "provider": self.provider,
-            "model": str(self.request.get("model", "unknown")),
+            "model": self.model,
             "stream": self.stream,
         }
         if self.container.settings.store_prompts:
-            known["prompt_text"] = self.prompt.text[:_ON_RECORD_MAX]
+            known["prompt_text"] = Redacted(self.prompt.text[:_ON_RECORD_MAX])
         self.container.opened(self.span, "llm", "chat", **known)
 
     def done(self, result: Any, error: BaseException | None) -> None:
         """The method has returned: an answer, a stream to be read, or a raw response of either. Never raises."""
         if error is not None:
-            self.end(None, error)
+            answer = None
+            with Guarded("the answer of a failed call"):
+                answer = _paid(error)
+            self.end(answer, error)
             return
         try:
             if self.raw == "stream":
@@ -76,19 +81,19 @@ class Call:
             else:
                 # parse() keeps what it has made: the user's own call of it will get the same object.
                 self._read(result.parse() if self.raw else result)
-        except Exception as problem:
-            warn_once("an openai answer was not read: %r", problem)
-            self.end()
+        except BaseException as problem:
+            with Guarded("an answer of openai's"):
+                self.end()
+                raise problem
 
     def end(self, answer: Answer | None = None, error: BaseException | None = None) -> None:
         """Make the event; the second time does nothing, in whichever thread. Never raises."""
         if not self.once.acquire(blocking=False):
             return
         self.span.ends.pop(id(self), None)
-        try:
-            self.container.capture(self._event(answer or Answer(), error))
-        except Exception as problem:
-            warn_once("an openai call was not captured: %r", problem)
+        took = (time.perf_counter() - self.began) * 1000
+        with Guarded("the end of an openai call"):
+            self.container.capture_made(lambda: self._event(answer or Answer(), error, took), self.span.span_id)
 
     def _read(self, result: Any) -> None:
         if self.stream:
@@ -103,11 +108,10 @@ class Call:
         once(response, "parse", lambda: self.done)
         once(response, "close", lambda: self.end)
 
-    def _event(self, answer: Answer, error: BaseException | None) -> Event:
-        container, prompt = self.container, self.prompt
-        took = (time.perf_counter() - self.began) * 1000
-        event = new_event(self.span, container.settings, took, kind="llm", operation="chat")
-        model = answer.model or str(self.request.get("model", "unknown"))
+    def _event(self, answer: Answer, error: BaseException | None, took_ms: float) -> Event:
+        prompt = self.prompt
+        event = new_event(self.span, self.container.settings, took_ms, kind="llm", operation="chat")
+        model = answer.model or self.model
         event.update(
             provider=self.provider,
             model=model,
@@ -115,7 +119,7 @@ class Call:
             input_tokens=answer.input_tokens,
             output_tokens=answer.output_tokens,
             reasoning_tokens=answer.reasoning_tokens,
-            cost_usd=cost(model, answer.input_tokens, answer.output_tokens),
+            cost_usd=cost(model, answer),
             finish_reason=answer.finish_reason,
             prompt_hash=prompt.digest,
             agent_id=None,
@@ -128,22 +132,37 @@ class Call:
             has_memory=prompt.memory,
             has_planning=prompt.planning,
             tools_used=list(answer.tools) or None,
-            tool_call_args=None,
+            tool_call_args=answer.tools or None,
+            prompt_text=prompt.text,
+            completion_text=_texts(answer),
         )
+        if prompt.system:
+            event["system_prompt"] = prompt.system
+        if answer.tools and answer.text:
+            event["decision_rationale"] = answer.text
         if answer.first_token_ms is not None:
             event["ttft_ms"] = answer.first_token_ms
         if prompt.tools:
             event["tool_definitions"] = prompt.tools
-        if container.settings.store_prompts:
-            keys = container.redact_keys
-            event["prompt_text"] = prompt.text
-            event["completion_text"] = redact_text(answer.text, keys)
-            if prompt.system:
-                event["system_prompt"] = redact_text(prompt.system, keys)
-            if answer.tools:
-                event["tool_call_args"] = to_json(redact(answer.tools, keys))
-                if answer.text:
-                    event["decision_rationale"] = event["completion_text"][:_RATIONALE_MAX]
+        if answer.cached_tokens:
+            event["cached_tokens"] = answer.cached_tokens
+        if answer.cache_write_tokens:
+            event["metadata"] = {"cache_write_tokens": answer.cache_write_tokens}
         if error is not None:
             failed(event, error)
         return event
+
+
+def _texts(answer: Answer) -> Any:
+    """The answer's text; of several choices a list, which is sent as the text of its JSON."""
+    return [answer.text, *answer.others] if any(answer.others) else answer.text
+
+
+def _paid(error: BaseException) -> Answer | None:
+    """The answer that a failed call has had all the same: one that was cut off, or that `parse` could not read."""
+    completion, traceback = field(error, "completion"), error.__traceback__
+    while completion is None and traceback is not None:
+        frame, traceback = traceback.tb_frame, traceback.tb_next
+        if frame.f_code.co_name == "parse_chat_completion":
+            completion = frame.f_locals.get("chat_completion")
+    return None if completion is None else Answer.of(completion)
