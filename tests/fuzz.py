@@ -22,10 +22,12 @@ import atheris
 with atheris.instrument_imports(  # pyright: ignore[reportAttributeAccessIssue]
     include=["zespan_serverless"]
 ):
-    from zespan_serverless import _azure, _budget, _event, _google, _http, _settings, _trace, _web
+    from zespan_serverless import _azure, _budget, _event, _google, _http, _redaction, _settings, _trace, _web
     from zespan_serverless._delivery import _journal
     from zespan_serverless.aws_lambda import _batches, _events, _records, _results
     from zespan_serverless.exporters import http
+
+_POLICY = _redaction.Policy(_settings.Settings())
 
 
 def _json(data: bytes) -> Any:
@@ -45,7 +47,7 @@ def _lambda_event(data: bytes) -> None:
     for record in _batches.records(event):
         with _records.traced_record(record):
             pass
-    _event.encode({"event": _event.redact(event, frozenset({"token"}))})
+    _event.encode(_POLICY.applied({"metadata": event}))
 
 
 def _shaped_lambda_event(data: bytes) -> None:
@@ -81,7 +83,9 @@ def _headers(data: bytes) -> None:
 
 def _texts(data: bytes) -> None:
     text = data.decode("utf-8", "surrogatepass" if data.isascii() else "replace")
-    _event.redact_text(text, frozenset({"token"}))
+    said = {"prompt_text": text, "error_message": text, "metadata": {"token": text, "b": data}}
+    _event.encode(_POLICY.applied(said))
+    _event.encode(_POLICY.applied({"metadata": _json(data), "tags": {text: text}}))
     _event.encode({text: text, "bytes": data, "json": _json(data)})
     for event in _event.shortened({"text": text, "json": _json(data)}, 64):
         _event.encode(event)

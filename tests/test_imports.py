@@ -22,6 +22,7 @@ LAYERS = [
     {"_guard"},
     {"_http", "_secrets"},
     {"_event", "_settings", "_shutdown", "_azure", "_google"},
+    {"_redaction"},
     {"_unfinished"},
     {"exporters"},
     {"_delivery"},

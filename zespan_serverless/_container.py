@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from . import _log, _settings, _shutdown, _trace
 from ._delivery import Delivery, FlushReport
-from ._event import Event, new_event, normalized, redact, sampled
+from ._event import Event, leaf, new_event, sampled
+from ._guard import Guarded, is_from_signal
+from ._redaction import Policy
 from ._unfinished import known, note, timed_out
 from .errors import FlushIncomplete
 from .exporters import build
@@ -36,7 +38,7 @@ class Container:
 
     def __init__(self, settings: _settings.Settings) -> None:
         self.settings = settings
-        self.redact_keys = normalized(settings.redact_keys)
+        self.policy = Policy(settings)
         exporter = build(settings)
         journal = _journal(settings, exporter)
         self.records = journal is not None or _is_restarted()  # else nobody would learn of a span that does not end
@@ -46,12 +48,51 @@ class Container:
         self.active: dict[int, Call] = {}  # invocations under way, by id() of what their spans share: `ends`
 
     def capture(self, event: Event) -> None:
-        """Hand an event to the delivery, unless its trace is not sampled. Never raises."""
+        """Hand an event to the delivery, as far as the settings let it be said, unless its trace is not sampled.
+
+        Never raises, but for what a signal handler of the user's raises. What cannot be said is counted.
+        """
+        self.capture_made(lambda: event, event.get("span_id"))
+
+    def capture_made(self, make: Callable[[], Event], span_id: object = None) -> None:
+        """The same for an event that is still to be made: should `make` raise, that is counted, too.
+
+        `make` may be called twice: what a signal handler raises while it runs passes on when the event is made.
+        """
         if self.forked and threading.current_thread() is threading.main_thread():
             self.forked = False
             watch()  # multiprocessing's pools end their workers with SIGTERM when the work is done
-        if sampled(str(event.get("trace_id") or ""), self.settings.sample_rate):
-            self.delivery.capture(event)
+        struck: BaseException | None = None
+        ready: Event | None = None
+        try:
+            ready = self._ready(make)
+        except BaseException as error:
+            if isinstance(error, Exception) and not is_from_signal(error):
+                self.lost(error, span_id)
+                return
+            struck = error
+        if struck is not None:
+            try:
+                ready = self._ready(make)
+            except Exception as error:
+                self.lost(error, span_id)
+        if ready is not None:
+            self.delivery.capture(ready)
+        if struck is not None:
+            raise struck
+
+    def _ready(self, make: Callable[[], Event]) -> Event | None:
+        """An event as it may be sent; None if its trace is not sampled."""
+        event = make()
+        trace = event.get("trace_id")  # of a user's own event it may be anything
+        if not sampled("" if trace is None else str(leaf(trace)), self.settings.sample_rate):
+            return None
+        return self.policy.applied(event)
+
+    def lost(self, error: BaseException, span_id: object = None) -> None:
+        """Count an event that cannot be made."""
+        span = span_id if type(span_id) is str else None
+        self.delivery.drop_unencodable(_log.describe(error), span)
 
     def opened(
         self, span: _trace.Span, kind: str, operation: str, over: Callable[[], bool] = bool, **fields: Any
@@ -61,7 +102,9 @@ class Container:
         `fields` are what is known of its event; `over` tells whether it has ended meanwhile. Never raises.
         """
         if self.records and sampled(span.trace_id, self.settings.sample_rate):
-            self.delivery.opened(span.span_id, known(span, kind, operation, **fields), over)
+            with Guarded("the start of a span"):
+                begun = self.policy.applied(known(span, kind, operation, **fields))
+                self.delivery.opened(span.span_id, begun, over)
 
     def flush_by_hand(self) -> float:
         """Seconds that flush() and shutdown() may take: what the invocation under way has left, less the reserve."""
@@ -223,12 +266,12 @@ def capture(event: Mapping[str, Any]) -> None:
     """
     container = current()
     if container is not None:
-        try:
-            span = _trace.new_span(_trace.current())
-            filled = new_event(span, container.settings, 0, kind="general", operation="custom")
-            container.capture(redact({**filled, **event}, container.redact_keys))
-        except Exception as error:
-            _log.warn_once("event not captured: %r", error)
+        span = _trace.new_span(_trace.current())
+
+        def filled() -> Event:
+            return {**new_event(span, container.settings, 0, kind="general", operation="custom"), **event}
+
+        container.capture_made(filled, span.span_id)
 
 
 def flush(timeout: float | None = None, *, raise_on_pending: bool = False) -> FlushReport:

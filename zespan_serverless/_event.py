@@ -1,32 +1,46 @@
-"""What an event is: its fields (the names and types that the SDK `zespan` sends), redaction, encoding, sampling."""
+"""What an event is: its fields (the names and types that the SDK `zespan` sends), sampling, and JSON for any value.
+
+What an event may say, `redact_keys` and `store_prompts`, is decided in `_redaction`.
+"""
 
 from __future__ import annotations
 
 import functools
 import json
 import time
+from collections import UserString, deque
+from collections.abc import ItemsView, KeysView, Mapping, Sequence, Set, ValuesView
+from itertools import islice
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from . import _trace
+from ._guard import pass_on
 from ._version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterator
 
     from ._settings import Settings
 
 Event = dict[str, Any]
 
 SDK_NAME = "zespan-serverless-python"  # the backend tells Python SDKs by "python" in it
-REDACTED = "[REDACTED]"
 ERROR_TEXT_MAX = 500  # characters, as the SDK cuts it
-_SCALARS = frozenset((str, int, float, bool, type(None)))
+DATA_URL_MAX = 65_536  # characters; of a longer one, a picture or a recording, the beginning is kept
 _DEPTH_MAX = 20
+_ITEMS_MAX = 1_000_000  # in one walk; JSON has at least two bytes for each
+_STRANGE_ITEMS_MAX = 100_000  # of a container that is not Python's own, and may have no end
+_DATA_URL_KEPT = 100
+_LAST_SECOND = 253_402_300_799  # of the year 9999
+_TRIES = 3  # to read a container that another thread changes
 _INT_BITS_MAX = 1024  # as many as a float can hold the size of; Python refuses to write out very large ones
 
 
 def timestamp(seconds: float) -> str:
     """RFC 3339 in UTC, to the millisecond. An event's `timestamp` is its end; start = end - latency_ms."""
+    if not 0 <= seconds <= _LAST_SECOND:  # a clock may say anything; no calendar has words for that
+        seconds = float(_LAST_SECOND if seconds > 0 else 0)
     whole, ms = divmod(round(seconds * 1000), 1000)
     return f"{_to_the_second(whole)}.{ms:03d}Z"
 
@@ -67,13 +81,9 @@ def new_event(span: _trace.Span, settings: Settings, latency_ms: float, *, kind:
 
 
 def failed(event: Event, error: BaseException) -> None:
-    """Put an exception's name and text on an event. Survives a `__str__` that raises."""
-    try:
-        text = str(error)
-    except Exception:
-        text = "<text not available>"
+    """Put an exception on an event. What may be said of its text is decided when the event is captured."""
     event["status"] = "error"
-    event["error_message"] = (text or type(error).__name__)[:ERROR_TEXT_MAX]
+    event["error_message"] = error
 
 
 def suspends(error: BaseException) -> bool:
@@ -91,59 +101,22 @@ def sampled(trace_id: str, rate: float) -> bool:
     return digest / 4294967296.0 < rate
 
 
-def normalized(keys: Iterable[str]) -> frozenset[str]:
-    """Keys as `redact` compares them: lower case, letters and digits only."""
-    return frozenset(k for k in (_normal(key) for key in keys) if k)
+def plain(value: Any) -> Any:
+    """A copy in what JSON has words for: dicts with texts for keys, lists, texts, numbers, booleans, None.
 
-
-def redact(value: Any, keys: frozenset[str], above: tuple[int, ...] = ()) -> Any:
-    """A copy of `value` with what stands under one of `keys` replaced, at any depth, in models and dataclasses too."""
-    held = None if type(value) in _SCALARS else _held(value)
-    if held is None:
-        return value
-    if len(above) > _DEPTH_MAX or id(value) in above:
-        return "[REDACTED_DEPTH_LIMIT]"
-    above += (id(value),)
-    if isinstance(held, dict):
-        return {
-            k: (
-                REDACTED
-                if issubclass(type(k), str) and _normal(k) in keys
-                else v
-                if type(v) in _SCALARS  # most are: not worth a call
-                else redact(v, keys, above)
-            )
-            for k, v in held.items()
-        }
-    return [redact(v, keys, above) for v in held]
-
-
-def redact_text(text: str, keys: frozenset[str]) -> str:
-    """The same for a text that holds a JSON object or array. A text with nothing to replace stays as it is."""
-    if not keys or text.lstrip()[:1] not in ("{", "["):
-        return text
-    try:
-        parsed = json.loads(text)
-        redacted = redact(parsed, keys)
-        return text if redacted == parsed else to_json(redacted)
-    except ValueError:
-        return text
-    except RecursionError:  # nobody can tell what is in there
-        return REDACTED
+    Never raises, but for what a signal handler of the user's raises. Nothing of the user's is changed or used up:
+    iterators are not read, methods of Python's own containers that a subclass has replaced are not called.
+    """
+    return Walk().value(value)
 
 
 def to_json(value: Any) -> str:
     """JSON for anything: what JSON cannot say is said as text. Raises only if even that is impossible."""
     try:
         return _encoder.encode(value)
-    except Exception:  # odd keys, NaN, a cycle, too deep, changed by another thread meanwhile
-        return _encoder.encode(_plain(value))
-
-
-def shortened(event: Mapping[str, Any], room: int) -> Iterator[Event]:
-    """Copies of an event that has more than `room` bytes, each shorter than the one before; texts say what is cut."""
-    for share in (4, 32, 256, 2048):  # one text has it all, or there are many
-        yield {name: _cut(value, max(room // share, 32)) for name, value in event.items()}
+    except Exception as error:  # odd keys, NaN, a cycle, too deep, changed by another thread meanwhile
+        pass_on(error)
+        return _encoder.encode(plain(value))
 
 
 def encode(event: Mapping[str, Any]) -> bytes:
@@ -151,81 +124,195 @@ def encode(event: Mapping[str, Any]) -> bytes:
     return to_json(event).encode("utf-8", "replace")  # half a surrogate pair is no Unicode; many parsers refuse it
 
 
-@functools.lru_cache(maxsize=1024)
-def _normal(key: str) -> str:
-    return "".join(c for c in key.lower() if c.isascii() and c.isalnum())
+def shortened(event: Mapping[str, Any], room: int) -> Iterator[Event]:
+    """Copies of an event that has more than `room` bytes, each shorter than the one before; texts say what is cut."""
+    whole = plain(event)
+    for share in (4, 32, 256, 2048):  # one text has it all, or there are many
+        yield {name: _cut(value, max(room // share, 32)) for name, value in whole.items()}
 
 
-def _held(value: Any) -> dict[Any, Any] | list[Any] | None:
-    """What a container, a pydantic model or a dataclass holds, of its own or as a copy; None for anything else."""
+def leaf(value: Any) -> Any:
+    """A value that holds no others, as itself where JSON has a word for it, else as text."""
+    kind = type(value)
     try:
-        if isinstance(value, (dict, list)):
+        if value is None or kind is bool:
             return value
-        if value is None or isinstance(value, (str, int, float)):
+        if issubclass(kind, str):
+            return str.__str__(value)  # not str(): a subclass may have replaced `__str__`
+        if issubclass(kind, int):
+            whole = int.__pos__(value)
+            return whole if whole.bit_length() <= _INT_BITS_MAX else hex(whole)  # no limit to the digits of that
+        if issubclass(kind, float):
+            number = float.__pos__(value)
+            return number if number - number == 0 else str(number)  # NaN and the infinities are not JSON
+        if issubclass(kind, (bytes, bytearray, memoryview)):
+            return bytes(value).decode("utf-8", "replace")
+        if hasattr(kind, "__next__"):
+            return f"<{kind.__name__}>"  # some show what they hold
+        if kind.__module__ == "numpy" and value.shape == ():
+            number = value.item()
+            return leaf(number) if type(number) is not kind else str(number)
+        # A MagicMock would remember that it has been asked for its str().
+        return str.__str__(repr(value) if kind.__module__ == "unittest.mock" else str(value))
+    except Exception as error:
+        pass_on(error)
+        return f"<{kind.__name__}>"
+
+
+class Walk:
+    """One pass over a value, see `plain`. `_redaction` has one that leaves out secrets on the way."""
+
+    TOO_DEEP = "[DEPTH_LIMIT]"
+
+    __slots__ = ("_above", "_left")
+
+    def __init__(self) -> None:
+        self._above: set[int] = set()
+        self._left = _ITEMS_MAX
+
+    def value(self, value: Any) -> Any:
+        """What there is to say of one value."""
+        kind = type(value)
+        if kind is str:
+            return self._text(value)
+        if value is None or kind is bool:
+            return value
+        held = None if kind is int or kind is float else _held(value)
+        if held is None:
+            said = leaf(value)
+            if type(said) is not str:
+                return said
+            return self.text(said) if issubclass(kind, (str, bytes, bytearray)) else self.description(said)
+        above, me = self._above, id(value)
+        self._left -= len(held[1])
+        if len(above) > _DEPTH_MAX or me in above or self._left < 0:
+            return self.TOO_DEEP
+        above.add(me)
+        try:
+            if held[0]:
+                return {name: self.under(key, name, v) for key, v in held[1] for name in (_key(key),)}
+            return [self.value(v) for v in held[1]]
+        finally:
+            above.discard(me)
+
+    def under(self, key: Any, name: str, value: Any) -> Any:
+        """What there is to say of what stands under a key, which is called `name`."""
+        return self.value(value)
+
+    def text(self, text: str) -> str:
+        """What there is to say of a text."""
+        return text
+
+    def description(self, text: str) -> str:
+        """The same for the text that an object describes itself with."""
+        return text
+
+    def _text(self, text: str) -> str:
+        if len(text) > DATA_URL_MAX and text.startswith("data:"):
+            return f"{text[:_DATA_URL_KEPT]}... [{len(text) - _DATA_URL_KEPT} of {len(text)} characters left out]"
+        return self.text(text)
+
+
+def _key(key: Any) -> str:
+    """A key as JSON spells it."""
+    if type(key) is str:
+        return key
+    if key is None or type(key) is bool:
+        return {None: "null", True: "true", False: "false"}[key]
+    return str(leaf(key))
+
+
+def _held(value: Any) -> tuple[bool, list[Any]] | None:
+    """What a container, a model or a record holds: (True, pairs) of keys and values, or (False, items); None for
+    anything else. It is asked of the type what that is: a value may lie, and looking at one may change it (mocks)."""
+    kind = type(value)
+    for _ in range(_TRIES):
+        try:
+            return _contents(value, kind)
+        except RuntimeError as error:  # changed meanwhile
+            pass_on(error)
+        except Exception as error:
+            pass_on(error)
             return None
-        if isinstance(value, (tuple, set, frozenset)):
-            return list(value)
-        dump, fields = getattr(value, "model_dump", None), getattr(type(value), "__dataclass_fields__", None)
-        if fields is not None:
-            return {name: getattr(value, name) for name in fields}
-        held = dump(mode="json", exclude_unset=True) if callable(dump) else None
-        return held if isinstance(held, (dict, list)) else None
-    except RecursionError:  # so deep that `to_json` has to begin again
-        raise
-    except Exception:  # there are objects that raise when they are looked at
+    return None
+
+
+def _contents(value: Any, kind: type) -> tuple[bool, list[Any]] | None:
+    if issubclass(kind, dict):
+        return True, list(dict.items(value))
+    if issubclass(kind, list):
+        return False, list.copy(value)
+    if issubclass(kind, (str, bytes, bytearray, memoryview, int, float, range)):
         return None
+    if issubclass(kind, tuple):
+        return _named([*tuple.__iter__(value)], getattr(kind, "_fields", None))
+    for own in (set, frozenset, deque):
+        if issubclass(kind, own):
+            return False, [*own.__iter__(value)]
+    return _fields(value, kind) or _strange(value, kind)
+
+
+def _fields(value: Any, kind: type) -> tuple[bool, list[Any]] | None:
+    """What a data class, a class of attrs or msgspec, a namespace or a pydantic model (what is set of it) holds."""
+    if getattr(kind, "__pydantic_root_model__", False):
+        return _contents(value.root, type(value.root)) or (False, [value.root])
+    names: Any = getattr(kind, "__dataclass_fields__", None) or getattr(kind, "__struct_fields__", None)
+    attrs = getattr(kind, "__attrs_attrs__", None)
+    if isinstance(attrs, tuple):
+        names = [field.name for field in attrs]
+    if isinstance(names, (dict, tuple, list)):
+        found = [(name, getattr(value, name, _MISSING)) for name in names]
+        return True, [pair for pair in found if pair[1] is not _MISSING]
+    if issubclass(kind, SimpleNamespace):
+        return True, list(vars(value).items())
+    given = getattr(kind, "__pydantic_fields_set__", None) or getattr(kind, "__fields_set__", None)
+    if given is None:
+        return None
+    if hasattr(kind, "__pydantic_fields_set__"):
+        given, known = value.__pydantic_fields_set__, kind.model_fields  # type: ignore[attr-defined]
+    else:  # version 1
+        given, known = value.__fields_set__, kind.__fields__  # type: ignore[attr-defined]
+    kept = {**vars(value), **(getattr(value, "__pydantic_extra__", None) or {})}
+    out = {name for name, field in known.items() if name not in given or getattr(field, "exclude", None) is True}
+    return True, [pair for pair in kept.items() if pair[0] not in out]
+
+
+def _strange(value: Any, kind: type) -> tuple[bool, list[Any]] | None:
+    """What a container that is not Python's own holds, as far as one can look at it without using it up."""
+    if issubclass(kind, Mapping):
+        return True, [(key, value[key]) for key in islice(value, _STRANGE_ITEMS_MAX)]
+    if issubclass(kind, ItemsView):
+        return True, [*islice(value, _STRANGE_ITEMS_MAX)]
+    if issubclass(kind, (Sequence, Set, KeysView, ValuesView)) and not issubclass(kind, UserString):
+        return _named([*islice(value, _STRANGE_ITEMS_MAX)], getattr(value, "_fields", None))
+    return None
+
+
+def _named(items: list[Any], names: object) -> tuple[bool, list[Any]]:
+    """A tuple, or a row of a database, which may have names for what it holds."""
+    if isinstance(names, (tuple, list)) and len(names) == len(items):
+        return True, [*zip(names, items, strict=True)]
+    return False, items
 
 
 def _words(value: Any) -> Any:
     """What JSON is to say of a value that it has no word for."""
-    held = _held(value)
-    return _leaf(value) if held is None else held
+    return plain(value)
 
 
-def _leaf(value: Any) -> Any:
-    """A value that holds no others, as itself where JSON has a word for it, else as text."""
-    try:
-        if value is None or isinstance(value, (bool, str)):
-            return value
-        if isinstance(value, int):
-            return value if value.bit_length() <= _INT_BITS_MAX else hex(value)  # no limit to the digits of that
-        if isinstance(value, float):
-            return value if value - value == 0 else str(value)  # NaN and the infinities are not JSON
-        return bytes(value).decode("utf-8", "replace") if isinstance(value, (bytes, bytearray)) else str(value)
-    except Exception:
-        return f"<{type(value).__name__}>"
-
-
-def _cut(value: Any, longest: int, above: tuple[int, ...] = ()) -> Any:
+def _cut(value: Any, longest: int) -> Any:
     """A copy with no text longer than `longest` characters, and no container of more than an eighth as many items."""
-    held = _held(value)
-    if held is None:
-        leaf = _leaf(value)
-        if not isinstance(leaf, str) or len(leaf) <= longest:
-            return leaf
-        return f"{leaf[:longest]} [{len(leaf) - longest} of {len(leaf)} characters cut]"
-    if len(above) > _DEPTH_MAX or id(value) in above:
-        return "[DEPTH_LIMIT]"
-    above += (id(value),)
+    if type(value) is str and len(value) > longest:
+        return f"{value[:longest]} [{len(value) - longest} of {len(value)} characters cut]"
+    if type(value) not in (dict, list):
+        return value
     most = longest // 8
-    left_out = f"[{len(held) - most} of {len(held)} left out]" if len(held) > most else ""
-    if isinstance(held, dict):
-        kept = {str(_leaf(k))[:longest]: _cut(v, longest, above) for k, v in list(held.items())[:most]}
+    left_out = f"[{len(value) - most} of {len(value)} left out]" if len(value) > most else ""
+    if type(value) is dict:
+        kept = {key[:longest]: _cut(v, longest) for key, v in islice(value.items(), most)}
         return {**kept, "...": left_out} if left_out else kept
-    return [*(_cut(v, longest, above) for v in held[:most]), *([left_out] if left_out else [])]
+    return [*(_cut(v, longest) for v in value[:most]), *([left_out] if left_out else [])]
 
 
-def _plain(value: Any, above: tuple[int, ...] = ()) -> Any:
-    """A copy that JSON cannot object to: text for odd keys and numbers, an end to cycles and depth."""
-    held = _held(value)
-    if held is None:
-        return _leaf(value)
-    if len(above) > _DEPTH_MAX or id(value) in above:
-        return "[DEPTH_LIMIT]"
-    above += (id(value),)
-    if isinstance(held, dict):
-        return {str(_leaf(k)): _plain(v, above) for k, v in list(held.items())}
-    return [_plain(v, above) for v in list(held)]
-
-
+_MISSING = object()
 _encoder = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=_words)

@@ -8,7 +8,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from . import _container, _trace
-from ._event import failed, new_event, redact, suspends
+from ._event import Event, failed, new_event, plain, suspends
 from ._log import describe, warn_once
 
 if TYPE_CHECKING:
@@ -92,11 +92,9 @@ def _text(value: object, otherwise: str | None) -> str | None:
 
 def _tags(outer: Mapping[str, str] | None, inner: object) -> dict[str, str] | None:
     """The tags of both, as far as every event can carry them."""
-    added = _mapping(inner, "tags")
-    if any(isinstance(text, str) and len(text) > TEXT_MAX for pair in added.items() for text in pair):
-        added = {
-            str(key)[:TEXT_MAX]: value[:TEXT_MAX] if isinstance(value, str) else value for key, value in added.items()
-        }
+    added = plain(_mapping(inner, "tags"))  # whatever they are, and whatever becomes of them
+    if any(len(text) > TEXT_MAX for pair in added.items() for text in pair if isinstance(text, str)):
+        added = {key[:TEXT_MAX]: text[:TEXT_MAX] if isinstance(text, str) else text for key, text in added.items()}
     both = {**(outer or {}), **added}
     if len(both) > TAGS_MAX:
         warn_once("an event has %d tags at most, the others are left out", TAGS_MAX)
@@ -127,15 +125,16 @@ def _end(
     container = _container.current()
     if container is None:
         return
-    try:
-        event = new_event(here, container.settings, took_ms, kind=kind, operation=name)
+
+    def made() -> Event:
+        event, said = new_event(here, container.settings, took_ms, kind=kind, operation=name), dict(details)
         if error is not None and suspends(error):
-            details["suspended"] = True
+            said["suspended"] = True
         elif error is not None:
             failed(event, error)
-            details["error.type"] = type(error).__name__
-        if details:
-            event["metadata"] = redact(details, container.redact_keys)
-        container.capture(event)
-    except Exception as problem:
-        warn_once("span %s not captured: %r", name, problem)
+            said["error.type"] = type(error).__name__
+        if said:
+            event["metadata"] = said
+        return event
+
+    container.capture_made(made, here.span_id)

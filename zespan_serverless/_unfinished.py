@@ -14,7 +14,8 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from . import _shutdown, _trace
-from ._event import ERROR_TEXT_MAX, Event, new_event, timestamp
+from ._event import Event, new_event, timestamp
+from ._redaction import Policy
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -78,13 +79,14 @@ def crashed(begun: Known, at: float, settings: Settings) -> Event:
 def left_behind(spans: Iterable[bytes], overdue: Iterable[bytes], at: float, settings: Settings) -> Iterator[Event]:
     """The events of spans as a dead process has noted them; `overdue` are its notes of deadlines reached."""
     notes = {noted["trace_id"]: noted for noted in map(json.loads, overdue)}
+    policy = Policy(settings)
     for begun in map(json.loads, spans):
         noted = notes.get(begun["trace_id"])
         # A trace may have had another invocation, a try before this one, that got to its end after all.
         if noted and noted["noted"] >= begun["began"]:
-            yield timed_out(begun, noted, settings)
+            yield policy.applied(timed_out(begun, noted, settings))
         else:
-            yield crashed(begun, at, settings)
+            yield policy.applied(crashed(begun, at, settings))
 
 
 def _event(begun: Known, settings: Settings, until: float, status: str, text: str) -> Event:
@@ -103,6 +105,6 @@ def _event(begun: Known, settings: Settings, until: float, status: str, text: st
     event = new_event(span, settings, took_ms, kind=fields["span_kind"], operation=fields["operation"])
     event |= fields
     event["timestamp"] = timestamp(max(began, until))
-    event["status"], event["error_message"] = status, text[:ERROR_TEXT_MAX]
+    event["status"], event["error_message"] = status, text
     event["metadata"] = {**(fields.get("metadata") or {}), "error.type": status}
     return event

@@ -15,6 +15,7 @@ from openai.types.chat import ChatCompletion
 import zespan_serverless
 from emulator.model import USAGE, WORDS, ModelEndpoint
 from zespan_serverless import span, testing, with_context
+from zespan_serverless.openai._messages import Answer, provider_at
 from zespan_serverless.openai._messages import cost as cost_of
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ def test_a_call_is_one_event(side: Side, recorded: Recorded) -> None:
     """Model, usage, cost, and who asked what come with it."""
     side.ask(messages=MESSAGES)
     event = recorded.one()
-    assert (event["provider"], event["model"], event["operation"]) == ("openai", "gpt-4o-mini", "chat")
+    assert (event["provider"], event["model"], event["operation"]) == ("openai_compatible", "gpt-4o-mini", "chat")
     assert (event["input_tokens"], event["output_tokens"], event["reasoning_tokens"]) == (12, len(WORDS), 0)
     assert event["cost_usd"] == pytest.approx((12 * 0.15 + len(WORDS) * 0.60) / 1e6)
     assert (event["status"], event["error_message"], event["finish_reason"]) == ("success", None, "stop")
@@ -64,7 +65,7 @@ def test_tools(side: Side, recorded: Recorded) -> None:
 
 
 def test_several_tools(side: Side, scripted: Scripted, recorded: Recorded) -> None:
-    """Each tool is named once, with the arguments of its first call; what is no JSON is kept as it is."""
+    """Each tool is named once, with a list of arguments if it is called again; what is no JSON is kept as it is."""
     calls = [("a", '{"x": 1}'), ("b", "not json"), ("a", '{"x": 2}'), ("c", "[" * 5000)]
     functions = [{"name": name, "arguments": arguments} for name, arguments in calls]
     tool_calls = [{"id": str(i), "type": "function", "function": f} for i, f in enumerate(functions)]
@@ -72,7 +73,61 @@ def test_several_tools(side: Side, scripted: Scripted, recorded: Recorded) -> No
     side.ask(tools=TOOLS)
     event = recorded.one()
     assert event["tools_used"] == ["a", "b", "c"]
-    assert event["tool_call_args"].startswith('{"a":{"x":1},"b":"not json","c":"[[[')
+    assert event["tool_call_args"].startswith('{"a":[{"x":1},{"x":2}],"b":"not json","c":"[[[')
+
+
+def test_legacy_functions(side: Side, scripted: Scripted, recorded: Recorded) -> None:
+    """The call of a function, as it was before there were tools."""
+    scripted.replies = [scripted.completion(None, function_call={"name": "f", "arguments": '{"x": 1}'})]
+    side.ask(functions=[{"name": "f", "parameters": {}}])
+    assert (recorded.one()["tools_used"], recorded.one()["tool_call_args"]) == (["f"], '{"f":{"x":1}}')
+
+
+def test_refusals_and_audio(side: Side, scripted: Scripted, recorded: Recorded) -> None:
+    """Where the answer is a refusal, or is spoken, its words are the text."""
+    audio = {"id": "a", "data": "AAAA", "expires_at": 1, "transcript": "Spoken."}
+    scripted.replies = [scripted.completion(None, refusal="I cannot."), scripted.completion(None, audio=audio)]
+    side.ask()
+    side.ask()
+    assert [event["completion_text"] for event in recorded.calls()] == ["I cannot.", "Spoken."]
+
+
+def test_all_choices(side: Side, scripted: Scripted, recorded: Recorded) -> None:
+    """Of several choices the text is a JSON list, and the tools are those of all."""
+    call = {"id": "1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+    one = scripted.completion("one")
+    one["choices"].append({"index": 1, "message": {"role": "assistant", "content": "two", "tool_calls": [call]}})
+    scripted.replies = [one]
+    side.ask(n=2)
+    event = recorded.one()
+    assert (json.loads(event["completion_text"]), event["tools_used"]) == (["one", "two"], ["f"])
+    assert event["decision_rationale"] == "one"
+
+
+def test_cached_tokens(side: Side, scripted: Scripted, recorded: Recorded) -> None:
+    """Read from a cache: the SDK's field. Written to one: in the metadata. Neither, if there were none."""
+    details = {"cached_tokens": 600, "cache_write_tokens": 100}
+    usage = {"prompt_tokens": 1000, "completion_tokens": 10, "total_tokens": 1010, "prompt_tokens_details": details}
+    scripted.replies = [{**scripted.completion(), "usage": usage}, scripted.completion()]
+    side.ask()
+    side.ask()
+    cached, plain = recorded.calls()
+    assert (cached["input_tokens"], cached["cached_tokens"]) == (1000, 600)
+    assert cached["metadata"] == {"cache_write_tokens": 100}
+    assert not {"cached_tokens", "metadata"} & plain.keys()
+
+
+def test_an_answer_of_dicts() -> None:
+    """Is read as one of the client's objects is."""
+    function = {"name": "f", "arguments": "{}"}
+    message = {"content": "Hi", "tool_calls": [{"id": "1", "type": "function", "function": function}]}
+    usage = {"prompt_tokens": 1, "completion_tokens": 2, "completion_tokens_details": {"reasoning_tokens": 1}}
+    choice = {"index": 0, "finish_reason": "stop", "message": message}
+    answer = Answer.of({"model": "m", "usage": usage, "choices": [choice]})
+    assert (answer.model, answer.text, answer.finish_reason, answer.tools) == ("m", "Hi", "stop", {"f": {}})
+    assert (answer.input_tokens, answer.output_tokens, answer.reasoning_tokens) == (1, 2, 1)
+    for odd in (None, {}, {"choices": None}, {"choices": [None]}, {"choices": [{"message": 5}]}, {"usage": 5}, "x"):
+        assert Answer.of(odd).text == ""
 
 
 def test_custom_tools(side: Side, scripted: Scripted, recorded: Recorded) -> None:
@@ -90,7 +145,7 @@ def test_an_answer_without_the_usual(side: Side, scripted: Scripted, recorded: R
     scripted.replies = [{"id": "c", "object": "chat.completion", "created": 1}]
     side.ask(model="mine")
     event = recorded.one()
-    assert (event["model"], event["input_tokens"], event["finish_reason"], event["cost_usd"]) == ("mine", 0, "", 0.0)
+    assert (event["model"], event["input_tokens"], event["finish_reason"], event["cost_usd"]) == ("mine", 0, "", None)
 
 
 def test_odd_usage(side: Side, scripted: Scripted, recorded: Recorded) -> None:
@@ -102,12 +157,12 @@ def test_odd_usage(side: Side, scripted: Scripted, recorded: Recorded) -> None:
 
 @pytest.mark.parametrize("status", [400, 429, 500])
 def test_an_error_is_an_event(side: Side, recorded: Recorded, status: int) -> None:
-    """It has the status and the text of the exception that the user gets, no tokens, and costs nothing."""
+    """It has the status and the text of the exception that the user gets, no tokens, and no costs that are known."""
     with pytest.raises(openai.APIStatusError) as caught:
         side.ask(model=f"error-{status}", messages=MESSAGES)
     event = recorded.one()
     assert (event["status"], event["error_message"]) == ("error", str(caught.value))
-    assert (event["model"], event["finish_reason"], event["cost_usd"]) == (f"error-{status}", "", 0.0)
+    assert (event["model"], event["finish_reason"], event["cost_usd"]) == (f"error-{status}", "", None)
     assert event["message_role"] == "user"
 
 
@@ -204,6 +259,22 @@ def test_parse_of_what_cannot_be_parsed(side: Side, scripted: Scripted, recorded
     assert recorded.one()["error_message"] == str(caught.value)[:500]
 
 
+@pytest.mark.parametrize("finish", ["length", "content_filter", "stop"])
+def test_a_parsed_answer_that_cannot_be_used(side: Side, scripted: Scripted, recorded: Recorded, finish: str) -> None:
+    """The call was answered and is billed, whatever `parse` makes of that: the event has its tokens, text and cost."""
+    pydantic = pytest.importorskip("pydantic")
+    answer = scripted.completion('{"name": ')
+    answer["choices"][0]["finish_reason"] = finish
+    answer["usage"] = {"prompt_tokens": 1000, "completion_tokens": 10, "total_tokens": 1010}
+    scripted.replies = [answer]
+    with pytest.raises((openai.OpenAIError, pydantic.ValidationError)):
+        side.parse(model="m", messages=MESSAGES, response_format=pydantic.create_model("City", name=(str, ...)))
+    event = recorded.one()
+    assert (event["status"], event["input_tokens"], event["output_tokens"]) == ("error", 1000, 10)
+    assert (event["completion_text"], event["finish_reason"]) == ('{"name": ', finish)
+    assert event["cost_usd"] == pytest.approx(0.000156)
+
+
 def test_raw_response(side: Side, recorded: Recorded, model: ModelEndpoint) -> None:
     """with_raw_response gives its own object, which parses once for the user and us."""
     raw = side.run(side.client.chat.completions.with_raw_response.create(model="gpt-4o-mini", messages=MESSAGES))
@@ -274,15 +345,70 @@ def test_openrouter(recorded: Recorded) -> None:
         ("gpt-4o-2024-08-06", 12.5),
         ("gpt-4o-mini-2024-07-18", 0.75),
         ("openai/gpt-4o-mini", 0.75),
-        ("gpt-4o-2024-05-13", 0.0),  # had another price
-        ("gpt-4o-mini-transcribe", 0.0),
-        ("claude-sonnet-4-6", 0.0),
-        ("", 0.0),
+        ("gpt-4o-2024-05-13", None),  # had another price
+        ("gpt-4o-mini-transcribe", None),
+        ("claude-sonnet-4-6", None),
+        ("", None),
     ],
 )
-def test_costs(model: str, cost: float) -> None:
-    """A million tokens each way, in dollars; a model whose price is not known costs nothing."""
-    assert cost_of(model, 1_000_000, 1_000_000) == pytest.approx(cost)
+def test_costs(model: str, cost: float | None) -> None:
+    """A million tokens each way, in dollars; None for a model whose price is not known."""
+    answer = Answer.of({"usage": {"prompt_tokens": 1_000_000, "completion_tokens": 1_000_000}})
+    assert cost_of(model, answer) == (cost and pytest.approx(cost))
+
+
+@pytest.mark.parametrize(
+    ("usage", "cost"),
+    [
+        (
+            {"prompt_tokens": 1_000_000, "completion_tokens": 0, "prompt_tokens_details": {"cached_tokens": 600_000}},
+            1.75,
+        ),
+        ({"prompt_tokens": 1_000_000, "completion_tokens": 0, "prompt_cache_hit_tokens": 1_000_000}, 1.25),
+        ({"prompt_tokens": 0, "completion_tokens": 0}, 0.0),
+        ({"prompt_tokens": 5, "completion_tokens": 5, "cost": 0.25}, 0.25),  # OpenRouter says it
+        ({"prompt_tokens": 5, "completion_tokens": 5, "prompt_tokens_details": {"audio_tokens": 3}}, None),
+        ({"prompt_tokens": 5}, None),
+        ({"prompt_tokens": 10**5000, "completion_tokens": 1}, None),
+        ({"prompt_tokens": 5, "completion_tokens": 5, "cost": float("nan")}, pytest.approx(62.5e-6)),
+        ({}, None),
+        (None, None),
+    ],
+)
+def test_costs_of_odd_tokens(usage: Any, cost: Any) -> None:
+    """Cached input costs half; what cannot be computed is not made up."""
+    assert cost_of("gpt-4o", Answer.of({"usage": usage})) == cost
+
+
+@pytest.mark.parametrize(
+    ("url", "name"),
+    [
+        ("https://api.openai.com/v1/", "openai"),
+        ("https://eu.api.openai.com/v1/", "openai"),
+        ("", "openai"),
+        ("https://res.openai.azure.com/openai/", "azure.ai.openai"),
+        ("https://openrouter.ai/api/v1", "openrouter"),
+        ("https://api.deepseek.com", "deepseek"),
+        ("https://api.groq.com/openai/v1", "groq"),
+        ("https://api.mistral.ai/v1", "mistral_ai"),
+        ("https://api.together.xyz/v1", "together"),
+        ("https://api.cerebras.ai/v1", "cerebras"),
+        ("https://api.x.ai/v1", "x_ai"),
+        ("https://generativelanguage.googleapis.com/v1beta/openai/", "gcp.gemini"),
+        ("https://bedrock-runtime.us-east-1.amazonaws.com/openai/v1", "aws.bedrock"),
+        ("https://user:pw@llm.example.co.uk:8443/v1", "example"),
+        ("https://notopenai.com/v1", "notopenai"),
+        ("http://localhost:11434/v1", "openai_compatible"),
+        ("http://127.0.0.1:8000/v1", "openai_compatible"),
+        ("http://[::1]:8000/v1", "openai_compatible"),
+        ("http://vllm:8000/v1", "openai_compatible"),
+        ("http://vllm.default.svc.cluster.local/v1", "openai_compatible"),
+    ],
+)
+def test_providers(url: str, name: str) -> None:
+    """Who answers is told by the address, in OpenTelemetry's words; where that says nothing, it is not `openai`."""
+    assert provider_at(url) == name
+    assert provider_at("http://127.0.0.1:8000", "AsyncAzureOpenAI") == "azure.ai.openai"
 
 
 def test_calls_outside_an_invocation_have_traces_of_their_own(side: Side, recorded: Recorded) -> None:

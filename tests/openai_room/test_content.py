@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 import zespan_serverless
 from emulator.model import WORDS
-from zespan_serverless import testing
+from zespan_serverless import _container, testing
 
 if TYPE_CHECKING:
     from .conftest import Recorded, Scripted, Side
@@ -93,6 +94,77 @@ def test_redaction(ask: Ask, scripted: Scripted) -> None:
     assert json.loads(event["system_prompt"]) == {"token": "[REDACTED]"}
     assert json.loads(event["tool_call_args"]) == {"login": {"user": "u", "password": "[REDACTED]"}}
     assert json.loads(event["prompt_text"])[0]["extra"] == {"deep": [{"SECRET": "[REDACTED]"}]}
+
+
+def test_redaction_of_what_agents_send(ask: Ask) -> None:
+    """Calls of tools in the history, their results, and what users paste: all of it is JSON in a text."""
+    hidden = json.dumps({"user": "u", "password": "hidden", "inner": json.dumps({"token": "hidden"})})
+    call = {"id": "1", "type": "function", "function": {"name": "login", "arguments": hidden}}
+    event = ask(
+        messages=[
+            {"role": "system", "content": "Use this:\n```json\n" + hidden + "\n```"},
+            {"role": "user", "content": [{"type": "text", "text": hidden}]},
+            {"role": "user", "content": str({"secret": "hidden"})},
+            {"role": "assistant", "content": None, "tool_calls": [call]},
+            {"role": "tool", "tool_call_id": "1", "content": hidden},
+        ]
+    )
+    assert "hidden" not in json.dumps(event)
+    talk = json.loads(event["prompt_text"])
+    assert json.loads(talk[3]["content"])["user"] == "u"
+    assert json.loads(talk[2]["tool_calls"][0]["function"]["arguments"])["password"] == "[REDACTED]"
+
+
+def test_no_content_in_errors(side: Side, scripted: Scripted) -> None:
+    """store_prompts=False: errors of the model's and of the parser's quote nothing, in no event that they pass."""
+    pydantic = pytest.importorskip("pydantic")
+    city = pydantic.create_model("City", name=(str, ...))
+    scripted.replies = [scripted.completion('{"name": ["word-1"]}'), {"error": 1, "choices": "word-2"}, 400]
+    with testing.recording(store_prompts=False) as events:
+        with suppress(Exception), zespan_serverless.span("step"):
+            try:
+                side.parse(model="m", messages=[{"role": "user", "content": "word-3"}], response_format=city)
+            except pydantic.ValidationError as error:
+                raise RuntimeError(str(error)) from error
+        with suppress(Exception):
+            side.ask()
+        with suppress(Exception):
+            side.ask()
+        zespan_serverless.flush(5)
+    assert "word-" not in json.dumps(events)
+    assert [event["error_message"] for event in events[:2]] == ["ValidationError", "RuntimeError"]
+    assert events[-1]["error_message"] == "BadRequestError: 400"
+
+
+def test_what_is_on_record_is_redacted(side: Side) -> None:
+    """What is written down of a call before there is an answer, in case the process does not live to see it."""
+    hidden = json.dumps({"password": "hidden"})
+    for settings in ({}, {"store_prompts": False}):
+        with testing.recording(tags={"token": "hidden"}, **settings):
+            container = _container.current()
+            assert container is not None
+            container.records = True
+            stream = side.ask(messages=[{"role": "user", "content": hidden}], stream=True)
+            noted = json.dumps(list(container.delivery._open.values()))
+            assert "hidden" not in noted
+            assert ("prompt_text" in noted) == (not settings)
+            side.take(stream)
+
+
+class Moody(dict[str, Any]):
+    """A message that does not want to be read."""
+
+    def get(self, *_: object) -> Any:
+        raise RuntimeError("no get")
+
+
+def test_messages_of_odd_types(side: Side, recorded: Recorded) -> None:
+    """Roles and contents of subclasses, dicts that raise: the event says what the model got."""
+    role = type("Role", (str,), {"__str__": lambda self: 1 / 0, "__eq__": lambda self, other: 1 / 0, "__hash__": None})
+    with suppress(Exception):
+        side.ask(messages=[Moody(role=role("user"), content="Hi")])
+    assert (recorded.one()["message_role"], recorded.one()["conversation_turn"]) == ("user", 1)
+    assert json.loads(recorded.one()["prompt_text"]) == [{"role": "user", "content": "Hi"}]
 
 
 def test_redaction_of_other_keys(ask: Ask, scripted: Scripted) -> None:

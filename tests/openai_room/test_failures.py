@@ -117,7 +117,7 @@ def test_an_internal_that_fails(
 
 @pytest.mark.parametrize(
     "name",
-    ["_container.Container.capture", "_trace.new_span", "_trace.current", "_trace._uuid", "_event.timestamp"],
+    ["_container.Container.capture_made", "_trace.new_span", "_trace.current", "_trace._uuid", "_event.timestamp"],
 )
 def test_a_neighbour_that_fails(
     name: str, side: Side, model: ModelEndpoint, recorded: Recorded, monkeypatch: pytest.MonkeyPatch
@@ -136,13 +136,17 @@ def test_it_is_said_once(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """In one line of log, without a traceback, however often it happens."""
+    """In one line of log, without a traceback, however often it happens; and each is counted."""
     monkeypatch.setattr(_calls, "cost", _broken)
     with caplog.at_level(logging.DEBUG, "zespan_serverless"):
         side.ask()
         side.ask()
+        recorded.all()
+    container = _container.current()
+    assert container is not None
+    assert container.delivery.dropped == {"unencodable": 2}
     (record,) = caplog.records
-    assert record.getMessage() == "an openai call was not captured: Broken('made up')"
+    assert record.getMessage() == "telemetry events are being dropped: unencodable Broken: made up"
     assert record.exc_info is None
 
 

@@ -14,6 +14,8 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import unquote_plus
 
+from .._guard import Guarded
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -242,7 +244,9 @@ def records(event: object) -> Iterator[Any]:
             if isinstance(held, Iterable):
                 return chain.from_iterable(held.values()) if isinstance(held, dict) else iter(held)
         event = said
-    found = batch(event)
+    found: Batch | None = None
+    with Guarded("the records of an event"):  # they are the user's to work on, whatever we make of them
+        found = batch(event)
     if found is not None:
         return iter(found)
     held = event.get("Records") if isinstance(event, dict) else event
@@ -251,8 +255,8 @@ def records(event: object) -> Iterator[Any]:
 
 def _kind(about: object) -> Kind | None:
     """By the name of the source, which is in each record or in the event itself. SNS writes EventSource."""
-    name = about.get("eventSource") or about.get("EventSource") if isinstance(about, dict) else None
-    return _KINDS.get(name) if isinstance(name, str) else None
+    names = (about.get("eventSource"), about.get("EventSource")) if isinstance(about, dict) else ()
+    return next((_KINDS.get(name) for name in names if isinstance(name, str) and name), None)
 
 
 class Parser:

@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from .. import _container, _trace
-from .._event import failed, new_event
-from .._log import warn_once
+from .._event import failed, new_event, timestamp
+from .._guard import Guarded, pass_on
 from .._trace import parse_traceparent
 from . import _batches, _events
 
@@ -37,7 +37,7 @@ def traced_records(event: Any) -> Iterator[Any]:
     For records that are worked on several at a time, and for loops over two events in step (`zip`), there is
     `traced_record`.
     """
-    found = _batches.batch(_batches.plain(event))
+    found = _found(event)
     for record in _batches.records(event):
         step = _begin(found, record)
         try:
@@ -61,13 +61,20 @@ def traced_record(record: Any, event: Any = None) -> Iterator[None]:
     What the block raises is the event's error, and passes. A record of Kafka, MQ or DocumentDB does not say where it
     is from: give the `event` too.
     """
-    step = _begin(_batches.batch([_batches.plain(record)] if event is None else _batches.plain(event)), record)
+    step = _begin(_found([_batches.plain(record)] if event is None else event), record)
     try:
         yield
     except BaseException as error:
         _finish(step, error)
         raise
     _finish(step, None)
+
+
+def _found(event: Any) -> _batches.Batch | None:
+    """What kind of batch an event is; None if it is none, or cannot be looked at."""
+    with Guarded("the records of an event"):
+        return _batches.batch(_batches.plain(event))
+    return None
 
 
 def _begin(found: _batches.Batch | None, record: object) -> _Step | None:
@@ -77,24 +84,21 @@ def _begin(found: _batches.Batch | None, record: object) -> _Step | None:
     try:
         return _Step(container, found, _batches.plain(record))
     except Exception as problem:
-        warn_once("a record is not traced: %r", problem)
+        pass_on(problem)
+        container.lost(problem)
         return None
 
 
 def _end(step: _Step | None, *, left: bool) -> None:
-    try:
-        if step is not None:
+    if step is not None:
+        with Guarded("the work on a record"):
             step.left() if left else step.done()
-    except Exception as problem:
-        warn_once("a record is not traced: %r", problem)
 
 
 def _finish(step: _Step | None, error: BaseException | None) -> None:
-    try:
-        if step is not None:
+    if step is not None:
+        with Guarded("the work on a record"):
             step.finished(error)
-    except Exception as problem:
-        warn_once("a record is not traced: %r", problem)
 
 
 class _Step:
@@ -114,7 +118,7 @@ class _Step:
         name = self.metadata.get(found.kind.called) or found.name
         self.name = f"process {name}" if name else "process"
         self.container = container
-        self.event: Event | None = None
+        self.ended: tuple[float, float] | None = None  # when, and after how many milliseconds
         self.handled = sys.exception()  # by whoever called the handler; none of its own
         self.ends = self.span.ends
         self.ends[id(self)] = self.invocation_over
@@ -154,15 +158,20 @@ class _Step:
 
     def _close(self) -> None:
         """The event ends now, whenever it may be sent."""
-        if self.event is None:
-            took_ms = (time.perf_counter() - self.began) * 1000
-            self.event = new_event(self.span, self.container.settings, took_ms, kind="general", operation=self.name)
+        if self.ended is None:
+            self.ended = (time.time(), (time.perf_counter() - self.began) * 1000)
 
     def _send(self, error: BaseException | None) -> None:
-        if self.ends.pop(id(self), None) is None or self.event is None:
+        if self.ends.pop(id(self), None) is None or self.ended is None:
             return
-        if error is not None:
-            failed(self.event, error)
-            self.metadata["error.type"] = type(error).__name__
-        self.event["metadata"] = self.metadata
-        self.container.capture(self.event)
+        at, took_ms = self.ended
+
+        def made() -> Event:
+            event = new_event(self.span, self.container.settings, took_ms, kind="general", operation=self.name)
+            event["timestamp"], event["metadata"] = timestamp(at), self.metadata
+            if error is not None:
+                failed(event, error)
+                event["metadata"] = {**self.metadata, "error.type": type(error).__name__}
+            return event
+
+        self.container.capture_made(made, self.span.span_id)

@@ -8,10 +8,11 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from .. import _container, _trace
-from .._event import Event, failed, new_event, redact, redact_text, to_json
-from .._guard import is_from_signal, pass_on
+from .._event import Event, failed, leaf, new_event
+from .._guard import Guarded, is_from_signal, pass_on
 from .._log import warn_once
-from ._messages import Answer, Prompt, cost
+from .._redaction import Redacted
+from ._messages import Answer, Prompt, cost, field, provider_at
 from ._observing import once
 from ._streams import Reading, waiting
 
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from ._observing import Done
 
 _ON_RECORD_MAX = 65_536  # characters of a prompt that are put on record before there is an answer
-_RATIONALE_MAX = 2000  # characters, as the SDK cuts it
 _PATH = "/chat/completions"
 _RAW_HEADER = "X-Stainless-Raw-Response"  # "true": with_raw_response; "stream": with_streaming_response
 
@@ -33,7 +33,7 @@ def begin(owner: Any, request: dict[str, Any]) -> Done | None:
         return Call(container, owner, request).begun()
     except Exception as error:
         pass_on(error)
-        warn_once("an openai call was not traced: %r", error)
+        container.lost(error)
         return None
 
 
@@ -59,8 +59,9 @@ class Call:
 
     def __init__(self, container: _container.Container, completions: Any, request: dict[str, Any]) -> None:
         self.container, self.request = container, request
-        base_url = str(getattr(getattr(completions, "_client", None), "base_url", ""))
-        self.provider = "openrouter" if "openrouter.ai" in base_url else "openai"
+        client = getattr(completions, "_client", None)
+        self.provider = provider_at(str(getattr(client, "base_url", "")), type(client).__name__)
+        self.model = str(leaf(request.get("model", "unknown")))
         self.stream = bool(request.get("stream"))
         self.raw = (request.get("extra_headers") or {}).get(_RAW_HEADER)
         self.span = _trace.new_span(_trace.current())
@@ -89,11 +90,11 @@ class Call:
             return
         known: dict[str, Any] = {
             "provider": self.provider,
-            "model": str(self.request.get("model", "unknown")),
+            "model": self.model,
             "stream": self.stream,
         }
         if self.container.settings.store_prompts:
-            known["prompt_text"] = self.prompt.text[:_ON_RECORD_MAX]
+            known["prompt_text"] = Redacted(self.prompt.text[:_ON_RECORD_MAX])
         self.container.opened(self.span, "llm", "chat", **known)
 
     def opens(self) -> Done:
@@ -120,17 +121,19 @@ class Call:
         """
         try:
             if error is not None:
-                self.end(None, error)
+                answer = None
+                with Guarded("the answer of a failed call"):
+                    answer = _paid(error)
+                self.end(answer, error)
             elif self.raw == "stream":
                 self._await(result)
             else:
                 # parse() keeps what it has made: the user's own call of it will get the same object.
                 self._read(result.parse() if self.raw else result)
         except BaseException as problem:
-            self.end()
-            if not isinstance(problem, Exception) or is_from_signal(problem):
-                raise
-            warn_once("an openai answer was not read: %r", problem)
+            with Guarded("an answer of openai's"):
+                self.end()
+                raise problem
         finally:
             waiting.set(self.outer)
             self.outer = None
@@ -142,18 +145,12 @@ class Call:
         """
         if not self.once.acquire(blocking=False):
             return
-        event = None
+        took = (time.perf_counter() - self.began) * 1000
         try:
             self.span.ends.pop(id(self), None)
-            event = self._event(answer or Answer(), error)
-            self.container.capture(event)
-        except BaseException as problem:
-            if isinstance(problem, Exception) and not is_from_signal(problem):
-                warn_once("an openai call was not captured: %r", problem)
-                return
-            if event is None:
-                self.container.capture(self._event(answer or Answer(), error))
-            raise
+        finally:
+            with Guarded("the end of an openai call"):
+                self.container.capture_made(lambda: self._event(answer or Answer(), error, took), self.span.span_id)
 
     def _read(self, result: Any) -> None:
         if not self.stream:
@@ -168,11 +165,10 @@ class Call:
         once(response, "parse", self.opens)
         once(response, "close", lambda: self.end)
 
-    def _event(self, answer: Answer, error: BaseException | None) -> Event:
-        container, prompt = self.container, self.prompt
-        took = (time.perf_counter() - self.began) * 1000
-        event = new_event(self.span, container.settings, took, kind="llm", operation="chat")
-        model = answer.model or str(self.request.get("model", "unknown"))
+    def _event(self, answer: Answer, error: BaseException | None, took_ms: float) -> Event:
+        prompt = self.prompt
+        event = new_event(self.span, self.container.settings, took_ms, kind="llm", operation="chat")
+        model = answer.model or self.model
         event.update(
             provider=self.provider,
             model=model,
@@ -180,7 +176,7 @@ class Call:
             input_tokens=answer.input_tokens,
             output_tokens=answer.output_tokens,
             reasoning_tokens=answer.reasoning_tokens,
-            cost_usd=cost(model, answer.input_tokens, answer.output_tokens),
+            cost_usd=cost(model, answer),
             finish_reason=answer.finish_reason,
             prompt_hash=prompt.digest,
             agent_id=None,
@@ -193,22 +189,37 @@ class Call:
             has_memory=prompt.memory,
             has_planning=prompt.planning,
             tools_used=list(answer.tools) or None,
-            tool_call_args=None,
+            tool_call_args=answer.tools or None,
+            prompt_text=prompt.text,
+            completion_text=_texts(answer),
         )
+        if prompt.system:
+            event["system_prompt"] = prompt.system
+        if answer.tools and answer.text:
+            event["decision_rationale"] = answer.text
         if answer.first_token_ms is not None:
             event["ttft_ms"] = answer.first_token_ms
         if prompt.tools:
             event["tool_definitions"] = prompt.tools
-        if container.settings.store_prompts:
-            keys = container.redact_keys
-            event["prompt_text"] = prompt.text
-            event["completion_text"] = redact_text(answer.text, keys)
-            if prompt.system:
-                event["system_prompt"] = redact_text(prompt.system, keys)
-            if answer.tools:
-                event["tool_call_args"] = to_json(redact(answer.tools, keys))
-                if answer.text:
-                    event["decision_rationale"] = event["completion_text"][:_RATIONALE_MAX]
+        if answer.cached_tokens:
+            event["cached_tokens"] = answer.cached_tokens
+        if answer.cache_write_tokens:
+            event["metadata"] = {"cache_write_tokens": answer.cache_write_tokens}
         if error is not None:
             failed(event, error)
         return event
+
+
+def _texts(answer: Answer) -> Any:
+    """The answer's text; of several choices a list, which is sent as the text of its JSON."""
+    return [answer.text, *answer.others] if any(answer.others) else answer.text
+
+
+def _paid(error: BaseException) -> Answer | None:
+    """The answer that a failed call has had all the same: one that was cut off, or that `parse` could not read."""
+    completion, traceback = field(error, "completion"), error.__traceback__
+    while completion is None and traceback is not None:
+        frame, traceback = traceback.tb_frame, traceback.tb_next
+        if frame.f_code.co_name == "parse_chat_completion":
+            completion = frame.f_locals.get("chat_completion")
+    return None if completion is None else Answer.of(completion)

@@ -1,0 +1,367 @@
+"""What an event may say: `store_prompts`, `redact_keys` and the longest texts, applied once, to every event.
+
+A secret is what stands under one of `redact_keys`: in any container or record, and in any text: JSON, whole, cut off,
+or within other words, a ``repr()`` of a dict, JSON in a text of JSON, however often. Texts are not parsed for that: a
+quoted name with a colon behind it is a key, and what follows is its value, to where that ends. So a text with nothing
+to replace stays as it is, and none is too deep or too broken to be looked into.
+
+Texts of errors and the descriptions that objects give of themselves are looked at more closely: there `key=value`,
+`key: value` and `Bearer ...` are replaced, too.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from enum import Enum
+from typing import TYPE_CHECKING, Any
+
+from ._event import ERROR_TEXT_MAX, Event, Walk, leaf, to_json
+from ._guard import pass_on
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from ._settings import Settings
+
+REDACTED = "[REDACTED]"
+RATIONALE_MAX = 2000  # characters, as the SDK cuts it
+
+_CONTENT = frozenset(("prompt_text", "completion_text", "system_prompt", "tool_call_args", "decision_rationale"))
+_JSON = frozenset(("prompt_text", "completion_text", "tool_call_args"))  # structures, sent as the text of their JSON
+_LONGEST = {"decision_rationale": RATIONALE_MAX}
+# An event is no event without these: no key of `redact_keys` is meant for them.
+_FRAME = frozenset(
+    ("event_id", "project_id", "trace_id", "span_id", "parent_span_id", "timestamp", "span_kind", "status")
+)
+_ERROR_READ_MAX = 65_536  # characters of an error's text that are looked at, of which ERROR_TEXT_MAX are sent
+_CHAIN_MAX = 20  # exceptions that led to an exception
+_QUOTING = frozenset(("openai", "pydantic", "pydantic_core"))  # packages whose exceptions quote prompts and answers
+_KEY_MAX = 4096  # characters of a key in a text, with all that its comparison leaves out
+_CACHED_KEY_MAX = 64
+
+
+class Redacted(str):
+    """A text that has been through redaction, and need not again."""
+
+    __slots__ = ()
+
+
+class Policy:
+    """What events may say under certain settings."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.keys = normalized(settings.redact_keys)
+        self.stores_prompts = settings.store_prompts
+
+    def applied(self, event: Mapping[str, Any]) -> Event:
+        """A copy of an event, in what JSON has words for, without what may not be said."""
+        walk = _Walk(self.keys)
+        said: Event = {}
+        for key, value in [*event.items()]:
+            name = str(leaf(key))
+            if name in _CONTENT:
+                if not self.stores_prompts:
+                    if name == "tool_call_args":
+                        said[name] = None
+                    continue
+                if name in _JSON and value is not None and not issubclass(type(value), str):
+                    value = self.json(value)
+            elif name == "error_message" and value is not None:
+                value = self.error(value)
+            said[name] = walk.value(value) if name in _FRAME else walk.under(key, name, value)
+            if name in _LONGEST:
+                said[name] = said[name][: _LONGEST[name]]
+        return said
+
+    def plain(self, value: Any) -> Any:
+        """Any value in what JSON has words for, without secrets."""
+        return _Walk(self.keys).value(value)
+
+    def json(self, value: Any) -> Redacted:
+        """The same as the text of its JSON."""
+        return Redacted(to_json(self.plain(value)))
+
+    def text(self, text: str) -> Redacted:
+        """A text without secrets."""
+        return Redacted(_without(text, self.keys))
+
+    def error(self, error: object) -> Redacted:
+        """What to say of an exception, or of somebody's words about one.
+
+        Without `store_prompts` only the kind, the status and the code of an exception that may quote a prompt or an
+        answer: one that came out of a model's call, of openai or pydantic, or was raised because of such a one.
+        """
+        if isinstance(error, BaseException):
+            if not self.stores_prompts and _quotes(error):
+                return Redacted(_kind(error)[:ERROR_TEXT_MAX])
+            text = _words(error)
+        else:
+            text = error if type(error) is str else str(leaf(error))
+        return Redacted(_loosely_without(text[:_ERROR_READ_MAX], self.keys)[:ERROR_TEXT_MAX])
+
+
+class _Walk(Walk):
+    """One pass over a value that leaves out secrets."""
+
+    TOO_DEEP = "[REDACTED_DEPTH_LIMIT]"  # as the SDK says it
+
+    __slots__ = ("_keys",)
+
+    def __init__(self, keys: frozenset[str]) -> None:
+        super().__init__()
+        self._keys = keys
+
+    def value(self, value: Any) -> Any:
+        return value if type(value) is Redacted else super().value(value)
+
+    def under(self, key: Any, name: str, value: Any) -> Any:
+        return REDACTED if self._hides(key, name) else self.value(value)
+
+    def text(self, text: str) -> str:
+        return _without(text, self._keys)
+
+    def description(self, text: str) -> str:
+        return _loosely_without(text, self._keys)
+
+    def _hides(self, key: Any, name: str) -> bool:
+        if normal(name) in self._keys:
+            return True
+        if not issubclass(type(key), Enum):
+            return False
+        return any(isinstance(word, str) and normal(word) in self._keys for word in (key.name, key.value))
+
+
+def normalized(keys: Iterable[str]) -> frozenset[str]:
+    """Keys as they are compared: lower case, letters and digits only."""
+    return frozenset(k for k in (normal(key) for key in keys) if k)
+
+
+def normal(key: str) -> str:
+    """One key as it is compared."""
+    return _normal(key) if len(key) <= _CACHED_KEY_MAX else _normal.__wrapped__(key)  # memory has its bounds
+
+
+@functools.lru_cache(maxsize=1024)
+def _normal(key: str) -> str:
+    return "".join(c for c in key.lower() if c.isascii() and c.isalnum())
+
+
+# ---------------------------------------------------------------------- texts
+
+
+def _without(text: str, keys: frozenset[str]) -> str:
+    """A text without what stands under one of `keys` in JSON, or in what looks like it."""
+    if not keys or ('"' not in text and "'" not in text) or not _may_have(text, keys):
+        return text
+    patterns = _patterns()
+    found = patterns.unicode_quote.sub(lambda m: "\\" * (2 * len(m[1]) - 1) + '"', text) if "\\u" in text else text
+    parts: list[str] = []
+    done = at = 0
+    while (colon := patterns.colon.search(found, at)) is not None:
+        at = colon.end()
+        quote = colon.start()
+        opened = _opening(found, quote, keys)
+        if opened is None:
+            continue
+        end, mark = _end_of_value(found, at, opened, found[quote], words=False)
+        parts += (found[done:at], mark, REDACTED, mark)
+        done = at = end
+    return "".join((*parts, found[done:])) if parts else text
+
+
+def _loosely_without(text: str, keys: frozenset[str]) -> str:
+    """The same, and without what stands behind `key=`, `key:` or `Bearer`."""
+    text = _without(text, keys)
+    if not keys:
+        return text
+    patterns = _patterns()
+    if "earer" in text or "EARER" in text:
+        text = patterns.bearer.sub(rf"\1 {REDACTED}", text)
+    if not _may_have(text, keys):
+        return text
+    parts: list[str] = []
+    done = at = 0
+    while (named := patterns.named.search(text, at)) is not None:
+        at = named.end()
+        words = named[1].split()
+        if not any(normal("".join(words[n:])) in keys for n in range(len(words))):
+            continue
+        end, mark = _end_of_value(text, at, 0, "", words=named[2] == "=")
+        parts += (text[done:at], mark, REDACTED, mark)
+        done = at = end
+    return "".join((*parts, text[done:])) if parts else text
+
+
+def _may_have(text: str, keys: frozenset[str]) -> bool:
+    """Whether any of `keys` can be a key in a text, in whatever spelling; a quick look that is never wrongly false."""
+    data = text.encode("utf-8", "surrogatepass")
+    bare = data.translate(_LOWER, _OTHERS)
+    for key in keys:
+        if key.encode() in bare:
+            return True
+    if b"\\" in data and _patterns().escape.search(text) is not None:
+        return True
+    return len(data) != len(text) and any(odd in text for odd in _ODD)
+
+
+def _opening(text: str, quote: int, keys: frozenset[str]) -> int | None:
+    """Whether the key whose closing quote is at `quote` is one of `keys`: the backslashes before its quotes; or None.
+
+    A text of JSON in a text of JSON has a backslash before each quote; one level further in there are three.
+    """
+    mark, run = text[quote], _backslashes(text, quote)
+    at = quote - run
+    for _ in range(16):
+        opening = text.rfind(mark, max(0, at - _KEY_MAX), at)
+        if opening < 0:
+            return None
+        before = _backslashes(text, opening)
+        if _closes(run, before):
+            return before if _is_key(text[opening + 1 : quote - before], keys) else None
+        at = opening - before
+    return None
+
+
+def _is_key(key: str, keys: frozenset[str]) -> bool:
+    if "\\" not in key:
+        return normal(key) in keys
+    patterns = _patterns()
+    key = patterns.unicode.sub(lambda m: chr(int(m[1], 16)), key)
+    return normal(key) in keys or normal(patterns.escape.sub("", key)) in keys
+
+
+def _closes(run: int, opened: int) -> bool:
+    """Whether a quote with `run` backslashes before it ends what one with `opened` of them has begun."""
+    if run == opened:
+        return True
+    return opened in (0, 1, 3, 7, 15) and run % (2 * opened + 2) == opened  # behind backslashes of the text's own
+
+
+def _backslashes(text: str, at: int) -> int:
+    """How many stand before `at`."""
+    begin = at
+    while begin and text[begin - 1] == "\\":
+        begin -= 1
+    return at - begin
+
+
+def _end_of_value(text: str, at: int, outer: int, quote: str, *, words: bool) -> tuple[int, str]:
+    """Where the value that begins at `at` ends, and what to put before and behind what replaces it.
+
+    A quoted text, or what stands in brackets; else all to the next comma, closing bracket or line, or with `words` to
+    the next blank. It is within a text whose quotes have less than `outer` backslashes. Without an end, it is all.
+    """
+    patterns, begin, depth = _patterns(), at, 0
+    mark = "\\" * outer + quote
+    while (piece := patterns.piece.search(text, at)) is not None:
+        at, what = piece.end(), piece[2]
+        if what in "\"'":
+            run = len(piece[1])
+            if run < outer and what == quote:
+                return piece.start(), mark
+            at = _end_of_text(text, at, run, what)
+            if depth == 0:
+                return at, mark if quote or piece.start() != begin else what
+        elif what in "[{(<":
+            depth += 1
+        elif what in "]})" and depth == 0:
+            return piece.start(), mark
+        elif what in "]})>" and depth:
+            depth -= 1
+            if depth == 0:
+                return at, mark
+        elif depth == 0 and (what in ",;" or (piece.start() > begin and (words or what not in "& \t"))):
+            return piece.start(), mark
+    return len(text), mark
+
+
+def _end_of_text(text: str, at: int, opened: int, mark: str) -> int:
+    """Behind the quote that ends what one with `opened` backslashes has begun."""
+    while (at := text.find(mark, at) + 1) > 0:
+        run = _backslashes(text, at - 1)
+        # Where Python has quoted JSON, a quote within a text looks like the one behind a backslash that ends it.
+        if run == opened or (_closes(run, opened) and _patterns().behind.match(text, at)):
+            return at
+        if run < opened:
+            return at - 1 - run  # of the text that all this is in
+    return len(text)
+
+
+class _Patterns:
+    """Compiled when the first text may have a secret in it, which most processes never meet."""
+
+    def __init__(self) -> None:
+        blank = r"(?:\s|\\+[nrt])*"
+        self.colon = re.compile(rf"""["']{blank}(?::|=>?){blank}""")
+        self.named = re.compile(r"(?<![\w.\-])((?:[\w.\-]+ ){0,2}[\w.\-]+)[\"']?\s*([:=])>?[^\S\n]*")
+        self.bearer = re.compile(r"\b([Bb]earer|BEARER)\s+[\w.~+/=\-]*\d[\w.~+/=\-]*")
+        self.piece = re.compile(r"""(?<!\\)(\\*)(["']|[\[{(<>\])},;&\s])""")
+        self.behind = re.compile(r"\s*(?:[,}\])]|\Z)")
+        self.escape = re.compile(r"(?<!\\)\\+[nrtbfu]")
+        self.unicode = re.compile(r"(?<!\\)\\+u([0-9a-fA-F]{4})")
+        self.unicode_quote = re.compile(r"(?<!\\)(\\+)u0022")
+
+
+@functools.cache
+def _patterns() -> _Patterns:
+    return _Patterns()
+
+
+# ---------------------------------------------------------------------- errors
+
+
+def _words(error: BaseException) -> str:
+    """The text of an exception, else its kind, whatever its `__str__` does."""
+    try:
+        return str(error) or type(error).__name__
+    except Exception as problem:
+        pass_on(problem)
+        return "<text not available>"
+
+
+def _kind(error: BaseException) -> str:
+    """An exception without its own words: kind, status, code."""
+    codes = []
+    for name in ("status_code", "code"):
+        try:
+            code = getattr(error, name, None)
+        except Exception as problem:
+            pass_on(problem)
+            continue
+        if type(code) is int or (type(code) is str and code.isascii() and code.replace("_", "").isalnum()):
+            codes.append(str(code)[:64])
+    return ": ".join([type(error).__name__, *([", ".join(codes)] if codes else [])])
+
+
+def _quotes(error: BaseException) -> bool:
+    """Whether an exception may quote what was said to a model or by one; so may what was raised because of it."""
+    met: list[BaseException] = []
+    left = [error]
+    while left and len(met) < _CHAIN_MAX:
+        one = left.pop()
+        if any(one is other for other in met):
+            continue
+        met.append(one)
+        if any(c.__module__.partition(".")[0] in _QUOTING for c in type(one).__mro__) or _is_from_model(one):
+            return True
+        left += [e for e in (one.__cause__, one.__context__) if e is not None]
+        if isinstance(one, BaseExceptionGroup):
+            left += one.exceptions
+    return bool(left)
+
+
+def _is_from_model(error: BaseException) -> bool:
+    """Whether an exception has passed through a call of a model that we watch."""
+    traceback = error.__traceback__
+    while traceback is not None:
+        if str(traceback.tb_frame.f_globals.get("__name__")).startswith(f"{__package__}.openai."):
+            return True
+        traceback = traceback.tb_next
+    return False
+
+
+_LETTERS = b"abcdefghijklmnopqrstuvwxyz0123456789"
+_LOWER = bytes(range(256)).lower()
+_OTHERS = bytes(set(range(256)) - set(_LETTERS + _LETTERS.upper()))
+_ODD = ("\u212a", "\u0130")  # no ASCII, but their lower case is
