@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zespan_serverless import ConfigurationError, _settings, zespan_lambda
+from zespan_serverless import ConfigurationError, _log, _settings, zespan_lambda
 from zespan_serverless._delivery._worker import ABORT_GRACE
 from zespan_serverless._settings import Settings, check, resolve, usable
 from zespan_serverless.exporters.memory import MemoryExporter
@@ -26,7 +26,9 @@ Warnings = Callable[[], list[str]]
 @pytest.fixture
 def warnings(caplog: pytest.LogCaptureFixture) -> Warnings:
     """What has been logged so far, as text."""
-    return lambda: [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
+    return lambda: [
+        record.getMessage().removeprefix(_log.PREFIX) for record in caplog.records if record.levelno >= logging.WARNING
+    ]
 
 
 FROM_ENVIRONMENT: dict[str, tuple[str, object]] = {
@@ -354,8 +356,6 @@ def test_a_warning_survives_whoever_listens(caplog: pytest.LogCaptureFixture) ->
     def angry(record: logging.LogRecord) -> bool:
         raise RuntimeError("no more logs")
 
-    from zespan_serverless import _log
-
     _log.warn_once("mute %r", Mute())
     _log.logger.addFilter(angry)
     try:
@@ -367,8 +367,6 @@ def test_a_warning_survives_whoever_listens(caplog: pytest.LogCaptureFixture) ->
 
 def test_warnings_come_to_an_end(warnings: Warnings) -> None:
     """The same trouble in ever new words fills neither the log nor the memory; an episode can begin again."""
-    from zespan_serverless import _log
-
     _log.warn_once("away", key="away")
     _log.over("away")
     _log.warn_once("away", key="away")
