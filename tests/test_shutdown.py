@@ -369,6 +369,36 @@ say("lived on")
     assert any("most recent call first" in line for line in end.said)
 
 
+def test_faulthandler_of_the_users_later_that_hands_on() -> None:
+    """Its traceback is printed once, and the signal ends the process."""
+    end = terminated("""
+import faulthandler
+_shutdown.watch(flush)
+faulthandler.register(signal.SIGTERM, file=1, all_threads=False, chain=True)
+ready()
+""")
+    assert end.status == TERMINATED
+    assert sum("most recent call first" in line for line in end.said) == 1
+
+
+@pytest.mark.parametrize("rearm", ["pass", "_shutdown.rearm()"])
+def test_users_handler_in_a_forked_child(rearm: str) -> None:
+    """One that was set after us is there in a child, too."""
+    end = terminated(f"""
+os.register_at_fork(after_in_child=_shutdown.forget)
+_shutdown.watch(flush)
+signal.signal(signal.SIGTERM, lambda *_: os._exit(5))
+{rearm}
+pid = os.fork()
+if pid == 0:
+    signal.raise_signal(signal.SIGTERM)
+    os._exit(0)
+say(str(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])))
+ready()
+""")
+    assert (end.status, end.said[0]) == (5, "5")
+
+
 COPY = """
 import importlib.util
 def copy():

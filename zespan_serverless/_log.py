@@ -15,7 +15,7 @@ PREFIX = "zespan-serverless: "
 TEXT_MAX = 1000
 """Characters of a description of a failure that are kept and logged: some quote all of a prompt."""
 
-_LINE_MAX = 2000
+_LINE_MAX, _LINE_END = 2000, 500  # characters of a line, and of its end if its middle is cut
 _SAID_MAX = 200
 """Different warnings in one process: what says the same in ever new words must fill neither the log nor the memory."""
 
@@ -86,7 +86,8 @@ def _as_one_line(record: logging.LogRecord) -> bool:
         _pass_on(error)
         text = str(record.msg)
     if len(text) > _LINE_MAX:
-        text = f"{text[:_LINE_MAX]}... [{len(text) - _LINE_MAX} characters cut]"
+        cut = len(text) - _LINE_MAX
+        text = f"{text[: _LINE_MAX - _LINE_END]}... [{cut} characters cut] ...{text[-_LINE_END:]}"
     if not text.isprintable():
         text = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
     record.msg, record.args = PREFIX + text, None

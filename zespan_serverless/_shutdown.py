@@ -185,8 +185,9 @@ class _Watch:
         """Leave SIGTERM to whom it belongs, or to an older copy of this package."""
         self._listener.remove()
         handler = signal.getsignal(SIGTERM)
-        if isinstance(handler, _AfterFlush) and threading.current_thread() is threading.main_thread():
-            signal.signal(SIGTERM, handler.users)
+        if handler is not None and threading.current_thread() is threading.main_thread():
+            # Even one that is not ours: what `remove` has put back is older than what was set since.
+            signal.signal(SIGTERM, handler.users if isinstance(handler, _AfterFlush) else handler)
         if _listening() is self:
             older = self._older if self._pid == os.getpid() else None  # of a parent nothing is left
             _set_listening(older)

@@ -41,7 +41,9 @@ class Listener:
     def install(self, *, chain: bool) -> None:
         """Have SIGTERM write to us; `chain`: and then do what it would do without us."""
         target = _Target(self._write)
-        self._faulthandler.register(SIGTERM, file=target, all_threads=False, chain=chain)
+        # With `chain` first: whoever else registers the signal later with `chain` gets a handler that is fit for it.
+        for chained in (True, chain):
+            self._faulthandler.register(SIGTERM, file=target, all_threads=False, chain=chained)
         self._target, self._chain = weakref.ref(target), chain
 
     def remove(self) -> None:

@@ -42,8 +42,9 @@ def start(name: str, target: Callable[..., object], *args: Any) -> threading.Thr
         thread = threading.Thread(target=target, args=args, name=name, daemon=True)
         thread.start()
         return thread
-    before: set[int] = _change_mask(signal.SIG_BLOCK, _asynchronous())
+    before: set[int] = _change_mask(signal.SIG_BLOCK, ())  # only read: a signal handler may raise when it returns
     try:
+        _change_mask(signal.SIG_BLOCK, _asynchronous())
         thread = threading.Thread(target=_run, args=(before, target, *args), name=name, daemon=True)
         thread.start()
         return thread

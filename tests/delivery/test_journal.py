@@ -1018,3 +1018,205 @@ def test_a_file_that_is_being_made_is_left_alone(folder: Path, monkeypatch: pyte
     mine.forget()
     assert found(folder) == [b"mine"]
     assert len(looked) == 1
+
+
+# ---------------------------------------------------------------------- descriptors that other code has closed
+
+
+def theirs(fd: int, path: Path, size: int = 1_000_000) -> None:
+    """The descriptor's number becomes that of a file of the user's."""
+    other = os.open(path, os.O_RDWR | os.O_CREAT)
+    os.write(other, b"u" * size)
+    if other != fd:
+        os.dup2(other, fd)
+        os.close(other)
+
+
+def file_of(delivery: Delivery) -> Any:
+    assert delivery._journal is not None
+    return delivery._journal._file
+
+
+def writes(delivery: Delivery) -> None:
+    capture(delivery, 2)
+
+
+def settles(delivery: Delivery) -> None:
+    delivery.flush(5.0)
+
+
+def notes(delivery: Delivery) -> None:
+    delivery.opened(SPAN, {"trace_id": "t"})
+    delivery.overdue("t", {"deadline": 1.0})
+
+
+def writes_anew(delivery: Delivery) -> None:
+    delivery._buffer.rewrite()
+
+
+def closes(delivery: Delivery) -> None:
+    delivery.close(5.0)
+
+
+def is_reset(delivery: Delivery) -> None:
+    delivery.forget()
+
+
+@pytest.mark.parametrize("does", [writes, settles, notes, writes_anew, closes, is_reset])
+def test_a_descriptor_that_is_the_users_now(begin: Begin, tmp_path: Path, does: Callable[[Delivery], None]) -> None:
+    """Their file is neither written, cut nor closed, whatever we were about to do."""
+    delivery = begin(Scripted())
+    capture(delivery, 1)
+    fd = file_of(delivery).fd
+    os.close(fd)
+    theirs(fd, tmp_path / "theirs")
+    does(delivery)
+    assert (tmp_path / "theirs").read_bytes() == b"u" * 1_000_000
+    assert os.fstat(fd).st_size == 1_000_000
+    os.close(fd)
+
+
+@pytest.mark.parametrize("lost", ["closed", "reused", "removed", "replaced"])
+def test_a_lost_file_is_made_anew(begin: Begin, folder: Path, tmp_path: Path, lost: str) -> None:
+    """With the next event, and all that is pending is in it: no event is without a place on disk."""
+    delivery = begin(Scripted(RETRY), flush_interval=3600.0)
+    capture(delivery, 1, 2)
+    fd, path = file_of(delivery).fd, Path(file_of(delivery).path)
+    if lost in ("removed", "replaced"):
+        path.unlink()
+        folder.rmdir()
+    else:
+        os.close(fd)
+    if lost == "reused":
+        theirs(fd, tmp_path / "theirs")
+    if lost == "replaced":
+        folder.mkdir(0o700)
+    capture(delivery, 3)
+    die(delivery)
+    assert sorted(found(folder)) == [b'{"n":1}', b'{"n":2}', b'{"n":3}']
+    if lost == "reused":
+        os.close(fd)
+
+
+def test_a_descriptor_closed_while_leftovers_are_read(folder: Path, tmp_path: Path) -> None:
+    """The file of the user's that has its number stays open, and what was read is sent."""
+    leave(folder, b"1")
+    opened = os.open
+    fds: list[int] = []
+
+    def noted(*args: Any, **kwargs: Any) -> int:
+        fds.append(opened(*args, **kwargs))
+        return fds[-1]
+
+    heir = journal(folder)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "open", noted)
+        reading = heir.left()
+        assert next(reading).events == [b"1"]
+    os.close(fds[0])
+    theirs(fds[0], tmp_path / "theirs")
+    assert list(reading) == []
+    assert os.fstat(fds[0]).st_size == 1_000_000
+    os.close(fds[0])
+
+
+def test_a_child_does_not_close_what_has_its_parents_number(begin: Begin, tmp_path: Path) -> None:
+    """The hook at a fork closes the journal's file only."""
+    delivery = begin(Scripted())
+    capture(delivery, 1)
+    fd = file_of(delivery).fd
+    os.close(fd)
+    theirs(fd, tmp_path / "theirs")
+    assert delivery._journal is not None
+    delivery._journal.forget()
+    assert os.fstat(fd).st_size == 1_000_000
+    os.close(fd)
+
+
+# ---------------------------------------------------------------------- when it could not be written
+
+
+def test_it_comes_back_when_the_first_write_has_failed(
+    begin: Begin, folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The disk is full at the first event, and is tried again after a pause, not at every event; a second such time is
+    said again."""
+    full, tries, write = True, 0, os.pwrite
+
+    def pwrite(*args: Any) -> int:
+        nonlocal tries
+        tries += 1
+        if full:
+            raise OSError(28, "No space left on device")
+        return write(*args)
+
+    monkeypatch.setattr(os, "pwrite", pwrite)
+    delivery = begin(Scripted(RETRY), flush_interval=3600.0)
+    capture(delivery, *range(50))
+    assert tries == 1
+    monkeypatch.setattr(_journal, "_PAUSE_FIRST", 0.0)
+    assert delivery._journal is not None
+    delivery._journal._pause = 0.0
+    full = False
+    capture(delivery, 50)
+    eventually(lambda: caplog.text.count("kept in memory only") == 1)
+    full = True
+    capture(delivery, 51)
+    eventually(lambda: caplog.text.count("kept in memory only") == 2)
+    full = False
+    capture(delivery, 52)
+    die(delivery)
+    assert len(found(folder)) == 53
+
+
+def test_it_comes_back_when_the_folder_was_unusable(begin: Begin, folder: Path) -> None:
+    """What was in the folder's place has been removed: what is pending is on disk with the next event."""
+    folder.touch()
+    delivery = begin(Scripted(RETRY), flush_interval=3600.0)
+    delivery.opened(SPAN, {"trace_id": "t"})
+    capture(delivery, 1)
+    folder.unlink()
+    assert delivery._journal is not None
+    delivery._journal._pause = 0.0  # the pause is over
+    capture(delivery, 2)
+    die(delivery)
+    (only,) = left(folder)
+    assert (only.events, only.open) == ([b'{"n":1}', b'{"n":2}'], [b'{"trace_id":"t"}'])
+
+
+# ---------------------------------------------------------------------- what else is in the folder
+
+
+def test_files_of_others_hide_none_of_ours(folder: Path) -> None:
+    """Ours are looked at first, by their names, however many others there are."""
+    ours = leave(folder, b"1")
+    for number in range(1500):
+        (folder / f"0{number}-{'0' * 12}-00000000.journal").write_bytes(b"")
+    (folder / "1-2.journal").write_bytes(ours.read_bytes())  # of a version without the mark in the name
+    ours.rename(folder / f"zzz-{ours.name}")
+    assert found(folder)[0] == b"1"
+
+
+@pytest.mark.parametrize("place", [0, 1, 13, 30])
+def test_one_flipped_bit_costs_one_event(folder: Path, place: int) -> None:
+    """In whatever part of a record it is, all others are read, and the one is counted."""
+    events = [b'{"n":%d,"text":"EDOCT"}' % number for number in range(50)]
+    file = leave(folder, *events)
+    data = bytearray(file.read_bytes())
+    at = data.index(events[20]) - _journal._RECORD.size + place
+    data[at] ^= 4
+    file.write_bytes(data)
+    (only,) = left(folder)
+    assert only.events == events[:20] + events[21:]
+    assert only.broken == 1
+
+
+def test_an_end_with_events_in_the_journal_is_said(
+    begin: Begin, folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """They are for the next process, if the disk outlives this one."""
+    delivery = begin(Scripted(RETRY))
+    capture(delivery, 1, 2, 3)
+    delivery.leave(0)
+    assert "3 telemetry events wait in the journal; they are lost if this sandbox's disk goes" in caplog.text
+    assert len(list(folder.iterdir())) == 1

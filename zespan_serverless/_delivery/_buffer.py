@@ -147,7 +147,7 @@ class Buffer:
         """What is in flight takes longer than there is time: take less from now on."""
         count, size = len(self.in_flight), sum(item.size for item in self.in_flight)
         self._batch_size = max(count // SHRINK, 1)
-        self._batch_bytes = max(size // SHRINK, 1)
+        self._batch_bytes = size // min(SHRINK, count)
 
     def set_aside(self, now: float) -> None:
         """The one event in flight takes longer than there is time: let all others pass."""

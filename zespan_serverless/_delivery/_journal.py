@@ -179,7 +179,8 @@ class Journal:
         """What processes that are no more have left for this destination and key. A file is gone once the next is
         asked for, unless what was in it is nowhere else on disk."""
         for path in _files(self._folder, self._mark):
-            file = None if _is_being_made(path) else _take(path)
+            is_mine = self._file is not None and path == self._file.path  # its lock goes if others close its descriptor
+            file = None if is_mine or _is_being_made(path) else _take(path)
             if file is not None:
                 try:
                     at = os.fstat(file.fd).st_mtime

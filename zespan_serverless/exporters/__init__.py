@@ -32,8 +32,9 @@ class Dropped(NamedTuple):
     """Events that will not be delivered; what `on_error` is called with.
 
     `reason`: `buffer_full`, `too_large`, `unencodable`, `refused`, `unauthorized`, `closed` or `torn` (half a record
-    that a killed process has left). `payloads`: the events as they would have been sent (without those that could not
-    be encoded, and with the last 1,000 if there are more).
+    that a killed process has left). `too_large` are also events that single-handedly used up the time of a flush three
+    times, while others got through. `payloads`: the events as they would have been sent (without those that could not
+    be encoded, and of more than 1,000, or of more than `max_bytes`, only the last).
     """
 
     events: int
@@ -49,7 +50,11 @@ class Exporter(Protocol):
     given up: another sends its batch again, and what it still comes to is ignored.
 
     `prepare(timeout)` is optional, and called before there is anything to send, while the function is busy: to open
-    connections. What it raises is ignored. `destination`, a string, is optional too: where it sends to, for the log.
+    connections. What it raises is ignored. `destination` is optional, too: a text that names where events go in lines
+    of the log, such as an URL, without secrets.
+
+    None of its methods is called while a lock of ours is held. In a forked child `close` is called by the thread that
+    sends first, before anything else.
     """
 
     def encode(self, event: Mapping[str, Any]) -> bytes:

@@ -1,0 +1,209 @@
+"""What the log and `on_error` hear: every episode, in time, whatever the one does to the other, in bounded memory."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.delivery.conftest import Make
+from tests.delivery.support import OK, REFUSED, RETRY, UNAUTHORIZED, Scripted, capture, eventually
+from zespan_serverless import _log
+from zespan_serverless._delivery import _news
+from zespan_serverless._delivery._buffer import Item
+from zespan_serverless._settings import Settings
+from zespan_serverless.exporters import Dropped
+
+DROPPED = "telemetry events are being dropped: "
+
+
+@pytest.fixture
+def gate() -> Iterator[threading.Event]:
+    """What an `on_error` hangs on; opened after the test."""
+    gate = threading.Event()
+    yield gate
+    gate.set()
+
+
+def test_a_second_outage_is_said(make: Make, caplog: pytest.LogCaptureFixture) -> None:
+    """A full buffer is said once in each outage, so that an alarm on the line hears the next one."""
+    exporter = Scripted()
+    delivery = make(exporter, max_events=3, flush_interval=3600.0)
+    for number in (1, 2, 3):
+        exporter.from_now_on(RETRY)
+        capture(delivery, *range(10))
+        eventually(lambda number=number: caplog.text.count(f"{DROPPED}buffer_full") == number)  # type: ignore[misc]
+        exporter.from_now_on(OK)
+        assert delivery.flush(5, probe=True).delivered == 3
+
+
+@pytest.mark.parametrize("outcome", [REFUSED, UNAUTHORIZED])
+def test_a_second_time_is_said(make: Make, caplog: pytest.LogCaptureFixture, outcome: Any) -> None:
+    """A refusal, or a key that is not accepted, is said again after events have got through."""
+    delivery = make(Scripted(outcome, outcome, OK, outcome, OK))
+    for number in range(5):
+        capture(delivery, number)
+        delivery.flush(5)
+    eventually(lambda: caplog.text.count(f"{DROPPED}{outcome.verdict}") == 2)
+
+
+def test_episodes_in_quick_succession_fill_no_log(make: Make, caplog: pytest.LogCaptureFixture) -> None:
+    """Every second event is refused: that is said some times, and not a thousand times."""
+    delivery = make(Scripted(*[REFUSED, OK] * 50))
+    for number in range(100):
+        capture(delivery, number)
+        delivery.flush(5)
+    assert 2 <= caplog.text.count(DROPPED) <= _news.LINES_MAX
+
+
+def test_many_warnings_hide_no_drops(make: Make, caplog: pytest.LogCaptureFixture) -> None:
+    """The number of different warnings is bounded; drops do not count among them."""
+    for number in range(500):
+        _log.warn_once("warning %d", number)
+    delivery = make(Scripted(REFUSED))
+    capture(delivery, 1)
+    delivery.flush(5)
+    eventually(lambda: f"{DROPPED}refused" in caplog.text)
+
+
+def test_an_on_error_that_hangs_hides_no_line(
+    make: Make, caplog: pytest.LogCaptureFixture, gate: threading.Event
+) -> None:
+    """The log comes first, and has senders of its own; when on_error returns it is told the rest."""
+    told: list[Dropped] = []
+
+    def hangs(dropped: Dropped) -> None:
+        told.append(dropped)
+        assert gate.wait(20)
+
+    delivery = make(Scripted(REFUSED, OK, REFUSED, OK, UNAUTHORIZED, OK), on_error=hangs)
+    for number in range(6):
+        capture(delivery, number)
+        delivery.flush(0.2)
+    eventually(lambda: delivery.delivered == 3)
+    assert caplog.text.count(f"{DROPPED}refused") == 2
+    assert caplog.text.count(f"{DROPPED}unauthorized") == 1
+    assert len(told) == 1
+    gate.set()
+    eventually(lambda: sum(dropped.events for dropped in told) == 3)
+
+
+@pytest.mark.parametrize("error", [SystemExit(1), KeyboardInterrupt(), RuntimeError("oh no")])
+def test_an_on_error_that_exits_ends_nothing(
+    make: Make, caplog: pytest.LogCaptureFixture, error: BaseException
+) -> None:
+    """Neither the line is lost nor the sender."""
+
+    def exits(dropped: Dropped) -> None:
+        assert f"{DROPPED}refused" in caplog.text
+        raise error
+
+    exporter = Scripted(REFUSED, OK)
+    delivery = make(exporter, on_error=exits)
+    for number in range(2):
+        capture(delivery, number)
+        delivery.flush(5)
+    assert exporter.delivered == [1]
+    assert len(exporter.threads) == 1
+    assert "on_error failed" in caplog.text
+
+
+def test_an_on_error_that_captures_is_not_called_all_the_time(make: Make) -> None:
+    """What it drops itself, by capturing into a full buffer, it is told after a pause."""
+    calls: list[Dropped] = []
+
+    def captures(dropped: Dropped) -> None:
+        calls.append(dropped)
+        capture(delivery, 1)
+
+    delivery = make(Scripted(RETRY), max_events=1, on_error=captures)
+    capture(delivery, 1, 2)
+    until = time.monotonic() + 1.5
+    while time.monotonic() < until:
+        time.sleep(0.05)
+    assert 1 <= len(calls) <= 4
+
+
+def test_payloads_are_bounded_in_bytes() -> None:
+    """While on_error hangs, what it has not been told is within max_bytes, whatever the size of events."""
+    news = _news.News(Settings(on_error=(told := list[Dropped]()).append, max_bytes=1_000_000))
+    for number in range(500):
+        news.dropped([Item(bytes(100_000), 0.0)], "refused", f"{number % 7}" + "x" * 100_000)
+    held = sum(len(data) for _, data in news._payloads)
+    assert held == news._size <= 1_000_000
+    assert sum(len(detail) for _, detail in news._drops) < 10_000
+    while news:
+        news.take()()
+    assert sum(dropped.events for dropped in told) == 500
+    assert sum(len(data) for dropped in told for data in dropped.payloads) == held
+
+
+def test_captures_of_finalizers_are_bounded_in_bytes(make: Make) -> None:
+    """What comes while this very thread holds the lock waits, within max_bytes; the rest is counted."""
+    delivery = make(Scripted(), max_bytes=100_000)
+    with delivery._lock:
+        for number in range(100):
+            delivery.capture({"n": number, "text": "x" * 10_000})
+        assert sum(item.size for item in delivery._late) <= 100_000
+    delivery.flush(5)
+    assert (delivery.captured, delivery.pending) == (100, 0)
+    assert delivery.dropped["buffer_full"] > 80
+
+
+def test_the_destination_is_named(make: Make, caplog: pytest.LogCaptureFixture) -> None:
+    """Who reads that a key is not accepted, or that nobody answers, reads where, and what to do."""
+
+    class Named(Scripted):
+        destination = "https://ingest.example"
+
+    delivery = make(Named(RETRY, UNAUTHORIZED))
+    capture(delivery, 1)
+    delivery.flush(5)
+    eventually(lambda: DROPPED in caplog.text)
+    away, dropped = (record.getMessage() for record in caplog.records)
+    assert away.startswith("zespan-serverless: telemetry cannot be delivered for now")
+    assert dropped.startswith(f"zespan-serverless: {DROPPED}unauthorized HTTP 401. https://ingest.example does not")
+    assert "ZESPAN_API_KEY" in dropped
+    assert "https://ingest.example" in away
+
+
+class Fails(Exception):
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+
+
+def test_the_log_holds_and_writes_little(caplog: pytest.LogCaptureFixture) -> None:
+    """Of texts that embed large values neither the whole is kept nor written."""
+    before = [*_log._said]
+    for number in range(100):
+        _log.warn_once("failed: %s", f"{number}" + "x" * 1_000_000)
+        _log.warn_once("failed: %r", Fails(f"{number}" + "x" * 1_000_000))
+    assert max(len(record.getMessage()) for record in caplog.records) < 3000
+    assert all(type(mark) is int for mark in _log._said)
+    assert len(_log._said) <= 200 + len(before)
+    assert len(_log.describe(Fails("x" * 1_000_000))) <= _log.TEXT_MAX
+
+
+def test_a_line_is_one_line(caplog: pytest.LogCaptureFixture) -> None:
+    """Control characters in names of the user's are written as escapes; other letters are as they were."""
+    _log.warn_once("span %s not captured", "a\r\nERROR forged \x1b[31m\x9b\u202e\u2028 Grüße 語")
+    (record,) = caplog.records
+    assert record.getMessage() == (
+        "zespan-serverless: span a\\r\\nERROR forged \\x1b[31m\\x9b\\u202e\\u2028 Grüße 語 not captured"
+    )
+
+
+def test_a_value_that_cannot_be_shown_harms_nobody(caplog: pytest.LogCaptureFixture) -> None:
+    """Not at a line of any level, either."""
+
+    class Mute:
+        def __repr__(self) -> str:
+            raise RuntimeError("no words")
+
+    _log.logger.warning("mute %r", Mute())
+    assert caplog.records[0].getMessage() == "zespan-serverless: mute %r"
+    assert caplog.records[0].levelno == logging.WARNING

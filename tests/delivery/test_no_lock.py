@@ -1,0 +1,241 @@
+"""Nothing that is not ours runs while a lock of ours is held: whoever waits in it for a thread that captures would wait
+for ever."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.delivery.support import OK, REFUSED, RETRY, UNAUTHORIZED, Scripted, capture, eventually, hang, in_thread
+from zespan_serverless import _log
+from zespan_serverless._delivery import Delivery, FlushReport
+from zespan_serverless._delivery._journal import Journal
+from zespan_serverless._settings import Settings
+from zespan_serverless.exporters import Dropped
+
+pytestmark = pytest.mark.skipif(os.name != "posix", reason="no journal elsewhere")
+
+
+class Watch:
+    """Looks, in whatever is called, whether another thread can have the lock of the delivery."""
+
+    def __init__(self) -> None:
+        self.delivery: Delivery | None = None
+        self.called: dict[str, int] = {}
+        self.wrong: list[str] = []
+
+    def look(self, name: str) -> None:
+        self.called[name] = self.called.get(name, 0) + 1
+        delivery = self.delivery
+        if delivery is None:
+            return
+        had = threading.Event()
+
+        def have() -> None:
+            with delivery._lock:
+                had.set()
+
+        threading.Thread(target=have, daemon=True, name="looking").start()
+        if not had.wait(3):
+            self.wrong.append(name)
+
+
+class Looking(Scripted):
+    """An exporter all of whose methods look."""
+
+    def __init__(self, watch: Watch, *script: Any) -> None:
+        super().__init__(*script)
+        self.watch = watch
+
+    @property
+    def destination(self) -> str:
+        self.watch.look("destination")
+        return "https://somewhere"
+
+    def encode(self, event: Mapping[str, Any]) -> bytes:
+        self.watch.look("encode")
+        return super().encode(event)
+
+    def prepare(self, timeout: float) -> None:
+        self.watch.look("prepare")
+
+    def send(self, batch: Sequence[bytes], timeout: float) -> Any:
+        self.watch.look("send")
+        return super().send(batch, timeout)
+
+    def cancel(self) -> None:
+        self.watch.look("cancel")
+        super().cancel()
+
+    def close(self) -> None:
+        self.watch.look("close")
+        super().close()
+
+
+@pytest.fixture
+def watch(monkeypatch: pytest.MonkeyPatch) -> Iterator[Watch]:
+    watch = Watch()
+
+    class Handler(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            watch.look("log")
+
+    start = threading.Thread.start
+
+    def patched(thread: threading.Thread) -> None:
+        if thread.name.startswith("zespan-"):
+            watch.look("start")
+        start(thread)
+
+    handler = Handler()
+    _log.logger.addHandler(handler)
+    monkeypatch.setattr(threading.Thread, "start", patched)
+    yield watch
+    _log.logger.removeHandler(handler)
+
+
+Begin = Callable[..., Delivery]
+
+
+@pytest.fixture
+def begin(watch: Watch, tmp_path: Path) -> Iterator[Begin]:
+    """begin(*script, **settings): a delivery, and whatever is called by it looks."""
+    made: list[Delivery] = []
+
+    def on_error(dropped: Dropped) -> None:
+        watch.look("on_error")
+
+    def on_flush(report: FlushReport) -> None:
+        watch.look("on_flush")
+
+    def begin(*script: Any, **settings: Any) -> Delivery:
+        exporter = Looking(watch, *script)
+        given = Settings(exporter=exporter, flush_timeout=5.0, flush_interval=3600.0, on_error=on_error)
+        journal = Journal(str(tmp_path / "journal"), "there", "key", 1_000_000)
+        watch.delivery = Delivery(exporter, given._replace(on_flush=on_flush, **settings), journal)
+        made.append(watch.delivery)
+        return watch.delivery
+
+    yield begin
+    for delivery in made:
+        delivery.forget()
+    assert watch.wrong == []
+
+
+def test_a_journal_that_fails(begin: Begin, watch: Watch, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The log is told without the lock."""
+
+    def full(*_: object) -> int:
+        raise OSError(28, "No space left on device")
+
+    delivery = begin()
+    capture(delivery, 1)
+    monkeypatch.setattr(os, "pwrite", full)
+    capture(delivery, 2)
+    delivery.opened("ab" * 8, {"trace_id": "t"})
+    eventually(lambda: watch.called.get("log"))
+
+
+def test_events_that_are_dropped(begin: Begin, watch: Watch) -> None:
+    """A full buffer, a refused event, a key that is not accepted, an event that cannot be encoded, a shutdown."""
+    delivery = begin(REFUSED, UNAUTHORIZED, RETRY, max_events=2)
+    capture(delivery, *range(5))
+    delivery.capture({"n": type("Odd", (), {"__repr__": lambda _: 1 / 0})()})
+    delivery.flush(5)
+    capture(delivery, 6)
+    delivery.flush(0.1)
+    delivery.close(0.1)
+    capture(delivery, 7)
+    assert {"encode", "send", "close", "log", "on_error"} <= {*watch.called}
+
+
+def test_a_backend_that_hangs(begin: Begin, watch: Watch) -> None:
+    """What is under way is cut off, by a flush and at the end."""
+    delivery = begin(hang, hang, OK, flush_interval=0.05)
+    delivery.warm()
+    eventually(lambda: watch.called.get("prepare"))
+    capture(delivery, 1)
+    delivery.flush(0.1)
+    delivery.tell(FlushReport(), 5)
+    capture(delivery, 2)
+    delivery.flush_soon(0.1)
+    eventually(lambda: not delivery.pending)
+    delivery.rest(0.1)
+    assert {"start", "prepare", "cancel", "log", "on_flush"} <= {*watch.called}
+
+
+def test_a_flush_that_no_thread_waits_for(begin: Begin, watch: Watch) -> None:
+    """What it calls at its end may be an event loop of the user's."""
+    delivery = begin(OK, RETRY)
+    over = threading.Event()
+
+    def done() -> None:
+        watch.look("done")
+        over.set()
+
+    delivery.settled(delivery.flush_then(5, done))
+    for number in range(4):
+        over.clear()
+        capture(delivery, number)
+        waiter = delivery.flush_then(5, done)
+        if number:
+            for _ in range(3):  # the third failure opens the breaker
+                delivery.flush(0.2, probe=True)
+        assert over.wait(5)
+        delivery.settled(waiter)
+    assert watch.called["done"] >= 4
+
+
+def test_leftovers(begin: Begin, watch: Watch, tmp_path: Path) -> None:
+    """Events of dead processes are taken over, those that are too old given up."""
+    dead = Journal(str(tmp_path / "journal"), "there", "other key", 1_000_000)
+    dead.event(b"x" * 100)
+    dead.forget()
+    (file,) = (tmp_path / "journal").iterdir()
+    os.utime(file, (1, 1))
+    delivery = begin()
+    delivery.warm()
+    eventually(lambda: not file.exists() and watch.called.get("log"))
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")
+def test_a_fork_while_an_exporter_holds_a_lock_of_its_own() -> None:
+    """A child is not kept waiting for it: nothing of the exporter's is called at the fork, but before it sends."""
+    lock, inside, leave = threading.Lock(), threading.Event(), threading.Event()
+
+    class Locked(Scripted):
+        def send(self, batch: Sequence[bytes], timeout: float) -> Any:
+            with lock:
+                inside.set()
+                assert leave.wait(20)
+            return OK
+
+        def close(self) -> None:
+            with lock:
+                super().close()
+
+    exporter = Locked()
+    delivery = Delivery(exporter, Settings(exporter=exporter, flush_timeout=1.0))
+    capture(delivery, 1)
+    flushing = in_thread(lambda: delivery.flush(10))
+    assert inside.wait(5)
+    child = os.fork()
+    if child == 0:
+        delivery.forget()
+        capture(delivery, 2)
+        os._exit(delivery.captured)
+    ended: list[int] = []
+    in_thread(lambda: ended.append(os.waitpid(child, 0)[1])).join(10)
+    if not ended:
+        os.kill(child, 9)
+    leave.set()
+    flushing.join(5)
+    assert [os.waitstatus_to_exitcode(status) for status in ended] == [1]
+    delivery.forget()

@@ -1,0 +1,148 @@
+"""Events that take longer to send than a flush may: they are sent in smaller batches, and hold up nobody for ever."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.delivery.conftest import Make
+from tests.delivery.support import OK, Scripted, assert_balanced, capture, eventually, hang
+from zespan_serverless._delivery import Delivery, _journal
+from zespan_serverless._delivery._journal import Journal
+from zespan_serverless._settings import Settings
+from zespan_serverless.exporters import Dropped, Outcome
+
+
+class Line(Scripted):
+    """A slow one: so many seconds for each event; what is cut off, or out of time, has not arrived."""
+
+    def __init__(self, seconds: Callable[[int], float]) -> None:
+        super().__init__()
+        self.seconds = seconds
+
+    def send(self, batch: Sequence[bytes], timeout: float) -> Any:
+        numbers = [json.loads(data)["n"] for data in batch]
+        self.batches.append(numbers)
+        self.timeouts.append(timeout)
+        self.cut.clear()
+        takes = sum(map(self.seconds, numbers))
+        if self.cut.wait(min(takes, timeout)) or takes > timeout:
+            raise TimeoutError("no time left")
+        self.delivered += numbers
+        return OK
+
+
+def test_a_batch_that_takes_too_long_is_divided(make: Make) -> None:
+    """Five events of 0.08 s each, 0.2 s at a time: all of them arrive, within a few flushes."""
+    exporter = Line(lambda _: 0.08)
+    delivery = make(exporter, flush_timeout=0.2, flush_interval=3600.0)
+    capture(delivery, *range(5))
+    for _ in range(7):
+        delivery.flush(0.2)
+    assert sorted(exporter.delivered) == [*range(5)]
+
+
+def test_batches_grow_again(make: Make) -> None:
+    """When the line is fast again, a few requests do for many events."""
+    exporter = Line(lambda _: 0.1)
+    delivery = make(exporter, flush_timeout=0.2, flush_interval=3600.0)
+    capture(delivery, *range(5))
+    delivery.flush(0.2)
+    exporter.seconds = lambda _: 0.0
+    delivery.flush(5, probe=True)
+    exporter.batches.clear()
+    capture(delivery, *range(100, 130))
+    delivery.flush(5)
+    capture(delivery, *range(200, 230))
+    delivery.flush(5)
+    assert sorted(exporter.delivered) == [*range(5), *range(100, 130), *range(200, 230)]
+    assert len(exporter.batches) < 10
+    assert len(exporter.batches[-1]) > 10
+
+
+def test_one_slow_event_holds_up_no_others(make: Make) -> None:
+    """It is given up, and counted, when it has used up the time of three flushes in which others got through."""
+    told: list[Dropped] = []
+    exporter = Line(lambda number: 10.0 if number == 0 else 0.0)
+    delivery = make(exporter, flush_timeout=0.1, flush_interval=3600.0, on_error=told.append)
+    capture(delivery, *range(3))
+    for number in range(3, 13):
+        capture(delivery, number)
+        delivery.flush(0.1, probe=True)
+    assert sorted(exporter.delivered) == [*range(1, 13)]
+    assert delivery.dropped == {"too_large": 1}
+    eventually(lambda: told)
+    assert "cannot be sent within flush_timeout" in told[0].detail
+
+
+def test_a_slow_event_gets_more_time_when_nobody_waits(make: Make) -> None:
+    """Between flushes the sender tries it for longer than a flush could."""
+    exporter = Line(lambda number: 0.4 if number == 0 else 0.0)
+    delivery = make(exporter, flush_timeout=0.1, flush_interval=0.1)
+    capture(delivery, 0, 1)
+    delivery.flush(0.1)
+    eventually(lambda: sorted(exporter.delivered) == [0, 1], 10)
+
+
+def test_a_slow_event_makes_way_for_a_flush(make: Make) -> None:
+    """What a flush waits for does not wait for the slow one, which is under way with more time than it."""
+    exporter = Line(lambda number: 3.0 if number == 0 else 0.0)
+    delivery = make(exporter, flush_timeout=0.5, flush_interval=0.1)
+    delivery._settings = delivery._settings._replace(flush_timeout=0.5)
+    capture(delivery, 0, 1)
+    delivery.flush(0.1)
+    eventually(lambda: any(timeout > 1 for timeout in exporter.timeouts), 10)
+    capture(delivery, 2)
+    delivery.flush(0.3)
+    assert 2 in exporter.delivered
+
+
+def test_a_backend_that_hangs_costs_no_event(make: Make) -> None:
+    """Nothing gets through, so no event is too slow: all are kept, and sent together when it is back."""
+    exporter = Scripted(hang)
+    delivery = make(exporter, flush_interval=3600.0)
+    for number in range(8):
+        capture(delivery, number)
+        delivery.flush(0.05, probe=True)
+    assert (delivery.pending, dict(delivery.dropped)) == (8, {})
+    exporter.from_now_on(OK)
+    exporter.batches.clear()
+    delivery.flush(5, probe=True)
+    assert sorted(exporter.delivered) == [*range(8)]
+    assert len(exporter.batches) <= 5
+
+
+@pytest.mark.skipif(not hasattr(_journal.os, "geteuid"), reason="no journal elsewhere")
+def test_what_passes_a_slow_event_is_off_the_disk(tmp_path: Path) -> None:
+    """The next process sends what is still pending, and not what was delivered behind it."""
+    exporter = Line(lambda number: 10.0 if number == 0 else 0.0)
+    settings = Settings(exporter=exporter, flush_timeout=0.1, flush_interval=3600.0)
+    delivery = Delivery(exporter, settings, Journal(str(tmp_path / "journal"), "there", "key", 1_000_000))
+    capture(delivery, 0, 1, 2, 3)
+    while sorted(exporter.delivered) != [1, 2, 3]:
+        delivery.flush(0.1, probe=True)
+    assert delivery.pending == 1
+    eventually(lambda: delivery._worker.job is None)
+    journal, delivery._journal = delivery._journal, None
+    assert journal is not None
+    journal.forget()
+    (only,) = Journal(str(tmp_path / "journal"), "there", "key", 1_000_000).left()
+    assert set(only.events) == {b'{"n":0}'}
+    assert_balanced(delivery)
+    delivery.forget()
+
+
+def test_an_attempt_that_fails_at_once_divides_nothing(make: Make, at_once: None) -> None:
+    """A backend that answers 503 gets whole batches."""
+    exporter = Scripted(Outcome("retry", "HTTP 503"), OK)
+    delivery = make(exporter)
+    capture(delivery, *range(5))
+    began = time.monotonic()
+    assert delivery.flush(5).delivered == 5
+    assert exporter.batches == [[*range(5)]] * 2
+    assert time.monotonic() - began < 5
