@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import itertools
 import json
@@ -642,3 +643,59 @@ def test_an_event_that_could_not_be_built_is_counted(make: Make) -> None:
     eventually(lambda: drops)
     assert delivery.dropped == {"unencodable": 1}
     assert drops == [Dropped(1, "unencodable", "TypeError: items() of a mapping raised", ())]
+
+
+class Raises(dict[str, Any]):
+    """A mapping of the user's that fails at one of its methods."""
+
+    def __init__(self, method: str, error: BaseException) -> None:
+        super().__init__(n=1)
+        self.method, self.error = method, error
+
+    def _do(self, method: str, *args: Any) -> Any:
+        if method == self.method:
+            raise self.error
+        return getattr(super(), method)(*args)
+
+    def get(self, *args: Any) -> Any:
+        return self._do("get", *args)
+
+    def values(self) -> Any:
+        return self._do("values")
+
+    def items(self) -> Any:
+        return self._do("items")
+
+
+@pytest.mark.parametrize("error", [RuntimeError("changed size"), SystemExit("odd")])
+@pytest.mark.parametrize("method", ["get", "values"])
+def test_a_mapping_that_raises_is_counted(make: Make, method: str, error: BaseException) -> None:
+    """Whatever it is that fails, the event is in the books; what is no Exception goes on to whom it is meant for."""
+    delivery = make(Scripted())
+    with contextlib.suppress(SystemExit):
+        delivery.capture(Raises(method, error))
+    assert delivery.captured == 1
+    assert delivery.dropped == {"unencodable": 1}
+
+
+def test_an_event_that_another_thread_changes_is_in_the_books(make: Make) -> None:
+    """It arrives, or is counted; there is no third way."""
+    delivery, stop = make(Scripted(), max_events=100_000, batch_size=100_000), threading.Event()
+    event: dict[str, Any] = {"n": 1, "metadata": {}}
+
+    def change() -> None:
+        number = 0
+        while not stop.is_set():
+            number += 1
+            event["metadata"][str(number % 50)] = number
+            event.pop("x", None) if number % 2 else event.update(x=1)
+            if number % 50 == 0:
+                event["metadata"].clear()
+
+    changing = in_thread(change)
+    for _ in range(500):
+        delivery.capture(event)
+    stop.set()
+    changing.join(5)
+    assert delivery.captured == 500
+    assert delivery.pending + delivery.dropped["unencodable"] == 500

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.delivery.conftest import Make
-from tests.delivery.support import OK, RETRY, Gate, Scripted, balance, capture, eventually, hang
+from tests.delivery.support import OK, RETRY, Gate, Scripted, balance, capture, eventually, hang, in_thread
 from zespan_serverless._delivery import FlushReport
 
 Threads = Callable[[str], set[threading.Thread]]
@@ -46,6 +47,31 @@ def test_it_is_tried_again(make: Make) -> None:
     delivery.flush_soon(0.1)
     eventually(lambda: exporter.delivered == [1])
     assert exporter.cancels
+
+
+def test_the_follower_tries_again_by_itself(make: Make) -> None:
+    """The sender tries again by itself, too; but what hangs then is cut off only by somebody who waits."""
+    exporter = Scripted(hang, hang, hang, OK)
+    delivery = make(exporter, flush_interval=0.05)
+    capture(delivery, 1)
+    delivery.flush_soon(0.1)
+    eventually(lambda: exporter.cancels, 5)
+    eventually(lambda: len(exporter.batches) >= 3, 5)
+
+
+def test_asking_again_costs_nothing(make: Make) -> None:
+    """While a flush in the background is to come, another call neither takes the lock nor starts a thread."""
+    exporter = Scripted()
+    delivery = make(exporter)
+    capture(delivery, 1)
+    delivery.flush_soon(5.0)
+    with delivery._lock:
+        for _ in range(1000):
+            asking = in_thread(lambda: delivery.flush_soon(5.0))
+            asking.join(5)
+            if not asking.is_alive():
+                break
+    eventually(lambda: exporter.delivered == [1], 3)
 
 
 def test_news_are_not_kept_waiting(make: Make) -> None:
@@ -84,6 +110,82 @@ def test_without_threads(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     capture(delivery, 1)
     delivery.flush_soon(5.0)
     assert exporter.delivered == [1]
+
+
+def test_without_threads_nobody_has_to_wait(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who may not be kept waiting is not: what is pending is for the next flush."""
+
+    def refuse(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    exporter = Scripted()
+    delivery = make(exporter)
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    capture(delivery, 1)
+    delivery.flush_soon(5.0, wait=False)
+    assert exporter.delivered == []
+    assert delivery.flush(5.0).delivered == 1
+
+
+@pytest.mark.parametrize("busy", [False, True])
+def test_threads_can_be_stopped(make: Make, threads: Threads, busy: bool) -> None:
+    """Both, whatever they are doing; the next event has new ones."""
+    exporter = Scripted(hang, OK) if busy else Scripted()
+    delivery = make(exporter)
+    capture(delivery, 1)
+    delivery.flush_soon(5.0)
+    eventually(lambda: exporter.batches)
+    assert delivery.stop_threads(5.0)
+    assert not threads("zespan-flush")
+    assert not threads("zespan-sender")
+    capture(delivery, 2)
+    delivery.flush_soon(5.0)
+    delivery.flush(5.0, probe=True)
+    assert sorted(exporter.delivered) == [1, 2]
+
+
+def test_threads_that_cannot_be_stopped(make: Make) -> None:
+    """A sender that nothing can cut off is said to be there, in time."""
+    gate = Gate()
+    delivery = make(Scripted(gate, OK))
+    capture(delivery, 1)
+    delivery.flush_soon(5.0)
+    assert gate.entered.acquire(timeout=5)
+    assert not delivery.stop_threads(0.1)
+    gate.open.set()
+
+
+ISOLATED = """
+import sys
+sys.path[:0] = {path!r}
+from zespan_serverless import _delivery, exporters, _settings
+class Sink:
+    sent = []
+    def encode(self, event): return b"x"
+    def send(self, batch, timeout):
+        self.sent.extend(batch)
+        return exporters.Outcome("delivered")
+    def cancel(self): pass
+    def close(self): pass
+delivery = _delivery.Delivery(Sink(), _settings.Settings(exporter=Sink()))
+delivery.capture({{"n": 1}})
+delivery.flush_soon(5.0)
+delivery.capture({{"n": 2}})
+assert not delivery.flush(5.0).pending
+assert len(Sink.sent) == 2
+delivery.close(1.0)
+"""
+
+
+def test_in_an_isolated_interpreter() -> None:
+    """Where no daemon thread can be had, the caller's own thread delivers."""
+    interpreters: Any = pytest.importorskip("_xxsubinterpreters" if sys.version_info < (3, 13) else "_interpreters")
+    isolated = interpreters.create(*(["isolated"] if sys.version_info >= (3, 13) else []))
+    try:
+        failed = interpreters.run_string(isolated, ISOLATED.format(path=sys.path))
+        assert failed is None
+    finally:
+        interpreters.destroy(isolated)
 
 
 @pytest.mark.parametrize("end", ["close", "forget"])

@@ -125,7 +125,7 @@ class Delivery:
         self._flushes = Flushes()
         self._news = News(self._settings, self._destination)
         if self._journal is not None:
-            self._journal.trouble = self._news.journal
+            self._journal.trouble = self._journal_trouble
         self._breaker = Breaker()
         self._retry_at = 0.0  # monotonic
         self._late: deque[Item] = deque()  # captured, see `_receive`
@@ -134,6 +134,7 @@ class Delivery:
         self._open: dict[str, Mapping[str, Any]] = {}  # spans under way, and what is known of them
         self._follower = None
         self._following: threading.Thread | None = None
+        self._followed: Waiter | None = None  # the flush that it is in
         self._soon = 0.0  # seconds that the follower's next flush may take; 0: there is nothing to do for it
         self._closed = False
         self.delivered = 0
@@ -343,13 +344,13 @@ class Delivery:
 
     # ------------------------------------------------------------------ who waits
 
-    def flush(self, timeout: float, *, probe: bool = False) -> FlushReport:
+    def flush(self, timeout: float, *, probe: bool = False, follows: bool = False) -> FlushReport:
         """Wait until every event captured before this call is settled, for `timeout` seconds at most.
 
         Settled means delivered, or dropped and told to `on_error`. 0 seconds: send nothing. `probe`: try once even
-        though the backend is known to be away.
+        though the backend is known to be away. `follows`: in the thread that flushes in the background.
         """
-        waiter, reason = self._flush(timeout, probe)
+        waiter, reason = self._flush(timeout, probe, follows)
         with self._lock:
             self._flushes.remove(waiter)
         report = waiter.report(reason)
@@ -357,7 +358,7 @@ class Delivery:
             _log.logger.warning("flush: %s", report)
         return report
 
-    def _flush(self, timeout: float, probe: bool) -> tuple[Waiter, str]:
+    def _flush(self, timeout: float, probe: bool, follows: bool = False) -> tuple[Waiter, str]:
         """A flush that is over, and why, should events be pending. It is still credited with what becomes of them."""
         inside, reason = self._is_inside(), ""
         with self._lock:
@@ -371,6 +372,8 @@ class Delivery:
                 waits, reason = False, "stuck"  # called from within: by on_error, by an exporter, by a finalizer
             if not inside:
                 self._flushes.add(waiter)
+            if follows:
+                self._followed = waiter
             if waits:
                 if probe:
                     self._breaker.probe_now()
@@ -481,7 +484,7 @@ class Delivery:
         if not (waiter.pending or self._is_untold):
             return ""
         left, worker = waiter.left(), self._worker
-        if not left > 0:
+        if not left > 0 or waiter.is_off:
             return "deadline"
         if worker.is_free:
             if worker.is_stuck:
@@ -529,7 +532,7 @@ class Delivery:
                     if self._follower is not shift:
                         return
                     timeout, self._soon = self._soon, 0.0
-                report = self.flush(timeout)
+                report = self.flush(timeout, follows=True)
                 if report.delivered or report.dropped or report.pending:  # else somebody else has sent it, and told
                     self.tell(report, timeout)
                 if report.pending:
@@ -571,11 +574,17 @@ class Delivery:
             threads = [self._worker.dismiss(), self._following]
             self._follower = self._following = None
             self._soon = 0.0
-        self._worker.cut()
-        until = time.monotonic() + timeout
-        for thread in threads:
-            if thread is not None and thread is not threading.current_thread():
-                thread.join(max(until - time.monotonic(), 0.0))
+            if self._followed is not None:
+                self._followed.is_off = True
+        try:
+            self._worker.is_held = True  # else a flush under way would have another thread
+            self._worker.cut()
+            until = time.monotonic() + timeout
+            for thread in threads:
+                if thread is not None and thread is not threading.current_thread():
+                    thread.join(max(until - time.monotonic(), 0.0))
+        finally:
+            self._worker.is_held = False
         return not any(thread is not None and thread.is_alive() for thread in threads)
 
     def renew(self) -> None:
@@ -785,6 +794,12 @@ class Delivery:
         """We have failed ourselves while sending: as if the backend were not to be had."""
         self._breaker.failed(time.time())
         self._dismiss()
+
+    def _journal_trouble(self, trouble: str) -> None:
+        """The journal cannot be written, or can be again."""
+        self._news.journal(trouble)
+        if self._news:
+            self._bells.ring()
 
     def _dismiss(self) -> None:
         """Have those told that no thread waits for, if they are done, or if nothing can be sent for now."""

@@ -35,9 +35,12 @@ class FlushReport(NamedTuple):
 
 class Waiter:
     """One flush: it waits until every event up to `target` is settled. `done` is called then, if no thread waits; else
-    `bell` is rung whenever something has changed."""
+    `bell` is rung whenever something has changed. `is_off`: its thread is to end."""
 
-    __slots__ = ("began", "bell", "deadline", "delivered", "done", "dropped", "pending", "target", "timeout", "waited")
+    __slots__ = (
+        *("began", "bell", "deadline", "delivered", "done", "dropped", "is_off", "pending", "target", "timeout"),
+        "waited",
+    )
 
     def __init__(self, target: int, pending: int, timeout: float, done: Callable[[], object] | None = None) -> None:
         self.target, self.pending, self.done = target, pending, done
@@ -46,6 +49,7 @@ class Waiter:
         self.began = time.monotonic()
         self.deadline = self.began + self.timeout
         self.bell = threading.Lock()
+        self.is_off = False
 
     def left(self) -> float:
         """Seconds until its deadline. The clock may stand still: what it has waited counts, too."""

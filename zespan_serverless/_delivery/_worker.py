@@ -116,7 +116,7 @@ class Worker:
         self.thread: threading.Thread | None = None
         self.stuck: list[threading.Thread] = []
         self._shift: object = None  # what the thread that is on duty, or has been sent for, was given at its start
-        self._retired = False
+        self._retired = self.is_held = False  # no other thread from now on; for now
 
     @property
     def is_stuck(self) -> bool:
@@ -167,7 +167,7 @@ class Worker:
 
     @property
     def _is_vacant(self) -> bool:
-        if self._retired:
+        if self._retired or self.is_held:
             return False
         return self._shift is None or (self.thread is not None and self.stuck == [self.thread])
 
