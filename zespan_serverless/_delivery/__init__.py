@@ -211,14 +211,6 @@ class Delivery:
         if self._closed:
             self._tell()
 
-    def drop_unencodable(self, detail: str, span_id: str | None = None) -> None:
-        """Count an event that could not even be made: captured, and dropped as `unencodable`. Never raises."""
-        inside = self._is_inside()
-        with self._lock:
-            self._late.append((b"", span_id, detail))
-            if not inside:
-                self._take_in()
-
     def opened(self, span: str, known: Mapping[str, Any], over: Callable[[], bool] = bool) -> None:
         """Put on record that a span has begun, and what is known of it: its event, should the process not live to see
         its end. Not if it is `over` already. Never raises."""
