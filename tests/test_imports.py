@@ -17,8 +17,10 @@ PACKAGE = Path(zespan_serverless.__file__).parent
 # Every part of the package, from the bottom to the top: one may import those that stand in a line above its own.
 # Rooms are in one line: none knows another.
 LAYERS = [
-    {"_version", "errors", "_log", "_loops", "_budget", "_http", "_imports", "_threads", "_trace", "_invocation"},
+    {"_version", "errors", "_log", "_budget", "_http", "_imports", "_threads", "_invocation"},
     {"_guard"},
+    {"_trace", "_loops"},
+    {"_decorating"},
     {"_secrets"},
     {"_event", "_settings", "_shutdown", "_azure", "_google"},
     {"_unfinished"},

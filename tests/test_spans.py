@@ -77,7 +77,7 @@ def test_with_context_adds_to_what_is_in_force() -> None:
         handler({}, testing.LambdaContext())
     x, root = events
     assert (x["user_id"], x["session_id"], x["tags"]) == ("ada", "s", {"all": "0", "a": "1", "b": "2"})
-    assert (root["user_id"], root["tags"]) == (None, {"all": "0"})
+    assert (root["user_id"], root["session_id"], root["tags"]) == ("ada", "s", {"all": "0", "a": "1", "b": "2"})
 
 
 @pytest.mark.parametrize(("given", "sent"), [(17, "17"), (["a"], "['a']"), (Unwritable(), None)])

@@ -9,6 +9,7 @@ import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from . import _container, _settings, _shutdown
+from ._guard import pass_on
 from ._invocation import ColdStart, Invocation
 from ._trace import parse_traceparent
 
@@ -97,7 +98,6 @@ class WebHost:
 
     def __init__(self, arguments: Mapping[str, Any] | None = None) -> None:
         self.platform = platform()
-        _container.at_exit()  # in a server that forks, its workers have it from here
         if self.platform.attributes.get("cloud.provider") == "azure":
             from . import _azure
 
@@ -210,7 +210,8 @@ def django_route(kind: str, path: str) -> str | None:
         return None
     try:
         return "/" + str(sys.modules["django.urls"].resolve(path).route).removeprefix("/")
-    except Exception:  # no such route, or not a Django application after all
+    except Exception as error:  # no such route, or not a Django application after all
+        pass_on(error)
         return None
 
 
@@ -246,7 +247,8 @@ def vercel_deadline() -> float | None:
         return None
     try:
         found: float = ask().timestamp()
-    except Exception:
+    except Exception as error:
+        pass_on(error)
         return None  # no runtime of Vercel's, or one that sets no deadline
     return found
 

@@ -42,22 +42,25 @@ class ZespanMiddleware:
 
     def __call__(self, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
         rules: list[str] = []  # those of Flask's that the request has matched
-        call = _lifecycle.enter(self._host, self._arguments, (environ, rules), {})
+        call = _lifecycle.prepare(self._host, self._arguments, (environ, rules), {})
         if call is None:
             return self.app(environ, start_response)
         exchange = _Exchange(call, environ, start_response, rules)
         try:
-            body = self.app(environ, exchange.start_response)
-        except BaseException as error:
+            try:
+                call.begin()
+                body = self.app(environ, exchange.start_response)
+            except BaseException as error:
+                call.reset()
+                exchange.end(error)
+                raise
             call.reset()
-            exchange.end(error)
-            raise
-        call.reset()
-        if exchange.is_complete(body):
-            exchange.end(None)
-            return body
-        exchange.is_streamed = True
-        return _SizedBody(body, exchange) if hasattr(body, "__len__") else Body(body, exchange)
+            if exchange.is_complete(body):
+                exchange.end(None)
+                return body
+            return _SizedBody(body, exchange) if hasattr(body, "__len__") else Body(body, exchange)
+        finally:
+            exchange.returned()
 
 
 class _Host(WebHost):

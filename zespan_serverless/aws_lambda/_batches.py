@@ -7,12 +7,13 @@ between them, and 0 for the first of a list.
 from __future__ import annotations
 
 import binascii
-import contextlib
 import json
 from collections.abc import Iterable, Mapping
 from itertools import chain
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import unquote_plus
+
+from .._guard import pass_on
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -203,13 +204,17 @@ def plain(event: object) -> object:
     """
     if type(event) is dict:
         return dict(event)
-    with contextlib.suppress(Exception):
+    try:
         if isinstance(event, Mapping):
             return dict(event)
+    except Exception as error:
+        pass_on(error)
     dump = getattr(type(event), "model_dump", None)  # of the class: a mock has everything
     for mode in ("json", "python") if callable(dump) else ():  # the second keeps bytes that are no text
-        with contextlib.suppress(Exception):
+        try:
             return dump(event, mode=mode, by_alias=True, exclude_unset=True, warnings=False)  # type: ignore[misc]
+        except Exception as error:
+            pass_on(error)
     return event
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import _container, _trace
 from .._event import failed, new_event
+from .._guard import pass_on
 from .._log import warn_once
 from .._trace import parse_traceparent
 from . import _batches, _events
@@ -77,6 +78,7 @@ def _begin(found: _batches.Batch | None, record: object) -> _Step | None:
     try:
         return _Step(container, found, _batches.plain(record))
     except Exception as problem:
+        pass_on(problem)
         warn_once("a record is not traced: %r", problem)
         return None
 
@@ -86,6 +88,7 @@ def _end(step: _Step | None, *, left: bool) -> None:
         if step is not None:
             step.left() if left else step.done()
     except Exception as problem:
+        pass_on(problem)
         warn_once("a record is not traced: %r", problem)
 
 
@@ -94,6 +97,7 @@ def _finish(step: _Step | None, error: BaseException | None) -> None:
         if step is not None:
             step.finished(error)
     except Exception as problem:
+        pass_on(problem)
         warn_once("a record is not traced: %r", problem)
 
 
@@ -118,7 +122,7 @@ class _Step:
         self.handled = sys.exception()  # by whoever called the handler; none of its own
         self.ends = self.span.ends
         self.ends[id(self)] = self.invocation_over
-        self.token = _trace.enter(self.span)
+        self.here = _trace.enter(self.span)
         self.began = time.perf_counter()
 
     def done(self) -> None:
@@ -134,7 +138,7 @@ class _Step:
 
     def finished(self, error: BaseException | None) -> None:
         """The block has been left: in its own thread or task, so what is current is ours, and may be of another one."""
-        _trace.leave(self.token)
+        self.here.leave()
         self._close()
         self._send(error)
 
@@ -148,7 +152,7 @@ class _Step:
         """Leave the record's span, unless the invocation was over first: then what is current is no longer ours."""
         if id(self) not in self.ends:
             return False
-        _trace.leave(self.token)
+        self.here.leave()
         self._close()
         return True
 

@@ -19,5 +19,4 @@ def follow(result: Any, exchange: Exchange) -> None:
         if hasattr(type(body), "__aiter__"):
             exchange.status = getattr(result, "status_code", None)
             result.body_iterator = AsyncBody(body, exchange)
-            exchange.is_streamed = True
             exchange.call.reset()
