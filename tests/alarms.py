@@ -1,7 +1,7 @@
 """Calls of traced functions that an alarm of the user's interrupts at any moment: `python -m tests.alarms HOST ROUNDS`.
 
 Says what has become of them as one line of JSON. The alarm raises where code of the hosts is being run, the function's
-own included; not in the delivery and the SIGTERM watch, which are for other tests, nor where nothing of ours is running.
+own included; not in the delivery and the SIGTERM watch, which are for other tests, nor where nothing of ours runs.
 """
 
 from __future__ import annotations
@@ -259,4 +259,4 @@ def main(host: str, rounds: int) -> dict[str, object]:
 
 
 if __name__ == "__main__":
-    print(json.dumps(main(sys.argv[1], int(sys.argv[2]))))
+    sys.stdout.write(json.dumps(main(sys.argv[1], int(sys.argv[2]))))

@@ -163,6 +163,16 @@ class AsyncBody:
         self._pieces: AsyncIterator[Any] | None = None
         exchange.is_streamed = True
 
+    @classmethod
+    def of(cls, response: Any, exchange: Exchange) -> None:
+        """Take the place of a response's `body_iterator`."""
+        made = cls(response.body_iterator, exchange)
+        try:
+            response.body_iterator = made
+        except BaseException:  # which it does not let be replaced
+            exchange.is_streamed = False
+            raise
+
     def __aiter__(self) -> AsyncBody:
         return self
 

@@ -94,7 +94,10 @@ class Call:
         self.passed: Exception | None = None  # what an application inside has raised, see `passing`
         self._here = _trace.Entered(self.span, shared=host.one_at_a_time)
         self._said: dict[tuple[str, str], str | None] = {}  # by `with_context`, see `concerns`
-        self._end: _End | None = None
+        self._took_ms: float | None = None  # of one that has ended, as are the next three
+        self._error: BaseException | None = None
+        self._left_at_end: float | None = None
+        self._answered: Mapping[str, object] = {}  # not the result itself: its owner may change it meanwhile
         self._is_reported = False
         self.began = time.perf_counter()
 
@@ -183,8 +186,8 @@ class Call:
 
     def close(self, error: BaseException | None, result: object = None) -> Callable[[], None]:
         """End the invocation, whose context may live on. Gives `report`, to be called when there is time."""
-        if self._end is None:
-            self._end = _End(error, (time.perf_counter() - self.began) * 1000)
+        if self._took_ms is None:
+            self._error, self._took_ms = error, (time.perf_counter() - self.began) * 1000
         self.over = True
         self.container.active.pop(id(self.span.ends), None)
         with Guarded("the end of an invocation"):
@@ -192,23 +195,23 @@ class Call:
                 end()
             # Before anybody is woken: it lets go of the GIL, and would wait long to have it back.
             _shutdown.rearm(0.0 if self.host.one_at_a_time else _REARM_PAUSE)
-            self._end.left = self._left()
+            self._left_at_end = self._left()
             if result is not None:
-                self._end.said = self.host.result(result)
+                self._answered = self.host.result(result)
         return self.report
 
     def report(self) -> None:
         """Capture the root event of an invocation that has been closed, once."""
-        end = self._end
-        if end is None or self._is_reported:
+        took_ms = self._took_ms
+        if took_ms is None or self._is_reported:
             return
         with Guarded("the root event"):
-            if self.invocation.is_probe and not (end.error or self.span.ends.busy) and _succeeded(end.said):
+            if self._is_uneventful():
                 if self.start is not WARM:
                     self.container.invocations = 0  # the next one tells how the process came up
             elif self.container.settings.root_event:
-                failed_inside = self.passed if "error.type" in end.said else None
-                self._root_event(end, end.error or failed_inside)
+                failed_inside = self.passed if "error.type" in self._answered else None
+                self._root_event(took_ms, self._error or failed_inside)
         self._is_reported = True
 
     def hands_over(self, error: BaseException | None = None) -> bool:
@@ -282,8 +285,14 @@ class Call:
     def _left(self) -> float | None:
         return None if self.invocation.remaining is None else self.invocation.remaining()
 
-    def _root_event(self, end: _End, error: BaseException | None) -> None:
-        invocation, settings, took_ms, left = self.invocation, self.container.settings, end.took_ms, end.left
+    def _is_uneventful(self) -> bool:
+        """Whether this is a health check that has found all well, and in which nothing else has happened."""
+        status = self._answered.get("http.response.status_code")
+        is_well = self._error is None and isinstance(status, int) and status < 400
+        return self.invocation.is_probe and is_well and not self.span.ends.busy
+
+    def _root_event(self, took_ms: float, error: BaseException | None) -> None:
+        invocation, settings, left = self.invocation, self.container.settings, self._left_at_end
         described: dict[str, object] = {}
         with Guarded("the description of an invocation"):
             described.update(invocation.describe())
@@ -291,7 +300,7 @@ class Call:
         event = new_event(self._concerned(), settings, took_ms, kind="general", operation=str(operation))
         metadata: dict[str, Any] = {
             **described,
-            **end.said,
+            **self._answered,
             "faas.name": invocation.name or None,
             "faas.invocation_id": invocation.id,
             "faas.coldstart": self.start.kind in ("cold", "reinit"),
@@ -314,17 +323,6 @@ class Call:
             event["error_message"] = str(metadata.pop("error.message", metadata["error.type"]))[:ERROR_TEXT_MAX]
         event["metadata"] = {name: value for name, value in metadata.items() if value is not None}
         self.container.capture(event)
-
-
-class _End:
-    """How an invocation has ended."""
-
-    __slots__ = ("error", "left", "said", "took_ms")
-
-    def __init__(self, error: BaseException | None, took_ms: float) -> None:
-        self.error, self.took_ms = error, took_ms
-        self.left: float | None = None
-        self.said: Mapping[str, object] = {}  # not the result itself: that is the caller's, who may change it meanwhile
 
 
 def prepare(host: Host, arguments: Mapping[str, Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Call | None:
@@ -429,12 +427,6 @@ async def observed_async(
     finally:
         if not call.is_left:
             call.abandon()
-
-
-def _succeeded(said: Mapping[str, object]) -> bool:
-    """Whether a response is one that a health check takes for good."""
-    status = said.get("http.response.status_code")
-    return isinstance(status, int) and status < 400
 
 
 def _max_rss() -> int | None:

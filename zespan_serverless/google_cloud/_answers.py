@@ -50,7 +50,7 @@ class Answer(Exchange):
             result.background = _Background(result.background, self)
         if hasattr(result, "body_iterator"):
             self.announced(result.headers.get("content-length"))
-            result.body_iterator = AsyncBody(result.body_iterator, self)
+            AsyncBody.of(result, self)
         return result
 
 
