@@ -76,7 +76,7 @@ SEAMS = {
         "Exchange.closed",
         "Exchange.returned",
     ),
-    *("Body._next", "is_from_signal", "_code_of", "_handler", "_Scope.close"),
+    *("Body._next", "is_from_signal", "is_from_signal.<locals>.<listcomp>", "_code_of", "_handler", "_Scope.close"),
     *(
         "Body.__init__",
         "Body.__iter__",
