@@ -325,15 +325,23 @@ class Call:
         self.container.capture(event)
 
 
-def prepare(host: Host, arguments: Mapping[str, Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Call | None:
+def prepare(
+    host: Host,
+    arguments: Mapping[str, Any],
+    args: tuple[Any, ...],
+    kwargs: Mapping[str, Any],
+    function: Callable[..., Any] | None = None,
+) -> Call | None:
     """An invocation that is still to `begin`; None if telemetry is off, fails, or this call is inside one already.
 
-    Nothing has happened yet that would have to be undone.
+    Nothing has happened yet that would have to be undone. `function` gives its name to what the host has none for.
     """
     with Guarded("the start of an invocation"):
         container = _container.start(arguments)
         if container is not None:
             invocation = host.read(args, kwargs)
+            if function is not None and not invocation.name:
+                invocation = invocation._replace(name=str(getattr(function, "__name__", "")).strip("<>") or "function")
             if not _nested(host, container, invocation):
                 return Call(host, container, invocation)
     return None
@@ -383,7 +391,7 @@ def observed(
     kwargs: Mapping[str, Any],
 ) -> Any:
     """Call a synchronous function as one invocation."""
-    call = prepare(host, arguments, args, kwargs)
+    call = prepare(host, arguments, args, kwargs, function)
     if call is None:
         return function(*args, **kwargs)
     try:
@@ -408,7 +416,7 @@ async def observed_async(
     kwargs: Mapping[str, Any],
 ) -> Any:
     """Await an `async def` function as one invocation."""
-    call = prepare(host, arguments, args, kwargs)
+    call = prepare(host, arguments, args, kwargs, function)
     if call is None:
         return await function(*args, **kwargs)
     try:

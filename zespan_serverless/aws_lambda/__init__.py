@@ -139,7 +139,7 @@ class LambdaHost:
         kept = _batches.plain(event)
         return Invocation(
             id=_string(context, "aws_request_id"),
-            name=_string(context, "function_name") or os.environ.get("AWS_LAMBDA_FUNCTION_NAME", "lambda"),
+            name=_string(context, "function_name") or os.environ.get("AWS_LAMBDA_FUNCTION_NAME", ""),
             parent=_events.parent(kept) or _w3c(context) or (_events.of_execution(execution) if execution else None),
             remaining=_clock(context) or (self._extension.clock() if self._extension is not None else None),
             describe=functools.partial(_described, kept, context, xray, execution),
