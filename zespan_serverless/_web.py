@@ -18,6 +18,28 @@ if TYPE_CHECKING:
 
 _TEXT_MAX = 1024
 
+# Who asks whether we are well: Kubernetes, load balancers of Google, AWS and Azure, Route 53, Azure's App Service.
+_PROBES = (
+    *("kube-probe/", "GoogleHC/", "ELB-HealthChecker/", "Amazon-Route53-Health-Check-Service", "Edge Health Probe"),
+    *("Load Balancer Agent", "HealthCheck/1.0", "ReadyForRequest/1.0", "AlwaysOn"),
+)
+# Where they ask, and what platforms announce: warm-ups, snapshots, ends.
+_PROBED = frozenset(
+    (
+        *("/health", "/healthz", "/healthcheck", "/health-check", "/health/live", "/health/ready", "/_health"),
+        *("/live", "/livez", "/liveness", "/ready", "/readyz", "/readiness", "/ping", "/_ah/health", "/_ah/warmup"),
+        *(
+            "/admin/warmup",
+            "/robots933456.txt",
+            "/_agent/before-snapshot",
+            "/_agent/after-restore",
+            "/_before_snapshot",
+        ),
+        *("/pre-freeze", "/pre-stop"),
+    )
+)
+_HOOKS = "/aws/lambda-microvms/runtime/v1/"
+
 
 class Platform(NamedTuple):
     """Where a web application runs, as far as its environment tells.
@@ -104,6 +126,12 @@ class WebHost:
             if _azure.in_worker() and _settings.usable(_settings.resolve(arguments or {})):
                 _container.watch()  # only now is this the main thread: WSGI applications are called in others
 
+    @property
+    def is_killed(self) -> bool:
+        """Whether the process ends with the time of a request. On Cloud Run it goes on:
+        https://cloud.google.com/run/docs/configuring/request-timeout."""
+        return self.platform.attributes.get("cloud.provider") != "gcp"
+
     def origin(self) -> ColdStart:
         return ColdStart("cold")
 
@@ -160,6 +188,8 @@ class WebHost:
         adapter = _adapter(header) if provider == "aws" else {}
         request_id = header("x-vercel-id") if provider == "vercel" else adapter.get("request_id")
         invocation = Invocation(
+            is_probe=_is_probe(path, header),
+            is_killed=self.is_killed,
             id=request_id[:_TEXT_MAX] if isinstance(request_id, str) else None,
             name=self.platform.name,
             parent=parse_traceparent(header("traceparent")),
@@ -201,6 +231,12 @@ class WebHost:
         if ends is not None:
             return lambda: ends - time.time()
         return countdown(self.platform.timeout)
+
+
+def _is_probe(path: str, header: Callable[[str], str | None]) -> bool:
+    """Whether a request is one that platforms make to see how we are, or to tell us what they are about to do."""
+    where = path.rstrip("/").lower()
+    return where in _PROBED or where.startswith(_HOOKS) or (header("user-agent") or "").startswith(_PROBES)
 
 
 def django_route(kind: str, path: str) -> str | None:

@@ -118,7 +118,8 @@ class FunctionHost(WebHost):
             said = {**found.describe(), **links}
         if not found.is_request:
             told = {"faas.trigger": "other", **self.platform.attributes, **said}
-            return Invocation(execution_id(found), self._name, parent, self._clock(None), lambda: told)
+            clock = self._clock(None)
+            return Invocation(execution_id(found), self._name, parent, clock, lambda: told, is_killed=self.is_killed)
         path, scheme = found.url()
         request = self.request(found.request.method, path, scheme, found.header, lambda: None)
 
