@@ -31,9 +31,8 @@ def _app(given: dict[str, Any], start_response: Any) -> list[bytes]:
 
 def _asked(path: str, query: str = "", agent: str = "curl/8", **more: str) -> list[dict[str, Any]]:
     app = ZespanMiddleware(_app)
-    with testing.recording() as events:
-        with contextlib.suppress(LookupError):
-            serve(app, environ(path, {"QUERY_STRING": query, "HTTP_USER_AGENT": agent, **more}))
+    with testing.recording() as events, contextlib.suppress(LookupError):
+        serve(app, environ(path, {"QUERY_STRING": query, "HTTP_USER_AGENT": agent, **more}))
     return events
 
 

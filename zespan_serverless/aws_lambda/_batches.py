@@ -131,6 +131,9 @@ _KINDS = {
     "aws:codecommit": Kind("codecommit", "other", called="vcs.repository.name"),
 }
 
+# As AWS's libraries for Go and Rust have them, and older versions of Powertools.
+_KINDS |= {"aws:mq": _KINDS["aws:amq"], "aws:SelfManagedKafka": _KAFKA}
+
 
 class Batch:
     """The records of an event, of whatever number."""
@@ -194,7 +197,7 @@ class Batch:
             value = value.get("bytes")
         if isinstance(value, list):
             value = _ascii(value)
-        return value or parser.trace_in(self.message(record), encoded=self.kind.source == "kinesis")
+        return text(value) or parser.trace_in(self.message(record), encoded=self.kind.source == "kinesis")
 
 
 def plain(event: object) -> object:
@@ -228,7 +231,7 @@ def batch(event: object) -> Batch | None:
         held = event.get(kind.field)
     lists = [part for part in (held.values() if isinstance(held, dict) else (held,)) if isinstance(part, list)]
     first = next(chain.from_iterable(lists), None)
-    arn = text(at(event, "eventSourceArn") or at(first, kind.arn) or at(first, "eventSourceArn"))
+    arn = text(at(event, "eventSourceArn")) or text(at(first, kind.arn)) or text(at(first, "eventSourceArn"))
     name = at(first, kind.name) if kind.name else _name(arn)
     if kind.source == "rabbitmq":
         queue = next(iter(held), "") if isinstance(held, dict) else at(first, "eventSourceKey")
@@ -247,7 +250,11 @@ def records(event: object) -> Iterator[Any]:
             if isinstance(held, Iterable):
                 return chain.from_iterable(held.values()) if isinstance(held, dict) else iter(held)
         event = said
-    found = batch(event)
+    try:
+        found = batch(event)
+    except Exception as error:  # there are values that raise when they are looked at
+        pass_on(error)
+        found = None
     if found is not None:
         return iter(found)
     held = event.get("Records") if isinstance(event, dict) else event
@@ -256,8 +263,8 @@ def records(event: object) -> Iterator[Any]:
 
 def _kind(about: object) -> Kind | None:
     """By the name of the source, which is in each record or in the event itself. SNS writes EventSource."""
-    name = about.get("eventSource") or about.get("EventSource") if isinstance(about, dict) else None
-    return _KINDS.get(name) if isinstance(name, str) else None
+    names = (about.get("eventSource"), about.get("EventSource")) if isinstance(about, dict) else ()
+    return next((_KINDS[name] for name in names if isinstance(name, str) and name in _KINDS), None)
 
 
 class Parser:

@@ -38,7 +38,7 @@ def traced_records(event: Any) -> Iterator[Any]:
     For records that are worked on several at a time, and for loops over two events in step (`zip`), there is
     `traced_record`.
     """
-    found = _batches.batch(_batches.plain(event))
+    found = _found(event)
     for record in _batches.records(event):
         step = _begin(found, record)
         try:
@@ -62,13 +62,22 @@ def traced_record(record: Any, event: Any = None) -> Iterator[None]:
     What the block raises is the event's error, and passes. A record of Kafka, MQ or DocumentDB does not say where it
     is from: give the `event` too.
     """
-    step = _begin(_batches.batch([_batches.plain(record)] if event is None else _batches.plain(event)), record)
+    step = _begin(_found([_batches.plain(record)] if event is None else event), record)
     try:
         yield
     except BaseException as error:
         _finish(step, error)
         raise
     _finish(step, None)
+
+
+def _found(event: object) -> _batches.Batch | None:
+    try:
+        return _batches.batch(_batches.plain(event))
+    except Exception as problem:
+        pass_on(problem)
+        warn_once("an event's records are not traced: %r", problem)
+        return None
 
 
 def _begin(found: _batches.Batch | None, record: object) -> _Step | None:
