@@ -382,14 +382,13 @@ def test_threads_run_async_handlers_at_once() -> None:
 
     with testing.recording() as events:
         threads = [threading.Thread(target=twice) for _ in range(3)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+        for number in range(3):
+            threads[number].start()
+        while threads:
+            threads.pop().join()
     assert all(first is second for first, second in found)
     assert len({id(first) for first, _ in found}) == 3
     assert all(event["status"] == "success" for event in events)
-    del thread, threads
     gc.collect()
     assert all(loop.is_closed() for loop, _ in found)
 

@@ -132,7 +132,7 @@ _KINDS = {
 }
 
 # As AWS's libraries for Go and Rust have them, and older versions of Powertools.
-_KINDS |= {"aws:mq": _KINDS["aws:amq"], "aws:SelfManagedKafka": _KAFKA}
+_KINDS["aws:mq"], _KINDS["aws:SelfManagedKafka"] = _KINDS["aws:amq"], _KAFKA
 
 
 class Batch:
