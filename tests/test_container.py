@@ -8,6 +8,8 @@ import os
 import subprocess
 import sys
 import threading
+import time
+from pathlib import Path
 
 import pytest
 
@@ -38,6 +40,7 @@ def test_it_starts_once_under_many_threads(monkeypatch: pytest.MonkeyPatch) -> N
 
     def counting(self: container.Container, settings: object) -> None:
         made.append(1)
+        time.sleep(0.05)  # the others come to the lock meanwhile
         original(self, settings)  # type: ignore[arg-type]
 
     monkeypatch.setattr(container.Container, "__init__", counting)
@@ -172,3 +175,64 @@ def test_a_flush_in_an_invocation_keeps_the_reserve() -> None:
         container.start({"base_url": backend.url, "flush_reserve": 1.5, "root_event": False})
         took = handler({}, testing.LambdaContext(timeout=1.8))
         assert 0.2 < took < 1.5
+
+
+LATE = """
+import sys
+from zespan_serverless import *
+
+@globals()[sys.argv[1]]
+def function(event=None, context=None):
+    return 1
+
+function(None)
+with span("late"):
+    pass
+"""
+
+
+@pytest.mark.parametrize("is_away", [False, True])
+@pytest.mark.parametrize("decorator", ["zespan_lambda", "zespan_azure", "zespan_gcf", "zespan_cloud_event"])
+def test_what_is_left_when_a_process_ends_is_sent_or_said(decorator: str, is_away: bool) -> None:
+    """Of a decorated function in any process, its platform's or not."""
+    with Backend() as backend:
+        backend.mode = "refuse" if is_away else "ok"
+        ended = subprocess.run(
+            [sys.executable, "-c", LATE, decorator],
+            env={**os.environ, "ZESPAN_BASE_URL": backend.url},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=True,
+        )
+        assert len(backend.events) == (0 if is_away else 2)
+    assert ("dropped: closed" in ended.stderr) is is_away
+
+
+CHILD = """
+import multiprocessing, sys
+from zespan_serverless import capture, zespan_lambda
+
+def handler(event, context):
+    return 1
+
+def work():
+    zespan_lambda(handler)({}, None)
+    capture({"operation": "late"})
+
+if __name__ == "__main__":
+    child = multiprocessing.get_context(sys.argv[1]).Process(target=work)
+    child.start()
+    child.join()
+"""
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_what_a_multiprocessing_child_has_left_is_sent(method: str, tmp_path: Path) -> None:
+    """They skip atexit; telemetry begins in the child."""
+    script = tmp_path / "script.py"
+    script.write_text(CHILD)
+    with Backend() as backend:
+        env = {**os.environ, "ZESPAN_BASE_URL": backend.url}
+        subprocess.run([sys.executable, str(script), method], env=env, timeout=60, check=True)
+        assert sorted(event["operation"] for event in backend.events) == ["handler", "late"]

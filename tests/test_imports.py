@@ -17,9 +17,11 @@ PACKAGE = Path(zespan_serverless.__file__).parent
 # Every part of the package, from the bottom to the top: one may import those that stand in a line above its own.
 # Rooms are in one line: none knows another.
 LAYERS = [
-    {"_version", "errors", "_log", "_hints", "_loops", "_budget", "_imports", "_trace", "_invocation"},
+    {"_version", "errors", "_log", "_hints", "_budget", "_imports", "_invocation"},
     {"_sigterm", "_threads"},
     {"_guard"},
+    {"_trace", "_loops"},
+    {"_decorating"},
     {"_http", "_secrets"},
     {"_event", "_settings", "_shutdown", "_azure", "_google"},
     {"_redaction"},

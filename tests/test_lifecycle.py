@@ -5,15 +5,20 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import functools
+import gc
 import inspect
+import os
+import signal
 import threading
+import time
+import warnings
 from typing import Any
 from unittest import mock
 
 import pytest
 
+from zespan_serverless import FlushReport, _lifecycle, _trace, capture, init, span, testing, zespan_azure, zespan_lambda
 from zespan_serverless import _container as container
-from zespan_serverless import _lifecycle, _trace, span, testing, zespan_azure, zespan_lambda
 from zespan_serverless._delivery import Delivery
 from zespan_serverless.aws_lambda import HOST
 
@@ -102,8 +107,8 @@ BROKEN: list[tuple[object, str]] = [
     (_lifecycle, "failed"),
     (_lifecycle, "flush_budget"),
     (_lifecycle, "_max_rss"),
-    (_trace, "enter"),
-    (_trace, "leave"),
+    (_trace.Entered, "enter"),
+    (_trace.Entered, "leave"),
     (_trace, "continued"),
     (container, "start"),
     (container.Container, "capture"),
@@ -356,3 +361,181 @@ def test_an_async_error_is_the_users_own() -> None:
         handler({}, testing.LambdaContext())
     assert caught.value is error
     assert events[0]["status"] == "error"
+
+
+# ---------------------------------------------------------------------- async handlers
+
+
+def test_threads_run_async_handlers_at_once() -> None:
+    """Each on an event loop of its own, which lasts as long as the thread."""
+    together = threading.Barrier(3)
+
+    @zespan_lambda
+    async def handler(event: object, context: object) -> asyncio.AbstractEventLoop:
+        await asyncio.to_thread(together.wait, 10)
+        return asyncio.get_running_loop()
+
+    found: list[tuple[Any, Any]] = []
+
+    def twice() -> None:
+        found.append((handler({}, testing.LambdaContext()), handler({}, testing.LambdaContext())))
+
+    with testing.recording() as events:
+        threads = [threading.Thread(target=twice) for _ in range(3)]
+        for number in range(3):
+            threads[number].start()
+        while threads:
+            threads.pop().join()
+    assert all(first is second for first, second in found)
+    assert len({id(first) for first, _ in found}) == 3
+    assert all(event["status"] == "success" for event in events)
+    gc.collect()
+    assert all(loop.is_closed() for loop, _ in found)
+
+
+def test_a_loop_that_somebody_has_closed_is_replaced() -> None:
+    """One handler's mistake does not break the others."""
+
+    @zespan_lambda
+    async def handler(event: object, context: object) -> asyncio.AbstractEventLoop:
+        await asyncio.sleep(0)
+        return asyncio.get_running_loop()
+
+    with testing.recording():
+        first = handler({}, testing.LambdaContext())
+        first.close()
+        second = handler({}, testing.LambdaContext())
+        assert handler({}, testing.LambdaContext()) is second
+    assert second is not first
+
+
+def test_an_interrupted_loop_is_replaced() -> None:
+    """What an alarm of the user's has left on it does not go on in the next call."""
+    steps = []
+
+    def rings(number: int, frame: object) -> None:
+        raise TimeoutError("alarm")
+
+    @zespan_lambda
+    async def handler(event: float, context: object) -> str:
+        steps.append("began")
+        await asyncio.sleep(event)
+        steps.append("went on")
+        return "done"
+
+    before = signal.signal(signal.SIGALRM, rings)
+    try:
+        with testing.recording() as events:
+            signal.setitimer(signal.ITIMER_REAL, 0.1)
+            with pytest.raises(TimeoutError, match="alarm"):
+                handler(0.3, testing.LambdaContext())
+            assert handler(0.5, testing.LambdaContext()) == "done"
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert steps == ["began", "began", "went on"]
+    assert [event["metadata"].get("error.type") for event in events] == ["TimeoutError", None]
+
+
+def test_a_child_leaves_its_parents_loop_alone() -> None:
+    """They have an epoll in common: to close the copy would take the parent's wakeup out of it."""
+
+    @zespan_lambda
+    async def handler(event: object, context: object) -> int:
+        return await asyncio.to_thread(os.getpid)  # whose end has to wake the loop
+
+    with testing.recording(), warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of a fork of a process with threads
+        assert handler({}, testing.LambdaContext()) == os.getpid()
+        child = os.fork()
+        if not child:
+            code = 1
+            try:
+                code = handler({}, testing.LambdaContext()) != os.getpid()
+            finally:
+                os._exit(code)
+        assert os.waitpid(child, 0)[1] == 0
+        assert handler({}, testing.LambdaContext()) == os.getpid()
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_an_awaited_handler_leaves_its_loop_free_while_the_backend_hangs(fails: bool) -> None:
+    """Under a loop that is running already, whatever else is on it goes on during the flush."""
+    ticks = []
+
+    @zespan_lambda
+    async def handler(event: object, context: object) -> str:
+        if fails:
+            raise LookupError("mine")
+        return "done"
+
+    async def tick() -> None:
+        while True:
+            await asyncio.sleep(0.01)
+            ticks.append(1)
+
+    async def main() -> object:
+        other = asyncio.create_task(tick())
+        try:
+            return await handler({}, testing.LambdaContext())  # type: ignore[misc]
+        except LookupError as error:
+            return error
+        finally:
+            other.cancel()
+
+    with testing.Backend() as backend:
+        backend.mode = "hang"
+        init(base_url=backend.url, flush_timeout=1.0)
+        result = asyncio.run(main())
+    assert isinstance(result, LookupError) if fails else result == "done"
+    assert len(ticks) > 20
+
+
+def test_a_flush_that_is_awaited_is_over_when_all_is_delivered() -> None:
+    """It does not wait for its deadline, is no longer waited for by the sender, and is told to on_flush."""
+    reports: list[FlushReport] = []
+
+    @zespan_lambda
+    async def handler(event: object, context: object) -> None:
+        capture({"operation": "inside"})
+
+    async def main() -> float:
+        began = time.monotonic()
+        await handler({}, testing.LambdaContext(timeout=100))  # type: ignore[misc]
+        return time.monotonic() - began
+
+    with testing.Backend() as backend:
+        init(base_url=backend.url, flush_timeout=30.0, on_flush=reports.append)
+        assert asyncio.run(main()) < 15
+        active = container.current()
+        assert active is not None
+        assert not active.delivery._flushes
+        deadline = time.monotonic() + 10
+        while not reports and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert [(report.delivered, report.pending) for report in reports] == [(2, 0)]
+        assert len(backend.events) == 2
+
+
+def test_an_awaited_flush_that_is_cut_short_is_ended_and_told() -> None:
+    """At its deadline the sender waits for it no longer, and on_flush hears what is pending."""
+    reports: list[FlushReport] = []
+
+    @zespan_lambda
+    async def handler(event: object, context: object) -> None: ...
+
+    with testing.Backend() as backend:
+        backend.mode = "hang"
+        init(base_url=backend.url, flush_timeout=0.3, on_flush=reports.append)
+
+        async def main() -> None:
+            await handler({}, testing.LambdaContext())  # type: ignore[misc]
+
+        asyncio.run(main())
+        active = container.current()
+        assert active is not None
+        assert not active.delivery._flushes
+        deadline = time.monotonic() + 10
+        while not reports and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert [(report.pending, report.reason) for report in reports] == [(1, "deadline")]

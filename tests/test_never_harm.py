@@ -47,7 +47,11 @@ ERROR, RESULT = LookupError("mine"), object()
 # Functions between the server and the user's function. They guard what they call, and there is nothing in themselves
 # that could fail; a failure on entry, which is what is simulated here, nobody could guard against.
 SEAMS = {
-    *("enter", "Call.leave", "Call.settle", "Call.reset", "Call.close", "Guarded.__init__", "Guarded.__exit__"),
+    *("prepare", "enter", "Call.begin", "Call.leave", "Call.leave_soon", "Call.settle", "Call.settle_soon"),
+    *("Call.reset", "Call.close", "Call.report", "Call.abandon", "Guarded.__init__", "Guarded.__exit__"),
+    *("_Scope.__enter__", "_Scope.__exit__", "_Step.__init__", "_Step.__enter__", "_Step.open", "_Step.close"),
+    *("_Context.__init__", "_Context.open", "Entered.__init__", "Entered.enter", "Entered.leave"),
+    *("_OwnLoop.is_usable", "_OwnLoop.run", "_OwnLoop.__init__", "_on_own_loop.<locals>.run"),
     *("current", "capture", "flush", "span", "with_context", "traceparent", "Span.child", "Span.traceparent"),
     *(
         "new_span",
@@ -65,11 +69,27 @@ SEAMS = {
         "Batch.__iter__",
     ),
     *("_decorate.<locals>.wrapper", "_loop_is_running", "_on_own_loop", "_decorate.<locals>.called", "_observed"),
-    *("Exchange.__init__", "Exchange.end", "Exchange.finish", "Exchange.is_last", "Exchange.closed"),
-    *("Body.__init__", "Body.__iter__", "Body.close", "Answer.aborted", "Answer.returned"),
+    *(
+        "Exchange.__init__",
+        "Exchange.end",
+        "Exchange.finish",
+        "Exchange.is_last",
+        "Exchange.closed",
+        "Exchange.returned",
+    ),
+    *("Body._next", "is_from_signal", "is_from_signal.<locals>.<listcomp>", "_code_of", "_handler", "_Scope.close"),
+    *(
+        "Body.__init__",
+        "Body.__iter__",
+        "Body.close",
+        "Body._next",
+        "Exchange.returned",
+        "Answer.aborted",
+        "Answer.followed",
+    ),
     *("_Exchange.__init__", "_Exchange.receive", "_Exchange.send"),
     *("_Exchange.start_response", "_Exchange.is_complete", "ZespanMiddleware.__call__"),
-    *("_wrapped.<locals>.begin", "follow"),
+    *("_wrapped.<locals>.prepared", "follow"),
     *("_bound", "_noting.<locals>.send_response_only", "_over", "_Asgi._linger", "_lingering"),
     *("run", "Run.__init__", "Run.__enter__", "Run.__exit__", "RunHost.__init__", "begin", "check", "expect"),
     *("_Turn.__init__", "_Turn.end", "_Turn.end_soon", "_Turn._close", "_Turn._report", "expect.<locals>.<lambda>"),

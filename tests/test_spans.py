@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextvars
+import inspect
+from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -77,7 +81,7 @@ def test_with_context_adds_to_what_is_in_force() -> None:
         handler({}, testing.LambdaContext())
     x, root = events
     assert (x["user_id"], x["session_id"], x["tags"]) == ("ada", "s", {"all": "0", "a": "1", "b": "2"})
-    assert (root["user_id"], root["tags"]) == (None, {"all": "0"})
+    assert (root["user_id"], root["session_id"], root["tags"]) == ("ada", "s", {"all": "0", "a": "1", "b": "2"})
 
 
 @pytest.mark.parametrize(("given", "sent"), [(17, "17"), (["a"], "['a']"), (Unwritable(), None)])
@@ -213,3 +217,297 @@ def test_being_suspended_is_no_failure(error: BaseException, status: str, said: 
     assert (step["status"], step["metadata"]) == (status, said)
     assert root["status"] == status
     assert said.items() <= root["metadata"].items()
+
+
+# ---------------------------------------------------------------------- as decorators
+
+
+@span("total")
+async def total(numbers: list[int], start: int = 0) -> int:
+    """Adds up."""
+    await asyncio.sleep(0.05)
+    capture({"operation": "inside"})
+    return sum(numbers, start)
+
+
+@span("count")
+def count(to: int) -> Iterator[str | None]:
+    """Counts."""
+    for _ in range(to):
+        yield traceparent()
+        capture({"operation": "inside"})
+
+
+@span("acount")
+async def acount(to: int) -> AsyncIterator[str | None]:
+    """Counts."""
+    for _ in range(to):
+        await asyncio.sleep(0.01)
+        yield traceparent()
+        capture({"operation": "inside"})
+
+
+def test_a_decorated_coroutine_is_a_step_until_it_has_been_awaited() -> None:
+    """Its duration is that of the run, calls inside belong to it, and the function stays what it was."""
+    assert inspect.iscoroutinefunction(total)
+    assert str(inspect.signature(total)) == "(numbers: 'list[int]', start: 'int' = 0) -> 'int'"
+    assert total.__doc__ == "Adds up."
+    with testing.recording() as events:
+        coroutine = total([1, 2], start=3)
+        assert asyncio.run(coroutine) == 6
+        flush()
+    inside, step = events
+    assert inside["parent_span_id"] == step["span_id"]
+    assert step["operation"] == "total"
+    assert step["latency_ms"] >= 45
+
+
+def test_a_decorated_coroutine_that_fails_is_a_failed_step() -> None:
+    """Also when it is cancelled; every call has a step of its own, several at once, too."""
+
+    @span("slow")
+    async def slow(error: BaseException | None = None) -> None:
+        await asyncio.sleep(0.01)
+        if error is not None:
+            raise error
+
+    async def main() -> None:
+        await asyncio.gather(slow(), slow(ValueError("no")), return_exceptions=True)
+        task = asyncio.create_task(slow())
+        await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.wait([task])
+
+    with testing.recording() as events:
+        asyncio.run(main())
+        flush()
+    assert sorted((e["status"], (e["metadata"] or {}).get("error.type")) for e in map(_full, events)) == [
+        ("error", "CancelledError"),
+        ("error", "ValueError"),
+        ("success", None),
+    ]
+
+
+def _full(event: dict[str, Any]) -> dict[str, Any]:
+    return {"metadata": None, **event}
+
+
+def test_a_decorated_generator_is_a_step_until_it_is_exhausted() -> None:
+    """What happens in it belongs to it; what its reader does between two pieces does not."""
+    assert inspect.isgeneratorfunction(count)
+    with testing.recording() as events:
+        with span("reader"):
+            headers = []
+            for header in count(2):
+                headers.append(header)
+                capture({"operation": "outside"})
+        flush()
+    named = {event["operation"]: event for event in events}
+    assert [e["operation"] for e in events] == ["outside", "inside", "outside", "inside", "count", "reader"]
+    assert {e["parent_span_id"] for e in events if e["operation"] == "inside"} == {named["count"]["span_id"]}
+    assert {e["parent_span_id"] for e in events if e["operation"] == "outside"} == {named["reader"]["span_id"]}
+    assert named["count"]["parent_span_id"] == named["reader"]["span_id"]
+    assert all(header is not None and named["count"]["span_id"] in header for header in headers)
+
+
+def test_a_decorated_async_generator_is_a_step_until_it_is_exhausted() -> None:
+    """The same with `async for`."""
+    assert inspect.isasyncgenfunction(acount)
+
+    async def read() -> None:
+        with span("reader"):
+            async for _ in acount(2):
+                capture({"operation": "outside"})
+
+    with testing.recording() as events:
+        asyncio.run(read())
+        flush()
+    named = {event["operation"]: event for event in events}
+    assert [e["operation"] for e in events] == ["outside", "inside", "outside", "inside", "acount", "reader"]
+    assert {e["parent_span_id"] for e in events if e["operation"] == "inside"} == {named["acount"]["span_id"]}
+    assert {e["parent_span_id"] for e in events if e["operation"] == "outside"} == {named["reader"]["span_id"]}
+
+
+def test_a_decorated_generator_is_driven_as_any_other() -> None:
+    """send, throw, close and the returned value reach it; closing it is no failure, what it raises is one."""
+
+    @span("talk")
+    def talk() -> Generator[str, str, str]:
+        said: list[str] = []
+        while True:
+            try:
+                said.append((yield ",".join(said)))
+            except KeyError:
+                return "done"
+
+    with testing.recording() as events:
+        talking = talk()
+        assert next(talking) == ""
+        assert talking.send("a") == "a"
+        with pytest.raises(StopIteration) as ended:
+            talking.throw(KeyError())
+        assert ended.value.value == "done"
+        closed = talk()
+        next(closed)
+        closed.close()
+        failed = talk()
+        next(failed)
+        with pytest.raises(ValueError, match="no"):
+            failed.throw(ValueError("no"))
+        flush()
+    assert [event["status"] for event in events] == ["success", "success", "error"]
+
+
+def test_a_decorated_async_generator_is_driven_as_any_other() -> None:
+    """asend, athrow and aclose reach it."""
+    closed = []
+
+    @span("talk")
+    async def talk() -> AsyncGenerator[str, str]:
+        said: list[str] = []
+        try:
+            while True:
+                try:
+                    said.append((yield ",".join(said)))
+                except KeyError:
+                    return
+        finally:
+            closed.append(True)
+
+    async def main() -> None:
+        talking = talk()
+        assert await anext(talking) == ""
+        assert await talking.asend("a") == "a"
+        with pytest.raises(StopAsyncIteration):
+            await talking.athrow(KeyError())
+        left = talk()
+        await anext(left)
+        await left.aclose()
+        failed = talk()
+        await anext(failed)
+        with pytest.raises(ValueError, match="no"):
+            await failed.athrow(ValueError("no"))
+
+    with testing.recording() as events:
+        asyncio.run(main())
+        flush()
+    assert [event["status"] for event in events] == ["success", "success", "error"]
+    assert closed == [True] * 3
+
+
+def test_a_step_inside_a_generator_goes_on_from_piece_to_piece() -> None:
+    """Its own spans are current again when it runs again, in whatever context that is."""
+
+    @span("outer")
+    def pieces() -> Iterator[int]:
+        with span("inner"):
+            yield 1
+            capture({"operation": "inside"})
+            yield 2
+
+    with testing.recording() as events:
+        running = pieces()
+        next(running)
+        assert traceparent() is None
+        contextvars.copy_context().run(next, running)
+        assert list(running) == []
+        assert traceparent() is None
+        flush()
+    inside, inner, outer = events
+    assert inside["parent_span_id"] == inner["span_id"]
+    assert inner["parent_span_id"] == outer["span_id"]
+
+
+def test_with_context_decorates_coroutines_and_generators() -> None:
+    """The user is on what happens in them, however long they run, and on nothing else."""
+
+    @with_context(user_id="ada")
+    async def ask() -> None:
+        await asyncio.sleep(0)
+        capture({"operation": "asked"})
+
+    @with_context(user_id="bob")
+    def stream() -> Iterator[int]:
+        capture({"operation": "streamed"})
+        yield 1
+        capture({"operation": "streamed"})
+
+    with testing.recording() as events:
+        asyncio.run(ask())
+        for _ in stream():
+            capture({"operation": "other"})
+        flush()
+    assert [(e["operation"], e["user_id"]) for e in events] == [
+        ("asked", "ada"),
+        ("streamed", "bob"),
+        ("other", None),
+        ("streamed", "bob"),
+    ]
+
+
+# ---------------------------------------------------------------------- whom an invocation concerns
+
+
+def test_with_context_reaches_the_event_of_the_invocation() -> None:
+    """As a block in the handler, and as a decorator on either side of the host's."""
+
+    @zespan_lambda
+    def block(event: object, context: object) -> None:
+        with with_context(user_id="ada", session_id="s", tags={"a": "1"}):
+            pass
+
+    @zespan_lambda
+    @with_context(user_id="ada", session_id="s", tags={"a": "1"})
+    def below(event: object, context: object) -> None: ...
+
+    @with_context(user_id="ada", session_id="s", tags={"a": "1"})
+    @zespan_lambda
+    def above(event: object, context: object) -> None:
+        capture({"operation": "inside"})
+
+    with testing.recording(tags={"all": "0"}) as events:
+        for handler in (block, below, above):
+            handler({}, testing.LambdaContext())
+    assert len(events) == 4
+    for event in events:
+        said = (event["user_id"], event["session_id"], event["tags"])
+        assert said == ("ada", "s", {"all": "0", "a": "1"})
+
+
+def test_an_invocation_has_what_all_agree_on() -> None:
+    """Of records of different users it is of none; an inner block that overrides an outer one does not count."""
+
+    @zespan_lambda
+    def batch(event: object, context: object) -> None:
+        for user in ("ada", "bob"):
+            with with_context(user_id=user, session_id="s", tags={"user": user, "kind": "x"}):
+                capture({"operation": user})
+
+    @zespan_lambda
+    def nested(event: object, context: object) -> None:
+        with with_context(user_id="ada", tags={"a": "1"}), with_context(user_id="root", tags={"a": "2", "b": "2"}):
+            pass
+
+    with testing.recording() as events:
+        batch({}, testing.LambdaContext())
+        nested({}, testing.LambdaContext())
+    ada, bob, several, one = events
+    assert (ada["user_id"], bob["user_id"]) == ("ada", "bob")
+    assert (several["user_id"], several["session_id"], several["tags"]) == (None, "s", {"kind": "x"})
+    assert (one["user_id"], one["tags"]) == ("ada", {"a": "1", "b": "2"})
+
+
+def test_whom_one_invocation_concerns_is_not_said_of_another() -> None:
+    """Neither of the next one, nor of what is outside the block."""
+
+    @zespan_lambda
+    def handler(event: str, context: object) -> None:
+        if event:
+            with with_context(user_id=event):
+                pass
+        capture({"operation": "after"})
+
+    with testing.recording() as events:
+        handler("ada", testing.LambdaContext())
+        handler("", testing.LambdaContext())
+    assert [event["user_id"] for event in events] == [None, "ada", None, None]

@@ -189,7 +189,7 @@ def test_a_shared_span_is_current_in_other_threads_too() -> None:
     span = _trace.new_span()
     token = _trace.enter(span, shared=True)
     assert in_new_thread() is span
-    _trace.leave(token, shared=True)
+    _trace.leave(token)
     assert in_new_thread() is None
 
 
@@ -216,7 +216,7 @@ def test_a_threads_own_span_goes_before_the_shared_one() -> None:
     thread.start()
     thread.join()
     assert seen == [own, shared]
-    _trace.leave(token, shared=True)
+    _trace.leave(token)
 
 
 def test_leaving_in_another_context_leaves_that_one_alone() -> None:

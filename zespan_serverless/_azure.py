@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ._guard import pass_on
 from ._trace import parse_traceparent
 
 if TYPE_CHECKING:
@@ -100,7 +101,8 @@ def _host_json(folder: str) -> Mapping[str, Any]:
             said = json.loads((candidate / "host.json").read_text("utf-8-sig"))
         except FileNotFoundError:
             continue
-        except (OSError, ValueError):  # not to be read, or with comments, which Azure allows
+        except (OSError, ValueError) as error:  # not to be read, or with comments, which Azure allows
+            pass_on(error)
             return {}
         return said if isinstance(said, dict) else {}
     return {}

@@ -9,16 +9,13 @@ from ._guard import Guarded
 from ._web import Response, content_length
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+    from collections.abc import AsyncIterator, Iterable, Iterator
 
     from ._lifecycle import Call
 
 
 class Exchange:
-    """One request's response. The invocation is closed once: by the end of the body, or by an error.
-
-    Nothing in here raises.
-    """
+    """One request's response. The invocation is closed once: by the end of the body, or by an error."""
 
     def __init__(self, call: Call, method: str = "") -> None:
         self.call, self._method = call, method
@@ -45,17 +42,16 @@ class Exchange:
         """`cut`: before the body was over."""
         with Guarded("the end of a response"):
             if not self.is_over:
-                self.call.settle(self._close(error, cut=cut), error)
+                self._close(error, cut=cut)
+                self.call.settle(error)
                 self._captured = self.call.container.delivery.captured
 
     async def finish(self, error: BaseException | None, result: object = None, *, cut: bool = False) -> None:
         """`end` that leaves the event loop free. `result`: what there is instead of a response."""
         with Guarded("the end of a response"):
             if not self.is_over:
-                report = self._close(error, cut=cut, result=result)
-                if not self.call.hands_over(report, error):
-                    report()
-                    await self.call.flushed()
+                self._close(error, cut=cut, result=result)
+                await self.call.settle_soon(error)
                 self._captured = self.call.container.delivery.captured
 
     def break_off(self, error: BaseException | None, *, cut: bool = False) -> None:
@@ -63,13 +59,24 @@ class Exchange:
         any moment."""
         with Guarded("the end of a response"):
             if not self.is_over:
-                self._close(error, cut=cut)()
+                self._close(error, cut=cut)
+            self.call.report()
+            self.call.is_left = True
             self._flush_soon()
+
+    def returned(self) -> None:
+        """In the `finally` around the application: it has returned, or something has struck on the way."""
+        self.call.reset()
+        if not (self.call.is_left or (self.is_streamed and not self.is_over)):
+            self.is_over = True
+            self.call.abandon()
 
     def forgotten(self) -> None:
         """Nobody has read the body to its end, or closed it."""
         if self.is_streamed and not self.is_over:
             self.break_off(None, cut=True)
+        elif self.is_streamed and not self.call.is_left:
+            self.call.abandon()
 
     def closed(self) -> None:
         """What the application had to do after the response is done."""
@@ -77,11 +84,11 @@ class Exchange:
             if self.call.container.delivery.captured != self._captured:
                 self._flush_soon()
 
-    def _close(self, error: BaseException | None, *, cut: bool, result: object = None) -> Callable[[], None]:
+    def _close(self, error: BaseException | None, *, cut: bool, result: object = None) -> None:
         self.is_over = True
         # Nobody reads a body that is not to be sent to its end.
         is_cut = cut and self._method != "HEAD" and self.status not in (204, 304)
-        return self.call.close(error or self.error, Response(self.status, is_cut) if result is None else result)
+        self.call.close(error or self.error, Response(self.status, is_cut) if result is None else result)
 
     def _flush_soon(self) -> None:
         self.call.container.delivery.flush_soon(self.call.container.settings.flush_timeout)
@@ -94,16 +101,27 @@ class Body:
         self.body, self._exchange = body, exchange
         self._here: _trace.Span | None = exchange.call.span  # a step may go on from one piece to the next
         self._pieces: Iterator[Any] | None = None
+        exchange.is_streamed = True  # last: from here on this object sees to the end
 
     def __iter__(self) -> Iterator[Any]:
         return self
 
     def __next__(self) -> Any:
-        token = _trace.enter(self._here)
+        here = _trace.Entered(self._here)
         try:
+            piece = self._next(here)
+        finally:
+            here.leave()
+        if self._exchange.is_last(piece):
+            self._exchange.end(None)
+        return piece
+
+    def _next(self, here: _trace.Entered) -> Any:
+        try:
+            here.enter()
             if self._pieces is None:
                 self._pieces = iter(self.body)
-            piece = next(self._pieces)
+            return next(self._pieces)
         except StopIteration:
             self._exchange.end(None)
             raise
@@ -112,27 +130,28 @@ class Body:
             raise
         finally:
             self._here = _trace.current()
-            _trace.leave(token)
-        if self._exchange.is_last(piece):
-            self._exchange.end(None)
-        return piece
+            here.leave()
 
     def close(self) -> None:
-        token = _trace.enter(self._here)
+        here = _trace.Entered(self._here)
         try:
-            close = getattr(self.body, "close", None)
-            if close is not None:
-                close()
-        except BaseException as error:
-            self._exchange.end(error)
-            raise
+            try:
+                here.enter()
+                close = getattr(self.body, "close", None)
+                if close is not None:
+                    close()
+            except BaseException as error:
+                self._exchange.end(error)
+                raise
+            here.leave()
         finally:
-            _trace.leave(token)
+            here.leave()
         self._exchange.end(None, cut=True)
         self._exchange.closed()
 
     def __del__(self) -> None:
-        self._exchange.forgotten()
+        if "_exchange" in vars(self):  # else an exception has struck while it was made
+            self._exchange.forgotten()
 
 
 class AsyncBody:
@@ -142,16 +161,37 @@ class AsyncBody:
         self.body, self._exchange = body, exchange
         self._here: _trace.Span | None = exchange.call.span
         self._pieces: AsyncIterator[Any] | None = None
+        exchange.is_streamed = True
+
+    @classmethod
+    def of(cls, response: Any, exchange: Exchange) -> None:
+        """Take the place of a response's `body_iterator`."""
+        made = cls(response.body_iterator, exchange)
+        try:
+            response.body_iterator = made
+        except BaseException:  # which it does not let be replaced
+            exchange.is_streamed = False
+            raise
 
     def __aiter__(self) -> AsyncBody:
         return self
 
     async def __anext__(self) -> Any:
-        token = _trace.enter(self._here)
+        here = _trace.Entered(self._here)
         try:
+            piece = await self._next(here)
+        finally:
+            here.leave()
+        if self._exchange.is_last(piece):
+            await self._exchange.finish(None)
+        return piece
+
+    async def _next(self, here: _trace.Entered) -> Any:
+        try:
+            here.enter()
             if self._pieces is None:
                 self._pieces = aiter(self.body)
-            piece = await anext(self._pieces)
+            return await anext(self._pieces)
         except StopAsyncIteration:
             await self._exchange.finish(None)
             raise
@@ -163,19 +203,17 @@ class AsyncBody:
             raise
         finally:
             self._here = _trace.current()
-            _trace.leave(token)
-        if self._exchange.is_last(piece):
-            await self._exchange.finish(None)
-        return piece
+            here.leave()
 
     async def aclose(self) -> None:
         close = getattr(self.body, "aclose", None)
-        token = _trace.enter(self._here)
+        here = _trace.Entered(self._here)
         try:
+            here.enter()
             if close is not None:
                 await close()
         finally:
-            _trace.leave(token)
+            here.leave()
             self._exchange.forgotten()
 
     def __getattr__(self, name: str) -> Any:
@@ -184,4 +222,5 @@ class AsyncBody:
         return getattr(self.body, name)
 
     def __del__(self) -> None:
-        self._exchange.forgotten()
+        if "_exchange" in vars(self):  # else an exception has struck while it was made
+            self._exchange.forgotten()

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from . import _log, _settings, _shutdown, _trace
 from ._delivery import Delivery, FlushReport
 from ._event import Event, leaf, new_event, sampled
-from ._guard import Guarded, is_from_signal
+from ._guard import Guarded, is_from_signal, pass_on
 from ._redaction import Policy
 from ._unfinished import known, note, timed_out
 from .errors import FlushIncomplete
@@ -45,6 +45,7 @@ class Container:
         self.delivery = Delivery(exporter, settings, journal)
         self.forked = False  # whether this is a child that has not looked after itself yet
         self.invocations = 0
+        self.goes_on = False  # whether invocations have ended whose events a thread sends
         self.active: dict[int, Call] = {}  # invocations under way, by id() of what their spans share: `ends`
 
     def capture(self, event: Event) -> None:
@@ -78,6 +79,8 @@ class Container:
                 self.lost(error, span_id)
         if ready is not None:
             self.delivery.capture(ready)
+            if self.goes_on and not self.active:  # work after a response: no end of an invocation will ask for it
+                self.delivery.flush_soon(self.settings.flush_timeout)
         if struck is not None:
             raise struck
 
@@ -119,7 +122,7 @@ class Container:
 
 _lock = threading.Lock()
 _started = False
-_sends_at_exit = False  # what is left, or only says that it is
+_sends_at_exit: bool | None = None  # what is left, or only says that it is; None: nobody has asked for either
 _configured: dict[str, Any] = {}
 _recording: dict[str, Any] = {}  # settings of `testing.recording`, over everybody's own
 _container: Container | None = None  # None once started: telemetry is off
@@ -140,6 +143,7 @@ def start(arguments: Mapping[str, Any]) -> Container | None:
                 made = Container(settings) if _settings.usable(settings) else None
                 if made is not None:
                     watch()
+                    at_exit(send=None)
                     _patch_openai()
                 _configured, _container, _started = dict(arguments), made, True
     if arguments and arguments != _configured:
@@ -285,6 +289,7 @@ def flush(timeout: float | None = None, *, raise_on_pending: bool = False) -> Fl
         try:
             report = container.delivery.flush(container.flush_by_hand() if timeout is None else timeout, probe=True)
         except Exception as error:
+            pass_on(error)
             report = _failed(container, "flush", error)
     if raise_on_pending and report.pending:
         raise FlushIncomplete(report)
@@ -302,6 +307,7 @@ def shutdown(timeout: float | None = None) -> FlushReport:
     try:
         return container.delivery.close(container.flush_by_hand() if timeout is None else timeout)
     except Exception as error:
+        pass_on(error)
         return _failed(container, "shutdown", error)
 
 
@@ -316,7 +322,7 @@ def _failed(container: Container, what: str, error: Exception) -> FlushReport:
 def forget() -> None:
     """Be as if just imported (between tests): events, settings, patched signals, spans, warnings."""
     global _started, _container, _sends_at_exit, _recording
-    left, _container, _started, _sends_at_exit, _recording = _container, None, False, False, {}
+    left, _container, _started, _sends_at_exit, _recording = _container, None, False, None, {}
     _shutdown.forget()
     _trace.forget()
     _log.forget()
@@ -351,15 +357,14 @@ def _after_fork() -> None:
             util.register_after_fork(_container, lambda _: util.Finalize(None, _at_exit, exitpriority=100))
 
 
-def at_exit(*, send: bool = True) -> None:
-    """Have what is left sent when the process exits, within flush_timeout; without `send` only said.
-
-    For processes that are let exit. Who wants it sent prevails.
-    """
+def at_exit(*, send: bool | None = True) -> None:
+    """Have what is left sent when the process exits, within flush_timeout. With `send=False` it is only said, unless
+    somebody wants it sent; with None it is as others have it."""
     import atexit
 
     global _sends_at_exit
-    _sends_at_exit = _sends_at_exit or send
+    if send is not None:
+        _sends_at_exit = _sends_at_exit or send
     atexit.unregister(_at_exit)
     atexit.register(_at_exit)
     process, util = sys.modules.get("multiprocessing.process"), sys.modules.get("multiprocessing.util")
@@ -370,7 +375,7 @@ def at_exit(*, send: bool = True) -> None:
 def _at_exit() -> None:
     """Send what is left, and say what could not be sent; unless there is a journal for the next process."""
     if _container is not None:
-        _container.delivery.leave(_container.settings.flush_timeout if _sends_at_exit else 0)
+        _container.delivery.leave(0 if _sends_at_exit is False else _container.settings.flush_timeout)
 
 
 def _patch_openai() -> None:
@@ -380,6 +385,7 @@ def _patch_openai() -> None:
 
         patch_openai()
     except Exception as error:
+        pass_on(error)
         _log.warn_once("openai calls are not traced: %r", error)
 
 

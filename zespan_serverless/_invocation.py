@@ -35,7 +35,8 @@ class Invocation(NamedTuple):
     `parent` is the caller's (trace id, span id), or a trace that has no span above this one. `remaining` gives the
     seconds left before the host kills it (None: no deadline known). `describe` gives `faas.trigger` and other
     attributes, by OpenTelemetry's names where there is one; it is asked when the function is done, so that the
-    response does not wait for it.
+    response does not wait for it. `is_probe`: a health check, which has no event if it succeeds and nothing happens in
+    it. `is_killed`: whether the process ends at the deadline, and not just the invocation.
     """
 
     id: str | None
@@ -43,3 +44,5 @@ class Invocation(NamedTuple):
     parent: tuple[str, str | None] | None = None
     remaining: Callable[[], float] | None = None
     describe: Callable[[], Mapping[str, object]] = dict
+    is_probe: bool = False
+    is_killed: bool = True

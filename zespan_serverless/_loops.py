@@ -6,6 +6,8 @@ import contextlib
 import sys
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from ._guard import pass_on
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -22,6 +24,21 @@ def is_async(function: Callable[..., Any]) -> bool:
     import inspect
 
     return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(type(function).__call__)
+
+
+def kind(function: Callable[..., Any]) -> str:
+    """What calling it gives: `generator`, `async generator`, `coroutine`, or anything else."""
+    code = getattr(function, "__code__", None)
+    if code is None:  # a partial, an object that can be called
+        import inspect
+
+        call = function if inspect.isroutine(function) or hasattr(function, "func") else type(function).__call__
+        generates = inspect.isgeneratorfunction(call), inspect.isasyncgenfunction(call)
+    else:
+        generates = bool(code.co_flags & 0x20), bool(code.co_flags & 0x200)  # CO_GENERATOR, CO_ASYNC_GENERATOR
+    if any(generates):
+        return "generator" if generates[0] else "async generator"
+    return "coroutine" if is_async(function) else ""
 
 
 async def flushed(container: Container, budget: float) -> None:
@@ -41,8 +58,10 @@ async def flushed(container: Container, budget: float) -> None:
 
     waiter = delivery.flush_then(budget, done)
     try:
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(settled.wait(), budget)
+        async with asyncio.timeout(budget):
+            await settled.wait()
+    except TimeoutError as error:
+        pass_on(error)  # alarms raise the same
     finally:
         delivery.tell(delivery.settled(waiter), 0)
 

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import time
-from contextlib import contextmanager
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from . import _container, _trace
 from ._event import Event, failed, new_event, plain, suspends
+from ._guard import Guarded, pass_on
 from ._log import describe, warn_once
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Mapping
+    from types import TracebackType
+
+    F = TypeVar("F", bound=Callable[..., Any])
 
 
 TAGS_MAX = 100
@@ -21,59 +24,128 @@ TEXT_MAX = 1024
 """Characters of a tag, of its name, of the id of a user or session: they are on every event."""
 
 
-@contextmanager
+class _Scope:
+    """A `with` block, and a decorator: then every call of the function has one of its own, as long as it runs."""
+
+    _here: _trace.Entered | None = None
+
+    def open(self) -> _trace.Span:
+        """Begin. Gives the span to be current inside."""
+        raise NotImplementedError
+
+    def close(self, error: BaseException | None) -> None:
+        """End, with what has been raised inside."""
+
+    def again(self) -> _Scope:
+        """Another one like this."""
+        raise NotImplementedError
+
+    def __enter__(self) -> Any:
+        self._here = _trace.Entered(self.open())
+        try:
+            self._here.enter()
+        except BaseException:  # of a signal handler: there will be no `__exit__`
+            self._here.leave()
+            raise
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        try:
+            if self._here is not None:
+                self._here.leave()
+        finally:
+            self.close(error)
+
+    def __call__(self, function: F) -> F:
+        from ._decorating import covering
+
+        return covering(function, self.again)
+
+
+class _Context(_Scope):
+    def __init__(self, user_id: Any, session_id: Any, tags: Any) -> None:
+        self._given = user_id, session_id, tags
+
+    def again(self) -> _Context:
+        return _Context(*self._given)
+
+    def open(self) -> _trace.Span:
+        user_id, session_id, tags = self._given
+        base = _trace.current() or _trace.Span(_trace.new_trace_id(), "")  # no span of its own that never arrives
+        inner = _trace.Span(
+            base.trace_id,
+            base.span_id,
+            base.parent_span_id,
+            _text(user_id, base.user_id),
+            _text(session_id, base.session_id),
+            _tags(base.tags, tags),
+            base.ends,
+        )
+        with Guarded("with_context"):
+            _concern(base, inner)
+        return inner
+
+
+class _Step(_Scope):
+    def __init__(self, name: str, kind: str, metadata: Any, replaying: Callable[[], bool] | None) -> None:
+        self._given = name, kind, metadata, replaying
+        self._is_open = False
+
+    def again(self) -> _Step:
+        return _Step(*self._given)
+
+    def open(self) -> _trace.Span:
+        self._span = _trace.new_span(_trace.current())
+        self._began, self._details, self._is_open = time.perf_counter(), _mapping(self._given[2], "metadata"), True
+        return self._span
+
+    def __enter__(self) -> dict[str, Any]:
+        super().__enter__()
+        return self._details
+
+    def close(self, error: BaseException | None) -> None:
+        if self._is_open:
+            self._is_open = False
+            took_ms = (time.perf_counter() - self._began) * 1000
+            name, kind, _, replaying = self._given
+            if not _repeated(replaying):
+                _end(self._span, name, kind, self._details, took_ms, error)
+
+
 def with_context(
     user_id: str | None = None, session_id: str | None = None, tags: Mapping[str, str] | None = None
-) -> Iterator[None]:
+) -> _Context:
     """Put a user, a session and tags on every event inside, in addition to those already in force.
 
-    Also a decorator: `@with_context(tags={"feature": "search"})`. Outside an invocation it begins a trace.
+    In a handler, and around one, they are on the invocation's own event, too; of several blocks that say different
+    things (one for each record of a batch) it has only what all that say it agree on. Outside an invocation it begins a
+    trace.
+
+    Also a decorator: `@with_context(tags={"feature": "search"})`, of `def`, `async def` and generators.
     """
-    base = _trace.current() or _trace.Span(_trace.new_trace_id(), "")  # no span of its own that never arrives
-    inner = _trace.Span(
-        base.trace_id,
-        base.span_id,
-        base.parent_span_id,
-        _text(user_id, base.user_id),
-        _text(session_id, base.session_id),
-        _tags(base.tags, tags),
-        base.ends,
-    )
-    token = _trace.enter(inner)
-    try:
-        yield
-    finally:
-        _trace.leave(token)
+    return _Context(user_id, session_id, tags)
 
 
-@contextmanager
 def span(
     name: str,
     *,
     kind: str = "general",
     metadata: Mapping[str, Any] | None = None,
     replaying: Callable[[], bool] | None = None,
-) -> Iterator[dict[str, Any]]:
+) -> _Step:
     """A step of your own: one event with its duration and, if it raises, the error; calls inside belong to it.
 
     `kind` is the SDK's span_kind: general, tool, agent, planning, handoff, retriever. The `with` target is a dict for
-    metadata that is known only later. Also a decorator.
+    metadata that is known only later.
+
+    Also a decorator, of `def`, `async def` and generators: the step lasts until the function has returned, the
+    coroutine has been awaited, the generator is exhausted or closed.
 
     `replaying`: a durable function's `context.is_replaying`. A step that is over before anything new has happened was
     sent by the invocation that took it the first time, and is left out.
     """
-    here = _trace.new_span(_trace.current())
-    token = _trace.enter(here)
-    began, details, error = time.perf_counter(), _mapping(metadata, "metadata"), None
-    try:
-        yield details
-    except BaseException as raised:
-        error = raised
-        raise
-    finally:
-        _trace.leave(token)
-        if not _repeated(replaying):
-            _end(here, name, kind, details, (time.perf_counter() - began) * 1000, error)
+    return _Step(name, kind, metadata, replaying)
 
 
 def traceparent() -> str | None:
@@ -82,11 +154,25 @@ def traceparent() -> str | None:
     return here.traceparent() if here and here.span_id else None
 
 
+def _concern(base: _trace.Span, inner: _trace.Span) -> None:
+    """Tell the invocation under way what is said inside, of what was not in force already."""
+    container = _container.current()
+    call = container.active.get(id(base.ends)) if container is not None else None
+    if call is not None:
+        before = base.tags or {}
+        call.concerns(
+            inner.user_id if base.user_id is None else None,
+            inner.session_id if base.session_id is None else None,
+            {key: value for key, value in (inner.tags or {}).items() if key not in before},
+        )
+
+
 def _text(value: object, otherwise: str | None) -> str | None:
     """An id as events have it, which is text; databases have numbers, and requests bring whatever they like."""
     try:
         return otherwise if value is None else str(value)[:TEXT_MAX]
-    except Exception:
+    except Exception as problem:
+        pass_on(problem)
         return otherwise
 
 
@@ -107,6 +193,7 @@ def _mapping(value: object, what: str) -> dict[str, Any]:
     try:
         return {} if value is None else dict(value)  # type: ignore[call-overload]
     except Exception as problem:
+        pass_on(problem)
         warn_once("%s are left out: %s", what, describe(problem))
         return {}
 
@@ -115,6 +202,7 @@ def _repeated(replaying: Callable[[], bool] | None) -> bool:
     try:
         return replaying is not None and bool(replaying())
     except Exception as problem:
+        pass_on(problem)
         warn_once("is_replaying failed, the step is sent: %r", problem)
         return False
 

@@ -12,6 +12,7 @@ main thread did, and code of the user's (`on_error`, an exporter, a handler of t
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import signal
 import sys
@@ -35,9 +36,11 @@ _here = threading.local()
 def start(name: str, target: Callable[..., object], *args: Any) -> threading.Thread:
     """Run `target(*args)` in a daemon thread that takes no signals.
 
-    Raises RuntimeError where there are no threads, or no more: on some platforms, in some sub-interpreters, at the end
-    of the interpreter.
+    Raises RuntimeError where there are no threads, or no more: on some platforms, in sub-interpreters, at the end of
+    the interpreter.
     """
+    if _is_subinterpreter():  # which ends the whole process if a daemon thread is left in it: Py_EndInterpreter
+        raise RuntimeError("no threads in a sub-interpreter")
     if _change_mask is None:  # Windows, which gives signals to nobody but the main thread
         thread = threading.Thread(target=target, args=args, name=name, daemon=True)
         thread.start()
@@ -72,6 +75,22 @@ def as_main_thread() -> Iterator[None]:
 def _run(inherited: set[int], target: Callable[..., object], *args: Any) -> None:
     _here.mask = inherited
     target(*args)
+
+
+@functools.cache
+def _is_subinterpreter() -> bool:
+    """Whether this is one of several interpreters in a process (mod_wsgi, uWSGI, pools of interpreters), and not the
+    main one."""
+    is_main = getattr(sys.modules.get("_thread"), "_is_main_interpreter", None)  # from Python 3.12 on
+    if is_main is not None:
+        return not is_main()
+    if hasattr(sys.modules.get("__main__"), "__file__"):  # saves most programs the import
+        return False
+    try:
+        import _xxsubinterpreters as interpreters  # type: ignore[import-not-found, unused-ignore]
+    except ImportError:
+        return False
+    return bool(interpreters.get_current() != interpreters.get_main())
 
 
 def _asynchronous() -> set[int]:

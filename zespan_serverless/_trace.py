@@ -5,15 +5,17 @@ Ids come from os.urandom: `random` is seeded by users, and two containers restor
 
 from __future__ import annotations
 
-import contextlib
 import os
 import threading
 import time
-from contextvars import ContextVar, Token
+from contextvars import ContextVar
 from typing import TYPE_CHECKING
+
+from ._guard import pass_on
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from contextvars import Token
 
 _HEX = frozenset("0123456789abcdef")
 _VARIANT = "89ab" * 4  # by a digit of a UUID, what RFC 9562 has in its place
@@ -23,11 +25,21 @@ _TRACEPARENT_MAX = 512  # version 00 has 55 characters; a later one may append, 
 def _random(count: int) -> bytes:
     try:
         return os.urandom(count)
-    except (NotImplementedError, OSError):  # of a sandbox that has none; a step of the user's goes on without
+    except (NotImplementedError, OSError) as error:  # of a sandbox that has none; a step of the user's goes on without
+        pass_on(error)
         import hashlib
 
         here = f"{os.getpid()} {threading.get_ident()} {time.time_ns()} {time.perf_counter_ns()}"
         return hashlib.shake_128(here.encode()).digest(count)
+
+
+class Ends(dict[int, "Callable[[], None]"]):
+    """What is still open below one root: callables, by id, that end it. `busy`: whether there has been a span."""
+
+    __slots__ = ("busy",)
+
+    def __init__(self) -> None:
+        self.busy = False
 
 
 class Span:
@@ -48,7 +60,7 @@ class Span:
         user_id: str | None = None,
         session_id: str | None = None,
         tags: Mapping[str, str] | None = None,
-        ends: dict[int, Callable[[], None]] | None = None,
+        ends: Ends | None = None,
     ) -> None:
         self.trace_id = trace_id
         self.span_id = span_id
@@ -57,10 +69,11 @@ class Span:
         self.user_id = user_id
         self.session_id = session_id
         self.tags = tags
-        self.ends: dict[int, Callable[[], None]] = {} if ends is None else ends
+        self.ends = Ends() if ends is None else ends
 
     def child(self) -> Span:
         """A new span under this one, for the same user, session and tags."""
+        self.ends.busy = True
         drawn = _random(24).hex()
         parent = self.span_id or None
         child = Span(self.trace_id, drawn[32:], parent, self.user_id, self.session_id, self.tags, self.ends)
@@ -69,6 +82,7 @@ class Span:
 
     def traceparent(self) -> str:
         """The W3C header that makes a callee continue this trace."""
+        self.ends.busy = True  # somebody else's span may have this one as its parent
         return f"00-{self.trace_id}-{self.span_id}-01"
 
 
@@ -137,21 +151,55 @@ def root() -> Span | None:
     return _shared
 
 
-def enter(span: Span | None, *, shared: bool = False) -> Token[Span | None]:
-    """Make `span` the current one. `shared`: also for threads that have none of their own."""
-    global _shared
-    if shared:
-        _shared = span
-    return _current.set(span)
+class Entered:
+    """A span that is made the current one, and taken back.
+
+    `enter` belongs into the `try` whose `finally` calls `leave`: an exception of the user's signal handler may strike
+    between any two steps, and `leave` undoes whatever part of `enter` has been done. To call it twice does no harm.
+    """
+
+    __slots__ = ("_before", "_is_over", "_is_shared", "_token", "span")
+
+    def __init__(self, span: Span | None, *, shared: bool = False) -> None:
+        """`shared`: also for threads that have no span of their own."""
+        self.span, self._is_shared, self._is_over = span, shared, False
+        self._before = _current.get()
+        self._token: Token[Span | None] | None = None
+
+    def enter(self) -> None:
+        """Make it the current one."""
+        global _shared
+        if self._is_shared:
+            _shared = self.span
+        self._token = _current.set(self.span)
+
+    def leave(self) -> None:
+        """Undo `enter`. In another context (a generator finalised elsewhere) what is current is not ours to change."""
+        global _shared
+        if self._is_over:
+            return
+        if self._is_shared and _shared is self.span:
+            _shared = None
+        if self._token is not None:
+            try:
+                _current.reset(self._token)
+            except (ValueError, RuntimeError) as error:  # another context; done, and then interrupted
+                pass_on(error)
+        elif self._before is not self.span and _current.get() is self.span:  # interrupted in `enter`
+            _current.set(self._before)
+        self._is_over = True
 
 
-def leave(token: Token[Span | None], *, shared: bool = False) -> None:
-    """Undo `enter`. In another context (a generator finalised elsewhere) what is current is not ours to change."""
-    global _shared
-    if shared:
-        _shared = None
-    with contextlib.suppress(ValueError):
-        _current.reset(token)
+def enter(span: Span | None, *, shared: bool = False) -> Entered:
+    """Make `span` the current one, where no signal handler of the user's can interrupt."""
+    entered = Entered(span, shared=shared)
+    entered.enter()
+    return entered
+
+
+def leave(entered: Entered) -> None:
+    """Undo `enter`."""
+    entered.leave()
 
 
 def forget() -> None:

@@ -9,6 +9,7 @@ import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from . import _container, _settings, _shutdown
+from ._guard import pass_on
 from ._invocation import ColdStart, Invocation
 from ._trace import parse_traceparent
 
@@ -16,6 +17,28 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 _TEXT_MAX = 1024
+
+# Who asks whether we are well: Kubernetes, load balancers of Google, AWS and Azure, Route 53, Azure's App Service.
+_PROBES = (
+    *("kube-probe/", "GoogleHC/", "ELB-HealthChecker/", "Amazon-Route53-Health-Check-Service", "Edge Health Probe"),
+    *("Load Balancer Agent", "HealthCheck/1.0", "ReadyForRequest/1.0", "AlwaysOn"),
+)
+# Where they ask, and what platforms announce: warm-ups, snapshots, ends.
+_PROBED = frozenset(
+    (
+        *("/health", "/healthz", "/healthcheck", "/health-check", "/health/live", "/health/ready", "/_health"),
+        *("/live", "/livez", "/liveness", "/ready", "/readyz", "/readiness", "/ping", "/_ah/health", "/_ah/warmup"),
+        *(
+            "/admin/warmup",
+            "/robots933456.txt",
+            "/_agent/before-snapshot",
+            "/_agent/after-restore",
+            "/_before_snapshot",
+        ),
+        *("/pre-freeze", "/pre-stop"),
+    )
+)
+_HOOKS = "/aws/lambda-microvms/runtime/v1/"
 
 
 class Platform(NamedTuple):
@@ -97,12 +120,17 @@ class WebHost:
 
     def __init__(self, arguments: Mapping[str, Any] | None = None) -> None:
         self.platform = platform()
-        _container.at_exit()  # in a server that forks, its workers have it from here
         if self.platform.attributes.get("cloud.provider") == "azure":
             from . import _azure
 
             if _azure.in_worker() and _settings.usable(_settings.resolve(arguments or {})):
                 _container.watch()  # only now is this the main thread: WSGI applications are called in others
+
+    @property
+    def is_killed(self) -> bool:
+        """Whether the process ends with the time of a request. On Cloud Run it goes on:
+        https://cloud.google.com/run/docs/configuring/request-timeout."""
+        return self.platform.attributes.get("cloud.provider") != "gcp"
 
     def origin(self) -> ColdStart:
         return ColdStart("cold")
@@ -160,6 +188,8 @@ class WebHost:
         adapter = _adapter(header) if provider == "aws" else {}
         request_id = header("x-vercel-id") if provider == "vercel" else adapter.get("request_id")
         invocation = Invocation(
+            is_probe=_is_probe(path, header),
+            is_killed=self.is_killed,
             id=request_id[:_TEXT_MAX] if isinstance(request_id, str) else None,
             name=self.platform.name,
             parent=parse_traceparent(header("traceparent")),
@@ -203,6 +233,12 @@ class WebHost:
         return countdown(self.platform.timeout)
 
 
+def _is_probe(path: str, header: Callable[[str], str | None]) -> bool:
+    """Whether a request is one that platforms make to see how we are, or to tell us what they are about to do."""
+    where = path.rstrip("/").lower()
+    return where in _PROBED or where.startswith(_HOOKS) or (header("user-agent") or "").startswith(_PROBES)
+
+
 def django_route(kind: str, path: str) -> str | None:
     """The route that Django takes for a path, if this process serves with its handler (`asgi` or `wsgi`). It keeps
     what it has found to itself, so it is asked again."""
@@ -210,7 +246,8 @@ def django_route(kind: str, path: str) -> str | None:
         return None
     try:
         return "/" + str(sys.modules["django.urls"].resolve(path).route).removeprefix("/")
-    except Exception:  # no such route, or not a Django application after all
+    except Exception as error:  # no such route, or not a Django application after all
+        pass_on(error)
         return None
 
 
@@ -246,7 +283,8 @@ def vercel_deadline() -> float | None:
         return None
     try:
         found: float = ask().timestamp()
-    except Exception:
+    except Exception as error:
+        pass_on(error)
         return None  # no runtime of Vercel's, or one that sets no deadline
     return found
 

@@ -81,24 +81,25 @@ class ZespanMiddleware:
                     await _loops.flushed(container, container.settings.flush_timeout)
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
-        call = _lifecycle.enter(self._host, self._arguments, (scope,), {})
+        call = _lifecycle.prepare(self._host, self._arguments, (scope,), {})
         if call is None:
             with _lifecycle.passing():
                 await self.app(scope, receive, send)
             return
         exchange = _Exchange(call, scope["method"], receive, send)
         try:
-            await self.app(scope, exchange.receive, exchange.send)
-        except Exception as error:
-            await exchange.finish(error, cut=exchange.is_cut)
-            raise
-        except BaseException as error:  # cancelled: there is no waiting any more
-            exchange.break_off(error, cut=exchange.is_cut)
-            raise
-        else:
+            try:
+                call.begin()
+                await self.app(scope, exchange.receive, exchange.send)
+            except Exception as error:
+                await exchange.finish(error, cut=exchange.is_cut)
+                raise
+            except BaseException as error:  # cancelled: there is no waiting any more
+                exchange.break_off(error, cut=exchange.is_cut)
+                raise
             await exchange.finish(None, cut=exchange.is_cut)
         finally:
-            call.reset()
+            exchange.returned()
             exchange.closed()
 
     def _flushing(self, send: Send) -> Send:

@@ -127,17 +127,22 @@ def _noting(method: Any) -> Callable[..., Any]:
 def _method(method: Any, host: _Host, arguments: Mapping[str, Any]) -> Callable[..., Any]:
     @functools.wraps(method)
     def do(self: Any, *args: Any, **kwargs: Any) -> Any:
-        call = _lifecycle.enter(host, arguments, (self,), {})
+        call = _lifecycle.prepare(host, arguments, (self,), {})
         if call is None:
             return _bound(method, self)(*args, **kwargs)
         vars(self).pop(_STATUS, None)
         try:
-            result = _bound(method, self)(*args, **kwargs)
-        except BaseException as error:
-            _over(host, call, self, error)
-            raise
-        _over(host, call, self, None)
-        return result
+            try:
+                call.begin()
+                result = _bound(method, self)(*args, **kwargs)
+            except BaseException as error:
+                _over(call, self, error)
+                raise
+            _over(call, self, None)
+            return result
+        finally:
+            if not call.is_left:
+                call.abandon()
 
     return do
 
@@ -157,15 +162,15 @@ class _Host(WebHost):
         return self.request(request.command, request.path.partition("?")[0], scheme, header, lambda: None)
 
 
-def _over(host: _Host, call: Call, request: Any, error: BaseException | None) -> None:
-    """A request has been answered, as far as the user is concerned. Never raises."""
+def _over(call: Call, request: Any, error: BaseException | None) -> None:
+    """A request has been answered, as far as the user is concerned."""
     call.reset()
     status = vars(request).get(_STATUS)
-    report = call.close(error, int(status) if isinstance(status, int) else None)  # an http.HTTPStatus is one
+    call.close(error, int(status) if isinstance(status, int) else None)  # an http.HTTPStatus is one
     with Guarded("the end of a response"):
         if status is not None and _lingering() is not None:
             _end_response(request)
-    call.settle(report, error)
+    call.settle(error)
     with Guarded("the flush"):
         _follow_theirs()
 

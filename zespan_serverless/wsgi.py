@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any
 
-from . import _lifecycle, _settings
+from . import _container, _lifecycle, _settings
 from ._bodies import Body, Exchange
 from ._guard import Guarded
 from ._web import WebHost, django_route
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     Application = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]
 
 __all__ = ["ZespanMiddleware"]
+
+_FORKING = frozenset(("gunicorn", "uwsgi", "mod_wsgi"))
 
 
 class ZespanMiddleware:
@@ -39,28 +42,42 @@ class ZespanMiddleware:
         self.app = app
         self._arguments = _settings.check(settings)
         self._host = _Host(self._arguments)
+        with Guarded("the start of a server"):
+            self._host.expect_threads(self._arguments)
 
     def __call__(self, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
         rules: list[str] = []  # those of Flask's that the request has matched
-        call = _lifecycle.enter(self._host, self._arguments, (environ, rules), {})
+        call = _lifecycle.prepare(self._host, self._arguments, (environ, rules), {})
         if call is None:
             return self.app(environ, start_response)
         exchange = _Exchange(call, environ, start_response, rules)
         try:
-            body = self.app(environ, exchange.start_response)
-        except BaseException as error:
+            try:
+                call.begin()
+                body = self.app(environ, exchange.start_response)
+            except BaseException as error:
+                call.reset()
+                exchange.end(error)
+                raise
             call.reset()
-            exchange.end(error)
-            raise
-        call.reset()
-        if exchange.is_complete(body):
-            exchange.end(None)
-            return body
-        exchange.is_streamed = True
-        return _SizedBody(body, exchange) if hasattr(body, "__len__") else Body(body, exchange)
+            if exchange.is_complete(body):
+                exchange.end(None)
+                return body
+            return _SizedBody(body, exchange) if hasattr(body, "__len__") else Body(body, exchange)
+        finally:
+            exchange.returned()
 
 
 class _Host(WebHost):
+    def expect_threads(self, arguments: Mapping[str, Any]) -> None:
+        """Be ready for SIGTERM now, in the main thread: many servers call applications in others only.
+
+        Not under those that fork after this: they tell their workers to end, who then do what is to be done at exit.
+        """
+        elsewhere = self.platform.attributes.get("cloud.provider") in ("azure", "vercel")  # which see to it themselves
+        if not elsewhere and _FORKING.isdisjoint(sys.modules) and _settings.usable(_settings.resolve(arguments)):
+            _container.watch()
+
     def read(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Invocation:
         environ, rules = args
 

@@ -381,3 +381,28 @@ def test_init_in_a_script() -> None:
             assert record["body"]
     assert exporter.events[0]["metadata"]["aws.lambda.event_origin"] == "sns"
     assert f"00-{exporter.events[0]['trace_id']}" == TRACEPARENT[:35]
+
+
+class Undecided:
+    """As an array of numpy's: it raises when it is asked whether it is true."""
+
+    def __bool__(self) -> bool:
+        raise ValueError("ambiguous")
+
+
+@pytest.mark.parametrize(
+    "name", ["eventSource", "EventSource", "eventSourceARN", "eventSourceArn", "body", "messageAttributes"]
+)
+def test_values_that_raise_when_they_are_looked_at(name: str) -> None:
+    """The loop runs over every record all the same, and the invocation is traced."""
+    record = {"eventSource": "aws:sqs", "messageId": "m", "body": "{}", name: Undecided()}
+    event = {"Records": [record, record], name: Undecided()}
+
+    @decorate
+    def handler(event: dict[str, Any], context: object) -> int:
+        with traced_record(record, event):
+            return sum(one is record for one in traced_records(event))
+
+    with testing.recording() as events:
+        assert handler(event, testing.LambdaContext()) == 2
+    assert events[-1]["operation"] == "my-function"

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import typing
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import azure.functions as func
@@ -335,3 +336,20 @@ def test_a_trigger_is_told_by_its_class_where_its_binding_is_not_found() -> None
     said = _triggers.describe({}, inputs, "api")
     assert (said["azure.functions.trigger"], said["messaging.message.id"]) == ("queue", "m")
     assert _triggers.describe({}, {"text": "hi"}, "api")["faas.trigger"] == "other"
+
+
+@pytest.mark.parametrize(("count", "most", "told"), [(0, 0, False), (0, 3, True), (2, 3, True)])
+def test_tries_are_told_of_functions_that_have_retries(count: int, most: int, told: bool) -> None:
+    """The worker gives every function a count; without a retry policy both are 0."""
+    retries = SimpleNamespace(retry_count=count, max_retry_count=most)
+    context = SimpleNamespace(function_name="f", invocation_id="i", trace_context=None, retry_context=retries)
+
+    @zespan_azure
+    def function(req: func.HttpRequest) -> str:
+        return "done"
+
+    with testing.recording() as events:
+        function(req=request(), context=context)  # type: ignore[call-arg]
+    metadata = events[0]["metadata"]
+    expected = (count, most) if told else (None, None)
+    assert (metadata.get("azure.functions.retry_count"), metadata.get("azure.functions.max_retry_count")) == expected

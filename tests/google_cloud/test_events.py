@@ -267,3 +267,12 @@ def test_in_a_test_without_a_server() -> None:
     with testing.recording() as events:
         assert handler({"a": 1}, object()) == "done"
     assert [event["metadata"]["faas.trigger"] for event in events] == ["other"]
+
+
+def test_a_hop_in_the_producers_own_trace_is_no_link() -> None:
+    """Pub/Sub continues it with a span of its own: the producer's is the parent, and there is nothing to link to."""
+    trace, hop = "a" * 32, f"00-{'a' * 32}-{'c' * 16}-01"
+    found = _google.parents({"traceparent": hop}.get, (trace, "b" * 16))
+    assert found == ((trace, "b" * 16), {})
+    other = _google.parents({"traceparent": hop.replace("a", "d")}.get, (trace, "b" * 16))
+    assert other == ((trace, "b" * 16), {"links": [{"type": "delivery", "trace_id": "d" * 32, "span_id": "c" * 16}]})

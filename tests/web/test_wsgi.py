@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import gc
 import io
+import os
+import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -13,7 +17,8 @@ from wsgiref.util import FileWrapper, setup_testing_defaults
 
 import pytest
 
-from zespan_serverless import ConfigurationError, flush, span, testing, traceparent
+from tests.support import until
+from zespan_serverless import ConfigurationError, _web, flush, span, testing, traceparent
 from zespan_serverless.testing import Backend
 from zespan_serverless.wsgi import ZespanMiddleware
 
@@ -369,3 +374,93 @@ def test_a_broken_status_is_the_servers_to_judge(status: Any) -> None:
         flush()
     assert started.args == (status, None)
     assert len(events) == 1
+
+
+THREADED = """
+import os, signal, sys, threading
+from http.client import HTTPConnection
+from socketserver import ThreadingMixIn
+from wsgiref.simple_server import WSGIServer, make_server
+from zespan_serverless.wsgi import ZespanMiddleware
+
+def app(environ, start_response):
+    start_response("200 OK", [])
+    return [b"x"]
+
+class Server(ThreadingMixIn, WSGIServer):
+    pass
+
+server = make_server("127.0.0.1", 0, ZespanMiddleware(app), Server)
+
+def ask():
+    connection = HTTPConnection(*server.server_address)
+    connection.request("GET", "/")
+    connection.getresponse().read()
+    os.kill(os.getpid(), signal.SIGTERM)
+
+threading.Thread(target=ask).start()
+server.serve_forever()
+"""
+
+
+def test_a_server_that_serves_in_threads_only_sends_what_it_has_at_sigterm() -> None:
+    """As waitress does: no request comes to the main thread, the only one where signals can be set."""
+    with Backend() as backend:
+        env = {**os.environ, "ZESPAN_BASE_URL": backend.url, "ZESPAN_FLUSH_INTERVAL": "3600"}
+        ended = subprocess.run([sys.executable, "-c", THREADED], env=env, capture_output=True, timeout=60, check=False)
+        assert ended.returncode != 0
+        assert [event["operation"] for event in backend.events] == ["GET /"]
+
+
+def test_nothing_is_started_where_there_is_nothing_to_send_to() -> None:
+    """By the middleware's construction: no thread, and SIGTERM is left as it is."""
+    before = signal.getsignal(signal.SIGTERM), threading.active_count()
+    ZespanMiddleware(lambda environ, start_response: [])
+    assert (signal.getsignal(signal.SIGTERM), threading.active_count()) == before
+
+
+def test_work_after_a_response_is_sent_without_waiting_for_the_interval() -> None:
+    """Where the process goes on: no end of a request would ask for it."""
+    released = threading.Event()
+
+    def later() -> None:
+        released.wait(10)
+        with span("later"):
+            pass
+
+    thread = threading.Thread(target=later)
+
+    def app(environ: Environ, start_response: Callable[..., Any]) -> list[bytes]:
+        start_response("200 OK", [])
+        thread.start()
+        return [b"x"]
+
+    with Backend() as backend:
+        serve(ZespanMiddleware(app, base_url=backend.url, flush_interval=3600.0))
+        until(lambda: backend.events)
+        released.set()
+        thread.join()
+        until(lambda: len(backend.events) == 2)
+
+
+@pytest.mark.parametrize("left", [-1.0, 0.02])
+def test_a_request_that_has_used_up_its_time_is_sent_where_the_process_goes_on(
+    left: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On Cloud Run a request's time is not its container's: past it there is time to send, shortly before it a thread
+    does."""
+    monkeypatch.setenv("K_SERVICE", "service")
+    monkeypatch.setenv("CLOUD_RUN_TIMEOUT_SECONDS", "1000")
+
+    def app(environ: Environ, start_response: Callable[..., Any]) -> list[bytes]:
+        start_response("200 OK", [])
+        ends[0] = time.monotonic() + left
+        return [b"x"]
+
+    ends = [time.monotonic() + 1000]
+    monkeypatch.setattr(_web, "countdown", lambda seconds: lambda: ends[0] - time.monotonic())
+    with Backend() as backend:
+        serve(ZespanMiddleware(app, base_url=backend.url, flush_interval=3600.0))
+        if left < 0:
+            assert len(backend.events) == 1
+        until(lambda: backend.events)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import functools
 import os
 import sys
+import threading
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from .. import _container, _settings
-from .._guard import Guarded
+from .._guard import Guarded, is_from_signal, pass_on
 from .._invocation import Invocation
 from .._lifecycle import observed, observed_async
 from .._log import warn_once
@@ -102,7 +103,6 @@ class LambdaHost:
     def attach(self, arguments: Mapping[str, Any]) -> None:
         """Register the extension, once, and only in the runtime's process: this is the one moment AWS allows it."""
         if _is_managed_instance():
-            _container.at_exit()  # a worker's end is nobody's beginning: what it has left is sent then
             return
         if self._attached or not _extension.in_runtime_process():
             return
@@ -139,7 +139,7 @@ class LambdaHost:
         kept = _batches.plain(event)
         return Invocation(
             id=_string(context, "aws_request_id"),
-            name=_string(context, "function_name") or os.environ.get("AWS_LAMBDA_FUNCTION_NAME", "lambda"),
+            name=_string(context, "function_name") or os.environ.get("AWS_LAMBDA_FUNCTION_NAME", ""),
             parent=_events.parent(kept) or _w3c(context) or (_events.of_execution(execution) if execution else None),
             remaining=_clock(context) or (self._extension.clock() if self._extension is not None else None),
             describe=functools.partial(_described, kept, context, xray, execution),
@@ -191,12 +191,14 @@ def _clock(context: object) -> Callable[[], float] | None:
     def seconds() -> float:
         try:
             return float(remaining() / 1000)  # type: ignore[misc]
-        except Exception:
+        except Exception as error:
+            pass_on(error)
             return 0.0  # then nothing is sent, and all kept
 
     try:
         return seconds if isinstance(remaining(), (int, float)) else None  # type: ignore[misc]
-    except Exception:
+    except Exception as error:
+        pass_on(error)
         return None
 
 
@@ -210,7 +212,8 @@ def _w3c(context: object) -> tuple[str, str] | None:
     try:
         read = getattr(context, "w3c", None)
         fields = (read() if callable(read) else None, getattr(getattr(context, "client_context", None), "custom", None))
-    except Exception:
+    except Exception as error:
+        pass_on(error)
         return None
     for part in fields:
         found = parse_traceparent(part.get("traceparent")) if isinstance(part, dict) else None
@@ -257,22 +260,53 @@ def _loop_is_running() -> bool:
     return True
 
 
-_runner: tuple[int, Any] | None = None
+class _OwnLoop:
+    """The event loop on which a thread runs async handlers."""
+
+    def __init__(self) -> None:
+        import asyncio
+
+        self._runner, self._pid = asyncio.Runner(), os.getpid()
+        self._is_interrupted = False
+
+    def is_usable(self) -> bool:
+        """Not if somebody has closed or interrupted it, or if it is a parent process's."""
+        return not self._is_interrupted and self._pid == os.getpid() and not self._runner.get_loop().is_closed()
+
+    def run(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
+        """To its end, in a copy of the context: else a call would see the variables that the one before has set."""
+        import contextvars
+
+        try:
+            return self._runner.run(coroutine, context=contextvars.copy_context())
+        except BaseException as error:
+            # A signal handler may have raised in the loop itself, which goes on with this call's tasks in the next.
+            if is_from_signal(error) or getattr(coroutine, "cr_frame", None) is not None:
+                self._is_interrupted = True
+                self._runner.close()  # cancels them, as asyncio.run does
+            raise
+
+    def __del__(self) -> None:
+        """The thread has ended."""
+        with Guarded("the end of an event loop"):
+            if self._pid == os.getpid():
+                self._runner.get_loop().close()
+            else:  # to close it would take the loop's own wakeup out of the epoll that the parent has in common with us
+                _parents.append(self._runner)
+
+
+_own = threading.local()
+_parents: list[object] = []
 
 
 def _on_own_loop(handler: Callable[..., Coroutine[Any, Any, Any]]) -> Callable[..., Any]:
-    """`handler`, run to its end on the process's one event loop: connections of async clients belong to a loop.
+    """`handler`, run to its end on one event loop per thread: connections of async clients belong to a loop."""
 
-    Each call gets a copy of the context: without it a call would see the variables that the one before has set.
-    """
-
+    @functools.wraps(handler)
     def run(*args: Any, **kwargs: Any) -> Any:
-        import asyncio
-        import contextvars
-
-        global _runner
-        if _runner is None or _runner[0] != os.getpid():
-            _runner = (os.getpid(), asyncio.Runner())
-        return _runner[1].run(handler(*args, **kwargs), context=contextvars.copy_context())
+        loop: _OwnLoop | None = getattr(_own, "loop", None)
+        if loop is None or not loop.is_usable():
+            loop = _own.loop = _OwnLoop()
+        return loop.run(handler(*args, **kwargs))
 
     return run

@@ -7,14 +7,13 @@ between them, and 0 for the first of a list.
 from __future__ import annotations
 
 import binascii
-import contextlib
 import json
 from collections.abc import Iterable, Mapping
 from itertools import chain
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import unquote_plus
 
-from .._guard import Guarded
+from .._guard import Guarded, pass_on
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -132,6 +131,9 @@ _KINDS = {
     "aws:codecommit": Kind("codecommit", "other", called="vcs.repository.name"),
 }
 
+# As AWS's libraries for Go and Rust have them, and older versions of Powertools.
+_KINDS["aws:mq"], _KINDS["aws:SelfManagedKafka"] = _KINDS["aws:amq"], _KAFKA
+
 
 class Batch:
     """The records of an event, of whatever number."""
@@ -195,7 +197,7 @@ class Batch:
             value = value.get("bytes")
         if isinstance(value, list):
             value = _ascii(value)
-        return value or parser.trace_in(self.message(record), encoded=self.kind.source == "kinesis")
+        return text(value) or parser.trace_in(self.message(record), encoded=self.kind.source == "kinesis")
 
 
 def plain(event: object) -> object:
@@ -205,13 +207,17 @@ def plain(event: object) -> object:
     """
     if type(event) is dict:
         return dict(event)
-    with contextlib.suppress(Exception):
+    try:
         if isinstance(event, Mapping):
             return dict(event)
+    except Exception as error:
+        pass_on(error)
     dump = getattr(type(event), "model_dump", None)  # of the class: a mock has everything
     for mode in ("json", "python") if callable(dump) else ():  # the second keeps bytes that are no text
-        with contextlib.suppress(Exception):
+        try:
             return dump(event, mode=mode, by_alias=True, exclude_unset=True, warnings=False)  # type: ignore[misc]
+        except Exception as error:
+            pass_on(error)
     return event
 
 
@@ -225,7 +231,7 @@ def batch(event: object) -> Batch | None:
         held = event.get(kind.field)
     lists = [part for part in (held.values() if isinstance(held, dict) else (held,)) if isinstance(part, list)]
     first = next(chain.from_iterable(lists), None)
-    arn = text(at(event, "eventSourceArn") or at(first, kind.arn) or at(first, "eventSourceArn"))
+    arn = text(at(event, "eventSourceArn")) or text(at(first, kind.arn)) or text(at(first, "eventSourceArn"))
     name = at(first, kind.name) if kind.name else _name(arn)
     if kind.source == "rabbitmq":
         queue = next(iter(held), "") if isinstance(held, dict) else at(first, "eventSourceKey")
@@ -256,7 +262,7 @@ def records(event: object) -> Iterator[Any]:
 def _kind(about: object) -> Kind | None:
     """By the name of the source, which is in each record or in the event itself. SNS writes EventSource."""
     names = (about.get("eventSource"), about.get("EventSource")) if isinstance(about, dict) else ()
-    return next((_KINDS.get(name) for name in names if isinstance(name, str) and name), None)
+    return next((_KINDS[name] for name in names if isinstance(name, str) and name in _KINDS), None)
 
 
 class Parser:

@@ -13,7 +13,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from .._trace import parse_traceparent
-from ._batches import Batch, Parser, at, batch, carried, parsed, texts
+from ._batches import Batch, Parser, at, batch, carried, parsed, text, texts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -66,6 +66,7 @@ _CLOUDEVENTS = {
     "cloudevents.event_subject": "subject",
     "cloudevents.event_type": "type",
 }
+_APPLICATION = {"aws.lambda.event_source_arn": "applicationArn"}
 _STATE = {
     "aws.step_functions.state_machine.arn": "StateMachine/Id",
     "aws.step_functions.execution.arn": "Execution/Id",
@@ -78,6 +79,8 @@ _STACK = {
 }
 _SECRET = {"aws.secretsmanager.secret.arn": "SecretId", "aws.secretsmanager.rotation_step": "Step"}
 _LEX = {"aws.lex.bot": "bot/name", "aws.lex.intent": "sessionState/intent/name", "gen_ai.conversation.id": "sessionId"}
+_LEX_V1 = {"aws.lex.bot": "bot/name", "aws.lex.intent": "currentIntent/name"}
+_DEPLOYMENT = {"aws.codedeploy.deployment.id": "DeploymentId"}
 _AGENT = {
     "gen_ai.agent.id": "agent/id",
     "gen_ai.agent.name": "agent/name",
@@ -121,9 +124,13 @@ _SHAPES = (
         "xAmzRequestId, userRequest, configuration",
         {"aws.lambda.event_source_arn": "configuration/accessPointArn"},
     ),
+    _shape("kinesis-analytics", "pubsub", "applicationArn, invocationId, records", _APPLICATION),
+    _shape("cognito-sync", "datasource", "eventType=SyncTrigger, identityPoolId, datasetName", {}),
     _shape("cognito", "other", "triggerSource, userPoolId", {"aws.cognito.trigger": "triggerSource"}),
     _shape("secretsmanager", "other", "SecretId, ClientRequestToken, Step", _SECRET),
     _shape("cloudformation", "other", "RequestType, StackId, LogicalResourceId", _STACK),
+    _shape("codedeploy", "other", "DeploymentId, LifecycleEventHookExecutionId", _DEPLOYMENT),
+    _shape("client-vpn", "other", "connection-id, endpoint-id, common-name", {}),
     _shape("config", "other", "invokingEvent, configRuleArn", {"aws.lambda.event_source_arn": "configRuleArn"}),
     _shape("codepipeline", "other", "CodePipeline.job", {"aws.codepipeline.job.id": "CodePipeline.job/id"}),
     _shape(
@@ -133,10 +140,13 @@ _SHAPES = (
         {"aws.lambda.event_source_arn": "Details/ContactData/InstanceARN"},
     ),
     _shape("lex", "other", "bot, sessionState, invocationSource", _LEX),
+    _shape("lex", "other", "bot, currentIntent, invocationSource", _LEX_V1),
     _shape("bedrock-agent", "other", "agent, actionGroup", _AGENT),
     _shape("alexa", "other", "version=1.0, context, request", {"alexa.request.type": "request/type"}),
     _shape("iot", "pubsub", "eventType, eventId, operation, accountId", {"aws.iot.event_type": "eventType"}),
     _shape("iot-authorizer", "other", "protocolData, protocols", {}),
+    _shape("iot-provisioning", "other", "templateArn, claimCertificateId", {}),
+    _shape("iot-button", "pubsub", "serialNumber, clickType, batteryVoltage", {"aws.iot.event_type": "clickType"}),
     _shape("transfer-authorizer", "other", "username, protocol, serverId, sourceIp", {}),
 )
 
@@ -144,7 +154,7 @@ _SHAPES = (
 def _of_http(event: dict[Any, Any]) -> dict[str, object] | None:
     """The attributes of an HTTP request, whichever front end passes it on; None for anything else."""
     method, context = event.get("httpMethod"), event.get("requestContext")
-    domain, arn = at(context, "domainName"), event.get("methodArn") or event.get("routeArn")
+    domain, arn = at(context, "domainName"), text(event.get("methodArn")) or text(event.get("routeArn"))
     if isinstance(arn, str) and event.get("type") in ("TOKEN", "REQUEST"):
         asked = arn.split("/", 3)[2:]  # arn:aws:execute-api:region:account:api/stage/GET/path
         method, path = asked if len(asked) == 2 else ("", "")
@@ -234,7 +244,8 @@ def parent(event: object) -> tuple[str, str | None] | None:
         return of_execution(execution, at(event, "InitialExecutionState/Operations/0/ExecutionDetails/InputPayload"))
     request: object = event
     if "headers" not in event and "multiValueHeaders" not in event:
-        request = event.get("request") or at(event, _EDGE)  # AppSync, CloudFront
+        request = event.get("request")  # AppSync
+        request = request if isinstance(request, dict) else at(event, _EDGE)  # CloudFront
     several = _header(at(request, "multiValueHeaders"), "traceparent")
     value = several if isinstance(several, list) and several else _header(at(request, "headers"), "traceparent")
     if isinstance(value, list):  # several contradict each other; `headers` has but the last of them

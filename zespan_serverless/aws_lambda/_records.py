@@ -122,7 +122,7 @@ class _Step:
         self.handled = sys.exception()  # by whoever called the handler; none of its own
         self.ends = self.span.ends
         self.ends[id(self)] = self.invocation_over
-        self.token = _trace.enter(self.span)
+        self.here = _trace.enter(self.span)
         self.began = time.perf_counter()
 
     def done(self) -> None:
@@ -138,7 +138,7 @@ class _Step:
 
     def finished(self, error: BaseException | None) -> None:
         """The block has been left: in its own thread or task, so what is current is ours, and may be of another one."""
-        _trace.leave(self.token)
+        self.here.leave()
         self._close()
         self._send(error)
 
@@ -152,7 +152,7 @@ class _Step:
         """Leave the record's span, unless the invocation was over first: then what is current is no longer ours."""
         if id(self) not in self.ends:
             return False
-        _trace.leave(self.token)
+        self.here.leave()
         self._close()
         return True
 

@@ -7,6 +7,8 @@ import sys
 from itertools import islice
 from typing import Any
 
+from .._guard import pass_on
+
 _PLAIN = frozenset({str, int, float, bool, type(None)})
 # How far one looks: the response waits for it.
 _LOOKS = 1000  # values of a result
@@ -113,6 +115,7 @@ def _refusal(result: object) -> dict[str, object]:
         if isinstance(body, str):
             body.encode()  # which the runtime client does when it posts it, and does not survive
     except Exception as fault:
+        pass_on(fault)
         kind, message = getattr(fault, "exception_type", type(fault).__name__), getattr(fault, "msg", str(fault))
         return {"error.type": kind, "error.message": message}
     return {}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 
+from .._guard import pass_on
 from .._invocation import ColdStart, StartKind
 
 PROACTIVE_AFTER = 10.0
@@ -51,8 +52,8 @@ def _sandbox_known() -> bool:
         os.close(os.open(f"{folder}/.zespan-sandbox-{stream[:128]}", os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
     except FileExistsError:
         return True
-    except OSError:
-        pass  # a read-only or full disk: then a reset looks like a cold start
+    except OSError as error:  # a read-only or full disk: then a reset looks like a cold start
+        pass_on(error)
     return False
 
 
@@ -64,6 +65,7 @@ def _init_ms() -> float | None:
         with open("/proc/self/stat", "rb") as stat:  # noqa: PTH123 (pathlib would be one more import)
             ticks = int(stat.read().rpartition(b")")[2].split()[19])  # field 22: starttime
         age = time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK")
-    except (OSError, ValueError, IndexError, AttributeError):
+    except (OSError, ValueError, IndexError, AttributeError) as error:
+        pass_on(error)
         return None
     return round(max(0.0, age - (time.time() - _imported_at)) * 1000, 1)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import _container, _trace
 from .._event import ERROR_TEXT_MAX, new_event
+from .._guard import pass_on
 from .._log import warn_once
 from ..errors import ConfigurationError
 from . import zespan_lambda
@@ -54,6 +55,7 @@ def _observed() -> Callable[..., Any]:
     try:
         return zespan_lambda(found)
     except Exception as problem:
+        pass_on(problem)
         warn_once("%s runs untraced: %r", name, problem)
         return found
 
@@ -79,6 +81,7 @@ def _report(name: str, kind: str, message: str) -> None:
             container.capture(event)
             container.delivery.leave(container.settings.flush_timeout)
     except Exception as problem:
+        pass_on(problem)
         warn_once("a function that could not start was not reported: %r", problem)
 
 

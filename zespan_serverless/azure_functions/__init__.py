@@ -10,7 +10,7 @@ from .. import _azure, _container, _settings, _shutdown
 from .._bodies import Exchange
 from .._guard import Guarded
 from .._invocation import ColdStart, Invocation
-from .._lifecycle import enter
+from .._lifecycle import prepare
 from .._web import Response, countdown
 from ..errors import ConfigurationError
 from . import _streams, _triggers
@@ -112,7 +112,6 @@ def _imported(arguments: Mapping[str, Any]) -> None:
     """In a worker, be ready for SIGTERM: only now is this the main thread, functions may run in others."""
     if _azure.in_worker() and _settings.usable(_settings.resolve(arguments)):
         _container.watch()
-        _container.at_exit()
 
 
 def _wrapped(
@@ -123,23 +122,23 @@ def _wrapped(
     added = "context" not in names
     host = AzureHost(function, names)
 
-    def begin(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call | None:
+    def prepared(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call | None:
         """Takes out of `kwargs` what the function does not expect."""
         context = kwargs.pop("context", None) if added else kwargs.get("context")
-        return enter(host, arguments, (context, args), kwargs)
+        return prepare(host, arguments, (context, args), kwargs)
 
     wrapper: Any
     if is_async:
 
         async def awaited(*args: Any, **kwargs: Any) -> Any:
-            call = begin(args, kwargs)
+            call = prepared(args, kwargs)
             return await (function(*args, **kwargs) if call is None else _awaited(call, function, args, kwargs))
 
         wrapper = awaited
     else:
 
         def called(*args: Any, **kwargs: Any) -> Any:
-            call = begin(args, kwargs)
+            call = prepared(args, kwargs)
             return function(*args, **kwargs) if call is None else _called(call, function, args, kwargs)
 
         wrapper = called
@@ -171,33 +170,41 @@ def _with_context(parameters: list[Any]) -> list[Any]:
 def _called(call: Call, function: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
     exchange = Exchange(call)
     try:
-        result = function(*args, **kwargs)
-    except BaseException as error:
-        call.leave(error)
-        raise
-    _streams.follow(result, exchange)
-    if not exchange.is_streamed:
-        call.leave(None, result)
-    return result
+        try:
+            call.begin()
+            result = function(*args, **kwargs)
+        except BaseException as error:
+            call.leave(error)
+            raise
+        _streams.follow(result, exchange)
+        if not exchange.is_streamed:
+            call.leave(None, result)
+        return result
+    finally:
+        exchange.returned()
 
 
 async def _awaited(call: Call, function: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
     exchange = Exchange(call)
     try:
-        result = await function(*args, **kwargs)
-    except Exception as error:
-        call.reset()
-        await exchange.finish(error)
-        raise
-    except BaseException as error:  # cancelled, or the end of the process: there is no waiting any more
-        call.reset()
-        exchange.break_off(error)
-        raise
-    _streams.follow(result, exchange)
-    if not exchange.is_streamed:
-        call.reset()
-        await exchange.finish(None, result)
-    return result
+        try:
+            call.begin()
+            result = await function(*args, **kwargs)
+        except Exception as error:
+            call.reset()
+            await exchange.finish(error)
+            raise
+        except BaseException as error:  # cancelled, or the end of the process: there is no waiting any more
+            call.reset()
+            exchange.break_off(error)
+            raise
+        _streams.follow(result, exchange)
+        if not exchange.is_streamed:
+            call.reset()
+            await exchange.finish(None, result)
+        return result
+    finally:
+        exchange.returned()
 
 
 class AzureHost:

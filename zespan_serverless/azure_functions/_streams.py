@@ -18,6 +18,5 @@ def follow(result: Any, exchange: Exchange) -> None:
         body = getattr(result, "body_iterator", None)
         if hasattr(type(body), "__aiter__"):
             exchange.status = getattr(result, "status_code", None)
-            result.body_iterator = AsyncBody(body, exchange)
-            exchange.is_streamed = True
+            AsyncBody.of(result, exchange)
             exchange.call.reset()

@@ -11,6 +11,7 @@ import os
 from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from .._guard import pass_on
 from .._trace import parse_traceparent
 
 if TYPE_CHECKING:
@@ -261,7 +262,8 @@ def _read(value: Any, name: str) -> Any:
     """An attribute that need not be there, of an object that decodes some of them only now, and may fail to."""
     try:
         return getattr(value, name, None)
-    except Exception:
+    except Exception as error:
+        pass_on(error)
         return None
 
 

@@ -6,10 +6,9 @@ import functools
 import os
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
-from .. import _container, _google, _settings
+from .. import _container, _google, _lifecycle, _settings
 from .._guard import Guarded
 from .._invocation import Invocation
-from .._lifecycle import enter
 from .._loops import is_async
 from .._web import WebHost
 from ..errors import ConfigurationError
@@ -119,7 +118,8 @@ class FunctionHost(WebHost):
             said = {**found.describe(), **links}
         if not found.is_request:
             told = {"faas.trigger": "other", **self.platform.attributes, **said}
-            return Invocation(execution_id(found), self._name, parent, self._clock(None), lambda: told)
+            clock = self._clock(None)
+            return Invocation(execution_id(found), self._name, parent, clock, lambda: told, is_killed=self.is_killed)
         path, scheme = found.url()
         request = self.request(found.request.method, path, scheme, found.header, lambda: None)
 
@@ -138,21 +138,25 @@ def _observed(
     args: tuple[Any, ...],
     kwargs: Mapping[str, Any],
 ) -> Any:
-    call = enter(host, arguments, args, kwargs)
+    call = _lifecycle.prepare(host, arguments, args, kwargs)
     if call is None:
         return function(*args, **kwargs)
     answer = Answer(call, method(args, kwargs))
     try:
-        result = function(*args, **kwargs)
-    except BaseException as error:
+        try:
+            call.begin()
+            result = function(*args, **kwargs)
+        except BaseException as error:
+            call.reset()
+            answer.end(answer.aborted(error))
+            raise
         call.reset()
-        answer.end(answer.aborted(error))
-        raise
-    call.reset()
-    result = answer.returned(result)
-    if not answer.is_streamed:
-        answer.end(None)
-    return result
+        result = answer.followed(result)
+        if not answer.is_streamed:
+            answer.end(None)
+        return result
+    finally:
+        answer.returned()
 
 
 async def _observed_async(
@@ -165,22 +169,26 @@ async def _observed_async(
     with Guarded("the start of an invocation"):
         if _container.start(arguments) is not None:
             await prepare(args, kwargs)
-    call = enter(host, arguments, args, kwargs)
+    call = _lifecycle.prepare(host, arguments, args, kwargs)
     if call is None:
         return await function(*args, **kwargs)
     answer = Answer(call, method(args, kwargs))
     try:
-        result = await function(*args, **kwargs)
-    except Exception as error:
+        try:
+            call.begin()
+            result = await function(*args, **kwargs)
+        except Exception as error:
+            call.reset()
+            await answer.finish(answer.aborted(error))
+            raise
+        except BaseException as error:  # cancelled: there is no waiting any more
+            call.reset()
+            answer.break_off(error)
+            raise
         call.reset()
-        await answer.finish(answer.aborted(error))
-        raise
-    except BaseException as error:  # cancelled: there is no waiting any more
-        call.reset()
-        answer.break_off(error)
-        raise
-    call.reset()
-    result = answer.returned(result)
-    if not answer.is_streamed:
-        await answer.finish(None)
-    return result
+        result = answer.followed(result)
+        if not answer.is_streamed:
+            await answer.finish(None)
+        return result
+    finally:
+        answer.returned()

@@ -26,25 +26,23 @@ class Answer(Exchange):
             self.status = _status_of(error)
         return None if self.status is not None else error
 
-    def returned(self, result: Any) -> Any:
+    def followed(self, result: Any) -> Any:
         """The result to pass on; `is_streamed` tells whether its body is still to be made."""
         with Guarded("a response"):
             if result is not None or self._method:  # to an event, nothing is no failure
                 self.status = _status(result)
-            return self._followed(result)
+            return self._follow(result)
         return result
 
-    def _followed(self, result: Any) -> Any:
+    def _follow(self, result: Any) -> Any:
         if isinstance(result, tuple):  # (body, status, headers), of which Flask makes a response
-            body = self._followed(result[0]) if result else None
+            body = self._follow(result[0]) if result else None
             return (body, *result[1:]) if self.is_streamed else result
         if isinstance(result, Iterator):
-            self.is_streamed = True
             return Body(result, self)
         if _is_one_of(result, "werkzeug", "Response") and result.is_streamed and not result.direct_passthrough:
             self.announced(result.headers.get("content-length"))
             result.response = Body(result.response, self)
-            self.is_streamed = True
             return result
         if not _is_one_of(result, "starlette", "Response"):
             return result
@@ -52,8 +50,7 @@ class Answer(Exchange):
             result.background = _Background(result.background, self)
         if hasattr(result, "body_iterator"):
             self.announced(result.headers.get("content-length"))
-            result.body_iterator = AsyncBody(result.body_iterator, self)
-            self.is_streamed = True
+            AsyncBody.of(result, self)
         return result
 
 
@@ -67,11 +64,12 @@ class _Background:
         return getattr(self._task, name)  # `add_task`
 
     async def __call__(self) -> None:
-        token = _trace.enter(self._answer.call.span)
+        here = _trace.Entered(self._answer.call.span)
         try:
+            here.enter()
             await self._task()
         finally:
-            _trace.leave(token)
+            here.leave()
             self._answer.closed()
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import io
 import json
 import sys
@@ -10,7 +9,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .. import _google
-from .._guard import Guarded
+from .._guard import Guarded, pass_on
 from .._web import content_length
 
 if TYPE_CHECKING:
@@ -63,8 +62,10 @@ def given(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Given:
     first = _first(args, kwargs)
     if _is_request(first):
         data = None
-        with contextlib.suppress(Exception):  # whoever calls may only look like Pub/Sub, or be gone
+        try:
             data = _pushed(first)
+        except Exception as error:  # whoever calls may only look like Pub/Sub, or be gone
+            pass_on(error)
         return Given(first, data=data)
     request = _flask_request()
     if len(values) > 1 and isinstance(getattr(values[1], "event_type", None), str):

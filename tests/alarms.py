@@ -1,0 +1,262 @@
+"""Calls of traced functions that an alarm of the user's interrupts at any moment: `python -m tests.alarms HOST ROUNDS`.
+
+Says what has become of them as one line of JSON. The alarm raises where code of the hosts is being run, the function's
+own included; not in the delivery and the SIGTERM watch, which are for other tests, nor where nothing of ours runs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+import random
+import signal
+import sys
+import time
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler
+from pathlib import Path
+from typing import Any
+from wsgiref.util import setup_testing_defaults
+
+import zespan_serverless
+from zespan_serverless import _container, _trace, flush, span, testing, with_context
+from zespan_serverless.exporters.memory import MemoryExporter
+
+PACKAGE = str(Path(zespan_serverless.__file__).parent)
+ASYNCIO = str(Path(asyncio.__file__).parent)
+ELSEWHERE = (str(Path(PACKAGE, "_delivery")), str(Path(PACKAGE, "_shutdown.py")))
+
+
+class Alarm(TimeoutError):
+    """An `Exception`, as most are, and of a kind that we catch elsewhere."""
+
+
+class Clock:
+    """The alarm, and what it has done."""
+
+    def __init__(self) -> None:
+        self.raised = 0
+        signal.signal(signal.SIGALRM, self.rings)
+
+    def rings(self, number: int, frame: Any) -> None:
+        """As a timeout of the user's."""
+        nearest, ours = None, False
+        while frame is not None:
+            file = frame.f_code.co_filename
+            if file.startswith(ELSEWHERE) or frame.f_code.co_name in ("__del__", "_remove"):
+                return  # nothing can come out of a finalizer, nor of what a weak reference calls
+            known = file.startswith((PACKAGE, ASYNCIO, __file__))
+            nearest, ours = nearest or (file if known else None), ours or file.startswith(PACKAGE)
+            frame = frame.f_back
+        if ours and nearest is not None and not nearest.startswith(ASYNCIO):  # an interrupted loop may never end
+            self.raised += 1
+            raise Alarm
+
+
+started = 0
+"""Calls that have come to the function."""
+
+
+def work() -> None:
+    """What a function does."""
+    global started
+    started += 1
+    with span("step"), with_context(tags={"a": "b"}):
+        pass
+
+
+def _lambda(*, awaited: bool) -> Callable[[], object]:
+    context = testing.LambdaContext()
+    if not awaited:
+
+        @zespan_serverless.zespan_lambda
+        def handler(event: object, context: object) -> str:
+            work()
+            return "done"
+
+        return lambda: handler({}, context)
+
+    @zespan_serverless.zespan_lambda
+    async def awaiting(event: object, context: object) -> str:
+        work()
+        await asyncio.sleep(0)
+        return "done"
+
+    return lambda: awaiting({}, context)
+
+
+def _azure(*, awaited: bool) -> Callable[[], object]:
+    if not awaited:
+
+        @zespan_serverless.zespan_azure
+        def function(req: object) -> str:
+            work()
+            return "done"
+
+        return lambda: function(None)
+
+    @zespan_serverless.zespan_azure
+    async def awaiting(req: object) -> str:
+        work()
+        await asyncio.sleep(0)
+        return "done"
+
+    return lambda: awaiting(None)
+
+
+def _gcf(*, awaited: bool) -> Callable[[], object]:
+    if not awaited:
+
+        @zespan_serverless.zespan_gcf
+        def function(request: object) -> str:
+            work()
+            return "done"
+
+        return lambda: function(None)
+
+    @zespan_serverless.zespan_gcf
+    async def awaiting(request: object) -> str:
+        work()
+        await asyncio.sleep(0)
+        return "done"
+
+    return lambda: awaiting(None)
+
+
+def _wsgi() -> Callable[[], object]:
+    from zespan_serverless.wsgi import ZespanMiddleware
+
+    def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> Any:
+        start_response("200 OK", [])
+        work()
+        return (b"piece" for _ in range(2)) if random.random() < 0.5 else [b"whole"]
+
+    traced = ZespanMiddleware(app)
+
+    def serve() -> None:
+        environ: dict[str, Any] = {"PATH_INFO": "/"}
+        setup_testing_defaults(environ)
+        body: Any = traced(environ, lambda *_: None)
+        try:
+            for _ in body:
+                pass
+        finally:
+            if hasattr(body, "close"):
+                body.close()
+
+    return serve
+
+
+def _asgi() -> Callable[[], object]:
+    from zespan_serverless.asgi import ZespanMiddleware
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        work()
+        await asyncio.sleep(0)
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"done"})
+
+    async def quiet(*_: object) -> Any:
+        return {"type": "http.request"}
+
+    traced = ZespanMiddleware(app)
+    scope = {"type": "http", "method": "GET", "path": "/", "headers": []}
+    return lambda: traced(dict(scope), quiet, quiet)
+
+
+def _vercel() -> Callable[[], object]:
+    @zespan_serverless.zespan_vercel
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            work()
+            self.send_response(200)
+            self.end_headers()
+
+    def serve() -> None:
+        request: Any = Handler.__new__(Handler)
+        request.command, request.path, request.headers = "GET", "/", {}
+        request.request_version, request.requestline, request.wfile = "HTTP/1.1", "GET / HTTP/1.1", io.BytesIO()
+        request.client_address, request.log_message = ("127.0.0.1", 1), lambda *_: None
+        request.do_GET()
+
+    return serve
+
+
+HOSTS: dict[str, Callable[[], Callable[[], Any]]] = {
+    "lambda": lambda: _lambda(awaited=False),
+    "lambda, async": lambda: _lambda(awaited=True),
+    "lambda, on a loop": lambda: _lambda(awaited=True),
+    "azure": lambda: _azure(awaited=False),
+    "azure, on a loop": lambda: _azure(awaited=True),
+    "gcf": lambda: _gcf(awaited=False),
+    "gcf, on a loop": lambda: _gcf(awaited=True),
+    "wsgi": _wsgi,
+    "asgi, on a loop": _asgi,
+    "vercel": _vercel,
+}
+
+
+def _on_a_loop(call: Callable[[], Any]) -> Callable[[], Any]:
+    async def awaited() -> Any:
+        return await call()
+
+    return lambda: asyncio.run(awaited())
+
+
+def _roots(exporter: MemoryExporter) -> set[str]:
+    """Of invocations; one that has been interrupted may have been sent twice, with one id."""
+    return {event["event_id"] for event in exporter.events if "start_kind" in (event.get("metadata") or {})}
+
+
+def main(host: str, rounds: int) -> dict[str, object]:
+    """Call, and be interrupted, so many times. Says what is wrong afterwards."""
+    exporter = MemoryExporter()
+    zespan_serverless.init(exporter=exporter, flush_interval=3600, max_events=100_000)
+    call = HOSTS[host]()
+    if host.endswith("on a loop"):
+        call = _on_a_loop(call)
+    container, clock = _container.current(), Clock()
+    assert container is not None
+    took = []
+    for _ in range(30):
+        began = time.perf_counter()
+        call()
+        took.append(time.perf_counter() - began)
+    longest = sorted(took)[15] * 1.3
+    caught = active = current = rootless = swallowed = 0
+    for number in range(rounds):
+        raised, mine = clock.raised, 0
+        try:
+            signal.setitimer(signal.ITIMER_REAL, random.uniform(1e-6, longest))
+            call()
+        except Alarm:
+            mine = 1
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+        caught += mine
+        swallowed += clock.raised - raised != mine
+        active += bool(container.active)
+        current += _trace.current() is not None
+        if mine and number % 5 == 0:
+            flush(5)
+            before = len(_roots(exporter))
+            call()
+            flush(5)
+            rootless += len(_roots(exporter)) != before + 1
+        container.active.clear()
+        _trace.forget()
+    reason = flush(5).reason
+    return {
+        "caught": caught,
+        "swallowed": swallowed,
+        "active": active,
+        "current": current,
+        "rootless": rootless,
+        "untold": max(0, started - len(_roots(exporter))),
+        "reason": reason,
+    }
+
+
+if __name__ == "__main__":
+    sys.stdout.write(json.dumps(main(sys.argv[1], int(sys.argv[2]))))
