@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import collections
+import collections.abc
 import dataclasses
 import enum
 import json
@@ -27,7 +28,7 @@ from zespan.redact import redact_for_storage  # type: ignore[import-untyped]
 import zespan_serverless
 from zespan_serverless import span, testing, with_context
 from zespan_serverless._event import ERROR_TEXT_MAX, encode, to_json
-from zespan_serverless._redaction import Policy, _normal, normal, normalized
+from zespan_serverless._redaction import Policy, normal, normalized
 from zespan_serverless._settings import Settings
 
 from .test_event import PLAIN, Model, Record
@@ -312,10 +313,13 @@ def test_redact_as_the_sdk_does(value: Any) -> None:
 
 def test_memory_for_keys_has_its_bounds() -> None:
     """Long keys are compared, but not kept."""
-    _normal.cache_clear()
-    redact({"x" * 100_000: 1, "pass_word" + "_" * 1000: 2, "short": 3})
+    policy = Policy(Settings())
+    policy.plain({"x" * 100_000: 1, "pass_word" + "_" * 1000: 2, "short": 3})
+    assert policy.plain({"Pass-word" + "_" * 1000: 2}) != {"Pass-word" + "_" * 1000: 2}
+    assert policy._known == {"short": False}
+    policy.plain({str(n): n for n in range(10_000)})
+    assert len(policy._known) == 1024
     assert normal("Pass-word" + "_" * 1000) == "password"
-    assert _normal.cache_info().currsize == 1
 
 
 # ---------------------------------------------------------------------- texts

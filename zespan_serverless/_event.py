@@ -34,6 +34,7 @@ _STRANGE_ITEMS_MAX = 100_000  # of a container that is not Python's own, and may
 _DATA_URL_KEPT = 100
 _LAST_SECOND = 253_402_300_799  # of the year 9999
 _TRIES = 3  # to read a container that another thread changes
+_INT_PLAIN = 2**63
 _INT_BITS_MAX = 1024  # as many as a float can hold the size of; Python refuses to write out very large ones
 
 
@@ -163,6 +164,7 @@ class Walk:
     """One pass over a value, see `plain`. `_redaction` has one that leaves out secrets on the way."""
 
     TOO_DEEP = "[DEPTH_LIMIT]"
+    READY: type | None = None  # what is passed as it is
 
     __slots__ = ("_above", "_left")
 
@@ -173,9 +175,9 @@ class Walk:
     def value(self, value: Any) -> Any:
         """What there is to say of one value."""
         kind = type(value)
-        if kind is str:
-            return self._text(value)
-        if value is None or kind is bool:
+        if kind is str:  # most have nothing that could be looked into: not worth a call
+            return self._text(value) if '"' in value or "'" in value or len(value) > DATA_URL_MAX else value
+        if value is None or kind is bool or kind is self.READY or (kind is int and -_INT_PLAIN < value < _INT_PLAIN):
             return value
         held = None if kind is int or kind is float else _held(value)
         if held is None:
@@ -189,15 +191,13 @@ class Walk:
             return self.TOO_DEEP
         above.add(me)
         try:
-            if held[0]:
-                return {name: self.under(key, name, v) for key, v in held[1] for name in (_key(key),)}
-            return [self.value(v) for v in held[1]]
+            return self.pairs(held[1]) if held[0] else [self.value(v) for v in held[1]]
         finally:
             above.discard(me)
 
-    def under(self, key: Any, name: str, value: Any) -> Any:
-        """What there is to say of what stands under a key, which is called `name`."""
-        return self.value(value)
+    def pairs(self, pairs: list[Any]) -> dict[str, Any]:
+        """What there is to say of keys and what stands under them."""
+        return {key_text(key): self.value(value) for key, value in pairs}
 
     def text(self, text: str) -> str:
         """What there is to say of a text."""
@@ -213,7 +213,7 @@ class Walk:
         return self.text(text)
 
 
-def _key(key: Any) -> str:
+def key_text(key: Any) -> str:
     """A key as JSON spells it."""
     if type(key) is str:
         return key

@@ -16,7 +16,7 @@ import re
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
-from ._event import ERROR_TEXT_MAX, Event, Walk, leaf, to_json
+from ._event import ERROR_TEXT_MAX, Event, Walk, key_text, leaf, to_json
 from ._guard import pass_on
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ RATIONALE_MAX = 2000  # characters, as the SDK cuts it
 
 _CONTENT = frozenset(("prompt_text", "completion_text", "system_prompt", "tool_call_args", "decision_rationale"))
 _JSON = frozenset(("prompt_text", "completion_text", "tool_call_args"))  # structures, sent as the text of their JSON
+_SPECIAL = _CONTENT | {"error_message"}
 _LONGEST = {"decision_rationale": RATIONALE_MAX}
 # An event is no event without these: no key of `redact_keys` is meant for them.
 _FRAME = frozenset(
@@ -38,7 +39,8 @@ _ERROR_READ_MAX = 65_536  # characters of an error's text that are looked at, of
 _CHAIN_MAX = 20  # exceptions that led to an exception
 _QUOTING = frozenset(("openai", "pydantic", "pydantic_core"))  # packages whose exceptions quote prompts and answers
 _KEY_MAX = 4096  # characters of a key in a text, with all that its comparison leaves out
-_CACHED_KEY_MAX = 64
+_CACHED_KEYS, _CACHED_KEY_MAX = 1024, 64  # how many, and how long
+_LONG = 2000  # characters of a text whose keys are all looked up first
 
 
 class Redacted(str):
@@ -53,30 +55,52 @@ class Policy:
     def __init__(self, settings: Settings) -> None:
         self.keys = normalized(settings.redact_keys)
         self.stores_prompts = settings.store_prompts
+        self._known: dict[str, bool] = {}  # keys that have been met
 
     def applied(self, event: Mapping[str, Any]) -> Event:
         """A copy of an event, in what JSON has words for, without what may not be said."""
-        walk = _Walk(self.keys)
-        said: Event = {}
+        walk, known, said = _Walk(self), self._known, dict[str, Any]()
         for key, value in [*event.items()]:
-            name = str(leaf(key))
-            if name in _CONTENT:
-                if not self.stores_prompts:
-                    if name == "tool_call_args":
-                        said[name] = None
-                    continue
-                if name in _JSON and value is not None and not issubclass(type(value), str):
-                    value = self.json(value)
-            elif name == "error_message" and value is not None:
-                value = self.error(value)
-            said[name] = walk.value(value) if name in _FRAME else walk.under(key, name, value)
-            if name in _LONGEST:
-                said[name] = said[name][: _LONGEST[name]]
+            name = key if type(key) is str else key_text(key)
+            if value is None:
+                said[name] = None
+            elif name in _SPECIAL:
+                self._special(said, name, value, walk)
+            elif name not in _FRAME and (known[name] if type(key) is str and name in known else self.hides(key, name)):
+                said[name] = REDACTED
+            else:
+                said[name] = walk.value(value)
         return said
+
+    def _special(self, said: Event, name: str, value: Any, walk: _Walk) -> None:
+        """Put down what there is to say in a field that has a rule of its own."""
+        if name == "error_message":
+            said[name] = self.error(value)
+        elif self.stores_prompts:
+            if self.hides(name, name):
+                said[name] = REDACTED
+            elif name in _JSON and not issubclass(type(value), str):
+                said[name] = self.json(value)
+            else:
+                said[name] = str(walk.value(value))[: _LONGEST.get(name)]
+        elif name == "tool_call_args":
+            said[name] = None  # as if there were none
+
+    def hides(self, key: object, name: str) -> bool:
+        """Whether what stands under a key, which is called `name` in JSON, is a secret."""
+        hidden = self._known.get(name)
+        if hidden is None:
+            hidden = normal(name) in self.keys
+            if len(name) <= _CACHED_KEY_MAX and len(self._known) < _CACHED_KEYS:
+                self._known[name] = hidden
+        if type(key) is str or hidden or not issubclass(type(key), Enum):
+            return hidden
+        words = (key.name, key.value)  # type: ignore[attr-defined]
+        return any(isinstance(word, str) and normal(word) in self.keys for word in words)
 
     def plain(self, value: Any) -> Any:
         """Any value in what JSON has words for, without secrets."""
-        return _Walk(self.keys).value(value)
+        return _Walk(self).value(value)
 
     def json(self, value: Any) -> Redacted:
         """The same as the text of its JSON."""
@@ -106,30 +130,26 @@ class _Walk(Walk):
 
     TOO_DEEP = "[REDACTED_DEPTH_LIMIT]"  # as the SDK says it
 
-    __slots__ = ("_keys",)
+    READY = Redacted
 
-    def __init__(self, keys: frozenset[str]) -> None:
+    __slots__ = ("_keys", "_policy")
+
+    def __init__(self, policy: Policy) -> None:
         super().__init__()
-        self._keys = keys
+        self._policy, self._keys = policy, policy.keys
 
-    def value(self, value: Any) -> Any:
-        return value if type(value) is Redacted else super().value(value)
-
-    def under(self, key: Any, name: str, value: Any) -> Any:
-        return REDACTED if self._hides(key, name) else self.value(value)
+    def pairs(self, pairs: list[Any]) -> dict[str, Any]:
+        said: dict[str, Any] = {}
+        for key, value in pairs:
+            name = key if type(key) is str else key_text(key)
+            said[name] = REDACTED if self._policy.hides(key, name) else self.value(value)
+        return said
 
     def text(self, text: str) -> str:
         return _without(text, self._keys)
 
     def description(self, text: str) -> str:
         return _loosely_without(text, self._keys)
-
-    def _hides(self, key: Any, name: str) -> bool:
-        if normal(name) in self._keys:
-            return True
-        if not issubclass(type(key), Enum):
-            return False
-        return any(isinstance(word, str) and normal(word) in self._keys for word in (key.name, key.value))
 
 
 def normalized(keys: Iterable[str]) -> frozenset[str]:
@@ -139,11 +159,6 @@ def normalized(keys: Iterable[str]) -> frozenset[str]:
 
 def normal(key: str) -> str:
     """One key as it is compared."""
-    return _normal(key) if len(key) <= _CACHED_KEY_MAX else _normal.__wrapped__(key)  # memory has its bounds
-
-
-@functools.lru_cache(maxsize=1024)
-def _normal(key: str) -> str:
     return "".join(c for c in key.lower() if c.isascii() and c.isalnum())
 
 
@@ -156,11 +171,21 @@ def _without(text: str, keys: frozenset[str]) -> str:
         return text
     patterns = _patterns()
     found = patterns.unicode_quote.sub(lambda m: "\\" * (2 * len(m[1]) - 1) + '"', text) if "\\u" in text else text
+    pattern, wanted = patterns.colon, None
+    if len(found) > _LONG:  # few of many keys are wanted: C finds them all in the time that Python takes for one in ten
+        count = len(patterns.colon.findall(found))
+        simple = patterns.simple.findall(found) if count else []
+        if len(simple) == count:
+            pattern = patterns.simple
+            wanted = {key for key in {names[0] for names in simple} if _is_key(key, keys)}
+            if not wanted:
+                return text
     parts: list[str] = []
     done = at = 0
-    while (colon := patterns.colon.search(found, at)) is not None:
-        at = colon.end()
-        quote = colon.start()
+    while (colon := pattern.search(found, at)) is not None:
+        at, quote = colon.end(), colon.start(pattern.groups)
+        if wanted is not None and colon[1] not in wanted:
+            continue
         opened = _opening(found, quote, keys)
         if opened is None:
             continue
@@ -293,7 +318,8 @@ class _Patterns:
 
     def __init__(self) -> None:
         blank = r"(?:\s|\\+[nrt])*"
-        self.colon = re.compile(rf"""["']{blank}(?::|=>?){blank}""")
+        self.colon = re.compile(rf"""(["']){blank}(?::|=>?){blank}""")
+        self.simple = re.compile(rf"""["']([^"'\\]{{0,80}})\\*(["']){blank}(?::|=>?){blank}""")
         self.named = re.compile(r"(?<![\w.\-])((?:[\w.\-]+ ){0,2}[\w.\-]+)[\"']?\s*([:=])>?[^\S\n]*")
         self.bearer = re.compile(r"\b([Bb]earer|BEARER)\s+[\w.~+/=\-]*\d[\w.~+/=\-]*")
         self.piece = re.compile(r"""(?<!\\)(\\*)(["']|[\[{(<>\])},;&\s])""")
