@@ -122,7 +122,7 @@ def test_it_is_said_once(
         side.ask()
         side.ask()
     (record,) = caplog.records
-    assert record.getMessage() == "an openai call was not captured: Broken('made up')"
+    assert record.getMessage() == "zespan-serverless: an openai call was not captured: Broken('made up')"
     assert record.exc_info is None
 
 

@@ -214,7 +214,7 @@ def test_a_loader_that_cannot_be_watched(fake: Path) -> None:
         from openai.resources.chat.completions import completions
         assert completions.Completions == 1
     """
-    assert run(script, fake).startswith("openai calls are not traced: AttributeError")
+    assert run(script, fake).startswith("zespan-serverless: openai calls are not traced: AttributeError")
 
 
 def test_finders_of_old(fake: Path) -> None:
@@ -258,7 +258,7 @@ def test_an_import_that_fails(fake: Path) -> None:
         else:
             raise AssertionError
     """
-    assert run(script, fake) == "openai calls are not traced: RuntimeError('theirs')\n"
+    assert run(script, fake) == "zespan-serverless: openai calls are not traced: RuntimeError('theirs')\n"
 
 
 def test_patching_is_idempotent(side: Side, recorded: Recorded) -> None:
