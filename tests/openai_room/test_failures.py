@@ -146,7 +146,7 @@ def test_it_is_said_once(
     assert container is not None
     assert container.delivery.dropped == {"unencodable": 2}
     (record,) = caplog.records
-    assert record.getMessage() == "telemetry events are being dropped: unencodable Broken: made up"
+    assert record.getMessage() == "zespan-serverless: telemetry events are being dropped: unencodable Broken: made up"
     assert record.exc_info is None
 
 

@@ -307,7 +307,7 @@ def test_an_import_that_fails(fake: Path) -> None:
         else:
             raise AssertionError
     """
-    assert run(script, fake) == "openai calls are not traced: RuntimeError('theirs')\n"
+    assert run(script, fake) == "zespan-serverless: openai calls are not traced: RuntimeError('theirs')\n"
 
 
 def test_patching_is_idempotent(side: Side, recorded: Recorded) -> None:
