@@ -35,7 +35,7 @@ quick: $(VENV)/.dev
 	@$(VENV)/bin/python -m emulator.binary >/dev/null
 	$(VENV)/bin/python -m pytest -n $(WORKERS) --dist worksteal --quick $(PYTEST_ARGS)
 
-test: $(VENV)/.dev .venv-sam/.installed .venv-vercel/.installed
+test: $(VENV)/.dev .venv-sam/.installed .venv-vercel/.installed $(VENV)/.peers
 	@$(VENV)/bin/python -m emulator.binary >/dev/null
 	@$(VENV)/bin/python -m emulator.docker
 	$(VENV)/bin/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --durations=15 $(PYTEST_ARGS)
@@ -68,6 +68,11 @@ $(VENV)/.dev: $(VENV)/pyvenv.cfg pyproject.toml
 	$(PYTHON) -m venv .venv-sam
 	.venv-sam/bin/python -m pip install --quiet --no-deps --requirement emulator/sam-cli.txt
 	.venv-sam/bin/python -m pip install --quiet aws-sam-cli
+	@touch $@
+
+# The other tools that trace openai: each needs versions of its own of what it shares with the others.
+$(VENV)/.peers: $(VENV)/.dev tests/peers/environments.py
+	$(VENV)/bin/python -m tests.peers.environments
 	@touch $@
 
 .venv-vercel/.installed: pyproject.toml

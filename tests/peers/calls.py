@@ -65,7 +65,7 @@ class Client:
 
 
 def _plain(value: Any) -> Any:
-    return value.to_dict() if isinstance(value, BaseModel) else str(type(value))
+    return value.to_dict() if isinstance(value, openai.BaseModel) else str(type(value))
 
 
 def _completion(*texts: str) -> dict[str, Any]:
@@ -285,7 +285,8 @@ def main(name: str, order: str) -> None:
             for made, raw_client in clients.items():
                 coroutine = run(kind, Client(raw_client, made == "AsyncOpenAI"), peer, model)
                 result = (runner.run if made == "AsyncOpenAI" else _run_here)(coroutine)
-                gc.collect()  # some leave the ends of their spans to it
+                gc.collect()  # some leave the ends of their spans to it,
+                runner.run(asyncio.sleep(0.01))  # and to the event loop
                 if order != "none":
                     flush(5)
                 seen[f"{kind} {made}"] = {"result": result, "spans": peer.spans(), "events": list(ours)}

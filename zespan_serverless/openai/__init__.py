@@ -97,10 +97,10 @@ def _wrap(owner: Any, methods: dict[str, Any], bind: Bind | None = None) -> None
 def _observe(owner: Any, name: str, method: Any, begin: Begin, bind: Bind | None) -> None:
     if method is None or hasattr(method, "__zespan_original__"):
         return
-    watched = functools.update_wrapper(observed(method, begin, bind), method)
+    watched: Any = observed(method, begin, bind)
     # Who unwraps the method finds what is there without us.
     watched.__wrapped__ = getattr(method, "__wrapped__", method)
-    watched.__zespan_original__ = method  # type: ignore[attr-defined]
+    watched.__zespan_original__ = method
     setattr(owner, name, watched)
 
 

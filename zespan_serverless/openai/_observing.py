@@ -21,44 +21,46 @@ def observed(method: Any, begin: Begin, bind: Bind | None = None) -> Callable[..
     class, and is bound anew for each call.
     """
     import inspect
+    from functools import update_wrapper
 
     def call(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         here, rest = bind(method, args) if bind else (method, args)
         return here(*rest, **kwargs)
 
-    if inspect.iscoroutinefunction(method):
+    async def watched_coroutine(*args: Any, **kwargs: Any) -> Any:
+        with _Telling() as telling:
+            telling.done = begin(args, kwargs)
+            telling.result = await call(args, kwargs)
+        return telling.result
 
-        async def watched_async(*args: Any, **kwargs: Any) -> Any:
+    def watched_awaitable(*args: Any, **kwargs: Any) -> Any:
+        try:
+            awaitable = call(args, kwargs)
+        except BaseException as error:  # a missing argument
             with _Telling() as telling:
                 telling.done = begin(args, kwargs)
-                telling.result = await call(args, kwargs)
-            return telling.result
-
-        return watched_async
-
-    if inspect.iscoroutinefunction(inspect.unwrap(method)):
-
-        def watched_awaitable(*args: Any, **kwargs: Any) -> Any:
-            try:
-                awaitable = call(args, kwargs)
-            except BaseException as error:  # a missing argument
-                with _Telling() as telling:
-                    telling.done = begin(args, kwargs)
-                    raise error
-            return _in_place_of(awaitable, begin, args, kwargs)
-
-        return watched_awaitable
+                raise error
+        return _in_place_of(awaitable, begin, args, kwargs)
 
     def watched(*args: Any, **kwargs: Any) -> Any:
         with _Telling() as telling:
             telling.done = begin(args, kwargs)
             telling.result = call(args, kwargs)
-            if hasattr(telling.result, "__await__"):  # a wrapper that does not say so
+            if hasattr(type(telling.result), "__await__"):  # a wrapper that does not say so
                 done, telling.done = telling.done, None
                 return _in_place_of(telling.result, lambda *_: done, args, kwargs)
         return telling.result
 
-    return watched
+    if inspect.iscoroutinefunction(method):
+        return update_wrapper(watched_coroutine, method)
+    return update_wrapper(watched_awaitable if _is_async(method) else watched, method)
+
+
+def _is_async(method: Any) -> bool:
+    """Whether there is a coroutine function beneath what is around it."""
+    import inspect
+
+    return inspect.iscoroutinefunction(inspect.unwrap(method))
 
 
 def bound(method: Any, args: tuple[Any, ...]) -> tuple[Callable[..., Any], tuple[Any, ...]]:

@@ -52,10 +52,10 @@ class Reading:
     """
 
     def __init__(self, call: Call, stream: Any) -> None:
-        self.call = call
         self.first_content_ms: float | None = None
         self.seen = Pieces()
         self.busy = False
+        self.call = call
         self.chunks = _apart(stream) if _is_own(stream) else stream._iterator
         close = "aclose" if hasattr(self.chunks, "__anext__") else "close"
         once(stream.response, close, _weakly(self.closed))  # which is what the helper `.stream()` closes
@@ -109,20 +109,22 @@ class Reading:
         """Never raises, but for what a signal handler does."""
         if self.call.once.locked():
             return
-        # Leaving early is not an error; the event then has no finish_reason.
-        failure = None if isinstance(error, (StopIteration, StopAsyncIteration)) else error
         answer = None
         try:
+            if isinstance(error, (StopIteration, StopAsyncIteration)):
+                error = None
             answer = Answer.of(self.seen.completion())
             answer.first_token_ms = self.first_content_ms
         except Exception as problem:
             pass_on(problem)
             warn_once("a stream was not read: %r", problem)
         finally:
-            self.call.end(answer, failure)
+            self.call.end(answer, error)  # leaving early is not an error; the event then has no finish_reason
 
     def __del__(self, exiting: Callable[[], bool] = sys.is_finalizing) -> None:
-        if not exiting():  # else there is nobody left to send an event, and perhaps not even a module `sys`
+        if (
+            hasattr(self, "call") and not exiting()
+        ):  # else there is nobody left to send an event, and perhaps not even a module `sys`
             self.end()
 
 
