@@ -11,6 +11,7 @@ import json
 import logging
 import os
 import re
+import signal
 import sys
 import threading
 import types
@@ -661,6 +662,60 @@ def test_details_that_another_thread_changes() -> None:
         stop.set()
         thread.join()
     assert len(events) == 200
+
+
+class Timeout(Exception):
+    """What a SIGALRM handler of the user's raises, wherever it strikes."""
+
+
+class Slow:
+    """Strikes while it is looked at, the first time."""
+
+    def __init__(self) -> None:
+        self.struck = False
+
+    def __str__(self) -> str:
+        if not self.struck:
+            self.struck = True
+            signal.raise_signal(signal.SIGALRM)
+        return "slow"
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGALRM"), reason="POSIX")
+def test_what_a_signal_handler_raises_passes_and_the_event_is_made() -> None:
+    """A timeout of the user's is theirs to have, and no event is lost to it."""
+
+    def ring(*_: object) -> None:
+        raise Timeout
+
+    before = signal.signal(signal.SIGALRM, ring)
+    try:
+        with testing.recording() as events:
+            with pytest.raises(Timeout), span("step", metadata={"a": Slow()}):
+                pass
+            with pytest.raises(Timeout):
+                zespan_serverless.capture({"metadata": {"a": [Slow()]}})
+            zespan_serverless.flush(5)
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    assert [event["metadata"] for event in events] == [{"a": "slow"}, {"a": ["slow"]}]
+
+
+def test_a_source_that_cannot_be_compared() -> None:
+    """The records of an event are the user's to work on, whatever our look at them raises."""
+
+    class Array:
+        def __bool__(self) -> bool:
+            raise ValueError("ambiguous")
+
+        __eq__ = __len__ = __bool__  # type: ignore[assignment]
+
+    with testing.recording():
+        for value in (Array(), type("Source", (str,), {"__hash__": lambda self: 1 / 0})("aws:sqs")):
+            records = [{"eventSource": value, "eventSourceARN": value, "messageId": value}]
+            assert list(zespan_serverless.traced_records({"Records": records})) == records
+            with zespan_serverless.traced_record(records[0]):
+                pass
 
 
 @pytest.mark.parametrize("moment", [-1e18, 1e18, float("nan"), float("inf"), -5.0])

@@ -66,9 +66,15 @@ class Settings(NamedTuple):
     sample_rate: float = 1.0
     """Share of traces kept, decided by the trace id as the SDK does."""
     store_prompts: bool = True
-    """Whether prompts, completions and tool arguments are sent."""
+    """Whether prompts, completions and tool arguments are sent.
+
+    Without them, an exception that came out of a model's call, of openai or pydantic, or was raised because of such a
+    one is sent as its kind, status and code, for its text may quote them. What you say yourself is sent: metadata,
+    tags, names, texts of your own exceptions; so are the names and descriptions of tools, and a hash of the prompt."""
     redact_keys: tuple[str, ...] = ("password", "secret", "token", "api_key")
-    """Values under these keys are replaced, at any depth, before an event is stored or sent."""
+    """Values under these keys are replaced before an event is stored or sent: at any depth of what an event holds, in
+    texts of JSON, whole, cut off, within other words or within JSON, in Python's words for a dict, and in the texts of
+    errors also behind `key=` and `key:`. Case and punctuation of a key do not matter."""
     root_event: bool = True
     """Whether every invocation sends an event of its own."""
     tags: Mapping[str, str] | None = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import tracemalloc
 from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ import pytest
 import zespan_serverless
 from emulator.model import WORDS
 from zespan_serverless import _container, testing
+from zespan_serverless.openai._messages import Prompt
 
 if TYPE_CHECKING:
     from .conftest import Recorded, Scripted, Side
@@ -225,6 +227,30 @@ def test_prompt_hash(ask: Ask) -> None:
     """The SDK's: SHA-256 of json.dumps of all the messages, so that both see the same prompts."""
     messages = [{"role": "system", "content": "Ä"}, {"role": "user", "content": "Hi"}]
     assert ask(messages=messages)["prompt_hash"] == hashlib.sha256(json.dumps(messages).encode()).hexdigest()
+
+
+def test_prompt_hash_of_pictures(ask: Ask) -> None:
+    """The same for texts that are hashed in pieces: of ASCII, of quotes, of pairs of surrogates and of halves."""
+    texts = ["A" * 200_000, 'x"\\\n' * 40_000, "\U0001f600ä" * 50_000, "short", "\0" * 70_000]
+    picture = {"type": "image_url", "image_url": {"url": "data:image/png;base64," + "QUJD" * 50_000}}
+    messages = [{"role": "user", "content": [picture, *({"type": "text", "text": text} for text in texts)]}]
+    event = ask(messages=messages)
+    assert event["prompt_hash"] == hashlib.sha256(json.dumps(messages).encode()).hexdigest()
+    assert "QUJD" * 100 not in event["prompt_text"]
+
+
+def test_memory_for_a_picture(side: Side) -> None:
+    """A picture of some megabytes is not copied."""
+    messages = [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "data:," + "A" * 20_000_000}}]}]
+    with testing.recording():
+        container = _container.current()
+        assert container is not None
+        tracemalloc.start()
+        try:
+            Prompt(messages, None, container)
+            assert tracemalloc.get_traced_memory()[1] < 1_000_000
+        finally:
+            tracemalloc.stop()
 
 
 @pytest.mark.parametrize(

@@ -54,6 +54,7 @@ UNKNOWN_PROVIDER = "openai_compatible"
 # What the SDK takes for an agent's name and role in a system prompt.
 _AGENT_NAME = (r"You are the (\w+)Agent", r"Agent Name:\s*(\w+)")
 _AGENT_ROLE = (r"Role:\s*(orchestrator|specialist|planner|executor|critic)",)
+_PIECE, _DEPTH = 65_536, 8  # characters of a text that are hashed at a time, and where texts are
 _MEMORY = 10  # messages; more, and the conversation counts as remembered
 _PLANNING = ("think step by step", "let's reason", "step 1")
 _COUNT_MAX, _COST_MAX = 2**53, 1e9  # more is a mistake
@@ -194,15 +195,38 @@ def provider_at(base_url: str, client: str = "") -> str:
 
 
 def _digest(messages: list[Any]) -> str:
-    """The SDK's prompt_hash: SHA-256 of what json.dumps makes of the messages as they were passed."""
+    """The SDK's prompt_hash: SHA-256 of what json.dumps makes of the messages as they were passed.
+
+    Pictures and other long texts are put through in pieces: there need not be room for them twice more.
+    """
     import hashlib
 
+    digest, long = hashlib.sha256(), list[str]()
+    mark = f"\0{id(long)}\0"  # JSON spells it in one way, and no prompt can know it
+
+    def short(value: Any, depth: int = 0) -> Any:
+        if type(value) is str and len(value) > _PIECE:
+            long.append(value)
+            return mark
+        if type(value) is dict and depth < _DEPTH:
+            return {key: short(held, depth + 1) for key, held in value.items()}
+        return [short(held, depth + 1) for held in value] if type(value) is list and depth < _DEPTH else value
+
     try:
-        text = json.dumps(messages)
+        text = json.dumps(short(messages))
     except Exception as error:  # objects of the client's; containers that cannot be read
         pass_on(error)
+        long.clear()
         text = to_json(messages)
-    return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()
+    for number, part in enumerate(text.split(json.dumps(mark)) if long else (text,)):
+        if number:
+            digest.update(b'"')
+            whole = long[number - 1]
+            for at in range(0, len(whole), _PIECE):
+                digest.update(json.dumps(whole[at : at + _PIECE])[1:-1].encode("ascii"))
+            digest.update(b'"')
+        digest.update(part.encode("utf-8", "replace"))
+    return digest.hexdigest()
 
 
 def field(value: Any, name: str) -> Any:
