@@ -187,6 +187,8 @@ def check(case: Case, at: int) -> None:
     closed = delivery.closed
     assert delivery.flush(5, probe=True).pending == 0, at
     assert_balanced(delivery)
+    with delivery._lock:
+        assert delivery._buffer._bytes == sum(item.size for item in delivery._buffer._waiting), at
     assert len(case.returned) <= delivery.captured - 1 <= len(case.begun), at
     assert delivery.captured == len(set(case.exporter.delivered)) + sum(delivery.dropped.values()), at
     if not delivery.dropped and not closed:
