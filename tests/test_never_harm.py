@@ -64,6 +64,7 @@ SEAMS = {
         "_end",
         "method",
         "_begin",
+        "_found",
         "traced_records",
         "records",
         "Batch.__iter__",

@@ -107,7 +107,7 @@ def test_every_thread_takes_none() -> None:
         zespan_serverless.capture({"operation": "x"})
         zespan_serverless.flush(5)
         ours = {thread.native_id for thread in threading.enumerate() if thread.name.startswith("zespan-")}
-        assert len(ours) == 3
+        assert len(ours) >= 3
         for status in Path("/proc/self/task").glob("*/status"):
             if int(status.parent.name) in ours:
                 lines = dict(line.split(":\t", 1) for line in status.read_text().splitlines())

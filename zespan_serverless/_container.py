@@ -270,12 +270,13 @@ def capture(event: Mapping[str, Any]) -> None:
     """
     container = current()
     if container is not None:
-        span = _trace.new_span(_trace.current())
+        with Guarded("an event of the function's own"):
+            span = _trace.new_span(_trace.current())
 
-        def filled() -> Event:
-            return {**new_event(span, container.settings, 0, kind="general", operation="custom"), **event}
+            def filled() -> Event:
+                return {**new_event(span, container.settings, 0, kind="general", operation="custom"), **event}
 
-        container.capture_made(filled, span.span_id)
+            container.capture_made(filled, span.span_id)
 
 
 def flush(timeout: float | None = None, *, raise_on_pending: bool = False) -> FlushReport:

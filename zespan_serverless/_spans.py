@@ -178,7 +178,9 @@ def _text(value: object, otherwise: str | None) -> str | None:
 
 def _tags(outer: Mapping[str, str] | None, inner: object) -> dict[str, str] | None:
     """The tags of both, as far as every event can carry them."""
-    added = plain(_mapping(inner, "tags"))  # whatever they are, and whatever becomes of them
+    added: dict[str, Any] = {}
+    with Guarded("tags"):
+        added = plain(_mapping(inner, "tags"))  # whatever they are, and whatever becomes of them
     if any(len(text) > TEXT_MAX for pair in added.items() for text in pair if isinstance(text, str)):
         added = {key[:TEXT_MAX]: text[:TEXT_MAX] if isinstance(text, str) else text for key, text in added.items()}
     both = {**(outer or {}), **added}
@@ -225,4 +227,5 @@ def _end(
             event["metadata"] = said
         return event
 
-    container.capture_made(made, here.span_id)
+    with Guarded("a span"):
+        container.capture_made(made, here.span_id)

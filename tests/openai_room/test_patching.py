@@ -458,7 +458,7 @@ def test_clients_that_cannot_be_traced(client: Any, recorded: Recorded, caplog: 
     """wrap_openai gives each back as it is, and says once that it is not traced: it is called where users import."""
     assert wrap_openai(wrap_openai(client)) is client
     (record,) = caplog.records
-    assert record.getMessage().startswith(f"calls of this {type(client).__name__} are not traced: ")
+    assert record.getMessage().startswith(f"zespan-serverless: calls of this {type(client).__name__} are not traced: ")
 
 
 def test_a_client_with_one_method(recorded: Recorded) -> None:

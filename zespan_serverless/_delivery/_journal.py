@@ -426,7 +426,8 @@ def _next_record(data: bytes, place: int) -> int:
     """
     import re
 
-    for candidate in re.compile(b"[" + b"".join(_KINDS) + b"]...\0", re.DOTALL).finditer(data, place + 1):
+    # Looked ahead at, not consumed: one that is none may begin just before one that is.
+    for candidate in re.compile(b"(?=[" + b"".join(_KINDS) + b"]...\0)", re.DOTALL).finditer(data, place + 1):
         if _record(data, candidate.start()) is not None:
             return candidate.start()
     return len(data)
