@@ -64,6 +64,8 @@ SCRIPT = """
         call(client)
         flush(5)
         events.clear()
+        gc.collect()
+        gc.freeze()  # else each collection below looks at all of openai
         while True:
             lines += 1
             sent.clear()
