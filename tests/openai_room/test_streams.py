@@ -363,12 +363,12 @@ def test_tools_of_other_backends(side: Side, scripted: Scripted, recorded: Recor
     assert second["tool_call_args"] == '{"c":{}}'
 
 
-def test_the_first_of_several_choices(side: Side, scripted: Scripted, recorded: Recorded) -> None:
-    """With n=2 the chunks of both come in turns; the event has one text, not both mixed."""
+def test_several_choices(side: Side, scripted: Scripted, recorded: Recorded) -> None:
+    """With n=2 the chunks of both come in turns; the event has a list of both texts, not one of both mixed."""
     chunks = [scripted.chunk(word, index=i % 2) for i, word in enumerate(["a", "A", "b", "B"])]
     scripted.replies = [[*chunks, scripted.chunk(finish="stop"), scripted.chunk(index=1, finish="length"), "[DONE]"]]
     side.take(side.ask(stream=True, n=2))
-    assert (recorded.one()["completion_text"], recorded.one()["finish_reason"]) == ("ab", "stop")
+    assert (recorded.one()["completion_text"], recorded.one()["finish_reason"]) == ('["ab","AB"]', "stop")
 
 
 def test_odd_chunks(side: Side, scripted: Scripted, recorded: Recorded) -> None:
