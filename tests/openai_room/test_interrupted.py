@@ -100,7 +100,7 @@ def test_wherever_it_strikes(kind: str, model: ModelEndpoint) -> None:
     """Its exception is the user's, the call has no second event, and one if it has begun."""
     command = [sys.executable, "-c", textwrap.dedent(SCRIPT), kind, model.url]
     environ = {**os.environ, "PYTHONPATH": ROOT}
-    done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=100, check=False)
+    done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=400, check=False)
     assert done.returncode == 0, done.stderr
     lost = json.loads(done.stdout)
     assert all(function in BETWEEN and events == 0 for (function, _line), events in lost), lost

@@ -364,7 +364,7 @@ def test_tools_of_other_backends(side: Side, scripted: Scripted, recorded: Recor
 
 
 def test_several_choices(side: Side, scripted: Scripted, recorded: Recorded) -> None:
-    """With n=2 the chunks of both come in turns; the event has a text of each."""
+    """With n=2 the chunks of both come in turns; the event has a list of both texts, not one of both mixed."""
     chunks = [scripted.chunk(word, index=i % 2) for i, word in enumerate(["a", "A", "b", "B"])]
     scripted.replies = [[*chunks, scripted.chunk(finish="stop"), scripted.chunk(index=1, finish="length"), "[DONE]"]]
     side.take(side.ask(stream=True, n=2))
