@@ -18,7 +18,7 @@ FOLDER = Path(__file__).parent
 # What runs on a real host, or for seconds: --quick leaves it out. The longest come first: if they began last, all other
 # workers would wait for them.
 SLOW = (
-    "peers",
+    *("peers", "openai_room/test_interrupted"),
     *("sam", "test_chaos", "test_memory", "aws_lambda/test_unfinished", "vercel/test_vercel", "web/test_servers"),
     *("google_cloud/test_http", "aws_lambda/test_attendance", "scripts/test_run", "aws_lambda/test_web"),
     *("aws_lambda/test_sigterm", "aws_lambda/test_examples", "test_template", "emulator/test_demo"),
