@@ -18,8 +18,8 @@ FOLDER = Path(__file__).parent
 # What runs on a real host: --quick leaves it out, and single tests that are marked as slow. The longest come first: if
 # they began last, all other workers would wait for them.
 SLOW = (
-    *("peers", "conformance", "sam", "test_chaos", "test_memory", "aws_lambda/test_unfinished"),
-    *("vercel/test_vercel", "web/test_servers"),
+    *("peers", "conformance", "sam", "test_chaos", "test_memory", "openai_room/test_interrupted"),
+    *("aws_lambda/test_unfinished", "vercel/test_vercel", "web/test_servers"),
     *("google_cloud/test_http", "aws_lambda/test_attendance", "scripts/test_run", "aws_lambda/test_web"),
     *("aws_lambda/test_sigterm", "aws_lambda/test_examples", "test_template", "emulator/test_demo"),
     *("azure_functions/test_functions", "azure_functions/test_flushes", "azure_functions/test_streams"),

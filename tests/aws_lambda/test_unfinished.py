@@ -91,7 +91,7 @@ def test_timeout_in_a_model_call(start: StartFunction, backend: Backend, model: 
     ends(sandbox, {"ask": "why?"})
     until(lambda: len(backend.events) >= 3)
     (root,), (call,) = roots(backend.events), calls(backend.events)
-    assert (call["status"], call["model"], call["provider"]) == ("timeout", "gpt-4o-mini", "openai_compatible")
+    assert (call["status"], call["model"], call["provider"]) == ("timeout", "gpt-4o-mini", "openai")
     assert "why?" in call["prompt_text"]
     assert call["parent_span_id"] == root["span_id"]
     began = datetime.fromisoformat(call["timestamp"]).timestamp() - call["latency_ms"] / 1000

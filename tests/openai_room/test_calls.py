@@ -31,7 +31,7 @@ def test_a_call_is_one_event(side: Side, recorded: Recorded) -> None:
     """Model, usage, cost, and who asked what come with it."""
     side.ask(messages=MESSAGES)
     event = recorded.one()
-    assert (event["provider"], event["model"], event["operation"]) == ("openai_compatible", "gpt-4o-mini", "chat")
+    assert (event["provider"], event["model"], event["operation"]) == ("openai", "gpt-4o-mini", "chat")
     assert (event["input_tokens"], event["output_tokens"], event["reasoning_tokens"]) == (12, len(WORDS), 0)
     assert event["cost_usd"] == pytest.approx((12 * 0.15 + len(WORDS) * 0.60) / 1e6)
     assert (event["status"], event["error_message"], event["finish_reason"]) == ("success", None, "stop")
@@ -398,11 +398,11 @@ def test_costs_of_odd_tokens(usage: Any, cost: Any) -> None:
         ("https://bedrock-runtime.us-east-1.amazonaws.com/openai/v1", "aws.bedrock"),
         ("https://user:pw@llm.example.co.uk:8443/v1", "example"),
         ("https://notopenai.com/v1", "notopenai"),
-        ("http://localhost:11434/v1", "openai_compatible"),
-        ("http://127.0.0.1:8000/v1", "openai_compatible"),
-        ("http://[::1]:8000/v1", "openai_compatible"),
-        ("http://vllm:8000/v1", "openai_compatible"),
-        ("http://vllm.default.svc.cluster.local/v1", "openai_compatible"),
+        ("http://localhost:11434/v1", "openai"),
+        ("http://127.0.0.1:8000/v1", "openai"),
+        ("http://[::1]:8000/v1", "openai"),
+        ("http://vllm:8000/v1", "openai"),
+        ("http://vllm.default.svc.cluster.local/v1", "openai"),
     ],
 )
 def test_providers(url: str, name: str) -> None:

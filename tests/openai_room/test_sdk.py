@@ -47,7 +47,8 @@ SCRIPT = """
     assert client.chat.completions.create(model="plain", **ask).choices
     list(client.chat.completions.create(model="stream", stream=True, **ask))
     client.chat.completions.with_raw_response.create(model="raw", **ask)
-    client.chat.completions.parse(model="parse", **ask)
+    completions = client.chat.completions
+    (completions if hasattr(completions, "parse") else client.beta.chat.completions).parse(model="parse", **ask)
     try:
         client.chat.completions.create(model="error-500", **ask)
     except openai.InternalServerError:

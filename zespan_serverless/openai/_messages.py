@@ -48,8 +48,9 @@ _PROVIDERS = {
     "amazonaws.com": "aws.bedrock",
     "api.aws": "aws.bedrock",
 }
-UNKNOWN_PROVIDER = "openai_compatible"
-"""What speaks OpenAI's language at an address that says nothing of who it is: this machine, a private network."""
+UNKNOWN_PROVIDER = "openai"
+"""At an address that says nothing of who answers (this machine, a private network): what the SDK says, because it may
+be a proxy for OpenAI as well as a model of one's own."""
 
 # What the SDK takes for an agent's name and role in a system prompt.
 _AGENT_NAME = (r"You are the (\w+)Agent", r"Agent Name:\s*(\w+)")
