@@ -25,7 +25,6 @@ from zespan_serverless.exporters.memory import MemoryExporter
 
 PACKAGE = str(Path(zespan_serverless.__file__).parent)
 ASYNCIO = str(Path(asyncio.__file__).parent)
-ELSEWHERE = (str(Path(PACKAGE, "_delivery")), str(Path(PACKAGE, "_shutdown.py")))
 
 
 class Alarm(TimeoutError):
@@ -44,7 +43,7 @@ class Clock:
         nearest, ours = None, False
         while frame is not None:
             file = frame.f_code.co_filename
-            if file.startswith(ELSEWHERE) or frame.f_code.co_name in ("__del__", "_remove"):
+            if frame.f_code.co_name in ("__del__", "_remove"):
                 return  # nothing can come out of a finalizer, nor of what a weak reference calls
             known = file.startswith((PACKAGE, ASYNCIO, __file__))
             nearest, ours = nearest or (file if known else None), ours or file.startswith(PACKAGE)
@@ -183,6 +182,18 @@ def _vercel() -> Callable[[], object]:
     return serve
 
 
+def _run(*, awaited: bool) -> Callable[[], object]:
+    if not awaited:
+        return zespan_serverless.run(work)
+
+    @zespan_serverless.run
+    async def main() -> None:
+        work()
+        await asyncio.sleep(0)
+
+    return main
+
+
 HOSTS: dict[str, Callable[[], Callable[[], Any]]] = {
     "lambda": lambda: _lambda(awaited=False),
     "lambda, async": lambda: _lambda(awaited=True),
@@ -194,6 +205,8 @@ HOSTS: dict[str, Callable[[], Callable[[], Any]]] = {
     "wsgi": _wsgi,
     "asgi, on a loop": _asgi,
     "vercel": _vercel,
+    "run": lambda: _run(awaited=False),
+    "run, on a loop": lambda: _run(awaited=True),
 }
 
 

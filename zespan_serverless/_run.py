@@ -67,13 +67,24 @@ class Run:
         self._open: list[_Turn | None] = []
 
     def __enter__(self) -> Run:
-        self._open.append(begin(self._host, self._arguments))
+        turn = _prepare(self._host, self._arguments)
+        self._open.append(turn)
+        if turn is not None:
+            try:
+                turn.begin()
+            except BaseException:  # of a signal handler
+                self._open.remove(turn)
+                turn.abandon()
+                raise
         return self
 
     def __exit__(self, kind: object, error: BaseException | None, traceback: TracebackType | None) -> None:
         turn = self._open.pop()
         if turn is not None:
-            turn.end(error)
+            try:
+                turn.end(error)
+            finally:
+                turn.abandon()
 
     def __call__(self, function: F) -> F:
         """Make every call of a function a run."""
@@ -85,16 +96,20 @@ class Run:
         if _loops.is_async(function):
 
             async def traced(*args: Any, **kwargs: Any) -> Any:
-                turn = begin(host, arguments)
+                turn = _prepare(host, arguments)
+                if turn is None:
+                    return await function(*args, **kwargs)
                 try:
-                    result = await function(*args, **kwargs)
-                except BaseException as error:
-                    if turn is not None:
+                    try:
+                        turn.begin()
+                        result = await function(*args, **kwargs)
+                    except BaseException as error:
                         await turn.end_soon(error)
-                    raise
-                if turn is not None:
+                        raise
                     await turn.end_soon(None)
-                return result
+                    return result
+                finally:
+                    turn.abandon()
 
             return functools.wraps(function)(traced)  # type: ignore[return-value]
 
@@ -140,24 +155,33 @@ class RunHost:
         return False
 
 
-def begin(host: RunHost, arguments: Mapping[str, Any]) -> _Turn | None:
-    """Begin a run; None if telemetry is off, or one is under way. Never raises."""
-    call = _lifecycle.enter(host, arguments, (), {})
+def _prepare(host: RunHost, arguments: Mapping[str, Any]) -> _Turn | None:
+    """A run that is still to `begin`; None if telemetry is off, or one is under way."""
+    call = _lifecycle.prepare(host, arguments, (), {})
     return None if call is None else _Turn(call)
 
 
 class _Turn:
-    """A run under way. It ends once: by itself, or by SIGTERM."""
+    """A run. It ends once: by itself, by SIGTERM, or by what a signal handler raises between any two of its steps."""
 
     def __init__(self, call: Call) -> None:
         self._call, self._pid = call, os.getpid()
         self._ending, self._over = threading.Lock(), False
+        self._forget: Callable[[], object] | None = None
+
+    def begin(self) -> None:
+        self._call.begin()
         with Guarded("the start of a run"):
             _container.at_exit()
-        self._forget = _shutdown.expect(self._terminated, call.container.settings.flush_timeout)
+        self._forget = _shutdown.expect(self._terminated, self._call.container.settings.flush_timeout)
+
+    def abandon(self) -> None:
+        """Close it if it has not been: what there is is sent at the end of the process, at the latest."""
+        if self._forget is not None or not self._over:
+            self._close(sys.exception())
 
     def end(self, error: BaseException | None) -> None:
-        """Never raises."""
+        """Close it, and deliver what there is."""
         if self._close(error):
             with Guarded("the flush"):
                 report = self._call.container.delivery.flush(_container.FLUSH_BY_HAND, probe=True)
@@ -165,8 +189,12 @@ class _Turn:
 
     async def end_soon(self, error: BaseException | None) -> None:
         """The same on an event loop, which goes on meanwhile."""
-        if error is not None and not isinstance(error, Exception):
+        if isinstance(error, (SystemExit, KeyboardInterrupt)):  # which end the loop, too
             self.end(error)
+        elif error is not None and not isinstance(error, Exception):  # cancelled: there is no waiting any more
+            if self._close(error):
+                with Guarded("the flush"):
+                    self._call.container.delivery.flush_soon(self._call.container.settings.flush_timeout)
         elif self._close(error):
             with Guarded("the flush"):
                 await _loops.flushed(self._call.container, _container.FLUSH_BY_HAND)
@@ -180,7 +208,9 @@ class _Turn:
             self._report(None, _exit(error))
         else:
             self._report(error, None)
-        self._forget()
+        if self._forget is not None:
+            self._forget()
+            self._forget = None
         return True
 
     def _terminated(self) -> None:
@@ -189,9 +219,9 @@ class _Turn:
     def _report(self, error: BaseException | None, result: Exit | None) -> None:
         """Whoever comes second, the end or SIGTERM, leaves with the event captured by the first."""
         with self._ending, Guarded("the end of a run"):
-            over, self._over = self._over, True
-            if not over:
+            if not self._over:
                 self._call.close(error, result)()
+                self._over = True
 
 
 def _exit(error: SystemExit) -> Exit:

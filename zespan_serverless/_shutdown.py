@@ -40,6 +40,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from . import _sigterm, _threads
+from ._guard import pass_on
 from ._log import logger
 
 if TYPE_CHECKING:
@@ -78,6 +79,7 @@ def watch(flush: Callable[[float], object], leave: Callable[[], object] = lambda
         try:
             _watch = _Watch(flush, leave)
         except (OSError, ValueError, RuntimeError) as error:  # no signals, sockets or threads on this platform
+            pass_on(error)
             logger.debug("no SIGTERM watch: %r", error)
 
 
@@ -104,6 +106,7 @@ def rearm(pause: float = 0.0) -> None:
         try:
             watching.arm()
         except (OSError, ValueError, RuntimeError) as error:
+            pass_on(error)
             logger.debug("no SIGTERM watch any more: %r", error)
 
 
