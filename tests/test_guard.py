@@ -87,3 +87,16 @@ def test_what_the_host_raises_passes() -> None:
     for kind in (SystemExit, KeyboardInterrupt, GeneratorExit):
         with pytest.raises(kind), Guarded("a test"):
             raise kind
+
+
+def test_a_handler_that_puts_back_what_was_there() -> None:
+    """It is set no more when its exception comes to us."""
+
+    def once(number: int, frame: object) -> None:
+        signal.signal(signal.SIGUSR1, signal.SIG_DFL)
+        raise TooLateError
+
+    for handler in (once, lambda *both: once(*both)):
+        signal.signal(signal.SIGUSR1, handler)
+        with pytest.raises(TooLateError), Guarded("a test"):
+            signal.raise_signal(signal.SIGUSR1)

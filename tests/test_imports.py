@@ -18,8 +18,9 @@ PACKAGE = Path(zespan_serverless.__file__).parent
 # Rooms are in one line: none knows another.
 LAYERS = [
     {"_version", "errors", "_log", "_hints", "_budget", "_imports", "_invocation"},
-    {"_sigterm", "_threads"},
+    {"_threads"},
     {"_guard"},
+    {"_sigterm"},
     {"_trace", "_loops"},
     {"_decorating"},
     {"_http", "_secrets"},

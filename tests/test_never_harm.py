@@ -47,7 +47,18 @@ ERROR, RESULT = LookupError("mine"), object()
 # Functions between the server and the user's function. They guard what they call, and there is nothing in themselves
 # that could fail; a failure on entry, which is what is simulated here, nobody could guard against.
 SEAMS = {
-    *("prepare", "enter", "Call.begin", "Call.leave", "Call.leave_soon", "Call.settle", "Call.settle_soon"),
+    *(
+        "_prepare",
+        "_Turn.begin",
+        "_Turn.abandon",
+        "prepare",
+        "enter",
+        "Call.begin",
+        "Call.leave",
+        "Call.leave_soon",
+        "Call.settle",
+        "Call.settle_soon",
+    ),
     *("Call.reset", "Call.close", "Call.report", "Call.abandon", "Guarded.__init__", "Guarded.__exit__"),
     *("_Scope.__enter__", "_Scope.__exit__", "_Step.__init__", "_Step.__enter__", "_Step.open", "_Step.close"),
     *("_Context.__init__", "_Context.open", "Entered.__init__", "Entered.enter", "Entered.leave"),
@@ -78,7 +89,15 @@ SEAMS = {
         "Exchange.closed",
         "Exchange.returned",
     ),
-    *("Body._next", "is_from_signal", "is_from_signal.<locals>.<listcomp>", "_code_of", "_handler", "_Scope.close"),
+    *(
+        "Body._next",
+        "is_from_signal",
+        "is_from_signal.<locals>.<listcomp>",
+        "_code_of",
+        "_handler",
+        "_is_given",
+        "_Scope.close",
+    ),
     *(
         "Body.__init__",
         "Body.__iter__",

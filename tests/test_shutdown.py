@@ -134,7 +134,7 @@ def test_users_handler_does_not_wait_for_a_slow_backend() -> None:
 
 
 def test_users_handler_that_returns() -> None:
-    """A handler that returns, or SIG_IGN, keeps the process alive as it did."""
+    """A handler that returns, or SIG_IGN, keeps the process alive as it did; what is ignored stays so."""
     for handler in ("user", "signal.SIG_IGN"):
         end = terminated(f"""
 signal.signal(signal.SIGTERM, {handler})
@@ -144,7 +144,7 @@ time.sleep(1)
 say("lived on")
 """)
         assert end.status == 0
-        assert "flushed" in end.said
+        assert ("flushed" in end.said) is (handler == "user")
         assert end.said[-1] == "lived on"
 
 
@@ -379,6 +379,96 @@ ready()
 """)
     assert end.status == TERMINATED
     assert sum("most recent call first" in line for line in end.said) == 1
+
+
+def test_ignored_signal_in_a_program_that_is_started() -> None:
+    """It inherits that the signal is ignored."""
+    end = terminated("""
+import subprocess
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+_shutdown.watch(flush)
+_shutdown.rearm()
+child = subprocess.Popen([sys.executable, "-c", "import signal; print(signal.getsignal(15) is signal.SIG_IGN)"])
+child.wait()
+ready()
+""")
+    assert end.said[0] == "True"
+
+
+def test_fork_and_sigterm_at_once() -> None:
+    """A child that is terminated as soon as it is there dies of it, and its parent does not."""
+    end = terminated("""
+_shutdown.watch(flush)
+ends = set()
+for _ in range(60):
+    pid = os.fork()
+    if pid == 0:
+        time.sleep(5)
+        os._exit(0)
+    os.kill(pid, signal.SIGTERM)
+    ends.add(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+say(str(ends))
+ready()
+""")
+    assert (end.status, end.said) == (TERMINATED, ["{-15}", "flushed"])
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="who has sent what is known on Linux only")
+def test_a_fork_by_code_in_c() -> None:
+    """No hook of ours runs in such a child: what it hears is at least not its parent's."""
+    end = terminated("""
+import ctypes
+_shutdown.watch(flush)
+pid = ctypes.CDLL(None).fork()
+if pid == 0:
+    time.sleep(1)
+    os._exit(0)
+time.sleep(0.1)
+os.kill(pid, signal.SIGTERM)
+os.waitpid(pid, 0)
+say("alive")
+ready()
+""")
+    assert (end.status, end.said) == (TERMINATED, ["alive", "flushed"])
+
+
+def test_a_handler_that_restores_the_default() -> None:
+    """It has had the signal, which ends nothing then; the next one does."""
+    end = terminated("""
+def once(number, frame):
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    say("user")
+
+signal.signal(signal.SIGTERM, once)
+_shutdown.watch(slow_flush)
+os.kill(os.getpid(), signal.SIGTERM)
+time.sleep(0.5)
+_shutdown.rearm()
+ready()
+""")
+    assert end.status == TERMINATED
+    assert end.said.index("user") < 2
+
+
+def test_a_flush_that_hangs() -> None:
+    """In a handler of the log, for example: the process ends all the same."""
+    end = terminated("_shutdown.watch(lambda seconds: time.sleep(30)); ready()")
+    assert (end.status, end.said) == (TERMINATED, [])
+    assert end.seconds < 4
+
+
+def test_gevents_signal_handler() -> None:
+    """It is set in C, where Python does not see it: it stays, whatever invocations there are."""
+    pytest.importorskip("gevent")
+    end = terminated("""
+import gevent
+_shutdown.watch(flush)
+gevent.signal_handler(signal.SIGTERM, lambda: (say("gevent"), os._exit(4)))
+_shutdown.rearm()
+say("ready")
+gevent.sleep(5)
+""")
+    assert (end.status, end.said) == (4, ["gevent"])
 
 
 @pytest.mark.parametrize("rearm", ["pass", "_shutdown.rearm()"])

@@ -122,3 +122,22 @@ def test_no_other_threads_are_started() -> None:
             calls = [node.func for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.Call)]
             names = {func.attr if isinstance(func, ast.Attribute) else getattr(func, "id", "") for func in calls}
             assert not names & {"Thread", "Timer", "ThreadPoolExecutor"}, file
+
+
+def test_greenlets_in_the_place_of_threads() -> None:
+    """Under gevent a thread is started by the main one, and others run meanwhile: nothing is masked."""
+    pytest.importorskip("gevent")
+    script = """
+import gevent.monkey
+gevent.monkey.patch_all()
+import gevent, signal, subprocess, sys
+from zespan_serverless import _threads
+command = [sys.executable, "-c", "import signal; print(*signal.pthread_sigmask(signal.SIG_BLOCK, ()))"]
+started = gevent.spawn(lambda: subprocess.run(command))
+_threads.start("zespan-test", gevent.sleep)
+started.join()
+"""
+    asked = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=PACKAGE.parent
+    )
+    assert asked.stdout == "\n"

@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from typing import TYPE_CHECKING, Any
+from weakref import WeakValueDictionary
 
 from . import _log, _settings, _shutdown, _trace
 from ._delivery import Delivery, FlushReport
@@ -46,7 +47,9 @@ class Container:
         self.forked = False  # whether this is a child that has not looked after itself yet
         self.invocations = 0
         self.goes_on = False  # whether invocations have ended whose events a thread sends
-        self.active: dict[int, Call] = {}  # invocations under way, by id() of what their spans share: `ends`
+        # Invocations under way, by id() of what their spans share: `ends`. Weakly: one that nobody holds any more is
+        # over, because a signal handler has raised at a bad moment.
+        self.active: WeakValueDictionary[int, Call] = WeakValueDictionary()
 
     def capture(self, event: Event) -> None:
         """Hand an event to the delivery, as far as the settings let it be said, unless its trace is not sampled.
@@ -122,6 +125,7 @@ class Container:
 
 _lock = threading.Lock()
 _started = False
+_is_outlasting = False
 _sends_at_exit: bool | None = None  # what is left, or only says that it is; None: nobody has asked for either
 _configured: dict[str, Any] = {}
 _recording: dict[str, Any] = {}  # settings of `testing.recording`, over everybody's own
@@ -349,13 +353,12 @@ def _after_fork() -> None:
     """In a forked child threads, locks, signals, sockets and buffered events are the parent's; the trace goes on."""
     global _lock, _sends_at_exit
     _lock, _sends_at_exit = threading.Lock(), True  # nobody else will
-    _shutdown.forget()
     if _container is not None:
         _container.delivery.forget()
         _container.forked = True
-        util = sys.modules.get("multiprocessing.util")
-        if util is not None:  # its children skip atexit, and clear these hooks before they run their own
-            util.register_after_fork(_container, lambda _: util.Finalize(None, _at_exit, exitpriority=100))
+        for call in list(_container.active.values()):
+            call.is_begun = False  # the parent's to end
+        _outlast_multiprocessing()
 
 
 def at_exit(*, send: bool | None = True) -> None:
@@ -368,9 +371,25 @@ def at_exit(*, send: bool | None = True) -> None:
         _sends_at_exit = _sends_at_exit or send
     atexit.unregister(_at_exit)
     atexit.register(_at_exit)
+    _outlast_multiprocessing()
+
+
+def _outlast_multiprocessing() -> None:
+    """Its children skip atexit. They run finalizers instead, and forget those that were there when they began: some
+    import the main module before that, others are forked from one that has."""
+    global _is_outlasting
     process, util = sys.modules.get("multiprocessing.process"), sys.modules.get("multiprocessing.util")
-    if process is not None and util is not None and process.parent_process() is not None:  # which skips atexit
-        util.Finalize(None, _at_exit, exitpriority=100)
+    if process is None or util is None:
+        return
+    if process.parent_process() is not None:
+        _finalize_at_exit(util)
+    if not _is_outlasting:
+        _is_outlasting = True
+        util.register_after_fork(_at_exit, lambda _: _finalize_at_exit(util))
+
+
+def _finalize_at_exit(util: Any) -> None:
+    util.Finalize(None, _at_exit, exitpriority=100)
 
 
 def _at_exit() -> None:

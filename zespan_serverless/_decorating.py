@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import sys
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from . import _loops, _trace
@@ -99,10 +100,21 @@ def _generator(function: Callable[..., Any], scope: Callable[[], Scope]) -> Call
     return traced
 
 
+def _first_step(running: Any, value: object) -> Any:
+    """The first step of an asynchronous generator that its loop does not see: at the loop's end it would close both
+    this one and the one around it, each in the midst of the other."""
+    hooks = sys.get_asyncgen_hooks()
+    sys.set_asyncgen_hooks(None, None)
+    try:
+        return running.asend(value)
+    finally:
+        sys.set_asyncgen_hooks(*hooks)
+
+
 def _async_generator(function: Callable[..., Any], scope: Callable[[], Scope]) -> Callable[..., Any]:
     async def traced(*args: Any, **kwargs: Any) -> Any:
         running, turn = function(*args, **kwargs), _Turns(scope())
-        advance, value = running.asend, None
+        advance, value = functools.partial(_first_step, running), None
         try:
             while True:
                 with turn:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from ._log import warn_once
 
 if TYPE_CHECKING:
-    from types import CodeType
+    from types import CodeType, FrameType
 
 _UNWRAPPED_MAX = 10  # partials and bound methods around a handler
 
@@ -43,12 +43,33 @@ def pass_on(error: BaseException) -> None:
 
 def is_from_signal(error: BaseException) -> bool:
     """Whether a Python signal handler has raised this: its traceback leads through one."""
-    codes = [code for number in range(1, signal.NSIG) if (code := _code_of(_handler(number))) is not None]
     traceback = error.__traceback__
-    while codes and traceback is not None:
-        if traceback.tb_frame.f_code in codes:
+    if traceback is None:
+        return False
+    codes = [code for number in range(1, signal.NSIG) if (code := _code_of(_handler(number))) is not None]
+    interrupted = None
+    while traceback is not None:
+        frame = traceback.tb_frame
+        if frame.f_code in codes or (interrupted is not None and _is_given(frame, interrupted)):
             return True
-        traceback = traceback.tb_next
+        interrupted, traceback = frame, traceback.tb_next
+    return False
+
+
+def _is_given(frame: FrameType, interrupted: FrameType) -> bool:
+    """Whether a function was called with a number and the frame below its own, as only signal handlers are. One that is
+    set no more (it has put back what was there before it) is known by that."""
+    names = frame.f_code.co_varnames[: frame.f_code.co_argcount + 1]  # a `*args` comes next
+    if not names:
+        return False
+    said = frame.f_locals
+    values: list[object] = []
+    for name in names:
+        value = said.get(name)
+        values += value if type(value) is tuple else (value,)
+    for number, value in enumerate(values[1:]):  # noqa: SIM110 (a generator would be one more frame)
+        if value is interrupted and isinstance(values[number], int):
+            return True
     return False
 
 

@@ -90,6 +90,7 @@ class Call:
             self.span.user_id, self.span.session_id, self.span.tags = around.user_id, around.session_id, around.tags
         self.left = self._left()
         self.over = False
+        self.is_begun = False
         self.is_left = False  # whether there is nothing more to be done
         self.passed: Exception | None = None  # what an application inside has raised, see `passing`
         self._here = _trace.Entered(self.span, shared=host.one_at_a_time)
@@ -104,6 +105,7 @@ class Call:
     def begin(self) -> None:
         """Make this the invocation under way: bind the trace to the context, put on record that it has begun."""
         with Guarded("the start of an invocation"):
+            self.is_begun = True
             self._here.enter()
             self.container.active[id(self.span.ends)] = self
             self.began = time.perf_counter()
@@ -178,6 +180,12 @@ class Call:
         with Guarded("the flush"):
             if not self.host.end(self.invocation, self._flush):
                 self.container.delivery.flush_soon(self.container.settings.flush_timeout)
+
+    def __del__(self, exiting: Callable[[], bool] = sys.is_finalizing) -> None:
+        """Whoever should have ended it has been interrupted before he could: then nothing else ends it."""
+        if getattr(self, "is_begun", False) and not self.over and not exiting():
+            with Guarded("the end of an invocation"):
+                self.abandon()
 
     def reset(self) -> None:
         """Make what was current before this invocation current again."""

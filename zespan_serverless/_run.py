@@ -7,6 +7,7 @@ import os
 import sys
 import threading
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, overload
+from weakref import WeakMethod
 
 from . import _container, _lifecycle, _loops, _settings, _shutdown
 from ._guard import Guarded, pass_on
@@ -173,7 +174,11 @@ class _Turn:
         self._call.begin()
         with Guarded("the start of a run"):
             _container.at_exit()
-        self._forget = _shutdown.expect(self._terminated, self._call.container.settings.flush_timeout)
+            # Weakly: what nobody holds any more has been interrupted at a bad moment, and is over.
+            terminated = WeakMethod(self._terminated)
+            self._forget = _shutdown.expect(
+                lambda: (terminated() or bool)(), self._call.container.settings.flush_timeout
+            )
 
     def abandon(self) -> None:
         """Close it if it has not been: what there is is sent at the end of the process, at the latest."""

@@ -6,11 +6,11 @@ What happens, by what has SIGTERM when it comes:
                                have, killed by signal 15. `signal.getsignal` says SIG_DFL all the while.
     a handler of the user's    it runs in the main thread, when and if it would without us, up to `HEAD_START` later:
                                sending comes first. It decides what becomes of the process.
-    SIG_IGN                    a thread of ours sends; the process goes on.
-    the first process of a     the same, because the kernel spares it where it has no handler (pid_namespaces(7)): it
-    container                  goes on, and may well finish until SIGKILL comes.
+    SIG_IGN                    it stays ignored, as it does in programs that the process starts.
+    the first process of a     a thread of ours sends; the process goes on, because the kernel spares it where it has no
+    container                  handler (pid_namespaces(7)), and may well finish until SIGKILL comes.
     an event loop              it is a handler of the user's: `add_signal_handler` works, and `remove_signal_handler`.
-    faulthandler, code in C    theirs: we keep away, and do not hear of the signal.
+    faulthandler, code in C    theirs (gevent's signal_handler, too): we keep away, and do not hear of the signal.
 
 and by the kind of process:
 
@@ -62,6 +62,7 @@ _DYING = 0.1  # seconds after which a process that has killed itself is still th
 
 _LISTENS = "_zespan_serverless"  # the attribute of the module faulthandler that says who listens in this process
 
+_forking = threading.local()
 _lock = threading.Lock()
 _watch: _Watch | None = None
 _expected: dict[int, tuple[Callable[[], object], float]] = {}
@@ -134,6 +135,8 @@ class _Watch:
         self._waiting: deque[Any] = deque()  # locks, released when all that was sent before has been seen to
         self.terminating = False
         self.armed_at = 0.0  # monotonic
+        self._armed_for: Any = None  # the handler of SIGTERM
+        self._ends = False  # whether SIGTERM is the end, but for us
         self._older: Any = _listening()
         if self._older is not None:
             self._older.step_back()
@@ -151,16 +154,28 @@ class _Watch:
         """Be told of SIGTERM, whoever has it by now."""
         if self._listener.is_displaced or _listening() is not self:
             return
-        self._listener.remove()
         handler = signal.getsignal(SIGTERM)
-        if handler is None:  # set by code in C
+        if not self._is_to_be_armed(handler):
             return
+        self._listener.remove()
         if threading.current_thread() is threading.main_thread():
             if callable(handler) and not isinstance(handler, _AfterFlush):
                 handler = _AfterFlush(self, handler)
             # Even if it is the same: what `remove` has put back may be older than what the user has set since.
             signal.signal(SIGTERM, handler)
-        self._listener.install(chain=callable(handler))
+        self._armed_for, self._ends = handler, handler == signal.SIG_DFL
+        if handler != signal.SIG_IGN:
+            self._listener.install(chain=callable(handler))
+
+    def _is_to_be_armed(self, handler: Any) -> bool:
+        """Whether SIGTERM does not reach us any more, and is nobody's in C."""
+        if handler is None:
+            return False
+        if callable(handler):  # a new one; the old one is still wrapped, whatever has been set in between
+            return handler is not self._armed_for
+        if handler == signal.SIG_IGN:
+            return bool(self._armed_for != signal.SIG_IGN)
+        return not _sigterm.is_caught_in_c()  # neither by us, nor by who came later, such as gevent
 
     def disarm(self) -> None:
         atexit.unregister(self._at_exit)
@@ -224,24 +239,31 @@ class _Watch:
                     logger.debug("no SIGTERM watch any more: %r", error)
                     self._listener.remove()  # else nobody would end the process
                     return
-            elif heard.strip(_LEAVING):
-                self._terminate(waiting)
+            elif heard.strip(_LEAVING + _sigterm.FOREIGN):
+                self._terminate()
+                # A traceback comes in pieces; and whoever waits was in time for this.
+                self._listener.ignore()
+                waiting += self._waiting
+                self._waiting.clear()
             _release(waiting)
 
-    def _terminate(self, waiting: list[Any]) -> None:
+    def _terminate(self) -> None:
         self.terminating = True
-        expected = list(_expected.values()) if self._is_the_end() else []
+        ends = self._ends  # now: the user's handler may leave SIG_DFL behind, which is not for the signal that it had
+        expected = list(_expected.values()) if ends and os.getpid() != 1 else []  # which the kernel spares
         seconds = max([GRACE, *(allowed for _, allowed in expected)])
+        _left_behind(self._say_and_flush, expected, seconds, timeout=seconds + LAST_WORDS)
+        if ends and signal.getsignal(SIGTERM) == signal.SIG_DFL and os.getpid() != 1:
+            self._say_the_last()
+            self._die()
+
+    def _say_and_flush(self, expected: list[tuple[Callable[[], object], float]], seconds: float) -> None:
         try:
             for say, _ in expected:
                 say()
             self.flush_all(seconds)
         except Exception as error:
             logger.debug("flush on SIGTERM: %r", error)
-        if self._is_the_end():
-            self._say_the_last()
-            self._die()
-        _release(waiting)
 
     def _say_the_last(self) -> None:
         """In threads that can be left behind."""
@@ -254,10 +276,6 @@ class _Watch:
             until = time.monotonic() + LAST_WORDS
             for thread in threads:
                 thread.join(max(0.0, until - time.monotonic()))
-
-    def _is_the_end(self) -> bool:
-        """Whether SIGTERM would have ended the process. The kernel spares the first one of a container."""
-        return signal.getsignal(SIGTERM) == signal.SIG_DFL and os.getpid() != 1
 
     def _die(self) -> None:
         """Have the signal do what we have put off."""
@@ -312,6 +330,33 @@ def _listening() -> Any:
 
 def _set_listening(watching: Any) -> None:
     setattr(sys.modules["faulthandler"], _LISTENS, watching)
+
+
+def _left_behind(work: Callable[..., object], *args: Any, timeout: float) -> None:
+    """Do it in a thread that is left behind after so many seconds: it may run code of the user's that hangs."""
+    try:
+        _threads.start("zespan-last-flush", work, *args).join(timeout)
+    except RuntimeError:  # no more threads
+        work(*args)
+
+
+def _before_fork() -> None:
+    """Until a child has forgotten us, what it hears would be its parent's: it has to wait."""
+    _forking.blocked = _watch is not None and _threads.block(SIGTERM)
+
+
+def _in_parent() -> None:
+    if getattr(_forking, "blocked", False):
+        _threads.unblock(SIGTERM)
+
+
+def _in_child() -> None:
+    forget()
+    _in_parent()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_before_fork, after_in_parent=_in_parent, after_in_child=_in_child)
 
 
 def _release(waiting: list[Any]) -> None:

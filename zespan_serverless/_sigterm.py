@@ -11,16 +11,29 @@ do otherwise is put off (`chain=False`), or done at once (`chain=True`).
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
+import struct
 import weakref
 from typing import Any
+
+from ._guard import pass_on
 
 SIGTERM = signal.SIGTERM.value
 
 _HIGH = 512
 """Descriptors are moved up to here: who closes a number twice, or every file up to some number, meets others."""
+
+
+FOREIGN = b"\xfc"
+"""What is heard of other processes."""
+
+_AT_ONCE = 65_536  # bytes
+_HAS_CREDENTIALS = hasattr(socket, "SO_PASSCRED")  # Linux: unix(7)
+_SCM_CREDENTIALS = getattr(socket, "SCM_CREDENTIALS", 2)
+_CREDENTIALS = struct.Struct("3i")  # pid, uid, gid
 
 
 class Listener:
@@ -66,15 +79,31 @@ class Listener:
         """Wake whoever `hear`s, as SIGTERM would. Any byte above 127 will do: no traceback has one."""
         try:
             return self._is_ours(self._write) and self._write.send(message) > 0
-        except OSError:
+        except OSError as error:
+            pass_on(error)
             return False
 
     def hear(self) -> bytes:
-        """Wait for what comes; empty if the sockets have been closed behind our back."""
+        """Wait for what comes; empty if the sockets have been closed behind our back.
+
+        What other processes send is `FOREIGN`: a child that code in C has forked has our handler, and no hook of ours.
+        """
         try:
-            return self._read.recv(65536) if self._is_ours(self._read) else b""
-        except OSError:
+            if not self._is_ours(self._read):
+                return b""
+            if not _HAS_CREDENTIALS:
+                return self._read.recv(_AT_ONCE)
+            heard, said, _, _ = self._read.recvmsg(_AT_ONCE, socket.CMSG_SPACE(_CREDENTIALS.size))
+            senders = [_CREDENTIALS.unpack(data)[0] for _, kind, data in said if kind == _SCM_CREDENTIALS]
+            return FOREIGN if any(sender != os.getpid() for sender in senders) else heard
+        except (OSError, struct.error):
             return b""
+
+    def ignore(self) -> None:
+        """Skip what has come already."""
+        with contextlib.suppress(OSError):  # nothing, as a rule
+            while self._is_ours(self._read) and self._read.recv(_AT_ONCE, socket.MSG_DONTWAIT):
+                pass
 
     def reopen(self) -> None:
         """Go on with new sockets. Raises OSError if there are none to be had."""
@@ -92,6 +121,8 @@ class Listener:
         read, write = socket.socketpair()
         self._read, self._write = _moved_up(read), _moved_up(write)
         self._read.settimeout(None)  # whatever socket.setdefaulttimeout says
+        if _HAS_CREDENTIALS:
+            self._read.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
         self._write.setblocking(False)
         self._identities |= {end: _identity(end) for end in (self._read, self._write)}
 
@@ -109,16 +140,13 @@ class Listener:
 
 
 class _Target:
-    """What faulthandler takes for a file."""
+    """What faulthandler takes for a file. Its methods are in C: what a signal handler of the user's raises in `flush`
+    would be swallowed."""
+
+    flush = bool  # does nothing
 
     def __init__(self, end: socket.socket) -> None:
-        self._end = end
-
-    def fileno(self) -> int:
-        return self._end.fileno()
-
-    def flush(self) -> None:
-        pass
+        self.fileno = end.fileno
 
 
 def is_caught_in_c() -> bool:
@@ -130,7 +158,8 @@ def is_caught_in_c() -> bool:
         with open("/proc/self/status", "rb") as status:  # noqa: PTH123 (pathlib is an import)
             caught = next(line for line in status if line.startswith(b"SigCgt:"))
         return bool(int(caught.split()[1], 16) >> (SIGTERM - 1) & 1)
-    except (OSError, StopIteration, ValueError, IndexError):
+    except (OSError, StopIteration, ValueError, IndexError) as error:
+        pass_on(error)
         return False
 
 
@@ -139,7 +168,8 @@ def _moved_up(end: socket.socket) -> socket.socket:
         import fcntl
 
         number = fcntl.fcntl(end.fileno(), fcntl.F_DUPFD_CLOEXEC, _HIGH)
-    except (ImportError, OSError):  # Windows; or fewer files are allowed than that
+    except (ImportError, OSError) as error:  # Windows; or fewer files are allowed than that
+        pass_on(error)
         return end
     moved = socket.socket(end.family, end.type, end.proto, fileno=number)
     end.close()
@@ -149,6 +179,7 @@ def _moved_up(end: socket.socket) -> socket.socket:
 def _identity(end: socket.socket) -> tuple[int, int] | None:
     try:
         found = os.fstat(end.fileno())
-    except OSError:
+    except OSError as error:
+        pass_on(error)
         return None
     return found.st_dev, found.st_ino

@@ -41,7 +41,7 @@ def start(name: str, target: Callable[..., object], *args: Any) -> threading.Thr
     """
     if _is_subinterpreter():  # which ends the whole process if a daemon thread is left in it: Py_EndInterpreter
         raise RuntimeError("no threads in a sub-interpreter")
-    if _change_mask is None:  # Windows, which gives signals to nobody but the main thread
+    if _change_mask is None or _is_green():  # Windows gives signals to nobody but the main thread
         thread = threading.Thread(target=target, args=args, name=name, daemon=True)
         thread.start()
         return thread
@@ -75,6 +75,24 @@ def as_main_thread() -> Iterator[None]:
 def _run(inherited: set[int], target: Callable[..., object], *args: Any) -> None:
     _here.mask = inherited
     target(*args)
+
+
+def block(number: int) -> bool:
+    """Block a signal in this thread; whether it was not blocked already."""
+    return _change_mask is not None and number not in _change_mask(signal.SIG_BLOCK, (number,))
+
+
+def unblock(number: int) -> None:
+    """Undo `block`."""
+    if _change_mask is not None:
+        _change_mask(signal.SIG_UNBLOCK, (number,))
+
+
+def _is_green() -> bool:
+    """Whether threads are greenlets (gevent): those of the main thread, whose mask is the user's. Starting one runs
+    others."""
+    starts = getattr(threading, "_start_joinable_thread", None) or getattr(threading, "_start_new_thread", len)
+    return type(starts) is not type(len)
 
 
 @functools.cache

@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Any
 from .. import _log, _threads
 from .._budget import backoff, clamp_retry_after
 from .._event import encode, shortened
-from .._guard import Guarded, pass_on
+from .._guard import Guarded, is_from_signal, pass_on
 from ..exporters import Outcome
 from ._breaker import Breaker
 from ._buffer import Buffer, Item
@@ -167,21 +167,30 @@ class Delivery:
     # ------------------------------------------------------------------ what comes in
 
     def capture(self, event: Mapping[str, Any]) -> None:
-        """Take an event. Never blocks on a backend, never raises; what cannot be kept is counted."""
-        data, reason, detail, span = b"", "", "", None
+        """Take an event. Never blocks on a backend, never raises; what cannot be kept is counted.
+
+        What a signal handler of the user's raises meanwhile passes on when the event has been taken.
+        """
         try:
-            name = event.get("span_id")
-            span = name if isinstance(name, str) else None  # a user's own may be anything
-            data = self._encoded(event)
+            item = self._item(event)
         except BaseException as error:
-            self._receive(Item(b"", time.time(), span or "", "unencodable", _log.describe(error)))
-            pass_on(error)
-            if not isinstance(error, Exception):
-                raise
-            return
+            if isinstance(error, Exception) and not is_from_signal(error):
+                self.drop_unencodable(_log.describe(error))
+                return
+            try:
+                item = self._item(event)  # which it has struck in the midst of
+            except BaseException as problem:
+                item = Item(b"", time.time(), "", "unencodable", _log.describe(problem))
+            self._receive(item)
+            raise
+        self._receive(item)
+
+    def _item(self, event: Mapping[str, Any]) -> Item:
+        name, data = event.get("span_id"), self._encoded(event)
+        span = name if isinstance(name, str) else ""  # a user's own may be anything
         if len(data) > self._settings.batch_bytes:
-            reason, detail = "too_large", f"{len(data)} bytes"
-        self._receive(Item(data, time.time(), span or "", reason, detail))
+            return Item(data, time.time(), span, "too_large", f"{len(data)} bytes")
+        return Item(data, time.time(), span, "", "")
 
     def drop_unencodable(self, detail: str, span_id: str | None = None) -> None:
         """Count an event that could not even be built as dropped (`unencodable`); `detail` says why.

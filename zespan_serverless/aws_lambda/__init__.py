@@ -267,7 +267,7 @@ class _OwnLoop:
         import asyncio
 
         self._runner, self._pid = asyncio.Runner(), os.getpid()
-        self._is_interrupted = False
+        self._is_interrupted = False  # last: a signal handler may interrupt this, too, see `__del__`
 
     def is_usable(self) -> bool:
         """Not if somebody has closed or interrupted it, or if it is a parent process's."""
@@ -289,6 +289,8 @@ class _OwnLoop:
     def __del__(self) -> None:
         """The thread has ended."""
         with Guarded("the end of an event loop"):
+            if getattr(self, "_is_interrupted", True):
+                return  # it has been closed, or never was
             if self._pid == os.getpid():
                 self._runner.get_loop().close()
             else:  # to close it would take the loop's own wakeup out of the epoll that the parent has in common with us
@@ -307,6 +309,11 @@ def _on_own_loop(handler: Callable[..., Coroutine[Any, Any, Any]]) -> Callable[.
         loop: _OwnLoop | None = getattr(_own, "loop", None)
         if loop is None or not loop.is_usable():
             loop = _own.loop = _OwnLoop()
-        return loop.run(handler(*args, **kwargs))
+        coroutine = handler(*args, **kwargs)
+        try:
+            return loop.run(coroutine)
+        finally:
+            if hasattr(coroutine, "close"):
+                coroutine.close()  # one that could not be run is not warned of
 
     return run
