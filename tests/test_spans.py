@@ -358,6 +358,31 @@ def test_a_decorated_generator_is_driven_as_any_other() -> None:
     assert [event["status"] for event in events] == ["success", "success", "error"]
 
 
+def test_decorated_async_generators_that_are_open_when_their_loop_ends() -> None:
+    """The loop closes each once: the one inside ours is not closed in the midst of that."""
+    said: list[object] = []
+    closed: list[int] = []
+
+    @span("count")
+    async def count() -> AsyncIterator[int]:
+        try:
+            yield 1
+            yield 2
+        finally:
+            await asyncio.sleep(0.01)
+            closed.append(1)
+
+    async def main() -> list[Any]:
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: said.append(context))
+        left = [count() for _ in range(3)]
+        for one in left:
+            await anext(one)
+        return left
+
+    asyncio.run(main())
+    assert (said, closed) == ([], [1, 1, 1])
+
+
 def test_a_decorated_async_generator_is_driven_as_any_other() -> None:
     """asend, athrow and aclose reach it."""
     closed = []

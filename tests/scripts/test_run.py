@@ -347,6 +347,26 @@ def test_children_of_multiprocessing(start: Start, backend: Backend) -> None:
     assert {event["trace_id"] for event in steps} == {end["trace_id"]}
 
 
+@pytest.mark.parametrize("method", ["spawn", "forkserver"])
+def test_children_that_begin_while_they_import(start: Start, backend: Backend, method: str) -> None:
+    """Telemetry that begins with the module begins before multiprocessing knows this for a child: it is sent, too."""
+    process = start(
+        script(f"""
+        import multiprocessing
+        zespan_serverless.init()
+        def step(number):
+            with span(f"step {{number}}"): pass
+        if __name__ == "__main__":
+            with multiprocessing.get_context({method!r}).Pool(2) as pool:
+                pool.map(step, range(4))
+                pool.close()
+                pool.join()
+        """)
+    )
+    assert done(process) == ""
+    assert sorted(event["operation"] for event in backend.events) == [f"step {number}" for number in range(4)]
+
+
 def test_children_that_are_spawned(start: Start, backend: Backend) -> None:
     """They start anew: with `init()` or `run()` of their own their events are delivered at their end."""
     process = start(
