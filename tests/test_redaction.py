@@ -407,6 +407,40 @@ def test_what_stands_beside_a_secret_stays() -> None:
     )
 
 
+def test_a_secret_that_is_json_itself_in_json_that_python_quotes() -> None:
+    """A service account's key in the body of a request, in an exception's words for that request."""
+    account = json.dumps({"type": "service_account", "private_key": SECRET, "scopes": ["a", SECRET]})
+    request: Any = {"body": json.dumps({"secret": account, "x": 1})}
+    for _ in range(3):
+        assert SECRET not in POLICY.error(ValueError(request))
+        assert SECRET not in POLICY.text(f"got {request!r}")
+        assert SECRET not in POLICY.text(str([request]))
+        request = {"body": json.dumps(request)}
+    assert POLICY.text(str({"body": json.dumps({"secret": account, "x": 1})})) == (
+        """{'body': '{"secret": "[REDACTED]", "x": 1}'}"""
+    )
+
+
+@pytest.mark.parametrize("indent", [None, 1])
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"api_key": {"x\\": f"){SECRET}"}, "answer": "kept?"},
+        {"a": 1, "token": {"C:\\": 1, "d": "x"}, "answer": "kept?"},
+        {"token": [f"{SECRET}\\", f"{SECRET}\\"], "answer": "kept?"},
+        {"token": {"x": ["\\", f"](,{SECRET}"]}, "answer": "kept?"},
+    ],
+)
+def test_backslashes_at_the_end_of_a_text(value: dict[str, Any], indent: int | None) -> None:
+    """Of a key or of a value below a secret: neither the secret leaves nor does what follows it get lost."""
+    text = json.dumps(value, indent=indent)
+    for _ in range(4):
+        said = POLICY.text(text)
+        assert SECRET not in said
+        assert "kept?" in said
+        text = json.dumps({"content": text}, indent=indent)
+
+
 ANY_KEY = st.sampled_from(["password", "secret", "token", "api_key"]).flatmap(
     lambda key: st.tuples(
         *(

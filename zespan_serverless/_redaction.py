@@ -285,7 +285,7 @@ def _end_of_value(text: str, at: int, outer: int, quote: str, *, words: bool) ->
             run = len(piece[1])
             if run < outer and what == quote:
                 return piece.start(), mark
-            at = _end_of_text(text, at, run, what)
+            at = _end_of_text(text, at, run, what, within=depth > 0)
             if depth == 0:
                 return at, mark if quote or piece.start() != begin else what
         elif what in "[{(<":
@@ -301,13 +301,21 @@ def _end_of_value(text: str, at: int, outer: int, quote: str, *, words: bool) ->
     return len(text), mark
 
 
-def _end_of_text(text: str, at: int, opened: int, mark: str) -> int:
-    """Behind the quote that ends what one with `opened` backslashes has begun."""
+def _end_of_text(text: str, at: int, opened: int, mark: str, *, within: bool) -> int:
+    """Behind the quote that ends what one with `opened` backslashes has begun; a key may be that `within` brackets.
+
+    Where Python has quoted JSON, a quote that belongs to a text looks like one that ends it behind a backslash of its
+    own: `\\\\"` is either. What follows tells them apart at the first one, and then holds for the whole text.
+    """
+    exactly = False
     while (at := text.find(mark, at) + 1) > 0:
         run = _backslashes(text, at - 1)
-        # Where Python has quoted JSON, a quote within a text looks like the one behind a backslash that ends it.
-        if run == opened or (_closes(run, opened) and _patterns().behind.match(text, at)):
+        if run == opened:
             return at
+        if not exactly and _closes(run, opened):
+            if (_patterns().behind_any if within else _patterns().behind).match(text, at):
+                return at
+            exactly = True
         if run < opened:
             return at - 1 - run  # of the text that all this is in
     return len(text)
@@ -323,7 +331,8 @@ class _Patterns:
         self.named = re.compile(r"(?<![\w.\-])((?:[\w.\-]+ ){0,2}[\w.\-]+)[\"']?\s*([:=])>?[^\S\n]*")
         self.bearer = re.compile(r"\b([Bb]earer|BEARER)\s+[\w.~+/=\-]*\d[\w.~+/=\-]*")
         self.piece = re.compile(r"""(?<!\\)(\\*)(["']|[\[{(<>\])},;&\s])""")
-        self.behind = re.compile(r"\s*(?:[,}\])]|\Z)")
+        self.behind = re.compile(rf"{blank}(?:[,}}\])]|\Z)")
+        self.behind_any = re.compile(rf"{blank}(?:[,}}\]):]|\Z)")
         self.escape = re.compile(r"(?<!\\)\\+[nrtbfu]")
         self.unicode = re.compile(r"(?<!\\)\\+u([0-9a-fA-F]{4})")
         self.unicode_quote = re.compile(r"(?<!\\)(\\+)u0022")
