@@ -590,6 +590,41 @@ def test_without_prompts_errors_quote_nothing() -> None:
     assert UNSAID.error(ValueError("no such order")) == "no such order"
 
 
+def test_without_prompts_an_exception_among_values_quotes_nothing() -> None:
+    """It may stand anywhere: in metadata, below it, in another exception."""
+    quoting = _validation_error()
+    other = ValueError("no such order")
+    with testing.recording(store_prompts=False) as events:
+        with span("step", metadata={"e": quoting}) as details:
+            details["more"] = [{"e": quoting, "other": other}]
+        zespan_serverless.capture({"metadata": {"e": quoting}, "error_message": RuntimeError("failed", quoting)})
+        zespan_serverless.flush(5)
+    assert SECRET not in json.dumps(events)
+    assert events[0]["metadata"]["more"] == [{"e": "ValidationError", "other": "no such order"}]
+    assert events[1]["error_message"] == "RuntimeError"
+    assert SECRET in to_json(redact({"e": quoting}))
+
+
+def test_without_prompts_an_exit_quotes_nothing() -> None:
+    """A script that ends with the words of a model's error, or with the error itself, in one word or many."""
+
+    def fail(made: Callable[[Exception], Any]) -> None:
+        try:
+            raise _validation_error()
+        except pydantic.ValidationError as error:
+            sys.exit(made(error))
+
+    ways: list[Callable[[Exception], Any]] = [lambda e: SECRET.replace("-", ""), lambda e: f"bad: {e}", lambda e: e]
+    for made in ways:
+        with testing.recording(store_prompts=False) as events:
+            with pytest.raises(SystemExit), zespan_serverless.run("job"):
+                fail(made)
+            with pytest.raises(SystemExit), zespan_serverless.run("job"):
+                sys.exit("no input")
+        assert [event["error_message"] for event in events] == ["SystemExit", "no input"]
+        assert events[0]["metadata"]["process.exit.code"] == 1
+
+
 def test_without_prompts_the_code_is_told() -> None:
     """Status and code of a refusal say what to do, and quote nobody."""
     openai = pytest.importorskip("openai")

@@ -110,19 +110,21 @@ class Policy:
         """A text without secrets."""
         return Redacted(_without(text, self.keys))
 
-    def error(self, error: object) -> Redacted:
-        """What to say of an exception, or of somebody's words about one.
+    def error(self, error: object, text: str | None = None) -> Redacted:
+        """What to say of an exception, or of somebody's words about one: its own text, or the `text` made of it."""
+        if isinstance(error, BaseException):
+            text = self.instead(error) or text or _words(error)
+        elif text is None:
+            text = error if type(error) is str else str(leaf(error))
+        return Redacted(_loosely_without(text[:_ERROR_READ_MAX], self.keys)[:ERROR_TEXT_MAX])
+
+    def instead(self, error: BaseException) -> str:
+        """What to say of an exception instead of any text of it; empty if its text may be said.
 
         Without `store_prompts` only the kind, the status and the code of an exception that may quote a prompt or an
         answer: one that came out of a model's call, of openai or pydantic, or was raised because of such a one.
         """
-        if isinstance(error, BaseException):
-            if not self.stores_prompts and _quotes(error):
-                return Redacted(_kind(error)[:ERROR_TEXT_MAX])
-            text = _words(error)
-        else:
-            text = error if type(error) is str else str(leaf(error))
-        return Redacted(_loosely_without(text[:_ERROR_READ_MAX], self.keys)[:ERROR_TEXT_MAX])
+        return "" if self.stores_prompts or not _quotes(error) else _kind(error)
 
 
 class _Walk(Walk):
@@ -148,8 +150,9 @@ class _Walk(Walk):
     def text(self, text: str) -> str:
         return _without(text, self._keys)
 
-    def description(self, text: str) -> str:
-        return _loosely_without(text, self._keys)
+    def description(self, text: str, value: object) -> str:
+        instead = self._policy.instead(value) if isinstance(value, BaseException) else ""
+        return instead or _loosely_without(text, self._keys)
 
 
 def normalized(keys: Iterable[str]) -> frozenset[str]:
@@ -364,7 +367,8 @@ def _kind(error: BaseException) -> str:
         except Exception as problem:
             pass_on(problem)
             continue
-        if type(code) is int or (type(code) is str and code.isascii() and code.replace("_", "").isalnum()):
+        is_word = type(code) is str and code.isascii() and code.replace("_", "").isalnum()
+        if type(code) is int or (is_word and not isinstance(error, SystemExit)):  # whose code may be any text
             codes.append(str(code)[:64])
     return ": ".join([type(error).__name__, *([", ".join(codes)] if codes else [])])
 
@@ -380,10 +384,19 @@ def _quotes(error: BaseException) -> bool:
         met.append(one)
         if any(c.__module__.partition(".")[0] in _QUOTING for c in type(one).__mro__) or _is_from_model(one):
             return True
-        left += [e for e in (one.__cause__, one.__context__) if e is not None]
+        left += [e for e in (one.__cause__, one.__context__, *_arguments(one)) if isinstance(e, BaseException)]
         if isinstance(one, BaseExceptionGroup):
             left += one.exceptions
     return bool(left)
+
+
+def _arguments(error: BaseException) -> tuple[object, ...]:
+    """What an exception was made of, which may be another one: `sys.exit(error)`."""
+    try:
+        return (*error.args,)
+    except Exception as problem:
+        pass_on(problem)
+        return ()
 
 
 def _is_from_model(error: BaseException) -> bool:
