@@ -203,7 +203,7 @@ class Walk:
         """What there is to say of a text."""
         return text
 
-    def description(self, text: str, value: object) -> str:
+    def description(self, text: str, value: Any) -> str:
         """The same for the text that an object, `value`, describes itself with."""
         return text
 

@@ -150,8 +150,8 @@ class _Walk(Walk):
     def text(self, text: str) -> str:
         return _without(text, self._keys)
 
-    def description(self, text: str, value: object) -> str:
-        instead = self._policy.instead(value) if isinstance(value, BaseException) else ""
+    def description(self, text: str, value: Any) -> str:
+        instead = self._policy.instead(value) if issubclass(type(value), BaseException) else ""
         return instead or _loosely_without(text, self._keys)
 
 
@@ -384,7 +384,7 @@ def _quotes(error: BaseException) -> bool:
         met.append(one)
         if any(c.__module__.partition(".")[0] in _QUOTING for c in type(one).__mro__) or _is_from_model(one):
             return True
-        left += [e for e in (one.__cause__, one.__context__, *_arguments(one)) if isinstance(e, BaseException)]
+        left += [e for e in (one.__cause__, one.__context__, *_arguments(one)) if issubclass(type(e), BaseException)]
         if isinstance(one, BaseExceptionGroup):
             left += one.exceptions
     return bool(left)
