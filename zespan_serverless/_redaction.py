@@ -384,19 +384,19 @@ def _quotes(error: BaseException) -> bool:
         met.append(one)
         if any(c.__module__.partition(".")[0] in _QUOTING for c in type(one).__mro__) or _is_from_model(one):
             return True
-        left += [e for e in (one.__cause__, one.__context__, *_arguments(one)) if issubclass(type(e), BaseException)]
+        left += [e for e in (one.__cause__, one.__context__, *_arguments(one)) if e is not None]
         if isinstance(one, BaseExceptionGroup):
             left += one.exceptions
     return bool(left)
 
 
-def _arguments(error: BaseException) -> tuple[object, ...]:
-    """What an exception was made of, which may be another one: `sys.exit(error)`."""
+def _arguments(error: BaseException) -> list[BaseException]:
+    """The exceptions that another one was made of: `sys.exit(error)`."""
     try:
-        return (*error.args,)
+        return [each for each in error.args if issubclass(type(each), BaseException)]
     except Exception as problem:
         pass_on(problem)
-        return ()
+        return []
 
 
 def _is_from_model(error: BaseException) -> bool:
