@@ -441,6 +441,15 @@ def test_backslashes_at_the_end_of_a_text(value: dict[str, Any], indent: int | N
         text = json.dumps({"content": text}, indent=indent)
 
 
+def test_backslashes_that_python_has_doubled() -> None:
+    """JSON in JSON, in Python's words: texts that end in a backslash end where they did."""
+    value = {"secret": [SECRET + "\\", [SECRET + "\\", SECRET], SECRET], "answer": "kept?"}
+    for text in (json.dumps(value), json.dumps(value, indent=1), json.dumps({"m": json.dumps(value)})):
+        said = POLICY.text(str({"body": json.dumps({"m": text, "z": 1}), "z": 1}))
+        assert SECRET not in said
+        assert "kept?" in said
+
+
 ANY_KEY = st.sampled_from(["password", "secret", "token", "api_key"]).flatmap(
     lambda key: st.tuples(
         *(

@@ -263,6 +263,8 @@ def _closes(run: int, opened: int) -> bool:
     """Whether a quote with `run` backslashes before it ends what one with `opened` of them has begun."""
     if run == opened:
         return True
+    while opened and not opened % 2 and not run % 2:  # Python has quoted it and doubled them
+        run, opened = run // 2, opened // 2
     return opened in (0, 1, 3, 7, 15) and run % (2 * opened + 2) == opened  # behind backslashes of the text's own
 
 
