@@ -60,6 +60,7 @@ PROMPT = '{"prompt": "Why is the sky blue?"}'
     [
         ({"prompt": "Why is the sky blue?"}, "Why is the sky blue?"),
         ({}, "Hello!"),
+        ({"body": PROMPT}, "Why is the sky blue?"),
         *((over_http(source, PROMPT), "Why is the sky blue?") for source in HTTP),
         *((over_http(source, PROMPT, encoded=True), "Why is the sky blue?") for source in HTTP),
         *((over_http(source, None), "Hello!") for source in HTTP),

@@ -407,6 +407,49 @@ def test_what_stands_beside_a_secret_stays() -> None:
     )
 
 
+def test_a_secret_that_is_json_itself_in_json_that_python_quotes() -> None:
+    """A service account's key in the body of a request, in an exception's words for that request."""
+    account = json.dumps({"type": "service_account", "private_key": SECRET, "scopes": ["a", SECRET]})
+    request: Any = {"body": json.dumps({"secret": account, "x": 1})}
+    for _ in range(3):
+        assert SECRET not in POLICY.error(ValueError(request))
+        assert SECRET not in POLICY.text(f"got {request!r}")
+        assert SECRET not in POLICY.text(str([request]))
+        request = {"body": json.dumps(request)}
+    assert POLICY.text(str({"body": json.dumps({"secret": account, "x": 1})})) == (
+        """{'body': '{"secret": "[REDACTED]", "x": 1}'}"""
+    )
+
+
+@pytest.mark.parametrize("indent", [None, 1])
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"api_key": {"x\\": f"){SECRET}"}, "answer": "kept?"},
+        {"a": 1, "token": {"C:\\": 1, "d": "x"}, "answer": "kept?"},
+        {"token": [f"{SECRET}\\", f"{SECRET}\\"], "answer": "kept?"},
+        {"token": {"x": ["\\", f"](,{SECRET}"]}, "answer": "kept?"},
+    ],
+)
+def test_backslashes_at_the_end_of_a_text(value: dict[str, Any], indent: int | None) -> None:
+    """Of a key or of a value below a secret: neither the secret leaves nor does what follows it get lost."""
+    text = json.dumps(value, indent=indent)
+    for _ in range(4):
+        said = POLICY.text(text)
+        assert SECRET not in said
+        assert "kept?" in said
+        text = json.dumps({"content": text}, indent=indent)
+
+
+def test_backslashes_that_python_has_doubled() -> None:
+    """JSON in JSON, in Python's words: texts that end in a backslash end where they did."""
+    value = {"secret": [SECRET + "\\", [SECRET + "\\", SECRET], SECRET], "answer": "kept?"}
+    for text in (json.dumps(value), json.dumps(value, indent=1), json.dumps({"m": json.dumps(value)})):
+        said = POLICY.text(str({"body": json.dumps({"m": text, "z": 1}), "z": 1}))
+        assert SECRET not in said
+        assert "kept?" in said
+
+
 ANY_KEY = st.sampled_from(["password", "secret", "token", "api_key"]).flatmap(
     lambda key: st.tuples(
         *(
@@ -554,6 +597,41 @@ def test_without_prompts_errors_quote_nothing() -> None:
     assert SECRET in POLICY.error(because)
     assert UNSAID.error(ExceptionGroup("all", [KeyError("k"), because])) == "ExceptionGroup"
     assert UNSAID.error(ValueError("no such order")) == "no such order"
+
+
+def test_without_prompts_an_exception_among_values_quotes_nothing() -> None:
+    """It may stand anywhere: in metadata, below it, in another exception."""
+    quoting = _validation_error()
+    other = ValueError("no such order")
+    with testing.recording(store_prompts=False) as events:
+        with span("step", metadata={"e": quoting}) as details:
+            details["more"] = [{"e": quoting, "other": other}]
+        zespan_serverless.capture({"metadata": {"e": quoting}, "error_message": RuntimeError("failed", quoting)})
+        zespan_serverless.flush(5)
+    assert SECRET not in json.dumps(events)
+    assert events[0]["metadata"]["more"] == [{"e": "ValidationError", "other": "no such order"}]
+    assert events[1]["error_message"] == "RuntimeError"
+    assert SECRET in to_json(redact({"e": quoting}))
+
+
+def test_without_prompts_an_exit_quotes_nothing() -> None:
+    """A script that ends with the words of a model's error, or with the error itself, in one word or many."""
+
+    def fail(made: Callable[[Exception], Any]) -> None:
+        try:
+            raise _validation_error()
+        except pydantic.ValidationError as error:
+            sys.exit(made(error))
+
+    ways: list[Callable[[Exception], Any]] = [lambda e: SECRET.replace("-", ""), lambda e: f"bad: {e}", lambda e: e]
+    for made in ways:
+        with testing.recording(store_prompts=False) as events:
+            with pytest.raises(SystemExit), zespan_serverless.run("job"):
+                fail(made)
+            with pytest.raises(SystemExit), zespan_serverless.run("job"):
+                sys.exit("no input")
+        assert [event["error_message"] for event in events] == ["SystemExit", "no input"]
+        assert events[0]["metadata"]["process.exit.code"] == 1
 
 
 def test_without_prompts_the_code_is_told() -> None:

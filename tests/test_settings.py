@@ -221,7 +221,7 @@ ODD: list[tuple[str, str]] = [
     ("flush_timeout", "nan"),
     ("batch_size", "1.5"),
     ("batch_size", "9" * 5000),
-    ("enabled", "maybe"),
+    ("root_event", "maybe"),
     ("tags", "team"),
     ("tags", "=x"),
     ("exporter", "zipkin"),
@@ -240,6 +240,46 @@ def test_an_odd_variable_is_ignored_and_said_once(name: str, text: str, warnings
     assert said.startswith(f"ZESPAN_{name.upper()}")
     assert "ignored" in said
     assert name != "api_key" or "zsp" not in said
+
+
+OFF = ["0", "n", "F", "no", "FALSE", "off", '"false"', "'0'", "' No '"]
+ON = ["1", "y", "T", "yes", "True", "on", '"true"', "'1'"]
+UNREADABLE = ["never", "0.0", "disabled", "-1", "none", '""', "'", '"0', "nope"]
+
+
+@pytest.mark.parametrize("name", ["enabled", "store_prompts", "root_event"])
+@pytest.mark.parametrize(("text", "value"), [*((text, False) for text in OFF), *((text, True) for text in ON)])
+def test_a_switch_in_any_words(name: str, text: str, value: bool, warnings: Warnings) -> None:
+    """Those of YAML and of shells, in quotes or without."""
+    assert getattr(resolve({}, {f"ZESPAN_{name.upper()}": text}), name) is value
+    assert warnings() == []
+
+
+@pytest.mark.parametrize("name", ["enabled", "store_prompts"])
+@pytest.mark.parametrize("text", UNREADABLE)
+def test_a_switch_that_cannot_be_read_keeps_data_back(name: str, text: str, warnings: Warnings) -> None:
+    """Nobody sets these two but to have less sent: what cannot be read is off, which is said once."""
+    environ = {f"ZESPAN_{name.upper()}": text}
+    for _ in range(2):
+        assert resolve({}, environ) == resolve(check({name: False}), {})
+    (said,) = warnings()
+    assert said == f"ZESPAN_{name.upper()}={text!r} cannot be read and is taken as off: use 1 or 0"
+    assert getattr(resolve(check({name: True}), environ), name)  # code prevails
+
+
+@pytest.mark.parametrize(
+    ("text", "keys"),
+    [
+        ("ssn;pin", ("ssn", "pin")),
+        ("ssn pin", ("ssn", "pin")),
+        ("ssn\tpin\n iban", ("ssn", "pin", "iban")),
+        ("ssn; pin, iban", ("ssn", "pin", "iban")),
+        ("first name, pin", ("first name", "pin")),
+    ],
+)
+def test_keys_are_separated_as_people_do(text: str, keys: tuple[str, ...]) -> None:
+    """By commas or semicolons, between which a key may have blanks; else by blanks."""
+    assert resolve({}, {"ZESPAN_REDACT_KEYS": text}).redact_keys == keys
 
 
 RANGES = [
@@ -479,6 +519,10 @@ def test_plain_http_to_another_machine(url: str, remarked: bool, warnings: Warni
         ("ZESPAN_STORE_PROMPT", "perhaps", "ZESPAN_STORE_PROMPTS"),
         ("ZESPAN_DISABLED", "0", "ZESPAN_ENABLED"),
         ("ZESPAN_FLUSHTIMEOUT", "1", "ZESPAN_FLUSH_TIMEOUT"),
+        ("ZESPAN_SERVICE", "search", "ZESPAN_SERVICE_NAME"),
+        ("ZESPAN_ENV", "staging", "ZESPAN_ENVIRONMENT"),
+        ("ZESPAN_NO_STORE_PROMPTS", "0", "ZESPAN_STORE_PROMPTS"),
+        ("ZESPAN_SEND_PROMPTS", "1", "ZESPAN_STORE_PROMPTS"),
     ],
 )
 def test_a_misspelt_variable_is_said(variable: str, value: str, meant: str, warnings: Warnings) -> None:
@@ -495,6 +539,15 @@ def test_a_misspelt_variable_is_said(variable: str, value: str, meant: str, warn
         ("ZESPAN_STOREPROMPTS", "off", {"store_prompts": False}),
         ("zespan_store_prompts", "false", {"store_prompts": False}),
         ("ZESPAN_PROMPTS", "0", {"store_prompts": False}),
+        ("ZESPAN_NO_STORE_PROMPTS", "1", {"store_prompts": False}),
+        ("ZESPAN_NO_PROMPTS", "true", {"store_prompts": False}),
+        ("ZESPAN_SEND_PROMPTS", "0", {"store_prompts": False}),
+        ("ZESPAN_SAVE_PROMPTS", "'0'", {"store_prompts": False}),
+        ("ZESPAN_CAPTURE_PROMPTS", "n", {"store_prompts": False}),
+        ("ZESPAN_STORE_PROMPTS_ENABLED", "0", {"store_prompts": False}),
+        ("ZESPAN_DISABLE_PROMPTS", "1", {"store_prompts": False}),
+        ("ZESPAN_DISABLE_STORE_PROMPTS", "1", {"store_prompts": False}),
+        ("ZESPAN_HIDE_PROMPTS", "yes", {"store_prompts": False}),
         ("ZESPAN_ENABLE", "0", {"enabled": False}),
         ("ZESPAN_DISABLED", "1", {"enabled": False}),
         ("ZESPAN_REDACT_KEY", "iban", {"redact_keys": (*Settings().redact_keys, "iban")}),
@@ -518,12 +571,22 @@ def test_what_is_spelt_rightly_beside_it_is_what_counts(warnings: Warnings) -> N
 
 
 @pytest.mark.parametrize(
-    "name", ["PROJECT_ID", "ENDPOINT", "LAMBDA_HANDLER", "API_KEY_ARN", "PILOT", "QUEUE_URL", "VERSION", ""]
+    "name", ["PROJECT_ID", "LAMBDA_HANDLER", "API_KEY_ARN", "PILOT", "QUEUE_URL", "VERSION", "PROMPTS_TABLE", ""]
 )
 def test_a_variable_of_somebody_elses(name: str, warnings: Warnings) -> None:
     """Is nothing to talk about: one of the SDK's words, of a template, of a wrapper."""
     assert resolve({}, {f"ZESPAN_{name}": "0"}) == Settings()
     assert warnings() == []
+
+
+def test_the_endpoint_of_the_official_sdk_is_said(warnings: Warnings) -> None:
+    """Who has set its variable expects events elsewhere; beside a base_url it is that SDK's own business."""
+    for _ in range(2):
+        assert resolve({}, {"ZESPAN_ENDPOINT": "https://own.example/v1/ingest"}) == Settings()
+    said = "ZESPAN_ENDPOINT is the official SDK's and is ignored; here it is ZESPAN_BASE_URL"
+    assert warnings() == [said]
+    resolve({"base_url": "https://own.example"}, {"ZESPAN_ENDPOINT": "https://other.example"})
+    assert warnings() == [said]
 
 
 @pytest.mark.parametrize(

@@ -184,7 +184,7 @@ class Walk:
             said = leaf(value)
             if type(said) is not str:
                 return said
-            return self.text(said) if issubclass(kind, (str, bytes, bytearray)) else self.description(said)
+            return self.text(said) if issubclass(kind, (str, bytes, bytearray)) else self.description(said, value)
         above, me = self._above, id(value)
         self._left -= len(held[1])
         if len(above) > _DEPTH_MAX or me in above or self._left < 0:
@@ -203,8 +203,8 @@ class Walk:
         """What there is to say of a text."""
         return text
 
-    def description(self, text: str) -> str:
-        """The same for the text that an object describes itself with."""
+    def description(self, text: str, value: Any) -> str:
+        """The same for the text that an object, `value`, describes itself with."""
         return text
 
     def _text(self, text: str) -> str:

@@ -28,11 +28,22 @@ _OF_THE_SDK = {
 _OTHER_WORDS = {
     "disable": "enabled",
     "disabled": "enabled",
+    "endpoint": "base_url",
+    "env": "environment",
     "key": "api_key",
     "prompts": "store_prompts",
     "redact": "redact_keys",
+    "service": "service_name",
     "url": "base_url",
 }
+
+_NEGATIONS = frozenset(
+    ("disable", "disabled", "dont", "exclude", "hide", "mask", "no", "not", "omit", "skip", "without")
+)
+_VERBS = frozenset(
+    ("capture", "collect", "enable", "enabled", "include", "keep", "log", "record", "save", "send", "store")
+)
+_PROMPTS = frozenset(("prompt", "prompts"))
 
 
 def instead_of(name: str, settings: Iterable[str]) -> str:
@@ -43,12 +54,24 @@ def instead_of(name: str, settings: Iterable[str]) -> str:
     return f", did you mean {close!r}?" if close else f"; there are {', '.join(settings)}"
 
 
-def misspelt(variables: Iterable[str], settings: Iterable[str]) -> Iterator[tuple[str, str]]:
-    """Those of these ZESPAN_* variables that look like a setting's, each with that setting's name."""
+def misspelt(variables: Iterable[str], settings: Iterable[str]) -> Iterator[tuple[str, str, bool]]:
+    """Those of these ZESPAN_* variables that look like a setting's: each with that setting's name, and whether it says
+    the opposite."""
     for variable in variables:
-        meant = _meant(variable[len("ZESPAN_") :], settings, _CLOSE)
+        name = variable[len("ZESPAN_") :].lower()
+        meant = "store_prompts" if _is_about_prompts({*name.split("_")}) else _meant(name, settings, _CLOSE)
         if meant:
-            yield variable, meant
+            yield variable, meant, not _NEGATIONS.isdisjoint(name.split("_")) or name.startswith("dis")
+
+
+def is_of_the_sdk(variable: str) -> bool:
+    """Whether a ZESPAN_* variable is named as an argument of the official SDK's `init`."""
+    return variable[len("ZESPAN_") :].lower() in _OF_THE_SDK
+
+
+def _is_about_prompts(words: set[str]) -> bool:
+    """Whether a name says to do something with prompts, or not to: SEND_PROMPTS, NO_STORE_PROMPTS."""
+    return not words.isdisjoint(_PROMPTS) and words <= _PROMPTS | _VERBS | _NEGATIONS
 
 
 def _meant(name: str, settings: Iterable[str], cutoff: float) -> str:

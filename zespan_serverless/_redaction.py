@@ -110,19 +110,21 @@ class Policy:
         """A text without secrets."""
         return Redacted(_without(text, self.keys))
 
-    def error(self, error: object) -> Redacted:
-        """What to say of an exception, or of somebody's words about one.
+    def error(self, error: object, text: str | None = None) -> Redacted:
+        """What to say of an exception, or of somebody's words about one: its own text, or the `text` made of it."""
+        if isinstance(error, BaseException):
+            text = self.instead(error) or text or _words(error)
+        elif text is None:
+            text = error if type(error) is str else str(leaf(error))
+        return Redacted(_loosely_without(text[:_ERROR_READ_MAX], self.keys)[:ERROR_TEXT_MAX])
+
+    def instead(self, error: BaseException) -> str:
+        """What to say of an exception instead of any text of it; empty if its text may be said.
 
         Without `store_prompts` only the kind, the status and the code of an exception that may quote a prompt or an
         answer: one that came out of a model's call, of openai or pydantic, or was raised because of such a one.
         """
-        if isinstance(error, BaseException):
-            if not self.stores_prompts and _quotes(error):
-                return Redacted(_kind(error)[:ERROR_TEXT_MAX])
-            text = _words(error)
-        else:
-            text = error if type(error) is str else str(leaf(error))
-        return Redacted(_loosely_without(text[:_ERROR_READ_MAX], self.keys)[:ERROR_TEXT_MAX])
+        return "" if self.stores_prompts or not _quotes(error) else _kind(error)
 
 
 class _Walk(Walk):
@@ -148,8 +150,9 @@ class _Walk(Walk):
     def text(self, text: str) -> str:
         return _without(text, self._keys)
 
-    def description(self, text: str) -> str:
-        return _loosely_without(text, self._keys)
+    def description(self, text: str, value: Any) -> str:
+        instead = self._policy.instead(value) if issubclass(type(value), BaseException) else ""
+        return instead or _loosely_without(text, self._keys)
 
 
 def normalized(keys: Iterable[str]) -> frozenset[str]:
@@ -260,6 +263,8 @@ def _closes(run: int, opened: int) -> bool:
     """Whether a quote with `run` backslashes before it ends what one with `opened` of them has begun."""
     if run == opened:
         return True
+    while opened and not opened % 2 and not run % 2:  # Python has quoted it and doubled them
+        run, opened = run // 2, opened // 2
     return opened in (0, 1, 3, 7, 15) and run % (2 * opened + 2) == opened  # behind backslashes of the text's own
 
 
@@ -285,7 +290,7 @@ def _end_of_value(text: str, at: int, outer: int, quote: str, *, words: bool) ->
             run = len(piece[1])
             if run < outer and what == quote:
                 return piece.start(), mark
-            at = _end_of_text(text, at, run, what)
+            at = _end_of_text(text, at, run, what, within=depth > 0)
             if depth == 0:
                 return at, mark if quote or piece.start() != begin else what
         elif what in "[{(<":
@@ -301,13 +306,21 @@ def _end_of_value(text: str, at: int, outer: int, quote: str, *, words: bool) ->
     return len(text), mark
 
 
-def _end_of_text(text: str, at: int, opened: int, mark: str) -> int:
-    """Behind the quote that ends what one with `opened` backslashes has begun."""
+def _end_of_text(text: str, at: int, opened: int, mark: str, *, within: bool) -> int:
+    """Behind the quote that ends what one with `opened` backslashes has begun; a key may be that `within` brackets.
+
+    Where Python has quoted JSON, a quote that belongs to a text looks like one that ends it behind a backslash of its
+    own: `\\\\"` is either. What follows tells them apart at the first one, and then holds for the whole text.
+    """
+    exactly = False
     while (at := text.find(mark, at) + 1) > 0:
         run = _backslashes(text, at - 1)
-        # Where Python has quoted JSON, a quote within a text looks like the one behind a backslash that ends it.
-        if run == opened or (_closes(run, opened) and _patterns().behind.match(text, at)):
+        if run == opened:
             return at
+        if not exactly and _closes(run, opened):
+            if (_patterns().behind_any if within else _patterns().behind).match(text, at):
+                return at
+            exactly = True
         if run < opened:
             return at - 1 - run  # of the text that all this is in
     return len(text)
@@ -323,7 +336,8 @@ class _Patterns:
         self.named = re.compile(r"(?<![\w.\-])((?:[\w.\-]+ ){0,2}[\w.\-]+)[\"']?\s*([:=])>?[^\S\n]*")
         self.bearer = re.compile(r"\b([Bb]earer|BEARER)\s+[\w.~+/=\-]*\d[\w.~+/=\-]*")
         self.piece = re.compile(r"""(?<!\\)(\\*)(["']|[\[{(<>\])},;&\s])""")
-        self.behind = re.compile(r"\s*(?:[,}\])]|\Z)")
+        self.behind = re.compile(rf"{blank}(?:[,}}\])]|\Z)")
+        self.behind_any = re.compile(rf"{blank}(?:[,}}\]):]|\Z)")
         self.escape = re.compile(r"(?<!\\)\\+[nrtbfu]")
         self.unicode = re.compile(r"(?<!\\)\\+u([0-9a-fA-F]{4})")
         self.unicode_quote = re.compile(r"(?<!\\)(\\+)u0022")
@@ -355,7 +369,8 @@ def _kind(error: BaseException) -> str:
         except Exception as problem:
             pass_on(problem)
             continue
-        if type(code) is int or (type(code) is str and code.isascii() and code.replace("_", "").isalnum()):
+        is_word = type(code) is str and code.isascii() and code.replace("_", "").isalnum()
+        if type(code) is int or (is_word and not isinstance(error, SystemExit)):  # whose code may be any text
             codes.append(str(code)[:64])
     return ": ".join([type(error).__name__, *([", ".join(codes)] if codes else [])])
 
@@ -371,10 +386,19 @@ def _quotes(error: BaseException) -> bool:
         met.append(one)
         if any(c.__module__.partition(".")[0] in _QUOTING for c in type(one).__mro__) or _is_from_model(one):
             return True
-        left += [e for e in (one.__cause__, one.__context__) if e is not None]
+        left += [e for e in (one.__cause__, one.__context__, *_arguments(one)) if e is not None]
         if isinstance(one, BaseExceptionGroup):
             left += one.exceptions
     return bool(left)
+
+
+def _arguments(error: BaseException) -> list[BaseException]:
+    """The exceptions that another one was made of: `sys.exit(error)`."""
+    try:
+        return [each for each in error.args if issubclass(type(each), BaseException)]
+    except Exception as problem:
+        pass_on(problem)
+        return []
 
 
 def _is_from_model(error: BaseException) -> bool:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from ._lifecycle import Call
+    from ._redaction import Policy
 
     F = TypeVar("F", bound=Callable[..., Any])
 
@@ -210,7 +211,7 @@ class _Turn:
             return False
         self._call.reset()
         if isinstance(error, SystemExit):
-            self._report(None, _exit(error))
+            self._report(None, _exit(error, self._call.container.policy))
         else:
             self._report(error, None)
         if self._forget is not None:
@@ -229,13 +230,13 @@ class _Turn:
                 self._over = True
 
 
-def _exit(error: SystemExit) -> Exit:
+def _exit(error: SystemExit, policy: Policy) -> Exit:
     """What Python makes of sys.exit's argument: https://docs.python.org/3/library/sys.html#sys.exit."""
     code = error.code
     if code is None:
         return Exit(0)
     if not isinstance(code, int):
-        return Exit(1, text=_text(code))
+        return Exit(1, text=policy.instead(error) or _text(code))
     return Exit(code & 0xFF if -_C_LONG <= code < _C_LONG else 0xFF)  # what is no long in C counts as -1
 
 

@@ -1,7 +1,8 @@
 """Settings: arguments of a decorator or of `init()`, over ZESPAN_* environment variables, over defaults.
 
 A mistake in code raises while decorating. A mistake in the environment, which changes without a deployment, is
-logged once and ignored. A value out of range is clamped, and logged once, wherever it comes from.
+logged once and ignored; only a switch that keeps data back is then off, see `_FAIL_SAFE`. A value out of range is
+clamped, and logged once, wherever it comes from.
 """
 
 from __future__ import annotations
@@ -74,7 +75,8 @@ class Settings(NamedTuple):
     redact_keys: tuple[str, ...] = ("password", "secret", "token", "api_key")
     """Values under these keys are replaced before an event is stored or sent: at any depth of what an event holds, in
     texts of JSON, whole, cut off, within other words or within JSON, in Python's words for a dict, and in the texts of
-    errors also behind `key=` and `key:`. Case and punctuation of a key do not matter."""
+    errors also behind `key=` and `key:`. Case and punctuation of a key do not matter.
+    In the environment a comma or a semicolon separates them; where there is neither, a blank does."""
     root_event: bool = True
     """Whether every invocation sends an event of its own."""
     tags: Mapping[str, str] | None = None
@@ -116,7 +118,8 @@ _TYPES: dict[type, tuple[tuple[type, ...], str]] = {
     str: ((str,), "a string"),
 }
 _JOURNAL = "'on', 'off', 'auto' or a folder's path with a /"
-_TRUE, _FALSE = ("1", "true", "yes", "on"), ("0", "false", "no", "off")
+_TRUE, _FALSE = ("1", "true", "t", "yes", "y", "on"), ("0", "false", "f", "no", "n", "off")
+_FAIL_SAFE = ("enabled", "store_prompts")  # off if what the environment says cannot be read: nothing is sent by mistake
 _DEFAULTS = Settings()
 
 
@@ -150,6 +153,8 @@ def resolve(arguments: Mapping[str, Any], environ: Mapping[str, str] | None = No
                 consequence = "ignored"
                 if name == "base_url":  # the default would send the events to somebody else
                     values["enabled"], consequence = False, "cannot be used, telemetry is off"
+                elif name in _FAIL_SAFE:
+                    values[name], consequence = False, "cannot be read and is taken as off"
                 shown = "" if name in _SECRET else f"={_shown(name, text)!r}"
                 warn_once("%s%s %s: %s", variable, shown, consequence, error)
     unknown = [name for name in environ if name[:7].upper() == "ZESPAN_" and name not in _VARIABLES.values()]
@@ -176,14 +181,16 @@ def _guess(unknown: Iterable[str], environ: Mapping[str, str], values: dict[str,
     One that would keep data back is taken at its word until its name is corrected: nobody who has meant to switch
     prompts off wants them sent because of a letter.
     """
-    from ._hints import misspelt
+    from ._hints import is_of_the_sdk, misspelt
 
-    for variable, name in misspelt(unknown, _VARIABLES):
+    for variable, name, negated in misspelt(unknown, _VARIABLES):
         text = environ[variable].strip()
         if name in values or not text:
             continue
-        kept_back = _kept_back(variable, name, text)
-        if kept_back is None:
+        kept_back = _kept_back(name, text, negated=negated)
+        if kept_back is None and is_of_the_sdk(variable):
+            warn_once("%s is the official SDK's and is ignored; here it is %s", variable, _VARIABLES[name])
+        elif kept_back is None:
             warn_once("%s is no setting and is ignored, did you mean %s?", variable, _VARIABLES[name])
         else:
             values[name] = kept_back
@@ -191,12 +198,11 @@ def _guess(unknown: Iterable[str], environ: Mapping[str, str], values: dict[str,
             warn_once(text, variable, _VARIABLES[name])
 
 
-def _kept_back(variable: str, name: str, text: str) -> object:
+def _kept_back(name: str, text: str, *, negated: bool) -> object:
     """The setting's value, if a misspelt variable asks for less to be sent than by default; else None."""
     if name == "redact_keys":
         return (*_DEFAULTS.redact_keys, *_parsed(name, text))
-    off = _TRUE if variable[len("ZESPAN_") :].upper().startswith("DIS") else _FALSE
-    return False if name in ("enabled", "store_prompts") and text.lower() in off else None
+    return False if name in _FAIL_SAFE and _unquoted(text).lower() in (_TRUE if negated else _FALSE) else None
 
 
 def _is_test(environ: Mapping[str, str]) -> bool:
@@ -280,8 +286,9 @@ def _text(name: str, value: str) -> str:
     if name in _CHOICES and value not in _CHOICES[name]:
         raise ConfigurationError(f"{name} must be one of {', '.join(_CHOICES[name])}, not {value!r}")
     if name == "api_key":
-        if len(value) > 2 and value[0] == value[-1] and value[0] in "'\"":
-            value = value[1:-1].strip()
+        unquoted = _unquoted(value)
+        if unquoted != value:
+            value = unquoted
             warn_once("api_key is in quotes, which are left out: they are not part of it")
         if not (value.isascii() and value.isprintable()):
             raise ConfigurationError("api_key has characters that no HTTP header can carry")
@@ -291,7 +298,7 @@ def _text(name: str, value: str) -> str:
         if not _secrets.is_source(value):
             raise ConfigurationError(f"api_key_secret must be like {_secrets.FORMS}")
     if name == "journal" and "/" not in value:  # a folder called "0" would hold the prompts that nobody wanted on disk
-        word = value.lower()
+        word = _unquoted(value).lower()
         value = "on" if word in _TRUE else "off" if word in _FALSE else word
         if value not in ("on", "off", "auto"):
             raise ConfigurationError(f"journal must be {_JOURNAL}, not {word!r}")
@@ -326,9 +333,10 @@ def _parsed(name: str, text: str) -> Any:
     """A value from the environment, in its setting's type; ValueError or ConfigurationError if it makes no sense."""
     default = getattr(_DEFAULTS, name)
     if isinstance(default, bool):
-        if text.lower() not in _TRUE + _FALSE:
+        word = _unquoted(text).lower()
+        if word not in _TRUE + _FALSE:
             raise ValueError("use 1 or 0")
-        return text.lower() in _TRUE
+        return word in _TRUE
     if isinstance(default, (int, float)):
         try:
             return _typed(name, type(default)(text))
@@ -342,8 +350,14 @@ def _parsed(name: str, text: str) -> Any:
             raise ValueError("use a=1,b=2")
         return {key.strip(): value.strip() for key, _, value in pairs}
     if name == "redact_keys":
-        return _stripped(text.split(","))
+        text = text.replace(";", ",")
+        return _stripped(text.split("," if "," in text else None))
     return _text(name, text)
+
+
+def _unquoted(text: str) -> str:
+    """A text without the quotes around it, which a file of variables leaves there if nobody takes them off."""
+    return text[1:-1].strip() if len(text) > 2 and text[0] == text[-1] and text[0] in "'\"" else text
 
 
 def _stripped(texts: Iterable[str]) -> tuple[str, ...]:

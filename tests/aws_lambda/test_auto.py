@@ -11,6 +11,7 @@ import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pydantic
 import pytest
 
 from emulator.lambda_rie import HOOKS, Sandbox
@@ -31,6 +32,11 @@ MODULES = {
     "broken_name": "def setup():\n    return undefined_name\nsetup()\ndef handler(event, context): ...\n",
     "missing": "def other(event, context): ...\n",
     "text": "handler = 'text'\n",
+    "quotes": "import pydantic\npydantic.TypeAdapter(int).validate_python('what was said')\n",
+    "quotes_import": "import pydantic\ntry:\n    pydantic.TypeAdapter(int).validate_python('what was said')\n"
+    "except ValueError as e:\n    raise ImportError(f'no settings: {e}')\n",
+    "quotes_exit": "import sys, pydantic\ntry:\n    pydantic.TypeAdapter(int).validate_python('what was said')\n"
+    "except ValueError as e:\n    sys.exit(f'no settings: {e}')\n",
     "leaves": "import sys\nsys.exit('no database')\n",
     "strange": "class H:\n    def __getattr__(self, name): raise RuntimeError(name)\n"
     "    def __call__(self, event, context): return event\nhandler = H()\n",
@@ -92,6 +98,27 @@ def test_what_cannot_be_called_or_ends_the_process_is_reported(
     if without.payload is not None:
         assert {**answered.payload, "requestId": ""} == {**without.payload, "requestId": ""}
     assert backend.wait_for(1)[0]["metadata"]["error.type"] == kind
+
+
+@pytest.mark.parametrize(
+    ("module", "said"),
+    [("quotes", "ValidationError"), ("quotes_import", "FaultException"), ("quotes_exit", "SystemExit")],
+)
+@pytest.mark.parametrize("stored", ["0", "1"])
+def test_a_function_that_cannot_start_quotes_no_prompts(
+    module: str, said: str, stored: str, folder: Path, backend: Backend
+) -> None:
+    """Without `store_prompts` what a model or a parser has said while the module was imported is not sent."""
+    name = f"{module}.handler"
+    paths = os.pathsep.join([str(Path(pydantic.__file__).parents[1]), os.environ.get("PYTHONPATH", "")])
+    env = {"ZESPAN_BASE_URL": backend.url, "ZESPAN_LAMBDA_HANDLER": name, "ZESPAN_STORE_PROMPTS": stored}
+    with Sandbox(AUTO, folder, env={**env, "PYTHONPATH": paths}) as sandbox:
+        sandbox.invoke()
+    text = backend.wait_for(1)[0]["error_message"]
+    if stored == "0":
+        assert text == said
+    else:
+        assert "what was said" in text
 
 
 def test_a_handler_that_cannot_be_decorated_runs(folder: Path, backend: Backend) -> None:

@@ -154,6 +154,20 @@ def test_captures_of_finalizers_are_bounded_in_bytes(make: Make) -> None:
     assert delivery.dropped["buffer_full"] > 80
 
 
+def test_what_closed_means_is_said(make: Make, caplog: pytest.LogCaptureFixture) -> None:
+    """Who reads it need not know our words for reasons; no line ends in a blank."""
+    delivery = make(Scripted(OK))
+    delivery.close(1)
+    capture(delivery, 1)
+    delivery.flush(1)
+    eventually(lambda: f"{DROPPED}closed (" in caplog.text)
+    assert "shutdown()" in caplog.text
+    news = _news.News(Settings())
+    news.dropped([Item(b"x", 0.0)], "torn", "")
+    news.take()()
+    assert caplog.records[-1].getMessage() == f"zespan-serverless: {DROPPED}torn"
+
+
 def test_the_destination_is_named(make: Make, caplog: pytest.LogCaptureFixture) -> None:
     """Who reads that a key is not accepted, or that nobody answers, reads where, and what to do."""
 

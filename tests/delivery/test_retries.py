@@ -227,7 +227,7 @@ def test_only_the_poisoned_event_is_dropped(backend: Backend, to: Make) -> None:
     report = delivery.flush(5)
     assert (report.delivered, report.dropped, report.pending) == (19, 1, 0)
     assert numbers(backend) == [n for n in range(20) if n != 13]
-    assert told == [Dropped(1, "refused", "HTTP 400", (b'{"n":13}',))]
+    assert told == [Dropped(1, "refused", f"HTTP 400 from {backend.url}", (b'{"n":13}',))]
     assert delivery.dropped == {"refused": 1}
 
 

@@ -88,6 +88,7 @@ def test_verdicts(backend: Backend, exporter: ZespanExporter, status: int, verdi
     outcome = send(exporter)
     assert outcome.verdict == verdict
     assert outcome.detail.split(" from ")[0] == ("" if verdict == "delivered" else f"HTTP {status}")
+    assert verdict not in ("refused", "unauthorized") or f" from {backend.url}" in outcome.detail
     assert outcome.retry_after is None
 
 

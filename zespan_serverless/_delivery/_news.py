@@ -32,6 +32,11 @@ number of dropped events is always exact."""
 LINES_MAX, LINES_PERIOD = 10, 60.0
 """Lines of one kind in so many seconds at most, however often its episode begins anew."""
 
+_WHY = {
+    "buffer_full": "(the buffer is full, and the oldest give way: max_events, max_bytes)",
+    "closed": "(they could not be delivered in time before shutdown() or the end of the process, or came after that)",
+}
+
 ECHO_PAUSE = 1.0
 """Seconds before `on_error` is told of drops that it has caused itself, by what it captures."""
 
@@ -83,15 +88,15 @@ class News:
         detail = detail[: _log.TEXT_MAX]
         if self._settings.on_error is not None:
             self._drop(items, reason, detail)
-        text = "telemetry events are being dropped: %s %s"
+        text, why = "telemetry events are being dropped: %s", detail or _WHY.get(reason, "")
+        if why:
+            text += " %s"
         if reason == "unauthorized":
-            text = (
-                f"telemetry events are being dropped: %s %s. {self._destination} does not accept the API key: "
+            text += (
+                f". {self._destination} does not accept the API key: "
                 "check ZESPAN_API_KEY (or api_key, api_key_secret) and ZESPAN_BASE_URL"
             )
-        elif reason == "buffer_full":
-            text += "the buffer is full, and the oldest give way (max_events, max_bytes)"
-        self._say(reason, text, reason, detail, events=len(items), reason=reason, detail=detail)
+        self._say(reason, text, reason, *([why] if why else []), events=len(items), reason=reason, detail=detail)
 
     def away(self, detail: str, events: int) -> None:
         """The backend cannot be reached."""

@@ -13,7 +13,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from .. import _container, _trace
-from .._event import ERROR_TEXT_MAX, new_event
+from .._event import new_event
 from .._guard import pass_on
 from .._log import warn_once
 from ..errors import ConfigurationError
@@ -39,15 +39,15 @@ def _observed() -> Callable[..., Any]:
     try:
         found: Callable[..., Any] = getattr(bootstrap, "_get_handler", _imported)(name)
     except FaultException as fault:
-        _report(name, fault.exception_type, fault.msg)
+        _report(name, fault.exception_type, fault.msg, fault)
         raise
     except Exception as error:
         within = error.__traceback__.tb_next if error.__traceback__ else None  # without this very frame
         answer = bootstrap.build_fault_result((type(error), error, within), None)
-        _report(name, answer["errorType"], answer["errorMessage"])
+        _report(name, answer["errorType"], answer["errorMessage"], error)
         raise FaultException(answer["errorType"], answer["errorMessage"], answer["stackTrace"]) from None
     except BaseException as error:  # sys.exit() and the like: Lambda says no more than that the process has ended
-        _report(name, type(error).__name__, ", ".join(map(repr, error.args)))
+        _report(name, type(error).__name__, ", ".join(map(repr, error.args)), error)
         raise
     if not callable(found):
         _report(name, "TypeError", f"{type(found).__name__!r} object is not callable")
@@ -69,13 +69,13 @@ def _imported(name: str) -> Callable[..., Any]:
     return found
 
 
-def _report(name: str, kind: str, message: str) -> None:
+def _report(name: str, kind: str, message: str, error: BaseException | None = None) -> None:
     """Send what keeps the function from starting, now: Lambda ends this process next. Never raises."""
     try:
         container = _container.start({})
         if container is not None:
             event = new_event(_trace.new_span(), container.settings, 0, kind="general", operation=name)
-            event["status"], event["error_message"] = "error", message[:ERROR_TEXT_MAX]
+            event["status"], event["error_message"] = "error", container.policy.error(error, message)
             function = os.environ.get("AWS_LAMBDA_FUNCTION_NAME")
             event["metadata"] = {"error.type": kind, "faas.name": function, "phase": "init"}
             container.capture(event)

@@ -57,7 +57,7 @@ class ZespanExporter:
         if status in _UNAUTHORIZED:
             return Outcome("unauthorized", f"{detail} from {self.destination} {self._hint()}")
         if status in _REFUSED:
-            return Outcome("refused", detail)
+            return Outcome("refused", f"{detail} from {self.destination}")
         return Outcome("retry", detail, retry_after(headers.get("retry-after")))
 
     def cancel(self) -> None:

@@ -10,7 +10,7 @@ client = OpenAI(timeout=12, max_retries=1)  # both attempts end within the funct
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    body = b64decode(event["body"]) if event["isBase64Encoded"] else event["body"]
+    body = b64decode(event["body"]) if event.get("isBase64Encoded") else event["body"]
     prompt = json.loads(body)["prompt"]
     answer = client.chat.completions.create(model="gpt-4o", messages=[{"role": "user", "content": prompt}])
     return {"statusCode": 200, "body": answer.choices[0].message.content or ""}
