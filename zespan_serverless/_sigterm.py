@@ -19,6 +19,7 @@ import struct
 import weakref
 from typing import Any
 
+from . import _threads
 from ._guard import pass_on
 
 SIGTERM = signal.SIGTERM.value
@@ -155,12 +156,17 @@ def is_caught_in_c() -> bool:
     https://man7.org/linux/man-pages/man5/proc_pid_status.5.html; False where there is no /proc.
     """
     try:
-        with open("/proc/self/status", "rb") as status:  # noqa: PTH123 (pathlib is an import)
-            caught = next(line for line in status if line.startswith(b"SigCgt:"))
-        return bool(int(caught.split()[1], 16) >> (SIGTERM - 1) & 1)
-    except (OSError, StopIteration, ValueError, IndexError) as error:
+        status = _threads.undisturbed(_status)
+        place = status.index(b"SigCgt:")
+        return bool(int(status[place:].split(None, 2)[1], 16) >> (SIGTERM - 1) & 1)
+    except (OSError, ValueError, IndexError) as error:
         pass_on(error)
         return False
+
+
+def _status() -> bytes:
+    with open("/proc/self/status", "rb", buffering=0) as status:  # noqa: PTH123 (pathlib is an import)
+        return status.read(4096)
 
 
 def _moved_up(end: socket.socket) -> socket.socket:

@@ -17,10 +17,12 @@ import os
 import signal
 import sys
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    T = TypeVar("T")
 
 # Synchronous: a thread that blocks them and causes one is killed without a word, faulthandler's included.
 _OF_THE_THREAD = {"SIGSEGV", "SIGBUS", "SIGFPE", "SIGILL", "SIGTRAP", "SIGSYS", "SIGABRT"}
@@ -75,6 +77,18 @@ def as_main_thread() -> Iterator[None]:
 def _run(inherited: set[int], target: Callable[..., object], *args: Any) -> None:
     _here.mask = inherited
     target(*args)
+
+
+def undisturbed(work: Callable[[], T]) -> T:
+    """Do it while signals wait: what a handler raised in the midst of it would leave an open file behind. (One that
+    another thread of the user's takes can still interrupt it.)"""
+    if _change_mask is None:
+        return work()
+    before = _change_mask(signal.SIG_BLOCK, _asynchronous())
+    try:
+        return work()
+    finally:
+        _change_mask(signal.SIG_SETMASK, before)
 
 
 def block(number: int) -> bool:
