@@ -188,6 +188,24 @@ ready()
     assert (end.status, end.said) == (TERMINATED, ["flushed"])
 
 
+@pytest.mark.parametrize("thread", [False, True], ids=["main thread", "other thread"])
+def test_a_look_from_any_thread(thread: bool) -> None:
+    """The default action that asyncio leaves behind is seen without the main thread, too, once it is looked for."""
+    look = "thread = threading.Thread(target=_shutdown.look_again); thread.start(); thread.join()"
+    end = terminated(f"""
+async def main():
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, lambda: None)
+    asyncio.get_running_loop().remove_signal_handler(signal.SIGTERM)
+
+_shutdown.watch(flush)
+asyncio.run(main())
+_shutdown.rearm(look=False)
+{look if thread else "_shutdown.look_again()"}
+ready()
+""")
+    assert (end.status, end.said) == (TERMINATED, ["flushed"])
+
+
 def test_asyncios_handlers_stay() -> None:
     """A loop's own signal handlers go on working beside ours."""
     end = terminated("""

@@ -165,6 +165,7 @@ class Call:
             if not self._is_taken(error):
                 try:
                     self.report()
+                    _shutdown.look_again()
                     if not self._flushes_later():
                         await _loops.flushed(self.container, self._budget())
                 finally:
@@ -202,7 +203,10 @@ class Call:
             for end in list(self.span.ends.values()):
                 end()
             # Before anybody is woken: it lets go of the GIL, and would wait long to have it back.
-            _shutdown.rearm(0.0 if self.host.one_at_a_time else _REARM_PAUSE)
+            if self.host.one_at_a_time:
+                _shutdown.rearm(look=False)  # the rest when the response is on its way, see `_finish`
+            else:
+                _shutdown.rearm(_REARM_PAUSE)
             self._left_at_end = self._left()
             if result is not None:
                 self._answered = self.host.result(result)
@@ -227,6 +231,8 @@ class Call:
         if self.is_held(error):
             return False
         self.report()
+        if self.host.one_at_a_time:
+            _shutdown.look_again()
         self.container.goes_on = True
         self.container.delivery.flush_soon(self.container.settings.flush_timeout)
         self.is_left = True
@@ -238,6 +244,7 @@ class Call:
 
     def _finish(self) -> None:
         self.report()
+        _shutdown.look_again()
         self._flush()
 
     def _concerned(self) -> _trace.Span:

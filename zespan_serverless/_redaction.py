@@ -66,6 +66,8 @@ class Policy:
                 said[name] = None
             elif name in _SPECIAL:
                 self._special(said, name, value, walk)
+            elif name in _FRAME and type(value) is str and '"' not in value:  # most: not worth a call
+                said[name] = value
             elif name not in _FRAME and (known[name] if type(key) is str and name in known else self.hides(key, name)):
                 said[name] = REDACTED
             else:

@@ -217,6 +217,8 @@ class _Turn:
         if self._forget is not None:
             self._forget()
             self._forget = None
+        with Guarded("the end of a run"):
+            _shutdown.look_again()
         return True
 
     def _terminated(self) -> None:
