@@ -58,6 +58,7 @@ LAST_WORDS = 0.1
 SIGTERM = _sigterm.SIGTERM
 
 _ASKED, _LEAVING, _STOP = b"\xfd", b"\xfe", b"\xff"  # what we send beside the signal, whose traceback is ASCII
+_DEAF_MAX = 20  # times that sockets are opened anew before we give up
 _DYING = 0.1  # seconds after which a process that has killed itself is still there because something spares it
 
 _LISTENS = "_zespan_serverless"  # the attribute of the module faulthandler that says who listens in this process
@@ -248,8 +249,10 @@ class _Watch:
             done.acquire(timeout=seconds)
 
     def _run(self) -> None:
+        deaf = 0  # times in a row that nothing could be heard
         while True:
             heard = self._listener.hear()
+            deaf = 0 if heard else deaf + 1
             if _STOP in heard:
                 self._listener.close()
                 return
@@ -257,6 +260,8 @@ class _Watch:
             self._waiting.clear()
             if not heard:
                 try:
+                    if deaf > _DEAF_MAX:
+                        raise OSError("sockets cannot be read")
                     self._listener.reopen()
                 except OSError as error:
                     logger.debug("no SIGTERM watch any more: %r", error)
