@@ -617,6 +617,22 @@ ready()
     assert [file.stat().st_size for file in tmp_path.iterdir()] == [0] * 40
 
 
+def test_no_more_sockets_to_be_had() -> None:
+    """The signal ends the process as it would without us, unheard, whatever invocations there are."""
+    end = terminated("""
+import resource
+_shutdown.watch(flush)
+resource.setrlimit(resource.RLIMIT_NOFILE, (3, 3))
+os.closerange(3, 4096)
+time.sleep(0.2)
+_shutdown.rearm()
+_shutdown.look_again()
+ready()
+""")
+    assert (end.status, end.said) == (TERMINATED, [])
+    assert end.seconds < 4
+
+
 def test_other_threads() -> None:
     """A request that is served in a pool's thread may be the first: the watch is set from there, too."""
     end = terminated("""

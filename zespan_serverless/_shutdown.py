@@ -151,6 +151,7 @@ class _Watch:
         self.armed_at = 0.0  # monotonic
         self._armed_for: Any = None  # the handler of SIGTERM
         self._ends = False  # whether SIGTERM is the end, but for us
+        self._is_over = False  # whether nobody listens any more
         self._older: Any = _listening()
         if self._older is not None:
             self._older.step_back()
@@ -166,7 +167,7 @@ class _Watch:
 
     def arm(self, *, look: bool = True) -> None:
         """Be told of SIGTERM, whoever has it by now."""
-        if self._listener.is_displaced or _listening() is not self:
+        if self._is_over or self._listener.is_displaced or _listening() is not self:
             return
         handler = signal.getsignal(SIGTERM)
         if not look and handler == signal.SIG_DFL == self._armed_for:
@@ -185,7 +186,9 @@ class _Watch:
 
     def look_again(self) -> None:
         """Take the default action's place again."""
-        if self._listener.is_displaced or _listening() is not self or self._armed_for != signal.SIG_DFL:
+        if self._is_over or self._listener.is_displaced or _listening() is not self:
+            return
+        if self._armed_for != signal.SIG_DFL:
             return
         if signal.getsignal(SIGTERM) == signal.SIG_DFL and not _sigterm.is_caught_in_c():
             self._listener.remove()
@@ -265,6 +268,7 @@ class _Watch:
                     self._listener.reopen()
                 except OSError as error:
                     logger.debug("no SIGTERM watch any more: %r", error)
+                    self._is_over = True
                     self._listener.remove()  # else nobody would end the process
                     return
             elif heard.strip(_LEAVING + _sigterm.FOREIGN):
