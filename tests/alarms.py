@@ -245,6 +245,8 @@ def main(host: str, rounds: int) -> dict[str, object]:
     # On a busy machine most alarms come too late.
     while number < rounds or (caught < ENOUGH and number < 20 * rounds):
         number += 1
+        if number % 100 == 99 and caught < number / 20:
+            longest /= 2  # it has been taken while the machine was busy
         raised, mine = clock.raised, 0
         try:
             signal.setitimer(signal.ITIMER_REAL, random.uniform(1e-6, longest))

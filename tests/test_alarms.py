@@ -14,6 +14,7 @@ from tests.support import ROOT
 ROUNDS = 600
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("host", alarms.HOSTS)
 def test_an_alarm_may_strike_at_any_moment(host: str) -> None:
     """It comes out of the call, wherever it has struck. No invocation stays under way, no span current, and what the
