@@ -247,6 +247,7 @@ def test_whatever_of_ours_fails_the_function_does_not_notice(
     assert struck_at > 40  # functions that were called, and did fail
 
 
+@pytest.mark.slow
 @both
 def test_whatever_of_ours_fails_in_another_thread_the_function_does_not_notice(
     work: Callable[[], object], backend: Backend

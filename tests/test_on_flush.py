@@ -57,6 +57,7 @@ def test_a_flush_by_hand_does_not_report() -> None:
     assert reports == []
 
 
+@pytest.mark.slow
 def test_events_left_behind_are_reported() -> None:
     """Also of a flush that has used up its time; what happens then is not waited for by the next."""
     reports: list[FlushReport] = []

@@ -408,7 +408,7 @@ _shutdown.watch(flush)
 _shutdown.rearm()
 child = subprocess.Popen([sys.executable, "-c", "import signal; print(signal.getsignal(15) is signal.SIG_IGN)"])
 child.wait()
-ready()
+say("ready")
 """)
     assert end.said[0] == "True"
 

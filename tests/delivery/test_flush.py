@@ -384,6 +384,7 @@ def test_on_error_that_raises(make: Make, caplog: pytest.LogCaptureFixture) -> N
     assert caplog.text.count("oh no") == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("error", [SystemExit(1), KeyboardInterrupt()])
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_on_error_that_ends_its_thread(make: Make, error: BaseException) -> None:

@@ -146,6 +146,7 @@ CASES: list[tuple[Callable[[Case], None], dict[str, Any], bool]] = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("work", "settings", "threads"),
     CASES,
@@ -255,6 +256,7 @@ assert struck > 100 and returned > 1000, books
 """
 
 
+@pytest.mark.slow
 def test_at_random(tmp_path: Path) -> None:
     """Thousands of captures with a signal every millisecond: the books balance, and other threads can capture."""
     for seed in ("1", "2"):
