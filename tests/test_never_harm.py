@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import faulthandler
 import functools
 import gc
 import os
@@ -283,7 +284,7 @@ def test_whatever_of_ours_hangs_in_another_thread_nobody_waits_for_it(backend: B
 LACKS: list[tuple[object, str, Exception]] = [
     (threading.Thread, "start", RuntimeError("can't start new thread")),
     (signal, "signal", ValueError("not in the main thread")),
-    (signal, "set_wakeup_fd", ValueError("not in the main thread")),
+    (faulthandler, "register", RuntimeError("unable to register")),
     (os, "pwrite", OSError(28, "No space left on device")),
     (os, "mkdir", PermissionError(13, "Permission denied")),
     (os, "listdir", PermissionError(13, "Permission denied")),

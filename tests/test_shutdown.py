@@ -77,7 +77,7 @@ def terminated(script: str) -> End:
         rest, _ = process.communicate(timeout=20)
         took = time.monotonic() - sent
         said += rest.split("\n")[:-1]
-        # Handler and wakeup fd may both have asked for the flush: the second one finds nothing to send.
+        # The signal and a handler's head start both ask for the flush: the second one finds nothing to send.
         once = [text for number, text in enumerate(said) if text != "flushed" or text not in said[:number]]
         return End(process.returncode, once, took)
 
