@@ -421,7 +421,7 @@ ends = set()
 for _ in range(60):
     pid = os.fork()
     if pid == 0:
-        time.sleep(5)
+        time.sleep(0.5)
         os._exit(0)
     os.kill(pid, signal.SIGTERM)
     ends.add(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
@@ -461,11 +461,13 @@ signal.signal(signal.SIGTERM, once)
 _shutdown.watch(slow_flush)
 os.kill(os.getpid(), signal.SIGTERM)
 time.sleep(0.5)
+say("alive")
 _shutdown.rearm()
 ready()
 """)
     assert end.status == TERMINATED
     assert end.said.index("user") < 2
+    assert "alive" in end.said
 
 
 def test_a_flush_that_hangs() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import os
 import signal
 import subprocess
@@ -14,7 +15,7 @@ from pathlib import Path
 import pytest
 
 import zespan_serverless
-from zespan_serverless import _threads, testing
+from zespan_serverless import _shutdown, _threads, testing
 
 pytestmark = pytest.mark.skipif(not hasattr(signal, "pthread_sigmask"), reason="no signal masks on this platform")
 
@@ -49,6 +50,37 @@ def test_a_thread_of_ours_takes_no_signals(blocked: set[int]) -> None:
     assert seen[0] >= ASKED_FOR
     assert not seen[0] & {signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGABRT}
     assert mask() == blocked
+
+
+@pytest.mark.parametrize("struck", range(1, 5))
+@pytest.mark.parametrize("what", ["start", "undisturbed", "fork"])
+def test_a_handler_that_raises_leaves_no_signal_blocked(
+    monkeypatch: pytest.MonkeyPatch, what: str, struck: int
+) -> None:
+    """`pthread_sigmask` runs the handlers of signals that wait, after it has changed the mask."""
+    before, calls = mask(), 0
+
+    def change(how: int, numbers: object) -> object:
+        nonlocal calls
+        old = signal.pthread_sigmask(how, numbers)  # type: ignore[arg-type]
+        calls += 1
+        if calls == struck:
+            raise TimeoutError
+        return old
+
+    monkeypatch.setattr(_threads, "_change_mask", change)
+    monkeypatch.setattr(_shutdown, "_watch", object())
+    with contextlib.suppress(TimeoutError):
+        if what == "fork":
+            _shutdown._before_fork()
+        elif what == "start":
+            _threads.start("zespan-test", bool)
+        else:
+            _threads.undisturbed(bool)
+    with contextlib.suppress(TimeoutError):
+        if what == "fork":
+            _shutdown._in_parent()
+    assert mask() == before
 
 
 def test_code_of_the_users_has_the_main_threads_mask(blocked: set[int]) -> None:

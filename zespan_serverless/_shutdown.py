@@ -153,10 +153,10 @@ class _Watch:
         self._ends = False  # whether SIGTERM is the end, but for us
         self._is_over = False  # whether nobody listens any more
         self._older: Any = _listening()
-        if self._older is not None:
-            self._older.step_back()
-        _set_listening(self)
         try:
+            if self._older is not None:
+                self._older.step_back()
+            _set_listening(self)
             self.arm()
             _threads.start("zespan-sigterm", self._run)
         except BaseException:
@@ -374,7 +374,9 @@ def _left_behind(work: Callable[..., object], *args: Any, timeout: float) -> Non
 
 def _before_fork() -> None:
     """Until a child has forgotten us, what it hears would be its parent's: it has to wait."""
-    _forking.blocked = _watch is not None and _threads.block(SIGTERM)
+    _forking.blocked = _watch is not None and not _threads.is_blocked(SIGTERM)
+    if _forking.blocked:
+        _threads.block(SIGTERM)
 
 
 def _in_parent() -> None:

@@ -120,12 +120,17 @@ class Listener:
         self._close(self._read, self._write)
 
     def _open(self) -> None:
-        read, write = socket.socketpair()
-        self._read, self._write = _moved_up(read), _moved_up(write)
-        self._read.settimeout(None)  # whatever socket.setdefaulttimeout says
-        if _HAS_CREDENTIALS:
-            self._read.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
-        self._write.setblocking(False)
+        read, write = (_moved_up(end) for end in socket.socketpair())
+        try:
+            read.settimeout(None)  # whatever socket.setdefaulttimeout says
+            if _HAS_CREDENTIALS:
+                read.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
+            write.setblocking(False)
+        except BaseException:
+            read.close()
+            write.close()
+            raise
+        self._read, self._write = read, write
         self._identities |= {end: _identity(end) for end in (self._read, self._write)}
 
     def _close(self, *ends: socket.socket) -> None:

@@ -47,14 +47,14 @@ def start(name: str, target: Callable[..., object], *args: Any) -> threading.Thr
         thread = threading.Thread(target=target, args=args, name=name, daemon=True)
         thread.start()
         return thread
-    before: set[int] = _change_mask(signal.SIG_BLOCK, ())  # only read: a signal handler may raise when it returns
-    try:
-        _change_mask(signal.SIG_BLOCK, _asynchronous())
-        thread = threading.Thread(target=_run, args=(before, target, *args), name=name, daemon=True)
+    blocked: set[int] = _change_mask(signal.SIG_BLOCK, ())
+
+    def begin() -> threading.Thread:
+        thread = threading.Thread(target=_run, args=(blocked, target, *args), name=name, daemon=True)
         thread.start()
         return thread
-    finally:
-        _change_mask(signal.SIG_SETMASK, before)
+
+    return undisturbed(begin)
 
 
 @contextlib.contextmanager
@@ -84,16 +84,23 @@ def undisturbed(work: Callable[[], T]) -> T:
     another thread of the user's takes can still interrupt it.)"""
     if _change_mask is None:
         return work()
-    before = _change_mask(signal.SIG_BLOCK, _asynchronous())
+    before = _change_mask(signal.SIG_BLOCK, ())  # read first: a change is made even when a handler raises in it
     try:
+        _change_mask(signal.SIG_BLOCK, _asynchronous())
         return work()
     finally:
         _change_mask(signal.SIG_SETMASK, before)
 
 
-def block(number: int) -> bool:
-    """Block a signal in this thread; whether it was not blocked already."""
-    return _change_mask is not None and number not in _change_mask(signal.SIG_BLOCK, (number,))
+def is_blocked(number: int) -> bool:
+    """Whether this thread blocks the signal, or nothing can."""
+    return _change_mask is None or number in _change_mask(signal.SIG_BLOCK, ())
+
+
+def block(number: int) -> None:
+    """Block a signal in this thread."""
+    if _change_mask is not None:
+        _change_mask(signal.SIG_BLOCK, (number,))
 
 
 def unblock(number: int) -> None:
