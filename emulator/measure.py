@@ -27,7 +27,7 @@ from py_compile import PycInvalidationMode
 import zespan_serverless
 from emulator.lambda_rie import HOOKS, Sandbox
 from zespan_serverless import _layer
-from zespan_serverless._delivery._journal import Journal
+from zespan_serverless._delivery.journal import Journal
 from zespan_serverless.testing import Backend
 
 FUNCTION = """\

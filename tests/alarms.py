@@ -19,7 +19,9 @@ from typing import Any
 from wsgiref.util import setup_testing_defaults
 
 import zespan_serverless
-from zespan_serverless import _container, _trace, flush, span, testing, with_context
+from zespan_serverless import flush, span, testing, with_context
+from zespan_serverless._process import container as _container
+from zespan_serverless._trace import context as _trace
 from zespan_serverless.exporters.memory import MemoryExporter
 
 PACKAGE = str(Path(zespan_serverless.__file__).parent)

@@ -22,10 +22,18 @@ import atheris
 with atheris.instrument_imports(  # pyright: ignore[reportAttributeAccessIssue]
     include=["zespan_serverless"]
 ):
-    from zespan_serverless import _azure, _budget, _event, _google, _http, _redaction, _settings, _trace, _web
-    from zespan_serverless._delivery import _journal
+    from zespan_serverless import settings as _settings
+    from zespan_serverless._delivery import budget as _budget
+    from zespan_serverless._delivery import journal as _journal
+    from zespan_serverless._http import client as _http
+    from zespan_serverless._http import transport as http
+    from zespan_serverless._observe import web as _web
+    from zespan_serverless._platforms import azure as _azure
+    from zespan_serverless._platforms import google as _google
+    from zespan_serverless._record import event as _event
+    from zespan_serverless._record import redaction as _redaction
+    from zespan_serverless._trace import context as _trace
     from zespan_serverless.aws_lambda import _batches, _events, _records, _results
-    from zespan_serverless.exporters import http
 
 _POLICY = _redaction.Policy(_settings.Settings())
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zespan_serverless._budget import (
+from zespan_serverless._delivery.budget import (
     BACKOFF_FIRST,
     BACKOFF_MAX,
     PROBE_MAX,

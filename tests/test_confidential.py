@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 import zespan_serverless
-from zespan_serverless import ConfigurationError, _container, testing, zespan_lambda
-from zespan_serverless._settings import Settings, resolve
+from zespan_serverless import ConfigurationError, testing, zespan_lambda
+from zespan_serverless._process import container as _container
+from zespan_serverless.settings import Settings, resolve
 from zespan_serverless.testing import Backend
 
 KEY = "zsp_live_5up3rs3cr3t"

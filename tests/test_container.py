@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from zespan_serverless import FlushIncomplete, capture, flush, init, shutdown, testing, zespan_lambda
-from zespan_serverless import _container as container
+from zespan_serverless._process import container
 from zespan_serverless.testing import Backend
 
 

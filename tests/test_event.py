@@ -20,10 +20,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from zespan.sampling import hash_trace_id_to_unit, should_sample_trace  # type: ignore[import-untyped]
 
-from zespan_serverless import _event, _trace
-from zespan_serverless._event import encode, failed, new_event, plain, sampled, to_json
-from zespan_serverless._redaction import Policy
-from zespan_serverless._settings import Settings
+from zespan_serverless._record import event as _event
+from zespan_serverless._record.event import encode, failed, new_event, plain, sampled, to_json
+from zespan_serverless._record.redaction import Policy
+from zespan_serverless._trace import context as _trace
+from zespan_serverless.settings import Settings
 
 POLICY = Policy(Settings())
 PLAIN = st.recursive(

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from zespan_serverless._guard import Guarded, is_from_signal, pass_on
+from zespan_serverless._base.guard import Guarded, is_from_signal, pass_on
 
 pytestmark = pytest.mark.skipif(not hasattr(signal, "SIGUSR1"), reason="no signals to speak of on this platform")
 

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zespan_serverless._http import Answer, Channel, NoAnswer, TornAnswer, connect
+from zespan_serverless._http.client import Answer, Channel, NoAnswer, TornAnswer, connect
 
 Serve = Callable[..., tuple[Channel, list[bytes]]]
 

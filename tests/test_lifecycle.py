@@ -17,9 +17,11 @@ from unittest import mock
 
 import pytest
 
-from zespan_serverless import FlushReport, _lifecycle, _trace, capture, init, span, testing, zespan_azure, zespan_lambda
-from zespan_serverless import _container as container
-from zespan_serverless._delivery import Delivery
+from zespan_serverless import FlushReport, capture, init, span, testing, zespan_azure, zespan_lambda
+from zespan_serverless._delivery.delivery import Delivery
+from zespan_serverless._observe import call as _lifecycle
+from zespan_serverless._process import container
+from zespan_serverless._trace import context as _trace
 from zespan_serverless.aws_lambda import HOST
 
 

@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from zespan_serverless import _container, span, testing, zespan_lambda
+from zespan_serverless import span, testing, zespan_lambda
+from zespan_serverless._process import container as _container
 from zespan_serverless.exporters import Outcome
 from zespan_serverless.exporters.zespan import ZespanExporter
 from zespan_serverless.testing import Backend

@@ -21,8 +21,6 @@ import pytest
 import zespan_serverless
 from tests.never_harm import HOSTS, Came, Host, Ours, came, struck, used
 from zespan_serverless import (
-    _container,
-    _log,
     asgi,
     run,
     testing,
@@ -33,7 +31,9 @@ from zespan_serverless import (
     zespan_lambda,
     zespan_vercel,
 )
-from zespan_serverless._delivery._journal import Journal
+from zespan_serverless._base import log as _log
+from zespan_serverless._delivery.journal import Journal
+from zespan_serverless._process import container as _container
 from zespan_serverless.testing import Backend
 
 # What is made to fail in a thread of ours ends that thread, and says so.

@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 
 from tests.delivery.support import OK, RETRY, Scripted, eventually, hang
-from zespan_serverless import FlushReport, _container, capture, flush, testing, zespan_lambda
-from zespan_serverless._delivery import Delivery
-from zespan_serverless._settings import Settings
+from zespan_serverless import FlushReport, capture, flush, testing, zespan_lambda
+from zespan_serverless._delivery.delivery import Delivery
+from zespan_serverless._process import container as _container
+from zespan_serverless.settings import Settings
 
 
 @zespan_lambda

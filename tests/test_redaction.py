@@ -28,9 +28,9 @@ from zespan.redact import redact_for_storage  # type: ignore[import-untyped]
 
 import zespan_serverless
 from zespan_serverless import span, testing, with_context
-from zespan_serverless._event import ERROR_TEXT_MAX, encode, to_json
-from zespan_serverless._redaction import Policy, normal, normalized
-from zespan_serverless._settings import Settings
+from zespan_serverless._record.event import ERROR_TEXT_MAX, encode, to_json
+from zespan_serverless._record.redaction import Policy, normal, normalized
+from zespan_serverless.settings import Settings
 
 from .test_event import PLAIN, Model, Record
 

@@ -21,9 +21,10 @@ from hypothesis import strategies as st
 from moto.server import ThreadedMotoServer
 
 import zespan_serverless
-from zespan_serverless import ConfigurationError, _secrets, testing, zespan_lambda
-from zespan_serverless._secrets import Secret, Unavailable, is_source, read_aws
-from zespan_serverless._settings import check, resolve
+from zespan_serverless import ConfigurationError, testing, zespan_lambda
+from zespan_serverless._platforms import secrets as _secrets
+from zespan_serverless._platforms.secrets import Secret, Unavailable, is_source, read_aws
+from zespan_serverless.settings import check, resolve
 from zespan_serverless.testing import Backend, LambdaContext
 
 ARN = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:zespan/key-AbCdEf"

@@ -15,11 +15,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zespan_serverless import ConfigurationError, _settings, zespan_lambda
-from zespan_serverless._delivery._worker import ABORT_GRACE
-from zespan_serverless._log import PREFIX
-from zespan_serverless._settings import Settings, check, resolve, usable
+from zespan_serverless import ConfigurationError, zespan_lambda
+from zespan_serverless import settings as _settings
+from zespan_serverless._base.log import PREFIX
+from zespan_serverless._delivery.worker import ABORT_GRACE
 from zespan_serverless.exporters.memory import MemoryExporter
+from zespan_serverless.settings import Settings, check, resolve, usable
 
 ROOT = Path(_settings.__file__).parents[1]
 Warnings = Callable[[], list[str]]
@@ -409,7 +410,7 @@ def test_a_warning_survives_whoever_listens(caplog: pytest.LogCaptureFixture) ->
     def angry(record: logging.LogRecord) -> bool:
         raise RuntimeError("no more logs")
 
-    from zespan_serverless import _log
+    from zespan_serverless._base import log as _log
 
     _log.warn_once("mute %r", Mute())
     _log.logger.addFilter(angry)
@@ -422,7 +423,7 @@ def test_a_warning_survives_whoever_listens(caplog: pytest.LogCaptureFixture) ->
 
 def test_warnings_come_to_an_end(warnings: Warnings) -> None:
     """The same trouble in ever new words fills neither the log nor the memory; an episode can begin again."""
-    from zespan_serverless import _log
+    from zespan_serverless._base import log as _log
 
     _log.warn_once("away", key="away")
     _log.over("away")

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from emulator.lambda_rie import Sandbox
-from zespan_serverless import ConfigurationError, _settings
+from zespan_serverless import ConfigurationError
+from zespan_serverless import settings as _settings
 from zespan_serverless.testing import Backend
 
 ROOT = Path(__file__).parent.parent

@@ -15,7 +15,9 @@ from pathlib import Path
 import pytest
 
 import zespan_serverless
-from zespan_serverless import _shutdown, _threads, testing
+from zespan_serverless import testing
+from zespan_serverless._base import threads as _threads
+from zespan_serverless._process import sigterm as _shutdown
 
 pytestmark = pytest.mark.skipif(not hasattr(signal, "pthread_sigmask"), reason="no signal masks on this platform")
 
@@ -131,7 +133,7 @@ def test_every_thread_takes_none() -> None:
     """The sender, the one that flushes in the background, the one that waits for SIGTERM."""
     with testing.Backend() as backend:
         zespan_serverless.init(base_url=backend.url)
-        from zespan_serverless import _container
+        from zespan_serverless._process import container as _container
 
         container = _container.current()
         assert container is not None

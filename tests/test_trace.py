@@ -15,8 +15,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zespan_serverless import _trace
-from zespan_serverless._trace import Span, parse_traceparent
+from zespan_serverless._trace import context as _trace
+from zespan_serverless._trace.context import Span, parse_traceparent
 
 TRACE, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 HEX = st.sampled_from("0123456789abcdef")

@@ -7,50 +7,39 @@ from typing import TYPE_CHECKING
 from ._version import __version__
 
 if TYPE_CHECKING:
-    from ._container import capture as capture
-    from ._container import flush as flush
-    from ._container import init as init
-    from ._container import shutdown as shutdown
-    from ._delivery import FlushReport as FlushReport
-    from ._run import run as run
-    from ._settings import Settings as Settings
-    from ._spans import span as span
-    from ._spans import traceparent as traceparent
-    from ._spans import with_context as with_context
-    from .aws_lambda import zespan_lambda as zespan_lambda
-    from .aws_lambda._records import traced_record as traced_record
-    from .aws_lambda._records import traced_records as traced_records
-    from .azure_functions import zespan_azure as zespan_azure
-    from .errors import ConfigurationError as ConfigurationError
-    from .errors import FlushIncomplete as FlushIncomplete
-    from .errors import ZespanError as ZespanError
-    from .google_cloud import zespan_cloud_event as zespan_cloud_event
-    from .google_cloud import zespan_gcf as zespan_gcf
-    from .google_cloud import zespan_job as zespan_job
-    from .logs import add_trace_ids as add_trace_ids
-    from .openai import patch_openai as patch_openai
-    from .openai import wrap_openai as wrap_openai
-    from .vercel import zespan_vercel as zespan_vercel
+    from ._delivery.delivery import FlushReport
+    from ._observe.spans import span, traceparent, with_context
+    from ._process.container import capture, flush, init, shutdown
+    from .aws_lambda import zespan_lambda
+    from .aws_lambda._records import traced_record, traced_records
+    from .azure_functions import zespan_azure
+    from .errors import ConfigurationError, FlushIncomplete, ZespanError
+    from .google_cloud import zespan_cloud_event, zespan_gcf, zespan_job
+    from .jobs import run
+    from .logs import add_trace_ids
+    from .providers.openai import patch_openai, wrap_openai
+    from .settings import Settings
+    from .vercel import zespan_vercel
 
 _HOME = {
     "ConfigurationError": "errors",
     "FlushIncomplete": "errors",
-    "FlushReport": "_delivery",
-    "Settings": "_settings",
+    "FlushReport": "_delivery.delivery",
+    "Settings": "settings",
     "ZespanError": "errors",
     "add_trace_ids": "logs",
-    "capture": "_container",
-    "flush": "_container",
-    "init": "_container",
-    "patch_openai": "openai",
-    "run": "_run",
-    "shutdown": "_container",
-    "span": "_spans",
+    "capture": "_process.container",
+    "flush": "_process.container",
+    "init": "_process.container",
+    "patch_openai": "providers.openai",
+    "run": "jobs",
+    "shutdown": "_process.container",
+    "span": "_observe.spans",
     "traced_record": "aws_lambda._records",
     "traced_records": "aws_lambda._records",
-    "traceparent": "_spans",
-    "with_context": "_spans",
-    "wrap_openai": "openai",
+    "traceparent": "_observe.spans",
+    "with_context": "_observe.spans",
+    "wrap_openai": "providers.openai",
     "zespan_azure": "azure_functions",
     "zespan_cloud_event": "google_cloud",
     "zespan_gcf": "google_cloud",

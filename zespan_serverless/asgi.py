@@ -7,17 +7,21 @@ import sys
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from . import _container, _lifecycle, _loops, _settings, _trace
-from ._bodies import Exchange
-from ._guard import Guarded
-from ._web import WebHost, django_route
+from . import settings as _settings
+from ._base import aio as _loops
+from ._base.guard import Guarded
+from ._observe import call as _lifecycle
+from ._observe.bodies import Exchange
+from ._observe.web import WebHost, django_route
+from ._process import container as _container
+from ._trace import context as _trace
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
 
-    from ._container import Container
-    from ._invocation import Invocation
-    from ._lifecycle import Call
+    from ._observe.call import Call
+    from ._process.container import Container
+    from ._record.invocation import Invocation
 
     Scope = MutableMapping[str, Any]
     Message = MutableMapping[str, Any]

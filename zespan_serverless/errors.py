@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ._delivery import FlushReport
+    from ._delivery.delivery import FlushReport
 
 __all__ = ["ConfigurationError", "FlushIncomplete", "ZespanError"]
 

@@ -6,14 +6,14 @@ import json
 import sys
 from typing import TYPE_CHECKING, Any
 
-from . import _container
+from ._process import container as _container
 from .aws_lambda import _results
 from .errors import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ._delivery import Delivery, FlushReport
+    from ._delivery.delivery import Delivery, FlushReport
 
 __all__ = ["delivery_metrics"]
 

@@ -8,18 +8,22 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
-from . import _container, _lifecycle, _loops, _settings, asgi, wsgi
-from ._budget import flush_budget
-from ._guard import Guarded
-from ._web import WebHost, vercel_deadline
+from . import asgi, wsgi
+from . import settings as _settings
+from ._base import aio as _loops
+from ._base.guard import Guarded
+from ._delivery.budget import flush_budget
+from ._observe import call as _lifecycle
+from ._observe.web import WebHost, vercel_deadline
+from ._process import container as _container
 from .errors import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
-    from ._container import Container
-    from ._invocation import Invocation
-    from ._lifecycle import Call
+    from ._observe.call import Call
+    from ._process.container import Container
+    from ._record.invocation import Invocation
 
     A = TypeVar("A")
 

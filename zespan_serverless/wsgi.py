@@ -5,16 +5,18 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any
 
-from . import _container, _lifecycle, _settings
-from ._bodies import Body, Exchange
-from ._guard import Guarded
-from ._web import WebHost, django_route
+from . import settings as _settings
+from ._base.guard import Guarded
+from ._observe import call as _lifecycle
+from ._observe.bodies import Body, Exchange
+from ._observe.web import WebHost, django_route
+from ._process import container as _container
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from ._invocation import Invocation
-    from ._lifecycle import Call
+    from ._observe.call import Call
+    from ._record.invocation import Invocation
 
     Environ = dict[str, Any]
     Application = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]

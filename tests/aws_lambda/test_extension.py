@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from tests.aws_lambda.support import until
-from zespan_serverless import _log
+from zespan_serverless._base import log as _log
 from zespan_serverless.aws_lambda import _extension
 from zespan_serverless.aws_lambda._extension import Extension
 

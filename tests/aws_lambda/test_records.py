@@ -13,19 +13,10 @@ import pytest
 from hypothesis import given
 
 from tests.aws_lambda.test_events import EVENTS, TRACEPARENT, damaged, json_values, sqs
-from zespan_serverless import (
-    _container,
-    _trace,
-    flush,
-    init,
-    span,
-    testing,
-    traced_record,
-    traced_records,
-    traceparent,
-    with_context,
-)
+from zespan_serverless import flush, init, span, testing, traced_record, traced_records, traceparent, with_context
 from zespan_serverless import zespan_lambda as decorate
+from zespan_serverless._process import container as _container
+from zespan_serverless._trace import context as _trace
 from zespan_serverless.aws_lambda import _batches, _records
 
 BATCH = {"Records": [sqs(0, messageId="a"), sqs(1, messageId="b"), {"eventSource": "aws:sqs", "messageId": "c"}]}

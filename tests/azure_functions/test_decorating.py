@@ -16,8 +16,9 @@ import azure.functions as func
 import pytest
 
 from tests.support import ROOT, until
-from zespan_serverless import ConfigurationError, _azure, testing, zespan_azure
-from zespan_serverless._bodies import AsyncBody
+from zespan_serverless import ConfigurationError, testing, zespan_azure
+from zespan_serverless._observe.bodies import AsyncBody
+from zespan_serverless._platforms import azure as _azure
 from zespan_serverless.azure_functions import _triggers
 
 

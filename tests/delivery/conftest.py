@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from tests.delivery.support import assert_balanced
-from zespan_serverless import _delivery
-from zespan_serverless._delivery import Delivery
-from zespan_serverless._settings import Settings
+from zespan_serverless._delivery import delivery as _delivery
+from zespan_serverless._delivery.delivery import Delivery
 from zespan_serverless.exporters import Exporter, build
+from zespan_serverless.settings import Settings
 from zespan_serverless.testing import Backend
 
 Make = Callable[..., Delivery]

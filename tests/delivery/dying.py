@@ -12,10 +12,11 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from zespan_serverless._delivery import Delivery, _journal
-from zespan_serverless._delivery._journal import Journal
-from zespan_serverless._settings import Settings
+from zespan_serverless._delivery import journal as _journal
+from zespan_serverless._delivery.delivery import Delivery
+from zespan_serverless._delivery.journal import Journal
 from zespan_serverless.exporters import Outcome
+from zespan_serverless.settings import Settings
 
 SPAN = "ab" * 8
 

@@ -8,8 +8,8 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from zespan_serverless._delivery import Delivery
-from zespan_serverless._event import encode
+from zespan_serverless._delivery.delivery import Delivery
+from zespan_serverless._record.event import encode
 from zespan_serverless.exporters import Outcome
 
 Step = Outcome | BaseException | Callable[["Scripted", list[int]], Outcome]

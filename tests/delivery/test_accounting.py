@@ -35,11 +35,13 @@ from tests.delivery.support import (
     eventually,
     in_thread,
 )
-from zespan_serverless import _delivery
-from zespan_serverless._delivery import Delivery, _news, _worker
-from zespan_serverless._delivery._buffer import Item
-from zespan_serverless._settings import Settings
+from zespan_serverless._delivery import delivery as _delivery
+from zespan_serverless._delivery import notices as _news
+from zespan_serverless._delivery import worker as _worker
+from zespan_serverless._delivery.buffer import Item
+from zespan_serverless._delivery.delivery import Delivery
 from zespan_serverless.exporters import Dropped, Outcome
+from zespan_serverless.settings import Settings
 from zespan_serverless.testing import Backend
 
 Make = Callable[..., Delivery]

@@ -7,8 +7,8 @@ from collections import deque
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zespan_serverless._delivery._buffer import Buffer, Item
-from zespan_serverless._settings import Settings
+from zespan_serverless._delivery.buffer import Buffer, Item
+from zespan_serverless.settings import Settings
 
 STEPS = st.lists(st.sampled_from(["keep", "take", "done", "halve", "put_back"]), max_size=60)
 OTHERS = st.lists(st.sampled_from(["keep", "take", "done", "put_back", "set_aside", "shrink", "grow"]), max_size=80)

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.delivery.support import OK, REFUSED, RETRY, Gate, Scripted, balance, capture, eventually, hang, in_thread
-from zespan_serverless._delivery import Delivery, FlushReport
+from zespan_serverless._delivery.delivery import Delivery, FlushReport
 from zespan_serverless.exporters import Dropped, Outcome
 from zespan_serverless.testing import Backend
 

@@ -17,9 +17,10 @@ from unittest import mock
 import pytest
 
 from tests.delivery.support import OK, Gate, Scripted, assert_balanced, balance, capture, eventually, in_thread
-from zespan_serverless._delivery import Delivery, _journal
-from zespan_serverless._settings import Settings
+from zespan_serverless._delivery import journal as _journal
+from zespan_serverless._delivery.delivery import Delivery
 from zespan_serverless.exporters import Dropped, Outcome
+from zespan_serverless.settings import Settings
 
 Make = Callable[..., Delivery]
 

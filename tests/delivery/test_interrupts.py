@@ -18,10 +18,10 @@ import pytest
 
 import zespan_serverless
 from tests.delivery.support import OK, RETRY, Scripted, assert_balanced, capture, in_thread
-from zespan_serverless._delivery import Delivery
-from zespan_serverless._delivery._journal import Journal
-from zespan_serverless._settings import Settings
+from zespan_serverless._delivery.delivery import Delivery
+from zespan_serverless._delivery.journal import Journal
 from zespan_serverless.exporters import Dropped
+from zespan_serverless.settings import Settings
 
 pytestmark = pytest.mark.skipif(not hasattr(signal, "SIGALRM"), reason="no signals on this platform")
 

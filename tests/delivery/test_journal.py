@@ -22,12 +22,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.delivery.support import OK, REFUSED, RETRY, Gate, Scripted, assert_balanced, capture, eventually
-from zespan_serverless import _container, init, testing
 from zespan_serverless import capture as capture_event
-from zespan_serverless._delivery import Delivery, _journal
-from zespan_serverless._delivery._journal import AGE_MAX, Journal, Left
-from zespan_serverless._settings import Settings
-from zespan_serverless._trace import Span
+from zespan_serverless import init, testing
+from zespan_serverless._delivery import journal as _journal
+from zespan_serverless._delivery.delivery import Delivery
+from zespan_serverless._delivery.journal import AGE_MAX, Journal, Left
+from zespan_serverless._process import container as _container
+from zespan_serverless._trace.context import Span
+from zespan_serverless.settings import Settings
 from zespan_serverless.testing import Backend
 
 ROOT = Path(__file__).parents[2]

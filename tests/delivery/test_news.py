@@ -12,11 +12,11 @@ import pytest
 
 from tests.delivery.conftest import Make
 from tests.delivery.support import OK, REFUSED, RETRY, UNAUTHORIZED, Scripted, capture, eventually
-from zespan_serverless import _log
-from zespan_serverless._delivery import _news
-from zespan_serverless._delivery._buffer import Item
-from zespan_serverless._settings import Settings
+from zespan_serverless._base import log as _log
+from zespan_serverless._delivery import notices as _news
+from zespan_serverless._delivery.buffer import Item
 from zespan_serverless.exporters import Dropped
+from zespan_serverless.settings import Settings
 
 DROPPED = "telemetry events are being dropped: "
 

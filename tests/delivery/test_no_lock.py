@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 
 from tests.delivery.support import OK, REFUSED, RETRY, UNAUTHORIZED, Scripted, capture, eventually, hang, in_thread
-from zespan_serverless import _log
-from zespan_serverless._delivery import Delivery, FlushReport
-from zespan_serverless._delivery._journal import Journal
-from zespan_serverless._settings import Settings
+from zespan_serverless._base import log as _log
+from zespan_serverless._delivery.delivery import Delivery, FlushReport
+from zespan_serverless._delivery.journal import Journal
 from zespan_serverless.exporters import Dropped
+from zespan_serverless.settings import Settings
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="no journal elsewhere")
 

@@ -27,11 +27,12 @@ from tests.delivery.support import (
     hang,
     when,
 )
-from zespan_serverless import _delivery, _log
-from zespan_serverless._delivery import Delivery, FlushReport
-from zespan_serverless._delivery._breaker import Breaker
-from zespan_serverless._settings import Settings
+from zespan_serverless._base import log as _log
+from zespan_serverless._delivery import delivery as _delivery
+from zespan_serverless._delivery.breaker import Breaker
+from zespan_serverless._delivery.delivery import Delivery, FlushReport
 from zespan_serverless.exporters import Dropped, Outcome
+from zespan_serverless.settings import Settings
 from zespan_serverless.testing import Backend
 
 Make = Callable[..., Delivery]

@@ -13,10 +13,10 @@ import pytest
 
 from tests.delivery.conftest import Make
 from tests.delivery.support import OK, Scripted, assert_balanced, capture, eventually, hang
-from zespan_serverless._delivery import Delivery
-from zespan_serverless._delivery._journal import Journal
-from zespan_serverless._settings import Settings
+from zespan_serverless._delivery.delivery import Delivery
+from zespan_serverless._delivery.journal import Journal
 from zespan_serverless.exporters import Dropped, Outcome
+from zespan_serverless.settings import Settings
 
 
 class Line(Scripted):

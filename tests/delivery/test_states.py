@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from tests.delivery.support import OK, REFUSED, RETRY, UNAUTHORIZED, Scripted, assert_balanced
-from zespan_serverless import _delivery
-from zespan_serverless._delivery import Delivery
-from zespan_serverless._settings import Settings
+from zespan_serverless._delivery import delivery as _delivery
+from zespan_serverless._delivery.delivery import Delivery
 from zespan_serverless.exporters import Dropped, Outcome
+from zespan_serverless.settings import Settings
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")  # that is what is tried
 

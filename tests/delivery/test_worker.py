@@ -13,8 +13,10 @@ from unittest import mock
 import pytest
 
 from tests.delivery.support import OK, RETRY, Gate, Scripted, assert_balanced, capture, eventually, in_thread
-from zespan_serverless import _delivery
-from zespan_serverless._delivery import Delivery, _flushes, _worker
+from zespan_serverless._delivery import delivery as _delivery
+from zespan_serverless._delivery import waiters as _flushes
+from zespan_serverless._delivery import worker as _worker
+from zespan_serverless._delivery.delivery import Delivery
 
 Make = Callable[..., Delivery]
 

@@ -13,12 +13,12 @@ from typing import Any
 
 import pytest
 
-from zespan_serverless._http import Answer
-from zespan_serverless._settings import Settings
+from zespan_serverless._http.client import Answer
 from zespan_serverless.exporters import Outcome, build
 from zespan_serverless.exporters.console import ConsoleExporter
 from zespan_serverless.exporters.memory import MemoryExporter
 from zespan_serverless.exporters.zespan import ZespanExporter
+from zespan_serverless.settings import Settings
 from zespan_serverless.testing import Backend
 
 

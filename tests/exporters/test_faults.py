@@ -12,9 +12,9 @@ from contextlib import suppress
 
 import pytest
 
-from zespan_serverless._delivery import Delivery
-from zespan_serverless._settings import Settings
+from zespan_serverless._delivery.delivery import Delivery
 from zespan_serverless.exporters import build
+from zespan_serverless.settings import Settings
 
 Answer = Callable[[socket.socket], None]
 

@@ -23,12 +23,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.exporters.support import Mute, Proxy
-from zespan_serverless import _http
-from zespan_serverless._delivery import Delivery
-from zespan_serverless._http import Answer, Channel, NoAnswer, TornAnswer
-from zespan_serverless._settings import Settings
-from zespan_serverless.exporters import Dropped, build, http
-from zespan_serverless.exporters.http import Transport, _Connection, retry_after
+from zespan_serverless._delivery.delivery import Delivery
+from zespan_serverless._http import client as _http
+from zespan_serverless._http import transport as http
+from zespan_serverless._http.client import Answer, Channel, NoAnswer, TornAnswer
+from zespan_serverless._http.transport import Transport, _Connection, retry_after
+from zespan_serverless.exporters import Dropped, build
+from zespan_serverless.settings import Settings
 from zespan_serverless.testing import Backend
 
 BODY = b'{"n": 1}'

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 
 from tests.google_cloud.support import Function
 from tests.support import SPAN, TRACE, TRACEPARENT, below, roots
-from zespan_serverless import _google, testing
+from zespan_serverless import testing
+from zespan_serverless._platforms import google as _google
 from zespan_serverless.google_cloud import FunctionHost
 from zespan_serverless.testing import Backend
 

@@ -15,8 +15,8 @@ from openai.types.chat import ChatCompletion
 import zespan_serverless
 from emulator.model import USAGE, WORDS, ModelEndpoint
 from zespan_serverless import span, testing, with_context
-from zespan_serverless.openai._messages import Answer, provider_at
-from zespan_serverless.openai._messages import cost as cost_of
+from zespan_serverless.providers.openai._messages import Answer, provider_at
+from zespan_serverless.providers.openai._messages import cost as cost_of
 
 if TYPE_CHECKING:
     from .conftest import Recorded, Scripted, Side

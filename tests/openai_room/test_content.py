@@ -13,8 +13,9 @@ import pytest
 
 import zespan_serverless
 from emulator.model import WORDS
-from zespan_serverless import _container, testing
-from zespan_serverless.openai._messages import Prompt
+from zespan_serverless import testing
+from zespan_serverless._process import container as _container
+from zespan_serverless.providers.openai._messages import Prompt
 
 if TYPE_CHECKING:
     from .conftest import Recorded, Scripted, Side

@@ -11,9 +11,10 @@ import openai
 import pytest
 
 from emulator.model import WORDS, ModelEndpoint
-from zespan_serverless import _container, testing
-from zespan_serverless import openai as room
-from zespan_serverless.openai import _calls, _messages, _observing, _streams
+from zespan_serverless import testing
+from zespan_serverless._process import container as _container
+from zespan_serverless.providers import openai as room
+from zespan_serverless.providers.openai import _calls, _messages, _observing, _streams
 
 if TYPE_CHECKING:
     from .conftest import Recorded, Side

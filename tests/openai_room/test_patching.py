@@ -21,8 +21,8 @@ import wrapt
 
 import zespan_serverless
 from emulator.model import WORDS, ModelEndpoint
-from zespan_serverless import openai as room
 from zespan_serverless import patch_openai, wrap_openai
+from zespan_serverless.providers import openai as room
 
 if TYPE_CHECKING:
     from .conftest import Recorded, Side

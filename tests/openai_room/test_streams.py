@@ -21,7 +21,8 @@ from openai.types.chat import ChatCompletionChunk
 
 import zespan_serverless
 from emulator.model import WORDS, ModelEndpoint
-from zespan_serverless import _trace, patch_openai
+from zespan_serverless import patch_openai
+from zespan_serverless._trace import context as _trace
 
 if TYPE_CHECKING:
     from .conftest import Recorded, Scripted, Side

@@ -9,8 +9,8 @@ import pytest
 
 from tests.web.test_wsgi import environ, serve
 from zespan_serverless import capture, span, testing, traceparent
-from zespan_serverless._invocation import ColdStart
-from zespan_serverless._web import WebHost
+from zespan_serverless._observe.web import WebHost
+from zespan_serverless._record.invocation import ColdStart
 from zespan_serverless.wsgi import ZespanMiddleware
 
 

@@ -18,7 +18,8 @@ from wsgiref.util import FileWrapper, setup_testing_defaults
 import pytest
 
 from tests.support import until
-from zespan_serverless import ConfigurationError, _web, flush, span, testing, traceparent
+from zespan_serverless import ConfigurationError, flush, span, testing, traceparent
+from zespan_serverless._observe import web as _web
 from zespan_serverless.testing import Backend
 from zespan_serverless.wsgi import ZespanMiddleware
 

@@ -8,13 +8,14 @@ import sys
 import threading
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
-from .. import _container, _settings
-from .._guard import Guarded, is_from_signal, pass_on
-from .._invocation import Invocation
-from .._lifecycle import observed, observed_async
-from .._log import warn_once
-from .._loops import is_async
-from .._trace import parse_traceparent
+from .. import settings as _settings
+from .._base.aio import is_async
+from .._base.guard import Guarded, is_from_signal, pass_on
+from .._base.log import warn_once
+from .._observe.call import observed, observed_async
+from .._process import container as _container
+from .._record.invocation import Invocation
+from .._trace.context import parse_traceparent
 from ..errors import ConfigurationError
 from . import _batches, _events, _extension, _results, _start
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping
     from typing import ParamSpec, Protocol, TypeGuard
 
-    from .._invocation import ColdStart
+    from .._record.invocation import ColdStart
 
     P = ParamSpec("P")
     R = TypeVar("R")

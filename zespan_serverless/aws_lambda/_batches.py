@@ -13,7 +13,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import unquote_plus
 
-from .._guard import Guarded, pass_on
+from .._base.guard import Guarded, pass_on
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

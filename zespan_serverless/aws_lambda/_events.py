@@ -12,7 +12,7 @@ from __future__ import annotations
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from .._trace import parse_traceparent
+from .._trace.context import parse_traceparent
 from ._batches import Batch, Parser, at, batch, carried, parsed, text, texts
 
 if TYPE_CHECKING:

@@ -22,9 +22,9 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-from .. import _threads
-from .._http import Channel, connect
-from .._log import logger, warn_once
+from .._base import threads as _threads
+from .._base.log import logger, warn_once
+from .._http.client import Channel, connect
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -7,17 +7,18 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from .. import _container, _trace
-from .._event import failed, new_event, timestamp
-from .._guard import Guarded, pass_on
-from .._trace import parse_traceparent
+from .._base.guard import Guarded, pass_on
+from .._process import container as _container
+from .._record.event import failed, new_event, timestamp
+from .._trace import context as _trace
+from .._trace.context import parse_traceparent
 from . import _batches, _events
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from .._container import Container
-    from .._event import Event
+    from .._process.container import Container
+    from .._record.event import Event
 
 
 def traced_records(event: Any) -> Iterator[Any]:

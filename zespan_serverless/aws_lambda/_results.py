@@ -7,7 +7,7 @@ import sys
 from itertools import islice
 from typing import Any
 
-from .._guard import pass_on
+from .._base.guard import pass_on
 
 _PLAIN = frozenset({str, int, float, bool, type(None)})
 # How far one looks: the response waits for it.

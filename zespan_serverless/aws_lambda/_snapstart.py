@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .. import _container
-from .._guard import Guarded
-from .._log import warn_once
+from .._base.guard import Guarded
+from .._base.log import warn_once
+from .._process import container as _container
 
 if TYPE_CHECKING:
     from typing import Any

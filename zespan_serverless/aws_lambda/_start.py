@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import time
 
-from .._guard import pass_on
-from .._invocation import ColdStart, StartKind
+from .._base.guard import pass_on
+from .._record.invocation import ColdStart, StartKind
 
 PROACTIVE_AFTER = 10.0
 """Seconds between import and first invocation above which Lambda must have started the sandbox ahead of it: the init

@@ -12,10 +12,11 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-from .. import _container, _trace
-from .._event import new_event
-from .._guard import pass_on
-from .._log import warn_once
+from .._base.guard import pass_on
+from .._base.log import warn_once
+from .._process import container as _container
+from .._record.event import new_event
+from .._trace import context as _trace
 from ..errors import ConfigurationError
 from . import zespan_lambda
 

@@ -6,19 +6,22 @@ import functools
 import sys
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
-from .. import _azure, _container, _settings, _shutdown
-from .._bodies import Exchange
-from .._guard import Guarded
-from .._invocation import ColdStart, Invocation
-from .._lifecycle import prepare
-from .._web import Response, countdown
+from .. import settings as _settings
+from .._base.guard import Guarded
+from .._observe.bodies import Exchange
+from .._observe.call import prepare
+from .._observe.web import Response, countdown
+from .._platforms import azure as _azure
+from .._process import container as _container
+from .._process import sigterm as _shutdown
+from .._record.invocation import ColdStart, Invocation
 from ..errors import ConfigurationError
 from . import _streams, _triggers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from .._lifecycle import Call
+    from .._observe.call import Call
 
     F = TypeVar("F")
 

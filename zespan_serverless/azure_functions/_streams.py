@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from .._bodies import AsyncBody, Exchange
-from .._guard import Guarded
+from .._base.guard import Guarded
+from .._observe.bodies import AsyncBody, Exchange
 
 
 def follow(result: Any, exchange: Exchange) -> None:

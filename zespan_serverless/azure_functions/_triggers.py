@@ -11,8 +11,8 @@ import os
 from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from .._guard import pass_on
-from .._trace import parse_traceparent
+from .._base.guard import pass_on
+from .._trace.context import parse_traceparent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import Any
 
-    from .._settings import Settings
+    from ..settings import Settings
 
 __all__ = ["Dropped", "Exporter", "Outcome", "build"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any
 
-from .._event import encode
+from .._record.event import encode
 from . import Outcome
 
 if TYPE_CHECKING:

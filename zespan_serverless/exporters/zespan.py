@@ -7,15 +7,15 @@ import time
 import zlib
 from typing import TYPE_CHECKING, Any
 
-from .._event import encode
+from .._http.transport import Transport, retry_after
+from .._record.event import encode
 from . import Outcome
-from .http import Transport, retry_after
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from .._http import Answer
-    from .._secrets import Secret
+    from .._http.client import Answer
+    from .._platforms.secrets import Secret
 
 _KEY_LENGTH = 16  # characters of a key, at least, of which the last four may be shown
 _UNAUTHORIZED = (401, 403)
@@ -33,7 +33,7 @@ class ZespanExporter:
         self._secret: Secret | None = None
         self._source = api_key_secret
         if api_key_secret and not api_key:
-            from .._secrets import Secret
+            from .._platforms.secrets import Secret
 
             self._secret = Secret(api_key_secret)
 

@@ -6,11 +6,14 @@ import functools
 import os
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
-from .. import _container, _google, _lifecycle, _settings
-from .._guard import Guarded
-from .._invocation import Invocation
-from .._loops import is_async
-from .._web import WebHost
+from .. import settings as _settings
+from .._base.aio import is_async
+from .._base.guard import Guarded
+from .._observe import call as _lifecycle
+from .._observe.web import WebHost
+from .._platforms import google as _google
+from .._process import container as _container
+from .._record.invocation import Invocation
 from ..errors import ConfigurationError
 from ._answers import Answer
 from ._jobs import zespan_job

@@ -6,15 +6,16 @@ import functools
 import os
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
-from .. import _google, _settings
-from .._run import Run, RunHost
-from .._trace import parse_traceparent
+from .. import settings as _settings
+from .._platforms import google as _google
+from .._trace.context import parse_traceparent
 from ..errors import ConfigurationError
+from ..jobs import Run, RunHost
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from .._invocation import Invocation
+    from .._record.invocation import Invocation
 
     F = TypeVar("F", bound=Callable[..., Any])
 

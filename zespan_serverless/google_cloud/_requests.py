@@ -8,9 +8,9 @@ import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from .. import _google
-from .._guard import Guarded, pass_on
-from .._web import content_length
+from .._base.guard import Guarded, pass_on
+from .._observe.web import content_length
+from .._platforms import google as _google
 
 if TYPE_CHECKING:
     from collections.abc import Callable

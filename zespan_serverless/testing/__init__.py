@@ -12,7 +12,8 @@ import uuid
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from .. import _container, _settings
+from .. import settings as _settings
+from .._process import container as _container
 from ..exporters.memory import MemoryExporter
 from ._backend import Backend
 

@@ -10,7 +10,8 @@ from typing import Any
 
 from snapshot_restore_py import register_after_restore, register_before_snapshot
 
-from zespan_serverless import _container, capture, flush, init, testing, zespan_lambda
+from zespan_serverless import capture, flush, init, testing, zespan_lambda
+from zespan_serverless._process import container as _container
 
 _time = time.time
 _jumped = Path(os.environ["JUMPED"])

@@ -1,0 +1,57 @@
+"""Whether an attempt is worth making at all.
+
+Everything here is wall clock and outlives invocations: the monotonic clock stands still while a sandbox is frozen.
+"""
+
+from __future__ import annotations
+
+from .budget import probe_delay, waited
+
+FAILURES_TO_OPEN = 3
+
+
+class Breaker:
+    """Opens after three failures in a row; then lets one probe through after 5 s, 10 s, 20 s ... up to 60 s.
+
+    While it is open flushes return at once, and events wait. Not thread-safe: its owner holds a lock.
+    """
+
+    def __init__(self) -> None:
+        self.failures = 0
+        self._opened_at = 0.0
+        self._probes = 0
+        self._silent_from = 0.0
+        self._silent_for = 0.0
+
+    def blocked(self, now: float) -> str:
+        """Why no attempt may be made now (`retry_after`, `breaker_open`), or an empty string."""
+        if self._silent_for and not waited(now, self._silent_from, self._silent_for):
+            return "retry_after"
+        if self.is_open and not waited(now, self._opened_at, probe_delay(self._probes)):
+            return "breaker_open"
+        return ""
+
+    @property
+    def is_open(self) -> bool:
+        return self.failures >= FAILURES_TO_OPEN
+
+    def succeeded(self) -> None:
+        """The backend has answered sensibly."""
+        self.failures = self._probes = 0
+        self._silent_for = 0.0
+
+    def failed(self, now: float) -> None:
+        """An attempt came to nothing."""
+        if self.is_open:
+            self._probes += 1
+        self.failures += 1
+        if self.is_open:
+            self._opened_at = now
+
+    def silence(self, now: float, seconds: float) -> None:
+        """The backend asked for `seconds` without a request (Retry-After)."""
+        self._silent_from, self._silent_for = now, seconds
+
+    def probe_now(self) -> None:
+        """Let the next attempt through although the breaker is open. What a backend asked for is still honoured."""
+        self._opened_at = float("-inf")

@@ -1,0 +1,202 @@
+"""What is to be told: lines to the log, drops to `on_error`, flushes to `on_flush`. By the sender, with no lock held:
+all three are the user's code.
+
+Each listener has a job of its own, the log's lines first, and is left out while a thread has not come back from it:
+what hangs, or ends its thread, keeps the others from nothing.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from functools import partial
+from typing import TYPE_CHECKING
+
+from .._base import log as _log
+from .._base import threads as _threads
+from .._base.guard import is_from_signal
+from ..exporters import Dropped
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from ..settings import Settings
+    from .buffer import Item
+    from .waiters import FlushReport
+
+NEWS_MAX = 1000
+"""Reports of flushes, kinds of drops, and payloads of drops, that wait at most until the user's code has returned from
+an earlier call. Of reports and payloads the oldest are left out, of payloads also those over `max_bytes` in all; the
+number of dropped events is always exact."""
+
+LINES_MAX, LINES_PERIOD = 10, 60.0
+"""Lines of one kind in so many seconds at most, however often its episode begins anew."""
+
+_WHY = {
+    "buffer_full": "(the buffer is full, and the oldest give way: max_events, max_bytes)",
+    "closed": "(they could not be delivered in time before shutdown() or the end of the process, or came after that)",
+}
+
+ECHO_PAUSE = 1.0
+"""Seconds before `on_error` is told of drops that it has caused itself, by what it captures."""
+
+
+class News:
+    """What has happened and has not been told; every method under the delivery's lock."""
+
+    def __init__(self, settings: Settings, destination: str = "") -> None:
+        self._settings = settings
+        self._destination = destination or "the backend"
+        self._lines: list[Callable[[], object]] = []
+        self._drops: dict[tuple[str, str], int] = {}  # how many, by reason and detail
+        self._payloads: deque[tuple[tuple[str, str], bytes]] = deque()
+        self._size = 0  # bytes of those
+        self._reports: deque[FlushReport] = deque(maxlen=NEWS_MAX)
+        self._busy: dict[str, int] = {}  # the thread that is in `log`, `on_error`, `on_flush`
+        self._quiet_until = 0.0  # monotonic: no call of on_error before
+        self._episodes: set[str] = set()
+        self._said: dict[str, tuple[float, int]] = {}  # since when (wall clock), and how often
+
+    def __bool__(self) -> bool:
+        """Whether there is anything that can be told now."""
+        return bool(
+            (self._lines and "log" not in self._busy)
+            or (self._drops and "on_error" not in self._busy and time.monotonic() >= self._quiet_until)
+            or (self._reports and "on_flush" not in self._busy)
+        )
+
+    def rest(self) -> float:
+        """Seconds until there may be something to tell that nobody notifies us of; 0: nothing."""
+        return max(0.0, self._quiet_until - time.monotonic()) if self._drops else 0.0
+
+    def take(self) -> Callable[[], None]:
+        """What tells the next listener all that there is for it. To be called if there is anything."""
+        if self._lines and "log" not in self._busy:
+            lines, self._lines = self._lines, []
+            return partial(self._call, "log", lines)
+        if self._drops and "on_error" not in self._busy and time.monotonic() >= self._quiet_until:
+            return partial(self._call, "on_error", self._taken_drops())
+        on_flush = self._settings.on_flush
+        reports = [*self._reports]
+        self._reports.clear()
+        return partial(self._call, "on_flush", [partial(on_flush, report) for report in reports if on_flush])
+
+    # ------------------------------------------------------------------ what happens
+
+    def dropped(self, items: Sequence[Item], reason: str, detail: str) -> None:
+        """These events will never arrive."""
+        detail = detail[: _log.TEXT_MAX]
+        if self._settings.on_error is not None:
+            self._drop(items, reason, detail)
+        text, why = "telemetry events are being dropped: %s", detail or _WHY.get(reason, "")
+        if why:
+            text += " %s"
+        if reason == "unauthorized":
+            text += (
+                f". {self._destination} does not accept the API key: "
+                "check ZESPAN_API_KEY (or api_key, api_key_secret) and ZESPAN_BASE_URL"
+            )
+        self._say(reason, text, reason, *([why] if why else []), events=len(items), reason=reason, detail=detail)
+
+    def away(self, detail: str, events: int) -> None:
+        """The backend cannot be reached."""
+        text = (
+            "telemetry cannot be delivered for now, events are kept and tried again: %s. "
+            f"If it stays so, check that {self._destination} can be reached from here"
+        )
+        detail = detail[: _log.TEXT_MAX]
+        self._say("away", text, detail, events=events, reason="away", detail=detail)
+
+    def answered(self) -> None:
+        """The backend can be reached."""
+        self._episodes.discard("away")
+
+    def delivered(self) -> None:
+        """Events have arrived: what goes wrong from now on is another episode, and is said again."""
+        if self._episodes:
+            self._episodes &= {"journal", "on_error", "on_flush"}
+
+    def journal(self, trouble: str) -> None:
+        """The journal cannot be written, or can be again."""
+        if trouble:
+            self._say("journal", "%s", trouble)
+        else:
+            self._episodes.discard("journal")
+
+    def flushed(self, report: FlushReport) -> None:
+        """A flush is over."""
+        if self._settings.on_flush is None:
+            return
+        if "on_flush" in self._busy:  # one sender is stuck in there; a second would be one too many
+            self._say("on_flush", "on_flush has not returned from an earlier call, and is left out until it does")
+        else:
+            self._reports.append(report)
+
+    def _say(self, kind: str, text: str, *args: str, **fields: object) -> None:
+        """One line in the log for each episode; `fields` for those whose log is JSON."""
+        if kind in self._episodes:
+            return
+        now = time.time()
+        since, count = self._said.get(kind, (now, 0))
+        if not 0 <= now - since < LINES_PERIOD:
+            since, count = now, 0
+        if count < LINES_MAX:
+            self._episodes.add(kind)
+            self._said[kind] = (since, count + 1)
+            self._lines.append(partial(_log.logger.warning, text, *args, extra=fields))
+
+    def _drop(self, items: Sequence[Item], reason: str, detail: str) -> None:
+        kind = (reason, detail)
+        if kind not in self._drops and len(self._drops) >= NEWS_MAX:
+            kind = (reason, "")
+        self._drops[kind] = self._drops.get(kind, 0) + len(items)
+        for item in items:
+            if item.data:
+                self._payloads.append((kind, item.data))
+                self._size += item.size
+        while len(self._payloads) > NEWS_MAX or self._size > self._settings.max_bytes:
+            self._size -= len(self._payloads.popleft()[1])
+        busy = self._busy.get("on_error")
+        if busy == threading.get_ident():
+            self._quiet_until = time.monotonic() + ECHO_PAUSE
+        elif busy is not None:
+            self._say("on_error", "on_error has not returned from an earlier call, and is told the rest when it does")
+
+    # ------------------------------------------------------------------ the telling
+
+    def _taken_drops(self) -> list[Callable[[], object]]:
+        drops, payloads = self._drops, self._payloads
+        self._drops, self._payloads, self._size = {}, deque(), 0
+        of: dict[tuple[str, str], list[bytes]] = {kind: [] for kind in drops}
+        for kind, data in payloads:
+            of[kind].append(data)
+        on_error = self._settings.on_error
+        return [partial(on_error, Dropped(count, *kind, tuple(of[kind]))) for kind, count in drops.items() if on_error]
+
+    def _call(self, listener: str, calls: Sequence[Callable[[], object]]) -> None:
+        """Tell one listener, without the lock."""
+        strange: BaseException | None = None
+        self._busy[listener] = threading.get_ident()
+        try:
+            for call in calls:
+                try:
+                    with _threads.as_main_thread():
+                        call()
+                except BaseException as error:  # SystemExit too: it would end the sender's thread
+                    if _is_of_the_users_thread(error):
+                        strange = error
+                    else:
+                        _log.warn_once(f"{listener} failed: %s", _log.describe(error))
+        finally:
+            self._busy.pop(listener, None)
+            self._episodes.discard(listener)
+        if strange is not None:
+            raise strange
+
+
+def _is_of_the_users_thread(error: BaseException) -> bool:
+    """Whether an exception was raised in the user's thread that has called, and is not of the code that was called."""
+    if threading.current_thread() is not threading.main_thread():
+        return False
+    return isinstance(error, KeyboardInterrupt) or is_from_signal(error)

@@ -1,0 +1,1 @@
+"""The story of one invocation: begin, call, end, report, flush."""

@@ -1,0 +1,232 @@
+"""For use inside a handler: who this is for, and steps of one's own."""
+
+from __future__ import annotations
+
+import time
+from itertools import islice
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from .._base.guard import Guarded, pass_on
+from .._base.log import describe, warn_once
+from .._process import container as _container
+from .._record.event import Event, failed, new_event, plain, suspends
+from .._trace import context as _trace
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from types import TracebackType
+
+    F = TypeVar("F", bound=Callable[..., Any])
+
+
+TAGS_MAX = 100
+"""Tags that an event may have from `with_context`."""
+TEXT_MAX = 1024
+"""Characters of a tag, of its name, of the id of a user or session: they are on every event."""
+
+
+class _Scope:
+    """A `with` block, and a decorator: then every call of the function has one of its own, as long as it runs."""
+
+    _here: _trace.Entered | None = None
+
+    def open(self) -> _trace.Span:
+        """Begin. Gives the span to be current inside."""
+        raise NotImplementedError
+
+    def close(self, error: BaseException | None) -> None:
+        """End, with what has been raised inside."""
+
+    def again(self) -> _Scope:
+        """Another one like this."""
+        raise NotImplementedError
+
+    def __enter__(self) -> Any:
+        self._here = _trace.Entered(self.open())
+        try:
+            self._here.enter()
+        except BaseException:  # of a signal handler: there will be no `__exit__`
+            self._here.leave()
+            raise
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        try:
+            if self._here is not None:
+                self._here.leave()
+        finally:
+            self.close(error)
+
+    def __call__(self, function: F) -> F:
+        from .decorating import covering
+
+        return covering(function, self.again)
+
+
+class _Context(_Scope):
+    def __init__(self, user_id: Any, session_id: Any, tags: Any) -> None:
+        self._given = user_id, session_id, tags
+
+    def again(self) -> _Context:
+        return _Context(*self._given)
+
+    def open(self) -> _trace.Span:
+        user_id, session_id, tags = self._given
+        base = _trace.current() or _trace.Span(_trace.new_trace_id(), "")  # no span of its own that never arrives
+        inner = _trace.Span(
+            base.trace_id,
+            base.span_id,
+            base.parent_span_id,
+            _text(user_id, base.user_id),
+            _text(session_id, base.session_id),
+            _tags(base.tags, tags),
+            base.ends,
+        )
+        with Guarded("with_context"):
+            _concern(base, inner)
+        return inner
+
+
+class _Step(_Scope):
+    def __init__(self, name: str, kind: str, metadata: Any, replaying: Callable[[], bool] | None) -> None:
+        self._given = name, kind, metadata, replaying
+        self._is_open = False
+
+    def again(self) -> _Step:
+        return _Step(*self._given)
+
+    def open(self) -> _trace.Span:
+        self._span = _trace.new_span(_trace.current())
+        self._began, self._details, self._is_open = time.perf_counter(), _mapping(self._given[2], "metadata"), True
+        return self._span
+
+    def __enter__(self) -> dict[str, Any]:
+        super().__enter__()
+        return self._details
+
+    def close(self, error: BaseException | None) -> None:
+        if self._is_open:
+            self._is_open = False
+            took_ms = (time.perf_counter() - self._began) * 1000
+            name, kind, _, replaying = self._given
+            if not _repeated(replaying):
+                _end(self._span, name, kind, self._details, took_ms, error)
+
+
+def with_context(
+    user_id: str | None = None, session_id: str | None = None, tags: Mapping[str, str] | None = None
+) -> _Context:
+    """Put a user, a session and tags on every event inside, in addition to those already in force.
+
+    In a handler, and around one, they are on the invocation's own event, too; of several blocks that say different
+    things (one for each record of a batch) it has only what all that say it agree on. Outside an invocation it begins a
+    trace.
+
+    Also a decorator: `@with_context(tags={"feature": "search"})`, of `def`, `async def` and generators.
+    """
+    return _Context(user_id, session_id, tags)
+
+
+def span(
+    name: str,
+    *,
+    kind: str = "general",
+    metadata: Mapping[str, Any] | None = None,
+    replaying: Callable[[], bool] | None = None,
+) -> _Step:
+    """A step of your own: one event with its duration and, if it raises, the error; calls inside belong to it.
+
+    `kind` is the SDK's span_kind: general, tool, agent, planning, handoff, retriever. The `with` target is a dict for
+    metadata that is known only later.
+
+    Also a decorator, of `def`, `async def` and generators: the step lasts until the function has returned, the
+    coroutine has been awaited, the generator is exhausted or closed.
+
+    `replaying`: a durable function's `context.is_replaying`. A step that is over before anything new has happened was
+    sent by the invocation that took it the first time, and is left out.
+    """
+    return _Step(name, kind, metadata, replaying)
+
+
+def traceparent() -> str | None:
+    """The W3C `traceparent` header for a request of yours, so that what it calls joins this trace; None outside one."""
+    here = _trace.current()
+    return here.traceparent() if here and here.span_id else None
+
+
+def _concern(base: _trace.Span, inner: _trace.Span) -> None:
+    """Tell the invocation under way what is said inside, of what was not in force already."""
+    container = _container.current()
+    call = container.active.get(id(base.ends)) if container is not None else None
+    if call is not None:
+        before = base.tags or {}
+        call.concerns(
+            inner.user_id if base.user_id is None else None,
+            inner.session_id if base.session_id is None else None,
+            {key: value for key, value in (inner.tags or {}).items() if key not in before},
+        )
+
+
+def _text(value: object, otherwise: str | None) -> str | None:
+    """An id as events have it, which is text; databases have numbers, and requests bring whatever they like."""
+    try:
+        return otherwise if value is None else str(value)[:TEXT_MAX]
+    except Exception as problem:
+        pass_on(problem)
+        return otherwise
+
+
+def _tags(outer: Mapping[str, str] | None, inner: object) -> dict[str, str] | None:
+    """The tags of both, as far as every event can carry them."""
+    added: dict[str, Any] = {}
+    with Guarded("tags"):
+        added = plain(_mapping(inner, "tags"))  # whatever they are, and whatever becomes of them
+    if any(len(text) > TEXT_MAX for pair in added.items() for text in pair if isinstance(text, str)):
+        added = {key[:TEXT_MAX]: text[:TEXT_MAX] if isinstance(text, str) else text for key, text in added.items()}
+    both = {**(outer or {}), **added}
+    if len(both) > TAGS_MAX:
+        warn_once("an event has %d tags at most, the others are left out", TAGS_MAX)
+        both = dict(islice(both.items(), TAGS_MAX))
+    return both or None
+
+
+def _mapping(value: object, what: str) -> dict[str, Any]:
+    """A copy of what should be a mapping; nothing of anything else, for it is a handler that would fail."""
+    try:
+        return {} if value is None else dict(value)  # type: ignore[call-overload]
+    except Exception as problem:
+        pass_on(problem)
+        warn_once("%s are left out: %s", what, describe(problem))
+        return {}
+
+
+def _repeated(replaying: Callable[[], bool] | None) -> bool:
+    try:
+        return replaying is not None and bool(replaying())
+    except Exception as problem:
+        pass_on(problem)
+        warn_once("is_replaying failed, the step is sent: %r", problem)
+        return False
+
+
+def _end(
+    here: _trace.Span, name: str, kind: str, details: dict[str, Any], took_ms: float, error: BaseException | None
+) -> None:
+    container = _container.current()
+    if container is None:
+        return
+
+    def made() -> Event:
+        event, said = new_event(here, container.settings, took_ms, kind=kind, operation=name), dict(details)
+        if error is not None and suspends(error):
+            said["suspended"] = True
+        elif error is not None:
+            failed(event, error)
+            said["error.type"] = type(error).__name__
+        if said:
+            event["metadata"] = said
+        return event
+
+    with Guarded("a span"):
+        container.capture_made(made, here.span_id)

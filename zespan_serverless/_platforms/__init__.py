@@ -1,0 +1,1 @@
+"""What cloud platforms say in environment variables, headers and APIs. Knows no host."""

@@ -1,0 +1,108 @@
+"""What an app on Azure Functions can know of itself: from its environment, its host.json, an invocation's context."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from .._base.guard import pass_on
+from .._trace.context import parse_traceparent
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_WORKERS = ("azure_functions_runtime", "azure_functions_runtime_v1", "azure_functions_worker", "proxy_worker")
+_TIMEOUT, _ROOT = "AzureFunctionsJobHost__functionTimeout", "AzureWebJobsScriptRoot"
+_FOLDERS_UP = 4  # from a function's file to host.json: `bp/chat/functions.py` is two
+_SITE = "/subscriptions/{}/resourceGroups/{}/providers/Microsoft.Web/sites/{}"
+
+
+class App(NamedTuple):
+    """What host.json says. `timeout`: seconds that an invocation may take; None: nobody knows, or there is no limit."""
+
+    timeout: float | None = None
+    route_prefix: str = "api"
+
+
+def in_worker() -> bool:
+    """Whether this process is a Python worker of Azure Functions, and not a test or a build."""
+    return any(name in sys.modules for name in _WORKERS)
+
+
+def full_name(function: str) -> str:
+    """`APP/FUNCTION`, as OpenTelemetry wants `faas.name` here; on your machine, where there is no app, the function."""
+    app = os.environ.get("WEBSITE_SITE_NAME", "")
+    return "/".join(part for part in (app, function) if part)
+
+
+def attributes(function: str) -> dict[str, object]:
+    """OpenTelemetry's attributes of the cloud and of one function in it. What the environment does not tell is None.
+
+    WEBSITE_OWNER_NAME is `SUBSCRIPTION+WEBSPACE`; the group's name has a variable of its own, or the resource's id
+    stays unknown. https://learn.microsoft.com/azure/app-service/reference-app-settings
+    """
+    environ = os.environ
+    site, group = environ.get("WEBSITE_SITE_NAME"), environ.get("WEBSITE_RESOURCE_GROUP")
+    subscription = environ.get("WEBSITE_OWNER_NAME", "").partition("+")[0]
+    memory = environ.get("WEBSITE_MEMORY_LIMIT_MB", "")
+    resource = _SITE.format(subscription, group, site) if subscription and group and site else None
+    return {
+        "cloud.provider": "azure",
+        "cloud.platform": "azure.functions",
+        "cloud.region": environ.get("REGION_NAME"),
+        "cloud.account.id": subscription or None,
+        "cloud.resource_id": f"{resource}/functions/{function}" if resource and function else resource,
+        "faas.instance": environ.get("WEBSITE_INSTANCE_ID") or environ.get("CONTAINER_NAME"),
+        "faas.max_memory": int(memory) * 1_048_576 if memory.isdecimal() else None,
+    }
+
+
+def parent(trace_context: object) -> tuple[str, str] | None:
+    """The (trace id, span id) that the host has given an invocation: its own span's, in the trace of the caller."""
+    return parse_traceparent(getattr(trace_context, "trace_parent", None))
+
+
+def app(folder: str = "") -> App:
+    """host.json of the app that a function in `folder` is of. Never raises.
+
+    The default of `functionTimeout` depends on the plan, which nothing in a worker tells: without the setting no limit
+    is known. An app setting overrides the file. https://learn.microsoft.com/azure/azure-functions/functions-host-json
+    """
+    said = _host_json(folder)
+    text = os.environ.get(_TIMEOUT) or said.get("functionTimeout")
+    prefix: Any = said
+    for key in ("extensions", "http", "routePrefix"):
+        prefix = prefix.get(key) if isinstance(prefix, dict) else None
+    return App(seconds(text), prefix if isinstance(prefix, str) else App().route_prefix)
+
+
+def seconds(text: object) -> float | None:
+    """The seconds of a .NET time span, `[d.]hh:mm[:ss]`; None for `-1`, which is for ever, and for anything else."""
+    parts = text.strip().split(":") if isinstance(text, str) else []
+    if len(parts) not in (2, 3):
+        return None
+    days, _, hours = parts[0].rpartition(".")
+    try:
+        total = float(days or 0) * 86_400 + float(hours) * 3600 + float(parts[1]) * 60 + float((*parts, "0")[2])
+    except ValueError:
+        return None
+    return total if 0 < total < float("inf") else None
+
+
+def _host_json(folder: str) -> Mapping[str, Any]:
+    near = Path(folder) if folder else Path.cwd()
+    folders = [near, *list(near.parents)[:_FOLDERS_UP]]
+    root = os.environ.get(_ROOT)
+    for candidate in ([Path(root)] if root else []) + folders:
+        try:
+            said = json.loads((candidate / "host.json").read_text("utf-8-sig"))
+        except FileNotFoundError:
+            continue
+        except (OSError, ValueError) as error:  # not to be read, or with comments, which Azure allows
+            pass_on(error)
+            return {}
+        return said if isinstance(said, dict) else {}
+    return {}

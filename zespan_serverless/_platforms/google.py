@@ -1,0 +1,276 @@
+"""What Google Cloud says of a call: in a container's environment, in a request's headers, in an event.
+
+Total: any environment, headers and event will do. Attributes have OpenTelemetry's names where it has one
+(https://opentelemetry.io/docs/specs/semconv/registry/attributes), and never hold what people wrote.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from .._trace.context import parse_traceparent
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Header = Callable[[str], str | None]
+    Parent = tuple[str, str | None]
+
+TEXT_MAX = 1_024  # characters of an attribute
+
+
+def attributes() -> dict[str, object]:
+    """Of the service, function or job that this container is one of.
+
+    https://cloud.google.com/run/docs/container-contract#env-vars; FUNCTION_TARGET is the functions framework's.
+    """
+    environ = os.environ
+    target, job = environ.get("FUNCTION_TARGET"), environ.get("CLOUD_RUN_JOB")
+    return texts(
+        {
+            "cloud.provider": "gcp",
+            "cloud.platform": "gcp_cloud_functions" if target and not job else "gcp_cloud_run",
+            "cloud.account.id": environ.get("GOOGLE_CLOUD_PROJECT") or environ.get("GCP_PROJECT"),
+            "cloud.region": environ.get("GOOGLE_CLOUD_REGION") or environ.get("FUNCTION_REGION"),
+            "faas.version": environ.get("K_REVISION"),
+            "gcp.cloud_run.configuration": environ.get("K_CONFIGURATION"),
+            "gcp.function.target": target,
+            "gcp.cloud_run.job.execution": environ.get("CLOUD_RUN_EXECUTION"),
+            "gcp.cloud_run.job.task_index": _number(environ.get("CLOUD_RUN_TASK_INDEX")),
+            "gcp.cloud_run.job.task_attempt": _number(environ.get("CLOUD_RUN_TASK_ATTEMPT")),
+            "gcp.cloud_run.job.task_count": _number(environ.get("CLOUD_RUN_TASK_COUNT")),
+        }
+    )
+
+
+def parents(header: Header, producer: Parent | None = None) -> tuple[Parent | None, dict[str, object]]:
+    """The caller's (trace id, span id), and as an attribute the link to another trace that the call belongs to.
+
+    Of a request: W3C's `traceparent`, else Google's own `X-Cloud-Trace-Context`. Of an event: the trace that it comes
+    from, which its `producer` has given it; the way that it came may have one of its own, in the headers.
+    """
+    hop = parse_traceparent(header("traceparent")) or parse_cloud_trace(header("x-cloud-trace-context"))
+    producer = producer or parse_traceparent(header("ce-traceparent"))
+    if not (producer and hop) or producer[0] == hop[0]:
+        return producer or hop, {}
+    link = {"type": "delivery", "trace_id": hop[0], **({"span_id": hop[1]} if hop[1] else {})}
+    return producer, {"links": [link]}
+
+
+def parse_cloud_trace(value: object) -> Parent | None:
+    """(trace id, span id) of `TRACE/SPAN;o=1`: 32 hex digits, and a decimal number, which may be missing or 0.
+
+    https://cloud.google.com/trace/docs/trace-context#legacy-http-header. What follows the semicolon is not looked at:
+    Google samples one request in ten seconds or so, and that must not switch a user's traces off.
+    """
+    if not isinstance(value, str) or len(value) > 128:
+        return None
+    trace_id, _, span = value.partition(";")[0].partition("/")
+    trace_id = trace_id.lower()
+    number = int(span) if span.isascii() and span.isdecimal() and len(span) <= 20 else 0
+    found = parse_traceparent(f"00-{trace_id}-{number or 1:016x}-01")
+    return (trace_id, found[1] if number else None) if found else None
+
+
+def by_header(header: Header) -> dict[str, object]:
+    """What a request's headers say of who sent it, `faas.trigger` among it; nothing for an ordinary client's.
+
+    Cloud Scheduler: https://cloud.google.com/scheduler/docs/reference/rest/v1/projects.locations.jobs#HttpTarget
+    Cloud Tasks: https://cloud.google.com/tasks/docs/creating-http-target-tasks#handler
+    Pub/Sub without its wrapper: https://cloud.google.com/pubsub/docs/payload-unwrapping
+    CloudEvents in binary mode, from Eventarc: https://cloud.google.com/eventarc/docs/cloudevents
+    """
+    if header("ce-id") and header("ce-type"):
+        return by_event({name: header(f"ce-{name}") for name in _CONTEXT}, None)
+    if header("x-cloudscheduler") or header("x-cloudscheduler-jobname"):
+        return texts(
+            {
+                "faas.trigger": "timer",
+                "faas.time": header("x-cloudscheduler-scheduletime"),
+                "gcp.cloud_scheduler.job": header("x-cloudscheduler-jobname"),
+            }
+        )
+    queue = header("x-cloudtasks-queuename")
+    if queue:
+        return texts(
+            {
+                "faas.trigger": "pubsub",
+                "messaging.system": "gcp_cloud_tasks",  # OpenTelemetry has no word for it
+                "messaging.operation.type": "process",
+                "messaging.destination.name": queue,
+                "messaging.message.id": header("x-cloudtasks-taskname"),
+                "gcp.cloud_tasks.retry_count": _number(header("x-cloudtasks-taskretrycount")),
+                "gcp.cloud_tasks.execution_count": _number(header("x-cloudtasks-taskexecutioncount")),
+                "gcp.cloud_tasks.previous_response": _number(header("x-cloudtasks-taskpreviousresponse")) or None,
+            }
+        )
+    if header("x-goog-pubsub-message-id"):
+        return _pubsub(
+            None,
+            {
+                "messageId": header("x-goog-pubsub-message-id"),
+                "orderingKey": header("x-goog-pubsub-ordering-key"),
+            },
+            header("x-goog-pubsub-subscription-name"),
+            _number(header("x-goog-pubsub-delivery-attempt")),
+        )
+    return {}
+
+
+def by_push(body: object) -> dict[str, object]:
+    """Of a Pub/Sub message as it is pushed to a service; nothing for anything else.
+
+    https://cloud.google.com/pubsub/docs/push#receive_push
+    """
+    message = body.get("message") if isinstance(body, Mapping) else None
+    if not isinstance(body, Mapping) or not isinstance(message, Mapping) or "subscription" not in body:
+        return {}
+    return _pubsub(None, message, body.get("subscription"), body.get("deliveryAttempt"))
+
+
+# A CloudEvent's own attributes, and those that Eventarc adds to an audit log's and Firestore's.
+_CONTEXT = ("id", "source", "type", "specversion", "subject", "methodname", "servicename", "resourcename", "document")
+# What happened to a document or an object, by the last word of the event's type.
+_OPERATIONS = {
+    **dict.fromkeys(("created", "create", "finalized", "finalize"), "insert"),
+    **dict.fromkeys(("updated", "update", "written", "write", "metadataupdated", "metadataupdate"), "edit"),
+    **dict.fromkeys(("archived", "archive"), "edit"),  # what was the live version of an object is kept as an older one
+    **dict.fromkeys(("deleted", "delete"), "delete"),
+}
+
+
+def by_event(context: Mapping[str, Any], data: object) -> dict[str, object]:
+    """Of a CloudEvent: by its attributes, and by its data if that is a mapping.
+
+    https://cloud.google.com/eventarc/docs/event-types, https://github.com/googleapis/google-cloudevents
+    """
+    kind, source, subject = (_text(context.get(name)) for name in ("type", "source", "subject"))
+    said: dict[str, object] = {
+        "faas.trigger": "other",
+        "cloudevents.event_id": context.get("id"),
+        "cloudevents.event_source": source,
+        "cloudevents.event_spec_version": context.get("specversion"),
+        "cloudevents.event_subject": subject,
+        "cloudevents.event_type": kind,
+    }
+    if kind.startswith("google.cloud.pubsub."):
+        inner = data if isinstance(data, Mapping) else {}
+        message = inner.get("message")
+        topic = source.partition("/topics/")[2] or None
+        said |= _pubsub(topic, message if isinstance(message, Mapping) else {}, inner.get("subscription"), None)
+        said.setdefault("messaging.message.id", context.get("id"))  # which it is: the message's
+    elif kind.startswith("google.cloud.storage.object."):
+        said |= _document(kind, source.partition("/buckets/")[2], subject.removeprefix("objects/"))
+    elif kind.startswith(("google.cloud.firestore.", "google.cloud.datastore.")):
+        said |= _firestore(kind, _text(context.get("document")) or subject.removeprefix("documents/"))
+    elif kind.startswith("google.firebase.database."):
+        said |= _document(kind, source.partition("/instances/")[2], subject.removeprefix("refs/"))
+    elif kind.startswith("google.cloud.audit.log."):
+        said |= {
+            "gcp.audit_log.method": context.get("methodname"),
+            "gcp.audit_log.service": context.get("servicename"),
+            "gcp.audit_log.resource": context.get("resourcename"),
+        }
+    elif kind.startswith("google.cloud.scheduler."):
+        said["faas.trigger"] = "timer"
+    return texts(said)
+
+
+def by_background(context: object, data: object) -> dict[str, object]:
+    """Of what a background function gets, `(data, context)`: the events of the time before CloudEvents.
+
+    https://cloud.google.com/functions/1stgendocs/writing/write-event-driven-functions#background-functions
+    """
+    kind = _text(getattr(context, "event_type", None))
+    resource = getattr(context, "resource", None)
+    name = resource.get("name") if isinstance(resource, Mapping) else resource
+    path, inner = _text(name), data if isinstance(data, Mapping) else {}
+    said: dict[str, object] = {
+        "faas.trigger": "other",
+        "cloudevents.event_id": getattr(context, "event_id", None),
+        "cloudevents.event_source": path,
+        "cloudevents.event_type": kind,
+    }
+    if "pubsub" in kind:
+        message = {"messageId": getattr(context, "event_id", None)}
+        said |= _pubsub(path.partition("/topics/")[2] or None, message, None, None)
+    elif "storage" in kind:
+        said |= _document(kind, _text(inner.get("bucket")), _text(inner.get("name")))
+    elif "firestore" in kind:
+        said |= _firestore(kind, path.partition("/documents/")[2])
+    elif "firebase.database" in kind:
+        instance, _, ref = path.partition("/instances/")[2].partition("/refs/")
+        said |= _document(kind, instance, ref)
+    return texts(said)
+
+
+def producer(context: Mapping[str, Any], data: object) -> tuple[str, str] | None:
+    """The trace that an event comes from: CloudEvents' extension, else the attribute of a Pub/Sub message's.
+
+    On a way of several hops the extension has the trace in which the event began, and the headers that of the last hop
+    (https://github.com/cloudevents/spec/blob/main/cloudevents/extensions/distributed-tracing.md). Google's Pub/Sub
+    clients put theirs into `googclient_traceparent` (https://cloud.google.com/pubsub/docs/open-telemetry-tracing);
+    people into `traceparent`.
+    """
+    found = parse_traceparent(context.get("traceparent"))
+    if found or not isinstance(data, Mapping):
+        return found
+    message = data.get("message")
+    carried = (message if isinstance(message, Mapping) else data).get("attributes")
+    if not isinstance(carried, Mapping):
+        return None
+    return parse_traceparent(carried.get("googclient_traceparent")) or parse_traceparent(carried.get("traceparent"))
+
+
+def _pubsub(topic: object, message: Mapping[Any, Any], subscription: object, attempt: object) -> dict[str, object]:
+    path = _text(subscription)
+    name = path.partition("/subscriptions/")[2] or path
+    return texts(
+        {
+            "faas.trigger": "pubsub",
+            "messaging.system": "gcp_pubsub",
+            "messaging.operation.type": "process",
+            "messaging.destination.name": topic,
+            "messaging.destination.subscription.name": name,
+            "messaging.message.id": message.get("messageId") or message.get("message_id"),
+            "messaging.gcp_pubsub.message.ordering_key": message.get("orderingKey"),
+            "messaging.gcp_pubsub.message.delivery_attempt": attempt,
+        }
+    )
+
+
+def _firestore(kind: str, document: str) -> dict[str, object]:
+    """A document's path is collection/document, and so on down: what it is in, and which it is."""
+    collection, _, name = document.rpartition("/")
+    return _document(kind, collection, name)
+
+
+def _document(kind: str, collection: str, name: str) -> dict[str, object]:
+    words = kind.removesuffix(".withAuthContext").lower()  # `...document.v1.created`, `.../eventTypes/document.create`
+    return {
+        "faas.trigger": "datasource",
+        "faas.document.collection": collection,
+        "faas.document.name": name,
+        "faas.document.operation": _OPERATIONS.get(words.rpartition(".")[2]),
+    }
+
+
+def texts(found: Mapping[str, object]) -> dict[str, object]:
+    """What there is of these attributes: texts, cut if they are long, and whole numbers."""
+    kept: dict[str, object] = {}
+    for name, value in found.items():
+        if isinstance(value, str) and value:
+            kept[name] = value[:TEXT_MAX]
+        elif type(value) is int:
+            kept[name] = value
+    return kept
+
+
+def _text(value: object) -> str:
+    return value[:TEXT_MAX] if isinstance(value, str) else ""
+
+
+def _number(text: str | None) -> int | None:
+    return int(text) if text and text.isascii() and text.isdecimal() and len(text) < 19 else None

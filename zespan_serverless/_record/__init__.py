@@ -1,0 +1,1 @@
+"""What is captured: invocations, events, redaction, and calls that never finished."""

@@ -1,0 +1,1 @@
+"""Trace context: ids, W3C headers, and the span that is current."""

@@ -1,0 +1,209 @@
+"""Which trace a thing belongs to: W3C trace context in and out, ids, and the current span.
+
+Ids come from os.urandom: `random` is seeded by users, and two containers restored from one snapshot share its state.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from contextvars import ContextVar
+from typing import TYPE_CHECKING
+
+from .._base.guard import pass_on
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from contextvars import Token
+
+_HEX = frozenset("0123456789abcdef")
+_VARIANT = "89ab" * 4  # by a digit of a UUID, what RFC 9562 has in its place
+_TRACEPARENT_MAX = 512  # version 00 has 55 characters; a later one may append, a hostile one may not go on for ever
+
+
+def _random(count: int) -> bytes:
+    try:
+        return os.urandom(count)
+    except (NotImplementedError, OSError) as error:  # of a sandbox that has none; a step of the user's goes on without
+        pass_on(error)
+        import hashlib
+
+        here = f"{os.getpid()} {threading.get_ident()} {time.time_ns()} {time.perf_counter_ns()}"
+        return hashlib.shake_128(here.encode()).digest(count)
+
+
+class Ends(dict[int, "Callable[[], None]"]):
+    """What is still open below one root: callables, by id, that end it. `busy`: whether there has been a span."""
+
+    __slots__ = ("busy",)
+
+    def __init__(self) -> None:
+        self.busy = False
+
+
+class Span:
+    """Where we are in a trace, and for whom.
+
+    `ends` holds what is still open in this invocation (a stream nobody has finished reading): callables, by id,
+    that end it. The spans below one root share it. A span without an id is a trace that has no span yet. `event_id` is
+    that of the one event it will end in.
+    """
+
+    __slots__ = ("ends", "event_id", "parent_span_id", "session_id", "span_id", "tags", "trace_id", "user_id")
+
+    def __init__(
+        self,
+        trace_id: str,
+        span_id: str,
+        parent_span_id: str | None = None,
+        user_id: str | None = None,
+        session_id: str | None = None,
+        tags: Mapping[str, str] | None = None,
+        ends: Ends | None = None,
+    ) -> None:
+        self.trace_id = trace_id
+        self.span_id = span_id
+        self.event_id = ""
+        self.parent_span_id = parent_span_id
+        self.user_id = user_id
+        self.session_id = session_id
+        self.tags = tags
+        self.ends = Ends() if ends is None else ends
+
+    def child(self) -> Span:
+        """A new span under this one, for the same user, session and tags."""
+        self.ends.busy = True
+        drawn = _random(24).hex()
+        parent = self.span_id or None
+        child = Span(self.trace_id, drawn[32:], parent, self.user_id, self.session_id, self.tags, self.ends)
+        child.event_id = _uuid(drawn[:32])
+        return child
+
+    def traceparent(self) -> str:
+        """The W3C header that makes a callee continue this trace."""
+        self.ends.busy = True  # somebody else's span may have this one as its parent
+        return f"00-{self.trace_id}-{self.span_id}-01"
+
+
+def new_span(parent: Span | None = None) -> Span:
+    """A child of `parent`, or the root of a new trace."""
+    return parent.child() if parent is not None else continued(None)
+
+
+def continued(caller: tuple[str, str | None] | None) -> Span:
+    """The root span of an invocation: in its caller's trace, a (trace id, span id), or in a new one."""
+    drawn = _random(40).hex()  # all at once: a system call for each id is a tenth of what tracing a request takes
+    trace_id, parent = caller or (drawn[48:], None)
+    span = Span(trace_id, drawn[32:48], parent)
+    span.event_id = _uuid(drawn[:32])
+    return span
+
+
+def new_trace_id() -> str:
+    """32 hex digits."""
+    return _random(16).hex()
+
+
+def new_event_id() -> str:
+    """A UUID version 4 as text, made once per event: the backend tells a repeated delivery by it."""
+    return _uuid(_random(16).hex())
+
+
+def _uuid(digits: str) -> str:
+    variant = _VARIANT[int(digits[16], 16)]
+    return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:]}"
+
+
+def parse_traceparent(value: object) -> tuple[str, str] | None:
+    """(trace id, span id) of a W3C `traceparent`, or None if it is not a valid one.
+
+    https://www.w3.org/TR/trace-context/#traceparent-header. The sampled flag is not looked at: an upstream that
+    does not sample (X-Ray's default) must not switch a user's traces off.
+    """
+    if not isinstance(value, str) or not 55 <= len(value) <= _TRACEPARENT_MAX:
+        return None
+    version, trace_id, span_id, flags = value[:2], value[3:35], value[36:52], value[53:55]
+    if value[2] != "-" or value[35] != "-" or value[52] != "-":
+        return None
+    if not _HEX.issuperset(version + trace_id + span_id + flags):
+        return None
+    if version == "ff" or (len(value) > 55 and (version == "00" or value[55] != "-")):
+        return None
+    if not trace_id.strip("0") or not span_id.strip("0"):
+        return None
+    return trace_id, span_id
+
+
+_current: ContextVar[Span | None] = ContextVar("zespan_serverless_span", default=None)
+_shared: Span | None = None
+"""The invocation's root span on a host that runs one at a time: threads of a ThreadPoolExecutor start with an
+empty context, and would otherwise each begin a trace of their own."""
+
+
+def current() -> Span | None:
+    """The span that we are in, if any."""
+    return _current.get() or _shared
+
+
+def root() -> Span | None:
+    """The root span of the invocation under way, on a host that runs one at a time."""
+    return _shared
+
+
+class Entered:
+    """A span that is made the current one, and taken back.
+
+    `enter` belongs into the `try` whose `finally` calls `leave`: an exception of the user's signal handler may strike
+    between any two steps, and `leave` undoes whatever part of `enter` has been done. To call it twice does no harm.
+    """
+
+    __slots__ = ("_before", "_is_over", "_is_shared", "_token", "span")
+
+    def __init__(self, span: Span | None, *, shared: bool = False) -> None:
+        """`shared`: also for threads that have no span of their own."""
+        self.span, self._is_shared, self._is_over = span, shared, False
+        self._before = _current.get()
+        self._token: Token[Span | None] | None = None
+
+    def enter(self) -> None:
+        """Make it the current one."""
+        global _shared
+        if self._is_shared:
+            _shared = self.span
+        self._token = _current.set(self.span)
+
+    def leave(self) -> None:
+        """Undo `enter`. In another context (a generator finalised elsewhere) what is current is not ours to change."""
+        global _shared
+        if self._is_over:
+            return
+        if self._is_shared and _shared is self.span:
+            _shared = None
+        if self._token is not None:
+            try:
+                _current.reset(self._token)
+            except (ValueError, RuntimeError) as error:  # another context; done, and then interrupted
+                pass_on(error)
+        elif self._before is not self.span and _current.get() is self.span:  # interrupted in `enter`
+            _current.set(self._before)
+        self._is_over = True
+
+
+def enter(span: Span | None, *, shared: bool = False) -> Entered:
+    """Make `span` the current one, where no signal handler of the user's can interrupt."""
+    entered = Entered(span, shared=shared)
+    entered.enter()
+    return entered
+
+
+def leave(entered: Entered) -> None:
+    """Undo `enter`."""
+    entered.leave()
+
+
+def forget() -> None:
+    """Drop what a parent process or an earlier test left (the contextvar is the context's own)."""
+    global _shared
+    _shared = None
+    _current.set(None)

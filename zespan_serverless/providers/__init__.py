@@ -1,0 +1,1 @@
+"""SDKs of model providers, each in a room of its own."""

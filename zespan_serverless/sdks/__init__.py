@@ -1,0 +1,1 @@
+"""Other telemetry SDKs that may be there already."""
