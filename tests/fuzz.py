@@ -22,20 +22,18 @@ import atheris
 with atheris.instrument_imports(  # pyright: ignore[reportAttributeAccessIssue]
     include=["zespan_serverless"]
 ):
-    from zespan_serverless import settings as _settings
-    from zespan_serverless._delivery import budget as _budget
-    from zespan_serverless._delivery import journal as _journal
-    from zespan_serverless._http import client as _http
+    from zespan_serverless import settings
+    from zespan_serverless._delivery import budget, journal
+    from zespan_serverless._http import client
     from zespan_serverless._http import transport as http
-    from zespan_serverless._observe import web as _web
-    from zespan_serverless._platforms import azure as _azure
-    from zespan_serverless._platforms import google as _google
+    from zespan_serverless._observe import web
+    from zespan_serverless._platforms import azure, google
     from zespan_serverless._record import event as _event
-    from zespan_serverless._record import redaction as _redaction
+    from zespan_serverless._record import redaction
     from zespan_serverless._trace import context as _trace
     from zespan_serverless.aws_lambda import _batches, _events, _records, _results
 
-_POLICY = _redaction.Policy(_settings.Settings())
+_POLICY = redaction.Policy(settings.Settings())
 
 
 def _json(data: bytes) -> Any:
@@ -70,12 +68,12 @@ def _shaped_lambda_event(data: bytes) -> None:
 def _google_event(data: bytes) -> None:
     value = _json(data)
     context: Mapping[str, Any] = value if isinstance(value, dict) else {"type": value}
-    _google.by_event(context, value)
-    _google.by_push(value)
-    _google.producer(context, value)
-    _google.parse_cloud_trace(data.decode("latin-1"))
-    _google.parents(lambda name: data.decode("latin-1"))
-    _google.by_header(lambda name: data.decode("latin-1"))
+    google.by_event(context, value)
+    google.by_push(value)
+    google.producer(context, value)
+    google.parse_cloud_trace(data.decode("latin-1"))
+    google.parents(lambda name: data.decode("latin-1"))
+    google.by_header(lambda name: data.decode("latin-1"))
 
 
 def _headers(data: bytes) -> None:
@@ -83,10 +81,10 @@ def _headers(data: bytes) -> None:
     _trace.parse_traceparent(text)
     _events.xray_link(text)
     seconds = http.retry_after(text, now=1e9)
-    assert 0 <= _budget.clamp_retry_after(seconds or 0.0) <= _budget.RETRY_AFTER_MAX
-    _web.content_length(text)
-    _web.WebHost({}).request("GET", text, text, lambda name: text, lambda: text).describe()
-    _azure.seconds(text)
+    assert 0 <= budget.clamp_retry_after(seconds or 0.0) <= budget.RETRY_AFTER_MAX
+    web.content_length(text)
+    web.WebHost({}).request("GET", text, text, lambda name: text, lambda: text).describe()
+    azure.seconds(text)
 
 
 def _texts(data: bytes) -> None:
@@ -102,12 +100,12 @@ def _texts(data: bytes) -> None:
 
 def _journals(data: bytes) -> None:
     offset = int.from_bytes(data[:8], "little")
-    left = _journal._parsed(data, offset, 0.0, cut=False)
+    left = journal._parsed(data, offset, 0.0, cut=False)
     assert sum(map(len, left.events)) <= len(data)
     with TemporaryDirectory() as folder:
         Path(folder).chmod(0o700)
         Path(folder, "1-a.journal").write_bytes(data)
-        list(_journal.Journal(folder, "there", "key", 1_000_000).left())
+        list(journal.Journal(folder, "there", "key", 1_000_000).left())
 
 
 def _answers(data: bytes) -> None:
@@ -116,7 +114,7 @@ def _answers(data: bytes) -> None:
         with theirs:
             theirs.sendall(head + data)
             theirs.shutdown(socket.SHUT_WR)
-            channel = _http.Channel(ours)
+            channel = client.Channel(ours)
             with contextlib.suppress(OSError):
                 assert len(channel.receive().body) <= len(data)
             channel.close()
@@ -124,7 +122,7 @@ def _answers(data: bytes) -> None:
 
 def _environment(data: bytes) -> None:
     text = data.decode("utf-8", "replace").replace("\0", "")
-    _settings.resolve({}, {f"ZESPAN_{name.upper()}": text for name in _settings.Settings._fields})
+    settings.resolve({}, {f"ZESPAN_{name.upper()}": text for name in settings.Settings._fields})
 
 
 READERS: dict[str, Callable[[bytes], None]] = {

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from zespan_serverless import FlushIncomplete, capture, flush, init, shutdown, testing, zespan_lambda
+from zespan_serverless import FlushIncomplete, _observe, capture, flush, init, shutdown, testing, zespan_lambda
 from zespan_serverless._process import container
 from zespan_serverless.testing import Backend
 
@@ -48,7 +48,7 @@ def test_it_starts_once_under_many_threads(monkeypatch: pytest.MonkeyPatch) -> N
 
     def first() -> None:
         gate.wait()
-        container.start({"exporter": "memory"})
+        _observe.start({"exporter": "memory"})
 
     threads = [threading.Thread(target=first) for _ in range(16)]
     for thread in threads:
@@ -172,7 +172,7 @@ def test_a_flush_in_an_invocation_keeps_the_reserve() -> None:
 
     with Backend() as backend:
         backend.mode = "hang"
-        container.start({"base_url": backend.url, "flush_reserve": 1.5, "root_event": False})
+        _observe.start({"base_url": backend.url, "flush_reserve": 1.5, "root_event": False})
         took = handler({}, testing.LambdaContext(timeout=1.8))
         assert 0.2 < took < 1.5
 

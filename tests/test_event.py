@@ -23,7 +23,7 @@ from zespan.sampling import hash_trace_id_to_unit, should_sample_trace  # type: 
 from zespan_serverless._record import event as _event
 from zespan_serverless._record.event import encode, failed, new_event, plain, sampled, to_json
 from zespan_serverless._record.redaction import Policy
-from zespan_serverless._trace import context as _trace
+from zespan_serverless._trace import context
 from zespan_serverless.settings import Settings
 
 POLICY = Policy(Settings())
@@ -121,7 +121,7 @@ def parsed(value: Any) -> Any:
 
 def test_every_event_has_the_sdks_fields() -> None:
     """Names and types as the backend knows them."""
-    span = _trace.Span("a" * 32, "b" * 16, "c" * 16, "user", "session", {"tier": "gold"})
+    span = context.Span("a" * 32, "b" * 16, "c" * 16, "user", "session", {"tier": "gold"})
     settings = Settings(environment="staging", tags={"team": "search", "tier": "lead"})
     before = time.time()
     event = new_event(span, settings, 12.6, kind="tool", operation="look up")
@@ -156,7 +156,7 @@ def test_every_event_has_the_sdks_fields() -> None:
 
 def test_event_ids_differ() -> None:
     """Each event has an id of its own: the backend tells a repeated delivery by it."""
-    spans = [_trace.new_span() for _ in range(100)]
+    spans = [context.new_span() for _ in range(100)]
     ids = {new_event(span, Settings(), 0, kind="general", operation="x")["event_id"] for span in spans}
     assert len(ids) == 100
 
@@ -211,7 +211,7 @@ def test_sampling_is_exact_to_the_last_bit(trace_id: str) -> None:
 
 def test_sampling_keeps_the_share_that_it_is_told() -> None:
     """A quarter is a quarter, roughly."""
-    kept = sum(sampled(_trace.new_trace_id(), 0.25) for _ in range(4000))
+    kept = sum(sampled(context.new_trace_id(), 0.25) for _ in range(4000))
     assert 800 < kept < 1200
 
 

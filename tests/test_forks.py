@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from zespan_serverless._base import forks as _imports
+from zespan_serverless._base import forks
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this platform")
 
@@ -49,7 +49,7 @@ def fork() -> int:
     with warnings.catch_warnings(action="ignore", category=DeprecationWarning):
         child = os.fork()
     if not child:
-        with _imports.importing():
+        with forks.importing():
             os._exit(0)
     return child
 
@@ -59,7 +59,7 @@ def test_a_fork_waits_for_imports() -> None:
     begun, over = threading.Event(), threading.Event()
 
     def work() -> None:
-        with _imports.importing():
+        with forks.importing():
             begun.set()
             time.sleep(0.2)
             over.set()
@@ -80,7 +80,7 @@ def import_elsewhere() -> Iterator[threading.Event]:
     begun, end = threading.Event(), threading.Event()
 
     def work() -> None:
-        with _imports.importing():
+        with forks.importing():
             begun.set()
             end.wait(30)
 
@@ -90,7 +90,7 @@ def import_elsewhere() -> Iterator[threading.Event]:
     yield end
     end.set()
     thread.join()
-    assert not _imports._importing
+    assert not forks._importing
 
 
 def is_free() -> bool:
@@ -98,7 +98,7 @@ def is_free() -> bool:
     done = threading.Event()
 
     def work() -> None:
-        with _imports.importing():
+        with forks.importing():
             done.set()
 
     threading.Thread(target=work, daemon=True).start()
@@ -107,7 +107,7 @@ def is_free() -> bool:
 
 def test_a_fork_does_not_wait_for_ever(monkeypatch: pytest.MonkeyPatch, import_elsewhere: threading.Event) -> None:
     """An import that hangs delays it, and is not in the child's way."""
-    monkeypatch.setattr(_imports, "_PATIENCE", 0.05)
+    monkeypatch.setattr(forks, "_PATIENCE", 0.05)
     assert os.waitpid(fork(), 0)[1] == 0
     assert os.waitpid(fork(), 0)[1] == 0
 
@@ -115,12 +115,12 @@ def test_a_fork_does_not_wait_for_ever(monkeypatch: pytest.MonkeyPatch, import_e
 def test_a_fork_within_an_import() -> None:
     """It does not wait for itself, and who goes on in the child has left what he was in."""
     with warnings.catch_warnings(action="ignore", category=DeprecationWarning):
-        with _imports.importing():
+        with forks.importing():
             child = os.fork()
         if not child:
-            os._exit(bool(_imports._importing))
+            os._exit(bool(forks._importing))
     assert os.waitpid(child, 0)[1] == 0
-    assert not _imports._importing
+    assert not forks._importing
 
 
 class Timeout(Exception):
@@ -158,13 +158,13 @@ def test_an_alarm_at_any_moment_of_an_import(alarm: Callable[[float], object]) -
         try:
             alarm(dice.random() * 0.0002 + 1e-6)
             for _ in range(100):
-                with _imports.importing():
+                with forks.importing():
                     pass
             time.sleep(0.001)
         except Timeout:
             heard += 1
     assert heard == 300
-    assert not _imports._importing
+    assert not forks._importing
     assert is_free()
 
 

@@ -31,9 +31,9 @@ from zespan_serverless import (
     zespan_lambda,
     zespan_vercel,
 )
-from zespan_serverless._base import log as _log
+from zespan_serverless._base import log
 from zespan_serverless._delivery.journal import Journal
-from zespan_serverless._process import container as _container
+from zespan_serverless._process import container
 from zespan_serverless.testing import Backend
 
 # What is made to fail in a thread of ours ends that thread, and says so.
@@ -137,7 +137,7 @@ def unharmed(seen: Came, work: Callable[[], object]) -> bool:
 @pytest.fixture
 def backend(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Backend]:
     """A real backend to send to, with a journal on the way, and little time for either."""
-    monkeypatch.setattr(_container, "FLUSH_BY_HAND", 0.1)
+    monkeypatch.setattr(container, "FLUSH_BY_HAND", 0.1)
     with Backend() as backend:
         monkeypatch.setenv("ZESPAN_BASE_URL", backend.url)
         monkeypatch.setenv("ZESPAN_FLUSH_TIMEOUT", "0.1")
@@ -532,5 +532,5 @@ def test_a_flush_by_hand_that_fails_inside_is_no_exception(backend: Backend) -> 
 def test_a_log_that_fails_is_not_the_functions(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
     """A handler or filter of the user's for our logger may raise at every line."""
     backend.mode = 401
-    monkeypatch.setattr(_log.logger, "handle", mock.Mock(side_effect=RuntimeError("log")))
+    monkeypatch.setattr(log.logger, "handle", mock.Mock(side_effect=RuntimeError("log")))
     assert unharmed(came(HOSTS["lambda"], returns), returns)

@@ -22,7 +22,7 @@ from moto.server import ThreadedMotoServer
 
 import zespan_serverless
 from zespan_serverless import ConfigurationError, testing, zespan_lambda
-from zespan_serverless._platforms import secrets as _secrets
+from zespan_serverless._platforms import secrets
 from zespan_serverless._platforms.secrets import Secret, Unavailable, is_source, read_aws
 from zespan_serverless.settings import check, resolve
 from zespan_serverless.testing import Backend, LambdaContext
@@ -114,7 +114,7 @@ def test_an_invocation_sends_with_the_key(aws: Callable[[str], Any], monkeypatch
         asked.append(source)
         return read_aws(source)
 
-    monkeypatch.setattr(_secrets, "read_aws", read)
+    monkeypatch.setattr(secrets, "read_aws", read)
     with Backend() as backend:
         backend.api_key = "zsp_1"
 
@@ -152,7 +152,7 @@ def test_a_key_that_is_rotated(aws: Callable[[str], Any]) -> None:
 def test_a_key_that_stays_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is read again at most once in a while; its events are dropped and counted."""
     reader = Reader("zsp_wrong")
-    monkeypatch.setattr(_secrets, "read_aws", reader)
+    monkeypatch.setattr(secrets, "read_aws", reader)
     with Backend() as backend:
         backend.api_key = "zsp_right"
         zespan_serverless.init(api_key_secret="ssm:/k", base_url=backend.url)
@@ -160,7 +160,7 @@ def test_a_key_that_stays_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
             zespan_serverless.capture({})
             assert zespan_serverless.flush().dropped == 1
         assert (len(backend.requests), reader.asked) == (3, 2)
-        monkeypatch.setattr(_secrets, "FRESH", 0.0)
+        monkeypatch.setattr(secrets, "FRESH", 0.0)
         zespan_serverless.capture({})
         assert zespan_serverless.flush().dropped == 1
         assert (len(backend.requests), reader.asked) == (4, 3)
@@ -171,7 +171,7 @@ def test_no_event_is_lost_while_the_service_is_away(
 ) -> None:
     """Events wait until the key can be read; what stands in the way is said once, with the name of the secret."""
     reader = Reader("")
-    monkeypatch.setattr(_secrets, "read_aws", reader)
+    monkeypatch.setattr(secrets, "read_aws", reader)
     with Backend() as backend:
         zespan_serverless.init(api_key_secret="ssm:/zespan/api-key", base_url=backend.url)
         for number in (1, 2):
@@ -191,7 +191,7 @@ def test_a_service_that_hangs_is_not_waited_for(monkeypatch: pytest.MonkeyPatch)
     """A flush ends at its deadline; the reading goes on, once, and the next flush finds the key."""
     reader = Reader()
     reader.go_on.clear()
-    monkeypatch.setattr(_secrets, "read_aws", reader)
+    monkeypatch.setattr(secrets, "read_aws", reader)
     with Backend() as backend:
         zespan_serverless.init(api_key_secret="ssm:/k", base_url=backend.url)
         for number in (1, 2):
@@ -218,7 +218,7 @@ def test_a_reading_that_never_ends_is_given_up(monkeypatch: pytest.MonkeyPatch) 
     secret = Secret("ssm:/k", read)
     with pytest.raises(Unavailable, match="no answer"):
         secret.get(0.05)
-    monkeypatch.setattr(_secrets, "GIVEN_UP", 0.0)
+    monkeypatch.setattr(secrets, "GIVEN_UP", 0.0)
     assert secret.get(5) == "zsp_second"
     first.set()
     until(lambda: not any(thread.name == "zespan-secret" for thread in threading.enumerate()))
@@ -297,7 +297,7 @@ def test_without_boto3(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_dead_service_ends_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     """boto3 is told not to wait for long: a service that never answers is an error in the end."""
-    monkeypatch.setattr(_secrets, "_TIMEOUT", 0.1)
+    monkeypatch.setattr(secrets, "_TIMEOUT", 0.1)
     with contextlib.closing(socket.create_server(("127.0.0.1", 0))) as mute:
         monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{mute.getsockname()[1]}")
         for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
@@ -335,7 +335,7 @@ def test_a_wrong_form_says_what_to_type(source: str, caplog: pytest.LogCaptureFi
     assert "zsp_live_123" not in f"{caught.value}{caplog.text}"
 
 
-@given(st.text() | st.from_regex(_secrets._FORM))
+@given(st.text() | st.from_regex(secrets._FORM))
 def test_any_text_can_be_asked_about(text: str) -> None:
     """Whether it names a secret or not."""
     assert is_source(text) in (True, False)

@@ -410,27 +410,27 @@ def test_a_warning_survives_whoever_listens(caplog: pytest.LogCaptureFixture) ->
     def angry(record: logging.LogRecord) -> bool:
         raise RuntimeError("no more logs")
 
-    from zespan_serverless._base import log as _log
+    from zespan_serverless._base import log
 
-    _log.warn_once("mute %r", Mute())
-    _log.logger.addFilter(angry)
+    log.warn_once("mute %r", Mute())
+    log.logger.addFilter(angry)
     try:
-        _log.warn_once("never arrives")
+        log.warn_once("never arrives")
     finally:
-        _log.logger.removeFilter(angry)
+        log.logger.removeFilter(angry)
     assert caplog.records == []
 
 
 def test_warnings_come_to_an_end(warnings: Warnings) -> None:
     """The same trouble in ever new words fills neither the log nor the memory; an episode can begin again."""
-    from zespan_serverless._base import log as _log
+    from zespan_serverless._base import log
 
-    _log.warn_once("away", key="away")
-    _log.over("away")
-    _log.warn_once("away", key="away")
+    log.warn_once("away", key="away")
+    log.over("away")
+    log.warn_once("away", key="away")
     assert warnings() == ["away", "away"]
     for n in range(1000):
-        _log.warn_once("trouble %s", n)
+        log.warn_once("trouble %s", n)
     assert len(warnings()) < 300
 
 

@@ -12,8 +12,7 @@ from pathlib import Path
 import pytest
 
 from emulator.lambda_rie import Sandbox
-from zespan_serverless import ConfigurationError
-from zespan_serverless import settings as _settings
+from zespan_serverless import ConfigurationError, settings
 from zespan_serverless.testing import Backend
 
 ROOT = Path(__file__).parent.parent
@@ -85,9 +84,9 @@ def test_settings_are_settings() -> None:
     module = (TERRAFORM / "outputs.tf").read_text().replace("${var.api_key_parameter}", "/zespan/api-key")
     found = re.findall(r"ZESPAN_(\w+): ([^\s#]+)", TEXT) + re.findall(r'ZESPAN_(\w+) *= "(.*)"', module)
     assert len(found) == 3
-    _settings.check({name.lower(): value for name, value in found})
+    settings.check({name.lower(): value for name, value in found})
     with pytest.raises(ConfigurationError):
-        _settings.check({"api_key_secret": "/zespan/api-key"})
+        settings.check({"api_key_secret": "/zespan/api-key"})
 
 
 def test_commands_read_what_is_put_out() -> None:

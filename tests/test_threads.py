@@ -16,8 +16,8 @@ import pytest
 
 import zespan_serverless
 from zespan_serverless import testing
-from zespan_serverless._base import threads as _threads
-from zespan_serverless._process import sigterm as _shutdown
+from zespan_serverless._base import threads
+from zespan_serverless._process import sigterm
 
 pytestmark = pytest.mark.skipif(not hasattr(signal, "pthread_sigmask"), reason="no signal masks on this platform")
 
@@ -48,7 +48,7 @@ def blocked() -> Iterator[set[int]]:
 def test_a_thread_of_ours_takes_no_signals(blocked: set[int]) -> None:
     """It blocks all but those that a thread causes itself; whoever starts it blocks what he did."""
     seen: list[set[int]] = []
-    _threads.start("zespan-test", lambda: seen.append(mask())).join()
+    threads.start("zespan-test", lambda: seen.append(mask())).join()
     assert seen[0] >= ASKED_FOR
     assert not seen[0] & {signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGABRT}
     assert mask() == blocked
@@ -70,18 +70,18 @@ def test_a_handler_that_raises_leaves_no_signal_blocked(
             raise TimeoutError
         return old
 
-    monkeypatch.setattr(_threads, "_change_mask", change)
-    monkeypatch.setattr(_shutdown, "_watch", object())
+    monkeypatch.setattr(threads, "_change_mask", change)
+    monkeypatch.setattr(sigterm, "_watch", object())
     with contextlib.suppress(TimeoutError):
         if what == "fork":
-            _shutdown._before_fork()
+            sigterm._before_fork()
         elif what == "start":
-            _threads.start("zespan-test", bool)
+            threads.start("zespan-test", bool)
         else:
-            _threads.undisturbed(bool)
+            threads.undisturbed(bool)
     with contextlib.suppress(TimeoutError):
         if what == "fork":
-            _shutdown._in_parent()
+            sigterm._in_parent()
     assert mask() == before
 
 
@@ -91,14 +91,14 @@ def test_code_of_the_users_has_the_main_threads_mask(blocked: set[int]) -> None:
 
     def work() -> None:
         go.wait(5)
-        with _threads.as_main_thread():
+        with threads.as_main_thread():
             seen.append(mask())
             command = [sys.executable, "-c", "import signal; print(*signal.pthread_sigmask(signal.SIG_BLOCK, ()))"]
             seen.append(subprocess.run(command, capture_output=True, text=True, check=True).stdout.split())
         seen.append(mask())
 
     go = threading.Event()
-    thread = _threads.start("zespan-test", work)
+    thread = threads.start("zespan-test", work)
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR2})
     go.set()
     thread.join()
@@ -110,7 +110,7 @@ def test_code_of_the_users_has_the_main_threads_mask(blocked: set[int]) -> None:
 
 def test_in_other_threads_the_mask_is_left_alone(blocked: set[int]) -> None:
     """The main thread's own, and those of the user's threads."""
-    with _threads.as_main_thread():
+    with threads.as_main_thread():
         assert mask() == blocked
 
 
@@ -124,7 +124,7 @@ def test_a_child_forked_in_a_thread_of_ours_takes_signals(blocked: set[int]) -> 
             os._exit(0 if mask() == blocked else 1)
         seen.append(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
 
-    _threads.start("zespan-test", work).join()
+    threads.start("zespan-test", work).join()
     assert seen == [0]
 
 

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zespan_serverless._trace import context as _trace
+from zespan_serverless._trace import context
 from zespan_serverless._trace.context import Span, parse_traceparent
 
 TRACE, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
@@ -89,21 +89,21 @@ def test_invalid(value: object) -> None:
 
 def test_ids() -> None:
     """As long as W3C wants them, and a UUID that says what it is."""
-    root = _trace.new_span()
-    for span in (root, root.child(), _trace.continued((TRACE, PARENT))):
+    root = context.new_span()
+    for span in (root, root.child(), context.continued((TRACE, PARENT))):
         assert len(bytes.fromhex(span.trace_id)) == 16
         assert len(bytes.fromhex(span.span_id)) == 8
         event_id = uuid.UUID(span.event_id)
         assert (event_id.version, event_id.variant) == (4, uuid.RFC_4122)
         assert str(event_id) == span.event_id
-    assert len(bytes.fromhex(_trace.new_trace_id())) == 16
-    assert uuid.UUID(_trace.new_event_id()).version == 4
+    assert len(bytes.fromhex(context.new_trace_id())) == 16
+    assert uuid.UUID(context.new_event_id()).version == 4
 
 
 def test_ids_do_not_come_from_random(monkeypatch: pytest.MonkeyPatch) -> None:
     """A user's seed, or a snapshot restored twice, does not repeat our ids; and drawing them leaves `random` alone."""
-    root = _trace.new_span()
-    makers = (_trace.new_trace_id, _trace.new_event_id, _trace.new_span, root.child)
+    root = context.new_span()
+    makers = (context.new_trace_id, context.new_event_id, context.new_span, root.child)
 
     def seeded() -> set[str]:
         random.seed(1)
@@ -123,7 +123,7 @@ def test_ids_do_not_come_from_random(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_ids_without_randomness(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
     """They differ all the same: a backend takes two events with one id for the same."""
     monkeypatch.setattr(os, "urandom", mock.Mock(side_effect=error))
-    spans = [_trace.new_span() for _ in range(200)]
+    spans = [context.new_span() for _ in range(200)]
     spans += [span.child() for span in spans]
     for ids in ([span.event_id for span in spans], [span.span_id for span in spans]):
         assert len({*ids}) == len(ids)
@@ -133,7 +133,7 @@ def test_ids_without_randomness(monkeypatch: pytest.MonkeyPatch, error: Exceptio
 
 def test_ids_are_spread_over_all_bits() -> None:
     """Every digit of an id varies."""
-    spans = [_trace.new_span() for _ in range(300)]
+    spans = [context.new_span() for _ in range(300)]
     ids = [span.event_id + span.span_id + span.trace_id for span in spans] + [span.child().event_id for span in spans]
     for part in (ids[:300], ids[300:]):
         constant = [i for i in range(len(part[0])) if len({id_[i] for id_ in part}) == 1]
@@ -142,17 +142,17 @@ def test_ids_are_spread_over_all_bits() -> None:
 
 def test_the_callers_trace_goes_on() -> None:
     """Under the caller's span, if it has one."""
-    assert (_trace.continued((TRACE, PARENT)).trace_id, _trace.continued((TRACE, PARENT)).parent_span_id) == (
+    assert (context.continued((TRACE, PARENT)).trace_id, context.continued((TRACE, PARENT)).parent_span_id) == (
         TRACE,
         PARENT,
     )
-    assert _trace.continued((TRACE, None)).parent_span_id is None
+    assert context.continued((TRACE, None)).parent_span_id is None
 
 
 def test_a_child_belongs_to_its_parent() -> None:
     """Same trace, user, session, tags and open streams; its own id."""
     root = Span(TRACE, PARENT, None, "u", "s", {"a": "b"})
-    child = _trace.new_span(root)
+    child = context.new_span(root)
     assert (child.trace_id, child.parent_span_id) == (TRACE, PARENT)
     assert child.span_id not in ("", PARENT)
     assert (child.user_id, child.session_id, child.tags) == ("u", "s", {"a": "b"})
@@ -161,77 +161,77 @@ def test_a_child_belongs_to_its_parent() -> None:
 
 def test_without_a_parent_a_trace_begins() -> None:
     """A root has no parent, nor has the first span of a trace that has none yet."""
-    assert _trace.new_span().parent_span_id is None
-    assert _trace.new_span(Span(TRACE, "")).parent_span_id is None
+    assert context.new_span().parent_span_id is None
+    assert context.new_span(Span(TRACE, "")).parent_span_id is None
 
 
 def test_enter_and_leave() -> None:
     """Spans nest, and leaving restores what was current."""
-    outer, inner = _trace.new_span(), _trace.new_span()
-    assert _trace.current() is None
-    first = _trace.enter(outer)
-    second = _trace.enter(inner)
-    assert _trace.current() is inner
-    _trace.leave(second)
-    assert _trace.current() is outer
-    _trace.leave(first)
-    assert _trace.current() is None
+    outer, inner = context.new_span(), context.new_span()
+    assert context.current() is None
+    first = context.enter(outer)
+    second = context.enter(inner)
+    assert context.current() is inner
+    context.leave(second)
+    assert context.current() is outer
+    context.leave(first)
+    assert context.current() is None
 
 
 def in_new_thread() -> Span | None:
     """What is current in a thread of a pool, which has an empty context."""
     with ThreadPoolExecutor(1) as pool:
-        return pool.submit(_trace.current).result()
+        return pool.submit(context.current).result()
 
 
 def test_a_shared_span_is_current_in_other_threads_too() -> None:
     """Where a process serves one invocation at a time, a ThreadPoolExecutor's calls belong to it, until it ends."""
-    span = _trace.new_span()
-    token = _trace.enter(span, shared=True)
+    span = context.new_span()
+    token = context.enter(span, shared=True)
     assert in_new_thread() is span
-    _trace.leave(token)
+    context.leave(token)
     assert in_new_thread() is None
 
 
 def test_a_span_that_is_not_shared_is_current_in_its_own_context_only() -> None:
     """Where invocations overlap, a thread without context belongs to none."""
-    token = _trace.enter(_trace.new_span())
+    token = context.enter(context.new_span())
     assert in_new_thread() is None
-    _trace.leave(token)
+    context.leave(token)
 
 
 def test_a_threads_own_span_goes_before_the_shared_one() -> None:
     """The fallback is a fallback."""
-    shared, own = _trace.new_span(), _trace.new_span()
-    token = _trace.enter(shared, shared=True)
+    shared, own = context.new_span(), context.new_span()
+    token = context.enter(shared, shared=True)
     seen: list[Any] = []
 
     def work() -> None:
-        inner = _trace.enter(own)
-        seen.append(_trace.current())
-        _trace.leave(inner)
-        seen.append(_trace.current())
+        inner = context.enter(own)
+        seen.append(context.current())
+        context.leave(inner)
+        seen.append(context.current())
 
     thread = threading.Thread(target=work)
     thread.start()
     thread.join()
     assert seen == [own, shared]
-    _trace.leave(token)
+    context.leave(token)
 
 
 def test_leaving_in_another_context_leaves_that_one_alone() -> None:
     """A generator finalised in somebody else's task does not end that task's span, and raises nothing."""
-    token = contextvars.copy_context().run(_trace.enter, _trace.new_span())
-    here = _trace.new_span()
-    mine = _trace.enter(here)
-    _trace.leave(token)
-    assert _trace.current() is here
-    _trace.leave(mine)
+    token = contextvars.copy_context().run(context.enter, context.new_span())
+    here = context.new_span()
+    mine = context.enter(here)
+    context.leave(token)
+    assert context.current() is here
+    context.leave(mine)
 
 
 def test_forget() -> None:
     """Nothing is current after it, in this context or any thread."""
-    _trace.enter(_trace.new_span(), shared=True)
-    _trace.forget()
-    assert _trace.current() is None
+    context.enter(context.new_span(), shared=True)
+    context.forget()
+    assert context.current() is None
     assert in_new_thread() is None

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 from ._version import __version__
 
 if TYPE_CHECKING:
-    from ._delivery.delivery import FlushReport
+    from ._base.reports import FlushReport
+    from ._observe.api import capture, flush, init, shutdown
     from ._observe.spans import span, traceparent, with_context
-    from ._process.container import capture, flush, init, shutdown
     from .aws_lambda import zespan_lambda
     from .aws_lambda._records import traced_record, traced_records
     from .azure_functions import zespan_azure
@@ -24,16 +24,16 @@ if TYPE_CHECKING:
 _HOME = {
     "ConfigurationError": "errors",
     "FlushIncomplete": "errors",
-    "FlushReport": "_delivery.delivery",
+    "FlushReport": "_base.reports",
     "Settings": "settings",
     "ZespanError": "errors",
     "add_trace_ids": "logs",
-    "capture": "_process.container",
-    "flush": "_process.container",
-    "init": "_process.container",
+    "capture": "_observe.api",
+    "flush": "_observe.api",
+    "init": "_observe.api",
     "patch_openai": "providers.openai",
     "run": "jobs",
-    "shutdown": "_process.container",
+    "shutdown": "_observe.api",
     "span": "_observe.spans",
     "traced_record": "aws_lambda._records",
     "traced_records": "aws_lambda._records",

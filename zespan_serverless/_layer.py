@@ -57,9 +57,9 @@ _LEFT_OUT = (
     "cli.py",
     "_layer.py",
     "azure_functions",
-    "_azure.py",
+    "_platforms/azure.py",
     "google_cloud",
-    "_google.py",
+    "_platforms/google.py",
     "vercel.py",
 )
 

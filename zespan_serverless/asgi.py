@@ -7,14 +7,13 @@ import sys
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from . import _observe, _process, _trace
 from . import settings as _settings
-from ._base import aio as _loops
+from ._base import aio
 from ._base.guard import Guarded
-from ._observe import call as _lifecycle
+from ._delivery.aio import flush_async
 from ._observe.bodies import Exchange
 from ._observe.web import WebHost, django_route
-from ._process import container as _container
-from ._trace import context as _trace
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
@@ -75,19 +74,19 @@ class ZespanMiddleware:
         """A websocket: it has no event of its own, but what is captured in it is sent."""
         container = None
         with Guarded("the start of a connection"):
-            container = _container.start(self._arguments)
+            container = _observe.start(self._arguments)
         await self.app(scope, receive, send)
         with Guarded("the flush"):
             if container is not None and container.delivery.pending:
                 if self._host.platform.keeps_cpu:
                     container.delivery.flush_soon(container.settings.flush_timeout)
                 else:
-                    await _loops.flushed(container, container.settings.flush_timeout)
+                    await flush_async(container.delivery, container.settings.flush_timeout)
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
-        call = _lifecycle.prepare(self._host, self._arguments, (scope,), {})
+        call = _observe.prepare(self._host, self._arguments, (scope,), {})
         if call is None:
-            with _lifecycle.passing():
+            with _observe.passing():
                 await self.app(scope, receive, send)
             return
         exchange = _Exchange(call, scope["method"], receive, send)
@@ -111,13 +110,13 @@ class ZespanMiddleware:
 
         async def sent(message: Message) -> None:
             with Guarded("the lifespan"):
-                kind, container = message["type"], _container.current()
+                kind, container = message["type"], _process.current()
                 if kind == "lifespan.startup.complete":
                     self._host.is_told_to_stop = True
                 elif _trace.root() is not None:
                     pass  # Mangum does this at every call of a function, which has a flush of its own
                 elif container is not None and kind in ("lifespan.shutdown.complete", "lifespan.shutdown.failed"):
-                    await _loops.in_thread(functools.partial(_finish, container))
+                    await aio.in_thread(functools.partial(_finish, container))
             await send(message)
 
         return sent

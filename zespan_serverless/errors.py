@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ._delivery.delivery import FlushReport
+    from ._base.reports import FlushReport
 
 __all__ = ["ConfigurationError", "FlushIncomplete", "ZespanError"]
 

@@ -9,12 +9,11 @@ import threading
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, overload
 from weakref import WeakMethod
 
+from . import _observe, _process
 from . import settings as _settings
-from ._base import aio as _loops
+from ._base import aio
 from ._base.guard import Guarded, pass_on
-from ._observe import call as _lifecycle
-from ._process import container as _container
-from ._process import sigterm as _shutdown
+from ._process import sigterm
 from ._record.invocation import ColdStart, Invocation
 from .errors import ConfigurationError
 
@@ -99,7 +98,7 @@ class Run:
             raise ConfigurationError(f"run decorates functions that return, not generators. Got {function!r}")
         host = self._host if self._name else RunHost(getattr(function, "__name__", "") or _script())
         arguments = self._arguments
-        if _loops.is_async(function):
+        if aio.is_async(function):
 
             async def traced(*args: Any, **kwargs: Any) -> Any:
                 turn = _prepare(host, arguments)
@@ -163,7 +162,7 @@ class RunHost:
 
 def _prepare(host: RunHost, arguments: Mapping[str, Any]) -> _Turn | None:
     """A run that is still to `begin`; None if telemetry is off, or one is under way."""
-    call = _lifecycle.prepare(host, arguments, (), {})
+    call = _observe.prepare(host, arguments, (), {})
     return None if call is None else _Turn(call)
 
 
@@ -178,12 +177,10 @@ class _Turn:
     def begin(self) -> None:
         self._call.begin()
         with Guarded("the start of a run"):
-            _container.at_exit()
+            _process.at_exit()
             # Weakly: what nobody holds any more has been interrupted at a bad moment, and is over.
             terminated = WeakMethod(self._terminated)
-            self._forget = _shutdown.expect(
-                lambda: (terminated() or bool)(), self._call.container.settings.flush_timeout
-            )
+            self._forget = sigterm.expect(lambda: (terminated() or bool)(), self._call.container.settings.flush_timeout)
 
     def abandon(self) -> None:
         """Close it if it has not been: what there is is sent at the end of the process, at the latest."""
@@ -194,7 +191,7 @@ class _Turn:
         """Close it, and deliver what there is."""
         if self._close(error):
             with Guarded("the flush"):
-                report = self._call.container.delivery.flush(_container.FLUSH_BY_HAND, probe=True)
+                report = self._call.container.delivery.flush(_process.FLUSH_BY_HAND, probe=True)
                 self._call.container.delivery.tell(report, self._call.container.settings.flush_timeout)
 
     async def end_soon(self, error: BaseException | None) -> None:
@@ -207,7 +204,9 @@ class _Turn:
                     self._call.container.delivery.flush_soon(self._call.container.settings.flush_timeout)
         elif self._close(error):
             with Guarded("the flush"):
-                await _loops.flushed(self._call.container, _container.FLUSH_BY_HAND)
+                from ._delivery.aio import flush_async
+
+                await flush_async(self._call.container.delivery, _process.FLUSH_BY_HAND)
 
     def _close(self, error: BaseException | None) -> bool:
         """Whether there is something to send; not in a forked child that comes to the end of what is its parent's."""
@@ -222,11 +221,11 @@ class _Turn:
             self._forget()
             self._forget = None
         with Guarded("the end of a run"):
-            _shutdown.look_again()
+            sigterm.look_again()
         return True
 
     def _terminated(self) -> None:
-        self._report(None, Exit(128 + _shutdown.SIGTERM, "SIGTERM", "ended by SIGTERM"))
+        self._report(None, Exit(128 + sigterm.SIGTERM, "SIGTERM", "ended by SIGTERM"))
 
     def _report(self, error: BaseException | None, result: Exit | None) -> None:
         """Whoever comes second, the end or SIGTERM, leaves with the event captured by the first."""

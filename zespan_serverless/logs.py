@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
-from ._trace import context as _trace
+from . import _trace
 from .errors import ConfigurationError
 
 if TYPE_CHECKING:

@@ -6,14 +6,15 @@ import json
 import sys
 from typing import TYPE_CHECKING, Any
 
-from ._process import container as _container
+from . import _process
 from .aws_lambda import _results
 from .errors import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ._delivery.delivery import Delivery, FlushReport
+    from ._base.reports import FlushReport
+    from ._delivery.delivery import Delivery
 
 __all__ = ["delivery_metrics"]
 
@@ -71,7 +72,7 @@ class _Metrics:
 
     def _since(self, report: FlushReport) -> tuple[int, int]:
         """(delivered, dropped) since the last call: between two flushes events are sent, and dropped, too."""
-        container = _container.current()
+        container = _process.current()
         if container is None:
             return report.delivered, report.dropped
         delivery = container.delivery

@@ -17,8 +17,7 @@ from .errors import ConfigurationError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from ._delivery.delivery import FlushReport
-    from .exporters import Dropped, Exporter
+    from ._base.reports import Dropped, Exporter, FlushReport
 
 DEFAULT_BASE_URL = "https://api.zespan.com"
 FLUSH_MODES = ("auto", "after_response", "before_return")
@@ -293,10 +292,10 @@ def _text(name: str, value: str) -> str:
         if not (value.isascii() and value.isprintable()):
             raise ConfigurationError("api_key has characters that no HTTP header can carry")
     if name == "api_key_secret":
-        from ._platforms import secrets as _secrets
+        from ._platforms import secrets
 
-        if not _secrets.is_source(value):
-            raise ConfigurationError(f"api_key_secret must be like {_secrets.FORMS}")
+        if not secrets.is_source(value):
+            raise ConfigurationError(f"api_key_secret must be like {secrets.FORMS}")
     if name == "journal" and "/" not in value:  # a folder called "0" would hold the prompts that nobody wanted on disk
         word = _unquoted(value).lower()
         value = "on" if word in _TRUE else "off" if word in _FALSE else word

@@ -8,14 +8,13 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
-from . import asgi, wsgi
+from . import _observe, _process, asgi, wsgi
 from . import settings as _settings
-from ._base import aio as _loops
+from ._base import aio
 from ._base.guard import Guarded
+from ._delivery.aio import flush_async
 from ._delivery.budget import flush_budget
-from ._observe import call as _lifecycle
 from ._observe.web import WebHost, vercel_deadline
-from ._process import container as _container
 from .errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -62,7 +61,7 @@ def zespan_vercel(app: Any = None, /, **settings: Any) -> Any:
         traced = _application(app, settings)
     with Guarded("the import of the function"):
         if _serves() and _settings.usable(_settings.resolve(_settings.check(settings))):
-            _container.watch()  # only here and now is this the main thread, the one that may handle signals
+            _process.watch()  # only here and now is this the main thread, the one that may handle signals
     return traced
 
 
@@ -71,7 +70,7 @@ def _application(app: Any, settings: Mapping[str, Any]) -> object:
     found = getattr(app, "asgi", None)
     found = found if callable(found) else app
     if callable(found):
-        awaited = _loops.is_async(found)
+        awaited = aio.is_async(found)
         if found is not app or (awaited and _arity(found) == 3):
             return found if isinstance(found, _Asgi) else _Asgi(found, **settings)
         if not awaited and _arity(found) == 2:
@@ -131,7 +130,7 @@ def _noting(method: Any) -> Callable[..., Any]:
 def _method(method: Any, host: _Host, arguments: Mapping[str, Any]) -> Callable[..., Any]:
     @functools.wraps(method)
     def do(self: Any, *args: Any, **kwargs: Any) -> Any:
-        call = _lifecycle.prepare(host, arguments, (self,), {})
+        call = _observe.prepare(host, arguments, (self,), {})
         if call is None:
             return _bound(method, self)(*args, **kwargs)
         vars(self).pop(_STATUS, None)
@@ -210,7 +209,7 @@ class _Asgi(asgi.ZespanMiddleware):
             with Guarded("the flush"):
                 _follow_theirs()
                 if container.delivery.pending:
-                    await _loops.flushed(container, _budget(container))
+                    await flush_async(container.delivery, _budget(container))
 
 
 class _Wsgi(wsgi.ZespanMiddleware):
@@ -254,7 +253,7 @@ def _outlasting(host: WebHost) -> Any:
 
 def _lingering() -> Container | None:
     """The container, if its events are to be waited for when the response has gone out."""
-    container = _container.current() if _IPC in os.environ else None
+    container = _process.current() if _IPC in os.environ else None
     return None if container is None or container.settings.flush_mode == "before_return" else container
 
 
@@ -278,7 +277,7 @@ def _follow_theirs() -> None:
 
     async def last() -> None:
         if container.delivery.pending:
-            await _loops.flushed(container, _budget(container))
+            await flush_async(container.delivery, _budget(container))
 
     functions.wait_until(meanwhile())
 

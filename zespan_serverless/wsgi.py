@@ -5,12 +5,11 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any
 
+from . import _observe, _process
 from . import settings as _settings
 from ._base.guard import Guarded
-from ._observe import call as _lifecycle
 from ._observe.bodies import Body, Exchange
 from ._observe.web import WebHost, django_route
-from ._process import container as _container
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -49,7 +48,7 @@ class ZespanMiddleware:
 
     def __call__(self, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
         rules: list[str] = []  # those of Flask's that the request has matched
-        call = _lifecycle.prepare(self._host, self._arguments, (environ, rules), {})
+        call = _observe.prepare(self._host, self._arguments, (environ, rules), {})
         if call is None:
             return self.app(environ, start_response)
         exchange = _Exchange(call, environ, start_response, rules)
@@ -78,7 +77,7 @@ class _Host(WebHost):
         """
         elsewhere = self.platform.attributes.get("cloud.provider") in ("azure", "vercel")  # which see to it themselves
         if not elsewhere and _FORKING.isdisjoint(sys.modules) and _settings.usable(_settings.resolve(arguments)):
-            _container.watch()
+            _process.watch()
 
     def read(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Invocation:
         environ, rules = args

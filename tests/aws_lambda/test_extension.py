@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from tests.aws_lambda.support import until
-from zespan_serverless._base import log as _log
+from zespan_serverless._base import log
 from zespan_serverless.aws_lambda import _extension
 from zespan_serverless.aws_lambda._extension import Extension
 
@@ -95,7 +95,7 @@ def api(monkeypatch: pytest.MonkeyPatch) -> Iterator[Api]:
     api.server.shutdown()
     api.server.server_close()
     api.thread.join()
-    _log.forget()
+    log.forget()
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from hypothesis import given
 from tests.aws_lambda.test_events import EVENTS, TRACEPARENT, damaged, json_values, sqs
 from zespan_serverless import flush, init, span, testing, traced_record, traced_records, traceparent, with_context
 from zespan_serverless import zespan_lambda as decorate
-from zespan_serverless._process import container as _container
+from zespan_serverless._process import container
 from zespan_serverless._trace import context as _trace
 from zespan_serverless.aws_lambda import _batches, _records
 
@@ -335,7 +335,7 @@ BROKEN: list[tuple[object, str]] = [
     (_records, "failed"),
     (_batches.Batch, "traceparent"),
     (_batches.Batch, "attributes"),
-    (_container.Container, "capture"),
+    (container.Container, "capture"),
 ]
 
 

@@ -18,7 +18,7 @@ import pytest
 from tests.support import ROOT, until
 from zespan_serverless import ConfigurationError, testing, zespan_azure
 from zespan_serverless._observe.bodies import AsyncBody
-from zespan_serverless._platforms import azure as _azure
+from zespan_serverless._platforms import azure
 from zespan_serverless.azure_functions import _triggers
 
 
@@ -244,7 +244,7 @@ def test_importing_starts_nothing() -> None:
 )
 def test_time_spans(text: object, seconds: float | None) -> None:
     """.NET's format; what is none, or no limit, is None."""
-    assert _azure.seconds(text) == seconds
+    assert azure.seconds(text) == seconds
 
 
 def test_host_json_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -253,22 +253,22 @@ def test_host_json_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     deep.mkdir(parents=True)
     file = tmp_path / "app" / "host.json"
     file.write_text('\ufeff{"functionTimeout": "00:01:00", "extensions": {"http": {"routePrefix": ""}}}')
-    assert _azure.app(str(deep)) == (60, "")
+    assert azure.app(str(deep)) == (60, "")
     monkeypatch.setenv("AzureWebJobsScriptRoot", str(tmp_path / "app"))
-    assert _azure.app("/") == (60, "")
+    assert azure.app("/") == (60, "")
     file.write_text('{"functionTimeout": "00:01:00"} // a minute')
-    assert _azure.app(str(deep)) == (None, "api")
+    assert azure.app(str(deep)) == (None, "api")
     file.write_text("[]")
-    assert _azure.app(str(deep)) == (None, "api")
+    assert azure.app(str(deep)) == (None, "api")
 
 
 def test_a_resource_is_named_only_if_it_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without the group there is no resource id; without the app, as on your machine, the function's name is all."""
     monkeypatch.setenv("WEBSITE_OWNER_NAME", "sub+rg-westeuropewebspace")
-    assert (_azure.full_name("f"), _azure.attributes("f")["cloud.resource_id"]) == ("f", None)
+    assert (azure.full_name("f"), azure.attributes("f")["cloud.resource_id"]) == ("f", None)
     monkeypatch.setenv("WEBSITE_SITE_NAME", "app")
-    assert (_azure.full_name("f"), _azure.attributes("f")["cloud.resource_id"]) == ("app/f", None)
-    assert _azure.attributes("f")["cloud.account.id"] == "sub"
+    assert (azure.full_name("f"), azure.attributes("f")["cloud.resource_id"]) == ("app/f", None)
+    assert azure.attributes("f")["cloud.account.id"] == "sub"
 
 
 def test_a_response_that_takes_no_other_body() -> None:

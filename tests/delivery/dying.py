@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from zespan_serverless._delivery import journal as _journal
+from zespan_serverless._delivery import journal
 from zespan_serverless._delivery.delivery import Delivery
 from zespan_serverless._delivery.journal import Journal
 from zespan_serverless.exporters import Outcome
@@ -65,7 +65,7 @@ def main(folder: str, ids: str, sink: str, step: int) -> None:
     count = [0]
     for name in ("pwrite", "ftruncate", "rename", "unlink", "mkdir"):
         setattr(os, name, deadly(getattr(os, name), count, step))
-    _journal._SIZE_MIN = _journal._TIDY = 600
+    journal._SIZE_MIN = journal._TIDY = 600
     exporter = Exporter(sink)
     settings = Settings(exporter=exporter, flush_interval=3600.0, batch_size=4)
     delivery = Delivery(exporter, settings, Journal(folder, "there", "zsp_key", 1))

@@ -36,7 +36,7 @@ from tests.delivery.support import (
     in_thread,
 )
 from zespan_serverless._delivery import delivery as _delivery
-from zespan_serverless._delivery import notices as _news
+from zespan_serverless._delivery import notices
 from zespan_serverless._delivery import worker as _worker
 from zespan_serverless._delivery.buffer import Item
 from zespan_serverless._delivery.delivery import Delivery
@@ -298,24 +298,24 @@ def test_reports_that_wait_are_bounded(make: Make) -> None:
     delivery = make(Scripted(), max_events=1, batch_size=500, on_error=hang)
     capture(delivery, *range(3))
     assert entered.wait(5)
-    capture(delivery, *range(2 * _news.NEWS_MAX))
+    capture(delivery, *range(2 * notices.NEWS_MAX))
     assert len(delivery._news._drops) == 1
-    assert sum(delivery.dropped.values()) == 2 * _news.NEWS_MAX + 2
+    assert sum(delivery.dropped.values()) == 2 * notices.NEWS_MAX + 2
     over.set()
-    eventually(lambda: sum(dropped.events for dropped in told) == 2 * _news.NEWS_MAX + 2)
+    eventually(lambda: sum(dropped.events for dropped in told) == 2 * notices.NEWS_MAX + 2)
     assert len(told) == 2
-    assert len(told[-1].payloads) == _news.NEWS_MAX
+    assert len(told[-1].payloads) == notices.NEWS_MAX
 
 
 def test_reports_of_many_kinds_are_bounded() -> None:
     """A backend that gives another reason for each event fills no memory, and none of them goes uncounted."""
-    news = _news.News(Settings(on_error=(told := list[Dropped]()).append))
-    for number in range(2 * _news.NEWS_MAX):
+    news = notices.News(Settings(on_error=(told := list[Dropped]()).append))
+    for number in range(2 * notices.NEWS_MAX):
         news.dropped([Item(b"x", 0.0)], "refused", str(number))
-    assert len(news._drops) <= _news.NEWS_MAX + 2
+    assert len(news._drops) <= notices.NEWS_MAX + 2
     while news:
         news.take()()
-    assert sum(dropped.events for dropped in told) == 2 * _news.NEWS_MAX
+    assert sum(dropped.events for dropped in told) == 2 * notices.NEWS_MAX
 
 
 # ---------------------------------------------------------------------- the end

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from tests.delivery.support import OK, REFUSED, RETRY, Gate, Scripted, balance, capture, eventually, hang, in_thread
-from zespan_serverless._delivery.delivery import Delivery, FlushReport
+from zespan_serverless._base.reports import FlushReport
+from zespan_serverless._delivery.delivery import Delivery
 from zespan_serverless.exporters import Dropped, Outcome
 from zespan_serverless.testing import Backend
 

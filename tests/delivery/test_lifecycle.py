@@ -12,7 +12,7 @@ import pytest
 
 from tests.delivery.conftest import Make
 from tests.delivery.support import OK, RETRY, Gate, Scripted, balance, capture, eventually, hang, in_thread
-from zespan_serverless._delivery.delivery import FlushReport
+from zespan_serverless._base.reports import FlushReport
 
 Threads = Callable[[str], set[threading.Thread]]
 

@@ -12,8 +12,8 @@ import pytest
 
 from tests.delivery.conftest import Make
 from tests.delivery.support import OK, REFUSED, RETRY, UNAUTHORIZED, Scripted, capture, eventually
-from zespan_serverless._base import log as _log
-from zespan_serverless._delivery import notices as _news
+from zespan_serverless._base import log
+from zespan_serverless._delivery import notices
 from zespan_serverless._delivery.buffer import Item
 from zespan_serverless.exporters import Dropped
 from zespan_serverless.settings import Settings
@@ -57,13 +57,13 @@ def test_episodes_in_quick_succession_fill_no_log(make: Make, caplog: pytest.Log
     for number in range(100):
         capture(delivery, number)
         delivery.flush(5)
-    assert 2 <= caplog.text.count(DROPPED) <= _news.LINES_MAX
+    assert 2 <= caplog.text.count(DROPPED) <= notices.LINES_MAX
 
 
 def test_many_warnings_hide_no_drops(make: Make, caplog: pytest.LogCaptureFixture) -> None:
     """The number of different warnings is bounded; drops do not count among them."""
     for number in range(500):
-        _log.warn_once("warning %d", number)
+        log.warn_once("warning %d", number)
     delivery = make(Scripted(REFUSED))
     capture(delivery, 1)
     delivery.flush(5)
@@ -130,7 +130,7 @@ def test_an_on_error_that_captures_is_not_called_all_the_time(make: Make) -> Non
 
 def test_payloads_are_bounded_in_bytes() -> None:
     """While on_error hangs, what it has not been told is within max_bytes, whatever the size of events."""
-    news = _news.News(Settings(on_error=(told := list[Dropped]()).append, max_bytes=1_000_000))
+    news = notices.News(Settings(on_error=(told := list[Dropped]()).append, max_bytes=1_000_000))
     for number in range(500):
         news.dropped([Item(bytes(100_000), 0.0)], "refused", f"{number % 7}" + "x" * 100_000)
     held = sum(len(data) for _, data in news._payloads)
@@ -162,7 +162,7 @@ def test_what_closed_means_is_said(make: Make, caplog: pytest.LogCaptureFixture)
     delivery.flush(1)
     eventually(lambda: f"{DROPPED}closed (" in caplog.text)
     assert "shutdown()" in caplog.text
-    news = _news.News(Settings())
+    news = notices.News(Settings())
     news.dropped([Item(b"x", 0.0)], "torn", "")
     news.take()()
     assert caplog.records[-1].getMessage() == f"zespan-serverless: {DROPPED}torn"
@@ -192,19 +192,19 @@ class Fails(Exception):
 
 def test_the_log_holds_and_writes_little(caplog: pytest.LogCaptureFixture) -> None:
     """Of texts that embed large values neither the whole is kept nor written."""
-    before = [*_log._said]
+    before = [*log._said]
     for number in range(100):
-        _log.warn_once("failed: %s", f"{number}" + "x" * 1_000_000)
-        _log.warn_once("failed: %r", Fails(f"{number}" + "x" * 1_000_000))
+        log.warn_once("failed: %s", f"{number}" + "x" * 1_000_000)
+        log.warn_once("failed: %r", Fails(f"{number}" + "x" * 1_000_000))
     assert max(len(record.getMessage()) for record in caplog.records) < 3000
-    assert all(type(mark) is int for mark in _log._said)
-    assert len(_log._said) <= 200 + len(before)
-    assert len(_log.describe(Fails("x" * 1_000_000))) <= _log.TEXT_MAX
+    assert all(type(mark) is int for mark in log._said)
+    assert len(log._said) <= 200 + len(before)
+    assert len(log.describe(Fails("x" * 1_000_000))) <= log.TEXT_MAX
 
 
 def test_a_line_is_one_line(caplog: pytest.LogCaptureFixture) -> None:
     """Control characters in names of the user's are written as escapes; other letters are as they were."""
-    _log.warn_once("span %s not captured", "a\r\nERROR forged \x1b[31m\x9b\u202e\u2028 Grüße 語")
+    log.warn_once("span %s not captured", "a\r\nERROR forged \x1b[31m\x9b\u202e\u2028 Grüße 語")
     (record,) = caplog.records
     assert record.getMessage() == (
         "zespan-serverless: span a\\r\\nERROR forged \\x1b[31m\\x9b\\u202e\\u2028 Grüße 語 not captured"
@@ -218,6 +218,6 @@ def test_a_value_that_cannot_be_shown_harms_nobody(caplog: pytest.LogCaptureFixt
         def __repr__(self) -> str:
             raise RuntimeError("no words")
 
-    _log.logger.warning("mute %r", Mute())
+    log.logger.warning("mute %r", Mute())
     assert caplog.records[0].getMessage() == "zespan-serverless: mute %r"
     assert caplog.records[0].levelno == logging.WARNING

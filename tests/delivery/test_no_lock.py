@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 
 from tests.delivery.support import OK, REFUSED, RETRY, UNAUTHORIZED, Scripted, capture, eventually, hang, in_thread
-from zespan_serverless._base import log as _log
-from zespan_serverless._delivery.delivery import Delivery, FlushReport
+from zespan_serverless._base import log
+from zespan_serverless._base.reports import FlushReport
+from zespan_serverless._delivery.delivery import Delivery
 from zespan_serverless._delivery.journal import Journal
 from zespan_serverless.exporters import Dropped
 from zespan_serverless.settings import Settings
@@ -94,10 +95,10 @@ def watch(monkeypatch: pytest.MonkeyPatch) -> Iterator[Watch]:
         start(thread)
 
     handler = Handler()
-    _log.logger.addHandler(handler)
+    log.logger.addHandler(handler)
     monkeypatch.setattr(threading.Thread, "start", patched)
     yield watch
-    _log.logger.removeHandler(handler)
+    log.logger.removeHandler(handler)
 
 
 Begin = Callable[..., Delivery]

@@ -27,10 +27,11 @@ from tests.delivery.support import (
     hang,
     when,
 )
-from zespan_serverless._base import log as _log
+from zespan_serverless._base import log
+from zespan_serverless._base.reports import FlushReport
 from zespan_serverless._delivery import delivery as _delivery
 from zespan_serverless._delivery.breaker import Breaker
-from zespan_serverless._delivery.delivery import Delivery, FlushReport
+from zespan_serverless._delivery.delivery import Delivery
 from zespan_serverless.exporters import Dropped, Outcome
 from zespan_serverless.settings import Settings
 from zespan_serverless.testing import Backend
@@ -437,7 +438,7 @@ def test_breaker() -> None:
 
 def test_the_log_is_told_of_an_open_breaker_once(make: Make, caplog: pytest.LogCaptureFixture) -> None:
     """However many events wait."""
-    _log.forget()
+    log.forget()
     delivery = make(Scripted(RETRY))
     for n in range(20):
         capture(delivery, n)

@@ -14,8 +14,7 @@ import pytest
 
 from tests.delivery.support import OK, RETRY, Gate, Scripted, assert_balanced, capture, eventually, in_thread
 from zespan_serverless._delivery import delivery as _delivery
-from zespan_serverless._delivery import waiters as _flushes
-from zespan_serverless._delivery import worker as _worker
+from zespan_serverless._delivery import waiters, worker
 from zespan_serverless._delivery.delivery import Delivery
 
 Make = Callable[..., Delivery]
@@ -48,7 +47,7 @@ def test_a_clock_that_stands_still(make: Make, monkeypatch: pytest.MonkeyPatch) 
     delivery = make(Scripted(gate, OK))
     now = time.monotonic()
     still = SimpleNamespace(time=time.time, sleep=time.sleep, monotonic=lambda: now)
-    for module in (_delivery, _flushes, _worker):
+    for module in (_delivery, waiters, worker):
         monkeypatch.setattr(module, "time", still)
     capture(delivery, 1)
     reports: list[Any] = []

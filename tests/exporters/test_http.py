@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 
 from tests.exporters.support import Mute, Proxy
 from zespan_serverless._delivery.delivery import Delivery
-from zespan_serverless._http import client as _http
+from zespan_serverless._http import client
 from zespan_serverless._http import transport as http
 from zespan_serverless._http.client import Answer, Channel, NoAnswer, TornAnswer
 from zespan_serverless._http.transport import Transport, _Connection, retry_after
@@ -341,7 +341,7 @@ LARGE = random.Random(1).randbytes(3_000_000)
 
 def small_buffers(monkeypatch: pytest.MonkeyPatch) -> None:
     """As on a slow line: hardly anything of a request is out of our hands before the other side takes it."""
-    connected = _http.connect
+    connected = client.connect
 
     def connect(*args: Any) -> socket.socket:
         made = connected(*args)

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from tests.google_cloud.support import Function
 from tests.support import SPAN, TRACE, TRACEPARENT, below, roots
 from zespan_serverless import testing
-from zespan_serverless._platforms import google as _google
+from zespan_serverless._platforms import google
 from zespan_serverless.google_cloud import FunctionHost
 from zespan_serverless.testing import Backend
 
@@ -226,7 +226,7 @@ def test_anything_can_be_read(context: dict[str, Any], data: Any, found: dict[st
     class Background:
         event_type, event_id, resource = "google.pubsub.topic.publish", data, data
 
-    parent, _ = _google.parents(found.get, _google.producer(context, data))
+    parent, _ = google.parents(found.get, google.producer(context, data))
     assert parent is None or (len(parent[0]) == 32 and len(parent[1] or "0" * 16) == 16)
     host = FunctionHost(test_anything_can_be_read, is_told_to_stop=True)
     for args in ((Event(),), (Request(),), (data, Background()), (data,), ()):
@@ -254,7 +254,7 @@ def test_anything_can_be_read(context: dict[str, Any], data: Any, found: dict[st
 )
 def test_cloud_trace_context(value: object, expected: object) -> None:
     """Google's header: the span is decimal, may be 0 or missing, and has 64 bits."""
-    assert _google.parse_cloud_trace(value) == expected
+    assert google.parse_cloud_trace(value) == expected
 
 
 def test_in_a_test_without_a_server() -> None:
@@ -273,7 +273,7 @@ def test_in_a_test_without_a_server() -> None:
 def test_a_hop_in_the_producers_own_trace_is_no_link() -> None:
     """Pub/Sub continues it with a span of its own: the producer's is the parent, and there is nothing to link to."""
     trace, hop = "a" * 32, f"00-{'a' * 32}-{'c' * 16}-01"
-    found = _google.parents({"traceparent": hop}.get, (trace, "b" * 16))
+    found = google.parents({"traceparent": hop}.get, (trace, "b" * 16))
     assert found == ((trace, "b" * 16), {})
-    other = _google.parents({"traceparent": hop.replace("a", "d")}.get, (trace, "b" * 16))
+    other = google.parents({"traceparent": hop.replace("a", "d")}.get, (trace, "b" * 16))
     assert other == ((trace, "b" * 16), {"links": [{"type": "delivery", "trace_id": "d" * 32, "span_id": "c" * 16}]})

@@ -22,7 +22,7 @@ from openai.types.chat import ChatCompletionChunk
 import zespan_serverless
 from emulator.model import WORDS, ModelEndpoint
 from zespan_serverless import patch_openai
-from zespan_serverless._trace import context as _trace
+from zespan_serverless._trace import context
 
 if TYPE_CHECKING:
     from .conftest import Recorded, Scripted, Side
@@ -257,14 +257,14 @@ def test_a_loop_left_early(recorded: Recorded, model: ModelEndpoint) -> None:
 @pytest.mark.usefixtures("no_gc")
 def test_nothing_stays_behind(side: Side, recorded: Recorded) -> None:
     """A stream read to its end leaves no garbage of ours and nothing to be ended."""
-    span = _trace.Span(_trace.new_trace_id(), "")
-    token = _trace.enter(span)
+    span = context.Span(context.new_trace_id(), "")
+    token = context.enter(span)
     stream = side.ask(stream=True)
     reading = weakref.ref(stream._iterator)
     response = stream.response
     assert len(span.ends) == 1
     side.take(stream)
-    _trace.leave(token)
+    context.leave(token)
     assert span.ends == {}
     assert not {"close", "aclose"} & vars(response).keys()
     del stream

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import sys
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from .guard import pass_on
-
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from .._process.container import Container
 
     T = TypeVar("T")
 
@@ -41,42 +36,17 @@ def kind(function: Callable[..., Any]) -> str:
     return "coroutine" if is_async(function) else ""
 
 
-async def flushed(container: Container, budget: float) -> None:
-    """Wait until everything captured so far is settled, for `budget` seconds at most; the event loop goes on."""
-    delivery = container.delivery
-    if _trio() is not None:
-        delivery.tell(await in_thread(lambda: delivery.flush(budget)), 0)
-        return
-    import asyncio
-
-    loop = asyncio.get_running_loop()
-    settled = asyncio.Event()
-
-    def done() -> None:
-        with contextlib.suppress(RuntimeError):  # the loop has been closed
-            loop.call_soon_threadsafe(settled.set)
-
-    waiter = delivery.flush_then(budget, done)
-    try:
-        async with asyncio.timeout(budget):
-            await settled.wait()
-    except TimeoutError as error:
-        pass_on(error)  # alarms raise the same
-    finally:
-        delivery.tell(delivery.settled(waiter), 0)
-
-
 async def in_thread(work: Callable[[], T]) -> T:
     """Have a thread do what would block the event loop."""
-    trio = _trio()
-    if trio is not None:
-        return await trio.to_thread.run_sync(work)  # type: ignore[no-any-return]
+    module = trio()
+    if module is not None:
+        return await module.to_thread.run_sync(work)  # type: ignore[no-any-return]
     import asyncio
 
     return await asyncio.to_thread(work)
 
 
-def _trio() -> Any:
+def trio() -> Any:
     """Its module, if it runs the application, as hypercorn can have it do; None on asyncio's loops."""
     import asyncio
 

@@ -25,22 +25,22 @@ from collections import defaultdict, deque
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from .._base import log as _log
+from .._base import log
 from .._base import threads as _threads
 from .._base.guard import Guarded, is_from_signal, pass_on
+from .._base.reports import FlushReport, Outcome
 from .._record.event import encode, shortened
-from ..exporters import Outcome
 from .breaker import Breaker
 from .budget import backoff, clamp_retry_after
 from .buffer import Buffer, Item
 from .notices import News
-from .waiters import FLUSH_MAX, Flushes, FlushReport, Waiter
+from .waiters import FLUSH_MAX, Flushes, Waiter
 from .worker import ABORT_GRACE, MOMENT, Bells, Job, Worker
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from ..exporters import Exporter
+    from .._base.reports import Exporter
     from ..settings import Settings
     from .journal import Journal
 
@@ -73,7 +73,7 @@ class Delivery:
         self._exporter, self._settings, self._journal = exporter, settings, journal
         self._destination = ""
         with Guarded("the exporter's destination"):
-            self._destination = str(getattr(exporter, "destination", ""))[: _log.TEXT_MAX]
+            self._destination = str(getattr(exporter, "destination", ""))[: log.TEXT_MAX]
         self._is_ours = type(exporter).__module__.partition(".")[0] == __name__.partition(".")[0]
         self._pid = 0
         self.forget()
@@ -176,12 +176,12 @@ class Delivery:
             item = self._item(event)
         except BaseException as error:
             if isinstance(error, Exception) and not is_from_signal(error):
-                self.drop_unencodable(_log.describe(error))
+                self.drop_unencodable(log.describe(error))
                 return
             try:
                 item = self._item(event)  # which it has struck in the midst of
             except BaseException as problem:
-                item = Item(b"", time.time(), "", "unencodable", _log.describe(problem))
+                item = Item(b"", time.time(), "", "unencodable", log.describe(problem))
             self._receive(item)
             raise
         self._receive(item)
@@ -342,7 +342,7 @@ class Delivery:
                 for event in unfinished:
                     self.capture(event)
         except Exception as error:
-            _log.warn_once("what an earlier process has left could not be taken over: %r", error)
+            log.warn_once("what an earlier process has left could not be taken over: %r", error)
 
     # ------------------------------------------------------------------ who waits
 
@@ -357,7 +357,7 @@ class Delivery:
             self._flushes.remove(waiter)
         report = waiter.report(reason)
         if self._settings.debug:
-            _log.logger.warning("flush: %s", report)
+            log.logger.warning("flush: %s", report)
         return report
 
     def _flush(self, timeout: float, probe: bool, follows: bool = False) -> tuple[Waiter, str]:
@@ -634,7 +634,7 @@ class Delivery:
             if not (pending or self._open):
                 self._journal.close()
         if pending:
-            _log.warn("%d telemetry events wait in the journal; they are lost if this sandbox's disk goes", pending)
+            log.warn("%d telemetry events wait in the journal; they are lost if this sandbox's disk goes", pending)
 
     def _tell(self) -> None:
         """Tell the news in this very thread, there being no sender any more. Nothing is sent after `close`."""
@@ -689,7 +689,7 @@ class Delivery:
             outcome: object = self._theirs(self._exporter.send, [item.data for item in batch], timeout)
         except Exception as error:
             pass_on(error)
-            return Outcome("retry", _log.describe(error))
+            return Outcome("retry", log.describe(error))
         return outcome if isinstance(outcome, Outcome) else Outcome("retry", f"send() returned {outcome!r}")
 
     def _prepare(self) -> None:
@@ -699,7 +699,7 @@ class Delivery:
                 self._theirs(prepare, self._settings.flush_timeout)
         except Exception as error:  # the first send will say it again, and count it
             pass_on(error)
-            _log.logger.debug("prepare: %r", error)
+            log.logger.debug("prepare: %r", error)
 
     def _cancel(self) -> None:
         try:

@@ -26,7 +26,7 @@ import time
 import zlib
 from typing import TYPE_CHECKING, NamedTuple
 
-from .._base import log as _log
+from .._base import log
 from .._base.guard import pass_on
 from .budget import waited
 
@@ -192,7 +192,7 @@ class Journal:
                     elif time.time() - at > (AGE_MAX if path.endswith(".journal") else _HALF_MADE):
                         self._expire(file)
                 except OSError as error:
-                    _log.logger.debug("journal %s: %s", path, error)
+                    log.logger.debug("journal %s: %s", path, error)
                 finally:
                     file.close()
 
@@ -201,7 +201,7 @@ class Journal:
         file.remove()
         if size > _HEADER.size and file.path.endswith(".journal"):
             text = "a journal for another destination or key was given up after a day: %s"
-            _log.logger.warning(text, file.path)
+            log.logger.warning(text, file.path)
 
     @property
     def _mark(self) -> str:

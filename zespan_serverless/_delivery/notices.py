@@ -13,17 +13,16 @@ from collections import deque
 from functools import partial
 from typing import TYPE_CHECKING
 
-from .._base import log as _log
-from .._base import threads as _threads
+from .._base import log, threads
 from .._base.guard import is_from_signal
-from ..exporters import Dropped
+from .._base.reports import Dropped
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from .._base.reports import FlushReport
     from ..settings import Settings
     from .buffer import Item
-    from .waiters import FlushReport
 
 NEWS_MAX = 1000
 """Reports of flushes, kinds of drops, and payloads of drops, that wait at most until the user's code has returned from
@@ -86,7 +85,7 @@ class News:
 
     def dropped(self, items: Sequence[Item], reason: str, detail: str) -> None:
         """These events will never arrive."""
-        detail = detail[: _log.TEXT_MAX]
+        detail = detail[: log.TEXT_MAX]
         if self._settings.on_error is not None:
             self._drop(items, reason, detail)
         text, why = "telemetry events are being dropped: %s", detail or _WHY.get(reason, "")
@@ -105,7 +104,7 @@ class News:
             "telemetry cannot be delivered for now, events are kept and tried again: %s. "
             f"If it stays so, check that {self._destination} can be reached from here"
         )
-        detail = detail[: _log.TEXT_MAX]
+        detail = detail[: log.TEXT_MAX]
         self._say("away", text, detail, events=events, reason="away", detail=detail)
 
     def answered(self) -> None:
@@ -144,7 +143,7 @@ class News:
         if count < LINES_MAX:
             self._episodes.add(kind)
             self._said[kind] = (since, count + 1)
-            self._lines.append(partial(_log.logger.warning, text, *args, extra=fields))
+            self._lines.append(partial(log.logger.warning, text, *args, extra=fields))
 
     def _drop(self, items: Sequence[Item], reason: str, detail: str) -> None:
         kind = (reason, detail)
@@ -181,13 +180,13 @@ class News:
         try:
             for call in calls:
                 try:
-                    with _threads.as_main_thread():
+                    with threads.as_main_thread():
                         call()
                 except BaseException as error:  # SystemExit too: it would end the sender's thread
                     if _is_of_the_users_thread(error):
                         strange = error
                     else:
-                        _log.warn_once(f"{listener} failed: %s", _log.describe(error))
+                        log.warn_once(f"{listener} failed: %s", log.describe(error))
         finally:
             self._busy.pop(listener, None)
             self._episodes.discard(listener)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
+
+from .._base.reports import FlushReport
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -16,21 +18,6 @@ FLUSH_MAX = 86_400.0
 
 FORGOTTEN = 60.0
 """Seconds after its deadline when nobody can be waiting for a flush any more."""
-
-
-class FlushReport(NamedTuple):
-    """What one flush came to, in events captured before it began: each was delivered, dropped, or is still pending.
-
-    `elapsed` in seconds. `reason` says why some are pending: `deadline`, `no_time` (there was none to begin with),
-    `breaker_open` (the backend is known to be away), `retry_after` (it asked for silence), `stuck` (senders hang where
-    nothing can cut them off, or on_error called flush), `failed` (telemetry itself has, and the log says how).
-    """
-
-    delivered: int = 0
-    dropped: int = 0
-    pending: int = 0
-    elapsed: float = 0.0
-    reason: str = ""
 
 
 class Waiter:

@@ -6,10 +6,10 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-from .._base import threads as _threads
+from .._base import threads
 from .._base.guard import pass_on
 from .._base.log import describe, warn_once
-from ..exporters import Outcome
+from .._base.reports import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -151,7 +151,7 @@ class Worker:
                 if not self._is_vacant:
                     return self._shift is not None
                 self._shift, self.thread = shift, None
-            thread = _threads.start("zespan-sender", self._run, shift)
+            thread = threads.start("zespan-sender", self._run, shift)
             if self._shift is shift:
                 self.thread = thread
         except BaseException as error:

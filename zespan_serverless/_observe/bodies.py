@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from .. import _trace
 from .._base.guard import Guarded
-from .._trace import context as _trace
 from .web import Response, content_length
 
 if TYPE_CHECKING:

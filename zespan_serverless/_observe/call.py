@@ -18,14 +18,13 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any, Protocol
 
-from .._base import aio as _loops
+from .. import _process, _trace
 from .._base.guard import Guarded
 from .._delivery.budget import flush_budget
-from .._process import container as _container
-from .._process import sigterm as _shutdown
+from .._process import sigterm
 from .._record.event import ERROR_TEXT_MAX, failed, new_event, suspends
 from .._record.invocation import WARM, ColdStart, Invocation
-from .._trace import context as _trace
+from .start import start
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -168,9 +167,11 @@ class Call:
             if not self._is_taken(error):
                 try:
                     self.report()
-                    _shutdown.look_again()
+                    sigterm.look_again()
                     if not self._flushes_later():
-                        await _loops.flushed(self.container, self._budget())
+                        from .._delivery.aio import flush_async
+
+                        await flush_async(self.container.delivery, self._budget())
                 finally:
                     self.host.end(self.invocation, None)
         self.is_left = True
@@ -207,9 +208,9 @@ class Call:
                 end()
             # Before anybody is woken: it lets go of the GIL, and would wait long to have it back.
             if self.host.one_at_a_time:
-                _shutdown.rearm(look=False)  # the rest when the response is on its way, see `_finish`
+                sigterm.rearm(look=False)  # the rest when the response is on its way, see `_finish`
             else:
-                _shutdown.rearm(_REARM_PAUSE)
+                sigterm.rearm(_REARM_PAUSE)
             self._left_at_end = self._left()
             if result is not None:
                 self._answered = self.host.result(result)
@@ -235,7 +236,7 @@ class Call:
             return False
         self.report()
         if self.host.one_at_a_time:
-            _shutdown.look_again()
+            sigterm.look_again()
         self.container.goes_on = True
         self.container.delivery.flush_soon(self.container.settings.flush_timeout)
         self.is_left = True
@@ -247,7 +248,7 @@ class Call:
 
     def _finish(self) -> None:
         self.report()
-        _shutdown.look_again()
+        sigterm.look_again()
         self._flush()
 
     def _concerned(self) -> _trace.Span:
@@ -355,7 +356,7 @@ def prepare(
     Nothing has happened yet that would have to be undone. `function` gives its name to what the host has none for.
     """
     with Guarded("the start of an invocation"):
-        container = _container.start(arguments)
+        container = start(arguments)
         if container is not None:
             invocation = host.read(args, kwargs)
             if function is not None and not invocation.name:
@@ -382,7 +383,7 @@ class passing(contextlib.AbstractContextManager[None]):  # noqa: N801 (it is use
     the reason, should the answer be a failure."""
 
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
-        here, container = _trace.current(), _container.current()
+        here, container = _trace.current(), _process.current()
         if here is not None and container is not None and isinstance(error, Exception):
             call = container.active.get(id(here.ends))
             if call is not None:

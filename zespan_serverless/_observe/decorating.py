@@ -6,8 +6,8 @@ import functools
 import sys
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from .._base import aio as _loops
-from .._trace import context as _trace
+from .. import _trace
+from .._base import aio
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,7 +34,7 @@ class Scope(Protocol):
 def covering(function: F, scope: Callable[[], Scope]) -> F:
     """`function` with a scope of its own around each call, that lasts as long as the call runs: a coroutine until it
     has been awaited, a generator until it is exhausted or closed. Kind and signature stay the same."""
-    kind = _loops.kind(function)
+    kind = aio.kind(function)
     make = {"generator": _generator, "async generator": _async_generator, "coroutine": _coroutine}.get(kind, _call)
     return functools.wraps(function)(make(function, scope))  # type: ignore[return-value]
 

@@ -6,11 +6,10 @@ import time
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from .. import _process, _trace
 from .._base.guard import Guarded, pass_on
 from .._base.log import describe, warn_once
-from .._process import container as _container
 from .._record.event import Event, failed, new_event, plain, suspends
-from .._trace import context as _trace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -157,7 +156,7 @@ def traceparent() -> str | None:
 
 def _concern(base: _trace.Span, inner: _trace.Span) -> None:
     """Tell the invocation under way what is said inside, of what was not in force already."""
-    container = _container.current()
+    container = _process.current()
     call = container.active.get(id(base.ends)) if container is not None else None
     if call is not None:
         before = base.tags or {}
@@ -213,7 +212,7 @@ def _repeated(replaying: Callable[[], bool] | None) -> bool:
 def _end(
     here: _trace.Span, name: str, kind: str, details: dict[str, Any], took_ms: float, error: BaseException | None
 ) -> None:
-    container = _container.current()
+    container = _process.current()
     if container is None:
         return
 

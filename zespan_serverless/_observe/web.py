@@ -8,10 +8,9 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from .. import settings as _settings
+from .. import _process, settings
 from .._base.guard import pass_on
-from .._process import container as _container
-from .._process import sigterm as _shutdown
+from .._process import sigterm
 from .._record.invocation import ColdStart, Invocation
 from .._trace.context import parse_traceparent
 
@@ -77,10 +76,10 @@ def platform() -> Platform:
         name = environ.get("__VC_HANDLER_ENTRYPOINT", "")
         return Platform(name, attributes, keeps_cpu=False)
     if "K_SERVICE" in environ:
-        from .._platforms import google as _google
+        from .._platforms import google
 
         timeout = _positive(environ.get("CLOUD_RUN_TIMEOUT_SECONDS"))
-        return Platform(environ["K_SERVICE"], _google.attributes(), False, timeout)
+        return Platform(environ["K_SERVICE"], google.attributes(), False, timeout)
     if "AWS_LAMBDA_FUNCTION_NAME" in environ:
         attributes = {
             "cloud.provider": "aws",
@@ -90,9 +89,9 @@ def platform() -> Platform:
         }
         return Platform(environ["AWS_LAMBDA_FUNCTION_NAME"], attributes, False)
     if "FUNCTIONS_WORKER_RUNTIME" in environ:
-        from .._platforms import azure as _azure
+        from .._platforms import azure
 
-        return Platform(_azure.full_name(""), _azure.attributes(""), timeout=_azure.app().timeout)
+        return Platform(azure.full_name(""), azure.attributes(""), timeout=azure.app().timeout)
     return Platform()
 
 
@@ -123,10 +122,10 @@ class WebHost:
     def __init__(self, arguments: Mapping[str, Any] | None = None) -> None:
         self.platform = platform()
         if self.platform.attributes.get("cloud.provider") == "azure":
-            from .._platforms import azure as _azure
+            from .._platforms import azure
 
-            if _azure.in_worker() and _settings.usable(_settings.resolve(arguments or {})):
-                _container.watch()  # only now is this the main thread: WSGI applications are called in others
+            if azure.in_worker() and settings.usable(settings.resolve(arguments or {})):
+                _process.watch()  # only now is this the main thread: WSGI applications are called in others
 
     @property
     def is_killed(self) -> bool:
@@ -145,9 +144,9 @@ class WebHost:
         on_record()
 
     def goes_on(self, invocation: Invocation) -> bool:
-        if _shutdown.terminating() and not self.is_told_to_stop:
+        if sigterm.terminating() and not self.is_told_to_stop:
             return False  # the server is about to end the process
-        container = _container.current()
+        container = _process.current()
         wanted = container is not None and container.settings.flush_mode == "after_response"
         return wanted or self.platform.keeps_cpu
 
@@ -202,26 +201,26 @@ class WebHost:
 
     def _on_google(self, invocation: Invocation, header: Callable[[str], str | None]) -> Invocation:
         """A request on Cloud Run: Google's own header of a trace, and what it says of who calls."""
-        from .._platforms import google as _google
+        from .._platforms import google
 
-        parent, links = _google.parents(header)
+        parent, links = google.parents(header)
         return invocation._replace(
             id=(header("function-execution-id") or "")[:_TEXT_MAX] or None,
             parent=parent,
-            describe=lambda: {**invocation.describe(), **_google.by_header(header), **links},
+            describe=lambda: {**invocation.describe(), **google.by_header(header), **links},
         )
 
     def _on_azure(self, invocation: Invocation, said: Mapping[str, Any]) -> Invocation:
         """A request that azure.functions' AsgiFunctionApp or WsgiFunctionApp has made of an invocation."""
-        from .._platforms import azure as _azure
+        from .._platforms import azure
 
         function, invocation_id = said.get("azure_functions.function_name"), said["azure_functions.invocation_id"]
         name = function if isinstance(function, str) else ""
         return invocation._replace(
             id=invocation_id if isinstance(invocation_id, str) else None,
-            name=_azure.full_name(name),
-            parent=_azure.parent(said.get("azure_functions.trace_context")) or invocation.parent,
-            describe=lambda: {**invocation.describe(), **_azure.attributes(name)},
+            name=azure.full_name(name),
+            parent=azure.parent(said.get("azure_functions.trace_context")) or invocation.parent,
+            describe=lambda: {**invocation.describe(), **azure.attributes(name)},
         )
 
     def _clock(self, deadline_ms: object) -> Callable[[], float] | None:

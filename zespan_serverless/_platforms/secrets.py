@@ -15,7 +15,7 @@ import time
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from .._base import threads as _threads
+from .._base import threads
 from .._base.forks import importing
 
 if TYPE_CHECKING:
@@ -125,7 +125,7 @@ class Secret:
         """
         if self._reading is None or not 0 <= time.time() - self._began < GIVEN_UP:
             try:
-                self._reading = _threads.start(_THREAD, self._run)  # it waits for the lock that we hold
+                self._reading = threads.start(_THREAD, self._run)  # it waits for the lock that we hold
                 self._began = time.time()
             except RuntimeError:
                 main = threading.main_thread()

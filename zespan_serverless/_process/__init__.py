@@ -1,1 +1,19 @@
-"""What exists once in a process: the container, and the watch for SIGTERM."""
+"""What exists once in a process: the container, and how the process ends."""
+
+from .container import FLUSH_BY_HAND, Container, current
+from .ending import at_exit, overdue, renew, rest, watch
+from .start import forget, record, start
+
+__all__ = [
+    "FLUSH_BY_HAND",
+    "Container",
+    "at_exit",
+    "current",
+    "forget",
+    "overdue",
+    "record",
+    "renew",
+    "rest",
+    "start",
+    "watch",
+]

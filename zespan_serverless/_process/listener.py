@@ -19,7 +19,7 @@ import struct
 import weakref
 from typing import Any
 
-from .._base import threads as _threads
+from .._base import threads
 from .._base.guard import pass_on
 
 SIGTERM = signal.SIGTERM.value
@@ -162,7 +162,7 @@ def is_caught_in_c() -> bool:
     https://man7.org/linux/man-pages/man5/proc_pid_status.5.html; False where there is no /proc.
     """
     try:
-        status = _threads.undisturbed(_status)
+        status = threads.undisturbed(_status)
         place = status.index(b"SigCgt:")
         return bool(int(status[place:].split(None, 2)[1], 16) >> (SIGTERM - 1) & 1)
     except (OSError, ValueError, IndexError) as error:

@@ -42,7 +42,7 @@ from typing import TYPE_CHECKING, Any
 from .._base import threads as _threads
 from .._base.guard import pass_on
 from .._base.log import logger
-from . import listener as _sigterm
+from . import listener
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -56,7 +56,7 @@ HEAD_START = 0.1
 LAST_WORDS = 0.1
 """Seconds to say what could not be sent, in code of the user's: `on_error`, handlers of the log."""
 
-SIGTERM = _sigterm.SIGTERM
+SIGTERM = listener.SIGTERM
 
 _ASKED, _LEAVING, _STOP = b"\xfd", b"\xfe", b"\xff"  # what we send beside the signal, whose traceback is ASCII
 _DEAF_MAX = 20  # times that sockets are opened anew before we give up
@@ -146,7 +146,7 @@ class _Watch:
     def __init__(self, flush: Callable[[float], object], leave: Callable[[], object]) -> None:
         self._flush, self.leave = flush, leave
         self._pid = os.getpid()
-        self._listener = _sigterm.Listener()
+        self._listener = listener.Listener()
         self._waiting: deque[Any] = deque()  # locks, released when all that was sent before has been seen to
         self.terminating = False
         self.armed_at = 0.0  # monotonic
@@ -191,7 +191,7 @@ class _Watch:
             return
         if self._armed_for != signal.SIG_DFL:
             return
-        if signal.getsignal(SIGTERM) == signal.SIG_DFL and not _sigterm.is_caught_in_c():
+        if signal.getsignal(SIGTERM) == signal.SIG_DFL and not listener.is_caught_in_c():
             self._listener.remove()
             self._listener.install(chain=False)
 
@@ -203,7 +203,7 @@ class _Watch:
             return handler is not self._armed_for
         if handler == signal.SIG_IGN:
             return bool(self._armed_for != signal.SIG_IGN)
-        return not _sigterm.is_caught_in_c()  # neither by us, nor by who came later, such as gevent
+        return not listener.is_caught_in_c()  # neither by us, nor by who came later, such as gevent
 
     def disarm(self) -> None:
         atexit.unregister(self._at_exit)
@@ -272,7 +272,7 @@ class _Watch:
                     self._is_over = True
                     self._listener.remove()  # else nobody would end the process
                     return
-            elif heard.strip(_LEAVING + _sigterm.FOREIGN):
+            elif heard.strip(_LEAVING + listener.FOREIGN):
                 self._terminate()
                 # A traceback comes in pieces; and whoever waits was in time for this.
                 self._listener.ignore()
@@ -353,7 +353,7 @@ def _is_free() -> bool:
     handler = signal.getsignal(SIGTERM)
     if handler is None:  # set by code in C, before Python was there
         return False
-    return callable(handler) or _listening() is not None or not _sigterm.is_caught_in_c()
+    return callable(handler) or _listening() is not None or not listener.is_caught_in_c()
 
 
 def _listening() -> Any:

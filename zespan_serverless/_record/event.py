@@ -14,8 +14,8 @@ from itertools import islice
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
+from .. import _trace
 from .._base.guard import pass_on
-from .._trace import context as _trace
 from .._version import __version__
 
 if TYPE_CHECKING:

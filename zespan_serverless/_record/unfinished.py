@@ -8,13 +8,10 @@ under the id that its event would have had: should that have got through after a
 from __future__ import annotations
 
 import json
-import sys
-import threading
 import time
 from typing import TYPE_CHECKING, Any
 
-from .._process import sigterm as _shutdown
-from .._trace import context as _trace
+from .. import _trace
 from .event import Event, new_event, timestamp
 from .redaction import Policy
 
@@ -25,7 +22,6 @@ if TYPE_CHECKING:
 
     Known = Mapping[str, Any]
 
-FRAMES_MAX = 50
 _TIMED_OUT = "the function was still running at its timeout"
 _CRASHED = (
     "the process ended before the function did: killed, out of memory, by os._exit, "
@@ -48,20 +44,6 @@ def known(span: _trace.Span, kind: str, operation: str, **fields: Any) -> dict[s
         "began": time.time(),
         **fields,
     }
-
-
-def note(deadline: float) -> dict[str, Any]:
-    """What to remember of an invocation that has reached its deadline: where its main thread is, innermost last."""
-    lines: list[str] = []
-    frame = sys._current_frames().get(threading.main_thread().ident or 0)
-    while frame is not None and len(lines) < FRAMES_MAX:
-        code = frame.f_code
-        if code.co_filename == _shutdown.__file__:
-            lines.clear()  # it was doing something else when the signal came
-        else:
-            lines.append(f"{code.co_filename}:{frame.f_lineno} in {code.co_name}")
-        frame = frame.f_back
-    return {"deadline": deadline, "noted": time.time(), "stack": "\n".join(reversed(lines))}
 
 
 def timed_out(begun: Known, noted: Known, settings: Settings) -> Event:

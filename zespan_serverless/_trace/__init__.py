@@ -1,1 +1,29 @@
 """Trace context: ids, W3C headers, and the span that is current."""
+
+from .context import (
+    Entered,
+    Span,
+    continued,
+    current,
+    enter,
+    forget,
+    new_event_id,
+    new_span,
+    new_trace_id,
+    parse_traceparent,
+    root,
+)
+
+__all__ = [
+    "Entered",
+    "Span",
+    "continued",
+    "current",
+    "enter",
+    "forget",
+    "new_event_id",
+    "new_span",
+    "new_trace_id",
+    "parse_traceparent",
+    "root",
+]

@@ -8,12 +8,12 @@ import sys
 import threading
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
+from .. import _process
 from .. import settings as _settings
 from .._base.aio import is_async
 from .._base.guard import Guarded, is_from_signal, pass_on
 from .._base.log import warn_once
 from .._observe.call import observed, observed_async
-from .._process import container as _container
 from .._record.invocation import Invocation
 from .._trace.context import parse_traceparent
 from ..errors import ConfigurationError
@@ -108,7 +108,7 @@ class LambdaHost:
         if self._attached or not _extension.in_runtime_process():
             return
         self._attached = True
-        _container.at_exit(send=False)  # of a handler that exits: it has had its flush
+        _process.at_exit(send=False)  # of a handler that exits: it has had its flush
         settings = _settings.resolve(arguments)
         if not _settings.usable(settings):
             return
@@ -120,7 +120,7 @@ class LambdaHost:
 
             _snapstart.register()
         else:
-            self._extension = _extension.register(settings.flush_mode, settings.flush_reserve, _container.overdue)
+            self._extension = _extension.register(settings.flush_mode, settings.flush_reserve, _process.overdue)
 
     def forget(self) -> None:
         """In a forked child: the registration is the parent's."""

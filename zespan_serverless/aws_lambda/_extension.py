@@ -22,7 +22,7 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-from .._base import threads as _threads
+from .._base import threads
 from .._base.log import logger, warn_once
 from .._http.client import Channel, connect
 
@@ -64,7 +64,7 @@ class Extension:
         self._attends = False
         self._refused: Exception | None = None
         answered = threading.Event()
-        _threads.start("zespan-extension", self._run, answered)
+        threads.start("zespan-extension", self._run, answered)
         if not answered.wait(_REGISTER_TIMEOUT):
             raise TimeoutError("no answer yet")  # should one come, the thread does its duty without us
         if self._refused is not None:

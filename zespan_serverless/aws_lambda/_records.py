@@ -7,10 +7,9 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from .. import _process, _trace
 from .._base.guard import Guarded, pass_on
-from .._process import container as _container
 from .._record.event import failed, new_event, timestamp
-from .._trace import context as _trace
 from .._trace.context import parse_traceparent
 from . import _batches, _events
 
@@ -79,7 +78,7 @@ def _found(event: Any) -> _batches.Batch | None:
 
 
 def _begin(found: _batches.Batch | None, record: object) -> _Step | None:
-    container = _container.current()
+    container = _process.current()
     if container is None or found is None:
         return None
     try:

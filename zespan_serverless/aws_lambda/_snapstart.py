@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from .. import _process
 from .._base.guard import Guarded
 from .._base.log import warn_once
-from .._process import container as _container
 
 if TYPE_CHECKING:
     from typing import Any
@@ -33,9 +33,9 @@ def register() -> None:
 
 def _before_snapshot() -> None:
     with Guarded("a snapshot"):
-        _container.rest()
+        _process.rest()
 
 
 def _after_restore() -> None:
     with Guarded("a restore"):
-        _container.renew()
+        _process.renew()

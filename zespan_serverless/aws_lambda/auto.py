@@ -12,11 +12,10 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
+from .. import _observe, _trace
 from .._base.guard import pass_on
 from .._base.log import warn_once
-from .._process import container as _container
 from .._record.event import new_event
-from .._trace import context as _trace
 from ..errors import ConfigurationError
 from . import zespan_lambda
 
@@ -73,7 +72,7 @@ def _imported(name: str) -> Callable[..., Any]:
 def _report(name: str, kind: str, message: str, error: BaseException | None = None) -> None:
     """Send what keeps the function from starting, now: Lambda ends this process next. Never raises."""
     try:
-        container = _container.start({})
+        container = _observe.start({})
         if container is not None:
             event = new_event(_trace.new_span(), container.settings, 0, kind="general", operation=name)
             event["status"], event["error_message"] = "error", container.policy.error(error, message)

@@ -6,14 +6,14 @@ import functools
 import sys
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
+from .. import _process
 from .. import settings as _settings
 from .._base.guard import Guarded
 from .._observe.bodies import Exchange
 from .._observe.call import prepare
 from .._observe.web import Response, countdown
-from .._platforms import azure as _azure
-from .._process import container as _container
-from .._process import sigterm as _shutdown
+from .._platforms import azure
+from .._process import sigterm
 from .._record.invocation import ColdStart, Invocation
 from ..errors import ConfigurationError
 from . import _streams, _triggers
@@ -113,8 +113,8 @@ def _rewrap(builder: Any, arguments: Mapping[str, Any]) -> None:
 
 def _imported(arguments: Mapping[str, Any]) -> None:
     """In a worker, be ready for SIGTERM: only now is this the main thread, functions may run in others."""
-    if _azure.in_worker() and _settings.usable(_settings.resolve(arguments)):
-        _container.watch()
+    if azure.in_worker() and _settings.usable(_settings.resolve(arguments)):
+        _process.watch()
 
 
 def _wrapped(
@@ -218,7 +218,7 @@ class AzureHost:
     def __init__(self, function: Callable[..., Any], names: tuple[str, ...]) -> None:
         self._function, self._names = function, names
         self.wrapper: Callable[..., Any] = function
-        self._app: _azure.App | None = None
+        self._app: azure.App | None = None
         self._trigger: Mapping[str, Any] | None = None
 
     def read(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Invocation:
@@ -227,11 +227,11 @@ class AzureHost:
         context = inputs.get("context") if context is None else context
         name = _string(context, "function_name") or str(getattr(self._function, "__name__", "function"))
         if self._app is None:
-            self._app = _azure.app(_triggers.folder(self._function))
+            self._app = azure.app(_triggers.folder(self._function))
         return Invocation(
             id=_string(context, "invocation_id"),
-            name=_azure.full_name(name),
-            parent=_azure.parent(getattr(context, "trace_context", None)),
+            name=azure.full_name(name),
+            parent=azure.parent(getattr(context, "trace_context", None)),
             remaining=countdown(self._app.timeout),
             describe=functools.partial(self._describe, name, context, inputs, self._app.route_prefix),
         )
@@ -247,7 +247,7 @@ class AzureHost:
         on_record()
 
     def goes_on(self, invocation: Invocation) -> bool:
-        return not _shutdown.terminating()
+        return not sigterm.terminating()
 
     def end(self, invocation: Invocation, flush: Callable[[], object] | None) -> bool:
         return False
@@ -258,7 +258,7 @@ class AzureHost:
         if self._trigger is None:
             with Guarded("the search for a function's trigger"):
                 self._trigger = _triggers.find(self.wrapper, self._function, _string(context, "function_directory"))
-        said: dict[str, object] = {"operation": name, **_azure.attributes(name), "faas.trigger": "other"}
+        said: dict[str, object] = {"operation": name, **azure.attributes(name), "faas.trigger": "other"}
         with Guarded("the description of a trigger"):
             said |= _triggers.describe(self._trigger or {}, inputs, route_prefix)
         retries = getattr(context, "retry_context", None)

@@ -2,76 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING
+
+from .._base.reports import Dropped, Exporter, Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from typing import Any
-
     from ..settings import Settings
 
 __all__ = ["Dropped", "Exporter", "Outcome", "build"]
-
-Verdict = Literal["delivered", "retry", "refused", "unauthorized"]
-
-
-class Outcome(NamedTuple):
-    """What became of one batch.
-
-    `delivered`: acknowledged. `retry`: may well succeed later, with `retry_after` not before so many seconds (60 at
-    most are honoured). `refused`: something in this batch will never be taken; it is cut in halves until that stands
-    alone, and dropped. `unauthorized`: nothing will be taken with this key. `detail` says what happened, for a person.
-    """
-
-    verdict: Verdict
-    detail: str = ""
-    retry_after: float | None = None
-
-
-class Dropped(NamedTuple):
-    """Events that will not be delivered; what `on_error` is called with.
-
-    `reason`: `buffer_full`, `too_large`, `unencodable`, `refused`, `unauthorized`, `closed` or `torn` (half a record
-    that a killed process has left). `too_large` are also events that single-handedly used up the time of a flush three
-    times, while others got through. `payloads`: the events as they would have been sent (without those that could not
-    be encoded, and of more than 1,000, or of more than `max_bytes`, only the last).
-    """
-
-    events: int
-    reason: str
-    detail: str = ""
-    payloads: tuple[bytes, ...] = ()
-
-
-class Exporter(Protocol):
-    """What the delivery needs of a destination.
-
-    `encode` is called by any thread, `send` and `prepare` by one at a time. One that does not react to `cancel` is
-    given up: another sends its batch again, and what it still comes to is ignored.
-
-    `prepare(timeout)` is optional, and called before there is anything to send, while the function is busy: to open
-    connections. What it raises is ignored. `destination` is optional, too: a text that names where events go in lines
-    of the log, such as an URL, without secrets.
-
-    None of its methods is called while a lock of ours is held. In a forked child `close` is called by the thread that
-    sends first, before anything else.
-    """
-
-    def encode(self, event: Mapping[str, Any]) -> bytes:
-        """One event as the bytes that will be sent. May raise: the event is then dropped and counted."""
-        ...
-
-    def send(self, batch: Sequence[bytes], timeout: float) -> Outcome:
-        """Send encoded events, taking about `timeout` seconds at most. May raise OSError: that is a `retry`."""
-        ...
-
-    def cancel(self) -> None:
-        """Make a `send` or `prepare` in another thread end now, and forget its connection. Must not block."""
-        ...
-
-    def close(self) -> None:
-        """Give up connections; nobody uses them. `send` may follow (after a fork, a restore) and opens new ones."""
-        ...
 
 
 def build(settings: Settings) -> Exporter:

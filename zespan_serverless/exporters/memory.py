@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from .._base.reports import Outcome
 from .._record.event import encode
-from . import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

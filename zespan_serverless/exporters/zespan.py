@@ -7,9 +7,9 @@ import time
 import zlib
 from typing import TYPE_CHECKING, Any
 
+from .._base.reports import Outcome
 from .._http.transport import Transport, retry_after
 from .._record.event import encode
-from . import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -6,13 +6,12 @@ import functools
 import os
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
+from .. import _observe
 from .. import settings as _settings
 from .._base.aio import is_async
 from .._base.guard import Guarded
-from .._observe import call as _lifecycle
 from .._observe.web import WebHost
-from .._platforms import google as _google
-from .._process import container as _container
+from .._platforms import google
 from .._record.invocation import Invocation
 from ..errors import ConfigurationError
 from ._answers import Answer
@@ -115,7 +114,7 @@ class FunctionHost(WebHost):
 
     def read(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Invocation:
         found = given(args, kwargs)
-        parent, links = _google.parents(found.header, found.producer())
+        parent, links = google.parents(found.header, found.producer())
         said: dict[str, object] = {}
         with Guarded("the description of an event"):  # now, because the function may change it
             said = {**found.describe(), **links}
@@ -141,7 +140,7 @@ def _observed(
     args: tuple[Any, ...],
     kwargs: Mapping[str, Any],
 ) -> Any:
-    call = _lifecycle.prepare(host, arguments, args, kwargs)
+    call = _observe.prepare(host, arguments, args, kwargs)
     if call is None:
         return function(*args, **kwargs)
     answer = Answer(call, method(args, kwargs))
@@ -170,9 +169,9 @@ async def _observed_async(
     kwargs: Mapping[str, Any],
 ) -> Any:
     with Guarded("the start of an invocation"):
-        if _container.start(arguments) is not None:
+        if _observe.start(arguments) is not None:
             await prepare(args, kwargs)
-    call = _lifecycle.prepare(host, arguments, args, kwargs)
+    call = _observe.prepare(host, arguments, args, kwargs)
     if call is None:
         return await function(*args, **kwargs)
     answer = Answer(call, method(args, kwargs))

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from .. import _trace
 from .._base.guard import Guarded
 from .._observe.bodies import AsyncBody, Body, Exchange
-from .._trace import context as _trace
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

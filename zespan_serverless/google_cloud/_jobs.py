@@ -7,7 +7,7 @@ import os
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from .. import settings as _settings
-from .._platforms import google as _google
+from .._platforms import google
 from .._trace.context import parse_traceparent
 from ..errors import ConfigurationError
 from ..jobs import Run, RunHost
@@ -57,5 +57,5 @@ class _JobHost(RunHost):
         return run._replace(id=execution, parent=parse_traceparent(os.environ.get("TRACEPARENT")))
 
     def describe(self) -> Mapping[str, object]:
-        known = _google.attributes() if "CLOUD_RUN_JOB" in os.environ else {}
+        known = google.attributes() if "CLOUD_RUN_JOB" in os.environ else {}
         return {"faas.trigger": "other", **super().describe(), **known}

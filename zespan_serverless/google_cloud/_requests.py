@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .._base.guard import Guarded, pass_on
 from .._observe.web import content_length
-from .._platforms import google as _google
+from .._platforms import google
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,14 +46,14 @@ class Given(NamedTuple):
 
     def describe(self) -> dict[str, object]:
         if self.event is not None:
-            return _google.by_event(self.event, self.data)
+            return google.by_event(self.event, self.data)
         if self.context is not None:
-            return _google.by_background(self.context, self.data)
-        return {**_google.by_header(self.header), **_google.by_push(self.data)}
+            return google.by_background(self.context, self.data)
+        return {**google.by_header(self.header), **google.by_push(self.data)}
 
     def producer(self) -> tuple[str, str] | None:
         """The trace that an event comes from."""
-        return _google.producer(self.event or {}, self.data)
+        return google.producer(self.event or {}, self.data)
 
 
 def given(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Given:
@@ -89,7 +89,7 @@ def execution_id(found: Given) -> str | None:
     """The framework's, which it also puts into the log, or Google's; an async event function has it in a contextvar."""
     header = found.header("function-execution-id")
     if header or found.request is not None:
-        return header[: _google.TEXT_MAX] if header else None
+        return header[: google.TEXT_MAX] if header else None
     variable = getattr(sys.modules.get("functions_framework.execution_id"), "execution_context_var", None)
     value = getattr(variable.get(None), "execution_id", None) if variable is not None else None
     return value if isinstance(value, str) else None

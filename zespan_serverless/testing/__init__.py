@@ -12,8 +12,9 @@ import uuid
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from .. import _observe, _process
 from .. import settings as _settings
-from .._process import container as _container
+from .._observe import api
 from ..exporters.memory import MemoryExporter
 from ._backend import Backend
 
@@ -65,15 +66,21 @@ def recording(**settings: Any) -> Iterator[list[dict[str, Any]]]:
     given = {"exporter": exporter, "flush_mode": "before_return", "journal": "off", **settings}
     mine = _settings.check(given)
     _recordings.append(mine)
-    _container.record(mine)
+    _record(mine)
     try:
         yield exporter.events
     finally:
-        _container.flush(_FLUSH)
+        api.flush(_FLUSH)
         _recordings.remove(mine)
-        _container.record(_recordings[-1] if _recordings else {})
+        _record(_recordings[-1] if _recordings else {})
+
+
+def _record(settings: dict[str, Any]) -> None:
+    _process.record(settings)
+    if settings:
+        _observe.start({})
 
 
 def reset() -> None:
     """Forget settings, events and spans, as if the package had just been imported. openai stays patched."""
-    _container.forget()
+    _process.forget()

@@ -11,7 +11,7 @@ from typing import Any
 from snapshot_restore_py import register_after_restore, register_before_snapshot
 
 from zespan_serverless import capture, flush, init, testing, zespan_lambda
-from zespan_serverless._process import container as _container
+from zespan_serverless._process import ending
 
 _time = time.time
 _jumped = Path(os.environ["JUMPED"])
@@ -52,7 +52,7 @@ if os.environ.get("BREAK"):
     def broken() -> None:
         raise RuntimeError("ours fails")
 
-    _container.rest = _container.renew = broken
+    ending.rest = ending.renew = broken
 
 init()
 capture({"span_kind": "llm", "operation": "at import"})

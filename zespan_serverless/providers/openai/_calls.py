@@ -7,12 +7,11 @@ import time
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
+from ... import _process, _trace
 from ..._base.guard import Guarded, is_from_signal, pass_on
 from ..._base.log import warn_once
-from ..._process import container as _container
 from ..._record.event import Event, failed, leaf, new_event
 from ..._record.redaction import Redacted
-from ..._trace import context as _trace
 from ._messages import Answer, Prompt, cost, field, provider_at
 from ._observing import once
 from ._streams import Reading, waiting
@@ -27,7 +26,7 @@ _RAW_HEADER = "X-Stainless-Raw-Response"  # "true": with_raw_response; "stream":
 
 def begin(owner: Any, request: dict[str, Any]) -> Done | None:
     """A method of `owner` is about to be called: who is to be told of its result. None if there is nobody to tell."""
-    container = _container.current()
+    container = _process.current()
     if container is None:
         return None
     try:
@@ -58,7 +57,7 @@ def begin_request(client: Any, options: Any) -> Done | None:
 class Call:
     """One call, from its start to the one event that it ends in."""
 
-    def __init__(self, container: _container.Container, completions: Any, request: dict[str, Any]) -> None:
+    def __init__(self, container: _process.Container, completions: Any, request: dict[str, Any]) -> None:
         self.container, self.request = container, request
         client = getattr(completions, "_client", None)
         self.provider = provider_at(str(getattr(client, "base_url", "")), type(client).__name__)

@@ -1,0 +1,36 @@
+"""Wait for a flush without blocking the event loop."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING
+
+from .._base import aio
+from .._base.guard import pass_on
+
+if TYPE_CHECKING:
+    from .delivery import Delivery
+
+
+async def flush_async(delivery: Delivery, budget: float) -> None:
+    """Wait until everything captured so far is settled, for `budget` seconds at most; the event loop goes on."""
+    if aio.trio() is not None:
+        delivery.tell(await aio.in_thread(lambda: delivery.flush(budget)), 0)
+        return
+    import asyncio
+
+    loop = asyncio.get_running_loop()
+    settled = asyncio.Event()
+
+    def done() -> None:
+        with contextlib.suppress(RuntimeError):  # the loop has been closed
+            loop.call_soon_threadsafe(settled.set)
+
+    waiter = delivery.flush_then(budget, done)
+    try:
+        async with asyncio.timeout(budget):
+            await settled.wait()
+    except TimeoutError as error:
+        pass_on(error)  # alarms raise the same
+    finally:
+        delivery.tell(delivery.settled(waiter), 0)

@@ -1,0 +1,98 @@
+"""Telemetry by hand, for scripts and for functions without a decorator: init, capture, flush, shutdown."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from .. import _process, _trace
+from .. import settings as _settings
+from .._base import log
+from .._base.guard import Guarded, pass_on
+from .._base.reports import FlushReport
+from .._record.event import Event, new_event
+from ..errors import FlushIncomplete
+from .start import start
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class Session:
+    """What `init` returns: `with init(): ...` delivers what is left, and shuts down, at the end of the block."""
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        shutdown()
+
+
+def init(**settings: Any) -> Session:
+    """Start telemetry now, at module level of a script, or of a function without the decorator.
+
+    Takes every setting (see `Settings`). What was configured first in a process stays, until a `shutdown()`. What is
+    left when the process exits is sent then, within flush_timeout; in a function call `flush()` before you return.
+    Raises ConfigurationError for a setting that does not exist or a value of the wrong type.
+    """
+    if start(_settings.check(settings)) is not None:
+        _process.at_exit()
+    return Session()
+
+
+def capture(event: Mapping[str, Any]) -> None:
+    """Send an event of your own: a mapping with the SDK's field names, such as `span_kind`, `operation`, `metadata`.
+
+    What you leave out (ids, time, trace, user, environment) is filled in, and what stands under one of `redact_keys` is
+    replaced. Never waits for a backend and never raises; what cannot be kept is counted. Without `init()` or a
+    decorator in force it does nothing.
+    """
+    container = _process.current()
+    if container is not None:
+        with Guarded("an event of the function's own"):
+            span = _trace.new_span(_trace.current())
+
+            def filled() -> Event:
+                return {**new_event(span, container.settings, 0, kind="general", operation="custom"), **event}
+
+            container.capture_made(filled, span.span_id)
+
+
+def flush(timeout: float | None = None, *, raise_on_pending: bool = False) -> FlushReport:
+    """Wait until every event captured before this call is delivered or dropped, or until the deadline.
+
+    `timeout` in seconds; default: what the invocation has left, less the reserve, and 10 s outside one. An open
+    breaker is probed; a Retry-After is still honoured. Raises FlushIncomplete if `raise_on_pending` and some are left.
+    """
+    container, report = _process.current(), FlushReport()
+    if container is not None:
+        try:
+            report = container.delivery.flush(container.flush_by_hand() if timeout is None else timeout, probe=True)
+        except Exception as error:
+            pass_on(error)
+            report = _failed(container, "flush", error)
+    if raise_on_pending and report.pending:
+        raise FlushIncomplete(report)
+    return report
+
+
+def shutdown(timeout: float | None = None) -> FlushReport:
+    """Flush, then stop: events captured later are counted as dropped (`closed`), until a new `init()` or invocation.
+
+    `timeout` in seconds, as in `flush`.
+    """
+    container = _process.current()
+    if container is None:
+        return FlushReport()
+    try:
+        return container.delivery.close(container.flush_by_hand() if timeout is None else timeout)
+    except Exception as error:
+        pass_on(error)
+        return _failed(container, "shutdown", error)
+
+
+def _failed(container: _process.Container, what: str, error: Exception) -> FlushReport:
+    """What to say when we have failed: it is called in a `finally` of the user's, where an exception would replace
+    their own."""
+    log.warn_once("telemetry failed at %s: %r", what, error)
+    delivery = container.delivery
+    return FlushReport(pending=delivery.captured - delivery.delivered - delivery.lost, reason="failed")

@@ -1,0 +1,31 @@
+"""Start telemetry, once in a process: the one place that knows both the container and who captures model calls."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from .. import _process
+from .._base import log
+from .._base.guard import pass_on
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+def start(arguments: Mapping[str, Any]) -> _process.Container | None:
+    """The process's container, made at the first call, or the first after a shutdown; None if telemetry is off.
+
+    Different settings in a later call are ignored with one warning.
+    """
+    return _process.start(arguments, _watch_model_calls)
+
+
+def _watch_model_calls() -> None:
+    """Watch OpenAI calls from now on, if and when the package is there. Its absence costs nothing."""
+    try:
+        from ..providers.openai import patch_openai
+
+        patch_openai()
+    except Exception as error:
+        pass_on(error)
+        log.warn_once("openai calls are not traced: %r", error)
