@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import functools
 import os
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import pytest
@@ -14,6 +16,8 @@ from tests import hosts
 from zespan_serverless import testing
 
 FOLDER = Path(__file__).parent
+
+pthread_sigmask: Any = getattr(signal, "pthread_sigmask", None)
 
 # What runs on a real host: --quick leaves it out, and single tests that are marked as slow. The longest come first: if
 # they began last, all other workers would wait for them.
@@ -70,10 +74,13 @@ def fresh() -> Iterator[None]:
             del os.environ[name]
     os.environ["ZESPAN_ENABLED"] = "1"  # which is off in tests, unless they ask for it
     testing.reset()
+    blocked = pthread_sigmask(signal.SIG_BLOCK, ()) if pthread_sigmask else None
     yield
     testing.reset()
     os.environ.clear()
     os.environ.update(before)
+    if pthread_sigmask:
+        assert pthread_sigmask(signal.SIG_SETMASK, blocked) == blocked, "signals are left blocked"
 
 
 @pytest.fixture

@@ -86,9 +86,12 @@ def undisturbed(work: Callable[[], T]) -> T:
         return work()
     before = _change_mask(signal.SIG_BLOCK, ())  # read first: a change is made even when a handler raises in it
     try:
-        _change_mask(signal.SIG_BLOCK, _asynchronous())
-        return work()
-    finally:
+        try:
+            _change_mask(signal.SIG_BLOCK, _asynchronous())
+            return work()
+        finally:
+            _change_mask(signal.SIG_SETMASK, before)
+    finally:  # the handler of a signal that another thread has taken may raise in the first attempt
         _change_mask(signal.SIG_SETMASK, before)
 
 
