@@ -32,7 +32,7 @@ SEED = os.environ.get("ZESPAN_CHAOS_SEED")  # read here: the variables are gone 
 
 HEIR = """
 import sys, time
-from zespan_serverless import _container, flush, init
+from zespan_serverless import flush, init; from zespan_serverless._process import container as _container
 init(journal=sys.argv[1])
 _container.current().delivery.warm()
 time.sleep(0.3)

@@ -59,7 +59,7 @@ def handler(event, context):
     tops = {module.split(".")[0] for module in found["modules"]}
     assert tops <= {*sys.stdlib_module_names, "zespan_serverless"}
     dear = {"asyncio", "concurrent", "dataclasses", "urllib.request", "uuid", "zlib", "multiprocessing", "subprocess"}
-    later = {"zespan_serverless.openai", "zespan_serverless.exporters.http", "zespan_serverless.testing"}
+    later = {"zespan_serverless.providers.openai", "zespan_serverless._http.transport", "zespan_serverless.testing"}
     assert not (dear | later) & set(found["modules"])
 
 

@@ -55,7 +55,7 @@ def test_connecting_imports_nothing() -> None:
     """A fork in the midst of an import leaves its child a lock that nobody will release."""
     script = """
         import socket, sys
-        from zespan_serverless._http import connect
+        from zespan_serverless._http.client import connect
         with socket.create_server(("127.0.0.1", 0)) as server:
             before = set(sys.modules)
             connect("localhost", server.getsockname()[1]).close()

@@ -112,7 +112,7 @@ BROKEN: list[tuple[object, str]] = [
     (_trace.Entered, "enter"),
     (_trace.Entered, "leave"),
     (_trace, "continued"),
-    (container, "start"),
+    (call, "start"),
     (container.Container, "capture"),
     (Delivery, "flush"),
     (Delivery, "warm"),

@@ -137,7 +137,7 @@ def unharmed(seen: Came, work: Callable[[], object]) -> bool:
 @pytest.fixture
 def backend(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Backend]:
     """A real backend to send to, with a journal on the way, and little time for either."""
-    monkeypatch.setattr(container, "FLUSH_BY_HAND", 0.1)
+    monkeypatch.setattr(container.Container, "FLUSH_BY_HAND", 0.1)
     with Backend() as backend:
         monkeypatch.setenv("ZESPAN_BASE_URL", backend.url)
         monkeypatch.setenv("ZESPAN_FLUSH_TIMEOUT", "0.1")
@@ -271,7 +271,11 @@ def test_whatever_of_ours_hangs_in_another_thread_nobody_waits_for_it(backend: B
     """What does I/O may hang: the exporter, its connection, the reading of journals. A flush takes no longer for it."""
     host, release = HOSTS["lambda"], threading.Event()
     found = used(host, returns).elsewhere
-    hanging = [f for f in found if f.file.startswith("exporters/") or f.name in ("_files", "_take", "_parsed")]
+    hanging = [
+        f
+        for f in found
+        if f.file.startswith(("exporters/", "_http/transport")) or f.name in ("_files", "_take", "_parsed")
+    ]
     assert len(hanging) > 8
     for function in sorted(hanging):
         testing.reset()
@@ -331,7 +335,9 @@ def _told(modules: list[str], clock: object) -> Iterator[None]:
 @pytest.mark.parametrize("name", ["time", "monotonic", "perf_counter"])
 def test_a_clock_that_is_mad(host: Host, now: float, name: str, backend: Backend) -> None:
     """Whatever time it tells, the function is called and its result is its own."""
-    modules = ["_lifecycle"] if name == "perf_counter" else ["_delivery", "_delivery._flushes", "_delivery._worker"]
+    modules = (
+        ["_observe.call"] if name == "perf_counter" else ["_delivery.delivery", "_delivery.waiters", "_delivery.worker"]
+    )
     clocks = {"time": time.time, "monotonic": time.monotonic, "perf_counter": time.perf_counter}
     clock = mock.Mock(**{**clocks, name: lambda: now})
     seen = came(host, returns, struck=lambda: _told(modules, clock))
@@ -524,7 +530,7 @@ def test_what_a_handler_says_of_itself_may_be_nonsense(backend: Backend) -> None
 def test_a_flush_by_hand_that_fails_inside_is_no_exception(backend: Backend) -> None:
     """`flush()` and `shutdown()` say what they know, and raise nothing that is ours."""
     zespan_serverless.init()
-    with mock.patch("zespan_serverless._delivery.Waiter", side_effect=RuntimeError("ours")):
+    with mock.patch("zespan_serverless._delivery.delivery.Waiter", side_effect=RuntimeError("ours")):
         assert zespan_serverless.flush().reason == "failed"
         assert zespan_serverless.shutdown().reason == "failed"
 

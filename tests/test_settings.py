@@ -661,6 +661,6 @@ def test_in_tests_what_is_asked_for_is_done(
 
 def test_pytest_is_recognised(pytestconfig: pytest.Config) -> None:
     """By what it sets itself, for its children, too."""
-    script = "import os; from zespan_serverless import _settings; assert _settings._is_test(os.environ)"
+    script = "import os; from zespan_serverless import settings as _settings; assert _settings._is_test(os.environ)"
     assert _settings._is_test(os.environ)
     subprocess.run([sys.executable, "-c", script], check=True)

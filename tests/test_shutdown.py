@@ -19,7 +19,7 @@ TERMINATED = -signal.SIGTERM
 
 PRELUDE = """
 import asyncio, hashlib, multiprocessing, os, signal, socket, sys, threading, time
-from zespan_serverless import _shutdown
+from zespan_serverless._process import sigterm as _shutdown
 
 def say(text):
     os.write(1, text.encode() + b"\\n")
@@ -512,7 +512,7 @@ ready()
 COPY = """
 import importlib.util
 def copy():
-    spec = importlib.util.find_spec("zespan_serverless._shutdown")
+    spec = importlib.util.find_spec("zespan_serverless._process.sigterm")
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
     spec.loader.exec_module(module)

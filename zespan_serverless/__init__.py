@@ -7,19 +7,30 @@ from typing import TYPE_CHECKING
 from ._version import __version__
 
 if TYPE_CHECKING:
-    from ._base.reports import FlushReport
-    from ._observe.api import capture, flush, init, shutdown
-    from ._observe.spans import span, traceparent, with_context
-    from .aws_lambda import zespan_lambda
-    from .aws_lambda._records import traced_record, traced_records
-    from .azure_functions import zespan_azure
-    from .errors import ConfigurationError, FlushIncomplete, ZespanError
-    from .google_cloud import zespan_cloud_event, zespan_gcf, zespan_job
-    from .jobs import run
-    from .logs import add_trace_ids
-    from .providers.openai import patch_openai, wrap_openai
-    from .settings import Settings
-    from .vercel import zespan_vercel
+    from ._base.reports import FlushReport as FlushReport
+    from ._observe.api import capture as capture
+    from ._observe.api import flush as flush
+    from ._observe.api import init as init
+    from ._observe.api import shutdown as shutdown
+    from ._observe.spans import span as span
+    from ._observe.spans import traceparent as traceparent
+    from ._observe.spans import with_context as with_context
+    from .aws_lambda import zespan_lambda as zespan_lambda
+    from .aws_lambda._records import traced_record as traced_record
+    from .aws_lambda._records import traced_records as traced_records
+    from .azure_functions import zespan_azure as zespan_azure
+    from .errors import ConfigurationError as ConfigurationError
+    from .errors import FlushIncomplete as FlushIncomplete
+    from .errors import ZespanError as ZespanError
+    from .google_cloud import zespan_cloud_event as zespan_cloud_event
+    from .google_cloud import zespan_gcf as zespan_gcf
+    from .google_cloud import zespan_job as zespan_job
+    from .jobs import run as run
+    from .logs import add_trace_ids as add_trace_ids
+    from .providers.openai import patch_openai as patch_openai
+    from .providers.openai import wrap_openai as wrap_openai
+    from .settings import Settings as Settings
+    from .vercel import zespan_vercel as zespan_vercel
 
 _HOME = {
     "ConfigurationError": "errors",

@@ -191,7 +191,7 @@ class _Turn:
         """Close it, and deliver what there is."""
         if self._close(error):
             with Guarded("the flush"):
-                report = self._call.container.delivery.flush(_process.FLUSH_BY_HAND, probe=True)
+                report = self._call.container.delivery.flush(self._call.container.FLUSH_BY_HAND, probe=True)
                 self._call.container.delivery.tell(report, self._call.container.settings.flush_timeout)
 
     async def end_soon(self, error: BaseException | None) -> None:
@@ -206,7 +206,7 @@ class _Turn:
             with Guarded("the flush"):
                 from ._delivery.aio import flush_async
 
-                await flush_async(self._call.container.delivery, _process.FLUSH_BY_HAND)
+                await flush_async(self._call.container.delivery, self._call.container.FLUSH_BY_HAND)
 
     def _close(self, error: BaseException | None) -> bool:
         """Whether there is something to send; not in a forked child that comes to the end of what is its parent's."""

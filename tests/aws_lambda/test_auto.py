@@ -231,7 +231,9 @@ def test_bytecode_is_used_wherever_it_is_unpacked(tmp_path: Path) -> None:
         layer.extractall(tmp_path)
     for source in (tmp_path / "python" / "zespan_serverless").rglob("*.py"):
         source.write_text("raise SystemExit('compiled')\n")
-    loaded = "import sys, zespan_serverless.aws_lambda as ours, zespan_serverless._container; print(ours.__file__)"
+    loaded = (
+        "import sys, zespan_serverless.aws_lambda as ours, zespan_serverless._process.container; print(ours.__file__)"
+    )
     found = subprocess.run(
         [sys.executable, "-c", loaded], cwd=tmp_path / "python", capture_output=True, text=True, check=True
     )

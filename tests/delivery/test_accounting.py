@@ -583,7 +583,7 @@ def test_a_backend_that_is_away_when_warming_up(backend: Backend, to: Make, capl
 FORK = """
 import os, threading, time
 import zespan_serverless
-from zespan_serverless import _container
+from zespan_serverless._process import container as _container
 from zespan_serverless.testing import Backend
 
 with Backend() as backend:

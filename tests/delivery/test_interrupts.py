@@ -200,9 +200,9 @@ def check(case: Case, at: int) -> None:
 RANDOM = """
 import random, signal, sys, threading, time
 from tests.delivery.support import Scripted, capture, OK, RETRY
-from zespan_serverless._delivery import Delivery
-from zespan_serverless._delivery._journal import Journal
-from zespan_serverless._settings import Settings
+from zespan_serverless._delivery.delivery import Delivery
+from zespan_serverless._delivery.journal import Journal
+from zespan_serverless.settings import Settings
 
 class Alarm(Exception): pass
 

@@ -553,7 +553,8 @@ def heir(folder: Path, environment: dict[str, str], *numbers: object) -> None:
     """A process that captures these, and takes over what others have left, to its end."""
     code = """
         import sys, time
-        from zespan_serverless import _container, capture, flush, init
+        from zespan_serverless import capture, flush, init
+        from zespan_serverless._process import container as _container
         init(journal=sys.argv[1])
         _container.current().delivery.warm()
         for number in sys.argv[2:]:

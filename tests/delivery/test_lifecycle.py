@@ -158,7 +158,9 @@ def test_threads_that_cannot_be_stopped(make: Make) -> None:
 ISOLATED = """
 import sys
 sys.path[:0] = {path!r}
-from zespan_serverless import _delivery, exporters, _settings
+from zespan_serverless import settings as _settings
+from zespan_serverless._base import reports as exporters
+from zespan_serverless._delivery import delivery as _delivery
 class Sink:
     sent = []
     def encode(self, event): return b"x"

@@ -194,7 +194,7 @@ def test_who_did_not_accept_which_key(
 
 def test_a_key_from_a_secret_that_is_not_accepted(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
     """The detail names the secret."""
-    monkeypatch.setattr("zespan_serverless._secrets.read_aws", lambda _: "zsp_live_0123456789")
+    monkeypatch.setattr("zespan_serverless._platforms.secrets.read_aws", lambda _: "zsp_live_0123456789")
     backend.mode = 401
     exporter = ZespanExporter(backend.url, None, "ssm:/zespan/key")
     assert (

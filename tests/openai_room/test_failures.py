@@ -59,7 +59,7 @@ def _internals() -> list[str]:
             elif inspect.isclass(value) and value.__module__ == part.__name__:
                 inside = {f"{name}.{n}" for n, v in vars(value).items() if isinstance(v, (FunctionType, classmethod))}
                 names += [f"{part.__name__}.{method}" for method in sorted(inside - _THE_CALL - _GUARDS)]
-    return [name.removeprefix("zespan_serverless.openai.") for name in names]
+    return [name.removeprefix("zespan_serverless.providers.openai.") for name in names]
 
 
 class Broken(Exception):
@@ -110,7 +110,7 @@ def test_an_internal_that_fails(
     name: str, side: Side, model: ModelEndpoint, recorded: Recorded, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One at a time; the user's calls do not notice, and nothing is called twice."""
-    monkeypatch.setattr(f"zespan_serverless.openai.{name}", _broken)
+    monkeypatch.setattr(f"zespan_serverless.providers.openai.{name}", _broken)
     _call(side, model)
     monkeypatch.undo()
     assert len(recorded.calls()) <= 7
@@ -118,7 +118,13 @@ def test_an_internal_that_fails(
 
 @pytest.mark.parametrize(
     "name",
-    ["_container.Container.capture_made", "_trace.new_span", "_trace.current", "_trace._uuid", "_event.timestamp"],
+    [
+        "_process.Container.capture_made",
+        "_trace.new_span",
+        "_trace.current",
+        "_trace.context._uuid",
+        "_record.event.timestamp",
+    ],
 )
 def test_a_neighbour_that_fails(
     name: str, side: Side, model: ModelEndpoint, recorded: Recorded, monkeypatch: pytest.MonkeyPatch

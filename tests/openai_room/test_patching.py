@@ -102,7 +102,7 @@ def test_importing_costs_little() -> None:
     """Watching for openai imports neither that nor anything heavy."""
     script = """
         import sys
-        from zespan_serverless.openai import patch_openai
+        from zespan_serverless.providers.openai import patch_openai
         patch_openai()
         heavy = {"openai", "asyncio", "inspect", "hashlib", "copy", "typing_extensions", "http.client", "ssl"}
         assert not heavy & sys.modules.keys(), heavy & sys.modules.keys()
@@ -116,7 +116,7 @@ def test_what_the_client_imports_late_stays_late() -> None:
     script = """
         import sys
         if sys.argv[1] == "patched":
-            from zespan_serverless.openai import patch_openai
+            from zespan_serverless.providers.openai import patch_openai
             patch_openai()
         import openai.resources.chat.completions
         print(*sorted(name for name in sys.modules if name.startswith("openai.")), file=sys.stderr)
@@ -169,7 +169,7 @@ def test_imported_again() -> None:
     """A reload brings back the plain methods, and they are patched again."""
     script = """
         import importlib, sys
-        from zespan_serverless.openai import patch_openai
+        from zespan_serverless.providers.openai import patch_openai
         patch_openai()
         import openai
         module = sys.modules[type(openai.OpenAI(api_key="k").chat.completions).__module__]
@@ -186,7 +186,7 @@ def test_from_a_zip_file(fake: Path) -> None:
     script = """
         import asyncio, sys
         sys.path.insert(0, sys.argv[1])
-        from zespan_serverless.openai import patch_openai
+        from zespan_serverless.providers.openai import patch_openai
         patch_openai()
         from openai.resources.chat.completions import completions, other
         assert other.x == 1
@@ -223,7 +223,7 @@ def test_a_loader_that_cannot_be_changed(fake: Path) -> None:
                 return spec_from_loader(name, loader) if name.endswith("completions.completions") else None
 
         sys.meta_path.insert(0, Finder)
-        from zespan_serverless.openai import patch_openai
+        from zespan_serverless.providers.openai import patch_openai
         patch_openai()
         from openai.resources.chat.completions import completions
         for _ in range(2):
@@ -254,7 +254,7 @@ def test_a_module_that_is_only_looked_up(fake: Path) -> None:
     script = """
         import importlib.util, sys
         sys.path.insert(0, sys.argv[1])
-        from zespan_serverless.openai import patch_openai
+        from zespan_serverless.providers.openai import patch_openai
         patch_openai()
         spec = importlib.util.find_spec("openai.resources.chat.completions.completions")
         assert "class Completions" in spec.loader.get_source(spec.name)
@@ -278,7 +278,7 @@ def test_finders_of_old(fake: Path) -> None:
                 return None
 
         sys.meta_path.insert(0, Old)
-        from zespan_serverless.openai import patch_openai
+        from zespan_serverless.providers.openai import patch_openai
         patch_openai()
         from openai.resources.chat.completions import completions
         assert hasattr(completions.Completions.create, "__zespan_original__")
@@ -298,7 +298,7 @@ def test_an_import_that_fails(fake: Path) -> None:
                     raise RuntimeError("theirs")
 
         sys.meta_path.insert(0, Finder)
-        from zespan_serverless.openai import patch_openai
+        from zespan_serverless.providers.openai import patch_openai
         patch_openai()
         try:
             from openai.resources.chat.completions import completions

@@ -1,11 +1,10 @@
 """What exists once in a process: the container, and how the process ends."""
 
-from .container import FLUSH_BY_HAND, Container, current
+from .container import Container, current
 from .ending import at_exit, overdue, renew, rest, watch
 from .start import forget, record, start
 
 __all__ = [
-    "FLUSH_BY_HAND",
     "Container",
     "at_exit",
     "current",

@@ -27,9 +27,6 @@ if TYPE_CHECKING:
 JOURNAL_SIZE = 2
 """Bytes of the journal over those of the buffer, above which it is written anew without what is settled."""
 
-FLUSH_BY_HAND = 10.0
-"""Seconds that flush() and shutdown() may take by default where no invocation's deadline is known."""
-
 
 class Active(Protocol):
     """An invocation under way, as far as the container needs it."""
@@ -44,6 +41,9 @@ class Active(Protocol):
 
 class Container:
     """One process's telemetry, with the settings of whoever configured it first."""
+
+    FLUSH_BY_HAND = 10.0
+    """Seconds that flush() and shutdown() may take by default where no invocation's deadline is known."""
 
     def __init__(self, settings: _settings.Settings) -> None:
         self.settings = settings
@@ -123,7 +123,7 @@ class Container:
     def flush_by_hand(self) -> float:
         """Seconds that flush() and shutdown() may take: what the invocation under way has left, less the reserve."""
         left = self.left()
-        return FLUSH_BY_HAND if left is None else max(0.0, left - self.settings.flush_reserve)
+        return self.FLUSH_BY_HAND if left is None else max(0.0, left - self.settings.flush_reserve)
 
     def left(self) -> float | None:
         """Seconds that the invocation under way has, of several the least; None if no deadline is known."""
