@@ -126,7 +126,7 @@ class Run:
 
 
 class RunHost:
-    """A process's answers to the core's questions (see `_lifecycle.Host`)."""
+    """A process's answers to the core's questions (see `_observe.call.Host`)."""
 
     one_at_a_time = True
 

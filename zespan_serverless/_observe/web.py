@@ -113,7 +113,7 @@ class Response(NamedTuple):
 
 
 class WebHost:
-    """A web server's answers to the core's questions (see `_lifecycle.Host`), but for `read`."""
+    """A web server's answers to the core's questions (see `_observe.call.Host`), but for `read`."""
 
     one_at_a_time = False
     is_told_to_stop = True

@@ -93,7 +93,7 @@ def _decorate(handler: Callable[..., Any], arguments: Mapping[str, Any]) -> Call
 
 
 class LambdaHost:
-    """Lambda's answers to the core's questions (see `_lifecycle.Host`)."""
+    """Lambda's answers to the core's questions (see `_observe.call.Host`)."""
 
     one_at_a_time = True
 

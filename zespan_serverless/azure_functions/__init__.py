@@ -211,7 +211,7 @@ async def _awaited(call: Call, function: Callable[..., Any], args: tuple[Any, ..
 
 
 class AzureHost:
-    """What one function answers to the core's questions (see `_lifecycle.Host`)."""
+    """What one function answers to the core's questions (see `_observe.call.Host`)."""
 
     one_at_a_time = False
 

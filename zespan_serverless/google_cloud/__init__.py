@@ -99,7 +99,7 @@ def _decorate(function: Callable[..., Any] | None, settings: Mapping[str, Any], 
 
 
 class FunctionHost(WebHost):
-    """The functions framework's answers to the core's questions (see `_lifecycle.Host`).
+    """The functions framework's answers to the core's questions (see `_observe.call.Host`).
 
     Gunicorn imports the function's module in its master and serves in a fork of it, several requests at once in
     threads; atexit runs there. Under its Uvicorn worker, which serves async functions, it does not, and nobody speaks
