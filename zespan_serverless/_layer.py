@@ -52,13 +52,13 @@ _EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest that a zip can say
 
 # Of no use in Lambda.
 _LEFT_OUT = (
-    "testing",
+    "testing/",
     "__main__.py",
     "cli.py",
     "_layer.py",
-    "azure_functions",
+    "azure_functions/",
     "_platforms/azure.py",
-    "google_cloud",
+    "google_cloud/",
     "_platforms/google.py",
     "vercel.py",
 )
@@ -109,7 +109,7 @@ def _copy(source: Path, target: Path) -> None:
     """The package's own files that are of use; not what editors and systems leave beside them, nor their modes."""
     for file in source.rglob("*"):
         name = file.relative_to(source)
-        if file.suffix in (".py", ".typed") and file.name[0] != "." and not set(name.parts) & set(_LEFT_OUT):
+        if file.suffix in (".py", ".typed") and file.name[0] != "." and not name.as_posix().startswith(_LEFT_OUT):
             (target / name).parent.mkdir(parents=True, exist_ok=True)
             (target / name).write_bytes(file.read_bytes())
 

@@ -215,7 +215,7 @@ def test_nothing_of_the_checkout_gets_into_it(tmp_path: Path, monkeypatch: pytes
     main(["layer", "build", "--output", str(tmp_path / "a.zip")])
     for name in (".DS_Store", "._auto.py"):
         (copy / name).write_text("x\0")
-    (copy / "openai" / "__init__.py.orig").write_text("x")
+    (copy / "providers" / "__init__.py.orig").write_text("x")
     copy.chmod(0o555)
     monkeypatch.setattr(_layer, "__file__", str(copy / "_layer.py"))
     main(["layer", "build", "--output", str(tmp_path / "b.zip"), "--python", sys.executable])

@@ -24,7 +24,7 @@ from .._delivery.budget import flush_budget
 from .._process import sigterm
 from .._record.event import ERROR_TEXT_MAX, failed, new_event, suspends
 from .._record.invocation import WARM, ColdStart, Invocation
-from .start import start
+from .startup import start
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -2,7 +2,7 @@
 
 from .container import Container, current
 from .ending import at_exit, overdue, renew, rest, watch
-from .start import forget, record, start
+from .startup import forget, record, start
 
 __all__ = [
     "Container",

@@ -131,7 +131,8 @@ class Container:
         return min((clock() for clock in clocks if clock is not None), default=None)
 
 
-_current: Container | None = None
+# A development server may reload this module, which keeps its namespace: the container and its events stay.
+_current: Container | None = globals().get("_current")
 
 
 def current() -> Container | None:

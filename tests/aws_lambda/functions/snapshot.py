@@ -10,8 +10,7 @@ from typing import Any
 
 from snapshot_restore_py import register_after_restore, register_before_snapshot
 
-from zespan_serverless import capture, flush, init, testing, zespan_lambda
-from zespan_serverless._process import ending
+from zespan_serverless import _process, capture, flush, init, testing, zespan_lambda
 
 _time = time.time
 _jumped = Path(os.environ["JUMPED"])
@@ -52,7 +51,7 @@ if os.environ.get("BREAK"):
     def broken() -> None:
         raise RuntimeError("ours fails")
 
-    ending.rest = ending.renew = broken
+    _process.rest = _process.renew = broken
 
 init()
 capture({"span_kind": "llm", "operation": "at import"})

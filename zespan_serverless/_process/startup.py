@@ -16,8 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 _lock = threading.Lock()
-_started = False
-_configured: dict[str, Any] = {}
+# A module that is reloaded keeps its namespace, and the container is still there.
+_started: bool = globals().get("_started", False)
+_configured: dict[str, Any] = globals().get("_configured", {})
 _recording: dict[str, Any] = {}  # settings of `testing.recording`, over everybody's own
 
 
