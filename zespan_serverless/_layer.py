@@ -119,7 +119,7 @@ def _copy(source: Path, target: Path) -> None:
 
 
 def _code_only(source: bytes) -> bytes:
-    """Blank out comments and docstrings, a third of the bytes. The lines of code stay where tracebacks look for them."""
+    """Blank out comments and docstrings, a third of the bytes. Code stays in its lines: tracebacks look there."""
     lines = source.splitlines(keepends=True)
     for token in tokenize.tokenize(io.BytesIO(source).readline):
         if token.type == tokenize.COMMENT:
