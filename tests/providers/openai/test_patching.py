@@ -240,7 +240,7 @@ def test_two_hooks_like_ours(fake: Path) -> None:
     script = """
         import sys
         sys.path.insert(0, sys.argv[1])
-        from zespan_serverless import openai as room
+        from zespan_serverless.providers import openai as room
         sys.meta_path[:0] = [room._WhenImported(), room._WhenImported()]
         from openai.resources.chat.completions import completions
         assert completions.Completions().create() == "answer"
