@@ -22,9 +22,9 @@ pthread_sigmask: Any = getattr(signal, "pthread_sigmask", None)
 # What runs on a real host: --quick leaves it out, and single tests that are marked as slow. The longest come first: if
 # they began last, all other workers would wait for them.
 SLOW = (
-    *("peers", "conformance", "sam", "test_chaos", "test_memory", "openai_room/test_interrupted"),
+    *("peers", "conformance", "sam", "test_chaos", "test_memory", "providers/openai/test_interrupted"),
     *("aws_lambda/test_unfinished", "vercel/test_vercel", "web/test_servers"),
-    *("google_cloud/test_http", "aws_lambda/test_attendance", "scripts/test_run", "aws_lambda/test_web"),
+    *("google_cloud/test_http", "aws_lambda/test_attendance", "jobs/test_run", "aws_lambda/test_web"),
     *("aws_lambda/test_sigterm", "aws_lambda/test_examples", "test_template", "emulator/test_demo"),
     *("azure_functions/test_functions", "azure_functions/test_flushes", "azure_functions/test_streams"),
     *("azure_functions/test_examples", "azure_functions/test_triggers", "google_cloud/test_events"),
@@ -33,7 +33,7 @@ SLOW = (
     *("aws_lambda/test_flush_modes", "aws_lambda/test_handlers", "aws_lambda/test_key_from_aws"),
     *("aws_lambda/test_main_line", "aws_lambda/test_managed_instances", "aws_lambda/test_results"),
     *("aws_lambda/test_situations", "aws_lambda/test_snapstart", "aws_lambda/test_switched_off"),
-    *("emulator/test_sandbox", "scripts"),
+    *("emulator/test_sandbox", "jobs"),
 )
 
 # On a busy machine anything may take long, once.
@@ -81,6 +81,13 @@ def fresh() -> Iterator[None]:
     os.environ.update(before)
     if pthread_sigmask:
         assert pthread_sigmask(signal.SIG_SETMASK, blocked) == blocked, "signals are left blocked"
+
+
+@pytest.fixture
+def backend() -> Iterator[testing.Backend]:
+    """A backend on the loopback interface, which keeps what it gets."""
+    with testing.Backend() as backend:
+        yield backend
 
 
 @pytest.fixture

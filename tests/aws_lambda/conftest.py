@@ -21,12 +21,6 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
-def backend() -> Iterator[Backend]:
-    with Backend() as backend:
-        yield backend
-
-
-@pytest.fixture
 def model() -> Iterator[ModelEndpoint]:
     with ModelEndpoint(latency_ms=1) as model:
         yield model

@@ -23,7 +23,7 @@ from zespan_serverless.cli import main
 from zespan_serverless.testing import Backend
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    pass
 
 ROOT = Path(__file__).parents[2]
 AUTO = "zespan_serverless.aws_lambda.auto.handler"
@@ -46,12 +46,6 @@ MODULES = {
     "located": "import importlib.metadata\nimport zespan_serverless\ndef handler(event, context):\n"
     "    return [zespan_serverless.__file__, importlib.metadata.version('zespan-serverless')]\n",
 }
-
-
-@pytest.fixture
-def backend() -> Iterator[Backend]:
-    with Backend() as backend:
-        yield backend
 
 
 @pytest.fixture

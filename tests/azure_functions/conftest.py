@@ -15,12 +15,6 @@ if importlib.util.find_spec("azure_functions_runtime") is None:  # not imported:
 
 
 @pytest.fixture
-def backend() -> Iterator[testing.Backend]:
-    with testing.Backend() as running:
-        yield running
-
-
-@pytest.fixture
 def model() -> Iterator[ModelEndpoint]:
     with ModelEndpoint(latency_ms=0) as running:
         yield running

@@ -35,12 +35,6 @@ def make() -> Iterator[Make]:
 
 
 @pytest.fixture
-def backend() -> Iterator[Backend]:
-    with Backend() as backend:
-        yield backend
-
-
-@pytest.fixture
 def to(backend: Backend, make: Make) -> Callable[..., Delivery]:
     """to(**settings): a delivery to the backend."""
 

@@ -14,12 +14,6 @@ from zespan_serverless.testing import Backend
 
 
 @pytest.fixture
-def backend() -> Iterator[Backend]:
-    with Backend() as backend:
-        yield backend
-
-
-@pytest.fixture
 def env(backend: Backend) -> Iterator[dict[str, str]]:
     """What a function needs to find the backend and the model."""
     with ModelEndpoint(latency_ms=5) as model:

@@ -20,8 +20,8 @@ from typing import Any
 import openai
 from pydantic import BaseModel
 
-from tests.openai_room.conftest import Scripted
 from tests.peers.tools import TOOLS, Peer
+from tests.providers.openai.conftest import Scripted
 from zespan_serverless import flush, testing
 
 TOOL = {"type": "function", "function": {"name": "weather", "parameters": {"type": "object", "properties": {}}}}

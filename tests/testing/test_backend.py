@@ -10,7 +10,6 @@ import ssl
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 from urllib.parse import urlsplit
@@ -21,12 +20,6 @@ import trustme
 from zespan_serverless.testing._backend import Backend, Mode
 
 EVENTS: list[dict[str, Any]] = [{"event_id": "a", "n": 1}, {"event_id": "b", "n": 2}]
-
-
-@pytest.fixture
-def backend() -> Iterator[Backend]:
-    with Backend() as backend:
-        yield backend
 
 
 class Client:

@@ -22,12 +22,6 @@ class Deploy(Protocol):
 
 
 @pytest.fixture
-def backend() -> Iterator[Backend]:
-    with Backend() as backend:
-        yield backend
-
-
-@pytest.fixture
 def deploy(backend: Backend) -> Iterator[Deploy]:
     if interpreter() is None:
         pytest.skip("Vercel's runtime needs Python 3.12: run the tests on it, or have `make test` find one")

@@ -12,12 +12,6 @@ from zespan_serverless.testing import Backend
 
 
 @pytest.fixture
-def backend() -> Iterator[Backend]:
-    with Backend() as backend:
-        yield backend
-
-
-@pytest.fixture
 def start(backend: Backend) -> Iterator[Callable[..., Server]]:
     """start(server, app, **environment): a server that listens, which is stopped after the test."""
     with ExitStack() as stack:

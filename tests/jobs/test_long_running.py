@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import subprocess
 
-from tests.scripts.conftest import Start
+from tests.jobs.conftest import Start
 from zespan_serverless.testing import Backend
 
 WORKER = """

@@ -13,7 +13,7 @@ import pytest
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="no SIGTERM to speak of")
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 TERMINATED = -signal.SIGTERM
 """Killed by the signal, as a process that has no handler is."""
 

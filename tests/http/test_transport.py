@@ -22,7 +22,7 @@ import trustme
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.exporters.support import Mute, Proxy
+from tests.http.support import Mute, Proxy
 from zespan_serverless._delivery.delivery import Delivery
 from zespan_serverless._http import client
 from zespan_serverless._http import transport as http

@@ -9,14 +9,8 @@ from pathlib import Path
 import pytest
 import trustme
 
-from tests.exporters.support import Mute
+from tests.http.support import Mute
 from zespan_serverless.testing import Backend
-
-
-@pytest.fixture
-def backend() -> Iterator[Backend]:
-    with Backend() as backend:
-        yield backend
 
 
 @pytest.fixture(scope="session")

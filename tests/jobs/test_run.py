@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from tests import hosts
-from tests.scripts.conftest import Start
+from tests.jobs.conftest import Start
 from zespan_serverless import ConfigurationError, run, span, testing
 from zespan_serverless.testing import Backend
 

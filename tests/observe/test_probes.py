@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.web.test_wsgi import environ, serve
+from tests.wsgi.test_wsgi import environ, serve
 from zespan_serverless import capture, span, testing, traceparent
 from zespan_serverless._observe.web import WebHost
 from zespan_serverless._record.invocation import ColdStart

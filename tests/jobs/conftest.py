@@ -18,12 +18,6 @@ Start = Callable[..., "subprocess.Popen[str]"]
 
 
 @pytest.fixture
-def backend() -> Iterator[Backend]:
-    with Backend() as backend:
-        yield backend
-
-
-@pytest.fixture
 def start(backend: Backend, tmp_path: Path) -> Iterator[Start]:
     """start(code, **environment): runs a file `job.py` with that code, in its own session; killed after the test."""
     with ExitStack() as stack:

@@ -1,0 +1,15 @@
+"""A model on the loopback interface."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from emulator.model import ModelEndpoint
+
+
+@pytest.fixture
+def model() -> Iterator[ModelEndpoint]:
+    with ModelEndpoint(latency_ms=0) as model:
+        yield model
