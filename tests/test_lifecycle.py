@@ -115,7 +115,7 @@ BROKEN: list[tuple[object, str]] = [
     (call, "start"),
     (container.Container, "capture"),
     (Delivery, "flush"),
-    (Delivery, "warm"),
+    (Delivery, "ensure_sender"),
     (Delivery, "capture"),
 ]
 

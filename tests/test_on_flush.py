@@ -164,7 +164,7 @@ def test_not_after_a_shutdown() -> None:
     reports: list[FlushReport] = []
     delivery = Delivery(Scripted(OK), Settings(on_flush=reports.append))
     delivery.close(1)
-    delivery.tell(FlushReport(), 1)
+    delivery.notify(FlushReport(), 1)
     assert delivery._worker.thread is None
     assert reports == []
 
@@ -176,7 +176,7 @@ def test_it_does_not_make_events_go_out() -> None:
     delivery.capture({"n": 1})
     report = delivery.flush(0.2)
     tried = len(exporter.batches)
-    delivery.tell(report, 5)
+    delivery.notify(report, 5)
     assert reports == [report]
     assert len(exporter.batches) == tried
-    delivery.forget()
+    delivery.reset()

@@ -31,7 +31,7 @@ def make() -> Iterator[Make]:
     yield make
     for delivery in made:
         assert_balanced(delivery)
-        delivery.forget()
+        delivery.reset()
 
 
 @pytest.fixture

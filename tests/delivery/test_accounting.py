@@ -102,7 +102,7 @@ def test_whatever_happens_the_books_balance(
     assert_balanced(delivery)
     assert exporter.delivered == sorted(set(exporter.delivered))
     assert delivery.delivered == len(exporter.delivered)
-    delivery.forget()
+    delivery.reset()
 
 
 def test_at_every_moment(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -334,7 +334,7 @@ def test_close_delivers_and_takes_no_more(make: Make) -> None:
     assert delivery.dropped == {"closed": 1}
     assert told == [Dropped(1, "closed", "", (b'{"n":3}',))]
     assert delivery.flush(5).pending == 0
-    delivery.warm()
+    delivery.ensure_sender()
     eventually(lambda: all(not thread.is_alive() for thread in exporter.threads))
 
 
@@ -389,7 +389,7 @@ def test_forget_says_nothing(make: Make, caplog: pytest.LogCaptureFixture) -> No
     waiting = in_thread(lambda: delivery.flush(0.5))
     assert gate.entered.acquire(timeout=5)
     capture(delivery, 2)
-    delivery.forget()
+    delivery.reset()
     assert balance(delivery) == (0, 0, 0, 0)
     assert exporter.cancels
     gate.open.set()
@@ -483,7 +483,7 @@ def test_a_log_handler_that_captures(make: Make) -> None:
         for logger in loggers:
             logger.removeHandler(handler)
     eventually(lambda: delivery._worker.job is None)
-    delivery.forget()
+    delivery.reset()
 
 
 def test_capture_from_many_threads_is_quick_while_the_backend_hangs(make: Make) -> None:
@@ -535,7 +535,7 @@ def test_the_interval_sends_in_the_background(make: Make) -> None:
         return OK
 
     delivery = make(Scripted(send), flush_interval=1.5)
-    delivery.warm()
+    delivery.ensure_sender()
     time.sleep(0.15)
     before = time.time()
     capture(delivery, 1)
@@ -558,10 +558,10 @@ def test_in_the_background_the_breaker_is_heeded(make: Make) -> None:
 def test_warm_opens_the_connection(backend: Backend, to: Make) -> None:
     """While the function is busy; and the first flush uses it."""
     delivery = to()
-    delivery.warm()
+    delivery.ensure_sender()
     eventually(lambda: backend.connections == 1)
     eventually(lambda: delivery._worker.job is None)
-    delivery.warm()
+    delivery.ensure_sender()
     capture(delivery, 1)
     assert delivery.flush(5).delivered == 1
     assert backend.connections == 1
@@ -571,7 +571,7 @@ def test_a_backend_that_is_away_when_warming_up(backend: Backend, to: Make, capl
     """Is no failure yet, and nothing to talk about."""
     backend.mode = "refuse"
     delivery = to()
-    delivery.warm()
+    delivery.ensure_sender()
     eventually(lambda: delivery._worker.thread is not None and delivery._worker.job is None)
     time.sleep(0.05)
     assert (delivery._breaker.failures, caplog.records) == (0, [])

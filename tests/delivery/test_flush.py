@@ -491,7 +491,7 @@ def test_without_threads_a_flush_sends_for_itself(make: Make, no_threads: None) 
     """Where no thread can be started; with retries, within its deadline."""
     exporter = Scripted(RETRY, OK)
     delivery = make(exporter)
-    delivery.warm()
+    delivery.ensure_sender()
     capture(delivery, 1, 2)
     assert delivery.flush(5).delivered == 2
     assert exporter.threads == {threading.current_thread()}

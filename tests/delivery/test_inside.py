@@ -95,7 +95,7 @@ def test_a_capture_while_the_journal_is_written(journaled: Callable[[], tuple[De
     assert on_disk(journal) == [item_number(item) for item in delivery._buffer._items()]
     assert theirs[0].readline()
     theirs[0].close()
-    delivery.forget()
+    delivery.reset()
 
 
 def item_number(item: Any) -> int:
@@ -128,7 +128,7 @@ def test_captures_wherever_the_collector_comes_round(journaled: Callable[[], tup
     assert count > 1000
     assert delivery.pending == 1501 + count
     assert sorted(on_disk(journal)) == sorted([*range(1501), *range(-count, 0)])
-    delivery.forget()
+    delivery.reset()
 
 
 def test_a_finalizer_that_flushes_in_the_senders_thread(make: Make) -> None:
@@ -166,7 +166,7 @@ def test_a_rest_tells_whoever_waits_for_what_it_gives_up(make: Make) -> None:
     capture(delivery, 1)
     waiting = in_thread(lambda: reports.append(delivery.flush(20)))
     assert gate.entered.acquire(timeout=5)
-    delivery.rest(0.1)
+    delivery.pause(0.1)
     waiting.join(5)
     assert reports
     assert reports[0].delivered == 1
@@ -189,9 +189,9 @@ def test_a_flush_nobody_waits_for_ends_when_we_have_failed(make: Make) -> None:
     delivery, done = make(Scripted()), threading.Event()
     with mock.patch.object(delivery._buffer, "take", side_effect=RuntimeError("ours")):
         capture(delivery, 1)
-        waiter = delivery.flush_then(20, done.set)
+        waiter = delivery.begin_flush(20, done.set)
         assert done.wait(5)
-    assert delivery.settled(waiter).reason == "breaker_open"
+    assert delivery.end_flush(waiter).reason == "breaker_open"
     assert delivery.flush(5, probe=True).delivered == 1
 
 
@@ -211,7 +211,7 @@ def test_a_child_that_on_error_forks_has_one_sender() -> None:
 
     def on_error(drop: Dropped) -> None:
         if os.fork() == 0:
-            delivery.forget()
+            delivery.reset()
             threading.Thread(target=child, daemon=True).start()
             threading.Timer(10, os._exit, (1,)).start()
 
@@ -229,4 +229,4 @@ def test_a_child_that_on_error_forks_has_one_sender() -> None:
     os.close(say)
     assert os.read(said, 100) == b"10 1"
     os.close(said)
-    delivery.forget()
+    delivery.reset()

@@ -194,7 +194,7 @@ def check(case: Case, at: int) -> None:
     assert delivery.captured == len(set(case.exporter.delivered)) + sum(delivery.dropped.values()), at
     if not delivery.dropped and not closed:
         assert {*case.returned, 100} <= set(case.exporter.delivered) <= {*case.begun, 100}, at
-    delivery.forget()
+    delivery.reset()
 
 
 RANDOM = """
@@ -229,7 +229,7 @@ def work():
         if begun % 50 == 0:
             delivery.flush(0.01, probe=True)
         if begun % 70 == 0:
-            delivery.flush_soon(1.0)
+            delivery.flush_in_background(1.0)
 
 chance = random.Random(int(sys.argv[2]))
 exporter = Scripted(OK, RETRY, *[OK] * 50)

@@ -253,7 +253,7 @@ def test_whatever_is_poisoned(poisoned: set[int], batch_size: int) -> None:
     assert delivery.flush(5).pending == 0
     assert exporter.delivered == [n for n in range(20) if n not in poisoned]
     assert balance(delivery) == (20, 20 - len(poisoned), 0, len(poisoned))
-    delivery.forget()
+    delivery.reset()
 
 
 def test_a_bisection_outlives_a_flush(make: Make, at_once: None) -> None:

@@ -133,7 +133,7 @@ def test_what_passes_a_slow_event_is_off_the_disk(tmp_path: Path) -> None:
     (only,) = Journal(str(tmp_path / "journal"), "there", "key", 1_000_000).left()
     assert set(only.events) == {b'{"n":0}'}
     assert_balanced(delivery)
-    delivery.forget()
+    delivery.reset()
 
 
 def test_an_attempt_that_fails_at_once_divides_nothing(make: Make, at_once: None) -> None:

@@ -71,11 +71,11 @@ class Books(RuleBasedStateMachine):
 
     @rule(timeout=st.sampled_from([0.01, 0.5]))
     def flush_soon(self, timeout: float) -> None:
-        self.delivery.flush_soon(timeout)
+        self.delivery.flush_in_background(timeout)
 
     @rule()
     def snapshot(self) -> None:
-        self.delivery.rest(0.02)
+        self.delivery.pause(0.02)
 
     @precondition(lambda self: not self.is_closed)
     @rule()
@@ -91,7 +91,7 @@ class Books(RuleBasedStateMachine):
         if not child:
             code = 1
             try:
-                self.delivery.forget()
+                self.delivery.reset()
                 for number in range(count):
                     self.delivery.capture({"n": number})
                 assert_balanced(self.delivery)
@@ -119,7 +119,7 @@ class Books(RuleBasedStateMachine):
             told = {reason: sum(t.events for t in self.told if t.reason == reason) for reason in dropped}
             assert told == dropped
         finally:
-            self.delivery.forget()
+            self.delivery.reset()
 
 
 TestBooks = pytest.mark.slow(Books.TestCase)

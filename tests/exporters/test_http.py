@@ -439,7 +439,7 @@ def test_what_an_early_answer_means_for_the_events(monkeypatch: pytest.MonkeyPat
             for _ in range(4):
                 delivery.capture({"noise": base64.b64encode(LARGE[:600_000]).decode()})
         delivery.flush(20, probe=True)
-        delivery.forget()
+        delivery.reset()
     assert {one.reason for one in dropped} == {reason}
     assert sum(one.events for one in dropped) == 4
 

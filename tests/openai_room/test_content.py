@@ -148,7 +148,7 @@ def test_what_is_on_record_is_redacted(side: Side) -> None:
             assert container is not None
             container.records = True
             stream = side.ask(messages=[{"role": "user", "content": hidden}], stream=True)
-            noted = json.dumps(list(container.delivery._open.values()))
+            noted = json.dumps(list(container.delivery._open_spans.values()))
             assert "hidden" not in noted
             assert ("prompt_text" in noted) == (not settings)
             side.take(stream)
