@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.delivery.support import OK, RETRY, Scripted, eventually, hang
+from tests.delivery.support import OK, RETRY, Scripted, eventually, hang, notices_of, sender_of
 from zespan_serverless import FlushReport, capture, flush, testing, zespan_lambda
 from zespan_serverless._delivery.delivery import Delivery
 from zespan_serverless._process import container as _container
@@ -118,7 +118,7 @@ def test_one_that_hangs_costs_one_flush_its_time(gate: threading.Event, caplog: 
         container = _container.current()
         assert container is not None
         gate.set()
-        eventually(lambda: not container.delivery._news._busy)
+        eventually(lambda: not notices_of(container.delivery)._busy)
         handler(0, testing.LambdaContext())
         assert [report.delivered for report in calls] == [1, 1]
 
@@ -165,7 +165,7 @@ def test_not_after_a_shutdown() -> None:
     delivery = Delivery(Scripted(OK), Settings(on_flush=reports.append))
     delivery.close(1)
     delivery.notify(FlushReport(), 1)
-    assert delivery._worker.thread is None
+    assert sender_of(delivery).thread is None
     assert reports == []
 
 

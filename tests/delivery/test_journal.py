@@ -21,7 +21,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.delivery.support import OK, REFUSED, RETRY, Gate, Scripted, assert_balanced, capture, eventually
+from tests.delivery.support import (
+    OK,
+    REFUSED,
+    RETRY,
+    Gate,
+    Scripted,
+    assert_balanced,
+    buffer_of,
+    capture,
+    eventually,
+    journal_of,
+    open_spans,
+    sender_of,
+    without_journal,
+)
 from zespan_serverless import capture as capture_event
 from zespan_serverless import init, testing
 from zespan_serverless._delivery import journal as _journal
@@ -82,11 +96,9 @@ class Looking(Delivery):
 
 def die(delivery: Delivery) -> None:
     """As if its process had been killed: nobody holds its file any more. Its own sender would now take that over."""
-    if isinstance(delivery, Looking) and (sender := delivery._worker.thread) is not None:
+    if isinstance(delivery, Looking) and (sender := sender_of(delivery).thread) is not None:
         eventually(lambda: sender in delivery.have_looked)
-    dead, delivery._journal = delivery._journal, None
-    assert dead is not None
-    dead.forget()
+    without_journal(delivery).forget()
 
 
 def leave(folder: Path, *events: bytes, key: str = "zsp_key", destination: str = "there") -> Path:
@@ -515,7 +527,7 @@ def test_any_span_id(begin: Begin) -> None:
     for name in names:
         delivery.capture({"n": 1, "span_id": name})
     assert delivery.flush(5.0).delivered == 7
-    assert delivery._open_spans == {}
+    assert open_spans(delivery) == {}
 
 
 # ---------------------------------------------------------------------- several processes
@@ -1036,8 +1048,7 @@ def theirs(fd: int, path: Path, size: int = 1_000_000) -> None:
 
 
 def file_of(delivery: Delivery) -> Any:
-    assert delivery._journal is not None
-    return delivery._journal._file
+    return journal_of(delivery)._file
 
 
 def writes(delivery: Delivery) -> None:
@@ -1054,7 +1065,7 @@ def notes(delivery: Delivery) -> None:
 
 
 def writes_anew(delivery: Delivery) -> None:
-    delivery._buffer.rewrite()
+    buffer_of(delivery).rewrite()
 
 
 def closes(delivery: Delivery) -> None:
@@ -1130,8 +1141,7 @@ def test_a_child_does_not_close_what_has_its_parents_number(begin: Begin, tmp_pa
     fd = file_of(delivery).fd
     os.close(fd)
     theirs(fd, tmp_path / "theirs")
-    assert delivery._journal is not None
-    delivery._journal.forget()
+    journal_of(delivery).forget()
     assert os.fstat(fd).st_size == 1_000_000
     os.close(fd)
 
@@ -1158,8 +1168,7 @@ def test_it_comes_back_when_the_first_write_has_failed(
     capture(delivery, *range(50))
     assert tries == 1
     monkeypatch.setattr(_journal, "_PAUSE_FIRST", 0.0)
-    assert delivery._journal is not None
-    delivery._journal._pause = 0.0
+    journal_of(delivery)._pause = 0.0
     full = False
     capture(delivery, 50)
     eventually(lambda: caplog.text.count("kept in memory only") == 1)
@@ -1179,8 +1188,7 @@ def test_it_comes_back_when_the_folder_was_unusable(begin: Begin, folder: Path) 
     delivery.record_open(SPAN, {"trace_id": "t"})
     capture(delivery, 1)
     folder.unlink()
-    assert delivery._journal is not None
-    delivery._journal._pause = 0.0  # the pause is over
+    journal_of(delivery)._pause = 0.0  # the pause is over
     capture(delivery, 2)
     die(delivery)
     (only,) = left(folder)

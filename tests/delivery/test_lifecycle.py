@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.delivery.conftest import Make
-from tests.delivery.support import OK, RETRY, Gate, Scripted, balance, capture, eventually, hang, in_thread
+from tests.delivery.support import OK, RETRY, Gate, Scripted, balance, capture, eventually, hang, in_thread, lock_of
 from zespan_serverless._base.reports import FlushReport
 
 Threads = Callable[[str], set[threading.Thread]]
@@ -65,7 +65,7 @@ def test_asking_again_costs_nothing(make: Make) -> None:
     delivery = make(exporter)
     capture(delivery, 1)
     delivery.flush_in_background(5.0)
-    with delivery._lock:
+    with lock_of(delivery):
         for _ in range(1000):
             asking = in_thread(lambda: delivery.flush_in_background(5.0))
             asking.join(5)

@@ -12,7 +12,18 @@ from typing import Any
 
 import pytest
 
-from tests.delivery.support import OK, REFUSED, RETRY, UNAUTHORIZED, Scripted, capture, eventually, hang, in_thread
+from tests.delivery.support import (
+    OK,
+    REFUSED,
+    RETRY,
+    UNAUTHORIZED,
+    Scripted,
+    capture,
+    eventually,
+    hang,
+    in_thread,
+    lock_of,
+)
 from zespan_serverless._base import log
 from zespan_serverless._base.reports import FlushReport
 from zespan_serverless._delivery.delivery import Delivery
@@ -39,7 +50,7 @@ class Watch:
         had = threading.Event()
 
         def have() -> None:
-            with delivery._lock:
+            with lock_of(delivery):
                 had.set()
 
         threading.Thread(target=have, daemon=True, name="looking").start()

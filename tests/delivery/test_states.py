@@ -5,15 +5,13 @@ from __future__ import annotations
 import os
 import time
 from typing import Any
-from unittest import mock
 
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from tests.delivery.support import OK, REFUSED, RETRY, UNAUTHORIZED, Scripted, assert_balanced
-from zespan_serverless._delivery import delivery
+from tests.delivery.support import OK, REFUSED, RETRY, UNAUTHORIZED, Scripted, assert_balanced, pauses
 from zespan_serverless._delivery.delivery import Delivery
 from zespan_serverless.exporters import Dropped, Outcome
 from zespan_serverless.settings import Settings
@@ -33,7 +31,7 @@ class Books(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.no_pause = mock.patch.object(delivery, "backoff", return_value=0.0)
+        self.no_pause = pauses(0.0)
         self.no_pause.start()
         self.told: list[Dropped] = []
         self.exporter = Scripted()

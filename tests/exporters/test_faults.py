@@ -12,6 +12,7 @@ from contextlib import suppress
 
 import pytest
 
+from tests.delivery.support import lock_of
 from zespan_serverless._delivery.delivery import Delivery
 from zespan_serverless.exporters import build
 from zespan_serverless.settings import Settings
@@ -213,7 +214,7 @@ def test_a_413_for_what_is_too_much_together(odd: Callable[..., Odd]) -> None:
 
     server = odd(answer)
     delivery = _delivery_to(server.url)
-    with delivery._lock:
+    with lock_of(delivery):
         for number in range(8):
             delivery.capture({"n": number})
     assert delivery.flush(5).delivered == 8
