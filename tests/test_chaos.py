@@ -34,7 +34,7 @@ HEIR = """
 import sys, time
 from zespan_serverless import flush, init; from zespan_serverless._process import container as _container
 init(journal=sys.argv[1])
-_container.current().delivery.warm()
+_container.current().delivery.ensure_sender()
 time.sleep(0.3)
 sys.exit(flush(30).pending)
 """

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from tests.delivery.support import lock_of, sender_of
 from zespan_serverless import span, testing, zespan_lambda
 from zespan_serverless._process import container as _container
 from zespan_serverless.exporters import Outcome
@@ -61,8 +62,8 @@ def test_memory_is_flat(traced: None, journal: bool, alive: bool, tmp_path: Path
             container = _container.current()
             assert container is not None
             while True:
-                with container.delivery._lock:
-                    if container.delivery._worker.job is None:  # else a batch is on its way, as one large body
+                with lock_of(container.delivery):
+                    if sender_of(container.delivery).job is None:  # else a batch is on its way, as one large body
                         gc.collect()
                         return tracemalloc.get_traced_memory()[0], len(gc.get_objects()), threading.active_count()
                 time.sleep(0.01)

@@ -79,7 +79,7 @@ class ZespanMiddleware:
         with Guarded("the flush"):
             if container is not None and container.delivery.pending:
                 if self._host.platform.keeps_cpu:
-                    container.delivery.flush_soon(container.settings.flush_timeout)
+                    container.delivery.flush_in_background(container.settings.flush_timeout)
                 else:
                     await flush_async(container.delivery, container.settings.flush_timeout)
 
@@ -125,9 +125,9 @@ class ZespanMiddleware:
 def _finish(container: Container) -> None:
     """At a server's end, which many do not let atexit see: what cannot be sent any more is counted, and said."""
     report = container.delivery.flush(container.settings.flush_timeout, probe=True)
-    container.delivery.tell(report, 0)
+    container.delivery.notify(report, 0)
     if report.pending and not container.active:
-        container.delivery.leave(0)
+        container.delivery.close_at_exit(0)
 
 
 class _Host(WebHost):

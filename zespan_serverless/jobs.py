@@ -192,7 +192,7 @@ class _Turn:
         if self._close(error):
             with Guarded("the flush"):
                 report = self._call.container.delivery.flush(self._call.container.FLUSH_BY_HAND, probe=True)
-                self._call.container.delivery.tell(report, self._call.container.settings.flush_timeout)
+                self._call.container.delivery.notify(report, self._call.container.settings.flush_timeout)
 
     async def end_soon(self, error: BaseException | None) -> None:
         """The same on an event loop, which goes on meanwhile."""
@@ -201,7 +201,7 @@ class _Turn:
         elif error is not None and not isinstance(error, Exception):  # cancelled: there is no waiting any more
             if self._close(error):
                 with Guarded("the flush"):
-                    self._call.container.delivery.flush_soon(self._call.container.settings.flush_timeout)
+                    self._call.container.delivery.flush_in_background(self._call.container.settings.flush_timeout)
         elif self._close(error):
             with Guarded("the flush"):
                 from ._delivery.aio import flush_async

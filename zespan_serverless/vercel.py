@@ -243,7 +243,7 @@ class _Body:
                     _follow_theirs()
                     budget = _budget(container)
                     report = container.delivery.flush(budget)
-                    container.delivery.tell(report, max(0.0, budget - report.elapsed))
+                    container.delivery.notify(report, max(0.0, budget - report.elapsed))
 
 
 def _outlasting(host: WebHost) -> Any:

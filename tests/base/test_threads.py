@@ -137,7 +137,7 @@ def test_every_thread_takes_none() -> None:
 
         container = _container.current()
         assert container is not None
-        container.delivery.flush_soon(1)
+        container.delivery.flush_in_background(1)
         zespan_serverless.capture({"operation": "x"})
         zespan_serverless.flush(5)
         ours = {thread.native_id for thread in threading.enumerate() if thread.name.startswith("zespan-")}

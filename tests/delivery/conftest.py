@@ -9,8 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.delivery.support import assert_balanced
-from zespan_serverless._delivery import delivery as _delivery
+from tests.delivery.support import LOOK_AT_THE_CLOCK, assert_balanced, pauses
 from zespan_serverless._delivery.delivery import Delivery
 from zespan_serverless.exporters import Exporter, build
 from zespan_serverless.settings import Settings
@@ -31,7 +30,7 @@ def make() -> Iterator[Make]:
     yield make
     for delivery in made:
         assert_balanced(delivery)
-        delivery.forget()
+        delivery.reset()
 
 
 @pytest.fixture
@@ -58,11 +57,13 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    monkeypatch.setattr(_delivery, "time", SimpleNamespace(time=clock.time, monotonic=time.monotonic))
+    for module in LOOK_AT_THE_CLOCK:
+        monkeypatch.setattr(module, "time", SimpleNamespace(time=clock.time, monotonic=time.monotonic))
     return clock
 
 
 @pytest.fixture
-def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def at_once() -> Iterator[None]:
     """Retries without a pause."""
-    monkeypatch.setattr(_delivery, "backoff", lambda failures, random: 0.0)
+    with pauses(0.0):
+        yield

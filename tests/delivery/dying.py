@@ -75,7 +75,7 @@ def main(folder: str, ids: str, sink: str, step: int) -> None:
         note(ids, number)
 
     capture(0)
-    delivery.opened(SPAN, {"trace_id": "t"})
+    delivery.record_open(SPAN, {"trace_id": "t"})
     delivery.flush(5.0)
     for number in range(1, 16):
         exporter.away = number == 9

@@ -1,4 +1,4 @@
-"""Exporters that do as they are told."""
+"""Exporters that do as they are told, and the only look into a delivery: what it is made of is named here alone."""
 
 from __future__ import annotations
 
@@ -7,8 +7,16 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
+from unittest import mock
 
+from zespan_serverless._delivery import delivery as _delivery
+from zespan_serverless._delivery import waiters, worker
+from zespan_serverless._delivery.breaker import Breaker
+from zespan_serverless._delivery.buffer import Buffer
 from zespan_serverless._delivery.delivery import Delivery
+from zespan_serverless._delivery.journal import Journal
+from zespan_serverless._delivery.notices import News
+from zespan_serverless._delivery.worker import Bells, Worker
 from zespan_serverless._record.event import encode
 from zespan_serverless.exporters import Outcome
 
@@ -87,7 +95,7 @@ def capture(delivery: Delivery, *numbers: int) -> None:
 
 def balance(delivery: Delivery) -> tuple[int, int, int, int]:
     """(captured, delivered, pending, dropped) at one moment."""
-    with delivery._lock:
+    with lock_of(delivery):
         return delivery.captured, delivery.delivered, delivery.pending, sum(delivery.dropped.values())
 
 
@@ -118,3 +126,101 @@ def in_thread(work: Callable[[], object]) -> threading.Thread:
     thread = threading.Thread(target=work, daemon=True)
     thread.start()
     return thread
+
+
+# ---------------------------------------------------------------------- the look inside
+
+LOOK_AT_THE_CLOCK = [_delivery]  # modules in which `time` says when a backend may be tried
+WAIT = [_delivery, waiters, worker]  # modules that wait for a deadline
+
+
+def lock_of(delivery: Delivery) -> threading.RLock:
+    return delivery._lock
+
+
+def sender_of(delivery: Delivery) -> Worker:
+    """The thread that sends, its job, and those that hang."""
+    return delivery._worker
+
+
+def pending_flushes(delivery: Delivery) -> int:
+    """Flushes that somebody waits for."""
+    return len(delivery._flushes)
+
+
+def buffer_of(delivery: Delivery) -> Buffer:
+    return delivery._buffer
+
+
+def breaker_of(delivery: Delivery) -> Breaker:
+    return delivery._breaker
+
+
+def notices_of(delivery: Delivery) -> News:
+    return delivery._news
+
+
+def bells_of(delivery: Delivery) -> Bells:
+    return delivery._bells
+
+
+def open_spans(delivery: Delivery) -> dict[str, Mapping[str, Any]]:
+    """What is known of spans under way."""
+    return delivery._open_spans
+
+
+def intake_bytes(delivery: Delivery) -> int:
+    """Bytes of the events that have been captured while the lock was held."""
+    return sum(item.size for item in delivery._late)
+
+
+def journal_of(delivery: Delivery) -> Journal:
+    assert delivery._journal is not None
+    return delivery._journal
+
+
+def without_journal(delivery: Delivery) -> Journal:
+    """Take its journal from it."""
+    taken, delivery._journal = journal_of(delivery), None
+    return taken
+
+
+def retry_now(delivery: Delivery) -> None:
+    """End the pause after a failure."""
+    delivery._retry_at = 0.0
+
+
+def part(delivery: Delivery, name: str) -> Any:
+    """The part that something is to go wrong in."""
+    return {
+        "breaker": delivery._breaker,
+        "waiters": delivery._flushes,
+        "buffer": delivery._buffer,
+        "notices": delivery._news,
+    }[name]
+
+
+def is_idle(delivery: Delivery) -> bool:
+    """Whether the sender has no job."""
+    return sender_of(delivery).job is None
+
+
+def pauses(seconds: float) -> mock._patch[mock.Mock]:
+    """A patch: the pause after a failure, in seconds."""
+    return mock.patch.object(_delivery, "backoff", mock.Mock(return_value=seconds))
+
+
+def mark_closed(delivery: Delivery) -> None:
+    """As `close` does, and no more than that."""
+    delivery._closed = True
+
+
+def assert_sizes(buffer: Buffer, case: object = None) -> None:
+    """What the buffer knows of its size is right."""
+    assert buffer._bytes == sum(item.size for item in buffer._waiting), case
+    assert buffer._slow_bytes == sum(item.size for item in buffer._slow), case
+
+
+def pending_numbers(delivery: Delivery) -> list[int]:
+    """The numbers of pending events, in their order."""
+    return [json.loads(item.data)["n"] for item in buffer_of(delivery)._items()]

@@ -30,12 +30,21 @@ from tests.delivery.support import (
     Gate,
     Scripted,
     assert_balanced,
+    assert_sizes,
     balance,
+    breaker_of,
+    buffer_of,
     capture,
     eventually,
     in_thread,
+    is_idle,
+    lock_of,
+    mark_closed,
+    notices_of,
+    pauses,
+    pending_numbers,
+    sender_of,
 )
-from zespan_serverless._delivery import delivery as _delivery
 from zespan_serverless._delivery import notices
 from zespan_serverless._delivery import worker as _worker
 from zespan_serverless._delivery.buffer import Item
@@ -71,7 +80,7 @@ class Picky(Scripted):
         return super().encode(event)
 
 
-@mock.patch.object(_delivery, "backoff", mock.Mock(return_value=0.0))
+@pauses(0.0)
 @mock.patch.object(_worker, "ABORT_GRACE", 5.0)  # nobody is given up here, however busy the machine is
 @settings(deadline=None)
 @given(STEPS, st.lists(st.sampled_from(OUTCOMES), max_size=25), st.integers(1, 6), st.sampled_from([0, 5]))
@@ -102,12 +111,12 @@ def test_whatever_happens_the_books_balance(
     assert_balanced(delivery)
     assert exporter.delivered == sorted(set(exporter.delivered))
     assert delivery.delivered == len(exporter.delivered)
-    delivery.forget()
+    delivery.reset()
 
 
-def test_at_every_moment(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+@pauses(0.0005)
+def test_at_every_moment(make: Make) -> None:
     """Threads that capture, flush and look on, with a backend that does everything wrong that it can."""
-    monkeypatch.setattr(_delivery, "backoff", lambda failures, random: 0.0005)
     dice = random.Random(5)
 
     def anything(exporter: Scripted, numbers: list[int]) -> Outcome:
@@ -196,8 +205,9 @@ def test_a_full_buffer_is_bounded_in_bytes(make: Make) -> None:
     captured, delivered, pending, dropped = balance(delivery)
     assert (captured, delivered) == (9, 0)
     assert (pending, dropped) == (6, 3)
-    assert delivery._buffer._bytes == sum(len(item.data) for item in delivery._buffer._waiting) <= 1000
-    assert [json.loads(item.data)["n"] for item in delivery._buffer._waiting] == [3, 4, 5, 6, 7, 8]
+    assert_sizes(buffer_of(delivery))
+    assert buffer_of(delivery)._bytes <= 1000
+    assert pending_numbers(delivery) == [3, 4, 5, 6, 7, 8]
 
 
 def test_an_event_that_is_too_large(make: Make) -> None:
@@ -227,7 +237,7 @@ def test_a_batch_keeps_within_its_bytes(make: Make) -> None:
     exporter = Scripted()
     delivery = make(exporter, batch_bytes=1024)
     quarter = 1024 // 4 - len(b'{"n":10,"x":""}')
-    with delivery._lock:  # so that nothing is sent in between
+    with lock_of(delivery):  # so that nothing is sent in between
         for n in range(10, 30):
             delivery.capture({"n": n, "x": "x" * quarter})
     delivery.flush(5)
@@ -299,7 +309,7 @@ def test_reports_that_wait_are_bounded(make: Make) -> None:
     capture(delivery, *range(3))
     assert entered.wait(5)
     capture(delivery, *range(2 * notices.NEWS_MAX))
-    assert len(delivery._news._drops) == 1
+    assert len(notices_of(delivery)._drops) == 1
     assert sum(delivery.dropped.values()) == 2 * notices.NEWS_MAX + 2
     over.set()
     eventually(lambda: sum(dropped.events for dropped in told) == 2 * notices.NEWS_MAX + 2)
@@ -334,7 +344,7 @@ def test_close_delivers_and_takes_no_more(make: Make) -> None:
     assert delivery.dropped == {"closed": 1}
     assert told == [Dropped(1, "closed", "", (b'{"n":3}',))]
     assert delivery.flush(5).pending == 0
-    delivery.warm()
+    delivery.ensure_sender()
     eventually(lambda: all(not thread.is_alive() for thread in exporter.threads))
 
 
@@ -375,7 +385,7 @@ def test_nothing_is_sent_once_it_is_closing(make: Make) -> None:
     exporter = Scripted()
     delivery = make(exporter)
     capture(delivery, 1)
-    delivery._closed = True
+    mark_closed(delivery)
     assert delivery.flush(0.1).pending == 1
     assert exporter.batches == []
 
@@ -389,7 +399,7 @@ def test_forget_says_nothing(make: Make, caplog: pytest.LogCaptureFixture) -> No
     waiting = in_thread(lambda: delivery.flush(0.5))
     assert gate.entered.acquire(timeout=5)
     capture(delivery, 2)
-    delivery.forget()
+    delivery.reset()
     assert balance(delivery) == (0, 0, 0, 0)
     assert exporter.cancels
     gate.open.set()
@@ -428,24 +438,24 @@ def test_capture_from_a_finalizer(make: Make) -> None:
             if n % 20 == 0:
                 exporter.from_now_on(RETRY, OK, REFUSED, OK)
                 delivery.flush(1, probe=True)
-            assert delivery._buffer._bytes >= 0
+            assert buffer_of(delivery)._bytes >= 0
     finally:
         gc.set_threshold(*threshold)
     gc.collect()
     count = next(finalized)
     assert count > 250
     delivery.flush(5, probe=True)
-    eventually(lambda: delivery._worker.job is None)
-    with delivery._lock:
+    eventually(lambda: is_idle(delivery))
+    with lock_of(delivery):
         assert delivery.captured == 300 + count
-        assert delivery._buffer._bytes == sum(len(item.data) for item in delivery._buffer._waiting)
+        assert_sizes(buffer_of(delivery))
     assert_balanced(delivery)
 
 
 def test_capture_while_this_very_thread_holds_the_lock(make: Make) -> None:
     """What a finalizer does, without the luck."""
     delivery = make(Scripted(), batch_size=2)
-    with delivery._lock:
+    with lock_of(delivery):
         capture(delivery, 1, 2, 3)
         assert delivery.pending == 3
     delivery.flush(5)
@@ -475,15 +485,15 @@ def test_a_log_handler_that_captures(make: Make) -> None:
         assert inside.wait(5)  # holds the handler's lock, wants the delivery's next
         capture(delivery, 1, 2, 3)  # drops, which wants to be logged
         in_thread(lambda: delivery.flush(0.2))
-        eventually(lambda: delivery._worker.job is not None)
+        eventually(lambda: not is_idle(delivery))
         go_on.set()
         logging_thread.join(5)
         assert not logging_thread.is_alive()
     finally:
         for logger in loggers:
             logger.removeHandler(handler)
-    eventually(lambda: delivery._worker.job is None)
-    delivery.forget()
+    eventually(lambda: is_idle(delivery))
+    delivery.reset()
 
 
 def test_capture_from_many_threads_is_quick_while_the_backend_hangs(make: Make) -> None:
@@ -535,7 +545,7 @@ def test_the_interval_sends_in_the_background(make: Make) -> None:
         return OK
 
     delivery = make(Scripted(send), flush_interval=1.5)
-    delivery.warm()
+    delivery.ensure_sender()
     time.sleep(0.15)
     before = time.time()
     capture(delivery, 1)
@@ -548,7 +558,7 @@ def test_in_the_background_the_breaker_is_heeded(make: Make) -> None:
     exporter = Scripted(RETRY)
     delivery = make(exporter, batch_size=2, flush_interval=0.1)
     capture(delivery, *range(6))
-    eventually(lambda: delivery._breaker.is_open)
+    eventually(lambda: breaker_of(delivery).is_open)
     tried = len(exporter.batches)
     capture(delivery, *range(50))
     time.sleep(0.3)
@@ -558,10 +568,10 @@ def test_in_the_background_the_breaker_is_heeded(make: Make) -> None:
 def test_warm_opens_the_connection(backend: Backend, to: Make) -> None:
     """While the function is busy; and the first flush uses it."""
     delivery = to()
-    delivery.warm()
+    delivery.ensure_sender()
     eventually(lambda: backend.connections == 1)
-    eventually(lambda: delivery._worker.job is None)
-    delivery.warm()
+    eventually(lambda: is_idle(delivery))
+    delivery.ensure_sender()
     capture(delivery, 1)
     assert delivery.flush(5).delivered == 1
     assert backend.connections == 1
@@ -571,10 +581,10 @@ def test_a_backend_that_is_away_when_warming_up(backend: Backend, to: Make, capl
     """Is no failure yet, and nothing to talk about."""
     backend.mode = "refuse"
     delivery = to()
-    delivery.warm()
-    eventually(lambda: delivery._worker.thread is not None and delivery._worker.job is None)
+    delivery.ensure_sender()
+    eventually(lambda: sender_of(delivery).thread is not None and sender_of(delivery).job is None)
     time.sleep(0.05)
-    assert (delivery._breaker.failures, caplog.records) == (0, [])
+    assert (breaker_of(delivery).failures, caplog.records) == (0, [])
 
 
 # ---------------------------------------------------------------------- fork
@@ -583,6 +593,7 @@ def test_a_backend_that_is_away_when_warming_up(backend: Backend, to: Make, capl
 FORK = """
 import os, threading, time
 import zespan_serverless
+from tests.delivery.support import lock_of
 from zespan_serverless._process import container as _container
 from zespan_serverless.testing import Backend
 
@@ -603,7 +614,7 @@ with Backend() as backend:
     zespan_serverless.capture({"operation": "waiting in the parent"})
     entered, leave = threading.Event(), threading.Event()
     def hold():
-        with delivery._lock:
+        with lock_of(delivery):
             entered.set()
             leave.wait()
     holder = threading.Thread(target=hold)

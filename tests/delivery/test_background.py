@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.delivery.conftest import Make
-from tests.delivery.support import OK, RETRY, Gate, Scripted, balance, capture, eventually, hang, in_thread
+from tests.delivery.support import OK, RETRY, Gate, Scripted, balance, capture, eventually, hang, in_thread, lock_of
 from zespan_serverless._base.reports import FlushReport
 
 Threads = Callable[[str], set[threading.Thread]]
@@ -31,7 +31,7 @@ def test_nobody_waits(make: Make, threads: Threads) -> None:
     delivery = make(exporter)
     for number in range(5):
         capture(delivery, number)
-        delivery.flush_soon(5.0)
+        delivery.flush_in_background(5.0)
     assert gate.entered.acquire(timeout=5)
     assert exporter.delivered == []
     assert len(threads("zespan-flush")) == 1
@@ -44,7 +44,7 @@ def test_it_is_tried_again(make: Make) -> None:
     exporter = Scripted(hang, RETRY, OK)
     delivery = make(exporter, flush_interval=0.05)
     capture(delivery, 1)
-    delivery.flush_soon(0.1)
+    delivery.flush_in_background(0.1)
     eventually(lambda: exporter.delivered == [1])
     assert exporter.cancels
 
@@ -54,7 +54,7 @@ def test_the_follower_tries_again_by_itself(make: Make) -> None:
     exporter = Scripted(hang, hang, hang, OK)
     delivery = make(exporter, flush_interval=0.05)
     capture(delivery, 1)
-    delivery.flush_soon(0.1)
+    delivery.flush_in_background(0.1)
     eventually(lambda: exporter.cancels, 5)
     eventually(lambda: len(exporter.batches) >= 3, 5)
 
@@ -64,10 +64,10 @@ def test_asking_again_costs_nothing(make: Make) -> None:
     exporter = Scripted()
     delivery = make(exporter)
     capture(delivery, 1)
-    delivery.flush_soon(5.0)
-    with delivery._lock:
+    delivery.flush_in_background(5.0)
+    with lock_of(delivery):
         for _ in range(1000):
-            asking = in_thread(lambda: delivery.flush_soon(5.0))
+            asking = in_thread(lambda: delivery.flush_in_background(5.0))
             asking.join(5)
             if not asking.is_alive():
                 break
@@ -80,12 +80,12 @@ def test_news_are_not_kept_waiting(make: Make) -> None:
     exporter = Scripted(hang)  # once: three failures would open the breaker
     delivery = make(exporter, flush_interval=3600.0, on_flush=reports.append)
     capture(delivery, 1)
-    delivery.flush_soon(0.1)
+    delivery.flush_in_background(0.1)
     eventually(lambda: reports and reports[0].pending == 1)
     exporter.from_now_on(OK)
     time.sleep(0.05)  # until the thread waits
     capture(delivery, 2)
-    delivery.flush_soon(5.0)
+    delivery.flush_in_background(5.0)
     eventually(lambda: sorted(exporter.delivered) == [1, 2])
 
 
@@ -94,7 +94,7 @@ def test_on_flush_is_called(make: Make) -> None:
     reports: list[FlushReport] = []
     delivery = make(Scripted(), on_flush=reports.append)
     capture(delivery, 1)
-    delivery.flush_soon(5.0)
+    delivery.flush_in_background(5.0)
     eventually(lambda: [report.delivered for report in reports] == [1])
 
 
@@ -108,7 +108,7 @@ def test_without_threads(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     delivery = make(exporter)
     monkeypatch.setattr(threading.Thread, "start", refuse)
     capture(delivery, 1)
-    delivery.flush_soon(5.0)
+    delivery.flush_in_background(5.0)
     assert exporter.delivered == [1]
 
 
@@ -122,7 +122,7 @@ def test_without_threads_nobody_has_to_wait(make: Make, monkeypatch: pytest.Monk
     delivery = make(exporter)
     monkeypatch.setattr(threading.Thread, "start", refuse)
     capture(delivery, 1)
-    delivery.flush_soon(5.0, wait=False)
+    delivery.flush_in_background(5.0, wait=False)
     assert exporter.delivered == []
     assert delivery.flush(5.0).delivered == 1
 
@@ -133,13 +133,13 @@ def test_threads_can_be_stopped(make: Make, threads: Threads, busy: bool) -> Non
     exporter = Scripted(hang, OK) if busy else Scripted()
     delivery = make(exporter)
     capture(delivery, 1)
-    delivery.flush_soon(5.0)
+    delivery.flush_in_background(5.0)
     eventually(lambda: exporter.batches)
     assert delivery.stop_threads(5.0)
     assert not threads("zespan-flush")
     assert not threads("zespan-sender")
     capture(delivery, 2)
-    delivery.flush_soon(5.0)
+    delivery.flush_in_background(5.0)
     delivery.flush(5.0, probe=True)
     assert sorted(exporter.delivered) == [1, 2]
 
@@ -149,7 +149,7 @@ def test_threads_that_cannot_be_stopped(make: Make) -> None:
     gate = Gate()
     delivery = make(Scripted(gate, OK))
     capture(delivery, 1)
-    delivery.flush_soon(5.0)
+    delivery.flush_in_background(5.0)
     assert gate.entered.acquire(timeout=5)
     assert not delivery.stop_threads(0.1)
     gate.open.set()
@@ -171,7 +171,7 @@ class Sink:
     def close(self): pass
 delivery = _delivery.Delivery(Sink(), _settings.Settings(exporter=Sink()))
 delivery.capture({{"n": 1}})
-delivery.flush_soon(5.0)
+delivery.flush_in_background(5.0)
 delivery.capture({{"n": 2}})
 assert not delivery.flush(5.0).pending
 assert len(Sink.sent) == 2
@@ -190,19 +190,19 @@ def test_in_an_isolated_interpreter() -> None:
         interpreters.destroy(isolated)
 
 
-@pytest.mark.parametrize("end", ["close", "forget"])
+@pytest.mark.parametrize("end", ["close", "reset"])
 def test_its_thread_ends(make: Make, threads: Threads, end: str) -> None:
     """With the delivery, and not before."""
     exporter = Scripted()
     delivery = make(exporter)
     capture(delivery, 1)
-    delivery.flush_soon(5.0)
+    delivery.flush_in_background(5.0)
     eventually(lambda: exporter.delivered == [1])
     assert len(threads("zespan-flush")) == 1
     if end == "close":
         delivery.close(1.0)
     else:
-        delivery.forget()
+        delivery.reset()
     eventually(lambda: not threads("zespan-flush"))
 
 
@@ -212,7 +212,7 @@ def test_rest(make: Make, threads: Threads) -> None:
     delivery = make(exporter)
     capture(delivery, 1)
     closes = exporter.closes
-    delivery.rest(5.0)
+    delivery.pause(5.0)
     assert exporter.delivered == [1]
     assert exporter.closes == closes + 1
     assert not threads("zespan-sender")
@@ -232,9 +232,9 @@ def test_rest_while_connecting(make: Make, threads: Threads) -> None:
 
     exporter = Slow()
     delivery = make(exporter)
-    delivery.warm()
+    delivery.ensure_sender()
     assert connecting.wait(5)
-    delivery.rest(5.0)
+    delivery.pause(5.0)
     assert not threads("zespan-sender")
     assert exporter.cancels
 
@@ -246,9 +246,9 @@ def test_rest_without_a_backend(make: Make) -> None:
     capture(delivery, 1)
     for _ in range(5):
         delivery.flush(5.0)
-    delivery.rest(0.2)
+    delivery.pause(0.2)
     exporter.from_now_on(OK)
-    delivery.renew()
+    delivery.resume()
     assert delivery.flush(5.0).delivered == 1
     assert exporter.delivered == [1]
 
@@ -259,7 +259,7 @@ def test_rest_does_not_wait_for_ever(make: Make) -> None:
     exporter = Scripted(gate, OK)
     delivery = make(exporter)
     capture(delivery, 1)
-    delivery.rest(0.1)
+    delivery.pause(0.1)
     assert gate.entered.acquire(blocking=False)
     assert balance(delivery) == (1, 0, 1, 0)
     gate.open.set()

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.delivery.conftest import Make
-from tests.delivery.support import OK, Scripted, assert_balanced, capture, eventually, hang
+from tests.delivery.support import OK, Scripted, assert_balanced, capture, eventually, hang, is_idle, without_journal
 from zespan_serverless._delivery.delivery import Delivery
 from zespan_serverless._delivery.journal import Journal
 from zespan_serverless.exporters import Dropped, Outcome
@@ -126,14 +126,12 @@ def test_what_passes_a_slow_event_is_off_the_disk(tmp_path: Path) -> None:
     while sorted(exporter.delivered) != [1, 2, 3]:
         delivery.flush(0.1, probe=True)
     assert delivery.pending == 1
-    eventually(lambda: delivery._worker.job is None)
-    journal, delivery._journal = delivery._journal, None
-    assert journal is not None
-    journal.forget()
+    eventually(lambda: is_idle(delivery))
+    without_journal(delivery).forget()
     (only,) = Journal(str(tmp_path / "journal"), "there", "key", 1_000_000).left()
     assert set(only.events) == {b'{"n":0}'}
     assert_balanced(delivery)
-    delivery.forget()
+    delivery.reset()
 
 
 def test_an_attempt_that_fails_at_once_divides_nothing(make: Make, at_once: None) -> None:

@@ -7,6 +7,7 @@ from collections import deque
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.delivery.support import assert_sizes
 from zespan_serverless._delivery.buffer import Buffer, Item
 from zespan_serverless.settings import Settings
 
@@ -54,7 +55,7 @@ def test_order_and_sums(steps: list[str], batch_size: int, max_events: int) -> N
         assert [item.number for item in items] == sorted(item.number for item in items)
         assert len(buffer) == len(items) == kept - gone
         assert len(buffer._waiting) <= max_events
-        assert buffer._bytes == sum(len(item.data) for item in buffer._waiting)
+        assert_sizes(buffer)
     everything = len(buffer)
     assert len(buffer.clear()) == everything
     buffer.surplus = []
@@ -89,5 +90,4 @@ def test_sums_of_what_is_set_aside(steps: list[str], batch_size: int, max_events
         gone += surplus(buffer)
         assert len({item.number for item in buffer._items()}) == len(buffer) == kept - gone
         assert len(buffer._waiting) + len(buffer._slow) <= max_events + batch_size
-        assert buffer._bytes == sum(item.size for item in buffer._waiting)
-        assert buffer._slow_bytes == sum(item.size for item in buffer._slow)
+        assert_sizes(buffer)

@@ -11,7 +11,21 @@ from typing import Any
 
 import pytest
 
-from tests.delivery.support import OK, REFUSED, RETRY, Gate, Scripted, balance, capture, eventually, hang, in_thread
+from tests.delivery.support import (
+    OK,
+    REFUSED,
+    RETRY,
+    Gate,
+    Scripted,
+    balance,
+    capture,
+    eventually,
+    hang,
+    in_thread,
+    pending_flushes,
+    retry_now,
+    sender_of,
+)
 from zespan_serverless._base.reports import FlushReport
 from zespan_serverless._delivery.delivery import Delivery
 from zespan_serverless.exporters import Dropped, Outcome
@@ -105,7 +119,7 @@ def test_delivered_dropped_and_pending_in_one_report(make: Make, at_once: None) 
     """Every event is one of the three."""
 
     def refuse_once_asked(exporter: Scripted, numbers: list[int]) -> Outcome:
-        eventually(lambda: len(delivery._flushes))  # a full batch is sent before anybody flushes
+        eventually(lambda: pending_flushes(delivery))  # a full batch is sent before anybody flushes
         return REFUSED
 
     exporter = Scripted(refuse_once_asked, OK, REFUSED, hang)
@@ -139,7 +153,7 @@ def test_nobody_returns_early_because_somebody_else_is_sending(make: Make) -> No
     same = in_thread(lambda: reports.update(same=delivery.flush(5)))
     capture(delivery, 2)
     second = in_thread(lambda: reports.update(second=delivery.flush(5)))
-    eventually(lambda: len(delivery._flushes) == 3)
+    eventually(lambda: pending_flushes(delivery) == 3)
     time.sleep(0.05)
     assert reports == {}
     gate.open.set()
@@ -204,7 +218,7 @@ def test_the_deadline_is_total(backend: Backend, to: Make, mode: Any, senders: C
     report = delivery.flush(0.3)
     assert quick(time.monotonic() - began, 0.3)
     assert (report.pending, report.reason) == (2, "deadline")
-    assert delivery._worker.stuck == []  # its socket was cut, and it came back
+    assert sender_of(delivery).stuck == []  # its socket was cut, and it came back
     backend.mode = "ok"
     assert delivery.flush(5).delivered == 2
     assert {event["n"] for event in backend.events} == {1, 2}
@@ -232,7 +246,7 @@ def test_a_resolver_that_hangs(
     assert senders() == 2
     assert balance(delivery) == (6, 0, 6, 0)
     stuck_resolver.set()
-    eventually(lambda: delivery._worker.stuck == [])
+    eventually(lambda: sender_of(delivery).stuck == [])
     assert delivery.flush(5, probe=True).delivered == 6
     assert len(backend.events) == 6  # those left behind have sent nothing
     eventually(lambda: senders() == 1)
@@ -248,7 +262,7 @@ def test_what_a_stuck_sender_comes_back_with_is_ignored(make: Make) -> None:
     capture(delivery, 2)
     assert delivery.flush(5).delivered == 2
     gate.open.set()
-    eventually(lambda: delivery._worker.stuck == [])
+    eventually(lambda: sender_of(delivery).stuck == [])
     assert balance(delivery) == (2, 2, 0, 0)
     assert exporter.batches == [[1], [2], [1]]
 
@@ -261,7 +275,7 @@ def test_a_stuck_sender_that_comes_back_is_a_sender_again(make: Make) -> None:
     capture(delivery, 1)
     assert [delivery.flush(0.1).reason for _ in range(3)] == ["deadline", "deadline", "stuck"]
     gates[1].open.set()  # the replacement, which is still the sender
-    eventually(lambda: len(delivery._worker.stuck) == 1)
+    eventually(lambda: len(sender_of(delivery).stuck) == 1)
     assert delivery.flush(5, probe=True).delivered == 1
     assert len(exporter.threads) == 2
     gates[0].open.set()
@@ -275,7 +289,7 @@ def test_a_sender_that_is_stuck_beside_a_stuck_one_is_replaced_when_that_one_is_
     capture(delivery, 1)
     assert [delivery.flush(0.1).reason for _ in range(3)] == ["deadline", "deadline", "stuck"]
     gates[0].open.set()  # the first, which has been replaced
-    eventually(lambda: len(delivery._worker.stuck) == 1)
+    eventually(lambda: len(sender_of(delivery).stuck) == 1)
     assert delivery.flush(5, probe=True).delivered == 1
     assert len(exporter.threads) == 3
     gates[1].open.set()
@@ -294,7 +308,7 @@ def test_a_cut_comes_even_before_there_is_anything_to_cut(make: Make) -> None:
     capture(delivery, 1)
     assert delivery.flush(0.1).pending == 1
     assert exporter.cancels > 1
-    assert delivery._worker.stuck == []
+    assert sender_of(delivery).stuck == []
 
 
 def test_an_exporter_that_cannot_be_cancelled(make: Make) -> None:
@@ -322,7 +336,7 @@ def test_an_attempt_gets_the_time_of_the_flush_that_has_most(make: Make) -> None
     capture(delivery, 1)
     eventually(lambda: exporter.delivered)
     capture(delivery, 2)
-    delivery._retry_at = 0
+    retry_now(delivery)
     delivery.flush(3)
     assert exporter.timeouts[0] == pytest.approx(0.7, abs=0.01)
 
@@ -491,7 +505,7 @@ def test_without_threads_a_flush_sends_for_itself(make: Make, no_threads: None) 
     """Where no thread can be started; with retries, within its deadline."""
     exporter = Scripted(RETRY, OK)
     delivery = make(exporter)
-    delivery.warm()
+    delivery.ensure_sender()
     capture(delivery, 1, 2)
     assert delivery.flush(5).delivered == 2
     assert exporter.threads == {threading.current_thread()}
@@ -562,7 +576,7 @@ def test_threads_that_can_be_had_again(make: Make, monkeypatch: pytest.MonkeyPat
     assert gate.entered.acquire(timeout=5)
     allowed = True
     capture(delivery, 2)
-    assert delivery._worker.thread is not None
+    assert sender_of(delivery).thread is not None
     gate.open.set()
     sending.join(5)
     assert delivery.flush(5).pending == 0

@@ -17,7 +17,17 @@ from typing import Any
 import pytest
 
 import zespan_serverless
-from tests.delivery.support import OK, RETRY, Scripted, assert_balanced, capture, in_thread
+from tests.delivery.support import (
+    OK,
+    RETRY,
+    Scripted,
+    assert_balanced,
+    assert_sizes,
+    buffer_of,
+    capture,
+    in_thread,
+    lock_of,
+)
 from zespan_serverless._delivery.delivery import Delivery
 from zespan_serverless._delivery.journal import Journal
 from zespan_serverless.exporters import Dropped
@@ -188,13 +198,13 @@ def check(case: Case, at: int) -> None:
     closed = delivery.closed
     assert delivery.flush(5, probe=True).pending == 0, at
     assert_balanced(delivery)
-    with delivery._lock:
-        assert delivery._buffer._bytes == sum(item.size for item in delivery._buffer._waiting), at
+    with lock_of(delivery):
+        assert_sizes(buffer_of(delivery), at)
     assert len(case.returned) <= delivery.captured - 1 <= len(case.begun), at
     assert delivery.captured == len(set(case.exporter.delivered)) + sum(delivery.dropped.values()), at
     if not delivery.dropped and not closed:
         assert {*case.returned, 100} <= set(case.exporter.delivered) <= {*case.begun, 100}, at
-    delivery.forget()
+    delivery.reset()
 
 
 RANDOM = """
@@ -229,7 +239,7 @@ def work():
         if begun % 50 == 0:
             delivery.flush(0.01, probe=True)
         if begun % 70 == 0:
-            delivery.flush_soon(1.0)
+            delivery.flush_in_background(1.0)
 
 chance = random.Random(int(sys.argv[2]))
 exporter = Scripted(OK, RETRY, *[OK] * 50)

@@ -21,7 +21,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.delivery.support import OK, REFUSED, RETRY, Gate, Scripted, assert_balanced, capture, eventually
+from tests.delivery.support import (
+    OK,
+    REFUSED,
+    RETRY,
+    Gate,
+    Scripted,
+    assert_balanced,
+    buffer_of,
+    capture,
+    eventually,
+    journal_of,
+    open_spans,
+    sender_of,
+    without_journal,
+)
 from zespan_serverless import capture as capture_event
 from zespan_serverless import init, testing
 from zespan_serverless._delivery import journal as _journal
@@ -61,7 +75,7 @@ def begin(folder: Path) -> Iterator[Begin]:
     yield begin
     for delivery in made:
         assert_balanced(delivery)
-        delivery.forget()
+        delivery.reset()
 
 
 def journal(folder: Path, destination: str = "there", key: str = "zsp_key", cap: int = MIB) -> Journal:
@@ -82,11 +96,9 @@ class Looking(Delivery):
 
 def die(delivery: Delivery) -> None:
     """As if its process had been killed: nobody holds its file any more. Its own sender would now take that over."""
-    if isinstance(delivery, Looking) and (sender := delivery._worker.thread) is not None:
+    if isinstance(delivery, Looking) and (sender := sender_of(delivery).thread) is not None:
         eventually(lambda: sender in delivery.have_looked)
-    dead, delivery._journal = delivery._journal, None
-    assert dead is not None
-    dead.forget()
+    without_journal(delivery).forget()
 
 
 def leave(folder: Path, *events: bytes, key: str = "zsp_key", destination: str = "there") -> Path:
@@ -433,7 +445,7 @@ def test_full_disk(mounted: Callable[[str], Path], caplog: pytest.LogCaptureFixt
     capture(delivery, 100)
     die(delivery)
     assert found(place) == [b'{"n":100}']
-    delivery.forget()
+    delivery.reset()
 
 
 @root_only
@@ -444,7 +456,7 @@ def test_read_only_disk(mounted: Callable[[str], Path]) -> None:
     delivery = on(exporter, place)
     capture(delivery, 1)
     assert delivery.flush(5.0).delivered == 1
-    delivery.forget()
+    delivery.reset()
 
 
 def test_short_write(begin: Begin, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -470,7 +482,7 @@ def test_a_file_that_could_not_be_finished_stays_its_owners(
 
     write = os.pwrite
     delivery = begin(Scripted(RETRY))
-    delivery.opened(SPAN, {"trace_id": "t"})
+    delivery.record_open(SPAN, {"trace_id": "t"})
     monkeypatch.setattr(os, "pwrite", fail)
     capture(delivery, 1)
     monkeypatch.setattr(os, "pwrite", write)
@@ -480,7 +492,7 @@ def test_a_file_that_could_not_be_finished_stays_its_owners(
 def test_folder_removed_while_running(begin: Begin, folder: Path) -> None:
     """After somebody has tidied up, what is captured from the next flush on is on disk again, open spans too."""
     delivery = begin(Scripted())
-    delivery.opened(SPAN, {"trace_id": "t"})
+    delivery.record_open(SPAN, {"trace_id": "t"})
     capture(delivery, 1)
     (file,) = folder.iterdir()
     file.unlink()
@@ -510,12 +522,12 @@ def test_bytes_that_are_none(begin: Begin) -> None:
 def test_any_span_id(begin: Begin) -> None:
     """An event of the user's may have anything for a span's id while others are open: the books are right."""
     delivery = begin(Scripted())
-    delivery.opened(SPAN, {"trace_id": "t"})
+    delivery.record_open(SPAN, {"trace_id": "t"})
     names: list[Any] = [[1], {}, 7, None, "", "not hex", SPAN]
     for name in names:
         delivery.capture({"n": 1, "span_id": name})
     assert delivery.flush(5.0).delivered == 7
-    assert delivery._open == {}
+    assert open_spans(delivery) == {}
 
 
 # ---------------------------------------------------------------------- several processes
@@ -556,7 +568,7 @@ def heir(folder: Path, environment: dict[str, str], *numbers: object) -> None:
         from zespan_serverless import capture, flush, init
         from zespan_serverless._process import container as _container
         init(journal=sys.argv[1])
-        _container.current().delivery.warm()
+        _container.current().delivery.ensure_sender()
         for number in sys.argv[2:]:
             capture({"operation": number})
         time.sleep(0.2)
@@ -748,8 +760,8 @@ def test_emptied(begin: Begin, folder: Path) -> None:
 def test_open_spans_are_kept(begin: Begin, folder: Path) -> None:
     """What has begun and not ended outlives any number of flushes, and what was sent meanwhile does not pile up."""
     delivery = begin(Scripted())
-    delivery.opened(SPAN, {"trace_id": "t"})
-    delivery.overdue("t", {"deadline": 1.0})
+    delivery.record_open(SPAN, {"trace_id": "t"})
+    delivery.mark_deadline("t", {"deadline": 1.0})
     for number in range(200):
         delivery.capture({"n": number, "text": "x" * 1000})
         assert delivery.flush(5.0).delivered == 1
@@ -765,7 +777,7 @@ def test_an_ended_span_leaves_nothing(begin: Begin, folder: Path) -> None:
     """After its event, or if that cannot be kept: its process did not crash in it."""
     delivery = begin(Scripted(RETRY), batch_bytes=1000)
     for span in (SPAN, "0" * 15 + "1", "0" * 15 + "2"):
-        delivery.opened(span, {"trace_id": "t"})
+        delivery.record_open(span, {"trace_id": "t"})
     delivery.capture({"n": 1, "span_id": SPAN})
     delivery.capture({"n": 2, "span_id": "0" * 15 + "1", **dict.fromkeys(map(str, range(200)), "x")})
     delivery.capture({"n": 3, "span_id": "0" * 15 + "2", "text": Unspeakable()})
@@ -787,7 +799,7 @@ def test_partly_settled(begin: Begin, folder: Path) -> None:
     exporter = Scripted(REFUSED, OK, REFUSED, REFUSED, gate)
     delivery = begin(exporter)
     capture(delivery, *range(8))
-    delivery.flush_soon(5.0)
+    delivery.flush_in_background(5.0)
     assert gate.entered.acquire(timeout=5)
     assert exporter.batches == [[*range(8)], [0, 1, 2, 3], [4, 5, 6, 7], [4, 5], [4]]
     copy = _journal._parsed(*seen(next(folder.iterdir())), cut=False)
@@ -844,7 +856,7 @@ def test_more_than_fits(begin: Begin, folder: Path) -> None:
     for first in range(0, 40, 20):
         leave(folder, *(b'{"n": %d}' % number for number in range(first, first + 20)))
     delivery = begin(Scripted(RETRY), max_events=30)
-    delivery.warm()
+    delivery.ensure_sender()
     eventually(lambda: delivery.captured == 40)
     assert (delivery.pending, delivery.dropped) == (30, {"buffer_full": 10})
 
@@ -918,10 +930,10 @@ def test_snapshot(begin: Begin, folder: Path) -> None:
     exporter = Scripted()
     delivery = begin(exporter)
     capture(delivery, 1)
-    delivery.rest(5.0)
+    delivery.pause(5.0)
     (file,) = folder.iterdir()
     assert file.stat().st_size < 100
-    delivery.renew()
+    delivery.resume()
     capture(delivery, 2)
     die(delivery)
     assert found(folder) == [b'{"n":2}']
@@ -1036,8 +1048,7 @@ def theirs(fd: int, path: Path, size: int = 1_000_000) -> None:
 
 
 def file_of(delivery: Delivery) -> Any:
-    assert delivery._journal is not None
-    return delivery._journal._file
+    return journal_of(delivery)._file
 
 
 def writes(delivery: Delivery) -> None:
@@ -1049,12 +1060,12 @@ def settles(delivery: Delivery) -> None:
 
 
 def notes(delivery: Delivery) -> None:
-    delivery.opened(SPAN, {"trace_id": "t"})
-    delivery.overdue("t", {"deadline": 1.0})
+    delivery.record_open(SPAN, {"trace_id": "t"})
+    delivery.mark_deadline("t", {"deadline": 1.0})
 
 
 def writes_anew(delivery: Delivery) -> None:
-    delivery._buffer.rewrite()
+    buffer_of(delivery).rewrite()
 
 
 def closes(delivery: Delivery) -> None:
@@ -1062,7 +1073,7 @@ def closes(delivery: Delivery) -> None:
 
 
 def is_reset(delivery: Delivery) -> None:
-    delivery.forget()
+    delivery.reset()
 
 
 @pytest.mark.parametrize("does", [writes, settles, notes, writes_anew, closes, is_reset])
@@ -1130,8 +1141,7 @@ def test_a_child_does_not_close_what_has_its_parents_number(begin: Begin, tmp_pa
     fd = file_of(delivery).fd
     os.close(fd)
     theirs(fd, tmp_path / "theirs")
-    assert delivery._journal is not None
-    delivery._journal.forget()
+    journal_of(delivery).forget()
     assert os.fstat(fd).st_size == 1_000_000
     os.close(fd)
 
@@ -1158,8 +1168,7 @@ def test_it_comes_back_when_the_first_write_has_failed(
     capture(delivery, *range(50))
     assert tries == 1
     monkeypatch.setattr(_journal, "_PAUSE_FIRST", 0.0)
-    assert delivery._journal is not None
-    delivery._journal._pause = 0.0
+    journal_of(delivery)._pause = 0.0
     full = False
     capture(delivery, 50)
     eventually(lambda: caplog.text.count("kept in memory only") == 1)
@@ -1176,11 +1185,10 @@ def test_it_comes_back_when_the_folder_was_unusable(begin: Begin, folder: Path) 
     """What was in the folder's place has been removed: what is pending is on disk with the next event."""
     folder.touch()
     delivery = begin(Scripted(RETRY), flush_interval=3600.0)
-    delivery.opened(SPAN, {"trace_id": "t"})
+    delivery.record_open(SPAN, {"trace_id": "t"})
     capture(delivery, 1)
     folder.unlink()
-    assert delivery._journal is not None
-    delivery._journal._pause = 0.0  # the pause is over
+    journal_of(delivery)._pause = 0.0  # the pause is over
     capture(delivery, 2)
     die(delivery)
     (only,) = left(folder)
@@ -1220,6 +1228,6 @@ def test_an_end_with_events_in_the_journal_is_said(
     """They are for the next process, if the disk outlives this one."""
     delivery = begin(Scripted(RETRY))
     capture(delivery, 1, 2, 3)
-    delivery.leave(0)
+    delivery.close_at_exit(0)
     assert "3 telemetry events wait in the journal; they are lost if this sandbox's disk goes" in caplog.text
     assert len(list(folder.iterdir())) == 1

@@ -12,7 +12,18 @@ from typing import Any
 
 import pytest
 
-from tests.delivery.support import OK, REFUSED, RETRY, UNAUTHORIZED, Scripted, capture, eventually, hang, in_thread
+from tests.delivery.support import (
+    OK,
+    REFUSED,
+    RETRY,
+    UNAUTHORIZED,
+    Scripted,
+    capture,
+    eventually,
+    hang,
+    in_thread,
+    lock_of,
+)
 from zespan_serverless._base import log
 from zespan_serverless._base.reports import FlushReport
 from zespan_serverless._delivery.delivery import Delivery
@@ -39,7 +50,7 @@ class Watch:
         had = threading.Event()
 
         def have() -> None:
-            with delivery._lock:
+            with lock_of(delivery):
                 had.set()
 
         threading.Thread(target=have, daemon=True, name="looking").start()
@@ -125,7 +136,7 @@ def begin(watch: Watch, tmp_path: Path) -> Iterator[Begin]:
 
     yield begin
     for delivery in made:
-        delivery.forget()
+        delivery.reset()
     assert watch.wrong == []
 
 
@@ -139,7 +150,7 @@ def test_a_journal_that_fails(begin: Begin, watch: Watch, monkeypatch: pytest.Mo
     capture(delivery, 1)
     monkeypatch.setattr(os, "pwrite", full)
     capture(delivery, 2)
-    delivery.opened("ab" * 8, {"trace_id": "t"})
+    delivery.record_open("ab" * 8, {"trace_id": "t"})
     eventually(lambda: watch.called.get("log"))
 
 
@@ -159,15 +170,15 @@ def test_events_that_are_dropped(begin: Begin, watch: Watch) -> None:
 def test_a_backend_that_hangs(begin: Begin, watch: Watch) -> None:
     """What is under way is cut off, by a flush and at the end."""
     delivery = begin(hang, hang, OK, flush_interval=0.05)
-    delivery.warm()
+    delivery.ensure_sender()
     eventually(lambda: watch.called.get("prepare"))
     capture(delivery, 1)
     delivery.flush(0.1)
-    delivery.tell(FlushReport(), 5)
+    delivery.notify(FlushReport(), 5)
     capture(delivery, 2)
-    delivery.flush_soon(0.1)
+    delivery.flush_in_background(0.1)
     eventually(lambda: not delivery.pending)
-    delivery.rest(0.1)
+    delivery.pause(0.1)
     assert {"start", "prepare", "cancel", "log", "on_flush"} <= {*watch.called}
 
 
@@ -180,16 +191,16 @@ def test_a_flush_that_no_thread_waits_for(begin: Begin, watch: Watch) -> None:
         watch.look("done")
         over.set()
 
-    delivery.settled(delivery.flush_then(5, done))
+    delivery.end_flush(delivery.begin_flush(5, done))
     for number in range(4):
         over.clear()
         capture(delivery, number)
-        waiter = delivery.flush_then(5, done)
+        waiter = delivery.begin_flush(5, done)
         if number:
             for _ in range(3):  # the third failure opens the breaker
                 delivery.flush(0.2, probe=True)
         assert over.wait(5)
-        delivery.settled(waiter)
+        delivery.end_flush(waiter)
     assert watch.called["done"] >= 4
 
 
@@ -201,7 +212,7 @@ def test_leftovers(begin: Begin, watch: Watch, tmp_path: Path) -> None:
     (file,) = (tmp_path / "journal").iterdir()
     os.utime(file, (1, 1))
     delivery = begin()
-    delivery.warm()
+    delivery.ensure_sender()
     eventually(lambda: not file.exists() and watch.called.get("log"))
 
 
@@ -229,7 +240,7 @@ def test_a_fork_while_an_exporter_holds_a_lock_of_its_own() -> None:
     assert inside.wait(5)
     child = os.fork()
     if child == 0:
-        delivery.forget()
+        delivery.reset()
         capture(delivery, 2)
         os._exit(delivery.captured)
     ended: list[int] = []
@@ -239,4 +250,4 @@ def test_a_fork_while_an_exporter_holds_a_lock_of_its_own() -> None:
     leave.set()
     flushing.join(5)
     assert [os.waitstatus_to_exitcode(status) for status in ended] == [1]
-    delivery.forget()
+    delivery.reset()

@@ -11,7 +11,17 @@ from typing import Any
 import pytest
 
 from tests.delivery.conftest import Make
-from tests.delivery.support import OK, REFUSED, RETRY, UNAUTHORIZED, Scripted, capture, eventually
+from tests.delivery.support import (
+    OK,
+    REFUSED,
+    RETRY,
+    UNAUTHORIZED,
+    Scripted,
+    capture,
+    eventually,
+    intake_bytes,
+    lock_of,
+)
 from zespan_serverless._base import log
 from zespan_serverless._delivery import notices
 from zespan_serverless._delivery.buffer import Item
@@ -145,10 +155,10 @@ def test_payloads_are_bounded_in_bytes() -> None:
 def test_captures_of_finalizers_are_bounded_in_bytes(make: Make) -> None:
     """What comes while this very thread holds the lock waits, within max_bytes; the rest is counted."""
     delivery = make(Scripted(), max_bytes=100_000)
-    with delivery._lock:
+    with lock_of(delivery):
         for number in range(100):
             delivery.capture({"n": number, "text": "x" * 10_000})
-        assert sum(item.size for item in delivery._late) <= 100_000
+        assert intake_bytes(delivery) <= 100_000
     delivery.flush(5)
     assert (delivery.captured, delivery.pending) == (100, 0)
     assert delivery.dropped["buffer_full"] > 80

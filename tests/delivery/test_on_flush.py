@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.delivery.support import OK, RETRY, Scripted, eventually, hang
+from tests.delivery.support import OK, RETRY, Scripted, eventually, hang, notices_of, sender_of
 from zespan_serverless import FlushReport, capture, flush, testing, zespan_lambda
 from zespan_serverless._delivery.delivery import Delivery
 from zespan_serverless._process import container as _container
@@ -118,7 +118,7 @@ def test_one_that_hangs_costs_one_flush_its_time(gate: threading.Event, caplog: 
         container = _container.current()
         assert container is not None
         gate.set()
-        eventually(lambda: not container.delivery._news._busy)
+        eventually(lambda: not notices_of(container.delivery)._busy)
         handler(0, testing.LambdaContext())
         assert [report.delivered for report in calls] == [1, 1]
 
@@ -164,8 +164,8 @@ def test_not_after_a_shutdown() -> None:
     reports: list[FlushReport] = []
     delivery = Delivery(Scripted(OK), Settings(on_flush=reports.append))
     delivery.close(1)
-    delivery.tell(FlushReport(), 1)
-    assert delivery._worker.thread is None
+    delivery.notify(FlushReport(), 1)
+    assert sender_of(delivery).thread is None
     assert reports == []
 
 
@@ -176,7 +176,7 @@ def test_it_does_not_make_events_go_out() -> None:
     delivery.capture({"n": 1})
     report = delivery.flush(0.2)
     tried = len(exporter.batches)
-    delivery.tell(report, 5)
+    delivery.notify(report, 5)
     assert reports == [report]
     assert len(exporter.batches) == tried
-    delivery.forget()
+    delivery.reset()

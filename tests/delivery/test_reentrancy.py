@@ -16,7 +16,21 @@ from unittest import mock
 
 import pytest
 
-from tests.delivery.support import OK, Gate, Scripted, assert_balanced, balance, capture, eventually, in_thread
+from tests.delivery.support import (
+    OK,
+    Gate,
+    Scripted,
+    assert_balanced,
+    balance,
+    bells_of,
+    buffer_of,
+    capture,
+    eventually,
+    in_thread,
+    lock_of,
+    pending_numbers,
+    sender_of,
+)
 from zespan_serverless._delivery import journal as _journal
 from zespan_serverless._delivery.delivery import Delivery
 from zespan_serverless.exporters import Dropped, Outcome
@@ -92,10 +106,10 @@ def test_a_capture_while_the_journal_is_written(journaled: Callable[[], tuple[De
     capture(delivery, 1, 2, 3)
     delivery.flush(0.2)
     assert delivery.pending == 5
-    assert on_disk(journal) == [item_number(item) for item in delivery._buffer._items()]
+    assert on_disk(journal) == pending_numbers(delivery)
     assert theirs[0].readline()
     theirs[0].close()
-    delivery.forget()
+    delivery.reset()
 
 
 def item_number(item: Any) -> int:
@@ -128,7 +142,7 @@ def test_captures_wherever_the_collector_comes_round(journaled: Callable[[], tup
     assert count > 1000
     assert delivery.pending == 1501 + count
     assert sorted(on_disk(journal)) == sorted([*range(1501), *range(-count, 0)])
-    delivery.forget()
+    delivery.reset()
 
 
 def test_a_finalizer_that_flushes_in_the_senders_thread(make: Make) -> None:
@@ -139,7 +153,7 @@ def test_a_finalizer_that_flushes_in_the_senders_thread(make: Make) -> None:
         capture(delivery, 2)
         reports.append(delivery.flush(3))
 
-    worker = delivery._worker
+    worker = sender_of(delivery)
     setattr(worker, "_next_job", collected(finalize, worker._next_job))  # noqa: B010
     capture(delivery, 1)
     assert delivery.flush(2).pending == 0
@@ -152,7 +166,7 @@ def test_a_signal_handler_that_shuts_down(make: Make) -> None:
     """In the midst of our own work it is told that this is no moment for it."""
     delivery = make(Scripted())
     capture(delivery, 1)
-    with delivery._lock:
+    with lock_of(delivery):
         capture(delivery, 2)
         assert delivery.close(5).reason == "stuck"
     assert delivery.flush(5).delivered == 2
@@ -166,7 +180,7 @@ def test_a_rest_tells_whoever_waits_for_what_it_gives_up(make: Make) -> None:
     capture(delivery, 1)
     waiting = in_thread(lambda: reports.append(delivery.flush(20)))
     assert gate.entered.acquire(timeout=5)
-    delivery.rest(0.1)
+    delivery.pause(0.1)
     waiting.join(5)
     assert reports
     assert reports[0].delivered == 1
@@ -178,7 +192,7 @@ def test_a_full_buffer_wakes_nobody(make: Make) -> None:
     delivery = make(Scripted(AWAY), max_events=10, batch_size=1)
     capture(delivery, *range(20))
     delivery.flush(0.5)
-    with mock.patch.object(delivery._bells, "ring", wraps=delivery._bells.ring) as notified:
+    with mock.patch.object(bells_of(delivery), "ring", wraps=bells_of(delivery).ring) as notified:
         capture(delivery, *range(500))
     assert notified.call_count == 0
     assert balance(delivery) == (520, 0, 10, 510)
@@ -187,11 +201,11 @@ def test_a_full_buffer_wakes_nobody(make: Make) -> None:
 def test_a_flush_nobody_waits_for_ends_when_we_have_failed(make: Make) -> None:
     """As it does when the backend has."""
     delivery, done = make(Scripted()), threading.Event()
-    with mock.patch.object(delivery._buffer, "take", side_effect=RuntimeError("ours")):
+    with mock.patch.object(buffer_of(delivery), "take", side_effect=RuntimeError("ours")):
         capture(delivery, 1)
-        waiter = delivery.flush_then(20, done.set)
+        waiter = delivery.begin_flush(20, done.set)
         assert done.wait(5)
-    assert delivery.settled(waiter).reason == "breaker_open"
+    assert delivery.end_flush(waiter).reason == "breaker_open"
     assert delivery.flush(5, probe=True).delivered == 1
 
 
@@ -211,7 +225,7 @@ def test_a_child_that_on_error_forks_has_one_sender() -> None:
 
     def on_error(drop: Dropped) -> None:
         if os.fork() == 0:
-            delivery.forget()
+            delivery.reset()
             threading.Thread(target=child, daemon=True).start()
             threading.Timer(10, os._exit, (1,)).start()
 
@@ -229,4 +243,4 @@ def test_a_child_that_on_error_forks_has_one_sender() -> None:
     os.close(say)
     assert os.read(said, 100) == b"10 1"
     os.close(said)
-    delivery.forget()
+    delivery.reset()

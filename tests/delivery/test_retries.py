@@ -22,14 +22,17 @@ from tests.delivery.support import (
     Scripted,
     assert_balanced,
     balance,
+    breaker_of,
     capture,
     eventually,
     hang,
+    pauses,
+    pending_flushes,
+    sender_of,
     when,
 )
 from zespan_serverless._base import log
 from zespan_serverless._base.reports import FlushReport
-from zespan_serverless._delivery import delivery as _delivery
 from zespan_serverless._delivery.breaker import Breaker
 from zespan_serverless._delivery.delivery import Delivery
 from zespan_serverless.exporters import Dropped, Outcome
@@ -70,7 +73,7 @@ def test_connection_faults_are_tried_again(backend: Backend, to: Make, mode: Any
     backend.mode = mode
     delivery = to()
     capture(delivery, 1)
-    recovery = when(lambda: delivery._breaker.failures, lambda: setattr(backend, "mode", "ok"))
+    recovery = when(lambda: breaker_of(delivery).failures, lambda: setattr(backend, "mode", "ok"))
     assert delivery.flush(5).delivered == 1
     recovery.join()
     assert numbers(backend) == [1]
@@ -96,7 +99,7 @@ def test_a_stale_connection_is_replaced_at_once(backend: Backend, to: Make) -> N
     capture(delivery, 2)
     report = delivery.flush(5)
     assert (report.delivered, report.elapsed < 1) == (1, True)
-    assert (backend.connections, delivery._breaker.failures) == (2, 0)
+    assert (backend.connections, breaker_of(delivery).failures) == (2, 0)
     assert numbers(backend) == [1, 2]
 
 
@@ -164,7 +167,7 @@ def test_retry_after_is_honoured_by_not_sending(
     assert len(backend.requests) == 1
     clock.ahead = 32
     assert delivery.flush(5).delivered == 1
-    assert (len(backend.requests), delivery._breaker.failures) == (2, 0)
+    assert (len(backend.requests), breaker_of(delivery).failures) == (2, 0)
 
 
 @pytest.mark.parametrize(("asked", "after"), [("86400", 60.0), ("inf", 60.0), ("1e9", 60.0)])
@@ -203,15 +206,15 @@ def test_silence_ends_with_the_clock_set_back(make: Make, clock: Clock) -> None:
 def test_a_silence_that_is_just_over_is_not_slept_through(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     """The sender was a moment too early, and the flush that waits for it just in time."""
     delivery = make(Scripted())
-    blocked, early = delivery._breaker.blocked, [True]
+    blocked, early = breaker_of(delivery).blocked, [True]
 
     def too_early(now: float) -> str:
-        if delivery._flushes and threading.current_thread() is delivery._worker.thread and early:
+        if pending_flushes(delivery) and threading.current_thread() is sender_of(delivery).thread and early:
             early.pop()
             return "retry_after"
         return blocked(now)
 
-    monkeypatch.setattr(delivery._breaker, "blocked", too_early)
+    monkeypatch.setattr(breaker_of(delivery), "blocked", too_early)
     capture(delivery, 1)
     report = delivery.flush(3)
     assert (report.delivered, early, report.elapsed < 1) == (1, [], True)
@@ -241,7 +244,7 @@ def test_what_is_refused_alone_is_dropped(backend: Backend, to: Make, status: in
     capture(delivery, 1, 2, 3)
     assert delivery.flush(5)._replace(elapsed=0) == FlushReport(dropped=3)
     assert [[event["n"] for event in r.events] for r in backend.requests] == [[1, 2, 3], [1], [2, 3], [2], [3]]
-    assert (delivery.dropped, delivery._breaker.failures) == ({"refused": 3}, 0)
+    assert (delivery.dropped, breaker_of(delivery).failures) == ({"refused": 3}, 0)
 
 
 @given(st.sets(st.integers(0, 19)), st.integers(1, 25))
@@ -253,7 +256,7 @@ def test_whatever_is_poisoned(poisoned: set[int], batch_size: int) -> None:
     assert delivery.flush(5).pending == 0
     assert exporter.delivered == [n for n in range(20) if n not in poisoned]
     assert balance(delivery) == (20, 20 - len(poisoned), 0, len(poisoned))
-    delivery.forget()
+    delivery.reset()
 
 
 def test_a_bisection_outlives_a_flush(make: Make, at_once: None) -> None:
@@ -332,7 +335,7 @@ def test_three_failures_open_the_breaker(backend: Backend, to: Make, clock: Cloc
     backend.mode, clock.ahead = "ok", 5.5
     assert delivery.flush(5).delivered == 9
     assert numbers(backend) == list(range(1, 10))
-    assert not delivery._breaker.is_open
+    assert not breaker_of(delivery).is_open
 
 
 def test_a_probe_is_one_attempt(make: Make, clock: Clock) -> None:
@@ -364,9 +367,9 @@ def test_a_flush_by_hand_probes(make: Make) -> None:
     assert delivery.flush(5, probe=True).delivered == 1
 
 
-def test_a_flush_by_hand_waits_for_no_pause(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+@pauses(30.0)
+def test_a_flush_by_hand_waits_for_no_pause(make: Make) -> None:
     """At SIGTERM there are 250 ms, and a pause after a failure may be longer."""
-    monkeypatch.setattr(_delivery, "backoff", lambda failures, random: 30.0)
     exporter = Scripted(RETRY, OK)
     delivery = make(exporter)
     capture(delivery, 1)
@@ -375,9 +378,9 @@ def test_a_flush_by_hand_waits_for_no_pause(make: Make, monkeypatch: pytest.Monk
     assert delivery.flush(1, probe=True).delivered == 1
 
 
-def test_an_open_breaker_needs_no_pause(make: Make, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+@pauses(30.0)
+def test_an_open_breaker_needs_no_pause(make: Make, clock: Clock) -> None:
     """A pause is measured while the sandbox is awake: after a minute in the freezer it would still be ahead."""
-    monkeypatch.setattr(_delivery, "backoff", lambda failures, random: 30.0)
     delivery = make(Scripted(RETRY, RETRY, RETRY, OK))
     capture(delivery, 1)
     assert [delivery.flush(1, probe=True).pending for _ in range(3)] == [1, 1, 1]

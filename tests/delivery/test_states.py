@@ -5,15 +5,13 @@ from __future__ import annotations
 import os
 import time
 from typing import Any
-from unittest import mock
 
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from tests.delivery.support import OK, REFUSED, RETRY, UNAUTHORIZED, Scripted, assert_balanced
-from zespan_serverless._delivery import delivery
+from tests.delivery.support import OK, REFUSED, RETRY, UNAUTHORIZED, Scripted, assert_balanced, pauses
 from zespan_serverless._delivery.delivery import Delivery
 from zespan_serverless.exporters import Dropped, Outcome
 from zespan_serverless.settings import Settings
@@ -33,7 +31,7 @@ class Books(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.no_pause = mock.patch.object(delivery, "backoff", return_value=0.0)
+        self.no_pause = pauses(0.0)
         self.no_pause.start()
         self.told: list[Dropped] = []
         self.exporter = Scripted()
@@ -71,11 +69,11 @@ class Books(RuleBasedStateMachine):
 
     @rule(timeout=st.sampled_from([0.01, 0.5]))
     def flush_soon(self, timeout: float) -> None:
-        self.delivery.flush_soon(timeout)
+        self.delivery.flush_in_background(timeout)
 
     @rule()
     def snapshot(self) -> None:
-        self.delivery.rest(0.02)
+        self.delivery.pause(0.02)
 
     @precondition(lambda self: not self.is_closed)
     @rule()
@@ -91,7 +89,7 @@ class Books(RuleBasedStateMachine):
         if not child:
             code = 1
             try:
-                self.delivery.forget()
+                self.delivery.reset()
                 for number in range(count):
                     self.delivery.capture({"n": number})
                 assert_balanced(self.delivery)
@@ -119,7 +117,7 @@ class Books(RuleBasedStateMachine):
             told = {reason: sum(t.events for t in self.told if t.reason == reason) for reason in dropped}
             assert told == dropped
         finally:
-            self.delivery.forget()
+            self.delivery.reset()
 
 
 TestBooks = pytest.mark.slow(Books.TestCase)

@@ -12,9 +12,20 @@ from unittest import mock
 
 import pytest
 
-from tests.delivery.support import OK, RETRY, Gate, Scripted, assert_balanced, capture, eventually, in_thread
-from zespan_serverless._delivery import delivery as _delivery
-from zespan_serverless._delivery import waiters, worker
+from tests.delivery.support import (
+    OK,
+    RETRY,
+    WAIT,
+    Gate,
+    Scripted,
+    assert_balanced,
+    buffer_of,
+    capture,
+    eventually,
+    in_thread,
+    part,
+    sender_of,
+)
 from zespan_serverless._delivery.delivery import Delivery
 
 Make = Callable[..., Delivery]
@@ -31,7 +42,7 @@ def test_a_sender_that_fails_inside_is_a_backend_that_is_away(make: Make, caplog
 
     with (
         mock.patch.object(threading.Thread, "start", counted),
-        mock.patch.object(delivery._buffer, "take", side_effect=RuntimeError("ours")),
+        mock.patch.object(buffer_of(delivery), "take", side_effect=RuntimeError("ours")),
     ):
         capture(delivery, 1, 2)
         report = delivery.flush(5)
@@ -47,7 +58,7 @@ def test_a_clock_that_stands_still(make: Make, monkeypatch: pytest.MonkeyPatch) 
     delivery = make(Scripted(gate, OK))
     now = time.monotonic()
     still = SimpleNamespace(time=time.time, sleep=time.sleep, monotonic=lambda: now)
-    for module in (_delivery, waiters, worker):
+    for module in WAIT:
         monkeypatch.setattr(module, "time", still)
     capture(delivery, 1)
     reports: list[Any] = []
@@ -61,11 +72,11 @@ def test_a_clock_that_stands_still(make: Make, monkeypatch: pytest.MonkeyPatch) 
 @pytest.mark.parametrize(
     ("outcome", "owner", "name"),
     [
-        (OK, "_breaker", "succeeded"),
-        (OK, "_flushes", "dismiss"),
-        (OK, "_buffer", "write_off"),
-        (RETRY, "_breaker", "failed"),
-        (RETRY, "_news", "away"),
+        (OK, "breaker", "succeeded"),
+        (OK, "waiters", "dismiss"),
+        (OK, "buffer", "write_off"),
+        (RETRY, "breaker", "failed"),
+        (RETRY, "notices", "away"),
         (RETRY, "", "urandom"),
     ],
 )
@@ -74,11 +85,11 @@ def test_accounts_come_first(make: Make, outcome: Any, owner: str, name: str) ->
     exporter = Scripted(outcome, OK)
     delivery = make(exporter)
     capture(delivery, 1)
-    where: Any = getattr(delivery, owner) if owner else os
+    where: Any = part(delivery, owner) if owner else os
     works = [] if name == "dismiss" else mock.DEFAULT
     with mock.patch.object(where, name, side_effect=[RuntimeError("ours")] + [works] * 20) as struck:
         delivery.flush(0.3)
-        eventually(lambda: struck.called and delivery._worker.job is None)
+        eventually(lambda: struck.called and sender_of(delivery).job is None)
         assert_balanced(delivery)
         assert delivery.pending + delivery.delivered == 1
     delivery.flush(5, probe=True)

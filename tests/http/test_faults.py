@@ -12,6 +12,7 @@ from contextlib import suppress
 
 import pytest
 
+from tests.delivery.support import lock_of
 from zespan_serverless._delivery.delivery import Delivery
 from zespan_serverless.exporters import build
 from zespan_serverless.settings import Settings
@@ -152,11 +153,11 @@ def test_an_odd_answer(answer: Answer, odd: Callable[..., Odd]) -> None:
     assert time.monotonic() - began < 3
     assert (report.delivered, report.dropped, report.pending) == (0, 0, 3)
     server.well.set()
-    delivery.renew()  # as after a minute: what was known of the backend is old
+    delivery.resume()  # as after a minute: what was known of the backend is old
     assert delivery.flush(5, probe=True).delivered == 3
     lines = b"\n".join(gzip.decompress(body) for body in server.bodies).splitlines()
     assert {json.loads(line)["n"] for line in lines} == {0, 1, 2}  # more than once, if the first was cut off late
-    delivery.forget()
+    delivery.reset()
 
 
 @pytest.mark.parametrize(
@@ -177,7 +178,7 @@ def test_whatever_comes_with_a_yes(answer: Answer, odd: Callable[..., Odd]) -> N
     delivery = _delivery_to(odd(answer).url)
     delivery.capture({"n": 1})
     assert delivery.flush(5).delivered == 1
-    delivery.forget()
+    delivery.reset()
 
 
 def test_a_backend_that_has_ipv6_only(odd: Callable[..., Odd]) -> None:
@@ -190,7 +191,7 @@ def test_a_backend_that_has_ipv6_only(odd: Callable[..., Odd]) -> None:
     delivery = _delivery_to(server.url)
     delivery.capture({"n": 1})
     assert delivery.flush(5).delivered == 1
-    delivery.forget()
+    delivery.reset()
 
 
 def test_a_name_that_is_none() -> None:
@@ -198,7 +199,7 @@ def test_a_name_that_is_none() -> None:
     delivery = _delivery_to("http://no-such-host.invalid")
     delivery.capture({"n": 1})
     assert delivery.flush(0.5).pending == 1
-    delivery.forget()
+    delivery.reset()
 
 
 def test_a_413_for_what_is_too_much_together(odd: Callable[..., Odd]) -> None:
@@ -213,9 +214,9 @@ def test_a_413_for_what_is_too_much_together(odd: Callable[..., Odd]) -> None:
 
     server = odd(answer)
     delivery = _delivery_to(server.url)
-    with delivery._lock:
+    with lock_of(delivery):
         for number in range(8):
             delivery.capture({"n": number})
     assert delivery.flush(5).delivered == 8
     assert [gzip.decompress(body).count(b"\n") + 1 for body in server.bodies] == [2, 2, 4]
-    delivery.forget()
+    delivery.reset()

@@ -22,6 +22,7 @@ import trustme
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.delivery.support import lock_of
 from tests.http.support import Mute, Proxy
 from zespan_serverless._delivery.delivery import Delivery
 from zespan_serverless._http import client
@@ -435,11 +436,11 @@ def test_what_an_early_answer_means_for_the_events(monkeypatch: pytest.MonkeyPat
     with Early(answer, closes, None) as server:
         settings = Settings(base_url=server.url, api_key="zsp_1", on_error=dropped.append)
         delivery = Delivery(build(settings), settings)
-        with delivery._lock:
+        with lock_of(delivery):
             for _ in range(4):
                 delivery.capture({"noise": base64.b64encode(LARGE[:600_000]).decode()})
         delivery.flush(20, probe=True)
-        delivery.forget()
+        delivery.reset()
     assert {one.reason for one in dropped} == {reason}
     assert sum(one.events for one in dropped) == 4
 

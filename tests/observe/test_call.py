@@ -17,6 +17,7 @@ from unittest import mock
 
 import pytest
 
+from tests.delivery.support import pending_flushes
 from zespan_serverless import FlushReport, capture, init, span, testing, zespan_azure, zespan_lambda
 from zespan_serverless._delivery.delivery import Delivery
 from zespan_serverless._observe import call
@@ -115,7 +116,7 @@ BROKEN: list[tuple[object, str]] = [
     (call, "start"),
     (container.Container, "capture"),
     (Delivery, "flush"),
-    (Delivery, "warm"),
+    (Delivery, "ensure_sender"),
     (Delivery, "capture"),
 ]
 
@@ -511,7 +512,7 @@ def test_a_flush_that_is_awaited_is_over_when_all_is_delivered() -> None:
         assert asyncio.run(main()) < 15
         active = container.current()
         assert active is not None
-        assert not active.delivery._flushes
+        assert not pending_flushes(active.delivery)
         deadline = time.monotonic() + 10
         while not reports and time.monotonic() < deadline:
             time.sleep(0.01)
@@ -536,7 +537,7 @@ def test_an_awaited_flush_that_is_cut_short_is_ended_and_told() -> None:
         asyncio.run(main())
         active = container.current()
         assert active is not None
-        assert not active.delivery._flushes
+        assert not pending_flushes(active.delivery)
         deadline = time.monotonic() + 10
         while not reports and time.monotonic() < deadline:
             time.sleep(0.01)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 async def flush_async(delivery: Delivery, budget: float) -> None:
     """Wait until everything captured so far is settled, for `budget` seconds at most; the event loop goes on."""
     if aio.trio() is not None:
-        delivery.tell(await aio.in_thread(lambda: delivery.flush(budget)), 0)
+        delivery.notify(await aio.in_thread(lambda: delivery.flush(budget)), 0)
         return
     import asyncio
 
@@ -26,11 +26,11 @@ async def flush_async(delivery: Delivery, budget: float) -> None:
         with contextlib.suppress(RuntimeError):  # the loop has been closed
             loop.call_soon_threadsafe(settled.set)
 
-    waiter = delivery.flush_then(budget, done)
+    waiter = delivery.begin_flush(budget, done)
     try:
         async with asyncio.timeout(budget):
             await settled.wait()
     except TimeoutError as error:
         pass_on(error)  # alarms raise the same
     finally:
-        delivery.tell(delivery.settled(waiter), 0)
+        delivery.notify(delivery.end_flush(waiter), 0)

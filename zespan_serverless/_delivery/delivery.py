@@ -76,9 +76,9 @@ class Delivery:
             self._destination = str(getattr(exporter, "destination", ""))[: log.TEXT_MAX]
         self._is_ours = type(exporter).__module__.partition(".")[0] == __name__.partition(".")[0]
         self._pid = 0
-        self.forget()
+        self.reset()
 
-    def forget(self) -> None:
+    def reset(self) -> None:
         """Start anew, and say nothing of what was left: between tests, and in a forked child.
 
         In a child an exporter of the user's is closed by whoever sends first, not here: it may want a lock that the
@@ -132,7 +132,7 @@ class Delivery:
         self._late: deque[Item] = deque()  # captured, see `_receive`
         self._late_bytes = 0  # of those, since there was none
         self._over: deque[Callable[[], object]] = deque()  # to be called with the lock released
-        self._open: dict[str, Mapping[str, Any]] = {}  # spans under way, and what is known of them
+        self._open_spans: dict[str, Mapping[str, Any]] = {}  # spans under way, and what is known of them
         self._follower = None
         self._following: threading.Thread | None = None
         self._followed: Waiter | None = None  # the flush that it is in
@@ -221,7 +221,7 @@ class Delivery:
         if self._closed:
             self._tell()
 
-    def opened(self, span: str, known: Mapping[str, Any], over: Callable[[], bool] = bool) -> None:
+    def record_open(self, span: str, known: Mapping[str, Any], over: Callable[[], bool] = bool) -> None:
         """Put on record that a span has begun, and what is known of it: its event, should the process not live to see
         its end. Not if it is `over` already. Never raises."""
         with Guarded("the start of a span"):
@@ -230,7 +230,7 @@ class Delivery:
                 return
             with self._lock:
                 if not (self._closed or over()):
-                    self._open[span] = known
+                    self._open_spans[span] = known
                     if self._journal is not None:
                         self._journal.opened(data, span)
                         if self._journal.due:
@@ -238,14 +238,14 @@ class Delivery:
                 self._take_in()
             self._released()
 
-    def overdue(self, trace_id: str, note: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    def mark_deadline(self, trace_id: str, note: Mapping[str, Any]) -> list[Mapping[str, Any]]:
         """Put on record that a trace's invocation has reached its deadline; what is known of its spans under way."""
         with self._lock:
             if self._journal is not None:
                 self._journal.overdue(encode({"trace_id": trace_id, **note}))
-            return [known for known in self._open.values() if known["trace_id"] == trace_id]
+            return [known for known in self._open_spans.values() if known["trace_id"] == trace_id]
 
-    def warm(self) -> None:
+    def ensure_sender(self) -> None:
         """Start the sender, which opens its connection: called while the function is busy with something else."""
         self._worker.staff()
 
@@ -279,7 +279,7 @@ class Delivery:
             span = item.span
             reason = item.reason or ("closed" if self._closed else "")
             if span:
-                self._open.pop(span, None)
+                self._open_spans.pop(span, None)
             if reason:
                 # No call from here on, see `_buffer`
                 self._buffer.taken_in += 1
@@ -385,7 +385,7 @@ class Delivery:
             self._released()
         return waiter, self._wait(waiter) if waits else reason
 
-    def tell(self, report: FlushReport, timeout: float) -> None:
+    def notify(self, report: FlushReport, timeout: float) -> None:
         """Have the sender call `on_flush`, and wait for that, for `timeout` seconds at most.
 
         Not without a sender: nobody could leave `on_flush` behind if it hung in the caller's own thread.
@@ -403,7 +403,7 @@ class Delivery:
         with self._lock:
             self._flushes.remove(waiter)
 
-    def flush_soon(self, timeout: float, *, wait: bool = True) -> None:
+    def flush_in_background(self, timeout: float, *, wait: bool = True) -> None:
         """Have a thread of its own flush until nothing is pending: on a host that keeps running, nobody waits for it.
 
         The sender alone would not do, because somebody has to cut off what takes too long. Cheap if that has been asked
@@ -437,10 +437,10 @@ class Delivery:
             pass_on(error)  # no threads, as for the sender
         return self._follower is not None
 
-    def flush_then(self, timeout: float, done: Callable[[], object]) -> Waiter:
+    def begin_flush(self, timeout: float, done: Callable[[], object]) -> Waiter:
         """A flush that no thread waits for: `done` is called when it would return, or never if its time is over first.
 
-        `done` must neither block nor raise. To be followed by `settled`.
+        `done` must neither block nor raise. To be followed by `end_flush`.
         """
         staffed = self._worker.staff()
         with self._lock:
@@ -456,7 +456,7 @@ class Delivery:
             done()
         return waiter
 
-    def settled(self, waiter: Waiter) -> FlushReport:
+    def end_flush(self, waiter: Waiter) -> FlushReport:
         """Give up such a flush, or its remains; what it came to."""
         with self._lock:
             self._flushes.remove(waiter)
@@ -536,7 +536,7 @@ class Delivery:
                     timeout, self._soon = self._soon, 0.0
                 report = self.flush(timeout, follows=True)
                 if report.delivered or report.dropped or report.pending:  # else somebody else has sent it, and told
-                    self.tell(report, timeout)
+                    self.notify(report, timeout)
                 if report.pending:
                     until = time.monotonic() + interval  # or until there is something new to send
                     while self._follower is shift and not self._soon and self._still(bell, until):
@@ -563,11 +563,11 @@ class Delivery:
 
     # ------------------------------------------------------------------ how it ends
 
-    def rest(self, timeout: float) -> None:
+    def pause(self, timeout: float) -> None:
         """Flush, and give up thread and connection; the next event has new ones. For a snapshot of the process."""
         self.flush(timeout, probe=True)
         self.stop_threads(ABORT_GRACE)
-        self.renew()
+        self.resume()
 
     def stop_threads(self, timeout: float) -> bool:
         """End the sender and the thread that flushes in the background, and wait for their end, for `timeout` seconds
@@ -589,7 +589,7 @@ class Delivery:
             self._worker.is_held = False
         return not any(thread is not None and thread.is_alive() for thread in threads)
 
-    def renew(self) -> None:
+    def resume(self) -> None:
         """In a process restored from a snapshot: connections are dead, and what was known of the backend is old."""
         with self._lock:
             self._breaker, self._retry_at = Breaker(), 0.0
@@ -623,7 +623,7 @@ class Delivery:
         self._close_exporter()
         return waiter.report(reason)
 
-    def leave(self, timeout: float) -> None:
+    def close_at_exit(self, timeout: float) -> None:
         """Flush at the end of a process. What cannot be sent then is for the next one, if there is a journal."""
         if self._journal is None or not self._journal.safe:
             self.close(timeout)
@@ -631,7 +631,7 @@ class Delivery:
         self.flush(timeout, probe=True)
         with self._lock:
             pending = len(self._buffer)
-            if not (pending or self._open):
+            if not (pending or self._open_spans):
                 self._journal.close()
         if pending:
             log.warn("%d telemetry events wait in the journal; they are lost if this sandbox's disk goes", pending)

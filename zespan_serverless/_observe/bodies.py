@@ -91,7 +91,7 @@ class Exchange:
         self.call.close(error or self.error, Response(self.status, is_cut) if result is None else result)
 
     def _flush_soon(self) -> None:
-        self.call.container.delivery.flush_soon(self.call.container.settings.flush_timeout)
+        self.call.container.delivery.flush_in_background(self.call.container.settings.flush_timeout)
 
 
 class Body:

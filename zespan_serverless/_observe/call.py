@@ -111,7 +111,7 @@ class Call:
             self._here.enter()
             self.container.active[id(self.span.ends)] = self
             self.began = time.perf_counter()
-            self.container.delivery.warm()
+            self.container.delivery.ensure_sender()
             self.host.begin(self.invocation, self.on_record)
 
     def on_record(self) -> None:
@@ -184,7 +184,7 @@ class Call:
         self.is_left = True
         with Guarded("the flush"):
             if not self.host.end(self.invocation, self._flush):
-                self.container.delivery.flush_soon(self.container.settings.flush_timeout)
+                self.container.delivery.flush_in_background(self.container.settings.flush_timeout)
 
     def __del__(self, exiting: Callable[[], bool] = sys.is_finalizing) -> None:
         """Whoever should have ended it has been interrupted before he could: then nothing else ends it."""
@@ -238,7 +238,7 @@ class Call:
         if self.host.one_at_a_time:
             sigterm.look_again()
         self.container.goes_on = True
-        self.container.delivery.flush_soon(self.container.settings.flush_timeout)
+        self.container.delivery.flush_in_background(self.container.settings.flush_timeout)
         self.is_left = True
         return True
 
@@ -286,13 +286,13 @@ class Call:
         report = delivery.flush(self._budget())
         if settings.on_flush is not None:  # in what the flush has not used
             rest = max(settings.flush_timeout - report.elapsed, _TELL_MIN)
-            delivery.tell(report, flush_budget(self._left(), rest, settings.flush_reserve))
+            delivery.notify(report, flush_budget(self._left(), rest, settings.flush_reserve))
 
     def _flushes_later(self) -> bool:
         """Where the process outlives the invocation's deadline, which is near: have a thread flush."""
         if self.invocation.is_killed or self._budget() > 0:
             return False
-        self.container.delivery.flush_soon(self.container.settings.flush_timeout)
+        self.container.delivery.flush_in_background(self.container.settings.flush_timeout)
         return True
 
     def _budget(self) -> float:

@@ -91,7 +91,7 @@ class Container:
         if ready is not None:
             self.delivery.capture(ready)
             if self.goes_on and not self.active:  # work after a response: no end of an invocation will ask for it
-                self.delivery.flush_soon(self.settings.flush_timeout)
+                self.delivery.flush_in_background(self.settings.flush_timeout)
         if struck is not None:
             raise struck
 
@@ -118,7 +118,7 @@ class Container:
         if self.records and sampled(span.trace_id, self.settings.sample_rate):
             with Guarded("the start of a span"):
                 begun = self.policy.applied(known(span, kind, operation, **fields))
-                self.delivery.opened(span.span_id, begun, over)
+                self.delivery.record_open(span.span_id, begun, over)
 
     def flush_by_hand(self) -> float:
         """Seconds that flush() and shutdown() may take: what the invocation under way has left, less the reserve."""

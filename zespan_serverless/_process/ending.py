@@ -33,7 +33,7 @@ def _terminated(seconds: float) -> None:
     left = container.left() if container is not None else None
     if container is not None and root is not None and left is not None and left <= AT_DEADLINE:
         noted = deadline_note(time.time())
-        for begun in container.delivery.overdue(root.trace_id, noted):
+        for begun in container.delivery.mark_deadline(root.trace_id, noted):
             container.capture(timed_out(begun, noted, container.settings))
     if container is not None:
         try:
@@ -47,21 +47,21 @@ def _left_behind() -> None:
     """The process ends here: say what could not be sent, unless there is a journal for the next one."""
     container = current()
     if container is not None:
-        container.delivery.leave(0)
+        container.delivery.close_at_exit(0)
 
 
 def overdue(deadline: float) -> None:
     """The invocation under way has reached its deadline (seconds since the epoch): note it, in case this is its end."""
     container, root = current(), _trace.root()
     if container is not None and root is not None:
-        container.delivery.overdue(root.trace_id, deadline_note(deadline))
+        container.delivery.mark_deadline(root.trace_id, deadline_note(deadline))
 
 
 def rest() -> None:
     """Before a snapshot of this process: send what there is, and hold on to no thread and no connection."""
     container = current()
     if container is not None:
-        container.delivery.rest(container.settings.flush_timeout)
+        container.delivery.pause(container.settings.flush_timeout)
 
 
 def renew() -> None:
@@ -70,7 +70,7 @@ def renew() -> None:
     container = current()
     if container is not None:
         container.invocations = 0
-        container.delivery.renew()
+        container.delivery.resume()
 
 
 def forget() -> None:
@@ -86,7 +86,7 @@ def _after_fork() -> None:
     _sends_at_exit = True  # nobody else will
     container = current()
     if container is not None:
-        container.delivery.forget()
+        container.delivery.reset()
         container.first_in_child = watch  # multiprocessing's pools end their workers with SIGTERM when the work is done
         for call in list(container.active.values()):
             call.is_begun = False  # the parent's to end
@@ -128,7 +128,7 @@ def _at_exit() -> None:
     """Send what is left, and say what could not be sent; unless there is a journal for the next process."""
     container = current()
     if container is not None:
-        container.delivery.leave(0 if _sends_at_exit is False else container.settings.flush_timeout)
+        container.delivery.close_at_exit(0 if _sends_at_exit is False else container.settings.flush_timeout)
 
 
 if hasattr(os, "register_at_fork"):

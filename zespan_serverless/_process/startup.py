@@ -71,7 +71,7 @@ def _recorded(arguments: Mapping[str, Any]) -> dict[str, Any]:
         _started = False
         if before is not None:
             before.delivery.flush(before.settings.flush_timeout)
-            before.delivery.forget()
+            before.delivery.reset()
     return settings
 
 
@@ -84,7 +84,7 @@ def forget() -> None:
     _trace.forget()
     log.forget()
     if left is not None:
-        left.delivery.forget()
+        left.delivery.reset()
 
 
 def _in_child() -> None:

@@ -79,7 +79,7 @@ def _report(name: str, kind: str, message: str, error: BaseException | None = No
             function = os.environ.get("AWS_LAMBDA_FUNCTION_NAME")
             event["metadata"] = {"error.type": kind, "faas.name": function, "phase": "init"}
             container.capture(event)
-            container.delivery.leave(container.settings.flush_timeout)
+            container.delivery.close_at_exit(container.settings.flush_timeout)
     except Exception as problem:
         pass_on(problem)
         warn_once("a function that could not start was not reported: %r", problem)

@@ -13,6 +13,7 @@ import pytest
 
 import zespan_serverless
 from emulator.model import WORDS
+from tests.delivery.support import open_spans
 from zespan_serverless import testing
 from zespan_serverless._process import container as _container
 from zespan_serverless.providers.openai._messages import Prompt
@@ -148,7 +149,7 @@ def test_what_is_on_record_is_redacted(side: Side) -> None:
             assert container is not None
             container.records = True
             stream = side.ask(messages=[{"role": "user", "content": hidden}], stream=True)
-            noted = json.dumps(list(container.delivery._open.values()))
+            noted = json.dumps(list(open_spans(container.delivery).values()))
             assert "hidden" not in noted
             assert ("prompt_text" in noted) == (not settings)
             side.take(stream)
