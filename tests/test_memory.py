@@ -47,7 +47,7 @@ def test_memory_is_flat(traced: None, journal: bool, alive: bool, tmp_path: Path
             max_events=500,
             base_url=dead.url,
             journal=str(tmp_path / "journal") if journal else "off",
-            **({"exporter": Sink(dead.url, None)} if alive else {}),
+            exporter=Sink(dead.url, None) if alive else None,
         )
         def handler(event: object, context: object) -> None:
             with span("step") as details:

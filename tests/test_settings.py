@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 import math
 import os
 import subprocess
 import sys
+import typing
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zespan_serverless import ConfigurationError, zespan_lambda
+from zespan_serverless import ConfigurationError, init, testing, zespan_lambda
 from zespan_serverless import settings as _settings
 from zespan_serverless._base.log import PREFIX
 from zespan_serverless._delivery.worker import ABORT_GRACE
@@ -69,6 +71,18 @@ def test_every_setting_can_be_set_in_the_environment() -> None:
     assert set(FROM_ENVIRONMENT) == set(Settings._fields) - {"on_error", "on_flush"}
 
 
+def test_type_checkers_see_every_setting() -> None:
+    """And the same choices; at run time, too, for whoever reads annotations."""
+    types = typing.get_type_hints(_settings.SettingsKwargs)
+    assert list(types) == list(Settings._fields)
+    for name, choices in {"flush_mode": _settings.FLUSH_MODES, "exporter": _settings.EXPORTERS}.items():
+        (literal,) = [one for one in typing.get_args(types[name]) if typing.get_origin(one) is typing.Literal]
+        assert typing.get_args(literal) == choices
+    for function in (init, testing.recording):
+        assert typing.get_type_hints(function)["settings"] == typing.Unpack[_settings.SettingsKwargs]
+        assert inspect.signature(function, eval_str=True).parameters["settings"].kind is inspect.Parameter.VAR_KEYWORD
+
+
 @pytest.mark.parametrize("name", FROM_ENVIRONMENT)
 def test_from_the_environment(name: str, monkeypatch: pytest.MonkeyPatch, warnings: Warnings) -> None:
     """ZESPAN_ + the name in upper case, in its type, without a word."""
@@ -109,9 +123,9 @@ def test_an_argument_hides_even_a_broken_variable(warnings: Warnings) -> None:
 def test_an_unknown_name_raises_at_once() -> None:
     """While decorating, with the name that was meant."""
     with pytest.raises(ConfigurationError, match=r"unknown setting 'flush_timout', did you mean 'flush_timeout'\?"):
-        zespan_lambda(flush_timout=1)
+        zespan_lambda(flush_timout=1)  # type: ignore[call-overload]
     with pytest.raises(ConfigurationError, match=r"unknown setting 'xyz'; there are api_key, api_key_secret, base_url"):
-        zespan_lambda(xyz=1)
+        zespan_lambda(xyz=1)  # type: ignore[call-overload]
 
 
 WRONG: list[tuple[str, Any]] = [
@@ -171,7 +185,7 @@ WRONG: list[tuple[str, Any]] = [
 
 
 @pytest.mark.parametrize(("name", "value"), WRONG, ids=lambda v: repr(v)[:20])
-def test_a_wrong_value_raises_at_once(name: str, value: object) -> None:
+def test_a_wrong_value_raises_at_once(name: str, value: Any) -> None:
     """While decorating, naming the setting; a key is never shown."""
     with pytest.raises(ConfigurationError, match=rf"^{name} (must be|has|has no) ") as error:
         zespan_lambda(**{name: value})
@@ -599,7 +613,7 @@ def test_a_word_of_the_official_sdk(name: str, hint: str) -> None:
     with pytest.raises(
         ConfigurationError, match=f"unknown setting '{name}', which is the official SDK's; here .*{hint}"
     ):
-        zespan_lambda(**{name: True})
+        zespan_lambda(**{name: cast(Any, True)})
 
 
 @pytest.mark.parametrize("quoted", ['"zsp_1"', "'zsp_1'", "' zsp_1 '"])

@@ -17,10 +17,12 @@ from ._observe.web import WebHost, django_route
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
+    from typing import Unpack
 
     from ._observe.call import Call
     from ._process.container import Container
     from ._record.invocation import Invocation
+    from .settings import SettingsKwargs
 
     Scope = MutableMapping[str, Any]
     Message = MutableMapping[str, Any]
@@ -52,7 +54,7 @@ class ZespanMiddleware:
         _arguments: Mapping[str, Any]
         _host: _Host
 
-        def __init__(self, app: Application, /, **settings: Any) -> None: ...
+        def __init__(self, app: Application, /, **settings: Unpack[SettingsKwargs]) -> None: ...
 
     else:
 

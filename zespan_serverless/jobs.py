@@ -20,9 +20,11 @@ from .errors import ConfigurationError
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from types import TracebackType
+    from typing import Unpack
 
     from ._observe.call import Call
     from ._record.redaction import Policy
+    from .settings import SettingsKwargs
 
     F = TypeVar("F", bound=Callable[..., Any])
 
@@ -41,7 +43,7 @@ class Exit(NamedTuple):
 @overload
 def run(name: F, /) -> F: ...
 @overload
-def run(name: str | None = None, /, **settings: Any) -> Run: ...
+def run(name: str | None = None, /, **settings: Unpack[SettingsKwargs]) -> Run: ...
 def run(name: Any = None, /, **settings: Any) -> Any:
     """Trace a script, a container job, a worker's turn: one root event, and everything delivered at its end.
 

@@ -18,6 +18,18 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from ._base.reports import Dropped, Exporter, FlushReport
+    from ._base.settings_kwargs import SettingsKwargs as SettingsKwargs
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> object:
+        """`SettingsKwargs`, made when somebody asks for it at run time, as `typing.get_type_hints(init)` does."""
+        if name != "SettingsKwargs":
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from ._base.settings_kwargs import SettingsKwargs
+
+        return SettingsKwargs
+
 
 DEFAULT_BASE_URL = "https://api.zespan.com"
 FLUSH_MODES = ("auto", "after_response", "before_return")

@@ -19,10 +19,12 @@ from .errors import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
+    from typing import Unpack
 
     from ._observe.call import Call
     from ._process.container import Container
     from ._record.invocation import Invocation
+    from .settings import SettingsKwargs
 
     A = TypeVar("A")
 
@@ -34,9 +36,9 @@ _STATUS = "_zespan_status"
 
 
 @overload
-def zespan_vercel(app: A, /, **settings: Any) -> A: ...
+def zespan_vercel(app: A, /, **settings: Unpack[SettingsKwargs]) -> A: ...
 @overload
-def zespan_vercel(**settings: Any) -> Callable[[A], A]: ...
+def zespan_vercel(**settings: Unpack[SettingsKwargs]) -> Callable[[A], A]: ...
 def zespan_vercel(app: Any = None, /, **settings: Any) -> Any:
     """Trace every request of a Vercel Function, and deliver its events without adding to its response.
 
@@ -191,7 +193,7 @@ def _end_response(request: Any) -> None:
 class _Asgi(asgi.ZespanMiddleware):
     """Vercel is told that a request is over when the application returns: until then it has its CPU."""
 
-    def __init__(self, app: Any, **settings: Any) -> None:
+    def __init__(self, app: Any, **settings: Unpack[SettingsKwargs]) -> None:
         super().__init__(app, **settings)
         self._host.platform = _outlasting(self._host)
 
@@ -215,7 +217,7 @@ class _Asgi(asgi.ZespanMiddleware):
 class _Wsgi(wsgi.ZespanMiddleware):
     """The same: the server closes the body when it has sent the last of it, and then tells Vercel."""
 
-    def __init__(self, app: Any, **settings: Any) -> None:
+    def __init__(self, app: Any, **settings: Unpack[SettingsKwargs]) -> None:
         super().__init__(app, **settings)
         self._host.platform = _outlasting(self._host)
 

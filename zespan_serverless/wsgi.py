@@ -13,9 +13,11 @@ from ._observe.web import WebHost, django_route
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
+    from typing import Unpack
 
     from ._observe.call import Call
     from ._record.invocation import Invocation
+    from .settings import SettingsKwargs
 
     Environ = dict[str, Any]
     Application = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]
@@ -39,7 +41,7 @@ class ZespanMiddleware:
     not wait.
     """
 
-    def __init__(self, app: Application, **settings: Any) -> None:
+    def __init__(self, app: Application, **settings: Unpack[SettingsKwargs]) -> None:
         self.app = app
         self._arguments = _settings.check(settings)
         self._host = _Host(self._arguments)

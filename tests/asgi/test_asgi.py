@@ -156,7 +156,7 @@ def test_an_answered_exception_is_named() -> None:
 
 
 @pytest.mark.parametrize("mode", ["auto", "before_return"])
-def test_a_cancelled_request_is_reported_and_stays_cancelled(mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cancelled_request_is_reported_and_stays_cancelled(mode: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """The task ends as cancelled at once, whatever the backend does; its event says so, and is delivered."""
 
     async def app(scope: Message, receive: Any, send: Any) -> None:
@@ -506,7 +506,7 @@ def test_what_a_client_says_has_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_mistake_in_the_settings_is_one_while_the_application_is_made() -> None:
     """And never while it serves."""
     with pytest.raises(ConfigurationError, match="flush_timeout"):
-        ZespanMiddleware(_waits, flush_timeot=1)
+        ZespanMiddleware(_waits, flush_timeot=1)  # type: ignore[call-arg]
 
 
 def test_broken_messages_are_the_servers_to_judge() -> None:

@@ -192,6 +192,6 @@ def test_mark_of_another_function() -> None:
 def test_mistakes_in_code_are_said_while_decorating() -> None:
     """A setting that does not exist, and a setting passed as if it were a handler, raise at import."""
     with pytest.raises(ConfigurationError, match="did you mean 'flush_timeout'"):
-        zespan_lambda(flush_timeot=1)
+        zespan_lambda(flush_timeot=1)  # type: ignore[call-overload]
     with pytest.raises(ConfigurationError, match="settings go by keyword"):
         zespan_lambda("zsp_key")  # type: ignore[call-overload]

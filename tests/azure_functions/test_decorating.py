@@ -155,7 +155,7 @@ def test_what_is_no_function_is_refused(wrong: object) -> None:
     with pytest.raises(ConfigurationError, match="decorates a function"):
         zespan_azure(wrong)
     with pytest.raises(ConfigurationError, match="flush_timeout"):
-        zespan_azure(flush_timeot=1)
+        zespan_azure(flush_timeot=1)  # type: ignore[call-overload]
 
 
 def test_generators_are_refused() -> None:

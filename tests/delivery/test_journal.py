@@ -968,7 +968,7 @@ def test_where(
 
 
 @pytest.mark.parametrize("exporter", ["console", "memory"])
-def test_not_for_what_dies_with_the_process(tmp_path: Path, exporter: str) -> None:
+def test_not_for_what_dies_with_the_process(tmp_path: Path, exporter: Any) -> None:
     """Events that go nowhere need no disk."""
     init(exporter=exporter, journal=str(tmp_path / "mine"))
     capture_event({})

@@ -119,6 +119,6 @@ def test_dead_backend(env: dict[str, str], backend: Backend, cell: Cell) -> None
 def test_mistakes_are_found_while_decorating() -> None:
     """An unknown setting, and what is no function."""
     with pytest.raises(ConfigurationError):
-        zespan_job(flush_time=1)
+        zespan_job(flush_time=1)  # type: ignore[call-overload]
     with pytest.raises(ConfigurationError):
         zespan_job(3)  # type: ignore[call-overload]

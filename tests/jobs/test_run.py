@@ -496,4 +496,4 @@ def test_mistakes_are_told_at_once() -> None:
         with pytest.raises(ConfigurationError):
             run(wrong)
     with pytest.raises(ConfigurationError, match="unknown setting"):
-        run(flush_timeuot=1)
+        run(flush_timeuot=1)  # type: ignore[call-overload]

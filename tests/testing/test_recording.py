@@ -149,7 +149,7 @@ def test_two_in_threads() -> None:
 def test_a_mistake_raises_and_changes_nothing() -> None:
     """The recording around it goes on."""
     with recording() as events:
-        with pytest.raises(ConfigurationError), recording(store_prompt=False):
+        with pytest.raises(ConfigurationError), recording(store_prompt=False):  # type: ignore[call-arg]
             pass
         call(plain)
     assert len(events) == 1

@@ -1,4 +1,9 @@
-"""What type checkers make of the public API. Read by mypy and pyright, never run."""
+"""What type checkers make of the public API. Read by mypy and pyright, never run.
+
+A line with `type: ignore` is a mistake that must be found: both report the comment where there is nothing to ignore.
+"""
+
+# pyright: reportUnnecessaryTypeIgnoreComment=true
 
 from __future__ import annotations
 
@@ -7,18 +12,25 @@ from typing import Any, assert_type
 
 from zespan_serverless import (
     FlushReport,
+    asgi,
     capture,
     flush,
     init,
     run,
     shutdown,
     span,
+    testing,
     with_context,
     wrap_openai,
+    wsgi,
     zespan_azure,
+    zespan_cloud_event,
+    zespan_gcf,
+    zespan_job,
     zespan_lambda,
     zespan_vercel,
 )
+from zespan_serverless.settings import SettingsKwargs
 
 
 @zespan_lambda
@@ -63,8 +75,8 @@ assert_type(asynchronous_configured({}, None), bytes)
 assert_type(zespan_lambda(Handlers())({}, None), float)
 assert_type(zespan_lambda(Handlers().method)({}, None), float)
 
-bare("not a dict", None)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
-bare({})  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+bare("not a dict", None)  # type: ignore[arg-type]
+bare({})  # type: ignore[call-arg]
 
 
 class Client:
@@ -133,3 +145,26 @@ async def on_azure_async(req: str, context: object) -> bytes:
 async def azure_functions_stay_what_they_are() -> None:
     assert_type(on_azure("x"), int)
     assert_type(await on_azure_async("x", None), bytes)
+
+
+def misspelt() -> None:
+    zespan_lambda(flush_timout=0.5)  # type: ignore[call-overload]
+    zespan_azure(flush_timeout="soon")  # type: ignore[call-overload]
+    zespan_gcf(flush_mode="after-response")  # type: ignore[call-overload]
+    zespan_cloud_event(sample_rat=1)  # type: ignore[call-overload]
+    zespan_job(tgas={})  # type: ignore[call-overload]
+    zespan_vercel(on_error=print, on_flush="print")  # type: ignore[call-overload]
+    run("digest", max_event=5)  # type: ignore[call-overload]
+    init(store_prompt=False)  # type: ignore[call-arg]
+    init(exporter="zipkin")  # type: ignore[arg-type]
+    asgi.ZespanMiddleware(application, flush_timout=0.5)  # type: ignore[call-arg]
+    wsgi.ZespanMiddleware(lambda environ, start: [], batch_size="50")  # type: ignore[arg-type]
+    with testing.recording(store_prompt=True):  # type: ignore[call-arg]
+        pass
+
+
+def every_setting(settings: SettingsKwargs) -> None:
+    """A function that passes them on is checked like our own."""
+    zespan_lambda(**settings)
+    init(**settings)
+    testing.recording(**settings)

@@ -303,7 +303,7 @@ def test_what_is_none_of_the_three_is_refused() -> None:
         with pytest.raises(ConfigurationError):
             zespan_vercel(wrong)
     with pytest.raises(ConfigurationError, match="unknown setting"):
-        zespan_vercel(flush_timeuot=1)
+        zespan_vercel(flush_timeuot=1)  # type: ignore[call-overload]
 
 
 def test_what_is_no_method_is_left_alone() -> None:

@@ -75,7 +75,7 @@ def serve(app: Any, given: Environ | None = None) -> list[bytes]:
 @pytest.mark.parametrize(
     "body", [[b"x"], (b"x", b"y"), [], b"", FileWrapper(io.BytesIO(b"x"))], ids=lambda body: type(body).__name__
 )
-def test_a_body_that_is_there_is_not_touched(body: Any, mode: str) -> None:
+def test_a_body_that_is_there_is_not_touched(body: Any, mode: Any) -> None:
     """A server sees the application's own list, or file: it looks at their length, or sends them its own way."""
 
     def app(environ: Environ, start_response: Any) -> Any:
@@ -176,7 +176,7 @@ def test_start_response_is_the_servers() -> None:
 
 
 @pytest.mark.parametrize("mode", HELD)
-def test_headers_that_can_be_read_once_are_the_servers_to_read(mode: str) -> None:
+def test_headers_that_can_be_read_once_are_the_servers_to_read(mode: Any) -> None:
     """They ought to be a list; a server that takes any iterable finds them whole."""
     started = Started()
 
@@ -358,7 +358,7 @@ def test_paths_are_as_people_write_them() -> None:
 def test_a_mistake_in_the_settings_is_one_while_the_application_is_made() -> None:
     """And never while it serves."""
     with pytest.raises(ConfigurationError, match="flush_timeout"):
-        ZespanMiddleware(lambda e, s: [], flush_timeot=1)
+        ZespanMiddleware(lambda e, s: [], flush_timeot=1)  # type: ignore[call-arg]
 
 
 @pytest.mark.parametrize("status", ["", "OK", 200])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 from .. import _process, _trace
 from .. import settings as _settings
@@ -27,7 +27,7 @@ class Session:
         shutdown()
 
 
-def init(**settings: Any) -> Session:
+def init(**settings: Unpack[_settings.SettingsKwargs]) -> Session:
     """Start telemetry now, at module level of a script, or of a function without the decorator.
 
     Takes every setting (see `Settings`). What was configured first in a process stays, until a `shutdown()`. What is

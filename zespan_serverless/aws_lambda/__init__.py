@@ -21,9 +21,10 @@ from . import _batches, _events, _extension, _results, _start
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping
-    from typing import ParamSpec, Protocol, TypeGuard
+    from typing import ParamSpec, Protocol, TypeGuard, Unpack
 
     from .._record.invocation import ColdStart
+    from ..settings import SettingsKwargs
 
     P = ParamSpec("P")
     R = TypeVar("R")
@@ -43,7 +44,7 @@ def zespan_lambda(handler: Callable[P, Coroutine[Any, Any, R]], /) -> Callable[P
 @overload
 def zespan_lambda(handler: Callable[P, R], /) -> Callable[P, R]: ...
 @overload
-def zespan_lambda(**settings: Any) -> _Decorator: ...
+def zespan_lambda(**settings: Unpack[SettingsKwargs]) -> _Decorator: ...
 def zespan_lambda(handler: Callable[..., Any] | None = None, /, **settings: Any) -> Any:
     """Trace every invocation of a Lambda handler, and deliver its events without adding to its response.
 

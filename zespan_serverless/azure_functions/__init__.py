@@ -20,8 +20,10 @@ from . import _streams, _triggers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from typing import Unpack
 
     from .._observe.call import Call
+    from ..settings import SettingsKwargs
 
     F = TypeVar("F")
 
@@ -33,7 +35,7 @@ _REPLAYED = ("orchestrationTrigger", "entityTrigger")
 @overload
 def zespan_azure(function: F, /) -> F: ...
 @overload
-def zespan_azure(**settings: Any) -> Callable[[F], F]: ...
+def zespan_azure(**settings: Unpack[SettingsKwargs]) -> Callable[[F], F]: ...
 def zespan_azure(function: Any = None, /, **settings: Any) -> Any:
     """Trace every invocation of an Azure function, whatever triggers it, and deliver its events without delaying it.
 

@@ -20,6 +20,9 @@ from ._requests import execution_id, given, method, prepare
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from typing import Unpack
+
+    from ..settings import SettingsKwargs
 
     F = TypeVar("F", bound=Callable[..., Any])
 
@@ -29,7 +32,7 @@ __all__ = ["zespan_cloud_event", "zespan_gcf", "zespan_job"]
 @overload
 def zespan_gcf(function: F, /) -> F: ...
 @overload
-def zespan_gcf(**settings: Any) -> Callable[[F], F]: ...
+def zespan_gcf(**settings: Unpack[SettingsKwargs]) -> Callable[[F], F]: ...
 def zespan_gcf(function: Callable[..., Any] | None = None, /, **settings: Any) -> Any:
     """Trace every request of an HTTP function, and deliver its events within it.
 
@@ -54,7 +57,7 @@ def zespan_gcf(function: Callable[..., Any] | None = None, /, **settings: Any) -
 @overload
 def zespan_cloud_event(function: F, /) -> F: ...
 @overload
-def zespan_cloud_event(**settings: Any) -> Callable[[F], F]: ...
+def zespan_cloud_event(**settings: Unpack[SettingsKwargs]) -> Callable[[F], F]: ...
 def zespan_cloud_event(function: Callable[..., Any] | None = None, /, **settings: Any) -> Any:
     """Trace every call of a function that events trigger, and deliver its events before it returns.
 

@@ -14,8 +14,10 @@ from ..jobs import Run, RunHost
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from typing import Unpack
 
     from .._record.invocation import Invocation
+    from ..settings import SettingsKwargs
 
     F = TypeVar("F", bound=Callable[..., Any])
 
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
 @overload
 def zespan_job(main: F, /) -> F: ...
 @overload
-def zespan_job(**settings: Any) -> Callable[[F], F]: ...
+def zespan_job(**settings: Unpack[SettingsKwargs]) -> Callable[[F], F]: ...
 def zespan_job(main: Callable[..., Any] | None = None, /, **settings: Any) -> Any:
     """Trace the run of a Cloud Run job's task, and deliver its events before the process ends.
 

@@ -9,17 +9,15 @@ from __future__ import annotations
 
 import time
 import uuid
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any, Unpack
 
 from .. import _observe, _process
 from .. import settings as _settings
 from .._observe import api
 from ..exporters.memory import MemoryExporter
 from ._backend import Backend
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 __all__ = ["Backend", "LambdaContext", "MemoryExporter", "recording", "reset"]
 
@@ -52,7 +50,7 @@ class LambdaContext:
 
 
 @contextmanager
-def recording(**settings: Any) -> Iterator[list[dict[str, Any]]]:
+def recording(**settings: Unpack[_settings.SettingsKwargs]) -> Iterator[list[dict[str, Any]]]:
     """Telemetry that goes into a list, for decorated functions called inside. Nothing leaves the process.
 
     What a function was decorated with is in force: it records no prompts if it sends none. `settings` (see `Settings`)

@@ -33,7 +33,8 @@ def ask(request: pytest.FixtureRequest, side: Side) -> Ask:
     """Makes one call, plain or streamed, under certain settings, and gives its event."""
 
     def ask(settings: dict[str, Any] | None = None, **call: Any) -> Event:
-        with testing.recording(**settings or {}) as events:
+        given: dict[str, Any] = settings or {}
+        with testing.recording(**given) as events:
             answer = side.ask(**call, stream=request.param)
             if request.param:
                 side.take(answer)
@@ -143,15 +144,15 @@ def test_no_content_in_errors(side: Side, scripted: Scripted) -> None:
 def test_what_is_on_record_is_redacted(side: Side) -> None:
     """What is written down of a call before there is an answer, in case the process does not live to see it."""
     hidden = json.dumps({"password": "hidden"})
-    for settings in ({}, {"store_prompts": False}):
-        with testing.recording(tags={"token": "hidden"}, **settings):
+    for store_prompts in (None, False):
+        with testing.recording(tags={"token": "hidden"}, store_prompts=store_prompts):
             container = _container.current()
             assert container is not None
             container.records = True
             stream = side.ask(messages=[{"role": "user", "content": hidden}], stream=True)
             noted = json.dumps(list(open_spans(container.delivery).values()))
             assert "hidden" not in noted
-            assert ("prompt_text" in noted) == (not settings)
+            assert ("prompt_text" in noted) == (store_prompts is None)
             side.take(stream)
 
 
