@@ -15,7 +15,7 @@ import zespan_serverless
 from emulator.model import WORDS
 from zespan_serverless import testing
 from zespan_serverless._process import container as _container
-from zespan_serverless.providers.openai._messages import Prompt
+from zespan_serverless.providers._prompt import Prompt
 
 if TYPE_CHECKING:
     from .conftest import Recorded, Scripted, Side
