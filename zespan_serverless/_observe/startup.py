@@ -21,11 +21,11 @@ def start(arguments: Mapping[str, Any]) -> _process.Container | None:
 
 
 def _watch_model_calls() -> None:
-    """Watch OpenAI calls from now on, if and when the package is there. Its absence costs nothing."""
+    """Trace the calls of every SDK that is known, if and when it is imported. Its absence costs nothing."""
     try:
-        from ..providers.openai import patch_openai
+        from ..providers import watch
 
-        patch_openai()
+        watch()
     except Exception as error:
         pass_on(error)
-        log.warn_once("openai calls are not traced: %r", error)
+        log.warn_once("model calls are not traced: %r", error)

@@ -1,1 +1,39 @@
-"""SDKs of model providers, each in a room of its own."""
+"""Model providers: each SDK's calls become events, one a call, whatever becomes of it.
+
+    _hook    waits for the import of an SDK              _patch    puts our wrapper around an SDK's methods
+    _wrap    a wrapper through which results pass        _call     one call, from its start to its event
+    _stream  a stream, while the user reads it           _request  what a room says of a request
+    _prompt  what is read from messages                  _answer   what a room says of an answer
+    _event   the event of a call                         _pricing  what tokens cost
+
+A provider's room answers these questions and nothing else: which methods its calls pass through (`CHOKES`), which of
+those calls are its own and what they ask (`Choke.read`), what the answer says (`Endpoint.answer`), and how the chunks
+of a stream add up to one (`Pieces`). A room neither catches exceptions nor knows settings or redaction. It is imported
+when its SDK is: a provider that is not used costs a cold start its rows in the table below.
+"""
+
+from __future__ import annotations
+
+import sys
+
+ROOMS = {
+    "openai._base_client": "openai",
+    "openai.resources.chat.completions.completions": "openai",
+    "openai.resources.chat.completions": "openai",  # one module before openai 1.58
+    "openai.resources.beta.chat.completions": "openai",  # the home of `parse` before openai 1.92
+}
+"""SDK module -> the room that traces it."""
+
+
+def watch(*rooms: str) -> None:
+    """Trace the calls of these rooms' SDKs from now on; without an argument, of all. Idempotent.
+
+    An SDK that has not been imported yet is patched when it is: this imports none.
+    """
+    from . import _hook
+
+    names = [name for name, room in ROOMS.items() if not rooms or room in rooms]
+    _hook.install(names)  # first: another thread may begin to import one right now
+    for name in names:
+        if name in sys.modules:
+            _hook.patch_imported(name)

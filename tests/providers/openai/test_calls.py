@@ -15,8 +15,9 @@ from openai.types.chat import ChatCompletion
 import zespan_serverless
 from emulator.model import USAGE, WORDS, ModelEndpoint
 from zespan_serverless import span, testing, with_context
-from zespan_serverless.providers.openai._messages import Answer, provider_at
-from zespan_serverless.providers.openai._messages import cost as cost_of
+from zespan_serverless.providers._pricing import cost as cost_of
+from zespan_serverless.providers.openai._addresses import provider_at
+from zespan_serverless.providers.openai._chat import CHAT
 
 if TYPE_CHECKING:
     from .conftest import Recorded, Scripted, Side
@@ -123,11 +124,11 @@ def test_an_answer_of_dicts() -> None:
     message = {"content": "Hi", "tool_calls": [{"id": "1", "type": "function", "function": function}]}
     usage = {"prompt_tokens": 1, "completion_tokens": 2, "completion_tokens_details": {"reasoning_tokens": 1}}
     choice = {"index": 0, "finish_reason": "stop", "message": message}
-    answer = Answer.of({"model": "m", "usage": usage, "choices": [choice]})
+    answer = CHAT.answer({"model": "m", "usage": usage, "choices": [choice]})
     assert (answer.model, answer.text, answer.finish_reason, answer.tools) == ("m", "Hi", "stop", {"f": {}})
     assert (answer.input_tokens, answer.output_tokens, answer.reasoning_tokens) == (1, 2, 1)
     for odd in (None, {}, {"choices": None}, {"choices": [None]}, {"choices": [{"message": 5}]}, {"usage": 5}, "x"):
-        assert Answer.of(odd).text == ""
+        assert CHAT.answer(odd).text == ""
 
 
 def test_custom_tools(side: Side, scripted: Scripted, recorded: Recorded) -> None:
@@ -353,7 +354,7 @@ def test_openrouter(recorded: Recorded) -> None:
 )
 def test_costs(model: str, cost: float | None) -> None:
     """A million tokens each way, in dollars; None for a model whose price is not known."""
-    answer = Answer.of({"usage": {"prompt_tokens": 1_000_000, "completion_tokens": 1_000_000}})
+    answer = CHAT.answer({"usage": {"prompt_tokens": 1_000_000, "completion_tokens": 1_000_000}})
     assert cost_of(model, answer) == (cost and pytest.approx(cost))
 
 
@@ -377,7 +378,7 @@ def test_costs(model: str, cost: float | None) -> None:
 )
 def test_costs_of_odd_tokens(usage: Any, cost: Any) -> None:
     """Cached input costs half; what cannot be computed is not made up."""
-    assert cost_of("gpt-4o", Answer.of({"usage": usage})) == cost
+    assert cost_of("gpt-4o", CHAT.answer({"usage": usage})) == cost
 
 
 @pytest.mark.parametrize(

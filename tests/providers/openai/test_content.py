@@ -16,7 +16,7 @@ from emulator.model import WORDS
 from tests.delivery.support import open_spans
 from zespan_serverless import testing
 from zespan_serverless._process import container as _container
-from zespan_serverless.providers.openai._messages import Prompt
+from zespan_serverless.providers._prompt import Prompt
 
 if TYPE_CHECKING:
     from .conftest import Recorded, Scripted, Side

@@ -10,11 +10,23 @@ from typing import TYPE_CHECKING, Any
 import openai
 import pytest
 
+import zespan_serverless
 from emulator.model import WORDS, ModelEndpoint
 from zespan_serverless import testing
 from zespan_serverless._process import container as _container
-from zespan_serverless.providers import openai as room
-from zespan_serverless.providers.openai import _calls, _messages, _observing, _streams
+from zespan_serverless.providers import (
+    _answer,
+    _call,
+    _event,
+    _fields,
+    _hook,
+    _pricing,
+    _prompt,
+    _request,
+    _stream,
+    _wrap,
+)
+from zespan_serverless.providers.openai import _addresses, _chat, _chunks
 
 if TYPE_CHECKING:
     from .conftest import Recorded, Side
@@ -24,25 +36,27 @@ TOOLS = [{"type": "function", "function": {"name": "weather", "parameters": {}}}
 
 # Not made to fail: what only runs while patching (test_patching has its own), what the user's call itself runs through,
 # and the guards, whose whole work it is to catch what the others raise.
-_ROOMS = (_calls, _messages, _observing, _streams)
+_FILES = (
+    *(_addresses, _answer, _call, _chat, _chunks, _event, _fields),
+    *(_pricing, _prompt, _request, _stream, _wrap),
+)
 _THE_CALL = {
     "observed",
     "_awaited",
     "_in_place_of",
     *(f"_Held.__{name}__" for name in ("init", "del")),
     *(f"_Telling.__{name}__" for name in ("init", "enter", "exit")),
-    *(f"Reading.__{name}__" for name in ("init", "iter", "aiter", "next", "anext", "del")),
+    *(f"StreamReader.__{name}__" for name in ("init", "iter", "aiter", "next", "anext", "del")),
 }
 _GUARDS = {
     "begin",
-    "begin_request",
-    "Call.opens",
-    "Call.met",
-    "Call.done",
-    "Call.end",
-    "Reading.see",
-    "Reading.closed",
-    "Reading.end",
+    "ModelCall.opens",
+    "ModelCall.met",
+    "ModelCall.done",
+    "ModelCall.end",
+    "StreamReader.see",
+    "StreamReader.closed",
+    "StreamReader.end",
     "is_from_signal",
     "pass_on",
     "warn_once",
@@ -52,14 +66,14 @@ _GUARDS = {
 def _internals() -> list[str]:
     """Every other function and method of the rooms, and every function that they have from the package."""
     names: list[str] = []
-    for part in _ROOMS:
+    for part in _FILES:
         for name, value in vars(part).items():
             if isinstance(value, FunctionType) and name not in _THE_CALL | _GUARDS:
                 names.append(f"{part.__name__}.{name}")
             elif inspect.isclass(value) and value.__module__ == part.__name__:
                 inside = {f"{name}.{n}" for n, v in vars(value).items() if isinstance(v, (FunctionType, classmethod))}
                 names += [f"{part.__name__}.{method}" for method in sorted(inside - _THE_CALL - _GUARDS)]
-    return [name.removeprefix("zespan_serverless.providers.openai.") for name in names]
+    return [name.removeprefix("zespan_serverless.providers.") for name in names]
 
 
 class Broken(Exception):
@@ -70,7 +84,7 @@ def _broken(*_: object, **__: object) -> Any:
     raise Broken("made up")
 
 
-def _call(side: Side, model: ModelEndpoint) -> None:
+def _calls_of_every_kind(side: Side, model: ModelEndpoint) -> None:
     """Calls of every kind, each made exactly once and each with the result that it should have."""
 
     before = len(model.requests)
@@ -110,8 +124,8 @@ def test_an_internal_that_fails(
     name: str, side: Side, model: ModelEndpoint, recorded: Recorded, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One at a time; the user's calls do not notice, and nothing is called twice."""
-    monkeypatch.setattr(f"zespan_serverless.providers.openai.{name}", _broken)
-    _call(side, model)
+    monkeypatch.setattr(f"zespan_serverless.providers.{name}", _broken)
+    _calls_of_every_kind(side, model)
     monkeypatch.undo()
     assert len(recorded.calls()) <= 7
 
@@ -131,7 +145,7 @@ def test_a_neighbour_that_fails(
 ) -> None:
     """The same for what the rest of the package does for a call."""
     monkeypatch.setattr(f"zespan_serverless.{name}", _broken)
-    _call(side, model)
+    _calls_of_every_kind(side, model)
     monkeypatch.undo()
     assert recorded.calls() == []
 
@@ -144,7 +158,7 @@ def test_it_is_said_once(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """In one line of log, without a traceback, however often it happens; and each is counted."""
-    monkeypatch.setattr(_calls, "cost", _broken)
+    monkeypatch.setattr(_event, "cost", _broken)
     with caplog.at_level(logging.DEBUG, "zespan_serverless"):
         side.ask()
         side.ask()
@@ -169,7 +183,7 @@ def test_a_stream_of_somebody_elses(side: Side, recorded: Recorded, monkeypatch:
         return other
 
     monkeypatch.setattr(owner, "create", create if side.name == "sync" else create_async)
-    room.patch_openai()
+    zespan_serverless.patch_openai()
     assert side.ask(stream=True) is other
     assert list(other) == ["not", "a", "stream"]
     assert recorded.one()["stream"] is True
@@ -179,14 +193,15 @@ def test_the_list_above_is_in_force() -> None:
     """Every name that is left out exists, and what matters most is not left out."""
     for name in _THE_CALL | _GUARDS:
         owner, _, method = name.rpartition(".")
-        homes = [getattr(part, owner, None) if owner else part for part in _ROOMS]
+        homes = [getattr(part, owner, None) if owner else part for part in _FILES]
         assert any(home is not None and method in vars(home) for home in homes), name
     important = (
-        "_calls.Call.__init__",
-        "_streams.Pieces.add",
-        "_messages.Answer.of",
-        "_calls.new_event",
-        "_calls.once",
+        "_call.ModelCall.__init__",
+        "openai._chat.Methods.read",
+        "openai._chat.Chat.answer",
+        "openai._chunks.Chunks.add",
+        "_event.new_event",
+        "_call.once",
     )
     assert {*important} <= {*_internals()}
     assert _container.current() is None
@@ -194,6 +209,6 @@ def test_the_list_above_is_in_force() -> None:
 
 def test_patching_that_fails(side: Side, monkeypatch: pytest.MonkeyPatch) -> None:
     """A container starts although nothing can be patched."""
-    monkeypatch.setattr(room, "_patch", _broken)
+    monkeypatch.setattr(_hook, "_patch", _broken)
     with testing.recording():
         assert side.ask().choices[0].message.content == TEXT

@@ -26,7 +26,7 @@ SCRIPT = """
     from zespan_serverless import flush, testing
 
     kind, url = sys.argv[1:]
-    room = "zespan_serverless/providers/openai/"
+    room = "zespan_serverless/providers/"
 
     class Timeout(Exception):
         pass

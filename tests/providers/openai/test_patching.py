@@ -21,8 +21,9 @@ import wrapt
 
 import zespan_serverless
 from emulator.model import WORDS, ModelEndpoint
-from zespan_serverless import patch_openai, wrap_openai
-from zespan_serverless.providers import openai as room
+from zespan_serverless import patch_openai, providers, wrap_openai
+from zespan_serverless.providers import ROOMS, _hook, _patch
+from zespan_serverless.providers.openai import CHOKES, METHODS
 
 if TYPE_CHECKING:
     from .conftest import Recorded, Side
@@ -63,15 +64,16 @@ def fake(tmp_path: Path) -> Path:
 @pytest.fixture
 def unpatched(monkeypatch: pytest.MonkeyPatch) -> None:
     """The client's methods are its own, and starting a container leaves them so."""
-    methods = (*room._METHODS, "request", "__init__")
-    for name in (*room._MODULES, room._BASE):
+    methods = ("create", "parse", "request", "__init__")
+    classes = [*(name for choke in CHOKES for name in choke.classes), *_patch._STREAMS]
+    for name in ROOMS:
         module = vars(sys.modules.get(name, SimpleNamespace()))
-        for owner in filter(None, map(module.get, (*room._CLASSES, *room._CLIENTS, *room._STREAMS))):
+        for owner in filter(None, map(module.get, classes)):
             for method in methods:
                 original = getattr(vars(owner).get(method), "__zespan_original__", None)
                 if original is not None:
                     monkeypatch.setattr(owner, method, original)
-    monkeypatch.setattr(room, "patch_openai", lambda: None)
+    monkeypatch.setattr(providers, "watch", lambda: None)
 
 
 @pytest.mark.parametrize("first", ["openai", "zespan_serverless"])
@@ -130,7 +132,7 @@ def test_patched_while_another_thread_imports() -> None:
     script = """
         import sys, threading, time
         from importlib.machinery import PathFinder
-        from zespan_serverless.providers import openai as room
+        from zespan_serverless import patch_openai
 
         begun = threading.Event()
 
@@ -155,7 +157,7 @@ def test_patched_while_another_thread_imports() -> None:
         thread = threading.Thread(target=use)
         thread.start()
         assert begun.wait(10)
-        room.patch_openai()
+        patch_openai()
         thread.join()
         import openai
         assert hasattr(openai.OpenAI(api_key="k").chat.completions.create, "__zespan_original__")
@@ -240,8 +242,8 @@ def test_two_hooks_like_ours(fake: Path) -> None:
     script = """
         import sys
         sys.path.insert(0, sys.argv[1])
-        from zespan_serverless.providers import openai as room
-        sys.meta_path[:0] = [room._WhenImported(), room._WhenImported()]
+        from zespan_serverless.providers import ROOMS, _hook
+        sys.meta_path[:0] = [_hook.WhenImported(ROOMS), _hook.WhenImported(ROOMS)]
         from openai.resources.chat.completions import completions
         assert completions.Completions().create() == "answer"
         assert hasattr(completions.Completions.create, "__zespan_original__")
@@ -317,7 +319,7 @@ def test_patching_is_idempotent(side: Side, recorded: Recorded) -> None:
     patch_openai()
     wrap_openai(side.client)
     assert type(side.client.chat.completions).create is create
-    assert sum(isinstance(finder, room._WhenImported) for finder in sys.meta_path) == 1
+    assert sum(isinstance(finder, _hook.WhenImported) for finder in sys.meta_path) == 1
     side.ask()
     assert len(recorded.calls()) == 1
 
@@ -325,7 +327,7 @@ def test_patching_is_idempotent(side: Side, recorded: Recorded) -> None:
 def test_the_methods_look_the_same(side: Side, recorded: Recorded) -> None:
     """Name, documentation, signature, and whether it is a coroutine function, are the client's."""
     owner = type(side.client.chat.completions)
-    for name in set(room._METHODS) & vars(owner).keys():
+    for name in set(METHODS.methods) & vars(owner).keys():
         method = vars(owner)[name]
         original = method.__zespan_original__
         assert (method.__name__, method.__doc__, method.__module__) == (name, original.__doc__, original.__module__)
@@ -383,7 +385,7 @@ def test_on_top_of_another_tools_wrapper(side: Side, recorded: Recorded, monkeyp
         return wrapped(**kwargs)
 
     monkeypatch.setattr(owner, "create", wrapt.FunctionWrapper(vars(owner)["create"], theirs))
-    room._patch(sys.modules[owner.__module__])
+    _patch.patch(sys.modules[owner.__module__], CHOKES)
     assert side.ask().choices[0].message.content == "".join(WORDS)
     assert seen == [(side.client.chat.completions, ())]
     assert recorded.one()["completion_text"] == "".join(WORDS)
@@ -395,7 +397,7 @@ def test_on_top_of_a_mock(side: Side, recorded: Recorded, monkeypatch: pytest.Mo
     owner = type(side.client.chat.completions)
     mock = Mock(return_value="answer")
     monkeypatch.setattr(owner, "create", mock)
-    room._patch(sys.modules[owner.__module__])
+    _patch.patch(sys.modules[owner.__module__], CHOKES)
     assert side.client.chat.completions.create(model="m") == "answer"
     mock.assert_called_once_with(model="m")
     assert len(recorded.calls()) == 1
@@ -493,8 +495,8 @@ def test_other_resources_are_left_alone(recorded: Recorded) -> None:
     owners = {name: vars(value) for name, value in dict(vars(module)).items() if inspect.isclass(value)}
     methods = [(name, method) for name, owner in owners.items() for method in owner]
     touched = {(name, method) for name, method in methods if hasattr(owners[name][method], "__zespan_original__")}
-    completing = {(name, method) for name, method in methods if name in room._CLASSES and method in room._METHODS}
-    assert touched == completing | {(name, "__init__") for name in room._STREAMS}
-    base = import_module(room._BASE)
-    assert all(hasattr(getattr(base, name).request, "__zespan_original__") for name in room._CLIENTS)
+    completing = {(name, method) for name, method in methods if name in METHODS.classes and method in METHODS.methods}
+    assert touched == completing | {(name, "__init__") for name in _patch._STREAMS}
+    base, (_, inner) = import_module("openai._base_client"), CHOKES
+    assert all(hasattr(getattr(base, name).request, "__zespan_original__") for name in inner.classes)
     assert touched >= {("Completions", "create"), ("AsyncCompletions", "create")}

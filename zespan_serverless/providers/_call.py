@@ -1,0 +1,153 @@
+"""One call of a model, from its start to the one event that it ends in."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+from .. import _process, _trace, sdks
+from .._base.guard import Guarded, is_from_signal, pass_on
+from .._base.log import warn_once
+from .._record.redaction import Redacted
+from ._answer import Answer
+from ._event import event_of
+from ._prompt import Prompt
+from ._stream import StreamReader, open_call
+from ._wrap import once
+
+if TYPE_CHECKING:
+    from .._record.event import Event
+    from ._request import Choke, Request
+    from ._wrap import Done
+
+_ON_RECORD_MAX = 65_536  # characters of a prompt that are put on record before there is an answer
+
+
+def begin(choke: Choke, method: Any, owner: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Done | None:
+    """Begin the call that `method` of `owner` is about to make, and return what takes its result.
+
+    None if there is nothing to trace: telemetry is off, the request is not one of the room's, or somebody traces the
+    call already.
+    """
+    container = _process.current()
+    if container is None or (choke.is_inner and open_call.get() is not None) or sdks.traces(method):
+        return None
+    try:
+        request = choke.read(owner, args, kwargs)
+        return None if request is None else ModelCall(container, request).begun()
+    except Exception as error:
+        pass_on(error)
+        container.lost(error)
+        return None
+
+
+class ModelCall:
+    """One call, from its start to the one event that it ends in."""
+
+    def __init__(self, container: _process.Container, request: Request) -> None:
+        self.container, self.request = container, request
+        self.raw = request.raw
+        self.span = _trace.new_span(_trace.current())
+        self.once = threading.Lock()  # taken when the event is made
+        # Taken now: by the time the call ends the user may have appended the answer to the same list.
+        self.prompt = Prompt(request.messages, request.tools, container)
+        self.outer: ModelCall | None = None
+        self.has_stream = False  # which makes the event when it ends
+        self.began = time.perf_counter()
+
+    def begun(self) -> Done:
+        """Put the call on record, start its clock, and return what takes its result."""
+        try:
+            self._put_on_record()
+        except BaseException as error:
+            if not isinstance(error, Exception) or is_from_signal(error):
+                self.end(None, error)  # it may be on record already
+                raise
+            warn_once("a model call was not put on record: %r", error)
+        self.began = time.perf_counter()
+        return self.opens()
+
+    def _put_on_record(self) -> None:
+        """The process may not live to see the answer."""
+        if not self.container.records:
+            return
+        request = self.request
+        known: dict[str, Any] = {"provider": request.provider, "model": request.model, "stream": request.stream}
+        if self.container.settings.store_prompts:
+            known["prompt_text"] = Redacted(self.prompt.text[:_ON_RECORD_MAX])
+        self.container.opened(self.span, "llm", request.endpoint.operation, **known)
+
+    def opens(self) -> Done:
+        """Make this the open call here, whose stream may be about to be made, until `done`."""
+        self.outer = open_call.get()
+        open_call.set(self)
+        return self.done
+
+    def met(self, stream: Any) -> None:
+        """Read along in the stream of this call, which has just been made.
+
+        Never raises, but for what a signal handler does.
+        """
+        if not self.request.stream or self.has_stream:
+            return
+        try:
+            StreamReader(self, stream)
+            self.has_stream = True
+        except Exception as problem:
+            pass_on(problem)
+            warn_once("a model's stream was not read: %r", problem)
+
+    def done(self, result: Any, error: BaseException | None) -> None:
+        """Take what the method has returned, an answer, a stream or a raw response of either, or what it has raised.
+
+        Never raises, but for what a signal handler does.
+        """
+        try:
+            if error is not None:
+                answer = None
+                with Guarded("the answer of a failed call"):
+                    answer = self.request.endpoint.charged(error)
+                self.end(answer, error)
+            elif self.raw == "stream":
+                self._wait_for_body(result)
+            else:
+                # parse() keeps what it has made: the user's own call of it will get the same object.
+                self._read(result.parse() if self.raw else result)
+        except BaseException as problem:
+            with Guarded("the answer of a model"):
+                self.end()
+                raise problem
+        finally:
+            open_call.set(self.outer)
+            self.outer = None
+
+    def end(self, answer: Answer | None = None, error: BaseException | None = None) -> None:
+        """Make the event; the second time does nothing, in whichever thread.
+
+        Never raises, but for what a signal handler does; there is an event all the same.
+        """
+        if not self.once.acquire(blocking=False):
+            return
+        took = (time.perf_counter() - self.began) * 1000
+        try:
+            self.span.ends.pop(id(self), None)
+        finally:
+            with Guarded("the end of a model call"):
+                self.container.capture_made(lambda: self._event(answer or Answer(), error, took), self.span.span_id)
+
+    def _event(self, answer: Answer, error: BaseException | None, took_ms: float) -> Event:
+        return event_of(self.span, self.container.settings, self.request, self.prompt, answer, error, took_ms)
+
+    def _read(self, result: Any) -> None:
+        if not self.request.stream:
+            self.end(self.request.endpoint.answer(result))
+        elif not self.has_stream:  # it is of another make, or from a mock
+            StreamReader(self, result)
+
+    def _wait_for_body(self, response: Any) -> None:
+        """The body is still to come. Users may have it parsed; then, or without that, they close the response."""
+        self.raw = None
+        self.span.ends[id(self)] = self.end  # the invocation may end first
+        once(response, "parse", self.opens)
+        once(response, "close", lambda: self.end)

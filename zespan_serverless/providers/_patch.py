@@ -1,0 +1,55 @@
+"""Put our wrapper around the methods that an SDK's calls pass through, of classes or of one object."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ._call import begin
+from ._stream import watch
+from ._wrap import bound, observed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from types import ModuleType
+
+    from ._request import Choke
+    from ._wrap import Done
+
+_STREAMS = ("Stream", "AsyncStream")
+
+
+def patch(module: ModuleType, chokes: Iterable[Choke]) -> None:
+    """Patch what is in this module of the classes that the calls pass through, and of streams. Idempotent."""
+    for choke in chokes:
+        for name in choke.classes:
+            owner = vars(module).get(name)  # not getattr: that would import what the package imports lazily
+            if owner is not None:
+                for method in choke.methods:
+                    _observe(owner, method, vars(owner).get(method), choke, in_class=True)
+    for name in _STREAMS:
+        owner = vars(module).get(name)
+        if owner is not None:
+            watch(owner)
+
+
+def patch_object(owner: Any, choke: Choke, names: Iterable[str] = ()) -> None:
+    """Patch one object's methods: these, or all that the calls pass through."""
+    methods = {name: getattr(owner, name, None) for name in names or choke.methods}  # all, before one is replaced
+    for name, method in methods.items():
+        _observe(owner, name, method, choke, in_class=False)
+
+
+def _observe(owner: Any, name: str, method: Any, choke: Choke, *, in_class: bool) -> None:
+    """Replace a method by an observed one, unless it is observed already."""
+    if method is None or hasattr(method, "__zespan_original__"):
+        return
+
+    def begin_call(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Done | None:
+        on, rest = (args[0] if args else None, args[1:]) if in_class else (getattr(method, "__self__", None), args)
+        return begin(choke, method, on, rest, kwargs)
+
+    watched: Any = observed(method, begin_call, bound if in_class else None)
+    # Who unwraps the method finds what is there without us.
+    watched.__wrapped__ = getattr(method, "__wrapped__", method)
+    watched.__zespan_original__ = method
+    setattr(owner, name, watched)

@@ -1,0 +1,91 @@
+"""What an event says about a request's messages and tools."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any
+
+from .._base.guard import pass_on
+from .._record.event import leaf, plain, to_json
+from .._record.redaction import Redacted
+from ._fields import field, items, texts_of
+
+if TYPE_CHECKING:
+    from .._process.container import Container
+
+# What the SDK `zespan` takes for an agent's name and role in a system prompt.
+_AGENT_NAME = (r"You are the (\w+)Agent", r"Agent Name:\s*(\w+)")
+_AGENT_ROLE = (r"Role:\s*(orchestrator|specialist|planner|executor|critic)",)
+_PIECE, _DEPTH = 65_536, 8  # characters of a text that are hashed at a time, and where texts are
+_MEMORY = 10  # messages; more, and the conversation counts as remembered
+_PLANNING = ("think step by step", "let's reason", "step 1")
+
+
+class Prompt:
+    """What an event says about the request's messages and tools."""
+
+    def __init__(self, messages: Any, tools: Any, container: Container) -> None:
+        messages = items(messages)
+        # Taken now, and all else from it: the user may change what is in the list, even while we look at it.
+        taken = container.policy.plain(messages) if container.settings.store_prompts else plain(messages)
+        taken = taken if isinstance(taken, list) else []
+        roles = [role if isinstance(role := field(message, "role"), str) else str(role) for message in taken]
+        texts = [texts_of(message) for message in taken]
+        system = [text for role, inside in zip(roles, texts, strict=True) if role == "system" for text in inside]
+        lower = [text.lower() for inside in texts for text in inside]
+        self.turn = roles.count("user")
+        self.last_role = roles[-1] if roles else "user"
+        self.digest = _digest(messages)
+        self.planning = any(words in text for text in lower for words in _PLANNING)
+        self.memory = len(messages) > _MEMORY
+        # Few prompts have these words, and to look for one takes a tenth of what a pattern takes.
+        self.agent_name = _found(_AGENT_NAME, system) if any("agent" in text for text in lower) else None
+        self.agent_role = _found(_AGENT_ROLE, system) if any("role:" in text for text in lower) else None
+        self.system = self.text = Redacted()
+        if container.settings.store_prompts:
+            self.system = Redacted("\n".join(system))
+            talk = [message for message, role in zip(taken, roles, strict=True) if role != "system"]
+            self.text = Redacted(to_json(talk))
+        self.tools = [{"name": leaf(field(t, "name")), "description": field(t, "description")} for t in items(tools)]
+
+
+def _digest(messages: list[Any]) -> str:
+    """The SDK's prompt_hash: SHA-256 of what json.dumps makes of the messages as they were passed.
+
+    Pictures and other long texts are put through in pieces: there need not be room for them twice more.
+    """
+    import hashlib
+
+    digest, long = hashlib.sha256(), list[str]()
+    mark = f"\0{id(long)}\0"  # JSON spells it in one way, and no prompt can know it
+
+    def short(value: Any, depth: int = 0) -> Any:
+        if type(value) is str and len(value) > _PIECE:
+            long.append(value)
+            return mark
+        if type(value) is dict and depth < _DEPTH:
+            return {key: short(held, depth + 1) for key, held in value.items()}
+        return [short(held, depth + 1) for held in value] if type(value) is list and depth < _DEPTH else value
+
+    try:
+        text = json.dumps(short(messages))
+    except Exception as error:  # objects of the client's; containers that cannot be read
+        pass_on(error)
+        long.clear()
+        text = to_json(messages)
+    for number, part in enumerate(text.split(json.dumps(mark)) if long else (text,)):
+        if number:
+            digest.update(b'"')
+            whole = long[number - 1]
+            for at in range(0, len(whole), _PIECE):
+                digest.update(json.dumps(whole[at : at + _PIECE])[1:-1].encode("ascii"))
+            digest.update(b'"')
+        digest.update(part.encode("utf-8", "replace"))
+    return digest.hexdigest()
+
+
+def _found(patterns: tuple[str, ...], texts: list[str]) -> str | None:
+    """The first match in the first text that has one."""
+    matches = (re.search(pattern, text, re.IGNORECASE) for text in texts for pattern in patterns)
+    return next((match[1] for match in matches if match), None)

@@ -1,0 +1,125 @@
+"""Chunks of a streamed chat completion, put together to the completion that the model would have given without one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from .._fields import field, text_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .._answer import Answer
+
+_TEXTS = ("content", "refusal")
+_MORE_TEXTS = ("reasoning_content", "reasoning")
+
+
+class Chunks:
+    """The chunks of one stream."""
+
+    def __init__(self, read: Callable[[dict[str, Any]], Answer]) -> None:
+        self._read = read
+        self._model = ""
+        self._usage: Any = None
+        self._choices: dict[int, _Choice] = {}
+
+    def add(self, chunk: Any) -> bool:
+        """Whether there is anything of the answer in it: text, reasoning, sound, or a part of a tool's call."""
+        self._model = text_of(chunk, "model") or self._model
+        self._usage = field(chunk, "usage") or self._usage
+        news = False
+        for piece in field(chunk, "choices") or ():
+            index = field(piece, "index") or 0
+            choice = self._choices.get(index)
+            if choice is None:
+                choice = self._choices[index] = _Choice()
+            news = choice.add(piece) or news
+        return news
+
+    def answer(self) -> Answer:
+        """What the completion says."""
+        choices = [{"index": index, **choice.fields()} for index, choice in sorted(self._choices.items())]
+        return self._read({"model": self._model, "usage": self._usage, "choices": choices})
+
+
+class _Choice:
+    """One of the `n` answers."""
+
+    def __init__(self) -> None:
+        self.finish_reason: str | None = None
+        self.texts: dict[str, list[str]] = {}  # by their field
+        self.sound: list[str] = []  # what is said in it
+        self.function: list[str] | None = None  # name, arguments
+        self.tools: dict[int, tuple[str, list[str]]] = {}  # kind; name, arguments
+
+    def add(self, piece: Any) -> bool:
+        self.finish_reason = text_of(piece, "finish_reason") or self.finish_reason
+        delta = field(piece, "delta")
+        # What openai has no field for, such as other makers' reasoning.
+        more = delta if isinstance(delta, dict) else getattr(delta, "model_extra", None)
+        news = False
+        for name in _TEXTS + _MORE_TEXTS if more else _TEXTS:
+            text = _text_in(field(delta, name))
+            if text:
+                news = True
+                self.texts.setdefault(name, []).append(text)
+        for call in field(delta, "tool_calls") or ():
+            news = self._add_tool(call) or news
+        function = field(delta, "function_call")
+        if function:
+            self.function = self.function or ["", ""]
+            news = _add_call(self.function, function) or news
+        audio = field(delta, "audio")
+        if audio:
+            self.sound.append(text_of(audio, "transcript"))
+            news = bool(self.sound[-1] or text_of(audio, "data")) or news
+        return news
+
+    def _add_tool(self, call: Any) -> bool:
+        function = function_of(call)
+        if not function:
+            return False
+        index = field(call, "index") or 0
+        kind = "custom" if field(call, "custom") else "function"
+        return _add_call(self.tools.setdefault(index, (kind, ["", ""]))[1], function)
+
+    def fields(self) -> dict[str, Any]:
+        message: dict[str, Any] = {name: "".join(texts) for name, texts in self.texts.items()}
+        message["content"] = message.get("content")
+        if self.sound:
+            message["audio"] = {"transcript": "".join(self.sound)}
+        if self.function:
+            message["function_call"] = {"name": self.function[0], "arguments": self.function[1]}
+        if self.tools:
+            words = {"function": "arguments", "custom": "input"}
+            message["tool_calls"] = [
+                {"type": kind, kind: {"name": name, words[kind]: arguments}}
+                for _, (kind, (name, arguments)) in sorted(self.tools.items())
+            ]
+        return {"finish_reason": self.finish_reason, "message": message}
+
+
+def _text_in(content: Any) -> str:
+    """A text, or the texts of several parts."""
+    if isinstance(content, (list, tuple)):
+        return "".join(text_of(part, "text") for part in content)
+    return content if isinstance(content, str) else ""
+
+
+def _add_call(texts: list[str], function: Any) -> bool:
+    """The name comes once, or again and again; arguments come in pieces."""
+    name, arguments = text_of(function, "name"), arguments_of(function)
+    texts[0] = name or texts[0]
+    texts[1] += arguments
+    return bool(name or arguments)
+
+
+def function_of(value: Any) -> Any:
+    """What a tool or a call of one says about the function: custom tools have their own word for it."""
+    return field(value, "function") or field(value, "custom")
+
+
+def arguments_of(function: Any) -> str:
+    """The arguments of a call: custom tools have an input."""
+    return text_of(function, "arguments") or text_of(function, "input")
