@@ -116,7 +116,7 @@ AT_RUN_TIME = [found for found in IMPORTS if found.when != "types"]
 def test_the_reader_sees_what_is_there() -> None:
     """Relative, absolute, nested and type-only imports, each for what it is."""
     assert Import("_delivery/delivery.py", "zespan_serverless._base.reports", "module") in IMPORTS
-    assert Import("_delivery/delivery.py", "zespan_serverless._delivery.buffer", "module") in IMPORTS
+    assert Import("_delivery/delivery.py", "zespan_serverless._delivery.accounts", "module") in IMPORTS
     assert Import("_process/container.py", "zespan_serverless._trace", "module") in IMPORTS
     assert Import("_observe/startup.py", "zespan_serverless.providers", "function") in IMPORTS
     assert Import("errors.py", "zespan_serverless._base.reports", "types") in IMPORTS

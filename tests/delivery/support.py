@@ -9,14 +9,13 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from unittest import mock
 
-from zespan_serverless._delivery import delivery as _delivery
-from zespan_serverless._delivery import waiters, worker
+from zespan_serverless._delivery import accounts, background, delivery, flushing, intake, sending, waiters, worker
 from zespan_serverless._delivery.breaker import Breaker
 from zespan_serverless._delivery.buffer import Buffer
 from zespan_serverless._delivery.delivery import Delivery
 from zespan_serverless._delivery.journal import Journal
-from zespan_serverless._delivery.notices import News
-from zespan_serverless._delivery.worker import Bells, Worker
+from zespan_serverless._delivery.notices import Notices
+from zespan_serverless._delivery.worker import Wakeups, Worker
 from zespan_serverless._record.event import encode
 from zespan_serverless.exporters import Outcome
 
@@ -130,73 +129,79 @@ def in_thread(work: Callable[[], object]) -> threading.Thread:
 
 # ---------------------------------------------------------------------- the look inside
 
-LOOK_AT_THE_CLOCK = [_delivery]  # modules in which `time` says when a backend may be tried
-WAIT = [_delivery, waiters, worker]  # modules that wait for a deadline
+LOOK_AT_THE_CLOCK = [
+    accounts,
+    background,
+    flushing,
+    intake,
+    sending,
+]  # modules in which `time` says when a backend may be tried
+WAIT = [delivery, accounts, background, flushing, intake, sending, waiters, worker]  # modules that wait for a deadline
 
 
 def lock_of(delivery: Delivery) -> threading.RLock:
-    return delivery._lock
+    return delivery._accounts.lock
 
 
 def sender_of(delivery: Delivery) -> Worker:
     """The thread that sends, its job, and those that hang."""
-    return delivery._worker
+    return delivery._accounts.worker
 
 
 def pending_flushes(delivery: Delivery) -> int:
     """Flushes that somebody waits for."""
-    return len(delivery._flushes)
+    return len(delivery._accounts.waiters)
 
 
 def buffer_of(delivery: Delivery) -> Buffer:
-    return delivery._buffer
+    return delivery._accounts.buffer
 
 
 def breaker_of(delivery: Delivery) -> Breaker:
-    return delivery._breaker
+    return delivery._accounts.breaker
 
 
-def notices_of(delivery: Delivery) -> News:
-    return delivery._news
+def notices_of(delivery: Delivery) -> Notices:
+    return delivery._accounts.notices
 
 
-def bells_of(delivery: Delivery) -> Bells:
-    return delivery._bells
+def wakeups_of(delivery: Delivery) -> Wakeups:
+    return delivery._accounts.wakeups
 
 
 def open_spans(delivery: Delivery) -> dict[str, Mapping[str, Any]]:
     """What is known of spans under way."""
-    return delivery._open_spans
+    return delivery._accounts.open_spans
 
 
 def intake_bytes(delivery: Delivery) -> int:
     """Bytes of the events that have been captured while the lock was held."""
-    return sum(item.size for item in delivery._late)
+    return sum(item.size for item in delivery._accounts.intake)
 
 
 def journal_of(delivery: Delivery) -> Journal:
-    assert delivery._journal is not None
-    return delivery._journal
+    assert delivery._accounts.journal is not None
+    return delivery._accounts.journal
 
 
 def without_journal(delivery: Delivery) -> Journal:
     """Take its journal from it."""
-    taken, delivery._journal = journal_of(delivery), None
+    taken, delivery._accounts.journal = journal_of(delivery), None
     return taken
 
 
 def retry_now(delivery: Delivery) -> None:
     """End the pause after a failure."""
-    delivery._retry_at = 0.0
+    delivery._accounts.retry_at = 0.0
 
 
 def part(delivery: Delivery, name: str) -> Any:
     """The part that something is to go wrong in."""
     return {
-        "breaker": delivery._breaker,
-        "waiters": delivery._flushes,
-        "buffer": delivery._buffer,
-        "notices": delivery._news,
+        "breaker": delivery._accounts.breaker,
+        "waiters": delivery._accounts.waiters,
+        "buffer": delivery._accounts.buffer,
+        "notices": delivery._accounts.notices,
     }[name]
 
 
@@ -207,12 +212,12 @@ def is_idle(delivery: Delivery) -> bool:
 
 def pauses(seconds: float) -> mock._patch[mock.Mock]:
     """A patch: the pause after a failure, in seconds."""
-    return mock.patch.object(_delivery, "backoff", mock.Mock(return_value=seconds))
+    return mock.patch.object(sending, "backoff", mock.Mock(return_value=seconds))
 
 
 def mark_closed(delivery: Delivery) -> None:
     """As `close` does, and no more than that."""
-    delivery._closed = True
+    delivery._accounts.closed = True
 
 
 def assert_sizes(buffer: Buffer, case: object = None) -> None:

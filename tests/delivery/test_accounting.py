@@ -308,24 +308,24 @@ def test_reports_that_wait_are_bounded(make: Make) -> None:
     delivery = make(Scripted(), max_events=1, batch_size=500, on_error=hang)
     capture(delivery, *range(3))
     assert entered.wait(5)
-    capture(delivery, *range(2 * notices.NEWS_MAX))
+    capture(delivery, *range(2 * notices.NOTICES_MAX))
     assert len(notices_of(delivery)._drops) == 1
-    assert sum(delivery.dropped.values()) == 2 * notices.NEWS_MAX + 2
+    assert sum(delivery.dropped.values()) == 2 * notices.NOTICES_MAX + 2
     over.set()
-    eventually(lambda: sum(dropped.events for dropped in told) == 2 * notices.NEWS_MAX + 2)
+    eventually(lambda: sum(dropped.events for dropped in told) == 2 * notices.NOTICES_MAX + 2)
     assert len(told) == 2
-    assert len(told[-1].payloads) == notices.NEWS_MAX
+    assert len(told[-1].payloads) == notices.NOTICES_MAX
 
 
 def test_reports_of_many_kinds_are_bounded() -> None:
     """A backend that gives another reason for each event fills no memory, and none of them goes uncounted."""
-    news = notices.News(Settings(on_error=(told := list[Dropped]()).append))
-    for number in range(2 * notices.NEWS_MAX):
+    news = notices.Notices(Settings(on_error=(told := list[Dropped]()).append))
+    for number in range(2 * notices.NOTICES_MAX):
         news.dropped([Item(b"x", 0.0)], "refused", str(number))
-    assert len(news._drops) <= notices.NEWS_MAX + 2
+    assert len(news._drops) <= notices.NOTICES_MAX + 2
     while news:
-        news.take()()
-    assert sum(dropped.events for dropped in told) == 2 * notices.NEWS_MAX
+        news.drain()()
+    assert sum(dropped.events for dropped in told) == 2 * notices.NOTICES_MAX
 
 
 # ---------------------------------------------------------------------- the end

@@ -16,7 +16,7 @@ OTHERS = st.lists(st.sampled_from(["keep", "take", "done", "put_back", "set_asid
 
 
 def keep(buffer: Buffer, number: int) -> None:
-    buffer.keep(deque([Item(b"x" * (number % 3), 0.0)]))
+    buffer.enqueue(deque([Item(b"x" * (number % 3), 0.0)]))
 
 
 def surplus(buffer: Buffer) -> int:
@@ -37,7 +37,7 @@ def test_order_and_sums(steps: list[str], batch_size: int, max_events: int) -> N
             keep(buffer, kept)
             gone += surplus(buffer)
         elif step == "take" and not buffer.in_flight:
-            batch = buffer.take()
+            batch = buffer.next_batch()
             assert buffer.in_flight is batch
             assert len(batch) <= batch_size
             assert bool(batch) == bool(len(buffer))
@@ -73,7 +73,7 @@ def test_sums_of_what_is_set_aside(steps: list[str], batch_size: int, max_events
             keep(buffer, kept)
         elif step == "take" and not buffer.in_flight:
             others = buffer.has_others
-            batch = buffer.take()
+            batch = buffer.next_batch()
             assert bool(batch) == bool(len(buffer))
             assert not any(item.slow for item in batch) or (len(batch) == 1 and not others)
         elif step == "done":

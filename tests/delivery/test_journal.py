@@ -89,8 +89,8 @@ class Looking(Delivery):
         self.have_looked: set[threading.Thread] = set()
         super().__init__(*args)
 
-    def _adopt(self) -> None:
-        super()._adopt()
+    def _recover_journals(self) -> None:
+        super()._recover_journals()
         self.have_looked.add(threading.current_thread())
 
 
@@ -1065,7 +1065,7 @@ def notes(delivery: Delivery) -> None:
 
 
 def writes_anew(delivery: Delivery) -> None:
-    buffer_of(delivery).rewrite()
+    buffer_of(delivery).rewrite_journal()
 
 
 def closes(delivery: Delivery) -> None:

@@ -140,14 +140,14 @@ def test_an_on_error_that_captures_is_not_called_all_the_time(make: Make) -> Non
 
 def test_payloads_are_bounded_in_bytes() -> None:
     """While on_error hangs, what it has not been told is within max_bytes, whatever the size of events."""
-    news = notices.News(Settings(on_error=(told := list[Dropped]()).append, max_bytes=1_000_000))
+    news = notices.Notices(Settings(on_error=(told := list[Dropped]()).append, max_bytes=1_000_000))
     for number in range(500):
         news.dropped([Item(bytes(100_000), 0.0)], "refused", f"{number % 7}" + "x" * 100_000)
     held = sum(len(data) for _, data in news._payloads)
     assert held == news._size <= 1_000_000
     assert sum(len(detail) for _, detail in news._drops) < 10_000
     while news:
-        news.take()()
+        news.drain()()
     assert sum(dropped.events for dropped in told) == 500
     assert sum(len(data) for dropped in told for data in dropped.payloads) == held
 
@@ -172,9 +172,9 @@ def test_what_closed_means_is_said(make: Make, caplog: pytest.LogCaptureFixture)
     delivery.flush(1)
     eventually(lambda: f"{DROPPED}closed (" in caplog.text)
     assert "shutdown()" in caplog.text
-    news = notices.News(Settings())
+    news = notices.Notices(Settings())
     news.dropped([Item(b"x", 0.0)], "torn", "")
-    news.take()()
+    news.drain()()
     assert caplog.records[-1].getMessage() == f"zespan-serverless: {DROPPED}torn"
 
 

@@ -22,7 +22,6 @@ from tests.delivery.support import (
     Scripted,
     assert_balanced,
     balance,
-    bells_of,
     buffer_of,
     capture,
     eventually,
@@ -30,6 +29,7 @@ from tests.delivery.support import (
     lock_of,
     pending_numbers,
     sender_of,
+    wakeups_of,
 )
 from zespan_serverless._delivery import journal as _journal
 from zespan_serverless._delivery.delivery import Delivery
@@ -192,7 +192,7 @@ def test_a_full_buffer_wakes_nobody(make: Make) -> None:
     delivery = make(Scripted(AWAY), max_events=10, batch_size=1)
     capture(delivery, *range(20))
     delivery.flush(0.5)
-    with mock.patch.object(bells_of(delivery), "ring", wraps=bells_of(delivery).ring) as notified:
+    with mock.patch.object(wakeups_of(delivery), "notify_all", wraps=wakeups_of(delivery).notify_all) as notified:
         capture(delivery, *range(500))
     assert notified.call_count == 0
     assert balance(delivery) == (520, 0, 10, 510)
@@ -201,7 +201,7 @@ def test_a_full_buffer_wakes_nobody(make: Make) -> None:
 def test_a_flush_nobody_waits_for_ends_when_we_have_failed(make: Make) -> None:
     """As it does when the backend has."""
     delivery, done = make(Scripted()), threading.Event()
-    with mock.patch.object(buffer_of(delivery), "take", side_effect=RuntimeError("ours")):
+    with mock.patch.object(buffer_of(delivery), "next_batch", side_effect=RuntimeError("ours")):
         capture(delivery, 1)
         waiter = delivery.begin_flush(20, done.set)
         assert done.wait(5)

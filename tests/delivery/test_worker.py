@@ -42,7 +42,7 @@ def test_a_sender_that_fails_inside_is_a_backend_that_is_away(make: Make, caplog
 
     with (
         mock.patch.object(threading.Thread, "start", counted),
-        mock.patch.object(buffer_of(delivery), "take", side_effect=RuntimeError("ours")),
+        mock.patch.object(buffer_of(delivery), "next_batch", side_effect=RuntimeError("ours")),
     ):
         capture(delivery, 1, 2)
         report = delivery.flush(5)
@@ -73,10 +73,10 @@ def test_a_clock_that_stands_still(make: Make, monkeypatch: pytest.MonkeyPatch) 
     ("outcome", "owner", "name"),
     [
         (OK, "breaker", "succeeded"),
-        (OK, "waiters", "dismiss"),
-        (OK, "buffer", "write_off"),
+        (OK, "waiters", "pop_finished"),
+        (OK, "buffer", "mark_settled"),
         (RETRY, "breaker", "failed"),
-        (RETRY, "notices", "away"),
+        (RETRY, "notices", "unreachable"),
         (RETRY, "", "urandom"),
     ],
 )
@@ -86,7 +86,7 @@ def test_accounts_come_first(make: Make, outcome: Any, owner: str, name: str) ->
     delivery = make(exporter)
     capture(delivery, 1)
     where: Any = part(delivery, owner) if owner else os
-    works = [] if name == "dismiss" else mock.DEFAULT
+    works = [] if name == "pop_finished" else mock.DEFAULT
     with mock.patch.object(where, name, side_effect=[RuntimeError("ours")] + [works] * 20) as struck:
         delivery.flush(0.3)
         eventually(lambda: struck.called and sender_of(delivery).job is None)

@@ -1,10 +1,10 @@
-"""What is captured and not settled yet: in memory, and where each event stands in the journal.
+"""Events that are not settled yet: in memory, and where each of them stands in the journal.
 
-in flight | halves of a refused batch | waiting          from the oldest to the newest
-slow                                                     too large for the time there was, behind all others
+    in flight | halves of a refused batch | waiting          from the oldest to the newest
+    slow                                                     too large for the time there was; behind all others
 
-An exception of a signal handler may end any of these methods in the main thread. So an event moves from one place to
-the next in lines without a call: CPython runs signal handlers after calls and at loops only.
+A signal handler's exception may end any of these methods in the main thread. So an event moves from one place to the
+next in lines without a call: CPython runs signal handlers after calls and at loops only.
 """
 
 from __future__ import annotations
@@ -20,40 +20,44 @@ if TYPE_CHECKING:
     from .journal import Journal
 
 SHRINK = 4
-"""A batch that could not be sent in its time is divided by this. Two such failures reach a single event from 9 large
-ones, so that the third does not open the breaker."""
+"""A batch that could not be sent in its time is divided by this. Two such failures lead from 9 large events to a single
+one, so that the third does not open the breaker."""
 
 
 class Item:
-    """One encoded event; `at` is the wall clock of its capture, `place` where it stands in the journal (0: nowhere).
+    """One encoded event.
 
-    `span` is the id of what it ends, `reason` and `detail` why it cannot be kept. `slow`: it has been set aside;
-    `tries`: how often, while others got through; `mark`: events delivered by the last time; `returned`: let back once.
+    `at`: wall clock of its capture, seconds. `number`: its place among all events. `place`: where it stands in the
+    journal, 0 for nowhere. `span`: id of the span that it ends. `reason`, `detail`: why it cannot be kept.
+
+    `slow`: it has been set aside. `tries`: how often, while others were delivered. `delivered_before`: events delivered
+    by the last time. `readmitted`: it has been put back in line, which is done once.
     """
 
     __slots__ = (
-        *("at", "data", "detail", "mark", "number", "place", "reason", "returned", "size", "slow", "span", "tries"),
+        *("at", "data", "delivered_before", "detail", "number", "place", "readmitted", "reason", "size", "slow"),
+        *("span", "tries"),
     )
 
     def __init__(self, data: bytes, at: float, span: str = "", reason: str = "", detail: str = "") -> None:
         self.data, self.at, self.span, self.reason, self.detail = data, at, span, reason, detail
         self.size = len(data)
-        self.number = self.place = self.tries = self.mark = 0
-        self.slow = self.returned = False
+        self.number = self.place = self.tries = self.delivered_before = 0
+        self.slow = self.readmitted = False
 
 
 class Buffer:
-    """All methods under the delivery's lock. What has to give way goes to `surplus`: the caller counts it."""
+    """All methods are called with the delivery's lock held. `surplus`: what had no room, for the caller to count."""
 
     def __init__(self, settings: Settings, journal: Journal | None) -> None:
         self._settings, self._journal = settings, journal
         self._waiting: deque[Item] = deque()
-        self._bytes = self._slow_bytes = 0  # of those waiting, of those that are slow
+        self._bytes = self._slow_bytes = 0  # of the waiting events, of the slow ones
         self._halves: list[list[Item]] = []  # the oldest last
         self._slow: deque[Item] = deque()
         self.in_flight: list[Item] = []
         self.surplus: list[Item] = []
-        self.taken_in = 0  # events so far, and so the number of the last
+        self.last_number = 0  # of the newest event, and so the number of events so far
         self._batch_size, self._batch_bytes = settings.batch_size, settings.batch_bytes
 
     def __len__(self) -> int:
@@ -72,35 +76,34 @@ class Buffer:
 
     @property
     def oldest_at(self) -> float | None:
-        """When the oldest event that is waiting was captured; if all are slow, when the next of them was set aside."""
+        """When the oldest waiting event was captured; if all are slow, when the next of them was set aside."""
         line = self._waiting or self._slow
         return line[0].at if line else None
 
     @property
     def has_others(self) -> bool:
-        """Whether there is anything to send but what is in flight and what is slow."""
+        """Whether there are events to send besides those in flight and the slow ones."""
         return bool(self._waiting or self._halves)
 
-    def keep(self, late: deque[Item]) -> None:
-        """Put the first of `late` on disk, if there is a journal, and in line."""
-        item = late[0]
+    def enqueue(self, intake: deque[Item]) -> None:
+        """Write the first event of the intake to the journal, if there is one, and move it in line."""
+        item = intake[0]
         if self._journal is not None:
             item.place = self._journal.event(item.data, item.span)
         # No call from here on
-        self.taken_in += 1
-        item.number = self.taken_in
+        self.last_number += 1
+        item.number = self.last_number
         self._waiting += (item,)
         self._bytes += item.size
-        del late[0]
+        del intake[0]
         # to here.
         self._trim()
         if self._journal is not None and self._journal.due:
-            self.rewrite()
+            self.rewrite_journal()
 
-    def take(self) -> list[Item]:
-        """The batch to be sent next, now in flight: half of a refused one, else the oldest that are waiting, else one
-        that is slow."""
-        if self.in_flight:  # we have failed before it could be sent
+    def next_batch(self) -> list[Item]:
+        """Put the next batch in flight: half of a refused one, else the oldest waiting events, else a slow one."""
+        if self.in_flight:  # an error of our own came before it could be sent
             return self.in_flight
         if self._halves:
             self.in_flight = self._halves[-1]
@@ -123,20 +126,20 @@ class Buffer:
         return self.in_flight
 
     def grow(self) -> None:
-        """Twice as much would have been in time, too: take more from now on."""
+        """Make larger batches, because twice as much would have been sent in time, too."""
         self._batch_size = min(2 * self._batch_size, self._settings.batch_size)
         self._batch_bytes = min(2 * self._batch_bytes, self._settings.batch_bytes)
         if self._slow:
-            self._let_back()
+            self._readmit_slow()
 
     def halve(self) -> None:
-        """What was in flight goes again, in two parts."""
+        """Split the batch in flight, to send each half by itself."""
         middle = len(self.in_flight) // 2
         self._halves += (self.in_flight[middle:], self.in_flight[:middle])
         self.in_flight = []
 
     def put_back(self) -> None:
-        """What was in flight, and halves of it, are the first in line again."""
+        """Put what was in flight, and any halves, first in line again."""
         again = [*self.in_flight, *chain.from_iterable(reversed(self._halves))]
         waiting = deque(chain(again, self._waiting))
         size = sum(item.size for item in again)
@@ -144,15 +147,15 @@ class Buffer:
         self._trim()
 
     def shrink(self) -> None:
-        """What is in flight takes longer than there is time: take less from now on."""
+        """Make smaller batches, because the one in flight takes longer than there is time."""
         count, size = len(self.in_flight), sum(item.size for item in self.in_flight)
         self._batch_size = max(count // SHRINK, 1)
         self._batch_bytes = size // min(SHRINK, count)
 
     def set_aside(self, now: float) -> None:
-        """The one event in flight takes longer than there is time: let all others pass."""
+        """Let all others pass the one event in flight, because it takes longer than there is time."""
         item = self.in_flight[0]
-        if self._journal is not None:  # once more, behind the others: they can be written off before it is settled
+        if self._journal is not None:  # once more, behind the others, which may be settled before it is
             item.place = self._journal.event(item.data) or item.place
         item.at, item.slow = now, True
         self._slow += (item,)
@@ -161,24 +164,24 @@ class Buffer:
         self._trim()
 
     def clear(self) -> list[Item]:
-        """Let go of everything; the caller counts it, and sets `surplus` to [] when it has."""
+        """Move everything to `surplus`; the caller counts it, and then sets `surplus` to []."""
         items, empty, none_slow = list(self._items()), deque[Item](), deque[Item]()
         # No call from here on
         self.surplus, self._waiting, self._halves, self.in_flight, self._bytes = items, empty, [], [], 0
         self._slow, self._slow_bytes = none_slow, 0
         return items
 
-    def write_off(self) -> None:
-        """Tell the journal how far events are settled."""
+    def mark_settled(self) -> None:
+        """Note in the journal how far events are settled."""
         if self._journal is not None:
             places = [item.place for item in self._items() if item.place]
             if not places or self._journal.due:
-                self.rewrite()
+                self.rewrite_journal()
             else:
                 self._journal.settled(min(places))
 
-    def rewrite(self) -> None:
-        """Leave out of the journal what is settled."""
+    def rewrite_journal(self) -> None:
+        """Write the journal anew, without settled events."""
         if self._journal is not None:
             items = list(self._items())
             for item, place in zip(items, self._journal.empty([item.data for item in items]), strict=False):
@@ -191,11 +194,11 @@ class Buffer:
         yield from self._waiting
         yield from self._slow
 
-    def _let_back(self) -> None:
-        """Put what was set aside in line again, once: it may have been the backend that was slow."""
-        back = sorted((item for item in self._slow if not item.returned), key=lambda item: item.number)
+    def _readmit_slow(self) -> None:
+        """Put slow events in line again, each once: it may have been the backend that was slow."""
+        back = sorted((item for item in self._slow if not item.readmitted), key=lambda item: item.number)
         for item in back:
-            item.slow, item.returned = False, True
+            item.slow, item.readmitted = False, True
         waiting, slow = deque(chain(back, self._waiting)), deque(item for item in self._slow if item.slow)
         size = sum(item.size for item in back)
         # No call from here on
@@ -204,7 +207,7 @@ class Buffer:
         self._slow_bytes -= size
 
     def _trim(self) -> None:
-        """Take out the oldest until what is waiting is within its bounds."""
+        """Move the oldest to `surplus` until the rest is within its bounds."""
         waiting, slow = self._waiting, self._slow
         most, room = self._settings.max_events, self._settings.max_bytes
         while len(waiting) + len(slow) > most or self._bytes + self._slow_bytes > room:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from ..settings import Settings
     from .buffer import Item
 
-NEWS_MAX = 1000
+NOTICES_MAX = 1000
 """Reports of flushes, kinds of drops, and payloads of drops, that wait at most until the user's code has returned from
 an earlier call. Of reports and payloads the oldest are left out, of payloads also those over `max_bytes` in all; the
 number of dropped events is always exact."""
@@ -41,7 +41,7 @@ ECHO_PAUSE = 1.0
 """Seconds before `on_error` is told of drops that it has caused itself, by what it captures."""
 
 
-class News:
+class Notices:
     """What has happened and has not been told; every method under the delivery's lock."""
 
     def __init__(self, settings: Settings, destination: str = "") -> None:
@@ -51,11 +51,11 @@ class News:
         self._drops: dict[tuple[str, str], int] = {}  # how many, by reason and detail
         self._payloads: deque[tuple[tuple[str, str], bytes]] = deque()
         self._size = 0  # bytes of those
-        self._reports: deque[FlushReport] = deque(maxlen=NEWS_MAX)
+        self._reports: deque[FlushReport] = deque(maxlen=NOTICES_MAX)
         self._busy: dict[str, int] = {}  # the thread that is in `log`, `on_error`, `on_flush`
         self._quiet_until = 0.0  # monotonic: no call of on_error before
         self._episodes: set[str] = set()
-        self._said: dict[str, tuple[float, int]] = {}  # since when (wall clock), and how often
+        self._logged: dict[str, tuple[float, int]] = {}  # since when (wall clock), and how often
 
     def __bool__(self) -> bool:
         """Whether there is anything that can be told now."""
@@ -65,11 +65,11 @@ class News:
             or (self._reports and "on_flush" not in self._busy)
         )
 
-    def rest(self) -> float:
+    def idle_seconds(self) -> float:
         """Seconds until there may be something to tell that nobody notifies us of; 0: nothing."""
         return max(0.0, self._quiet_until - time.monotonic()) if self._drops else 0.0
 
-    def take(self) -> Callable[[], None]:
+    def drain(self) -> Callable[[], None]:
         """What tells the next listener all that there is for it. To be called if there is anything."""
         if self._lines and "log" not in self._busy:
             lines, self._lines = self._lines, []
@@ -96,16 +96,16 @@ class News:
                 f". {self._destination} does not accept the API key: "
                 "check ZESPAN_API_KEY (or api_key, api_key_secret) and ZESPAN_BASE_URL"
             )
-        self._say(reason, text, reason, *([why] if why else []), events=len(items), reason=reason, detail=detail)
+        self._log_once(reason, text, reason, *([why] if why else []), events=len(items), reason=reason, detail=detail)
 
-    def away(self, detail: str, events: int) -> None:
+    def unreachable(self, detail: str, events: int) -> None:
         """The backend cannot be reached."""
         text = (
             "telemetry cannot be delivered for now, events are kept and tried again: %s. "
             f"If it stays so, check that {self._destination} can be reached from here"
         )
         detail = detail[: log.TEXT_MAX]
-        self._say("away", text, detail, events=events, reason="away", detail=detail)
+        self._log_once("away", text, detail, events=events, reason="away", detail=detail)
 
     def answered(self) -> None:
         """The backend can be reached."""
@@ -119,7 +119,7 @@ class News:
     def journal(self, trouble: str) -> None:
         """The journal cannot be written, or can be again."""
         if trouble:
-            self._say("journal", "%s", trouble)
+            self._log_once("journal", "%s", trouble)
         else:
             self._episodes.discard("journal")
 
@@ -128,39 +128,41 @@ class News:
         if self._settings.on_flush is None:
             return
         if "on_flush" in self._busy:  # one sender is stuck in there; a second would be one too many
-            self._say("on_flush", "on_flush has not returned from an earlier call, and is left out until it does")
+            self._log_once("on_flush", "on_flush has not returned from an earlier call, and is left out until it does")
         else:
             self._reports.append(report)
 
-    def _say(self, kind: str, text: str, *args: str, **fields: object) -> None:
+    def _log_once(self, kind: str, text: str, *args: str, **fields: object) -> None:
         """One line in the log for each episode; `fields` for those whose log is JSON."""
         if kind in self._episodes:
             return
         now = time.time()
-        since, count = self._said.get(kind, (now, 0))
+        since, count = self._logged.get(kind, (now, 0))
         if not 0 <= now - since < LINES_PERIOD:
             since, count = now, 0
         if count < LINES_MAX:
             self._episodes.add(kind)
-            self._said[kind] = (since, count + 1)
+            self._logged[kind] = (since, count + 1)
             self._lines.append(partial(log.logger.warning, text, *args, extra=fields))
 
     def _drop(self, items: Sequence[Item], reason: str, detail: str) -> None:
         kind = (reason, detail)
-        if kind not in self._drops and len(self._drops) >= NEWS_MAX:
+        if kind not in self._drops and len(self._drops) >= NOTICES_MAX:
             kind = (reason, "")
         self._drops[kind] = self._drops.get(kind, 0) + len(items)
         for item in items:
             if item.data:
                 self._payloads.append((kind, item.data))
                 self._size += item.size
-        while len(self._payloads) > NEWS_MAX or self._size > self._settings.max_bytes:
+        while len(self._payloads) > NOTICES_MAX or self._size > self._settings.max_bytes:
             self._size -= len(self._payloads.popleft()[1])
         busy = self._busy.get("on_error")
         if busy == threading.get_ident():
             self._quiet_until = time.monotonic() + ECHO_PAUSE
         elif busy is not None:
-            self._say("on_error", "on_error has not returned from an earlier call, and is told the rest when it does")
+            self._log_once(
+                "on_error", "on_error has not returned from an earlier call, and is told the rest when it does"
+            )
 
     # ------------------------------------------------------------------ the telling
 

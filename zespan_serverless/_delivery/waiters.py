@@ -1,4 +1,4 @@
-"""Flushes under way, and what each comes to."""
+"""Flushes under way, and the report of each."""
 
 from __future__ import annotations
 
@@ -14,19 +14,22 @@ if TYPE_CHECKING:
     from .buffer import Item
 
 FLUSH_MAX = 86_400.0
-"""Seconds, a day: what a flush "without" a timeout (infinity) gets; a socket takes no more than 24 days."""
+"""Seconds, a day: the longest timeout of a flush, infinity included. A socket accepts 24 days at most."""
 
 FORGOTTEN = 60.0
-"""Seconds after its deadline when nobody can be waiting for a flush any more."""
+"""Seconds after its deadline when no thread can be waiting for a flush any more."""
 
 
-class Waiter:
-    """One flush: it waits until every event up to `target` is settled. `done` is called then, if no thread waits; else
-    `bell` is rung whenever something has changed. `is_off`: its thread is to end."""
+class FlushWaiter:
+    """One flush, which waits until every event up to number `target` is settled.
+
+    If no thread waits for it, `done` is called then; else `wakeup` wakes its thread at every change. `waited`: seconds
+    that it has waited. `cancelled`: its thread is to end.
+    """
 
     __slots__ = (
-        *("began", "bell", "deadline", "delivered", "done", "dropped", "is_off", "pending", "target", "timeout"),
-        "waited",
+        *("began", "cancelled", "deadline", "delivered", "done", "dropped", "pending", "target", "timeout", "waited"),
+        "wakeup",
     )
 
     def __init__(self, target: int, pending: int, timeout: float, done: Callable[[], object] | None = None) -> None:
@@ -35,70 +38,70 @@ class Waiter:
         self.timeout, self.waited = min(timeout, FLUSH_MAX), 0.0
         self.began = time.monotonic()
         self.deadline = self.began + self.timeout
-        self.bell = threading.Lock()
-        self.is_off = False
+        self.wakeup = threading.Lock()
+        self.cancelled = False
 
-    def left(self) -> float:
-        """Seconds until its deadline. The clock may stand still: what it has waited counts, too."""
+    def time_left(self) -> float:
+        """Seconds until its deadline. What it has waited counts as well, because the clock may stand still."""
         return min(self.deadline - time.monotonic(), self.timeout - self.waited)
 
     def report(self, reason: str) -> FlushReport:
-        """What has come of it by now; `reason` is why not all is settled, should that be so."""
+        """The report as of now; `reason` says why events are pending, if any are."""
         elapsed = time.monotonic() - self.began
         return FlushReport(self.delivered, self.dropped, self.pending, elapsed, reason if self.pending else "")
 
 
-class Flushes:
-    """All that are under way; every method under the delivery's lock."""
+class Waiters:
+    """All flushes under way. All methods are called with the delivery's lock held."""
 
     def __init__(self) -> None:
-        self._all: list[Waiter] = []
+        self._all: list[FlushWaiter] = []
 
     def __len__(self) -> int:
         return len(self._all)
 
-    def add(self, waiter: Waiter) -> None:
-        """It waits from now on."""
-        forgotten = time.monotonic() - FORGOTTEN  # those whose end a signal handler has prevented
+    def add(self, waiter: FlushWaiter) -> None:
+        """Begin to credit events to this flush."""
+        forgotten = time.monotonic() - FORGOTTEN  # a signal handler may have kept them from being removed
         self._all = [one for one in self._all if not one.deadline < forgotten]
         self._all.append(waiter)
 
-    def remove(self, waiter: Waiter) -> None:
-        """It waits no more."""
+    def remove(self, waiter: FlushWaiter) -> None:
+        """End this flush."""
         self._all = [one for one in self._all if one is not waiter]
 
-    def delivered(self, items: Iterable[Item]) -> None:
+    def credit_delivered(self, items: Iterable[Item]) -> None:
         """Credit these delivered items to the flushes that wait for them."""
-        for waiter, mine in self._shares(items):
+        for waiter, mine in self._credits(items):
             waiter.delivered += mine
             waiter.pending -= mine
 
-    def dropped(self, items: Iterable[Item]) -> None:
+    def credit_dropped(self, items: Iterable[Item]) -> None:
         """Credit these dropped items to the flushes that wait for them."""
-        for waiter, mine in self._shares(items):
+        for waiter, mine in self._credits(items):
             waiter.dropped += mine
             waiter.pending -= mine
 
-    def left(self) -> float:
-        """Seconds that the longest has left; 0 if none waits for anything."""
+    def time_left(self) -> float:
+        """Seconds until the last deadline of a flush that waits for events; 0 if there is none."""
         now = time.monotonic()
         return max(
             (waiter.deadline - now for waiter in self._all if waiter.pending and waiter.deadline > now), default=0.0
         )
 
-    def outlast(self, waiter: Waiter) -> bool:
-        """Whether another has time left when this one has none."""
+    def has_longer_than(self, waiter: FlushWaiter) -> bool:
+        """Whether another flush that waits for events has a later deadline."""
         return any(one.pending and one.deadline > waiter.deadline for one in self._all)
 
-    def dismiss(self, blocked: Callable[[], object]) -> list[Callable[[], object]]:
-        """What to call for those that no thread waits for, if they are done, or if nothing can be sent for now."""
-        over: list[Callable[[], object]] = []
+    def pop_finished(self, blocked: Callable[[], object]) -> list[Callable[[], object]]:
+        """Remove asynchronous flushes that are done, or all if nothing can be sent now. Returns their callbacks."""
+        callbacks: list[Callable[[], object]] = []
         for waiter in [one for one in self._all if one.done]:
             if waiter.done is not None and (not waiter.pending or blocked()):
                 self.remove(waiter)
-                over.append(waiter.done)
-        return over
+                callbacks.append(waiter.done)
+        return callbacks
 
-    def _shares(self, items: Iterable[Item]) -> list[tuple[Waiter, int]]:
+    def _credits(self, items: Iterable[Item]) -> list[tuple[FlushWaiter, int]]:
         numbers = [item.number for item in items]
         return [(waiter, sum(number <= waiter.target for number in numbers)) for waiter in self._all]

@@ -1,0 +1,185 @@
+"""The books of one delivery: what its lock protects, and how events move from one counter to another.
+
+At every moment, with the lock held: captured = delivered + pending + the sum of `dropped`.
+
+A signal handler may raise an exception after any call. So a counter and the place of an event change together, in
+lines without a call: CPython runs signal handlers after calls and at loops only. These lines are marked.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict, deque
+from typing import TYPE_CHECKING, Any
+
+from .breaker import Breaker
+from .buffer import Buffer
+from .notices import Notices
+from .waiters import Waiters
+from .worker import Wakeups
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Callable, Mapping, Sequence
+
+    from ..settings import Settings
+    from .buffer import Item
+    from .journal import Journal
+    from .waiters import FlushWaiter
+    from .worker import Worker
+
+
+class Accounts:
+    """Shared by the parts of a delivery. Methods are called with the lock held, unless they say otherwise.
+
+    `intake` holds events that are captured but not counted yet, `intake_bytes` is their size. `callbacks` are called
+    after the lock is released. `retry_at` (monotonic) ends the pause after a failure. `background_waiter` is the flush
+    that the background thread is in.
+    """
+
+    __slots__ = (
+        *("background_waiter", "breaker", "buffer", "callbacks", "closed", "delivered", "dropped", "intake"),
+        *("intake_bytes", "journal", "lock", "notices", "open_spans", "retry_at", "settings", "waiters", "wakeups"),
+        "worker",
+    )
+
+    lock: threading.RLock
+    worker: Worker
+
+    def __init__(self, settings: Settings, journal: Journal | None) -> None:
+        self.settings, self.journal = settings, journal
+
+    def clear(self, destination: str) -> None:
+        """Begin with empty books."""
+        self.wakeups = Wakeups()
+        self.buffer = Buffer(self.settings, self.journal)
+        self.waiters = Waiters()
+        self.notices = Notices(self.settings, destination)
+        if self.journal is not None:
+            self.journal.trouble = self._journal_trouble
+        self.breaker = Breaker()
+        self.retry_at = 0.0
+        self.intake: deque[Item] = deque()
+        self.intake_bytes = 0
+        self.callbacks: deque[Callable[[], object]] = deque()
+        self.open_spans: dict[str, Mapping[str, Any]] = {}
+        self.background_waiter: FlushWaiter | None = None
+        self.closed = False
+        self.delivered = 0
+        self.dropped: defaultdict[str, int] = defaultdict(int)
+
+    # Without the lock
+
+    def is_reentrant(self) -> bool:
+        """Whether a finalizer or a signal handler has interrupted this thread while it holds the lock.
+
+        Then only `intake` may be changed. RLock has no public method for this.
+        """
+        return self.lock._is_owned()  # type: ignore[attr-defined, no-any-return]
+
+    def after_release(self) -> None:
+        """Do what must not be done with the lock held; the calling thread has just released it."""
+        while self.callbacks:
+            try:
+                self.callbacks.popleft()()
+            except IndexError:  # another thread has been faster
+                return
+        if self.buffer or self.notices:
+            self.worker.ensure_thread()
+
+    # From the intake into the buffer
+
+    def drain_intake(self) -> None:
+        """Account for all captured events."""
+        intake = self.intake
+        while intake:
+            item = intake[0]
+            if item.span:
+                self.open_spans.pop(item.span, None)
+            reason = item.reason or ("closed" if self.closed else "")
+            if reason:
+                self._drop_first(item, reason)
+            else:
+                self.buffer.enqueue(intake)
+                self._enqueued()
+        self.intake_bytes = 0
+
+    def _drop_first(self, item: Item, reason: str) -> None:
+        """Drop the first event of the intake."""
+        # No call from here on,
+        self.buffer.last_number += 1
+        item.number = self.buffer.last_number
+        self.dropped[reason] += 1
+        del self.intake[0]
+        # to here.
+        self.report_drop([item], reason, item.detail)
+        if self.journal is not None and item.span:
+            self.journal.closed(item.span)
+
+    def _enqueued(self) -> None:
+        self.drop_surplus()
+        self.end_async_flushes()
+        # A sender that is busy looks again when it is done: to wake it for every event costs more than the event.
+        if self.worker.job is None and self.buffer.is_full and not self.blocked():
+            self.wakeups.notify_all()
+
+    # Out of the buffer
+
+    def drop_in_flight(self, reason: str, detail: str) -> None:
+        """Drop the batch that is in flight."""
+        batch = self.buffer.in_flight
+        count = len(batch)
+        # No call from here on,
+        self.buffer.in_flight = []
+        self.dropped[reason] += count
+        # to here.
+        self.report_drop(batch, reason, detail)
+
+    def drop_surplus(self) -> None:
+        """Drop what the buffer has no room for."""
+        surplus = self.buffer.surplus
+        if surplus:
+            count = len(surplus)
+            # No call from here on,
+            self.dropped["buffer_full"] += count
+            self.buffer.surplus = []
+            # to here.
+            self.report_drop(surplus, "buffer_full")
+
+    def drop_all(self, reason: str) -> None:
+        """Drop everything that is pending."""
+        items = self.buffer.clear()
+        if items:
+            count = len(items)
+            # No call from here on,
+            self.dropped[reason] += count
+            self.buffer.surplus = []
+            # to here.
+            self.report_drop(items, reason)
+
+    def report_drop(self, items: Sequence[Item], reason: str, detail: str = "") -> None:
+        """Credit dropped events to the flushes that wait for them, and queue a notice of them."""
+        self.waiters.credit_dropped(items)
+        self.notices.dropped(items, reason, detail)
+        if self.notices or self.waiters:  # else nobody waits for it: a full buffer wakes no sender at every event
+            self.wakeups.notify_all()
+
+    # What others wait for
+
+    def blocked(self) -> str:
+        """Why nothing may be sent now although somebody may wait for it; empty if it may be, or is being sent."""
+        return "" if self.worker.job is not None else self.breaker.blocked(time.time())
+
+    def has_notices(self) -> bool:
+        """Whether a notice waits for the sender, or is being handed to its listener."""
+        return bool(self.notices) or (self.worker.job is not None and self.worker.job.notifies)
+
+    def end_async_flushes(self) -> None:
+        """Queue the callbacks of asynchronous flushes that are done, or that nothing can be sent for at present."""
+        self.callbacks += self.waiters.pop_finished(self.blocked)
+
+    def _journal_trouble(self, trouble: str) -> None:
+        """The journal cannot be written; or, with an empty text, it can be again."""
+        self.notices.journal(trouble)
+        if self.notices:
+            self.wakeups.notify_all()

@@ -1,0 +1,244 @@
+"""What the sender does: choose the next batch, send it, and account for the outcome.
+
+delivered      counted; the batches may grow again
+retry          the batch waits again; the breaker counts a failure of the backend
+  too slow     the batch was too large for its time: smaller ones from now on, and a single slow event lets others pass
+refused        halved, until the event that is never accepted stands alone and is dropped
+unauthorized   dropped
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from .._base import log, threads
+from .._base.guard import pass_on
+from .._base.reports import Outcome
+from .breaker import Breaker
+from .budget import backoff, clamp_retry_after
+from .worker import MOMENT, Job
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from .._base.reports import Exporter
+    from .accounts import Accounts
+    from .buffer import Item
+
+IN_TIME = 0.9
+"""An attempt that fails after this part of its time has failed for want of time."""
+QUICKLY = 0.3
+"""One that succeeds within this part of its time would have had time for twice as much."""
+SLOW_TRIES = 3
+"""Times that a single event may run out of time, while others are delivered, before it is dropped."""
+SLOW_PATIENCE = 10.0
+"""Flush timeouts that an event gets for which one was too short, as long as nobody waits for anything."""
+
+
+class ExporterCalls:
+    """Calls the exporter's methods, which may be the user's, and contains what they raise. Without the lock."""
+
+    __slots__ = ("_exporter", "is_ours")
+
+    def __init__(self, exporter: Exporter) -> None:
+        self._exporter = exporter
+        self.is_ours = type(exporter).__module__.partition(".")[0] == __name__.partition(".")[0]
+
+    def send(self, batch: Sequence[Item], timeout: float) -> Outcome:
+        try:
+            outcome: object = self._call(self._exporter.send, [item.data for item in batch], timeout)
+        except Exception as error:
+            pass_on(error)
+            return Outcome("retry", log.describe(error))
+        return outcome if isinstance(outcome, Outcome) else Outcome("retry", f"send() returned {outcome!r}")
+
+    def prepare(self, timeout: float) -> None:
+        prepare = getattr(self._exporter, "prepare", None)
+        try:
+            if prepare is not None:
+                self._call(prepare, timeout)
+        except Exception as error:  # the first send will fail in the same way, and count it
+            pass_on(error)
+            log.logger.debug("prepare: %r", error)
+
+    def cancel(self) -> None:
+        try:
+            self._exporter.cancel()
+        except Exception as error:
+            pass_on(error)
+
+    def close(self) -> None:
+        try:
+            self._call(self._exporter.close)
+        except Exception as error:
+            pass_on(error)
+
+    def _call(self, method: Callable[..., Any], *args: Any) -> Any:
+        """Call a method. A user's exporter may start processes: see `threads`."""
+        if self.is_ours:
+            return method(*args)
+        with threads.as_main_thread():
+            return method(*args)
+
+
+class Sending:
+    """The sender's decisions. All methods are called with the lock held.
+
+    `is_stale`: the exporter has connections of the parent process, and is closed before anything is sent.
+    """
+
+    __slots__ = ("_accounts", "_delivered_before", "_exporter", "is_stale")
+
+    def __init__(self, accounts: Accounts, exporter: ExporterCalls) -> None:
+        self._accounts, self._exporter = accounts, exporter
+        self.clear()
+
+    def clear(self) -> None:
+        """Begin anew."""
+        self._delivered_before = 0  # events, when an attempt last ran out of time
+        self.is_stale = False
+
+    # What to do next
+
+    def next_job(self, fresh: bool) -> Job | None:
+        """What is to be done now, if anything; `fresh`: by a thread that has just started."""
+        accounts = self._accounts
+        accounts.drain_intake()
+        if self.is_stale:
+            self.is_stale = False
+            return Job(self._exporter.close)
+        if self._is_due():
+            return self._batch_job()
+        if accounts.notices:
+            return Job(accounts.notices.drain(), notifies=True)
+        return Job(partial(self._exporter.prepare, accounts.settings.flush_timeout)) if fresh else None
+
+    def idle_seconds(self) -> float:
+        """Seconds until there may be something to do without anybody waking the sender."""
+        accounts = self._accounts
+        interval = accounts.settings.flush_interval
+        if accounts.worker.job is None and accounts.waiters.time_left():
+            # A flush does not wait for a breaker: this is a pause, or the moment in which one has ended.
+            return min(interval, max(MOMENT, accounts.retry_at - time.monotonic()))
+        oldest = accounts.buffer.oldest_at
+        left = interval if oldest is None else oldest + interval - time.time()
+        left = left if 0 < left < interval else interval
+        return min(left, accounts.notices.idle_seconds() or left)
+
+    def _is_due(self) -> bool:
+        """Whether a batch is to be sent now."""
+        accounts, buffer = self._accounts, self._accounts.buffer
+        if accounts.closed or not buffer or accounts.blocked() or time.monotonic() < accounts.retry_at:
+            return False
+        if buffer.is_split or buffer.is_full or accounts.waiters.time_left():
+            return True
+        oldest = buffer.oldest_at
+        return oldest is not None and not 0 <= time.time() - oldest < accounts.settings.flush_interval
+
+    def _batch_job(self) -> Job:
+        accounts = self._accounts
+        batch = accounts.buffer.next_batch()
+        timeout, slow = accounts.waiters.time_left(), False
+        if not timeout:
+            slow = batch[0].slow
+            timeout = accounts.settings.flush_timeout * (SLOW_PATIENCE if slow else 1)
+        return Job(partial(self._exporter.send, batch, timeout), sends=True, slow=slow, timeout=timeout)
+
+    # What has come of it
+
+    def settle(self, outcome: Outcome, job: Job) -> None:
+        """Account for one attempt. The events come first, because what follows may fail."""
+        accounts, buffer = self._accounts, self._accounts.buffer
+        if outcome.verdict == "retry":
+            self._try_again(outcome, job)
+        elif outcome.verdict == "refused" and len(buffer.in_flight) > 1:
+            buffer.halve()
+            self._answered()
+        elif outcome.verdict == "delivered":
+            self._delivered(job)
+            self._answered()
+        else:
+            accounts.drop_in_flight(outcome.verdict, outcome.detail)
+            self._answered()
+        buffer.mark_settled()
+        accounts.drop_surplus()
+        accounts.end_async_flushes()
+
+    def sender_failed(self) -> None:
+        """An error of our own while sending counts as a failure of the backend."""
+        self._accounts.breaker.failed(time.time())
+        self._accounts.end_async_flushes()
+
+    def _delivered(self, job: Job) -> None:
+        accounts, buffer = self._accounts, self._accounts.buffer
+        batch = buffer.in_flight
+        count, quickly = len(batch), job.seconds < QUICKLY * job.timeout
+        # No call from here on, see `accounts`
+        buffer.in_flight = []
+        accounts.delivered += count
+        # to here.
+        if quickly:
+            buffer.grow()
+        accounts.waiters.credit_delivered(batch)
+        accounts.notices.delivered()
+
+    def _answered(self) -> None:
+        self._accounts.breaker.succeeded()
+        self._accounts.notices.answered()
+
+    def _try_again(self, outcome: Outcome, job: Job) -> None:
+        """Keep a batch that has not arrived: either it was too large for its time, or the backend is unreachable.
+
+        A batch that is too large is divided, down to single events. One that is too slow by itself lets all others
+        pass, and is tried when nothing else is to be sent: with more time, if nobody waits.
+        """
+        accounts, buffer = self._accounts, self._accounts.buffer
+        batch = buffer.in_flight
+        item = batch[0] if len(batch) == 1 else None
+        too_slow = job.seconds >= IN_TIME * min(job.timeout, accounts.settings.flush_timeout)
+        is_healthy = False
+        if too_slow:
+            is_healthy = item is not None and accounts.delivered > self._delivered_before
+            self._delivered_before = accounts.delivered
+            buffer.shrink()
+        if item is None or not (too_slow or item.slow):
+            buffer.put_back()
+        elif self._is_given_up(item, too_slow):
+            detail = f"{item.size} bytes, which cannot be sent within flush_timeout: tried {item.tries} times"
+            accounts.drop_in_flight("too_large", detail)
+            return
+        else:
+            buffer.set_aside(time.time())
+        if not (is_healthy or (job.slow and job.aborted)):
+            self._unreachable(outcome)
+
+    def _is_given_up(self, item: Item, too_slow: bool) -> bool:
+        """Whether a slow event has had its tries, because each may use up the time of a flush.
+
+        A try counts only if others were delivered since the last one: otherwise it is the backend that hangs.
+        """
+        if too_slow and self._accounts.delivered > item.delivered_before:
+            item.delivered_before, item.tries = self._accounts.delivered, item.tries + 1
+        return item.tries >= SLOW_TRIES
+
+    def _unreachable(self, outcome: Outcome) -> None:
+        """Count a failure of the backend, or note the silence that it has asked for."""
+        accounts, breaker = self._accounts, self._accounts.breaker
+        now, silence = time.time(), clamp_retry_after(outcome.retry_after or 0.0)
+        if silence:
+            breaker.silence(now, silence)
+        else:
+            breaker.failed(now)
+            if (
+                not breaker.is_open
+            ):  # an open one blocks attempts itself, and its clock runs while the sandbox is frozen
+                jitter = int.from_bytes(os.urandom(2)) / 65536
+                accounts.retry_at = time.monotonic() + backoff(breaker.failures, jitter)
+        accounts.notices.unreachable(outcome.detail, len(accounts.buffer))
+
+    def forget_backend(self) -> None:
+        """Take the backend for reachable: what is known of it is old."""
+        self._accounts.breaker, self._accounts.retry_at = Breaker(), 0.0
