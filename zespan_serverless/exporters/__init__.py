@@ -1,6 +1,7 @@
 """Where events go. An exporter encodes one event and sends one batch; the delivery decides when, how often, how long.
 
 class Mine(Exporter):
+    @abstractmethod
     def send(self, batch, timeout):
         post(b"\n".join(batch), timeout=timeout)
         return Outcome("delivered")
@@ -11,6 +12,7 @@ def handler(event, context): ...
 
 from __future__ import annotations
 
+from abc import ABC, ABCMeta, abstractmethod
 from typing import TYPE_CHECKING, Any
 
 from .._base.reports import Dropped, Outcome
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["Dropped", "Exporter", "Outcome", "build"]
 
 
-class Exporter:
+class Exporter(ABC):
     """Base class of exporters. Yours needs `send` alone; the other methods have defaults.
 
     `encode` is called by any thread, the others by one at a time, and none while a lock of this package is held. An
@@ -43,23 +45,23 @@ class Exporter:
 
         return encode(event)
 
+    @abstractmethod
     def send(self, batch: Sequence[bytes], timeout: float) -> Outcome:
         """Send encoded events, and say what became of them, within about `timeout` seconds.
 
         An exception counts as the outcome `retry`.
         """
-        raise NotImplementedError(f"{type(self).__name__} has no send()")
 
-    def prepare(self, timeout: float) -> None:
+    def prepare(self, timeout: float) -> None:  # noqa: B027
         """Open connections, within `timeout` seconds: called early, while there is nothing to send yet.
 
         What it raises is ignored.
         """
 
-    def cancel(self) -> None:
+    def cancel(self) -> None:  # noqa: B027
         """Make a `send` or `prepare` in another thread end now, and give up its connection. Must not block."""
 
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027
         """Give up connections that nobody is using. `send` may follow (after a fork, a restore) and opens new ones."""
 
 
@@ -85,13 +87,12 @@ def _completed(theirs: CustomExporter) -> CompleteExporter:
     if callable(getattr(theirs, "cancel", None)) and callable(getattr(theirs, "close", None)):
         return theirs  # type: ignore[return-value]  # it has all four methods
     kind = type(theirs)
-    attributes = {
+    attributes: dict[str, object] = {
         "__module__": kind.__module__,
-        "__qualname__": kind.__qualname__,  # by which a journal knows whose it is
+        "__qualname__": kind.__qualname__,  # a journal belongs to a class of exporters
         "destination": property(lambda _: getattr(theirs, "destination", "")),
     }
-    completed: Exporter = type(kind.__name__, (Exporter,), attributes)()
     for name in ("encode", "send", "prepare", "cancel", "close"):
         if hasattr(theirs, name):
-            setattr(completed, name, getattr(theirs, name))
-    return completed
+            attributes[name] = staticmethod(getattr(theirs, name))
+    return ABCMeta(kind.__name__, (Exporter,), attributes)()  # type: ignore[no-any-return]
