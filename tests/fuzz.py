@@ -122,7 +122,7 @@ def _answers(data: bytes) -> None:
 
 def _environment(data: bytes) -> None:
     text = data.decode("utf-8", "replace").replace("\0", "")
-    settings.resolve({}, {f"ZESPAN_{name.upper()}": text for name in settings.Settings._fields})
+    settings.resolve({}, {f"ZESPAN_{name.upper()}": text for name in settings._fields.FIELDS})
 
 
 READERS: dict[str, Callable[[bytes], None]] = {

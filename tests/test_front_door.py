@@ -7,11 +7,13 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
 
 import zespan_serverless
+from zespan_serverless import types
 
 ROOT = Path(zespan_serverless.__file__).parents[1]
 
@@ -70,40 +72,57 @@ def test_with_openai_there_hardly_anything_is_new() -> None:
     assert new <= {"atexit", "signal"}
 
 
+FRONT_DOOR: Any = zespan_serverless  # whose `__all__` type checkers do not see: they read its imports
+TYPES: Any = types
+
+
+def declared(module: ModuleType) -> dict[str, str | None]:
+    """The names that type checkers see, and where from."""
+    tree = ast.parse(Path(str(module.__file__)).read_text())
+    (block,) = [node for node in tree.body if isinstance(node, ast.If)]
+    imports = [node for node in block.body if isinstance(node, ast.ImportFrom)]
+    return {str(alias.asname): node.module for node in imports for alias in node.names}
+
+
 def test_all_is_what_is_public() -> None:
     """`__all__`, `dir()`, the lazy table and what type checkers see are the same names, from the same places."""
-    tree = ast.parse(Path(zespan_serverless.__file__).read_text())
-    (types,) = [node for node in tree.body if isinstance(node, ast.If)]
-    declared = {
-        str(alias.asname): node.module
-        for node in types.body
-        if isinstance(node, ast.ImportFrom)
-        for alias in node.names
-    }
-    assert declared == zespan_serverless._HOME
-    assert zespan_serverless.__all__ == sorted([*declared, "__version__"])
-    assert dir(zespan_serverless) == zespan_serverless.__all__
+    assert declared(FRONT_DOOR) == FRONT_DOOR._HOME
+    assert FRONT_DOOR.__all__ == sorted([*FRONT_DOOR._HOME, "__version__"])
+    assert dir(FRONT_DOOR) == FRONT_DOOR.__all__
+    assert declared(TYPES) == TYPES._HOME
+    assert dir(TYPES) == TYPES.__all__ == sorted(TYPES._HOME)
 
 
-@pytest.mark.parametrize("name", zespan_serverless.__all__)
-def test_every_public_name_is_there(name: str) -> None:
+@pytest.mark.parametrize(
+    ("module", "name"), [(module, name) for module in (FRONT_DOOR, TYPES) for name in module.__all__], ids=str
+)
+def test_every_public_name_is_there(module: Any, name: str) -> None:
     """And says what it is for."""
-    value = getattr(zespan_serverless, name)
-    assert getattr(zespan_serverless, name) is value
+    value = getattr(module, name)
+    assert getattr(module, name) is value
     assert value.__doc__
+
+
+def test_types_are_imported_when_they_are_asked_for() -> None:
+    """Importing the module costs next to nothing, and one type not what another one needs."""
+    found = in_fresh_process("from zespan_serverless.types import Dropped")
+    ours = {m for m in found["modules"] if m.startswith("zespan_serverless.")}
+    assert ours == {f"zespan_serverless.{m}" for m in ("_version", "types", "_base", "_base.reports")}
+    with pytest.raises(ImportError):
+        exec("from zespan_serverless.types import Droped")
 
 
 def test_star_import() -> None:
     """Brings all of it."""
     names: dict[str, Any] = {}
     exec("from zespan_serverless import *", names)
-    assert set(zespan_serverless.__all__) <= set(names)
+    assert set(FRONT_DOOR.__all__) <= set(names)
 
 
 def test_no_such_name() -> None:
     """A typo fails where it is made, as in any module."""
     with pytest.raises(AttributeError, match="module 'zespan_serverless' has no attribute 'zespan_lambada'"):
-        zespan_serverless.zespan_lambada  # noqa: B018
+        FRONT_DOOR.zespan_lambada  # noqa: B018
     with pytest.raises(ImportError):
         exec("from zespan_serverless import zespan_lambada")
 

@@ -30,7 +30,7 @@ LAYERS = [
     {"_observe"},
     {"aws_lambda", "azure_functions", "asgi", "jobs", "logs", "wsgi"},
     {"google_cloud", "vercel"},  # jobs run on Cloud Run, too; handler classes, WSGI and ASGI on Vercel
-    {"powertools", "testing"},
+    {"powertools", "testing", "types"},
     {"__init__"},
     {"_layer"},
     {"cli"},

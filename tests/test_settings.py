@@ -23,8 +23,10 @@ from zespan_serverless._base.log import PREFIX
 from zespan_serverless._delivery.worker import ABORT_GRACE
 from zespan_serverless.exporters.memory import MemoryExporter
 from zespan_serverless.settings import Settings, check, resolve, usable
+from zespan_serverless.settings._fields import FIELDS
 
-ROOT = Path(_settings.__file__).parents[1]
+ROOT = Path(_settings.__file__).parents[2]
+BOUNDS = {name: field.bounds for name, field in FIELDS.items() if field.bounds}
 Warnings = Callable[[], list[str]]
 
 
@@ -68,16 +70,16 @@ FROM_ENVIRONMENT: dict[str, tuple[str, object]] = {
 
 def test_every_setting_can_be_set_in_the_environment() -> None:
     """All but on_error and on_flush, which are code."""
-    assert set(FROM_ENVIRONMENT) == set(Settings._fields) - {"on_error", "on_flush"}
+    assert set(FROM_ENVIRONMENT) == set(FIELDS) - {"on_error", "on_flush"}
 
 
 def test_type_checkers_see_every_setting() -> None:
     """And the same choices; at run time, too, for whoever reads annotations."""
     types = typing.get_type_hints(_settings.SettingsKwargs)
-    assert list(types) == list(Settings._fields)
-    for name, choices in {"flush_mode": _settings.FLUSH_MODES, "exporter": _settings.EXPORTERS}.items():
+    assert list(types) == list(FIELDS)
+    for name in ("flush_mode", "exporter"):
         (literal,) = [one for one in typing.get_args(types[name]) if typing.get_origin(one) is typing.Literal]
-        assert typing.get_args(literal) == choices
+        assert typing.get_args(literal) == FIELDS[name].choices
     for function in (init, testing.recording):
         assert typing.get_type_hints(function)["settings"] == typing.Unpack[_settings.SettingsKwargs]
         assert inspect.signature(function, eval_str=True).parameters["settings"].kind is inspect.Parameter.VAR_KEYWORD
@@ -106,7 +108,7 @@ def test_arguments_over_environment_over_defaults() -> None:
     environ = {"ZESPAN_ENVIRONMENT": "env", "ZESPAN_BATCH_SIZE": "7"}
     settings = resolve(check({"environment": "code", "debug": True}), environ)
     assert (settings.environment, settings.batch_size, settings.debug) == ("code", 7, True)
-    assert settings._replace(environment="production", batch_size=50, debug=False) == Settings()
+    assert settings.replaced(environment="production", batch_size=50, debug=False) == Settings()
 
 
 def test_none_means_not_given() -> None:
@@ -299,7 +301,7 @@ def test_keys_are_separated_as_people_do(text: str, keys: tuple[str, ...]) -> No
 
 RANGES = [
     (name, given, bound)
-    for name, (low, high) in _settings._RANGES.items()
+    for name, (low, high) in BOUNDS.items()
     for given, bound in [(low - 1, low), (high + 1, high), (-(10**400), low), (10**400, high)]
 ]
 
@@ -324,7 +326,7 @@ def test_out_of_range_in_the_environment(text: str, value: float, warnings: Warn
 
 def test_bounds_are_in_range(warnings: Warnings) -> None:
     """The bounds themselves are fine."""
-    for name, bounds in _settings._RANGES.items():
+    for name, bounds in BOUNDS.items():
         for bound in bounds:
             assert getattr(resolve(check({name: bound}), {}), name) == bound
     assert warnings() == []
@@ -382,18 +384,18 @@ def test_the_key_is_never_shown() -> None:
     assert "api_key=None" in repr(Settings())
 
 
-@given(st.dictionaries(st.sampled_from(Settings._fields), st.text()))
+@given(st.dictionaries(st.sampled_from(list(FIELDS)), st.text()))
 def test_no_environment_raises(variables: dict[str, str]) -> None:
     """Whatever is in there, settings come out, within their bounds."""
     settings = resolve({}, {f"ZESPAN_{name.upper()}": text for name, text in variables.items()})
-    for name, (low, high) in _settings._RANGES.items():
+    for name, (low, high) in BOUNDS.items():
         assert low <= getattr(settings, name) <= high
 
 
 ANYTHING = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(), st.binary(), st.lists(st.text()))
 
 
-@given(st.dictionaries(st.sampled_from(Settings._fields), ANYTHING))
+@given(st.dictionaries(st.sampled_from(list(FIELDS)), ANYTHING))
 def test_arguments_raise_nothing_but_configuration_errors(arguments: dict[str, Any]) -> None:
     """And what passes can be used."""
     try:
@@ -572,7 +574,7 @@ def test_a_misspelt_variable_that_keeps_data_back_is_honoured(
     variable: str, value: str, changed: dict[str, Any], warnings: Warnings
 ) -> None:
     """Because of one letter nobody has their prompts sent who has meant not to."""
-    assert resolve({}, {variable: value}) == Settings()._replace(**changed)
+    assert resolve({}, {variable: value}) == Settings().replaced(**changed)
     (said,) = warnings()
     assert said.startswith(f"{variable} is no setting, but is honoured because it keeps data back: call it ZESPAN_")
 

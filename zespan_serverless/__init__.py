@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ._version import __version__
+from ._version import __version__ as __version__
 
 if TYPE_CHECKING:
     from ._base.reports import FlushReport as FlushReport
@@ -32,73 +32,36 @@ if TYPE_CHECKING:
     from .settings import Settings as Settings
     from .vercel import zespan_vercel as zespan_vercel
 
-_HOME = {
-    "ConfigurationError": "errors",
-    "FlushIncomplete": "errors",
-    "FlushReport": "_base.reports",
-    "Settings": "settings",
-    "ZespanError": "errors",
-    "add_trace_ids": "logs",
-    "capture": "_observe.api",
-    "flush": "_observe.api",
-    "init": "_observe.api",
-    "patch_openai": "providers.openai",
-    "run": "jobs",
-    "shutdown": "_observe.api",
-    "span": "_observe.spans",
-    "traced_record": "aws_lambda._records",
-    "traced_records": "aws_lambda._records",
-    "traceparent": "_observe.spans",
-    "with_context": "_observe.spans",
-    "wrap_openai": "providers.openai",
-    "zespan_azure": "azure_functions",
-    "zespan_cloud_event": "google_cloud",
-    "zespan_gcf": "google_cloud",
-    "zespan_job": "google_cloud",
-    "zespan_lambda": "aws_lambda",
-    "zespan_vercel": "vercel",
-}
+else:
+    _NAMES = {
+        "_base.reports": ("FlushReport",),
+        "_observe.api": ("capture", "flush", "init", "shutdown"),
+        "_observe.spans": ("span", "traceparent", "with_context"),
+        "aws_lambda": ("zespan_lambda",),
+        "aws_lambda._records": ("traced_record", "traced_records"),
+        "azure_functions": ("zespan_azure",),
+        "errors": ("ConfigurationError", "FlushIncomplete", "ZespanError"),
+        "google_cloud": ("zespan_cloud_event", "zespan_gcf", "zespan_job"),
+        "jobs": ("run",),
+        "logs": ("add_trace_ids",),
+        "providers.openai": ("patch_openai", "wrap_openai"),
+        "settings": ("Settings",),
+        "vercel": ("zespan_vercel",),
+    }
+    _HOME = {name: module for module, names in _NAMES.items() for name in names}
 
-__all__ = [
-    "ConfigurationError",
-    "FlushIncomplete",
-    "FlushReport",
-    "Settings",
-    "ZespanError",
-    "__version__",
-    "add_trace_ids",
-    "capture",
-    "flush",
-    "init",
-    "patch_openai",
-    "run",
-    "shutdown",
-    "span",
-    "traced_record",
-    "traced_records",
-    "traceparent",
-    "with_context",
-    "wrap_openai",
-    "zespan_azure",
-    "zespan_cloud_event",
-    "zespan_gcf",
-    "zespan_job",
-    "zespan_lambda",
-    "zespan_vercel",
-]
+    __all__ = sorted([*_HOME, "__version__"])  # noqa: PLE0605
 
+    def __getattr__(name: str) -> object:
+        """Import a public name from where it lives, when it is first asked for."""
+        home = _HOME.get(name)
+        if home is None:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from importlib import import_module
 
-def __getattr__(name: str) -> object:
-    """Import a public name from where it lives, when it is first asked for."""
-    home = _HOME.get(name)
-    if home is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module
+        value = getattr(import_module(f"{__name__}.{home}"), name)
+        globals()[name] = value
+        return value
 
-    value = getattr(import_module(f"{__name__}.{home}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+    def __dir__() -> list[str]:
+        return __all__

@@ -24,7 +24,7 @@ def make() -> Iterator[Make]:
     made: list[Delivery] = []
 
     def make(exporter: Exporter, **settings: Any) -> Delivery:
-        made.append(Delivery(exporter, Settings(flush_timeout=5.0, exporter=exporter)._replace(**settings)))
+        made.append(Delivery(exporter, Settings(flush_timeout=5.0, exporter=exporter).replaced(**settings)))
         return made[-1]
 
     yield make

@@ -110,7 +110,7 @@ class Case:
         self.told: list[Dropped] = []
         given = Settings(exporter=self.exporter, flush_timeout=5.0, on_error=self.told.append, flush_interval=3600.0)
         journal = Journal(str(folder), "there", "key", 1_000_000) if settings.pop("journal", False) else None
-        self.delivery = Delivery(self.exporter, given._replace(**settings), journal)
+        self.delivery = Delivery(self.exporter, given.replaced(**settings), journal)
         self.begun: list[int] = []
         self.returned: list[int] = []
 

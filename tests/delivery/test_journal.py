@@ -68,7 +68,7 @@ def begin(folder: Path) -> Iterator[Begin]:
     made: list[Delivery] = []
 
     def begin(exporter: Scripted, **settings: Any) -> Delivery:
-        given = Settings(flush_timeout=5.0, exporter=exporter)._replace(**settings)
+        given = Settings(flush_timeout=5.0, exporter=exporter).replaced(**settings)
         made.append(Looking(exporter, given, journal(folder, cap=given.max_bytes)))
         return made[-1]
 
@@ -420,7 +420,7 @@ def mounted(tmp_path: Path) -> Iterator[Callable[[str], Path]]:
 
 
 def on(exporter: Scripted, folder: Path, **settings: Any) -> Delivery:
-    given = Settings(flush_timeout=5.0, exporter=exporter)._replace(**settings)
+    given = Settings(flush_timeout=5.0, exporter=exporter).replaced(**settings)
     return Delivery(exporter, given, journal(folder))
 
 

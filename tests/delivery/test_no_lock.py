@@ -130,7 +130,7 @@ def begin(watch: Watch, tmp_path: Path) -> Iterator[Begin]:
         exporter = Looking(watch, *script)
         given = Settings(exporter=exporter, flush_timeout=5.0, flush_interval=3600.0, on_error=on_error)
         journal = Journal(str(tmp_path / "journal"), "there", "key", 1_000_000)
-        watch.delivery = Delivery(exporter, given._replace(on_flush=on_flush, **settings), journal)
+        watch.delivery = Delivery(exporter, given.replaced(on_flush=on_flush, **settings), journal)
         made.append(watch.delivery)
         return watch.delivery
 

@@ -8,17 +8,18 @@ import threading
 import time
 import unicodedata
 import zlib
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, ClassVar
 
 import pytest
 
+from zespan_serverless import ConfigurationError, capture, flush, init, shutdown
 from zespan_serverless._http.client import Answer
-from zespan_serverless.exporters import Outcome, build
+from zespan_serverless.exporters import Exporter, Outcome, build
 from zespan_serverless.exporters.console import ConsoleExporter
 from zespan_serverless.exporters.memory import MemoryExporter
 from zespan_serverless.exporters.zespan import ZespanExporter
-from zespan_serverless.settings import Settings
+from zespan_serverless.settings import Settings, check
 from zespan_serverless.testing import Backend
 
 
@@ -170,6 +171,85 @@ def test_build() -> None:
     mine = MemoryExporter()
     assert isinstance(build(Settings(exporter="memory")), MemoryExporter)
     assert build(Settings(exporter=mine)) is mine
+
+
+class Sending(Exporter):
+    """The least that one has to write who derives from the base class."""
+
+    def __init__(self) -> None:
+        self.sent: list[bytes] = []
+
+    def send(self, batch: Sequence[bytes], timeout: float) -> Outcome:
+        self.sent += batch
+        return Outcome("delivered")
+
+
+class Foreign:
+    """The least that an object of any other class has to have."""
+
+    sent: ClassVar[list[bytes]] = []
+
+    def encode(self, event: Mapping[str, Any]) -> bytes:
+        return json.dumps(event["operation"]).encode()
+
+    def send(self, batch: Sequence[bytes], timeout: float) -> Outcome:
+        self.sent.extend(batch)
+        return Outcome("delivered")
+
+
+def test_an_exporter_is_a_single_method() -> None:
+    """Events arrive as JSON, and a shutdown finds everything else that it calls."""
+    mine = Sending()
+    init(exporter=mine, environment="test")
+    capture({"operation": "mine"})
+    assert flush(5).delivered == 1
+    assert shutdown().pending == 0
+    assert [json.loads(data)["operation"] for data in mine.sent] == ["mine"]
+
+
+def test_an_exporter_of_another_class_needs_two() -> None:
+    """What it has is called, what it has not is not missed; it keeps its name, which a journal goes by."""
+    theirs = Foreign()
+    assert check({"exporter": theirs}) == {"exporter": theirs}
+    built: Any = build(Settings(exporter=theirs))
+    assert (type(built).__module__, type(built).__qualname__) == (Foreign.__module__, "Foreign")
+    assert (built.prepare(1), built.cancel(), built.close(), built.destination) == (None, None, None, "")
+    init(exporter=theirs)
+    capture({"operation": "theirs"})
+    assert flush(5).delivered == 1
+    shutdown()
+    assert Foreign.sent == [b'"theirs"']
+
+
+def test_of_an_incomplete_exporter_all_there_is_is_used() -> None:
+    """Also a destination that changes."""
+
+    class Preparing(Foreign):
+        prepared = 0.0
+        destination = "https://a.example"
+
+        def prepare(self, timeout: float) -> None:
+            self.prepared = timeout
+
+    theirs = Preparing()
+    built: Any = build(Settings(exporter=theirs))
+    built.prepare(2.0)
+    theirs.destination = "https://b.example"
+    assert (theirs.prepared, built.destination) == (2.0, "https://b.example")
+
+
+def test_an_exporter_without_send() -> None:
+    """Is refused if it is of another class, and cannot be made of the base class."""
+
+    class Silent(Exporter):
+        pass
+
+    silent: Any = Silent
+
+    with pytest.raises(ConfigurationError, match=r"exporter has no encode, send\(\)"):
+        check({"exporter": object()})
+    with pytest.raises(TypeError, match=r"abstract method '?send"):
+        silent()
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ A line with `type: ignore` is a mistake that must be found: both report the comm
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from http.server import BaseHTTPRequestHandler
 from typing import Any, assert_type
 
@@ -30,7 +31,8 @@ from zespan_serverless import (
     zespan_lambda,
     zespan_vercel,
 )
-from zespan_serverless.settings import SettingsKwargs
+from zespan_serverless import zespan_lambada as zespan_lambada  # type: ignore[attr-defined]
+from zespan_serverless.types import Dropped, Event, Exporter, Outcome, Run, Session, Settings, SettingsKwargs
 
 
 @zespan_lambda
@@ -168,3 +170,41 @@ def every_setting(settings: SettingsKwargs) -> None:
     zespan_lambda(**settings)
     init(**settings)
     testing.recording(**settings)
+
+
+class Sending(Exporter):
+    """One's own exporter is a method."""
+
+    destination = "https://collector.example"
+
+    def send(self, batch: Sequence[bytes], timeout: float) -> Outcome:
+        return Outcome("delivered")
+
+
+class Foreign:
+    """One that derives from nothing has two."""
+
+    def encode(self, event: Mapping[str, Any]) -> bytes:
+        return b""
+
+    def send(self, batch: Sequence[bytes], timeout: float) -> Outcome:
+        return Outcome("retry", retry_after=5)
+
+
+class Mute:
+    def encode(self, event: Mapping[str, Any]) -> bytes:
+        return b""
+
+
+def alert(dropped: Dropped) -> None:
+    assert_type(dropped.payloads, tuple[bytes, ...])
+
+
+def annotated(event: Event, settings: Settings) -> Session:
+    assert_type(settings.flush_timeout, float)
+    run_: Run = run(exporter="console", journal="/var/tmp/events", redact_keys=["pin"], tags={"n": 1})
+    with run_:
+        zespan_lambda(exporter=Sending(), on_error=alert, api_key=None)
+        zespan_lambda(exporter=Mute())  # type: ignore[call-overload]
+        zespan_lambda(on_flush=alert)  # type: ignore[arg-type]
+    return init(exporter=Foreign(), flush_timeout=1)

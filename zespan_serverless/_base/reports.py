@@ -1,12 +1,11 @@
-"""What the delivery reports, and what it needs of a destination: types that every floor speaks of."""
+"""What exporters and the delivery report: types that every floor uses."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from typing import Any
+    from .exporter import Exporter as Exporter
 
 Verdict = Literal["delivered", "retry", "refused", "unauthorized"]
 
@@ -37,37 +36,6 @@ class Dropped(NamedTuple):
     reason: str
     detail: str = ""
     payloads: tuple[bytes, ...] = ()
-
-
-class Exporter(Protocol):
-    """What the delivery needs of a destination.
-
-    `encode` is called by any thread, `send` and `prepare` by one at a time. One that does not react to `cancel` is
-    given up: another sends its batch again, and what it still comes to is ignored.
-
-    `prepare(timeout)` is optional, and called before there is anything to send, while the function is busy: to open
-    connections. What it raises is ignored. `destination` is optional, too: a text that names where events go in lines
-    of the log, such as an URL, without secrets.
-
-    None of its methods is called while a lock of ours is held. In a forked child `close` is called by the thread that
-    sends first, before anything else.
-    """
-
-    def encode(self, event: Mapping[str, Any]) -> bytes:
-        """One event as the bytes that will be sent. May raise: the event is then dropped and counted."""
-        ...
-
-    def send(self, batch: Sequence[bytes], timeout: float) -> Outcome:
-        """Send encoded events, taking about `timeout` seconds at most. May raise OSError: that is a `retry`."""
-        ...
-
-    def cancel(self) -> None:
-        """Make a `send` or `prepare` in another thread end now, and forget its connection. Must not block."""
-        ...
-
-    def close(self) -> None:
-        """Give up connections; nobody uses them. `send` may follow (after a fork, a restore) and opens new ones."""
-        ...
 
 
 class FlushReport(NamedTuple):

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from .._base.reports import Outcome
-from .._record.event import encode
+from . import Exporter
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
 
 # What a terminal acts upon, or shows text in another order for (https://trojansource.codes), and JSON does not escape:
@@ -18,19 +18,10 @@ _UNSAFE = (*range(0x7F, 0xA0), 0x61C, 0x200E, 0x200F, 0x2028, 0x2029, *range(0x2
 _ESCAPED = {code: f"\\u{code:04x}" for code in _UNSAFE}
 
 
-class ConsoleExporter:
+class ConsoleExporter(Exporter):
     """Writes to whatever `sys.stdout` is at that moment. Nothing in an event can control the terminal."""
-
-    def encode(self, event: Mapping[str, Any]) -> bytes:
-        return encode(event)
 
     def send(self, batch: Sequence[bytes], timeout: float) -> Outcome:
         sys.stdout.write("".join(data.decode().translate(_ESCAPED) + "\n" for data in batch))
         sys.stdout.flush()
         return Outcome("delivered")
-
-    def cancel(self) -> None:
-        pass
-
-    def close(self) -> None:
-        pass

@@ -6,29 +6,20 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from .._base.reports import Outcome
-from .._record.event import encode
+from . import Exporter
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
 
-class MemoryExporter:
+class MemoryExporter(Exporter):
     """`events` holds every event delivered, decoded; `batches` how many came together."""
 
     def __init__(self) -> None:
         self.events: list[dict[str, Any]] = []
         self.batches: list[int] = []
 
-    def encode(self, event: Mapping[str, Any]) -> bytes:
-        return encode(event)
-
     def send(self, batch: Sequence[bytes], timeout: float) -> Outcome:
         self.batches.append(len(batch))
         self.events += [json.loads(data) for data in batch]
         return Outcome("delivered")
-
-    def cancel(self) -> None:
-        pass
-
-    def close(self) -> None:
-        pass

@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 import time
 import zlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from .._base.reports import Outcome
 from .._http.transport import Transport, retry_after
-from .._record.event import encode
+from . import Exporter
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from .._http.client import Answer
     from .._platforms.secrets import Secret
@@ -24,7 +24,7 @@ _REFUSED = (400, 413, 422)
 # because a proxy or a deployment in between may be what answers. The buffer's bounds end what does not pass.
 
 
-class ZespanExporter:
+class ZespanExporter(Exporter):
     """Sends to one base_url with one key, over one kept-alive connection."""
 
     def __init__(self, base_url: str, api_key: str | None, api_key_secret: str | None = None) -> None:
@@ -36,9 +36,6 @@ class ZespanExporter:
             from .._platforms.secrets import Secret
 
             self._secret = Secret(api_key_secret)
-
-    def encode(self, event: Mapping[str, Any]) -> bytes:
-        return encode(event)
 
     def prepare(self, timeout: float) -> None:
         if self._secret is not None:
@@ -71,7 +68,7 @@ class ZespanExporter:
         self._transport.close()
 
     @property
-    def destination(self) -> str:
+    def destination(self) -> str:  # type: ignore[override]  # depends on the proxy in force
         """Where events go, for a person to read: scheme, host, and the proxy that they go through, if any."""
         return self._transport.destination
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Literal, TypedDict
 
-from .reports import Dropped, Exporter, FlushReport
+from .._base.exporter import CustomExporter
+from .._base.reports import Dropped, FlushReport
 
 
 class SettingsKwargs(TypedDict, total=False):
@@ -76,9 +77,9 @@ class SettingsKwargs(TypedDict, total=False):
     """Whether every invocation sends an event of its own. Default: True. ZESPAN_ROOT_EVENT"""
     tags: Mapping[str, object] | None
     """Put on every event, keys and values as text. Default: none. ZESPAN_TAGS, as a=1,b=2"""
-    exporter: Literal["zespan", "console", "memory"] | Exporter | None
-    """Where events go: `zespan`, `console`, `memory`, or an `exporters.Exporter` of your own. Default: zespan.
-    ZESPAN_EXPORTER"""
+    exporter: Literal["zespan", "console", "memory"] | CustomExporter | None
+    """Where events go: `zespan`, `console`, `memory`, or an exporter of your own, see `exporters.Exporter`.
+    Default: zespan. ZESPAN_EXPORTER"""
     on_error: Callable[[Dropped], object] | None
     """Called, off the request path, with every group of events that had to be dropped. Not in the environment."""
     on_flush: Callable[[FlushReport], object] | None

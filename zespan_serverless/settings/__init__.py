@@ -1,0 +1,239 @@
+"""Settings: arguments of a decorator or of `init()`, over ZESPAN_* environment variables, over defaults.
+
+`_fields.FIELDS` has the rules of each setting; `SettingsKwargs` says what each does, for users and type checkers.
+
+A mistake in code raises while decorating. A mistake in the environment, which changes without a deployment, is logged
+once and ignored; only a setting that keeps data back then takes the value that sends least, see `Field.keeps_back`. A
+value out of range is clamped, and logged once, wherever it comes from.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+from .._base.guard import Guarded, pass_on
+from .._base.log import first, logger, warn_once
+from ..errors import ConfigurationError
+from ._fields import (
+    DEFAULT_BASE_URL,
+    FALSE,
+    FIELDS,
+    TRUE,
+    VARIABLES,
+    Field,
+    Number,
+    unquoted,
+    without_secrets,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from .._base.exporter import CustomExporter
+    from .._base.reports import Dropped, FlushReport
+    from ._kwargs import SettingsKwargs as SettingsKwargs
+
+else:
+
+    def __getattr__(name: str) -> object:
+        """`SettingsKwargs`, made when somebody asks for it at run time, as `typing.get_type_hints(init)` does."""
+        if name != "SettingsKwargs":
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from ._kwargs import SettingsKwargs
+
+        return SettingsKwargs
+
+
+__all__ = ["Settings", "SettingsKwargs", "check", "resolve", "usable"]
+
+_SHOWN_MAX = 200  # characters of a value that are logged
+
+
+class Settings:
+    """The settings in force: every setting has a value, which `SettingsKwargs` explains."""
+
+    __slots__ = tuple(FIELDS)
+
+    api_key: str | None
+    api_key_secret: str | None
+    base_url: str
+    environment: str
+    enabled: bool
+    service_name: str | None
+    flush_mode: str
+    flush_timeout: float
+    flush_reserve: float
+    batch_size: int
+    batch_bytes: int
+    flush_interval: float
+    max_events: int
+    max_bytes: int
+    journal: str
+    sample_rate: float
+    store_prompts: bool
+    redact_keys: tuple[str, ...]
+    root_event: bool
+    tags: Mapping[str, str] | None
+    exporter: CustomExporter | str
+    on_error: Callable[[Dropped], object] | None
+    on_flush: Callable[[FlushReport], object] | None
+    debug: bool
+
+    def __init__(self, **values: Any) -> None:
+        """Take values as they are; `check` and `resolve` are what checks them."""
+        for name in values:
+            if name not in FIELDS:
+                raise TypeError(f"unknown setting {name!r}")
+        for name, field in FIELDS.items():
+            setattr(self, name, values.get(name, field.default))
+
+    def replaced(self, **values: Any) -> Settings:
+        """A copy with other values."""
+        return Settings(**{**self._values(), **values})
+
+    def __eq__(self, other: object) -> bool:
+        return self._values() == other._values() if isinstance(other, Settings) else NotImplemented
+
+    __hash__ = None  # type: ignore[assignment]  # exporter and tags can change
+
+    def __repr__(self) -> str:
+        """All values but secrets."""
+        shown = []
+        for name, value in self._values().items():
+            shown.append(f"{name}=***" if value and FIELDS[name].is_secret else f"{name}={value!r}")
+        return f"Settings({', '.join(shown)})"
+
+    def _values(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in FIELDS}
+
+
+# ---------------------------------------------------------------------- from arguments and environment to Settings
+
+
+def check(arguments: Mapping[str, object]) -> dict[str, Any]:
+    """Arguments given in code, as they will be used; raises ConfigurationError on a name or type that is wrong.
+
+    None means "not given".
+    """
+    checked: dict[str, Any] = {}
+    for name, value in arguments.items():
+        field = FIELDS.get(name)
+        if field is None:
+            from .._base.hints import instead_of
+
+            raise ConfigurationError(f"unknown setting {name!r}{instead_of(name, FIELDS)}")
+        if value is not None:
+            checked[name] = field.check(value)
+    return checked
+
+
+def resolve(arguments: Mapping[str, Any], environ: Mapping[str, str] | None = None) -> Settings:
+    """The settings in force: checked `arguments` over the environment over the defaults. Never raises."""
+    environ = os.environ if environ is None else environ
+    values = dict(arguments)
+    for name, variable in VARIABLES.items():
+        text = environ.get(variable, "").strip()
+        if text and name not in values:
+            _read(FIELDS[name], text, values)
+    unknown = [name for name in environ if name[:7].upper() == "ZESPAN_" and name not in VARIABLES.values()]
+    if unknown:
+        _guess(unknown, environ, values)
+    for name, value in values.items():
+        field = FIELDS[name]
+        if isinstance(field, Number):
+            values[name] = field.clamp(value)
+    settings = Settings(**values)
+    if settings.exporter == "zespan" and settings.enabled:
+        if "enabled" not in values and _is_test(environ) and not _is_loopback(settings.base_url):
+            _say_in_test()
+            return settings.replaced(enabled=False)
+        _warn_of_risks(settings)
+    return settings
+
+
+def _read(field: Field, text: str, values: dict[str, Any]) -> None:
+    """Take over the value of an environment variable, or log why it cannot be used, and with what consequence."""
+    try:
+        values[field.name] = field.parse(text)
+    except (ValueError, ConfigurationError) as error:
+        pass_on(error)
+        consequence = "ignored"
+        if field.name == "base_url":  # the default would send the events to somebody else
+            values["enabled"], consequence = False, "cannot be used, telemetry is off"
+            text = without_secrets(text)
+        elif field.keeps_back:
+            values[field.name], consequence = False, "cannot be read and is taken as off"
+        shown = text if len(text) <= _SHOWN_MAX else f"{text[:_SHOWN_MAX]}..."
+        warn_once("%s%s %s: %s", field.variable, "" if field.is_secret else f"={shown!r}", consequence, error)
+
+
+def _guess(unknown: Iterable[str], environ: Mapping[str, str], values: dict[str, Any]) -> None:
+    """Log which of these variables must be misspelt.
+
+    One that would keep data back is honoured until its name is corrected: nobody who has meant to switch prompts off
+    wants them sent because of a letter.
+    """
+    from .._base.hints import is_of_the_sdk, misspelt
+
+    for variable, name, is_negated in misspelt(unknown, VARIABLES):
+        text = environ[variable].strip()
+        if name in values or not text:
+            continue
+        value = _kept_back(FIELDS[name], text, is_negated=is_negated)
+        if value is None and is_of_the_sdk(variable):
+            warn_once("%s is the official SDK's and is ignored; here it is %s", variable, VARIABLES[name])
+        elif value is None:
+            warn_once("%s is no setting and is ignored, did you mean %s?", variable, VARIABLES[name])
+        else:
+            values[name] = value
+            text = "%s is no setting, but is honoured because it keeps data back: call it %s"
+            warn_once(text, variable, VARIABLES[name])
+
+
+def _kept_back(field: Field, text: str, *, is_negated: bool) -> object:
+    """The setting's value, if a misspelt variable asks for less to be sent than by default; else None."""
+    if field.name == "redact_keys":
+        return (*field.default, *field.parse(text))
+    return False if field.keeps_back and unquoted(text).lower() in (TRUE if is_negated else FALSE) else None
+
+
+def _is_test(environ: Mapping[str, str]) -> bool:
+    """Whether pytest runs this process, or has started it."""
+    return "PYTEST_VERSION" in environ or "PYTEST_CURRENT_TEST" in environ
+
+
+def _is_loopback(base_url: str) -> bool:
+    """Whether a base_url is on this machine."""
+    if base_url == DEFAULT_BASE_URL:
+        return False
+    from urllib.parse import urlsplit
+
+    host = urlsplit(base_url).hostname or ""
+    return host in ("localhost", "::1") or host.endswith(".localhost") or host.startswith("127.")
+
+
+def _say_in_test() -> None:
+    with Guarded("saying that it is off"):
+        if first("in a test"):
+            logger.info("no telemetry in a process of pytest's: set ZESPAN_ENABLED=1, or use testing.recording()")
+
+
+def _warn_of_risks(settings: Settings) -> None:
+    """Warn of what is allowed, but is hardly meant."""
+    key, base_url = settings.api_key or "", settings.base_url
+    if key and base_url == DEFAULT_BASE_URL and not key.startswith("zsp_"):
+        warn_once("api_key does not begin with zsp_, as Zespan's keys do: is it another one?")
+    if base_url.startswith("http://") and not _is_loopback(base_url):
+        warn_once("base_url is http:// to another machine: the API key and all prompts can be read on the way")
+
+
+def usable(settings: Settings) -> bool:
+    """Whether telemetry is on. If it is off for want of a key, that is logged once."""
+    if not settings.enabled:
+        return False
+    has_key = settings.api_key or settings.api_key_secret
+    if settings.exporter == "zespan" and not has_key and settings.base_url == DEFAULT_BASE_URL:
+        warn_once("no telemetry: set ZESPAN_API_KEY (or ZESPAN_BASE_URL to send elsewhere, or ZESPAN_ENABLED=0)")
+        return False
+    return True

@@ -1,0 +1,278 @@
+"""The rules of every setting: its default, range and choices, its environment variable, and how values are read."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from .._base.guard import pass_on
+from .._base.log import warn_once
+from ..errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from .._base.exporter import CustomExporter
+
+DEFAULT_BASE_URL = "https://api.zespan.com"
+FLUSH_MODES = ("auto", "after_response", "before_return")
+EXPORTERS = ("zespan", "console", "memory")
+
+TRUE, FALSE = ("1", "true", "t", "yes", "y", "on"), ("0", "false", "f", "no", "n", "off")
+
+
+class Field:
+    """One setting and the rules for its values; a text, unless a subclass says otherwise."""
+
+    __slots__ = ("bounds", "choices", "default", "is_secret", "keeps_back", "name", "normalize", "variable", "wanted")
+
+    def __init__(
+        self,
+        name: str,
+        default: Any = None,
+        *,
+        bounds: tuple[float, float] | None = None,
+        choices: tuple[str, ...] = (),
+        normalize: Callable[[str], str] | None = None,
+        is_secret: bool = False,
+        keeps_back: bool = False,
+        in_environment: bool = True,
+        wanted: str = "a string",
+    ) -> None:
+        self.name = name
+        self.default = default
+        self.bounds = bounds  # a value outside of them is clamped
+        self.choices = choices
+        self.normalize = normalize  # the text as it is used; ConfigurationError if it cannot be
+        self.is_secret = is_secret  # never shown
+        self.keeps_back = keeps_back  # whether False sends less: what cannot be read in the environment is then False
+        self.variable = "ZESPAN_" + name.upper() if in_environment else None
+        self.wanted = wanted  # what a value of the wrong type should have been
+
+    def check(self, value: Any) -> Any:
+        """A value given in code, as it will be used; ConfigurationError says what to write instead."""
+        if not isinstance(value, str):
+            raise self.mismatch(self.wanted, value)
+        return self.parse(value)
+
+    def parse(self, text: str) -> Any:
+        """The value of an environment variable; ValueError or ConfigurationError says what to write instead."""
+        text = text.strip()
+        if self.choices and text not in self.choices:
+            raise ConfigurationError(f"{self.name} must be one of {', '.join(self.choices)}, not {text!r}")
+        return text if self.normalize is None else self.normalize(text)
+
+    def mismatch(self, wanted: str, value: object) -> ConfigurationError:
+        """The error for a value of the wrong type."""
+        shown = f"a {type(value).__name__}" if self.is_secret else repr(value)
+        return ConfigurationError(f"{self.name} must be {wanted}, not {shown}")
+
+
+class Switch(Field):
+    __slots__ = ()
+
+    def check(self, value: Any) -> bool:
+        if not isinstance(value, bool):
+            raise self.mismatch("True or False", value)
+        return value
+
+    def parse(self, text: str) -> bool:
+        word = unquoted(text).lower()
+        if word not in TRUE + FALSE:
+            raise ValueError("use 1 or 0")
+        return word in TRUE
+
+
+class Number(Field):
+    """A whole number if its default is one."""
+
+    __slots__ = ()
+
+    def check(self, value: Any) -> float:
+        is_whole = isinstance(self.default, int)
+        if isinstance(value, bool) or not isinstance(value, int if is_whole else (int, float)) or value != value:
+            raise self.mismatch("a whole number" if is_whole else "a number", value)
+        return value
+
+    def parse(self, text: str) -> float:
+        try:
+            value = type(self.default)(text)
+        except ValueError as error:
+            pass_on(error)
+            wanted = "a whole number" if isinstance(self.default, int) else "a number, such as 1.5"
+            raise ValueError(f"use {wanted}") from None
+        return self.check(value)
+
+    def clamp(self, value: float) -> float:
+        """The value within its bounds; one that is out of range is logged."""
+        low, high = self.bounds or (value, value)
+        clamped: float = type(self.default)(min(max(value, low), high))
+        if clamped != value:
+            warn_once("%s=%r is out of range, using %r (from %r to %r)", self.name, value, clamped, low, high)
+        return clamped
+
+
+class Keys(Field):
+    __slots__ = ()
+
+    def check(self, value: Any) -> tuple[str, ...]:
+        keys = None if isinstance(value, str) or not hasattr(value, "__iter__") else tuple(value)
+        if keys is None or not all(isinstance(key, str) for key in keys):
+            raise self.mismatch("a list of strings", value)
+        return self._stripped(keys)
+
+    def parse(self, text: str) -> tuple[str, ...]:
+        text = text.replace(";", ",")
+        return self._stripped(text.split("," if "," in text else None))
+
+    def _stripped(self, keys: Iterable[str]) -> tuple[str, ...]:
+        return tuple(stripped for key in keys if (stripped := key.strip()))
+
+
+class Tags(Field):
+    __slots__ = ()
+
+    def check(self, value: Any) -> dict[str, str]:
+        if isinstance(value, str) or not hasattr(value, "items"):
+            raise self.mismatch("a mapping of strings, such as {'team': 'search'}", value)
+        return {str(key): str(tag) for key, tag in value.items()}
+
+    def parse(self, text: str) -> dict[str, str]:
+        pairs = [pair.partition("=") for pair in text.split(",") if pair.strip()]
+        if not all(key.strip() and equals for key, equals, _ in pairs):
+            raise ValueError("use a=1,b=2")
+        return {key.strip(): value.strip() for key, _, value in pairs}
+
+
+class Exporter(Field):
+    __slots__ = ()
+
+    def check(self, value: Any) -> str | CustomExporter:
+        if isinstance(value, str):
+            return self.parse(value)  # type: ignore[no-any-return]
+        missing = [name for name in ("encode", "send") if not callable(getattr(value, name, None))]
+        missing += [name for name in ("prepare", "cancel", "close") if not callable(getattr(value, name, print))]
+        if missing:
+            text = f"{self.name} has no {', '.join(missing)}(): use one of {EXPORTERS} or an exporters.Exporter"
+            raise ConfigurationError(text)
+        return value  # type: ignore[no-any-return]
+
+
+class Callback(Field):
+    __slots__ = ()
+
+    def check(self, value: Any) -> Callable[..., object]:
+        if not callable(value):
+            raise self.mismatch("callable", value)
+        from .._base.aio import is_async
+
+        if is_async(value):
+            text = f"{self.name} must be a def, not an async def: it is called in a thread without a loop"
+            raise ConfigurationError(text)
+        return value  # type: ignore[no-any-return]
+
+
+# ---------------------------------------------------------------------- rules of single settings
+
+
+def _api_key(text: str) -> str:
+    key = unquoted(text)
+    if key != text:
+        warn_once("api_key is in quotes, which are left out: they are not part of it")
+    if not (key.isascii() and key.isprintable()):
+        raise ConfigurationError("api_key has characters that no HTTP header can carry")
+    return key
+
+
+def _api_key_secret(text: str) -> str:
+    from .._platforms import secrets
+
+    if not secrets.is_source(text):
+        raise ConfigurationError(f"api_key_secret must be like {secrets.FORMS}")
+    return text
+
+
+def _base_url(text: str) -> str:
+    url = text.rstrip("/").removesuffix("/v1/ingest")
+    if not _is_base_url(url):
+        raise ConfigurationError(f"base_url must be like {DEFAULT_BASE_URL!r}, not {without_secrets(url)!r}")
+    if _has_user(url):
+        raise ConfigurationError("base_url must be without a user and password: the key goes into api_key")
+    return url
+
+
+def _is_base_url(text: str) -> bool:
+    from urllib.parse import urlsplit  # which every client of HTTP has loaded
+
+    try:
+        url = urlsplit(text)
+        usable = url.scheme in ("https", "http") and url.hostname and url.port != 0 and not url.query + url.fragment
+    except ValueError as error:  # not a port, or not an IPv6 address
+        pass_on(error)
+        return False
+    return bool(usable) and text.isascii() and text.isprintable() and " " not in text
+
+
+def _has_user(base_url: str) -> bool:
+    from urllib.parse import urlsplit
+
+    return "@" in urlsplit(base_url).netloc
+
+
+def without_secrets(url: str) -> str:
+    """A URL for the log, without what may be a password in it."""
+    _, at, rest = url.rpartition("@")
+    rest, query, _ = rest.partition("?")
+    return f"{'***@' if at else ''}{rest}{'?***' if query else ''}"
+
+
+_JOURNAL = "'on', 'off', 'auto' or a folder's path with a /"
+
+
+def _journal(text: str) -> str:
+    if "/" in text:  # a folder called "0" would hold the prompts of somebody who wants none on disk
+        return text
+    word = unquoted(text).lower()
+    mode = "on" if word in TRUE else "off" if word in FALSE else word
+    if mode not in ("on", "off", "auto"):
+        raise ConfigurationError(f"journal must be {_JOURNAL}, not {mode!r}")
+    return mode
+
+
+def unquoted(text: str) -> str:
+    """A text without quotes around it, as some readers of .env files leave them there."""
+    return text[1:-1].strip() if len(text) > 2 and text[0] == text[-1] and text[0] in "'\"" else text
+
+
+# ---------------------------------------------------------------------- the table
+
+FIELDS: dict[str, Field] = {
+    field.name: field
+    for field in (
+        Field("api_key", normalize=_api_key, is_secret=True),
+        Field("api_key_secret", normalize=_api_key_secret, is_secret=True),  # some put the key itself here
+        Field("base_url", DEFAULT_BASE_URL, normalize=_base_url),
+        Field("environment", "production"),
+        Switch("enabled", True, keeps_back=True),
+        Field("service_name"),
+        Field("flush_mode", "auto", choices=FLUSH_MODES),
+        Number("flush_timeout", 1.0, bounds=(0.01, 60.0)),
+        Number("flush_reserve", 0.2, bounds=(0.1, 60.0)),  # a flush that has to be cut off takes up to 0.05 s longer
+        Number("batch_size", 50, bounds=(1, 500)),
+        Number("batch_bytes", 3_670_016, bounds=(1024, 4_194_304)),
+        Number("flush_interval", 5.0, bounds=(0.1, 3600.0)),
+        Number("max_events", 1000, bounds=(1, 100_000)),
+        Number("max_bytes", 8_388_608, bounds=(1024, 268_435_456)),
+        Field("journal", "auto", normalize=_journal, wanted=_JOURNAL),
+        Number("sample_rate", 1.0, bounds=(0.0, 1.0)),
+        Switch("store_prompts", True, keeps_back=True),
+        Keys("redact_keys", ("password", "secret", "token", "api_key")),
+        Switch("root_event", True),
+        Tags("tags"),
+        Exporter("exporter", "zespan", choices=EXPORTERS),
+        Callback("on_error", in_environment=False),
+        Callback("on_flush", in_environment=False),
+        Switch("debug", False),
+    )
+}
+VARIABLES = {name: field.variable for name, field in FIELDS.items() if field.variable}
+"""Environment variables by the names of their settings."""
