@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 from .. import _process, _trace, sdks
@@ -13,32 +14,43 @@ from .._record.redaction import Redacted
 from ._answer import Answer
 from ._event import event_of
 from ._prompt import Prompt
-from ._stream import StreamReader, open_call
-from ._wrap import once
+from ._stream import StreamReader
+from ._wrap import Taker, once
 
 if TYPE_CHECKING:
     from .._record.event import Event
     from ._request import Choke, Request
-    from ._wrap import Done
+    from ._wrap import Observer
 
 _ON_RECORD_MAX = 65_536  # characters of a prompt that are put on record before there is an answer
 
 
-def begin(choke: Choke, method: Any, owner: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Done | None:
-    """Begin the call that `method` of `owner` is about to make, and return what takes its result.
+open_call: ContextVar[ModelCall | None] = ContextVar("zespan_serverless_model_call", default=None)
+"""The call whose method is running here."""
 
-    None if there is nothing to trace: telemetry is off, the request is not one of the room's, or somebody traces the
-    call already.
+
+def begin(choke: Choke, method: Any, owner: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Observer | None:
+    """Begin the call that `method` of `owner` is about to make, and return who observes it.
+
+    Where an outer choke point has begun the call, an inner one takes the answer: it comes from the SDK itself there,
+    beneath whatever other tools make of it.
+
+    None if there is nothing to trace: telemetry is off, the request is not one of the room's, or somebody else traces
+    the call.
     """
     container = _process.current()
-    if container is None or (choke.is_inner and open_call.get() is not None) or sdks.traces(method):
+    if container is None or sdks.traces(method):
         return None
+    outer = open_call.get() if choke.is_inner else None
     try:
         request = choke.read(owner, args, kwargs)
-        return None if request is None else ModelCall(container, request).begun()
+        if request is None:
+            return None
+        return Taker(outer.take) if outer is not None else ModelCall(container, request).begun()
     except Exception as error:
         pass_on(error)
-        container.lost(error)
+        if outer is None:
+            container.lost(error)
         return None
 
 
@@ -53,11 +65,11 @@ class ModelCall:
         # Taken now: by the time the call ends the user may have appended the answer to the same list.
         self.prompt = Prompt(request.messages, request.tools, container)
         self.outer: ModelCall | None = None
-        self.has_stream = False  # which makes the event when it ends
+        self.taken = False  # whether the answer has come, or the response that it will be read from
         self.began = time.perf_counter()
 
-    def begun(self) -> Done:
-        """Put the call on record, start its clock, and return what takes its result."""
+    def begun(self) -> ModelCall:
+        """Put the call on record and start its clock."""
         try:
             self._put_on_record()
         except BaseException as error:
@@ -66,7 +78,18 @@ class ModelCall:
                 raise
             warn_once("a model call was not put on record: %r", error)
         self.began = time.perf_counter()
-        return self.opens()
+        self.resume()
+        return self
+
+    def resume(self) -> None:
+        """The method runs here: a request that is made is the one of this call."""
+        self.outer = open_call.get()
+        open_call.set(self)
+
+    def pause(self) -> None:
+        """The method is over here, or goes on when what it has returned is awaited."""
+        open_call.set(self.outer)
+        self.outer = None
 
     def _put_on_record(self) -> None:
         """The process may not live to see the answer."""
@@ -78,31 +101,29 @@ class ModelCall:
             known["prompt_text"] = Redacted(self.prompt.text[:_ON_RECORD_MAX])
         self.container.opened(self.span, "llm", request.endpoint.operation, **known)
 
-    def opens(self) -> Done:
-        """Make this the open call here, whose stream may be about to be made, until `done`."""
-        self.outer = open_call.get()
-        open_call.set(self)
-        return self.done
+    def take(self, result: Any, error: BaseException | None) -> None:
+        """Take the answer of a request that has been made inside of the method, unless there has been one already.
 
-    def met(self, stream: Any) -> None:
-        """Read along in the stream of this call, which has just been made.
-
-        Never raises, but for what a signal handler does.
+        An error is the method's to raise: a tool in between may try again. Never raises, but for what a signal handler
+        does.
         """
-        if not self.request.stream or self.has_stream:
-            return
-        try:
-            StreamReader(self, stream)
-            self.has_stream = True
-        except Exception as problem:
-            pass_on(problem)
-            warn_once("a model's stream was not read: %r", problem)
+        if error is None and not self.taken:
+            self._settle(result, None)
 
     def done(self, result: Any, error: BaseException | None) -> None:
-        """Take what the method has returned, an answer, a stream or a raw response of either, or what it has raised.
+        """Take what the method has returned, unless the answer has been taken, or what it has raised.
 
         Never raises, but for what a signal handler does.
         """
+        try:
+            if error is not None or not self.taken:
+                self._settle(result, error)
+        finally:
+            self.pause()
+
+    def _settle(self, result: Any, error: BaseException | None) -> None:
+        """Make the event of an answer or an error; of a stream, or of a response that is not read yet, see to it."""
+        self.taken = True
         try:
             if error is not None:
                 answer = None
@@ -118,9 +139,6 @@ class ModelCall:
             with Guarded("the answer of a model"):
                 self.end()
                 raise problem
-        finally:
-            open_call.set(self.outer)
-            self.outer = None
 
     def end(self, answer: Answer | None = None, error: BaseException | None = None) -> None:
         """Make the event; the second time does nothing, in whichever thread.
@@ -140,14 +158,14 @@ class ModelCall:
         return event_of(self.span, self.container.settings, self.request, self.prompt, answer, error, took_ms)
 
     def _read(self, result: Any) -> None:
-        if not self.request.stream:
-            self.end(self.request.endpoint.answer(result))
-        elif not self.has_stream:  # it is of another make, or from a mock
+        if self.request.stream:
             StreamReader(self, result)
+        else:
+            self.end(self.request.endpoint.answer(result))
 
     def _wait_for_body(self, response: Any) -> None:
         """The body is still to come. Users may have it parsed; then, or without that, they close the response."""
         self.raw = None
         self.span.ends[id(self)] = self.end  # the invocation may end first
-        once(response, "parse", self.opens)
-        once(response, "close", lambda: self.end)
+        once(response, "parse", lambda: Taker(self._settle))
+        once(response, "close", lambda: Taker(self.end))

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ._call import begin
-from ._stream import watch
 from ._wrap import bound, observed
 
 if TYPE_CHECKING:
@@ -13,23 +12,17 @@ if TYPE_CHECKING:
     from types import ModuleType
 
     from ._request import Choke
-    from ._wrap import Done
-
-_STREAMS = ("Stream", "AsyncStream")
+    from ._wrap import Observer
 
 
 def patch(module: ModuleType, chokes: Iterable[Choke]) -> None:
-    """Patch what is in this module of the classes that the calls pass through, and of streams. Idempotent."""
+    """Patch what is in this module of the classes that the calls pass through. Idempotent."""
     for choke in chokes:
         for name in choke.classes:
             owner = vars(module).get(name)  # not getattr: that would import what the package imports lazily
             if owner is not None:
                 for method in choke.methods:
                     _observe(owner, method, vars(owner).get(method), choke, in_class=True)
-    for name in _STREAMS:
-        owner = vars(module).get(name)
-        if owner is not None:
-            watch(owner)
 
 
 def patch_object(owner: Any, choke: Choke, names: Iterable[str] = ()) -> None:
@@ -44,7 +37,7 @@ def _observe(owner: Any, name: str, method: Any, choke: Choke, *, in_class: bool
     if method is None or hasattr(method, "__zespan_original__"):
         return
 
-    def begin_call(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Done | None:
+    def begin_call(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Observer | None:
         on, rest = (args[0] if args else None, args[1:]) if in_class else (getattr(method, "__self__", None), args)
         return begin(choke, method, on, rest, kwargs)
 

@@ -47,7 +47,7 @@ class Choke:
     classes: tuple[str, ...] = ()
     methods: tuple[str, ...] = ()
     is_inner = False
-    """Whether another choke point is above: a call that has been met there is not begun again."""
+    """Whether another choke point may be above: what that has begun is not begun again."""
 
     def read(self, owner: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Request | None:
         """The request that this call of a method of `owner` makes; None if it is not one to trace."""

@@ -1,16 +1,14 @@
 """A stream of an SDK that Stainless generates (openai, anthropic, groq), while the user reads it.
 
-A stream is met where the SDK makes it (`watch`), beneath whatever other tools put into it or around it later: so they
-see the chunks that they would see without us, and we see those that the model has sent.
+We read where the SDK reads, beneath whatever other tools put into the stream or around it later: so they see the chunks
+that they would see without us, and we see those that the model has sent.
 """
 
 from __future__ import annotations
 
-import functools
 import sys
 import time
 import weakref
-from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 from .._base.guard import pass_on
@@ -22,25 +20,8 @@ if TYPE_CHECKING:
 
     from ._call import ModelCall
 
-open_call: ContextVar[ModelCall | None] = ContextVar("zespan_serverless_model_call", default=None)
-"""The call under way here, whose stream may be about to be made."""
 
-
-def watch(owner: Any) -> None:
-    """Have each stream of this class tell the call that it is made in. Idempotent."""
-    original = vars(owner).get("__init__")
-    if original is None or hasattr(original, "__zespan_original__"):
-        return
-
-    @functools.wraps(original)
-    def __init__(self: Any, *args: Any, **kwargs: Any) -> None:  # noqa: N807
-        original(self, *args, **kwargs)
-        call = open_call.get()
-        if call is not None:
-            call.met(self)
-
-    __init__.__zespan_original__ = original  # type: ignore[attr-defined]
-    owner.__init__ = __init__
+_PROXIES_MAX = 10
 
 
 class StreamReader:
@@ -55,6 +36,7 @@ class StreamReader:
         self.pieces = call.request.endpoint.pieces()
         self.busy = False
         self.call = call
+        stream = _unwrapped(stream)
         self.chunks = _apart(stream) if _is_own(stream) else stream._iterator
         close = "aclose" if hasattr(self.chunks, "__anext__") else "close"
         once(stream.response, close, _weakly(self.closed))  # which is what the helper `.stream()` closes
@@ -127,18 +109,20 @@ class StreamReader:
             self.end()
 
 
+def _unwrapped(stream: Any) -> Any:
+    """The SDK's stream inside of another tool's proxies, such as OpenInference's."""
+    for _ in range(_PROXIES_MAX):
+        if hasattr(type(stream), "__stream__") or not hasattr(stream, "__wrapped__"):
+            break
+        stream = stream.__wrapped__
+    return stream
+
+
 def _is_own(stream: Any) -> bool:
     """Whether a stream still reads from the generator that the SDK has made, and a copy of it can make another."""
-    kind, chunks = type(stream), stream._iterator
+    chunks = stream._iterator
     code = getattr(chunks, "gi_code", None) or getattr(chunks, "ag_code", None)
-    complete = hasattr(kind.__init__, "__zespan_original__") or not _is_watched(kind)
-    return complete and code is not None and code is getattr(kind.__stream__, "__code__", None)
-
-
-def _is_watched(kind: type) -> bool:
-    """Whether a class is, or inherits from, one that tells of its streams; those of one with an `__init__` of its own
-    are met before that is through with them."""
-    return any(hasattr(vars(base).get("__init__"), "__zespan_original__") for base in kind.__mro__)
+    return code is not None and code is getattr(getattr(type(stream), "__stream__", None), "__code__", None)
 
 
 def _apart(stream: Any) -> Any:

@@ -1,24 +1,51 @@
-"""A method of somebody else's, whose result or exception passes through untouched."""
+"""Observe another library's method: its result or exception passes through untouched."""
 
 from __future__ import annotations
 
 from types import CoroutineType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    Done = Callable[[Any, BaseException | None], None]
-    Begin = Callable[[tuple[Any, ...], dict[str, Any]], Done | None]
+    Begin = Callable[[tuple[Any, ...], dict[str, Any]], "Observer | None"]
     Bind = Callable[[Any, tuple[Any, ...]], tuple[Callable[..., Any], tuple[Any, ...]]]
 
 
-def observed(method: Any, begin: Begin, bind: Bind | None = None) -> Callable[..., Any]:
-    """`method`, whose result or exception passes through; what `begin(args, kwargs)` returned is told of it first.
+class Observer(Protocol):
+    """Who observes one call of a method. Raises nothing but what a signal handler raises."""
 
-    It stays what it is: a coroutine function if it is one, and otherwise one that does its work when it is called, such
-    as to reject arguments, although what it returns may have to be awaited. With `bind`, `method` is as it stands in a
-    class, and is bound anew for each call.
+    def done(self, result: Any, error: BaseException | None) -> None:
+        """Take what the method has returned or raised."""
+
+    def pause(self) -> None:
+        """The method has returned an awaitable, which does the work: other calls may come before it is awaited."""
+
+    def resume(self) -> None:
+        """The awaitable is awaited now."""
+
+
+class Taker:
+    """An observer that takes the result and does nothing else."""
+
+    __slots__ = ("done",)
+
+    def __init__(self, done: Callable[[Any, BaseException | None], None]) -> None:
+        self.done = done
+
+    def pause(self) -> None:
+        """Nothing."""
+
+    def resume(self) -> None:
+        """Nothing."""
+
+
+def observed(method: Any, begin: Begin, bind: Bind | None = None) -> Callable[..., Any]:
+    """A wrapper of `method`. What `begin(args, kwargs)` returns observes the call.
+
+    A coroutine function stays one. Any other function still does its work when it is called, such as to reject
+    arguments, even if its result has to be awaited. With `bind`, `method` is as it stands in a class, and is bound anew
+    for each call.
     """
     import inspect
     from functools import update_wrapper
@@ -28,28 +55,27 @@ def observed(method: Any, begin: Begin, bind: Bind | None = None) -> Callable[..
         return here(*rest, **kwargs)
 
     async def watched_coroutine(*args: Any, **kwargs: Any) -> Any:
-        with _Telling() as telling:
-            telling.done = begin(args, kwargs)
-            telling.result = await call(args, kwargs)
-        return telling.result
+        with _Observation() as observation:
+            observation.by = begin(args, kwargs)
+            observation.result = await call(args, kwargs)
+        return observation.result
 
     def watched_awaitable(*args: Any, **kwargs: Any) -> Any:
         try:
             awaitable = call(args, kwargs)
         except BaseException as error:  # a missing argument
-            with _Telling() as telling:
-                telling.done = begin(args, kwargs)
+            with _Observation() as observation:
+                observation.by = begin(args, kwargs)
                 raise error
         return _in_place_of(awaitable, begin, args, kwargs)
 
     def watched(*args: Any, **kwargs: Any) -> Any:
-        with _Telling() as telling:
-            telling.done = begin(args, kwargs)
-            telling.result = call(args, kwargs)
-            if hasattr(type(telling.result), "__await__"):  # a wrapper that does not say so
-                done, telling.done = telling.done, None
-                return _in_place_of(telling.result, lambda *_: done, args, kwargs)
-        return telling.result
+        with _Observation() as observation:
+            observation.by = begin(args, kwargs)
+            observation.result = call(args, kwargs)
+            if hasattr(type(observation.result), "__await__"):  # a sync wrapper of a coroutine function
+                return _in_place_of(observation.result, observation.paused(), args, kwargs)
+        return observation.result
 
     if inspect.iscoroutinefunction(method):
         return update_wrapper(watched_coroutine, method)
@@ -57,17 +83,17 @@ def observed(method: Any, begin: Begin, bind: Bind | None = None) -> Callable[..
 
 
 def _is_async(method: Any) -> bool:
-    """Whether there is a coroutine function beneath what is around it."""
+    """Whether the innermost function, beneath all wrappers, is a coroutine function."""
     import inspect
 
     return inspect.iscoroutinefunction(inspect.unwrap(method))
 
 
 def bound(method: Any, args: tuple[Any, ...]) -> tuple[Callable[..., Any], tuple[Any, ...]]:
-    """What `method`, found in a class, is on the object that it is called on, and the arguments without that object.
+    """Bind `method`, as found in a class, to the object that it is called on; the other arguments are left.
 
-    What other tools put there need not be a function: a wrapt proxy learns from its `__get__` which object it is on,
-    and a mock does not want to know.
+    What other tools put into the class need not be a function: a wrapt proxy learns from its `__get__` which object it
+    is on, and a mock, which has none, gets the arguments without the object.
     """
     if not args:
         return method, args
@@ -75,41 +101,55 @@ def bound(method: Any, args: tuple[Any, ...]) -> tuple[Callable[..., Any], tuple
     return (method if get is None else get(method, args[0], type(args[0]))), args[1:]
 
 
-def once(owner: Any, name: str, begin: Callable[[], Done | None]) -> None:
-    """Observe the next call of one object's method; nothing stays behind."""
+def once(owner: Any, name: str, begin: Callable[[], Observer | None]) -> None:
+    """Observe the next call of one object's method, and remove the wrapper with it."""
 
-    def first(*_: object) -> Done | None:
+    def first(*_: object) -> Observer | None:
         vars(owner).pop(name, None)
         return begin()
 
     setattr(owner, name, observed(getattr(owner, name), first))
 
 
-class _Telling:
-    """Around a call: who is to be told of its end is told, whatever strikes the call or our own lines around it."""
+class _Observation:
+    """Around a call: the observer learns of its end, also if a signal handler raises in our lines."""
 
     def __init__(self) -> None:
-        self.done: Done | None = None
+        self.by: Observer | None = None
         self.result: Any = None
 
-    def __enter__(self) -> _Telling:
+    def paused(self) -> Begin:
+        """Let go of the observer; it goes on observing at the call of what is returned."""
+        observer = self.by
+        if observer is not None:
+            observer.pause()
+        self.by = None
+
+        def begin(*_: object) -> Observer | None:
+            if observer is not None:
+                observer.resume()
+            return observer
+
+        return begin
+
+    def __enter__(self) -> _Observation:
         return self
 
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
-        if self.done is not None:
-            self.done(self.result, error)
+        if self.by is not None:
+            self.by.done(self.result, error)
 
 
 async def _awaited(held: _Held, begin: Begin, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """What somebody's awaitable gives; the call begins when ours is awaited."""
-    with _Telling() as telling:
-        telling.done = begin(args, kwargs)
-        telling.result = await held.awaitable
-    return telling.result
+    """Await theirs; the call begins when ours is awaited."""
+    with _Observation() as observation:
+        observation.by = begin(args, kwargs)
+        observation.result = await held.awaitable
+    return observation.result
 
 
 class _Held:
-    """What `_awaited` is to wait for. If it never does, Python warns of ours, and need not warn of theirs as well."""
+    """The awaitable of `_awaited`. If ours is never awaited, Python warns of it, and need not warn of theirs, too."""
 
     def __init__(self, awaitable: Any) -> None:
         self.awaitable = awaitable
@@ -120,7 +160,7 @@ class _Held:
 
 
 def _in_place_of(awaitable: Any, begin: Begin, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """A coroutine with the name of theirs, which is in the warning about one that was never awaited."""
+    """A coroutine with the name of theirs, which Python's warning gives if it is never awaited."""
     ours = _awaited(_Held(awaitable), begin, args, kwargs)
     for name in ("__name__", "__qualname__"):
         setattr(ours, name, getattr(awaitable, name, None) or getattr(ours, name))

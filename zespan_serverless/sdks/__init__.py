@@ -7,7 +7,7 @@ from typing import Any
 
 from .._base.guard import pass_on
 
-_ZESPAN = "zespan.wrappers.openai_wrapper"
+_ZESPAN = "zespan.wrappers.openai_wrapper"  # sdks.zespan.MODULE, without importing that
 
 
 def traces(method: Any) -> bool:

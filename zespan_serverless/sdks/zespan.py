@@ -1,4 +1,4 @@
-"""The SDK `zespan`, which traces the same calls once it has been told to (`zespan.patch_openai()`, `autopatch`)."""
+"""The SDK `zespan`: it traces OpenAI's sync client itself after `zespan.patch_openai()` or with `autopatch`."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from typing import Any
 from .._base.log import warn_once
 
 MODULE = "zespan.wrappers.openai_wrapper"
-"""Without it in `sys.modules` nothing here has to be asked."""
+"""The module of its wrapper. A process that has not imported it has nothing to detect."""
 
 _WRAPPER = "wrapped_create"
-_FRAMES_MAX = 100  # between its wrapper and ours
-_LAYERS_MAX = 50  # that other tools have put around a method
+_FRAMES_MAX = 100  # frames between its wrapper and ours
+_LAYERS_MAX = 50  # wrappers that other tools have put around a method
 
 
 def traces(method: Any) -> bool:
-    """Whether the SDK traces the call of `method` that is being made: it is above us, or `method` leads to it.
+    """Whether the SDK traces the call of `method` that is being made: its wrapper is above ours, or beneath it.
 
-    Then an event of ours would be its second. Says so once.
+    An event of ours would then be the call's second. Warns once.
     """
     if not (_is_above() or _is_beneath(method)):
         return False
@@ -32,7 +32,7 @@ def traces(method: Any) -> bool:
 
 
 def _is_above() -> bool:
-    """Asked for each call, since it may be switched on at any time."""
+    """Whether its wrapper has called us. Looked at for each call: the SDK may be switched on at any time."""
     frame = sys._getframe(2)
     for _ in range(_FRAMES_MAX):
         if frame.f_code.co_name == _WRAPPER and frame.f_globals.get("__name__") == MODULE:
@@ -44,11 +44,12 @@ def _is_above() -> bool:
 
 
 def _is_beneath(method: Any) -> bool:
-    """Its wrapper has no `__wrapped__`, and so may those of others have none: what they call is in their closures."""
+    """Whether `method` calls its wrapper. That has no `__wrapped__`, and neither need other tools' wrappers have one:
+    what they call is looked for in their closures, too."""
     seen: list[Any] = []
-    rest = [method]
-    while rest and len(seen) < _LAYERS_MAX:
-        layer = rest.pop()
+    pending = [method]
+    while pending and len(seen) < _LAYERS_MAX:
+        layer = pending.pop()
         if any(layer is one for one in seen):
             continue
         seen.append(layer)
@@ -57,8 +58,8 @@ def _is_beneath(method: Any) -> bool:
             continue
         if function.__module__ == MODULE and function.__name__ == _WRAPPER:
             return True
-        rest += [inner for name in ("__wrapped__", "__zespan_original__") if (inner := vars(function).get(name))]
-        rest += [cell.cell_contents for cell in function.__closure__ or () if _is_full(cell)]
+        pending += [inner for name in ("__wrapped__", "__zespan_original__") if (inner := vars(function).get(name))]
+        pending += [cell.cell_contents for cell in function.__closure__ or () if _is_full(cell)]
     return False
 
 

@@ -34,24 +34,30 @@ if TYPE_CHECKING:
 TEXT = "".join(WORDS)
 TOOLS = [{"type": "function", "function": {"name": "weather", "parameters": {}}}]
 
-# Not made to fail: what only runs while patching (test_patching has its own), what the user's call itself runs through,
-# and the guards, whose whole work it is to catch what the others raise.
 _FILES = (
     *(_addresses, _answer, _call, _chat, _chunks, _event, _fields),
     *(_pricing, _prompt, _request, _stream, _wrap),
 )
+
+# Not made to fail: what only runs while patching (test_patching has its own), what the user's call itself runs through,
+# and the guards, whose whole work it is to catch what the others raise.
 _THE_CALL = {
     "observed",
     "_awaited",
     "_in_place_of",
     *(f"_Held.__{name}__" for name in ("init", "del")),
-    *(f"_Telling.__{name}__" for name in ("init", "enter", "exit")),
+    *(f"_Observation.__{name}__" for name in ("init", "enter", "exit")),
+    "_Observation.paused",
+    *(f"Taker.{name}" for name in ("__init__", "pause", "resume")),
+    *(f"Observer.{name}" for name in ("done", "pause", "resume")),
     *(f"StreamReader.__{name}__" for name in ("init", "iter", "aiter", "next", "anext", "del")),
 }
 _GUARDS = {
     "begin",
-    "ModelCall.opens",
-    "ModelCall.met",
+    "ModelCall.take",
+    "ModelCall.pause",
+    "ModelCall.resume",
+    "ModelCall._settle",
     "ModelCall.done",
     "ModelCall.end",
     "StreamReader.see",

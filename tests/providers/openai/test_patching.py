@@ -64,8 +64,8 @@ def fake(tmp_path: Path) -> Path:
 @pytest.fixture
 def unpatched(monkeypatch: pytest.MonkeyPatch) -> None:
     """The client's methods are its own, and starting a container leaves them so."""
-    methods = ("create", "parse", "request", "__init__")
-    classes = [*(name for choke in CHOKES for name in choke.classes), *_patch._STREAMS]
+    methods = ("create", "parse", "request")
+    classes = [name for choke in CHOKES for name in choke.classes]
     for name in ROOMS:
         module = vars(sys.modules.get(name, SimpleNamespace()))
         for owner in filter(None, map(module.get, classes)):
@@ -108,6 +108,19 @@ def test_importing_costs_little() -> None:
         patch_openai()
         heavy = {"openai", "asyncio", "inspect", "hashlib", "copy", "typing_extensions", "http.client", "ssl"}
         assert not heavy & sys.modules.keys(), heavy & sys.modules.keys()
+    """
+    assert not run(script)
+
+
+def test_a_process_without_the_client_imports_no_room() -> None:
+    """A start of telemetry reads the table and the import hook, and no provider's room until its SDK is imported."""
+    script = """
+        import sys
+        from zespan_serverless import testing
+        with testing.recording():
+            prefix = "zespan_serverless.providers"
+            loaded = {name for name in sys.modules if name.startswith(prefix)}
+            assert loaded == {prefix, prefix + "._hook"}, loaded
     """
     assert not run(script)
 
@@ -489,14 +502,14 @@ def test_a_client_that_another_tool_has_wrapped(side: Side, recorded: Recorded, 
 
 
 def test_other_resources_are_left_alone(recorded: Recorded) -> None:
-    """Only the methods that complete a chat are touched, and how streams are made."""
+    """Only the methods that complete a chat are touched, and the one that sends requests."""
     with openai.OpenAI(api_key="k") as client:
         module = import_module(type(client.chat.completions).__module__)
     owners = {name: vars(value) for name, value in dict(vars(module)).items() if inspect.isclass(value)}
     methods = [(name, method) for name, owner in owners.items() for method in owner]
     touched = {(name, method) for name, method in methods if hasattr(owners[name][method], "__zespan_original__")}
     completing = {(name, method) for name, method in methods if name in METHODS.classes and method in METHODS.methods}
-    assert touched == completing | {(name, "__init__") for name in _patch._STREAMS}
+    assert touched == completing
     base, (_, inner) = import_module("openai._base_client"), CHOKES
     assert all(hasattr(getattr(base, name).request, "__zespan_original__") for name in inner.classes)
     assert touched >= {("Completions", "create"), ("AsyncCompletions", "create")}

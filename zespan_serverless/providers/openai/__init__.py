@@ -1,7 +1,13 @@
 """OpenAI's SDK: chat completions, sync, async, streamed, parsed and raw.
 
-_chat       requests and answers        _chunks     chunks of a stream
-_addresses  who answers at an address
+    _chat       requests and answers        _chunks     chunks of a stream
+    _addresses  who answers at an address
+
+A call passes two places, and neither would do alone. The methods (`create`, `parse`) see what the user has passed, a
+call that is refused before anything is sent, and clients that are mocked or of another make, which send nothing. The
+client's `request` is beneath the tools that wrap the methods: the answer is taken there, a stream before anybody has
+put something around it. It also sees the calls of a client whose methods another tool had wrapped before we came.
+A tool that had wrapped `request` before us keeps ours away from its clients; their answers are taken at the methods.
 """
 
 from __future__ import annotations
