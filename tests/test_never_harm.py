@@ -293,8 +293,8 @@ LACKS: list[tuple[object, str, Exception]] = [
     (os, "mkdir", PermissionError(13, "Permission denied")),
     (os, "listdir", PermissionError(13, "Permission denied")),
     (os, "urandom", NotImplementedError("no randomness")),
-    (Journal, "event", RuntimeError("ours")),
-    (Journal, "settled", RuntimeError("ours")),
+    (Journal, "append_event", RuntimeError("ours")),
+    (Journal, "mark_settled", RuntimeError("ours")),
 ]
 
 

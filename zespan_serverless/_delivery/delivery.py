@@ -247,7 +247,7 @@ class Delivery:
         with accounts.lock:
             accounts.drop_all("closed")
             if accounts.journal is not None:
-                accounts.journal.close()
+                accounts.journal.remove()
             accounts.waiters.remove(waiter)
             accounts.end_async_flushes()
         accounts.after_release()
@@ -258,14 +258,14 @@ class Delivery:
     def close_at_exit(self, timeout: float) -> None:
         """Flush at the end of a process, and close. With a journal, pending events are left to the next process."""
         accounts = self._accounts
-        if accounts.journal is None or not accounts.journal.safe:
+        if accounts.journal is None or not accounts.journal.is_healthy:
             self.close(timeout)
             return
         self.flush(timeout, probe=True)
         with accounts.lock:
             pending = len(accounts.buffer)
             if not (pending or accounts.open_spans):
-                accounts.journal.close()
+                accounts.journal.remove()
         if pending:
             log.warn("%d telemetry events wait in the journal; they are lost if this sandbox's disk goes", pending)
 
@@ -302,7 +302,7 @@ class Delivery:
         accounts = self._accounts
         with accounts.lock:
             if accounts.journal is not None:
-                accounts.journal.close()
+                accounts.journal.remove()
             accounts.worker.dismiss()
             accounts.worker.job = None  # its outcome is ignored
             self._background.retire()
@@ -313,7 +313,7 @@ class Delivery:
         """In a child the parent's threads do not exist, and if one of them held the lock, nobody will release it."""
         accounts = self._accounts
         if accounts.journal is not None:
-            accounts.journal.forget()
+            accounts.journal.release()
         if self._pid:
             accounts.worker.forget()  # if it was the sender that forked, in on_error, it ends with that
             self._background.retire()
