@@ -210,9 +210,8 @@ def test_any_bytes(rubbish: bytes, ours: bool, offset: int) -> None:
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary) / "journals"
         file = leave(folder, b"1")
-        header = (
-            file.read_bytes()[:8] + journal_format.packed_offset(offset) + file.read_bytes()[20:36] if ours else b""
-        )
+        begin, end = file.read_bytes()[:8], file.read_bytes()[20:36]
+        header = begin + journal_format.packed_offset(offset) + end if ours else b""
         file.write_bytes(header + rubbish)
         assert [(one.events, one.open) for one in left(folder)] == ([([], [])] if ours else [])
 
@@ -681,6 +680,20 @@ def test_parent_dies_first(folder: Path, backend: Backend, environment: dict[str
     os.kill(child, signal.SIGKILL)
     process.communicate()  # ends with the child
     arrives(folder, environment, backend, "after", "before", "child")
+
+
+def test_the_sender_imports_nothing_for_the_recovery(folder: Path, environment: dict[str, str]) -> None:
+    """A child that is forked in the midst of an import would wait for its end for ever. Who has no journal does not
+    pay for it."""
+    code = """
+        import sys, threading
+        threading.Thread.start = lambda thread: None  # the sender never comes to it
+        from zespan_serverless import init
+        init(journal=sys.argv[1])
+        assert ("zespan_serverless._delivery.recovery" in sys.modules) is (sys.argv[1] != "off")
+    """
+    assert done(python(code, folder, **environment)) == 0
+    assert done(python(code, "off", **environment)) == 0
 
 
 @pytest.mark.slow

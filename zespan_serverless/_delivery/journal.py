@@ -145,9 +145,8 @@ class Journal:
         Each file is deleted when the next is requested, unless its events are not on disk elsewhere.
         """
         for path in journal_files.journals_in(self._folder, self._mark):
-            is_mine = (
-                self._file is not None and path == self._file.path
-            )  # its lock is lost if other code closes its descriptor
+            # It is not locked any more if other code has closed its descriptor.
+            is_mine = self._file is not None and path == self._file.path
             file = None if is_mine or journal_files.is_being_made(path) else journal_files.take(path)
             if file is not None:
                 try:
