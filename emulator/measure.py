@@ -136,16 +136,16 @@ def journal(function: Function, backend: Backend, rounds: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
         kept = Journal(f"{folder}/journal", "there", "key", 1_000_000)
         record: dict[str, Callable[[], object]] = {
-            "on record": lambda: kept.opened(b"x" * 400, "a" * 16),
-            "event": lambda: kept.event(b"x" * 1000, "a" * 16),
-            "emptied": kept.empty,
+            "on record": lambda: kept.append_open(b"x" * 400, "a" * 16),
+            "event": lambda: kept.append_event(b"x" * 1000, "a" * 16),
+            "emptied": kept.rewrite,
         }
         for _ in range(rounds * 100):
             for step, do in record.items():
                 began = time.perf_counter()
                 do()
                 steps[step].append((time.perf_counter() - began) * 1e6)
-        kept.close()
+        kept.remove()
     for step, took in steps.items():
         print(f"{step:20}{statistics.median(took):8.1f} us")
 

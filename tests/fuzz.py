@@ -23,7 +23,7 @@ with atheris.instrument_imports(  # pyright: ignore[reportAttributeAccessIssue]
     include=["zespan_serverless"]
 ):
     from zespan_serverless import settings
-    from zespan_serverless._delivery import budget, journal
+    from zespan_serverless._delivery import budget, journal, journal_format
     from zespan_serverless._http import client
     from zespan_serverless._http import transport as http
     from zespan_serverless._observe import web
@@ -100,12 +100,12 @@ def _texts(data: bytes) -> None:
 
 def _journals(data: bytes) -> None:
     offset = int.from_bytes(data[:8], "little")
-    left = journal._parsed(data, offset, 0.0, cut=False)
+    left = journal_format.parsed(data, offset, 0.0, cut=False)
     assert sum(map(len, left.events)) <= len(data)
     with TemporaryDirectory() as folder:
         Path(folder).chmod(0o700)
         Path(folder, "1-a.journal").write_bytes(data)
-        list(journal.Journal(folder, "there", "key", 1_000_000).left())
+        list(journal.Journal(folder, "there", "key", 1_000_000).recover())
 
 
 def _answers(data: bytes) -> None:

@@ -293,8 +293,8 @@ LACKS: list[tuple[object, str, Exception]] = [
     (os, "mkdir", PermissionError(13, "Permission denied")),
     (os, "listdir", PermissionError(13, "Permission denied")),
     (os, "urandom", NotImplementedError("no randomness")),
-    (Journal, "event", RuntimeError("ours")),
-    (Journal, "settled", RuntimeError("ours")),
+    (Journal, "append_event", RuntimeError("ours")),
+    (Journal, "mark_settled", RuntimeError("ours")),
 ]
 
 
@@ -341,7 +341,7 @@ def test_a_clock_that_is_mad(host: Host, now: float, name: str, backend: Backend
         else [
             *(
                 f"_delivery.{name}"
-                for name in ("accounts", "background", "delivery", "flushing", "intake", "sending", "waiters", "worker")
+                for name in ("accounts", "background", "delivery", "intake", "sending", "waiters", "worker")
             )
         ]
     )
@@ -537,7 +537,7 @@ def test_what_a_handler_says_of_itself_may_be_nonsense(backend: Backend) -> None
 def test_a_flush_by_hand_that_fails_inside_is_no_exception(backend: Backend) -> None:
     """`flush()` and `shutdown()` say what they know, and raise nothing that is ours."""
     zespan_serverless.init()
-    with mock.patch("zespan_serverless._delivery.flushing.FlushWaiter", side_effect=RuntimeError("ours")):
+    with mock.patch("zespan_serverless._delivery.waiters.FlushWaiter", side_effect=RuntimeError("ours")):
         assert zespan_serverless.flush().reason == "failed"
         assert zespan_serverless.shutdown().reason == "failed"
 

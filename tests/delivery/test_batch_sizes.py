@@ -127,8 +127,8 @@ def test_what_passes_a_slow_event_is_off_the_disk(tmp_path: Path) -> None:
         delivery.flush(0.1, probe=True)
     assert delivery.pending == 1
     eventually(lambda: is_idle(delivery))
-    without_journal(delivery).forget()
-    (only,) = Journal(str(tmp_path / "journal"), "there", "key", 1_000_000).left()
+    without_journal(delivery).release()
+    (only,) = Journal(str(tmp_path / "journal"), "there", "key", 1_000_000).recover()
     assert set(only.events) == {b'{"n":0}'}
     assert_balanced(delivery)
     delivery.reset()

@@ -39,8 +39,10 @@ from tests.delivery.support import (
 from zespan_serverless import capture as capture_event
 from zespan_serverless import init, testing
 from zespan_serverless._delivery import journal as _journal
+from zespan_serverless._delivery import journal_files, journal_format
 from zespan_serverless._delivery.delivery import Delivery
-from zespan_serverless._delivery.journal import AGE_MAX, Journal, Left
+from zespan_serverless._delivery.journal import AGE_MAX, Journal
+from zespan_serverless._delivery.journal_format import Left
 from zespan_serverless._process import container as _container
 from zespan_serverless._trace.context import Span
 from zespan_serverless.settings import Settings
@@ -98,7 +100,7 @@ def die(delivery: Delivery) -> None:
     """As if its process had been killed: nobody holds its file any more. Its own sender would now take that over."""
     if isinstance(delivery, Looking) and (sender := sender_of(delivery).thread) is not None:
         eventually(lambda: sender in delivery.have_looked)
-    without_journal(delivery).forget()
+    without_journal(delivery).release()
 
 
 def leave(folder: Path, *events: bytes, key: str = "zsp_key", destination: str = "there") -> Path:
@@ -106,14 +108,14 @@ def leave(folder: Path, *events: bytes, key: str = "zsp_key", destination: str =
     before = set(folder.glob("*.journal"))
     dead = journal(folder, destination, key)
     for event in events:
-        dead.event(event)
-    dead.forget()
+        dead.append_event(event)
+    dead.release()
     (file,) = set(folder.glob("*.journal")) - before
     return file
 
 
 def left(folder: Path) -> list[Left]:
-    return list(journal(folder).left())
+    return list(journal(folder).recover())
 
 
 def found(folder: Path) -> list[bytes]:
@@ -143,14 +145,14 @@ def done(process: subprocess.Popen[str]) -> int:
 def test_what_is_left(folder: Path) -> None:
     """Events in their order, and the spans that have not ended; the file is gone after that."""
     dead = journal(folder)
-    dead.event(b"1")
-    dead.opened(b"begun", SPAN)
-    dead.opened(b"done", "0" * 15 + "1")
-    dead.opened(b"no event", "0" * 15 + "2")
-    dead.event(b"2", "0" * 15 + "1")
-    dead.closed("0" * 15 + "2")
-    dead.overdue(b"late")
-    dead.forget()
+    dead.append_event(b"1")
+    dead.append_open(b"begun", SPAN)
+    dead.append_open(b"done", "0" * 15 + "1")
+    dead.append_open(b"no event", "0" * 15 + "2")
+    dead.append_event(b"2", "0" * 15 + "1")
+    dead.append_closed("0" * 15 + "2")
+    dead.append_deadline(b"late")
+    dead.release()
     (only,) = left(folder)
     assert (only.events, only.open, only.overdue, only.broken) == ([b"1", b"2"], [b"begun"], [b"late"], 0)
     assert list(folder.iterdir()) == []
@@ -208,7 +210,8 @@ def test_any_bytes(rubbish: bytes, ours: bool, offset: int) -> None:
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary) / "journals"
         file = leave(folder, b"1")
-        header = file.read_bytes()[:8] + _journal._offset(offset) + file.read_bytes()[20:36] if ours else b""
+        begin, end = file.read_bytes()[:8], file.read_bytes()[20:36]
+        header = begin + journal_format.packed_offset(offset) + end if ours else b""
         file.write_bytes(header + rubbish)
         assert [(one.events, one.open) for one in left(folder)] == ([([], [])] if ours else [])
 
@@ -239,9 +242,9 @@ def test_corrupt_in_the_middle(begin: Begin, folder: Path) -> None:
 def test_corrupt_offset(folder: Path) -> None:
     """Better to send twice than not at all: an offset that cannot be right says nothing."""
     dead = journal(folder)
-    dead.event(b"1")
-    dead.settled(dead.event(b"2"))
-    dead.forget()
+    dead.append_event(b"1")
+    dead.mark_settled(dead.append_event(b"2"))
+    dead.release()
     (file,) = folder.iterdir()
     data = bytearray(file.read_bytes())
     data[9] ^= 1
@@ -252,9 +255,9 @@ def test_corrupt_offset(folder: Path) -> None:
 def test_a_note_of_another_version(begin: Begin, folder: Path) -> None:
     """A span's record that makes no sense costs its file's spans, not the events, nor other files."""
     dead = journal(folder)
-    dead.event(b'{"n": 1}')
-    dead.opened(b"{}", SPAN)
-    dead.forget()
+    dead.append_event(b'{"n": 1}')
+    dead.append_open(b"{}", SPAN)
+    dead.release()
     leave(folder, b'{"n": 2}')
     exporter = Scripted()
     delivery = begin(exporter)
@@ -395,10 +398,10 @@ def test_no_folder_of_ours(
 def test_folder_that_cannot_be_made(tmp_path: Path) -> None:
     """Without a parent there is no folder, and no journal."""
     nowhere = journal(tmp_path / "no" / "journals")
-    nowhere.trouble = (said := list[str]()).append
-    assert nowhere.event(b"1") == 0
+    nowhere.on_trouble = (said := list[str]()).append
+    assert nowhere.append_event(b"1") == 0
     assert "kept in memory only" in said[0]
-    assert list(nowhere.left()) == []
+    assert list(nowhere.recover()) == []
 
 
 # ---------------------------------------------------------------------- a disk that does not play along
@@ -435,7 +438,7 @@ def test_full_disk(mounted: Callable[[str], Path], caplog: pytest.LogCaptureFixt
         delivery.capture({"n": number, "text": "x" * 2000})
     eventually(lambda: caplog.text.count("kept in memory only") == 1)
     (file,) = place.iterdir()
-    on_disk = _journal._parsed(file.read_bytes(), 0, 0.0, cut=False)
+    on_disk = journal_format.parsed(file.read_bytes(), 0, 0.0, cut=False)
     assert on_disk.broken == 0
     assert [json.loads(event)["n"] for event in on_disk.events] == list(range(len(on_disk.events)))
     assert 20 < len(on_disk.events) < 40
@@ -501,7 +504,7 @@ def test_folder_removed_while_running(begin: Begin, folder: Path) -> None:
     (only,) = folder.iterdir()
     capture(delivery, 2)
     die(delivery)
-    data = _journal._parsed(only.read_bytes(), 0, 0.0, cut=False)
+    data = journal_format.parsed(only.read_bytes(), 0, 0.0, cut=False)
     assert (len(data.open), data.events) == (1, [b'{"n":2}'])
 
 
@@ -679,6 +682,20 @@ def test_parent_dies_first(folder: Path, backend: Backend, environment: dict[str
     arrives(folder, environment, backend, "after", "before", "child")
 
 
+def test_the_sender_imports_nothing_for_the_recovery(folder: Path, environment: dict[str, str]) -> None:
+    """A child that is forked in the midst of an import would wait for its end for ever. Who has no journal does not
+    pay for it."""
+    code = """
+        import sys, threading
+        threading.Thread.start = lambda thread: None  # the sender never comes to it
+        from zespan_serverless import init
+        init(journal=sys.argv[1])
+        assert ("zespan_serverless._delivery.recovery" in sys.modules) is (sys.argv[1] != "off")
+    """
+    assert done(python(code, folder, **environment)) == 0
+    assert done(python(code, "off", **environment)) == 0
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(300)  # it starts some 80 processes
 def test_killed_at_any_moment(tmp_path: Path) -> None:
@@ -802,7 +819,7 @@ def test_partly_settled(begin: Begin, folder: Path) -> None:
     delivery.flush_in_background(5.0)
     assert gate.entered.acquire(timeout=5)
     assert exporter.batches == [[*range(8)], [0, 1, 2, 3], [4, 5, 6, 7], [4, 5], [4]]
-    copy = _journal._parsed(*seen(next(folder.iterdir())), cut=False)
+    copy = journal_format.parsed(*seen(next(folder.iterdir())), cut=False)
     assert [json.loads(event)["n"] for event in copy.events] == [4, 5, 6, 7]
     gate.open.set()
 
@@ -981,7 +998,7 @@ def test_a_folder_that_is_relative(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.chdir(tmp_path)
     relative = Journal("here", "there", "zsp_key", MIB)
     monkeypatch.chdir(tmp_path / "other")
-    assert relative.event(b"1")
+    assert relative.append_event(b"1")
     assert [file.name for file in (tmp_path / "here").glob("*.journal")] != []
 
 
@@ -1013,24 +1030,24 @@ def test_sampled_out(folder: Path) -> None:
 
 def test_a_file_that_is_being_made_is_left_alone(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever looks for what others have left does not lock it just when its own process is about to."""
-    lock, take = _journal._lock, _journal._take
+    lock, take = journal_files.lock, journal_files.take
     looked: list[str] = []
 
     def after_a_look(fd: int) -> None:
-        monkeypatch.setattr(_journal, "_lock", lock)
-        list(journal(folder).left())
+        monkeypatch.setattr(journal_files, "lock", lock)
+        list(journal(folder).recover())
         lock(fd)
 
     def taken(path: str) -> Any:
         looked.append(path)
         return take(path)
 
-    monkeypatch.setattr(_journal, "_lock", after_a_look)
-    monkeypatch.setattr(_journal, "_take", taken)
+    monkeypatch.setattr(journal_files, "lock", after_a_look)
+    monkeypatch.setattr(journal_files, "take", taken)
     mine = journal(folder)
-    assert mine.event(b"mine") > 0
+    assert mine.append_event(b"mine") > 0
     assert looked == []
-    mine.forget()
+    mine.release()
     assert found(folder) == [b"mine"]
     assert len(looked) == 1
 
@@ -1125,7 +1142,7 @@ def test_a_descriptor_closed_while_leftovers_are_read(folder: Path, tmp_path: Pa
     heir = journal(folder)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "open", noted)
-        reading = heir.left()
+        reading = heir.recover()
         assert next(reading).events == [b"1"]
     os.close(fds[0])
     theirs(fds[0], tmp_path / "theirs")
@@ -1141,7 +1158,7 @@ def test_a_child_does_not_close_what_has_its_parents_number(begin: Begin, tmp_pa
     fd = file_of(delivery).fd
     os.close(fd)
     theirs(fd, tmp_path / "theirs")
-    journal_of(delivery).forget()
+    journal_of(delivery).release()
     assert os.fstat(fd).st_size == 1_000_000
     os.close(fd)
 
@@ -1214,7 +1231,7 @@ def test_one_flipped_bit_costs_one_event(folder: Path, place: int) -> None:
     events = [b'{"n":%d,"text":"EDOCT"}' % number for number in range(50)]
     file = leave(folder, *events)
     data = bytearray(file.read_bytes())
-    at = data.index(events[20]) - _journal._RECORD.size + place
+    at = data.index(events[20]) - journal_format.RECORD.size + place
     data[at] ^= 4
     file.write_bytes(data)
     (only,) = left(folder)

@@ -207,8 +207,8 @@ def test_a_flush_that_no_thread_waits_for(begin: Begin, watch: Watch) -> None:
 def test_leftovers(begin: Begin, watch: Watch, tmp_path: Path) -> None:
     """Events of dead processes are taken over, those that are too old given up."""
     dead = Journal(str(tmp_path / "journal"), "there", "other key", 1_000_000)
-    dead.event(b"x" * 100)
-    dead.forget()
+    dead.append_event(b"x" * 100)
+    dead.release()
     (file,) = (tmp_path / "journal").iterdir()
     os.utime(file, (1, 1))
     delivery = begin()

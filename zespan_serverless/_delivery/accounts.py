@@ -56,7 +56,7 @@ class Accounts:
         self.waiters = Waiters()
         self.notices = Notices(self.settings, destination)
         if self.journal is not None:
-            self.journal.trouble = self._journal_trouble
+            self.journal.on_trouble = self._journal_trouble
         self.breaker = Breaker()
         self.retry_at = 0.0
         self.intake: deque[Item] = deque()
@@ -114,7 +114,7 @@ class Accounts:
         # to here.
         self.report_drop([item], reason, item.detail)
         if self.journal is not None and item.span:
-            self.journal.closed(item.span)
+            self.journal.append_closed(item.span)
 
     def _enqueued(self) -> None:
         self.drop_surplus()

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 async def flush_async(delivery: Delivery, budget: float) -> None:
-    """Wait until everything captured so far is settled, for `budget` seconds at most; the event loop goes on."""
+    """Wait until everything captured so far is settled, for at most `budget` seconds. `on_flush` is notified."""
     if aio.trio() is not None:
         delivery.notify(await aio.in_thread(lambda: delivery.flush(budget)), 0)
         return

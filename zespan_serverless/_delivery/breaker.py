@@ -1,6 +1,6 @@
-"""Whether an attempt is worth making at all.
+"""Decides whether an attempt is worth making at all.
 
-Everything here is wall clock and outlives invocations: the monotonic clock stands still while a sandbox is frozen.
+All times are wall clock, because the monotonic clock may stand still while a sandbox is frozen.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Breaker:
         self._silent_for = 0.0
 
     def failed(self, now: float) -> None:
-        """An attempt came to nothing."""
+        """An attempt has failed."""
         if self.is_open:
             self._probes += 1
         self.failures += 1
@@ -49,9 +49,9 @@ class Breaker:
             self._opened_at = now
 
     def silence(self, now: float, seconds: float) -> None:
-        """The backend asked for `seconds` without a request (Retry-After)."""
+        """The backend has asked for no requests for so many `seconds` (Retry-After)."""
         self._silent_from, self._silent_for = now, seconds
 
     def probe_now(self) -> None:
-        """Let the next attempt through although the breaker is open. What a backend asked for is still honoured."""
+        """Let the next attempt through although the breaker is open. A Retry-After is still honoured."""
         self._opened_at = float("-inf")

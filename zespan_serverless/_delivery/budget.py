@@ -1,9 +1,9 @@
-"""How long we may take: pure arithmetic, no clock and no state of its own. Seconds everywhere."""
+"""How long a flush, a pause or a silence may take: pure arithmetic without a clock or state, in seconds."""
 
 from __future__ import annotations
 
 RETRY_AFTER_MAX = 60.0
-"""A backend may ask for silence, but not for longer than this."""
+"""The longest Retry-After that is honoured."""
 
 BACKOFF_FIRST, BACKOFF_MAX = 0.1, 2.0
 PROBE_FIRST, PROBE_MAX = 5.0, 60.0
@@ -32,7 +32,7 @@ def probe_delay(probes: int) -> float:
 
 
 def clamp_retry_after(seconds: float) -> float:
-    """What is honoured of a Retry-After. Not a number, or in the past: nothing."""
+    """The part of a Retry-After that is honoured: 0 for NaN and for times in the past."""
     return min(RETRY_AFTER_MAX, seconds) if seconds > 0 else 0.0
 
 

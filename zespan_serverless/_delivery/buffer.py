@@ -89,7 +89,7 @@ class Buffer:
         """Write the first event of the intake to the journal, if there is one, and move it in line."""
         item = intake[0]
         if self._journal is not None:
-            item.place = self._journal.event(item.data, item.span)
+            item.place = self._journal.append_event(item.data, item.span)
         # No call from here on
         self.last_number += 1
         item.number = self.last_number
@@ -98,7 +98,7 @@ class Buffer:
         del intake[0]
         # to here.
         self._trim()
-        if self._journal is not None and self._journal.due:
+        if self._journal is not None and self._journal.needs_rewrite:
             self.rewrite_journal()
 
     def next_batch(self) -> list[Item]:
@@ -156,7 +156,7 @@ class Buffer:
         """Let all others pass the one event in flight, because it takes longer than there is time."""
         item = self.in_flight[0]
         if self._journal is not None:  # once more, behind the others, which may be settled before it is
-            item.place = self._journal.event(item.data) or item.place
+            item.place = self._journal.append_event(item.data) or item.place
         item.at, item.slow = now, True
         self._slow += (item,)
         self._slow_bytes += item.size
@@ -175,16 +175,16 @@ class Buffer:
         """Note in the journal how far events are settled."""
         if self._journal is not None:
             places = [item.place for item in self._items() if item.place]
-            if not places or self._journal.due:
+            if not places or self._journal.needs_rewrite:
                 self.rewrite_journal()
             else:
-                self._journal.settled(min(places))
+                self._journal.mark_settled(min(places))
 
     def rewrite_journal(self) -> None:
         """Write the journal anew, without settled events."""
         if self._journal is not None:
             items = list(self._items())
-            for item, place in zip(items, self._journal.empty([item.data for item in items]), strict=False):
+            for item, place in zip(items, self._journal.rewrite([item.data for item in items]), strict=False):
                 item.place = place
 
     def _items(self) -> Iterator[Item]:

@@ -1,28 +1,30 @@
 """The delivery: events of one process on their way to one exporter.
 
-    capture() -> intake -> waiting -> in flight -> delivered            captured = delivered + pending + dropped
+    journal of a dead process --+                    +<---- retry ----+
+                                v                    v                |
+    capture() --------------> intake ------------> waiting -------> in flight -------> delivered
+                                |                    |              |  ^  |  |
+                                |                    |      refused |  |  |  | too slow
+                                |                    |              v  |  |  v
+                                |                    |             halves |  slow -----> in flight, after all others
+                                v                    v                    v
+                             dropped              dropped              dropped
 
-    step                                    by                             counter
-    captured                                Intake.receive                 captured +1, pending +1
-    intake -> waiting, and the journal      Accounts.drain_intake          -
-    intake -> dropped                       Accounts.drain_intake          dropped[too_large, unencodable, closed, torn]
-    waiting -> dropped: the buffer is full  Buffer.enqueue                 dropped[buffer_full]
-    waiting -> in flight                    Buffer.next_batch              -
-    in flight -> delivered                  Sending.settle                 delivered +n, pending -n
-    in flight -> waiting: tried again       Buffer.put_back                -
-    in flight -> halves: refused            Buffer.halve                   -
-    in flight -> slow: too large in time    Buffer.set_aside               -
-    in flight -> dropped                    Sending.settle                 dropped[refused, unauthorized, too_large]
-    all -> dropped                          Delivery.close                 dropped[closed]
-    journal of a dead process -> intake     recovery.recover_journals      captured +1, pending +1
+    captured     + 1 into the intake, whether from `capture` or from a dead process's journal (`Intake`, `recovery`)
+    delivered    + 1 for each event of a batch that the exporter has delivered (`Sending`)
+    dropped      + 1 out of the intake: `too_large`, `unencodable`, `torn`, or `closed` after `close`   (`Accounts`)
+                     out of the oldest that are waiting: `buffer_full`                                  (`Buffer`)
+                     out of flight: `refused`, `unauthorized`, or `too_large` if it was slow too often  (`Sending`)
+                     from wherever it is when the delivery is closed: `closed`                          (`Delivery`)
 
-`pending` is everything between the intake and the outcome; `dropped` counts by reason, and each drop reduces `pending`.
-With a journal an event is on disk from `waiting` until it is settled, so that the next process can take it over.
+At every moment captured = delivered + pending + dropped: `pending` are the events on their way, and the arrows between
+intake, waiting, in flight, halves and slow change no counter. With a journal an event is on disk from `waiting` until
+it is settled (delivered or dropped), and the next process takes over what is left.
 
-    accounts  what the lock protects    worker      the one thread that sends   buffer    events not settled yet
-    intake    the way in                sending     what that thread does       journal   the same on disk
-    flushing  how a flush waits         background  flushes nobody waits for    recovery  what dead processes left
-    waiters   who waits for what        notices     for on_error, on_flush, log breaker   whether to try at all
+    accounts   what the lock protects       worker   the one thread that sends      buffer    events not settled yet
+    intake     the way in                   sending  what that thread does          journal   the same on disk
+    waiters    who waits for what, and how  notices  for on_error, on_flush, log    recovery  what dead processes left
+    background flushes nobody waits for     breaker  whether to try at all          budget    how long to take
 
 Only one thread sends. All others wait for wakeups, and so can return at any deadline, whatever a socket does.
 
@@ -46,9 +48,9 @@ from .._base.guard import Guarded, is_from_signal
 from .._base.reports import FlushReport
 from .accounts import Accounts
 from .background import Background
-from .flushing import Flushing
 from .intake import Intake
 from .sending import ExporterCalls, Sending
+from .waiters import Flushing
 from .worker import ABORT_GRACE, Worker
 
 if TYPE_CHECKING:
@@ -245,7 +247,7 @@ class Delivery:
         with accounts.lock:
             accounts.drop_all("closed")
             if accounts.journal is not None:
-                accounts.journal.close()
+                accounts.journal.remove()
             accounts.waiters.remove(waiter)
             accounts.end_async_flushes()
         accounts.after_release()
@@ -256,14 +258,14 @@ class Delivery:
     def close_at_exit(self, timeout: float) -> None:
         """Flush at the end of a process, and close. With a journal, pending events are left to the next process."""
         accounts = self._accounts
-        if accounts.journal is None or not accounts.journal.safe:
+        if accounts.journal is None or not accounts.journal.is_healthy:
             self.close(timeout)
             return
         self.flush(timeout, probe=True)
         with accounts.lock:
             pending = len(accounts.buffer)
             if not (pending or accounts.open_spans):
-                accounts.journal.close()
+                accounts.journal.remove()
         if pending:
             log.warn("%d telemetry events wait in the journal; they are lost if this sandbox's disk goes", pending)
 
@@ -300,7 +302,7 @@ class Delivery:
         accounts = self._accounts
         with accounts.lock:
             if accounts.journal is not None:
-                accounts.journal.close()
+                accounts.journal.remove()
             accounts.worker.dismiss()
             accounts.worker.job = None  # its outcome is ignored
             self._background.retire()
@@ -311,7 +313,7 @@ class Delivery:
         """In a child the parent's threads do not exist, and if one of them held the lock, nobody will release it."""
         accounts = self._accounts
         if accounts.journal is not None:
-            accounts.journal.forget()
+            accounts.journal.release()
         if self._pid:
             accounts.worker.forget()  # if it was the sender that forked, in on_error, it ends with that
             self._background.retire()

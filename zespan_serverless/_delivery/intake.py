@@ -83,8 +83,8 @@ class Intake:
                 if not (accounts.closed or is_over()):
                     accounts.open_spans[span_id] = begin_record
                     if journal is not None:
-                        journal.opened(data, span_id)
-                        if journal.due:
+                        journal.append_open(data, span_id)
+                        if journal.needs_rewrite:
                             accounts.buffer.rewrite_journal()
                 accounts.drain_intake()
             accounts.after_release()
@@ -94,7 +94,7 @@ class Intake:
         accounts = self._accounts
         with accounts.lock:
             if accounts.journal is not None:
-                accounts.journal.overdue(encode({"trace_id": trace_id, **note}))
+                accounts.journal.append_deadline(encode({"trace_id": trace_id, **note}))
             return [record for record in accounts.open_spans.values() if record["trace_id"] == trace_id]
 
     def _encoded(self, event: Mapping[str, Any]) -> bytes:

@@ -1,8 +1,7 @@
-"""What is to be told: lines to the log, drops to `on_error`, flushes to `on_flush`. By the sender, with no lock held:
-all three are the user's code.
+"""Notices for the log, `on_error` and `on_flush`, which the sender hands out without the lock: all are the user's code.
 
-Each listener has a job of its own, the log's lines first, and is left out while a thread has not come back from it:
-what hangs, or ends its thread, keeps the others from nothing.
+Each of the three listeners has a job of its own, the log's lines first. A listener is left out while a thread has not
+returned from it, so that one that hangs, or ends its thread, does not keep anything from the others.
 """
 
 from __future__ import annotations
@@ -25,12 +24,13 @@ if TYPE_CHECKING:
     from .buffer import Item
 
 NOTICES_MAX = 1000
-"""Reports of flushes, kinds of drops, and payloads of drops, that wait at most until the user's code has returned from
-an earlier call. Of reports and payloads the oldest are left out, of payloads also those over `max_bytes` in all; the
-number of dropped events is always exact."""
+"""How many reports of flushes, kinds of drops, and payloads of drops are kept until a listener returns.
+
+The oldest reports and payloads give way, payloads also above `max_bytes` in all. The number of dropped events is always
+exact."""
 
 LINES_MAX, LINES_PERIOD = 10, 60.0
-"""Lines of one kind in so many seconds at most, however often its episode begins anew."""
+"""At most so many lines of one kind in so many seconds, however often its episode begins anew."""
 
 _WHY = {
     "buffer_full": "(the buffer is full, and the oldest give way: max_events, max_bytes)",
@@ -38,27 +38,30 @@ _WHY = {
 }
 
 ECHO_PAUSE = 1.0
-"""Seconds before `on_error` is told of drops that it has caused itself, by what it captures."""
+"""Seconds before `on_error` hears of drops that it has caused itself, by capturing events."""
 
 
 class Notices:
-    """What has happened and has not been told; every method under the delivery's lock."""
+    """Notices that wait. All methods are called with the delivery's lock held, except `_notify`.
+
+    An episode is a kind of trouble that has been logged, and is not logged again until it is over.
+    """
 
     def __init__(self, settings: Settings, destination: str = "") -> None:
         self._settings = settings
         self._destination = destination or "the backend"
         self._lines: list[Callable[[], object]] = []
-        self._drops: dict[tuple[str, str], int] = {}  # how many, by reason and detail
+        self._drops: dict[tuple[str, str], int] = {}  # events by reason and detail
         self._payloads: deque[tuple[tuple[str, str], bytes]] = deque()
-        self._size = 0  # bytes of those
+        self._size = 0  # of the payloads, bytes
         self._reports: deque[FlushReport] = deque(maxlen=NOTICES_MAX)
-        self._busy: dict[str, int] = {}  # the thread that is in `log`, `on_error`, `on_flush`
-        self._quiet_until = 0.0  # monotonic: no call of on_error before
+        self._busy: dict[str, int] = {}  # by listener (`log`, `on_error`, `on_flush`): the thread that is in it
+        self._quiet_until = 0.0  # monotonic: on_error is not called before
         self._episodes: set[str] = set()
-        self._logged: dict[str, tuple[float, int]] = {}  # since when (wall clock), and how often
+        self._logged: dict[str, tuple[float, int]] = {}  # by kind: since when (wall clock), and how often
 
     def __bool__(self) -> bool:
-        """Whether there is anything that can be told now."""
+        """Whether there is a notice whose listener can be called now."""
         return bool(
             (self._lines and "log" not in self._busy)
             or (self._drops and "on_error" not in self._busy and time.monotonic() >= self._quiet_until)
@@ -66,25 +69,25 @@ class Notices:
         )
 
     def idle_seconds(self) -> float:
-        """Seconds until there may be something to tell that nobody notifies us of; 0: nothing."""
+        """Seconds until a delayed notice is due; 0 if there is none."""
         return max(0.0, self._quiet_until - time.monotonic()) if self._drops else 0.0
 
     def drain(self) -> Callable[[], None]:
-        """What tells the next listener all that there is for it. To be called if there is anything."""
+        """Take all notices for the next listener. Returns the call that hands them out; needs a notice to be there."""
         if self._lines and "log" not in self._busy:
             lines, self._lines = self._lines, []
-            return partial(self._call, "log", lines)
+            return partial(self._notify, "log", lines)
         if self._drops and "on_error" not in self._busy and time.monotonic() >= self._quiet_until:
-            return partial(self._call, "on_error", self._taken_drops())
+            return partial(self._notify, "on_error", self._taken_drops())
         on_flush = self._settings.on_flush
         reports = [*self._reports]
         self._reports.clear()
-        return partial(self._call, "on_flush", [partial(on_flush, report) for report in reports if on_flush])
+        return partial(self._notify, "on_flush", [partial(on_flush, report) for report in reports if on_flush])
 
-    # ------------------------------------------------------------------ what happens
+    # What happens
 
     def dropped(self, items: Sequence[Item], reason: str, detail: str) -> None:
-        """These events will never arrive."""
+        """These events will never be delivered."""
         detail = detail[: log.TEXT_MAX]
         if self._settings.on_error is not None:
             self._drop(items, reason, detail)
@@ -99,7 +102,7 @@ class Notices:
         self._log_once(reason, text, reason, *([why] if why else []), events=len(items), reason=reason, detail=detail)
 
     def unreachable(self, detail: str, events: int) -> None:
-        """The backend cannot be reached."""
+        """The backend cannot be reached; so many events wait."""
         text = (
             "telemetry cannot be delivered for now, events are kept and tried again: %s. "
             f"If it stays so, check that {self._destination} can be reached from here"
@@ -112,12 +115,12 @@ class Notices:
         self._episodes.discard("away")
 
     def delivered(self) -> None:
-        """Events have arrived: what goes wrong from now on is another episode, and is said again."""
+        """Events have been delivered: what goes wrong from now on is another episode, and is logged again."""
         if self._episodes:
             self._episodes &= {"journal", "on_error", "on_flush"}
 
     def journal(self, trouble: str) -> None:
-        """The journal cannot be written, or can be again."""
+        """The journal cannot be written; or, with an empty text, it can be again."""
         if trouble:
             self._log_once("journal", "%s", trouble)
         else:
@@ -127,13 +130,13 @@ class Notices:
         """A flush is over."""
         if self._settings.on_flush is None:
             return
-        if "on_flush" in self._busy:  # one sender is stuck in there; a second would be one too many
+        if "on_flush" in self._busy:  # do not let a second sender hang in it
             self._log_once("on_flush", "on_flush has not returned from an earlier call, and is left out until it does")
         else:
             self._reports.append(report)
 
     def _log_once(self, kind: str, text: str, *args: str, **fields: object) -> None:
-        """One line in the log for each episode; `fields` for those whose log is JSON."""
+        """Queue one line for each episode; `fields` are for logs in JSON."""
         if kind in self._episodes:
             return
         now = time.time()
@@ -164,7 +167,7 @@ class Notices:
                 "on_error", "on_error has not returned from an earlier call, and is told the rest when it does"
             )
 
-    # ------------------------------------------------------------------ the telling
+    # Handing out
 
     def _taken_drops(self) -> list[Callable[[], object]]:
         drops, payloads = self._drops, self._payloads
@@ -175,9 +178,9 @@ class Notices:
         on_error = self._settings.on_error
         return [partial(on_error, Dropped(count, *kind, tuple(of[kind]))) for kind, count in drops.items() if on_error]
 
-    def _call(self, listener: str, calls: Sequence[Callable[[], object]]) -> None:
-        """Tell one listener, without the lock."""
-        strange: BaseException | None = None
+    def _notify(self, listener: str, calls: Sequence[Callable[[], object]]) -> None:
+        """Call one listener, without the lock."""
+        foreign: BaseException | None = None
         self._busy[listener] = threading.get_ident()
         try:
             for call in calls:
@@ -185,19 +188,19 @@ class Notices:
                     with threads.as_main_thread():
                         call()
                 except BaseException as error:  # SystemExit too: it would end the sender's thread
-                    if _is_of_the_users_thread(error):
-                        strange = error
+                    if _belongs_to_callers_thread(error):
+                        foreign = error
                     else:
                         log.warn_once(f"{listener} failed: %s", log.describe(error))
         finally:
             self._busy.pop(listener, None)
             self._episodes.discard(listener)
-        if strange is not None:
-            raise strange
+        if foreign is not None:
+            raise foreign
 
 
-def _is_of_the_users_thread(error: BaseException) -> bool:
-    """Whether an exception was raised in the user's thread that has called, and is not of the code that was called."""
+def _belongs_to_callers_thread(error: BaseException) -> bool:
+    """Whether an exception is for the user's thread that runs the listener, and not one of the listener's own."""
     if threading.current_thread() is not threading.main_thread():
         return False
     return isinstance(error, KeyboardInterrupt) or is_from_signal(error)

@@ -13,14 +13,15 @@ if TYPE_CHECKING:
 
     from .._record.event import Event
     from .accounts import Accounts
-    from .journal import Journal, Left
+    from .journal import Journal
+    from .journal_format import Left
 
 
 def recover_journals(accounts: Accounts, journal: Journal, capture: Callable[[Event], object]) -> None:
     """Capture the events of dead processes, and the spans that they never ended. Called without the lock."""
     # A process that dies while it takes over leaves copies beside the originals: equal bytes with an id are one event.
     seen: set[bytes] = set()
-    for left in journal.left():
+    for left in journal.recover():
         unfinished, broken = _unfinished(accounts, left)
         with accounts.lock:
             if accounts.closed:
