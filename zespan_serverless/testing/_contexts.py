@@ -47,9 +47,11 @@ class AzureContext:
         self.function_name = function_name
         self.function_directory: str = f"/home/site/wwwroot/{function_name}"
         self.invocation_id: str = invocation_id or str(uuid.uuid4())
-        self.thread_local_storage = threading.local()
-        self.trace_context = SimpleNamespace(trace_parent=traceparent, trace_state=None, attributes={})
-        self.retry_context = SimpleNamespace(retry_count=retry_count, max_retry_count=max_retry_count, exception=None)
+        self.thread_local_storage: threading.local = threading.local()
+        self.trace_context: SimpleNamespace = SimpleNamespace(trace_parent=traceparent, trace_state=None, attributes={})
+        self.retry_context: SimpleNamespace = SimpleNamespace(
+            retry_count=retry_count, max_retry_count=max_retry_count, exception=None
+        )
 
     def __repr__(self) -> str:
         return f"<AzureContext of {self.function_name}, invocation {self.invocation_id}>"
