@@ -14,7 +14,7 @@ import pytest
 from moto import mock_aws
 
 from emulator.model import ModelEndpoint
-from zespan_serverless import testing
+from zespan_serverless import capture, flush, testing, types
 from zespan_serverless.settings._fields import FIELDS
 
 ROOT = Path(__file__).parents[1]
@@ -95,19 +95,19 @@ def test_the_second_example_names_the_user_and_the_step() -> None:
 def test_the_example_by_hand_delivers_before_it_returns() -> None:
     """init, span, capture and flush work without the decorator."""
     with testing.recording() as events:
-        module = run(BLOCKS[2])
+        module = run(BLOCKS[3])
         assert module.handler({}, None) == {"ok": True}
         assert [e["operation"] for e in events] == ["look up", "work"]
 
 
 def test_the_example_test_passes() -> None:
     """The test that README shows is a passing test."""
-    run(BLOCKS[3]).test_handler()
+    run(BLOCKS[4]).test_handler()
 
 
 def test_every_block_is_run() -> None:
     """A new example needs a new test."""
-    assert len(BLOCKS) == 4
+    assert len(BLOCKS) == 5
     assert {name: len(blocks(page)) for name, page in PAGES.items()} == {
         "hosts": 0,
         "azure-functions": 3,  # in azure_functions/test_examples.py
@@ -159,6 +159,22 @@ def test_powertools_batch_example() -> None:
         answer = run(blocks(PAGES["powertools"])[1]).handler({"Records": records}, testing.LambdaContext())
     assert answer == {"batchItemFailures": [{"itemIdentifier": "1"}]}
     assert [event["status"] for event in events] == ["success", "error", "success"]
+
+
+def test_an_exporter_of_ones_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The one that README shows writes every event to its file."""
+    monkeypatch.chdir(tmp_path)
+    run(BLOCKS[2])
+    capture({"operation": "mine"})
+    assert flush(5).delivered == 1
+    (line,) = (tmp_path / "events.jsonl").read_text().splitlines()
+    assert json.loads(line)["operation"] == "mine"
+
+
+def test_the_types_are_listed() -> None:
+    """All of them."""
+    section = README.split("`zespan_serverless.types` has")[1].split("\n\n")[0]
+    assert set(re.findall(r"`(\w+)`", section)) == set(dir(types))
 
 
 def test_the_table_lists_every_setting_with_its_default() -> None:

@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import threading
 from typing import Any
 
 import pytest
 
-from zespan_serverless import ConfigurationError, capture, init, span, testing, with_context, zespan_gcf, zespan_lambda
+from zespan_serverless import (
+    ConfigurationError,
+    capture,
+    flush,
+    init,
+    span,
+    testing,
+    with_context,
+    zespan_azure,
+    zespan_cloud_event,
+    zespan_gcf,
+    zespan_lambda,
+)
+from zespan_serverless.aws_lambda import _extension, _start
 from zespan_serverless.testing import LambdaContext, recording
 
 
@@ -174,6 +188,71 @@ def test_reset_ends_a_recording() -> None:
         with with_context(user_id="u"):
             capture({"operation": "x"})
     assert events == []
+
+
+def test_reset_ends_all_recordings() -> None:
+    """What is started after it is left alone by their ends."""
+    with recording() as outer, recording() as inner:
+        testing.reset()
+        after = testing.MemoryExporter()
+        init(exporter=after)
+    capture({"operation": "x"})
+    assert flush(5).delivered == 1
+    assert (outer, inner, [event["operation"] for event in after.events]) == ([], [], ["x"])
+
+
+def test_reset_forgets_what_hosts_know(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The next handler registers its extension, the next async one has a new loop, and an import is the first."""
+    registered: list[str] = []
+    monkeypatch.setattr(_extension, "in_runtime_process", lambda: True)
+    monkeypatch.setattr(_extension, "register", lambda mode, *_: registered.append(mode))
+    loops: list[asyncio.AbstractEventLoop] = []
+
+    async def handler(event: object, context: object) -> None:
+        loops.append(asyncio.get_running_loop())
+
+    for _ in range(2):
+        testing.reset()
+        assert _start._imported_at is None
+        for _ in range(2):
+            zespan_lambda(exporter="memory")(handler)({}, LambdaContext())
+        assert _start._imported_at is not None
+    assert len(registered) == 2
+    assert loops[0] is loops[1]
+    assert loops[2] is loops[3]
+    assert loops[0] is not loops[2]
+    assert (loops[0].is_closed(), loops[2].is_closed()) == (True, False)
+
+
+def test_a_context_of_azures() -> None:
+    """Gives an event its id, its trace and its retries."""
+    context = testing.AzureContext("search", traceparent=f"00-{'1' * 32}-{'2' * 16}-01", max_retry_count=3)
+
+    @zespan_azure
+    def function(req: str, context: object) -> str:
+        return req
+
+    with recording() as events:
+        assert function("x", context=context) == "x"
+    assert (events[-1]["operation"], events[-1]["trace_id"]) == ("search", "1" * 32)
+    assert events[-1]["metadata"]["faas.invocation_id"] == context.invocation_id
+    assert events[-1]["metadata"]["azure.functions.max_retry_count"] == 3
+    assert repr(context) == f"<AzureContext of search, invocation {context.invocation_id}>"
+    assert context.invocation_id != testing.AzureContext().invocation_id
+
+
+def test_a_context_of_googles() -> None:
+    """Says what a background function was called for."""
+    context = testing.GoogleContext()
+
+    @zespan_cloud_event
+    def function(data: object, context: object) -> None: ...
+
+    with recording() as events:
+        function({"data": "eA=="}, context)
+    assert events[-1]["metadata"]["cloudevents.event_id"] == context.event_id
+    assert events[-1]["metadata"]["cloudevents.event_type"] == "google.pubsub.topic.publish"
+    assert repr(context) == f"<GoogleContext of google.pubsub.topic.publish, event {context.event_id}>"
 
 
 def test_a_context_of_lambdas() -> None:

@@ -120,7 +120,7 @@ class WebHost:
     """Whether we hear of it when the process has served its last request: from atexit, or the lifespan protocol."""
 
     def __init__(self, arguments: Mapping[str, Any] | None = None) -> None:
-        self.platform = platform()
+        self.platform: Platform = platform()
         if self.platform.attributes.get("cloud.provider") == "azure":
             from .._platforms import azure
 

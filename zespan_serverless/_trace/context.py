@@ -39,7 +39,7 @@ class Ends(dict[int, "Callable[[], None]"]):
     __slots__ = ("busy",)
 
     def __init__(self) -> None:
-        self.busy = False
+        self.busy: bool = False
 
 
 class Span:
@@ -62,14 +62,14 @@ class Span:
         tags: Mapping[str, str] | None = None,
         ends: Ends | None = None,
     ) -> None:
-        self.trace_id = trace_id
-        self.span_id = span_id
-        self.event_id = ""
-        self.parent_span_id = parent_span_id
-        self.user_id = user_id
-        self.session_id = session_id
-        self.tags = tags
-        self.ends = Ends() if ends is None else ends
+        self.trace_id: str = trace_id
+        self.span_id: str = span_id
+        self.event_id: str = ""
+        self.parent_span_id: str | None = parent_span_id
+        self.user_id: str | None = user_id
+        self.session_id: str | None = session_id
+        self.tags: Mapping[str, str] | None = tags
+        self.ends: Ends = Ends() if ends is None else ends
 
     def child(self) -> Span:
         """A new span under this one, for the same user, session and tags."""

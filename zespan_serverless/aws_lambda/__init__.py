@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from .. import _process
 from .. import settings as _settings
+from .._base import RESETS
 from .._base.aio import is_async
 from .._base.guard import Guarded, is_from_signal, pass_on
 from .._base.log import warn_once
@@ -301,6 +302,15 @@ class _OwnLoop:
 
 _own = threading.local()
 _parents: list[object] = []
+
+
+def _reset() -> None:
+    """Let the next decoration register anew, and the next async handler of this thread have a new loop."""
+    HOST._extension, HOST._attached = None, False
+    _own.__dict__.clear()
+
+
+RESETS.append(_reset)
 
 
 def _on_own_loop(handler: Callable[..., Coroutine[Any, Any, Any]]) -> Callable[..., Any]:

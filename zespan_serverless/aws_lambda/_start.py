@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 
+from .._base import RESETS
 from .._base.guard import pass_on
 from .._record.invocation import ColdStart, StartKind
 
@@ -20,6 +21,14 @@ def imported() -> None:
     global _imported_at
     if _imported_at is None:
         _imported_at = time.time()
+
+
+def _reset() -> None:
+    global _imported_at
+    _imported_at = None
+
+
+RESETS.append(_reset)
 
 
 def origin() -> ColdStart:

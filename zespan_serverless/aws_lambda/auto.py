@@ -85,4 +85,4 @@ def _report(name: str, kind: str, message: str, error: BaseException | None = No
         warn_once("a function that could not start was not reported: %r", problem)
 
 
-handler = _observed()
+handler: Callable[..., Any] = _observed()

@@ -10,7 +10,7 @@ value out of range is clamped, and logged once, wherever it comes from.
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from .._base.guard import Guarded, pass_on
 from .._base.log import first, logger, warn_once
@@ -95,7 +95,7 @@ class Settings:
     def __eq__(self, other: object) -> bool:
         return self._values() == other._values() if isinstance(other, Settings) else NotImplemented
 
-    __hash__ = None  # type: ignore[assignment]  # exporter and tags can change
+    __hash__: ClassVar[None]  # type: ignore[assignment]  # its exporter and tags can change
 
     def __repr__(self) -> str:
         """All values but secrets."""

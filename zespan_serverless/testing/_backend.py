@@ -64,8 +64,8 @@ class Backend:
     """
 
     def __init__(self, *, tls: ssl.SSLContext | None = None, host: str = "127.0.0.1") -> None:
-        self.latency = 0.0
-        self.drip_interval = 0.2
+        self.latency: float = 0.0
+        self.drip_interval: float = 0.2
         self.retry_after: str | None = None
         self.reject: Callable[[Event], bool] | None = None
         self.api_key: str | None = None
