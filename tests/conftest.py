@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -43,7 +43,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         config.hook.pytest_deselected(items=[item for item in items if _seconds(item)])
         items[:] = [item for item in items if not _seconds(item)]
         return
-    files: Counter[Path] = Counter()
+    files: defaultdict[Path, float] = defaultdict(float)
     for item in items:
         files[item.path] += _seconds(item)
     items.sort(key=lambda item: -files[item.path])
