@@ -171,6 +171,7 @@ def faults(backend: Backend, chance: random.Random, over: threading.Event) -> No
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="AWS builds its emulator for Linux only")
+@pytest.mark.host(seconds=SECONDS + 100)
 @pytest.mark.timeout(SECONDS + 240)
 def test_nothing_is_lost(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Every event whose capture had returned arrives, and what arrives twice has the same id."""

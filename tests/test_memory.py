@@ -19,6 +19,8 @@ from zespan_serverless.exporters import Outcome
 from zespan_serverless.exporters.zespan import ZespanExporter
 from zespan_serverless.testing import Backend
 
+pytestmark = pytest.mark.host(seconds=30)
+
 
 class Sink(ZespanExporter):
     """Delivered at once, and forgotten: a backend in this process would keep what it is sent."""

@@ -15,6 +15,8 @@ from emulator.lambda_rie import Sandbox
 from zespan_serverless import ConfigurationError, settings
 from zespan_serverless.testing import Backend
 
+pytestmark = pytest.mark.host(seconds=5)
+
 ROOT = Path(__file__).parent.parent
 TEMPLATE = ROOT / "sam-template.yaml"
 TEXT = TEMPLATE.read_text()

@@ -2,30 +2,21 @@
 
 from __future__ import annotations
 
-import ast
-import io
 import os
-import re
-import shutil
 import subprocess
-import sys
-import tokenize
 import zipfile
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pydantic
 import pytest
 
 from emulator.lambda_rie import HOOKS, Sandbox
-from zespan_serverless import __version__, _layer
+from zespan_serverless import __version__
 from zespan_serverless.cli import main
 from zespan_serverless.testing import Backend
 
-if TYPE_CHECKING:
-    pass
+pytestmark = pytest.mark.host
 
-ROOT = Path(__file__).parents[2]
 AUTO = "zespan_serverless.aws_lambda.auto.handler"
 
 MODULES = {
@@ -147,138 +138,6 @@ def test_a_report_that_is_lost_is_said(folder: Path, backend: Backend) -> None:
 def test_without_the_variable_it_says_what_to_set(folder: Path) -> None:
     """The error names the variable."""
     assert "ZESPAN_LAMBDA_HANDLER" in str(answer(AUTO, folder, {})["errorMessage"])
-
-
-@pytest.mark.parametrize("pythons", [[], ["--python", sys.executable]])
-def test_the_layer_is_the_same_bytes_twice_and_small(
-    tmp_path: Path, pythons: list[str], capsys: pytest.CaptureFixture[str]
-) -> None:
-    """A reproducible zip, within its size gate."""
-    for name in ("a.zip", "b.zip"):
-        main(["layer", "build", "--output", str(tmp_path / name), *pythons])
-    assert (tmp_path / "a.zip").read_bytes() == (tmp_path / "b.zip").read_bytes()
-    assert (tmp_path / "a.zip").stat().st_size <= (380_000 if pythons else 128_000)
-    assert "a.zip" in capsys.readouterr().out
-
-
-def test_the_next_step_is_printed(tmp_path: Path) -> None:
-    """`python -m zespan_serverless layer build` prints the command that publishes the zip, as the page has it."""
-    command = [sys.executable, "-m", "zespan_serverless", "layer", "build"]
-    printed = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True).stdout
-    assert (tmp_path / "zespan-serverless-layer.zip").exists()
-    published = printed[printed.index("aws lambda publish-layer-version") :]
-    assert published in (ROOT / "deploy/aws_lambda/README.md").read_text()
-
-
-def test_a_path_with_a_space_is_quoted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The command that is printed can be pasted."""
-    main(["layer", "build", "--output", str(tmp_path / "my layer.zip")])
-    assert f"--zip-file 'fileb://{tmp_path}/my layer.zip' " in capsys.readouterr().out
-
-
-def test_every_runtime_is_named() -> None:
-    """The layer is for each Python that the package is for, on the command line, with SAM and with Terraform."""
-    classified = re.findall(r"Python :: (3\.\d+)", (ROOT / "pyproject.toml").read_text())
-    assert [f"python{version}" for version in classified] == list(_layer.RUNTIMES)
-    assert f"CompatibleRuntimes: [{', '.join(_layer.RUNTIMES)}]" in (ROOT / "sam-template.yaml").read_text()
-    module = (ROOT / "deploy/aws_lambda/terraform/main.tf").read_text()
-    assert ", ".join(f'"{runtime}"' for runtime in _layer.RUNTIMES) in module
-
-
-def test_bytecode_comes_along_whatever_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """PYTHONPYCACHEPREFIX does not lead it elsewhere."""
-    monkeypatch.setenv("PYTHONPYCACHEPREFIX", str(tmp_path / "elsewhere"))
-    main(["layer", "build", "--output", str(tmp_path / "layer.zip"), "--python", sys.executable])
-    with zipfile.ZipFile(tmp_path / "layer.zip") as layer:
-        assert any(name.endswith(".pyc") for name in layer.namelist())
-
-
-def test_the_layer_holds_this_package_and_nothing_else(tmp_path: Path) -> None:
-    """No other package comes along, so none of the user's can be shadowed; nothing depends on the architecture."""
-    main(["layer", "build", "--output", str(tmp_path / "layer.zip")])
-    with zipfile.ZipFile(tmp_path / "layer.zip") as layer:
-        names = layer.namelist()
-        assert layer.getinfo("zespan/wrapper").external_attr >> 16 == 0o755
-    tops = {"/".join(name.split("/")[:2]).partition("-")[0] for name in names}
-    assert tops == {"zespan/wrapper", "python/zespan_serverless"}
-    assert {Path(name).suffix for name in names if name.startswith("python/zespan_serverless/")} == {".py", ".typed"}
-
-
-@pytest.mark.parametrize(
-    "file", sorted((ROOT / "zespan_serverless").rglob("*.py")), ids=lambda file: file.relative_to(ROOT).as_posix()
-)
-def test_sources_lose_comments_and_docstrings_only(file: Path) -> None:
-    """Each statement stays in its line, for tracebacks."""
-    source = file.read_bytes()
-    left = _layer._code_only(source)
-    assert _statements(left) == _statements(source)
-    assert len(left.splitlines()) == len(source.splitlines())
-    texts = [node for node in ast.walk(ast.parse(left)) if isinstance(node, ast.Expr) and _is_text(node)]
-    assert texts == []
-    assert not [t for t in tokenize.tokenize(io.BytesIO(left).readline) if t.type == tokenize.COMMENT]
-
-
-def _statements(source: bytes) -> list[tuple[int, str]]:
-    return [
-        (node.lineno, ast.dump(node) if not hasattr(node, "body") else type(node).__name__)
-        for node in ast.walk(ast.parse(source))
-        if isinstance(node, ast.stmt)
-        and not isinstance(node, ast.Pass)
-        and not (isinstance(node, ast.Expr) and _is_text(node))
-    ]
-
-
-def _is_text(node: ast.Expr) -> bool:
-    return isinstance(getattr(node.value, "value", None), str)
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="folders have no modes there")
-def test_nothing_of_the_checkout_gets_into_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Neither what editors leave in it, nor the modes of its folders, which may be read-only."""
-    copy = tmp_path / "zespan_serverless"
-    shutil.copytree(ROOT / "zespan_serverless", copy)
-    main(["layer", "build", "--output", str(tmp_path / "a.zip")])
-    for name in (".DS_Store", "._auto.py"):
-        (copy / name).write_text("x\0")
-    (copy / "providers" / "__init__.py.orig").write_text("x")
-    copy.chmod(0o555)
-    monkeypatch.setattr(_layer, "__file__", str(copy / "_layer.py"))
-    main(["layer", "build", "--output", str(tmp_path / "b.zip"), "--python", sys.executable])
-    main(["layer", "build", "--output", str(tmp_path / "c.zip")])
-    copy.chmod(0o755)
-    assert (tmp_path / "a.zip").read_bytes() == (tmp_path / "c.zip").read_bytes()
-
-
-def test_bytecode_is_used_wherever_it_is_unpacked(tmp_path: Path) -> None:
-    """It is there for every module, and taken whatever the times and the text of the sources beside it are."""
-    main(["layer", "build", "--output", str(tmp_path / "layer.zip"), "--python", sys.executable])
-    with zipfile.ZipFile(tmp_path / "layer.zip") as layer:
-        layer.extractall(tmp_path)
-    for source in (tmp_path / "python" / "zespan_serverless").rglob("*.py"):
-        source.write_text("raise SystemExit('compiled')\n")
-    loaded = (
-        "import sys, zespan_serverless.aws_lambda as ours, zespan_serverless._process.container; print(ours.__file__)"
-    )
-    found = subprocess.run(
-        [sys.executable, "-c", loaded], cwd=tmp_path / "python", capture_output=True, text=True, check=True
-    )
-    assert found.stdout.startswith(str(tmp_path))
-
-
-@pytest.mark.parametrize(("script", "said"), [("exit 3", ""), ("echo too old >&2; exit 1", "too old")])
-def test_a_python_that_cannot_compile_is_named(
-    tmp_path: Path, script: str, said: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """The command fails with the Python's own words, and no traceback."""
-    (python := tmp_path / "python").write_text(f"#!/bin/sh\n{script}\n")
-    python.chmod(0o755)
-    for name in (str(python), str(tmp_path / "none")):
-        with pytest.raises(SystemExit) as left:
-            main(["layer", "build", "--output", str(tmp_path / "layer.zip"), "--python", name])
-        assert left.value.code == 1
-        printed = capsys.readouterr().err
-        assert f"no bytecode from {name}" in printed
-        assert said in printed or name != str(python)
 
 
 @pytest.fixture

@@ -31,7 +31,10 @@ from tests.conformance.situations import SITUATIONS
 from tests.support import ROOT
 from zespan_serverless.testing import Backend
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="signals, descriptors and forks as on Linux")
+pytestmark = [
+    pytest.mark.host,
+    pytest.mark.skipif(sys.platform != "linux", reason="signals, descriptors and forks as on Linux"),
+]
 
 SECONDS = 20.0
 """For one program. What takes that long hangs."""

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.host(seconds=20)
+
 ROOT = Path(__file__).parents[2]
 
 

@@ -8,9 +8,13 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from tests.google_cloud.support import Function, job
 from tests.support import ROOT, TRACE, TRACEPARENT, below, roots
 from zespan_serverless.testing import Backend
+
+pytestmark = pytest.mark.host
 
 Start = Callable[..., Function]
 

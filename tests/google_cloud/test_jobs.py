@@ -14,6 +14,8 @@ from tests.support import SPAN, TRACE, TRACEPARENT, below, roots
 from zespan_serverless import ConfigurationError, zespan_job
 from zespan_serverless.testing import Backend
 
+pytestmark = pytest.mark.host
+
 Cell = Callable[[str, Any, str], None]
 
 HOST = "Cloud Run job"

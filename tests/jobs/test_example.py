@@ -17,6 +17,8 @@ from tests.test_docs import PAGES, blocks, run
 from zespan_serverless import span, testing
 from zespan_serverless.testing import Backend
 
+pytestmark = pytest.mark.host
+
 ROOT = Path(__file__).parents[2]
 
 

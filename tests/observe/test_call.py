@@ -14,16 +14,19 @@ import time
 import warnings
 from typing import Any
 from unittest import mock
+from wsgiref.util import setup_testing_defaults
 
 import pytest
 
 from tests.delivery.support import pending_flushes
 from zespan_serverless import FlushReport, capture, init, span, testing, zespan_azure, zespan_lambda
+from zespan_serverless._base import threads
 from zespan_serverless._delivery.delivery import Delivery
 from zespan_serverless._observe import call
 from zespan_serverless._process import container
 from zespan_serverless._trace import context as _trace
 from zespan_serverless.aws_lambda import HOST
+from zespan_serverless.wsgi import ZespanMiddleware
 
 
 class Odd(BaseException):
@@ -542,3 +545,22 @@ def test_an_awaited_flush_that_is_cut_short_is_ended_and_told() -> None:
         while not reports and time.monotonic() < deadline:
             time.sleep(0.01)
         assert [(report.pending, report.reason) for report in reports] == [(1, "deadline")]
+
+
+def test_the_root_event_is_there_before_a_flush_in_the_background(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where no thread can be started, that flush runs at once: it sends the root event, too."""
+
+    def no_thread(*_: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    def application(environ: object, start_response: Any) -> list[bytes]:
+        start_response("200 OK", [])
+        return [b"done"]
+
+    with testing.Backend() as backend, monkeypatch.context() as patched:
+        server = ZespanMiddleware(application, base_url=backend.url, api_key="zsp_test", flush_mode="after_response")
+        patched.setattr(threads, "start", no_thread)
+        environ: dict[str, Any] = {}
+        setup_testing_defaults(environ)
+        assert b"".join(server(environ, lambda *_: lambda _: None)) == b"done"
+        assert [event["span_kind"] for event in backend.events] == ["general"]

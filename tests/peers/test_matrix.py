@@ -22,6 +22,8 @@ import zespan_serverless
 from tests.peers import calls
 from tests.peers.environments import PEERS, python_of
 
+pytestmark = pytest.mark.host(seconds=10)
+
 ROOT = Path(zespan_serverless.__file__).parents[1]
 ORDERS = ("none", "below", "above")
 

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
 
@@ -64,7 +65,9 @@ class End(NamedTuple):
 def terminated(script: str) -> End:
     """Run a script until it says that it is ready, send it SIGTERM, and see how it ends."""
     command = [sys.executable, "-c", PRELUDE + script]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+    with ExitStack() as stack:
+        process = stack.enter_context(subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True))
+        stack.callback(process.kill)  # before it is waited for
         assert process.stdout is not None
         said = []
         for line in process.stdout:
@@ -437,7 +440,7 @@ def test_a_fork_by_code_in_c() -> None:
     end = terminated("""
 import ctypes
 _shutdown.watch(flush)
-pid = ctypes.CDLL(None).fork()
+pid = ctypes.PyDLL(None).fork()  # with the interpreter's lock, which nobody would release in the child
 if pid == 0:
     time.sleep(1)
     os._exit(0)

@@ -20,7 +20,10 @@ from emulator.lambda_rie import INVOKE_PATH
 from tests.sam.support import ROOT, SAM, Surroundings, run
 from zespan_serverless import __version__
 
-pytestmark = pytest.mark.timeout(400)  # the first of them waits for `sam build`
+pytestmark = [
+    pytest.mark.host(seconds=60),
+    pytest.mark.timeout(400),  # the first of them waits for `sam build`
+]
 
 MARK = "        ZESPAN_ENVIRONMENT: production\n"  # of every function, in the template
 

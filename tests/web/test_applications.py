@@ -16,6 +16,8 @@ from zespan_serverless.testing import Backend
 
 Start = Callable[..., Server]
 
+pytestmark = pytest.mark.host
+
 
 @pytest.fixture(scope="module")
 def ingest() -> Iterator[Backend]:

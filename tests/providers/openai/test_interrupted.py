@@ -17,6 +17,8 @@ import zespan_serverless
 if TYPE_CHECKING:
     from emulator.model import ModelEndpoint
 
+pytestmark = pytest.mark.host(seconds=60)
+
 ROOT = str(Path(zespan_serverless.__file__).parents[1])
 
 # Each call is interrupted once, one line of ours later than the last one, until a call comes through.
