@@ -42,6 +42,8 @@ def begin(choke: Choke, method: Any, owner: Any, args: tuple[Any, ...], kwargs: 
     if container is None or sdks.traces(method):
         return None
     outer = open_call.get() if choke.is_inner else None
+    if outer is not None and outer.taken:  # a tool in between asks again: another call, which is paid for, too
+        outer = None
     try:
         request = choke.read(owner, args, kwargs)
         if request is None:

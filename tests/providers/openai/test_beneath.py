@@ -81,6 +81,22 @@ def test_a_tool_that_tries_again(side: Side, scripted: Scripted, recorded: Recor
     assert (event["status"], event["completion_text"]) == ("success", "second")
 
 
+def test_a_tool_that_asks_twice(side: Side, scripted: Scripted, recorded: Recorded, between: Between) -> None:
+    """Although it has an answer: two calls, each with what it has cost."""
+
+    def wrapper(create: Create) -> Create:
+        async def twice(*args: Any, **request: Any) -> Any:
+            await awaited(create(*args, **request))
+            return await awaited(create(*args, **request))
+
+        return twice if side.name == "async" else lambda *args, **request: side.run(twice(*args, **request))
+
+    between(wrapper)
+    scripted.replies = [scripted.completion("first"), scripted.completion("second")]
+    assert side.ask().choices[0].message.content == "second"
+    assert [event["completion_text"] for event in recorded.calls()] == ["first", "second"]
+
+
 def test_a_tool_that_sends_something_else_first(
     side: Side, scripted: Scripted, recorded: Recorded, between: Between
 ) -> None:
