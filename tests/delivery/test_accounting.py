@@ -390,7 +390,7 @@ def test_nothing_is_sent_once_it_is_closing(make: Make) -> None:
     assert exporter.batches == []
 
 
-def test_forget_says_nothing(make: Make, caplog: pytest.LogCaptureFixture) -> None:
+def test_reset_logs_nothing(make: Make, caplog: pytest.LogCaptureFixture) -> None:
     """Between tests: events, counts and threads are gone, and there is no word about it."""
     gate = Gate()
     exporter = Scripted(gate, OK)

@@ -206,7 +206,7 @@ def test_its_thread_ends(make: Make, threads: Threads, end: str) -> None:
     eventually(lambda: not threads("zespan-flush"))
 
 
-def test_rest(make: Make, threads: Threads) -> None:
+def test_pause(make: Make, threads: Threads) -> None:
     """All is sent, and then there is neither thread nor connection; what comes later has new ones."""
     exporter = Scripted()
     delivery = make(exporter)
@@ -221,7 +221,7 @@ def test_rest(make: Make, threads: Threads) -> None:
     assert len(exporter.threads) == 2
 
 
-def test_rest_while_connecting(make: Make, threads: Threads) -> None:
+def test_pause_while_connecting(make: Make, threads: Threads) -> None:
     """A connection that is still being opened, for events to come, is given up as well."""
     connecting = threading.Event()
 
@@ -239,7 +239,7 @@ def test_rest_while_connecting(make: Make, threads: Threads) -> None:
     assert exporter.cancels
 
 
-def test_rest_without_a_backend(make: Make) -> None:
+def test_pause_without_a_backend(make: Make) -> None:
     """What cannot be sent now is kept, and tried at once when asked for: what was known of the backend is forgotten."""
     exporter = Scripted(RETRY)
     delivery = make(exporter)
@@ -253,7 +253,7 @@ def test_rest_without_a_backend(make: Make) -> None:
     assert exporter.delivered == [1]
 
 
-def test_rest_does_not_wait_for_ever(make: Make) -> None:
+def test_pause_does_not_wait_for_ever(make: Make) -> None:
     """A sender that nothing can cut off is left behind. What it comes to is ignored, and its events are sent again."""
     gate = Gate()
     exporter = Scripted(gate, OK)

@@ -24,7 +24,7 @@ it is settled (delivered or dropped), and the next process takes over what is le
     accounts   what the lock protects       worker   the one thread that sends      buffer    events not settled yet
     intake     the way in                   sending  what that thread does          journal   the same on disk
     waiters    who waits for what, and how  notices  for on_error, on_flush, log    recovery  what dead processes left
-    background flushes nobody waits for     breaker  whether to try at all          budget    how long to take
+    background unattended flushes           breaker  whether to try at all          budget    how long to take
 
 Only one thread sends. All others wait for wakeups, and so can return at any deadline, whatever a socket does.
 
@@ -315,7 +315,7 @@ class Delivery:
         if accounts.journal is not None:
             accounts.journal.release()
         if self._pid:
-            accounts.worker.forget()  # if it was the sender that forked, in on_error, it ends with that
+            accounts.worker.reset_in_child()  # if it was the sender that forked, in on_error, it ends with that
             self._background.retire()
         self._pid = os.getpid()
         accounts.lock = threading.RLock()  # re-entrant: see `Accounts.is_reentrant`

@@ -2,7 +2,7 @@
 
 Finalizers and signal handlers capture events, too, and may interrupt a thread that holds the lock. Their events wait in
 `Accounts.intake` until that thread goes on: nothing else is safe to touch then. An event stays first in the intake
-while it is moved into the buffer, so that whoever comes next can complete what an exception has ended.
+while it is moved into the buffer, so that the next caller can complete a move that an exception has ended.
 """
 
 from __future__ import annotations

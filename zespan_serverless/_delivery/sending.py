@@ -104,7 +104,7 @@ class Sending:
     # What to do next
 
     def next_job(self, fresh: bool) -> Job | None:
-        """What is to be done now, if anything; `fresh`: by a thread that has just started."""
+        """The next job, or None. `fresh`: for a thread that has just started."""
         accounts = self._accounts
         accounts.drain_intake()
         if self.is_stale:
@@ -129,7 +129,7 @@ class Sending:
         return min(left, accounts.notices.idle_seconds() or left)
 
     def _is_due(self) -> bool:
-        """Whether a batch is to be sent now."""
+        """Whether to send a batch now."""
         accounts, buffer = self._accounts, self._accounts.buffer
         if accounts.closed or not buffer or accounts.blocked() or time.monotonic() < accounts.retry_at:
             return False
@@ -147,7 +147,7 @@ class Sending:
             timeout = accounts.settings.flush_timeout * (SLOW_PATIENCE if slow else 1)
         return Job(partial(self._exporter.send, batch, timeout), sends=True, slow=slow, timeout=timeout)
 
-    # What has come of it
+    # What follows from the outcome
 
     def settle(self, outcome: Outcome, job: Job) -> None:
         """Account for one attempt. The events come first, because what follows may fail."""

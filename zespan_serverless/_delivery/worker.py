@@ -103,19 +103,15 @@ class Worker:
     ) -> None:
         """Callbacks; all but `begin`, `cancel` and `after_release` are called with the lock held.
 
-        `begin`: a thread has started. `next_job(fresh)`: what is to be done now, if anything; `fresh` if the thread has
-        just started. `idle_seconds`: how long there will be nothing to do, unless a wakeup comes. `settle`: account for
+        `begin`: a thread has started. `next_job(fresh)`: the next job, or None; `fresh` if the thread has just
+        started. `idle_seconds`: how long there will be nothing to do, unless a wakeup comes. `settle`: account for
         the outcome of a job that sends. `cancel`: interrupt what the current job is blocked in. `sender_failed`: there
         was an error of our own. `after_release`: do what must not be done with the lock held.
         """
         self._lock, self._wakeups = lock, wakeups
         self._begin, self._next_job, self._idle_seconds = begin, next_job, idle_seconds
-        self._settle, self._cancel, self._sender_failed, self._after_release = (
-            settle,
-            cancel,
-            sender_failed,
-            after_release,
-        )
+        self._settle, self._cancel = settle, cancel
+        self._sender_failed, self._after_release = sender_failed, after_release
         self.job: Job | None = None
         self.thread: threading.Thread | None = None
         self.stuck: list[threading.Thread] = []
@@ -177,7 +173,7 @@ class Worker:
             return False
         return self._shift is None or (self.thread is not None and self.stuck == [self.thread])
 
-    def forget(self) -> None:
+    def reset_in_child(self) -> None:
         """In a forked child: only the thread that forked exists. If that is the sender, it ends with its current job.
 
         The lock is replaced, because nobody will release one that another thread of the parent held.
@@ -252,39 +248,43 @@ class Worker:
             self._after_release()
 
     def _run(self, shift: object) -> None:
-        wakeup, fresh = threading.Lock(), True
+        wakeup = threading.Lock()
         try:
             with self._lock:
                 if self._shift is not shift:
                     return
                 self.thread = threading.current_thread()
             self._begin()
-            while True:
-                try:
-                    with self._lock:
-                        if self._shift is not shift:
-                            return
-                        job = self.take(fresh=fresh)
-                        fresh, pause = False, 0.0
-                        if job is None:
-                            pause = self._idle_seconds()
-                            self._wakeups.register(wakeup)
-                    self._after_release()
-                    if job is not None:
-                        self.run_job(job)
-                    else:
-                        wakeup.acquire(timeout=pause)
-                except Exception as error:
-                    # Ending here would make every flush start one thread after another, until its time is over.
-                    warn_once("telemetry failed while it was sending: %s", describe(error))
-                    with self._lock:
-                        self._sender_failed()
-                        self._wakeups.notify_all()
-                    self._after_release()
-                    time.sleep(_FAILURE_PAUSE)
+            self._job_loop(shift, wakeup)
         finally:
             with self._lock:
                 self._wakeups.unregister(wakeup)
                 if self._shift is shift:  # SystemExit or the like, from an exporter
                     self._shift = self.thread = None
                     self._wakeups.notify_all()
+
+    def _job_loop(self, shift: object, wakeup: threading.Lock) -> None:
+        fresh = True
+        while True:
+            try:
+                with self._lock:
+                    if self._shift is not shift:
+                        return
+                    job = self.take(fresh=fresh)
+                    fresh, pause = False, 0.0
+                    if job is None:
+                        pause = self._idle_seconds()
+                        self._wakeups.register(wakeup)
+                self._after_release()
+                if job is not None:
+                    self.run_job(job)
+                else:
+                    wakeup.acquire(timeout=pause)
+            except Exception as error:
+                # Ending here would make every flush start one thread after another, until its time is over.
+                warn_once("telemetry failed while it was sending: %s", describe(error))
+                with self._lock:
+                    self._sender_failed()
+                    self._wakeups.notify_all()
+                self._after_release()
+                time.sleep(_FAILURE_PAUSE)
