@@ -204,6 +204,10 @@ def test_the_layer_holds_this_package_and_nothing_else(tmp_path: Path) -> None:
         assert layer.getinfo("zespan/wrapper").external_attr >> 16 == 0o755
     tops = {"/".join(name.split("/")[:2]).partition("-")[0] for name in names}
     assert tops == {"zespan/wrapper", "python/zespan_serverless"}
+    ours = {name.removeprefix("python/zespan_serverless/") for name in names}
+    for left_out in _layer.LEFT_OUT:
+        assert (ROOT / "zespan_serverless" / left_out).exists()
+        assert not any(Path(name).is_relative_to(left_out) for name in ours)
     assert {Path(name).suffix for name in names if name.startswith("python/zespan_serverless/")} == {".py", ".typed"}
 
 
@@ -215,7 +219,7 @@ def test_nothing_of_the_checkout_gets_into_it(tmp_path: Path, monkeypatch: pytes
     main(["layer", "build", "--output", str(tmp_path / "a.zip")])
     for name in (".DS_Store", "._auto.py"):
         (copy / name).write_text("x\0")
-    (copy / "openai" / "__init__.py.orig").write_text("x")
+    (copy / "providers" / "__init__.py.orig").write_text("x")
     copy.chmod(0o555)
     monkeypatch.setattr(_layer, "__file__", str(copy / "_layer.py"))
     main(["layer", "build", "--output", str(tmp_path / "b.zip"), "--python", sys.executable])
