@@ -36,7 +36,7 @@ LAYERS = [
     {"google_cloud", "vercel"},  # jobs run on Cloud Run, too; handler classes, WSGI and ASGI on Vercel
     {"powertools", "testing", "types"},
     {"__init__"},
-    {"_layer"},
+    {"_bytecode", "_layer"},
     {"cli"},
     {"__main__"},
 ]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
+import itertools
 import logging
 import math
 import os
@@ -22,7 +24,7 @@ from zespan_serverless import settings as _settings
 from zespan_serverless._base.log import PREFIX
 from zespan_serverless._delivery.worker import ABORT_GRACE
 from zespan_serverless.exporters.memory import MemoryExporter
-from zespan_serverless.settings import Settings, check, resolve, usable
+from zespan_serverless.settings import Settings, _kwargs, check, resolve, usable
 from zespan_serverless.settings._fields import FIELDS
 
 ROOT = Path(_settings.__file__).parents[2]
@@ -83,6 +85,33 @@ def test_type_checkers_see_every_setting() -> None:
     for function in (init, testing.recording):
         assert typing.get_type_hints(function)["settings"] == typing.Unpack[_settings.SettingsKwargs]
         assert inspect.signature(function, eval_str=True).parameters["settings"].kind is inspect.Parameter.VAR_KEYWORD
+
+
+def documented() -> dict[str, str]:
+    """What editors show of each setting: the text below its line in SettingsKwargs."""
+    (kwargs,) = [node for node in ast.parse(Path(_kwargs.__file__).read_text()).body if isinstance(node, ast.ClassDef)]
+    texts: dict[str, str] = {}
+    for node, text in itertools.pairwise(kwargs.body):
+        if isinstance(node, ast.AnnAssign) and isinstance(text, ast.Expr):
+            texts[ast.unparse(node.target)] = " ".join(str(ast.literal_eval(text.value)).split())
+    return texts
+
+
+@pytest.mark.parametrize("name", FIELDS)
+def test_editors_show_default_range_and_variable(name: str) -> None:
+    """As they are, of every setting."""
+    field, text = FIELDS[name], documented()[name]
+    assert (field.variable or "Not in the environment") in text
+    if field.variable:
+        default = field.default
+        if isinstance(default, tuple):
+            default = ", ".join(default)
+        elif not isinstance(default, (bool, str, type(None))):
+            default = f"{default:,}"
+        assert f"Default: {'none' if default is None else default}" in text or name == "service_name"
+    if field.bounds:
+        low, high = (f"{bound:,}".removesuffix(".0") for bound in field.bounds)
+        assert f"{low} to {high}" in text
 
 
 @pytest.mark.parametrize("name", FROM_ENVIRONMENT)

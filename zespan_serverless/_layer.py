@@ -1,11 +1,11 @@
 """The Lambda layer as a zip: this package, and a wrapper that traces a function whose code nobody touches.
 
-There is no machine code in it and no other package, so that one zip serves every Python version and architecture, and
-a version of the user's or of the runtime's is never shadowed. The same version gives the same bytes.
+It contains no machine code and no other package: one zip serves every Python version and architecture, and shadows no
+package of the user's or of the runtime's. The same version gives the same bytes.
 Sources come without comments and docstrings, which nobody reads in a function.
 
-Lambda cannot store bytecode in a layer and would compile the package at every cold start. So it comes along for the
-Pythons that are asked for; for others it is compiled.
+Lambda cannot store bytecode in a layer and would compile the package at every cold start. So the layer includes the
+bytecode for the Pythons that are asked for; others compile the sources.
 """
 
 from __future__ import annotations
@@ -54,41 +54,19 @@ License-Expression: Apache-2.0
 
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest that a zip can say
 
-# Of no use in Lambda.
-_LEFT_OUT = (
-    "testing/",
+LEFT_OUT = (
+    "testing",
     "__main__.py",
     "cli.py",
     "_layer.py",
-    "azure_functions/",
+    "_bytecode.py",
+    "azure_functions",
     "_platforms/azure.py",
-    "google_cloud/",
+    "google_cloud",
     "_platforms/google.py",
     "vercel.py",
 )
-
-# Without docstrings, and without the types of functions' arguments: nobody asks for them, and they are much. The files
-# are as PEP 552 says, to be used unchecked (1): a check would go by times that unzipping changes.
-_COMPILE = """
-import ast, importlib.util, marshal, pathlib, sys
-if sys.version_info < (3, 11):
-    sys.exit("Python 3.11 or newer is needed, this is " + sys.version.split()[0])
-package = pathlib.Path(sys.argv[1])
-for file in sorted(package.rglob("*.py")):
-    source = file.read_bytes()
-    tree = ast.parse(source)
-    for node in ast.walk(tree):
-        if isinstance(node, ast.arg):
-            node.annotation = None
-        elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
-            node.returns = None
-    name = "/opt/python/zespan_serverless/" + file.relative_to(package).as_posix()
-    code = compile(tree, name, "exec", dont_inherit=True, optimize=2)
-    cache = pathlib.Path(importlib.util.cache_from_source(str(file), optimization=""))
-    cache.parent.mkdir(exist_ok=True)
-    head = importlib.util.MAGIC_NUMBER + (1).to_bytes(4, "little") + importlib.util.source_hash(source)
-    cache.write_bytes(head + marshal.dumps(code))
-"""
+"""Files and folders of the package that nothing imports on Lambda."""
 
 
 def build(target: Path, pythons: Sequence[str] = ()) -> int:
@@ -110,10 +88,11 @@ def build(target: Path, pythons: Sequence[str] = ()) -> int:
 
 
 def _copy(source: Path, target: Path) -> None:
-    """The package's own files that are of use; not what editors and systems leave beside them, nor their modes."""
+    """Copy the package without LEFT_OUT, without what editors and systems leave beside its files, and without modes."""
     for file in source.rglob("*"):
         name = file.relative_to(source)
-        if file.suffix in (".py", ".typed") and file.name[0] != "." and not name.as_posix().startswith(_LEFT_OUT):
+        is_left_out = any(name.is_relative_to(left_out) for left_out in LEFT_OUT)
+        if file.suffix in (".py", ".typed") and file.name[0] != "." and not is_left_out:
             (target / name).parent.mkdir(parents=True, exist_ok=True)
             (target / name).write_bytes(_code_only(file.read_bytes()))
 
@@ -140,17 +119,19 @@ def _code_only(source: bytes) -> bytes:
 
 
 def _compile(python: str, package: Path) -> None:
+    """Add the bytecode of another Python. `_bytecode.py` goes as text: a script would import our `types.py`."""
+    script = Path(__file__).with_name("_bytecode.py").read_text()
     try:
         subprocess.run(
-            [python, "-X", "no_debug_ranges", "-c", _COMPILE, package],
+            [python, "-X", "no_debug_ranges", "-c", script, package],
             env={**os.environ, "PYTHONHASHSEED": "0", "PYTHONPYCACHEPREFIX": ""},  # order of sets; in the package
             capture_output=True,
             text=True,
             check=True,
         )
     except (OSError, subprocess.CalledProcessError) as error:
-        said = getattr(error, "stderr", None) or error
-        raise ConfigurationError(f"no bytecode from {python}: {str(said).strip()}") from None
+        reason = getattr(error, "stderr", None) or error
+        raise ConfigurationError(f"no bytecode from {python}: {str(reason).strip()}") from None
 
 
 def _zip(root: Path, target: Path) -> None:

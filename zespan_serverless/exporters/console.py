@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
-# What a terminal acts upon, or shows text in another order for (https://trojansource.codes), and JSON does not escape:
-# C1 controls, line separators, marks and overrides of direction. A prompt may hold anything.
+# Characters that JSON does not escape and that a terminal obeys, or that reorder text (https://trojansource.codes): C1
+# controls, line separators, marks and overrides of direction. A prompt may hold anything.
 _UNSAFE = (*range(0x7F, 0xA0), 0x61C, 0x200E, 0x200F, 0x2028, 0x2029, *range(0x202A, 0x202F), *range(0x2066, 0x206A))
 _ESCAPED = {code: f"\\u{code:04x}" for code in _UNSAFE}
 

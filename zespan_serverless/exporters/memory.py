@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class MemoryExporter(Exporter):
-    """`events` holds every event delivered, decoded; `batches` how many came together."""
+    """`events` holds every delivered event, decoded; `batches` the number of events in each batch."""
 
     def __init__(self) -> None:
         self.events: list[dict[str, Any]] = []

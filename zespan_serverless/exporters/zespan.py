@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from .._http.client import Answer
     from .._platforms.secrets import Secret
 
-_KEY_LENGTH = 16  # characters of a key, at least, of which the last four may be shown
+_KEY_LENGTH = 16  # characters: the last four of a key that is at least so long may be shown
 _UNAUTHORIZED = (401, 403)
 _REFUSED = (400, 413, 422)
-# All else that is not 2xx may pass: 408, 409, 425, 429 and 5xx by their meaning; a redirect, a 404 or a login page
-# because a proxy or a deployment in between may be what answers. The buffer's bounds end what does not pass.
+# Every other status but 2xx is retried: 408, 409, 425, 429 and 5xx by their meaning; a redirect, a 404 or a login page
+# because it may come from a proxy, or from a deployment in progress. The buffer's bounds end what stays so.
 
 
 class ZespanExporter(Exporter):
@@ -43,12 +43,12 @@ class ZespanExporter(Exporter):
         self._transport.connect(timeout)
 
     def send(self, batch: Sequence[bytes], timeout: float) -> Outcome:
-        until = time.monotonic() + timeout  # compressing takes its share of it
+        deadline = time.monotonic() + timeout  # before compressing, which takes its share of the time
         body = zlib.compress(b"\n".join(batch), level=1, wbits=31)  # 31: with gzip's header
-        status, headers, said = self._post(body, until)
+        status, headers, answer = self._post(body, deadline)
         detail = f"HTTP {status}"
         if 200 <= status < 300:
-            if said.lstrip().startswith(b"<"):
+            if answer.lstrip().startswith(b"<"):
                 return Outcome("retry", f"{detail} with a page in HTML, which no ingest answers")
             return Outcome("delivered")
         if status in _UNAUTHORIZED:
@@ -69,11 +69,11 @@ class ZespanExporter(Exporter):
 
     @property
     def destination(self) -> str:  # type: ignore[override]  # depends on the proxy in force
-        """Where events go, for a person to read: scheme, host, and the proxy that they go through, if any."""
+        """Scheme and host that events go to, and the proxy that they go through, if any; for the log."""
         return self._transport.destination
 
     def _hint(self) -> str:
-        """Which key was refused, where it is from, and what to do. Of the key no more than four characters of many."""
+        """Say which key was refused, where it is from, and what to do. Shows at most four characters of a long key."""
         if self._secret is not None:
             return f"for the key from {self._source}: put a valid one there"
         if not self._key:
@@ -83,19 +83,19 @@ class ZespanExporter(Exporter):
             return f"for the key {which}: set ZESPAN_API_KEY to a valid one"
         return f"for the key {which}: pass a valid one as api_key, or set ZESPAN_API_KEY instead"
 
-    def _post(self, body: bytes, until: float) -> Answer:
-        """One request; a second one if the key is refused and there is a newer one."""
+    def _post(self, body: bytes, deadline: float) -> Answer:
+        """Send one request, and a second one if the key is refused and a newer one exists."""
         secret = self._secret
-        key = self._key if secret is None else secret.get(until - time.monotonic())
-        answer = self._post_with(key, body, until)
+        key = self._key if secret is None else secret.get(deadline - time.monotonic())
+        answer = self._post_with(key, body, deadline)
         if secret is not None and key and answer.status in _UNAUTHORIZED:
-            newer = secret.renew(key, until - time.monotonic())
+            newer = secret.renew(key, deadline - time.monotonic())
             if newer:
-                answer = self._post_with(newer, body, until)
+                answer = self._post_with(newer, body, deadline)
         return answer
 
-    def _post_with(self, key: str | None, body: bytes, until: float) -> Answer:
+    def _post_with(self, key: str | None, body: bytes, deadline: float) -> Answer:
         headers = {"content-type": "application/x-ndjson", "content-encoding": "gzip"}
         if key:
             headers["x-api-key"] = key
-        return self._transport.post("/v1/ingest", body, headers, until - time.monotonic())
+        return self._transport.post("/v1/ingest", body, headers, deadline - time.monotonic())

@@ -1,0 +1,40 @@
+"""Compiles a copy of the package for Lambda's layer: run by the Python it compiles for, see `_layer`.
+
+The bytecode is without docstrings and annotations of functions, which nobody asks for there, and which are much. It is
+used unchecked (PEP 552): a check would compare times of files, which unzipping changes.
+"""
+
+import ast
+import importlib.util
+import marshal
+import sys
+from pathlib import Path
+
+_UNCHECKED_HASH = 1  # flags of a .pyc file: it carries a hash of its source, which is not to be compared
+
+
+def compile_all(package: Path) -> None:
+    """Write a .pyc file for every source below `package`, which will lie in /opt/python."""
+    for file in sorted(package.rglob("*.py")):
+        source = file.read_bytes()
+        name = "/opt/python/zespan_serverless/" + file.relative_to(package).as_posix()
+        code = compile(_without_annotations(ast.parse(source)), name, "exec", dont_inherit=True, optimize=2)
+        head = importlib.util.MAGIC_NUMBER + _UNCHECKED_HASH.to_bytes(4, "little") + importlib.util.source_hash(source)
+        target = Path(importlib.util.cache_from_source(str(file), optimization=""))
+        target.parent.mkdir(exist_ok=True)
+        target.write_bytes(head + marshal.dumps(code))
+
+
+def _without_annotations(tree: ast.Module) -> ast.Module:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.arg):
+            node.annotation = None
+        elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            node.returns = None
+    return tree
+
+
+if __name__ == "__main__":
+    if sys.version_info < (3, 11):  # noqa: UP036 (any Python may be asked for)
+        sys.exit("Python 3.11 or newer is needed, this is " + sys.version.split()[0])
+    compile_all(Path(sys.argv[1]))
