@@ -437,6 +437,15 @@ def test_inside_another_one() -> None:
     assert [event["operation"] for event in events] == ["work", "outer"]
 
 
+@pytest.mark.parametrize(("code", "expected"), [(0, 0), (3, 3), (256, 0), (257, 1), (-1, 255), (2**70, 255)])
+def test_the_exit_code_in_the_event_is_the_one_that_the_parent_sees(code: int, expected: int) -> None:
+    """Of which there are 256; what does not fit into a C long is -1."""
+    with testing.recording() as events, pytest.raises(SystemExit) as caught, run("work"):
+        sys.exit(code)
+    assert caught.value.code == code
+    assert [event["metadata"]["process.exit.code"] for event in events] == [expected]
+
+
 def test_one_after_the_other() -> None:
     """A worker that runs many times has an event each time; one object can be used again."""
     turn = run("turn")
