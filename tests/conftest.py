@@ -18,7 +18,7 @@ from zespan_serverless import testing
 pthread_sigmask: Any = getattr(signal, "pthread_sigmask", None)
 
 # Fixtures that start a real host. A test that uses one of them is marked as `host`; others say so themselves.
-HOSTS = {"start", "served", "held", "pair", "fastapi", "flask", "worker", "deploy", "sandbox"}
+HOSTS = {"start", "served", "pair", "fastapi", "flask", "worker", "deploy", "sandbox"}
 
 # Seconds that one test takes, unless its marker says otherwise: pytest.mark.host(seconds=10).
 USUAL_SECONDS = {"host": 1.5, "slow": 3.0}

@@ -20,7 +20,7 @@ from zespan_serverless.cli import main
 ROOT = Path(__file__).parents[1]
 
 
-@pytest.mark.parametrize("pythons", [[], ["--python", sys.executable]])
+@pytest.mark.parametrize("pythons", [[], pytest.param(["--python", sys.executable], marks=pytest.mark.slow)])
 def test_the_layer_is_the_same_bytes_twice_and_small(
     tmp_path: Path, pythons: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -56,6 +56,7 @@ def test_every_runtime_is_named() -> None:
     assert ", ".join(f'"{runtime}"' for runtime in _layer.RUNTIMES) in module
 
 
+@pytest.mark.slow
 def test_bytecode_comes_along_whatever_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """PYTHONPYCACHEPREFIX does not lead it elsewhere."""
     monkeypatch.setenv("PYTHONPYCACHEPREFIX", str(tmp_path / "elsewhere"))
@@ -124,6 +125,7 @@ def test_nothing_of_the_checkout_gets_into_it(tmp_path: Path, monkeypatch: pytes
     assert (tmp_path / "a.zip").read_bytes() == (tmp_path / "c.zip").read_bytes()
 
 
+@pytest.mark.slow
 def test_bytecode_is_used_wherever_it_is_unpacked(tmp_path: Path) -> None:
     """It is there for every module, and taken whatever the times and the text of the sources beside it are."""
     main(["layer", "build", "--output", str(tmp_path / "layer.zip"), "--python", sys.executable])

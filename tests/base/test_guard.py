@@ -61,7 +61,7 @@ def test_exceptions_of_signal_handlers_pass(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", HANDLERS)
-def test_pass_on(kind: str) -> None:
+def test_pass_on_lets_through_what_a_signal_handler_raised(kind: str) -> None:
     """So they do through an `except` of ours that begins with it."""
     signal.signal(signal.SIGUSR1, HANDLERS[kind])
     with pytest.raises(TooLateError) as raised:

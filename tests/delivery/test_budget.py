@@ -72,7 +72,7 @@ def test_backoff_doubles_up_to_its_bound() -> None:
     assert ceilings[0] == BACKOFF_FIRST
 
 
-def test_probe_delays() -> None:
+def test_probe_delays_double_to_a_minute() -> None:
     """5 s, doubling to 60 s."""
     assert [probe_delay(n) for n in range(7)] == [5, 10, 20, 40, 60, 60, 60]
 
@@ -108,7 +108,7 @@ def test_clamp_retry_after_is_bounded(seconds: float) -> None:
 
 
 @given(FINITE, st.floats(0.001, 3600), st.floats(0, 1))
-def test_waited(since: float, delay: float, part: float) -> None:
+def test_a_delay_has_passed_not_before_its_end(since: float, delay: float, part: float) -> None:
     """Not before the delay is over, always after it, and at once if the clock was set back."""
     assert waited(since + 2 * delay + 1, since, delay)
     assert waited(since - delay - 1, since, delay)

@@ -28,7 +28,7 @@ def client(endpoint: ModelEndpoint) -> Iterator[openai.OpenAI]:
         yield client
 
 
-def test_answer(client: openai.OpenAI, endpoint: ModelEndpoint) -> None:
+def test_a_completion_has_text_usage_and_model(client: openai.OpenAI, endpoint: ModelEndpoint) -> None:
     """A plain completion has text, usage and the model asked for; the request is kept."""
     completion = client.chat.completions.create(model="gpt-4o-mini", messages=MESSAGES, extra_headers={"X-Who": "me"})
     assert completion.model == "gpt-4o-mini"
@@ -76,7 +76,7 @@ def test_abandoned_stream(client: openai.OpenAI) -> None:
     assert client.chat.completions.create(model="m", messages=MESSAGES).choices[0].message.content == TEXT
 
 
-def test_tools(client: openai.OpenAI) -> None:
+def test_a_request_with_tools_gets_a_call_then_text(client: openai.OpenAI) -> None:
     """A request with tools gets a call of the first; the one that brings the result gets text."""
     asked = client.chat.completions.create(model="m", messages=MESSAGES, tools=TOOLS).choices[0]
     assert (asked.finish_reason, asked.message.content) == ("tool_calls", None)
@@ -113,7 +113,9 @@ def test_streamed_tool_call(client: openai.OpenAI) -> None:
     [(400, openai.BadRequestError), (429, openai.RateLimitError), (500, openai.InternalServerError)],
 )
 @pytest.mark.parametrize("stream", [False, True])
-def test_errors(client: openai.OpenAI, status: int, error: type[openai.APIStatusError], stream: bool) -> None:
+def test_an_error_is_asked_for_by_model_or_header(
+    client: openai.OpenAI, status: int, error: type[openai.APIStatusError], stream: bool
+) -> None:
     """An error is made by the model's name, or by a header with any model."""
     with pytest.raises(error, match=f"made-up error {status}"):
         client.chat.completions.create(model=f"error-{status}", messages=MESSAGES, stream=stream)
@@ -140,7 +142,7 @@ def test_stream_that_breaks_off(client: openai.OpenAI) -> None:
     assert len(seen) == 2
 
 
-def test_latency(client: openai.OpenAI, endpoint: ModelEndpoint) -> None:
+def test_latency_holds_for_every_answer_or_one_request(client: openai.OpenAI, endpoint: ModelEndpoint) -> None:
     """The endpoint's latency holds for every answer, a request's own for that one."""
 
     def seconds(**headers: str) -> float:

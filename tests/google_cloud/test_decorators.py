@@ -258,7 +258,7 @@ def test_a_request_that_only_looks_like_a_push_is_one_like_any_other(body: bytes
     assert [event["status"] for event in events] == ["success"]
 
 
-def test_off() -> None:
+def test_switched_off_the_function_is_only_called() -> None:
     """Switched off, the function is only called."""
 
     @zespan_gcf(enabled=False)

@@ -144,7 +144,7 @@ def test_exits_and_exceptions_pass_through(
         cell(HOST, "exception", "all, with the error or the exit code; the exit code is the script's own")
 
 
-def test_asyncio(start: Start, backend: Backend, cell: Cell) -> None:
+def test_an_async_main_is_decorated_or_has_the_block_inside(start: Start, backend: Backend, cell: Cell) -> None:
     """An `async def` main: decorated, or with the block inside."""
     process = start(
         script("""
@@ -274,7 +274,7 @@ def test_sigkill_takes_only_what_is_in_memory(start: Start, backend: Backend) ->
     assert len(backend.events) == 25
 
 
-def test_dead_backend(start: Start, backend: Backend, cell: Cell) -> None:
+def test_a_hanging_backend_delays_the_end_of_a_script_within_bounds(start: Start, backend: Backend, cell: Cell) -> None:
     """A backend that hangs holds the end of a script for a bounded time; what is lost is said."""
     backend.mode = "hang"
     process = start(script("with run('job', flush_timeout=0.5):\n    pass\nprint('after', flush=True)"))
@@ -435,6 +435,15 @@ def test_inside_another_one() -> None:
     with testing.recording() as events, run("outer"), run("inner"), span("work"):
         pass
     assert [event["operation"] for event in events] == ["work", "outer"]
+
+
+@pytest.mark.parametrize(("code", "expected"), [(0, 0), (3, 3), (256, 0), (257, 1), (-1, 255), (2**70, 255)])
+def test_the_exit_code_in_the_event_is_the_one_that_the_parent_sees(code: int, expected: int) -> None:
+    """Of which there are 256; what does not fit into a C long is -1."""
+    with testing.recording() as events, pytest.raises(SystemExit) as caught, run("work"):
+        sys.exit(code)
+    assert caught.value.code == code
+    assert [event["metadata"]["process.exit.code"] for event in events] == [expected]
 
 
 def test_one_after_the_other() -> None:

@@ -85,7 +85,7 @@ def terminated(script: str) -> End:
         return End(process.returncode, once, took)
 
 
-def test_default() -> None:
+def test_without_a_handler_the_process_ends_after_the_flush() -> None:
     """Without a handler of the user's the signal ends the process, at once, after the flush."""
     end = terminated("_shutdown.watch(flush); ready()")
     assert (end.status, end.said) == (TERMINATED, ["flushed"])
@@ -103,7 +103,7 @@ hashlib.pbkdf2_hmac("sha256", b"", b"", 50_000_000)
     assert end.seconds < 4
 
 
-def test_flush_that_fails() -> None:
+def test_a_flush_that_raises_does_not_keep_the_process_alive() -> None:
     """A flush that raises does not keep the process alive."""
     end = terminated("_shutdown.watch(lambda seconds: 1 / 0); ready()")
     assert (end.status, end.said) == (TERMINATED, [])
@@ -327,7 +327,7 @@ def test_default_socket_timeout() -> None:
     assert (end.status, end.said) == (TERMINATED, ["flushed"])
 
 
-def test_blocked_signal() -> None:
+def test_a_blocked_sigterm_stays_pending() -> None:
     """A signal that is blocked waits until it is unblocked or asked for: threads of ours do not take it."""
     end = terminated("""
 signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGUSR1, signal.SIGINT})
@@ -525,7 +525,7 @@ def copy():
 
 @pytest.mark.parametrize("handler", ["signal.SIG_DFL", "user_exits"])
 @pytest.mark.parametrize("last", ["first", "second"])
-def test_second_copy(handler: str, last: str) -> None:
+def test_a_second_copy_of_the_package_flushes_too(handler: str, last: str) -> None:
     """After a reload, or with a vendored copy beside a layer's: both flush, and the process ends as without us."""
     end = terminated(f"""
 {PATIENT}{COPY}
@@ -556,7 +556,7 @@ ready()
 
 @pytest.mark.parametrize("thread", [False, True], ids=["main thread", "other thread"])
 @pytest.mark.parametrize("how", ["os", "multiprocessing"])
-def test_forked_child(how: str, thread: bool) -> None:
+def test_a_forked_child_dies_of_sigterm_and_flushes_nothing(how: str, thread: bool) -> None:
     """A forked child dies of SIGTERM and flushes nothing, and its parent does not take the signal for its own."""
     fork = """
 def start():
@@ -590,7 +590,7 @@ ready()
 
 
 @pytest.mark.parametrize("users", ["signal.SIG_DFL", "user_exits"])
-def test_forget(users: str) -> None:
+def test_forget_restores_handler_end_and_descriptors(users: str) -> None:
     """After forget everything is as it was before: the handler, the end, descriptors."""
     end = terminated(f"""
 descriptors = len(os.listdir("/proc/self/fd"))
@@ -638,7 +638,7 @@ ready()
     assert end.seconds < 4
 
 
-def test_other_threads() -> None:
+def test_the_watch_can_be_set_from_another_thread() -> None:
     """A request that is served in a pool's thread may be the first: the watch is set from there, too."""
     end = terminated("""
 def in_thread(function, *args):

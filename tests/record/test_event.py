@@ -172,7 +172,7 @@ def test_event_ids_differ() -> None:
         (1709164800.5, "2024-02-29T00:00:00.500Z"),
     ],
 )
-def test_timestamp(seconds: float, text: str) -> None:
+def test_a_timestamp_is_rfc_3339_in_utc(seconds: float, text: str) -> None:
     """RFC 3339 in UTC, rounded to the millisecond, and no minute of 60 seconds."""
     assert _event.timestamp(seconds) == text
 
@@ -184,7 +184,7 @@ def test_timestamp_to_the_millisecond(seconds: float) -> None:
     assert abs(read - seconds) <= 0.000502
 
 
-def test_failed() -> None:
+def test_a_failed_event_keeps_the_exception_itself() -> None:
     """The exception itself: what may be said of it is for the policy to decide."""
     event: dict[str, Any] = {}
     error = ValueError("x")

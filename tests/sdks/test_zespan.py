@@ -71,7 +71,12 @@ THE_SDKS = {"plain", "stream", "raw", "error-500"}
 
 
 @pytest.mark.parametrize(
-    "order", ["ours", "sdk ours", "ours sdk", "sdk tool ours", "ours tool sdk", "tool sdk tool ours tool"]
+    "order",
+    [
+        *("ours", "sdk ours", "ours sdk"),
+        *(pytest.param(order, marks=pytest.mark.slow) for order in ("sdk tool ours", "ours tool sdk")),
+        pytest.param("tool sdk tool ours tool", marks=pytest.mark.slow),
+    ],
 )
 def test_one_event_a_call(order: str, model: ModelEndpoint) -> None:
     """Whoever has patched first, and whatever stands between: each call is one span, of one of the two."""

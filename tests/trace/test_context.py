@@ -31,7 +31,7 @@ def test_anything_can_be_parsed(value: object) -> None:
 
 
 @given(st.text(HEX, min_size=32, max_size=32), st.text(HEX, min_size=16, max_size=16))
-def test_round_trip(trace_id: str, span_id: str) -> None:
+def test_a_formatted_traceparent_is_parsed_to_the_same_ids(trace_id: str, span_id: str) -> None:
     """What we send is what we read, unless an id is all zeros."""
     found = parse_traceparent(Span(trace_id, span_id).traceparent())
     assert found == (None if not trace_id.strip("0") or not span_id.strip("0") else (trace_id, span_id))
@@ -49,7 +49,7 @@ def test_round_trip(trace_id: str, span_id: str) -> None:
         f"cc-{TRACE}-{PARENT}-01-",
     ],
 )
-def test_valid(value: str) -> None:
+def test_a_valid_traceparent_is_parsed(value: str) -> None:
     """Version 00, and later ones as far as they begin like it."""
     assert parse_traceparent(value) == (TRACE, PARENT)
 
@@ -82,12 +82,12 @@ def test_valid(value: str) -> None:
         [f"00-{TRACE}-{PARENT}-01"],
     ],
 )
-def test_invalid(value: object) -> None:
+def test_an_invalid_traceparent_is_refused(value: object) -> None:
     """What the specification calls invalid starts a new trace."""
     assert parse_traceparent(value) is None
 
 
-def test_ids() -> None:
+def test_ids_have_the_length_and_form_of_w3c_and_uuid() -> None:
     """As long as W3C wants them, and a UUID that says what it is."""
     root = context.new_span()
     for span in (root, root.child(), context.continued((TRACE, PARENT))):
@@ -229,7 +229,7 @@ def test_leaving_in_another_context_leaves_that_one_alone() -> None:
     context.leave(mine)
 
 
-def test_forget() -> None:
+def test_forget_leaves_no_current_span_in_any_thread() -> None:
     """Nothing is current after it, in this context or any thread."""
     context.enter(context.new_span(), shared=True)
     context.forget()

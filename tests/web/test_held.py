@@ -15,6 +15,8 @@ from tests.support import below, until
 from tests.web.support import Server, named, pieces
 from zespan_serverless.testing import Backend
 
+pytestmark = pytest.mark.host
+
 Cell = Callable[[str, Situation, str], None]
 
 CLOUD_RUN = {"K_SERVICE": "chat", "K_REVISION": "chat-00007-abc"}
