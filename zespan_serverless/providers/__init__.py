@@ -19,7 +19,7 @@ import sys
 ROOMS = {
     "openai._base_client": "openai",
     "openai.resources.chat.completions.completions": "openai",
-    "openai.resources.chat.completions": "openai",  # one module before openai 1.58
+    "openai.resources.chat.completions": "openai",  # a module itself in older versions
     "openai.resources.beta.chat.completions": "openai",  # the home of `parse` before openai 1.92
 }
 """SDK module -> the room that traces it."""
