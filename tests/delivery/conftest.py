@@ -11,7 +11,8 @@ import pytest
 
 from tests.delivery.support import LOOK_AT_THE_CLOCK, assert_balanced, pauses
 from zespan_serverless._delivery.delivery import Delivery
-from zespan_serverless.exporters import Exporter, build
+from zespan_serverless._process.container import build_exporter
+from zespan_serverless.exporters import Exporter
 from zespan_serverless.settings import Settings
 from zespan_serverless.testing import Backend
 
@@ -39,7 +40,7 @@ def to(backend: Backend, make: Make) -> Callable[..., Delivery]:
 
     def to(**settings: Any) -> Delivery:
         given = Settings(base_url=backend.url, api_key="zsp_key")
-        return make(build(given), **settings)
+        return make(build_exporter(given), **settings)
 
     return to
 

@@ -15,7 +15,8 @@ import pytest
 
 from zespan_serverless import ConfigurationError, capture, flush, init, shutdown
 from zespan_serverless._http.client import Answer
-from zespan_serverless.exporters import Exporter, Outcome, build
+from zespan_serverless._process.container import build_exporter
+from zespan_serverless.exporters import Exporter, Outcome
 from zespan_serverless.exporters.console import ConsoleExporter
 from zespan_serverless.exporters.memory import MemoryExporter
 from zespan_serverless.exporters.zespan import ZespanExporter
@@ -166,11 +167,11 @@ def test_memory() -> None:
 
 def test_build() -> None:
     """By name, or the very object."""
-    assert isinstance(build(Settings()), ZespanExporter)
-    assert isinstance(build(Settings(exporter="console")), ConsoleExporter)
+    assert isinstance(build_exporter(Settings()), ZespanExporter)
+    assert isinstance(build_exporter(Settings(exporter="console")), ConsoleExporter)
     mine = MemoryExporter()
-    assert isinstance(build(Settings(exporter="memory")), MemoryExporter)
-    assert build(Settings(exporter=mine)) is mine
+    assert isinstance(build_exporter(Settings(exporter="memory")), MemoryExporter)
+    assert build_exporter(Settings(exporter=mine)) is mine
 
 
 class Sending(Exporter):
@@ -211,7 +212,7 @@ def test_an_exporter_of_another_class_needs_two() -> None:
     """What it has is called, what it has not is not missed; it keeps its name, which a journal goes by."""
     theirs = Foreign()
     assert check({"exporter": theirs}) == {"exporter": theirs}
-    built: Any = build(Settings(exporter=theirs))
+    built: Any = build_exporter(Settings(exporter=theirs))
     assert (type(built).__module__, type(built).__qualname__) == (Foreign.__module__, "Foreign")
     assert (built.prepare(1), built.cancel(), built.close(), built.destination) == (None, None, None, "")
     init(exporter=theirs)
@@ -232,7 +233,7 @@ def test_of_an_incomplete_exporter_all_there_is_is_used() -> None:
             self.prepared = timeout
 
     theirs = Preparing()
-    built: Any = build(Settings(exporter=theirs))
+    built: Any = build_exporter(Settings(exporter=theirs))
     built.prepare(2.0)
     theirs.destination = "https://b.example"
     assert (theirs.prepared, built.destination) == (2.0, "https://b.example")

@@ -14,7 +14,7 @@ import pytest
 
 from tests.delivery.support import lock_of
 from zespan_serverless._delivery.delivery import Delivery
-from zespan_serverless.exporters import build
+from zespan_serverless._process.container import build_exporter
 from zespan_serverless.settings import Settings
 
 Answer = Callable[[socket.socket], None]
@@ -138,7 +138,7 @@ def odd() -> Iterator[Callable[..., Odd]]:
 
 def _delivery_to(url: str) -> Delivery:
     settings = Settings(base_url=url, api_key="zsp_key")
-    return Delivery(build(settings), settings)
+    return Delivery(build_exporter(settings), settings)
 
 
 @pytest.mark.parametrize("answer", FAULTS.values(), ids=FAULTS)

@@ -29,7 +29,8 @@ from zespan_serverless._http import client
 from zespan_serverless._http import transport as http
 from zespan_serverless._http.client import Answer, Channel, NoAnswer, TornAnswer
 from zespan_serverless._http.transport import Transport, _Connection, retry_after
-from zespan_serverless.exporters import Dropped, build
+from zespan_serverless._process.container import build_exporter
+from zespan_serverless.exporters import Dropped
 from zespan_serverless.settings import Settings
 from zespan_serverless.testing import Backend
 
@@ -435,7 +436,7 @@ def test_what_an_early_answer_means_for_the_events(monkeypatch: pytest.MonkeyPat
     dropped: list[Dropped] = []
     with Early(answer, closes, None) as server:
         settings = Settings(base_url=server.url, api_key="zsp_1", on_error=dropped.append)
-        delivery = Delivery(build(settings), settings)
+        delivery = Delivery(build_exporter(settings), settings)
         with lock_of(delivery):
             for _ in range(4):
                 delivery.capture({"noise": base64.b64encode(LARGE[:600_000]).decode()})

@@ -93,7 +93,7 @@ def client(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> Iterator[Any]:
     yield __import__("acme_sdk").Client()
     del sys.modules["acme_sdk"]
     (finder,) = [finder for finder in sys.meta_path if isinstance(finder, _hook.WhenImported)]
-    finder.names.discard("acme_sdk")
+    finder.rooms.pop("acme_sdk", None)
 
 
 ASK = {"model": "talker", "messages": [{"role": "user", "content": "Hi"}]}

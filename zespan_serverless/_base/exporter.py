@@ -21,7 +21,7 @@ class CustomExporter(Protocol):
 
 
 class Exporter(CustomExporter, Protocol):
-    """What the delivery calls; `exporters.build` adds what a user's exporter leaves out.
+    """What the delivery calls; the container adds what a user's exporter leaves out.
 
     `encode` is called by any thread, the others by one at a time, and none while a lock of ours is held. `prepare` and
     `destination` (see `exporters.Exporter`) are used where there are such.

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, NamedTuple
-
-if TYPE_CHECKING:
-    from .exporter import Exporter as Exporter
+from typing import Literal, NamedTuple
 
 Verdict = Literal["delivered", "retry", "refused", "unauthorized"]
 

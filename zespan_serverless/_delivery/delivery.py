@@ -56,7 +56,7 @@ from .worker import ABORT_GRACE, Worker
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from .._base.reports import Exporter
+    from .._base.exporter import Exporter
     from .._record.event import Event
     from ..settings import Settings
     from .journal import Journal

@@ -18,7 +18,7 @@ from .buffer import Item
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from .._base.reports import Exporter
+    from .._base.exporter import Exporter
     from .accounts import Accounts
 
 

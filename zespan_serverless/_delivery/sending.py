@@ -24,7 +24,7 @@ from .worker import MOMENT, Job
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from .._base.reports import Exporter
+    from .._base.exporter import Exporter
     from .accounts import Accounts
     from .buffer import Item
 

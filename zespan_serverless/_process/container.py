@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import threading
+from abc import ABCMeta
 from typing import TYPE_CHECKING, Any, Protocol
 from weakref import WeakValueDictionary
 
-from .. import _trace
+from .. import _trace, exporters
 from .. import settings as _settings
 from .._base import log
 from .._base.guard import Guarded, is_from_signal
@@ -16,11 +17,11 @@ from .._platforms.aws import is_restarted
 from .._record.event import Event, leaf, sampled
 from .._record.redaction import Policy
 from .._record.unfinished import known
-from ..exporters import build
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from .._base.exporter import CustomExporter, Exporter
     from .._delivery.journal import Journal
     from .._record.invocation import Invocation
 
@@ -48,7 +49,7 @@ class Container:
     def __init__(self, settings: _settings.Settings) -> None:
         self.settings = settings
         self.policy = Policy(settings)
-        exporter = build(settings)
+        exporter = build_exporter(settings)
         journal = _journal(settings, exporter)
         self.records = journal is not None or is_restarted()  # else nobody would learn of a span that does not end
         self.delivery = Delivery(exporter, settings, journal)
@@ -162,3 +163,36 @@ def _journal(settings: _settings.Settings, exporter: object) -> Journal | None:
     destination = f"{kind.__module__}.{kind.__qualname__} {settings.base_url}"
     key = settings.api_key or settings.api_key_secret or ""
     return Journal(where, destination, key, JOURNAL_SIZE * settings.max_bytes)
+
+
+def build_exporter(settings: _settings.Settings) -> Exporter:
+    """The exporter that the settings name."""
+    if not isinstance(settings.exporter, str):
+        return _completed(settings.exporter)
+    if settings.exporter == "console":
+        from ..exporters.console import ConsoleExporter
+
+        return ConsoleExporter()
+    if settings.exporter == "memory":
+        from ..exporters.memory import MemoryExporter
+
+        return MemoryExporter()
+    from ..exporters.zespan import ZespanExporter
+
+    return ZespanExporter(settings.base_url, settings.api_key, settings.api_key_secret)
+
+
+def _completed(theirs: CustomExporter) -> Exporter:
+    """A user's exporter as it is, or, if it lacks methods that the delivery calls, one that has them."""
+    if callable(getattr(theirs, "cancel", None)) and callable(getattr(theirs, "close", None)):
+        return theirs  # type: ignore[return-value]  # it has all four methods
+    kind = type(theirs)
+    attributes: dict[str, object] = {
+        "__module__": kind.__module__,
+        "__qualname__": kind.__qualname__,  # a journal belongs to a class of exporters
+        "destination": property(lambda _: getattr(theirs, "destination", "")),
+    }
+    for name in ("encode", "send", "prepare", "cancel", "close"):
+        if hasattr(theirs, name):
+            attributes[name] = staticmethod(getattr(theirs, name))
+    return ABCMeta(kind.__name__, (exporters.Exporter,), attributes)()  # type: ignore[no-any-return]

@@ -1,7 +1,6 @@
 """Where events go. An exporter encodes one event and sends one batch; the delivery decides when, how often, how long.
 
 class Mine(Exporter):
-    @abstractmethod
     def send(self, batch, timeout):
         post(b"\n".join(batch), timeout=timeout)
         return Outcome("delivered")
@@ -12,7 +11,7 @@ def handler(event, context): ...
 
 from __future__ import annotations
 
-from abc import ABC, ABCMeta, abstractmethod
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any
 
 from .._base.reports import Dropped, Outcome
@@ -20,11 +19,8 @@ from .._base.reports import Dropped, Outcome
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from .._base.exporter import CustomExporter
-    from .._base.exporter import Exporter as CompleteExporter
-    from ..settings import Settings
 
-__all__ = ["Dropped", "Exporter", "Outcome", "build"]
+__all__ = ["Dropped", "Exporter", "Outcome"]
 
 
 class Exporter(ABC):
@@ -63,36 +59,3 @@ class Exporter(ABC):
 
     def close(self) -> None:  # noqa: B027
         """Give up connections that nobody is using. `send` may follow (after a fork, a restore) and opens new ones."""
-
-
-def build(settings: Settings) -> CompleteExporter:
-    """The exporter that the settings name."""
-    if not isinstance(settings.exporter, str):
-        return _completed(settings.exporter)
-    if settings.exporter == "console":
-        from .console import ConsoleExporter
-
-        return ConsoleExporter()
-    if settings.exporter == "memory":
-        from .memory import MemoryExporter
-
-        return MemoryExporter()
-    from .zespan import ZespanExporter
-
-    return ZespanExporter(settings.base_url, settings.api_key, settings.api_key_secret)
-
-
-def _completed(theirs: CustomExporter) -> CompleteExporter:
-    """A user's exporter as it is, or, if it lacks methods that the delivery calls, one that has them."""
-    if callable(getattr(theirs, "cancel", None)) and callable(getattr(theirs, "close", None)):
-        return theirs  # type: ignore[return-value]  # it has all four methods
-    kind = type(theirs)
-    attributes: dict[str, object] = {
-        "__module__": kind.__module__,
-        "__qualname__": kind.__qualname__,  # a journal belongs to a class of exporters
-        "destination": property(lambda _: getattr(theirs, "destination", "")),
-    }
-    for name in ("encode", "send", "prepare", "cancel", "close"):
-        if hasattr(theirs, name):
-            attributes[name] = staticmethod(getattr(theirs, name))
-    return ABCMeta(kind.__name__, (Exporter,), attributes)()  # type: ignore[no-any-return]

@@ -32,8 +32,8 @@ def watch(*rooms: str) -> None:
     """
     from . import _hook
 
-    names = [name for name, room in ROOMS.items() if not rooms or room in rooms]
-    _hook.install(names)  # first: another thread may begin to import one right now
-    for name in names:
+    wanted = {name: room for name, room in ROOMS.items() if not rooms or room in rooms}
+    _hook.install(wanted)  # first: another thread may begin to import one right now
+    for name, room in wanted.items():
         if name in sys.modules:
-            _hook.patch_imported(name)
+            _hook.patch_imported(name, room)
