@@ -215,6 +215,14 @@ def test_the_picture_shows_every_arrow() -> None:
     assert drawn == needed, "\n".join(f"    {a} --> {b}" for a, b in sorted(needed))
 
 
+@pytest.mark.parametrize("page", ["docs/architecture.md", "CONTRIBUTING.md"])
+def test_files_that_are_named_exist(page: str) -> None:
+    """By their path in the repository, or in the package."""
+    named = re.findall(r"`([\w./]+(?:\.py|/))`", (PACKAGE.parent / page).read_text())
+    assert len(named) > 5
+    assert [name for name in named if not ((PACKAGE.parent / name).exists() or (PACKAGE / name).exists())] == []
+
+
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.relative_to(PACKAGE).as_posix())
 def test_no_file_is_too_long(file: Path) -> None:
     """What is divided leaves TOO_LONG."""
