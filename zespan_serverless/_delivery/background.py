@@ -117,7 +117,7 @@ class Background:
             self._timeout = self._timeout or timeout
 
     def _wait_until(self, until: float, shift: object, wakeup: threading.Lock, *, or_asked: bool = False) -> None:
-        """Wait until this time (monotonic). Return earlier if the thread shall end, or if another flush is asked for."""
+        """Wait until this time (monotonic), or until the thread shall end, or until another flush is asked for."""
         while self._shift is shift and not (or_asked and self._timeout):
             with self._accounts.lock:
                 self._accounts.wakeups.register(wakeup)
