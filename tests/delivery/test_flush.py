@@ -267,7 +267,7 @@ def test_what_a_stuck_sender_comes_back_with_is_ignored(make: Make) -> None:
     assert exporter.batches == [[1], [2], [1]]
 
 
-def test_a_stuck_sender_that_comes_back_is_a_sender_again(make: Make) -> None:
+def test_a_stuck_sender_that_comes_back_is_a_sender_again(make: Make, at_once: None) -> None:
     """Two that hang are the limit, and it is not reached for ever."""
     gates = [Gate(), Gate()]
     exporter = Scripted(*gates, OK)
@@ -281,7 +281,7 @@ def test_a_stuck_sender_that_comes_back_is_a_sender_again(make: Make) -> None:
     gates[0].open.set()
 
 
-def test_a_sender_that_is_stuck_beside_a_stuck_one_is_replaced_when_that_one_is_back(make: Make) -> None:
+def test_a_sender_that_is_stuck_beside_a_stuck_one_is_replaced_when_that_one_is_back(make: Make, at_once: None) -> None:
     """One that never comes back does not end delivery."""
     gates = [Gate(), Gate()]
     exporter = Scripted(*gates, OK)
