@@ -337,16 +337,8 @@ def _told(modules: list[str], clock: object) -> Iterator[None]:
 @pytest.mark.parametrize("name", ["time", "monotonic", "perf_counter"])
 def test_a_clock_that_is_mad(host: Host, now: float, name: str, backend: Backend) -> None:
     """Whatever time it tells, the function is called and its result is its own."""
-    modules = (
-        ["_observe.call"]
-        if name == "perf_counter"
-        else [
-            *(
-                f"_delivery.{name}"
-                for name in ("accounts", "background", "delivery", "intake", "sending", "waiters", "worker")
-            )
-        ]
-    )
+    parts = ("accounts", "background", "delivery", "flushing", "intake", "sending", "waiters", "worker")
+    modules = ["_observe.call"] if name == "perf_counter" else [f"_delivery.{part}" for part in parts]
     clocks = {"time": time.time, "monotonic": time.monotonic, "perf_counter": time.perf_counter}
     clock = mock.Mock(**{**clocks, name: lambda: now})
     seen = came(host, returns, struck=lambda: _told(modules, clock))
@@ -539,7 +531,7 @@ def test_what_a_handler_says_of_itself_may_be_nonsense(backend: Backend) -> None
 def test_a_flush_by_hand_that_fails_inside_is_no_exception(backend: Backend) -> None:
     """`flush()` and `shutdown()` say what they know, and raise nothing that is ours."""
     zespan_serverless.init()
-    with mock.patch("zespan_serverless._delivery.waiters.FlushWaiter", side_effect=RuntimeError("ours")):
+    with mock.patch("zespan_serverless._delivery.flushing.FlushWaiter", side_effect=RuntimeError("ours")):
         assert zespan_serverless.flush().reason == "failed"
         assert zespan_serverless.shutdown().reason == "failed"
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from unittest import mock
 
-from zespan_serverless._delivery import accounts, background, delivery, intake, sending, waiters, worker
+from zespan_serverless._delivery import accounts, background, delivery, flushing, intake, sending, waiters, worker
 from zespan_serverless._delivery.breaker import Breaker
 from zespan_serverless._delivery.buffer import Buffer
 from zespan_serverless._delivery.delivery import Delivery
@@ -129,8 +129,8 @@ def in_thread(work: Callable[[], object]) -> threading.Thread:
 
 # ---------------------------------------------------------------------- the look inside
 
-LOOK_AT_THE_CLOCK = [accounts, background, intake, sending, waiters]  # modules that schedule by `time`
-WAIT = [delivery, accounts, background, intake, sending, waiters, worker]  # modules that wait for a deadline
+LOOK_AT_THE_CLOCK = [accounts, background, flushing, intake, sending, waiters]  # modules that schedule by `time`
+WAIT = [delivery, accounts, background, flushing, intake, sending, waiters, worker]  # modules that wait for a deadline
 
 
 def lock_of(delivery: Delivery) -> threading.RLock:

@@ -15,7 +15,7 @@ from .waiters import FLUSH_MAX
 
 if TYPE_CHECKING:
     from .accounts import Accounts
-    from .waiters import Flushing
+    from .flushing import Flushing
 
 LINGER = 0.2
 """Seconds that a flush in the background waits first, so that other invocations can share it."""

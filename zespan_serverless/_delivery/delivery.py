@@ -48,9 +48,9 @@ from .._base.guard import Guarded, is_from_signal
 from .._base.reports import FlushReport
 from .accounts import Accounts
 from .background import Background
+from .flushing import Flushing
 from .intake import Intake
 from .sending import ExporterCalls, Sending
-from .waiters import Flushing
 from .worker import ABORT_GRACE, Worker
 
 if TYPE_CHECKING:

@@ -1,9 +1,4 @@
-"""Flushes: what each of them waits for, and how.
-
-A flush waits until its own events are settled, or its time is over, whatever a socket does meanwhile. Concurrent
-flushes share requests: each waits until the events captured before it are settled, and none returns early because
-another thread is sending.
-"""
+"""What each flush waits for, and what has become of it."""
 
 from __future__ import annotations
 
@@ -11,14 +6,11 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-from .._base import log
 from .._base.reports import FlushReport
-from .worker import Job
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from .accounts import Accounts
     from .buffer import Item
 
 FLUSH_MAX = 86_400.0
@@ -113,160 +105,3 @@ class Waiters:
     def _credits(self, items: Iterable[Item]) -> list[tuple[FlushWaiter, int]]:
         numbers = [item.number for item in items]
         return [(waiter, sum(number <= waiter.target for number in numbers)) for waiter in self._all]
-
-
-class Flushing:
-    """All methods are called without the lock, but for `_wait_step`."""
-
-    __slots__ = ("_accounts", "_idle_seconds")
-
-    def __init__(self, accounts: Accounts, idle_seconds: Callable[[], float]) -> None:
-        self._accounts, self._idle_seconds = accounts, idle_seconds
-
-    def flush(self, timeout: float, *, probe: bool = False, in_background: bool = False) -> FlushReport:
-        """See `Delivery.flush`."""
-        waiter, reason = self.wait_for_all(timeout, probe=probe, in_background=in_background)
-        self._remove(waiter)
-        report = waiter.report(reason)
-        if self._accounts.settings.debug:
-            log.logger.warning("flush: %s", report)
-        return report
-
-    def wait_for_all(self, timeout: float, *, probe: bool, in_background: bool = False) -> tuple[FlushWaiter, str]:
-        """Wait for all events captured before this call. Returns the waiter, and why events are pending if any are.
-
-        The waiter is still credited with what becomes of its events, until it is removed.
-        """
-        accounts, reason = self._accounts, ""
-        reentrant = accounts.is_reentrant()
-        with accounts.lock:
-            if not reentrant:
-                accounts.drain_intake()
-            waiter = FlushWaiter(accounts.buffer.last_number, len(accounts.buffer), timeout)
-            waits = bool(waiter.pending or accounts.has_notices())
-            if waits and not timeout > 0:
-                waits, reason = False, "no_time"
-            elif waits and (reentrant or accounts.worker.is_me):
-                waits, reason = False, "stuck"  # called from within: by on_error, by an exporter, by a finalizer
-            if not reentrant:
-                accounts.waiters.add(waiter)
-            if in_background:
-                accounts.background_waiter = waiter
-            if waits:
-                if probe:
-                    accounts.breaker.probe_now()
-                    accounts.retry_at = 0.0
-                accounts.wakeups.notify_all()
-        if not reentrant:
-            accounts.after_release()
-        return waiter, self._wait(waiter) if waits else reason
-
-    def notify(self, report: FlushReport, timeout: float) -> None:
-        """See `Delivery.notify`."""
-        accounts = self._accounts
-        if accounts.settings.on_flush is None or accounts.closed or accounts.is_reentrant():
-            return
-        if not accounts.worker.ensure_thread():
-            return
-        waiter = FlushWaiter(0, 0, timeout)
-        with accounts.lock:
-            accounts.notices.flushed(report)
-            accounts.wakeups.notify_all()
-            if not timeout > 0 or accounts.worker.is_me:
-                return
-            accounts.waiters.add(waiter)
-        self._wait(waiter)
-        self._remove(waiter)
-
-    def begin(self, timeout: float, done: Callable[[], object]) -> FlushWaiter:
-        """See `Delivery.begin_flush`."""
-        accounts = self._accounts
-        has_thread = accounts.worker.ensure_thread()
-        with accounts.lock:
-            accounts.drain_intake()
-            waiter = FlushWaiter(accounts.buffer.last_number, len(accounts.buffer), timeout, done)
-            waits = waiter.pending and timeout > 0 and has_thread
-            if waits:
-                accounts.waiters.add(waiter)
-                accounts.end_async_flushes()
-                accounts.wakeups.notify_all()
-        accounts.after_release()
-        if not waits:
-            done()
-        return waiter
-
-    def end(self, waiter: FlushWaiter) -> FlushReport:
-        """See `Delivery.end_flush`."""
-        accounts = self._accounts
-        with accounts.lock:
-            accounts.waiters.remove(waiter)
-            return waiter.report(accounts.breaker.blocked(time.time()) or "deadline")
-
-    def _remove(self, waiter: FlushWaiter) -> None:
-        with self._accounts.lock:
-            self._accounts.waiters.remove(waiter)
-
-    def _wait(self, waiter: FlushWaiter) -> str:
-        """Wait until a flush may return. The reason is empty if all is done."""
-        accounts = self._accounts
-        while True:
-            accounts.worker.ensure_thread()
-            self._abort_slow()
-            with accounts.lock:
-                step = self._wait_step(waiter)
-            accounts.after_release()
-            if isinstance(step, Job):
-                accounts.worker.run_job(step)
-            elif isinstance(step, str):
-                if step == "deadline":
-                    self._abort(waiter)
-                return step
-            elif not waiter.wakeup.acquire(timeout=step):
-                waiter.waited += step  # whatever the clock says next: it may stand still
-
-    def _wait_step(self, waiter: FlushWaiter) -> str | Job | float:
-        """Why the flush may return; or a job to do, where no thread can be started for it; or seconds to wait."""
-        accounts, worker = self._accounts, self._accounts.worker
-        accounts.drain_intake()
-        accounts.wakeups.unregister(waiter.wakeup)
-        if not (waiter.pending or accounts.has_notices()):
-            return ""
-        left = waiter.time_left()
-        if not left > 0 or waiter.cancelled:
-            return "deadline"
-        if worker.is_free:
-            if worker.is_stuck:
-                return "stuck"
-            reason = self._unavailable(waiter)
-            if reason and not accounts.notices:
-                return reason
-            if not worker.has_thread:
-                job = worker.take()
-                if job is not None:
-                    return job
-                left = min(left, self._idle_seconds())
-        accounts.wakeups.register(waiter.wakeup)
-        return left
-
-    def _unavailable(self, waiter: FlushWaiter) -> str:
-        """Why nothing can be sent before the deadline of the flush; empty if something can."""
-        accounts = self._accounts
-        reason = accounts.breaker.blocked(time.time())
-        return "deadline" if not reason and accounts.retry_at >= waiter.deadline else reason
-
-    def _abort(self, waiter: FlushWaiter) -> None:
-        """Abort the job under way, unless another flush still has time for it."""
-        accounts = self._accounts
-        with accounts.lock:
-            job = accounts.worker.job
-            mine = job is not None and (waiter.pending or job.notifies)
-            aborts = mine and not accounts.waiters.has_longer_than(waiter)
-        if aborts:
-            accounts.worker.abort()
-
-    def _abort_slow(self) -> None:
-        """Abort the sending of a slow event that began when nobody was waiting, if others are to be sent."""
-        worker = self._accounts.worker
-        job = worker.job
-        if job is not None and job.slow and self._accounts.buffer.has_others:
-            worker.abort()
