@@ -63,7 +63,7 @@ def test_everything_is_delivered(make: Make) -> None:
     delivery = make(exporter)
     capture(delivery, 1, 2, 3)
     report = delivery.flush(5)
-    assert report._replace(elapsed=0) == FlushReport(delivered=3)
+    assert report.replaced(elapsed=0) == FlushReport(delivered=3)
     assert 0 < report.elapsed < 1
     assert exporter.batches == [[1, 2, 3]]
     assert balance(delivery) == (3, 3, 0, 0)
@@ -73,10 +73,10 @@ def test_nothing_to_do(make: Make) -> None:
     """Nothing captured, nothing sent, nothing waited for."""
     exporter = Scripted()
     delivery = make(exporter)
-    assert delivery.flush(5)._replace(elapsed=0) == FlushReport()
+    assert delivery.flush(5).replaced(elapsed=0) == FlushReport()
     capture(delivery, 1)
     delivery.flush(5)
-    assert delivery.flush(5)._replace(elapsed=0) == FlushReport()
+    assert delivery.flush(5).replaced(elapsed=0) == FlushReport()
     assert exporter.batches == [[1]]
 
 
@@ -86,7 +86,7 @@ def test_no_time(make: Make, timeout: float) -> None:
     exporter = Scripted()
     delivery = make(exporter)
     capture(delivery, 1, 2)
-    assert delivery.flush(timeout)._replace(elapsed=0) == FlushReport(pending=2, reason="no_time")
+    assert delivery.flush(timeout).replaced(elapsed=0) == FlushReport(pending=2, reason="no_time")
     assert exporter.batches == []
     assert delivery.flush(5).delivered == 2
 
@@ -126,7 +126,7 @@ def test_delivered_dropped_and_pending_in_one_report(make: Make, at_once: None) 
     delivery = make(exporter, batch_size=2)
     capture(delivery, 1, 2, 3)
     report = delivery.flush(1)
-    assert report._replace(elapsed=0) == FlushReport(delivered=1, dropped=1, pending=1, reason="deadline")
+    assert report.replaced(elapsed=0) == FlushReport(delivered=1, dropped=1, pending=1, reason="deadline")
     assert (exporter.delivered, delivery.dropped) == ([1], {"refused": 1})
 
 
@@ -194,7 +194,7 @@ def test_a_short_flush_leaves_a_longer_one_its_request(make: Make) -> None:
     reports: list[FlushReport] = []
     long = in_thread(lambda: reports.append(delivery.flush(5)))
     assert gate.entered.acquire(timeout=5)
-    assert delivery.flush(0.05)._replace(elapsed=0) == FlushReport(pending=1, reason="deadline")
+    assert delivery.flush(0.05).replaced(elapsed=0) == FlushReport(pending=1, reason="deadline")
     assert exporter.cancels == 0
     gate.open.set()
     long.join(5)
@@ -363,7 +363,7 @@ def test_on_error_is_told_of_what_was_dropped_before(make: Make) -> None:
     told: list[Dropped] = []
     delivery = make(Scripted(), on_error=told.append, batch_bytes=10)
     delivery.capture({"n": "x" * 100})
-    assert delivery.flush(5)._replace(elapsed=0) == FlushReport()
+    assert delivery.flush(5).replaced(elapsed=0) == FlushReport()
     assert [(dropped.events, dropped.reason) for dropped in told] == [(1, "too_large")]
 
 
@@ -379,7 +379,7 @@ def test_on_error_is_told_also_while_the_backend_is_away(make: Make) -> None:
     capture(delivery, 1)
     assert delivery.flush(5).reason == "breaker_open"
     capture(delivery, 2, 3, 4, 5)
-    assert delivery.flush(5)._replace(elapsed=0) == FlushReport(pending=2, reason="breaker_open")
+    assert delivery.flush(5).replaced(elapsed=0) == FlushReport(pending=2, reason="breaker_open")
     assert sum(dropped.events for dropped in told) == 3
 
 
@@ -432,7 +432,7 @@ def test_on_error_that_flushes(make: Make) -> None:
     began = time.monotonic()
     assert delivery.flush(5).dropped == 1
     assert time.monotonic() - began < 3
-    assert reports[0]._replace(elapsed=0) == FlushReport(pending=1, reason="stuck")
+    assert reports[0].replaced(elapsed=0) == FlushReport(pending=1, reason="stuck")
     assert delivery.flush(5).delivered == 1
 
 

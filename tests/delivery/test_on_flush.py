@@ -45,7 +45,7 @@ def test_each_invocation_reports() -> None:
         for number in (0, 2):
             assert handler(number, testing.LambdaContext()) == "done"
             assert len(reports) == (1 if number == 0 else 2)
-    assert [report._replace(elapsed=0) for report in reports] == [FlushReport(1), FlushReport(3)]
+    assert [report.replaced(elapsed=0) for report in reports] == [FlushReport(1), FlushReport(3)]
     assert all(report.elapsed > 0 for report in reports)
 
 

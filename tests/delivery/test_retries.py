@@ -163,7 +163,7 @@ def test_retry_after_is_honoured_by_not_sending(
     backend.mode = "ok"
     clock.ahead = 25
     assert delivery.flush(5).reason == "retry_after"
-    assert delivery.flush(5, probe=True)._replace(elapsed=0) == FlushReport(pending=1, reason="retry_after")
+    assert delivery.flush(5, probe=True).replaced(elapsed=0) == FlushReport(pending=1, reason="retry_after")
     assert len(backend.requests) == 1
     clock.ahead = 32
     assert delivery.flush(5).delivered == 1
@@ -242,7 +242,7 @@ def test_what_is_refused_alone_is_dropped(backend: Backend, to: Make, status: in
     backend.mode = status
     delivery = to()
     capture(delivery, 1, 2, 3)
-    assert delivery.flush(5)._replace(elapsed=0) == FlushReport(dropped=3)
+    assert delivery.flush(5).replaced(elapsed=0) == FlushReport(dropped=3)
     assert [[event["n"] for event in r.events] for r in backend.requests] == [[1, 2, 3], [1], [2, 3], [2], [3]]
     assert (delivery.dropped, breaker_of(delivery).failures) == ({"refused": 3}, 0)
 
@@ -268,7 +268,7 @@ def test_a_bisection_outlives_a_flush(make: Make, at_once: None) -> None:
     assert (report.pending, report.reason) == (4, "deadline")
     capture(delivery, 5)
     assert_balanced(delivery)
-    assert delivery.flush(5)._replace(elapsed=0) == FlushReport(delivered=4, dropped=1)
+    assert delivery.flush(5).replaced(elapsed=0) == FlushReport(delivered=4, dropped=1)
     assert exporter.delivered == [1, 2, 4, 5]
 
 

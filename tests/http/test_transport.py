@@ -55,7 +55,7 @@ def connect() -> Iterator[Callable[[str], Transport]]:
 
 
 def post(transport: Transport, body: bytes = BODY, timeout: float = 5) -> int:
-    return transport.post("/v1/ingest", body, {"x-api-key": "k"}, timeout)[0]
+    return transport.post("/v1/ingest", body, {"x-api-key": "k"}, timeout).status
 
 
 class Posting:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import Literal
+
+from . import Value
 
 Verdict = Literal["delivered", "retry", "refused", "unauthorized"]
 
 
-class Outcome(NamedTuple):
+class Outcome(Value):
     """What became of one batch.
 
     `delivered`: acknowledged. `retry`: may well succeed later, with `retry_after` not before so many seconds (60 at
@@ -15,12 +17,20 @@ class Outcome(NamedTuple):
     alone, and dropped. `unauthorized`: nothing will be taken with this key. `detail` says what happened, for a person.
     """
 
-    verdict: Verdict
-    detail: str = ""
-    retry_after: float | None = None
+    __slots__ = ("detail", "retry_after", "verdict")
+
+    def __init__(
+        self,
+        verdict: Verdict,
+        detail: str = "",
+        retry_after: float | None = None,
+    ) -> None:
+        self.verdict = verdict
+        self.detail = detail
+        self.retry_after = retry_after
 
 
-class Dropped(NamedTuple):
+class Dropped(Value):
     """Events that will not be delivered; what `on_error` is called with.
 
     `reason`: `buffer_full`, `too_large`, `unencodable`, `refused`, `unauthorized`, `closed` or `torn` (half a record
@@ -29,13 +39,22 @@ class Dropped(NamedTuple):
     be encoded, and of more than 1,000, or of more than `max_bytes`, only the last).
     """
 
-    events: int
-    reason: str
-    detail: str = ""
-    payloads: tuple[bytes, ...] = ()
+    __slots__ = ("detail", "events", "payloads", "reason")
+
+    def __init__(
+        self,
+        events: int,
+        reason: str,
+        detail: str = "",
+        payloads: tuple[bytes, ...] = (),
+    ) -> None:
+        self.events = events
+        self.reason = reason
+        self.detail = detail
+        self.payloads = payloads
 
 
-class FlushReport(NamedTuple):
+class FlushReport(Value):
     """What one flush came to, in events captured before it began: each was delivered, dropped, or is still pending.
 
     `elapsed` in seconds. `reason` says why some are pending: `deadline`, `no_time` (there was none to begin with),
@@ -43,8 +62,18 @@ class FlushReport(NamedTuple):
     nothing can cut them off, or on_error called flush), `failed` (telemetry itself has, and the log says how).
     """
 
-    delivered: int = 0
-    dropped: int = 0
-    pending: int = 0
-    elapsed: float = 0.0
-    reason: str = ""
+    __slots__ = ("delivered", "dropped", "elapsed", "pending", "reason")
+
+    def __init__(
+        self,
+        delivered: int = 0,
+        dropped: int = 0,
+        pending: int = 0,
+        elapsed: float = 0.0,
+        reason: str = "",
+    ) -> None:
+        self.delivered = delivered
+        self.dropped = dropped
+        self.pending = pending
+        self.elapsed = elapsed
+        self.reason = reason

@@ -11,12 +11,13 @@ import contextlib
 import os
 import socket
 import time
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
+from .._base import Value
 from .._base.guard import pass_on
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from typing import Protocol
 
     class Layer(Protocol):
@@ -47,12 +48,23 @@ class TornAnswer(OSError):
     """An answer had begun, and has not come as far as its headers' end."""
 
 
-class Answer(NamedTuple):
+class Answer(Value):
     """`headers` by lower-case name. `body`: what has come of it, of 64 KiB at most."""
 
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
+    __slots__ = ("body", "headers", "status")
+
+    def __init__(
+        self,
+        status: int,
+        headers: Mapping[str, str],
+        body: bytes,
+    ) -> None:
+        self.status = status
+        self.headers = headers
+        self.body = body
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter((self.status, self.headers, self.body))
 
 
 class Channel:

@@ -196,7 +196,7 @@ class _Connection:
         channel.send("POST", target, headers, body)
         answer = self._go_on(channel).receive(whole=False)
         if 200 <= answer.status < 300 and "html" in answer.headers.get("content-type", "").lower():
-            answer = answer._replace(body=answer.body or channel.rest())
+            answer = answer.replaced(body=answer.body or channel.rest())
         return answer
 
     def close(self) -> None:

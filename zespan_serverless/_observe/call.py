@@ -360,7 +360,7 @@ def prepare(
         if container is not None:
             invocation = host.read(args, kwargs)
             if function is not None and not invocation.name:
-                invocation = invocation._replace(name=str(getattr(function, "__name__", "")).strip("<>") or "function")
+                invocation = invocation.replaced(name=str(getattr(function, "__name__", "")).strip("<>") or "function")
             if not _nested(host, container, invocation):
                 return Call(host, container, invocation)
     return None

@@ -204,7 +204,7 @@ class WebHost:
         from .._platforms import google
 
         parent, links = google.parents(header)
-        return invocation._replace(
+        return invocation.replaced(
             id=(header("function-execution-id") or "")[:_TEXT_MAX] or None,
             parent=parent,
             describe=lambda: {**invocation.describe(), **google.by_header(header), **links},
@@ -216,7 +216,7 @@ class WebHost:
 
         function, invocation_id = said.get("azure_functions.function_name"), said["azure_functions.invocation_id"]
         name = function if isinstance(function, str) else ""
-        return invocation._replace(
+        return invocation.replaced(
             id=invocation_id if isinstance(invocation_id, str) else None,
             name=azure.full_name(name),
             parent=azure.parent(said.get("azure_functions.trace_context")) or invocation.parent,

@@ -292,7 +292,8 @@ def _end_of_value(text: str, at: int, outer: int, quote: str, *, words: bool) ->
             run = len(piece[1])
             if run < outer and what == quote:
                 return piece.start(), mark
-            at = _end_of_text(text, at, run, what, within=depth > 0)
+            is_key = depth > 0 and patterns.value.search(text, max(0, begin, piece.start() - 16), piece.start()) is None
+            at = _end_of_text(text, at, run, what, within=is_key)
             if depth == 0:
                 return at, mark if quote or piece.start() != begin else what
         elif what in "[{(<":
@@ -309,7 +310,7 @@ def _end_of_value(text: str, at: int, outer: int, quote: str, *, words: bool) ->
 
 
 def _end_of_text(text: str, at: int, opened: int, mark: str, *, within: bool) -> int:
-    """Behind the quote that ends what one with `opened` backslashes has begun; a key may be that `within` brackets.
+    """Behind the quote that ends what one with `opened` backslashes has begun; a key may be that, `within` brackets.
 
     Where Python has quoted JSON, a quote that belongs to a text looks like one that ends it behind a backslash of its
     own: `\\\\"` is either. What follows tells them apart at the first one, and then holds for the whole text.
@@ -338,6 +339,7 @@ class _Patterns:
         self.named = re.compile(r"(?<![\w.\-])((?:[\w.\-]+ ){0,2}[\w.\-]+)[\"']?\s*([:=])>?[^\S\n]*")
         self.bearer = re.compile(r"\b([Bb]earer|BEARER)\s+[\w.~+/=\-]*\d[\w.~+/=\-]*")
         self.piece = re.compile(r"""(?<!\\)(\\*)(["']|[\[{(<>\])},;&\s])""")
+        self.value = re.compile(rf":{blank}\Z")
         self.behind = re.compile(rf"{blank}(?:[,}}\])]|\Z)")
         self.behind_any = re.compile(rf"{blank}(?:[,}}\]):]|\Z)")
         self.escape = re.compile(r"(?<!\\)\\+[nrtbfu]")
@@ -407,12 +409,13 @@ def _is_from_model(error: BaseException) -> bool:
     """Whether an exception has passed through a call of a model that we watch."""
     traceback = error.__traceback__
     while traceback is not None:
-        if str(traceback.tb_frame.f_globals.get("__name__")).startswith(f"{__package__}.openai."):
+        if str(traceback.tb_frame.f_globals.get("__name__")).startswith(_PROVIDERS):
             return True
         traceback = traceback.tb_next
     return False
 
 
+_PROVIDERS = f"{__package__.rpartition('.')[0]}.providers."
 _LETTERS = b"abcdefghijklmnopqrstuvwxyz0123456789"
 _LOWER = bytes(range(256)).lower()
 _OTHERS = bytes(set(range(256)) - set(_LETTERS + _LETTERS.upper()))

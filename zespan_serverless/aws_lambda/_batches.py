@@ -10,9 +10,10 @@ import binascii
 import json
 from collections.abc import Iterable, Mapping
 from itertools import chain
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_plus
 
+from .._base import Value
 from .._base.guard import Guarded, pass_on
 
 if TYPE_CHECKING:
@@ -37,19 +38,34 @@ _CONVERTED: dict[str, Callable[[str], str | None]] = {
 }
 
 
-class Kind(NamedTuple):
+class Kind(Value):
     """A source of records, and where in one is what."""
 
-    source: str
-    trigger: str
-    system: str = ""  # messaging.system
-    field: str = "Records"  # of the event, that holds the records: a list, or lists by topic or queue
-    arn: str = "eventSourceARN"  # in a record, if the event has no eventSourceArn
-    name: str = ""  # of queue, topic, table or bucket, in a record; else it is in the ARN
-    called: str = "messaging.destination.name"  # the name's attribute
-    trace: str = ""  # the producer's traceparent, in a record
-    message: str = ""  # a text that may be JSON of AWS's making, or have a traceparent on top
-    record: Mapping[str, str] = {}  # attributes of one record
+    __slots__ = ("arn", "called", "field", "message", "name", "record", "source", "system", "trace", "trigger")
+
+    def __init__(
+        self,
+        source: str,
+        trigger: str,
+        system: str = "",  # messaging.system
+        field: str = "Records",  # of the event, that holds the records: a list, or lists by topic or queue
+        arn: str = "eventSourceARN",  # in a record, if the event has no eventSourceArn
+        name: str = "",  # of queue, topic, table or bucket, in a record; else it is in the ARN
+        called: str = "messaging.destination.name",  # the name's attribute
+        trace: str = "",  # the producer's traceparent, in a record
+        message: str = "",  # a text that may be JSON of AWS's making, or have a traceparent on top
+        record: Mapping[str, str] = {},  # attributes of one record
+    ) -> None:
+        self.source = source
+        self.trigger = trigger
+        self.system = system
+        self.field = field
+        self.arn = arn
+        self.name = name
+        self.called = called
+        self.trace = trace
+        self.message = message
+        self.record = record
 
 
 _KAFKA = Kind("kafka", "pubsub", "kafka", "records", name="topic", trace="headers")
@@ -79,7 +95,7 @@ _KINDS = {
         message="kinesis/data",
         record={"messaging.message.id": "kinesis/sequenceNumber"},
     ),
-    "aws:kafka": _KAFKA._replace(source="msk"),
+    "aws:kafka": Kind("msk", "pubsub", "kafka", "records", name="topic", trace="headers"),
     "SelfManagedKafka": _KAFKA,
     "aws:amq": Kind(
         "activemq",

@@ -133,7 +133,7 @@ class FunctionHost(WebHost):
             about.pop("operation", None)  # the function's name says more than the path, which often is just a slash
             return about
 
-        return request._replace(id=execution_id(found), name=self._name, parent=parent, describe=describe)
+        return request.replaced(id=execution_id(found), name=self._name, parent=parent, describe=describe)
 
 
 def _observed(

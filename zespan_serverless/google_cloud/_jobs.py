@@ -56,7 +56,7 @@ def zespan_job(main: Callable[..., Any] | None = None, /, **settings: Any) -> An
 class _JobHost(RunHost):
     def read(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Invocation:
         run, execution = super().read(args, kwargs), os.environ.get("CLOUD_RUN_EXECUTION")
-        return run._replace(id=execution, parent=parse_traceparent(os.environ.get("TRACEPARENT")))
+        return run.replaced(id=execution, parent=parse_traceparent(os.environ.get("TRACEPARENT")))
 
     def describe(self) -> Mapping[str, object]:
         known = google.attributes() if "CLOUD_RUN_JOB" in os.environ else {}

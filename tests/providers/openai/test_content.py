@@ -7,6 +7,7 @@ import json
 import tracemalloc
 from collections.abc import Callable
 from contextlib import suppress
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -297,3 +298,23 @@ def test_memory_and_planning(ask: Ask) -> None:
 def test_odd_messages(ask: Ask, message: dict[str, Any]) -> None:
     """Whatever the client lets through has an event with the message in it."""
     assert json.loads(ask(messages=[message])["prompt_text"]) == [message]
+
+
+def test_an_error_of_a_clients_own_quotes_no_prompt() -> None:
+    """Whatever its class: what has come out of a model's call may quote what was asked."""
+
+    class Completions:
+        def create(self, **request: Any) -> Any:
+            raise ValueError(f"cannot send {request['messages']}")
+
+    client = SimpleNamespace(chat=SimpleNamespace(completions=Completions()))
+    wrapped: Any = zespan_serverless.wrap_openai(client)
+
+    @zespan_serverless.zespan_lambda
+    def handler(event: Any, context: Any) -> None:
+        wrapped.chat.completions.create(model="m", messages=[{"role": "user", "content": "s3cret"}])
+
+    with testing.recording(store_prompts=False) as events, pytest.raises(ValueError, match="s3cret"):
+        handler({}, testing.LambdaContext())
+    assert len(events) == 2
+    assert "s3cret" not in str(events)
