@@ -415,7 +415,7 @@ def _is_from_model(error: BaseException) -> bool:
     return False
 
 
-_PROVIDERS = f"{__package__.rpartition('.')[0]}.providers."
+_PROVIDERS = f"{__name__.partition('._record.')[0]}.providers."
 _LETTERS = b"abcdefghijklmnopqrstuvwxyz0123456789"
 _LOWER = bytes(range(256)).lower()
 _OTHERS = bytes(set(range(256)) - set(_LETTERS + _LETTERS.upper()))

@@ -77,6 +77,8 @@ class Pieces(Protocol):
 
     def add(self, chunk: Any) -> bool:
         """Take in a chunk; whether there is anything of the answer in it: text, reasoning, or a part of a call."""
+        ...
 
     def answer(self) -> Answer:
         """What the model would have answered without a stream."""
+        ...

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 class Observer(Protocol):
     """Who observes one call of a method. Raises nothing but what a signal handler raises."""
 
-    def done(self, result: Any, error: BaseException | None) -> None:
+    def done(self, result: Any, error: BaseException | None, /) -> None:
         """Take what the method has returned or raised."""
 
     def pause(self) -> None:
@@ -31,7 +31,7 @@ class Taker:
     __slots__ = ("done",)
 
     def __init__(self, done: Callable[[Any, BaseException | None], None]) -> None:
-        self.done = done
+        self.done: Callable[[Any, BaseException | None], None] = done
 
     def pause(self) -> None:
         """Nothing."""
