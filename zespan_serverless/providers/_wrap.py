@@ -28,10 +28,8 @@ class Observer(Protocol):
 class Taker:
     """An observer that takes the result and does nothing else."""
 
-    __slots__ = ("done",)
-
     def __init__(self, done: Callable[[Any, BaseException | None], None]) -> None:
-        self.done: Callable[[Any, BaseException | None], None] = done
+        self.done = done
 
     def pause(self) -> None:
         """Nothing."""
