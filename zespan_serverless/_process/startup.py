@@ -48,7 +48,7 @@ def start(arguments: Mapping[str, Any], first: Callable[[], object]) -> Containe
 
 def _is_to_be_made() -> bool:
     container = current()
-    return not _started or (container is not None and container.delivery.closed)
+    return container.delivery.closed if container is not None else not _started
 
 
 def record(settings: dict[str, Any]) -> None:
