@@ -22,14 +22,16 @@ from .. import _process, _trace
 from .._base.guard import Guarded
 from .._delivery.budget import flush_budget
 from .._process import sigterm
-from .._record.event import ERROR_TEXT_MAX, failed, new_event, suspends
+from .._record.event import suspends
 from .._record.invocation import WARM, ColdStart, Invocation
+from .root_event import identity, milliseconds, root_event
 from .startup import start
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from .._process.container import Container
+    from .._record.event import Event
 
 _TELL_MIN = 0.05
 """Seconds that `on_flush` gets at least, after a flush that has used up its own."""
@@ -118,13 +120,7 @@ class Call:
         """Put down that this invocation has begun, for the case that it does not end. Never raises."""
         if self.container.records and self.container.settings.root_event and not self.invocation.is_probe:
             with Guarded("the start of an invocation"):
-                metadata = {
-                    "faas.name": self.invocation.name or None,
-                    "faas.invocation_id": self.invocation.id,
-                    "faas.coldstart": self.start.kind in ("cold", "reinit"),
-                    "start_kind": self.start.kind,
-                    "time_left_at_start_ms": None if self.left is None else round(self.left * 1000),
-                }
+                metadata = {**identity(self.invocation, self.start), "time_left_at_start_ms": milliseconds(self.left)}
                 operation = self.container.settings.service_name or self.invocation.name
                 self.container.opened(self.span, "general", operation, lambda: self.over, metadata=metadata)
 
@@ -227,7 +223,7 @@ class Call:
                     self.container.invocations = 0  # the next one tells how the process came up
             elif self.container.settings.root_event:
                 failed_inside = self.passed if "error.type" in self._answered else None
-                self._root_event(took_ms, self._error or failed_inside)
+                self.container.capture(self._root_event(took_ms, self._error or failed_inside))
         self._is_reported = True
 
     def hands_over(self, error: BaseException | None = None) -> bool:
@@ -310,38 +306,17 @@ class Call:
         is_well = self._error is None and isinstance(status, int) and status < 400
         return self.invocation.is_probe and is_well and not self.span.ends.busy
 
-    def _root_event(self, took_ms: float, error: BaseException | None) -> None:
-        invocation, settings, left = self.invocation, self.container.settings, self._left_at_end
-        described: dict[str, object] = {}
-        with Guarded("the description of an invocation"):
-            described.update(invocation.describe())
-        operation = settings.service_name or described.pop("operation", None) or invocation.name
-        event = new_event(self._concerned(), settings, took_ms, kind="general", operation=str(operation))
-        metadata: dict[str, Any] = {
-            **described,
-            **self._answered,
-            "faas.name": invocation.name or None,
-            "faas.invocation_id": invocation.id,
-            "faas.coldstart": self.start.kind in ("cold", "reinit"),
-            "start_kind": self.start.kind,
-            "init_duration_ms": self.start.init_ms,
-            "handler_duration_ms": round(took_ms, 3),
-            "memory_max_rss_bytes": _max_rss(),
-        }
-        if self.left is not None and left is not None:
-            metadata["time_left_at_start_ms"] = round(self.left * 1000)
-            metadata["time_left_at_end_ms"] = round(left * 1000)
-        if error is not None and suspends(error):
-            metadata["suspended"] = True
-        elif error is not None:
-            failed(event, error)
-            metadata["error.type"] = type(error).__name__
-            metadata.pop("error.message", None)
-        elif "error.type" in metadata:
-            event["status"] = "error"
-            event["error_message"] = str(metadata.pop("error.message", metadata["error.type"]))[:ERROR_TEXT_MAX]
-        event["metadata"] = {name: value for name, value in metadata.items() if value is not None}
-        self.container.capture(event)
+    def _root_event(self, took_ms: float, error: BaseException | None) -> Event:
+        return root_event(
+            self._concerned(),
+            self.container.settings,
+            self.invocation,
+            self.start,
+            self._answered,
+            took_ms,
+            (self.left, self._left_at_end),
+            error,
+        )
 
 
 def prepare(
@@ -454,12 +429,3 @@ async def observed_async(
     finally:
         if not call.is_left:
             call.abandon()
-
-
-def _max_rss() -> int | None:
-    """The most memory this process has held so far, bytes."""
-    try:
-        import resource
-    except ImportError:  # Windows
-        return None
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
