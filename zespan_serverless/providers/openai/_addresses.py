@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 # The names of OpenTelemetry's `gen_ai.provider.name`, by the end of the host.
 _PROVIDERS = {
     "api.openai.com": "openai",
@@ -32,6 +34,7 @@ _NOWHERE = frozenset(("localhost", "local", "internal", "lan", "home", "svc", "t
 _SECOND_LEVEL = frozenset(("co", "com", "net", "org", "ac", "gov", "edu"))
 
 
+@functools.lru_cache(maxsize=64)  # clients have few addresses, and calls are many
 def provider_at(base_url: str, client: str = "") -> str:
     """Who answers at an address, as far as that says it; `client` is the name of the client's class."""
     if "openrouter.ai" in base_url:  # as in the SDK, wherever it stands: proxies keep it in the path
