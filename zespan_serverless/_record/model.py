@@ -63,11 +63,12 @@ class Answer:
 
     `text` is the first choice's, `others` are those of further choices. `input_tokens` include the cached ones and
     those written to a cache, `output_tokens` those of reasoning. `tools` are the arguments of the tools called, by
-    their names; a list where one is called several times.
+    their names; a list where one is called several times. `error` is set where an answer with status 200 says that the
+    model has failed.
     """
 
     def __init__(self) -> None:
-        self.model = self.text = self.finish_reason = ""
+        self.model = self.text = self.finish_reason = self.error = ""
         self.input_tokens = self.output_tokens = self.reasoning_tokens = 0
         self.cached_tokens = self.cache_write_tokens = 0
         self.known = False  # whether the answer gives the numbers of tokens
@@ -78,13 +79,14 @@ class Answer:
         self.tools: dict[str, Any] = {}
         self._calls: dict[str, int] = {}  # of each tool
 
-    def tool(self, name: str, arguments: str) -> None:
-        """Note a call of a tool. If there are several of one, their arguments become a list."""
+    def tool(self, name: str, arguments: Any) -> None:
+        """Note a call of a tool, with arguments or the text of their JSON. Those of several calls become a list."""
         if not name:
             return
-        given: Any = arguments
-        with contextlib.suppress(ValueError, RecursionError):
-            given = json.loads(arguments)
+        given = arguments
+        if isinstance(arguments, str):
+            with contextlib.suppress(ValueError, RecursionError):
+                given = json.loads(arguments)
         self._calls[name] = self._calls.get(name, 0) + 1
         if self._calls[name] == 1:
             self.tools[name] = given

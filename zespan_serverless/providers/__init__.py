@@ -21,6 +21,8 @@ ROOMS = {
     "openai.resources.chat.completions.completions": "openai",
     "openai.resources.chat.completions": "openai",  # a module itself in older versions
     "openai.resources.beta.chat.completions": "openai",  # the home of `parse` before openai 1.92
+    "anthropic._base_client": "anthropic",
+    "groq._base_client": "groq",
 }
 """SDK module -> the room that traces it."""
 

@@ -14,7 +14,6 @@ from .._record.model import Answer, Model
 from .._record.record import Record
 from ._pricing import cost
 from ._prompt import read_prompt
-from ._stream import StreamReader
 from ._wrap import Taker, once
 
 if TYPE_CHECKING:
@@ -45,6 +44,8 @@ def begin(choke: Choke, method: Any, owner: Any, args: tuple[Any, ...], kwargs: 
         request = choke.read(owner, args, kwargs)
         if request is None:
             return None
+        if outer is not None and outer.request.endpoint is not request.endpoint:  # made by code in between
+            outer = None
         return Taker(outer.take) if outer is not None else ModelCall(container, request).begun()
     except Exception as error:
         pass_on(error)
@@ -62,7 +63,7 @@ class ModelCall:
         self.span = _trace.new_span(_trace.current())
         self.once = threading.Lock()  # taken when the record is made
         # Taken now: by the time the call ends the user may have appended the answer to the same list.
-        prompt = read_prompt(request.messages, request.tools, container)
+        prompt = read_prompt(request, container)
         self.model = Model(request.provider, request.model, prompt, Answer(), stream=request.stream)
         self.model.has_content = container.settings.store_prompts
         self.outer: ModelCall | None = None
@@ -97,28 +98,33 @@ class ModelCall:
         if self.container.records:
             self.container.opened(self._record(self.model))
 
-    def take(self, result: Any, error: BaseException | None) -> None:
+    def take(self, result: Any, error: BaseException | None) -> Any:
         """Take the answer of a request that was made inside the method, unless there has been one already.
 
         An error is left for the method to raise: a tool in between may try again. Never raises, except what a signal
         handler raises.
         """
         if error is None and not self.taken:
-            self._settle(result, None)
+            result = self._settle(result, None)
+        return result
 
-    def done(self, result: Any, error: BaseException | None) -> None:
+    def done(self, result: Any, error: BaseException | None) -> Any:
         """Take the method's result, unless the answer has been taken already, or its exception.
 
         Never raises, except what a signal handler raises.
         """
         try:
             if error is not None or not self.taken:
-                self._settle(result, error)
+                result = self._settle(result, error)
         finally:
             self.pause()
+        return result
 
-    def _settle(self, result: Any, error: BaseException | None) -> None:
-        """Record an answer or an error; of a stream or a response that is not read yet, have it recorded later."""
+    def _settle(self, result: Any, error: BaseException | None) -> Any:
+        """Record an answer or an error; of a stream or a response that is not read yet, have it recorded later.
+
+        Returns what the caller gets.
+        """
         self.taken = True
         try:
             if error is not None:
@@ -128,13 +134,15 @@ class ModelCall:
                 self.end(answer, error)
             elif self.raw == "stream":
                 self._wait_for_body(result)
+            elif self.raw:
+                self._read(result.parse())  # it keeps what it has made: the user's own call gets the same object
             else:
-                # parse() keeps what it has made: the user's own call of it will get the same object.
-                self._read(result.parse() if self.raw else result)
+                return self._read(result)
         except BaseException as problem:
             with Guarded("the answer of a model"):
                 self.end()
                 raise problem
+        return result
 
     def end(self, answer: Answer | None = None, error: BaseException | None = None) -> None:
         """Make the record. A second call does nothing, in whichever thread.
@@ -154,20 +162,22 @@ class ModelCall:
         model = self.model.with_answer(answer)
         model.cost = cost(model.name, answer)
         record = self._record(model, took_ms)
-        if error is not None:
-            record.fail(error)
+        if error is not None or answer.error:
+            record.fail(error if error is not None else answer.error)
         return record
 
     def _record(self, model: Model, took_ms: float = 0.0) -> Record:
-        record = Record(self.span, self.container.resource, "llm", self.request.endpoint.operation, took_ms)
+        endpoint = self.request.endpoint
+        record = Record(self.span, self.container.resource, endpoint.kind, endpoint.operation, took_ms)
         record.model = model
         return record
 
-    def _read(self, result: Any) -> None:
+    def _read(self, result: Any) -> Any:
+        endpoint = self.request.endpoint
         if self.request.stream:
-            StreamReader(self, result)
-        else:
-            self.end(self.request.endpoint.answer(result))
+            return endpoint.follow(self, result)
+        self.end(endpoint.answer(result))
+        return result
 
     def _wait_for_body(self, response: Any) -> None:
         """Wait until the user has the body parsed, or closes the response."""

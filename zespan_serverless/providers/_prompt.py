@@ -13,6 +13,7 @@ from ._fields import field, items, texts_of
 
 if TYPE_CHECKING:
     from .._process.container import Container
+    from ._request import Request
 
 # What the SDK `zespan` takes for an agent's name and role in a system prompt.
 _AGENT_NAME = (r"You are the (\w+)Agent", r"Agent Name:\s*(\w+)")
@@ -22,17 +23,18 @@ _MEMORY = 10  # messages; more, and the conversation counts as remembered
 _PLANNING = ("think step by step", "let's reason", "step 1")
 
 
-def read_prompt(messages: Any, tools: Any, container: Container) -> Prompt:
+def read_prompt(request: Request, container: Container) -> Prompt:
     """Copy a request's messages and tools, as far as they may be kept, and read what they suggest of an agent."""
-    messages = items(messages)
+    messages = items(request.messages)
     copy = container.policy.plain if container.settings.store_prompts else plain
     # Everything is read from this copy: the user may change what is in the list, even while it is read.
     taken: Any = copy(messages)
     taken = taken if isinstance(taken, list) else []
     roles = [role if isinstance(role := field(message, "role"), str) else str(role) for message in taken]
     texts = [texts_of(message) for message in taken]
-    system = [text for role, inside in zip(roles, texts, strict=True) if role == "system" for text in inside]
-    lower = [text.lower() for inside in texts for text in inside]
+    beside = texts_of({"content": copy(request.system)}) if request.system else []
+    system = beside + [text for role, inside in zip(roles, texts, strict=True) if role == "system" for text in inside]
+    lower = [text.lower() for inside in (beside, *texts) for text in inside]
     prompt = Prompt()
     prompt.turn = roles.count("user")
     prompt.last_role = roles[-1] if roles else "user"
@@ -45,7 +47,7 @@ def read_prompt(messages: Any, tools: Any, container: Container) -> Prompt:
     if container.settings.store_prompts:
         prompt.system = "\n".join(system)
         prompt.messages = [message for message, role in zip(taken, roles, strict=True) if role != "system"]
-    described = [{"name": leaf(field(t, "name")), "description": field(t, "description")} for t in items(tools)]
+    described = [{"name": leaf(field(t, "name")), "description": field(t, "description")} for t in items(request.tools)]
     prompt.tools = container.policy.plain(described) if described else []
     return prompt
 

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from .._record.model import Answer
+    from ._call import ModelCall
 
 _RAW_HEADER = "X-Stainless-Raw-Response"  # "true": with_raw_response; "stream": with_streaming_response
 
@@ -17,11 +18,12 @@ _RAW_HEADER = "X-Stainless-Raw-Response"  # "true": with_raw_response; "stream":
 class Request:
     """One request, in no provider's words.
 
-    `messages` are the SDK's, dicts or objects with `role` and `content`; `tools` have `name` and `description`.
+    `messages` are the SDK's, dicts or objects with `role` and `content`; `system` is a text, or parts with texts, that
+    the SDK passes beside them; `tools` have `name` and `description`.
     `raw` is set for SDKs that Stainless generates, if the user has asked for the HTTP response instead of the answer.
     """
 
-    __slots__ = ("endpoint", "messages", "model", "provider", "raw", "stream", "tools")
+    __slots__ = ("endpoint", "messages", "model", "provider", "raw", "stream", "system", "tools")
 
     def __init__(
         self,
@@ -30,13 +32,14 @@ class Request:
         model: Any,
         *,
         messages: Any = None,
+        system: Any = None,
         tools: Any = (),
         stream: Any = False,
         headers: Mapping[str, Any] | None = None,
     ) -> None:
         self.endpoint, self.provider = endpoint, provider
         self.model = str(leaf(model))
-        self.messages, self.tools = messages, tools
+        self.messages, self.system, self.tools = messages, system, tools
         self.stream = bool(stream)
         self.raw = (headers or {}).get(_RAW_HEADER)
 
@@ -57,7 +60,10 @@ class Choke:
 class Endpoint:
     """One kind of request, and how its answer is read."""
 
+    kind = "llm"
+    """The kind of the record: `llm`, `embedding`, `image_gen`, `audio`, `moderation`, `rerank`, `retriever`, `tool`."""
     operation = "chat"
+    """The name of the record, one of OpenTelemetry's `gen_ai.operation.name` where there is one."""
 
     def answer(self, result: Any) -> Answer:
         """Read the SDK's result."""
@@ -68,8 +74,14 @@ class Endpoint:
         return None
 
     def pieces(self) -> Pieces:
-        """A new stream's, before its first chunk."""
+        """Begin to join the chunks of a stream."""
         raise NotImplementedError
+
+    def follow(self, call: ModelCall, stream: Any) -> Any:
+        """Read along while the user reads a stream. Returns what the user gets: the stream itself where possible."""
+        from ._stream import follow_stainless
+
+        return follow_stainless(call, stream)
 
 
 class Pieces(Protocol):

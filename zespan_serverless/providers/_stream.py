@@ -1,4 +1,4 @@
-"""A stream of an SDK that Stainless generates (openai, anthropic, groq), while the user reads it.
+"""A stream, while the user reads it.
 
 We read where the SDK reads, beneath whatever other tools put into the stream or around it later: so they see the chunks
 that they would see without us, and we see those that the model has sent.
@@ -25,23 +25,17 @@ _PROXIES_MAX = 10
 
 
 class StreamReader:
-    """A stream's iterator. It ends in one record: when it is exhausted, fails, or is closed, dropped or left.
+    """Reads the chunks of a stream for the user.
 
-    Nothing in it refers back to the stream. The SDK's own iterator does, so that a dropped stream keeps its connection
-    until the garbage collector runs; ours reads from a copy of the stream.
+    It ends in one record: when the stream is exhausted, fails, or is closed, dropped or left.
     """
 
-    def __init__(self, call: ModelCall, stream: Any) -> None:
+    def __init__(self, call: ModelCall, chunks: Any) -> None:
         self.first_content_ms: float | None = None
         self.pieces = call.request.endpoint.pieces()
         self.busy = False
-        self.call = call
-        stream = _unwrapped(stream)
-        self.chunks = _apart(stream) if _is_own(stream) else stream._iterator
-        close = "aclose" if hasattr(self.chunks, "__anext__") else "close"
-        once(stream.response, close, _weakly(self.closed))  # which is what the helper `.stream()` closes
-        call.span.ends[id(call)] = _weakly(self.end)  # the invocation may end first
-        stream._iterator = self
+        self.call, self.chunks = call, chunks
+        call.span.ends[id(call)] = weakly(self.end)  # the invocation may end first
 
     def __iter__(self) -> StreamReader:
         return self
@@ -108,6 +102,20 @@ class StreamReader:
             self.end()
 
 
+def follow_stainless(call: ModelCall, stream: Any) -> Any:
+    """Read along in a stream of an SDK that Stainless generates. Returns the stream.
+
+    Nothing in the reader refers back to the stream. The SDK's own iterator may, so that a dropped stream keeps its
+    connection until the garbage collector runs; ours reads from a copy of the stream.
+    """
+    inner = _unwrapped(stream)
+    reader = StreamReader(call, _apart(inner) if _is_own(inner) else inner._iterator)
+    close = "aclose" if hasattr(reader.chunks, "__anext__") else "close"
+    once(inner.response, close, weakly(reader.closed))  # which is what the helper `.stream()` closes
+    inner._iterator = reader
+    return stream
+
+
 def _unwrapped(stream: Any) -> Any:
     """The SDK's stream inside of another tool's proxies, such as OpenInference's."""
     for _ in range(_PROXIES_MAX):
@@ -133,7 +141,7 @@ def _apart(stream: Any) -> Any:
     return twin.__stream__()
 
 
-def _weakly(method: Callable[[], None]) -> Callable[[], None]:
+def weakly(method: Callable[[], None]) -> Callable[[], None]:
     """`method` while its object lives: holding it does not keep the object alive."""
     alive = weakref.WeakMethod(method)
 

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 class Observer(Protocol):
     """Observes one call of a method. Raises nothing except what a signal handler raises."""
 
-    def done(self, result: Any, error: BaseException | None, /) -> None:
-        """Take what the method has returned or raised."""
+    def done(self, result: Any, error: BaseException | None, /) -> Any:
+        """Take what the method has returned or raised. Returns the result that the caller gets."""
 
     def pause(self) -> None:
         """The method has returned an awaitable, which does the work: other calls may come before it is awaited."""
@@ -28,7 +28,7 @@ class Observer(Protocol):
 class Taker:
     """An observer that takes the result and does nothing else."""
 
-    def __init__(self, done: Callable[[Any, BaseException | None], None]) -> None:
+    def __init__(self, done: Callable[[Any, BaseException | None], Any]) -> None:
         self.done = done
 
     def pause(self) -> None:
@@ -135,7 +135,7 @@ class _Observation:
 
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
         if self.by is not None:
-            self.by.done(self.result, error)
+            self.result = self.by.done(self.result, error)
 
 
 async def _awaited(held: _Held, begin: Begin, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

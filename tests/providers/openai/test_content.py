@@ -19,6 +19,8 @@ from zespan_serverless import testing
 from zespan_serverless._process import container as _container
 from zespan_serverless._record.unfinished import to_journal
 from zespan_serverless.providers._prompt import read_prompt
+from zespan_serverless.providers._request import Request
+from zespan_serverless.providers.openai._chat import CHAT
 
 if TYPE_CHECKING:
     from .conftest import Recorded, Scripted, Side
@@ -253,7 +255,7 @@ def test_memory_for_a_picture(side: Side) -> None:
         assert container is not None
         tracemalloc.start()
         try:
-            read_prompt(messages, None, container)
+            read_prompt(Request(CHAT, "openai", "m", messages=messages), container)
             assert tracemalloc.get_traced_memory()[1] < 1_000_000
         finally:
             tracemalloc.stop()

@@ -1,13 +1,15 @@
-"""OpenAI's SDK: chat completions, sync, async, streamed, parsed and raw.
+"""OpenAI's SDK, with which many other providers are called, too.
 
-    _chat       requests and answers        _chunks     chunks of a stream
-    _addresses  who answers at an address
+    _chat       chat completions            _chunks     chunks of their streams
+    _responses  the Responses API           _others     completions, embeddings, images, audio, moderations
+    _usage      numbers of tokens           _addresses  which provider is at an address
 
-A call passes two places, and neither is enough alone. The methods (`create`, `parse`) receive what the user has passed;
-they also see calls that are refused before anything is sent, and clients that are mocked or of another make and send
-nothing. The client's `request` is beneath the tools that wrap the methods: the answer is taken there, a stream before
-another tool wraps it. It also sees the calls of a client whose methods another tool had wrapped before us. Where a tool
-had wrapped `request` before us, ours is not called for its clients; their answers are taken at the methods.
+A chat completion passes two places, and neither is enough alone. The methods (`create`, `parse`) receive what the user
+has passed; they also see calls that are refused before anything is sent, and clients that are mocked or of another make
+and send nothing. The client's `request` is beneath the tools that wrap the methods: the answer is taken there, a stream
+before another tool wraps it. It also sees the calls of a client whose methods another tool had wrapped before us. Where
+a tool had wrapped `request` before us, ours is not called for its clients; their answers are taken at the methods. All
+other calls pass `request` only.
 """
 
 from __future__ import annotations
@@ -18,15 +20,19 @@ from ..._base.guard import pass_on
 from ..._base.log import warn_once
 from .. import watch
 from .._patch import patch_object
-from ._chat import Methods, Requests
+from .._stainless import Requests
+from . import _chat, _others, _responses
 
 if TYPE_CHECKING:
     Client = TypeVar("Client")
 
 __all__ = ["patch_openai", "wrap_openai"]
 
-METHODS = Methods()
-CHOKES = (METHODS, Requests())
+METHODS = _chat.Methods()
+CHOKES = (
+    METHODS,
+    Requests({"/chat/completions": _chat.asks, "/responses": _responses.asks, **_others.ENDPOINTS}),
+)
 
 
 def patch_openai() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from typing import Any
 
 # The names of OpenTelemetry's `gen_ai.provider.name`, by the end of the host.
 _PROVIDERS = {
@@ -32,6 +33,11 @@ UNKNOWN_PROVIDER = "openai"
 a model of the user's own; the SDK `zespan` assumes OpenAI."""
 _NOWHERE = frozenset(("localhost", "local", "internal", "lan", "home", "svc", "test", "example", "invalid"))
 _SECOND_LEVEL = frozenset(("co", "com", "net", "org", "ac", "gov", "edu"))
+
+
+def provider_of(client: Any) -> str:
+    """The provider that a client calls."""
+    return provider_at(str(getattr(client, "base_url", "")), type(client).__name__)
 
 
 @functools.lru_cache(maxsize=64)  # clients have few addresses, and calls are many

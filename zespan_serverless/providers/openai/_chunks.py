@@ -27,7 +27,7 @@ class Chunks:
     def add(self, chunk: Any) -> bool:
         """Add a chunk. True if it has a part of the answer: text, reasoning, sound, or a call of a tool."""
         self._model = text_of(chunk, "model") or self._model
-        self._usage = field(chunk, "usage") or self._usage
+        self._usage = field(chunk, "usage") or field(field(chunk, "x_groq"), "usage") or self._usage
         has_content = False
         for piece in field(chunk, "choices") or ():
             index = field(piece, "index") or 0

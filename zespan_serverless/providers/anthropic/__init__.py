@@ -1,0 +1,11 @@
+"""Anthropic's SDK: messages by its own API, and on Bedrock, Vertex and Foundry by its clients for these.
+
+_messages  requests and answers     _events  the events of a stream     _usage  numbers of tokens
+"""
+
+from __future__ import annotations
+
+from .._stainless import Requests
+from . import _messages
+
+CHOKES = (Requests({"/v1/messages": _messages.asks, "/v1/complete": _messages.asks_complete}),)

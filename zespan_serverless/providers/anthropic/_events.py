@@ -1,0 +1,63 @@
+"""The events of a stream of messages, joined to an answer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..._record.model import Answer
+from .._fields import field, text_of
+from ._usage import count
+
+
+class Events:
+    """The events of one stream."""
+
+    def __init__(self) -> None:
+        self._answer = Answer()
+        self._texts: list[str] = []
+        self._tools: dict[Any, tuple[str, list[str]]] = {}  # by the index of their block: name, arguments
+
+    def add(self, chunk: Any) -> bool:
+        kind, delta = text_of(chunk, "type"), field(chunk, "delta")
+        if kind == "message_start":
+            message = field(chunk, "message")
+            self._answer.model = text_of(message, "model")
+            count(self._answer, field(message, "usage"))
+        elif kind == "message_delta":
+            self._answer.finish_reason = text_of(delta, "stop_reason")
+            count(self._answer, field(chunk, "usage"))
+        elif kind == "content_block_start":
+            return self._begin(field(chunk, "index"), field(chunk, "content_block"))
+        elif kind == "content_block_delta":
+            return self._extend(field(chunk, "index"), delta)
+        elif kind in ("completion", ""):  # of the first API
+            return self._complete(chunk)
+        return False
+
+    def answer(self) -> Answer:
+        answer = self._answer
+        answer.text = "".join(self._texts)
+        for name, arguments in self._tools.values():
+            answer.tool(name, "".join(arguments) or "{}")
+        self._tools = {}
+        return answer
+
+    def _begin(self, index: Any, block: Any) -> bool:
+        self._texts.append(text_of(block, "text"))
+        if field(block, "type") == "tool_use":
+            self._tools[index] = (text_of(block, "name"), [])
+        return "tool_use" in text_of(block, "type")
+
+    def _extend(self, index: Any, delta: Any) -> bool:
+        self._texts.append(text_of(delta, "text"))
+        arguments = text_of(delta, "partial_json")
+        if index in self._tools:
+            self._tools[index][1].append(arguments)
+        return bool(self._texts[-1] or arguments or text_of(delta, "thinking"))
+
+    def _complete(self, chunk: Any) -> bool:
+        text = text_of(chunk, "completion")
+        self._texts.append(text)
+        self._answer.model = text_of(chunk, "model") or self._answer.model
+        self._answer.finish_reason = text_of(chunk, "stop_reason") or self._answer.finish_reason
+        return bool(text)

@@ -1,0 +1,68 @@
+"""Messages: reads requests and answers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..._record.model import Answer
+from .._fields import field, items, text_of
+from .._request import Endpoint, Request
+from ._events import Events
+from ._usage import count
+
+_CLOUDS = (("Bedrock", "aws.bedrock"), ("Vertex", "gcp.vertex_ai"), ("Foundry", "azure.ai.foundry"))
+
+
+def asks(client: Any, body: dict[str, Any], headers: Any) -> Request:
+    """The request for a message."""
+    return Request(
+        MESSAGES,
+        _provider_of(client),
+        body.get("model", "unknown"),
+        messages=body.get("messages"),
+        system=body.get("system"),
+        tools=[tool for tool in items(body.get("tools")) if field(tool, "name")],
+        stream=body.get("stream"),
+        headers=headers,
+    )
+
+
+def asks_complete(client: Any, body: dict[str, Any], headers: Any) -> Request:
+    """The request for a completion, of the first API."""
+    prompt = {"role": "user", "content": body.get("prompt")}
+    return Request(
+        MESSAGES,
+        _provider_of(client),
+        body.get("model", "unknown"),
+        messages=[prompt],
+        stream=body.get("stream"),
+        headers=headers,
+    )
+
+
+def _provider_of(client: Any) -> str:
+    """The provider that a client calls; those for other clouds are classes of their own."""
+    name = type(client).__name__
+    return next((provider for part, provider in _CLOUDS if part in name), "anthropic")
+
+
+class Messages(Endpoint):
+    """Reads messages: objects of the SDK, or dicts with the same fields."""
+
+    def answer(self, result: Any) -> Answer:
+        answer = Answer()
+        answer.model, answer.finish_reason = text_of(result, "model"), text_of(result, "stop_reason")
+        count(answer, field(result, "usage"))
+        blocks = items(field(result, "content"))
+        answer.text = "".join(text_of(block, "text") for block in blocks if field(block, "type") == "text")
+        answer.text = answer.text or text_of(result, "completion")
+        for block in blocks:
+            if field(block, "type") == "tool_use":
+                answer.tool(text_of(block, "name"), field(block, "input"))
+        return answer
+
+    def pieces(self) -> Events:
+        return Events()
+
+
+MESSAGES = Messages()
