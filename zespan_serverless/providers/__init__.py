@@ -23,6 +23,8 @@ ROOMS = {
     "openai.resources.beta.chat.completions": "openai",  # the home of `parse` before openai 1.92
     "anthropic._base_client": "anthropic",
     "groq._base_client": "groq",
+    "botocore.client": "bedrock",
+    "aiobotocore.client": "bedrock",
 }
 """SDK module -> the room that traces it."""
 

@@ -8,6 +8,7 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 from .. import _process, _trace, sdks
+from .._base.aio import is_async
 from .._base.guard import Guarded, is_from_signal, pass_on
 from .._base.log import warn_once
 from .._record.model import Answer, Model
@@ -17,6 +18,8 @@ from ._prompt import read_prompt
 from ._wrap import Taker, once
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ._request import Choke, Request
     from ._wrap import Observer
 
@@ -132,7 +135,7 @@ class ModelCall:
                 with Guarded("the answer of a failed call"):
                     answer = self.request.endpoint.charged(error)
                 self.end(answer, error)
-            elif self.raw == "stream":
+            elif self.raw == "stream" or (self.raw and is_async(result.parse)):
                 self._wait_for_body(result)
             elif self.raw:
                 self._read(result.parse())  # it keeps what it has made: the user's own call gets the same object
@@ -158,6 +161,13 @@ class ModelCall:
             with Guarded("the end of a model call"):
                 self.container.capture(lambda: self._ended(answer or Answer(), error, took), self.span.span_id)
 
+    def end_with(self, read: Callable[[], Answer], error: BaseException | None = None) -> None:
+        """`end` with an answer that is still to be read; without it, should `read` fail."""
+        answer = None
+        with Guarded("the answer of a model"):
+            answer = read()
+        self.end(answer, error)
+
     def _ended(self, answer: Answer, error: BaseException | None, took_ms: float) -> Record:
         model = self.model.with_answer(answer)
         model.cost = cost(model.name, answer)
@@ -174,7 +184,7 @@ class ModelCall:
 
     def _read(self, result: Any) -> Any:
         endpoint = self.request.endpoint
-        if self.request.stream:
+        if self.request.stream or endpoint.is_read_later:
             return endpoint.follow(self, result)
         self.end(endpoint.answer(result))
         return result

@@ -28,13 +28,21 @@ def text_of(value: Any, name: str) -> str:
 
 def count_of(value: Any, name: str) -> int:
     """A field that is a number of tokens; 0 for what cannot be one."""
-    count: int = field(value, name)
-    return count if is_count(count) else 0
+    return whole(field(value, name)) or 0
 
 
 def is_count(value: Any) -> bool:
     """Whether this can be a number of tokens."""
     return type(value) is int and 0 <= value <= _COUNT_MAX
+
+
+def whole(value: Any) -> int | None:
+    """A number of tokens, as a number or as digits; None for what is neither."""
+    if is_count(value):
+        return int(value)
+    if type(value) is float and value.is_integer() and 0 <= value <= _COUNT_MAX:  # Amazon's Titan
+        return int(value)
+    return int(value) if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 16 else None
 
 
 def items(value: Any) -> list[Any]:

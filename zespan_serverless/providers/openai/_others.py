@@ -80,8 +80,9 @@ class Parts:
         return self._whole
 
 
+TEXTS = Completions("llm", "text_completion", "prompt")
 ENDPOINTS: dict[str, Asks] = {
-    "/completions": Completions("llm", "text_completion", "prompt").asks,
+    "/completions": TEXTS.asks,
     "/embeddings": Other("embedding", "embeddings").asks,
     "/images/generations": Other("image_gen", "generate_content", "prompt").asks,
     "/images/edits": Other("image_gen", "generate_content", "prompt").asks,

@@ -1,0 +1,37 @@
+"""Amazon Bedrock by boto3 and aiobotocore.
+
+    _converse  Converse                    _invoke    InvokeModel: a body of JSON, which each family of models defines
+    _families  answers of these families   _pieces    their streams
+    _agents    agents, knowledge bases     _streams   how bodies and event streams are read along
+
+Every call of botocore passes one method, of whatever service; all but those to Bedrock go on at once.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .._fields import field
+from .._request import Choke, Request
+from . import _agents, _converse, _invoke
+
+_SERVICES = ("bedrock-runtime", "bedrock-agent-runtime")
+_ASKS = {**_converse.OPERATIONS, **_invoke.OPERATIONS, **_agents.OPERATIONS}
+
+
+class Calls(Choke):
+    """`_make_api_call(operation, parameters)` of a client, which covers retries."""
+
+    classes = ("BaseClient", "AioBaseClient")
+    methods = ("_make_api_call",)
+
+    def read(self, owner: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Request | None:
+        operation = args[0] if args else kwargs.get("operation_name")
+        asks = _ASKS.get(operation) if isinstance(operation, str) else None
+        if asks is None or field(field(field(owner, "meta"), "service_model"), "service_name") not in _SERVICES:
+            return None
+        parameters = args[1] if len(args) > 1 else kwargs.get("api_params")
+        return asks(parameters if isinstance(parameters, dict) else {})
+
+
+CHOKES = (Calls(),)
