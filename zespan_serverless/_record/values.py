@@ -17,6 +17,7 @@ _DEPTH_MAX = 20
 _ITEMS_MAX = 1_000_000  # in one walk; JSON has at least two bytes for each
 _STRANGE_ITEMS_MAX = 100_000  # of a container that is not Python's own, and may have no end
 _DATA_URL_KEPT = 100
+_BYTES_SHOWN = 1024  # of more, all is shown if the beginning looks like a text
 _TRIES = 3  # to read a container that another thread changes
 _INT_PLAIN = 2**63
 _INT_BITS_MAX = 1024  # as many as a float can hold the size of; Python refuses to write out very large ones
@@ -60,7 +61,10 @@ def leaf(value: Any) -> Any:
             number = float.__pos__(value)
             return number if math.isfinite(number) else str(number)  # NaN and the infinities are not JSON
         if issubclass(kind, (bytes, bytearray, memoryview)):
-            return bytes(value).decode("utf-8", "replace")
+            data = bytes(value)
+            if len(data) > _BYTES_SHOWN and b"\0" in data[:_BYTES_SHOWN]:  # a picture, a recording
+                return f"<{len(data)} bytes>"
+            return data.decode("utf-8", "replace")
         if hasattr(kind, "__next__"):
             return f"<{kind.__name__}>"  # some show what they hold
         if kind.__module__ == "numpy" and value.shape == ():

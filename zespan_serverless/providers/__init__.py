@@ -25,6 +25,17 @@ ROOMS = {
     "groq._base_client": "groq",
     "botocore.client": "bedrock",
     "aiobotocore.client": "bedrock",
+    "google.genai.models": "google",
+    "mistralai.client.chat": "mistral",
+    "mistralai.client.agents": "mistral",
+    "mistralai.client.fim": "mistral",
+    "mistralai.client.embeddings": "mistral",
+    "mistralai.chat": "mistral",  # before mistralai 2
+    "mistralai.agents": "mistral",
+    "mistralai.fim": "mistral",
+    "mistralai.embeddings": "mistral",
+    "cohere.base_client": "cohere",
+    "cohere.v2.client": "cohere",
 }
 """SDK module -> the room that traces it."""
 

@@ -102,6 +102,33 @@ class StreamReader:
             self.end()
 
 
+def follow_generator(call: ModelCall, chunks: Any) -> Any:
+    """Read along in a generator or an asynchronous one. Returns a generator of the same kind."""
+    reader = StreamReader(call, chunks)
+    return _async_generator(reader) if hasattr(chunks, "__anext__") else _generator(reader)
+
+
+def _generator(reader: StreamReader) -> Any:
+    try:
+        yield from reader
+    except GeneratorExit:
+        reader.chunks.close()
+        raise
+    finally:
+        reader.closed()
+
+
+async def _async_generator(reader: StreamReader) -> Any:
+    try:
+        async for chunk in reader:
+            yield chunk
+    except GeneratorExit:
+        await reader.chunks.aclose()
+        raise
+    finally:
+        reader.closed()
+
+
 def follow_stainless(call: ModelCall, stream: Any) -> Any:
     """Read along in a stream of an SDK that Stainless generates. Returns the stream.
 

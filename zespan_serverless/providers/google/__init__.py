@@ -1,0 +1,14 @@
+"""Google's SDK `google-genai`: Gemini by the Developer API and on Vertex AI.
+
+    _generate  content and its streams     _embed  embeddings
+
+The private methods are traced: the public ones call them once for each call of the model, also when functions are
+called automatically in between.
+"""
+
+from __future__ import annotations
+
+from ._embed import Embed
+from ._generate import Generate, Stream
+
+CHOKES = (Generate(), Stream(), Embed())
