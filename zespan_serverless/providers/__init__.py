@@ -34,8 +34,8 @@ ROOMS = {
     "mistralai.agents": "mistral",
     "mistralai.fim": "mistral",
     "mistralai.embeddings": "mistral",
-    "cohere.base_client": "cohere",
-    "cohere.v2.client": "cohere",
+    "cohere.raw_base_client": "cohere",
+    "cohere.v2.raw_client": "cohere",
 }
 """SDK module -> the room that traces it."""
 

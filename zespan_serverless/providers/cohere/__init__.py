@@ -1,6 +1,8 @@
 """Cohere's SDK, both versions of its API: chat and its streams, generate, embed, rerank.
 
-_answers  answers     _events  the events of streams
+    _answers  answers     _events  the events of streams     _streams  how these are read along
+
+The methods of the raw clients are traced: a client binds its own methods when it is made, which may be before us.
 """
 
 from __future__ import annotations
@@ -13,9 +15,9 @@ from . import _answers
 
 
 class Method(Choke):
-    """One method of the clients. `given` is the field of its input, besides messages."""
+    """One method of the raw clients. `given` is the field of its input, besides messages."""
 
-    classes = ("BaseCohere", "AsyncBaseCohere", "V2Client", "AsyncV2Client")
+    classes = ("RawBaseCohere", "AsyncRawBaseCohere", "RawV2Client", "AsyncRawV2Client")
 
     def __init__(self, name: str, endpoint: Endpoint, given: str, *, stream: bool = False) -> None:
         self.methods = (name,)

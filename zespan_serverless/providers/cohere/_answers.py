@@ -7,8 +7,8 @@ from typing import Any
 from ..._record.model import Answer
 from .._fields import count_of, field, items, text_of, texts_of
 from .._request import Endpoint
-from .._stream import follow_generator
 from ._events import Events, count
+from ._streams import Entering
 
 
 class Other(Endpoint):
@@ -19,7 +19,7 @@ class Other(Endpoint):
 
     def answer(self, result: Any) -> Answer:
         answer = Answer()
-        count(answer, field(result, "meta"))
+        count(answer, field(_data(result), "meta"))
         return answer
 
 
@@ -28,7 +28,7 @@ class Generate(Other):
 
     def answer(self, result: Any) -> Answer:
         answer = Other.answer(self, result)
-        texts = [text_of(one, "text") for one in items(field(result, "generations"))]
+        texts = [text_of(one, "text") for one in items(field(_data(result), "generations"))]
         answer.text, answer.others = "".join(texts[:1]), texts[1:]
         return answer
 
@@ -37,7 +37,7 @@ class Chat(Endpoint):
     """Reads answers of either version."""
 
     def answer(self, result: Any) -> Answer:
-        answer = Answer()
+        answer, result = Answer(), _data(result)
         answer.finish_reason = text_of(result, "finish_reason")
         count(answer, field(result, "usage") or field(result, "meta"))
         message = field(result, "message")
@@ -52,7 +52,13 @@ class Chat(Endpoint):
         return Events(self.answer)
 
     def follow(self, call: Any, stream: Any) -> Any:
-        return follow_generator(call, stream)
+        return Entering(call, stream)
+
+
+def _data(result: Any) -> Any:
+    """The answer in the response of a raw client, or an answer itself."""
+    data = field(result, "data")
+    return result if data is None else data
 
 
 CHAT = Chat()
