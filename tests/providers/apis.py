@@ -1,0 +1,566 @@
+"""Every API that is traced: how its SDK is called, what the provider answers, and what the event has to have."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from .endpoint import Json, Reply, chunk, events, frames, whole
+
+QUESTION = "What is the weather in Bern?"
+MESSAGES = [{"role": "user", "content": QUESTION}]
+
+
+@dataclass
+class Api:
+    """`connect(url, is_async)` makes a client, `ask` and `stream` call it: what they return is awaited if it can be.
+
+    `pieces` reads the text of one piece of a stream, `answer` and `streamed` are what the provider sends. `event` has
+    the fields of the event of an answer, `later` those that a stream has otherwise.
+    """
+
+    name: str
+    connect: Callable[[str, bool], Any]
+    ask: Callable[[Any], Any]
+    answer: Reply
+    event: Json
+    stream: Callable[[Any], Any] | None = None
+    streamed: Reply | None = None
+    later: Json = field(default_factory=dict)
+    has_async: bool = True
+    prompt: str = QUESTION
+
+    def reply(self, path: str, request: Json) -> Reply:
+        """What the provider answers."""
+        is_stream = request.get("stream") or "stream" in path.lower()
+        return self.streamed if is_stream and self.streamed is not None else self.answer
+
+
+# ---------------------------------------------------------------------- OpenAI
+
+
+def openai_client(url: str, is_async: bool) -> Any:
+    import openai
+
+    kind = openai.AsyncOpenAI if is_async else openai.OpenAI
+    return kind(base_url=f"{url}/v1", api_key="k", max_retries=0)
+
+
+RESPONSE: Json = {
+    "id": "resp_1",
+    "object": "response",
+    "created_at": 1,
+    "model": "gpt-5-mini-2025-08-07",
+    "status": "completed",
+    "error": None,
+    "incomplete_details": None,
+    "instructions": None,
+    "metadata": {},
+    "parallel_tool_calls": True,
+    "tool_choice": "auto",
+    "tools": [],
+    "temperature": 1,
+    "top_p": 1,
+    "output": [
+        {"id": "rs_1", "type": "reasoning", "summary": []},
+        {
+            "id": "msg_1",
+            "type": "message",
+            "role": "assistant",
+            "status": "completed",
+            "content": [{"type": "output_text", "text": "Let me look.", "annotations": []}],
+        },
+        {
+            "id": "fc_1",
+            "type": "function_call",
+            "call_id": "c",
+            "name": "weather",
+            "arguments": '{"city": "Bern"}',
+            "status": "completed",
+        },
+    ],
+    "usage": {
+        "input_tokens": 30,
+        "input_tokens_details": {"cached_tokens": 10},
+        "output_tokens": 20,
+        "output_tokens_details": {"reasoning_tokens": 8},
+        "total_tokens": 50,
+    },
+}
+RESPONSES = Api(
+    "openai responses",
+    openai_client,
+    lambda client: client.responses.create(model="gpt-5-mini", input=QUESTION, instructions="Be brief."),
+    whole(RESPONSE),
+    {
+        "span_kind": "llm",
+        "provider": "openai",
+        "model": "gpt-5-mini-2025-08-07",
+        "input_tokens": 30,
+        "output_tokens": 20,
+        "cached_tokens": 10,
+        "reasoning_tokens": 8,
+        "finish_reason": "tool_calls",
+        "completion_text": "Let me look.",
+        "tools_used": ["weather"],
+        "tool_call_args": '{"weather":{"city":"Bern"}}',
+        "system_prompt": "Be brief.",
+    },
+    lambda client: client.responses.create(model="gpt-5-mini", input=QUESTION, stream=True),
+    events(
+        {
+            "type": "response.created",
+            "sequence_number": 0,
+            "response": {**RESPONSE, "status": "in_progress", "output": [], "usage": None},
+        },
+        {
+            "type": "response.output_text.delta",
+            "sequence_number": 1,
+            "item_id": "msg_1",
+            "output_index": 1,
+            "content_index": 0,
+            "delta": "Let me look.",
+            "logprobs": [],
+        },
+        {"type": "response.completed", "sequence_number": 2, "response": RESPONSE},
+        named=True,
+    ),
+    {"system_prompt": None},
+)
+COMPLETION: Json = {
+    "id": "cmpl_1",
+    "object": "text_completion",
+    "created": 1,
+    "model": "gpt-3.5-turbo-instruct",
+    "choices": [{"text": "Sunny.", "index": 0, "logprobs": None, "finish_reason": "stop"}],
+    "usage": {"prompt_tokens": 7, "completion_tokens": 2, "total_tokens": 9},
+}
+COMPLETIONS = Api(
+    "openai completions",
+    openai_client,
+    lambda client: client.completions.create(model="gpt-3.5-turbo-instruct", prompt=QUESTION),
+    whole(COMPLETION),
+    {
+        "span_kind": "llm",
+        "operation": "text_completion",
+        "provider": "openai",
+        "model": "gpt-3.5-turbo-instruct",
+        "input_tokens": 7,
+        "output_tokens": 2,
+        "finish_reason": "stop",
+        "completion_text": "Sunny.",
+    },
+    lambda client: client.completions.create(model="gpt-3.5-turbo-instruct", prompt=QUESTION, stream=True),
+    events({**COMPLETION, "usage": None}, {**COMPLETION, "choices": []}, done=True),
+)
+EMBEDDINGS = Api(
+    "openai embeddings",
+    openai_client,
+    lambda client: client.embeddings.create(model="text-embedding-3-small", input=[QUESTION, "Again?"]),
+    whole(
+        {
+            "object": "list",
+            "model": "text-embedding-3-small",
+            "data": [{"object": "embedding", "index": 0, "embedding": [0.1]}],
+            "usage": {"prompt_tokens": 9, "total_tokens": 9},
+        }
+    ),
+    {
+        "span_kind": "embedding",
+        "operation": "embeddings",
+        "provider": "openai",
+        "model": "text-embedding-3-small",
+        "input_tokens": 9,
+        "output_tokens": 0,
+    },
+)
+IMAGES = Api(
+    "openai images",
+    openai_client,
+    lambda client: client.images.generate(model="gpt-image-1", prompt=QUESTION),
+    whole(
+        {
+            "created": 1,
+            "data": [{"b64_json": "AAAA"}],
+            "usage": {
+                "input_tokens": 5,
+                "output_tokens": 100,
+                "total_tokens": 105,
+                "input_tokens_details": {"text_tokens": 5, "image_tokens": 0},
+            },
+        }
+    ),
+    {"span_kind": "image_gen", "provider": "openai", "model": "gpt-image-1", "input_tokens": 5, "output_tokens": 100},
+)
+MODERATIONS = Api(
+    "openai moderations",
+    openai_client,
+    lambda client: client.moderations.create(model="omni-moderation-latest", input=QUESTION),
+    whole({"id": "m", "model": "omni-moderation-latest", "results": []}),
+    {"span_kind": "moderation", "provider": "openai", "model": "omni-moderation-latest"},
+)
+TRANSCRIPTIONS = Api(
+    "openai transcriptions",
+    openai_client,
+    lambda client: client.audio.transcriptions.create(model="whisper-1", file=("a.wav", b"\0"), prompt=QUESTION),
+    whole({"text": "It is sunny."}),
+    {"span_kind": "audio", "provider": "openai", "model": "whisper-1", "completion_text": "It is sunny."},
+)
+
+
+# ---------------------------------------------------------------------- Anthropic
+
+
+def anthropic_client(url: str, is_async: bool) -> Any:
+    import anthropic
+
+    return (anthropic.AsyncAnthropic if is_async else anthropic.Anthropic)(base_url=url, api_key="k", max_retries=0)
+
+
+USAGE: Json = {
+    "input_tokens": 10,
+    "cache_read_input_tokens": 100,
+    "cache_creation_input_tokens": 20,
+    "output_tokens": 30,
+}
+MESSAGE: Json = {
+    "id": "msg_1",
+    "type": "message",
+    "role": "assistant",
+    "model": "claude-sonnet-4-5",
+    "content": [
+        {"type": "text", "text": "Let me look."},
+        {"type": "tool_use", "id": "t", "name": "weather", "input": {"city": "Bern"}},
+    ],
+    "stop_reason": "tool_use",
+    "stop_sequence": None,
+    "usage": USAGE,
+}
+MESSAGE_EVENTS: list[Json] = [
+    {
+        "type": "message_start",
+        "message": {**MESSAGE, "content": [], "stop_reason": None, "usage": {**USAGE, "output_tokens": 1}},
+    },
+    {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}},
+    {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "Let me look."}},
+    {"type": "content_block_stop", "index": 0},
+    {
+        "type": "content_block_start",
+        "index": 1,
+        "content_block": {"type": "tool_use", "id": "t", "name": "weather", "input": {}},
+    },
+    {
+        "type": "content_block_delta",
+        "index": 1,
+        "delta": {"type": "input_json_delta", "partial_json": '{"city": "Bern"}'},
+    },
+    {"type": "content_block_stop", "index": 1},
+    {
+        "type": "message_delta",
+        "delta": {"stop_reason": "tool_use", "stop_sequence": None},
+        "usage": {"output_tokens": 30},
+    },
+    {"type": "message_stop"},
+]
+SAID: Json = {
+    "span_kind": "llm",
+    "input_tokens": 130,
+    "output_tokens": 30,
+    "cached_tokens": 100,
+    "finish_reason": "tool_use",
+    "completion_text": "Let me look.",
+    "tools_used": ["weather"],
+    "tool_call_args": '{"weather":{"city":"Bern"}}',
+}
+ANTHROPIC = Api(
+    "anthropic messages",
+    anthropic_client,
+    lambda client: client.messages.create(
+        model="claude-sonnet-4-5", max_tokens=9, messages=MESSAGES, system="Be brief."
+    ),
+    whole(MESSAGE),
+    {**SAID, "provider": "anthropic", "model": "claude-sonnet-4-5", "system_prompt": "Be brief."},
+    lambda client: client.messages.create(model="claude-sonnet-4-5", max_tokens=9, messages=MESSAGES, stream=True),
+    events(*MESSAGE_EVENTS, named=True),
+    {"system_prompt": None},
+)
+
+# ---------------------------------------------------------------------- like OpenAI
+
+CHAT: Json = {
+    "id": "c",
+    "object": "chat.completion",
+    "created": 1,
+    "model": "a-model",
+    "choices": [
+        {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": "Sunny."}, "logprobs": None}
+    ],
+    "usage": {"prompt_tokens": 12, "completion_tokens": 3, "total_tokens": 15},
+}
+CHAT_CHUNKS: list[Json] = [
+    {
+        **CHAT,
+        "object": "chat.completion.chunk",
+        "usage": None,
+        "choices": [{"index": 0, "delta": {"role": "assistant", "content": text}, "finish_reason": reason}],
+    }
+    for text, reason in (("", None), ("Sun", None), ("ny.", "stop"))
+]
+CHATTED: Json = {
+    "span_kind": "llm",
+    "model": "a-model",
+    "input_tokens": 12,
+    "output_tokens": 3,
+    "finish_reason": "stop",
+    "completion_text": "Sunny.",
+}
+
+
+def groq_client(url: str, is_async: bool) -> Any:
+    import groq
+
+    return (groq.AsyncGroq if is_async else groq.Groq)(base_url=url, api_key="k", max_retries=0)
+
+
+GROQ = Api(
+    "groq chat",
+    groq_client,
+    lambda client: client.chat.completions.create(model="a-model", messages=MESSAGES),
+    whole(CHAT),
+    {**CHATTED, "provider": "groq"},
+    lambda client: client.chat.completions.create(model="a-model", messages=MESSAGES, stream=True),
+    events(
+        *CHAT_CHUNKS[:-1],
+        {**CHAT_CHUNKS[-1], "x_groq": {"id": "r", "usage": CHAT["usage"]}},
+        done=True,
+    ),
+)
+
+
+def mistral_client(url: str, is_async: bool) -> Any:
+    from mistralai.client import Mistral
+
+    client = Mistral(api_key="k", server_url=url)
+    return _Async(client) if is_async else client
+
+
+class _Async:
+    """Mistral has one client for both: its asynchronous methods have names of their own."""
+
+    def __init__(self, client: Any) -> None:
+        self.client = client
+
+
+def _mistral(client: Any, name: str, **request: Any) -> Any:
+    if isinstance(client, _Async):
+        return getattr(client.client.chat, f"{name}_async")(**request)
+    return getattr(client.chat, name)(**request)
+
+
+MISTRAL = Api(
+    "mistral chat",
+    mistral_client,
+    lambda client: _mistral(client, "complete", model="a-model", messages=MESSAGES),
+    whole(CHAT),
+    {**CHATTED, "provider": "mistral_ai"},
+    lambda client: _mistral(client, "stream", model="a-model", messages=MESSAGES),
+    events(*CHAT_CHUNKS[:-1], {**CHAT_CHUNKS[-1], "usage": CHAT["usage"]}, done=True),
+)
+
+# ---------------------------------------------------------------------- Cohere
+
+
+def cohere_client(url: str, is_async: bool) -> Any:
+    import cohere
+
+    return (cohere.AsyncClientV2 if is_async else cohere.ClientV2)(api_key="k", base_url=url)
+
+
+COHERE_USAGE: Json = {
+    "billed_units": {"input_tokens": 5, "output_tokens": 2},
+    "tokens": {"input_tokens": 70, "output_tokens": 2},
+}
+COHERE = Api(
+    "cohere chat",
+    cohere_client,
+    lambda client: client.chat(model="command-a", messages=MESSAGES),
+    whole(
+        {
+            "id": "c",
+            "finish_reason": "COMPLETE",
+            "message": {"role": "assistant", "content": [{"type": "text", "text": "Sunny."}]},
+            "usage": COHERE_USAGE,
+        }
+    ),
+    {
+        "span_kind": "llm",
+        "provider": "cohere",
+        "model": "command-a",
+        "input_tokens": 5,
+        "output_tokens": 2,
+        "finish_reason": "COMPLETE",
+        "completion_text": "Sunny.",
+    },
+    lambda client: client.chat_stream(model="command-a", messages=MESSAGES),
+    events(
+        {"type": "message-start", "id": "c", "delta": {"message": {"role": "assistant"}}},
+        {"type": "content-delta", "index": 0, "delta": {"message": {"content": {"text": "Sunny."}}}},
+        {"type": "message-end", "id": "c", "delta": {"finish_reason": "COMPLETE", "usage": COHERE_USAGE}},
+        named=True,
+    ),
+)
+RERANK = Api(
+    "cohere rerank",
+    cohere_client,
+    lambda client: client.rerank(model="rerank-v3.5", query=QUESTION, documents=["a", "b"]),
+    whole(
+        {"id": "r", "results": [{"index": 0, "relevance_score": 0.5}], "meta": {"billed_units": {"search_units": 1}}}
+    ),
+    {"span_kind": "rerank", "provider": "cohere", "model": "rerank-v3.5"},
+)
+
+# ---------------------------------------------------------------------- Google
+
+
+def google_client(url: str, is_async: bool) -> Any:
+    from google import genai
+
+    client = genai.Client(api_key="k", http_options={"base_url": url})
+    return client.aio if is_async else client
+
+
+GEMINI: Json = {
+    "candidates": [
+        {
+            "index": 0,
+            "finishReason": "STOP",
+            "content": {"role": "model", "parts": [{"text": "Thinking.", "thought": True}, {"text": "Sunny."}]},
+        }
+    ],
+    "modelVersion": "gemini-2.5-flash",
+    "usageMetadata": {
+        "promptTokenCount": 11,
+        "cachedContentTokenCount": 4,
+        "candidatesTokenCount": 3,
+        "thoughtsTokenCount": 6,
+        "totalTokenCount": 20,
+    },
+}
+GOOGLE = Api(
+    "google generate_content",
+    google_client,
+    lambda client: client.models.generate_content(
+        model="gemini-2.5-flash", contents=QUESTION, config={"system_instruction": "Be brief."}
+    ),
+    whole(GEMINI),
+    {
+        "span_kind": "llm",
+        "provider": "gcp.gemini",
+        "operation": "generate_content",
+        "model": "gemini-2.5-flash",
+        "input_tokens": 11,
+        "output_tokens": 9,
+        "cached_tokens": 4,
+        "reasoning_tokens": 6,
+        "finish_reason": "STOP",
+        "completion_text": "Sunny.",
+        "system_prompt": "Be brief.",
+    },
+    lambda client: client.models.generate_content_stream(model="gemini-2.5-flash", contents=QUESTION),
+    events(GEMINI),
+    {"system_prompt": None},
+)
+GOOGLE_EMBED = Api(
+    "google embed_content",
+    google_client,
+    lambda client: client.models.embed_content(model="gemini-embedding-001", contents=QUESTION),
+    whole({"embeddings": [{"values": [0.1]}]}),
+    {"span_kind": "embedding", "provider": "gcp.gemini", "model": "gemini-embedding-001", "output_tokens": 0},
+)
+
+# ---------------------------------------------------------------------- Bedrock
+
+
+def bedrock_client(url: str, is_async: bool) -> Any:
+    given: dict[str, Any] = {
+        "region_name": "eu-central-1",
+        "endpoint_url": url,
+        "aws_access_key_id": "k",
+        "aws_secret_access_key": "s",
+    }
+    if is_async:
+        from aiobotocore.session import get_session
+
+        return get_session().create_client("bedrock-runtime", **given)
+    import boto3
+
+    return boto3.client("bedrock-runtime", **given)
+
+
+CONVERSED: Json = {
+    "metrics": {"latencyMs": 1},
+    "output": {
+        "message": {
+            "role": "assistant",
+            "content": [
+                {"text": "Let me look."},
+                {"toolUse": {"toolUseId": "t", "name": "weather", "input": {"city": "Bern"}}},
+            ],
+        }
+    },
+    "stopReason": "tool_use",
+    "usage": {
+        "inputTokens": 10,
+        "cacheReadInputTokens": 100,
+        "cacheWriteInputTokens": 20,
+        "outputTokens": 30,
+        "totalTokens": 160,
+    },
+}
+ASKED = [{"role": "user", "content": [{"text": QUESTION}]}]
+NOVA = "amazon.nova-lite-v1:0"
+CONVERSE = Api(
+    "bedrock converse",
+    bedrock_client,
+    lambda client: client.converse(modelId=NOVA, messages=ASKED, system=[{"text": "Be brief."}]),
+    whole(CONVERSED),
+    {**SAID, "provider": "aws.bedrock", "model": NOVA, "system_prompt": "Be brief."},
+    lambda client: client.converse_stream(modelId=NOVA, messages=ASKED),
+    frames(
+        ("messageStart", {"role": "assistant"}),
+        ("contentBlockDelta", {"contentBlockIndex": 0, "delta": {"text": "Let me look."}}),
+        (
+            "contentBlockStart",
+            {"contentBlockIndex": 1, "start": {"toolUse": {"toolUseId": "t", "name": "weather"}}},
+        ),
+        ("contentBlockDelta", {"contentBlockIndex": 1, "delta": {"toolUse": {"input": '{"city": "Bern"}'}}}),
+        ("messageStop", {"stopReason": "tool_use"}),
+        ("metadata", {"usage": CONVERSED["usage"], "metrics": {"latencyMs": 1}}),
+    ),
+    {"system_prompt": None},
+)
+CLAUDE = "anthropic.claude-sonnet-4-5-v1:0"
+INVOKE = Api(
+    "bedrock invoke_model",
+    bedrock_client,
+    lambda client: client.invoke_model(
+        modelId=CLAUDE, body=json.dumps({"messages": MESSAGES, "system": "Be brief.", "max_tokens": 9})
+    ),
+    whole(MESSAGE),
+    {**SAID, "provider": "aws.bedrock", "system_prompt": "Be brief."},
+    lambda client: client.invoke_model_with_response_stream(
+        modelId=CLAUDE, body=json.dumps({"messages": MESSAGES, "max_tokens": 9})
+    ),
+    frames(*map(chunk, MESSAGE_EVENTS)),
+    {"system_prompt": None},
+)
+
+APIS = {
+    api.name: api
+    for api in (
+        *(RESPONSES, COMPLETIONS, EMBEDDINGS, IMAGES, MODERATIONS, TRANSCRIPTIONS, ANTHROPIC, GROQ, MISTRAL),
+        *(COHERE, RERANK, GOOGLE, GOOGLE_EMBED, CONVERSE, INVOKE),
+    )
+}

@@ -1,0 +1,247 @@
+"""Every API of every provider, through its real SDK: the user gets what the SDK gives, and there is one right event."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import inspect
+import pkgutil
+import sys
+from collections.abc import Iterator
+from contextlib import AsyncExitStack
+from importlib import import_module
+from types import FunctionType, ModuleType
+from typing import Any
+
+import pytest
+
+from zespan_serverless import flush, providers, testing, zespan_lambda
+
+from .apis import APIS, Api
+from .endpoint import Endpoint, Json, Reply, serving, whole
+
+# The SDKs' own: models that are about to go, connections that their clients leave to the garbage collector.
+pytestmark = [
+    pytest.mark.filterwarnings(f"ignore::{name}")
+    for name in ("DeprecationWarning", "ResourceWarning", "pytest.PytestUnraisableExceptionWarning")
+]
+
+MODEL_KINDS = {"llm", "embedding", "image_gen", "audio", "moderation", "rerank", "retriever", "agent"}
+STREAMED = [name for name, api in APIS.items() if api.stream is not None]
+
+
+class Outcome:
+    """What the user of a client gets, and the events of the calls."""
+
+    def __init__(self) -> None:
+        self.seen: list[str] = []
+        self.events: list[Json] = []
+
+    @property
+    def calls(self) -> list[Json]:
+        return [event for event in self.events if event["span_kind"] in MODEL_KINDS]
+
+    def only(self) -> Json:
+        (event,) = self.calls
+        return event
+
+
+def _shown(value: Any) -> str:
+    """A result, without what differs from run to run."""
+    if isinstance(value, dict):
+        value = {name: _shown(one) for name, one in value.items() if name != "ResponseMetadata"}
+    return f"{type(value).__name__} {value!r}" if not hasattr(value, "read") else type(value).__name__
+
+
+async def _use(client: Any, api: Api, what: str, seen: list[str], is_async: bool) -> None:
+    """Make one call and read its result as a user would."""
+    call: Any = api.ask if what == "ask" else api.stream
+    try:
+        result = call(client)
+        result = await result if inspect.isawaitable(result) else result
+        body = result.get("body") if isinstance(result, dict) else None
+        if what == "ask":
+            seen.append(_shown(result))
+            if hasattr(body, "read"):
+                data = body.read()
+                seen.append(_shown(await data if inspect.isawaitable(data) else data))
+            return
+        if isinstance(result, dict):
+            result = body or result.get("stream")
+        seen.append(type(result).__name__)
+        if hasattr(result, "__aiter__"):
+            async for piece in result:
+                seen.append(_shown(piece))
+                if what == "leave":
+                    break
+        else:
+            for piece in result:
+                seen.append(_shown(piece))
+                if what == "leave":
+                    break
+    except Exception as error:
+        seen.append(f"raised {type(error).__name__}")
+
+
+async def _close(client: Any) -> None:
+    close = getattr(client, "aclose", None) or getattr(client, "close", None)
+    if close is not None and "aiobotocore" not in type(client).__module__:
+        closed = close()
+        if inspect.isawaitable(closed):
+            await closed
+
+
+def play(api: Api, endpoint: Endpoint, what: str, *, is_async: bool, traced: bool = True) -> Outcome:
+    """Call the API in a Lambda function."""
+    outcome = Outcome()
+
+    async def work() -> None:
+        async with AsyncExitStack() as stack:
+            client = api.connect(endpoint.url, is_async)
+            if hasattr(client, "__aenter__") and "aiobotocore" in type(client).__module__:
+                client = await stack.enter_async_context(client)
+            await _use(client, api, what, outcome.seen, is_async)
+            await _close(client)
+        gc.collect()
+
+    if not traced:
+        asyncio.run(work())
+        return outcome
+
+    @zespan_lambda
+    def handler(event: object, context: object) -> None:
+        asyncio.run(work())
+
+    with testing.recording() as events:
+        handler({}, testing.LambdaContext())
+        flush(5)
+    outcome.events = list(events)
+    return outcome
+
+
+@pytest.fixture(params=["sync", "async"])
+def is_async(request: pytest.FixtureRequest) -> bool:
+    return bool(request.param == "async")
+
+
+def _check(event: Json, expected: Json) -> None:
+    assert {name: event.get(name) for name in expected} == expected
+
+
+@pytest.mark.parametrize("name", APIS)
+def test_an_answer_is_one_event(name: str, is_async: bool) -> None:
+    """With the provider, the model, all numbers of tokens, the text and the calls of tools; the result is the SDK's."""
+    api = APIS[name]
+    with serving(api.reply) as endpoint:
+        bare = play(api, endpoint, "ask", is_async=is_async, traced=False)
+        ours = play(api, endpoint, "ask", is_async=is_async)
+        assert len(endpoint.requests) == 2
+    assert ours.seen == bare.seen
+    assert "raised" not in ours.seen[-1]
+    event = ours.only()
+    _check(event, api.event)
+    assert (event["status"], event["stream"]) == ("success", False)
+    assert api.prompt in event["prompt_text"]
+    root = ours.events[-1]
+    assert (event["trace_id"], event["parent_span_id"]) == (root["trace_id"], root["span_id"])
+
+
+@pytest.mark.parametrize("name", STREAMED)
+def test_a_stream_is_one_event(name: str, is_async: bool) -> None:
+    """The same numbers and text as of an answer, and the time of its first content."""
+    api = APIS[name]
+    with serving(api.reply) as endpoint:
+        bare = play(api, endpoint, "read", is_async=is_async, traced=False)
+        ours = play(api, endpoint, "read", is_async=is_async)
+    assert ours.seen == bare.seen
+    event = ours.only()
+    _check(event, {**api.event, **api.later})
+    assert (event["status"], event["stream"]) == ("success", True)
+    assert 0 < event["ttft_ms"] <= event["latency_ms"] + 1
+
+
+@pytest.mark.parametrize("name", STREAMED)
+def test_a_stream_that_is_left_is_one_event(name: str, is_async: bool) -> None:
+    """After the first piece: no error, and no more than has been read."""
+    api = APIS[name]
+    with serving(api.reply) as endpoint:
+        bare = play(api, endpoint, "leave", is_async=is_async, traced=False)
+        ours = play(api, endpoint, "leave", is_async=is_async)
+    assert ours.seen == bare.seen
+    assert ours.only()["status"] == "success"
+
+
+@pytest.mark.parametrize("what", ["ask", "read"])
+@pytest.mark.parametrize("name", APIS)
+def test_a_call_that_is_refused_is_one_event(name: str, what: str, is_async: bool) -> None:
+    """The user gets the SDK's own exception, and the event says that the call has failed."""
+    api = APIS[name]
+    if what == "read" and api.stream is None:
+        pytest.skip("no stream")
+
+    def refuse(path: str, request: Json) -> Reply:
+        return whole({"error": {"message": "no", "code": 400, "status": "X"}, "message": "no", "id": "e"}, status=400)
+
+    with serving(refuse) as endpoint:
+        bare = play(api, endpoint, what, is_async=is_async, traced=False)
+        ours = play(api, endpoint, what, is_async=is_async)
+    assert ours.seen == bare.seen
+    assert "raised" in ours.seen[-1]
+    assert ours.only()["status"] == "error"
+
+
+# ---------------------------------------------------------------------- whatever fails inside
+
+
+def _functions(room: str) -> Iterator[tuple[Any, str]]:
+    """Every function and method of a room."""
+    package = import_module(f"zespan_serverless.providers.{room}")
+    modules = [package]
+    modules += [import_module(f"{package.__name__}.{one.name}") for one in pkgutil.iter_modules(package.__path__)]
+    for module in modules:
+        for owner in (module, *_classes(module)):
+            for name, value in list(vars(owner).items()):
+                if isinstance(value, FunctionType) and value.__module__ == module.__name__:
+                    yield owner, name
+
+
+def _classes(module: ModuleType) -> list[type]:
+    return [value for value in vars(module).values() if isinstance(value, type) and value.__module__ == module.__name__]
+
+
+def _room(api: Api) -> str:
+    return api.name.split()[0]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", APIS)
+def test_whatever_of_a_room_fails_the_call_is_the_users(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One function at a time raises: same results, one request each; an answer and a stream, sync and async."""
+    api = APIS[name]
+
+    def broken(*_: Any, **__: Any) -> Any:
+        raise RuntimeError("broken inside")
+
+    whats = ["ask"] if api.stream is None else ["ask", "read", "leave"]
+    with serving(api.reply) as endpoint:
+        bare = {
+            (what, sync): play(api, endpoint, what, is_async=sync, traced=False) for what in whats for sync in (0, 1)
+        }
+        for owner, function in list(_functions(_room(api))):
+            if function in ("patch_openai", "wrap_openai"):
+                continue
+            before = len(endpoint.requests)
+            with monkeypatch.context() as patch:
+                patch.setattr(owner, function, broken)
+                for (what, sync), expected in bare.items():
+                    ours = play(api, endpoint, what, is_async=bool(sync))
+                    assert ours.seen == expected.seen, (owner, function, what, sync)
+                    assert len(ours.calls) <= 1, (owner, function, what, sync)
+            assert len(endpoint.requests) == before + len(bare)
+
+
+def test_every_room_is_tried() -> None:
+    """A provider that is added to the table gets its rows here."""
+    rooms = {_room(api) for api in APIS.values()}
+    assert rooms == set(providers.ROOMS.values())
+    assert "zespan_serverless.providers" in sys.modules
