@@ -30,7 +30,9 @@ class StreamReader:
     It ends in one record: when the stream is exhausted, fails, or is closed, dropped or left.
     """
 
-    def __init__(self, call: ModelCall, chunks: Any) -> None:
+    def __init__(self, call: ModelCall, chunks: Any, *, are_raw: bool = False) -> None:
+        """`are_raw`: the chunks still have to be parsed; whoever does that calls `see`."""
+        self.are_raw = are_raw
         self.first_content_ms: float | None = None
         self.pieces = call.request.endpoint.pieces()
         self.busy = False
@@ -52,7 +54,8 @@ class StreamReader:
             raise
         finally:
             self.busy = False
-        self.see(chunk)
+        if not self.are_raw:
+            self.see(chunk)
         return chunk
 
     async def __anext__(self) -> Any:
@@ -64,7 +67,8 @@ class StreamReader:
             raise
         finally:
             self.busy = False
-        self.see(chunk)
+        if not self.are_raw:
+            self.see(chunk)
         return chunk
 
     def see(self, chunk: Any) -> None:

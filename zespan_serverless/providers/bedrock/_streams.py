@@ -6,6 +6,7 @@ import weakref
 from typing import TYPE_CHECKING, Any
 
 from ..._base.aio import is_async
+from ..._base.guard import Guarded
 from .._stream import StreamReader, weakly
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ def follow_events(call: ModelCall, stream: Any) -> None:
 
     Nothing of ours keeps the stream alive: a dropped stream ends the call.
     """
-    reader = _Events(call, stream._event_generator)
+    reader = StreamReader(call, stream._event_generator, are_raw=True)
     kind, alive = type(stream), weakref.proxy(stream)
     if is_async(kind._parse_event):
 
@@ -32,7 +33,7 @@ def follow_events(call: ModelCall, stream: Any) -> None:
             except BaseException as error:
                 reader.end(error)
                 raise
-            reader.see_parsed(parsed)
+            reader.see(parsed)
             return parsed
 
         stream._parse_event = parse_async
@@ -44,22 +45,11 @@ def follow_events(call: ModelCall, stream: Any) -> None:
             except BaseException as error:
                 reader.end(error)
                 raise
-            reader.see_parsed(parsed)
+            reader.see(parsed)
             return parsed
 
         stream._parse_event = parse
     stream._event_generator = reader
-
-
-class _Events(StreamReader):
-    """Passes raw events on, which the stream parses."""
-
-    def see(self, chunk: Any) -> None:
-        """Nothing: it has not been parsed yet."""
-
-    def see_parsed(self, chunk: Any) -> None:
-        """Add a parsed event."""
-        StreamReader.see(self, chunk)
 
 
 def follow_body(call: ModelCall, body: Any, read: Callable[[bytes], Answer]) -> None:
@@ -74,7 +64,8 @@ def follow_body(call: ModelCall, body: Any, read: Callable[[bytes], Answer]) -> 
             except BaseException as error:
                 reader.end(error)
                 raise
-            reader.add(data, is_last=amt is None or amt < 0)
+            with Guarded("the body of an answer"):
+                reader.add(data, is_last=amt is None or amt < 0)
             return data
 
         body.read = read_async
@@ -86,7 +77,8 @@ def follow_body(call: ModelCall, body: Any, read: Callable[[bytes], Answer]) -> 
             except BaseException as error:
                 reader.end(error)
                 raise
-            reader.add(data, is_last=amt is None or amt < 0)
+            with Guarded("the body of an answer"):
+                reader.add(data, is_last=amt is None or amt < 0)
             return data
 
         body.read = read_sync

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ..._base.guard import Guarded
 from .._stream import follow_generator
 
 if TYPE_CHECKING:
@@ -18,24 +19,28 @@ class Entering:
 
     def __enter__(self) -> Any:
         try:
-            return self._followed(self._theirs.__enter__())
+            response = self._theirs.__enter__()
         except BaseException as error:
             self._call.end(None, error)
             raise
+        self._follow(response)
+        return response
 
     def __exit__(self, *problem: Any) -> Any:
         return self._theirs.__exit__(*problem)
 
     async def __aenter__(self) -> Any:
         try:
-            return self._followed(await self._theirs.__aenter__())
+            response = await self._theirs.__aenter__()
         except BaseException as error:
             self._call.end(None, error)
             raise
+        self._follow(response)
+        return response
 
     async def __aexit__(self, *problem: Any) -> Any:
         return await self._theirs.__aexit__(*problem)
 
-    def _followed(self, response: Any) -> Any:
-        response._data = follow_generator(self._call, response._data)
-        return response
+    def _follow(self, response: Any) -> None:
+        with Guarded("a stream"):
+            response._data = follow_generator(self._call, response._data)
