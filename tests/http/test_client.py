@@ -14,7 +14,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zespan_serverless._http.client import Answer, Channel, NoAnswer, TornAnswer, connect
+from zespan_serverless._http.answer import Answer, NoAnswer, TornAnswer
+from zespan_serverless._http.client import Channel
+from zespan_serverless._http.sockets import connect
 
 Serve = Callable[..., tuple[Channel, list[bytes]]]
 
@@ -55,7 +57,7 @@ def test_connecting_imports_nothing() -> None:
     """A fork in the midst of an import leaves its child a lock that nobody will release."""
     script = """
         import socket, sys
-        from zespan_serverless._http.client import connect
+        from zespan_serverless._http.sockets import connect
         with socket.create_server(("127.0.0.1", 0)) as server:
             before = set(sys.modules)
             connect("localhost", server.getsockname()[1]).close()

@@ -25,9 +25,10 @@ from hypothesis import strategies as st
 from tests.delivery.support import lock_of
 from tests.http.support import Mute, Proxy
 from zespan_serverless._delivery.delivery import Delivery
-from zespan_serverless._http import client
+from zespan_serverless._http import sockets
 from zespan_serverless._http import transport as http
-from zespan_serverless._http.client import Answer, Channel, NoAnswer, TornAnswer
+from zespan_serverless._http.answer import Answer, NoAnswer, TornAnswer
+from zespan_serverless._http.client import Channel
 from zespan_serverless._http.transport import Transport, _Connection, retry_after
 from zespan_serverless._process.container import build_exporter
 from zespan_serverless.exporters import Dropped
@@ -343,7 +344,7 @@ LARGE = random.Random(1).randbytes(3_000_000)
 
 def small_buffers(monkeypatch: pytest.MonkeyPatch) -> None:
     """As on a slow line: hardly anything of a request is out of our hands before the other side takes it."""
-    connected = client.connect
+    connected = sockets.connect
 
     def connect(*args: Any) -> socket.socket:
         made = connected(*args)
