@@ -107,7 +107,7 @@ def is_free() -> bool:
 
 def test_a_fork_does_not_wait_for_ever(monkeypatch: pytest.MonkeyPatch, import_elsewhere: threading.Event) -> None:
     """An import that hangs delays it, and is not in the child's way."""
-    monkeypatch.setattr(forks, "_PATIENCE", 0.05)
+    monkeypatch.setattr(forks, "_WAIT_MAX", 0.05)
     assert os.waitpid(fork(), 0)[1] == 0
     assert os.waitpid(fork(), 0)[1] == 0
 

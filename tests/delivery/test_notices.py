@@ -202,13 +202,13 @@ class Fails(Exception):
 
 def test_the_log_holds_and_writes_little(caplog: pytest.LogCaptureFixture) -> None:
     """Of texts that embed large values neither the whole is kept nor written."""
-    before = [*log._said]
+    before = [*log._claimed]
     for number in range(100):
         log.warn_once("failed: %s", f"{number}" + "x" * 1_000_000)
         log.warn_once("failed: %r", Fails(f"{number}" + "x" * 1_000_000))
     assert max(len(record.getMessage()) for record in caplog.records) < 3000
-    assert all(type(mark) is int for mark in log._said)
-    assert len(log._said) <= 200 + len(before)
+    assert all(type(mark) is int for mark in log._claimed)
+    assert len(log._claimed) <= 200 + len(before)
     assert len(log.describe(Fails("x" * 1_000_000))) <= log.TEXT_MAX
 
 

@@ -441,7 +441,7 @@ def test_breaker() -> None:
 
 def test_the_log_is_told_of_an_open_breaker_once(make: Make, caplog: pytest.LogCaptureFixture) -> None:
     """However many events wait."""
-    log.forget()
+    log.reset()
     delivery = make(Scripted(RETRY))
     for n in range(20):
         capture(delivery, n)

@@ -63,7 +63,7 @@ def is_chunked(headers: Mapping[str, str]) -> bool:
 
 
 def content_length(headers: Mapping[str, str]) -> int:
-    """Length of the body in bytes. One that is not known, because the connection's end is its end, counts as too long."""
+    """Length of the body in bytes. If it is unknown, because the body ends with the connection: more than BODY_MAX."""
     try:
         return max(int(headers["content-length"]), 0)
     except (KeyError, ValueError):

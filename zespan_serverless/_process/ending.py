@@ -66,7 +66,7 @@ def rest() -> None:
 
 def renew() -> None:
     """In a process restored from a snapshot, one of many: what comes next is its first invocation."""
-    log.forget()
+    log.reset()
     container = current()
     if container is not None:
         container.invocations = 0

@@ -82,7 +82,7 @@ def forget() -> None:
     set_current(None)
     ending.forget()
     _trace.forget()
-    log.forget()
+    log.reset()
     if left is not None:
         left.delivery.reset()
 

@@ -13,7 +13,7 @@ import os
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from .._base.guard import Guarded, pass_on
-from .._base.log import first, logger, warn_once
+from .._base.log import claim, logger, warn_once
 from ..errors import ConfigurationError
 from ._fields import (
     DEFAULT_BASE_URL,
@@ -120,9 +120,9 @@ def check(arguments: Mapping[str, object]) -> dict[str, Any]:
     for name, value in arguments.items():
         field = FIELDS.get(name)
         if field is None:
-            from .._base.hints import instead_of
+            from .._base.hints import suggestion
 
-            raise ConfigurationError(f"unknown setting {name!r}{instead_of(name, FIELDS)}")
+            raise ConfigurationError(f"unknown setting {name!r}{suggestion(name, FIELDS)}")
         if value is not None:
             checked[name] = field.check(value)
     return checked
@@ -174,14 +174,14 @@ def _guess(unknown: Iterable[str], environ: Mapping[str, str], values: dict[str,
     One that would keep data back is honoured until its name is corrected: nobody who has meant to switch prompts off
     wants them sent because of a letter.
     """
-    from .._base.hints import is_of_the_sdk, misspelt
+    from .._base.hints import is_sdk_argument, misspelled
 
-    for variable, name, is_negated in misspelt(unknown, VARIABLES):
+    for variable, name, is_negated in misspelled(unknown, VARIABLES):
         text = environ[variable].strip()
         if name in values or not text:
             continue
         value = _kept_back(FIELDS[name], text, is_negated=is_negated)
-        if value is None and is_of_the_sdk(variable):
+        if value is None and is_sdk_argument(variable):
             warn_once("%s is the official SDK's and is ignored; here it is %s", variable, VARIABLES[name])
         elif value is None:
             warn_once("%s is no setting and is ignored, did you mean %s?", variable, VARIABLES[name])
@@ -215,7 +215,7 @@ def _is_loopback(base_url: str) -> bool:
 
 def _say_in_test() -> None:
     with Guarded("saying that it is off"):
-        if first("in a test"):
+        if claim("in a test"):
             logger.info("no telemetry in a process of pytest's: set ZESPAN_ENABLED=1, or use testing.recording()")
 
 
