@@ -498,7 +498,7 @@ gevent.sleep(5)
 def test_users_handler_in_a_forked_child(rearm: str) -> None:
     """One that was set after us is there in a child, too."""
     end = terminated(f"""
-os.register_at_fork(after_in_child=_shutdown.forget)
+os.register_at_fork(after_in_child=_shutdown.reset)
 _shutdown.watch(flush)
 signal.signal(signal.SIGTERM, lambda *_: os._exit(5))
 {rearm}
@@ -548,7 +548,7 @@ def test_second_copy_that_leaves() -> None:
 first, second = _shutdown, copy()
 first.watch(flush)
 second.watch(lambda seconds: say("second"))
-second.forget()
+second.reset()
 ready()
 """)
     assert (end.status, end.said) == (TERMINATED, ["flushed"])
@@ -579,7 +579,7 @@ def start():
 """
     run = "thread = threading.Thread(target=start); thread.start(); thread.join()" if thread else "start()"
     end = terminated(f"""
-os.register_at_fork(after_in_child=_shutdown.forget)
+os.register_at_fork(after_in_child=_shutdown.reset)
 _shutdown.watch(flush)
 {fork if how == "os" else multi}
 {run}
@@ -596,7 +596,7 @@ def test_forget_restores_handler_end_and_descriptors(users: str) -> None:
 descriptors = len(os.listdir("/proc/self/fd"))
 signal.signal(signal.SIGTERM, {users})
 _shutdown.watch(flush)
-_shutdown.forget()
+_shutdown.reset()
 say("handler " + str(signal.getsignal(signal.SIGTERM) is {users}))
 time.sleep(0.1)
 say("descriptors " + str(len(os.listdir("/proc/self/fd")) - descriptors))

@@ -50,7 +50,7 @@ def recording(**settings: Unpack[_settings.SettingsKwargs]) -> Iterator[list[dic
 
 
 def _record(settings: dict[str, Any]) -> None:
-    _process.record(settings)
+    _process.override(settings)
     if settings:
         _observe.start({})
 
@@ -61,6 +61,6 @@ def reset() -> None:
     Functions stay decorated, and openai stays patched.
     """
     _recordings.clear()
-    _process.forget()
+    _process.reset()
     for undo in _base.RESETS:
         undo()
