@@ -42,7 +42,7 @@ from zespan_serverless._delivery import journal as _journal
 from zespan_serverless._delivery import journal_files, journal_format
 from zespan_serverless._delivery.delivery import Delivery
 from zespan_serverless._delivery.journal import AGE_MAX, Journal
-from zespan_serverless._delivery.journal_format import Left
+from zespan_serverless._delivery.journal_format import Leftovers
 from zespan_serverless._process import container as _container
 from zespan_serverless._trace.context import Span
 from zespan_serverless.settings import Settings
@@ -114,7 +114,7 @@ def leave(folder: Path, *events: bytes, key: str = "zsp_key", destination: str =
     return file
 
 
-def left(folder: Path) -> list[Left]:
+def left(folder: Path) -> list[Leftovers]:
     return list(journal(folder).recover())
 
 
@@ -438,7 +438,7 @@ def test_full_disk(mounted: Callable[[str], Path], caplog: pytest.LogCaptureFixt
         delivery.capture({"n": number, "text": "x" * 2000})
     eventually(lambda: caplog.text.count("kept in memory only") == 1)
     (file,) = place.iterdir()
-    on_disk = journal_format.parsed(file.read_bytes(), 0, 0.0, cut=False)
+    on_disk = journal_format.parse_records(file.read_bytes(), 0, 0.0, cut=False)
     assert on_disk.broken == 0
     assert [json.loads(event)["n"] for event in on_disk.events] == list(range(len(on_disk.events)))
     assert 20 < len(on_disk.events) < 40
@@ -504,7 +504,7 @@ def test_folder_removed_while_running(begin: Begin, folder: Path) -> None:
     (only,) = folder.iterdir()
     capture(delivery, 2)
     die(delivery)
-    data = journal_format.parsed(only.read_bytes(), 0, 0.0, cut=False)
+    data = journal_format.parse_records(only.read_bytes(), 0, 0.0, cut=False)
     assert (len(data.open), data.events) == (1, [b'{"n":2}'])
 
 
@@ -729,7 +729,7 @@ def test_killed_at_any_moment(tmp_path: Path) -> None:
 
 def test_capped(begin: Begin, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """While the backend is away the file stays within twice the buffer's size, and has all that is in the buffer."""
-    monkeypatch.setattr(_journal, "_SIZE_MIN", 0)
+    monkeypatch.setattr(_journal, "_REWRITE_MIN", 0)
     delivery = begin(Scripted(RETRY), max_bytes=20_000, max_events=50)
     largest = 0
     for number in range(2000):
@@ -743,7 +743,7 @@ def test_capped(begin: Begin, folder: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_a_file_that_is_full_of_what_is_pending(begin: Begin, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is not written anew at every capture."""
-    monkeypatch.setattr(_journal, "_SIZE_MIN", 0)
+    monkeypatch.setattr(_journal, "_REWRITE_MIN", 0)
     renames: list[object] = []
     rename = os.rename
 
@@ -819,7 +819,7 @@ def test_partly_settled(begin: Begin, folder: Path) -> None:
     delivery.flush_in_background(5.0)
     assert gate.entered.acquire(timeout=5)
     assert exporter.batches == [[*range(8)], [0, 1, 2, 3], [4, 5, 6, 7], [4, 5], [4]]
-    copy = journal_format.parsed(*seen(next(folder.iterdir())), cut=False)
+    copy = journal_format.parse_records(*seen(next(folder.iterdir())), cut=False)
     assert [json.loads(event)["n"] for event in copy.events] == [4, 5, 6, 7]
     gate.open.set()
 
@@ -1246,5 +1246,5 @@ def test_an_end_with_events_in_the_journal_is_said(
     delivery = begin(Scripted(RETRY))
     capture(delivery, 1, 2, 3)
     delivery.close_at_exit(0)
-    assert "3 telemetry events wait in the journal; they are lost if this sandbox's disk goes" in caplog.text
+    assert "3 telemetry events stay in the journal; only another process in this sandbox can send them" in caplog.text
     assert len(list(folder.iterdir())) == 1

@@ -84,13 +84,13 @@ def on_disk(journal: Any) -> list[int]:
     """What the next process would find: the numbers of the events that are not settled."""
     data = Path(journal._file.path).read_bytes()
     offset = journal_format.settled_before(journal_format.HEADER.unpack_from(data)[2])
-    left = journal_format.parsed(data, offset, 0.0, cut=False)
+    left = journal_format.parse_records(data, offset, 0.0, cut=False)
     assert left.broken == 0
     return [json.loads(event)["n"] for event in left.events]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no journal")
-@pytest.mark.parametrize("method", ["append_event", "_made"])
+@pytest.mark.parametrize("method", ["append_event", "_created"])
 def test_a_capture_while_the_journal_is_written(journaled: Callable[[], tuple[Delivery, Any]], method: str) -> None:
     """Both events are on disk, whole, in the order in which they wait; and no file of the user's is closed."""
     delivery, journal = journaled()

@@ -233,9 +233,7 @@ class _Watch:
             # Even if it is not ours: `remove` has restored an older one.
             signal.signal(SIGTERM, handler.users if isinstance(handler, _AfterFlush) else handler)
         if _listening() is self:
-            older = (
-                self._older if self._pid == os.getpid() else None
-            )  # in a forked child the older copy is the parent's
+            older = self._older if self._pid == os.getpid() else None  # in a forked child it is the parent's
             _set_listening(older)
             if older is not None:
                 older.arm()
