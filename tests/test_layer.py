@@ -28,7 +28,7 @@ def test_the_layer_is_the_same_bytes_twice_and_small(
     for name in ("a.zip", "b.zip"):
         main(["layer", "build", "--output", str(tmp_path / name), *pythons])
     assert (tmp_path / "a.zip").read_bytes() == (tmp_path / "b.zip").read_bytes()
-    assert (tmp_path / "a.zip").stat().st_size <= (420_000 if pythons else 140_000)
+    assert (tmp_path / "a.zip").stat().st_size <= (440_000 if pythons else 146_000)
     assert "a.zip" in capsys.readouterr().out
 
 
@@ -74,7 +74,7 @@ def test_the_layer_holds_this_package_and_nothing_else(tmp_path: Path) -> None:
     tops = {"/".join(name.split("/")[:2]).partition("-")[0] for name in names}
     assert tops == {"zespan/wrapper", "python/zespan_serverless"}
     ours = {name.removeprefix("python/zespan_serverless/") for name in names}
-    for left_out in _layer.LEFT_OUT:
+    for left_out in _layer.EXCLUDED:
         assert (ROOT / "zespan_serverless" / left_out).exists()
         assert not any(Path(name).is_relative_to(left_out) for name in ours)
     assert {Path(name).suffix for name in names if name.startswith("python/zespan_serverless/")} == {".py", ".typed"}
@@ -154,5 +154,5 @@ def test_a_python_that_cannot_compile_is_named(
             main(["layer", "build", "--output", str(tmp_path / "layer.zip"), "--python", name])
         assert left.value.code == 1
         printed = capsys.readouterr().err
-        assert f"no bytecode from {name}" in printed
+        assert f"{name} cannot compile the package" in printed
         assert said in printed or name != str(python)

@@ -218,9 +218,8 @@ class Journal:
             file.discard()
             raise
         self._file = self._named(file, old)
-        self._limit = max(
-            self._cap, file.end * 3 // 2
-        )  # else a file full of pending events would be rewritten each time
+        # Well above its size: else a file full of pending events would be rewritten each time.
+        self._limit = max(self._cap, file.end * 3 // 2)
         self._recovered()
         if old is not None:
             old.close()
