@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 from .reports import Outcome
@@ -11,8 +11,8 @@ from .reports import Outcome
 class CustomExporter(Protocol):
     """The minimum that the setting `exporter` accepts: an object of any class with these two methods."""
 
-    def encode(self, event: Mapping[str, Any]) -> bytes:
-        """Encode one event as the bytes to be sent. If it raises, the event is dropped and counted."""
+    def encode(self, record: Any) -> bytes:
+        """Encode one record as the bytes to be sent. If it raises, the event is dropped and counted."""
         ...
 
     def send(self, batch: Sequence[bytes], timeout: float) -> Outcome:

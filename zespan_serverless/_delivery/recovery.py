@@ -11,13 +11,13 @@ from .buffer import Item
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .._record.event import Event
+    from .._record.record import Record
     from .accounts import Accounts
     from .journal import Journal
     from .journal_format import Leftovers
 
 
-def recover_journals(accounts: Accounts, journal: Journal, capture: Callable[[Event], object]) -> None:
+def recover_journals(accounts: Accounts, journal: Journal, capture: Callable[[Record], object]) -> None:
     """Capture the events of dead processes, and the spans that they never ended. Called without the lock."""
     # A process that dies in here leaves copies beside the originals. Equal bytes with an event id are one event.
     seen: set[bytes] = set()
@@ -34,11 +34,11 @@ def recover_journals(accounts: Accounts, journal: Journal, capture: Callable[[Ev
                 accounts.intake.append(Item(b"", 0.0, "", "torn", "a record of the journal is damaged"))
             accounts.drain_intake()
         accounts.after_release()
-        for event in unfinished:
-            capture(event)
+        for record in unfinished:
+            capture(record)
 
 
-def _unfinished(accounts: Accounts, leftovers: Leftovers) -> tuple[list[Event], int]:
+def _unfinished(accounts: Accounts, leftovers: Leftovers) -> tuple[list[Record], int]:
     """The events of spans that never ended, and how many records cannot be read."""
     try:
         return [*left_behind(leftovers.open, leftovers.overdue, leftovers.at, accounts.settings)], leftovers.broken

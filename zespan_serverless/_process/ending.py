@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+from functools import partial
 from typing import Any
 
 from .. import _trace
@@ -33,8 +34,8 @@ def _flush_on_sigterm(seconds: float) -> None:
     left = container.left() if container is not None else None
     if container is not None and root is not None and left is not None and left <= AT_DEADLINE:
         note = deadline_note(time.time())
-        for begin_record in container.delivery.mark_deadline(root.trace_id, note):
-            container.capture(timed_out(begin_record, note, container.settings))
+        for begun in container.delivery.mark_deadline(root.trace_id, note):
+            container.capture(partial(timed_out, begun, note), begun.span_id)
     if container is not None:
         with Guarded("the flush on SIGTERM"):
             container.delivery.flush(seconds, probe=True)

@@ -10,19 +10,16 @@ from typing import TYPE_CHECKING, Any
 from .. import _process, _trace, sdks
 from .._base.guard import Guarded, is_from_signal, pass_on
 from .._base.log import warn_once
-from .._record.redaction import Redacted
-from ._answer import Answer
-from ._event import event_of
-from ._prompt import Prompt
+from .._record.model import Answer, Model
+from .._record.record import Record
+from ._pricing import cost
+from ._prompt import read_prompt
 from ._stream import StreamReader
 from ._wrap import Taker, once
 
 if TYPE_CHECKING:
-    from .._record.event import Event
     from ._request import Choke, Request
     from ._wrap import Observer
-
-_ON_RECORD_MAX = 65_536  # characters of a prompt that are put on record before there is an answer
 
 
 open_call: ContextVar[ModelCall | None] = ContextVar("zespan_serverless_model_call", default=None)
@@ -65,7 +62,9 @@ class ModelCall:
         self.span = _trace.new_span(_trace.current())
         self.once = threading.Lock()  # taken when the event is made
         # Taken now: by the time the call ends the user may have appended the answer to the same list.
-        self.prompt = Prompt(request.messages, request.tools, container)
+        prompt = read_prompt(request.messages, request.tools, container)
+        self.model = Model(request.provider, request.model, prompt, Answer(), stream=request.stream)
+        self.model.has_content = container.settings.store_prompts
         self.outer: ModelCall | None = None
         self.taken = False  # whether the answer has come, or the response that it will be read from
         self.began = time.perf_counter()
@@ -95,13 +94,8 @@ class ModelCall:
 
     def _put_on_record(self) -> None:
         """The process may not live to see the answer."""
-        if not self.container.records:
-            return
-        request = self.request
-        known: dict[str, Any] = {"provider": request.provider, "model": request.model, "stream": request.stream}
-        if self.container.settings.store_prompts:
-            known["prompt_text"] = Redacted(self.prompt.text[:_ON_RECORD_MAX])
-        self.container.opened(self.span, "llm", request.endpoint.operation, **known)
+        if self.container.records:
+            self.container.opened(self._record(self.model))
 
     def take(self, result: Any, error: BaseException | None) -> None:
         """Take the answer of a request that has been made inside of the method, unless there has been one already.
@@ -154,10 +148,20 @@ class ModelCall:
             self.span.ends.pop(id(self), None)
         finally:
             with Guarded("the end of a model call"):
-                self.container.capture_made(lambda: self._event(answer or Answer(), error, took), self.span.span_id)
+                self.container.capture(lambda: self._ended(answer or Answer(), error, took), self.span.span_id)
 
-    def _event(self, answer: Answer, error: BaseException | None, took_ms: float) -> Event:
-        return event_of(self.span, self.container.settings, self.request, self.prompt, answer, error, took_ms)
+    def _ended(self, answer: Answer, error: BaseException | None, took_ms: float) -> Record:
+        model = self.model.with_answer(answer)
+        model.cost = cost(model.name, answer)
+        record = self._record(model, took_ms)
+        if error is not None:
+            record.fail(error)
+        return record
+
+    def _record(self, model: Model, took_ms: float = 0.0) -> Record:
+        record = Record(self.span, self.container.resource, "llm", self.request.endpoint.operation, took_ms)
+        record.model = model
+        return record
 
     def _read(self, result: Any) -> None:
         if self.request.stream:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
-from .._record.event import leaf
+from .._record.values import leaf
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ._answer import Answer
+    from .._record.model import Answer
 
 _RAW_HEADER = "X-Stainless-Raw-Response"  # "true": with_raw_response; "stream": with_streaming_response
 

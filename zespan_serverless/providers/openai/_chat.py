@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .._answer import Answer
+from ..._record.model import Answer
 from .._fields import count_of, field, is_count, items, text_of, texts_of
 from .._request import Choke, Endpoint, Request
 from ._addresses import provider_at

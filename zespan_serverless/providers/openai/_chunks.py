@@ -9,7 +9,7 @@ from .._fields import field, text_of
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .._answer import Answer
+    from ..._record.model import Answer
 
 _TEXTS = ("content", "refusal")
 _MORE_TEXTS = ("reasoning_content", "reasoning")
