@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any, TypeVar
+
+from .guard import pass_on
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,3 +41,19 @@ class Value:
     def __repr__(self) -> str:
         pairs = zip(self.__slots__, self._values(), strict=True)
         return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in pairs)})"
+
+
+def identity(descriptor: int, fstat: Any = os.fstat) -> tuple[int, int] | None:
+    """Device and inode that a file descriptor stands for now; None if it is closed.
+
+    Other code may close our descriptor, and get the same number for a file of its own. Then the identity differs.
+    `fstat` is bound here, so that a test that replaces `os.fstat` does not change it.
+    """
+    if descriptor < 0:
+        return None
+    try:
+        status = fstat(descriptor)
+    except OSError as error:  # closed by other code; or a socket on Windows, where sockets are not files
+        pass_on(error)
+        return None
+    return status.st_dev, status.st_ino

@@ -12,6 +12,7 @@ import socket
 import time
 from typing import TYPE_CHECKING
 
+from .._base import identity
 from .._base.guard import pass_on
 from .answer import (
     BODY_MAX,
@@ -25,7 +26,7 @@ from .answer import (
     parse_chunks,
     parse_head,
 )
-from .sockets import close, identity
+from .sockets import close
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -63,7 +64,7 @@ class Channel:
         """Whether another request may follow."""
         self.deadline: float | None = None
         """On the monotonic clock: when to stop waiting for the peer. None: never."""
-        self._identity = identity(connected)
+        self._identity = identity(connected.fileno())
         self._layers: list[Layer] = []  # the one next to the socket first
         self._unread = b""  # bytes that have come through the layers
         self._peer_closed = False
@@ -152,7 +153,7 @@ class Channel:
     @property
     def is_ours(self) -> bool:
         """Whether the descriptor still stands for our socket."""
-        return identity(self.socket) == self._identity
+        return identity(self.socket.fileno()) == self._identity
 
     def close(self) -> None:
         """Close the connection, by the thread that uses it."""

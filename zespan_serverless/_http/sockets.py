@@ -7,6 +7,7 @@ import socket
 import time
 from typing import TYPE_CHECKING, Any
 
+from .._base import identity
 from .._base.guard import pass_on
 
 if TYPE_CHECKING:
@@ -37,26 +38,9 @@ def connect(
     return connected
 
 
-def identity(sock: socket.socket, fstat: Any = os.fstat) -> tuple[int, int] | None:
-    """Device and inode that the socket's descriptor stands for now; None if it is closed.
-
-    Other code may have closed the descriptor, and got the same number for a file of its own. Then the identity differs.
-    `fstat` is bound here, so that a test that replaces `os.fstat` does not change it.
-    """
-    descriptor = sock.fileno()
-    if descriptor < 0:
-        return None
-    try:
-        status = fstat(descriptor)
-    except OSError as error:  # closed by other code; or on Windows, where sockets are not files
-        pass_on(error)
-        return None
-    return status.st_dev, status.st_ino
-
-
 def close(sock: socket.socket, expected: tuple[int, int] | None) -> None:
     """Close a socket if its identity is the expected one; otherwise the descriptor belongs to other code."""
-    if identity(sock) == expected:
+    if identity(sock.fileno()) == expected:
         sock.close()
     else:
         sock.detach()
@@ -64,7 +48,7 @@ def close(sock: socket.socket, expected: tuple[int, int] | None) -> None:
 
 def _connect_to(address: Sequence[Any], timeout: float | None) -> socket.socket:
     sock = socket.socket(*address[:3])
-    expected = identity(sock)
+    expected = identity(sock.fileno())
     try:
         sock.settimeout(timeout)
         sock.connect(address[4])
@@ -96,7 +80,7 @@ def _race(addresses: Sequence[Sequence[Any]], timeout: float | None) -> socket.s
                     pass_on(refused)
                     error = refused
                     continue
-                selector.register(sock, selectors.EVENT_WRITE, identity(sock))
+                selector.register(sock, selectors.EVENT_WRITE, identity(sock.fileno()))
                 sock.settimeout(0)
                 code = sock.connect_ex(address)
                 if code and code not in in_progress:

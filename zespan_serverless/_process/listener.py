@@ -19,9 +19,8 @@ import struct
 import weakref
 from typing import Any
 
-from .._base import threads
+from .._base import identity, threads
 from .._base.guard import pass_on
-from .._http.sockets import close, identity
 
 SIGTERM = signal.SIGTERM.value
 
@@ -137,16 +136,19 @@ class Listener:
             write.close()
             raise
         self._read, self._write = read, write
-        self._identities |= {end: identity(end) for end in (self._read, self._write)}
+        self._identities |= {end: identity(end.fileno()) for end in (self._read, self._write)}
 
     def _close(self, *ends: socket.socket) -> None:
         for end in ends:
-            close(end, self._identities.get(end))
+            if self._is_ours(end):
+                end.close()
+            else:
+                end.detach()
             self._identities.pop(end, None)
 
     def _is_ours(self, end: socket.socket) -> bool:
         """Whether the descriptor still stands for this socket. After other code has closed it, it may be any file."""
-        return self._identities.get(end) == identity(end) is not None
+        return self._identities.get(end) == identity(end.fileno()) is not None
 
 
 class _Target:
