@@ -40,8 +40,8 @@ class Answer(Value):
 
 def find_blank_line(data: bytes) -> tuple[int, int]:
     """Where the first blank line begins and ends, which is the end of a head; (0, 0) if there is none yet."""
-    found = [(at, at + len(mark)) for mark in (b"\n\r\n", b"\n\n") if (at := data.find(mark)) >= 0]
-    return min(found, default=(0, 0))
+    blank_lines = [(at, at + len(mark)) for mark in (b"\n\r\n", b"\n\n") if (at := data.find(mark)) >= 0]
+    return min(blank_lines, default=(0, 0))
 
 
 def parse_head(head: bytes) -> tuple[str, int, dict[str, str]]:

@@ -29,7 +29,7 @@ from .answer import (
 from .sockets import close
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
     from typing import Protocol
 
     class Layer(Protocol):
@@ -95,7 +95,7 @@ class Channel:
         if any("\n" in line or "\r" in line for line in lines):
             raise ValueError("a header contains a line break")
         lines += ["", ""]
-        self._send(_through(self._layers, "\r\n".join(lines).encode("latin-1") + body))
+        self._send(self._through_layers("\r\n".join(lines).encode("latin-1") + body))
 
     def wait(self) -> None:
         """Return when an answer has begun to arrive."""
@@ -235,7 +235,7 @@ class Channel:
 
     def _send(self, data: bytes) -> None:
         """Send these bytes, and then what the layers have to send. Stops when the peer accepts no more, see `send`."""
-        while not self._send_failed and (data or (data := self._pending())):
+        while not self._send_failed and (data or (data := self._through_layers())):
             self._send_all(memoryview(data))
             data = b""
 
@@ -260,9 +260,8 @@ class Channel:
                 self._send_failed = True
                 return
 
-    def _pending(self) -> bytes:
-        """The bytes that the layers have to send of their own accord."""
-        data = b""
+    def _through_layers(self, data: bytes = b"") -> bytes:
+        """These bytes, and those that the layers have to send of their own accord, as the socket is to send them."""
         for layer in reversed(self._layers):
             if data:
                 layer.write(data)
@@ -310,12 +309,3 @@ class Channel:
         self.reusable &= is_complete and len(body) <= BODY_MAX
         self._body_headers, self._unread = None, unread[end:] if is_complete else b""
         return body[:BODY_MAX]
-
-
-def _through(layers: Sequence[Layer], data: bytes) -> bytes:
-    """These bytes as the outermost layer has them sent."""
-    for layer in reversed(layers):
-        if data:
-            layer.write(data)
-            data = layer.pending()
-    return data

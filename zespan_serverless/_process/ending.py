@@ -31,8 +31,8 @@ def watch() -> None:
 def _flush_on_sigterm(seconds: float) -> None:
     """Report the invocation that its timeout is about to end, and flush."""
     container, root = current(), _trace.root()
-    left = container.left() if container is not None else None
-    if container is not None and root is not None and left is not None and left <= AT_DEADLINE:
+    time_left = container.left() if container is not None else None
+    if container is not None and root is not None and time_left is not None and time_left <= AT_DEADLINE:
         note = deadline_note(time.time())
         for begun in container.delivery.mark_deadline(root.trace_id, note):
             container.capture(partial(timed_out, begun, note), begun.span_id)
