@@ -32,7 +32,7 @@ def test_the_layer_is_the_same_bytes_twice_and_small(
     assert "a.zip" in capsys.readouterr().out
 
 
-def test_the_next_step_is_printed(tmp_path: Path) -> None:
+def test_layer_build_prints_the_publish_command(tmp_path: Path) -> None:
     """`python -m zespan_serverless layer build` prints the command that publishes the zip, as the page has it."""
     command = [sys.executable, "-m", "zespan_serverless", "layer", "build"]
     printed = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True).stdout
@@ -41,13 +41,13 @@ def test_the_next_step_is_printed(tmp_path: Path) -> None:
     assert published in (ROOT / "deploy/aws_lambda/README.md").read_text()
 
 
-def test_a_path_with_a_space_is_quoted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_path_with_a_space_is_quoted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The command that is printed can be pasted."""
     main(["layer", "build", "--output", str(tmp_path / "my layer.zip")])
     assert f"--zip-file 'fileb://{tmp_path}/my layer.zip' " in capsys.readouterr().out
 
 
-def test_every_runtime_is_named() -> None:
+def test_layer_names_every_supported_runtime() -> None:
     """The layer is for each Python that the package is for, on the command line, with SAM and with Terraform."""
     classified = re.findall(r"Python :: (3\.\d+)", (ROOT / "pyproject.toml").read_text())
     assert [f"python{version}" for version in classified] == list(_layer.RUNTIMES)
@@ -109,7 +109,7 @@ def _is_text(node: ast.Expr) -> bool:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="folders have no modes there")
-def test_nothing_of_the_checkout_gets_into_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_layer_ignores_stray_files_and_modes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither what editors leave in it, nor the modes of its folders, which may be read-only."""
     copy = tmp_path / "zespan_serverless"
     shutil.copytree(ROOT / "zespan_serverless", copy)
@@ -126,7 +126,7 @@ def test_nothing_of_the_checkout_gets_into_it(tmp_path: Path, monkeypatch: pytes
 
 
 @pytest.mark.slow
-def test_bytecode_is_used_wherever_it_is_unpacked(tmp_path: Path) -> None:
+def test_bytecode_is_used_wherever_the_layer_is_unpacked(tmp_path: Path) -> None:
     """It is there for every module, and taken whatever the times and the text of the sources beside it are."""
     main(["layer", "build", "--output", str(tmp_path / "layer.zip"), "--python", sys.executable])
     with zipfile.ZipFile(tmp_path / "layer.zip") as layer:
@@ -143,7 +143,7 @@ def test_bytecode_is_used_wherever_it_is_unpacked(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("script", "said"), [("exit 3", ""), ("echo too old >&2; exit 1", "too old")])
-def test_a_python_that_cannot_compile_is_named(
+def test_python_that_cannot_compile_is_named(
     tmp_path: Path, script: str, said: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The command fails with the Python's own words, and no traceback."""

@@ -42,7 +42,7 @@ def call(handler: Any, prompt: str = "hi") -> None:
 
 
 @pytest.mark.parametrize("before", ["nothing", "a call", "init"])
-def test_what_a_function_was_decorated_with_is_in_force(before: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_settings_of_the_decorator_apply(before: str, caplog: pytest.LogCaptureFixture) -> None:
     """Whatever has been configured in the process before; and nothing is said about it."""
     if before == "a call":
         with recording(service_name="other"):
@@ -81,7 +81,7 @@ def test_each_function_has_its_own_settings(caplog: pytest.LogCaptureFixture) ->
     assert caplog.records == []
 
 
-def test_a_function_inside_another_is_a_part_of_it() -> None:
+def test_nested_function_is_part_of_the_outer_invocation() -> None:
     """As in production: one invocation, with the settings of the outer one."""
 
     @zespan_lambda(service_name="outer")
@@ -106,7 +106,7 @@ def test_a_function_that_is_switched_off_records_nothing() -> None:
     assert events == []
 
 
-def test_the_environment_does_not_switch_it_off(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_environment_does_not_switch_a_recording_off(monkeypatch: pytest.MonkeyPatch) -> None:
     """ZESPAN_ENABLED=0 for a whole test suite, or pytest's own variable, is not for the test that asks."""
     monkeypatch.setenv("ZESPAN_ENABLED", "0")
     with recording() as events:
@@ -126,7 +126,7 @@ def test_the_list_is_complete_after_the_block() -> None:
     assert [event["operation"] for event in events] == [str(number) for number in range(70)]
 
 
-def test_one_inside_another() -> None:
+def test_nested_recording_gets_the_events() -> None:
     """Each has what was recorded while it was the innermost."""
     with recording(service_name="outer") as outer:
         call(plain)
@@ -137,7 +137,7 @@ def test_one_inside_another() -> None:
     assert [event["operation"] for event in inner] == ["inner"]
 
 
-def test_two_in_threads() -> None:
+def test_recordings_in_two_threads_share_no_event() -> None:
     """No event is in both, none is lost, and afterwards nothing is recorded any more."""
     first_began, second_began = threading.Event(), threading.Event()
     lists: list[list[dict[str, Any]]] = []
@@ -160,7 +160,7 @@ def test_two_in_threads() -> None:
     assert [len(events) for events in lists] == [1, 1]
 
 
-def test_a_mistake_raises_and_changes_nothing() -> None:
+def test_wrong_setting_raises_and_keeps_the_outer_recording() -> None:
     """The recording around it goes on."""
     with recording() as events:
         with pytest.raises(ConfigurationError), recording(store_prompt=False):  # type: ignore[call-arg]
@@ -169,7 +169,7 @@ def test_a_mistake_raises_and_changes_nothing() -> None:
     assert len(events) == 1
 
 
-def test_another_kind_of_host() -> None:
+def test_settings_apply_to_other_hosts_as_well() -> None:
     """Has its settings as well."""
 
     @zespan_gcf(service_name="cloud")
@@ -201,7 +201,7 @@ def test_reset_ends_all_recordings() -> None:
     assert (outer, inner, [event["operation"] for event in after.events]) == ([], [], ["x"])
 
 
-def test_reset_forgets_what_hosts_know(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_reset_resets_hosts(monkeypatch: pytest.MonkeyPatch) -> None:
     """The next handler registers its extension, the next async one has a new loop, and an import is the first."""
     registered: list[str] = []
     monkeypatch.setattr(_extension, "in_runtime_process", lambda: True)
@@ -224,7 +224,7 @@ def test_reset_forgets_what_hosts_know(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (loops[0].is_closed(), loops[2].is_closed()) == (True, False)
 
 
-def test_a_context_of_azures() -> None:
+def test_azure_context_has_id_trace_and_retries() -> None:
     """Gives an event its id, its trace and its retries."""
     context = testing.AzureContext("search", traceparent=f"00-{'1' * 32}-{'2' * 16}-01", max_retry_count=3)
 
@@ -241,7 +241,7 @@ def test_a_context_of_azures() -> None:
     assert context.invocation_id != testing.AzureContext().invocation_id
 
 
-def test_a_context_of_googles() -> None:
+def test_google_context_has_event_type_and_resource() -> None:
     """Says what a background function was called for."""
     context = testing.GoogleContext()
 
@@ -255,7 +255,7 @@ def test_a_context_of_googles() -> None:
     assert repr(context) == f"<GoogleContext of google.pubsub.topic.publish, event {context.event_id}>"
 
 
-def test_a_context_of_lambdas() -> None:
+def test_lambda_context_has_an_id_and_a_repr() -> None:
     """With an id of one's own, or a new one; it says what it is."""
     context = LambdaContext(3, "search", aws_request_id="r-1")
     assert context.aws_request_id == "r-1"
