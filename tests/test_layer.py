@@ -110,7 +110,7 @@ def _is_text(node: ast.Expr) -> bool:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="folders have no modes there")
 def test_layer_ignores_stray_files_and_modes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Neither what editors leave in it, nor the modes of its folders, which may be read-only."""
+    """Files that editors leave in the checkout are not in it, and read-only folders do not matter."""
     copy = tmp_path / "zespan_serverless"
     shutil.copytree(ROOT / "zespan_serverless", copy)
     main(["layer", "build", "--output", str(tmp_path / "a.zip")])

@@ -76,7 +76,7 @@ def test_every_setting_can_be_set_in_the_environment() -> None:
 
 
 def test_type_checkers_see_every_setting() -> None:
-    """And the same choices; at run time, too, for whoever reads annotations."""
+    """They see the same names and choices as `FIELDS`, also at run time."""
     types = typing.get_type_hints(_settings.SettingsKwargs)
     assert list(types) == list(FIELDS)
     for name in ("flush_mode", "exporter"):
@@ -99,7 +99,7 @@ def documented() -> dict[str, str]:
 
 @pytest.mark.parametrize("name", FIELDS)
 def test_editors_show_default_range_and_variable(name: str) -> None:
-    """As they are, of every setting."""
+    """The docstring of each setting has its default, its range and its variable."""
     field, text = FIELDS[name], documented()[name]
     assert (field.variable or "Not in the environment") in text
     if field.variable:
@@ -152,7 +152,7 @@ def test_argument_hides_an_invalid_variable(warnings: Warnings) -> None:
 
 
 def test_unknown_name_raises_while_decorating() -> None:
-    """While decorating, with the name that was meant."""
+    """The error names the setting that was probably meant."""
     with pytest.raises(ConfigurationError, match=r"unknown setting 'flush_timout', did you mean 'flush_timeout'\?"):
         zespan_lambda(flush_timout=1)  # type: ignore[call-overload]
     with pytest.raises(
@@ -219,7 +219,7 @@ WRONG: list[tuple[str, Any]] = [
 
 @pytest.mark.parametrize(("name", "value"), WRONG, ids=lambda v: repr(v)[:20])
 def test_wrong_value_raises_while_decorating(name: str, value: Any) -> None:
-    """While decorating, naming the setting; a key is never shown."""
+    """The error names the setting, and never shows a key."""
     with pytest.raises(ConfigurationError, match=rf"^{name} (must be|must not|has|has no) ") as error:
         zespan_lambda(**{name: value})
     assert isinstance(error.value, TypeError)
@@ -239,7 +239,7 @@ def test_exporter_without_a_method_raises() -> None:
 
 
 def test_valid_values_are_normalized() -> None:
-    """As they are used, in their types."""
+    """They have the types that the package uses."""
     exporter = MemoryExporter()
     given: dict[str, Any] = {
         "api_key": " zsp_1 ",
@@ -326,7 +326,7 @@ def test_invalid_switch_keeps_data_back(name: str, text: str, warnings: Warnings
     ],
 )
 def test_redact_keys_are_separated_by_commas_semicolons_or_blanks(text: str, keys: tuple[str, ...]) -> None:
-    """By commas or semicolons, between which a key may have blanks; else by blanks."""
+    """With commas or semicolons a key may contain blanks."""
     assert resolve({}, {"ZESPAN_REDACT_KEYS": text}).redact_keys == keys
 
 
@@ -339,7 +339,7 @@ RANGES = [
 
 @pytest.mark.parametrize(("name", "given_", "bound"), RANGES, ids=lambda v: str(v)[:20])
 def test_out_of_range_is_clamped_and_logged_once(name: str, given_: float, bound: float, warnings: Warnings) -> None:
-    """In code; the setting keeps its type."""
+    """This is for values in code. The setting keeps its type."""
     values = [getattr(resolve(check({name: given_}), {}), name) for _ in range(2)]
     assert values == [bound, bound]
     assert type(values[0]) is type(getattr(Settings(), name))
@@ -406,7 +406,7 @@ def test_switched_off_is_silent(warnings: Warnings) -> None:
 
 
 def test_the_key_is_never_shown() -> None:
-    """Not by repr, str or formatting, of the settings or of what holds them."""
+    """Neither repr, str nor formatting shows it, of the settings or of an object that holds them."""
     settings = Settings(api_key="zsp_secret", tags={"a": "b"})
     for text in (repr(settings), str(settings), f"{settings}", f"{settings!r}", repr([settings])):
         assert "zsp_secret" not in text
@@ -417,7 +417,7 @@ def test_the_key_is_never_shown() -> None:
 
 @given(st.dictionaries(st.sampled_from(list(FIELDS)), st.text()))
 def test_no_environment_raises(variables: dict[str, str]) -> None:
-    """Whatever is in there, settings come out, within their bounds."""
+    """Whatever the variables are, the settings are valid and within their bounds."""
     settings = resolve({}, {f"ZESPAN_{name.upper()}": text for name, text in variables.items()})
     for name, (low, high) in BOUNDS.items():
         assert low <= getattr(settings, name) <= high
@@ -428,7 +428,7 @@ ANYTHING = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.te
 
 @given(st.dictionaries(st.sampled_from(list(FIELDS)), ANYTHING))
 def test_arguments_raise_nothing_but_configuration_errors(arguments: dict[str, Any]) -> None:
-    """And what passes can be used."""
+    """Arguments that pass can be used."""
     try:
         checked = check(arguments)
     except ConfigurationError:
@@ -448,7 +448,7 @@ def test_warnings_are_logged_and_never_issued() -> None:
 
 
 def test_warning_never_raises(caplog: pytest.LogCaptureFixture) -> None:
-    """Neither an argument without a repr nor a log filter that raises reaches whoever warned."""
+    """It survives an argument whose repr raises, and a log filter that raises."""
 
     class Mute:
         def __repr__(self) -> str:
@@ -521,7 +521,7 @@ def test_base_url_may_be_the_whole_endpoint() -> None:
 
 @pytest.mark.parametrize("url", [value for name, value in WRONG if name == "base_url" and "hunter2" in str(value)])
 def test_a_password_in_a_url_of_the_environment_is_not_logged(url: str, warnings: Warnings) -> None:
-    """Whatever is wrong with the URL."""
+    """This holds whatever is wrong with the URL."""
     assert not resolve({}, {"ZESPAN_BASE_URL": url}).enabled
     (said,) = warnings()
     assert "telemetry is off" in said
@@ -547,7 +547,7 @@ def test_at_sign_in_a_path_is_not_a_user(warnings: Warnings) -> None:
     ],
 )
 def test_plain_http_to_another_machine_is_logged(url: str, remarked: bool, warnings: Warnings) -> None:
-    """Is remarked, once: the key and all prompts go out in clear."""
+    """One warning says that the key and all prompts are sent in clear."""
     for _ in range(2):
         assert resolve({"base_url": url}, {}).enabled
     assert [("others can read" in said) for said in warnings()] == [True] * remarked
@@ -620,7 +620,7 @@ def test_correctly_spelled_variable_takes_precedence(warnings: Warnings) -> None
     "name", ["PROJECT_ID", "LAMBDA_HANDLER", "API_KEY_ARN", "PILOT", "QUEUE_URL", "VERSION", "PROMPTS_TABLE", ""]
 )
 def test_unrelated_variable_is_ignored_silently(name: str, warnings: Warnings) -> None:
-    """Is nothing to talk about: one of the SDK's words, of a template, of a wrapper."""
+    """A variable of the SDK, of a template or of a wrapper causes no warning."""
     assert resolve({}, {f"ZESPAN_{name}": "0"}) == Settings()
     assert warnings() == []
 
@@ -649,7 +649,7 @@ def test_argument_of_the_official_sdk_gets_a_hint(name: str, hint: str) -> None:
 
 @pytest.mark.parametrize("quoted", ['"zsp_1"', "'zsp_1'", "' zsp_1 '"])
 def test_quotes_around_a_key_are_ignored_and_logged(quoted: str, warnings: Warnings) -> None:
-    """Is the key that is in them, which is said."""
+    """The key is what is between the quotes."""
     assert resolve({}, {"ZESPAN_API_KEY": quoted}).api_key == "zsp_1"
     assert check({"api_key": quoted})["api_key"] == "zsp_1"
     assert warnings() == ["api_key is in quotes, which are ignored: remove them"]
@@ -707,7 +707,7 @@ def test_under_pytest_explicit_settings_apply(
 
 
 def test_pytest_is_recognized_by_its_variables(pytestconfig: pytest.Config) -> None:
-    """By what it sets itself, for its children, too."""
+    """pytest sets them itself, also for its children."""
     script = "import os; from zespan_serverless import settings as _settings; assert _settings._is_test(os.environ)"
     assert _settings._is_test(os.environ)
     subprocess.run([sys.executable, "-c", script], check=True)

@@ -84,7 +84,7 @@ def test_raising_handler_leaves_no_signal_blocked(monkeypatch: pytest.MonkeyPatc
 
 
 def test_user_code_runs_with_the_current_mask_of_the_main_thread(blocked: set[int]) -> None:
-    """As it is now, not as it was: processes that it starts inherit it."""
+    """Processes that it starts inherit the mask that the main thread has now."""
     seen: list[object] = []
 
     def work() -> None:
@@ -148,7 +148,7 @@ def test_sender_follower_and_sigterm_watch_block_signals() -> None:
 
 
 def test_threads_are_started_by_one_function_only() -> None:
-    """Whoever wants a thread asks `_base.threads` for it."""
+    """No module starts a thread except through `_base.threads`."""
     for file in PACKAGE.rglob("*.py"):
         if file.name != "threads.py" and file.parent.name != "testing":
             calls = [node.func for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.Call)]
@@ -157,7 +157,7 @@ def test_threads_are_started_by_one_function_only() -> None:
 
 
 def test_no_mask_is_changed_under_gevent() -> None:
-    """Under gevent a thread is started by the main one, and others run meanwhile: nothing is masked."""
+    """Under gevent the main thread starts threads, and others run meanwhile. So no signal is blocked."""
     pytest.importorskip("gevent")
     script = """
 import gevent.monkey

@@ -88,7 +88,7 @@ class Picky(Scripted):
 def test_counters_balance_after_any_outcomes(
     steps: list[tuple[str, int]], script: list[Any], batch_size: int, closing: float
 ) -> None:
-    """And what is delivered is delivered in order, and once as far as we know."""
+    """Events are delivered in order, and once as far as we know."""
     exporter = Picky(*script, OK)
     small = Settings(batch_size=batch_size, batch_bytes=1024, max_events=10, max_bytes=500, flush_timeout=5)
     delivery = Delivery(exporter, small)
@@ -174,7 +174,7 @@ def test_counters_balance_at_every_moment_under_threads(make: Make) -> None:
 
 
 def test_a_full_buffer_drops_the_oldest(make: Make) -> None:
-    """By number; counted, and told."""
+    """The oldest by number are dropped, counted and reported."""
     told: list[Dropped] = []
     exporter = Scripted(RETRY)
     delivery = make(exporter, max_events=10, on_error=told.append)
@@ -191,7 +191,7 @@ def test_a_full_buffer_drops_the_oldest(make: Make) -> None:
 
 
 def test_a_full_buffer_is_bounded_in_bytes(make: Make) -> None:
-    """Also with what comes back from a failed attempt."""
+    """The bound holds also for what comes back from a failed attempt."""
     gate = Gate(RETRY)
     exporter = Scripted(gate)
     delivery = make(exporter, max_bytes=1000, batch_size=5)
@@ -212,7 +212,7 @@ def test_a_full_buffer_is_bounded_in_bytes(make: Make) -> None:
 
 
 def test_too_large_event_is_shortened_or_dropped(make: Make) -> None:
-    """Is shortened, if that is enough, else dropped by itself; one that just fits is sent as it is."""
+    """It is dropped if shortening is not enough. An event that just fits is sent as it is."""
     exporter = Scripted()
     delivery = make(exporter, batch_bytes=1024)
     room = 1024 - len(b'{"n":1,"x":""}')
@@ -225,7 +225,7 @@ def test_too_large_event_is_shortened_or_dropped(make: Make) -> None:
 
 
 def test_event_larger_than_the_buffer_is_dropped_alone(make: Make) -> None:
-    """Is dropped, and takes nothing with it that still fits."""
+    """Events that fit are not dropped with it."""
     delivery = make(Scripted(), max_bytes=1024)
     delivery.capture(event({"n": 1, **dict.fromkeys(map(str, range(200)), "x")}))
     assert delivery.dropped == {"buffer_full": 1}
@@ -248,7 +248,7 @@ def test_a_batch_keeps_within_its_bytes(make: Make) -> None:
 
 @pytest.mark.parametrize("event", [{"n": -1}, {}, None])
 def test_unencodable_event_is_counted_and_reported(make: Make, event: Any) -> None:
-    """Is counted, and told without a payload."""
+    """`on_error` gets it without a payload."""
     told: list[Dropped] = []
     delivery = make(Picky(), on_error=told.append)
     delivery.capture(event)
@@ -518,7 +518,7 @@ def test_capture_from_many_threads_is_quick_while_the_backend_hangs(make: Make) 
 
 
 def test_a_full_batch_is_sent_without_a_flush(make: Make) -> None:
-    """As soon as it is full."""
+    """It is sent as soon as it is full."""
     exporter = Scripted()
     delivery = make(exporter, batch_size=3, flush_interval=60.0)
     capture(delivery, 1, 2)
@@ -538,7 +538,7 @@ def test_batch_full_by_bytes_is_sent_without_a_flush(make: Make) -> None:
 
 
 def test_the_interval_sends_in_the_background(make: Make) -> None:
-    """Of a long invocation, or a script that never flushes; no earlier, and not an interval late."""
+    """Events of a long invocation, or of a script that never flushes, are sent when the interval is over."""
     sent: list[float] = []
 
     def send(exporter: Scripted, numbers: list[int]) -> Outcome:
@@ -567,7 +567,7 @@ def test_open_breaker_blocks_background_sends(make: Make) -> None:
 
 
 def test_ensure_sender_opens_the_connection(backend: Backend, to: Make) -> None:
-    """While the function is busy; and the first flush uses it."""
+    """The sender opens it while the function is busy, and the first flush uses it."""
     delivery = to()
     delivery.ensure_sender()
     eventually(lambda: backend.connections == 1)
@@ -581,7 +581,7 @@ def test_ensure_sender_opens_the_connection(backend: Backend, to: Make) -> None:
 def test_failure_to_open_the_connection_in_advance_is_not_logged(
     backend: Backend, to: Make, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Is no failure yet, and nothing to talk about."""
+    """It does not count as a failure of the backend."""
     backend.mode = "refuse"
     delivery = to()
     delivery.ensure_sender()

@@ -75,7 +75,7 @@ def test_second_request_for_a_background_flush_takes_no_lock(make: Make) -> None
 
 
 def test_new_events_do_not_wait_for_the_interval_after_a_failure(make: Make) -> None:
-    """After a failure it is not the interval that decides, if there is something new to send."""
+    """A new event is sent at once, also after a failed attempt."""
     reports: list[FlushReport] = []
     exporter = Scripted(hang)  # once: three failures would open the breaker
     delivery = make(exporter, flush_interval=3600.0, on_flush=reports.append)
@@ -90,7 +90,7 @@ def test_new_events_do_not_wait_for_the_interval_after_a_failure(make: Make) -> 
 
 
 def test_background_flush_calls_on_flush(make: Make) -> None:
-    """As after any other flush."""
+    """`on_flush` is called as after any other flush."""
     reports: list[FlushReport] = []
     delivery = make(Scripted(), on_flush=reports.append)
     capture(delivery, 1)
@@ -196,7 +196,7 @@ def test_in_an_isolated_interpreter_the_caller_flushes() -> None:
 
 @pytest.mark.parametrize("end", ["close", "reset"])
 def test_background_thread_ends_with_the_delivery(make: Make, threads: Threads, end: str) -> None:
-    """With the delivery, and not before."""
+    """The thread ends when the delivery is closed, and not before."""
     exporter = Scripted()
     delivery = make(exporter)
     capture(delivery, 1)

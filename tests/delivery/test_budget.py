@@ -97,13 +97,13 @@ def test_probe_delay_is_bounded(probes: int) -> None:
     ],
 )
 def test_retry_after_is_clamped_to_a_minute(asked: float, honoured: float) -> None:
-    """At most a minute; nonsense asks for nothing."""
+    """Values that make no sense count as 0."""
     assert clamp_retry_after(asked) == honoured
 
 
 @given(st.floats())
 def test_clamped_retry_after_is_within_bounds(seconds: float) -> None:
-    """Whatever a header says."""
+    """The result is between 0 and a minute, whatever the header says."""
     assert 0 <= clamp_retry_after(seconds) <= RETRY_AFTER_MAX
 
 

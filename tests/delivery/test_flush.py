@@ -59,7 +59,7 @@ def senders() -> Callable[[], int]:
 
 
 def test_flush_delivers_all_events_in_order(make: Make) -> None:
-    """In order, in one request, and the report says so."""
+    """They are sent in one request, and the report counts them."""
     exporter = Scripted()
     delivery = make(exporter)
     capture(delivery, 1, 2, 3)
@@ -333,7 +333,7 @@ def test_exception_of_cancel_is_contained(make: Make) -> None:
 
 
 def test_attempt_gets_the_time_of_the_longest_flush(make: Make) -> None:
-    """And none without a flush more than a flush may take."""
+    """Without a flush it gets `flush_timeout`."""
     exporter = Scripted()
     delivery = make(exporter, flush_timeout=0.7, batch_size=1)
     capture(delivery, 1)
@@ -362,7 +362,7 @@ def test_on_error_is_called_before_flush_returns(make: Make) -> None:
 
 
 def test_flush_without_events_still_calls_on_error(make: Make) -> None:
-    """Also when there is nothing left to send."""
+    """Drops from before the flush are reported, also if nothing is left to send."""
     told: list[Dropped] = []
     delivery = make(Scripted(), on_error=told.append, batch_bytes=10)
     delivery.capture(event({"n": "x" * 100}))
@@ -387,7 +387,7 @@ def test_on_error_is_called_while_the_backend_is_unreachable(make: Make) -> None
 
 
 def test_raising_on_error_is_logged_once_and_called_again(make: Make, caplog: pytest.LogCaptureFixture) -> None:
-    """Is survived, said once, and called again next time."""
+    """The sender survives it, and calls it for the next drop."""
     calls: list[Dropped] = []
 
     def fails(dropped: Dropped) -> None:
@@ -422,7 +422,7 @@ def test_on_error_that_ends_its_thread_is_replaced_by_a_new_sender(make: Make, e
 
 
 def test_on_error_that_flushes_returns_at_once(make: Make) -> None:
-    """From within a flush: it gets an answer at once, and nobody waits for himself."""
+    """A flush inside `on_error` returns at once, because it would wait for itself."""
     reports: list[FlushReport] = []
 
     def again(dropped: Dropped) -> None:
@@ -516,7 +516,7 @@ def test_without_threads_a_flush_sends_for_itself(make: Make, no_threads: None) 
 
 
 def test_without_threads_the_flush_calls_on_error(make: Make, no_threads: None) -> None:
-    """By the flush; and it may flush as well."""
+    """Where no thread can be started, `on_error` is called by the flush, and may flush as well."""
     told: list[str] = []
 
     def tell(dropped: Dropped) -> None:

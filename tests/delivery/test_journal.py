@@ -220,7 +220,7 @@ def test_any_bytes_can_be_parsed(rubbish: bytes, ours: bool, offset: int) -> Non
 
 
 def test_torn_record_is_a_counted_drop(begin: Begin, folder: Path) -> None:
-    """Of a file that ends in half a record the rest is sent, and the half is a counted drop."""
+    """The whole records before half a record are sent."""
     file = leave(folder, b'{"n": 1}', b'{"n": 2}')
     file.write_bytes(file.read_bytes()[:-3])
     exporter = Scripted()
@@ -483,7 +483,7 @@ def test_short_write_is_undone(begin: Begin, folder: Path, monkeypatch: pytest.M
 
 
 def test_file_stays_locked_after_a_failed_write(begin: Begin, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """After a failure nobody takes the process for dead: what it has under way did not crash."""
+    """No other process takes this one for dead, and its invocation for one that crashed."""
 
     def fail(*_: object) -> int:
         raise OSError("broken")
@@ -804,7 +804,7 @@ def test_open_spans_are_kept(begin: Begin, folder: Path) -> None:
 
 
 def test_an_ended_span_leaves_nothing(begin: Begin, folder: Path) -> None:
-    """After its event, or if that cannot be kept: its process did not crash in it."""
+    """A span that has ended is not reported as unfinished, also if its event could not be kept."""
     delivery = begin(Scripted(RETRY), batch_bytes=1000)
     for span in (SPAN, "0" * 15 + "1", "0" * 15 + "2"):
         delivery.record_open(begun(span))
@@ -824,7 +824,7 @@ class Unspeakable:
 
 
 def test_only_unsettled_events_of_a_refused_batch_are_left(begin: Begin, folder: Path) -> None:
-    """Of a batch that is refused in part the next process has what was still open, in its order."""
+    """The next process sends them in their order."""
     gate = Gate(RETRY)
     exporter = Scripted(REFUSED, OK, REFUSED, REFUSED, gate)
     delivery = begin(exporter)
@@ -960,7 +960,7 @@ def test_exit_without_a_journal_reports_drops(folder: Path, environment: dict[st
 
 
 def test_journal_is_empty_at_a_snapshot_and_used_after_it(begin: Begin, folder: Path) -> None:
-    """At rest nothing is on disk; after the restore it goes on."""
+    """Nothing is on disk at the snapshot; events after the restore are."""
     exporter = Scripted()
     delivery = begin(exporter)
     capture(delivery, 1)
@@ -1130,7 +1130,7 @@ def test_descriptor_that_became_a_user_file_is_not_touched(
 def test_lost_file_is_created_again_with_all_pending_events(
     begin: Begin, folder: Path, tmp_path: Path, lost: str
 ) -> None:
-    """With the next event, and all that is pending is in it: no event is without a place on disk."""
+    """The next event creates it, and every pending event is in it."""
     delivery = begin(Scripted(RETRY), flush_interval=3600.0)
     capture(delivery, 1, 2)
     fd, path = file_of(delivery).fd, Path(file_of(delivery).path)
@@ -1249,7 +1249,7 @@ def test_own_files_are_read_first(folder: Path) -> None:
 
 @pytest.mark.parametrize("place", [0, 1, 13, 30])
 def test_one_flipped_bit_costs_one_event(folder: Path, place: int) -> None:
-    """In whatever part of a record it is, all others are read, and the one is counted."""
+    """All other records are read, and the damaged one is counted."""
     events = [b'{"n":%d,"text":"EDOCT"}' % number for number in range(50)]
     file = leave(folder, *events)
     data = bytearray(file.read_bytes())

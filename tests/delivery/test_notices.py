@@ -107,7 +107,7 @@ def test_hanging_on_error_hides_no_log_line(
 def test_exiting_on_error_ends_neither_log_nor_sender(
     make: Make, caplog: pytest.LogCaptureFixture, error: BaseException
 ) -> None:
-    """Neither the line is lost nor the sender."""
+    """The log line is written, and the sender goes on."""
 
     def exits(dropped: Dropped) -> None:
         assert f"{DROPPED}refused" in caplog.text
@@ -202,7 +202,7 @@ class Fails(Exception):
 
 
 def test_log_lines_are_bounded(caplog: pytest.LogCaptureFixture) -> None:
-    """Of texts that embed large values neither the whole is kept nor written."""
+    """Texts that embed large values are neither kept nor written as a whole."""
     before = [*log._claimed]
     for number in range(100):
         log.warn_once("failed: %s", f"{number}" + "x" * 1_000_000)
@@ -223,7 +223,7 @@ def test_log_record_is_one_line(caplog: pytest.LogCaptureFixture) -> None:
 
 
 def test_value_without_a_repr_is_survived(caplog: pytest.LogCaptureFixture) -> None:
-    """Not at a line of any level, either."""
+    """A value whose repr raises does no harm, at any level of the log."""
 
     class Mute:
         def __repr__(self) -> str:

@@ -60,7 +60,7 @@ def test_flush_by_hand_does_not_call_on_flush() -> None:
 
 @pytest.mark.slow
 def test_on_flush_reports_pending_events() -> None:
-    """Also of a flush that has used up its time; what happens then is not waited for by the next."""
+    """It is called also for a flush that has used up its time, and the next flush does not wait for that."""
     reports: list[FlushReport] = []
     with testing.recording(exporter=Numbered(hang), on_flush=reports.append, flush_timeout=0.05):
         handler(1, testing.LambdaContext())
@@ -86,7 +86,7 @@ def test_invocation_without_time_does_not_wait_for_on_flush(gate: threading.Even
 
 @pytest.mark.parametrize("error", [RuntimeError("oh no"), SystemExit("oh no"), KeyboardInterrupt("oh no")])
 def test_raising_on_flush_is_logged_once(error: BaseException, caplog: pytest.LogCaptureFixture) -> None:
-    """And it is called again the next time, by the same sender."""
+    """The same sender calls it again the next time."""
     calls: list[threading.Thread] = []
 
     def fails(report: FlushReport) -> None:
@@ -124,7 +124,7 @@ def test_hanging_on_flush_costs_one_flush_its_time(gate: threading.Event, caplog
 
 
 def test_on_flush_that_flushes_and_invokes_returns_at_once() -> None:
-    """From within it gets an answer at once, and nobody waits for himself."""
+    """A flush or an invocation inside `on_flush` does not wait for itself."""
     inner: list[FlushReport] = []
 
     def again(report: FlushReport) -> None:

@@ -120,7 +120,7 @@ def item_number(item: Any) -> int:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no journal")
 def test_captures_by_finalizers_reach_the_journal_once(journaled: Callable[[], tuple[Delivery, Any]]) -> None:
-    """Without any luck: every event is on disk once."""
+    """Whenever the garbage collector runs, every event is on disk once."""
     delivery, journal = journaled()
     threshold, count = gc.get_threshold(), 0
 
@@ -164,7 +164,7 @@ def test_a_finalizer_that_flushes_in_the_senders_thread(make: Make) -> None:
 
 
 def test_shutdown_in_a_signal_handler_during_our_work_returns_stuck(make: Make) -> None:
-    """In the midst of our own work it is told that this is no moment for it."""
+    """The report says that the delivery cannot be closed at this moment."""
     delivery = make(Scripted())
     capture(delivery, 1)
     with lock_of(delivery):
@@ -189,7 +189,7 @@ def test_flush_continues_with_a_new_sender_after_a_pause(make: Make) -> None:
 
 
 def test_full_buffer_does_not_wake_the_sender(make: Make) -> None:
-    """While the backend is away, each event costs no more than itself."""
+    """While the backend is unreachable, an event costs no more than itself."""
     delivery = make(Scripted(AWAY), max_events=10, batch_size=1)
     capture(delivery, *range(20))
     delivery.flush(0.5)
@@ -200,7 +200,7 @@ def test_full_buffer_does_not_wake_the_sender(make: Make) -> None:
 
 
 def test_asynchronous_flush_ends_after_an_error_of_our_own(make: Make) -> None:
-    """As it does when the backend has."""
+    """It ends as it does when the backend fails."""
     delivery, done = make(Scripted()), threading.Event()
     with mock.patch.object(buffer_of(delivery), "next_batch", side_effect=RuntimeError("ours")):
         capture(delivery, 1)

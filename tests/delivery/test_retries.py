@@ -56,7 +56,7 @@ def answered(backend: Backend) -> bool:
 
 @pytest.mark.parametrize("status", [404, 408, 409, 418, 425, 429, 500, 502, 503, 504, 307])
 def test_temporary_status_is_retried(backend: Backend, to: Make, status: int) -> None:
-    """Within one flush, once the backend answers otherwise; nothing is lost or doubled."""
+    """The event arrives within one flush, once, when the backend answers otherwise."""
     backend.mode = status
     delivery = to()
     capture(delivery, 1, 2)
@@ -81,7 +81,7 @@ def test_connection_faults_are_retried(backend: Backend, to: Make, mode: Any) ->
 
 
 def test_a_500_then_ok_is_one_flush(make: Make) -> None:
-    """With a short pause between the attempts."""
+    """There is a short pause between the attempts."""
     exporter = Scripted(Outcome("retry", "HTTP 500"), OK)
     delivery = make(exporter)
     capture(delivery, 1, 2)
@@ -114,7 +114,7 @@ def test_a_failed_batch_goes_back_to_the_front(make: Make) -> None:
 
 
 def test_exception_of_the_exporter_is_retried(make: Make, at_once: None, caplog: pytest.LogCaptureFixture) -> None:
-    """Also what is no OSError; said once."""
+    """This holds for exceptions that are no OSError, too. They are logged once."""
     exporter = Scripted(OSError("no route"), ZeroDivisionError("oops"), OK)
     delivery = make(exporter)
     capture(delivery, 1)
@@ -125,7 +125,7 @@ def test_exception_of_the_exporter_is_retried(make: Make, at_once: None, caplog:
 
 @pytest.mark.parametrize("answer", [None, True, 200, "delivered"])
 def test_invalid_outcome_is_retried(make: Make, answer: Any, at_once: None, caplog: pytest.LogCaptureFixture) -> None:
-    """Is told so, and its events are not lost."""
+    """The log says what `send` returned, and no event is lost."""
     exporter = Scripted(lambda exporter, numbers: answer, OK)
     delivery = make(exporter)
     capture(delivery, 1)
@@ -182,7 +182,7 @@ def test_retry_after_is_clamped(backend: Backend, to: Make, clock: Clock, asked:
 
 @pytest.mark.parametrize("asked", ["0", "-5", "nan", "soon", "", "Wed, 21 Oct 2015 07:28:00 GMT", "9" * 200])
 def test_retry_after_that_asks_for_nothing_is_an_ordinary_failure(backend: Backend, to: Make, asked: str) -> None:
-    """Is a failure like any other: tried again soon."""
+    """The batch is sent again soon."""
     backend.mode, backend.retry_after = 429, asked
     delivery = to()
     capture(delivery, 1)
@@ -287,7 +287,7 @@ def test_refused_halves_do_not_wait_for_a_flush(make: Make) -> None:
 def test_refused_key_drops_events_and_is_logged_once(
     backend: Backend, to: Make, status: int, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Drops events at once, says so once and loudly, and never shows the key."""
+    """Events are dropped at once, and the log never shows the key."""
     caplog.set_level(logging.DEBUG)
     backend.mode = status
     told: list[Dropped] = []
@@ -409,7 +409,7 @@ def test_timeouts_open_the_breaker(make: Make, at_once: None) -> None:
 
 
 def test_one_success_closes_the_breaker(make: Make, clock: Clock, at_once: None) -> None:
-    """And the next failures are counted from the beginning."""
+    """Later failures are counted from the beginning."""
     exporter = Scripted(RETRY, RETRY, RETRY, OK, RETRY, RETRY, OK)
     delivery = make(exporter)
     capture(delivery, 1)
@@ -421,7 +421,7 @@ def test_one_success_closes_the_breaker(make: Make, clock: Clock, at_once: None)
 
 
 def test_breaker_on_a_clock_of_its_own() -> None:
-    """By itself, on a clock of its own."""
+    """The breaker opens, probes and closes by the times that it is given."""
     breaker = Breaker()
     breaker.failed(100)
     breaker.failed(100)

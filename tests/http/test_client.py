@@ -90,7 +90,7 @@ def test_chunked_body_ends_with_its_trailers(serve: Serve) -> None:
 
 @pytest.mark.parametrize("status", [b"100 Continue", b"103 Early Hints"])
 def test_interim_answers_are_skipped(serve: Serve, status: bytes) -> None:
-    """Is not the answer."""
+    """An answer with a status below 200 is not the answer to the request."""
     channel, _ = serve(b"HTTP/1.1 " + status + b"\r\nlink: x\r\n\r\nHTTP/1.1 201 OK\r\ncontent-length: 0\r\n\r\n")
     assert tuple(ask(channel)) == (201, {"content-length": "0"}, b"")
 

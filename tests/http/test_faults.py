@@ -143,7 +143,7 @@ def _delivery_to(url: str) -> Delivery:
 
 @pytest.mark.parametrize("answer", FAULTS.values(), ids=FAULTS)
 def test_odd_answer_costs_at_most_the_time_of_a_flush(answer: Answer, odd: Callable[..., Odd]) -> None:
-    """Costs the time of a flush at most; when the backend is well again, everything is delivered."""
+    """When the backend answers properly again, everything is delivered."""
     server = odd(answer)
     delivery = _delivery_to(server.url)
     for number in range(3):
@@ -182,7 +182,7 @@ def test_2xx_counts_whatever_its_body_is(answer: Answer, odd: Callable[..., Odd]
 
 
 def test_backend_with_ipv6_only_is_reached(odd: Callable[..., Odd]) -> None:
-    """Is a backend like any other."""
+    """Events are delivered to an IPv6 address."""
     try:
         server = odd(says(b""), socket.AF_INET6)
     except OSError:
@@ -203,7 +203,7 @@ def test_events_wait_while_the_host_name_does_not_exist() -> None:
 
 
 def test_413_halves_the_batch_until_it_is_accepted(odd: Callable[..., Odd]) -> None:
-    """Is cut in halves until it goes through; nothing is lost."""
+    """No event is lost."""
     refused: list[int] = []
 
     def answer(connection: socket.socket) -> None:

@@ -168,7 +168,7 @@ def test_connection_idle_for_too_long_is_not_used(
 
 
 def test_server_that_closes_after_each_answer_gets_new_connections(connect: Callable[[str], Transport]) -> None:
-    """Is asked over a new connection each time, without a detour."""
+    """No request is tried on the closed connection first."""
     with Answering(b"HTTP/1.0 200 OK\r\n\r\nbye") as server:
         transport = connect(server.url)
         assert [post(transport), post(transport)] == [200, 200]
@@ -187,7 +187,7 @@ def test_endless_answer_is_not_read_to_its_end(connect: Callable[[str], Transpor
 
 @pytest.mark.parametrize("answer", [b"", b"SSH-2.0-OpenSSH\r\n", b"HTTP/1.1 200 OK\r\nno header\r\n\r\n", b"\0" * 100])
 def test_invalid_answer_is_an_oserror_or_a_status(connect: Callable[[str], Transport], answer: bytes) -> None:
-    """Is an error, or a status if it begins like one; not a crash of another kind."""
+    """It is an error, or a status if it begins like one, and no other exception."""
     with Answering(answer) as server, suppress(OSError):
         assert post(connect(server.url)) == 200
 
@@ -472,7 +472,7 @@ def test_early_answer_that_is_no_refusal_does_not_stop_the_request(
 def test_early_close_without_an_answer_is_an_error(
     connect: Callable[[str], Transport], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Is an error."""
+    """The post raises ConnectionError."""
     small_buffers(monkeypatch)
     with Early(b"", closes, None) as server, pytest.raises(ConnectionError):
         post(connect(server.url), LARGE)
@@ -619,7 +619,7 @@ def test_unreachable_address_costs_a_moment_only(
 def test_address_that_failed_is_tried_last(
     backend: Backend, connect: Callable[[str], Transport], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Comes last the next time, even if it had worked before."""
+    """It comes last the next time, even if it had worked before."""
     with socket.create_server(("127.0.0.3", 0)) as deaf:
         well = ("127.0.0.1", int(backend.url.rpartition(":")[2]))
         resolves_to(monkeypatch, deaf.getsockname(), well)
@@ -650,7 +650,7 @@ def test_refusing_address_is_skipped(
 def test_timeout_holds_when_all_addresses_are_unreachable(
     connect: Callable[[str], Transport], monkeypatch: pytest.MonkeyPatch, black_hole: tuple[str, int]
 ) -> None:
-    """Are given up when the time is over."""
+    """They are given up when the time is over."""
     resolves_to(monkeypatch, black_hole, black_hole)
     with pytest.raises(TimeoutError):
         post(connect("http://backend.example"), timeout=0.3)
@@ -662,7 +662,7 @@ def test_timeout_holds_when_all_addresses_are_unreachable(
 def test_tls_with_a_trusted_certificate(
     tls_backend: Backend, connect: Callable[[str], Transport], trusted: None
 ) -> None:
-    """With a certificate that is trusted, by name or address; kept alive, and replaced when dead."""
+    """The certificate is valid by name or address. The connection is kept alive, and replaced when dead."""
     transport = connect(tls_backend.url)
     assert [post(transport), post(transport)] == [200, 200]
     assert tls_backend.connections == 1
@@ -688,7 +688,7 @@ def test_tls_with_a_trusted_certificate(
     ],
 )
 def test_host_header_omits_the_default_port(monkeypatch: pytest.MonkeyPatch, url: str, host: str) -> None:
-    """In the Host header, as browsers do; any other port is."""
+    """The Host header has any other port, as browsers send it."""
     said: list[Mapping[str, str]] = []
 
     def post(_: _Connection, target: str, headers: Mapping[str, str], body: bytes) -> Answer:
@@ -710,7 +710,7 @@ def test_untrusted_certificate_is_refused(tls_backend: Backend, connect: Callabl
 def test_certificate_for_another_name_is_refused(
     authority: trustme.CA, connect: Callable[[str], Transport], trusted: None
 ) -> None:
-    """Nor to somebody else."""
+    """No key is sent to a server with a certificate for another name."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("elsewhere.example").configure_cert(context)
     with Backend(tls=context) as backend:
@@ -720,7 +720,7 @@ def test_certificate_for_another_name_is_refused(
 
 
 def test_tls_to_a_plain_server_is_an_oserror(backend: Backend, connect: Callable[[str], Transport]) -> None:
-    """Is an OSError."""
+    """The post raises OSError."""
     with pytest.raises(ssl.SSLError):
         post(connect(backend.url.replace("http:", "https:")))
 
@@ -843,7 +843,7 @@ def test_proxy_over_tls(
 def test_proxy_with_an_untrusted_certificate_is_refused(
     tls_backend: Backend, proxy_context: ssl.SSLContext, connect: Callable[[str], Transport], monkeypatch: Any
 ) -> None:
-    """Is told nothing."""
+    """Nothing is sent to such a proxy."""
     with Proxy("user:pass", proxy_context) as proxy:
         monkeypatch.setenv("HTTPS_PROXY", f"https://user:pass@{proxy.address}")
         with pytest.raises(ssl.SSLCertVerificationError):
@@ -941,7 +941,7 @@ def test_cancel_ends_the_tls_handshake(mute: Mute, connect: Callable[[str], Tran
 def test_cancel_before_the_tls_handshake_prevents_it(
     mute: Mute, connect: Callable[[str], Transport], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """In the moment in which the socket is in nobody's hands."""
+    """Cancelling works also between the connection and the handshake."""
     transport = connect(f"https://127.0.0.1:{mute.port}")
     wrap = ssl.SSLContext.wrap_bio
 
@@ -1109,7 +1109,7 @@ def test_close_does_not_touch_a_busy_connection(backend: Backend, connect: Calla
 def test_cancel_without_a_request_keeps_the_idle_connection(
     backend: Backend, connect: Callable[[str], Transport]
 ) -> None:
-    """Changes nothing: what is idle is not in anybody's way."""
+    """The next request uses it."""
     transport = connect(backend.url)
     transport.cancel()
     post(transport)
@@ -1164,7 +1164,7 @@ def test_retry_after_is_seconds_or_a_date(value: str | None, seconds: float | No
 
 @given(st.one_of(st.text(), st.from_regex(r"\w{3}, \d+ \w{3} \d+ \d+:\d+:\d+ \w+", fullmatch=True)))
 def test_retry_after_never_raises(value: str) -> None:
-    """Without raising."""
+    """Whatever the header is, there is a number of seconds or None."""
     assert isinstance(retry_after(value), (float, type(None)))
 
 

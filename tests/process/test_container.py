@@ -194,7 +194,7 @@ with span("late"):
 @pytest.mark.parametrize("is_away", [False, True])
 @pytest.mark.parametrize("decorator", ["zespan_lambda", "zespan_azure", "zespan_gcf", "zespan_cloud_event"])
 def test_events_pending_at_exit_are_sent_or_reported(decorator: str, is_away: bool) -> None:
-    """Of a decorated function in any process, its platform's or not."""
+    """This holds for a decorated function in any process, its platform's or not."""
     with Backend() as backend:
         backend.mode = "refuse" if is_away else "ok"
         ended = subprocess.run(

@@ -86,7 +86,7 @@ def terminated(script: str) -> End:
 
 
 def test_without_a_handler_the_process_ends_after_the_flush() -> None:
-    """Without a handler of the user's the signal ends the process, at once, after the flush."""
+    """The signal ends the process at once after the flush."""
     end = terminated("_shutdown.watch(flush); ready()")
     assert (end.status, end.said) == (TERMINATED, ["flushed"])
     assert end.seconds < 4
@@ -117,7 +117,7 @@ def test_earlier_user_handler_runs_after_the_flush() -> None:
 
 
 def test_later_user_handler_runs_after_the_flush_once_rearmed() -> None:
-    """So does one that is set later, once there has been an invocation."""
+    """A handler that is set later is found at the end of an invocation."""
     script = "_shutdown.watch(slow_flush); signal.signal(signal.SIGTERM, user_exits); _shutdown.rearm(); ready()"
     end = terminated(PATIENT + script)
     assert (end.status, end.said) == (3, ["flushed", "user"])
@@ -125,7 +125,7 @@ def test_later_user_handler_runs_after_the_flush_once_rearmed() -> None:
 
 
 def test_later_user_handler_runs_alone_until_rearmed() -> None:
-    """Before that it is alone with the signal, as it would be without us."""
+    """Until then it has the signal alone, as without us."""
     end = terminated("_shutdown.watch(flush); signal.signal(signal.SIGTERM, user_exits); ready()")
     assert (end.status, end.said) == (3, ["user"])
 
@@ -376,7 +376,7 @@ say("lived on")
 
 
 def test_faulthandler_registered_after_us_keeps_sigterm() -> None:
-    """So does who registers it after us, whatever there is of invocations since."""
+    """It keeps the signal, however many invocations follow."""
     end = terminated("""
 import faulthandler
 _shutdown.watch(flush)
@@ -474,7 +474,7 @@ ready()
 
 
 def test_process_ends_although_the_flush_hangs() -> None:
-    """In a handler of the log, for example: the process ends all the same."""
+    """The flush may hang in a log handler, for example."""
     end = terminated("_shutdown.watch(lambda seconds: time.sleep(30)); ready()")
     assert (end.status, end.said) == (TERMINATED, [])
     assert end.seconds < 4
@@ -591,7 +591,7 @@ ready()
 
 @pytest.mark.parametrize("users", ["signal.SIG_DFL", "user_exits"])
 def test_reset_restores_handler_end_and_descriptors(users: str) -> None:
-    """After forget everything is as it was before: the handler, the end, descriptors."""
+    """After `reset` the handler, the end of the process and the descriptors are as before."""
     end = terminated(f"""
 descriptors = len(os.listdir("/proc/self/fd"))
 signal.signal(signal.SIGTERM, {users})

@@ -43,7 +43,7 @@ def call(handler: Any, prompt: str = "hi") -> None:
 
 @pytest.mark.parametrize("before", ["nothing", "a call", "init"])
 def test_settings_of_the_decorator_apply(before: str, caplog: pytest.LogCaptureFixture) -> None:
-    """Whatever has been configured in the process before; and nothing is said about it."""
+    """They apply whatever has been configured in the process before, without a warning."""
     if before == "a call":
         with recording(service_name="other"):
             call(plain)
@@ -60,7 +60,7 @@ def test_settings_of_the_decorator_apply(before: str, caplog: pytest.LogCaptureF
 
 
 def test_settings_of_the_recording_prevail(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Over the decorator's, which prevail over the environment's."""
+    """They prevail over the decorator's, which prevail over the environment's."""
     monkeypatch.setenv("ZESPAN_SERVICE_NAME", "environment")
     monkeypatch.setenv("ZESPAN_ENVIRONMENT", "staging")
     with recording(service_name="test") as events:
@@ -69,7 +69,7 @@ def test_settings_of_the_recording_prevail(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_each_function_has_its_own_settings(caplog: pytest.LogCaptureFixture) -> None:
-    """Also two in one recording, in any order; what was captured between them is there, too."""
+    """Two functions in one recording have their own, in any order, and no event between them is lost."""
     with caplog.at_level(logging.WARNING), recording() as events:
         call(private)
         capture({"operation": "between"})
@@ -82,7 +82,7 @@ def test_each_function_has_its_own_settings(caplog: pytest.LogCaptureFixture) ->
 
 
 def test_nested_function_is_part_of_the_outer_invocation() -> None:
-    """As in production: one invocation, with the settings of the outer one."""
+    """There is one invocation, with the settings of the outer function, as in production."""
 
     @zespan_lambda(service_name="outer")
     def outer(event: dict[str, Any], context: object) -> object:
@@ -119,7 +119,7 @@ def test_environment_does_not_switch_a_recording_off(monkeypatch: pytest.MonkeyP
 
 
 def test_the_list_is_complete_after_the_block() -> None:
-    """With what was captured by hand."""
+    """It contains events that were captured by hand."""
     with recording() as events:
         for number in range(70):
             capture({"operation": str(number)})
@@ -170,7 +170,7 @@ def test_wrong_setting_raises_and_keeps_the_outer_recording() -> None:
 
 
 def test_settings_apply_to_other_hosts_as_well() -> None:
-    """Has its settings as well."""
+    """A function of another host is recorded with its own settings."""
 
     @zespan_gcf(service_name="cloud")
     def function(request: Any) -> str:
@@ -182,7 +182,7 @@ def test_settings_apply_to_other_hosts_as_well() -> None:
 
 
 def test_reset_ends_a_recording() -> None:
-    """As if the package had just been imported."""
+    """Afterwards nothing is recorded, as if the package had just been imported."""
     with recording() as events:
         testing.reset()
         with with_context(user_id="u"):
@@ -225,7 +225,7 @@ def test_reset_resets_hosts(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_azure_context_has_id_trace_and_retries() -> None:
-    """Gives an event its id, its trace and its retries."""
+    """The root event has the id, the trace and the retries of the context."""
     context = testing.AzureContext("search", traceparent=f"00-{'1' * 32}-{'2' * 16}-01", max_retry_count=3)
 
     @zespan_azure
@@ -242,7 +242,7 @@ def test_azure_context_has_id_trace_and_retries() -> None:
 
 
 def test_google_context_has_event_type_and_resource() -> None:
-    """Says what a background function was called for."""
+    """The root event says what the background function was called for."""
     context = testing.GoogleContext()
 
     @zespan_cloud_event
@@ -256,7 +256,7 @@ def test_google_context_has_event_type_and_resource() -> None:
 
 
 def test_lambda_context_has_an_id_and_a_repr() -> None:
-    """With an id of one's own, or a new one; it says what it is."""
+    """The id is the given one, or a new one."""
     context = LambdaContext(3, "search", aws_request_id="r-1")
     assert context.aws_request_id == "r-1"
     assert repr(context).startswith("<LambdaContext of search, request r-1, 2")
