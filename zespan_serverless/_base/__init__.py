@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from .guard import pass_on
-
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -54,6 +52,8 @@ def identity(descriptor: int, fstat: Any = os.fstat) -> tuple[int, int] | None:
     try:
         status = fstat(descriptor)
     except OSError as error:  # closed by other code; or a socket on Windows, where sockets are not files
+        from .guard import pass_on  # which `types` need not import
+
         pass_on(error)
         return None
     return status.st_dev, status.st_ino
