@@ -75,3 +75,12 @@ def test_the_next_process_keeps_no_prompts_if_it_stores_none() -> None:
     """`store_prompts` of the process that sends decides."""
     (record,) = unfinished.left_behind([unfinished.to_journal(called("q"))], [], 0, Settings(store_prompts=False))
     assert "prompt_text" not in event_of(record)
+
+
+def test_a_copy_has_every_part() -> None:
+    """One that is added to the record is added to its copy."""
+    record = called()
+    for name in Record.__slots__:
+        setattr(record, name, object())
+    copy = record.copy()
+    assert all(getattr(copy, name) is getattr(record, name) for name in Record.__slots__)

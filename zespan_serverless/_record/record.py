@@ -74,9 +74,14 @@ class Record:
 
     def copy(self) -> Record:
         """A record with the same values."""
-        copy = Record.__new__(Record)
-        for name in Record.__slots__:
-            setattr(copy, name, getattr(self, name))
+        copy = Record.__new__(Record)  # written out: a loop over the names takes four times as long
+        copy.event_id, copy.trace_id, copy.span_id = self.event_id, self.trace_id, self.span_id
+        copy.parent_span_id, copy.kind, copy.name = self.parent_span_id, self.kind, self.name
+        copy.ended, copy.duration_ms = self.ended, self.duration_ms
+        copy.status, copy.error = self.status, self.error
+        copy.user_id, copy.session_id, copy.tags = self.user_id, self.session_id, self.tags
+        copy.attributes, copy.model = self.attributes, self.model
+        copy.fields, copy.resource = self.fields, self.resource
         return copy
 
     def mapped(self, change: Callable[[Any], Any]) -> Record:

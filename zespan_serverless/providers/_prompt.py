@@ -1,4 +1,4 @@
-"""What an event says about a request's messages and tools."""
+"""Reads a request's messages and tools."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _PLANNING = ("think step by step", "let's reason", "step 1")
 
 
 def read_prompt(messages: Any, tools: Any, container: Container) -> Prompt:
-    """Copy what a request says, as far as it may be kept."""
+    """Copy a request's messages and tools, as far as they may be kept, and read what they suggest of an agent."""
     messages = items(messages)
     copy = container.policy.plain if container.settings.store_prompts else plain
     # Everything is read from this copy: the user may change what is in the list, even while it is read.
