@@ -96,7 +96,7 @@ SEAMS = {
         "is_from_signal.<locals>.<listcomp>",
         "_code_of",
         "_handler",
-        "_is_given",
+        "_is_called_as_handler",
         "_Scope.close",
     ),
     *(
