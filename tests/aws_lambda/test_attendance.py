@@ -14,6 +14,8 @@ import pytest
 from tests.aws_lambda.support import StartFunction, calls, roots
 from zespan_serverless.testing import Backend
 
+pytestmark = pytest.mark.host
+
 PROMPTLY = 2500  # milliseconds: our own patience is 250, a function's timeout 10,000
 
 

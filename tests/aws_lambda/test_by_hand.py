@@ -8,6 +8,8 @@ from emulator.model import ModelEndpoint
 from tests.aws_lambda.support import StartFunction, calls
 from zespan_serverless.testing import Backend
 
+pytestmark = pytest.mark.host
+
 
 def test_flush_before_the_return(start: StartFunction, backend: Backend) -> None:
     """After init at module level, flush() in the handler delivers what it has captured, and says so."""

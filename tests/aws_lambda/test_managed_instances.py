@@ -14,7 +14,10 @@ from tests.aws_lambda.runtime_api import RuntimeApi
 from tests.aws_lambda.support import calls, roots, until
 from zespan_serverless.testing import Backend
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="Lambda's runtime client is for Linux only")
+pytestmark = [
+    pytest.mark.host,
+    pytest.mark.skipif(sys.platform != "linux", reason="Lambda's runtime client is for Linux only"),
+]
 
 Start = Callable[..., RuntimeApi]
 WORKERS = 3

@@ -10,6 +10,8 @@ from emulator.lambda_rie import Sandbox
 from tests.aws_lambda.support import StartFunction, calls, roots
 from zespan_serverless.testing import Backend
 
+pytestmark = pytest.mark.host
+
 KILLED = "Sending SIGKILL to runtime"
 IMPATIENT = {"ZESPAN_FLUSH_TIMEOUT": "0.1"}
 BLOCKING, THREAD = "AWS_Lambda_python3.11", "AWS_Lambda_python3.12"

@@ -7,6 +7,8 @@ import pytest
 from tests.aws_lambda.support import StartFunction
 from zespan_serverless.testing import Backend
 
+pytestmark = pytest.mark.host
+
 
 @pytest.mark.parametrize(
     ("env", "warnings"),

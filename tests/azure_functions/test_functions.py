@@ -16,6 +16,8 @@ from tests.azure_functions.support import APPS, Answer, StartWorker, Worker
 from tests.support import SPAN, TRACE, calls, roots, until
 from zespan_serverless import testing
 
+pytestmark = pytest.mark.host
+
 Cell = Callable[[str, Any, str], None]
 
 AZURE = {

@@ -16,6 +16,8 @@ from tests.support import SPAN, TRACE, TRACEPARENT, added, below, until
 from tests.web.support import Server, named, pieces
 from zespan_serverless.testing import Backend
 
+pytestmark = pytest.mark.host
+
 Cell = Callable[[str, Situation, str], None]
 
 
