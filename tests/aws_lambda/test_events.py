@@ -78,14 +78,17 @@ def test_every_record_says_of_itself_what_is_known(name: str) -> None:
     found = _batches.batch(EVENTS[name])
     for record in found or ():
         assert found is not None
-        assert None not in _events.about(found, record).values()
+        assert None not in _events.record_attributes(found, record).values()
 
 
 def test_records_of_several_collections() -> None:
     """Each has its own, where a batch may bring more than one."""
     found = _batches.batch(EVENTS["documentdb-collections"])
     assert found is not None
-    assert [_events.about(found, record)["faas.document.collection"] for record in found] == ["orders", "payments"]
+    assert [_events.record_attributes(found, record)["faas.document.collection"] for record in found] == [
+        "orders",
+        "payments",
+    ]
 
 
 def test_the_index_is_complete() -> None:
@@ -240,14 +243,14 @@ def test_traceparent_in_base64(before: int) -> None:
     said = {"a" * before: 0, "traceparent": TRACEPARENT}
     data = base64.b64encode(json.dumps(said).encode()).decode()
     assert any(mark in data for mark in _batches._ENCODED)
-    assert _batches.Parser().trace_in(data, encoded=True) == TRACEPARENT
-    assert _batches.Parser().trace_in("%%" + _batches._ENCODED[0], encoded=True) is None
+    assert _batches.TraceparentFinder().find(data, encoded=True) == TRACEPARENT
+    assert _batches.TraceparentFinder().find("%%" + _batches._ENCODED[0], encoded=True) is None
 
 
 def test_what_is_parsed_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
     """6 MB of messages that all look like having a trace are parsed up to a limit, and what has none is not parsed."""
     read: list[int] = []
-    monkeypatch.setattr(_batches, "parsed", lambda said: read.append(len(said)))
+    monkeypatch.setattr(_batches, "json_or_none", lambda text: read.append(len(text)))
     body = json.dumps({"traceparent": "x" * 10_000})
     _events.links({"Records": [{"eventSource": "aws:sqs", "body": body}] * 600})
     assert 200_000 < sum(read) <= 262_144

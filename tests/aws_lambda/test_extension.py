@@ -87,7 +87,7 @@ def api(monkeypatch: pytest.MonkeyPatch) -> Iterator[Api]:
         asleep.release()
         threading.Event().wait()
 
-    monkeypatch.setattr(Extension, "_stumbled", sleep)
+    monkeypatch.setattr(Extension, "_recover", sleep)
     for thread in set(threading.enumerate()) - before:
         if thread.name == "zespan-extension":
             api.answers.put(500)
