@@ -279,15 +279,13 @@ def fail_each(host: Host, work: Callable[[], object], functions: set[Ours]) -> i
 
 @pytest.mark.slow
 @both
-def test_whatever_of_ours_fails_in_another_thread_the_function_does_not_notice(
-    work: Callable[[], object], backend: Backend
-) -> None:
+def test_a_function_that_fails_in_another_thread_is_not_noticed(work: Callable[[], object], backend: Backend) -> None:
     """Nor does it wait longer than a flush may take."""
     host = HOSTS["lambda"]
     assert fail_each(host, work, used(host, work).elsewhere) > 20
 
 
-def test_whatever_of_ours_hangs_in_another_thread_nobody_waits_for_it(backend: Backend) -> None:
+def test_io_that_hangs_in_another_thread_is_not_waited_for(backend: Backend) -> None:
     """What does I/O may hang: the exporter, its connection, the reading of journals. A flush takes no longer for it."""
     host, release = HOSTS["lambda"], threading.Event()
     found = used(host, returns).elsewhere
@@ -320,7 +318,9 @@ LACKS: list[tuple[object, str, Exception]] = [
 
 @every_host_in_time
 @both
-def test_a_platform_that_lacks_something(host: Host, work: Callable[[], object], backend: Backend) -> None:
+def test_missing_abilities_of_a_platform_are_not_noticed(
+    host: Host, work: Callable[[], object], backend: Backend
+) -> None:
     """No threads, no signals, a full or read-only disk, no randomness: the function runs."""
     for owner, name, error in LACKS:
         testing.reset()
@@ -362,7 +362,7 @@ NOT_A_TIME = float("nan")
     ],
     ids=["past", "zero", "future", "infinite", "lambda", "asgi", "run"],
 )
-def test_a_clock_that_is_mad(host: Host, now: float, name: str, backend: Backend) -> None:
+def test_a_clock_that_gives_nonsense_is_not_noticed(host: Host, now: float, name: str, backend: Backend) -> None:
     """Whatever time it tells, the function is called and its result is its own."""
     parts = ("accounts", "background", "delivery", "flushing", "intake", "sending", "waiters", "worker")
     modules = ["_observe.call"] if name == "perf_counter" else [f"_delivery.{part}" for part in parts]
@@ -375,7 +375,7 @@ def test_a_clock_that_is_mad(host: Host, now: float, name: str, backend: Backend
 
 @every_host
 @both
-def test_a_backend_that_fails(host: Host, work: Callable[[], object], backend: Backend) -> None:
+def test_a_backend_that_fails_costs_one_flush_at_most(host: Host, work: Callable[[], object], backend: Backend) -> None:
     """Costs the time of one flush at most."""
     modes: list[Any] = ["hang", "refuse", 400]
     for mode in modes:
@@ -434,7 +434,7 @@ ODD_EVENTS: list[Any] = [
     ],
     ids=lambda value: type(value).__name__,
 )
-def test_odd_events_and_contexts_of_lambda(event: Any, context: Any, backend: Backend) -> None:
+def test_odd_events_and_contexts_reach_the_handler_unchanged(event: Any, context: Any, backend: Backend) -> None:
     """Handed to the function as they are, once, and nothing is made of what they hide."""
     calls: list[tuple[object, object]] = []
 
@@ -469,7 +469,7 @@ HEADERS: list[Any] = [
     [*((headers, "") for headers in HEADERS), *(([], missing) for missing in ("path", "method", "headers", "type"))],
     ids=lambda value: value if isinstance(value, str) else type(value).__name__,
 )
-def test_odd_scopes(headers: Any, missing: str, backend: Backend) -> None:
+def test_odd_scopes_reach_the_application_unchanged(headers: Any, missing: str, backend: Backend) -> None:
     """An ASGI application gets the scope that the server has made, and its messages are the server's."""
     scope = {"type": "http", "method": "GET", "path": "/", "headers": headers}
     scope.pop(missing, None)
@@ -495,7 +495,9 @@ def test_odd_scopes(headers: Any, missing: str, backend: Backend) -> None:
 
 @pytest.mark.parametrize("argument", [None, 5, Hostile(), mock.MagicMock(), {"a": 1}], ids=type)
 @pytest.mark.parametrize("decorate", [zespan_gcf, zespan_cloud_event, zespan_azure, run])
-def test_odd_arguments(argument: Any, decorate: Callable[[Any], Any], backend: Backend) -> None:
+def test_odd_arguments_reach_the_function_unchanged(
+    argument: Any, decorate: Callable[[Any], Any], backend: Backend
+) -> None:
     """Other functions get what they are called with."""
     calls = []
 
@@ -527,7 +529,9 @@ def test_odd_arguments(argument: Any, decorate: Callable[[Any], Any], backend: B
     ids=["empty", "big", "types", "surrogates", "many"],
 )
 @pytest.mark.parametrize("wrap", [wsgi.ZespanMiddleware, zespan_vercel])
-def test_odd_environs(environ: dict[str, Any], wrap: Callable[[Any], Any], backend: Backend) -> None:
+def test_odd_environs_reach_the_application_unchanged(
+    environ: dict[str, Any], wrap: Callable[[Any], Any], backend: Backend
+) -> None:
     """A WSGI application gets the environ that the server has made."""
     calls = []
 

@@ -115,7 +115,7 @@ def test_editors_show_default_range_and_variable(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", FROM_ENVIRONMENT)
-def test_from_the_environment(name: str, monkeypatch: pytest.MonkeyPatch, warnings: Warnings) -> None:
+def test_every_variable_is_read_in_its_type(name: str, monkeypatch: pytest.MonkeyPatch, warnings: Warnings) -> None:
     """ZESPAN_ + the name in upper case, in its type, without a word."""
     text, value = FROM_ENVIRONMENT[name]
     monkeypatch.setenv(f"ZESPAN_{name.upper()}", text)
@@ -347,7 +347,7 @@ def test_out_of_range_is_clamped_and_said_once(name: str, given_: float, bound: 
 
 
 @pytest.mark.parametrize(("text", "value"), [("-1", 0.01), ("1e9", 60.0), ("inf", 60.0), ("0", 0.01)])
-def test_out_of_range_in_the_environment(text: str, value: float, warnings: Warnings) -> None:
+def test_variable_out_of_range_is_clamped_and_said_once(text: str, value: float, warnings: Warnings) -> None:
     """The same there."""
     assert resolve({}, {"ZESPAN_FLUSH_TIMEOUT": text}).flush_timeout == value
     assert len(warnings()) == 1
@@ -384,7 +384,7 @@ def test_a_base_url_that_cannot_be_used_switches_off(text: str, arguments: dict[
         ({"api_key": "zsp_1", "enabled": False}, False),
     ],
 )
-def test_usable(arguments: dict[str, Any], on: bool) -> None:
+def test_telemetry_needs_a_destination_and_a_key(arguments: dict[str, Any], on: bool) -> None:
     """Telemetry needs a destination, and a key where that is the default one."""
     assert usable(resolve(check(arguments), {})) is on
 
@@ -485,7 +485,7 @@ def test_the_reserve_holds_what_cutting_a_flush_off_takes() -> None:
 
 
 @pytest.mark.parametrize("name", ["on_flush", "on_error"])
-def test_a_callback_that_nobody_would_await(name: str) -> None:
+def test_async_callback_is_refused(name: str) -> None:
     """It would be called, and never run."""
 
     async def told(report: object) -> None: ...
@@ -508,7 +508,7 @@ def test_journal_switched_off_in_any_words(text: str, kept: str) -> None:
     assert check({"journal": text}) == {"journal": kept}
 
 
-def test_journal_of_another_word(warnings: Warnings) -> None:
+def test_unknown_value_of_journal_names_the_choices(warnings: Warnings) -> None:
     """It is said what may stand there."""
     with pytest.raises(ConfigurationError, match="journal must be 'on', 'off', 'auto' or a folder's path"):
         check({"journal": "disk"})
@@ -516,7 +516,7 @@ def test_journal_of_another_word(warnings: Warnings) -> None:
     assert "ZESPAN_JOURNAL='disk' ignored: journal must be" in "".join(warnings())
 
 
-def test_the_whole_endpoint_as_base_url() -> None:
+def test_base_url_may_be_the_whole_endpoint() -> None:
     """Who copies the address that events go to means the same."""
     assert resolve({}, {"ZESPAN_BASE_URL": "https://zespan.example/v1/ingest/"}).base_url == "https://zespan.example"
 
@@ -548,7 +548,7 @@ def test_an_at_sign_in_a_path_is_no_user(warnings: Warnings) -> None:
         ("http://[::1]:4318", False),
     ],
 )
-def test_plain_http_to_another_machine(url: str, remarked: bool, warnings: Warnings) -> None:
+def test_plain_http_to_another_machine_is_logged_once(url: str, remarked: bool, warnings: Warnings) -> None:
     """Is remarked, once: the key and all prompts go out in clear."""
     for _ in range(2):
         assert resolve({"base_url": url}, {}).enabled
@@ -619,7 +619,7 @@ def test_what_is_spelt_rightly_beside_it_is_what_counts(warnings: Warnings) -> N
 @pytest.mark.parametrize(
     "name", ["PROJECT_ID", "LAMBDA_HANDLER", "API_KEY_ARN", "PILOT", "QUEUE_URL", "VERSION", "PROMPTS_TABLE", ""]
 )
-def test_a_variable_of_somebody_elses(name: str, warnings: Warnings) -> None:
+def test_variables_of_others_are_ignored_silently(name: str, warnings: Warnings) -> None:
     """Is nothing to talk about: one of the SDK's words, of a template, of a wrapper."""
     assert resolve({}, {f"ZESPAN_{name}": "0"}) == Settings()
     assert warnings() == []
@@ -639,7 +639,7 @@ def test_the_endpoint_of_the_official_sdk_is_said(warnings: Warnings) -> None:
     ("name", "hint"),
     [("project_id", "the API key says which project"), ("endpoint", "base_url"), ("autopatch", "leave it out")],
 )
-def test_a_word_of_the_official_sdk(name: str, hint: str) -> None:
+def test_setting_of_the_official_sdk_is_translated_in_the_error(name: str, hint: str) -> None:
     """The error says what it is here."""
     with pytest.raises(
         ConfigurationError, match=f"unknown setting '{name}', which is the official SDK's; here .*{hint}"
@@ -648,7 +648,7 @@ def test_a_word_of_the_official_sdk(name: str, hint: str) -> None:
 
 
 @pytest.mark.parametrize("quoted", ['"zsp_1"', "'zsp_1'", "' zsp_1 '"])
-def test_a_key_in_quotes(quoted: str, warnings: Warnings) -> None:
+def test_quotes_around_a_key_are_removed(quoted: str, warnings: Warnings) -> None:
     """Is the key that is in them, which is said."""
     assert resolve({}, {"ZESPAN_API_KEY": quoted}).api_key == "zsp_1"
     assert check({"api_key": quoted})["api_key"] == "zsp_1"
@@ -656,7 +656,7 @@ def test_a_key_in_quotes(quoted: str, warnings: Warnings) -> None:
 
 
 @pytest.mark.parametrize(("base_url", "said"), [(None, 1), ("https://own.example", 0)])
-def test_a_key_that_is_hardly_one(base_url: str | None, said: int, warnings: Warnings) -> None:
+def test_key_that_is_not_zespans_is_logged(base_url: str | None, said: int, warnings: Warnings) -> None:
     """Zespan's begin with zsp_; what another backend takes is its own business."""
     resolve(check({"api_key": "sk-proj-123", "base_url": base_url}), {})
     assert len(warnings()) == said

@@ -151,7 +151,7 @@ def backend() -> Iterator[Backend]:
 
 
 @pytest.mark.parametrize("case", list(cases()), ids=str)
-def test_with_us_as_without(case: Case, backend: Backend, tmp_path: Path) -> None:
+def test_program_behaves_as_it_does_without_the_package(case: Case, backend: Backend, tmp_path: Path) -> None:
     """The program says, ends and warns as it does without us, and its events arrive, or are said to be lost."""
     missing = [name for name in SITUATIONS[case.situation].needs if find_spec(name) is None]
     if missing:
