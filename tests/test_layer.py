@@ -37,12 +37,12 @@ def test_the_layer_is_the_same_bytes_twice(tmp_path: Path, pythons: list[str]) -
     for name in ("a.zip", "b.zip"):
         main(["layer", "build", "--output", str(tmp_path / name), *pythons])
     assert (tmp_path / "a.zip").read_bytes() == (tmp_path / "b.zip").read_bytes()
-    assert (tmp_path / "a.zip").stat().st_size <= 420_000
+    assert (tmp_path / "a.zip").stat().st_size <= 440_000
 
 
 def test_the_layer_is_small(layer: Path) -> None:
     """Without bytecode; with it, see above."""
-    assert layer.stat().st_size <= 140_000
+    assert layer.stat().st_size <= 146_000
 
 
 def test_the_command_that_publishes_the_layer_is_printed(layer: Path) -> None:
@@ -87,7 +87,7 @@ def test_the_layer_holds_this_package_and_nothing_else(layer: Path) -> None:
     tops = {"/".join(name.split("/")[:2]).partition("-")[0] for name in names}
     assert tops == {"zespan/wrapper", "python/zespan_serverless"}
     ours = {name.removeprefix("python/zespan_serverless/") for name in names}
-    for left_out in _layer.LEFT_OUT:
+    for left_out in _layer.EXCLUDED:
         assert (ROOT / "zespan_serverless" / left_out).exists()
         assert not any(Path(name).is_relative_to(left_out) for name in ours)
     assert {Path(name).suffix for name in names if name.startswith("python/zespan_serverless/")} == {".py", ".typed"}
@@ -169,5 +169,5 @@ def test_a_python_that_cannot_compile_is_named(
             main(["layer", "build", "--output", str(tmp_path / "layer.zip"), "--python", name])
         assert left.value.code == 1
         printed = capsys.readouterr().err
-        assert f"no bytecode from {name}" in printed
+        assert f"{name} cannot compile the package" in printed
         assert said in printed or name != str(python)

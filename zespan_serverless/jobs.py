@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from typing import Unpack
 
     from ._observe.call import Call
-    from ._record.redaction import Policy
+    from ._record.policy import Policy
     from .settings import SettingsKwargs
 
     F = TypeVar("F", bound=Callable[..., Any])

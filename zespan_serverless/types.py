@@ -1,4 +1,4 @@
-"""What you annotate your own code with. Nothing is imported until it is asked for.
+"""Types for the annotations of your own code. Each is imported when it is first used.
 
 from zespan_serverless.types import Dropped
 
@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from ._base.reports import FlushReport as FlushReport
     from ._base.reports import Outcome as Outcome
     from ._observe.api import Session as Session
-    from ._record.event import Event as Event
+    from ._record.record import Record as Record
+    from .exporters import Event as Event
     from .exporters import Exporter as Exporter
     from .jobs import Run as Run
     from .settings import Settings as Settings
@@ -23,10 +24,11 @@ if TYPE_CHECKING:
 else:
     _HOME = {
         "Dropped": "_base.reports",
-        "Event": "_record.event",
+        "Event": "exporters",
         "Exporter": "exporters",
         "FlushReport": "_base.reports",
         "Outcome": "_base.reports",
+        "Record": "_record.record",
         "Run": "jobs",
         "Session": "_observe.api",
         "Settings": "settings",
@@ -36,7 +38,7 @@ else:
     __all__ = [*_HOME]  # noqa: PLE0604
 
     def __getattr__(name: str) -> object:
-        """Import a type from where it lives, when it is first asked for."""
+        """Import a type from its module when it is first used."""
         home = _HOME.get(name)
         if home is None:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -95,7 +95,7 @@ def api(monkeypatch: pytest.MonkeyPatch) -> Iterator[Api]:
     api.server.shutdown()
     api.server.server_close()
     api.thread.join()
-    log.forget()
+    log.reset()
 
 
 @pytest.fixture

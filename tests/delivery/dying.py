@@ -9,12 +9,14 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
+from tests.delivery.support import begun, event
 from zespan_serverless._delivery import journal
 from zespan_serverless._delivery.delivery import Delivery
 from zespan_serverless._delivery.journal import Journal
+from zespan_serverless._record.record import Record
 from zespan_serverless.exporters import Outcome
 from zespan_serverless.settings import Settings
 
@@ -28,8 +30,8 @@ class Exporter:
         self.sink = sink
         self.away = 0  # times
 
-    def encode(self, event: Mapping[str, Any]) -> bytes:
-        return json.dumps(dict(event)).encode()
+    def encode(self, record: Record) -> bytes:
+        return json.dumps(record.fields).encode()
 
     def send(self, batch: Sequence[bytes], timeout: float) -> Outcome:
         numbers = [json.loads(data)["n"] for data in batch]
@@ -65,17 +67,17 @@ def main(folder: str, ids: str, sink: str, step: int) -> None:
     count = [0]
     for name in ("pwrite", "ftruncate", "rename", "unlink", "mkdir"):
         setattr(os, name, deadly(getattr(os, name), count, step))
-    journal._SIZE_MIN = journal._TIDY = 600
+    journal._REWRITE_MIN = journal._SETTLED_MAX = 600
     exporter = Exporter(sink)
     settings = Settings(exporter=exporter, flush_interval=3600.0, batch_size=4)
     delivery = Delivery(exporter, settings, Journal(folder, "there", "zsp_key", 1))
 
     def capture(number: int, **fields: object) -> None:
-        delivery.capture({"n": number, "text": "x" * 50, **fields})
+        delivery.capture(event({"n": number, "text": "x" * 50, **fields}))
         note(ids, number)
 
     capture(0)
-    delivery.record_open(SPAN, {"trace_id": "t"})
+    delivery.record_open(begun(SPAN))
     delivery.flush(5.0)
     for number in range(1, 16):
         exporter.away = number == 9

@@ -6,7 +6,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,9 @@ from tests.delivery.support import (
     RETRY,
     UNAUTHORIZED,
     Scripted,
+    begun,
     capture,
+    event,
     eventually,
     hang,
     in_thread,
@@ -28,6 +30,7 @@ from zespan_serverless._base import log
 from zespan_serverless._base.reports import FlushReport
 from zespan_serverless._delivery.delivery import Delivery
 from zespan_serverless._delivery.journal import Journal
+from zespan_serverless._record.record import Record
 from zespan_serverless.exporters import Dropped
 from zespan_serverless.settings import Settings
 
@@ -70,9 +73,9 @@ class Looking(Scripted):
         self.watch.look("destination")
         return "https://somewhere"
 
-    def encode(self, event: Mapping[str, Any]) -> bytes:
+    def encode(self, record: Record) -> bytes:
         self.watch.look("encode")
-        return super().encode(event)
+        return super().encode(record)
 
     def prepare(self, timeout: float) -> None:
         self.watch.look("prepare")
@@ -140,7 +143,9 @@ def begin(watch: Watch, tmp_path: Path) -> Iterator[Begin]:
     assert watch.wrong == []
 
 
-def test_a_journal_that_fails(begin: Begin, watch: Watch, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_failing_journal_is_logged_without_the_lock(
+    begin: Begin, watch: Watch, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The log is told without the lock."""
 
     def full(*_: object) -> int:
@@ -150,15 +155,15 @@ def test_a_journal_that_fails(begin: Begin, watch: Watch, monkeypatch: pytest.Mo
     capture(delivery, 1)
     monkeypatch.setattr(os, "pwrite", full)
     capture(delivery, 2)
-    delivery.record_open("ab" * 8, {"trace_id": "t"})
+    delivery.record_open(begun("ab" * 8))
     eventually(lambda: watch.called.get("log"))
 
 
-def test_events_that_are_dropped(begin: Begin, watch: Watch) -> None:
+def test_drops_are_reported_without_the_lock(begin: Begin, watch: Watch) -> None:
     """A full buffer, a refused event, a key that is not accepted, an event that cannot be encoded, a shutdown."""
     delivery = begin(REFUSED, UNAUTHORIZED, RETRY, max_events=2)
     capture(delivery, *range(5))
-    delivery.capture({"n": type("Odd", (), {"__repr__": lambda _: 1 / 0})()})
+    delivery.capture(event({"n": type("Odd", (), {"__repr__": lambda _: 1 / 0})()}))
     delivery.flush(5)
     capture(delivery, 6)
     delivery.flush(0.1)
@@ -167,7 +172,7 @@ def test_events_that_are_dropped(begin: Begin, watch: Watch) -> None:
     assert {"encode", "send", "close", "log", "on_error"} <= {*watch.called}
 
 
-def test_a_backend_that_hangs(begin: Begin, watch: Watch) -> None:
+def test_hanging_backend_is_aborted_without_the_lock(begin: Begin, watch: Watch) -> None:
     """What is under way is cut off, by a flush and at the end."""
     delivery = begin(hang, hang, OK, flush_interval=0.05)
     delivery.ensure_sender()
@@ -182,7 +187,7 @@ def test_a_backend_that_hangs(begin: Begin, watch: Watch) -> None:
     assert {"start", "prepare", "cancel", "log", "on_flush"} <= {*watch.called}
 
 
-def test_a_flush_that_no_thread_waits_for(begin: Begin, watch: Watch) -> None:
+def test_asynchronous_flush_ends_without_the_lock(begin: Begin, watch: Watch) -> None:
     """What it calls at its end may be an event loop of the user's."""
     delivery = begin(OK, RETRY)
     over = threading.Event()
@@ -204,7 +209,7 @@ def test_a_flush_that_no_thread_waits_for(begin: Begin, watch: Watch) -> None:
     assert watch.called["done"] >= 4
 
 
-def test_leftovers(begin: Begin, watch: Watch, tmp_path: Path) -> None:
+def test_leftovers_are_taken_over_without_the_lock(begin: Begin, watch: Watch, tmp_path: Path) -> None:
     """Events of dead processes are taken over, those that are too old given up."""
     dead = Journal(str(tmp_path / "journal"), "there", "other key", 1_000_000)
     dead.append_event(b"x" * 100)
@@ -218,7 +223,7 @@ def test_leftovers(begin: Begin, watch: Watch, tmp_path: Path) -> None:
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
 @pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")
-def test_a_fork_while_an_exporter_holds_a_lock_of_its_own() -> None:
+def test_fork_does_not_wait_for_a_lock_of_the_exporter() -> None:
     """A child is not kept waiting for it: nothing of the exporter's is called at the fork, but before it sends."""
     lock, inside, leave = threading.Lock(), threading.Event(), threading.Event()
 

@@ -22,16 +22,15 @@ from .. import _process, _trace
 from .._base.guard import Guarded
 from .._delivery.budget import flush_budget
 from .._process import sigterm
-from .._record.event import suspends
 from .._record.invocation import WARM, ColdStart, Invocation
-from .root_event import identity, milliseconds, root_event
+from .._record.record import Record, suspends
+from .root_record import identity, milliseconds, root_record
 from .startup import start
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from .._process.container import Container
-    from .._record.event import Event
 
 _TELL_MIN = 0.05
 """Seconds that `on_flush` gets at least, after a flush that has used up its own."""
@@ -120,9 +119,10 @@ class Call:
         """Put down that this invocation has begun, for the case that it does not end. Never raises."""
         if self.container.records and self.container.settings.root_event and not self.invocation.is_probe:
             with Guarded("the start of an invocation"):
-                metadata = {**identity(self.invocation, self.start), "time_left_at_start_ms": milliseconds(self.left)}
-                operation = self.container.settings.service_name or self.invocation.name
-                self.container.opened(self.span, "general", operation, lambda: self.over, metadata=metadata)
+                attributes = {**identity(self.invocation, self.start), "time_left_at_start_ms": milliseconds(self.left)}
+                name = self.container.settings.service_name or self.invocation.name
+                record = Record(self.span, self.container.resource, "invocation", name, attributes=attributes)
+                self.container.opened(record, lambda: self.over)
 
     def concerns(self, user_id: str | None, session_id: str | None, tags: Mapping[str, str]) -> None:
         """What `with_context` says inside. The root event has what is said once, or always the same: where the records
@@ -223,7 +223,8 @@ class Call:
                     self.container.invocations = 0  # the next one tells how the process came up
             elif self.container.settings.root_event:
                 failed_inside = self.passed if "error.type" in self._answered else None
-                self.container.capture(self._root_event(took_ms, self._error or failed_inside))
+                error = self._error or failed_inside
+                self.container.capture(lambda: self._root_record(took_ms, error), self.span.span_id)
         self._is_reported = True
 
     def hands_over(self, error: BaseException | None = None) -> bool:
@@ -306,10 +307,10 @@ class Call:
         is_well = self._error is None and isinstance(status, int) and status < 400
         return self.invocation.is_probe and is_well and not self.span.ends.busy
 
-    def _root_event(self, took_ms: float, error: BaseException | None) -> Event:
-        return root_event(
+    def _root_record(self, took_ms: float, error: BaseException | None) -> Record:
+        return root_record(
             self._concerned(),
-            self.container.settings,
+            self.container.resource,
             self.invocation,
             self.start,
             self._answered,

@@ -122,7 +122,7 @@ class LambdaHost:
 
             _snapstart.register()
         else:
-            self._extension = _extension.register(settings.flush_mode, settings.flush_reserve, _process.overdue)
+            self._extension = _extension.register(settings.flush_mode, settings.flush_reserve, _process.mark_deadline)
 
     def forget(self) -> None:
         """In a forked child: the registration is the parent's."""

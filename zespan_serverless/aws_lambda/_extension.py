@@ -24,7 +24,8 @@ from typing import TYPE_CHECKING
 
 from .._base import threads
 from .._base.log import logger, warn_once
-from .._http.client import Channel, connect
+from .._http.client import Channel
+from .._http.sockets import connect
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -36,9 +36,9 @@ def register() -> None:
 
 def _before_snapshot() -> None:
     with Guarded("a snapshot"):
-        _process.rest()
+        _process.pause()
 
 
 def _after_restore() -> None:
     with Guarded("a restore"):
-        _process.renew()
+        _process.resume()
