@@ -9,7 +9,6 @@ import threading
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
-from unittest import mock
 
 import pytest
 from hypothesis import given
@@ -122,7 +121,11 @@ def test_ids_do_not_come_from_random(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("error", [NotImplementedError("no randomness"), OSError(24, "Too many open files")])
 def test_ids_without_randomness(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
     """They differ all the same: a backend takes two events with one id for the same."""
-    monkeypatch.setattr(os, "urandom", mock.Mock(side_effect=error))
+
+    def urandom(count: int) -> bytes:
+        raise type(error)(*error.args)  # a new one each time: the traceback of one that is raised again grows
+
+    monkeypatch.setattr(os, "urandom", urandom)
     spans = [context.new_span() for _ in range(200)]
     spans += [span.child() for span in spans]
     for ids in ([span.event_id for span in spans], [span.span_id for span in spans]):

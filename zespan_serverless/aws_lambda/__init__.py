@@ -139,7 +139,7 @@ class LambdaHost:
             context = inner
         xray = os.environ.get("_X_AMZN_TRACE_ID")  # the runtime sets it for every invocation
         # What handlers take out of the event (`event.pop("Records")`) is still to be described: hence the copy.
-        kept = _batches.plain(event)
+        kept = _batches.unwrap_event(event)
         return Invocation(
             id=_string(context, "aws_request_id"),
             name=_string(context, "function_name") or os.environ.get("AWS_LAMBDA_FUNCTION_NAME", ""),

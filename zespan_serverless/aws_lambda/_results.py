@@ -10,12 +10,12 @@ from typing import Any
 from .._base.guard import pass_on
 
 _PLAIN = frozenset({str, int, float, bool, type(None)})
-# How far one looks: the response waits for it.
+# Limits of the check, because the response waits for it:
 _LOOKS = 1000  # values of a result
 _TEXT = 100_000  # characters of a text that is not ASCII
-# Above these, it may be too much for JSON.
-_DEPTH = 500  # containers in each other
-_BITS = 14_000  # Python writes no integer of more than 4,300 digits
+# Beyond these, Python's JSON encoder may fail:
+_DEPTH = 500  # levels of nested containers
+_BITS = 14_000  # of an integer; Python converts at most 4,300 digits
 
 
 def describe(result: object) -> dict[str, object]:
@@ -57,9 +57,9 @@ def _of_execution(result: dict[object, object]) -> dict[str, object]:
 
 
 def _looks_odd(result: object) -> bool:
-    """Whether there is something in a result that JSON may not take, as far as one looks."""
+    """Whether a result may have a value that cannot be written as JSON. Looks at the first _LOOKS values."""
     left: list[object] = [result]
-    around: set[int] = set()  # ids of the containers around a value
+    around: set[int] = set()  # ids of the containers that enclose the current value
     looks = _LOOKS
     while left and looks > 0:
         value = left.pop()
@@ -85,11 +85,11 @@ def _looks_odd(result: object) -> bool:
 
 
 class _Leaving(int):
-    """The id of a container all of whose values have been looked at."""
+    """The id of a container whose values have all been checked."""
 
 
 def _is_plain(value: Any, kind: type) -> bool:
-    """Whether Lambda's runtime client takes this value, which is no container, for certain."""
+    """Whether Lambda's runtime client is certain to accept this value, which is not a container."""
     if kind is str:
         return value.isascii() or len(value) > _TEXT or _is_encodable(value)
     if kind is int:

@@ -1,7 +1,7 @@
-"""What a function gives back: what of it is a status, and what still runs when it is returned.
+"""Reads the status of what a function returns, and follows the body and the tasks that run after its return.
 
-A streamed body is made while it is sent: by Flask from a generator, or a Response around one; by Starlette from its
-StreamingResponse, which may have background tasks besides.
+A streamed body is produced while it is sent: in Flask by a generator, or a Response around one; in Starlette by a
+StreamingResponse, which may also have background tasks.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Answer(Exchange):
-    """What a function has answered. The invocation is closed once: at its return, or by the end of its body."""
+    """One answer of a function. Its invocation ends once: when the function returns, or when the body ends."""
 
     def aborted(self, error: BaseException) -> BaseException | None:
         """What failed. Not an `abort(404)`, of Flask's or Starlette's: that is a response like any other."""
@@ -55,7 +55,7 @@ class Answer(Exchange):
 
 
 class _Background:
-    """Starlette's background tasks: in the request's trace, although the response has gone out."""
+    """Starlette's background tasks: they belong to the request's trace, although the response has been sent."""
 
     def __init__(self, task: Callable[[], Awaitable[None]], answer: Answer) -> None:
         self._task, self._answer = task, answer
@@ -74,7 +74,7 @@ class _Background:
 
 
 def _status(result: Any) -> int | None:
-    """The status that the framework makes of a result; None if that is not known."""
+    """The status of the response that the framework makes of a result; None if it is unknown."""
     if isinstance(result, tuple):
         status = next((part for part in result[1:] if isinstance(part, (int, str))), None)
         if isinstance(status, str):
@@ -88,7 +88,7 @@ def _status(result: Any) -> int | None:
 
 
 def _status_of(error: BaseException) -> int | None:
-    """The status of an exception that means a response."""
+    """The status of an exception that the framework turns into a response; None for any other exception."""
     status: object = None
     if _is_one_of(error, "werkzeug", "HTTPException"):
         status = getattr(error, "code", None)
@@ -98,5 +98,5 @@ def _status_of(error: BaseException) -> int | None:
 
 
 def _is_one_of(value: object, package: str, name: str) -> bool:
-    """Whether that is what it is, or derives from: told by names, so that nothing need be imported."""
+    """Whether the value's class is the package's class of this name, or derives from it. By names: no import needed."""
     return any(kind.__name__ == name and kind.__module__.startswith(package + ".") for kind in type(value).__mro__)
