@@ -68,7 +68,7 @@ class _Metrics:
             line = json.dumps(metrics.serialize_metric_set(), separators=(",", ":")) + "\n"
             # Decorators above ours may be printing at this moment, and a print's line and its end are two writes: ours
             # is one (Powertools' would be a print), and does not become a part of theirs.
-            sys.stdout.write(line if _results.is_final() else "\n" + line)
+            sys.stdout.write(line if _results.returns_to_runtime() else "\n" + line)
 
     def _since(self, report: FlushReport) -> tuple[int, int]:
         """(delivered, dropped) since the last call: between two flushes events are sent, and dropped, too."""

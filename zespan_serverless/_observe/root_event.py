@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from .._base.guard import Guarded
 from .._record.event import ERROR_TEXT_MAX, Event, failed, new_event, suspends
+from .._record.invocation import Description
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from .._record.invocation import ColdStart, Invocation
+    from .._record.invocation import ColdStart, Invocation, Result
     from .._trace import Span
     from ..settings import Settings
 
@@ -31,21 +30,22 @@ def root_event(
     settings: Settings,
     invocation: Invocation,
     start: ColdStart,
-    answered: Mapping[str, object],
+    result: Result,
     took_ms: float,
     left: tuple[float | None, float | None],
     error: BaseException | None,
 ) -> Event:
-    """The event of an invocation that has ended. `answered` is what the host says of its result, `left` the seconds
-    before its deadline, at its start and at its end."""
-    described: dict[str, object] = {}
+    """The event of an invocation that has ended. `left` is the seconds before its deadline, at its start and at its
+    end."""
+    described = Description({})
     with Guarded("the description of an invocation"):
-        described.update(invocation.describe())
-    operation = settings.service_name or described.pop("operation", None) or invocation.name
+        described = invocation.describe()
+    operation = settings.service_name or described.operation or invocation.name
     event = new_event(span, settings, took_ms, kind="general", operation=str(operation))
     metadata: dict[str, Any] = {
-        **described,
-        **answered,
+        **described.attributes,
+        **result.attributes,
+        "http.response.status_code": result.status,
         **identity(invocation, start),
         "init_duration_ms": start.init_ms,
         "handler_duration_ms": round(took_ms, 3),
@@ -58,10 +58,9 @@ def root_event(
     elif error is not None:
         failed(event, error)
         metadata["error.type"] = type(error).__name__
-        metadata.pop("error.message", None)
-    elif "error.type" in metadata:
-        event["status"] = "error"
-        event["error_message"] = str(metadata.pop("error.message", metadata["error.type"]))[:ERROR_TEXT_MAX]
+    elif result.error_type is not None:
+        event["status"], metadata["error.type"] = "error", result.error_type
+        event["error_message"] = str(result.error_message or result.error_type)[:ERROR_TEXT_MAX]
     event["metadata"] = {name: value for name, value in metadata.items() if value is not None}
     return event
 

@@ -88,8 +88,8 @@ def _after_fork() -> None:
     if container is not None:
         container.delivery.reset()
         container.first_in_child = watch  # multiprocessing's pools end their workers with SIGTERM when the work is done
-        for call in list(container.active.values()):
-            call.is_begun = False  # the parent's to end
+        for active in container.under_way():
+            active.disown()
         _outlast_multiprocessing()
 
 

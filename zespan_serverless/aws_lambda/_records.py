@@ -102,7 +102,7 @@ def _finish(step: _Step | None, error: BaseException | None) -> None:
 
 
 class _Step:
-    """The work on one record. It ends once: by whoever takes it out of `ends`, loop, block or invocation."""
+    """The work on one record. It ends once: by whoever takes it out of `root.open`, loop, block or invocation."""
 
     def __init__(self, container: Container, found: _batches.Batch, record: object) -> None:
         here, root = _trace.current(), _trace.root()
@@ -120,8 +120,8 @@ class _Step:
         self.container = container
         self.ended: tuple[float, float] | None = None  # when, and after how many milliseconds
         self.handled = sys.exception()  # by whoever called the handler; none of its own
-        self.ends = self.span.ends
-        self.ends[id(self)] = self.invocation_over
+        self.root = self.span.root
+        self.root.open[id(self)] = self.invocation_over
         self.here = _trace.enter(self.span)
         self.began = time.perf_counter()
 
@@ -133,7 +133,7 @@ class _Step:
     def left(self) -> None:
         """The loop has been left. Why, only the end of the invocation will tell: with an error, or without."""
         root = _trace.root()
-        if self._stop() and (root is None or root.ends is not self.ends):
+        if self._stop() and (root is None or root.root is not self.root):
             self._send(None)  # there is no invocation under way
 
     def finished(self, error: BaseException | None) -> None:
@@ -150,7 +150,7 @@ class _Step:
 
     def _stop(self) -> bool:
         """Leave the record's span, unless the invocation was over first: then what is current is no longer ours."""
-        if id(self) not in self.ends:
+        if id(self) not in self.root.open:
             return False
         self.here.leave()
         self._close()
@@ -162,7 +162,7 @@ class _Step:
             self.ended = (time.time(), (time.perf_counter() - self.began) * 1000)
 
     def _send(self, error: BaseException | None) -> None:
-        if self.ends.pop(id(self), None) is None or self.ended is None:
+        if self.root.open.pop(id(self), None) is None or self.ended is None:
             return
         at, took_ms = self.ended
 
