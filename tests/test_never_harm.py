@@ -52,7 +52,7 @@ SEAMS = {
     *("Tracer.open", "Tracer.open_call", "Tracer.read_ahead", "Guarded.__init__", "Guarded.__exit__"),
     *("ActiveInvocation.begin", "ActiveInvocation.returned", "ActiveInvocation.raised", "ActiveInvocation.leave"),
     *("ActiveInvocation.returned_async", "ActiveInvocation.raised_async", "ActiveInvocation.leave_context"),
-    *("ActiveInvocation.finish", "ActiveInvocation.finish_async", "ActiveInvocation.close", "ActiveInvocation._read"),
+    *("ActiveInvocation.finish", "ActiveInvocation.finish_async", "ActiveInvocation.close"),
     *(
         "ActiveInvocation.settle",
         "ActiveInvocation.settle_async",
@@ -74,7 +74,8 @@ SEAMS = {
     *("_Exchange.start_response", "_Exchange.follow", "_Request.__init__", "ZespanMiddleware.__call__"),
     *("_without_context.<locals>.called", "_without_context.<locals>.awaited"),
     *("_bound", "_noting.<locals>.send_response_only", "_Asgi._linger", "_lingering"),
-    *("generator.<locals>.wrapper", "_pieces", "Turns.__init__", "Turns.__enter__", "Turns.__exit__", "Turns.leave"),
+    *("generator.<locals>.wrapper", "async_generator.<locals>.wrapper", "_pieces", "GeneratorAnswer.begin"),
+    *("_first_step", "Turns.__init__", "Turns.__enter__", "Turns.__exit__", "Turns.leave"),
     *(
         "Run.__init__",
         "Run.__enter__",

@@ -120,15 +120,13 @@ class ActiveInvocation:
     def finish(self, error: BaseException | None, result: Any = None) -> None:
         """Leave the context, close, report and flush. `result` is the function's own."""
         self.leave_context()
-        self.close(error)
-        self._read(result)
+        self.close(error, returned=result)
         self.settle(error)
 
     async def finish_async(self, error: BaseException | None, result: Any = None) -> None:
         """`finish` that leaves the event loop free."""
         self.leave_context()
-        self.close(error)
-        self._read(result)
+        self.close(error, returned=result)
         await self.settle_async(error)
 
     def leave_context(self) -> None:
@@ -136,8 +134,11 @@ class ActiveInvocation:
         with Guarded("the end of an invocation"):
             self._entered.leave()
 
-    def close(self, error: BaseException | None, result: Result = NO_RESULT) -> None:
-        """End the invocation. The user's code may go on in its context. `report` follows when there is time."""
+    def close(self, error: BaseException | None, result: Result = NO_RESULT, *, returned: Any = None) -> None:
+        """End the invocation. The user's code may go on in its context. `report` follows when there is time.
+
+        `returned` is what the function has returned, of which the host reads the `result`.
+        """
         if self._took_ms is None:
             self._error, self._took_ms = error, (time.perf_counter() - self.began) * 1000
         if self.state < CLOSED:
@@ -154,11 +155,8 @@ class ActiveInvocation:
             else:
                 sigterm.rearm(_REARM_PAUSE)
             self._left_at_end = self._left()
-
-    def _read(self, result: Any) -> None:
-        if result is not None:
-            with Guarded("the result of a function"):
-                self._result = self.host.result(result)
+            if returned is not None:
+                self._result = self.host.result(returned)
 
     def report(self) -> None:
         """Capture the root event of an invocation that has been closed, once."""

@@ -8,6 +8,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from .. import _trace
+from .._base.guard import Guarded
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Generator, Mapping
@@ -25,28 +26,28 @@ class Turns(contextlib.AbstractContextManager[None]):
 
     def __init__(self, scope: Scope) -> None:
         self._span = _trace.current()
-        self._is_shared = self._span is not None and self._span is _trace.root()
         self._entered: _trace.Entered | None = None
+        self._is_shared = False  # whether it is an invocation of its own, on a host that serves one at a time
+        with Guarded("the start of a generator"):
+            self._is_shared = self._span is not None and self._span is _trace.root()
         scope.leave_context()
 
     def __enter__(self) -> None:
-        self._pause(False)
+        if self._is_shared and self._span is not None:
+            self._span.root.is_paused = False
         self._entered = _trace.Entered(self._span, shared=self._is_shared)
         self._entered.enter()
 
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
         self._span = _trace.current()  # a step inside may go on from one piece to the next
         self.leave()
-        self._pause(True)
+        if self._is_shared and self._span is not None:
+            self._span.root.is_paused = True
 
     def leave(self) -> None:
         """Leave the context of a turn that a signal handler has interrupted."""
         if self._entered is not None:
             self._entered.leave()
-
-    def _pause(self, is_paused: bool) -> None:
-        if self._is_shared and self._span is not None:  # else the generator is no invocation of its own
-            self._span.root.is_paused = is_paused
 
 
 def generator(function: Callable[..., Any], open_scope: Open) -> Callable[..., Any]:

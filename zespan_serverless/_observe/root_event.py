@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from .._base.guard import Guarded
 from .._record.event import ERROR_TEXT_MAX, Event, failed, new_event, suspends
-from .._record.invocation import Description
+from .._record.invocation import NO_DESCRIPTION
 
 if TYPE_CHECKING:
     from .._record.invocation import ColdStart, Invocation, Result
@@ -37,7 +37,7 @@ def root_event(
 ) -> Event:
     """The event of an invocation that has ended. `left` is the seconds before its deadline, at its start and at its
     end."""
-    described = Description({})
+    described = NO_DESCRIPTION
     with Guarded("the description of an invocation"):
         described = invocation.describe()
     operation = settings.service_name or described.operation or invocation.name

@@ -177,5 +177,5 @@ def _is_nested(host: Host[Any], container: Container, id: str | None) -> bool:
         around = here.root.invocation() if here is not None else None
         return around is not None and around.container is container
     # One that an older invocation left running is none of this one's, nor is a generator that nobody reads from now.
-    others = [other for other in container.under_way() if not other.is_paused()]
+    others = [other for other in container.under_way() if not other.is_paused()] if container.active else []
     return any(id is None or other.invocation.id is None or other.invocation.id == id for other in others)

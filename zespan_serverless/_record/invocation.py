@@ -74,12 +74,8 @@ class Result(Value):
         self.error_message = error_message
 
 
+NO_DESCRIPTION = Description({})
 NO_RESULT = Result()
-_NOTHING_KNOWN = Description({})
-
-
-def _describe_nothing() -> Description:
-    return _NOTHING_KNOWN
 
 
 class Invocation(Value):
@@ -99,7 +95,7 @@ class Invocation(Value):
         name: str,
         parent: tuple[str, str | None] | None = None,
         remaining: Callable[[], float] | None = None,
-        describe: Callable[[], Description] = _describe_nothing,
+        describe: Callable[[], Description] = lambda: NO_DESCRIPTION,
         is_probe: bool = False,
         is_killed: bool = True,
     ) -> None:

@@ -37,8 +37,11 @@ def read(result: object) -> Result:
         if durable_status is not None:
             attributes["aws.lambda.durable_execution.status"] = durable_status
         error = durable_error or error
-    is_status = isinstance(status, int) and 100 <= status <= 599
-    return Result(status if is_status else None, attributes, *(error or ()))
+    if not isinstance(status, int) or not 100 <= status <= 599:
+        if not (error or attributes):
+            return NO_RESULT
+        status = None
+    return Result(status, attributes, *(error or ()))
 
 
 def _durable(result: dict[object, object]) -> tuple[str | None, tuple[str, str] | None]:
