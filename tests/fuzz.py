@@ -28,12 +28,11 @@ with atheris.instrument_imports(  # pyright: ignore[reportAttributeAccessIssue]
     from zespan_serverless._http import transport as http
     from zespan_serverless._observe import web
     from zespan_serverless._platforms import azure, google
-    from zespan_serverless._record import event as _event
-    from zespan_serverless._record import redaction
+    from zespan_serverless._record import policy, values
     from zespan_serverless._trace import context as _trace
     from zespan_serverless.aws_lambda import _batches, _events, _records, _results
 
-_POLICY = redaction.Policy(settings.Settings())
+_POLICY = policy.Policy(settings.Settings())
 
 
 def _json(data: bytes) -> Any:
@@ -53,7 +52,7 @@ def _lambda_event(data: bytes) -> None:
     for record in _batches.records(event):
         with _records.traced_record(record):
             pass
-    _event.encode(_POLICY.applied({"metadata": event}))
+    values.encode(_POLICY.fields({"metadata": event}))
 
 
 def _shaped_lambda_event(data: bytes) -> None:
@@ -90,11 +89,10 @@ def _headers(data: bytes) -> None:
 def _texts(data: bytes) -> None:
     text = data.decode("utf-8", "surrogatepass" if data.isascii() else "replace")
     said = {"prompt_text": text, "error_message": text, "metadata": {"token": text, "b": data}}
-    _event.encode(_POLICY.applied(said))
-    _event.encode(_POLICY.applied({"metadata": _json(data), "tags": {text: text}}))
-    _event.encode({text: text, "bytes": data, "json": _json(data)})
-    for event in _event.shortened({"text": text, "json": _json(data)}, 64):
-        _event.encode(event)
+    values.encode(_POLICY.fields(said))
+    values.encode(_POLICY.fields({"metadata": _json(data), "tags": {text: text}}))
+    values.encode({text: text, "bytes": data, "json": _json(data)})
+    values.encode(values.cut(values.plain({"text": text, "json": _json(data)}), 64))
     _results.read(_json(data))
 
 

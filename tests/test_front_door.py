@@ -131,12 +131,10 @@ def test_the_version_is_one() -> None:
     """What events carry is what is installed."""
     import importlib.metadata
 
-    from zespan_serverless._record.event import new_event
-    from zespan_serverless._trace.context import new_span
+    from zespan_serverless._record.record import Resource
     from zespan_serverless.settings import Settings
 
-    event = new_event(new_span(), Settings(), 0, kind="general", operation="x")
-    assert event["sdk_version"] == zespan_serverless.__version__
+    assert Resource(Settings()).sdk_version == zespan_serverless.__version__
     try:
         assert importlib.metadata.version("zespan-serverless") == zespan_serverless.__version__
     except importlib.metadata.PackageNotFoundError:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from ._observe.active import ActiveInvocation
     from ._observe.host import Scope
-    from ._record.redaction import Policy
+    from ._record.policy import Policy
     from .settings import SettingsKwargs
 
     F = TypeVar("F", bound=Callable[..., Any])

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from ._base.reports import FlushReport as FlushReport
     from ._base.reports import Outcome as Outcome
     from ._observe.api import Session as Session
-    from ._record.event import Event as Event
+    from ._record.record import Record as Record
+    from .exporters import Event as Event
     from .exporters import Exporter as Exporter
     from .jobs import Run as Run
     from .settings import Settings as Settings
@@ -23,10 +24,11 @@ if TYPE_CHECKING:
 else:
     _HOME = {
         "Dropped": "_base.reports",
-        "Event": "_record.event",
+        "Event": "exporters",
         "Exporter": "exporters",
         "FlushReport": "_base.reports",
         "Outcome": "_base.reports",
+        "Record": "_record.record",
         "Run": "jobs",
         "Session": "_observe.api",
         "Settings": "settings",

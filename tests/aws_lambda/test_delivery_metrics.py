@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from aws_lambda_powertools import Metrics
 
-from tests.delivery.support import OK, RETRY, Scripted
+from tests.delivery.support import OK, RETRY, Scripted, event
 from zespan_serverless import ConfigurationError, FlushReport, capture, flush, testing, zespan_lambda
 from zespan_serverless.exporters import Outcome
 from zespan_serverless.powertools import delivery_metrics
@@ -25,16 +25,16 @@ Emitted = Callable[[], list[dict[str, Any]]]
 
 
 @zespan_lambda
-def handler(event: Any, context: Any) -> None:
-    for _ in range(event):
+def handler(count: Any, context: Any) -> None:
+    for _ in range(count):
         capture({})
 
 
 class AnyEvent(Scripted):
     """Takes any event; what it records of each is 0."""
 
-    def encode(self, event: Any) -> bytes:
-        return super().encode({"n": 0})
+    def encode(self, record: Any) -> bytes:
+        return super().encode(event({"n": 0}))
 
 
 @pytest.fixture

@@ -9,12 +9,14 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
+from tests.delivery.support import begun, event
 from zespan_serverless._delivery import journal
 from zespan_serverless._delivery.delivery import Delivery
 from zespan_serverless._delivery.journal import Journal
+from zespan_serverless._record.record import Record
 from zespan_serverless.exporters import Outcome
 from zespan_serverless.settings import Settings
 
@@ -28,8 +30,8 @@ class Exporter:
         self.sink = sink
         self.away = 0  # times
 
-    def encode(self, event: Mapping[str, Any]) -> bytes:
-        return json.dumps(dict(event)).encode()
+    def encode(self, record: Record) -> bytes:
+        return json.dumps(record.fields).encode()
 
     def send(self, batch: Sequence[bytes], timeout: float) -> Outcome:
         numbers = [json.loads(data)["n"] for data in batch]
@@ -71,11 +73,11 @@ def main(folder: str, ids: str, sink: str, step: int) -> None:
     delivery = Delivery(exporter, settings, Journal(folder, "there", "zsp_key", 1))
 
     def capture(number: int, **fields: object) -> None:
-        delivery.capture({"n": number, "text": "x" * 50, **fields})
+        delivery.capture(event({"n": number, "text": "x" * 50, **fields}))
         note(ids, number)
 
     capture(0)
-    delivery.record_open(SPAN, {"trace_id": "t"})
+    delivery.record_open(begun(SPAN))
     delivery.flush(5.0)
     for number in range(1, 16):
         exporter.away = number == 9

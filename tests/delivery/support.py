@@ -16,8 +16,11 @@ from zespan_serverless._delivery.delivery import Delivery
 from zespan_serverless._delivery.journal import Journal
 from zespan_serverless._delivery.notices import Notices
 from zespan_serverless._delivery.worker import Wakeups, Worker
-from zespan_serverless._record.event import encode
+from zespan_serverless._record.record import Record, Resource
+from zespan_serverless._record.values import encode
+from zespan_serverless._trace import Span
 from zespan_serverless.exporters import Outcome
+from zespan_serverless.settings import Settings
 
 Step = Outcome | BaseException | Callable[["Scripted", list[int]], Outcome]
 
@@ -39,8 +42,8 @@ class Scripted:
         self.cancels = self.closes = 0
         self.cut = threading.Event()  # set by cancel
 
-    def encode(self, event: Mapping[str, Any]) -> bytes:
-        return encode(event)
+    def encode(self, record: Record) -> bytes:
+        return encode(record.fields)
 
     def send(self, batch: Sequence[bytes], timeout: float) -> Any:
         numbers = [json.loads(data)["n"] for data in batch]
@@ -87,9 +90,23 @@ class Gate:
         return self.outcome
 
 
+def event(fields: Mapping[str, Any]) -> Record:
+    """A record with these fields. `Scripted` sends nothing else of it."""
+    record = Record(
+        Span("t", name if isinstance(name := fields.get("span_id"), str) else ""), Resource(Settings()), "general", "x"
+    )
+    record.fields = fields
+    return record
+
+
+def begun(span_id: str) -> Record:
+    """The record of a span that begins, of the trace "t"."""
+    return event({"span_id": span_id})
+
+
 def capture(delivery: Delivery, *numbers: int) -> None:
     for number in numbers:
-        delivery.capture({"n": number})
+        delivery.capture(event({"n": number}))
 
 
 def balance(delivery: Delivery) -> tuple[int, int, int, int]:
@@ -163,7 +180,7 @@ def wakeups_of(delivery: Delivery) -> Wakeups:
     return delivery._accounts.wakeups
 
 
-def open_spans(delivery: Delivery) -> dict[str, Mapping[str, Any]]:
+def open_spans(delivery: Delivery) -> dict[str, Record]:
     """What is known of spans under way."""
     return delivery._accounts.open_spans
 

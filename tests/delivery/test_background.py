@@ -161,18 +161,22 @@ sys.path[:0] = {path!r}
 from zespan_serverless import settings as _settings
 from zespan_serverless._base import reports as exporters
 from zespan_serverless._delivery import delivery as _delivery
+from zespan_serverless._record.record import Record, Resource
+from zespan_serverless._trace import new_span
 class Sink:
     sent = []
-    def encode(self, event): return b"x"
+    def encode(self, record): return b"x"
     def send(self, batch, timeout):
         self.sent.extend(batch)
         return exporters.Outcome("delivered")
     def cancel(self): pass
     def close(self): pass
-delivery = _delivery.Delivery(Sink(), _settings.Settings(exporter=Sink()))
-delivery.capture({{"n": 1}})
+settings = _settings.Settings(exporter=Sink())
+delivery = _delivery.Delivery(Sink(), settings)
+record = Record(new_span(), Resource(settings), "general", "x")
+delivery.capture(record)
 delivery.flush_in_background(5.0)
-delivery.capture({{"n": 2}})
+delivery.capture(record)
 assert not delivery.flush(5.0).pending
 assert len(Sink.sent) == 2
 delivery.close(1.0)

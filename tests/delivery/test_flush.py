@@ -19,6 +19,7 @@ from tests.delivery.support import (
     Scripted,
     balance,
     capture,
+    event,
     eventually,
     hang,
     in_thread,
@@ -362,7 +363,7 @@ def test_on_error_is_told_of_what_was_dropped_before(make: Make) -> None:
     """Also when there is nothing left to send."""
     told: list[Dropped] = []
     delivery = make(Scripted(), on_error=told.append, batch_bytes=10)
-    delivery.capture({"n": "x" * 100})
+    delivery.capture(event({"n": "x" * 100}))
     assert delivery.flush(5).replaced(elapsed=0) == FlushReport()
     assert [(dropped.events, dropped.reason) for dropped in told] == [(1, "too_large")]
 
@@ -522,7 +523,7 @@ def test_without_threads_on_error_is_told(make: Make, no_threads: None) -> None:
 
     delivery = make(Scripted(Outcome("unauthorized")), on_error=tell, batch_bytes=20)
     capture(delivery, 1)
-    delivery.capture({"n": "x" * 100})
+    delivery.capture(event({"n": "x" * 100}))
     assert told == []  # not in the request's path
     assert delivery.flush(5).dropped == 1
     assert sorted(told) == ["too_large", "unauthorized"]

@@ -28,8 +28,10 @@ from tests.delivery.support import (
     Gate,
     Scripted,
     assert_balanced,
+    begun,
     buffer_of,
     capture,
+    event,
     eventually,
     journal_of,
     open_spans,
@@ -44,6 +46,7 @@ from zespan_serverless._delivery.delivery import Delivery
 from zespan_serverless._delivery.journal import AGE_MAX, Journal
 from zespan_serverless._delivery.journal_format import Left
 from zespan_serverless._process import container as _container
+from zespan_serverless._record.record import Record
 from zespan_serverless._trace.context import Span
 from zespan_serverless.settings import Settings
 from zespan_serverless.testing import Backend
@@ -107,8 +110,8 @@ def leave(folder: Path, *events: bytes, key: str = "zsp_key", destination: str =
     """The file of a dead process with these events."""
     before = set(folder.glob("*.journal"))
     dead = journal(folder, destination, key)
-    for event in events:
-        dead.append_event(event)
+    for data in events:
+        dead.append_event(data)
     dead.release()
     (file,) = set(folder.glob("*.journal")) - before
     return file
@@ -435,7 +438,7 @@ def test_full_disk(mounted: Callable[[str], Path], caplog: pytest.LogCaptureFixt
     exporter = Scripted(RETRY)
     delivery = on(exporter, place)
     for number in range(100):
-        delivery.capture({"n": number, "text": "x" * 2000})
+        delivery.capture(event({"n": number, "text": "x" * 2000}))
     eventually(lambda: caplog.text.count("kept in memory only") == 1)
     (file,) = place.iterdir()
     on_disk = journal_format.parsed(file.read_bytes(), 0, 0.0, cut=False)
@@ -485,7 +488,7 @@ def test_a_file_that_could_not_be_finished_stays_its_owners(
 
     write = os.pwrite
     delivery = begin(Scripted(RETRY))
-    delivery.record_open(SPAN, {"trace_id": "t"})
+    delivery.record_open(begun(SPAN))
     monkeypatch.setattr(os, "pwrite", fail)
     capture(delivery, 1)
     monkeypatch.setattr(os, "pwrite", write)
@@ -495,7 +498,7 @@ def test_a_file_that_could_not_be_finished_stays_its_owners(
 def test_folder_removed_while_running(begin: Begin, folder: Path) -> None:
     """After somebody has tidied up, what is captured from the next flush on is on disk again, open spans too."""
     delivery = begin(Scripted())
-    delivery.record_open(SPAN, {"trace_id": "t"})
+    delivery.record_open(begun(SPAN))
     capture(delivery, 1)
     (file,) = folder.iterdir()
     file.unlink()
@@ -512,8 +515,8 @@ def test_bytes_that_are_none(begin: Begin) -> None:
     """An exporter of the user's whose events are text, and cannot be written down, has them all the same."""
 
     class Text(Scripted):
-        def encode(self, event: Any) -> Any:
-            return json.dumps(dict(event))
+        def encode(self, record: Any) -> Any:
+            return json.dumps(record.fields)
 
     exporter = Text()
     delivery = begin(exporter)
@@ -525,10 +528,10 @@ def test_bytes_that_are_none(begin: Begin) -> None:
 def test_any_span_id(begin: Begin) -> None:
     """An event of the user's may have anything for a span's id while others are open: the books are right."""
     delivery = begin(Scripted())
-    delivery.record_open(SPAN, {"trace_id": "t"})
+    delivery.record_open(begun(SPAN))
     names: list[Any] = [[1], {}, 7, None, "", "not hex", SPAN]
     for name in names:
-        delivery.capture({"n": 1, "span_id": name})
+        delivery.capture(event({"n": 1, "span_id": name}))
     assert delivery.flush(5.0).delivered == 7
     assert open_spans(delivery) == {}
 
@@ -733,7 +736,7 @@ def test_capped(begin: Begin, folder: Path, monkeypatch: pytest.MonkeyPatch) -> 
     delivery = begin(Scripted(RETRY), max_bytes=20_000, max_events=50)
     largest = 0
     for number in range(2000):
-        delivery.capture({"n": number, "text": "x" * 200})
+        delivery.capture(event({"n": number, "text": "x" * 200}))
         largest = max(largest, sum(file.stat().st_size for file in folder.iterdir()))
     assert largest <= 2 * 20_000 + 300
     assert delivery.dropped == {"buffer_full": 1950}
@@ -755,10 +758,10 @@ def test_a_file_that_is_full_of_what_is_pending(begin: Begin, folder: Path, monk
     gate = Gate()
     delivery = begin(Scripted(gate), max_bytes=10_000, batch_size=40, flush_interval=3600.0)
     for number in range(40):
-        delivery.capture({"n": number, "text": "x" * 150})
+        delivery.capture(event({"n": number, "text": "x" * 150}))
     assert gate.entered.acquire(timeout=5)
     for number in range(40, 200):
-        delivery.capture({"n": number, "text": "x" * 150})
+        delivery.capture(event({"n": number, "text": "x" * 150}))
     assert len(renames) < 20
     gate.open.set()
 
@@ -767,7 +770,7 @@ def test_emptied(begin: Begin, folder: Path) -> None:
     """When all is settled there is nothing of it on disk, however often."""
     delivery = begin(Scripted())
     for number in range(3):
-        delivery.capture({"n": number, "text": "x" * 1000})
+        delivery.capture(event({"n": number, "text": "x" * 1000}))
         (file,) = folder.iterdir()
         assert file.stat().st_size > 1000
         assert delivery.flush(5.0).delivered == 1
@@ -777,16 +780,16 @@ def test_emptied(begin: Begin, folder: Path) -> None:
 def test_open_spans_are_kept(begin: Begin, folder: Path) -> None:
     """What has begun and not ended outlives any number of flushes, and what was sent meanwhile does not pile up."""
     delivery = begin(Scripted())
-    delivery.record_open(SPAN, {"trace_id": "t"})
+    delivery.record_open(begun(SPAN))
     delivery.mark_deadline("t", {"deadline": 1.0})
     for number in range(200):
-        delivery.capture({"n": number, "text": "x" * 1000})
+        delivery.capture(event({"n": number, "text": "x" * 1000}))
         assert delivery.flush(5.0).delivered == 1
         (file,) = folder.iterdir()
         assert file.stat().st_size < 70_000
     die(delivery)
     (only,) = left(folder)
-    assert (only.open, only.events) == ([b'{"trace_id":"t"}'], [])
+    assert ([json.loads(data)["span_id"] for data in only.open], only.events) == ([SPAN], [])
     assert [json.loads(note)["deadline"] for note in only.overdue] == [1.0]
 
 
@@ -794,10 +797,10 @@ def test_an_ended_span_leaves_nothing(begin: Begin, folder: Path) -> None:
     """After its event, or if that cannot be kept: its process did not crash in it."""
     delivery = begin(Scripted(RETRY), batch_bytes=1000)
     for span in (SPAN, "0" * 15 + "1", "0" * 15 + "2"):
-        delivery.record_open(span, {"trace_id": "t"})
-    delivery.capture({"n": 1, "span_id": SPAN})
-    delivery.capture({"n": 2, "span_id": "0" * 15 + "1", **dict.fromkeys(map(str, range(200)), "x")})
-    delivery.capture({"n": 3, "span_id": "0" * 15 + "2", "text": Unspeakable()})
+        delivery.record_open(begun(span))
+    delivery.capture(event({"n": 1, "span_id": SPAN}))
+    delivery.capture(event({"n": 2, "span_id": "0" * 15 + "1", **dict.fromkeys(map(str, range(200)), "x")}))
+    delivery.capture(event({"n": 3, "span_id": "0" * 15 + "2", "text": Unspeakable()}))
     die(delivery)
     (only,) = left(folder)
     assert only.open == []
@@ -1009,7 +1012,7 @@ def test_secrets(folder: Path, backend: Backend) -> None:
     capture_event({"operation": "visible", "metadata": {"password": "zsp_hidden"}})
     container = _container.current()
     assert container is not None
-    container.opened(Span("t" * 32, SPAN), "general", "begun")
+    container.opened(Record(Span("t" * 32, SPAN), container.resource, "invocation", "begun"))
     (file,) = folder.iterdir()
     data = file.read_bytes()
     assert b"visible" in data
@@ -1023,7 +1026,7 @@ def test_sampled_out(folder: Path) -> None:
     init(base_url="http://127.0.0.1:9", api_key="k", journal=str(folder), sample_rate=0.0)
     container = _container.current()
     assert container is not None
-    container.opened(Span("t" * 32, SPAN), "general", "begun")
+    container.opened(Record(Span("t" * 32, SPAN), container.resource, "invocation", "begun"))
     capture_event({"operation": "sampled out"})
     assert not folder.exists()
 
@@ -1077,7 +1080,7 @@ def settles(delivery: Delivery) -> None:
 
 
 def notes(delivery: Delivery) -> None:
-    delivery.record_open(SPAN, {"trace_id": "t"})
+    delivery.record_open(begun(SPAN))
     delivery.mark_deadline("t", {"deadline": 1.0})
 
 
@@ -1202,14 +1205,15 @@ def test_it_comes_back_when_the_folder_was_unusable(begin: Begin, folder: Path) 
     """What was in the folder's place has been removed: what is pending is on disk with the next event."""
     folder.touch()
     delivery = begin(Scripted(RETRY), flush_interval=3600.0)
-    delivery.record_open(SPAN, {"trace_id": "t"})
+    delivery.record_open(begun(SPAN))
     capture(delivery, 1)
     folder.unlink()
     journal_of(delivery)._pause = 0.0  # the pause is over
     capture(delivery, 2)
     die(delivery)
     (only,) = left(folder)
-    assert (only.events, only.open) == ([b'{"n":1}', b'{"n":2}'], [b'{"trace_id":"t"}'])
+    assert only.events == [b'{"n":1}', b'{"n":2}']
+    assert [json.loads(data)["span_id"] for data in only.open] == [SPAN]
 
 
 # ---------------------------------------------------------------------- what else is in the folder

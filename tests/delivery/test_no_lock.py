@@ -6,7 +6,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,9 @@ from tests.delivery.support import (
     RETRY,
     UNAUTHORIZED,
     Scripted,
+    begun,
     capture,
+    event,
     eventually,
     hang,
     in_thread,
@@ -28,6 +30,7 @@ from zespan_serverless._base import log
 from zespan_serverless._base.reports import FlushReport
 from zespan_serverless._delivery.delivery import Delivery
 from zespan_serverless._delivery.journal import Journal
+from zespan_serverless._record.record import Record
 from zespan_serverless.exporters import Dropped
 from zespan_serverless.settings import Settings
 
@@ -70,9 +73,9 @@ class Looking(Scripted):
         self.watch.look("destination")
         return "https://somewhere"
 
-    def encode(self, event: Mapping[str, Any]) -> bytes:
+    def encode(self, record: Record) -> bytes:
         self.watch.look("encode")
-        return super().encode(event)
+        return super().encode(record)
 
     def prepare(self, timeout: float) -> None:
         self.watch.look("prepare")
@@ -150,7 +153,7 @@ def test_a_journal_that_fails(begin: Begin, watch: Watch, monkeypatch: pytest.Mo
     capture(delivery, 1)
     monkeypatch.setattr(os, "pwrite", full)
     capture(delivery, 2)
-    delivery.record_open("ab" * 8, {"trace_id": "t"})
+    delivery.record_open(begun("ab" * 8))
     eventually(lambda: watch.called.get("log"))
 
 
@@ -158,7 +161,7 @@ def test_events_that_are_dropped(begin: Begin, watch: Watch) -> None:
     """A full buffer, a refused event, a key that is not accepted, an event that cannot be encoded, a shutdown."""
     delivery = begin(REFUSED, UNAUTHORIZED, RETRY, max_events=2)
     capture(delivery, *range(5))
-    delivery.capture({"n": type("Odd", (), {"__repr__": lambda _: 1 / 0})()})
+    delivery.capture(event({"n": type("Odd", (), {"__repr__": lambda _: 1 / 0})()}))
     delivery.flush(5)
     capture(delivery, 6)
     delivery.flush(0.1)

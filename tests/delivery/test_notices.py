@@ -18,6 +18,7 @@ from tests.delivery.support import (
     UNAUTHORIZED,
     Scripted,
     capture,
+    event,
     eventually,
     intake_bytes,
     lock_of,
@@ -157,7 +158,7 @@ def test_captures_of_finalizers_are_bounded_in_bytes(make: Make) -> None:
     delivery = make(Scripted(), max_bytes=100_000)
     with lock_of(delivery):
         for number in range(100):
-            delivery.capture({"n": number, "text": "x" * 10_000})
+            delivery.capture(event({"n": number, "text": "x" * 10_000}))
         assert intake_bytes(delivery) <= 100_000
     delivery.flush(5)
     assert (delivery.captured, delivery.pending) == (100, 0)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.delivery.support import OK, RETRY, Scripted, eventually, hang, notices_of, sender_of
+from tests.delivery.support import OK, RETRY, Scripted, event, eventually, hang, notices_of, sender_of
 from zespan_serverless import FlushReport, capture, flush, testing, zespan_lambda
 from zespan_serverless._delivery.delivery import Delivery
 from zespan_serverless._process import container as _container
@@ -17,8 +17,8 @@ from zespan_serverless.settings import Settings
 
 
 @zespan_lambda
-def handler(event: Any, context: Any) -> str:
-    for number in range(event):
+def handler(count: Any, context: Any) -> str:
+    for number in range(count):
         capture({"span_kind": "tool", "metadata": {"number": number}})
     return "done"
 
@@ -26,8 +26,8 @@ def handler(event: Any, context: Any) -> str:
 class Numbered(Scripted):
     """Takes any event; what it records of each is 0."""
 
-    def encode(self, event: Any) -> bytes:
-        return super().encode({"n": 0})
+    def encode(self, record: Any) -> bytes:
+        return super().encode(event({"n": 0}))
 
 
 @pytest.fixture
@@ -173,7 +173,7 @@ def test_it_does_not_make_events_go_out() -> None:
     """Waiting for it is not a second flush: what is pending stays until the next."""
     exporter, reports = Scripted(RETRY), list[FlushReport]()
     delivery = Delivery(exporter, Settings(exporter=exporter, on_flush=reports.append))
-    delivery.capture({"n": 1})
+    delivery.capture(event({"n": 1}))
     report = delivery.flush(0.2)
     tried = len(exporter.batches)
     delivery.notify(report, 5)

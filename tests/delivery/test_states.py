@@ -11,7 +11,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from tests.delivery.support import OK, REFUSED, RETRY, UNAUTHORIZED, Scripted, assert_balanced, pauses
+from tests.delivery.support import OK, REFUSED, RETRY, UNAUTHORIZED, Scripted, assert_balanced, event, pauses
 from zespan_serverless._delivery.delivery import Delivery
 from zespan_serverless.exporters import Dropped, Outcome
 from zespan_serverless.settings import Settings
@@ -44,7 +44,7 @@ class Books(RuleBasedStateMachine):
     def capture(self, count: int, size: int) -> None:
         for _ in range(count):
             self.captured += 1
-            self.delivery.capture({"n": self.captured, "text": "x" * size})
+            self.delivery.capture(event({"n": self.captured, "text": "x" * size}))
 
     @rule(event=st.sampled_from([{f"f{i}": "x" for i in range(500)}, Unspeakable(), None]))
     def capture_what_cannot_be_kept(self, event: Any) -> None:
@@ -91,7 +91,7 @@ class Books(RuleBasedStateMachine):
             try:
                 self.delivery.reset()
                 for number in range(count):
-                    self.delivery.capture({"n": number})
+                    self.delivery.capture(event({"n": number}))
                 assert_balanced(self.delivery)
                 code = 0 if self.delivery.captured == count else 2
             finally:

@@ -8,7 +8,7 @@ import threading
 import time
 import unicodedata
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar
 
 import pytest
@@ -16,7 +16,9 @@ import pytest
 from zespan_serverless import ConfigurationError, capture, flush, init, shutdown
 from zespan_serverless._http.client import Answer
 from zespan_serverless._process.container import build_exporter
-from zespan_serverless.exporters import Exporter, Outcome
+from zespan_serverless._record.record import Record, Resource
+from zespan_serverless._trace import Span
+from zespan_serverless.exporters import Exporter, Outcome, event_of
 from zespan_serverless.exporters.console import ConsoleExporter
 from zespan_serverless.exporters.memory import MemoryExporter
 from zespan_serverless.exporters.zespan import ZespanExporter
@@ -31,11 +33,19 @@ def exporter(backend: Backend) -> Iterator[ZespanExporter]:
     exporter.close()
 
 
-EVENTS: list[dict[str, Any]] = [{"event_id": "a", "text": "Grüße\nund mehr"}, {"event_id": "b"}]
+def record(**fields: Any) -> Record:
+    """A record with fields of a user's own."""
+    made = Record(Span("t" * 32, "s" * 16), Resource(Settings()), "general", "step")
+    made.fields = fields
+    return made
+
+
+RECORDS = [record(event_id="a", text="Grüße\nund mehr"), record(event_id="b")]
+EVENTS = [event_of(one) for one in RECORDS]
 
 
 def send(exporter: Any, timeout: float = 5) -> Outcome:
-    outcome = exporter.send([exporter.encode(event) for event in EVENTS], timeout)
+    outcome = exporter.send([exporter.encode(one) for one in RECORDS], timeout)
     assert isinstance(outcome, Outcome)
     return outcome
 
@@ -146,7 +156,7 @@ def test_nothing_on_the_console_controls_the_terminal(capsys: pytest.CaptureFixt
     """Controls and changes of direction are escaped, as JSON can be; everything else is readable, and all is there."""
     exporter = ConsoleExporter()
     text = "".join(map(chr, [*range(0x100), *range(0x2000, 0x2070), 0x61C])) + "Grüße 日本 \N{GRINNING FACE}"
-    exporter.send([exporter.encode({"text": text})], 5)
+    exporter.send([exporter.encode(record(text=text))], 5)
     out = capsys.readouterr().out
     assert json.loads(out)["text"] == text
     assert "Grüße 日本 \N{GRINNING FACE}" in out
@@ -190,8 +200,8 @@ class Foreign:
 
     sent: ClassVar[list[bytes]] = []
 
-    def encode(self, event: Mapping[str, Any]) -> bytes:
-        return json.dumps(event["operation"]).encode()
+    def encode(self, record: Record) -> bytes:
+        return json.dumps(event_of(record)["operation"]).encode()
 
     def send(self, batch: Sequence[bytes], timeout: float) -> Outcome:
         self.sent.extend(batch)

@@ -12,7 +12,7 @@ from contextlib import suppress
 
 import pytest
 
-from tests.delivery.support import lock_of
+from tests.delivery.support import event, lock_of
 from zespan_serverless._delivery.delivery import Delivery
 from zespan_serverless._process.container import build_exporter
 from zespan_serverless.settings import Settings
@@ -147,7 +147,7 @@ def test_an_odd_answer(answer: Answer, odd: Callable[..., Odd]) -> None:
     server = odd(answer)
     delivery = _delivery_to(server.url)
     for number in range(3):
-        delivery.capture({"n": number})
+        delivery.capture(event({"n": number}))
     began = time.monotonic()
     report = delivery.flush(0.3)
     assert time.monotonic() - began < 3
@@ -176,7 +176,7 @@ def test_an_odd_answer(answer: Answer, odd: Callable[..., Odd]) -> None:
 def test_whatever_comes_with_a_yes(answer: Answer, odd: Callable[..., Odd]) -> None:
     """A 2xx is one; its body is not read for more than 64 KiB, and never unpacked."""
     delivery = _delivery_to(odd(answer).url)
-    delivery.capture({"n": 1})
+    delivery.capture(event({"n": 1}))
     assert delivery.flush(5).delivered == 1
     delivery.reset()
 
@@ -189,7 +189,7 @@ def test_a_backend_that_has_ipv6_only(odd: Callable[..., Odd]) -> None:
         pytest.skip("no IPv6 here")
     server.well.set()
     delivery = _delivery_to(server.url)
-    delivery.capture({"n": 1})
+    delivery.capture(event({"n": 1}))
     assert delivery.flush(5).delivered == 1
     delivery.reset()
 
@@ -197,7 +197,7 @@ def test_a_backend_that_has_ipv6_only(odd: Callable[..., Odd]) -> None:
 def test_a_name_that_is_none() -> None:
     """DNS says that there is no such host: events wait."""
     delivery = _delivery_to("http://no-such-host.invalid")
-    delivery.capture({"n": 1})
+    delivery.capture(event({"n": 1}))
     assert delivery.flush(0.5).pending == 1
     delivery.reset()
 
@@ -216,7 +216,7 @@ def test_a_413_for_what_is_too_much_together(odd: Callable[..., Odd]) -> None:
     delivery = _delivery_to(server.url)
     with lock_of(delivery):
         for number in range(8):
-            delivery.capture({"n": number})
+            delivery.capture(event({"n": number}))
     assert delivery.flush(5).delivered == 8
     assert [gzip.decompress(body).count(b"\n") + 1 for body in server.bodies] == [2, 2, 4]
     delivery.reset()

@@ -22,7 +22,7 @@ import trustme
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.delivery.support import lock_of
+from tests.delivery.support import event, lock_of
 from tests.http.support import Mute, Proxy
 from zespan_serverless._delivery.delivery import Delivery
 from zespan_serverless._http import client
@@ -439,7 +439,7 @@ def test_what_an_early_answer_means_for_the_events(monkeypatch: pytest.MonkeyPat
         delivery = Delivery(build_exporter(settings), settings)
         with lock_of(delivery):
             for _ in range(4):
-                delivery.capture({"noise": base64.b64encode(LARGE[:600_000]).decode()})
+                delivery.capture(event({"noise": base64.b64encode(LARGE[:600_000]).decode()}))
         delivery.flush(20, probe=True)
         delivery.reset()
     assert {one.reason for one in dropped} == {reason}

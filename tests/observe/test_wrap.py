@@ -41,6 +41,10 @@ class Tried(NamedTuple):
     args: tuple[Any, ...]
 
 
+class Odd(BaseException):
+    """Not an Exception, as SystemExit and asyncio.CancelledError are not."""
+
+
 CONTEXT = testing.LambdaContext()
 EVERYWHERE = {
     "lambda": Tried(zespan_lambda, ({}, CONTEXT)),
@@ -170,7 +174,7 @@ def test_a_call_is_one_invocation(tried: Tried, function: Any) -> None:
 
 
 @every_function
-@pytest.mark.parametrize("error", [LookupError("mine"), SystemExit(3)], ids=["exception", "exit"])
+@pytest.mark.parametrize("error", [LookupError("mine"), Odd("mine")], ids=["exception", "odd"])
 def test_an_exception_is_the_events_error(tried: Tried, function: Any, error: BaseException) -> None:
     """The very object comes out, also in the middle of a generator."""
 

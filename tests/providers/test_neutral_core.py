@@ -11,8 +11,8 @@ import pytest
 
 from zespan_serverless import flush, providers, testing
 from zespan_serverless._process import container as _container
+from zespan_serverless._record.model import Answer
 from zespan_serverless.providers import _hook
-from zespan_serverless.providers._answer import Answer
 from zespan_serverless.providers._request import Choke, Endpoint, Request
 
 SDK = """

@@ -28,11 +28,12 @@ from zespan.redact import redact_for_storage  # type: ignore[import-untyped]
 
 import zespan_serverless
 from zespan_serverless import span, testing, with_context
-from zespan_serverless._record.event import ERROR_TEXT_MAX, encode, to_json
-from zespan_serverless._record.redaction import Policy, normal, normalized
+from zespan_serverless._record.policy import ERROR_TEXT_MAX, Policy, normalized
+from zespan_serverless._record.redaction import normal
+from zespan_serverless._record.values import encode, to_json
 from zespan_serverless.settings import Settings
 
-from .test_event import PLAIN, Model, Record
+from .test_values import PLAIN, Model, Record
 
 SECRET = "5up3r-hidden"
 POLICY = Policy(Settings())
@@ -506,9 +507,9 @@ def test_no_secret_leaves_in_any_field(
         "operation": text,
         "user_id": text,
     }
-    said = POLICY.applied(event)
+    said = POLICY.fields(event)
     assert SECRET not in encode(said).decode()
-    assert encode(POLICY.applied(said)) == encode(said)
+    assert encode(POLICY.fields(said)) == encode(said)
 
 
 @given(st.text(), st.text(st.sampled_from("\\\"'{}[]:,=u0022ntoken ")))
@@ -561,7 +562,7 @@ def test_error_texts() -> None:
     """As the SDK cuts them; an exception with no words is its kind."""
     assert POLICY.error(ValueError("x" * 1000)) == "x" * 500
     assert POLICY.error(KeyError()) == "KeyError"
-    assert POLICY.applied({"error_message": None}) == {"error_message": None}
+    assert POLICY.fields({"error_message": None}) == {"error_message": None}
 
 
 @pytest.mark.parametrize("text", [RuntimeError("no text"), 5])
@@ -645,7 +646,7 @@ def test_without_prompts_the_code_is_told() -> None:
 def test_without_prompts_nothing_that_was_said_is_sent() -> None:
     """Whoever writes the event."""
     content = ("prompt_text", "completion_text", "system_prompt", "decision_rationale")
-    said = UNSAID.applied({**dict.fromkeys(content, SECRET), "tool_call_args": {"a": SECRET}, "tools_used": ["a"]})
+    said = UNSAID.fields({**dict.fromkeys(content, SECRET), "tool_call_args": {"a": SECRET}, "tools_used": ["a"]})
     assert said == {"tool_call_args": None, "tools_used": ["a"]}
 
 

@@ -7,7 +7,7 @@ A line with `type: ignore` is a mistake that must be found: both report the comm
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from http.server import BaseHTTPRequestHandler
 from typing import Any, assert_type
 
@@ -32,7 +32,7 @@ from zespan_serverless import (
     zespan_vercel,
 )
 from zespan_serverless import zespan_lambada as zespan_lambada  # type: ignore[attr-defined]
-from zespan_serverless.types import Dropped, Event, Exporter, Outcome, Run, Session, Settings, SettingsKwargs
+from zespan_serverless.types import Dropped, Event, Exporter, Outcome, Record, Run, Session, Settings, SettingsKwargs
 
 
 @zespan_lambda
@@ -184,7 +184,7 @@ class Sending(Exporter):
 class Foreign:
     """One that derives from nothing has two."""
 
-    def encode(self, event: Mapping[str, Any]) -> bytes:
+    def encode(self, record: Record) -> bytes:
         return b""
 
     def send(self, batch: Sequence[bytes], timeout: float) -> Outcome:
@@ -192,7 +192,7 @@ class Foreign:
 
 
 class Mute:
-    def encode(self, event: Mapping[str, Any]) -> bytes:
+    def encode(self, record: Record) -> bytes:
         return b""
 
 

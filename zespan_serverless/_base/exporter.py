@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 from .reports import Outcome
@@ -11,8 +11,8 @@ from .reports import Outcome
 class CustomExporter(Protocol):
     """The least that the setting `exporter` takes: an object with these two methods, of whatever class."""
 
-    def encode(self, event: Mapping[str, Any]) -> bytes:
-        """One event as the bytes that will be sent. May raise: the event is then dropped and counted."""
+    def encode(self, record: Any) -> bytes:
+        """One record as the bytes that will be sent. May raise: the event is then dropped and counted."""
         ...
 
     def send(self, batch: Sequence[bytes], timeout: float) -> Outcome:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict, deque
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from .breaker import Breaker
 from .buffer import Buffer
@@ -20,8 +20,9 @@ from .worker import Wakeups
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
+    from .._record.record import Record
     from ..settings import Settings
     from .buffer import Item
     from .journal import Journal
@@ -62,7 +63,7 @@ class Accounts:
         self.intake: deque[Item] = deque()
         self.intake_bytes = 0
         self.callbacks: deque[Callable[[], object]] = deque()
-        self.open_spans: dict[str, Mapping[str, Any]] = {}
+        self.open_spans: dict[str, Record] = {}
         self.background_waiter: FlushWaiter | None = None
         self.closed = False
         self.delivered = 0

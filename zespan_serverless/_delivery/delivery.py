@@ -57,7 +57,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from .._base.exporter import Exporter
-    from .._record.event import Event
+    from .._record.record import Record
     from ..settings import Settings
     from .journal import Journal
     from .waiters import FlushWaiter
@@ -78,7 +78,7 @@ class Delivery:
         self._sending = Sending(self._accounts, self._exporter)
         self._flushing = Flushing(self._accounts, self._sending.idle_seconds)
         self._background = Background(self._accounts, self._flushing)
-        self._recover: Callable[[Accounts, Journal, Callable[[Event], object]], object] | None = None
+        self._recover: Callable[[Accounts, Journal, Callable[[Record], object]], object] | None = None
         if (
             journal is not None
         ):  # not in the sender: a child that is forked meanwhile would wait for the import for ever
@@ -125,19 +125,19 @@ class Delivery:
 
     # Capturing
 
-    def capture(self, event: Mapping[str, Any]) -> None:
+    def capture(self, record: Record) -> None:
         """Take an event. Never blocks on a backend, never raises; an event that cannot be kept is counted as dropped.
 
         An exception of the user's signal handler is raised again when the event has been taken.
         """
         intake = self._intake
         try:
-            item = intake.item(event)
+            item = intake.item(record)
         except BaseException as error:
             if isinstance(error, Exception) and not is_from_signal(error):
                 intake.receive(intake.unencodable(log.describe(error)))
                 return
-            intake.receive(intake.item_again(event))
+            intake.receive(intake.item_again(record))
             raise
         intake.receive(item)
 
@@ -148,14 +148,14 @@ class Delivery:
         """
         self._intake.receive(self._intake.unencodable(detail, span_id or ""))
 
-    def record_open(self, span_id: str, begin_record: Mapping[str, Any], is_over: Callable[[], bool] = bool) -> None:
-        """Record that a span has begun, in case the process dies before its end. Never raises.
+    def record_open(self, begun: Record, is_over: Callable[[], bool] = bool) -> None:
+        """Note that a span has begun, in case the process dies before its end. Never raises.
 
-        `begin_record` is what is known of its event. Nothing is recorded if the span `is_over` already.
+        `begun` has what is known of the span by now. Nothing is noted if the span `is_over` already.
         """
-        self._intake.record_open(span_id, begin_record, is_over)
+        self._intake.record_open(begun, is_over)
 
-    def mark_deadline(self, trace_id: str, note: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    def mark_deadline(self, trace_id: str, note: Mapping[str, Any]) -> list[Record]:
         """Record that a trace's invocation has reached its deadline. Returns the begin records of its open spans."""
         return self._intake.mark_deadline(trace_id, note)
 

@@ -12,13 +12,15 @@ from typing import TYPE_CHECKING, Any
 
 from .._base import log
 from .._base.guard import Guarded
-from .._record.event import encode, shortened
+from .._record.unfinished import to_journal
+from .._record.values import encode
 from .buffer import Item
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from .._base.exporter import Exporter
+    from .._record.record import Record
     from .accounts import Accounts
 
 
@@ -31,18 +33,17 @@ class Intake:
         self._accounts, self._exporter, self._settings = accounts, exporter, accounts.settings
         self._notify_after_close = notify_after_close
 
-    def item(self, event: Mapping[str, Any]) -> Item:
+    def item(self, record: Record) -> Item:
         """An encoded event. Raises whatever the exporter raises, or what a signal handler does."""
-        name, data = event.get("span_id"), self._encoded(event)
-        span = name if isinstance(name, str) else ""  # a user's own may be anything
+        data = self._encoded(record)
         if len(data) > self._settings.batch_bytes:
-            return Item(data, time.time(), span, "too_large", f"{len(data)} bytes")
-        return Item(data, time.time(), span, "", "")
+            return Item(data, time.time(), record.span_id, "too_large", f"{len(data)} bytes")
+        return Item(data, time.time(), record.span_id, "", "")
 
-    def item_again(self, event: Mapping[str, Any]) -> Item:
+    def item_again(self, record: Record) -> Item:
         """The same, after a signal handler has interrupted `item`. Never raises."""
         try:
-            return self.item(event)
+            return self.item(record)
         except BaseException as problem:
             return self.unencodable(log.describe(problem))
 
@@ -72,44 +73,41 @@ class Intake:
         if accounts.closed:
             self._notify_after_close()
 
-    def record_open(self, span_id: str, begin_record: Mapping[str, Any], is_over: Callable[[], bool]) -> None:
+    def record_open(self, begun: Record, is_over: Callable[[], bool]) -> None:
         """See `Delivery.record_open`."""
         accounts, journal = self._accounts, self._accounts.journal
         with Guarded("the start of a span"):
-            data = encode(begin_record) if journal is not None else b""
+            data = to_journal(begun) if journal is not None else b""
             if accounts.is_reentrant():
                 return
             with accounts.lock:
                 if not (accounts.closed or is_over()):
-                    accounts.open_spans[span_id] = begin_record
+                    accounts.open_spans[begun.span_id] = begun
                     if journal is not None:
-                        journal.append_open(data, span_id)
+                        journal.append_open(data, begun.span_id)
                         if journal.needs_rewrite:
                             accounts.buffer.rewrite_journal()
                 accounts.drain_intake()
             accounts.after_release()
 
-    def mark_deadline(self, trace_id: str, note: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    def mark_deadline(self, trace_id: str, note: Mapping[str, Any]) -> list[Record]:
         """See `Delivery.mark_deadline`."""
         accounts = self._accounts
         with accounts.lock:
             if accounts.journal is not None:
                 accounts.journal.append_deadline(encode({"trace_id": trace_id, **note}))
-            return [record for record in accounts.open_spans.values() if record["trace_id"] == trace_id]
+            return [record for record in accounts.open_spans.values() if record.trace_id == trace_id]
 
-    def _encoded(self, event: Mapping[str, Any]) -> bytes:
+    def _encoded(self, record: Record) -> bytes:
         """An event as it will be sent. One that is too large for a request, or for the buffer, is shortened to fit."""
         room = min(self._settings.batch_bytes, self._settings.max_bytes)
         data = b""
-        for value in event.values():
-            if type(value) is str and len(value) > room:
-                break  # to encode megabytes takes longer than to see that they are too many
-        else:
-            data = self._exporter.encode(event)
+        if not record.has_text_above(room):  # to encode megabytes takes longer than to see that they are too many
+            data = self._exporter.encode(record)
             if len(data) <= room:
                 return data
-        for shorter in shortened(event, room):
-            data = self._exporter.encode(shorter)
+        for share in (4, 32, 256, 2048):  # one text has it all, or there are many
+            data = self._exporter.encode(record.shortened(max(room // share, 32)))
             if len(data) <= room:
                 break
         return data

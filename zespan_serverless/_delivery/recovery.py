@@ -11,13 +11,13 @@ from .buffer import Item
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .._record.event import Event
+    from .._record.record import Record
     from .accounts import Accounts
     from .journal import Journal
     from .journal_format import Left
 
 
-def recover_journals(accounts: Accounts, journal: Journal, capture: Callable[[Event], object]) -> None:
+def recover_journals(accounts: Accounts, journal: Journal, capture: Callable[[Record], object]) -> None:
     """Capture the events of dead processes, and the spans that they never ended. Called without the lock."""
     # A process that dies while it takes over leaves copies beside the originals: equal bytes with an id are one event.
     seen: set[bytes] = set()
@@ -34,11 +34,11 @@ def recover_journals(accounts: Accounts, journal: Journal, capture: Callable[[Ev
                 accounts.intake.append(Item(b"", 0.0, "", "torn", "records of the journal cannot be read"))
             accounts.drain_intake()
         accounts.after_release()
-        for event in unfinished:
-            capture(event)
+        for record in unfinished:
+            capture(record)
 
 
-def _unfinished(accounts: Accounts, left: Left) -> tuple[list[Event], int]:
+def _unfinished(accounts: Accounts, left: Left) -> tuple[list[Record], int]:
     """The events of spans that never ended, and how many records cannot be read."""
     try:
         return [*left_behind(left.open, left.overdue, left.at, accounts.settings)], left.broken

@@ -20,15 +20,14 @@ from .. import _trace
 from .._base.guard import Guarded
 from .._delivery.budget import flush_budget
 from .._process import sigterm
-from .._record.event import suspends
 from .._record.invocation import NO_RESULT, WARM
-from .root_event import identity, milliseconds, root_event
+from .._record.record import Record, suspends
+from .root_record import identity, milliseconds, root_record
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from .._process.container import Active, Container
-    from .._record.event import Event
     from .._record.invocation import Invocation, Result
     from .host import Host
 
@@ -169,7 +168,8 @@ class ActiveInvocation:
                     self.container.invocations = 0  # the next one reports how the process came up
             elif self.container.settings.root_event:
                 failed_inside = self.inner_error if self._result.error_type is not None else None
-                self.container.capture(self._root_event(took_ms, self._error or failed_inside))
+                error = self._error or failed_inside
+                self.container.capture(lambda: self._root_record(took_ms, error), self.span.span_id)
         self.state = REPORTED
 
     def settle(self, error: BaseException | None = None) -> None:
@@ -237,9 +237,10 @@ class ActiveInvocation:
         if self.container.records and self.container.settings.root_event and not self.invocation.is_probe:
             with Guarded("the start of an invocation"):
                 left = milliseconds(self._left_at_start)
-                metadata = {**identity(self.invocation, self.start), "time_left_at_start_ms": left}
-                operation = self.container.settings.service_name or self.invocation.name
-                self.container.opened(self.span, "general", operation, self._is_over, metadata=metadata)
+                attributes = {**identity(self.invocation, self.start), "time_left_at_start_ms": left}
+                name = self.container.settings.service_name or self.invocation.name
+                record = Record(self.span, self.container.resource, "invocation", name, attributes=attributes)
+                self.container.opened(record, self._is_over)
 
     def _is_over(self) -> bool:
         return self.state >= CLOSED
@@ -323,10 +324,10 @@ class ActiveInvocation:
         is_well = self._error is None and status is not None and status < 400
         return self.invocation.is_probe and is_well and not self.span.root.has_spans
 
-    def _root_event(self, took_ms: float, error: BaseException | None) -> Event:
-        return root_event(
+    def _root_record(self, took_ms: float, error: BaseException | None) -> Record:
+        return root_record(
             self._concerned(),
-            self.container.settings,
+            self.container.resource,
             self.invocation,
             self.start,
             self._result,

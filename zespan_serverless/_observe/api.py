@@ -9,7 +9,7 @@ from .. import settings as _settings
 from .._base import log
 from .._base.guard import Guarded, pass_on
 from .._base.reports import FlushReport
-from .._record.event import Event, new_event
+from .._record.record import Record
 from ..errors import FlushIncomplete
 from . import start
 
@@ -51,10 +51,14 @@ def capture(event: Mapping[str, Any]) -> None:
         with Guarded("an event of the function's own"):
             span = _trace.new_span(_trace.current())
 
-            def filled() -> Event:
-                return {**new_event(span, container.settings, 0, kind="general", operation="custom"), **event}
+            def filled() -> Record:
+                record = Record(span, container.resource, "general", "custom")
+                record.fields = fields = {**event}
+                if isinstance(fields.get("span_id"), str):
+                    record.span_id = fields["span_id"]
+                return record
 
-            container.capture_made(filled, span.span_id)
+            container.capture(filled, span.span_id)
 
 
 def flush(timeout: float | None = None, *, raise_on_pending: bool = False) -> FlushReport:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from .. import _process, _trace
 from .._base.guard import Guarded, pass_on
 from .._base.log import describe, warn_once
-from .._record.event import Event, failed, new_event, plain, suspends
+from .._record.record import Record, suspends
+from .._record.values import plain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -215,16 +216,15 @@ def _end(
     if container is None:
         return
 
-    def made() -> Event:
-        event, said = new_event(here, container.settings, took_ms, kind=kind, operation=name), dict(details)
+    def made() -> Record:
+        attributes = dict(details)
+        record = Record(here, container.resource, kind, name, took_ms, attributes)
         if error is not None and suspends(error):
-            said["suspended"] = True
+            attributes["suspended"] = True
         elif error is not None:
-            failed(event, error)
-            said["error.type"] = type(error).__name__
-        if said:
-            event["metadata"] = said
-        return event
+            record.fail(error)
+            attributes["error.type"] = type(error).__name__
+        return record
 
     with Guarded("a span"):
-        container.capture_made(made, here.span_id)
+        container.capture(made, here.span_id)

@@ -22,9 +22,9 @@ def detect() -> Platform:
 
         return google.platform()
     if "AWS_LAMBDA_FUNCTION_NAME" in environ:
-        from . import web_adapter
+        from . import aws
 
-        return web_adapter.platform()
+        return aws.platform()
     if "FUNCTIONS_WORKER_RUNTIME" in environ:
         from . import azure
 

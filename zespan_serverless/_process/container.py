@@ -5,17 +5,16 @@ from __future__ import annotations
 import os
 import threading
 from abc import ABCMeta
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from .. import _trace, exporters
+from .. import exporters
 from .. import settings as _settings
 from .._base import log
 from .._base.guard import Guarded, is_from_signal
 from .._delivery.delivery import Delivery
-from .._platforms.aws import is_restarted
-from .._record.event import Event, leaf, sampled
-from .._record.redaction import Policy
-from .._record.unfinished import known
+from .._platforms import is_restarted
+from .._record.policy import Policy
+from .._record.record import Record, Resource
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -51,6 +50,7 @@ class Container:
     def __init__(self, settings: _settings.Settings) -> None:
         self.settings = settings
         self.policy = Policy(settings)
+        self.resource = Resource(settings, self.policy.plain(settings.tags))
         exporter = build_exporter(settings)
         journal = _journal(settings, exporter)
         self.records = journal is not None or is_restarted()  # else nobody would learn of a span that does not end
@@ -66,23 +66,19 @@ class Container:
         """The invocations under way, in any thread."""
         return [active for reference in list(self.active) if (active := reference()) is not None]
 
-    def capture(self, event: Event) -> None:
-        """Hand an event to the delivery, as far as the settings let it be said, unless its trace is not sampled.
+    def capture(self, make: Callable[[], Record], span_id: str | None = None) -> None:
+        """Hand a record to the delivery, as far as the settings allow it to be sent, unless its trace is not sampled.
 
-        Never raises, but for what a signal handler of the user's raises. What cannot be said is counted.
-        """
-        self.capture_made(lambda: event, event.get("span_id"))
+        `make` makes the record. It may be called twice: what a signal handler raises while it runs passes on when the
+        record is made. Should `make` fail, an event of the span `span_id` is counted as dropped.
 
-    def capture_made(self, make: Callable[[], Event], span_id: object = None) -> None:
-        """The same for an event that is still to be made: should `make` raise, that is counted, too.
-
-        `make` may be called twice: what a signal handler raises while it runs passes on when the event is made.
+        Never raises, except what a signal handler of the user's raises.
         """
         if self.first_in_child is not None and threading.current_thread() is threading.main_thread():
             prepare, self.first_in_child = self.first_in_child, None
             prepare()
         struck: BaseException | None = None
-        ready: Event | None = None
+        ready: Record | None = None
         try:
             ready = self._ready(make)
         except BaseException as error:
@@ -102,30 +98,23 @@ class Container:
         if struck is not None:
             raise struck
 
-    def _ready(self, make: Callable[[], Event]) -> Event | None:
-        """An event as it may be sent; None if its trace is not sampled."""
-        event = make()
-        trace = event.get("trace_id")  # of a user's own event it may be anything
-        if not sampled("" if trace is None else str(leaf(trace)), self.settings.sample_rate):
-            return None
-        return self.policy.applied(event)
+    def _ready(self, make: Callable[[], Record]) -> Record | None:
+        """A record as it may be sent; None if its trace is not sampled."""
+        record = make()
+        return self.policy.applied(record) if self.policy.keeps(record) else None
 
-    def lost(self, error: BaseException, span_id: object = None) -> None:
+    def lost(self, error: BaseException, span_id: str | None = None) -> None:
         """Count an event that cannot be made."""
-        span = span_id if type(span_id) is str else None
-        self.delivery.drop_unencodable(log.describe(error), span)
+        self.delivery.drop_unencodable(log.describe(error), span_id)
 
-    def opened(
-        self, span: _trace.Span, kind: str, operation: str, over: Callable[[], bool] = bool, **fields: Any
-    ) -> None:
-        """Put on record that a span has begun, so that it is reported even if nobody lives to see its end.
+    def opened(self, record: Record, over: Callable[[], bool] = bool) -> None:
+        """Journal that a span has begun, so that it is reported even if nobody lives to see its end.
 
-        `fields` are what is known of its event; `over` tells whether it has ended meanwhile. Never raises.
+        `record` has what is known of the span by now, `over` tells whether it has ended meanwhile. Never raises.
         """
-        if self.records and sampled(span.trace_id, self.settings.sample_rate):
-            with Guarded("the start of a span"):
-                begun = self.policy.applied(known(span, kind, operation, **fields))
-                self.delivery.record_open(span.span_id, begun, over)
+        with Guarded("the start of a span"):
+            if self.records and self.policy.keeps(record):
+                self.delivery.record_open(self.policy.applied(record), over)
 
     def flush_by_hand(self) -> float:
         """Seconds that flush() and shutdown() may take: what the invocation under way has left, less the reserve."""

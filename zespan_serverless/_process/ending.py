@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+from functools import partial
 from typing import Any
 
 from .. import _trace
@@ -34,7 +35,7 @@ def _terminated(seconds: float) -> None:
     if container is not None and root is not None and left is not None and left <= AT_DEADLINE:
         noted = deadline_note(time.time())
         for begun in container.delivery.mark_deadline(root.trace_id, noted):
-            container.capture(timed_out(begun, noted, container.settings))
+            container.capture(partial(timed_out, begun, noted), begun.span_id)
     if container is not None:
         try:
             container.delivery.flush(seconds, probe=True)

@@ -1,177 +1,27 @@
-"""What an event may say: `store_prompts`, `redact_keys` and the longest texts, applied once, to every event.
+"""Secrets in texts: what stands under one of some keys in JSON, or in what looks like it, is replaced.
 
-A secret is what stands under one of `redact_keys`: in any container or record, and in any text: JSON, whole, cut off,
-or within other words, a ``repr()`` of a dict, JSON in a text of JSON, however often. Texts are not parsed for that: a
-quoted name with a colon behind it is a key, and what follows is its value, to where that ends. So a text with nothing
-to replace stays as it is, and none is too deep or too broken to be looked into.
-
-Texts of errors and the descriptions that objects give of themselves are looked at more closely: there `key=value`,
-`key: value` and `Bearer ...` are replaced, too.
+The text may be whole, cut off, or within other words, the ``repr()`` of a dict, or JSON in a text of JSON, however
+often. It is not parsed: a quoted name with a colon behind it is a key, and what follows is its value, to where that
+ends. So a text with nothing to replace stays as it is, and none is too deep or too broken to be looked into.
 """
 
 from __future__ import annotations
 
 import functools
 import re
-from enum import Enum
-from typing import TYPE_CHECKING, Any
-
-from .._base.guard import pass_on
-from .event import ERROR_TEXT_MAX, Event, Walk, key_text, leaf, to_json
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-
-    from ..settings import Settings
 
 REDACTED = "[REDACTED]"
-RATIONALE_MAX = 2000  # characters, as the SDK cuts it
-
-_CONTENT = frozenset(("prompt_text", "completion_text", "system_prompt", "tool_call_args", "decision_rationale"))
-_JSON = frozenset(("prompt_text", "completion_text", "tool_call_args"))  # structures, sent as the text of their JSON
-_SPECIAL = _CONTENT | {"error_message"}
-_LONGEST = {"decision_rationale": RATIONALE_MAX}
-# An event is no event without these: no key of `redact_keys` is meant for them.
-_FRAME = frozenset(
-    ("event_id", "project_id", "trace_id", "span_id", "parent_span_id", "timestamp", "span_kind", "status")
-)
-_ERROR_READ_MAX = 65_536  # characters of an error's text that are looked at, of which ERROR_TEXT_MAX are sent
-_CHAIN_MAX = 20  # exceptions that led to an exception
-_QUOTING = frozenset(("openai", "pydantic", "pydantic_core"))  # packages whose exceptions quote prompts and answers
 _KEY_MAX = 4096  # characters of a key in a text, with all that its comparison leaves out
-_CACHED_KEYS, _CACHED_KEY_MAX = 1024, 64  # how many, and how long
 _LONG = 2000  # characters of a text whose keys are all looked up first
 
 
-class Redacted(str):
-    """A text that has been through redaction, and need not again."""
-
-    __slots__ = ()
-
-
-class Policy:
-    """What events may say under certain settings."""
-
-    def __init__(self, settings: Settings) -> None:
-        self.keys = normalized(settings.redact_keys)
-        self.stores_prompts = settings.store_prompts
-        self._known: dict[str, bool] = {}  # keys that have been met
-
-    def applied(self, event: Mapping[str, Any]) -> Event:
-        """A copy of an event, in what JSON has words for, without what may not be said."""
-        walk, known, said = _Walk(self), self._known, dict[str, Any]()
-        for key, value in [*event.items()]:
-            name = key if type(key) is str else key_text(key)
-            if value is None:
-                said[name] = None
-            elif name in _SPECIAL:
-                self._special(said, name, value, walk)
-            elif name in _FRAME and type(value) is str and '"' not in value:  # most: not worth a call
-                said[name] = value
-            elif name not in _FRAME and (known[name] if type(key) is str and name in known else self.hides(key, name)):
-                said[name] = REDACTED
-            else:
-                said[name] = walk.value(value)
-        return said
-
-    def _special(self, said: Event, name: str, value: Any, walk: _Walk) -> None:
-        """Put down what there is to say in a field that has a rule of its own."""
-        if name == "error_message":
-            said[name] = self.error(value)
-        elif self.stores_prompts:
-            if self.hides(name, name):
-                said[name] = REDACTED
-            elif name in _JSON and not issubclass(type(value), str):
-                said[name] = self.json(value)
-            else:
-                said[name] = str(walk.value(value))[: _LONGEST.get(name)]
-        elif name == "tool_call_args":
-            said[name] = None  # as if there were none
-
-    def hides(self, key: object, name: str) -> bool:
-        """Whether what stands under a key, which is called `name` in JSON, is a secret."""
-        hidden = self._known.get(name)
-        if hidden is None:
-            hidden = normal(name) in self.keys
-            if len(name) <= _CACHED_KEY_MAX and len(self._known) < _CACHED_KEYS:
-                self._known[name] = hidden
-        if type(key) is str or hidden or not issubclass(type(key), Enum):
-            return hidden
-        words = (key.name, key.value)  # type: ignore[attr-defined]
-        return any(isinstance(word, str) and normal(word) in self.keys for word in words)
-
-    def plain(self, value: Any) -> Any:
-        """Any value in what JSON has words for, without secrets."""
-        return _Walk(self).value(value)
-
-    def json(self, value: Any) -> Redacted:
-        """The same as the text of its JSON."""
-        return Redacted(to_json(self.plain(value)))
-
-    def text(self, text: str) -> Redacted:
-        """A text without secrets."""
-        return Redacted(_without(text, self.keys))
-
-    def error(self, error: object, text: str | None = None) -> Redacted:
-        """What to say of an exception, or of somebody's words about one: its own text, or the `text` made of it."""
-        if isinstance(error, BaseException):
-            text = self.instead(error) or text or _words(error)
-        elif text is None:
-            text = error if type(error) is str else str(leaf(error))
-        return Redacted(_loosely_without(text[:_ERROR_READ_MAX], self.keys)[:ERROR_TEXT_MAX])
-
-    def instead(self, error: BaseException) -> str:
-        """What to say of an exception instead of any text of it; empty if its text may be said.
-
-        Without `store_prompts` only the kind, the status and the code of an exception that may quote a prompt or an
-        answer: one that came out of a model's call, of openai or pydantic, or was raised because of such a one.
-        """
-        return "" if self.stores_prompts or not _quotes(error) else _kind(error)
-
-
-class _Walk(Walk):
-    """One pass over a value that leaves out secrets."""
-
-    TOO_DEEP = "[REDACTED_DEPTH_LIMIT]"  # as the SDK says it
-
-    READY = Redacted
-
-    __slots__ = ("_keys", "_policy")
-
-    def __init__(self, policy: Policy) -> None:
-        super().__init__()
-        self._policy, self._keys = policy, policy.keys
-
-    def pairs(self, pairs: list[Any]) -> dict[str, Any]:
-        said: dict[str, Any] = {}
-        for key, value in pairs:
-            name = key if type(key) is str else key_text(key)
-            said[name] = REDACTED if self._policy.hides(key, name) else self.value(value)
-        return said
-
-    def text(self, text: str) -> str:
-        return _without(text, self._keys)
-
-    def description(self, text: str, value: Any) -> str:
-        instead = self._policy.instead(value) if issubclass(type(value), BaseException) else ""
-        return instead or _loosely_without(text, self._keys)
-
-
-def normalized(keys: Iterable[str]) -> frozenset[str]:
-    """Keys as they are compared: lower case, letters and digits only."""
-    return frozenset(k for k in (normal(key) for key in keys) if k)
-
-
 def normal(key: str) -> str:
-    """One key as it is compared."""
+    """A key as it is compared: lower case, letters and digits only."""
     return "".join(c for c in key.lower() if c.isascii() and c.isalnum())
 
 
-# ---------------------------------------------------------------------- texts
-
-
-def _without(text: str, keys: frozenset[str]) -> str:
-    """A text without what stands under one of `keys` in JSON, or in what looks like it."""
+def without(text: str, keys: frozenset[str]) -> str:
+    """Replace what stands under one of `keys` in JSON, or in what looks like it."""
     if not keys or ('"' not in text and "'" not in text) or not _may_have(text, keys):
         return text
     patterns = _patterns()
@@ -200,9 +50,9 @@ def _without(text: str, keys: frozenset[str]) -> str:
     return "".join((*parts, found[done:])) if parts else text
 
 
-def _loosely_without(text: str, keys: frozenset[str]) -> str:
-    """The same, and without what stands behind `key=`, `key:` or `Bearer`."""
-    text = _without(text, keys)
+def loosely_without(text: str, keys: frozenset[str]) -> str:
+    """Replace that, and what stands behind `key=`, `key:` or `Bearer`; for texts of errors and of objects."""
+    text = without(text, keys)
     if not keys:
         return text
     patterns = _patterns()
@@ -352,70 +202,6 @@ def _patterns() -> _Patterns:
     return _Patterns()
 
 
-# ---------------------------------------------------------------------- errors
-
-
-def _words(error: BaseException) -> str:
-    """The text of an exception, else its kind, whatever its `__str__` does."""
-    try:
-        return str(error) or type(error).__name__
-    except Exception as problem:
-        pass_on(problem)
-        return "<text not available>"
-
-
-def _kind(error: BaseException) -> str:
-    """An exception without its own words: kind, status, code."""
-    codes = []
-    for name in ("status_code", "code"):
-        try:
-            code = getattr(error, name, None)
-        except Exception as problem:
-            pass_on(problem)
-            continue
-        is_word = type(code) is str and code.isascii() and code.replace("_", "").isalnum()
-        if type(code) is int or (is_word and not isinstance(error, SystemExit)):  # whose code may be any text
-            codes.append(str(code)[:64])
-    return ": ".join([type(error).__name__, *([", ".join(codes)] if codes else [])])
-
-
-def _quotes(error: BaseException) -> bool:
-    """Whether an exception may quote what was said to a model or by one; so may what was raised because of it."""
-    met: list[BaseException] = []
-    left = [error]
-    while left and len(met) < _CHAIN_MAX:
-        one = left.pop()
-        if any(one is other for other in met):
-            continue
-        met.append(one)
-        if any(c.__module__.partition(".")[0] in _QUOTING for c in type(one).__mro__) or _is_from_model(one):
-            return True
-        left += [e for e in (one.__cause__, one.__context__, *_arguments(one)) if e is not None]
-        if isinstance(one, BaseExceptionGroup):
-            left += one.exceptions
-    return bool(left)
-
-
-def _arguments(error: BaseException) -> list[BaseException]:
-    """The exceptions that another one was made of: `sys.exit(error)`."""
-    try:
-        return [each for each in error.args if issubclass(type(each), BaseException)]
-    except Exception as problem:
-        pass_on(problem)
-        return []
-
-
-def _is_from_model(error: BaseException) -> bool:
-    """Whether an exception has passed through a call of a model that we watch."""
-    traceback = error.__traceback__
-    while traceback is not None:
-        if str(traceback.tb_frame.f_globals.get("__name__")).startswith(_PROVIDERS):
-            return True
-        traceback = traceback.tb_next
-    return False
-
-
-_PROVIDERS = f"{__name__.partition('._record.')[0]}.providers."
 _LETTERS = b"abcdefghijklmnopqrstuvwxyz0123456789"
 _LOWER = bytes(range(256)).lower()
 _OTHERS = bytes(set(range(256)) - set(_LETTERS + _LETTERS.upper()))

@@ -1,93 +1,89 @@
-"""Spans that never ended: what is known of one when it begins, and the event that this becomes.
+"""Spans that never ended: the record that is made when a span begins, and what becomes of it without an end.
 
-A function that times out, runs out of memory, or is killed leaves an invocation that nobody closes, and often a call
-of a model in it. Whoever learns of that (the thread that hears SIGTERM, or the next process in the sandbox) reports it
-under the id that its event would have had: should that have got through after all, the backend takes the first.
+A function that times out, runs out of memory, or is killed leaves an invocation that nobody ends, and often a call of a
+model in it. The thread that receives SIGTERM, or the next process in the sandbox, then reports them. It reuses the
+event id, so the backend deduplicates if the original did arrive.
 """
 
 from __future__ import annotations
 
 import json
-import time
 from typing import TYPE_CHECKING, Any
 
 from .. import _trace
-from .event import Event, new_event, timestamp
-from .redaction import Policy
+from .policy import Policy
+from .record import Record, Resource
+from .values import encode
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from ..settings import Settings
-
-    Known = Mapping[str, Any]
+    from .record import Status
 
 _TIMED_OUT = "the function was still running at its timeout"
 _CRASHED = (
     "the process ended before the function did: killed, out of memory, by os._exit, "
     "or at its timeout in code that lets no other thread run"
 )
+_PROMPT_MAX = 65_536  # characters of a prompt that are kept before there is an answer
+_SPAN = ("event_id", "trace_id", "span_id", "parent_span_id", "user_id", "session_id", "tags")
 
 
-def known(span: _trace.Span, kind: str, operation: str, **fields: Any) -> dict[str, Any]:
-    """What there is to say of a span that begins now. `fields` are of its event."""
-    return {
-        "event_id": span.event_id,
-        "trace_id": span.trace_id,
-        "span_id": span.span_id,
-        "parent_span_id": span.parent_span_id,
-        "user_id": span.user_id,
-        "session_id": span.session_id,
-        "tags": span.tags,
-        "span_kind": kind,
-        "operation": operation,
-        "began": time.time(),
-        **fields,
-    }
+def to_journal(begun: Record) -> bytes:
+    """A record of a span that begins now, for the journal."""
+    known = {name: getattr(begun, name) for name in (*_SPAN, "kind", "name", "attributes")}
+    known["began"] = begun.ended
+    if begun.model is not None:
+        model = begun.model
+        known["model"] = {"provider": model.provider, "name": model.requested, "stream": model.stream}
+        if model.has_content:
+            known["model"]["prompt"] = model.prompt.text[:_PROMPT_MAX]
+    return encode(known)
 
 
-def timed_out(begun: Known, noted: Known, settings: Settings) -> Event:
-    """The event of a span that the function's timeout has ended."""
-    event = _event(begun, settings, noted["deadline"], "timeout", _TIMED_OUT)
-    if event["span_kind"] == "general":
-        event["metadata"] = {**(event.get("metadata") or {}), "stack": noted.get("stack")}
-    return event
+def timed_out(begun: Record, noted: Mapping[str, Any]) -> Record:
+    """The record of a span that the function's timeout has ended. `noted`: when that was, and the stack, if known."""
+    record = _ended(begun, noted["deadline"], "timeout", _TIMED_OUT)
+    if record.kind == "invocation":
+        record.attributes = {**record.attributes, "stack": noted.get("stack")}
+    return record
 
 
-def crashed(begun: Known, at: float, settings: Settings) -> Event:
-    """The event of a span whose process was still there at `at`, and is no more."""
-    return _event(begun, settings, at, "crashed", _CRASHED)
-
-
-def left_behind(spans: Iterable[bytes], overdue: Iterable[bytes], at: float, settings: Settings) -> Iterator[Event]:
-    """The events of spans as a dead process has noted them; `overdue` are its notes of deadlines reached."""
+def left_behind(spans: Iterable[bytes], overdue: Iterable[bytes], at: float, settings: Settings) -> Iterator[Record]:
+    """The records of spans that a dead process has begun; `at` is when it still ran, `overdue` its notes of deadlines
+    reached."""
     notes = {noted["trace_id"]: noted for noted in map(json.loads, overdue)}
     policy = Policy(settings)
-    for begun in map(json.loads, spans):
-        noted = notes.get(begun["trace_id"])
+    resource = Resource(settings, policy.plain(settings.tags))
+    for known in map(json.loads, spans):
+        begun = _from_journal(known, resource, policy)
+        noted = notes.get(begun.trace_id)
         # A trace may have had another invocation, a try before this one, that got to its end after all.
-        if noted and noted["noted"] >= begun["began"]:
-            yield policy.applied(timed_out(begun, noted, settings))
+        if noted is not None and noted["noted"] >= begun.ended:
+            yield policy.applied(timed_out(begun, noted))
         else:
-            yield policy.applied(crashed(begun, at, settings))
+            yield policy.applied(_ended(begun, at, "crashed", _CRASHED))
 
 
-def _event(begun: Known, settings: Settings, until: float, status: str, text: str) -> Event:
-    fields = dict(begun)
-    began = float(fields.pop("began"))
-    span = _trace.Span(
-        fields["trace_id"],
-        fields["span_id"],
-        fields["parent_span_id"],
-        fields.pop("user_id"),
-        fields.pop("session_id"),
-        fields.pop("tags"),
-    )
-    span.event_id = fields["event_id"]
-    took_ms = max(0.0, until - began) * 1000
-    event = new_event(span, settings, took_ms, kind=fields["span_kind"], operation=fields["operation"])
-    event |= fields
-    event["timestamp"] = timestamp(max(began, until))
-    event["status"], event["error_message"] = status, text
-    event["metadata"] = {**(fields.get("metadata") or {}), "error.type": status}
-    return event
+def _from_journal(known: Mapping[str, Any], resource: Resource, policy: Policy) -> Record:
+    span = _trace.Span(*(known[name] for name in _SPAN[1:]))
+    span.event_id = known["event_id"]
+    record = Record(span, resource, known["kind"], known["name"], 0, known["attributes"], float(known["began"]))
+    if "model" in known:
+        from .model import Answer, Model, Prompt
+
+        model = known["model"]
+        prompt = Prompt(text=policy.text(model.get("prompt", "")))
+        record.model = Model(model["provider"], model["name"], prompt, Answer(), stream=model["stream"])
+        record.model.has_content = "prompt" in model
+    return record
+
+
+def _ended(begun: Record, until: float, status: Status, text: str) -> Record:
+    record = begun.copy()
+    record.ended = max(begun.ended, until)
+    record.duration_ms = (record.ended - begun.ended) * 1000
+    record.status, record.error = status, text
+    record.attributes = {**begun.attributes, "error.type": status}
+    return record

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import _process, _trace
 from .._base.guard import Guarded, pass_on
-from .._record.event import failed, new_event, timestamp
+from .._record.record import Record
 from .._trace.context import parse_traceparent
 from . import _batches, _events
 
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from .._process.container import Container
-    from .._record.event import Event
 
 
 def traced_records(event: Any) -> Iterator[Any]:
@@ -166,12 +165,11 @@ class _Step:
             return
         at, took_ms = self.ended
 
-        def made() -> Event:
-            event = new_event(self.span, self.container.settings, took_ms, kind="general", operation=self.name)
-            event["timestamp"], event["metadata"] = timestamp(at), self.metadata
+        def made() -> Record:
+            record = Record(self.span, self.container.resource, "general", self.name, took_ms, self.metadata, ended=at)
             if error is not None:
-                failed(event, error)
-                event["metadata"] = {**self.metadata, "error.type": type(error).__name__}
-            return event
+                record.fail(error)
+                record.attributes = {**self.metadata, "error.type": type(error).__name__}
+            return record
 
-        self.container.capture_made(made, self.span.span_id)
+        self.container.capture(made, self.span.span_id)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from .. import _observe, _trace
 from .._base.guard import pass_on
 from .._base.log import warn_once
-from .._record.event import new_event
+from .._record.record import Record
 from ..errors import ConfigurationError
 from . import zespan_lambda
 
@@ -74,11 +74,11 @@ def _report(name: str, kind: str, message: str, error: BaseException | None = No
     try:
         container = _observe.start({})
         if container is not None:
-            event = new_event(_trace.new_span(), container.settings, 0, kind="general", operation=name)
-            event["status"], event["error_message"] = "error", container.policy.error(error, message)
             function = os.environ.get("AWS_LAMBDA_FUNCTION_NAME")
-            event["metadata"] = {"error.type": kind, "faas.name": function, "phase": "init"}
-            container.capture(event)
+            attributes = {"error.type": kind, "faas.name": function, "phase": "init"}
+            record = Record(_trace.new_span(), container.resource, "general", name, attributes=attributes)
+            record.fail(container.policy.error(error, message))
+            container.capture(lambda: record)
             container.delivery.close_at_exit(container.settings.flush_timeout)
     except Exception as problem:
         pass_on(problem)

@@ -12,15 +12,18 @@ def handler(event, context): ...
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from .._base.reports import Dropped, Outcome
+from ._event import Event, encoded, event_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
+
+    from .._record.record import Record
 
 
-__all__ = ["Dropped", "Exporter", "Outcome"]
+__all__ = ["Dropped", "Event", "Exporter", "Outcome", "event_of"]
 
 
 class Exporter(ABC):
@@ -35,11 +38,13 @@ class Exporter(ABC):
     destination: str = ""
     """Where events go, as lines of the log name it, such as a URL; without secrets."""
 
-    def encode(self, event: Mapping[str, Any]) -> bytes:
-        """Encode one event as it will be sent; by default as JSON. What cannot be encoded is dropped and counted."""
-        from .._record.event import encode
+    def encode(self, record: Record) -> bytes:
+        """Encode one record as it will be sent; what cannot be encoded is dropped and counted.
 
-        return encode(event)
+        By default it becomes the JSON of an event with the field names of the SDK `zespan`. The record has been
+        sampled, redacted and limited already.
+        """
+        return encoded(record)
 
     @abstractmethod
     def send(self, batch: Sequence[bytes], timeout: float) -> Outcome:

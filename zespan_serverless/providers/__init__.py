@@ -1,15 +1,15 @@
-"""Model providers: each SDK's calls become events, one a call, whatever becomes of it.
+"""Providers of models: each call of an SDK becomes one record, however the call ends.
 
     _hook    waits for the import of an SDK              _patch    puts our wrapper around an SDK's methods
     _wrap    a wrapper through which results pass        _call     one call, from its start to its event
     _stream  a stream, while the user reads it           _request  what a room says of a request
-    _prompt  what is read from messages                  _answer   what a room says of an answer
-    _event   the event of a call                         _pricing  what tokens cost
+    _prompt  reads a request's messages and tools        _fields   reads an SDK's objects
+    _pricing what tokens cost
 
-A provider's room answers these questions and nothing else: which methods its calls pass through (`CHOKES`), which of
-those calls are its own and what they ask (`Choke.read`), what the answer says (`Endpoint.answer`), and how the chunks
-of a stream add up to one (`Pieces`). A room neither catches exceptions nor knows settings or redaction. It is imported
-when its SDK is: a provider that is not used costs a cold start its rows in the table below.
+A provider's room answers four questions and nothing else: which methods its calls pass through (`CHOKES`), which of
+those calls are its own and what they ask (`Choke.read`), what an answer contains (`Endpoint.answer`), and how a
+stream's chunks add up to an answer (`Pieces`). A room neither catches exceptions nor knows settings or redaction. It is
+imported when its SDK is: a provider that is not used costs a cold start its rows in the table below.
 """
 
 from __future__ import annotations

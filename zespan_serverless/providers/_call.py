@@ -1,4 +1,4 @@
-"""One call of a model, from its start to the one event that it ends in."""
+"""One call of a model, from its start to its record."""
 
 from __future__ import annotations
 
@@ -10,19 +10,16 @@ from typing import TYPE_CHECKING, Any
 from .. import _process, _trace, sdks
 from .._base.guard import Guarded, is_from_signal, pass_on
 from .._base.log import warn_once
-from .._record.redaction import Redacted
-from ._answer import Answer
-from ._event import event_of
-from ._prompt import Prompt
+from .._record.model import Answer, Model
+from .._record.record import Record
+from ._pricing import cost
+from ._prompt import read_prompt
 from ._stream import StreamReader
 from ._wrap import Taker, once
 
 if TYPE_CHECKING:
-    from .._record.event import Event
     from ._request import Choke, Request
     from ._wrap import Observer
-
-_ON_RECORD_MAX = 65_536  # characters of a prompt that are put on record before there is an answer
 
 
 open_call: ContextVar[ModelCall | None] = ContextVar("zespan_serverless_model_call", default=None)
@@ -30,13 +27,13 @@ open_call: ContextVar[ModelCall | None] = ContextVar("zespan_serverless_model_ca
 
 
 def begin(choke: Choke, method: Any, owner: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Observer | None:
-    """Begin the call that `method` of `owner` is about to make, and return who observes it.
+    """Begin the call that `method` of `owner` is about to make, and return its observer.
 
     Where an outer choke point has begun the call, an inner one takes the answer: it comes from the SDK itself there,
-    beneath whatever other tools make of it.
+    before other tools change it.
 
-    None if there is nothing to trace: telemetry is off, the request is not one of the room's, or somebody else traces
-    the call.
+    None if there is nothing to trace: telemetry is off, the request is not one of the room's, or another SDK traces the
+    call.
     """
     container = _process.current()
     if container is None or sdks.traces(method):
@@ -57,65 +54,62 @@ def begin(choke: Choke, method: Any, owner: Any, args: tuple[Any, ...], kwargs: 
 
 
 class ModelCall:
-    """One call, from its start to the one event that it ends in."""
+    """One call, from its start to its record."""
 
     def __init__(self, container: _process.Container, request: Request) -> None:
         self.container, self.request = container, request
         self.raw = request.raw
         self.span = _trace.new_span(_trace.current())
-        self.once = threading.Lock()  # taken when the event is made
+        self.once = threading.Lock()  # taken when the record is made
         # Taken now: by the time the call ends the user may have appended the answer to the same list.
-        self.prompt = Prompt(request.messages, request.tools, container)
+        prompt = read_prompt(request.messages, request.tools, container)
+        self.model = Model(request.provider, request.model, prompt, Answer(), stream=request.stream)
+        self.model.has_content = container.settings.store_prompts
         self.outer: ModelCall | None = None
-        self.taken = False  # whether the answer has come, or the response that it will be read from
+        self.taken = False  # whether there is an answer, or a response that it will be read from
         self.began = time.perf_counter()
 
     def begun(self) -> ModelCall:
-        """Put the call on record and start its clock."""
+        """Note the call in the journal and start its clock."""
         try:
-            self._put_on_record()
+            self._note_begin()
         except BaseException as error:
             if not isinstance(error, Exception) or is_from_signal(error):
-                self.end(None, error)  # it may be on record already
+                self.end(None, error)  # it may be in the journal already
                 raise
-            warn_once("a model call was not put on record: %r", error)
+            warn_once("a model call was not noted in the journal: %r", error)
         self.began = time.perf_counter()
         self.resume()
         return self
 
     def resume(self) -> None:
-        """The method runs here: a request that is made is the one of this call."""
+        """From here on a request belongs to this call."""
         self.outer = open_call.get()
         open_call.set(self)
 
     def pause(self) -> None:
-        """The method is over here, or goes on when what it has returned is awaited."""
+        """The method has returned; it may go on when its result is awaited."""
         open_call.set(self.outer)
         self.outer = None
 
-    def _put_on_record(self) -> None:
-        """The process may not live to see the answer."""
-        if not self.container.records:
-            return
-        request = self.request
-        known: dict[str, Any] = {"provider": request.provider, "model": request.model, "stream": request.stream}
-        if self.container.settings.store_prompts:
-            known["prompt_text"] = Redacted(self.prompt.text[:_ON_RECORD_MAX])
-        self.container.opened(self.span, "llm", request.endpoint.operation, **known)
+    def _note_begin(self) -> None:
+        """Note the call in the journal, because the process may not live until the answer."""
+        if self.container.records:
+            self.container.opened(self._record(self.model))
 
     def take(self, result: Any, error: BaseException | None) -> None:
-        """Take the answer of a request that has been made inside of the method, unless there has been one already.
+        """Take the answer of a request that was made inside the method, unless there has been one already.
 
-        An error is the method's to raise: a tool in between may try again. Never raises, but for what a signal handler
-        does.
+        An error is left for the method to raise: a tool in between may try again. Never raises, except what a signal
+        handler raises.
         """
         if error is None and not self.taken:
             self._settle(result, None)
 
     def done(self, result: Any, error: BaseException | None) -> None:
-        """Take what the method has returned, unless the answer has been taken, or what it has raised.
+        """Take the method's result, unless the answer has been taken already, or its exception.
 
-        Never raises, but for what a signal handler does.
+        Never raises, except what a signal handler raises.
         """
         try:
             if error is not None or not self.taken:
@@ -124,7 +118,7 @@ class ModelCall:
             self.pause()
 
     def _settle(self, result: Any, error: BaseException | None) -> None:
-        """Make the event of an answer or an error; of a stream, or of a response that is not read yet, see to it."""
+        """Record an answer or an error; of a stream or a response that is not read yet, have it recorded later."""
         self.taken = True
         try:
             if error is not None:
@@ -143,9 +137,9 @@ class ModelCall:
                 raise problem
 
     def end(self, answer: Answer | None = None, error: BaseException | None = None) -> None:
-        """Make the event; the second time does nothing, in whichever thread.
+        """Make the record. A second call does nothing, in whichever thread.
 
-        Never raises, but for what a signal handler does; there is an event all the same.
+        Never raises, except what a signal handler raises; the record is made all the same.
         """
         if not self.once.acquire(blocking=False):
             return
@@ -154,10 +148,20 @@ class ModelCall:
             self.span.root.open.pop(id(self), None)
         finally:
             with Guarded("the end of a model call"):
-                self.container.capture_made(lambda: self._event(answer or Answer(), error, took), self.span.span_id)
+                self.container.capture(lambda: self._ended(answer or Answer(), error, took), self.span.span_id)
 
-    def _event(self, answer: Answer, error: BaseException | None, took_ms: float) -> Event:
-        return event_of(self.span, self.container.settings, self.request, self.prompt, answer, error, took_ms)
+    def _ended(self, answer: Answer, error: BaseException | None, took_ms: float) -> Record:
+        model = self.model.with_answer(answer)
+        model.cost = cost(model.name, answer)
+        record = self._record(model, took_ms)
+        if error is not None:
+            record.fail(error)
+        return record
+
+    def _record(self, model: Model, took_ms: float = 0.0) -> Record:
+        record = Record(self.span, self.container.resource, "llm", self.request.endpoint.operation, took_ms)
+        record.model = model
+        return record
 
     def _read(self, result: Any) -> None:
         if self.request.stream:
@@ -166,7 +170,7 @@ class ModelCall:
             self.end(self.request.endpoint.answer(result))
 
     def _wait_for_body(self, response: Any) -> None:
-        """The body is still to come. Users may have it parsed; then, or without that, they close the response."""
+        """Wait until the user has the body parsed, or closes the response."""
         self.raw = None
         self.span.root.open[id(self)] = self.end  # the invocation may end first
         once(response, "parse", lambda: Taker(self._settle))

@@ -1,4 +1,4 @@
-"""Read an SDK's objects, each of which may be a dict as well. What is not as expected is read as nothing."""
+"""Reads an SDK's objects, each of which may also be a dict. A value of an unexpected type is read as absent."""
 
 from __future__ import annotations
 

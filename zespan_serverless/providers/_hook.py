@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def install(rooms: Mapping[str, str]) -> None:
-    """Have these modules patched when they are imported, each as its room says."""
+    """Patch these modules when they are imported, each with the choke points of its room."""
     finder = next((finder for finder in sys.meta_path if isinstance(finder, WhenImported)), None)
     if finder is None:
         finder = WhenImported()
@@ -41,7 +41,7 @@ class WhenImported:
 
     def __init__(self, rooms: Mapping[str, str] | None = None) -> None:
         self.rooms = dict(rooms or {})
-        self._asking: set[int] = set()  # threads: a second hook like this one would ask us in turn
+        self._asking: set[int] = set()  # ids of threads: a second hook of this kind would ask us in turn
 
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
         thread = get_ident()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ._answer import Answer
+    from .._record.model import Answer
 
 # US dollars per million (input, cached input, output) tokens, https://platform.openai.com/docs/pricing: the models that
 # the SDK `zespan` 1.6.1 prices, also by the dated names in which OpenAI answers.

@@ -1,4 +1,4 @@
-"""What an event says about a request's messages and tools."""
+"""Reads a request's messages and tools."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from .._base.guard import pass_on
-from .._record.event import leaf, plain, to_json
-from .._record.redaction import Redacted
+from .._record.model import Prompt
+from .._record.values import leaf, plain, to_json
 from ._fields import field, items, texts_of
 
 if TYPE_CHECKING:
@@ -22,32 +22,32 @@ _MEMORY = 10  # messages; more, and the conversation counts as remembered
 _PLANNING = ("think step by step", "let's reason", "step 1")
 
 
-class Prompt:
-    """What an event says about the request's messages and tools."""
-
-    def __init__(self, messages: Any, tools: Any, container: Container) -> None:
-        messages = items(messages)
-        # Taken now, and all else from it: the user may change what is in the list, even while we look at it.
-        taken = container.policy.plain(messages) if container.settings.store_prompts else plain(messages)
-        taken = taken if isinstance(taken, list) else []
-        roles = [role if isinstance(role := field(message, "role"), str) else str(role) for message in taken]
-        texts = [texts_of(message) for message in taken]
-        system = [text for role, inside in zip(roles, texts, strict=True) if role == "system" for text in inside]
-        lower = [text.lower() for inside in texts for text in inside]
-        self.turn = roles.count("user")
-        self.last_role = roles[-1] if roles else "user"
-        self.digest = _digest(messages)
-        self.planning = any(words in text for text in lower for words in _PLANNING)
-        self.memory = len(messages) > _MEMORY
-        # Few prompts have these words, and to look for one takes a tenth of what a pattern takes.
-        self.agent_name = _found(_AGENT_NAME, system) if any("agent" in text for text in lower) else None
-        self.agent_role = _found(_AGENT_ROLE, system) if any("role:" in text for text in lower) else None
-        self.system = self.text = Redacted()
-        if container.settings.store_prompts:
-            self.system = Redacted("\n".join(system))
-            talk = [message for message, role in zip(taken, roles, strict=True) if role != "system"]
-            self.text = Redacted(to_json(talk))
-        self.tools = [{"name": leaf(field(t, "name")), "description": field(t, "description")} for t in items(tools)]
+def read_prompt(messages: Any, tools: Any, container: Container) -> Prompt:
+    """Copy a request's messages and tools, as far as they may be kept, and read what they suggest of an agent."""
+    messages = items(messages)
+    copy = container.policy.plain if container.settings.store_prompts else plain
+    # Everything is read from this copy: the user may change what is in the list, even while it is read.
+    taken: Any = copy(messages)
+    taken = taken if isinstance(taken, list) else []
+    roles = [role if isinstance(role := field(message, "role"), str) else str(role) for message in taken]
+    texts = [texts_of(message) for message in taken]
+    system = [text for role, inside in zip(roles, texts, strict=True) if role == "system" for text in inside]
+    lower = [text.lower() for inside in texts for text in inside]
+    prompt = Prompt()
+    prompt.turn = roles.count("user")
+    prompt.last_role = roles[-1] if roles else "user"
+    prompt.digest = _digest(messages)
+    prompt.is_planning = any(words in text for text in lower for words in _PLANNING)
+    prompt.has_memory = len(messages) > _MEMORY
+    # Few prompts have these words, and to look for one takes a tenth of what a pattern takes.
+    prompt.agent_name = _found(_AGENT_NAME, system) if any("agent" in text for text in lower) else None
+    prompt.agent_role = _found(_AGENT_ROLE, system) if any("role:" in text for text in lower) else None
+    if container.settings.store_prompts:
+        prompt.system = "\n".join(system)
+        prompt.messages = [message for message, role in zip(taken, roles, strict=True) if role != "system"]
+    described = [{"name": leaf(field(t, "name")), "description": field(t, "description")} for t in items(tools)]
+    prompt.tools = container.policy.plain(described) if described else []
+    return prompt
 
 
 def _digest(messages: list[Any]) -> str:

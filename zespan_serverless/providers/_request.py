@@ -1,15 +1,15 @@
-"""What a provider's room says of its SDK: where calls pass, what a request asks, and how an answer is read."""
+"""What a provider's room defines for its SDK: where calls pass, what a request asks, and how an answer is read."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
-from .._record.event import leaf
+from .._record.values import leaf
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ._answer import Answer
+    from .._record.model import Answer
 
 _RAW_HEADER = "X-Stainless-Raw-Response"  # "true": with_raw_response; "stream": with_streaming_response
 
@@ -18,7 +18,7 @@ class Request:
     """One request, in no provider's words.
 
     `messages` are the SDK's, dicts or objects with `role` and `content`; `tools` have `name` and `description`.
-    `raw` tells, for the SDKs that Stainless generates, which response the user has asked for instead of the answer.
+    `raw` is set for SDKs that Stainless generates, if the user has asked for the HTTP response instead of the answer.
     """
 
     __slots__ = ("endpoint", "messages", "model", "provider", "raw", "stream", "tools")
@@ -47,7 +47,7 @@ class Choke:
     classes: tuple[str, ...] = ()
     methods: tuple[str, ...] = ()
     is_inner = False
-    """Whether another choke point may be above: what that has begun is not begun again."""
+    """Whether another choke point may be above it: a call that has begun there does not begin again."""
 
     def read(self, owner: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Request | None:
         """The request that this call of a method of `owner` makes; None if it is not one to trace."""
@@ -60,11 +60,11 @@ class Endpoint:
     operation = "chat"
 
     def answer(self, result: Any) -> Answer:
-        """What the SDK's result says."""
+        """Read the SDK's result."""
         raise NotImplementedError
 
     def charged(self, error: BaseException) -> Answer | None:
-        """The answer that a failed call has had all the same, and that will be billed."""
+        """The answer of a failed call that will be billed all the same; None if there is none."""
         return None
 
     def pieces(self) -> Pieces:
@@ -76,9 +76,9 @@ class Pieces(Protocol):
     """The chunks of one stream."""
 
     def add(self, chunk: Any) -> bool:
-        """Take in a chunk; whether there is anything of the answer in it: text, reasoning, or a part of a call."""
+        """Add a chunk. True if it has a part of the answer: text, reasoning, or a call of a tool."""
         ...
 
     def answer(self) -> Answer:
-        """What the model would have answered without a stream."""
+        """The answer that the model would have given without a stream."""
         ...

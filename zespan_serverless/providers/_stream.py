@@ -25,10 +25,10 @@ _PROXIES_MAX = 10
 
 
 class StreamReader:
-    """A stream's iterator, while the user reads. Ends in one event: read to its end, failed, closed, dropped, or left.
+    """A stream's iterator. It ends in one record: when it is exhausted, fails, or is closed, dropped or left.
 
-    Nothing that it holds leads back to the stream. In the SDK's own iterator something does, and so a dropped stream
-    keeps its connection until the garbage collector comes round; ours reads on from a copy of the stream.
+    Nothing in it refers back to the stream. The SDK's own iterator does, so that a dropped stream keeps its connection
+    until the garbage collector runs; ours reads from a copy of the stream.
     """
 
     def __init__(self, call: ModelCall, stream: Any) -> None:
@@ -74,7 +74,7 @@ class StreamReader:
         return chunk
 
     def see(self, chunk: Any) -> None:
-        """Never raises, but for what a signal handler does."""
+        """Add a chunk. Never raises, except what a signal handler raises."""
         try:
             if self.pieces.add(chunk) and self.first_content_ms is None:
                 self.first_content_ms = round((time.perf_counter() - self.call.began) * 1000, 3)
@@ -87,7 +87,7 @@ class StreamReader:
             self.end()
 
     def end(self, error: BaseException | None = None) -> None:
-        """Never raises, but for what a signal handler does."""
+        """End the call. Never raises, except what a signal handler raises."""
         if self.call.once.locked():
             return
         answer = None
@@ -103,9 +103,8 @@ class StreamReader:
             self.call.end(answer, error)  # leaving early is not an error; the event then has no finish_reason
 
     def __del__(self, exiting: Callable[[], bool] = sys.is_finalizing) -> None:
-        if (
-            hasattr(self, "call") and not exiting()
-        ):  # else there is nobody left to send an event, and perhaps not even a module `sys`
+        # At the end of the interpreter nothing can be sent, and there may not even be a module `sys`.
+        if hasattr(self, "call") and not exiting():
             self.end()
 
 
@@ -119,7 +118,7 @@ def _unwrapped(stream: Any) -> Any:
 
 
 def _is_own(stream: Any) -> bool:
-    """Whether a stream still reads from the generator that the SDK has made, and a copy of it can make another."""
+    """Whether a stream still reads from the generator that the SDK has made, so that a copy can make another."""
     chunks = stream._iterator
     code = getattr(chunks, "gi_code", None) or getattr(chunks, "ag_code", None)
     return code is not None and code is getattr(getattr(type(stream), "__stream__", None), "__code__", None)
@@ -135,7 +134,7 @@ def _apart(stream: Any) -> Any:
 
 
 def _weakly(method: Callable[[], None]) -> Callable[[], None]:
-    """`method`, for as long as its object lives: whoever is to call it does not keep that alive."""
+    """`method` while its object lives: holding it does not keep the object alive."""
     alive = weakref.WeakMethod(method)
 
     def call() -> None:

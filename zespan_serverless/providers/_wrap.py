@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Observer(Protocol):
-    """Who observes one call of a method. Raises nothing but what a signal handler raises."""
+    """Observes one call of a method. Raises nothing except what a signal handler raises."""
 
     def done(self, result: Any, error: BaseException | None, /) -> None:
         """Take what the method has returned or raised."""
@@ -110,14 +110,14 @@ def once(owner: Any, name: str, begin: Callable[[], Observer | None]) -> None:
 
 
 class _Observation:
-    """Around a call: the observer learns of its end, also if a signal handler raises in our lines."""
+    """A `with` block around a call: its observer is called at the end, even if a signal handler raises in our lines."""
 
     def __init__(self) -> None:
         self.by: Observer | None = None
         self.result: Any = None
 
     def paused(self) -> Begin:
-        """Let go of the observer; it goes on observing at the call of what is returned."""
+        """Pause the observer. The function that is returned resumes it."""
         observer = self.by
         if observer is not None:
             observer.pause()
@@ -147,7 +147,7 @@ async def _awaited(held: _Held, begin: Begin, args: tuple[Any, ...], kwargs: dic
 
 
 class _Held:
-    """The awaitable of `_awaited`. If ours is never awaited, Python warns of it, and need not warn of theirs, too."""
+    """The awaitable of `_awaited`. If ours is never awaited Python warns of it; theirs is closed without a warning."""
 
     def __init__(self, awaitable: Any) -> None:
         self.awaitable = awaitable
@@ -158,7 +158,7 @@ class _Held:
 
 
 def _in_place_of(awaitable: Any, begin: Begin, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """A coroutine with the name of theirs, which Python's warning gives if it is never awaited."""
+    """A coroutine with the name of theirs, because Python's warning names one that is never awaited."""
     ours = _awaited(_Held(awaitable), begin, args, kwargs)
     for name in ("__name__", "__qualname__"):
         setattr(ours, name, getattr(awaitable, name, None) or getattr(ours, name))

@@ -11,9 +11,9 @@ _ZESPAN = "zespan.wrappers.openai_wrapper"  # sdks.zespan.MODULE, without import
 
 
 def traces(method: Any) -> bool:
-    """Whether another SDK makes an event of the call of `method` that is being made.
+    """Whether another SDK records the current call of `method`.
 
-    Never raises, but for what a signal handler does.
+    Never raises, except what a signal handler raises.
     """
     if _ZESPAN not in sys.modules:
         return False

@@ -17,9 +17,9 @@ _LAYERS_MAX = 50  # wrappers that other tools have put around a method
 
 
 def traces(method: Any) -> bool:
-    """Whether the SDK traces the call of `method` that is being made: its wrapper is above ours, or beneath it.
+    """Whether the SDK traces the current call of `method`: its wrapper is above ours, or beneath it.
 
-    An event of ours would then be the call's second. Warns once.
+    A record of ours would then be the call's second. Warns once.
     """
     if not (_is_above() or _is_beneath(method)):
         return False
@@ -32,7 +32,7 @@ def traces(method: Any) -> bool:
 
 
 def _is_above() -> bool:
-    """Whether its wrapper has called us. Looked at for each call: the SDK may be switched on at any time."""
+    """Whether its wrapper has called us. Checked for each call, because the SDK may be switched on at any time."""
     frame = sys._getframe(2)
     for _ in range(_FRAMES_MAX):
         if frame.f_code.co_name == _WRAPPER and frame.f_globals.get("__name__") == MODULE:
@@ -44,8 +44,8 @@ def _is_above() -> bool:
 
 
 def _is_beneath(method: Any) -> bool:
-    """Whether `method` calls its wrapper. That has no `__wrapped__`, and neither need other tools' wrappers have one:
-    what they call is looked for in their closures, too."""
+    """Whether `method` calls its wrapper. That has no `__wrapped__`, and other tools' wrappers may lack it, too, so
+    their closures are searched as well."""
     seen: list[Any] = []
     pending = [method]
     while pending and len(seen) < _LAYERS_MAX:

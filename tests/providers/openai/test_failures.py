@@ -15,9 +15,7 @@ from emulator.model import WORDS, ModelEndpoint
 from zespan_serverless import testing
 from zespan_serverless._process import container as _container
 from zespan_serverless.providers import (
-    _answer,
     _call,
-    _event,
     _fields,
     _hook,
     _pricing,
@@ -35,7 +33,7 @@ TEXT = "".join(WORDS)
 TOOLS = [{"type": "function", "function": {"name": "weather", "parameters": {}}}]
 
 _FILES = (
-    *(_addresses, _answer, _call, _chat, _chunks, _event, _fields),
+    *(_addresses, _call, _chat, _chunks, _fields),
     *(_pricing, _prompt, _request, _stream, _wrap),
 )
 
@@ -139,11 +137,11 @@ def test_an_internal_that_fails(
 @pytest.mark.parametrize(
     "name",
     [
-        "_process.Container.capture_made",
+        "_process.Container.capture",
         "_trace.new_span",
         "_trace.current",
         "_trace.context._uuid",
-        "_record.event.timestamp",
+        "_record.record.Record.copy",
     ],
 )
 def test_a_neighbour_that_fails(
@@ -164,7 +162,7 @@ def test_it_is_said_once(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """In one line of log, without a traceback, however often it happens; and each is counted."""
-    monkeypatch.setattr(_event, "cost", _broken)
+    monkeypatch.setattr(_call, "cost", _broken)
     with caplog.at_level(logging.DEBUG, "zespan_serverless"):
         side.ask()
         side.ask()
@@ -206,7 +204,7 @@ def test_the_list_above_is_in_force() -> None:
         "openai._chat.Methods.read",
         "openai._chat.Chat.answer",
         "openai._chunks.Chunks.add",
-        "_event.new_event",
+        "_call.ModelCall._record",
         "_call.once",
     )
     assert {*important} <= {*_internals()}

@@ -3,11 +3,11 @@
     _chat       requests and answers        _chunks     chunks of a stream
     _addresses  who answers at an address
 
-A call passes two places, and neither would do alone. The methods (`create`, `parse`) see what the user has passed, a
-call that is refused before anything is sent, and clients that are mocked or of another make, which send nothing. The
-client's `request` is beneath the tools that wrap the methods: the answer is taken there, a stream before anybody has
-put something around it. It also sees the calls of a client whose methods another tool had wrapped before we came.
-A tool that had wrapped `request` before us keeps ours away from its clients; their answers are taken at the methods.
+A call passes two places, and neither is enough alone. The methods (`create`, `parse`) receive what the user has passed;
+they also see calls that are refused before anything is sent, and clients that are mocked or of another make and send
+nothing. The client's `request` is beneath the tools that wrap the methods: the answer is taken there, a stream before
+another tool wraps it. It also sees the calls of a client whose methods another tool had wrapped before us. Where a tool
+had wrapped `request` before us, ours is not called for its clients; their answers are taken at the methods.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def patch_openai() -> None:
 
 def wrap_openai(client: Client) -> Client:
     """Trace the chat completions of one client, and return it: one that `patch_openai` does not reach, of another make
-    with the same methods. Sync or async; idempotent. Never raises: what cannot be traced is said in the log."""
+    with the same methods. Sync or async; idempotent. Never raises: what cannot be traced is logged."""
     try:
         completions = client.chat.completions  # type: ignore[attr-defined]
         patch_object(completions, METHODS)

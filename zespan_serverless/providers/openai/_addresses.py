@@ -1,6 +1,8 @@
-"""Who answers at an address: OpenAI's SDK is the client of many providers."""
+"""Which provider is at an address: OpenAI's SDK is the client of many."""
 
 from __future__ import annotations
+
+import functools
 
 # The names of OpenTelemetry's `gen_ai.provider.name`, by the end of the host.
 _PROVIDERS = {
@@ -26,14 +28,15 @@ _PROVIDERS = {
     "api.aws": "aws.bedrock",
 }
 UNKNOWN_PROVIDER = "openai"
-"""At an address that says nothing of who answers (this machine, a private network): what the SDK says, because it may
-be a proxy for OpenAI as well as a model of one's own."""
+"""The provider at an address that does not name one (this machine, a private network). It may be a proxy for OpenAI or
+a model of the user's own; the SDK `zespan` assumes OpenAI."""
 _NOWHERE = frozenset(("localhost", "local", "internal", "lan", "home", "svc", "test", "example", "invalid"))
 _SECOND_LEVEL = frozenset(("co", "com", "net", "org", "ac", "gov", "edu"))
 
 
+@functools.lru_cache(maxsize=64)  # clients have few addresses, and calls are many
 def provider_at(base_url: str, client: str = "") -> str:
-    """Who answers at an address, as far as that says it; `client` is the name of the client's class."""
+    """The provider at an address. `client` is the name of the client's class."""
     if "openrouter.ai" in base_url:  # as in the SDK, wherever it stands: proxies keep it in the path
         return "openrouter"
     if "Azure" in client:

@@ -1,10 +1,10 @@
-"""Chat completions: what a request asks, and what its answer says."""
+"""Chat completions: reads requests and answers."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from .._answer import Answer
+from ..._record.model import Answer
 from .._fields import count_of, field, is_count, items, text_of, texts_of
 from .._request import Choke, Endpoint, Request
 from ._addresses import provider_at
@@ -15,7 +15,7 @@ _COST_MAX = 1e9  # US dollars; more is a mistake
 
 
 class Methods(Choke):
-    """The methods, which see what the user has passed, also a call that is refused before anything is sent."""
+    """The methods: they receive what the user has passed, also for a call that is refused before anything is sent."""
 
     classes = ("Completions", "AsyncCompletions")
     methods = ("create", "parse")
@@ -25,9 +25,9 @@ class Methods(Choke):
 
 
 class Requests(Choke):
-    """The client's `request`, for a completion whose call has come past the methods.
+    """The client's `request`, also for completions that have bypassed the methods as we patched them.
 
-    A tool that wraps one client, such as LangSmith's, keeps the method that it has found there.
+    A tool that wraps one client, such as LangSmith's, keeps the method that it found there.
     """
 
     classes = ("SyncAPIClient", "AsyncAPIClient")
@@ -55,7 +55,7 @@ def _request(client: Any, body: dict[str, Any], headers: Any) -> Request:
 
 
 class Chat(Endpoint):
-    """How the answers are read: objects of the SDK's or the same in dicts."""
+    """Reads answers: objects of the SDK, or dicts with the same fields."""
 
     operation = "chat"
 
@@ -77,7 +77,7 @@ class Chat(Endpoint):
         return answer
 
     def charged(self, error: BaseException) -> Answer | None:
-        """Of one that was cut off, or that `parse` could not read."""
+        """The answer of a call that was cut off, or that `parse` could not read."""
         completion, traceback = field(error, "completion"), error.__traceback__
         while completion is None and traceback is not None:
             frame, traceback = traceback.tb_frame, traceback.tb_next
@@ -93,7 +93,7 @@ CHAT = Chat()
 
 
 def _count(answer: Answer, usage: Any) -> None:
-    """The numbers of tokens. Cached ones are part of the input, those of reasoning of the output."""
+    """Read the numbers of tokens. Cached ones are part of the input, those of reasoning are part of the output."""
     before, after = field(usage, "prompt_tokens_details"), field(usage, "completion_tokens_details")
     answer.known = all(is_count(field(usage, name)) for name in ("prompt_tokens", "completion_tokens"))
     answer.input_tokens = count_of(usage, "prompt_tokens")

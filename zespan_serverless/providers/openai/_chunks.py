@@ -1,4 +1,4 @@
-"""Chunks of a streamed chat completion, put together to the completion that the model would have given without one."""
+"""Chunks of a streamed chat completion, joined to the completion that the model would have given without a stream."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from .._fields import field, text_of
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .._answer import Answer
+    from ..._record.model import Answer
 
 _TEXTS = ("content", "refusal")
 _MORE_TEXTS = ("reasoning_content", "reasoning")
@@ -25,20 +25,20 @@ class Chunks:
         self._choices: dict[int, _Choice] = {}
 
     def add(self, chunk: Any) -> bool:
-        """Whether there is anything of the answer in it: text, reasoning, sound, or a part of a tool's call."""
+        """Add a chunk. True if it has a part of the answer: text, reasoning, sound, or a call of a tool."""
         self._model = text_of(chunk, "model") or self._model
         self._usage = field(chunk, "usage") or self._usage
-        news = False
+        has_content = False
         for piece in field(chunk, "choices") or ():
             index = field(piece, "index") or 0
             choice = self._choices.get(index)
             if choice is None:
                 choice = self._choices[index] = _Choice()
-            news = choice.add(piece) or news
-        return news
+            has_content = choice.add(piece) or has_content
+        return has_content
 
     def answer(self) -> Answer:
-        """What the completion says."""
+        """Read the completion."""
         choices = [{"index": index, **choice.fields()} for index, choice in sorted(self._choices.items())]
         return self._read({"model": self._model, "usage": self._usage, "choices": choices})
 
@@ -49,32 +49,32 @@ class _Choice:
     def __init__(self) -> None:
         self.finish_reason: str | None = None
         self.texts: dict[str, list[str]] = {}  # by their field
-        self.sound: list[str] = []  # what is said in it
+        self.sound: list[str] = []  # the transcript's pieces
         self.function: list[str] | None = None  # name, arguments
         self.tools: dict[int, tuple[str, list[str]]] = {}  # kind; name, arguments
 
     def add(self, piece: Any) -> bool:
         self.finish_reason = text_of(piece, "finish_reason") or self.finish_reason
         delta = field(piece, "delta")
-        # What openai has no field for, such as other makers' reasoning.
+        # Fields that openai does not define, such as the reasoning of other providers' models.
         more = delta if isinstance(delta, dict) else getattr(delta, "model_extra", None)
-        news = False
+        has_content = False
         for name in _TEXTS + _MORE_TEXTS if more else _TEXTS:
             text = _text_in(field(delta, name))
             if text:
-                news = True
+                has_content = True
                 self.texts.setdefault(name, []).append(text)
         for call in field(delta, "tool_calls") or ():
-            news = self._add_tool(call) or news
+            has_content = self._add_tool(call) or has_content
         function = field(delta, "function_call")
         if function:
             self.function = self.function or ["", ""]
-            news = _add_call(self.function, function) or news
+            has_content = _add_call(self.function, function) or has_content
         audio = field(delta, "audio")
         if audio:
             self.sound.append(text_of(audio, "transcript"))
-            news = bool(self.sound[-1] or text_of(audio, "data")) or news
-        return news
+            has_content = bool(self.sound[-1] or text_of(audio, "data")) or has_content
+        return has_content
 
     def _add_tool(self, call: Any) -> bool:
         function = function_of(call)
@@ -116,10 +116,10 @@ def _add_call(texts: list[str], function: Any) -> bool:
 
 
 def function_of(value: Any) -> Any:
-    """What a tool or a call of one says about the function: custom tools have their own word for it."""
+    """The function of a tool, or of a call of one; custom tools have another field for it."""
     return field(value, "function") or field(value, "custom")
 
 
 def arguments_of(function: Any) -> str:
-    """The arguments of a call: custom tools have an input."""
+    """The arguments of a call; custom tools have an `input` instead."""
     return text_of(function, "arguments") or text_of(function, "input")

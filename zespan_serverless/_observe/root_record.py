@@ -1,4 +1,4 @@
-"""The event of the invocation itself, the root of its trace."""
+"""The record of the invocation itself, the root of its trace."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from .._base.guard import Guarded
-from .._record.event import ERROR_TEXT_MAX, Event, failed, new_event, suspends
 from .._record.invocation import NO_DESCRIPTION
+from .._record.record import Record, suspends
 
 if TYPE_CHECKING:
     from .._record.invocation import ColdStart, Invocation, Result
+    from .._record.record import Resource
     from .._trace import Span
-    from ..settings import Settings
 
 
 def identity(invocation: Invocation, start: ColdStart) -> dict[str, Any]:
@@ -25,24 +25,24 @@ def identity(invocation: Invocation, start: ColdStart) -> dict[str, Any]:
     }
 
 
-def root_event(
+def root_record(
     span: Span,
-    settings: Settings,
+    resource: Resource,
     invocation: Invocation,
     start: ColdStart,
     result: Result,
     took_ms: float,
     left: tuple[float | None, float | None],
     error: BaseException | None,
-) -> Event:
-    """The event of an invocation that has ended. `left` is the seconds before its deadline, at its start and at its
+) -> Record:
+    """The record of an invocation that has ended. `left` is the seconds before its deadline, at its start and at its
     end."""
     described = NO_DESCRIPTION
     with Guarded("the description of an invocation"):
         described = invocation.describe()
-    operation = settings.service_name or described.operation or invocation.name
-    event = new_event(span, settings, took_ms, kind="general", operation=str(operation))
-    metadata: dict[str, Any] = {
+    name = resource.service_name or described.operation or invocation.name
+    record = Record(span, resource, "invocation", str(name), took_ms)
+    attributes: dict[str, Any] = {
         **described.attributes,
         **result.attributes,
         "http.response.status_code": result.status,
@@ -52,17 +52,17 @@ def root_event(
         "memory_max_rss_bytes": _max_rss(),
     }
     if None not in left:
-        metadata["time_left_at_start_ms"], metadata["time_left_at_end_ms"] = map(milliseconds, left)
+        attributes["time_left_at_start_ms"], attributes["time_left_at_end_ms"] = map(milliseconds, left)
     if error is not None and suspends(error):
-        metadata["suspended"] = True
+        attributes["suspended"] = True
     elif error is not None:
-        failed(event, error)
-        metadata["error.type"] = type(error).__name__
+        record.fail(error)
+        attributes["error.type"] = type(error).__name__
     elif result.error_type is not None:
-        event["status"], metadata["error.type"] = "error", result.error_type
-        event["error_message"] = str(result.error_message or result.error_type)[:ERROR_TEXT_MAX]
-    event["metadata"] = {name: value for name, value in metadata.items() if value is not None}
-    return event
+        attributes["error.type"] = result.error_type
+        record.fail(str(result.error_message or result.error_type))
+    record.attributes = {name: value for name, value in attributes.items() if value is not None}
+    return record
 
 
 def milliseconds(seconds: float | None) -> int | None:

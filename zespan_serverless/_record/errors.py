@@ -1,0 +1,71 @@
+"""Texts of exceptions: their own words, and whether these may quote a prompt or an answer."""
+
+from __future__ import annotations
+
+from .._base.guard import pass_on
+
+_CHAIN_MAX = 20  # exceptions that led to an exception
+_QUOTING = frozenset(("openai", "pydantic", "pydantic_core"))  # packages whose exceptions quote prompts and answers
+
+
+def text_of(error: BaseException) -> str:
+    """The text of an exception, else its kind, whatever its `__str__` does."""
+    try:
+        return str(error) or type(error).__name__
+    except Exception as problem:
+        pass_on(problem)
+        return "<text not available>"
+
+
+def kind_of(error: BaseException) -> str:
+    """An exception without its own words: kind, status, code."""
+    codes = []
+    for name in ("status_code", "code"):
+        try:
+            code = getattr(error, name, None)
+        except Exception as problem:
+            pass_on(problem)
+            continue
+        is_word = type(code) is str and code.isascii() and code.replace("_", "").isalnum()
+        if type(code) is int or (is_word and not isinstance(error, SystemExit)):  # whose code may be any text
+            codes.append(str(code)[:64])
+    return ": ".join([type(error).__name__, *([", ".join(codes)] if codes else [])])
+
+
+def quotes(error: BaseException) -> bool:
+    """Whether an exception may quote what was said to a model or by one; so may what was raised because of it."""
+    met: list[BaseException] = []
+    left = [error]
+    while left and len(met) < _CHAIN_MAX:
+        one = left.pop()
+        if any(one is other for other in met):
+            continue
+        met.append(one)
+        if any(c.__module__.partition(".")[0] in _QUOTING for c in type(one).__mro__) or _is_from_model(one):
+            return True
+        left += [e for e in (one.__cause__, one.__context__, *_arguments(one)) if e is not None]
+        if isinstance(one, BaseExceptionGroup):
+            left += one.exceptions
+    return bool(left)
+
+
+def _arguments(error: BaseException) -> list[BaseException]:
+    """The exceptions that another one was made of: `sys.exit(error)`."""
+    try:
+        return [each for each in error.args if issubclass(type(each), BaseException)]
+    except Exception as problem:
+        pass_on(problem)
+        return []
+
+
+def _is_from_model(error: BaseException) -> bool:
+    """Whether an exception has passed through a call of a model that we watch."""
+    traceback = error.__traceback__
+    while traceback is not None:
+        if str(traceback.tb_frame.f_globals.get("__name__")).startswith(_PROVIDERS):
+            return True
+        traceback = traceback.tb_next
+    return False
+
+
+_PROVIDERS = f"{__name__.partition('._record.')[0]}.providers."

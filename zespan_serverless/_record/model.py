@@ -1,0 +1,163 @@
+"""What a call of a model asked for and got, in no provider's and no backend's words."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from typing import TYPE_CHECKING, Any
+
+from .values import to_json
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Container
+
+
+class Prompt:
+    """A request's messages and tools, copied and redacted when the call began.
+
+    `messages` are those that are not the system's; they, `system` and the texts of tools are left out where prompts
+    are not stored. `digest` is the SHA-256 of all messages as they were passed, `turn` the number of the user's.
+    `is_planning`, `has_memory`, `agent_name` and `agent_role` are what the texts suggest of an agent.
+    """
+
+    __slots__ = (
+        *("_text", "agent_name", "agent_role", "digest", "has_memory", "is_planning", "last_role", "messages"),
+        *("system", "tools", "turn"),
+    )
+
+    def __init__(self, messages: Any = (), *, text: str | None = None) -> None:
+        """`text`: the JSON of the messages, where they are not known themselves."""
+        self.messages: Any = messages
+        self.system = self.digest = ""
+        self.tools: Any = []
+        self.turn = 0
+        self.last_role = "user"
+        self.is_planning = self.has_memory = False
+        self.agent_name: str | None = None
+        self.agent_role: str | None = None
+        self._text = text
+
+    @property
+    def text(self) -> str:
+        """The JSON of the messages; made when it is first asked for."""
+        if self._text is None:
+            self._text = to_json(self.messages)
+        return self._text
+
+    def hide_messages(self, instead: str) -> None:
+        """Put a text in place of the messages."""
+        self.messages, self._text = (), instead
+
+    def mapped(self, change: Callable[[Any], Any]) -> Prompt:
+        """A copy whose texts have been through `change`."""
+        copy = Prompt.__new__(Prompt)
+        for name in Prompt.__slots__:
+            setattr(copy, name, getattr(self, name))
+        copy.messages, copy.system, copy.tools = change(self.messages), change(self.system), change(self.tools)
+        copy._text = None if self.messages else change(self._text)
+        return copy
+
+
+class Answer:
+    """What a model has answered, read from an SDK's object or from the chunks of a stream.
+
+    `text` is the first choice's, `others` are those of further choices. `input_tokens` include the cached ones and
+    those written to a cache, `output_tokens` those of reasoning. `tools` are the arguments of the tools called, by
+    their names; a list where one is called several times.
+    """
+
+    def __init__(self) -> None:
+        self.model = self.text = self.finish_reason = ""
+        self.input_tokens = self.output_tokens = self.reasoning_tokens = 0
+        self.cached_tokens = self.cache_write_tokens = 0
+        self.known = False  # whether the answer gives the numbers of tokens
+        self.cost: float | None = None  # US dollars, if the answer itself gives them
+        self.audio = False  # whether there are tokens of audio, which have prices of their own
+        self.first_token_ms: float | None = None
+        self.others: list[str] = []
+        self.tools: dict[str, Any] = {}
+        self._calls: dict[str, int] = {}  # of each tool
+
+    def tool(self, name: str, arguments: str) -> None:
+        """Note a call of a tool. If there are several of one, their arguments become a list."""
+        if not name:
+            return
+        given: Any = arguments
+        with contextlib.suppress(ValueError, RecursionError):
+            given = json.loads(arguments)
+        self._calls[name] = self._calls.get(name, 0) + 1
+        if self._calls[name] == 1:
+            self.tools[name] = given
+        elif self._calls[name] == 2:
+            self.tools[name] = [self.tools[name], given]
+        else:
+            self.tools[name].append(given)
+
+    def mapped(self, change: Callable[[Any], Any]) -> Answer:
+        """A copy whose texts have been through `change`."""
+        copy = Answer.__new__(Answer)
+        copy.__dict__.update(self.__dict__)
+        copy.model, copy.finish_reason = change(self.model), change(self.finish_reason)
+        copy.text, copy.others, copy.tools = change(self.text), change(self.others), change(self.tools)
+        return copy
+
+
+class Model:
+    """One call of a model.
+
+    `cost` is in US dollars, None where no price is known. `has_content`: whether prompts and answers are stored.
+    """
+
+    __slots__ = ("answer", "cost", "has_content", "prompt", "provider", "requested", "stream")
+
+    def __init__(self, provider: str, requested: str, prompt: Prompt, answer: Answer, *, stream: bool = False) -> None:
+        self.provider, self.requested, self.stream = provider, requested, stream
+        self.prompt, self.answer = prompt, answer
+        self.cost: float | None = None
+        self.has_content = True
+
+    @property
+    def name(self) -> str:
+        """The model that has answered, else the one that was asked."""
+        return self.answer.model or self.requested
+
+    def with_answer(self, answer: Answer) -> Model:
+        """The same call with another answer."""
+        copy = Model(self.provider, self.requested, self.prompt, answer, stream=self.stream)
+        copy.cost, copy.has_content = self.cost, self.has_content
+        return copy
+
+    def mapped(self, change: Callable[[Any], Any]) -> Model:
+        """A copy whose texts have been through `change`, except those of the prompt."""
+        copy = self.with_answer(self.answer.mapped(change))
+        copy.provider, copy.requested = change(self.provider), change(self.requested)
+        return copy
+
+    def without_content(self) -> Model:
+        """A copy without what was said; which tools were called is kept."""
+        answer = self.answer.mapped(lambda value: value)
+        answer.text, answer.others, answer.tools = "", [], dict.fromkeys(answer.tools)
+        copy = self.with_answer(answer)
+        copy.has_content = False
+        return copy
+
+    def hide(self, names: Container[str], instead: str) -> None:
+        """Replace parts, by the names that the SDK `zespan` has for them. Only for a copy that nobody else has."""
+        prompt, answer = self.prompt.mapped(lambda value: value), self.answer
+        if "provider" in names:
+            self.provider = instead
+        if "model" in names:
+            self.requested = answer.model = instead
+        if "finish_reason" in names and answer.finish_reason:
+            answer.finish_reason = instead
+        if "prompt_text" in names:
+            prompt.hide_messages(instead)
+        if "system_prompt" in names and prompt.system:
+            prompt.system = instead
+        if "tool_definitions" in names and prompt.tools:
+            prompt.tools = instead
+        if "completion_text" in names or "decision_rationale" in names:
+            answer.text, answer.others = instead, []
+        if "tool_call_args" in names:
+            answer.tools = dict.fromkeys(answer.tools, instead)
+        self.prompt = prompt

@@ -1,0 +1,194 @@
+"""What may be sent: sampling, `store_prompts`, `redact_keys` and the longest texts, applied once to every record.
+
+A secret is what stands under one of `redact_keys`: in any container or record, and in any text (see `redaction`). Texts
+of errors and the descriptions that objects give of themselves are looked at more closely.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import TYPE_CHECKING, Any
+
+from .redaction import REDACTED, loosely_without, normal, without
+from .values import Walk, key_text, leaf, to_json
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from ..settings import Settings
+    from .record import Record
+
+RATIONALE_MAX = 2000  # characters, as the SDK `zespan` cuts it
+ERROR_TEXT_MAX = 500  # characters, as the SDK `zespan` cuts it
+_ERROR_READ_MAX = 65_536  # characters of an error's text that are looked at, of which ERROR_TEXT_MAX are sent
+_CACHED_KEYS, _CACHED_KEY_MAX = 1024, 64  # how many, and how long
+
+# Parts of a record, by the names that `redact_keys` may have for them, and those of a call of a model.
+_PARTS = {
+    "operation": "name",
+    "metadata": "attributes",
+    "user_id": "user_id",
+    "session_id": "session_id",
+    "tags": "tags",
+}
+_MODEL_PARTS = ("provider", "model", "finish_reason", "tool_definitions")
+
+# Fields of an event that a user has captured, in the words of the SDK `zespan`.
+_CONTENT = frozenset(("prompt_text", "completion_text", "system_prompt", "tool_call_args", "decision_rationale"))
+_JSON = frozenset(("prompt_text", "completion_text", "tool_call_args"))  # structures, sent as the text of their JSON
+_SPECIAL = _CONTENT | {"error_message"}
+_LONGEST = {"decision_rationale": RATIONALE_MAX}
+# An event is no event without these: no key of `redact_keys` is meant for them.
+_FRAME = frozenset(
+    ("event_id", "project_id", "trace_id", "span_id", "parent_span_id", "timestamp", "span_kind", "status")
+)
+
+
+def sampled(trace_id: str, rate: float) -> bool:
+    """Whether a trace is kept: FNV-1a of its id, as Zespan's SDKs compute it, so that every service decides alike."""
+    if rate >= 1.0 or not trace_id:
+        return rate > 0.0
+    digest = 0x811C9DC5
+    for byte in trace_id.encode("utf-8", "replace"):
+        digest = (digest ^ byte) * 0x01000193 & 0xFFFFFFFF
+    return digest / 4294967296.0 < rate
+
+
+class Policy:
+    """What records may contain under certain settings."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.keys = normalized(settings.redact_keys)
+        self.stores_prompts, self.sample_rate = settings.store_prompts, settings.sample_rate
+        self._known: dict[str, bool] = {}  # keys that have been met
+        self._hidden = {name for name in (*_PARTS, *_CONTENT, *_MODEL_PARTS) if normal(name) in self.keys}
+
+    def keeps(self, record: Record) -> bool:
+        """Whether the record's trace is sampled."""
+        trace_id: Any = record.trace_id
+        if record.fields is not None:
+            trace_id = record.fields.get("trace_id", trace_id)  # of a user's own event it may be anything
+        return sampled("" if trace_id is None else str(leaf(trace_id)), self.sample_rate)
+
+    def applied(self, record: Record) -> Record:
+        """A copy of a record, in JSON's types, without what may not be sent."""
+        allowed = record.mapped(_Walk(self).value)
+        if record.error is not None:
+            allowed.error = self.error(record.error)
+        if allowed.model is not None and not self.stores_prompts:
+            allowed.model = allowed.model.without_content()
+        if record.fields is not None:
+            allowed.fields = self.fields(record.fields)
+        if self._hidden:
+            self._hide(allowed)
+        return allowed
+
+    def _hide(self, record: Record) -> None:
+        """Replace whole parts of a record, whose names are among the keys."""
+        for name, part in _PARTS.items():
+            if name in self._hidden:
+                setattr(record, part, REDACTED)
+        if record.model is not None:
+            record.model.hide(self._hidden, REDACTED)
+
+    def fields(self, fields: Mapping[str, Any]) -> dict[str, Any]:
+        """A copy of fields in the words of Zespan's SDK, in JSON's types, without what may not be sent."""
+        walk, known, allowed = _Walk(self), self._known, dict[str, Any]()
+        for key, value in [*fields.items()]:
+            name = key if type(key) is str else key_text(key)
+            if value is None:
+                allowed[name] = None
+            elif name in _SPECIAL:
+                self._special(allowed, name, value, walk)
+            elif name not in _FRAME and (known[name] if type(key) is str and name in known else self.hides(key, name)):
+                allowed[name] = REDACTED
+            else:
+                allowed[name] = walk.value(value)
+        return allowed
+
+    def _special(self, allowed: dict[str, Any], name: str, value: Any, walk: _Walk) -> None:
+        """Copy a field that has a rule of its own."""
+        if name == "error_message":
+            allowed[name] = self.error(value)
+        elif self.stores_prompts:
+            if self.hides(name, name):
+                allowed[name] = REDACTED
+            elif name in _JSON and not issubclass(type(value), str):
+                allowed[name] = to_json(walk.value(value))
+            else:
+                allowed[name] = str(walk.value(value))[: _LONGEST.get(name)]
+        elif name == "tool_call_args":
+            allowed[name] = None  # as if there were none
+
+    def hides(self, key: object, name: str) -> bool:
+        """Whether what stands under a key, which is called `name` in JSON, is a secret."""
+        hidden = self._known.get(name)
+        if hidden is None:
+            hidden = normal(name) in self.keys
+            if len(name) <= _CACHED_KEY_MAX and len(self._known) < _CACHED_KEYS:
+                self._known[name] = hidden
+        if type(key) is str or hidden or not issubclass(type(key), Enum):
+            return hidden
+        words = (key.name, key.value)  # type: ignore[attr-defined]
+        return any(isinstance(word, str) and normal(word) in self.keys for word in words)
+
+    def plain(self, value: Any) -> Any:
+        """Copy any value into JSON's types, without secrets."""
+        return _Walk(self).value(value)
+
+    def text(self, text: str) -> str:
+        """A text without secrets."""
+        return without(text, self.keys)
+
+    def error(self, error: object, text: str | None = None) -> str:
+        """The text of an exception, or of somebody's words about one, that may be sent. `text`: in place of its own."""
+        if isinstance(error, BaseException):
+            from .errors import text_of
+
+            text = self.instead(error) or text or text_of(error)
+        elif text is None:
+            text = error if type(error) is str else str(leaf(error))
+        return loosely_without(text[:_ERROR_READ_MAX], self.keys)[:ERROR_TEXT_MAX]
+
+    def instead(self, error: BaseException) -> str:
+        """What to send in place of any text of an exception; empty if its text may be sent.
+
+        Without `store_prompts` that is only the kind, the status and the code of an exception that may quote a prompt
+        or an answer: one that came out of a call of a model, of openai or pydantic, or was raised because of one.
+        """
+        if self.stores_prompts:
+            return ""
+        from .errors import kind_of, quotes
+
+        return kind_of(error) if quotes(error) else ""
+
+
+class _Walk(Walk):
+    """One pass over a value that removes secrets."""
+
+    TOO_DEEP = "[REDACTED_DEPTH_LIMIT]"  # as the SDK `zespan` has it
+
+    __slots__ = ("_keys", "_policy")
+
+    def __init__(self, policy: Policy) -> None:
+        super().__init__()
+        self._policy, self._keys = policy, policy.keys
+
+    def pairs(self, pairs: list[Any]) -> dict[str, Any]:
+        allowed: dict[str, Any] = {}
+        for key, value in pairs:
+            name = key if type(key) is str else key_text(key)
+            allowed[name] = REDACTED if self._policy.hides(key, name) else self.value(value)
+        return allowed
+
+    def text(self, text: str) -> str:
+        return without(text, self._keys)
+
+    def description(self, text: str, value: Any) -> str:
+        instead = self._policy.instead(value) if issubclass(type(value), BaseException) else ""
+        return instead or loosely_without(text, self._keys)
+
+
+def normalized(keys: Iterable[str]) -> frozenset[str]:
+    """Keys as they are compared: lower case, letters and digits only."""
+    return frozenset(k for k in (normal(key) for key in keys) if k)

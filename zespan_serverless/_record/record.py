@@ -1,0 +1,120 @@
+"""The record of a span that has ended, in OpenTelemetry's terms. Exporters put it into the words of their backend."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any, Literal
+
+from .. import _trace
+from .._version import __version__
+from .values import cut
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from ..settings import Settings
+    from .model import Model
+
+    Status = Literal["ok", "error", "timeout", "crashed"]
+
+SDK_NAME = "zespan-serverless-python"
+
+
+class Resource:
+    """What is the same for all records of a process: where they are from. `tags` are those of the settings."""
+
+    __slots__ = ("environment", "sdk_name", "sdk_version", "service_name", "tags")
+
+    def __init__(self, settings: Settings, tags: Mapping[str, Any] | None = None) -> None:
+        self.environment = settings.environment
+        self.service_name = settings.service_name
+        self.tags: Mapping[str, Any] = tags or {}
+        self.sdk_name, self.sdk_version = SDK_NAME, __version__
+
+
+class Record:
+    """What happened in one span. It is made once, when the span ends; whoever changes it makes a copy.
+
+    `kind` is `invocation`, `llm`, or what a step of the user's says of itself: `general`, `tool`, `agent`, ...
+    `ended` is in seconds since the epoch, `duration_ms` in milliseconds. `error` is an exception or a text until the
+    policy makes it the text that may be sent. `attributes` have OpenTelemetry's names where there are such. `model`
+    is what a call of a model asked for and got. `fields` overrule all else for a backend that takes events in the
+    words of Zespan's SDK: they are what a user has captured in these words.
+    """
+
+    __slots__ = (
+        *("attributes", "duration_ms", "ended", "error", "event_id", "fields", "kind", "model", "name"),
+        *("parent_span_id", "resource", "session_id", "span_id", "status", "tags", "trace_id", "user_id"),
+    )
+
+    def __init__(
+        self,
+        span: _trace.Span,
+        resource: Resource,
+        kind: str,
+        name: str,
+        duration_ms: float = 0.0,
+        attributes: Mapping[str, Any] | None = None,
+        ended: float | None = None,
+    ) -> None:
+        self.event_id = span.event_id or _trace.new_event_id()
+        self.trace_id, self.span_id, self.parent_span_id = span.trace_id, span.span_id, span.parent_span_id
+        self.user_id, self.session_id, self.tags = span.user_id, span.session_id, span.tags
+        self.resource, self.kind, self.name = resource, kind, name
+        self.ended, self.duration_ms = time.time() if ended is None else ended, duration_ms
+        self.status: Status = "ok"
+        self.error: BaseException | str | None = None
+        self.attributes: Mapping[str, Any] = {} if attributes is None else attributes
+        self.model: Model | None = None
+        self.fields: Mapping[str, Any] | None = None
+
+    def fail(self, error: BaseException | str) -> None:
+        """Say that the span has failed, while the record is being made."""
+        self.status, self.error = "error", error
+
+    def copy(self) -> Record:
+        """A record with the same values."""
+        copy = Record.__new__(Record)  # written out: a loop over the names takes four times as long
+        copy.event_id, copy.trace_id, copy.span_id = self.event_id, self.trace_id, self.span_id
+        copy.parent_span_id, copy.kind, copy.name = self.parent_span_id, self.kind, self.name
+        copy.ended, copy.duration_ms = self.ended, self.duration_ms
+        copy.status, copy.error = self.status, self.error
+        copy.user_id, copy.session_id, copy.tags = self.user_id, self.session_id, self.tags
+        copy.attributes, copy.model = self.attributes, self.model
+        copy.fields, copy.resource = self.fields, self.resource
+        return copy
+
+    def mapped(self, change: Callable[[Any], Any]) -> Record:
+        """A copy whose names, texts, tags and attributes have been through `change`; errors and fields have not."""
+        copy = self.copy()
+        copy.name = change(self.name)
+        copy.user_id, copy.session_id = change(self.user_id), change(self.session_id)
+        copy.tags, copy.attributes = change(self.tags), change(self.attributes)
+        if self.model is not None:
+            copy.model = self.model.mapped(change)
+        return copy
+
+    def has_text_above(self, length: int) -> bool:
+        """Whether a single text is so long that the encoded record will have more than `length` bytes."""
+        texts: list[Any] = [] if self.fields is None else [*self.fields.values()]
+        if self.model is not None:
+            texts += (self.model.prompt.text, self.model.prompt.system, self.model.answer.text)
+        return any(type(text) is str and len(text) > length for text in texts)
+
+    def shortened(self, longest: int) -> Record:
+        """A copy with no text longer than `longest` characters; the texts state what has been cut."""
+
+        def change(value: Any) -> Any:
+            return cut(value, longest)
+
+        copy = self.mapped(change)
+        if copy.model is not None:
+            copy.model.prompt = copy.model.prompt.mapped(change)
+        if self.fields is not None:
+            copy.fields = {name: change(value) for name, value in self.fields.items()}
+        return copy
+
+
+def suspends(error: BaseException) -> bool:
+    """Whether this only suspends a function that will be called again (AWS's durable functions): not a failure."""
+    return not isinstance(error, Exception) and any(c.__name__ == "SuspendExecution" for c in type(error).__mro__)

@@ -1,0 +1,134 @@
+"""A record as an event of Zespan's: the field names, types and limits of the SDK `zespan`."""
+
+from __future__ import annotations
+
+import functools
+import time
+from typing import TYPE_CHECKING, Any
+
+from .._record.policy import RATIONALE_MAX
+from .._record.values import encode, to_json
+
+if TYPE_CHECKING:
+    from .._record.model import Model
+    from .._record.record import Record
+
+Event = dict[str, Any]
+
+_LAST_SECOND = 253_402_300_799  # of the year 9999
+
+
+def event_of(record: Record) -> Event:
+    """The event that Zespan's ingest takes for a record."""
+    resource, model = record.resource, record.model
+    event: Event = {
+        "event_id": record.event_id,
+        "project_id": "",
+        "trace_id": record.trace_id,
+        "span_id": record.span_id,
+        "parent_span_id": record.parent_span_id,
+        "timestamp": timestamp(record.ended),
+        # An invocation or a step has no model: the SDK's placeholder "custom" would show up as one in cost tables.
+        "provider": "",
+        "model": "",
+        "operation": record.name,
+        "latency_ms": round(record.duration_ms),
+        "stream": False,
+        "input_tokens": 0,
+        "output_tokens": 0,
+        "cost_usd": None,
+        "status": "success" if record.status == "ok" else record.status,
+        "error_message": record.error,
+        "environment": resource.environment,
+        "user_id": record.user_id,
+        "session_id": record.session_id,
+        "tags": _tags(record),
+        "span_kind": "general" if record.kind == "invocation" else record.kind,
+        "sdk_version": resource.sdk_version,
+        "sdk_name": resource.sdk_name,
+    }
+    if model is not None:
+        event.update(_of_model(model))
+    if record.attributes:
+        event["metadata"] = record.attributes
+    if record.fields is not None:
+        event.update(record.fields)
+    return event
+
+
+def encoded(record: Record) -> bytes:
+    """A record as one line of NDJSON, without the newline."""
+    return encode(event_of(record))
+
+
+def timestamp(seconds: float) -> str:
+    """RFC 3339 in UTC, to the millisecond. An event's `timestamp` is its end; its start is `latency_ms` before."""
+    if not 0 <= seconds <= _LAST_SECOND:  # a clock may give anything; no calendar has words for that
+        seconds = float(_LAST_SECOND if seconds > 0 else 0)
+    whole, ms = divmod(round(seconds * 1000), 1000)
+    return f"{_to_the_second(whole)}.{ms:03d}Z"
+
+
+@functools.lru_cache(maxsize=8)
+def _to_the_second(seconds: int) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
+
+
+def _tags(record: Record) -> Any:
+    """Those of the settings and of the span; or the text that stands in their place."""
+    own: Any = record.tags
+    return own if isinstance(own, str) else {**record.resource.tags, **(own or {})} or None
+
+
+def _of_model(model: Model) -> Event:
+    """The fields that only a call of a model has."""
+    prompt, answer = model.prompt, model.answer
+    event = {
+        "provider": model.provider,
+        "model": model.name,
+        "stream": model.stream,
+        "input_tokens": answer.input_tokens,
+        "output_tokens": answer.output_tokens,
+        "reasoning_tokens": answer.reasoning_tokens,
+        "cost_usd": model.cost,
+        "finish_reason": answer.finish_reason,
+        "prompt_hash": prompt.digest,
+        "agent_id": None,
+        "agent_name": prompt.agent_name,
+        "agent_role": prompt.agent_role and prompt.agent_role.lower(),
+        "agent_framework": None,
+        "parent_agent_id": None,
+        "conversation_turn": prompt.turn,
+        "message_role": prompt.last_role,
+        "has_memory": prompt.has_memory,
+        "has_planning": prompt.is_planning,
+        "tools_used": list(answer.tools) or None,
+        "tool_call_args": None,
+    }
+    if model.has_content:
+        event.update(_content(model))
+    if answer.first_token_ms is not None:
+        event["ttft_ms"] = answer.first_token_ms
+    if prompt.tools:
+        event["tool_definitions"] = prompt.tools
+    if answer.cached_tokens:
+        event["cached_tokens"] = answer.cached_tokens
+    if answer.cache_write_tokens:
+        event["metadata"] = {"cache_write_tokens": answer.cache_write_tokens}
+    return event
+
+
+def _content(model: Model) -> Event:
+    """What was said."""
+    prompt, answer = model.prompt, model.answer
+    event: Event = {
+        "tool_call_args": to_json(answer.tools) if answer.tools else None,
+        "prompt_text": prompt.text,
+        # Of several choices a list, as the text of its JSON.
+        "completion_text": to_json([answer.text, *answer.others]) if any(answer.others) else answer.text,
+    }
+    if prompt.system:
+        event["system_prompt"] = prompt.system
+    if answer.tools and answer.text:
+        event["decision_rationale"] = answer.text[:RATIONALE_MAX]
+    return event
