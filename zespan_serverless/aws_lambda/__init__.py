@@ -51,9 +51,9 @@ def zespan_lambda(handler: Callable[..., Any] | None = None, /, **settings: Any)
     Works bare (`@zespan_lambda`) and with settings (`@zespan_lambda(flush_timeout=0.5)`): every field of `Settings`,
     each also as an environment variable ZESPAN_ + upper case. The first configuration in a process wins.
 
-    The handler may be `def`, `async def` (run on one event loop per thread, so that async clients live on), a
-    generator, or any callable. It is called exactly once with what Lambda passed; its result or exception passes
-    through untouched.
+    The handler may be `def`, `async def` (run on one event loop per thread, so that async clients live on), or any
+    callable. It is called exactly once with what Lambda passed; its result or exception passes through untouched. A
+    generator is traced while a decorator above reads it: Lambda's own runtime client reads none.
     Under a running event loop (a test) an `async def` handler's result is to be awaited.
 
     With the default `flush_mode="auto"` events are sent after the response has gone to the caller, by an internal
