@@ -118,7 +118,7 @@ class ZespanMiddleware:
 
 
 def _finish(container: Container) -> None:
-    """At a server's end, which many do not let atexit see: what cannot be sent any more is counted, and said."""
+    """Flush at a server's end, because many servers end without atexit. What cannot be sent is counted and reported."""
     report = container.delivery.flush(container.settings.flush_timeout, probe=True)
     container.delivery.notify(report, 0)
     if report.pending and not container.active:
@@ -190,9 +190,9 @@ class _Exchange(Exchange):
         )
 
 
-def _headers(said: Mapping[str, Any]) -> Iterable[tuple[bytes, bytes]]:
+def _headers(message: Mapping[str, Any]) -> Iterable[tuple[bytes, bytes]]:
     """Those of a scope or a response; none if they can be read only once: that is for somebody else to do."""
-    headers = said.get("headers")
+    headers = message.get("headers")
     return headers if isinstance(headers, (list, tuple)) else ()
 
 

@@ -101,7 +101,7 @@ class _Exchange(Exchange):
             self._watch_file_wrapper()
 
     def _watch_file_wrapper(self) -> None:
-        """Where the server's is no class whose objects could be told, keep in mind what it has made last."""
+        """Remember what the server's wrapper has made last, if it is no class that isinstance could recognize."""
         wrapper = self._environ.get("wsgi.file_wrapper")
         if wrapper is not None and not isinstance(wrapper, type):
 

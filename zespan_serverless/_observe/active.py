@@ -65,6 +65,7 @@ class ActiveInvocation:
             self.span.user_id, self.span.session_id, self.span.tags = around.user_id, around.session_id, around.tags
         self.inner_error: Exception | None = None  # of an application inside, see `note_inner_error`
         self._reference: ref[Active] = ref(self, container.active.discard)
+        hash(self._reference)  # now, while it can be computed: `discard` needs it when this object is gone
         self._entered = _trace.Entered(self.span, shared=host.one_at_a_time)
         self._concerns: dict[tuple[str, str], str | None] | None = None  # by `with_context`, see `concerns`
         self._took_ms: float | None = None  # of one that has ended, as are the next three

@@ -130,7 +130,7 @@ class Exchange:
             self.active.settle_without_waiting()
 
     def forgotten(self) -> None:
-        """Nobody has read the body to its end, or closed it."""
+        """End the invocation of a body that nobody has read to its end, or closed."""
         if self.is_streamed and not self.is_over:
             self.break_off(None, is_cut=True)
         elif self.is_streamed and self.active.state != SETTLED:

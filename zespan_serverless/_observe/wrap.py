@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 def configured(function: Any, settings: Mapping[str, Any], decorate: Callable[[Any, Mapping[str, Any]], Any]) -> Any:
-    """What a decorator gives that is used bare, or with settings by keyword.
+    """Return what a decorator has to return that is used bare, or with settings by keyword.
 
     Raises ConfigurationError for a setting that does not exist, or a value of the wrong type.
     """
@@ -46,7 +46,7 @@ def is_marked(function: Any) -> bool:
 
 
 def mark(wrapper: Any) -> Any:
-    """Make `is_marked` know it."""
+    """Set the mark that `is_marked` looks for."""
     wrapper.__zespan_observed__ = wrapper
     return wrapper
 

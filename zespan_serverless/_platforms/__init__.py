@@ -1,4 +1,7 @@
-"""What a platform tells of a process: here, what every cold start asks; in the modules, one platform each."""
+"""What an environment, or a vendor's header, says about a process or a request: one module per platform.
+
+The function in here is for every cold start, which one more module would cost 0.08 ms.
+"""
 
 from __future__ import annotations
 

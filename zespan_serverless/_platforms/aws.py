@@ -1,4 +1,4 @@
-"""What Lambda tells of a web application behind its Web Adapter (https://github.com/awslabs/aws-lambda-web-adapter)."""
+"""What Lambda says about a web application behind its Web Adapter (https://github.com/awslabs/aws-lambda-web-adapter)."""
 
 from __future__ import annotations
 

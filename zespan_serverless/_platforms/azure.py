@@ -40,9 +40,9 @@ def platform() -> Platform:
 
 
 def request_facts(extensions: Mapping[str, Any], facts: RequestFacts) -> RequestFacts:
-    """What azure.functions' AsgiFunctionApp or WsgiFunctionApp tells of the invocation that a request was made of.
+    """What azure.functions' AsgiFunctionApp or WsgiFunctionApp says about the invocation that became a request.
 
-    `extensions` is an ASGI scope or a WSGI environ, `facts` what the headers tell.
+    `extensions` is an ASGI scope or a WSGI environ, `facts` what the headers say.
     """
     function, id = extensions.get("azure_functions.function_name"), extensions["azure_functions.invocation_id"]
     name = function if isinstance(function, str) else ""
@@ -98,9 +98,9 @@ def app(folder: str = "") -> App:
     The default of `functionTimeout` depends on the plan, which nothing in a worker tells: without the setting no limit
     is known. An app setting overrides the file. https://learn.microsoft.com/azure/azure-functions/functions-host-json
     """
-    said = _host_json(folder)
-    text = os.environ.get(_TIMEOUT) or said.get("functionTimeout")
-    prefix: Any = said
+    content = _host_json(folder)
+    text = os.environ.get(_TIMEOUT) or content.get("functionTimeout")
+    prefix: Any = content
     for key in ("extensions", "http", "routePrefix"):
         prefix = prefix.get(key) if isinstance(prefix, dict) else None
     return App(seconds(text), prefix if isinstance(prefix, str) else App().route_prefix)
@@ -125,11 +125,11 @@ def _host_json(folder: str) -> Mapping[str, Any]:
     root = os.environ.get(_ROOT)
     for candidate in ([Path(root)] if root else []) + folders:
         try:
-            said = json.loads((candidate / "host.json").read_text("utf-8-sig"))
+            content = json.loads((candidate / "host.json").read_text("utf-8-sig"))
         except FileNotFoundError:
             continue
         except (OSError, ValueError) as error:  # not to be read, or with comments, which Azure allows
             pass_on(error)
             return {}
-        return said if isinstance(said, dict) else {}
+        return content if isinstance(content, dict) else {}
     return {}

@@ -167,7 +167,7 @@ def describe_event(context: Mapping[str, Any], data: object) -> dict[str, object
     https://cloud.google.com/eventarc/docs/event-types, https://github.com/googleapis/google-cloudevents
     """
     kind, source, subject = (_text(context.get(name)) for name in ("type", "source", "subject"))
-    said: dict[str, object] = {
+    details: dict[str, object] = {
         "faas.trigger": "other",
         "cloudevents.event_id": context.get("id"),
         "cloudevents.event_source": source,
@@ -179,23 +179,23 @@ def describe_event(context: Mapping[str, Any], data: object) -> dict[str, object
         inner = data if isinstance(data, Mapping) else {}
         message = inner.get("message")
         topic = source.partition("/topics/")[2] or None
-        said |= _pubsub(topic, message if isinstance(message, Mapping) else {}, inner.get("subscription"), None)
-        said.setdefault("messaging.message.id", context.get("id"))  # which it is: the message's
+        details |= _pubsub(topic, message if isinstance(message, Mapping) else {}, inner.get("subscription"), None)
+        details.setdefault("messaging.message.id", context.get("id"))  # which it is: the message's
     elif kind.startswith("google.cloud.storage.object."):
-        said |= _document(kind, source.partition("/buckets/")[2], subject.removeprefix("objects/"))
+        details |= _document(kind, source.partition("/buckets/")[2], subject.removeprefix("objects/"))
     elif kind.startswith(("google.cloud.firestore.", "google.cloud.datastore.")):
-        said |= _firestore(kind, _text(context.get("document")) or subject.removeprefix("documents/"))
+        details |= _firestore(kind, _text(context.get("document")) or subject.removeprefix("documents/"))
     elif kind.startswith("google.firebase.database."):
-        said |= _document(kind, source.partition("/instances/")[2], subject.removeprefix("refs/"))
+        details |= _document(kind, source.partition("/instances/")[2], subject.removeprefix("refs/"))
     elif kind.startswith("google.cloud.audit.log."):
-        said |= {
+        details |= {
             "gcp.audit_log.method": context.get("methodname"),
             "gcp.audit_log.service": context.get("servicename"),
             "gcp.audit_log.resource": context.get("resourcename"),
         }
     elif kind.startswith("google.cloud.scheduler."):
-        said["faas.trigger"] = "timer"
-    return texts(said)
+        details["faas.trigger"] = "timer"
+    return texts(details)
 
 
 def describe_background(context: object, data: object) -> dict[str, object]:
@@ -207,7 +207,7 @@ def describe_background(context: object, data: object) -> dict[str, object]:
     resource = getattr(context, "resource", None)
     name = resource.get("name") if isinstance(resource, Mapping) else resource
     path, inner = _text(name), data if isinstance(data, Mapping) else {}
-    said: dict[str, object] = {
+    details: dict[str, object] = {
         "faas.trigger": "other",
         "cloudevents.event_id": getattr(context, "event_id", None),
         "cloudevents.event_source": path,
@@ -215,15 +215,15 @@ def describe_background(context: object, data: object) -> dict[str, object]:
     }
     if "pubsub" in kind:
         message = {"messageId": getattr(context, "event_id", None)}
-        said |= _pubsub(path.partition("/topics/")[2] or None, message, None, None)
+        details |= _pubsub(path.partition("/topics/")[2] or None, message, None, None)
     elif "storage" in kind:
-        said |= _document(kind, _text(inner.get("bucket")), _text(inner.get("name")))
+        details |= _document(kind, _text(inner.get("bucket")), _text(inner.get("name")))
     elif "firestore" in kind:
-        said |= _firestore(kind, path.partition("/documents/")[2])
+        details |= _firestore(kind, path.partition("/documents/")[2])
     elif "firebase.database" in kind:
         instance, _, ref = path.partition("/instances/")[2].partition("/refs/")
-        said |= _document(kind, instance, ref)
-    return texts(said)
+        details |= _document(kind, instance, ref)
+    return texts(details)
 
 
 def producer(context: Mapping[str, Any], data: object) -> tuple[str, str] | None:

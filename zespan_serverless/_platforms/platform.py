@@ -1,4 +1,4 @@
-"""What a platform tells of the web requests that it passes on."""
+"""What a platform says about itself, and about the web requests that it passes on."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class Platform(Value):
         self.kills = kills
 
     def facts(self, header: Header) -> RequestFacts:
-        """What the headers of a request that begins now tell. Total: any headers will do."""
+        """What the headers of a request that begins now say. Total: any headers will do."""
         return RequestFacts(parent=parse_traceparent(header("traceparent")), remaining=countdown(self.timeout))
 
 

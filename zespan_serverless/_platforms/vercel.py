@@ -1,4 +1,4 @@
-"""What Vercel tells of a deployment, and of a request."""
+"""What Vercel says about a deployment and a request."""
 
 from __future__ import annotations
 

@@ -160,7 +160,7 @@ class LambdaHost(Host[LambdaCall]):
             name=_string(context, "function_name") or os.environ.get("AWS_LAMBDA_FUNCTION_NAME", ""),
             parent=_events.parent(kept) or _w3c(context) or (_events.of_execution(execution) if execution else None),
             remaining=_clock(context) or (self._extension.clock() if self._extension is not None else None),
-            describe=functools.partial(_described, kept, context, xray, execution),
+            describe=functools.partial(_describe, kept, context, xray, execution),
         )
 
     def origin(self) -> ColdStart:
@@ -240,8 +240,8 @@ def _w3c(context: object) -> tuple[str, str] | None:
     return None
 
 
-def _described(event: object, context: object, xray: str | None, execution: str | None = None) -> Description:
-    """The root event's attributes: what the event, the context and the caller's X-Ray header say."""
+def _describe(event: object, context: object, xray: str | None, execution: str | None = None) -> Description:
+    """The root event's attributes, read from the event, the context and the caller's X-Ray header."""
     trigger, attributes = _events.describe(event)
     links, omitted = _events.links(event, xray)
     attributes = {"faas.trigger": trigger, **attributes, **_resource(context)}

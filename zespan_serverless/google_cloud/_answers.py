@@ -1,4 +1,4 @@
-"""What a function gives back: what of it is a status, and what still runs when it is returned.
+"""What a function returns: which status that is, and what still runs when it has returned.
 
 A streamed body is made while it is sent: by Flask from a generator, or a Response around one; by Starlette from its
 StreamingResponse, which may have background tasks besides.
@@ -105,5 +105,5 @@ def _status_of(error: BaseException) -> int | None:
 
 
 def _is_one_of(value: object, package: str, name: str) -> bool:
-    """Whether that is what it is, or derives from: told by names, so that nothing need be imported."""
+    """Whether the class of a value, or one that it derives from, has this name, which saves importing the package."""
     return any(kind.__name__ == name and kind.__module__.startswith(package + ".") for kind in type(value).__mro__)
