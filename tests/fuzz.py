@@ -98,7 +98,7 @@ def _texts(data: bytes) -> None:
 
 def _journals(data: bytes) -> None:
     offset = int.from_bytes(data[:8], "little")
-    left = journal_format.parsed(data, offset, 0.0, cut=False)
+    left = journal_format.parse_records(data, offset, 0.0, cut=False)
     assert sum(map(len, left.events)) <= len(data)
     with TemporaryDirectory() as folder:
         Path(folder).chmod(0o700)

@@ -73,19 +73,22 @@ def test_every_example_is_understood(file: Path) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(EVENTS))
-def test_every_record_says_of_itself_what_is_known(name: str) -> None:
+def test_attributes_leave_out_what_a_record_does_not_have(name: str) -> None:
     """Nothing is sent of what a record does not have."""
     found = _batches.batch(EVENTS[name])
     for record in found or ():
         assert found is not None
-        assert None not in _events.about(found, record).values()
+        assert None not in _events.record_attributes(found, record).values()
 
 
-def test_records_of_several_collections() -> None:
+def test_each_record_names_its_own_collection() -> None:
     """Each has its own, where a batch may bring more than one."""
     found = _batches.batch(EVENTS["documentdb-collections"])
     assert found is not None
-    assert [_events.about(found, record)["faas.document.collection"] for record in found] == ["orders", "payments"]
+    assert [_events.record_attributes(found, record)["faas.document.collection"] for record in found] == [
+        "orders",
+        "payments",
+    ]
 
 
 def test_the_index_is_complete() -> None:
@@ -125,7 +128,7 @@ def test_any_xray_header_can_be_read(header: str | None) -> None:
     assert link is None or link["type"] == "xray"
 
 
-def test_deeply_nested_event() -> None:
+def test_deeply_nested_event_does_not_exhaust_the_stack() -> None:
     """A field as deep as JSON allows does not exhaust the stack."""
     deep: Any = "x"
     for _ in range(sys.getrecursionlimit()):
@@ -134,7 +137,7 @@ def test_deeply_nested_event() -> None:
     assert HOST.read(LambdaCall(event, None)).describe().attributes["faas.trigger"] == "http"
 
 
-def test_message_nested_in_itself() -> None:
+def test_message_nested_in_itself_does_not_exhaust_the_stack() -> None:
     """A body that quotes a body that quotes a body is read as far as it is short, and does not exhaust the stack."""
     event: Any = {"detail-type": "x", "source": "innermost"}
     for _ in range(12):
@@ -161,12 +164,12 @@ def test_message_nested_in_itself() -> None:
         ([TRACEPARENT], None),
     ],
 )
-def test_parent(event: Any, parent: tuple[str, str] | None) -> None:
+def test_parent_is_the_one_valid_traceparent_header(event: Any, parent: tuple[str, str] | None) -> None:
     """The parent is the one valid traceparent header; two of them, or a bad one, are none."""
     assert _events.parent(event) == parent
 
 
-def test_xray_without_a_parent() -> None:
+def test_xray_root_without_a_span_is_linked_as_a_trace() -> None:
     """A root that X-Ray has no span for yet is linked to as a trace."""
     link = _events.xray_link("Root=1-5759e988-bd862e3fe1be46a994272793")
     assert link == {"type": "xray", "trace_id": "5759e988bd862e3fe1be46a994272793"}
@@ -224,7 +227,7 @@ def test_long_texts_are_cut() -> None:
         assert max(lengths) == 1_024
 
 
-def test_links_are_said_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_link_is_listed_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """X-Ray's of the invocation and of its message, and the producer's, each once, and whatever X-Ray samples."""
     monkeypatch.setenv("_X_AMZN_TRACE_ID", XRAY)
     records = [sqs(0, attributes={"AWSTraceHeader": XRAY}), sqs(0, attributes={"AWSTraceHeader": XRAY})]
@@ -235,19 +238,19 @@ def test_links_are_said_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("before", range(3))
-def test_traceparent_in_base64(before: int) -> None:
+def test_traceparent_is_found_in_base64(before: int) -> None:
     """A record's JSON is found to have a traceparent wherever it begins, and one without is not decoded."""
     said = {"a" * before: 0, "traceparent": TRACEPARENT}
     data = base64.b64encode(json.dumps(said).encode()).decode()
     assert any(mark in data for mark in _batches._ENCODED)
-    assert _batches.Parser().trace_in(data, encoded=True) == TRACEPARENT
-    assert _batches.Parser().trace_in("%%" + _batches._ENCODED[0], encoded=True) is None
+    assert _batches.TraceparentFinder().find(data, encoded=True) == TRACEPARENT
+    assert _batches.TraceparentFinder().find("%%" + _batches._ENCODED[0], encoded=True) is None
 
 
 def test_what_is_parsed_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
     """6 MB of messages that all look like having a trace are parsed up to a limit, and what has none is not parsed."""
     read: list[int] = []
-    monkeypatch.setattr(_batches, "parsed", lambda said: read.append(len(said)))
+    monkeypatch.setattr(_batches, "json_or_none", lambda text: read.append(len(text)))
     body = json.dumps({"traceparent": "x" * 10_000})
     _events.links({"Records": [{"eventSource": "aws:sqs", "body": body}] * 600})
     assert 200_000 < sum(read) <= 262_144
@@ -257,14 +260,14 @@ def test_what_is_parsed_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("context", [None, Mock(), MagicMock(), object(), "context", {"aws_request_id": "x"}])
-def test_context_that_is_none(context: Any) -> None:
+def test_stand_in_for_a_context_gives_no_deadline(context: Any) -> None:
     """A stand-in for a context gives no deadline, rather than a wrong one."""
     invocation = HOST.read(LambdaCall({}, context))
     assert invocation.id is None
     assert invocation.remaining is None
 
 
-def test_time_left() -> None:
+def test_time_left_is_that_of_the_context() -> None:
     """The time left is the context's, in seconds; should its clock fail later, none is left."""
     context = Mock()
     context.get_remaining_time_in_millis.return_value = 1500

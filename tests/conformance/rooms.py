@@ -1,7 +1,7 @@
-"""Every decorator and middleware as a row of one table: what serves one invocation, as its platform does.
+"""The table of decorators and middlewares. Each row serves one invocation in the way of its platform.
 
-A room is entered in a process that may not have imported the package yet, or runs without it (see `bare`): import what
-the user's module would import, inside of the function.
+The process may not have imported the package yet, or runs without it (see `bare`). So each row imports, inside its
+function, what the user's module would import.
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ TRACEPARENT = f"00-{'a' * 32}-{'b' * 16}-01"
 
 
 class Room(NamedTuple):
-    """`start(work)` decorates, as a module does when it is imported, and gives what serves one invocation: it calls
-    `work` once, and returns what that returned."""
+    """`start(work)` decorates a function, as a user's module does at its import. It returns a function that serves one
+    invocation: this calls `work` once, and returns its result."""
 
     start: Start
     awaits: bool = False
-    """Whether the work is done on an event loop; then it may be a coroutine function, too."""
+    """Whether `work` is called on an event loop; then it may be a coroutine function."""
     keeps_loop: bool = False
-    """Whether that loop lives on between invocations."""
+    """Whether the event loop is kept between invocations."""
     roots: int = 1
-    """Root events of one invocation."""
+    """Number of root events of one invocation."""
 
 
 class LambdaContext:
-    """What awslambdaric passes as `context`."""
+    """The `context` that awslambdaric passes, as far as we read it."""
 
     aws_request_id, function_name, function_version = "request", "function", "$LATEST"
     invoked_function_arn = "arn:aws:lambda:us-east-1:123456789012:function:function"
@@ -44,7 +44,7 @@ class LambdaContext:
 
 
 class Request:
-    """As Flask's, of which functions are given a proxy."""
+    """A request like Flask's."""
 
     method, path, scheme, headers = "GET", "/a", "https", {"host": "h", "traceparent": TRACEPARENT}
 
@@ -405,7 +405,7 @@ ROOMS: dict[str, Room] = {
     "run async": Room(_script_async, awaits=True),
     "by hand": Room(_by_hand, roots=0),
 }
-"""A decorator or middleware that comes adds its line."""
+"""A new decorator or middleware adds its line here."""
 
 VARIANTS: dict[str, Room] = {
     "lambda awaited": Room(_lambda_awaited, awaits=True),
@@ -418,4 +418,4 @@ VARIANTS: dict[str, Room] = {
     "google generator": Room(_google_generator, awaits=True),
     "run generator": Room(_script_generator),
 }
-"""The same doors, used in another way."""
+"""Other uses of the same decorators and middlewares."""

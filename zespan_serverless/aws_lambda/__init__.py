@@ -134,7 +134,7 @@ class LambdaHost(Host[LambdaCall]):
 
             _snapstart.register()
         else:
-            self._extension = _extension.register(settings.flush_mode, settings.flush_reserve, _process.overdue)
+            self._extension = _extension.register(settings.flush_mode, settings.flush_reserve, _process.mark_deadline)
 
     def forget(self) -> None:
         """In a forked child: the registration is the parent's."""
@@ -154,7 +154,7 @@ class LambdaHost(Host[LambdaCall]):
             context = inner
         xray = os.environ.get("_X_AMZN_TRACE_ID")  # the runtime sets it for every invocation
         # What handlers take out of the event (`event.pop("Records")`) is still to be described: hence the copy.
-        kept = _batches.plain(request.event)
+        kept = _batches.unwrap_event(request.event)
         return Invocation(
             id=_string(context, "aws_request_id"),
             name=_string(context, "function_name") or os.environ.get("AWS_LAMBDA_FUNCTION_NAME", ""),

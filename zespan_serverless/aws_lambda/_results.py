@@ -11,12 +11,12 @@ from .._base.guard import pass_on
 from .._record.invocation import NO_RESULT, Result
 
 _PLAIN = frozenset({str, int, float, bool, type(None)})
-# How far one looks: the response waits for it.
+# Limits of the check, because the response waits for it:
 _LOOKS = 1000  # values of a result
 _TEXT = 100_000  # characters of a text that is not ASCII
-# Above these, it may be too much for JSON.
-_DEPTH = 500  # containers in each other
-_BITS = 14_000  # Python writes no integer of more than 4,300 digits
+# Beyond these, Python's JSON encoder may fail:
+_DEPTH = 500  # levels of nested containers
+_BITS = 14_000  # of an integer; Python converts at most 4,300 digits
 
 
 def read(result: object) -> Result:
@@ -63,9 +63,9 @@ def _durable(result: dict[object, object]) -> tuple[str | None, tuple[str, str] 
 
 
 def _looks_odd(result: object) -> bool:
-    """Whether there is something in a result that JSON may not take, as far as one looks."""
+    """Whether a result may have a value that cannot be written as JSON. Looks at the first _LOOKS values."""
     left: list[object] = [result]
-    around: set[int] = set()  # ids of the containers around a value
+    around: set[int] = set()  # ids of the containers that enclose the current value
     looks = _LOOKS
     while left and looks > 0:
         value = left.pop()
@@ -91,11 +91,11 @@ def _looks_odd(result: object) -> bool:
 
 
 class _Leaving(int):
-    """The id of a container all of whose values have been looked at."""
+    """The id of a container whose values have all been checked."""
 
 
 def _is_plain(value: Any, kind: type) -> bool:
-    """Whether Lambda's runtime client takes this value, which is no container, for certain."""
+    """Whether Lambda's runtime client is certain to accept this value, which is not a container."""
     if kind is str:
         return value.isascii() or len(value) > _TEXT or _is_encodable(value)
     if kind is int:

@@ -1,7 +1,7 @@
-"""What a function returns: which status that is, and what still runs when it has returned.
+"""Reads the status of what a function returns, and follows the body and the tasks that run after its return.
 
-A streamed body is made while it is sent: by Flask from a generator, or a Response around one; by Starlette from its
-StreamingResponse, which may have background tasks besides.
+A streamed body is produced while it is sent: in Flask by a generator, or a Response around one; in Starlette by a
+StreamingResponse, which may also have background tasks.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Answer(Exchange):
-    """What a function has answered. The invocation is closed once: at its return, or by the end of its body."""
+    """One answer of a function. Its invocation ends once: when the function returns, or when the body ends."""
 
     def failure(self, error: BaseException) -> BaseException | None:
         """Not an `abort(404)`, of Flask's or Starlette's: that is a response like any other."""
@@ -62,7 +62,7 @@ class GeneratorAnswer(Exchange):
 
 
 class _Background:
-    """Starlette's background tasks: in the request's trace, although the response has gone out."""
+    """Starlette's background tasks: they belong to the request's trace, although the response has been sent."""
 
     def __init__(self, task: Callable[[], Awaitable[None]], answer: Answer) -> None:
         self._task, self._answer = task, answer
@@ -81,7 +81,7 @@ class _Background:
 
 
 def _status(result: Any) -> int | None:
-    """The status that the framework makes of a result; None if that is not known."""
+    """The status of the response that the framework makes of a result; None if it is unknown."""
     if isinstance(result, tuple):
         status = next((part for part in result[1:] if isinstance(part, (int, str))), None)
         if isinstance(status, str):
@@ -95,7 +95,7 @@ def _status(result: Any) -> int | None:
 
 
 def _status_of(error: BaseException) -> int | None:
-    """The status of an exception that means a response."""
+    """The status of an exception that the framework turns into a response; None for any other exception."""
     status: object = None
     if _is_one_of(error, "werkzeug", "HTTPException"):
         status = getattr(error, "code", None)
@@ -105,5 +105,5 @@ def _status_of(error: BaseException) -> int | None:
 
 
 def _is_one_of(value: object, package: str, name: str) -> bool:
-    """Whether the class of a value, or one that it derives from, has this name, which saves importing the package."""
+    """Whether the value's class is the package's class of this name, or derives from it. By names: no import needed."""
     return any(kind.__name__ == name and kind.__module__.startswith(package + ".") for kind in type(value).__mro__)

@@ -16,7 +16,7 @@ from .._platforms.platform import TEXT_MAX
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_PUSH_MAX = 262_144  # bytes of a Pub/Sub push that are read for the trace in it: its message is a text that JSON skips
+_PUSH_MAX = 262_144  # bytes of the largest Pub/Sub push that is parsed for a traceparent; its message is not decoded
 _AGENTS = ("CloudPubSub-Google", "APIs-Google")
 
 
@@ -87,7 +87,7 @@ def read_arguments(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Argument
         data = None
         try:
             data = _pushed(first)
-        except Exception as error:  # whoever calls may only look like Pub/Sub, or be gone
+        except Exception as error:  # the client may only look like Pub/Sub, or may have hung up
             pass_on(error)
         return Arguments(first, data=data, method=str(first.method))
     request = _flask_request()
@@ -101,7 +101,7 @@ def read_arguments(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Argument
 
 
 def _first(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
-    """What it is called with first; of a method decorated in its class the request, before which `self` comes."""
+    """The first argument. For a method that is decorated in its class this is the request, which follows `self`."""
     values = (args or tuple(kwargs.values()))[:2]
     return next((value for value in values if _is_request(value)), values[0] if values else None)
 
@@ -126,11 +126,11 @@ def _is_push(request: Any) -> bool:
 
 
 def _pushed(request: Any) -> object:
-    """The body of a Pub/Sub push, which the function still finds unread; None for any other request."""
+    """The body of a Pub/Sub push; None for any other request. The function can still read it."""
     if not _is_push(request):
         return None
     environ = getattr(request, "environ", None)
-    if isinstance(environ, dict) and "stream" not in vars(request):  # Flask's, which has not begun to read
+    if isinstance(environ, dict) and "stream" not in vars(request):  # Flask's, if nobody has begun to read
         body = environ["wsgi.input"].read(content_length(request.headers.get("content-length")))
         environ["wsgi.input"] = io.BytesIO(body)
     else:

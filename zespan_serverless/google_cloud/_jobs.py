@@ -38,8 +38,8 @@ def zespan_job(main: Callable[..., Any] | None = None, /, **settings: Any) -> An
     with its code. At the end everything is delivered, for up to 10 s while the backend is away. When the task is told
     to stop (SIGTERM: its timeout is over, or its execution is cancelled), what there is is sent within `flush_timeout`.
 
-    Execution, task index, attempt and count are attributes of its event. A `TRACEPARENT` in the environment, which an
-    execution can be given with its overrides, is continued.
+    Execution, task index, attempt and count are attributes of its event. The run continues the trace of `TRACEPARENT`
+    in the environment, which the overrides of an execution can set.
     https://cloud.google.com/run/docs/container-contract#jobs-env-vars
     """
     return wrap.configured(main, settings, _decorate)
