@@ -12,7 +12,7 @@ import json
 import random
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
@@ -203,6 +203,30 @@ def _run(*, awaited: bool) -> Callable[[], object]:
     return main
 
 
+def _generator(decorate: Callable[[Any], Any], *args: object) -> Callable[[], object]:
+    @decorate
+    def pieces(*args: object) -> Iterator[int]:
+        yield 1
+        work()
+        yield 2
+
+    return lambda: list(pieces(*args))
+
+
+def _async_generator(decorate: Callable[[Any], Any], *args: object) -> Callable[[], object]:
+    @decorate
+    async def pieces(*args: object) -> AsyncIterator[int]:
+        yield 1
+        work()
+        await asyncio.sleep(0)
+        yield 2
+
+    async def read() -> list[int]:
+        return [piece async for piece in pieces(*args)]
+
+    return read
+
+
 HOSTS: dict[str, Callable[[], Callable[[], Any]]] = {
     "lambda": lambda: _lambda(awaited=False),
     "lambda, async": lambda: _lambda(awaited=True),
@@ -216,6 +240,11 @@ HOSTS: dict[str, Callable[[], Callable[[], Any]]] = {
     "vercel": _vercel,
     "run": lambda: _run(awaited=False),
     "run, on a loop": lambda: _run(awaited=True),
+    "lambda, generator": lambda: _generator(zespan_serverless.zespan_lambda, {}, testing.LambdaContext()),
+    "gcf, generator": lambda: _generator(zespan_serverless.zespan_gcf, None),
+    "run, generator": lambda: _generator(zespan_serverless.run),
+    "gcf, generator on a loop": lambda: _async_generator(zespan_serverless.zespan_gcf, None),
+    "run, generator on a loop": lambda: _async_generator(zespan_serverless.run),
 }
 
 

@@ -74,7 +74,7 @@ class _Metrics:
             line = json.dumps(metrics.serialize_metric_set(), separators=(",", ":")) + "\n"
             # One write, unlike `print`, which Powertools would use: decorators around ours may be printing at this
             # moment, and the text and the line end of a `print` are two writes, between which ours could fall.
-            sys.stdout.write(line if _results.is_final() else "\n" + line)
+            sys.stdout.write(line if _results.returns_to_runtime() else "\n" + line)
 
     def _since(self, report: FlushReport) -> tuple[int, int]:
         """(delivered, dropped) since the last call, because events are sent and dropped between two flushes as well."""

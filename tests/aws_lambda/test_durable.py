@@ -19,6 +19,7 @@ import pytest
 from emulator.lambda_rie import _free_port
 from tests.aws_lambda.conftest import FUNCTIONS, ROOT
 from tests.aws_lambda.support import Event, StartFunction, calls, until
+from zespan_serverless._record.invocation import Result
 from zespan_serverless.aws_lambda import _results
 from zespan_serverless.testing import Backend
 
@@ -168,11 +169,11 @@ def test_status_in_another_result_is_not_that_of_an_execution(monkeypatch: pytes
     """Without AWS's SDK, and in another form than its, `Status` is a word of the function's own."""
     sdk = "aws_durable_execution_sdk_python"
     monkeypatch.delitem(sys.modules, sdk, raising=False)
-    assert _results.describe({"Status": "FAILED"}) == {}
+    assert _results.read({"Status": "FAILED"}) == Result()
     monkeypatch.setitem(sys.modules, sdk, ModuleType(sdk))
-    assert _results.describe({"Status": "FAILED", "Reason": "none"}) == {}
-    assert _results.describe({"Status": "DONE"}) == {}
-    assert _results.describe({"Status": "FAILED"})["error.type"] == "FAILED"
+    assert _results.read({"Status": "FAILED", "Reason": "none"}) == Result()
+    assert _results.read({"Status": "DONE"}) == Result()
+    assert _results.read({"Status": "FAILED"}).error_type == "FAILED"
 
 
 def test_documented_example() -> None:

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zespan_serverless.aws_lambda import HOST, _batches, _events
+from zespan_serverless.aws_lambda import HOST, LambdaCall, _batches, _events
 from zespan_serverless.testing import LambdaContext
 
 TRACE, SPAN = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
@@ -108,11 +108,11 @@ def test_every_known_source_has_an_example() -> None:
 @given(json_values | damaged())
 def test_any_event_can_be_read(event: Any) -> None:
     """Whatever JSON an event is, it makes an invocation: a trigger, short flat attributes, valid links."""
-    invocation = HOST.read((event, LambdaContext()), {})
-    assert invocation.describe()["faas.trigger"] in TRIGGERS
+    invocation = HOST.read(LambdaCall(event, LambdaContext()))
+    assert invocation.describe().attributes["faas.trigger"] in TRIGGERS
     assert invocation.parent is None or [len(part or "") for part in invocation.parent] in ([32, 16], [32, 0])
     trigger, attributes = _events.describe(event)
-    assert trigger == invocation.describe()["faas.trigger"]
+    assert trigger == invocation.describe().attributes["faas.trigger"]
     for value in attributes.values():
         assert isinstance(value, (str, int)) or (isinstance(value, list) and len(value) == 1)
         assert len(str(value)) <= 1100
@@ -134,7 +134,7 @@ def test_deeply_nested_event_does_not_exhaust_the_stack() -> None:
     for _ in range(sys.getrecursionlimit()):
         deep = [deep]
     event = {"requestContext": {"http": {"method": deep}, "domainName": deep}, "headers": {"traceparent": deep}}
-    assert HOST.read((event, None), {}).describe()["faas.trigger"] == "http"
+    assert HOST.read(LambdaCall(event, None)).describe().attributes["faas.trigger"] == "http"
 
 
 def test_message_nested_in_itself_does_not_exhaust_the_stack() -> None:
@@ -179,12 +179,12 @@ def test_client_context_carries_a_parent() -> None:
     """A direct invoke names its parent in the client context, which newer runtimes hand out."""
     context: Any = LambdaContext()
     context.w3c = lambda: {"traceparent": TRACEPARENT}
-    assert HOST.read(({}, context), {}).parent == (TRACE, SPAN)
+    assert HOST.read(LambdaCall({}, context)).parent == (TRACE, SPAN)
     context.w3c = lambda: 1 / 0
-    assert HOST.read(({}, context), {}).parent is None
+    assert HOST.read(LambdaCall({}, context)).parent is None
     context = LambdaContext()
     context.client_context = Mock(custom={"traceparent": TRACEPARENT})
-    assert HOST.read(({}, context), {}).parent == (TRACE, SPAN)
+    assert HOST.read(LambdaCall({}, context)).parent == (TRACE, SPAN)
 
 
 def sqs(number: int, **more: Any) -> dict[str, Any]:
@@ -233,8 +233,8 @@ def test_each_link_is_listed_once(monkeypatch: pytest.MonkeyPatch) -> None:
     records = [sqs(0, attributes={"AWSTraceHeader": XRAY}), sqs(0, attributes={"AWSTraceHeader": XRAY})]
     xray = {"type": "xray", "trace_id": "5759e988bd862e3fe1be46a994272793", "span_id": "53995c3f42cd8ad8"}
     producer = {"type": "producer", "trace_id": f"{1:032x}", "span_id": f"{1:016x}"}
-    assert HOST.read(({"Records": records}, None), {}).describe()["links"] == [xray, producer]
-    assert HOST.read(({}, None), {}).describe()["links"] == [xray]
+    assert HOST.read(LambdaCall({"Records": records}, None)).describe().attributes["links"] == [xray, producer]
+    assert HOST.read(LambdaCall({}, None)).describe().attributes["links"] == [xray]
 
 
 @pytest.mark.parametrize("before", range(3))
@@ -262,7 +262,7 @@ def test_what_is_parsed_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("context", [None, Mock(), MagicMock(), object(), "context", {"aws_request_id": "x"}])
 def test_stand_in_for_a_context_gives_no_deadline(context: Any) -> None:
     """A stand-in for a context gives no deadline, rather than a wrong one."""
-    invocation = HOST.read(({}, context), {})
+    invocation = HOST.read(LambdaCall({}, context))
     assert invocation.id is None
     assert invocation.remaining is None
 
@@ -271,7 +271,7 @@ def test_time_left_is_that_of_the_context() -> None:
     """The time left is the context's, in seconds; should its clock fail later, none is left."""
     context = Mock()
     context.get_remaining_time_in_millis.return_value = 1500
-    remaining = HOST.read(({}, context), {}).remaining
+    remaining = HOST.read(LambdaCall({}, context)).remaining
     assert remaining is not None
     assert remaining() == 1.5
     context.get_remaining_time_in_millis.side_effect = RuntimeError
@@ -288,5 +288,5 @@ def test_where_event_and_context_are_found() -> None:
         ((), {"event": event, "context": context}),
         ((object(), event, context), {}),
     ):
-        invocation = HOST.read(args, kwargs)
-        assert (invocation.id, invocation.describe()["faas.trigger"]) == (context.aws_request_id, "http")
+        invocation = HOST.read(HOST.request(args, kwargs))
+        assert (invocation.id, invocation.describe().attributes["faas.trigger"]) == (context.aws_request_id, "http")

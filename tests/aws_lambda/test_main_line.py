@@ -9,7 +9,7 @@ import pytest
 
 from emulator.model import ModelEndpoint
 from tests.aws_lambda.support import StartFunction, calls, roots
-from zespan_serverless.aws_lambda import _start
+from zespan_serverless.aws_lambda import _cold_start
 from zespan_serverless.testing import Backend
 
 TRACE, SPAN = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
@@ -170,17 +170,17 @@ def test_start_after_a_reset(start: StartFunction, backend: Backend) -> None:
 )
 def test_first_call_long_after_the_import_is_a_proactive_start(waited: float, known: bool, kind: str) -> None:
     """A long time between import and first call means that Lambda started the sandbox ahead of it."""
-    assert _start._kind(waited, known) == kind
+    assert _cold_start._kind(waited, known) == kind
 
 
 def test_init_duration_is_the_process_age_at_import(monkeypatch: pytest.MonkeyPatch) -> None:
     """Time that passes between import and the first call is none of the init's."""
-    monkeypatch.setattr(_start, "_imported_at", None)
-    assert _start._init_ms() is None
-    _start.imported()
-    at_once = _start._init_ms()
+    monkeypatch.setattr(_cold_start, "_imported_at", None)
+    assert _cold_start._init_ms() is None
+    _cold_start.imported()
+    at_once = _cold_start._init_ms()
     time.sleep(0.3)
-    later = _start._init_ms()
+    later = _cold_start._init_ms()
     assert at_once is not None
     assert later is not None
     assert abs(later - at_once) < 100

@@ -74,8 +74,10 @@ anything = st.recursive(
 @given(anything)
 def test_any_result_can_be_read(result: Any) -> None:
     """Whatever a handler returns, it says something about itself, or nothing."""
-    names = {"aws.lambda.batch_item_failures", "http.response.status_code", "error.type", "error.message"}
-    assert set(_results.describe(result)) <= names
+    read = _results.read(result)
+    assert set(read.attributes) <= {"aws.lambda.batch_item_failures"}
+    assert read.status is None or 100 <= read.status <= 599
+    assert (read.error_type is not None) == (read.status is not None and read.status >= 500)
 
 
 LOOP: list[object] = []

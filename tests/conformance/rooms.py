@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import types
-from collections.abc import Callable, Coroutine, Generator, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Iterator
 from typing import Any, NamedTuple
 
 Work = Callable[[], Any]
@@ -138,6 +138,17 @@ def _lambda_steps(work: Work) -> Serve:
     return lambda: handler(EVENT, CONTEXT)
 
 
+def _lambda_generator(work: Work) -> Serve:
+    from zespan_serverless import zespan_lambda
+
+    @zespan_lambda
+    def handler(event: object, context: object) -> Iterator[Any]:
+        yield b"x"
+        yield work()
+
+    return lambda: list(handler(EVENT, CONTEXT))[1]
+
+
 # ---------------------------------------------------------------------- web applications
 
 
@@ -260,12 +271,27 @@ def _google_async(work: Work) -> Serve:
 def _google_streamed(work: Work) -> Serve:
     from zespan_serverless import zespan_gcf
 
-    @zespan_gcf
-    def function(request: object) -> Iterator[Any]:
+    def pieces() -> Iterator[Any]:
         yield b"x"
         yield work()
 
+    function: Any = zespan_gcf(lambda request: pieces())
     return lambda: list(function(Request()))[1]
+
+
+def _google_generator(work: Work) -> Serve:
+    from zespan_serverless import zespan_gcf
+
+    async def pieces(request: object) -> AsyncIterator[Any]:
+        yield b"x"
+        yield await _done(work)
+
+    function = zespan_gcf(pieces)
+
+    async def read() -> Any:
+        return [piece async for piece in function(Request())][1]
+
+    return lambda: _await(read())
 
 
 def _google_event(work: Work) -> Serve:
@@ -335,6 +361,17 @@ def _script_async(work: Work) -> Serve:
     return lambda: _await(main())
 
 
+def _script_generator(work: Work) -> Serve:
+    from zespan_serverless import run
+
+    @run
+    def main() -> Iterator[Any]:
+        yield b"x"
+        yield work()
+
+    return lambda: list(main())[1]
+
+
 def _by_hand(work: Work) -> Serve:
     from zespan_serverless import capture, flush, init
 
@@ -377,5 +414,8 @@ VARIANTS: dict[str, Room] = {
     "asgi streamed": Room(functools.partial(_asgi, streams=True), awaits=True),
     "wsgi streamed": Room(functools.partial(_wsgi, streams=True)),
     "google streamed": Room(_google_streamed),
+    "lambda generator": Room(_lambda_generator),
+    "google generator": Room(_google_generator, awaits=True),
+    "run generator": Room(_script_generator),
 }
 """Other uses of the same decorators and middlewares."""

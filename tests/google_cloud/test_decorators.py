@@ -169,7 +169,7 @@ def test_results_that_only_look_like_responses() -> None:
 
 
 def test_generator_that_nobody_reads() -> None:
-    """Its event comes when it is thrown away; read half, the generator is closed as it would be."""
+    """Read half, it is closed as it would be, and its event says so; one that has not begun has no event."""
     closed = []
 
     @zespan_gcf
@@ -182,10 +182,11 @@ def test_generator_that_nobody_reads() -> None:
 
     with testing.recording() as events:
         numbers("a")
-        half = iter(numbers("b"))
+        assert next(iter(numbers("b"))) == 1
+        half = iter(numbers("c"))
         assert next(half) == 1
         half.close()  # type: ignore[attr-defined]
-        assert closed == [True]
+        assert closed == [True, True]
         flush_all()
         assert [event["metadata"].get("client_disconnected") for event in events] == [True, True]
 

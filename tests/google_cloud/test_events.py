@@ -232,7 +232,7 @@ def test_anything_can_be_read(context: dict[str, Any], data: Any, found: dict[st
     assert parent is None or (len(parent[0]) == 32 and len(parent[1] or "0" * 16) == 16)
     host = FunctionHost(test_anything_can_be_read, is_told_to_stop=True)
     for args in ((Event(),), (Request(),), (data, Background()), (data,), ()):
-        said = host.read(args, {}).describe()
+        said = host.read(host.request(args, {})).describe().attributes
         assert said["faas.trigger"] in ("http", "pubsub", "datasource", "timer", "other")
         for name, value in said.items():
             assert name == "links" or value is None or (isinstance(value, (str, int)) and len(str(value)) <= 1100)

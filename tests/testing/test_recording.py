@@ -22,7 +22,7 @@ from zespan_serverless import (
     zespan_gcf,
     zespan_lambda,
 )
-from zespan_serverless.aws_lambda import _extension, _start
+from zespan_serverless.aws_lambda import _cold_start, _extension
 from zespan_serverless.testing import LambdaContext, recording
 
 
@@ -213,10 +213,10 @@ def test_reset_resets_hosts(monkeypatch: pytest.MonkeyPatch) -> None:
 
     for _ in range(2):
         testing.reset()
-        assert _start._imported_at is None
+        assert _cold_start._imported_at is None
         for _ in range(2):
             zespan_lambda(exporter="memory")(handler)({}, LambdaContext())
-        assert _start._imported_at is not None
+        assert _cold_start._imported_at is not None
     assert len(registered) == 2
     assert loops[0] is loops[1]
     assert loops[2] is loops[3]

@@ -86,8 +86,8 @@ def _after_fork() -> None:
     if container is not None:
         container.delivery.reset()
         container.first_in_child = watch  # multiprocessing's pools end their workers with SIGTERM
-        for call in list(container.active.values()):
-            call.is_begun = False  # the parent ends it
+        for active in container.under_way():
+            active.disown()
         _register_with_multiprocessing()
 
 

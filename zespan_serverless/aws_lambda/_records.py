@@ -105,7 +105,7 @@ def _finish(step: _Step | None, error: BaseException | None) -> None:
 
 
 class _Step:
-    """The work on one record. It ends once: by whoever takes it out of `ends`, loop, block or invocation."""
+    """The work on one record. It ends once: by whoever takes it out of `root.open`, loop, block or invocation."""
 
     def __init__(self, container: Container, batch: _batches.Batch, record: object) -> None:
         here, root = _trace.current(), _trace.root()
@@ -123,8 +123,8 @@ class _Step:
         self.container = container
         self.ended: tuple[float, float] | None = None  # seconds since the epoch, duration in milliseconds
         self.handled = sys.exception()  # being handled by the caller of the handler, so not an error of this record
-        self.ends = self.span.ends
-        self.ends[id(self)] = self.invocation_over
+        self.root = self.span.root
+        self.root.open[id(self)] = self.invocation_over
         self.here = _trace.enter(self.span)
         self.began = time.perf_counter()
 
@@ -136,7 +136,7 @@ class _Step:
     def left(self) -> None:
         """The loop was left early. Whether by an error is known only when the invocation ends."""
         root = _trace.root()
-        if self._stop() and (root is None or root.ends is not self.ends):
+        if self._stop() and (root is None or root.root is not self.root):
             self._send(None)  # there is no invocation under way
 
     def finished(self, error: BaseException | None) -> None:
@@ -153,7 +153,7 @@ class _Step:
 
     def _stop(self) -> bool:
         """Leave the record's span. False if the invocation ended first: then the current span is another's."""
-        if id(self) not in self.ends:
+        if id(self) not in self.root.open:
             return False
         self.here.leave()
         self._close()
@@ -165,7 +165,7 @@ class _Step:
             self.ended = (time.time(), (time.perf_counter() - self.began) * 1000)
 
     def _send(self, error: BaseException | None) -> None:
-        if self.ends.pop(id(self), None) is None or self.ended is None:
+        if self.root.open.pop(id(self), None) is None or self.ended is None:
             return
         at, took_ms = self.ended
 

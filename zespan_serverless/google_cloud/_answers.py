@@ -20,23 +20,22 @@ if TYPE_CHECKING:
 class Answer(Exchange):
     """One answer of a function. Its invocation ends once: when the function returns, or when the body ends."""
 
-    def aborted(self, error: BaseException) -> BaseException | None:
-        """What failed. Not an `abort(404)`, of Flask's or Starlette's: that is a response like any other."""
+    def failure(self, error: BaseException) -> BaseException | None:
+        """Not an `abort(404)`, of Flask's or Starlette's: that is a response like any other."""
         with Guarded("a response"):
             self.status = _status_of(error)
         return None if self.status is not None else error
 
-    def followed(self, result: Any) -> Any:
-        """The result to pass on; `is_streamed` tells whether its body is still to be made."""
+    def follow(self, result: Any) -> Any:
         with Guarded("a response"):
             if result is not None or self._method:  # to an event, nothing is no failure
                 self.status = _status(result)
-            return self._follow(result)
+            return self._with_body(result)
         return result
 
-    def _follow(self, result: Any) -> Any:
+    def _with_body(self, result: Any) -> Any:
         if isinstance(result, tuple):  # (body, status, headers), of which Flask makes a response
-            body = self._follow(result[0]) if result else None
+            body = self._with_body(result[0]) if result else None
             return (body, *result[1:]) if self.is_streamed else result
         if isinstance(result, Iterator):
             return Body(result, self)
@@ -54,6 +53,14 @@ class Answer(Exchange):
         return result
 
 
+class GeneratorAnswer(Exchange):
+    """What a generator answers: its pieces are the body of a response that cannot be another than 200."""
+
+    def begin(self) -> None:
+        self.status = 200 if self._method else None
+        super().begin()
+
+
 class _Background:
     """Starlette's background tasks: they belong to the request's trace, although the response has been sent."""
 
@@ -64,13 +71,13 @@ class _Background:
         return getattr(self._task, name)  # `add_task`
 
     async def __call__(self) -> None:
-        here = _trace.Entered(self._answer.call.span)
+        here = _trace.Entered(self._answer.active.span)
         try:
             here.enter()
             await self._task()
         finally:
             here.leave()
-            self._answer.closed()
+            self._answer.flush_rest()
 
 
 def _status(result: Any) -> int | None:

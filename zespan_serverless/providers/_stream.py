@@ -40,7 +40,7 @@ class StreamReader:
         self.chunks = _apart(stream) if _is_own(stream) else stream._iterator
         close = "aclose" if hasattr(self.chunks, "__anext__") else "close"
         once(stream.response, close, _weakly(self.closed))  # which is what the helper `.stream()` closes
-        call.span.ends[id(call)] = _weakly(self.end)  # the invocation may end first
+        call.span.root.open[id(call)] = _weakly(self.end)  # the invocation may end first
         stream._iterator = self
 
     def __iter__(self) -> StreamReader:
