@@ -135,8 +135,9 @@ def _is_subinterpreter() -> bool:
     return bool(interpreters.get_current() != interpreters.get_main())
 
 
-def _asynchronous() -> set[int]:
-    return {number for number in _c.valid_signals() if number not in _SYNCHRONOUS}
+@functools.cache
+def _asynchronous() -> frozenset[int]:
+    return frozenset(number for number in _c.valid_signals() if number not in _SYNCHRONOUS)
 
 
 def _mask_of_main_thread(otherwise: set[int]) -> set[int]:
