@@ -30,6 +30,7 @@ from zespan_serverless import (
 from zespan_serverless._base.reports import Outcome
 from zespan_serverless._process import container
 from zespan_serverless._trace import context as _trace
+from zespan_serverless.aws_lambda import HOST
 from zespan_serverless.errors import ConfigurationError
 from zespan_serverless.exporters import Exporter
 
@@ -230,6 +231,25 @@ def test_decorating_something_else_is_refused() -> None:
     for tried in EVERYWHERE.values():
         with pytest.raises(ConfigurationError, match=r"decorates a .*settings go by keyword"):
             tried.decorate(42)
+
+
+def test_what_the_host_does_after_the_response_has_the_root_event(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As Lambda's extension does: the function has returned, and only then its event is made and sent."""
+    later: list[Callable[[], object]] = []
+
+    def end(invocation: object, flush: Callable[[], object] | None) -> bool:
+        if flush is not None:
+            later.append(flush)
+        return flush is not None
+
+    monkeypatch.setattr(HOST, "end", end)
+    with testing.recording(flush_mode="after_response") as events, does(int):
+        for _ in range(2):
+            zespan_lambda(sync)({}, CONTEXT)
+        assert roots(events) == []
+        for flush_now in later:
+            flush_now()
+        assert len(roots(events)) == 2
 
 
 # ---------------------------------------------------------------------- generators

@@ -31,7 +31,8 @@ if TYPE_CHECKING:
     from .._record.invocation import Invocation, Result
     from .host import Host
 
-PREPARED, OPEN, CLOSED, REPORTED, SETTLED = range(5)
+PREPARED, OPEN, CLOSED, SETTLED = range(4)
+"""SETTLED: the rest is done, or somebody else does it: the host after the response, which may be before the report."""
 
 _NOTIFY_MIN = 0.05
 """Seconds that `on_flush` gets at least, after a flush that has used up its own."""
@@ -50,8 +51,9 @@ class ActiveInvocation:
     """
 
     __slots__ = (
-        *("__weakref__", "_concerns", "_entered", "_error", "_left_at_end", "_left_at_start", "_reference", "_result"),
-        *("_took_ms", "began", "container", "host", "inner_error", "invocation", "span", "start", "state"),
+        *("__weakref__", "_concerns", "_entered", "_error", "_is_reported", "_left_at_end", "_left_at_start"),
+        *("_reference", "_result", "_took_ms", "began", "container", "host", "inner_error", "invocation"),
+        *("span", "start", "state"),
     )
 
     def __init__(self, host: Host[Any], container: Container, invocation: Invocation) -> None:
@@ -72,6 +74,7 @@ class ActiveInvocation:
         self._error: BaseException | None = None
         self._left_at_end: float | None = None
         self._result: Result = NO_RESULT  # not the function's: its owner may change that meanwhile
+        self._is_reported = False
         self._left_at_start = self._left()
         self.began = time.perf_counter()
 
@@ -161,7 +164,7 @@ class ActiveInvocation:
     def report(self) -> None:
         """Capture the root event of an invocation that has been closed, once."""
         took_ms = self._took_ms
-        if took_ms is None or self.state != CLOSED:
+        if took_ms is None or self._is_reported:
             return
         with Guarded("the root event"):
             if self._is_uneventful():
@@ -171,7 +174,7 @@ class ActiveInvocation:
                 failed_inside = self.inner_error if self._result.error_type is not None else None
                 error = self._error or failed_inside
                 self.container.capture(lambda: self._root_record(took_ms, error), self.span.span_id)
-        self.state = REPORTED
+        self._is_reported = True
 
     def settle(self, error: BaseException | None = None) -> None:
         """Report an invocation that has been closed, and flush."""
