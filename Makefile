@@ -1,20 +1,20 @@
-# make demo    Lambda's own emulator on this machine: what is delivered, and what it costs
-# make quick   what runs in this process, for every day
+# make demo    a function on Lambda's own emulator: which events arrive, and what they cost
+# make quick   the tests for every day, in less than a minute
 # make test    every test          (make test WORKERS=0 PYTEST_ARGS="-k budget -x")
 # make check   linters and types
-# make clean   forget everything that the others have built
+# make clean   delete everything that the other targets have built
 #
-# Another Python gets its own environment: make test PYTHON=python3.13 VENV=.venv313
+# Another Python needs its own environment: make test PYTHON=python3.13 VENV=.venv313
 
 VENV ?= .venv
 PYTEST_ARGS ?=
-# Processes: most tests wait rather than compute.
+# Parallel processes. More than cores, because most tests wait rather than compute.
 WORKERS ?= 5
 
-# Azure's worker is this library, from Python 3.13 on. It says so, and runs on 3.11 and 3.12, too.
+# Azure's worker uses this library from Python 3.13 on. It declares that version, but runs on 3.11 and 3.12, too.
 AZURE_WORKER := azure-functions-runtime==1.3.0 azure-functions-runtime-v1==1.2.0
 
-# python3 if it is new enough, else the newest that is. They are run, not looked up: a pyenv shim may lead nowhere.
+# python3 if it is new enough, else the newest version. Each candidate is run, because a pyenv shim may lead nowhere.
 ifndef PYTHON
 PYTHON := $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
@@ -31,8 +31,10 @@ NEWER := $(shell for python in python3.12 python3.13 python3.14 ~/.pyenv/version
 demo: $(VENV)/.local
 	@$(VENV)/bin/python -m emulator.demo
 
-# Each process reads all test files first, which takes seconds of CPU: fewer of them are faster here.
+# Each process imports all test files first, which takes seconds of CPU: fewer processes are faster here. Without
+# bytecode this takes three times as long, so it is written even where the environment forbids it.
 quick: WORKERS = 4
+quick: export PYTHONDONTWRITEBYTECODE =
 quick: $(VENV)/.dev
 	@$(VENV)/bin/python -m emulator.binary >/dev/null
 	$(VENV)/bin/python -m pytest -n $(WORKERS) --dist worksteal --quick $(PYTEST_ARGS)
@@ -64,7 +66,8 @@ $(VENV)/.dev: $(VENV)/pyvenv.cfg pyproject.toml
 	$(VENV)/bin/python -m pip install --quiet --no-deps --ignore-requires-python $(AZURE_WORKER)
 	@touch $@
 
-# The SAM CLI pins much of what it uses: it lives apart. The first line is for its own hash, the second for all others.
+# The SAM CLI has an environment of its own, because it pins many dependencies. The first pip command checks the hash of
+# the CLI itself, the second installs its dependencies.
 .venv-sam/.installed: emulator/sam-cli.txt
 	$(if $(PYTHON),,$(error Python 3.11 or newer is needed: make $(MAKECMDGOALS) PYTHON=/path/to/python))
 	$(PYTHON) -m venv .venv-sam
@@ -72,7 +75,7 @@ $(VENV)/.dev: $(VENV)/pyvenv.cfg pyproject.toml
 	.venv-sam/bin/python -m pip install --quiet aws-sam-cli
 	@touch $@
 
-# The other tools that trace openai: each needs versions of its own of what it shares with the others.
+# The other tools that trace openai. They need different versions of the same dependencies.
 $(VENV)/.peers: $(VENV)/.dev tests/peers/environments.py
 	$(VENV)/bin/python -m tests.peers.environments
 	@touch $@

@@ -1,1 +1,1 @@
-"""Lambda on this machine: the real emulator, a model endpoint and a demo. Not part of the package."""
+"""Runs Lambda on this machine: AWS's emulator, a stand-in for a model, a demo and measurements. Not shipped."""

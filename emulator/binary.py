@@ -1,8 +1,8 @@
-"""Lambda's own init process for this machine: aws-lambda-rie, taken out of the SAM CLI's wheel.
+"""Lambda's own init process for this machine: aws-lambda-rie, extracted from the SAM CLI's wheel.
 
-python -m emulator.binary   fetches it once and prints where it is
+python -m emulator.binary   fetches it once and prints its path
 
-sam-cli.txt names the wheel with its hash: no other file than the one that was looked at is ever run.
+sam-cli.txt names the wheel with its hash, so only the file that was reviewed is ever run.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ MACHINES = {"x86_64": "x86_64", "amd64": "x86_64", "aarch64": "arm64", "arm64": 
 
 
 class EmulatorUnavailable(RuntimeError):
-    """The emulator cannot be run here, or not be fetched; the message says why, and what to do."""
+    """The emulator cannot be run or fetched here. The message gives the reason and the remedy."""
 
 
 def emulator_binary() -> Path:
@@ -48,7 +48,7 @@ def emulator_binary() -> Path:
 def _fetch(machine: str, binary: Path) -> None:
     CACHE.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(dir=CACHE) as folder:
-        # The wheel is only a container here: its own demands on the interpreter do not matter.
+        # The wheel is used as an archive only, so the Python that it requires does not matter.
         options = ["--quiet", "--no-deps", "--only-binary=:all:", "--ignore-requires-python", "--require-hashes"]
         command = [sys.executable, "-m", "pip", "download", *options, "--dest", folder, "--requirement", str(PIN)]
         done = subprocess.run(command, capture_output=True, text=True)
@@ -58,7 +58,7 @@ def _fetch(machine: str, binary: Path) -> None:
         with zipfile.ZipFile(wheel) as archive:
             fetched = Path(archive.extract(f"samcli/local/rapid/aws-lambda-rie-{machine}", folder))
         fetched.chmod(0o755)
-        fetched.replace(binary)  # at once: another process may be looking for it
+        fetched.replace(binary)  # atomic: another process may be looking for it
 
 
 def main() -> None:

@@ -1,8 +1,8 @@
-"""python -m emulator.concurrency: what the middleware costs a web server with 64 requests under way at once.
+"""python -m emulator.concurrency: the cost of the middleware in a web server with 64 concurrent requests.
 
-The same small application twice, bare and with the middleware, under gunicorn with threads and under uvicorn. Each
-request waits 20 ms, as for a model, and captures one event of a model call; the backend is 30 ms away. Round by round
-both are asked in turn; medians of the rounds' differences.
+Serves the same small application twice, bare and with the middleware, with gunicorn's threads and with uvicorn. Each
+request sleeps 20 ms, as if for a model, and captures the event of one model call; the backend is 30 ms away. Each round
+measures both; the result is the median of the differences.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from typing import NamedTuple
 from zespan_serverless.testing import Backend
 
 CONNECTIONS = 64
-CALM = 150  # requests a second that leave any machine idle for most of the time
+CALM = 150  # requests per second, a load at which any machine is mostly idle
 APPLICATION = """\
 import asyncio, os, threading, time
 
@@ -103,14 +103,14 @@ class Server:
         raise RuntimeError("the server does not listen")
 
     async def cpu(self) -> float:
-        """CPU seconds that the process that serves has used so far."""
+        """CPU seconds that the serving process has used so far."""
         reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
         found = await _ask(reader, writer, "/cpu")
         writer.close()
         return float(found)
 
     async def load(self, requests: int, per_second: float | None) -> list[float]:
-        """Ask over 64 connections, as fast as it goes or at a rate; gives each response's milliseconds."""
+        """Send requests over 64 connections, at full speed or at a rate; return the time of each response in ms."""
         took: list[float] = []
 
         async def client(number: int) -> None:
@@ -175,7 +175,7 @@ async def measure(name: str, folder: Path, url: str, counted: Connection, rounds
 
 
 def _backend(pipe: Connection) -> None:
-    """A backend in a process of its own: it answers each message with how many requests and events it has had."""
+    """A backend in its own process. It answers each message with the number of requests and events so far."""
     with Backend() as backend:
         backend.latency = 0.03
         pipe.send(backend.url)

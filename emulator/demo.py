@@ -1,6 +1,6 @@
-"""python -m emulator.demo   the example function on AWS's emulator: when its events arrive, and what they cost.
+"""python -m emulator.demo   runs the example function on AWS's emulator: when its events arrive, and what they cost.
 
-Everything is on this machine: the model and Zespan's backend are stand-ins, all else is what runs in Lambda.
+Everything runs on this machine. The model and Zespan's backend are stand-ins; everything else is as in Lambda.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from zespan_serverless.testing import Backend
 
 FUNCTION = Path(__file__).parent.parent / "examples" / "aws_lambda" / "chat"
 WIDTH = 56  # columns of the chart
-PAIRS = 10  # warm calls of each kind that the cost is the median of
-PATIENCE = 20.0  # seconds for a backend that is back to get what it has missed
+PAIRS = 10  # warm calls with and without telemetry; the cost is the median
+PATIENCE = 20.0  # seconds that a backend has to receive the missing events after an outage
 
 
 def main() -> None:
@@ -34,7 +34,7 @@ def main() -> None:
             "OPENAI_BASE_URL": model.url,
         }
         with Backend() as other, Sandbox("app.handler", FUNCTION, env={**env, "ZESPAN_BASE_URL": other.url}) as first:
-            first.invoke({"prompt": "Hi"})  # after an installation Python compiles all that it imports, this once
+            first.invoke({"prompt": "Hi"})  # Python compiles what it imports, once after an installation
         with (
             Sandbox("app.handler", FUNCTION, env=env) as sandbox,
             Sandbox("app.handler", FUNCTION, env={**env, "ZESPAN_ENABLED": "0"}) as bare,
@@ -83,7 +83,7 @@ class _Demo:
         note = f"the caller has it after {response:.0f} (telemetry off: {_some(without.response_ms):.0f})"
         _bar("response", response, response, scale, note)
         for request in self._backend.requests[requests:]:
-            start = min((request.time - invoke.sent) * 1000, response)  # the way to the backend counts as well
+            start = min((request.time - invoke.sent) * 1000, response)  # includes the way to the backend
             if request.answered is None:
                 _bar("flush", start, invoke.wall_ms, scale, f"{invoke.wall_ms - start:.0f}, given up")
             else:
@@ -95,7 +95,7 @@ class _Demo:
         invoke = _answered(self._sandbox.invoke(event))
         self._sandbox.freeze()
         self._invocations.append(invoke.request_id)
-        time.sleep(0.2)  # what a freeze would break gets the time to break
+        time.sleep(0.2)  # give a fault of the freeze time to appear
         return invoke
 
     def _list(self, events: list[dict[str, Any]], invoke: Invoke) -> None:
@@ -116,7 +116,7 @@ class _Demo:
         print(f"   after the response {after:.1f}, and a round trip to a backend that is further away than this one")
 
     def _missing(self) -> int:
-        """How many invocations have not both their own event and their model call's with the backend."""
+        """The number of invocations of which the backend lacks the root event or the event of the model call."""
         events = self._backend.events
         called = {event["trace_id"] for event in events if event["span_kind"] == "llm"}
         complete = {_invocation_of(event) for event in events if event["trace_id"] in called}
@@ -152,7 +152,7 @@ def _answered(invoke: Invoke) -> Invoke:
 
 
 def _some(value: float | None) -> float:
-    """A moment that every call has that was answered."""
+    """A time that every answered call has."""
     assert value is not None
     return value
 

@@ -1,7 +1,7 @@
-"""One Lambda function instance on this machine: AWS's emulator running AWS's runtime client running a handler.
+"""One Lambda function instance on this machine: AWS's emulator runs AWS's runtime client, which runs a handler.
 
 The emulator is Lambda's own init process: deadlines, resets, the Extensions API and the shutdown with SIGTERM are the
-real ones. What it does not do is freeze the sandbox between invocations (``freeze`` does) or limit CPU and memory.
+real ones. It does not freeze the sandbox between invocations (``freeze`` does), and does not limit CPU and memory.
 """
 
 from __future__ import annotations
@@ -34,20 +34,20 @@ INVOKE_PATH = "/2015-03-31/functions/function/invocations"
 
 @dataclass(frozen=True)
 class Invoke:
-    """What one invocation looked like from outside. Durations in milliseconds; None where there was no such moment."""
+    """One invocation as seen from outside. Durations are in milliseconds, None if the moment never came."""
 
-    status: int | None  # None: the client gave up or lost the connection, and ``body`` says how
+    status: int | None  # None: the client gave up or lost the connection; ``body`` has the error
     body: str
     payload: Any  # ``body`` as JSON, None if it is not JSON
     sent: float  # seconds since the epoch
-    wall_ms: float  # until the emulator answered: the extensions' work after the response included
-    response_ms: float | None  # until the runtime had posted its answer, when Lambda's caller gets it; init included
-    handler_ms: float | None  # from the runtime getting the event until it asked for the next one
-    init_ms: float | None  # process start until the runtime asked for its first event; None when warm
-    timed_out: bool  # the function timeout struck
-    reset: bool  # the sandbox was torn down, by a timeout or because the runtime died
+    wall_ms: float  # until the emulator answered, including the work of extensions after the response
+    response_ms: float | None  # until the runtime had posted its answer, when Lambda's caller gets it; includes init
+    handler_ms: float | None  # from when the runtime got the event until it asked for the next one
+    init_ms: float | None  # from the process start until the runtime asked for its first event; None when warm
+    timed_out: bool  # the function exceeded its timeout
+    reset: bool  # the sandbox was reset, by a timeout or because the runtime died
     request_id: str | None
-    log: str  # what the emulator, the runtime and the handler printed meanwhile
+    log: str  # output of the emulator, the runtime and the handler during the invocation
 
 
 _ports = itertools.count()
@@ -61,12 +61,13 @@ class Sandbox:
             sandbox.freeze()
             warm = sandbox.invoke({"name": "Ada"})
 
-    The handler gets a minimal environment like Lambda's plus ``env``, and runs on this very interpreter. ``timeout``
-    (whole seconds) is enforced, ``memory`` (MB) only told. ``execution_env`` decides whether awslambdaric asks for
-    events in a thread ("AWS_Lambda_python3.12" and later) or in the main thread. ``extension`` adds somebody else's
-    extension; without any, Lambda kills the runtime without a SIGTERM. ``tmp_dir`` is the sandbox's TMPDIR, kept over
-    its resets; by default one of its own, gone when it stops. ``wrapper`` is what AWS_LAMBDA_EXEC_WRAPPER names: the
-    runtime is started through it, with the handler that it leaves in ``_HANDLER``.
+    The handler gets a minimal environment like Lambda's plus ``env``, and runs on the interpreter of this process.
+    ``timeout`` (whole seconds) is enforced; ``memory`` (MB) is only a value in the context. ``execution_env`` decides
+    whether awslambdaric asks for events in a thread ("AWS_Lambda_python3.12" and later) or in the main thread.
+    ``extension`` adds another extension; without any, Lambda kills the runtime without a SIGTERM. ``tmp_dir`` is the
+    sandbox's TMPDIR, which survives resets; by default it is a new folder, deleted when the sandbox stops. ``wrapper``
+    is the file that AWS_LAMBDA_EXEC_WRAPPER names: it starts the runtime, with the handler that it leaves in
+    ``_HANDLER``.
     """
 
     def __init__(
@@ -90,7 +91,7 @@ class Sandbox:
         self.tmp_dir.mkdir(exist_ok=True)
         self._trace_path = own / "trace"
         self._log_path = own / "log"
-        self._log_read = 0  # bytes of it that belong to earlier invocations
+        self._log_read = 0  # bytes of the log that belong to earlier invocations
         self._final_log: str | None = None
         self._port, self._api_port = _free_port(), _free_port()
         environment = {
@@ -126,7 +127,7 @@ class Sandbox:
             self._process = subprocess.Popen(
                 command, cwd=folder, env=environment | dict(env or {}), stdin=subprocess.DEVNULL, stdout=log, stderr=log
             )
-        self._kill = weakref.finalize(self, _kill, self._process)  # also if a test, or this interpreter, never stops us
+        self._kill = weakref.finalize(self, _kill, self._process)  # for a sandbox that is never stopped
         self._extension: _Extension | None = None
         self._await_listening()
         if extension:
@@ -146,9 +147,9 @@ class Sandbox:
         headers: Mapping[str, str] | None = None,
         client_timeout: float | None = None,
     ) -> Invoke:
-        """Invoke the function, thawed if it was frozen, with ``event`` as JSON ({} if None) or the bytes ``raw``.
+        """Invoke the function with ``event`` as JSON ({} if None), or with the bytes ``raw``. Thaws a frozen sandbox.
 
-        ``headers`` are the emulator's, such as x-amz-client-context; x-amzn-trace-id is made up unless given. The
+        ``headers`` are for the emulator, such as x-amz-client-context; x-amzn-trace-id is generated unless given. The
         client waits ``client_timeout`` seconds, by default until well after the function timeout.
         """
         self.thaw()
@@ -157,12 +158,12 @@ class Sandbox:
         patience = self._timeout + 20 if client_timeout is None else client_timeout
         sent_headers = {"content-type": "application/json", "x-amzn-trace-id": trace, **(headers or {})}
         self._trace_path.write_text(sent_headers["x-amzn-trace-id"])
-        answer = self._asked(body, sent_headers, patience)
-        if "ErrGateCanceled" in answer.body:  # a reset that was still going on took this one's init with it
-            answer = self._asked(body, sent_headers, patience)
+        answer = self._post(body, sent_headers, patience)
+        if "ErrGateCanceled" in answer.body:  # a reset under way has ended the init of this invocation
+            answer = self._post(body, sent_headers, patience)
         return answer
 
-    def _asked(self, body: bytes, headers: Mapping[str, str], patience: float) -> Invoke:
+    def _post(self, body: bytes, headers: Mapping[str, str], patience: float) -> Invoke:
         connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=patience)
         status: int | None = None
         sent, start = time.time(), time.perf_counter()
@@ -178,16 +179,16 @@ class Sandbox:
         return self._seen(status, text, sent, (time.perf_counter() - start) * 1000)
 
     def freeze(self) -> None:
-        """Take the CPU away from the runtime and its children, as Lambda does when an invocation is over."""
+        """Stop the runtime and its children, as Lambda does when an invocation is over."""
         self._signal(signal.SIGSTOP)
 
     def thaw(self) -> None:
-        """Give the CPU back; nothing happens if it was not taken."""
+        """Let the runtime and its children run again. Does nothing if they are not frozen."""
         self._signal(signal.SIGCONT)
 
     @property
     def runtime_pid(self) -> int | None:
-        """The process that runs the handler; None before the first invocation and when it has died."""
+        """The process that runs the handler; None before the first invocation and after its death."""
         return next(iter(_children(self._process.pid)), None)
 
     def log(self) -> str:
@@ -205,7 +206,7 @@ class Sandbox:
             self._kill()
             if self._extension is not None:
                 self._extension.end()
-            _kill_groups(runtimes)  # what the handler started may outlive it
+            _kill_groups(runtimes)  # processes that the handler has started may outlive it
             self._final_log = self.log()
             self._own.cleanup()
         return self._final_log
@@ -221,7 +222,7 @@ class Sandbox:
         raise RuntimeError(f"the emulator did not start:\n{self.stop()}")
 
     def _start_extension(self) -> None:
-        """Register it for the init to come: with a reset the emulator forgets extensions and lets their calls hang."""
+        """Register an extension for the next init. A reset makes the emulator forget extensions; their calls hang."""
         if self._extension is not None:
             self._extension.end()
         self._extension = _Extension(self._api_port)
@@ -235,7 +236,7 @@ class Sandbox:
 
     def _seen(self, status: int | None, body: str, sent: float, wall_ms: float) -> Invoke:
         log = self._log_since()
-        for _ in range(20):  # the emulator's last lines may come a moment after its answer
+        for _ in range(20):  # the emulator's last lines may appear a moment after its answer
             if status is None or b"\nREPORT RequestId" in log or b"Reset initiated" in log:
                 break
             time.sleep(0.005)
@@ -272,7 +273,7 @@ class Sandbox:
 
 
 class _Extension(threading.Thread):
-    """Somebody else's extension: subscribes to invocations and is always done at once."""
+    """Another extension. It subscribes to invocations, and is done with each at once."""
 
     def __init__(self, api_port: int) -> None:
         super().__init__(daemon=True)
@@ -281,7 +282,7 @@ class _Extension(threading.Thread):
         self.start()
 
     def run(self) -> None:
-        with suppress(OSError, http.client.HTTPException):  # how it ends, as an extension does: with its sandbox
+        with suppress(OSError, http.client.HTTPException):  # it ends with its sandbox
             response = self._call("POST", "register", {"Lambda-Extension-Name": "other"}, '{"events": ["INVOKE"]}')
             me = {"Lambda-Extension-Identifier": response.headers["Lambda-Extension-Identifier"]}
             self.registered.set()
@@ -313,7 +314,7 @@ def _children(pid: int) -> list[int]:
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:
-    """End an emulator that still runs, and the runtime that it would leave behind."""
+    """Kill the emulator, and the runtime that would outlive it."""
     runtimes = _children(process.pid)
     process.kill()
     process.wait()
@@ -327,8 +328,8 @@ def _kill_groups(leaders: list[int]) -> None:
 
 
 def _free_port() -> int:
-    """A port that stays free until the emulator binds it: the kernel gives out none from below 32768 by itself, and
-    other processes that run this count on from elsewhere."""
+    """A port that stays free until the emulator binds it. The kernel assigns no ports below 32768 by itself, and each
+    process that runs this counts from another number."""
     while True:
         port = 10_000 + (os.getpid() * 101 + next(_ports)) % 10_000
         with socket.socket() as probe, suppress(OSError):

@@ -1,8 +1,8 @@
-"""python -m emulator.measure: cold starts through a layer, how long a flush keeps a sandbox, what a key costs, and the
-journal.
+"""python -m emulator.measure: cold starts with and without the layer, how long a flush keeps a sandbox busy, what a key
+in Parameter Store costs, and the journal.
 
-Each on AWS's emulator with a function that sleeps 50 ms and a backend 30 ms away; medians, in milliseconds. The
-journal's are of this process, in microseconds.
+Runs a function that sleeps 50 ms on AWS's emulator, with a backend 30 ms away, and prints medians in milliseconds. The
+journal is measured in this process, in microseconds.
 """
 
 from __future__ import annotations
@@ -41,9 +41,9 @@ DECORATED = "from zespan_serverless import zespan_lambda\nfrom plain import hand
 
 
 class Function:
-    """The function in a folder of its own; decorated, with the package beside it; and what the layer unpacks to.
+    """The folders that are measured: the bare function; the decorated one with the package; the unpacked layer.
 
-    No folder holds bytecode, as what `sam build` deploys does not, but `compiled`, which is `task` with it.
+    Only `compiled`, a copy of `task`, and the layer hold bytecode: what `sam build` deploys has none.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -78,7 +78,7 @@ class Function:
 
 
 def cold(function: Function, backend: Backend, rounds: int) -> None:
-    """Init until the runtime asks for its first event; the layer holds bytecode."""
+    """The time of the init, until the runtime asks for its first event. The layer holds bytecode."""
     ways: dict[str, Callable[[], Sandbox]] = {
         "without": lambda: function.start("plain.handler", backend),
         "decorator": lambda: function.start("decorated.handler", backend),
@@ -95,7 +95,7 @@ def cold(function: Function, backend: Backend, rounds: int) -> None:
 
 
 def busy(function: Function, backend: Backend, rounds: int) -> None:
-    """Until the caller has the response, and from then until the sandbox takes the next event."""
+    """The time until the caller has the response, and from then until the sandbox takes the next event."""
     print(f"{'':20}{'response':>12}{'busy after it':>18}{'at most':>12}")
     for mode in ("without", "before_return", "after_response"):
         handler = "plain.handler" if mode == "without" else "decorated.handler"
@@ -131,7 +131,7 @@ def key(function: Function, backend: Backend, rounds: int) -> None:
 
 
 def journal(function: Function, backend: Backend, rounds: int) -> None:
-    """To put a call on record, to write down its event (1,000 bytes), and to empty the file when that is delivered."""
+    """The time to put a call on record, to write its event (1,000 bytes), and to empty the file after its delivery."""
     steps: dict[str, list[float]] = {"on record": [], "event": [], "emptied": []}
     with tempfile.TemporaryDirectory() as folder:
         kept = Journal(f"{folder}/journal", "there", "key", 1_000_000)
@@ -152,7 +152,10 @@ def journal(function: Function, backend: Backend, rounds: int) -> None:
 
 @contextmanager
 def _parameter_store(latency: float) -> Iterator[Mapping[str, str]]:
-    """What a function's environment says of a key in a Parameter Store that answers after so many seconds."""
+    """The environment of a function with its key in a Parameter Store that answers after `latency` seconds.
+
+    If negative, the key is in the environment.
+    """
     if latency < 0:
         yield {"ZESPAN_API_KEY": "zsp_measured"}
         return
@@ -185,7 +188,7 @@ def _parameter_store(latency: float) -> Iterator[Mapping[str, str]]:
 
 
 def _over(took: list[float], base: list[float]) -> float:
-    """The median of the differences, round by round: the machine's moods are in both."""
+    """The median of the differences in each round, because the speed of the machine varies between rounds."""
     return statistics.median(ours - without for ours, without in zip(took, base, strict=True))
 
 

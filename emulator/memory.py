@@ -1,7 +1,7 @@
-"""Whether memory stays flat: `python -m emulator.memory [invocations]`, for a backend that lives and one that is dead.
+"""Measures the growth of memory, with a live and a dead backend: `python -m emulator.memory [invocations]`.
 
-In one process, warm: 100,000 invocations by default, each with a step of its own. Prints how much resident memory
-grows with every 1,000 of them, after the first tenth, in which caches and buffers fill.
+Runs 100,000 invocations by default in one warm process, each with one span. Prints the growth of resident memory per
+1,000 invocations, without the first tenth, in which caches and buffers fill.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ BACKENDS, JOURNALS = ("live", "dead"), ("off", "on")
 
 
 def resident() -> int:
-    """Bytes of this process that are in memory (Linux)."""
+    """The resident memory of this process in bytes (Linux)."""
     with open("/proc/self/statm", "rb") as statm:  # noqa: PTH123
         return int(statm.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 def measure(invocations: int) -> str:
-    """Run them in this process, whose environment says where events go."""
+    """Run the invocations in this process. Its environment names the backend."""
 
     @zespan_lambda(flush_mode="before_return", flush_timeout=0.2)
     def handler(event: object, context: object) -> dict[str, bool]:
@@ -49,7 +49,7 @@ def measure(invocations: int) -> str:
 
 
 def _slope(points: list[tuple[int, int]]) -> float:
-    """Least squares."""
+    """The slope of the least-squares line."""
     x_mean, y_mean = (sum(point[axis] for point in points) / len(points) for axis in (0, 1))
     return sum((x - x_mean) * (y - y_mean) for x, y in points) / sum((x - x_mean) * (x - x_mean) for x, _ in points)
 
@@ -77,7 +77,7 @@ def main() -> None:
                 server.kill()
 
 
-# It forgets what it is sent: its own memory is not what is measured, and there may be much of it.
+# A backend that discards the events, so that it needs no memory for them.
 _SERVER = """
 import socketserver
 from http.server import BaseHTTPRequestHandler

@@ -1,4 +1,4 @@
-"""A local stand-in for OpenAI's chat completions: the same wire format, made-up answers, errors and delays at will."""
+"""A local stand-in for OpenAI's chat completions: the same wire format, with chosen answers, errors and delays."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from typing import Any
 Json = dict[str, Any]
 
 WORDS = ["Hello", ",", " serverless", " world", "!"]  # the answer, a token each
-ARGUMENTS = ['{"city"', ': "Paris"}']  # of the tool call, in the pieces in which a stream brings them
+ARGUMENTS = ['{"city"', ': "Paris"}']  # of the tool call, in the pieces that a stream has
 USAGE: Json = {
     "prompt_tokens": 12,
     "completion_tokens": len(WORDS),
@@ -30,23 +30,23 @@ USAGE: Json = {
 
 @dataclass
 class ModelRequest:
-    """One request as it arrived, and when it was answered."""
+    """One request and the time of its answer."""
 
     time: float  # seconds since the epoch
     path: str
     headers: dict[str, str]  # names in lower case
     body: Json
-    port: int  # the client's: requests on one connection have the same
-    answered: float | None = None  # seconds since the epoch, when the last byte was on its way
+    port: int  # the client's port, the same for all requests on one connection
+    answered: float | None = None  # seconds since the epoch, when the last byte was sent
 
 
 class ModelEndpoint:
-    """Serves POST /v1/chat/completions; ``url`` is what OPENAI_BASE_URL takes.
+    """Serves POST /v1/chat/completions; ``url`` is the value for OPENAI_BASE_URL.
 
-    A request that brings tools is answered with a call of the first one, until it brings that call's result. Each
-    answer waits ``latency_ms``, which may be changed at any time. The caller of one request can ask for more:
+    A request with tools is answered with a call of the first tool, until the request has the result of that call. Each
+    answer takes ``latency_ms``, which may be changed at any time. A request can ask for another answer:
 
-    - model ``error-429`` (any status): that error, as OpenAI words it; or header ``x-error: 429`` with any model
+    - model ``error-429`` (any status): that error in OpenAI's format; or header ``x-error: 429`` with any model
     - header ``x-latency-ms: 250``: another latency
     - header ``x-stream-fail-after: 2``: a stream breaks off after two chunks
     """
@@ -86,7 +86,7 @@ class _Server(socketserver.ThreadingTCPServer):
     daemon_threads = True
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        if not isinstance(sys.exception(), OSError):  # a client that goes away is no error
+        if not isinstance(sys.exception(), OSError):  # a client that hangs up is no error
             super().handle_error(request, client_address)
 
 
@@ -116,7 +116,7 @@ class _Connection(BaseHTTPRequestHandler):
             self._answer(200, _completion(body))
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Silence: a test's output is the test's."""
+        """Log nothing, so that only the test prints."""
 
     def _answer(self, status: int, document: Json) -> None:
         body = json.dumps(document).encode()
@@ -159,11 +159,11 @@ def _completion(body: Json) -> Json:
 
 
 def _chunks(body: Json) -> Iterator[Json]:
-    """The chunks of a stream; usage comes in one of its own at the end, and only if it was asked for."""
+    """The chunks of a stream. If usage was requested, a last chunk has it."""
     head = _head(body, "chat.completion.chunk")
     include_usage = bool((body.get("stream_options") or {}).get("include_usage"))
     if include_usage:
-        head["usage"] = None  # present in every chunk, as OpenAI has it
+        head["usage"] = None  # in every chunk, as in OpenAI's streams
     tool = _wanted_tool(body)
     for delta in _tool_deltas(tool) if tool else _text_deltas():
         yield {**head, "choices": [{"index": 0, "delta": delta, "logprobs": None, "finish_reason": None}]}

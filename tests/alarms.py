@@ -1,7 +1,7 @@
-"""Calls of traced functions that an alarm of the user's interrupts at any moment: `python -m tests.alarms HOST ROUNDS`.
+"""Calls of traced functions that the user's alarm interrupts at any moment: `python -m tests.alarms HOST ROUNDS`.
 
-Says what has become of them as one line of JSON. The alarm raises where code of the hosts is being run, the function's
-own included; not in the delivery and the SIGTERM watch, which are for other tests, nor where nothing of ours runs.
+Prints the outcome as one line of JSON. The alarm's handler raises while code of a host or of the function itself runs.
+It does not raise in the delivery and the SIGTERM watch, which have tests of their own, or where none of our code runs.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import json
 import random
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
@@ -29,27 +29,27 @@ ASYNCIO = str(Path(asyncio.__file__).parent)
 
 
 class Alarm(TimeoutError):
-    """An `Exception`, as most are, and of a kind that we catch elsewhere."""
+    """Raised by the alarm. A TimeoutError, because our own code catches those elsewhere."""
 
 
 class Clock:
-    """The alarm, and what it has done."""
+    """The alarm's handler, with the number of exceptions that it has raised."""
 
     def __init__(self) -> None:
         self.raised, self.is_set = 0, False
         signal.signal(signal.SIGALRM, self.rings)
 
     def rings(self, number: int, frame: Any) -> None:
-        """As a timeout of the user's."""
+        """Raise Alarm, as a timeout of the user's would."""
         nearest, ours = None, False
         while frame is not None:
             file = frame.f_code.co_filename
             if frame.f_code.co_name in ("__del__", "_remove"):
-                return  # nothing can come out of a finalizer, nor of what a weak reference calls
+                return  # an exception cannot leave a finalizer or the callback of a weak reference
             known = file.startswith((PACKAGE, ASYNCIO, __file__))
             nearest, ours = nearest or (file if known else None), ours or file.startswith(PACKAGE)
             frame = frame.f_back
-        if ours and nearest is not None and not nearest.startswith(ASYNCIO):  # an interrupted loop may never end
+        if ours and nearest is not None and not nearest.startswith(ASYNCIO):  # an interrupted event loop may never end
             self.raised += 1
             raise Alarm
         if self.is_set:
@@ -57,13 +57,13 @@ class Clock:
 
 
 ENOUGH = 50
-"""Alarms to have struck."""
+"""Interrupted calls that make the result meaningful."""
 
 AGAIN_S = 50e-6
-"""An alarm that has struck elsewhere strikes again after so many seconds: on a loop, most of the time is asyncio's."""
+"""Seconds until an alarm that has struck other code is repeated. On an event loop, most of the code is asyncio's."""
 
 started = 0
-"""Calls that have come to the function."""
+"""Calls that have reached the user's function."""
 
 
 def work() -> None:
@@ -203,6 +203,30 @@ def _run(*, awaited: bool) -> Callable[[], object]:
     return main
 
 
+def _generator(decorate: Callable[[Any], Any], *args: object) -> Callable[[], object]:
+    @decorate
+    def pieces(*args: object) -> Iterator[int]:
+        yield 1
+        work()
+        yield 2
+
+    return lambda: list(pieces(*args))
+
+
+def _async_generator(decorate: Callable[[Any], Any], *args: object) -> Callable[[], object]:
+    @decorate
+    async def pieces(*args: object) -> AsyncIterator[int]:
+        yield 1
+        work()
+        await asyncio.sleep(0)
+        yield 2
+
+    async def read() -> list[int]:
+        return [piece async for piece in pieces(*args)]
+
+    return read
+
+
 HOSTS: dict[str, Callable[[], Callable[[], Any]]] = {
     "lambda": lambda: _lambda(awaited=False),
     "lambda, async": lambda: _lambda(awaited=True),
@@ -216,6 +240,11 @@ HOSTS: dict[str, Callable[[], Callable[[], Any]]] = {
     "vercel": _vercel,
     "run": lambda: _run(awaited=False),
     "run, on a loop": lambda: _run(awaited=True),
+    "lambda, generator": lambda: _generator(zespan_serverless.zespan_lambda, {}, testing.LambdaContext()),
+    "gcf, generator": lambda: _generator(zespan_serverless.zespan_gcf, None),
+    "run, generator": lambda: _generator(zespan_serverless.run),
+    "gcf, generator on a loop": lambda: _async_generator(zespan_serverless.zespan_gcf, None),
+    "run, generator on a loop": lambda: _async_generator(zespan_serverless.run),
 }
 
 
@@ -227,12 +256,12 @@ def _on_a_loop(call: Callable[[], Any]) -> Callable[[], Any]:
 
 
 def _roots(exporter: MemoryExporter) -> set[str]:
-    """Of invocations; one that has been interrupted may have been sent twice, with one id."""
+    """The ids of root events. An interrupted invocation may have sent its root event twice, with the same id."""
     return {event["event_id"] for event in exporter.events if "start_kind" in (event.get("metadata") or {})}
 
 
 def main(host: str, rounds: int) -> dict[str, object]:
-    """Call, and be interrupted, so many times. Says what is wrong afterwards."""
+    """Call the function `rounds` times, each time with an alarm. Returns counts of calls and of what went wrong."""
     exporter = MemoryExporter()
     zespan_serverless.init(exporter=exporter, flush_interval=3600, max_events=100_000)
     call = HOSTS[host]()
@@ -245,7 +274,7 @@ def main(host: str, rounds: int) -> dict[str, object]:
     longest = 1e-3
     caught = active = current = rootless = swallowed = 0
     number = -1
-    # On a busy machine most alarms come too late.
+    # More rounds if too few calls were interrupted: on a busy machine most alarms come too late.
     while number < rounds or (caught < ENOUGH and number < 20 * rounds):
         number += 1
         raised, mine = clock.raised, 0
@@ -259,7 +288,7 @@ def main(host: str, rounds: int) -> dict[str, object]:
             clock.is_set = False
             signal.setitimer(signal.ITIMER_REAL, 0)
         caught += mine
-        longest = min(max(longest * (1.1 if mine else 0.9), 2e-5), 0.1)  # about every other one is to strike
+        longest = min(max(longest * (1.1 if mine else 0.9), 2e-5), 0.1)  # so that about every other alarm strikes
         swallowed += clock.raised - raised != mine
         active += bool(container.active)
         current += _trace.current() is not None

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import os
+import re
 import signal
 from collections import defaultdict
 from collections.abc import Callable, Iterator
@@ -17,24 +19,44 @@ from zespan_serverless import testing
 
 pthread_sigmask: Any = getattr(signal, "pthread_sigmask", None)
 
-# Fixtures that start a real host. A test that uses one of them is marked as `host`; others say so themselves.
+# Fixtures that start a real host. A test that uses one of them gets the marker `host` here; other tests set it.
 HOSTS = {"start", "served", "pair", "fastapi", "flask", "worker", "deploy", "sandbox"}
 
 # Seconds that one test takes, unless its marker says otherwise: pytest.mark.host(seconds=10).
 USUAL_SECONDS = {"host": 1.5, "slow": 3.0}
 
-# On a busy machine anything may take long, once.
+# A module that is marked as a whole; in a list of marks, this one comes first.
+_MARKED = re.compile(r"^pytestmark = (\[\s*)?pytest\.mark\.(host|slow)\b", re.MULTILINE)
+
+# No deadline for one example: on a busy machine any of them may take long.
 hypothesis.settings.register_profile("suite", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
-hypothesis.settings.load_profile("suite")
+hypothesis.settings.register_profile("quick", hypothesis.settings.get_profile("suite"), max_examples=25)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--quick", action="store_true", help="only what runs in this process")
+    parser.addoption("--quick", action="store_true", help="leave out tests marked as host or slow, and most examples")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    hypothesis.settings.load_profile("quick" if config.getoption("quick") else "suite")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """With --quick, do not import a module whose tests would all be left out: each process would pay for it."""
+    if not config.getoption("quick") or collection_path.suffix != ".py":
+        return None
+    return True if _MARKED.search(collection_path.read_text()) else None
+
+
+def pytest_collection_finish() -> None:
+    """Keep what is loaded by now out of every later garbage collection; tests start hundreds of them."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what takes long, if that is asked for. Otherwise sort the files by how long they take, longest first:
-    if these began last, all other workers would wait for them.
+    """With --quick, leave out what takes long. Otherwise run the files that take longest first: if these began last,
+    all other workers would wait for them.
     """
     for item in items:
         if not HOSTS.isdisjoint(getattr(item, "fixturenames", ())) and not item.get_closest_marker("host"):
@@ -50,7 +72,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def _seconds(item: pytest.Item) -> float:
-    """How long a test takes that is marked as `host` or `slow`; 0 for all others."""
+    """The expected duration of a test that is marked as `host` or `slow`; 0 for any other test."""
     return max(
         (
             mark.kwargs.get("seconds", USUAL_SECONDS[mark.name])
@@ -63,12 +85,15 @@ def _seconds(item: pytest.Item) -> float:
 
 @pytest.fixture(autouse=True)
 def fresh() -> Iterator[None]:
-    """No settings, events or spans of another test; no ZESPAN_* or proxy variables; the environment put back after."""
+    """Start without settings, events or spans of another test and without ZESPAN_* and proxy variables.
+
+    Afterwards the environment is restored, and no signal may be left blocked.
+    """
     before = dict(os.environ)
     for name in before:
         if name.upper().startswith("ZESPAN_") or name.lower().endswith("_proxy"):
             del os.environ[name]
-    os.environ["ZESPAN_ENABLED"] = "1"  # which is off in tests, unless they ask for it
+    os.environ["ZESPAN_ENABLED"] = "1"  # under pytest the package is off by default
     testing.reset()
     blocked = pthread_sigmask(signal.SIG_BLOCK, ()) if pthread_sigmask else None
     yield
@@ -81,12 +106,12 @@ def fresh() -> Iterator[None]:
 
 @pytest.fixture
 def backend() -> Iterator[testing.Backend]:
-    """A backend on the loopback interface, which keeps what it gets."""
+    """A backend on the loopback interface that keeps the events it receives."""
     with testing.Backend() as backend:
         yield backend
 
 
 @pytest.fixture
 def cell() -> Callable[[str, hosts.Situation, str], None]:
-    """cell(host, situation, seen): what this test has seen, for the table of hosts (see `hosts`)."""
+    """cell(host, situation, seen): record this test's observation for the table of hosts (see `hosts`)."""
     return hosts.write

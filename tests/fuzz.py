@@ -67,12 +67,12 @@ def _shaped_lambda_event(data: bytes) -> None:
 def _google_event(data: bytes) -> None:
     value = _json(data)
     context: Mapping[str, Any] = value if isinstance(value, dict) else {"type": value}
-    google.by_event(context, value)
-    google.by_push(value)
+    google.describe_event(context, value)
+    google.describe_push(value)
     google.producer(context, value)
     google.parse_cloud_trace(data.decode("latin-1"))
     google.parents(lambda name: data.decode("latin-1"))
-    google.by_header(lambda name: data.decode("latin-1"))
+    google.describe_headers(lambda name: data.decode("latin-1"))
 
 
 def _headers(data: bytes) -> None:
@@ -82,7 +82,7 @@ def _headers(data: bytes) -> None:
     seconds = http.retry_after(text, now=1e9)
     assert 0 <= budget.clamp_retry_after(seconds or 0.0) <= budget.RETRY_AFTER_MAX
     web.content_length(text)
-    web.WebHost({}).request("GET", text, text, lambda name: text, lambda: text).describe()
+    web.WebHost[str]({}).invocation("GET", text, text, lambda name: text, lambda: text).describe()
     azure.seconds(text)
 
 
@@ -93,12 +93,12 @@ def _texts(data: bytes) -> None:
     values.encode(_POLICY.fields({"metadata": _json(data), "tags": {text: text}}))
     values.encode({text: text, "bytes": data, "json": _json(data)})
     values.encode(values.cut(values.plain({"text": text, "json": _json(data)}), 64))
-    _results.describe(_json(data))
+    _results.read(_json(data))
 
 
 def _journals(data: bytes) -> None:
     offset = int.from_bytes(data[:8], "little")
-    left = journal_format.parsed(data, offset, 0.0, cut=False)
+    left = journal_format.parse_records(data, offset, 0.0, cut=False)
     assert sum(map(len, left.events)) <= len(data)
     with TemporaryDirectory() as folder:
         Path(folder).chmod(0o700)

@@ -1,7 +1,7 @@
-"""The table of hosts and situations: what arrives, when, and what it added to the response.
+"""The table of hosts and situations: which events arrive, when, and what telemetry adds to the response time.
 
-Its cells are written by the tests that have just seen it, through the fixture `cell`; `python -m tests.hosts` prints
-what the last run has left in build/hosts.
+Tests write its cells with the fixture `cell` when they have observed it; `python -m tests.hosts` prints the cells that
+the last run has left in build/hosts.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ SITUATIONS: tuple[Situation, ...] = get_args(Situation)
 
 
 def write(host: str, situation: Situation, seen: str) -> None:
-    """Fill one cell. `seen` is short: `after the response, +0.3 ms`. Workers of pytest-xdist may write at once."""
+    """Write one cell. `seen` is short: `after the response, +0.3 ms`. Each cell has a file, so processes may write at
+    once."""
     FOLDER.mkdir(parents=True, exist_ok=True)
     file = FOLDER / f"{host} {situation}.json".replace("/", "-")
     file.write_text(json.dumps([host, situation, seen]))

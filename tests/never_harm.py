@@ -1,4 +1,4 @@
-"""What `test_never_harm` needs: every host, from the table of rooms, and a way to make any function of ours fail."""
+"""Helpers of `test_never_harm`: every host, from the table of rooms, and a way to make any function of ours fail."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ CONTEXT = testing.LambdaContext(timeout=1e6)
 HOSTS: dict[str, Host] = {name: room.start for name, room in (ROOMS | VARIANTS).items()}
 
 
-# ---------------------------------------------------------------------- what they came to
+# ---------------------------------------------------------------------- outcomes
 
 
 class Came(NamedTuple):
-    """What came out of one request, and how often the work was done."""
+    """The outcome of one request; `calls` counts how often the user's function was called."""
 
     result: Any
     error: BaseException | None
@@ -34,7 +34,7 @@ class Came(NamedTuple):
 
 
 def came(host: Host, work: Work, *, struck: Callable[[], AbstractContextManager[None]] = nullcontext) -> Came:
-    """`struck` is in force while the request is served, not while the function is decorated."""
+    """Serve one request. The context `struck` is entered for the request, not while the function is decorated."""
     calls = []
 
     def once() -> Any:
@@ -55,7 +55,7 @@ def came(host: Host, work: Work, *, struck: Callable[[], AbstractContextManager[
 
 
 class Ours(NamedTuple):
-    """One function of the package: where it begins."""
+    """One function of the package: the file and line where it begins, and its qualified name."""
 
     file: str
     line: int
@@ -69,15 +69,15 @@ def ours(code: CodeType) -> Ours | None:
     if not code.co_filename.startswith(PACKAGE) or code.co_name == "<module>":
         return None
     if code.co_filename.endswith("_base/reports.py"):
-        return None  # the constructors of what the user is given, which cannot fail
+        return None  # constructors of the user's reports, which cannot fail
     return Ours(code.co_filename.removeprefix(PACKAGE + "/"), code.co_firstlineno, code.co_qualname)
 
 
 class Used(NamedTuple):
     """The functions of ours that a request calls.
 
-    `in_the_way`: without them the user's function is not called, or not returned from. `here`: all others that the
-    thread calls that serves the request; `elsewhere`: what only other threads call.
+    `in_the_way`: those on the stack below the user's function, which cannot be called without them. `here`: all others
+    in the thread that serves the request. `elsewhere`: those that only other threads call.
     """
 
     in_the_way: set[Ours]
@@ -121,7 +121,7 @@ def used(host: Host, work: Work) -> Used:
 
 @contextmanager
 def struck(function: Ours, strike: Callable[[], object]) -> Iterator[None]:
-    """Have a function of ours do this when it is called, in whatever thread; an exception is then its own."""
+    """Call `strike` whenever this function of ours is called, in any thread. Its exception is then the function's."""
 
     def trace(frame: FrameType, event: str, arg: object) -> None:
         if frame.f_code.co_firstlineno == function.line and ours(frame.f_code) == function:

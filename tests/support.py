@@ -1,4 +1,4 @@
-"""What the tests of several hosts have in common: the events of a backend, and servers in processes of their own."""
+"""Shared by the tests of several hosts: filters for a backend's events, and servers in their own processes."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ Event = dict[str, Any]
 ROOT = Path(__file__).parents[1]
 TRACE, SPAN = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 TRACEPARENT = f"00-{TRACE}-{SPAN}-01"
-_WAIT = 20.0  # seconds, for anything; what takes that long has failed
+_WAIT = 20.0  # seconds, far longer than anything usually takes
 
 
 def until(condition: Callable[[], object], seconds: float = _WAIT) -> None:
-    """Wait for a condition; fails if it does not come true."""
+    """Wait until the condition is true. Fails after `seconds`."""
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "waited in vain"
@@ -44,7 +44,7 @@ def calls(events: list[Event]) -> list[Event]:
 
 
 def below(root: Event, events: list[Event]) -> list[Event]:
-    """The events whose parent that is, in its trace."""
+    """The events whose parent is `root`."""
     return [e for e in events if (e["trace_id"], e["parent_span_id"]) == (root["trace_id"], root["span_id"])]
 
 
@@ -56,15 +56,17 @@ class Answer(NamedTuple):
 
 
 class Stopped(NamedTuple):
-    """How a server ended: exit code, and seconds after the signal. None: it had to be killed."""
+    """The end of a server: its exit code, None if it had to be killed, and the seconds that it took."""
 
     code: int | None
     seconds: float
 
 
 class Served:
-    """A server's process, in a session of its own. Several may start at once: whoever asks first waits until it
-    listens."""
+    """A server's process, in a session of its own.
+
+    The constructor does not wait for the server, so several can start at once; the first request waits.
+    """
 
     def __init__(self, command: Sequence[str], port: int, cwd: Path, env: Mapping[str, str]) -> None:
         self.port = port
@@ -89,7 +91,7 @@ class Served:
         self._log.close()
 
     def listen(self) -> None:
-        """Wait until it does."""
+        """Wait until the server accepts connections."""
         end = time.monotonic() + _WAIT
         while not self._listens:
             try:
@@ -106,7 +108,7 @@ class Served:
         return self._log.read().decode("utf-8", "replace")
 
     def ask(self, path: str = "/", body: object = None, method: str = "", **headers: str) -> Answer:
-        """One request. A body that is not bytes is sent as JSON."""
+        """Send one request. A body that is not bytes is sent as JSON."""
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         if body is not None and not isinstance(body, bytes):
             body = json.dumps(body).encode()
@@ -123,7 +125,7 @@ class Served:
 
     @contextlib.contextmanager
     def open(self, path: str = "/", **headers: str) -> Iterator[http.client.HTTPResponse]:
-        """A response whose body is still to be read; at the end the client leaves."""
+        """A response whose body has not been read. At the end of the block the client hangs up."""
         self.listen()
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=_WAIT)
         try:
@@ -134,7 +136,7 @@ class Served:
             connection.close()
 
     def later(self, path: str = "/", **headers: str) -> Callable[[], Answer]:
-        """Ask in a thread; gives what waits for the answer."""
+        """Send one request from a thread. The result waits for the answer."""
         self.listen()
         found: list[Answer | BaseException] = []
 
@@ -172,13 +174,13 @@ class Served:
         self._ending.start()
 
     def wait(self) -> Stopped:
-        """After `terminate`."""
+        """Wait for the end of the server, after `terminate`."""
         self._ending.join()
         return self._stopped
 
 
 def added(traced: Served, bare: Served, path: str = "/", rounds: int = 15) -> float:
-    """Milliseconds that telemetry adds to a response: the median over rounds in which both are asked."""
+    """Milliseconds that telemetry adds to a response: the median difference over rounds of one request to each."""
     for server in (traced, bare):
         server.ask(path)
     pairs = [(traced.ask(path).seconds, bare.ask(path).seconds) for _ in range(rounds)]

@@ -125,7 +125,9 @@ def test_every_block_is_run() -> None:
     }
 
 
-def test_powertools_example(model: ModelEndpoint, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+def test_powertools_example_has_both_telemetries(
+    model: ModelEndpoint, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
     """Both telemetries are there: one trace of two events, its ids in the log line, the delivery's metrics."""
     monkeypatch.setenv("ZESPAN_EXPORTER", "memory")
     module = run(blocks(PAGES["powertools"])[0])
@@ -137,7 +139,7 @@ def test_powertools_example(model: ModelEndpoint, monkeypatch: pytest.MonkeyPatc
     assert [line["EventsDelivered"] for line in lines if "EventsDelivered" in line] == [[2.0]]
 
 
-def test_sender_example(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sender_example_sends_its_trace_along(monkeypatch: pytest.MonkeyPatch) -> None:
     """The message that a traced function sends carries its trace."""
     with mock_aws():
         monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
@@ -150,7 +152,7 @@ def test_sender_example(monkeypatch: pytest.MonkeyPatch) -> None:
     assert sent.split("-")[1:3] == [events[0]["trace_id"], events[0]["span_id"]]
 
 
-def test_powertools_batch_example() -> None:
+def test_powertools_batch_example_has_an_event_for_each_record() -> None:
     """Each record has its event, and the failed one its error."""
     records = [
         {"messageId": str(number), "body": body, "eventSource": "aws:sqs", "messageAttributes": {}}
@@ -172,7 +174,7 @@ def test_an_exporter_of_ones_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert json.loads(line)["operation"] == "mine"
 
 
-def test_the_types_are_listed() -> None:
+def test_all_public_types_are_listed() -> None:
     """All of them."""
     section = README.split("`zespan_serverless.types` has")[1].split("\n\n")[0]
     assert set(re.findall(r"`(\w+)`", section)) == set(dir(types))

@@ -96,7 +96,7 @@ def test_all_is_what_is_public() -> None:
 @pytest.mark.parametrize(
     ("module", "name"), [(module, name) for module in (FRONT_DOOR, TYPES) for name in module.__all__], ids=str
 )
-def test_every_public_name_is_there(module: Any, name: str) -> None:
+def test_every_public_name_has_a_docstring(module: Any, name: str) -> None:
     """And says what it is for."""
     value = getattr(module, name)
     assert getattr(module, name) is value
@@ -112,14 +112,14 @@ def test_types_are_imported_when_they_are_asked_for() -> None:
         exec("from zespan_serverless.types import Droped")
 
 
-def test_star_import() -> None:
+def test_star_import_brings_all_public_names() -> None:
     """Brings all of it."""
     names: dict[str, Any] = {}
     exec("from zespan_serverless import *", names)
     assert set(FRONT_DOOR.__all__) <= set(names)
 
 
-def test_no_such_name() -> None:
+def test_unknown_name_raises_where_it_is_used() -> None:
     """A typo fails where it is made, as in any module."""
     with pytest.raises(AttributeError, match="module 'zespan_serverless' has no attribute 'zespan_lambada'"):
         FRONT_DOOR.zespan_lambada  # noqa: B018

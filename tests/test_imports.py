@@ -44,10 +44,7 @@ RANK = {part: rank for rank, parts in enumerate(LAYERS) for part in parts}
 
 # A file is one idea. These are longer than that: each is to be divided, none is to be added.
 LINES_MAX = 400
-TOO_LONG = {
-    "_http/client.py",
-    "_observe/call.py",
-}
+TOO_LONG: set[str] = set()
 
 # Modules that import each other, type-only imports included. None is to be added.
 CIRCLES = {
@@ -57,17 +54,19 @@ CIRCLES = {
 
 # What a Lambda function reads of this package until its first invocation is over, with the exporter `memory`. A module
 # costs a cold start about 0.08 ms, 80 lines without bytecode cost 1 ms: raise these when the growth is worth it.
-COLD_MODULES_MAX = 60
+COLD_MODULES_MAX = 62
 COLD_LINES_MAX = 9000
 
 # Who may speak to the network.
 CLIENTS = {"http.client", "urllib.request", "socket", "ssl", "asyncio"}
 SPEAKS = {
     "_http/client.py": {"socket"},
-    "_http/transport.py": {"urllib.request", "ssl"},
+    "_http/proxy.py": {"urllib.request"},
+    "_http/sockets.py": {"socket"},
+    "_http/transport.py": {"ssl"},
     "_process/listener.py": {"socket"},  # a pair of its own
     "vercel.py": {"socket"},
-    "aws_lambda/__init__.py": {"asyncio"},  # runs async handlers
+    "aws_lambda/_loop.py": {"asyncio"},  # runs async handlers
     "_base/aio.py": {"asyncio"},  # leaves the event loop free
     "_delivery/aio.py": {"asyncio"},
     "testing/_backend.py": {"socket", "ssl"},
@@ -140,7 +139,7 @@ def test_the_reader_sees_what_is_there() -> None:
     assert Import("_delivery/delivery.py", "zespan_serverless._base.reports", "module") in IMPORTS
     assert Import("_delivery/delivery.py", "zespan_serverless._delivery.accounts", "module") in IMPORTS
     assert Import("_observe/spans.py", "zespan_serverless._trace", "module") in IMPORTS
-    assert Import("_observe/startup.py", "zespan_serverless.providers", "function") in IMPORTS
+    assert Import("_observe/__init__.py", "zespan_serverless.providers", "function") in IMPORTS
     assert Import("errors.py", "zespan_serverless._base.reports", "types") in IMPORTS
     assert len(AT_RUN_TIME) > 100
 

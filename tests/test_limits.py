@@ -30,7 +30,7 @@ os.kill(os.getpid(), signal.SIGHUP)
 
 @pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="no SIGHUP on this platform")
 @pytest.mark.parametrize(("way_out", "code", "sent"), [("", -1, 0), ("PAGE", 129, 1)])
-def test_a_terminal_that_is_closed(way_out: str, code: int, sent: int) -> None:
+def test_closed_terminal_loses_what_is_in_memory(way_out: str, code: int, sent: int) -> None:
     """SIGHUP ends the process with what is in memory, but for the handler that the page shows."""
     handler = "signal.signal(signal.SIGHUP, lambda *_: sys.exit(129))"
     assert handler in PAGE
@@ -66,7 +66,7 @@ shutdown()
 
 
 @pytest.mark.parametrize("disable", [True, False])
-def test_a_logger_that_is_switched_off(disable: bool) -> None:
+def test_on_error_is_called_although_the_logger_is_off(disable: bool) -> None:
     """Nothing is logged then, on_error is called all the same; the page's argument leaves the logger as it is."""
     assert '"disable_existing_loggers": False' in PAGE
     with Backend() as backend:

@@ -1,7 +1,7 @@
-"""Compiles a copy of the package for Lambda's layer: run by the Python it compiles for, see `_layer`.
+"""Compiles a copy of the package for Lambda's layer. Run by the Python version that it compiles for, see `_layer`.
 
-The bytecode is without docstrings and annotations of functions, which nobody asks for there, and which are much. It is
-used unchecked (PEP 552): a check would compare times of files, which unzipping changes.
+The bytecode has no docstrings and no annotations of functions, which are not used on Lambda and take much space. It is
+marked as unchecked (PEP 552): a check would compare file times, which unzipping changes.
 """
 
 import ast
@@ -10,11 +10,11 @@ import marshal
 import sys
 from pathlib import Path
 
-_UNCHECKED_HASH = 1  # flags of a .pyc file: it carries a hash of its source, which is not to be compared
+_UNCHECKED_HASH = 1  # flags of a .pyc file: it contains a hash of its source, which Python does not check
 
 
 def compile_all(package: Path) -> None:
-    """Write a .pyc file for every source below `package`, which will lie in /opt/python."""
+    """Write a .pyc file for every source below `package`. The paths in them are those on Lambda, below /opt/python."""
     for file in sorted(package.rglob("*.py")):
         source = file.read_bytes()
         name = "/opt/python/zespan_serverless/" + file.relative_to(package).as_posix()
@@ -35,6 +35,6 @@ def _without_annotations(tree: ast.Module) -> ast.Module:
 
 
 if __name__ == "__main__":
-    if sys.version_info < (3, 11):  # noqa: UP036 (any Python may be asked for)
+    if sys.version_info < (3, 11):  # noqa: UP036 (any version may be given)
         sys.exit("Python 3.11 or newer is needed, this is " + sys.version.split()[0])
     compile_all(Path(sys.argv[1]))

@@ -1,11 +1,11 @@
-"""The Lambda layer as a zip: this package, and a wrapper that traces a function whose code nobody touches.
+"""Builds the Lambda layer: a zip of this package, and a wrapper that traces functions without changing them.
 
-It contains no machine code and no other package: one zip serves every Python version and architecture, and shadows no
-package of the user's or of the runtime's. The same version gives the same bytes.
-Sources come without comments and docstrings, which nobody reads in a function.
+The zip contains no machine code and no other package. So it works with every Python version and architecture, and
+shadows no package of the user's or of the runtime's. The same version of this package gives the same bytes. The sources
+have no comments and docstrings, which would only take space.
 
-Lambda cannot store bytecode in a layer and would compile the package at every cold start. So the layer includes the
-bytecode for the Pythons that are asked for; others compile the sources.
+Lambda cannot write bytecode into a layer, and would compile the package at every cold start. So the layer includes the
+bytecode for the Python versions that are given; others compile the sources.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ fi
 exec "$@"
 """
 
-# What one zip serves, by AWS's names.
+# AWS's names of the runtimes that the zip works with.
 RUNTIMES = ("python3.11", "python3.12", "python3.13", "python3.14")
 
 _METADATA = f"""\
@@ -52,9 +52,9 @@ Version: {__version__}
 License-Expression: Apache-2.0
 """
 
-_EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest that a zip can say
+_EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest time that a zip can contain
 
-LEFT_OUT = (
+EXCLUDED = (
     "testing",
     "__main__.py",
     "cli.py",
@@ -66,13 +66,14 @@ LEFT_OUT = (
     "_platforms/google.py",
     "vercel.py",
 )
-"""Files and folders of the package that nothing imports on Lambda."""
+"""Files and folders of the package that are not imported on Lambda."""
 
 
 def build(target: Path, pythons: Sequence[str] = ()) -> int:
-    """Write the layer to `target`, with the bytecode of these `pythons` (commands or paths); its size in bytes.
+    """Write the layer to `target`, and return its size in bytes.
 
-    Raises ConfigurationError for a Python that cannot be run, or is too old.
+    `pythons` are commands or paths of the Python versions to include bytecode for. Raises ConfigurationError for one
+    that cannot be run, or is too old.
     """
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
@@ -88,17 +89,17 @@ def build(target: Path, pythons: Sequence[str] = ()) -> int:
 
 
 def _copy(source: Path, target: Path) -> None:
-    """Copy the package without LEFT_OUT, without what editors and systems leave beside its files, and without modes."""
+    """Copy the sources of the package, except EXCLUDED and hidden files. File modes are not copied."""
     for file in source.rglob("*"):
         name = file.relative_to(source)
-        is_left_out = any(name.is_relative_to(left_out) for left_out in LEFT_OUT)
-        if file.suffix in (".py", ".typed") and file.name[0] != "." and not is_left_out:
+        is_excluded = any(name.is_relative_to(excluded) for excluded in EXCLUDED)
+        if file.suffix in (".py", ".typed") and file.name[0] != "." and not is_excluded:
             (target / name).parent.mkdir(parents=True, exist_ok=True)
             (target / name).write_bytes(_code_only(file.read_bytes()))
 
 
 def _code_only(source: bytes) -> bytes:
-    """Blank out comments and docstrings, a third of the bytes. Code stays in its lines: tracebacks look there."""
+    """Blank out comments and docstrings, a third of the bytes. Line numbers stay the same, for tracebacks."""
     lines = source.splitlines(keepends=True)
     for token in tokenize.tokenize(io.BytesIO(source).readline):
         if token.type == tokenize.COMMENT:
@@ -109,33 +110,34 @@ def _code_only(source: bytes) -> bytes:
         for statement in body if isinstance(body, list) else ():
             if isinstance(statement, ast.Expr) and isinstance(getattr(statement.value, "value", None), str):
                 first, last = statement.lineno - 1, (statement.end_lineno or statement.lineno) - 1
-                rest = lines[last][statement.end_col_offset :]
+                after = lines[last][statement.end_col_offset :]
                 lines[first] = lines[first][: statement.col_offset] + (b"pass" if body == [statement] else b"")
                 if last > first:
-                    lines[first : last + 1] = [lines[first] + b"\n", *[b"\n"] * (last - first - 1), rest]
+                    lines[first : last + 1] = [lines[first] + b"\n", *[b"\n"] * (last - first - 1), after]
                 else:
-                    lines[first] += rest
+                    lines[first] += after
     return b"".join(lines)
 
 
 def _compile(python: str, package: Path) -> None:
-    """Add the bytecode of another Python. `_bytecode.py` goes as text: a script would import our `types.py`."""
+    """Add bytecode for a Python version. `_bytecode.py` is passed as text: a script would import our `types.py`."""
     script = Path(__file__).with_name("_bytecode.py").read_text()
     try:
         subprocess.run(
             [python, "-X", "no_debug_ranges", "-c", script, package],
-            env={**os.environ, "PYTHONHASHSEED": "0", "PYTHONPYCACHEPREFIX": ""},  # order of sets; in the package
+            # The same order of sets each time; .pyc files next to the sources.
+            env={**os.environ, "PYTHONHASHSEED": "0", "PYTHONPYCACHEPREFIX": ""},
             capture_output=True,
             text=True,
             check=True,
         )
     except (OSError, subprocess.CalledProcessError) as error:
         reason = getattr(error, "stderr", None) or error
-        raise ConfigurationError(f"no bytecode from {python}: {str(reason).strip()}") from None
+        raise ConfigurationError(f"{python} cannot compile the package: {str(reason).strip()}") from None
 
 
 def _zip(root: Path, target: Path) -> None:
-    """Everything below `root`, in the same bytes whenever and wherever."""
+    """Zip all files below `root`. The bytes do not depend on the time or the system."""
     with zipfile.ZipFile(target, "w") as layer:
         for path in sorted(path for path in root.rglob("*") if path.is_file()):
             name = path.relative_to(root).as_posix()

@@ -12,6 +12,8 @@ from . import settings as _settings
 from ._base import aio
 from ._base.guard import Guarded
 from ._delivery.aio import flush_async
+from ._observe import wrap
+from ._observe.active import note_inner_error
 from ._observe.bodies import Exchange
 from ._observe.web import WebHost, django_route
 
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
     from typing import Unpack
 
-    from ._observe.call import Call
+    from ._observe.active import ActiveInvocation
     from ._process.container import Container
     from ._record.invocation import Invocation
     from .settings import SettingsKwargs
@@ -51,8 +53,8 @@ class ZespanMiddleware:
 
     if TYPE_CHECKING:  # the types of newer Starlettes do not allow for a name, by which older ones give it
         app: Application
-        _arguments: Mapping[str, Any]
         _host: _Host
+        _tracer: wrap.Tracer[Scope]
 
         def __init__(self, app: Application, /, **settings: Unpack[SettingsKwargs]) -> None: ...
 
@@ -60,8 +62,9 @@ class ZespanMiddleware:
 
         def __init__(self, app, **settings):
             self.app = app
-            self._arguments = _settings.check(settings)
-            self._host = _Host(self._arguments)
+            arguments = _settings.check(settings)
+            self._host = _Host(arguments)
+            self._tracer = wrap.Tracer(self._host, arguments)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         kind = scope.get("type")
@@ -76,7 +79,7 @@ class ZespanMiddleware:
         """A websocket: it has no event of its own, but what is captured in it is sent."""
         container = None
         with Guarded("the start of a connection"):
-            container = _observe.start(self._arguments)
+            container = _observe.start(self._tracer.settings)
         await self.app(scope, receive, send)
         with Guarded("the flush"):
             if container is not None and container.delivery.pending:
@@ -86,26 +89,16 @@ class ZespanMiddleware:
                     await flush_async(container.delivery, container.settings.flush_timeout)
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
-        call = _observe.prepare(self._host, self._arguments, (scope,), {})
-        if call is None:
-            with _observe.passing():
-                await self.app(scope, receive, send)
+        active = self._tracer.open(scope)
+        if active is not None:
+            exchange = _Exchange(active, scope["method"], receive, send)
+            await wrap.call_async(exchange, self.app, (scope, exchange.receive, exchange.send), {})
             return
-        exchange = _Exchange(call, scope["method"], receive, send)
         try:
-            try:
-                call.begin()
-                await self.app(scope, exchange.receive, exchange.send)
-            except Exception as error:
-                await exchange.finish(error, cut=exchange.is_cut)
-                raise
-            except BaseException as error:  # cancelled: there is no waiting any more
-                exchange.break_off(error, cut=exchange.is_cut)
-                raise
-            await exchange.finish(None, cut=exchange.is_cut)
-        finally:
-            exchange.returned()
-            exchange.closed()
+            await self.app(scope, receive, send)
+        except Exception as error:
+            note_inner_error(error)
+            raise
 
     def _flushing(self, send: Send) -> Send:
         """`send` of a lifespan: when the application is done with its shutdown, what is left is sent."""
@@ -125,40 +118,42 @@ class ZespanMiddleware:
 
 
 def _finish(container: Container) -> None:
-    """At a server's end, which many do not let atexit see: what cannot be sent any more is counted, and said."""
+    """Flush at a server's end, because many servers end without atexit. What cannot be sent is counted and reported."""
     report = container.delivery.flush(container.settings.flush_timeout, probe=True)
     container.delivery.notify(report, 0)
     if report.pending and not container.active:
         container.delivery.close_at_exit(0)
 
 
-class _Host(WebHost):
+class _Host(WebHost["Scope"]):
     is_told_to_stop = False  # until the application has answered the lifespan protocol
 
-    def read(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Invocation:
-        scope = args[0]
-        headers = dict(reversed(list(islice(_headers(scope), _HEADERS_READ))))  # the first of each counts
-        path, root = scope["path"], scope.get("root_path") or ""
+    def read(self, request: Scope) -> Invocation:
+        headers = dict(reversed(list(islice(_headers(request), _HEADERS_READ))))  # the first of each counts
+        path, root = request["path"], request.get("root_path") or ""
         if not path.startswith(root):  # ASGI 2.3's servers left it out
             path = root + path
-        return self.request(
-            scope["method"],
+        return self.invocation(
+            request["method"],
             path,
-            scope.get("scheme", "http"),
+            request.get("scheme", "http"),
             lambda name: _text(headers.get(name.encode())),
-            lambda: _route(scope, root),
-            scope,
+            lambda: _route(request, root),
+            request,
         )
 
 
 class _Exchange(Exchange):
     """One request's response on its way out. The invocation is closed once: by its last piece, its error or its end."""
 
-    def __init__(self, call: Call, method: str, receive: Receive, send: Send) -> None:
-        super().__init__(call, method)
+    def __init__(self, active: ActiveInvocation, method: str, receive: Receive, send: Send) -> None:
+        super().__init__(active, method)
         self._receive, self._send = receive, send
         self._trailers = False  # whether they come after the body
-        self.is_cut = False
+
+    def leave(self) -> None:
+        super().leave()
+        self.flush_rest()
 
     async def receive(self) -> Message:
         message = await self._receive()
@@ -174,7 +169,7 @@ class _Exchange(Exchange):
                 if last and self.status is not None and self.status >= 500:
                     error = sys.exception()  # who answers from an except block: that says more than the status
             if last:
-                await self.finish(error if isinstance(error, Exception) else None, cut=self.is_cut)
+                await self.end_async(error if isinstance(error, Exception) else None, is_cut=self.is_cut)
         await self._send(message)
 
     def _ends(self, message: Message) -> bool:
@@ -195,9 +190,9 @@ class _Exchange(Exchange):
         )
 
 
-def _headers(said: Mapping[str, Any]) -> Iterable[tuple[bytes, bytes]]:
+def _headers(message: Mapping[str, Any]) -> Iterable[tuple[bytes, bytes]]:
     """Those of a scope or a response; none if they can be read only once: that is for somebody else to do."""
-    headers = said.get("headers")
+    headers = message.get("headers")
     return headers if isinstance(headers, (list, tuple)) else ()
 
 

@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """zespan-serverless layer build [--output PATH] [--python COMMAND ...]: make the Lambda layer."""
+    """Run the command with these `arguments` (default: sys.argv), and return its exit code.
+
+    zespan-serverless layer build [--output PATH] [--python COMMAND ...]    build the Lambda layer
+    """
     parser = argparse.ArgumentParser(prog="zespan-serverless", description="Telemetry that survives serverless.")
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
@@ -27,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--python",
         action="append",
         metavar="COMMAND",
-        help="bring along the bytecode of this Python, python3.13 say, so that its cold starts need not compile the "
+        help="include the bytecode for this Python, such as python3.13, so that its cold starts need not compile the "
         "package; may be given several times",
     )
     build.set_defaults(run=_build_layer)

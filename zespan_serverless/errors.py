@@ -1,8 +1,8 @@
-"""What a developer can get wrong. Raised while configuring or on request, never while serving.
+"""The exceptions of this package. They are raised while configuring or on request, never during an invocation.
 
 ZespanError
-├── ConfigurationError   a setting that does not exist, or a value of the wrong type
-└── FlushIncomplete      flush(raise_on_pending=True) left events behind
+├── ConfigurationError   an unknown setting, a value of the wrong type, a missing package
+└── FlushIncomplete      flush(raise_on_pending=True) ended while events were pending
 """
 
 from __future__ import annotations
@@ -16,16 +16,23 @@ __all__ = ["ConfigurationError", "FlushIncomplete", "ZespanError"]
 
 
 class ZespanError(Exception):
-    """Base class of everything this package raises on purpose."""
+    """Base class of all exceptions that this package raises on purpose."""
 
 
 class ConfigurationError(ZespanError, TypeError):
-    """A decorator or `init()` got a setting that does not exist, or one of the wrong type."""
+    """Something is configured wrongly, such as a setting that does not exist. The message says what to do instead.
+
+    It is also a TypeError, because wrong keyword arguments are one in Python.
+    """
 
 
 class FlushIncomplete(ZespanError):
-    """`flush(raise_on_pending=True)` ended with events still waiting; `report` says how many and why."""
+    """`flush(raise_on_pending=True)` ended while events were pending.
+
+    Attributes:
+        report: The `FlushReport`, which says how many events are pending, and why.
+    """
 
     def __init__(self, report: FlushReport) -> None:
-        super().__init__(f"{report.pending} events still pending after {report.elapsed:.2f} s: {report.reason}")
+        super().__init__(f"{report.pending} events are still pending after {report.elapsed:.2f} s: {report.reason}")
         self.report = report

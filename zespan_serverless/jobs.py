@@ -2,42 +2,33 @@
 
 from __future__ import annotations
 
-import functools
 import os
 import sys
 import threading
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, overload
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 from weakref import WeakMethod
 
-from . import _observe, _process
+from . import _process
 from . import settings as _settings
-from ._base import aio
 from ._base.guard import Guarded, pass_on
+from ._observe import wrap
+from ._observe.host import Host
 from ._process import sigterm
-from ._record.invocation import ColdStart, Invocation
-from .errors import ConfigurationError
+from ._record.invocation import NO_RESULT, Description, Invocation, Result
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from types import TracebackType
     from typing import Unpack
 
-    from ._observe.call import Call
+    from ._observe.active import ActiveInvocation
+    from ._observe.host import Scope
     from ._record.policy import Policy
     from .settings import SettingsKwargs
 
     F = TypeVar("F", bound=Callable[..., Any])
 
 _C_LONG = 2**63
-_GENERATES = 0x20 | 0x200  # CO_GENERATOR, CO_ASYNC_GENERATOR
-
-
-class Exit(NamedTuple):
-    """How a run is ended, other than by its end or an exception: `code` is what the process gives to its parent."""
-
-    code: int
-    kind: str = "SystemExit"
-    text: str = ""
 
 
 @overload
@@ -51,7 +42,8 @@ def run(name: Any = None, /, **settings: Any) -> Any:
             ...                                 def main(): ...
 
     `name` is the root event's; default: the script's file, or the function's name. Takes every setting by keyword (see
-    `Settings`); raises ConfigurationError for one that does not exist. Decorates `def` and `async def`.
+    `Settings`); raises ConfigurationError for one that does not exist. Decorates `def`, `async def` and
+    generators, whose run ends with the last piece.
 
     Exceptions and `sys.exit` pass through; the event says which error or exit code it was. At the end everything is
     delivered, for up to 10 s while the backend is away. Should SIGTERM end the process, the event says so, and what
@@ -60,165 +52,141 @@ def run(name: Any = None, /, **settings: Any) -> Any:
     """
     if name is None or isinstance(name, str):
         return Run(name, _settings.check(settings))
-    if not callable(name) or isinstance(name, type):
-        raise ConfigurationError(f"run takes a name, or decorates a function; settings go by keyword. Got {name!r}")
+    wrap.check_function(name, "run takes a name, or decorates a function", classes=False)
     return Run(None, _settings.check(settings))(name)
 
 
 class Run:
     """What `run` returns: a context manager, and a decorator."""
 
-    def __init__(self, name: str | None, arguments: Mapping[str, Any], host: RunHost | None = None) -> None:
-        self._name, self._arguments = name, arguments
+    def __init__(self, name: str | None, settings: Mapping[str, Any], host: RunHost | None = None) -> None:
+        self._name, self._settings = name, settings
         self._host = RunHost(name or _script()) if host is None else host
-        self._open: list[_Turn | None] = []
+        self._open: list[Scope | None] = []
 
     def __enter__(self) -> Run:
-        turn = _prepare(self._host, self._arguments)
-        self._open.append(turn)
-        if turn is not None:
+        active = wrap.Tracer(self._host, self._settings).open_call((), {})
+        self._open.append(active)
+        if active is not None:
             try:
-                turn.begin()
+                active.begin()
             except BaseException:  # of a signal handler
-                self._open.remove(turn)
-                turn.abandon()
+                self._open.remove(active)
+                active.leave()
                 raise
         return self
 
     def __exit__(self, kind: object, error: BaseException | None, traceback: TracebackType | None) -> None:
-        turn = self._open.pop()
-        if turn is not None:
+        active = self._open.pop()
+        if active is not None:
             try:
-                turn.end(error)
+                if error is None:
+                    active.returned(None)
+                else:
+                    active.raised(error)
             finally:
-                turn.abandon()
+                active.leave()
 
     def __call__(self, function: F) -> F:
         """Make every call of a function a run."""
-        flags = getattr(getattr(function, "__code__", None), "co_flags", 0)
-        if flags & _GENERATES:
-            raise ConfigurationError(f"run decorates functions that return, not generators. Got {function!r}")
         host = self._host if self._name else RunHost(getattr(function, "__name__", "") or _script())
-        arguments = self._arguments
-        if aio.is_async(function):
-
-            async def traced(*args: Any, **kwargs: Any) -> Any:
-                turn = _prepare(host, arguments)
-                if turn is None:
-                    return await function(*args, **kwargs)
-                try:
-                    try:
-                        turn.begin()
-                        result = await function(*args, **kwargs)
-                    except BaseException as error:
-                        await turn.end_soon(error)
-                        raise
-                    await turn.end_soon(None)
-                    return result
-                finally:
-                    turn.abandon()
-
-            return functools.wraps(function)(traced)  # type: ignore[return-value]
-
-        def called(*args: Any, **kwargs: Any) -> Any:
-            with Run(self._name, arguments, host):
-                return function(*args, **kwargs)
-
-        return functools.wraps(function)(called)  # type: ignore[return-value]
+        return wrap.traced(function, host, self._settings)  # type: ignore[return-value]
 
 
-class RunHost:
-    """A process's answers to the core's questions (see `_observe.call.Host`)."""
-
-    one_at_a_time = True
+class RunHost(Host[None]):
+    """A process's answers to the core's questions."""
 
     def __init__(self, name: str) -> None:
         self._name = name
 
-    def read(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Invocation:
-        return Invocation(id=None, name=self._name, describe=self.describe)
+    def request(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
+        return None
 
-    def describe(self) -> Mapping[str, object]:
+    def read(self, request: None) -> Invocation:
+        return Invocation(id=None, name=self._name, describe=lambda: Description(self.attributes()))
+
+    def attributes(self) -> Mapping[str, object]:
         return {"process.pid": os.getpid()}
 
-    def origin(self) -> ColdStart:
-        return ColdStart("cold")
-
-    def result(self, result: object) -> Mapping[str, object]:
-        if not isinstance(result, Exit):
-            return {}
-        said: dict[str, object] = {"process.exit.code": result.code}
-        if result.code:
-            said |= {"error.type": result.kind, "error.message": result.text or f"exit code {result.code}"}
-        return said
-
-    def begin(self, invocation: Invocation, on_record: Callable[[], None]) -> None:
-        on_record()
-
-    def goes_on(self, invocation: Invocation) -> bool:
-        return False
-
-    def end(self, invocation: Invocation, flush: Callable[[], object] | None) -> bool:
-        return False
+    def scope(self, active: ActiveInvocation, request: None) -> Scope:
+        return ActiveRun(active)
 
 
-def _prepare(host: RunHost, arguments: Mapping[str, Any]) -> _Turn | None:
-    """A run that is still to `begin`; None if telemetry is off, or one is under way."""
-    call = _observe.prepare(host, arguments, (), {})
-    return None if call is None else _Turn(call)
+class ActiveRun:
+    """The `Scope` of a run. It ends once: by itself, by SIGTERM, or by what a signal handler raises between any two of
+    its steps. At its end everything is delivered, for longer than a flush may take elsewhere."""
 
-
-class _Turn:
-    """A run. It ends once: by itself, by SIGTERM, or by what a signal handler raises between any two of its steps."""
-
-    def __init__(self, call: Call) -> None:
-        self._call, self._pid = call, os.getpid()
-        self._ending, self._over = threading.Lock(), False
+    def __init__(self, active: ActiveInvocation) -> None:
+        self._active, self._pid = active, os.getpid()
+        self._ending, self._is_over = threading.Lock(), False
         self._forget: Callable[[], object] | None = None
 
     def begin(self) -> None:
-        self._call.begin()
+        self._active.begin()
         with Guarded("the start of a run"):
             _process.at_exit()
             # Weakly: what nobody holds any more has been interrupted at a bad moment, and is over.
             terminated = WeakMethod(self._terminated)
-            self._forget = sigterm.expect(lambda: (terminated() or bool)(), self._call.container.settings.flush_timeout)
+            timeout = self._active.container.settings.flush_timeout
+            self._forget = sigterm.expect(lambda: (terminated() or bool)(), timeout)
 
-    def abandon(self) -> None:
-        """Close it if it has not been: what there is is sent at the end of the process, at the latest."""
-        if self._forget is not None or not self._over:
+    def leave_context(self) -> None:
+        self._active.leave_context()
+
+    def returned(self, result: Any) -> Any:
+        self._end(None)
+        return result
+
+    def raised(self, error: BaseException) -> None:
+        self._end(error)
+
+    def closed(self) -> None:
+        self._end(None)
+
+    async def returned_async(self, result: Any) -> Any:
+        await self._end_async(None)
+        return result
+
+    async def raised_async(self, error: BaseException) -> None:
+        if isinstance(error, (SystemExit, KeyboardInterrupt)):  # which end the loop, too
+            self._end(error)
+        elif isinstance(error, Exception):
+            await self._end_async(error)
+        elif self._close(error):  # cancelled: there is no waiting any more
+            with Guarded("the flush"):
+                self._active.flush_in_background()
+
+    async def closed_async(self) -> None:
+        await self._end_async(None)
+
+    def leave(self) -> None:
+        """Close it if it has not been: what is pending is sent at the end of the process, at the latest."""
+        if self._forget is not None or not self._is_over:
             self._close(sys.exception())
 
-    def end(self, error: BaseException | None) -> None:
-        """Close it, and deliver what there is."""
+    def _end(self, error: BaseException | None) -> None:
         if self._close(error):
             with Guarded("the flush"):
-                report = self._call.container.delivery.flush(self._call.container.FLUSH_BY_HAND, probe=True)
-                self._call.container.delivery.notify(report, self._call.container.settings.flush_timeout)
+                container = self._active.container
+                report = container.delivery.flush(container.FLUSH_BY_HAND, probe=True)
+                container.delivery.notify(report, container.settings.flush_timeout)
 
-    async def end_soon(self, error: BaseException | None) -> None:
-        """The same on an event loop, which goes on meanwhile."""
-        if isinstance(error, (SystemExit, KeyboardInterrupt)):  # which end the loop, too
-            self.end(error)
-        elif error is not None and not isinstance(error, Exception):  # cancelled: there is no waiting any more
-            if self._close(error):
-                with Guarded("the flush"):
-                    self._call.container.delivery.flush_in_background(self._call.container.settings.flush_timeout)
-        elif self._close(error):
+    async def _end_async(self, error: BaseException | None) -> None:
+        if self._close(error):
             with Guarded("the flush"):
                 from ._delivery.aio import flush_async
 
-                await flush_async(self._call.container.delivery, self._call.container.FLUSH_BY_HAND)
+                await flush_async(self._active.container.delivery, self._active.container.FLUSH_BY_HAND)
 
     def _close(self, error: BaseException | None) -> bool:
-        """Whether there is something to send; not in a forked child that comes to the end of what is its parent's."""
+        """Whether there is something to send; not in a forked child that comes to the end of its parent's run."""
         if self._pid != os.getpid():
             return False
-        self._call.reset()
+        self.leave_context()
         if isinstance(error, SystemExit):
-            self._report(None, _exit(error, self._call.container.policy))
+            self._report(None, _exit(error, self._active.container.policy))
         else:
-            self._report(error, None)
+            self._report(error)
         if self._forget is not None:
             self._forget()
             self._forget = None
@@ -227,24 +195,31 @@ class _Turn:
         return True
 
     def _terminated(self) -> None:
-        self._report(None, Exit(128 + sigterm.SIGTERM, "SIGTERM", "ended by SIGTERM"))
+        self._report(None, exited(128 + sigterm.SIGTERM, "SIGTERM", "ended by SIGTERM"))
 
-    def _report(self, error: BaseException | None, result: Exit | None) -> None:
+    def _report(self, error: BaseException | None, result: Result = NO_RESULT) -> None:
         """Whoever comes second, the end or SIGTERM, leaves with the event captured by the first."""
         with self._ending, Guarded("the end of a run"):
-            if not self._over:
-                self._call.close(error, result)()
-                self._over = True
+            if not self._is_over:
+                self._active.close(error, result)
+                self._active.report()
+                self._is_over = True
 
 
-def _exit(error: SystemExit, policy: Policy) -> Exit:
+def exited(code: int, kind: str = "SystemExit", text: str = "") -> Result:
+    """How a run has ended, other than by its end or an exception: `code` is what the process gives to its parent."""
+    attributes = {"process.exit.code": code}
+    return Result(None, attributes, kind, text or f"exit code {code}") if code else Result(None, attributes)
+
+
+def _exit(error: SystemExit, policy: Policy) -> Result:
     """What Python makes of sys.exit's argument: https://docs.python.org/3/library/sys.html#sys.exit."""
     code = error.code
     if code is None:
-        return Exit(0)
+        return exited(0)
     if not isinstance(code, int):
-        return Exit(1, text=policy.instead(error) or _text(code))
-    return Exit(code & 0xFF if -_C_LONG <= code < _C_LONG else 0xFF)  # what is no long in C counts as -1
+        return exited(1, text=policy.instead(error) or _text(code))
+    return exited(code & 0xFF if -_C_LONG <= code < _C_LONG else 0xFF)  # what is no long in C counts as -1
 
 
 def _text(code: object) -> str:

@@ -1,4 +1,4 @@
-"""`add_trace_ids()`: trace and span id in every log line, so that a line leads to its trace and back."""
+"""`add_trace_ids()` adds the trace id and span id to log records, which links log lines with traces."""
 
 from __future__ import annotations
 
@@ -15,14 +15,21 @@ __all__ = ["add_trace_ids"]
 
 
 def add_trace_ids(logger: Any = None) -> None:
-    """Give log records the attributes `trace_id` and `span_id` of where they were logged.
+    """Add the attributes `trace_id` and `span_id` of the current span to log records.
 
-    `logger` is a logger, a logging.Handler, or a Logger of Powertools; default: the root logger, which in Lambda has
-    the handler that everything logged ends in. Lambda's JSON format and Powertools print the ids as they print every
-    attribute; in a format of your own, `%(trace_id)s`. Outside a trace both are None, which JSON formats leave out.
+    Lambda's JSON format and Powertools print the ids as they print every attribute; in a format of your own, write
+    `%(trace_id)s`. Outside a trace both are None, which JSON formats leave out. Ids that a record has from `extra=` are
+    kept.
 
-    It reaches all that comes to the handlers that are there now, from libraries and child loggers too: call it when
-    logging has been set up. To call it again does nothing. What a record was given with `extra=` stays.
+    Call this after logging has been set up: it affects all records that reach the handlers of this moment, also from
+    libraries and child loggers. Further calls have no effect.
+
+    Args:
+        logger: A logger, a logging.Handler, or a Logger of Powertools. Default: the root logger, whose handler on
+            Lambda receives all records.
+
+    Raises:
+        ConfigurationError: `logger` is something else.
     """
     holders = list(_holders(logging.getLogger() if logger is None else logger))
     if not holders:
@@ -33,29 +40,29 @@ def add_trace_ids(logger: Any = None) -> None:
 
 
 def _holders(target: Any) -> Iterator[Any]:
-    """What a filter is to be on: a filter of a logger does not see what its children log, one of a handler does."""
+    """What to add the filter to: handlers as well, because a logger's filter does not see its children's records."""
     if isinstance(target, logging.Handler):
         yield target
         return
-    if hasattr(target, "registered_handler"):  # Powertools' Logger is none of logging's, and has one by its name
+    if hasattr(target, "registered_handler"):  # Powertools' Logger wraps the logger of that name
         target = logging.getLogger(target.name)
     if not isinstance(target, logging.Logger):
         return
     yield target
-    place: logging.Logger | None = target
-    while place is not None:
-        yield from place.handlers
-        place = place.parent if place.propagate else None
+    ancestor: logging.Logger | None = target
+    while ancestor is not None:
+        yield from ancestor.handlers
+        ancestor = ancestor.parent if ancestor.propagate else None
 
 
 def _add_ids(record: logging.LogRecord) -> bool:
-    # No record factory, which is for everybody: `extra={"trace_id": ...}` would raise in whoever logs.
-    here, known = _trace.current(), record.__dict__
-    known.setdefault("trace_id", here.trace_id if here is not None else None)
-    known.setdefault("span_id", (here.span_id or None) if here is not None else None)
+    # Not a record factory, with which `extra={"trace_id": ...}` would raise in the user's logging calls.
+    span, attributes = _trace.current(), record.__dict__
+    attributes.setdefault("trace_id", span.trace_id if span is not None else None)
+    attributes.setdefault("span_id", (span.span_id or None) if span is not None else None)
     return True
 
 
 def _add_ids_if_any(record: logging.LogRecord) -> bool:
-    # Powertools lets a record's attribute, None too, take the place of a key that the user has appended.
+    # In Powertools an attribute of the record, even None, replaces a key that the user has appended.
     return _trace.current() is None or _add_ids(record)

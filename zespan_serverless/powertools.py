@@ -1,4 +1,4 @@
-"""`delivery_metrics()`: what became of the telemetry, as CloudWatch metrics by AWS Lambda Powertools."""
+"""`delivery_metrics()` reports what became of the telemetry as CloudWatch metrics, through AWS Lambda Powertools."""
 
 from __future__ import annotations
 
@@ -22,13 +22,19 @@ __all__ = ["delivery_metrics"]
 def delivery_metrics(
     namespace: str | None = None, service: str | None = None, **dimensions: str
 ) -> Callable[[FlushReport], None]:
-    """For the setting `on_flush`: a line of CloudWatch's embedded metric format in the log of every invocation.
+    """A function for the setting `on_flush` that prints one line of CloudWatch's embedded metric format per invocation.
 
-    FlushDuration (milliseconds), EventsDelivered, EventsPending, EventsDropped, ColdStart. Delivered and dropped are
-    counted since the line before, whenever it happened; ColdStart is 1 in the first line of a process, else 0.
+    The metrics are FlushDuration (milliseconds), EventsDelivered, EventsPending, EventsDropped and ColdStart. Delivered
+    and dropped events are counted since the previous line, also those between two flushes. ColdStart is 1 in the first
+    line of a process, else 0. Your own `Metrics` are not affected.
 
-    `namespace` and `service` are by default what POWERTOOLS_METRICS_NAMESPACE and POWERTOOLS_SERVICE_NAME say. Your own
-    `Metrics` are not touched. Raises ConfigurationError if Powertools is not installed.
+    Args:
+        namespace: Default: the environment variable POWERTOOLS_METRICS_NAMESPACE.
+        service: Default: the environment variable POWERTOOLS_SERVICE_NAME.
+        **dimensions: Further dimensions by name.
+
+    Raises:
+        ConfigurationError: Powertools is not installed.
     """
     try:
         from aws_lambda_powertools.metrics import EphemeralMetrics
@@ -66,19 +72,20 @@ class _Metrics:
         metrics.add_metric("ColdStart", "Count", int(cold))
         if not self._disabled():
             line = json.dumps(metrics.serialize_metric_set(), separators=(",", ":")) + "\n"
-            # Decorators above ours may be printing at this moment, and a print's line and its end are two writes: ours
-            # is one (Powertools' would be a print), and does not become a part of theirs.
-            sys.stdout.write(line if _results.is_final() else "\n" + line)
+            # One write, unlike `print`, which Powertools would use: decorators around ours may be printing at this
+            # moment, and the text and the line end of a `print` are two writes, between which ours could fall.
+            sys.stdout.write(line if _results.returns_to_runtime() else "\n" + line)
 
     def _since(self, report: FlushReport) -> tuple[int, int]:
-        """(delivered, dropped) since the last call: between two flushes events are sent, and dropped, too."""
+        """(delivered, dropped) since the last call, because events are sent and dropped between two flushes as well."""
         container = _process.current()
         if container is None:
             return report.delivered, report.dropped
         delivery = container.delivery
         delivered, dropped = delivery.delivered, delivery.lost
         if delivery is not self._delivery or delivered < self._delivered or dropped < self._dropped:
-            self._delivery, self._delivered, self._dropped = delivery, 0, 0  # another, or a forked child's
-        since = delivered - self._delivered, dropped - self._dropped
+            # A new delivery, or one that a fork has reset.
+            self._delivery, self._delivered, self._dropped = delivery, 0, 0
+        difference = delivered - self._delivered, dropped - self._dropped
         self._delivered, self._dropped = delivered, dropped
-        return since
+        return difference

@@ -1,4 +1,4 @@
-"""What you annotate your own code with. Nothing is imported until it is asked for.
+"""Types for the annotations of your own code. Each is imported when it is first used.
 
 from zespan_serverless.types import Dropped
 
@@ -38,7 +38,7 @@ else:
     __all__ = [*_HOME]  # noqa: PLE0604
 
     def __getattr__(name: str) -> object:
-        """Import a type from where it lives, when it is first asked for."""
+        """Import a type from its module when it is first used."""
         home = _HOME.get(name)
         if home is None:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

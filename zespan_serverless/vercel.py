@@ -5,23 +5,25 @@ from __future__ import annotations
 import functools
 import os
 import sys
-import time
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
-from . import _observe, _process, asgi, wsgi
+from . import _process, asgi, wsgi
 from . import settings as _settings
 from ._base import aio
 from ._base.guard import Guarded
 from ._delivery.aio import flush_async
 from ._delivery.budget import flush_budget
-from ._observe.web import WebHost, vercel_deadline
+from ._observe import wrap
+from ._observe.bodies import Exchange
+from ._observe.web import WebHost
+from ._platforms.vercel import time_left
 from .errors import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
     from typing import Unpack
 
-    from ._observe.call import Call
+    from ._observe.active import ActiveInvocation
     from ._process.container import Container
     from ._record.invocation import Invocation
     from .settings import SettingsKwargs
@@ -102,9 +104,9 @@ def _class(handler: type, arguments: Mapping[str, Any]) -> type:
         )
     if vars(handler).get("__zespan_observed__"):
         return handler
-    host = _Host()
+    tracer = wrap.Tracer(_Host(), arguments)
     for name, method in methods.items():
-        setattr(handler, name, _method(method, host, arguments))
+        setattr(handler, name, _method(method, tracer))
     traced: Any = handler
     traced.send_response_only = _noting(_static(handler, "send_response_only"))
     traced.__zespan_observed__ = True
@@ -129,55 +131,49 @@ def _noting(method: Any) -> Callable[..., Any]:
     return send_response_only
 
 
-def _method(method: Any, host: _Host, arguments: Mapping[str, Any]) -> Callable[..., Any]:
+def _method(method: Any, tracer: wrap.Tracer[Any]) -> Callable[..., Any]:
     @functools.wraps(method)
     def do(self: Any, *args: Any, **kwargs: Any) -> Any:
-        call = _observe.prepare(host, arguments, (self,), {})
-        if call is None:
+        active = tracer.open(self)
+        if active is None:
             return _bound(method, self)(*args, **kwargs)
-        vars(self).pop(_STATUS, None)
-        try:
-            try:
-                call.begin()
-                result = _bound(method, self)(*args, **kwargs)
-            except BaseException as error:
-                _over(call, self, error)
-                raise
-            _over(call, self, None)
-            return result
-        finally:
-            if not call.is_left:
-                call.abandon()
+        return wrap.call(_Exchange(active, self), lambda: _bound(method, self)(*args, **kwargs), (), {})
 
     return do
 
 
-class _Host(WebHost):
-    def goes_on(self, invocation: Invocation) -> bool:
-        return False  # a flush comes after the response all the same: that is over when we have the method's result
+class _Host(WebHost[Any]):
+    """For a handler class. The request is over when the method returns: a flush then comes after the response."""
 
-    def read(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Invocation:
-        request = args[0]
+    def process_stays_alive(self, invocation: Invocation) -> bool:
+        return False
 
+    def read(self, request: Any) -> Invocation:
         def header(name: str) -> str | None:
             value = request.headers.get(name)
             return value if isinstance(value, str) else None
 
         scheme = header("x-forwarded-proto") or "http"
-        return self.request(request.command, request.path.partition("?")[0], scheme, header, lambda: None)
+        return self.invocation(request.command, request.path.partition("?")[0], scheme, header, lambda: None)
 
 
-def _over(call: Call, request: Any, error: BaseException | None) -> None:
-    """A request has been answered, as far as the user is concerned."""
-    call.reset()
-    status = vars(request).get(_STATUS)
-    call.close(error, int(status) if isinstance(status, int) else None)  # an http.HTTPStatus is one
-    with Guarded("the end of a response"):
-        if status is not None and _lingering() is not None:
-            _end_response(request)
-    call.settle(error)
-    with Guarded("the flush"):
-        _follow_theirs()
+class _Exchange(Exchange):
+    def __init__(self, active: ActiveInvocation, request: Any) -> None:
+        super().__init__(active)
+        self._request = request
+        vars(request).pop(_STATUS, None)
+
+    def end(self, error: BaseException | None, *, is_cut: bool = False) -> None:
+        super().end(error, is_cut=is_cut)
+        with Guarded("the flush"):
+            _follow_theirs()
+
+    def _close(self, error: BaseException | None, is_cut: bool) -> None:
+        self.status = vars(self._request).get(_STATUS)
+        super()._close(error, is_cut)
+        with Guarded("the end of a response"):
+            if self.status is not None and _lingering() is not None:
+                _end_response(self._request)
 
 
 def _end_response(request: Any) -> None:
@@ -248,9 +244,9 @@ class _Body:
                     container.delivery.notify(report, max(0.0, budget - report.elapsed))
 
 
-def _outlasting(host: WebHost) -> Any:
+def _outlasting(host: WebHost[Any]) -> Any:
     """The host's platform: one that gives CPU to what comes after the response, if the request lasts until that."""
-    return host.platform._replace(keeps_cpu=host.platform.keeps_cpu or _IPC in os.environ)
+    return host.platform.replaced(keeps_cpu=host.platform.keeps_cpu or _IPC in os.environ)
 
 
 def _lingering() -> Container | None:
@@ -260,9 +256,8 @@ def _lingering() -> Container | None:
 
 
 def _budget(container: Container) -> float:
-    ends, settings = vercel_deadline(), container.settings
-    left = None if ends is None else ends - time.time()
-    return flush_budget(left, settings.flush_timeout, settings.flush_reserve)
+    settings = container.settings
+    return flush_budget(time_left(), settings.flush_timeout, settings.flush_reserve)
 
 
 def _follow_theirs() -> None:

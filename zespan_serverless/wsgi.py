@@ -5,9 +5,10 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any
 
-from . import _observe, _process
+from . import _process
 from . import settings as _settings
 from ._base.guard import Guarded
+from ._observe import wrap
 from ._observe.bodies import Body, Exchange
 from ._observe.web import WebHost, django_route
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from typing import Unpack
 
-    from ._observe.call import Call
+    from ._observe.active import ActiveInvocation
     from ._record.invocation import Invocation
     from .settings import SettingsKwargs
 
@@ -43,35 +44,33 @@ class ZespanMiddleware:
 
     def __init__(self, app: Application, **settings: Unpack[SettingsKwargs]) -> None:
         self.app = app
-        self._arguments = _settings.check(settings)
-        self._host = _Host(self._arguments)
+        arguments = _settings.check(settings)
+        self._host = _Host(arguments)
+        self._tracer = wrap.Tracer(self._host, arguments)
         with Guarded("the start of a server"):
-            self._host.expect_threads(self._arguments)
+            self._host.expect_threads(arguments)
 
     def __call__(self, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
-        rules: list[str] = []  # those of Flask's that the request has matched
-        call = _observe.prepare(self._host, self._arguments, (environ, rules), {})
-        if call is None:
+        request = _Request(environ)
+        active = self._tracer.open(request)
+        if active is None:
             return self.app(environ, start_response)
-        exchange = _Exchange(call, environ, start_response, rules)
-        try:
-            try:
-                call.begin()
-                body = self.app(environ, exchange.start_response)
-            except BaseException as error:
-                call.reset()
-                exchange.end(error)
-                raise
-            call.reset()
-            if exchange.is_complete(body):
-                exchange.end(None)
-                return body
-            return _SizedBody(body, exchange) if hasattr(body, "__len__") else Body(body, exchange)
-        finally:
-            exchange.returned()
+        exchange = _Exchange(active, request, start_response)
+        body: Iterable[bytes] = wrap.call(exchange, self.app, (environ, exchange.start_response), {})
+        return body
 
 
-class _Host(WebHost):
+class _Request:
+    """A request, and the rule of Flask's that it has matched, as soon as that is known."""
+
+    __slots__ = ("environ", "rule")
+
+    def __init__(self, environ: Environ) -> None:
+        self.environ = environ
+        self.rule: str | None = None
+
+
+class _Host(WebHost[_Request]):
     def expect_threads(self, arguments: Mapping[str, Any]) -> None:
         """Be ready for SIGTERM now, in the main thread: many servers call applications in others only.
 
@@ -81,8 +80,8 @@ class _Host(WebHost):
         if not elsewhere and _FORKING.isdisjoint(sys.modules) and _settings.usable(_settings.resolve(arguments)):
             _process.watch()
 
-    def read(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Invocation:
-        environ, rules = args
+    def read(self, request: _Request) -> Invocation:
+        environ = request.environ
 
         def header(name: str) -> str | None:
             value = environ.get("HTTP_" + name.upper().replace("-", "_"))
@@ -90,19 +89,19 @@ class _Host(WebHost):
 
         path = _decoded(f"{environ.get('SCRIPT_NAME', '')}{environ.get('PATH_INFO', '')}")
         method, scheme = environ.get("REQUEST_METHOD", "GET"), environ.get("wsgi.url_scheme", "http")
-        return self.request(method, path, scheme, header, lambda: _route(environ, rules), environ)
+        return self.invocation(method, path, scheme, header, lambda: _route(request), environ)
 
 
 class _Exchange(Exchange):
-    def __init__(self, call: Call, environ: Environ, start_response: Callable[..., Any], rules: list[str]) -> None:
-        super().__init__(call, environ.get("REQUEST_METHOD", "GET"))
-        self._environ, self._start_response, self._rules = environ, start_response, rules
+    def __init__(self, active: ActiveInvocation, request: _Request, start_response: Callable[..., Any]) -> None:
+        super().__init__(active, request.environ.get("REQUEST_METHOD", "GET"))
+        self._request, self._environ, self._start_response = request, request.environ, start_response
         self._wrapped: object = None
         with Guarded("a request"):
             self._watch_file_wrapper()
 
     def _watch_file_wrapper(self) -> None:
-        """Where the server's is no class whose objects could be told, keep in mind what it has made last."""
+        """Remember what the server's wrapper has made last, if it is no class that isinstance could recognize."""
         wrapper = self._environ.get("wsgi.file_wrapper")
         if wrapper is not None and not isinstance(wrapper, type):
 
@@ -122,13 +121,19 @@ class _Exchange(Exchange):
         request = self._environ.get("werkzeug.request")  # here now, and gone when Flask is done with it
         rule = getattr(getattr(request, "url_rule", None), "rule", None)
         if isinstance(rule, str):
-            self._rules[:] = [rule]
+            self._request.rule = rule
         if exc_info and isinstance(exc_info[1], Exception) and status >= 500:
             self.error = exc_info[1]
         if isinstance(headers, (list, tuple)):  # what can be read only once is for the server to read
             self.announced(next((value for name, value in headers if name.lower() == "content-length"), None))
 
-    def is_complete(self, body: object) -> bool:
+    def follow(self, result: Any) -> Any:
+        with Guarded("a response"):
+            if not self._is_complete(result):
+                return _SizedBody(result, self) if hasattr(result, "__len__") else Body(result, self)
+        return result
+
+    def _is_complete(self, body: object) -> bool:
         """Whether nothing of the application runs while this body is read; then the server gets it as it is."""
         wrapper = self._environ.get("wsgi.file_wrapper")
         return (
@@ -153,8 +158,9 @@ def _decoded(path: str) -> str:
         return path
 
 
-def _route(environ: Environ, rules: list[str]) -> str | None:
+def _route(request: _Request) -> str | None:
     """The route that was taken, as it stands in the code: Flask's rule, or what Django says."""
-    if rules:
-        return _decoded(environ.get("SCRIPT_NAME", "")) + rules[0]
+    environ = request.environ
+    if request.rule is not None:
+        return _decoded(environ.get("SCRIPT_NAME", "")) + request.rule
     return django_route("wsgi", _decoded(environ.get("PATH_INFO", "")) or "/")

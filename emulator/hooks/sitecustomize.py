@@ -1,10 +1,11 @@
-"""On the sandbox's PYTHONPATH: what the emulator keeps from the runtime client, and a time that it keeps from us.
+"""Runs in the sandbox before the runtime client, and makes up for two differences between the emulator and Lambda.
 
-In: the trace header. The emulator passes x-amzn-trace-id to extensions but, unlike Lambda, not to the runtime.
-Out: the moment when the runtime has posted its answer, as a line in the log. That is when Lambda's caller gets it; the
-emulator hands it over only when every extension is done.
+The trace header: the emulator passes x-amzn-trace-id to extensions but, unlike Lambda, not to the runtime. This patches
+the runtime client to read it from a file.
+The time of the response: Lambda's caller gets the answer when the runtime has posted it, the emulator's only when every
+extension is done. This writes the time of the post to the log.
 
-Imports nothing that the runtime client does not: a module loaded here would be missing from the handler's cold start.
+It imports only what the runtime client imports, too: another module would be missing from the measured cold start.
 """
 
 from __future__ import annotations

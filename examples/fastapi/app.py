@@ -1,4 +1,4 @@
-"""A chat that streams its answer, and notes afterwards what was asked: `uvicorn app:app`."""
+"""A chat that streams its answer, and logs the question afterwards: `uvicorn app:app`."""
 
 from collections.abc import AsyncIterator
 
@@ -39,6 +39,6 @@ async def ask(question: Question, background: BackgroundTasks) -> StreamingRespo
 
 
 def note(question: Question) -> None:
-    """After the response, and still in its trace."""
+    """Runs after the response, but belongs to its trace."""
     with with_context(user_id=question.user), span("note", kind="tool"):
         print(f"{question.user} has asked", flush=True)

@@ -1,4 +1,4 @@
-"""A Cloud Run job whose tasks share the work: each sums up the texts that fall to it."""
+"""A Cloud Run job whose tasks share the work: each summarizes its part of the texts."""
 
 from __future__ import annotations
 

@@ -30,13 +30,13 @@ def chat(request: Request) -> Any:
 
 
 def answer(prompt: str, user: str | None) -> Iterator[str]:
-    """Runs while the response is being sent; its call of the model is part of the request's trace all the same."""
+    """Runs while the response is sent. Its call of the model belongs to the trace of the request."""
     with with_context(user_id=user):
         chunks = client.chat.completions.create(
             model="gpt-4o",
             messages=[{"role": "user", "content": prompt}],
             stream=True,
-            stream_options={"include_usage": True},  # without it OpenAI does not count a stream's tokens
+            stream_options={"include_usage": True},  # otherwise OpenAI does not count a stream's tokens
         )
         for chunk in chunks:
             if chunk.choices:
@@ -46,7 +46,7 @@ def answer(prompt: str, user: str | None) -> Iterator[str]:
 @functions_framework.cloud_event
 @zespan_cloud_event
 def summarize(event: CloudEvent) -> None:
-    """A message of the topic: {"text": "..."}. An exception has Pub/Sub deliver it again."""
+    """Handles a message of the topic: {"text": "..."}. After an exception Pub/Sub delivers it again."""
     text = json.loads(base64.b64decode(event.data["message"]["data"]))["text"]
     with span("summarize", kind="agent"):
         summary = client.chat.completions.create(

@@ -1,4 +1,4 @@
-"""A nightly job: sums up what there is, one model call for each line of its input."""
+"""A nightly job: summarizes its input with one model call for each line."""
 
 import sys
 
@@ -20,7 +20,7 @@ def summary(text: str) -> str:
 def main() -> None:
     lines = [line.strip() for line in sys.stdin if line.strip()]
     if not lines:
-        sys.exit("nothing to do")  # exit code 1, and so says the event
+        sys.exit("nothing to do")  # exit code 1, which the event has, too
     for line in lines:
         with span("line"):
             print(summary(line))

@@ -1,4 +1,4 @@
-"""Functions on the real emulator, with a backend and a model endpoint on this machine."""
+"""Fixtures for functions on the real emulator, with a backend and a model endpoint on this machine."""
 
 from __future__ import annotations
 

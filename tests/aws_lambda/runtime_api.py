@@ -1,6 +1,6 @@
-"""Lambda's Runtime API for what the emulator does not have: restores from snapshots, several runtime processes.
+"""Lambda's Runtime API with what the emulator lacks: restores from snapshots, and several runtime processes.
 
-https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html. What runs against it is AWS's own runtime client.
+https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html. AWS's own runtime client runs against it.
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ class _Invocation(NamedTuple):
 
 
 class RuntimeApi:
-    """Starts AWS's runtime client with `handler` of the folder `functions`, and serves it until the `with` ends.
+    """Starts AWS's runtime client with `handler` of the folder `functions`, and serves it until the `with` block ends.
 
-    `calls` has the path of every call that is neither a `next` nor a response; `answers` what was posted for each
-    request id. A restore is answered when `restored` is set.
+    `calls` has the path of every request except `next` and responses. `answers` has the function's answer by request
+    id. A restore is answered when `restored` is set.
     """
 
     def __init__(self, handler: str, env: Mapping[str, str]) -> None:
@@ -74,7 +74,7 @@ class RuntimeApi:
 
     def __exit__(self, *_: object) -> None:
         with suppress(ProcessLookupError):
-            os.killpg(self.process.pid, signal.SIGKILL)  # its children too, whoever has ended by now
+            os.killpg(self.process.pid, signal.SIGKILL)  # with its children, even if it has ended itself
         self.process.wait()
         self._server.shutdown()
         self._serving.join()
@@ -82,22 +82,22 @@ class RuntimeApi:
         self._output.close()
 
     def invoke(self, event: object = None, *, seconds: float = 30, headers: Mapping[str, str] | None = None) -> str:
-        """Have the next process that asks run an invocation that has `seconds` left. Gives the request id."""
+        """Give an invocation with `seconds` left to the next process that asks. Returns the request id."""
         request_id = str(uuid.uuid4())
         self._invocations.put(_Invocation(request_id, json.dumps(event or {}).encode(), seconds, headers or {}))
         return request_id
 
     def answer(self, request_id: str) -> Any:
-        """Wait for what the function answers."""
+        """Wait for the answer of the function."""
         until(lambda: request_id in self.answers, 10)
         return self.answers[request_id]
 
     def called(self, path: str) -> None:
-        """Wait until the runtime client has called this."""
+        """Wait until the runtime client has requested this path."""
         until(lambda: path in self.calls, 10)
 
     def log(self) -> str:
-        """What was printed so far."""
+        """The output so far."""
         return os.pread(self._output.fileno(), 1_000_000, 0).decode()
 
     def children(self) -> list[int]:
@@ -143,7 +143,7 @@ class RuntimeApi:
                 self.respond(202)
 
             def respond(self, status: int, body: bytes = b"", headers: Mapping[str, str] | None = None) -> None:
-                with suppress(OSError):  # who asked is gone
+                with suppress(OSError):  # the process that asked is gone
                     self.send_response(status)
                     for name, value in {"content-length": str(len(body)), **(headers or {})}.items():
                         self.send_header(name, value)

@@ -1,4 +1,4 @@
-"""What the tests of this folder share."""
+"""Helpers for the tests of this folder."""
 
 from __future__ import annotations
 
@@ -17,5 +17,5 @@ class StartFunction(Protocol):
 
 
 def roots(events: list[Event]) -> list[Event]:
-    """The events of invocations, and of steps of no other kind."""
+    """The events of invocations, and of spans without a kind."""
     return [event for event in events if event["span_kind"] == "general"]

@@ -14,10 +14,12 @@ import pytest
 from tests.aws_lambda.support import StartFunction, calls, roots
 from zespan_serverless.testing import Backend
 
+pytestmark = pytest.mark.host
+
 PROMPTLY = 2500  # milliseconds: our own patience is 250, a function's timeout 10,000
 
 
-def test_event_that_is_no_json(start: StartFunction, backend: Backend) -> None:
+def test_invocation_with_invalid_json_ends_at_once(start: StartFunction, backend: Backend) -> None:
     """An event that the runtime cannot read is over at once, and the next one is traced as ever."""
     sandbox = start("steps.handler")
     for _ in range(2):
@@ -44,7 +46,7 @@ def busy_core() -> Iterator[None]:
 SIX_MB = json.dumps({"rows": [{"id": n, "name": "row", "values": [n, n + 1, 1.5]} for n in range(103_000)]}).encode()
 
 
-def test_large_event(start: StartFunction, backend: Backend) -> None:
+def test_large_event_is_waited_for(start: StartFunction, backend: Backend) -> None:
     """An event of 6 MB, which takes long to parse, is waited for: its flush comes after the response, if at all it can.
 
     On a busy machine an answer may be given up for lost while the emulator itself waits for a core.
@@ -63,7 +65,7 @@ def test_large_event(start: StartFunction, backend: Backend) -> None:
     assert after_response > 0
 
 
-def test_large_event_on_a_small_function(start: StartFunction, backend: Backend, busy_core: None) -> None:
+def test_large_event_on_a_small_function_loses_nothing(start: StartFunction, backend: Backend, busy_core: None) -> None:
     """With a tenth of a core for it nobody can tell what takes so long, but nothing is lost and nothing hangs."""
     sandbox = start("large.handler", env={"SMALL": "1"}, timeout=20)
     for number in (1, 2):
@@ -78,7 +80,7 @@ def test_large_event_on_a_small_function(start: StartFunction, backend: Backend,
     ("call", "invocations"),
     [("", 0), ("with context", 1), ("without context", 1), ("twice", 2), ("made-up context", 2)],
 )
-def test_handler_that_is_not_ours(start: StartFunction, backend: Backend, call: str, invocations: int) -> None:
+def test_foreign_handler_is_not_waited_for(start: StartFunction, backend: Backend, call: str, invocations: int) -> None:
     """A foreign handler is not waited for; what a decorated helper of it captures is delivered in its invocation."""
     sandbox = start("foreign.handler")
     for number in (1, 2, 3):
@@ -89,7 +91,7 @@ def test_handler_that_is_not_ours(start: StartFunction, backend: Backend, call: 
 
 
 @pytest.mark.parametrize("handler", ["nested.outer", "nested.twice", "nested.with_another_between"])
-def test_decorated_more_than_once(start: StartFunction, backend: Backend, handler: str) -> None:
+def test_nested_decorated_functions_are_one_invocation(start: StartFunction, backend: Backend, handler: str) -> None:
     """Decorated functions inside one another are one invocation, with one root event."""
     sandbox = start(handler)
     for number in (1, 2):
@@ -98,7 +100,7 @@ def test_decorated_more_than_once(start: StartFunction, backend: Backend, handle
         assert calls(backend.events)[-1]["parent_span_id"] == roots(backend.events)[-1]["span_id"]
 
 
-def test_handler_that_leaves_the_process(start: StartFunction, backend: Backend) -> None:
+def test_system_exit_ends_the_process_after_its_events_are_sent(start: StartFunction, backend: Backend) -> None:
     """SystemExit ends the process as ever, after its events have been sent; the next invocation has a new one."""
     sandbox = start("steps.handler")
     assert sandbox.invoke({"leave": 1}).payload["errorType"] == "Runtime.ExitError"
@@ -109,7 +111,7 @@ def test_handler_that_leaves_the_process(start: StartFunction, backend: Backend)
     assert roots(backend.events)[1]["metadata"]["start_kind"] == "reinit"
 
 
-def test_handler_that_times_out(start: StartFunction, backend: Backend) -> None:
+def test_events_of_a_handler_that_times_out_are_sent(start: StartFunction, backend: Backend) -> None:
     """A handler that is too slow times out when it would have; what it captured is sent, and the next one works."""
     sandbox = start("steps.handler", timeout=1)
     sandbox.invoke()
@@ -125,7 +127,9 @@ def test_handler_that_times_out(start: StartFunction, backend: Backend) -> None:
 
 @pytest.mark.parametrize("mode", ["hang", "drip"])
 @pytest.mark.parametrize("flush_mode", ["auto", "before_return"])
-def test_backend_that_takes_for_ever(start: StartFunction, backend: Backend, mode: Any, flush_mode: str) -> None:
+def test_hanging_backend_makes_no_invocation_time_out(
+    start: StartFunction, backend: Backend, mode: Any, flush_mode: str
+) -> None:
     """A backend that hangs cannot make an invocation time out, whatever the settings; its events are sent later."""
     env = {"ZESPAN_FLUSH_TIMEOUT": "60", "ZESPAN_FLUSH_MODE": flush_mode}
     sandbox = start("steps.handler", env=env, timeout=2)
@@ -144,7 +148,7 @@ def test_backend_that_takes_for_ever(start: StartFunction, backend: Backend, mod
     assert len({event["event_id"] for event in roots(backend.events)}) == 2
 
 
-def test_response_with_no_time_left(start: StartFunction, backend: Backend) -> None:
+def test_response_close_to_the_deadline_is_delivered(start: StartFunction, backend: Backend) -> None:
     """A handler that ends just before its deadline has its answer delivered; its events wait for the next one."""
     sandbox = start("steps.handler", timeout=1, env={"ZESPAN_FLUSH_TIMEOUT": "60"})
     sandbox.invoke()
@@ -157,7 +161,7 @@ def test_response_with_no_time_left(start: StartFunction, backend: Backend) -> N
     assert len(calls(backend.events)) == len(roots(backend.events)) == 3
 
 
-def test_no_time_left_and_no_context(start: StartFunction, backend: Backend) -> None:
+def test_call_without_context_does_not_flush_past_the_deadline(start: StartFunction, backend: Backend) -> None:
     """A helper that is called without the context still knows the deadline, and does not flush past it."""
     sandbox = start("foreign.handler", timeout=1)
     sandbox.invoke()
@@ -167,7 +171,7 @@ def test_no_time_left_and_no_context(start: StartFunction, backend: Backend) -> 
     assert not answer.timed_out
 
 
-def test_registration_refused(start: StartFunction, backend: Backend) -> None:
+def test_refused_registration_flushes_before_the_return(start: StartFunction, backend: Backend) -> None:
     """Where our name is taken the flush comes before the return, and nothing else is different."""
     sandbox = start("refused.handler")
     for number in (1, 2):
@@ -180,7 +184,7 @@ def test_registration_refused(start: StartFunction, backend: Backend) -> None:
         assert len(calls(backend.events)) == len(roots(backend.events)) == number
 
 
-def test_registration_too_late(start: StartFunction, backend: Backend) -> None:
+def test_decorating_in_the_handler_flushes_before_the_return(start: StartFunction, backend: Backend) -> None:
     """Decorating in the handler, after the init, flushes before the return and harms nobody."""
     sandbox = start("lazy.handler")
     for number in (1, 2):
@@ -190,14 +194,14 @@ def test_registration_too_late(start: StartFunction, backend: Backend) -> None:
         assert len(calls(backend.events)) == len(roots(backend.events)) == number
 
 
-def test_module_that_fails_after_registration(start: StartFunction) -> None:
+def test_broken_module_is_reported_at_once_after_the_registration(start: StartFunction) -> None:
     """A broken module is reported at once: our registration does not keep the init waiting."""
     answer = start("broken.handler").invoke()
     assert answer.payload["errorType"] == "Runtime.ImportModuleError"
     assert answer.wall_ms < 3 * PROMPTLY
 
 
-def test_beside_another_extension(start: StartFunction, backend: Backend) -> None:
+def test_another_extension_is_not_disturbed(start: StartFunction, backend: Backend) -> None:
     """Somebody else's extension and ours do not disturb each other, nor after a reset."""
     sandbox = start("steps.handler", extension=True, timeout=2)
     for number in (1, 2):
@@ -210,7 +214,7 @@ def test_beside_another_extension(start: StartFunction, backend: Backend) -> Non
 
 
 @pytest.mark.parametrize("method", ["subprocess", "spawn", "forkserver"])
-def test_child_at_import(start: StartFunction, backend: Backend, method: str) -> None:
+def test_child_that_imports_the_module_registers_nothing(start: StartFunction, backend: Backend, method: str) -> None:
     """A process that a module starts and that imports it again registers nothing: the init does not hang."""
     sandbox = start("children.handler", env={"CHILD_AT_IMPORT": method})
     answer = sandbox.invoke()
@@ -221,7 +225,7 @@ def test_child_at_import(start: StartFunction, backend: Backend, method: str) ->
 
 
 @pytest.mark.parametrize("method", ["spawn", "forkserver", "fork"])
-def test_multiprocessing(start: StartFunction, backend: Backend, method: str) -> None:
+def test_children_of_a_handler_register_nothing(start: StartFunction, backend: Backend, method: str) -> None:
     """Children of a handler work and register nothing, however they are started."""
     sandbox = start("children.handler")
     for number in (1, 2):
@@ -233,7 +237,7 @@ def test_multiprocessing(start: StartFunction, backend: Backend, method: str) ->
 
 
 @pytest.mark.parametrize("fork", ["multiprocessing", "os"])
-def test_forked_child_can_be_terminated(start: StartFunction, backend: Backend, fork: str) -> None:
+def test_forked_child_dies_of_sigterm_alone(start: StartFunction, backend: Backend, fork: str) -> None:
     """A forked child dies of SIGTERM as without us; its parent does not take that for its own, and sends its events."""
     sandbox = start("children.handler")
     for number in (1, 2):
@@ -243,7 +247,7 @@ def test_forked_child_can_be_terminated(start: StartFunction, backend: Backend, 
         assert len(roots(backend.events)) == len(calls(backend.events)) == number
 
 
-def test_nothing_is_left_behind(start: StartFunction, tmp_path: Path) -> None:
+def test_only_a_marker_and_an_empty_journal_stay_on_disk(start: StartFunction, tmp_path: Path) -> None:
     """On the sandbox's disk there stay a file that tells a reset from a cold start, and a journal without events."""
     sandbox = start("steps.handler", tmp_dir=tmp_path)
     sandbox.invoke()

@@ -8,8 +8,10 @@ from emulator.model import ModelEndpoint
 from tests.aws_lambda.support import StartFunction, calls
 from zespan_serverless.testing import Backend
 
+pytestmark = pytest.mark.host
 
-def test_flush_before_the_return(start: StartFunction, backend: Backend) -> None:
+
+def test_flush_in_the_handler_delivers(start: StartFunction, backend: Backend) -> None:
     """After init at module level, flush() in the handler delivers what it has captured, and says so."""
     sandbox = start("by_hand.handler")
     for number in (1, 2):
@@ -19,7 +21,7 @@ def test_flush_before_the_return(start: StartFunction, backend: Backend) -> None
     assert "zespan-serverless" not in sandbox.log()  # no extension
 
 
-def test_crash(start: StartFunction, backend: Backend) -> None:
+def test_next_process_sends_what_a_crash_left_on_disk(start: StartFunction, backend: Backend) -> None:
     """What the process had not sent is on disk, and the next one sends it."""
     sandbox = start("by_hand.handler")
     sandbox.invoke({"exit": True})
@@ -27,7 +29,7 @@ def test_crash(start: StartFunction, backend: Backend) -> None:
     assert len(backend.wait_for(2)) == 2
 
 
-def test_shutdown(start: StartFunction, backend: Backend) -> None:
+def test_events_after_a_shutdown_are_dropped(start: StartFunction, backend: Backend) -> None:
     """shutdown() delivers what there is; what comes later is dropped, and nothing fails."""
     sandbox = start("by_hand.handler_that_shuts_down")
     assert sandbox.invoke().payload == {"delivered": 1, "pending": 0, "after": 0}
@@ -36,7 +38,9 @@ def test_shutdown(start: StartFunction, backend: Backend) -> None:
 
 
 @pytest.mark.parametrize("handler", ["handler_with_model", "handler_with_wrapped_client"])
-def test_model_calls(start: StartFunction, backend: Backend, model: ModelEndpoint, handler: str) -> None:
+def test_patched_and_wrapped_clients_make_one_event_a_call(
+    start: StartFunction, backend: Backend, model: ModelEndpoint, handler: str
+) -> None:
     """patch_openai() traces every client, wrap_openai() one; both at once are one event a call."""
     env = {"OPENAI_BASE_URL": model.url, "OPENAI_API_KEY": "none", "PATCH": "patch_openai"}
     sandbox = start(f"by_hand.{handler}", env=env, timeout=20)

@@ -48,7 +48,7 @@ def counts(line: dict[str, Any]) -> list[float]:
     return [line[name][0] for name in NAMES[1:]]
 
 
-def test_a_line_for_each_invocation(emitted: Emitted) -> None:
+def test_each_invocation_prints_one_metric_line(emitted: Emitted) -> None:
     """In CloudWatch's embedded metric format, with names, units and dimensions; only the first is a cold start."""
     with testing.recording(on_flush=delivery_metrics("Shop", "orders", stage="test")):
         for number in (0, 3):
@@ -64,7 +64,9 @@ def test_a_line_for_each_invocation(emitted: Emitted) -> None:
     assert first["FlushDuration"][0] > 0
 
 
-def test_names_from_the_environment(emitted: Emitted, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_namespace_and_service_default_to_those_of_powertools(
+    emitted: Emitted, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Namespace and service are by default those of everything that Powertools does."""
     monkeypatch.setenv("POWERTOOLS_METRICS_NAMESPACE", "Shop")
     monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", "orders")
@@ -75,7 +77,7 @@ def test_names_from_the_environment(emitted: Emitted, monkeypatch: pytest.Monkey
     assert counts(line) == [2, 3, 1, 1]
 
 
-def test_what_happens_between_flushes_is_counted(emitted: Emitted) -> None:
+def test_events_between_flushes_are_counted_in_the_next_line(emitted: Emitted) -> None:
     """Events that were dropped, or sent, while no flush was under way are in the next line, and in one only."""
     exporter = AnyEvent(OK)
     with testing.recording(exporter=exporter, on_flush=delivery_metrics("Shop"), max_events=3, batch_size=500):
@@ -87,7 +89,7 @@ def test_what_happens_between_flushes_is_counted(emitted: Emitted) -> None:
     assert [counts(line) for line in emitted()] == [[4, 0, 2, 1], [1, 0, 0, 0]]
 
 
-def test_what_is_refused_or_waits(emitted: Emitted) -> None:
+def test_refused_and_pending_events_are_counted(emitted: Emitted) -> None:
     """Dropped by the backend's word, and pending while it is away."""
     exporter = AnyEvent(Outcome("unauthorized", "HTTP 401"), RETRY)
     with testing.recording(exporter=exporter, on_flush=delivery_metrics("Shop"), flush_timeout=0.05):
@@ -105,7 +107,7 @@ def test_another_delivery_is_counted_from_its_start(emitted: Emitted) -> None:
     assert [counts(line)[0] for line in emitted()] == [5, 2]
 
 
-def test_metrics_of_the_users_own(emitted: Emitted) -> None:
+def test_the_users_own_metrics_are_neither_printed_nor_cleared(emitted: Emitted) -> None:
     """What he has collected so far stays his: neither printed with ours nor cleared."""
     mine = Metrics(namespace="Mine", service="orders")
     mine.add_metric("Answers", "Count", 1)
@@ -119,7 +121,7 @@ def test_metrics_of_the_users_own(emitted: Emitted) -> None:
 
 
 @pytest.mark.parametrize("on_top", [False, True])
-def test_in_the_middle_of_somebody_elses_line(
+def test_metric_lines_of_other_decorators_stay_whole(
     on_top: bool, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Decorators above ours print while ours are printed: both lines stay whole. On top, no line is empty."""
@@ -134,14 +136,14 @@ def test_in_the_middle_of_somebody_elses_line(
     assert len(lines) == (3 if on_top else 4)
 
 
-def test_switched_off(emitted: Emitted, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_switch_of_powertools_is_heeded(emitted: Emitted, monkeypatch: pytest.MonkeyPatch) -> None:
     """Powertools' own switch is heeded."""
     monkeypatch.setenv("POWERTOOLS_METRICS_DISABLED", "true")
     delivery_metrics("Shop")(FlushReport(1))
     assert emitted() == []
 
 
-def test_without_a_namespace(caplog: pytest.LogCaptureFixture, emitted: Emitted) -> None:
+def test_missing_namespace_is_logged_once(caplog: pytest.LogCaptureFixture, emitted: Emitted) -> None:
     """Powertools cannot print anything then, which is said once, and harms nobody."""
     with testing.recording(on_flush=delivery_metrics()) as events:
         for _ in range(2):
@@ -151,14 +153,14 @@ def test_without_a_namespace(caplog: pytest.LogCaptureFixture, emitted: Emitted)
     assert emitted() == []
 
 
-def test_without_powertools(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_powertools_is_reported_while_configuring(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is said while configuring, with what to do."""
     monkeypatch.setitem(sys.modules, "aws_lambda_powertools.metrics", None)
     with pytest.raises(ConfigurationError, match="pip install aws-lambda-powertools"):
         delivery_metrics("Shop")
 
 
-def test_nobody_else_pays_for_it() -> None:
+def test_decorating_and_invoking_import_no_powertools() -> None:
     """Decorating and invoking import neither Powertools nor the modules of ours that know it."""
     script = """
 import sys

@@ -19,6 +19,7 @@ import pytest
 from emulator.lambda_rie import _free_port
 from tests.aws_lambda.conftest import FUNCTIONS, ROOT
 from tests.aws_lambda.support import Event, StartFunction, calls, until
+from zespan_serverless._record.invocation import Result
 from zespan_serverless.aws_lambda import _results
 from zespan_serverless.testing import Backend
 
@@ -124,7 +125,9 @@ def test_an_execution_is_one_trace(execute: Callable[..., Execution], backend: B
     assert len(events) == 7
 
 
-def test_a_failed_execution(execute: Callable[..., Execution], backend: Backend) -> None:
+def test_failed_execution_is_an_error_of_the_invocation_that_raised(
+    execute: Callable[..., Execution], backend: Backend
+) -> None:
     """An error that the SDK turns into a result is one of the invocation in which it was raised."""
     execution = execute("handler", {"fail": True})
     assert execution.said["Status"] == "FAILED"
@@ -135,7 +138,9 @@ def test_a_failed_execution(execute: Callable[..., Execution], backend: Backend)
     assert failed["metadata"]["aws.lambda.durable_execution.status"] == "FAILED"
 
 
-def test_callers_trace(execute: Callable[..., Execution], backend: Backend) -> None:
+def test_all_invocations_of_an_execution_continue_the_callers_trace(
+    execute: Callable[..., Execution], backend: Backend
+) -> None:
     """A traceparent in what the execution was started with makes all its invocations part of the caller's trace."""
     trace, parent = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
     execute("handler", {"headers": {"traceparent": f"00-{trace}-{parent}-01"}})
@@ -144,7 +149,7 @@ def test_callers_trace(execute: Callable[..., Execution], backend: Backend) -> N
     assert [event["parent_span_id"] for event in split(events)[0]] == [parent, parent]
 
 
-def test_the_wrong_way_round(execute: Callable[..., Execution], backend: Backend) -> None:
+def test_decorator_below_that_of_the_sdk_works(execute: Callable[..., Execution], backend: Backend) -> None:
     """Decorated inside the SDK's decorator a function works as ever, in one trace too, and being suspended is not an
     error of it."""
     execution = execute("inside")
@@ -160,15 +165,15 @@ def test_the_wrong_way_round(execute: Callable[..., Execution], backend: Backend
     assert Counter(event["operation"] for event in calls(events)) == {"draft": 1, "review": 1}
 
 
-def test_other_results_with_a_status(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_status_in_another_result_is_not_that_of_an_execution(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without AWS's SDK, and in another form than its, `Status` is a word of the function's own."""
     sdk = "aws_durable_execution_sdk_python"
     monkeypatch.delitem(sys.modules, sdk, raising=False)
-    assert _results.describe({"Status": "FAILED"}) == {}
+    assert _results.read({"Status": "FAILED"}) == Result()
     monkeypatch.setitem(sys.modules, sdk, ModuleType(sdk))
-    assert _results.describe({"Status": "FAILED", "Reason": "none"}) == {}
-    assert _results.describe({"Status": "DONE"}) == {}
-    assert _results.describe({"Status": "FAILED"})["error.type"] == "FAILED"
+    assert _results.read({"Status": "FAILED", "Reason": "none"}) == Result()
+    assert _results.read({"Status": "DONE"}) == Result()
+    assert _results.read({"Status": "FAILED"}).error_type == "FAILED"
 
 
 def test_documented_example() -> None:

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zespan_serverless.aws_lambda import HOST, _batches, _events
+from zespan_serverless.aws_lambda import HOST, LambdaCall, _batches, _events
 from zespan_serverless.testing import LambdaContext
 
 TRACE, SPAN = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
@@ -73,19 +73,22 @@ def test_every_example_is_understood(file: Path) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(EVENTS))
-def test_every_record_says_of_itself_what_is_known(name: str) -> None:
+def test_attributes_leave_out_what_a_record_does_not_have(name: str) -> None:
     """Nothing is sent of what a record does not have."""
     found = _batches.batch(EVENTS[name])
     for record in found or ():
         assert found is not None
-        assert None not in _events.about(found, record).values()
+        assert None not in _events.record_attributes(found, record).values()
 
 
-def test_records_of_several_collections() -> None:
+def test_each_record_names_its_own_collection() -> None:
     """Each has its own, where a batch may bring more than one."""
     found = _batches.batch(EVENTS["documentdb-collections"])
     assert found is not None
-    assert [_events.about(found, record)["faas.document.collection"] for record in found] == ["orders", "payments"]
+    assert [_events.record_attributes(found, record)["faas.document.collection"] for record in found] == [
+        "orders",
+        "payments",
+    ]
 
 
 def test_the_index_is_complete() -> None:
@@ -105,11 +108,11 @@ def test_every_known_source_has_an_example() -> None:
 @given(json_values | damaged())
 def test_any_event_can_be_read(event: Any) -> None:
     """Whatever JSON an event is, it makes an invocation: a trigger, short flat attributes, valid links."""
-    invocation = HOST.read((event, LambdaContext()), {})
-    assert invocation.describe()["faas.trigger"] in TRIGGERS
+    invocation = HOST.read(LambdaCall(event, LambdaContext()))
+    assert invocation.describe().attributes["faas.trigger"] in TRIGGERS
     assert invocation.parent is None or [len(part or "") for part in invocation.parent] in ([32, 16], [32, 0])
     trigger, attributes = _events.describe(event)
-    assert trigger == invocation.describe()["faas.trigger"]
+    assert trigger == invocation.describe().attributes["faas.trigger"]
     for value in attributes.values():
         assert isinstance(value, (str, int)) or (isinstance(value, list) and len(value) == 1)
         assert len(str(value)) <= 1100
@@ -125,16 +128,16 @@ def test_any_xray_header_can_be_read(header: str | None) -> None:
     assert link is None or link["type"] == "xray"
 
 
-def test_deeply_nested_event() -> None:
+def test_deeply_nested_event_does_not_exhaust_the_stack() -> None:
     """A field as deep as JSON allows does not exhaust the stack."""
     deep: Any = "x"
     for _ in range(sys.getrecursionlimit()):
         deep = [deep]
     event = {"requestContext": {"http": {"method": deep}, "domainName": deep}, "headers": {"traceparent": deep}}
-    assert HOST.read((event, None), {}).describe()["faas.trigger"] == "http"
+    assert HOST.read(LambdaCall(event, None)).describe().attributes["faas.trigger"] == "http"
 
 
-def test_message_nested_in_itself() -> None:
+def test_message_nested_in_itself_does_not_exhaust_the_stack() -> None:
     """A body that quotes a body that quotes a body is read as far as it is short, and does not exhaust the stack."""
     event: Any = {"detail-type": "x", "source": "innermost"}
     for _ in range(12):
@@ -161,12 +164,12 @@ def test_message_nested_in_itself() -> None:
         ([TRACEPARENT], None),
     ],
 )
-def test_parent(event: Any, parent: tuple[str, str] | None) -> None:
+def test_parent_is_the_one_valid_traceparent_header(event: Any, parent: tuple[str, str] | None) -> None:
     """The parent is the one valid traceparent header; two of them, or a bad one, are none."""
     assert _events.parent(event) == parent
 
 
-def test_xray_without_a_parent() -> None:
+def test_xray_root_without_a_span_is_linked_as_a_trace() -> None:
     """A root that X-Ray has no span for yet is linked to as a trace."""
     link = _events.xray_link("Root=1-5759e988-bd862e3fe1be46a994272793")
     assert link == {"type": "xray", "trace_id": "5759e988bd862e3fe1be46a994272793"}
@@ -176,12 +179,12 @@ def test_client_context_carries_a_parent() -> None:
     """A direct invoke names its parent in the client context, which newer runtimes hand out."""
     context: Any = LambdaContext()
     context.w3c = lambda: {"traceparent": TRACEPARENT}
-    assert HOST.read(({}, context), {}).parent == (TRACE, SPAN)
+    assert HOST.read(LambdaCall({}, context)).parent == (TRACE, SPAN)
     context.w3c = lambda: 1 / 0
-    assert HOST.read(({}, context), {}).parent is None
+    assert HOST.read(LambdaCall({}, context)).parent is None
     context = LambdaContext()
     context.client_context = Mock(custom={"traceparent": TRACEPARENT})
-    assert HOST.read(({}, context), {}).parent == (TRACE, SPAN)
+    assert HOST.read(LambdaCall({}, context)).parent == (TRACE, SPAN)
 
 
 def sqs(number: int, **more: Any) -> dict[str, Any]:
@@ -224,30 +227,30 @@ def test_long_texts_are_cut() -> None:
         assert max(lengths) == 1_024
 
 
-def test_links_are_said_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_link_is_listed_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """X-Ray's of the invocation and of its message, and the producer's, each once, and whatever X-Ray samples."""
     monkeypatch.setenv("_X_AMZN_TRACE_ID", XRAY)
     records = [sqs(0, attributes={"AWSTraceHeader": XRAY}), sqs(0, attributes={"AWSTraceHeader": XRAY})]
     xray = {"type": "xray", "trace_id": "5759e988bd862e3fe1be46a994272793", "span_id": "53995c3f42cd8ad8"}
     producer = {"type": "producer", "trace_id": f"{1:032x}", "span_id": f"{1:016x}"}
-    assert HOST.read(({"Records": records}, None), {}).describe()["links"] == [xray, producer]
-    assert HOST.read(({}, None), {}).describe()["links"] == [xray]
+    assert HOST.read(LambdaCall({"Records": records}, None)).describe().attributes["links"] == [xray, producer]
+    assert HOST.read(LambdaCall({}, None)).describe().attributes["links"] == [xray]
 
 
 @pytest.mark.parametrize("before", range(3))
-def test_traceparent_in_base64(before: int) -> None:
+def test_traceparent_is_found_in_base64(before: int) -> None:
     """A record's JSON is found to have a traceparent wherever it begins, and one without is not decoded."""
     said = {"a" * before: 0, "traceparent": TRACEPARENT}
     data = base64.b64encode(json.dumps(said).encode()).decode()
     assert any(mark in data for mark in _batches._ENCODED)
-    assert _batches.Parser().trace_in(data, encoded=True) == TRACEPARENT
-    assert _batches.Parser().trace_in("%%" + _batches._ENCODED[0], encoded=True) is None
+    assert _batches.TraceparentFinder().find(data, encoded=True) == TRACEPARENT
+    assert _batches.TraceparentFinder().find("%%" + _batches._ENCODED[0], encoded=True) is None
 
 
 def test_what_is_parsed_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
     """6 MB of messages that all look like having a trace are parsed up to a limit, and what has none is not parsed."""
     read: list[int] = []
-    monkeypatch.setattr(_batches, "parsed", lambda said: read.append(len(said)))
+    monkeypatch.setattr(_batches, "json_or_none", lambda text: read.append(len(text)))
     body = json.dumps({"traceparent": "x" * 10_000})
     _events.links({"Records": [{"eventSource": "aws:sqs", "body": body}] * 600})
     assert 200_000 < sum(read) <= 262_144
@@ -257,18 +260,18 @@ def test_what_is_parsed_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("context", [None, Mock(), MagicMock(), object(), "context", {"aws_request_id": "x"}])
-def test_context_that_is_none(context: Any) -> None:
+def test_stand_in_for_a_context_gives_no_deadline(context: Any) -> None:
     """A stand-in for a context gives no deadline, rather than a wrong one."""
-    invocation = HOST.read(({}, context), {})
+    invocation = HOST.read(LambdaCall({}, context))
     assert invocation.id is None
     assert invocation.remaining is None
 
 
-def test_time_left() -> None:
+def test_time_left_is_that_of_the_context() -> None:
     """The time left is the context's, in seconds; should its clock fail later, none is left."""
     context = Mock()
     context.get_remaining_time_in_millis.return_value = 1500
-    remaining = HOST.read(({}, context), {}).remaining
+    remaining = HOST.read(LambdaCall({}, context)).remaining
     assert remaining is not None
     assert remaining() == 1.5
     context.get_remaining_time_in_millis.side_effect = RuntimeError
@@ -285,5 +288,5 @@ def test_where_event_and_context_are_found() -> None:
         ((), {"event": event, "context": context}),
         ((object(), event, context), {}),
     ):
-        invocation = HOST.read(args, kwargs)
-        assert (invocation.id, invocation.describe()["faas.trigger"]) == (context.aws_request_id, "http")
+        invocation = HOST.read(HOST.request(args, kwargs))
+        assert (invocation.id, invocation.describe().attributes["faas.trigger"]) == (context.aws_request_id, "http")

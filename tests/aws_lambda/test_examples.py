@@ -80,7 +80,7 @@ def queued(*bodies: str) -> Event:
 
 
 @pytest.mark.parametrize("stream", [False, True])
-def test_chat(start: StartExample, backend: Backend, stream: bool) -> None:
+def test_chat_answers_in_the_callers_trace(start: StartExample, backend: Backend, stream: bool) -> None:
     """The answer is JSON; both events are in the caller's trace, and the call says for which user and session."""
     claims = {"claims": {"sub": "ada", "iss": "https://idp.example.com"}, "scopes": ["chat"]}
     body = json.dumps({"prompt": "Hi", "session": "s1", "user": "eve", "stream": stream})
@@ -94,7 +94,7 @@ def test_chat(start: StartExample, backend: Backend, stream: bool) -> None:
     assert (call["stream"], call["output_tokens"]) == (stream, 5)
 
 
-def test_chat_by_other_ways(start: StartExample, backend: Backend) -> None:
+def test_chat_reads_base64_and_direct_invokes(start: StartExample, backend: Backend) -> None:
     """A body in base64 is read, a service says who its user is, and a direct invoke needs no request around it."""
     chat = start("chat")
     encoded = base64.b64encode(b'{"prompt": "Hi", "user": "ada"}').decode()
@@ -117,7 +117,9 @@ def test_chat_refuses_what_it_cannot_read(start: StartExample, backend: Backend,
     assert model.requests == []
 
 
-def test_sqs_worker(start: StartExample, backend: Backend, model: ModelEndpoint) -> None:
+def test_sqs_worker_traces_each_message_and_returns_failed_ones(
+    start: StartExample, backend: Backend, model: ModelEndpoint
+) -> None:
     """Messages are worked on at the same time, each in its producer's trace; the one that fails goes back."""
     model.latency_ms = 200
     answer = start("sqs_worker").invoke(queued('{"text": "Where is my parcel?"}', '{"text": "Hi"}', "no JSON"))
@@ -165,7 +167,7 @@ def asked(text: str) -> str:
     return json.dumps([{"role": "user", "content": text}], separators=(",", ":"))
 
 
-def test_fastapi_stream(start: StartExample, backend: Backend, model: ModelEndpoint) -> None:
+def test_fastapi_stream_is_whole_and_traced(start: StartExample, backend: Backend, model: ModelEndpoint) -> None:
     """Every answer is whole, its call is in its invocation's trace, and one connection serves all invocations."""
     sandbox = start("fastapi_stream")
     for number in range(3):
@@ -182,7 +184,9 @@ def test_fastapi_stream(start: StartExample, backend: Backend, model: ModelEndpo
     assert len({request.port for request in model.requests}) == 1
 
 
-def test_fastapi_stream_without_a_model(start: StartExample, backend: Backend, model: ModelEndpoint) -> None:
+def test_fastapi_stream_answers_500_if_the_model_refuses(
+    start: StartExample, backend: Backend, model: ModelEndpoint
+) -> None:
     """A model that refuses makes a 500 of the answer, before any of it is there, and an error of the call's event."""
     sandbox = start("fastapi_stream", env={"OPENAI_BASE_URL": f"{model.url}/wrong"})
     assert sandbox.invoke(posted('{"prompt": "Hi"}', path="/ask")).payload["statusCode"] == 500
@@ -192,7 +196,7 @@ def test_fastapi_stream_without_a_model(start: StartExample, backend: Backend, m
 
 
 @pytest.mark.parametrize("event", ["scheduler", "scheduled-rule"])
-def test_digest(start: StartExample, backend: Backend, event: str) -> None:
+def test_digest_has_all_its_calls_in_one_trace(start: StartExample, backend: Backend, event: str) -> None:
     """All calls, those from threads too, are in the invocation's one trace, each below its step."""
     day = EVENTS[event]["time"][:10]
     assert start("digest").invoke(EVENTS[event]).payload == {"day": day, "digest": ANSWER}
@@ -206,7 +210,7 @@ def test_digest(start: StartExample, backend: Backend, event: str) -> None:
 
 
 @pytest.mark.parametrize("folder", sorted(path.parent.name for path in EXAMPLES.glob("*/app.py")))
-def test_requirements(folder: str) -> None:
+def test_requirements_name_what_an_example_imports(folder: str) -> None:
     """An example's requirements name what it imports, and nothing else."""
     code = ast.parse((EXAMPLES / folder / "app.py").read_text())
     imported = {node.module or "" for node in ast.walk(code) if isinstance(node, ast.ImportFrom)}

@@ -87,7 +87,7 @@ def api(monkeypatch: pytest.MonkeyPatch) -> Iterator[Api]:
         asleep.release()
         threading.Event().wait()
 
-    monkeypatch.setattr(Extension, "_stumbled", sleep)
+    monkeypatch.setattr(Extension, "_recover", sleep)
     for thread in set(threading.enumerate()) - before:
         if thread.name == "zespan-extension":
             api.answers.put(500)
@@ -95,7 +95,7 @@ def api(monkeypatch: pytest.MonkeyPatch) -> Iterator[Api]:
     api.server.shutdown()
     api.server.server_close()
     api.thread.join()
-    log.forget()
+    log.reset()
 
 
 @pytest.fixture
@@ -125,7 +125,7 @@ def test_flush_is_run_before_the_next_event_is_asked_for(api: Api, extension: Ex
     assert len(ran) == 3
 
 
-def test_handler_faster_than_the_event(api: Api, extension: Extension) -> None:
+def test_flush_of_a_fast_handler_waits_for_the_event(api: Api, extension: Extension) -> None:
     """A handler may be done before the thread has heard of its invocation: its flush waits for that."""
     ran: list[int] = []
     extension.begin("r1", lambda: None)
@@ -137,7 +137,7 @@ def test_handler_faster_than_the_event(api: Api, extension: Extension) -> None:
     assert ran == [1]
 
 
-def test_handler_that_does_not_end(api: Api) -> None:
+def test_invocation_is_released_at_its_deadline_less_the_reserve(api: Api) -> None:
     """The invocation is released at its deadline less the reserve; who ends it later is told to flush himself."""
     extension = Extension(api.address, ["INVOKE"], 2.0)
     api.is_asked(1)
@@ -149,7 +149,7 @@ def test_handler_that_does_not_end(api: Api) -> None:
     assert not extension.end("r1", lambda: pytest.fail("run nevertheless"))
 
 
-def test_handler_that_does_not_begin(api: Api, extension: Extension) -> None:
+def test_invocation_without_a_handler_of_ours_is_released_early(api: Api, extension: Extension) -> None:
     """An invocation that no handler of ours begins is released while its deadline is far away."""
     began = time.monotonic()
     api.invoke("r1")
@@ -158,7 +158,7 @@ def test_handler_that_does_not_begin(api: Api, extension: Extension) -> None:
     assert not extension.end("r1", lambda: pytest.fail("run nevertheless"))
 
 
-def test_handler_that_begins_late(api: Api, extension: Extension) -> None:
+def test_handler_is_waited_for_while_the_main_thread_computes(api: Api, extension: Extension) -> None:
     """While the main thread computes, it may be about to call the handler, and is waited for, however long."""
     api.invoke("r1")
     compute(0.7)
@@ -169,7 +169,7 @@ def test_handler_that_begins_late(api: Api, extension: Extension) -> None:
     api.is_asked(2)
 
 
-def test_deadline_is_noted_with_nothing_held(api: Api) -> None:
+def test_deadline_is_noted_without_the_lock(api: Api) -> None:
     """A handler still running at the deadline is noted; if it ends meanwhile, it does not wait for the note."""
     noted: list[float] = []
     go_on = threading.Event()
@@ -191,7 +191,7 @@ def test_deadline_is_noted_with_nothing_held(api: Api) -> None:
     api.is_asked(2)
 
 
-def test_on_record(api: Api, extension: Extension) -> None:
+def test_the_thread_puts_an_attended_invocation_on_record(api: Api, extension: Extension) -> None:
     """The thread that attends an invocation puts it on record; of one that it has released, the handler's does."""
     threads: list[str] = []
     api.invoke("r1")
@@ -205,7 +205,7 @@ def test_on_record(api: Api, extension: Extension) -> None:
     assert threads == ["zespan-extension", threading.current_thread().name]
 
 
-def test_on_record_in_the_moment_of_the_release(
+def test_invocation_that_begins_at_its_release_is_on_record(
     api: Api, extension: Extension, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A handler that is called when its invocation has just been given up is on record too."""
@@ -222,14 +222,14 @@ def test_on_record_in_the_moment_of_the_release(
     assert recorded.is_set()
 
 
-def test_handler_that_begins_too_late(api: Api, extension: Extension) -> None:
+def test_late_handler_is_not_waited_for_past_the_reserve(api: Api, extension: Extension) -> None:
     """But not past the deadline less the reserve."""
     api.invoke("r1", seconds=0.4)
     compute(0.3)
     api.is_asked(2)
 
 
-def test_somebody_else_computes_all_the_time(api: Api, extension: Extension) -> None:
+def test_busy_thread_does_not_delay_the_release(api: Api, extension: Extension) -> None:
     """A thread that never rests is not what calls the handler: the invocation is released all the same."""
     over = threading.Event()
 
@@ -255,7 +255,7 @@ def compute(seconds: float) -> None:
         pass
 
 
-def test_second_end_of_an_invocation(api: Api, extension: Extension) -> None:
+def test_only_the_first_end_leaves_its_flush_to_the_thread(api: Api, extension: Extension) -> None:
     """Only the first end leaves its flush to the thread, before and after the release: no other is ever forgotten."""
     ran: list[str] = []
     extension.begin("r1", lambda: None)
@@ -270,7 +270,7 @@ def test_second_end_of_an_invocation(api: Api, extension: Extension) -> None:
     assert ran == ["first", "next"]
 
 
-def test_id_that_comes_again(api: Api, extension: Extension) -> None:
+def test_retry_with_the_same_id_flushes_itself(api: Api, extension: Extension) -> None:
     """An event that Lambda tries again has the same id: nobody waits in vain, and the caller flushes himself."""
     for number, left in ((1, True), (2, False)):
         api.invoke("r1")
@@ -281,7 +281,9 @@ def test_id_that_comes_again(api: Api, extension: Extension) -> None:
 
 
 @pytest.mark.parametrize("error", [RuntimeError, SystemExit])
-def test_flush_that_raises(api: Api, extension: Extension, error: type[BaseException]) -> None:
+def test_flush_that_raises_does_not_keep_the_invocation(
+    api: Api, extension: Extension, error: type[BaseException]
+) -> None:
     """Whatever a flush raises, the invocation is released, and so is the next one."""
 
     def flush() -> None:
@@ -295,7 +297,9 @@ def test_flush_that_raises(api: Api, extension: Extension, error: type[BaseExcep
 
 
 @pytest.mark.parametrize("answer", [500, {"eventType": "INVOKE"}, {"eventType": "SHUTDOWN"}, {}])
-def test_answer_that_makes_no_sense(api: Api, extension: Extension, answer: dict[str, Any] | int) -> None:
+def test_nonsense_from_the_api_is_followed_by_another_request(
+    api: Api, extension: Extension, answer: dict[str, Any] | int
+) -> None:
     """Lambda is asked again, whatever it says: an extension that does not ask makes every invocation time out."""
     for _ in range(4):
         api.answers.put(answer)
@@ -307,7 +311,7 @@ def test_answer_that_makes_no_sense(api: Api, extension: Extension, answer: dict
     api.is_asked(6)
 
 
-def test_while_the_api_fails(api: Api, extension: Extension) -> None:
+def test_flush_is_run_although_the_api_fails(api: Api, extension: Extension) -> None:
     """What has been left to the thread is run even if it never hears of the invocation; then no more is left to it."""
     ran: list[str] = []
     assert extension.end("r1", lambda: ran.append("first"))
@@ -325,7 +329,7 @@ def test_while_the_api_fails(api: Api, extension: Extension) -> None:
     assert ran == ["first", "third"]
 
 
-def test_registration_that_is_refused(api: Api, register: Callable[[], Extension | None]) -> None:
+def test_refused_registration_is_no_error(api: Api, register: Callable[[], Extension | None]) -> None:
     """A refusal is no error, and nobody asks for events."""
     api.registration = 403
     assert register() is None
@@ -333,7 +337,7 @@ def test_registration_that_is_refused(api: Api, register: Callable[[], Extension
     assert (len(api.registered), api.asked) == (1, 0)
 
 
-def test_registration_that_takes_too_long(
+def test_late_registration_is_asked_for_events(
     api: Api, register: Callable[[], Extension | None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """We go on without, but a registration that comes about all the same is asked for events: else init would hang."""
@@ -347,7 +351,9 @@ def test_registration_that_takes_too_long(
     api.is_asked(2)
 
 
-def test_no_threads(api: Api, register: Callable[[], Extension | None], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_is_registered_where_no_thread_can_be_started(
+    api: Api, register: Callable[[], Extension | None], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Where no thread can be started nothing is registered, since nobody could ask for events."""
 
     def start(self: threading.Thread) -> None:
@@ -359,20 +365,22 @@ def test_no_threads(api: Api, register: Callable[[], Extension | None], monkeypa
     assert api.registered == []
 
 
-def test_api_on_ipv6(api: Api) -> None:
+def test_address_of_the_api_may_be_ipv6(api: Api) -> None:
     """Its address is written as in a URL."""
     taken = Extension(api.address.replace("127.0.0.1", "[127.0.0.1]"), ["INVOKE"], RESERVE)
     assert taken._id == "me"
     taken._events.clear()
 
 
-def test_no_api(register: Callable[[], Extension | None], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_api_that_does_not_answer_is_no_error(
+    register: Callable[[], Extension | None], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """An address where nobody answers is no error either."""
     monkeypatch.setenv("AWS_LAMBDA_RUNTIME_API", "127.0.0.1:9")
     assert register() is None
 
 
-def test_process_to_register(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_the_process_of_the_runtime_client_registers(monkeypatch: pytest.MonkeyPatch) -> None:
     """Only the process that runs Lambda's runtime client registers: no child, and none that has another's claim."""
     monkeypatch.setenv("AWS_LAMBDA_RUNTIME_API", "127.0.0.1:9")
     monkeypatch.delenv(_extension.CLAIM, raising=False)
@@ -391,7 +399,7 @@ def test_process_to_register(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not _extension.in_runtime_process()
 
 
-def test_time_left_without_a_context(api: Api, extension: Extension) -> None:
+def test_call_without_context_learns_the_deadline(api: Api, extension: Extension) -> None:
     """A call without a context learns the deadline from the extension, as long as there is one."""
     assert extension.clock() is None
     api.invoke("r1", seconds=1.5)

@@ -12,7 +12,9 @@ SLOW = 0.4
 
 
 @pytest.mark.parametrize("mode", ["auto", "after_response"])
-def test_after_the_response(start: StartFunction, backend: Backend, mode: str) -> None:
+def test_after_response_keeps_the_backend_out_of_the_response_time(
+    start: StartFunction, backend: Backend, mode: str
+) -> None:
     """A slow backend is no part of the response time, and yet has everything when the invocation is over."""
     sandbox = start("steps.handler", env={"ZESPAN_FLUSH_MODE": mode})
     backend.latency = SLOW
@@ -25,7 +27,7 @@ def test_after_the_response(start: StartFunction, backend: Backend, mode: str) -
         assert answer.response_ms - (answer.init_ms or 0) < SLOW * 1000 / 2
 
 
-def test_before_the_return(start: StartFunction, backend: Backend) -> None:
+def test_before_return_delivers_before_the_answer(start: StartFunction, backend: Backend) -> None:
     """With before_return the backend has everything before the caller has its answer."""
     sandbox = start("steps.handler", env={"ZESPAN_FLUSH_MODE": "before_return"})
     backend.latency = SLOW
@@ -42,7 +44,9 @@ def test_before_the_return(start: StartFunction, backend: Backend) -> None:
 @pytest.mark.parametrize(
     ("name", "value"), [("AWS_LAMBDA_INITIALIZATION_TYPE", "snap-start"), ("AWS_LAMBDA_MAX_CONCURRENCY", "8")]
 )
-def test_where_no_extension_is_safe(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+def test_snapshots_and_managed_instances_register_nothing(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
     """In a snapshot, and with several runtime processes in a sandbox, nothing is registered."""
     registered: list[str] = []
     monkeypatch.setattr(_extension, "in_runtime_process", lambda: True)

@@ -24,7 +24,7 @@ SHAPES = ["object", "method", "method_of_class", "partial", "async_object", "asy
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_shapes(start: StartFunction, backend: Backend, shape: str) -> None:
+def test_handlers_of_every_shape_are_traced(start: StartFunction, backend: Backend, shape: str) -> None:
     """Whatever a handler is, it answers, it is traced with its calls, and its flush comes after the response."""
     sandbox = start(f"shapes.with_{shape}")
     for number in (1, 2):
@@ -39,7 +39,7 @@ def test_shapes(start: StartFunction, backend: Backend, shape: str) -> None:
     assert len(calls(backend.events)) == (8 if shape == "threads" else 2)
 
 
-def test_async_handler(start: StartFunction, backend: Backend, model: ModelEndpoint) -> None:
+def test_async_handler_keeps_one_loop(start: StartFunction, backend: Backend, model: ModelEndpoint) -> None:
     """An async handler has one loop for all invocations, so that its clients live on, and a context for each."""
     env = {"OPENAI_BASE_URL": model.url, "OPENAI_API_KEY": "none"}
     sandbox = start("asynchronous.handler", env=env, timeout=20)
@@ -94,7 +94,7 @@ def test_exception_is_the_handlers(function: Callable[..., Any], error: BaseExce
 
 
 @both
-def test_it_looks_the_same(function: Callable[..., Any]) -> None:
+def test_decorated_handler_keeps_its_name_and_signature(function: Callable[..., Any]) -> None:
     """Name, documentation, module and signature are the handler's."""
     decorated = zespan_lambda(function)
     assert (decorated.__name__, decorated.__doc__) == (function.__name__, "What it does.")
@@ -105,7 +105,7 @@ def test_it_looks_the_same(function: Callable[..., Any]) -> None:
 
 @both
 @pytest.mark.parametrize("context", [None, Mock(), MagicMock(), object()])
-def test_contexts_of_unit_tests(function: Callable[..., Any], context: Any) -> None:
+def test_unit_tests_may_pass_any_context(function: Callable[..., Any], context: Any) -> None:
     """A unit test may pass anything as a context: the handler works, and a recording has the event."""
     with recording() as events:
         assert zespan_lambda(function)(lambda: 42, context) == 42
@@ -113,7 +113,7 @@ def test_contexts_of_unit_tests(function: Callable[..., Any], context: Any) -> N
 
 
 @both
-def test_ways_to_be_called(function: Callable[..., Any]) -> None:
+def test_arguments_may_come_by_position_or_by_name(function: Callable[..., Any]) -> None:
     """Arguments may come by position or by name; wrong ones are the handler's own TypeError."""
     decorated, context = zespan_lambda(function), LambdaContext()
     with recording() as events:
@@ -138,7 +138,7 @@ def test_async_handler_under_a_running_loop() -> None:
     assert len(roots(events)) == 1
 
 
-def test_class_as_handler() -> None:
+def test_class_as_handler_makes_an_instance() -> None:
     """A class is called to make an instance; that its instances can be awaited or called is another matter."""
 
     class Handler:
@@ -171,7 +171,7 @@ assert handler({}, None) is None
     subprocess.run([sys.executable, "-c", script], check=True, cwd=ROOT)
 
 
-def test_mark_of_another_function() -> None:
+def test_copied_mark_does_not_prevent_decorating() -> None:
     """functools.wraps copies our mark to a function that is not ours: it is decorated all the same."""
 
     @zespan_lambda

@@ -14,6 +14,8 @@ from moto.server import ThreadedMotoServer
 from tests.aws_lambda.support import StartFunction
 from zespan_serverless.testing import Backend
 
+pytestmark = pytest.mark.host
+
 NAME = "/zespan/api-key"
 
 

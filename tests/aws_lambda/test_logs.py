@@ -73,7 +73,7 @@ def test_the_ids_are_those_of_where_it_was_logged(out: Lines) -> None:
     ]
 
 
-def test_outside_a_trace_there_are_none(out: Lines) -> None:
+def test_ids_are_empty_outside_a_trace(out: Lines) -> None:
     """The attributes are there, so that no format fails; a trace without a span yet has its own id."""
     add_trace_ids(LOGGER)
     LOGGER.info("outside")
@@ -85,14 +85,14 @@ def test_outside_a_trace_there_are_none(out: Lines) -> None:
     assert len(inside.split()[1]) == 32
 
 
-def test_what_a_record_brings_stays(out: Lines) -> None:
+def test_extra_fields_of_the_user_stay(out: Lines) -> None:
     """`extra=` with these very names is the user's: it neither raises nor is overwritten."""
     add_trace_ids(LOGGER)
     LOGGER.info("mine", extra={"trace_id": "one", "span_id": "two"})
     assert out.read() == ["mine one two"]
 
 
-def test_of_a_child_or_a_handler(out: Lines) -> None:
+def test_logger_without_handlers_stands_for_those_above_it(out: Lines) -> None:
     """A logger without handlers stands for those that its records go to."""
     add_trace_ids(logging.getLogger("tests.logs.deep.child"))
     logging.getLogger("tests.logs.other").info("all")
@@ -102,14 +102,14 @@ def test_of_a_child_or_a_handler(out: Lines) -> None:
     assert out.read() == ["all None None", "again None None"]
 
 
-def test_twice_is_once(out: Lines) -> None:
+def test_installing_twice_adds_nothing(out: Lines) -> None:
     """Nothing piles up."""
     for _ in range(3):
         add_trace_ids(LOGGER)
     assert len(LOGGER.filters) == len(out.filters) == 1
 
 
-def test_by_default_it_is_everything() -> None:
+def test_default_is_every_handler_of_the_root_logger() -> None:
     """Whoever logs, if it comes to one of the root logger's handlers."""
     root, handler = logging.getLogger(), Lines()
     root.addHandler(handler)
@@ -119,7 +119,7 @@ def test_by_default_it_is_everything() -> None:
     assert handler.read() == ["help None None"]
 
 
-def test_a_queue_in_between(out: Lines) -> None:
+def test_queued_record_has_the_ids_of_its_step(out: Lines) -> None:
     """A record that another thread formats, after the step, has the ids of the step."""
     records: queue.SimpleQueue[Any] = queue.SimpleQueue()
     handler = logging.handlers.QueueHandler(records)
@@ -134,7 +134,7 @@ def test_a_queue_in_between(out: Lines) -> None:
 
 
 @pytest.mark.parametrize("wrong", ["root", 7, print, object()])
-def test_what_is_no_logger(wrong: Any) -> None:
+def test_an_object_that_is_no_logger_is_refused(wrong: Any) -> None:
     """Is said when it is given."""
     with pytest.raises(ConfigurationError, match="takes a logger or a handler"):
         add_trace_ids(wrong)
@@ -144,7 +144,7 @@ def powertools_lines(stream: io.StringIO) -> list[dict[str, Any]]:
     return [json.loads(line) for line in stream.getvalue().splitlines()]
 
 
-def test_powertools() -> None:
+def test_logger_of_powertools_prints_the_ids() -> None:
     """Its Logger prints the ids as keys, its child's too, also after its state was cleared; outside there are none."""
     stream = io.StringIO()
     logger = Logger(service="logs", stream=stream)

@@ -9,7 +9,7 @@ import pytest
 
 from emulator.model import ModelEndpoint
 from tests.aws_lambda.support import StartFunction, calls, roots
-from zespan_serverless.aws_lambda import _start
+from zespan_serverless.aws_lambda import _cold_start
 from zespan_serverless.testing import Backend
 
 TRACE, SPAN = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
@@ -47,7 +47,9 @@ HTTP_EVENTS: dict[str, Any] = {
 }
 
 
-def test_cold_then_warm(start: StartFunction, backend: Backend, model: ModelEndpoint) -> None:
+def test_each_invocation_is_one_trace_in_one_request(
+    start: StartFunction, backend: Backend, model: ModelEndpoint
+) -> None:
     """Each invocation sends its model call and itself, as one trace in one request, before it is over."""
     sandbox = start("chat.handler", env={"OPENAI_BASE_URL": model.url, "OPENAI_API_KEY": "none"}, timeout=20)
     for number in (1, 2, 3):
@@ -90,7 +92,7 @@ def test_what_the_root_event_says(start: StartFunction, backend: Backend) -> Non
     assert roots(backend.events)[0]["operation"] == "emulated"
 
 
-def test_failed_invocation(start: StartFunction, backend: Backend) -> None:
+def test_exception_is_on_the_root_event_and_in_lambdas_answer(start: StartFunction, backend: Backend) -> None:
     """An exception is Lambda's to report as ever, and on the root event too."""
     answer = start("steps.handler").invoke({"raise": "no luck"})
     assert (answer.payload["errorType"], answer.payload["errorMessage"]) == ("ValueError", "no luck")
@@ -100,7 +102,7 @@ def test_failed_invocation(start: StartFunction, backend: Backend) -> None:
     assert root["metadata"]["error.type"] == "ValueError"
 
 
-def test_callers_trace(start: StartFunction, backend: Backend) -> None:
+def test_traceparent_header_continues_the_callers_trace(start: StartFunction, backend: Backend) -> None:
     """A traceparent header makes the invocation part of the caller's trace, however the front end spells headers."""
     sandbox = start("steps.handler")
     for event in HTTP_EVENTS.values():
@@ -143,7 +145,7 @@ def test_provisioned_sandbox_after_a_reset(start: StartFunction, backend: Backen
     assert [root["metadata"]["start_kind"] for root in roots(backend.events)] == ["provisioned", "warm", "reinit"]
 
 
-def test_tenant(start: StartFunction, backend: Backend) -> None:
+def test_root_event_names_the_tenant(start: StartFunction, backend: Backend) -> None:
     """Whose invocation it was, of a function that keeps its tenants apart."""
     sandbox = start("steps.handler")
     sandbox.invoke({}, headers={"X-Amz-Tenant-Id": "blue"})
@@ -166,19 +168,19 @@ def test_start_after_a_reset(start: StartFunction, backend: Backend) -> None:
     ("waited", "known", "kind"),
     [(0.2, False, "cold"), (9.9, False, "cold"), (10.1, False, "proactive"), (0, True, "reinit"), (99, True, "reinit")],
 )
-def test_kind_of_start(waited: float, known: bool, kind: str) -> None:
+def test_first_call_long_after_the_import_is_a_proactive_start(waited: float, known: bool, kind: str) -> None:
     """A long time between import and first call means that Lambda started the sandbox ahead of it."""
-    assert _start._kind(waited, known) == kind
+    assert _cold_start._kind(waited, known) == kind
 
 
 def test_init_duration_is_the_process_age_at_import(monkeypatch: pytest.MonkeyPatch) -> None:
     """Time that passes between import and the first call is none of the init's."""
-    monkeypatch.setattr(_start, "_imported_at", None)
-    assert _start._init_ms() is None
-    _start.imported()
-    at_once = _start._init_ms()
+    monkeypatch.setattr(_cold_start, "_imported_at", None)
+    assert _cold_start._init_ms() is None
+    _cold_start.imported()
+    at_once = _cold_start._init_ms()
     time.sleep(0.3)
-    later = _start._init_ms()
+    later = _cold_start._init_ms()
     assert at_once is not None
     assert later is not None
     assert abs(later - at_once) < 100

@@ -14,7 +14,10 @@ from tests.aws_lambda.runtime_api import RuntimeApi
 from tests.aws_lambda.support import calls, roots, until
 from zespan_serverless.testing import Backend
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="Lambda's runtime client is for Linux only")
+pytestmark = [
+    pytest.mark.host,
+    pytest.mark.skipif(sys.platform != "linux", reason="Lambda's runtime client is for Linux only"),
+]
 
 Start = Callable[..., RuntimeApi]
 WORKERS = 3
@@ -84,7 +87,7 @@ def test_before_return_is_obeyed(start: Start, backend: Backend) -> None:
         assert arrived(backend) == (number, number)
 
 
-def test_beyond_the_deadline(start: Start, backend: Backend) -> None:
+def test_invocation_beyond_its_deadline_is_delivered(start: Start, backend: Backend) -> None:
     """Lambda does not end what takes too long here; it is delivered like any other."""
     api = start()
     for number in (1, 2):
@@ -92,7 +95,7 @@ def test_beyond_the_deadline(start: Start, backend: Backend) -> None:
         until(lambda number=number: arrived(backend) == (number, number))  # type: ignore[misc]
 
 
-def test_handler_that_leaves(start: Start, backend: Backend) -> None:
+def test_system_exit_ends_one_worker_after_its_events_are_sent(start: Start, backend: Backend) -> None:
     """SystemExit ends one worker, after its events have been sent, and the others go on."""
     api = start()
     api.invoke({"leave": 1})
@@ -102,13 +105,13 @@ def test_handler_that_leaves(start: Start, backend: Backend) -> None:
     until(lambda: arrived(backend) == (2, 2))
 
 
-def test_handler_that_leaves_beyond_its_deadline(start: Start, backend: Backend) -> None:
+def test_flush_of_a_worker_that_ends_has_no_deadline(start: Start, backend: Backend) -> None:
     """Nothing limits the flush of a worker that ends: Lambda does not end it."""
     start().invoke({"leave": 1, "sleep": 0.3}, seconds=0.1)
     until(lambda: arrived(backend) == (1, 1))
 
 
-def test_handler_that_leaves_while_the_backend_is_away(start: Start, backend: Backend) -> None:
+def test_events_of_a_worker_that_ends_are_dropped_without_a_backend(start: Start, backend: Backend) -> None:
     """What a worker cannot send before it ends nobody else has: it is dropped, and that is said."""
     backend.mode = "refuse"
     api = start(ZESPAN_FLUSH_TIMEOUT="0.2")
@@ -123,7 +126,7 @@ def leave_unsent(api: RuntimeApi, backend: Backend) -> None:
     backend.mode = "ok"
 
 
-def test_sigterm_to_the_workers(start: Start, backend: Backend) -> None:
+def test_workers_send_their_events_at_sigterm(start: Start, backend: Backend) -> None:
     """Workers that Lambda tells to end send what they hold first."""
     api = start(ZESPAN_FLUSH_INTERVAL="3600")
     leave_unsent(api, backend)
@@ -134,7 +137,7 @@ def test_sigterm_to_the_workers(start: Start, backend: Backend) -> None:
     assert api.process.wait(10) == 0  # nobody left to wait for
 
 
-def test_sigterm_to_the_parent(start: Start, backend: Backend) -> None:
+def test_workers_live_on_after_sigterm_to_the_parent(start: Start, backend: Backend) -> None:
     """AWS's runtime client does not pass a SIGTERM on. Its workers live on until Lambda kills them, and send."""
     api = start(ZESPAN_FLUSH_INTERVAL="0.5")
     backend.mode = "refuse"

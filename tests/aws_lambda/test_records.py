@@ -60,7 +60,7 @@ def test_the_work_on_a_record_is_in_its_senders_trace() -> None:
     assert [link["trace_id"] for link in root["metadata"]["links"]] == [f"{1:032x}", f"{2:032x}"]
 
 
-def test_inside_and_between() -> None:
+def test_current_trace_inside_the_loop_and_after_it() -> None:
     """Within the loop the record's trace is what a callee gets to continue, after it the invocation's."""
 
     def work(event: Any) -> None:
@@ -168,7 +168,7 @@ def test_a_loop_that_outlives_the_invocation() -> None:
         assert events[2]["parent_span_id"] is None
 
 
-def test_asynchronous_handler() -> None:
+def test_records_are_traced_in_an_async_handler() -> None:
     """The same in an `async def`."""
 
     @decorate
@@ -295,7 +295,7 @@ def test_a_record_that_does_not_say_where_it_is_from(name: str) -> None:
     assert seen(one) == seen(looped) != []
 
 
-def test_by_hand() -> None:
+def test_record_without_an_invocation_is_sent_when_the_loop_is_left() -> None:
     """Without an invocation a record's event is sent when the loop is left, too."""
     with testing.recording() as events:
         for _ in traced_records(BATCH):

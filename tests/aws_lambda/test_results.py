@@ -32,7 +32,7 @@ from zespan_serverless.testing import Backend, LambdaContext
         ("done", {}),
     ],
 )
-def test_what_a_result_says(result: Any, said: dict[str, Any]) -> None:
+def test_status_and_failed_messages_are_on_the_event(result: Any, said: dict[str, Any]) -> None:
     """How many messages of a batch failed, and an HTTP status, are on the invocation's event."""
 
     @zespan_lambda
@@ -74,8 +74,10 @@ anything = st.recursive(
 @given(anything)
 def test_any_result_can_be_read(result: Any) -> None:
     """Whatever a handler returns, it says something about itself, or nothing."""
-    names = {"aws.lambda.batch_item_failures", "http.response.status_code", "error.type", "error.message"}
-    assert set(_results.describe(result)) <= names
+    read = _results.read(result)
+    assert set(read.attributes) <= {"aws.lambda.batch_item_failures"}
+    assert read.status is None or 100 <= read.status <= 599
+    assert (read.error_type is not None) == (read.status is not None and read.status >= 500)
 
 
 LOOP: list[object] = []
@@ -100,7 +102,7 @@ DEEP: list[object] = functools.reduce(lambda inner, _: [inner], range(5000), [])
         ([0] * 100_000 + [{1}], False),  # not looked at to the end
     ],
 )
-def test_what_looks_odd(result: object, odd: bool) -> None:
+def test_only_results_that_json_may_refuse_are_tried_out(result: object, odd: bool) -> None:
     """Only a result with something in it that JSON may not take is tried out, and a large one never is."""
     assert _results._looks_odd(result) is odd
 

@@ -10,6 +10,8 @@ from emulator.lambda_rie import Sandbox
 from tests.aws_lambda.support import StartFunction, calls, roots
 from zespan_serverless.testing import Backend
 
+pytestmark = pytest.mark.host
+
 KILLED = "Sending SIGKILL to runtime"
 IMPATIENT = {"ZESPAN_FLUSH_TIMEOUT": "0.1"}
 BLOCKING, THREAD = "AWS_Lambda_python3.11", "AWS_Lambda_python3.12"
@@ -34,7 +36,9 @@ def leave_unsent(sandbox: Sandbox, backend: Backend, event: object = None) -> No
 
 @polling
 @pytest.mark.parametrize("flush_mode", ["auto", "before_return"])
-def test_event_after_the_invocation(start: StartFunction, backend: Backend, polling: str, flush_mode: str) -> None:
+def test_event_captured_in_an_idle_sandbox_is_sent_at_the_end(
+    start: StartFunction, backend: Backend, polling: str, flush_mode: str
+) -> None:
     """What a thread captures in an idle sandbox is sent at the end, which comes at once; with before_return as well."""
     sandbox = start("terminated.handler", execution_env=polling, env={"ZESPAN_FLUSH_MODE": flush_mode})
     sandbox.invoke({"late": 0.1})
@@ -45,7 +49,9 @@ def test_event_after_the_invocation(start: StartFunction, backend: Backend, poll
 
 
 @polling
-def test_backend_is_back_at_the_end(start: StartFunction, backend: Backend, polling: str) -> None:
+def test_pending_events_are_sent_at_the_end_if_the_backend_is_back(
+    start: StartFunction, backend: Backend, polling: str
+) -> None:
     """Events that could not be sent for want of a backend are sent at the end, if it is there by then."""
     sandbox = start("terminated.handler", execution_env=polling)
     backend.mode = "refuse"
@@ -57,7 +63,7 @@ def test_backend_is_back_at_the_end(start: StartFunction, backend: Backend, poll
 
 
 @polling
-def test_backend_hangs_at_the_end(start: StartFunction, backend: Backend, polling: str) -> None:
+def test_hanging_backend_does_not_delay_the_end(start: StartFunction, backend: Backend, polling: str) -> None:
     """A backend that hangs does not keep the process from going by itself, in the time that Lambda gives."""
     sandbox = start("terminated.handler", execution_env=polling, env=IMPATIENT)
     backend.mode = "hang"
@@ -66,7 +72,7 @@ def test_backend_hangs_at_the_end(start: StartFunction, backend: Backend, pollin
 
 
 @polling
-def test_in_the_middle_of_an_invocation(start: StartFunction, backend: Backend, polling: str) -> None:
+def test_interrupted_handler_loses_no_captured_event(start: StartFunction, backend: Backend, polling: str) -> None:
     """A handler that is cut short loses nothing that it has captured."""
     sandbox = start("terminated.handler", execution_env=polling)
     sandbox.invoke()
@@ -78,7 +84,7 @@ def test_in_the_middle_of_an_invocation(start: StartFunction, backend: Backend, 
 @polling
 @pytest.mark.parametrize("how", ["return", "sys.exit", "os._exit"])
 @pytest.mark.parametrize("when", ["import", "call"])
-def test_users_handler_in_an_idle_sandbox(
+def test_the_users_handler_runs_in_an_idle_sandbox(
     start: StartFunction, backend: Backend, polling: str, how: str, when: str
 ) -> None:
     """The user's handler, set before ours or after, runs where it would have run, and does what it would have done."""
@@ -95,7 +101,9 @@ def test_users_handler_in_an_idle_sandbox(
 
 @polling
 @pytest.mark.parametrize("how", ["sys.exit", "os._exit"])
-def test_users_handler_in_a_busy_sandbox(start: StartFunction, backend: Backend, polling: str, how: str) -> None:
+def test_the_users_handler_runs_during_an_invocation(
+    start: StartFunction, backend: Backend, polling: str, how: str
+) -> None:
     """During an invocation Python runs, and so does the user's handler, however the runtime client waits."""
     sandbox = start("terminated.handler", execution_env=polling, env={"USER_HANDLER": how, "SET_AT": "import"})
     sandbox.invoke()
@@ -108,7 +116,9 @@ def test_users_handler_in_a_busy_sandbox(start: StartFunction, backend: Backend,
 
 @polling
 @pytest.mark.parametrize("remove", [True, False])
-def test_after_signal_handlers_of_asyncio(start: StartFunction, backend: Backend, polling: str, remove: bool) -> None:
+def test_sigterm_is_handled_after_asyncio_has_removed_its_handlers(
+    start: StartFunction, backend: Backend, polling: str, remove: bool
+) -> None:
     """Signal handlers of an event loop take ours away and leave none behind; at the end ours are there again."""
     sandbox = start("terminated.with_signals", execution_env=polling, env=IMPATIENT)
     leave_unsent(sandbox, backend, {"remove": remove})
@@ -119,7 +129,7 @@ def test_after_signal_handlers_of_asyncio(start: StartFunction, backend: Backend
 
 @polling
 @pytest.mark.parametrize("fork", ["os", "multiprocessing"])
-def test_after_a_fork(start: StartFunction, backend: Backend, polling: str, fork: str) -> None:
+def test_sigterm_is_handled_after_forks(start: StartFunction, backend: Backend, polling: str, fork: str) -> None:
     """Children that have come and gone leave the parent's watch as it was."""
     sandbox = start("terminated.handler", execution_env=polling, env=IMPATIENT)
     leave_unsent(sandbox, backend, {"fork": fork})

@@ -12,6 +12,8 @@ from tests.aws_lambda.support import StartFunction, calls, roots
 from tests.hosts import Situation
 from zespan_serverless.testing import Backend
 
+pytestmark = pytest.mark.host
+
 Cell = Callable[[str, Situation, str], None]
 
 HOST = "AWS Lambda"

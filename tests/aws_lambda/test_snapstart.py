@@ -56,7 +56,7 @@ def operations(backend: Backend) -> Counter[str]:
     return Counter(event["operation"] for event in calls(backend.events))
 
 
-def test_what_a_snapshot_holds(start: Start, backend: Backend) -> None:
+def test_snapshot_holds_no_events_connection_or_sender(start: Start, backend: Backend) -> None:
     """All that was captured until then has been sent, and neither a connection nor a sender is left."""
     api = start()
     api.called("restore/next")
@@ -69,7 +69,7 @@ def test_what_a_snapshot_holds(start: Start, backend: Backend) -> None:
 
 
 @pytest.mark.parametrize("jump", [0, DAY, -DAY])
-def test_life_after_a_restore(start: Start, backend: Backend, tmp_path: Path, jump: int) -> None:
+def test_invocations_after_a_restore_are_delivered(start: Start, backend: Backend, tmp_path: Path, jump: int) -> None:
     """Whatever the clock says, each invocation is delivered before its answer; the first is a start of its own kind."""
     api = start(JUMP=str(jump))
     api.called("restore/next")
@@ -109,7 +109,7 @@ def test_backend_that_is_back_after_the_restore(start: Start, backend: Backend, 
     assert Counter(delivered.values()) == once
 
 
-def test_hooks_of_ours_that_fail(start: Start, backend: Backend) -> None:
+def test_failing_hooks_of_ours_fail_neither_snapshot_nor_restore(start: Start, backend: Backend) -> None:
     """A failure of ours is neither one of the snapshot nor of the restore."""
     api = start(BREAK="1")
     api.called("restore/next")
@@ -120,7 +120,7 @@ def test_hooks_of_ours_that_fail(start: Start, backend: Backend) -> None:
     until(lambda: operations(backend)["in the handler"] == 2)
 
 
-def test_switched_off(start: Start, backend: Backend) -> None:
+def test_no_hooks_are_registered_without_telemetry(start: Start, backend: Backend) -> None:
     """Without telemetry there are no hooks of ours."""
     api = start(ZESPAN_ENABLED="0", BREAK="1")
     api.restored.set()
@@ -128,7 +128,7 @@ def test_switched_off(start: Start, backend: Backend) -> None:
     assert "ours fails" not in api.log()
 
 
-def test_after_response_is_not_promised(start: Start, backend: Backend) -> None:
+def test_after_response_is_refused_with_a_warning(start: Start, backend: Backend) -> None:
     """Who asks for a flush after the response is told that there is none."""
     api = start(ZESPAN_FLUSH_MODE="after_response")
     api.restored.set()
@@ -137,7 +137,7 @@ def test_after_response_is_not_promised(start: Start, backend: Backend) -> None:
     assert len(roots(backend.events)) == 2
 
 
-def test_order_of_hooks(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_our_hooks_run_last_before_the_snapshot_and_first_after_the_restore(monkeypatch: pytest.MonkeyPatch) -> None:
     """Ours come last before a snapshot, and first after a restore, with the user's in between, whenever registered."""
     for registry in ("_before_snapshot_registry", "_after_restore_registry"):
         monkeypatch.setattr(snapshot_restore_py, registry, [])
@@ -172,7 +172,7 @@ assert flush().delivered == 1
     assert backend.connections == 2
 
 
-def test_without_the_package(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+def test_missing_snapshot_package_is_logged(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     """Where nothing could call our hooks, that is said, and nothing fails."""
     monkeypatch.setitem(sys.modules, "snapshot_restore_py", None)
     _snapstart.register()

@@ -7,6 +7,8 @@ import pytest
 from tests.aws_lambda.support import StartFunction
 from zespan_serverless.testing import Backend
 
+pytestmark = pytest.mark.host
+
 
 @pytest.mark.parametrize(
     ("env", "warnings"),
@@ -17,7 +19,9 @@ from zespan_serverless.testing import Backend
     ],
     ids=["switched off", "no key", "no usable address"],
 )
-def test_off(start: StartFunction, backend: Backend, env: dict[str, str], warnings: int) -> None:
+def test_switched_off_registers_and_sends_nothing(
+    start: StartFunction, backend: Backend, env: dict[str, str], warnings: int
+) -> None:
     """No extension is registered and nothing is sent; what is missing is said, once."""
     sandbox = start("steps.handler", env=env)
     for _ in range(3):

@@ -63,7 +63,9 @@ def goes_on(sandbox: Sandbox, backend: Backend, count: int) -> None:
 @flush_modes
 @pytest.mark.parametrize("polling", [BLOCKING, THREAD])
 @pytest.mark.parametrize("extension", [False, True])
-def test_timeout(start: StartFunction, backend: Backend, flush_mode: str, polling: str, extension: bool) -> None:
+def test_timeout_is_reported_when_it_happens(
+    start: StartFunction, backend: Backend, flush_mode: str, polling: str, extension: bool
+) -> None:
     """It is reported when it happens: when it began, how long it took, which request it was, and where it hung."""
     env = {"ZESPAN_FLUSH_MODE": flush_mode}
     sandbox = start("unfinished.handler", env=env, timeout=TIMEOUT, execution_env=polling, extension=extension)
@@ -161,7 +163,7 @@ def test_timeout_without_a_backend(start: StartFunction, backend: Backend, mode:
     assert [event["operation"] for event in told(backend)].count("look up") == 2
 
 
-def test_timeout_after_timeout(start: StartFunction, backend: Backend) -> None:
+def test_each_of_several_timeouts_is_reported_once(start: StartFunction, backend: Backend) -> None:
     """Each is reported once, whichever process does it."""
     sandbox = start("unfinished.handler", timeout=TIMEOUT)
     for _ in range(3):
@@ -173,7 +175,7 @@ def test_timeout_after_timeout(start: StartFunction, backend: Backend) -> None:
 
 
 @flush_modes
-def test_an_end_in_time_after_all(start: StartFunction, backend: Backend, flush_mode: str) -> None:
+def test_answer_in_the_last_moments_is_no_timeout(start: StartFunction, backend: Backend, flush_mode: str) -> None:
     """A function that answers in the last moments, after its deadline was noted, has not timed out."""
     sandbox = start("unfinished.handler", env={"ZESPAN_FLUSH_MODE": flush_mode}, timeout=TIMEOUT)
     sandbox.invoke({})
@@ -209,7 +211,7 @@ def test_after_init_at_module_level(start: StartFunction, backend: Backend) -> N
     assert sorted(statuses(backend)) == ["crashed", "success", "timeout"]
 
 
-def test_without_a_journal(start: StartFunction, backend: Backend) -> None:
+def test_without_a_journal_timeouts_are_reported_but_no_crashes(start: StartFunction, backend: Backend) -> None:
     """SIGTERM is enough to report a timeout; of a crash nobody knows."""
     sandbox = start("unfinished.handler", env={"ZESPAN_JOURNAL": "off"}, timeout=TIMEOUT)
     ends(sandbox, {"sleep": 30})
@@ -227,7 +229,9 @@ CRASHES: list[dict[str, Any]] = [{"exit": 0}, {"exit": 3}, {"kill": True}, {"seg
 
 @flush_modes
 @pytest.mark.parametrize("event", CRASHES, ids=str)
-def test_crash(start: StartFunction, backend: Backend, event: dict[str, Any], flush_mode: str) -> None:
+def test_crash_is_reported_by_the_next_process(
+    start: StartFunction, backend: Backend, event: dict[str, Any], flush_mode: str
+) -> None:
     """The next process reports that its predecessor ended in an invocation, and sends what that had captured."""
     sandbox = start("unfinished.handler", env={"ZESPAN_FLUSH_MODE": flush_mode})
     sandbox.invoke({})
@@ -242,7 +246,7 @@ def test_crash(start: StartFunction, backend: Backend, event: dict[str, Any], fl
 
 
 @pytest.mark.parametrize("mode", ["refuse", "hang"])
-def test_crash_without_a_backend(start: StartFunction, backend: Backend, mode: Any) -> None:
+def test_crash_is_reported_once_the_backend_is_back(start: StartFunction, backend: Backend, mode: Any) -> None:
     """However many processes come and go until the backend is back, nothing is lost, and nothing told twice."""
     backend.mode = mode
     sandbox = start("unfinished.handler", env={"ZESPAN_FLUSH_TIMEOUT": "0.2"})
@@ -255,7 +259,9 @@ def test_crash_without_a_backend(start: StartFunction, backend: Backend, mode: A
     assert [event["operation"] for event in told(backend)].count("look up") == 6
 
 
-def test_killed_in_a_model_call(start: StartFunction, backend: Backend, model: ModelEndpoint) -> None:
+def test_model_call_that_a_kill_interrupts_is_reported(
+    start: StartFunction, backend: Backend, model: ModelEndpoint
+) -> None:
     """The call that was under way is reported with its model and its prompt."""
     model.latency_ms = 30_000
     env = {"OPENAI_BASE_URL": model.url, "OPENAI_API_KEY": "none"}
@@ -287,7 +293,7 @@ def little_memory() -> Iterator[Path]:
         group.rmdir()
 
 
-def test_out_of_memory(start: StartFunction, backend: Backend, little_memory: Path) -> None:
+def test_kill_for_memory_is_reported_as_a_crash(start: StartFunction, backend: Backend, little_memory: Path) -> None:
     """What the kernel kills for its memory is reported as a crash."""
     sandbox = start("unfinished.handler", timeout=20)
     sandbox.invoke({})
@@ -299,7 +305,7 @@ def test_out_of_memory(start: StartFunction, backend: Backend, little_memory: Pa
 
 
 @flush_modes
-def test_sys_exit(start: StartFunction, backend: Backend, flush_mode: str) -> None:
+def test_sys_exit_is_not_taken_for_a_crash(start: StartFunction, backend: Backend, flush_mode: str) -> None:
     """A handler that leaves by an exception has ended: it says so itself, and nobody takes it for a crash."""
     sandbox = start("unfinished.handler", env={"ZESPAN_FLUSH_MODE": flush_mode})
     ends(sandbox, {"leave": 3})
@@ -307,7 +313,7 @@ def test_sys_exit(start: StartFunction, backend: Backend, flush_mode: str) -> No
     assert statuses(backend) == ["error", "success"]
 
 
-def test_sys_exit_without_a_journal_and_a_backend(start: StartFunction, backend: Backend) -> None:
+def test_sys_exit_logs_what_is_lost_without_journal_and_backend(start: StartFunction, backend: Backend) -> None:
     """What the process takes with it is counted and said."""
     backend.mode = "refuse"
     sandbox = start("unfinished.handler", env={"ZESPAN_JOURNAL": "off", "ZESPAN_FLUSH_TIMEOUT": "0.3"})
@@ -375,7 +381,7 @@ if __name__ == "__main__":
 
 
 @pytest.mark.parametrize("store_prompts", ["1", "0"])
-def test_prompts_on_disk(
+def test_prompts_are_on_disk_only_if_they_may_be_stored(
     start: StartFunction, backend: Backend, model: ModelEndpoint, tmp_path: Path, store_prompts: str
 ) -> None:
     """While a model is thinking the prompt is on disk, if it may be stored at all; the keys never are."""

@@ -1,9 +1,10 @@
-"""A stand-in for the Lambda Web Adapter, which is in no package registry: Lambda's events as HTTP, there and back.
+"""A stand-in for the Lambda Web Adapter, which no package registry has. It turns Lambda's events into HTTP requests,
+and the responses into answers for Lambda.
 
-    web_adapter.py COMMAND...    with {port} in it for the port that the server is to listen on
+    web_adapter.py COMMAND...    COMMAND starts the server; {port} in it becomes the port to listen on
 
-As the Adapter does (https://github.com/awslabs/aws-lambda-web-adapter) it starts asking for events when the server
-answers, and tells it of Lambda's context in the header x-amzn-lambda-context. It is buffered, the Adapter's default.
+Like the Adapter (https://github.com/awslabs/aws-lambda-web-adapter) it asks for events as soon as the server answers,
+and passes Lambda's context in the header x-amzn-lambda-context. Responses are buffered, the Adapter's default.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ def call(method: str, path: str, body: bytes | None = None) -> tuple[http.client
 
 
 def forwarded(port: int, event: dict[str, Any], context: dict[str, Any]) -> dict[str, Any]:
-    """An event of a function URL or an HTTP API as a request, and its response as Lambda wants it."""
+    """Send an event of a function URL or an HTTP API as a request; return the response in Lambda's format."""
     request = event["requestContext"]["http"]
     body = event.get("body") or ""
     data = base64.b64decode(body) if event.get("isBase64Encoded") else body.encode()
@@ -55,7 +56,7 @@ def main() -> None:
         port = free.getsockname()[1]
     server = subprocess.Popen([part.replace("{port}", str(port)) for part in sys.argv[1:]])
 
-    def terminate(*_: object) -> None:  # in Lambda the server is the runtime's process, and gets SIGTERM itself
+    def terminate(*_: object) -> None:  # in Lambda the server is the process of the runtime, and gets SIGTERM directly
         server.terminate()
         server.wait()
         os._exit(0)

@@ -1,4 +1,4 @@
-"""What the tests of this folder share."""
+"""Helpers for the tests of this folder."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ APPS = HERE / "apps"
 
 
 class Answer(NamedTuple):
-    """What an invocation came to. `ms` is what the worker library took for it."""
+    """The outcome of an invocation. `ms` is the time in the worker library."""
 
     ok: bool
     status: int | None
@@ -57,7 +57,7 @@ class Worker:
         self._address, self.http_url = ("127.0.0.1", said["port"]), said["http"]
 
     def log(self) -> str:
-        """What the process has written to stderr."""
+        """The text that the process has written to stderr."""
         self._stderr.seek(0)
         return self._stderr.read().decode()
 
@@ -88,7 +88,7 @@ class Worker:
         return Answer(**json.loads(line))
 
     def http(self, function: str, path: str = "", arg: str = "req", body: bytes = b"", **options: Any) -> Answer:
-        """An HTTP request, as the host passes it on; `path` may have a query."""
+        """Invoke with an HTTP request in the form that the host uses; `path` may have a query."""
         url = f"https://app.azurewebsites.net/api/{path or function}"
         request = {
             "method": options.pop("method", "GET"),
@@ -101,12 +101,12 @@ class Worker:
         return self.invoke(function, {arg: {"http": request}}, **options)
 
     def terminate(self) -> int:
-        """SIGTERM; gives the exit code."""
+        """Send SIGTERM, wait, and return the exit code."""
         self._process.send_signal(signal.SIGTERM)
         return self.wait()
 
     def wait(self) -> int:
-        """Wait for the process to end; gives the exit code."""
+        """Wait for the process to end, and return the exit code."""
         return self._process.wait(10)
 
     def close(self) -> None:

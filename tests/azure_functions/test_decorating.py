@@ -253,13 +253,13 @@ def test_host_json_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     deep.mkdir(parents=True)
     file = tmp_path / "app" / "host.json"
     file.write_text('\ufeff{"functionTimeout": "00:01:00", "extensions": {"http": {"routePrefix": ""}}}')
-    assert azure.app(str(deep)) == (60, "")
+    assert azure.app(str(deep)) == azure.App(60, "")
     monkeypatch.setenv("AzureWebJobsScriptRoot", str(tmp_path / "app"))
-    assert azure.app("/") == (60, "")
+    assert azure.app("/") == azure.App(60, "")
     file.write_text('{"functionTimeout": "00:01:00"} // a minute')
-    assert azure.app(str(deep)) == (None, "api")
+    assert azure.app(str(deep)) == azure.App(None, "api")
     file.write_text("[]")
-    assert azure.app(str(deep)) == (None, "api")
+    assert azure.app(str(deep)) == azure.App(None, "api")
 
 
 def test_a_resource_is_named_only_if_it_is_known(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,6 +18,8 @@ from tests.azure_functions.support import StartWorker, Worker
 from tests.support import ROOT, TRACE, calls, roots
 from zespan_serverless import testing
 
+pytestmark = pytest.mark.host
+
 EXAMPLES = ROOT / "examples" / "azure_functions"
 BLOCKS = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "azure-functions.md").read_text(), re.DOTALL)
 ANSWER = "Hello, serverless world!"

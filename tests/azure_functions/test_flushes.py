@@ -15,6 +15,8 @@ from tests.azure_functions.support import StartWorker
 from tests.support import until
 from zespan_serverless import testing
 
+pytestmark = pytest.mark.host
+
 Cell = Callable[[str, Any, str], None]
 
 FOREVER = "60"  # seconds, more than any test waits

@@ -16,6 +16,8 @@ from tests.azure_functions.support import APPS, Answer, StartWorker, Worker
 from tests.support import SPAN, TRACE, calls, roots, until
 from zespan_serverless import testing
 
+pytestmark = pytest.mark.host
+
 Cell = Callable[[str, Any, str], None]
 
 AZURE = {
@@ -200,7 +202,7 @@ def test_a_model_call_is_in_the_trace(
     assert (llm["trace_id"], llm["parent_span_id"]) == (TRACE, root["span_id"])
 
 
-def test_the_v1_model(worker: StartWorker, backend: testing.Backend) -> None:
+def test_functions_of_the_v1_model_are_traced(worker: StartWorker, backend: testing.Backend) -> None:
     """function.json says what triggers a function; sync and async, with and without `context`."""
     app = worker("v1", "v1", WEBSITE_SITE_NAME="myapp")
     assert app.http("chat", "chat/ada").body.startswith(f"00-{TRACE}-")
@@ -213,7 +215,9 @@ def test_the_v1_model(worker: StartWorker, backend: testing.Backend) -> None:
 
 
 @pytest.mark.parametrize("app", ["asgi", "wsgi"])
-def test_an_application_as_a_function(worker: StartWorker, backend: testing.Backend, app: str) -> None:
+def test_application_in_a_function_continues_the_hosts_trace(
+    worker: StartWorker, backend: testing.Backend, app: str
+) -> None:
     """AsgiFunctionApp and WsgiFunctionApp with the middleware inside: the host's trace, not the header's."""
     headers = {"host": "myapp.azurewebsites.net", "traceparent": f"00-{'c' * 32}-{SPAN}-01"}
     running = worker(app, **AZURE)

@@ -21,6 +21,8 @@ from tests.azure_functions.support import Answer, StartWorker, Worker
 from tests.support import SPAN, TRACE, calls, roots, until
 from zespan_serverless import testing
 
+pytestmark = pytest.mark.host
+
 Cell = Callable[[str, Any, str], None]
 
 
@@ -71,7 +73,9 @@ def test_a_stream_is_one_invocation_to_its_last_piece(
 
 
 @pytest.mark.parametrize(("function", "body"), [("syncstream", b"a\nb\n"), ("json", None)])
-def test_other_responses(worker: StartWorker, backend: testing.Backend, function: str, body: bytes | None) -> None:
+def test_sync_functions_may_stream_and_others_end_at_their_return(
+    worker: StartWorker, backend: testing.Backend, function: str, body: bytes | None
+) -> None:
     """A function in a thread may stream, too; a response that is none ends with the function."""
     app = worker("streams")
     with requested(app, function) as (response, _):

@@ -1,13 +1,13 @@
-"""The Functions host's part, around Microsoft's own worker library, in a process of its own.
+"""Plays the Functions host for Microsoft's own worker library, in a process of its own.
 
     python worker.py FOLDER [v1]
 
-What the real worker process does beside this is gRPC: it decodes a message of the host's, and calls the library's
-coroutine for it, on the event loop of its main thread (`workers/proxy_worker` in
-https://github.com/Azure/azure-functions-python-worker). Here a message is a line of JSON over TCP. The classes of
-messages are injected by the caller there, too.
+The real worker process adds only gRPC: it decodes a message of the host, and calls the library's coroutine for it on
+the event loop of its main thread (`workers/proxy_worker` in
+https://github.com/Azure/azure-functions-python-worker). Here a message is a line of JSON over TCP. As in the real
+worker, the caller injects the classes of messages.
 
-The library has one registry of functions in a process: hence a process for every app.
+The library has one registry of functions per process, so every app has a process.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from urllib.parse import urlsplit
 
 
 class Message:
-    """A message with the fields that it was made with; all others are None."""
+    """A message. Fields that were not given are None."""
 
     def __init__(self, **fields: Any) -> None:
         self.__dict__.update(fields)
@@ -77,7 +77,7 @@ class Protos:
 
 
 def encoded(value: dict[str, Any]) -> Data:
-    """{"string": "..."}, and so on, as the host would send it. Bytes are base64."""
+    """Decode a value like {"string": "..."} into the host's form. Bytes are in base64."""
     (kind, held), *_ = value.items()
     if kind == "http":
         body = Data(bytes=base64.b64decode(held["body"])) if held.get("body") else Data()
@@ -93,7 +93,7 @@ def encoded(value: dict[str, Any]) -> Data:
 
 
 def plain(data: Any) -> Any:
-    """A value that the function has given out."""
+    """Encode a value that the function has returned or set."""
     kind = data.WhichOneof("data") if data is not None else None
     value = getattr(data, kind) if kind else None
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else value
@@ -108,7 +108,7 @@ class Worker:
         self.functions: dict[str, Any] = {}
 
     async def start(self) -> None:
-        """The messages that the host begins with. A function that cannot be loaded ends this process."""
+        """Send the first messages of the host. A function that cannot be loaded ends this process."""
         self.library.start_threadpool_executor()
         request = Message(worker_init_request=Message(capabilities={}, function_app_directory=str(self.folder)))
         answer = await self.library.worker_init_request(self._request(request))
@@ -121,7 +121,7 @@ class Worker:
             load = Message(function_load_request=Message(function_id=one.function_id, metadata=one))
             self._check(await self.library.function_load_request(self._request(load)))
             self.functions[one.name] = one
-        while self.capabilities.get("HttpUri"):  # that server is started in a task
+        while self.capabilities.get("HttpUri"):  # the web server is started in a task
             with contextlib.suppress(ConnectionError):
                 url = urlsplit(self.capabilities["HttpUri"])
                 (await asyncio.open_connection(url.hostname, url.port))[1].close()
@@ -158,7 +158,7 @@ class Worker:
             sys.exit(f"{answer.result.exception.message}\n{answer.result.exception.stack_trace}")
 
     async def invoke(self, asked: dict[str, Any]) -> dict[str, Any]:
-        """One invocation; `ms` is what the library took for it, the function included."""
+        """Run one invocation. `ms` is the time in the library, including the function."""
         count, most = asked.get("retry") or (0, 0)
         invocation = Message(
             invocation_id=asked["invocation_id"],

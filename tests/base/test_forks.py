@@ -54,7 +54,7 @@ def fork() -> int:
     return child
 
 
-def test_a_fork_waits_for_imports() -> None:
+def test_fork_waits_until_no_thread_imports() -> None:
     """It happens when nobody imports any more, and parent and child can go on with both."""
     begun, over = threading.Event(), threading.Event()
 
@@ -105,14 +105,16 @@ def is_free() -> bool:
     return done.wait(2)
 
 
-def test_a_fork_does_not_wait_for_ever(monkeypatch: pytest.MonkeyPatch, import_elsewhere: threading.Event) -> None:
+def test_fork_happens_although_an_import_hangs(
+    monkeypatch: pytest.MonkeyPatch, import_elsewhere: threading.Event
+) -> None:
     """An import that hangs delays it, and is not in the child's way."""
-    monkeypatch.setattr(forks, "_PATIENCE", 0.05)
+    monkeypatch.setattr(forks, "_WAIT_MAX", 0.05)
     assert os.waitpid(fork(), 0)[1] == 0
     assert os.waitpid(fork(), 0)[1] == 0
 
 
-def test_a_fork_within_an_import() -> None:
+def test_fork_inside_an_import_does_not_wait_for_itself() -> None:
     """It does not wait for itself, and who goes on in the child has left what he was in."""
     with warnings.catch_warnings(action="ignore", category=DeprecationWarning):
         with forks.importing():
@@ -141,7 +143,9 @@ def alarm() -> Iterator[Callable[[float], object]]:
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-def test_an_alarm_while_a_fork_waits(import_elsewhere: threading.Event, alarm: Callable[[float], object]) -> None:
+def test_alarm_while_a_fork_waits_leaves_nothing_locked(
+    import_elsewhere: threading.Event, alarm: Callable[[float], object]
+) -> None:
     """The fork takes place, and nothing stays held: threads of ours can import, and others can fork."""
     alarm(0.05)
     assert os.waitpid(fork(), 0)[1] == 0
@@ -151,7 +155,7 @@ def test_an_alarm_while_a_fork_waits(import_elsewhere: threading.Event, alarm: C
     assert is_free()
 
 
-def test_an_alarm_at_any_moment_of_an_import(alarm: Callable[[float], object]) -> None:
+def test_alarm_during_an_import_leaves_nothing_locked_or_counted(alarm: Callable[[float], object]) -> None:
     """In the user's thread, where there is no other: nothing stays held or counted, and the alarm is heard."""
     dice, heard = random.Random(3), 0
     for _ in range(300):
@@ -168,6 +172,6 @@ def test_an_alarm_at_any_moment_of_an_import(alarm: Callable[[float], object]) -
     assert is_free()
 
 
-def test_a_handler_that_forks_while_the_sender_imports() -> None:
+def test_child_forked_by_a_handler_can_import_what_the_sender_imports() -> None:
     """Its child can import the same."""
     subprocess.run([sys.executable, "-W", "ignore", "-c", HANDLER], check=True, timeout=10)

@@ -54,7 +54,7 @@ def handler_put_back() -> Iterator[None]:
 
 @pytest.mark.parametrize("kind", HANDLERS)
 def test_exceptions_of_signal_handlers_pass(kind: str) -> None:
-    """Whatever kind of callable the handler is."""
+    """They pass the guard, whatever kind of callable the handler is."""
     signal.signal(signal.SIGUSR1, HANDLERS[kind])
     with pytest.raises(TooLateError), Guarded("a test"):
         signal.raise_signal(signal.SIGUSR1)
@@ -62,7 +62,7 @@ def test_exceptions_of_signal_handlers_pass(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", HANDLERS)
 def test_pass_on_lets_through_what_a_signal_handler_raised(kind: str) -> None:
-    """So they do through an `except` of ours that begins with it."""
+    """They pass an `except` of ours that begins with `pass_on`."""
     signal.signal(signal.SIGUSR1, HANDLERS[kind])
     with pytest.raises(TooLateError) as raised:
         signal.raise_signal(signal.SIGUSR1)
@@ -70,7 +70,7 @@ def test_pass_on_lets_through_what_a_signal_handler_raised(kind: str) -> None:
         pass_on(raised.value)
 
 
-def test_other_exceptions_do_not() -> None:
+def test_pass_on_ignores_other_exceptions() -> None:
     """Ours, though a handler is set that could raise the same."""
     signal.signal(signal.SIGUSR1, raises)
     with Guarded("a test"):
@@ -82,14 +82,14 @@ def test_other_exceptions_do_not() -> None:
     assert not is_from_signal(TooLateError())
 
 
-def test_what_the_host_raises_passes() -> None:
+def test_guard_lets_system_exit_and_keyboard_interrupt_pass() -> None:
     """SystemExit and KeyboardInterrupt are not ours to swallow."""
     for kind in (SystemExit, KeyboardInterrupt, GeneratorExit):
         with pytest.raises(kind), Guarded("a test"):
             raise kind
 
 
-def test_a_handler_that_puts_back_what_was_there() -> None:
+def test_exception_of_a_handler_that_uninstalls_itself_passes() -> None:
     """It is set no more when its exception comes to us."""
 
     def once(number: int, frame: object) -> None:

@@ -45,7 +45,7 @@ def blocked() -> Iterator[set[int]]:
     signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def test_a_thread_of_ours_takes_no_signals(blocked: set[int]) -> None:
+def test_our_thread_blocks_signals(blocked: set[int]) -> None:
     """It blocks all but those that a thread causes itself; whoever starts it blocks what he did."""
     seen: list[set[int]] = []
     threads.start("zespan-test", lambda: seen.append(mask())).join()
@@ -56,9 +56,7 @@ def test_a_thread_of_ours_takes_no_signals(blocked: set[int]) -> None:
 
 @pytest.mark.parametrize("struck", range(1, 6))
 @pytest.mark.parametrize("what", ["start", "undisturbed", "fork"])
-def test_a_handler_that_raises_leaves_no_signal_blocked(
-    monkeypatch: pytest.MonkeyPatch, what: str, struck: int
-) -> None:
+def test_raising_handler_leaves_no_signal_blocked(monkeypatch: pytest.MonkeyPatch, what: str, struck: int) -> None:
     """`pthread_sigmask` runs the handlers of signals that wait, after it has changed the mask."""
     before, calls = mask(), 0
 
@@ -85,8 +83,8 @@ def test_a_handler_that_raises_leaves_no_signal_blocked(
     assert mask() == before
 
 
-def test_code_of_the_users_has_the_main_threads_mask(blocked: set[int]) -> None:
-    """As it is now, not as it was: processes that it starts inherit it."""
+def test_user_code_runs_with_the_current_mask_of_the_main_thread(blocked: set[int]) -> None:
+    """Processes that it starts inherit the mask that the main thread has now."""
     seen: list[object] = []
 
     def work() -> None:
@@ -108,13 +106,13 @@ def test_code_of_the_users_has_the_main_threads_mask(blocked: set[int]) -> None:
     assert seen[2] >= ASKED_FOR
 
 
-def test_in_other_threads_the_mask_is_left_alone(blocked: set[int]) -> None:
+def test_as_main_thread_changes_no_mask_in_other_threads(blocked: set[int]) -> None:
     """The main thread's own, and those of the user's threads."""
     with threads.as_main_thread():
         assert mask() == blocked
 
 
-def test_a_child_forked_in_a_thread_of_ours_takes_signals(blocked: set[int]) -> None:
+def test_child_forked_in_our_thread_receives_signals(blocked: set[int]) -> None:
     """`terminate()` ends it, because it blocks what the main thread did."""
     seen: list[int] = []
 
@@ -129,7 +127,7 @@ def test_a_child_forked_in_a_thread_of_ours_takes_signals(blocked: set[int]) -> 
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-def test_every_thread_takes_none() -> None:
+def test_sender_follower_and_sigterm_watch_block_signals() -> None:
     """The sender, the one that flushes in the background, the one that waits for SIGTERM."""
     with testing.Backend() as backend:
         zespan_serverless.init(base_url=backend.url)
@@ -149,8 +147,8 @@ def test_every_thread_takes_none() -> None:
                 assert all(bits >> (number - 1) & 1 for number in ASKED_FOR)
 
 
-def test_no_other_threads_are_started() -> None:
-    """Whoever wants a thread asks `_base.threads` for it."""
+def test_threads_are_started_by_one_function_only() -> None:
+    """No module starts a thread except through `_base.threads`."""
     for file in PACKAGE.rglob("*.py"):
         if file.name != "threads.py" and file.parent.name != "testing":
             calls = [node.func for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.Call)]
@@ -158,8 +156,8 @@ def test_no_other_threads_are_started() -> None:
             assert not names & {"Thread", "Timer", "ThreadPoolExecutor"}, file
 
 
-def test_greenlets_in_the_place_of_threads() -> None:
-    """Under gevent a thread is started by the main one, and others run meanwhile: nothing is masked."""
+def test_no_mask_is_changed_under_gevent() -> None:
+    """Under gevent the main thread starts threads, and others run meanwhile. So no signal is blocked."""
     pytest.importorskip("gevent")
     script = """
 import gevent.monkey

@@ -1,14 +1,14 @@
-"""Every decorator and middleware as a row of one table: what serves one invocation, as its platform does.
+"""The table of decorators and middlewares. Each row serves one invocation in the way of its platform.
 
-A room is entered in a process that may not have imported the package yet, or runs without it (see `bare`): import what
-the user's module would import, inside of the function.
+The process may not have imported the package yet, or runs without it (see `bare`). So each row imports, inside its
+function, what the user's module would import.
 """
 
 from __future__ import annotations
 
 import functools
 import types
-from collections.abc import Callable, Coroutine, Generator, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Iterator
 from typing import Any, NamedTuple
 
 Work = Callable[[], Any]
@@ -20,20 +20,20 @@ TRACEPARENT = f"00-{'a' * 32}-{'b' * 16}-01"
 
 
 class Room(NamedTuple):
-    """`start(work)` decorates, as a module does when it is imported, and gives what serves one invocation: it calls
-    `work` once, and returns what that returned."""
+    """`start(work)` decorates a function, as a user's module does at its import. It returns a function that serves one
+    invocation: this calls `work` once, and returns its result."""
 
     start: Start
     awaits: bool = False
-    """Whether the work is done on an event loop; then it may be a coroutine function, too."""
+    """Whether `work` is called on an event loop; then it may be a coroutine function."""
     keeps_loop: bool = False
-    """Whether that loop lives on between invocations."""
+    """Whether the event loop is kept between invocations."""
     roots: int = 1
-    """Root events of one invocation."""
+    """Number of root events of one invocation."""
 
 
 class LambdaContext:
-    """What awslambdaric passes as `context`."""
+    """The `context` that awslambdaric passes, as far as we read it."""
 
     aws_request_id, function_name, function_version = "request", "function", "$LATEST"
     invoked_function_arn = "arn:aws:lambda:us-east-1:123456789012:function:function"
@@ -44,7 +44,7 @@ class LambdaContext:
 
 
 class Request:
-    """As Flask's, of which functions are given a proxy."""
+    """A request like Flask's."""
 
     method, path, scheme, headers = "GET", "/a", "https", {"host": "h", "traceparent": TRACEPARENT}
 
@@ -136,6 +136,17 @@ def _lambda_steps(work: Work) -> Serve:
             return work()
 
     return lambda: handler(EVENT, CONTEXT)
+
+
+def _lambda_generator(work: Work) -> Serve:
+    from zespan_serverless import zespan_lambda
+
+    @zespan_lambda
+    def handler(event: object, context: object) -> Iterator[Any]:
+        yield b"x"
+        yield work()
+
+    return lambda: list(handler(EVENT, CONTEXT))[1]
 
 
 # ---------------------------------------------------------------------- web applications
@@ -260,12 +271,27 @@ def _google_async(work: Work) -> Serve:
 def _google_streamed(work: Work) -> Serve:
     from zespan_serverless import zespan_gcf
 
-    @zespan_gcf
-    def function(request: object) -> Iterator[Any]:
+    def pieces() -> Iterator[Any]:
         yield b"x"
         yield work()
 
+    function: Any = zespan_gcf(lambda request: pieces())
     return lambda: list(function(Request()))[1]
+
+
+def _google_generator(work: Work) -> Serve:
+    from zespan_serverless import zespan_gcf
+
+    async def pieces(request: object) -> AsyncIterator[Any]:
+        yield b"x"
+        yield await _done(work)
+
+    function = zespan_gcf(pieces)
+
+    async def read() -> Any:
+        return [piece async for piece in function(Request())][1]
+
+    return lambda: _await(read())
 
 
 def _google_event(work: Work) -> Serve:
@@ -335,6 +361,17 @@ def _script_async(work: Work) -> Serve:
     return lambda: _await(main())
 
 
+def _script_generator(work: Work) -> Serve:
+    from zespan_serverless import run
+
+    @run
+    def main() -> Iterator[Any]:
+        yield b"x"
+        yield work()
+
+    return lambda: list(main())[1]
+
+
 def _by_hand(work: Work) -> Serve:
     from zespan_serverless import capture, flush, init
 
@@ -368,7 +405,7 @@ ROOMS: dict[str, Room] = {
     "run async": Room(_script_async, awaits=True),
     "by hand": Room(_by_hand, roots=0),
 }
-"""A decorator or middleware that comes adds its line."""
+"""A new decorator or middleware adds its line here."""
 
 VARIANTS: dict[str, Room] = {
     "lambda awaited": Room(_lambda_awaited, awaits=True),
@@ -377,5 +414,8 @@ VARIANTS: dict[str, Room] = {
     "asgi streamed": Room(functools.partial(_asgi, streams=True), awaits=True),
     "wsgi streamed": Room(functools.partial(_wsgi, streams=True)),
     "google streamed": Room(_google_streamed),
+    "lambda generator": Room(_lambda_generator),
+    "google generator": Room(_google_generator, awaits=True),
+    "run generator": Room(_script_generator),
 }
-"""The same doors, used in another way."""
+"""Other uses of the same decorators and middlewares."""

@@ -1,7 +1,7 @@
-"""What happens to processes: each situation is a program around a room, told as a function.
+"""Situations that processes get into. Each is a function: a program that uses one room.
 
-It runs twice, with us and without us, and what it says, how it ends and what it writes to stderr has to be the same.
-Where it says `door.here()` we come in first, if it is run that way, too: decorated and called once before what follows.
+The program runs with and without the package; its output, its end and its stderr have to be the same. `door.here()`
+marks where the package may come first: in a run of that kind, a function is decorated and called at this point.
 """
 
 from __future__ import annotations
@@ -40,12 +40,12 @@ class Situation(NamedTuple):
     group: str
     play: Play
     twice: bool
-    """Whether it says `door.here()`."""
+    """Whether it calls `door.here()`, and so runs with the package first, too."""
     few: bool
-    """Whether it is for a few rooms only: what is the same behind every door, or takes long."""
+    """Whether it runs with a few rooms only, because all rooms behave alike, or because it takes long."""
     fits: Callable[[Room], bool]
     needs: tuple[str, ...]
-    """Packages that may be missing."""
+    """Packages that it needs, and that may be missing."""
 
 
 SITUATIONS: dict[str, Situation] = {}

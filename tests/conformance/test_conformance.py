@@ -37,11 +37,11 @@ pytestmark = [
 ]
 
 SECONDS = 20.0
-"""For one program. What takes that long hangs."""
+"""Timeout of one program, far longer than any takes."""
 
 BOTH = ("lambda", "lambda async", "asgi", "wsgi", "run", "by hand")
-"""Rooms that stand for the others: sync and async, one invocation at a time and several, flushed at the end of each and
-in the background. They see both, us first and us later; those that are for a few rooms are for every second of these.
+"""Rooms that represent the others: sync and async, one invocation at a time and several, flushes at the end of each and
+in the background. They run with the package first and later. A situation for few rooms runs with every second of them.
 """
 
 
@@ -57,7 +57,7 @@ class Case(NamedTuple):
 
 
 def cases() -> Iterator[Case]:
-    """Every room in every situation, with its variations in turn: us first or later, with a journal or without."""
+    """Every room in every situation, alternating between the package first and later, with and without a journal."""
     for n, (name, situation) in enumerate(SITUATIONS.items()):
         for m, (room, kind) in enumerate(ROOMS.items()):
             few = situation.few and (room not in BOTH or (n + BOTH.index(room)) % 2)
@@ -76,7 +76,7 @@ def cases() -> Iterator[Case]:
 
 
 class Ended(NamedTuple):
-    """What could be seen of a process. Of a traceback only the last line: its frames may be ours, too."""
+    """The visible behaviour of a process. Only the last line of a traceback counts, because its frames may be ours."""
 
     code: int | None
     said: list[str]
@@ -88,7 +88,7 @@ class Ended(NamedTuple):
 
 
 class Program:
-    """A case, running; `bare`: without us."""
+    """The process of a case. `bare`: without the package."""
 
     def __init__(self, case: Case, folder: Path, url: str, *, bare: bool) -> None:
         self.name = uuid.uuid4().hex
@@ -121,7 +121,7 @@ class Program:
         )
 
     def end(self) -> Ended:
-        """Wait for it."""
+        """Wait for the end of the process."""
         code: int | None = None
         try:
             out, err = self._process.communicate(timeout=SECONDS)
@@ -134,7 +134,7 @@ class Program:
         return Ended(code, out.splitlines(), [line for line in lines if line not in self.ours])
 
     def due(self) -> tuple[set[str], int]:
-        """What the backend has to get: the program's events, and how many root events."""
+        """What the backend must receive: the ids of the program's events, and the number of root events."""
         lines = [line.split() for line in (self._folder / "ledger").read_text().splitlines()]
         return {line[1] for line in lines if line[0] == "event"}, sum(line[0] == "root" for line in lines)
 
@@ -151,7 +151,7 @@ def backend() -> Iterator[Backend]:
 
 
 @pytest.mark.parametrize("case", list(cases()), ids=str)
-def test_with_us_as_without(case: Case, backend: Backend, tmp_path: Path) -> None:
+def test_program_behaves_as_it_does_without_the_package(case: Case, backend: Backend, tmp_path: Path) -> None:
     """The program says, ends and warns as it does without us, and its events arrive, or are said to be lost."""
     missing = [name for name in SITUATIONS[case.situation].needs if find_spec(name) is None]
     if missing:

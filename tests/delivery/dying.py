@@ -67,7 +67,7 @@ def main(folder: str, ids: str, sink: str, step: int) -> None:
     count = [0]
     for name in ("pwrite", "ftruncate", "rename", "unlink", "mkdir"):
         setattr(os, name, deadly(getattr(os, name), count, step))
-    journal._SIZE_MIN = journal._TIDY = 600
+    journal._REWRITE_MIN = journal._SETTLED_MAX = 600
     exporter = Exporter(sink)
     settings = Settings(exporter=exporter, flush_interval=3600.0, batch_size=4)
     delivery = Delivery(exporter, settings, Journal(folder, "there", "zsp_key", 1))

@@ -85,10 +85,10 @@ class Picky(Scripted):
 @mock.patch.object(_worker, "ABORT_GRACE", 5.0)  # nobody is given up here, however busy the machine is
 @settings(deadline=None)
 @given(STEPS, st.lists(st.sampled_from(OUTCOMES), max_size=25), st.integers(1, 6), st.sampled_from([0, 5]))
-def test_whatever_happens_the_books_balance(
+def test_counters_balance_after_any_outcomes(
     steps: list[tuple[str, int]], script: list[Any], batch_size: int, closing: float
 ) -> None:
-    """And what is delivered is delivered in order, and once as far as we know."""
+    """Events are delivered in order, and once as far as we know."""
     exporter = Picky(*script, OK)
     small = Settings(batch_size=batch_size, batch_bytes=1024, max_events=10, max_bytes=500, flush_timeout=5)
     delivery = Delivery(exporter, small)
@@ -116,7 +116,7 @@ def test_whatever_happens_the_books_balance(
 
 
 @pauses(0.0005)
-def test_at_every_moment(make: Make) -> None:
+def test_counters_balance_at_every_moment_under_threads(make: Make) -> None:
     """Threads that capture, flush and look on, with a backend that does everything wrong that it can."""
     dice = random.Random(5)
 
@@ -174,7 +174,7 @@ def test_at_every_moment(make: Make) -> None:
 
 
 def test_a_full_buffer_drops_the_oldest(make: Make) -> None:
-    """By number; counted, and told."""
+    """The oldest by number are dropped, counted and reported."""
     told: list[Dropped] = []
     exporter = Scripted(RETRY)
     delivery = make(exporter, max_events=10, on_error=told.append)
@@ -191,7 +191,7 @@ def test_a_full_buffer_drops_the_oldest(make: Make) -> None:
 
 
 def test_a_full_buffer_is_bounded_in_bytes(make: Make) -> None:
-    """Also with what comes back from a failed attempt."""
+    """The bound holds also for what comes back from a failed attempt."""
     gate = Gate(RETRY)
     exporter = Scripted(gate)
     delivery = make(exporter, max_bytes=1000, batch_size=5)
@@ -211,8 +211,8 @@ def test_a_full_buffer_is_bounded_in_bytes(make: Make) -> None:
     assert pending_numbers(delivery) == [3, 4, 5, 6, 7, 8]
 
 
-def test_an_event_that_is_too_large(make: Make) -> None:
-    """Is shortened, if that is enough, else dropped by itself; one that just fits is sent as it is."""
+def test_too_large_event_is_shortened_or_dropped(make: Make) -> None:
+    """It is dropped if shortening is not enough. An event that just fits is sent as it is."""
     exporter = Scripted()
     delivery = make(exporter, batch_bytes=1024)
     room = 1024 - len(b'{"n":1,"x":""}')
@@ -224,8 +224,8 @@ def test_an_event_that_is_too_large(make: Make) -> None:
     assert exporter.delivered == [1, 2]
 
 
-def test_an_event_larger_than_the_buffer(make: Make) -> None:
-    """Is dropped, and takes nothing with it that still fits."""
+def test_event_larger_than_the_buffer_is_dropped_alone(make: Make) -> None:
+    """Events that fit are not dropped with it."""
     delivery = make(Scripted(), max_bytes=1024)
     delivery.capture(event({"n": 1, **dict.fromkeys(map(str, range(200)), "x")}))
     assert delivery.dropped == {"buffer_full": 1}
@@ -247,8 +247,8 @@ def test_a_batch_keeps_within_its_bytes(make: Make) -> None:
 
 
 @pytest.mark.parametrize("event", [{"n": -1}, {}, None])
-def test_an_event_that_cannot_be_encoded(make: Make, event: Any) -> None:
-    """Is counted, and told without a payload."""
+def test_unencodable_event_is_counted_and_reported(make: Make, event: Any) -> None:
+    """`on_error` gets it without a payload."""
     told: list[Dropped] = []
     delivery = make(Picky(), on_error=told.append)
     delivery.capture(event)
@@ -265,7 +265,7 @@ def test_on_error_does_not_wait_for_a_flush(make: Make) -> None:
     eventually(lambda: told)
 
 
-def test_an_exporter_that_encodes_to_nonsense(make: Make) -> None:
+def test_exporter_that_encodes_to_no_bytes_drops_the_event(make: Make) -> None:
     """No bytes, no event; and no exception."""
 
     class Odd(Scripted):
@@ -277,7 +277,7 @@ def test_an_exporter_that_encodes_to_nonsense(make: Make) -> None:
     assert delivery.dropped == {"unencodable": 1}
 
 
-def test_an_exporter_that_fails_without_words(make: Make) -> None:
+def test_exporter_whose_exceptions_have_no_text_is_survived(make: Make) -> None:
     """An exception whose text is an exception, in both of its methods."""
 
     class Mute(Exception):
@@ -296,7 +296,7 @@ def test_an_exporter_that_fails_without_words(make: Make) -> None:
     assert delivery.dropped == {"unencodable": 1}
 
 
-def test_reports_that_wait_are_bounded(make: Make) -> None:
+def test_waiting_drops_are_bounded(make: Make) -> None:
     """While on_error hangs, what it has not been told does not fill the memory; it is told of all, in one call."""
     entered, over = threading.Event(), threading.Event()
     told: list[Dropped] = []
@@ -318,7 +318,7 @@ def test_reports_that_wait_are_bounded(make: Make) -> None:
     assert len(told[-1].payloads) == notices.NOTICES_MAX
 
 
-def test_reports_of_many_kinds_are_bounded() -> None:
+def test_kinds_of_waiting_drops_are_bounded() -> None:
     """A backend that gives another reason for each event fills no memory, and none of them goes uncounted."""
     news = notices.Notices(Settings(on_error=(told := list[Dropped]()).append))
     for number in range(2 * notices.NOTICES_MAX):
@@ -332,7 +332,7 @@ def test_reports_of_many_kinds_are_bounded() -> None:
 # ---------------------------------------------------------------------- the end
 
 
-def test_close_delivers_and_takes_no_more(make: Make) -> None:
+def test_close_delivers_and_drops_later_events(make: Make) -> None:
     """What comes later is counted, and told at once: there is no later occasion."""
     told: list[Dropped] = []
     exporter = Scripted()
@@ -381,7 +381,7 @@ def test_close_does_not_wait_for_a_longer_flush(make: Make) -> None:
     assert balance(delivery) == (1, 0, 0, 1)
 
 
-def test_nothing_is_sent_once_it_is_closing(make: Make) -> None:
+def test_no_flush_sends_while_the_delivery_closes(make: Make) -> None:
     """Not by a flush either that comes between the end of the last request and the dropping of the rest."""
     exporter = Scripted()
     delivery = make(exporter)
@@ -453,7 +453,7 @@ def test_capture_from_a_finalizer(make: Make) -> None:
     assert_balanced(delivery)
 
 
-def test_capture_while_this_very_thread_holds_the_lock(make: Make) -> None:
+def test_capture_while_the_same_thread_holds_the_lock_waits_in_the_intake(make: Make) -> None:
     """What a finalizer does, without the luck."""
     delivery = make(Scripted(), batch_size=2)
     with lock_of(delivery):
@@ -463,7 +463,7 @@ def test_capture_while_this_very_thread_holds_the_lock(make: Make) -> None:
     assert balance(delivery) == (3, 3, 0, 0)
 
 
-def test_a_log_handler_that_captures(make: Make) -> None:
+def test_log_handler_that_captures_does_not_deadlock(make: Make) -> None:
     """It holds its own lock while it does, and so may somebody else who is about to log: no deadlock."""
     delivery = make(Scripted(RETRY), max_events=1)
     inside, go_on = threading.Event(), threading.Event()
@@ -518,7 +518,7 @@ def test_capture_from_many_threads_is_quick_while_the_backend_hangs(make: Make) 
 
 
 def test_a_full_batch_is_sent_without_a_flush(make: Make) -> None:
-    """As soon as it is full."""
+    """It is sent as soon as it is full."""
     exporter = Scripted()
     delivery = make(exporter, batch_size=3, flush_interval=60.0)
     capture(delivery, 1, 2)
@@ -528,7 +528,7 @@ def test_a_full_batch_is_sent_without_a_flush(make: Make) -> None:
     eventually(lambda: exporter.delivered == [1, 2, 3])
 
 
-def test_a_batch_is_full_by_bytes_too(make: Make) -> None:
+def test_batch_full_by_bytes_is_sent_without_a_flush(make: Make) -> None:
     """What one request could not take is not waited for."""
     exporter = Scripted()
     delivery = make(exporter, batch_bytes=1024, flush_interval=60.0)
@@ -538,7 +538,7 @@ def test_a_batch_is_full_by_bytes_too(make: Make) -> None:
 
 
 def test_the_interval_sends_in_the_background(make: Make) -> None:
-    """Of a long invocation, or a script that never flushes; no earlier, and not an interval late."""
+    """Events of a long invocation, or of a script that never flushes, are sent when the interval is over."""
     sent: list[float] = []
 
     def send(exporter: Scripted, numbers: list[int]) -> Outcome:
@@ -554,7 +554,7 @@ def test_the_interval_sends_in_the_background(make: Make) -> None:
     assert 1.5 <= sent[0] - before < 2.5
 
 
-def test_in_the_background_the_breaker_is_heeded(make: Make) -> None:
+def test_open_breaker_blocks_background_sends(make: Make) -> None:
     """A dead backend is not asked at every event."""
     exporter = Scripted(RETRY)
     delivery = make(exporter, batch_size=2, flush_interval=0.1)
@@ -566,8 +566,8 @@ def test_in_the_background_the_breaker_is_heeded(make: Make) -> None:
     assert len(exporter.batches) == tried
 
 
-def test_warm_opens_the_connection(backend: Backend, to: Make) -> None:
-    """While the function is busy; and the first flush uses it."""
+def test_ensure_sender_opens_the_connection(backend: Backend, to: Make) -> None:
+    """The sender opens it while the function is busy, and the first flush uses it."""
     delivery = to()
     delivery.ensure_sender()
     eventually(lambda: backend.connections == 1)
@@ -578,8 +578,10 @@ def test_warm_opens_the_connection(backend: Backend, to: Make) -> None:
     assert backend.connections == 1
 
 
-def test_a_backend_that_is_away_when_warming_up(backend: Backend, to: Make, caplog: pytest.LogCaptureFixture) -> None:
-    """Is no failure yet, and nothing to talk about."""
+def test_failure_to_open_the_connection_in_advance_is_not_logged(
+    backend: Backend, to: Make, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It does not count as a failure of the backend."""
     backend.mode = "refuse"
     delivery = to()
     delivery.ensure_sender()
@@ -641,7 +643,7 @@ OPERATIONS = ["being sent by the parent", "of the child", "sent by the parent", 
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this platform")
-def test_fork() -> None:
+def test_forked_child_has_its_own_lock_sender_and_events() -> None:
     """The child has a lock, a connection and a sender of its own, no event of the parent's; and that one goes on."""
     command = [sys.executable, "-W", "error", "-W", "ignore:.*fork.*:DeprecationWarning", "-c", FORK]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=30, check=False)
@@ -680,7 +682,7 @@ class Raises(dict[str, Any]):
 
 @pytest.mark.parametrize("error", [RuntimeError("changed size"), SystemExit("odd")])
 @pytest.mark.parametrize("method", ["values"])
-def test_a_mapping_that_raises_is_counted(make: Make, method: str, error: BaseException) -> None:
+def test_event_that_raises_while_encoded_is_counted(make: Make, method: str, error: BaseException) -> None:
     """Whatever it is that fails, the event is in the books; what is no Exception goes on to whom it is meant for."""
     delivery = make(Scripted())
     with contextlib.suppress(SystemExit):
@@ -689,7 +691,7 @@ def test_a_mapping_that_raises_is_counted(make: Make, method: str, error: BaseEx
     assert delivery.dropped == {"unencodable": 1}
 
 
-def test_an_event_that_another_thread_changes_is_in_the_books(make: Make) -> None:
+def test_event_changed_by_another_thread_is_delivered_or_counted(make: Make) -> None:
     """It arrives, or is counted; there is no third way."""
     delivery, stop = make(Scripted(), max_events=100_000, batch_size=100_000), threading.Event()
     fields: dict[str, Any] = {"n": 1, "metadata": {}}

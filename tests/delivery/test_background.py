@@ -24,7 +24,7 @@ def threads() -> Threads:
     return lambda name: {thread for thread in threading.enumerate() if thread.name == name} - before
 
 
-def test_nobody_waits(make: Make, threads: Threads) -> None:
+def test_flush_in_background_returns_while_exporter_is_busy(make: Make, threads: Threads) -> None:
     """It returns while the exporter is busy; whatever is captured meanwhile is sent after that, by one thread."""
     gate = Gate()
     exporter = Scripted(gate, OK)
@@ -39,7 +39,7 @@ def test_nobody_waits(make: Make, threads: Threads) -> None:
     eventually(lambda: exporter.delivered == list(range(5)))
 
 
-def test_it_is_tried_again(make: Make) -> None:
+def test_background_flush_repeats_until_all_is_delivered(make: Make) -> None:
     """What hangs is cut off, what fails is repeated, until all is delivered."""
     exporter = Scripted(hang, RETRY, OK)
     delivery = make(exporter, flush_interval=0.05)
@@ -49,7 +49,7 @@ def test_it_is_tried_again(make: Make) -> None:
     assert exporter.cancels
 
 
-def test_the_follower_tries_again_by_itself(make: Make) -> None:
+def test_follower_aborts_and_repeats_a_hanging_attempt(make: Make) -> None:
     """The sender tries again by itself, too; but what hangs then is cut off only by somebody who waits."""
     exporter = Scripted(hang, hang, hang, OK)
     delivery = make(exporter, flush_interval=0.05)
@@ -59,7 +59,7 @@ def test_the_follower_tries_again_by_itself(make: Make) -> None:
     eventually(lambda: len(exporter.batches) >= 3, 5)
 
 
-def test_asking_again_costs_nothing(make: Make) -> None:
+def test_second_request_for_a_background_flush_takes_no_lock(make: Make) -> None:
     """While a flush in the background is to come, another call neither takes the lock nor starts a thread."""
     exporter = Scripted()
     delivery = make(exporter)
@@ -74,8 +74,8 @@ def test_asking_again_costs_nothing(make: Make) -> None:
     eventually(lambda: exporter.delivered == [1], 3)
 
 
-def test_news_are_not_kept_waiting(make: Make) -> None:
-    """After a failure it is not the interval that decides, if there is something new to send."""
+def test_new_events_do_not_wait_for_the_interval_after_a_failure(make: Make) -> None:
+    """A new event is sent at once, also after a failed attempt."""
     reports: list[FlushReport] = []
     exporter = Scripted(hang)  # once: three failures would open the breaker
     delivery = make(exporter, flush_interval=3600.0, on_flush=reports.append)
@@ -89,8 +89,8 @@ def test_news_are_not_kept_waiting(make: Make) -> None:
     eventually(lambda: sorted(exporter.delivered) == [1, 2])
 
 
-def test_on_flush_is_called(make: Make) -> None:
-    """As after any other flush."""
+def test_background_flush_calls_on_flush(make: Make) -> None:
+    """`on_flush` is called as after any other flush."""
     reports: list[FlushReport] = []
     delivery = make(Scripted(), on_flush=reports.append)
     capture(delivery, 1)
@@ -98,7 +98,7 @@ def test_on_flush_is_called(make: Make) -> None:
     eventually(lambda: [report.delivered for report in reports] == [1])
 
 
-def test_without_threads(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_threads_the_caller_flushes(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where no thread can be had somebody has to wait after all."""
 
     def refuse(thread: threading.Thread) -> None:
@@ -112,7 +112,7 @@ def test_without_threads(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     assert exporter.delivered == [1]
 
 
-def test_without_threads_nobody_has_to_wait(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_threads_wait_false_leaves_events_pending(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     """Who may not be kept waiting is not: what is pending is for the next flush."""
 
     def refuse(thread: threading.Thread) -> None:
@@ -128,7 +128,7 @@ def test_without_threads_nobody_has_to_wait(make: Make, monkeypatch: pytest.Monk
 
 
 @pytest.mark.parametrize("busy", [False, True])
-def test_threads_can_be_stopped(make: Make, threads: Threads, busy: bool) -> None:
+def test_stop_threads_ends_both_threads(make: Make, threads: Threads, busy: bool) -> None:
     """Both, whatever they are doing; the next event has new ones."""
     exporter = Scripted(hang, OK) if busy else Scripted()
     delivery = make(exporter)
@@ -144,7 +144,7 @@ def test_threads_can_be_stopped(make: Make, threads: Threads, busy: bool) -> Non
     assert sorted(exporter.delivered) == [1, 2]
 
 
-def test_threads_that_cannot_be_stopped(make: Make) -> None:
+def test_stop_threads_returns_false_in_time_for_a_stuck_sender(make: Make) -> None:
     """A sender that nothing can cut off is said to be there, in time."""
     gate = Gate()
     delivery = make(Scripted(gate, OK))
@@ -183,7 +183,7 @@ delivery.close(1.0)
 """
 
 
-def test_in_an_isolated_interpreter() -> None:
+def test_in_an_isolated_interpreter_the_caller_flushes() -> None:
     """Where no daemon thread can be had, the caller's own thread delivers."""
     interpreters: Any = pytest.importorskip("_xxsubinterpreters" if sys.version_info < (3, 13) else "_interpreters")
     isolated = interpreters.create(*(["isolated"] if sys.version_info >= (3, 13) else []))
@@ -195,8 +195,8 @@ def test_in_an_isolated_interpreter() -> None:
 
 
 @pytest.mark.parametrize("end", ["close", "reset"])
-def test_its_thread_ends(make: Make, threads: Threads, end: str) -> None:
-    """With the delivery, and not before."""
+def test_background_thread_ends_with_the_delivery(make: Make, threads: Threads, end: str) -> None:
+    """The thread ends when the delivery is closed, and not before."""
     exporter = Scripted()
     delivery = make(exporter)
     capture(delivery, 1)
@@ -210,7 +210,7 @@ def test_its_thread_ends(make: Make, threads: Threads, end: str) -> None:
     eventually(lambda: not threads("zespan-flush"))
 
 
-def test_pause(make: Make, threads: Threads) -> None:
+def test_pause_flushes_and_gives_up_threads_and_connection(make: Make, threads: Threads) -> None:
     """All is sent, and then there is neither thread nor connection; what comes later has new ones."""
     exporter = Scripted()
     delivery = make(exporter)
@@ -225,7 +225,7 @@ def test_pause(make: Make, threads: Threads) -> None:
     assert len(exporter.threads) == 2
 
 
-def test_pause_while_connecting(make: Make, threads: Threads) -> None:
+def test_pause_gives_up_a_connection_that_is_being_opened(make: Make, threads: Threads) -> None:
     """A connection that is still being opened, for events to come, is given up as well."""
     connecting = threading.Event()
 
@@ -243,7 +243,7 @@ def test_pause_while_connecting(make: Make, threads: Threads) -> None:
     assert exporter.cancels
 
 
-def test_pause_without_a_backend(make: Make) -> None:
+def test_pause_keeps_events_and_forgets_failures(make: Make) -> None:
     """What cannot be sent now is kept, and tried at once when asked for: what was known of the backend is forgotten."""
     exporter = Scripted(RETRY)
     delivery = make(exporter)
@@ -257,7 +257,7 @@ def test_pause_without_a_backend(make: Make) -> None:
     assert exporter.delivered == [1]
 
 
-def test_pause_does_not_wait_for_ever(make: Make) -> None:
+def test_pause_abandons_a_stuck_sender(make: Make) -> None:
     """A sender that nothing can cut off is left behind. What it comes to is ignored, and its events are sent again."""
     gate = Gate()
     exporter = Scripted(gate, OK)

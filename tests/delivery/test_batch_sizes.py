@@ -48,7 +48,7 @@ def test_a_batch_that_takes_too_long_is_divided(make: Make) -> None:
     assert sorted(exporter.delivered) == [*range(5)]
 
 
-def test_batches_grow_again(make: Make) -> None:
+def test_batches_grow_again_when_the_backend_is_fast(make: Make) -> None:
     """When the line is fast again, a few requests do for many events."""
     exporter = Line(lambda _: 0.1)
     delivery = make(exporter, flush_timeout=0.2, flush_interval=3600.0)
@@ -117,7 +117,7 @@ def test_a_backend_that_hangs_costs_no_event(make: Make) -> None:
 
 
 @pytest.mark.skipif(os.name != "posix", reason="no journal elsewhere")
-def test_what_passes_a_slow_event_is_off_the_disk(tmp_path: Path) -> None:
+def test_events_delivered_before_a_slow_one_are_settled_in_the_journal(tmp_path: Path) -> None:
     """The next process sends what is still pending, and not what was delivered behind it."""
     exporter = Line(lambda number: 10.0 if number == 0 else 0.0)
     settings = Settings(exporter=exporter, flush_timeout=0.1, flush_interval=3600.0)

@@ -54,7 +54,7 @@ def test_flush_budget_gives_what_can_be_given(remaining: float, cap: float) -> N
         (math.inf, 1.0, 0.2, 1.0),
     ],
 )
-def test_flush_budget(remaining: float | None, cap: float, reserve: float, budget: float) -> None:
+def test_flush_budget_examples(remaining: float | None, cap: float, reserve: float, budget: float) -> None:
     """The cases that matter."""
     assert flush_budget(remaining, cap, reserve) == pytest.approx(budget)
 
@@ -96,14 +96,14 @@ def test_probe_delay_is_bounded(probes: int) -> None:
         (math.nan, 0),
     ],
 )
-def test_clamp_retry_after(asked: float, honoured: float) -> None:
-    """At most a minute; nonsense asks for nothing."""
+def test_retry_after_is_clamped_to_a_minute(asked: float, honoured: float) -> None:
+    """Values that make no sense count as 0."""
     assert clamp_retry_after(asked) == honoured
 
 
 @given(st.floats())
-def test_clamp_retry_after_is_bounded(seconds: float) -> None:
-    """Whatever a header says."""
+def test_clamped_retry_after_is_within_bounds(seconds: float) -> None:
+    """The result is between 0 and a minute, whatever the header says."""
     assert 0 <= clamp_retry_after(seconds) <= RETRY_AFTER_MAX
 
 
@@ -115,6 +115,6 @@ def test_a_delay_has_passed_not_before_its_end(since: float, delay: float, part:
     assert not waited(1000 + delay * part * 0.99, 1000, delay)
 
 
-def test_waited_since_for_ever() -> None:
+def test_delay_since_minus_infinity_has_passed() -> None:
     """Minus infinity is how a probe is asked for."""
     assert waited(0.0, -math.inf, 60)

@@ -27,7 +27,7 @@ def surplus(buffer: Buffer) -> int:
 
 
 @given(STEPS, st.integers(1, 5), st.integers(1, 8))
-def test_order_and_sums(steps: list[str], batch_size: int, max_events: int) -> None:
+def test_buffer_keeps_order_and_sums(steps: list[str], batch_size: int, max_events: int) -> None:
     """What is taken is older than all that stays; what gives way is the oldest of what waits; nothing is lost."""
     buffer = Buffer(Settings(batch_size=batch_size, max_events=max_events), None)
     kept, gone = 0, 0
@@ -63,7 +63,7 @@ def test_order_and_sums(steps: list[str], batch_size: int, max_events: int) -> N
 
 
 @given(OTHERS, st.integers(1, 5), st.integers(1, 8))
-def test_sums_of_what_is_set_aside(steps: list[str], batch_size: int, max_events: int) -> None:
+def test_buffer_with_slow_events_keeps_bounds_and_sums(steps: list[str], batch_size: int, max_events: int) -> None:
     """What is too slow is sent when nothing else is to be sent; nothing is lost, and the bounds hold."""
     buffer = Buffer(Settings(batch_size=batch_size, max_events=max_events), None)
     kept, gone = 0, 0

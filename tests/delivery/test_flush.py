@@ -58,8 +58,8 @@ def senders() -> Callable[[], int]:
 # ---------------------------------------------------------------------- what it reports
 
 
-def test_everything_is_delivered(make: Make) -> None:
-    """In order, in one request, and the report says so."""
+def test_flush_delivers_all_events_in_order(make: Make) -> None:
+    """They are sent in one request, and the report counts them."""
     exporter = Scripted()
     delivery = make(exporter)
     capture(delivery, 1, 2, 3)
@@ -70,7 +70,7 @@ def test_everything_is_delivered(make: Make) -> None:
     assert balance(delivery) == (3, 3, 0, 0)
 
 
-def test_nothing_to_do(make: Make) -> None:
+def test_flush_without_events_returns_at_once(make: Make) -> None:
     """Nothing captured, nothing sent, nothing waited for."""
     exporter = Scripted()
     delivery = make(exporter)
@@ -82,7 +82,7 @@ def test_nothing_to_do(make: Make) -> None:
 
 
 @pytest.mark.parametrize("timeout", [0, -1, -math.inf, math.nan])
-def test_no_time(make: Make, timeout: float) -> None:
+def test_flush_without_time_sends_nothing(make: Make, timeout: float) -> None:
     """Without any time nothing is sent, and all is kept."""
     exporter = Scripted()
     delivery = make(exporter)
@@ -92,14 +92,14 @@ def test_no_time(make: Make, timeout: float) -> None:
     assert delivery.flush(5).delivered == 2
 
 
-def test_all_the_time_in_the_world(make: Make) -> None:
+def test_infinite_timeout_is_valid(make: Make) -> None:
     """Infinity is a timeout too."""
     delivery = make(Scripted(RETRY, OK))
     capture(delivery, 1)
     assert delivery.flush(math.inf).delivered == 1
 
 
-def test_a_report_speaks_of_the_events_before_it(make: Make) -> None:
+def test_report_counts_events_captured_before_the_flush(make: Make) -> None:
     """What is captured during a flush is not its business, and does not hold it up."""
     late: list[int] = []
 
@@ -142,7 +142,7 @@ def test_debug_says_what_a_flush_did(make: Make, caplog: pytest.LogCaptureFixtur
 # ---------------------------------------------------------------------- many at a time
 
 
-def test_nobody_returns_early_because_somebody_else_is_sending(make: Make) -> None:
+def test_flush_waits_for_its_events_in_a_request_of_another_flush(make: Make) -> None:
     """Each flush waits for its own events, also for those in a request that another one asked for."""
     gate = Gate()
     exporter = Scripted(gate)
@@ -210,7 +210,9 @@ def quick(elapsed: float, deadline: float) -> bool:
 
 
 @pytest.mark.parametrize("mode", ["hang", "drip"])
-def test_the_deadline_is_total(backend: Backend, to: Make, mode: Any, senders: Callable[[], int]) -> None:
+def test_deadline_holds_against_a_dripping_server(
+    backend: Backend, to: Make, mode: Any, senders: Callable[[], int]
+) -> None:
     """Also against a server that sends a byte now and then; the events stay, and are delivered when it recovers."""
     backend.mode = mode
     delivery = to()
@@ -226,7 +228,7 @@ def test_the_deadline_is_total(backend: Backend, to: Make, mode: Any, senders: C
     assert senders() == 1
 
 
-def test_a_resolver_that_hangs(
+def test_hanging_name_resolution_is_abandoned(
     backend: Backend, to: Make, stuck_resolver: threading.Event, senders: Callable[[], int]
 ) -> None:
     """Name resolution has no timeout: whoever is in there is left behind, one at most, and flushes go on in time."""
@@ -253,7 +255,7 @@ def test_a_resolver_that_hangs(
     eventually(lambda: senders() == 1)
 
 
-def test_what_a_stuck_sender_comes_back_with_is_ignored(make: Make) -> None:
+def test_late_outcome_of_a_stuck_sender_is_ignored(make: Make) -> None:
     """Its event lets the next one pass, and is delivered once as far as the books go."""
     gate = Gate()
     exporter = Scripted(gate, OK)
@@ -296,7 +298,7 @@ def test_a_sender_that_is_stuck_beside_a_stuck_one_is_replaced_when_that_one_is_
     gates[1].open.set()
 
 
-def test_a_cut_comes_even_before_there_is_anything_to_cut(make: Make) -> None:
+def test_cancel_is_repeated_until_the_exporter_returns(make: Make) -> None:
     """An exporter that was compressing when it was told to stop is told again."""
     exporter = Scripted()
 
@@ -312,7 +314,7 @@ def test_a_cut_comes_even_before_there_is_anything_to_cut(make: Make) -> None:
     assert sender_of(delivery).stuck == []
 
 
-def test_an_exporter_that_cannot_be_cancelled(make: Make) -> None:
+def test_exception_of_cancel_is_contained(make: Make) -> None:
     """Its exception stays with it."""
 
     class Rude(Scripted):
@@ -330,8 +332,8 @@ def test_an_exporter_that_cannot_be_cancelled(make: Make) -> None:
     delivery.close(0.1)
 
 
-def test_an_attempt_gets_the_time_of_the_flush_that_has_most(make: Make) -> None:
-    """And none without a flush more than a flush may take."""
+def test_attempt_gets_the_time_of_the_longest_flush(make: Make) -> None:
+    """Without a flush it gets `flush_timeout`."""
     exporter = Scripted()
     delivery = make(exporter, flush_timeout=0.7, batch_size=1)
     capture(delivery, 1)
@@ -345,7 +347,7 @@ def test_an_attempt_gets_the_time_of_the_flush_that_has_most(make: Make) -> None
 # ---------------------------------------------------------------------- on_error and the log
 
 
-def test_on_error_has_been_told_when_flush_returns(make: Make) -> None:
+def test_on_error_is_called_before_flush_returns(make: Make) -> None:
     """The process may be frozen the next moment."""
     told: list[Dropped] = []
 
@@ -359,8 +361,8 @@ def test_on_error_has_been_told_when_flush_returns(make: Make) -> None:
     assert told == [Dropped(2, "unauthorized", "HTTP 401", (b'{"n":1}', b'{"n":2}'))]
 
 
-def test_on_error_is_told_of_what_was_dropped_before(make: Make) -> None:
-    """Also when there is nothing left to send."""
+def test_flush_without_events_still_calls_on_error(make: Make) -> None:
+    """Drops from before the flush are reported, also if nothing is left to send."""
     told: list[Dropped] = []
     delivery = make(Scripted(), on_error=told.append, batch_bytes=10)
     delivery.capture(event({"n": "x" * 100}))
@@ -368,7 +370,7 @@ def test_on_error_is_told_of_what_was_dropped_before(make: Make) -> None:
     assert [(dropped.events, dropped.reason) for dropped in told] == [(1, "too_large")]
 
 
-def test_on_error_is_told_also_while_the_backend_is_away(make: Make) -> None:
+def test_on_error_is_called_while_the_backend_is_unreachable(make: Make) -> None:
     """A flush that has nothing to wait for but that waits for it."""
     told: list[Dropped] = []
 
@@ -384,8 +386,8 @@ def test_on_error_is_told_also_while_the_backend_is_away(make: Make) -> None:
     assert sum(dropped.events for dropped in told) == 3
 
 
-def test_on_error_that_raises(make: Make, caplog: pytest.LogCaptureFixture) -> None:
-    """Is survived, said once, and called again next time."""
+def test_raising_on_error_is_logged_once_and_called_again(make: Make, caplog: pytest.LogCaptureFixture) -> None:
+    """The sender survives it, and calls it for the next drop."""
     calls: list[Dropped] = []
 
     def fails(dropped: Dropped) -> None:
@@ -403,7 +405,7 @@ def test_on_error_that_raises(make: Make, caplog: pytest.LogCaptureFixture) -> N
 @pytest.mark.slow
 @pytest.mark.parametrize("error", [SystemExit(1), KeyboardInterrupt()])
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-def test_on_error_that_ends_its_thread(make: Make, error: BaseException) -> None:
+def test_on_error_that_ends_its_thread_is_replaced_by_a_new_sender(make: Make, error: BaseException) -> None:
     """There is a sender again at the next occasion."""
 
     def leave(dropped: Dropped) -> None:
@@ -419,8 +421,8 @@ def test_on_error_that_ends_its_thread(make: Make, error: BaseException) -> None
     assert delivery.flush(5).delivered == 1
 
 
-def test_on_error_that_flushes(make: Make) -> None:
-    """From within a flush: it gets an answer at once, and nobody waits for himself."""
+def test_on_error_that_flushes_returns_at_once(make: Make) -> None:
+    """A flush inside `on_error` returns at once, because it would wait for itself."""
     reports: list[FlushReport] = []
 
     def again(dropped: Dropped) -> None:
@@ -437,7 +439,7 @@ def test_on_error_that_flushes(make: Make) -> None:
     assert delivery.flush(5).delivered == 1
 
 
-def test_on_error_that_closes(make: Make) -> None:
+def test_on_error_that_closes_returns_at_once(make: Make) -> None:
     """The same for shutdown."""
     reports: list[FlushReport] = []
 
@@ -454,7 +456,7 @@ def test_on_error_that_closes(make: Make) -> None:
     assert delivery.closed
 
 
-def test_on_error_that_hangs(make: Make) -> None:
+def test_hanging_on_error_costs_one_flush_its_time(make: Make) -> None:
     """It costs its flush the time there is, and the next one nothing: another thread has taken over."""
     hangs, over = threading.Event(), threading.Event()
 
@@ -473,7 +475,7 @@ def test_on_error_that_hangs(make: Make) -> None:
     over.set()
 
 
-def test_an_exporter_that_flushes(make: Make) -> None:
+def test_exporter_that_flushes_returns_at_once(make: Make) -> None:
     """An instrumented client inside `send` may do what it likes."""
     reports: list[FlushReport] = []
 
@@ -513,8 +515,8 @@ def test_without_threads_a_flush_sends_for_itself(make: Make, no_threads: None) 
     assert exporter.batches == [[1, 2], [1, 2]]
 
 
-def test_without_threads_on_error_is_told(make: Make, no_threads: None) -> None:
-    """By the flush; and it may flush as well."""
+def test_without_threads_the_flush_calls_on_error(make: Make, no_threads: None) -> None:
+    """Where no thread can be started, `on_error` is called by the flush, and may flush as well."""
     told: list[str] = []
 
     def tell(dropped: Dropped) -> None:
@@ -529,7 +531,7 @@ def test_without_threads_on_error_is_told(make: Make, no_threads: None) -> None:
     assert sorted(told) == ["too_large", "unauthorized"]
 
 
-def test_without_threads_a_breaker_is_a_breaker(make: Make, no_threads: None, at_once: None) -> None:
+def test_without_threads_the_breaker_opens(make: Make, no_threads: None, at_once: None) -> None:
     """Three failures, and the flush returns."""
     exporter = Scripted(ConnectionRefusedError())
     delivery = make(exporter)
@@ -558,7 +560,7 @@ def test_without_threads_sending_blocks_nobody_else(make: Make, no_threads: None
     assert exporter.batches == [[1], [2]]
 
 
-def test_threads_that_can_be_had_again(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_new_sender_leaves_the_request_of_a_flush_alone(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     """A sender that starts while a flush sends for itself leaves that request alone."""
     start, allowed = threading.Thread.start, False
 

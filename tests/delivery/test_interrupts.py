@@ -162,7 +162,7 @@ CASES: list[tuple[Callable[[Case], None], dict[str, Any], bool]] = [
     CASES,
     ids=[f"{work.__name__}-{'-'.join(settings)}{'' if threads else '-alone'}" for work, settings, threads in CASES],
 )
-def test_at_any_point(
+def test_interrupt_at_any_point_loses_no_event(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     work: Callable[[Case], None],
@@ -267,7 +267,7 @@ assert struck > 100 and returned > 1000, books
 
 
 @pytest.mark.slow
-def test_at_random(tmp_path: Path) -> None:
+def test_interrupts_at_random_keep_counters_balanced(tmp_path: Path) -> None:
     """Thousands of captures with a signal every millisecond: the books balance, and other threads can capture."""
     for seed in ("1", "2"):
         command = [sys.executable, "-c", RANDOM, str(tmp_path / seed), seed]

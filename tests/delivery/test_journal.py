@@ -44,7 +44,7 @@ from zespan_serverless._delivery import journal as _journal
 from zespan_serverless._delivery import journal_files, journal_format
 from zespan_serverless._delivery.delivery import Delivery
 from zespan_serverless._delivery.journal import AGE_MAX, Journal
-from zespan_serverless._delivery.journal_format import Left
+from zespan_serverless._delivery.journal_format import Leftovers
 from zespan_serverless._process import container as _container
 from zespan_serverless._record.record import Record
 from zespan_serverless._trace.context import Span
@@ -117,7 +117,7 @@ def leave(folder: Path, *events: bytes, key: str = "zsp_key", destination: str =
     return file
 
 
-def left(folder: Path) -> list[Left]:
+def left(folder: Path) -> list[Leftovers]:
     return list(journal(folder).recover())
 
 
@@ -145,7 +145,7 @@ def done(process: subprocess.Popen[str]) -> int:
 # ---------------------------------------------------------------------- what is in a file
 
 
-def test_what_is_left(folder: Path) -> None:
+def test_next_process_finds_events_and_open_spans(folder: Path) -> None:
     """Events in their order, and the spans that have not ended; the file is gone after that."""
     dead = journal(folder)
     dead.append_event(b"1")
@@ -161,7 +161,7 @@ def test_what_is_left(folder: Path) -> None:
     assert list(folder.iterdir()) == []
 
 
-def test_nobody_else_can_read_it(folder: Path) -> None:
+def test_journal_is_readable_by_its_owner_only(folder: Path) -> None:
     """The folder and the file are their owner's alone."""
     file = leave(folder, b"1")
     assert (folder.stat().st_mode & 0o777, file.stat().st_mode & 0o777) == (0o700, 0o600)
@@ -172,7 +172,7 @@ RECORDS = st.lists(st.binary(max_size=40), min_size=1, max_size=8)
 
 @settings(deadline=None)
 @given(events=RECORDS, at=st.floats(0, 1, exclude_max=True))
-def test_cut_anywhere(events: list[bytes], at: float) -> None:
+def test_file_cut_anywhere_yields_its_first_records(events: list[bytes], at: float) -> None:
     """What a file that ends early has is a first part of what was written, and a half record is counted."""
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary) / "journals"
@@ -186,7 +186,7 @@ def test_cut_anywhere(events: list[bytes], at: float) -> None:
 
 @settings(deadline=None)
 @given(events=RECORDS, at=st.floats(0, 1, exclude_max=True), flip=st.integers(1, 255))
-def test_corrupt_anywhere(events: list[bytes], at: float, flip: int) -> None:
+def test_corrupt_byte_anywhere_is_counted_or_harmless(events: list[bytes], at: float, flip: int) -> None:
     """Whichever byte has changed, nothing is made up, and nothing is missing unless that is counted, or the file is
     left alone as somebody else's."""
     with tempfile.TemporaryDirectory() as temporary:
@@ -208,7 +208,7 @@ def test_corrupt_anywhere(events: list[bytes], at: float, flip: int) -> None:
 
 @settings(deadline=None)
 @given(rubbish=st.binary(max_size=300), ours=st.booleans(), offset=st.integers(0, 2**64 - 1))
-def test_any_bytes(rubbish: bytes, ours: bool, offset: int) -> None:
+def test_any_bytes_can_be_parsed(rubbish: bytes, ours: bool, offset: int) -> None:
     """Rubbish is read to its end without a word, with our header before it or without."""
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary) / "journals"
@@ -219,8 +219,8 @@ def test_any_bytes(rubbish: bytes, ours: bool, offset: int) -> None:
         assert [(one.events, one.open) for one in left(folder)] == ([([], [])] if ours else [])
 
 
-def test_torn(begin: Begin, folder: Path) -> None:
-    """Of a file that ends in half a record the rest is sent, and the half is a counted drop."""
+def test_torn_record_is_a_counted_drop(begin: Begin, folder: Path) -> None:
+    """The whole records before half a record are sent."""
     file = leave(folder, b'{"n": 1}', b'{"n": 2}')
     file.write_bytes(file.read_bytes()[:-3])
     exporter = Scripted()
@@ -231,7 +231,7 @@ def test_torn(begin: Begin, folder: Path) -> None:
     assert delivery.dropped == {"torn": 1}
 
 
-def test_corrupt_in_the_middle(begin: Begin, folder: Path) -> None:
+def test_corrupt_record_is_skipped_and_counted(begin: Begin, folder: Path) -> None:
     """A corrupt record is counted; what comes after it is sent."""
     file = leave(folder, b'{"n": 1}', b'{"n": 2}', b'{"n": 3}')
     file.write_bytes(file.read_bytes().replace(b'{"n": 2}', b'{"n": 7}'))
@@ -242,7 +242,7 @@ def test_corrupt_in_the_middle(begin: Begin, folder: Path) -> None:
     assert delivery.dropped == {"torn": 1}
 
 
-def test_corrupt_offset(folder: Path) -> None:
+def test_invalid_offset_counts_as_nothing_settled(folder: Path) -> None:
     """Better to send twice than not at all: an offset that cannot be right says nothing."""
     dead = journal(folder)
     dead.append_event(b"1")
@@ -255,7 +255,7 @@ def test_corrupt_offset(folder: Path) -> None:
     assert found(folder) == [b"1", b"2"]
 
 
-def test_a_note_of_another_version(begin: Begin, folder: Path) -> None:
+def test_unreadable_span_record_costs_only_the_spans_of_its_file(begin: Begin, folder: Path) -> None:
     """A span's record that makes no sense costs its file's spans, not the events, nor other files."""
     dead = journal(folder)
     dead.append_event(b'{"n": 1}')
@@ -289,7 +289,7 @@ def not_even_begun(file: Path) -> None:
 
 
 @pytest.mark.parametrize("change", [of_another_version, without_magic, too_short, not_even_begun])
-def test_header(folder: Path, change: Callable[[Path], None]) -> None:
+def test_file_with_an_unknown_header_is_kept_for_a_day(folder: Path, change: Callable[[Path], None]) -> None:
     """What we cannot read is left to who can, for a day."""
     file = leave(folder, b"1")
     change(file)
@@ -301,7 +301,9 @@ def test_header(folder: Path, change: Callable[[Path], None]) -> None:
 
 
 @pytest.mark.parametrize("other", [{"key": "zsp_other"}, {"destination": "elsewhere"}])
-def test_of_another(folder: Path, caplog: pytest.LogCaptureFixture, other: dict[str, str]) -> None:
+def test_file_of_another_key_or_destination_is_kept_for_a_day(
+    folder: Path, caplog: pytest.LogCaptureFixture, other: dict[str, str]
+) -> None:
     """Events for another key or place are not sent to ours; after a day they are given up, and that is said."""
     file = leave(folder, b"1", **other)
     aged(file, AGE_MAX - 60)
@@ -313,13 +315,13 @@ def test_of_another(folder: Path, caplog: pytest.LogCaptureFixture, other: dict[
     assert str(file) in caplog.text
 
 
-def test_of_our_own_however_old(folder: Path) -> None:
+def test_own_file_never_expires(folder: Path) -> None:
     """A sandbox may be frozen for long: what is for us is never too old."""
     aged(leave(folder, b"1"), 30 * AGE_MAX)
     assert found(folder) == [b"1"]
 
 
-def test_pid_reuse(folder: Path) -> None:
+def test_file_of_a_dead_process_with_our_pid_is_taken_over(folder: Path) -> None:
     """A dead process's file is taken over also by one that has its pid."""
     file = leave(folder, b"1")
     assert file.name.startswith(f"{os.getpid()}-")
@@ -350,7 +352,9 @@ def another_user(file: Path, elsewhere: Path) -> None:
 
 
 @pytest.mark.parametrize("disguise", [symlink, hard_link, fifo, directory, pytest.param(another_user, marks=root_only)])
-def test_no_plain_file_of_ours(begin: Begin, folder: Path, disguise: Callable[[Path, Path], None]) -> None:
+def test_file_that_is_not_plain_and_ours_is_skipped(
+    begin: Begin, folder: Path, disguise: Callable[[Path, Path], None]
+) -> None:
     """What is not a plain file of this user alone is not opened for its content, and stops nobody."""
     file = leave(folder, b'{"n": 1}')
     disguise(file, folder.parent / "elsewhere")
@@ -383,7 +387,7 @@ def of_another_user(folder: Path) -> None:
 @pytest.mark.parametrize(
     "prepare", [open_to_others, through_a_symlink, a_file, pytest.param(of_another_user, marks=root_only)]
 )
-def test_no_folder_of_ours(
+def test_folder_that_others_can_enter_is_not_used(
     begin: Begin, folder: Path, caplog: pytest.LogCaptureFixture, prepare: Callable[[Path], None]
 ) -> None:
     """Nothing is written where others could read along; events are kept in memory, which is said once."""
@@ -398,7 +402,7 @@ def test_no_folder_of_ours(
     assert caplog.text.count("kept in memory only") == 1
 
 
-def test_folder_that_cannot_be_made(tmp_path: Path) -> None:
+def test_folder_that_cannot_be_created_means_no_journal(tmp_path: Path) -> None:
     """Without a parent there is no folder, and no journal."""
     nowhere = journal(tmp_path / "no" / "journals")
     nowhere.on_trouble = (said := list[str]()).append
@@ -431,7 +435,7 @@ def on(exporter: Scripted, folder: Path, **settings: Any) -> Delivery:
 
 
 @root_only
-def test_full_disk(mounted: Callable[[str], Path], caplog: pytest.LogCaptureFixture) -> None:
+def test_full_disk_keeps_new_events_in_memory(mounted: Callable[[str], Path], caplog: pytest.LogCaptureFixture) -> None:
     """What does not fit is kept in memory, and what did is still there for the next process, whole; when all is
     settled there is room again, and it is used."""
     place = mounted("size=64k") / "journals"
@@ -441,7 +445,7 @@ def test_full_disk(mounted: Callable[[str], Path], caplog: pytest.LogCaptureFixt
         delivery.capture(event({"n": number, "text": "x" * 2000}))
     eventually(lambda: caplog.text.count("kept in memory only") == 1)
     (file,) = place.iterdir()
-    on_disk = journal_format.parsed(file.read_bytes(), 0, 0.0, cut=False)
+    on_disk = journal_format.parse_records(file.read_bytes(), 0, 0.0, cut=False)
     assert on_disk.broken == 0
     assert [json.loads(event)["n"] for event in on_disk.events] == list(range(len(on_disk.events)))
     assert 20 < len(on_disk.events) < 40
@@ -455,7 +459,7 @@ def test_full_disk(mounted: Callable[[str], Path], caplog: pytest.LogCaptureFixt
 
 
 @root_only
-def test_read_only_disk(mounted: Callable[[str], Path]) -> None:
+def test_read_only_disk_does_not_prevent_sending(mounted: Callable[[str], Path]) -> None:
     """Nothing can be written: events are sent all the same."""
     place = mounted("size=64k,ro") / "journals"
     exporter = Scripted()
@@ -465,7 +469,7 @@ def test_read_only_disk(mounted: Callable[[str], Path]) -> None:
     delivery.reset()
 
 
-def test_short_write(begin: Begin, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_short_write_is_undone(begin: Begin, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A write that the disk has room for the half of only leaves nothing of it behind."""
     write = os.pwrite
     delivery = begin(Scripted(RETRY))
@@ -478,10 +482,8 @@ def test_short_write(begin: Begin, folder: Path, monkeypatch: pytest.MonkeyPatch
     assert ([json.loads(event)["n"] for event in only.events], only.broken) == ([1], 0)
 
 
-def test_a_file_that_could_not_be_finished_stays_its_owners(
-    begin: Begin, folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """After a failure nobody takes the process for dead: what it has under way did not crash."""
+def test_file_stays_locked_after_a_failed_write(begin: Begin, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No other process takes this one for dead, and its invocation for one that crashed."""
 
     def fail(*_: object) -> int:
         raise OSError("broken")
@@ -495,7 +497,7 @@ def test_a_file_that_could_not_be_finished_stays_its_owners(
     assert left(folder) == []
 
 
-def test_folder_removed_while_running(begin: Begin, folder: Path) -> None:
+def test_removed_folder_is_created_again(begin: Begin, folder: Path) -> None:
     """After somebody has tidied up, what is captured from the next flush on is on disk again, open spans too."""
     delivery = begin(Scripted())
     delivery.record_open(begun(SPAN))
@@ -507,11 +509,11 @@ def test_folder_removed_while_running(begin: Begin, folder: Path) -> None:
     (only,) = folder.iterdir()
     capture(delivery, 2)
     die(delivery)
-    data = journal_format.parsed(only.read_bytes(), 0, 0.0, cut=False)
+    data = journal_format.parse_records(only.read_bytes(), 0, 0.0, cut=False)
     assert (len(data.open), data.events) == (1, [b'{"n":2}'])
 
 
-def test_bytes_that_are_none(begin: Begin) -> None:
+def test_events_that_are_not_bytes_are_sent_without_journal(begin: Begin) -> None:
     """An exporter of the user's whose events are text, and cannot be written down, has them all the same."""
 
     class Text(Scripted):
@@ -525,7 +527,7 @@ def test_bytes_that_are_none(begin: Begin) -> None:
     assert exporter.delivered == [1]
 
 
-def test_any_span_id(begin: Begin) -> None:
+def test_any_span_id_is_accepted(begin: Begin) -> None:
     """An event of the user's may have anything for a span's id while others are open: the books are right."""
     delivery = begin(Scripted())
     delivery.record_open(begun(SPAN))
@@ -593,7 +595,9 @@ def arrives(folder: Path, environment: dict[str, str], backend: Backend, *expect
 
 
 @pytest.mark.parametrize("how", ["SIGKILL", "abort"])
-def test_killed(folder: Path, backend: Backend, environment: dict[str, str], how: str) -> None:
+def test_events_of_a_killed_process_arrive_once(
+    folder: Path, backend: Backend, environment: dict[str, str], how: str
+) -> None:
     """What a process had captured arrives with the next one, once."""
     process = python(CAPTURE, folder, 1, 2, 3, **environment)
     assert process.stdout is not None
@@ -608,7 +612,7 @@ def test_killed(folder: Path, backend: Backend, environment: dict[str, str], how
     assert list(folder.iterdir()) == []
 
 
-def test_several_at_once(folder: Path, backend: Backend, environment: dict[str, str]) -> None:
+def test_file_of_a_live_process_is_not_touched(folder: Path, backend: Backend, environment: dict[str, str]) -> None:
     """Nobody touches the file of a process that lives, frozen or not; when it is dead its events are sent."""
     running, frozen, dead = (python(CAPTURE, folder, name, **environment) for name in ("running", "frozen", "dead"))
     for process in (running, frozen, dead):
@@ -651,7 +655,9 @@ FORK = """
 """
 
 
-def test_child_dies_first(folder: Path, backend: Backend, environment: dict[str, str]) -> None:
+def test_end_of_a_forked_child_keeps_the_parents_file(
+    folder: Path, backend: Backend, environment: dict[str, str]
+) -> None:
     """A forked child has a file of its own; its end neither unlocks its parent's nor takes anything from it."""
     process = python(FORK, folder, "child first", **environment)
     assert process.stdin is not None
@@ -668,7 +674,9 @@ def test_child_dies_first(folder: Path, backend: Backend, environment: dict[str,
     assert len(backend.events) == 3
 
 
-def test_parent_dies_first(folder: Path, backend: Backend, environment: dict[str, str]) -> None:
+def test_parents_file_is_taken_over_while_its_child_lives(
+    folder: Path, backend: Backend, environment: dict[str, str]
+) -> None:
     """The parent's events are taken over while its child lives, which does not keep them locked."""
     process = python(FORK, folder, "parent first", **environment)
     assert process.stdin is not None
@@ -730,9 +738,9 @@ def test_killed_at_any_moment(tmp_path: Path) -> None:
 # ---------------------------------------------------------------------- how large, and for how long
 
 
-def test_capped(begin: Begin, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_file_size_is_capped(begin: Begin, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """While the backend is away the file stays within twice the buffer's size, and has all that is in the buffer."""
-    monkeypatch.setattr(_journal, "_SIZE_MIN", 0)
+    monkeypatch.setattr(_journal, "_REWRITE_MIN", 0)
     delivery = begin(Scripted(RETRY), max_bytes=20_000, max_events=50)
     largest = 0
     for number in range(2000):
@@ -744,9 +752,11 @@ def test_capped(begin: Begin, folder: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert [json.loads(event)["n"] for event in found(folder)][-50:] == list(range(1950, 2000))
 
 
-def test_a_file_that_is_full_of_what_is_pending(begin: Begin, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_file_full_of_pending_events_is_not_rewritten_each_time(
+    begin: Begin, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """It is not written anew at every capture."""
-    monkeypatch.setattr(_journal, "_SIZE_MIN", 0)
+    monkeypatch.setattr(_journal, "_REWRITE_MIN", 0)
     renames: list[object] = []
     rename = os.rename
 
@@ -766,7 +776,7 @@ def test_a_file_that_is_full_of_what_is_pending(begin: Begin, folder: Path, monk
     gate.open.set()
 
 
-def test_emptied(begin: Begin, folder: Path) -> None:
+def test_file_is_emptied_when_all_is_settled(begin: Begin, folder: Path) -> None:
     """When all is settled there is nothing of it on disk, however often."""
     delivery = begin(Scripted())
     for number in range(3):
@@ -794,7 +804,7 @@ def test_open_spans_are_kept(begin: Begin, folder: Path) -> None:
 
 
 def test_an_ended_span_leaves_nothing(begin: Begin, folder: Path) -> None:
-    """After its event, or if that cannot be kept: its process did not crash in it."""
+    """A span that has ended is not reported as unfinished, also if its event could not be kept."""
     delivery = begin(Scripted(RETRY), batch_bytes=1000)
     for span in (SPAN, "0" * 15 + "1", "0" * 15 + "2"):
         delivery.record_open(begun(span))
@@ -813,8 +823,8 @@ class Unspeakable:
     __repr__ = __str__
 
 
-def test_partly_settled(begin: Begin, folder: Path) -> None:
-    """Of a batch that is refused in part the next process has what was still open, in its order."""
+def test_only_unsettled_events_of_a_refused_batch_are_left(begin: Begin, folder: Path) -> None:
+    """The next process sends them in their order."""
     gate = Gate(RETRY)
     exporter = Scripted(REFUSED, OK, REFUSED, REFUSED, gate)
     delivery = begin(exporter)
@@ -822,7 +832,7 @@ def test_partly_settled(begin: Begin, folder: Path) -> None:
     delivery.flush_in_background(5.0)
     assert gate.entered.acquire(timeout=5)
     assert exporter.batches == [[*range(8)], [0, 1, 2, 3], [4, 5, 6, 7], [4, 5], [4]]
-    copy = journal_format.parsed(*seen(next(folder.iterdir())), cut=False)
+    copy = journal_format.parse_records(*seen(next(folder.iterdir())), cut=False)
     assert [json.loads(event)["n"] for event in copy.events] == [4, 5, 6, 7]
     gate.open.set()
 
@@ -833,7 +843,7 @@ def seen(file: Path) -> tuple[bytes, int, float]:
     return data, struct.unpack_from("<Q", data, 8)[0], 0.0
 
 
-def test_taken_over_and_refused(begin: Begin, folder: Path) -> None:
+def test_dropped_event_that_was_taken_over_is_gone_from_disk(begin: Begin, folder: Path) -> None:
     """What was taken over has no second life: once it is dropped it is gone from the disk."""
     leave(folder, b'{"n": 1}', b'{"n": 2}')
     exporter = Scripted(lambda _, numbers: REFUSED if 1 in numbers else OK)
@@ -845,7 +855,9 @@ def test_taken_over_and_refused(begin: Begin, folder: Path) -> None:
     assert found(folder) == []
 
 
-def test_taken_over_while_the_disk_is_full(begin: Begin, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_take_over_on_a_full_disk_keeps_the_original_file(
+    begin: Begin, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """What could not be written to the heir's own file stays where it was."""
     file = leave(folder, b'{"n": 1}')
 
@@ -860,7 +872,7 @@ def test_taken_over_while_the_disk_is_full(begin: Begin, folder: Path, monkeypat
     assert file.exists()
 
 
-def test_taken_over_by_halves(begin: Begin, folder: Path) -> None:
+def test_interrupted_take_over_duplicates_no_event(begin: Begin, folder: Path) -> None:
     """Of one who died while taking over, the copies and the originals are one; events without an id are themselves."""
     events = [b'{"n": %d, "event_id": "%d"}' % (number, number) for number in range(3)]
     leave(folder, *events, b'{"n": 7}')
@@ -871,7 +883,7 @@ def test_taken_over_by_halves(begin: Begin, folder: Path) -> None:
     eventually(lambda: delivery.flush(5.0).pending == 0 and sorted(exporter.delivered) == [0, 1, 2, 7, 7, 8])
 
 
-def test_more_than_fits(begin: Begin, folder: Path) -> None:
+def test_recovered_events_are_bounded_by_the_buffer(begin: Begin, folder: Path) -> None:
     """What the dead have left is bounded by the buffer as everything is, and what is dropped is counted."""
     for first in range(0, 40, 20):
         leave(folder, *(b'{"n": %d}' % number for number in range(first, first + 20)))
@@ -884,7 +896,7 @@ def test_more_than_fits(begin: Begin, folder: Path) -> None:
 # ---------------------------------------------------------------------- ends
 
 
-def test_close(begin: Begin, folder: Path) -> None:
+def test_close_leaves_no_journal(begin: Begin, folder: Path) -> None:
     """What a shutdown could not send is counted as dropped, and nobody finds it later."""
     delivery = begin(Scripted(RETRY))
     capture(delivery, 1)
@@ -893,7 +905,7 @@ def test_close(begin: Begin, folder: Path) -> None:
     assert list(folder.iterdir()) == []
 
 
-def test_reset(folder: Path, backend: Backend) -> None:
+def test_reset_leaves_no_journal(folder: Path, backend: Backend) -> None:
     """Between tests nothing stays."""
     backend.mode = "hang"
     init(base_url=backend.url, journal=str(folder))
@@ -904,7 +916,7 @@ def test_reset(folder: Path, backend: Backend) -> None:
 
 
 @pytest.mark.parametrize("mode", ["ok", "hang"])
-def test_exit(folder: Path, backend: Backend, environment: dict[str, str], mode: Any) -> None:
+def test_exit_leaves_only_unsent_events(folder: Path, backend: Backend, environment: dict[str, str], mode: Any) -> None:
     """A process that ends of itself leaves nothing if all was sent, else its events."""
     backend.mode = mode
     code = """
@@ -919,7 +931,9 @@ def test_exit(folder: Path, backend: Backend, environment: dict[str, str], mode:
     arrives(folder, environment, backend, "1")
 
 
-def test_sigterm_while_the_backend_hangs(folder: Path, backend: Backend, environment: dict[str, str]) -> None:
+def test_sigterm_leaves_unsent_events_in_the_journal(
+    folder: Path, backend: Backend, environment: dict[str, str]
+) -> None:
     """What cannot be sent in the time that is left after SIGTERM is for the next process."""
     backend.mode = "hang"
     process = python(CAPTURE, folder, 1, 2, **environment)
@@ -932,7 +946,7 @@ def test_sigterm_while_the_backend_hangs(folder: Path, backend: Backend, environ
     arrives(folder, environment, backend, "1", "2")
 
 
-def test_exit_without_a_place_on_disk(folder: Path, environment: dict[str, str]) -> None:
+def test_exit_without_a_journal_reports_drops(folder: Path, environment: dict[str, str]) -> None:
     """Where the journal could not be written, what a process cannot send at its end is said to be dropped."""
     folder.touch()
     code = """
@@ -945,8 +959,8 @@ def test_exit_without_a_place_on_disk(folder: Path, environment: dict[str, str])
     assert python(code, folder, **closed).communicate(timeout=30)[0] == "closed 1\n"
 
 
-def test_snapshot(begin: Begin, folder: Path) -> None:
-    """At rest nothing is on disk; after the restore it goes on."""
+def test_journal_is_empty_at_a_snapshot_and_used_after_it(begin: Begin, folder: Path) -> None:
+    """Nothing is on disk at the snapshot; events after the restore are."""
     exporter = Scripted()
     delivery = begin(exporter)
     capture(delivery, 1)
@@ -973,7 +987,7 @@ def test_snapshot(begin: Begin, folder: Path) -> None:
         ("{path}", {}, "mine"),
     ],
 )
-def test_where(
+def test_journal_folder_follows_setting_and_host(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str, host: dict[str, str], expected: str | None
 ) -> None:
     """On Lambda by default, where a process is started anew; elsewhere if asked for; in the temporary directory, or
@@ -988,14 +1002,14 @@ def test_where(
 
 
 @pytest.mark.parametrize("exporter", ["console", "memory"])
-def test_not_for_what_dies_with_the_process(tmp_path: Path, exporter: Any) -> None:
+def test_no_journal_for_console_and_memory(tmp_path: Path, exporter: Any) -> None:
     """Events that go nowhere need no disk."""
     init(exporter=exporter, journal=str(tmp_path / "mine"))
     capture_event({})
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_folder_that_is_relative(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_relative_folder_is_resolved_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It stays where it was when the process goes elsewhere."""
     (tmp_path / "other").mkdir()
     monkeypatch.chdir(tmp_path)
@@ -1005,7 +1019,7 @@ def test_a_folder_that_is_relative(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert [file.name for file in (tmp_path / "here").glob("*.journal")] != []
 
 
-def test_secrets(folder: Path, backend: Backend) -> None:
+def test_journal_contains_no_secrets(folder: Path, backend: Backend) -> None:
     """The key is in no file; what stands under a redacted key is not, either."""
     backend.mode = "hang"
     init(base_url=backend.url, api_key="zsp_supersecret", journal=str(folder))
@@ -1021,7 +1035,7 @@ def test_secrets(folder: Path, backend: Backend) -> None:
     assert b"zsp_hidden" not in data
 
 
-def test_sampled_out(folder: Path) -> None:
+def test_unsampled_events_are_not_in_the_journal(folder: Path) -> None:
     """What is not to be sent is not written, either."""
     init(base_url="http://127.0.0.1:9", api_key="k", journal=str(folder), sample_rate=0.0)
     container = _container.current()
@@ -1031,7 +1045,7 @@ def test_sampled_out(folder: Path) -> None:
     assert not folder.exists()
 
 
-def test_a_file_that_is_being_made_is_left_alone(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_file_without_its_name_yet_is_not_locked_by_others(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever looks for what others have left does not lock it just when its own process is about to."""
     lock, take = journal_files.lock, journal_files.take
     looked: list[str] = []
@@ -1097,7 +1111,9 @@ def is_reset(delivery: Delivery) -> None:
 
 
 @pytest.mark.parametrize("does", [writes, settles, notes, writes_anew, closes, is_reset])
-def test_a_descriptor_that_is_the_users_now(begin: Begin, tmp_path: Path, does: Callable[[Delivery], None]) -> None:
+def test_descriptor_that_became_a_user_file_is_not_touched(
+    begin: Begin, tmp_path: Path, does: Callable[[Delivery], None]
+) -> None:
     """Their file is neither written, cut nor closed, whatever we were about to do."""
     delivery = begin(Scripted())
     capture(delivery, 1)
@@ -1111,8 +1127,10 @@ def test_a_descriptor_that_is_the_users_now(begin: Begin, tmp_path: Path, does: 
 
 
 @pytest.mark.parametrize("lost", ["closed", "reused", "removed", "replaced"])
-def test_a_lost_file_is_made_anew(begin: Begin, folder: Path, tmp_path: Path, lost: str) -> None:
-    """With the next event, and all that is pending is in it: no event is without a place on disk."""
+def test_lost_file_is_created_again_with_all_pending_events(
+    begin: Begin, folder: Path, tmp_path: Path, lost: str
+) -> None:
+    """The next event creates it, and every pending event is in it."""
     delivery = begin(Scripted(RETRY), flush_interval=3600.0)
     capture(delivery, 1, 2)
     fd, path = file_of(delivery).fd, Path(file_of(delivery).path)
@@ -1132,7 +1150,7 @@ def test_a_lost_file_is_made_anew(begin: Begin, folder: Path, tmp_path: Path, lo
         os.close(fd)
 
 
-def test_a_descriptor_closed_while_leftovers_are_read(folder: Path, tmp_path: Path) -> None:
+def test_descriptor_closed_during_recovery_is_not_closed_again(folder: Path, tmp_path: Path) -> None:
     """The file of the user's that has its number stays open, and what was read is sent."""
     leave(folder, b"1")
     opened = os.open
@@ -1154,7 +1172,7 @@ def test_a_descriptor_closed_while_leftovers_are_read(folder: Path, tmp_path: Pa
     os.close(fds[0])
 
 
-def test_a_child_does_not_close_what_has_its_parents_number(begin: Begin, tmp_path: Path) -> None:
+def test_child_does_not_close_a_file_with_the_journals_number(begin: Begin, tmp_path: Path) -> None:
     """The hook at a fork closes the journal's file only."""
     delivery = begin(Scripted())
     capture(delivery, 1)
@@ -1169,7 +1187,7 @@ def test_a_child_does_not_close_what_has_its_parents_number(begin: Begin, tmp_pa
 # ---------------------------------------------------------------------- when it could not be written
 
 
-def test_it_comes_back_when_the_first_write_has_failed(
+def test_journal_recovers_after_a_failed_first_write(
     begin: Begin, folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The disk is full at the first event, and is tried again after a pause, not at every event; a second such time is
@@ -1201,7 +1219,7 @@ def test_it_comes_back_when_the_first_write_has_failed(
     assert len(found(folder)) == 53
 
 
-def test_it_comes_back_when_the_folder_was_unusable(begin: Begin, folder: Path) -> None:
+def test_journal_recovers_after_an_unusable_folder(begin: Begin, folder: Path) -> None:
     """What was in the folder's place has been removed: what is pending is on disk with the next event."""
     folder.touch()
     delivery = begin(Scripted(RETRY), flush_interval=3600.0)
@@ -1219,7 +1237,7 @@ def test_it_comes_back_when_the_folder_was_unusable(begin: Begin, folder: Path) 
 # ---------------------------------------------------------------------- what else is in the folder
 
 
-def test_files_of_others_hide_none_of_ours(folder: Path) -> None:
+def test_own_files_are_read_first(folder: Path) -> None:
     """Ours are looked at first, by their names, however many others there are."""
     ours = leave(folder, b"1")
     for number in range(1500):
@@ -1231,7 +1249,7 @@ def test_files_of_others_hide_none_of_ours(folder: Path) -> None:
 
 @pytest.mark.parametrize("place", [0, 1, 13, 30])
 def test_one_flipped_bit_costs_one_event(folder: Path, place: int) -> None:
-    """In whatever part of a record it is, all others are read, and the one is counted."""
+    """All other records are read, and the damaged one is counted."""
     events = [b'{"n":%d,"text":"EDOCT"}' % number for number in range(50)]
     file = leave(folder, *events)
     data = bytearray(file.read_bytes())
@@ -1243,12 +1261,12 @@ def test_one_flipped_bit_costs_one_event(folder: Path, place: int) -> None:
     assert only.broken == 1
 
 
-def test_an_end_with_events_in_the_journal_is_said(
+def test_exit_with_events_in_the_journal_is_logged(
     begin: Begin, folder: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """They are for the next process, if the disk outlives this one."""
     delivery = begin(Scripted(RETRY))
     capture(delivery, 1, 2, 3)
     delivery.close_at_exit(0)
-    assert "3 telemetry events wait in the journal; they are lost if this sandbox's disk goes" in caplog.text
+    assert "3 telemetry events stay in the journal; only another process in this sandbox can send them" in caplog.text
     assert len(list(folder.iterdir())) == 1

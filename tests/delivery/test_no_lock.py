@@ -143,7 +143,9 @@ def begin(watch: Watch, tmp_path: Path) -> Iterator[Begin]:
     assert watch.wrong == []
 
 
-def test_a_journal_that_fails(begin: Begin, watch: Watch, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_failing_journal_is_logged_without_the_lock(
+    begin: Begin, watch: Watch, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The log is told without the lock."""
 
     def full(*_: object) -> int:
@@ -157,7 +159,7 @@ def test_a_journal_that_fails(begin: Begin, watch: Watch, monkeypatch: pytest.Mo
     eventually(lambda: watch.called.get("log"))
 
 
-def test_events_that_are_dropped(begin: Begin, watch: Watch) -> None:
+def test_drops_are_reported_without_the_lock(begin: Begin, watch: Watch) -> None:
     """A full buffer, a refused event, a key that is not accepted, an event that cannot be encoded, a shutdown."""
     delivery = begin(REFUSED, UNAUTHORIZED, RETRY, max_events=2)
     capture(delivery, *range(5))
@@ -170,7 +172,7 @@ def test_events_that_are_dropped(begin: Begin, watch: Watch) -> None:
     assert {"encode", "send", "close", "log", "on_error"} <= {*watch.called}
 
 
-def test_a_backend_that_hangs(begin: Begin, watch: Watch) -> None:
+def test_hanging_backend_is_aborted_without_the_lock(begin: Begin, watch: Watch) -> None:
     """What is under way is cut off, by a flush and at the end."""
     delivery = begin(hang, hang, OK, flush_interval=0.05)
     delivery.ensure_sender()
@@ -185,7 +187,7 @@ def test_a_backend_that_hangs(begin: Begin, watch: Watch) -> None:
     assert {"start", "prepare", "cancel", "log", "on_flush"} <= {*watch.called}
 
 
-def test_a_flush_that_no_thread_waits_for(begin: Begin, watch: Watch) -> None:
+def test_asynchronous_flush_ends_without_the_lock(begin: Begin, watch: Watch) -> None:
     """What it calls at its end may be an event loop of the user's."""
     delivery = begin(OK, RETRY)
     over = threading.Event()
@@ -207,7 +209,7 @@ def test_a_flush_that_no_thread_waits_for(begin: Begin, watch: Watch) -> None:
     assert watch.called["done"] >= 4
 
 
-def test_leftovers(begin: Begin, watch: Watch, tmp_path: Path) -> None:
+def test_leftovers_are_taken_over_without_the_lock(begin: Begin, watch: Watch, tmp_path: Path) -> None:
     """Events of dead processes are taken over, those that are too old given up."""
     dead = Journal(str(tmp_path / "journal"), "there", "other key", 1_000_000)
     dead.append_event(b"x" * 100)
@@ -221,7 +223,7 @@ def test_leftovers(begin: Begin, watch: Watch, tmp_path: Path) -> None:
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
 @pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")
-def test_a_fork_while_an_exporter_holds_a_lock_of_its_own() -> None:
+def test_fork_does_not_wait_for_a_lock_of_the_exporter() -> None:
     """A child is not kept waiting for it: nothing of the exporter's is called at the fork, but before it sends."""
     lock, inside, leave = threading.Lock(), threading.Event(), threading.Event()
 

@@ -40,7 +40,7 @@ def gate() -> Iterator[threading.Event]:
     gate.set()
 
 
-def test_a_second_outage_is_said(make: Make, caplog: pytest.LogCaptureFixture) -> None:
+def test_second_outage_is_logged(make: Make, caplog: pytest.LogCaptureFixture) -> None:
     """A full buffer is said once in each outage, so that an alarm on the line hears the next one."""
     exporter = Scripted()
     delivery = make(exporter, max_events=3, flush_interval=3600.0)
@@ -53,7 +53,7 @@ def test_a_second_outage_is_said(make: Make, caplog: pytest.LogCaptureFixture) -
 
 
 @pytest.mark.parametrize("outcome", [REFUSED, UNAUTHORIZED])
-def test_a_second_time_is_said(make: Make, caplog: pytest.LogCaptureFixture, outcome: Any) -> None:
+def test_second_refusal_after_a_delivery_is_logged(make: Make, caplog: pytest.LogCaptureFixture, outcome: Any) -> None:
     """A refusal, or a key that is not accepted, is said again after events have got through."""
     delivery = make(Scripted(outcome, outcome, OK, outcome, OK))
     for number in range(5):
@@ -62,7 +62,7 @@ def test_a_second_time_is_said(make: Make, caplog: pytest.LogCaptureFixture, out
     eventually(lambda: caplog.text.count(f"{DROPPED}{outcome.verdict}") == 2)
 
 
-def test_episodes_in_quick_succession_fill_no_log(make: Make, caplog: pytest.LogCaptureFixture) -> None:
+def test_frequent_episodes_do_not_fill_the_log(make: Make, caplog: pytest.LogCaptureFixture) -> None:
     """Every second event is refused: that is said some times, and not a thousand times."""
     delivery = make(Scripted(*[REFUSED, OK] * 50))
     for number in range(100):
@@ -81,7 +81,7 @@ def test_many_warnings_hide_no_drops(make: Make, caplog: pytest.LogCaptureFixtur
     eventually(lambda: f"{DROPPED}refused" in caplog.text)
 
 
-def test_an_on_error_that_hangs_hides_no_line(
+def test_hanging_on_error_hides_no_log_line(
     make: Make, caplog: pytest.LogCaptureFixture, gate: threading.Event
 ) -> None:
     """The log comes first, and has senders of its own; when on_error returns it is told the rest."""
@@ -104,10 +104,10 @@ def test_an_on_error_that_hangs_hides_no_line(
 
 
 @pytest.mark.parametrize("error", [SystemExit(1), KeyboardInterrupt(), RuntimeError("oh no")])
-def test_an_on_error_that_exits_ends_nothing(
+def test_exiting_on_error_ends_neither_log_nor_sender(
     make: Make, caplog: pytest.LogCaptureFixture, error: BaseException
 ) -> None:
-    """Neither the line is lost nor the sender."""
+    """The log line is written, and the sender goes on."""
 
     def exits(dropped: Dropped) -> None:
         assert f"{DROPPED}refused" in caplog.text
@@ -123,7 +123,7 @@ def test_an_on_error_that_exits_ends_nothing(
     assert "on_error failed" in caplog.text
 
 
-def test_an_on_error_that_captures_is_not_called_all_the_time(make: Make) -> None:
+def test_on_error_that_causes_drops_is_called_after_a_pause(make: Make) -> None:
     """What it drops itself, by capturing into a full buffer, it is told after a pause."""
     calls: list[Dropped] = []
 
@@ -165,7 +165,7 @@ def test_captures_of_finalizers_are_bounded_in_bytes(make: Make) -> None:
     assert delivery.dropped["buffer_full"] > 80
 
 
-def test_what_closed_means_is_said(make: Make, caplog: pytest.LogCaptureFixture) -> None:
+def test_log_line_explains_closed(make: Make, caplog: pytest.LogCaptureFixture) -> None:
     """Who reads it need not know our words for reasons; no line ends in a blank."""
     delivery = make(Scripted(OK))
     delivery.close(1)
@@ -179,7 +179,7 @@ def test_what_closed_means_is_said(make: Make, caplog: pytest.LogCaptureFixture)
     assert caplog.records[-1].getMessage() == f"zespan-serverless: {DROPPED}torn"
 
 
-def test_the_destination_is_named(make: Make, caplog: pytest.LogCaptureFixture) -> None:
+def test_log_line_names_the_destination(make: Make, caplog: pytest.LogCaptureFixture) -> None:
     """Who reads that a key is not accepted, or that nobody answers, reads where, and what to do."""
 
     class Named(Scripted):
@@ -201,19 +201,19 @@ class Fails(Exception):
         super().__init__(text)
 
 
-def test_the_log_holds_and_writes_little(caplog: pytest.LogCaptureFixture) -> None:
-    """Of texts that embed large values neither the whole is kept nor written."""
-    before = [*log._said]
+def test_log_lines_are_bounded(caplog: pytest.LogCaptureFixture) -> None:
+    """Texts that embed large values are neither kept nor written as a whole."""
+    before = [*log._claimed]
     for number in range(100):
         log.warn_once("failed: %s", f"{number}" + "x" * 1_000_000)
         log.warn_once("failed: %r", Fails(f"{number}" + "x" * 1_000_000))
     assert max(len(record.getMessage()) for record in caplog.records) < 3000
-    assert all(type(mark) is int for mark in log._said)
-    assert len(log._said) <= 200 + len(before)
+    assert all(type(mark) is int for mark in log._claimed)
+    assert len(log._claimed) <= 200 + len(before)
     assert len(log.describe(Fails("x" * 1_000_000))) <= log.TEXT_MAX
 
 
-def test_a_line_is_one_line(caplog: pytest.LogCaptureFixture) -> None:
+def test_log_record_is_one_line(caplog: pytest.LogCaptureFixture) -> None:
     """Control characters in names of the user's are written as escapes; other letters are as they were."""
     log.warn_once("span %s not captured", "a\r\nERROR forged \x1b[31m\x9b\u202e\u2028 Grüße 語")
     (record,) = caplog.records
@@ -222,8 +222,8 @@ def test_a_line_is_one_line(caplog: pytest.LogCaptureFixture) -> None:
     )
 
 
-def test_a_value_that_cannot_be_shown_harms_nobody(caplog: pytest.LogCaptureFixture) -> None:
-    """Not at a line of any level, either."""
+def test_value_without_a_repr_is_survived(caplog: pytest.LogCaptureFixture) -> None:
+    """A value whose repr raises does no harm, at any level of the log."""
 
     class Mute:
         def __repr__(self) -> str:

@@ -38,7 +38,7 @@ def gate() -> Iterator[threading.Event]:
     gate.set()
 
 
-def test_each_invocation_reports() -> None:
+def test_on_flush_is_called_once_per_invocation() -> None:
     """Once, when its events are settled and before its return, with what the flush came to."""
     reports: list[FlushReport] = []
     with testing.recording(on_flush=reports.append):
@@ -49,7 +49,7 @@ def test_each_invocation_reports() -> None:
     assert all(report.elapsed > 0 for report in reports)
 
 
-def test_a_flush_by_hand_does_not_report() -> None:
+def test_flush_by_hand_does_not_call_on_flush() -> None:
     """Who flushes himself has the report already."""
     reports: list[FlushReport] = []
     with testing.recording(on_flush=reports.append):
@@ -59,8 +59,8 @@ def test_a_flush_by_hand_does_not_report() -> None:
 
 
 @pytest.mark.slow
-def test_events_left_behind_are_reported() -> None:
-    """Also of a flush that has used up its time; what happens then is not waited for by the next."""
+def test_on_flush_reports_pending_events() -> None:
+    """It is called also for a flush that has used up its time, and the next flush does not wait for that."""
     reports: list[FlushReport] = []
     with testing.recording(exporter=Numbered(hang), on_flush=reports.append, flush_timeout=0.05):
         handler(1, testing.LambdaContext())
@@ -68,7 +68,7 @@ def test_events_left_behind_are_reported() -> None:
     assert [(report.pending, report.reason) for report in reports] == [(2, "deadline")]
 
 
-def test_without_time_it_is_told_and_not_waited_for(gate: threading.Event) -> None:
+def test_invocation_without_time_does_not_wait_for_on_flush(gate: threading.Event) -> None:
     """An invocation at its deadline ends, whatever `on_flush` does."""
     reports: list[FlushReport] = []
 
@@ -85,8 +85,8 @@ def test_without_time_it_is_told_and_not_waited_for(gate: threading.Event) -> No
 
 
 @pytest.mark.parametrize("error", [RuntimeError("oh no"), SystemExit("oh no"), KeyboardInterrupt("oh no")])
-def test_what_it_raises_is_said_once(error: BaseException, caplog: pytest.LogCaptureFixture) -> None:
-    """And it is called again the next time, by the same sender."""
+def test_raising_on_flush_is_logged_once(error: BaseException, caplog: pytest.LogCaptureFixture) -> None:
+    """The same sender calls it again the next time."""
     calls: list[threading.Thread] = []
 
     def fails(report: FlushReport) -> None:
@@ -101,7 +101,7 @@ def test_what_it_raises_is_said_once(error: BaseException, caplog: pytest.LogCap
     assert caplog.text.count("oh no") == 1
 
 
-def test_one_that_hangs_costs_one_flush_its_time(gate: threading.Event, caplog: pytest.LogCaptureFixture) -> None:
+def test_hanging_on_flush_costs_one_flush_its_time(gate: threading.Event, caplog: pytest.LogCaptureFixture) -> None:
     """Later invocations neither wait nor call it again, their events arrive, and it is back when it has returned."""
     calls: list[FlushReport] = []
 
@@ -123,8 +123,8 @@ def test_one_that_hangs_costs_one_flush_its_time(gate: threading.Event, caplog: 
         assert [report.delivered for report in calls] == [1, 1]
 
 
-def test_one_that_flushes_and_invokes() -> None:
-    """From within it gets an answer at once, and nobody waits for himself."""
+def test_on_flush_that_flushes_and_invokes_returns_at_once() -> None:
+    """A flush or an invocation inside `on_flush` does not wait for itself."""
     inner: list[FlushReport] = []
 
     def again(report: FlushReport) -> None:
@@ -142,7 +142,7 @@ def test_one_that_flushes_and_invokes() -> None:
     assert time.monotonic() - began < 4
 
 
-def test_not_in_the_callers_own_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_on_flush_is_skipped_without_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where no thread can be started nobody could leave it behind, and it is left out; the events are sent."""
     start = threading.Thread.start
 
@@ -159,7 +159,7 @@ def test_not_in_the_callers_own_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     assert reports == []
 
 
-def test_not_after_a_shutdown() -> None:
+def test_on_flush_is_not_called_after_shutdown() -> None:
     """What is closed starts nothing any more."""
     reports: list[FlushReport] = []
     delivery = Delivery(Scripted(OK), Settings(on_flush=reports.append))
@@ -169,7 +169,7 @@ def test_not_after_a_shutdown() -> None:
     assert reports == []
 
 
-def test_it_does_not_make_events_go_out() -> None:
+def test_waiting_for_on_flush_sends_no_events() -> None:
     """Waiting for it is not a second flush: what is pending stays until the next."""
     exporter, reports = Scripted(RETRY), list[FlushReport]()
     delivery = Delivery(exporter, Settings(exporter=exporter, on_flush=reports.append))

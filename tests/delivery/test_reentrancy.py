@@ -84,13 +84,13 @@ def on_disk(journal: Any) -> list[int]:
     """What the next process would find: the numbers of the events that are not settled."""
     data = Path(journal._file.path).read_bytes()
     offset = journal_format.settled_before(journal_format.HEADER.unpack_from(data)[2])
-    left = journal_format.parsed(data, offset, 0.0, cut=False)
+    left = journal_format.parse_records(data, offset, 0.0, cut=False)
     assert left.broken == 0
     return [json.loads(event)["n"] for event in left.events]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no journal")
-@pytest.mark.parametrize("method", ["append_event", "_made"])
+@pytest.mark.parametrize("method", ["append_event", "_created"])
 def test_a_capture_while_the_journal_is_written(journaled: Callable[[], tuple[Delivery, Any]], method: str) -> None:
     """Both events are on disk, whole, in the order in which they wait; and no file of the user's is closed."""
     delivery, journal = journaled()
@@ -119,8 +119,8 @@ def item_number(item: Any) -> int:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no journal")
-def test_captures_wherever_the_collector_comes_round(journaled: Callable[[], tuple[Delivery, Any]]) -> None:
-    """Without any luck: every event is on disk once."""
+def test_captures_by_finalizers_reach_the_journal_once(journaled: Callable[[], tuple[Delivery, Any]]) -> None:
+    """Whenever the garbage collector runs, every event is on disk once."""
     delivery, journal = journaled()
     threshold, count = gc.get_threshold(), 0
 
@@ -163,8 +163,8 @@ def test_a_finalizer_that_flushes_in_the_senders_thread(make: Make) -> None:
     assert reports[0].elapsed < 1
 
 
-def test_a_signal_handler_that_shuts_down(make: Make) -> None:
-    """In the midst of our own work it is told that this is no moment for it."""
+def test_shutdown_in_a_signal_handler_during_our_work_returns_stuck(make: Make) -> None:
+    """The report says that the delivery cannot be closed at this moment."""
     delivery = make(Scripted())
     capture(delivery, 1)
     with lock_of(delivery):
@@ -174,7 +174,7 @@ def test_a_signal_handler_that_shuts_down(make: Make) -> None:
     assert_balanced(delivery)
 
 
-def test_a_rest_tells_whoever_waits_for_what_it_gives_up(make: Make) -> None:
+def test_flush_continues_with_a_new_sender_after_a_pause(make: Make) -> None:
     """A flush goes on with another sender, at once."""
     gate, reports = Gate(), []
     delivery = make(Scripted(gate, OK), flush_interval=30.0)
@@ -188,8 +188,8 @@ def test_a_rest_tells_whoever_waits_for_what_it_gives_up(make: Make) -> None:
     gate.open.set()
 
 
-def test_a_full_buffer_wakes_nobody(make: Make) -> None:
-    """While the backend is away, each event costs no more than itself."""
+def test_full_buffer_does_not_wake_the_sender(make: Make) -> None:
+    """While the backend is unreachable, an event costs no more than itself."""
     delivery = make(Scripted(AWAY), max_events=10, batch_size=1)
     capture(delivery, *range(20))
     delivery.flush(0.5)
@@ -199,8 +199,8 @@ def test_a_full_buffer_wakes_nobody(make: Make) -> None:
     assert balance(delivery) == (520, 0, 10, 510)
 
 
-def test_a_flush_nobody_waits_for_ends_when_we_have_failed(make: Make) -> None:
-    """As it does when the backend has."""
+def test_asynchronous_flush_ends_after_an_error_of_our_own(make: Make) -> None:
+    """It ends as it does when the backend fails."""
     delivery, done = make(Scripted()), threading.Event()
     with mock.patch.object(buffer_of(delivery), "next_batch", side_effect=RuntimeError("ours")):
         capture(delivery, 1)

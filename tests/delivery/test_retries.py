@@ -55,8 +55,8 @@ def answered(backend: Backend) -> bool:
 
 
 @pytest.mark.parametrize("status", [404, 408, 409, 418, 425, 429, 500, 502, 503, 504, 307])
-def test_what_may_pass_is_tried_again(backend: Backend, to: Make, status: int) -> None:
-    """Within one flush, once the backend answers otherwise; nothing is lost or doubled."""
+def test_temporary_status_is_retried(backend: Backend, to: Make, status: int) -> None:
+    """The event arrives within one flush, once, when the backend answers otherwise."""
     backend.mode = status
     delivery = to()
     capture(delivery, 1, 2)
@@ -69,7 +69,7 @@ def test_what_may_pass_is_tried_again(backend: Backend, to: Make, status: int) -
 
 
 @pytest.mark.parametrize("mode", ["drop", "refuse"])
-def test_connection_faults_are_tried_again(backend: Backend, to: Make, mode: Any) -> None:
+def test_connection_faults_are_retried(backend: Backend, to: Make, mode: Any) -> None:
     """A connection that is closed without an answer, or refused."""
     backend.mode = mode
     delivery = to()
@@ -81,7 +81,7 @@ def test_connection_faults_are_tried_again(backend: Backend, to: Make, mode: Any
 
 
 def test_a_500_then_ok_is_one_flush(make: Make) -> None:
-    """With a short pause between the attempts."""
+    """There is a short pause between the attempts."""
     exporter = Scripted(Outcome("retry", "HTTP 500"), OK)
     delivery = make(exporter)
     capture(delivery, 1, 2)
@@ -113,10 +113,8 @@ def test_a_failed_batch_goes_back_to_the_front(make: Make) -> None:
     assert exporter.batches == [[1, 2], [1, 2], [3]]
 
 
-def test_what_an_exporter_raises_is_a_failure_to_be_tried_again(
-    make: Make, at_once: None, caplog: pytest.LogCaptureFixture
-) -> None:
-    """Also what is no OSError; said once."""
+def test_exception_of_the_exporter_is_retried(make: Make, at_once: None, caplog: pytest.LogCaptureFixture) -> None:
+    """This holds for exceptions that are no OSError, too. They are logged once."""
     exporter = Scripted(OSError("no route"), ZeroDivisionError("oops"), OK)
     delivery = make(exporter)
     capture(delivery, 1)
@@ -126,10 +124,8 @@ def test_what_an_exporter_raises_is_a_failure_to_be_tried_again(
 
 
 @pytest.mark.parametrize("answer", [None, True, 200, "delivered"])
-def test_an_exporter_that_answers_nonsense(
-    make: Make, answer: Any, at_once: None, caplog: pytest.LogCaptureFixture
-) -> None:
-    """Is told so, and its events are not lost."""
+def test_invalid_outcome_is_retried(make: Make, answer: Any, at_once: None, caplog: pytest.LogCaptureFixture) -> None:
+    """The log says what `send` returned, and no event is lost."""
     exporter = Scripted(lambda exporter, numbers: answer, OK)
     delivery = make(exporter)
     capture(delivery, 1)
@@ -137,7 +133,7 @@ def test_an_exporter_that_answers_nonsense(
     assert f"send() returned {answer!r}" in caplog.text
 
 
-def test_every_episode_is_said(make: Make, at_once: None, caplog: pytest.LogCaptureFixture) -> None:
+def test_every_outage_is_logged_once(make: Make, at_once: None, caplog: pytest.LogCaptureFixture) -> None:
     """Away, back, away again: two lines, not twenty."""
     delivery = make(Scripted(RETRY, RETRY, OK, RETRY, RETRY, OK))
     for number in (1, 2):
@@ -151,7 +147,7 @@ def test_every_episode_is_said(make: Make, at_once: None, caplog: pytest.LogCapt
 
 @pytest.mark.parametrize("form", ["seconds", "date"])
 @pytest.mark.parametrize("status", [429, 503])
-def test_retry_after_is_honoured_by_not_sending(
+def test_retry_after_is_honoured_without_waiting(
     backend: Backend, to: Make, clock: Clock, status: int, form: str
 ) -> None:
     """Nobody sleeps for it: flushes return at once, also those by hand, until the time has come."""
@@ -185,8 +181,8 @@ def test_retry_after_is_clamped(backend: Backend, to: Make, clock: Clock, asked:
 
 
 @pytest.mark.parametrize("asked", ["0", "-5", "nan", "soon", "", "Wed, 21 Oct 2015 07:28:00 GMT", "9" * 200])
-def test_retry_after_that_asks_for_nothing(backend: Backend, to: Make, asked: str) -> None:
-    """Is a failure like any other: tried again soon."""
+def test_retry_after_that_asks_for_nothing_is_an_ordinary_failure(backend: Backend, to: Make, asked: str) -> None:
+    """The batch is sent again soon."""
     backend.mode, backend.retry_after = 429, asked
     delivery = to()
     capture(delivery, 1)
@@ -195,7 +191,7 @@ def test_retry_after_that_asks_for_nothing(backend: Backend, to: Make, asked: st
     recovery.join()
 
 
-def test_silence_ends_with_the_clock_set_back(make: Make, clock: Clock) -> None:
+def test_retry_after_ends_when_the_clock_is_set_back(make: Make, clock: Clock) -> None:
     """A sandbox restored from a snapshot does not wait for a time that has been."""
     delivery = make(Scripted(Outcome("retry", "HTTP 429", 30), OK))
     capture(delivery, 1)
@@ -204,7 +200,7 @@ def test_silence_ends_with_the_clock_set_back(make: Make, clock: Clock) -> None:
     assert delivery.flush(5).delivered == 1
 
 
-def test_a_silence_that_is_just_over_is_not_slept_through(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_flush_notices_that_retry_after_has_just_ended(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     """The sender was a moment too early, and the flush that waits for it just in time."""
     delivery = make(Scripted())
     blocked, early = breaker_of(delivery).blocked, [True]
@@ -240,7 +236,7 @@ def test_only_the_poisoned_event_is_dropped(backend: Backend, to: Make) -> None:
 
 
 @pytest.mark.parametrize("status", [400, 413, 422])
-def test_what_is_refused_alone_is_dropped(backend: Backend, to: Make, status: int) -> None:
+def test_event_refused_alone_is_dropped(backend: Backend, to: Make, status: int) -> None:
     """Halves are tried before; and a backend that refuses is no backend that is away."""
     backend.mode = status
     delivery = to()
@@ -251,7 +247,7 @@ def test_what_is_refused_alone_is_dropped(backend: Backend, to: Make, status: in
 
 
 @given(st.sets(st.integers(0, 19)), st.integers(1, 25))
-def test_whatever_is_poisoned(poisoned: set[int], batch_size: int) -> None:
+def test_exactly_the_poisoned_events_are_dropped(poisoned: set[int], batch_size: int) -> None:
     """Exactly the poisoned ones are dropped, the rest arrives in order, each once."""
     exporter = Scripted(lambda e, ns: REFUSED if poisoned & set(ns) else OK)
     delivery = Delivery(exporter, Settings(batch_size=batch_size, batch_bytes=10**6))
@@ -262,7 +258,7 @@ def test_whatever_is_poisoned(poisoned: set[int], batch_size: int) -> None:
     delivery.reset()
 
 
-def test_a_bisection_outlives_a_flush(make: Make, at_once: None) -> None:
+def test_halving_continues_in_the_next_flush(make: Make, at_once: None) -> None:
     """What one flush has not singled out the next one does, with order and books kept."""
     exporter = Scripted(REFUSED, hang, lambda e, ns: REFUSED if 3 in ns else OK)
     delivery = make(exporter)
@@ -288,8 +284,10 @@ def test_refused_halves_do_not_wait_for_a_flush(make: Make) -> None:
 
 
 @pytest.mark.parametrize("status", [401, 403])
-def test_a_key_that_is_not_accepted(backend: Backend, to: Make, status: int, caplog: pytest.LogCaptureFixture) -> None:
-    """Drops events at once, says so once and loudly, and never shows the key."""
+def test_refused_key_drops_events_and_is_logged_once(
+    backend: Backend, to: Make, status: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Events are dropped at once, and the log never shows the key."""
     caplog.set_level(logging.DEBUG)
     backend.mode = status
     told: list[Dropped] = []
@@ -341,7 +339,7 @@ def test_three_failures_open_the_breaker(backend: Backend, to: Make, clock: Cloc
     assert not breaker_of(delivery).is_open
 
 
-def test_a_probe_is_one_attempt(make: Make, clock: Clock) -> None:
+def test_probe_is_one_attempt(make: Make, clock: Clock) -> None:
     """Each that fails doubles the time to the next, up to a minute; however many flushes there are."""
     exporter = Scripted(RETRY)
     delivery = make(exporter)
@@ -358,7 +356,7 @@ def test_a_probe_is_one_attempt(make: Make, clock: Clock) -> None:
     assert [round(gap / 10) * 10 for gap in gaps] == [10, 10, 20, 40, 60, 60, 60]
 
 
-def test_a_flush_by_hand_probes(make: Make) -> None:
+def test_flush_by_hand_probes_an_open_breaker(make: Make) -> None:
     """Who asks wants to know; with one attempt."""
     exporter = Scripted(RETRY, RETRY, RETRY, RETRY, OK)
     delivery = make(exporter)
@@ -371,7 +369,7 @@ def test_a_flush_by_hand_probes(make: Make) -> None:
 
 
 @pauses(30.0)
-def test_a_flush_by_hand_waits_for_no_pause(make: Make) -> None:
+def test_flush_by_hand_ends_the_pause_after_a_failure(make: Make) -> None:
     """At SIGTERM there are 250 ms, and a pause after a failure may be longer."""
     exporter = Scripted(RETRY, OK)
     delivery = make(exporter)
@@ -411,7 +409,7 @@ def test_timeouts_open_the_breaker(make: Make, at_once: None) -> None:
 
 
 def test_one_success_closes_the_breaker(make: Make, clock: Clock, at_once: None) -> None:
-    """And the next failures are counted from the beginning."""
+    """Later failures are counted from the beginning."""
     exporter = Scripted(RETRY, RETRY, RETRY, OK, RETRY, RETRY, OK)
     delivery = make(exporter)
     capture(delivery, 1)
@@ -422,8 +420,8 @@ def test_one_success_closes_the_breaker(make: Make, clock: Clock, at_once: None)
     assert delivery.flush(5).delivered == 1
 
 
-def test_breaker() -> None:
-    """By itself, on a clock of its own."""
+def test_breaker_on_a_clock_of_its_own() -> None:
+    """The breaker opens, probes and closes by the times that it is given."""
     breaker = Breaker()
     breaker.failed(100)
     breaker.failed(100)
@@ -442,9 +440,9 @@ def test_breaker() -> None:
     assert (breaker.blocked(229), breaker.is_open, breaker.failures) == ("", False, 0)
 
 
-def test_the_log_is_told_of_an_open_breaker_once(make: Make, caplog: pytest.LogCaptureFixture) -> None:
+def test_open_breaker_is_logged_once(make: Make, caplog: pytest.LogCaptureFixture) -> None:
     """However many events wait."""
-    log.forget()
+    log.reset()
     delivery = make(Scripted(RETRY))
     for n in range(20):
         capture(delivery, n)

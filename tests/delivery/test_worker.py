@@ -32,7 +32,7 @@ from zespan_serverless._delivery.delivery import Delivery
 Make = Callable[..., Delivery]
 
 
-def test_a_sender_that_fails_inside_is_a_backend_that_is_away(make: Make, caplog: pytest.LogCaptureFixture) -> None:
+def test_error_in_the_sender_counts_as_a_failure_of_the_backend(make: Make, caplog: pytest.LogCaptureFixture) -> None:
     """A flush gives up when it has failed three times, with one thread for all of them; later it goes on."""
     delivery, started = make(Scripted()), []
     start = threading.Thread.start
@@ -53,7 +53,7 @@ def test_a_sender_that_fails_inside_is_a_backend_that_is_away(make: Make, caplog
     assert delivery.flush(5, probe=True).replaced(elapsed=0) == FlushReport(delivered=2)
 
 
-def test_a_clock_that_stands_still(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_deadline_holds_while_the_clock_stands_still(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     """A deadline holds by what has been waited, also for a job that nothing can cut off."""
     gate = Gate()
     delivery = make(Scripted(gate, OK))
@@ -81,7 +81,7 @@ def test_a_clock_that_stands_still(make: Make, monkeypatch: pytest.MonkeyPatch) 
         (RETRY, "", "urandom"),
     ],
 )
-def test_accounts_come_first(make: Make, outcome: Any, owner: str, name: str) -> None:
+def test_events_are_accounted_for_before_anything_can_fail(make: Make, outcome: Any, owner: str, name: str) -> None:
     """Whatever of ours fails when an answer has come: each event is in one place, and is delivered once."""
     exporter = Scripted(outcome, OK)
     delivery = make(exporter)

@@ -13,9 +13,10 @@ import pytest
 
 from emulator.lambda_rie import Sandbox
 
-pytestmark = pytest.mark.host
-
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="AWS builds its emulator for Linux only")
+pytestmark = [
+    pytest.mark.host,
+    pytest.mark.skipif(sys.platform != "linux", reason="AWS builds its emulator for Linux only"),
+]
 
 FOLDER = Path(__file__).parent / "function"
 

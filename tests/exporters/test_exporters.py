@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 import pytest
 
 from zespan_serverless import ConfigurationError, capture, flush, init, shutdown
-from zespan_serverless._http.client import Answer
+from zespan_serverless._http.answer import Answer
 from zespan_serverless._process.container import build_exporter
 from zespan_serverless._record.record import Record, Resource
 from zespan_serverless._trace import Span

@@ -1,4 +1,4 @@
-"""What the tests of this folder share."""
+"""Fixtures for the tests of this folder."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from zespan_serverless.testing import Backend
 
 @pytest.fixture
 def env(backend: Backend) -> Iterator[dict[str, str]]:
-    """What a function needs to find the backend and the model."""
+    """The environment in which a function finds the backend and the model."""
     with ModelEndpoint(latency_ms=5) as model:
         yield {"ZESPAN_BASE_URL": backend.url, "OPENAI_BASE_URL": model.url, "OPENAI_API_KEY": "sk-local"}
 
 
 @pytest.fixture
 def start(env: dict[str, str]) -> Iterator[Callable[..., Function]]:
-    """start(target, source, *options, **environment): a function that is served, and stopped after the test."""
+    """start(target, source, *options, **environment): serve a function; it is stopped after the test."""
     with ExitStack() as stack:
 
         def start(target: str, source: str | Path, *options: str, cloud: bool = True, **more: str) -> Function:

@@ -1,4 +1,4 @@
-"""The functions framework with the functions of `functions`, and jobs."""
+"""Runs the functions framework with the functions of the folder `functions`, and jobs."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from tests.support import ROOT, Served
 
 FUNCTIONS = Path(__file__).parent / "functions"
 
-# What Cloud Run sets: https://cloud.google.com/run/docs/container-contract#env-vars
+# The variables that Cloud Run sets: https://cloud.google.com/run/docs/container-contract#env-vars
 CLOUD_RUN = {"K_SERVICE": "chat", "K_REVISION": "chat-00007-abc", "K_CONFIGURATION": "chat"}
 
 
 class Function(Served):
-    """A function that is served."""
+    """A served function."""
 
     def __init__(
         self, target: str, source: str | Path, env: Mapping[str, str] | None = None, *options: str, cloud: bool = True
@@ -35,7 +35,7 @@ class Function(Served):
 
 
 def job(script: str | Path, env: Mapping[str, str]) -> subprocess.Popen[bytes]:
-    """A job's process, begun."""
+    """The process of a job."""
     return subprocess.Popen(
         [sys.executable, str(FUNCTIONS / script)],
         env={**_inherited(), **env},

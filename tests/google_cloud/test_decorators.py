@@ -106,12 +106,12 @@ def test_what_is_raised_is_raised_untouched(decorator: Callable[..., Any], error
             fails("a")
         assert caught.value is error
         assert asyncio.run(catches()) is error
-        testing_flush()
+        flush_all()
         assert calls == ["a", "b"]
         assert [event["status"] for event in events] == ["error", "error"]
 
 
-def testing_flush() -> None:
+def flush_all() -> None:
     """A cancelled task does not wait for its flush."""
     from zespan_serverless import flush
 
@@ -169,7 +169,7 @@ def test_results_that_only_look_like_responses() -> None:
 
 
 def test_generator_that_nobody_reads() -> None:
-    """Its event comes when it is thrown away; read half, the generator is closed as it would be."""
+    """Read half, it is closed as it would be, and its event says so; one that has not begun has no event."""
     closed = []
 
     @zespan_gcf
@@ -182,15 +182,16 @@ def test_generator_that_nobody_reads() -> None:
 
     with testing.recording() as events:
         numbers("a")
-        half = iter(numbers("b"))
+        assert next(iter(numbers("b"))) == 1
+        half = iter(numbers("c"))
         assert next(half) == 1
         half.close()  # type: ignore[attr-defined]
-        assert closed == [True]
-        testing_flush()
+        assert closed == [True, True]
+        flush_all()
         assert [event["metadata"].get("client_disconnected") for event in events] == [True, True]
 
 
-def test_mocked_requests() -> None:
+def test_mocked_requests_of_unit_tests_work() -> None:
     """The way functions are tested: a Mock for a request, a Flask context with a real one."""
     from unittest.mock import Mock
 
@@ -299,7 +300,7 @@ def ask(port: int) -> None:
 
 
 @pytest.mark.parametrize("kind", ["wsgi", "asgi"])
-def test_middlewares_on_cloud_run(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_middlewares_on_cloud_run_continue_googles_trace(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Web applications on Cloud Run continue Google's trace, and know Google's callers, too."""
     for name, value in CLOUD_RUN.items():
         monkeypatch.setenv(name, value)

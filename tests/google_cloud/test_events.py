@@ -85,7 +85,7 @@ def test_the_index_is_complete() -> None:
     assert {entry["trigger"] for entry in INDEX.values()} == {"http", "pubsub", "datasource", "timer", "other"}
 
 
-def test_the_way_of_an_event_is_a_link(served: Callable[[str], tuple[Function, Backend]]) -> None:
+def test_trace_of_an_events_last_hop_is_a_link(served: Callable[[str], tuple[Function, Backend]]) -> None:
     """The event's own trace is continued; that of its last hop, in the headers, is linked, or the parent if alone."""
     function, backend = served("on_event")
     before, hop = len(backend.events), f"00-{'a' * 32}-{'b' * 16}-01"
@@ -98,7 +98,7 @@ def test_the_way_of_an_event_is_a_link(served: Callable[[str], tuple[Function, B
 
 
 @pytest.mark.parametrize("target", ["on_event", "on_event_async"])
-def test_event_function(
+def test_event_function_has_delivered_when_it_is_acknowledged(
     target: str, served: Callable[[str], tuple[Function, Backend]], start: Start, cell: Cell
 ) -> None:
     """Sync and async: when the framework has its OK, the backend has the events; a failure is the function's own."""
@@ -124,7 +124,7 @@ def test_event_function(
     cell(HOST, "stream", "an event function has no body")
 
 
-def test_many_events_at_once(start: Start, backend: Backend, cell: Cell) -> None:
+def test_concurrent_events_continue_their_own_traces(start: Start, backend: Backend, cell: Cell) -> None:
     """Each continues its own producer's trace, with its own step below it."""
     backend.latency = 0.05
     function = start("on_event", "events.py")
@@ -138,7 +138,7 @@ def test_many_events_at_once(start: Start, backend: Backend, cell: Cell) -> None
     cell(HOST, "concurrent", f"all of 16 events, each its own trace, in {len(backend.requests)} sends")
 
 
-def test_event_under_way_at_sigterm(start: Start, backend: Backend, cell: Cell) -> None:
+def test_sigterm_lets_an_event_finish_and_sends_its_events(start: Start, backend: Backend, cell: Cell) -> None:
     """It is finished, and its events are sent."""
     function = start("on_event", "events.py", ZESPAN_FLUSH_MODE="after_response")
     function.ask("/", {}, **CE)
@@ -151,7 +151,9 @@ def test_event_under_way_at_sigterm(start: Start, backend: Backend, cell: Cell) 
     cell(HOST, "SIGTERM", "all, event finished (atexit), exit 0 as without us")
 
 
-def test_event_with_a_dead_backend_and_at_the_deadline(start: Start, backend: Backend, cell: Cell) -> None:
+def test_hanging_backend_costs_flush_timeout_and_nothing_at_the_deadline(
+    start: Start, backend: Backend, cell: Cell
+) -> None:
     """A hanging backend costs flush_timeout, and nothing at all in the last 0.2 s of the timeout."""
     backend.mode = "hang"
     limits = {"CLOUD_RUN_TIMEOUT_SECONDS": "1", "ZESPAN_FLUSH_TIMEOUT": "0.3", "ZESPAN_FLUSH_INTERVAL": "60"}
@@ -168,7 +170,7 @@ def test_event_with_a_dead_backend_and_at_the_deadline(start: Start, backend: Ba
     cell(HOST, "deadline", f"none in the last 0.2 s of the timeout, all with the next event, {over:+.0f} ms")
 
 
-def test_typed_functions(served: Callable[[str], tuple[Function, Backend]]) -> None:
+def test_typed_functions_in_either_order(served: Callable[[str], tuple[Function, Backend]]) -> None:
     """In either order with the framework's decorator; the result is the function's own."""
     for target, factor in (("on_order", 2), ("on_order_above", 3)):
         function, backend = served(target)
@@ -230,7 +232,7 @@ def test_anything_can_be_read(context: dict[str, Any], data: Any, found: dict[st
     assert parent is None or (len(parent[0]) == 32 and len(parent[1] or "0" * 16) == 16)
     host = FunctionHost(test_anything_can_be_read, is_told_to_stop=True)
     for args in ((Event(),), (Request(),), (data, Background()), (data,), ()):
-        said = host.read(args, {}).describe()
+        said = host.read(host.request(args, {})).describe().attributes
         assert said["faas.trigger"] in ("http", "pubsub", "datasource", "timer", "other")
         for name, value in said.items():
             assert name == "links" or value is None or (isinstance(value, (str, int)) and len(str(value)) <= 1100)
@@ -252,12 +254,12 @@ def test_anything_can_be_read(context: dict[str, Any], data: Any, found: dict[st
         (None, None),
     ],
 )
-def test_cloud_trace_context(value: object, expected: object) -> None:
+def test_cloud_trace_context_has_a_decimal_span(value: object, expected: object) -> None:
     """Google's header: the span is decimal, may be 0 or missing, and has 64 bits."""
     assert google.parse_cloud_trace(value) == expected
 
 
-def test_in_a_test_without_a_server() -> None:
+def test_called_by_hand_with_a_made_up_context() -> None:
     """Called by hand, with the context that somebody made up: one event, and the result."""
     from zespan_serverless import zespan_cloud_event
 

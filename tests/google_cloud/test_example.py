@@ -24,7 +24,7 @@ CE = {"ce-specversion": "1.0", "ce-source": "//pubsub.googleapis.com/projects/p/
 PUBLISHED = "google.cloud.pubsub.topic.v1.messagePublished"
 
 
-def test_chat(start: Start, backend: Backend) -> None:
+def test_chat_streams_in_one_trace(start: Start, backend: Backend) -> None:
     """The answer is streamed; request and model's call are one trace, for the user who asks."""
     function = start("chat", EXAMPLES / "main.py")
     answer = function.ask("/", {"prompt": "Hi", "user": "ada"}, traceparent=TRACEPARENT)
@@ -35,7 +35,7 @@ def test_chat(start: Start, backend: Backend) -> None:
     assert function.ask("/", {"prompt": 3}).status == 400
 
 
-def test_summarize(start: Start, backend: Backend) -> None:
+def test_summarize_is_a_step_in_the_publishers_trace(start: Start, backend: Backend) -> None:
     """A message becomes a step with a model's call, in its publisher's trace; one that is no JSON comes again."""
     function = start("summarize", EXAMPLES / "main.py")
     for data, status in (('{"text": "A long one."}', 200), ("no JSON", 500)):
@@ -49,7 +49,7 @@ def test_summarize(start: Start, backend: Backend) -> None:
     assert "Hello, serverless world!" in function.log
 
 
-def test_job(env: dict[str, str], backend: Backend) -> None:
+def test_job_shares_its_work_among_tasks(env: dict[str, str], backend: Backend) -> None:
     """Each task does its share."""
     tasks = {"CLOUD_RUN_JOB": "nightly", "CLOUD_RUN_TASK_INDEX": "0", "CLOUD_RUN_TASK_COUNT": "2"}
     process = job(EXAMPLES / "job.py", {**env, **tasks})
@@ -59,7 +59,7 @@ def test_job(env: dict[str, str], backend: Backend) -> None:
     assert [step["operation"] for step in below(root, backend.events)] == ["sum up", "sum up"]
 
 
-def test_documentation(start: Start, env: dict[str, str], backend: Backend, tmp_path: Path) -> None:
+def test_programs_of_the_documentation_run(start: Start, env: dict[str, str], backend: Backend, tmp_path: Path) -> None:
     """The page's two programs run, and their events arrive."""
     functions, script = tmp_path / "main.py", tmp_path / "job.py"
     functions.write_text(BLOCKS[0])

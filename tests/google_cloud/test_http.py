@@ -119,7 +119,7 @@ def test_a_function_that_returns_nothing(start: Start, backend: Backend) -> None
         ("asynchronous.py", "/", 201),
     ],
 )
-def test_stream(
+def test_streamed_response_ends_the_root_event_with_its_last_piece(
     source: str, path: str, status: int, start: Start, backend: Backend, tmp_path: Path, cell: Cell
 ) -> None:
     """Every piece comes when it is made; steps and LLM calls are in the trace; the root event ends with the body."""
@@ -146,7 +146,7 @@ def test_stream(
 
 
 @both
-def test_broken_stream(flavour: Flavour, start: Start, backend: Backend) -> None:
+def test_error_of_a_broken_stream_is_on_the_root_event(flavour: Flavour, start: Start, backend: Backend) -> None:
     """A generator that fails has its error on the root event, and the client sees a body that breaks off."""
     with start("stream", flavour.source).open("/broken") as response, pytest.raises(Exception, match="IncompleteRead"):
         response.read()
@@ -161,7 +161,7 @@ def test_stream_from_a_sync_generator_on_the_async_server(start: Start, backend:
     assert [step["operation"] for step in below(root, backend.events)] == ["piece 0", "piece 1", "piece 2"]
 
 
-def test_client_that_leaves_a_stream(start: Start, backend: Backend) -> None:
+def test_client_that_leaves_a_stream_is_no_error_of_the_function(start: Start, backend: Backend) -> None:
     """The root event says so, and the function is not to blame."""
     with start("stream", "asynchronous.py").open("/endless") as response:
         response.readline()
@@ -179,7 +179,7 @@ def test_bodies_that_are_complete_are_passed_on_as_they_are(start: Start, backen
     assert not any("client_disconnected" in root["metadata"] for root in roots(backend.events))
 
 
-def test_background_task(start: Start, backend: Backend) -> None:
+def test_background_task_belongs_to_its_request(start: Start, backend: Backend) -> None:
     """Starlette's task runs after the response: its LLM call still belongs to the request."""
     assert start("chat", "asynchronous.py").ask("/background").body == b'{"ok":true}'
     events = backend.wait_for(2)
@@ -188,7 +188,9 @@ def test_background_task(start: Start, backend: Backend) -> None:
 
 
 @both
-def test_many_requests_at_once(flavour: Flavour, start: Start, backend: Backend, cell: Cell) -> None:
+def test_concurrent_requests_have_traces_of_their_own(
+    flavour: Flavour, start: Start, backend: Backend, cell: Cell
+) -> None:
     """Each has its own trace, user and step; they share what is sent; each caller's events are there in time."""
     backend.latency = 0.05
     function = start("chat", flavour.source)
@@ -227,7 +229,9 @@ def test_imported_in_the_master_served_in_a_fork(start: Start, backend: Backend)
         ("in_executor", "asynchronous.py", []),
     ],
 )
-def test_other_ways_to_serve(target: str, source: str, options: list[str], start: Start, backend: Backend) -> None:
+def test_debug_mode_and_the_asgi_server_work(
+    target: str, source: str, options: list[str], start: Start, backend: Backend
+) -> None:
     """--debug (Werkzeug, plain uvicorn), --asgi, and a sync function on the async server."""
     function = start(target, source, *options)
     assert function.ask("/", traceparent=TRACEPARENT).status == 200
@@ -237,7 +241,7 @@ def test_other_ways_to_serve(target: str, source: str, options: list[str], start
 
 
 @both
-def test_elsewhere_nobody_waits(flavour: Flavour, start: Start, backend: Backend) -> None:
+def test_outside_cloud_run_a_thread_sends_after_the_response(flavour: Flavour, start: Start, backend: Backend) -> None:
     """On your machine, where no K_SERVICE says that this is Cloud Run, a thread sends after the response."""
     backend.latency = 0.3
     function = start("chat", flavour.source, cloud=False)
@@ -248,7 +252,9 @@ def test_elsewhere_nobody_waits(flavour: Flavour, start: Start, backend: Backend
 
 
 @both
-def test_sigterm(flavour: Flavour, start: Start, backend: Backend, cell: Cell) -> None:
+def test_sigterm_lets_the_request_finish_and_sends_the_rest(
+    flavour: Flavour, start: Start, backend: Backend, cell: Cell
+) -> None:
     """The request under way is finished, and what was captured is sent, also what nobody has waited for."""
     backend.latency = 0.05
     function = start("above" if flavour is ASYNC else "chat", flavour.source, ZESPAN_FLUSH_MODE="after_response")
@@ -268,7 +274,7 @@ def test_sigterm(flavour: Flavour, start: Start, backend: Backend, cell: Cell) -
     cell(flavour.host, "SIGTERM", f"all, request finished ({how}), exit {codes['ours']} as without us, {took:+.2f} s")
 
 
-def test_dead_backend(start: Start, backend: Backend, cell: Cell) -> None:
+def test_dead_backend_delays_the_first_requests_only(start: Start, backend: Backend, cell: Cell) -> None:
     """Three requests wait for flush_timeout, then none does; every event is delivered when the backend is back."""
     backend.mode = "hang"
     functions = {flavour: start("chat", flavour.source, ZESPAN_FLUSH_TIMEOUT="0.2") for flavour in (SYNC, ASYNC)}
@@ -291,7 +297,9 @@ def test_dead_backend(start: Start, backend: Backend, cell: Cell) -> None:
 
 
 @both
-def test_deadline(flavour: Flavour, start: Start, backend: Backend, cell: Cell) -> None:
+def test_no_flush_runs_in_the_last_moments_of_the_timeout(
+    flavour: Flavour, start: Start, backend: Backend, cell: Cell
+) -> None:
     """No flush goes into the last 0.2 s of CLOUD_RUN_TIMEOUT_SECONDS: the events come with the next request."""
     backend.latency = 0.5
     function = start("chat", flavour.source, CLOUD_RUN_TIMEOUT_SECONDS="2", ZESPAN_FLUSH_INTERVAL="60")
@@ -308,7 +316,7 @@ def test_deadline(flavour: Flavour, start: Start, backend: Backend, cell: Cell) 
     cell(flavour.host, "deadline", f"flush cut off 0.2 s before it ({over:+.0f} ms), all with the next request")
 
 
-def test_threaded_timeout(start: Start, backend: Backend) -> None:
+def test_timeout_raised_in_a_thread_is_on_the_event(start: Start, backend: Backend) -> None:
     """The exception that the framework raises in the thread at the timeout passes through, and is on the event."""
     timeouts = {"CLOUD_RUN_TIMEOUT_SECONDS": "1", "THREADED_TIMEOUT_ENABLED": "true"}
     function, off = start("chat", "sync.py", **timeouts), start("chat", "sync.py", ZESPAN_ENABLED="0", **timeouts)
@@ -320,7 +328,7 @@ def test_threaded_timeout(start: Start, backend: Backend) -> None:
 
 
 @pytest.mark.parametrize("flavour", [SYNC, ASYNC], ids=["sync", "async"])
-def test_pub_sub_push(flavour: Flavour, start: Start, backend: Backend) -> None:
+def test_pub_sub_push_continues_the_publishers_trace(flavour: Flavour, start: Start, backend: Backend) -> None:
     """Its publisher's trace is continued, the delivery's is linked, and the function finds the body unread."""
     function = start("chat", flavour.source)
     push = {
@@ -338,13 +346,13 @@ def test_pub_sub_push(flavour: Flavour, start: Start, backend: Backend) -> None:
     assert about["links"] == [{"type": "delivery", "trace_id": "a" * 32, "span_id": "b" * 16}]
 
 
-def test_pub_sub_push_read_piece_by_piece(start: Start) -> None:
+def test_async_function_may_stream_a_pub_sub_push(start: Start) -> None:
     """An async function may stream the body that we have looked into."""
     push = b'{"message": {"messageId": "7"}, "subscription": "s"}'
     headers = {"user_agent": "CloudPubSub-Google", "content_type": "application/json"}
     assert start("chat", "asynchronous.py").ask("/pieces", push, **headers).body == push
 
 
-def test_environment_of_the_tests() -> None:
+def test_environment_names_are_those_of_cloud_runs_contract() -> None:
     """What makes these functions ones on Cloud Run is what its contract names."""
     assert set(CLOUD_RUN) == {"K_SERVICE", "K_REVISION", "K_CONFIGURATION"}

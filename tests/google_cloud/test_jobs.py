@@ -37,7 +37,7 @@ def run(env: dict[str, str], work: str = "", **more: str) -> tuple[int, str, str
     return process.returncode, out.decode(), err.decode(), time.monotonic() - began
 
 
-def test_job(env: dict[str, str], backend: Backend, cell: Cell) -> None:
+def test_job_sends_one_event_for_its_task(env: dict[str, str], backend: Backend, cell: Cell) -> None:
     """Its result is its own; one event for the task, with what Cloud Run says of it, all sent before the end."""
     code, out, _, seconds = run(env, TRACEPARENT=TRACEPARENT)
     assert (code, out) == (0, "done\n")
@@ -53,7 +53,7 @@ def test_job(env: dict[str, str], backend: Backend, cell: Cell) -> None:
     cell(HOST, "sync", f"all, before the process ends, {(seconds - off) * 1000:+.0f} ms with all its start and end")
 
 
-def test_async_job(env: dict[str, str], backend: Backend, cell: Cell) -> None:
+def test_async_job_stays_async(env: dict[str, str], backend: Backend, cell: Cell) -> None:
     """`async def` stays that, and is run by whoever runs it."""
     assert run(env, "async")[:2] == (0, "done\n")
     (root,) = roots(backend.events)
@@ -62,7 +62,7 @@ def test_async_job(env: dict[str, str], backend: Backend, cell: Cell) -> None:
     cell(HOST, "stream", "a job has no response")
 
 
-def test_steps_in_threads(env: dict[str, str], backend: Backend, cell: Cell) -> None:
+def test_concurrent_steps_belong_to_the_tasks_trace(env: dict[str, str], backend: Backend, cell: Cell) -> None:
     """Steps that run at once belong to the task's trace."""
     assert run(env, "many")[0] == 0
     (root,) = roots(backend.events)
@@ -73,7 +73,7 @@ def test_steps_in_threads(env: dict[str, str], backend: Backend, cell: Cell) -> 
 @pytest.mark.parametrize(
     ("work", "code", "status"), [("fail", 1, "error"), ("exit 0", 0, "success"), ("exit 3", 3, "error")]
 )
-def test_exceptions_and_exits(
+def test_exceptions_and_exits_pass_through(
     work: str, code: int, status: str, env: dict[str, str], backend: Backend, cell: Cell
 ) -> None:
     """An exception and sys.exit pass through, with the same code and traceback as without us."""
@@ -87,7 +87,9 @@ def test_exceptions_and_exits(
 
 
 @pytest.mark.parametrize(("work", "code"), [("wait", 143), ("handler", 5)])
-def test_sigterm(work: str, code: int, env: dict[str, str], backend: Backend, cell: Cell) -> None:
+def test_stopped_task_says_so_and_ends_at_once(
+    work: str, code: int, env: dict[str, str], backend: Backend, cell: Cell
+) -> None:
     """A task that is told to stop says so in its event, and ends at once; a handler of its own has its way."""
     process = job("nightly.py", {**env, **CLOUD_RUN_JOB, "WORK": work})
     assert process.stdout is not None
@@ -104,7 +106,7 @@ def test_sigterm(work: str, code: int, env: dict[str, str], backend: Backend, ce
         cell(HOST, "SIGTERM", f"all, the task's event too, in {seconds:.2f} s; killed by the signal")
 
 
-def test_dead_backend(env: dict[str, str], backend: Backend, cell: Cell) -> None:
+def test_dead_backend_delays_the_end_by_ten_seconds_at_most(env: dict[str, str], backend: Backend, cell: Cell) -> None:
     """A job waits 10 s at most for a backend that is away, ends as it would have, and says what is lost."""
     backend.mode = "refuse"
     code, out, err, seconds = run(env)

@@ -14,7 +14,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zespan_serverless._http.client import Answer, Channel, NoAnswer, TornAnswer, connect
+from zespan_serverless._http.answer import Answer, NoAnswer, TornAnswer
+from zespan_serverless._http.client import Channel
+from zespan_serverless._http.sockets import connect
 
 Serve = Callable[..., tuple[Channel, list[bytes]]]
 
@@ -55,7 +57,7 @@ def test_connecting_imports_nothing() -> None:
     """A fork in the midst of an import leaves its child a lock that nobody will release."""
     script = """
         import socket, sys
-        from zespan_serverless._http.client import connect
+        from zespan_serverless._http.sockets import connect
         with socket.create_server(("127.0.0.1", 0)) as server:
             before = set(sys.modules)
             connect("localhost", server.getsockname()[1]).close()
@@ -64,7 +66,7 @@ def test_connecting_imports_nothing() -> None:
     subprocess.run([sys.executable, "-c", textwrap.dedent(script)], check=True)
 
 
-def test_two_requests_on_one_connection(serve: Serve) -> None:
+def test_two_requests_share_one_connection(serve: Serve) -> None:
     """A body by its length; names of headers in any case."""
     ok = b"HTTP/1.1 200 OK\r\nLambda-Extension-Identifier: me \r\nContent-Length: 2\r\n\r\n{}"
     channel, requests = serve(ok, ok)
@@ -76,7 +78,7 @@ def test_two_requests_on_one_connection(serve: Serve) -> None:
     assert requests == [head + b"content-length: 3\r\n\r\n{1}", head + b"\r\n"]
 
 
-def test_chunked_body(serve: Serve) -> None:
+def test_chunked_body_ends_with_its_trailers(serve: Serve) -> None:
     """Go's server sends one when an answer does not fit its buffer; the next answer is where the trailers end."""
     head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
     chunked = head + b"3;x=y\r\nabc\r\nA\r\n0123456789\r\n0\r\nt: u\r\n\r\n"
@@ -87,8 +89,8 @@ def test_chunked_body(serve: Serve) -> None:
 
 
 @pytest.mark.parametrize("status", [b"100 Continue", b"103 Early Hints"])
-def test_what_comes_before_an_answer(serve: Serve, status: bytes) -> None:
-    """Is not the answer."""
+def test_interim_answers_are_skipped(serve: Serve, status: bytes) -> None:
+    """An answer with a status below 200 is not the answer to the request."""
     channel, _ = serve(b"HTTP/1.1 " + status + b"\r\nlink: x\r\n\r\nHTTP/1.1 201 OK\r\ncontent-length: 0\r\n\r\n")
     assert tuple(ask(channel)) == (201, {"content-length": "0"}, b"")
 
@@ -120,7 +122,7 @@ def test_what_comes_before_an_answer(serve: Serve, status: bytes) -> None:
         ),
     ],
 )
-def test_answers(serve: Serve, answer: bytes, status: int, body: bytes, reusable: bool) -> None:
+def test_complete_head_is_an_answer(serve: Serve, answer: bytes, status: int, body: bytes, reusable: bool) -> None:
     """A head that is whole is an answer; a connection is of further use if it is known where the body has ended."""
     channel, _ = serve(answer)
     said = ask(channel)
@@ -143,7 +145,7 @@ def test_answers(serve: Serve, answer: bytes, status: int, body: bytes, reusable
         (b"HTTP/1.1 100 Continue\r\n\r\n" * 100, TornAnswer),
     ],
 )
-def test_answers_that_are_none(serve: Serve, answer: bytes, error: type[Exception]) -> None:
+def test_invalid_answer_raises_by_whether_it_had_begun(serve: Serve, answer: bytes, error: type[Exception]) -> None:
     """An error that tells whether something had begun to come."""
     channel, _ = serve(answer)
     channel.send("GET", "/", {"host": "a"})
@@ -152,7 +154,7 @@ def test_answers_that_are_none(serve: Serve, answer: bytes, error: type[Exceptio
 
 
 @pytest.mark.parametrize("headers", [{"x-api-key": "a\nb: c"}, {"x-api-key": "a\rb"}, {"x-api-key": "\N{SNOWMAN}"}])
-def test_headers_that_are_none(serve: Serve, headers: dict[str, str]) -> None:
+def test_invalid_header_is_not_sent(serve: Serve, headers: dict[str, str]) -> None:
     """Nothing is sent that would be another header, or another request."""
     channel, requests = serve()
     with pytest.raises(ValueError, match=r"line break|latin-1"):
@@ -161,7 +163,7 @@ def test_headers_that_are_none(serve: Serve, headers: dict[str, str]) -> None:
 
 
 @given(st.binary(max_size=200), st.sampled_from([b"", b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 200 OK\r\n\r\n"]))
-def test_any_bytes(rest: bytes, beginning: bytes) -> None:
+def test_any_bytes_give_an_answer_or_an_oserror(rest: bytes, beginning: bytes) -> None:
     """An answer or an OSError; nothing else comes out."""
     ours, theirs = socket.socketpair()
     with theirs:

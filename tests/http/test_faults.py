@@ -142,8 +142,8 @@ def _delivery_to(url: str) -> Delivery:
 
 
 @pytest.mark.parametrize("answer", FAULTS.values(), ids=FAULTS)
-def test_an_odd_answer(answer: Answer, odd: Callable[..., Odd]) -> None:
-    """Costs the time of a flush at most; when the backend is well again, everything is delivered."""
+def test_odd_answer_costs_at_most_the_time_of_a_flush(answer: Answer, odd: Callable[..., Odd]) -> None:
+    """When the backend answers properly again, everything is delivered."""
     server = odd(answer)
     delivery = _delivery_to(server.url)
     for number in range(3):
@@ -173,7 +173,7 @@ def test_an_odd_answer(answer: Answer, odd: Callable[..., Odd]) -> None:
     ],
     ids=["204", "megabyte", "HTML of Flask's", "gzip bomb", "100", "endless body", "HTTP/1.0"],
 )
-def test_whatever_comes_with_a_yes(answer: Answer, odd: Callable[..., Odd]) -> None:
+def test_2xx_counts_whatever_its_body_is(answer: Answer, odd: Callable[..., Odd]) -> None:
     """A 2xx is one; its body is not read for more than 64 KiB, and never unpacked."""
     delivery = _delivery_to(odd(answer).url)
     delivery.capture(event({"n": 1}))
@@ -181,8 +181,8 @@ def test_whatever_comes_with_a_yes(answer: Answer, odd: Callable[..., Odd]) -> N
     delivery.reset()
 
 
-def test_a_backend_that_has_ipv6_only(odd: Callable[..., Odd]) -> None:
-    """Is a backend like any other."""
+def test_backend_with_ipv6_only_is_reached(odd: Callable[..., Odd]) -> None:
+    """Events are delivered to an IPv6 address."""
     try:
         server = odd(says(b""), socket.AF_INET6)
     except OSError:
@@ -194,7 +194,7 @@ def test_a_backend_that_has_ipv6_only(odd: Callable[..., Odd]) -> None:
     delivery.reset()
 
 
-def test_a_name_that_is_none() -> None:
+def test_events_wait_while_the_host_name_does_not_exist() -> None:
     """DNS says that there is no such host: events wait."""
     delivery = _delivery_to("http://no-such-host.invalid")
     delivery.capture(event({"n": 1}))
@@ -202,8 +202,8 @@ def test_a_name_that_is_none() -> None:
     delivery.reset()
 
 
-def test_a_413_for_what_is_too_much_together(odd: Callable[..., Odd]) -> None:
-    """Is cut in halves until it goes through; nothing is lost."""
+def test_413_halves_the_batch_until_it_is_accepted(odd: Callable[..., Odd]) -> None:
+    """No event is lost."""
     refused: list[int] = []
 
     def answer(connection: socket.socket) -> None:

@@ -25,9 +25,10 @@ from hypothesis import strategies as st
 from tests.delivery.support import event, lock_of
 from tests.http.support import Mute, Proxy
 from zespan_serverless._delivery.delivery import Delivery
-from zespan_serverless._http import client
+from zespan_serverless._http import sockets
 from zespan_serverless._http import transport as http
-from zespan_serverless._http.client import Answer, Channel, NoAnswer, TornAnswer
+from zespan_serverless._http.answer import Answer, NoAnswer, TornAnswer
+from zespan_serverless._http.client import Channel
 from zespan_serverless._http.transport import Transport, _Connection, retry_after
 from zespan_serverless._process.container import build_exporter
 from zespan_serverless.exporters import Dropped
@@ -88,7 +89,7 @@ def eventually(condition: Callable[[], object]) -> None:
 # ---------------------------------------------------------------------- requests
 
 
-def test_a_request(backend: Backend, connect: Callable[[str], Transport]) -> None:
+def test_request_has_path_headers_and_body(backend: Backend, connect: Callable[[str], Transport]) -> None:
     """Path below the base URL's own, the headers given, and the answer's with names in lower case."""
     transport = connect(backend.url + "/prefix/")
     backend.mode, backend.retry_after = 429, "7"
@@ -99,7 +100,7 @@ def test_a_request(backend: Backend, connect: Callable[[str], Transport]) -> Non
     assert request.headers["host"] == backend.url.removeprefix("http://")
 
 
-def test_the_connection_is_kept(backend: Backend, connect: Callable[[str], Transport]) -> None:
+def test_one_connection_serves_all_requests(backend: Backend, connect: Callable[[str], Transport]) -> None:
     """One for all requests, opened ahead if wanted, however often."""
     transport = connect(backend.url)
     transport.connect(5)
@@ -109,7 +110,7 @@ def test_the_connection_is_kept(backend: Backend, connect: Callable[[str], Trans
     assert backend.connections == 1
 
 
-def test_after_close_there_is_another(backend: Backend, connect: Callable[[str], Transport]) -> None:
+def test_request_after_close_opens_a_new_connection(backend: Backend, connect: Callable[[str], Transport]) -> None:
     """Closing twice, or with nothing open, does no harm."""
     transport = connect(backend.url)
     transport.close()
@@ -129,7 +130,7 @@ def test_an_error_status_keeps_the_connection(backend: Backend, connect: Callabl
     assert backend.connections == 1
 
 
-def test_a_dead_connection_is_replaced(backend: Backend, connect: Callable[[str], Transport]) -> None:
+def test_dead_connection_is_replaced(backend: Backend, connect: Callable[[str], Transport]) -> None:
     """Closed by the server meanwhile: the request is made on a new one, once."""
     transport = connect(backend.url)
     post(transport)
@@ -138,7 +139,7 @@ def test_a_dead_connection_is_replaced(backend: Backend, connect: Callable[[str]
     assert (backend.connections, len(backend.events)) == (2, 2)
 
 
-def test_a_dead_connection_is_replaced_only_once(backend: Backend, connect: Callable[[str], Transport]) -> None:
+def test_dead_connection_is_replaced_only_once(backend: Backend, connect: Callable[[str], Transport]) -> None:
     """A server that closes every time is not asked for ever; a fresh connection is not tried again at all."""
     transport = connect(backend.url)
     backend.mode = "drop"
@@ -154,7 +155,7 @@ def test_a_dead_connection_is_replaced_only_once(backend: Backend, connect: Call
 
 
 @pytest.mark.parametrize("seconds", [51, -60])
-def test_an_idle_connection_is_not_trusted(
+def test_connection_idle_for_too_long_is_not_used(
     backend: Backend, connect: Callable[[str], Transport], monkeypatch: pytest.MonkeyPatch, seconds: float
 ) -> None:
     """After a long freeze, or with the clock set back, it is not worth a try."""
@@ -166,15 +167,15 @@ def test_an_idle_connection_is_not_trusted(
     assert backend.connections == 2
 
 
-def test_a_server_that_closes_after_each_answer(connect: Callable[[str], Transport]) -> None:
-    """Is asked over a new connection each time, without a detour."""
+def test_server_that_closes_after_each_answer_gets_new_connections(connect: Callable[[str], Transport]) -> None:
+    """No request is tried on the closed connection first."""
     with Answering(b"HTTP/1.0 200 OK\r\n\r\nbye") as server:
         transport = connect(server.url)
         assert [post(transport), post(transport)] == [200, 200]
         assert server.answered == 2
 
 
-def test_an_endless_answer_is_not_read_to_its_end(connect: Callable[[str], Transport]) -> None:
+def test_endless_answer_is_not_read_to_its_end(connect: Callable[[str], Transport]) -> None:
     """Its status is all that counts; the connection goes."""
     head = b"HTTP/1.1 200 OK\r\ncontent-length: 1000000000\r\n\r\n"
     with Answering(head + b"x" * 200_000) as server:
@@ -185,14 +186,14 @@ def test_an_endless_answer_is_not_read_to_its_end(connect: Callable[[str], Trans
 
 
 @pytest.mark.parametrize("answer", [b"", b"SSH-2.0-OpenSSH\r\n", b"HTTP/1.1 200 OK\r\nno header\r\n\r\n", b"\0" * 100])
-def test_nonsense_for_an_answer(connect: Callable[[str], Transport], answer: bytes) -> None:
-    """Is an error, or a status if it begins like one; not a crash of another kind."""
+def test_invalid_answer_is_an_oserror_or_a_status(connect: Callable[[str], Transport], answer: bytes) -> None:
+    """It is an error, or a status if it begins like one, and no other exception."""
     with Answering(answer) as server, suppress(OSError):
         assert post(connect(server.url)) == 200
 
 
 @pytest.mark.parametrize("length", range(1, 42))
-def test_half_an_answer(connect: Callable[[str], Transport], length: int) -> None:
+def test_half_an_answer_is_an_error(connect: Callable[[str], Transport], length: int) -> None:
     """A connection that ends anywhere in the head of an answer has brought none, whatever status it began with."""
     answer = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}"
     with Answering(answer[:length]) as server:
@@ -216,7 +217,7 @@ OK = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n"
     ],
 )
 @pytest.mark.parametrize("later", [False, True])
-def test_what_nobody_has_asked_for_is_no_answer(
+def test_unrequested_bytes_are_not_taken_for_an_answer(
     connect: Callable[[str], Transport], unasked: bytes, later: bool
 ) -> None:
     """With an answer or after it, the connection is worth nothing: the next request would take it for its own."""
@@ -238,7 +239,7 @@ def test_what_nobody_has_asked_for_is_no_answer(
 
 
 @pytest.mark.parametrize("length", [1, 12, 17, 36])
-def test_half_an_answer_on_a_kept_connection(connect: Callable[[str], Transport], length: int) -> None:
+def test_request_is_not_repeated_after_half_an_answer(connect: Callable[[str], Transport], length: int) -> None:
     """The request has been received and may have been acted upon: it is not sent again at once."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         transport = connect(f"http://127.0.0.1:{listener.getsockname()[1]}")
@@ -256,7 +257,7 @@ def test_half_an_answer_on_a_kept_connection(connect: Callable[[str], Transport]
             listener.accept()
 
 
-def test_a_body_is_not_waited_for(connect: Callable[[str], Transport]) -> None:
+def test_post_does_not_wait_for_the_body(connect: Callable[[str], Transport]) -> None:
     """What was asked is answered by the head. The connection is used again only if the rest has come by then."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         transport = connect(f"http://127.0.0.1:{listener.getsockname()[1]}")
@@ -275,7 +276,7 @@ def test_a_body_is_not_waited_for(connect: Callable[[str], Transport]) -> None:
                 assert posting.ends(5) == 200
 
 
-def test_a_reset_after_the_head(connect: Callable[[str], Transport]) -> None:
+def test_reset_after_the_head_is_still_an_answer(connect: Callable[[str], Transport]) -> None:
     """The backend has said yes: that its body is cut off changes nothing."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         posting = Posting(connect(f"http://127.0.0.1:{listener.getsockname()[1]}"))
@@ -296,7 +297,7 @@ def received(connection: socket.socket) -> bytes:
     return data
 
 
-def test_nobody_there(backend: Backend, connect: Callable[[str], Transport]) -> None:
+def test_refused_connection_is_an_oserror(backend: Backend, connect: Callable[[str], Transport]) -> None:
     """Refused is an OSError, ahead of the first request as well."""
     backend.mode = "refuse"
     transport = connect(backend.url)
@@ -307,7 +308,9 @@ def test_nobody_there(backend: Backend, connect: Callable[[str], Transport]) -> 
 
 
 @pytest.mark.parametrize("timeout", [0, -1])
-def test_no_time(backend: Backend, connect: Callable[[str], Transport], timeout: float) -> None:
+def test_no_connection_is_used_without_time(
+    backend: Backend, connect: Callable[[str], Transport], timeout: float
+) -> None:
     """Then no connection is made, and none is used."""
     transport = connect(backend.url)
     with pytest.raises(TimeoutError):
@@ -322,7 +325,7 @@ def test_no_time(backend: Backend, connect: Callable[[str], Transport], timeout:
 
 
 @pytest.mark.parametrize("kept", [False, True])
-def test_a_timeout_of_its_own(backend: Backend, connect: Callable[[str], Transport], kept: bool) -> None:
+def test_post_times_out_by_itself(backend: Backend, connect: Callable[[str], Transport], kept: bool) -> None:
     """The first line of defence: a server that hangs ends the request without anybody cancelling; then all is well."""
     transport = connect(backend.url)
     if kept:
@@ -343,7 +346,7 @@ LARGE = random.Random(1).randbytes(3_000_000)
 
 def small_buffers(monkeypatch: pytest.MonkeyPatch) -> None:
     """As on a slow line: hardly anything of a request is out of our hands before the other side takes it."""
-    connected = client.connect
+    connected = sockets.connect
 
     def connect(*args: Any) -> socket.socket:
         made = connected(*args)
@@ -404,7 +407,7 @@ def reads_to_the_end(connection: socket.socket) -> None:
 @pytest.mark.parametrize("status", [401, 413, 503])
 @pytest.mark.parametrize("secure", [False, True])
 @pytest.mark.parametrize("kept", [False, True])
-def test_an_answer_that_comes_early(
+def test_answer_before_the_end_of_the_request_is_read(
     connect: Callable[[str], Transport],
     monkeypatch: pytest.MonkeyPatch,
     authority: trustme.CA,
@@ -428,7 +431,7 @@ def test_an_answer_that_comes_early(
 
 
 @pytest.mark.parametrize(("status", "reason"), [(401, "unauthorized"), (413, "refused")])
-def test_what_an_early_answer_means_for_the_events(monkeypatch: pytest.MonkeyPatch, status: int, reason: str) -> None:
+def test_early_answer_counts_like_one_in_time(monkeypatch: pytest.MonkeyPatch, status: int, reason: str) -> None:
     """The same as one in time: a key that is not accepted is said, and what is too large is cut in halves, not tried
     again as a whole for ever."""
     small_buffers(monkeypatch)
@@ -449,7 +452,7 @@ def test_what_an_early_answer_means_for_the_events(monkeypatch: pytest.MonkeyPat
 @pytest.mark.parametrize(
     "interim", [b"HTTP/1.1 100 Continue\r\n\r\n", b"HTTP/1.1 103 Early Hints\r\na: b\r\n\r\n", b"H"]
 )
-def test_what_comes_early_and_is_no_refusal(
+def test_early_answer_that_is_no_refusal_does_not_stop_the_request(
     connect: Callable[[str], Transport], monkeypatch: pytest.MonkeyPatch, interim: bytes
 ) -> None:
     """The request is sent to its end."""
@@ -466,10 +469,10 @@ def test_what_comes_early_and_is_no_refusal(
         assert post(connect(server.url), LARGE, timeout=20) == 200
 
 
-def test_a_server_that_closes_early_without_a_word(
+def test_early_close_without_an_answer_is_an_error(
     connect: Callable[[str], Transport], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Is an error."""
+    """The post raises ConnectionError."""
     small_buffers(monkeypatch)
     with Early(b"", closes, None) as server, pytest.raises(ConnectionError):
         post(connect(server.url), LARGE)
@@ -493,7 +496,7 @@ def taken_over(transport: Transport, by: int) -> int:
 
 @pytest.mark.parametrize("secure", [False, True])
 @pytest.mark.parametrize("end", ["post", "close", "collect"])
-def test_a_number_that_has_become_a_file(
+def test_descriptor_that_became_a_file_is_not_touched(
     backend: Backend,
     tls_backend: Backend,
     connect: Callable[[str], Transport],
@@ -523,7 +526,9 @@ def test_a_number_that_has_become_a_file(
 
 
 @pytest.mark.parametrize("end", ["post", "close", "collect"])
-def test_a_number_that_has_become_a_socket(backend: Backend, connect: Callable[[str], Transport], end: str) -> None:
+def test_descriptor_that_became_a_socket_is_not_touched(
+    backend: Backend, connect: Callable[[str], Transport], end: str
+) -> None:
     """What it is connected to gets no event of ours, and is not hung up on."""
     transport = connect(backend.url)
     post(transport)
@@ -543,7 +548,7 @@ def test_a_number_that_has_become_a_socket(backend: Backend, connect: Callable[[
         os.close(number)
 
 
-def test_a_number_that_becomes_a_socket_while_an_answer_is_waited_for(
+def test_descriptor_that_becomes_a_socket_during_a_request_is_not_read(
     backend: Backend, connect: Callable[[str], Transport]
 ) -> None:
     """What comes through that is left to its owner, and a cut does not reach it."""
@@ -585,7 +590,7 @@ def resolves_to(monkeypatch: pytest.MonkeyPatch, *addresses: tuple[str, int]) ->
 
 
 @pytest.mark.parametrize("holes", [1, 7])
-def test_an_address_that_leads_nowhere(
+def test_unreachable_address_costs_a_moment_only(
     backend: Backend,
     connect: Callable[[str], Transport],
     monkeypatch: pytest.MonkeyPatch,
@@ -611,10 +616,10 @@ def test_an_address_that_leads_nowhere(
     assert asked == [well]
 
 
-def test_an_address_that_takes_connections_and_no_requests(
+def test_address_that_failed_is_tried_last(
     backend: Backend, connect: Callable[[str], Transport], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Comes last the next time, even if it had worked before."""
+    """It comes last the next time, even if it had worked before."""
     with socket.create_server(("127.0.0.3", 0)) as deaf:
         well = ("127.0.0.1", int(backend.url.rpartition(":")[2]))
         resolves_to(monkeypatch, deaf.getsockname(), well)
@@ -628,7 +633,7 @@ def test_an_address_that_takes_connections_and_no_requests(
             transport._worked = deaf.getsockname()
 
 
-def test_an_address_that_refuses(
+def test_refusing_address_is_skipped(
     backend: Backend, connect: Callable[[str], Transport], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The next one is tried; if all do, that is the error."""
@@ -642,10 +647,10 @@ def test_an_address_that_refuses(
             post(connect("http://backend.example"))
 
 
-def test_addresses_that_all_lead_nowhere(
+def test_timeout_holds_when_all_addresses_are_unreachable(
     connect: Callable[[str], Transport], monkeypatch: pytest.MonkeyPatch, black_hole: tuple[str, int]
 ) -> None:
-    """Are given up when the time is over."""
+    """They are given up when the time is over."""
     resolves_to(monkeypatch, black_hole, black_hole)
     with pytest.raises(TimeoutError):
         post(connect("http://backend.example"), timeout=0.3)
@@ -654,8 +659,10 @@ def test_addresses_that_all_lead_nowhere(
 # ---------------------------------------------------------------------- TLS
 
 
-def test_tls(tls_backend: Backend, connect: Callable[[str], Transport], trusted: None) -> None:
-    """With a certificate that is trusted, by name or address; kept alive, and replaced when dead."""
+def test_tls_with_a_trusted_certificate(
+    tls_backend: Backend, connect: Callable[[str], Transport], trusted: None
+) -> None:
+    """The certificate is valid by name or address. The connection is kept alive, and replaced when dead."""
     transport = connect(tls_backend.url)
     assert [post(transport), post(transport)] == [200, 200]
     assert tls_backend.connections == 1
@@ -680,8 +687,8 @@ def test_tls(tls_backend: Backend, connect: Callable[[str], Transport], trusted:
         ("http://[::1]:8080", "[::1]:8080"),
     ],
 )
-def test_the_usual_port_is_not_mentioned(monkeypatch: pytest.MonkeyPatch, url: str, host: str) -> None:
-    """In the Host header, as browsers do; any other port is."""
+def test_host_header_omits_the_default_port(monkeypatch: pytest.MonkeyPatch, url: str, host: str) -> None:
+    """The Host header has any other port, as browsers send it."""
     said: list[Mapping[str, str]] = []
 
     def post(_: _Connection, target: str, headers: Mapping[str, str], body: bytes) -> Answer:
@@ -693,15 +700,17 @@ def test_the_usual_port_is_not_mentioned(monkeypatch: pytest.MonkeyPatch, url: s
     assert said == [{"host": host}]
 
 
-def test_tls_that_is_not_trusted(tls_backend: Backend, connect: Callable[[str], Transport]) -> None:
+def test_untrusted_certificate_is_refused(tls_backend: Backend, connect: Callable[[str], Transport]) -> None:
     """No key goes to somebody who cannot prove who he is."""
     with pytest.raises(ssl.SSLCertVerificationError):
         post(connect(tls_backend.url))
     assert tls_backend.requests == []
 
 
-def test_tls_for_another_name(authority: trustme.CA, connect: Callable[[str], Transport], trusted: None) -> None:
-    """Nor to somebody else."""
+def test_certificate_for_another_name_is_refused(
+    authority: trustme.CA, connect: Callable[[str], Transport], trusted: None
+) -> None:
+    """No key is sent to a server with a certificate for another name."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("elsewhere.example").configure_cert(context)
     with Backend(tls=context) as backend:
@@ -710,8 +719,8 @@ def test_tls_for_another_name(authority: trustme.CA, connect: Callable[[str], Tr
         assert backend.requests == []
 
 
-def test_tls_to_a_plain_server(backend: Backend, connect: Callable[[str], Transport]) -> None:
-    """Is an OSError."""
+def test_tls_to_a_plain_server_is_an_oserror(backend: Backend, connect: Callable[[str], Transport]) -> None:
+    """The post raises OSError."""
     with pytest.raises(ssl.SSLError):
         post(connect(backend.url.replace("http:", "https:")))
 
@@ -720,7 +729,7 @@ def test_tls_to_a_plain_server(backend: Backend, connect: Callable[[str], Transp
 
 
 @pytest.mark.parametrize("name", ["HTTP_PROXY", "http_proxy", "ALL_PROXY"])
-def test_a_plain_proxy(
+def test_plain_proxy_forwards_the_request(
     backend: Backend, connect: Callable[[str], Transport], monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     """Gets the whole URL; its connection is kept too."""
@@ -733,7 +742,7 @@ def test_a_plain_proxy(
 
 
 @pytest.mark.parametrize("scheme", ["http://", ""])
-def test_a_tunnel(
+def test_https_goes_through_a_tunnel(
     authority: trustme.CA,
     connect: Callable[[str], Transport],
     trusted: None,
@@ -754,7 +763,7 @@ def test_a_tunnel(
         transport.close()
 
 
-def test_a_proxy_that_wants_to_know_who_asks(
+def test_proxy_gets_the_credentials_of_its_url(
     backend: Backend,
     tls_backend: Backend,
     connect: Callable[[str], Transport],
@@ -788,7 +797,7 @@ def test_a_proxy_that_wants_to_know_who_asks(
         ("", False),
     ],
 )
-def test_no_proxy(
+def test_no_proxy_excludes_hosts(
     backend: Backend,
     connect: Callable[[str], Transport],
     monkeypatch: pytest.MonkeyPatch,
@@ -810,7 +819,7 @@ def proxy_context(authority: trustme.CA) -> ssl.SSLContext:
     return context
 
 
-def test_a_proxy_that_is_spoken_to_over_tls(
+def test_proxy_over_tls(
     backend: Backend,
     tls_backend: Backend,
     proxy_context: ssl.SSLContext,
@@ -831,10 +840,10 @@ def test_a_proxy_that_is_spoken_to_over_tls(
         plain.close()
 
 
-def test_a_proxy_that_cannot_prove_who_it_is(
+def test_proxy_with_an_untrusted_certificate_is_refused(
     tls_backend: Backend, proxy_context: ssl.SSLContext, connect: Callable[[str], Transport], monkeypatch: Any
 ) -> None:
-    """Is told nothing."""
+    """Nothing is sent to such a proxy."""
     with Proxy("user:pass", proxy_context) as proxy:
         monkeypatch.setenv("HTTPS_PROXY", f"https://user:pass@{proxy.address}")
         with pytest.raises(ssl.SSLCertVerificationError):
@@ -842,7 +851,7 @@ def test_a_proxy_that_cannot_prove_who_it_is(
         assert proxy.asked == []
 
 
-def test_a_proxy_of_https_that_speaks_plain_http(
+def test_https_proxy_that_speaks_plain_http_is_an_oserror(
     tls_backend: Backend, connect: Callable[[str], Transport], trusted: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Does not get the password either."""
@@ -863,7 +872,7 @@ def test_a_proxy_of_https_that_speaks_plain_http(
         ("socks5://user:hunter2@proxy:1080", "socks5:// is not supported"),
     ],
 )
-def test_a_proxy_that_is_none(
+def test_invalid_proxy_url_is_an_error_without_its_password(
     backend: Backend, connect: Callable[[str], Transport], monkeypatch: pytest.MonkeyPatch, url: str, problem: str
 ) -> None:
     """An odd variable is an error of the request, like any other; and then of none. Its password is not in it."""
@@ -882,7 +891,7 @@ def test_a_proxy_that_is_none(
 
 @pytest.mark.parametrize("mode", ["hang", "drip"])
 @pytest.mark.parametrize("kept", [False, True])
-def test_cancel_while_waiting_for_an_answer(
+def test_cancel_ends_the_wait_for_an_answer(
     backend: Backend, connect: Callable[[str], Transport], mode: Any, kept: bool
 ) -> None:
     """The blocked thread returns at once; it does not try again, on a kept-alive connection either."""
@@ -902,7 +911,7 @@ def test_cancel_while_waiting_for_an_answer(
 
 
 @pytest.mark.parametrize("kept", [False, True])
-def test_cancel_while_waiting_for_an_answer_over_tls(
+def test_cancel_ends_the_wait_for_an_answer_over_tls(
     tls_backend: Backend, connect: Callable[[str], Transport], trusted: None, kept: bool
 ) -> None:
     """The same, and nothing is torn from under OpenSSL."""
@@ -920,7 +929,7 @@ def test_cancel_while_waiting_for_an_answer_over_tls(
     assert post(transport) == 200
 
 
-def test_cancel_in_the_tls_handshake(mute: Mute, connect: Callable[[str], Transport]) -> None:
+def test_cancel_ends_the_tls_handshake(mute: Mute, connect: Callable[[str], Transport]) -> None:
     """A server that takes the connection and never says hello."""
     transport = connect(f"https://127.0.0.1:{mute.port}")
     posting = Posting(transport)
@@ -929,10 +938,10 @@ def test_cancel_in_the_tls_handshake(mute: Mute, connect: Callable[[str], Transp
     assert isinstance(posting.ends(), OSError)
 
 
-def test_cancel_before_the_tls_handshake(
+def test_cancel_before_the_tls_handshake_prevents_it(
     mute: Mute, connect: Callable[[str], Transport], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """In the moment in which the socket is in nobody's hands."""
+    """Cancelling works also between the connection and the handshake."""
     transport = connect(f"https://127.0.0.1:{mute.port}")
     wrap = ssl.SSLContext.wrap_bio
 
@@ -948,7 +957,7 @@ def test_cancel_before_the_tls_handshake(
     assert time.monotonic() - began < 4
 
 
-def test_cancel_while_a_proxy_opens_a_tunnel(
+def test_cancel_ends_the_opening_of_a_tunnel(
     mute: Mute, connect: Callable[[str], Transport], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A proxy that never answers CONNECT."""
@@ -960,7 +969,7 @@ def test_cancel_while_a_proxy_opens_a_tunnel(
     assert isinstance(posting.ends(), OSError)
 
 
-def test_cancel_while_sending(mute: Mute, connect: Callable[[str], Transport]) -> None:
+def test_cancel_ends_sending(mute: Mute, connect: Callable[[str], Transport]) -> None:
     """A body that nobody reads."""
     transport = connect(f"http://127.0.0.1:{mute.port}")
     posting = Posting(transport, b"x" * 50_000_000)
@@ -971,7 +980,7 @@ def test_cancel_while_sending(mute: Mute, connect: Callable[[str], Transport]) -
 
 
 @pytest.mark.parametrize("secure", [False, True])
-def test_cancel_while_a_name_is_resolved(
+def test_cancel_during_name_resolution_takes_effect_afterwards(
     backend: Backend,
     tls_backend: Backend,
     connect: Callable[[str], Transport],
@@ -1000,7 +1009,7 @@ def test_cancel_while_a_name_is_resolved(
     assert [post(transport), len(target.events), len(target.requests)] == [200, 2, 2]
 
 
-def test_who_comes_back_late_leaves_its_successor_alone(
+def test_late_thread_does_not_affect_its_successor(
     backend: Backend, connect: Callable[[str], Transport], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A thread that was given up in name resolution ends; the request that has taken its place can still be cut off."""
@@ -1026,7 +1035,7 @@ def test_who_comes_back_late_leaves_its_successor_alone(
     assert isinstance(successor.ends(), OSError)
 
 
-def test_cancel_just_after_the_answer(
+def test_connection_cancelled_after_its_answer_is_not_kept(
     backend: Backend, connect: Callable[[str], Transport], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The answer counts; the connection, which is cut, is not kept."""
@@ -1043,7 +1052,7 @@ def test_cancel_just_after_the_answer(
     assert backend.connections == 2
 
 
-def test_cancel_while_connecting_ahead(mute: Mute, connect: Callable[[str], Transport]) -> None:
+def test_connection_cancelled_while_connecting_is_not_used(mute: Mute, connect: Callable[[str], Transport]) -> None:
     """What was opened ahead and cut off meanwhile is not used."""
     transport = connect(f"https://127.0.0.1:{mute.port}")
     errors: list[BaseException] = []
@@ -1063,7 +1072,7 @@ def test_cancel_while_connecting_ahead(mute: Mute, connect: Callable[[str], Tran
     assert len(errors) == 1
 
 
-def test_who_uses_a_connection_closes_it(
+def test_connection_is_closed_by_the_thread_that_uses_it(
     backend: Backend, connect: Callable[[str], Transport], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Closed under a thread that reads, its number may be another file's by the time that it reads on."""
@@ -1085,7 +1094,7 @@ def test_who_uses_a_connection_closes_it(
     assert closers == {posting.thread}
 
 
-def test_after_close_a_request_under_way_is_not_ours(backend: Backend, connect: Callable[[str], Transport]) -> None:
+def test_close_does_not_touch_a_busy_connection(backend: Backend, connect: Callable[[str], Transport]) -> None:
     """In a forked child it is the parent's, and shares its socket: neither closing nor cancelling may touch it."""
     transport = connect(backend.url)
     backend.mode = "hang"
@@ -1097,8 +1106,10 @@ def test_after_close_a_request_under_way_is_not_ours(backend: Backend, connect: 
     assert posting.ends(5) == 200
 
 
-def test_cancel_with_nothing_under_way(backend: Backend, connect: Callable[[str], Transport]) -> None:
-    """Changes nothing: what is idle is not in anybody's way."""
+def test_cancel_without_a_request_keeps_the_idle_connection(
+    backend: Backend, connect: Callable[[str], Transport]
+) -> None:
+    """The next request uses it."""
     transport = connect(backend.url)
     transport.cancel()
     post(transport)
@@ -1107,7 +1118,7 @@ def test_cancel_with_nothing_under_way(backend: Backend, connect: Callable[[str]
     assert backend.connections == 1
 
 
-def test_cancel_at_any_moment(backend: Backend, connect: Callable[[str], Transport]) -> None:
+def test_cancel_at_any_moment_ends_the_request_soon(backend: Backend, connect: Callable[[str], Transport]) -> None:
     """A thread that cancels all the time: every post ends soon, in an answer or an OSError, and the last one works."""
     transport, stop, dice = connect(backend.url), threading.Event(), random.Random(5)
 
@@ -1146,14 +1157,14 @@ def test_cancel_at_any_moment(backend: Backend, connect: Callable[[str], Transpo
         ("Wed, 99 Oct 2015 07:28:10 GMT", None),
     ],
 )
-def test_retry_after(value: str | None, seconds: float | None) -> None:
+def test_retry_after_is_seconds_or_a_date(value: str | None, seconds: float | None) -> None:
     """Seconds or a date; None if it makes no sense."""
     assert retry_after(value, now=1445412480.0) == seconds
 
 
 @given(st.one_of(st.text(), st.from_regex(r"\w{3}, \d+ \w{3} \d+ \d+:\d+:\d+ \w+", fullmatch=True)))
-def test_retry_after_reads_anything(value: str) -> None:
-    """Without raising."""
+def test_retry_after_never_raises(value: str) -> None:
+    """Whatever the header is, there is a number of seconds or None."""
     assert isinstance(retry_after(value), (float, type(None)))
 
 

@@ -1,6 +1,6 @@
-"""Calls of every kind, of both clients in the same words, and what the user sees of them. Runs in a tool's environment.
+"""Makes calls of every kind with both clients, and records what the user sees. Runs in a tool's environment.
 
-`python calls.py PEER ORDER` prints what was seen as JSON. ORDER says where our wrapper is: `none`, `below` the tool's
+`python calls.py PEER ORDER` prints the record as JSON. ORDER is the position of our wrapper: `none`, `below` the tool's
 (we have patched first), or `above` it.
 """
 
@@ -35,7 +35,7 @@ class City(BaseModel):
 
 
 class Client:
-    """One of the two clients; what it returns goes through `value`."""
+    """One of the two clients. `value` awaits what the asynchronous one returns."""
 
     def __init__(self, raw: Any, is_async: bool) -> None:
         self.raw, self.is_async = raw, is_async
@@ -118,7 +118,7 @@ def _breaks_off() -> Any:
 
 Scenario = Callable[[Client], Awaitable[Any]]
 SCENARIOS: dict[str, tuple[Callable[[], Any], Scenario]] = {}
-"""Kind of call -> what the model answers, and what is done."""
+"""Kind of call -> the answer of the model, and the steps of the user."""
 
 
 def scenario(reply: Callable[[], Any]) -> Callable[[Scenario], Scenario]:
@@ -258,7 +258,7 @@ async def helper(client: Client) -> Any:
 
 
 async def run(kind: str, client: Client, peer: Peer, model: Scripted) -> Any:
-    """One call, and what the user sees of it."""
+    """Make one call; return what the user sees."""
     reply, body = SCENARIOS[kind]
     model.replies = [reply()]
     with peer.around() or contextlib.nullcontext():
@@ -281,13 +281,13 @@ def main(name: str, order: str) -> None:
         clients = {kind: peer.client(kind, **options) for kind in ("OpenAI", "AsyncOpenAI")}
         if order == "above":
             ours = stack.enter_context(testing.recording())
-        gc.freeze()  # what has been imported need not be looked at for each call
+        gc.freeze()  # keeps imported modules out of the collections below
         for kind in SCENARIOS:
             for made, raw_client in clients.items():
                 coroutine = run(kind, Client(raw_client, made == "AsyncOpenAI"), peer, model)
                 result = (runner.run if made == "AsyncOpenAI" else _run_here)(coroutine)
-                gc.collect()  # some leave the ends of their spans to it,
-                runner.run(asyncio.sleep(0.01))  # and to the event loop
+                gc.collect()  # some tools end their spans in a finalizer,
+                runner.run(asyncio.sleep(0.01))  # or in a callback of the event loop
                 if order != "none":
                     flush(5)
                 seen[f"{kind} {made}"] = {"result": result, "spans": peer.spans(), "events": list(ours)}

@@ -27,7 +27,7 @@ pytestmark = pytest.mark.host(seconds=10)
 ROOT = Path(zespan_serverless.__file__).parents[1]
 ORDERS = ("none", "below", "above")
 
-# What differs from call to call.
+# Fields that differ from call to call.
 PASSING = re.compile(
     r"(^|[._])(id|ids|uuid|time|timestamp|start|end|created|duration|latency|pid|port|stack|stacktrace|lineno|hash"
     r"|hostname|thread.*|version)($|[._])|_ms$|^(start|end)_|_(id|at)$|_time|time_|time$|Id$|Time$|Timestamp$"
@@ -40,7 +40,7 @@ PASSING_TEXTS = re.compile(
 
 
 def steady(value: Any) -> Any:
-    """Without what differs from call to call."""
+    """The records without the fields that differ from call to call."""
     if isinstance(value, dict):
         return {name: steady(inner) for name, inner in sorted(value.items()) if not PASSING.search(name)}
     if isinstance(value, list):
@@ -72,7 +72,7 @@ def _run(peer: str, order: str) -> dict[str, Any]:
 
 @functools.cache
 def runs(peer: str) -> dict[str, dict[str, Any]]:
-    """Order -> call -> what was seen."""
+    """Order -> call -> record."""
     if peer != "nobody" and python_of(peer) is None:
         pytest.skip(f"{peer} is not installed: `make test` does, or `python -m tests.peers.environments`")
     with ThreadPoolExecutor(2) as pool:

@@ -1,4 +1,4 @@
-"""The tools that trace openai beside us: how each is switched on, and what it has recorded. Runs in its environment."""
+"""Other tools that trace openai: how to start each, and how to read what it has recorded. Runs in its environment."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ Json = Any
 
 
 class Peer:
-    """A tool of somebody else's. `start` comes before the clients are made, `client` makes one."""
+    """Another tool. `start` is called before `client` makes clients."""
 
     def start(self, backend: str) -> None:
-        """Switch it on; what it sends by itself may go to `backend`, which takes everything."""
+        """Start the tool. It may send to `backend`, which accepts everything."""
 
     def client(self, kind: str, **options: Any) -> Any:
         """A client of the kind `OpenAI` or `AsyncOpenAI`."""
         return getattr(importlib.import_module("openai"), kind)(**options)
 
     def around(self) -> Any:
-        """What a call is made in, a context manager; None for nothing."""
+        """The context manager for a call; None if the tool needs none."""
         return None
 
     def spans(self) -> list[Json]:
-        """What it has recorded since the last time."""
+        """The tool's records since the last call of this method."""
         return []
 
 
 class _OpenTelemetry(Peer):
-    """Those that record spans by OpenTelemetry."""
+    """A tool that records OpenTelemetry's spans."""
 
     def provider(self) -> Any:
         from opentelemetry.sdk.trace import TracerProvider

@@ -33,7 +33,7 @@ def test_the_first_configuration_wins_and_a_second_one_warns_once(caplog: pytest
     assert "environment" in caplog.text
 
 
-def test_it_starts_once_under_many_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_container_starts_once_under_many_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     """The first invocations of a threaded process find one container."""
     made = []
     original = container.Container.__init__
@@ -58,7 +58,7 @@ def test_it_starts_once_under_many_threads(monkeypatch: pytest.MonkeyPatch) -> N
     assert len(made) == 1
 
 
-def test_flush_reports_what_is_left_and_can_raise() -> None:
+def test_flush_reports_pending_events_and_can_raise() -> None:
     """A backend that refuses connections leaves events pending, and the report says why."""
     with Backend() as backend:
         backend.mode = "refuse"
@@ -91,7 +91,7 @@ def test_after_shutdown_events_are_counted_until_a_new_start() -> None:
         assert [e["operation"] for e in backend.events] == ["a", "b"]
 
 
-def test_as_a_context_manager_it_delivers_at_the_end_of_the_block() -> None:
+def test_init_as_context_manager_delivers_at_the_end_of_the_block() -> None:
     """Scripts need no flush of their own."""
     with Backend() as backend:
         with init(base_url=backend.url):
@@ -193,8 +193,8 @@ with span("late"):
 
 @pytest.mark.parametrize("is_away", [False, True])
 @pytest.mark.parametrize("decorator", ["zespan_lambda", "zespan_azure", "zespan_gcf", "zespan_cloud_event"])
-def test_what_is_left_when_a_process_ends_is_sent_or_said(decorator: str, is_away: bool) -> None:
-    """Of a decorated function in any process, its platform's or not."""
+def test_events_pending_at_exit_are_sent_or_reported(decorator: str, is_away: bool) -> None:
+    """This holds for a decorated function in any process, its platform's or not."""
     with Backend() as backend:
         backend.mode = "refuse" if is_away else "ok"
         ended = subprocess.run(
@@ -228,7 +228,7 @@ if __name__ == "__main__":
 
 
 @pytest.mark.parametrize("method", ["fork", "spawn"])
-def test_what_a_multiprocessing_child_has_left_is_sent(method: str, tmp_path: Path) -> None:
+def test_events_pending_in_a_multiprocessing_child_are_sent(method: str, tmp_path: Path) -> None:
     """They skip atexit; telemetry begins in the child."""
     script = tmp_path / "script.py"
     script.write_text(CHILD)

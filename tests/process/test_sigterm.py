@@ -86,13 +86,13 @@ def terminated(script: str) -> End:
 
 
 def test_without_a_handler_the_process_ends_after_the_flush() -> None:
-    """Without a handler of the user's the signal ends the process, at once, after the flush."""
+    """The signal ends the process at once after the flush."""
     end = terminated("_shutdown.watch(flush); ready()")
     assert (end.status, end.said) == (TERMINATED, ["flushed"])
     assert end.seconds < 4
 
 
-def test_main_thread_blocked_in_c() -> None:
+def test_process_ends_after_the_flush_while_the_main_thread_is_in_c_code() -> None:
     """So it does while the main thread is in C code that knows no signals, as when it waits for an invocation."""
     end = terminated("""
 _shutdown.watch(flush)
@@ -110,33 +110,33 @@ def test_a_flush_that_raises_does_not_keep_the_process_alive() -> None:
     assert end.seconds < 4
 
 
-def test_users_handler_set_before() -> None:
+def test_earlier_user_handler_runs_after_the_flush() -> None:
     """A handler that was there has its turn after the flush, and decides what becomes of the process."""
     end = terminated(PATIENT + "signal.signal(signal.SIGTERM, user_exits); _shutdown.watch(flush); ready()")
     assert (end.status, end.said) == (3, ["flushed", "user"])
 
 
-def test_users_handler_set_after() -> None:
-    """So does one that is set later, once there has been an invocation."""
+def test_later_user_handler_runs_after_the_flush_once_rearmed() -> None:
+    """A handler that is set later is found at the end of an invocation."""
     script = "_shutdown.watch(slow_flush); signal.signal(signal.SIGTERM, user_exits); _shutdown.rearm(); ready()"
     end = terminated(PATIENT + script)
     assert (end.status, end.said) == (3, ["flushed", "user"])
     assert end.seconds < 4
 
 
-def test_users_handler_set_after_and_not_noticed() -> None:
-    """Before that it is alone with the signal, as it would be without us."""
+def test_later_user_handler_runs_alone_until_rearmed() -> None:
+    """Until then it has the signal alone, as without us."""
     end = terminated("_shutdown.watch(flush); signal.signal(signal.SIGTERM, user_exits); ready()")
     assert (end.status, end.said) == (3, ["user"])
 
 
-def test_users_handler_does_not_wait_for_a_slow_backend() -> None:
+def test_user_handler_does_not_wait_for_a_slow_backend() -> None:
     """The time that Lambda gives is the user's too: after 0.1 s the handler runs, and the flush goes on beside it."""
     end = terminated("signal.signal(signal.SIGTERM, user_exits); _shutdown.watch(flush_after_the_user); ready()")
     assert (end.status, end.said) == (3, ["user", "flushed"])
 
 
-def test_users_handler_that_returns() -> None:
+def test_returning_handler_or_sig_ign_keeps_the_process_alive() -> None:
     """A handler that returns, or SIG_IGN, keeps the process alive as it did; what is ignored stays so."""
     for handler in ("user", "signal.SIG_IGN"):
         end = terminated(f"""
@@ -154,7 +154,7 @@ say("lived on")
 @pytest.mark.parametrize(
     ("before", "end"), [("signal.SIG_DFL", (TERMINATED, ["flushed"])), ("user_exits", (3, ["flushed", "user"]))]
 )
-def test_a_server_that_puts_back_what_it_found(before: str, end: tuple[int, list[str]]) -> None:
+def test_server_that_restores_our_handler_and_raises_again_ends(before: str, end: tuple[int, list[str]]) -> None:
     """uvicorn replaces our handler, ends in peace when told, puts ours back and raises the signal again: it ends the
     process, as it would without us."""
     ended = terminated(f"""
@@ -176,7 +176,7 @@ say("lived on")
     assert "lived on" not in ended.said
 
 
-def test_asyncios_handlers_come_and_go() -> None:
+def test_default_action_is_ours_again_after_asyncio_removed_its_handler() -> None:
     """asyncio's remove_signal_handler leaves the default action behind; the next invocation puts ours back."""
     end = terminated("""
 async def main():
@@ -192,7 +192,7 @@ ready()
 
 
 @pytest.mark.parametrize("thread", [False, True], ids=["main thread", "other thread"])
-def test_a_look_from_any_thread(thread: bool) -> None:
+def test_look_again_works_in_any_thread(thread: bool) -> None:
     """The default action that asyncio leaves behind is seen without the main thread, too, once it is looked for."""
     look = "thread = threading.Thread(target=_shutdown.look_again); thread.start(); thread.join()"
     end = terminated(f"""
@@ -209,7 +209,7 @@ ready()
     assert (end.status, end.said) == (TERMINATED, ["flushed"])
 
 
-def test_asyncios_handlers_stay() -> None:
+def test_asyncio_signal_handlers_work_beside_ours() -> None:
     """A loop's own signal handlers go on working beside ours."""
     end = terminated("""
 async def main():
@@ -226,7 +226,7 @@ asyncio.run(main())
 
 
 @pytest.mark.parametrize("users", ["signal.SIG_DFL", "signal.SIG_IGN", "user_exits"])
-def test_nothing_of_ours_is_seen(users: str) -> None:
+def test_handler_wakeup_fd_and_faulthandler_look_untouched(users: str) -> None:
     """The handler is what it was, there is no wakeup fd, and faulthandler is free for its other signals."""
     end = terminated(f"""
 import faulthandler
@@ -245,7 +245,7 @@ ready()
     assert "flushed" in end.said
 
 
-def test_wakeup_fd_of_the_users() -> None:
+def test_user_wakeup_fd_keeps_working() -> None:
     """Whoever has the wakeup fd, as uvloop does while it runs, keeps it and gets every signal's byte; we hear, too."""
     end = terminated("""
 mine, theirs = socket.socketpair()
@@ -279,14 +279,14 @@ def chained(after=lambda: None):
 
 
 @pytest.mark.parametrize("armed", ["before", "after", "both"])
-def test_a_handler_that_hands_on(armed: str) -> None:
+def test_handler_that_restores_the_default_and_raises_again_ends_the_process(armed: str) -> None:
     """What many libraries do: clean up, then let happen what would have. The process dies of the signal, flushed."""
     before, after = ("_shutdown.watch(flush)" if armed in (when, "both") else "pass" for when in ("before", "after"))
     end = terminated(f"{PATIENT}{HANDS_ON}{before}; chained(); {after}; _shutdown.rearm(); ready()")
     assert (end.status, end.said) == (TERMINATED, ["flushed", "cleaned up"])
 
 
-def test_a_handler_that_hands_on_to_another() -> None:
+def test_chained_handlers_run_once_each() -> None:
     """Two of them, with ours before, between and after: each runs once, and the first one decides what happens."""
     end = terminated(f"""
 {PATIENT}{HANDS_ON}
@@ -305,7 +305,7 @@ say("lived on")
     assert end.said == ["flushed", "cleaned up", "cleaned up", "user", "handed on", "handed on", "lived on"]
 
 
-def test_a_handler_of_a_signal_that_the_function_sends_itself() -> None:
+def test_handler_of_a_self_sent_signal_runs_before_the_next_line() -> None:
     """It has run when the next line does."""
     end = terminated("""
 signal.signal(signal.SIGTERM, user)
@@ -321,7 +321,7 @@ ready()
     assert end.status == TERMINATED
 
 
-def test_default_socket_timeout() -> None:
+def test_default_socket_timeout_does_not_affect_the_watch() -> None:
     """The timeout that a script sets for its sockets is none for us."""
     end = terminated("socket.setdefaulttimeout(0.1); _shutdown.watch(flush); time.sleep(0.5); ready()")
     assert (end.status, end.said) == (TERMINATED, ["flushed"])
@@ -345,7 +345,7 @@ time.sleep(5)
     assert (end.status, end.said) == (TERMINATED, ["waited for"] * 2 + ["critical section", "flushed"])
 
 
-def test_signals_that_kill_no_thread_of_ours() -> None:
+def test_our_threads_do_not_receive_what_the_main_thread_blocks_later() -> None:
     """What the main thread blocks after we have started is not taken by us either."""
     end = terminated("""
 _shutdown.watch(flush)
@@ -359,7 +359,7 @@ ready()
 
 
 @pytest.mark.parametrize("chain", [True, False])
-def test_faulthandler_of_the_users(chain: bool) -> None:
+def test_faulthandler_registered_before_us_keeps_sigterm(chain: bool) -> None:
     """Who has registered SIGTERM with faulthandler before us keeps it, and what it does."""
     end = terminated(f"""
 import faulthandler
@@ -375,8 +375,8 @@ say("lived on")
     assert ("lived on" in end.said) is not chain
 
 
-def test_faulthandler_of_the_users_later() -> None:
-    """So does who registers it after us, whatever there is of invocations since."""
+def test_faulthandler_registered_after_us_keeps_sigterm() -> None:
+    """It keeps the signal, however many invocations follow."""
     end = terminated("""
 import faulthandler
 _shutdown.watch(flush)
@@ -390,7 +390,7 @@ say("lived on")
     assert any("most recent call first" in line for line in end.said)
 
 
-def test_faulthandler_of_the_users_later_that_hands_on() -> None:
+def test_later_faulthandler_that_chains_prints_one_traceback() -> None:
     """Its traceback is printed once, and the signal ends the process."""
     end = terminated("""
 import faulthandler
@@ -402,7 +402,7 @@ ready()
     assert sum("most recent call first" in line for line in end.said) == 1
 
 
-def test_ignored_signal_in_a_program_that_is_started() -> None:
+def test_started_program_inherits_sig_ign() -> None:
     """It inherits that the signal is ignored."""
     end = terminated("""
 import subprocess
@@ -416,7 +416,7 @@ say("ready")
     assert end.said[0] == "True"
 
 
-def test_fork_and_sigterm_at_once() -> None:
+def test_sigterm_right_after_fork_ends_the_child_only() -> None:
     """A child that is terminated as soon as it is there dies of it, and its parent does not."""
     end = terminated("""
 _shutdown.watch(flush)
@@ -435,7 +435,7 @@ ready()
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="who has sent what is known on Linux only")
-def test_a_fork_by_code_in_c() -> None:
+def test_child_forked_by_c_code_does_not_notify_its_parent() -> None:
     """No hook of ours runs in such a child: what it hears is at least not its parent's."""
     end = terminated("""
 import ctypes
@@ -453,7 +453,7 @@ ready()
     assert (end.status, end.said) == (TERMINATED, ["alive", "flushed"])
 
 
-def test_a_handler_that_restores_the_default() -> None:
+def test_handler_that_restores_the_default_survives_its_own_signal() -> None:
     """It has had the signal, which ends nothing then; the next one does."""
     end = terminated("""
 def once(number, frame):
@@ -473,14 +473,14 @@ ready()
     assert "alive" in end.said
 
 
-def test_a_flush_that_hangs() -> None:
-    """In a handler of the log, for example: the process ends all the same."""
+def test_process_ends_although_the_flush_hangs() -> None:
+    """The flush may hang in a log handler, for example."""
     end = terminated("_shutdown.watch(lambda seconds: time.sleep(30)); ready()")
     assert (end.status, end.said) == (TERMINATED, [])
     assert end.seconds < 4
 
 
-def test_gevents_signal_handler() -> None:
+def test_gevent_signal_handler_stays() -> None:
     """It is set in C, where Python does not see it: it stays, whatever invocations there are."""
     pytest.importorskip("gevent")
     end = terminated("""
@@ -495,10 +495,10 @@ gevent.sleep(5)
 
 
 @pytest.mark.parametrize("rearm", ["pass", "_shutdown.rearm()"])
-def test_users_handler_in_a_forked_child(rearm: str) -> None:
+def test_forked_child_keeps_the_user_handler(rearm: str) -> None:
     """One that was set after us is there in a child, too."""
     end = terminated(f"""
-os.register_at_fork(after_in_child=_shutdown.forget)
+os.register_at_fork(after_in_child=_shutdown.reset)
 _shutdown.watch(flush)
 signal.signal(signal.SIGTERM, lambda *_: os._exit(5))
 {rearm}
@@ -541,14 +541,14 @@ ready()
     assert sorted(set(end.said)) == sorted({"first", "second", *(["user"] if handler == "user_exits" else [])})
 
 
-def test_second_copy_that_leaves() -> None:
+def test_first_copy_listens_again_after_the_second_is_reset() -> None:
     """When a second copy has forgotten everything, the first one listens again."""
     end = terminated(f"""
 {COPY}
 first, second = _shutdown, copy()
 first.watch(flush)
 second.watch(lambda seconds: say("second"))
-second.forget()
+second.reset()
 ready()
 """)
     assert (end.status, end.said) == (TERMINATED, ["flushed"])
@@ -579,7 +579,7 @@ def start():
 """
     run = "thread = threading.Thread(target=start); thread.start(); thread.join()" if thread else "start()"
     end = terminated(f"""
-os.register_at_fork(after_in_child=_shutdown.forget)
+os.register_at_fork(after_in_child=_shutdown.reset)
 _shutdown.watch(flush)
 {fork if how == "os" else multi}
 {run}
@@ -590,13 +590,13 @@ ready()
 
 
 @pytest.mark.parametrize("users", ["signal.SIG_DFL", "user_exits"])
-def test_forget_restores_handler_end_and_descriptors(users: str) -> None:
-    """After forget everything is as it was before: the handler, the end, descriptors."""
+def test_reset_restores_handler_end_and_descriptors(users: str) -> None:
+    """After `reset` the handler, the end of the process and the descriptors are as before."""
     end = terminated(f"""
 descriptors = len(os.listdir("/proc/self/fd"))
 signal.signal(signal.SIGTERM, {users})
 _shutdown.watch(flush)
-_shutdown.forget()
+_shutdown.reset()
 say("handler " + str(signal.getsignal(signal.SIGTERM) is {users}))
 time.sleep(0.1)
 say("descriptors " + str(len(os.listdir("/proc/self/fd")) - descriptors))
@@ -608,7 +608,7 @@ ready()
 
 @pytest.mark.parametrize("up_to", [256, 4096], ids=["some", "all"])
 @pytest.mark.parametrize("rearm", ["pass", "_shutdown.rearm()"])
-def test_function_that_closes_all_files(rearm: str, up_to: int, tmp_path: Path) -> None:
+def test_sigterm_ends_a_function_that_closes_all_descriptors(rearm: str, up_to: int, tmp_path: Path) -> None:
     """A function that closes every file it finds still ends on SIGTERM, and nothing gets into its next files."""
     end = terminated(f"""
 _shutdown.watch(flush)
@@ -622,7 +622,7 @@ ready()
     assert [file.stat().st_size for file in tmp_path.iterdir()] == [0] * 40
 
 
-def test_no_more_sockets_to_be_had() -> None:
+def test_signal_ends_the_process_when_no_sockets_can_be_opened() -> None:
     """The signal ends the process as it would without us, unheard, whatever invocations there are."""
     end = terminated("""
 import resource
@@ -654,7 +654,7 @@ ready()
     assert (end.status, end.said) == (TERMINATED, ["True", "flushed"])
 
 
-def test_trio_finds_no_wakeup_fd() -> None:
+def test_trio_finds_no_foreign_wakeup_fd() -> None:
     """trio warns of a wakeup fd that is not its own, which is an error under -W error."""
     end = terminated("""
 import trio, warnings

@@ -1,4 +1,4 @@
-"""A model on the loopback interface."""
+"""Fixture for a model on the loopback interface."""
 
 from __future__ import annotations
 

@@ -85,7 +85,7 @@ def test_accepts_plain_ndjson(backend: Backend) -> None:
 @pytest.mark.parametrize(
     "body", [b"{", b"[1, 2]", b"\x1f\x8bgarbage", ndjson(*EVENTS)[:-12]], ids=["open", "array", "no gzip", "cut off"]
 )
-def test_refuses_what_is_no_batch(backend: Backend, body: bytes) -> None:
+def test_body_that_is_not_a_batch_is_a_400(backend: Backend, body: bytes) -> None:
     """A body that is not NDJSON objects is a 400, never accepted in part."""
     with Client(backend) as client:
         assert client.post(body).status == 400
@@ -93,7 +93,7 @@ def test_refuses_what_is_no_batch(backend: Backend, body: bytes) -> None:
 
 
 @pytest.mark.parametrize("status", [400, 401, 413, 429, 500, 503])
-def test_status(backend: Backend, status: int) -> None:
+def test_status_as_mode_is_the_answer(backend: Backend, status: int) -> None:
     """A status as mode is the answer, and accepts nothing."""
     backend.mode = status
     with Client(backend) as client:
@@ -200,7 +200,7 @@ def test_drop_closes_without_an_answer(backend: Backend) -> None:
     assert backend.events == []
 
 
-def test_redirect(backend: Backend) -> None:
+def test_redirect_accepts_nothing(backend: Backend) -> None:
     """A redirect names another path of the same server and accepts nothing."""
     backend.mode = "redirect"
     with Client(backend) as client:
@@ -209,7 +209,7 @@ def test_redirect(backend: Backend) -> None:
     assert backend.events == []
 
 
-def test_unknown_mode(backend: Backend) -> None:
+def test_unknown_mode_raises_where_it_is_set(backend: Backend) -> None:
     """A mode with a typo fails where it is set, not as a test that passes for the wrong reason."""
     typo: Any = "hangs"
     with pytest.raises(ValueError, match="hangs"):
@@ -273,7 +273,7 @@ def test_close_is_quick_in_every_mode(mode: Mode) -> None:
         client.post(ndjson(*EVENTS))
 
 
-def test_tls() -> None:
+def test_tls_is_served_to_clients_that_trust_it() -> None:
     """With a certificate it serves HTTPS, and clients that distrust it or say nothing harm nobody else."""
     authority = trustme.CA()
     server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

@@ -22,7 +22,7 @@ from zespan_serverless import (
     zespan_gcf,
     zespan_lambda,
 )
-from zespan_serverless.aws_lambda import _extension, _start
+from zespan_serverless.aws_lambda import _cold_start, _extension
 from zespan_serverless.testing import LambdaContext, recording
 
 
@@ -42,8 +42,8 @@ def call(handler: Any, prompt: str = "hi") -> None:
 
 
 @pytest.mark.parametrize("before", ["nothing", "a call", "init"])
-def test_what_a_function_was_decorated_with_is_in_force(before: str, caplog: pytest.LogCaptureFixture) -> None:
-    """Whatever has been configured in the process before; and nothing is said about it."""
+def test_settings_of_the_decorator_apply(before: str, caplog: pytest.LogCaptureFixture) -> None:
+    """They apply whatever has been configured in the process before, without a warning."""
     if before == "a call":
         with recording(service_name="other"):
             call(plain)
@@ -60,7 +60,7 @@ def test_what_a_function_was_decorated_with_is_in_force(before: str, caplog: pyt
 
 
 def test_settings_of_the_recording_prevail(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Over the decorator's, which prevail over the environment's."""
+    """They prevail over the decorator's, which prevail over the environment's."""
     monkeypatch.setenv("ZESPAN_SERVICE_NAME", "environment")
     monkeypatch.setenv("ZESPAN_ENVIRONMENT", "staging")
     with recording(service_name="test") as events:
@@ -69,7 +69,7 @@ def test_settings_of_the_recording_prevail(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_each_function_has_its_own_settings(caplog: pytest.LogCaptureFixture) -> None:
-    """Also two in one recording, in any order; what was captured between them is there, too."""
+    """Two functions in one recording have their own, in any order, and no event between them is lost."""
     with caplog.at_level(logging.WARNING), recording() as events:
         call(private)
         capture({"operation": "between"})
@@ -81,8 +81,8 @@ def test_each_function_has_its_own_settings(caplog: pytest.LogCaptureFixture) ->
     assert caplog.records == []
 
 
-def test_a_function_inside_another_is_a_part_of_it() -> None:
-    """As in production: one invocation, with the settings of the outer one."""
+def test_nested_function_is_part_of_the_outer_invocation() -> None:
+    """There is one invocation, with the settings of the outer function, as in production."""
 
     @zespan_lambda(service_name="outer")
     def outer(event: dict[str, Any], context: object) -> object:
@@ -106,7 +106,7 @@ def test_a_function_that_is_switched_off_records_nothing() -> None:
     assert events == []
 
 
-def test_the_environment_does_not_switch_it_off(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_environment_does_not_switch_a_recording_off(monkeypatch: pytest.MonkeyPatch) -> None:
     """ZESPAN_ENABLED=0 for a whole test suite, or pytest's own variable, is not for the test that asks."""
     monkeypatch.setenv("ZESPAN_ENABLED", "0")
     with recording() as events:
@@ -119,14 +119,14 @@ def test_the_environment_does_not_switch_it_off(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_the_list_is_complete_after_the_block() -> None:
-    """With what was captured by hand."""
+    """It contains events that were captured by hand."""
     with recording() as events:
         for number in range(70):
             capture({"operation": str(number)})
     assert [event["operation"] for event in events] == [str(number) for number in range(70)]
 
 
-def test_one_inside_another() -> None:
+def test_nested_recording_gets_the_events() -> None:
     """Each has what was recorded while it was the innermost."""
     with recording(service_name="outer") as outer:
         call(plain)
@@ -137,7 +137,7 @@ def test_one_inside_another() -> None:
     assert [event["operation"] for event in inner] == ["inner"]
 
 
-def test_two_in_threads() -> None:
+def test_recordings_in_two_threads_share_no_event() -> None:
     """No event is in both, none is lost, and afterwards nothing is recorded any more."""
     first_began, second_began = threading.Event(), threading.Event()
     lists: list[list[dict[str, Any]]] = []
@@ -160,7 +160,7 @@ def test_two_in_threads() -> None:
     assert [len(events) for events in lists] == [1, 1]
 
 
-def test_a_mistake_raises_and_changes_nothing() -> None:
+def test_wrong_setting_raises_and_keeps_the_outer_recording() -> None:
     """The recording around it goes on."""
     with recording() as events:
         with pytest.raises(ConfigurationError), recording(store_prompt=False):  # type: ignore[call-arg]
@@ -169,8 +169,8 @@ def test_a_mistake_raises_and_changes_nothing() -> None:
     assert len(events) == 1
 
 
-def test_another_kind_of_host() -> None:
-    """Has its settings as well."""
+def test_settings_apply_to_other_hosts_as_well() -> None:
+    """A function of another host is recorded with its own settings."""
 
     @zespan_gcf(service_name="cloud")
     def function(request: Any) -> str:
@@ -182,7 +182,7 @@ def test_another_kind_of_host() -> None:
 
 
 def test_reset_ends_a_recording() -> None:
-    """As if the package had just been imported."""
+    """Afterwards nothing is recorded, as if the package had just been imported."""
     with recording() as events:
         testing.reset()
         with with_context(user_id="u"):
@@ -201,7 +201,7 @@ def test_reset_ends_all_recordings() -> None:
     assert (outer, inner, [event["operation"] for event in after.events]) == ([], [], ["x"])
 
 
-def test_reset_forgets_what_hosts_know(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_reset_resets_hosts(monkeypatch: pytest.MonkeyPatch) -> None:
     """The next handler registers its extension, the next async one has a new loop, and an import is the first."""
     registered: list[str] = []
     monkeypatch.setattr(_extension, "in_runtime_process", lambda: True)
@@ -213,10 +213,10 @@ def test_reset_forgets_what_hosts_know(monkeypatch: pytest.MonkeyPatch) -> None:
 
     for _ in range(2):
         testing.reset()
-        assert _start._imported_at is None
+        assert _cold_start._imported_at is None
         for _ in range(2):
             zespan_lambda(exporter="memory")(handler)({}, LambdaContext())
-        assert _start._imported_at is not None
+        assert _cold_start._imported_at is not None
     assert len(registered) == 2
     assert loops[0] is loops[1]
     assert loops[2] is loops[3]
@@ -224,8 +224,8 @@ def test_reset_forgets_what_hosts_know(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (loops[0].is_closed(), loops[2].is_closed()) == (True, False)
 
 
-def test_a_context_of_azures() -> None:
-    """Gives an event its id, its trace and its retries."""
+def test_azure_context_has_id_trace_and_retries() -> None:
+    """The root event has the id, the trace and the retries of the context."""
     context = testing.AzureContext("search", traceparent=f"00-{'1' * 32}-{'2' * 16}-01", max_retry_count=3)
 
     @zespan_azure
@@ -241,8 +241,8 @@ def test_a_context_of_azures() -> None:
     assert context.invocation_id != testing.AzureContext().invocation_id
 
 
-def test_a_context_of_googles() -> None:
-    """Says what a background function was called for."""
+def test_google_context_has_event_type_and_resource() -> None:
+    """The root event says what the background function was called for."""
     context = testing.GoogleContext()
 
     @zespan_cloud_event
@@ -255,8 +255,8 @@ def test_a_context_of_googles() -> None:
     assert repr(context) == f"<GoogleContext of google.pubsub.topic.publish, event {context.event_id}>"
 
 
-def test_a_context_of_lambdas() -> None:
-    """With an id of one's own, or a new one; it says what it is."""
+def test_lambda_context_has_an_id_and_a_repr() -> None:
+    """The id is the given one, or a new one."""
     context = LambdaContext(3, "search", aws_request_id="r-1")
     assert context.aws_request_id == "r-1"
     assert repr(context).startswith("<LambdaContext of search, request r-1, 2")

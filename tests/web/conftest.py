@@ -1,4 +1,4 @@
-"""What the tests of this folder share."""
+"""Fixtures for the tests of this folder."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from zespan_serverless.testing import Backend
 
 @pytest.fixture
 def start(backend: Backend) -> Iterator[Callable[..., Server]]:
-    """start(server, app, **environment): a server that listens, which is stopped after the test."""
+    """start(server, app, **environment): a server that accepts requests; it is stopped after the test."""
     with ExitStack() as stack:
 
         def start(name: str, app: str, **env: str) -> Server:

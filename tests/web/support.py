@@ -1,4 +1,4 @@
-"""Real web servers with the applications of `apps`, and what a client sees of them."""
+"""Starts real web servers with the applications of the folder `apps`."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _numbers = itertools.count()
 
 
 class Server(Served):
-    """One server process, from the time that it listens."""
+    """One server process. The constructor returns when the server accepts requests."""
 
     def __init__(self, name: str, app: str, env: Mapping[str, str] | None = None) -> None:
         port = _free_port()
@@ -52,8 +52,10 @@ class Server(Served):
 
 
 def _free_port() -> int:
-    """One that no other server of these tests is given, in other processes neither: some share theirs with whoever else
-    wants it. Below those from which the system takes the clients'."""
+    """A port that no other server of these tests gets, in any process: some servers share their port with others.
+
+    It is below the ports that the system assigns to clients.
+    """
     while True:
         port = 20_000 + (os.getpid() * 101 + next(_numbers)) % 12_000
         with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
@@ -67,7 +69,7 @@ def named(events: list[Event], path: str) -> list[Event]:
 
 @contextlib.contextmanager
 def pieces(server: Server, path: str, gate: Path) -> Iterator[Iterator[bytes]]:
-    """The lines of a stream, each of which is made when the one before has arrived."""
+    """The lines of a stream. The server makes each line when the one before has arrived."""
     (gate / "0").touch()  # WSGI servers send the headers with the first piece
     with server.open(f"{path}?gate={gate}", traceparent=TRACEPARENT) as response:
 

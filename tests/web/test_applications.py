@@ -83,7 +83,7 @@ def test_an_answered_exception_is_named(fastapi: Server, ingest: Backend) -> Non
 
 
 @pytest.mark.parametrize("name", ["fastapi", "flask"])
-def test_background_work(name: str, request: pytest.FixtureRequest, ingest: Backend) -> None:
+def test_background_work_is_in_the_requests_trace(name: str, request: pytest.FixtureRequest, ingest: Backend) -> None:
     """Starlette's background tasks and Flask's call_on_close are in the request's trace, and sent soon after it."""
     found = len(named(ingest.events, "/background"))
     assert request.getfixturevalue(name).ask("/background").status == 200
@@ -145,7 +145,7 @@ def test_an_application_that_cannot_start(server: str) -> None:
 
 
 @pytest.mark.parametrize("server", ["uvicorn", "uvicorn, 2 workers", "gunicorn UvicornWorker"])
-def test_a_handler_of_the_users_own(start: Start, backend: Backend, tmp_path: Path, server: str) -> None:
+def test_the_users_own_signal_handler_runs(start: Start, backend: Backend, tmp_path: Path, server: str) -> None:
     """It runs, the server stops, and what was buffered is sent."""
     running = start(server, "fastapi_app:app", ZESPAN_FLUSH_INTERVAL="3600")
     running.ask("/hello/first")

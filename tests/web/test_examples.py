@@ -53,7 +53,9 @@ def root_of(backend: Backend, operation: str, count: int) -> dict[str, Any]:
     return root
 
 
-def test_fastapi(example: Callable[[str, str], Server], backend: Backend) -> None:
+def test_fastapi_example_traces_stream_and_background_task(
+    example: Callable[[str, str], Server], backend: Backend
+) -> None:
     """A streamed answer; its call and its background task are in the request's trace."""
     assert post(example("uvicorn", "fastapi"), "/ask", prompt="Hi", user="ada") == (200, ANSWER.encode())
     root = root_of(backend, "POST /ask", 3)
@@ -64,7 +66,9 @@ def test_fastapi(example: Callable[[str, str], Server], backend: Backend) -> Non
 
 
 @pytest.mark.parametrize("path", ["/ask", "/stream"])
-def test_flask(example: Callable[[str, str], Server], backend: Backend, path: str) -> None:
+def test_flask_example_traces_whole_and_streamed_answers(
+    example: Callable[[str, str], Server], backend: Backend, path: str
+) -> None:
     """Whole or streamed, the call is in the request's trace."""
     status, answer = post(example("gunicorn gthread", "flask"), path, prompt="Hi", user="ada")
     assert status == 200

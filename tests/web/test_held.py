@@ -131,7 +131,7 @@ def test_requests_at_once_share_sends(held: tuple[str, Server], ingest: Backend,
 
 @pytest.mark.parametrize(("platform", "env"), PLATFORMS, ids=lambda value: value if isinstance(value, str) else "")
 @pytest.mark.parametrize(("server", "app", "framework"), SERVERS)
-def test_sigterm(
+def test_sigterm_answers_the_request_and_sends_the_rest(
     start: Callable[..., Server],
     backend: Backend,
     cell: Cell,

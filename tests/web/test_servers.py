@@ -16,6 +16,8 @@ from tests.support import SPAN, TRACE, TRACEPARENT, added, below, until
 from tests.web.support import Server, named, pieces
 from zespan_serverless.testing import Backend
 
+pytestmark = pytest.mark.host
+
 Cell = Callable[[str, Situation, str], None]
 
 
@@ -80,7 +82,9 @@ def late(milliseconds: float) -> str:
 
 
 @pytest.mark.parametrize(("path", "situation"), [("/hello", "async"), ("/sync", "sync")])
-def test_request(row: Row, pair: Pair, ingest: Backend, cell: Cell, path: str, situation: Situation) -> None:
+def test_request_is_one_event_in_the_callers_trace(
+    row: Row, pair: Pair, ingest: Backend, cell: Cell, path: str, situation: Situation
+) -> None:
     """One event for the request, in the caller's trace and by its route, and the step below it."""
     if situation == "async" and "Flask" in row.host:
         cell(row.host, situation, "no async application")
@@ -100,7 +104,9 @@ def test_request(row: Row, pair: Pair, ingest: Backend, cell: Cell, path: str, s
     cell(row.host, situation, f"all, {late(added(pair.traced, pair.bare, f'{path}/ada'))}")
 
 
-def test_stream(row: Row, pair: Pair, ingest: Backend, cell: Cell, tmp_path: Path) -> None:
+def test_streams_event_ends_with_its_last_piece(
+    row: Row, pair: Pair, ingest: Backend, cell: Cell, tmp_path: Path
+) -> None:
     """Each piece is with the client before the next one is made; the request's event ends with the last."""
     with pieces(pair.traced, "/stream", tmp_path) as lines:
         assert list(lines) == [b"0\n", b"1\n", b"2\n"]
@@ -112,7 +118,7 @@ def test_stream(row: Row, pair: Pair, ingest: Backend, cell: Cell, tmp_path: Pat
     cell(row.host, "stream", f"all, unbuffered, {late(added(pair.traced, pair.bare, '/stream'))}")
 
 
-def test_exception(row: Row, pair: Pair, ingest: Backend, cell: Cell) -> None:
+def test_exception_is_an_error_of_the_requests_event(row: Row, pair: Pair, ingest: Backend, cell: Cell) -> None:
     """The client gets the framework's own answer, and the request's event is an error."""
     ours, theirs = pair.traced.ask("/fail", traceparent=TRACEPARENT), pair.bare.ask("/fail")
     assert (ours.status, ours.body) == (theirs.status, theirs.body) == (500, theirs.body)
@@ -125,7 +131,7 @@ def test_exception(row: Row, pair: Pair, ingest: Backend, cell: Cell) -> None:
 
 
 @pytest.mark.parametrize("code", [404, 503])
-def test_status(row: Row, pair: Pair, ingest: Backend, code: int) -> None:
+def test_status_of_5xx_is_an_error_and_4xx_is_not(row: Row, pair: Pair, ingest: Backend, code: int) -> None:
     """A status of the 5xx is an error of ours; one of the 4xx is the client's."""
     assert pair.traced.ask(f"/status/{code}").status == code
     until(lambda: named(ingest.events, f"/status/{code}"))
@@ -136,7 +142,7 @@ def test_status(row: Row, pair: Pair, ingest: Backend, code: int) -> None:
     )
 
 
-def test_client_that_leaves(row: Row, pair: Pair, ingest: Backend, tmp_path: Path) -> None:
+def test_client_that_leaves_is_noted_on_the_event(row: Row, pair: Pair, ingest: Backend, tmp_path: Path) -> None:
     """The application hears of it as it does without us; the request's event is sent, and says so."""
     with pair.traced.open(f"/flood?gate={tmp_path}") as response:
         response.read(100_000)
@@ -146,7 +152,7 @@ def test_client_that_leaves(row: Row, pair: Pair, ingest: Backend, tmp_path: Pat
     assert (root["metadata"]["client_disconnected"], root["status"]) == (True, "success")
 
 
-def test_concurrent(row: Row, pair: Pair, ingest: Backend, cell: Cell) -> None:
+def test_concurrent_requests_have_traces_of_their_own(row: Row, pair: Pair, ingest: Backend, cell: Cell) -> None:
     """64 requests at once: each in a trace of its own with its own events, in far fewer sends than requests."""
     ingest.latency = 0.03
     before = len(ingest.requests)
@@ -169,7 +175,7 @@ def test_concurrent(row: Row, pair: Pair, ingest: Backend, cell: Cell) -> None:
     cell(row.host, "concurrent", f"all of 64 requests in {sends} sends")
 
 
-def test_dead_backend(row: Row, pair: Pair, ingest: Backend, cell: Cell) -> None:
+def test_dead_backend_delays_no_response(row: Row, pair: Pair, ingest: Backend, cell: Cell) -> None:
     """No response waits for a backend that never answers, and when it is back all is delivered."""
     ingest.mode = "hang"
     for number in range(3):
@@ -182,7 +188,9 @@ def test_dead_backend(row: Row, pair: Pair, ingest: Backend, cell: Cell) -> None
     cell(row.host, "deadline", "none known")
 
 
-def test_sigterm(row: Row, pair: Pair, ingest: Backend, cell: Cell, tmp_path: Path) -> None:
+def test_sigterm_ends_the_server_as_it_does_without_us(
+    row: Row, pair: Pair, ingest: Backend, cell: Cell, tmp_path: Path
+) -> None:
     """A request under way ends as it does without us, exit code and time are the server's, and all is sent."""
     gates = {name: tmp_path / name for name in ("traced", "bare")}
     answers = {}

@@ -19,7 +19,7 @@ import pytest
 
 from tests.support import until
 from zespan_serverless import ConfigurationError, flush, span, testing, traceparent
-from zespan_serverless._observe import web
+from zespan_serverless._platforms import google
 from zespan_serverless.testing import Backend
 from zespan_serverless.wsgi import ZespanMiddleware
 
@@ -459,7 +459,7 @@ def test_a_request_that_has_used_up_its_time_is_sent_where_the_process_goes_on(
         return [b"x"]
 
     ends = [time.monotonic() + 1000]
-    monkeypatch.setattr(web, "countdown", lambda seconds: lambda: ends[0] - time.monotonic())
+    monkeypatch.setattr(google, "countdown", lambda seconds: lambda: ends[0] - time.monotonic())
     with Backend() as backend:
         serve(ZespanMiddleware(app, base_url=backend.url, flush_interval=3600.0))
         if left < 0:

@@ -1,4 +1,4 @@
-"""What the delivery needs of a destination, for type checkers; `exporters.Exporter` is the base class for users."""
+"""The exporter interface for type checkers. `exporters.Exporter` is the base class that users derive from."""
 
 from __future__ import annotations
 
@@ -9,28 +9,28 @@ from .reports import Outcome
 
 
 class CustomExporter(Protocol):
-    """The least that the setting `exporter` takes: an object with these two methods, of whatever class."""
+    """The minimum that the setting `exporter` accepts: an object of any class with these two methods."""
 
     def encode(self, record: Any) -> bytes:
-        """One record as the bytes that will be sent. May raise: the event is then dropped and counted."""
+        """Encode one record as the bytes to be sent. If it raises, the event is dropped and counted."""
         ...
 
     def send(self, batch: Sequence[bytes], timeout: float) -> Outcome:
-        """Send encoded events, taking about `timeout` seconds at most. May raise OSError: that is a `retry`."""
+        """Send encoded events within `timeout` seconds. An exception counts as the outcome `retry`."""
         ...
 
 
 class Exporter(CustomExporter, Protocol):
-    """What the delivery calls; the container adds what a user's exporter leaves out.
+    """What the delivery calls. The container adds the methods that a user's exporter does not have.
 
-    `encode` is called by any thread, the others by one at a time, and none while a lock of ours is held. `prepare` and
-    `destination` (see `exporters.Exporter`) are used where there are such.
+    `encode` is called by any thread, the other methods by one thread at a time, and all without our lock. `prepare` and
+    `destination` (see `exporters.Exporter`) are optional.
     """
 
     def cancel(self) -> None:
-        """Make a `send` or `prepare` in another thread end now, and forget its connection. Must not block."""
+        """Make a `send` or `prepare` in another thread end now, and give up its connection. Must not block."""
         ...
 
     def close(self) -> None:
-        """Give up connections; nobody uses them. `send` may follow (after a fork, a restore) and opens new ones."""
+        """Close connections while no other method runs. A later `send` (after a fork or a restore) opens new ones."""
         ...

@@ -1,7 +1,7 @@
-"""Forks wait for imports in threads of ours.
+"""Makes a fork wait until no thread of ours is importing a module.
 
-A child that is forked while another thread imports a module inherits the module's lock, and nobody who would release
-it: it would hang as soon as it imports the same.
+A child that is forked while another thread imports a module inherits the locked import lock of that module, but not the
+thread that would release it. It would hang when it imports the same module.
 """
 
 from __future__ import annotations
@@ -15,50 +15,50 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_PATIENCE = 5.0  # seconds, at most, that a fork waits: an import may hang
-_LOOK = 0.005  # seconds between two looks
+_WAIT_MAX = 5.0  # seconds that a fork waits at most: an import may hang
+_POLL = 0.005  # seconds between two checks
 
-# Forks happen in the user's threads, where a signal handler may raise in any line of ours: nothing may be left held or
-# counted by that. So the lock is one of C's, with which `with` cannot be interrupted halfway, and what is in the set
-# names its thread.
+# Forks happen in the user's threads, where a signal handler may raise in any line of ours, which must leave neither a
+# held lock nor a wrong count behind. So the lock is implemented in C, where `with` cannot be interrupted halfway, and
+# each entry of the set names its thread.
 _lock = threading.RLock()
-_importing: set[tuple[int, object]] = set()  # threads' ids, each with a mark of its own
+_importing: set[tuple[int, object]] = set()  # thread ids, each with a mark of its own
 
 
 @contextlib.contextmanager
 def importing() -> Iterator[None]:
-    """In a thread of ours, around the import of what may not be there yet."""
+    """Wraps an import in a thread of ours, of a module that may not have been imported yet."""
     mark = threading.get_ident(), object()
     try:
         with _lock:
             _importing.add(mark)
         yield
     finally:
-        _importing.discard(mark)  # in a child that was forked in here there is nothing to discard
+        _importing.discard(mark)  # in a child that was forked in here it is not in the set
 
 
 def _before_fork() -> None:
     me = threading.get_ident()
-    for _ in range(int(_PATIENCE / _LOOK)):
-        _lock.acquire()  # and none begins until the fork is over
+    for _ in range(int(_WAIT_MAX / _POLL)):
+        _lock.acquire()  # no import begins until the fork is over
         if all(thread == me for thread, _ in _importing):
             return
         _lock.release()
-        time.sleep(_LOOK)
+        time.sleep(_POLL)
     _lock.acquire()
 
 
 def _in_parent() -> None:
-    with contextlib.suppress(RuntimeError):  # it is not ours, or not any more
+    with contextlib.suppress(RuntimeError):  # this thread does not hold it, or no longer
         while True:
             _lock.release()
 
 
 def _in_child() -> None:
     global _lock, _importing
-    _lock, _importing = threading.RLock(), set()  # those who import are not here
+    _lock, _importing = threading.RLock(), set()  # the threads that import do not exist in the child
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_parent=_in_parent)  # twice: a signal handler may end it before it has begun
+    os.register_at_fork(after_in_parent=_in_parent)  # twice, because a signal handler may end the first call
     os.register_at_fork(before=_before_fork, after_in_parent=_in_parent, after_in_child=_in_child)

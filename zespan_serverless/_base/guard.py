@@ -1,7 +1,7 @@
-"""What fails in here is ours, and stays here; what the user's signal handlers raise is theirs, wherever it strikes.
+"""Contains our own failures, and lets the exceptions of the user's signal handlers pass.
 
-Timeouts by SIGALRM (RQ, Celery's soft limits, a function's own alarm) raise an ordinary exception in whatever the main
-thread is doing, which may be us. To swallow it would take the timeout from the user.
+Timeouts by SIGALRM (RQ, Celery's soft limits, a function's own alarm) raise an ordinary exception in whatever code the
+main thread is running, which may be ours. If we swallowed it, the user's timeout would have no effect.
 """
 
 from __future__ import annotations
@@ -19,30 +19,32 @@ _UNWRAPPED_MAX = 10  # partials and bound methods around a handler
 
 
 class Guarded(contextlib.AbstractContextManager[None]):
-    """Log once, and swallow, what goes wrong inside.
+    """Context manager that swallows an Exception, and logs it once as "telemetry failed at `place`".
 
-    Not what the host raises at us (SystemExit and the like), and not what a signal handler of the user's has raised.
+    Other BaseExceptions (SystemExit and the like), and exceptions of the user's signal handlers, pass.
     """
 
-    def __init__(self, what: str) -> None:
-        self._what = what
+    def __init__(self, place: str) -> None:
+        self._place = place
 
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> bool:
         if not isinstance(error, Exception) or is_from_signal(error):
             return False
-        warn_once("telemetry failed at %s: %r", self._what, error)
+        warn_once("telemetry failed at %s: %r", self._place, error)
         return True
 
 
 def pass_on(error: BaseException) -> None:
-    """Raise an exception again that a signal handler of the user's has raised. In every `except Exception` of ours that
-    a main thread may come to."""
+    """Raise the exception again if a signal handler of the user's has raised it.
+
+    Called in each `except` of ours that the main thread may run.
+    """
     if is_from_signal(error):
         raise error
 
 
 def is_from_signal(error: BaseException) -> bool:
-    """Whether a Python signal handler has raised this: its traceback leads through one."""
+    """Whether a Python signal handler has raised this exception, because its traceback leads through one."""
     traceback = error.__traceback__
     if traceback is None:
         return False
@@ -50,22 +52,24 @@ def is_from_signal(error: BaseException) -> bool:
     interrupted = None
     while traceback is not None:
         frame = traceback.tb_frame
-        if frame.f_code in codes or (interrupted is not None and _is_given(frame, interrupted)):
+        if frame.f_code in codes or (interrupted is not None and _is_called_as_handler(frame, interrupted)):
             return True
         interrupted, traceback = frame, traceback.tb_next
     return False
 
 
-def _is_given(frame: FrameType, interrupted: FrameType) -> bool:
-    """Whether a function was called with a number and the frame below its own, as only signal handlers are. One that is
-    set no more (it has put back what was there before it) is known by that."""
-    names = frame.f_code.co_varnames[: frame.f_code.co_argcount + 1]  # a `*args` comes next
+def _is_called_as_handler(frame: FrameType, interrupted: FrameType) -> bool:
+    """Whether a function was called with a number and the frame that called it, as only signal handlers are.
+
+    This recognizes a handler that is no longer installed, because it has restored the one before it.
+    """
+    names = frame.f_code.co_varnames[: frame.f_code.co_argcount + 1]  # the next one is `*args`, if there is one
     if not names:
         return False
-    said = frame.f_locals
+    local_values = frame.f_locals
     values: list[object] = []
     for name in names:
-        value = said.get(name)
+        value = local_values.get(name)
         values += value if type(value) is tuple else (value,)
     for number, value in enumerate(values[1:]):  # noqa: SIM110 (a generator would be one more frame)
         if value is interrupted and isinstance(values[number], int):
@@ -76,12 +80,12 @@ def _is_given(frame: FrameType, interrupted: FrameType) -> bool:
 def _handler(number: int) -> Any:
     try:
         return signal.getsignal(number)
-    except ValueError:  # the C library keeps some numbers to itself
+    except ValueError:  # the C library reserves some numbers
         return None
 
 
 def _code_of(handler: Any) -> CodeType | None:
-    """The code that runs when a handler is called; None if it is not Python's."""
+    """The code that runs when a handler is called; None if it is not written in Python."""
     if not callable(handler) or handler is signal.default_int_handler:
         return None
     for _ in range(_UNWRAPPED_MAX):

@@ -1,4 +1,4 @@
-"""What somebody may have meant by a setting that does not exist. Imported only on the way to an error or a warning."""
+"""Guesses which setting a wrong name was meant to be. Imported only to write an error or a warning."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-_CLOSE = 0.85  # of 1: a name that is less like a setting's may well be somebody's own variable
+_CLOSE = 0.85  # similarity from 0 to 1; a less similar name may be a variable of the user's own
 
-_OF_THE_SDK = {
+_SDK_ARGUMENTS = {
     "auto_instrument_http": "traceparent() gives the header to send along",
     "autopatch": "openai is patched by itself; leave it out",
     "enable_otel": "there is no such thing; leave it out",
@@ -23,9 +23,9 @@ _OF_THE_SDK = {
     "project_id": "the API key says which project; leave it out",
     "redact_pii": "values are redacted by their keys, see redact_keys",
 }
-"""Arguments of the official SDK's `init`."""
+"""Arguments of the official SDK's `init`, each with what to do instead."""
 
-_OTHER_WORDS = {
+_SYNONYMS = {
     "disable": "enabled",
     "disabled": "enabled",
     "endpoint": "base_url",
@@ -46,36 +46,39 @@ _VERBS = frozenset(
 _PROMPTS = frozenset(("prompt", "prompts"))
 
 
-def instead_of(name: str, settings: Iterable[str]) -> str:
-    """What to say after "unknown setting NAME"."""
-    if name in _OF_THE_SDK:
-        return f", which is the official SDK's; here {_OF_THE_SDK[name]}"
-    close = _meant(name, settings, 0.6)
-    return f", did you mean {close!r}?" if close else f"; there are {', '.join(settings)}"
+def suggestion(name: str, settings: Iterable[str]) -> str:
+    """The end of the error message "unknown setting NAME", which says what to use instead."""
+    if name in _SDK_ARGUMENTS:
+        return f", which belongs to the official SDK; here {_SDK_ARGUMENTS[name]}"
+    close = _closest(name, settings, 0.6)
+    return f", did you mean {close!r}?" if close else f"; the settings are {', '.join(settings)}"
 
 
-def misspelt(variables: Iterable[str], settings: Iterable[str]) -> Iterator[tuple[str, str, bool]]:
-    """Those of these ZESPAN_* variables that look like a setting's: each with that setting's name, and whether it says
-    the opposite."""
+def misspelled(variables: Iterable[str], settings: Iterable[str]) -> Iterator[tuple[str, str, bool]]:
+    """Yield the ZESPAN_* variables whose names resemble that of a setting: (variable, setting, is_negated).
+
+    `is_negated` is true for a name that asks for the opposite of the setting, such as ZESPAN_NO_PROMPTS.
+    """
     for variable in variables:
         name = variable[len("ZESPAN_") :].lower()
-        meant = "store_prompts" if _is_about_prompts({*name.split("_")}) else _meant(name, settings, _CLOSE)
+        meant = "store_prompts" if _is_about_prompts({*name.split("_")}) else _closest(name, settings, _CLOSE)
         if meant:
             yield variable, meant, not _NEGATIONS.isdisjoint(name.split("_")) or name.startswith("dis")
 
 
-def is_of_the_sdk(variable: str) -> bool:
-    """Whether a ZESPAN_* variable is named as an argument of the official SDK's `init`."""
-    return variable[len("ZESPAN_") :].lower() in _OF_THE_SDK
+def is_sdk_argument(variable: str) -> bool:
+    """Whether a ZESPAN_* variable has the name of an argument of the official SDK's `init`."""
+    return variable[len("ZESPAN_") :].lower() in _SDK_ARGUMENTS
 
 
 def _is_about_prompts(words: set[str]) -> bool:
-    """Whether a name says to do something with prompts, or not to: SEND_PROMPTS, NO_STORE_PROMPTS."""
+    """Whether a name asks to do something with prompts, or not to do it: SEND_PROMPTS, NO_STORE_PROMPTS."""
     return not words.isdisjoint(_PROMPTS) and words <= _PROMPTS | _VERBS | _NEGATIONS
 
 
-def _meant(name: str, settings: Iterable[str], cutoff: float) -> str:
+def _closest(name: str, settings: Iterable[str], cutoff: float) -> str:
+    """The setting whose name is a synonym of this name, or the most similar to it; empty if none is similar enough."""
     plain = {setting.replace("_", ""): setting for setting in settings}
     word = name.lower().replace("_", "").replace("-", "")
     close = difflib.get_close_matches(word, plain, 1, cutoff)
-    return _OTHER_WORDS.get(word) or (plain[close[0]] if close else "")
+    return _SYNONYMS.get(word) or (plain[close[0]] if close else "")

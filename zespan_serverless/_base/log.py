@@ -1,6 +1,6 @@
-"""Our one logger, and warnings that are said once.
+"""The package's logger, and warnings that are logged once.
 
-Never the `warnings` module: people run with `-W error`, and telemetry must not become an exception.
+The module `warnings` is never used: under `-W error` its warnings are exceptions, which telemetry must not raise.
 """
 
 from __future__ import annotations
@@ -10,30 +10,30 @@ import logging
 logger = logging.getLogger("zespan_serverless")
 
 PREFIX = "zespan-serverless: "
-"""What every line begins with: many formats, Lambda's among them, do not show a logger's name."""
+"""The beginning of every line, because many formats, Lambda's among them, do not show the logger's name."""
 
 TEXT_MAX = 1000
-"""Characters of a description of a failure that are kept and logged: some quote all of a prompt."""
+"""Characters of a failure's description that are kept and logged, because some quote a whole prompt."""
 
 _LINE_MAX, _LINE_END = 2000, 500  # characters of a line, and of its end if its middle is cut
-_SAID_MAX = 200
-"""Different warnings in one process: what says the same in ever new words must fill neither the log nor the memory."""
+_CLAIMED_MAX = 200
+"""Cap on distinct warnings in one process, against messages that embed changing values."""
 
-_said: set[int] = set()  # hashes of texts
+_claimed: set[int] = set()  # hashes of keys
 
 
-def warn_once(message: str, *args: object, key: str = "") -> None:
-    """Log a warning unless the same one (by `key`, else by its text) has been logged in this process. Never raises."""
+def warn_once(message: str, *args: object) -> None:
+    """Log a warning, unless the same text has been logged in this process. Never raises."""
     try:
         text = message % args
-        if first(key or text):
+        if claim(text):
             logger.warning("%s", text)
-    except Exception as error:  # somebody's __repr__, log filter or handler
+    except Exception as error:  # of an argument's __repr__, a log filter or a handler
         _pass_on(error)
 
 
 def warn(message: str, *args: object) -> None:
-    """Log a warning, however often it has been said. Never raises."""
+    """Log a warning each time. Never raises."""
     try:
         logger.warning(message, *args)
     except Exception as error:
@@ -41,7 +41,7 @@ def warn(message: str, *args: object) -> None:
 
 
 def describe(error: BaseException) -> str:
-    """Kind and text of an exception, whatever its `__str__` does; 1,000 characters at most."""
+    """Type and text of an exception, at most 1,000 characters. Never raises, even if its `__str__` does."""
     try:
         return f"{type(error).__name__}: {error}"[:TEXT_MAX]
     except Exception as problem:
@@ -49,23 +49,18 @@ def describe(error: BaseException) -> str:
         return type(error).__name__
 
 
-def first(key: str) -> bool:
-    """Whether this is to be said now: true once for each key."""
+def claim(key: str) -> bool:
+    """Whether to log what has this key: true at the first call for each key, until `reset`."""
     mark = hash(key)
-    if mark in _said or len(_said) >= _SAID_MAX:
+    if mark in _claimed or len(_claimed) >= _CLAIMED_MAX:
         return False
-    _said.add(mark)
+    _claimed.add(mark)
     return True
 
 
-def over(key: str) -> None:
-    """End an episode: what has this key may be said again."""
-    _said.discard(hash(key))
-
-
-def forget() -> None:
-    """Let every warning be said again (tests)."""
-    _said.clear()
+def reset() -> None:
+    """Allow every warning to be logged once more."""
+    _claimed.clear()
 
 
 def _pass_on(error: Exception) -> None:
@@ -75,14 +70,14 @@ def _pass_on(error: Exception) -> None:
 
 
 def _as_one_line(record: logging.LogRecord) -> bool:
-    """A filter that makes of each record of ours one line of bounded length that says whose it is.
+    """A filter that turns each record of ours into one line of bounded length with our prefix.
 
-    Names and texts of the user's are in it: a line break in one would forge a line of the log, other control characters
-    change what a terminal shows.
+    Records contain names and texts of the user's. A line break in one of them would forge a line of the log, and other
+    control characters would change what a terminal shows.
     """
     try:
         text = record.getMessage()
-    except Exception as error:  # somebody's __repr__
+    except Exception as error:  # of an argument's __repr__
         _pass_on(error)
         text = str(record.msg)
     if len(text) > _LINE_MAX:

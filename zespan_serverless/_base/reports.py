@@ -1,4 +1,4 @@
-"""What exporters and the delivery report: types that every floor uses."""
+"""What exporters and the delivery report: the outcome of a batch, dropped events, and the result of a flush."""
 
 from __future__ import annotations
 
@@ -10,11 +10,16 @@ Verdict = Literal["delivered", "retry", "refused", "unauthorized"]
 
 
 class Outcome(Value):
-    """What became of one batch.
+    """What `Exporter.send` returns: what became of one batch.
 
-    `delivered`: acknowledged. `retry`: may well succeed later, with `retry_after` not before so many seconds (60 at
-    most are honoured). `refused`: something in this batch will never be taken; it is cut in halves until that stands
-    alone, and dropped. `unauthorized`: nothing will be taken with this key. `detail` says what happened, for a person.
+    Attributes:
+        verdict: `delivered`: the destination has acknowledged the batch.
+            `retry`: it may accept the batch later.
+            `refused`: it will never accept an event of this batch. The batch is split in halves until that event is
+            alone, and dropped.
+            `unauthorized`: it does not accept the key. The batch is dropped.
+        detail: Says what happened, for log messages.
+        retry_after: With `retry`: seconds to wait before the next request, at most 60. None: as the breaker decides.
     """
 
     __slots__ = ("detail", "retry_after", "verdict")
@@ -31,12 +36,21 @@ class Outcome(Value):
 
 
 class Dropped(Value):
-    """Events that will not be delivered; what `on_error` is called with.
+    """Events that will not be delivered. `on_error` is called with it.
 
-    `reason`: `buffer_full`, `too_large`, `unencodable`, `refused`, `unauthorized`, `closed` or `torn` (half a record
-    that a killed process has left). `too_large` are also events that single-handedly used up the time of a flush three
-    times, while others got through. `payloads`: the events as they would have been sent (without those that could not
-    be encoded, and of more than 1,000, or of more than `max_bytes`, only the last).
+    Attributes:
+        events: How many events were dropped.
+        reason: `buffer_full`: the buffer exceeded `max_events` or `max_bytes`; the oldest events are dropped.
+            `too_large`: larger than a batch may be, or too slow to send: sent alone, it used up the time of a flush
+            three times, while other events were delivered.
+            `unencodable`: the event could not be built or encoded.
+            `refused`: the destination does not accept the event.
+            `unauthorized`: the destination does not accept the key.
+            `closed`: still pending at the end of `shutdown()` or of the process, or captured after that.
+            `torn`: an incomplete record in the journal of a killed process.
+        detail: Says what happened, for log messages.
+        payloads: The events as they would have been sent, without those that could not be encoded. Of more than 1,000
+            events, or of more than `max_bytes` bytes, only the last ones.
     """
 
     __slots__ = ("detail", "events", "payloads", "reason")
@@ -55,11 +69,20 @@ class Dropped(Value):
 
 
 class FlushReport(Value):
-    """What one flush came to, in events captured before it began: each was delivered, dropped, or is still pending.
+    """The result of one flush. It counts the events that were pending when the flush began.
 
-    `elapsed` in seconds. `reason` says why some are pending: `deadline`, `no_time` (there was none to begin with),
-    `breaker_open` (the backend is known to be away), `retry_after` (it asked for silence), `stuck` (senders hang where
-    nothing can cut them off, or on_error called flush), `failed` (telemetry itself has, and the log says how).
+    Attributes:
+        delivered: Events that the destination has acknowledged.
+        dropped: Events that will not be delivered; `on_error` and the log say why.
+        pending: Events that are kept, and sent by a later flush.
+        elapsed: Seconds that the flush took.
+        reason: Why events are pending; empty if none are.
+            `deadline`: the time for the flush was over.
+            `no_time`: the invocation had no time left for a flush.
+            `breaker_open`: recent attempts to reach the backend failed, and the next one is not due yet.
+            `retry_after`: the backend has asked to wait.
+            `stuck`: the sender hangs where it cannot be interrupted, or an exporter or `on_error` called flush.
+            `failed`: telemetry itself failed, and the log says how.
     """
 
     __slots__ = ("delivered", "dropped", "elapsed", "pending", "reason")

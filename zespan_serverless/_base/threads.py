@@ -1,12 +1,12 @@
-"""Threads of ours, which take no signals.
+"""Starts threads that block all signals, and runs the user's code in them as the main thread would.
 
-The kernel gives a signal to any thread that does not block it. A thread of ours that did not would take what the user's
-threads have blocked: to protect a critical section, or to wait for it with `sigwait`, `sigtimedwait` or a signalfd.
-Ours need no signals, since Python runs handlers in the main thread only.
+The kernel delivers a signal to any thread that does not block it. If a thread of ours did not, it would receive the
+signals that the user's threads have blocked: to protect a critical section, or to wait for one with `sigwait`,
+`sigtimedwait` or a signalfd. Our threads need no signals, because Python runs handlers in the main thread only.
 
-What a thread blocks is inherited by its children. So a child that is forked in a thread of ours blocks again what the
-main thread did, and code of the user's (`on_error`, an exporter, a handler of the log) runs with the main thread's mask
-(`as_main_thread`), because it may start processes in ways that no fork hook sees.
+Child processes inherit the signal mask. So a child that is forked in a thread of ours gets the mask of the main thread
+back, and the user's code (`on_error`, an exporter, a log handler) runs with the main thread's mask (`as_main_thread`),
+because it may start processes in ways that no fork hook sees.
 """
 
 from __future__ import annotations
@@ -24,26 +24,26 @@ if TYPE_CHECKING:
 
     T = TypeVar("T")
 
-# Synchronous: a thread that blocks them and causes one is killed without a word, faulthandler's included.
-_OF_THE_THREAD = {"SIGSEGV", "SIGBUS", "SIGFPE", "SIGILL", "SIGTRAP", "SIGSYS", "SIGABRT"}
+# Caused by the thread itself. If it blocks them, the process is killed without a message, even from faulthandler.
+_SYNCHRONOUS_NAMES = {"SIGSEGV", "SIGBUS", "SIGFPE", "SIGILL", "SIGTRAP", "SIGSYS", "SIGABRT"}
 
-# The functions in C: those in `signal` turn each of 64 numbers into an enum, for 0.05 ms a call.
+# The C functions: those in `signal` convert each of 64 numbers to an enum, which takes 0.05 ms a call.
 _c: Any = sys.modules.get("_signal", signal)
 _change_mask: Callable[..., set[int]] | None = getattr(_c, "pthread_sigmask", None)
 
 _here = threading.local()
-"""`mask`: in a thread of ours, what its creator blocked."""
+"""`mask`: in a thread of ours, the signals that its creator blocked."""
 
 
 def start(name: str, target: Callable[..., object], *args: Any) -> threading.Thread:
-    """Run `target(*args)` in a daemon thread that takes no signals.
+    """Run `target(*args)` in a daemon thread that blocks all signals.
 
-    Raises RuntimeError where there are no threads, or no more: on some platforms, in sub-interpreters, at the end of
-    the interpreter.
+    Raises RuntimeError if no thread can be started: on some platforms, in sub-interpreters, at the limit of threads,
+    while the interpreter is shutting down.
     """
-    if _is_subinterpreter():  # which ends the whole process if a daemon thread is left in it: Py_EndInterpreter
+    if _is_subinterpreter():  # Py_EndInterpreter aborts the process if a daemon thread is left
         raise RuntimeError("no threads in a sub-interpreter")
-    if _change_mask is None or _is_green():  # Windows gives signals to nobody but the main thread
+    if _change_mask is None or _is_green():  # on Windows only the main thread gets signals
         thread = threading.Thread(target=target, args=args, name=name, daemon=True)
         thread.start()
         return thread
@@ -59,7 +59,7 @@ def start(name: str, target: Callable[..., object], *args: Any) -> threading.Thr
 
 @contextlib.contextmanager
 def as_main_thread() -> Iterator[None]:
-    """In a thread of ours, around code of the user's: block what the main thread blocks, as any thread of theirs would.
+    """Wraps code of the user's in a thread of ours: it blocks only the signals that the main thread blocks.
 
     Does nothing in other threads.
     """
@@ -80,23 +80,25 @@ def _run(inherited: set[int], target: Callable[..., object], *args: Any) -> None
 
 
 def undisturbed(work: Callable[[], T]) -> T:
-    """Do it while signals wait: what a handler raised in the midst of it would leave an open file behind. (One that
-    another thread of the user's takes can still interrupt it.)"""
+    """Call `work` with all signals blocked, because an exception of a handler would leave a file or thread behind.
+
+    A signal that another thread of the user's receives can still interrupt it.
+    """
     if _change_mask is None:
         return work()
-    before = _change_mask(signal.SIG_BLOCK, ())  # read first: a change is made even when a handler raises in it
+    before = _change_mask(signal.SIG_BLOCK, ())  # read first: a handler may raise in a call that changes it
     try:
         try:
             _change_mask(signal.SIG_BLOCK, _asynchronous())
             return work()
         finally:
             _change_mask(signal.SIG_SETMASK, before)
-    finally:  # the handler of a signal that another thread has taken may raise in the first attempt
+    finally:  # a signal that another thread received may have interrupted the first attempt
         _change_mask(signal.SIG_SETMASK, before)
 
 
 def is_blocked(number: int) -> bool:
-    """Whether this thread blocks the signal, or nothing can."""
+    """Whether this thread blocks the signal; true if this platform cannot block signals."""
     return _change_mask is None or number in _change_mask(signal.SIG_BLOCK, ())
 
 
@@ -113,20 +115,18 @@ def unblock(number: int) -> None:
 
 
 def _is_green() -> bool:
-    """Whether threads are greenlets (gevent): those of the main thread, whose mask is the user's. Starting one runs
-    others."""
+    """Whether threads are greenlets (gevent), which share the main thread's mask. Starting one runs others."""
     starts = getattr(threading, "_start_joinable_thread", None) or getattr(threading, "_start_new_thread", len)
     return type(starts) is not type(len)
 
 
 @functools.cache
 def _is_subinterpreter() -> bool:
-    """Whether this is one of several interpreters in a process (mod_wsgi, uWSGI, pools of interpreters), and not the
-    main one."""
+    """Whether this is not the main interpreter of the process (under mod_wsgi, uWSGI, pools of interpreters)."""
     is_main = getattr(sys.modules.get("_thread"), "_is_main_interpreter", None)  # from Python 3.12 on
     if is_main is not None:
         return not is_main()
-    if hasattr(sys.modules.get("__main__"), "__file__"):  # saves most programs the import
+    if hasattr(sys.modules.get("__main__"), "__file__"):  # most programs: saves the import below
         return False
     try:
         import _xxsubinterpreters as interpreters  # type: ignore[import-not-found, unused-ignore]
@@ -135,12 +135,13 @@ def _is_subinterpreter() -> bool:
     return bool(interpreters.get_current() != interpreters.get_main())
 
 
-def _asynchronous() -> set[int]:
-    return {number for number in _c.valid_signals() if number not in _SYNCHRONOUS}
+@functools.cache
+def _asynchronous() -> frozenset[int]:
+    return frozenset(number for number in _c.valid_signals() if number not in _SYNCHRONOUS)
 
 
 def _mask_of_main_thread(otherwise: set[int]) -> set[int]:
-    """What the main thread blocks now, as Linux says it: https://man7.org/linux/man-pages/man5/proc_pid_status.5.html."""
+    """The signals that the main thread blocks now; https://man7.org/linux/man-pages/man5/proc_pid_status.5.html."""
     try:
         with open(f"/proc/self/task/{os.getpid()}/status", "rb") as status:  # noqa: PTH123 (pathlib is an import)
             blocked = next(line for line in status if line.startswith(b"SigBlk:"))
@@ -151,14 +152,14 @@ def _mask_of_main_thread(otherwise: set[int]) -> set[int]:
 
 
 def _in_child() -> None:
-    """A child that is forked in a thread of ours: that is its main thread now, and blocks what a main thread did."""
+    """Give a child that was forked in a thread of ours, which is its main thread now, the creator's mask back."""
     inherited = getattr(_here, "mask", None)
     if inherited is not None and _change_mask is not None:
         del _here.mask
         _change_mask(signal.SIG_SETMASK, inherited)
 
 
-_SYNCHRONOUS = {getattr(signal, name).value for name in _OF_THE_THREAD if hasattr(signal, name)}
+_SYNCHRONOUS = {getattr(signal, name).value for name in _SYNCHRONOUS_NAMES if hasattr(signal, name)}
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_in_child)

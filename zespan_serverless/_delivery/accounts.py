@@ -1,4 +1,4 @@
-"""The books of one delivery: what its lock protects, and how events move from one counter to another.
+"""The state of one delivery that its lock protects, and how events move from one counter to another.
 
 At every moment, with the lock held: captured = delivered + pending + the sum of `dropped`.
 
@@ -51,7 +51,7 @@ class Accounts:
         self.settings, self.journal = settings, journal
 
     def clear(self, destination: str) -> None:
-        """Begin with empty books."""
+        """Begin with no events, and all counters at 0."""
         self.wakeups = Wakeups()
         self.buffer = Buffer(self.settings, self.journal)
         self.waiters = Waiters()
@@ -83,7 +83,7 @@ class Accounts:
         while self.callbacks:
             try:
                 self.callbacks.popleft()()
-            except IndexError:  # another thread has been faster
+            except IndexError:  # another thread has taken it
                 return
         if self.buffer or self.notices:
             self.worker.ensure_thread()
@@ -91,7 +91,7 @@ class Accounts:
     # From the intake into the buffer
 
     def drain_intake(self) -> None:
-        """Account for all captured events."""
+        """Count all captured events, and move each into the buffer or drop it."""
         intake = self.intake
         while intake:
             item = intake[0]
@@ -137,7 +137,7 @@ class Accounts:
         self.report_drop(batch, reason, detail)
 
     def drop_surplus(self) -> None:
-        """Drop what the buffer has no room for."""
+        """Drop the events that the buffer has no room for."""
         surplus = self.buffer.surplus
         if surplus:
             count = len(surplus)
@@ -162,13 +162,13 @@ class Accounts:
         """Credit dropped events to the flushes that wait for them, and queue a notice of them."""
         self.waiters.credit_dropped(items)
         self.notices.dropped(items, reason, detail)
-        if self.notices or self.waiters:  # else nobody waits for it: a full buffer wakes no sender at every event
+        if self.notices or self.waiters:  # else a full buffer would wake the sender for every event
             self.wakeups.notify_all()
 
-    # What others wait for
+    # What flushes wait for
 
     def blocked(self) -> str:
-        """Why nothing may be sent now although somebody may wait for it; empty if it may be, or is being sent."""
+        """Why no batch may be sent now; empty if one may be sent, or is being sent."""
         return "" if self.worker.job is not None else self.breaker.blocked(time.time())
 
     def has_notices(self) -> bool:

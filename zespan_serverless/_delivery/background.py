@@ -1,6 +1,6 @@
 """The thread that flushes in the background, on hosts whose process keeps running after a response.
 
-The sender alone would not do, because another thread has to abort what takes too long.
+It is a second thread beside the sender, because another thread has to abort a request that takes too long.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from .flushing import Flushing
 
 LINGER = 0.2
-"""Seconds that a flush in the background waits first, so that other invocations can share it."""
+"""Seconds before a background flush begins, so that other invocations can share it."""
 
 
 class Background:
@@ -35,17 +35,17 @@ class Background:
         self.clear()
 
     def clear(self) -> None:
-        """Begin anew; a thread that is about ends by itself."""
+        """Begin anew; a running thread ends by itself."""
         self._shift: object = None
         self._thread: threading.Thread | None = None
         self._timeout = 0.0
 
     def retire(self) -> None:
-        """Have the thread end when its flush has (lock held)."""
+        """Let the thread end after its flush (lock held)."""
         self._shift = None
 
     def dismiss(self) -> threading.Thread | None:
-        """Have the thread end now, and return it (lock held)."""
+        """Let the thread end now, and return it (lock held)."""
         thread = self._thread
         self.clear()
         if self._accounts.background_waiter is not None:
@@ -109,7 +109,7 @@ class Background:
 
     def _flush(self, timeout: float, shift: object, wakeup: threading.Lock) -> None:
         report = self._flushing.flush(timeout, in_background=True)
-        if report.delivered or report.dropped or report.pending:  # else another flush has sent it, and was reported
+        if report.delivered or report.dropped or report.pending:  # else another flush has sent and reported all events
             self._flushing.notify(report, timeout)
         if report.pending:
             until = time.monotonic() + self._accounts.settings.flush_interval
@@ -117,10 +117,10 @@ class Background:
             self._timeout = self._timeout or timeout
 
     def _wait_until(self, until: float, shift: object, wakeup: threading.Lock, *, or_asked: bool = False) -> None:
-        """Wait until this time (monotonic), or until the thread shall end, or until another flush is asked for."""
+        """Wait until this time (monotonic), the end of the shift, or, with `or_asked`, the request for a flush."""
         while self._shift is shift and not (or_asked and self._timeout):
             with self._accounts.lock:
                 self._accounts.wakeups.register(wakeup)
-            left = until - time.monotonic()
-            if not (left > 0 and wakeup.acquire(timeout=left)):
+            time_left = until - time.monotonic()
+            if not (time_left > 0 and wakeup.acquire(timeout=time_left)):
                 return

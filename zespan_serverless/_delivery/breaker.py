@@ -1,4 +1,4 @@
-"""Decides whether an attempt is worth making at all.
+"""The circuit breaker: decides whether to try to send at all.
 
 All times are wall clock, because the monotonic clock may stand still while a sandbox is frozen.
 """
@@ -13,7 +13,7 @@ FAILURES_TO_OPEN = 3
 class Breaker:
     """Opens after three failures in a row; then lets one probe through after 5 s, 10 s, 20 s ... up to 60 s.
 
-    While it is open flushes return at once, and events wait. Not thread-safe: its owner holds a lock.
+    While it is open, flushes return at once and events wait. It is not thread-safe: its owner holds a lock.
     """
 
     def __init__(self) -> None:
@@ -33,10 +33,11 @@ class Breaker:
 
     @property
     def is_open(self) -> bool:
+        """Whether attempts are blocked, except for probes."""
         return self.failures >= FAILURES_TO_OPEN
 
     def succeeded(self) -> None:
-        """The backend has answered sensibly."""
+        """The backend has answered, and asks for no pause."""
         self.failures = self._probes = 0
         self._silent_for = 0.0
 
@@ -49,7 +50,7 @@ class Breaker:
             self._opened_at = now
 
     def silence(self, now: float, seconds: float) -> None:
-        """The backend has asked for no requests for so many `seconds` (Retry-After)."""
+        """The backend has asked for no requests within the next `seconds` (Retry-After)."""
         self._silent_from, self._silent_for = now, seconds
 
     def probe_now(self) -> None:

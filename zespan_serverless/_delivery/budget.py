@@ -1,4 +1,4 @@
-"""How long a flush, a pause or a silence may take: pure arithmetic without a clock or state, in seconds."""
+"""Calculates how long flushes and pauses may take, in seconds. Pure functions without a clock or state."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def probe_delay(probes: int) -> float:
 
 
 def clamp_retry_after(seconds: float) -> float:
-    """The part of a Retry-After that is honoured: 0 for NaN and for times in the past."""
+    """The part of a Retry-After that is honoured, in seconds; 0 for NaN and for times in the past."""
     return min(RETRY_AFTER_MAX, seconds) if seconds > 0 else 0.0
 
 

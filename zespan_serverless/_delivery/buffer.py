@@ -1,7 +1,7 @@
-"""Events that are not settled yet: in memory, and where each of them stands in the journal.
+"""Events that are not settled yet, and where each of them stands in the journal.
 
     in flight | halves of a refused batch | waiting          from the oldest to the newest
-    slow                                                     too large for the time there was; behind all others
+    slow                                                     took too long alone; sent after all others
 
 A signal handler's exception may end any of these methods in the main thread. So an event moves from one place to the
 next in lines without a call: CPython runs signal handlers after calls and at loops only.
@@ -27,11 +27,12 @@ one, so that the third does not open the breaker."""
 class Item:
     """One encoded event.
 
-    `at`: wall clock of its capture, seconds. `number`: its place among all events. `place`: where it stands in the
-    journal, 0 for nowhere. `span`: id of the span that it ends. `reason`, `detail`: why it cannot be kept.
+    `at`: wall clock of its capture, in seconds. `number`: its number among all events. `place`: its offset in the
+    journal, 0 if it is not there. `span`: id of the span that it ends. `reason`, `detail`: why it cannot be kept.
 
-    `slow`: it has been set aside. `tries`: how often, while others were delivered. `delivered_before`: events delivered
-    by the last time. `readmitted`: it has been put back in line, which is done once.
+    `slow`: it has been set aside. `tries`: how often it ran out of time while others were delivered.
+    `delivered_before`: how many events had been delivered at the last try. `readmitted`: it has been put back in line,
+    which happens once.
     """
 
     __slots__ = (
@@ -47,7 +48,7 @@ class Item:
 
 
 class Buffer:
-    """All methods are called with the delivery's lock held. `surplus`: what had no room, for the caller to count."""
+    """All methods are called with the delivery's lock held. The caller counts the events in `surplus` as dropped."""
 
     def __init__(self, settings: Settings, journal: Journal | None) -> None:
         self._settings, self._journal = settings, journal
@@ -66,7 +67,7 @@ class Buffer:
 
     @property
     def is_split(self) -> bool:
-        """Whether part of a refused batch has not been tried by itself yet."""
+        """Whether half of a refused batch still has to be sent by itself."""
         return bool(self._halves)
 
     @property
@@ -77,8 +78,8 @@ class Buffer:
     @property
     def oldest_at(self) -> float | None:
         """When the oldest waiting event was captured; if all are slow, when the next of them was set aside."""
-        line = self._waiting or self._slow
-        return line[0].at if line else None
+        queue = self._waiting or self._slow
+        return queue[0].at if queue else None
 
     @property
     def has_others(self) -> bool:
@@ -86,7 +87,7 @@ class Buffer:
         return bool(self._waiting or self._halves)
 
     def enqueue(self, intake: deque[Item]) -> None:
-        """Write the first event of the intake to the journal, if there is one, and move it in line."""
+        """Write the first event of the intake to the journal, if there is one, and move it to the waiting events."""
         item = intake[0]
         if self._journal is not None:
             item.place = self._journal.append_event(item.data, item.span)
@@ -103,7 +104,7 @@ class Buffer:
 
     def next_batch(self) -> list[Item]:
         """Put the next batch in flight: half of a refused one, else the oldest waiting events, else a slow one."""
-        if self.in_flight:  # an error of our own came before it could be sent
+        if self.in_flight:  # an error of our own has prevented the last attempt
             return self.in_flight
         if self._halves:
             self.in_flight = self._halves[-1]
@@ -126,7 +127,7 @@ class Buffer:
         return self.in_flight
 
     def grow(self) -> None:
-        """Make larger batches, because twice as much would have been sent in time, too."""
+        """Allow larger batches, because a batch of twice the size would have been sent in time as well."""
         self._batch_size = min(2 * self._batch_size, self._settings.batch_size)
         self._batch_bytes = min(2 * self._batch_bytes, self._settings.batch_bytes)
         if self._slow:
@@ -139,23 +140,23 @@ class Buffer:
         self.in_flight = []
 
     def put_back(self) -> None:
-        """Put what was in flight, and any halves, first in line again."""
-        again = [*self.in_flight, *chain.from_iterable(reversed(self._halves))]
-        waiting = deque(chain(again, self._waiting))
-        size = sum(item.size for item in again)
+        """Put the events in flight, and any halves, in front of the waiting ones again."""
+        returned = [*self.in_flight, *chain.from_iterable(reversed(self._halves))]
+        waiting = deque(chain(returned, self._waiting))
+        size = sum(item.size for item in returned)
         self._waiting, self._bytes, self._halves, self.in_flight = waiting, self._bytes + size, [], []
         self._trim()
 
     def shrink(self) -> None:
-        """Make smaller batches, because the one in flight takes longer than there is time."""
+        """Make smaller batches, because the one in flight takes longer than its timeout."""
         count, size = len(self.in_flight), sum(item.size for item in self.in_flight)
         self._batch_size = max(count // SHRINK, 1)
         self._batch_bytes = size // min(SHRINK, count)
 
     def set_aside(self, now: float) -> None:
-        """Let all others pass the one event in flight, because it takes longer than there is time."""
+        """Send the one event in flight after all others, because it takes longer than its timeout."""
         item = self.in_flight[0]
-        if self._journal is not None:  # once more, behind the others, which may be settled before it is
+        if self._journal is not None:  # again, behind the others, which may be settled before it
             item.place = self._journal.append_event(item.data) or item.place
         item.at, item.slow = now, True
         self._slow += (item,)
@@ -164,7 +165,7 @@ class Buffer:
         self._trim()
 
     def clear(self) -> list[Item]:
-        """Move everything to `surplus`; the caller counts it, and then sets `surplus` to []."""
+        """Move all events to `surplus`. The caller counts them, and then sets `surplus` to []."""
         items, empty, none_slow = list(self._items()), deque[Item](), deque[Item]()
         # No call from here on
         self.surplus, self._waiting, self._halves, self.in_flight, self._bytes = items, empty, [], [], 0
@@ -172,7 +173,7 @@ class Buffer:
         return items
 
     def mark_settled(self) -> None:
-        """Note in the journal how far events are settled."""
+        """Record in the journal how far events are settled."""
         if self._journal is not None:
             places = [item.place for item in self._items() if item.place]
             if not places or self._journal.needs_rewrite:
@@ -195,22 +196,22 @@ class Buffer:
         yield from self._slow
 
     def _readmit_slow(self) -> None:
-        """Put slow events in line again, each once: it may have been the backend that was slow."""
-        back = sorted((item for item in self._slow if not item.readmitted), key=lambda item: item.number)
-        for item in back:
+        """Put slow events back in line, each once, because it may have been the backend that was slow."""
+        readmitted = sorted((item for item in self._slow if not item.readmitted), key=lambda item: item.number)
+        for item in readmitted:
             item.slow, item.readmitted = False, True
-        waiting, slow = deque(chain(back, self._waiting)), deque(item for item in self._slow if item.slow)
-        size = sum(item.size for item in back)
+        waiting, slow = deque(chain(readmitted, self._waiting)), deque(item for item in self._slow if item.slow)
+        size = sum(item.size for item in readmitted)
         # No call from here on
         self._waiting, self._slow = waiting, slow
         self._bytes += size
         self._slow_bytes -= size
 
     def _trim(self) -> None:
-        """Move the oldest to `surplus` until the rest is within its bounds."""
+        """Move the oldest events to `surplus` until the others are within `max_events` and `max_bytes`."""
         waiting, slow = self._waiting, self._slow
-        most, room = self._settings.max_events, self._settings.max_bytes
-        while len(waiting) + len(slow) > most or self._bytes + self._slow_bytes > room:
+        max_events, max_bytes = self._settings.max_events, self._settings.max_bytes
+        while len(waiting) + len(slow) > max_events or self._bytes + self._slow_bytes > max_bytes:
             item = slow[0] if slow else waiting[0]
             self.surplus += (item,)
             if slow:

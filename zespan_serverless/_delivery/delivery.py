@@ -1,4 +1,4 @@
-"""The delivery: events of one process on their way to one exporter.
+"""The delivery: takes the events of one process from capture to one exporter.
 
     journal of a dead process --+                    +<---- retry ----+
                                 v                    v                |
@@ -21,19 +21,20 @@ At every moment captured = delivered + pending + dropped: `pending` are the even
 intake, waiting, in flight, halves and slow change no counter. With a journal an event is on disk from `waiting` until
 it is settled (delivered or dropped), and the next process takes over what is left.
 
-    accounts   what the lock protects       worker   the one thread that sends      buffer    events not settled yet
-    intake     the way in                   sending  what that thread does          journal   the same on disk
-    waiters    who waits for what, and how  notices  for on_error, on_flush, log    recovery  what dead processes left
-    background unattended flushes           breaker  whether to try at all          budget    how long to take
+    accounts    what the lock protects       worker   the one thread that sends     buffer    events not settled yet
+    intake      encodes and counts events    sending  what that thread does         journal   the same on disk
+    waiters     flushes under way            notices  for on_error, on_flush, log   recovery  of dead processes' events
+    flushing    how a flush waits            breaker  whether to try at all         budget    how long to take
+    background  unattended flushes
 
 Only one thread sends. All others wait for wakeups, and so can return at any deadline, whatever a socket does.
 
-Nothing foreign runs while the lock is held: no I/O with a backend, no `on_error`, `on_flush` or handler of the log, no
-method of an exporter, no callback of an asynchronous flush, and no start of a thread. Each of these may wait for
-something whose holder waits for our lock. Whatever comes up meanwhile is done by `Accounts.after_release`.
+No code of others runs while the lock is held: no I/O with a backend, no `on_error`, `on_flush` or log handler, no
+method of an exporter, no callback of an asynchronous flush, and no start of a thread. Each of these may wait for a
+thread that waits for our lock. What has to be called is queued, and called by `Accounts.after_release`.
 
 A signal handler may raise an exception anywhere in the main thread. The lock is then free (it is only ever held by
-`with` on the lock itself), an event that is being moved stays first in the intake, and the next caller goes on.
+`with` on the lock itself). An event that is being moved stays first in the intake, and the next caller completes it.
 """
 
 from __future__ import annotations
@@ -79,20 +80,19 @@ class Delivery:
         self._flushing = Flushing(self._accounts, self._sending.idle_seconds)
         self._background = Background(self._accounts, self._flushing)
         self._recover: Callable[[Accounts, Journal, Callable[[Record], object]], object] | None = None
-        if (
-            journal is not None
-        ):  # not in the sender: a child that is forked meanwhile would wait for the import for ever
+        if journal is not None:
+            # Not imported in the sender: a child that is forked meanwhile would wait for the import for ever.
             from .recovery import recover_journals
 
             self._recover = recover_journals
         self._pid = 0
         self.reset()
 
-    # What has happened so far
+    # Counters
 
     @property
     def captured(self) -> int:
-        """Events so far."""
+        """Events captured so far, including those taken over from dead processes."""
         with self._accounts.lock:
             return self._accounts.buffer.last_number + len(self._accounts.intake)
 
@@ -114,7 +114,7 @@ class Delivery:
 
     @property
     def lost(self) -> int:
-        """Events dropped so far, for whatever reason."""
+        """Events dropped so far, for all reasons together."""
         with self._accounts.lock:
             return sum(self._accounts.dropped.values())
 
@@ -199,7 +199,7 @@ class Delivery:
         """
         self._flushing.notify(report, timeout)
 
-    # How it ends
+    # Ending
 
     def pause(self, timeout: float) -> None:
         """Flush, and give up threads and connections, before a snapshot. The next event starts new ones."""
@@ -208,13 +208,13 @@ class Delivery:
         self.resume()
 
     def resume(self) -> None:
-        """In a process restored from a snapshot: drop dead connections, and what was known of the backend."""
+        """In a process restored from a snapshot: drop dead connections, and forget earlier failures of the backend."""
         with self._accounts.lock:
             self._sending.forget_backend()
         self._exporter.close()
 
     def stop_threads(self, timeout: float) -> bool:
-        """Abort what is under way, and wait for the threads to end, for at most `timeout` seconds.
+        """Abort the job under way, and wait for the threads to end, for at most `timeout` seconds.
 
         Returns whether they have ended. The next event starts new ones.
         """
@@ -224,16 +224,16 @@ class Delivery:
         try:
             worker.is_held = True  # else a flush under way would start another thread
             worker.abort()
-            until = time.monotonic() + timeout
+            deadline = time.monotonic() + timeout
             for thread in threads:
                 if thread is not None and thread is not threading.current_thread():
-                    thread.join(max(until - time.monotonic(), 0.0))
+                    thread.join(max(deadline - time.monotonic(), 0.0))
         finally:
             worker.is_held = False
         return not any(thread is not None and thread.is_alive() for thread in threads)
 
     def close(self, timeout: float) -> FlushReport:
-        """Flush, then take no more events. What is still pending after that is dropped (`closed`)."""
+        """Flush, then accept no more events. Those still pending are dropped (`closed`)."""
         accounts = self._accounts
         waiter, reason = self._flushing.wait_for_all(timeout, probe=True)
         if accounts.is_reentrant():
@@ -243,7 +243,7 @@ class Delivery:
             accounts.closed = True
             self._background.retire()
             accounts.worker.retire()
-        accounts.worker.abort()  # for a flush that has more time than this one
+        accounts.worker.abort()  # also if another flush, with more time, waits for the job
         with accounts.lock:
             accounts.drop_all("closed")
             if accounts.journal is not None:
@@ -267,10 +267,11 @@ class Delivery:
             if not (pending or accounts.open_spans):
                 accounts.journal.remove()
         if pending:
-            log.warn("%d telemetry events wait in the journal; they are lost if this sandbox's disk goes", pending)
+            text = "%d telemetry events stay in the journal; only another process in this sandbox can send them"
+            log.warn(text, pending)
 
     def _notify_here(self) -> None:
-        """Do what is left to do in this thread, because there is no sender any more. Nothing is sent after `close`."""
+        """Run the remaining jobs in this thread, because there is no sender after `close`. Nothing is sent any more."""
         worker = self._accounts.worker
         while True:
             with self._accounts.lock:
@@ -279,10 +280,10 @@ class Delivery:
                 return
             worker.run_job(job)
 
-    # How it begins
+    # Beginning
 
     def reset(self) -> None:
-        """Begin anew, without a word about what is pending: between tests, and in a forked child.
+        """Begin anew, without reporting pending events: between tests, and in a forked child.
 
         In a child a user's exporter is closed by the thread that sends first, not here: it may need a lock that another
         thread of the parent held at the fork, and that nobody will ever release.
@@ -338,10 +339,8 @@ class Delivery:
         )
 
     def _recover_journals(self) -> None:
-        """Take over what dead processes of this sandbox have left. In the sender, when it starts."""
-        try:
-            journal = self._accounts.journal
-            if journal is not None and self._recover is not None:
+        """Take over the events of dead processes in this sandbox. Called by the sender when it starts."""
+        journal = self._accounts.journal
+        if journal is not None and self._recover is not None:
+            with Guarded("the recovery of an earlier process's events"):
                 self._recover(self._accounts, journal, self.capture)
-        except Exception as error:
-            log.warn_once("what an earlier process has left could not be taken over: %r", error)

@@ -1,8 +1,6 @@
-"""How a flush waits.
+"""How a flush waits: until the events captured before it are settled, or its deadline, whatever a socket does.
 
-It waits until its own events are settled, or its time is over, whatever a socket does meanwhile. Concurrent flushes
-share requests: each waits until the events captured before it are settled, and none returns early because another
-thread is sending.
+Concurrent flushes share requests. None of them returns early because another thread is sending.
 """
 
 from __future__ import annotations
@@ -53,7 +51,7 @@ class Flushing:
             if waits and not timeout > 0:
                 waits, reason = False, "no_time"
             elif waits and (reentrant or accounts.worker.is_me):
-                waits, reason = False, "stuck"  # called from within: by on_error, by an exporter, by a finalizer
+                waits, reason = False, "stuck"  # called by on_error, an exporter or a finalizer: would wait for itself
             if not reentrant:
                 accounts.waiters.add(waiter)
             if in_background:
@@ -113,7 +111,7 @@ class Flushing:
             self._accounts.waiters.remove(waiter)
 
     def _wait(self, waiter: FlushWaiter) -> str:
-        """Wait until a flush may return. The reason is empty if all is done."""
+        """Wait until the flush may return. Returns why events are pending; empty if none are."""
         accounts = self._accounts
         while True:
             accounts.worker.ensure_thread()
@@ -128,17 +126,17 @@ class Flushing:
                     self._abort(waiter)
                 return step
             elif not waiter.wakeup.acquire(timeout=step):
-                waiter.waited += step  # whatever the clock says next: it may stand still
+                waiter.waited += step  # not measured by the clock, which may stand still
 
     def _wait_step(self, waiter: FlushWaiter) -> str | Job | float:
-        """Why the flush may return; or a job to do, where no thread can be started for it; or seconds to wait."""
+        """One step: why the flush may return, or a job to run (where no thread can be started), or seconds to wait."""
         accounts, worker = self._accounts, self._accounts.worker
         accounts.drain_intake()
         accounts.wakeups.unregister(waiter.wakeup)
         if not (waiter.pending or accounts.has_notices()):
             return ""
-        left = waiter.time_left()
-        if not left > 0 or waiter.cancelled:
+        seconds = waiter.time_left()
+        if not seconds > 0 or waiter.cancelled:
             return "deadline"
         if worker.is_free:
             if worker.is_stuck:
@@ -150,9 +148,9 @@ class Flushing:
                 job = worker.take()
                 if job is not None:
                     return job
-                left = min(left, self._idle_seconds())
+                seconds = min(seconds, self._idle_seconds())
         accounts.wakeups.register(waiter.wakeup)
-        return left
+        return seconds
 
     def _unavailable(self, waiter: FlushWaiter) -> str:
         """Why nothing can be sent before the deadline of the flush; empty if something can."""

@@ -1,8 +1,7 @@
-"""The files of journals: made, written, found, taken over and removed safely.
+"""Creates, writes, lists, takes over and removes the files of journals safely.
 
-Other code may close descriptors that are not its own (`os.closerange`, a daemon's start, a double close), and then the
-number may belong to a file of the user's. So nothing is written, cut or closed by number before it is certain that the
-number still stands for our file.
+Other code may close descriptors that are not its own (`os.closerange`, a daemon's start, a double close). The number
+may then belong to a file of the user's. So before each write, cut or close, the descriptor is checked to be ours.
 """
 
 from __future__ import annotations
@@ -15,49 +14,49 @@ import zlib
 
 from .journal_format import DESTINATION, NO_SPAN, OFFSET_AT, header, packed_offset, record
 
-HALF_MADE = 60.0
-"""Seconds after which a file that has not got its name yet never will."""
+UNNAMED_MAX = 60.0
+"""Seconds after which a file that does not have its name yet was abandoned."""
 
-_FILES_MAX = 1000  # looked at when a process starts
+_FILES_MAX = 1000  # checked when a process starts
 _FLAGS = os.O_CLOEXEC | os.O_NOFOLLOW if os.name == "posix" else 0
 
 
 class Lost(OSError):
-    """A file is not ours any more: other code has closed its descriptor, or removed it."""
+    """Other code has closed the descriptor of a file, or removed the file."""
 
 
 class Owned:
-    """An open file, as long as its descriptor's number stands for it."""
+    """An open file, which is used only while its descriptor still stands for it."""
 
-    def __init__(self, path: str, fd: int, found: os.stat_result) -> None:
+    def __init__(self, path: str, fd: int, status: os.stat_result) -> None:
         self.path, self.fd = path, fd
-        self._identity = (found.st_dev, found.st_ino)
+        self._identity = (status.st_dev, status.st_ino)
 
     def check(self) -> None:
-        """Raise Lost if the number stands for another file by now, or if the file has no name any more."""
+        """Raise Lost if the descriptor stands for another file by now, or if the file has been removed."""
         if not self.is_there():
             raise Lost("the file has been removed, or its descriptor closed, by other code")
 
     def is_there(self) -> bool:
-        """Whether the number still stands for the file, and the file has a name."""
+        """Whether the descriptor still stands for the file, and the file has not been removed."""
         try:
-            found = os.fstat(self.fd)
+            status = os.fstat(self.fd)
         except OSError:
             return False
-        return bool(found.st_nlink) and (found.st_dev, found.st_ino) == self._identity
+        return bool(status.st_nlink) and (status.st_dev, status.st_ino) == self._identity
 
     def remove(self) -> None:
         """Remove it from its folder, unless something else has that name."""
         with contextlib.suppress(OSError):
-            found = os.lstat(self.path)
-            if (found.st_dev, found.st_ino) == self._identity:
+            status = os.lstat(self.path)
+            if (status.st_dev, status.st_ino) == self._identity:
                 os.unlink(self.path)
 
     def close(self) -> None:
-        """Close it, unless the number stands for another file by now."""
+        """Close it, unless the descriptor stands for another file by now."""
         with contextlib.suppress(OSError):
-            found = os.fstat(self.fd)
-            if (found.st_dev, found.st_ino) == self._identity:
+            status = os.fstat(self.fd)
+            if (status.st_dev, status.st_ino) == self._identity:
                 os.close(self.fd)
 
 
@@ -68,15 +67,15 @@ class File(Owned):
         path = f"{folder}/{os.getpid()}-{os.urandom(6).hex()}.new"
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | _FLAGS, 0o600)
         super().__init__(path, fd, os.fstat(fd))
-        self.start = self.end = 0  # of the records that come and go
+        self.start = self.end = 0  # offsets of the records that `cut` removes
         self._settled = 0
 
     def write(self, kind: bytes, data: bytes, span: bytes) -> int:
-        """Append a record. Returns where it stands."""
-        whole = record(kind, data, span)
-        size = len(whole)
+        """Append a record. Returns its offset."""
+        packed = record(kind, data, span)
+        size = len(packed)
         self.check()
-        written = os.pwrite(self.fd, whole, self.end)
+        written = os.pwrite(self.fd, packed, self.end)
         if written < size:
             os.ftruncate(self.fd, self.end)
             raise OSError("the disk is full")
@@ -85,7 +84,7 @@ class File(Owned):
         return place
 
     def settle(self, before: int) -> None:
-        """Note that all events that stand before this place are settled."""
+        """Record that all events before this offset are settled."""
         if before != self._settled:
             self.check()
             os.pwrite(self.fd, packed_offset(before), OFFSET_AT)
@@ -99,7 +98,7 @@ class File(Owned):
         self.settle(0)
 
     def name(self, path: str) -> None:
-        """Give it a name, in the place of a file that has it."""
+        """Rename it, which replaces a file that has this name."""
         os.rename(self.path, path)
         self.path = path
 
@@ -109,40 +108,40 @@ class File(Owned):
         self.close()
 
 
-def own_folder(folder: str) -> None:
-    """Make the folder, or check that it is ours alone: others could read along in their folder, or behind a symlink."""
+def ensure_private_folder(folder: str) -> None:
+    """Create the folder, or check that no other user can read it, and that it is not a symlink. Raises OSError."""
     with contextlib.suppress(FileExistsError):
         os.mkdir(folder, 0o700)
-    if not _is_own(os.lstat(folder)):
-        raise PermissionError(f"{folder} is not a folder of this user alone, mode 700")
+    if not _is_private(os.lstat(folder)):
+        raise PermissionError(f"{folder} must be a folder that only this user can enter (mode 700)")
 
 
-def _is_own(found: os.stat_result) -> bool:
-    return stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid() and not found.st_mode & 0o077
+def _is_private(status: os.stat_result) -> bool:
+    return stat.S_ISDIR(status.st_mode) and status.st_uid == os.geteuid() and not status.st_mode & 0o077
 
 
-def journals_in(folder: str, mark: str) -> list[str]:
-    """The files to look at: first those whose name ends in `mark`, then any others, each time in another order."""
+def list_journals(folder: str, suffix: str) -> list[str]:
+    """Paths of journals: first those with this suffix, then the others, each group in a random order."""
     try:
-        names = os.listdir(folder) if _is_own(os.lstat(folder)) else []
+        names = os.listdir(folder) if _is_private(os.lstat(folder)) else []
     except OSError:
         return []
     names = [name for name in names if name.endswith((".journal", ".new"))]
     salt = int.from_bytes(os.urandom(4), "little")
-    names.sort(key=lambda name: (not name.endswith(mark), zlib.crc32(name.encode("utf-8", "replace"), salt)))
+    names.sort(key=lambda name: (not name.endswith(suffix), zlib.crc32(name.encode("utf-8", "replace"), salt)))
     return [f"{folder}/{name}" for name in names[:_FILES_MAX]]
 
 
 def is_being_made(path: str) -> bool:
-    """Whether a file's process is about to lock it, and would fail if another process had locked it just then."""
+    """Whether the process that creates the file is about to lock it, and would fail if we locked it now."""
     try:
-        return path.endswith(".new") and 0 <= time.time() - os.lstat(path).st_mtime <= HALF_MADE
+        return path.endswith(".new") and 0 <= time.time() - os.lstat(path).st_mtime <= UNNAMED_MAX
     except OSError:
         return False
 
 
 def take(path: str) -> Owned | None:
-    """Open and lock a file; None if it is not ours, not a plain file, or if its process is alive."""
+    """Open and lock a file; None if it is not this user's, not a plain file, or if its process is alive."""
     try:
         fd = os.open(path, os.O_RDWR | _FLAGS | os.O_NONBLOCK)
         file = Owned(path, fd, os.fstat(fd))
@@ -150,8 +149,8 @@ def take(path: str) -> Owned | None:
         return None
     try:
         lock(fd)
-        found = os.fstat(fd)  # only now: whoever had the lock may have removed the file
-        if stat.S_ISREG(found.st_mode) and found.st_uid == os.geteuid() and found.st_nlink == 1 and file.is_there():
+        status = os.fstat(fd)  # after the lock: its previous owner may have removed the file
+        if stat.S_ISREG(status.st_mode) and status.st_uid == os.geteuid() and status.st_nlink == 1 and file.is_there():
             return file
     except OSError:
         pass
@@ -160,15 +159,15 @@ def take(path: str) -> Owned | None:
 
 
 def lock(fd: int) -> None:
-    """Raise OSError if another process has locked it. The lock ends with the last copy of the descriptor."""
+    """Lock a file. Raises OSError if another process has locked it. Closing all copies of the descriptor unlocks it."""
     import fcntl
 
     fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
-def made(folder: str, destination: bytes, fingerprint: bytes) -> File:
-    """A file that has no name yet, so that no process looks into it."""
-    own_folder(folder)
+def create(folder: str, destination: bytes, fingerprint: bytes) -> File:
+    """Create a file without its final name, so that no other process takes it over."""
+    ensure_private_folder(folder)
     file = File(folder)
     try:
         lock(file.fd)

@@ -1,10 +1,10 @@
-"""What a journal's file looks like: its bytes, written and read.
+"""The format of a journal's file: packs and parses its bytes.
 
     header   magic, version | offset of the first event that is not settled, its checksum | fingerprint
     record   kind, length, checksum, span id | bytes
 
-The fingerprint is of destination and key. A torn or corrupt record is counted, and reading goes on at the next one
-whose checksum is right.
+The fingerprint identifies destination and key. A torn or corrupt record is counted, and parsing continues at the next
+record whose checksum is right.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ import struct
 import zlib
 
 DESTINATION, EVENT, OPEN, CLOSED, OVERDUE = b"D", b"E", b"O", b"C", b"T"
-"""Kinds of records: where events go; an event; an open span, as far as it is known; that a span has ended without an
-event; that the deadline was reached."""
+"""Kinds of records: the destination of the events; an event; what is known of an open span; the end of a span without
+an event; the deadline of an invocation."""
 
 HEADER = struct.Struct("<7sB12s16s")
 RECORD = struct.Struct("<cII8s")
 OFFSET_AT = 8
-"""Where in the header the offset stands."""
+"""Where the offset is in the header."""
 NO_SPAN = b"\0" * 8
 
 _OFFSET = struct.Struct("<QI")
@@ -27,11 +27,11 @@ _MAGIC, _VERSION = b"zespanj", 1
 _KINDS = (DESTINATION, EVENT, OPEN, CLOSED, OVERDUE)
 
 
-class Left:
+class Leftovers:
     """What a dead process has left: its events, and the spans that it never ended.
 
-    `broken` is how many records were torn or corrupt, `at` when it last wrote (seconds since the epoch), `overdue` what
-    it noted when an invocation had reached its deadline.
+    `broken`: how many records are torn or corrupt. `at`: when the process last wrote (seconds since the epoch).
+    `overdue`: its notes about invocations that had reached their deadline.
     """
 
     __slots__ = ("at", "broken", "events", "open", "overdue")
@@ -46,40 +46,40 @@ def header(fingerprint: bytes) -> bytes:
 
 
 def record(kind: bytes, data: bytes, span: bytes) -> bytes:
-    """A record with its bytes."""
+    """A record: its head and `data`."""
     return RECORD.pack(kind, len(data), _checksum(kind, span, data), span) + data
 
 
-def read(data: bytes, fingerprint: bytes, at: float, *, cut: bool) -> Left | None:
-    """What is in a file; None if it is not for this fingerprint. `cut`: the file is longer than `data`."""
+def parse(data: bytes, fingerprint: bytes, at: float, *, cut: bool) -> Leftovers | None:
+    """Parse a file; None if it has another fingerprint. `cut`: the file is longer than `data`."""
     if len(data) < HEADER.size:
         return None
-    magic, version, packed, found = HEADER.unpack_from(data)
-    if (magic, version, found) != (_MAGIC, _VERSION, fingerprint):
+    magic, version, packed, owner = HEADER.unpack_from(data)
+    if (magic, version, owner) != (_MAGIC, _VERSION, fingerprint):
         return None
     offset = settled_before(packed)
-    return parsed(data, offset, at, cut=cut)
+    return parse_records(data, offset, at, cut=cut)
 
 
 def settled_before(packed: bytes) -> int:
-    """The offset as the header has it; 0 if its checksum is wrong, because twice is better than never."""
+    """The offset in a header. If its checksum is wrong, 0: to send events twice is better than to lose them."""
     offset: int = _OFFSET.unpack(packed)[0]
     return offset if packed_offset(offset) == packed else 0
 
 
-def parsed(data: bytes, offset: int, at: float, *, cut: bool) -> Left:
-    """The whole records of a file. Events that stand before `offset` are settled."""
+def parse_records(data: bytes, offset: int, at: float, *, cut: bool) -> Leftovers:
+    """Parse the whole records of a file. Events before `offset` are settled, and left out."""
     events: list[bytes] = []
     spans: dict[bytes, bytes] = {}
     overdue: list[bytes] = []
     place, broken = HEADER.size, int(cut)
     while place < len(data):
-        found = _record_at(data, place)
-        if found is None:
+        record_there = _record_at(data, place)
+        if record_there is None:
             broken += 1
             place = _next_record(data, place)
             continue
-        kind, span, body = found
+        kind, span, body = record_there
         if kind in (EVENT, CLOSED):
             spans.pop(span, None)
         if kind == EVENT and place >= offset:
@@ -89,11 +89,11 @@ def parsed(data: bytes, offset: int, at: float, *, cut: bool) -> Left:
         elif kind == OVERDUE:
             overdue.append(body)
         place += RECORD.size + len(body)
-    return Left(events, list(spans.values()), broken, at, overdue)
+    return Leftovers(events, list(spans.values()), broken, at, overdue)
 
 
 def _record_at(data: bytes, place: int) -> tuple[bytes, bytes, bytes] | None:
-    """Kind, span and bytes of the record that stands there; None if there is no whole one."""
+    """(kind, span, body) of the record at this place; None if there is no whole record."""
     begin = place + RECORD.size
     if begin > len(data):
         return None
@@ -105,14 +105,14 @@ def _record_at(data: bytes, place: int) -> tuple[bytes, bytes, bytes] | None:
 
 
 def _next_record(data: bytes, place: int) -> int:
-    """Where the next whole record after a broken one stands; the end of the data if there is none.
+    """The place of the next whole record after a broken one; the end of the data if there is none.
 
     Most candidates are ruled out by the last byte of the length, which is 0 for all records under 16 MiB, and which no
     text contains.
     """
     import re
 
-    # A lookahead consumes nothing: a false candidate may begin just before a true one.
+    # A lookahead, because it consumes nothing: a false candidate may begin just before a true one.
     for candidate in re.compile(b"(?=[" + b"".join(_KINDS) + b"]...\0)", re.DOTALL).finditer(data, place + 1):
         if _record_at(data, candidate.start()) is not None:
             return candidate.start()
@@ -124,12 +124,12 @@ def _checksum(kind: bytes, span: bytes, data: bytes) -> int:
 
 
 def packed_offset(place: int) -> bytes:
-    """An offset as the header has it, with its checksum."""
+    """An offset with its checksum, for the header."""
     return _OFFSET.pack(place, zlib.crc32(place.to_bytes(8, "little")))
 
 
 def fingerprint_of(destination: str, key: str) -> bytes:
-    """Equal for equal destinations and keys. The key cannot be derived from it."""
+    """A hash of destination and key, from which the key cannot be derived."""
     try:
         from _blake2 import blake2s  # hashlib loads OpenSSL, which takes ten times as long
     except ImportError:
@@ -138,7 +138,7 @@ def fingerprint_of(destination: str, key: str) -> bytes:
 
 
 def span_bytes(span: str) -> bytes:
-    """A span's id as a record has it. The user's own events may have any id."""
+    """A span id for a record; NO_SPAN if it is not 8 bytes in hex, because events of the user's own may have any id."""
     try:
         raw = bytes.fromhex(span)
     except (ValueError, TypeError):

@@ -1,7 +1,7 @@
-"""Notices for the log, `on_error` and `on_flush`, which the sender hands out without the lock: all are the user's code.
+"""Notices for the log, `on_error` and `on_flush`. The sender calls them without the lock, as they are user code.
 
-Each of the three listeners has a job of its own, the log's lines first. A listener is left out while a thread has not
-returned from it, so that one that hangs, or ends its thread, does not keep anything from the others.
+Each of the three listeners has a job of its own; the log comes first. A listener is skipped while an earlier call of it
+has not returned. So one that hangs, or ends its thread, does not affect the others.
 """
 
 from __future__ import annotations
@@ -26,19 +26,19 @@ if TYPE_CHECKING:
 NOTICES_MAX = 1000
 """How many reports of flushes, kinds of drops, and payloads of drops are kept until a listener returns.
 
-The oldest reports and payloads give way, payloads also above `max_bytes` in all. The number of dropped events is always
-exact."""
+Beyond that the oldest reports and payloads are forgotten, payloads also above `max_bytes` in all. The number of dropped
+events is always exact."""
 
 LINES_MAX, LINES_PERIOD = 10, 60.0
-"""At most so many lines of one kind in so many seconds, however often its episode begins anew."""
+"""At most so many lines of one kind are logged in so many seconds, however often its episode begins anew."""
 
-_WHY = {
-    "buffer_full": "(the buffer is full, and the oldest give way: max_events, max_bytes)",
-    "closed": "(they could not be delivered in time before shutdown() or the end of the process, or came after that)",
+_EXPLANATIONS = {
+    "buffer_full": "(the buffer is full, so the oldest are dropped: see max_events, max_bytes)",
+    "closed": "(they could not be delivered before the end of shutdown() or the process, or were captured after it)",
 }
 
 ECHO_PAUSE = 1.0
-"""Seconds before `on_error` hears of drops that it has caused itself, by capturing events."""
+"""Seconds before `on_error` is called for drops that it has caused itself, by capturing events."""
 
 
 class Notices:
@@ -55,8 +55,8 @@ class Notices:
         self._payloads: deque[tuple[tuple[str, str], bytes]] = deque()
         self._size = 0  # of the payloads, bytes
         self._reports: deque[FlushReport] = deque(maxlen=NOTICES_MAX)
-        self._busy: dict[str, int] = {}  # by listener (`log`, `on_error`, `on_flush`): the thread that is in it
-        self._quiet_until = 0.0  # monotonic: on_error is not called before
+        self._busy: dict[str, int] = {}  # by listener (`log`, `on_error`, `on_flush`): the thread that runs it
+        self._quiet_until = 0.0  # monotonic: on_error is not called before that
         self._episodes: set[str] = set()
         self._logged: dict[str, tuple[float, int]] = {}  # by kind: since when (wall clock), and how often
 
@@ -84,28 +84,29 @@ class Notices:
         self._reports.clear()
         return partial(self._notify, "on_flush", [partial(on_flush, report) for report in reports if on_flush])
 
-    # What happens
+    # Adding notices
 
     def dropped(self, items: Sequence[Item], reason: str, detail: str) -> None:
         """These events will never be delivered."""
         detail = detail[: log.TEXT_MAX]
         if self._settings.on_error is not None:
             self._drop(items, reason, detail)
-        text, why = "telemetry events are being dropped: %s", detail or _WHY.get(reason, "")
-        if why:
+        text, explanation = "telemetry events are being dropped: %s", detail or _EXPLANATIONS.get(reason, "")
+        if explanation:
             text += " %s"
         if reason == "unauthorized":
             text += (
                 f". {self._destination} does not accept the API key: "
                 "check ZESPAN_API_KEY (or api_key, api_key_secret) and ZESPAN_BASE_URL"
             )
-        self._log_once(reason, text, reason, *([why] if why else []), events=len(items), reason=reason, detail=detail)
+        arguments = [reason, explanation] if explanation else [reason]
+        self._log_once(reason, text, *arguments, events=len(items), reason=reason, detail=detail)
 
     def unreachable(self, detail: str, events: int) -> None:
-        """The backend cannot be reached; so many events wait."""
+        """The backend cannot be reached, and so many events wait."""
         text = (
-            "telemetry cannot be delivered for now, events are kept and tried again: %s. "
-            f"If it stays so, check that {self._destination} can be reached from here"
+            "telemetry cannot be delivered for now; events are kept, and sent later: %s. "
+            f"If this continues, check that {self._destination} can be reached from here"
         )
         detail = detail[: log.TEXT_MAX]
         self._log_once("away", text, detail, events=events, reason="away", detail=detail)
@@ -130,8 +131,8 @@ class Notices:
         """A flush is over."""
         if self._settings.on_flush is None:
             return
-        if "on_flush" in self._busy:  # do not let a second sender hang in it
-            self._log_once("on_flush", "on_flush has not returned from an earlier call, and is left out until it does")
+        if "on_flush" in self._busy:  # else a second sender would hang in it
+            self._log_once("on_flush", "on_flush has not returned from an earlier call; it is not called until it does")
         else:
             self._reports.append(report)
 
@@ -163,44 +164,46 @@ class Notices:
         if busy == threading.get_ident():
             self._quiet_until = time.monotonic() + ECHO_PAUSE
         elif busy is not None:
-            self._log_once(
-                "on_error", "on_error has not returned from an earlier call, and is told the rest when it does"
-            )
+            self._log_once("on_error", "on_error has not returned from an earlier call; it is not called until it does")
 
-    # Handing out
+    # Calling listeners
 
     def _taken_drops(self) -> list[Callable[[], object]]:
         drops, payloads = self._drops, self._payloads
         self._drops, self._payloads, self._size = {}, deque(), 0
-        of: dict[tuple[str, str], list[bytes]] = {kind: [] for kind in drops}
+        payloads_of: dict[tuple[str, str], list[bytes]] = {kind: [] for kind in drops}
         for kind, data in payloads:
-            of[kind].append(data)
+            payloads_of[kind].append(data)
         on_error = self._settings.on_error
-        return [partial(on_error, Dropped(count, *kind, tuple(of[kind]))) for kind, count in drops.items() if on_error]
+        return [
+            partial(on_error, Dropped(count, *kind, tuple(payloads_of[kind])))
+            for kind, count in drops.items()
+            if on_error
+        ]
 
     def _notify(self, listener: str, calls: Sequence[Callable[[], object]]) -> None:
         """Call one listener, without the lock."""
-        foreign: BaseException | None = None
+        users: BaseException | None = None
         self._busy[listener] = threading.get_ident()
         try:
             for call in calls:
                 try:
                     with threads.as_main_thread():
                         call()
-                except BaseException as error:  # SystemExit too: it would end the sender's thread
+                except BaseException as error:  # also SystemExit, which would end the sender's thread
                     if _belongs_to_callers_thread(error):
-                        foreign = error
+                        users = error
                     else:
                         log.warn_once(f"{listener} failed: %s", log.describe(error))
         finally:
             self._busy.pop(listener, None)
             self._episodes.discard(listener)
-        if foreign is not None:
-            raise foreign
+        if users is not None:
+            raise users
 
 
 def _belongs_to_callers_thread(error: BaseException) -> bool:
-    """Whether an exception is for the user's thread that runs the listener, and not one of the listener's own."""
+    """Whether an exception is meant for the main thread that runs the listener, and not raised by the listener."""
     if threading.current_thread() is not threading.main_thread():
         return False
     return isinstance(error, KeyboardInterrupt) or is_from_signal(error)

@@ -1,4 +1,4 @@
-"""Takes over what dead processes of the same sandbox have left in their journals."""
+"""Takes over the events of dead processes in the same sandbox from their journals."""
 
 from __future__ import annotations
 
@@ -14,33 +14,33 @@ if TYPE_CHECKING:
     from .._record.record import Record
     from .accounts import Accounts
     from .journal import Journal
-    from .journal_format import Left
+    from .journal_format import Leftovers
 
 
 def recover_journals(accounts: Accounts, journal: Journal, capture: Callable[[Record], object]) -> None:
     """Capture the events of dead processes, and the spans that they never ended. Called without the lock."""
-    # A process that dies while it takes over leaves copies beside the originals: equal bytes with an id are one event.
+    # A process that dies in here leaves copies beside the originals. Equal bytes with an event id are one event.
     seen: set[bytes] = set()
-    for left in journal.recover():
-        unfinished, broken = _unfinished(accounts, left)
+    for leftovers in journal.recover():
+        unfinished, broken = _unfinished(accounts, leftovers)
         with accounts.lock:
             if accounts.closed:
                 return
-            for data in left.events:
+            for data in leftovers.events:
                 if data not in seen or b'"event_id":' not in data:
                     seen.add(data)
                     accounts.intake.append(Item(data, time.time()))
             for _ in range(broken):
-                accounts.intake.append(Item(b"", 0.0, "", "torn", "records of the journal cannot be read"))
+                accounts.intake.append(Item(b"", 0.0, "", "torn", "a record of the journal is damaged"))
             accounts.drain_intake()
         accounts.after_release()
         for record in unfinished:
             capture(record)
 
 
-def _unfinished(accounts: Accounts, left: Left) -> tuple[list[Record], int]:
+def _unfinished(accounts: Accounts, leftovers: Leftovers) -> tuple[list[Record], int]:
     """The events of spans that never ended, and how many records cannot be read."""
     try:
-        return [*left_behind(left.open, left.overdue, left.at, accounts.settings)], left.broken
-    except (ValueError, KeyError, TypeError):  # of a version with other fields
-        return [], left.broken + len(left.open)
+        return [*left_behind(leftovers.open, leftovers.overdue, leftovers.at, accounts.settings)], leftovers.broken
+    except (ValueError, KeyError, TypeError):  # written by a version with other fields
+        return [], leftovers.broken + len(leftovers.open)

@@ -1,10 +1,10 @@
 """What the sender does: choose the next batch, send it, and account for the outcome.
 
-delivered      counted; the batches may grow again
+delivered      the batch is counted; batches may grow again
 retry          the batch waits again; the breaker counts a failure of the backend
-  too slow     the batch was too large for its time: smaller ones from now on, and a single slow event lets others pass
-refused        halved, until the event that is never accepted stands alone and is dropped
-unauthorized   dropped
+  too slow     the batch was too large for its timeout: batches become smaller, and a single slow event is sent last
+refused        the batch is halved, until the refused event is alone and is dropped
+unauthorized   the batch is dropped
 """
 
 from __future__ import annotations
@@ -29,17 +29,17 @@ if TYPE_CHECKING:
     from .buffer import Item
 
 IN_TIME = 0.9
-"""An attempt that fails after this part of its time has failed for want of time."""
+"""An attempt that fails after this part of its timeout has failed because the time was too short."""
 QUICKLY = 0.3
-"""One that succeeds within this part of its time would have had time for twice as much."""
+"""An attempt that succeeds within this part of its timeout would have had time for a batch twice as large."""
 SLOW_TRIES = 3
-"""Times that a single event may run out of time, while others are delivered, before it is dropped."""
+"""How often a single event may run out of time, while others are delivered, before it is dropped."""
 SLOW_PATIENCE = 10.0
-"""Flush timeouts that an event gets for which one was too short, as long as nobody waits for anything."""
+"""The timeout of a slow event while no flush waits, as a multiple of `flush_timeout`."""
 
 
 class ExporterCalls:
-    """Calls the exporter's methods, which may be the user's, and contains what they raise. Without the lock."""
+    """Calls the methods of the exporter, which may be the user's, without the lock, and catches their exceptions."""
 
     __slots__ = ("_exporter", "is_ours")
 
@@ -48,6 +48,7 @@ class ExporterCalls:
         self.is_ours = type(exporter).__module__.partition(".")[0] == __name__.partition(".")[0]
 
     def send(self, batch: Sequence[Item], timeout: float) -> Outcome:
+        """Send a batch. An exception counts as the outcome `retry`."""
         try:
             outcome: object = self._call(self._exporter.send, [item.data for item in batch], timeout)
         except Exception as error:
@@ -56,28 +57,31 @@ class ExporterCalls:
         return outcome if isinstance(outcome, Outcome) else Outcome("retry", f"send() returned {outcome!r}")
 
     def prepare(self, timeout: float) -> None:
+        """Open the connection, if the exporter has a method for that."""
         prepare = getattr(self._exporter, "prepare", None)
         try:
             if prepare is not None:
                 self._call(prepare, timeout)
         except Exception as error:  # the first send will fail in the same way, and count it
             pass_on(error)
-            log.logger.debug("prepare: %r", error)
+            log.logger.debug("the connection could not be opened in advance: %r", error)
 
     def cancel(self) -> None:
+        """Make a call in another thread return."""
         try:
             self._exporter.cancel()
         except Exception as error:
             pass_on(error)
 
     def close(self) -> None:
+        """Close the connections."""
         try:
             self._call(self._exporter.close)
         except Exception as error:
             pass_on(error)
 
     def _call(self, method: Callable[..., Any], *args: Any) -> Any:
-        """Call a method. A user's exporter may start processes: see `threads`."""
+        """Call a method. A user's exporter may start processes, see `threads`."""
         if self.is_ours:
             return method(*args)
         with threads.as_main_thread():
@@ -101,7 +105,7 @@ class Sending:
         self._delivered_before = 0  # events, when an attempt last ran out of time
         self.is_stale = False
 
-    # What to do next
+    # The next job
 
     def next_job(self, fresh: bool) -> Job | None:
         """The next job, or None. `fresh`: for a thread that has just started."""
@@ -117,16 +121,16 @@ class Sending:
         return Job(partial(self._exporter.prepare, accounts.settings.flush_timeout)) if fresh else None
 
     def idle_seconds(self) -> float:
-        """Seconds until there may be something to do without anybody waking the sender."""
+        """Seconds until there may be a job, unless the sender is woken before."""
         accounts = self._accounts
         interval = accounts.settings.flush_interval
         if accounts.worker.job is None and accounts.waiters.time_left():
-            # A flush does not wait for a breaker: this is a pause, or the moment in which one has ended.
+            # The flush waits for the end of a pause after a failure, or is about to notice that it has ended.
             return min(interval, max(MOMENT, accounts.retry_at - time.monotonic()))
         oldest = accounts.buffer.oldest_at
-        left = interval if oldest is None else oldest + interval - time.time()
-        left = left if 0 < left < interval else interval
-        return min(left, accounts.notices.idle_seconds() or left)
+        seconds = interval if oldest is None else oldest + interval - time.time()
+        seconds = seconds if 0 < seconds < interval else interval
+        return min(seconds, accounts.notices.idle_seconds() or seconds)
 
     def _is_due(self) -> bool:
         """Whether to send a batch now."""
@@ -147,13 +151,13 @@ class Sending:
             timeout = accounts.settings.flush_timeout * (SLOW_PATIENCE if slow else 1)
         return Job(partial(self._exporter.send, batch, timeout), sends=True, slow=slow, timeout=timeout)
 
-    # What follows from the outcome
+    # The outcome of a job
 
     def settle(self, outcome: Outcome, job: Job) -> None:
-        """Account for one attempt. The events come first, because what follows may fail."""
+        """Account for one attempt. The events are counted first, because what follows may fail."""
         accounts, buffer = self._accounts, self._accounts.buffer
         if outcome.verdict == "retry":
-            self._try_again(outcome, job)
+            self._keep_batch(outcome, job)
         elif outcome.verdict == "refused" and len(buffer.in_flight) > 1:
             buffer.halve()
             self._answered()
@@ -189,11 +193,11 @@ class Sending:
         self._accounts.breaker.succeeded()
         self._accounts.notices.answered()
 
-    def _try_again(self, outcome: Outcome, job: Job) -> None:
-        """Keep a batch that has not arrived: either it was too large for its time, or the backend is unreachable.
+    def _keep_batch(self, outcome: Outcome, job: Job) -> None:
+        """Keep a batch that was not delivered: it was too large for its timeout, or the backend is unreachable.
 
-        A batch that is too large is divided, down to single events. One that is too slow by itself lets all others
-        pass, and is tried when nothing else is to be sent: with more time, if nobody waits.
+        A batch that is too large is divided, down to single events. An event that is too slow by itself is sent after
+        all others, and with more time if no flush waits.
         """
         accounts, buffer = self._accounts, self._accounts.buffer
         batch = buffer.in_flight
@@ -216,29 +220,28 @@ class Sending:
             self._unreachable(outcome)
 
     def _is_given_up(self, item: Item, too_slow: bool) -> bool:
-        """Whether a slow event has had its tries, because each may use up the time of a flush.
+        """Whether a slow event has used up its tries, each of which may take the whole time of a flush.
 
-        A try counts only if others were delivered since the last one: otherwise it is the backend that hangs.
+        A try counts only if other events were delivered since the last one. Otherwise it is the backend that hangs.
         """
         if too_slow and self._accounts.delivered > item.delivered_before:
             item.delivered_before, item.tries = self._accounts.delivered, item.tries + 1
         return item.tries >= SLOW_TRIES
 
     def _unreachable(self, outcome: Outcome) -> None:
-        """Count a failure of the backend, or note the silence that it has asked for."""
+        """Count a failure of the backend, or note the pause that it has asked for."""
         accounts, breaker = self._accounts, self._accounts.breaker
-        now, silence = time.time(), clamp_retry_after(outcome.retry_after or 0.0)
-        if silence:
-            breaker.silence(now, silence)
+        now, pause = time.time(), clamp_retry_after(outcome.retry_after or 0.0)
+        if pause:
+            breaker.silence(now, pause)
         else:
             breaker.failed(now)
-            if (
-                not breaker.is_open
-            ):  # an open one blocks attempts itself, and its clock runs while the sandbox is frozen
+            # An open breaker blocks attempts itself, by a clock that runs while the sandbox is frozen.
+            if not breaker.is_open:
                 jitter = int.from_bytes(os.urandom(2)) / 65536
                 accounts.retry_at = time.monotonic() + backoff(breaker.failures, jitter)
         accounts.notices.unreachable(outcome.detail, len(accounts.buffer))
 
     def forget_backend(self) -> None:
-        """Take the backend for reachable: what is known of it is old."""
+        """Assume that the backend is reachable, because what is known of it is old."""
         self._accounts.breaker, self._accounts.retry_at = Breaker(), 0.0

@@ -1,4 +1,4 @@
-"""What each flush waits for, and what has become of it."""
+"""The flushes under way: which events each of them waits for, and what has become of these."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ if TYPE_CHECKING:
 FLUSH_MAX = 86_400.0
 """Seconds, a day: the longest timeout of a flush, infinity included. A socket accepts 24 days at most."""
 
-FORGOTTEN = 60.0
-"""Seconds after its deadline when no thread can be waiting for a flush any more."""
+ABANDONED_AFTER = 60.0
+"""Seconds after the deadline of a flush when no thread can be waiting for it any more."""
 
 
 class FlushWaiter:
     """One flush, which waits until every event up to number `target` is settled.
 
-    If no thread waits for it, `done` is called then; else `wakeup` wakes its thread at every change. `waited`: seconds
-    that it has waited. `cancelled`: its thread is to end.
+    An asynchronous flush, for which no thread waits, has `done`, which is called at its end. Otherwise `wakeup` wakes
+    the thread at every change. `waited`: seconds that it has waited. `cancelled`: its thread has to end.
     """
 
     __slots__ = (
@@ -42,7 +42,7 @@ class FlushWaiter:
         self.cancelled = False
 
     def time_left(self) -> float:
-        """Seconds until its deadline. What it has waited counts as well, because the clock may stand still."""
+        """Seconds until its deadline. The time that it has waited counts as well, because the clock may stand still."""
         return min(self.deadline - time.monotonic(), self.timeout - self.waited)
 
     def report(self, reason: str) -> FlushReport:
@@ -61,26 +61,26 @@ class Waiters:
         return len(self._all)
 
     def add(self, waiter: FlushWaiter) -> None:
-        """Begin to credit events to this flush."""
-        forgotten = time.monotonic() - FORGOTTEN  # a signal handler may have kept them from being removed
-        self._all = [one for one in self._all if not one.deadline < forgotten]
+        """Credit events to this flush from now on."""
+        oldest = time.monotonic() - ABANDONED_AFTER  # a signal handler may have prevented `remove`
+        self._all = [one for one in self._all if not one.deadline < oldest]
         self._all.append(waiter)
 
     def remove(self, waiter: FlushWaiter) -> None:
-        """End this flush."""
+        """Credit no more events to this flush."""
         self._all = [one for one in self._all if one is not waiter]
 
     def credit_delivered(self, items: Iterable[Item]) -> None:
         """Credit these delivered items to the flushes that wait for them."""
-        for waiter, mine in self._credits(items):
-            waiter.delivered += mine
-            waiter.pending -= mine
+        for waiter, count in self._credits(items):
+            waiter.delivered += count
+            waiter.pending -= count
 
     def credit_dropped(self, items: Iterable[Item]) -> None:
         """Credit these dropped items to the flushes that wait for them."""
-        for waiter, mine in self._credits(items):
-            waiter.dropped += mine
-            waiter.pending -= mine
+        for waiter, count in self._credits(items):
+            waiter.dropped += count
+            waiter.pending -= count
 
     def time_left(self) -> float:
         """Seconds until the last deadline of a flush that waits for events; 0 if there is none."""
@@ -103,5 +103,6 @@ class Waiters:
         return callbacks
 
     def _credits(self, items: Iterable[Item]) -> list[tuple[FlushWaiter, int]]:
+        """Each flush, with how many of these items it waits for."""
         numbers = [item.number for item in items]
         return [(waiter, sum(number <= waiter.target for number in numbers)) for waiter in self._all]

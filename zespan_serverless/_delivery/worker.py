@@ -15,13 +15,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 ABORT_GRACE = 0.05
-"""Seconds that an aborted job gets to end before its thread is given up as stuck: name resolution, for one, cannot be
-interrupted."""
+"""Seconds that an aborted job gets to end before its thread is given up as stuck. Name resolution, for example, cannot
+be interrupted."""
 MOMENT = 0.01
-"""Seconds between two looks at what is about to change."""
+"""Seconds between two checks of what is about to change."""
 _FAILURE_PAUSE = 0.05
 """Seconds before the next try after an error of our own."""
-_NEW, _RUNS, _OVER = range(3)
+_NEW, _RUNNING, _DONE = range(3)  # states of a job
 
 
 class Wakeups:
@@ -47,7 +47,7 @@ class Wakeups:
     def notify_all(self) -> None:
         """Wake all registered threads."""
         for wakeup in self._registered:
-            if wakeup.locked():  # else an earlier call has released it, and was ended by a signal handler
+            if wakeup.locked():  # else an earlier call has released it before a signal handler ended that call
                 wakeup.release()
         self._registered.clear()
 
@@ -77,15 +77,15 @@ class Job:
 
     @property
     def seconds(self) -> float:
-        """Seconds since it was made."""
+        """Seconds since it was created."""
         return time.monotonic() - self._began
 
 
 class Worker:
-    """All methods are called with the lock held, except `ensure_thread`, `abort` and `run_job`, which run foreign code.
+    """All methods are called with the lock held, except `ensure_thread`, `abort`, `run_job`, which run code of others.
 
     A thread that hangs is given up: the outcome of its job is ignored from then on, and another thread takes its place,
-    unless an earlier one still hangs. Where no thread can be started, those who wait for a job run it themselves.
+    unless an earlier one still hangs. Where no thread can be started, the threads that wait for a job run it.
     """
 
     def __init__(
@@ -116,7 +116,7 @@ class Worker:
         self.thread: threading.Thread | None = None
         self.stuck: list[threading.Thread] = []
         self._shift: object = None  # identifies the thread that is on duty, or is being started
-        self._retired = self.is_held = False  # no thread is started: ever again; for the moment
+        self._retired = self.is_held = False  # no thread is started: ever again; for now
 
     @property
     def is_stuck(self) -> bool:
@@ -125,15 +125,15 @@ class Worker:
 
     @property
     def is_me(self) -> bool:
-        """Whether the calling thread is the one that sends, and would wait for itself in vain."""
+        """Whether the calling thread is the one that sends, which must not wait for itself."""
         me, job = threading.current_thread(), self.job
-        return me is self.thread or (job is not None and job.state == _RUNS and me is job.thread)
+        return me is self.thread or (job is not None and job.state == _RUNNING and me is job.thread)
 
     @property
     def is_free(self) -> bool:
-        """Whether no job is under way. One that this thread has taken, but was kept from running, does not count."""
+        """Whether no job is under way. A job that this thread has taken, but could not run, does not count."""
         job = self.job
-        return job is None or (job.state != _RUNS and job.thread is threading.current_thread())
+        return job is None or (job.state != _RUNNING and job.thread is threading.current_thread())
 
     @property
     def has_thread(self) -> bool:
@@ -143,7 +143,7 @@ class Worker:
     def ensure_thread(self) -> bool:
         """Start the thread, unless there is one. False where no thread can be started.
 
-        Called without the lock, because starting a thread runs foreign code: a patched `Thread.start`, audit hooks.
+        Called without the lock, because starting a thread runs code of others: a patched `Thread.start`, audit hooks.
         """
         if not self._needs_thread:
             return self._shift is not None
@@ -198,7 +198,7 @@ class Worker:
         if job is not None:
             if not self.is_free:
                 return None
-            if job.state == _NEW:  # a signal handler has interrupted this thread before it could run it
+            if job.state == _NEW:  # a signal handler has prevented this thread from running it
                 return job
             self.job = None
             if job.sends:
@@ -208,15 +208,15 @@ class Worker:
 
     def abort(self) -> None:
         """End the job under way: its thread hands back what is in flight, or is given up. Called without the lock."""
-        job, until, waited, wakeup = self.job, time.monotonic() + ABORT_GRACE, 0.0, threading.Lock()
+        job, deadline, waited, wakeup = self.job, time.monotonic() + ABORT_GRACE, 0.0, threading.Lock()
         while job is not None and self.job is job:
             job.aborted = True
             self._cancel()  # repeatedly: the first call may come before there is anything to interrupt
             with self._lock:
                 if self.job is not job:
                     break
-                left = min(until - time.monotonic(), ABORT_GRACE - waited)  # the clock may stand still
-                if not left > 0:
+                time_left = min(deadline - time.monotonic(), ABORT_GRACE - waited)  # the clock may stand still
+                if not time_left > 0:
                     self.job = None
                     self.stuck.append(job.thread)
                     if job.sends:
@@ -224,7 +224,7 @@ class Worker:
                     self._wakeups.notify_all()
                     break
                 self._wakeups.register(wakeup)
-            if not wakeup.acquire(timeout=min(left, MOMENT)):
+            if not wakeup.acquire(timeout=min(time_left, MOMENT)):
                 waited += MOMENT
         with self._lock:
             self._wakeups.unregister(wakeup)
@@ -234,10 +234,10 @@ class Worker:
         """Run it without the lock. The outcome is ignored if the thread was given up as stuck meanwhile."""
         outcome = None
         try:
-            job.state = _RUNS
+            job.state = _RUNNING
             outcome = job.run()
         finally:
-            job.state = _OVER
+            job.state = _DONE
             with self._lock:
                 self.stuck = [thread for thread in self.stuck if thread is not job.thread]
                 self._wakeups.notify_all()
@@ -259,7 +259,7 @@ class Worker:
         finally:
             with self._lock:
                 self._wakeups.unregister(wakeup)
-                if self._shift is shift:  # SystemExit or the like, from an exporter
+                if self._shift is shift:  # an exporter has raised SystemExit or the like
                     self._shift = self.thread = None
                     self._wakeups.notify_all()
 
@@ -281,8 +281,8 @@ class Worker:
                 else:
                     wakeup.acquire(timeout=pause)
             except Exception as error:
-                # Ending here would make every flush start one thread after another, until its time is over.
-                warn_once("telemetry failed while it was sending: %s", describe(error))
+                # If the thread ended here, each flush would start one thread after another until its deadline.
+                warn_once("telemetry failed at the sending of events: %s", describe(error))
                 with self._lock:
                     self._sender_failed()
                     self._wakeups.notify_all()

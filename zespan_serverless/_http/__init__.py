@@ -1,1 +1,1 @@
-"""HTTP/1.1 for a sender that must be able to stop at any moment."""
+"""HTTP/1.1 for requests that another thread must be able to abort at any moment."""

@@ -1,7 +1,7 @@
-"""One kept-alive HTTP connection, which can be cut off from another thread.
+"""Posts to one origin over one kept-alive connection, which another thread can abort.
 
-Name resolution has no timeout, and clocks may stand still. So the deadline is enforced by whoever waits, through
-`cancel`; the timeouts in here are only the first line.
+Name resolution has no timeout, and clocks may stand still. So the thread that waits for a request enforces the deadline
+through `cancel`; the timeouts in this file are only the first line of defence.
 """
 
 from __future__ import annotations
@@ -14,110 +14,130 @@ from urllib.parse import urlsplit
 
 from .._base.forks import importing
 from .._base.guard import pass_on
-from .client import Answer, Channel, TornAnswer, connect
+from .answer import Answer, TornAnswer
+from .client import Channel
+from .sockets import connect
 
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Iterator, Mapping
 
-_IDLE_MAX = 50.0  # seconds of wall clock; load balancers drop idle connections after 60, and say so to a frozen process
+    from .proxy import Proxy
+
+_IDLE_MAX = 50.0  # seconds of wall clock; load balancers drop idle connections after 60, unnoticed by a frozen process
 
 
 class Transport:
-    """Posts to one origin. `connect`, `post` and `close` belong to one thread at a time; `cancel` may come from any."""
+    """`connect`, `post` and `close` are called by one thread at a time; `cancel` may be called by any thread."""
 
     def __init__(self, base_url: str) -> None:
         url = urlsplit(base_url)
-        self._secure = url.scheme == "https"
-        self._host, self._port = url.hostname or "", url.port or (443 if self._secure else 80)
-        usual = url.port is None or url.port == (443 if self._secure else 80)
+        self._is_tls = url.scheme == "https"
+        self._scheme, self._host, self._port = url.scheme, url.hostname or "", url.port or (443 if self._is_tls else 80)
+        is_default_port = url.port is None or url.port == (443 if self._is_tls else 80)
         netloc = url.netloc.rpartition("@")[2]
-        self._name = netloc.removesuffix(f":{url.port}") if usual else netloc  # as browsers have it in Host
+        self._host_header = netloc.removesuffix(f":{url.port}") if is_default_port else netloc  # as browsers do
         self._origin, self._path = f"{url.scheme}://{netloc}", url.path.rstrip("/")
         self._tls: ssl.SSLContext | None = None
-        self._worked: object = None  # of several addresses that a name may have, the last that took a request
-        self._failed: object = None  # and the last that did not, if that was later
+        # Of several addresses that the host may have: the last one that worked, and the last one that failed if that
+        # was later.
+        self._worked: object = None
+        self._failed: object = None
         self._busy: _Connection | None = None
         self._idle: _Connection | None = None
         self._idle_since = 0.0  # wall clock: the monotonic one stands still while a sandbox is frozen
 
     @property
     def destination(self) -> str:
-        """Where requests go, for a person to read; without a password."""
+        """Where requests go, for log messages; without a password."""
         try:
-            proxy = _proxy(self._origin, f"{self._host}:{self._port}")
-        except ValueError:  # the request will say it
+            proxy = self._proxy()
+        except ValueError:  # the request will fail with it
             proxy = None
         return f"{self._origin} through the proxy {proxy.host}:{proxy.port}" if proxy else self._origin
 
     def connect(self, timeout: float) -> None:
-        """Open the connection ahead of the first request."""
+        """Open the connection before the first request. Raises OSError if that fails within `timeout` seconds."""
         self._idle = self._kept_alive()
         if self._idle is None:
             connection = self._new(time.monotonic() + timeout)
-            with self._use(connection):
+            with self._checked_out(connection):
                 connection.connect()
 
     def post(self, path: str, body: bytes, headers: Mapping[str, str], timeout: float) -> Answer:
-        """What one request is answered with; of the answer's body only what is needed, see `_Connection.post`.
+        """Post a request, and return the answer within `timeout` seconds; see `_Connection.post` for its body.
 
-        OSError on failure. A kept-alive connection that turns out to be dead is replaced, once and at once.
+        Raises OSError on failure. If a kept-alive connection turns out to be dead, the request is repeated once, over a
+        new one.
         """
-        until = time.monotonic() + timeout
+        deadline = time.monotonic() + timeout
         kept = self._kept_alive()
         if kept is not None:
-            kept.until = until
+            kept.deadline = deadline
             try:
                 return self._exchange(kept, path, body, headers)
             except OSError as error:
                 pass_on(error)
-                if kept.is_cut or isinstance(error, TornAnswer):
+                if kept.aborted or isinstance(error, TornAnswer):
                     raise
-        return self._exchange(self._new(until), path, body, headers)
+        return self._exchange(self._new(deadline), path, body, headers)
 
     def cancel(self) -> None:
-        """Make a `connect` or `post` in another thread end: at once, or when it has resolved a name and connected."""
+        """Make a `connect` or `post` in another thread fail: at once, or when it has resolved a name and connected."""
         busy = self._busy
         if busy is not None:
-            busy.cut()
+            busy.abort()
 
     def close(self) -> None:
-        """Close the connection if it is idle; the next request opens another. One that is busy is forgotten: it is the
-        parent's if this is a forked child, and else closed by the thread that uses it."""
+        """Close the idle connection; the next request opens another.
+
+        A busy connection is not touched: in a forked child it is the parent's, elsewhere the thread that uses it closes
+        it.
+        """
         idle, self._idle, self._busy = self._idle, None, None
         if idle is not None:
             idle.close()
 
     def _kept_alive(self) -> _Connection | None:
-        """Take the connection that is idle, if it is any good."""
+        """Take the idle connection, if it can be used again."""
         connection, self._idle = self._idle, None
-        if connection is not None and not (0 <= time.time() - self._idle_since < _IDLE_MAX and connection.is_quiet()):
+        if connection is None:
+            return None
+        if not (0 <= time.time() - self._idle_since < _IDLE_MAX and connection.has_no_stray_bytes()):
             connection.close()
             return None
         return connection
 
-    def _new(self, until: float) -> _Connection:
+    def _new(self, deadline: float) -> _Connection:
         with importing():
-            proxy = _proxy(self._origin, f"{self._host}:{self._port}")
-            if self._tls is None and (self._secure or (proxy and proxy.secure)):
+            proxy = self._proxy()
+            if self._tls is None and (self._is_tls or (proxy and proxy.is_tls)):
                 import ssl
 
                 self._tls = ssl.create_default_context()
         host, port = (proxy.host, proxy.port) if proxy else (self._host, self._port)
-        connection = _Connection(host, port, until, self._worked, self._failed)
-        if proxy and proxy.secure:
+        connection = _Connection(host, port, deadline, self._worked, self._failed)
+        if proxy and proxy.is_tls:
             connection.proxy_tls = self._tls
-        if self._secure:
+        if self._is_tls:
             connection.tls, connection.server_name = self._tls, self._host
             if proxy:
-                connection.tunnel = f"{_bracketed(self._host)}:{self._port}", proxy.headers
-        elif proxy:  # such a proxy wants the whole URL
-            connection.prefix, connection.extra = self._origin, proxy.headers
+                name = f"[{self._host}]" if ":" in self._host else self._host  # brackets around an IPv6 address
+                connection.tunnel = f"{name}:{self._port}", proxy.headers
+        elif proxy:  # such a proxy expects the whole URL
+            connection.prefix, connection.extra_headers = self._origin, proxy.headers
         return connection
 
+    def _proxy(self) -> Proxy | None:
+        if not any(name.lower().endswith("_proxy") for name in os.environ):
+            return None
+        from .proxy import from_environment
+
+        return from_environment(self._scheme, f"{self._host}:{self._port}")
+
     @contextlib.contextmanager
-    def _use(self, connection: _Connection) -> Iterator[None]:
-        """Do something with a connection that `cancel` can reach meanwhile. It is kept if all went well."""
+    def _checked_out(self, connection: _Connection) -> Iterator[None]:
+        """Let `cancel` reach a connection while it is used. Afterwards it is kept, unless something has failed."""
         self._busy = connection
         try:
             yield
@@ -127,34 +147,37 @@ class Transport:
                 self._worked, self._failed = None, connection.address
             raise
         finally:
-            ours = self._busy is connection  # else it was closed meanwhile, or another thread has taken our place
-            if ours:
+            is_ours = self._busy is connection  # else `close` was called, or another thread has taken our place
+            if is_ours:
                 self._busy = None
         self._worked, self._failed = connection.address, None
-        if ours and connection.reusable and not connection.is_cut:
+        if is_ours and connection.reusable and not connection.aborted:
             self._idle, self._idle_since = connection, time.time()
         else:
             connection.close()
 
     def _exchange(self, connection: _Connection, path: str, body: bytes, headers: Mapping[str, str]) -> Answer:
-        with self._use(connection):
-            said = {"host": self._name, **headers, **connection.extra}
-            return connection.post(connection.prefix + self._path + path, said, body)
+        with self._checked_out(connection):
+            sent = {"host": self._host_header, **headers, **connection.extra_headers}
+            return connection.post(connection.prefix + self._path + path, sent, body)
 
 
 class _Connection:
-    """One connection, used until `until` (monotonic). It can be cut off in all that blocks once there is a socket."""
+    """One connection, which is used until `deadline` (monotonic). It can be aborted wherever it waits for a socket.
 
-    def __init__(self, host: str, port: int, until: float, first: object = None, last: object = None) -> None:
-        self.until = until
-        self.is_cut = False
-        self.prefix, self.extra = "", dict[str, str]()  # what a plain proxy wants to see of the URL, and in headers
-        self.tunnel: tuple[str, Mapping[str, str]] | None = None  # what any other is asked for, and in headers
+    It is new, then connecting (there is a channel, which `abort` can reach), then ready for requests.
+    """
+
+    def __init__(self, host: str, port: int, deadline: float, first: object = None, last: object = None) -> None:
+        self.deadline = deadline
+        self.aborted = False
+        self.prefix, self.extra_headers = "", dict[str, str]()  # of requests through a proxy that sees them
+        self.tunnel: tuple[str, Mapping[str, str]] | None = None  # what a proxy is to connect us to, and its headers
         self.proxy_tls: ssl.SSLContext | None = None
         self.tls: ssl.SSLContext | None = None
         self.server_name = ""
         self.address: object = None
-        """Which of a name's addresses it goes to, if it has got there."""
+        """The address that it is connected to, of several that the host may have; None before that."""
         self._first, self._last = first, last
         self._host, self._port = host, port
         self._channel: Channel | None = None
@@ -162,160 +185,130 @@ class _Connection:
 
     @property
     def reusable(self) -> bool:
-        """Whether it is worth keeping."""
+        """Whether another request may follow."""
         return self._is_ready and self._channel is not None and self._channel.reusable
 
-    def is_quiet(self) -> bool:
-        """Whether it is ours, and nothing has come over it since the last answer."""
-        return self._channel is not None and self._channel.is_quiet()
+    def has_no_stray_bytes(self) -> bool:
+        """Whether another request can follow now, see `Channel.has_no_stray_bytes`."""
+        return self._channel is not None and self._channel.has_no_stray_bytes()
 
     def connect(self) -> None:
         """Make it ready for a request."""
-        connected = connect(self._host, self._port, self._left(), self._first, self._last)
-        # In its place before hands are shaken: until then nobody could cut it off.
+        connected = connect(self._host, self._port, self._time_left(), self._first, self._last)
+        # Stored before the handshake, which nobody could abort otherwise.
         self._channel = channel = Channel(connected)
         self.address = connected.getpeername()
         if self.proxy_tls is not None:
-            self._go_on(channel).secure(_Tls(self.proxy_tls, self._host))
+            self._check_deadline(channel).secure(_Tls(self.proxy_tls, self._host))
         if self.tunnel is not None:
             self._open_tunnel(channel, *self.tunnel)
         if self.tls is not None:
-            self._go_on(channel).secure(_Tls(self.tls, self.server_name))
+            self._check_deadline(channel).secure(_Tls(self.tls, self.server_name))
         self._is_ready = True
 
     def post(self, target: str, headers: Mapping[str, str], body: bytes) -> Answer:
-        """What one request is answered with.
+        """Post a request, and return the answer.
 
-        Its body is not waited for, with one exception: a page in HTML, which may be a proxy's or a login's with a
-        status that says yes. Only what it says tells; some frameworks call an "ok" HTML, too.
+        Its body is not waited for, except for a successful HTML page. It may be the page of a proxy or a login instead
+        of the backend's answer, or a plain "ok" of a framework: only its text tells which.
         """
         if not self._is_ready:
             self.connect()
         assert self._channel is not None
-        channel = self._go_on(self._channel)
+        channel = self._check_deadline(self._channel)
         channel.send("POST", target, headers, body)
-        answer = self._go_on(channel).receive(whole=False)
+        answer = self._check_deadline(channel).receive(whole=False)
         if 200 <= answer.status < 300 and "html" in answer.headers.get("content-type", "").lower():
-            answer = answer.replaced(body=answer.body or channel.rest())
+            answer = answer.replaced(body=answer.body or channel.read_body())
         return answer
 
     def close(self) -> None:
-        """By the thread that uses it, or when nobody does."""
+        """Close it: called by the thread that uses it, or when nobody does."""
         if self._channel is not None:
             self._channel.close()
 
-    def cut(self) -> None:
-        """From another thread: make the one that uses this connection return."""
-        self.is_cut = True  # before the socket is looked at: one that is there too late meets `_left`
+    def abort(self) -> None:
+        """From another thread: make the thread that uses this connection fail."""
+        self.aborted = True  # first: if the channel is created after the next line, `_time_left` raises
         if self._channel is not None:
-            self._channel.cut()
+            self._channel.abort()
 
-    def _left(self) -> float:
-        """The time that is left. Raises if there is none, or if nobody waits for it any more."""
-        left = self.until - time.monotonic()
-        if self.is_cut or left <= 0:
-            raise TimeoutError("cut off" if self.is_cut else "no time left")
-        return left
+    def _time_left(self) -> float:
+        """Seconds until the deadline. Raises TimeoutError if it has passed, or if the connection was aborted."""
+        time_left = self.deadline - time.monotonic()
+        if self.aborted or time_left <= 0:
+            raise TimeoutError("aborted" if self.aborted else "no time left")
+        return time_left
 
-    def _go_on(self, channel: Channel) -> Channel:
-        """The channel, for a next step, if there is to be one."""
-        self._left()
-        channel.until = self.until
+    def _check_deadline(self, channel: Channel) -> Channel:
+        """The channel, for the next step. Raises TimeoutError if there must be none."""
+        self._time_left()
+        channel.deadline = self.deadline
         return channel
 
     def _open_tunnel(self, channel: Channel, target: str, headers: Mapping[str, str]) -> None:
-        self._go_on(channel).send("CONNECT", target, {"host": target, **headers})
-        status = self._go_on(channel).receive(has_body=False).status
+        self._check_deadline(channel).send("CONNECT", target, {"host": target, **headers})
+        status = self._check_deadline(channel).receive(has_body=False).status
         if not 200 <= status < 300:
-            raise OSError(f"the proxy answered {status}")
+            raise OSError(f"the proxy refused to connect to {target}: HTTP {status}")
 
 
 class _Tls:
-    """TLS between bytes and bytes: what carries them may be a socket, or TLS to a proxy."""
+    """TLS from bytes to bytes, because what carries them may be a socket, or TLS to a proxy."""
 
     def __init__(self, context: ssl.SSLContext, name: str) -> None:
         import ssl
 
-        self._wants, self._torn = ssl.SSLWantReadError, ssl.SSLEOFError
-        self._in, self._out = ssl.MemoryBIO(), ssl.MemoryBIO()
-        self._tls = context.wrap_bio(self._in, self._out, server_hostname=name)
-        self._is_shaken = False
+        self._want_read, self._torn = ssl.SSLWantReadError, ssl.SSLEOFError
+        self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self._tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=name)
+        self._is_established = False
         self.ended = False
-        """Whether the other side has said goodbye."""
+        """Whether the peer has closed the TLS connection."""
 
     def handshake(self) -> bool:
-        """Whether it is over."""
+        """Whether the handshake is complete; call it again when more has arrived. Raises OSError if it fails."""
         try:
             self._tls.do_handshake()
-        except self._wants:
+        except self._want_read:
             return False
-        self._is_shaken = True
+        self._is_established = True
         return True
 
     def feed(self, data: bytes) -> None:
-        self._in.write(data)
+        """Take encrypted bytes that have arrived."""
+        self._incoming.write(data)
 
     def read(self) -> bytes:
+        """The plain bytes that can be decrypted so far."""
         data = b""
         try:
-            while self._is_shaken and not self.ended:
+            while self._is_established and not self.ended:
                 piece = self._tls.read(65_536)
                 data += piece
                 self.ended = not piece
-        except self._wants:
+        except self._want_read:
             pass
         except self._torn:
             self.ended = True
         return data
 
     def write(self, data: bytes) -> None:
-        rest = memoryview(data)
-        while rest:
-            rest = rest[self._tls.write(rest) :]
+        """Encrypt these bytes."""
+        unwritten = memoryview(data)
+        while unwritten:
+            unwritten = unwritten[self._tls.write(unwritten) :]
 
     def pending(self) -> bytes:
-        return self._out.read()
-
-
-class _Proxy:
-    """Where requests go instead, and what that proxy wants to see. ValueError, without the URL and its password, for
-    what is none."""
-
-    def __init__(self, url: str) -> None:
-        try:
-            parts = urlsplit(url if "//" in url else "//" + url)
-            self.secure = parts.scheme == "https"
-            self.host, self.port = parts.hostname or "", parts.port or (443 if self.secure else 8080)
-        except ValueError:
-            raise ValueError("the proxy in the environment has no URL with a valid host and port") from None
-        if parts.scheme not in ("", "http", "https"):
-            raise ValueError(f"a proxy of the kind {parts.scheme}:// is not supported, only http:// and https://")
-        self.headers = dict[str, str]()
-        if parts.username:
-            from base64 import b64encode
-            from urllib.parse import unquote
-
-            pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
-            self.headers["proxy-authorization"] = "Basic " + b64encode(pair.encode()).decode()
-
-
-def _bracketed(host: str) -> str:
-    return f"[{host}]" if ":" in host else host
-
-
-def _proxy(origin: str, host: str) -> _Proxy | None:
-    """The proxy that HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY ask for, in either case."""
-    if not any(name.lower().endswith("_proxy") for name in os.environ):
-        return None
-    from urllib.request import getproxies, proxy_bypass
-
-    proxies = getproxies()
-    url = proxies.get(origin.partition(":")[0]) or proxies.get("all")
-    return None if not url or proxy_bypass(host) else _Proxy(url)
+        """Take the encrypted bytes that are to be sent."""
+        return self._outgoing.read()
 
 
 def retry_after(value: str | None, now: float | None = None) -> float | None:
-    """Seconds that a Retry-After header asks for (a number, or an HTTP date); None if it says nothing."""
+    """Seconds that a Retry-After header asks for, as a number or an HTTP date; None if it is absent or not valid.
+
+    `now` is the wall clock, in seconds since the epoch; None: the present.
+    """
     if not value or len(value) > 100:
         return None
     try:

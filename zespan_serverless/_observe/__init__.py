@@ -1,6 +1,34 @@
-"""The story of one invocation: begin, call, end, report, flush."""
+"""One invocation from its beginning to its end, and the one place that knows both the container and who captures model
+calls."""
 
-from .call import Call, observed, observed_async, passing, prepare
-from .startup import start
+from __future__ import annotations
 
-__all__ = ["Call", "observed", "observed_async", "passing", "prepare", "start"]
+from typing import TYPE_CHECKING, Any
+
+from .. import _process
+from .._base import log
+from .._base.guard import pass_on
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["start"]
+
+
+def start(arguments: Mapping[str, Any]) -> _process.Container | None:
+    """The process's container, made at the first call, or the first after a shutdown; None if telemetry is off.
+
+    Different settings in a later call are ignored with one warning.
+    """
+    return _process.start(arguments, _watch_model_calls)
+
+
+def _watch_model_calls() -> None:
+    """Trace the calls of every SDK that is known, if and when it is imported. Its absence costs nothing."""
+    try:
+        from ..providers import watch
+
+        watch()
+    except Exception as error:
+        pass_on(error)
+        log.warn_once("model calls are not traced: %r", error)

@@ -11,7 +11,7 @@ from .._base.guard import Guarded, pass_on
 from .._base.reports import FlushReport
 from .._record.record import Record
 from ..errors import FlushIncomplete
-from .startup import start
+from . import start
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -6,92 +6,147 @@ from typing import TYPE_CHECKING, Any
 
 from .. import _trace
 from .._base.guard import Guarded
-from .web import Response, content_length
+from .active import SETTLED
+from .web import content_length, read_status
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Iterator
 
-    from .call import Call
+    from .active import ActiveInvocation
 
 
 class Exchange:
-    """One request's response. The invocation is closed once: by the end of the body, or by an error."""
+    """The `Scope` of one request. The invocation is closed once: by the end of the response's body, or by an error.
 
-    def __init__(self, call: Call, method: str = "") -> None:
-        self.call, self._method = call, method
+    A host says in `follow` what of a function's result is a body that is still to be made, and in `failure` which
+    exceptions are responses.
+    """
+
+    is_cut = False
+    """Whether the client has left before the end of the response."""
+
+    def __init__(self, active: ActiveInvocation, method: str = "") -> None:
+        self.active, self._method = active, method
         self.status: int | None = None
-        self.error: Exception | None = None  # that the application has answered
-        self.is_streamed = False  # whether a body has been given out whose end is that of the invocation
+        self.error: Exception | None = None  # that the application has turned into a response
+        self.is_streamed = False  # whether there is a body whose end is that of the invocation
         self.is_over = False
-        self._left = -1  # bytes of the body that are to come, if that matters and is known
+        self._bytes_left = -1  # of the body, if that matters and is known
         self._captured = 0  # events so far, when it was over
 
+    # What a `Scope` does
+
+    def begin(self) -> None:
+        self.active.begin()
+
+    def leave_context(self) -> None:
+        self.active.leave_context()
+
+    def returned(self, result: Any) -> Any:
+        self.leave_context()
+        result = self.follow(result)
+        if not self.is_streamed:
+            self.end(None, is_cut=self.is_cut)
+        return result
+
+    def raised(self, error: BaseException) -> None:
+        self.leave_context()
+        self.end(self.failure(error), is_cut=self.is_cut)
+
+    def closed(self) -> None:
+        self.leave_context()
+        self.end(None, is_cut=True)
+
+    async def returned_async(self, result: Any) -> Any:
+        self.leave_context()
+        result = self.follow(result)
+        if not self.is_streamed:
+            await self.end_async(None, is_cut=self.is_cut)
+        return result
+
+    async def raised_async(self, error: BaseException) -> None:
+        self.leave_context()
+        if isinstance(error, Exception):
+            await self.end_async(self.failure(error), is_cut=self.is_cut)
+        else:  # cancelled, or the end of the process: there is no waiting any more
+            self.break_off(error, is_cut=self.is_cut)
+
+    async def closed_async(self) -> None:
+        self.leave_context()
+        await self.end_async(None, is_cut=True)
+
+    def leave(self) -> None:
+        self.leave_context()
+        if not (self.active.state == SETTLED or (self.is_streamed and not self.is_over)):
+            self.is_over = True
+            self.active.abandon()
+
+    # What a host says
+
+    def follow(self, result: Any) -> Any:
+        """Note the status of a result, and put a `Body` in place of one that is still to be made. Never raises."""
+        return result
+
+    def failure(self, error: BaseException) -> BaseException | None:
+        """The error that the invocation has failed with; None if this exception is a response. Never raises."""
+        return error
+
+    # The response
+
     def announced(self, length: str | bytes | None) -> None:
-        """What its Content-Length header says."""
-        if self.call.is_held():  # then nothing may run after the last byte
-            self._left = content_length(length) or -1
+        """Note what the response's Content-Length header says."""
+        if self.active.must_wait():  # then nothing may run after the last byte
+            self._bytes_left = content_length(length) or -1
 
     def is_last(self, piece: object) -> bool:
         """Whether a piece that is about to go out is the end of what the client has been told to wait for."""
-        if self._left > 0 and isinstance(piece, (bytes, bytearray)):
-            self._left -= len(piece)
-            return self._left <= 0
+        if self._bytes_left > 0 and isinstance(piece, (bytes, bytearray)):
+            self._bytes_left -= len(piece)
+            return self._bytes_left <= 0
         return False
 
-    def end(self, error: BaseException | None, *, cut: bool = False) -> None:
-        """`cut`: before the body was over."""
+    def end(self, error: BaseException | None, *, is_cut: bool = False) -> None:
+        """Close the invocation and flush. `is_cut`: before the body was over."""
         with Guarded("the end of a response"):
             if not self.is_over:
-                self._close(error, cut=cut)
-                self.call.settle(error)
-                self._captured = self.call.container.delivery.captured
+                self._close(error, is_cut)
+                self.active.settle(error)
+                self._captured = self.active.container.delivery.captured
 
-    async def finish(self, error: BaseException | None, result: object = None, *, cut: bool = False) -> None:
-        """`end` that leaves the event loop free. `result`: what there is instead of a response."""
+    async def end_async(self, error: BaseException | None, *, is_cut: bool = False) -> None:
+        """`end` that leaves the event loop free."""
         with Guarded("the end of a response"):
             if not self.is_over:
-                self._close(error, cut=cut, result=result)
-                await self.call.settle_soon(error)
-                self._captured = self.call.container.delivery.captured
+                self._close(error, is_cut)
+                await self.active.settle_async(error)
+                self._captured = self.active.container.delivery.captured
 
-    def break_off(self, error: BaseException | None, *, cut: bool = False) -> None:
+    def break_off(self, error: BaseException | None, *, is_cut: bool = False) -> None:
         """`end` that cannot wait, whatever the platform: the task is being cancelled, or this may be any thread, and
         any moment."""
         with Guarded("the end of a response"):
             if not self.is_over:
-                self._close(error, cut=cut)
-            self.call.report()
-            self.call.is_left = True
-            self._flush_soon()
-
-    def returned(self) -> None:
-        """In the `finally` around the application: it has returned, or something has struck on the way."""
-        self.call.reset()
-        if not (self.call.is_left or (self.is_streamed and not self.is_over)):
-            self.is_over = True
-            self.call.abandon()
+                self._close(error, is_cut)
+            self.active.settle_without_waiting()
 
     def forgotten(self) -> None:
-        """Nobody has read the body to its end, or closed it."""
+        """End the invocation of a body that nobody has read to its end, or closed."""
         if self.is_streamed and not self.is_over:
-            self.break_off(None, cut=True)
-        elif self.is_streamed and not self.call.is_left:
-            self.call.abandon()
+            self.break_off(None, is_cut=True)
+        elif self.is_streamed and self.active.state != SETTLED:
+            self.active.abandon()
 
-    def closed(self) -> None:
-        """What the application had to do after the response is done."""
+    def flush_rest(self) -> None:
+        """Have a thread flush what the application has captured after the end of the response."""
         with Guarded("the flush"):
-            if self.call.container.delivery.captured != self._captured:
-                self._flush_soon()
+            if self.active.container.delivery.captured != self._captured:
+                self.active.flush_in_background()
 
-    def _close(self, error: BaseException | None, *, cut: bool, result: object = None) -> None:
+    def _close(self, error: BaseException | None, is_cut: bool) -> None:
         self.is_over = True
         # Nobody reads a body that is not to be sent to its end.
-        is_cut = cut and self._method != "HEAD" and self.status not in (204, 304)
-        self.call.close(error or self.error, Response(self.status, is_cut) if result is None else result)
-
-    def _flush_soon(self) -> None:
-        self.call.container.delivery.flush_in_background(self.call.container.settings.flush_timeout)
+        is_cut = is_cut and self._method != "HEAD" and self.status not in (204, 304)
+        self.active.close(error or self.error, read_status(self.status, is_cut))
 
 
 class Body:
@@ -99,9 +154,9 @@ class Body:
 
     def __init__(self, body: Iterable[Any], exchange: Exchange) -> None:
         self.body, self._exchange = body, exchange
-        self._here: _trace.Span | None = exchange.call.span  # a step may go on from one piece to the next
+        self._here: _trace.Span | None = exchange.active.span  # a step may go on from one piece to the next
         self._pieces: Iterator[Any] | None = None
-        exchange.is_streamed = True  # last: from here on this object sees to the end
+        exchange.is_streamed = True  # last: from here on this object ends the invocation
 
     def __iter__(self) -> Iterator[Any]:
         return self
@@ -146,8 +201,8 @@ class Body:
             here.leave()
         finally:
             here.leave()
-        self._exchange.end(None, cut=True)
-        self._exchange.closed()
+        self._exchange.end(None, is_cut=True)
+        self._exchange.flush_rest()
 
     def __del__(self) -> None:
         if "_exchange" in vars(self):  # else an exception has struck while it was made
@@ -159,7 +214,7 @@ class AsyncBody:
 
     def __init__(self, body: Any, exchange: Exchange) -> None:
         self.body, self._exchange = body, exchange
-        self._here: _trace.Span | None = exchange.call.span
+        self._here: _trace.Span | None = exchange.active.span
         self._pieces: AsyncIterator[Any] | None = None
         exchange.is_streamed = True
 
@@ -183,7 +238,7 @@ class AsyncBody:
         finally:
             here.leave()
         if self._exchange.is_last(piece):
-            await self._exchange.finish(None)
+            await self._exchange.end_async(None)
         return piece
 
     async def _next(self, here: _trace.Entered) -> Any:
@@ -193,13 +248,13 @@ class AsyncBody:
                 self._pieces = aiter(self.body)
             return await anext(self._pieces)
         except StopAsyncIteration:
-            await self._exchange.finish(None)
+            await self._exchange.end_async(None)
             raise
         except Exception as error:
-            await self._exchange.finish(error)
+            await self._exchange.end_async(error)
             raise
         except BaseException:  # the client has left
-            self._exchange.break_off(None, cut=True)
+            self._exchange.break_off(None, is_cut=True)
             raise
         finally:
             self._here = _trace.current()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from .. import _trace
 from .._base import aio
+from . import generators
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     F = TypeVar("F", bound=Callable[..., Any])
 
 
-class Scope(Protocol):
+class Block(Protocol):
     """A `with` block, and its two halves without what is current in between."""
 
     def __enter__(self) -> object: ...
@@ -31,105 +32,75 @@ class Scope(Protocol):
         ...
 
 
-def covering(function: F, scope: Callable[[], Scope]) -> F:
-    """`function` with a scope of its own around each call, that lasts as long as the call runs: a coroutine until it
+def covering(function: F, block: Callable[[], Block]) -> F:
+    """`function` with a block of its own around each call, that lasts as long as the call runs: a coroutine until it
     has been awaited, a generator until it is exhausted or closed. Kind and signature stay the same."""
     kind = aio.kind(function)
-    make = {"generator": _generator, "async generator": _async_generator, "coroutine": _coroutine}.get(kind, _call)
-    return functools.wraps(function)(make(function, scope))  # type: ignore[return-value]
+    wrapper: Callable[..., Any]
+    if kind == "generator":
+        wrapper = generators.generator(function, lambda args, kwargs: _Scope(block()))
+    elif kind == "async generator":
+        wrapper = generators.async_generator(function, lambda args, kwargs: _Scope(block()))
+    else:
+        wrapper = (_coroutine if kind == "coroutine" else _call)(function, block)
+    return functools.wraps(function)(wrapper)  # type: ignore[return-value]
 
 
-def _call(function: Callable[..., Any], scope: Callable[[], Scope]) -> Callable[..., Any]:
+def _call(function: Callable[..., Any], block: Callable[[], Block]) -> Callable[..., Any]:
     def traced(*args: Any, **kwargs: Any) -> Any:
-        with scope():
+        with block():
             return function(*args, **kwargs)
 
     return traced
 
 
-def _coroutine(function: Callable[..., Any], scope: Callable[[], Scope]) -> Callable[..., Any]:
+def _coroutine(function: Callable[..., Any], block: Callable[[], Block]) -> Callable[..., Any]:
     async def traced(*args: Any, **kwargs: Any) -> Any:
-        with scope():
+        with block():
             return await function(*args, **kwargs)
 
     return traced
 
 
-class _Turns:
-    """A generator's scope. It runs in turns, from one piece to the next: what is current inside is current in these
-    only, not in the code that reads the pieces."""
+class _Scope:
+    """A block as the `Scope` of a generator."""
 
-    def __init__(self, scope: Scope) -> None:
-        self._scope = scope
-        self._now: _trace.Span | None = scope.open()
+    def __init__(self, block: Block) -> None:
+        self._block, self._is_over = block, False
+        self._entered: _trace.Entered | None = None
 
-    def __enter__(self) -> None:
-        self._here = _trace.enter(self._now)
+    def begin(self) -> None:
+        self._entered = _trace.Entered(self._block.open())
+        self._entered.enter()
 
-    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
-        self._now = _trace.current()  # a step inside may go on from one piece to the next
-        self._here.leave()
-        if error is not None:
-            is_end = isinstance(error, (StopIteration, StopAsyncIteration, GeneratorExit))
-            self._scope.close(None if is_end else error)
+    def leave_context(self) -> None:
+        if self._entered is not None:
+            self._entered.leave()
 
     def closed(self) -> None:
-        """Nobody wants any more pieces."""
-        self._scope.close(None)
+        self._close(None)
 
+    def raised(self, error: BaseException) -> None:
+        self._close(error)
 
-def _generator(function: Callable[..., Any], scope: Callable[[], Scope]) -> Callable[..., Any]:
-    def traced(*args: Any, **kwargs: Any) -> Any:
-        running, turn = function(*args, **kwargs), _Turns(scope())
-        advance, value = running.send, None
-        try:
-            while True:
-                with turn:
-                    piece = advance(value)
-                try:
-                    value, advance = (yield piece), running.send
-                except GeneratorExit:
-                    with turn:
-                        running.close()
-                    turn.closed()
-                    raise
-                except BaseException as thrown:
-                    value, advance = thrown, running.throw
-        except StopIteration as end:
-            return end.value
+    def returned(self, result: Any) -> Any:
+        self._close(None)
+        return result
 
-    return traced
+    async def closed_async(self) -> None:
+        self._close(None)
 
+    async def raised_async(self, error: BaseException) -> None:
+        self._close(error)
 
-def _first_step(running: Any, value: object) -> Any:
-    """The first step of an asynchronous generator that its loop does not see: at the loop's end it would close both
-    this one and the one around it, each in the midst of the other."""
-    hooks = sys.get_asyncgen_hooks()
-    sys.set_asyncgen_hooks(None, None)
-    try:
-        return running.asend(value)
-    finally:
-        sys.set_asyncgen_hooks(*hooks)
+    async def returned_async(self, result: Any) -> Any:
+        return self.returned(result)
 
+    def leave(self) -> None:
+        if not self._is_over:
+            self.leave_context()
+            self._close(sys.exception())
 
-def _async_generator(function: Callable[..., Any], scope: Callable[[], Scope]) -> Callable[..., Any]:
-    async def traced(*args: Any, **kwargs: Any) -> Any:
-        running, turn = function(*args, **kwargs), _Turns(scope())
-        advance, value = functools.partial(_first_step, running), None
-        try:
-            while True:
-                with turn:
-                    piece = await advance(value)
-                try:
-                    value, advance = (yield piece), running.asend
-                except GeneratorExit:
-                    with turn:
-                        await running.aclose()
-                    turn.closed()
-                    raise
-                except BaseException as thrown:
-                    value, advance = thrown, running.athrow
-        except StopAsyncIteration:
-            return
-
-    return traced
+    def _close(self, error: BaseException | None) -> None:
+        self._block.close(error)
+        self._is_over = True

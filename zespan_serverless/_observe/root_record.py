@@ -6,12 +6,11 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from .._base.guard import Guarded
+from .._record.invocation import NO_DESCRIPTION
 from .._record.record import Record, suspends
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from .._record.invocation import ColdStart, Invocation
+    from .._record.invocation import ColdStart, Invocation, Result
     from .._record.record import Resource
     from .._trace import Span
 
@@ -31,21 +30,22 @@ def root_record(
     resource: Resource,
     invocation: Invocation,
     start: ColdStart,
-    answered: Mapping[str, object],
+    result: Result,
     took_ms: float,
     left: tuple[float | None, float | None],
     error: BaseException | None,
 ) -> Record:
-    """The record of an invocation that has ended. `answered` is what the host says of its result, `left` the seconds
-    before its deadline, at its start and at its end."""
-    described: dict[str, object] = {}
+    """The record of an invocation that has ended. `left` is the seconds before its deadline, at its start and at its
+    end."""
+    described = NO_DESCRIPTION
     with Guarded("the description of an invocation"):
-        described.update(invocation.describe())
-    name = resource.service_name or described.pop("operation", None) or invocation.name
+        described = invocation.describe()
+    name = resource.service_name or described.operation or invocation.name
     record = Record(span, resource, "invocation", str(name), took_ms)
     attributes: dict[str, Any] = {
-        **described,
-        **answered,
+        **described.attributes,
+        **result.attributes,
+        "http.response.status_code": result.status,
         **identity(invocation, start),
         "init_duration_ms": start.init_ms,
         "handler_duration_ms": round(took_ms, 3),
@@ -58,9 +58,9 @@ def root_record(
     elif error is not None:
         record.fail(error)
         attributes["error.type"] = type(error).__name__
-        attributes.pop("error.message", None)
-    elif "error.type" in attributes:
-        record.fail(str(attributes.pop("error.message", attributes["error.type"])))
+    elif result.error_type is not None:
+        attributes["error.type"] = result.error_type
+        record.fail(str(result.error_message or result.error_type))
     record.attributes = {name: value for name, value in attributes.items() if value is not None}
     return record
 

@@ -81,7 +81,7 @@ class _Context(_Scope):
             _text(user_id, base.user_id),
             _text(session_id, base.session_id),
             _tags(base.tags, tags),
-            base.ends,
+            base.root,
         )
         with Guarded("with_context"):
             _concern(base, inner)
@@ -157,8 +157,7 @@ def traceparent() -> str | None:
 
 def _concern(base: _trace.Span, inner: _trace.Span) -> None:
     """Tell the invocation under way what is said inside, of what was not in force already."""
-    container = _process.current()
-    call = container.active.get(id(base.ends)) if container is not None else None
+    call = base.root.invocation()
     if call is not None:
         before = base.tags or {}
         call.concerns(

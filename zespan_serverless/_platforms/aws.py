@@ -1,18 +1,49 @@
-"""What AWS says of a process."""
+"""What Lambda says about a web application behind its Web Adapter (https://github.com/awslabs/aws-lambda-web-adapter)."""
 
 from __future__ import annotations
 
+import json
 import os
-import sys
+from typing import TYPE_CHECKING
+
+from .._trace.context import parse_traceparent
+from .platform import TEXT_MAX, Platform, RequestFacts, positive, until
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from .platform import Header
 
 
-def is_restarted() -> bool:
-    """Whether a process that dies is started anew with the disk as it left it: on Lambda, by Lambda's runtime client.
+class WebAdapter(Platform):
+    """Lambda freezes the process after the response."""
 
-    Not on Managed Instances, whose client replaces no worker (https://github.com/aws/aws-lambda-python-runtime-interface-client).
-    """
-    multiprocessing = sys.modules.get("multiprocessing.process")
-    if multiprocessing is not None and multiprocessing.parent_process() is not None:
-        return False  # a child, whatever it has imported
-    restarted = "AWS_LAMBDA_RUNTIME_API" in os.environ and "AWS_LAMBDA_MAX_CONCURRENCY" not in os.environ
-    return restarted and "awslambdaric.bootstrap" in sys.modules
+    def facts(self, header: Header) -> RequestFacts:
+        context = _context(header)
+        request_id, deadline_ms = context.get("request_id"), positive(context.get("deadline"))
+        return RequestFacts(
+            id=request_id[:TEXT_MAX] if isinstance(request_id, str) else None,
+            parent=parse_traceparent(header("traceparent")),
+            remaining=until(None if deadline_ms is None else deadline_ms / 1000),
+        )
+
+
+def platform() -> WebAdapter:
+    """https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html."""
+    environ = os.environ
+    attributes: dict[str, object] = {
+        "cloud.provider": "aws",
+        "cloud.platform": "aws_lambda",
+        "faas.version": environ.get("AWS_LAMBDA_FUNCTION_VERSION"),
+        "faas.instance": environ.get("AWS_LAMBDA_LOG_STREAM_NAME"),
+    }
+    return WebAdapter(environ["AWS_LAMBDA_FUNCTION_NAME"], attributes, keeps_cpu=False)
+
+
+def _context(header: Header) -> Mapping[str, object]:
+    """Lambda's context, which the Web Adapter passes on in a header of its own."""
+    try:
+        found = json.loads(header("x-amzn-lambda-context") or "{}")
+    except (ValueError, RecursionError):  # without an Adapter the header may be anybody's
+        return {}
+    return found if isinstance(found, dict) else {}

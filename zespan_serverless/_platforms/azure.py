@@ -6,13 +6,17 @@ import json
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
+from .._base import Value
 from .._base.guard import pass_on
 from .._trace.context import parse_traceparent
+from .platform import Platform
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from .platform import RequestFacts
 
 _WORKERS = ("azure_functions_runtime", "azure_functions_runtime_v1", "azure_functions_worker", "proxy_worker")
 _TIMEOUT, _ROOT = "AzureFunctionsJobHost__functionTimeout", "AzureWebJobsScriptRoot"
@@ -20,11 +24,34 @@ _FOLDERS_UP = 4  # from a function's file to host.json: `bp/chat/functions.py` i
 _SITE = "/subscriptions/{}/resourceGroups/{}/providers/Microsoft.Web/sites/{}"
 
 
-class App(NamedTuple):
+class App(Value):
     """What host.json says. `timeout`: seconds that an invocation may take; None: nobody knows, or there is no limit."""
 
-    timeout: float | None = None
-    route_prefix: str = "api"
+    __slots__ = ("route_prefix", "timeout")
+
+    def __init__(self, timeout: float | None = None, route_prefix: str = "api") -> None:
+        self.timeout = timeout
+        self.route_prefix = route_prefix
+
+
+def platform() -> Platform:
+    """The worker of an app, which lives on after a request."""
+    return Platform(full_name(""), attributes(""), timeout=app().timeout)
+
+
+def request_facts(extensions: Mapping[str, Any], facts: RequestFacts) -> RequestFacts:
+    """What azure.functions' AsgiFunctionApp or WsgiFunctionApp says about the invocation that became a request.
+
+    `extensions` is an ASGI scope or a WSGI environ, `facts` what the headers say.
+    """
+    function, id = extensions.get("azure_functions.function_name"), extensions["azure_functions.invocation_id"]
+    name = function if isinstance(function, str) else ""
+    return facts.replaced(
+        id=id if isinstance(id, str) else None,
+        parent=parent(extensions.get("azure_functions.trace_context")) or facts.parent,
+        attributes=lambda: {**facts.attributes(), **attributes(name)},
+        name=full_name(name),
+    )
 
 
 def in_worker() -> bool:
@@ -71,9 +98,9 @@ def app(folder: str = "") -> App:
     The default of `functionTimeout` depends on the plan, which nothing in a worker tells: without the setting no limit
     is known. An app setting overrides the file. https://learn.microsoft.com/azure/azure-functions/functions-host-json
     """
-    said = _host_json(folder)
-    text = os.environ.get(_TIMEOUT) or said.get("functionTimeout")
-    prefix: Any = said
+    content = _host_json(folder)
+    text = os.environ.get(_TIMEOUT) or content.get("functionTimeout")
+    prefix: Any = content
     for key in ("extensions", "http", "routePrefix"):
         prefix = prefix.get(key) if isinstance(prefix, dict) else None
     return App(seconds(text), prefix if isinstance(prefix, str) else App().route_prefix)
@@ -98,11 +125,11 @@ def _host_json(folder: str) -> Mapping[str, Any]:
     root = os.environ.get(_ROOT)
     for candidate in ([Path(root)] if root else []) + folders:
         try:
-            said = json.loads((candidate / "host.json").read_text("utf-8-sig"))
+            content = json.loads((candidate / "host.json").read_text("utf-8-sig"))
         except FileNotFoundError:
             continue
         except (OSError, ValueError) as error:  # not to be read, or with comments, which Azure allows
             pass_on(error)
             return {}
-        return said if isinstance(said, dict) else {}
+        return content if isinstance(content, dict) else {}
     return {}

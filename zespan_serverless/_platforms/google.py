@@ -11,14 +11,34 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from .._trace.context import parse_traceparent
+from .platform import TEXT_MAX, Platform, RequestFacts, countdown, positive
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from .platform import Header, Parent
 
-    Header = Callable[[str], str | None]
-    Parent = tuple[str, str | None]
 
-TEXT_MAX = 1_024  # characters of an attribute
+class CloudRun(Platform):
+    """Cloud Run gives CPU to requests only, unless it is billed by instance, which nothing in the container tells.
+
+    The process outlives a request that has used up its time.
+    https://cloud.google.com/run/docs/container-contract, https://cloud.google.com/run/docs/configuring/billing-settings
+    https://cloud.google.com/run/docs/configuring/request-timeout
+    """
+
+    def facts(self, header: Header) -> RequestFacts:
+        parent, links = parents(header)
+        return RequestFacts(
+            id=(header("function-execution-id") or "")[:TEXT_MAX] or None,
+            parent=parent,
+            remaining=countdown(self.timeout),
+            attributes=lambda: {**describe_headers(header), **links},
+        )
+
+
+def platform() -> CloudRun:
+    """https://cloud.google.com/run/docs/container-contract#env-vars."""
+    timeout = positive(os.environ.get("CLOUD_RUN_TIMEOUT_SECONDS"))
+    return CloudRun(os.environ["K_SERVICE"], attributes(), keeps_cpu=False, timeout=timeout, kills=False)
 
 
 def attributes() -> dict[str, object]:
@@ -74,7 +94,7 @@ def parse_cloud_trace(value: object) -> Parent | None:
     return (trace_id, found[1] if number else None) if found else None
 
 
-def by_header(header: Header) -> dict[str, object]:
+def describe_headers(header: Header) -> dict[str, object]:
     """What a request's headers say of who sent it, `faas.trigger` among it; nothing for an ordinary client's.
 
     Cloud Scheduler: https://cloud.google.com/scheduler/docs/reference/rest/v1/projects.locations.jobs#HttpTarget
@@ -83,7 +103,7 @@ def by_header(header: Header) -> dict[str, object]:
     CloudEvents in binary mode, from Eventarc: https://cloud.google.com/eventarc/docs/cloudevents
     """
     if header("ce-id") and header("ce-type"):
-        return by_event({name: header(f"ce-{name}") for name in _CONTEXT}, None)
+        return describe_event({name: header(f"ce-{name}") for name in _CONTEXT}, None)
     if header("x-cloudscheduler") or header("x-cloudscheduler-jobname"):
         return texts(
             {
@@ -119,7 +139,7 @@ def by_header(header: Header) -> dict[str, object]:
     return {}
 
 
-def by_push(body: object) -> dict[str, object]:
+def describe_push(body: object) -> dict[str, object]:
     """Of a Pub/Sub message as it is pushed to a service; nothing for anything else.
 
     https://cloud.google.com/pubsub/docs/push#receive_push
@@ -141,13 +161,13 @@ _OPERATIONS = {
 }
 
 
-def by_event(context: Mapping[str, Any], data: object) -> dict[str, object]:
+def describe_event(context: Mapping[str, Any], data: object) -> dict[str, object]:
     """Of a CloudEvent: by its attributes, and by its data if that is a mapping.
 
     https://cloud.google.com/eventarc/docs/event-types, https://github.com/googleapis/google-cloudevents
     """
     kind, source, subject = (_text(context.get(name)) for name in ("type", "source", "subject"))
-    said: dict[str, object] = {
+    details: dict[str, object] = {
         "faas.trigger": "other",
         "cloudevents.event_id": context.get("id"),
         "cloudevents.event_source": source,
@@ -159,26 +179,26 @@ def by_event(context: Mapping[str, Any], data: object) -> dict[str, object]:
         inner = data if isinstance(data, Mapping) else {}
         message = inner.get("message")
         topic = source.partition("/topics/")[2] or None
-        said |= _pubsub(topic, message if isinstance(message, Mapping) else {}, inner.get("subscription"), None)
-        said.setdefault("messaging.message.id", context.get("id"))  # which it is: the message's
+        details |= _pubsub(topic, message if isinstance(message, Mapping) else {}, inner.get("subscription"), None)
+        details.setdefault("messaging.message.id", context.get("id"))  # which it is: the message's
     elif kind.startswith("google.cloud.storage.object."):
-        said |= _document(kind, source.partition("/buckets/")[2], subject.removeprefix("objects/"))
+        details |= _document(kind, source.partition("/buckets/")[2], subject.removeprefix("objects/"))
     elif kind.startswith(("google.cloud.firestore.", "google.cloud.datastore.")):
-        said |= _firestore(kind, _text(context.get("document")) or subject.removeprefix("documents/"))
+        details |= _firestore(kind, _text(context.get("document")) or subject.removeprefix("documents/"))
     elif kind.startswith("google.firebase.database."):
-        said |= _document(kind, source.partition("/instances/")[2], subject.removeprefix("refs/"))
+        details |= _document(kind, source.partition("/instances/")[2], subject.removeprefix("refs/"))
     elif kind.startswith("google.cloud.audit.log."):
-        said |= {
+        details |= {
             "gcp.audit_log.method": context.get("methodname"),
             "gcp.audit_log.service": context.get("servicename"),
             "gcp.audit_log.resource": context.get("resourcename"),
         }
     elif kind.startswith("google.cloud.scheduler."):
-        said["faas.trigger"] = "timer"
-    return texts(said)
+        details["faas.trigger"] = "timer"
+    return texts(details)
 
 
-def by_background(context: object, data: object) -> dict[str, object]:
+def describe_background(context: object, data: object) -> dict[str, object]:
     """Of what a background function gets, `(data, context)`: the events of the time before CloudEvents.
 
     https://cloud.google.com/functions/1stgendocs/writing/write-event-driven-functions#background-functions
@@ -187,7 +207,7 @@ def by_background(context: object, data: object) -> dict[str, object]:
     resource = getattr(context, "resource", None)
     name = resource.get("name") if isinstance(resource, Mapping) else resource
     path, inner = _text(name), data if isinstance(data, Mapping) else {}
-    said: dict[str, object] = {
+    details: dict[str, object] = {
         "faas.trigger": "other",
         "cloudevents.event_id": getattr(context, "event_id", None),
         "cloudevents.event_source": path,
@@ -195,15 +215,15 @@ def by_background(context: object, data: object) -> dict[str, object]:
     }
     if "pubsub" in kind:
         message = {"messageId": getattr(context, "event_id", None)}
-        said |= _pubsub(path.partition("/topics/")[2] or None, message, None, None)
+        details |= _pubsub(path.partition("/topics/")[2] or None, message, None, None)
     elif "storage" in kind:
-        said |= _document(kind, _text(inner.get("bucket")), _text(inner.get("name")))
+        details |= _document(kind, _text(inner.get("bucket")), _text(inner.get("name")))
     elif "firestore" in kind:
-        said |= _firestore(kind, path.partition("/documents/")[2])
+        details |= _firestore(kind, path.partition("/documents/")[2])
     elif "firebase.database" in kind:
         instance, _, ref = path.partition("/instances/")[2].partition("/refs/")
-        said |= _document(kind, instance, ref)
-    return texts(said)
+        details |= _document(kind, instance, ref)
+    return texts(details)
 
 
 def producer(context: Mapping[str, Any], data: object) -> tuple[str, str] | None:

@@ -1,18 +1,18 @@
-"""What exists once in a process: the container, and how the process ends."""
+"""What exists once in a process: the container, its start, and what happens when the process ends."""
 
 from .container import Container, current
-from .ending import at_exit, overdue, renew, rest, watch
-from .startup import forget, record, start
+from .ending import at_exit, mark_deadline, pause, resume, watch
+from .startup import override, reset, start
 
 __all__ = [
     "Container",
     "at_exit",
     "current",
-    "forget",
-    "overdue",
-    "record",
-    "renew",
-    "rest",
+    "mark_deadline",
+    "override",
+    "pause",
+    "reset",
+    "resume",
     "start",
     "watch",
 ]

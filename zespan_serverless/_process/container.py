@@ -6,19 +6,19 @@ import os
 import threading
 from abc import ABCMeta
 from typing import TYPE_CHECKING, Protocol
-from weakref import WeakValueDictionary
 
 from .. import exporters
 from .. import settings as _settings
 from .._base import log
 from .._base.guard import Guarded, is_from_signal
 from .._delivery.delivery import Delivery
-from .._platforms.aws import is_restarted
+from .._platforms import is_restarted
 from .._record.policy import Policy
 from .._record.record import Record, Resource
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
+    from weakref import ReferenceType
 
     from .._base.exporter import CustomExporter, Exporter
     from .._delivery.journal import Journal
@@ -32,11 +32,13 @@ class Active(Protocol):
     """An invocation under way, as far as the container needs it."""
 
     invocation: Invocation
-    is_begun: bool
-    passed: Exception | None
 
-    def concerns(self, user_id: str | None, session_id: str | None, tags: Mapping[str, str]) -> None:
-        """Name the user, the session and the tags of the invocation's own event."""
+    def is_paused(self) -> bool:
+        """Whether it waits until the next piece of a generator is wanted."""
+        ...
+
+    def disown(self) -> None:
+        """Leave its end to the parent of this forked child."""
 
 
 class Container:
@@ -56,9 +58,13 @@ class Container:
         self.first_in_child: Callable[[], None] | None = None  # what a forked child has still to do
         self.invocations = 0
         self.goes_on = False  # whether invocations have ended whose events a thread sends
-        # Invocations under way, by id() of what their spans share: `ends`. Weakly: one that nobody holds any more is
-        # over, because a signal handler has raised at a bad moment.
-        self.active: WeakValueDictionary[int, Active] = WeakValueDictionary()
+        # Invocations under way. Weakly: one that nobody holds any more is over, because a signal handler has raised at
+        # a bad moment.
+        self.active: set[ReferenceType[Active]] = set()
+
+    def under_way(self) -> list[Active]:
+        """The invocations under way, in any thread."""
+        return [active for reference in list(self.active) if (active := reference()) is not None]
 
     def capture(self, make: Callable[[], Record], span_id: str | None = None) -> None:
         """Hand a record to the delivery, as far as the settings allow it to be sent, unless its trace is not sampled.
@@ -117,7 +123,7 @@ class Container:
 
     def left(self) -> float | None:
         """Seconds that the invocation under way has, of several the least; None if no deadline is known."""
-        clocks = [call.invocation.remaining for call in list(self.active.values())]
+        clocks = [active.invocation.remaining for active in self.under_way()]
         return min((clock() for clock in clocks if clock is not None), default=None)
 
 

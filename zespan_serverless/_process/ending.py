@@ -1,4 +1,4 @@
-"""How a process ends, or begins again: SIGTERM, exit, fork, snapshot."""
+"""What the container does when its process ends or begins anew: SIGTERM, exit, fork, snapshot."""
 
 from __future__ import annotations
 
@@ -10,114 +10,117 @@ from typing import Any
 
 from .. import _trace
 from .._base import log
-from .._base.guard import pass_on
+from .._base.guard import Guarded
 from .._record.unfinished import timed_out
 from . import sigterm
 from .container import current
 from .stack import deadline_note
 
 AT_DEADLINE = 0.1
-"""Seconds left of an invocation's time, or less, when SIGTERM means that this is its timeout."""
+"""If an invocation has at most so many seconds left when SIGTERM arrives, the signal is taken for its timeout."""
 
-_is_outlasting = False
-_sends_at_exit: bool | None = None  # what is left, or only says that it is; None: nobody has asked for either
+_is_known_to_multiprocessing = False
+_flushes_at_exit: bool | None = None  # False: pending events are only reported as dropped. None: nobody has decided
 
 
 def watch() -> None:
-    """Be ready for SIGTERM before there is anything to send: where requests run in threads, it is too late later."""
-    sigterm.watch(_terminated, _left_behind)
+    """Watch for SIGTERM. Call it early, in the main thread: hosts may run requests in other threads."""
+    sigterm.watch(_flush_on_sigterm, _close_on_sigterm)
 
 
-def _terminated(seconds: float) -> None:
-    """SIGTERM: report what the function's timeout is about to end, and send what there is."""
+def _flush_on_sigterm(seconds: float) -> None:
+    """Report the invocation that its timeout is about to end, and flush."""
     container, root = current(), _trace.root()
-    left = container.left() if container is not None else None
-    if container is not None and root is not None and left is not None and left <= AT_DEADLINE:
-        noted = deadline_note(time.time())
-        for begun in container.delivery.mark_deadline(root.trace_id, noted):
-            container.capture(partial(timed_out, begun, noted), begun.span_id)
+    time_left = container.left() if container is not None else None
+    if container is not None and root is not None and time_left is not None and time_left <= AT_DEADLINE:
+        note = deadline_note(time.time())
+        for begun in container.delivery.mark_deadline(root.trace_id, note):
+            container.capture(partial(timed_out, begun, note), begun.span_id)
     if container is not None:
-        try:
+        with Guarded("the flush on SIGTERM"):
             container.delivery.flush(seconds, probe=True)
-        except Exception as error:
-            pass_on(error)
-            log.warn_once("telemetry failed at %s: %r", "flush", error)
 
 
-def _left_behind() -> None:
-    """The process ends here: say what could not be sent, unless there is a journal for the next one."""
+def _close_on_sigterm() -> None:
+    """The process ends now: report events that could not be sent, unless a journal keeps them for the next process."""
     container = current()
     if container is not None:
         container.delivery.close_at_exit(0)
 
 
-def overdue(deadline: float) -> None:
-    """The invocation under way has reached its deadline (seconds since the epoch): note it, in case this is its end."""
+def mark_deadline(deadline: float) -> None:
+    """Record that the invocation has reached its deadline (seconds since the epoch), in case the process is killed."""
     container, root = current(), _trace.root()
     if container is not None and root is not None:
         container.delivery.mark_deadline(root.trace_id, deadline_note(deadline))
 
 
-def rest() -> None:
-    """Before a snapshot of this process: send what there is, and hold on to no thread and no connection."""
+def pause() -> None:
+    """Before a snapshot of this process: flush, and give up threads and connections."""
     container = current()
     if container is not None:
         container.delivery.pause(container.settings.flush_timeout)
 
 
-def renew() -> None:
-    """In a process restored from a snapshot, one of many: what comes next is its first invocation."""
-    log.forget()
+def resume() -> None:
+    """In a process restored from a snapshot: begin again as in a new process, whose first invocation is the next."""
+    log.reset()
     container = current()
     if container is not None:
         container.invocations = 0
         container.delivery.resume()
 
 
-def forget() -> None:
-    """Be as if just imported (between tests): nobody has asked for anything at the end of the process."""
-    global _sends_at_exit
-    _sends_at_exit = None
-    sigterm.forget()
+def reset() -> None:
+    """Be as if just imported (between tests): SIGTERM is not watched, and nothing is decided for the exit."""
+    global _flushes_at_exit
+    _flushes_at_exit = None
+    sigterm.reset()
 
 
 def _after_fork() -> None:
-    """In a forked child threads, locks, signals, sockets and buffered events are the parent's; the trace goes on."""
-    global _sends_at_exit
-    _sends_at_exit = True  # nobody else will
+    """In a forked child: threads, locks, signals, sockets and buffered events are the parent's; the trace continues."""
+    global _flushes_at_exit
+    _flushes_at_exit = True  # no decorator or `init` will ask for it
     container = current()
     if container is not None:
         container.delivery.reset()
-        container.first_in_child = watch  # multiprocessing's pools end their workers with SIGTERM when the work is done
-        for call in list(container.active.values()):
-            call.is_begun = False  # the parent's to end
-        _outlast_multiprocessing()
+        container.first_in_child = watch  # multiprocessing's pools end their workers with SIGTERM
+        for active in container.under_way():
+            active.disown()
+        _register_with_multiprocessing()
 
 
 def at_exit(*, send: bool | None = True) -> None:
-    """Have what is left sent when the process exits, within flush_timeout. With `send=False` it is only said, unless
-    somebody wants it sent; with None it is as others have it."""
+    """Close the delivery when the process exits, after a flush within flush_timeout.
+
+    With `send=False` there is no flush, unless another call asks for one: pending events are reported as dropped.
+    `send=None` leaves that to other calls.
+    """
     import atexit
 
-    global _sends_at_exit
+    global _flushes_at_exit
     if send is not None:
-        _sends_at_exit = _sends_at_exit or send
+        _flushes_at_exit = _flushes_at_exit or send
     atexit.unregister(_at_exit)
     atexit.register(_at_exit)
-    _outlast_multiprocessing()
+    _register_with_multiprocessing()
 
 
-def _outlast_multiprocessing() -> None:
-    """Its children skip atexit. They run finalizers instead, and forget those that were there when they began: some
-    import the main module before that, others are forked from one that has."""
-    global _is_outlasting
+def _register_with_multiprocessing() -> None:
+    """Its children do not run atexit functions, but finalizers of multiprocessing.
+
+    They clear the finalizers when they start. Some import the main module before that, others are forked from a process
+    that has imported it. So this registers a finalizer in a child that runs already, and for each later child.
+    """
+    global _is_known_to_multiprocessing
     process, util = sys.modules.get("multiprocessing.process"), sys.modules.get("multiprocessing.util")
     if process is None or util is None:
         return
     if process.parent_process() is not None:
         _finalize_at_exit(util)
-    if not _is_outlasting:
-        _is_outlasting = True
+    if not _is_known_to_multiprocessing:
+        _is_known_to_multiprocessing = True
         util.register_after_fork(_at_exit, lambda _: _finalize_at_exit(util))
 
 
@@ -126,10 +129,10 @@ def _finalize_at_exit(util: Any) -> None:
 
 
 def _at_exit() -> None:
-    """Send what is left, and say what could not be sent; unless there is a journal for the next process."""
+    """Flush and close; events that cannot be sent are reported, or kept in the journal for the next process."""
     container = current()
     if container is not None:
-        container.delivery.close_at_exit(0 if _sends_at_exit is False else container.settings.flush_timeout)
+        container.delivery.close_at_exit(0 if _flushes_at_exit is False else container.settings.flush_timeout)
 
 
 if hasattr(os, "register_at_fork"):

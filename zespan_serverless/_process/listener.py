@@ -1,12 +1,12 @@
-"""Hear SIGTERM without being seen: no handler of Python's, no wakeup fd.
+"""Receives SIGTERM without a Python handler and without a wakeup fd, so that other code does not notice it.
 
-faulthandler's handler for a signal is written in C. It runs at once, in whichever thread, also while the main thread is
-in C code that lets no Python handler run, as awslambdaric is while it waits for the next invocation. It prints a
-traceback to a file; ours is a socket, and that anything arrives there says that SIGTERM has come. What the signal would
-do otherwise is put off (`chain=False`), or done at once (`chain=True`).
+faulthandler has a signal handler written in C. It runs at once and in any thread, also while the main thread is in C
+code that does not let Python handlers run, as awslambdaric is while it waits for the next invocation. The handler
+writes a traceback to a file. We give it a socket, so that bytes on this socket mean that SIGTERM has come. The signal's
+previous action is then postponed (`chain=False`), or follows at once (`chain=True`).
 
-`signal.getsignal` and `signal.set_wakeup_fd` go on telling what they would without us, and so whatever looks at these
-(handlers that hand on to the one before them, asyncio, trio, servers) does what it would without us.
+`signal.getsignal` and `signal.set_wakeup_fd` return what they would without us. So everything that looks at these
+(handlers that call the previous one, asyncio, trio, servers) works as without us.
 """
 
 from __future__ import annotations
@@ -19,34 +19,35 @@ import struct
 import weakref
 from typing import Any
 
-from .._base import threads
+from .._base import identity, threads
 from .._base.guard import pass_on
 
 SIGTERM = signal.SIGTERM.value
 
-_HIGH = 48
-"""Descriptors are moved up to here: who closes a number twice meets others. Not to 64 or above: to have the kernel make
-its table larger takes 7 ms where there are threads."""
-
-
 FOREIGN = b"\xfc"
-"""What is heard of other processes."""
+"""What `receive` returns for bytes of other processes."""
 
-_AT_ONCE = 65_536  # bytes
+_HIGH = 48
+"""Descriptors are moved up to this number, because code that closes a number twice closes low ones. Not to 64 or above:
+the kernel would have to enlarge its table, which takes 7 ms in a process with threads."""
+
+_READ_SIZE = 65_536  # bytes
 _HAS_CREDENTIALS = hasattr(socket, "SO_PASSCRED")  # Linux: unix(7)
 _SCM_CREDENTIALS = getattr(socket, "SCM_CREDENTIALS", 2)
 _CREDENTIALS = struct.Struct("3i")  # pid, uid, gid
 
 
 class Listener:
-    """A pair of sockets that SIGTERM writes to. Raises OSError where there are no sockets, and RuntimeError where
-    faulthandler registers no signals, which is on Windows."""
+    """A pair of sockets that faulthandler's handler for SIGTERM writes to.
+
+    Raises OSError where there are no sockets, and RuntimeError on Windows, where faulthandler cannot register signals.
+    """
 
     def __init__(self) -> None:
         import faulthandler
 
         if not hasattr(faulthandler, "register"):
-            raise RuntimeError("this platform has no signals to listen to")
+            raise RuntimeError("faulthandler cannot register signals on this platform")
         self._faulthandler: Any = faulthandler
         self._chain = False
         self._target: weakref.ref[_Target] | None = None  # alive for as long as faulthandler writes to us
@@ -54,15 +55,15 @@ class Listener:
         self._open()
 
     def install(self, *, chain: bool) -> None:
-        """Have SIGTERM write to us; `chain`: and then do what it would do without us."""
+        """Make SIGTERM write to our socket; with `chain`, its previous action follows."""
         target = _Target(self._write)
-        # With `chain` first: whoever else registers the signal later with `chain` gets a handler that is fit for it.
+        # First with `chain`: then a handler that other code registers later with `chain` works as well.
         for chained in (True, chain):
             self._faulthandler.register(SIGTERM, file=target, all_threads=False, chain=chained)
         self._target, self._chain = weakref.ref(target), chain
 
     def remove(self) -> None:
-        """Have SIGTERM do again what it did before `install`."""
+        """Restore the action that SIGTERM had before `install`."""
         if self.is_installed:
             self._faulthandler.unregister(SIGTERM)
         self._target = None
@@ -74,41 +75,45 @@ class Listener:
 
     @property
     def is_displaced(self) -> bool:
-        """Whether somebody else has registered SIGTERM with faulthandler since: then it is theirs."""
+        """Whether other code has registered SIGTERM with faulthandler after `install`. Then the signal is theirs."""
         return self._target is not None and self._target() is None
 
     def send(self, message: bytes) -> bool:
-        """Wake whoever `hear`s, as SIGTERM would. Any byte above 127 will do: no traceback has one."""
+        """Wake the thread in `receive`, as SIGTERM would; False if that fails.
+
+        A message is one byte above 127, which no traceback contains.
+        """
         try:
             return self._is_ours(self._write) and self._write.send(message) > 0
         except OSError as error:
             pass_on(error)
             return False
 
-    def hear(self) -> bytes:
-        """Wait for what comes; empty if the sockets have been closed behind our back.
+    def receive(self) -> bytes:
+        """Wait for bytes, and return them; empty if other code has closed the sockets.
 
-        What other processes send is `FOREIGN`: a child that code in C has forked has our handler, and no hook of ours.
+        Returns FOREIGN for the bytes of another process: a child that C code has forked has our handler, but our fork
+        hooks did not run in it.
         """
         try:
             if not self._is_ours(self._read):
                 return b""
             if not _HAS_CREDENTIALS:
-                return self._read.recv(_AT_ONCE)
-            heard, said, _, _ = self._read.recvmsg(_AT_ONCE, socket.CMSG_SPACE(_CREDENTIALS.size))
-            senders = [_CREDENTIALS.unpack(data)[0] for _, kind, data in said if kind == _SCM_CREDENTIALS]
-            return FOREIGN if any(sender != os.getpid() for sender in senders) else heard
+                return self._read.recv(_READ_SIZE)
+            data, ancillary, _, _ = self._read.recvmsg(_READ_SIZE, socket.CMSG_SPACE(_CREDENTIALS.size))
+            senders = [_CREDENTIALS.unpack(item)[0] for _, kind, item in ancillary if kind == _SCM_CREDENTIALS]
+            return FOREIGN if any(sender != os.getpid() for sender in senders) else data
         except (OSError, struct.error):
             return b""
 
-    def ignore(self) -> None:
-        """Skip what has come already."""
-        with contextlib.suppress(OSError):  # nothing, as a rule
-            while self._is_ours(self._read) and self._read.recv(_AT_ONCE, socket.MSG_DONTWAIT):
+    def discard(self) -> None:
+        """Discard what has arrived already."""
+        with contextlib.suppress(OSError):  # usually BlockingIOError: nothing is there
+            while self._is_ours(self._read) and self._read.recv(_READ_SIZE, socket.MSG_DONTWAIT):
                 pass
 
     def reopen(self) -> None:
-        """Go on with new sockets. Raises OSError if there are none to be had."""
+        """Continue with new sockets. Raises OSError if there are none."""
         old = self._read, self._write
         self._open()
         if self.is_installed:
@@ -116,13 +121,13 @@ class Listener:
         self._close(*old)
 
     def close(self) -> None:
-        """Close what is still ours."""
+        """Close the sockets whose descriptors are still ours."""
         self._close(self._read, self._write)
 
     def _open(self) -> None:
         read, write = (_moved_up(end) for end in socket.socketpair())
         try:
-            read.settimeout(None)  # whatever socket.setdefaulttimeout says
+            read.settimeout(None)  # overrides socket.setdefaulttimeout
             if _HAS_CREDENTIALS:
                 read.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
             write.setblocking(False)
@@ -131,7 +136,7 @@ class Listener:
             write.close()
             raise
         self._read, self._write = read, write
-        self._identities |= {end: _identity(end) for end in (self._read, self._write)}
+        self._identities |= {end: identity(end.fileno()) for end in (self._read, self._write)}
 
     def _close(self, *ends: socket.socket) -> None:
         for end in ends:
@@ -142,13 +147,13 @@ class Listener:
             self._identities.pop(end, None)
 
     def _is_ours(self, end: socket.socket) -> bool:
-        """Whether its number still stands for this very socket: a closed one may be anybody's by now."""
-        return self._identities.get(end) == _identity(end) is not None
+        """Whether the descriptor still stands for this socket. After other code has closed it, it may be any file."""
+        return self._identities.get(end) == identity(end.fileno()) is not None
 
 
 class _Target:
-    """What faulthandler takes for a file. Its methods are in C: what a signal handler of the user's raises in `flush`
-    would be swallowed."""
+    """What faulthandler takes for a file. Its methods are C functions: faulthandler calls `flush`, and swallows what a
+    signal handler of the user's raises in Python code."""
 
     flush = bool  # does nothing
 
@@ -157,12 +162,12 @@ class _Target:
 
 
 def is_caught_in_c() -> bool:
-    """Whether something else than Python has a handler for SIGTERM: faulthandler for the user, or a library in C.
+    """Whether SIGTERM has a handler that is not Python's: faulthandler's, for the user, or a C library's.
 
-    https://man7.org/linux/man-pages/man5/proc_pid_status.5.html; False where there is no /proc.
+    https://man7.org/linux/man-pages/man5/proc_pid_status.5.html; False on platforms without /proc.
     """
     try:
-        status = threads.undisturbed(_status)
+        status = threads.undisturbed(_read_status)
         place = status.index(b"SigCgt:")
         return bool(int(status[place:].split(None, 2)[1], 16) >> (SIGTERM - 1) & 1)
     except (OSError, ValueError, IndexError) as error:
@@ -170,28 +175,20 @@ def is_caught_in_c() -> bool:
         return False
 
 
-def _status() -> bytes:
+def _read_status() -> bytes:
     with open("/proc/self/status", "rb", buffering=0) as status:  # noqa: PTH123 (pathlib is an import)
         return status.read(4096)
 
 
 def _moved_up(end: socket.socket) -> socket.socket:
+    """The same socket under a descriptor of at least _HIGH, if there may be so many."""
     try:
         import fcntl
 
         number = fcntl.fcntl(end.fileno(), fcntl.F_DUPFD_CLOEXEC, _HIGH)
-    except (ImportError, OSError) as error:  # Windows; or fewer files are allowed than that
+    except (ImportError, OSError) as error:  # Windows; or the limit of open files is lower
         pass_on(error)
         return end
     moved = socket.socket(end.family, end.type, end.proto, fileno=number)
     end.close()
     return moved
-
-
-def _identity(end: socket.socket) -> tuple[int, int] | None:
-    try:
-        found = os.fstat(end.fileno())
-    except OSError as error:
-        pass_on(error)
-        return None
-    return found.st_dev, found.st_ino

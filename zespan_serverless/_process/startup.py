@@ -1,4 +1,4 @@
-"""Start the container, once, for whoever asks first."""
+"""Starts the container once per process, with the settings of the first decorator or call that needs it."""
 
 from __future__ import annotations
 
@@ -19,53 +19,55 @@ _lock = threading.Lock()
 # A module that is reloaded keeps its namespace, and the container is still there.
 _started: bool = globals().get("_started", False)
 _configured: dict[str, Any] = globals().get("_configured", {})
-_recording: dict[str, Any] = {}  # settings of `testing.recording`, over everybody's own
+_overrides: dict[str, Any] = {}  # settings of `testing.recording`, which prevail over all others
 
 
-def start(arguments: Mapping[str, Any], first: Callable[[], object]) -> Container | None:
-    """The process's container, made at the first call, or the first after a shutdown; None if telemetry is off.
+def start(arguments: Mapping[str, Any], on_created: Callable[[], object]) -> Container | None:
+    """The process's container, created by the first call, or the first one after a shutdown; None if telemetry is off.
 
-    `first` is called when one has been made. Different settings in a later call are ignored with one warning.
+    `on_created` is called after that. Different settings in a later call are ignored with one warning.
     """
     global _started, _configured
-    if _recording:
-        arguments = _recorded(arguments)
-    if _is_to_be_made():
+    if _overrides:
+        arguments = _overridden(arguments)
+    if _needs_container():
         with _lock:
-            if _is_to_be_made():
+            if _needs_container():
                 settings = _settings.resolve(arguments)
-                made = Container(settings) if _settings.usable(settings) else None
-                if made is not None:
+                created = Container(settings) if _settings.usable(settings) else None
+                if created is not None:
                     ending.watch()
                     ending.at_exit(send=None)
-                    first()
-                set_current(made)
+                    on_created()
+                set_current(created)
                 _configured, _started = dict(arguments), True
     if arguments and arguments != _configured:
         log.warn_once("settings differ from the first ones in this process and are ignored: %s", ", ".join(arguments))
     return current()
 
 
-def _is_to_be_made() -> bool:
+def _needs_container() -> bool:
     container = current()
     return container.delivery.closed if container is not None else not _started
 
 
-def record(settings: dict[str, Any]) -> None:
-    """Have the next start put these settings over those of whatever is decorated (for `testing.recording`)."""
-    global _recording
-    forget()
-    _recording = settings
+def override(settings: dict[str, Any]) -> None:
+    """Start anew, and let these settings prevail over all others from now on (for `testing.recording`)."""
+    global _overrides
+    reset()
+    _overrides = settings
 
 
-def _recorded(arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """What is in force for a function that is called while `testing.recording` records: its own settings, and on top of
-    them the recording's. Telemetry starts anew for one that is decorated otherwise than the function before it."""
+def _overridden(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings for a function that is called while `override` is in force: its own, and the overrides.
+
+    If they differ from those of the function before, telemetry starts anew.
+    """
     global _started
     before = current()
-    if before is not None and before.active:  # inside another one, whose settings go on
+    if before is not None and before.active:  # called by another decorated function, whose settings apply
         return _configured
-    settings = {"enabled": True, **arguments, **_recording}
+    settings = {"enabled": True, **arguments, **_overrides}
     if settings != _configured:
         set_current(None)
         _started = False
@@ -75,16 +77,16 @@ def _recorded(arguments: Mapping[str, Any]) -> dict[str, Any]:
     return settings
 
 
-def forget() -> None:
-    """Be as if just imported (between tests): events, settings, patched signals, spans, warnings."""
-    global _started, _recording
-    left, _started, _recording = current(), False, {}
+def reset() -> None:
+    """Be as if just imported (between tests): drop events, settings and spans, restore signals, allow all warnings."""
+    global _started, _overrides
+    container, _started, _overrides = current(), False, {}
     set_current(None)
-    ending.forget()
+    ending.reset()
     _trace.forget()
-    log.forget()
-    if left is not None:
-        left.delivery.reset()
+    log.reset()
+    if container is not None:
+        container.delivery.reset()
 
 
 def _in_child() -> None:

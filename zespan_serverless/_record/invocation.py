@@ -32,17 +32,59 @@ class ColdStart(Value):
         self.init_ms = init_ms
 
 
+COLD = ColdStart("cold")
 WARM = ColdStart("warm")
+
+
+class Description(Value):
+    """What a host knows of an invocation when it is over.
+
+    `attributes`: `faas.trigger` and others, by OpenTelemetry's names where there is one. `operation`: the name of the
+    root event, if it is not that of the invocation.
+    """
+
+    __slots__ = ("attributes", "operation")
+
+    def __init__(self, attributes: Mapping[str, object], operation: str | None = None) -> None:
+        self.attributes = attributes
+        self.operation = operation
+
+
+class Result(Value):
+    """What a host reads from the result of a function: more attributes, and whether the invocation has failed.
+
+    `status` is an HTTP status code. With an `error_type` the invocation has failed, although nothing was raised. From
+    500 on a status is an error by itself, as OpenTelemetry has it: below that the client is to blame.
+    """
+
+    __slots__ = ("attributes", "error_message", "error_type", "status")
+
+    def __init__(
+        self,
+        status: int | None = None,
+        attributes: Mapping[str, object] | None = None,
+        error_type: str | None = None,
+        error_message: str | None = None,
+    ) -> None:
+        if error_type is None and status is not None and status >= 500:
+            error_type, error_message = str(status), f"HTTP {status}"
+        self.status = status
+        self.attributes: Mapping[str, object] = {} if attributes is None else attributes
+        self.error_type = error_type
+        self.error_message = error_message
+
+
+NO_DESCRIPTION = Description({})
+NO_RESULT = Result()
 
 
 class Invocation(Value):
     """One call, as its host describes it.
 
     `parent` is the caller's (trace id, span id), or a trace that has no span above this one. `remaining` gives the
-    seconds left before the host kills it (None: no deadline known). `describe` gives `faas.trigger` and other
-    attributes, by OpenTelemetry's names where there is one; it is asked when the function is done, so that the
-    response does not wait for it. `is_probe`: a health check, which has no event if it succeeds and nothing happens in
-    it. `is_killed`: whether the process ends at the deadline, and not just the invocation.
+    seconds left before the host kills it (None: no deadline known). `describe` is called when the function is done, so
+    that the response does not wait for it. `is_probe`: a health check, which has no event if it succeeds and nothing
+    happens in it. `is_killed`: whether the process ends at the deadline, and not just the invocation.
     """
 
     __slots__ = ("describe", "id", "is_killed", "is_probe", "name", "parent", "remaining")
@@ -53,7 +95,7 @@ class Invocation(Value):
         name: str,
         parent: tuple[str, str | None] | None = None,
         remaining: Callable[[], float] | None = None,
-        describe: Callable[[], Mapping[str, object]] = dict,
+        describe: Callable[[], Description] = lambda: NO_DESCRIPTION,
         is_probe: bool = False,
         is_killed: bool = True,
     ) -> None:

@@ -2,6 +2,7 @@
 
 from .context import (
     Entered,
+    Root,
     Span,
     continued,
     current,
@@ -16,6 +17,7 @@ from .context import (
 
 __all__ = [
     "Entered",
+    "Root",
     "Span",
     "continued",
     "current",

@@ -9,7 +9,7 @@ import os
 import threading
 import time
 from contextvars import ContextVar
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .._base.guard import pass_on
 
@@ -33,24 +33,34 @@ def _random(count: int) -> bytes:
         return hashlib.shake_128(here.encode()).digest(count)
 
 
-class Ends(dict[int, "Callable[[], None]"]):
-    """What is still open below one root: callables, by id, that end it. `busy`: whether there has been a span."""
+class Root:
+    """What the spans below one root share.
 
-    __slots__ = ("busy",)
+    `open`: what has not ended yet (a stream nobody has finished reading), callables by id, that end it. `has_spans`:
+    whether there has been a span. `is_paused`: whether the invocation waits until the next piece of a generator is
+    wanted. `owner`: a weak reference to the invocation under way, None if there is none.
+    """
+
+    __slots__ = ("has_spans", "is_paused", "open", "owner")
 
     def __init__(self) -> None:
-        self.busy: bool = False
+        self.open: dict[int, Callable[[], None]] = {}
+        self.has_spans: bool = False
+        self.is_paused: bool = False
+        self.owner: Callable[[], Any] | None = None
+
+    def invocation(self) -> Any:
+        """The invocation under way that these spans belong to; None outside one."""
+        return None if self.owner is None else self.owner()
 
 
 class Span:
     """Where we are in a trace, and for whom.
 
-    `ends` holds what is still open in this invocation (a stream nobody has finished reading): callables, by id,
-    that end it. The spans below one root share it. A span without an id is a trace that has no span yet. `event_id` is
-    that of the one event it will end in.
+    `span_id` is empty while the trace has no span. `event_id` is the id of the event that this span becomes.
     """
 
-    __slots__ = ("ends", "event_id", "parent_span_id", "session_id", "span_id", "tags", "trace_id", "user_id")
+    __slots__ = ("event_id", "parent_span_id", "root", "session_id", "span_id", "tags", "trace_id", "user_id")
 
     def __init__(
         self,
@@ -60,7 +70,7 @@ class Span:
         user_id: str | None = None,
         session_id: str | None = None,
         tags: Mapping[str, str] | None = None,
-        ends: Ends | None = None,
+        root: Root | None = None,
     ) -> None:
         self.trace_id: str = trace_id
         self.span_id: str = span_id
@@ -69,20 +79,20 @@ class Span:
         self.user_id: str | None = user_id
         self.session_id: str | None = session_id
         self.tags: Mapping[str, str] | None = tags
-        self.ends: Ends = Ends() if ends is None else ends
+        self.root: Root = Root() if root is None else root
 
     def child(self) -> Span:
         """A new span under this one, for the same user, session and tags."""
-        self.ends.busy = True
+        self.root.has_spans = True
         drawn = _random(24).hex()
         parent = self.span_id or None
-        child = Span(self.trace_id, drawn[32:], parent, self.user_id, self.session_id, self.tags, self.ends)
+        child = Span(self.trace_id, drawn[32:], parent, self.user_id, self.session_id, self.tags, self.root)
         child.event_id = _uuid(drawn[:32])
         return child
 
     def traceparent(self) -> str:
         """The W3C header that makes a callee continue this trace."""
-        self.ends.busy = True  # somebody else's span may have this one as its parent
+        self.root.has_spans = True  # somebody else's span may have this one as its parent
         return f"00-{self.trace_id}-{self.span_id}-01"
 
 
@@ -195,11 +205,6 @@ def enter(span: Span | None, *, shared: bool = False) -> Entered:
     entered = Entered(span, shared=shared)
     entered.enter()
     return entered
-
-
-def leave(entered: Entered) -> None:
-    """Undo `enter`."""
-    entered.leave()
 
 
 def forget() -> None:

@@ -5,26 +5,25 @@ from __future__ import annotations
 import functools
 import os
 import sys
-import threading
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from .. import _process
 from .. import settings as _settings
 from .._base import RESETS
-from .._base.aio import is_async
-from .._base.guard import Guarded, is_from_signal, pass_on
+from .._base.aio import kind
+from .._base.guard import Guarded, pass_on
 from .._base.log import warn_once
-from .._observe.call import observed, observed_async
-from .._record.invocation import Invocation
+from .._observe import wrap
+from .._observe.host import Host
+from .._record.invocation import Description, Invocation
 from .._trace.context import parse_traceparent
-from ..errors import ConfigurationError
-from . import _batches, _events, _extension, _results, _start
+from . import _batches, _cold_start, _events, _extension, _results
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping
     from typing import ParamSpec, Protocol, TypeGuard, Unpack
 
-    from .._record.invocation import ColdStart
+    from .._record.invocation import ColdStart, Result
     from ..settings import SettingsKwargs
 
     P = ParamSpec("P")
@@ -52,8 +51,9 @@ def zespan_lambda(handler: Callable[..., Any] | None = None, /, **settings: Any)
     Works bare (`@zespan_lambda`) and with settings (`@zespan_lambda(flush_timeout=0.5)`): every field of `Settings`,
     each also as an environment variable ZESPAN_ + upper case. The first configuration in a process wins.
 
-    The handler may be `def`, `async def` (run on one event loop per process, so that async clients live on), or any
-    callable. It is called exactly once with what Lambda passed; its result or exception passes through untouched.
+    The handler may be `def`, `async def` (run on one event loop per thread, so that async clients live on), or any
+    callable. It is called exactly once with what Lambda passed; its result or exception passes through untouched. A
+    generator is traced while a decorator above reads it: Lambda's own runtime client reads none.
     Under a running event loop (a test) an `async def` handler's result is to be awaited.
 
     With the default `flush_mode="auto"` events are sent after the response has gone to the caller, by an internal
@@ -63,41 +63,53 @@ def zespan_lambda(handler: Callable[..., Any] | None = None, /, **settings: Any)
     Raises ConfigurationError while decorating for an unknown setting or a value of the wrong type. Importing the
     handler's module anywhere but in Lambda's runtime process starts nothing.
     """
-    arguments = _settings.check(settings)
-    if handler is None:
-        return functools.partial(_decorate, arguments=arguments)
-    return _decorate(handler, arguments)
+    return wrap.configured(handler, settings, _decorate)
 
 
-def _decorate(handler: Callable[..., Any], arguments: Mapping[str, Any]) -> Callable[..., Any]:
-    if not callable(handler):
-        raise ConfigurationError(f"zespan_lambda decorates a handler; settings go by keyword. Got {handler!r}")
-    mark: object = getattr(handler, "__zespan_observed__", None)
-    if mark is handler:  # ours, and does not just have our mark from functools.wraps
+def _decorate(handler: Any, settings: Mapping[str, Any]) -> Any:
+    wrap.check_function(handler, "zespan_lambda decorates a handler")
+    if wrap.is_marked(handler):
         return handler
     with Guarded("the import of the handler's module"):
-        _start.imported()
-        HOST.attach(arguments)
-    if is_async(handler):
+        _cold_start.imported()
+        HOST.attach(settings)
+    traced = wrap.traced(handler, HOST, settings)
+    return wrap.mark(_on_a_loop(handler, traced, settings) if kind(handler) == "coroutine" else traced)
 
-        def wrapper(*args: Any, **kwargs: Any) -> Any:
-            if _loop_is_running():
-                return observed_async(handler, HOST, arguments, args, kwargs)
-            return observed(_on_own_loop(handler), HOST, arguments, args, kwargs)
-    else:
 
-        def wrapper(*args: Any, **kwargs: Any) -> Any:
-            return observed(handler, HOST, arguments, args, kwargs)
+def _on_a_loop(
+    handler: Callable[..., Any], awaited: Callable[..., Any], settings: Mapping[str, Any]
+) -> Callable[..., Any]:
+    """`handler`, `awaited` where an event loop is running (in a test), and run on one of ours where there is none."""
 
-    functools.update_wrapper(wrapper, handler)
-    wrapper.__zespan_observed__ = wrapper  # type: ignore[attr-defined]
+    def function(*args: Any, **kwargs: Any) -> Any:  # the name of an invocation, if the handler has none
+        from . import _loop
+
+        return _loop.run(handler, args, kwargs)
+
+    functools.update_wrapper(function, handler, updated=())  # a mark in there may say that it is to be awaited
+    called = wrap.traced(function, HOST, settings)
+
+    @functools.wraps(handler)
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        from . import _loop
+
+        return (awaited if _loop.is_running() else called)(*args, **kwargs)
+
     return wrapper
 
 
-class LambdaHost:
-    """Lambda's answers to the core's questions (see `_observe.call.Host`)."""
+class LambdaCall:
+    """What Lambda calls a handler with."""
 
-    one_at_a_time = True
+    __slots__ = ("context", "event")
+
+    def __init__(self, event: object, context: object) -> None:
+        self.event, self.context = event, context
+
+
+class LambdaHost(Host[LambdaCall]):
+    """Lambda's answers to the core's questions."""
 
     def __init__(self) -> None:
         self._extension: _extension.Extension | None = None
@@ -122,16 +134,19 @@ class LambdaHost:
 
             _snapstart.register()
         else:
-            self._extension = _extension.register(settings.flush_mode, settings.flush_reserve, _process.overdue)
+            self._extension = _extension.register(settings.flush_mode, settings.flush_reserve, _process.mark_deadline)
 
     def forget(self) -> None:
         """In a forked child: the registration is the parent's."""
         self._extension = None
 
-    def read(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Invocation:
+    def request(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> LambdaCall:
         positional = args[-2:] if len(args) > 2 else args  # a method decorated in its class: self comes first
         event = positional[0] if positional else kwargs.get("event")
-        context = positional[1] if len(positional) > 1 else kwargs.get("context")
+        return LambdaCall(event, positional[1] if len(positional) > 1 else kwargs.get("context"))
+
+    def read(self, request: LambdaCall) -> Invocation:
+        context = request.context
         inner = getattr(context, "lambda_context", None)  # of a durable function's context, inside its own decorator
         execution = None
         if _string(inner, "aws_request_id"):
@@ -139,20 +154,20 @@ class LambdaHost:
             context = inner
         xray = os.environ.get("_X_AMZN_TRACE_ID")  # the runtime sets it for every invocation
         # What handlers take out of the event (`event.pop("Records")`) is still to be described: hence the copy.
-        kept = _batches.plain(event)
+        kept = _batches.unwrap_event(request.event)
         return Invocation(
             id=_string(context, "aws_request_id"),
             name=_string(context, "function_name") or os.environ.get("AWS_LAMBDA_FUNCTION_NAME", ""),
             parent=_events.parent(kept) or _w3c(context) or (_events.of_execution(execution) if execution else None),
             remaining=_clock(context) or (self._extension.clock() if self._extension is not None else None),
-            describe=functools.partial(_described, kept, context, xray, execution),
+            describe=functools.partial(_describe, kept, context, xray, execution),
         )
 
     def origin(self) -> ColdStart:
-        return _start.origin()
+        return _cold_start.origin()
 
-    def result(self, result: object) -> dict[str, object]:
-        return _results.describe(result)
+    def result(self, result: object) -> Result:
+        return _results.read(result)
 
     def begin(self, invocation: Invocation, on_record: Callable[[], None]) -> None:
         if self._extension is not None and _served(invocation.id):
@@ -160,7 +175,7 @@ class LambdaHost:
         else:
             on_record()
 
-    def goes_on(self, invocation: Invocation) -> bool:
+    def process_stays_alive(self, invocation: Invocation) -> bool:
         if self._extension is not None or not _is_managed_instance():
             return False
         runtime = "awslambdaric.bootstrap" in sys.modules  # else this is a test, or a process the function has started
@@ -225,14 +240,15 @@ def _w3c(context: object) -> tuple[str, str] | None:
     return None
 
 
-def _described(event: object, context: object, xray: str | None, execution: str | None = None) -> dict[str, object]:
-    """The root event's attributes: what the event, the context and the caller's X-Ray header say."""
+def _describe(event: object, context: object, xray: str | None, execution: str | None = None) -> Description:
+    """The root event's attributes, read from the event, the context and the caller's X-Ray header."""
     trigger, attributes = _events.describe(event)
     links, omitted = _events.links(event, xray)
-    said: dict[str, object] = {"faas.trigger": trigger, **attributes, **_resource(context)}
+    attributes = {"faas.trigger": trigger, **attributes, **_resource(context)}
     if execution:
-        said["aws.lambda.durable_execution.arn"] = execution
-    return {**said, "links": links or None, "links_omitted": omitted or None}
+        attributes["aws.lambda.durable_execution.arn"] = execution
+    attributes["links"], attributes["links_omitted"] = links or None, omitted or None
+    return Description(attributes)
 
 
 def _resource(context: object) -> dict[str, object]:
@@ -252,80 +268,9 @@ def _resource(context: object) -> dict[str, object]:
     }
 
 
-def _loop_is_running() -> bool:
-    asyncio = sys.modules.get("asyncio")
-    if asyncio is None:
-        return False
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return False
-    return True
-
-
-class _OwnLoop:
-    """The event loop on which a thread runs async handlers."""
-
-    def __init__(self) -> None:
-        import asyncio
-
-        self._runner, self._pid = asyncio.Runner(), os.getpid()
-        self._is_interrupted = False  # last: a signal handler may interrupt this, too, see `__del__`
-
-    def is_usable(self) -> bool:
-        """Not if somebody has closed or interrupted it, or if it is a parent process's."""
-        return not self._is_interrupted and self._pid == os.getpid() and not self._runner.get_loop().is_closed()
-
-    def run(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
-        """To its end, in a copy of the context: else a call would see the variables that the one before has set."""
-        import contextvars
-
-        try:
-            return self._runner.run(coroutine, context=contextvars.copy_context())
-        except BaseException as error:
-            # A signal handler may have raised in the loop itself, which goes on with this call's tasks in the next.
-            if is_from_signal(error) or getattr(coroutine, "cr_frame", None) is not None:
-                self._is_interrupted = True
-                self._runner.close()  # cancels them, as asyncio.run does
-            raise
-
-    def __del__(self) -> None:
-        """The thread has ended."""
-        with Guarded("the end of an event loop"):
-            if getattr(self, "_is_interrupted", True):
-                return  # it has been closed, or never was
-            if self._pid == os.getpid():
-                self._runner.get_loop().close()
-            else:  # to close it would take the loop's own wakeup out of the epoll that the parent has in common with us
-                _parents.append(self._runner)
-
-
-_own = threading.local()
-_parents: list[object] = []
-
-
 def _reset() -> None:
-    """Let the next decoration register anew, and the next async handler of this thread have a new loop."""
+    """Let the next decoration register anew."""
     HOST._extension, HOST._attached = None, False
-    _own.__dict__.clear()
 
 
 RESETS.append(_reset)
-
-
-def _on_own_loop(handler: Callable[..., Coroutine[Any, Any, Any]]) -> Callable[..., Any]:
-    """`handler`, run to its end on one event loop per thread: connections of async clients belong to a loop."""
-
-    @functools.wraps(handler)
-    def run(*args: Any, **kwargs: Any) -> Any:
-        loop: _OwnLoop | None = getattr(_own, "loop", None)
-        if loop is None or not loop.is_usable():
-            loop = _own.loop = _OwnLoop()
-        coroutine = handler(*args, **kwargs)
-        try:
-            return loop.run(coroutine)
-        finally:
-            if hasattr(coroutine, "close"):
-                coroutine.close()  # one that could not be run is not warned of
-
-    return run

@@ -1,7 +1,7 @@
-"""Events that are batches: which records one holds, and where in one are its id, its subject, its producer's trace.
+"""Batch events: the records that an event holds, and where each kind of record has its id, name and traceparent.
 
-Every source's own page is listed beside an example in tests/events/aws_lambda/index.json. A path is keys with slashes
-between them, and 0 for the first of a list.
+tests/events/aws_lambda/index.json has an example for each source, with its documentation. A path in a record consists
+of keys separated by slashes; 0 is the first item of a list.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 TEXT_MAX = 1_024  # characters of an attribute
-_PARSED_MAX = 262_144  # characters of JSON in strings that are parsed for the traces of one event: 1.5 ms or so
-_HEADERS_READ = 512
+_PARSED_MAX = 262_144  # characters of nested JSON that are parsed in one event to find traceparents; takes 1.5 ms
+_HEADERS_READ = 512  # headers of a Kafka record
 
 _OPERATIONS = {
     **dict.fromkeys(("insert", "objectcreated"), "insert"),
@@ -29,7 +29,8 @@ _OPERATIONS = {
     **dict.fromkeys(("remove", "delete", "objectremoved", "lifecycleexpiration"), "delete"),
 }
 
-# OpenTelemetry's word for INSERT and `ObjectCreated:Put`; a key of S3's is URL encoded, a space as a plus
+# Attributes whose value is converted. Operations like INSERT and `ObjectCreated:Put` become OpenTelemetry's; S3's keys
+# are URL encoded, with a plus for a space
 # (https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html).
 _CONVERTED: dict[str, Callable[[str], str | None]] = {
     "faas.document.operation": lambda name: _OPERATIONS.get(name[:64].partition(":")[0].lower()),
@@ -39,7 +40,7 @@ _CONVERTED: dict[str, Callable[[str], str | None]] = {
 
 
 class Kind(Value):
-    """A source of records, and where in one is what."""
+    """One source of records, and where its records have their fields."""
 
     __slots__ = ("arn", "called", "field", "message", "name", "record", "source", "system", "trace", "trigger")
 
@@ -48,13 +49,13 @@ class Kind(Value):
         source: str,
         trigger: str,
         system: str = "",  # messaging.system
-        field: str = "Records",  # of the event, that holds the records: a list, or lists by topic or queue
-        arn: str = "eventSourceARN",  # in a record, if the event has no eventSourceArn
-        name: str = "",  # of queue, topic, table or bucket, in a record; else it is in the ARN
-        called: str = "messaging.destination.name",  # the name's attribute
-        trace: str = "",  # the producer's traceparent, in a record
-        message: str = "",  # a text that may be JSON of AWS's making, or have a traceparent on top
-        record: Mapping[str, str] = {},  # attributes of one record
+        field: str = "Records",  # field of the event with the records: a list, or lists by topic or queue
+        arn: str = "eventSourceARN",  # path in a record, used if the event has no eventSourceArn
+        name: str = "",  # path in a record to the name of queue, topic, table or bucket; default: taken from the ARN
+        called: str = "messaging.destination.name",  # the attribute that gets this name
+        trace: str = "",  # path in a record to the producer's traceparent
+        message: str = "",  # path to a text that may be an AWS service's JSON, or JSON with a traceparent
+        record: Mapping[str, str] = {},  # attributes of one record, and their paths
     ) -> None:
         self.source = source
         self.trigger = trigger
@@ -91,7 +92,7 @@ _KINDS = {
     "aws:kinesis": Kind(
         "kinesis",
         "pubsub",
-        "aws_kinesis",  # OpenTelemetry has no word for it
+        "aws_kinesis",  # not defined by OpenTelemetry
         message="kinesis/data",
         record={"messaging.message.id": "kinesis/sequenceNumber"},
     ),
@@ -147,12 +148,12 @@ _KINDS = {
     "aws:codecommit": Kind("codecommit", "other", called="vcs.repository.name"),
 }
 
-# As AWS's libraries for Go and Rust have them, and older versions of Powertools.
+# Names that AWS's libraries for Go and Rust use, and older versions of Powertools.
 _KINDS["aws:mq"], _KINDS["aws:SelfManagedKafka"] = _KINDS["aws:amq"], _KAFKA
 
 
 class Batch:
-    """The records of an event, of whatever number."""
+    """The records of one event."""
 
     def __init__(self, kind: Kind, lists: list[list[Any]], arn: str | None, name: str | None) -> None:
         self.kind, self.arn, self.name = kind, arn, name
@@ -165,30 +166,30 @@ class Batch:
         return sum(map(len, self._lists))
 
     def attributes(self) -> dict[str, object]:
-        """What is true of all of them."""
+        """The attributes that all records share."""
         kind, name = self.kind, self.name
-        about: dict[str, object] = {
+        shared: dict[str, object] = {
             "aws.lambda.event_source": kind.source,
             "aws.lambda.event_source_arn": self.arn,
             kind.called: name,
         }
         if kind.system:
-            about["messaging.system"] = kind.system
-            about["messaging.operation.type"] = "process"
+            shared["messaging.system"] = kind.system
+            shared["messaging.operation.type"] = "process"
         if kind.source == "kinesis":
-            about["aws.kinesis.stream_name"] = name
+            shared["aws.kinesis.stream_name"] = name
         tables = {"aws.dynamodb.table_names": [name]} if kind.source == "dynamodb" and name else {}
-        return texts(about) | tables
+        return only_texts(shared) | tables
 
     def one(self, record: object) -> dict[str, object]:
-        """What is true of one of them."""
+        """The attributes of one record that the others need not share."""
         kind = self.kind
-        found = texts({name: at(record, path) for name, path in kind.record.items()})
+        found = only_texts({name: dig(record, path) for name, path in kind.record.items()})
         if kind.source == "kinesis":
-            found = texts({"messaging.message.id": at(record, "sequenceNumber")}) | found
+            found = only_texts({"messaging.message.id": dig(record, "sequenceNumber")}) | found
         if kind.name:
-            found |= texts({kind.called: at(record, kind.name)})
-        return texts(
+            found |= only_texts({kind.called: dig(record, kind.name)})
+        return only_texts(
             {
                 name: _CONVERTED[name](value) if name in _CONVERTED and isinstance(value, str) else value
                 for name, value in found.items()
@@ -196,16 +197,18 @@ class Batch:
         )
 
     def message(self, record: object) -> object:
-        """The text that a record brings."""
-        said = at(record, self.kind.message)
-        return at(record, "data") if said is None and self.kind.source == "kinesis" else said  # of a pipe: not nested
+        """The text of a record's message; None if it has none."""
+        message = dig(record, self.kind.message)
+        if message is None and self.kind.source == "kinesis":
+            return dig(record, "data")  # EventBridge Pipes do not nest it
+        return message
 
-    def traceparent(self, record: object, parser: Parser) -> object:
-        """The producer's, as it is written in the record."""
-        # An item keeps the attribute of the trace that inserted it, when others change it.
-        if self.kind.source == "dynamodb" and at(record, "eventName") != "INSERT":
+    def traceparent(self, record: object, finder: TraceparentFinder) -> object:
+        """The producer's traceparent as the record has it, not validated."""
+        # A later change of an item leaves the attribute as the insertion has set it.
+        if self.kind.source == "dynamodb" and dig(record, "eventName") != "INSERT":
             return None
-        value = at(record, self.kind.trace)
+        value = dig(record, self.kind.trace)
         if isinstance(value, list):  # Kafka's headers: [{name: [byte, ...]}, ...]
             headers = value[:_HEADERS_READ]
             value = next((h["traceparent"] for h in headers if isinstance(h, dict) and "traceparent" in h), None)
@@ -213,13 +216,14 @@ class Batch:
             value = value.get("bytes")
         if isinstance(value, list):
             value = _ascii(value)
-        return text(value) or parser.trace_in(self.message(record), encoded=self.kind.source == "kinesis")
+        return text(value) or finder.find(self.message(record), encoded=self.kind.source == "kinesis")
 
 
-def plain(event: object) -> object:
-    """An event or a record as Lambda sent it, its top level a copy: what a data class or a pydantic model was made of.
+def unwrap_event(event: object) -> object:
+    """An event or a record as Lambda sent it. Its top level is a copy.
 
-    Decorators above ours hand these out. What a model has left out is not known.
+    A decorator between Lambda and ours may have made a data class or a pydantic model of it. Fields that a model has
+    not kept are lost.
     """
     if type(event) is dict:
         return dict(event)
@@ -228,8 +232,8 @@ def plain(event: object) -> object:
             return dict(event)
     except Exception as error:
         pass_on(error)
-    dump = getattr(type(event), "model_dump", None)  # of the class: a mock has everything
-    for mode in ("json", "python") if callable(dump) else ():  # the second keeps bytes that are no text
+    dump = getattr(type(event), "model_dump", None)  # looked up in the class: a mock has every attribute
+    for mode in ("json", "python") if callable(dump) else ():  # "json" fails for bytes that are not UTF-8
         try:
             return dump(event, mode=mode, by_alias=True, exclude_unset=True, warnings=False)  # type: ignore[misc]
         except Exception as error:
@@ -238,76 +242,87 @@ def plain(event: object) -> object:
 
 
 def batch(event: object) -> Batch | None:
-    """An event's records; None if it has none, or from a source unknown. A list is what EventBridge Pipes sends."""
-    held = event.get("Records") if isinstance(event, dict) else event
-    kind = (_kind(held[0]) if isinstance(held, list) and held else None) or _kind(event)
+    """The records of an event; None if it has none, or if their source is unknown. EventBridge Pipes send a list."""
+    field = event.get("Records") if isinstance(event, dict) else event
+    kind = (_kind(field[0]) if isinstance(field, list) and field else None) or _kind(event)
     if kind is None:
         return None
     if isinstance(event, dict):
-        held = event.get(kind.field)
-    lists = [part for part in (held.values() if isinstance(held, dict) else (held,)) if isinstance(part, list)]
+        field = event.get(kind.field)
+    lists = [part for part in (field.values() if isinstance(field, dict) else (field,)) if isinstance(part, list)]
     first = next(chain.from_iterable(lists), None)
-    arn = text(at(event, "eventSourceArn")) or text(at(first, kind.arn)) or text(at(first, "eventSourceArn"))
-    name = at(first, kind.name) if kind.name else _name(arn)
+    arn = text(dig(event, "eventSourceArn")) or text(dig(first, kind.arn)) or text(dig(first, "eventSourceArn"))
+    name = dig(first, kind.name) if kind.name else _name(arn)
     if kind.source == "rabbitmq":
-        queue = next(iter(held), "") if isinstance(held, dict) else at(first, "eventSourceKey")
+        queue = next(iter(field), "") if isinstance(field, dict) else dig(first, "eventSourceKey")
         name = str(queue or "").partition("::")[0]  # `queue::virtual host`
     return Batch(kind, lists, arn, text(name))
 
 
 def records(event: object) -> Iterator[Any]:
-    """Every record of an event, of whatever source; those of a data class or a model as it hands them out."""
+    """Every record of an event, from any source. Data classes and models give their own record objects."""
     if not isinstance(event, (dict, list)):
-        said = plain(event)
-        if said is event:
+        unwrapped = unwrap_event(event)
+        if unwrapped is event:
             return iter(())
         for name in ("records", "Records", "messages", "rmq_messages_by_queue"):
-            held = getattr(event, name, None)
-            if isinstance(held, Iterable):
-                return chain.from_iterable(held.values()) if isinstance(held, dict) else iter(held)
-        event = said
-    found: Batch | None = None
-    with Guarded("the records of an event"):  # they are the user's to work on, whatever we make of them
-        found = batch(event)
-    if found is not None:
-        return iter(found)
-    held = event.get("Records") if isinstance(event, dict) else event
-    return iter(held if isinstance(held, list) else ())
+            field = getattr(event, name, None)
+            if isinstance(field, Iterable):
+                return chain.from_iterable(field.values()) if isinstance(field, dict) else iter(field)
+        event = unwrapped
+    known: Batch | None = None
+    with Guarded("the records of an event"):  # the user gets the records even if we fail
+        known = batch(event)
+    if known is not None:
+        return iter(known)
+    field = event.get("Records") if isinstance(event, dict) else event
+    return iter(field if isinstance(field, list) else ())
 
 
-def _kind(about: object) -> Kind | None:
-    """By the name of the source, which is in each record or in the event itself. SNS writes EventSource."""
-    names = (about.get("eventSource"), about.get("EventSource")) if isinstance(about, dict) else ()
+def _kind(value: object) -> Kind | None:
+    """The kind of a record or an event, by the name of its source. SNS writes EventSource."""
+    names = (value.get("eventSource"), value.get("EventSource")) if isinstance(value, dict) else ()
     return next((_KINDS[name] for name in names if isinstance(name, str) and name in _KINDS), None)
 
 
-class Parser:
-    """Finds `traceparent` in JSON that is text in an event: what has none is not parsed, and no event without end."""
+class TraceparentFinder:
+    """Finds `traceparent` in the messages of one event that are JSON.
+
+    A message without the word is not parsed, and _PARSED_MAX limits what is parsed in total.
+    """
 
     def __init__(self) -> None:
-        self._left = _PARSED_MAX
+        self._characters_left = _PARSED_MAX
 
-    def trace_in(self, said: object, *, encoded: bool = False) -> object:
+    def find(self, message: object, *, encoded: bool = False) -> object:
+        """The message's traceparent, not validated. `encoded`: the message is in base64."""
         marks = _ENCODED if encoded else _PLAIN
-        if not isinstance(said, str) or len(said) > self._left or not any(mark in said for mark in marks):
+        if not isinstance(message, str) or len(message) > self._characters_left:
             return None
-        self._left -= len(said)
+        if not any(mark in message for mark in marks):
+            return None
+        self._characters_left -= len(message)
         try:
-            return carried(parsed(binascii.a2b_base64(said).decode() if encoded else said))
+            return embedded_traceparent(json_or_none(binascii.a2b_base64(message).decode() if encoded else message))
         except ValueError:
             return None
 
 
 def _base64_mark(offset: int) -> str:
-    """What `"traceparent"` always is in base64 when it begins `offset` bytes after a multiple of three."""
-    coded = binascii.b2a_base64(b"?" * offset + b'"traceparent"').decode()
-    return coded[-(-offset * 8 // 6) : (offset + 13) * 8 // 6]
+    """The characters that `"traceparent"` becomes in base64 if it begins `offset` bytes after a multiple of three.
+
+    Characters that also depend on the bytes before and after it are left out.
+    """
+    word = b'"traceparent"'
+    encoded = binascii.b2a_base64(b"?" * offset + word).decode()
+    first, last = -(-offset * 8 // 6), (offset + len(word)) * 8 // 6
+    return encoded[first:last]
 
 
 _PLAIN = ('"traceparent"', '\\"traceparent\\"')
 _ENCODED = (_base64_mark(0), _base64_mark(1), _base64_mark(2))
 
-# On top, in EventBridge's detail, in SNS's attributes, in Step Functions' input.
+# At the top level, in EventBridge's detail, in SNS's attributes, in Step Functions' input.
 _CARRIERS = [
     (path.partition("/")[0], path)
     for path in (
@@ -321,28 +336,28 @@ _CARRIERS = [
 ]
 
 
-def carried(message: object) -> object:
-    """The `traceparent` that a message carries, as it is written there."""
+def embedded_traceparent(message: object) -> object:
+    """The `traceparent` in a message or an event, not validated; None if there is none."""
     if not isinstance(message, dict):
         return None
-    found = (at(message, path) for first, path in _CARRIERS if first in message)
+    found = (dig(message, path) for first, path in _CARRIERS if first in message)
     value = next((value for value in found if value is not None), None)
-    if value is None and message.get("Type") == "Notification":  # what EventBridge, or the sender, has put into SNS
+    if value is None and message.get("Type") == "Notification":  # a message that was published to SNS
         inner = message.get("Message")
-        value = carried(parsed(inner)) if isinstance(inner, str) and _PLAIN[0] in inner else None
+        value = embedded_traceparent(json_or_none(inner)) if isinstance(inner, str) and _PLAIN[0] in inner else None
     return value
 
 
-def parsed(said: str) -> object:
-    """What a text says in JSON; None if it does not."""
+def json_or_none(text: str) -> object:
+    """The value of a text in JSON; None if it is not JSON."""
     try:
-        return json.loads(said)
+        return json.loads(text)
     except (ValueError, RecursionError):
         return None
 
 
-def at(value: object, path: str) -> object:
-    """What is at a path; None if there is no such thing, or no path."""
+def dig(value: object, path: str) -> object:
+    """The value at a path; None if there is none, or if the path is empty."""
     if not path:
         return None
     for key in path.split("/"):
@@ -356,25 +371,25 @@ def at(value: object, path: str) -> object:
 
 
 def text(value: object) -> str | None:
-    """A text, cut; None for anything else, and for an empty one."""
+    """A text, cut to TEXT_MAX characters; None for an empty one and for any other value."""
     return value[:TEXT_MAX] if isinstance(value, str) and value else None
 
 
-def texts(attributes: Mapping[str, object]) -> dict[str, object]:
-    """Those that are texts, cut."""
+def only_texts(attributes: Mapping[str, object]) -> dict[str, object]:
+    """The attributes that are non-empty texts, cut to TEXT_MAX characters."""
     return {name: value[:TEXT_MAX] for name, value in attributes.items() if isinstance(value, str) and value}
 
 
-def _ascii(numbers: list[Any]) -> str | None:
-    """Text that is given as bytes."""
+def _ascii(codes: list[Any]) -> str | None:
+    """The text of a list of ASCII codes; None if it is none."""
     try:
-        return bytes(numbers[:TEXT_MAX]).decode("ascii")
+        return bytes(codes[:TEXT_MAX]).decode("ascii")
     except (ValueError, TypeError):
         return None
 
 
 def _name(arn: str | None) -> str | None:
-    """`orders` of `arn:aws:sqs:us-east-1:123456789012:orders`, and of `...:table/orders/stream/...`."""
+    """`orders` for `arn:aws:sqs:us-east-1:123456789012:orders` and for `...:table/orders/stream/...`."""
     parts = (arn or "").split(":", 5)
     if len(parts) < 6:
         return None

@@ -1,10 +1,12 @@
-"""What a Lambda event says about where it comes from: trigger, attributes, the callers' traces.
+"""Reads from a Lambda event where it comes from: the trigger, attributes, and the traces of its senders.
 
-Total: any JSON will do. Events are told apart by what only they have; most are an HTTP request, a batch of records or
-one message. The source of every form is listed beside an example of it in tests/events/aws_lambda/index.json.
+Every function accepts any JSON. An event is recognized by fields that only its source sends; most events are an HTTP
+request, a batch of records or one message. tests/events/aws_lambda/index.json has an example of each form, with its
+documentation.
 
-Attributes have OpenTelemetry's names where it has one (https://opentelemetry.io/docs/specs/semconv/registry/attributes),
-and never hold what people wrote: no bodies, no queries, no headers.
+Attributes have OpenTelemetry's names where it defines one
+(https://opentelemetry.io/docs/specs/semconv/registry/attributes), and never hold what people wrote: no bodies, no
+queries, no headers.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from .._trace.context import parse_traceparent
-from ._batches import Batch, Parser, at, batch, carried, parsed, text, texts
+from ._batches import Batch, TraceparentFinder, batch, dig, embedded_traceparent, json_or_none, only_texts, text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,18 +24,18 @@ if TYPE_CHECKING:
     Link = dict[str, object]
 
 LINKS_MAX = 128  # as many as OpenTelemetry's SDKs keep on a span
-RECORDS_READ = 1_000  # records looked at for a link; a batch has 10,000 at most
-_HEADERS_READ = 512  # API Gateway and ALB let far fewer through
-_UNWRAPPED_MAX = 65_536  # characters of a message that is parsed to see where it comes from
+RECORDS_READ = 1_000  # records that are searched for links; a batch has 10,000 at most
+_HEADERS_READ = 512  # API Gateway and ALB accept far fewer
+_UNWRAPPED_MAX = 65_536  # characters of the longest message that is parsed to find its origin
 
 
 def describe(event: object) -> tuple[str, dict[str, object]]:
     """(faas.trigger, attributes) of an event."""
-    found = batch(event)
-    if found is not None:
-        return found.kind.trigger, _of_batch(found)
-    if isinstance(event, list):  # AppSync's BatchInvoke: one field, several times
-        event = at(event, "0")
+    records = batch(event)
+    if records is not None:
+        return records.kind.trigger, _of_batch(records)
+    if isinstance(event, list):  # AppSync's BatchInvoke: the same field of several objects
+        event = dig(event, "0")
     if not isinstance(event, dict):
         return "other", {}
     http = _of_http(event)
@@ -41,15 +43,17 @@ def describe(event: object) -> tuple[str, dict[str, object]]:
         return "http", http
     for source, trigger, first, fields, paths in _SHAPES:
         if first in event and all(name in event and value in ("", event[name]) for name, value in fields):
-            return trigger, texts({"aws.lambda.event_source": source} | {n: at(event, p) for n, p in paths.items()})
+            found = {name: dig(event, path) for name, path in paths.items()}
+            return trigger, only_texts({"aws.lambda.event_source": source} | found)
     return "other", {}
 
 
 def _shape(source: str, trigger: str, fields: str, paths: dict[str, str]) -> _Shape:
-    """An event that has all of these fields, `name` or `name=value`, and where its attributes are."""
+    """The events of one source: they have all of these fields, each `name` or `name=value`. `paths` leads from the
+    names of attributes to their values in the event."""
     split = (field.partition("=") for field in fields.split(", "))
-    told_by = tuple((name, value) for name, _, value in split)
-    return source, trigger, told_by[0][0], told_by, paths
+    required = tuple((name, value) for name, _, value in split)
+    return source, trigger, required[0][0], required, paths
 
 
 _EVENTBRIDGE = {
@@ -90,12 +94,12 @@ _AGENT = {
 }
 _BATCH_JOB = {
     "aws.s3.bucket": "tasks/0/s3Bucket",
-    "aws.lambda.event_source_arn": "tasks/0/s3BucketArn",  # of invocation schema 1.0, instead
+    "aws.lambda.event_source_arn": "tasks/0/s3BucketArn",  # in invocation schema 1.0, which has no s3Bucket
     "aws.s3.key": "tasks/0/s3Key",
     "aws.s3.job.id": "job/id",
 }
 
-# The first that fits is it.
+# The first match wins.
 _SHAPES = (
     _shape("eventbridge", "timer", "detail-type=Scheduled Event, source", {"faas.time": "time", **_EVENTBRIDGE}),
     _shape("eventbridge", "pubsub", "detail-type, source=aws.s3", {**_EVENTBRIDGE, **_S3_BY_EVENTBRIDGE}),
@@ -110,7 +114,7 @@ _SHAPES = (
         "authorizationToken, requestContext",
         {"graphql.operation.name": "requestContext/operationName"},
     ),
-    # The context object, which a state machine passes in as {"$$": ...} or as {"Context.$": "$$", "Input.$": "$"}.
+    # The context object of a state machine, passed as {"$$": ...} or as {"Context.$": "$$", "Input.$": "$"}.
     _shape("stepfunctions", "other", "Execution, StateMachine", _STATE),
     _shape("stepfunctions", "other", "Context, Input", {name: f"Context/{path}" for name, path in _STATE.items()}),
     _shape("durable", "other", "DurableExecutionArn", {"aws.lambda.durable_execution.arn": "DurableExecutionArn"}),
@@ -152,151 +156,169 @@ _SHAPES = (
 
 
 def _of_http(event: dict[Any, Any]) -> dict[str, object] | None:
-    """The attributes of an HTTP request, whichever front end passes it on; None for anything else."""
+    """The attributes of an HTTP request from any front end; None for any other event."""
     method, context = event.get("httpMethod"), event.get("requestContext")
-    domain, arn = at(context, "domainName"), text(event.get("methodArn")) or text(event.get("routeArn"))
+    domain, arn = dig(context, "domainName"), text(event.get("methodArn")) or text(event.get("routeArn"))
     if isinstance(arn, str) and event.get("type") in ("TOKEN", "REQUEST"):
-        asked = arn.split("/", 3)[2:]  # arn:aws:execute-api:region:account:api/stage/GET/path
-        method, path = asked if len(asked) == 2 else ("", "")
+        method_and_path = arn.split("/", 3)[2:]  # arn:aws:execute-api:region:account:api/stage/GET/path
+        method, path = method_and_path if len(method_and_path) == 2 else ("", "")
         return _http("apigateway-authorizer", method, f"/{path}" if method else None, None, domain)
-    http = at(context, "http")
+    http = dig(context, "http")
     if isinstance(http, dict) and http:
         source = "function-url" if isinstance(domain, str) and ".lambda-url." in domain else "apigateway-v2"
         return _http(source, http.get("method"), event.get("rawPath"), event.get("routeKey"), domain)
     if isinstance(context, dict) and "connectionId" in context:
-        more = {"aws.apigateway.event_type": context.get("eventType"), "aws.apigateway.route": context.get("routeKey")}
-        return _http("apigateway-websocket", None, None, None, domain) | texts(more)
-    if isinstance(method, str) and "actionGroup" not in event:  # Bedrock's agents quote the API that they speak
-        source = "alb" if at(context, "elb") is not None else "apigateway"
+        message = {
+            "aws.apigateway.event_type": context.get("eventType"),
+            "aws.apigateway.route": context.get("routeKey"),
+        }
+        return _http("apigateway-websocket", None, None, None, domain) | only_texts(message)
+    if isinstance(method, str) and "actionGroup" not in event:  # a Bedrock agent's event has an httpMethod, too
+        source = "alb" if dig(context, "elb") is not None else "apigateway"
         return _http(source, method, event.get("path"), event.get("resource"), domain)
-    if at(context, "serviceNetworkArn") or isinstance(event.get("raw_path"), str):
+    if dig(context, "serviceNetworkArn") or isinstance(event.get("raw_path"), str):
         return _http("vpc-lattice", event.get("method"), event.get("raw_path") or event.get("path"), None, None)
-    if at(event, "Records/0/cf"):
-        asked_for = at(event, _EDGE)
-        return _http("cloudfront", at(asked_for, "method"), at(asked_for, "uri"), None, None)
+    if dig(event, "Records/0/cf"):
+        request = dig(event, _EDGE)
+        return _http("cloudfront", dig(request, "method"), dig(request, "uri"), None, None)
     return None
 
 
-_EDGE = "Records/0/cf/request"
+_EDGE = "Records/0/cf/request"  # the request in an event of Lambda@Edge
 
 
 def _http(source: str, method: object, path: object, route: object, domain: object) -> dict[str, object]:
-    return texts(
+    return only_texts(
         {
             "aws.lambda.event_source": source,
             "http.request.method": method,
             "url.path": path.partition("?")[0] if isinstance(path, str) else None,
-            # `GET /a/{b}` or `/a/{b}`; $default is no path
+            # `GET /a/{b}` or `/a/{b}`, but not `$default`
             "http.route": route[route.find("/") :] if isinstance(route, str) and "/" in route else None,
             "server.address": domain,
         }
     )
 
 
-def _of_batch(found: Batch) -> dict[str, object]:
-    count = len(found)
-    # What one of several records says is not said of all.
-    attributes = about(found, next(iter(found))) if count == 1 else found.attributes()
+def _of_batch(records: Batch) -> dict[str, object]:
+    count = len(records)
+    # The attributes of one record are those of the invocation only if it is the only record.
+    attributes = record_attributes(records, next(iter(records))) if count == 1 else records.attributes()
     attributes["aws.lambda.batch_size"] = count
-    if found.kind.system:
+    if records.kind.system:
         attributes["messaging.batch.message_count"] = count
     return attributes
 
 
-def about(found: Batch, record: object) -> dict[str, object]:
-    """The attributes of one record."""
-    return _unwrapped(found.message(record)) | found.attributes() | found.one(record)
+def record_attributes(records: Batch, record: object) -> dict[str, object]:
+    """The attributes of one of these records: its origin's, its batch's and its own."""
+    return _origin(records.message(record)) | records.attributes() | records.one(record)
 
 
-# What stands at the beginning of a message that SNS, EventBridge or S3 wrote.
+# Found at the beginning of a message that SNS, EventBridge or S3 wrote.
 _HINTS = ('"Notification"', '"detail-type"', '"aws:s3"')
-_OUTER = ("messaging.", "aws.lambda.event_source", "aws.lambda.batch")  # what the inner of two does not say
+_OUTER = ("messaging.", "aws.lambda.event_source", "aws.lambda.batch")  # attributes that only the outer event sets
 
 
-def _unwrapped(message: object) -> dict[str, object]:
-    """What a queue or a topic brings from SNS, EventBridge or S3. The innermost is the origin."""
+def _origin(message: object) -> dict[str, object]:
+    """The attributes of an event from SNS, EventBridge or S3 that a queue or a topic has delivered as a message.
+
+    Such an event may hold another one. The innermost is the origin.
+    """
     if not isinstance(message, str) or len(message) > _UNWRAPPED_MAX or not any(h in message[:512] for h in _HINTS):
         return {}
-    found = parsed(message)
-    if at(found, "Type") == "Notification":
-        topic = {"aws.lambda.event_origin": "sns", "aws.sns.topic.arn": at(found, "TopicArn")}
-        return texts(topic) | _unwrapped(at(found, "Message"))
-    inner = describe(found)[1]  # ends: a text quoted in itself doubles its backslashes, and is soon too long
+    event = json_or_none(message)
+    if dig(event, "Type") == "Notification":
+        topic = {"aws.lambda.event_origin": "sns", "aws.sns.topic.arn": dig(event, "TopicArn")}
+        return only_texts(topic) | _origin(dig(event, "Message"))
+    inner = describe(event)[1]  # the recursion ends: each level of quoting doubles backslashes, up to _UNWRAPPED_MAX
     if "aws.lambda.event_source" in inner:
         inner.setdefault("aws.lambda.event_origin", inner["aws.lambda.event_source"])
     return {name: value for name, value in inner.items() if not name.startswith(_OUTER)}
 
 
 def parent(event: object) -> tuple[str, str | None] | None:
-    """The caller's (trace id, span id), of an event that is one request or one message.
+    """The caller's (trace id, span id), if the event is one request or one message.
 
-    Never a batch's, not even of one record: how many come together is chance, and an invocation should not be a trace
-    of its own today and part of another's tomorrow for that. Batches have `links`.
+    None for a batch, even of one record: the size of a batch is chance, and must not decide whether an invocation has
+    a trace of its own or continues another. Batches have `links`.
     """
     if batch(event) is not None:
         return None
     if isinstance(event, list):
-        event = at(event, "0")
+        event = dig(event, "0")
     if not isinstance(event, dict):
         return None
     execution = event.get("DurableExecutionArn")
     if isinstance(execution, str):
-        return of_execution(execution, at(event, "InitialExecutionState/Operations/0/ExecutionDetails/InputPayload"))
-    request: object = event
-    if "headers" not in event and "multiValueHeaders" not in event:
-        request = event.get("request")  # AppSync
-        request = request if isinstance(request, dict) else at(event, _EDGE)  # CloudFront
-    several = _header(at(request, "multiValueHeaders"), "traceparent")
-    value = several if isinstance(several, list) and several else _header(at(request, "headers"), "traceparent")
-    if isinstance(value, list):  # several contradict each other; `headers` has but the last of them
+        return of_execution(execution, dig(event, "InitialExecutionState/Operations/0/ExecutionDetails/InputPayload"))
+    header = _traceparent_header(_request(event))
+    return parse_traceparent(header if header is not None else embedded_traceparent(event))
+
+
+def _request(event: dict[Any, Any]) -> object:
+    """The part of an event that has an HTTP request's headers."""
+    if "headers" in event or "multiValueHeaders" in event:
+        return event
+    request = event.get("request")
+    return request if isinstance(request, dict) else dig(event, _EDGE)  # AppSync; CloudFront
+
+
+def _traceparent_header(request: object) -> object:
+    several = _header(dig(request, "multiValueHeaders"), "traceparent")
+    value = several if isinstance(several, list) and several else _header(dig(request, "headers"), "traceparent")
+    if isinstance(value, list):  # two of them contradict each other, and `headers` has only the last one
         value = value[0] if len(value) == 1 else None
-    if isinstance(value, dict):  # CloudFront's {"key": ..., "value": ...}
-        value = value.get("value")
-    return parse_traceparent(value if value is not None else carried(event))
+    return value.get("value") if isinstance(value, dict) else value  # CloudFront's {"key": ..., "value": ...}
 
 
 def of_execution(arn: str, payload: object = None) -> tuple[str, str | None]:
-    """The trace of a durable execution, which is the same in all its invocations: its caller's, or one of its own."""
+    """The trace of a durable execution: its caller's, or else one of its own.
+
+    It is the same for all invocations of the execution, so its id is derived from the ARN.
+    """
     if isinstance(payload, str) and len(payload) <= _UNWRAPPED_MAX and "traceparent" in payload.lower():
-        found = parent(parsed(payload))
-        if found:
-            return found
+        caller = parent(json_or_none(payload))
+        if caller:
+            return caller
     from hashlib import sha256
 
     return sha256(arn.encode("utf-8", "replace")).hexdigest()[:32], None
 
 
 def links(event: object, xray: str | None = None) -> tuple[list[Link], int]:
-    """The traces that an invocation has to do with without being part of them; how many records were not looked at.
+    """Links from an invocation to other traces, and the number of records that were not searched for links.
 
-    X-Ray's of the invocation (`xray` is its header), and of each record its producer's (type `producer`) and X-Ray's
-    (type `xray`), which SQS passes on as a system attribute:
-    https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-message-metadata.html
+    There is a link to the X-Ray trace of the invocation (`xray` is its header). For each record there is a link to the
+    trace of its producer (type `producer`), and to the X-Ray trace (type `xray`) that SQS passes on as a system
+    attribute: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-message-metadata.html
     """
     own = xray_link(xray)
     found: dict[object, Link] = {_key(own): own} if own else {}
+    of_invocation = len(found)
     records = batch(event)
     if records is None:
         return list(found.values()), 0
-    parser, looked_at, before = Parser(), 0, len(found)
+    finder, searched = TraceparentFinder(), 0
     for record in islice(records, RECORDS_READ):
         if len(found) >= LINKS_MAX:
             break
-        looked_at += 1
-        for link in _links_of(records, record, parser):
+        searched += 1
+        for link in _links_of(records, record, finder):
             found.setdefault(_key(link), link)
-    return list(found.values())[:LINKS_MAX], len(records) - looked_at if len(found) > before else 0
+    omitted = len(records) - searched if len(found) > of_invocation else 0
+    return list(found.values())[:LINKS_MAX], omitted
 
 
 def _key(link: Link) -> object:
     return link["trace_id"], link.get("span_id")
 
 
-def _links_of(records: Batch, record: object, parser: Parser) -> Iterator[Link]:
-    producer = parse_traceparent(records.traceparent(record, parser))
+def _links_of(records: Batch, record: object, finder: TraceparentFinder) -> Iterator[Link]:
+    producer = parse_traceparent(records.traceparent(record, finder))
     if producer:
         yield {"type": "producer", "trace_id": producer[0], "span_id": producer[1]}
-    xray = xray_link(at(record, "attributes/AWSTraceHeader"))
+    xray = xray_link(dig(record, "attributes/AWSTraceHeader"))
     if xray:
         yield xray
 
@@ -304,8 +326,8 @@ def _links_of(records: Batch, record: object, parser: Parser) -> Iterator[Link]:
 def xray_link(header: object) -> Link | None:
     """An X-Ray trace header as a link: `Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=0`.
 
-    A link, not the parent: most upstream X-Ray spans are never exported anywhere near ours. Sampled is not looked at:
-    what X-Ray does not keep is not for that unwanted here.
+    It is a link and not the parent, because most X-Ray spans are exported to X-Ray alone. `Sampled` is ignored: it
+    decides what X-Ray keeps, not what we keep.
     https://docs.aws.amazon.com/xray/latest/devguide/xray-concepts.html#xray-concepts-tracingheader
     """
     if not isinstance(header, str):
@@ -314,10 +336,11 @@ def xray_link(header: object) -> Link | None:
     parts = {name: value for name, _, value in pairs}
     root = parts.get("Root", "").split("-")
     trace_id = "".join(root[1:]) if len(root) == 3 else ""
-    found = parse_traceparent(f"00-{trace_id}-{parts.get('Parent') or '0' * 15 + '1'}-01")
-    if not found:
+    parent_id = parts.get("Parent")
+    valid = parse_traceparent(f"00-{trace_id}-{parent_id or '0000000000000001'}-01")
+    if not valid:
         return None
-    return {"type": "xray", "trace_id": found[0], **({"span_id": found[1]} if parts.get("Parent") else {})}
+    return {"type": "xray", "trace_id": valid[0], **({"span_id": valid[1]} if parent_id else {})}
 
 
 def _header(headers: object, name: str) -> object:

@@ -1,16 +1,16 @@
-"""The internal extension: what lets a flush run after the response, and what makes Lambda send SIGTERM at all.
+"""The internal extension: it lets a flush run after the response, and makes Lambda send SIGTERM.
 
-https://docs.aws.amazon.com/lambda/latest/dg/runtimes-extensions-api.html. Lambda hands the response to the caller as
-soon as the runtime has posted it; the invocation goes on until every extension registered for INVOKE has asked for the
-next event. So a thread of ours asks when the flush is done.
+https://docs.aws.amazon.com/lambda/latest/dg/runtimes-extensions-api.html. Lambda passes the response to the caller as
+soon as the runtime has posted it. The invocation continues until every extension that is registered for INVOKE has
+asked for the next event. So a thread of ours asks for it when the flush is done.
 
-Four rules keep that from hurting anybody:
-* Registered only in the runtime's own process: whatever registers and then never asks makes init hang.
-* The thread that registers is the one that asks, and nothing ends it: an answer that comes late, or a thread that
-  cannot be started, leaves no registration behind that nobody asks for.
-* That thread does no I/O with a backend. It waits for the sender, and asks at the deadline less the reserve whatever
-  the sender is doing: work that outlasts the timeout would turn a finished invocation into a failed one.
-* An invocation whose handler does not start is not waited for: a bad event, or a handler that is not ours.
+Four rules keep the extension harmless:
+* It is registered only in the runtime's own process: an extension that registers and never asks makes init hang.
+* One thread registers and asks, and nothing ends it. So there is never a registration without a thread that asks, even
+  if the answer is late or the thread cannot be started.
+* This thread does no I/O with a backend. It waits for the sender, but asks at the deadline less the reserve even if the
+  sender is busy: work beyond the timeout would turn a finished invocation into a failed one.
+* It does not wait for an invocation whose handler does not start, because of a bad event or a handler that is not ours.
 """
 
 from __future__ import annotations
@@ -24,29 +24,32 @@ from typing import TYPE_CHECKING
 
 from .._base import threads
 from .._base.log import logger, warn_once
-from .._http.client import Channel, connect
+from .._http.client import Channel
+from .._http.sockets import connect
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
 NAME = "zespan-serverless"
-CLAIM = "_ZESPAN_SERVERLESS_RUNTIME"  # holds the pid that registered; children inherit the environment, not the pid
+CLAIM = "_ZESPAN_SERVERLESS_RUNTIME"  # holds the pid that registered: children inherit the variable, not the pid
 
 _PATH = "/2020-01-01/extension/"
-_LOOK = 0.005  # seconds between two looks whether the handler has been called
-_QUIET, _IDLE = 6, 50  # looks in a row after which it will not be: nobody computes; others than the main thread do
-_COMPUTED = 0.0002  # CPU seconds between two looks that count as computing
+_LOOK = 0.005  # seconds between two checks whether the handler has been called
+# After so many checks in a row it will not be called any more: no thread has computed; the main thread has not.
+_QUIET, _IDLE = 6, 50
+_COMPUTED = 0.0002  # CPU seconds between two checks that count as computing
 _REGISTER_TIMEOUT = 2.0
-_HEAD_START = 0.005  # seconds: the runtime gets its event at the same moment, and its thread wants the GIL more
+_HEAD_START = 0.005  # seconds that leave the GIL to the runtime's thread, which gets its event at the same moment
 _PAUSE, _PAUSE_MAX = 0.01, 1.0  # seconds after a failed call, doubling
 
 
 class Extension:
     """This process's registration, and the thread that keeps asking for events.
 
-    An invocation ends twice: the handler `end`s it, and the thread releases it to Lambda. Whichever comes second knows
-    of the first, under one lock: what `end` was allowed to leave to the thread is always run, by it and before it asks.
+    An invocation ends twice: the handler calls `end`, and the thread releases the invocation to Lambda. Both happen
+    under one lock, so the second knows of the first: a flush that `end` leaves to the thread always runs, and before
+    the thread asks for the next event.
     """
 
     def __init__(
@@ -66,23 +69,27 @@ class Extension:
         answered = threading.Event()
         threads.start("zespan-extension", self._run, answered)
         if not answered.wait(_REGISTER_TIMEOUT):
-            raise TimeoutError("no answer yet")  # should one come, the thread does its duty without us
+            raise TimeoutError("no answer yet")  # the thread goes on: if registered later, it has to ask for events
         if self._refused is not None:
             raise self._refused
 
     def begin(self, request_id: str, on_record: Callable[[], None]) -> None:
-        """The handler of this invocation has been called. Not notified: the thread looks every 5 ms, off our path, and
-        then calls `on_record`; where it does not attend invocations, that is done now."""
+        """Called before the handler of this invocation.
+
+        The thread is not notified, which would cost time here. It checks every 5 ms and then calls `on_record`. If it
+        does not attend invocations, `on_record` is called at once.
+        """
         self._on_record, self._begun = on_record, request_id
         if not self._attends or request_id == self._released:
             self._put_on_record()
 
     def end(self, request_id: str, flush: Callable[[], object] | None) -> bool:
-        """The handler is done, and `flush` (if any) is to run now. False if the caller has to see to that himself.
+        """Called after the handler. Leave `flush` to the thread; False if the caller has to run it.
 
-        That is so once the invocation is no longer waited for, and for all but the first call: a decorated function
-        that a foreign handler calls twice. An asynchronous event that Lambda tries again has its old id: should it
-        come to the same process with nothing in between, it is taken for released, and flushes before its return.
+        The caller has to run it if the thread no longer waits for this invocation, and at every call but the first: a
+        handler that is not ours may call a decorated function twice. When Lambda retries an asynchronous event, its
+        request id is the same: if the retry is the next invocation of this process, it counts as released, and flushes
+        before its return.
         """
         with self._state:
             taken = flush is not None and self._attends and request_id not in (self._ended, self._released)
@@ -93,7 +100,7 @@ class Extension:
             return taken
 
     def clock(self) -> Callable[[], float] | None:
-        """The seconds left of the invocation under way, for a call that was not given a context. None if unknown."""
+        """Gives the seconds left of the current invocation, for a call without a context. None if unknown."""
         deadline = self._deadline
         return (lambda: deadline - time.time()) if deadline > time.time() else None
 
@@ -114,31 +121,32 @@ class Extension:
                 failures = 0
                 if event.get("eventType") == "INVOKE":
                     self._attend(str(event["requestId"]), float(event["deadlineMs"]) / 1000)
-            except BaseException as error:  # whatever it is: what nobody releases lasts until its timeout
+            except BaseException as error:  # any: an invocation that nobody releases lasts until its timeout
                 failures += 1
-                self._stumbled(error, failures)
+                self._recover(error, failures)
 
     def _register(self) -> None:
         headers = {"Lambda-Extension-Name": NAME, "Content-Type": "application/json"}
-        status, said, body = self._asked("POST", "register", headers, json.dumps({"events": self._events})).receive()
-        self._id = said.get("lambda-extension-identifier", "")
+        channel = self._request("POST", "register", headers, json.dumps({"events": self._events}))
+        status, answer_headers, body = channel.receive()
+        self._id = answer_headers.get("lambda-extension-identifier", "")
         if status != 200 or not self._id:
             raise OSError(f"registration answered {status}: {body[:200]!r}")
         self._attends = "INVOKE" in self._events
 
     def _next(self) -> dict[str, Any]:
-        channel = self._asked("GET", "event/next", {"Lambda-Extension-Identifier": self._id})
+        channel = self._request("GET", "event/next", {"Lambda-Extension-Identifier": self._id})
         channel.wait()
         with self._state:
-            self._state.wait(_HEAD_START)  # or until the handler is done
+            self._state.wait(_HEAD_START)  # `end` notifies
         status, _, body = channel.receive()
         if status != 200:
             raise OSError(f"next answered {status}: {body[:200]!r}")
         event = json.loads(body)
         return event if isinstance(event, dict) else {}
 
-    def _asked(self, method: str, path: str, headers: dict[str, str], body: str = "") -> Channel:
-        """What the answer to this request comes through. Without a timeout: the next event may be hours away."""
+    def _request(self, method: str, path: str, headers: dict[str, str], body: str = "") -> Channel:
+        """Send a request; return the channel for its answer. No timeout: the next event may be hours away."""
         if self._channel is not None and not self._channel.reusable:
             self._hang_up()
         if self._channel is None:
@@ -153,7 +161,7 @@ class Extension:
             channel.close()
 
     def _attend(self, request_id: str, deadline: float) -> None:
-        """Return when the invocation may end as far as we are concerned."""
+        """Return when the invocation may end: its handler is done and its flush has run, or its time is over."""
         self._deadline = deadline
         until = deadline - self._reserve
         with self._state:
@@ -164,25 +172,25 @@ class Extension:
                 while self._ended != request_id and (left := until - time.time()) > 0:
                     self._state.wait(left)
             late = begun and self._ended != request_id
-            self._released = request_id  # who begins or ends it from now on does the rest himself
-        self._put_on_record()  # of one that has begun in just this moment
-        if late:  # with nothing held: whoever ends the invocation now does not wait for a disk
+            self._released = request_id  # `begin` and `end` from now on leave nothing to this thread
+        self._put_on_record()  # for a handler that has been called since the check
+        if late:  # without the lock: `end` must not wait for a disk
             self._note(deadline)
         self._run_flush()
 
     def _put_on_record(self) -> None:
-        """Should two threads come to this at once, it may be done twice, which is once too often but does no harm."""
+        """Call `on_record`. Two threads may both run it; that is harmless."""
         on_record, self._on_record = self._on_record, None
         if on_record is not None:
             on_record()
 
     def _starts(self, request_id: str, until: float) -> bool:
-        """Whether the handler of this invocation is ours and has been called, or is about to be.
+        """Wait until the handler of this invocation, if it is ours, has been called. False if it will not be.
 
-        No clock can tell: json.loads of a 6 MB event holds the GIL, and on a small function takes seconds. What tells
-        is that nobody computes, neither to receive the event nor to parse it: then nobody is about to call the handler.
-        Or that the main thread does not, for longer: somebody else may never stop. A foreign handler that computes is
-        waited for, which costs nothing: the invocation lasts that long anyway.
+        A timeout cannot decide this: to parse an event of 6 MB takes seconds on a small function. Instead watch CPU
+        time. If no thread computes, neither to receive the event nor to parse it, no handler is about to be called. The
+        same is true if the main thread has been idle for longer; other threads may compute for ever. While a handler
+        that is not ours computes, this waits, which costs nothing: the invocation lasts that long anyway.
         """
         quiet = idle = 0
         main, others = _main_cpu(), _others_cpu()
@@ -203,7 +211,7 @@ class Extension:
             warn_once("telemetry failed at the deadline: %r", error)
 
     def _run_flush(self) -> None:
-        """What the handler has left to us."""
+        """Run the flush that `end` has left to this thread."""
         with self._state:
             flush, self._flush = self._flush, None
         if flush is not None:
@@ -212,8 +220,11 @@ class Extension:
             except Exception as error:
                 warn_once("telemetry failed after the response: %r", error)
 
-    def _stumbled(self, error: BaseException, failures: int) -> None:
-        """Lambda's answer was none. We may have missed an invocation: until the next one none is left to us."""
+    def _recover(self, error: BaseException, failures: int) -> None:
+        """Wait a moment before the next request, after one that failed.
+
+        An invocation may have been missed. So until the next event, `end` leaves no flush to this thread.
+        """
         with self._state:
             self._attends = False
         self._hang_up()
@@ -224,7 +235,7 @@ class Extension:
 
 
 def in_runtime_process() -> bool:
-    """Whether this is the process that Lambda's runtime client runs in, and not one that a function started."""
+    """Whether this is the process of Lambda's runtime client, and not one that a function has started."""
     if "AWS_LAMBDA_RUNTIME_API" not in os.environ or "awslambdaric.bootstrap" not in sys.modules:
         return False
     # A spawned or forkserver child may import the runtime client as its main module, and then the handler's module.
@@ -235,7 +246,11 @@ def in_runtime_process() -> bool:
 
 
 def register(flush_mode: str, reserve: float, overdue: Callable[[float], object]) -> Extension | None:
-    """Register this process, or say why not. With `before_return` for no events: Lambda then still sends SIGTERM."""
+    """Register this process; None, with a line in the log, if that fails.
+
+    With the flush mode `before_return` it is registered for no events, but Lambda sends SIGTERM all the same.
+    `overdue` is called with the deadline (seconds since the epoch) when a handler has not returned by then.
+    """
     os.environ[CLAIM] = str(os.getpid())
     events = [] if flush_mode == "before_return" else ["INVOKE"]
     try:
@@ -247,10 +262,10 @@ def register(flush_mode: str, reserve: float, overdue: Callable[[float], object]
 
 
 def _main_cpu() -> float:
-    """CPU seconds that the main thread has used, which is the one that parses events and calls handlers."""
+    """CPU seconds that the main thread has used. It parses events and calls handlers."""
     return time.clock_gettime(time.pthread_getcpuclockid(threading.main_thread().ident or 0))
 
 
 def _others_cpu() -> float:
-    """CPU seconds that threads other than this one have used."""
+    """CPU seconds that all threads but this one have used."""
     return time.process_time() - time.thread_time()

@@ -1,4 +1,4 @@
-"""`traced_records(event)`, `traced_record(record)`: the work on each record of a batch, in its sender's trace."""
+"""`traced_records(event)` and `traced_record(record)` trace the work on each record in the trace of its sender."""
 
 from __future__ import annotations
 
@@ -20,25 +20,26 @@ if TYPE_CHECKING:
 
 
 def traced_records(event: Any) -> Iterator[Any]:
-    """The records of an SQS, SNS, Kinesis, DynamoDB, S3, Kafka, MQ or DocumentDB event, each traced in its turn.
+    """Iterate over the records of an SQS, SNS, Kinesis, DynamoDB, S3, Kafka, MQ or DocumentDB event, and trace each.
 
         for record in traced_records(event):
             answer = client.chat.completions.create(...)  # in the trace of whoever sent this record
 
-    What the loop's body does becomes one event, "process <queue>", until the loop asks for the next record or is left.
-    It belongs to the trace of the record's `traceparent`, with a link to the invocation; without one, to the
-    invocation. Calls in other threads stay with the invocation. An event without records gives none.
+    Each pass of the loop becomes one event, "process <queue>", which ends when the loop asks for the next record or is
+    left. It belongs to the trace of the record's `traceparent`, with a link to the invocation. A record without a
+    traceparent belongs to the trace of the invocation, as calls in other threads do. An event without records yields
+    nothing.
 
-    A generator does not see what its loop's body raises. If that ends the invocation, the record's event has the error
-    too. (So it has if you `break`, and something else fails later: that cannot be told apart.) What you catch yourself
-    is yours to tell: `with span("step"):` around it shows it.
+    A generator cannot see an exception that the loop's body raises. If the exception ends the invocation, the event of
+    the last record is marked with it, too. (This also happens after a `break` if something else fails later: the two
+    cases look the same.) An exception that you catch inside the loop is not noticed; put `with span("step"):` around
+    the code that may raise it.
 
-    For records that are worked on several at a time, and for loops over two events in step (`zip`), there is
-    `traced_record`.
+    Use `traced_record` for records that are processed concurrently, and for a loop over several events at once (`zip`).
     """
-    found = _found(event)
+    batch = _found(event)
     for record in _batches.records(event):
-        step = _begin(found, record)
+        step = _begin(batch, record)
         try:
             yield record
         except BaseException:  # GeneratorExit: the loop is left by break, by return, or by an exception
@@ -49,7 +50,7 @@ def traced_records(event: Any) -> Iterator[Any]:
 
 @contextmanager
 def traced_record(record: Any, event: Any = None) -> Iterator[None]:
-    """The work on one record: the same event as from `traced_records`, from tasks and threads that work at once.
+    """Trace the work on one record: the same event as from `traced_records`, for tasks and threads that run at once.
 
         async def work(record):
             with traced_record(record):
@@ -57,10 +58,10 @@ def traced_record(record: Any, event: Any = None) -> Iterator[None]:
 
         await asyncio.gather(*map(work, event["Records"]))
 
-    What the block raises is the event's error, and passes. A record of Kafka, MQ or DocumentDB does not say where it
-    is from: give the `event` too.
+    An exception of the block marks the event as failed, and is passed on. Pass the `event`, too, for a record of Kafka,
+    MQ or DocumentDB, because such a record does not name its source.
     """
-    step = _begin(_found([_batches.plain(record)] if event is None else event), record)
+    step = _begin(_found([_batches.unwrap_event(record)] if event is None else event), record)
     try:
         yield
     except BaseException as error:
@@ -70,18 +71,18 @@ def traced_record(record: Any, event: Any = None) -> Iterator[None]:
 
 
 def _found(event: Any) -> _batches.Batch | None:
-    """What kind of batch an event is; None if it is none, or cannot be looked at."""
+    """The batch of an event; None if it is not a batch of a known source, or cannot be read."""
     with Guarded("the records of an event"):
-        return _batches.batch(_batches.plain(event))
+        return _batches.batch(_batches.unwrap_event(event))
     return None
 
 
-def _begin(found: _batches.Batch | None, record: object) -> _Step | None:
+def _begin(batch: _batches.Batch | None, record: object) -> _Step | None:
     container = _process.current()
-    if container is None or found is None:
+    if container is None or batch is None:
         return None
     try:
-        return _Step(container, found, _batches.plain(record))
+        return _Step(container, batch, _batches.unwrap_event(record))
     except Exception as problem:
         pass_on(problem)
         container.lost(problem)
@@ -91,7 +92,10 @@ def _begin(found: _batches.Batch | None, record: object) -> _Step | None:
 def _end(step: _Step | None, *, left: bool) -> None:
     if step is not None:
         with Guarded("the work on a record"):
-            step.left() if left else step.done()
+            if left:
+                step.left()
+            else:
+                step.done()
 
 
 def _finish(step: _Step | None, error: BaseException | None) -> None:
@@ -101,26 +105,26 @@ def _finish(step: _Step | None, error: BaseException | None) -> None:
 
 
 class _Step:
-    """The work on one record. It ends once: by whoever takes it out of `ends`, loop, block or invocation."""
+    """The work on one record. It ends once: by whoever takes it out of `root.open`, loop, block or invocation."""
 
-    def __init__(self, container: Container, found: _batches.Batch, record: object) -> None:
+    def __init__(self, container: Container, batch: _batches.Batch, record: object) -> None:
         here, root = _trace.current(), _trace.root()
-        producer = parse_traceparent(found.traceparent(record, _batches.Parser()))
+        producer = parse_traceparent(batch.traceparent(record, _batches.TraceparentFinder()))
         self.span = _trace.new_span(here)
-        self.metadata = _events.about(found, record)
+        self.metadata = _events.record_attributes(batch, record)
         if producer is not None:
             self.span.trace_id, self.span.parent_span_id = producer
             invocation = root or here
             if invocation is not None:
                 link = {"type": "invocation", "trace_id": invocation.trace_id, "span_id": invocation.span_id}
                 self.metadata["links"] = [link]
-        name = self.metadata.get(found.kind.called) or found.name
+        name = self.metadata.get(batch.kind.called) or batch.name
         self.name = f"process {name}" if name else "process"
         self.container = container
-        self.ended: tuple[float, float] | None = None  # when, and after how many milliseconds
-        self.handled = sys.exception()  # by whoever called the handler; none of its own
-        self.ends = self.span.ends
-        self.ends[id(self)] = self.invocation_over
+        self.ended: tuple[float, float] | None = None  # seconds since the epoch, duration in milliseconds
+        self.handled = sys.exception()  # being handled by the caller of the handler, so not an error of this record
+        self.root = self.span.root
+        self.root.open[id(self)] = self.invocation_over
         self.here = _trace.enter(self.span)
         self.began = time.perf_counter()
 
@@ -130,38 +134,38 @@ class _Step:
             self._send(None)
 
     def left(self) -> None:
-        """The loop has been left. Why, only the end of the invocation will tell: with an error, or without."""
+        """The loop was left early. Whether by an error is known only when the invocation ends."""
         root = _trace.root()
-        if self._stop() and (root is None or root.ends is not self.ends):
+        if self._stop() and (root is None or root.root is not self.root):
             self._send(None)  # there is no invocation under way
 
     def finished(self, error: BaseException | None) -> None:
-        """The block has been left: in its own thread or task, so what is current is ours, and may be of another one."""
+        """The block has been left. It runs in one thread or task, whose current span is this record's."""
         self.here.leave()
         self._close()
         self._send(error)
 
     def invocation_over(self) -> None:
-        """Called by the invocation's end, while what ends it, if anything, is being handled."""
+        """Called at the end of the invocation, while an exception that ends it is being handled."""
         error = sys.exception()
         self._close()
         self._send(error if error is not self.handled else None)
 
     def _stop(self) -> bool:
-        """Leave the record's span, unless the invocation was over first: then what is current is no longer ours."""
-        if id(self) not in self.ends:
+        """Leave the record's span. False if the invocation ended first: then the current span is another's."""
+        if id(self) not in self.root.open:
             return False
         self.here.leave()
         self._close()
         return True
 
     def _close(self) -> None:
-        """The event ends now, whenever it may be sent."""
+        """Note the end of the event now; it may be sent later."""
         if self.ended is None:
             self.ended = (time.time(), (time.perf_counter() - self.began) * 1000)
 
     def _send(self, error: BaseException | None) -> None:
-        if self.ends.pop(id(self), None) is None or self.ended is None:
+        if self.root.open.pop(id(self), None) is None or self.ended is None:
             return
         at, took_ms = self.ended
 

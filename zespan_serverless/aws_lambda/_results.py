@@ -1,4 +1,4 @@
-"""What a handler's result says of how the invocation went."""
+"""Reads from a handler's result how the invocation went."""
 
 from __future__ import annotations
 
@@ -8,58 +8,64 @@ from itertools import islice
 from typing import Any
 
 from .._base.guard import pass_on
+from .._record.invocation import NO_RESULT, Result
 
 _PLAIN = frozenset({str, int, float, bool, type(None)})
-# How far one looks: the response waits for it.
+# Limits of the check, because the response waits for it:
 _LOOKS = 1000  # values of a result
 _TEXT = 100_000  # characters of a text that is not ASCII
-# Above these, it may be too much for JSON.
-_DEPTH = 500  # containers in each other
-_BITS = 14_000  # Python writes no integer of more than 4,300 digits
+# Beyond these, Python's JSON encoder may fail:
+_DEPTH = 500  # levels of nested containers
+_BITS = 14_000  # of an integer; Python converts at most 4,300 digits
 
 
-def describe(result: object) -> dict[str, object]:
-    """HTTP status and failed records in the forms that Lambda and its front ends read, and `error.type` and
-    `error.message` of a result that makes the invocation fail, or that says so (OpenTelemetry's rule: from 500 on).
+def read(result: object) -> Result:
+    """HTTP status and failed records in the forms that Lambda and its front ends read, and the error of a result that
+    makes the invocation fail, or that says so.
 
     https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html (batchItemFailures)
     """
+    error = _refusal(result) if _looks_odd(result) else None
+    if not isinstance(result, dict):
+        return NO_RESULT if error is None else Result(None, None, *error)
     attributes: dict[str, object] = {}
-    if _looks_odd(result):
-        attributes = _refusal(result)
-    if isinstance(result, dict):
-        failures, status = result.get("batchItemFailures"), result.get("statusCode")
-        if isinstance(failures, list):
-            attributes["aws.lambda.batch_item_failures"] = len(failures)
-        if isinstance(status, int) and 100 <= status <= 599:
-            attributes["http.response.status_code"] = status
-            if status >= 500 and "error.type" not in attributes:
-                attributes |= {"error.type": str(status), "error.message": f"HTTP {status}"}
-        if "aws_durable_execution_sdk_python" in sys.modules:
-            attributes |= _of_execution(result)
-    return attributes
+    failures, status = result.get("batchItemFailures"), result.get("statusCode")
+    if isinstance(failures, list):
+        attributes["aws.lambda.batch_item_failures"] = len(failures)
+    if "aws_durable_execution_sdk_python" in sys.modules:
+        durable_status, durable_error = _durable(result)
+        if durable_status is not None:
+            attributes["aws.lambda.durable_execution.status"] = durable_status
+        error = durable_error or error
+    if not isinstance(status, int) or not 100 <= status <= 599:
+        if not (error or attributes):
+            return NO_RESULT
+        status = None
+    return Result(status, attributes, *(error or ()))
 
 
-def _of_execution(result: dict[object, object]) -> dict[str, object]:
-    """What AWS's SDK returns of a durable execution, in which a user's error does not come out as an exception.
+def _durable(result: dict[object, object]) -> tuple[str | None, tuple[str, str] | None]:
+    """Status, and type and message of the error, in what AWS's SDK returns of a durable execution. A user's error does
+    not come out of that as an exception.
 
     https://docs.aws.amazon.com/lambda/latest/dg/durable-functions.html
     """
     status, error = result.get("Status"), result.get("Error")
-    if status not in ("PENDING", "SUCCEEDED", "FAILED") or not {"Status", "Result", "Error"}.issuperset(result):
-        return {}
-    attributes: dict[str, object] = {"aws.lambda.durable_execution.status": status}
-    if status == "FAILED":
-        said = error if isinstance(error, dict) else {}
-        attributes["error.type"] = said.get("ErrorType") or "FAILED"
-        attributes["error.message"] = said.get("ErrorMessage") or said.get("ErrorType") or "FAILED"
-    return attributes
+    if not isinstance(status, str) or status not in ("PENDING", "SUCCEEDED", "FAILED"):
+        return None, None
+    if not {"Status", "Result", "Error"}.issuperset(result):
+        return None, None
+    if status != "FAILED":
+        return status, None
+    details = error if isinstance(error, dict) else {}
+    kind = details.get("ErrorType") or "FAILED"
+    return status, (kind, details.get("ErrorMessage") or kind)
 
 
 def _looks_odd(result: object) -> bool:
-    """Whether there is something in a result that JSON may not take, as far as one looks."""
+    """Whether a result may have a value that cannot be written as JSON. Looks at the first _LOOKS values."""
     left: list[object] = [result]
-    around: set[int] = set()  # ids of the containers around a value
+    around: set[int] = set()  # ids of the containers that enclose the current value
     looks = _LOOKS
     while left and looks > 0:
         value = left.pop()
@@ -85,11 +91,11 @@ def _looks_odd(result: object) -> bool:
 
 
 class _Leaving(int):
-    """The id of a container all of whose values have been looked at."""
+    """The id of a container whose values have all been checked."""
 
 
 def _is_plain(value: Any, kind: type) -> bool:
-    """Whether Lambda's runtime client takes this value, which is no container, for certain."""
+    """Whether Lambda's runtime client is certain to accept this value, which is not a container."""
     if kind is str:
         return value.isascii() or len(value) > _TEXT or _is_encodable(value)
     if kind is int:
@@ -105,23 +111,23 @@ def _is_encodable(text: str) -> bool:
     return True
 
 
-def _refusal(result: object) -> dict[str, object]:
-    """What Lambda's runtime client is going to say of a result that it cannot turn into JSON."""
+def _refusal(result: object) -> tuple[str, str] | None:
+    """Type and message of the error that Lambda's runtime client is going to report of a result, because it cannot turn
+    that into JSON; None if it can."""
     marshaller = sys.modules.get("awslambdaric.lambda_runtime_marshaller")
-    if marshaller is None or not is_final():
-        return {}
+    if marshaller is None or not returns_to_runtime():
+        return None
     try:
         body, _ = marshaller.LambdaMarshaller().marshal_response(result)
         if isinstance(body, str):
             body.encode()  # which the runtime client does when it posts it, and does not survive
     except Exception as fault:
         pass_on(fault)
-        kind, message = getattr(fault, "exception_type", type(fault).__name__), getattr(fault, "msg", str(fault))
-        return {"error.type": kind, "error.message": message}
-    return {}
+        return getattr(fault, "exception_type", type(fault).__name__), getattr(fault, "msg", str(fault))
+    return None
 
 
-def is_final() -> bool:
+def returns_to_runtime() -> bool:
     """Whether what our wrapper returns goes to Lambda as it is, and not through another decorator above it."""
     if "zespan_serverless.aws_lambda.auto" in sys.modules:
         return True

@@ -1,8 +1,8 @@
-"""SnapStart: Lambda starts one process, takes a snapshot of it, and has many go on from there.
+"""SnapStart: Lambda starts one process, takes a snapshot of it, and restores many processes from the snapshot.
 
-https://docs.aws.amazon.com/lambda/latest/dg/snapstart-runtime-hooks-python.html. Before it, what was captured is sent,
-or every one of them would send it; thread, connection and credentials are given up. After it each is as if just
-started: dead connections, a backend that may be back, clocks that have jumped.
+https://docs.aws.amazon.com/lambda/latest/dg/snapstart-runtime-hooks-python.html. Before the snapshot, waiting events
+are sent, because otherwise each restored process would send them; thread, connection and credentials are given up.
+A restored process starts afresh: its connections are dead, the backend may be reachable again, clocks have jumped.
 """
 
 from __future__ import annotations
@@ -18,24 +18,27 @@ if TYPE_CHECKING:
 
 
 def register() -> None:
-    """Have Lambda's runtime client call us: last before the snapshot, for hooks of the user's capture events too when
-    they warm something up; and first after it, before those of the user's that need us."""
+    """Register hooks with Lambda's runtime client.
+
+    Ours runs last before the snapshot, because the user's hooks may capture events when they warm something up. It
+    runs first after the restore, because the user's hooks may need us.
+    """
     try:
         from snapshot_restore_py import get_after_restore, get_before_snapshot
-    except ImportError:  # part of Lambda's own runtimes, and needed by the runtime client
+    except ImportError:  # Lambda's own runtimes have it, because the runtime client needs it
         warn_once("no snapshot_restore_py: what is captured before a snapshot may be sent more than once")
         return
-    before: list[Any] = get_before_snapshot()  # its own types say that these hold functions
-    before.insert(0, (_before_snapshot, (), {}))  # they are called in reverse order
+    before: list[Any] = get_before_snapshot()  # the package's annotations leave out the arguments
+    before.insert(0, (_before_snapshot, (), {}))  # these hooks are called in reverse order
     after: list[Any] = get_after_restore()
     after.insert(0, (_after_restore, (), {}))
 
 
 def _before_snapshot() -> None:
     with Guarded("a snapshot"):
-        _process.rest()
+        _process.pause()
 
 
 def _after_restore() -> None:
     with Guarded("a restore"):
-        _process.renew()
+        _process.resume()

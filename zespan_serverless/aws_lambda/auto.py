@@ -1,10 +1,11 @@
-"""Traces a handler whose code nobody touches.
+"""Traces a handler without a change of its code.
 
-Set the function's handler to `zespan_serverless.aws_lambda.auto.handler`, and ZESPAN_LAMBDA_HANDLER to the one that it
-had; the layer's wrapper (AWS_LAMBDA_EXEC_WRAPPER=/opt/zespan/wrapper) does both. Settings come from the environment.
+Set the function's handler to `zespan_serverless.aws_lambda.auto.handler`, and ZESPAN_LAMBDA_HANDLER to the original
+handler. The layer's wrapper (AWS_LAMBDA_EXEC_WRAPPER=/opt/zespan/wrapper) does both. Settings are read from the
+environment.
 
-A module of the user's that cannot be imported looks in Lambda's answer and log exactly as it does without us, because
-Lambda's own runtime client imports it and words the error; and it is reported.
+Lambda's own runtime client imports the user's module and words its errors. So if the module cannot be imported,
+Lambda's answer and log are the same as without this package; the failure is also reported to the backend.
 """
 
 from __future__ import annotations
@@ -28,30 +29,30 @@ VARIABLE = "ZESPAN_LAMBDA_HANDLER"
 
 
 def _observed() -> Callable[..., Any]:
-    """The user's handler, decorated; what Lambda's runtime client makes of it if there is none."""
+    """The user's decorated handler. If there is none, raise what Lambda's runtime client would raise."""
     from awslambdaric import bootstrap
     from awslambdaric.lambda_runtime_exception import FaultException
 
     name = os.environ.get(VARIABLE)
     if not name:
         raise ConfigurationError(f"set {VARIABLE} to your function's handler, such as app.handler")
-    os.environ["_HANDLER"] = name  # what other tools go by
+    os.environ["_HANDLER"] = name  # other tools read the handler's name here
     try:
         found: Callable[..., Any] = getattr(bootstrap, "_get_handler", _imported)(name)
     except FaultException as fault:
         _report(name, fault.exception_type, fault.msg, fault)
         raise
     except Exception as error:
-        within = error.__traceback__.tb_next if error.__traceback__ else None  # without this very frame
-        answer = bootstrap.build_fault_result((type(error), error, within), None)
+        traceback = error.__traceback__.tb_next if error.__traceback__ else None  # without the frame of this function
+        answer = bootstrap.build_fault_result((type(error), error, traceback), None)
         _report(name, answer["errorType"], answer["errorMessage"], error)
         raise FaultException(answer["errorType"], answer["errorMessage"], answer["stackTrace"]) from None
-    except BaseException as error:  # sys.exit() and the like: Lambda says no more than that the process has ended
+    except BaseException as error:  # sys.exit() and the like, of which Lambda reports only that the process has ended
         _report(name, type(error).__name__, ", ".join(map(repr, error.args)), error)
         raise
     if not callable(found):
         _report(name, "TypeError", f"{type(found).__name__!r} object is not callable")
-        return found  # Lambda says so at every invocation
+        return found  # Lambda reports this at every invocation
     try:
         return zespan_lambda(found)
     except Exception as problem:
@@ -61,7 +62,7 @@ def _observed() -> Callable[..., Any]:
 
 
 def _imported(name: str) -> Callable[..., Any]:
-    """The handler, should a runtime client come without the function that we borrow."""
+    """The handler, imported by ourselves: for a runtime client without `_get_handler`."""
     from importlib import import_module
 
     module, _, attribute = name.rpartition(".")
@@ -70,7 +71,10 @@ def _imported(name: str) -> Callable[..., Any]:
 
 
 def _report(name: str, kind: str, message: str, error: BaseException | None = None) -> None:
-    """Send what keeps the function from starting, now: Lambda ends this process next. Never raises."""
+    """Send an event about the error that keeps the function from starting. Never raises.
+
+    It is sent at once, because Lambda ends this process next.
+    """
     try:
         container = _observe.start({})
         if container is not None:

@@ -8,21 +8,24 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from .. import _process
 from .. import settings as _settings
+from .._base import aio
 from .._base.guard import Guarded
-from .._observe.bodies import Exchange
-from .._observe.call import prepare
-from .._observe.web import Response, countdown
+from .._observe import wrap
+from .._observe.host import Host
 from .._platforms import azure
+from .._platforms.platform import countdown
 from .._process import sigterm
-from .._record.invocation import ColdStart, Invocation
+from .._record.invocation import Description, Invocation
 from ..errors import ConfigurationError
-from . import _streams, _triggers
+from . import _triggers
+from ._answers import Answer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import Unpack
 
-    from .._observe.call import Call
+    from .._observe.active import ActiveInvocation
+    from .._observe.host import Scope
     from ..settings import SettingsKwargs
 
     F = TypeVar("F")
@@ -63,38 +66,35 @@ def zespan_azure(function: Any = None, /, **settings: Any) -> Any:
     be traced: a durable orchestrator or entity, which is replayed (decorate its activities), or no function at all.
     Importing the module anywhere but in Azure's worker starts nothing.
     """
-    arguments = _settings.check(settings)
-    if function is None:
-        return functools.partial(_decorate, arguments=arguments)
-    return _decorate(function, arguments)
+    return wrap.configured(function, settings, _decorate)
 
 
-def _decorate(function: Any, arguments: Mapping[str, Any]) -> Any:
+def _decorate(function: Any, settings: Mapping[str, Any]) -> Any:
     if type(function).__name__ == "FunctionBuilder":
-        _rewrap(function, arguments)
+        _rewrap(function, settings)
         return function
-    if not callable(function) or isinstance(function, type):
-        raise ConfigurationError(f"zespan_azure decorates a function; settings go by keyword. Got {function!r}")
-    mark: object = getattr(function, "__zespan_observed__", None)
-    if mark is function:  # ours, and does not just have our mark from functools.wraps
+    wrap.check_function(function, "zespan_azure decorates a function", classes=False)
+    if wrap.is_marked(function):
         return function
-    import inspect  # azure.functions has it loaded
-
-    if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+    if aio.kind(function) in ("generator", "async generator"):
         raise ConfigurationError(
             "zespan_azure cannot trace a generator: a durable orchestrator is replayed, decorate "
             "its activities; for a stream return a StreamingResponse"
         )
+    import inspect  # azure.functions has it loaded
+
     try:
         signature = inspect.signature(function)
     except (ValueError, TypeError) as error:
         raise ConfigurationError(f"zespan_azure needs a function with a signature, as Azure does: {error}") from None
     with Guarded("the import of the function's module"):
-        _imported(arguments)
-    return _wrapped(function, signature, arguments, is_async=inspect.iscoroutinefunction(function))
+        _imported(settings)
+    host = AzureHost(function, tuple(signature.parameters))
+    host.wrapper = _wrapped(function, signature, host, settings)
+    return wrap.mark(host.wrapper)
 
 
-def _rewrap(builder: Any, arguments: Mapping[str, Any]) -> None:
+def _rewrap(builder: Any, settings: Mapping[str, Any]) -> None:
     """Above Azure's decorators: what they have made of the function calls what is in there, and never what we return.
 
     https://github.com/Azure/azure-functions-python-library, `azure.functions.decorators.function_app`.
@@ -110,52 +110,43 @@ def _rewrap(builder: Any, arguments: Mapping[str, Any]) -> None:
     kind = getattr(trigger, "type", None)
     if kind in _REPLAYED:
         raise ConfigurationError(f"zespan_azure cannot trace an {kind}, which is replayed: decorate its activities")
-    built._func = _decorate(inner, arguments)
+    built._func = _decorate(inner, settings)
 
 
-def _imported(arguments: Mapping[str, Any]) -> None:
+def _imported(settings: Mapping[str, Any]) -> None:
     """In a worker, be ready for SIGTERM: only now is this the main thread, functions may run in others."""
-    if azure.in_worker() and _settings.usable(_settings.resolve(arguments)):
+    if azure.in_worker() and _settings.usable(_settings.resolve(settings)):
         _process.watch()
 
 
 def _wrapped(
-    function: Callable[..., Any], signature: Any, arguments: Mapping[str, Any], *, is_async: bool
+    function: Callable[..., Any], signature: Any, host: AzureHost, settings: Mapping[str, Any]
 ) -> Callable[..., Any]:
-    parameters = list(signature.parameters.values())
-    names = tuple(signature.parameters)
-    added = "context" not in names
-    host = AzureHost(function, names)
-
-    def prepared(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call | None:
-        """Takes out of `kwargs` what the function does not expect."""
-        context = kwargs.pop("context", None) if added else kwargs.get("context")
-        return prepare(host, arguments, (context, args), kwargs)
-
-    wrapper: Any
-    if is_async:
-
-        async def awaited(*args: Any, **kwargs: Any) -> Any:
-            call = prepared(args, kwargs)
-            return await (function(*args, **kwargs) if call is None else _awaited(call, function, args, kwargs))
-
-        wrapper = awaited
-    else:
-
-        def called(*args: Any, **kwargs: Any) -> Any:
-            call = prepared(args, kwargs)
-            return function(*args, **kwargs) if call is None else _called(call, function, args, kwargs)
-
-        wrapper = called
+    """A wrapper that the worker passes its context, whether the function declares it or not."""
+    is_declared = "context" in signature.parameters
+    wrapper: Any = wrap.traced(function if is_declared else _without_context(function), host, settings)
     functools.update_wrapper(wrapper, function)
-    if added:
-        wrapper.__signature__ = signature.replace(parameters=_with_context(parameters))
+    if not is_declared:
+        wrapper.__signature__ = signature.replace(parameters=_with_context(list(signature.parameters.values())))
     code = getattr(function, "__code__", None)
     if code is not None:  # the worker looks there for context.function_directory
         wrapper.__code__ = wrapper.__code__.replace(co_filename=code.co_filename, co_firstlineno=code.co_firstlineno)
-    wrapper.__zespan_observed__ = wrapper
-    host.wrapper = wrapper
     return wrapper  # type: ignore[no-any-return]
+
+
+def _without_context(function: Callable[..., Any]) -> Callable[..., Any]:
+    """`function`, which does not expect the worker's context, and does not get it."""
+    if aio.is_async(function):
+
+        async def awaited(*args: Any, context: object = None, **kwargs: Any) -> Any:
+            return await function(*args, **kwargs)
+
+        return awaited
+
+    def called(*args: Any, context: object = None, **kwargs: Any) -> Any:
+        return function(*args, **kwargs)
+
+    return called
 
 
 def _with_context(parameters: list[Any]) -> list[Any]:
@@ -172,48 +163,17 @@ def _with_context(parameters: list[Any]) -> list[Any]:
     return [*(parameter for parameter in parameters if parameter.kind is not kind), context, *last]
 
 
-def _called(call: Call, function: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
-    exchange = Exchange(call)
-    try:
-        try:
-            call.begin()
-            result = function(*args, **kwargs)
-        except BaseException as error:
-            call.leave(error)
-            raise
-        _streams.follow(result, exchange)
-        if not exchange.is_streamed:
-            call.leave(None, result)
-        return result
-    finally:
-        exchange.returned()
+class AzureCall:
+    """The worker's context, and the inputs of a function by their names."""
+
+    __slots__ = ("context", "inputs")
+
+    def __init__(self, context: object, inputs: Mapping[str, Any]) -> None:
+        self.context, self.inputs = context, inputs
 
 
-async def _awaited(call: Call, function: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
-    exchange = Exchange(call)
-    try:
-        try:
-            call.begin()
-            result = await function(*args, **kwargs)
-        except Exception as error:
-            call.reset()
-            await exchange.finish(error)
-            raise
-        except BaseException as error:  # cancelled, or the end of the process: there is no waiting any more
-            call.reset()
-            exchange.break_off(error)
-            raise
-        _streams.follow(result, exchange)
-        if not exchange.is_streamed:
-            call.reset()
-            await exchange.finish(None, result)
-        return result
-    finally:
-        exchange.returned()
-
-
-class AzureHost:
-    """What one function answers to the core's questions (see `_observe.call.Host`)."""
+class AzureHost(Host[AzureCall]):
+    """What one function answers to the core's questions."""
 
     one_at_a_time = False
 
@@ -223,10 +183,12 @@ class AzureHost:
         self._app: azure.App | None = None
         self._trigger: Mapping[str, Any] | None = None
 
-    def read(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Invocation:
-        context, positional = args
-        inputs = {**dict(zip(self._names, positional, strict=False)), **kwargs}  # by position: called by hand
-        context = inputs.get("context") if context is None else context
+    def request(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> AzureCall:
+        inputs = {**dict(zip(self._names, args, strict=False)), **kwargs}  # by position: called by hand
+        return AzureCall(inputs.get("context") if "context" in self._names else inputs.pop("context", None), inputs)
+
+    def read(self, request: AzureCall) -> Invocation:
+        context = request.context
         name = _string(context, "function_name") or str(getattr(self._function, "__name__", "function"))
         if self._app is None:
             self._app = azure.app(_triggers.folder(self._function))
@@ -235,39 +197,27 @@ class AzureHost:
             name=azure.full_name(name),
             parent=azure.parent(getattr(context, "trace_context", None)),
             remaining=countdown(self._app.timeout),
-            describe=functools.partial(self._describe, name, context, inputs, self._app.route_prefix),
+            describe=functools.partial(self._describe, name, context, request.inputs, self._app.route_prefix),
         )
 
-    def origin(self) -> ColdStart:
-        return ColdStart("cold")
+    def scope(self, active: ActiveInvocation, request: AzureCall) -> Scope:
+        return Answer(active)
 
-    def result(self, result: object) -> Mapping[str, object]:
-        """Of a response of any kind; nothing of another trigger's result."""
-        return (result if isinstance(result, Response) else Response(getattr(result, "status_code", None))).describe()
-
-    def begin(self, invocation: Invocation, on_record: Callable[[], None]) -> None:
-        on_record()
-
-    def goes_on(self, invocation: Invocation) -> bool:
+    def process_stays_alive(self, invocation: Invocation) -> bool:
         return not sigterm.terminating()
 
-    def end(self, invocation: Invocation, flush: Callable[[], object] | None) -> bool:
-        return False
-
-    def _describe(
-        self, name: str, context: object, inputs: Mapping[str, Any], route_prefix: str
-    ) -> Mapping[str, object]:
+    def _describe(self, name: str, context: object, inputs: Mapping[str, Any], route_prefix: str) -> Description:
         if self._trigger is None:
             with Guarded("the search for a function's trigger"):
                 self._trigger = _triggers.find(self.wrapper, self._function, _string(context, "function_directory"))
-        said: dict[str, object] = {"operation": name, **azure.attributes(name), "faas.trigger": "other"}
+        attributes: dict[str, object] = {**azure.attributes(name), "faas.trigger": "other"}
         with Guarded("the description of a trigger"):
-            said |= _triggers.describe(self._trigger or {}, inputs, route_prefix)
+            attributes |= _triggers.describe(self._trigger or {}, inputs, route_prefix)
         retries = getattr(context, "retry_context", None)
         most, count = getattr(retries, "max_retry_count", None), getattr(retries, "retry_count", None)
         if isinstance(most, int) and isinstance(count, int) and most > 0:
-            said |= {"azure.functions.retry_count": count, "azure.functions.max_retry_count": most}
-        return said
+            attributes |= {"azure.functions.retry_count": count, "azure.functions.max_retry_count": most}
+        return Description(attributes, name)
 
 
 def _string(context: object, name: str) -> str | None:

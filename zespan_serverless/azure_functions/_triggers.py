@@ -1,6 +1,6 @@
-"""What has triggered an invocation: the binding as it is configured, and what came through it.
+"""Describes the trigger of an invocation: its configured binding, and the value that it has delivered.
 
-Names are OpenTelemetry's where there is one: https://opentelemetry.io/docs/specs/semconv/faas/faas-spans/
+Attributes have OpenTelemetry's names where it defines one: https://opentelemetry.io/docs/specs/semconv/faas/faas-spans/
 """
 
 from __future__ import annotations
@@ -15,20 +15,21 @@ from .._base.guard import pass_on
 from .._trace.context import parse_traceparent
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     Link = dict[str, str]
 
 LINKS_MAX = 128  # as many as OpenTelemetry's SDKs keep on a span
 _TEXT_MAX = 1024
-_WRAPPED_MAX = 50
-# A producer's span, in the properties of its message: W3C's name, and that of Azure's SDKs, which hold the same.
+_WRAPPED_MAX = 50  # decorators around one function
+# Properties of a message that hold the traceparent of its producer: W3C's name, and those of Azure's SDKs.
 # https://learn.microsoft.com/azure/service-bus-messaging/service-bus-end-to-end-tracing
 _TRACEPARENTS = ("traceparent", "Diagnostic-Id", "diagnostic-id")
 
 
 class _Kind(NamedTuple):
-    """A kind of trigger. `system` and `places` are for messages: who carries them, which field names their source."""
+    """A kind of trigger. For messages, `system` is the messaging system, and `places` are the fields of the binding
+    that may name the queue or topic."""
 
     trigger: str
     system: str | None = None
@@ -63,7 +64,7 @@ _BY_CLASS = {
     "EventGridEvent": "eventGrid",
     "CloudEvent": "eventGrid",
     "WarmUpContext": "warmup",
-    # The last, because these may as well be further inputs of a function that something else triggers:
+    # Last, because these may also be additional inputs of a function that has another trigger:
     "InputStream": "blob",
     "DocumentList": "cosmosDB",
     "SqlRowList": "sql",
@@ -72,16 +73,16 @@ _BY_CLASS = {
 
 
 def folder(function: Callable[..., Any]) -> str:
-    """Where the function's source is, or an empty string."""
+    """The folder of the function's source; an empty string if it is unknown."""
     code = getattr(_innermost(function), "__code__", None)
     return os.path.dirname(os.path.abspath(code.co_filename)) if code is not None else ""  # noqa: PTH100, PTH120
 
 
 def find(wrapper: object, function: Callable[..., Any], directory: str | None) -> Mapping[str, Any]:
-    """The trigger's binding, worded as in function.json; empty if it cannot be found. `directory`: of the function.
+    """The binding of the trigger, as function.json would have it; empty if it cannot be found.
 
-    v1 has function.json there. v2 has a builder that holds `wrapper`: under the function's name in its module, or in
-    one of the apps and blueprints of that module.
+    The v1 model has function.json in `directory`. The v2 model has a builder that holds `wrapper`: under the function's
+    name in its module, or in one of the apps and blueprints of that module.
     """
     scope: Mapping[str, Any] = getattr(_innermost(function), "__globals__", {})
     apps = [builders for value in list(scope.values()) if (builders := _plain(value, "_function_builders"))]
@@ -89,67 +90,78 @@ def find(wrapper: object, function: Callable[..., Any], directory: str | None) -
     for builder in candidates:
         built = _plain(builder, "_function")
         if built is not None and _holds(built.get_user_function(), wrapper):
-            found: Mapping[str, Any] = built.get_trigger().get_dict_repr()
-            return found
+            binding: Mapping[str, Any] = built.get_trigger().get_dict_repr()
+            return binding
     path = f"{directory}/function.json"
     if directory is None or not os.path.exists(path):  # noqa: PTH110
         return {}
     with open(path, encoding="utf-8-sig") as file:  # noqa: PTH123
         bindings = json.load(file).get("bindings", [])
-    return next((one for one in bindings if str(one.get("type")).lower().endswith("trigger")), {})
+    return next((binding for binding in bindings if str(binding.get("type")).lower().endswith("trigger")), {})
 
 
 def describe(trigger: Mapping[str, Any], inputs: Mapping[str, Any], route_prefix: str) -> Mapping[str, object]:
-    """The root event's attributes that tell what triggered it, `faas.trigger` among them, and its `links`."""
-    kind, value = _kind_of(trigger, inputs)
-    known = _KINDS.get(kind.lower(), _Kind("other"))
-    said: dict[str, object] = {"faas.trigger": known.trigger, "azure.functions.trigger": kind or None}
-    if known.system is not None:
-        said |= _messages(known, trigger, value)
-    elif known.trigger == "http":
-        said |= _request(trigger, value, route_prefix)
-    elif known.trigger == "timer":
-        said |= {"faas.cron": _text(trigger.get("schedule")), "azure.functions.past_due": _read(value, "past_due")}
-    elif kind.lower() == "blob":
-        said |= _blob(trigger, value)
-    elif known.trigger == "datasource":
-        collection = trigger.get("containerName") or trigger.get("collectionName") or trigger.get("tableName")
-        said["faas.document.collection"] = _text(collection)
-        said["db.namespace"] = _text(trigger.get("databaseName"))
-        said["azure.functions.batch_size"] = _size(value)
-    return said
+    """The attributes of the root event that describe its trigger, including `faas.trigger` and `links`."""
+    name, value = _kind_of(trigger, inputs)
+    kind = _KINDS.get(name.lower(), _Kind("other"))
+    common: dict[str, object] = {"faas.trigger": kind.trigger, "azure.functions.trigger": name or None}
+    if kind.system is not None:
+        return common | _messages(kind, trigger, value)
+    if kind.trigger == "http":
+        return common | _request(trigger, value, route_prefix)
+    if kind.trigger == "timer":
+        return common | _timer(trigger, value)
+    if name.lower() == "blob":
+        return common | _blob(trigger, value)
+    if kind.trigger == "datasource":
+        return common | _documents(trigger, value)
+    return common
 
 
 def _kind_of(trigger: Mapping[str, Any], inputs: Mapping[str, Any]) -> tuple[str, Any]:
-    """What kind of trigger it is, without the word, and what it brought."""
+    """The kind of the trigger, without the suffix `Trigger`, and the value that it has delivered."""
     kind = str(trigger.get("type") or "")
     if kind:
         value = inputs.get(str(trigger.get("name")))
         return kind[: -len("Trigger")] if kind.lower().endswith("trigger") else kind, value
-    found: dict[str, Any] = {}
+    by_class: dict[str, Any] = {}
     for value in inputs.values():
-        one = value[0] if type(value) is list and value else value
-        found.setdefault(type(one).__name__, value)
-    return next(((kind, found[name]) for name, kind in _BY_CLASS.items() if name in found), ("", None))
+        first = value[0] if type(value) is list and value else value
+        by_class.setdefault(type(first).__name__, value)
+    return next(((kind, by_class[name]) for name, kind in _BY_CLASS.items() if name in by_class), ("", None))
 
 
-def _request(trigger: Mapping[str, Any], request: Any, route_prefix: str) -> Mapping[str, object]:
+def _request(trigger: Mapping[str, Any], request: Any, route_prefix: str) -> dict[str, object]:
     from urllib.parse import urlsplit
 
     method, url = _read(request, "method"), str(_read(request, "url") or "")
     route, parts = trigger.get("route"), urlsplit(url)
-    whole = "/".join(part for part in (route_prefix.strip("/"), route.strip("/")) if part) if route else ""
+    full_route = "/".join(part for part in (route_prefix.strip("/"), route.strip("/")) if part) if route else ""
     return {
         "http.request.method": method,
-        "http.route": f"/{whole}"[:_TEXT_MAX] if whole else None,
+        "http.route": f"/{full_route}"[:_TEXT_MAX] if full_route else None,
         "url.path": parts.path[:_TEXT_MAX] or None,
         "url.scheme": parts.scheme or None,
-        # Starlette's request has come to the worker's own server, on the loopback.
+        # Starlette's request has the address of the worker's own server, on the loopback interface.
         "server.address": parts.hostname if type(request).__name__ == "HttpRequest" else None,
     }
 
 
-def _blob(trigger: Mapping[str, Any], blob: Any) -> Mapping[str, object]:
+def _timer(trigger: Mapping[str, Any], timer: Any) -> dict[str, object]:
+    return {"faas.cron": _text(trigger.get("schedule")), "azure.functions.past_due": _read(timer, "past_due")}
+
+
+def _documents(trigger: Mapping[str, Any], documents: Any) -> dict[str, object]:
+    """Of documents or rows that have changed."""
+    collection = trigger.get("containerName") or trigger.get("collectionName") or trigger.get("tableName")
+    return {
+        "faas.document.collection": _text(collection),
+        "db.namespace": _text(trigger.get("databaseName")),
+        "azure.functions.batch_size": _size(documents),
+    }
+
+
+def _blob(trigger: Mapping[str, Any], blob: Any) -> dict[str, object]:
     path = _read(blob, "name") or trigger.get("path")
     container, _, name = str(path or "").partition("/")
     return {
@@ -159,45 +171,52 @@ def _blob(trigger: Mapping[str, Any], blob: Any) -> Mapping[str, object]:
     }
 
 
-def _messages(kind: _Kind, trigger: Mapping[str, Any], value: Any) -> Mapping[str, object]:
-    many = isinstance(value, list)
-    batch: list[Any] = value if many else [] if value is None else [value]
-    first = batch[0] if len(batch) == 1 else None
+def _messages(kind: _Kind, trigger: Mapping[str, Any], value: Any) -> dict[str, object]:
+    """Of one message or a batch. The attributes of one message are left out of a batch of several."""
+    is_batch = isinstance(value, list)
+    batch: list[Any] = value if is_batch else [] if value is None else [value]
+    only = batch[0] if len(batch) == 1 else None
     place = next((trigger[name] for name in kind.places if trigger.get(name)), None)
-    found = {(link["trace_id"], link["span_id"]): link for link in _links(batch)}
+    links = {(link["trace_id"], link["span_id"]): link for link in _links(batch)}
     return {
         "messaging.system": kind.system,
         "messaging.operation.type": "process",
-        "messaging.destination.name": _text(place or _read(first, "topic") or _read(first, "source")),
+        "messaging.destination.name": _text(place or _read(only, "topic") or _read(only, "source")),
         "messaging.destination.subscription.name": _text(trigger.get("subscriptionName")),
         "messaging.consumer.group.name": _text(trigger.get("consumerGroup")),
-        "messaging.batch.message_count": len(batch) if many else None,
-        "messaging.message.id": _text(_read(first, "message_id") or _read(first, "id")),
-        "messaging.message.conversation_id": _text(_read(first, "correlation_id")),
-        "messaging.servicebus.message.delivery_count": _read(first, "delivery_count"),
-        "azure.functions.dequeue_count": _read(first, "dequeue_count"),
-        "cloudevents.event_type": _text(_read(first, "event_type") or _read(first, "type")),
-        "links": list(islice(found.values(), LINKS_MAX)) or None,
-        "links_omitted": max(0, len(found) - LINKS_MAX) or None,
+        "messaging.batch.message_count": len(batch) if is_batch else None,
+        "messaging.message.id": _text(_read(only, "message_id") or _read(only, "id")),
+        "messaging.message.conversation_id": _text(_read(only, "correlation_id")),
+        "messaging.servicebus.message.delivery_count": _read(only, "delivery_count"),
+        "azure.functions.dequeue_count": _read(only, "dequeue_count"),
+        "cloudevents.event_type": _text(_read(only, "event_type") or _read(only, "type")),
+        "links": list(islice(links.values(), LINKS_MAX)) or None,
+        "links_omitted": max(0, len(links) - LINKS_MAX) or None,
     }
 
 
 def _links(batch: list[Any]) -> Iterator[Link]:
-    """The span of each message's producer."""
-    several = _batch_properties(batch) if len(batch) > 1 else []
+    """Links to the producer's span of each message."""
+    of_batch = _batch_properties(batch) if len(batch) > 1 else []
     for number, message in enumerate(batch):
-        producer = None
-        for properties in _properties(message, several[number] if number < len(several) else None):
-            for name in _TRACEPARENTS:
-                producer = producer or parse_traceparent(
-                    _decoded(properties.get(name) or properties.get(name.encode()))
-                )
+        producer = _producer(_properties(message, of_batch[number] if number < len(of_batch) else None))
         if producer:
             yield {"type": "producer", "trace_id": producer[0], "span_id": producer[1]}
 
 
+def _producer(candidates: Iterable[Mapping[Any, Any]]) -> tuple[str, str] | None:
+    """The (trace id, span id) of a message's producer, from the first properties that have a valid one."""
+    for properties in candidates:
+        for name in _TRACEPARENTS:
+            found = parse_traceparent(_decoded(properties.get(name) or properties.get(name.encode())))
+            if found:
+                return found
+    return None
+
+
 def _properties(message: Any, own: object) -> Iterator[Mapping[Any, Any]]:
-    """Where a message may have its sender's properties: of Service Bus, Event Hubs, Event Grid and Kafka.
+    """The properties that the sender has set, from every field that may hold them: of Service Bus, Event Hubs, Event
+    Grid and Kafka. `own`: this message's part of the properties of its batch, if there are such.
 
     https://learn.microsoft.com/azure/azure-functions/functions-bindings-event-hubs-trigger#event-metadata
     """
@@ -217,31 +236,32 @@ def _properties(message: Any, own: object) -> Iterator[Mapping[Any, Any]]:
 
 
 def _batch_properties(batch: list[Any]) -> list[Any]:
-    """Of a batch from Event Hubs: every event holds the metadata of them all."""
+    """The properties of each event in a batch from Event Hubs, where every event holds the metadata of all."""
     metadata = _read(batch[0], "metadata")
-    found = _parsed(metadata.get("PropertiesArray")) if isinstance(metadata, dict) else None
-    return found if isinstance(found, list) else []
+    properties = _parsed(metadata.get("PropertiesArray")) if isinstance(metadata, dict) else None
+    return properties if isinstance(properties, list) else []
 
 
 def _headers(headers: object) -> Mapping[str, object]:
-    """Kafka's, a list of keys and values, which are base64:
+    """The headers of a Kafka message that hold a traceparent. Kafka has a list of keys and values, in base64:
     https://learn.microsoft.com/azure/azure-functions/functions-bindings-kafka-trigger"""
     parsed = _parsed(headers)
-    pairs = [one for one in parsed if isinstance(one, dict)] if isinstance(parsed, list) else []
-    found: dict[str, object] = {}
-    for one in pairs:
-        value = one.get("Value")
-        if one.get("Key") in _TRACEPARENTS and isinstance(value, str):
-            found[one["Key"]] = value if "-" in value else base64.b64decode(value)
-    return found
+    pairs = [pair for pair in parsed if isinstance(pair, dict)] if isinstance(parsed, list) else []
+    traceparents: dict[str, object] = {}
+    for pair in pairs:
+        key, value = pair.get("Key"), pair.get("Value")
+        if key in _TRACEPARENTS and isinstance(value, str):
+            traceparents[key] = value if "-" in value else base64.b64decode(value)
+    return traceparents
 
 
 def _size(value: Any) -> int | None:
-    """How many documents or rows there are; nothing of a text."""
+    """The number of documents or rows; None for a text and for what has no length."""
     return None if value is None or isinstance(value, (str, bytes)) or not hasattr(value, "__len__") else len(value)
 
 
 def _parsed(value: Any) -> Any:
+    """The value of a text in JSON, None if it is not JSON; any other value as it is."""
     if isinstance(value, str):
         try:
             return json.loads(value)
@@ -259,7 +279,7 @@ def _text(value: object) -> str | None:
 
 
 def _read(value: Any, name: str) -> Any:
-    """An attribute that need not be there, of an object that decodes some of them only now, and may fail to."""
+    """An attribute of an input; None if there is none. Some inputs decode attributes only now, which may fail."""
     try:
         return getattr(value, name, None)
     except Exception as error:
@@ -268,7 +288,7 @@ def _read(value: Any, name: str) -> Any:
 
 
 def _plain(value: Any, name: str) -> Any:
-    """An attribute of the object itself, or of its class: a mock or a lazy module would make one up."""
+    """An attribute from the object's own namespace: `getattr` of a mock or a lazy module would make one up."""
     try:
         return vars(value).get(name)
     except TypeError:
@@ -285,7 +305,7 @@ def _innermost(function: Any) -> Any:
 
 
 def _holds(function: Any, wrapper: object) -> bool:
-    """Whether `wrapper` is this function, or is somewhere below other decorators."""
+    """Whether `wrapper` is this function, or is wrapped by it and other decorators."""
     for _ in range(_WRAPPED_MAX):
         if function is wrapper:
             return True

@@ -14,7 +14,7 @@ from . import Exporter
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from .._http.client import Answer
+    from .._http.answer import Answer
     from .._platforms.secrets import Secret
 
 _KEY_LENGTH = 16  # characters: the last four of a key that is at least so long may be shown

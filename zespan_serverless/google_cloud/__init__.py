@@ -6,22 +6,24 @@ import functools
 import os
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
-from .. import _observe
-from .. import settings as _settings
+from .._base import aio
 from .._base.aio import is_async
 from .._base.guard import Guarded
+from .._observe import wrap
 from .._observe.web import WebHost
 from .._platforms import google
-from .._record.invocation import Invocation
-from ..errors import ConfigurationError
-from ._answers import Answer
+from .._platforms.platform import countdown
+from .._record.invocation import Description, Invocation
+from ._answers import Answer, GeneratorAnswer
+from ._arguments import Arguments, read_arguments, read_push
 from ._jobs import zespan_job
-from ._requests import execution_id, given, method, prepare
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import Unpack
 
+    from .._observe.active import ActiveInvocation
+    from .._observe.host import Scope
     from ..settings import SettingsKwargs
 
     F = TypeVar("F", bound=Callable[..., Any])
@@ -41,8 +43,9 @@ def zespan_gcf(function: Callable[..., Any] | None = None, /, **settings: Any) -
         def hello(request): ...                      async def hello(request): ...
 
     Above the framework's decorator or below it; bare or with settings: every field of `Settings`. What is decorated
-    stays a function of the same name and signature, and stays async. It is called once, and its result or exception is
-    its own; of a streamed body every piece passes through as it comes, and the request's event ends with the last.
+    stays a function of the same name, kind (`def`, `async def`, generator) and signature. It is called once, and its
+    result or exception is its own; of a streamed body every piece passes through as it comes, and the request's event
+    ends with the last.
 
     Cloud Run gives CPU to requests only, unless it is billed by instance, which nothing in the container tells: events
     are sent before the response ends, `flush_timeout` seconds at most and never into the last `flush_reserve` seconds
@@ -51,7 +54,7 @@ def zespan_gcf(function: Callable[..., Any] | None = None, /, **settings: Any) -
 
     Raises ConfigurationError while decorating for an unknown setting or a value of the wrong type.
     """
-    return _decorate(function, settings, "zespan_gcf")
+    return wrap.configured(function, settings, functools.partial(_decorate, name="zespan_gcf"))
 
 
 @overload
@@ -69,131 +72,59 @@ def zespan_cloud_event(function: Callable[..., Any] | None = None, /, **settings
     FUNCTION_SIGNATURE_TYPE=event, and for typed functions. The trace that an event comes from is continued: of its
     `traceparent` extension, or of the Pub/Sub message it brings. Everything else is as with `zespan_gcf`.
     """
-    return _decorate(function, settings, "zespan_cloud_event")
+    return wrap.configured(function, settings, functools.partial(_decorate, name="zespan_cloud_event"))
 
 
-def _decorate(function: Callable[..., Any] | None, settings: Mapping[str, Any], name: str) -> Any:
-    arguments = _settings.check(settings)
-    if function is None:
-        return functools.partial(_decorate, settings=settings, name=name)
-    if not callable(function):
-        raise ConfigurationError(f"{name} decorates a function; settings go by keyword. Got {function!r}")
-    mark: object = getattr(function, "__zespan_observed__", None)
-    if mark is function:  # ours, and does not just have our mark from functools.wraps
+def _decorate(function: Any, settings: Mapping[str, Any], *, name: str) -> Any:
+    wrap.check_function(function, f"{name} decorates a function")
+    if wrap.is_marked(function):
         return function
-    wrapper: Any
-    if is_async(function):
-        waiting = FunctionHost(function, is_told_to_stop=False)
-
-        async def awaited(*args: Any, **kwargs: Any) -> Any:
-            return await _observed_async(function, waiting, arguments, args, kwargs)
-
-        wrapper = awaited
-    else:
-        host = FunctionHost(function, is_told_to_stop=True)
-
-        def called(*args: Any, **kwargs: Any) -> Any:
-            return _observed(function, host, arguments, args, kwargs)
-
-        wrapper = called
-    functools.update_wrapper(wrapper, function)
-    wrapper.__zespan_observed__ = wrapper
-    return wrapper
+    host = FunctionHost(function, is_told_to_stop=not is_async(function))
+    return wrap.mark(wrap.traced(function, host, settings))
 
 
-class FunctionHost(WebHost):
-    """The functions framework's answers to the core's questions (see `_observe.call.Host`).
+class FunctionHost(WebHost[Arguments]):
+    """The functions framework's answers to the core's questions.
 
     Gunicorn imports the function's module in its master and serves in a fork of it, several requests at once in
     threads; atexit runs there. Under its Uvicorn worker, which serves async functions, it does not, and nobody speaks
     the lifespan protocol (`is_told_to_stop`). https://github.com/GoogleCloudPlatform/functions-framework-python
     """
 
+    reads_ahead = True
+
     def __init__(self, function: Callable[..., Any], *, is_told_to_stop: bool) -> None:
         super().__init__()
         self.is_told_to_stop = is_told_to_stop
         target = os.environ.get("FUNCTION_TARGET") or getattr(function, "__name__", "")
         self._name = self.platform.name or target or "function"
+        self._answer = GeneratorAnswer if aio.kind(function) in ("generator", "async generator") else Answer
 
-    def read(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Invocation:
-        found = given(args, kwargs)
-        parent, links = google.parents(found.header, found.producer())
-        said: dict[str, object] = {}
+    def request(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Arguments:
+        return read_arguments(args, kwargs)
+
+    async def read_ahead(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
+        await read_push(args, kwargs)
+
+    def read(self, request: Arguments) -> Invocation:
+        parent, links = google.parents(request.header, request.producer())
+        details: dict[str, object] = {}
         with Guarded("the description of an event"):  # now, because the function may change it
-            said = {**found.describe(), **links}
-        if not found.is_request:
-            told = {"faas.trigger": "other", **self.platform.attributes, **said}
-            clock = self._clock(None)
-            return Invocation(execution_id(found), self._name, parent, clock, lambda: told, is_killed=self.is_killed)
-        path, scheme = found.url()
-        request = self.request(found.request.method, path, scheme, found.header, lambda: None)
+            details = {**request.describe(), **links}
+        if request.is_request:
+            path, scheme = request.url()
+            invocation = self.invocation(request.request.method, path, scheme, request.header, lambda: None)
+        else:
+            remaining = countdown(self.platform.timeout)
+            invocation = Invocation(None, self._name, remaining=remaining, is_killed=self.platform.kills)
+            details = {"faas.trigger": "other", **self.platform.attributes, **details}
+        return invocation.replaced(
+            id=request.execution_id(),
+            name=self._name,
+            parent=parent,
+            # Without an operation: the function's name says more than the path, which often is just a slash.
+            describe=lambda: Description({**invocation.describe().attributes, **details}),
+        )
 
-        def describe() -> Mapping[str, object]:
-            about = {**request.describe(), **said}
-            about.pop("operation", None)  # the function's name says more than the path, which often is just a slash
-            return about
-
-        return request.replaced(id=execution_id(found), name=self._name, parent=parent, describe=describe)
-
-
-def _observed(
-    function: Callable[..., Any],
-    host: FunctionHost,
-    arguments: Mapping[str, Any],
-    args: tuple[Any, ...],
-    kwargs: Mapping[str, Any],
-) -> Any:
-    call = _observe.prepare(host, arguments, args, kwargs)
-    if call is None:
-        return function(*args, **kwargs)
-    answer = Answer(call, method(args, kwargs))
-    try:
-        try:
-            call.begin()
-            result = function(*args, **kwargs)
-        except BaseException as error:
-            call.reset()
-            answer.end(answer.aborted(error))
-            raise
-        call.reset()
-        result = answer.followed(result)
-        if not answer.is_streamed:
-            answer.end(None)
-        return result
-    finally:
-        answer.returned()
-
-
-async def _observed_async(
-    function: Callable[..., Any],
-    host: FunctionHost,
-    arguments: Mapping[str, Any],
-    args: tuple[Any, ...],
-    kwargs: Mapping[str, Any],
-) -> Any:
-    with Guarded("the start of an invocation"):
-        if _observe.start(arguments) is not None:
-            await prepare(args, kwargs)
-    call = _observe.prepare(host, arguments, args, kwargs)
-    if call is None:
-        return await function(*args, **kwargs)
-    answer = Answer(call, method(args, kwargs))
-    try:
-        try:
-            call.begin()
-            result = await function(*args, **kwargs)
-        except Exception as error:
-            call.reset()
-            await answer.finish(answer.aborted(error))
-            raise
-        except BaseException as error:  # cancelled: there is no waiting any more
-            call.reset()
-            answer.break_off(error)
-            raise
-        call.reset()
-        result = answer.followed(result)
-        if not answer.is_streamed:
-            await answer.finish(None)
-        return result
-    finally:
-        answer.returned()
+    def scope(self, active: ActiveInvocation, request: Arguments) -> Scope:
+        return self._answer(active, request.method)

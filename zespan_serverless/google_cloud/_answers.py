@@ -1,7 +1,7 @@
-"""What a function gives back: what of it is a status, and what still runs when it is returned.
+"""Reads the status of what a function returns, and follows the body and the tasks that run after its return.
 
-A streamed body is made while it is sent: by Flask from a generator, or a Response around one; by Starlette from its
-StreamingResponse, which may have background tasks besides.
+A streamed body is produced while it is sent: in Flask by a generator, or a Response around one; in Starlette by a
+StreamingResponse, which may also have background tasks.
 """
 
 from __future__ import annotations
@@ -18,25 +18,24 @@ if TYPE_CHECKING:
 
 
 class Answer(Exchange):
-    """What a function has answered. The invocation is closed once: at its return, or by the end of its body."""
+    """One answer of a function. Its invocation ends once: when the function returns, or when the body ends."""
 
-    def aborted(self, error: BaseException) -> BaseException | None:
-        """What failed. Not an `abort(404)`, of Flask's or Starlette's: that is a response like any other."""
+    def failure(self, error: BaseException) -> BaseException | None:
+        """Not an `abort(404)`, of Flask's or Starlette's: that is a response like any other."""
         with Guarded("a response"):
             self.status = _status_of(error)
         return None if self.status is not None else error
 
-    def followed(self, result: Any) -> Any:
-        """The result to pass on; `is_streamed` tells whether its body is still to be made."""
+    def follow(self, result: Any) -> Any:
         with Guarded("a response"):
             if result is not None or self._method:  # to an event, nothing is no failure
                 self.status = _status(result)
-            return self._follow(result)
+            return self._with_body(result)
         return result
 
-    def _follow(self, result: Any) -> Any:
+    def _with_body(self, result: Any) -> Any:
         if isinstance(result, tuple):  # (body, status, headers), of which Flask makes a response
-            body = self._follow(result[0]) if result else None
+            body = self._with_body(result[0]) if result else None
             return (body, *result[1:]) if self.is_streamed else result
         if isinstance(result, Iterator):
             return Body(result, self)
@@ -54,8 +53,16 @@ class Answer(Exchange):
         return result
 
 
+class GeneratorAnswer(Exchange):
+    """What a generator answers: its pieces are the body of a response that cannot be another than 200."""
+
+    def begin(self) -> None:
+        self.status = 200 if self._method else None
+        super().begin()
+
+
 class _Background:
-    """Starlette's background tasks: in the request's trace, although the response has gone out."""
+    """Starlette's background tasks: they belong to the request's trace, although the response has been sent."""
 
     def __init__(self, task: Callable[[], Awaitable[None]], answer: Answer) -> None:
         self._task, self._answer = task, answer
@@ -64,17 +71,17 @@ class _Background:
         return getattr(self._task, name)  # `add_task`
 
     async def __call__(self) -> None:
-        here = _trace.Entered(self._answer.call.span)
+        here = _trace.Entered(self._answer.active.span)
         try:
             here.enter()
             await self._task()
         finally:
             here.leave()
-            self._answer.closed()
+            self._answer.flush_rest()
 
 
 def _status(result: Any) -> int | None:
-    """The status that the framework makes of a result; None if that is not known."""
+    """The status of the response that the framework makes of a result; None if it is unknown."""
     if isinstance(result, tuple):
         status = next((part for part in result[1:] if isinstance(part, (int, str))), None)
         if isinstance(status, str):
@@ -88,7 +95,7 @@ def _status(result: Any) -> int | None:
 
 
 def _status_of(error: BaseException) -> int | None:
-    """The status of an exception that means a response."""
+    """The status of an exception that the framework turns into a response; None for any other exception."""
     status: object = None
     if _is_one_of(error, "werkzeug", "HTTPException"):
         status = getattr(error, "code", None)
@@ -98,5 +105,5 @@ def _status_of(error: BaseException) -> int | None:
 
 
 def _is_one_of(value: object, package: str, name: str) -> bool:
-    """Whether that is what it is, or derives from: told by names, so that nothing need be imported."""
+    """Whether the value's class is the package's class of this name, or derives from it. By names: no import needed."""
     return any(kind.__name__ == name and kind.__module__.startswith(package + ".") for kind in type(value).__mro__)

@@ -156,7 +156,7 @@ class ModelCall:
             return
         took = (time.perf_counter() - self.began) * 1000
         try:
-            self.span.ends.pop(id(self), None)
+            self.span.root.open.pop(id(self), None)
         finally:
             with Guarded("the end of a model call"):
                 self.container.capture(lambda: self._ended(answer or Answer(), error, took), self.span.span_id)
@@ -192,6 +192,6 @@ class ModelCall:
     def _wait_for_body(self, response: Any) -> None:
         """Wait until the user has the body parsed, or closes the response."""
         self.raw = None
-        self.span.ends[id(self)] = self.end  # the invocation may end first
+        self.span.root.open[id(self)] = self.end  # the invocation may end first
         once(response, "parse", lambda: Taker(self._settle))
         once(response, "close", lambda: Taker(self.end))

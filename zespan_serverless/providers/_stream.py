@@ -37,7 +37,7 @@ class StreamReader:
         self.pieces = call.request.endpoint.pieces()
         self.busy = False
         self.call, self.chunks = call, chunks
-        call.span.ends[id(call)] = weakly(self.end)  # the invocation may end first
+        call.span.root.open[id(call)] = weakly(self.end)  # the invocation may end first
 
     def __iter__(self) -> StreamReader:
         return self

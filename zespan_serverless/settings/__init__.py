@@ -1,10 +1,10 @@
-"""Settings: arguments of a decorator or of `init()`, over ZESPAN_* environment variables, over defaults.
+"""Resolves settings: arguments of a decorator or `init()` over ZESPAN_* environment variables over defaults.
 
-`_fields.FIELDS` has the rules of each setting; `SettingsKwargs` says what each does, for users and type checkers.
+`_fields.FIELDS` has the rules of each setting. `SettingsKwargs` documents each for users and type checkers.
 
-A mistake in code raises while decorating. A mistake in the environment, which changes without a deployment, is logged
-once and ignored; only a setting that keeps data back then takes the value that sends least, see `Field.keeps_back`. A
-value out of range is clamped, and logged once, wherever it comes from.
+A mistake in code raises ConfigurationError while decorating. A mistake in the environment, which may change without a
+deployment, is logged once and ignored, unless the setting keeps data back: then it gets the value that sends least, see
+`Field.keeps_back`. A value out of range is clamped and logged once, wherever it comes from.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import os
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from .._base.guard import Guarded, pass_on
-from .._base.log import first, logger, warn_once
+from .._base.log import claim, logger, warn_once
 from ..errors import ConfigurationError
 from ._fields import (
     DEFAULT_BASE_URL,
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 else:
 
     def __getattr__(name: str) -> object:
-        """`SettingsKwargs`, made when somebody asks for it at run time, as `typing.get_type_hints(init)` does."""
+        """Import `SettingsKwargs` when it is first used at run time, as `typing.get_type_hints(init)` does."""
         if name != "SettingsKwargs":
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         from ._kwargs import SettingsKwargs
@@ -51,7 +51,7 @@ _SHOWN_MAX = 200  # characters of a value that are logged
 
 
 class Settings:
-    """The settings in force: every setting has a value, which `SettingsKwargs` explains."""
+    """The settings in force, with a value for every setting. `SettingsKwargs` documents each of them."""
 
     __slots__ = tuple(FIELDS)
 
@@ -81,7 +81,7 @@ class Settings:
     debug: bool
 
     def __init__(self, **values: Any) -> None:
-        """Take values as they are; `check` and `resolve` are what checks them."""
+        """Take values without checks, which are made by `check` and `resolve`. Raises TypeError for an unknown name."""
         for name in values:
             if name not in FIELDS:
                 raise TypeError(f"unknown setting {name!r}")
@@ -89,7 +89,7 @@ class Settings:
             setattr(self, name, values.get(name, field.default))
 
     def replaced(self, **values: Any) -> Settings:
-        """A copy with other values."""
+        """A copy in which these settings have other values."""
         return Settings(**{**self._values(), **values})
 
     def __eq__(self, other: object) -> bool:
@@ -98,7 +98,7 @@ class Settings:
     __hash__: ClassVar[None]  # type: ignore[assignment]  # its exporter and tags can change
 
     def __repr__(self) -> str:
-        """All values but secrets."""
+        """All settings, with secrets masked."""
         shown = []
         for name, value in self._values().items():
             shown.append(f"{name}=***" if value and FIELDS[name].is_secret else f"{name}={value!r}")
@@ -112,24 +112,24 @@ class Settings:
 
 
 def check(arguments: Mapping[str, object]) -> dict[str, Any]:
-    """Arguments given in code, as they will be used; raises ConfigurationError on a name or type that is wrong.
+    """Check and normalize arguments given in code. None means "not given".
 
-    None means "not given".
+    Raises ConfigurationError for an unknown name, or a value of the wrong type.
     """
     checked: dict[str, Any] = {}
     for name, value in arguments.items():
         field = FIELDS.get(name)
         if field is None:
-            from .._base.hints import instead_of
+            from .._base.hints import suggestion
 
-            raise ConfigurationError(f"unknown setting {name!r}{instead_of(name, FIELDS)}")
+            raise ConfigurationError(f"unknown setting {name!r}{suggestion(name, FIELDS)}")
         if value is not None:
             checked[name] = field.check(value)
     return checked
 
 
 def resolve(arguments: Mapping[str, Any], environ: Mapping[str, str] | None = None) -> Settings:
-    """The settings in force: checked `arguments` over the environment over the defaults. Never raises."""
+    """Combine checked `arguments`, the environment (default: os.environ) and the defaults. Never raises."""
     environ = os.environ if environ is None else environ
     values = dict(arguments)
     for name, variable in VARIABLES.items():
@@ -138,7 +138,7 @@ def resolve(arguments: Mapping[str, Any], environ: Mapping[str, str] | None = No
             _read(FIELDS[name], text, values)
     unknown = [name for name in environ if name[:7].upper() == "ZESPAN_" and name not in VARIABLES.values()]
     if unknown:
-        _guess(unknown, environ, values)
+        _correct_misspelled(unknown, environ, values)
     for name, value in values.items():
         field = FIELDS[name]
         if isinstance(field, Number):
@@ -146,20 +146,20 @@ def resolve(arguments: Mapping[str, Any], environ: Mapping[str, str] | None = No
     settings = Settings(**values)
     if settings.exporter == "zespan" and settings.enabled:
         if "enabled" not in values and _is_test(environ) and not _is_loopback(settings.base_url):
-            _say_in_test()
+            _log_off_in_test()
             return settings.replaced(enabled=False)
         _warn_of_risks(settings)
     return settings
 
 
 def _read(field: Field, text: str, values: dict[str, Any]) -> None:
-    """Take over the value of an environment variable, or log why it cannot be used, and with what consequence."""
+    """Put the value of an environment variable into `values`, or log why it cannot be used and what follows."""
     try:
         values[field.name] = field.parse(text)
     except (ValueError, ConfigurationError) as error:
         pass_on(error)
         consequence = "ignored"
-        if field.name == "base_url":  # the default would send the events to somebody else
+        if field.name == "base_url":  # the default would send the events to another backend than the intended one
             values["enabled"], consequence = False, "cannot be used, telemetry is off"
             text = without_secrets(text)
         elif field.keeps_back:
@@ -168,31 +168,30 @@ def _read(field: Field, text: str, values: dict[str, Any]) -> None:
         warn_once("%s%s %s: %s", field.variable, "" if field.is_secret else f"={shown!r}", consequence, error)
 
 
-def _guess(unknown: Iterable[str], environ: Mapping[str, str], values: dict[str, Any]) -> None:
-    """Log which of these variables must be misspelt.
+def _correct_misspelled(unknown: Iterable[str], environ: Mapping[str, str], values: dict[str, Any]) -> None:
+    """Log which of these variables are probably misspelled.
 
-    One that would keep data back is honoured until its name is corrected: nobody who has meant to switch prompts off
-    wants them sent because of a letter.
+    A variable that keeps data back is honoured anyway: a typo must not send prompts that were meant to be switched off.
     """
-    from .._base.hints import is_of_the_sdk, misspelt
+    from .._base.hints import is_sdk_argument, misspelled
 
-    for variable, name, is_negated in misspelt(unknown, VARIABLES):
+    for variable, name, is_negated in misspelled(unknown, VARIABLES):
         text = environ[variable].strip()
         if name in values or not text:
             continue
         value = _kept_back(FIELDS[name], text, is_negated=is_negated)
-        if value is None and is_of_the_sdk(variable):
-            warn_once("%s is the official SDK's and is ignored; here it is %s", variable, VARIABLES[name])
+        if value is None and is_sdk_argument(variable):
+            warn_once("%s belongs to the official SDK and is ignored; use %s", variable, VARIABLES[name])
         elif value is None:
-            warn_once("%s is no setting and is ignored, did you mean %s?", variable, VARIABLES[name])
+            warn_once("%s is not a setting and is ignored; did you mean %s?", variable, VARIABLES[name])
         else:
             values[name] = value
-            text = "%s is no setting, but is honoured because it keeps data back: call it %s"
+            text = "%s is not a setting, but is honoured because it keeps data back; rename it to %s"
             warn_once(text, variable, VARIABLES[name])
 
 
 def _kept_back(field: Field, text: str, *, is_negated: bool) -> object:
-    """The setting's value, if a misspelt variable asks for less to be sent than by default; else None."""
+    """The setting's value if a misspelled variable asks to send less than by default; else None."""
     if field.name == "redact_keys":
         return (*field.default, *field.parse(text))
     return False if field.keeps_back and unquoted(text).lower() in (TRUE if is_negated else FALSE) else None
@@ -213,27 +212,27 @@ def _is_loopback(base_url: str) -> bool:
     return host in ("localhost", "::1") or host.endswith(".localhost") or host.startswith("127.")
 
 
-def _say_in_test() -> None:
-    with Guarded("saying that it is off"):
-        if first("in a test"):
-            logger.info("no telemetry in a process of pytest's: set ZESPAN_ENABLED=1, or use testing.recording()")
+def _log_off_in_test() -> None:
+    with Guarded("the log line that telemetry is off"):
+        if claim("in a test"):
+            logger.info("telemetry is off in tests: set ZESPAN_ENABLED=1, or use testing.recording()")
 
 
 def _warn_of_risks(settings: Settings) -> None:
-    """Warn of what is allowed, but is hardly meant."""
+    """Warn of settings that are allowed, but probably not intended."""
     key, base_url = settings.api_key or "", settings.base_url
     if key and base_url == DEFAULT_BASE_URL and not key.startswith("zsp_"):
-        warn_once("api_key does not begin with zsp_, as Zespan's keys do: is it another one?")
+        warn_once("api_key does not begin with zsp_, as Zespan's keys do: check that it is the right one")
     if base_url.startswith("http://") and not _is_loopback(base_url):
-        warn_once("base_url is http:// to another machine: the API key and all prompts can be read on the way")
+        warn_once("base_url is http:// to another machine: others can read the API key and all prompts; use https://")
 
 
 def usable(settings: Settings) -> bool:
-    """Whether telemetry is on. If it is off for want of a key, that is logged once."""
+    """Whether telemetry is on. If it is off because there is no key, that is logged once."""
     if not settings.enabled:
         return False
     has_key = settings.api_key or settings.api_key_secret
     if settings.exporter == "zespan" and not has_key and settings.base_url == DEFAULT_BASE_URL:
-        warn_once("no telemetry: set ZESPAN_API_KEY (or ZESPAN_BASE_URL to send elsewhere, or ZESPAN_ENABLED=0)")
+        warn_once("telemetry is off: set ZESPAN_API_KEY (or ZESPAN_BASE_URL to send elsewhere, or ZESPAN_ENABLED=0)")
         return False
     return True

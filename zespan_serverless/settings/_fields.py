@@ -1,4 +1,4 @@
-"""The rules of every setting: its default, range and choices, its environment variable, and how values are read."""
+"""The rules of every setting: default, range, choices, environment variable, and how values are checked and parsed."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ TRUE, FALSE = ("1", "true", "t", "yes", "y", "on"), ("0", "false", "f", "no", "n
 
 
 class Field:
-    """One setting and the rules for its values; a text, unless a subclass says otherwise."""
+    """One setting and the rules for its values, which are strings. Subclasses are for other types."""
 
     __slots__ = ("bounds", "choices", "default", "is_secret", "keeps_back", "name", "normalize", "variable", "wanted")
 
@@ -40,22 +40,22 @@ class Field:
     ) -> None:
         self.name = name
         self.default = default
-        self.bounds = bounds  # a value outside of them is clamped
+        self.bounds = bounds  # least and greatest value; others are clamped
         self.choices = choices
-        self.normalize = normalize  # the text as it is used; ConfigurationError if it cannot be
-        self.is_secret = is_secret  # never shown
-        self.keeps_back = keeps_back  # whether False sends less: what cannot be read in the environment is then False
+        self.normalize = normalize  # converts a string to the one that is used; may raise ConfigurationError
+        self.is_secret = is_secret  # its value is never shown
+        self.keeps_back = keeps_back  # False sends less, and so replaces a value in the environment that is not valid
         self.variable = "ZESPAN_" + name.upper() if in_environment else None
-        self.wanted = wanted  # what a value of the wrong type should have been
+        self.wanted = wanted  # describes a valid value, for errors
 
     def check(self, value: Any) -> Any:
-        """A value given in code, as it will be used; ConfigurationError says what to write instead."""
+        """Check and normalize a value given in code. Raises ConfigurationError, which says what to write instead."""
         if not isinstance(value, str):
             raise self.mismatch(self.wanted, value)
         return self.parse(value)
 
     def parse(self, text: str) -> Any:
-        """The value of an environment variable; ValueError or ConfigurationError says what to write instead."""
+        """Parse an environment variable. Raises ValueError or ConfigurationError, which say what to write instead."""
         text = text.strip()
         if self.choices and text not in self.choices:
             raise ConfigurationError(f"{self.name} must be one of {', '.join(self.choices)}, not {text!r}")
@@ -68,6 +68,8 @@ class Field:
 
 
 class Switch(Field):
+    """True or False."""
+
     __slots__ = ()
 
     def check(self, value: Any) -> bool:
@@ -83,7 +85,7 @@ class Switch(Field):
 
 
 class Number(Field):
-    """A whole number if its default is one."""
+    """An int if its default is one, else a float."""
 
     __slots__ = ()
 
@@ -112,6 +114,8 @@ class Number(Field):
 
 
 class Keys(Field):
+    """A tuple of strings."""
+
     __slots__ = ()
 
     def check(self, value: Any) -> tuple[str, ...]:
@@ -129,6 +133,8 @@ class Keys(Field):
 
 
 class Tags(Field):
+    """A mapping of strings to strings."""
+
     __slots__ = ()
 
     def check(self, value: Any) -> dict[str, str]:
@@ -144,6 +150,8 @@ class Tags(Field):
 
 
 class Exporter(Field):
+    """The name of an exporter, or an object with its methods."""
+
     __slots__ = ()
 
     def check(self, value: Any) -> str | CustomExporter:
@@ -158,6 +166,8 @@ class Exporter(Field):
 
 
 class Callback(Field):
+    """A function."""
+
     __slots__ = ()
 
     def check(self, value: Any) -> Callable[..., object]:
@@ -166,7 +176,7 @@ class Callback(Field):
         from .._base.aio import is_async
 
         if is_async(value):
-            text = f"{self.name} must be a def, not an async def: it is called in a thread without a loop"
+            text = f"{self.name} must be a def, not an async def: it is called in a thread without an event loop"
             raise ConfigurationError(text)
         return value  # type: ignore[no-any-return]
 
@@ -177,9 +187,9 @@ class Callback(Field):
 def _api_key(text: str) -> str:
     key = unquoted(text)
     if key != text:
-        warn_once("api_key is in quotes, which are left out: they are not part of it")
+        warn_once("api_key is in quotes, which are ignored: remove them")
     if not (key.isascii() and key.isprintable()):
-        raise ConfigurationError("api_key has characters that no HTTP header can carry")
+        raise ConfigurationError("api_key has characters that are not allowed in an HTTP header")
     return key
 
 
@@ -196,12 +206,12 @@ def _base_url(text: str) -> str:
     if not _is_base_url(url):
         raise ConfigurationError(f"base_url must be like {DEFAULT_BASE_URL!r}, not {without_secrets(url)!r}")
     if _has_user(url):
-        raise ConfigurationError("base_url must be without a user and password: the key goes into api_key")
+        raise ConfigurationError("base_url must not contain a user and password: put the key into api_key")
     return url
 
 
 def _is_base_url(text: str) -> bool:
-    from urllib.parse import urlsplit  # which every client of HTTP has loaded
+    from urllib.parse import urlsplit  # loaded already if any HTTP client is
 
     try:
         url = urlsplit(text)
@@ -219,17 +229,17 @@ def _has_user(base_url: str) -> bool:
 
 
 def without_secrets(url: str) -> str:
-    """A URL for the log, without what may be a password in it."""
-    _, at, rest = url.rpartition("@")
-    rest, query, _ = rest.partition("?")
-    return f"{'***@' if at else ''}{rest}{'?***' if query else ''}"
+    """A URL for the log, without its user, password and query."""
+    _, at, address = url.rpartition("@")
+    address, query, _ = address.partition("?")
+    return f"{'***@' if at else ''}{address}{'?***' if query else ''}"
 
 
 _JOURNAL = "'on', 'off', 'auto' or a folder's path with a /"
 
 
 def _journal(text: str) -> str:
-    if "/" in text:  # a folder called "0" would hold the prompts of somebody who wants none on disk
+    if "/" in text:  # a word without a / is never a folder: "0" means off, and must not write prompts to disk
         return text
     word = unquoted(text).lower()
     mode = "on" if word in TRUE else "off" if word in FALSE else word
@@ -239,7 +249,7 @@ def _journal(text: str) -> str:
 
 
 def unquoted(text: str) -> str:
-    """A text without quotes around it, as some readers of .env files leave them there."""
+    """A string without the quotes around it that some readers of .env files do not remove."""
     return text[1:-1].strip() if len(text) > 2 and text[0] == text[-1] and text[0] in "'\"" else text
 
 
@@ -249,14 +259,14 @@ FIELDS: dict[str, Field] = {
     field.name: field
     for field in (
         Field("api_key", normalize=_api_key, is_secret=True),
-        Field("api_key_secret", normalize=_api_key_secret, is_secret=True),  # some put the key itself here
+        Field("api_key_secret", normalize=_api_key_secret, is_secret=True),  # some users put the key itself here
         Field("base_url", DEFAULT_BASE_URL, normalize=_base_url),
         Field("environment", "production"),
         Switch("enabled", True, keeps_back=True),
         Field("service_name"),
         Field("flush_mode", "auto", choices=FLUSH_MODES),
         Number("flush_timeout", 1.0, bounds=(0.01, 60.0)),
-        Number("flush_reserve", 0.2, bounds=(0.1, 60.0)),  # a flush that has to be cut off takes up to 0.05 s longer
+        Number("flush_reserve", 0.2, bounds=(0.1, 60.0)),  # aborting a flush takes up to 0.05 s
         Number("batch_size", 50, bounds=(1, 500)),
         Number("batch_bytes", 3_670_016, bounds=(1024, 4_194_304)),
         Number("flush_interval", 5.0, bounds=(0.1, 3600.0)),
@@ -275,4 +285,4 @@ FIELDS: dict[str, Field] = {
     )
 }
 VARIABLES = {name: field.variable for name, field in FIELDS.items() if field.variable}
-"""Environment variables by the names of their settings."""
+"""The environment variable of each setting that has one."""

@@ -1,4 +1,4 @@
-"""For your tests: a recording of events, stand-ins for contexts, a local backend with faults, and a reset.
+"""For your tests: record events in a list, stand-ins for contexts, a local backend with faults, and a reset.
 
 with testing.recording() as events:
     my_handler({"prompt": "hi"}, testing.LambdaContext())
@@ -20,47 +20,52 @@ from ._contexts import AzureContext, GoogleContext, LambdaContext
 
 __all__ = ["AzureContext", "Backend", "GoogleContext", "LambdaContext", "MemoryExporter", "recording", "reset"]
 
-_FLUSH = 5.0  # longest wait in seconds, at the end of a recording, for what has been captured outside of invocations
-_recordings: list[dict[str, Any]] = []  # settings of those under way, the latest last
+_FLUSH = 5.0  # seconds that the end of a recording waits at most for events captured outside of invocations
+_recordings: list[dict[str, Any]] = []  # settings of the recordings under way, the latest last
 
 
 @contextmanager
 def recording(**settings: Unpack[_settings.SettingsKwargs]) -> Iterator[list[dict[str, Any]]]:
-    """Record events in a list, instead of sending them, for decorated functions that are called in the block.
+    """In a `with` block, record the events of decorated functions in a list instead of sending them.
 
-    The settings of each function's decorator are in force: it records no prompts if it sends none. `settings` prevail
-    over those, and both over the environment; ZESPAN_ENABLED=0 does not switch a recording off. The list is complete
-    after the block; inside, it has the events of every invocation that has ended.
+    The list contains the events of each invocation that has ended. After the block it is complete. The settings of each
+    function's decorator apply, so a function that sends no prompts records none.
 
     A process has one telemetry, and so one list at a time: of several recordings, nested or in several threads, the one
-    that began last has the events. Raises ConfigurationError for a setting that does not exist.
+    that began last gets the events.
+
+    Args:
+        **settings: Settings that take precedence over those of the decorators. Both take precedence over environment
+            variables; ZESPAN_ENABLED=0 does not switch a recording off.
+
+    Raises:
+        ConfigurationError: A setting does not exist, or its value has the wrong type.
     """
     exporter = MemoryExporter()
-    given = {"exporter": exporter, "flush_mode": "before_return", "journal": "off", **settings}
-    mine = _settings.check(given)
+    mine = _settings.check({"exporter": exporter, "flush_mode": "before_return", "journal": "off", **settings})
     _recordings.append(mine)
     _record(mine)
     try:
         yield exporter.events
     finally:
-        if any(one is mine for one in _recordings):  # else `reset()` has ended it
+        if any(settings_of is mine for settings_of in _recordings):  # else `reset()` has ended it
             api.flush(_FLUSH)
-            _recordings[:] = [one for one in _recordings if one is not mine]
+            _recordings[:] = [settings_of for settings_of in _recordings if settings_of is not mine]
             _record(_recordings[-1] if _recordings else {})
 
 
 def _record(settings: dict[str, Any]) -> None:
-    _process.record(settings)
+    _process.override(settings)
     if settings:
         _observe.start({})
 
 
 def reset() -> None:
-    """Forget settings, events, spans, recordings and hosts, as if the package had just been imported.
+    """Reset settings, events, spans, recordings and hosts, as if the package had just been imported.
 
-    Functions stay decorated, and openai stays patched.
+    Pending events are dropped. Functions stay decorated, and openai stays patched.
     """
     _recordings.clear()
-    _process.forget()
-    for undo in _base.RESETS:
-        undo()
+    _process.reset()
+    for reset_module in _base.RESETS:
+        reset_module()

@@ -1,4 +1,4 @@
-"""A real ingest backend on this machine that can be made to fail in the ways backends fail."""
+"""`Backend`: a real HTTP server that accepts events, and can fail in the ways that backends fail."""
 
 from __future__ import annotations
 
@@ -23,44 +23,51 @@ from typing import Any, Literal, get_args
 Event = dict[str, Any]
 Mode = Literal["ok", "hang", "drip", "refuse", "drop", "redirect"]
 
-_TRIES = 100
-_POLL = 0.05  # seconds between looks at what has no event of its own to wait for: a mode, a client that left
+_BIND_ATTEMPTS = 100
+_POLL = 0.05  # seconds between two checks of the mode, the client or a port
 
 
 @dataclass
 class Request:
-    """One request as it arrived, and what became of it."""
+    """One request as it arrived, and how it was answered."""
 
     time: float  # seconds since the epoch, when the body had been read
     path: str
     headers: dict[str, str]  # names in lower case
     events: list[Event]
     bytes: int  # size of the body as sent, compressed or not
-    status: int | None = None  # None: not answered (yet)
+    status: int | None = None  # None: not answered, or not yet
     answered: float | None = None  # seconds since the epoch
 
 
 class Backend:
-    """An HTTP server that takes telemetry as Zespan's does, for tests.
+    """An HTTP server for tests that accepts events as Zespan's does. It listens from its creation until `close`.
 
         with Backend() as backend:
             monkeypatch.setenv("ZESPAN_BASE_URL", backend.url)
             ...
             assert backend.wait_for(2)[0]["trace_id"] == "..."
 
-    It answers 200 until ``mode`` says otherwise; the mode may be changed at any time, also under a request in flight:
+    It answers 200 until ``mode`` is changed, which may be done at any time, also during a request:
 
-    - an ``int``: that status; with ``retry_after`` set, a Retry-After header too (never on a 2xx)
-    - ``"hang"``: reads the request and answers only once the mode has changed, as the new mode asks
-    - ``"drip"``: answers 200 a byte at a time, ``drip_interval`` seconds apart
-    - ``"refuse"``: connections are refused and open ones cut; any other mode listens again, on the same port
-    - ``"drop"``: reads the request and closes the connection without an answer
-    - ``"redirect"``: 307 to another path of this server
+    - ``"ok"``: answers 200
+    - an ``int``: answers that status, with a Retry-After header if ``retry_after`` is set (never with a 2xx)
+    - ``"hang"``: reads the request, and answers only after the mode has changed, as the new mode says
+    - ``"drip"``: answers 200 one byte at a time, ``drip_interval`` seconds apart
+    - ``"refuse"``: refuses new connections and closes open ones; any other mode listens again, on the same port
+    - ``"drop"``: reads the request, and closes the connection without an answer
+    - ``"redirect"``: answers 307 with the location of another path of this server
 
-    ``latency`` (seconds) comes before every answer. ``reject`` makes a batch holding an event for which it returns true
-    a 400, as one poisoned event does; ``api_key``, if set, a request with another key a 401. With ``tls``, a
-    server-side context, the server speaks HTTPS only. ``host`` is the address to listen on: another than the loopback's
-    for a function in a container.
+    Args:
+        tls: A server-side context. The server then speaks HTTPS only.
+        host: The address to listen on. Use another one than the loopback address for a function in a container.
+
+    Attributes:
+        latency: Seconds before each answer. Default: 0.
+        drip_interval: Seconds between two bytes in the mode ``"drip"``. Default: 0.2.
+        retry_after: Value of the Retry-After header. Default: None, which sends no such header.
+        reject: A function of an event. A batch with an event for which it returns true is answered with 400.
+        api_key: If set, a request with another key is answered with 401.
     """
 
     def __init__(self, *, tls: ssl.SSLContext | None = None, host: str = "127.0.0.1") -> None:
@@ -89,17 +96,18 @@ class Backend:
         self.close()
 
     def close(self) -> None:
-        """Stop listening and cut every connection."""
+        """Stop listening, and close all connections."""
         self._listener.stop()
         self.close_connections()
 
     @property
     def url(self) -> str:
-        """Where it listens, without a trailing slash: what ZESPAN_BASE_URL takes."""
+        """Its URL without a trailing slash, for ZESPAN_BASE_URL."""
         return f"{'https' if self._tls else 'http'}://{self._host}:{self._port}"
 
     @property
     def mode(self) -> Mode | int:
+        """How it answers, see `Backend`. Setting an unknown mode raises ValueError."""
         return self._mode
 
     @mode.setter
@@ -110,7 +118,7 @@ class Backend:
             before, self._mode = self._mode, mode
             if mode == "refuse" and before != "refuse":
                 self._listener.stop()
-                # Bound but not listening: the kernel refuses, and the port stays ours until the backend recovers.
+                # Bound but not listening: the kernel refuses connections, and nobody else can take the port.
                 self._listener = _Listener(self._port, self)
                 self.close_connections()
             elif before == "refuse" and mode != "refuse":
@@ -118,36 +126,36 @@ class Backend:
 
     @property
     def events(self) -> list[Event]:
-        """Every event accepted, that is answered with a 2xx, in order of arrival. A copy."""
+        """A copy of all events that were accepted (answered with a 2xx), in order of arrival."""
         with self._changed:
             return list(self._events)
 
     @property
     def requests(self) -> list[Request]:
-        """Every request read so far, answered or not. A copy."""
+        """A copy of all requests read so far, answered or not."""
         with self._changed:
             return list(self._requests)
 
     @property
     def connections(self) -> int:
-        """How many connections have been accepted since the start."""
+        """Number of connections accepted since the start."""
         with self._changed:
             return self._connections
 
     def wait_for(self, count: int, timeout: float = 5.0) -> list[Event]:
-        """Wait until ``count`` events have been accepted, and return them all; TimeoutError after ``timeout`` s."""
+        """Wait until ``count`` events are accepted, and return all. Raises TimeoutError after ``timeout`` seconds."""
         with self._changed:
             if self._changed.wait_for(lambda: len(self._events) >= count, timeout):
                 return list(self._events)
             answers = [request.status for request in self._requests]
-            raise TimeoutError(f"{len(self._events)} of {count} events after {timeout} s; requests answered {answers}")
+            raise TimeoutError(f"{len(self._events)} of {count} events after {timeout} s; statuses answered: {answers}")
 
     def close_connections(self) -> None:
-        """Cut the open connections, as a load balancer does with those kept alive too long."""
+        """Close all open connections, as a load balancer closes those that were idle for too long."""
         with self._changed:
             for connection in self._open:
-                with suppress(OSError):  # the client may have been faster
-                    # The plain socket's: SSLSocket.shutdown would take the TLS state from under the thread reading it.
+                with suppress(OSError):  # the client may have closed it
+                    # Not SSLSocket.shutdown, which would remove the TLS state while another thread reads.
                     socket.socket.shutdown(connection, socket.SHUT_RDWR)
 
     def _opened(self, connection: socket.socket) -> None:
@@ -172,7 +180,7 @@ class Backend:
 
 
 class _Listener(socketserver.ThreadingTCPServer):
-    """The listening socket and its thread; not an HTTPServer, which asks DNS for the machine's name when it binds."""
+    """The listening socket and its thread. Not an HTTPServer, which resolves the machine's name when it binds."""
 
     allow_reuse_address = True
     daemon_threads = True
@@ -182,20 +190,20 @@ class _Listener(socketserver.ThreadingTCPServer):
         super().__init__((backend._host, port), partial(_Connection, backend), bind_and_activate=False)
         self._backend = backend
         self._thread: threading.Thread | None = None
-        self._insist(self.server_bind)
+        self._retry(self.server_bind)
 
-    def _insist(self, do: Callable[[], None]) -> None:
-        """On a port that is not listened to for a moment: a client of somebody's may have been given it."""
-        for _ in range(_TRIES):
+    def _retry(self, step: Callable[[], None]) -> None:
+        """Repeat a step that fails while a client of another program has our port, since we do not listen now."""
+        for _ in range(_BIND_ATTEMPTS):
             try:
-                return do()
+                return step()
             except OSError:
                 time.sleep(_POLL)
         self.server_close()
-        raise OSError(f"port {self.server_address[1]} is taken")
+        raise OSError(f"another program uses port {self.server_address[1]}")
 
     def start(self) -> None:
-        self._insist(self.server_activate)
+        self._retry(self.server_activate)
         self._thread = threading.Thread(target=self.serve_forever, args=(_POLL,), daemon=True)
         self._thread.start()
 
@@ -208,7 +216,7 @@ class _Listener(socketserver.ThreadingTCPServer):
     def get_request(self) -> tuple[socket.socket, Any]:
         connection, peer = super().get_request()
         if self._backend._tls is not None:
-            # The handshake comes with the first read, in the connection's own thread: no client can stop the others.
+            # The handshake is part of the first read, in the connection's own thread: it delays no other client.
             connection = self._backend._tls.wrap_socket(connection, server_side=True, do_handshake_on_connect=False)
         self._backend._opened(connection)
         return connection, peer
@@ -218,7 +226,7 @@ class _Listener(socketserver.ThreadingTCPServer):
         super().shutdown_request(request)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        if not isinstance(sys.exception(), OSError):  # clients go away, or distrust our certificate
+        if not isinstance(sys.exception(), OSError):  # clients disconnect, or do not trust our certificate
             super().handle_error(request, client_address)
 
 
@@ -240,7 +248,7 @@ class _Connection(BaseHTTPRequestHandler):
         backend._arrived(request)
         time.sleep(backend.latency)
         while backend.mode == "hang":
-            if self._client_left():
+            if self._client_has_left():
                 self.close_connection = True
                 return
         mode = backend.mode
@@ -256,25 +264,25 @@ class _Connection(BaseHTTPRequestHandler):
         answer = self._answer(status)
         head = answer.index(b"\r\n\r\n") + 3 if mode == "drip" else 0
         self._drip(answer[:head])
-        # Before the client can know: a test that has seen the answer finds its events here.
+        # Before the client can know: a test that has seen the answer must find its events here.
         backend._answered(request, status)
         self._drip(answer[head:])
 
     do_GET = do_PUT = do_POST
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Silence: a test's output is the test's."""
+        """Log nothing, because the output belongs to the test."""
 
     def _drip(self, data: bytes) -> None:
-        """Send a byte at a time, for as long as the mode asks for that."""
+        """Send one byte at a time while the mode is "drip", then the rest at once."""
         while self._backend.mode == "drip" and data:
             self.connection.sendall(data[:1])
             time.sleep(self._backend.drip_interval)
             data = data[1:]
         self.connection.sendall(data)
 
-    def _client_left(self) -> bool:
-        """Wait a moment for the client to hang up: whatever it sends before it has its answer is a goodbye."""
+    def _client_has_left(self) -> bool:
+        """Wait a moment for the client to disconnect. Before its answer a client sends nothing else."""
         return bool(select.select([self.connection], [], [], _POLL)[0])
 
     def _answer(self, status: int) -> bytes:
@@ -289,7 +297,7 @@ class _Connection(BaseHTTPRequestHandler):
 
 
 def _decode(body: bytes) -> list[Event] | None:
-    """The events of an NDJSON body, gzip or plain; None if it is neither."""
+    """The events of an NDJSON body, with gzip or without; None if it is not valid."""
     try:
         text = gzip.decompress(body) if body.startswith(b"\x1f\x8b") else body
         events = [json.loads(line) for line in text.splitlines() if line.strip()]

@@ -1,4 +1,4 @@
-"""Stand-ins for what platforms pass to a function beside its event."""
+"""Stand-ins for the contexts that platforms pass to a function beside its event."""
 
 from __future__ import annotations
 
@@ -9,7 +9,13 @@ from types import SimpleNamespace
 
 
 class LambdaContext:
-    """What AWS Lambda passes as `context`, with a real clock. `timeout` in seconds; without an id a new one."""
+    """What AWS Lambda passes as `context`.
+
+    Args:
+        timeout: Seconds from now until the invocation times out, by the real clock.
+        function_name: Name of the function, also in its ARN and log group.
+        aws_request_id: Id of the invocation. Default: a new one.
+    """
 
     def __init__(
         self, timeout: float = 30.0, function_name: str = "my-function", *, aws_request_id: str | None = None
@@ -24,16 +30,24 @@ class LambdaContext:
         self._deadline = time.time() + timeout
 
     def get_remaining_time_in_millis(self) -> int:
-        """Milliseconds until the invocation times out, 0 afterwards."""
+        """Milliseconds until the invocation times out; 0 after that."""
         return max(0, int((self._deadline - time.time()) * 1000))
 
     def __repr__(self) -> str:
-        left = self.get_remaining_time_in_millis()
-        return f"<LambdaContext of {self.function_name}, request {self.aws_request_id}, {left} ms left>"
+        remaining = self.get_remaining_time_in_millis()
+        return f"<LambdaContext of {self.function_name}, request {self.aws_request_id}, {remaining} ms left>"
 
 
 class AzureContext:
-    """What Azure Functions passes as `context`. Without an id a new one; `traceparent` is the host's trace."""
+    """What Azure Functions passes as `context`.
+
+    Args:
+        function_name: Name of the function.
+        invocation_id: Id of the invocation. Default: a new one.
+        traceparent: W3C trace context of the Functions host. Default: none.
+        retry_count: How often the invocation has been retried.
+        max_retry_count: How often it may be retried; 0 if it has no retry policy.
+    """
 
     def __init__(
         self,
@@ -58,7 +72,14 @@ class AzureContext:
 
 
 class GoogleContext:
-    """What Google's functions framework passes as `context` to a background function. Without an id a new one."""
+    """What Google's functions framework passes as `context` to a background function.
+
+    Args:
+        event_type: Type of the event.
+        resource: Name of the resource that the event is from.
+        event_id: Id of the event. Default: a new one.
+        timestamp: When the event happened, in ISO 8601.
+    """
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""A chat behind an HTTP API (or a function URL): asks a model, for the user that the authorizer has let in."""
+"""A chat behind an HTTP API or a function URL. It asks a model on behalf of the user that the authorizer names."""
 
 import base64
 import json
@@ -9,14 +9,14 @@ from openai.types.chat import ChatCompletionMessageParam
 
 from zespan_serverless import with_context, zespan_lambda
 
-# Both attempts end within the function's timeout of 30 s: by default there are three, of ten minutes each.
-# One per container; OPENAI_API_KEY and OPENAI_BASE_URL come from the environment.
+# Two attempts end within the function's timeout of 30 s; OpenAI's defaults are three attempts of ten minutes each.
+# One client per container; OPENAI_API_KEY and OPENAI_BASE_URL come from the environment.
 client = OpenAI(timeout=12, max_retries=1)
 
 
 @zespan_lambda
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    request = posted(event) if "requestContext" in event else event  # behind an HTTP API, or invoked directly
+    request = posted(event) if "requestContext" in event else event  # from an HTTP API, or a direct invocation
     if not isinstance(request.get("prompt"), str):
         return response(400, {"error": 'the body must be JSON: {"prompt": "..."}'})
     with with_context(user_id=user(event) or request.get("user"), session_id=request.get("session")):
@@ -30,7 +30,7 @@ def ask(prompt: str, *, stream: bool) -> str:
             model="gpt-4o",
             messages=messages,
             stream=True,
-            stream_options={"include_usage": True},  # without it OpenAI does not count a stream's tokens
+            stream_options={"include_usage": True},  # otherwise OpenAI does not count a stream's tokens
         )
         return "".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices)
     answer = client.chat.completions.create(model="gpt-4o", messages=messages)
@@ -38,18 +38,18 @@ def ask(prompt: str, *, stream: bool) -> str:
 
 
 def user(event: dict[str, Any]) -> str | None:
-    """By a JWT authorizer. With IAM it is a service that calls; it says in the body who its user is."""
+    """The user, as a JWT authorizer has it. With IAM, the caller is a service, which names its user in the body."""
     authorizer = event.get("requestContext", {}).get("authorizer", {})
     subject: str | None = authorizer.get("jwt", {}).get("claims", {}).get("sub")
     return subject
 
 
 def posted(event: dict[str, Any]) -> dict[str, Any]:
-    """The JSON object in the request's body; empty if there is none."""
-    body = event.get("body") or ""  # a REST API says null for none
+    """The JSON object in the body of the request; empty if there is no body."""
+    body = event.get("body") or ""  # a REST API sends null if there is none
     try:
         content = json.loads(base64.b64decode(body) if event.get("isBase64Encoded") else body)
-    except (ValueError, RecursionError):  # the latter for ten thousand brackets
+    except (ValueError, RecursionError):  # RecursionError: ten thousand nested brackets
         return {}
     return content if isinstance(content, dict) else {}
 

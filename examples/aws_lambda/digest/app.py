@@ -1,4 +1,4 @@
-"""A digest on a schedule: several calls of the model at a time, and one that sums them up; all in one trace."""
+"""A scheduled digest: several concurrent calls of the model, and one that summarizes them, in one trace."""
 
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -10,14 +10,14 @@ from zespan_serverless import span, zespan_lambda
 
 TOPICS = ("sales", "support", "incidents")
 
-# One per container, for all threads. Two calls, one after the other, end within a function's timeout of 30 s.
+# One client per container, for all threads. Two calls in a row end within a function's timeout of 30 s.
 client = OpenAI(timeout=12, max_retries=0)
 
 
 @zespan_lambda(tags={"feature": "digest"})
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    day = event["time"][:10]  # when it was due: a retry is for the same day
-    with ThreadPoolExecutor(len(TOPICS)) as pool:  # what its threads do belongs to the invocation
+    day = event["time"][:10]  # the scheduled day, also for a retry
+    with ThreadPoolExecutor(len(TOPICS)) as pool:  # its threads belong to the trace of the invocation
         parts = list(pool.map(partial(summarize, day), TOPICS))
     with span("digest"):
         return {"day": day, "digest": ask("Make one paragraph of these notes.", "\n\n".join(parts))}
@@ -29,7 +29,7 @@ def summarize(day: str, topic: str) -> str:
 
 
 def notes(day: str, topic: str) -> str:
-    """What there is to sum up; yours would come from a table or a bucket."""
+    """The texts to summarize. Yours would come from a table or a bucket."""
     return f"{day}: nothing unusual in {topic}."
 
 

@@ -1,4 +1,4 @@
-"""A FastAPI application under Mangum, that answers with what an OpenAI stream brings."""
+"""A FastAPI application under Mangum that answers with an OpenAI stream."""
 
 from collections.abc import AsyncIterator
 
@@ -11,8 +11,8 @@ from pydantic import BaseModel
 from zespan_serverless import zespan_lambda
 
 app = FastAPI()
-# Both attempts at an answer end within a function's timeout of 30 s. One per container: Mangum runs every call on the
-# same event loop, so that connections are kept.
+# Both attempts end within a function's timeout of 30 s. One client per container: Mangum runs every call on the same
+# event loop, so connections are kept.
 client = AsyncOpenAI(timeout=12, max_retries=1)
 
 
@@ -26,7 +26,7 @@ async def ask(question: Question) -> StreamingResponse:
         model="gpt-4o",
         messages=[{"role": "user", "content": question.prompt}],
         stream=True,
-        stream_options={"include_usage": True},  # without it OpenAI does not count a stream's tokens
+        stream_options={"include_usage": True},  # otherwise OpenAI does not count a stream's tokens
     )
 
     async def words() -> AsyncIterator[str]:
@@ -37,6 +37,6 @@ async def ask(question: Question) -> StreamingResponse:
     return StreamingResponse(words(), media_type="text/plain")
 
 
-# Mangum would run the application's startup and shutdown at every call: what is to happen once per container stands
-# above. It also keeps the answer until it is whole; behind the Lambda Web Adapter, without Mangum, it is streamed.
+# With a lifespan, Mangum would run startup and shutdown at every call; code that runs once per container is above.
+# Mangum returns the answer as a whole. Behind the Lambda Web Adapter, without Mangum, the answer is streamed.
 handler = zespan_lambda(Mangum(app, lifespan="off"))

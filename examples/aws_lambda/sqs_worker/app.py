@@ -1,4 +1,4 @@
-"""An SQS queue's worker: asks a model about several messages at a time, each in the trace of whoever sent it."""
+"""A worker of an SQS queue. It asks a model about several messages at a time, each in the trace of its sender."""
 
 import asyncio
 import json
@@ -9,11 +9,11 @@ from openai import AsyncOpenAI
 
 from zespan_serverless import traced_record, zespan_lambda
 
-AT_ONCE = 5  # calls of the model
-RESERVE = 2.0  # seconds before the function's timeout at which what is unfinished is given back to the queue
+AT_ONCE = 5  # concurrent calls of the model
+RESERVE = 2.0  # seconds before the function's timeout when unfinished messages are returned to the queue
 
 logger = logging.getLogger(__name__)
-client = AsyncOpenAI()  # one per container: an async handler runs on one event loop, so that connections are kept
+client = AsyncOpenAI()  # one per container: async handlers share an event loop, so connections are kept
 
 
 @zespan_lambda
@@ -45,4 +45,4 @@ async def classify(text: str) -> None:
             {"role": "user", "content": text},
         ],
     )
-    logger.info("topic: %s", answer.choices[0].message.content)  # a worker of yours would store it
+    logger.info("topic: %s", answer.choices[0].message.content)  # yours would store it

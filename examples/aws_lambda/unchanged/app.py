@@ -1,4 +1,4 @@
-"""A Lambda function that knows nothing of Zespan: the layer traces it."""
+"""A Lambda function without any code of Zespan: the layer traces it."""
 
 import json
 from base64 import b64decode

@@ -3,7 +3,7 @@
 import json
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
-from typing import List  # noqa: UP035  # Azure's worker takes `list[...]` for no type
+from typing import List  # noqa: UP035  # Azure's worker does not understand `list[...]`
 
 import azure.functions as func
 from openai import AsyncOpenAI, OpenAI
@@ -34,7 +34,7 @@ async def chat(req: func.HttpRequest) -> func.HttpResponse:
 @app.service_bus_queue_trigger(arg_name="messages", queue_name="prompts", connection="BUS", cardinality="many")
 @zespan_azure
 def work(messages: List[func.ServiceBusMessage]) -> None:  # noqa: UP006
-    """Several prompts at a time; the invocation's event links to whoever sent each of them."""
+    """Several prompts at a time. The event of the invocation links to the sender of each."""
     for message in messages:
         with span("answer", metadata={"message_id": message.message_id}):
             ask(message.get_body().decode())
@@ -43,7 +43,7 @@ def work(messages: List[func.ServiceBusMessage]) -> None:  # noqa: UP006
 @app.timer_trigger(arg_name="timer", schedule="0 0 6 * * *")
 @zespan_azure
 def digest(timer: func.TimerRequest) -> None:
-    """Several calls at a time. Threads of one's own are in the invocation's trace if they get its context."""
+    """Several concurrent calls. Your own threads belong to the trace of the invocation if they get its context."""
     with ThreadPoolExecutor(len(TOPICS)) as pool:
         answers = [pool.submit(copy_context().run, ask, f"The news on {topic}, in a sentence.") for topic in TOPICS]
         ask("Sum this up:\n" + "\n".join(answer.result() for answer in answers))

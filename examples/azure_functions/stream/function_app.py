@@ -20,7 +20,7 @@ async def stream(req: Request) -> StreamingResponse:
 
 
 async def answer(prompt: str) -> AsyncIterator[str]:
-    """Runs when the function has long returned, and yet in its trace."""
+    """Runs after the function has returned, but belongs to its trace."""
     chunks = await client.chat.completions.create(
         model="gpt-4o",
         messages=[{"role": "user", "content": prompt}],

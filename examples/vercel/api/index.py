@@ -24,4 +24,4 @@ async def ask(question: Question) -> dict[str, str | None]:
     return {"answer": answer.choices[0].message.content}
 
 
-app = zespan_vercel(app)  # last: what comes before is the application's own
+app = zespan_vercel(app)  # last, around all other middleware

@@ -1,4 +1,4 @@
-"""The same for a handler class, the plainest of Vercel's Python functions."""
+"""A handler class, the simplest kind of Python function on Vercel."""
 
 from http.server import BaseHTTPRequestHandler
 

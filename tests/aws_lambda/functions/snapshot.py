@@ -51,7 +51,7 @@ if os.environ.get("BREAK"):
     def broken() -> None:
         raise RuntimeError("ours fails")
 
-    _process.rest = _process.renew = broken
+    _process.pause = _process.resume = broken
 
 init()
 capture({"span_kind": "llm", "operation": "at import"})

@@ -123,6 +123,7 @@ def _calls_of_every_kind(side: Side, model: ModelEndpoint) -> None:
     assert made() == 2
 
 
+@pytest.mark.parametrize("side", ["sync", pytest.param("async", marks=pytest.mark.slow)], indirect=True)
 @pytest.mark.parametrize("name", _internals())
 def test_an_internal_that_fails(
     name: str, side: Side, model: ModelEndpoint, recorded: Recorded, monkeypatch: pytest.MonkeyPatch

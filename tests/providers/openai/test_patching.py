@@ -76,7 +76,7 @@ def unpatched(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(providers, "watch", lambda: None)
 
 
-@pytest.mark.parametrize("first", ["openai", "zespan_serverless"])
+@pytest.mark.parametrize("first", [pytest.param("openai", marks=pytest.mark.slow), "zespan_serverless"])
 def test_the_order_of_imports(first: str, model: ModelEndpoint) -> None:
     """A decorated function's calls are traced whether openai is imported before, or in the function; never by us."""
     script = """

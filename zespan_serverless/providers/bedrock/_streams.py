@@ -92,7 +92,7 @@ class _Body:
         self._left = int(length) if isinstance(length, (int, str)) and str(length).isdigit() else None
         self._parts: list[bytes] = []
         self._size = 0
-        call.span.ends[id(call)] = weakly(self.end)  # the invocation may end first
+        call.span.root.open[id(call)] = weakly(self.end)  # the invocation may end first
 
     def add(self, data: bytes, *, is_last: bool) -> None:
         """Add what the user has read."""

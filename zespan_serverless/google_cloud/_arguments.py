@@ -6,31 +6,44 @@ import io
 import json
 import sys
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
-from .._base.guard import Guarded, pass_on
+from .._base.guard import pass_on
 from .._observe.web import content_length
 from .._platforms import google
+from .._platforms.platform import TEXT_MAX
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_PUSH_MAX = 262_144  # bytes of a Pub/Sub push that are read for the trace in it: its message is a text that JSON skips
+_PUSH_MAX = 262_144  # bytes of the largest Pub/Sub push that is parsed for a traceparent; its message is not decoded
 _AGENTS = ("CloudPubSub-Google", "APIs-Google")
 
 
-class Given(NamedTuple):
+class Arguments:
     """`request`: Flask's or Starlette's, if it can be had. `event`: the attributes of a CloudEvent; `context`: of a
-    background function's event; `data`: of either, or of the Pub/Sub message that a request pushes."""
+    background function's event; `data`: of either, or of the Pub/Sub message that a request pushes. `method`: of a
+    request that the function is called with, else empty."""
 
-    request: Any = None
-    event: Mapping[str, Any] | None = None
-    context: object = None
-    data: object = None
+    __slots__ = ("context", "data", "event", "method", "request")
+
+    def __init__(
+        self,
+        request: Any = None,
+        event: Mapping[str, Any] | None = None,
+        context: object = None,
+        data: object = None,
+        method: str = "",
+    ) -> None:
+        self.request = request
+        self.event = event
+        self.context = context
+        self.data = data
+        self.method = method
 
     @property
     def is_request(self) -> bool:
-        """Whether a request is all that there is to tell of."""
+        """Whether there is a request, and no event in it that says more."""
         return self.request is not None and self.event is None and self.context is None
 
     def header(self, name: str) -> str | None:
@@ -46,57 +59,49 @@ class Given(NamedTuple):
 
     def describe(self) -> dict[str, object]:
         if self.event is not None:
-            return google.by_event(self.event, self.data)
+            return google.describe_event(self.event, self.data)
         if self.context is not None:
-            return google.by_background(self.context, self.data)
-        return {**google.by_header(self.header), **google.by_push(self.data)}
+            return google.describe_background(self.context, self.data)
+        return {**google.describe_headers(self.header), **google.describe_push(self.data)}
 
     def producer(self) -> tuple[str, str] | None:
         """The trace that an event comes from."""
         return google.producer(self.event or {}, self.data)
 
+    def execution_id(self) -> str | None:
+        """The framework's, which it also puts into the log, or Google's; an async event function has it in a
+        contextvar."""
+        header = self.header("function-execution-id")
+        if header or self.request is not None:
+            return header[:TEXT_MAX] if header else None
+        variable = getattr(sys.modules.get("functions_framework.execution_id"), "execution_context_var", None)
+        value = getattr(variable.get(None), "execution_id", None) if variable is not None else None
+        return value if isinstance(value, str) else None
 
-def given(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Given:
-    """What a call is about. Total: any arguments will do."""
+
+def read_arguments(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Arguments:
+    """What a function is called with. Total: any arguments will do."""
     values = args or tuple(kwargs.values())
     first = _first(args, kwargs)
     if _is_request(first):
         data = None
         try:
             data = _pushed(first)
-        except Exception as error:  # whoever calls may only look like Pub/Sub, or be gone
+        except Exception as error:  # the client may only look like Pub/Sub, or may have hung up
             pass_on(error)
-        return Given(first, data=data)
+        return Arguments(first, data=data, method=str(first.method))
     request = _flask_request()
     if len(values) > 1 and isinstance(getattr(values[1], "event_type", None), str):
-        return Given(request, context=values[1], data=first)
+        return Arguments(request, context=values[1], data=first)
     attributes = getattr(first, "get_attributes", None)
     event = attributes() if callable(attributes) else None
     if isinstance(event, Mapping):
-        return Given(request, event=event, data=getattr(first, "data", None))
-    return Given(request)
-
-
-def method(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> str:
-    """The request's; an empty string if it is none. Never raises."""
-    first = _first(args, kwargs)
-    with Guarded("a request"):  # there are objects that raise when they are looked at
-        return str(first.method) if _is_request(first) else ""
-    return ""
-
-
-def execution_id(found: Given) -> str | None:
-    """The framework's, which it also puts into the log, or Google's; an async event function has it in a contextvar."""
-    header = found.header("function-execution-id")
-    if header or found.request is not None:
-        return header[: google.TEXT_MAX] if header else None
-    variable = getattr(sys.modules.get("functions_framework.execution_id"), "execution_context_var", None)
-    value = getattr(variable.get(None), "execution_id", None) if variable is not None else None
-    return value if isinstance(value, str) else None
+        return Arguments(request, event=event, data=getattr(first, "data", None))
+    return Arguments(request)
 
 
 def _first(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
-    """What it is called with first; of a method decorated in its class the request, before which `self` comes."""
+    """The first argument. For a method that is decorated in its class this is the request, which follows `self`."""
     values = (args or tuple(kwargs.values()))[:2]
     return next((value for value in values if _is_request(value)), values[0] if values else None)
 
@@ -121,11 +126,11 @@ def _is_push(request: Any) -> bool:
 
 
 def _pushed(request: Any) -> object:
-    """The body of a Pub/Sub push, which the function still finds unread; None for any other request."""
+    """The body of a Pub/Sub push; None for any other request. The function can still read it."""
     if not _is_push(request):
         return None
     environ = getattr(request, "environ", None)
-    if isinstance(environ, dict) and "stream" not in vars(request):  # Flask's, which has not begun to read
+    if isinstance(environ, dict) and "stream" not in vars(request):  # Flask's, if nobody has begun to read
         body = environ["wsgi.input"].read(content_length(request.headers.get("content-length")))
         environ["wsgi.input"] = io.BytesIO(body)
     else:
@@ -133,7 +138,7 @@ def _pushed(request: Any) -> object:
     return json.loads(body) if isinstance(body, bytes) and body else None
 
 
-async def prepare(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
+async def read_push(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
     """Have Starlette read a Pub/Sub push, which it then keeps for the function."""
     first = _first(args, kwargs)
     if _is_request(first) and _is_push(first) and callable(getattr(first, "body", None)):

@@ -1,0 +1,106 @@
+"""Connects to a host, and closes a socket only while its descriptor still stands for it."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from typing import TYPE_CHECKING, Any
+
+from .._base import identity
+from .._base.guard import pass_on
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_STAGGER = 0.25  # seconds before the next address is tried as well; https://www.rfc-editor.org/rfc/rfc8305#section-8
+
+
+def connect(
+    host: str, port: int, timeout: float | None = None, first: object = None, last: object = None
+) -> socket.socket:
+    """A connected socket. Raises OSError if the host cannot be reached within `timeout` seconds (None: no limit).
+
+    If the host has several addresses, the first one that answers is taken, so that an unreachable one costs a moment
+    and not the whole timeout. `first` and `last` are the addresses to begin and to end with.
+    """
+    # As bytes: for a text Python imports its codec `idna`, which takes 14 ms; a child that is forked meanwhile hangs.
+    name: Any = host.encode() if host.isascii() else host
+    addresses = socket.getaddrinfo(name, port, 0, socket.SOCK_STREAM)
+    if len(addresses) == 1:
+        connected = _connect_to(addresses[0], timeout)
+    else:
+        connected = _race(sorted(addresses, key=lambda one: (one[4] == last, one[4] != first)), timeout)
+    try:
+        connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    except OSError as error:
+        pass_on(error)
+    return connected
+
+
+def close(sock: socket.socket, expected: tuple[int, int] | None) -> None:
+    """Close a socket if its identity is the expected one; otherwise the descriptor belongs to other code."""
+    if identity(sock.fileno()) == expected:
+        sock.close()
+    else:
+        sock.detach()
+
+
+def _connect_to(address: Sequence[Any], timeout: float | None) -> socket.socket:
+    sock = socket.socket(*address[:3])
+    expected = identity(sock.fileno())
+    try:
+        sock.settimeout(timeout)
+        sock.connect(address[4])
+    except BaseException:
+        close(sock, expected)
+        raise
+    return sock
+
+
+def _race(addresses: Sequence[Sequence[Any]], timeout: float | None) -> socket.socket:
+    """Try one address after the other, without waiting long for any of them; https://www.rfc-editor.org/rfc/rfc8305."""
+    import errno
+    import selectors  # `socket` has imported it already
+
+    in_progress = (errno.EINPROGRESS, errno.EWOULDBLOCK, getattr(errno, "WSAEWOULDBLOCK", 0))
+    stagger = _STAGGER if timeout is None else min(_STAGGER, timeout / 2 / len(addresses))
+    deadline = None if timeout is None else time.monotonic() + timeout
+    # These two selectors have no descriptor of their own.
+    selector = selectors.PollSelector() if hasattr(selectors, "PollSelector") else selectors.SelectSelector()
+    error: OSError = TimeoutError("timed out")
+    untried = list(addresses)
+    try:
+        while untried or selector.get_map():
+            if untried:
+                family, kind, protocol, _, address = untried.pop(0)
+                try:
+                    sock = socket.socket(family, kind, protocol)
+                except OSError as refused:  # this machine has no IPv6
+                    pass_on(refused)
+                    error = refused
+                    continue
+                selector.register(sock, selectors.EVENT_WRITE, identity(sock.fileno()))
+                sock.settimeout(0)
+                code = sock.connect_ex(address)
+                if code and code not in in_progress:
+                    error = OSError(code, os.strerror(code))
+                    close(sock, selector.unregister(sock).data)
+                    continue
+            time_left = None if deadline is None else max(deadline - time.monotonic(), 0)
+            wait = time_left if not untried else stagger if time_left is None else min(stagger, time_left)
+            ready = selector.select(wait)
+            for key, _ in ready:
+                candidate: Any = key.fileobj
+                selector.unregister(candidate)
+                code = candidate.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+                if not code:
+                    return candidate  # type: ignore[no-any-return]
+                error = OSError(code, os.strerror(code))
+                close(candidate, key.data)
+            if not ready and not untried:
+                raise TimeoutError("timed out")
+        raise error
+    finally:
+        for key in [*selector.get_map().values()]:
+            close(key.fileobj, key.data)  # type: ignore[arg-type]

@@ -1,0 +1,370 @@
+"""One invocation under way, from its beginning to the flush after its end.
+
+    begin     bind the trace to the context, and write to the journal that the invocation has begun
+    close     measure and describe the end
+    report    capture the root event
+    settle    flush: in the background if the process stays alive, after the response if the host can, else now, within
+              what the invocation has left
+
+The user's function is never harmed: what fails in here is logged once and left out.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+from weakref import ref
+
+from .. import _trace
+from .._base.guard import Guarded
+from .._delivery.budget import flush_budget
+from .._process import sigterm
+from .._record.invocation import NO_RESULT, WARM
+from .._record.record import Record, suspends
+from .root_record import identity, milliseconds, root_record
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from .._process.container import Active, Container
+    from .._record.invocation import Invocation, Result
+    from .host import Host
+
+PREPARED, OPEN, CLOSED, SETTLED = range(4)
+"""SETTLED: the rest is done, or somebody else does it: the host after the response, which may be before the report."""
+
+_NOTIFY_MIN = 0.05
+"""Seconds that `on_flush` gets at least, after a flush that has used up its own."""
+_CONCERNS_MAX = 102
+"""What `with_context` may name in one invocation: a user, a session, and as many tags as an event has."""
+_REARM_PAUSE = 1.0
+"""Seconds between two looks at the signal handlers where many invocations end at once."""
+
+
+class ActiveInvocation:
+    """One invocation, and the `Scope` of a function whose result is complete when it returns.
+
+    A signal handler of the user's may raise between any two steps in here (a timeout by SIGALRM, Ctrl-C). That
+    exception goes up, and the invocation is over all the same: `begin` belongs into the `try` whose `finally` calls
+    `leave`, and each of the steps can be repeated.
+    """
+
+    __slots__ = (
+        *("__weakref__", "_concerns", "_entered", "_error", "_is_reported", "_left_at_end", "_left_at_start"),
+        *("_reference", "_result", "_took_ms", "began", "container", "host", "inner_error", "invocation"),
+        *("span", "start", "state"),
+    )
+
+    def __init__(self, host: Host[Any], container: Container, invocation: Invocation) -> None:
+        self.state = PREPARED
+        self.host, self.container, self.invocation = host, container, invocation
+        container.invocations += 1
+        self.start = host.origin() if container.invocations == 1 else WARM
+        self.span = _trace.continued(invocation.parent)
+        around = _trace.current()
+        if around is not None and not around.span_id:  # a `with_context` around the call of a decorated function
+            self.span.user_id, self.span.session_id, self.span.tags = around.user_id, around.session_id, around.tags
+        self.inner_error: Exception | None = None  # of an application inside, see `note_inner_error`
+        self._reference: ref[Active] = ref(self, container.active.discard)
+        hash(self._reference)  # now, while it can be computed: `discard` needs it when this object is gone
+        self._entered = _trace.Entered(self.span, shared=host.one_at_a_time)
+        self._concerns: dict[tuple[str, str], str | None] | None = None  # by `with_context`, see `concerns`
+        self._took_ms: float | None = None  # of one that has ended, as are the next three
+        self._error: BaseException | None = None
+        self._left_at_end: float | None = None
+        self._result: Result = NO_RESULT  # not the function's: its owner may change that meanwhile
+        self._is_reported = False
+        self._left_at_start = self._left()
+        self.began = time.perf_counter()
+
+    # What a `Scope` does
+
+    def begin(self) -> None:
+        """Make this the invocation under way, and write to the journal that it has begun."""
+        with Guarded("the start of an invocation"):
+            self.state = OPEN
+            self._entered.enter()
+            self.span.root.owner = self._reference
+            self.container.active.add(self._reference)
+            self.began = time.perf_counter()
+            self.container.delivery.ensure_sender()
+            self.host.begin(self.invocation, self.on_record)
+
+    def returned(self, result: Any) -> Any:
+        self.finish(None, result)
+        return result
+
+    def raised(self, error: BaseException) -> None:
+        self.finish(error)
+
+    def closed(self) -> None:
+        self.finish(None)
+
+    async def returned_async(self, result: Any) -> Any:
+        await self.finish_async(None, result)
+        return result
+
+    async def raised_async(self, error: BaseException) -> None:
+        if isinstance(error, (SystemExit, KeyboardInterrupt)):  # they end the event loop, too
+            self.finish(error)
+        elif isinstance(error, Exception) or suspends(error):  # else it is cancelled: there is no waiting any more
+            await self.finish_async(error)
+
+    async def closed_async(self) -> None:
+        await self.finish_async(None)
+
+    def leave(self) -> None:
+        if self.state < SETTLED:
+            self.abandon()
+
+    # The steps to the end
+
+    def finish(self, error: BaseException | None, result: Any = None) -> None:
+        """Leave the context, close, report and flush. `result` is the function's own."""
+        self.leave_context()
+        self.close(error, returned=result)
+        self.settle(error)
+
+    async def finish_async(self, error: BaseException | None, result: Any = None) -> None:
+        """`finish` that leaves the event loop free."""
+        self.leave_context()
+        self.close(error, returned=result)
+        await self.settle_async(error)
+
+    def leave_context(self) -> None:
+        """Make current again what was current before this invocation."""
+        with Guarded("the end of an invocation"):
+            self._entered.leave()
+
+    def close(self, error: BaseException | None, result: Result = NO_RESULT, *, returned: Any = None) -> None:
+        """End the invocation. The user's code may go on in its context. `report` follows when there is time.
+
+        `returned` is what the function has returned, of which the host reads the `result`.
+        """
+        if self._took_ms is None:
+            self._error, self._took_ms = error, (time.perf_counter() - self.began) * 1000
+        if self.state < CLOSED:
+            self.state, self._result = CLOSED, result
+        root = self.span.root
+        root.owner = None
+        self.container.active.discard(self._reference)
+        with Guarded("the end of an invocation"):
+            for end in list(root.open.values()):
+                end()
+            # Before anybody is woken: that releases the GIL, and to have it back would take long.
+            if self.host.one_at_a_time:
+                sigterm.rearm(look=False)  # `_finish_flush` looks, when the response is on its way
+            else:
+                sigterm.rearm(_REARM_PAUSE)
+            self._left_at_end = self._left()
+            if returned is not None:
+                self._result = self.host.result(returned)
+
+    def report(self) -> None:
+        """Capture the root event of an invocation that has been closed, once."""
+        took_ms = self._took_ms
+        if took_ms is None or self._is_reported:
+            return
+        with Guarded("the root event"):
+            if self._is_uneventful():
+                if self.start is not WARM:
+                    self.container.invocations = 0  # the next one reports how the process came up
+            elif self.container.settings.root_event:
+                failed_inside = self.inner_error if self._result.error_type is not None else None
+                error = self._error or failed_inside
+                self.container.capture(lambda: self._root_record(took_ms, error), self.span.span_id)
+        self._is_reported = True
+
+    def settle(self, error: BaseException | None = None) -> None:
+        """Report an invocation that has been closed, and flush."""
+        handed_over = False
+        with Guarded("the flush"):
+            handed_over = self._hand_over(error)
+        if not handed_over:
+            with Guarded("the flush"):
+                try:
+                    self._report_and_flush()
+                finally:
+                    self.host.end(self.invocation, None)
+        self.state = SETTLED
+
+    async def settle_async(self, error: BaseException | None = None) -> None:
+        """`settle` that leaves the event loop free."""
+        with Guarded("the flush"):
+            if not self._hand_over(error):
+                try:
+                    self.report()
+                    sigterm.look_again()
+                    if not self._flushes_later():
+                        from .._delivery.aio import flush_async
+
+                        await flush_async(self.container.delivery, self._budget())
+                finally:
+                    self.host.end(self.invocation, None)
+        self.state = SETTLED
+
+    def settle_without_waiting(self) -> None:
+        """Report an invocation that has been closed, and have a thread flush, whatever the platform."""
+        self.report()
+        self.state = SETTLED
+        self.flush_in_background()
+
+    def abandon(self) -> None:
+        """Do what has not been done, because an exception has struck in the midst of it. Waits for nothing."""
+        self.leave_context()
+        self.close(sys.exception())
+        self.report()
+        self.state = SETTLED
+        with Guarded("the flush"):
+            if not self.host.end(self.invocation, self._flush):
+                self.flush_in_background()
+
+    def __del__(self, exiting: Callable[[], bool] = sys.is_finalizing) -> None:
+        """Whoever should have ended it has been interrupted before he could."""
+        if getattr(self, "state", PREPARED) == OPEN and not exiting():
+            with Guarded("the end of an invocation"):
+                self.abandon()
+
+    def disown(self) -> None:
+        """Leave its end to the parent of this forked child."""
+        self.state = PREPARED
+
+    # What others ask and say
+
+    def is_paused(self) -> bool:
+        """Whether it waits until the next piece of a generator is wanted."""
+        return self.span.root.is_paused
+
+    def on_record(self) -> None:
+        """Write to the journal that this invocation has begun, for the case that it does not end. Never raises."""
+        if self.container.records and self.container.settings.root_event and not self.invocation.is_probe:
+            with Guarded("the start of an invocation"):
+                left = milliseconds(self._left_at_start)
+                attributes = {**identity(self.invocation, self.start), "time_left_at_start_ms": left}
+                name = self.container.settings.service_name or self.invocation.name
+                record = Record(self.span, self.container.resource, "invocation", name, attributes=attributes)
+                self.container.opened(record, self._is_over)
+
+    def _is_over(self) -> bool:
+        return self.state >= CLOSED
+
+    def concerns(self, user_id: str | None, session_id: str | None, tags: Mapping[str, str]) -> None:
+        """Note what a `with_context` inside names.
+
+        The root event has what is named once, or always the same: where the records of a batch are of different users,
+        the invocation is of none.
+        """
+        noted = self._concerns
+        if noted is None:
+            noted = self._concerns = {}
+        named = {("user_id", ""): user_id, ("session_id", ""): session_id, **{("tags", key): tags[key] for key in tags}}
+        for name, value in named.items():
+            if value is not None and len(noted) < _CONCERNS_MAX and noted.setdefault(name, value) != value:
+                noted[name] = None
+
+    def must_wait(self, error: BaseException | None = None) -> bool:
+        """Whether the end of the invocation has to wait for the flush."""
+        return not (self._may_flush_later(error) and self.host.process_stays_alive(self.invocation))
+
+    def flush_in_background(self) -> None:
+        """Have a thread flush."""
+        self.container.delivery.flush_in_background(self.container.settings.flush_timeout)
+
+    # The flush
+
+    def _hand_over(self, error: BaseException | None) -> bool:
+        """Leave the flush to a thread if the process stays alive, or to the host after the response; else False."""
+        if self.must_wait(error):
+            return self._may_flush_later(error) and self.host.end(self.invocation, self._report_and_flush)
+        self.report()
+        if self.host.one_at_a_time:
+            sigterm.look_again()
+        self.container.goes_on = True
+        self.flush_in_background()
+        return True
+
+    def _report_and_flush(self) -> None:
+        self.report()
+        sigterm.look_again()
+        self._flush()
+
+    def _may_flush_later(self, error: BaseException | None) -> bool:
+        """Whether the flush may come after the response. After SystemExit and the like nothing of ours runs."""
+        dying = error is not None and not isinstance(error, Exception) and not suspends(error)
+        return not dying and self.container.settings.flush_mode != "before_return"
+
+    def _flush(self) -> None:
+        """Send what is pending, within what this invocation has left by now."""
+        if self._flushes_later():
+            return
+        settings, delivery = self.container.settings, self.container.delivery
+        report = delivery.flush(self._budget())
+        if settings.on_flush is not None:  # in what the flush has not used
+            rest = max(settings.flush_timeout - report.elapsed, _NOTIFY_MIN)
+            delivery.notify(report, flush_budget(self._left(), rest, settings.flush_reserve))
+
+    def _flushes_later(self) -> bool:
+        """Have a thread flush if the deadline is near, and the process outlives it; else False."""
+        if self.invocation.is_killed or self._budget() > 0:
+            return False
+        self.flush_in_background()
+        return True
+
+    def _budget(self) -> float:
+        settings, left = self.container.settings, self._left()
+        if left is not None and left <= 0 and not self.invocation.is_killed:
+            left = None  # nobody waits for this response any more
+        return flush_budget(left, settings.flush_timeout, settings.flush_reserve)
+
+    def _left(self) -> float | None:
+        return None if self.invocation.remaining is None else self.invocation.remaining()
+
+    # The root event
+
+    def _is_uneventful(self) -> bool:
+        """Whether this is a health check that has succeeded, and in which nothing else has happened."""
+        status = self._result.status
+        is_well = self._error is None and status is not None and status < 400
+        return self.invocation.is_probe and is_well and not self.span.root.has_spans
+
+    def _root_record(self, took_ms: float, error: BaseException | None) -> Record:
+        return root_record(
+            self._concerned(),
+            self.container.resource,
+            self.invocation,
+            self.start,
+            self._result,
+            took_ms,
+            (self._left_at_start, self._left_at_end),
+            error,
+        )
+
+    def _concerned(self) -> _trace.Span:
+        """The root span, with the user, the session and the tags that `with_context` has named inside."""
+        span, noted = self.span, self._concerns
+        if not noted:
+            return span
+        tags = {key: value for (field, key), value in noted.items() if field == "tags" and value is not None}
+        copy = _trace.Span(
+            span.trace_id,
+            span.span_id,
+            span.parent_span_id,
+            span.user_id or noted.get(("user_id", "")),
+            span.session_id or noted.get(("session_id", "")),
+            {**tags, **(span.tags or {})} or None,
+            span.root,
+        )
+        copy.event_id = span.event_id
+        return copy
+
+
+def note_inner_error(error: Exception) -> None:
+    """Keep what an application inside the invocation has raised, and its framework turns into a response.
+
+    If the response is a failure, this error is the reason.
+    """
+    here = _trace.current()
+    active = here.root.invocation() if here is not None else None
+    if active is not None:
+        active.inner_error = error

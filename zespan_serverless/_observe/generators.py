@@ -1,0 +1,157 @@
+"""Generators of both kinds whose pieces are made in a scope, and read outside of it."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import sys
+from typing import TYPE_CHECKING, Any
+
+from .. import _trace
+from .._base.guard import Guarded
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable, Generator, Mapping
+
+    from .host import Scope
+
+    Open = Callable[[tuple[Any, ...], Mapping[str, Any]], Scope | None]
+
+
+class Turns(contextlib.AbstractContextManager[None]):
+    """The turns of a generator, each from one piece to the next: only in these its scope's context is current.
+
+    Made when the scope has begun, in the `try` whose `finally` calls `leave`.
+    """
+
+    def __init__(self, scope: Scope) -> None:
+        self._span = _trace.current()
+        self._entered: _trace.Entered | None = None
+        self._is_shared = False  # whether it is an invocation of its own, on a host that serves one at a time
+        with Guarded("the start of a generator"):
+            self._is_shared = self._span is not None and self._span is _trace.root()
+        scope.leave_context()
+
+    def __enter__(self) -> None:
+        if self._is_shared and self._span is not None:
+            self._span.root.is_paused = False
+        self._entered = _trace.Entered(self._span, shared=self._is_shared)
+        self._entered.enter()
+
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+        self._span = _trace.current()  # a step inside may go on from one piece to the next
+        self.leave()
+        if self._is_shared and self._span is not None:
+            self._span.root.is_paused = True
+
+    def leave(self) -> None:
+        """Leave the context of a turn that a signal handler has interrupted."""
+        if self._entered is not None:
+            self._entered.leave()
+
+
+def generator(function: Callable[..., Any], open_scope: Open) -> Callable[..., Any]:
+    """A generator function that does what `function` does, each generator in a scope of its own.
+
+    `open_scope` is called with the arguments, when the first piece is wanted; None means without a scope.
+    """
+
+    def wrapper(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
+        scope = open_scope(args, kwargs)
+        if scope is None:
+            return (yield from function(*args, **kwargs))
+        turns: Turns | None = None
+        try:
+            try:
+                scope.begin()
+                turns = Turns(scope)
+                result = yield from _pieces(function(*args, **kwargs), turns)
+            except GeneratorExit:
+                scope.closed()
+                raise
+            except BaseException as error:
+                scope.raised(error)
+                raise
+            return scope.returned(result)
+        finally:
+            if turns is not None:
+                turns.leave()
+            scope.leave()
+
+    return wrapper
+
+
+def _pieces(running: Generator[Any, Any, Any], turns: Turns) -> Generator[Any, Any, Any]:
+    """`yield from running`, with each piece made in a turn."""
+    advance: Callable[[Any], Any] = running.send
+    value: Any = None
+    try:
+        while True:
+            with turns:
+                piece = advance(value)
+            try:
+                value, advance = (yield piece), running.send
+            except GeneratorExit:
+                with turns:
+                    running.close()
+                raise
+            except BaseException as thrown:
+                value, advance = thrown, running.throw
+    except StopIteration as end:
+        return end.value
+
+
+def async_generator(function: Callable[..., Any], open_scope: Open) -> Callable[..., Any]:
+    """The same for an asynchronous generator function."""
+
+    async def wrapper(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
+        scope, turns = open_scope(args, kwargs), None
+        turn: contextlib.AbstractContextManager[None] = contextlib.nullcontext()
+        try:
+            try:
+                if scope is not None:
+                    scope.begin()
+                    turn = turns = Turns(scope)
+                running = function(*args, **kwargs)
+                advance: Callable[[Any], Any] = functools.partial(_first_step, running)
+                value: Any = None
+                while True:
+                    with turn:
+                        piece = await advance(value)
+                    try:
+                        value, advance = (yield piece), running.asend
+                    except GeneratorExit:
+                        with turn:
+                            await running.aclose()
+                        raise
+                    except BaseException as thrown:
+                        value, advance = thrown, running.athrow
+            except StopAsyncIteration:
+                if scope is not None:
+                    await scope.returned_async(None)
+            except GeneratorExit:
+                if scope is not None:
+                    await scope.closed_async()
+                raise
+            except BaseException as error:
+                if scope is not None:
+                    await scope.raised_async(error)
+                raise
+        finally:
+            if turns is not None:
+                turns.leave()
+            if scope is not None:
+                scope.leave()
+
+    return wrapper
+
+
+def _first_step(running: Any, value: object) -> Any:
+    """The first step of an asynchronous generator that its loop does not see: at the loop's end it would close both
+    this one and the one around it, each in the midst of the other."""
+    hooks = sys.get_asyncgen_hooks()
+    sys.set_asyncgen_hooks(None, None)
+    try:
+        return running.asend(value)
+    finally:
+        sys.set_asyncgen_hooks(*hooks)

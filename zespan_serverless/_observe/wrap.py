@@ -1,0 +1,181 @@
+"""One wrapper for every host: a user's function, of whatever kind, as one invocation per call.
+
+Whatever fails in here, nothing but the function's own result or exception comes out of a call, and it is called once.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING, Any
+
+from .. import _trace
+from .. import settings as _settings
+from .._base import aio
+from .._base.guard import Guarded
+from ..errors import ConfigurationError
+from . import start
+from .active import ActiveInvocation
+from .host import Reads, Request
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from .._process.container import Container
+    from .host import Host, Scope
+
+
+def configured(function: Any, settings: Mapping[str, Any], decorate: Callable[[Any, Mapping[str, Any]], Any]) -> Any:
+    """Return what a decorator has to return that is used bare, or with settings by keyword.
+
+    Raises ConfigurationError for a setting that does not exist, or a value of the wrong type.
+    """
+    checked = _settings.check(settings)
+    return decorate(function, checked) if function is not None else lambda decorated: decorate(decorated, checked)
+
+
+def check_function(function: Any, what_it_does: str, *, classes: bool = True) -> None:
+    """Raise ConfigurationError for what is no function. `what_it_does` begins its message."""
+    if not callable(function) or (not classes and isinstance(function, type)):
+        raise ConfigurationError(f"{what_it_does}; settings go by keyword. Got {function!r}")
+
+
+def is_marked(function: Any) -> bool:
+    """Whether it is a wrapper of ours, and does not just have our mark from functools.wraps."""
+    mark: object = getattr(function, "__zespan_observed__", None)
+    return mark is function
+
+
+def mark(wrapper: Any) -> Any:
+    """Set the mark that `is_marked` looks for."""
+    wrapper.__zespan_observed__ = wrapper
+    return wrapper
+
+
+def traced(function: Callable[..., Any], host: Host[Any], settings: Mapping[str, Any]) -> Callable[..., Any]:
+    """`function`, each of whose calls is one invocation. Its kind, name and signature stay.
+
+    A coroutine's invocation lasts until it has been awaited; a generator's from the first piece until it is exhausted,
+    closed or thrown away, and only its pieces are made in the trace.
+    """
+    tracer = Tracer(host, settings, function)
+    kind = aio.kind(function)
+    wrapper: Any
+    if kind == "coroutine":
+        wrapper = _coroutine(function, tracer)
+    elif kind == "":
+        wrapper = _function(function, tracer)
+    else:
+        from . import generators
+
+        wrap = generators.generator if kind == "generator" else generators.async_generator
+        wrapper = wrap(function, tracer.open_call)
+    return functools.update_wrapper(wrapper, function)
+
+
+def _function(function: Callable[..., Any], tracer: Tracer[Any]) -> Callable[..., Any]:
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        scope = tracer.open_call(args, kwargs)
+        return function(*args, **kwargs) if scope is None else call(scope, function, args, kwargs)
+
+    return wrapper
+
+
+def _coroutine(function: Callable[..., Any], tracer: Tracer[Any]) -> Callable[..., Any]:
+    async def wrapper(*args: Any, **kwargs: Any) -> Any:
+        if tracer.host.reads_ahead:
+            await tracer.read_ahead(args, kwargs)
+        scope = tracer.open_call(args, kwargs)
+        return await (function(*args, **kwargs) if scope is None else call_async(scope, function, args, kwargs))
+
+    return wrapper
+
+
+def call(scope: Scope, function: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+    """Call a function in a scope that has not begun."""
+    try:
+        try:
+            scope.begin()
+            result = function(*args, **kwargs)
+        except BaseException as error:
+            scope.raised(error)
+            raise
+        return scope.returned(result)
+    finally:
+        scope.leave()
+
+
+async def call_async(
+    scope: Scope, function: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]
+) -> Any:
+    """Call and await a function in a scope that has not begun."""
+    try:
+        try:
+            scope.begin()
+            result = await function(*args, **kwargs)
+        except BaseException as error:
+            await scope.raised_async(error)
+            raise
+        return await scope.returned_async(result)
+    finally:
+        scope.leave()
+
+
+class Tracer(Reads[Request]):
+    """Opens invocations of one host, with the settings of one decorator.
+
+    `function` gives its name to an invocation that the host has none for. Nothing has happened yet, when one has been
+    opened, that would have to be undone: `begin` comes next.
+    """
+
+    __slots__ = ("_function", "host", "settings")
+
+    def __init__(
+        self, host: Host[Request], settings: Mapping[str, Any], function: Callable[..., Any] | None = None
+    ) -> None:
+        self.host, self.settings, self._function = host, settings, function
+
+    def open(self, request: Request) -> ActiveInvocation | None:
+        """An invocation for a request; None if telemetry is off or fails, or this request is inside another one."""
+        with Guarded("the start of an invocation"):
+            container = start(self.settings)
+            if container is not None:
+                return self._opened(container, request)
+        return None
+
+    def open_call(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Scope | None:
+        """The same for a call of a function, with what follows its result to the end."""
+        with Guarded("the start of an invocation"):
+            container = start(self.settings)
+            if container is not None:
+                request = self.host.request(args, kwargs)
+                active = self._opened(container, request)
+                return None if active is None else self.host.scope(active, request)
+        return None
+
+    async def read_ahead(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
+        """Await what the host needs, to read the arguments of an `async def` function."""
+        with Guarded("the start of an invocation"):
+            if start(self.settings) is not None:
+                await self.host.read_ahead(args, kwargs)
+
+    def _opened(self, container: Container, request: Request) -> ActiveInvocation | None:
+        invocation = self.host.read(request)
+        if not invocation.name and self._function is not None:
+            name = str(getattr(self._function, "__name__", "")).strip("<>")
+            invocation = invocation.replaced(name=name or "function")
+        if _is_nested(self.host, container, invocation.id):
+            return None
+        return ActiveInvocation(self.host, container, invocation)
+
+
+def _is_nested(host: Host[Any], container: Container, id: str | None) -> bool:
+    """Whether this call is inside an invocation that is under way: a decorated function called by another, a web
+    application in a function."""
+    if not host.one_at_a_time:
+        # Not any span will do: a server may begin a request in the context of the one before on its connection.
+        here = _trace.current()
+        around = here.root.invocation() if here is not None else None
+        return around is not None and around.container is container
+    # One that an older invocation left running is none of this one's, nor is a generator that nobody reads from now.
+    others = [other for other in container.under_way() if not other.is_paused()] if container.active else []
+    return any(id is None or other.invocation.id is None or other.invocation.id == id for other in others)

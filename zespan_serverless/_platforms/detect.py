@@ -1,0 +1,32 @@
+"""Which platform this process runs on."""
+
+from __future__ import annotations
+
+import os
+
+from .platform import Platform
+
+
+def detect() -> Platform:
+    """The platform, by its environment. Any other process is taken for one that keeps its CPU.
+
+    Vercel may run on Lambda, and comes first.
+    """
+    environ = os.environ
+    if "VERCEL" in environ or "VERCEL_IPC_PATH" in environ:
+        from . import vercel
+
+        return vercel.platform()
+    if "K_SERVICE" in environ:
+        from . import google
+
+        return google.platform()
+    if "AWS_LAMBDA_FUNCTION_NAME" in environ:
+        from . import aws
+
+        return aws.platform()
+    if "FUNCTIONS_WORKER_RUNTIME" in environ:
+        from . import azure
+
+        return azure.platform()
+    return Platform()

@@ -1,0 +1,92 @@
+"""What a platform says about itself, and about the web requests that it passes on."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from .._base import Value
+from .._trace.context import parse_traceparent
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    Header = Callable[[str], str | None]
+    """Gives a header's value by its lower-case name."""
+    Parent = tuple[str, str | None]
+
+TEXT_MAX = 1024  # characters of an attribute
+
+
+class RequestFacts(Value):
+    """What a platform adds to one request.
+
+    `parent` is the caller's (trace id, span id), `remaining` gives the seconds left. `attributes` is called when the
+    response is out. `name` is that of the function, if it is not the platform's.
+    """
+
+    __slots__ = ("attributes", "id", "name", "parent", "remaining")
+
+    def __init__(
+        self,
+        id: str | None = None,
+        parent: Parent | None = None,
+        remaining: Callable[[], float] | None = None,
+        attributes: Callable[[], Mapping[str, object]] = dict,
+        name: str = "",
+    ) -> None:
+        self.id = id
+        self.parent = parent
+        self.remaining = remaining
+        self.attributes = attributes
+        self.name = name
+
+
+class Platform(Value):
+    """Where a web application runs, as far as its environment tells. This one is a process that keeps its CPU.
+
+    `keeps_cpu`: whether threads run on when no request is under way. `timeout`: seconds that a request may take.
+    `kills`: whether the process ends with the time of a request.
+    """
+
+    __slots__ = ("attributes", "keeps_cpu", "kills", "name", "timeout")
+
+    def __init__(
+        self,
+        name: str = "",
+        attributes: Mapping[str, object] | None = None,
+        keeps_cpu: bool = True,
+        timeout: float | None = None,
+        kills: bool = True,
+    ) -> None:
+        self.name = name
+        self.attributes: Mapping[str, object] = {} if attributes is None else attributes
+        self.keeps_cpu = keeps_cpu
+        self.timeout = timeout
+        self.kills = kills
+
+    def facts(self, header: Header) -> RequestFacts:
+        """What the headers of a request that begins now say. Total: any headers will do."""
+        return RequestFacts(parent=parse_traceparent(header("traceparent")), remaining=countdown(self.timeout))
+
+
+def countdown(seconds: float | None) -> Callable[[], float] | None:
+    """Gives the seconds that are left of these, from now on; None if nobody knows how many there are."""
+    if seconds is None:
+        return None
+    end = time.monotonic() + seconds
+    return lambda: end - time.monotonic()
+
+
+def until(end: float | None) -> Callable[[], float] | None:
+    """Gives the seconds that are left until a time, in seconds since the epoch; None if there is none."""
+    return None if end is None else lambda: end - time.time()
+
+
+def positive(value: Any) -> float | None:
+    """A finite number above 0; None for anything else."""
+    try:
+        number = float(value)
+    except (ValueError, TypeError, OverflowError):
+        return None
+    return number if 0 < number < float("inf") else None
