@@ -61,7 +61,7 @@ async def _use(client: Any, api: Api, what: str, seen: list[str], is_async: bool
     try:
         result = call(client)
         result = await result if inspect.isawaitable(result) else result
-        body = result.get("body") if isinstance(result, dict) else None
+        body: Any = result.get("body") if isinstance(result, dict) else None
         if what == "ask":
             seen.append(_shown(result))
             if hasattr(body, "read"):
@@ -228,7 +228,9 @@ def test_whatever_of_a_room_fails_the_call_is_the_users(name: str, monkeypatch: 
     whats = ["ask"] if api.stream is None else ["ask", "read", "leave"]
     with serving(api.reply) as endpoint:
         bare = {
-            (what, sync): play(api, endpoint, what, is_async=sync, traced=False) for what in whats for sync in (0, 1)
+            (what, sync): play(api, endpoint, what, is_async=bool(sync), traced=False)
+            for what in whats
+            for sync in (0, 1)
         }
         for number, (owner, function) in enumerate(_functions(_room(api))):
             tried = {key: seen for key, seen in bare.items() if key[1] == number % 2}

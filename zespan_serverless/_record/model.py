@@ -69,8 +69,9 @@ class Answer:
 
     def __init__(self) -> None:
         self.model = self.text = self.finish_reason = self.error = ""
+        self.tier = ""  # of service, if it is not the standard one
         self.input_tokens = self.output_tokens = self.reasoning_tokens = 0
-        self.cached_tokens = self.cache_write_tokens = 0
+        self.cached_tokens = self.cache_write_tokens = self.cache_write_1h_tokens = 0
         self.known = False  # whether the answer gives the numbers of tokens
         self.cost: float | None = None  # US dollars, if the answer itself gives them
         self.audio = False  # whether there are tokens of audio, which have prices of their own

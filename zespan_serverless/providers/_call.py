@@ -170,7 +170,7 @@ class ModelCall:
 
     def _ended(self, answer: Answer, error: BaseException | None, took_ms: float) -> Record:
         model = self.model.with_answer(answer)
-        model.cost = cost(model.name, answer)
+        model.cost = cost(model.provider, model.name, answer)
         record = self._record(model, took_ms)
         if error is not None or answer.error:
             record.fail(error if error is not None else answer.error)

@@ -1,31 +1,110 @@
-"""What the tokens of a call cost."""
+"""What the tokens of a call cost, by the table of `_prices`.
+
+A line of the table is `names<tab>prices`. A name is a sign and a text: `=` is the whole name of a model, `^` its
+beginning, `$` its end, `*` a part of it, `~` a regular expression; those joined by `&` hold together. Prices are US
+dollars per million tokens of input, output, cache read, cache written for five minutes and for an hour. Behind `|` are
+those from a day on (`@2026-01-01`), of calls with more input than a number (`>200000`), and of a service tier (`flex`,
+`priority`).
+"""
 
 from __future__ import annotations
 
+import functools
+import re
+import time
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from .._record.model import Answer
 
-# US dollars per million (input, cached input, output) tokens, https://platform.openai.com/docs/pricing: the models that
-# the SDK `zespan` 1.6.1 prices, also by the dated names in which OpenAI answers.
-_GPT_4O, _GPT_4O_MINI = (2.50, 1.25, 10.00), (0.15, 0.075, 0.60)
-_PRICES = {
-    "gpt-4o": _GPT_4O,
-    "gpt-4o-2024-08-06": _GPT_4O,
-    "gpt-4o-2024-11-20": _GPT_4O,
-    "gpt-4o-mini": _GPT_4O_MINI,
-    "gpt-4o-mini-2024-07-18": _GPT_4O_MINI,
+# Sections of the table by OpenTelemetry's names of providers. The second is for models that the first does not list.
+_SECTIONS = {
+    "openai": ("openai",),
+    "azure.ai.openai": ("azure", "openai"),
+    "azure.ai.foundry": ("anthropic",),
+    "anthropic": ("anthropic",),
+    "aws.bedrock": ("aws",),
+    "gcp.gemini": ("google",),
+    "gcp.vertex_ai": ("google", "anthropic"),
+    "mistral_ai": ("mistral",),
+    "cohere": ("cohere",),
+    "groq": ("groq",),
+    "deepseek": ("deepseek",),
+    "x_ai": ("x-ai",),
+    "perplexity": ("perplexity",),
+    "moonshot_ai": ("moonshotai",),
+    "cerebras": ("cerebras",),
 }
 
 
-def cost(model: str, answer: Answer) -> float | None:
+def cost(provider: str, model: str, answer: Answer) -> float | None:
     """US dollars; None if the number of tokens or the price of one is not known."""
     if answer.cost is not None:
         return answer.cost
-    prices = _PRICES.get(model.rsplit("/", 1)[-1])  # OpenRouter: openai/gpt-4o
-    if prices is None or not answer.known or answer.audio:
+    if not answer.known or answer.audio:
         return None
-    cached = min(answer.cached_tokens, answer.input_tokens)
-    tokens = (answer.input_tokens - cached, cached, answer.output_tokens)
-    return sum(count * price for count, price in zip(tokens, prices, strict=True)) / 1_000_000
+    line = _line(provider, model.lower())
+    if line is None:
+        return None
+    given, produced, read, written, written_1h = _prices(line, answer.input_tokens, answer.tier)
+    if given is None:
+        return None
+    hour = min(answer.cache_write_1h_tokens, answer.cache_write_tokens)
+    parts = (
+        (answer.cached_tokens, read),
+        (answer.cache_write_tokens - hour, written),
+        (hour, written if written_1h is None else written_1h),
+    )
+    beside = sum(count for count, price in parts if price is not None)  # the rest of the input has its own price
+    total = sum(count * price for count, price in parts if price is not None)
+    total += max(answer.input_tokens - beside, 0) * given + answer.output_tokens * (produced or 0)
+    return total / 1_000_000
+
+
+@functools.lru_cache(maxsize=256)
+def _line(provider: str, model: str) -> str | None:
+    """The prices of a model as they stand in the table."""
+    for known in dict.fromkeys((model, model.rpartition("/")[2])):  # openai/gpt-4o; an ARN
+        for section in _SECTIONS.get(provider, ()):
+            for names, prices in _lines(section):
+                if any(all(_matches(part, known) for part in name.split("&")) for name in names.split()):
+                    return prices
+    return None
+
+
+def _lines(section: str) -> Iterator[tuple[str, str]]:
+    from ._prices import TABLE  # a process without a priced call does not need it
+
+    start = TABLE.index(f"[{section}]\n") + len(section) + 3
+    end = TABLE.find("\n[", start)
+    for line in TABLE[start : None if end < 0 else end].splitlines():
+        names, _, prices = line.partition("\t")
+        yield names, prices
+
+
+def _matches(name: str, model: str) -> bool:
+    sign, text = name[0], name[1:]
+    if sign == "=":
+        return model == text
+    if sign == "^":
+        return model.startswith(text)
+    if sign == "$":
+        return model.endswith(text)
+    return text in model if sign == "*" else re.search(text, model) is not None
+
+
+def _prices(line: str, tokens: int, tier: str) -> list[float | None]:
+    """The five prices of now, for so many tokens of input, in a service tier; None for what has none."""
+    today, standard, chosen = time.strftime("%Y-%m-%d", time.gmtime()), "", ""
+    for part in line.split("|"):
+        first, _, rest = part.partition(" ")
+        if first[0].isdigit():
+            standard = part
+        elif first == tier or (first[0] == "@" and first[1:] <= today):
+            standard, chosen = rest, ""
+        elif first[0] == ">" and tokens > int(first[1:]):
+            chosen = rest
+    numbers = [None if number == "-" else float(number) for number in (chosen or standard).split()]
+    return [*numbers, *[None] * (5 - len(numbers))]

@@ -346,8 +346,7 @@ def test_openrouter(recorded: Recorded) -> None:
         ("gpt-4o-2024-08-06", 12.5),
         ("gpt-4o-mini-2024-07-18", 0.75),
         ("openai/gpt-4o-mini", 0.75),
-        ("gpt-4o-2024-05-13", None),  # had another price
-        ("gpt-4o-mini-transcribe", None),
+        ("gpt-4o-2024-05-13", 20.0),  # had another price
         ("claude-sonnet-4-6", None),
         ("", None),
     ],
@@ -355,7 +354,7 @@ def test_openrouter(recorded: Recorded) -> None:
 def test_costs(model: str, cost: float | None) -> None:
     """A million tokens each way, in dollars; None for a model whose price is not known."""
     answer = CHAT.answer({"usage": {"prompt_tokens": 1_000_000, "completion_tokens": 1_000_000}})
-    assert cost_of(model, answer) == (cost and pytest.approx(cost))
+    assert cost_of("openai", model, answer) == (cost and pytest.approx(cost))
 
 
 @pytest.mark.parametrize(
@@ -378,7 +377,7 @@ def test_costs(model: str, cost: float | None) -> None:
 )
 def test_costs_of_odd_tokens(usage: Any, cost: Any) -> None:
     """Cached input costs half; what cannot be computed is not made up."""
-    assert cost_of("gpt-4o", CHAT.answer({"usage": usage})) == cost
+    assert cost_of("openai", "gpt-4o", CHAT.answer({"usage": usage})) == cost
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .._fields import count_of, field, is_count
+from .._fields import count_of, field, is_count, text_of
 
 if TYPE_CHECKING:
     from ..._record.model import Answer
@@ -17,6 +17,10 @@ def count(answer: Answer, usage: Any) -> None:
     answer.known = answer.known or is_count(field(usage, "input_tokens"))
     answer.cached_tokens = count_of(usage, "cache_read_input_tokens") or answer.cached_tokens
     answer.cache_write_tokens = count_of(usage, "cache_creation_input_tokens") or answer.cache_write_tokens
+    answer.cache_write_1h_tokens = (
+        count_of(field(usage, "cache_creation"), "ephemeral_1h_input_tokens") or answer.cache_write_1h_tokens
+    )
+    answer.tier = text_of(usage, "service_tier") or answer.tier
     if is_count(field(usage, "input_tokens")):
         answer.input_tokens = count_of(usage, "input_tokens") + answer.cached_tokens + answer.cache_write_tokens
     answer.output_tokens = count_of(usage, "output_tokens") or answer.output_tokens

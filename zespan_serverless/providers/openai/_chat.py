@@ -42,7 +42,7 @@ class Chat(Endpoint):
 
     def answer(self, result: Any) -> Answer:
         answer = Answer()
-        answer.model = text_of(result, "model")
+        answer.model, answer.tier = text_of(result, "model"), text_of(result, "service_tier")
         count(answer, field(result, "usage"))
         for number, choice in enumerate(items(field(result, "choices"))):
             message = field(choice, "message")

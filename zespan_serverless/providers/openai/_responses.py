@@ -34,7 +34,7 @@ class Responses(Endpoint):
 
     def answer(self, result: Any) -> Answer:
         answer = Answer()
-        answer.model = text_of(result, "model")
+        answer.model, answer.tier = text_of(result, "model"), text_of(result, "service_tier")
         count(answer, field(result, "usage"))
         output = items(field(result, "output"))
         parts = [part for item in output if field(item, "type") == "message" for part in items(field(item, "content"))]

@@ -1,0 +1,1 @@
+"""What is needed to make the package, and not to use it."""
