@@ -57,7 +57,7 @@ def price(prices: Any, start: int = 0) -> str:
     """The prices of one model as numbers with blanks between them, `-` for none; those of prompts above `start`."""
     numbers = []
     for field in FIELDS:
-        value = getattr(prices, field, None)
+        value: Any = getattr(prices, field, None)
         if hasattr(value, "base"):
             tier = [one.price for one in value.tiers if start and one.start <= start]
             value = tier[-1] if tier else value.base

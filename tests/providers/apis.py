@@ -477,7 +477,7 @@ GOOGLE_EMBED = Api(
     google_client,
     lambda client: client.models.embed_content(model="gemini-embedding-001", contents=QUESTION),
     whole({"embeddings": [{"values": [0.1]}]}),
-    {"span_kind": "embedding", "provider": "gcp.gemini", "model": "gemini-embedding-001", "output_tokens": 0},
+    {"span_kind": "embedding", "provider": "gcp.gemini", "model": "gemini-embedding-001", "input_tokens": None},
 )
 
 # ---------------------------------------------------------------------- Bedrock

@@ -60,7 +60,7 @@ class Talk(Endpoint):
 
     def answer(self, result: Any) -> Answer:
         answer = Answer()
-        answer.text, answer.output_tokens = result["text"], result["tokens"]
+        answer.text, answer.output_tokens, answer.known = result["text"], result["tokens"], True
         return answer
 
     def pieces(self) -> Sentences:

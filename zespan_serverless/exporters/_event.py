@@ -49,6 +49,8 @@ def event_of(record: Record) -> Event:
     }
     if model is not None:
         event.update(_of_model(model))
+        if not model.answer.known and record.status == "ok":  # nobody has counted them: that is not none
+            event.update(input_tokens=None, output_tokens=None, reasoning_tokens=None)
     if record.attributes:
         event["metadata"] = record.attributes
     if record.fields is not None:

@@ -64,6 +64,8 @@ class Endpoint:
     """The kind of the record: `llm`, `embedding`, `image_gen`, `audio`, `moderation`, `rerank`, `retriever`, `tool`."""
     operation = "chat"
     """The name of the record, one of OpenTelemetry's `gen_ai.operation.name` where there is one."""
+    hint = ""
+    """What to write in the code for streams that do not count their tokens; logged once."""
     is_read_later = False
     """Whether the user reads the answer from what the call returns, although it is not streamed: see `follow`."""
 

@@ -54,8 +54,16 @@ UNPRICED = {
     **dict.fromkeys(("error", "streamed error", "streamed tools"), "no word about tokens"),
 }
 
+# Calls whose tokens nobody has counted: the SDK gives 0, and we null.
+UNCOUNTED = {
+    (call, field): "unknown is not none"
+    for call in ("streamed tools", "abandoned stream")
+    for field in ("input_tokens", "output_tokens")
+}
+
 # Where our type is not the SDK's: {(call, field): reason}.
 OTHER_TYPES = {
+    **UNCOUNTED,
     **{(call, "cost_usd"): reason for call, reason in UNPRICED.items()},
     (
         "streamed tools",
@@ -65,6 +73,7 @@ OTHER_TYPES = {
 
 # Where we say something else: {(call, field): reason}.
 OTHER_VALUES = {
+    **UNCOUNTED,
     **{(call, "cost_usd"): reason for call, reason in UNPRICED.items()},
     ("dated", "cost_usd"): "OpenAI answers with the dated name, which the SDK finds no price for",
     ("abandoned stream", "finish_reason"): "all that the SDK ever sends of it is its `stream_start`",

@@ -91,7 +91,8 @@ def test_the_order_of_imports(first: str, model: ModelEndpoint) -> None:
             import openai
             with openai.OpenAI(base_url=sys.argv[2], api_key="k") as client:
                 client.chat.completions.create(model="a", messages=[])
-                list(client.chat.completions.create(model="b", messages=[], stream=True))
+                usage = {"include_usage": True}
+                list(client.chat.completions.create(model="b", messages=[], stream=True, stream_options=usage))
 
         with testing.recording() as events:
             handler({}, testing.LambdaContext())

@@ -103,11 +103,13 @@ def test_a_stream_that_says_nothing(side: Side, scripted: Scripted, recorded: Re
     assert "ttft_ms" not in recorded.one()
 
 
-def test_without_usage(side: Side, recorded: Recorded) -> None:
-    """A stream that was not asked for usage has none."""
-    side.take(side.ask(stream=True))
-    event = recorded.one()
-    assert (event["input_tokens"], event["output_tokens"], event["cost_usd"]) == (0, 0, None)
+def test_without_usage(side: Side, recorded: Recorded, caplog: pytest.LogCaptureFixture) -> None:
+    """The tokens of a stream that was not asked for them are unknown, not none; the log says once how to ask."""
+    for _ in range(2):
+        side.take(side.ask(stream=True))
+    event = recorded.calls()[-1]
+    assert (event["input_tokens"], event["output_tokens"], event["cost_usd"]) == (None, None, None)
+    assert caplog.text.count('pass stream_options={"include_usage": True}') == 1
     assert event["model"] == "gpt-4o-mini"
 
 

@@ -39,6 +39,7 @@ class Chat(Endpoint):
     """Reads answers: objects of the SDK, or dicts with the same fields."""
 
     operation = "chat"
+    hint = 'pass stream_options={"include_usage": True}'
 
     def answer(self, result: Any) -> Answer:
         answer = Answer()
