@@ -3,9 +3,10 @@ calls."""
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any
 
-from .. import _process
+from .. import _process, sdks
 from .._base import log
 from .._base.guard import pass_on
 
@@ -20,7 +21,10 @@ def start(arguments: Mapping[str, Any]) -> _process.Container | None:
 
     Different settings in a later call are ignored with one warning.
     """
-    return _process.start(arguments, _watch_model_calls)
+    container = _process.start(arguments, _watch_model_calls)
+    if container is not None and "zespan.client" in sys.modules:
+        sdks.adopt()
+    return container
 
 
 def _watch_model_calls() -> None:

@@ -1,70 +1,168 @@
-"""The SDK `zespan`: it traces OpenAI's sync client itself after `zespan.patch_openai()` or with `autopatch`."""
+"""The official SDK `zespan`, adopted: its code stays as it is, and its events go the way of ours.
+
+Its queue is sent by a thread every two seconds, which a function that is frozen or killed never gets; its `flush` may
+block for half a minute, or return with events left. With a container in the process
+
+    BatchEngine.push    hands an event to the container: in the trace of the invocation, with the settings' redaction
+    BatchEngine.flush   is our flush, within what the invocation has left; the SDK's thread flushes nothing
+    init                makes one client in a process, starts no thread, and imports no provider
+    flush               exists, because the SDK's guide for serverless functions calls it
+
+An event of a stream's beginning is left out: the one of its end has everything. Written for zespan 1.6.1; what another
+version lacks is left alone.
+"""
 
 from __future__ import annotations
 
+import functools
 import sys
-from types import FunctionType
-from typing import Any
+import threading
+from typing import TYPE_CHECKING, Any
 
+from .. import _process, _trace
+from .._base.guard import Guarded, pass_on
 from .._base.log import warn_once
+from .._record.record import Record
 
-MODULE = "zespan.wrappers.openai_wrapper"
-"""The module of its wrapper. A process that has not imported it has nothing to detect."""
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from types import ModuleType
 
-_WRAPPER = "wrapped_create"
-_FRAMES_MAX = 100  # frames between its wrapper and ours
-_LAYERS_MAX = 50  # wrappers that other tools have put around a method
+    from .._process.container import Container
 
-
-def traces(method: Any) -> bool:
-    """Whether the SDK traces the current call of `method`: its wrapper is above ours, or beneath it.
-
-    A record of ours would then be the call's second. Warns once.
-    """
-    if not (_is_above() or _is_beneath(method)):
-        return False
-    warn_once(
-        "the SDK zespan traces this process's calls of openai's sync client: zespan_serverless does not trace them"
-        " again. What the SDK records goes by its own queue, which is lost when a function is frozen or ended: to have"
-        " the events sent in time, leave out zespan.patch_openai() and autopatch"
-    )
-    return True
+CLIENT = "zespan.client"
+_STREAM_START = "stream_start"
+_VECTOR_STORES = {
+    "pinecone": "patch_pinecone",
+    "chromadb": "patch_chroma",
+    "qdrant_client": "patch_qdrant",
+    "weaviate": "patch_weaviate",
+}
+_MARK = "__zespan_original__"
 
 
-def _is_above() -> bool:
-    """Whether its wrapper has called us. Checked for each call, because the SDK may be switched on at any time."""
-    frame = sys._getframe(2)
-    for _ in range(_FRAMES_MAX):
-        if frame.f_code.co_name == _WRAPPER and frame.f_globals.get("__name__") == MODULE:
-            return True
-        if frame.f_back is None:
-            return False
-        frame = frame.f_back
-    return False
+def adopt() -> None:
+    """Take over the SDK's events, if it has been imported. Idempotent; raises what the SDK's parts raise."""
+    client, batch = sys.modules.get(CLIENT), sys.modules.get("zespan.batch")
+    if client is None or batch is None:
+        return
+    engine = batch.BatchEngine
+    if not hasattr(engine.push, _MARK):
+        _replace(engine, "push", _push)
+        _replace(engine, "flush", _flush)
+        _replace(client, "_flush_loop", _no_loop)
+        _replace(client, "init", _init)
+        package = sys.modules["zespan"]
+        package.init = client.init  # type: ignore[attr-defined]
+        if not hasattr(package, "flush"):
+            package.flush = _flush_by_hand  # type: ignore[attr-defined]
+        _take_queue(client)
 
 
-def _is_beneath(method: Any) -> bool:
-    """Whether `method` calls its wrapper. That has no `__wrapped__`, and other tools' wrappers may lack it, too, so
-    their closures are searched as well."""
-    seen: list[Any] = []
-    pending = [method]
-    while pending and len(seen) < _LAYERS_MAX:
-        layer = pending.pop()
-        if any(layer is one for one in seen):
-            continue
-        seen.append(layer)
-        function = getattr(layer, "__func__", layer)
-        if not isinstance(function, FunctionType):
-            continue
-        if function.__module__ == MODULE and function.__name__ == _WRAPPER:
-            return True
-        pending += [inner for name in ("__wrapped__", "__zespan_original__") if (inner := vars(function).get(name))]
-        pending += [cell.cell_contents for cell in function.__closure__ or () if _is_full(cell)]
-    return False
+def _replace(owner: Any, name: str, by: Callable[..., Any]) -> None:
+    """Put a function in the place of one that it gets as its first argument."""
+    original = getattr(owner, name)
+
+    @functools.wraps(original)
+    def replaced(*args: Any, **kwargs: Any) -> Any:
+        return by(original, *args, **kwargs)
+
+    replaced.__zespan_original__ = original  # type: ignore[attr-defined]
+    setattr(owner, name, replaced)
 
 
-def _is_full(cell: Any) -> bool:
-    try:
-        return callable(cell.cell_contents)
-    except ValueError:
-        return False
+def _push(original: Callable[..., Any], engine: Any, event: Mapping[str, Any]) -> None:
+    container = _process.current()
+    if container is None:
+        original(engine, event)
+    elif event.get("finish_reason") != _STREAM_START:
+        with Guarded("an event of the SDK zespan"):
+            container.capture(functools.partial(_record, container, dict(event)))
+
+
+def _flush(original: Callable[..., Any], engine: Any) -> None:
+    container = _process.current()
+    if container is None:
+        original(engine)
+    elif "_flush_loop" not in threading.current_thread().name:  # of a client that was there before us
+        _flush_by_hand()
+
+
+def _flush_by_hand() -> None:
+    """Send what is pending, within what the invocation has left."""
+    container = _process.current()
+    if container is not None:
+        with Guarded("the flush"):
+            container.delivery.flush(container.flush_by_hand(), probe=True)
+
+
+def _no_loop(original: Callable[..., Any], client: Any) -> None:
+    if _process.current() is None:
+        original(client)
+
+
+def _init(original: Callable[..., Any], autopatch: Any = True, *args: Any, **kwargs: Any) -> Any:
+    """`init` without the imports of `autopatch`, and without another client where there is one with this key."""
+    module: Any = sys.modules[CLIENT]
+    if _process.current() is None:
+        return original(autopatch, *args, **kwargs)
+    known = getattr(module, "_client", None)
+    if known is None or getattr(known, "api_key", None) != kwargs.get("api_key"):
+        original(False, *args, **kwargs)
+    if autopatch:
+        for name, patch in _VECTOR_STORES.items():  # our rooms trace the models
+            if name in sys.modules:
+                try:
+                    getattr(sys.modules["zespan"], patch)()
+                except Exception as error:  # a package of another version than the SDK knows
+                    pass_on(error)
+                    warn_once("the SDK zespan cannot trace %s: %r", name, error)
+    return None
+
+
+def _take_queue(client: ModuleType) -> None:
+    """Capture what the SDK has queued before us."""
+    engine: Any = getattr(getattr(client, "_client", None), "_batch_engine", None)
+    queue = getattr(engine, "_queue", None)
+    while queue:
+        engine.push(queue.popleft())
+
+
+def _record(container: Container, event: dict[str, Any]) -> Record:
+    """The record of an event of the SDK's: what it says, with our trace, our parent and ids of W3C's length."""
+    here = _trace.current()
+    span = _trace.new_span(here)
+    parent = event.get("parent_span_id")
+    if here is not None:
+        event["trace_id"] = here.trace_id
+        event["parent_span_id"] = (
+            here.span_id or None if parent is None or _is_only_context(parent) else _span_id(parent)
+        )
+    else:
+        event["trace_id"] = _digits(event.get("trace_id"), 32) or span.trace_id
+        event["parent_span_id"] = None if parent is None or _is_only_context(parent) else _span_id(parent)
+    span.span_id = event["span_id"] = _span_id(event.get("span_id")) or span.span_id
+    record = Record(span, container.resource, str(event.get("span_kind", "general")), "")
+    event.pop("timestamp", None)  # to the second; ours is to the millisecond
+    for name in ("user_id", "session_id", "tags", "environment"):
+        if not event.get(name):
+            event.pop(name, None)  # those of the invocation are in force
+    record.fields = event
+    return record
+
+
+def _is_only_context(span_id: object) -> bool:
+    """Whether this is the id that `with_zespan_context` makes up for its block, which never has an event."""
+    context = sys.modules.get("zespan.context")
+    now: Any = context._zespan_ctx.get() if context is not None else None
+    return bool(now) and now.get("span_id") == span_id and "agent_id" not in now
+
+
+def _span_id(value: object) -> str:
+    return _digits(value, 16)
+
+
+def _digits(value: object, count: int) -> str:
+    """The SDK's ids are UUIDs: their first digits, which are random, too."""
+    digits = value.replace("-", "") if isinstance(value, str) else ""
+    return digits[:count] if len(digits) >= count and set(digits) <= set("0123456789abcdef") else ""

@@ -10,6 +10,7 @@ deployment, is logged once and ignored, unless the setting keeps data back: then
 from __future__ import annotations
 
 import os
+import sys
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from .._base.guard import Guarded, pass_on
@@ -136,6 +137,10 @@ def resolve(arguments: Mapping[str, Any], environ: Mapping[str, str] | None = No
         text = environ.get(variable, "").strip()
         if text and name not in values:
             _read(FIELDS[name], text, values)
+    if "zespan.client" in sys.modules and environ is os.environ:
+        from ._official import of_official_sdk
+
+        values = {**of_official_sdk(), **values}
     unknown = [name for name in environ if name[:7].upper() == "ZESPAN_" and name not in VARIABLES.values()]
     if unknown:
         _correct_misspelled(unknown, environ, values)

@@ -1,0 +1,138 @@
+"""A function that follows the guide of the SDK `zespan`, with our decorator added and nothing changed."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+import zespan_serverless
+from zespan_serverless import testing
+
+if TYPE_CHECKING:
+    from emulator.model import ModelEndpoint
+
+ROOT = str(Path(zespan_serverless.__file__).parents[1])
+GUIDE = """
+    import os, sys, threading
+    import openai, zespan
+
+    model, backend = sys.argv[1:]
+    zespan.init(api_key="zsp_guide", endpoint=backend + "/v1/ingest", environment="staging", autopatch=False{init})
+    {patch}
+    client = openai.OpenAI(base_url=model, api_key="k", max_retries=0)
+
+    from zespan_serverless import testing, zespan_lambda
+
+    @zespan_lambda(flush_mode="before_return")
+    def handler(event, context):
+        {body}
+        return "done"
+
+    for number in range({calls}):
+        assert handler({{}}, testing.LambdaContext()) == "done"
+    print(sorted(thread.name for thread in threading.enumerate() if "flush_loop" in thread.name))
+    print(zespan.get_client()._batch_engine._queue)
+    os._exit(0)
+"""
+ASK = 'client.chat.completions.create(model="gpt-4o-mini", messages=[{"role": "user", "content": "Hi"}])'
+Event = dict[str, Any]
+
+
+def play(
+    model: ModelEndpoint, body: str, *, init: str = "", patch: str = "zespan.patch_openai()", calls: int = 1
+) -> Any:
+    """(events, what the script has printed, its log)."""
+    script = textwrap.dedent(GUIDE).format(
+        init=init, patch=patch, calls=calls, body=textwrap.indent(textwrap.dedent(body).strip(), " " * 4).strip()
+    )
+    environ = {name: value for name, value in os.environ.items() if name != "ZESPAN_API_KEY"}
+    with testing.Backend() as backend:
+        done = subprocess.run(
+            [sys.executable, "-c", script, model.url, backend.url],
+            env={**environ, "PYTHONPATH": ROOT, "ZESPAN_ENABLED": "1"},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        assert all(request.headers["x-api-key"] == "zsp_guide" for request in backend.requests)
+        return backend.events, done.stdout, done.stderr
+
+
+def of_kind(events: list[Event], kind: str) -> list[Event]:
+    return [event for event in events if event["span_kind"] == kind]
+
+
+def _root(events: list[Event]) -> Event:
+    (root,) = [event for event in events if "start_kind" in (event.get("metadata") or {})]
+    return root
+
+
+@pytest.mark.parametrize("flush", ["zespan.get_client().flush()", "zespan.flush()"])
+def test_each_call_is_one_event_in_the_trace_of_the_invocation(flush: str, model: ModelEndpoint) -> None:
+    """By the SDK's key, to its backend, below the invocation, and delivered by the flush that the guide calls."""
+    events, printed, _ = play(model, f"{ASK}\n{flush}")
+    (call,), root = of_kind(events, "llm"), _root(events)
+    assert (call["trace_id"], call["parent_span_id"]) == (root["trace_id"], root["span_id"])
+    assert len(call["span_id"]) == 16
+    assert (call["environment"], root["environment"]) == ("staging", "staging")
+    assert call["output_tokens"] > 0
+    assert "deque([])" in printed
+
+
+def test_a_stream_is_one_event(model: ModelEndpoint) -> None:
+    """The SDK sends two, of which the first has no tokens."""
+    stream = ASK.replace("model=", "stream=True, model=")
+    events, _, _ = play(model, f"list({stream})")
+    assert len(of_kind(events, "llm")) == 1
+
+
+def test_without_patching_the_calls_are_ours(model: ModelEndpoint) -> None:
+    """`autopatch` of a client that is started in the function imports no provider; our rooms trace the calls."""
+    body = f"""
+        zespan.init(api_key="zsp_guide", endpoint=backend + "/v1/ingest")
+        zespan.init(api_key="zsp_guide", endpoint=backend + "/v1/ingest")
+        {ASK}
+        assert "boto3" not in sys.modules
+    """
+    events, printed, _ = play(model, body, patch="", calls=2)
+    calls = of_kind(events, "llm")
+    assert [call["sdk_name"] for call in calls] == ["zespan-serverless-python"] * 2
+    assert printed.splitlines()[0].count("flush_loop") == 1  # of the client that was there before us
+
+
+def test_users_and_steps_of_the_sdk_are_kept(model: ModelEndpoint) -> None:
+    """Its context gives user, session and tags, and no parent that never arrives; its spans are steps."""
+    body = f"""
+        with zespan.with_zespan_context(user_id="u", session_id="s", tags={{"team": "a"}}):
+            {ASK}
+        zespan.start_span("look up", span_kind="tool").end(metadata={{"token": "secret", "n": 1}})
+    """
+    events, _, _ = play(model, body)
+    (call,), (step,), root = of_kind(events, "llm"), of_kind(events, "tool"), _root(events)
+    assert (call["user_id"], call["session_id"], call["tags"]) == ("u", "s", {"team": "a"})
+    assert {call["parent_span_id"], step["parent_span_id"]} == {root["span_id"]}
+    assert {event["trace_id"] for event in events} == {root["trace_id"]}
+    assert "secret" not in json.dumps(events)
+
+
+def test_events_from_before_the_first_invocation_arrive(model: ModelEndpoint) -> None:
+    """What the SDK has queued while the module was imported is taken over."""
+    events, printed, _ = play(model, "pass", patch='zespan.patch_openai(); zespan.start_span("warm up").end()')
+    assert len(events) == 2
+    assert "deque([])" in printed
+
+
+def test_without_telemetry_the_sdk_works_alone(model: ModelEndpoint) -> None:
+    """Our decorator is switched off: its events go its own way."""
+    body = f"{ASK}\nzespan.get_client().flush()"
+    events, _, _ = play(model, body, patch="zespan.patch_openai(); os.environ['ZESPAN_ENABLED'] = '0'")
+    assert [event["sdk_name"] for event in events] == ["zespan-python"]
