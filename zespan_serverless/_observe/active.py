@@ -154,7 +154,7 @@ class ActiveInvocation:
                 end()
             # Before anybody is woken: that releases the GIL, and to have it back would take long.
             if self.host.one_at_a_time:
-                sigterm.rearm(look=False)  # `_finish_flush` looks, when the response is on its way
+                sigterm.rearm(look=False)  # `_report_and_flush` looks, when the response is on its way
             else:
                 sigterm.rearm(_REARM_PAUSE)
             self._left_at_end = self._left()
@@ -242,8 +242,8 @@ class ActiveInvocation:
             with Guarded("the start of an invocation"):
                 left = milliseconds(self._left_at_start)
                 attributes = {**identity(self.invocation, self.start), "time_left_at_start_ms": left}
-                name = self.container.settings.service_name or self.invocation.name
-                record = Record(self.span, self.container.resource, "invocation", name, attributes=attributes)
+                resource, name = self.container.resource, self.invocation.name
+                record = Record(self.span, resource, "invocation", name, attributes=attributes)
                 self.container.opened(record, self._is_over)
 
     def _is_over(self) -> bool:

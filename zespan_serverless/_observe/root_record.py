@@ -40,8 +40,8 @@ def root_record(
     described = NO_DESCRIPTION
     with Guarded("the description of an invocation"):
         described = invocation.describe()
-    name = resource.service_name or described.operation or invocation.name
-    record = Record(span, resource, "invocation", str(name), took_ms)
+    name = str(described.operation or invocation.name)
+    record = Record(span, resource, "invocation", name, took_ms)
     attributes: dict[str, Any] = {
         **described.attributes,
         **result.attributes,

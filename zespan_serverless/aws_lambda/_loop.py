@@ -59,15 +59,20 @@ class _OwnLoop:
                 self._runner.close()  # cancels them, as asyncio.run does
             raise
 
+    def close(self) -> None:
+        """Close the loop; a second call does nothing."""
+        if getattr(self, "_is_interrupted", True):
+            return  # it has been closed, or never was
+        self._is_interrupted = True
+        if self._pid == os.getpid():
+            self._runner.get_loop().close()
+        else:  # to close it would take the loop's own wakeup out of the epoll that the parent has in common with us
+            _parents.append(self._runner)
+
     def __del__(self) -> None:
         """The thread has ended."""
         with Guarded("the end of an event loop"):
-            if getattr(self, "_is_interrupted", True):
-                return  # it has been closed, or never was
-            if self._pid == os.getpid():
-                self._runner.get_loop().close()
-            else:  # to close it would take the loop's own wakeup out of the epoll that the parent has in common with us
-                _parents.append(self._runner)
+            self.close()
 
 
 _own = threading.local()
@@ -76,7 +81,9 @@ _parents: list[object] = []
 
 def _reset() -> None:
     """Let the next async handler of this thread have a new loop."""
-    _own.__dict__.clear()
+    loop: _OwnLoop | None = _own.__dict__.pop("loop", None)
+    if loop is not None:  # not left to the garbage collector, which may find the loop's sockets first
+        loop.close()
 
 
 RESETS.append(_reset)

@@ -20,7 +20,7 @@ _LAST_SECOND = 253_402_300_799  # of the year 9999
 
 def event_of(record: Record) -> Event:
     """The event that Zespan's ingest takes for a record."""
-    resource, model = record.resource, record.model
+    resource, model, is_root = record.resource, record.model, record.kind == "invocation"
     event: Event = {
         "event_id": record.event_id,
         "project_id": "",
@@ -31,7 +31,7 @@ def event_of(record: Record) -> Event:
         # An invocation or a step has no model: the SDK's placeholder "custom" would show up as one in cost tables.
         "provider": "",
         "model": "",
-        "operation": record.name,
+        "operation": (resource.service_name if is_root else None) or record.name,
         "latency_ms": round(record.duration_ms),
         "stream": False,
         "input_tokens": 0,
@@ -43,7 +43,7 @@ def event_of(record: Record) -> Event:
         "user_id": record.user_id,
         "session_id": record.session_id,
         "tags": _tags(record),
-        "span_kind": "general" if record.kind == "invocation" else record.kind,
+        "span_kind": "general" if is_root else record.kind,
         "sdk_version": resource.sdk_version,
         "sdk_name": resource.sdk_name,
     }
