@@ -140,8 +140,9 @@ class ActiveRun:
     def raised(self, error: BaseException) -> None:
         self._end(error)
 
-    def closed(self) -> None:
-        self._end(None)
+    def closed(self) -> None:  # by whoever drops a generator, in any thread: nothing waits
+        if self._close(None):
+            self._active.flush_in_background()
 
     async def returned_async(self, result: Any) -> Any:
         await self._end_async(None)

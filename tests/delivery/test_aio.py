@@ -10,7 +10,7 @@ import pytest
 import trio
 
 from tests.delivery.conftest import Make
-from tests.delivery.support import OK, Scripted, capture, eventually, pending_flushes
+from tests.delivery.support import OK, Scripted, capture, eventually, hang, pending_flushes
 from zespan_serverless import FlushReport
 from zespan_serverless._delivery.aio import flush_async
 from zespan_serverless._delivery.delivery import Delivery
@@ -56,3 +56,15 @@ def test_it_ends_at_its_deadline_and_is_reported(run: Run, make: Make) -> None:
     run(delivery, 0.2)
     eventually(lambda: [(report.pending, report.reason) for report in reports] == [(1, "deadline")])
     assert not pending_flushes(delivery)
+
+
+@every_loop
+def test_a_hanging_exporter_is_aborted_at_the_deadline(run: Run, make: Make) -> None:
+    """As by a flush that waits in a thread: what is captured later is not held back."""
+    reports: list[FlushReport] = []
+    delivery = make(Scripted(hang, OK), on_flush=reports.append)
+    capture(delivery, 1)
+    run(delivery, 0.2)
+    eventually(lambda: reports, 3.0)
+    capture(delivery, 2)
+    assert delivery.flush(5.0, probe=True).pending == 0

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import inspect
 import signal
 import time
+import weakref
 from collections.abc import AsyncGenerator, Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
@@ -33,6 +35,7 @@ from zespan_serverless._trace import context as _trace
 from zespan_serverless.aws_lambda import HOST
 from zespan_serverless.errors import ConfigurationError
 from zespan_serverless.exporters import Exporter
+from zespan_serverless.exporters.memory import MemoryExporter
 
 
 class Tried(NamedTuple):
@@ -529,3 +532,64 @@ def test_the_pieces_of_a_web_function_are_a_response() -> None:
     read_all, left_early = [event["metadata"] for event in roots(events)]
     assert read_all["http.response.status_code"] == left_early["http.response.status_code"] == 200
     assert [metadata.get("client_disconnected") for metadata in (read_all, left_early)] == [None, True]
+
+
+def test_a_generator_that_is_collected_waits_for_nothing() -> None:
+    """The garbage collector may come round in any thread, with the backend away."""
+
+    class Away(MemoryExporter):
+        def send(self, batch: Sequence[bytes], timeout: float) -> Outcome:
+            return Outcome("retry", retry_after=60)
+
+    def cyclic() -> None:
+        held: list[Any] = [run(pieces)()]
+        held.append(held)
+        next(held[0])
+
+    with testing.recording(exporter=Away()), does(int):
+        cyclic()
+        began = time.monotonic()
+        gc.collect()
+        assert time.monotonic() - began < 2
+        active = container.current()
+        assert active is not None
+        assert not active.active
+        assert active.delivery.captured == 1
+
+
+def test_a_turn_in_the_midst_of_another_invocation_gives_its_root_back() -> None:
+    """Threads of that invocation go on to belong to it."""
+    with testing.recording(), does(int):
+        waiting = run(pieces)()
+        next(waiting)
+        with run("other"):
+            before = _trace.root()
+            next(waiting)
+            assert before is not None
+            assert _trace.root() is before
+        waiting.close()
+        assert _trace.root() is None
+
+
+def test_a_failed_invocation_keeps_nothing_alive() -> None:
+    """What a failing handler had in its hands is freed with it, not when the garbage collector comes round."""
+
+    class Large:
+        pass
+
+    alive: list[Any] = []
+
+    @zespan_lambda
+    def handler(event: object, context: object) -> None:
+        large = Large()
+        alive.append(weakref.ref(large))
+        raise LookupError("mine")
+
+    gc.disable()
+    try:
+        with testing.recording():
+            with contextlib.suppress(LookupError):
+                handler({}, testing.LambdaContext())
+            assert alive[0]() is None
+    finally:
+        gc.enable()

@@ -91,7 +91,7 @@ class Endpoint:
                     self.wfile.flush()
                 self.wfile.write(b"0\r\n\r\n")
 
-            def log_message(self, *_: object) -> None: ...
+            def log_message(self, format: str, *args: object) -> None: ...
 
         return Handler
 

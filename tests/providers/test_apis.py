@@ -6,10 +6,12 @@ import asyncio
 import gc
 import inspect
 import pkgutil
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import AsyncExitStack
 from importlib import import_module
+from pathlib import Path
 from types import FunctionType, ModuleType
 from typing import Any
 
@@ -59,7 +61,7 @@ async def _use(client: Any, api: Api, what: str, seen: list[str], is_async: bool
     """Make one call and read its result as a user would."""
     call: Any = api.ask if what == "ask" else api.stream
     try:
-        result = call(client)
+        result: Any = call(client)
         result = await result if inspect.isawaitable(result) else result
         body: Any = result.get("body") if isinstance(result, dict) else None
         if what == "ask":
@@ -69,7 +71,7 @@ async def _use(client: Any, api: Api, what: str, seen: list[str], is_async: bool
                 seen.append(_shown(await data if inspect.isawaitable(data) else data))
             return
         if isinstance(result, dict):
-            result = body or result.get("stream")
+            result = body or result["stream"]
         seen.append(type(result).__name__)
         if hasattr(result, "__aiter__"):
             async for piece in result:
@@ -249,3 +251,10 @@ def test_every_room_is_tried() -> None:
     rooms = {_room(api) for api in APIS.values()}
     assert rooms == set(providers.ROOMS.values())
     assert "zespan_serverless.providers" in sys.modules
+
+
+def test_the_page_lists_what_is_tried() -> None:
+    """docs/models.md has a row for each of these, and the chat completions that have tests of their own."""
+    page = (Path(__file__).parents[2] / "docs" / "models.md").read_text()
+    listed = set(re.findall(r"^\| `([a-z_. ]+)` \|", page, re.MULTILINE))
+    assert listed == {*APIS, "openai chat"}

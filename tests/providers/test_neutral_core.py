@@ -13,7 +13,8 @@ from zespan_serverless import flush, providers, testing
 from zespan_serverless._process import container as _container
 from zespan_serverless._record.model import Answer
 from zespan_serverless.providers import _hook
-from zespan_serverless.providers._request import Choke, Endpoint, Request
+from zespan_serverless.providers._request import Choke, Request
+from zespan_serverless.providers._stainless import StainlessEndpoint
 
 SDK = """
 class Stream:
@@ -55,7 +56,7 @@ class Sentences:
         return answer
 
 
-class Talk(Endpoint):
+class Talk(StainlessEndpoint):
     operation = "talk"
 
     def answer(self, result: Any) -> Answer:

@@ -84,3 +84,35 @@ def test_a_copy_has_every_part() -> None:
         setattr(record, name, object())
     copy = record.copy()
     assert all(getattr(copy, name) is getattr(record, name) for name in Record.__slots__)
+
+
+def test_many_short_texts_are_cut_as_a_whole() -> None:
+    """A prompt of thousands of parts, arguments of tools and metadata that are large only together fit, too."""
+    settings = Settings()
+    record = called([{"type": "text", "text": "x" * 1000}] * 10)
+    assert record.model is not None
+    record.model.prompt.messages = record.model.prompt.messages * 500
+    record.model.answer.tools = {"f": [{"a": "y" * 100}] * 60_000}
+    record.attributes = {"rows": [{"n": "z" * 100}] * 60_000}
+    room = settings.batch_bytes
+    lengths = [len(encoded(record.shortened(max(room // share, 32)))) for share in (4, 32, 256, 2048)]
+    assert len(encoded(record)) > room
+    assert lengths == sorted(lengths, reverse=True)
+    assert lengths[-1] < room
+    assert isinstance(json.loads(event_of(record.shortened(1000))["prompt_text"]), str)
+
+
+def test_a_part_that_is_not_there_is_not_redacted() -> None:
+    """No user is no user, also where `user_id` is among the keys."""
+    policy = Policy(Settings(redact_keys=["user_id", "tags", "metadata", "agent_name"]))
+    event = event_of(policy.applied(Record(context.new_span(), Resource(Settings()), "general", "x")))
+    assert (event["user_id"], event["tags"], "metadata" in event) == (None, None, False)
+
+
+def test_attributes_that_are_redacted_lose_no_unfinished_span() -> None:
+    """The event of a crash has at least its reason."""
+    settings = Settings(redact_keys=["metadata"])
+    begun = Policy(settings).applied(called())
+    begun.attributes = "[REDACTED]"  # type: ignore[assignment]
+    (record,) = unfinished.left_behind([unfinished.to_journal(begun)], [], 0, settings)
+    assert record.status == "crashed"

@@ -135,7 +135,7 @@ class Delivery:
             item = intake.item(record)
         except BaseException as error:
             if isinstance(error, Exception) and not is_from_signal(error):
-                intake.receive(intake.unencodable(log.describe(error)))
+                intake.receive(intake.unencodable(log.describe(error), record.span_id))
                 return
             intake.receive(intake.item_again(record))
             raise

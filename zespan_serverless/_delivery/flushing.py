@@ -8,7 +8,8 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from .._base import log
+from .._base import log, threads
+from .._base.guard import pass_on
 from .waiters import FlushWaiter
 from .worker import Job
 
@@ -104,7 +105,13 @@ class Flushing:
         accounts = self._accounts
         with accounts.lock:
             accounts.waiters.remove(waiter)
-            return waiter.report(accounts.breaker.blocked(time.time()) or "deadline")
+            report = waiter.report(accounts.breaker.blocked(time.time()) or "deadline")
+        if waiter.pending and not waiter.time_left() > 0:
+            try:  # not here: it may take a moment, and this is the event loop
+                threads.start("zespan-abort", self._abort, waiter)
+            except RuntimeError as error:  # no threads, and so no sender that could hang
+                pass_on(error)
+        return report
 
     def _remove(self, waiter: FlushWaiter) -> None:
         with self._accounts.lock:

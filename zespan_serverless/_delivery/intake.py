@@ -45,7 +45,7 @@ class Intake:
         try:
             return self.item(record)
         except BaseException as problem:
-            return self.unencodable(log.describe(problem))
+            return self.unencodable(log.describe(problem), record.span_id)
 
     def unencodable(self, detail: str, span_id: str = "") -> Item:
         """An event that will be dropped; `detail` says why, `span_id` which span it would have ended."""
@@ -54,7 +54,11 @@ class Intake:
     def receive(self, item: Item) -> None:
         """Account for an event: now, or when the interrupted thread goes on."""
         accounts = self._accounts
-        reentrant = accounts.is_reentrant()
+        try:
+            reentrant = accounts.is_reentrant()
+        except BaseException:  # of a signal handler
+            accounts.intake.append(item)
+            raise
         if reentrant and accounts.intake_bytes + item.size > self._settings.max_bytes:
             item = Item(b"", item.at, item.span, "buffer_full")  # the garbage collector may find thousands of them
         if reentrant:

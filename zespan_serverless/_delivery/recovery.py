@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from .._base.guard import pass_on
 from .._record.unfinished import left_behind
 from .buffer import Item
 
@@ -42,5 +43,6 @@ def _unfinished(accounts: Accounts, leftovers: Leftovers) -> tuple[list[Record],
     """The events of spans that never ended, and how many records cannot be read."""
     try:
         return [*left_behind(leftovers.open, leftovers.overdue, leftovers.at, accounts.settings)], leftovers.broken
-    except (ValueError, KeyError, TypeError):  # written by a version with other fields
+    except Exception as error:  # written by a version with other fields
+        pass_on(error)
         return [], leftovers.broken + len(leftovers.open)

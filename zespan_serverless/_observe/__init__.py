@@ -6,7 +6,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any
 
-from .. import _process, sdks
+from .. import _process
 from .._base import log
 from .._base.guard import pass_on
 
@@ -23,6 +23,8 @@ def start(arguments: Mapping[str, Any]) -> _process.Container | None:
     """
     container = _process.start(arguments, _watch_model_calls)
     if container is not None and "zespan.client" in sys.modules:
+        from .. import sdks
+
         sdks.adopt()
     return container
 

@@ -99,7 +99,9 @@ class ActiveInvocation:
         self.finish(error)
 
     def closed(self) -> None:
-        self.finish(None)
+        """A generator is closed by whoever drops it, or by the garbage collector in any thread: nothing waits."""
+        self.close(None)
+        self.abandon()
 
     async def returned_async(self, result: Any) -> Any:
         await self.finish_async(None, result)
@@ -175,6 +177,7 @@ class ActiveInvocation:
                 error = self._error or failed_inside
                 self.container.capture(lambda: self._root_record(took_ms, error), self.span.span_id)
         self._is_reported = True
+        self._error = self.inner_error = None  # their tracebacks lead back here, and hold what the function had
 
     def settle(self, error: BaseException | None = None) -> None:
         """Report an invocation that has been closed, and flush."""

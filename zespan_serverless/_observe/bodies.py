@@ -53,9 +53,9 @@ class Exchange:
         self.leave_context()
         self.end(self.failure(error), is_cut=self.is_cut)
 
-    def closed(self) -> None:
+    def closed(self) -> None:  # by whoever drops a generator, in any thread: nothing waits
         self.leave_context()
-        self.end(None, is_cut=True)
+        self.break_off(None, is_cut=True)
 
     async def returned_async(self, result: Any) -> Any:
         self.leave_context()

@@ -99,6 +99,14 @@ def _pieces(running: Generator[Any, Any, Any], turns: Turns) -> Generator[Any, A
                 value, advance = thrown, running.throw
     except StopIteration as end:
         return end.value
+    except GeneratorExit:
+        raise
+    except BaseException:
+        is_waiting = getattr(running, "gi_frame", None) is not None and not getattr(running, "gi_running", True)
+        if is_waiting:  # a signal handler has raised in our lines: it is dropped in a turn, not in the code that reads
+            with turns:
+                running.close()
+        raise
 
 
 def async_generator(function: Callable[..., Any], open_scope: Open) -> Callable[..., Any]:
@@ -150,8 +158,8 @@ def _first_step(running: Any, value: object) -> Any:
     """The first step of an asynchronous generator that its loop does not see: at the loop's end it would close both
     this one and the one around it, each in the midst of the other."""
     hooks = sys.get_asyncgen_hooks()
-    sys.set_asyncgen_hooks(None, None)
     try:
+        sys.set_asyncgen_hooks(None, None)
         return running.asend(value)
     finally:
         sys.set_asyncgen_hooks(*hooks)

@@ -5,7 +5,9 @@ from __future__ import annotations
 from .._base.guard import pass_on
 
 _CHAIN_MAX = 20  # exceptions that led to an exception
-_QUOTING = frozenset(("openai", "pydantic", "pydantic_core"))  # packages whose exceptions quote prompts and answers
+# Packages whose exceptions quote prompts and answers.
+_QUOTING = frozenset(("openai", "anthropic", "groq", "mistralai", "cohere", "pydantic", "pydantic_core"))
+_QUOTING_INSIDE = "google.genai."
 
 
 def text_of(error: BaseException) -> str:
@@ -41,7 +43,10 @@ def quotes(error: BaseException) -> bool:
         if any(one is other for other in met):
             continue
         met.append(one)
-        if any(c.__module__.partition(".")[0] in _QUOTING for c in type(one).__mro__) or _is_from_model(one):
+        modules = [c.__module__ for c in type(one).__mro__]
+        if any(name.partition(".")[0] in _QUOTING or name.startswith(_QUOTING_INSIDE) for name in modules):
+            return True
+        if _is_from_model(one):
             return True
         left += [e for e in (one.__cause__, one.__context__, *_arguments(one)) if e is not None]
         if isinstance(one, BaseExceptionGroup):

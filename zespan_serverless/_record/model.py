@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Container
 
 
+_NESTED = 4  # times the longest text that messages, or arguments of tools, may have together when they are shortened
+
+
 class Prompt:
     """A request's messages and tools, copied and redacted when the call began.
 
@@ -136,6 +139,15 @@ class Model:
         copy.provider, copy.requested = change(self.provider), change(self.requested)
         return copy
 
+    def shorten(self, change: Callable[[Any], Any], longest: int) -> None:
+        """Cut the prompt, and what is still too long as a whole. Only for a copy that nobody else has."""
+        self.prompt = self.prompt.mapped(change)
+        if len(self.prompt.text) > _NESTED * longest:  # many short texts are not shortened one by one
+            self.prompt.hide_messages(to_json(change(self.prompt.text)))
+        tools = to_json(self.answer.tools)
+        if len(tools) > _NESTED * longest:
+            self.answer.tools = {"...": change(tools)}
+
     def without_content(self) -> Model:
         """A copy without what was said; which tools were called is kept."""
         answer = self.answer.mapped(lambda value: value)
@@ -161,6 +173,16 @@ class Model:
             prompt.tools = instead
         if "completion_text" in names or "decision_rationale" in names:
             answer.text, answer.others = instead, []
+        if "tools_used" in names:
+            answer.tools = {instead: instead} if answer.tools else {}
+        if "agent_name" in names and prompt.agent_name:
+            prompt.agent_name = instead
+        if "agent_role" in names and prompt.agent_role:
+            prompt.agent_role = instead
+        if "message_role" in names:
+            prompt.last_role = instead
+        if "prompt_hash" in names:
+            prompt.digest = instead
         if "tool_call_args" in names:
             answer.tools = dict.fromkeys(answer.tools, instead)
         self.prompt = prompt

@@ -31,7 +31,10 @@ _PARTS = {
     "session_id": "session_id",
     "tags": "tags",
 }
-_MODEL_PARTS = ("provider", "model", "finish_reason", "tool_definitions")
+_MODEL_PARTS = (
+    *("provider", "model", "finish_reason", "tool_definitions", "tools_used"),
+    *("agent_name", "agent_role", "message_role", "prompt_hash"),
+)
 
 # Fields of an event that a user has captured, in the words of the SDK `zespan`.
 _CONTENT = frozenset(("prompt_text", "completion_text", "system_prompt", "tool_call_args", "decision_rationale"))
@@ -86,7 +89,7 @@ class Policy:
     def _hide(self, record: Record) -> None:
         """Replace whole parts of a record, whose names are among the keys."""
         for name, part in _PARTS.items():
-            if name in self._hidden:
+            if name in self._hidden and (getattr(record, part) or (part == "tags" and record.resource.tags)):
                 setattr(record, part, REDACTED)
         if record.model is not None:
             record.model.hide(self._hidden, REDACTED)

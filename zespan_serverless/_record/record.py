@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from .. import _trace
 from .._version import __version__
-from .values import cut
+from .values import cut, to_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     Status = Literal["ok", "error", "timeout", "crashed"]
 
 SDK_NAME = "zespan-serverless-python"
+_NESTED = 4
+"""Times the length of the longest text that all attributes together may have in a record that is shortened."""
 
 
 class Resource:
@@ -109,7 +111,9 @@ class Record:
 
         copy = self.mapped(change)
         if copy.model is not None:
-            copy.model.prompt = copy.model.prompt.mapped(change)
+            copy.model.shorten(change, longest)
+        if len(to_json(copy.attributes)) > _NESTED * longest:  # many short texts are not shortened one by one
+            copy.attributes = {"...": change(to_json(copy.attributes))}
         if self.fields is not None:
             copy.fields = {name: change(value) for name, value in self.fields.items()}
         return copy

@@ -85,5 +85,6 @@ def _ended(begun: Record, until: float, status: Status, text: str) -> Record:
     record.ended = max(begun.ended, until)
     record.duration_ms = (record.ended - begun.ended) * 1000
     record.status, record.error = status, text
-    record.attributes = {**begun.attributes, "error.type": status}
+    known = begun.attributes if isinstance(begun.attributes, dict) else {}  # they may be redacted as a whole
+    record.attributes = {**known, "error.type": status}
     return record

@@ -168,12 +168,12 @@ class Entered:
     between any two steps, and `leave` undoes whatever part of `enter` has been done. To call it twice does no harm.
     """
 
-    __slots__ = ("_before", "_is_over", "_is_shared", "_token", "span")
+    __slots__ = ("_before", "_is_over", "_is_shared", "_shared_before", "_token", "span")
 
     def __init__(self, span: Span | None, *, shared: bool = False) -> None:
         """`shared`: also for threads that have no span of their own."""
         self.span, self._is_shared, self._is_over = span, shared, False
-        self._before = _current.get()
+        self._before, self._shared_before = _current.get(), _shared
         self._token: Token[Span | None] | None = None
 
     def enter(self) -> None:
@@ -189,12 +189,15 @@ class Entered:
         if self._is_over:
             return
         if self._is_shared and _shared is self.span:
-            _shared = None
+            before = self._shared_before  # the turn of a generator may come in the midst of another invocation
+            _shared = before if before is not None and before.root.invocation() is not None else None
         if self._token is not None:
             try:
                 _current.reset(self._token)
             except (ValueError, RuntimeError) as error:  # another context; done, and then interrupted
                 pass_on(error)
+                if _current.get() is self.span:
+                    _current.set(self._before)
         elif self._before is not self.span and _current.get() is self.span:  # interrupted in `enter`
             _current.set(self._before)
         self._is_over = True

@@ -97,7 +97,7 @@ def _of_model(model: Model) -> Event:
         "prompt_hash": prompt.digest,
         "agent_id": None,
         "agent_name": prompt.agent_name,
-        "agent_role": prompt.agent_role and prompt.agent_role.lower(),
+        "agent_role": prompt.agent_role,
         "agent_framework": None,
         "parent_agent_id": None,
         "conversation_turn": prompt.turn,

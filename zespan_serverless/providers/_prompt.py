@@ -43,7 +43,8 @@ def read_prompt(request: Request, container: Container) -> Prompt:
     prompt.has_memory = len(messages) > _MEMORY
     # Few prompts have these words, and to look for one takes a tenth of what a pattern takes.
     prompt.agent_name = _found(_AGENT_NAME, system) if any("agent" in text for text in lower) else None
-    prompt.agent_role = _found(_AGENT_ROLE, system) if any("role:" in text for text in lower) else None
+    role = _found(_AGENT_ROLE, system) if any("role:" in text for text in lower) else None
+    prompt.agent_role = role and role.lower()
     if container.settings.store_prompts:
         prompt.system = "\n".join(system)
         prompt.messages = [message for message, role in zip(taken, roles, strict=True) if role != "system"]

@@ -10,7 +10,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from .._record.model import Answer
-    from ._call import ModelCall
 
 _RAW_HEADER = "X-Stainless-Raw-Response"  # "true": with_raw_response; "stream": with_streaming_response
 
@@ -81,11 +80,12 @@ class Endpoint:
         """Begin to join the chunks of a stream."""
         raise NotImplementedError
 
-    def follow(self, call: ModelCall, stream: Any) -> Any:
-        """Read along while the user reads a stream. Returns what the user gets: the stream itself where possible."""
-        from ._stream import follow_stainless
+    def follow(self, call: Any, stream: Any) -> Any:
+        """Read along while the user reads a stream; `call` is its ModelCall.
 
-        return follow_stainless(call, stream)
+        Returns what the user gets: the stream itself where possible.
+        """
+        raise NotImplementedError
 
 
 class Pieces(Protocol):

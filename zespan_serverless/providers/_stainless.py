@@ -1,7 +1,7 @@
-"""The choke point of SDKs that Stainless generates (openai, anthropic, groq): the client's `request`.
+"""What SDKs that Stainless generates (openai, anthropic, groq) have in common: the choke point, and the streams.
 
-It has the request as it will be sent, and covers retries, helpers, raw and streamed responses, and clients of other
-clouds. A new method of the SDK passes it, too.
+The client's `request` has the request as it will be sent, and covers retries, helpers, raw and streamed responses, and
+clients of other clouds. A new method of the SDK passes it, too.
 """
 
 from __future__ import annotations
@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ._fields import field, text_of
-from ._request import Choke
+from ._request import Choke, Endpoint
+from ._stream import follow_stainless
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -36,3 +37,10 @@ class Requests(Choke):
             return None
         body = field(options, "json_data")
         return asks(owner, body if isinstance(body, dict) else {}, field(options, "headers"))
+
+
+class StainlessEndpoint(Endpoint):
+    """An endpoint whose streams are the SDK's `Stream` and `AsyncStream`."""
+
+    def follow(self, call: Any, stream: Any) -> Any:
+        return follow_stainless(call, stream)

@@ -6,7 +6,8 @@ from typing import Any
 
 from ..._record.model import Answer
 from .._fields import field, items, text_of
-from .._request import Endpoint, Request
+from .._request import Request
+from .._stainless import StainlessEndpoint
 from ._events import Events
 from ._usage import count
 
@@ -46,7 +47,7 @@ def _provider_of(client: Any) -> str:
     return next((provider for part, provider in _CLOUDS if part in name), "anthropic")
 
 
-class Messages(Endpoint):
+class Messages(StainlessEndpoint):
     """Reads messages: objects of the SDK, or dicts with the same fields."""
 
     def answer(self, result: Any) -> Answer:

@@ -6,7 +6,8 @@ from typing import Any
 
 from ..._record.model import Answer
 from .._fields import field, items, text_of, texts_of
-from .._request import Choke, Endpoint, Request
+from .._request import Choke, Request
+from .._stainless import StainlessEndpoint
 from ._addresses import provider_of
 from ._chunks import Chunks, arguments_of, function_of
 from ._usage import count
@@ -35,7 +36,7 @@ def asks(client: Any, body: dict[str, Any], headers: Any) -> Request:
     )
 
 
-class Chat(Endpoint):
+class Chat(StainlessEndpoint):
     """Reads answers: objects of the SDK, or dicts with the same fields."""
 
     operation = "chat"

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from ..._record.model import Answer
 from .._fields import field, items, text_of
-from .._request import Endpoint, Request
+from .._request import Request
+from .._stainless import StainlessEndpoint
 from ._addresses import provider_of
 from ._usage import count
 
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from .._stainless import Asks
 
 
-class Other(Endpoint):
+class Other(StainlessEndpoint):
     """An endpoint whose request has one input, in the field `given`, and whose answer has tokens at most."""
 
     def __init__(self, kind: str, operation: str, given: str = "input") -> None:

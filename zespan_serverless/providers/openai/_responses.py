@@ -6,7 +6,8 @@ from typing import Any
 
 from ..._record.model import Answer
 from .._fields import field, items, text_of
-from .._request import Endpoint, Request
+from .._request import Request
+from .._stainless import StainlessEndpoint
 from ._addresses import provider_of
 from ._usage import count
 
@@ -29,7 +30,7 @@ def asks(client: Any, body: dict[str, Any], headers: Any) -> Request:
     )
 
 
-class Responses(Endpoint):
+class Responses(StainlessEndpoint):
     """Reads responses. One that is made in the background has neither tokens nor text yet."""
 
     def answer(self, result: Any) -> Answer:
