@@ -111,6 +111,7 @@ def test_every_block_is_run() -> None:
     assert {name: len(blocks(page)) for name, page in PAGES.items()} == {
         "architecture": 0,
         "hosts": 0,
+        "models": 0,
         "azure-functions": 3,  # in azure_functions/test_examples.py
         "google-cloud": 2,  # in google_cloud/test_example.py
         "lambda-events": 1,
