@@ -567,3 +567,26 @@ def test_the_root_event_is_there_before_a_flush_in_the_background(monkeypatch: p
         setup_testing_defaults(environ)
         assert b"".join(server(environ, lambda *_: lambda _: None)) == b"done"
         assert [event["span_kind"] for event in backend.events] == ["general"]
+
+
+def test_where_a_process_runs_is_asked_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each root event has it, without a secret; other events do not repeat it."""
+    asked: list[int] = []
+
+    def resource() -> dict[str, object]:
+        asked.append(1)
+        return {"cloud.region": "eu-central-1", "token": "secret", "faas.version": None}
+
+    @zespan_lambda
+    def handler(event: object, context: object) -> None:
+        with span("step"):
+            pass
+
+    monkeypatch.setattr(HOST, "resource", resource)
+    with testing.recording() as events:
+        for _ in range(2):
+            handler({}, testing.LambdaContext())
+    assert len(asked) == 1
+    step, root, _, again = events
+    assert root["metadata"]["cloud.region"] == again["metadata"]["cloud.region"] == "eu-central-1"
+    assert (root["metadata"]["token"], "metadata" in step) == ("[REDACTED]", False)

@@ -60,7 +60,10 @@ class ActiveInvocation:
         self.state = PREPARED
         self.host, self.container, self.invocation = host, container, invocation
         container.invocations += 1
-        self.start = host.origin() if container.invocations == 1 else WARM
+        self.start = WARM
+        if container.invocations == 1:
+            self.start = host.origin()
+            container.learn(host.resource())
         self.span = _trace.continued(invocation.parent)
         around = _trace.current()
         if around is not None and not around.span_id:  # a `with_context` around the call of a decorated function

@@ -80,6 +80,10 @@ class Host(Reads[Request]):
         """How the result of a function is followed to its end. Default: the invocation ends when it returns."""
         return active  # type: ignore[no-any-return]
 
+    def resource(self) -> Mapping[str, object]:
+        """Where this process runs: attributes of the cloud and the function. Asked at its first invocation."""
+        return {}
+
     def origin(self) -> ColdStart:
         """How this process came up. Asked at its first invocation."""
         return COLD

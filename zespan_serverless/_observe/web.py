@@ -41,6 +41,9 @@ class WebHost(Host[Request]):
             if azure.in_worker() and settings.usable(settings.resolve(arguments or {})):
                 _process.watch()  # only now is this the main thread: WSGI applications are called in others
 
+    def resource(self) -> Mapping[str, object]:
+        return self.platform.attributes
+
     def process_stays_alive(self, invocation: Invocation) -> bool:
         if sigterm.terminating() and not self.is_told_to_stop:
             return False  # the server is about to end the process
@@ -78,7 +81,6 @@ class WebHost(Host[Request]):
                 "url.path": path[:TEXT_MAX],
                 "url.scheme": scheme,
                 "server.address": host[:TEXT_MAX] if host else None,
-                **self.platform.attributes,
                 **facts.attributes(),
             }
             return Description(attributes, f"{method} {known or path[:TEXT_MAX]}")

@@ -17,7 +17,7 @@ from .._record.policy import Policy
 from .._record.record import Record, Resource
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from weakref import ReferenceType
 
     from .._base.exporter import CustomExporter, Exporter
@@ -106,6 +106,11 @@ class Container:
     def lost(self, error: BaseException, span_id: str | None = None) -> None:
         """Count an event that cannot be made."""
         self.delivery.drop_unencodable(log.describe(error), span_id)
+
+    def learn(self, attributes: Mapping[str, object]) -> None:
+        """Note where this process runs, as its host says at the first invocation."""
+        allowed = self.policy.plain(attributes)
+        self.resource.attributes = {name: value for name, value in allowed.items() if value is not None}
 
     def opened(self, record: Record, over: Callable[[], bool] = bool) -> None:
         """Journal that a span has begun, so that it is reported even if nobody lives to see its end.

@@ -23,14 +23,18 @@ _NESTED = 4
 
 
 class Resource:
-    """What is the same for all records of a process: where they are from. `tags` are those of the settings."""
+    """What is the same for all records of a process: where they are from.
 
-    __slots__ = ("environment", "sdk_name", "sdk_version", "service_name", "tags")
+    `attributes` are those of the cloud and the function, by OpenTelemetry's names; `tags` are those of the settings.
+    """
+
+    __slots__ = ("attributes", "environment", "sdk_name", "sdk_version", "service_name", "tags")
 
     def __init__(self, settings: Settings, tags: Mapping[str, Any] | None = None) -> None:
         self.environment = settings.environment
         self.service_name = settings.service_name
         self.tags: Mapping[str, Any] = tags or {}
+        self.attributes: Mapping[str, Any] = {}
         self.sdk_name, self.sdk_version = SDK_NAME, __version__
 
 

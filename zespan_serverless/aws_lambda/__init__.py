@@ -163,6 +163,17 @@ class LambdaHost(Host[LambdaCall]):
             describe=functools.partial(_describe, kept, context, xray, execution),
         )
 
+    def resource(self) -> dict[str, object]:
+        """https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html."""
+        environ = os.environ
+        return {
+            "cloud.provider": "aws",
+            "cloud.region": environ.get("AWS_REGION"),
+            "faas.version": environ.get("AWS_LAMBDA_FUNCTION_VERSION"),
+            "faas.instance": environ.get("AWS_LAMBDA_LOG_STREAM_NAME"),
+            "faas.max_memory": _bytes(environ.get("AWS_LAMBDA_FUNCTION_MEMORY_SIZE")),
+        }
+
     def origin(self) -> ColdStart:
         return _cold_start.origin()
 
@@ -244,28 +255,32 @@ def _describe(event: object, context: object, xray: str | None, execution: str |
     """The root event's attributes, read from the event, the context and the caller's X-Ray header."""
     trigger, attributes = _events.describe(event)
     links, omitted = _events.links(event, xray)
-    attributes = {"faas.trigger": trigger, **attributes, **_resource(context)}
+    attributes = {"faas.trigger": trigger, **attributes, **_invoked(context)}
     if execution:
         attributes["aws.lambda.durable_execution.arn"] = execution
     attributes["links"], attributes["links_omitted"] = links or None, omitted or None
     return Description(attributes)
 
 
-def _resource(context: object) -> dict[str, object]:
-    """OpenTelemetry's resource attributes of a Lambda function."""
+def _invoked(context: object) -> dict[str, object]:
+    """OpenTelemetry's attributes of what was invoked. What the environment has is the resource's."""
     arn, memory = _string(context, "invoked_function_arn"), _string(context, "memory_limit_in_mb")
     parts = (arn or "").split(":")
-    return {
-        "cloud.provider": "aws",
-        "cloud.region": os.environ.get("AWS_REGION"),
+    attributes: dict[str, object] = {
         "cloud.account.id": parts[4] if len(parts) > 6 else None,
         "cloud.resource_id": ":".join(parts[:7]) if len(parts) > 6 else None,
         "aws.lambda.invoked_arn": arn,
         "aws.lambda.tenant_id": _string(context, "tenant_id"),
-        "faas.version": _string(context, "function_version"),
-        "faas.instance": _string(context, "log_stream_name"),
-        "faas.max_memory": int(memory) * 1_048_576 if memory and memory.isdecimal() else None,
     }
+    if "AWS_LAMBDA_FUNCTION_VERSION" not in os.environ:  # called by hand, with a context of somebody's own
+        attributes["faas.version"] = _string(context, "function_version")
+        attributes["faas.instance"] = _string(context, "log_stream_name")
+        attributes["faas.max_memory"] = _bytes(memory)
+    return attributes
+
+
+def _bytes(megabytes: str | None) -> int | None:
+    return int(megabytes) * 1_048_576 if megabytes and megabytes.isdecimal() else None
 
 
 def _reset() -> None:

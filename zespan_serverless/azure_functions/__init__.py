@@ -203,6 +203,9 @@ class AzureHost(Host[AzureCall]):
     def scope(self, active: ActiveInvocation, request: AzureCall) -> Scope:
         return Answer(active)
 
+    def resource(self) -> Mapping[str, object]:
+        return azure.attributes("")
+
     def process_stays_alive(self, invocation: Invocation) -> bool:
         return not sigterm.terminating()
 
@@ -210,7 +213,10 @@ class AzureHost(Host[AzureCall]):
         if self._trigger is None:
             with Guarded("the search for a function's trigger"):
                 self._trigger = _triggers.find(self.wrapper, self._function, _string(context, "function_directory"))
-        attributes: dict[str, object] = {**azure.attributes(name), "faas.trigger": "other"}
+        attributes: dict[str, object] = {
+            "cloud.resource_id": azure.attributes(name)["cloud.resource_id"],
+            "faas.trigger": "other",
+        }
         with Guarded("the description of a trigger"):
             attributes |= _triggers.describe(self._trigger or {}, inputs, route_prefix)
         retries = getattr(context, "retry_context", None)

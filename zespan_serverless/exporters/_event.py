@@ -51,8 +51,11 @@ def event_of(record: Record) -> Event:
         event.update(_of_model(model))
         if not model.answer.known and record.status == "ok":  # nobody has counted them: that is not none
             event.update(input_tokens=None, output_tokens=None, reasoning_tokens=None)
-    if record.attributes:
-        event["metadata"] = record.attributes
+    attributes: Any = record.attributes
+    if is_root and not isinstance(attributes, str):  # which it is where it is redacted as a whole
+        attributes = {**resource.attributes, **attributes}
+    if attributes:
+        event["metadata"] = attributes
     if record.fields is not None:
         event.update(record.fields)
     return event

@@ -117,7 +117,7 @@ class FunctionHost(WebHost[Arguments]):
         else:
             remaining = countdown(self.platform.timeout)
             invocation = Invocation(None, self._name, remaining=remaining, is_killed=self.platform.kills)
-            details = {"faas.trigger": "other", **self.platform.attributes, **details}
+            details = {"faas.trigger": "other", **details}
         return invocation.replaced(
             id=request.execution_id(),
             name=self._name,

@@ -56,6 +56,8 @@ class _JobHost(RunHost):
         run, execution = super().read(request), os.environ.get("CLOUD_RUN_EXECUTION")
         return run.replaced(id=execution, parent=parse_traceparent(os.environ.get("TRACEPARENT")))
 
+    def resource(self) -> Mapping[str, object]:
+        return google.attributes() if "CLOUD_RUN_JOB" in os.environ else {}
+
     def attributes(self) -> Mapping[str, object]:
-        known = google.attributes() if "CLOUD_RUN_JOB" in os.environ else {}
-        return {"faas.trigger": "other", **super().attributes(), **known}
+        return {"faas.trigger": "other", **super().attributes()}
