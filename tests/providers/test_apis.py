@@ -23,10 +23,8 @@ from .apis import APIS, Api
 from .endpoint import Endpoint, Json, Reply, serving, whole
 
 # The SDKs' own: models that are about to go, connections that their clients leave to the garbage collector.
-pytestmark = [
-    pytest.mark.filterwarnings(f"ignore::{name}")
-    for name in ("DeprecationWarning", "ResourceWarning", "pytest.PytestUnraisableExceptionWarning")
-]
+_IGNORED = ("DeprecationWarning", "ResourceWarning", "pytest.PytestUnraisableExceptionWarning")
+pytestmark = [pytest.mark.slow, *(pytest.mark.filterwarnings(f"ignore::{name}") for name in _IGNORED)]
 
 MODEL_KINDS = {"llm", "embedding", "image_gen", "audio", "moderation", "rerank", "retriever", "agent"}
 # What the user calls themselves, or Python does for them: nothing could contain it.
@@ -218,7 +216,6 @@ def _room(api: Api) -> str:
     return api.name.split()[0]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", APIS)
 def test_whatever_of_a_room_fails_the_call_is_the_users(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """One function at a time raises: same results, one request each, of an answer and of a stream, sync or async."""

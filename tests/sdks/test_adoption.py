@@ -88,6 +88,7 @@ def test_each_call_is_one_event_in_the_trace_of_the_invocation(flush: str, model
     assert "deque([])" in printed
 
 
+@pytest.mark.slow
 def test_a_stream_is_one_event(model: ModelEndpoint) -> None:
     """The SDK sends two, of which the first has no tokens."""
     stream = ASK.replace("model=", "stream=True, model=")
@@ -95,6 +96,7 @@ def test_a_stream_is_one_event(model: ModelEndpoint) -> None:
     assert len(of_kind(events, "llm")) == 1
 
 
+@pytest.mark.slow
 def test_without_patching_the_calls_are_ours(model: ModelEndpoint) -> None:
     """`autopatch` of a client that is started in the function imports no provider; our rooms trace the calls."""
     body = f"""
@@ -109,6 +111,7 @@ def test_without_patching_the_calls_are_ours(model: ModelEndpoint) -> None:
     assert printed.splitlines()[0].count("flush_loop") == 1  # of the client that was there before us
 
 
+@pytest.mark.slow
 def test_users_and_steps_of_the_sdk_are_kept(model: ModelEndpoint) -> None:
     """Its context gives user, session and tags, and no parent that never arrives; its spans are steps."""
     body = f"""
@@ -124,6 +127,7 @@ def test_users_and_steps_of_the_sdk_are_kept(model: ModelEndpoint) -> None:
     assert "secret" not in json.dumps(events)
 
 
+@pytest.mark.slow
 def test_events_from_before_the_first_invocation_arrive(model: ModelEndpoint) -> None:
     """What the SDK has queued while the module was imported is taken over."""
     events, printed, _ = play(model, "pass", patch='zespan.patch_openai(); zespan.start_span("warm up").end()')
@@ -131,6 +135,7 @@ def test_events_from_before_the_first_invocation_arrive(model: ModelEndpoint) ->
     assert "deque([])" in printed
 
 
+@pytest.mark.slow
 def test_without_telemetry_the_sdk_works_alone(model: ModelEndpoint) -> None:
     """Our decorator is switched off: its events go its own way."""
     body = f"{ASK}\nzespan.get_client().flush()"
