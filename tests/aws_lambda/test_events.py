@@ -63,7 +63,7 @@ def damaged(draw: st.DrawFn) -> Any:
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
 def test_every_example_is_understood(file: Path) -> None:
     """Each event in the library has a source, and is read as its entry says; one without an entry fails."""
-    event, expected = EVENTS[file.stem], INDEX[file.stem]
+    event, expected = json.loads(file.read_text()), INDEX[file.stem]  # Powertools change what other tests give them
     before = copy.deepcopy(event)
     assert expected["source"].startswith("https://")
     assert _events.describe(event) == (expected["trigger"], expected["attributes"])

@@ -99,14 +99,6 @@ def _pieces(running: Generator[Any, Any, Any], turns: Turns) -> Generator[Any, A
                 value, advance = thrown, running.throw
     except StopIteration as end:
         return end.value
-    except GeneratorExit:
-        raise
-    except BaseException:
-        is_waiting = getattr(running, "gi_frame", None) is not None and not getattr(running, "gi_running", True)
-        if is_waiting:  # a signal handler has raised in our lines: it is dropped in a turn, not in the code that reads
-            with turns:
-                running.close()
-        raise
 
 
 def async_generator(function: Callable[..., Any], open_scope: Open) -> Callable[..., Any]:
