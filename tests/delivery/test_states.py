@@ -46,10 +46,12 @@ class Books(RuleBasedStateMachine):
             self.captured += 1
             self.delivery.capture(event({"n": self.captured, "text": "x" * size}))
 
-    @rule(fields=st.sampled_from([{f"f{i}": "x" for i in range(500)}, {"odd": Unspeakable()}]))
+    @rule(fields=st.sampled_from([{f"f{i}": "x" for i in range(500)}, Unspeakable()]))
     def capture_what_cannot_be_kept(self, fields: Any) -> None:
         self.captured += 1
-        self.delivery.capture(event(fields))
+        record = event({})
+        record.fields = fields
+        self.delivery.capture(record)
 
     @rule(step=st.sampled_from([OK, REFUSED, RETRY, UNAUTHORIZED, SILENCE, OSError("reset"), ValueError("odd"), None]))
     def from_now_on_the_backend(self, step: Any) -> None:
