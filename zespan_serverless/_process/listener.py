@@ -40,12 +40,15 @@ _CREDENTIALS = struct.Struct("3i")  # pid, uid, gid
 class Listener:
     """A pair of sockets that faulthandler's handler for SIGTERM writes to.
 
-    Raises OSError where there are no sockets, and RuntimeError on Windows, where faulthandler cannot register signals.
+    Raises OSError where there are no sockets, and RuntimeError where faulthandler cannot register signals: on
+        Windows, and in isolated sub-interpreters.
     """
 
     def __init__(self) -> None:
-        import faulthandler
-
+        try:
+            import faulthandler
+        except ImportError as error:  # of an isolated sub-interpreter, which has no signals of its own either
+            raise RuntimeError(str(error)) from None
         if not hasattr(faulthandler, "register"):
             raise RuntimeError("faulthandler cannot register signals on this platform")
         self._faulthandler: Any = faulthandler
