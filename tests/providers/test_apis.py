@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import inspect
+import json
 import pkgutil
 import re
 import sys
@@ -255,3 +256,20 @@ def test_the_page_lists_what_is_tried() -> None:
     page = (Path(__file__).parents[2] / "docs" / "models.md").read_text()
     listed = set(re.findall(r"^\| `([a-z_. ]+)` \|", page, re.MULTILINE))
     assert listed == {*APIS, "openai chat"}
+
+
+def test_a_body_that_nobody_else_holds_can_be_read() -> None:
+    """`invoke_model(...)["body"].read()` is how it is read most often."""
+    api = APIS["bedrock invoke_model"]
+    with serving(api.reply) as endpoint:
+        client = api.connect(endpoint.url, False)
+
+        @zespan_lambda
+        def handler(event: object, context: object) -> Any:
+            return json.loads(api.ask(client)["body"].read())["stop_reason"]
+
+        with testing.recording() as events:
+            assert handler({}, testing.LambdaContext()) == "tool_use"
+            flush(5)
+    (call,) = [event for event in events if event["span_kind"] == "llm"]
+    assert call["output_tokens"] == 30

@@ -53,19 +53,23 @@ def follow_events(call: ModelCall, stream: Any) -> None:
 
 
 def follow_body(call: ModelCall, body: Any, read: Callable[[bytes], Answer]) -> None:
-    """Keep what the user reads of a body, and read the answer from it when it is complete."""
+    """Keep what the user reads of a body, and read the answer from it when it is complete.
+
+    Our `read` holds the body: in `invoke_model(...)["body"].read()` nothing else does. It is removed at the end.
+    """
     reader = _Body(call, read, getattr(body, "_content_length", None))
-    kind, alive = type(body), weakref.proxy(body)
-    if is_async(kind.read):
+    theirs = body.read
+    if is_async(theirs):
 
         async def read_async(amt: int | None = None) -> Any:
             try:
-                data = await kind.read(alive, amt)
+                data = await theirs(amt)
             except BaseException as error:
                 reader.end(error)
                 raise
             with Guarded("the body of an answer"):
-                reader.add(data, is_last=amt is None or amt < 0)
+                if reader.add(data, is_last=amt is None or amt < 0):
+                    vars(body).pop("read", None)
             return data
 
         body.read = read_async
@@ -73,12 +77,13 @@ def follow_body(call: ModelCall, body: Any, read: Callable[[bytes], Answer]) -> 
 
         def read_sync(amt: int | None = None) -> Any:
             try:
-                data = kind.read(alive, amt)
+                data = theirs(amt)
             except BaseException as error:
                 reader.end(error)
                 raise
             with Guarded("the body of an answer"):
-                reader.add(data, is_last=amt is None or amt < 0)
+                if reader.add(data, is_last=amt is None or amt < 0):
+                    vars(body).pop("read", None)
             return data
 
         body.read = read_sync
@@ -94,13 +99,15 @@ class _Body:
         self._size = 0
         call.span.root.open[id(call)] = weakly(self.end)  # the invocation may end first
 
-    def add(self, data: bytes, *, is_last: bool) -> None:
-        """Add what the user has read."""
+    def add(self, data: bytes, *, is_last: bool) -> bool:
+        """Add what the user has read; True if that was the last."""
         self._size += len(data)
         if self._size <= _BODY_MAX:
             self._parts.append(data)
         if is_last or not data or self._size == self._left:
             self.end()
+            return True
+        return False
 
     def end(self, error: BaseException | None = None) -> None:
         """End the call. Never raises, except what a signal handler raises."""
