@@ -39,7 +39,7 @@ quick: $(VENV)/.dev
 	@$(VENV)/bin/python -m emulator.binary >/dev/null
 	$(VENV)/bin/python -m pytest -n $(WORKERS) --dist worksteal --quick $(PYTEST_ARGS)
 
-test: $(VENV)/.dev .venv-sam/.installed .venv-vercel/.installed $(VENV)/.peers
+test: $(VENV)/.dev .venv-sam/.installed .venv-vercel/.installed $(VENV)/.environments
 	@$(VENV)/bin/python -m emulator.binary >/dev/null
 	@$(VENV)/bin/python -m emulator.docker
 	$(VENV)/bin/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --durations=15 $(PYTEST_ARGS)
@@ -75,9 +75,9 @@ $(VENV)/.dev: $(VENV)/pyvenv.cfg pyproject.toml
 	.venv-sam/bin/python -m pip install --quiet aws-sam-cli
 	@touch $@
 
-# The other tools that trace openai. They need different versions of the same dependencies.
-$(VENV)/.peers: $(VENV)/.dev tests/peers/environments.py
-	$(VENV)/bin/python -m tests.peers.environments
+# Packages that need different versions of the same dependencies, each in an environment of its own.
+$(VENV)/.environments: $(VENV)/.dev tests/environments.py
+	$(VENV)/bin/python -m tests.environments
 	@touch $@
 
 .venv-vercel/.installed: pyproject.toml

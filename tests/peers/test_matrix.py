@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import functools
 import json
-import os
 import re
-import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -18,13 +16,12 @@ from typing import Any
 
 import pytest
 
-import zespan_serverless
+from tests import environments
 from tests.peers import calls
-from tests.peers.environments import PEERS, python_of
 
 pytestmark = pytest.mark.host(seconds=10)
 
-ROOT = Path(zespan_serverless.__file__).parents[1]
+PEERS = environments.ENVIRONMENTS["peers"]
 ORDERS = ("none", "below", "above")
 
 # Fields that differ from call to call.
@@ -59,24 +56,17 @@ def event_of(seen: dict[str, Any]) -> Any:
     return [{**steady(event), "has ttft_ms": "ttft_ms" in event} for event in seen["events"]]
 
 
-def _run(peer: str, order: str) -> dict[str, Any]:
-    python = Path(sys.executable) if peer == "nobody" else python_of(peer)
-    assert python is not None
-    command = [str(python), "-W", "ignore", "-m", "tests.peers.calls", peer, order]
-    environ = {**os.environ, "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(command, env=environ, cwd=ROOT, capture_output=True, text=True, timeout=100, check=False)
-    assert done.returncode == 0, done.stderr
-    seen: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+def _run(python: Path, peer: str, order: str) -> dict[str, Any]:
+    seen: dict[str, Any] = json.loads(environments.run(python, "tests.peers.calls", peer, order).splitlines()[-1])
     return seen
 
 
 @functools.cache
 def runs(peer: str) -> dict[str, dict[str, Any]]:
     """Order -> call -> record."""
-    if peer != "nobody" and python_of(peer) is None:
-        pytest.skip(f"{peer} is not installed: `make test` does, or `python -m tests.peers.environments`")
+    python = Path(sys.executable) if peer == "nobody" else environments.installed("peers", peer)
     with ThreadPoolExecutor(2) as pool:
-        return dict(zip(ORDERS, pool.map(functools.partial(_run, peer), ORDERS), strict=True))
+        return dict(zip(ORDERS, pool.map(functools.partial(_run, python, peer), ORDERS), strict=True))
 
 
 CELLS = [f"{kind} {client}" for kind in calls.SCENARIOS for client in ("OpenAI", "AsyncOpenAI")]

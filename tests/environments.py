@@ -1,0 +1,103 @@
+"""The environments of packages that the tests' own cannot hold: one for each, on top of the one that the tests run in.
+
+`python -m tests.environments` installs what is missing, and so does `make test`. Arguments are names of groups, and limit
+it to these. An environment has its packages and what they need beyond the tests' own packages. It sees those as well,
+unless it has another version itself.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+FOLDER = Path(sys.prefix) / "environments"
+ROOT = Path(__file__).parents[1]
+
+_OTEL = "opentelemetry-sdk==1.45.2"
+
+ENVIRONMENTS = {
+    # Other tools that trace openai.
+    "peers": {
+        "langfuse 2": ["langfuse==2.60.10"],
+        "langfuse 3": ["langfuse==3.9.3"],
+        "langfuse 5": ["langfuse==5.0.4"],
+        "sentry": ["sentry-sdk==2.75.0"],
+        "opentelemetry": ["opentelemetry-instrumentation-openai-v2==2.4b0", "opentelemetry-util-genai==1.0b0", _OTEL],
+        "traceloop": ["opentelemetry-instrumentation-openai==0.62.4", _OTEL],
+        "openinference": ["openinference-instrumentation-openai==0.1.66", _OTEL],
+        "ddtrace": ["ddtrace==4.16.0"],
+        "logfire": ["logfire==5.4.0"],
+        "langsmith": ["langsmith==0.15.1"],
+        "braintrust": ["braintrust==0.48.1"],
+        "posthog": ["posthog==7.91.1"],
+    },
+}
+"""Group of tests -> environment -> what is installed."""
+
+
+def python_of(group: str, name: str) -> Path | None:
+    """The interpreter of an environment; None if that is not installed, or not as it should be."""
+    folder = _folder(group, name)
+    try:
+        return folder / "bin" / "python" if _stamp(folder).read_text() == _contents(group, name) else None
+    except OSError:
+        return None
+
+
+def installed(group: str, name: str) -> Path:
+    """The interpreter of an environment. The test that asks is skipped if that is not installed."""
+    python = python_of(group, name)
+    if python is None:
+        pytest.skip(f"{name} is not installed: `make test` does, or `python -m tests.environments {group}`")
+    return python
+
+
+def run(python: Path, module: str, *args: str, seconds: float = 100, **environ: str) -> str:
+    """What a module of the tests prints when it is run by an environment's interpreter. Fails if the module fails."""
+    command = [str(python), "-W", "ignore", "-m", module, *args]
+    environ = {**os.environ, "PYTHONPATH": str(ROOT), **environ}
+    done = subprocess.run(command, env=environ, cwd=ROOT, capture_output=True, text=True, timeout=seconds, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def install(group: str, name: str) -> None:
+    """Make an environment. Raises CalledProcessError if pip does."""
+    began, folder = time.monotonic(), _folder(group, name)
+    subprocess.run([sys.executable, "-m", "venv", "--clear", "--without-pip", folder], check=True)
+    (site,) = folder.glob("lib/python*/site-packages")
+    ours = next(path for path in sys.path if Path(path).name == "site-packages")
+    (site / "tests_environment.pth").write_text(f"import site; site.addsitedir({ours!r})\n")
+    pip = [sys.executable, "-m", "pip", "--python", str(folder), "--disable-pip-version-check", "install", "-qq"]
+    subprocess.run([*pip, *ENVIRONMENTS[group][name]], check=True)
+    _stamp(folder).write_text(_contents(group, name))
+    print(f"{group}/{name}: {time.monotonic() - began:.0f} s")
+
+
+def _folder(group: str, name: str) -> Path:
+    return FOLDER / group / name.replace(" ", "")
+
+
+def _stamp(folder: Path) -> Path:
+    return folder / "installed.txt"
+
+
+def _contents(group: str, name: str) -> str:
+    return "\n".join(ENVIRONMENTS[group][name])
+
+
+def main(groups: list[str]) -> None:
+    """Install what is missing of these groups."""
+    missing = [(group, name) for group in groups for name in ENVIRONMENTS[group] if python_of(group, name) is None]
+    with ThreadPoolExecutor(3) as pool:  # pip waits for the network most of the time
+        list(pool.map(lambda pair: install(*pair), missing))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:] or list(ENVIRONMENTS))
