@@ -1,8 +1,8 @@
 """The environments of packages that the tests' own cannot hold: one for each, on top of the one that the tests run in.
 
-`python -m tests.environments` installs what is missing, and so does `make test`. Arguments are names of groups, and limit
-it to these. An environment has its packages and what they need beyond the tests' own packages. It sees those as well,
-unless it has another version itself.
+`python -m tests.environments` installs what is missing, and so does `make test`. Arguments limit it to groups. An
+environment has its packages and what they need beyond the tests' own packages, which it sees as well, unless it has
+another version of them.
 """
 
 from __future__ import annotations
