@@ -110,6 +110,7 @@ def test_every_block_is_run() -> None:
     assert len(BLOCKS) == 5
     assert {name: len(blocks(page)) for name, page in PAGES.items()} == {
         "architecture": 0,
+        "by-hand": 1,
         "hosts": 0,
         "models": 0,
         "azure-functions": 3,  # in azure_functions/test_examples.py
@@ -124,6 +125,16 @@ def test_every_block_is_run() -> None:
         "web": 2,  # in web/test_examples.py
         "vercel": 2,  # in vercel/test_example.py
     }
+
+
+def test_the_users_of_an_invocation() -> None:
+    """A decorator reads the user from the event, and a block inside names the conversation."""
+    with testing.recording() as events:
+        run(blocks(PAGES["by-hand"])[0]).handler({"user": "ada", "thread": "t1"}, testing.LambdaContext())
+    step, root = events
+    assert [event["user_id"] for event in events] == ["ada", "ada"]
+    assert [event["metadata"]["gen_ai.conversation.id"] for event in events] == ["t1", "t1"]
+    assert (step["tags"], root["tags"]) == ({"feature": "search"}, {"feature": "search"})
 
 
 def test_powertools_example_has_both_telemetries(

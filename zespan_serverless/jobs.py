@@ -93,22 +93,22 @@ class Run:
         return wrap.traced(function, host, self._settings)  # type: ignore[return-value]
 
 
-class RunHost(Host[None]):
+class RunHost(Host[Any]):
     """A process's answers to the core's questions."""
 
     def __init__(self, name: str) -> None:
         self._name = name
 
-    def request(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
-        return None
+    def request(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+        return next(iter((*args, *kwargs.values())), None)
 
-    def read(self, request: None) -> Invocation:
+    def read(self, request: Any) -> Invocation:
         return Invocation(id=None, name=self._name, describe=lambda: Description(self.attributes()))
 
     def attributes(self) -> Mapping[str, object]:
         return {"process.pid": os.getpid()}
 
-    def scope(self, active: ActiveInvocation, request: None) -> Scope:
+    def scope(self, active: ActiveInvocation, request: Any) -> Scope:
         return ActiveRun(active)
 
 

@@ -80,6 +80,9 @@ class _Host(WebHost[_Request]):
         if not elsewhere and _FORKING.isdisjoint(sys.modules) and _settings.usable(_settings.resolve(arguments)):
             _process.watch()
 
+    def subject(self, request: _Request) -> Environ:
+        return request.environ
+
     def read(self, request: _Request) -> Invocation:
         environ = request.environ
 

@@ -36,8 +36,8 @@ PREPARED, OPEN, CLOSED, SETTLED = range(4)
 
 _NOTIFY_MIN = 0.05
 """Seconds that `on_flush` gets at least, after a flush that has used up its own."""
-_CONCERNS_MAX = 102
-"""What `with_context` may name in one invocation: a user, a session, and as many tags as an event has."""
+_CONCERNS_MAX = 103
+"""What `with_context` may name in one invocation: three ids, and as many tags as an event has."""
 _REARM_PAUSE = 1.0
 """Seconds between two looks at the signal handlers where many invocations end at once."""
 
@@ -68,6 +68,7 @@ class ActiveInvocation:
         around = _trace.current()
         if around is not None and not around.span_id:  # a `with_context` around the call of a decorated function
             self.span.user_id, self.span.session_id, self.span.tags = around.user_id, around.session_id, around.tags
+            self.span.conversation_id = around.conversation_id
         self.inner_error: Exception | None = None  # of an application inside, see `note_inner_error`
         self._reference: ref[Active] = ref(self, container.active.discard)
         hash(self._reference)  # now, while it can be computed: `discard` needs it when this object is gone
@@ -255,8 +256,8 @@ class ActiveInvocation:
     def _is_over(self) -> bool:
         return self.state >= CLOSED
 
-    def concerns(self, user_id: str | None, session_id: str | None, tags: Mapping[str, str]) -> None:
-        """Note what a `with_context` inside names.
+    def concerns(self, ids: Mapping[str, str | None], tags: Mapping[str, str]) -> None:
+        """Note what a `with_context` inside names: `user_id`, `session_id`, `conversation_id`, and tags.
 
         The root event has what is named once, or always the same: where the records of a batch are of different users,
         the invocation is of none.
@@ -264,7 +265,7 @@ class ActiveInvocation:
         noted = self._concerns
         if noted is None:
             noted = self._concerns = {}
-        named = {("user_id", ""): user_id, ("session_id", ""): session_id, **{("tags", key): tags[key] for key in tags}}
+        named = {**{(name, ""): ids[name] for name in ids}, **{("tags", key): tags[key] for key in tags}}
         for name, value in named.items():
             if value is not None and len(noted) < _CONCERNS_MAX and noted.setdefault(name, value) != value:
                 noted[name] = None
@@ -347,22 +348,17 @@ class ActiveInvocation:
         )
 
     def _concerned(self) -> _trace.Span:
-        """The root span, with the user, the session and the tags that `with_context` has named inside."""
+        """The root span, with the user, session, conversation and tags that `with_context` has named inside."""
         span, noted = self.span, self._concerns
         if not noted:
             return span
         tags = {key: value for (field, key), value in noted.items() if field == "tags" and value is not None}
-        copy = _trace.Span(
-            span.trace_id,
-            span.span_id,
-            span.parent_span_id,
+        return span.concerning(
             span.user_id or noted.get(("user_id", "")),
             span.session_id or noted.get(("session_id", "")),
+            span.conversation_id or noted.get(("conversation_id", "")),
             {**tags, **(span.tags or {})} or None,
-            span.root,
         )
-        copy.event_id = span.event_id
-        return copy
 
 
 def note_inner_error(error: Exception) -> None:

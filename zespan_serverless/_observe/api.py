@@ -32,9 +32,12 @@ def init(**settings: Unpack[_settings.SettingsKwargs]) -> Session:
 
     Takes every setting (see `Settings`). What was configured first in a process stays, until a `shutdown()`. What is
     left when the process exits is sent then, within flush_timeout; in a function call `flush()` before you return.
-    Raises ConfigurationError for a setting that does not exist or a value of the wrong type.
+    Raises ConfigurationError for a setting that does not exist or a value of the wrong type, and for `user_id`,
+    `session_id` and `conversation_id`, which only a decorator has.
     """
-    if start(_settings.check(settings)) is not None:
+    from .audience import without_readers
+
+    if start(_settings.check(without_readers(settings, "init"))) is not None:
         _process.at_exit()
     return Session()
 

@@ -76,6 +76,10 @@ class Host(Reads[Request]):
         """Describe one call in neutral words. Total: any request gives an Invocation."""
         raise NotImplementedError
 
+    def subject(self, request: Request) -> Any:
+        """What functions that read a user or a session are called with: what the user's function gets first."""
+        return request
+
     def scope(self, active: Any, request: Request) -> Scope:
         """How the result of a function is followed to its end. Default: the invocation ends when it returns."""
         return active  # type: ignore[no-any-return]

@@ -19,10 +19,11 @@ if TYPE_CHECKING:
     F = TypeVar("F", bound=Callable[..., Any])
 
 
+IDS = ("user_id", "session_id", "conversation_id")
 TAGS_MAX = 100
 """Tags that an event may have from `with_context`."""
 TEXT_MAX = 1024
-"""Characters of a tag, of its name, of the id of a user or session: they are on every event."""
+"""Characters of a tag, of its name, of the id of a user, a session or a conversation: they are on every event."""
 
 
 class _Scope:
@@ -65,23 +66,20 @@ class _Scope:
 
 
 class _Context(_Scope):
-    def __init__(self, user_id: Any, session_id: Any, tags: Any) -> None:
-        self._given = user_id, session_id, tags
+    def __init__(self, user_id: Any, session_id: Any, tags: Any, conversation_id: Any) -> None:
+        self._given = user_id, session_id, tags, conversation_id
 
     def again(self) -> _Context:
         return _Context(*self._given)
 
     def open(self) -> _trace.Span:
-        user_id, session_id, tags = self._given
+        user_id, session_id, tags, conversation_id = self._given
         base = _trace.current() or _trace.Span(_trace.new_trace_id(), "")  # no span of its own that never arrives
-        inner = _trace.Span(
-            base.trace_id,
-            base.span_id,
-            base.parent_span_id,
-            _text(user_id, base.user_id),
-            _text(session_id, base.session_id),
+        inner = base.concerning(
+            id_text(user_id, base.user_id),
+            id_text(session_id, base.session_id),
+            id_text(conversation_id, base.conversation_id),
             _tags(base.tags, tags),
-            base.root,
         )
         with Guarded("with_context"):
             _concern(base, inner)
@@ -115,9 +113,16 @@ class _Step(_Scope):
 
 
 def with_context(
-    user_id: str | None = None, session_id: str | None = None, tags: Mapping[str, str] | None = None
+    user_id: str | None = None,
+    session_id: str | None = None,
+    tags: Mapping[str, str] | None = None,
+    *,
+    conversation_id: str | None = None,
 ) -> _Context:
-    """Put a user, a session and tags on every event inside, in addition to those already in force.
+    """Put a user, a session, a conversation and tags on every event inside, in addition to those already in force.
+
+    `conversation_id` is OpenTelemetry's `gen_ai.conversation.id`: the thread of messages that calls belong to, where
+    your application has one. `session_id` is what Zespan groups traces by.
 
     In a handler, and around one, they are on the invocation's own event, too; of several blocks that say different
     things (one for each record of a batch) it has only what all that say it agree on. Outside an invocation it begins a
@@ -125,7 +130,7 @@ def with_context(
 
     Also a decorator: `@with_context(tags={"feature": "search"})`, of `def`, `async def` and generators.
     """
-    return _Context(user_id, session_id, tags)
+    return _Context(user_id, session_id, tags, conversation_id)
 
 
 def span(
@@ -161,13 +166,12 @@ def _concern(base: _trace.Span, inner: _trace.Span) -> None:
     if call is not None:
         before = base.tags or {}
         call.concerns(
-            inner.user_id if base.user_id is None else None,
-            inner.session_id if base.session_id is None else None,
+            {name: getattr(inner, name) for name in IDS if getattr(base, name) is None},
             {key: value for key, value in (inner.tags or {}).items() if key not in before},
         )
 
 
-def _text(value: object, otherwise: str | None) -> str | None:
+def id_text(value: object, otherwise: str | None) -> str | None:
     """An id as events have it, which is text; databases have numbers, and requests bring whatever they like."""
     try:
         return otherwise if value is None else str(value)[:TEXT_MAX]

@@ -124,15 +124,18 @@ class Tracer(Reads[Request]):
     """Opens invocations of one host, with the settings of one decorator.
 
     `function` gives its name to an invocation that the host has none for. Nothing has happened yet, when one has been
-    opened, that would have to be undone: `begin` comes next.
+    opened, that would have to be undone: `begin` comes next. `settings` are those of the process; the functions that
+    read users and sessions are the decorator's own.
     """
 
-    __slots__ = ("_function", "host", "settings")
+    __slots__ = ("_function", "_readers", "host", "settings")
 
     def __init__(
         self, host: Host[Request], settings: Mapping[str, Any], function: Callable[..., Any] | None = None
     ) -> None:
-        self.host, self.settings, self._function = host, settings, function
+        self.host, self._function = host, function
+        self.settings = {name: value for name, value in settings.items() if name not in _settings.READERS}
+        self._readers = {name: settings[name] for name in _settings.READERS if name in settings}
 
     def open(self, request: Request) -> ActiveInvocation | None:
         """An invocation for a request; None if telemetry is off or fails, or this request is inside another one."""
@@ -165,7 +168,12 @@ class Tracer(Reads[Request]):
             invocation = invocation.replaced(name=name or "function")
         if _is_nested(self.host, container, invocation.id):
             return None
-        return ActiveInvocation(self.host, container, invocation)
+        active = ActiveInvocation(self.host, container, invocation)
+        if self._readers:
+            from . import audience
+
+            audience.put(self._readers, lambda: self.host.subject(request), active.span)
+        return active
 
 
 def _is_nested(host: Host[Any], container: Container, id: str | None) -> bool:

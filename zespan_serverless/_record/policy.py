@@ -29,6 +29,7 @@ _PARTS = {
     "metadata": "attributes",
     "user_id": "user_id",
     "session_id": "session_id",
+    "conversation_id": "conversation_id",
     "tags": "tags",
 }
 _MODEL_PARTS = (
@@ -91,6 +92,8 @@ class Policy:
         for name, part in _PARTS.items():
             if name in self._hidden and (getattr(record, part) or (part == "tags" and record.resource.tags)):
                 setattr(record, part, REDACTED)
+        if "metadata" in self._hidden:
+            record.conversation_id = None  # which some backends have there
         if record.model is not None:
             record.model.hide(self._hidden, REDACTED)
 

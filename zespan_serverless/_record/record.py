@@ -49,8 +49,8 @@ class Record:
     """
 
     __slots__ = (
-        *("attributes", "duration_ms", "ended", "error", "event_id", "fields", "kind", "model", "name"),
-        *("parent_span_id", "resource", "session_id", "span_id", "status", "tags", "trace_id", "user_id"),
+        *("attributes", "conversation_id", "duration_ms", "ended", "error", "event_id", "fields", "kind", "model"),
+        *("name", "parent_span_id", "resource", "session_id", "span_id", "status", "tags", "trace_id", "user_id"),
     )
 
     def __init__(
@@ -66,6 +66,7 @@ class Record:
         self.event_id = span.event_id or _trace.new_event_id()
         self.trace_id, self.span_id, self.parent_span_id = span.trace_id, span.span_id, span.parent_span_id
         self.user_id, self.session_id, self.tags = span.user_id, span.session_id, span.tags
+        self.conversation_id = span.conversation_id
         self.resource, self.kind, self.name = resource, kind, name
         self.ended, self.duration_ms = time.time() if ended is None else ended, duration_ms
         self.status: Status = "ok"
@@ -86,6 +87,7 @@ class Record:
         copy.ended, copy.duration_ms = self.ended, self.duration_ms
         copy.status, copy.error = self.status, self.error
         copy.user_id, copy.session_id, copy.tags = self.user_id, self.session_id, self.tags
+        copy.conversation_id = self.conversation_id
         copy.attributes, copy.model = self.attributes, self.model
         copy.fields, copy.resource = self.fields, self.resource
         return copy
@@ -95,6 +97,7 @@ class Record:
         copy = self.copy()
         copy.name = change(self.name)
         copy.user_id, copy.session_id = change(self.user_id), change(self.session_id)
+        copy.conversation_id = change(self.conversation_id)
         copy.tags, copy.attributes = change(self.tags), change(self.attributes)
         if self.model is not None:
             copy.model = self.model.mapped(change)

@@ -32,7 +32,7 @@ _SPAN = ("event_id", "trace_id", "span_id", "parent_span_id", "user_id", "sessio
 
 def to_journal(begun: Record) -> bytes:
     """A record of a span that begins now, for the journal."""
-    known = {name: getattr(begun, name) for name in (*_SPAN, "kind", "name", "attributes")}
+    known = {name: getattr(begun, name) for name in (*_SPAN, "conversation_id", "kind", "name", "attributes")}
     known["began"] = begun.ended
     if begun.model is not None:
         model = begun.model
@@ -68,7 +68,7 @@ def left_behind(spans: Iterable[bytes], overdue: Iterable[bytes], at: float, set
 
 def _from_journal(known: Mapping[str, Any], resource: Resource, policy: Policy) -> Record:
     span = _trace.Span(*(known[name] for name in _SPAN[1:]))
-    span.event_id = known["event_id"]
+    span.event_id, span.conversation_id = known["event_id"], known.get("conversation_id")
     record = Record(span, resource, known["kind"], known["name"], 0, known["attributes"], float(known["began"]))
     if "model" in known:
         from .model import Answer, Model, Prompt

@@ -57,10 +57,14 @@ class Root:
 class Span:
     """Where we are in a trace, and for whom.
 
-    `span_id` is empty while the trace has no span. `event_id` is the id of the event that this span becomes.
+    `span_id` is empty while the trace has no span. `event_id` is the id of the event that this span becomes. `step` is
+    what the innermost step of the user's around it is filled in with (`_observe.steps`).
     """
 
-    __slots__ = ("event_id", "parent_span_id", "root", "session_id", "span_id", "tags", "trace_id", "user_id")
+    __slots__ = (
+        *("conversation_id", "event_id", "parent_span_id", "root", "session_id", "span_id", "step", "tags"),
+        *("trace_id", "user_id"),
+    )
 
     def __init__(
         self,
@@ -80,15 +84,29 @@ class Span:
         self.session_id: str | None = session_id
         self.tags: Mapping[str, str] | None = tags
         self.root: Root = Root() if root is None else root
+        self.conversation_id: str | None = None
+        self.step: Any = None
 
     def child(self) -> Span:
-        """A new span under this one, for the same user, session and tags."""
+        """A new span under this one, for the same user, session, conversation and tags."""
         self.root.has_spans = True
         drawn = _random(24).hex()
         parent = self.span_id or None
         child = Span(self.trace_id, drawn[32:], parent, self.user_id, self.session_id, self.tags, self.root)
-        child.event_id = _uuid(drawn[:32])
+        child.event_id, child.conversation_id, child.step = _uuid(drawn[:32]), self.conversation_id, self.step
         return child
+
+    def concerning(
+        self,
+        user_id: str | None,
+        session_id: str | None,
+        conversation_id: str | None,
+        tags: Mapping[str, str] | None,
+    ) -> Span:
+        """This span for another user, session and conversation, and with other tags."""
+        copy = Span(self.trace_id, self.span_id, self.parent_span_id, user_id, session_id, tags, self.root)
+        copy.event_id, copy.conversation_id, copy.step = self.event_id, conversation_id, self.step
+        return copy
 
     def traceparent(self) -> str:
         """The W3C header that makes a callee continue this trace."""

@@ -163,6 +163,9 @@ class LambdaHost(Host[LambdaCall]):
             describe=functools.partial(_describe, kept, context, xray, execution),
         )
 
+    def subject(self, request: LambdaCall) -> object:
+        return request.event
+
     def resource(self) -> dict[str, object]:
         """https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html."""
         environ = os.environ

@@ -200,6 +200,9 @@ class AzureHost(Host[AzureCall]):
             describe=functools.partial(self._describe, name, context, request.inputs, self._app.route_prefix),
         )
 
+    def subject(self, request: AzureCall) -> Any:
+        return request.inputs.get(next((name for name in self._names if name != "context"), ""))
+
     def scope(self, active: ActiveInvocation, request: AzureCall) -> Scope:
         return Answer(active)
 

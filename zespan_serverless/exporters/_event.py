@@ -54,8 +54,10 @@ def event_of(record: Record) -> Event:
     attributes: Any = record.attributes
     if is_root and not isinstance(attributes, str):  # which it is where it is redacted as a whole
         attributes = {**resource.attributes, **attributes}
+    if record.conversation_id and not isinstance(attributes, str):  # it has no field of its own
+        attributes = {**attributes, "gen_ai.conversation.id": record.conversation_id}
     if attributes:
-        event["metadata"] = attributes
+        event["metadata"] = attributes if isinstance(attributes, str) else {**event.get("metadata", {}), **attributes}
     if record.fields is not None:
         event.update(record.fields)
     return event

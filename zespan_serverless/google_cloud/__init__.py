@@ -126,5 +126,8 @@ class FunctionHost(WebHost[Arguments]):
             describe=lambda: Description({**invocation.describe().attributes, **details}),
         )
 
+    def subject(self, request: Arguments) -> Any:
+        return request.first
+
     def scope(self, active: ActiveInvocation, request: Arguments) -> Scope:
         return self._answer(active, request.method)

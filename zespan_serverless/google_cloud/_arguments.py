@@ -21,20 +21,22 @@ _AGENTS = ("CloudPubSub-Google", "APIs-Google")
 
 
 class Arguments:
-    """`request`: Flask's or Starlette's, if it can be had. `event`: the attributes of a CloudEvent; `context`: of a
-    background function's event; `data`: of either, or of the Pub/Sub message that a request pushes. `method`: of a
-    request that the function is called with, else empty."""
+    """`first`: the first argument. `request`: Flask's or Starlette's, if it can be had. `event`: the attributes of a
+    CloudEvent; `context`: of a background function's event; `data`: of either, or of the Pub/Sub message that a request
+    pushes. `method`: of a request that the function is called with, else empty."""
 
-    __slots__ = ("context", "data", "event", "method", "request")
+    __slots__ = ("context", "data", "event", "first", "method", "request")
 
     def __init__(
         self,
+        first: Any,
         request: Any = None,
         event: Mapping[str, Any] | None = None,
         context: object = None,
         data: object = None,
         method: str = "",
     ) -> None:
+        self.first = first
         self.request = request
         self.event = event
         self.context = context
@@ -89,15 +91,15 @@ def read_arguments(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Argument
             data = _pushed(first)
         except Exception as error:  # the client may only look like Pub/Sub, or may have hung up
             pass_on(error)
-        return Arguments(first, data=data, method=str(first.method))
+        return Arguments(first, first, data=data, method=str(first.method))
     request = _flask_request()
     if len(values) > 1 and isinstance(getattr(values[1], "event_type", None), str):
-        return Arguments(request, context=values[1], data=first)
+        return Arguments(first, request, context=values[1], data=first)
     attributes = getattr(first, "get_attributes", None)
     event = attributes() if callable(attributes) else None
     if isinstance(event, Mapping):
-        return Arguments(request, event=event, data=getattr(first, "data", None))
-    return Arguments(request)
+        return Arguments(first, request, event=event, data=getattr(first, "data", None))
+    return Arguments(first, request)
 
 
 def _first(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:

@@ -52,7 +52,7 @@ def _decorate(main: Any, settings: Mapping[str, Any]) -> Any:
 
 
 class _JobHost(RunHost):
-    def read(self, request: None) -> Invocation:
+    def read(self, request: Any) -> Invocation:
         run, execution = super().read(request), os.environ.get("CLOUD_RUN_EXECUTION")
         return run.replaced(id=execution, parent=parse_traceparent(os.environ.get("TRACEPARENT")))
 

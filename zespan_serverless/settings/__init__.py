@@ -20,6 +20,7 @@ from ._fields import (
     DEFAULT_BASE_URL,
     FALSE,
     FIELDS,
+    READERS,
     TRUE,
     VARIABLES,
     Field,
@@ -46,7 +47,7 @@ else:
         return SettingsKwargs
 
 
-__all__ = ["Settings", "SettingsKwargs", "check", "resolve", "usable"]
+__all__ = ["READERS", "Settings", "SettingsKwargs", "check", "resolve", "usable"]
 
 _SHOWN_MAX = 200  # characters of a value that are logged
 
@@ -76,6 +77,9 @@ class Settings:
     redact_keys: tuple[str, ...]
     root_event: bool
     tags: Mapping[str, str] | None
+    user_id: Callable[[Any], object] | None
+    session_id: Callable[[Any], object] | None
+    conversation_id: Callable[[Any], object] | None
     exporter: CustomExporter | str
     on_error: Callable[[Dropped], object] | None
     on_flush: Callable[[FlushReport], object] | None
@@ -180,6 +184,9 @@ def _correct_misspelled(unknown: Iterable[str], environ: Mapping[str, str], valu
     """
     from .._base.hints import is_sdk_argument, misspelled
 
+    for variable in unknown:
+        if (name := variable[7:].lower()) in FIELDS and name not in VARIABLES:
+            warn_once("%s is ignored: %s can be set in code only", variable, name)
     for variable, name, is_negated in misspelled(unknown, VARIABLES):
         text = environ[variable].strip()
         if name in values or not text:

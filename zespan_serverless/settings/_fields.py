@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 DEFAULT_BASE_URL = "https://api.zespan.com"
 FLUSH_MODES = ("auto", "after_response", "before_return")
 EXPORTERS = ("zespan", "console", "memory")
+READERS = ("user_id", "session_id", "conversation_id")
 
 TRUE, FALSE = ("1", "true", "t", "yes", "y", "on"), ("0", "false", "f", "no", "n", "off")
 
@@ -181,6 +182,19 @@ class Callback(Field):
         return value  # type: ignore[no-any-return]
 
 
+class Reader(Field):
+    """A function that reads an id from what the decorated function is called with. Each decorated one has its own."""
+
+    __slots__ = ()
+
+    def check(self, value: Any) -> Callable[[Any], object]:
+        from .._base.aio import kind
+
+        if not callable(value) or isinstance(value, type) or kind(value):
+            raise self.mismatch("a def or lambda of the event, such as lambda event: event['user']", value)
+        return value  # type: ignore[no-any-return]
+
+
 # ---------------------------------------------------------------------- rules of single settings
 
 
@@ -278,6 +292,7 @@ FIELDS: dict[str, Field] = {
         Keys("redact_keys", ("password", "secret", "token", "api_key")),
         Switch("root_event", True),
         Tags("tags"),
+        *(Reader(name, in_environment=False) for name in READERS),
         Exporter("exporter", "zespan", choices=EXPORTERS),
         Callback("on_error", in_environment=False),
         Callback("on_flush", in_environment=False),

@@ -7,7 +7,7 @@ creating a TypedDict takes 1.4 ms.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Literal, TypedDict
+from typing import Any, Literal, TypedDict
 
 from .._base.exporter import CustomExporter
 from .._base.reports import Dropped, FlushReport
@@ -79,6 +79,16 @@ class SettingsKwargs(TypedDict, total=False):
     """Whether each invocation sends a root event of its own. Default: True. ZESPAN_ROOT_EVENT"""
     tags: Mapping[str, object] | None
     """Tags that every event gets; keys and values are converted to strings. Default: none. ZESPAN_TAGS, as a=1,b=2"""
+    user_id: Callable[[Any], object] | None
+    """A function that finds the user of an invocation in what your function is called with, its first argument: the
+    event, the request, the ASGI scope, the WSGI environ. It is called once for each invocation, before your function;
+    what it returns is on all events of the invocation, as text. None means nobody; so does an exception, which is
+    logged. Each decorated function or middleware has its own. Default: none. Not in the environment, not in `init()`"""
+    session_id: Callable[[Any], object] | None
+    """The same for the session. Default: none. Not in the environment, not in `init()`"""
+    conversation_id: Callable[[Any], object] | None
+    """The same for the conversation, OpenTelemetry's `gen_ai.conversation.id`. Default: none. Not in the environment,
+    not in `init()`"""
     exporter: Literal["zespan", "console", "memory"] | CustomExporter | None
     """Where events are sent: `zespan`, `console`, `memory`, or an exporter of your own, see `exporters.Exporter`.
     Default: zespan. ZESPAN_EXPORTER"""

@@ -41,8 +41,11 @@ def recording(**settings: Unpack[_settings.SettingsKwargs]) -> Iterator[list[dic
     Raises:
         ConfigurationError: A setting does not exist, or its value has the wrong type.
     """
+    from .._observe.audience import without_readers
+
     exporter = MemoryExporter()
-    mine = _settings.check({"exporter": exporter, "flush_mode": "before_return", "journal": "off", **settings})
+    defaults = {"exporter": exporter, "flush_mode": "before_return", "journal": "off"}
+    mine = _settings.check({**defaults, **without_readers(settings, "recording")})
     _recordings.append(mine)
     _record(mine)
     try:

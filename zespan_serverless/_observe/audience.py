@@ -1,0 +1,47 @@
+"""Whom an invocation is for, as functions of the user's read it from what the decorated function is called with."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from .._base.guard import pass_on
+from .._base.log import describe, warn_once
+from ..errors import ConfigurationError
+from ..settings import READERS
+from .spans import id_text
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from .._trace import Span
+
+
+def without_readers(settings: Mapping[str, Any], caller: str) -> Mapping[str, Any]:
+    """The settings of `caller`, which decorates nothing that would be called with an event.
+
+    Raises ConfigurationError if a reader is among them.
+    """
+    for name in READERS:
+        if settings.get(name) is not None:
+            hint = f"set it where a function is decorated, or use with_context({name}=...)"
+            raise ConfigurationError(f"{caller} takes no {name}, because nothing calls it with an event: {hint}")
+    return settings
+
+
+def put(readers: Mapping[str, Callable[[Any], object]], subject: Callable[[], Any], span: Span) -> None:
+    """Put what `readers` find on the root span of an invocation, by their names: `user_id` and the others.
+
+    `subject` gives what they are called with. Raises nothing, except what a signal handler raises.
+    """
+    for name, read in readers.items():
+        try:
+            found = read(subject())
+            if hasattr(type(found), "__await__"):
+                getattr(found, "close", bool)()  # else Python warns that it is never awaited
+                warn_once("%s returns an awaitable, and is left out: it has to be a function without await", name)
+                continue
+        except Exception as error:
+            pass_on(error)
+            warn_once("%s could not be read and is left out: %s", name, describe(error))
+            continue
+        setattr(span, name, id_text(found, getattr(span, name)))
