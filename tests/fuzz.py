@@ -30,6 +30,7 @@ with atheris.instrument_imports(  # pyright: ignore[reportAttributeAccessIssue]
     from zespan_serverless._platforms import azure, google
     from zespan_serverless._record import policy, values
     from zespan_serverless._trace import context as _trace
+    from zespan_serverless._trace import lists
     from zespan_serverless.aws_lambda import _batches, _events, _records, _results
 
 _POLICY = policy.Policy(settings.Settings())
@@ -77,7 +78,9 @@ def _google_event(data: bytes) -> None:
 
 def _headers(data: bytes) -> None:
     text = data.decode("latin-1")
-    _trace.parse_traceparent(text)
+    _trace.caller_of(lambda name: text)
+    for listed in (lists.parse_tracestate(text), lists.parse_baggage(text)):
+        assert set(listed) <= set(map(chr, (9, *range(32, 127))))
     _events.xray_link(text)
     seconds = http.retry_after(text, now=1e9)
     assert 0 <= budget.clamp_retry_after(seconds or 0.0) <= budget.RETRY_AFTER_MAX

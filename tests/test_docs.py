@@ -14,6 +14,8 @@ import pytest
 from moto import mock_aws
 
 from emulator.model import ModelEndpoint
+from tests.outbound.server import Server
+from tests.support import TRACE, TRACEPARENT
 from zespan_serverless import capture, flush, testing, types
 from zespan_serverless.settings._fields import FIELDS
 
@@ -122,6 +124,7 @@ def test_every_block_is_run() -> None:
         "other-hosts": 1,  # in scripts/test_example.py
         "powertools": 2,
         "scripts": 2,  # in scripts/test_example.py
+        "tracing": 1,
         "web": 2,  # in web/test_examples.py
         "vercel": 2,  # in vercel/test_example.py
     }
@@ -162,6 +165,15 @@ def test_sender_example_sends_its_trace_along(monkeypatch: pytest.MonkeyPatch) -
         (message,) = sqs.receive_message(QueueUrl=queue, MessageAttributeNames=["All"])["Messages"]
     sent = message["MessageAttributes"]["traceparent"]["StringValue"]
     assert sent.split("-")[1:3] == [events[0]["trace_id"], events[0]["span_id"]]
+
+
+def test_request_example_sends_its_trace_along() -> None:
+    """The request of a traced function carries its trace, and what the caller has handed on."""
+    event = {"headers": {"traceparent": TRACEPARENT, "tracestate": "a=1", "baggage": "b=2"}}
+    with Server() as server, testing.recording() as events:
+        run(blocks(PAGES["tracing"])[0]).handler({**event, "url": server.url()}, testing.LambdaContext())
+    expected = {"traceparent": f"00-{TRACE}-{events[0]['span_id']}-01", "tracestate": "a=1", "baggage": "b=2"}
+    assert server.contexts == [expected]
 
 
 def test_powertools_batch_example_has_an_event_for_each_record() -> None:

@@ -29,7 +29,7 @@ LAYERS = [
     {"exporters"},
     {"_delivery"},
     {"_process"},
-    {"sdks"},
+    {"sdks", "_outbound"},
     {"providers"},
     {"_observe"},
     {"aws_lambda", "azure_functions", "asgi", "jobs", "logs", "wsgi"},

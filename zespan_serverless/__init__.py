@@ -13,8 +13,9 @@ if TYPE_CHECKING:
     from ._observe.api import init as init
     from ._observe.api import shutdown as shutdown
     from ._observe.spans import span as span
-    from ._observe.spans import traceparent as traceparent
     from ._observe.spans import with_context as with_context
+    from ._outbound.headers import trace_headers as trace_headers
+    from ._outbound.headers import traceparent as traceparent
     from .aws_lambda import zespan_lambda as zespan_lambda
     from .aws_lambda._records import traced_record as traced_record
     from .aws_lambda._records import traced_records as traced_records
@@ -36,7 +37,8 @@ else:
     _NAMES = {
         "_base.reports": ("FlushReport",),
         "_observe.api": ("capture", "flush", "init", "shutdown"),
-        "_observe.spans": ("span", "traceparent", "with_context"),
+        "_observe.spans": ("span", "with_context"),
+        "_outbound.headers": ("trace_headers", "traceparent"),
         "aws_lambda": ("zespan_lambda",),
         "aws_lambda._records": ("traced_record", "traced_records"),
         "azure_functions": ("zespan_azure",),

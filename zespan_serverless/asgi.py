@@ -16,6 +16,7 @@ from ._observe import wrap
 from ._observe.active import note_inner_error
 from ._observe.bodies import Exchange
 from ._observe.web import WebHost, django_route
+from ._trace.context import LISTS
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
@@ -129,7 +130,11 @@ class _Host(WebHost["Scope"]):
     is_told_to_stop = False  # until the application has answered the lifespan protocol
 
     def read(self, request: Scope) -> Invocation:
-        headers = dict(reversed(list(islice(_headers(request), _HEADERS_READ))))  # the first of each counts
+        lines = list(islice(_headers(request), _HEADERS_READ))
+        headers = dict(reversed(lines))  # the first of each counts
+        for name in map(str.encode, LISTS):
+            if name in headers:
+                headers[name] = b",".join(value for key, value in lines if key == name)
         path, root = request["path"], request.get("root_path") or ""
         if not path.startswith(root):  # ASGI 2.3's servers left it out
             path = root + path

@@ -15,6 +15,7 @@ from ._observe import wrap
 from ._observe.host import Host
 from ._process import sigterm
 from ._record.invocation import NO_RESULT, Description, Invocation, Result
+from ._trace.context import caller_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -44,6 +45,9 @@ def run(name: Any = None, /, **settings: Any) -> Any:
     `name` is the root event's; default: the script's file, or the function's name. Takes every setting by keyword (see
     `Settings`); raises ConfigurationError for one that does not exist. Decorates `def`, `async def` and
     generators, whose run ends with the last piece.
+
+    A run continues the trace that whoever started the process has left in the environment: `TRACEPARENT`, with
+    `TRACESTATE` and `BAGGAGE` (https://opentelemetry.io/docs/specs/otel/context/env-carriers/).
 
     Exceptions and `sys.exit` pass through; the event says which error or exit code it was. At the end everything is
     delivered, for up to 10 s while the backend is away. Should SIGTERM end the process, the event says so, and what
@@ -103,7 +107,12 @@ class RunHost(Host[Any]):
         return next(iter((*args, *kwargs.values())), None)
 
     def read(self, request: Any) -> Invocation:
-        return Invocation(id=None, name=self._name, describe=lambda: Description(self.attributes()))
+        return Invocation(
+            id=None,
+            name=self._name,
+            parent=caller_of(lambda name: os.environ.get(name.upper())),
+            describe=lambda: Description(self.attributes()),
+        )
 
     def attributes(self) -> Mapping[str, object]:
         return {"process.pid": os.getpid()}

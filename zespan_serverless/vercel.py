@@ -17,6 +17,7 @@ from ._observe import wrap
 from ._observe.bodies import Exchange
 from ._observe.web import WebHost
 from ._platforms.vercel import time_left
+from ._trace.context import LISTS
 from .errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -150,8 +151,8 @@ class _Host(WebHost[Any]):
 
     def read(self, request: Any) -> Invocation:
         def header(name: str) -> str | None:
-            value = request.headers.get(name)
-            return value if isinstance(value, str) else None
+            lines = request.headers.get_all(name)
+            return None if not lines else ",".join(lines) if name in LISTS else lines[0]
 
         scheme = header("x-forwarded-proto") or "http"
         return self.invocation(request.command, request.path.partition("?")[0], scheme, header, lambda: None)

@@ -330,7 +330,7 @@ def test_requests_at_once_do_not_mix() -> None:
     for number, messages in enumerate(sent):
         root, step = roots[f"/{number}"], steps[f"/{number}"]
         assert step["parent_span_id"] == root["span_id"]
-        assert messages[1]["body"].decode() == f"00-{root['trace_id']}-{root['span_id']}-01"
+        assert messages[1]["body"].decode() == f"00-{root['trace_id']}-{root['span_id']}-03"
 
 
 @pytest.mark.parametrize("held", [False, True])

@@ -14,7 +14,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zespan_serverless.aws_lambda import HOST, LambdaCall, _batches, _events
+from zespan_serverless._trace import Caller
+from zespan_serverless.aws_lambda import HOST, LambdaCall, _batches, _carried, _events
 from zespan_serverless.testing import LambdaContext
 
 TRACE, SPAN = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
@@ -67,7 +68,7 @@ def test_every_example_is_understood(file: Path) -> None:
     before = copy.deepcopy(event)
     assert expected["source"].startswith("https://")
     assert _events.describe(event) == (expected["trigger"], expected["attributes"])
-    assert _events.parent(event) == (tuple(expected["parent"]) if "parent" in expected else None)
+    assert ids(_events.parent(event)) == (tuple(expected["parent"]) if "parent" in expected else None)
     assert _events.links(event) == (expected.get("links", []), 0)
     assert event == before
 
@@ -110,7 +111,8 @@ def test_any_event_can_be_read(event: Any) -> None:
     """Whatever JSON an event is, it makes an invocation: a trigger, short flat attributes, valid links."""
     invocation = HOST.read(LambdaCall(event, LambdaContext()))
     assert invocation.describe().attributes["faas.trigger"] in TRIGGERS
-    assert invocation.parent is None or [len(part or "") for part in invocation.parent] in ([32, 16], [32, 0])
+    caller = invocation.parent
+    assert caller is None or [len(caller.trace_id), len(caller.span_id or "")] in ([32, 16], [32, 0], [0, 0])
     trigger, attributes = _events.describe(event)
     assert trigger == invocation.describe().attributes["faas.trigger"]
     for value in attributes.values():
@@ -166,7 +168,7 @@ def test_message_nested_in_itself_does_not_exhaust_the_stack() -> None:
 )
 def test_parent_is_the_one_valid_traceparent_header(event: Any, parent: tuple[str, str] | None) -> None:
     """The parent is the one valid traceparent header; two of them, or a bad one, are none."""
-    assert _events.parent(event) == parent
+    assert ids(_events.parent(event)) == parent
 
 
 def test_xray_root_without_a_span_is_linked_as_a_trace() -> None:
@@ -179,12 +181,12 @@ def test_client_context_carries_a_parent() -> None:
     """A direct invoke names its parent in the client context, which newer runtimes hand out."""
     context: Any = LambdaContext()
     context.w3c = lambda: {"traceparent": TRACEPARENT}
-    assert HOST.read(LambdaCall({}, context)).parent == (TRACE, SPAN)
+    assert ids(HOST.read(LambdaCall({}, context)).parent) == (TRACE, SPAN)
     context.w3c = lambda: 1 / 0
     assert HOST.read(LambdaCall({}, context)).parent is None
     context = LambdaContext()
     context.client_context = Mock(custom={"traceparent": TRACEPARENT})
-    assert HOST.read(LambdaCall({}, context)).parent == (TRACE, SPAN)
+    assert ids(HOST.read(LambdaCall({}, context)).parent) == (TRACE, SPAN)
 
 
 def sqs(number: int, **more: Any) -> dict[str, Any]:
@@ -237,20 +239,102 @@ def test_each_link_is_listed_once(monkeypatch: pytest.MonkeyPatch) -> None:
     assert HOST.read(LambdaCall({}, None)).describe().attributes["links"] == [xray]
 
 
+def ids(caller: Caller | None) -> tuple[str, str | None] | None:
+    return None if caller is None else (caller.trace_id, caller.span_id)
+
+
+def carried(record: Any) -> dict[str, object]:
+    """What a record carries of its producer's trace context."""
+    batch = _batches.batch({"Records": [record]})
+    assert batch is not None
+    carrier = _carried.ContextFinder().of(batch, record)
+    found = {name: carrier(name) for name in ("traceparent", "tracestate", "baggage")}
+    return {name: value for name, value in found.items() if value is not None}
+
+
+CARRIED = {"traceparent": TRACEPARENT, "tracestate": "a=1,b@c=2", "baggage": "user=ada;p=1"}
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        {
+            "eventSource": "aws:sqs",
+            "messageAttributes": {name: {"dataType": "String", "stringValue": text} for name, text in CARRIED.items()},
+        },
+        {
+            "EventSource": "aws:sns",
+            "Sns": {"MessageAttributes": {name: {"Type": "String", "Value": text} for name, text in CARRIED.items()}},
+        },
+        {"eventSource": "aws:kafka", "headers": [{name: list(text.encode())} for name, text in CARRIED.items()]},
+        {"eventSource": "aws:sqs", "body": json.dumps(CARRIED)},
+        {"eventSource": "aws:sqs", "body": json.dumps({"source": "s", "detail-type": "d", "detail": CARRIED})},
+        {
+            "eventSource": "aws:sqs",
+            "body": json.dumps(
+                {
+                    "Type": "Notification",
+                    "Message": "Hi",
+                    "MessageAttributes": {name: {"Type": "String", "Value": text} for name, text in CARRIED.items()},
+                }
+            ),
+        },
+        {"eventSource": "aws:kinesis", "kinesis": {"data": base64.b64encode(json.dumps(CARRIED).encode()).decode()}},
+    ],
+    ids=["sqs", "sns", "kafka", "json", "eventbridge in sqs", "sns in sqs", "kinesis"],
+)
+def test_a_record_carries_state_and_baggage_where_its_traceparent_is(record: Any) -> None:
+    """In attributes, in headers, in JSON, and in an event of another service that the message is."""
+    assert carried(record) == CARRIED
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        {"headers": {name.title(): text for name, text in CARRIED.items()}},
+        {
+            "multiValueHeaders": {
+                "traceparent": [TRACEPARENT],
+                "tracestate": ["a=1", "b@c=2"],
+                "baggage": ["user=ada;p=1"],
+            }
+        },
+        {
+            "Records": [
+                {"cf": {"request": {"headers": {n: [{"key": n, "value": text}] for n, text in CARRIED.items()}}}}
+            ]
+        },
+        {"detail-type": "d", "source": "s", "detail": CARRIED},
+        CARRIED,
+    ],
+    ids=["headers", "several lines", "cloudfront", "eventbridge", "direct"],
+)
+def test_a_request_carries_state_and_baggage(event: Any) -> None:
+    """Of several header lines one list is made."""
+    assert _events.parent(event) == Caller(TRACE, SPAN, 1, CARRIED["tracestate"], CARRIED["baggage"])
+
+
+def test_baggage_comes_without_a_trace() -> None:
+    """It is a header of its own; a trace in the event counts for more."""
+    assert _events.parent({"headers": {"baggage": "a=1"}}) == Caller("", baggage="a=1")
+    assert ids(_events.parent({"headers": {"baggage": "a=1"}, "detail": {"traceparent": TRACEPARENT}})) == (TRACE, SPAN)
+
+
 @pytest.mark.parametrize("before", range(3))
 def test_traceparent_is_found_in_base64(before: int) -> None:
     """A record's JSON is found to have a traceparent wherever it begins, and one without is not decoded."""
     said = {"a" * before: 0, "traceparent": TRACEPARENT}
     data = base64.b64encode(json.dumps(said).encode()).decode()
-    assert any(mark in data for mark in _batches._ENCODED)
-    assert _batches.TraceparentFinder().find(data, encoded=True) == TRACEPARENT
-    assert _batches.TraceparentFinder().find("%%" + _batches._ENCODED[0], encoded=True) is None
+    assert any(mark in data for mark in _carried._ENCODED)
+    record = {"eventSource": "aws:kinesis", "kinesis": {"data": data}}
+    assert carried(record) == {"traceparent": TRACEPARENT}
+    assert carried({**record, "kinesis": {"data": "%%" + _carried._ENCODED[0]}}) == {}
 
 
 def test_what_is_parsed_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
     """6 MB of messages that all look like having a trace are parsed up to a limit, and what has none is not parsed."""
     read: list[int] = []
-    monkeypatch.setattr(_batches, "json_or_none", lambda text: read.append(len(text)))
+    monkeypatch.setattr(_carried, "json_or_none", lambda text: read.append(len(text)))
     body = json.dumps({"traceparent": "x" * 10_000})
     _events.links({"Records": [{"eventSource": "aws:sqs", "body": body}] * 600})
     assert 200_000 < sum(read) <= 262_144

@@ -18,6 +18,7 @@ from tests.google_cloud.support import Function
 from tests.support import SPAN, TRACE, TRACEPARENT, below, roots
 from zespan_serverless import testing
 from zespan_serverless._platforms import google
+from zespan_serverless._trace import Caller
 from zespan_serverless.google_cloud import FunctionHost
 from zespan_serverless.testing import Backend
 
@@ -229,7 +230,7 @@ def test_anything_can_be_read(context: dict[str, Any], data: Any, found: dict[st
         event_type, event_id, resource = "google.pubsub.topic.publish", data, data
 
     parent, _ = google.parents(found.get, google.producer(context, data))
-    assert parent is None or (len(parent[0]) == 32 and len(parent[1] or "0" * 16) == 16)
+    assert parent is None or (len(parent.trace_id) == 32 and len(parent.span_id or "0" * 16) == 16)
     host = FunctionHost(test_anything_can_be_read, is_told_to_stop=True)
     for args in ((Event(),), (Request(),), (data, Background()), (data,), ()):
         said = host.read(host.request(args, {})).describe().attributes
@@ -241,12 +242,13 @@ def test_anything_can_be_read(context: dict[str, Any], data: Any, found: dict[st
 @pytest.mark.parametrize(
     ("value", "expected"),
     [
-        (f"{TRACE}/{int(SPAN, 16)};o=1", (TRACE, SPAN)),
-        (f"{TRACE}/{int(SPAN, 16)}", (TRACE, SPAN)),
-        (f"{TRACE.upper()}/1", (TRACE, "0000000000000001")),
-        (f"{TRACE}/0;o=0", (TRACE, None)),
-        (TRACE, (TRACE, None)),
-        (f"{TRACE};o=1", (TRACE, None)),
+        (f"{TRACE}/{int(SPAN, 16)};o=1", Caller(TRACE, SPAN, 1)),
+        (f"{TRACE}/{int(SPAN, 16)}", Caller(TRACE, SPAN)),
+        (f"{TRACE.upper()}/1", Caller(TRACE, "0000000000000001")),
+        (f"{TRACE}/0;o=0", Caller(TRACE, None, 0)),
+        (TRACE, Caller(TRACE)),
+        (f"{TRACE};o=1", Caller(TRACE, None, 1)),
+        (f"{TRACE}/1;o=1;x=y", Caller(TRACE, "0000000000000001")),
         (f"{'0' * 32}/1;o=1", None),
         (f"{TRACE}/99999999999999999999;o=1", None),
         (f"{TRACE[:-1]}/1;o=1", None),
@@ -275,7 +277,20 @@ def test_called_by_hand_with_a_made_up_context() -> None:
 def test_a_hop_in_the_producers_own_trace_is_no_link() -> None:
     """Pub/Sub continues it with a span of its own: the producer's is the parent, and there is nothing to link to."""
     trace, hop = "a" * 32, f"00-{'a' * 32}-{'c' * 16}-01"
-    found = google.parents({"traceparent": hop}.get, (trace, "b" * 16))
-    assert found == ((trace, "b" * 16), {})
-    other = google.parents({"traceparent": hop.replace("a", "d")}.get, (trace, "b" * 16))
-    assert other == ((trace, "b" * 16), {"links": [{"type": "delivery", "trace_id": "d" * 32, "span_id": "c" * 16}]})
+    producer = Caller(trace, "b" * 16, 1)
+    assert google.parents({"traceparent": hop}.get, producer) == (producer, {})
+    link = {"type": "delivery", "trace_id": "d" * 32, "span_id": "c" * 16}
+    assert google.parents({"traceparent": hop.replace("a", "d")}.get, producer) == (producer, {"links": [link]})
+
+
+def test_state_and_baggage_come_beside_the_trace() -> None:
+    """In headers, in the attributes of a CloudEvent and of a message, and baggage beside Google's own header."""
+    carried = {"traceparent": TRACEPARENT, "tracestate": "a=1", "baggage": "b=2"}
+    caller = Caller(TRACE, SPAN, 1, "a=1", "b=2")
+    assert google.parents(carried.get) == (caller, {})
+    assert google.producer(carried, None) == caller
+    assert google.producer({}, {"message": {"attributes": carried}}) == caller
+    assert google.producer({}, {"attributes": {f"googclient_{name}": text for name, text in carried.items()}}) == caller
+    headers = {"x-cloud-trace-context": f"{TRACE}/{int(SPAN, 16)};o=0", "baggage": "b=2"}
+    assert google.parents(headers.get) == (Caller(TRACE, SPAN, 0, baggage="b=2"), {})
+    assert google.parents({"baggage": "b=2"}.get) == (Caller("", baggage="b=2"), {})

@@ -65,7 +65,7 @@ def test_spans_nest() -> None:
     assert inner["parent_span_id"] == outer["span_id"]
     assert outer["parent_span_id"] == root["span_id"]
     assert root["parent_span_id"] is None
-    assert header == f"00-{root['trace_id']}-{inner['span_id']}-01"
+    assert header == f"00-{root['trace_id']}-{inner['span_id']}-03"
     assert len({e["trace_id"] for e in events}) == 1
 
 

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zespan_serverless._trace import context
-from zespan_serverless._trace.context import Span, parse_traceparent
+from zespan_serverless._trace.context import Caller, Span, caller_of, parse_traceparent
 
 TRACE, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 HEX = st.sampled_from("0123456789abcdef")
@@ -26,14 +26,14 @@ ALMOST = st.text(st.sampled_from("0123456789abcdefABCDEF-g "), min_size=50, max_
 def test_anything_can_be_parsed(value: object) -> None:
     """A header is what a stranger sends: None or two ids, never an exception."""
     found = parse_traceparent(value)
-    assert found is None or (len(found[0]), len(found[1])) == (32, 16)
+    assert found is None or (len(found.trace_id), len(found.span_id or "")) == (32, 16)
 
 
-@given(st.text(HEX, min_size=32, max_size=32), st.text(HEX, min_size=16, max_size=16))
-def test_a_formatted_traceparent_is_parsed_to_the_same_ids(trace_id: str, span_id: str) -> None:
-    """What we send is what we read, unless an id is all zeros."""
-    found = parse_traceparent(Span(trace_id, span_id).traceparent())
-    assert found == (None if not trace_id.strip("0") or not span_id.strip("0") else (trace_id, span_id))
+@given(st.text(HEX, min_size=32, max_size=32), st.text(HEX, min_size=16, max_size=16), st.integers(0, 255))
+def test_a_formatted_traceparent_is_parsed_to_the_same_ids(trace_id: str, span_id: str, flags: int) -> None:
+    """What is written is what is read, unless an id is all zeros."""
+    found = parse_traceparent(f"00-{trace_id}-{span_id}-{flags:02x}")
+    assert found == (None if not trace_id.strip("0") or not span_id.strip("0") else Caller(trace_id, span_id, flags))
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,7 @@ def test_a_formatted_traceparent_is_parsed_to_the_same_ids(trace_id: str, span_i
 )
 def test_a_valid_traceparent_is_parsed(value: str) -> None:
     """Version 00, and later ones as far as they begin like it."""
-    assert parse_traceparent(value) == (TRACE, PARENT)
+    assert parse_traceparent(value) == Caller(TRACE, PARENT, int(value[53:55], 16))
 
 
 @pytest.mark.parametrize(
@@ -89,7 +89,7 @@ def test_an_invalid_traceparent_is_refused(value: object) -> None:
 def test_ids_have_the_length_and_form_of_w3c_and_uuid() -> None:
     """As long as W3C wants them, and a UUID that says what it is."""
     root = context.new_span()
-    for span in (root, root.child(), context.continued((TRACE, PARENT))):
+    for span in (root, root.child(), context.continued(Caller(TRACE, PARENT))):
         assert len(bytes.fromhex(span.trace_id)) == 16
         assert len(bytes.fromhex(span.span_id)) == 8
         event_id = uuid.UUID(span.event_id)
@@ -145,11 +145,36 @@ def test_ids_are_spread_over_all_bits() -> None:
 
 def test_the_callers_trace_goes_on() -> None:
     """Under the caller's span, if it has one."""
-    assert (context.continued((TRACE, PARENT)).trace_id, context.continued((TRACE, PARENT)).parent_span_id) == (
-        TRACE,
-        PARENT,
+    caller = Caller(TRACE, PARENT, 0, "a=1", "b=2")
+    span = context.continued(caller)
+    assert (span.trace_id, span.parent_span_id) == (TRACE, PARENT)
+    assert span.caller is span.child().caller is caller
+    assert context.continued(Caller(TRACE)).parent_span_id is None
+
+
+def test_baggage_alone_begins_a_trace() -> None:
+    """It belongs to no trace: the invocation has one of its own, and hands the baggage on."""
+    span = context.continued(Caller("", baggage="a=1"))
+    assert (len(span.trace_id), span.parent_span_id) == (32, None)
+    assert span.caller is not None
+
+
+@given(st.dictionaries(st.sampled_from(["traceparent", "tracestate", "baggage"]), st.text() | st.binary() | st.none()))
+def test_any_carrier_can_be_read(carried: dict[str, object]) -> None:
+    """Whatever a request carries, there is a caller with a trace or baggage, or none."""
+    found = caller_of(carried.get)
+    assert found is None or found.trace_id or found.baggage
+
+
+def test_a_state_without_a_trace_is_dropped() -> None:
+    """It says something about a position in a trace. Baggage does not."""
+    assert caller_of({"tracestate": "a=1"}.get) is None
+    assert caller_of({"traceparent": "00-0-0-01", "tracestate": "a=1", "baggage": "b=2"}.get) == Caller(
+        "", baggage="b=2"
     )
-    assert context.continued((TRACE, None)).parent_span_id is None
+    carried = {"traceparent": f"00-{TRACE}-{PARENT}-03", "tracestate": "a=1", "baggage": "b=2"}
+    assert caller_of(carried.get) == Caller(TRACE, PARENT, 3, "a=1", "b=2")
+    assert caller_of({**carried, "tracestate": "A=1"}.get) == Caller(TRACE, PARENT, 3, "", "b=2")
 
 
 def test_a_child_belongs_to_its_parent() -> None:

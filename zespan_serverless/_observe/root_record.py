@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from .._base.guard import Guarded
 from .._record.invocation import NO_DESCRIPTION
 from .._record.record import Record, suspends
+from .._trace.context import SAMPLED
 
 if TYPE_CHECKING:
     from .._record.invocation import ColdStart, Invocation, Result
@@ -17,7 +18,9 @@ if TYPE_CHECKING:
 
 def identity(invocation: Invocation, start: ColdStart) -> dict[str, Any]:
     """Attributes that are known when the invocation begins."""
+    flags = None if invocation.parent is None else invocation.parent.flags
     return {
+        "trace.sampled_by_caller": False if flags is not None and not flags & SAMPLED else None,
         "faas.name": invocation.name or None,
         "faas.invocation_id": invocation.id,
         "faas.coldstart": start.kind in ("cold", "reinit"),

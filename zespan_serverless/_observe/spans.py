@@ -154,12 +154,6 @@ def span(
     return _Step(name, kind, metadata, replaying)
 
 
-def traceparent() -> str | None:
-    """The W3C `traceparent` header for a request of yours, so that what it calls joins this trace; None outside one."""
-    here = _trace.current()
-    return here.traceparent() if here and here.span_id else None
-
-
 def _concern(base: _trace.Span, inner: _trace.Span) -> None:
     """Tell the invocation under way what is said inside, of what was not in force already."""
     call = base.root.invocation()

@@ -6,7 +6,7 @@ import json
 import os
 from typing import TYPE_CHECKING
 
-from .._trace.context import parse_traceparent
+from .._trace.context import caller_of
 from .platform import TEXT_MAX, Platform, RequestFacts, positive, until
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ class WebAdapter(Platform):
         request_id, deadline_ms = context.get("request_id"), positive(context.get("deadline"))
         return RequestFacts(
             id=request_id[:TEXT_MAX] if isinstance(request_id, str) else None,
-            parent=parse_traceparent(header("traceparent")),
+            parent=caller_of(header),
             remaining=until(None if deadline_ms is None else deadline_ms / 1000),
         )
 

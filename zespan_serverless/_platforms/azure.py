@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from .._base import Value
 from .._base.guard import pass_on
-from .._trace.context import parse_traceparent
+from .._trace.context import caller_of
 from .platform import Platform
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from .._trace.context import Caller
     from .platform import RequestFacts
 
 _WORKERS = ("azure_functions_runtime", "azure_functions_runtime_v1", "azure_functions_worker", "proxy_worker")
@@ -46,9 +47,12 @@ def request_facts(extensions: Mapping[str, Any], facts: RequestFacts) -> Request
     """
     function, id = extensions.get("azure_functions.function_name"), extensions["azure_functions.invocation_id"]
     name = function if isinstance(function, str) else ""
+    host = parent(extensions.get("azure_functions.trace_context"))
+    if host is not None and facts.parent is not None:  # the host hands no baggage on, the header does
+        host = host.replaced(baggage=facts.parent.baggage)
     return facts.replaced(
         id=id if isinstance(id, str) else None,
-        parent=parent(extensions.get("azure_functions.trace_context")) or facts.parent,
+        parent=host or facts.parent,
         attributes=lambda: {**facts.attributes(), **attributes(name)},
         name=full_name(name),
     )
@@ -87,9 +91,10 @@ def attributes(function: str) -> dict[str, object]:
     }
 
 
-def parent(trace_context: object) -> tuple[str, str] | None:
-    """The (trace id, span id) that the host has given an invocation: its own span's, in the trace of the caller."""
-    return parse_traceparent(getattr(trace_context, "trace_parent", None))
+def parent(trace_context: object) -> Caller | None:
+    """What the host has given an invocation: its own span, in the trace of the caller."""
+    fields = {"traceparent": "trace_parent", "tracestate": "trace_state"}
+    return caller_of(lambda name: getattr(trace_context, fields.get(name, ""), None))
 
 
 def app(folder: str = "") -> App:

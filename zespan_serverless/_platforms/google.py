@@ -10,11 +10,11 @@ import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from .._trace.context import parse_traceparent
+from .._trace.context import SAMPLED, Caller, caller_of, parse_traceparent
 from .platform import TEXT_MAX, Platform, RequestFacts, countdown, positive
 
 if TYPE_CHECKING:
-    from .platform import Header, Parent
+    from .platform import Header
 
 
 class CloudRun(Platform):
@@ -65,33 +65,42 @@ def attributes() -> dict[str, object]:
     )
 
 
-def parents(header: Header, producer: Parent | None = None) -> tuple[Parent | None, dict[str, object]]:
-    """The caller's (trace id, span id), and as an attribute the link to another trace that the call belongs to.
+def parents(header: Header, producer: Caller | None = None) -> tuple[Caller | None, dict[str, object]]:
+    """The caller, and as an attribute the link to another trace that the call belongs to.
 
     Of a request: W3C's `traceparent`, else Google's own `X-Cloud-Trace-Context`. Of an event: the trace that it comes
     from, which its `producer` has given it; the way that it came may have one of its own, in the headers.
     """
-    hop = parse_traceparent(header("traceparent")) or parse_cloud_trace(header("x-cloud-trace-context"))
-    producer = producer or parse_traceparent(header("ce-traceparent"))
-    if not (producer and hop) or producer[0] == hop[0]:
-        return producer or hop, {}
-    link = {"type": "delivery", "trace_id": hop[0], **({"span_id": hop[1]} if hop[1] else {})}
+    hop = caller_of(header)
+    if hop is None or not hop.trace_id:
+        by_google = parse_cloud_trace(header("x-cloud-trace-context"))
+        hop = by_google.replaced(baggage=hop.baggage) if by_google and hop else by_google or hop
+    producer = producer or caller_of(lambda name: header(f"ce-{name}"))
+    if producer is None or not producer.trace_id:
+        return hop, {}
+    if hop is None or hop.trace_id in ("", producer.trace_id):
+        return producer, {}
+    link = {"type": "delivery", "trace_id": hop.trace_id, **({"span_id": hop.span_id} if hop.span_id else {})}
     return producer, {"links": [link]}
 
 
-def parse_cloud_trace(value: object) -> Parent | None:
-    """(trace id, span id) of `TRACE/SPAN;o=1`: 32 hex digits, and a decimal number, which may be missing or 0.
+def parse_cloud_trace(value: object) -> Caller | None:
+    """The caller in `TRACE/SPAN;o=1`: 32 hex digits, a decimal number, which may be missing or 0, and the sampled flag.
 
-    https://cloud.google.com/trace/docs/trace-context#legacy-http-header. What follows the semicolon is not looked at:
-    Google samples one request in ten seconds or so, and that must not switch a user's traces off.
+    https://cloud.google.com/trace/docs/trace-context#legacy-http-header. The flag is kept, but not obeyed: Google
+    samples one request in ten seconds or so, and that must not switch a user's traces off.
     """
     if not isinstance(value, str) or len(value) > 128:
         return None
-    trace_id, _, span = value.partition(";")[0].partition("/")
+    ids, _, options = value.partition(";")
+    trace_id, _, span = ids.partition("/")
     trace_id = trace_id.lower()
     number = int(span) if span.isascii() and span.isdecimal() and len(span) <= 20 else 0
     found = parse_traceparent(f"00-{trace_id}-{number or 1:016x}-01")
-    return (trace_id, found[1] if number else None) if found else None
+    if found is None:
+        return None
+    flags = {"o=1": SAMPLED, "o=0": 0}.get(options.strip())
+    return Caller(trace_id, found.span_id if number else None, flags)
 
 
 def describe_headers(header: Header) -> dict[str, object]:
@@ -226,22 +235,27 @@ def describe_background(context: object, data: object) -> dict[str, object]:
     return texts(details)
 
 
-def producer(context: Mapping[str, Any], data: object) -> tuple[str, str] | None:
+def producer(context: Mapping[str, Any], data: object) -> Caller | None:
     """The trace that an event comes from: CloudEvents' extension, else the attribute of a Pub/Sub message's.
 
     On a way of several hops the extension has the trace in which the event began, and the headers that of the last hop
     (https://github.com/cloudevents/spec/blob/main/cloudevents/extensions/distributed-tracing.md). Google's Pub/Sub
-    clients put theirs into `googclient_traceparent` (https://cloud.google.com/pubsub/docs/open-telemetry-tracing);
-    people into `traceparent`.
+    clients put theirs into `googclient_traceparent` and its like
+    (https://cloud.google.com/pubsub/docs/open-telemetry-tracing); people into `traceparent`.
     """
-    found = parse_traceparent(context.get("traceparent"))
+    found = _caller(context)
     if found or not isinstance(data, Mapping):
         return found
     message = data.get("message")
     carried = (message if isinstance(message, Mapping) else data).get("attributes")
     if not isinstance(carried, Mapping):
         return None
-    return parse_traceparent(carried.get("googclient_traceparent")) or parse_traceparent(carried.get("traceparent"))
+    return _caller(carried, "googclient_") or _caller(carried)
+
+
+def _caller(fields: Mapping[Any, Any], prefix: str = "") -> Caller | None:
+    found = caller_of(lambda name: fields.get(prefix + name))
+    return found if found is not None and found.trace_id else None
 
 
 def _pubsub(topic: object, message: Mapping[Any, Any], subscription: object, attempt: object) -> dict[str, object]:

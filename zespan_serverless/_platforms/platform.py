@@ -6,14 +6,15 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from .._base import Value
-from .._trace.context import parse_traceparent
+from .._trace.context import caller_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from .._trace.context import Caller
+
     Header = Callable[[str], str | None]
-    """Gives a header's value by its lower-case name."""
-    Parent = tuple[str, str | None]
+    """Gives a header's value by its lower-case name; one that stands for a list may stand in several lines."""
 
 TEXT_MAX = 1024  # characters of an attribute
 
@@ -21,7 +22,7 @@ TEXT_MAX = 1024  # characters of an attribute
 class RequestFacts(Value):
     """What a platform adds to one request.
 
-    `parent` is the caller's (trace id, span id), `remaining` gives the seconds left. `attributes` is called when the
+    `parent` is the caller, `remaining` gives the seconds left. `attributes` is called when the
     response is out. `name` is that of the function, if it is not the platform's.
     """
 
@@ -30,7 +31,7 @@ class RequestFacts(Value):
     def __init__(
         self,
         id: str | None = None,
-        parent: Parent | None = None,
+        parent: Caller | None = None,
         remaining: Callable[[], float] | None = None,
         attributes: Callable[[], Mapping[str, object]] = dict,
         name: str = "",
@@ -67,7 +68,7 @@ class Platform(Value):
 
     def facts(self, header: Header) -> RequestFacts:
         """What the headers of a request that begins now say. Total: any headers will do."""
-        return RequestFacts(parent=parse_traceparent(header("traceparent")), remaining=countdown(self.timeout))
+        return RequestFacts(parent=caller_of(header), remaining=countdown(self.timeout))
 
 
 def countdown(seconds: float | None) -> Callable[[], float] | None:

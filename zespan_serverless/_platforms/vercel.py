@@ -8,7 +8,7 @@ import time
 from typing import TYPE_CHECKING
 
 from .._base.guard import pass_on
-from .._trace.context import parse_traceparent
+from .._trace.context import caller_of
 from .platform import TEXT_MAX, Platform, RequestFacts, until
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ class Vercel(Platform):
         is_cron = (header("user-agent") or "").startswith("vercel-cron/")
         return RequestFacts(
             id=(header("x-vercel-id") or "")[:TEXT_MAX] or None,
-            parent=parse_traceparent(header("traceparent")),
+            parent=caller_of(header),
             remaining=until(deadline()),
             attributes=lambda: {"faas.trigger": "timer"} if is_cron else {},
         )

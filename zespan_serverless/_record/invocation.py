@@ -9,6 +9,8 @@ from .._base import Value
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from .._trace import Caller
+
 StartKind = Literal["cold", "proactive", "provisioned", "snapstart", "reinit", "warm"]
 
 
@@ -81,10 +83,10 @@ NO_RESULT = Result()
 class Invocation(Value):
     """One call, as its host describes it.
 
-    `parent` is the caller's (trace id, span id), or a trace that has no span above this one. `remaining` gives the
-    seconds left before the host kills it (None: no deadline known). `describe` is called when the function is done, so
-    that the response does not wait for it. `is_probe`: a health check, which has no event if it succeeds and nothing
-    happens in it. `is_killed`: whether the process ends at the deadline, and not just the invocation.
+    `parent` is the caller; None if nothing tells. `remaining` gives the seconds left before the host kills it (None: no
+    deadline known). `describe` is called when the function is done, so that the response does not wait for it.
+    `is_probe`: a health check, which has no event if it succeeds and nothing happens in it. `is_killed`: whether the
+    process ends at the deadline, and not just the invocation.
     """
 
     __slots__ = ("describe", "id", "is_killed", "is_probe", "name", "parent", "remaining")
@@ -93,7 +95,7 @@ class Invocation(Value):
         self,
         id: str | None,
         name: str,
-        parent: tuple[str, str | None] | None = None,
+        parent: Caller | None = None,
         remaining: Callable[[], float] | None = None,
         describe: Callable[[], Description] = lambda: NO_DESCRIPTION,
         is_probe: bool = False,

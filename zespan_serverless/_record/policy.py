@@ -67,12 +67,16 @@ class Policy:
         self._known: dict[str, bool] = {}  # keys that have been met
         self._hidden = {name for name in (*_PARTS, *_CONTENT, *_MODEL_PARTS) if normal(name) in self.keys}
 
+    def samples(self, trace_id: str) -> bool:
+        """Whether a trace is sampled."""
+        return sampled(trace_id, self.sample_rate)
+
     def keeps(self, record: Record) -> bool:
         """Whether the record's trace is sampled."""
         trace_id: Any = record.trace_id
         if record.fields is not None:
             trace_id = record.fields.get("trace_id", trace_id)  # of a user's own event it may be anything
-        return sampled("" if trace_id is None else str(leaf(trace_id)), self.sample_rate)
+        return self.samples("" if trace_id is None else str(leaf(trace_id)))
 
     def applied(self, record: Record) -> Record:
         """A copy of a record, in JSON's types, without what may not be sent."""

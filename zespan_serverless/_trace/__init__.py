@@ -1,9 +1,11 @@
 """Trace context: ids, W3C headers, and the span that is current."""
 
 from .context import (
+    Caller,
     Entered,
     Root,
     Span,
+    caller_of,
     continued,
     current,
     enter,
@@ -16,9 +18,11 @@ from .context import (
 )
 
 __all__ = [
+    "Caller",
     "Entered",
     "Root",
     "Span",
+    "caller_of",
     "continued",
     "current",
     "enter",

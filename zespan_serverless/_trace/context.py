@@ -11,11 +11,21 @@ import time
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
+from .._base import Value
 from .._base.guard import pass_on
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from contextvars import Token
+
+    Carrier = Callable[[str], object]
+    """Gives what a request or a message has under `traceparent`, `tracestate` and `baggage`."""
+
+SAMPLED, RANDOM = 0x01, 0x02
+"""Trace flags: the caller may have recorded the trace; the right half of the trace id, at least, is random."""
+
+LISTS = ("tracestate", "baggage")
+"""Headers whose value is a list, which HTTP allows to stand in several lines."""
 
 _HEX = frozenset("0123456789abcdef")
 _VARIANT = "89ab" * 4  # by a digit of a UUID, what RFC 9562 has in its place
@@ -31,6 +41,31 @@ def _random(count: int) -> bytes:
 
         here = f"{os.getpid()} {threading.get_ident()} {time.time_ns()} {time.perf_counter_ns()}"
         return hashlib.shake_128(here.encode()).digest(count)
+
+
+class Caller(Value):
+    """What a caller hands on, as it is read from the headers of a request or the attributes of a message.
+
+    `trace_id` is empty if there is only baggage, `span_id` is None if the trace has no span above this one. `flags` are
+    those of W3C trace context, None where the caller's format has none. `tracestate` and `baggage` are valid lists, or
+    empty: what this process calls gets them unchanged.
+    """
+
+    __slots__ = ("baggage", "flags", "span_id", "trace_id", "tracestate")
+
+    def __init__(
+        self,
+        trace_id: str,
+        span_id: str | None = None,
+        flags: int | None = None,
+        tracestate: str = "",
+        baggage: str = "",
+    ) -> None:
+        self.trace_id = trace_id
+        self.span_id = span_id
+        self.flags = flags
+        self.tracestate = tracestate
+        self.baggage = baggage
 
 
 class Root:
@@ -57,12 +92,13 @@ class Root:
 class Span:
     """Where we are in a trace, and for whom.
 
-    `span_id` is empty while the trace has no span. `event_id` is the id of the event that this span becomes. `step` is
-    what the innermost step of the user's around it is filled in with (`_observe.steps`).
+    `span_id` is empty while the trace has no span. `event_id` is the id of the event that this span becomes. `caller`
+    is who began this part of the trace; None if it begins here. `step` is what the innermost step of the user's around
+    it is filled in with (`_observe.steps`).
     """
 
     __slots__ = (
-        *("conversation_id", "event_id", "parent_span_id", "root", "session_id", "span_id", "step", "tags"),
+        *("caller", "conversation_id", "event_id", "parent_span_id", "root", "session_id", "span_id", "step", "tags"),
         *("trace_id", "user_id"),
     )
 
@@ -86,6 +122,7 @@ class Span:
         self.root: Root = Root() if root is None else root
         self.conversation_id: str | None = None
         self.step: Any = None
+        self.caller: Caller | None = None
 
     def child(self) -> Span:
         """A new span under this one, for the same user, session, conversation and tags."""
@@ -94,6 +131,7 @@ class Span:
         parent = self.span_id or None
         child = Span(self.trace_id, drawn[32:], parent, self.user_id, self.session_id, self.tags, self.root)
         child.event_id, child.conversation_id, child.step = _uuid(drawn[:32]), self.conversation_id, self.step
+        child.caller = self.caller
         return child
 
     def concerning(
@@ -106,12 +144,8 @@ class Span:
         """This span for another user, session and conversation, and with other tags."""
         copy = Span(self.trace_id, self.span_id, self.parent_span_id, user_id, session_id, tags, self.root)
         copy.event_id, copy.conversation_id, copy.step = self.event_id, conversation_id, self.step
+        copy.caller = self.caller
         return copy
-
-    def traceparent(self) -> str:
-        """The W3C header that makes a callee continue this trace."""
-        self.root.has_spans = True  # somebody else's span may have this one as its parent
-        return f"00-{self.trace_id}-{self.span_id}-01"
 
 
 def new_span(parent: Span | None = None) -> Span:
@@ -119,12 +153,12 @@ def new_span(parent: Span | None = None) -> Span:
     return parent.child() if parent is not None else continued(None)
 
 
-def continued(caller: tuple[str, str | None] | None) -> Span:
-    """The root span of an invocation: in its caller's trace, a (trace id, span id), or in a new one."""
+def continued(caller: Caller | None) -> Span:
+    """The root span of an invocation: in its caller's trace, or in a new one."""
     drawn = _random(40).hex()  # all at once: a system call for each id is a tenth of what tracing a request takes
-    trace_id, parent = caller or (drawn[48:], None)
-    span = Span(trace_id, drawn[32:48], parent)
-    span.event_id = _uuid(drawn[:32])
+    trace_id = (caller.trace_id if caller is not None else "") or drawn[48:]
+    span = Span(trace_id, drawn[32:48], None if caller is None else caller.span_id)
+    span.event_id, span.caller = _uuid(drawn[:32]), caller
     return span
 
 
@@ -143,11 +177,25 @@ def _uuid(digits: str) -> str:
     return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:]}"
 
 
-def parse_traceparent(value: object) -> tuple[str, str] | None:
-    """(trace id, span id) of a W3C `traceparent`, or None if it is not a valid one.
+def caller_of(carrier: Carrier) -> Caller | None:
+    """Who calls, by what a request or a message carries; None if it carries neither a valid trace nor baggage."""
+    found = parse_traceparent(carrier("traceparent"))
+    state, baggage = carrier("tracestate") if found is not None else None, carrier("baggage")
+    if state or baggage:
+        from .lists import parse_baggage, parse_tracestate  # regular expressions, which most callers do not need
 
-    https://www.w3.org/TR/trace-context/#traceparent-header. The sampled flag is not looked at: an upstream that
-    does not sample (X-Ray's default) must not switch a user's traces off.
+        state, baggage = parse_tracestate(state), parse_baggage(baggage)
+        if found is not None:
+            return Caller(found.trace_id, found.span_id, found.flags, state, baggage)
+        return Caller("", baggage=baggage) if baggage else None
+    return found
+
+
+def parse_traceparent(value: object) -> Caller | None:
+    """Trace id, span id and flags of a W3C `traceparent`; None if it is not a valid one.
+
+    https://www.w3.org/TR/trace-context-2/#traceparent-header. The sampled flag is kept, but not obeyed: an upstream
+    that does not sample (X-Ray's default) must not switch a user's traces off.
     """
     if not isinstance(value, str) or not 55 <= len(value) <= _TRACEPARENT_MAX:
         return None
@@ -160,7 +208,7 @@ def parse_traceparent(value: object) -> tuple[str, str] | None:
         return None
     if not trace_id.strip("0") or not span_id.strip("0"):
         return None
-    return trace_id, span_id
+    return Caller(trace_id, span_id, int(flags, 16))
 
 
 _current: ContextVar[Span | None] = ContextVar("zespan_serverless_span", default=None)

@@ -16,7 +16,7 @@ from .._base.log import warn_once
 from .._observe import wrap
 from .._observe.host import Host
 from .._record.invocation import Description, Invocation
-from .._trace.context import parse_traceparent
+from .._trace.context import caller_of
 from . import _batches, _cold_start, _events, _extension, _results
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from typing import ParamSpec, Protocol, TypeGuard, Unpack
 
     from .._record.invocation import ColdStart, Result
+    from .._trace.context import Caller
     from ..settings import SettingsKwargs
 
     P = ParamSpec("P")
@@ -239,7 +240,7 @@ def _string(context: object, name: str) -> str | None:
     return value if isinstance(value, str) and value else None
 
 
-def _w3c(context: object) -> tuple[str, str] | None:
+def _w3c(context: object) -> Caller | None:
     """What a direct invoke carried in its client context: as newer runtimes hand it out, or among `custom` fields."""
     try:
         read = getattr(context, "w3c", None)
@@ -248,8 +249,8 @@ def _w3c(context: object) -> tuple[str, str] | None:
         pass_on(error)
         return None
     for part in fields:
-        found = parse_traceparent(part.get("traceparent")) if isinstance(part, dict) else None
-        if found:
+        found = caller_of(part.get) if isinstance(part, dict) else None
+        if found is not None:
             return found
     return None
 

@@ -1,12 +1,11 @@
-"""Batch events: the records that an event holds, and where each kind of record has its id, name and traceparent.
+"""Batch events: the records that an event holds, and where each kind of record has its id, name and trace context.
 
 tests/events/aws_lambda/index.json has an example for each source, with its documentation. A path in a record consists
-of keys separated by slashes; 0 is the first item of a list.
+of keys separated by slashes; 0 is the first item of a list. `{}` stands for `traceparent`, `tracestate` and `baggage`.
 """
 
 from __future__ import annotations
 
-import binascii
 import json
 from collections.abc import Iterable, Mapping
 from itertools import chain
@@ -19,9 +18,9 @@ from .._base.guard import Guarded, pass_on
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from .._trace.context import Carrier
+
 TEXT_MAX = 1_024  # characters of an attribute
-_PARSED_MAX = 262_144  # characters of nested JSON that are parsed in one event to find traceparents; takes 1.5 ms
-_HEADERS_READ = 512  # headers of a Kafka record
 
 _OPERATIONS = {
     **dict.fromkeys(("insert", "objectcreated"), "insert"),
@@ -53,7 +52,7 @@ class Kind(Value):
         arn: str = "eventSourceARN",  # path in a record, used if the event has no eventSourceArn
         name: str = "",  # path in a record to the name of queue, topic, table or bucket; default: taken from the ARN
         called: str = "messaging.destination.name",  # the attribute that gets this name
-        trace: str = "",  # path in a record to the producer's traceparent
+        trace: str = "",  # path in a record to the producer's trace context
         message: str = "",  # path to a text that may be an AWS service's JSON, or JSON with a traceparent
         record: Mapping[str, str] = {},  # attributes of one record, and their paths
     ) -> None:
@@ -76,7 +75,7 @@ _KINDS = {
         "sqs",
         "pubsub",
         "aws_sqs",
-        trace="messageAttributes/traceparent/stringValue",
+        trace="messageAttributes/{}/stringValue",
         message="body",
         record={"messaging.message.id": "messageId"},
     ),
@@ -85,7 +84,7 @@ _KINDS = {
         "pubsub",
         "aws.sns",
         arn="Sns/TopicArn",
-        trace="Sns/MessageAttributes/traceparent/Value",
+        trace="Sns/MessageAttributes/{}/Value",
         message="Sns/Message",
         record={"messaging.message.id": "Sns/MessageId", "aws.sns.topic.arn": "Sns/TopicArn"},
     ),
@@ -104,7 +103,7 @@ _KINDS = {
         "activemq",
         "messages",
         name="destination/physicalName",
-        trace="properties/traceparent",
+        trace="properties/{}",
         record={"messaging.message.id": "messageID"},
     ),
     "aws:rmq": Kind(
@@ -112,14 +111,14 @@ _KINDS = {
         "pubsub",
         "rabbitmq",
         "rmqMessagesByQueue",
-        trace="basicProperties/headers/traceparent",
+        trace="basicProperties/headers/{}",
         record={"messaging.message.id": "basicProperties/messageId"},
     ),
     "aws:dynamodb": Kind(
         "dynamodb",
         "datasource",
         called="faas.document.collection",
-        trace="dynamodb/NewImage/traceparent/S",
+        trace="dynamodb/NewImage/{}/S",
         record={"faas.document.operation": "eventName"},
     ),
     "aws:s3": Kind(
@@ -203,21 +202,6 @@ class Batch:
             return dig(record, "data")  # EventBridge Pipes do not nest it
         return message
 
-    def traceparent(self, record: object, finder: TraceparentFinder) -> object:
-        """The producer's traceparent as the record has it, not validated."""
-        # A later change of an item leaves the attribute as the insertion has set it.
-        if self.kind.source == "dynamodb" and dig(record, "eventName") != "INSERT":
-            return None
-        value = dig(record, self.kind.trace)
-        if isinstance(value, list):  # Kafka's headers: [{name: [byte, ...]}, ...]
-            headers = value[:_HEADERS_READ]
-            value = next((h["traceparent"] for h in headers if isinstance(h, dict) and "traceparent" in h), None)
-        elif isinstance(value, dict):  # RabbitMQ's: {name: {"bytes": [byte, ...]}}
-            value = value.get("bytes")
-        if isinstance(value, list):
-            value = _ascii(value)
-        return text(value) or finder.find(self.message(record), encoded=self.kind.source == "kinesis")
-
 
 def unwrap_event(event: object) -> object:
     """An event or a record as Lambda sent it. Its top level is a copy.
@@ -285,67 +269,34 @@ def _kind(value: object) -> Kind | None:
     return next((_KINDS[name] for name in names if isinstance(name, str) and name in _KINDS), None)
 
 
-class TraceparentFinder:
-    """Finds `traceparent` in the messages of one event that are JSON.
-
-    A message without the word is not parsed, and _PARSED_MAX limits what is parsed in total.
-    """
-
-    def __init__(self) -> None:
-        self._characters_left = _PARSED_MAX
-
-    def find(self, message: object, *, encoded: bool = False) -> object:
-        """The message's traceparent, not validated. `encoded`: the message is in base64."""
-        marks = _ENCODED if encoded else _PLAIN
-        if not isinstance(message, str) or len(message) > self._characters_left:
-            return None
-        if not any(mark in message for mark in marks):
-            return None
-        self._characters_left -= len(message)
-        try:
-            return embedded_traceparent(json_or_none(binascii.a2b_base64(message).decode() if encoded else message))
-        except ValueError:
-            return None
-
-
-def _base64_mark(offset: int) -> str:
-    """The characters that `"traceparent"` becomes in base64 if it begins `offset` bytes after a multiple of three.
-
-    Characters that also depend on the bytes before and after it are left out.
-    """
-    word = b'"traceparent"'
-    encoded = binascii.b2a_base64(b"?" * offset + word).decode()
-    first, last = -(-offset * 8 // 6), (offset + len(word)) * 8 // 6
-    return encoded[first:last]
-
-
-_PLAIN = ('"traceparent"', '\\"traceparent\\"')
-_ENCODED = (_base64_mark(0), _base64_mark(1), _base64_mark(2))
+QUOTED = ('"traceparent"', '\\"traceparent\\"')
+"""The key in JSON, and in JSON that is a text in JSON."""
 
 # At the top level, in EventBridge's detail, in SNS's attributes, in Step Functions' input.
-_CARRIERS = [
-    (path.partition("/")[0], path)
-    for path in (
-        "traceparent",
-        "detail/traceparent",
-        "MessageAttributes/traceparent/Value",
-        "Input/traceparent",
-        "Execution/Input/traceparent",
-        "Context/Execution/Input/traceparent",
-    )
-]
+_CARRIERS = (
+    "{}",
+    "detail/{}",
+    "MessageAttributes/{}/Value",
+    "Input/{}",
+    "Execution/Input/{}",
+    "Context/Execution/Input/{}",
+)
 
 
-def embedded_traceparent(message: object) -> object:
-    """The `traceparent` in a message or an event, not validated; None if there is none."""
+def embedded(message: object) -> Carrier:
+    """What a message or an event carries in its own JSON."""
     if not isinstance(message, dict):
-        return None
-    found = (dig(message, path) for first, path in _CARRIERS if first in message)
-    value = next((value for value in found if value is not None), None)
-    if value is None and message.get("Type") == "Notification":  # a message that was published to SNS
-        inner = message.get("Message")
-        value = embedded_traceparent(json_or_none(inner)) if isinstance(inner, str) and _PLAIN[0] in inner else None
-    return value
+        return nothing
+    for path in _CARRIERS:
+        if dig(message, path.format("traceparent")) is not None:
+            return lambda name: dig(message, path.format(name))
+    inner = message.get("Message") if message.get("Type") == "Notification" else None  # published to SNS
+    return embedded(json_or_none(inner)) if isinstance(inner, str) and QUOTED[0] in inner else nothing
+
+
+def nothing(name: str) -> object:
+    """The `Carrier` of what carries no trace context."""
+    return None
 
 
 def json_or_none(text: str) -> object:
@@ -378,14 +329,6 @@ def text(value: object) -> str | None:
 def only_texts(attributes: Mapping[str, object]) -> dict[str, object]:
     """The attributes that are non-empty texts, cut to TEXT_MAX characters."""
     return {name: value[:TEXT_MAX] for name, value in attributes.items() if isinstance(value, str) and value}
-
-
-def _ascii(codes: list[Any]) -> str | None:
-    """The text of a list of ASCII codes; None if it is none."""
-    try:
-        return bytes(codes[:TEXT_MAX]).decode("ascii")
-    except (ValueError, TypeError):
-        return None
 
 
 def _name(arn: str | None) -> str | None:

@@ -14,11 +14,13 @@ from __future__ import annotations
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from .._trace.context import parse_traceparent
-from ._batches import Batch, TraceparentFinder, batch, dig, embedded_traceparent, json_or_none, only_texts, text
+from .._trace.context import Caller, caller_of, parse_traceparent
+from ._batches import Batch, batch, dig, embedded, json_or_none, only_texts, text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from ._carried import ContextFinder
 
     _Shape = tuple[str, str, str, tuple[tuple[str, str], ...], dict[str, str]]
     Link = dict[str, object]
@@ -237,8 +239,8 @@ def _origin(message: object) -> dict[str, object]:
     return {name: value for name, value in inner.items() if not name.startswith(_OUTER)}
 
 
-def parent(event: object) -> tuple[str, str | None] | None:
-    """The caller's (trace id, span id), if the event is one request or one message.
+def parent(event: object) -> Caller | None:
+    """The caller, if the event is one request or one message.
 
     None for a batch, even of one record: the size of a batch is chance, and must not decide whether an invocation has
     a trace of its own or continues another. Batches have `links`.
@@ -252,8 +254,12 @@ def parent(event: object) -> tuple[str, str | None] | None:
     execution = event.get("DurableExecutionArn")
     if isinstance(execution, str):
         return of_execution(execution, dig(event, "InitialExecutionState/Operations/0/ExecutionDetails/InputPayload"))
-    header = _traceparent_header(_request(event))
-    return parse_traceparent(header if header is not None else embedded_traceparent(event))
+    request = _request(event)
+    if _header_of(request, "traceparent") is None:
+        inside = caller_of(embedded(event))
+        if inside is not None:
+            return inside
+    return caller_of(lambda name: _header_of(request, name))
 
 
 def _request(event: dict[Any, Any]) -> object:
@@ -264,15 +270,16 @@ def _request(event: dict[Any, Any]) -> object:
     return request if isinstance(request, dict) else dig(event, _EDGE)  # AppSync; CloudFront
 
 
-def _traceparent_header(request: object) -> object:
-    several = _header(dig(request, "multiValueHeaders"), "traceparent")
-    value = several if isinstance(several, list) and several else _header(dig(request, "headers"), "traceparent")
-    if isinstance(value, list):  # two of them contradict each other, and `headers` has only the last one
-        value = value[0] if len(value) == 1 else None
-    return value.get("value") if isinstance(value, dict) else value  # CloudFront's {"key": ..., "value": ...}
+def _header_of(request: object, name: str) -> object:
+    """A header's value. Of several lines, which `headers` has only the last of, HTTP makes one list."""
+    several = _header(dig(request, "multiValueHeaders"), name)
+    value = several if isinstance(several, list) and several else _header(dig(request, "headers"), name)
+    lines: list[Any] = value[:_HEADERS_READ] if isinstance(value, list) else [value]
+    lines = [line.get("value") if isinstance(line, dict) else line for line in lines]  # CloudFront's {"key":, "value":}
+    return ",".join(lines) or None if all(isinstance(line, str) for line in lines) else None
 
 
-def of_execution(arn: str, payload: object = None) -> tuple[str, str | None]:
+def of_execution(arn: str, payload: object = None) -> Caller:
     """The trace of a durable execution: its caller's, or else one of its own.
 
     It is the same for all invocations of the execution, so its id is derived from the ARN.
@@ -283,7 +290,7 @@ def of_execution(arn: str, payload: object = None) -> tuple[str, str | None]:
             return caller
     from hashlib import sha256
 
-    return sha256(arn.encode("utf-8", "replace")).hexdigest()[:32], None
+    return Caller(sha256(arn.encode("utf-8", "replace")).hexdigest()[:32])
 
 
 def links(event: object, xray: str | None = None) -> tuple[list[Link], int]:
@@ -299,7 +306,9 @@ def links(event: object, xray: str | None = None) -> tuple[list[Link], int]:
     records = batch(event)
     if records is None:
         return list(found.values()), 0
-    finder, searched = TraceparentFinder(), 0
+    from ._carried import ContextFinder
+
+    finder, searched = ContextFinder(), 0
     for record in islice(records, RECORDS_READ):
         if len(found) >= LINKS_MAX:
             break
@@ -314,10 +323,10 @@ def _key(link: Link) -> object:
     return link["trace_id"], link.get("span_id")
 
 
-def _links_of(records: Batch, record: object, finder: TraceparentFinder) -> Iterator[Link]:
-    producer = parse_traceparent(records.traceparent(record, finder))
+def _links_of(records: Batch, record: object, finder: ContextFinder) -> Iterator[Link]:
+    producer = parse_traceparent(finder.of(records, record)("traceparent"))
     if producer:
-        yield {"type": "producer", "trace_id": producer[0], "span_id": producer[1]}
+        yield {"type": "producer", "trace_id": producer.trace_id, "span_id": producer.span_id}
     xray = xray_link(dig(record, "attributes/AWSTraceHeader"))
     if xray:
         yield xray
@@ -340,7 +349,7 @@ def xray_link(header: object) -> Link | None:
     valid = parse_traceparent(f"00-{trace_id}-{parent_id or '0000000000000001'}-01")
     if not valid:
         return None
-    return {"type": "xray", "trace_id": valid[0], **({"span_id": valid[1]} if parent_id else {})}
+    return {"type": "xray", "trace_id": valid.trace_id, **({"span_id": valid.span_id} if parent_id else {})}
 
 
 def _header(headers: object, name: str) -> object:

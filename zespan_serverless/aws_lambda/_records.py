@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from .. import _process, _trace
 from .._base.guard import Guarded, pass_on
 from .._record.record import Record
-from .._trace.context import parse_traceparent
-from . import _batches, _events
+from .._trace.context import caller_of
+from . import _batches, _carried, _events
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -109,11 +109,12 @@ class _Step:
 
     def __init__(self, container: Container, batch: _batches.Batch, record: object) -> None:
         here, root = _trace.current(), _trace.root()
-        producer = parse_traceparent(batch.traceparent(record, _batches.TraceparentFinder()))
+        producer = caller_of(_carried.ContextFinder().of(batch, record))
         self.span = _trace.new_span(here)
         self.metadata = _events.record_attributes(batch, record)
-        if producer is not None:
-            self.span.trace_id, self.span.parent_span_id = producer
+        if producer is not None and producer.trace_id:
+            self.span.trace_id, self.span.parent_span_id = producer.trace_id, producer.span_id
+            self.span.caller = producer
             invocation = root or here
             if invocation is not None:
                 link = {"type": "invocation", "trace_id": invocation.trace_id, "span_id": invocation.span_id}

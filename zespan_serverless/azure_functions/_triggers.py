@@ -17,7 +17,9 @@ from .._trace.context import parse_traceparent
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
-    Link = dict[str, str]
+    from .._trace.context import Caller
+
+    Link = dict[str, str | None]
 
 LINKS_MAX = 128  # as many as OpenTelemetry's SDKs keep on a span
 _TEXT_MAX = 1024
@@ -201,11 +203,11 @@ def _links(batch: list[Any]) -> Iterator[Link]:
     for number, message in enumerate(batch):
         producer = _producer(_properties(message, of_batch[number] if number < len(of_batch) else None))
         if producer:
-            yield {"type": "producer", "trace_id": producer[0], "span_id": producer[1]}
+            yield {"type": "producer", "trace_id": producer.trace_id, "span_id": producer.span_id}
 
 
-def _producer(candidates: Iterable[Mapping[Any, Any]]) -> tuple[str, str] | None:
-    """The (trace id, span id) of a message's producer, from the first properties that have a valid one."""
+def _producer(candidates: Iterable[Mapping[Any, Any]]) -> Caller | None:
+    """A message's producer, from the first properties that have a valid one."""
     for properties in candidates:
         for name in _TRACEPARENTS:
             found = parse_traceparent(_decoded(properties.get(name) or properties.get(name.encode())))

@@ -16,6 +16,8 @@ from .._platforms.platform import TEXT_MAX
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from .._trace.context import Caller
+
 _PUSH_MAX = 262_144  # bytes of the largest Pub/Sub push that is parsed for a traceparent; its message is not decoded
 _AGENTS = ("CloudPubSub-Google", "APIs-Google")
 
@@ -66,7 +68,7 @@ class Arguments:
             return google.describe_background(self.context, self.data)
         return {**google.describe_headers(self.header), **google.describe_push(self.data)}
 
-    def producer(self) -> tuple[str, str] | None:
+    def producer(self) -> Caller | None:
         """The trace that an event comes from."""
         return google.producer(self.event or {}, self.data)
 

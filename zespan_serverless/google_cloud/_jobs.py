@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from .._observe import wrap
 from .._platforms import google
-from .._trace.context import parse_traceparent
 from ..jobs import RunHost
 
 if TYPE_CHECKING:
@@ -54,7 +53,7 @@ def _decorate(main: Any, settings: Mapping[str, Any]) -> Any:
 class _JobHost(RunHost):
     def read(self, request: Any) -> Invocation:
         run, execution = super().read(request), os.environ.get("CLOUD_RUN_EXECUTION")
-        return run.replaced(id=execution, parent=parse_traceparent(os.environ.get("TRACEPARENT")))
+        return run.replaced(id=execution)
 
     def resource(self) -> Mapping[str, object]:
         return google.attributes() if "CLOUD_RUN_JOB" in os.environ else {}

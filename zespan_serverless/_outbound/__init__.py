@@ -1,0 +1,1 @@
+"""What goes out: the headers that make a callee continue this trace."""

@@ -1,0 +1,49 @@
+"""The trace context of the current span, as W3C's headers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .. import _process, _trace
+from .._base.guard import pass_on
+from .._base.log import warn_once
+from .._trace.context import RANDOM, SAMPLED
+
+if TYPE_CHECKING:
+    from .._trace import Span
+
+
+def traceparent() -> str | None:
+    """The W3C `traceparent` header for a request of yours, so that what it calls joins this trace; None outside one."""
+    return trace_headers().get("traceparent")
+
+
+def trace_headers() -> dict[str, str]:
+    """The W3C headers for a request or a message of yours, so that what receives it joins this trace.
+
+    `traceparent`, and `tracestate` and `baggage` as the caller of this invocation has sent them. Baggage may hold what
+    is not for everybody: send these headers to services that you trust. Empty outside a trace. Never raises.
+    """
+    try:
+        here = _trace.current()
+        return {} if here is None or not here.span_id else _headers(here)
+    except Exception as error:
+        pass_on(error)
+        warn_once("trace headers cannot be made: %r", error)
+        return {}
+
+
+def _headers(span: Span) -> dict[str, str]:
+    """The random flag is the caller's, or set where the trace id is ours. The sampled flag says whether somebody above
+    the callee may have recorded the trace: this process, or its caller."""
+    container, caller = _process.current(), span.caller
+    flags = RANDOM if caller is None or not caller.trace_id else (caller.flags or 0) & (RANDOM | SAMPLED)
+    if container is not None and container.policy.samples(span.trace_id):
+        flags |= SAMPLED
+    span.root.has_spans = True  # somebody else's span may have this one as its parent
+    headers = {"traceparent": f"00-{span.trace_id}-{span.span_id}-{flags:02x}"}
+    if caller is not None and caller.tracestate:
+        headers["tracestate"] = caller.tracestate
+    if caller is not None and caller.baggage:
+        headers["baggage"] = caller.baggage
+    return headers
