@@ -16,7 +16,7 @@ from moto import mock_aws
 from emulator.model import ModelEndpoint
 from tests.outbound.server import Server
 from tests.support import TRACE, TRACEPARENT
-from zespan_serverless import capture, flush, testing, types
+from zespan_serverless import capture, flush, init, testing, types
 from zespan_serverless.settings._fields import FIELDS
 
 ROOT = Path(__file__).parents[1]
@@ -114,7 +114,7 @@ def test_every_block_is_run() -> None:
         "architecture": 0,
         "by-hand": 1,
         "hosts": 0,
-        "models": 0,
+        "models": 1,
         "azure-functions": 3,  # in azure_functions/test_examples.py
         "google-cloud": 2,  # in google_cloud/test_example.py
         "lambda-events": 1,
@@ -138,6 +138,14 @@ def test_the_users_of_an_invocation() -> None:
     assert [event["user_id"] for event in events] == ["ada", "ada"]
     assert [event["metadata"]["gen_ai.conversation.id"] for event in events] == ["t1", "t1"]
     assert (step["tags"], root["tags"]) == ({"feature": "search"}, {"feature": "search"})
+
+
+def test_a_client_of_another_make_can_be_wrapped() -> None:
+    """The example's call is one event."""
+    with testing.recording() as events, init():
+        run(blocks(PAGES["models"])[0])
+        flush(5)
+    assert [(event["model"], event["completion_text"]) for event in events] == [("my-own", "Hi")]
 
 
 def test_powertools_example_has_both_telemetries(

@@ -28,8 +28,10 @@ if TYPE_CHECKING:
     from .google_cloud import zespan_job as zespan_job
     from .jobs import run as run
     from .logs import add_trace_ids as add_trace_ids
-    from .providers.openai import patch_openai as patch_openai
-    from .providers.openai import wrap_openai as wrap_openai
+    from .providers._by_hand import patch as patch
+    from .providers._by_hand import patch_openai as patch_openai
+    from .providers._by_hand import wrap as wrap
+    from .providers._by_hand import wrap_openai as wrap_openai
     from .settings import Settings as Settings
     from .vercel import zespan_vercel as zespan_vercel
 
@@ -46,7 +48,7 @@ else:
         "google_cloud": ("zespan_cloud_event", "zespan_gcf", "zespan_job"),
         "jobs": ("run",),
         "logs": ("add_trace_ids",),
-        "providers.openai": ("patch_openai", "wrap_openai"),
+        "providers._by_hand": ("patch", "patch_openai", "wrap", "wrap_openai"),
         "settings": ("Settings",),
         "vercel": ("zespan_vercel",),
     }

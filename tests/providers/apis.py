@@ -18,7 +18,8 @@ class Api:
     """`connect(url, is_async)` makes a client, `ask` and `stream` call it: what they return is awaited if it can be.
 
     `pieces` reads the text of one piece of a stream, `answer` and `streamed` are what the provider sends. `event` has
-    the fields of the event of an answer, `later` those that a stream has otherwise.
+    the fields of the event of an answer, `later` those that a stream has otherwise, `usage` the further numbers in its
+    metadata.
     """
 
     name: str
@@ -31,6 +32,7 @@ class Api:
     later: Json = field(default_factory=dict)
     has_async: bool = True
     prompt: str = QUESTION
+    usage: Json = field(default_factory=dict)
 
     def reply(self, path: str, request: Json) -> Reply:
         """What the provider answers."""
@@ -83,7 +85,11 @@ RESPONSE: Json = {
     ],
     "usage": {
         "input_tokens": 30,
-        "input_tokens_details": {"cached_tokens": 10},
+        "input_tokens_details": {
+            "cached_tokens": 10,
+            "cache_write_tokens": 5,
+            "cache_write_tokens_details": {"ttl_30m_tokens": 5, "ttl_12h_tokens": 0},
+        },
         "output_tokens": 20,
         "output_tokens_details": {"reasoning_tokens": 8},
         "total_tokens": 50,
@@ -128,6 +134,7 @@ RESPONSES = Api(
         named=True,
     ),
     {"system_prompt": None},
+    usage={"gen_ai.usage.cache_write.input_tokens": 5, "cache_write_30m_tokens": 5},
 )
 COMPLETION: Json = {
     "id": "cmpl_1",
@@ -189,10 +196,12 @@ IMAGES = Api(
                 "output_tokens": 100,
                 "total_tokens": 105,
                 "input_tokens_details": {"text_tokens": 5, "image_tokens": 0},
+                "output_tokens_details": {"text_tokens": 0, "image_tokens": 100},
             },
         }
     ),
     {"span_kind": "image_gen", "provider": "openai", "model": "gpt-image-1", "input_tokens": 5, "output_tokens": 100},
+    usage={"gen_ai.usage.text.input_tokens": 5, "gen_ai.usage.image.output_tokens": 100},
 )
 MODERATIONS = Api(
     "openai moderations",
@@ -204,9 +213,31 @@ MODERATIONS = Api(
 TRANSCRIPTIONS = Api(
     "openai transcriptions",
     openai_client,
-    lambda client: client.audio.transcriptions.create(model="whisper-1", file=("a.wav", b"\0"), prompt=QUESTION),
-    whole({"text": "It is sunny."}),
-    {"span_kind": "audio", "provider": "openai", "model": "whisper-1", "completion_text": "It is sunny."},
+    lambda client: client.audio.transcriptions.create(
+        model="gpt-4o-transcribe", file=("a.wav", b"\0"), prompt=QUESTION
+    ),
+    whole(
+        {
+            "text": "It is sunny.",
+            "usage": {
+                "type": "tokens",
+                "input_tokens": 16,
+                "input_token_details": {"text_tokens": 2, "audio_tokens": 14},
+                "output_tokens": 4,
+                "total_tokens": 20,
+            },
+        }
+    ),
+    {
+        "span_kind": "audio",
+        "provider": "openai",
+        "model": "gpt-4o-transcribe",
+        "input_tokens": 16,
+        "output_tokens": 4,
+        "completion_text": "It is sunny.",
+        "cost_usd": None,  # sound has prices of its own
+    },
+    usage={"gen_ai.usage.text.input_tokens": 2, "gen_ai.usage.audio.input_tokens": 14},
 )
 
 
@@ -223,7 +254,15 @@ USAGE: Json = {
     "input_tokens": 10,
     "cache_read_input_tokens": 100,
     "cache_creation_input_tokens": 20,
+    "cache_creation": {"ephemeral_5m_input_tokens": 15, "ephemeral_1h_input_tokens": 5},
     "output_tokens": 30,
+    "output_tokens_details": {"thinking_tokens": 12},
+    "server_tool_use": {"web_search_requests": 2, "web_fetch_requests": 0},
+}
+WRITTEN: Json = {
+    "gen_ai.usage.cache_write.input_tokens": 20,
+    "cache_write_5m_tokens": 15,
+    "cache_write_1h_tokens": 5,
 }
 MESSAGE: Json = {
     "id": "msg_1",
@@ -281,10 +320,17 @@ ANTHROPIC = Api(
         model="claude-sonnet-4-5", max_tokens=9, messages=MESSAGES, system="Be brief."
     ),
     whole(MESSAGE),
-    {**SAID, "provider": "anthropic", "model": "claude-sonnet-4-5", "system_prompt": "Be brief."},
+    {
+        **SAID,
+        "provider": "anthropic",
+        "model": "claude-sonnet-4-5",
+        "reasoning_tokens": 12,
+        "system_prompt": "Be brief.",
+    },
     lambda client: client.messages.create(model="claude-sonnet-4-5", max_tokens=9, messages=MESSAGES, stream=True),
     events(*MESSAGE_EVENTS, named=True),
     {"system_prompt": None},
+    usage={**WRITTEN, "web_search_requests": 2},
 )
 
 # ---------------------------------------------------------------------- like OpenAI
@@ -363,10 +409,11 @@ MISTRAL = Api(
     "mistral chat",
     mistral_client,
     lambda client: _mistral(client, "complete", model="a-model", messages=MESSAGES),
-    whole(CHAT),
+    whole({**CHAT, "usage": {**CHAT["usage"], "prompt_audio_seconds": 3}}),
     {**CHATTED, "provider": "mistral_ai"},
     lambda client: _mistral(client, "stream", model="a-model", messages=MESSAGES),
-    events(*CHAT_CHUNKS[:-1], {**CHAT_CHUNKS[-1], "usage": CHAT["usage"]}, done=True),
+    events(*CHAT_CHUNKS[:-1], {**CHAT_CHUNKS[-1], "usage": {**CHAT["usage"], "prompt_audio_seconds": 3}}, done=True),
+    usage={"audio_seconds": 3},
 )
 
 # ---------------------------------------------------------------------- Cohere
@@ -419,6 +466,7 @@ RERANK = Api(
         {"id": "r", "results": [{"index": 0, "relevance_score": 0.5}], "meta": {"billed_units": {"search_units": 1}}}
     ),
     {"span_kind": "rerank", "provider": "cohere", "model": "rerank-v3.5"},
+    usage={"search_units": 1},
 )
 
 # ---------------------------------------------------------------------- Google
@@ -446,6 +494,9 @@ GEMINI: Json = {
         "candidatesTokenCount": 3,
         "thoughtsTokenCount": 6,
         "totalTokenCount": 20,
+        "promptTokensDetails": [{"modality": "TEXT", "tokenCount": 8}, {"modality": "IMAGE", "tokenCount": 3}],
+        "cacheTokensDetails": [{"modality": "TEXT", "tokenCount": 4}],
+        "candidatesTokensDetails": [{"modality": "TEXT", "tokenCount": 3}],
     },
 }
 GOOGLE = Api(
@@ -471,6 +522,12 @@ GOOGLE = Api(
     lambda client: client.models.generate_content_stream(model="gemini-2.5-flash", contents=QUESTION),
     events(GEMINI),
     {"system_prompt": None},
+    usage={
+        "gen_ai.usage.text.input_tokens": 8,
+        "gen_ai.usage.image.input_tokens": 3,
+        "gen_ai.usage.text.cache_read.input_tokens": 4,
+        "gen_ai.usage.text.output_tokens": 3,
+    },
 )
 GOOGLE_EMBED = Api(
     "google embed_content",
@@ -515,6 +572,7 @@ CONVERSED: Json = {
         "inputTokens": 10,
         "cacheReadInputTokens": 100,
         "cacheWriteInputTokens": 20,
+        "cacheDetails": [{"ttl": "5m", "inputTokens": 15}, {"ttl": "1h", "inputTokens": 5}],
         "outputTokens": 30,
         "totalTokens": 160,
     },
@@ -540,6 +598,7 @@ CONVERSE = Api(
         ("metadata", {"usage": CONVERSED["usage"], "metrics": {"latencyMs": 1}}),
     ),
     {"system_prompt": None},
+    usage=WRITTEN,
 )
 CLAUDE = "anthropic.claude-sonnet-4-5-v1:0"
 INVOKE = Api(
@@ -555,6 +614,7 @@ INVOKE = Api(
     ),
     frames(*map(chunk, MESSAGE_EVENTS)),
     {"system_prompt": None},
+    usage={**WRITTEN, "web_search_requests": 2},
 )
 
 APIS = {

@@ -24,12 +24,12 @@ from .apis import APIS, Api
 from .endpoint import Endpoint, Json, Reply, serving, whole
 
 # The SDKs' own: models that are about to go, connections that their clients leave to the garbage collector.
-_IGNORED = ("DeprecationWarning", "ResourceWarning", "pytest.PytestUnraisableExceptionWarning")
-pytestmark = [pytest.mark.slow, *(pytest.mark.filterwarnings(f"ignore::{name}") for name in _IGNORED)]
+IGNORED = ("DeprecationWarning", "ResourceWarning", "pytest.PytestUnraisableExceptionWarning")
+pytestmark = [pytest.mark.slow, *(pytest.mark.filterwarnings(f"ignore::{name}") for name in IGNORED)]
 
 MODEL_KINDS = {"llm", "embedding", "image_gen", "audio", "moderation", "rerank", "retriever", "agent"}
 # What the user calls themselves, or Python does for them: nothing could contain it.
-OWN = {"patch_openai", "wrap_openai", "__enter__", "__exit__", "__aenter__", "__aexit__", "_follow"}
+OWN = {"__enter__", "__exit__", "__aenter__", "__aexit__", "_follow"}
 STREAMED = [name for name, api in APIS.items() if api.stream is not None]
 
 
@@ -143,6 +143,7 @@ def test_an_answer_is_one_event(name: str, is_async: bool) -> None:
     assert "raised" not in ours.seen[-1]
     event = ours.only()
     _check(event, api.event)
+    assert event.get("metadata", {}) == api.usage
     assert (event["status"], event["stream"]) == ("success", False)
     assert api.prompt in event["prompt_text"]
     root = ours.events[-1]
@@ -151,7 +152,7 @@ def test_an_answer_is_one_event(name: str, is_async: bool) -> None:
 
 @pytest.mark.parametrize("name", STREAMED)
 def test_a_stream_is_one_event(name: str, is_async: bool) -> None:
-    """The same numbers and text as of an answer, and the time of its first content."""
+    """The same numbers and text as of an answer, and the times of its first piece and of its first content."""
     api = APIS[name]
     with serving(api.reply) as endpoint:
         bare = play(api, endpoint, "read", is_async=is_async, traced=False)
@@ -160,7 +161,9 @@ def test_a_stream_is_one_event(name: str, is_async: bool) -> None:
     event = ours.only()
     _check(event, {**api.event, **api.later})
     assert (event["status"], event["stream"]) == ("success", True)
-    assert 0 < event["ttft_ms"] <= event["latency_ms"] + 1
+    first_chunk_s = event["metadata"].pop("gen_ai.response.time_to_first_chunk")
+    assert event["metadata"] == api.usage
+    assert 0 < first_chunk_s * 1000 <= event["ttft_ms"] <= event["latency_ms"] + 1
 
 
 @pytest.mark.parametrize("name", STREAMED)

@@ -48,6 +48,7 @@ def used(given: int, produced: int = 0, **more: Any) -> Answer:
 
 
 MILLION = 1_000_000
+FOR_AN_HOUR = {"cache_write_1h_tokens": MILLION}
 
 
 @pytest.mark.usefixtures("made_up")
@@ -66,7 +67,7 @@ MILLION = 1_000_000
         ("openai", "dated", used(MILLION), 3),
         ("openai", "is-free", used(MILLION), 0),
         ("anthropic", "claude-fast", used(MILLION, cache_write_tokens=MILLION), 3.75),
-        ("anthropic", "claude-fast", used(MILLION, cache_write_tokens=MILLION, cache_write_1h_tokens=MILLION), 6),
+        ("anthropic", "claude-fast", used(MILLION, cache_write_tokens=MILLION, usage=FOR_AN_HOUR), 6),
         ("anthropic", "claude-slow", used(MILLION), None),
         ("anthropic", "opus-4", used(MILLION), 5),
         ("a_provider", "small", used(MILLION), None),
@@ -82,7 +83,7 @@ def test_the_price_of_a_call(provider: str, model: str, answer: Answer, dollars:
 def test_unknown_tokens_have_no_price() -> None:
     """Nor have those of audio, whose prices are others."""
     assert cost("openai", "small", Answer()) is None
-    assert cost("openai", "small", used(10, audio=True)) is None
+    assert cost("openai", "small", used(10, usage={"gen_ai.usage.audio.output_tokens": 1})) is None
 
 
 def test_the_providers_own_price_counts() -> None:

@@ -17,11 +17,13 @@ from zespan_serverless import (
     capture,
     flush,
     init,
+    patch,
     run,
     shutdown,
     span,
     testing,
     with_context,
+    wrap,
     wrap_openai,
     wsgi,
     zespan_azure,
@@ -92,6 +94,10 @@ def by_hand() -> None:
     assert_type(flush(1.0, raise_on_pending=True), FlushReport)
     assert_type(shutdown(), FlushReport)
     assert_type(wrap_openai(Client()), Client)
+    assert_type(wrap(Client()), Client)
+    patch()
+    patch("openai", "bedrock")
+    patch("boto3")  # type: ignore[arg-type]
 
 
 @with_context(tags={"feature": "search"})

@@ -67,21 +67,39 @@ class Answer:
     `text` is the first choice's, `others` are those of further choices. `input_tokens` include the cached ones and
     those written to a cache, `output_tokens` those of reasoning. `tools` are the arguments of the tools called, by
     their names; a list where one is called several times. `error` is set where an answer with status 200 says that the
-    model has failed.
+    model has failed. `usage` are further numbers that the provider gives (tokens by kind, seconds of sound), by
+    OpenTelemetry's names where there are such.
     """
 
     def __init__(self) -> None:
         self.model = self.text = self.finish_reason = self.error = ""
         self.tier = ""  # of service, if it is not the standard one
         self.input_tokens = self.output_tokens = self.reasoning_tokens = 0
-        self.cached_tokens = self.cache_write_tokens = self.cache_write_1h_tokens = 0
+        self.cached_tokens = self.cache_write_tokens = 0
+        self.usage: dict[str, float] = {}
         self.known = False  # whether the answer gives the numbers of tokens
         self.cost: float | None = None  # US dollars, if the answer itself gives them
-        self.audio = False  # whether there are tokens of audio, which have prices of their own
+        # From the start of the call to the first piece of a stream, and to the first that has a part of the answer.
+        self.first_chunk_ms: float | None = None
         self.first_token_ms: float | None = None
         self.others: list[str] = []
         self.tools: dict[str, Any] = {}
         self._calls: dict[str, int] = {}  # of each tool
+
+    def count(self, name: str, number: float) -> None:
+        """Note one of the further numbers, unless it is 0."""
+        if number:
+            self.usage[name] = number
+
+    @property
+    def attributes(self) -> dict[str, float]:
+        """The numbers that only some answers have, for the attributes of the record."""
+        found = dict(self.usage)
+        if self.cache_write_tokens:
+            found["gen_ai.usage.cache_write.input_tokens"] = self.cache_write_tokens
+        if self.first_chunk_ms is not None:
+            found["gen_ai.response.time_to_first_chunk"] = round(self.first_chunk_ms / 1000, 6)  # seconds
+        return found
 
     def tool(self, name: str, arguments: Any) -> None:
         """Note a call of a tool, with arguments or the text of their JSON. Those of several calls become a list."""

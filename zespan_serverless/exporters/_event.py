@@ -120,8 +120,6 @@ def _of_model(model: Model) -> Event:
         event["tool_definitions"] = prompt.tools
     if answer.cached_tokens:
         event["cached_tokens"] = answer.cached_tokens
-    if answer.cache_write_tokens:
-        event["metadata"] = {"cache_write_tokens": answer.cache_write_tokens}
     return event
 
 

@@ -4,7 +4,7 @@
     _wrap    a wrapper through which results pass        _call     one call, from its start to its event
     _stream  a stream, while the user reads it           _request  what a room says of a request
     _prompt  reads a request's messages and tools        _fields   reads an SDK's objects
-    _pricing what tokens cost
+    _pricing what tokens cost                            _by_hand  `patch` and `wrap`
 
 A provider's room answers four questions and nothing else: which methods its calls pass through (`CHOKES`), which of
 those calls are its own and what they ask (`Choke.read`), what an answer contains (`Endpoint.answer`), and how a

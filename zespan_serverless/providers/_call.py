@@ -172,6 +172,7 @@ class ModelCall:
         model = self.model.with_answer(answer)
         model.cost = cost(model.provider, model.name, answer)
         record = self._record(model, took_ms)
+        record.attributes = answer.attributes
         if answer.finish_reason and not answer.known and self.request.stream and self.request.endpoint.hint:
             warn_once("the tokens of streamed calls are unknown: %s", self.request.endpoint.hint)
         if error is not None or answer.error:

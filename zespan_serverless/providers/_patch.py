@@ -25,11 +25,12 @@ def patch(module: ModuleType, chokes: Iterable[Choke]) -> None:
                     _observe(owner, method, vars(owner).get(method), choke, in_class=True)
 
 
-def patch_object(owner: Any, choke: Choke, names: Iterable[str] = ()) -> None:
-    """Patch one object's methods: these, or all that the calls pass through."""
-    methods = {name: getattr(owner, name, None) for name in names or choke.methods}  # all, before one is replaced
+def patch_object(owner: Any, choke: Choke) -> bool:
+    """Patch one object's methods that the calls pass through. False if it has none of them. Idempotent."""
+    methods = {name: getattr(owner, name, None) for name in choke.methods}  # all, before one is replaced
     for name, method in methods.items():
         _observe(owner, name, method, choke, in_class=False)
+    return any(map(callable, methods.values()))
 
 
 def _observe(owner: Any, name: str, method: Any, choke: Choke, *, in_class: bool) -> None:

@@ -38,12 +38,14 @@ _SECTIONS = {
     "cerebras": ("cerebras",),
 }
 
+_AUDIO = frozenset(("gen_ai.usage.audio.input_tokens", "gen_ai.usage.audio.output_tokens"))
+
 
 def cost(provider: str, model: str, answer: Answer) -> float | None:
     """US dollars; None if the number of tokens or the price of one is not known."""
     if answer.cost is not None:
         return answer.cost
-    if not answer.known or answer.audio:
+    if not answer.known or not _AUDIO.isdisjoint(answer.usage):  # sound has prices of its own
         return None
     line = _line(provider, model.lower())
     if line is None:
@@ -51,7 +53,7 @@ def cost(provider: str, model: str, answer: Answer) -> float | None:
     given, produced, read, written, written_1h = _prices(line, answer.input_tokens, answer.tier)
     if given is None:
         return None
-    hour = min(answer.cache_write_1h_tokens, answer.cache_write_tokens)
+    hour = min(answer.usage.get("cache_write_1h_tokens", 0), answer.cache_write_tokens)
     parts = (
         (answer.cached_tokens, read),
         (answer.cache_write_tokens - hour, written),

@@ -48,6 +48,8 @@ class Choke:
 
     classes: tuple[str, ...] = ()
     methods: tuple[str, ...] = ()
+    paths: tuple[str, ...] = ("",)
+    """Where the objects of these classes are in a client, each as a path of attributes; "" is the client itself."""
     is_inner = False
     """Whether another choke point may be above it: a call that has begun there does not begin again."""
 

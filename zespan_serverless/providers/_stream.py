@@ -33,6 +33,7 @@ class StreamReader:
     def __init__(self, call: ModelCall, chunks: Any, *, are_raw: bool = False) -> None:
         """`are_raw`: the chunks still have to be parsed; whoever does that calls `see`."""
         self.are_raw = are_raw
+        self.first_chunk_ms: float | None = None
         self.first_content_ms: float | None = None
         self.pieces = call.request.endpoint.pieces()
         self.busy = False
@@ -74,11 +75,16 @@ class StreamReader:
     def see(self, chunk: Any) -> None:
         """Add a chunk. Never raises, except what a signal handler raises."""
         try:
+            if self.first_chunk_ms is None:
+                self.first_chunk_ms = self._now_ms()
             if self.pieces.add(chunk) and self.first_content_ms is None:
-                self.first_content_ms = round((time.perf_counter() - self.call.began) * 1000, 3)
+                self.first_content_ms = self._now_ms()
         except Exception as error:
             pass_on(error)
             warn_once("a chunk was not read: %r", error)
+
+    def _now_ms(self) -> float:
+        return round((time.perf_counter() - self.call.began) * 1000, 3)
 
     def closed(self) -> None:
         if not self.busy:  # else the stream closes by itself, at its end or for an error
@@ -93,7 +99,7 @@ class StreamReader:
             if isinstance(error, (StopIteration, StopAsyncIteration)):
                 error = None
             answer = self.pieces.answer()
-            answer.first_token_ms = self.first_content_ms
+            answer.first_chunk_ms, answer.first_token_ms = self.first_chunk_ms, self.first_content_ms
         except Exception as problem:
             pass_on(problem)
             warn_once("a stream was not read: %r", problem)

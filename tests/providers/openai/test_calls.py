@@ -108,14 +108,37 @@ def test_all_choices(side: Side, scripted: Scripted, recorded: Recorded) -> None
 def test_cached_tokens(side: Side, scripted: Scripted, recorded: Recorded) -> None:
     """Read from a cache: the SDK's field. Written to one: in the metadata. Neither, if there were none."""
     details = {"cached_tokens": 600, "cache_write_tokens": 100}
-    usage = {"prompt_tokens": 1000, "completion_tokens": 10, "total_tokens": 1010, "prompt_tokens_details": details}
+    usage: dict[str, Any] = {"prompt_tokens": 1000, "completion_tokens": 10, "total_tokens": 1010}
+    usage["prompt_tokens_details"] = details
     scripted.replies = [{**scripted.completion(), "usage": usage}, scripted.completion()]
     side.ask()
     side.ask()
     cached, plain = recorded.calls()
     assert (cached["input_tokens"], cached["cached_tokens"]) == (1000, 600)
-    assert cached["metadata"] == {"cache_write_tokens": 100}
+    assert cached["metadata"] == {"gen_ai.usage.cache_write.input_tokens": 100}
     assert not {"cached_tokens", "metadata"} & plain.keys()
+
+
+def test_tokens_of_sound_and_images(side: Side, scripted: Scripted, recorded: Recorded) -> None:
+    """Are in the metadata, by OpenTelemetry's names, without those that are none."""
+    usage = {
+        "prompt_tokens": 60,
+        "completion_tokens": 50,
+        "total_tokens": 110,
+        "prompt_tokens_details": {"audio_tokens": 20, "image_tokens": 30, "text_tokens": 10, "cached_tokens": 0},
+        "completion_tokens_details": {"audio_tokens": 40, "text_tokens": 10, "reasoning_tokens": 0},
+    }
+    scripted.replies = [{**scripted.completion(), "usage": usage}]
+    side.ask()
+    event = recorded.one()
+    assert (event["input_tokens"], event["output_tokens"], event["cost_usd"]) == (60, 50, None)
+    assert event["metadata"] == {
+        "gen_ai.usage.text.input_tokens": 10,
+        "gen_ai.usage.image.input_tokens": 30,
+        "gen_ai.usage.audio.input_tokens": 20,
+        "gen_ai.usage.text.output_tokens": 10,
+        "gen_ai.usage.audio.output_tokens": 40,
+    }
 
 
 def test_an_answer_of_dicts() -> None:

@@ -218,7 +218,7 @@ def test_a_stream_says_as_much_as_a_call(both: Both) -> None:
     theirs, ours = both.last("streamed")
     missing = {"prompt_hash", "reasoning_tokens", "user_id", "session_id", "tags", "conversation_turn", "has_planning"}
     assert missing <= both.last("agent")[0].keys() - theirs.keys()
-    assert ours.keys() - both.last("agent")[1].keys() == {"ttft_ms"}
+    assert ours.keys() - both.last("agent")[1].keys() == {"ttft_ms", "metadata"}
     assert both.last("agent")[1].keys() <= ours.keys()
 
 

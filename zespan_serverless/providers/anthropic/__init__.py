@@ -8,4 +8,7 @@ from __future__ import annotations
 from .._stainless import Requests
 from . import _messages
 
-CHOKES = (Requests({"/v1/messages": _messages.asks, "/v1/complete": _messages.asks_complete}),)
+CHOKES = (
+    _messages.Methods(),
+    Requests({"/v1/messages": _messages.asks, "/v1/complete": _messages.asks_complete}),
+)

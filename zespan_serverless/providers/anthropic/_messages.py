@@ -6,12 +6,22 @@ from typing import Any
 
 from ..._record.model import Answer
 from .._fields import field, items, text_of
-from .._request import Request
+from .._request import Choke, Request
 from .._stainless import StainlessEndpoint
 from ._events import Events
 from ._usage import count
 
 _CLOUDS = (("Bedrock", "aws.bedrock"), ("Vertex", "gcp.vertex_ai"), ("Foundry", "azure.ai.foundry"))
+
+
+class Methods(Choke):
+    """The methods of a client of another make; Anthropic's own pass `request` alone."""
+
+    methods = ("create",)
+    paths = ("messages",)
+
+    def read(self, owner: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Request | None:
+        return asks(field(owner, "_client"), kwargs, kwargs.get("extra_headers"))
 
 
 def asks(client: Any, body: dict[str, Any], headers: Any) -> Request:

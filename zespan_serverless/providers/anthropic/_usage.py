@@ -17,9 +17,13 @@ def count(answer: Answer, usage: Any) -> None:
     answer.known = answer.known or is_count(field(usage, "input_tokens"))
     answer.cached_tokens = count_of(usage, "cache_read_input_tokens") or answer.cached_tokens
     answer.cache_write_tokens = count_of(usage, "cache_creation_input_tokens") or answer.cache_write_tokens
-    answer.cache_write_1h_tokens = (
-        count_of(field(usage, "cache_creation"), "ephemeral_1h_input_tokens") or answer.cache_write_1h_tokens
-    )
+    for kept in ("5m", "1h"):
+        written = count_of(field(usage, "cache_creation"), f"ephemeral_{kept}_input_tokens")
+        answer.count(f"cache_write_{kept}_tokens", written)
+    for name in ("web_search_requests", "web_fetch_requests"):
+        answer.count(name, count_of(field(usage, "server_tool_use"), name))
+    thought = count_of(field(usage, "output_tokens_details"), "thinking_tokens")
+    answer.reasoning_tokens = thought or answer.reasoning_tokens
     answer.tier = text_of(usage, "service_tier") or answer.tier
     if is_count(field(usage, "input_tokens")):
         answer.input_tokens = count_of(usage, "input_tokens") + answer.cached_tokens + answer.cache_write_tokens

@@ -103,6 +103,8 @@ def count(answer: Answer, usage: Any) -> None:
     written = count_of(usage, "cacheWriteInputTokens") or count_of(usage, "cacheWriteInputTokenCount")
     answer.cache_write_tokens = written
     answer.input_tokens = count_of(usage, "inputTokens") + answer.cached_tokens + written
+    for kept in items(field(usage, "cacheDetails")):
+        answer.count(f"cache_write_{text_of(kept, 'ttl')}_tokens", count_of(kept, "inputTokens"))
     answer.output_tokens = count_of(usage, "outputTokens")
 
 

@@ -18,6 +18,7 @@ class Method(Choke):
     """One method of the raw clients. `given` is the field of its input, besides messages."""
 
     classes = ("RawBaseCohere", "AsyncRawBaseCohere", "RawV2Client", "AsyncRawV2Client")
+    paths = ("_raw_client", "v2._raw_client")
 
     def __init__(self, name: str, endpoint: Endpoint, given: str, *, stream: bool = False) -> None:
         self.methods = (name,)

@@ -60,3 +60,4 @@ def count(answer: Answer, usage: Any) -> None:
         answer.known = answer.known or given is not None
         answer.input_tokens = answer.input_tokens or given or 0
         answer.output_tokens = answer.output_tokens or produced or 0
+    answer.count("search_units", whole(field(field(usage, "billed_units"), "search_units")) or 0)

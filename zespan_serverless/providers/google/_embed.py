@@ -15,6 +15,7 @@ class Embed(Choke):
 
     classes = ("Models", "AsyncModels")
     methods = ("_embed_content",)
+    paths = ("models", "aio.models")
 
     def read(self, owner: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Request | None:
         contents = kwargs.get("contents") or kwargs.get("content")

@@ -14,6 +14,7 @@ class Generate(Choke):
 
     classes: tuple[str, ...] = ("Models", "AsyncModels")
     methods: tuple[str, ...] = ("_generate_content",)
+    paths = ("models", "aio.models")
 
     def read(self, owner: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Request | None:
         return _request(owner, kwargs, stream=False)
@@ -24,6 +25,7 @@ class Stream(Choke):
 
     classes = ("Models", "AsyncModels")
     methods = ("_generate_content_stream",)
+    paths = ("models", "aio.models")
 
     def read(self, owner: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Request | None:
         return _request(owner, kwargs, stream=True)
@@ -127,6 +129,17 @@ def _count(answer: Answer, usage: Any) -> None:
     answer.input_tokens = count_of(usage, "prompt_token_count") + count_of(usage, "tool_use_prompt_token_count")
     answer.output_tokens = count_of(usage, "candidates_token_count") + answer.reasoning_tokens
     answer.cached_tokens = count_of(usage, "cached_content_token_count")
+    answer.usage.clear()  # of a stream, the last chunk counts
+    _count_kinds(answer, usage, "input_tokens", "prompt_tokens_details", "tool_use_prompt_tokens_details")
+    _count_kinds(answer, usage, "cache_read.input_tokens", "cache_tokens_details")
+    _count_kinds(answer, usage, "output_tokens", "candidates_tokens_details")
+
+
+def _count_kinds(answer: Answer, usage: Any, end: str, *names: str) -> None:
+    """Note tokens by what they are of: text, images, audio, videos, documents."""
+    for one in (one for name in names for one in items(field(usage, name))):
+        name = f"gen_ai.usage.{_word(field(one, 'modality')).lower()}.{end}"
+        answer.count(name, answer.usage.get(name, 0) + count_of(one, "token_count"))
 
 
 def _word(value: Any) -> str:

@@ -20,6 +20,7 @@ class Calls(Choke):
 
     classes: tuple[str, ...] = ("Chat", "Agents", "Fim")
     methods: tuple[str, ...] = ("complete", "complete_async")
+    paths = ("chat", "agents", "fim")
     is_stream = False
 
     def read(self, owner: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Request | None:
@@ -46,6 +47,7 @@ class Embeds(Choke):
 
     classes = ("Embeddings",)
     methods = ("create", "create_async")
+    paths = ("embeddings",)
 
     def read(self, owner: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Request | None:
         given = kwargs.get("inputs")

@@ -14,45 +14,10 @@ other calls pass `request` only.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar
-
-from ..._base.guard import pass_on
-from ..._base.log import warn_once
-from .. import watch
-from .._patch import patch_object
 from .._stainless import Requests
 from . import _chat, _others, _responses
 
-if TYPE_CHECKING:
-    Client = TypeVar("Client")
-
-__all__ = ["patch_openai", "wrap_openai"]
-
-METHODS = _chat.Methods()
 CHOKES = (
-    METHODS,
+    _chat.Methods(),
     Requests({"/chat/completions": _chat.asks, "/responses": _responses.asks, **_others.ENDPOINTS}),
 )
-
-
-def patch_openai() -> None:
-    """Trace every chat completion of every client from now on. Idempotent; the decorators call it by themselves.
-
-    If `openai` has not been imported yet, its methods are patched when it is: this never imports it.
-    """
-    watch("openai")
-
-
-def wrap_openai(client: Client) -> Client:
-    """Trace the chat completions of one client, and return it: one that `patch_openai` does not reach, of another make
-    with the same methods. Sync or async; idempotent. Never raises: what cannot be traced is logged."""
-    try:
-        completions = client.chat.completions  # type: ignore[attr-defined]
-        patch_object(completions, METHODS)
-        if getattr(completions, "parse", None) is None:  # older clients
-            parser = getattr(getattr(getattr(client, "beta", None), "chat", None), "completions", None)
-            patch_object(parser, METHODS, ("parse",))
-    except Exception as error:
-        pass_on(error)
-        warn_once("calls of this %s are not traced: %r", type(client).__name__, error)
-    return client

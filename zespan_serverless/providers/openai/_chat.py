@@ -18,6 +18,7 @@ class Methods(Choke):
 
     classes = ("Completions", "AsyncCompletions")
     methods = ("create", "parse")
+    paths = ("chat.completions", "beta.chat.completions")
 
     def read(self, owner: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Request | None:
         return asks(getattr(owner, "_client", None), kwargs, kwargs.get("extra_headers"))

@@ -1,0 +1,85 @@
+"""Tracing by hand: SDKs without a decorator, and single clients."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+
+from .._base.guard import pass_on
+from .._base.log import warn_once
+from ..errors import ConfigurationError
+from . import ROOMS, watch
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ._request import Choke
+
+    Client = TypeVar("Client")
+
+Sdk = Literal["anthropic", "bedrock", "cohere", "google", "groq", "mistral", "openai"]
+"""The SDKs that are traced; `bedrock` is boto3 and aiobotocore."""
+
+_SDKS = frozenset(ROOMS.values())
+_ALIKE = ("openai", "anthropic")  # whose methods clients of another make may have
+
+
+def patch(*sdks: Sdk) -> None:
+    """Trace every call of these SDKs from now on, by clients that exist as well; without an argument, of all SDKs.
+
+    The decorators, the middlewares and `init` call it by themselves. Nothing is captured until one of them has started
+    telemetry. Idempotent. It imports no SDK: one that has not been imported yet is patched when it is. Raises
+    ConfigurationError for an SDK that is not known.
+    """
+    unknown = [sdk for sdk in sdks if sdk not in _SDKS]
+    if unknown:
+        known = ", ".join(f'"{name}"' for name in sorted(_SDKS))
+        raise ConfigurationError(f"patch() does not know {unknown[0]!r}: pass some of {known}, or nothing for all")
+    watch(*sdks)
+
+
+def wrap(client: Client) -> Client:
+    """Trace the calls of one client, sync or async, and return it.
+
+    It may be of an SDK that `patch` has not been called for, or of another make with the methods of OpenAI's or
+    Anthropic's clients. Idempotent: a call that is traced already is still one event. Clients that are made from it
+    (`with_options`) are not traced. Never raises: what cannot be traced is logged.
+    """
+    from ._patch import patch_object
+
+    try:
+        traced = [patch_object(owner, choke) for choke in _chokes(client) for owner in _owners(client, choke)]
+        if not any(traced):
+            warn_once("calls of this %s are not traced: it has no methods of an SDK's client", type(client).__name__)
+    except Exception as error:
+        pass_on(error)
+        warn_once("calls of this %s are not traced: %r", type(client).__name__, error)
+    return client
+
+
+def patch_openai() -> None:
+    """`patch("openai")`."""
+    watch("openai")
+
+
+wrap_openai = wrap
+"""The name that `wrap` has where only OpenAI's SDK is used."""
+
+
+def _chokes(client: Any) -> Iterator[Choke]:
+    """Where the calls of a client pass: those of its SDK, else those of all that clients of other makes are like."""
+    from importlib import import_module
+
+    packages = {base.__module__.partition(".")[0] for base in type(client).__mro__}
+    rooms = {room for module, room in ROOMS.items() if module.partition(".")[0] in packages}
+    for room in rooms or _ALIKE:
+        yield from import_module(f"{__package__}.{room}").CHOKES
+
+
+def _owners(client: Any, choke: Choke) -> Iterator[Any]:
+    """The objects in a client that have the methods which the calls pass through."""
+    for path in choke.paths:
+        owner = client
+        for name in path.split(".") if path else ():
+            owner = getattr(owner, name, None)
+        if owner is not None:
+            yield owner
