@@ -57,7 +57,7 @@ def event_of(record: Record) -> Event:
     if record.conversation_id and not isinstance(attributes, str):  # it has no field of its own
         attributes = {**attributes, "gen_ai.conversation.id": record.conversation_id}
     if attributes:
-        event["metadata"] = attributes if isinstance(attributes, str) else {**event.get("metadata", {}), **attributes}
+        event["metadata"] = attributes
     if record.fields is not None:
         event.update(record.fields)
     return event
