@@ -112,7 +112,7 @@ def test_every_block_is_run() -> None:
     assert len(BLOCKS) == 5
     assert {name: len(blocks(page)) for name, page in PAGES.items()} == {
         "architecture": 0,
-        "by-hand": 1,
+        "by-hand": 4,
         "hosts": 0,
         "models": 1,
         "azure-functions": 3,  # in azure_functions/test_examples.py
@@ -146,6 +146,34 @@ def test_a_client_of_another_make_can_be_wrapped() -> None:
         run(blocks(PAGES["models"])[0])
         flush(5)
     assert [(event["model"], event["completion_text"]) for event in events] == [("my-own", "Hi")]
+
+
+def test_a_call_by_hand_is_the_call_of_a_model(model: ModelEndpoint, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With its tokens and their price."""
+    monkeypatch.setenv("MODEL_URL", model.url)
+    with testing.recording() as events:
+        assert run(blocks(PAGES["by-hand"])[1]).handler({"prompt": "Hi"}, testing.LambdaContext())
+    call, root = events
+    assert (call["span_kind"], call["model"], call["input_tokens"]) == ("llm", "gpt-4o", 12)
+    assert call["cost_usd"] > 0
+    assert call["parent_span_id"] == root["span_id"]
+
+
+def test_the_steps_of_an_agent() -> None:
+    """All inside the agent's span are its own."""
+    with testing.recording() as events:
+        run(blocks(PAGES["by-hand"])[2]).handler({"prompt": "Paris?"}, testing.LambdaContext())
+    *inside, _ = events
+    assert [event["span_kind"] for event in inside] == ["planning", "retriever", "tool", "handoff", "agent"]
+    assert {event["agent_name"] for event in inside} == {"researcher"}
+    assert inside[2]["tool_call_args"] == '{"query":"Paris?"}'
+
+
+def test_an_event_of_ones_own() -> None:
+    """It has the fields that it is given."""
+    with testing.recording() as events:
+        run(blocks(PAGES["by-hand"])[3]).handler({}, testing.LambdaContext())
+    assert events[0]["eval_scores"] == {"relevance": 0.9}
 
 
 def test_powertools_example_has_both_telemetries(

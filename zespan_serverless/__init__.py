@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from ._observe.api import flush as flush
     from ._observe.api import init as init
     from ._observe.api import shutdown as shutdown
+    from ._observe.spans import current_span as current_span
     from ._observe.spans import span as span
     from ._observe.spans import with_context as with_context
     from ._outbound.headers import trace_headers as trace_headers
@@ -39,7 +40,7 @@ else:
     _NAMES = {
         "_base.reports": ("FlushReport",),
         "_observe.api": ("capture", "flush", "init", "shutdown"),
-        "_observe.spans": ("span", "with_context"),
+        "_observe.spans": ("current_span", "span", "with_context"),
         "_outbound.headers": ("trace_headers", "traceparent"),
         "aws_lambda": ("zespan_lambda",),
         "aws_lambda._records": ("traced_record", "traced_records"),

@@ -14,25 +14,41 @@ if TYPE_CHECKING:
     from ._base.reports import FlushReport as FlushReport
     from ._base.reports import Outcome as Outcome
     from ._observe.api import Session as Session
+    from ._observe.model_span import ModelSpan as ModelSpan
+    from ._observe.steps import AgentSpan as AgentSpan
+    from ._observe.steps import GeneralSpan as GeneralSpan
+    from ._observe.steps import HandoffSpan as HandoffSpan
+    from ._observe.steps import PlanningSpan as PlanningSpan
+    from ._observe.steps import RetrieverSpan as RetrieverSpan
+    from ._observe.steps import ToolSpan as ToolSpan
     from ._record.record import Record as Record
     from .exporters import Event as Event
     from .exporters import Exporter as Exporter
+    from .exporters.fields import EventFields as EventFields
     from .jobs import Run as Run
     from .settings import Settings as Settings
     from .settings import SettingsKwargs as SettingsKwargs
 
 else:
     _HOME = {
+        "AgentSpan": "_observe.steps",
         "Dropped": "_base.reports",
         "Event": "exporters",
+        "EventFields": "exporters.fields",
         "Exporter": "exporters",
         "FlushReport": "_base.reports",
+        "GeneralSpan": "_observe.steps",
+        "HandoffSpan": "_observe.steps",
+        "ModelSpan": "_observe.model_span",
         "Outcome": "_base.reports",
+        "PlanningSpan": "_observe.steps",
         "Record": "_record.record",
+        "RetrieverSpan": "_observe.steps",
         "Run": "jobs",
         "Session": "_observe.api",
         "Settings": "settings",
         "SettingsKwargs": "settings",
+        "ToolSpan": "_observe.steps",
     }
 
     __all__ = [*_HOME]  # noqa: PLE0604

@@ -660,7 +660,8 @@ def test_every_way_in() -> None:
             pass
         with pytest.raises(ValueError, match="5up3r"), span(f'{{"token": "{SECRET}"}}'):
             raise ValueError(f"password={SECRET}")
-        zespan_serverless.capture({"tags": {"password": SECRET}, "error_message": f"token={SECRET}", "token": SECRET})
+        event: Any = {"tags": {"password": SECRET}, "error_message": f"token={SECRET}", "token": SECRET}
+        zespan_serverless.capture(event)
         zespan_serverless.flush(5)
     assert len(events) == 3
     assert SECRET not in json.dumps(events)
@@ -827,6 +828,7 @@ def test_nothing_is_logged_of_a_secret(caplog: pytest.LogCaptureFixture) -> None
     """Not even when an event fails."""
     caplog.set_level(logging.DEBUG)
     with testing.recording():
-        zespan_serverless.capture(Lying(password=SECRET))
+        event: Any = Lying(password=SECRET)
+        zespan_serverless.capture(event)
         zespan_serverless.flush(5)
     assert SECRET not in caplog.text

@@ -7,7 +7,7 @@ A line with `type: ignore` is a mistake that must be found: both report the comm
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from http.server import BaseHTTPRequestHandler
 from typing import Any, assert_type
 
@@ -15,6 +15,7 @@ from zespan_serverless import (
     FlushReport,
     asgi,
     capture,
+    current_span,
     flush,
     init,
     patch,
@@ -34,7 +35,25 @@ from zespan_serverless import (
     zespan_vercel,
 )
 from zespan_serverless import zespan_lambada as zespan_lambada  # type: ignore[attr-defined]
-from zespan_serverless.types import Dropped, Event, Exporter, Outcome, Record, Run, Session, Settings, SettingsKwargs
+from zespan_serverless.types import (
+    AgentSpan,
+    Dropped,
+    Event,
+    EventFields,
+    Exporter,
+    GeneralSpan,
+    HandoffSpan,
+    ModelSpan,
+    Outcome,
+    PlanningSpan,
+    Record,
+    RetrieverSpan,
+    Run,
+    Session,
+    Settings,
+    SettingsKwargs,
+    ToolSpan,
+)
 
 
 @zespan_lambda
@@ -106,6 +125,84 @@ def decorated(question: str) -> int:
 
 
 assert_type(decorated("?"), int)
+
+
+def targets() -> None:
+    """Each kind of span has a target of its own, and editors complete what it has."""
+    with span("a", kind="llm", model="m", provider="p", messages=[{"role": "user", "content": "x"}]) as call:
+        assert_type(call, ModelSpan)
+        call.usage(input_tokens=1, cost=0.5)
+        call.output("x", tools={"t": {"a": 1}})
+        call["mine"] = 1
+    with span("a", kind="embedding", model="m", provider="p", messages=["x", "y"]) as call:
+        call.usage(input_tokens=None)
+    with span("a", kind="agent", agent_id="1", agent_framework="own") as agent:
+        assert_type(agent, AgentSpan)
+    with span("a", kind="tool", arguments={"a": 1}) as tool:
+        assert_type(tool, ToolSpan)
+        tool.result([1])
+    with span("a", kind="retriever", query="?") as search:
+        assert_type(search, RetrieverSpan)
+        search.documents(["x"], count=3)
+    with span("a", kind="planning", steps=["x"]) as plan:
+        assert_type(plan, PlanningSpan)
+    with span("a", kind="handoff", to_agent="x") as handoff:
+        assert_type(handoff, HandoffSpan)
+        handoff.to("y", reason="z")
+    with span("a", kind="general", metadata={"a": 1}) as step, span("b", kind="chain"):
+        assert_type(step, GeneralSpan)
+    assert_type(current_span(), GeneralSpan)
+    assert_type(current_span("llm"), ModelSpan)
+    assert_type(current_span("tool"), ToolSpan)
+
+
+@span("a", kind="tool")
+async def as_decorator(question: str) -> int:
+    return len(question)
+
+
+@span("a", kind="llm", model="m", provider="p")
+def as_generator(question: str) -> Iterator[str]:
+    yield question
+
+
+async def decorated_functions_stay_what_they_are() -> None:
+    assert_type(await as_decorator("?"), int)
+    assert_type(as_generator("?"), Iterator[str])
+
+
+def wrong_spans() -> None:
+    with span("a") as step:
+        step.usage(input_tokens=1)  # type: ignore[attr-defined]
+    span("a", kind="retreiver")  # type: ignore[call-overload]
+    span("a", kind="llm", model="m")  # type: ignore[call-overload]
+    span("a", kind="tool", argments=1)  # type: ignore[call-overload]
+    with span("a", kind="llm", model="m", provider="p") as call:
+        call.usage(inputtokens=1)  # type: ignore[call-arg]
+        call.usage(input_tokens="1")  # type: ignore[arg-type]
+    current_span("lm")  # type: ignore[call-overload]
+
+
+def events(event: EventFields) -> None:
+    """The names and types of an event's fields are known."""
+    capture({"operation": "x", "input_tokens": None, "metadata": {"a": 1}, "planning_steps": ["x"], "status": "error"})
+    capture({"input_token": 1})  # type: ignore[typeddict-unknown-key]
+    capture({"latency_ms": "1"})  # type: ignore[typeddict-item]
+    capture({"span_kind": "retreiver"})  # type: ignore[typeddict-item]
+    event["eval_scores"] = {"a": 0.5}
+    capture(event)
+
+
+@zespan_lambda(user_id=lambda event: event["user"], session_id=lambda event: event.get("session"))
+def for_users(event: dict[str, Any], context: object) -> int:
+    return 1
+
+
+def readers() -> None:
+    zespan_lambda(user_id="ada")  # type: ignore[call-overload]
+    zespan_azure(conversation_id=lambda: 1)  # type: ignore[arg-type,misc]
+    with with_context(conversation_id="c"):
+        pass
 
 
 @run

@@ -14,7 +14,7 @@ from ..errors import FlushIncomplete
 from . import start
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from ..exporters.fields import EventFields
 
 
 class Session:
@@ -42,23 +42,27 @@ def init(**settings: Unpack[_settings.SettingsKwargs]) -> Session:
     return Session()
 
 
-def capture(event: Mapping[str, Any]) -> None:
+def capture(event: EventFields) -> None:
     """Send an event of your own: a mapping with the SDK's field names, such as `span_kind`, `operation`, `metadata`.
 
-    What you leave out (ids, time, trace, user, environment) is filled in, and what stands under one of `redact_keys` is
-    replaced. Never waits for a backend and never raises; what cannot be kept is counted. Without `init()` or a
-    decorator in force it does nothing.
+    `EventFields` documents each field. What you leave out (ids, time, trace, user, environment) is filled in, and what
+    stands under one of `redact_keys` is replaced. A name that is no field is sent as it is. Never waits for a backend
+    and never raises; what cannot be kept is counted. Without `init()` or a decorator in force it does nothing.
     """
     container = _process.current()
     if container is not None:
         with Guarded("an event of the function's own"):
+            from ..exporters import fields as _fields
+
             span = _trace.new_span(_trace.current())
+            with Guarded("the names of an event"):
+                _fields.look_for_typos(event)
 
             def filled() -> Record:
                 record = Record(span, container.resource, "general", "custom")
-                record.fields = fields = {**event}
-                if isinstance(fields.get("span_id"), str):
-                    record.span_id = fields["span_id"]
+                record.fields = given = dict[str, Any](event)
+                if isinstance(given.get("span_id"), str):
+                    record.span_id = given["span_id"]
                 return record
 
             container.capture(filled, span.span_id)

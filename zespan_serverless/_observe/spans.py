@@ -4,19 +4,39 @@ from __future__ import annotations
 
 import time
 from itertools import islice
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from .. import _process, _trace
 from .._base.guard import Guarded, pass_on
 from .._base.log import describe, warn_once
 from .._record.record import Record, suspends
 from .._record.values import plain
+from ..errors import ConfigurationError
+from . import kinds
+from .steps import GeneralSpan
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from types import TracebackType
+    from typing import Literal, Protocol
+
+    from .model_span import ModelSpan
+    from .steps import AgentSpan, HandoffSpan, PlanningSpan, RetrieverSpan, ToolSpan
 
     F = TypeVar("F", bound=Callable[..., Any])
+    Target = TypeVar("Target", covariant=True)
+    ModelKind = Literal["llm", "embedding", "rerank", "moderation", "image_gen", "video_gen", "audio"]
+
+    class Block(Protocol[Target]):
+        """What `span` returns: a context manager, and a decorator."""
+
+        def __enter__(self) -> Target: ...
+
+        def __exit__(
+            self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None, /
+        ) -> None: ...
+
+        def __call__(self, function: F, /) -> F: ...
 
 
 IDS = ("user_id", "session_id", "conversation_id")
@@ -46,8 +66,9 @@ class _Scope:
         self._here = _trace.Entered(self.open())
         try:
             self._here.enter()
-        except BaseException:  # of a signal handler: there will be no `__exit__`
+        except BaseException as error:  # of a signal handler: there will be no `__exit__`
             self._here.leave()
+            self.close(error)
             raise
 
     def __exit__(
@@ -87,29 +108,59 @@ class _Context(_Scope):
 
 
 class _Step(_Scope):
-    def __init__(self, name: str, kind: str, metadata: Any, replaying: Callable[[], bool] | None) -> None:
-        self._given = name, kind, metadata, replaying
+    def __init__(
+        self, name: str, kind: str, metadata: Any, replaying: Callable[[], bool] | None, fields: Mapping[str, Any]
+    ) -> None:
+        self._given = name, kind, metadata, replaying, fields
         self._is_open = False
 
     def again(self) -> _Step:
         return _Step(*self._given)
 
+    def __call__(self, function: F) -> F:
+        found = kinds.problem(self._given[1], self._given[4])
+        if found:
+            raise ConfigurationError(found)
+        return super().__call__(function)
+
     def open(self) -> _trace.Span:
         self._span = _trace.new_span(_trace.current())
-        self._began, self._details, self._is_open = time.perf_counter(), _mapping(self._given[2], "metadata"), True
+        around = kinds.around(self._span)
+        self._span.step = self._target = GeneralSpan("general", around)
+        self._began, self._is_open = time.perf_counter(), True
+        try:
+            with Guarded("the start of a span"):
+                self._begin(around)
+            self._target.update(_mapping(self._given[2], "metadata"))
+        except BaseException as error:  # of a signal handler: there will be no `close`
+            self.close(error)
+            raise
+        self._began = time.perf_counter()
         return self._span
 
-    def __enter__(self) -> dict[str, Any]:
+    def _begin(self, around: GeneralSpan | None) -> None:
+        name, kind, _, replaying, fields = self._given
+        found = kinds.problem(kind, fields)
+        if found:
+            warn_once("%s", found)
+        self._span.step = self._target = kinds.made(kind, around)
+        self._target._begin(self._span, name, fields, is_noted=replaying is None)
+
+    def __enter__(self) -> GeneralSpan:
         super().__enter__()
-        return self._details
+        return self._target
 
     def close(self, error: BaseException | None) -> None:
         if self._is_open:
             self._is_open = False
             took_ms = (time.perf_counter() - self._began) * 1000
-            name, kind, _, replaying = self._given
+            name, _, _, replaying, _ = self._given
+            if error is not None:
+                with Guarded("the error of a span"):
+                    self._target._raised(error)
             if not _repeated(replaying):
-                _end(self._span, name, kind, self._details, took_ms, error)
+                _end(self._span, name, self._target, took_ms, error)
+            self._target._close()
 
 
 def with_context(
@@ -133,25 +184,132 @@ def with_context(
     return _Context(user_id, session_id, tags, conversation_id)
 
 
+@overload
+def span(
+    name: str,
+    *,
+    kind: ModelKind,
+    model: str,
+    provider: str,
+    messages: str | Sequence[str | Mapping[str, Any]] | None = None,
+    system: str | None = None,
+    tools: Sequence[object] | None = None,
+    stream: bool = False,
+    metadata: Mapping[str, Any] | None = None,
+    replaying: Callable[[], bool] | None = None,
+) -> Block[ModelSpan]: ...
+@overload
+def span(
+    name: str,
+    *,
+    kind: Literal["agent"],
+    agent_id: str | None = None,
+    agent_name: str | None = None,
+    agent_role: str | None = None,
+    agent_framework: str | None = None,
+    tools: Sequence[object] | None = None,
+    metadata: Mapping[str, Any] | None = None,
+    replaying: Callable[[], bool] | None = None,
+) -> Block[AgentSpan]: ...
+@overload
+def span(
+    name: str,
+    *,
+    kind: Literal["tool"],
+    arguments: object = None,
+    result: object = None,
+    metadata: Mapping[str, Any] | None = None,
+    replaying: Callable[[], bool] | None = None,
+) -> Block[ToolSpan]: ...
+@overload
+def span(
+    name: str,
+    *,
+    kind: Literal["retriever"],
+    query: str | None = None,
+    metadata: Mapping[str, Any] | None = None,
+    replaying: Callable[[], bool] | None = None,
+) -> Block[RetrieverSpan]: ...
+@overload
+def span(
+    name: str,
+    *,
+    kind: Literal["planning"],
+    steps: Sequence[object] | None = None,
+    rationale: str | None = None,
+    metadata: Mapping[str, Any] | None = None,
+    replaying: Callable[[], bool] | None = None,
+) -> Block[PlanningSpan]: ...
+@overload
+def span(
+    name: str,
+    *,
+    kind: Literal["handoff"],
+    to_agent: str | None = None,
+    from_agent: str | None = None,
+    reason: str | None = None,
+    metadata: Mapping[str, Any] | None = None,
+    replaying: Callable[[], bool] | None = None,
+) -> Block[HandoffSpan]: ...
+@overload
+def span(
+    name: str,
+    *,
+    kind: Literal["general", "chain"] = "general",
+    metadata: Mapping[str, Any] | None = None,
+    replaying: Callable[[], bool] | None = None,
+) -> Block[GeneralSpan]: ...
 def span(
     name: str,
     *,
     kind: str = "general",
     metadata: Mapping[str, Any] | None = None,
     replaying: Callable[[], bool] | None = None,
-) -> _Step:
+    **fields: Any,
+) -> Any:
     """A step of your own: one event with its duration and, if it raises, the error; calls inside belong to it.
 
-    `kind` is the SDK's span_kind: general, tool, agent, planning, handoff, retriever. The `with` target is a dict for
-    metadata that is known only later.
+    The `with` target is a dict for metadata that is known only later, with methods for what a step of its kind has:
+
+        llm, embedding, rerank, moderation, image_gen, video_gen, audio: a call of a model that no SDK of ours makes
+        agent: at work; all events inside carry its id, name, role and framework
+        tool, retriever, planning, handoff: what an agent does beside
+        general, chain: anything else
+
+    A kind or a field that does not exist is logged once, and sent as `general`, or left out.
 
     Also a decorator, of `def`, `async def` and generators: the step lasts until the function has returned, the
-    coroutine has been awaited, the generator is exhausted or closed.
+    coroutine has been awaited, the generator is exhausted or closed. `current_span(kind)` gives the target inside. Then
+    a kind or a field that does not exist raises ConfigurationError.
 
     `replaying`: a durable function's `context.is_replaying`. A step that is over before anything new has happened was
     sent by the invocation that took it the first time, and is left out.
     """
-    return _Step(name, kind, metadata, replaying)
+    return _Step(name, kind, metadata, replaying, fields)
+
+
+@overload
+def current_span() -> GeneralSpan: ...
+@overload
+def current_span(kind: ModelKind) -> ModelSpan: ...
+@overload
+def current_span(kind: Literal["agent"]) -> AgentSpan: ...
+@overload
+def current_span(kind: Literal["tool"]) -> ToolSpan: ...
+@overload
+def current_span(kind: Literal["retriever"]) -> RetrieverSpan: ...
+@overload
+def current_span(kind: Literal["planning"]) -> PlanningSpan: ...
+@overload
+def current_span(kind: Literal["handoff"]) -> HandoffSpan: ...
+@overload
+def current_span(kind: Literal["general", "chain"]) -> GeneralSpan: ...
+def current_span(kind: str | None = None) -> GeneralSpan:
+    """The target of the innermost `span` around, of this kind: for functions that it decorates, and those they call.
+
+    Outside of such a span the result takes everything and sends nothing, and a warning is logged once.
+    """
+    return kinds.nearest(kind, _trace.current())
 
 
 def _concern(base: _trace.Span, inner: _trace.Span) -> None:
@@ -207,21 +365,19 @@ def _repeated(replaying: Callable[[], bool] | None) -> bool:
         return False
 
 
-def _end(
-    here: _trace.Span, name: str, kind: str, details: dict[str, Any], took_ms: float, error: BaseException | None
-) -> None:
+def _end(here: _trace.Span, name: str, target: GeneralSpan, took_ms: float, error: BaseException | None) -> None:
     container = _process.current()
     if container is None:
         return
 
     def made() -> Record:
-        attributes = dict(details)
-        record = Record(here, container.resource, kind, name, took_ms, attributes)
+        record = Record(here, container.resource, target.kind, name, took_ms, dict(target))
+        target._complete(record, container)
         if error is not None and suspends(error):
-            attributes["suspended"] = True
+            record.attributes = {**record.attributes, "suspended": True}
         elif error is not None:
             record.fail(error)
-            attributes["error.type"] = type(error).__name__
+            record.attributes = {**record.attributes, "error.type": type(error).__name__}
         return record
 
     with Guarded("a span"):

@@ -54,6 +54,11 @@ def quotes(error: BaseException) -> bool:
     return bool(left)
 
 
+def mark_quoting(error: BaseException) -> None:
+    """Have `quotes` know that an exception came out of a call of a model, which no frame of ours shows."""
+    object.__getattribute__(error, "__dict__")[_MARK] = True  # its own `__setattr__` is not called
+
+
 def _arguments(error: BaseException) -> list[BaseException]:
     """The exceptions that another one was made of: `sys.exit(error)`."""
     try:
@@ -65,6 +70,8 @@ def _arguments(error: BaseException) -> list[BaseException]:
 
 def _is_from_model(error: BaseException) -> bool:
     """Whether an exception has passed through a call of a model that we watch."""
+    if _MARK in object.__getattribute__(error, "__dict__"):
+        return True
     traceback = error.__traceback__
     while traceback is not None:
         if str(traceback.tb_frame.f_globals.get("__name__")).startswith(_PROVIDERS):
@@ -73,4 +80,5 @@ def _is_from_model(error: BaseException) -> bool:
     return False
 
 
+_MARK = "__zespan_from_model__"
 _PROVIDERS = f"{__name__.partition('._record.')[0]}.providers."

@@ -38,8 +38,14 @@ _MODEL_PARTS = (
 )
 
 # Fields of an event that a user has captured, in the words of the SDK `zespan`.
-_CONTENT = frozenset(("prompt_text", "completion_text", "system_prompt", "tool_call_args", "decision_rationale"))
-_JSON = frozenset(("prompt_text", "completion_text", "tool_call_args"))  # structures, sent as the text of their JSON
+_CONTENT = frozenset(
+    (
+        *("prompt_text", "completion_text", "system_prompt", "tool_call_args", "tool_call_result"),
+        *("decision_rationale", "delegation_reason", "planning_steps"),
+    )
+)
+# Structures, sent as the text of their JSON.
+_JSON = frozenset(("prompt_text", "completion_text", "tool_call_args", "tool_call_result"))
 _SPECIAL = _CONTENT | {"error_message"}
 _LONGEST = {"decision_rationale": RATIONALE_MAX}
 # An event is no event without these: no key of `redact_keys` is meant for them.
@@ -85,6 +91,8 @@ class Policy:
             allowed.error = self.error(record.error)
         if allowed.model is not None and not self.stores_prompts:
             allowed.model = allowed.model.without_content()
+        if allowed.step is not None and not self.stores_prompts:
+            allowed.step = allowed.step.without_content()
         if record.fields is not None:
             allowed.fields = self.fields(record.fields)
         if self._hidden:
@@ -100,6 +108,8 @@ class Policy:
             record.conversation_id = None  # which some backends have there
         if record.model is not None:
             record.model.hide(self._hidden, REDACTED)
+        if record.step is not None:
+            record.step.hide(self._hidden, REDACTED)
 
     def fields(self, fields: Mapping[str, Any]) -> dict[str, Any]:
         """A copy of fields in the words of Zespan's SDK, in JSON's types, without what may not be sent."""
@@ -125,6 +135,8 @@ class Policy:
                 allowed[name] = REDACTED
             elif name in _JSON and not issubclass(type(value), str):
                 allowed[name] = to_json(walk.value(value))
+            elif name == "planning_steps":
+                allowed[name] = walk.value(value)
             else:
                 allowed[name] = str(walk.value(value))[: _LONGEST.get(name)]
         elif name == "tool_call_args":

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from ..settings import Settings
     from .model import Model
+    from .step import Step
 
     Status = Literal["ok", "error", "timeout", "crashed"]
 
@@ -44,13 +45,15 @@ class Record:
     `kind` is `invocation`, `llm`, or what a step of the user's says of itself: `general`, `tool`, `agent`, ...
     `ended` is in seconds since the epoch, `duration_ms` in milliseconds. `error` is an exception or a text until the
     policy makes it the text that may be sent. `attributes` have OpenTelemetry's names where there are such. `model`
-    is what a call of a model asked for and got. `fields` overrule all else for a backend that takes events in the
-    words of Zespan's SDK: they are what a user has captured in these words.
+    is what a call of a model asked for and got, `step` what a step of the user's is about. `agent` is the agent at
+    work: `agent_id`, `agent_name`, `agent_role`, `agent_framework`, `parent_agent_id`. `fields` overrule all else for a
+    backend that takes events in the words of Zespan's SDK: they are what a user has captured in these words.
     """
 
     __slots__ = (
-        *("attributes", "conversation_id", "duration_ms", "ended", "error", "event_id", "fields", "kind", "model"),
-        *("name", "parent_span_id", "resource", "session_id", "span_id", "status", "tags", "trace_id", "user_id"),
+        *("agent", "attributes", "conversation_id", "duration_ms", "ended", "error", "event_id", "fields", "kind"),
+        *("model", "name", "parent_span_id", "resource", "session_id", "span_id", "status", "step", "tags"),
+        *("trace_id", "user_id"),
     )
 
     def __init__(
@@ -73,6 +76,8 @@ class Record:
         self.error: BaseException | str | None = None
         self.attributes: Mapping[str, Any] = {} if attributes is None else attributes
         self.model: Model | None = None
+        self.step: Step | None = None
+        self.agent: Mapping[str, Any] | None = None if span.step is None else span.step.agent
         self.fields: Mapping[str, Any] | None = None
 
     def fail(self, error: BaseException | str) -> None:
@@ -88,7 +93,7 @@ class Record:
         copy.status, copy.error = self.status, self.error
         copy.user_id, copy.session_id, copy.tags = self.user_id, self.session_id, self.tags
         copy.conversation_id = self.conversation_id
-        copy.attributes, copy.model = self.attributes, self.model
+        copy.attributes, copy.model, copy.agent, copy.step = self.attributes, self.model, self.agent, self.step
         copy.fields, copy.resource = self.fields, self.resource
         return copy
 
@@ -101,6 +106,10 @@ class Record:
         copy.tags, copy.attributes = change(self.tags), change(self.attributes)
         if self.model is not None:
             copy.model = self.model.mapped(change)
+        if self.agent is not None:
+            copy.agent = change(self.agent)
+        if self.step is not None:
+            copy.step = self.step.mapped(change)
         return copy
 
     def has_text_above(self, length: int) -> bool:
@@ -119,6 +128,8 @@ class Record:
         copy = self.mapped(change)
         if copy.model is not None:
             copy.model.shorten(change, longest)
+        if copy.step is not None:
+            copy.step = copy.step.shortened(change, longest)
         if len(to_json(copy.attributes)) > _NESTED * longest:  # many short texts are not shortened one by one
             copy.attributes = {"...": change(to_json(copy.attributes))}
         if self.fields is not None:

@@ -32,7 +32,7 @@ _SPAN = ("event_id", "trace_id", "span_id", "parent_span_id", "user_id", "sessio
 
 def to_journal(begun: Record) -> bytes:
     """A record of a span that begins now, for the journal."""
-    known = {name: getattr(begun, name) for name in (*_SPAN, "conversation_id", "kind", "name", "attributes")}
+    known = {name: getattr(begun, name) for name in (*_SPAN, "conversation_id", "agent", "kind", "name", "attributes")}
     known["began"] = begun.ended
     if begun.model is not None:
         model = begun.model
@@ -70,6 +70,7 @@ def _from_journal(known: Mapping[str, Any], resource: Resource, policy: Policy) 
     span = _trace.Span(*(known[name] for name in _SPAN[1:]))
     span.event_id, span.conversation_id = known["event_id"], known.get("conversation_id")
     record = Record(span, resource, known["kind"], known["name"], 0, known["attributes"], float(known["began"]))
+    record.agent = known.get("agent")
     if "model" in known:
         from .model import Answer, Model, Prompt
 

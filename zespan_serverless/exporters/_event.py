@@ -50,8 +50,12 @@ def event_of(record: Record) -> Event:
     if model is not None:
         event.update(_of_model(model))
         if not model.answer.known and record.status == "ok":  # nobody has counted them: that is not none
-            event.update(input_tokens=None, output_tokens=None, reasoning_tokens=None)
+            event.update({name: event[name] or None for name in ("input_tokens", "output_tokens", "reasoning_tokens")})
     attributes: Any = record.attributes
+    if record.agent is not None or record.step is not None:
+        from . import _steps
+
+        attributes = _steps.add(event, record)
     if is_root and not isinstance(attributes, str):  # which it is where it is redacted as a whole
         attributes = {**resource.attributes, **attributes}
     if record.conversation_id and not isinstance(attributes, str):  # it has no field of its own

@@ -173,8 +173,11 @@ class ModelCall:
         model.cost = cost(model.provider, model.name, answer)
         record = self._record(model, took_ms)
         record.attributes = answer.attributes
-        if answer.finish_reason and not answer.known and self.request.stream and self.request.endpoint.hint:
-            warn_once("the tokens of streamed calls are unknown: %s", self.request.endpoint.hint)
+        endpoint = self.request.endpoint
+        if answer.finish_reason and not answer.known and self.request.stream and endpoint.hint:
+            warn_once("the tokens of streamed calls are unknown: %s", endpoint.hint)
+        if answer.known and self.span.step is not None:
+            self.span.step._observed(endpoint.kind)
         if error is not None or answer.error:
             record.fail(error if error is not None else answer.error)
         return record

@@ -1,0 +1,77 @@
+"""The kinds of steps, what each takes, and which step code is in."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from .._base.log import warn_once
+from .steps import STEPS_MAX, AgentSpan, GeneralSpan, HandoffSpan, PlanningSpan, RetrieverSpan, ToolSpan
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from .._trace import Span
+
+KINDS: dict[str, type[GeneralSpan]] = {
+    "general": GeneralSpan,
+    "chain": GeneralSpan,
+    "agent": AgentSpan,
+    "tool": ToolSpan,
+    "retriever": RetrieverSpan,
+    "planning": PlanningSpan,
+    "handoff": HandoffSpan,
+}
+MODEL_KINDS = ("llm", "embedding", "rerank", "moderation", "image_gen", "video_gen", "audio")
+MODEL_FIELDS = ("model", "provider", "messages", "system", "tools", "stream")
+"""What a call of a model takes. It needs the first two."""
+
+
+def around(span: Span | None) -> GeneralSpan | None:
+    """The innermost step that a span is in."""
+    step = None if span is None else span.step
+    return step if isinstance(step, GeneralSpan) else None
+
+
+def nearest(kind: str | None, span: Span | None) -> GeneralSpan:
+    """The innermost step of a kind that a span is in. Where there is none: one that is never sent, with a warning."""
+    step = around(span)
+    for _ in range(STEPS_MAX):
+        if step is None or kind in (None, step.kind):
+            break
+        step = step._around
+    if step is None or kind not in (None, step.kind):
+        warn_once("current_span(%s) is not inside such a span, and what it is given is left out", kind and repr(kind))
+        return made(kind or "general", None)
+    return step
+
+
+def made(kind: object, outer: GeneralSpan | None) -> GeneralSpan:
+    """A new target for a step of this kind, inside another one. What is no kind is `general`."""
+    if not isinstance(kind, str):
+        return GeneralSpan("general", outer)
+    if kind in MODEL_KINDS:
+        from .model_span import ModelSpan
+
+        return ModelSpan(kind, outer)
+    home = KINDS.get(kind)
+    return GeneralSpan("general", outer) if home is None else home(kind, outer)
+
+
+def problem(kind: str, given: Mapping[str, Any]) -> str:
+    """What is wrong with the arguments of a `span()`, and what to type instead; empty if nothing is."""
+    kinds = (*KINDS, *MODEL_KINDS)
+    if kind not in kinds:
+        return f"{kind!r} is not a kind of span{_hint(str(kind), kinds)}"
+    fields = MODEL_FIELDS if kind in MODEL_KINDS else KINDS[kind]._fields
+    for name in given:
+        if name not in fields:
+            return f"a span of kind {kind!r} has no {name!r}{_hint(name, (*fields, 'metadata'))}"
+    missing = [name for name in MODEL_FIELDS[:2] if kind in MODEL_KINDS and given.get(name) is None]
+    return f"a span of kind {kind!r} needs {' and '.join(f'{name}=...' for name in missing)}" if missing else ""
+
+
+def _hint(name: str, names: Sequence[str]) -> str:
+    import difflib
+
+    close = difflib.get_close_matches(name, names, 1, 0.6)
+    return f", did you mean {close[0]!r}?" if close else f"; there are {', '.join(names)}"

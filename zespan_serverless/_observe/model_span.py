@@ -1,0 +1,214 @@
+"""Calls of models that no SDK of ours makes, by hand: the same record as of an observed one."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from .. import _process
+from .._base.guard import Guarded, pass_on
+from .._base.log import describe, warn_once
+from .._record.model import Answer, Model
+from .._record.record import Record
+from .._record.values import leaf, plain
+from ..providers import _pricing
+from ..providers._fields import whole
+from ..providers._prompt import read_prompt
+from ..providers._request import Endpoint, Request
+from .steps import GeneralSpan
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from .._process.container import Container
+    from .._trace import Span
+
+_COST_MAX = 1e9  # US dollars; more is a mistake
+
+
+class ModelSpan(GeneralSpan):
+    """A call of a model: what it is asked, what it answers, and what that has used. What is not said is unknown."""
+
+    def __init__(self, kind: str, around: GeneralSpan | None = None) -> None:
+        super().__init__(kind, around)
+        self._name = ""
+        self._given: dict[str, Any] = {}
+        self._model: Model | None = None  # with what is asked
+        self._answer = Answer()
+        self._counted: set[str] = set()  # numbers that have been given
+        self._is_counted_inside = False
+        self._began = time.perf_counter()
+
+    def _begin(self, span: Span, name: str, given: Mapping[str, Any], *, is_noted: bool) -> None:
+        self._name, self._given = name, dict(given)
+        container = _process.current()
+        if container is not None:
+            self._ask(container)
+            if is_noted and container.records:
+                record = Record(span, container.resource, self.kind, name)
+                record.model, record.agent = self._model, self.agent
+                container.opened(record)
+        self._began = time.perf_counter()
+
+    def input(
+        self,
+        messages: str | Mapping[str, Any] | Sequence[str | Mapping[str, Any]],
+        *,
+        system: str | None = None,
+        tools: Sequence[object] | None = None,
+    ) -> None:
+        """What the model is asked: a text of the user's, or messages with `role` and `content`, in a provider's words.
+
+        `tools` are those that it may call, with `name` and `description`. Texts are not sent without `store_prompts`,
+        but a hash of the messages is.
+        """
+        container = _process.current()
+        if container is not None:
+            with Guarded("the prompt of a span"):
+                said = {"messages": messages, "system": system, "tools": tools}
+                self._given.update((name, value) for name, value in said.items() if value is not None)
+                self._ask(container)
+
+    def first_token(self) -> None:
+        """The first piece of a streamed answer is here: `ttft_ms` is the time from the span's start until now."""
+        if self._answer.first_token_ms is None:
+            self._answer.first_token_ms = (time.perf_counter() - self._began) * 1000
+
+    def output(
+        self,
+        text: str = "",
+        *,
+        finish_reason: str | None = None,
+        tools: Mapping[str, Any] | None = None,
+        model: str | None = None,
+    ) -> None:
+        """What the model has answered. What a later call gives replaces what an earlier one has given.
+
+        `tools` are the arguments of the tools that it calls, by their names; a list of them for one that it calls
+        several times. `model` is the one that has answered, if it has another name than the one that was asked. Text
+        and arguments are not sent without `store_prompts`.
+        """
+        if _process.current() is not None:
+            with Guarded("the answer of a span"):
+                said = {"text": None if text == "" else text, "finish_reason": finish_reason, "model": model}
+                for name, value in said.items():
+                    if value is not None:
+                        setattr(self._answer, name, str(leaf(value)))
+                if tools is not None:
+                    copied = plain(tools)
+                    self._answer.tools = copied if isinstance(copied, dict) else {}
+
+    def usage(
+        self,
+        *,
+        input_tokens: int | None = None,
+        output_tokens: int | None = None,
+        cached_tokens: int | None = None,
+        cache_write_tokens: int | None = None,
+        reasoning_tokens: int | None = None,
+        cost: float | None = None,
+    ) -> None:
+        """What the call has used. What a later call gives replaces what an earlier one has given.
+
+        `input_tokens` are all of the request, with those that were read from a cache (`cached_tokens`) and written to
+        one; `output_tokens` are all of the answer, with those of reasoning. `cost` is in US dollars; by default it is
+        computed, where the price of the model is known.
+        """
+        numbers = {
+            "input_tokens": input_tokens,
+            "output_tokens": output_tokens,
+            "cached_tokens": cached_tokens,
+            "cache_write_tokens": cache_write_tokens,
+            "reasoning_tokens": reasoning_tokens,
+        }
+        with Guarded("the usage of a span"):
+            for name, given in numbers.items():
+                number = whole(given)
+                if number is not None:
+                    setattr(self._answer, name, number)
+                    self._counted.add(name)
+                elif given is not None:
+                    warn_once("%s of a span are left out, for they are no number of tokens: %.100r", name, given)
+            if cost is not None:
+                dollars = float(cost)
+                if 0 <= dollars <= _COST_MAX:
+                    self._answer.cost = dollars
+                else:
+                    warn_once("cost of a span is left out, for it is no number of dollars: %r", dollars)
+
+    def _raised(self, error: BaseException) -> None:
+        container = _process.current()
+        if container is not None and not container.settings.store_prompts:
+            from .._record.errors import mark_quoting
+
+            mark_quoting(error)
+
+    def _counted_inside(self, kind: str) -> None:
+        if kind == self.kind:
+            self._is_counted_inside = True
+
+    def _complete(self, record: Record, container: Container) -> None:
+        super()._complete(record, container)
+        if self._model is None:  # telemetry was off when it began
+            self._ask(container)
+        asked, answer = self._model, self._answer.mapped(lambda value: value)
+        if asked is None:
+            return
+        if self._is_counted_inside:
+            self._leave_to_inner(answer)
+        elif self._counted or answer.cost is not None:
+            answer.known = {"input_tokens"} | ({"output_tokens"} if self.kind == "llm" else set()) <= self._counted
+            if self._around is not None:
+                self._around._observed(self.kind)
+        model = asked.with_answer(answer)
+        model.stream = asked.stream or answer.first_token_ms is not None
+        model.cost = _pricing.cost(model.provider, model.name, answer)
+        record.model, record.attributes = model, {**answer.attributes, **record.attributes}
+
+    def _leave_to_inner(self, answer: Answer) -> None:
+        """Count nothing here: a call inside has counted the same tokens."""
+        if self._counted or answer.cost is not None:
+            text = "the span %r is around a call of a model that is traced by itself, and only that has tokens and cost"
+            warn_once(text, self._name)
+        for name in self._counted:
+            setattr(answer, name, 0)
+        answer.cost = None
+
+    def _ask(self, container: Container) -> None:
+        """Copy what is asked, as far as it may be kept; without it, should it be unreadable."""
+        try:
+            self._model = self._asked(container, self._given)
+        except Exception as error:
+            pass_on(error)
+            warn_once("the prompt of a span is left out: %s", describe(error))
+            self._given = {name: self._given.get(name) for name in ("model", "provider")}
+            self._model = self._asked(container, self._given)
+
+    def _asked(self, container: Container, given: Mapping[str, Any]) -> Model:
+        endpoint = Endpoint()
+        endpoint.kind, endpoint.operation = self.kind, self._name
+        request = Request(
+            endpoint,
+            _text(given.get("provider")),
+            _text(given.get("model")),
+            messages=_messages(given.get("messages")),
+            system=given.get("system"),
+            tools=given.get("tools"),
+            stream=given.get("stream") is True,
+        )
+        prompt = read_prompt(request, container)
+        model = Model(request.provider, request.model, prompt, Answer(), stream=request.stream)
+        model.has_content = container.settings.store_prompts
+        return model
+
+
+def _text(given: object) -> str:
+    return "" if given is None else str(leaf(given))
+
+
+def _messages(given: object) -> list[Any]:
+    """Messages, of which a bare text is one of the user's."""
+    if given is None:
+        return []
+    listed = list(given) if issubclass(type(given), (list, tuple)) else [given]  # type: ignore[call-overload]
+    return [{"role": "user", "content": one} if issubclass(type(one), str) else one for one in listed]

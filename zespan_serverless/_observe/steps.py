@@ -1,0 +1,177 @@
+"""What a `span()` is filled in with: the targets of its `with`, one class for each kind of step.
+
+Each is a dict for metadata; what its kind has beside that has a method. These are called in the user's function: they
+raise nothing whatever they are given, and copy what they are given, which may change afterwards.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from .. import _process
+from .._base.guard import Guarded
+from .._record.step import Step
+from .._record.values import leaf, plain
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from .._process.container import Container
+    from .._record.record import Record
+    from .._trace import Span
+
+STEPS_MAX = 1000  # around one another, that are looked through
+
+
+class GeneralSpan(dict[str, Any]):
+    """A dict for the metadata of a step, to be filled in until its end."""
+
+    _fields: tuple[str, ...] = ()
+    """What `span()` takes for this kind, beside `metadata`."""
+
+    def __init__(self, kind: str = "general", around: GeneralSpan | None = None) -> None:
+        super().__init__()
+        self.kind, self._around = kind, around
+        self.agent: Mapping[str, Any] | None = None if around is None else around.agent
+        """The agent at work, or None: `agent_id`, `agent_name`, `agent_role`, `agent_framework`, `parent_agent_id`."""
+        self._step: Step | None = None
+
+    def _begin(self, span: Span, name: str, given: Mapping[str, Any], *, is_noted: bool) -> None:
+        """The step begins; `given` are the fields of the call of `span()`. It may fail.
+
+        `is_noted`: whether to write to the journal that it has begun.
+        """
+
+    def _observed(self, kind: str) -> None:
+        """Note that a call of a model inside has counted its own tokens."""
+        step: GeneralSpan | None = self
+        for _ in range(STEPS_MAX):
+            if step is None:
+                break
+            step._counted_inside(kind)
+            step = step._around
+
+    def _counted_inside(self, kind: str) -> None:
+        """A call of a model of this kind, inside this step, has counted its own tokens."""
+
+    def _complete(self, record: Record, container: Container) -> None:
+        """Add what this kind has to the record. It may be called twice."""
+        record.step = self._step
+
+    def _raised(self, error: BaseException) -> None:
+        """Note what has been raised inside. It may fail."""
+
+    def _close(self) -> None:
+        """The step is over. Forget those around it: a task that starts another one, and so on, would keep them all."""
+        self._around = None
+
+
+class AgentSpan(GeneralSpan):
+    """An agent at work. All events inside carry its id, name, role and framework, and the id of the agent around it."""
+
+    _fields = ("agent_id", "agent_name", "agent_role", "agent_framework", "tools")
+
+    def _begin(self, span: Span, name: str, given: Mapping[str, Any], *, is_noted: bool) -> None:
+        outer = self.agent or {}
+        said = {field: None if (value := given.get(field)) is None else str(leaf(value)) for field in self._fields[:4]}
+        said["agent_id"] = said["agent_id"] or span.event_id  # of this run; calls inside and inner agents refer to it
+        said["agent_name"] = said["agent_name"] or name
+        self.agent = {**said, "parent_agent_id": outer.get("agent_id")}
+        if given.get("tools") is not None:
+            self._step = Step()
+            self._step.tools = plain(given["tools"])
+
+
+class _Filled(GeneralSpan):
+    """A step that has more than metadata."""
+
+    def _begin(self, span: Span, name: str, given: Mapping[str, Any], *, is_noted: bool) -> None:
+        self._step = Step()
+
+    def _put(self, **values: Any) -> None:
+        """Copy values into the step, those that are given."""
+        if self._step is not None and _process.current() is not None:
+            with Guarded("what a span is filled in with"):
+                for name, value in values.items():
+                    if value is not None:
+                        setattr(self._step, name, plain(value))
+
+
+class ToolSpan(_Filled):
+    """A call of a tool."""
+
+    _fields = ("arguments", "result")
+
+    def _begin(self, span: Span, name: str, given: Mapping[str, Any], *, is_noted: bool) -> None:
+        super()._begin(span, name, given, is_noted=is_noted)
+        self._put(tool=name, arguments=given.get("arguments"), result=given.get("result"))
+
+    def arguments(self, value: object) -> None:
+        """What the tool is called with: a mapping, or anything that can be JSON. Not sent without `store_prompts`."""
+        self._put(arguments=value)
+
+    def result(self, value: object) -> None:
+        """What the tool has returned, 10,240 characters at most as JSON. Not sent without `store_prompts`."""
+        self._put(result=value)
+
+
+class RetrieverSpan(_Filled):
+    """A search for documents."""
+
+    _fields = ("query",)
+
+    def _begin(self, span: Span, name: str, given: Mapping[str, Any], *, is_noted: bool) -> None:
+        super()._begin(span, name, given, is_noted=is_noted)
+        self._put(query=given.get("query"))
+
+    def query(self, text: str) -> None:
+        """What is looked for. Not sent without `store_prompts`."""
+        self._put(query=text)
+
+    def documents(self, found: Iterable[object] | None = None, *, count: int | None = None) -> None:
+        """What was found: texts, mappings, or objects of LangChain's and LlamaIndex' kind; or how many, if that is all.
+
+        Of each its content, document_id, chunk_id, source and score are sent, without `store_prompts` not its content.
+        """
+        if _process.current() is not None:
+            with Guarded("the documents of a span"):
+                from .documents import read
+
+                listed = None if found is None else read(found)
+                number = len(listed) if count is None and listed is not None else leaf(count)
+                self._put(documents=listed, count=number if type(number) is int else None)
+
+
+class PlanningSpan(_Filled):
+    """A plan that a model or an agent makes."""
+
+    _fields = ("steps", "rationale")
+
+    def _begin(self, span: Span, name: str, given: Mapping[str, Any], *, is_noted: bool) -> None:
+        super()._begin(span, name, given, is_noted=is_noted)
+        self._put(plan=given.get("steps"), rationale=given.get("rationale"))
+
+    def steps(self, steps: Sequence[object]) -> None:
+        """The steps of the plan, in their order. Not sent without `store_prompts`."""
+        self._put(plan=steps)
+
+    def rationale(self, text: str) -> None:
+        """Why it is this plan, 2,000 characters at most. Not sent without `store_prompts`."""
+        self._put(rationale=text)
+
+
+class HandoffSpan(_Filled):
+    """An agent hands over to another one."""
+
+    _fields = ("to_agent", "from_agent", "reason")
+
+    def _begin(self, span: Span, name: str, given: Mapping[str, Any], *, is_noted: bool) -> None:
+        super()._begin(span, name, given, is_noted=is_noted)
+        agent, source = self.agent or {}, given.get("from_agent")
+        source = agent.get("agent_name") if source is None else source
+        known = agent.get("agent_id") if source == agent.get("agent_name") else None
+        self._put(source=source, source_id=known, target=given.get("to_agent"), reason=given.get("reason"))
+
+    def to(self, agent: str, *, reason: str | None = None) -> None:
+        """To which agent, by its name, and why. The reason is not sent without `store_prompts`."""
+        self._put(target=agent, reason=reason)

@@ -1,0 +1,87 @@
+"""What a step of the user's is about: a tool, a search, a plan, a handoff, an agent."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from .values import to_json
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Container
+
+_NESTED = 4
+"""Times the longest text that one value may have as JSON when it is shortened."""
+
+
+class Step:
+    """What a step has beside its name and its metadata; None where nobody has said so.
+
+    `tool` is the name of a tool, `arguments` and `result` are what it was called with and has returned. `query` was
+    looked up, and `count` documents were found: `documents` are dicts with `content`, `document_id`, `chunk_id`,
+    `source` and `score`. `plan` is a list of steps, `rationale` why. `source` and `target` are the names of agents, of
+    which one hands over to the other, for a `reason`; `source_id` is the id of the first. `tools` are an agent's.
+    """
+
+    __slots__ = (
+        *("arguments", "count", "documents", "plan", "query", "rationale", "reason", "result", "source", "source_id"),
+        *("target", "tool", "tools"),
+    )
+
+    def __init__(self) -> None:
+        self.tool: Any = None
+        self.arguments: Any = None
+        self.result: Any = None
+        self.query: Any = None
+        self.documents: Any = None
+        self.count: int | None = None
+        self.plan: Any = None
+        self.rationale: Any = None
+        self.source: Any = None
+        self.source_id: Any = None
+        self.target: Any = None
+        self.reason: Any = None
+        self.tools: Any = None
+
+    def mapped(self, change: Callable[[Any], Any]) -> Step:
+        """A copy whose values have been through `change`."""
+        copy = Step()
+        for name in Step.__slots__:
+            setattr(copy, name, change(getattr(self, name)))
+        return copy
+
+    def shortened(self, change: Callable[[Any], Any], longest: int) -> Step:
+        """A copy whose texts have been through `change`; what is still too long as a whole is a text that is cut."""
+        copy = self.mapped(change)
+        for name in Step.__slots__:
+            value = getattr(copy, name)
+            if isinstance(value, (dict, list)) and len(text := to_json(value)) > _NESTED * longest:
+                setattr(copy, name, [change(text)] if isinstance(value, list) else change(text))
+        return copy
+
+    def without_content(self) -> Step:
+        """A copy without what was said: which tool, how many documents and where they are from is kept."""
+        copy = self.mapped(lambda value: value)
+        copy.arguments = copy.result = copy.query = copy.plan = copy.rationale = copy.reason = None
+        if isinstance(copy.documents, list):
+            kept = [{name: held for name, held in one.items() if name != "content"} for one in copy.documents]
+            copy.documents = [one for one in kept if one]
+        return copy
+
+    def hide(self, names: Container[str], instead: str) -> None:
+        """Replace parts, by the names that the SDK `zespan` has for them. Only for a copy that nobody else has."""
+        for name, part in _NAMES.items():
+            if name in names and getattr(self, part) is not None:
+                setattr(self, part, instead)
+        if "metadata" in names:
+            self.query = self.documents = self.count = self.target = None
+
+
+_NAMES = {
+    "tools_used": "tool",
+    "tool_call_args": "arguments",
+    "tool_call_result": "result",
+    "planning_steps": "plan",
+    "decision_rationale": "rationale",
+    "delegation_reason": "reason",
+    "tool_definitions": "tools",
+}
