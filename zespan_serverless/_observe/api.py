@@ -60,7 +60,8 @@ def capture(event: EventFields) -> None:
 
             def filled() -> Record:
                 record = Record(span, container.resource, "general", "custom")
-                record.fields = given = dict[str, Any](event)
+                given: dict[str, Any] = {**event}
+                record.fields = given
                 if isinstance(given.get("span_id"), str):
                     record.span_id = given["span_id"]
                 return record
