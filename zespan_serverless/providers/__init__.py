@@ -36,6 +36,9 @@ ROOMS = {
     "mistralai.embeddings": "mistral",
     "cohere.raw_base_client": "cohere",
     "cohere.v2.raw_client": "cohere",
+    "dspy.clients.engines.lm15_engine": "dspy",
+    "litellm.main": "litellm",
+    "litellm.responses.main": "litellm",
 }
 """SDK module -> the room that traces it."""
 

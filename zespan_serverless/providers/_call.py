@@ -40,7 +40,8 @@ def begin(choke: Choke, method: Any, owner: Any, args: tuple[Any, ...], kwargs: 
     container = _process.current()
     if container is None or sdks.traces(method):
         return None
-    outer = open_call.get() if choke.is_inner else None
+    here = open_call.get()
+    outer = here if choke.is_inner else None
     if outer is not None and outer.taken:  # a tool in between asks again: another call, which is paid for, too
         outer = None
     try:
@@ -49,7 +50,12 @@ def begin(choke: Choke, method: Any, owner: Any, args: tuple[Any, ...], kwargs: 
             return None
         if outer is not None and outer.request.endpoint is not request.endpoint:  # made by code in between
             outer = None
-        return Taker(outer.take) if outer is not None else ModelCall(container, request).begun()
+        if outer is not None:
+            return Taker(outer.take)
+        call = ModelCall(container, request)
+        if here is not None and here.request.endpoint.is_relay:
+            call.replace(here)
+        return call.begun()
     except Exception as error:
         pass_on(error)
         if outer is None:
@@ -85,6 +91,12 @@ class ModelCall:
         self.began = time.perf_counter()
         self.resume()
         return self
+
+    def replace(self, relay: ModelCall) -> None:
+        """Make the record in the place of a call that this one is made for, unless that has ended or been replaced."""
+        if relay.once.acquire(blocking=False):
+            relay.taken = True
+            self.span = relay.span
 
     def resume(self) -> None:
         """From here on a request belongs to this call."""

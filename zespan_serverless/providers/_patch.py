@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 def patch(module: ModuleType, chokes: Iterable[Choke]) -> None:
     """Patch what is in this module of the classes that the calls pass through. Idempotent."""
     for choke in chokes:
+        for name in choke.functions:
+            _observe_beneath(vars(module).get(name), choke)
         for name in choke.classes:
             owner = vars(module).get(name)  # not getattr: that would import what the package imports lazily
             if owner is not None:
@@ -31,6 +33,14 @@ def patch_object(owner: Any, choke: Choke) -> bool:
     for name, method in methods.items():
         _observe(owner, name, method, choke, in_class=False)
     return any(map(callable, methods.values()))
+
+
+def _observe_beneath(decorated: Any, choke: Choke) -> None:
+    """Observe the function under a decorator of the SDK's: a user may have imported the decorated one before us."""
+    names = getattr(getattr(decorated, "__code__", None), "co_freevars", ())
+    if "original_function" in names:
+        cell = decorated.__closure__[names.index("original_function")]
+        _observe(cell, "cell_contents", cell.cell_contents, choke, in_class=False)
 
 
 def _observe(owner: Any, name: str, method: Any, choke: Choke, *, in_class: bool) -> None:

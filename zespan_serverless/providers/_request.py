@@ -50,6 +50,8 @@ class Choke:
     methods: tuple[str, ...] = ()
     paths: tuple[str, ...] = ("",)
     """Where the objects of these classes are in a client, each as a path of attributes; "" is the client itself."""
+    functions: tuple[str, ...] = ()
+    """Functions of an SDK's modules, each under a decorator of the SDK's that keeps it as `original_function`."""
     is_inner = False
     """Whether another choke point may be above it: a call that has begun there does not begin again."""
 
@@ -67,6 +69,8 @@ class Endpoint:
     """The name of the record, one of OpenTelemetry's `gen_ai.operation.name` where there is one."""
     hint = ""
     """What to write in the code for streams that do not count their tokens; logged once."""
+    is_relay = False
+    """Whether the call may be made by another SDK: its record is the call's then."""
     is_read_later = False
     """Whether the user reads the answer from what the call returns, although it is not streamed: see `follow`."""
 
