@@ -94,6 +94,22 @@ def _lambda(*, awaited: bool) -> Callable[[], object]:
     return lambda: awaiting({}, context)
 
 
+def _by_hand() -> Callable[[], object]:
+    """With a reader of the user, and spans that are filled in."""
+
+    @zespan_serverless.zespan_lambda(user_id=lambda event: event["user"])
+    def handler(event: object, context: object) -> str:
+        work()
+        with span("agent", kind="agent"), span("ask", kind="llm", model="m", provider="p", messages="Hi") as call:
+            call.output("x")
+            call.usage(input_tokens=1, output_tokens=1)
+        with span("tool", kind="tool", arguments={"a": [1]}) as tool:
+            tool.result({"a": 1})
+        return "done"
+
+    return lambda: handler({"user": "ada"}, testing.LambdaContext())
+
+
 def _azure(*, awaited: bool) -> Callable[[], object]:
     if not awaited:
 
@@ -231,6 +247,7 @@ HOSTS: dict[str, Callable[[], Callable[[], Any]]] = {
     "lambda": lambda: _lambda(awaited=False),
     "lambda, async": lambda: _lambda(awaited=True),
     "lambda, on a loop": lambda: _lambda(awaited=True),
+    "lambda, by hand": _by_hand,
     "azure": lambda: _azure(awaited=False),
     "azure, on a loop": lambda: _azure(awaited=True),
     "gcf": lambda: _gcf(awaited=False),

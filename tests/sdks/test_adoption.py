@@ -88,6 +88,21 @@ def test_each_call_is_one_event_in_the_trace_of_the_invocation(flush: str, model
     assert "deque([])" in printed
 
 
+def test_a_call_inside_a_span_of_ours_has_its_agent_and_is_counted_once(model: ModelEndpoint) -> None:
+    """The SDK has no agent for it; the span of the call leaves the tokens to the SDK's event."""
+    body = f"""
+        from zespan_serverless import span
+        with span("boss", kind="agent", agent_id="7"):
+            with span("ask", kind="llm", model="m", provider="p") as call:
+                {ASK}
+                call.usage(input_tokens=12, output_tokens=5)
+    """
+    events, _, _ = play(model, body)
+    theirs, ours = of_kind(events, "llm")
+    assert [(event["agent_id"], event["agent_name"]) for event in (theirs, ours)] == [("7", "boss")] * 2
+    assert (theirs["input_tokens"], ours["input_tokens"]) == (12, None)
+
+
 @pytest.mark.slow
 def test_a_stream_is_one_event(model: ModelEndpoint) -> None:
     """The SDK sends two, of which the first has no tokens."""

@@ -22,6 +22,7 @@ KINDS: dict[str, type[GeneralSpan]] = {
     "handoff": HandoffSpan,
 }
 MODEL_KINDS = ("llm", "embedding", "rerank", "moderation", "image_gen", "video_gen", "audio")
+NAMES = (*KINDS, *MODEL_KINDS)
 MODEL_FIELDS = ("model", "provider", "messages", "system", "tools", "stream")
 """What a call of a model takes. It needs the first two."""
 
@@ -59,15 +60,16 @@ def made(kind: object, outer: GeneralSpan | None) -> GeneralSpan:
 
 def problem(kind: str, given: Mapping[str, Any]) -> str:
     """What is wrong with the arguments of a `span()`, and what to type instead; empty if nothing is."""
-    kinds = (*KINDS, *MODEL_KINDS)
-    if kind not in kinds:
-        return f"{kind!r} is not a kind of span{_hint(str(kind), kinds)}"
+    if kind not in NAMES:
+        return f"{kind!r} is not a kind of span{_hint(str(kind), NAMES)}"
     fields = MODEL_FIELDS if kind in MODEL_KINDS else KINDS[kind]._fields
     for name in given:
         if name not in fields:
             return f"a span of kind {kind!r} has no {name!r}{_hint(name, (*fields, 'metadata'))}"
-    missing = [name for name in MODEL_FIELDS[:2] if kind in MODEL_KINDS and given.get(name) is None]
-    return f"a span of kind {kind!r} needs {' and '.join(f'{name}=...' for name in missing)}" if missing else ""
+    if kind not in MODEL_KINDS:
+        return ""
+    missing = [f"{name}=..." for name in MODEL_FIELDS[:2] if given.get(name) is None]
+    return f"a span of kind {kind!r} needs {' and '.join(missing)}" if missing else ""
 
 
 def _hint(name: str, names: Sequence[str]) -> str:

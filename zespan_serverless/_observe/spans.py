@@ -50,6 +50,8 @@ class _Scope:
     """A `with` block, and a decorator: then every call of the function has one of its own, as long as it runs."""
 
     _here: _trace.Entered | None = None
+    _target: Any = None
+    """What `as` gets."""
 
     def open(self) -> _trace.Span:
         """Begin. Gives the span to be current inside."""
@@ -63,13 +65,13 @@ class _Scope:
         raise NotImplementedError
 
     def __enter__(self) -> Any:
-        self._here = _trace.Entered(self.open())
         try:
-            self._here.enter()
+            self._here = _trace.Entered(self.open())
+            self._here.enter()  # the last call in here: after it no signal handler runs before the `with` has begun
         except BaseException as error:  # of a signal handler: there will be no `__exit__`
-            self._here.leave()
-            self.close(error)
+            self.__exit__(type(error), error, None)
             raise
+        return self._target
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
@@ -128,13 +130,9 @@ class _Step(_Scope):
         around = kinds.around(self._span)
         self._span.step = self._target = GeneralSpan("general", around)
         self._began, self._is_open = time.perf_counter(), True
-        try:
-            with Guarded("the start of a span"):
-                self._begin(around)
-            self._target.update(_mapping(self._given[2], "metadata"))
-        except BaseException as error:  # of a signal handler: there will be no `close`
-            self.close(error)
-            raise
+        with Guarded("the start of a span"):
+            self._begin(around)
+        self._target.update(_mapping(self._given[2], "metadata"))
         self._began = time.perf_counter()
         return self._span
 
@@ -146,21 +144,27 @@ class _Step(_Scope):
         self._span.step = self._target = kinds.made(kind, around)
         self._target._begin(self._span, name, fields, is_noted=replaying is None)
 
-    def __enter__(self) -> GeneralSpan:
-        super().__enter__()
-        return self._target
-
     def close(self, error: BaseException | None) -> None:
         if self._is_open:
             self._is_open = False
-            took_ms = (time.perf_counter() - self._began) * 1000
-            name, _, _, replaying, _ = self._given
-            if error is not None:
-                with Guarded("the error of a span"):
-                    self._target._raised(error)
-            if not _repeated(replaying):
-                _end(self._span, name, self._target, took_ms, error)
-            self._target._close()
+            took_ms, is_repeated = (time.perf_counter() - self._began) * 1000, False
+            try:
+                if error is not None:
+                    with Guarded("the error of a span"):
+                        self._target._raised(error)
+                is_repeated = _repeated(self._given[3])
+            finally:
+                if not is_repeated:
+                    self._send(took_ms, error)
+                self._target._close()
+
+    def _send(self, took_ms: float, error: BaseException | None) -> None:
+        name = self._given[0]
+        try:
+            _end(self._span, name, self._target, took_ms, error)
+        except BaseException:  # of a signal handler; an event that is sent twice has the same id
+            _end(self._span, name, self._target, took_ms, error)
+            raise
 
 
 def with_context(

@@ -147,6 +147,11 @@ def _record(container: Container, event: dict[str, Any]) -> Record:
     for name in ("user_id", "session_id", "tags", "environment"):
         if not event.get(name):
             event.pop(name, None)  # those of the invocation are in force
+    for name in record.agent or ():
+        if event.get(name) is None:
+            event.pop(name, None)  # that of a span around is at work
+    if span.step is not None and (event.get("input_tokens") or event.get("output_tokens")):
+        span.step._observed(record.kind)
     record.fields = event
     return record
 
