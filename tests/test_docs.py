@@ -125,7 +125,7 @@ def test_every_block_is_run() -> None:
         "other-hosts": 1,  # in scripts/test_example.py
         "powertools": 2,
         "scripts": 2,  # in scripts/test_example.py
-        "tracing": 1,
+        "tracing": 2,
         "web": 2,  # in web/test_examples.py
         "vercel": 2,  # in vercel/test_example.py
     }
@@ -211,6 +211,22 @@ def test_request_example_sends_its_trace_along() -> None:
         run(blocks(PAGES["tracing"])[0]).handler({**event, "url": server.url()}, testing.LambdaContext())
     expected = {"traceparent": f"00-{TRACE}-{events[0]['span_id']}-01", "tracestate": "a=1", "baggage": "b=2"}
     assert server.contexts == [expected]
+
+
+def test_propagating_example_sends_its_trace_along(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The request to a host of the list carries the trace, and so does the message."""
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    block = blocks(PAGES["tracing"])[1]
+    with mock_aws(), Server() as server:
+        sqs = boto3.client("sqs")
+        queue = sqs.create_queue(QueueName="questions")["QueueUrl"]
+        event = {"url": server.url(host="localhost"), "queue": queue, "question": "Why?"}
+        with testing.recording() as events:
+            run(block.replace(":8080", f":{server.port}")).handler(event, testing.LambdaContext())
+        (message,) = sqs.receive_message(QueueUrl=queue, MessageAttributeNames=["All"])["Messages"]
+    (header,) = [context["traceparent"] for context in server.contexts]
+    assert header.split("-")[1:3] == [events[0]["trace_id"], events[0]["span_id"]]
+    assert message["MessageAttributes"]["traceparent"]["StringValue"] == header
 
 
 def test_powertools_batch_example_has_an_event_for_each_record() -> None:

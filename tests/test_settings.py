@@ -63,6 +63,7 @@ FROM_ENVIRONMENT: dict[str, tuple[str, object]] = {
     "sample_rate": ("0.25", 0.25),
     "store_prompts": ("off", False),
     "redact_keys": ("pin, iban ,,", ("pin", "iban")),
+    "propagate_to": ("API.example.com; *.internal,aws:sqs", ("api.example.com", "*.internal", "aws:sqs")),
     "root_event": ("No", False),
     "tags": ("team=search, tier = gold,empty=", {"team": "search", "tier": "gold", "empty": ""}),
     "exporter": ("console", "console"),

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from zespan_serverless import flush, providers, testing
+from zespan_serverless._base import hook
 from zespan_serverless._process import container as _container
 from zespan_serverless._record.model import Answer
-from zespan_serverless.providers import _hook
 from zespan_serverless.providers._request import Choke, Request
 from zespan_serverless.providers._stainless import StainlessEndpoint
 
@@ -93,8 +93,8 @@ def client(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> Iterator[Any]:
     providers.watch("acme")
     yield __import__("acme_sdk").Client()
     del sys.modules["acme_sdk"]
-    (finder,) = [finder for finder in sys.meta_path if isinstance(finder, _hook.WhenImported)]
-    finder.rooms.pop("acme_sdk", None)
+    (finder,) = [finder for finder in sys.meta_path if isinstance(finder, hook.WhenImported)]
+    finder.patches.pop("acme_sdk", None)
 
 
 ASK = {"model": "talker", "messages": [{"role": "user", "content": "Hi"}]}

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 _CLOSE = 0.85  # similarity from 0 to 1; a less similar name may be a variable of the user's own
 
 _SDK_ARGUMENTS = {
-    "auto_instrument_http": "traceparent() gives the header to send along",
+    "auto_instrument_http": "propagate_to names the hosts whose requests carry the trace",
     "autopatch": "openai is patched by itself; leave it out",
     "enable_otel": "there is no such thing; leave it out",
     "enable_zespan_pilot": "there is no such thing; leave it out",

@@ -13,6 +13,8 @@ from .._base.guard import pass_on
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from ..settings import Settings
+
 __all__ = ["start"]
 
 
@@ -21,7 +23,7 @@ def start(arguments: Mapping[str, Any]) -> _process.Container | None:
 
     Different settings in a later call are ignored with one warning.
     """
-    container = _process.start(arguments, _watch_model_calls)
+    container = _process.start(arguments, _watch)
     if container is not None and "zespan.client" in sys.modules:
         from .. import sdks
 
@@ -29,8 +31,11 @@ def start(arguments: Mapping[str, Any]) -> _process.Container | None:
     return container
 
 
-def _watch_model_calls() -> None:
-    """Trace the calls of every SDK that is known, if and when it is imported. Its absence costs nothing."""
+def _watch(settings: Settings) -> None:
+    """Trace the calls of every SDK that is known, if and when it is imported. Its absence costs nothing.
+
+    If `propagate_to` names a host, watch what is sent by HTTP libraries, too.
+    """
     try:
         from ..providers import watch
 
@@ -38,3 +43,11 @@ def _watch_model_calls() -> None:
     except Exception as error:
         pass_on(error)
         log.warn_once("model calls are not traced: %r", error)
+    if settings.propagate_to:
+        try:
+            from .. import _outbound
+
+            _outbound.watch()
+        except Exception as error:
+            pass_on(error)
+            log.warn_once("the trace context is not propagated: %r", error)

@@ -1,1 +1,49 @@
-"""What goes out: the headers that make a callee continue this trace."""
+"""What goes out: the trace context, in headers and messages of the user's.
+
+    headers   the W3C headers of the current span      allowed   where they may be sent by themselves
+    http      puts them into requests                   aws       puts them into messages
+
+Nothing is patched unless `propagate_to` names a host or a service. What is patched changes neither the user's objects
+nor the result of a call, never sends twice, and sends without the headers whatever of ours fails.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+_REQUESTS = (
+    "httpx._transports.default",
+    "httpx2._transports.default",
+    "urllib3.connectionpool",
+    "aiohttp.client_reqrep",
+)
+_MESSAGES = ("botocore.client", "aiobotocore.client")
+
+
+def watch() -> None:
+    """Have what is sent to the hosts and services of `propagate_to` carry the trace context. Idempotent.
+
+    A library that has not been imported yet is patched when it is: this imports none. requests sends by urllib3.
+    """
+    from .._base.hook import when_imported
+
+    meaning = "the trace context is not propagated by {}"
+    when_imported(
+        {name: {meaning.format(name.partition(".")[0]): _patch_requests} for name in _REQUESTS}
+        | {name: {meaning.format(name.partition(".")[0]): _patch_messages} for name in _MESSAGES}
+    )
+
+
+def _patch_requests(module: ModuleType) -> None:
+    from . import http
+
+    http.patch(module)
+
+
+def _patch_messages(module: ModuleType) -> None:
+    from . import aws
+
+    aws.patch(module)

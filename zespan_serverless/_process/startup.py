@@ -22,10 +22,10 @@ _configured: dict[str, Any] = globals().get("_configured", {})
 _overrides: dict[str, Any] = {}  # settings of `testing.recording`, which prevail over all others
 
 
-def start(arguments: Mapping[str, Any], on_created: Callable[[], object]) -> Container | None:
+def start(arguments: Mapping[str, Any], on_created: Callable[[_settings.Settings], object]) -> Container | None:
     """The process's container, created by the first call, or the first one after a shutdown; None if telemetry is off.
 
-    `on_created` is called after that. Different settings in a later call are ignored with one warning.
+    `on_created` is called after that, with its settings. Others in a later call are ignored with one warning.
     """
     global _started, _configured
     if _overrides:
@@ -38,7 +38,7 @@ def start(arguments: Mapping[str, Any], on_created: Callable[[], object]) -> Con
                 if created is not None:
                     ending.watch()
                     ending.at_exit(send=None)
-                    on_created()
+                    on_created(settings)
                 set_current(created)
                 _configured, _started = dict(arguments), True
     if arguments and arguments != _configured:

@@ -1,10 +1,10 @@
 """Providers of models: each call of an SDK becomes one record, however the call ends.
 
-    _hook    waits for the import of an SDK              _patch    puts our wrapper around an SDK's methods
-    _wrap    a wrapper through which results pass        _call     one call, from its start to its event
-    _stream  a stream, while the user reads it           _request  what a room says of a request
-    _prompt  reads a request's messages and tools        _fields   reads an SDK's objects
-    _pricing what tokens cost                            _by_hand  `patch` and `wrap`
+    _patch   puts our wrapper around an SDK's methods    _call     one call, from its start to its event
+    _wrap    a wrapper through which results pass        _request  what a room says of a request
+    _stream  a stream, while the user reads it           _fields   reads an SDK's objects
+    _prompt  reads a request's messages and tools        _by_hand  `patch` and `wrap`
+    _pricing what tokens cost
 
 A provider's room answers four questions and nothing else: which methods its calls pass through (`CHOKES`), which of
 those calls are its own and what they ask (`Choke.read`), what an answer contains (`Endpoint.answer`), and how a
@@ -14,7 +14,12 @@ imported when its SDK is: a provider that is not used costs a cold start its row
 
 from __future__ import annotations
 
-import sys
+from typing import TYPE_CHECKING
+
+from .._base.hook import when_imported
+
+if TYPE_CHECKING:
+    from types import ModuleType
 
 ROOMS = {
     "openai._base_client": "openai",
@@ -48,10 +53,14 @@ def watch(*rooms: str) -> None:
 
     An SDK that has not been imported yet is patched when it is: this imports none.
     """
-    from . import _hook
+    wanted = [(name, room) for name, room in ROOMS.items() if not rooms or room in rooms]
+    when_imported({name: {f"{room} calls are not traced": _patch_room} for name, room in wanted})
 
-    wanted = {name: room for name, room in ROOMS.items() if not rooms or room in rooms}
-    _hook.install(wanted)  # first: another thread may begin to import one right now
-    for name, room in wanted.items():
-        if name in sys.modules:
-            _hook.patch_imported(name, room)
+
+def _patch_room(module: ModuleType) -> None:
+    """Patch a module of an SDK with the choke points of its room."""
+    from importlib import import_module
+
+    from ._patch import patch  # not above: a process without an SDK is spared it
+
+    patch(module, import_module(f"{__name__}.{ROOMS[module.__name__]}").CHOKES)

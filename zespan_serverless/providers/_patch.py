@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from .._base.methods import bound
 from ._call import begin
-from ._wrap import bound, observed
+from ._wrap import observed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -75,6 +75,7 @@ class Settings:
     sample_rate: float
     store_prompts: bool
     redact_keys: tuple[str, ...]
+    propagate_to: tuple[str, ...]
     root_event: bool
     tags: Mapping[str, str] | None
     user_id: Callable[[Any], object] | None

@@ -133,6 +133,17 @@ class Keys(Field):
         return tuple(stripped for key in keys if (stripped := key.strip()))
 
 
+class Hosts(Keys):
+    """A tuple of hosts, as `_hosts` normalizes them."""
+
+    __slots__ = ()
+
+    def _stripped(self, keys: Iterable[str]) -> tuple[str, ...]:
+        from ._hosts import host_entry
+
+        return tuple(dict.fromkeys(map(host_entry, super()._stripped(keys))))
+
+
 class Tags(Field):
     """A mapping of strings to strings."""
 
@@ -290,6 +301,7 @@ FIELDS: dict[str, Field] = {
         Number("sample_rate", 1.0, bounds=(0.0, 1.0)),
         Switch("store_prompts", True, keeps_back=True),
         Keys("redact_keys", ("password", "secret", "token", "api_key")),
+        Hosts("propagate_to", ()),
         Switch("root_event", True),
         Tags("tags"),
         *(Reader(name, in_environment=False) for name in READERS),

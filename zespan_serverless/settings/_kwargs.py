@@ -75,6 +75,10 @@ class SettingsKwargs(TypedDict, total=False):
     contain JSON (also incomplete or nested) or the repr of a dict, and in texts of errors after `key=` and `key:`. Case
     and punctuation of a key do not matter. Default: password, secret, token, api_key. ZESPAN_REDACT_KEYS, separated by
     commas or semicolons, or else by blanks"""
+    propagate_to: Iterable[str] | None
+    """Where requests of httpx, requests, urllib3 and aiohttp, and messages sent with boto3, carry the trace context of
+    the span that they are made in: hosts (`api.example.com`, with a port or without), suffixes (`*.example.com`), and
+    `aws:sqs`, `aws:sns`, `aws:events` and `aws:lambda`. Default: none. ZESPAN_PROPAGATE_TO, separated by commas"""
     root_event: bool | None
     """Whether each invocation sends a root event of its own. Default: True. ZESPAN_ROOT_EVENT"""
     tags: Mapping[str, object] | None

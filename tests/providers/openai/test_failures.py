@@ -12,12 +12,11 @@ import pytest
 
 import zespan_serverless
 from emulator.model import WORDS, ModelEndpoint
-from zespan_serverless import testing
+from zespan_serverless import providers, testing
 from zespan_serverless._process import container as _container
 from zespan_serverless.providers import (
     _call,
     _fields,
-    _hook,
     _pricing,
     _prompt,
     _request,
@@ -214,6 +213,6 @@ def test_the_list_above_is_in_force() -> None:
 
 def test_patching_that_fails(side: Side, monkeypatch: pytest.MonkeyPatch) -> None:
     """A container starts although nothing can be patched."""
-    monkeypatch.setattr(_hook, "_patch", _broken)
+    monkeypatch.setattr(providers, "_patch_room", _broken)
     with testing.recording():
         assert side.ask().choices[0].message.content == TEXT

@@ -22,7 +22,8 @@ import wrapt
 import zespan_serverless
 from emulator.model import WORDS, ModelEndpoint
 from zespan_serverless import patch_openai, providers, wrap_openai
-from zespan_serverless.providers import ROOMS, _hook, _patch
+from zespan_serverless._base import hook
+from zespan_serverless.providers import ROOMS, _patch
 from zespan_serverless.providers.openai import CHOKES
 
 if TYPE_CHECKING:
@@ -122,7 +123,7 @@ def test_a_process_without_the_client_imports_no_room() -> None:
         with testing.recording():
             prefix = "zespan_serverless.providers"
             loaded = {name for name in sys.modules if name.startswith(prefix)}
-            assert loaded == {prefix, prefix + "._hook"}, loaded
+            assert loaded == {prefix}, loaded
     """
     assert not run(script)
 
@@ -257,8 +258,11 @@ def test_two_hooks_like_ours(fake: Path) -> None:
     script = """
         import sys
         sys.path.insert(0, sys.argv[1])
-        from zespan_serverless.providers import ROOMS, _hook
-        sys.meta_path[:0] = [_hook.WhenImported(ROOMS), _hook.WhenImported(ROOMS)]
+        from zespan_serverless._base.hook import WhenImported
+        from zespan_serverless import patch_openai
+        patch_openai()
+        (ours,) = (finder for finder in sys.meta_path if isinstance(finder, WhenImported))
+        sys.meta_path[:0] = [WhenImported(ours.patches), WhenImported(ours.patches)]
         from openai.resources.chat.completions import completions
         assert completions.Completions().create() == "answer"
         assert hasattr(completions.Completions.create, "__zespan_original__")
@@ -334,7 +338,7 @@ def test_patching_is_idempotent(side: Side, recorded: Recorded) -> None:
     patch_openai()
     wrap_openai(side.client)
     assert type(side.client.chat.completions).create is create
-    assert sum(isinstance(finder, _hook.WhenImported) for finder in sys.meta_path) == 1
+    assert sum(isinstance(finder, hook.WhenImported) for finder in sys.meta_path) == 1
     side.ask()
     assert len(recorded.calls()) == 1
 

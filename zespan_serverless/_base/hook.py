@@ -1,4 +1,4 @@
-"""One import hook for all SDKs: a module of the table is patched as soon as it has been imported."""
+"""One import hook for all that is patched in the modules of others: a module is patched as soon as it is imported."""
 
 from __future__ import annotations
 
@@ -7,56 +7,56 @@ from _thread import get_ident
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from .._base.guard import pass_on
-from .._base.log import warn_once
+from .guard import pass_on
+from .log import warn_once
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from importlib.machinery import ModuleSpec
     from types import ModuleType
 
+    Patch = Callable[[ModuleType], object]
 
-def install(rooms: Mapping[str, str]) -> None:
-    """Patch these modules when they are imported, each with the choke points of its room."""
+
+def when_imported(patches: Mapping[str, Mapping[str, Patch]]) -> None:
+    """Patch modules when they are imported, and those that are already. Imports none.
+
+    `patches` has for the name of a module its patches, and for each what it means if it fails, for the log. A patch
+    that is given again, in the same words, replaces the one before. Patches may be applied more than once.
+    """
     finder = next((finder for finder in sys.meta_path if isinstance(finder, WhenImported)), None)
     if finder is None:
         finder = WhenImported()
         sys.meta_path.insert(0, finder)
-    finder.rooms.update(rooms)
-
-
-def patch_imported(name: str, room: str) -> None:
-    """Patch a module that is in `sys.modules`; waits for a thread that is in the middle of importing it."""
-    _patch(import_module(name), room)
-
-
-def _patch(module: ModuleType, room: str) -> None:
-    from ._patch import patch  # not above: a process without an SDK is spared it
-
-    patch(module, import_module(f"{__package__}.{room}").CHOKES)
+    for name, by_meaning in patches.items():  # all first: another thread may begin to import one right now
+        finder.patches.setdefault(name, {}).update(by_meaning)
+    for name, by_meaning in patches.items():
+        if name in sys.modules:
+            _apply(by_meaning, import_module(name))  # which waits for a thread that is in the middle of importing it
 
 
 class WhenImported:
     """A finder for `sys.meta_path`. It asks the others, and wraps the loader that they find."""
 
-    def __init__(self, rooms: Mapping[str, str] | None = None) -> None:
-        self.rooms = dict(rooms or {})
+    def __init__(self, patches: Mapping[str, Mapping[str, Patch]] | None = None) -> None:
+        self.patches: dict[str, dict[str, Patch]] = {name: dict(some) for name, some in (patches or {}).items()}
         self._asking: set[int] = set()  # ids of threads: a second hook of this kind would ask us in turn
 
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
         thread = get_ident()
-        if name not in self.rooms or thread in self._asking:
+        if name not in self.patches or thread in self._asking:
             return None
         self._asking.add(thread)
         try:
             others = (finder for finder in sys.meta_path if finder is not self and hasattr(finder, "find_spec"))
             spec = next(filter(None, (finder.find_spec(name, path, target) for finder in others)), None)
             if spec is not None and hasattr(spec.loader, "exec_module"):
-                spec.loader = _Loader(spec.loader, self.rooms[name])  # type: ignore[assignment]
+                spec.loader = _Loader(spec.loader, self.patches[name])  # type: ignore[assignment]
             return spec
         except Exception as error:
             pass_on(error)
-            _warn(self.rooms[name], error)
+            for meaning in self.patches[name]:
+                warn_once("%s: %r", meaning, error)
             return None
         finally:
             self._asking.discard(thread)
@@ -65,8 +65,8 @@ class WhenImported:
 class _Loader:
     """Stands in for a module's loader until the module is loaded. Then the module gets its own back, and is patched."""
 
-    def __init__(self, loader: Any, room: str) -> None:
-        self._loader, self._room = loader, room
+    def __init__(self, loader: Any, patches: Mapping[str, Patch]) -> None:
+        self._loader, self._patches = loader, patches
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._loader, name)
@@ -76,12 +76,13 @@ class _Loader:
         if module.__spec__ is not None:
             module.__spec__.loader = self._loader
         self._loader.exec_module(module)
+        _apply(self._patches, module)
+
+
+def _apply(patches: Mapping[str, Patch], module: ModuleType) -> None:
+    for meaning, patch in [*patches.items()]:
         try:
-            _patch(module, self._room)
+            patch(module)
         except Exception as error:
             pass_on(error)
-            _warn(self._room, error)
-
-
-def _warn(room: str, error: Exception) -> None:
-    warn_once("%s calls are not traced: %r", room, error)
+            warn_once("%s: %r", meaning, error)

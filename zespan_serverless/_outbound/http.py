@@ -1,0 +1,83 @@
+"""Put the trace context into requests, at the method through which each attempt and each redirect passes by itself.
+
+A redirect is thus a request of its own: one to another host carries nothing, unless that host is allowed, too.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from .allowed import allowed, headers_beside
+from .patching import change_arguments
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from types import ModuleType
+
+    from .patching import Arguments
+
+
+def patch(module: ModuleType) -> None:
+    """Patch what is in this module of the methods that send."""
+    for owner, name, change in (
+        ("HTTPTransport", "handle_request", _httpx),
+        ("AsyncHTTPTransport", "handle_async_request", _httpx),
+        ("HTTPConnectionPool", "_make_request", _urllib3),
+        ("ClientRequest", "send", _aiohttp),
+    ):
+        found = vars(module).get(owner)
+        if found is not None:
+            change_arguments(found, name, change)
+
+
+def _added(scheme: str, host: str, port: int | None, headers: Callable[[], Mapping[Any, Any]]) -> dict[str, str]:
+    """The headers to add to a request. None to one that is signed for AWS: the signature would not cover them."""
+    where = allowed()
+    if where is None or not where.host(scheme, host, port):
+        return {}
+    present = {_text(name).lower(): value for name, value in headers().items()}
+    if _text(present.get("authorization", "")).startswith("AWS"):
+        return {}
+    return headers_beside(set(present))
+
+
+def _httpx(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Arguments:
+    """httpx keeps the request, and makes that of a redirect from it: hence a copy."""
+    request = args[1] if len(args) > 1 else kwargs["request"]
+    url, headers = request.url, request.headers
+    added = _added(url.scheme, url.raw_host.decode("ascii"), url.port, lambda: headers)
+    if not added:
+        return args, kwargs
+    copy = object.__new__(type(request))
+    vars(copy).update(vars(request))
+    copy.headers = type(headers)(headers)
+    copy.headers.update(added)
+    return (args[0], copy), {}
+
+
+def _urllib3(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Arguments:
+    """The URL has a host only if it is sent to a proxy."""
+    pool, headers = args[0], kwargs["headers"]
+    url = urlsplit(args[3])
+    if url.netloc:
+        added = _added(url.scheme, url.hostname or "", url.port, lambda: headers)
+    else:
+        added = _added(pool.scheme, pool.host, pool.port, lambda: headers)
+    if not added:
+        return args, kwargs
+    copy = headers.copy() if hasattr(headers, "copy") else dict(headers)
+    copy.update(added)
+    return args, {**kwargs, "headers": copy}
+
+
+def _aiohttp(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Arguments:
+    """aiohttp makes an object for each hop, whose headers are its own."""
+    request = args[0]
+    url = request.url
+    request.headers.update(_added(url.scheme, url.raw_host or "", url.port, lambda: request.headers))
+    return args, kwargs
+
+
+def _text(value: object) -> str:
+    return value.decode("latin-1") if isinstance(value, bytes) else str(value)
