@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import inspect
 import json
 import pkgutil
 import re
@@ -22,6 +21,7 @@ from zespan_serverless import flush, providers, testing, zespan_lambda
 
 from .apis import APIS, Api
 from .endpoint import Endpoint, Json, Reply, serving, whole
+from .user import close, use
 
 # The SDKs' own: models that are about to go, connections that their clients leave to the garbage collector.
 IGNORED = ("DeprecationWarning", "ResourceWarning", "pytest.PytestUnraisableExceptionWarning")
@@ -49,51 +49,6 @@ class Outcome:
         return event
 
 
-def _shown(value: Any) -> str:
-    """A result, without what differs from run to run."""
-    if isinstance(value, dict):
-        value = {name: _shown(one) for name, one in value.items() if name != "ResponseMetadata"}
-    return f"{type(value).__name__} {value!r}" if not hasattr(value, "read") else type(value).__name__
-
-
-async def _use(client: Any, api: Api, what: str, seen: list[str], is_async: bool) -> None:
-    """Make one call and read its result as a user would."""
-    call: Any = api.ask if what == "ask" else api.stream
-    try:
-        result: Any = call(client)
-        result = await result if inspect.isawaitable(result) else result
-        body: Any = result.get("body") if isinstance(result, dict) else None
-        if what == "ask":
-            seen.append(_shown(result))
-            if hasattr(body, "read"):
-                data = body.read()
-                seen.append(_shown(await data if inspect.isawaitable(data) else data))
-            return
-        if isinstance(result, dict):
-            result = body or result["stream"]
-        seen.append(type(result).__name__)
-        if hasattr(result, "__aiter__"):
-            async for piece in result:
-                seen.append(_shown(piece))
-                if what == "leave":
-                    break
-        else:
-            for piece in result:
-                seen.append(_shown(piece))
-                if what == "leave":
-                    break
-    except Exception as error:
-        seen.append(f"raised {type(error).__name__}")
-
-
-async def _close(client: Any) -> None:
-    close = getattr(client, "aclose", None) or getattr(client, "close", None)
-    if close is not None and "aiobotocore" not in type(client).__module__:
-        closed = close()
-        if inspect.isawaitable(closed):
-            await closed
-
-
 def play(api: Api, endpoint: Endpoint, what: str, *, is_async: bool, traced: bool = True) -> Outcome:
     """Call the API in a Lambda function."""
     outcome = Outcome()
@@ -103,8 +58,8 @@ def play(api: Api, endpoint: Endpoint, what: str, *, is_async: bool, traced: boo
             client = api.connect(endpoint.url, is_async)
             if hasattr(client, "__aenter__") and "aiobotocore" in type(client).__module__:
                 client = await stack.enter_async_context(client)
-            await _use(client, api, what, outcome.seen, is_async)
-            await _close(client)
+            await use(client, api, what, outcome.seen, is_async)
+            await close(client)
         gc.collect()
 
     if not traced:
