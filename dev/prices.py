@@ -114,7 +114,7 @@ def main() -> None:
             lines += filter(None, (line(model, today) for model in provider.models))
     text = HEAD.format(version=version("genai-prices"), today=today, table="\n".join([*lines, ""]))
     TARGET.write_text(text)
-    print(f"{TARGET.name}: {len(text.encode())} bytes, {len(lines)} lines")  # noqa: T201
+    print(f"{TARGET.name}: {len(text.encode())} bytes, {len(lines)} lines")
 
 
 if __name__ == "__main__":

@@ -70,7 +70,7 @@ class Policy:
     def __init__(self, settings: Settings) -> None:
         self.keys = normalized(settings.redact_keys)
         self.stores_prompts, self.sample_rate = settings.store_prompts, settings.sample_rate
-        self._known: dict[str, bool] = {}  # keys that have been met
+        self.known: dict[str, bool] = {}  # keys that have been met
         self._hidden = {name for name in (*_PARTS, *_CONTENT, *_MODEL_PARTS) if normal(name) in self.keys}
 
     def samples(self, trace_id: str) -> bool:
@@ -113,7 +113,7 @@ class Policy:
 
     def fields(self, fields: Mapping[str, Any]) -> dict[str, Any]:
         """A copy of fields in the words of Zespan's SDK, in JSON's types, without what may not be sent."""
-        walk, known, allowed = _Walk(self), self._known, dict[str, Any]()
+        walk, known, allowed = _Walk(self), self.known, dict[str, Any]()
         for key, value in [*fields.items()]:
             name = key if type(key) is str else key_text(key)
             if value is None:
@@ -144,11 +144,11 @@ class Policy:
 
     def hides(self, key: object, name: str) -> bool:
         """Whether what stands under a key, which is called `name` in JSON, is a secret."""
-        hidden = self._known.get(name)
+        hidden = self.known.get(name)
         if hidden is None:
             hidden = normal(name) in self.keys
-            if len(name) <= _CACHED_KEY_MAX and len(self._known) < _CACHED_KEYS:
-                self._known[name] = hidden
+            if len(name) <= _CACHED_KEY_MAX and len(self.known) < _CACHED_KEYS:
+                self.known[name] = hidden
         if type(key) is str or hidden or not issubclass(type(key), Enum):
             return hidden
         words = (key.name, key.value)  # type: ignore[attr-defined]
@@ -198,9 +198,11 @@ class _Walk(Walk):
 
     def pairs(self, pairs: list[Any]) -> dict[str, Any]:
         allowed: dict[str, Any] = {}
+        known = self._policy.known
         for key, value in pairs:
             name = key if type(key) is str else key_text(key)
-            allowed[name] = REDACTED if self._policy.hides(key, name) else self.value(value)
+            hidden = known[name] if name is key and name in known else self._policy.hides(key, name)
+            allowed[name] = REDACTED if hidden else self.value(value)
         return allowed
 
     def text(self, text: str) -> str:

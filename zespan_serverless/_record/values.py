@@ -96,6 +96,8 @@ class Walk:
             return self._text(value) if '"' in value or "'" in value or len(value) > DATA_URL_MAX else value
         if value is None or kind is bool or kind is self.READY or (kind is int and -_INT_PLAIN < value < _INT_PLAIN):
             return value
+        if (kind is dict or kind is list) and not value:
+            return kind()
         held = None if kind is int or kind is float else _held(value)
         if held is None:
             as_leaf = leaf(value)

@@ -7,12 +7,51 @@ from typing import Any
 from .._base.guard import pass_on
 
 _COUNT_MAX = 2**53  # more is a mistake
+_NOT_PYDANTIC = object()
 
 
 def field(value: Any, name: str) -> Any:
     """A field of a dict or of an object; None if there is none, or it cannot be read."""
+    if type(value) is dict:
+        return value.get(name)
+    if value is None:
+        return None
     if issubclass(type(value), dict):
         return dict.get(value, name)
+    try:
+        held = value.__dict__
+        if name in held:
+            return held[name]
+        extra = getattr(value, "__pydantic_extra__", _NOT_PYDANTIC)
+        if extra is _NOT_PYDANTIC:
+            return getattr(value, name, None)
+        return extra.get(name) if extra else None  # pydantic takes ten times as long to say that there is none
+    except Exception as error:
+        pass_on(error)
+        return _attribute(value, name)
+
+
+def held_by(value: Any) -> Any:
+    """All fields, for one of which there is `get`: a dict, or something that reads an object."""
+    if type(value) is dict:
+        return value
+    try:
+        extra = value.__pydantic_extra__
+        return {**value.__dict__, **extra} if extra else value.__dict__
+    except Exception as error:
+        pass_on(error)
+        return _Fields(value)
+
+
+class _Fields:
+    def __init__(self, value: Any) -> None:
+        self._value = value
+
+    def get(self, name: str) -> Any:
+        return field(self._value, name)
+
+
+def _attribute(value: Any, name: str) -> Any:
     try:
         return getattr(value, name, None)
     except Exception as error:
@@ -22,13 +61,20 @@ def field(value: Any, name: str) -> Any:
 
 def text_of(value: Any, name: str) -> str:
     """A field that is a text, else an empty one."""
-    text = field(value, name)
-    return str.__str__(text) if issubclass(type(text), str) else ""
+    return as_text(field(value, name))
+
+
+def as_text(value: Any) -> str:
+    """A value that is a text, else an empty one."""
+    if type(value) is str:
+        return value
+    return str.__str__(value) if issubclass(type(value), str) else ""
 
 
 def count_of(value: Any, name: str) -> int:
     """A field that is a number of tokens; 0 for what cannot be one."""
-    return whole(field(value, name)) or 0
+    found = field(value, name)
+    return (whole(found) or 0) if found else 0
 
 
 def is_count(value: Any) -> bool:

@@ -30,20 +30,24 @@ def read_prompt(request: Request, container: Container) -> Prompt:
     # Everything is read from this copy: the user may change what is in the list, even while it is read.
     taken: Any = copy(messages)
     taken = taken if isinstance(taken, list) else []
-    roles = [role if isinstance(role := field(message, "role"), str) else str(role) for message in taken]
-    texts = [texts_of(message) for message in taken]
-    beside = texts_of({"content": copy(request.system)}) if request.system else []
-    system = beside + [text for role, inside in zip(roles, texts, strict=True) if role == "system" for text in inside]
-    lower = [text.lower() for inside in (beside, *texts) for text in inside]
+    system = texts_of({"content": copy(request.system)}) if request.system else []
+    roles, texts = [], [*system]
+    for message in taken:
+        role, inside = field(message, "role"), texts_of(message)
+        roles.append(role if isinstance(role, str) else str(role))
+        texts += inside
+        if role == "system":
+            system += inside
+    lower = "\n".join(texts).lower()
     prompt = Prompt()
     prompt.turn = roles.count("user")
     prompt.last_role = roles[-1] if roles else "user"
     prompt.digest = _digest(messages)
-    prompt.is_planning = any(words in text for text in lower for words in _PLANNING)
+    prompt.is_planning = any(words in lower for words in _PLANNING)
     prompt.has_memory = len(messages) > _MEMORY
     # Few prompts have these words, and to look for one takes a tenth of what a pattern takes.
-    prompt.agent_name = _found(_AGENT_NAME, system) if any("agent" in text for text in lower) else None
-    role = _found(_AGENT_ROLE, system) if any("role:" in text for text in lower) else None
+    prompt.agent_name = _found(_AGENT_NAME, system) if "agent" in lower else None
+    role = _found(_AGENT_ROLE, system) if "role:" in lower else None
     prompt.agent_role = role and role.lower()
     if container.settings.store_prompts:
         prompt.system = "\n".join(system)
@@ -72,7 +76,7 @@ def _digest(messages: list[Any]) -> str:
         return [short(held, depth + 1) for held in value] if type(value) is list and depth < _DEPTH else value
 
     try:
-        text = json.dumps(short(messages))
+        text = json.dumps(messages if _are_short(messages) else short(messages))
     except Exception as error:  # objects of the client's; containers that cannot be read
         pass_on(error)
         long.clear()
@@ -86,6 +90,17 @@ def _digest(messages: list[Any]) -> str:
             digest.update(b'"')
         digest.update(part.encode("utf-8", "replace"))
     return digest.hexdigest()
+
+
+def _are_short(messages: list[Any]) -> bool:
+    """Whether all are dicts of short texts, as most are."""
+    for message in messages:
+        if type(message) is not dict:
+            return False
+        for held in message.values():
+            if type(held) is not str or len(held) > _PIECE:
+                return False
+    return True
 
 
 def _found(patterns: tuple[str, ...], texts: list[str]) -> str | None:

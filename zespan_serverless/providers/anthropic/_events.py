@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..._record.model import Answer
-from .._fields import field, text_of
+from .._fields import as_text, field, held_by, text_of
 from ._usage import count
 
 
@@ -18,18 +18,18 @@ class Events:
         self._tools: dict[Any, tuple[str, list[str]]] = {}  # by the index of their block: name, arguments
 
     def add(self, chunk: Any) -> bool:
-        kind, delta = text_of(chunk, "type"), field(chunk, "delta")
+        kind = text_of(chunk, "type")
+        if kind == "content_block_delta":  # most are
+            return self._extend(field(chunk, "index"), held_by(field(chunk, "delta")))
         if kind == "message_start":
             message = field(chunk, "message")
             self._answer.model = text_of(message, "model")
             count(self._answer, field(message, "usage"))
         elif kind == "message_delta":
-            self._answer.finish_reason = text_of(delta, "stop_reason")
+            self._answer.finish_reason = text_of(field(chunk, "delta"), "stop_reason")
             count(self._answer, field(chunk, "usage"))
         elif kind == "content_block_start":
             return self._begin(field(chunk, "index"), field(chunk, "content_block"))
-        elif kind == "content_block_delta":
-            return self._extend(field(chunk, "index"), delta)
         elif kind in ("completion", ""):  # of the first API
             return self._complete(chunk)
         return False
@@ -49,11 +49,14 @@ class Events:
         return "tool_use" in text_of(block, "type")
 
     def _extend(self, index: Any, delta: Any) -> bool:
-        self._texts.append(text_of(delta, "text"))
-        arguments = text_of(delta, "partial_json")
-        if index in self._tools:
+        text = as_text(delta.get("text"))
+        if text:
+            self._texts.append(text)
+            return True
+        arguments = as_text(delta.get("partial_json"))
+        if arguments and index in self._tools:
             self._tools[index][1].append(arguments)
-        return bool(self._texts[-1] or arguments or text_of(delta, "thinking"))
+        return bool(arguments or as_text(delta.get("thinking")))
 
     def _complete(self, chunk: Any) -> bool:
         text = text_of(chunk, "completion")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..._record.model import Answer
-from .._fields import field, items, text_of, texts_of
+from .._fields import as_text, field, held_by, items, text_of, texts_of
 from .._request import Choke, Request
 from .._stainless import StainlessEndpoint
 from ._addresses import provider_of
@@ -44,20 +44,23 @@ class Chat(StainlessEndpoint):
     hint = 'pass stream_options={"include_usage": True}'
 
     def answer(self, result: Any) -> Answer:
-        answer = Answer()
-        answer.model, answer.tier = text_of(result, "model"), text_of(result, "service_tier")
-        count(answer, field(result, "usage"))
-        for number, choice in enumerate(items(field(result, "choices"))):
+        answer, get = Answer(), held_by(result).get
+        answer.model, answer.tier = as_text(get("model")), as_text(get("service_tier"))
+        count(answer, get("usage"))
+        for number, choice in enumerate(items(get("choices"))):
             message = field(choice, "message")
-            text = "".join(texts_of(message)) or text_of(message, "refusal")
-            text = text or text_of(field(message, "audio"), "transcript")
+            told = held_by(message).get
+            content = told("content")
+            text = content if type(content) is str else "".join(texts_of(message))
+            text = text or as_text(told("refusal")) or text_of(told("audio"), "transcript")
             if number == 0:
                 answer.text, answer.finish_reason = text, text_of(choice, "finish_reason")
             else:
                 answer.others.append(text)
-            calls = [function_of(call) for call in items(field(message, "tool_calls"))]
-            for function in (*calls, field(message, "function_call")):
-                answer.tool(text_of(function, "name"), arguments_of(function))
+            calls = [function_of(call) for call in items(told("tool_calls"))]
+            for function in (*calls, told("function_call")):
+                if function:
+                    answer.tool(text_of(function, "name"), arguments_of(function))
         return answer
 
     def charged(self, error: BaseException) -> Answer | None:

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .._fields import field, text_of
+from .._fields import as_text, field, held_by, text_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ..._record.model import Answer
 
-_TEXTS = ("content", "refusal")
-_MORE_TEXTS = ("reasoning_content", "reasoning")
+_TEXTS = ("content", "refusal", "reasoning_content", "reasoning")  # openai does not define the last two
 
 
 class Chunks:
@@ -26,15 +25,17 @@ class Chunks:
 
     def add(self, chunk: Any) -> bool:
         """Add a chunk. True if it has a part of the answer: text, reasoning, sound, or a call of a tool."""
-        self._model = text_of(chunk, "model") or self._model
-        self._usage = field(chunk, "usage") or field(field(chunk, "x_groq"), "usage") or self._usage
+        get = held_by(chunk).get
+        self._model = as_text(get("model")) or self._model
+        self._usage = get("usage") or field(get("x_groq"), "usage") or self._usage
         has_content = False
-        for piece in field(chunk, "choices") or ():
-            index = field(piece, "index") or 0
+        for piece in get("choices") or ():
+            held = held_by(piece)
+            index = held.get("index") or 0
             choice = self._choices.get(index)
             if choice is None:
                 choice = self._choices[index] = _Choice()
-            has_content = choice.add(piece) or has_content
+            has_content = choice.add(held) or has_content
         return has_content
 
     def answer(self) -> Answer:
@@ -54,23 +55,22 @@ class _Choice:
         self.tools: dict[int, tuple[str, list[str]]] = {}  # kind; name, arguments
 
     def add(self, piece: Any) -> bool:
-        self.finish_reason = text_of(piece, "finish_reason") or self.finish_reason
-        delta = field(piece, "delta")
-        # Fields that openai does not define, such as the reasoning of other providers' models.
-        more = delta if isinstance(delta, dict) else getattr(delta, "model_extra", None)
+        self.finish_reason = as_text(piece.get("finish_reason")) or self.finish_reason
+        get = held_by(piece.get("delta")).get
         has_content = False
-        for name in _TEXTS + _MORE_TEXTS if more else _TEXTS:
-            text = _text_in(field(delta, name))
+        for name in _TEXTS:
+            content = get(name)
+            text = _text_in(content) if content else ""
             if text:
                 has_content = True
                 self.texts.setdefault(name, []).append(text)
-        for call in field(delta, "tool_calls") or ():
+        for call in get("tool_calls") or ():
             has_content = self._add_tool(call) or has_content
-        function = field(delta, "function_call")
+        function = get("function_call")
         if function:
             self.function = self.function or ["", ""]
             has_content = _add_call(self.function, function) or has_content
-        audio = field(delta, "audio")
+        audio = get("audio")
         if audio:
             self.sound.append(text_of(audio, "transcript"))
             has_content = bool(self.sound[-1] or text_of(audio, "data")) or has_content
