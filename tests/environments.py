@@ -51,6 +51,27 @@ ENVIRONMENTS = {
     },
     # One that takes three minutes and 900 megabytes: only if it is asked for.
     "heavy": {"crewai": ["crewai==1.15.30"]},
+    # Other tools that trace several providers.
+    "comparison": {
+        "opentelemetry": [
+            "opentelemetry-instrumentation-genai-openai==1.3b0",
+            "opentelemetry-instrumentation-genai-anthropic==1.3b0",
+            "opentelemetry-instrumentation-genai-bedrock==1.3b0",
+            "opentelemetry-instrumentation-google-genai==1.3b0",
+            "google-genai==2.34.0",  # it knows no newer one
+            _OTEL,
+        ],
+        "openinference": [
+            "openinference-instrumentation-openai==0.1.66",
+            "openinference-instrumentation-anthropic==3.1.0",
+            "openinference-instrumentation-bedrock==0.1.61",
+            "openinference-instrumentation-cohere==0.1.15",
+            "openinference-instrumentation-google-genai==1.4.14",
+            "openinference-instrumentation-groq==0.1.33",
+            "openinference-instrumentation-mistralai==2.2.2",
+            _OTEL,
+        ],
+    },
 }
 """Group of tests -> environment -> what is installed."""
 

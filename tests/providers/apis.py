@@ -19,7 +19,7 @@ class Api:
 
     `pieces` reads the text of one piece of a stream, `answer` and `streamed` are what the provider sends. `event` has
     the fields of the event of an answer, `later` those that a stream has otherwise, `usage` the further numbers in its
-    metadata.
+    metadata. `is_entered`: whether `with` begins a stream.
     """
 
     name: str
@@ -30,7 +30,7 @@ class Api:
     stream: Callable[[Any], Any] | None = None
     streamed: Reply | None = None
     later: Json = field(default_factory=dict)
-    has_async: bool = True
+    is_entered: bool = False
     prompt: str = QUESTION
     usage: Json = field(default_factory=dict)
 
@@ -122,19 +122,94 @@ RESPONSES = Api(
             "response": {**RESPONSE, "status": "in_progress", "output": [], "usage": None},
         },
         {
-            "type": "response.output_text.delta",
+            "type": "response.output_item.added",
             "sequence_number": 1,
+            "output_index": 0,
+            "item": {**RESPONSE["output"][1], "content": []},
+        },
+        {
+            "type": "response.content_part.added",
+            "sequence_number": 2,
             "item_id": "msg_1",
-            "output_index": 1,
+            "output_index": 0,
+            "content_index": 0,
+            "part": {"type": "output_text", "text": "", "annotations": []},
+        },
+        {
+            "type": "response.output_text.delta",
+            "sequence_number": 3,
+            "item_id": "msg_1",
+            "output_index": 0,
             "content_index": 0,
             "delta": "Let me look.",
             "logprobs": [],
         },
-        {"type": "response.completed", "sequence_number": 2, "response": RESPONSE},
+        {"type": "response.completed", "sequence_number": 4, "response": RESPONSE},
         named=True,
     ),
     {"system_prompt": None},
     usage={"gen_ai.usage.cache_write.input_tokens": 5, "cache_write_30m_tokens": 5},
+)
+OPENAI_CHAT: Json = {
+    "id": "c",
+    "object": "chat.completion",
+    "created": 1,
+    "model": "gpt-5-mini-2025-08-07",
+    "choices": [
+        {
+            "index": 0,
+            "finish_reason": "tool_calls",
+            "logprobs": None,
+            "message": {
+                "role": "assistant",
+                "content": "Let me look.",
+                "tool_calls": [
+                    {
+                        "id": "t",
+                        "type": "function",
+                        "function": {"name": "weather", "arguments": '{"city": "Bern"}'},
+                    }
+                ],
+            },
+        }
+    ],
+    "usage": {
+        "prompt_tokens": 30,
+        "prompt_tokens_details": {"cached_tokens": 10},
+        "completion_tokens": 20,
+        "completion_tokens_details": {"reasoning_tokens": 8},
+        "total_tokens": 50,
+    },
+}
+
+
+def _chat_chunk(finish: str | None = None, **delta: Any) -> Json:
+    choice = {"index": 0, "delta": delta, "finish_reason": finish, "logprobs": None}
+    return {**OPENAI_CHAT, "object": "chat.completion.chunk", "choices": [choice], "usage": None}
+
+
+_TOOL: Json = OPENAI_CHAT["choices"][0]["message"]["tool_calls"][0]
+CHATS = Api(
+    "openai chat",
+    openai_client,
+    lambda client: client.chat.completions.create(
+        model="gpt-5-mini", messages=[{"role": "system", "content": "Be brief."}, *MESSAGES]
+    ),
+    whole(OPENAI_CHAT),
+    RESPONSES.event,
+    lambda client: client.chat.completions.create(
+        model="gpt-5-mini", messages=MESSAGES, stream=True, stream_options={"include_usage": True}
+    ),
+    events(
+        _chat_chunk(role="assistant", content=""),
+        _chat_chunk(content="Let me "),
+        _chat_chunk(content="look."),
+        _chat_chunk(tool_calls=[{"index": 0, **_TOOL}]),
+        _chat_chunk("tool_calls"),
+        {**_chat_chunk(), "choices": [], "usage": OPENAI_CHAT["usage"]},
+        done=True,
+    ),
+    {"system_prompt": None},
 )
 COMPLETION: Json = {
     "id": "cmpl_1",
@@ -620,7 +695,7 @@ INVOKE = Api(
 APIS = {
     api.name: api
     for api in (
-        *(RESPONSES, COMPLETIONS, EMBEDDINGS, IMAGES, MODERATIONS, TRANSCRIPTIONS, ANTHROPIC, GROQ, MISTRAL),
+        *(CHATS, RESPONSES, COMPLETIONS, EMBEDDINGS, IMAGES, MODERATIONS, TRANSCRIPTIONS, ANTHROPIC, GROQ, MISTRAL),
         *(COHERE, RERANK, GOOGLE, GOOGLE_EMBED, CONVERSE, INVOKE),
     )
 }

@@ -13,8 +13,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 Json = dict[str, Any]
-Reply = tuple[int, dict[str, str], list[bytes]]
-"""Status, headers, and the body in the pieces in which it is sent."""
+Reply = tuple[int, dict[str, str], list[bytes | None]]
+"""Status, headers, and the body in the pieces in which it is sent; at None the connection breaks off."""
 
 
 def whole(answer: Json, status: int = 200, **headers: str) -> Reply:
@@ -87,6 +87,9 @@ class Endpoint:
                 self.end_headers()
                 for piece in pieces:
                     endpoint.go_on.wait(5)
+                    if piece is None:
+                        self.close_connection = True
+                        return
                     self.wfile.write(f"{len(piece):x}\r\n".encode() + piece + b"\r\n")
                     self.wfile.flush()
                 self.wfile.write(b"0\r\n\r\n")
