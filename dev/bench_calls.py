@@ -1,11 +1,11 @@
 """What tracing one call of a model costs: `python -m dev.bench_calls` prints it, with and without a journal.
 
 One call is made by the SDK's real client, whose HTTP transport answers from memory. What the SDK's method got and gave
-is then passed again and again through our wrapper around it, and through none: the difference is ours alone, without the
-SDK's far longer work and its variation. Both alternate in short rounds; a round's figure is the CPU time of the calling
-thread, and the fastest round counts, because other work on the machine only ever adds.
+is then passed again and again through our wrapper around it, and through none: the difference is ours alone, without
+the SDK's far longer work and its variation. Both alternate in short rounds; a round's figure is the CPU time of the
+calling thread, and the fastest round counts, because other work on the machine only ever adds.
 
-`instructions` are those of Python's bytecode that are ours in a call by the real client: they do not depend on the
+`instructions` are those of Python's bytecode in that, ours and what ours calls of the SDK's: they do not depend on the
 machine. `clock` is how long this machine takes for a million of them at present.
 """
 
@@ -17,18 +17,16 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
+from functools import partial
 from types import FrameType, SimpleNamespace
 from typing import Any
 
-import zespan_serverless
 from zespan_serverless import exporters, flush, init, testing
 from zespan_serverless.providers._call import begin
 from zespan_serverless.providers._patch import patch
 from zespan_serverless.providers._stream import StreamReader
 
 CALLS, ROUNDS, PIECES = 40, 40, 200
-PACKAGE = str(Path(zespan_serverless.__file__).parent)
 MESSAGES: Any = [
     {"role": "system", "content": "You are a helpful assistant."},
     {"role": "user", "content": "What is the weather in Bern? " * 10},
@@ -115,7 +113,7 @@ def subjects() -> dict[str, tuple[Callable[[], Any], Callable[[], Any]]]:
 
 
 class Again:
-    """A request as the SDK has made it, and its answer, to be passed through our wrapper without the SDK's work."""
+    """A request as the SDK has made it, and its answer, to be passed through our wrappers without the SDK's work."""
 
     def __init__(self, package: str, ask: Callable[[], Any], stream: Callable[[], Any]) -> None:
         client = sys.modules[f"{package}._base_client"].SyncAPIClient
@@ -131,22 +129,28 @@ class Again:
         ask()
         chunks = [*stream()]
         client.request = original
-        (self.args, self.kwargs, result), (self.stream_args, self.stream_kwargs, _) = seen
+        (args, kwargs, result), (self.stream_args, self.stream_kwargs, _) = seen
         self.chunks = chunks * (PIECES // len(chunks) + 1)
 
-        class SyncAPIClient:
-            def request(self, *args: Any, **kwargs: Any) -> Any:
-                return result
-
         room: Any = importlib.import_module(f"zespan_serverless.providers.{package}")
-        self.bare: Any = SyncAPIClient.request
-        patch(SimpleNamespace(SyncAPIClient=SyncAPIClient), room.CHOKES)  # type: ignore[arg-type]
-        self.ours: Any = SyncAPIClient.request
         self.choke = next(choke for choke in room.CHOKES if "SyncAPIClient" in choke.classes)
 
-    def call(self, method: Any) -> None:
-        """One call."""
-        method(*self.args, **self.kwargs)
+        def method(chokes: Any) -> Callable[[], Any]:
+            class SyncAPIClient:
+                def request(self, *args: Any, **kwargs: Any) -> Any:
+                    return result
+
+            class Completions:
+                _client = args[0]
+
+                def create(self, **asked: Any) -> Any:
+                    return SyncAPIClient.request(*args, **kwargs)
+
+            module: Any = SimpleNamespace(SyncAPIClient=SyncAPIClient, Completions=Completions)
+            patch(module, chokes)
+            return partial(Completions.create, Completions(), **args[2].json_data)
+
+        self.bare, self.ours = method(()), method(room.CHOKES)
 
     def read(self, is_ours: bool) -> None:
         """Read a stream's chunks."""
@@ -174,13 +178,11 @@ def fastest(*ways: Callable[[], Any], count: int, rounds: int) -> list[float]:
 
 
 def instructions(call: Callable[[], Any]) -> int:
-    """Bytecode instructions of one call in code of ours."""
+    """Bytecode instructions of one call."""
     count = 0
 
     def trace(frame: FrameType, event: str, argument: Any) -> Any:
         nonlocal count
-        if not frame.f_code.co_filename.startswith(PACKAGE):
-            return None
         frame.f_trace_opcodes = True
         frame.f_trace_lines = False
         count += event == "opcode"
@@ -195,17 +197,15 @@ def instructions(call: Callable[[], Any]) -> int:
     return count
 
 
-def report(name: str, ask: Callable[[], Any], stream: Callable[[], Any]) -> str:
+def report(again: Again) -> str:
     """The figures of one SDK."""
-    again = Again(name, ask, stream)
-    bare, ours = fastest(lambda: again.call(again.bare), lambda: again.call(again.ours), count=CALLS, rounds=ROUNDS)
+    bare, ours = fastest(again.bare, again.ours, count=CALLS, rounds=ROUNDS)
     unread, read = fastest(lambda: again.read(False), lambda: again.read(True), count=1, rounds=ROUNDS)
-    per_call = instructions(ask)
-    per_piece = (instructions(lambda: [*stream()]) - per_call) / PIECES
-    piece = (read - unread - (ours - bare)) / len(again.chunks)
+    call, pieces = instructions(again.ours), instructions(lambda: again.read(True))
     return (
-        f"{ours - bare:6.1f} us a call ({per_call} instructions),"
-        f" {piece:5.2f} us a piece ({per_piece:.0f} instructions)"
+        f"{ours - bare:6.1f} us a call ({call} instructions),"
+        f" {(read - unread - (ours - bare)) / len(again.chunks):5.2f} us a piece"
+        f" ({(pieces - call) / len(again.chunks):.0f} instructions)"
     )
 
 
@@ -222,7 +222,7 @@ def main() -> None:
         testing.reset()
         init(exporter=Discard(), journal=journal, max_events=100_000)
         for name, (ask, stream) in calls.items():
-            told = report(name, ask, stream)
+            told = report(Again(name, ask, stream))
             print(f"{name:10} journal {'off' if journal == 'off' else 'on':4} {told}, clock {clock():.1f} ms")
 
 

@@ -262,6 +262,33 @@ def test_what_a_cold_start_reads() -> None:
     assert (len(files) <= COLD_MODULES_MAX, lines <= COLD_LINES_MAX) == (True, True), (len(files), lines)
 
 
+def test_no_package_of_others_is_loaded() -> None:
+    """Whatever is installed beside it: a function that makes no calls loads the standard library and this package."""
+    script = """
+        from zespan_serverless import flush, zespan_lambda
+        from zespan_serverless.testing import LambdaContext
+
+        @zespan_lambda(api_key="zsp_key", base_url="http://127.0.0.1:9", flush_timeout=0.01)
+        def handler(event, context):
+            return event
+
+        handler({}, LambdaContext())
+        flush(0.01)
+    """
+    loaded = _loaded(script) - _loaded("")
+    assert PACKAGE.name in loaded
+    assert {name for name in loaded if name not in sys.stdlib_module_names} == {PACKAGE.name}
+
+
+def _loaded(script: str) -> set[str]:
+    """The packages that a script loads, as -X importtime tells."""
+    environment = {"ZESPAN_ENABLED": "1", "PYTHONPATH": str(PACKAGE.parent)}
+    command = [sys.executable, "-X", "importtime", "-c", textwrap.dedent(script)]
+    told = subprocess.run(command, env=environment, capture_output=True, text=True, check=True, timeout=60).stderr
+    lines = re.findall(r"^import time:[\d |]+\|\s+(\S+)$", told, re.MULTILINE)
+    return {line.partition(".")[0] for line in lines}
+
+
 def module_name(file: Path) -> str:
     return ".".join(file.relative_to(PACKAGE.parent).with_suffix("").parts).removesuffix(".__init__")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .._fields import count_of, field, is_count
+from .._fields import as_dict, count_of, field, is_count
 
 if TYPE_CHECKING:
     from ..._record.model import Answer
@@ -18,8 +18,9 @@ def count(answer: Answer, usage: Any) -> None:
 
     Chat and completions speak of a prompt and a completion, all newer endpoints of input and output.
     """
+    usage = as_dict(usage)
     before, after = (
-        next((found for name in names if (found := field(usage, name))), None)
+        as_dict(next((found for name in names if (found := field(usage, name))), None))
         for names in (
             ("prompt_tokens_details", "input_tokens_details", "input_token_details"),
             ("completion_tokens_details", "output_tokens_details", "output_token_details"),
