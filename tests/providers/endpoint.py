@@ -34,8 +34,8 @@ def events(*data: Json, named: bool = False, done: bool = False) -> Reply:
 
 def frames(*data: tuple[str, Json]) -> Reply:
     """AWS's event stream: (event type, payload)."""
-    pieces: list[bytes | None] = [frame({":message-type": "event", ":event-type": kind}, payload) for kind, payload in data]
-    return 200, {"content-type": "application/vnd.amazon.eventstream"}, pieces
+    pieces = (frame({":message-type": "event", ":event-type": kind}, payload) for kind, payload in data)
+    return 200, {"content-type": "application/vnd.amazon.eventstream"}, [*pieces]
 
 
 def chunk(data: Json) -> tuple[str, Json]:
