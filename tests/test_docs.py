@@ -113,6 +113,7 @@ def test_every_block_is_run() -> None:
     assert {name: len(blocks(page)) for name, page in PAGES.items()} == {
         "architecture": 0,
         "by-hand": 4,
+        "comparison": 0,
         "frameworks": 0,
         "hosts": 0,
         "models": 1,
