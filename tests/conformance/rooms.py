@@ -127,12 +127,19 @@ def _lambda_steps(work: Work) -> Serve:
     import zespan_serverless
     from zespan_serverless import span, with_context, zespan_lambda
 
-    @zespan_lambda
+    @zespan_lambda(session_id=lambda event: "s")
     def handler(event: object, context: object) -> Any:
         with with_context(user_id="u", tags={"a": "b"}), span("step") as details:
             details["a"] = 1
             zespan_serverless.capture({"operation": "x"})
             zespan_serverless.traceparent()
+            with span("agent", kind="agent"), span("ask", kind="llm", model="m", provider="p", messages="Hi") as call:
+                call.first_token()
+                call.output("x")
+                call.usage(input_tokens=1, output_tokens=1)
+            with span("tool", kind="tool", arguments=[1]) as tool, span("search", kind="retriever") as search:
+                tool.result("x")
+                search.documents(["x"])
             return work()
 
     return lambda: handler(EVENT, CONTEXT)

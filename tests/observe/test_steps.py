@@ -22,6 +22,7 @@ from zespan_serverless import (
     types,
     zespan_lambda,
 )
+from zespan_serverless._observe import steps
 
 AGENT = ("agent_id", "agent_name", "agent_role", "agent_framework", "parent_agent_id")
 
@@ -239,6 +240,23 @@ def test_a_mistake_raises_while_decorating_and_is_logged_while_serving(
     assert [event["metadata"] for event in events] == [{"a": 1}] * 2
     assert {event["span_kind"] for event in events} == {given.get("kind") if given.get("kind") == "tool" else "general"}
     assert len(caplog.records) == 1
+
+
+def test_a_method_of_another_kind_does_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    """The function goes on where a kind is misspelt, and it is logged; what is no method of any kind is an error."""
+    anything: Any = span
+    with testing.recording() as events:
+        for _ in range(2):
+            with anything("x", kind="lm", model="m", provider="p") as call:
+                call.usage(input_tokens=1)
+                call.output("x", tools={})
+        with anything("x", kind="tool") as tool, pytest.raises(AttributeError, match="no attribute 'usages'"):
+            tool.usages()
+        flush()
+    assert [event["status"] for event in events] == ["success"] * 3
+    assert caplog.text.count("a span of kind 'general' has no usage()") == 1
+    methods = {name for kind in dir(types) if kind.endswith("Span") for name in vars(getattr(types, kind))}
+    assert {name for name in methods if not name.startswith("_")} == steps._METHODS
 
 
 @span("sync", kind="tool")

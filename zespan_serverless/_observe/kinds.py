@@ -27,15 +27,9 @@ MODEL_FIELDS = ("model", "provider", "messages", "system", "tools", "stream")
 """What a call of a model takes. It needs the first two."""
 
 
-def around(span: Span | None) -> GeneralSpan | None:
-    """The innermost step that a span is in."""
-    step = None if span is None else span.step
-    return step if isinstance(step, GeneralSpan) else None
-
-
 def nearest(kind: str | None, span: Span | None) -> GeneralSpan:
     """The innermost step of a kind that a span is in. Where there is none: one that is never sent, with a warning."""
-    step = around(span)
+    step: GeneralSpan | None = None if span is None else span.step
     for _ in range(STEPS_MAX):
         if step is None or kind in (None, step.kind):
             break

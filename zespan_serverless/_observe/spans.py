@@ -127,7 +127,7 @@ class _Step(_Scope):
 
     def open(self) -> _trace.Span:
         self._span = _trace.new_span(_trace.current())
-        around = kinds.around(self._span)
+        around = self._span.step
         self._span.step = self._target = GeneralSpan("general", around)
         self._began, self._is_open = time.perf_counter(), True
         with Guarded("the start of a span"):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import _process
 from .._base.guard import Guarded
+from .._base.log import warn_once
 from .._record.step import Step
 from .._record.values import leaf, plain
 
@@ -21,6 +22,13 @@ if TYPE_CHECKING:
     from .._trace import Span
 
 STEPS_MAX = 1000  # around one another, that are looked through
+_METHODS = frozenset(
+    (
+        *("input", "output", "usage", "first_token", "arguments", "result", "query", "documents", "steps", "rationale"),
+        "to",
+    )
+)
+"""Those of all kinds."""
 
 
 class GeneralSpan(dict[str, Any]):
@@ -35,6 +43,15 @@ class GeneralSpan(dict[str, Any]):
         self.agent: Mapping[str, Any] | None = None if around is None else around.agent
         """The agent at work, or None: `agent_id`, `agent_name`, `agent_role`, `agent_framework`, `parent_agent_id`."""
         self._step: Step | None = None
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name):
+            """A method of another kind does nothing: a kind may be misspelt, or could not be made."""
+            if name not in _METHODS:
+                raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+            warn_once("a span of kind %r has no %s(): what it is given is left out", self.kind, name)
+            return _ignore
 
     def _begin(self, span: Span, name: str, given: Mapping[str, Any], *, is_noted: bool) -> None:
         """The step begins; `given` are the fields of the call of `span()`. It may fail.
@@ -64,6 +81,10 @@ class GeneralSpan(dict[str, Any]):
     def _close(self) -> None:
         """The step is over. Forget those around it: a task that starts another one, and so on, would keep them all."""
         self._around = None
+
+
+def _ignore(*_: object, **__: object) -> None:
+    """What a method of another kind does."""
 
 
 class AgentSpan(GeneralSpan):

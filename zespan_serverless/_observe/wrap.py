@@ -134,8 +134,10 @@ class Tracer(Reads[Request]):
         self, host: Host[Request], settings: Mapping[str, Any], function: Callable[..., Any] | None = None
     ) -> None:
         self.host, self._function = host, function
-        self.settings = {name: value for name, value in settings.items() if name not in _settings.READERS}
-        self._readers = {name: settings[name] for name in _settings.READERS if name in settings}
+        self.settings, self._readers = dict(settings), dict[str, Any]()
+        for name in _settings.READERS:
+            if name in settings:
+                self._readers[name] = self.settings.pop(name)
 
     def open(self, request: Request) -> ActiveInvocation | None:
         """An invocation for a request; None if telemetry is off or fails, or this request is inside another one."""
