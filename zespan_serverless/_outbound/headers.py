@@ -26,16 +26,19 @@ def trace_headers() -> dict[str, str]:
     """
     try:
         here = _trace.current()
-        return {} if here is None or not here.span_id else _headers(here)
+        return {} if here is None or not here.span_id else headers_of(here)
     except Exception as error:
         pass_on(error)
         warn_once("trace headers cannot be made: %r", error)
         return {}
 
 
-def _headers(span: Span) -> dict[str, str]:
-    """The random flag is the caller's, or set where the trace id is ours. The sampled flag says whether somebody above
-    the callee may have recorded the trace: this process, or its caller."""
+def headers_of(span: Span) -> dict[str, str]:
+    """The headers of a request that is made in this span.
+
+    The random flag is the caller's, or set where the trace id is ours. The sampled flag says whether somebody above
+    the callee may have recorded the trace: this process, or its caller.
+    """
     container, caller = _process.current(), span.caller
     flags = RANDOM if caller is None or not caller.trace_id else (caller.flags or 0) & (RANDOM | SAMPLED)
     if container is not None and container.policy.samples(span.trace_id):

@@ -4,7 +4,7 @@
     _wrap    a wrapper through which results pass        _request  what a room says of a request
     _stream  a stream, while the user reads it           _fields   reads an SDK's objects
     _prompt  reads a request's messages and tools        _by_hand  `patch` and `wrap`
-    _pricing what tokens cost
+    _pricing what tokens cost                            _tool     one call of a tool
 
 A provider's room answers four questions and nothing else: which methods its calls pass through (`CHOKES`), which of
 those calls are its own and what they ask (`Choke.read`), what an answer contains (`Endpoint.answer`), and how a
@@ -44,6 +44,7 @@ ROOMS = {
     "dspy.clients.engines.lm15_engine": "dspy",
     "litellm.main": "litellm",
     "litellm.responses.main": "litellm",
+    "mcp.client.session": "mcp",
 }
 """SDK module -> the room that traces it."""
 

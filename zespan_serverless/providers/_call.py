@@ -52,6 +52,9 @@ def begin(choke: Choke, method: Any, owner: Any, args: tuple[Any, ...], kwargs: 
             outer = None
         if outer is not None:
             return Taker(outer.take)
+        tool = request.begun(container, method)
+        if tool is not None:
+            return tool
         call = ModelCall(container, request)
         if here is not None and here.request.endpoint.is_relay:
             call.replace(here)

@@ -9,7 +9,9 @@ from .._record.values import leaf
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from .._process import Container
     from .._record.model import Answer
+    from ._wrap import Observer
 
 _RAW_HEADER = "X-Stainless-Raw-Response"  # "true": with_raw_response; "stream": with_streaming_response
 
@@ -41,6 +43,10 @@ class Request:
         self.messages, self.system, self.tools = messages, system, tools
         self.stream = bool(stream)
         self.raw = (headers or {}).get(_RAW_HEADER)
+
+    def begun(self, container: Container, method: Any) -> Observer | None:
+        """Begin the call that `method` makes, if that is not the call of a model. Returns its observer."""
+        return None
 
 
 class Choke:
