@@ -13,31 +13,23 @@ import threading
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from importlib import import_module
 from typing import Any
 
 from mcp import ClientSession, StdioServerParameters, stdio_client
 
 from zespan_serverless import flush, span, testing, with_context, zespan_lambda
 
-IS_NEW = False
-try:
-    from mcp.server import MCPServer as Server
-
-    IS_NEW = True
-except ImportError:
-    from mcp.server.fastmcp import FastMCP as Server
-
-
+_server: Any = import_module("mcp.server")
+IS_NEW = hasattr(_server, "MCPServer")
+_home: Any = import_module("mcp.server.mcpserver" if IS_NEW else "mcp.server.fastmcp")
+Server = _home.MCPServer if IS_NEW else _home.FastMCP
 HAS_META = "meta" in inspect.signature(ClientSession.call_tool).parameters
 
 
 def server() -> Any:
     """Its tools are asked for the weather, fail, take long, and tell the `_meta` of their requests."""
     made: Any = Server("weather")
-    if IS_NEW:
-        from mcp.server.mcpserver import Context
-    else:
-        from mcp.server.fastmcp import Context
 
     def weather(city: str) -> str:
         return json.dumps({"weather": f"Sunny in {city}", "password": "hunter2"})
@@ -54,14 +46,14 @@ def server() -> Any:
         meta = dict(meta) if isinstance(meta, dict) else meta.model_dump() if meta is not None else {}
         return json.dumps({name: meta[name] for name in ("traceparent", "tracestate", "mine") if meta.get(name)})
 
-    told.__annotations__["ctx"] = Context
+    told.__annotations__["ctx"] = _home.Context
     for tool in (weather, broken, told, sleeping):
         made.tool()(tool)
     return made
 
 
 @asynccontextmanager
-async def connected(transport: str) -> AsyncIterator[Any]:
+async def session_by(transport: str) -> AsyncIterator[Any]:
     """A session with a server."""
     async with AsyncExitStack() as stack:
         if transport == "memory" and IS_NEW:
@@ -70,18 +62,16 @@ async def connected(transport: str) -> AsyncIterator[Any]:
             yield await stack.enter_async_context(Client(server()))
             return
         if transport == "memory":
-            from mcp.shared.memory import create_connected_server_and_client_session as connect
-
-            yield await stack.enter_async_context(connect(server()._mcp_server))
+            memory: Any = import_module("mcp.shared.memory")
+            connected = memory.create_connected_server_and_client_session(server()._mcp_server)
+            yield await stack.enter_async_context(connected)
             return
         if transport == "stdio":
             command = StdioServerParameters(command=sys.executable, args=["-m", __spec__.name, "serve"])
             read, write = await stack.enter_async_context(stdio_client(command))
         else:
-            from mcp.client import streamable_http
-
-            connect: Any = getattr(streamable_http, "streamable_http_client", None)
-            connect = connect or streamable_http.streamablehttp_client
+            http: Any = import_module("mcp.client.streamable_http")
+            connect = getattr(http, "streamable_http_client", None) or http.streamablehttp_client
             read, write, *_ = await stack.enter_async_context(connect(stack.enter_context(Served())))
         session = await stack.enter_async_context(ClientSession(read, write))
         await session.initialize()
@@ -108,7 +98,7 @@ class Served:
 
 async def calls(transport: str, seen: list[Any]) -> None:
     """What a user does; `seen` gets what the tools answer."""
-    async with connected(transport) as session:
+    async with session_by(transport) as session:
         for name, arguments, more in (
             ("weather", {"city": "Bern", "api_key": "k"}, {}),
             ("told", {}, {}),

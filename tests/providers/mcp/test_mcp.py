@@ -100,7 +100,7 @@ def test_whatever_of_the_room_fails_the_call_is_the_users(monkeypatch: pytest.Mo
     """One function at a time raises: the results stay the same."""
 
     async def ask() -> list[Any]:
-        async with program.connected("memory") as session:
+        async with program.session_by("memory") as session:
             results = [await session.call_tool(name, {"city": "Bern"}) for name in ("weather", "broken")]
             return [result.model_dump() for result in results]
 
