@@ -82,7 +82,7 @@ ENVIRONMENTS = {
         "groq 0.13": ["groq==0.13.0", "httpx<0.28"],
         "google-genai 1.0": ["google-genai==1.0.0"],
         "mistralai 1.0": ["mistralai==1.0.0"],
-        "cohere 5.15": ["cohere==5.15.0"],
+        "cohere 5.16": ["cohere==5.16.0"],
         "boto3 1.35": ["boto3==1.35.0", "aiobotocore==2.15.0"],
     },
 }

@@ -7,11 +7,12 @@ import sys
 from dataclasses import replace
 from importlib import import_module
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
 from zespan_serverless import ConfigurationError, flush, patch, providers, testing, wrap, zespan_lambda
+from zespan_serverless.providers import _by_hand
 
 from .apis import APIS, Api
 from .endpoint import serving
@@ -109,6 +110,7 @@ def test_an_sdk_that_is_not_known() -> None:
     """The error says which are."""
     with pytest.raises(ConfigurationError, match=r"does not know 'boto3': pass some of \"anthropic\", \"bedrock\""):
         patch("boto3")  # type: ignore[arg-type]
+    assert set(get_args(_by_hand.Sdk)) == set(providers.ROOMS.values())
 
 
 @pytest.mark.slow

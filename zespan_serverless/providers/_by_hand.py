@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     Client = TypeVar("Client")
 
-Sdk = Literal["anthropic", "bedrock", "cohere", "google", "groq", "mcp", "mistral", "openai"]
+Sdk = Literal["anthropic", "bedrock", "cohere", "dspy", "google", "groq", "litellm", "mcp", "mistral", "openai"]
 """The SDKs that are traced; `bedrock` is boto3 and aiobotocore."""
 
 _SDKS = frozenset(ROOMS.values())
