@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 from .._base.guard import pass_on
 
 _COUNT_MAX = 2**53  # more is a mistake
-_NOT_PYDANTIC: Any = object()
 
 
 def field(value: Any, name: str) -> Any:
@@ -19,16 +19,19 @@ def field(value: Any, name: str) -> Any:
     if issubclass(type(value), dict):
         return dict.get(value, name)
     try:
+        kind: Any = type(value)
+        if not hasattr(kind, "__pydantic_extra__"):
+            return getattr(value, name, None)
         held = value.__dict__
         if name in held:
             return held[name]
-        extra = getattr(value, "__pydantic_extra__", _NOT_PYDANTIC)
-        if extra is _NOT_PYDANTIC:
+        if _is_defined(kind, name):
             return getattr(value, name, None)
-        return extra.get(name) if extra else None  # pydantic takes ten times as long to say that there is none
+        extra = value.__pydantic_extra__  # pydantic itself takes ten times as long to say that there is none
+        return extra.get(name) if extra else None
     except Exception as error:
         pass_on(error)
-        return _attribute(value, name)
+        return None
 
 
 def as_dict(value: Any) -> Any:
@@ -36,6 +39,8 @@ def as_dict(value: Any) -> Any:
     if value is None or type(value) is dict:
         return value
     try:
+        if not hasattr(type(value), "__pydantic_extra__"):
+            return value
         extra = value.__pydantic_extra__
         return {**value.__dict__, **extra} if extra else value.__dict__
     except Exception as error:
@@ -57,12 +62,10 @@ class _Fields:
         return field(self._value, name)
 
 
-def _attribute(value: Any, name: str) -> Any:
-    try:
-        return getattr(value, name, None)
-    except Exception as error:
-        pass_on(error)
-        return None
+@functools.lru_cache(maxsize=1024)
+def _is_defined(kind: type, name: str) -> bool:
+    """Whether a class defines this name, such as a property."""
+    return any(name in vars(base) for base in kind.__mro__)
 
 
 def text_of(value: Any, name: str) -> str:

@@ -99,7 +99,7 @@ def _matches(name: str, model: str) -> bool:
 
 def _prices(line: str, tokens: int, tier: str) -> list[float | None]:
     """The five prices of now, for so many tokens of input, in a service tier; None for what has none."""
-    today, standard, chosen = time.strftime("%Y-%m-%d", time.gmtime()), "", ""
+    today, standard, chosen = time.strftime("%Y-%m-%d", time.gmtime()) if "@" in line else "", "", ""
     for part in line.split("|"):
         first, _, rest = part.partition(" ")
         if first[0].isdigit():
