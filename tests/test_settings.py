@@ -61,6 +61,7 @@ FROM_ENVIRONMENT: dict[str, tuple[str, object]] = {
     "max_bytes": ("100000", 100000),
     "journal": ("/var/tmp/events", "/var/tmp/events"),
     "sample_rate": ("0.25", 0.25),
+    "sample_errors": ("on", True),
     "store_prompts": ("off", False),
     "redact_keys": ("pin, iban ,,", ("pin", "iban")),
     "propagate_to": ("API.example.com; *.internal,aws:sqs", ("api.example.com", "*.internal", "aws:sqs")),

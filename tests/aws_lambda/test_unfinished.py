@@ -400,3 +400,22 @@ def test_prompts_are_on_disk_only_if_they_may_be_stored(
     assert b"gpt-4o-mini" in data
     assert (b"a private question" in data) is (store_prompts == "1")
     assert b"very" not in data
+
+
+# ---------------------------------------------------------------------- traces that are not sampled
+
+
+@pytest.mark.parametrize(("event", "status"), [({"sleep": 30}, "timeout"), ({"exit": 3}, "crashed")])
+def test_of_traces_that_are_not_sampled_those_that_do_not_end_are_told(
+    start: StartFunction, backend: Backend, event: dict[str, Any], status: str
+) -> None:
+    """With `sample_errors`, and nothing of those that end well before and after it."""
+    env = {"ZESPAN_SAMPLE_RATE": "0", "ZESPAN_SAMPLE_ERRORS": "1"}
+    sandbox = start("unfinished.handler", env=env, timeout=TIMEOUT)
+    assert sandbox.invoke({}).payload == "answered"
+    sandbox.invoke(event)
+    for _ in range(2):
+        assert sandbox.invoke({}).payload == "answered"
+    until(lambda: statuses(backend))
+    sandbox.stop()
+    assert statuses(backend) == [status]

@@ -33,15 +33,15 @@ if TYPE_CHECKING:
 class Accounts:
     """Shared by the parts of a delivery. Methods are called with the lock held, unless they say otherwise.
 
-    `intake` holds events that are captured but not counted yet, `intake_bytes` is their size. `callbacks` are called
-    after the lock is released. `retry_at` (monotonic) ends the pause after a failure. `background_waiter` is the flush
-    that the background thread is in.
+    `intake` holds events that are captured but not counted yet, `intake_bytes` is their size, and `over` the ids of
+    spans that have ended without an event. `callbacks` are called after the lock is released. `retry_at` (monotonic)
+    ends the pause after a failure. `background_waiter` is the flush that the background thread is in.
     """
 
     __slots__ = (
         *("background_waiter", "breaker", "buffer", "callbacks", "closed", "delivered", "dropped", "intake"),
-        *("intake_bytes", "journal", "lock", "notices", "open_spans", "retry_at", "settings", "waiters", "wakeups"),
-        "worker",
+        *("intake_bytes", "journal", "lock", "notices", "open_spans", "over", "retry_at", "settings", "waiters"),
+        *("wakeups", "worker"),
     )
 
     lock: threading.RLock
@@ -62,6 +62,7 @@ class Accounts:
         self.retry_at = 0.0
         self.intake: deque[Item] = deque()
         self.intake_bytes = 0
+        self.over: deque[str] = deque()
         self.callbacks: deque[Callable[[], object]] = deque()
         self.open_spans: dict[str, Record] = {}
         self.background_waiter: FlushWaiter | None = None
@@ -74,7 +75,7 @@ class Accounts:
     def is_reentrant(self) -> bool:
         """Whether a finalizer or a signal handler has interrupted this thread while it holds the lock.
 
-        Then only `intake` may be changed. RLock has no public method for this.
+        Then only `intake` and `over` may be changed. RLock has no public method for this.
         """
         return self.lock._is_owned()  # type: ignore[attr-defined, no-any-return]
 
@@ -92,7 +93,12 @@ class Accounts:
 
     def drain_intake(self) -> None:
         """Count all captured events, and move each into the buffer or drop it."""
-        intake = self.intake
+        intake, over = self.intake, self.over
+        while over:
+            self.open_spans.pop(over[0], None)
+            if self.journal is not None:
+                self.journal.append_closed(over[0])
+            del over[0]
         while intake:
             item = intake[0]
             if item.span:

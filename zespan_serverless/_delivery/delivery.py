@@ -155,6 +155,10 @@ class Delivery:
         """
         self._intake.record_open(begun, is_over)
 
+    def forget_open(self, span_id: str) -> None:
+        """Note that a span has ended without an event."""
+        self._intake.forget_open(span_id)
+
     def mark_deadline(self, trace_id: str, note: Mapping[str, Any]) -> list[Record]:
         """Record that a trace's invocation has reached its deadline. Returns the begin records of its open spans."""
         return self._intake.mark_deadline(trace_id, note)

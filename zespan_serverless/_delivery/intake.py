@@ -94,6 +94,15 @@ class Intake:
                 accounts.drain_intake()
             accounts.after_release()
 
+    def forget_open(self, span_id: str) -> None:
+        """See `Delivery.forget_open`."""
+        accounts = self._accounts
+        accounts.over.append(span_id)
+        if not accounts.is_reentrant():
+            with accounts.lock:
+                accounts.drain_intake()
+            accounts.after_release()
+
     def mark_deadline(self, trace_id: str, note: Mapping[str, Any]) -> list[Record]:
         """See `Delivery.mark_deadline`."""
         accounts = self._accounts

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from .._base.exporter import CustomExporter, Exporter
     from .._delivery.journal import Journal
+    from .._record.held import Held
     from .._record.invocation import Invocation
 
 JOURNAL_SIZE = 2
@@ -55,6 +56,7 @@ class Container:
         journal = _journal(settings, exporter)
         self.records = journal is not None or is_restarted()  # else nobody would learn of a span that does not end
         self.delivery = Delivery(exporter, settings, journal)
+        self.held = _held(settings)
         self.first_in_child: Callable[[], None] | None = None  # what a forked child has still to do
         self.invocations = 0
         self.goes_on = False  # whether invocations have ended whose events a thread sends
@@ -78,7 +80,7 @@ class Container:
             prepare, self.first_in_child = self.first_in_child, None
             prepare()
         struck: BaseException | None = None
-        ready: Record | None = None
+        ready: list[Record] = []
         try:
             ready = self._ready(make)
         except BaseException as error:
@@ -91,17 +93,33 @@ class Container:
                 ready = self._ready(make)
             except Exception as error:
                 self.lost(error, span_id)
-        if ready is not None:
-            self.delivery.capture(ready)
-            if self.goes_on and not self.active:  # work after a response: no end of an invocation will ask for it
-                self.delivery.flush_in_background(self.settings.flush_timeout)
+        for record in ready:
+            try:
+                self.delivery.capture(record)
+            except BaseException as error:  # of a signal handler, when the event has been taken
+                struck = error
+        if self.held is not None and len(ready) > 1:
+            self.held.sent(ready)
+        if ready and self.goes_on and not self.active:  # work after a response: no end of an invocation will ask for it
+            self.delivery.flush_in_background(self.settings.flush_timeout)
         if struck is not None:
             raise struck
 
-    def _ready(self, make: Callable[[], Record]) -> Record | None:
-        """A record as it may be sent; None if its trace is not sampled."""
+    def _ready(self, make: Callable[[], Record]) -> list[Record]:
+        """A record as it may be sent, after those that are no longer held back; nothing if its trace is not sampled."""
         record = make()
-        return self.policy.applied(record) if self.policy.keeps(record) else None
+        if self.policy.keeps(record):
+            return [self.policy.applied(record)]
+        if self.held is None:
+            return []
+        ready = self.held.judged(self.policy.trace_of(record), self.policy.applied(record))
+        if not ready and self.records:
+            self.delivery.forget_open(record.span_id)
+        return ready
+
+    def forget_held(self) -> None:
+        """Hold back nothing: in a forked child, whose parent has it."""
+        self.held = _held(self.settings)
 
     def lost(self, error: BaseException, span_id: str | None = None) -> None:
         """Count an event that cannot be made."""
@@ -118,7 +136,7 @@ class Container:
         `record` has what is known of the span by now, `over` tells whether it has ended meanwhile. Never raises.
         """
         with Guarded("the start of a span"):
-            if self.records and self.policy.keeps(record):
+            if self.records and (self.held is not None or self.policy.keeps(record)):
                 self.delivery.record_open(self.policy.applied(record), over)
 
     def flush_by_hand(self) -> float:
@@ -145,6 +163,15 @@ def set_current(container: Container | None) -> None:
     """Make this the process's container; None while telemetry is off."""
     global _current
     _current = container
+
+
+def _held(settings: _settings.Settings) -> Held | None:
+    """What holds records back, if some traces are not sampled, and their failures are wanted."""
+    if not settings.sample_errors or settings.sample_rate >= 1:
+        return None
+    from .._record.held import Held
+
+    return Held()
 
 
 def _journal(settings: _settings.Settings, exporter: object) -> Journal | None:

@@ -85,6 +85,7 @@ def _after_fork() -> None:
     container = current()
     if container is not None:
         container.delivery.reset()
+        container.forget_held()
         container.first_in_child = watch  # multiprocessing's pools end their workers with SIGTERM
         for active in container.under_way():
             active.disown()

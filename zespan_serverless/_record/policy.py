@@ -79,10 +79,14 @@ class Policy:
 
     def keeps(self, record: Record) -> bool:
         """Whether the record's trace is sampled."""
+        return self.samples(self.trace_of(record))
+
+    def trace_of(self, record: Record) -> str:
+        """The id of the record's trace; empty if it has none."""
         trace_id: Any = record.trace_id
         if record.fields is not None:
             trace_id = record.fields.get("trace_id", trace_id)  # of a user's own event it may be anything
-        return self.samples("" if trace_id is None else str(leaf(trace_id)))
+        return "" if trace_id is None else str(leaf(trace_id))
 
     def applied(self, record: Record) -> Record:
         """A copy of a record, in JSON's types, without what may not be sent."""

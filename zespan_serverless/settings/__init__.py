@@ -73,6 +73,7 @@ class Settings:
     max_bytes: int
     journal: str
     sample_rate: float
+    sample_errors: bool
     store_prompts: bool
     redact_keys: tuple[str, ...]
     propagate_to: tuple[str, ...]

@@ -299,6 +299,7 @@ FIELDS: dict[str, Field] = {
         Number("max_bytes", 8_388_608, bounds=(1024, 268_435_456)),
         Field("journal", "auto", normalize=_journal, wanted=_JOURNAL),
         Number("sample_rate", 1.0, bounds=(0.0, 1.0)),
+        Switch("sample_errors", False),
         Switch("store_prompts", True, keeps_back=True),
         Keys("redact_keys", ("password", "secret", "token", "api_key")),
         Hosts("propagate_to", ()),

@@ -64,6 +64,10 @@ class SettingsKwargs(TypedDict, total=False):
     before, as on Lambda. Default: auto. ZESPAN_JOURNAL"""
     sample_rate: float | None
     """Share of traces that is sent, 0 to 1, chosen by trace id as the SDK does. Default: 1.0. ZESPAN_SAMPLE_RATE"""
+    sample_errors: bool | None
+    """Whether failures are sent of traces that `sample_rate` leaves out, too: from the first record with the status
+    error, timeout or crashed on, all that this process sends of the trace, and the calls of its invocation before that,
+    of which up to 500 are held back in memory until the invocation has ended. Default: False. ZESPAN_SAMPLE_ERRORS"""
     store_prompts: bool | None
     """Whether prompts, completions and tool arguments are sent. Default: True. ZESPAN_STORE_PROMPTS
 

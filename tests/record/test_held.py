@@ -1,0 +1,218 @@
+"""`sample_errors`: of traces that are not sampled, what fails is sent, with what led to it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from zespan_serverless import _process, capture, flush, init, shutdown, span, testing, zespan_lambda
+from zespan_serverless._record import held as module
+from zespan_serverless._record.held import Held
+from zespan_serverless._record.record import Record, Resource
+from zespan_serverless._trace import Span, new_event_id
+from zespan_serverless.settings import Settings
+from zespan_serverless.testing import Backend, LambdaContext
+
+RESOURCE = Resource(Settings())
+
+
+def record(kind: str = "general", trace: str = "a", status: Any = "ok", text: str = "") -> Record:
+    here = Span(trace * 32, "b" * 16)
+    here.event_id = new_event_id()
+    made = Record(here, RESOURCE, kind, text or kind)
+    made.status = status
+    made.fields = {"completion_text": text} if text else None
+    return made
+
+
+def names(records: list[Record]) -> list[str]:
+    return [record.name for record in records]
+
+
+def judged(held: Held, given: Record) -> list[str]:
+    """The names of what is sent."""
+    ready = held.judged(given.trace_id, given)
+    held.sent(ready)
+    return names(ready)
+
+
+@pytest.fixture(autouse=True)
+def clean() -> Iterator[None]:
+    testing.reset()
+    yield
+    testing.reset()
+
+
+def sent(work: Any, **settings: Any) -> list[str]:
+    """What is sent of an invocation whose trace is not sampled."""
+
+    @zespan_lambda(**{"sample_rate": 0.0, "sample_errors": True, **settings})
+    def handler(event: object, context: object) -> None:
+        work()
+
+    with testing.recording() as events, contextlib.suppress(ZeroDivisionError):
+        handler({}, LambdaContext(function_name="f"))
+    return [f"{event['operation']} {event['status']}" for event in events]
+
+
+def steps() -> None:
+    with span("first"):
+        pass
+    with span("second"):
+        pass
+
+
+def caught() -> None:
+    steps()
+    try:
+        with span("third"):
+            raise ZeroDivisionError
+    except ZeroDivisionError:
+        pass
+    with span("fourth"):
+        pass
+
+
+def test_an_invocation_that_ends_well_is_not_sent() -> None:
+    """As without the setting, and it is counted nowhere."""
+    assert sent(steps) == []
+
+
+def test_an_invocation_that_fails_is_sent_with_all_that_led_to_it() -> None:
+    """In the order in which it happened."""
+
+    def fail() -> None:
+        steps()
+        raise ZeroDivisionError
+
+    assert sent(fail) == ["first success", "second success", "f error"]
+    assert sent(fail, sample_errors=False) == []
+
+
+def test_a_failure_that_is_caught_keeps_the_invocation() -> None:
+    """Also what comes after it, and the event of the invocation, which has not failed."""
+    assert sent(caught) == ["first success", "second success", "third error", "fourth success", "f success"]
+    assert sent(caught, root_event=False) == ["first success", "second success", "third error", "fourth success"]
+
+
+def test_an_event_of_the_users_may_say_that_it_has_failed() -> None:
+    """In the words of the SDK."""
+
+    def work() -> None:
+        steps()
+        capture({"operation": "own", "status": "error"})
+
+    assert sent(work) == ["first success", "second success", "own error", "f success"]
+
+
+def test_sampled_traces_are_sent_as_ever() -> None:
+    """Nothing is held back of them."""
+    assert sent(steps, sample_rate=1.0) == ["first success", "second success", "f success"]
+
+
+def test_traces_do_not_mix() -> None:
+    """The failure of one says nothing of another; an invocation that ends well gives up its own."""
+    held = Held()
+    assert judged(held, record(text="a1")) == judged(held, record(trace="b", text="b1")) == []
+    assert judged(held, record("invocation", trace="b")) == []
+    assert judged(held, record(trace="b", status="error", text="b2")) == ["b2"]
+    assert judged(held, record(status="timeout", text="a2")) == ["a1", "a2"]
+    assert judged(held, record(status="ok", text="a3")) == ["a3"]
+    assert held._characters == len(held._held) == 0
+
+
+@given(st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from(["general", "invocation"]), st.booleans())))
+def test_nothing_is_sent_twice_and_failures_are_always_sent(history: list[tuple[str, str, bool]]) -> None:
+    """Whatever happens in several traces at once, and what is held stays within its limits."""
+    held, out = Held(), list[int]()
+    records = [record(kind, trace, "error" if fails else "ok") for trace, kind, fails in history]
+    for one in records:
+        ready = held.judged(one.trace_id, one)
+        held.sent(ready)
+        out += map(id, ready)
+    assert len(out) == len(set(out))
+    assert {id(one) for one in records if one.status == "error"} <= set(out)
+    assert held._characters == sum(size for *_, size in held._held.values())
+
+
+def test_what_is_held_is_limited() -> None:
+    """By number and by text: the oldest are given up."""
+    held = Held()
+    for number in range(module.RECORDS_MAX + 10):
+        judged(held, record(text=str(number)))
+    assert len(held._held) == module.RECORDS_MAX
+    assert judged(held, record(status="error", text="x"))[:1] == ["10"]
+    for _ in range(40):
+        judged(held, record(trace="b", text="y" * 100_000))
+    assert held._characters <= module.CHARACTERS_MAX
+    assert len(judged(held, record(trace="b", status="error"))) == 11
+    for number in range(2 * module.FAILED_MAX):
+        judged(held, record(trace=f"{number:032x}", status="error"))
+    assert len(held._failed) == module.FAILED_MAX
+
+
+def test_threads_hold_and_release_at_once() -> None:
+    """Each failure takes what its own trace has held."""
+    held, found = Held(), dict[str, list[str]]()
+
+    def work(trace: str) -> None:
+        found[trace] = [
+            name
+            for _ in range(50)
+            for kind in ("ok", "ok", "error")
+            for name in judged(held, record(trace=trace, status=kind))
+        ]
+
+    threads = [threading.Thread(target=work, args=(trace,)) for trace in "abcdef01"]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert {trace: len(names) for trace, names in found.items()} == dict.fromkeys("abcdef01", 150)
+
+
+def test_what_ends_well_is_no_crash_to_the_next_process(tmp_path: Any) -> None:
+    """Its beginning is in the journal, and its end, though it has no event."""
+    with Backend() as backend:
+        init(
+            base_url=backend.url,
+            journal=str(tmp_path),
+            sample_rate=0.0,
+            sample_errors=True,
+            api_key="zsp_k",
+            enabled=True,
+        )
+        container = _process.current()
+        assert container is not None
+        assert container.records
+
+        @zespan_lambda
+        def handler(event: object, context: object) -> None:
+            assert container.delivery._accounts.open_spans
+
+        handler({}, LambdaContext())
+        assert container.delivery._accounts.open_spans == {}
+        assert flush(5).delivered == 0
+        shutdown()
+
+
+def test_a_forked_child_does_not_send_what_its_parent_holds() -> None:
+    """The parent does, if its trace fails."""
+    init(exporter="memory", sample_rate=0.0, sample_errors=True, enabled=True)
+    container = _process.current()
+    assert container is not None
+    with span("parent's"):
+        pass
+    assert container.held is not None
+    assert len(container.held._held) == 1
+    child = os.fork()
+    if child == 0:
+        os._exit(len(container.held._held))
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
