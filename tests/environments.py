@@ -77,13 +77,9 @@ ENVIRONMENTS = {
         "mcp 1.9": ["mcp==1.9.4", "pydantic<2.12"],
         "mcp 1.30": ["mcp==1.30.0"],
         "opentelemetry": [_OTEL],
-        "openai 1.50": ["openai==1.50.0", "httpx<0.28"],
-        "anthropic 0.40": ["anthropic==0.40.0", "httpx<0.28"],
-        "groq 0.13": ["groq==0.13.0", "httpx<0.28"],
-        "google-genai 1.0": ["google-genai==1.0.0"],
-        "mistralai 1.0": ["mistralai==1.0.0"],
-        "cohere 5.16": ["cohere==5.16.0"],
-        "boto3 1.35": ["boto3==1.35.0", "aiobotocore==2.15.0"],
+        "oldest stainless": ["openai==1.50.0", "anthropic==0.40.0", "groq==0.13.0", "httpx<0.28"],
+        "oldest others": ["google-genai==1.10.0", "cohere==5.16.0", "aiobotocore[boto3]==2.23.0"],
+        "oldest mistral": ["mistralai==1.0.0"],
     },
 }
 """Group of tests -> environment -> what is installed."""

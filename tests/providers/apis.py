@@ -461,8 +461,10 @@ GROQ = Api(
 
 
 def mistral_client(url: str, is_async: bool) -> Any:
-    from mistralai.client import Mistral
-
+    try:
+        from mistralai.client import Mistral
+    except ImportError:  # before mistralai 2
+        from mistralai import Mistral
     client = Mistral(api_key="k", server_url=url)
     return _Async(client) if is_async else client
 

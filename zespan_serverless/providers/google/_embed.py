@@ -14,7 +14,8 @@ class Embed(Choke):
     """Calls for embeddings."""
 
     classes = ("Models", "AsyncModels")
-    methods = ("_embed_content",)
+    methods = ("embed_content", "_embed_content")  # older versions have the first one only
+    is_inner = True
     paths = ("models", "aio.models")
 
     def read(self, owner: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Request | None:

@@ -7,7 +7,7 @@ from typing import Any
 from ..._record.model import Answer
 from .._fields import field, items
 from .._request import Choke, Endpoint, Request
-from .._stream import StreamReader
+from .._stream import StreamReader, follow_generator
 from ..openai._chat import Chat
 from ..openai._chunks import Chunks, function_of
 from ..openai._others import Other
@@ -62,6 +62,8 @@ class MistralChat(Chat):
         return Events(self.answer)
 
     def follow(self, call: Any, stream: Any) -> Any:
+        if not hasattr(stream, "generator"):  # mistralai 1.0
+            return follow_generator(call, stream)
         stream.generator = StreamReader(call, stream.generator)
         return stream
 
