@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from importlib import import_module
 from typing import Any
 
 from .endpoint import Json, Reply, chunk, events, frames, whole
@@ -461,11 +462,10 @@ GROQ = Api(
 
 
 def mistral_client(url: str, is_async: bool) -> Any:
-    try:
-        from mistralai.client import Mistral
-    except ImportError:  # before mistralai 2
-        from mistralai import Mistral
-    client = Mistral(api_key="k", server_url=url)
+    home: Any = import_module("mistralai.client")
+    if not hasattr(home, "Mistral"):  # before mistralai 2
+        home = import_module("mistralai")
+    client = home.Mistral(api_key="k", server_url=url)
     return _Async(client) if is_async else client
 
 
