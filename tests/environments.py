@@ -11,6 +11,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -104,10 +105,10 @@ def installed(group: str, name: str) -> Path:
     return python
 
 
-def run(python: Path, module: str, *args: str, seconds: float = 100, **environ: str) -> str:
+def run(python: Path, module: str, *args: str, seconds: float = 100, environ: Mapping[str, str] | None = None) -> str:
     """What a module of the tests prints when it is run by an environment's interpreter. Fails if the module fails."""
     command = [str(python), "-W", "ignore", "-m", module, *args]
-    environ = {**os.environ, "PYTHONPATH": str(ROOT), **environ}
+    environ = {**os.environ, "PYTHONPATH": str(ROOT), **(environ or {})}
     done = subprocess.run(command, env=environ, cwd=ROOT, capture_output=True, text=True, timeout=seconds, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout

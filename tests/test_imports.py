@@ -34,7 +34,7 @@ LAYERS = [
     {"_observe"},
     {"aws_lambda", "azure_functions", "asgi", "jobs", "logs", "wsgi"},
     {"google_cloud", "vercel"},  # jobs run on Cloud Run, too; handler classes, WSGI and ASGI on Vercel
-    {"powertools", "testing", "types"},
+    {"frameworks", "powertools", "testing", "types"},
     {"__init__"},
     {"_bytecode", "_layer"},
     {"cli"},
