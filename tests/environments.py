@@ -11,7 +11,6 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -105,10 +104,10 @@ def installed(group: str, name: str) -> Path:
     return python
 
 
-def run(python: Path, module: str, *args: str, seconds: float = 100, environ: Mapping[str, str] | None = None) -> str:
+def run(python: Path, module: str, *args: str, seconds: float = 100, **environ: str) -> str:
     """What a module of the tests prints when it is run by an environment's interpreter. Fails if the module fails."""
     command = [str(python), "-W", "ignore", "-m", module, *args]
-    environ = {**os.environ, "PYTHONPATH": str(ROOT), **(environ or {})}
+    environ = {**os.environ, "PYTHONPATH": str(ROOT), **environ}
     done = subprocess.run(command, env=environ, cwd=ROOT, capture_output=True, text=True, timeout=seconds, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout

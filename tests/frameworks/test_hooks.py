@@ -32,8 +32,9 @@ FORECAST: Any = (
 def seen(framework: str, settings: str = "") -> dict[str, Any]:
     """Scenario -> what has been seen of it."""
     python = environments.installed("frameworks", FRAMEWORKS[framework])
-    environ = {"ZESPAN_STORE_PROMPTS": "false"} if settings else {}
-    lines = environments.run(python, "tests.frameworks.program", framework, environ=environ).splitlines()
+    stores = "false" if settings else "true"
+    program = "tests.frameworks.program"
+    lines = environments.run(python, program, framework, ZESPAN_STORE_PROMPTS=stores).splitlines()
     printed: dict[str, Any] = json.loads(lines[-1])
     return printed
 

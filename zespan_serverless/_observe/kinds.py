@@ -27,16 +27,6 @@ MODEL_FIELDS = ("model", "provider", "messages", "system", "tools", "stream")
 """What a call of a model takes. It needs the first two."""
 
 
-def is_inside(span: Span | None, target: object) -> bool:
-    """Whether a span is inside the step that has this target, or is its own."""
-    step: GeneralSpan | None = None if span is None else span.step
-    for _ in range(STEPS_MAX):
-        if step is None or step is target:
-            break
-        step = step._around
-    return step is not None and step is target
-
-
 def nearest(kind: str | None, span: Span | None) -> GeneralSpan:
     """The innermost step of a kind that a span is in. Where there is none: one that is never sent, with a warning."""
     step: GeneralSpan | None = None if span is None else span.step

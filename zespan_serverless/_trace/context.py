@@ -218,7 +218,6 @@ empty context, and would otherwise each begin a trace of their own."""
 
 
 _asked: list[Callable[[Span | None], Span | None]] = []
-"""Who knows of spans that we are in, and that nobody has entered here: see `ask`."""
 
 
 def ask(inside: Callable[[Span | None], Span | None]) -> None:

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 from .. import _process, _trace
 from .._base import RESETS
 from .._base.guard import Guarded
-from .._observe.kinds import is_inside
 from .._observe.spans import span
+from .._observe.steps import STEPS_MAX
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -111,6 +111,16 @@ class Runs:
             return here
         with Guarded("a framework's step"):
             run = self._around(self._now())
-            if run is not None and not is_inside(here, run.span.step):
+            if run is not None and not _is_inside(here, run.span.step):
                 return run.span
         return here
+
+
+def _is_inside(here: _trace.Span | None, target: object) -> bool:
+    """Whether a span is inside the step that has this target, or is its own."""
+    step: Any = None if here is None else here.step
+    for _ in range(STEPS_MAX):
+        if step is None or step is target:
+            break
+        step = step._around
+    return step is not None and step is target
