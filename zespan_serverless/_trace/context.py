@@ -217,18 +217,14 @@ _shared: Span | None = None
 empty context, and would otherwise each begin a trace of their own."""
 
 
-_asked: list[Callable[[Span | None], Span | None]] = []
-
-
-def ask(inside: Callable[[Span | None], Span | None]) -> None:
-    """From now on the current span is what `inside` makes of the one that has been entered last. It never raises."""
-    _asked.append(inside)
+ASKED: list[Callable[[Span | None], Span | None]] = []
+"""Each makes of the span that was entered last the one that we are in. They never raise."""
 
 
 def current() -> Span | None:
     """The span that we are in, if any."""
     here = _current.get() or _shared
-    for inside in _asked:
+    for inside in ASKED:
         here = inside(here)
     return here
 

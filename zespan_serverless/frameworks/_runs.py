@@ -16,6 +16,7 @@ from .._base import RESETS
 from .._base.guard import Guarded
 from .._observe.spans import span
 from .._observe.steps import STEPS_MAX
+from .._trace.context import ASKED
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -51,7 +52,7 @@ class Runs:
         self._now = now
         self._runs: dict[Any, _Run] = {}
         self._skipped: dict[Any, _Run | None] = {}  # the step around one that is not recorded
-        _trace.ask(self._inside)
+        ASKED.append(self._inside)
         RESETS.extend((self._runs.clear, self._skipped.clear))
 
     def begin(self, key: Any, parent: Any, name: str, kind: str, **fields: Any) -> None:
