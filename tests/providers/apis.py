@@ -556,6 +556,13 @@ def google_client(url: str, is_async: bool) -> Any:
     return client.aio if is_async else client
 
 
+def vertex_client(url: str, is_async: bool) -> Any:
+    from google import genai
+
+    client = genai.Client(vertexai=True, api_key="k", http_options={"base_url": url})
+    return client.aio if is_async else client
+
+
 GEMINI: Json = {
     "candidates": [
         {
@@ -612,6 +619,15 @@ GOOGLE_EMBED = Api(
     lambda client: client.models.embed_content(model="gemini-embedding-001", contents=QUESTION),
     whole({"embeddings": [{"values": [0.1]}]}),
     {"span_kind": "embedding", "provider": "gcp.gemini", "model": "gemini-embedding-001", "input_tokens": None},
+)
+
+GOOGLE_IMAGES = Api(
+    "google images",
+    vertex_client,
+    lambda client: client.models.generate_images(model="imagen-4.0-generate-001", prompt=QUESTION),
+    whole({"predictions": [{"bytesBase64Encoded": "AAAA", "mimeType": "image/png"}]}),
+    {"span_kind": "image_gen", "provider": "gcp.vertex_ai", "model": "imagen-4.0-generate-001", "input_tokens": None},
+    usage={"images": 1},
 )
 
 # ---------------------------------------------------------------------- Bedrock
@@ -698,6 +714,6 @@ APIS = {
     api.name: api
     for api in (
         *(CHATS, RESPONSES, COMPLETIONS, EMBEDDINGS, IMAGES, MODERATIONS, TRANSCRIPTIONS, ANTHROPIC, GROQ, MISTRAL),
-        *(COHERE, RERANK, GOOGLE, GOOGLE_EMBED, CONVERSE, INVOKE),
+        *(COHERE, RERANK, GOOGLE, GOOGLE_EMBED, GOOGLE_IMAGES, CONVERSE, INVOKE),
     )
 }

@@ -25,7 +25,11 @@ from .user import close, use
 
 # The SDKs' own: models that are about to go, connections that their clients leave to the garbage collector.
 IGNORED = ("DeprecationWarning", "ResourceWarning", "pytest.PytestUnraisableExceptionWarning")
-pytestmark = [pytest.mark.slow, *(pytest.mark.filterwarnings(f"ignore::{name}") for name in IGNORED)]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings(r"ignore:The \w+ method is deprecated"),  # google-genai's for images
+    *(pytest.mark.filterwarnings(f"ignore::{name}") for name in IGNORED),
+]
 
 MODEL_KINDS = {"llm", "embedding", "image_gen", "audio", "moderation", "rerank", "retriever", "agent"}
 # What the user calls themselves, or Python does for them: nothing could contain it.

@@ -1,6 +1,6 @@
 """Google's SDK `google-genai`: Gemini by the Developer API and on Vertex AI.
 
-    _generate  content and its streams     _embed  embeddings
+    _generate  content and its streams     _embed  embeddings     _images  images
 
 The private methods are traced: the public ones call them once for each call of the model, also when functions are
 called automatically in between.
@@ -10,5 +10,6 @@ from __future__ import annotations
 
 from ._embed import Embed
 from ._generate import Generate, Stream
+from ._images import Images
 
-CHOKES = (Generate(), Stream(), Embed())
+CHOKES = (Generate(), Stream(), Embed(), Images())
