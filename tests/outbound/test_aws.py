@@ -311,7 +311,8 @@ def test_aiobotocore_sends_the_context() -> None:
         there = {"region_name": "eu-west-1", "endpoint_url": f"http://{host}:{port}"}
 
         async def send() -> None:
-            async with aiobotocore.session.get_session().create_client("sqs", **there) as client:
+            async with aiobotocore.session.get_session().create_client("sqs", **there) as opened:
+                client: Any = opened
                 url = (await client.create_queue(QueueName="a"))["QueueUrl"]
                 with span("send"):
                     await client.send_message(QueueUrl=url, MessageBody="Hi")

@@ -53,7 +53,9 @@ def clean() -> Iterator[None]:
 def sent(work: Any, **settings: Any) -> list[str]:
     """What is sent of an invocation whose trace is not sampled."""
 
-    @zespan_lambda(**{"sample_rate": 0.0, "sample_errors": True, **settings})
+    given: Any = {"sample_rate": 0.0, "sample_errors": True, **settings}
+
+    @zespan_lambda(**given)
     def handler(event: object, context: object) -> None:
         work()
 

@@ -44,7 +44,8 @@ def _added(scheme: str, host: str, port: int | None, headers: Callable[[], Mappi
 
 def _httpx(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Arguments:
     """httpx keeps the request, and makes that of a redirect from it: hence a copy."""
-    request = args[1] if len(args) > 1 else kwargs["request"]
+    transport, *rest = args
+    request = rest[0] if rest else kwargs["request"]
     url, headers = request.url, request.headers
     added = _added(url.scheme, url.raw_host.decode("ascii"), url.port, lambda: headers)
     if not added:
@@ -53,7 +54,7 @@ def _httpx(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Arguments:
     vars(copy).update(vars(request))
     copy.headers = type(headers)(headers)
     copy.headers.update(added)
-    return (args[0], copy), {}
+    return (transport, copy), {}
 
 
 def _urllib3(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Arguments:
