@@ -110,6 +110,8 @@ def test_an_sdk_that_is_not_known() -> None:
     """The error says which are."""
     with pytest.raises(ConfigurationError, match=r"does not know 'boto3': pass some of \"anthropic\", \"bedrock\""):
         patch("boto3")  # type: ignore[arg-type]
+    with pytest.raises(ConfigurationError, match=r"does not know \['openai'\]"):
+        patch(["openai"])  # type: ignore[arg-type]
     assert set(get_args(_by_hand.Sdk)) == set(providers.ROOMS.values())
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 Sdk = Literal["anthropic", "bedrock", "cohere", "dspy", "google", "groq", "litellm", "mcp", "mistral", "openai"]
 """The SDKs that are traced; `bedrock` is boto3 and aiobotocore."""
 
-_SDKS = frozenset(ROOMS.values())
+_SDKS = sorted({*ROOMS.values()})
 _ALIKE = ("openai", "anthropic")  # whose methods clients of another make may have
 
 
@@ -32,7 +32,7 @@ def patch(*sdks: Sdk) -> None:
     """
     unknown = [sdk for sdk in sdks if sdk not in _SDKS]
     if unknown:
-        known = ", ".join(f'"{name}"' for name in sorted(_SDKS))
+        known = ", ".join(f'"{name}"' for name in _SDKS)
         raise ConfigurationError(f"patch() does not know {unknown[0]!r}: pass some of {known}, or nothing for all")
     watch(*sdks)
 
