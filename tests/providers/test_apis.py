@@ -236,3 +236,42 @@ def test_a_body_that_nobody_else_holds_can_be_read() -> None:
             flush(5)
     (call,) = [event for event in events if event["span_kind"] == "llm"]
     assert call["output_tokens"] == 30
+
+
+async def _with(body: Any) -> bytes:
+    async with body as entered:
+        read: bytes = await entered.read()
+        return read
+
+
+async def _chunks(body: Any) -> bytes:
+    return b"".join([piece async for piece in body.iter_chunks(20)])
+
+
+async def _lines(body: Any) -> bytes:
+    return b"\n".join([line async for line in body.iter_lines()])
+
+
+async def _pieces(body: Any) -> bytes:
+    return b"".join([piece async for piece in body])
+
+
+@pytest.mark.parametrize("how", [_with, _chunks, _lines, _pieces])
+def test_however_an_asynchronous_body_is_read(how: Any) -> None:
+    """By `async with`, in chunks, in lines, or as an iterator: the event has the numbers."""
+    api = APIS["bedrock invoke_model"]
+
+    async def ask(url: str) -> bytes:
+        async with api.connect(url, True) as client:
+            body: bytes = await how((await api.ask(client))["body"])
+            return body
+
+    @zespan_lambda
+    def handler(event: str, context: object) -> Any:
+        return asyncio.run(ask(event))
+
+    with serving(api.reply) as endpoint, testing.recording() as events:
+        assert json.loads(handler(endpoint.url, testing.LambdaContext()))["stop_reason"] == "tool_use"
+        flush(5)
+    (call,) = [event for event in events if event["span_kind"] == "llm"]
+    assert (call["input_tokens"], call["output_tokens"]) == (130, 30)
