@@ -37,6 +37,11 @@ ENVIRONMENTS = {
         "braintrust": ["braintrust==0.48.1"],
         "posthog": ["posthog==7.91.1"],
     },
+    # The official SDK's packages for frameworks.
+    "sdks": {
+        "web": ["zespan-fastapi==1.2.2", "zespan-flask==1.2.2"],
+        "autogen": ["zespan-autogen[agentchat]==1.2.2", "autogen-ext[openai]==0.7.5"],
+    },
     # Frameworks that call models.
     "frameworks": {
         "agents": [
@@ -50,7 +55,7 @@ ENVIRONMENTS = {
         "llamaindex": ["llama-index-core==0.14.25", "llama-index-llms-openai==0.8.3"],
     },
     # One that takes three minutes and 900 megabytes: only if it is asked for.
-    "heavy": {"crewai": ["crewai==1.15.30"]},
+    "heavy": {"crewai": ["crewai==1.15.30", "zespan-crewai==1.2.2"]},
     # Other tools that trace several providers.
     "comparison": {
         "opentelemetry": [

@@ -54,7 +54,7 @@ CIRCLES = {
 # What a Lambda function reads of this package until its first invocation is over, with the exporter `memory`. A module
 # costs a cold start about 0.08 ms, 80 lines without bytecode cost 1 ms: raise these when the growth is worth it.
 COLD_MODULES_MAX = 62
-COLD_LINES_MAX = 9180
+COLD_LINES_MAX = 9225
 
 # Who may speak to the network.
 CLIENTS = {"http.client", "urllib.request", "socket", "ssl", "asyncio"}
@@ -140,7 +140,7 @@ def test_the_reader_sees_what_is_there() -> None:
     assert Import("_delivery/delivery.py", "zespan_serverless._base.reports", "module") in IMPORTS
     assert Import("_delivery/delivery.py", "zespan_serverless._delivery.accounts", "module") in IMPORTS
     assert Import("_observe/spans.py", "zespan_serverless._trace", "module") in IMPORTS
-    assert Import("_observe/__init__.py", "zespan_serverless.providers", "function") in IMPORTS
+    assert Import("_observe/__init__.py", "zespan_serverless.sdks", "function") in IMPORTS
     assert Import("errors.py", "zespan_serverless._base.reports", "types") in IMPORTS
     assert len(AT_RUN_TIME) > 100
 

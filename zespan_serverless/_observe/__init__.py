@@ -3,12 +3,15 @@ calls."""
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import TYPE_CHECKING, Any
 
 from .. import _process
 from .._base import log
 from .._base.guard import pass_on
+from .._base.hook import when_imported
+from ..settings import OFFICIAL_SDKS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,11 +27,16 @@ def start(arguments: Mapping[str, Any]) -> _process.Container | None:
     Different settings in a later call are ignored with one warning.
     """
     container = _process.start(arguments, _watch)
-    if container is not None and "zespan.client" in sys.modules:
-        from .. import sdks
-
-        sdks.adopt()
+    if container is not None and any(name in sys.modules for name in OFFICIAL_SDKS):
+        _adopt()
     return container
+
+
+def _adopt(module: object = None) -> None:
+    """Take over what has been imported of other telemetry SDKs."""
+    from .. import sdks
+
+    sdks.adopt()
 
 
 def _watch(settings: Settings) -> None:
@@ -51,3 +59,8 @@ def _watch(settings: Settings) -> None:
         except Exception as error:
             pass_on(error)
             log.warn_once("the trace context is not propagated: %r", error)
+
+
+if os.environ.get("ZESPAN_ENABLED", "").strip().lower() not in ("0", "false", "no", "off"):
+    # Already now: what they do at a cold start takes a second.
+    when_imported({name: {f"{name} sends its own events": _adopt} for name in OFFICIAL_SDKS})

@@ -39,7 +39,6 @@ if TYPE_CHECKING:
         def __call__(self, function: F, /) -> F: ...
 
 
-IDS = ("user_id", "session_id", "conversation_id")
 TAGS_MAX = 100
 """Tags that an event may have from `with_context`."""
 TEXT_MAX = 1024
@@ -105,7 +104,7 @@ class _Context(_Scope):
             _tags(base.tags, tags),
         )
         with Guarded("with_context"):
-            _concern(base, inner)
+            _trace.concern(base, inner)
         return inner
 
 
@@ -314,17 +313,6 @@ def current_span(kind: str | None = None) -> GeneralSpan:
     Outside of such a span the result takes everything and sends nothing, and a warning is logged once.
     """
     return kinds.nearest(kind, _trace.current())
-
-
-def _concern(base: _trace.Span, inner: _trace.Span) -> None:
-    """Tell the invocation under way what is said inside, of what was not in force already."""
-    call = base.root.invocation()
-    if call is not None:
-        before = base.tags or {}
-        call.concerns(
-            {name: getattr(inner, name) for name in IDS if getattr(base, name) is None},
-            {key: value for key, value in (inner.tags or {}).items() if key not in before},
-        )
 
 
 def id_text(value: object, otherwise: str | None) -> str | None:

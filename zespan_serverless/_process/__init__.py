@@ -2,7 +2,7 @@
 
 from .container import Container, current
 from .ending import at_exit, mark_deadline, pause, resume, watch
-from .startup import override, reset, start
+from .startup import override, reconsider, reset, start
 
 __all__ = [
     "Container",
@@ -11,6 +11,7 @@ __all__ = [
     "mark_deadline",
     "override",
     "pause",
+    "reconsider",
     "reset",
     "resume",
     "start",

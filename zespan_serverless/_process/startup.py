@@ -51,6 +51,13 @@ def _needs_container() -> bool:
     return container.delivery.closed if container is not None else not _started
 
 
+def reconsider() -> None:
+    """Look at the settings again at the next invocation, if telemetry is off: a key may have come meanwhile."""
+    global _started
+    if current() is None:
+        _started = False
+
+
 def override(settings: dict[str, Any]) -> None:
     """Start anew, and let these settings prevail over all others from now on (for `testing.recording`)."""
     global _overrides

@@ -6,6 +6,7 @@ from .context import (
     Root,
     Span,
     caller_of,
+    concern,
     continued,
     current,
     enter,
@@ -13,6 +14,7 @@ from .context import (
     new_event_id,
     new_span,
     new_trace_id,
+    open_call,
     parse_traceparent,
     root,
 )
@@ -23,6 +25,7 @@ __all__ = [
     "Root",
     "Span",
     "caller_of",
+    "concern",
     "continued",
     "current",
     "enter",
@@ -30,6 +33,7 @@ __all__ = [
     "new_event_id",
     "new_span",
     "new_trace_id",
+    "open_call",
     "parse_traceparent",
     "root",
 ]

@@ -27,6 +27,7 @@ SAMPLED, RANDOM = 0x01, 0x02
 LISTS = ("tracestate", "baggage")
 """Headers whose value is a list, which HTTP allows to stand in several lines."""
 
+_IDS = ("user_id", "session_id", "conversation_id")
 _HEX = frozenset("0123456789abcdef")
 _VARIANT = "89ab" * 4  # by a digit of a UUID, what RFC 9562 has in its place
 _TRACEPARENT_MAX = 512  # version 00 has 55 characters; a later one may append, a hostile one may not go on for ever
@@ -71,15 +72,17 @@ class Caller(Value):
 class Root:
     """What the spans below one root share.
 
-    `open`: what has not ended yet (a stream nobody has finished reading), callables by id, that end it. `has_spans`:
-    whether there has been a span. `is_paused`: whether the invocation waits until the next piece of a generator is
-    wanted. `owner`: a weak reference to the invocation under way, None if there is none.
+    `open`: what has not ended yet (a stream nobody has finished reading), callables by id, that end it. `calls`: the
+    number of calls of models. `has_spans`: whether there has been a span. `is_paused`: whether the invocation waits
+    until the next piece of a generator is wanted. `owner`: a weak reference to the invocation under way, None if there
+    is none.
     """
 
-    __slots__ = ("has_spans", "is_paused", "open", "owner")
+    __slots__ = ("calls", "has_spans", "is_paused", "open", "owner")
 
     def __init__(self) -> None:
         self.open: dict[int, Callable[[], None]] = {}
+        self.calls: int = 0
         self.has_spans: bool = False
         self.is_paused: bool = False
         self.owner: Callable[[], Any] | None = None
@@ -162,6 +165,17 @@ def continued(caller: Caller | None) -> Span:
     return span
 
 
+def concern(base: Span, inner: Span) -> None:
+    """Tell the invocation under way what is said inside, of what was not in force already."""
+    call = base.root.invocation()
+    if call is not None:
+        before = base.tags or {}
+        call.concerns(
+            {name: getattr(inner, name) for name in _IDS if getattr(base, name) is None},
+            {key: value for key, value in (inner.tags or {}).items() if key not in before},
+        )
+
+
 def new_trace_id() -> str:
     """32 hex digits."""
     return _random(16).hex()
@@ -212,6 +226,9 @@ def parse_traceparent(value: object) -> Caller | None:
 
 
 _current: ContextVar[Span | None] = ContextVar("zespan_serverless_span", default=None)
+open_call: ContextVar[Any] = ContextVar("zespan_serverless_model_call", default=None)
+"""The call of a model whose method is running here; None if there is none."""
+
 _shared: Span | None = None
 """The invocation's root span on a host that runs one at a time: threads of a ThreadPoolExecutor start with an
 empty context, and would otherwise each begin a trace of their own."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 from .. import _process, _trace, sdks
@@ -19,26 +18,25 @@ from ._wrap import Taker, once
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from contextvars import ContextVar
 
     from ._request import Choke, Request
     from ._wrap import Observer
 
 
-open_call: ContextVar[ModelCall | None] = ContextVar("zespan_serverless_model_call", default=None)
-"""The call whose method is running here."""
+open_call: ContextVar[ModelCall | None] = _trace.open_call
 
 
-def begin(choke: Choke, method: Any, owner: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Observer | None:
-    """Begin the call that `method` of `owner` is about to make, and return its observer.
+def begin(choke: Choke, owner: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Observer | None:
+    """Begin the call that a method of `owner` is about to make, and return its observer.
 
     Where an outer choke point has begun the call, an inner one takes the answer: it comes from the SDK itself there,
     before other tools change it.
 
-    None if there is nothing to trace: telemetry is off, the request is not one of the room's, or another SDK traces the
-    call.
+    None if there is nothing to trace: telemetry is off, or the request is not one of the room's.
     """
     container = _process.current()
-    if container is None or sdks.traces(method):
+    if container is None:
         return None
     here = open_call.get()
     outer = here if choke.is_inner else None
@@ -50,6 +48,7 @@ def begin(choke: Choke, method: Any, owner: Any, args: tuple[Any, ...], kwargs: 
             return None
         if outer is not None and outer.request.endpoint is not request.endpoint:  # made by code in between
             outer = None
+        sdks.seen()
         if outer is not None:
             return Taker(outer.take)
         tool = request.begun(container, method)
@@ -73,6 +72,7 @@ class ModelCall:
         self.container, self.request = container, request
         self.raw = request.raw
         self.span = _trace.new_span(_trace.current())
+        self.span.root.calls += 1
         self.once = threading.Lock()  # taken when the record is made
         # Taken now: by the time the call ends the user may have appended the answer to the same list.
         prompt = read_prompt(request, container)

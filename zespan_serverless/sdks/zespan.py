@@ -4,25 +4,32 @@ Its queue is sent by a thread every two seconds, which a function that is frozen
 block for half a minute, or return with events left. With a container in the process
 
     BatchEngine.push    hands an event to the container: in the trace of the invocation, with the settings' redaction
-    BatchEngine.flush   is our flush, within what the invocation has left; the SDK's thread flushes nothing
-    init                makes one client in a process, starts no thread, and imports no provider
-    flush               exists, because the SDK's guide for serverless functions calls it
+    BatchEngine.flush   is our flush, within `flush_timeout` and what the invocation has left; the SDK's thread ends
+    init                makes one client of one configuration in a process
+    autopatch           imports no provider: one is patched when the function imports it
+    patch_openai, ...   leave the calls to the rooms of `providers`, see `_zespan_calls`
+    flush               exists, because the SDK's guide for serverless functions calls it; spans work with `with`
 
-An event of a stream's beginning is left out: the one of its end has everything. Written for zespan 1.6.1; what another
-version lacks is left alone.
+Without one (telemetry is off, or nothing of ours has been called yet) each of them does what the SDK does. An event of
+a stream's beginning is left out: the one of its end has everything. Written for zespan 1.6.1; what another version
+lacks is left alone.
 """
 
 from __future__ import annotations
 
+import atexit
 import functools
 import sys
 import threading
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from .. import _process, _trace
 from .._base.guard import Guarded, pass_on
+from .._base.hook import when_imported
 from .._base.log import warn_once
 from .._record.record import Record
+from . import _zespan_calls, _zespan_context
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -30,33 +37,65 @@ if TYPE_CHECKING:
 
     from .._process.container import Container
 
-CLIENT = "zespan.client"
-_STREAM_START = "stream_start"
-_VECTOR_STORES = {
+PROVIDERS = {
+    "openai": "patch_openai",
+    "anthropic": "patch_anthropic",
+    "google.generativeai": "patch_google",
+    "boto3": "patch_bedrock",
+    "mistralai": "patch_mistral",
+    "groq": "patch_groq",
+    "cohere": "patch_cohere",
+    "litellm": "patch_litellm",
     "pinecone": "patch_pinecone",
     "chromadb": "patch_chroma",
     "qdrant_client": "patch_qdrant",
     "weaviate": "patch_weaviate",
 }
+"""What the SDK's `autopatch` patches, and with what."""
+
+_OURS = frozenset(
+    ("openai", "anthropic", "boto3", "mistralai", "groq", "cohere", "litellm")
+)  # traced by rooms of `providers`
+_STREAM_START = "stream_start"
 _MARK = "__zespan_original__"
+_served: Container | None = None
+_taken_over = threading.Event()  # there has been a container
 
 
 def adopt() -> None:
-    """Take over the SDK's events, if it has been imported. Idempotent; raises what the SDK's parts raise."""
-    client, batch = sys.modules.get(CLIENT), sys.modules.get("zespan.batch")
-    if client is None or batch is None:
+    """Take over the SDK. Idempotent; raises what the SDK's parts raise."""
+    global _served
+    client = sys.modules.get("zespan.client")
+    if client is None:
         return
-    engine = batch.BatchEngine
-    if not hasattr(engine.push, _MARK):
-        _replace(engine, "push", _push)
-        _replace(engine, "flush", _flush)
-        _replace(client, "_flush_loop", _no_loop)
-        _replace(client, "init", _init)
-        package = sys.modules["zespan"]
-        package.init = client.init  # type: ignore[attr-defined]
-        if not hasattr(package, "flush"):
-            package.flush = _flush_by_hand  # type: ignore[attr-defined]
-        _take_queue(client)
+    batch: Any = import_module("zespan.batch")  # which the SDK imports with its first client
+    if not hasattr(batch.BatchEngine.push, _MARK):
+        _replace_all(sys.modules["zespan"], client, batch)
+    container = _process.current()
+    if container is not None and container is not _served:
+        _served = container
+        _taken_over.set()
+        _serve(client, container)
+
+
+def _replace_all(package: Any, client: Any, batch: Any) -> None:
+    _zespan_context.join()
+    _zespan_calls.once()
+    _replace(batch.BatchEngine, "push", _push)
+    _replace(batch.BatchEngine, "flush", _flush)
+    _replace(client, "_flush_loop", _loop)
+    _replace(client, "init", _init)
+    _replace(client.ZespanClient, "autopatch", _autopatch)
+    package.init = client.init
+    for name in {*PROVIDERS.values(), "patch_google_genai", "patch_openrouter"}:
+        if hasattr(package, name):
+            _replace(package, name, functools.partial(_patch, name))
+    if not hasattr(package, "flush"):
+        package.flush = _flush_of_package
+    span = package.ManualSpan
+    if not hasattr(span, "__enter__"):
+        span.__enter__, span.__exit__ = _enter_span, _exit_span
+        _replace(span, "end", _end_span)
 
 
 def _replace(owner: Any, name: str, by: Callable[..., Any]) -> None:
@@ -71,77 +110,83 @@ def _replace(owner: Any, name: str, by: Callable[..., Any]) -> None:
     setattr(owner, name, replaced)
 
 
+def _serve(module: ModuleType, container: Container) -> None:
+    """Take over what the SDK has done before this container was made."""
+    client: Any = getattr(module, "_client", None)
+    if client is None:
+        return
+    atexit.unregister(client.flush)  # the end of a process is ours, which knows how long it may take
+    _zespan_calls.redact(container, client)
+    _take_queue(client._batch_engine)
+
+
+def _take_queue(engine: Any) -> None:
+    """Capture what has been queued before there was a container."""
+    queue = getattr(engine, "_queue", None)
+    while queue:
+        engine.push(queue.popleft())
+
+
+# ---------------------------------------------------------------------- events and flushes
+
+
 def _push(original: Callable[..., Any], engine: Any, event: Mapping[str, Any]) -> None:
     container = _process.current()
     if container is None:
         original(engine, event)
     elif event.get("finish_reason") != _STREAM_START:
         with Guarded("an event of the SDK zespan"):
-            container.capture(functools.partial(_record, container, dict(event)))
+            container.capture(functools.partial(_record, container, dict(event), _trace.current()))
 
 
 def _flush(original: Callable[..., Any], engine: Any) -> None:
     container = _process.current()
     if container is None:
         original(engine)
-    elif "_flush_loop" not in threading.current_thread().name:  # of a client that was there before us
-        _flush_by_hand()
+        return
+    _take_queue(engine)
+    if "(_flush_loop)" in threading.current_thread().name:  # of a client that was started before us
+        raise SystemExit  # which ends this thread
+    client = getattr(sys.modules["zespan.client"], "_client", None)
+    if engine is getattr(client, "_batch_engine", None):  # at exit those of older clients are called, too
+        _flush_container(container)
 
 
-def _flush_by_hand() -> None:
-    """Send what is pending, within what the invocation has left."""
+def _flush_of_package() -> None:
+    """Send what is pending, like the client's own `flush`."""
+    client = getattr(sys.modules["zespan.client"], "_client", None)
     container = _process.current()
-    if container is not None:
-        with Guarded("the flush"):
-            container.delivery.flush(container.flush_by_hand(), probe=True)
+    if client is not None:
+        client.flush()
+    elif container is not None:
+        _flush_container(container)
 
 
-def _no_loop(original: Callable[..., Any], client: Any) -> None:
-    if _process.current() is None:
-        original(client)
+def _flush_container(container: Container) -> None:
+    """Flush within `flush_timeout`, and what the invocation has left.
+
+    No longer, although the caller waits for it: what is left then is kept, and sent at the end of the invocation.
+    """
+    with Guarded("the flush"):
+        container.delivery.flush(min(container.settings.flush_timeout, container.flush_by_hand()), probe=True)
 
 
-def _init(original: Callable[..., Any], autopatch: Any = True, *args: Any, **kwargs: Any) -> Any:
-    """`init` without the imports of `autopatch`, and without another client where there is one with this key."""
-    module: Any = sys.modules[CLIENT]
-    if _process.current() is None:
-        return original(autopatch, *args, **kwargs)
-    known = getattr(module, "_client", None)
-    if known is None or getattr(known, "api_key", None) != kwargs.get("api_key"):
-        original(False, *args, **kwargs)
-    if autopatch:
-        for name, patch in _VECTOR_STORES.items():  # our rooms trace the models
-            if name in sys.modules:
-                try:
-                    getattr(sys.modules["zespan"], patch)()
-                except Exception as error:  # a package of another version than the SDK knows
-                    pass_on(error)
-                    warn_once("the SDK zespan cannot trace %s: %r", name, error)
-    return None
+def _loop(original: Callable[..., Any], client: Any) -> None:
+    """The work of the SDK's thread, until there is a container; no more afterwards, because `flush` is ours then."""
+    while not _taken_over.wait(client.flush_interval):
+        client.flush()
 
 
-def _take_queue(client: ModuleType) -> None:
-    """Capture what the SDK has queued before us."""
-    engine: Any = getattr(getattr(client, "_client", None), "_batch_engine", None)
-    queue = getattr(engine, "_queue", None)
-    while queue:
-        engine.push(queue.popleft())
-
-
-def _record(container: Container, event: dict[str, Any]) -> Record:
-    """The record of an event of the SDK's: what it says, with our trace, our parent and ids of W3C's length."""
-    here = _trace.current()
+def _record(container: Container, event: dict[str, Any], here: _trace.Span | None) -> Record:
+    """The record of an event of the SDK's: what it says, in our trace, with ids of W3C's length."""
     span = _trace.new_span(here)
-    parent = event.get("parent_span_id")
-    if here is not None:
-        event["trace_id"] = here.trace_id
-        event["parent_span_id"] = (
-            here.span_id or None if parent is None or _is_only_context(parent) else _span_id(parent)
-        )
-    else:
-        event["trace_id"] = _digits(event.get("trace_id"), 32) or span.trace_id
-        event["parent_span_id"] = None if parent is None or _is_only_context(parent) else _span_id(parent)
-    span.span_id = event["span_id"] = _span_id(event.get("span_id")) or span.span_id
+    event["trace_id"] = (
+        _zespan_context.hexadecimal(event.get("trace_id"), 32) if here is None else ""
+    ) or span.trace_id
+    parent = _zespan_context.hexadecimal(event.get("parent_span_id"), 16)
+    event["parent_span_id"] = parent or (here.span_id or None if here is not None else None)
+    event["span_id"] = _zespan_context.hexadecimal(event.get("span_id"), 16) or span.span_id
+    span.trace_id, span.span_id, span.parent_span_id = event["trace_id"], event["span_id"], event["parent_span_id"]
     record = Record(span, container.resource, str(event.get("span_kind", "general")), "")
     event.pop("timestamp", None)  # to the second; ours is to the millisecond
     for name in ("user_id", "session_id", "tags", "environment"):
@@ -156,18 +201,91 @@ def _record(container: Container, event: dict[str, Any]) -> Record:
     return record
 
 
-def _is_only_context(span_id: object) -> bool:
-    """Whether this is the id that `with_zespan_context` makes up for its block, which never has an event."""
-    context = sys.modules.get("zespan.context")
-    now: Any = context._zespan_ctx.get() if context is not None else None
-    return bool(now) and now.get("span_id") == span_id and "agent_id" not in now
+# ---------------------------------------------------------------------- starts and patches
 
 
-def _span_id(value: object) -> str:
-    return _digits(value, 16)
+def _init(original: Callable[..., Any], autopatch: Any = True, *args: Any, **kwargs: Any) -> Any:
+    """`init`, which keeps the client that is there if it has the same configuration."""
+    module: Any = sys.modules["zespan.client"]
+    known = getattr(module, "_client", None)
+    if known is None or args or not _is_configured(known, kwargs):
+        result = original(autopatch, *args, **kwargs)
+        container = _process.current()
+        if container is None:
+            _process.reconsider()  # it may be off because there was no key
+        else:
+            _serve(module, container)
+        return result
+    if autopatch:
+        known.autopatch()
+    return None
 
 
-def _digits(value: object, count: int) -> str:
-    """The SDK's ids are UUIDs: their first digits, which are random, too."""
-    digits = value.replace("-", "") if isinstance(value, str) else ""
-    return digits[:count] if len(digits) >= count and set(digits) <= set("0123456789abcdef") else ""
+def _is_configured(client: Any, kwargs: dict[str, Any]) -> bool:
+    """Whether `init` with these arguments would make a client that is configured like this one."""
+    fields: Mapping[str, Any] = getattr(client, "__dataclass_fields__", {})
+    given = {name: value for name, value in kwargs.items() if name != "auto_instrument_http"}
+    if given != kwargs or not set(given) <= set(fields):
+        return False
+    for name, field in fields.items():
+        if field.init:
+            default = field.default_factory() if callable(field.default_factory) else field.default
+            if getattr(client, name, None) != given.get(name, default):
+                return False
+    return True
+
+
+def _autopatch(original: Callable[..., Any], client: Any) -> list[str]:
+    """Patch what has been imported, and the rest when it is: an import may take a second. Returns what is installed."""
+    from importlib.util import find_spec
+
+    installed = []
+    for name in PROVIDERS:
+        try:
+            is_installed = name in sys.modules or find_spec(name) is not None
+        except (ImportError, ValueError, AttributeError):  # of a package around it that is not installed
+            is_installed = False
+        if is_installed:
+            installed.append(name.split(".")[0])
+            when_imported({name: {f"the SDK zespan cannot trace {name}": _patch_provider}})
+    return installed
+
+
+def _patch_provider(module: ModuleType) -> None:
+    getattr(sys.modules["zespan"], PROVIDERS[module.__name__])()
+
+
+def _patch(name: str, original: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    """A patch of the SDK's. What it does not know how to patch is left as it is."""
+    if _process.current() is not None and not args and not kwargs.get("guardrails"):
+        provider = next((known for known, patch in PROVIDERS.items() if patch == name), "openai")
+        if provider in _OURS or name == "patch_google_genai":
+            return None  # ours are in place, with costs, cached tokens and the times of streams
+    try:
+        return original(*args, **kwargs)
+    except AttributeError as error:
+        pass_on(error)
+        warn_once("the SDK zespan failed at %s: %r", name, error)
+        return None
+    finally:
+        _zespan_calls.step_aside()
+
+
+# ---------------------------------------------------------------------- spans as the README has them
+
+
+def _enter_span(span: Any) -> Any:
+    span._zespan_block = span.run()
+    span._zespan_block.__enter__()
+    return span
+
+
+def _exit_span(span: Any, kind: Any, error: BaseException | None, traceback: Any) -> None:
+    span._zespan_block.__exit__(None, None, None)
+    if not getattr(span, "_zespan_ended", False):
+        span.end(status="success" if error is None else "error", error_message=None if error is None else str(error))
+
+
+def _end_span(original: Callable[..., Any], span: Any, *args: Any, **kwargs: Any) -> Any:
+    span._zespan_ended = True
+    return original(span, *args, **kwargs)

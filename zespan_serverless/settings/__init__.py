@@ -49,6 +49,9 @@ else:
 
 __all__ = ["READERS", "Settings", "SettingsKwargs", "check", "resolve", "usable"]
 
+OFFICIAL_SDKS = ("zespan", "zespan_fastapi", "zespan_flask", "zespan_crewai.ingest", "zespan_autogen.ingest")
+"""Modules that may have been given settings, too; see `_official`."""
+
 _SHOWN_MAX = 200  # characters of a value that are logged
 
 
@@ -143,7 +146,7 @@ def resolve(arguments: Mapping[str, Any], environ: Mapping[str, str] | None = No
         text = environ.get(variable, "").strip()
         if text and name not in values:
             _read(FIELDS[name], text, values)
-    if "zespan.client" in sys.modules and environ is os.environ:
+    if environ is os.environ and any(name in sys.modules for name in OFFICIAL_SDKS):
         from ._official import of_official_sdk
 
         values = {**of_official_sdk(), **values}

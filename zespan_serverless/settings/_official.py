@@ -1,4 +1,7 @@
-"""Settings that the user has given to the official SDK `zespan` in this process: `zespan.init(api_key=...)`."""
+"""Settings that the user has given to the official SDK `zespan` in this process: `zespan.init(api_key=...)`.
+
+Or else to one of its packages for frameworks: the key, and where to send.
+"""
 
 from __future__ import annotations
 
@@ -14,14 +17,14 @@ def of_official_sdk() -> dict[str, Any]:
     variables of ours come first."""
     client = getattr(sys.modules.get("zespan.client"), "_client", None)
     if client is None:
-        return {}
+        return _of_sibling()
     values: dict[str, Any] = {}
     api_key = getattr(client, "api_key", None)
     if isinstance(api_key, str) and api_key:
         values["api_key"] = api_key
+    base_url = getattr(client, "base_url", None)  # which the SDK documents, and does not use for events
     endpoint = getattr(client, "endpoint", None)
-    if isinstance(endpoint, str) and endpoint.endswith(_INGEST) and endpoint != _DEFAULT_URL + _INGEST:
-        values["base_url"] = endpoint.removesuffix(_INGEST)
+    values.update(_url(endpoint) or (_url(base_url + _INGEST) if isinstance(base_url, str) else {}))
     environment = getattr(client, "environment", None)
     if isinstance(environment, str) and environment:
         values["environment"] = environment
@@ -34,3 +37,22 @@ def of_official_sdk() -> dict[str, Any]:
     if isinstance(keys, (list, tuple)) and all(isinstance(key, str) for key in keys):
         values["redact_keys"] = tuple(keys)
     return values
+
+
+def _of_sibling() -> dict[str, Any]:
+    for name in ("zespan_fastapi", "zespan_flask"):
+        config = getattr(sys.modules.get(name), "__zespan_config__", None)  # noted by `sdks`
+        if config is not None and isinstance(config.api_key, str) and config.api_key and config.enabled:
+            return {"api_key": config.api_key, **_url(f"{config.base_url}{_INGEST}")}
+    for name in ("zespan_crewai.ingest", "zespan_autogen.ingest"):
+        module = sys.modules.get(name)
+        api_key = getattr(module, "_api_key", None)
+        if isinstance(api_key, str) and api_key:
+            return {"api_key": api_key, **_url(getattr(module, "_endpoint", None))}
+    return {}
+
+
+def _url(endpoint: object) -> dict[str, Any]:
+    if isinstance(endpoint, str) and endpoint.endswith(_INGEST) and endpoint != _DEFAULT_URL + _INGEST:
+        return {"base_url": endpoint.removesuffix(_INGEST)}
+    return {}
