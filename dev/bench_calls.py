@@ -157,7 +157,7 @@ class Again:
         chunks = iter(self.chunks)
         if is_ours:
             owner, *args = self.stream_args
-            call: Any = begin(self.choke, owner, tuple(args), self.stream_kwargs)
+            call: Any = begin(self.choke, None, owner, tuple(args), self.stream_kwargs)
             call.pause()
             chunks = StreamReader(call, chunks)
         for _ in chunks:

@@ -38,7 +38,7 @@ ENVIRONMENTS = {
         "posthog": ["posthog==7.91.1"],
     },
     # The official SDK's packages for frameworks.
-    "sdks": {
+    "zespan": {
         "web": ["zespan-fastapi==1.2.2", "zespan-flask==1.2.2"],
         "autogen": ["zespan-autogen[agentchat]==1.2.2", "autogen-ext[openai]==0.7.5"],
     },

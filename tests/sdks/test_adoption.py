@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
+import re
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
 
+from tests import environments
 from tests.sdks.guide import ASK, Event, play
+from zespan_serverless import testing
 
 if TYPE_CHECKING:
     from emulator.model import ModelEndpoint
@@ -102,3 +108,34 @@ def test_without_telemetry_the_sdk_works_alone(model: ModelEndpoint) -> None:
     body = f"{ASK}\nzespan.get_client().flush()"
     events, _, _ = play(model, body, patch="zespan.patch_openai(); os.environ['ZESPAN_ENABLED'] = '0'")
     assert [event["sdk_name"] for event in events] == ["zespan-python"]
+
+
+@pytest.mark.slow
+def test_the_example_of_the_page(model: ModelEndpoint) -> None:
+    """docs/zespan-sdk.md: the code of the guide with the decorator."""
+    page = (environments.ROOT / "docs" / "zespan-sdk.md").read_text()
+    (block,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    call = """
+from zespan_serverless import testing
+assert handler({"user": "ada", "prompt": "Hi"}, testing.LambdaContext()) == "Hello, serverless world!"
+"""
+    with testing.Backend() as backend:
+        done = subprocess.run(
+            [sys.executable, "-c", block + call],
+            env={
+                **{name: value for name, value in os.environ.items() if name != "ZESPAN_API_KEY"},
+                "OPENAI_BASE_URL": model.url,
+                "OPENAI_API_KEY": "k",
+                "PYTHONPATH": str(environments.ROOT),
+                "ZESPAN_ENABLED": "1",
+                "ZESPAN_BASE_URL": backend.url,
+            },
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        (call_event,), root = of_kind(backend.events, "llm"), _root(backend.events)
+    assert (call_event["user_id"], call_event["parent_span_id"]) == ("ada", root["span_id"])
+    assert {request.headers["x-api-key"] for request in backend.requests} == {"zsp_your_key"}

@@ -29,12 +29,12 @@ MODEL_FIELDS = ("model", "provider", "messages", "system", "tools", "stream")
 
 def nearest(kind: str | None, span: Span | None) -> GeneralSpan:
     """The innermost step of a kind that a span is in. Where there is none: one that is never sent, with a warning."""
-    step: GeneralSpan | None = None if span is None else span.step
+    step: Any = None if span is None else span.step  # or a block of another SDK's (`sdks`), which is no target
     for _ in range(STEPS_MAX):
-        if step is None or kind in (None, step.kind):
+        if step is None or (isinstance(step, GeneralSpan) and kind in (None, step.kind)):
             break
         step = step._around
-    if step is None or kind not in (None, step.kind):
+    if not isinstance(step, GeneralSpan) or kind not in (None, step.kind):
         warn_once("current_span(%s) is not inside such a span, and what it is given is left out", kind and repr(kind))
         return made(kind or "general", None)
     return step

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 open_call: ContextVar[ModelCall | None] = _trace.open_call
 
 
-def begin(choke: Choke, owner: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Observer | None:
-    """Begin the call that a method of `owner` is about to make, and return its observer.
+def begin(choke: Choke, method: Any, owner: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Observer | None:
+    """Begin the call that `method` of `owner` is about to make, and return its observer.
 
     Where an outer choke point has begun the call, an inner one takes the answer: it comes from the SDK itself there,
     before other tools change it.
@@ -48,12 +48,11 @@ def begin(choke: Choke, owner: Any, args: tuple[Any, ...], kwargs: dict[str, Any
             return None
         if outer is not None and outer.request.endpoint is not request.endpoint:  # made by code in between
             outer = None
+        if outer is None and (tool := request.begun(container, method)) is not None:
+            return tool
         sdks.seen()
         if outer is not None:
             return Taker(outer.take)
-        tool = request.begun(container, method)
-        if tool is not None:
-            return tool
         call = ModelCall(container, request)
         if here is not None and here.request.endpoint.is_relay:
             call.replace(here)

@@ -51,7 +51,7 @@ def _observe(owner: Any, name: str, method: Any, choke: Choke, *, in_class: bool
 
     def begin_call(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Observer | None:
         on, rest = (args[0] if args else None, args[1:]) if in_class else (getattr(method, "__self__", None), args)
-        return begin(choke, on, rest, kwargs)
+        return begin(choke, method, on, rest, kwargs)
 
     watched: Any = observed(method, begin_call, bound if in_class else None)
     # Who unwraps the method finds what is there without us.

@@ -187,7 +187,8 @@ def _record(container: Container, event: dict[str, Any], here: _trace.Span | Non
     event["parent_span_id"] = parent or (here.span_id or None if here is not None else None)
     event["span_id"] = _zespan_context.hexadecimal(event.get("span_id"), 16) or span.span_id
     span.trace_id, span.span_id, span.parent_span_id = event["trace_id"], event["span_id"], event["parent_span_id"]
-    record = Record(span, container.resource, str(event.get("span_kind", "general")), "")
+    event["span_kind"] = event.get("span_kind") or "general"
+    record = Record(span, container.resource, str(event["span_kind"]), "")
     event.pop("timestamp", None)  # to the second; ours is to the millisecond
     for name in ("user_id", "session_id", "tags", "environment"):
         if not event.get(name):
