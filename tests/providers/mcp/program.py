@@ -123,9 +123,9 @@ def main(transport: str, how: str = "") -> None:
         return
     if how == "otel":
         from opentelemetry import trace
-        from opentelemetry.sdk.trace import TracerProvider
 
-        trace.set_tracer_provider(TracerProvider())
+        sdk: Any = import_module("opentelemetry.sdk.trace")  # only there in an environment of its own
+        trace.set_tracer_provider(sdk.TracerProvider())
     seen: list[Any] = []
     if how == "bare":
         asyncio.run(calls(transport, seen))
