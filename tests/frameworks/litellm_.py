@@ -66,6 +66,33 @@ def scenarios(url: str) -> dict[str, Callable[[], Any]]:
     found: dict[str, Callable[[], Any]] = {}
     for kind, given in models.items():
         found |= calls(kind, given)
+
+    def router(name: str) -> Any:
+        deployment = {"model_name": "any", "litellm_params": models[name]}
+        return text(litellm.Router(model_list=[deployment], num_retries=0).completion("any", MESSAGES))
+
+    def kept(kind: str) -> Any:
+        """A stream that is still open when the invocation ends."""
+        chunks = litellm.completion(**ask(**models[kind], **more))
+        assert isinstance(chunks, litellm.CustomStreamWrapper)
+        open_streams.append(chunks)
+        return next(chunks)
+
+    async def aresponses() -> Any:
+        stream = await litellm.aresponses(model="openai/gpt-5-mini", input="hi", stream=True)
+        return len([event async for event in stream])
+
+    open_streams: list[Any] = []
+    found["openai router"] = lambda: router("openai")
+    found["anthropic router"] = lambda: router("anthropic")
+    found["anthropic kept stream"] = lambda: kept("anthropic")
+    found["anthropic batch"] = lambda: len(
+        litellm.batch_completion(**{**ask(**models["anthropic"]), "messages": [MESSAGES] * 3})
+    )
+    found["openai responses stream"] = lambda: len(
+        list(litellm.responses(model="openai/gpt-5-mini", input="hi", stream=True))
+    )
+    found["openai aresponses stream"] = aresponses
     found["openai responses"] = lambda: litellm.responses(model="openai/gpt-5-mini", input="hi").output[0].type
     found["openai embedding"] = lambda: litellm.embedding(model="openai/text-embedding-3-small", input=["hi"]).model
     return found

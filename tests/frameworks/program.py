@@ -36,6 +36,7 @@ def main(framework: str, only: str = "") -> None:
         AWS_ACCESS_KEY_ID="k",
         AWS_SECRET_ACCESS_KEY="k",
         AWS_DEFAULT_REGION="eu-west-1",
+        LITELLM_LOCAL_MODEL_COST_MAP="True",  # else LiteLLM asks GitHub for it
         NO_PROXY="127.0.0.1",
     )
     with serving(model.reply) as endpoint, testing.recording() as events, asyncio.Runner() as loop:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from .. import _process, _trace
@@ -67,7 +68,7 @@ class Runs:
                 run = _Run(name, kind, fields)
             finally:
                 here.leave()
-            run.span.root.open[id(run)] = run.end  # the invocation may end first
+            run.span.root.open[id(run)] = partial(self.end, key)  # the invocation may end first
             self._runs[key] = run
             if len(self._runs) > RUNS_MAX:
                 with suppress(KeyError, StopIteration, RuntimeError):  # another thread has changed it
