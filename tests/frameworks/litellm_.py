@@ -86,9 +86,6 @@ def scenarios(url: str) -> dict[str, Callable[[], Any]]:
     found["openai router"] = lambda: router("openai")
     found["anthropic router"] = lambda: router("anthropic")
     found["anthropic kept stream"] = lambda: kept("anthropic")
-    found["anthropic batch"] = lambda: len(
-        litellm.batch_completion(**{**ask(**models["anthropic"]), "messages": [MESSAGES] * 3})
-    )
     found["openai responses stream"] = lambda: len(
         list(litellm.responses(model="openai/gpt-5-mini", input="hi", stream=True))
     )
