@@ -115,6 +115,7 @@ def test_every_block_is_run() -> None:
         "by-hand": 4,
         "comparison": 0,
         "frameworks": 3,  # in frameworks/test_hooks.py
+        "deadlines": 1,
         "hosts": 0,
         "models": 1,
         "azure-functions": 3,  # in azure_functions/test_examples.py
@@ -141,6 +142,14 @@ def test_the_users_of_an_invocation() -> None:
     assert [event["user_id"] for event in events] == ["ada", "ada"]
     assert [event["metadata"]["gen_ai.conversation.id"] for event in events] == ["t1", "t1"]
     assert (step["tags"], root["tags"]) == ({"feature": "search"}, {"feature": "search"})
+
+
+def test_a_function_that_has_no_time_left_says_so() -> None:
+    """The example reads the deadline."""
+    handler = run(blocks(PAGES["deadlines"])[0]).handler
+    with testing.recording():
+        answers = [handler({}, testing.LambdaContext(timeout=seconds))["answer"] for seconds in (2, 60)]
+    assert answers == ["Please try again.", "..."]
 
 
 def test_a_client_of_another_make_can_be_wrapped() -> None:

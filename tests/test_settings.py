@@ -54,6 +54,7 @@ FROM_ENVIRONMENT: dict[str, tuple[str, object]] = {
     "flush_mode": ("before_return", "before_return"),
     "flush_timeout": ("0.5", 0.5),
     "flush_reserve": ("1", 1.0),
+    "cap_timeouts": ("2.5", 2.5),
     "batch_size": ("7", 7),
     "batch_bytes": ("4096", 4096),
     "flush_interval": ("2.5", 2.5),
@@ -199,6 +200,8 @@ WRONG: list[tuple[str, Any]] = [
     ("flush_timeout", True),
     ("flush_timeout", math.nan),
     ("flush_reserve", [1]),
+    ("cap_timeouts", "yes"),
+    ("cap_timeouts", math.nan),
     ("batch_size", 1.5),
     ("batch_size", "50"),
     ("batch_size", True),
@@ -713,3 +716,23 @@ def test_pytest_is_recognized_by_its_variables(pytestconfig: pytest.Config) -> N
     script = "import os; from zespan_serverless import settings as _settings; assert _settings._is_test(os.environ)"
     assert _settings._is_test(os.environ)
     subprocess.run([sys.executable, "-c", script], check=True)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("1", 0.5), ("on", 0.5), ("0", 0.0), ("off", 0.0), ("1.0", 1.0), ("2", 2.0), ("-1", 0.0), ("1e9", 900.0)],
+)
+def test_cap_timeouts_is_a_switch_or_seconds(text: str, value: float) -> None:
+    """In the environment 1 switches it on, as with every switch; a second is 1.0."""
+    assert resolve({}, {"ZESPAN_CAP_TIMEOUTS": text}).cap_timeouts == value
+
+
+@pytest.mark.parametrize("text", ["nan", "soon"])
+def test_cap_timeouts_that_cannot_be_read_is_off(text: str) -> None:
+    """It changes how the function behaves: nothing is guessed."""
+    assert resolve({}, {"ZESPAN_CAP_TIMEOUTS": text}).cap_timeouts == 0.0
+
+
+def test_cap_timeouts_in_code() -> None:
+    """True, False, or seconds."""
+    assert [check({"cap_timeouts": value})["cap_timeouts"] for value in (True, False, 1, 2.5)] == [0.5, 0.0, 1, 2.5]

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from ._observe.spans import with_context as with_context
     from ._outbound.headers import trace_headers as trace_headers
     from ._outbound.headers import traceparent as traceparent
+    from ._process.deadline import time_left as time_left
     from .aws_lambda import zespan_lambda as zespan_lambda
     from .aws_lambda._records import traced_record as traced_record
     from .aws_lambda._records import traced_records as traced_records
@@ -42,6 +43,7 @@ else:
         "_observe.api": ("capture", "flush", "init", "shutdown"),
         "_observe.spans": ("current_span", "span", "with_context"),
         "_outbound.headers": ("trace_headers", "traceparent"),
+        "_process.deadline": ("time_left",),
         "aws_lambda": ("zespan_lambda",),
         "aws_lambda._records": ("traced_record", "traced_records"),
         "azure_functions": ("zespan_azure",),

@@ -54,7 +54,9 @@ class Outcome:
         return event
 
 
-def play(api: Api, endpoint: Endpoint, what: str, *, is_async: bool, traced: bool = True) -> Outcome:
+def play(
+    api: Api, endpoint: Endpoint, what: str, *, is_async: bool, traced: bool = True, cap_timeouts: float = 0.0
+) -> Outcome:
     """Call the API in a Lambda function."""
     outcome = Outcome()
 
@@ -75,7 +77,7 @@ def play(api: Api, endpoint: Endpoint, what: str, *, is_async: bool, traced: boo
     def handler(event: object, context: object) -> None:
         asyncio.run(work())
 
-    with testing.recording() as events:
+    with testing.recording(cap_timeouts=cap_timeouts) as events:
         handler({}, testing.LambdaContext())
         flush(5)
     outcome.events = list(events)

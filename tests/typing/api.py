@@ -23,6 +23,7 @@ from zespan_serverless import (
     shutdown,
     span,
     testing,
+    time_left,
     with_context,
     wrap,
     wrap_openai,
@@ -112,6 +113,10 @@ def by_hand() -> None:
         capture({"operation": "x"})
     assert_type(flush(1.0, raise_on_pending=True), FlushReport)
     assert_type(shutdown(), FlushReport)
+    assert_type(time_left(), float | None)
+    init(cap_timeouts=True)
+    init(cap_timeouts=2.5)
+    init(cap_timeouts="soon")  # type: ignore[arg-type]
     assert_type(wrap_openai(Client()), Client)
     assert_type(wrap(Client()), Client)
     patch()

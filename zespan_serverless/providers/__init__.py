@@ -5,6 +5,7 @@
     _stream  a stream, while the user reads it           _fields   reads an SDK's objects
     _prompt  reads a request's messages and tools        _by_hand  `patch` and `wrap`
     _pricing what tokens cost                            _tool     one call of a tool
+    _sending the HTTP requests: their number and time
 
 A provider's room answers four questions and nothing else: which methods its calls pass through (`CHOKES`), which of
 those calls are its own and what they ask (`Choke.read`), what an answer contains (`Endpoint.answer`), and how a
@@ -59,9 +60,11 @@ def watch(*rooms: str) -> None:
 
 
 def _patch_room(module: ModuleType) -> None:
-    """Patch a module of an SDK with the choke points of its room."""
+    """Patch a module of an SDK with the choke points of its room, and the HTTP clients beneath all SDKs."""
     from importlib import import_module
 
-    from ._patch import patch  # not above: a process without an SDK is spared it
+    from . import _sending  # not above: a process without an SDK is spared it
+    from ._patch import patch
 
     patch(module, import_module(f"{__name__}.{ROOMS[module.__name__]}").CHOKES)
+    when_imported({name: {"requests are not counted": _sending.attend} for name in _sending.CLIENTS})

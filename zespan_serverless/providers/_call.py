@@ -10,10 +10,12 @@ from .. import _process, _trace, sdks
 from .._base.aio import is_async
 from .._base.guard import Guarded, is_from_signal, pass_on
 from .._base.log import warn_once
+from .._process.deadline import time_left
 from .._record.model import Answer, Model
 from .._record.record import Record
 from ._pricing import cost
 from ._prompt import read_prompt
+from ._sending import Attempts, current
 from ._wrap import Taker, once
 
 if TYPE_CHECKING:
@@ -64,6 +66,13 @@ def begin(choke: Choke, method: Any, owner: Any, args: tuple[Any, ...], kwargs: 
         return None
 
 
+def _until(container: _process.Container) -> float | None:
+    """When a call that begins now has to be over, by `time.monotonic()`; None if it may take any time."""
+    settings = container.settings
+    left = time_left() if settings.cap_timeouts else None
+    return None if left is None else time.monotonic() + left - settings.flush_reserve - settings.cap_timeouts
+
+
 class ModelCall:
     """One call, from its start to its record."""
 
@@ -77,7 +86,9 @@ class ModelCall:
         prompt = read_prompt(request, container)
         self.model = Model(request.provider, request.model, prompt, Answer(), stream=request.stream)
         self.model.has_content = container.settings.store_prompts
+        self.attempts = Attempts(_until(container))
         self.outer: ModelCall | None = None
+        self.attempts_outside: Attempts | None = None
         self.taken = False  # whether there is an answer, or a response that it will be read from
         self.began = time.perf_counter()
 
@@ -102,13 +113,15 @@ class ModelCall:
 
     def resume(self) -> None:
         """From here on a request belongs to this call."""
-        self.outer = open_call.get()
+        self.outer, self.attempts_outside = open_call.get(), current.get()
         open_call.set(self)
+        current.set(self.attempts)
 
     def pause(self) -> None:
         """The method has returned; it may go on when its result is awaited."""
         open_call.set(self.outer)
-        self.outer = None
+        current.set(self.attempts_outside)
+        self.outer = self.attempts_outside = None
 
     def _note_begin(self) -> None:
         """Note the call in the journal, because the process may not live until the answer."""
@@ -186,7 +199,9 @@ class ModelCall:
         model = self.model.with_answer(answer)
         model.cost = cost(model.provider, model.name, answer)
         record = self._record(model, took_ms)
-        record.attributes = answer.attributes
+        attributes: dict[str, Any] = dict(answer.attributes)
+        if self.attempts.resends:
+            attributes["http.request.resend_count"] = self.attempts.resends
         endpoint = self.request.endpoint
         if answer.finish_reason and not answer.known and self.request.stream and endpoint.hint:
             warn_once("the tokens of streamed calls are unknown: %s", endpoint.hint)
@@ -194,6 +209,9 @@ class ModelCall:
             self.span.step._observed(endpoint.kind)
         if error is not None or answer.error:
             record.fail(error if error is not None else answer.error)
+        if error is not None:
+            attributes["error.type"] = type(error).__name__
+        record.attributes = attributes
         return record
 
     def _record(self, model: Model, took_ms: float = 0.0) -> Record:

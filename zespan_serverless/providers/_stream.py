@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from .._base.guard import pass_on
 from .._base.log import warn_once
+from ._sending import Within
 from ._wrap import once
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 
 _PROXIES_MAX = 10
+_END = object()
 
 
 class StreamReader:
@@ -120,7 +122,11 @@ def follow_generator(call: ModelCall, chunks: Any) -> Any:
 
 def _generator(reader: StreamReader) -> Any:
     try:
-        yield from reader
+        with Within(reader.call.attempts):  # the request may be sent only now
+            first = next(reader, _END)
+        if first is not _END:
+            yield first
+            yield from reader
     except GeneratorExit:
         reader.chunks.close()
         raise
@@ -130,8 +136,12 @@ def _generator(reader: StreamReader) -> Any:
 
 async def _async_generator(reader: StreamReader) -> Any:
     try:
-        async for chunk in reader:
-            yield chunk
+        with Within(reader.call.attempts):
+            first = await anext(reader, _END)
+        if first is not _END:
+            yield first
+            async for chunk in reader:
+                yield chunk
     except GeneratorExit:
         await reader.chunks.aclose()
         raise

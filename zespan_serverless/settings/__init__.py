@@ -69,6 +69,7 @@ class Settings:
     flush_mode: str
     flush_timeout: float
     flush_reserve: float
+    cap_timeouts: float
     batch_size: int
     batch_bytes: int
     flush_interval: float

@@ -114,6 +114,19 @@ class Number(Field):
         return clamped
 
 
+class Seconds(Number):
+    """Seconds that can be switched: True is 0.5 of them, and False none."""
+
+    __slots__ = ()
+
+    def check(self, value: Any) -> float:
+        return value * 0.5 if isinstance(value, bool) else Number.check(self, value)
+
+    def parse(self, text: str) -> float:
+        word = unquoted(text).lower()
+        return self.check(word in TRUE) if word in TRUE + FALSE else Number.parse(self, word)
+
+
 class Keys(Field):
     """A tuple of strings."""
 
@@ -292,6 +305,7 @@ FIELDS: dict[str, Field] = {
         Field("flush_mode", "auto", choices=FLUSH_MODES),
         Number("flush_timeout", 1.0, bounds=(0.01, 60.0)),
         Number("flush_reserve", 0.2, bounds=(0.1, 60.0)),  # aborting a flush takes up to 0.05 s
+        Seconds("cap_timeouts", 0.0, bounds=(0.0, 900.0)),
         Number("batch_size", 50, bounds=(1, 500)),
         Number("batch_bytes", 3_670_016, bounds=(1024, 4_194_304)),
         Number("flush_interval", 5.0, bounds=(0.1, 3600.0)),

@@ -44,6 +44,10 @@ class SettingsKwargs(TypedDict, total=False):
     """Seconds that one flush may take at most, 0.01 to 60. Default: 1.0. ZESPAN_FLUSH_TIMEOUT"""
     flush_reserve: float | None
     """Seconds that stay free before the invocation's deadline, 0.1 to 60. Default: 0.2. ZESPAN_FLUSH_RESERVE"""
+    cap_timeouts: bool | float | None
+    """Whether a call of a model ends before its invocation does: by the SDK's own timeout error, in time to answer. A
+    number is the seconds that are kept for that besides `flush_reserve`, 0 to 900; True stands for 0.5, False for 0.0,
+    which is off. Default: 0.0. ZESPAN_CAP_TIMEOUTS, where 1 is True: write 1.0 for a second"""
     batch_size: int | None
     """Largest number of events in one request, 1 to 500. Default: 50. ZESPAN_BATCH_SIZE"""
     batch_bytes: int | None

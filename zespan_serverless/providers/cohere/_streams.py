@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ..._base.guard import Guarded
+from .._sending import Within
 from .._stream import follow_generator
 
 if TYPE_CHECKING:
@@ -19,7 +20,8 @@ class Entering:
 
     def __enter__(self) -> Any:
         try:
-            response = self._theirs.__enter__()
+            with Within(self._call.attempts):
+                response = self._theirs.__enter__()
         except BaseException as error:
             self._call.end(None, error)
             raise
@@ -31,7 +33,8 @@ class Entering:
 
     async def __aenter__(self) -> Any:
         try:
-            response = await self._theirs.__aenter__()
+            with Within(self._call.attempts):
+                response = await self._theirs.__aenter__()
         except BaseException as error:
             self._call.end(None, error)
             raise

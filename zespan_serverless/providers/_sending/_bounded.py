@@ -1,0 +1,99 @@
+"""Requests by httpx and httpx2 that have to be over at some time."""
+
+from __future__ import annotations
+
+import functools
+import sys
+from typing import TYPE_CHECKING, Any
+
+from ..._base.guard import Guarded
+from . import Within
+from ._httpcore import patch as patch_sockets
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+    from . import Attempts
+
+_PHASES = ("connect", "read", "write", "pool")
+
+
+def send(
+    httpx: ModuleType, attempts: Attempts, theirs: Any, client: Any, request: Any, *args: Any, **kwargs: Any
+) -> Any:
+    """Send a request within its time, and have its body read within it."""
+    _limit(httpx, client, request, attempts)
+    response = theirs(client, request, *args, **kwargs)
+    response.stream = _streams(httpx)[0](response.stream, attempts)
+    return response
+
+
+async def send_async(
+    httpx: ModuleType, attempts: Attempts, theirs: Any, client: Any, request: Any, *args: Any, **kwargs: Any
+) -> Any:
+    """The same by an asynchronous client."""
+    _limit(httpx, client, request, attempts)
+    response = await theirs(client, request, *args, **kwargs)
+    response.stream = _streams(httpx)[1](response.stream, attempts)
+    return response
+
+
+def _limit(httpx: ModuleType, client: Any, request: Any, attempts: Attempts) -> None:
+    """Limit each phase of a request. Raises the client's timeout error if there is no time for it."""
+    left = attempts.left
+    if left <= 0:
+        raise httpx.ConnectTimeout("the invocation has no time left for this request", request=request)
+    with Guarded("a request"):
+        attempts.sending(request.url.raw_path)
+        patch_sockets(sys.modules.get(httpx.__name__.replace("x", "core")))
+        own = request.extensions.get("timeout") or client.timeout.as_dict()
+        capped = {name: left if own.get(name) is None else min(own[name], left) for name in _PHASES}
+        request.extensions = {**request.extensions, "timeout": capped}
+
+
+@functools.cache
+def _streams(httpx: ModuleType) -> tuple[type, type]:
+    """The classes of a body that is read within the time of its call, wherever that is done."""
+
+    class Bounded(httpx.SyncByteStream):  # type: ignore[misc, name-defined]
+        def __init__(self, stream: Any, attempts: Attempts) -> None:
+            self._stream, self._attempts = stream, attempts
+
+        def __iter__(self) -> Any:
+            return _Pieces(iter(self._stream), self._attempts)
+
+        def close(self) -> None:
+            self._stream.close()
+
+    class AsyncBounded(httpx.AsyncByteStream):  # type: ignore[misc, name-defined]
+        def __init__(self, stream: Any, attempts: Attempts) -> None:
+            self._stream, self._attempts = stream, attempts
+
+        def __aiter__(self) -> Any:
+            return _Pieces(aiter(self._stream), self._attempts)
+
+        async def aclose(self) -> None:
+            await self._stream.aclose()
+
+    return Bounded, AsyncBounded
+
+
+class _Pieces:
+    """The pieces of a body."""
+
+    def __init__(self, pieces: Any, attempts: Attempts) -> None:
+        self._pieces, self._attempts = pieces, attempts
+
+    def __iter__(self) -> _Pieces:
+        return self
+
+    def __aiter__(self) -> _Pieces:
+        return self
+
+    def __next__(self) -> Any:
+        with Within(self._attempts):
+            return next(self._pieces)
+
+    async def __anext__(self) -> Any:
+        with Within(self._attempts):
+            return await anext(self._pieces)
