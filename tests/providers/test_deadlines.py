@@ -18,7 +18,8 @@ from zespan_serverless import flush, testing, time_left, zespan_lambda
 from .apis import APIS, Api
 from .endpoint import serving
 from .slow import MODES, slow
-from .test_apis import _close, play
+from .test_apis import play
+from .user import close
 
 _IGNORED = ("DeprecationWarning", "ResourceWarning", "pytest.PytestUnraisableExceptionWarning")
 pytestmark = [pytest.mark.slow, *(pytest.mark.filterwarnings(f"ignore::{name}") for name in _IGNORED)]
@@ -104,7 +105,7 @@ def call(api: Api, url: str, *, is_stream: bool, is_async: bool, cap: float | bo
             except Exception as error:
                 failed.append(error.with_traceback(None))  # which holds the connection
             left.append(time_left() or 0.0)
-            await _close(client)
+            await close(client)
         gc.collect()
 
     @zespan_lambda
@@ -129,8 +130,9 @@ def _piece(api: Api) -> tuple[str, bytes]:
     """The content type of a stream, and a piece of it that is followed by others."""
     assert api.streamed is not None
     _, headers, pieces = api.streamed
-    is_gemini = api.name.startswith("google")
-    return headers["content-type"], pieces[0 if is_gemini else min(1, len(pieces) - 2)]
+    piece = pieces[0 if api.name.startswith("google") else min(1, len(pieces) - 2)]
+    assert piece is not None
+    return headers["content-type"], piece
 
 
 @pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"])

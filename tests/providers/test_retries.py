@@ -14,8 +14,8 @@ from zespan_serverless import flush, testing, zespan_lambda
 
 from .apis import APIS, Api
 from .endpoint import Json, Reply, serving, whole
-from .test_apis import _close
 from .test_deadlines import NAMES
+from .user import close
 
 _IGNORED = ("DeprecationWarning", "ResourceWarning", "pytest.PytestUnraisableExceptionWarning")
 pytestmark = [pytest.mark.slow, *(pytest.mark.filterwarnings(f"ignore::{name}") for name in _IGNORED)]
@@ -70,7 +70,7 @@ def play(api: Api, url: str, *, is_stream: bool, is_async: bool) -> tuple[BaseEx
                 await _read(await result if inspect.isawaitable(result) else result)
             except Exception as error:
                 failed.append(error.with_traceback(None))  # which holds the connection
-            await _close(client)
+            await close(client)
         gc.collect()
 
     @zespan_lambda
