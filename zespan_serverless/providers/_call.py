@@ -15,7 +15,8 @@ from .._record.model import Answer, Model
 from .._record.record import Record
 from ._pricing import cost
 from ._prompt import read_prompt
-from ._sending import Attempts, current
+from ._sending import limit_pauses
+from ._sending._attempts import Attempts, current
 from ._wrap import Taker, once
 
 if TYPE_CHECKING:
@@ -70,7 +71,10 @@ def _until(container: _process.Container) -> float | None:
     """When a call that begins now has to be over, by `time.monotonic()`; None if it may take any time."""
     settings = container.settings
     left = time_left() if settings.cap_timeouts else None
-    return None if left is None else time.monotonic() + left - settings.flush_reserve - settings.cap_timeouts
+    if left is None:
+        return None
+    limit_pauses()
+    return time.monotonic() + left - settings.flush_reserve - settings.cap_timeouts
 
 
 class ModelCall:

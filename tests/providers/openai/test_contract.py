@@ -223,8 +223,9 @@ def test_a_stream_says_as_much_as_a_call(both: Both) -> None:
 
 
 def test_an_error_says_as_much_as_an_answer(both: Both) -> None:
-    """The same for events of errors."""
-    assert both.last("error")[1].keys() == both.last("plain")[1].keys()
+    """The same for events of errors, which have the type of the error, too."""
+    assert both.last("error")[1].keys() - both.last("plain")[1].keys() == {"metadata"}
+    assert both.last("plain")[1].keys() <= both.last("error")[1].keys()
     assert {"prompt_hash", "finish_reason"} <= both.last("plain")[0].keys() - both.last("error")[0].keys()
 
 

@@ -7,13 +7,13 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from ..._base.guard import Guarded
-from . import Within
+from ._attempts import Within
 from ._httpcore import patch as patch_sockets
 
 if TYPE_CHECKING:
     from types import ModuleType
 
-    from . import Attempts
+    from ._attempts import Attempts
 
 _PHASES = ("connect", "read", "write", "pool")
 

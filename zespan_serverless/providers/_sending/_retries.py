@@ -7,12 +7,12 @@ import inspect
 from typing import TYPE_CHECKING, Any
 
 from ..._base.guard import Guarded, pass_on
-from . import limited, replace
+from ._attempts import limited, replace
 
 if TYPE_CHECKING:
     from types import ModuleType
 
-    from . import Attempts
+    from ._attempts import Attempts
 
 
 def patch(module: ModuleType) -> None:

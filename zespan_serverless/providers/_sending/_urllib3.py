@@ -6,10 +6,10 @@ import io
 import sys
 from typing import TYPE_CHECKING, Any
 
-from . import limited, replace
+from ._attempts import limited, replace
 
 if TYPE_CHECKING:
-    from . import Attempts
+    from ._attempts import Attempts
 
 _LEAST = 0.001  # a socket that waits for no time at all does not block
 

@@ -1,0 +1,93 @@
+"""The requests of one call, while they are sent."""
+
+from __future__ import annotations
+
+import time
+from contextvars import ContextVar
+from functools import update_wrapper
+from types import FunctionType
+from typing import TYPE_CHECKING, Any
+
+from ..._base.methods import bound
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextvars import Token
+
+
+class Attempts:
+    """The requests of one call."""
+
+    __slots__ = ("_sent", "until")
+
+    def __init__(self, until: float | None = None) -> None:
+        """`until`: when the call has to be over, by `time.monotonic()`; None if it may take any time."""
+        self.until = until
+        self._sent: dict[object, int] = {}  # by URL: a request for a token is no retry
+
+    def sending(self, url: object) -> None:
+        """Count a request."""
+        self._sent[url] = self._sent.get(url, 0) + 1
+
+    @property
+    def resends(self) -> int:
+        """How often a request has been sent again."""
+        return max(self._sent.values(), default=1) - 1
+
+    @property
+    def left(self) -> float:
+        """Seconds that the call may still take, 0 or less when it has to be over."""
+        return float("inf") if self.until is None else self.until - time.monotonic()
+
+    def give_up(self) -> None:
+        """Let no further request be sent."""
+        self.until = float("-inf")
+
+
+current: ContextVar[Attempts | None] = ContextVar("zespan_serverless_attempts", default=None)
+"""The requests of the call under way here."""
+
+
+class Within:
+    """A `with` block whose requests, and whose waits, belong to a call."""
+
+    __slots__ = ("_attempts", "_token")
+
+    def __init__(self, attempts: Attempts) -> None:
+        self._attempts = attempts
+        self._token: Token[Attempts | None] | None = None
+
+    def __enter__(self) -> None:
+        self._token = current.set(self._attempts)
+
+    def __exit__(self, *_: object) -> None:
+        if self._token is not None:
+            try:
+                current.reset(self._token)
+            except ValueError:  # an asynchronous stream that is finalized in another context
+                return
+
+
+def limited() -> Attempts | None:
+    """The requests of the call under way here, if it has to be over at some time."""
+    attempts = current.get()
+    return attempts if attempts is not None and attempts.until is not None else None
+
+
+def replace(owner: Any, name: str, make: Callable[[Any], Any], theirs: Any = None) -> None:
+    """Replace a function of a class or module by what `make` makes of it, once.
+
+    `theirs` is for a function that the class inherits.
+    """
+    theirs = vars(owner).get(name, theirs)
+    if theirs is None or hasattr(theirs, "__zespan_original__"):
+        return
+
+    def called(*args: Any, **kwargs: Any) -> Any:  # what another tool has put there
+        here, rest = bound(theirs, args)
+        return here(*rest, **kwargs)
+
+    is_plain = isinstance(theirs, FunctionType) or not isinstance(owner, type)
+    ours: Any = update_wrapper(make(theirs if is_plain else update_wrapper(called, theirs)), theirs)
+    ours.__zespan_original__ = theirs
+    setattr(owner, name, ours)
