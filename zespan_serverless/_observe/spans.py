@@ -158,11 +158,12 @@ class _Step(_Scope):
                 self._target._close()
 
     def _send(self, took_ms: float, error: BaseException | None) -> None:
-        name = self._given[0]
+        name, made = self._given[0], list[Record]()
         try:
-            _end(self._span, name, self._target, took_ms, error)
-        except BaseException:  # of a signal handler; an event that is sent twice has the same id
-            _end(self._span, name, self._target, took_ms, error)
+            _end(self._span, name, self._target, took_ms, error, made)
+        except BaseException:  # of a signal handler
+            if not made:
+                _end(self._span, name, self._target, took_ms, error, made)
             raise
 
 
@@ -357,12 +358,20 @@ def _repeated(replaying: Callable[[], bool] | None) -> bool:
         return False
 
 
-def _end(here: _trace.Span, name: str, target: GeneralSpan, took_ms: float, error: BaseException | None) -> None:
+def _end(
+    here: _trace.Span,
+    name: str,
+    target: GeneralSpan,
+    took_ms: float,
+    error: BaseException | None,
+    made: list[Record],
+) -> None:
+    """Send the record of a span. `made` gets it when it is made: from then on it is sent whatever strikes."""
     container = _process.current()
     if container is None:
         return
 
-    def made() -> Record:
+    def make() -> Record:
         record = Record(here, container.resource, target.kind, name, took_ms, dict(target))
         target._complete(record, container)
         if error is not None and suspends(error):
@@ -370,7 +379,8 @@ def _end(here: _trace.Span, name: str, target: GeneralSpan, took_ms: float, erro
         elif error is not None:
             record.fail(error)
             record.attributes = {**record.attributes, "error.type": type(error).__name__}
+        made.append(record)
         return record
 
     with Guarded("a span"):
-        container.capture(made, here.span_id)
+        container.capture(make, here.span_id)
