@@ -13,6 +13,7 @@ import random
 import signal
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
+from http.client import HTTPMessage
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
@@ -199,7 +200,7 @@ def _vercel() -> Callable[[], object]:
 
     def serve() -> None:
         request: Any = Handler.__new__(Handler)
-        request.command, request.path, request.headers = "GET", "/", {}
+        request.command, request.path, request.headers = "GET", "/", HTTPMessage()
         request.request_version, request.requestline, request.wfile = "HTTP/1.1", "GET / HTTP/1.1", io.BytesIO()
         request.client_address, request.log_message = ("127.0.0.1", 1), lambda *_: None
         request.do_GET()
