@@ -14,8 +14,10 @@ BAGGAGE_MEMBERS, BAGGAGE_CHARACTERS = 64, 8192
 
 # Keys of level 1 (`tenant@system`) are keys of level 2. A value ends with a character that is no blank.
 _STATE = re.compile(r"[a-z0-9][a-z0-9_\-*/@]{0,255}=[\x20-\x2b\x2d-\x3c\x3e-\x7e]{0,255}[\x21-\x2b\x2d-\x3c\x3e-\x7e]")
-_TOKEN, _VALUE = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+", r"[\x21\x23-\x2b\x2d-\x3a\x3c-\x5b\x5d-\x7e]*"
-_BAGGAGE = re.compile(rf"{_TOKEN}[ \t]*=[ \t]*{_VALUE}(?:[ \t]*;[ \t]*{_TOKEN}(?:[ \t]*=[ \t]*{_VALUE})?)*")
+# Possessive, and blanks only before what needs them: whatever a stranger sends is read once, and never again.
+_TOKEN = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]++"
+_SET = r"[ \t]*+=(?:[ \t]*+[\x21\x23-\x2b\x2d-\x3a\x3c-\x5b\x5d-\x7e]++)?+"
+_BAGGAGE = re.compile(rf"{_TOKEN}{_SET}(?:[ \t]*+;[ \t]*+{_TOKEN}(?:{_SET})?+)*+")
 
 
 def parse_tracestate(value: object) -> str:
