@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import contextvars
 import os
+import sys
 import threading
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from typing import Any
 
@@ -16,15 +19,19 @@ from zespan_serverless import _process, capture, flush, init, shutdown, span, te
 from zespan_serverless._record import held as module
 from zespan_serverless._record.held import Held
 from zespan_serverless._record.record import Record, Resource
-from zespan_serverless._trace import Span, new_event_id
+from zespan_serverless._trace import Root, Span, new_event_id
 from zespan_serverless.settings import Settings
 from zespan_serverless.testing import Backend, LambdaContext
 
 RESOURCE = Resource(Settings())
 
 
-def record(kind: str = "general", trace: str = "a", status: Any = "ok", text: str = "") -> Record:
-    here = Span(trace * 32, "b" * 16)
+ROOTS = defaultdict[str, Root](Root)
+
+
+def record(kind: str = "general", trace: str = "a", status: Any = "ok", text: str = "", invocation: str = "") -> Record:
+    """One of the only invocation of its trace, unless this says of which."""
+    here = Span(trace * 32, "b" * 16, root=ROOTS[invocation or trace])
     here.event_id = new_event_id()
     made = Record(here, RESOURCE, kind, text or kind)
     made.status = status
@@ -38,9 +45,12 @@ def names(records: list[Record]) -> list[str]:
 
 def judged(held: Held, given: Record) -> list[str]:
     """The names of what is sent."""
-    ready = held.judged(given.trace_id, given)
-    held.sent(ready)
-    return names(ready)
+    return names(taken(held, held.judged(given.trace_id, given)))
+
+
+def taken(held: Held, ready: list[Record]) -> list[Record]:
+    """Those that are sent of what `judged` has returned."""
+    return [one for one in ready if one is ready[-1] or held.take(one)]
 
 
 @pytest.fixture(autouse=True)
@@ -130,15 +140,58 @@ def test_traces_do_not_mix() -> None:
     assert held._characters == len(held._held) == 0
 
 
+def test_invocations_of_one_trace_do_not_mix() -> None:
+    """Of two requests of one page, the end of one says nothing of the other, which may still fail."""
+    held = Held()
+    for invocation in ("one", "other"):
+        assert judged(held, record(text=f"{invocation}'s step", invocation=invocation)) == []
+    assert judged(held, record("invocation", text="one's end", invocation="one")) == []
+    failure = record("invocation", status="error", text="other's end", invocation="other")
+    assert judged(held, failure) == ["other's step", "other's end"]
+
+
+def test_failures_at_once_send_what_led_to_them_once() -> None:
+    """Each of two threads may come between the other's look at what is held and its sending."""
+    held = Held()
+    assert judged(held, record(text="a1")) == []
+    first, second = record(status="error", text="a2"), record(status="error", text="a3")
+    ready = [held.judged(one.trace_id, one) for one in (first, second)]
+    assert [names(taken(held, some)) for some in ready] == [["a1", "a2"], ["a3"]]
+    assert held._released == {}
+
+
+def test_failures_in_threads_are_sent_once() -> None:
+    """Also by the container, whose sending takes its time."""
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+
+    def fail() -> None:
+        with contextlib.suppress(ZeroDivisionError), span("failed"):
+            raise ZeroDivisionError
+
+    def work() -> None:
+        for _ in range(200):
+            with span("held"):
+                pass
+        threads = [threading.Thread(target=contextvars.copy_context().run, args=(fail,)) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+    try:
+        assert Counter(sent(work)) == {"held success": 200, "failed error": 4, "f success": 1}
+    finally:
+        sys.setswitchinterval(interval)
+
+
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from(["general", "invocation"]), st.booleans())))
 def test_nothing_is_sent_twice_and_failures_are_always_sent(history: list[tuple[str, str, bool]]) -> None:
     """Whatever happens in several traces at once, and what is held stays within its limits."""
     held, out = Held(), list[int]()
     records = [record(kind, trace, "error" if fails else "ok") for trace, kind, fails in history]
     for one in records:
-        ready = held.judged(one.trace_id, one)
-        held.sent(ready)
-        out += map(id, ready)
+        out += map(id, taken(held, held.judged(one.trace_id, one)))
     assert len(out) == len(set(out))
     assert {id(one) for one in records if one.status == "error"} <= set(out)
     assert held._characters == sum(size for *_, size in held._held.values())

@@ -95,11 +95,10 @@ class Container:
                 self.lost(error, span_id)
         for record in ready:
             try:
-                self.delivery.capture(record)
+                if record is ready[-1] or (self.held is not None and self.held.take(record)):
+                    self.delivery.capture(record)
             except BaseException as error:  # of a signal handler, when the event has been taken
                 struck = error
-        if self.held is not None and len(ready) > 1:
-            self.held.sent(ready)
         if ready and self.goes_on and not self.active:  # work after a response: no end of an invocation will ask for it
             self.delivery.flush_in_background(self.settings.flush_timeout)
         if struck is not None:

@@ -20,35 +20,46 @@ FAILED_MAX = 1_000
 
 
 class Held:
-    """What one process holds back. Methods may be called in any thread, and by finalizers at any moment."""
+    """What one process holds back. Methods may be called in any thread, and by finalizers at any moment.
+
+    Hence loops are over lists: a finalizer changes the dicts in the midst of one.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.RLock()
         self._held: dict[str, tuple[str, Record, int]] = {}  # by the event's id: trace, record, characters
         self._characters = 0
+        self._released: dict[str, tuple[str, Record]] = {}  # by the event's id: what waits for somebody to take it
         self._failed: dict[str, None] = {}
 
     def judged(self, trace_id: str, record: Record) -> list[Record]:
-        """The records to send now, of this one and of those held back. Call `sent` with them."""
+        """The records to send now: this one last, and before it those that were held back, each if you can `take` it.
+
+        Of two threads that get the same one, only one can.
+        """
         with self._lock:
             if _has_failed(record):
                 self._failed[trace_id] = None
                 if len(self._failed) > FAILED_MAX:
-                    del self._failed[next(iter(self._failed))]
+                    self._failed.pop(next(iter(self._failed)), None)
             if trace_id in self._failed:
-                return [*(held for trace, held, _ in self._held.values() if trace == trace_id), record]
+                for trace, held, _ in [*self._held.values()]:
+                    if trace == trace_id:
+                        self._released[held.event_id] = trace, held
+                        self._give_up(held.event_id)
+                return [*(held for trace, held in [*self._released.values()] if trace == trace_id), record]
             if record.kind == "invocation":
-                for event_id in [event_id for event_id, (trace, *_) in self._held.items() if trace == trace_id]:
-                    self._give_up(event_id)
+                for _, held, _ in [*self._held.values()]:
+                    if held.root is record.root:  # another invocation may be under way in the same trace
+                        self._give_up(held.event_id)
             else:
                 self._hold(trace_id, record)
             return []
 
-    def sent(self, records: list[Record]) -> None:
-        """Hold these records back no longer."""
+    def take(self, record: Record) -> bool:
+        """Whether a record that was held back is yours to send. It is held back no longer."""
         with self._lock:
-            for record in records:
-                self._give_up(record.event_id)
+            return self._released.pop(record.event_id, None) is not None
 
     def _hold(self, trace_id: str, record: Record) -> None:
         self._give_up(record.event_id)  # a signal handler may have struck when it was here before
@@ -56,10 +67,11 @@ class Held:
         self._held[record.event_id] = trace_id, record, size
         self._characters += size
         while len(self._held) > RECORDS_MAX or self._characters > CHARACTERS_MAX:
-            self._give_up(next(iter(self._held)))
+            self._give_up(next(iter(self._held), ""))
 
     def _give_up(self, event_id: str) -> None:
-        self._characters -= self._held.pop(event_id, ("", None, 0))[2]
+        size = self._held.pop(event_id, ("", None, 0))[2]
+        self._characters -= size
 
 
 def _has_failed(record: Record) -> bool:

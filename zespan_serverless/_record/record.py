@@ -47,12 +47,13 @@ class Record:
     policy makes it the text that may be sent. `attributes` have OpenTelemetry's names where there are such. `model`
     is what a call of a model asked for and got, `step` what a step of the user's is about. `agent` is the agent at
     work: `agent_id`, `agent_name`, `agent_role`, `agent_framework`, `parent_agent_id`. `fields` overrule all else for a
-    backend that takes events in the words of Zespan's SDK: they are what a user has captured in these words.
+    backend that takes events in the words of Zespan's SDK: they are what a user has captured in these words. `root` is
+    the same for all records of one invocation.
     """
 
     __slots__ = (
         *("agent", "attributes", "conversation_id", "duration_ms", "ended", "error", "event_id", "fields", "kind"),
-        *("model", "name", "parent_span_id", "resource", "session_id", "span_id", "status", "step", "tags"),
+        *("model", "name", "parent_span_id", "resource", "root", "session_id", "span_id", "status", "step", "tags"),
         *("trace_id", "user_id"),
     )
 
@@ -70,6 +71,7 @@ class Record:
         self.trace_id, self.span_id, self.parent_span_id = span.trace_id, span.span_id, span.parent_span_id
         self.user_id, self.session_id, self.tags = span.user_id, span.session_id, span.tags
         self.conversation_id = span.conversation_id
+        self.root = span.root
         self.resource, self.kind, self.name = resource, kind, name
         self.ended, self.duration_ms = time.time() if ended is None else ended, duration_ms
         self.status: Status = "ok"
@@ -94,7 +96,7 @@ class Record:
         copy.user_id, copy.session_id, copy.tags = self.user_id, self.session_id, self.tags
         copy.conversation_id = self.conversation_id
         copy.attributes, copy.model, copy.agent, copy.step = self.attributes, self.model, self.agent, self.step
-        copy.fields, copy.resource = self.fields, self.resource
+        copy.fields, copy.resource, copy.root = self.fields, self.resource, self.root
         return copy
 
     def mapped(self, change: Callable[[Any], Any]) -> Record:
