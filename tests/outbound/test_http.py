@@ -220,6 +220,14 @@ def test_a_proxy_is_judged_by_whom_the_request_is_for(server: Server) -> None:
     assert [bool(context) for context in server.contexts] == [True, False]
 
 
+def test_a_path_is_no_host(send: Callable[..., int], server: Server) -> None:
+    """One that begins with `//` looks like a host, and one may be in the query."""
+    traced(lambda: send(server.url("//api.example.com/a")), "api.example.com")
+    traced(lambda: send(server.url("/a?http://api.example.com")), "api.example.com")
+    traced(lambda: send(server.url("//api.example.com/a")), "127.0.0.1")
+    assert [bool(context) for context in server.contexts] == [False, False, True]
+
+
 def test_a_body_that_is_streamed_is_sent_whole(server: Server) -> None:
     """The request that is sent in the place of the user's has the same body."""
     sent: list[bool] = []

@@ -58,13 +58,13 @@ def _httpx(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Arguments:
 
 
 def _urllib3(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Arguments:
-    """The URL has a host only if it is sent to a proxy."""
+    """The URL is only the host's path, which may begin with `//`, unless it is for a proxy to send on."""
     pool, headers = args[0], kwargs["headers"]
-    url = urlsplit(args[3])
-    if url.netloc:
-        added = _added(url.scheme, url.hostname or "", url.port, lambda: headers)
-    else:
+    if pool.proxy is None or args[3].startswith("/"):
         added = _added(pool.scheme, pool.host, pool.port, lambda: headers)
+    else:
+        url = urlsplit(args[3])
+        added = _added(url.scheme, url.hostname or "", url.port, lambda: headers)
     if not added:
         return args, kwargs
     copy = headers.copy() if hasattr(headers, "copy") else dict(headers)
