@@ -123,8 +123,9 @@ class ModelCall:
 
     def pause(self) -> None:
         """The method has returned; it may go on when its result is awaited."""
-        open_call.set(self.outer)
-        current.set(self.attempts_outside)
+        if open_call.get() is self:  # a coroutine that is dropped is closed anywhere, such as in the midst of a call
+            open_call.set(self.outer)
+            current.set(self.attempts_outside)
         self.outer = self.attempts_outside = None
 
     def _note_begin(self) -> None:
