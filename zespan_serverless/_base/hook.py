@@ -7,7 +7,7 @@ from _thread import get_ident
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from .guard import pass_on
+from .guard import Guarded, pass_on
 from .log import warn_once
 
 if TYPE_CHECKING:
@@ -31,8 +31,9 @@ def when_imported(patches: Mapping[str, Mapping[str, Patch]]) -> None:
     for name, by_meaning in patches.items():  # all first: another thread may begin to import one right now
         finder.patches.setdefault(name, {}).update(by_meaning)
     for name, by_meaning in patches.items():
-        if name in sys.modules:
-            _apply(by_meaning, import_module(name))  # which waits for a thread that is in the middle of importing it
+        if sys.modules.get(name) is not None:  # None forbids the import
+            with Guarded(f"the import of {name}"):  # which may fail in the thread that we wait for
+                _apply(by_meaning, import_module(name))
 
 
 class WhenImported:

@@ -17,18 +17,18 @@ def patch(aiohttp: ModuleType) -> None:
     """Patch the session of `aiohttp.client`."""
 
     def make(theirs: Any) -> Any:
-        async def request(session: Any, method: Any, url: Any, **kwargs: Any) -> Any:
+        async def request(session: Any, *args: Any, **kwargs: Any) -> Any:
             attempts = current.get()
             if attempts is not None:
                 left = attempts.left
                 if left <= 0:
                     raise aiohttp.ServerTimeoutError("Connection timeout: the invocation has no time left")
                 with Guarded("a request"):
-                    attempts.sending(str(url))
+                    attempts.sending(str(args[1] if len(args) > 1 else kwargs["str_or_url"]))
                     if attempts.until is not None:
                         own = kwargs.get("timeout")
                         kwargs["timeout"] = _capped(aiohttp, session.timeout, own, left, given="timeout" in kwargs)
-            return await theirs(session, method, url, **kwargs)
+            return await theirs(session, *args, **kwargs)
 
         return request
 

@@ -24,7 +24,7 @@ def send(
     """Send a request within its time, and have its body read within it."""
     _limit(httpx, client, request, attempts)
     response = theirs(client, request, *args, **kwargs)
-    response.stream = _streams(httpx)[0](response.stream, attempts)
+    _bound(httpx, 0, response, attempts)
     return response
 
 
@@ -34,7 +34,7 @@ async def send_async(
     """The same by an asynchronous client."""
     _limit(httpx, client, request, attempts)
     response = await theirs(client, request, *args, **kwargs)
-    response.stream = _streams(httpx)[1](response.stream, attempts)
+    _bound(httpx, 1, response, attempts)
     return response
 
 
@@ -49,6 +49,11 @@ def _limit(httpx: ModuleType, client: Any, request: Any, attempts: Attempts) -> 
         own = request.extensions.get("timeout") or client.timeout.as_dict()
         capped = {name: left if own.get(name) is None else min(own[name], left) for name in _PHASES}
         request.extensions = {**request.extensions, "timeout": capped}
+
+
+def _bound(httpx: ModuleType, kind: int, response: Any, attempts: Attempts) -> None:
+    with Guarded("the body of an answer"):  # of another make than httpx's, if somebody has replaced `send`
+        response.stream = _streams(httpx)[kind](response.stream, attempts)
 
 
 @functools.cache
