@@ -1,4 +1,4 @@
-"""`EventFields`: what an event may have, in the words of the SDK `zespan`. Imported when the first one is captured."""
+"""`EventFields`: the fields of an event, as the SDK `zespan` names them. Imported when the first event is captured."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ _checked: set[str] = set()
 
 
 class EventFields(TypedDict, total=False):
-    """The fields of an event for `capture`. All may be left out; those marked * are filled in then."""
+    """The fields of an event for `capture`. All are optional; those marked * are filled in if they are left out."""
 
     operation: str
-    """* What happened: the name that the event is listed under. Default: custom."""
+    """* The name under which the event is listed. Default: custom."""
     span_kind: Literal[
         "general",
         "chain",
@@ -43,121 +43,121 @@ class EventFields(TypedDict, total=False):
         "video_gen",
         "audio",
     ]
-    """* What kind of step it was. Default: general."""
+    """* The kind of step. Default: general."""
     latency_ms: int
-    """* How long it took, in milliseconds. Default: 0."""
+    """* Duration in milliseconds. Default: 0."""
     timestamp: str
-    """* When it ended: RFC 3339 in UTC, such as 2026-01-31T12:00:00.000Z. Default: now."""
+    """* Time of the end: RFC 3339 in UTC, such as 2026-01-31T12:00:00.000Z. Default: now."""
     status: Literal["success", "error", "timeout", "crashed"]
-    """* How it ended. Default: success."""
+    """* The outcome. Default: success."""
     error_message: str | BaseException | None
-    """* What went wrong: a text or an exception. 500 characters are sent."""
+    """* The error: a text or an exception. At most 500 characters are sent."""
     error_code: str
-    """A code of the error, such as an HTTP status."""
+    """Code of the error, such as an HTTP status."""
     metadata: Mapping[str, Any]
-    """Whatever else there is to say, as JSON has it."""
+    """Anything else, as JSON values."""
     tags: Mapping[str, str] | None
-    """* Tags to filter by. Given here they replace those of the settings and of `with_context`."""
+    """* Tags to filter by. They replace those of the settings and of `with_context`."""
     user_id: str | None
-    """* The user. Default: the one in force, by `with_context` or the decorator."""
+    """* The user. Default: the current one, from `with_context` or the decorator."""
     session_id: str | None
-    """* The session that groups traces. Default: the one in force."""
+    """* The session, which groups traces. Default: the current one."""
     environment: str
     """* The deployment. Default: the setting."""
 
     event_id: str
-    """* A UUID; an event that arrives twice is recognized by it. Default: a new one."""
+    """* A UUID, by which the backend recognizes an event that arrives twice. Default: a new one."""
     trace_id: str
     """* The trace: 32 hexadecimal digits. Default: the current one, or a new one."""
     span_id: str
     """* This span: 16 hexadecimal digits. Default: a new one."""
     parent_span_id: str | None
-    """* The span that it belongs to, None for the root of a trace. Default: the current one."""
+    """* The parent span; None for the root of a trace. Default: the current span."""
     project_id: str
-    """* The project. Default: empty, which means that of the API key."""
+    """* The project. Default: empty, for the project of the API key."""
     sdk_name: str
-    """* Who has made the event. Default: this package."""
+    """* The SDK that made the event. Default: this package."""
     sdk_version: str
     """* Its version."""
 
     provider: str
-    """* Whose model was called, by OpenTelemetry's `gen_ai.provider.name`, such as openai. Default: empty."""
+    """* The provider of the model, as OpenTelemetry's `gen_ai.provider.name`, such as openai. Default: empty."""
     model: str
-    """* The model that has answered. Default: empty."""
+    """* The model that answered. Default: empty."""
     stream: bool
     """* Whether the answer was streamed. Default: False."""
     input_tokens: int | None
-    """* Tokens of the request, with cached ones; None if they are unknown. Default: 0."""
+    """* Tokens of the request, including cached tokens; None if unknown. Default: 0."""
     output_tokens: int | None
-    """* Tokens of the answer, with those of reasoning; None if they are unknown. Default: 0."""
+    """* Tokens of the answer, including reasoning tokens; None if unknown. Default: 0."""
     reasoning_tokens: int | None
-    """Tokens of reasoning, which `output_tokens` include; None if they are unknown."""
+    """Reasoning tokens, which `output_tokens` includes; None if unknown."""
     cached_tokens: int
-    """Tokens that were read from a cache, which `input_tokens` include."""
+    """Tokens read from a cache, which `input_tokens` includes."""
     cost_usd: float | None
-    """* What it cost, in US dollars; None if that is unknown. It is not computed here. Default: None."""
+    """* The cost in US dollars; None if unknown. `capture` does not compute it. Default: None."""
     ttft_ms: float
-    """The time to the first piece of a streamed answer, in milliseconds."""
+    """Time to the first piece of a streamed answer, in milliseconds."""
     finish_reason: str
-    """Why the model has stopped, in its provider's words."""
+    """Why the model stopped, as the provider names it."""
     prompt_text: str | Sequence[Any]
-    """The messages: JSON as text, or what becomes that. Not sent without `store_prompts`."""
+    """The messages: JSON text, or a list that is converted to it. Not sent without `store_prompts`."""
     system_prompt: str
-    """The instructions beside the messages. Not sent without `store_prompts`."""
+    """The system prompt. Not sent without `store_prompts`."""
     completion_text: str | Sequence[Any] | Mapping[str, Any]
-    """The answer: text, or what becomes JSON as text. Not sent without `store_prompts`."""
+    """The answer: text, or a value that is converted to JSON text. Not sent without `store_prompts`."""
     prompt_hash: str
-    """The SHA-256 of the messages, by which equal prompts are found."""
+    """SHA-256 of the messages, to find equal prompts."""
     conversation_turn: int
-    """How many messages of the user's the request had."""
+    """Number of user messages in the request."""
     message_role: str
-    """The role of its last message."""
+    """Role of the last message."""
     has_memory: bool
-    """Whether it had messages of earlier turns."""
+    """Whether the request had messages of earlier turns."""
     has_planning: bool
-    """Whether it asked for a plan, or for steps of reasoning."""
+    """Whether the request asked for a plan or for reasoning steps."""
     tool_definitions: Sequence[Mapping[str, Any]] | None
-    """The tools that may be called: `name` and `description` of each."""
+    """The tools offered to the model: `name` and `description` of each."""
     tools_used: Sequence[str] | None
     """The names of the tools that were called."""
     tool_call_args: str | Mapping[str, Any] | None
-    """What they were called with: JSON as text, or what becomes that. None without `store_prompts`."""
+    """Arguments of the tool calls: JSON text, or a mapping that is converted to it. None without `store_prompts`."""
     tool_call_result: Any
-    """What a tool has returned: text, or what becomes JSON as text. Not sent without `store_prompts`."""
+    """Result of the tool: text, or a value that is converted to JSON text. Not sent without `store_prompts`."""
     decision_rationale: str
-    """Why that was decided; 2,000 characters of it are sent. Not sent without `store_prompts`."""
+    """The reason for a decision; at most 2,000 characters are sent. Not sent without `store_prompts`."""
 
     agent_id: str | None
-    """* The agent at work, inside `span(kind="agent")`: its id."""
+    """* Id of the current agent."""
     agent_name: str | None
     """* Its name."""
     agent_role: str | None
     """* Its role, such as planner."""
     agent_framework: str | None
-    """* What it is built with, such as langgraph."""
+    """* The framework that it is built with, such as langgraph."""
     parent_agent_id: str | None
-    """* The id of the agent that it works for."""
+    """* Id of the enclosing agent."""
     planning_steps: Sequence[Any]
-    """The steps of a plan. Not sent without `store_prompts`."""
+    """Steps of a plan. Not sent without `store_prompts`."""
     delegation_reason: str
-    """Why an agent hands over. Not sent without `store_prompts`."""
+    """Reason of a handoff. Not sent without `store_prompts`."""
     delegation_from_agent_id: str | None
-    """The id of the agent that hands over."""
+    """Id of the agent that hands over."""
     delegation_from_agent_name: str | None
     """Its name."""
     rag_context_count: int
-    """How many documents were found. The documents are `metadata["rag_contexts"]`."""
+    """Number of documents found. The documents are in `metadata["rag_contexts"]`."""
     eval_scores: Mapping[str, float]
-    """Scores of an evaluation by their names."""
+    """Scores of an evaluation, by name."""
     ab_test: bool
-    """Whether this was part of an A/B test."""
+    """Whether the call was part of an A/B test."""
     ab_test_variant: str
-    """Of which variant of it."""
+    """The variant in the A/B test."""
 
 
 def look_for_typos(event: Mapping[str, Any]) -> None:
-    """Warn once of each name that is none of an event's and resembles one. It is sent all the same: a backend may know
-    more names than this version does."""
+    """Warn once about each unknown name that resembles a field. It is still sent: a backend may know more fields than
+    this version does."""
     known = EventFields.__annotations__
     for name in [*event]:
         if name in known or name in _checked or len(_checked) > _CHECKED_MAX:
@@ -167,4 +167,4 @@ def look_for_typos(event: Mapping[str, Any]) -> None:
 
         close = difflib.get_close_matches(str(name)[:64], known, 1, 0.8)
         if close:
-            warn_once("capture: %.64r is not a field of an event, did you mean %r? It is sent as it is", name, close[0])
+            warn_once("capture: %.64r is not a field of an event, did you mean %r? It is sent as is", name, close[0])
