@@ -26,7 +26,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 NEWER := $(shell for python in python3.12 python3.13 python3.14 ~/.pyenv/versions/3.1[2-9].*/bin/python3; do \
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 12))' 2>/dev/null && echo $$python && break; done)
 
-.PHONY: demo quick test check clean
+.PHONY: demo quick test check clean environments
 
 demo: $(VENV)/.local
 	@$(VENV)/bin/python -m emulator.demo
@@ -39,7 +39,10 @@ quick: $(VENV)/.dev
 	@$(VENV)/bin/python -m emulator.binary >/dev/null
 	$(VENV)/bin/python -m pytest -n $(WORKERS) --dist worksteal --quick $(PYTEST_ARGS)
 
-test: $(VENV)/.dev .venv-sam/.installed .venv-vercel/.installed $(VENV)/.environments
+# What `make test` runs in. They may be made side by side: make -j environments
+environments: $(VENV)/.dev .venv-sam/.installed .venv-vercel/.installed $(VENV)/.environments
+
+test: environments
 	@$(VENV)/bin/python -m emulator.binary >/dev/null
 	@$(VENV)/bin/python -m emulator.docker
 	$(VENV)/bin/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --durations=15 $(PYTEST_ARGS)

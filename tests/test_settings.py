@@ -736,3 +736,5 @@ def test_cap_timeouts_that_cannot_be_read_is_off(text: str) -> None:
 def test_cap_timeouts_in_code() -> None:
     """True, False, or seconds."""
     assert [check({"cap_timeouts": value})["cap_timeouts"] for value in (True, False, 1, 2.5)] == [0.5, 0.0, 1, 2.5]
+    with pytest.raises(ConfigurationError, match="cap_timeouts must be True, False or a number of seconds, not 'yes'"):
+        check({"cap_timeouts": "yes"})

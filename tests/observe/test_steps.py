@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import inspect
+import signal
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
@@ -304,7 +306,47 @@ def test_nobodys_step_takes_everything(caplog: pytest.LogCaptureFixture) -> None
             assert isinstance(current_span("planning"), types.PlanningSpan)
         flush()
     assert [event["span_kind"] for event in events] == ["tool"]
-    assert caplog.text.count("current_span('llm') is not inside such a span") == 1
+    assert caplog.text.count("current_span() is called outside a span of kind 'llm'") == 1
+
+
+def test_wrong_arguments_of_a_method_harm_nobody(caplog: pytest.LogCaptureFixture) -> None:
+    """A call of a method with a wrong argument, too many or too few is ignored and logged."""
+    with testing.recording() as events:
+        with span("call", kind="llm", model="m", provider="p") as call:
+            call.usage(prompt_tokens=1)  # type: ignore[call-arg] # pyright: ignore[reportCallIssue]
+            call.usage(1, 2)  # type: ignore[call-arg] # pyright: ignore[reportCallIssue]
+            call.usage(input_tokens=3, output_tokens=4)
+        with span("hand over", kind="handoff") as handoff:
+            handoff.to()  # type: ignore[call-arg] # pyright: ignore[reportCallIssue]
+        flush()
+    assert [(event["status"], event["input_tokens"]) for event in events] == [("success", 3), ("success", 0)]
+    assert "usage() of a span of kind 'llm' is ignored: TypeError" in caplog.text
+    assert "'prompt_tokens'" in caplog.text
+    assert "its arguments are: input_tokens, output_tokens, cached_tokens" in caplog.text
+    assert "to() of a span of kind 'handoff' is ignored" in caplog.text
+
+
+def test_methods_keep_their_signatures() -> None:
+    """An editor's completion at run time, and `help()`, show the arguments."""
+    assert list(inspect.signature(types.HandoffSpan.to).parameters) == ["self", "agent", "reason"]
+
+
+def test_a_signal_handlers_type_error_passes() -> None:
+    """A TypeError that a signal handler raises in a method is not taken for a wrong argument."""
+
+    class Striking(types.ToolSpan):
+        def result(self, value: object) -> None:
+            signal.raise_signal(signal.SIGUSR1)
+
+    def strike(number: int, frame: object) -> None:
+        raise TypeError("mine")
+
+    before = signal.signal(signal.SIGUSR1, strike)
+    try:
+        with pytest.raises(TypeError, match="mine"):
+            Striking("tool").result(1)
+    finally:
+        signal.signal(signal.SIGUSR1, before)
 
 
 def test_steps_at_once_do_not_meet() -> None:

@@ -106,6 +106,17 @@ def test_a_client_that_is_like_anthropics() -> None:
     assert (call["model"], call["input_tokens"], call["completion_text"]) == ("theirs", 3, "Hi")
 
 
+def test_a_class_is_not_wrapped(caplog: pytest.LogCaptureFixture) -> None:
+    """It stays as it is, and the log says what `wrap` takes."""
+
+    class Client:
+        messages = SimpleNamespace(create=print)
+
+    assert wrap(Client) is Client
+    assert Client.messages.create is print
+    assert "wrap() takes a client, not the class Client" in caplog.text
+
+
 def test_an_sdk_that_is_not_known() -> None:
     """The error says which are."""
     with pytest.raises(ConfigurationError, match=r"does not know 'boto3': pass some of \"anthropic\", \"bedrock\""):

@@ -35,7 +35,8 @@ def nearest(kind: str | None, span: Span | None) -> GeneralSpan:
             break
         step = step._around
     if not isinstance(step, GeneralSpan) or kind not in (None, step.kind):
-        warn_once("current_span(%s) is not inside such a span, and what it is given is left out", kind and repr(kind))
+        where = "a span" if kind is None else f"a span of kind {kind!r}"
+        warn_once("current_span() is called outside %s: nothing that is set on its result is sent", where)
         return made(kind or "general", None)
     return step
 

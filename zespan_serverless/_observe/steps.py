@@ -6,16 +6,17 @@ raise nothing whatever they are given, and copy what they are given, which may c
 
 from __future__ import annotations
 
+from functools import update_wrapper
 from typing import TYPE_CHECKING, Any
 
 from .. import _process
-from .._base.guard import Guarded
-from .._base.log import warn_once
+from .._base.guard import Guarded, pass_on
+from .._base.log import describe, warn_once
 from .._record.step import Step
 from .._record.values import leaf, plain
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from .._process.container import Container
     from .._record.record import Record
@@ -44,13 +45,18 @@ class GeneralSpan(dict[str, Any]):
         """The agent at work, or None: `agent_id`, `agent_name`, `agent_role`, `agent_framework`, `parent_agent_id`."""
         self._step: Step | None = None
 
+    def __init_subclass__(cls) -> None:
+        """Let the methods of a kind raise nothing, whatever their arguments."""
+        for name in _METHODS.intersection(vars(cls)):
+            setattr(cls, name, _forgiving(name, vars(cls)[name]))
+
     if not TYPE_CHECKING:
 
         def __getattr__(self, name):
             """A method of another kind does nothing: a kind may be misspelt, or could not be made."""
             if name not in _METHODS:
                 raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
-            warn_once("a span of kind %r has no %s(): what it is given is left out", self.kind, name)
+            warn_once("a span of kind %r has no %s(): the call is ignored", self.kind, name)
             return _ignore
 
     def _begin(self, span: Span, name: str, given: Mapping[str, Any], *, is_noted: bool) -> None:
@@ -85,6 +91,22 @@ class GeneralSpan(dict[str, Any]):
 
 def _ignore(*_: object, **__: object) -> None:
     """What a method of another kind does."""
+
+
+def _forgiving(name: str, method: Any) -> Callable[..., None]:
+    """A method that logs and ignores a call that fails, such as one with wrong arguments."""
+
+    def called(span: GeneralSpan, *args: Any, **kwargs: Any) -> None:
+        try:
+            method(span, *args, **kwargs)
+        except Exception as error:
+            pass_on(error)
+            code = method.__code__
+            names = ", ".join(code.co_varnames[1 : code.co_argcount + code.co_kwonlyargcount])
+            text = "a call of %s() of a span of kind %r is ignored: %s; its arguments are: %s"
+            warn_once(text, name, span.kind, describe(error), names or "none")
+
+    return update_wrapper(called, method)
 
 
 class AgentSpan(GeneralSpan):

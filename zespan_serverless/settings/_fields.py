@@ -120,6 +120,8 @@ class Seconds(Number):
     __slots__ = ()
 
     def check(self, value: Any) -> float:
+        if isinstance(value, str):
+            raise self.mismatch("True, False or a number of seconds", value)
         return value * 0.5 if isinstance(value, bool) else Number.check(self, value)
 
     def parse(self, text: str) -> float:

@@ -34,5 +34,5 @@ def handler(event: dict[str, Any], context: object) -> str | None:
     if "exit" in event:
         os._exit(3)
     if event.get("flush", True):
-        zespan.flush()
+        zespan.flush()  # pyright: ignore[reportAttributeAccessIssue]
     return response.choices[0].message.content
