@@ -101,8 +101,7 @@ class Number(Field):
             value = type(self.default)(text)
         except ValueError as error:
             pass_on(error)
-            wanted = "a whole number" if isinstance(self.default, int) else "a number, such as 1.5"
-            raise ValueError(f"use {wanted}") from None
+            raise ValueError("use a whole number" if type(self.default) is int else "use a number like 1.5") from None
         return self.check(value)
 
     def clamp(self, value: float) -> float:
