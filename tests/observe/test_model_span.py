@@ -152,7 +152,7 @@ def test_a_call_that_an_sdk_makes_inside_is_counted_once(
         "yo",
         '[{"role":"user","content":"Hi"}]',
     )
-    assert caplog.text.count("is around a call of a model that is traced by itself") == 1
+    assert caplog.text.count("are left out, because a traced call inside it has them") == 1
 
 
 def test_other_calls_inside_do_not_count() -> None:

@@ -23,7 +23,7 @@ def without_readers(settings: Mapping[str, Any], caller: str) -> Mapping[str, An
     """
     for name in READERS:
         if settings.get(name) is not None:
-            hint = f"set it where a function is decorated, or use with_context({name}=...)"
+            hint = f"pass it to a decorator, or use with_context({name}=...)"
             raise ConfigurationError(f"{caller} takes no {name}, because nothing calls it with an event: {hint}")
     return settings
 
@@ -38,7 +38,7 @@ def put(readers: Mapping[str, Callable[[Any], object]], subject: Callable[[], An
             found = read(subject())
             if hasattr(type(found), "__await__"):
                 getattr(found, "close", bool)()  # else Python warns that it is never awaited
-                warn_once("%s returns an awaitable, and is left out: it has to be a function without await", name)
+                warn_once("%s returns an awaitable, and is left out: use a def or lambda that does not await", name)
                 continue
         except Exception as error:
             pass_on(error)

@@ -1,4 +1,4 @@
-"""Calls of models that no SDK of ours makes, by hand: the same record as of an observed one."""
+"""Calls of models that no traced SDK makes: spans that become the same record as a traced call."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _COST_MAX = 1e9  # US dollars; more is a mistake
 
 
 class ModelSpan(GeneralSpan):
-    """A call of a model: what it is asked, what it answers, and what that has used. What is not said is unknown."""
+    """A call of a model: its prompt, its answer and its usage. What is not set is sent as unknown."""
 
     def __init__(self, kind: str, around: GeneralSpan | None = None) -> None:
         super().__init__(kind, around)
@@ -57,10 +57,10 @@ class ModelSpan(GeneralSpan):
         system: str | None = None,
         tools: Sequence[object] | None = None,
     ) -> None:
-        """What the model is asked: a text of the user's, or messages with `role` and `content`, in a provider's words.
+        """Set the prompt: a text of the user, or messages with `role` and `content`, in the format of a provider.
 
-        `tools` are those that it may call, with `name` and `description`. Texts are not sent without `store_prompts`,
-        but a hash of the messages is.
+        `tools` are those that the model may call, with `name` and `description`. Texts are not sent without
+        `store_prompts`, but a hash of the messages is.
         """
         container = _process.current()
         if container is not None:
@@ -70,7 +70,7 @@ class ModelSpan(GeneralSpan):
                 self._ask(container)
 
     def first_token(self) -> None:
-        """The first piece of a streamed answer is here: `ttft_ms` is the time from the span's start until now."""
+        """Note the arrival of the first piece of a streamed answer: sets `ttft_ms`, counted from the span's start."""
         if self._answer.first_token_ms is None:
             self._answer.first_token_ms = (time.perf_counter() - self._began) * 1000
 
@@ -82,11 +82,11 @@ class ModelSpan(GeneralSpan):
         tools: Mapping[str, Any] | None = None,
         model: str | None = None,
     ) -> None:
-        """What the model has answered. What a later call gives replaces what an earlier one has given.
+        """Set the answer. A later call replaces the values of an earlier one.
 
-        `tools` are the arguments of the tools that it calls, by their names; a list of them for one that it calls
-        several times. `model` is the one that has answered, if it has another name than the one that was asked. Text
-        and arguments are not sent without `store_prompts`.
+        `tools` maps the name of each tool that the model calls to its arguments, or to a list of them if it calls the
+        tool several times. `model` is the model that answered, if its name differs from the requested one. Text and
+        arguments are not sent without `store_prompts`.
         """
         if _process.current() is not None:
             with Guarded("the answer of a span"):
@@ -108,11 +108,10 @@ class ModelSpan(GeneralSpan):
         reasoning_tokens: int | None = None,
         cost: float | None = None,
     ) -> None:
-        """What the call has used. What a later call gives replaces what an earlier one has given.
+        """Set the usage of the call. A later call replaces the values of an earlier one.
 
-        `input_tokens` are all of the request, with those that were read from a cache (`cached_tokens`) and written to
-        one; `output_tokens` are all of the answer, with those of reasoning. `cost` is in US dollars; by default it is
-        computed, where the price of the model is known.
+        `input_tokens` includes tokens read from a cache (`cached_tokens`) and written to one; `output_tokens` includes
+        reasoning tokens. `cost` is in US dollars; by default it is computed, if the price of the model is known.
         """
         numbers = {
             "input_tokens": input_tokens,
@@ -128,13 +127,13 @@ class ModelSpan(GeneralSpan):
                     setattr(self._answer, name, number)
                     self._counted.add(name)
                 elif given is not None:
-                    warn_once("%s of a span are left out, for they are no number of tokens: %.100r", name, given)
+                    warn_once("%s of a span is left out, because it is not a number of tokens: %.100r", name, given)
             if cost is not None:
                 dollars = float(cost)
                 if 0 <= dollars <= _COST_MAX:
                     self._answer.cost = dollars
                 else:
-                    warn_once("cost of a span is left out, for it is no number of dollars: %r", dollars)
+                    warn_once("cost of a span is left out, because it is not a number of dollars: %r", dollars)
 
     def _raised(self, error: BaseException) -> None:
         container = _process.current()
@@ -168,7 +167,7 @@ class ModelSpan(GeneralSpan):
     def _leave_to_inner(self, answer: Answer) -> None:
         """Count nothing here: a call inside has counted the same tokens."""
         if self._counted or answer.cost is not None:
-            text = "the span %r is around a call of a model that is traced by itself, and only that has tokens and cost"
+            text = "tokens and cost of the span %r are left out, because a traced call inside it has them"
             warn_once(text, self._name)
         for name in self._counted:
             setattr(answer, name, 0)

@@ -1,4 +1,4 @@
-"""For use inside a handler: who this is for, and steps of one's own."""
+"""For use inside a handler: users, sessions and tags, and steps of your own."""
 
 from __future__ import annotations
 
@@ -174,14 +174,14 @@ def with_context(
     *,
     conversation_id: str | None = None,
 ) -> _Context:
-    """Put a user, a session, a conversation and tags on every event inside, in addition to those already in force.
+    """Add a user, a session, a conversation and tags to every event inside, in addition to those already set.
 
-    `conversation_id` is OpenTelemetry's `gen_ai.conversation.id`: the thread of messages that calls belong to, where
-    your application has one. `session_id` is what Zespan groups traces by.
+    `conversation_id` is OpenTelemetry's `gen_ai.conversation.id`: the thread of messages that calls belong to, if your
+    application has one. Zespan groups traces by `session_id`.
 
-    In a handler, and around one, they are on the invocation's own event, too; of several blocks that say different
-    things (one for each record of a batch) it has only what all that say it agree on. Outside an invocation it begins a
-    trace.
+    In a handler, and around one, the invocation's own event gets them, too. If several blocks of an invocation have
+    different values (one block for each record of a batch), it gets only the values on which they agree. Outside an
+    invocation, the block begins a trace.
 
     Also a decorator: `@with_context(tags={"feature": "search"})`, of `def`, `async def` and generators.
     """
@@ -271,23 +271,23 @@ def span(
     replaying: Callable[[], bool] | None = None,
     **fields: Any,
 ) -> Any:
-    """A step of your own: one event with its duration and, if it raises, the error; calls inside belong to it.
+    """A step of your own: one event with its duration and, if it raises, the error; calls inside are its children.
 
-    The `with` target is a dict for metadata that is known only later, with methods for what a step of its kind has:
+    The `with` target is a dict for metadata, with methods for the fields of the step's kind:
 
-        llm, embedding, rerank, moderation, image_gen, video_gen, audio: a call of a model that no SDK of ours makes
-        agent: at work; all events inside carry its id, name, role and framework
-        tool, retriever, planning, handoff: what an agent does beside
+        llm, embedding, rerank, moderation, image_gen, video_gen, audio: a call of a model that no traced SDK makes
+        agent: an agent at work; all events inside carry its id, name, role and framework
+        tool, retriever, planning, handoff: the steps of an agent
         general, chain: anything else
 
-    A kind or a field that does not exist is logged once, and sent as `general`, or left out.
+    An unknown kind is logged once, and sent as `general`. An unknown field is logged once, and left out.
 
     Also a decorator, of `def`, `async def` and generators: the step lasts until the function has returned, the
-    coroutine has been awaited, the generator is exhausted or closed. `current_span(kind)` gives the target inside. Then
-    a kind or a field that does not exist raises ConfigurationError.
+    coroutine has been awaited, the generator is exhausted or closed. Inside, `current_span(kind)` returns the target.
+    The decorator raises ConfigurationError for an unknown kind or field.
 
-    `replaying`: a durable function's `context.is_replaying`. A step that is over before anything new has happened was
-    sent by the invocation that took it the first time, and is left out.
+    `replaying`: a durable function's `context.is_replaying`. A step that ends before anything new has happened was sent
+    by the invocation that ran it first, and is left out.
     """
     return _Step(name, kind, metadata, replaying, fields)
 
@@ -309,9 +309,9 @@ def current_span(kind: Literal["handoff"]) -> HandoffSpan: ...
 @overload
 def current_span(kind: Literal["general", "chain"]) -> GeneralSpan: ...
 def current_span(kind: str | None = None) -> GeneralSpan:
-    """The target of the innermost `span` around, of this kind: for functions that it decorates, and those they call.
+    """The target of the innermost enclosing `span` of this kind, for decorated functions and functions they call.
 
-    Outside of such a span the result takes everything and sends nothing, and a warning is logged once.
+    Outside such a span, nothing that you set on the result is sent, and a warning is logged once.
     """
     return kinds.nearest(kind, _trace.current())
 

@@ -1,7 +1,7 @@
-"""What a `span()` is filled in with: the targets of its `with`, one class for each kind of step.
+"""The targets of `with span()`: one class for each kind of step.
 
-Each is a dict for metadata; what its kind has beside that has a method. These are called in the user's function: they
-raise nothing whatever they are given, and copy what they are given, which may change afterwards.
+Each is a dict for metadata, with methods for the fields of its kind. They are called in the user's function: they raise
+nothing, whatever their arguments, and copy the values, which may change afterwards.
 """
 
 from __future__ import annotations
@@ -110,7 +110,7 @@ def _forgiving(name: str, method: Any) -> Callable[..., None]:
 
 
 class AgentSpan(GeneralSpan):
-    """An agent at work. All events inside carry its id, name, role and framework, and the id of the agent around it."""
+    """An agent at work. All events inside carry its id, name, role and framework, and the id of the enclosing agent."""
 
     _fields = ("agent_id", "agent_name", "agent_role", "agent_framework", "tools")
 
@@ -150,11 +150,11 @@ class ToolSpan(_Filled):
         self._put(tool=name, arguments=given.get("arguments"), result=given.get("result"))
 
     def arguments(self, value: object) -> None:
-        """What the tool is called with: a mapping, or anything that can be JSON. Not sent without `store_prompts`."""
+        """Set the arguments: a mapping, or any value that JSON can represent. Not sent without `store_prompts`."""
         self._put(arguments=value)
 
     def result(self, value: object) -> None:
-        """What the tool has returned, 10,240 characters at most as JSON. Not sent without `store_prompts`."""
+        """Set the result, at most 10,240 characters as JSON. Not sent without `store_prompts`."""
         self._put(result=value)
 
 
@@ -168,13 +168,13 @@ class RetrieverSpan(_Filled):
         self._put(query=given.get("query"))
 
     def query(self, text: str) -> None:
-        """What is looked for. Not sent without `store_prompts`."""
+        """Set the query. Not sent without `store_prompts`."""
         self._put(query=text)
 
     def documents(self, found: Iterable[object] | None = None, *, count: int | None = None) -> None:
-        """What was found: texts, mappings, or objects of LangChain's and LlamaIndex' kind; or how many, if that is all.
+        """Set the documents found: texts, mappings, or objects of LangChain and LlamaIndex; or only their `count`.
 
-        Of each its content, document_id, chunk_id, source and score are sent, without `store_prompts` not its content.
+        The content, document_id, chunk_id, source and score of each are sent; without `store_prompts`, not the content.
         """
         if _process.current() is not None:
             with Guarded("the documents of a span"):
@@ -195,11 +195,11 @@ class PlanningSpan(_Filled):
         self._put(plan=given.get("steps"), rationale=given.get("rationale"))
 
     def steps(self, steps: Sequence[object]) -> None:
-        """The steps of the plan, in their order. Not sent without `store_prompts`."""
+        """Set the steps of the plan, in order. Not sent without `store_prompts`."""
         self._put(plan=steps)
 
     def rationale(self, text: str) -> None:
-        """Why it is this plan, 2,000 characters at most. Not sent without `store_prompts`."""
+        """Set the reason for the plan, at most 2,000 characters. Not sent without `store_prompts`."""
         self._put(rationale=text)
 
 
@@ -216,5 +216,5 @@ class HandoffSpan(_Filled):
         self._put(source=source, source_id=known, target=given.get("to_agent"), reason=given.get("reason"))
 
     def to(self, agent: str, *, reason: str | None = None) -> None:
-        """To which agent, by its name, and why. The reason is not sent without `store_prompts`."""
+        """Set the name of the agent that takes over, and the reason. The reason is not sent without `store_prompts`."""
         self._put(target=agent, reason=reason)

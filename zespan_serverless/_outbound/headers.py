@@ -14,22 +14,22 @@ if TYPE_CHECKING:
 
 
 def traceparent() -> str | None:
-    """The W3C `traceparent` header for a request of yours, so that what it calls joins this trace; None outside one."""
+    """The W3C `traceparent` header for your own request, so that its receiver joins the trace; None outside one."""
     return trace_headers().get("traceparent")
 
 
 def trace_headers() -> dict[str, str]:
-    """The W3C headers for a request or a message of yours, so that what receives it joins this trace.
+    """The W3C headers for a request or message of your own, so that its receiver joins this trace.
 
-    `traceparent`, and `tracestate` and `baggage` as the caller of this invocation has sent them. Baggage may hold what
-    is not for everybody: send these headers to services that you trust. Empty outside a trace. Never raises.
+    They are `traceparent`, and `tracestate` and `baggage` as received from the caller. Baggage may contain confidential
+    values: send these headers only to services that you trust. Empty outside a trace. Never raises.
     """
     try:
         here = _trace.current()
         return {} if here is None or not here.span_id else headers_of(here)
     except Exception as error:
         pass_on(error)
-        warn_once("trace headers cannot be made: %r", error)
+        warn_once("the trace headers could not be created: %r", error)
         return {}
 
 

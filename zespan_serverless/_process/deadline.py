@@ -1,4 +1,4 @@
-"""How long the invocation under way has left."""
+"""The time that is left of the current invocation."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from .._base.guard import pass_on
 
 
 def time_left() -> float | None:
-    """Seconds until the host ends the invocation under way; 0.0 when that time has come.
+    """Seconds until the host ends the current invocation; 0.0 after that.
 
-    None outside an invocation, where the host sets no deadline, and while telemetry is off. It holds in the threads and
-    tasks of the invocation; on a host that serves several at once, a thread of your own belongs to the invocation whose
-    context it runs in (`contextvars.copy_context().run`), and gives None without one. Never raises.
+    None outside an invocation, while telemetry is off, and if the host sets no deadline. Works in the threads and tasks
+    of the invocation. On a host that serves several at once, your own thread must run in the context of its invocation
+    (`contextvars.copy_context().run`), else the result is None. Never raises.
     """
     try:
         here = _trace.current()

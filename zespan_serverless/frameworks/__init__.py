@@ -1,14 +1,14 @@
-"""Agents, tools, handoffs and searches of frameworks, by the hook that each framework has for that.
+"""Hooks that record the agents, tools, handoffs and retrievals of frameworks.
 
     agents_processor()   agents.add_trace_processor(agents_processor())              OpenAI Agents SDK
     langchain_handler()  agent.invoke(..., config={"callbacks": [langchain_handler()]})   LangChain, LangGraph
     dspy_callback()      dspy.configure(callbacks=[dspy_callback()])                 DSPy
 
-Each gives the object that the framework's own line takes. Calls of models need no hook; with one they are below the
-step of the framework that makes them, and carry its agent. Only those calls have tokens and costs.
+Each function returns the object to register with the framework. Calls of models need no hook; with a hook they are
+children of the framework's step, and carry its agent. Only these calls have tokens and costs.
 
-A hook raises nothing in the framework, and changes none of its results. What is still open at the end of an invocation
-ends with it.
+A hook raises nothing in the framework, and changes none of its results. A step that is still open at the end of an
+invocation is closed with it.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ __all__ = ["agents_processor", "dspy_callback", "langchain_handler"]
 def agents_processor() -> TracingProcessor:
     """A processor for `agents.add_trace_processor`: agents, tools, handoffs and guardrails of the OpenAI Agents SDK.
 
-    It gets nothing while the SDK's own tracing is disabled (OPENAI_AGENTS_DISABLE_TRACING, `set_tracing_disabled`).
+    It records nothing while the SDK's own tracing is disabled (OPENAI_AGENTS_DISABLE_TRACING, `set_tracing_disabled`).
 
     Raises ConfigurationError if the SDK is not installed.
     """
@@ -40,7 +40,7 @@ def langchain_handler() -> BaseCallbackHandler:
     """A callback handler for LangChain and LangGraph: agents, chains, tools and retrievers.
 
     Pass it in the `config` of the outermost call: `config={"callbacks": [langchain_handler()]}`. One handler serves any
-    number of calls at once.
+    number of concurrent calls.
 
     Raises ConfigurationError if `langchain-core` is not installed.
     """

@@ -20,15 +20,15 @@ Sdk = Literal["anthropic", "bedrock", "cohere", "dspy", "google", "groq", "litel
 """The SDKs that are traced; `bedrock` is boto3 and aiobotocore."""
 
 _SDKS = sorted({*ROOMS.values()})
-_ALIKE = ("openai", "anthropic")  # whose methods clients of another make may have
+_ALIKE = ("openai", "anthropic")  # clients of users may have the same methods
 
 
 def patch(*sdks: Sdk) -> None:
-    """Trace every call of these SDKs from now on, by clients that exist as well; without an argument, of all SDKs.
+    """Trace every call of these SDKs from now on, also by existing clients; without an argument, of all SDKs.
 
-    The decorators, the middlewares and `init` call it by themselves. Nothing is captured until one of them has started
-    telemetry. Idempotent. It imports no SDK: one that has not been imported yet is patched when it is. Raises
-    ConfigurationError for an SDK that is not known.
+    The decorators, the middlewares and `init` call it for you, and start telemetry; until then nothing is recorded.
+    Idempotent. It imports no SDK: one that has not been imported yet is patched when your code imports it. Raises
+    ConfigurationError for an unknown SDK.
     """
     unknown = [sdk for sdk in sdks if sdk not in _SDKS]
     if unknown:
@@ -40,9 +40,9 @@ def patch(*sdks: Sdk) -> None:
 def wrap(client: Client) -> Client:
     """Trace the calls of one client, sync or async, and return it.
 
-    It may be of an SDK that `patch` has not been called for, or of another make with the methods of OpenAI's or
-    Anthropic's clients. Idempotent: a call that is traced already is still one event. Clients that are made from it
-    (`with_options`) are not traced. Never raises: what cannot be traced is logged.
+    The client may belong to an SDK that has not been patched, or be one of your own with the methods of OpenAI's or
+    Anthropic's clients. Idempotent: each call is still one event. Clients made from it (`with_options`) are not traced.
+    Starts no telemetry, and never raises: a client that cannot be traced is logged.
     """
     from ._patch import patch_object
 
@@ -70,7 +70,7 @@ wrap_openai = wrap
 
 
 def _chokes(client: Any) -> Iterator[Choke]:
-    """Where the calls of a client pass: those of its SDK, else those of all that clients of other makes are like."""
+    """The methods that the calls of a client pass through: those of its SDK, else those that users' clients imitate."""
     from importlib import import_module
 
     packages = {base.__module__.partition(".")[0] for base in type(client).__mro__}

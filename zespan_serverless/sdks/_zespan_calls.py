@@ -210,8 +210,8 @@ def _aside(wrapper: FunctionType, original: Callable[..., Any]) -> Callable[...,
         if _process.current() is None or getattr(client, "enable_otel", False):
             return wrapper(*args, **kwargs)
         warn_once(
-            "calls of models that the SDK zespan has patched are traced by zespan_serverless instead: each once, with"
-            " costs, cached tokens and the time of the first content"
+            "calls of models that the SDK zespan has patched are traced by zespan_serverless instead, each once, with"
+            " costs, cached tokens and the time to the first content"
         )
         return original(*args, **kwargs)
 

@@ -23,14 +23,14 @@ def host_entry(text: str) -> str:
     if entry.startswith("aws:"):
         if entry[4:] not in AWS_SERVICES:
             services = ", ".join(f"aws:{service}" for service in AWS_SERVICES)
-            raise ConfigurationError(f"propagate_to knows {services}, not {text!r}")
+            raise ConfigurationError(f"propagate_to supports {services}, not {text!r}")
         return entry
     if "/" in entry or "@" in entry:
-        raise ConfigurationError(f"propagate_to has hosts, not URLs: write {_FORMS}, not {text!r}")
+        raise ConfigurationError(f"propagate_to takes hosts, not URLs: write {_FORMS}, not {text!r}")
     if not entry.isascii():
         raise ConfigurationError(f"propagate_to must be in ASCII, as in xn--bcher-kva.example, not {text!r}")
     if not _is_host(entry):
-        raise ConfigurationError(f"propagate_to must have entries like {_FORMS}, not {text!r}")
+        raise ConfigurationError(f"propagate_to takes entries like {_FORMS}, not {text!r}")
     return entry
 
 

@@ -45,9 +45,9 @@ class SettingsKwargs(TypedDict, total=False):
     flush_reserve: float | None
     """Seconds that stay free before the invocation's deadline, 0.1 to 60. Default: 0.2. ZESPAN_FLUSH_RESERVE"""
     cap_timeouts: bool | float | None
-    """Whether a call of a model ends before its invocation does: by the SDK's own timeout error, in time to answer. A
-    number is the seconds that are kept for that besides `flush_reserve`, 0 to 900; True stands for 0.5, False for 0.0,
-    which is off. Default: 0.0. ZESPAN_CAP_TIMEOUTS, where 1 is True: write 1.0 for a second"""
+    """Whether a call of a model ends before its invocation does, with the SDK's own timeout error, so that the function
+    can still answer. A number is the seconds to keep for that, in addition to `flush_reserve`, 0 to 900. True is 0.5;
+    False is 0.0, which is off. Default: 0.0. ZESPAN_CAP_TIMEOUTS, where 1 means True: write 1.0 for one second"""
     batch_size: int | None
     """Largest number of events in one request, 1 to 500. Default: 50. ZESPAN_BATCH_SIZE"""
     batch_bytes: int | None
@@ -69,9 +69,9 @@ class SettingsKwargs(TypedDict, total=False):
     sample_rate: float | None
     """Share of traces that is sent, 0 to 1, chosen by trace id as the SDK does. Default: 1.0. ZESPAN_SAMPLE_RATE"""
     sample_errors: bool | None
-    """Whether failures are sent of traces that `sample_rate` leaves out, too: from the first record with the status
-    error, timeout or crashed on, all that this process sends of the trace, and the calls of its invocation before that,
-    of which up to 500 are held back in memory until the invocation has ended. Default: False. ZESPAN_SAMPLE_ERRORS"""
+    """Whether traces that `sample_rate` leaves out are sent if they fail: everything that this process records of the
+    trace from the first event with status error, timeout or crashed on, and the events of the invocation before. Up to
+    500 are held back in memory for it until the invocation ends. Default: False. ZESPAN_SAMPLE_ERRORS"""
     store_prompts: bool | None
     """Whether prompts, completions and tool arguments are sent. Default: True. ZESPAN_STORE_PROMPTS
 
@@ -84,18 +84,18 @@ class SettingsKwargs(TypedDict, total=False):
     and punctuation of a key do not matter. Default: password, secret, token, api_key. ZESPAN_REDACT_KEYS, separated by
     commas or semicolons, or else by blanks"""
     propagate_to: Iterable[str] | None
-    """Where requests of httpx, requests, urllib3 and aiohttp, and messages sent with boto3, carry the trace context of
-    the span that they are made in: hosts (`api.example.com`, with a port or without), suffixes (`*.example.com`), and
-    `aws:sqs`, `aws:sns`, `aws:events` and `aws:lambda`. Default: none. ZESPAN_PROPAGATE_TO, separated by commas"""
+    """Hosts and AWS services whose requests (httpx, requests, urllib3, aiohttp) and messages (boto3) get the context of
+    the current span: hosts (`api.example.com`, with or without a port), suffixes (`*.example.com`), and `aws:sqs`,
+    `aws:sns`, `aws:events` and `aws:lambda`. Default: none. ZESPAN_PROPAGATE_TO, separated by commas"""
     root_event: bool | None
     """Whether each invocation sends a root event of its own. Default: True. ZESPAN_ROOT_EVENT"""
     tags: Mapping[str, object] | None
     """Tags that every event gets; keys and values are converted to strings. Default: none. ZESPAN_TAGS, as a=1,b=2"""
     user_id: Callable[[Any], object] | None
-    """A function that finds the user of an invocation in what your function is called with, its first argument: the
-    event, the request, the ASGI scope, the WSGI environ. It is called once for each invocation, before your function;
-    what it returns is on all events of the invocation, as text. None means nobody; so does an exception, which is
-    logged. Each decorated function or middleware has its own. Default: none. Not in the environment, not in `init()`"""
+    """A function that returns the user of an invocation. It is called once per invocation, before your function, with
+    the first argument of your function: the event, the request, the ASGI scope or the WSGI environ. All events of the
+    invocation get its result, as text. After None or an exception, which is logged, they have no user. Each decorated
+    function or middleware has its own. Default: none. Not in the environment, not in `init()`"""
     session_id: Callable[[Any], object] | None
     """The same for the session. Default: none. Not in the environment, not in `init()`"""
     conversation_id: Callable[[Any], object] | None
