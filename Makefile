@@ -64,8 +64,11 @@ $(VENV)/.local: $(VENV)/pyvenv.cfg pyproject.toml
 	$(VENV)/bin/python -m pip install --quiet --editable '.[local]'
 	@touch $@
 
+# uv takes a tenth of pip's time, but does not read pip's configuration.
 $(VENV)/.dev: $(VENV)/pyvenv.cfg pyproject.toml
-	$(VENV)/bin/python -m pip install --quiet --editable '.[dev]'
+	$(VENV)/bin/python -m pip install --quiet uv
+	$(VENV)/bin/python -m uv pip install --quiet --python $(VENV) --editable '.[dev]' || \
+		$(VENV)/bin/python -m pip install --quiet --editable '.[dev]'
 	$(VENV)/bin/python -m pip install --quiet --no-deps --ignore-requires-python $(AZURE_WORKER)
 	@touch $@
 

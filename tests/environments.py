@@ -1,8 +1,8 @@
 """The environments of packages that the tests' own cannot hold: one for each, on top of the one that the tests run in.
 
 `python -m tests.environments` installs what is missing, and so does `make test`. Arguments limit it to groups. An
-environment has its packages and what they need beyond the tests' own packages, which it sees as well, unless it has
-another version of them.
+environment has its packages and what they need, and sees the tests' own packages as well, unless it has another version
+of them. They are installed by uv, in a tenth of pip's time, and where that fails by pip.
 """
 
 from __future__ import annotations
@@ -125,18 +125,11 @@ def install(group: str, name: str) -> None:
     (site,) = folder.glob("lib/python*/site-packages")
     ours = next(path for path in sys.path if Path(path).name == "site-packages")
     (site / "tests_environment.pth").write_text(f"import site; site.addsitedir({ours!r})\n")
-    pip = [
-        sys.executable,
-        "-m",
-        "pip",
-        "--python",
-        str(folder),
-        "--disable-pip-version-check",
-        "install",
-        "-qq",
-        "--no-compile",
-    ]
-    subprocess.run([*pip, *ENVIRONMENTS[group][name]], check=True)
+    uv = [sys.executable, "-m", "uv", "pip", "install", "--quiet", "--python", folder]
+    pip = [sys.executable, "-m", "pip", "--python", folder, "install", "-qq", "--no-compile"]
+    packages = ENVIRONMENTS[group][name]
+    if subprocess.run([*uv, *packages], check=False).returncode:  # it does not read pip's configuration
+        subprocess.run([*pip, *packages], check=True)
     _stamp(folder).write_text(_contents(group, name))
     print(f"{group}/{name}: {time.monotonic() - began:.0f} s")
 
