@@ -288,7 +288,10 @@ def test_whatever_of_ours_fails_the_message_is_sent(monkeypatch: pytest.MonkeyPa
     assert [message["Body"] for message in queue.messages()] == ["Hi"]
 
 
-@pytest.mark.parametrize("params", [{"MessageBody": 7}, {"MessageBody": "Hi", "MessageAttributes": 7}, {}])
+@pytest.mark.parametrize(
+    "params",
+    [{"MessageBody": 7}, *({"MessageBody": "Hi", "MessageAttributes": given} for given in (7, None, [1])), {}],
+)
 def test_a_mistake_of_the_users_is_reported_as_ever(params: dict[str, Any]) -> None:
     """By botocore."""
     queue = Queue()
@@ -298,8 +301,10 @@ def test_a_mistake_of_the_users_is_reported_as_ever(params: dict[str, Any]) -> N
             queue.client.send_message(QueueUrl=queue.url, **params)
         with pytest.raises(ParamValidationError):
             queue.client.send_message_batch(QueueUrl=queue.url, Entries=iter([]))
+        with pytest.raises(ParamValidationError):
+            boto3.client("lambda").invoke(FunctionName="f", ClientContext=None)
 
-    traced(ask, "aws:sqs")
+    traced(ask, "aws:sqs", "aws:lambda")
 
 
 def test_aiobotocore_sends_the_context() -> None:

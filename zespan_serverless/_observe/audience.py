@@ -31,7 +31,7 @@ def without_readers(settings: Mapping[str, Any], caller: str) -> Mapping[str, An
 def put(readers: Mapping[str, Callable[[Any], object]], subject: Callable[[], Any], span: Span) -> None:
     """Put what `readers` find on the root span of an invocation, by their names: `user_id` and the others.
 
-    `subject` gives what they are called with. Raises nothing, except what a signal handler raises.
+    `subject` gives what they are called with. Raises no Exception, except one of a signal handler.
     """
     for name, read in readers.items():
         try:

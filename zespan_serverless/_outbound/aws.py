@@ -65,7 +65,7 @@ def _with_attributes(messages: Sequence[Params], text: str) -> list[Params]:
     room = SIZE_MAX - sum(_size(message, text) for message in messages)
     changed: list[Params] = []
     for message in messages:
-        attributes = dict(message.get("MessageAttributes") or {})
+        attributes = dict(message.get("MessageAttributes", {}))  # None is an error, which the SDK reports
         is_sms = "PhoneNumber" in message
         for members in [] if is_sms else _fewer(headers_beside(set(attributes))):
             size = sum(len(name) + len("String") + len(value) for name, value in members.items())
@@ -119,8 +119,8 @@ def _invoke(params: Params) -> Params:
     """Lambda hands the client context to functions that somebody waits for."""
     if params.get("InvocationType", "RequestResponse") != "RequestResponse":
         return params
-    given = params.get("ClientContext")
-    context = _object(given, encoded=True) if given else {}
+    given = params.get("ClientContext", "")
+    context = {} if given == "" else _object(given, encoded=True)
     custom = context.get("custom", {}) if context is not None else None
     if context is None or not isinstance(custom, dict):
         return params
