@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import time
+from collections.abc import AsyncIterator
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,6 +13,7 @@ import aiohttp
 import httpx
 import httpx2
 import openai
+import pytest
 
 from tests.outbound.server import Server
 from zespan_serverless import testing, zespan_lambda
@@ -33,8 +36,8 @@ def test_aiohttp_may_be_asked_by_keywords() -> None:
     _aiohttp.patch(aiohttp.client)
 
     async def ask(url: str) -> int:
-        async with aiohttp.ClientSession() as session:
-            return int((await session._request(method="GET", str_or_url=url)).status)
+        async with aiohttp.ClientSession() as session, await session._request(method="GET", str_or_url=url) as answer:
+            return int(answer.status)
 
     with Server() as server:
         assert asyncio.run(ask(server.url())) == 200
@@ -52,6 +55,70 @@ def test_an_answer_of_another_make_is_handed_on() -> None:
     _httpx.patch(theirs)
     with Within(Attempts(until=float("inf"))):
         assert theirs.Client().send(httpx.Request("GET", "http://a", extensions={"timeout": {"read": 1}})) is made
+
+
+@pytest.mark.parametrize("module", [httpx, httpx2])
+def test_a_response_within_its_time_is_as_any_other(module: Any) -> None:
+    """Read, streamed, left, and by a second reader: `elapsed` and the rest say what they say without a limit."""
+    _httpx.patch(module)
+
+    async def ask_async(url: str) -> list[object]:
+        async with module.AsyncClient() as client:
+            whole = await client.get(url)
+            async with client.stream("GET", url) as streamed:
+                await streamed.aread()
+            async with client.stream("GET", url) as left:
+                async for _ in left.aiter_raw(1):
+                    break
+            return [facts(one) for one in (whole, streamed, left)]
+
+    def ask(url: str) -> list[object]:
+        with module.Client() as client:
+            whole = client.get(url)
+            with client.stream("GET", url) as streamed:
+                streamed.read()
+            with client.stream("GET", url) as left:
+                next(left.iter_raw(1))
+            return [facts(one) for one in (whole, streamed, left)]
+
+    def facts(response: Any) -> object:
+        taken = response.elapsed.total_seconds() > 0
+        read = response.text if hasattr(response, "_content") else None
+        return taken, response.is_closed, response.is_stream_consumed, response.num_bytes_downloaded, read
+
+    with Server() as server:
+        bare = ask(server.url()), asyncio.run(ask_async(server.url()))
+        with Within(Attempts(until=time.monotonic() + 60)):
+            assert (ask(server.url()), asyncio.run(ask_async(server.url()))) == bare
+
+
+@pytest.mark.parametrize("module", [httpx, httpx2])
+def test_a_body_that_is_left_is_closed_with_its_reader(module: Any) -> None:
+    """As without a limit, and not when the garbage collector comes to it."""
+    _httpx.patch(module)
+    closed: list[str] = []
+
+    class Body(module.AsyncByteStream):  # type: ignore[misc]
+        async def __aiter__(self) -> AsyncIterator[bytes]:
+            try:
+                yield b"a"
+                yield b"b"
+            finally:
+                closed.append("body")
+
+    async def ask() -> list[str]:
+        transport = module.MockTransport(lambda request: module.Response(200, stream=Body()))
+        async with module.AsyncClient(transport=transport) as client, client.stream("GET", "http://a") as response:
+            reader = response.aiter_raw()
+            await anext(reader)
+            await reader.aclose()
+            return [*closed]
+
+    bare = asyncio.run(ask())
+    closed.clear()
+    with Within(Attempts(until=time.monotonic() + 60)):
+        assert asyncio.run(ask()) == bare
+    assert bare == ["body"] or module is httpx
 
 
 class Bare:

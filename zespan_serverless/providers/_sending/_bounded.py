@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import sys
+from collections.abc import AsyncGenerator
 from typing import TYPE_CHECKING, Any
 
 from ..._base.guard import Guarded
@@ -11,11 +12,13 @@ from ._attempts import Within
 from ._httpcore import patch as patch_sockets
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
     from types import ModuleType
 
     from ._attempts import Attempts
 
 _PHASES = ("connect", "read", "write", "pool")
+_END = object()
 
 
 def send(
@@ -60,22 +63,32 @@ def _bound(httpx: ModuleType, kind: int, response: Any, attempts: Attempts) -> N
 def _streams(httpx: ModuleType) -> tuple[type, type]:
     """The classes of a body that is read within the time of its call, wherever that is done."""
 
-    class Bounded(httpx.SyncByteStream):  # type: ignore[misc, name-defined]
-        def __init__(self, stream: Any, attempts: Attempts) -> None:
-            self._stream, self._attempts = stream, attempts
-
-        def __iter__(self) -> Any:
-            return _Pieces(iter(self._stream), self._attempts)
+    class Bounded(_Body, httpx.SyncByteStream):  # type: ignore[misc, name-defined]
+        def __iter__(self) -> Iterator[Any]:
+            pieces = iter(self._stream)
+            while True:
+                with Within(self._attempts):
+                    piece = next(pieces, _END)
+                if piece is _END:
+                    return
+                yield piece
 
         def close(self) -> None:
             self._stream.close()
 
-    class AsyncBounded(httpx.AsyncByteStream):  # type: ignore[misc, name-defined]
-        def __init__(self, stream: Any, attempts: Attempts) -> None:
-            self._stream, self._attempts = stream, attempts
-
-        def __aiter__(self) -> Any:
-            return _Pieces(aiter(self._stream), self._attempts)
+    class AsyncBounded(_Body, httpx.AsyncByteStream):  # type: ignore[misc, name-defined]
+        async def __aiter__(self) -> AsyncIterator[Any]:
+            pieces = aiter(self._stream)
+            try:
+                while True:
+                    with Within(self._attempts):
+                        piece = await anext(pieces, _END)
+                    if piece is _END:
+                        return
+                    yield piece
+            finally:
+                if isinstance(pieces, AsyncGenerator):  # which nobody else can close
+                    await pieces.aclose()
 
         async def aclose(self) -> None:
             await self._stream.aclose()
@@ -83,22 +96,13 @@ def _streams(httpx: ModuleType) -> tuple[type, type]:
     return Bounded, AsyncBounded
 
 
-class _Pieces:
-    """The pieces of a body."""
+class _Body:
+    """A body in the place of the client's, with what that has besides: httpx2 reads `elapsed` from it."""
 
-    def __init__(self, pieces: Any, attempts: Attempts) -> None:
-        self._pieces, self._attempts = pieces, attempts
+    def __init__(self, stream: Any, attempts: Attempts) -> None:
+        self._stream, self._attempts = stream, attempts
 
-    def __iter__(self) -> _Pieces:
-        return self
-
-    def __aiter__(self) -> _Pieces:
-        return self
-
-    def __next__(self) -> Any:
-        with Within(self._attempts):
-            return next(self._pieces)
-
-    async def __anext__(self) -> Any:
-        with Within(self._attempts):
-            return await anext(self._pieces)
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        return getattr(self._stream, name)
