@@ -108,6 +108,34 @@ def test_an_invocation_that_fails_is_sent_with_all_that_led_to_it() -> None:
     assert sent(fail, sample_errors=False) == []
 
 
+def test_an_invocation_without_an_event_of_its_own_ends_all_the_same() -> None:
+    """Well, and what is held of it is given up, or badly, and that is sent."""
+    sizes: list[int] = []
+
+    def look() -> None:
+        container = _process.current()
+        assert container is not None
+        assert container.held is not None
+        sizes.append(len(container.held._held))
+
+    def work(fails: bool) -> None:
+        look()
+        steps()
+        if fails:
+            raise ZeroDivisionError
+
+    @zespan_lambda
+    def handler(event: bool, context: object) -> None:
+        work(event)
+
+    with testing.recording(sample_rate=0.0, sample_errors=True, root_event=False) as events:
+        for fails in (False, False, True):
+            with contextlib.suppress(ZeroDivisionError):
+                handler(fails, LambdaContext())
+    assert sizes == [0, 0, 0]
+    assert [event["operation"] for event in events] == ["first", "second"]
+
+
 def test_a_failure_that_is_caught_keeps_the_invocation() -> None:
     """Also what comes after it, and the event of the invocation, which has not failed."""
     assert sent(caught) == ["first success", "second success", "third error", "fourth success", "f success"]

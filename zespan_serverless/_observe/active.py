@@ -176,10 +176,9 @@ class ActiveInvocation:
             if self._is_uneventful():
                 if self.start is not WARM:
                     self.container.invocations = 0  # the next one reports how the process came up
-            elif self.container.settings.root_event:
-                failed_inside = self.inner_error if self._result.error_type is not None else None
-                error = self._error or failed_inside
-                self.container.capture(lambda: self._root_record(took_ms, error), self.span.span_id)
+            elif (is_sent := self.container.settings.root_event) or self.container.held is not None:
+                error = self._error or (self.inner_error if self._result.error_type is not None else None)
+                self.container.capture(lambda: self._root_record(took_ms, error), self.span.span_id, is_sent=is_sent)
         self._is_reported = True
         self._error = self.inner_error = None  # their tracebacks lead back here, and hold what the function had
 

@@ -68,11 +68,12 @@ class Container:
         """The invocations under way, in any thread."""
         return [active for reference in list(self.active) if (active := reference()) is not None]
 
-    def capture(self, make: Callable[[], Record], span_id: str | None = None) -> None:
+    def capture(self, make: Callable[[], Record], span_id: str | None = None, *, is_sent: bool = True) -> None:
         """Hand a record to the delivery, as far as the settings allow it to be sent, unless its trace is not sampled.
 
         `make` makes the record. It may be called twice: what a signal handler raises while it runs passes on when the
-        record is made. Should `make` fail, an event of the span `span_id` is counted as dropped.
+        record is made. Should `make` fail, an event of the span `span_id` is counted as dropped. Without `is_sent` the
+        record says no more than whether its trace has failed.
 
         Never raises, except what a signal handler of the user's raises.
         """
@@ -95,7 +96,7 @@ class Container:
                 self.lost(error, span_id)
         for record in ready:
             try:
-                if record is ready[-1] or (self.held is not None and self.held.take(record)):
+                if is_sent if record is ready[-1] else self.held is not None and self.held.take(record):
                     self.delivery.capture(record)
             except BaseException as error:  # of a signal handler, when the event has been taken
                 struck = error
