@@ -630,6 +630,85 @@ GOOGLE_IMAGES = Api(
     usage={"images": 1},
 )
 
+INTERACTION: Json = {
+    "id": "i",
+    "object": "interaction",
+    "model": "gemini-2.5-flash",
+    "status": "requires_action",
+    "steps": [
+        {"type": "thought", "signature": "AAAA"},
+        {"type": "model_output", "content": [{"type": "text", "text": "Let me look."}]},
+        {"type": "function_call", "id": "f", "name": "weather", "arguments": {"city": "Bern"}},
+    ],
+    "usage": {
+        "total_input_tokens": 11,
+        "input_tokens_by_modality": [{"modality": "text", "tokens": 8}, {"modality": "image", "tokens": 3}],
+        "total_cached_tokens": 4,
+        "cached_tokens_by_modality": [{"modality": "text", "tokens": 4}],
+        "total_output_tokens": 3,
+        "output_tokens_by_modality": [{"modality": "text", "tokens": 3}],
+        "total_thought_tokens": 6,
+        "total_tool_use_tokens": 2,
+        "total_tokens": 22,
+    },
+}
+_INTERACTING: Json = {"id": "i", "object": "interaction", "model": "gemini-2.5-flash"}
+GOOGLE_INTERACTIONS = Api(
+    "google interactions",
+    google_client,
+    lambda client: client.interactions.create(model="gemini-2.5-flash", input=QUESTION, system_instruction="Be brief."),
+    whole(INTERACTION),
+    {
+        "span_kind": "llm",
+        "provider": "gcp.gemini",
+        "operation": "generate_content",
+        "model": "gemini-2.5-flash",
+        "input_tokens": 13,
+        "output_tokens": 9,
+        "cached_tokens": 4,
+        "reasoning_tokens": 6,
+        "finish_reason": "requires_action",
+        "completion_text": "Let me look.",
+        "tools_used": ["weather"],
+        "tool_call_args": '{"weather":{"city":"Bern"}}',
+        "system_prompt": "Be brief.",
+    },
+    lambda client: client.interactions.create(model="gemini-2.5-flash", input=QUESTION, stream=True),
+    events(
+        {"event_type": "interaction.created", "interaction": {**_INTERACTING, "status": "in_progress"}},
+        {"event_type": "interaction.status_update", "interaction_id": "i", "status": "in_progress"},
+        {"event_type": "step.start", "index": 0, "step": {"type": "thought"}},
+        {"event_type": "step.stop", "index": 0},
+        {"event_type": "step.start", "index": 1, "step": {"type": "model_output"}},
+        {"event_type": "step.delta", "index": 1, "delta": {"type": "text", "text": "Let me "}},
+        {"event_type": "step.delta", "index": 1, "delta": {"type": "text", "text": "look."}},
+        {"event_type": "step.stop", "index": 1},
+        {
+            "event_type": "step.start",
+            "index": 2,
+            "step": {"type": "function_call", "id": "f", "name": "weather", "arguments": {}},
+        },
+        {
+            "event_type": "step.delta",
+            "index": 2,
+            "delta": {"type": "arguments_delta", "arguments": '{"city": "Bern"}'},
+        },
+        {"event_type": "step.stop", "index": 2},
+        {
+            "event_type": "interaction.completed",
+            "interaction": {**_INTERACTING, "status": "requires_action", "usage": INTERACTION["usage"]},
+        },
+        done=True,
+    ),
+    {"system_prompt": None},
+    usage={
+        "gen_ai.usage.text.input_tokens": 8,
+        "gen_ai.usage.image.input_tokens": 3,
+        "gen_ai.usage.text.cache_read.input_tokens": 4,
+        "gen_ai.usage.text.output_tokens": 3,
+    },
+)
+
 # ---------------------------------------------------------------------- Bedrock
 
 
@@ -710,10 +789,30 @@ INVOKE = Api(
     usage={**WRITTEN, "web_search_requests": 2},
 )
 
+CANVAS = "amazon.nova-canvas-v1:0"
+BEDROCK_IMAGES = Api(
+    "bedrock images",
+    bedrock_client,
+    lambda client: client.invoke_model(
+        modelId=CANVAS,
+        body=json.dumps(
+            {
+                "taskType": "TEXT_IMAGE",
+                "textToImageParams": {"text": QUESTION, "negativeText": "rain"},
+                "imageGenerationConfig": {"numberOfImages": 2},
+            }
+        ),
+    ),
+    whole({"images": ["AAAA", "AAAA"]}),
+    {"span_kind": "image_gen", "provider": "aws.bedrock", "model": CANVAS, "input_tokens": None},
+    usage={"images": 2},
+)
+
 APIS = {
     api.name: api
     for api in (
         *(CHATS, RESPONSES, COMPLETIONS, EMBEDDINGS, IMAGES, MODERATIONS, TRANSCRIPTIONS, ANTHROPIC, GROQ, MISTRAL),
-        *(COHERE, RERANK, GOOGLE, GOOGLE_EMBED, GOOGLE_IMAGES, CONVERSE, INVOKE),
+        *(COHERE, RERANK, GOOGLE, GOOGLE_EMBED, GOOGLE_IMAGES, GOOGLE_INTERACTIONS, CONVERSE, INVOKE),
+        BEDROCK_IMAGES,
     )
 }

@@ -182,6 +182,7 @@ def _room(api: Api) -> str:
     return api.name.split()[0]
 
 
+@pytest.mark.timeout(400)  # a client for each function of the room
 @pytest.mark.parametrize("name", APIS)
 def test_whatever_of_a_room_fails_the_call_is_the_users(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """One function at a time raises: same results, one request each, of an answer and of a stream, sync or async."""

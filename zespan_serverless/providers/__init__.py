@@ -7,10 +7,9 @@
     _pricing what tokens cost                            _tool     one call of a tool
     _sending the HTTP requests: their number and time
 
-A provider's room answers four questions and nothing else: which methods its calls pass through (`CHOKES`), which of
-those calls are its own and what they ask (`Choke.read`), what an answer contains (`Endpoint.answer`), and how a
-stream's chunks add up to an answer (`Pieces`). A room neither catches exceptions nor knows settings or redaction. It is
-imported when its SDK is: a provider that is not used costs a cold start its rows in the table below.
+A provider's room answers four questions: which methods its calls pass through (`CHOKES`), which of those calls are its
+own and what they ask (`Choke.read`), what an answer contains (`Endpoint.answer`), and what chunks of a stream add up to
+(`Pieces`). It is imported when its SDK is, and neither catches exceptions nor knows settings or redaction.
 """
 
 from __future__ import annotations
@@ -32,6 +31,7 @@ ROOMS = {
     "botocore.client": "bedrock",
     "aiobotocore.client": "bedrock",
     "google.genai.models": "google",
+    "google.genai._gaos.interactions": "google",
     "mistralai.client.chat": "mistral",
     "mistralai.client.agents": "mistral",
     "mistralai.client.fim": "mistral",

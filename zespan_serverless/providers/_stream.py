@@ -156,11 +156,16 @@ def follow_stainless(call: ModelCall, stream: Any) -> Any:
     connection until the garbage collector runs; ours reads from a copy of the stream.
     """
     inner = _unwrapped(stream)
-    reader = StreamReader(call, _apart(inner) if _is_own(inner) else inner._iterator)
-    close = "aclose" if hasattr(reader.chunks, "__anext__") else "close"
-    once(inner.response, close, weakly(reader.closed))  # which is what the helper `.stream()` closes
-    inner._iterator = reader
+    chunks = _apart(inner) if _is_own(inner) else inner._iterator
+    inner._iterator = read_along(call, chunks, inner.response)
     return stream
+
+
+def read_along(call: ModelCall, chunks: Any, response: Any) -> StreamReader:
+    """A reader to take the place of an SDK's iterator. It ends when the HTTP response is closed, if not before."""
+    reader = StreamReader(call, chunks)
+    once(response, "aclose" if hasattr(chunks, "__anext__") else "close", weakly(reader.closed))
+    return reader
 
 
 def _unwrapped(stream: Any) -> Any:

@@ -88,13 +88,16 @@ def _is_async(method: Any) -> bool:
 
 
 def once(owner: Any, name: str, begin: Callable[[], Observer | None]) -> None:
-    """Observe the next call of one object's method, and remove the wrapper with it."""
+    """Observe the next call of one object's method, and remove the wrapper with it, unless another is around it."""
+    begins = [begin]
 
     def first(*_: object) -> Observer | None:
-        vars(owner).pop(name, None)
-        return begin()
+        if vars(owner).get(name) is wrapper:
+            del vars(owner)[name]
+        return begins.pop()() if begins else None
 
-    setattr(owner, name, observed(getattr(owner, name), first))
+    wrapper = observed(getattr(owner, name), first)
+    setattr(owner, name, wrapper)
 
 
 class _Observation:

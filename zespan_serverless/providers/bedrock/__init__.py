@@ -2,7 +2,8 @@
 
     _converse  Converse                    _invoke    InvokeModel: a body of JSON, which each family of models defines
     _families  answers of these families   _pieces    their streams
-    _agents    agents, knowledge bases     _streams   how bodies and event streams are read along
+    _images    images by InvokeModel       _streams   how bodies and event streams are read along
+    _agents    agents, knowledge bases
 
 Every call of botocore passes one method, of whatever service; all but those to Bedrock go on at once.
 """

@@ -8,7 +8,7 @@ from typing import Any
 from ..._record.model import Answer
 from .._fields import field, items
 from .._request import Endpoint, Request
-from . import _families
+from . import _families, _images
 from ._converse import PROVIDER
 from ._pieces import Pieces
 from ._streams import follow_body, follow_events
@@ -20,14 +20,16 @@ _EMBEDDED = ("inputText", "texts", "inputs")
 def _asks(parameters: dict[str, Any], *, stream: bool = False) -> Request:
     body = _parsed(parameters.get("body"))
     model = parameters.get("modelId", "unknown")
+    endpoint = EMBED if "embed" in str(model) else IMAGES if _images.are_asked(str(model), body) else INVOKE
     messages = field(body, "messages")
     if messages is None:
-        given = next((field(body, name) for name in (*_TEXTS, *_EMBEDDED) if field(body, name)), None)
-        messages = [{"role": "user", "content": one} for one in (given if isinstance(given, list) else [given]) if one]
+        given: Any = next((field(body, name) for name in (*_TEXTS, *_EMBEDDED) if field(body, name)), None)
+        given = _images.prompts(body) if endpoint is IMAGES else given if isinstance(given, list) else [given]
+        messages = [{"role": "user", "content": one} for one in given if one]
     tools = [field(tool, "toolSpec") or tool for tool in items(field(field(body, "toolConfig"), "tools"))]
     tools = tools or items(field(body, "tools"))
     return Request(
-        EMBED if "embed" in str(model) else INVOKE,
+        endpoint,
         PROVIDER,
         model,
         messages=messages,
@@ -71,8 +73,16 @@ class Invoke(Endpoint):
         return stream
 
 
+class Images(Invoke):
+    """Reads bodies with images."""
+
+    def answer(self, result: Any) -> Answer:
+        return _images.read(result)
+
+
 INVOKE = Invoke("llm", "chat")
 EMBED = Invoke("embedding", "embeddings")
+IMAGES = Images("image_gen", "generate_content")
 OPERATIONS = {
     "InvokeModel": _asks,
     "InvokeModelWithResponseStream": lambda parameters: _asks(parameters, stream=True),

@@ -1,6 +1,7 @@
 """Google's SDK `google-genai`: Gemini by the Developer API and on Vertex AI.
 
-    _generate  content and its streams     _embed  embeddings     _images  images
+    _generate      content and its streams        _embed   embeddings
+    _interactions  interactions, their streams    _images  images
 
 The private methods are traced: the public ones call them once for each call of the model, also when functions are
 called automatically in between.
@@ -11,5 +12,6 @@ from __future__ import annotations
 from ._embed import Embed
 from ._generate import Generate, Stream
 from ._images import Images
+from ._interactions import Create
 
-CHOKES = (Generate(), Stream(), Embed(), Images())
+CHOKES = (Generate(), Stream(), Embed(), Images(), Create())

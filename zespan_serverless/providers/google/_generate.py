@@ -130,16 +130,16 @@ def _count(answer: Answer, usage: Any) -> None:
     answer.output_tokens = count_of(usage, "candidates_token_count") + answer.reasoning_tokens
     answer.cached_tokens = count_of(usage, "cached_content_token_count")
     answer.usage.clear()  # of a stream, the last chunk counts
-    _count_kinds(answer, usage, "input_tokens", "prompt_tokens_details", "tool_use_prompt_tokens_details")
-    _count_kinds(answer, usage, "cache_read.input_tokens", "cache_tokens_details")
-    _count_kinds(answer, usage, "output_tokens", "candidates_tokens_details")
+    count_kinds(answer, usage, "input_tokens", "prompt_tokens_details", "tool_use_prompt_tokens_details")
+    count_kinds(answer, usage, "cache_read.input_tokens", "cache_tokens_details")
+    count_kinds(answer, usage, "output_tokens", "candidates_tokens_details")
 
 
-def _count_kinds(answer: Answer, usage: Any, end: str, *names: str) -> None:
+def count_kinds(answer: Answer, usage: Any, end: str, *names: str, number: str = "token_count") -> None:
     """Note tokens by what they are of: text, images, audio, videos, documents."""
     for one in (one for name in names for one in items(field(usage, name))):
         name = f"gen_ai.usage.{_word(field(one, 'modality')).lower()}.{end}"
-        answer.count(name, answer.usage.get(name, 0) + count_of(one, "token_count"))
+        answer.count(name, answer.usage.get(name, 0) + count_of(one, number))
 
 
 def _word(value: Any) -> str:
