@@ -22,6 +22,7 @@ PROVIDERS = (
     *("perplexity", "moonshotai", "cerebras"),
 )
 FIELDS = ("input_mtok", "output_mtok", "cache_read_mtok", "cache_write_mtok", "cache_write_1h_mtok")
+AUDIO = ("input_audio_mtok", "output_audio_mtok", "cache_audio_read_mtok")
 TIERS = ("flex", "priority")
 SIGNS = {"equals": "=", "starts_with": "^", "ends_with": "$", "contains": "*", "regex": "~"}
 HEAD = '''"""Prices of models, made by `python -m dev.prices` of genai-prices {version} on {today}.
@@ -53,10 +54,10 @@ def names(clause: Any) -> Iterator[str]:
                 yield sign + text
 
 
-def price(prices: Any, start: int = 0) -> str:
+def price(prices: Any, start: int = 0, fields: tuple[str, ...] = FIELDS) -> str:
     """The prices of one model as numbers with blanks between them, `-` for none; those of prompts above `start`."""
     numbers = []
-    for field in FIELDS:
+    for field in fields:
         value: Any = getattr(prices, field, None)
         if hasattr(value, "base"):
             tier = [one.price for one in value.tiers if start and one.start <= start]
@@ -89,13 +90,15 @@ def _is_dated(constraint: Any) -> bool:
 
 
 def line(model: Any, today: datetime.date) -> str:
-    """One model: names, then prices, and behind `|` those of other days, of long prompts and of service tiers."""
+    """One model: names, then prices, and behind `|` those of other days, long prompts, sound and service tiers."""
     parts = []
     for day, prices in periods(model.prices, today):
         if not price(prices):
             continue
         parts.append(f"{day} {price(prices)}".strip() if not day else f"@{day} {price(prices)}")
         parts += [f">{start} {price(prices, start)}" for start in starts(prices)]
+        if not day and (sound := price(prices, fields=AUDIO)):
+            parts.append(f"audio {sound}")
     for variant in model.price_variants or ():
         tier = variant.when.get("service_tier")
         if tier in TIERS and price(variant.prices):

@@ -311,7 +311,7 @@ TRANSCRIPTIONS = Api(
         "input_tokens": 16,
         "output_tokens": 4,
         "completion_text": "It is sunny.",
-        "cost_usd": None,  # sound has prices of its own
+        "cost_usd": 0.000129,  # sound has prices of its own
     },
     usage={"gen_ai.usage.text.input_tokens": 2, "gen_ai.usage.audio.input_tokens": 14},
 )

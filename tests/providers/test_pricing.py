@@ -23,6 +23,8 @@ TABLE = """\
 =long	1 2|>1000 10 20
 =tiered	1 2|flex 0.5 1|priority 2 4
 =dated	1 2|@2024-01-01 3 4|@2999-01-01 9 9
+=sound	1 2 0.5|audio 10 20 5|flex 0.5 1
+=hears	1 2|audio 10
 *free	0 0
 [anthropic]
 ^claude&$fast	3 15 0.3 3.75 6
@@ -47,6 +49,12 @@ def used(given: int, produced: int = 0, **more: Any) -> Answer:
     return answer
 
 
+def heard(given: int, produced: int, read: int = 0) -> dict[str, int]:
+    """Tokens of sound among those of input, of output and of the cache."""
+    ends = {"input": given, "output": produced, "cache_read.input": read}
+    return {f"gen_ai.usage.audio.{end}_tokens": number for end, number in ends.items() if number}
+
+
 MILLION = 1_000_000
 FOR_AN_HOUR = {"cache_write_1h_tokens": MILLION}
 
@@ -66,6 +74,14 @@ FOR_AN_HOUR = {"cache_write_1h_tokens": MILLION}
         ("openai", "tiered", used(MILLION, tier="default"), 1),
         ("openai", "dated", used(MILLION), 3),
         ("openai", "is-free", used(MILLION), 0),
+        ("openai", "sound", used(MILLION, MILLION), 3),
+        ("openai", "sound", used(2 * MILLION, MILLION, usage=heard(MILLION, 0)), 13),
+        ("openai", "sound", used(MILLION, 2 * MILLION, usage=heard(MILLION, MILLION)), 32),
+        ("openai", "sound", used(MILLION, cached_tokens=MILLION, usage=heard(MILLION, 0, MILLION)), 5),
+        ("openai", "sound", used(MILLION, cached_tokens=MILLION // 2, usage=heard(MILLION // 2, 0)), 5.25),
+        ("openai", "sound", used(MILLION, tier="flex", usage=heard(1, 0)), None),
+        ("openai", "hears", used(MILLION, MILLION, usage=heard(MILLION, 0)), 12),
+        ("openai", "hears", used(MILLION, MILLION, usage=heard(MILLION, 1)), None),
         ("anthropic", "claude-fast", used(MILLION, cache_write_tokens=MILLION), 3.75),
         ("anthropic", "claude-fast", used(MILLION, cache_write_tokens=MILLION, usage=FOR_AN_HOUR), 6),
         ("anthropic", "claude-slow", used(MILLION), None),
@@ -81,7 +97,7 @@ def test_the_price_of_a_call(provider: str, model: str, answer: Answer, dollars:
 
 @pytest.mark.usefixtures("made_up")
 def test_unknown_tokens_have_no_price() -> None:
-    """Nor have those of audio, whose prices are others."""
+    """Nor have those of sound, if their own prices are not known."""
     assert cost("openai", "small", Answer()) is None
     assert cost("openai", "small", used(10, usage={"gen_ai.usage.audio.output_tokens": 1})) is None
 
@@ -91,10 +107,13 @@ def test_the_providers_own_price_counts() -> None:
     assert cost("openrouter", "small", used(10, cost=0.25)) == 0.25
 
 
-@given(*[st.integers(0, MILLION)] * 4)
-def test_a_call_never_costs_less_than_nothing(given: int, produced: int, read: int, written: int) -> None:
+@given(*[st.integers(0, MILLION)] * 4, st.tuples(*[st.integers(0, MILLION)] * 3))
+def test_a_call_never_costs_less_than_nothing(
+    given: int, produced: int, read: int, written: int, sound: tuple[int, int, int]
+) -> None:
     """Whatever numbers a provider gives."""
     answer = used(given, produced, cached_tokens=read, cache_write_tokens=written)
+    assert (cost("openai", "gpt-realtime", used(given, produced, cached_tokens=read, usage=heard(*sound))) or 0) >= 0
     assert (cost("anthropic", "claude-3-5-haiku", answer) or 0) >= 0
 
 

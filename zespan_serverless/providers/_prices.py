@@ -36,12 +36,12 @@ TABLE = """\
 =claude-sonnet-5-5 ^claude-sonnet-5-5@ ^claude-sonnet-5.5 ^claude-5-5-sonnet ^claude-5.5-sonnet	2 10 0.1 2.5 4
 =claude-v1	8 24
 [aws]
-*amazon.nova-2-sonic	0.33 2.75
+*amazon.nova-2-sonic	0.33 2.75|audio 3 12
 *amazon.nova-lite	0.06 0.24 0.015
 *amazon.nova-micro	0.035 0.14 0.00875
 *amazon.nova-premier	2.5 12.5 0.625
 *amazon.nova-pro	0.8 3.2 0.2
-*amazon.nova-sonic	0.06 0.24
+*amazon.nova-sonic	0.06 0.24|audio 3.4 13.6
 $amazon.titan-embed-text *amazon.titan-embed-text-v1	0.1
 *amazon.titan-embed-text-v2	0.02
 *titan-text-express	0.2 0.6
@@ -170,7 +170,7 @@ $global.anthropic.claude-sonnet-5 *global.anthropic.claude-sonnet-5-v1	2 10 0.2 
 =phi-3.5-mini-128k-instruct	0.13 0.52
 =phi-4	0.125 0.5
 =phi-4-mini-instruct	0.075 0.3
-=phi-4-multimodal-instruct	0.08 0.32
+=phi-4-multimodal-instruct	0.08 0.32|audio 4
 =phi-4-reasoning-plus	0.125 0.5
 =text-embedding-3-large	0.13
 =text-embedding-3-small	0.02
@@ -227,23 +227,23 @@ $claude-fable-5-2 *claude-fable-5-2@	8 40 0.2 10 16
 =gemini-1.0-pro-vision-001	0.125 0.375
 *gemini-1.5-flash	0.075 0.3 0.01875|>128000 0.15 0.6 0.0375
 *gemini-1.5-pro	1.25 5|>128000 2.5 10
-$gemini-2.0-flash *gemini-2.0-flash-0 *gemini-2.0-flash-exp *gemini-2.0-flash-thinking *gemini-2.0-flash-latest	0.1 0.4 0.025
+$gemini-2.0-flash *gemini-2.0-flash-0 *gemini-2.0-flash-exp *gemini-2.0-flash-thinking *gemini-2.0-flash-latest	0.1 0.4 0.025|audio 0.7 - 0.175
 *gemini-2.0-flash-lite	0.075 0.3
-=gemini-2.5-flash =gemini-2.5-flash-latest =gemini-2.5-flash-preview-09-2025	0.3 2.5 0.03
+=gemini-2.5-flash =gemini-2.5-flash-latest =gemini-2.5-flash-preview-09-2025	0.3 2.5 0.03|audio 1 - 0.1
 =gemini-2.5-flash-image =gemini-2.5-flash-image-preview	0.3 2.5
-=gemini-2.5-flash-lite ^gemini-2.5-flash-lite-preview&~^(?!.*-[tT][tT][sS](?:$|-))	0.1 0.4 0.01
+=gemini-2.5-flash-lite ^gemini-2.5-flash-lite-preview&~^(?!.*-[tT][tT][sS](?:$|-))	0.1 0.4 0.01|audio 0.3 - 0.03
 =gemini-2.5-flash-lite-preview-tts	0.5 10
 *gemini-2.5-flash-preview-05-20 *gemini-2.5-flash-preview-04-17 =gemini-2.5-flash-preview-05-20:thinking =gemini-2.5-flash-preview =gemini-2.5-flash-preview:thinking	0.15 0.6
 =gemini-2.5-flash-tts =gemini-2.5-flash-preview-tts	0.5 10
 ^gemini-2.5-pro&~^(?!.*-[tT][tT][sS](?:$|-))	1.25 10 0.125|>200000 2.5 15 0.25
 =gemini-2.5-pro-tts =gemini-2.5-pro-preview-tts	1 20
-=gemini-3-flash-preview ^gemini-3-flash-preview-	0.5 3 0.05
+=gemini-3-flash-preview ^gemini-3-flash-preview-	0.5 3 0.05|audio 1 - 0.1
 =gemini-3-pro-image ^gemini-3-pro-image-preview	2 12
 ^gemini-3-pro-preview =gemini-3-pro-text-preview	2 12 0.2|>200000 4 18 0.4
 =gemini-3.1-flash-image ^gemini-3.1-flash-image-preview	0.5 3
-=gemini-3.1-flash-lite ^gemini-3.1-flash-lite-preview	0.25 1.5 0.025
+=gemini-3.1-flash-lite ^gemini-3.1-flash-lite-preview	0.25 1.5 0.025|audio 0.5 - 0.05
 ^gemini-3.1-flash-lite-image	0.25 1.5
-^gemini-3.1-flash-live-preview	0.75 4.5
+^gemini-3.1-flash-live-preview	0.75 4.5|audio 3 12
 =gemini-3.1-flash-tts-preview	1 20
 ^gemini-3.1-pro-preview =gemini-pro-latest	2 12 0.2|>200000 4 18 0.4
 =gemini-3.5-flash ^gemini-3.5-flash-preview	1.5 9 0.15
@@ -253,13 +253,13 @@ $gemini-2.0-flash *gemini-2.0-flash-0 *gemini-2.0-flash-exp *gemini-2.0-flash-th
 ^gemini-3.8-flash&~^(?!.*-[tT][tT][sS](?:$|-)) =gemini-flash-latest	0.75 3.75 0.075|@2027-01-01 1.5 7.5 0.15
 =gemini-3.8-flash-lite-tts	0.5 6|@2027-01-01 1 12|flex 0.5 6|flex 0.25 3|priority 1.8 21.6|priority 0.9 10.8
 =gemini-3.8-flash-tts	0.5 9|@2027-01-01 1 18|flex 0.5 9|flex 0.25 4.5|priority 1.8 32.4|priority 0.9 16.2
-^gemini-3.8-live	0.75 4.5
+^gemini-3.8-live	0.75 4.5|audio 3 12
 =gemini-4-argon ^gemini-4-argon-preview	2 10 0.1|@2026-12-01 4 20 0.2
 =gemini-embedding-001	0.15
-=gemini-embedding-2 =gemini-embedding-2-preview	0.2
+=gemini-embedding-2 =gemini-embedding-2-preview	0.2|audio 6.5
 =gemini-flash-1.5	0.075 0.3 0.01875|>128000 0.15 0.6 0.0375
 =gemini-flash-1.5-8b	0.0375 0.15 0.01|>128000 0.075 0.3 0.02
-^gemini-live-2.5-flash ^gemini-2.5-flash-native-audio-preview =gemini-2.5-flash-native-audio-latest	0.5 2
+^gemini-live-2.5-flash ^gemini-2.5-flash-native-audio-preview =gemini-2.5-flash-native-audio-latest	0.5 2|audio 3 12
 =gemini-nano-banana-2.1	1.5 7.5
 =gemini-omni-1.1-flash	1.5 9
 ^gemini-omni-flash-preview	1.5 9
@@ -393,12 +393,12 @@ $gemini-2.0-flash *gemini-2.0-flash-0 *gemini-2.0-flash-exp *gemini-2.0-flash-th
 =gpt-4o-mini =gpt-4o-mini-2024-07-18 =gpt-4o-mini-search-preview =gpt-4o-mini-search-preview-2025-03-11	0.15 0.6 0.075|priority 0.25 1 0.125
 ^gpt-4o-mini-2024-07-18.ft-	0.3 1.2
 ^gpt-4o-mini-audio	0.15 0.6
-^gpt-4o-mini-realtime	0.6 2.4 0.3
-=gpt-4o-mini-transcribe	1.25 5
+^gpt-4o-mini-realtime	0.6 2.4 0.3|audio 10 20 0.3
+=gpt-4o-mini-transcribe	1.25 5|audio 3
 =gpt-4o-mini-tts	0.6 12
-^gpt-4o-realtime	5 20 2.5
+^gpt-4o-realtime	5 20 2.5|audio 40 80 2.5
 =gpt-4o-search-preview =gpt-4o-search-preview-2025-03-11	2.5 10
-=gpt-4o-transcribe =gpt-4o-transcribe-diarize	2.5 10
+=gpt-4o-transcribe =gpt-4o-transcribe-diarize	2.5 10|audio 6
 =gpt-4o:extended	6 18
 =gpt-5 =gpt-5-2025-08-07 =gpt-5-chat =gpt-5-chat-latest =gpt-5-codex	1.25 10 0.125|flex 0.625 5 0.0625|priority 2.5 20 0.25
 =gpt-5-image	10 10 1.25
@@ -432,8 +432,8 @@ $gemini-2.0-flash *gemini-2.0-flash-0 *gemini-2.0-flash-exp *gemini-2.0-flash-th
 =gpt-6-sol	2 10 0.2 2.5|>272000 4 15 0.4 5|flex 1 5 0.1 1.25|priority 4 20 0.4 5
 =gpt-6.1-sol	2 10 0.1 2.5|>272000 4 15 0.2 5|flex 1 5 0.05 1.25|priority 4 20 0.2 5
 =gpt-6.1-terra	1 5 0.05 1.25|>272000 2 7.5 0.1 2.5|flex 0.5 2.5 0.025 0.625|priority 2 10 0.1 2.5
-=gpt-audio =gpt-audio-2025-08-28 =gpt-audio-1.5	2.5 10
-=gpt-audio-mini =gpt-audio-mini-2025-10-06 =gpt-audio-mini-2025-12-15	0.6 2.4
+=gpt-audio =gpt-audio-2025-08-28 =gpt-audio-1.5	2.5 10|audio 32 64
+=gpt-audio-mini =gpt-audio-mini-2025-10-06 =gpt-audio-mini-2025-12-15	0.6 2.4|audio 10 20
 =gpt-chat-latest =chat-latest	5 30 0.5
 =gpt-image-1	5 40 1.25
 =gpt-image-1-mini	2 8 0.2
@@ -444,9 +444,9 @@ $gemini-2.0-flash *gemini-2.0-flash-0 *gemini-2.0-flash-exp *gemini-2.0-flash-th
 =gpt-oss-120b	0.039 0.18
 =gpt-oss-20b	0.029 0.14
 =gpt-oss-safeguard-20b	0.075 0.3 0.037
-=gpt-realtime =gpt-realtime-2025-08-28 =gpt-realtime-1.5	4 16 0.4
-=gpt-realtime-2 =gpt-realtime-2.1	4 24 0.4
-=gpt-realtime-mini =gpt-realtime-2.1-mini =gpt-realtime-mini-2025-12-15 =gpt-realtime-mini-2025-10-06	0.6 2.4 0.06
+=gpt-realtime =gpt-realtime-2025-08-28 =gpt-realtime-1.5	4 16 0.4|audio 32 64 0.4
+=gpt-realtime-2 =gpt-realtime-2.1	4 24 0.4|audio 32 64 0.4
+=gpt-realtime-mini =gpt-realtime-2.1-mini =gpt-realtime-mini-2025-12-15 =gpt-realtime-mini-2025-10-06	0.6 2.4 0.06|audio 10 20 0.3
 =gpt-rosalind-discovery	5 25 0.5
 =gpt-rosalind-research	5 25 0.5
 =o1 =o1-2024-12-17	15 60 7.5

@@ -3,8 +3,8 @@
 A line of the table is `names<tab>prices`. A name is a sign and a text: `=` is the whole name of a model, `^` its
 beginning, `$` its end, `*` a part of it, `~` a regular expression; those joined by `&` hold together. Prices are US
 dollars per million tokens of input, output, cache read, cache written for five minutes and for an hour. Behind `|` are
-those from a day on (`@2026-01-01`), of calls with more input than a number (`>200000`), and of a service tier (`flex`,
-`priority`).
+those from a day on (`@2026-01-01`), of calls with more input than a number (`>200000`), of a service tier (`flex`,
+`priority`), and of sound (`audio`: input, output, cache read).
 """
 
 from __future__ import annotations
@@ -38,31 +38,49 @@ _SECTIONS = {
     "cerebras": ("cerebras",),
 }
 
-_AUDIO = frozenset(("gen_ai.usage.audio.input_tokens", "gen_ai.usage.audio.output_tokens"))
+_SOUND = tuple(f"gen_ai.usage.audio.{end}_tokens" for end in ("input", "output", "cache_read.input"))
 
 
 def cost(provider: str, model: str, answer: Answer) -> float | None:
     """US dollars; None if the number of tokens or the price of one is not known."""
     if answer.cost is not None:
         return answer.cost
-    if not answer.known or not _AUDIO.isdisjoint(answer.usage):  # sound has prices of its own
-        return None
-    line = _line(provider, model.lower())
+    line = _line(provider, model.lower()) if answer.known else None
     if line is None:
         return None
     given, produced, read, written, written_1h = _prices(line, answer.input_tokens, answer.tier)
-    if given is None:
+    sound, heard, said, heard_again = _sound(line, answer)
+    if given is None or sound is None:
         return None
     hour = min(answer.usage.get("cache_write_1h_tokens", 0), answer.cache_write_tokens)
     parts = (
-        (answer.cached_tokens, read),
+        (max(answer.cached_tokens - heard_again, 0), read),
         (answer.cache_write_tokens - hour, written),
         (hour, written if written_1h is None else written_1h),
     )
-    beside = sum(count for count, price in parts if price is not None)  # the rest of the input has its own price
-    total = sum(count * price for count, price in parts if price is not None)
-    total += max(answer.input_tokens - beside, 0) * given + answer.output_tokens * (produced or 0)
+    beside = heard + sum(count for count, price in parts if price is not None)  # the rest has the price of input
+    total = sound + sum(count * price for count, price in parts if price is not None)
+    total += max(answer.input_tokens - beside, 0) * given
+    total += max(answer.output_tokens - said, 0) * (produced or 0)
     return total / 1_000_000
+
+
+def _sound(line: str, answer: Answer) -> tuple[float | None, float, float, float]:
+    """The price of sound in millionths, None if it is not known; its tokens of input, output and cache."""
+    given, produced, read = (answer.usage.get(name, 0) for name in _SOUND)
+    if not given and not produced:
+        return 0.0, 0, 0, 0
+    parts = line.split("|")
+    listed = next((part.split()[1:] for part in parts if part.startswith("audio ")), [])
+    prices = [*(None if number == "-" else float(number) for number in listed), None, None, None]
+    price_given, price_produced, price_read = prices[:3]
+    is_other_tier = bool(answer.tier) and any(part.startswith(f"{answer.tier} ") for part in parts)
+    if is_other_tier or (given and price_given is None) or (produced and price_produced is None):
+        return None, given, produced, read
+    read = min(read, given)
+    total = (given - read) * (price_given or 0) + produced * (price_produced or 0)
+    total += read * ((price_given if price_read is None else price_read) or 0)
+    return total, given, produced, read
 
 
 @functools.lru_cache(maxsize=256)
