@@ -94,6 +94,8 @@ class Endpoint:
                     self.wfile.flush()
                 self.wfile.write(b"0\r\n\r\n")
 
+            do_GET = do_POST
+
             def log_message(self, format: str, *args: object) -> None: ...
 
         return Handler
