@@ -536,3 +536,33 @@ def test_whom_one_invocation_concerns_is_not_said_of_another() -> None:
         handler("ada", testing.LambdaContext())
         handler("", testing.LambdaContext())
     assert [event["user_id"] for event in events] == [None, "ada", None, None]
+
+
+def test_a_block_may_be_used_again_before_it_has_ended() -> None:
+    """Inside itself, and by several tasks at once: each use has its event, and what was current is so again."""
+    step, who = span("step", kind="tool"), with_context(user_id="ada")
+
+    async def work(number: int) -> bool:
+        before = traceparent()
+        with who, step as target:
+            target.result(number)
+            await asyncio.sleep(0.02 - number / 200)  # they end in another order than they have begun
+        return traceparent() == before
+
+    async def main() -> list[bool]:
+        return await asyncio.gather(*map(work, range(4)))
+
+    with testing.recording() as events, span("around"):
+        before = traceparent()
+        with step, step as inner:
+            inner.result("inner")
+        assert traceparent() == before
+        assert asyncio.run(main()) == [True] * 4
+        with step:
+            pass
+        flush()
+    first, outer, *others, _ = events
+    assert (first["tool_call_result"], first["parent_span_id"]) == ("inner", outer["span_id"])
+    assert sorted(str(event.get("tool_call_result")) for event in others) == ["0", "1", "2", "3", "None"]
+    assert {event["parent_span_id"] for event in others} == {outer["parent_span_id"]}
+    assert [event["user_id"] for event in others] == ["ada"] * 4 + [None]

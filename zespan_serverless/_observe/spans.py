@@ -49,6 +49,8 @@ class _Scope:
     """A `with` block, and a decorator: then every call of the function has one of its own, as long as it runs."""
 
     _here: _trace.Entered | None = None
+    _is_used = False
+    _others: list[_Scope]  # one for each further use of a block that is used before it has ended
     _target: Any = None
     """What `as` gets."""
 
@@ -64,17 +66,29 @@ class _Scope:
         raise NotImplementedError
 
     def __enter__(self) -> Any:
+        if self._is_used:  # inside itself, or by several threads or tasks at once
+            self._others.append(another := self.again())
+            return another.__enter__()
+        self._is_used = True
         try:
             self._here = _trace.Entered(self.open())
             self._here.enter()  # the last call in here: after it no signal handler runs before the `with` has begun
         except BaseException as error:  # of a signal handler: there will be no `__exit__`
-            self.__exit__(type(error), error, None)
+            self._leave(error)
             raise
         return self._target
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+        block = self
+        if self._others:
+            used = [one for one in (self, *self._others) if one._is_used]
+            block = next((one for one in used if one._here is not None and one._here.is_innermost), used[-1])
+            if block is not self:
+                self._others.remove(block)
+        block._leave(error)
+
+    def _leave(self, error: BaseException | None) -> None:
+        self._is_used = False
         try:
             if self._here is not None:
                 self._here.leave()
@@ -89,7 +103,7 @@ class _Scope:
 
 class _Context(_Scope):
     def __init__(self, user_id: Any, session_id: Any, tags: Any, conversation_id: Any) -> None:
-        self._given = user_id, session_id, tags, conversation_id
+        self._given, self._others = (user_id, session_id, tags, conversation_id), []
 
     def again(self) -> _Context:
         return _Context(*self._given)
@@ -113,7 +127,7 @@ class _Step(_Scope):
         self, name: str, kind: str, metadata: Any, replaying: Callable[[], bool] | None, fields: Mapping[str, Any]
     ) -> None:
         self._given = name, kind, metadata, replaying, fields
-        self._is_open = False
+        self._others, self._is_open = [], False
 
     def again(self) -> _Step:
         return _Step(*self._given)

@@ -273,6 +273,11 @@ class Entered:
             _shared = self.span
         self._token = _current.set(self.span)
 
+    @property
+    def is_innermost(self) -> bool:
+        """Whether no other span has been entered since, in this context."""
+        return _current.get() is self.span
+
     def leave(self) -> None:
         """Undo `enter`. In another context (a generator finalised elsewhere) what is current is not ours to change."""
         global _shared
