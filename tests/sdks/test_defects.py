@@ -256,3 +256,33 @@ def test_personal_data_is_removed(model: ModelEndpoint) -> None:
     assert "example.com" not in str([event.get("prompt_text") for event in events])
     assert "example.com" not in str([event.get("metadata") for event in events])
     assert llm(events)[0]["model"].startswith("gpt-4o")
+
+
+def test_personal_data_is_removed_from_steps(model: ModelEndpoint) -> None:
+    """`redact_pii=True` holds for what tools and searches of ours have, too."""
+    body = """
+        from zespan_serverless import span
+        with span("t", kind="tool", arguments={"who": "ada@example.com"}) as tool:
+            tool.result("bob@example.com")
+        with span("s", kind="retriever", query="ada@example.com") as search:
+            search.documents(["bob@example.com"])
+    """
+    events, _, _ = play(model, body, init=", redact_pii=True")
+    assert len(events) == 3
+    assert "example.com" not in str(events)
+
+
+def test_an_error_in_a_block_of_the_sdk_that_has_no_text(model: ModelEndpoint) -> None:
+    """The function gets its own exception."""
+    body = """
+        class Mute(Exception):
+            def __str__(self):
+                raise RuntimeError("no words")
+        try:
+            with zespan.start_span("step"):
+                raise Mute
+        except Mute:
+            pass
+    """
+    events, _, _ = play(model, body)
+    assert "error" in [event["status"] for event in events]

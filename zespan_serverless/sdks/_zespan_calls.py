@@ -17,7 +17,7 @@ import functools
 import json
 import sys
 from contextvars import ContextVar
-from types import FunctionType
+from types import FunctionType, GeneratorType
 from typing import TYPE_CHECKING, Any
 
 from .. import _process, _trace
@@ -38,21 +38,22 @@ _METHODS = (
     ("openai.resources.chat.completions", "Completions", "create"),
     ("anthropic.resources.messages", "Messages", "create"),
     ("groq.resources.chat.completions", "Completions", "create"),
-    ("cohere", "ClientV2", "chat"),
-    ("cohere", "ClientV2", "chat_stream"),
+    ("cohere.client_v2", "ClientV2", "chat"),
+    ("cohere.client_v2", "ClientV2", "chat_stream"),
 )
 """Where the SDK wraps methods of classes: module, class, method."""
 
 _TEXTS = frozenset(
     (
         *("prompt_text", "completion_text", "system_prompt", "tool_call_args", "tool_call_result", "metadata"),
-        *("decision_rationale", "error_message", "planning_steps"),
+        *("decision_rationale", "delegation_reason", "error_message", "planning_steps"),
     )
 )
 """Fields of the SDK's events that may quote somebody."""
 
 _LAYERS_MAX = 50  # wrappers that other tools have put around a method
 
+_END = object()
 _current: ContextVar[_Call | None] = ContextVar("zespan_serverless_sdk_call", default=None)
 
 
@@ -151,7 +152,24 @@ def _block(original: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
 def _stream(original: Callable[..., Any], stream: Any, *args: Any, **kwargs: Any) -> Any:
     """The user's own stream, where a room of ours reads along in it."""
     call = kwargs.get("client")
-    return stream if type(call) is _Call and call.is_seen else original(stream, *args, **kwargs)
+    if type(call) is not _Call:
+        return original(stream, *args, **kwargs)
+    if call.is_seen:
+        return stream
+    return original(_begun(call, stream) if type(stream) is GeneratorType else stream, *args, **kwargs)
+
+
+def _begun(call: _Call, stream: Any) -> Iterator[Any]:
+    """A generator whose call only begins with its first piece."""
+    outside = _current.get()
+    _current.set(call)
+    try:
+        first = next(stream, _END)
+    finally:
+        _current.set(outside)
+    if first is not _END:
+        yield first
+        yield from stream
 
 
 # ---------------------------------------------------------------------- wrappers that do nothing
@@ -249,6 +267,8 @@ class _Without(Policy):
             answer.model = cleaned.model.answer.model
             cleaned.model = cleaned.model.with_answer(answer)
             cleaned.model.prompt = cleaned.model.prompt.mapped(self._cleaned)
+        if cleaned.step is not None:
+            cleaned.step = cleaned.step.mapped(self._cleaned)
         if cleaned.fields is not None:
             fields = cleaned.fields
             cleaned.fields = {name: self._cleaned(fields[name]) if name in _TEXTS else fields[name] for name in fields}

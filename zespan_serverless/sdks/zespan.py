@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any
 from .. import _process, _trace
 from .._base.guard import Guarded, pass_on
 from .._base.hook import when_imported
-from .._base.log import warn_once
+from .._base.log import describe, warn_once
 from .._record.record import Record
 from . import _zespan_calls, _zespan_context
 
@@ -284,7 +284,13 @@ def _enter_span(span: Any) -> Any:
 def _exit_span(span: Any, kind: Any, error: BaseException | None, traceback: Any) -> None:
     span._zespan_block.__exit__(None, None, None)
     if not getattr(span, "_zespan_ended", False):
-        span.end(status="success" if error is None else "error", error_message=None if error is None else str(error))
+        span.end(status="success" if error is None else "error", error_message=None if error is None else _text(error))
+
+
+def _text(error: BaseException) -> str:
+    """The text of an exception: nothing that it must not quote, and nothing that its `__str__` raises."""
+    container = _process.current()
+    return describe(error) if container is None else container.policy.error(error)
 
 
 def _end_span(original: Callable[..., Any], span: Any, *args: Any, **kwargs: Any) -> Any:
