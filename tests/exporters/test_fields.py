@@ -92,7 +92,7 @@ class Hostile(dict[str, Any]):
         raise ValueError("hostile")
 
 
-@pytest.mark.parametrize("event", [None, 5, "text", Hostile(a=1), {("a",): 1}])
+@pytest.mark.parametrize("event", [None, 5, "text", Hostile(a=1), {("a",): 1}, itertools.count()])
 def test_what_is_no_event_harms_nobody(event: Any) -> None:
     """`capture` never raises."""
     with testing.recording():
@@ -109,3 +109,17 @@ def test_captured_content_is_not_sent_without_prompts() -> None:
         capture(given)
         flush()
     assert secret not in str(events)
+
+
+class Unmeasured(str):
+    def __len__(self) -> int:
+        raise ValueError("hostile")
+
+
+def test_what_is_captured_does_not_keep_other_events_from_being_sent() -> None:
+    """An id of a class of the user's is a plain text in the buffer."""
+    with testing.recording() as events:
+        capture({"span_id": Unmeasured("a" * 16)})
+        capture({"operation": "other"})
+        assert flush().reason == ""
+    assert [event["span_id"] == "a" * 16 for event in events] == [True, False]

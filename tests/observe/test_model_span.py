@@ -325,3 +325,16 @@ def test_a_call_that_the_process_does_not_survive_is_reported(tmp_path: Path) ->
     assert (event["status"], event["span_kind"], event["model"], event["agent_id"]) == ("crashed", "llm", "m", "7")
     assert event["prompt_text"] == '[{"role":"user","content":"Hi"}]'
     assert event["metadata"]["gen_ai.conversation.id"] == "c"
+
+
+class Tokens(int):
+    """What numpy's numbers and enumerations are like."""
+
+
+def test_numbers_of_other_types_are_counted() -> None:
+    """A number of tokens may be of any type that JSON has as a whole number."""
+    with testing.recording() as events:
+        with span("x", kind="llm", model="m", provider="p") as call:
+            call.usage(input_tokens=Tokens(3), output_tokens=Tokens(4))
+        flush()
+    assert (events[0]["input_tokens"], events[0]["output_tokens"]) == (3, 4)

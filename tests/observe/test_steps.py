@@ -404,3 +404,31 @@ def test_a_step_works_while_telemetry_is_off(monkeypatch: pytest.MonkeyPatch) ->
         stack.enter_context(span("c", kind="tool")).result(1)
         stack.enter_context(span("d", kind="retriever")).documents(["x"])
         everything()
+
+
+def test_all_of_a_step_is_redacted_by_the_names_that_it_is_sent_under() -> None:
+    """Those in the metadata, too: what a user reads in an event can be one of `redact_keys`."""
+    keys = ["retrieval_query", "rag_contexts", "to_agent", "delegation_from_agent_id", "delegation_from_agent_name"]
+    with testing.recording(redact_keys=[*keys, "rag_context_count"]) as events:
+        with span("s", kind="retriever", query="private") as search:
+            search.documents(["private"])
+        with span("boss", kind="agent", agent_id="private"), span("h", kind="handoff", to_agent="private"):
+            pass
+        flush()
+    search_event, handoff, _ = events
+    assert search_event["metadata"] == {"retrieval_query": "[REDACTED]", "rag_contexts": "[REDACTED]"}
+    assert "rag_context_count" not in search_event
+    assert handoff["metadata"] == {"to_agent": "[REDACTED]"}
+    assert [handoff[name] for name in keys[3:]] == ["[REDACTED]"] * 2
+
+
+class Unshowable:
+    def __repr__(self) -> str:
+        raise ValueError("hostile")
+
+
+def test_a_kind_that_cannot_be_shown_harms_nobody() -> None:
+    """`current_span` is called in the user's function."""
+    anything: Any = current_span
+    with testing.recording():
+        assert anything(Unshowable()) == {}

@@ -10,6 +10,7 @@ from .._base import log
 from .._base.guard import Guarded, pass_on
 from .._base.reports import FlushReport
 from .._record.record import Record
+from .._record.values import leaf
 from ..errors import FlushIncomplete
 from . import start
 
@@ -63,7 +64,7 @@ def capture(event: EventFields) -> None:
                 given: dict[str, Any] = {**event}
                 record.fields = given
                 if isinstance(given.get("span_id"), str):
-                    record.span_id = given["span_id"]
+                    record.span_id = leaf(given["span_id"])
                 return record
 
             container.capture(filled, span.span_id)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from .._base.log import warn_once
+from .._record.values import leaf
 from .steps import STEPS_MAX, AgentSpan, GeneralSpan, HandoffSpan, PlanningSpan, RetrieverSpan, ToolSpan
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ MODEL_FIELDS = ("model", "provider", "messages", "system", "tools", "stream")
 
 def nearest(kind: str | None, span: Span | None) -> GeneralSpan:
     """The innermost step of a kind that a span is in. Where there is none: one that is never sent, with a warning."""
+    kind = None if kind is None else str(leaf(kind))
     step: Any = None if span is None else span.step  # or a block of another SDK's (`sdks`), which is no target
     for _ in range(STEPS_MAX):
         if step is None or (isinstance(step, GeneralSpan) and kind in (None, step.kind)):

@@ -122,7 +122,7 @@ class ModelSpan(GeneralSpan):
         }
         with Guarded("the usage of a span"):
             for name, given in numbers.items():
-                number = whole(given)
+                number = whole(leaf(given))  # which knows the numbers of numpy, too
                 if number is not None:
                     setattr(self._answer, name, number)
                     self._counted.add(name)

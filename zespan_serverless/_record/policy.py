@@ -37,6 +37,11 @@ _MODEL_PARTS = (
     *("agent_name", "agent_role", "message_role", "prompt_hash"),
 )
 
+_STEP_PARTS = (
+    *("delegation_from_agent_id", "delegation_from_agent_name", "rag_context_count"),
+    *("rag_contexts", "retrieval_query", "to_agent"),
+)
+
 # Fields of an event that a user has captured, in the words of the SDK `zespan`.
 _CONTENT = frozenset(
     (
@@ -71,7 +76,8 @@ class Policy:
         self.keys = normalized(settings.redact_keys)
         self.stores_prompts, self.sample_rate = settings.store_prompts, settings.sample_rate
         self.known: dict[str, bool] = {}  # keys that have been met
-        self._hidden = {name for name in (*_PARTS, *_CONTENT, *_MODEL_PARTS) if normal(name) in self.keys}
+        names = (*_PARTS, *_CONTENT, *_MODEL_PARTS, *_STEP_PARTS)
+        self._hidden = {name for name in names if normal(name) in self.keys}
 
     def samples(self, trace_id: str) -> bool:
         """Whether a trace is sampled."""

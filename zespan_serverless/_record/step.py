@@ -69,14 +69,16 @@ class Step:
 
     def hide(self, names: Container[str], instead: str) -> None:
         """Replace parts, by the names that the SDK `zespan` has for them. Only for a copy that nobody else has."""
-        for name, part in _NAMES.items():
+        for name, part in NAMES.items():
             if name in names and getattr(self, part) is not None:
                 setattr(self, part, instead)
+        if "rag_context_count" in names and self.count is not None:
+            self.count = None
         if "metadata" in names:
             self.query = self.documents = self.count = self.target = None
 
 
-_NAMES = {
+NAMES = {
     "tools_used": "tool",
     "tool_call_args": "arguments",
     "tool_call_result": "result",
@@ -84,4 +86,10 @@ _NAMES = {
     "decision_rationale": "rationale",
     "delegation_reason": "reason",
     "tool_definitions": "tools",
+    "delegation_from_agent_id": "source_id",
+    "delegation_from_agent_name": "source",
+    "retrieval_query": "query",
+    "rag_contexts": "documents",
+    "to_agent": "target",
 }
+"""The names that the SDK `zespan` has for parts, of which some are names in its metadata."""

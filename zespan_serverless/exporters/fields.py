@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Literal
 
 from .._base.log import warn_once
@@ -159,7 +160,7 @@ def look_for_typos(event: Mapping[str, Any]) -> None:
     """Warn once about each unknown name that resembles a field. It is still sent: a backend may know more fields than
     this version does."""
     known = EventFields.__annotations__
-    for name in [*event]:
+    for name in [*islice(event, _CHECKED_MAX)]:  # what is no mapping may have no end
         if name in known or name in _checked or len(_checked) > _CHECKED_MAX:
             continue
         _checked.add(name)
