@@ -206,13 +206,18 @@ class _Walk(Walk):
         super().__init__()
         self._policy, self._keys = policy, policy.keys
 
-    def pairs(self, pairs: list[Any]) -> dict[str, Any]:
+    def pairs(self, pairs: Iterable[tuple[Any, Any]]) -> dict[str, Any]:
         allowed: dict[str, Any] = {}
-        known = self._policy.known
+        known, copied = self._policy.known, self.value
         for key, value in pairs:
-            name = key if type(key) is str else key_text(key)
-            hidden = known[name] if name is key and name in known else self._policy.hides(key, name)
-            allowed[name] = REDACTED if hidden else self.value(value)
+            if type(key) is str:
+                name, hidden = key, known.get(key)
+                if hidden is None:
+                    hidden = self._policy.hides(key, key)
+            else:
+                name = key_text(key)
+                hidden = self._policy.hides(key, name)
+            allowed[name] = REDACTED if hidden else copied(value)
         return allowed
 
     def text(self, text: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections import UserString, deque
-from collections.abc import ItemsView, KeysView, Mapping, Sequence, Set, ValuesView
+from collections.abc import Callable, ItemsView, Iterable, KeysView, Mapping, Sequence, Set, ValuesView
 from itertools import islice
 from types import SimpleNamespace
 from typing import Any
@@ -32,13 +32,27 @@ def plain(value: Any) -> Any:
     return Walk().value(value)
 
 
+def json_encoder(**options: Any) -> Callable[[Any], str]:
+    """The `encode` of a `json.JSONEncoder`, without what that one does in Python for each value: it costs as much as an
+    event. Of a cycle it raises RecursionError."""
+    encoder: Any = json.JSONEncoder(check_circular=False, **options)
+    inside: Any = json.encoder
+    text = inside.encode_basestring_ascii if encoder.ensure_ascii else inside.encode_basestring
+    rest = (encoder.key_separator, encoder.item_separator, encoder.sort_keys, encoder.skipkeys, encoder.allow_nan)
+    try:
+        pieces = inside.c_make_encoder(None, encoder.default, text, encoder.indent, *rest)
+    except (AttributeError, TypeError):  # a Python whose `json` is made otherwise
+        return encoder.encode  # type: ignore[no-any-return]
+    return lambda value: "".join(pieces(value, 0))
+
+
 def to_json(value: Any) -> str:
     """JSON for any value. What JSON has no type for becomes text. Raises only if even that is impossible."""
     try:
-        return _encoder.encode(value)
+        return _encode(value)
     except Exception as error:  # odd keys, NaN, a cycle, too deep, changed by another thread meanwhile
         pass_on(error)
-        return _encoder.encode(plain(value))
+        return _encode(plain(value))
 
 
 def encode(value: Any) -> bytes:
@@ -81,7 +95,6 @@ class Walk:
     """One pass over a value, see `plain`. The policy has a subclass that removes secrets on the way."""
 
     TOO_DEEP = "[DEPTH_LIMIT]"
-    READY: type | None = None  # a type whose values are passed as they are
 
     __slots__ = ("_above", "_left")
 
@@ -94,28 +107,31 @@ class Walk:
         kind = type(value)
         if kind is str:  # most have nothing in them that a subclass looks for: not worth a call
             return self._text(value) if '"' in value or "'" in value or len(value) > DATA_URL_MAX else value
-        if value is None or kind is bool or kind is self.READY or (kind is int and -_INT_PLAIN < value < _INT_PLAIN):
+        if value is None or kind is bool or (kind is int and -_INT_PLAIN < value < _INT_PLAIN):
             return value
-        if (kind is dict or kind is list) and not value:
-            return kind()
-        held = None if kind is int or kind is float else _held(value)
-        if held is None:
-            as_leaf = leaf(value)
-            if type(as_leaf) is not str:
-                return as_leaf
-            is_text = issubclass(kind, (str, bytes, bytearray))
-            return self.text(as_leaf) if is_text else self.description(as_leaf, value)
+        is_mapping = kind is dict
+        if is_mapping or kind is list:
+            if not value:
+                return kind()
+            held = value.copy()  # in one step: another thread may change it meanwhile
+        else:
+            found = None if kind is int or kind is float else _held(value)
+            if found is None:
+                return self._leaf(value)
+            is_mapping, held = found
         above, me = self._above, id(value)
-        self._left -= len(held[1])
+        self._left -= len(held)
         if len(above) > _DEPTH_MAX or me in above or self._left < 0:
             return self.TOO_DEEP
         above.add(me)
         try:
-            return self.pairs(held[1]) if held[0] else [self.value(v) for v in held[1]]
+            if is_mapping:
+                return self.pairs(held.items() if type(held) is dict else held)
+            return [self.value(v) for v in held]
         finally:
             above.discard(me)
 
-    def pairs(self, pairs: list[Any]) -> dict[str, Any]:
+    def pairs(self, pairs: Iterable[tuple[Any, Any]]) -> dict[str, Any]:
         """The plain copy of a mapping's pairs."""
         return {key_text(key): self.value(value) for key, value in pairs}
 
@@ -126,6 +142,13 @@ class Walk:
     def description(self, text: str, value: Any) -> str:
         """What becomes of the `str()` or `repr()` of an object, `value`."""
         return text
+
+    def _leaf(self, value: Any) -> Any:
+        as_leaf, kind = leaf(value), type(value)
+        if type(as_leaf) is not str:
+            return as_leaf
+        is_text = issubclass(kind, (str, bytes, bytearray))
+        return self.text(as_leaf) if is_text else self.description(as_leaf, value)
 
     def _text(self, text: str) -> str:
         if len(text) > DATA_URL_MAX and text.startswith("data:"):
@@ -231,4 +254,4 @@ def cut(value: Any, longest: int) -> Any:
 
 
 _MISSING = object()
-_encoder = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=plain)
+_encode = json_encoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=plain)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import re
 from typing import TYPE_CHECKING, Any
 
 from .._base.guard import pass_on
 from .._record.model import Prompt
-from .._record.values import leaf, plain, to_json
+from .._record.values import json_encoder, leaf, plain, to_json
 from ._fields import field, items, texts_of
 
 if TYPE_CHECKING:
@@ -20,6 +19,7 @@ _AGENT_NAME = (r"You are the (\w+)Agent", r"Agent Name:\s*(\w+)")
 _AGENT_ROLE = (r"Role:\s*(orchestrator|specialist|planner|executor|critic)",)
 _PIECE, _DEPTH = 65_536, 8  # characters of a text that are hashed at a time, and where texts are
 _MEMORY = 10  # messages; more, and the conversation counts as remembered
+_dumps = json_encoder()
 _PLANNING = ("think step by step", "let's reason", "step 1")
 
 
@@ -76,17 +76,17 @@ def _digest(messages: list[Any]) -> str:
         return [short(held, depth + 1) for held in value] if type(value) is list and depth < _DEPTH else value
 
     try:
-        text = json.dumps(messages if _are_short(messages) else short(messages))
+        text = _dumps(messages if _are_short(messages) else short(messages))
     except Exception as error:  # objects of the client's; containers that cannot be read
         pass_on(error)
         long.clear()
         text = to_json(messages)
-    for number, part in enumerate(text.split(json.dumps(mark)) if long else (text,)):
+    for number, part in enumerate(text.split(_dumps(mark)) if long else (text,)):
         if number:
             digest.update(b'"')
             whole = long[number - 1]
             for at in range(0, len(whole), _PIECE):
-                digest.update(json.dumps(whole[at : at + _PIECE])[1:-1].encode("ascii"))
+                digest.update(_dumps(whole[at : at + _PIECE])[1:-1].encode("ascii"))
             digest.update(b'"')
         digest.update(part.encode("utf-8", "replace"))
     return digest.hexdigest()
