@@ -80,10 +80,11 @@ def test_the_next_process_keeps_no_prompts_if_it_stores_none() -> None:
 def test_a_copy_has_every_part() -> None:
     """One that is added to the record is added to its copy."""
     record = called()
-    for name in Record.__slots__:
+    names = {*vars(record), *Record.__annotations__}
+    for name in names:
         setattr(record, name, object())
     copy = record.copy()
-    assert all(getattr(copy, name) is getattr(record, name) for name in Record.__slots__)
+    assert all(getattr(copy, name) is getattr(record, name) for name in names)
 
 
 def test_many_short_texts_are_cut_as_a_whole() -> None:

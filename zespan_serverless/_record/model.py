@@ -23,21 +23,17 @@ class Prompt:
     `is_planning`, `has_memory`, `agent_name` and `agent_role` are what the texts suggest of an agent.
     """
 
-    __slots__ = (
-        *("_text", "agent_name", "agent_role", "digest", "has_memory", "is_planning", "last_role", "messages"),
-        *("system", "tools", "turn"),
-    )
+    system = digest = ""
+    tools: Any = ()
+    turn = 0
+    last_role = "user"
+    is_planning = has_memory = False
+    agent_name: str | None = None
+    agent_role: str | None = None
 
     def __init__(self, messages: Any = (), *, text: str | None = None) -> None:
         """`text`: the JSON of the messages, where they are not known themselves."""
         self.messages: Any = messages
-        self.system = self.digest = ""
-        self.tools: Any = []
-        self.turn = 0
-        self.last_role = "user"
-        self.is_planning = self.has_memory = False
-        self.agent_name: str | None = None
-        self.agent_role: str | None = None
         self._text = text
 
     @property
@@ -54,8 +50,7 @@ class Prompt:
     def mapped(self, change: Callable[[Any], Any]) -> Prompt:
         """A copy whose texts have been through `change`."""
         copy = Prompt.__new__(Prompt)
-        for name in Prompt.__slots__:
-            setattr(copy, name, getattr(self, name))
+        copy.__dict__.update(self.__dict__)
         copy.messages, copy.system, copy.tools = change(self.messages), change(self.system), change(self.tools)
         copy._text = None if self.messages else change(self._text)
         return copy
@@ -71,17 +66,18 @@ class Answer:
     OpenTelemetry's names where there are such.
     """
 
+    model = text = finish_reason = error = ""
+    tier = ""  # of service, if it is not the standard one
+    input_tokens = output_tokens = reasoning_tokens = 0
+    cached_tokens = cache_write_tokens = 0
+    known = False  # whether the answer gives the numbers of tokens
+    cost: float | None = None  # US dollars, if the answer itself gives them
+    # From the start of the call to the first piece of a stream, and to the first that has a part of the answer.
+    first_chunk_ms: float | None = None
+    first_token_ms: float | None = None
+
     def __init__(self) -> None:
-        self.model = self.text = self.finish_reason = self.error = ""
-        self.tier = ""  # of service, if it is not the standard one
-        self.input_tokens = self.output_tokens = self.reasoning_tokens = 0
-        self.cached_tokens = self.cache_write_tokens = 0
         self.usage: dict[str, float] = {}
-        self.known = False  # whether the answer gives the numbers of tokens
-        self.cost: float | None = None  # US dollars, if the answer itself gives them
-        # From the start of the call to the first piece of a stream, and to the first that has a part of the answer.
-        self.first_chunk_ms: float | None = None
-        self.first_token_ms: float | None = None
         self.others: list[str] = []
         self.tools: dict[str, Any] = {}
         self._calls: dict[str, int] = {}  # of each tool
@@ -122,7 +118,11 @@ class Answer:
         copy = Answer.__new__(Answer)
         copy.__dict__.update(self.__dict__)
         copy.model, copy.finish_reason = change(self.model), change(self.finish_reason)
-        copy.text, copy.others, copy.tools = change(self.text), change(self.others), change(self.tools)
+        copy.text = change(self.text)
+        if self.others:
+            copy.others = change(self.others)
+        if self.tools:
+            copy.tools = change(self.tools)
         return copy
 
 
@@ -132,13 +132,12 @@ class Model:
     `cost` is in US dollars, None where no price is known. `has_content`: whether prompts and answers are stored.
     """
 
-    __slots__ = ("answer", "cost", "has_content", "prompt", "provider", "requested", "stream")
+    cost: float | None = None
+    has_content = True
 
     def __init__(self, provider: str, requested: str, prompt: Prompt, answer: Answer, *, stream: bool = False) -> None:
         self.provider, self.requested, self.stream = provider, requested, stream
         self.prompt, self.answer = prompt, answer
-        self.cost: float | None = None
-        self.has_content = True
 
     @property
     def name(self) -> str:
@@ -147,8 +146,9 @@ class Model:
 
     def with_answer(self, answer: Answer) -> Model:
         """The same call with another answer."""
-        copy = Model(self.provider, self.requested, self.prompt, answer, stream=self.stream)
-        copy.cost, copy.has_content = self.cost, self.has_content
+        copy = Model.__new__(Model)
+        copy.__dict__.update(self.__dict__)
+        copy.answer = answer
         return copy
 
     def mapped(self, change: Callable[[Any], Any]) -> Model:
