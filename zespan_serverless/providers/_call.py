@@ -46,16 +46,17 @@ def begin(choke: Choke, method: Any, owner: Any, args: tuple[Any, ...], kwargs: 
     if outer is not None and outer.taken:  # a tool in between asks again: another call, which is paid for, too
         outer = None
     try:
+        if outer is not None:
+            if choke.continues(outer.request, args, kwargs):
+                sdks.seen()
+                return Taker(outer.take)
+            outer = None  # made by code in between
         request = choke.read(owner, args, kwargs)
         if request is None:
             return None
-        if outer is not None and outer.request.endpoint is not request.endpoint:  # made by code in between
-            outer = None
-        if outer is None and (tool := request.begun(container, method)) is not None:
+        if (tool := request.begun(container, method)) is not None:
             return tool
         sdks.seen()
-        if outer is not None:
-            return Taker(outer.take)
         call = ModelCall(container, request)
         if here is not None and here.request.endpoint.is_relay:
             call.replace(here)

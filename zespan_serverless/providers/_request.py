@@ -65,6 +65,10 @@ class Choke:
         """The request that this call of a method of `owner` makes; None if it is not one to trace."""
         raise NotImplementedError
 
+    def continues(self, outer: Request, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+        """Whether this call sends the request that `outer` has been read from. Only an inner choke point is asked."""
+        raise NotImplementedError
+
 
 class Endpoint:
     """One kind of request, and how its answer is read."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ._fields import field, text_of
+from ._fields import as_text, held_by
 from ._request import Choke, Endpoint
 from ._stream import follow_stainless
 
@@ -17,30 +17,44 @@ if TYPE_CHECKING:
 
     from ._request import Request
 
-    Asks = Callable[[Any, dict[str, Any], Any], Request]
-
 
 class Requests(Choke):
-    """`asks` makes a request of a client, a JSON body and headers; it is found by the end of the URL's path."""
+    """`endpoints` are found by the path of the URL."""
 
     classes = ("SyncAPIClient", "AsyncAPIClient")
     methods = ("request",)
     is_inner = True
 
-    def __init__(self, asks: Mapping[str, Asks]) -> None:
-        self._asks = asks
+    def __init__(self, endpoints: Mapping[str, StainlessEndpoint]) -> None:
+        self._endpoints = endpoints
 
     def read(self, owner: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Request | None:
-        options = kwargs.get("options", args[1] if len(args) > 1 else None)
-        asks = self._asks.get(text_of(options, "url").partition("?")[0])
-        if asks is None or text_of(options, "method").lower() != "post":
+        options = _options(args, kwargs)
+        endpoint = self._endpoint(options)
+        if endpoint is None:
             return None
-        body = field(options, "json_data")
-        return asks(owner, body if isinstance(body, dict) else {}, field(options, "headers"))
+        body = options("json_data")
+        return endpoint.request_of(owner, body if isinstance(body, dict) else {}, options("headers"))
+
+    def continues(self, outer: Request, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+        return self._endpoint(_options(args, kwargs)) is outer.endpoint
+
+    def _endpoint(self, options: Callable[[str], Any]) -> StainlessEndpoint | None:
+        endpoint = self._endpoints.get(as_text(options("url")).partition("?")[0])
+        return endpoint if endpoint is not None and as_text(options("method")).lower() == "post" else None
+
+
+def _options(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Callable[[str], Any]:
+    """What gives the options of a request by their names."""
+    return held_by(kwargs.get("options", args[1] if len(args) > 1 else None)).get  # type: ignore[no-any-return]
 
 
 class StainlessEndpoint(Endpoint):
     """An endpoint whose streams are the SDK's `Stream` and `AsyncStream`."""
+
+    def request_of(self, client: Any, body: dict[str, Any], headers: Any) -> Request:
+        """The request that a client makes with a JSON body and headers."""
+        raise NotImplementedError
 
     def follow(self, call: Any, stream: Any) -> Any:
         return follow_stainless(call, stream)

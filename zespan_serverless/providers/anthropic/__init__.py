@@ -10,5 +10,5 @@ from . import _messages
 
 CHOKES = (
     _messages.Methods(),
-    Requests({"/v1/messages": _messages.asks, "/v1/complete": _messages.asks_complete}),
+    Requests({"/v1/messages": _messages.MESSAGES, "/v1/complete": _messages.COMPLETE}),
 )

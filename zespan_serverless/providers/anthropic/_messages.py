@@ -21,34 +21,7 @@ class Methods(Choke):
     paths = ("messages",)
 
     def read(self, owner: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Request | None:
-        return asks(field(owner, "_client"), kwargs, kwargs.get("extra_headers"))
-
-
-def asks(client: Any, body: dict[str, Any], headers: Any) -> Request:
-    """The request for a message."""
-    return Request(
-        MESSAGES,
-        _provider_of(client),
-        body.get("model", "unknown"),
-        messages=body.get("messages"),
-        system=body.get("system"),
-        tools=[tool for tool in items(body.get("tools")) if field(tool, "name")],
-        stream=body.get("stream"),
-        headers=headers,
-    )
-
-
-def asks_complete(client: Any, body: dict[str, Any], headers: Any) -> Request:
-    """The request for a completion, of the first API."""
-    prompt = {"role": "user", "content": body.get("prompt")}
-    return Request(
-        MESSAGES,
-        _provider_of(client),
-        body.get("model", "unknown"),
-        messages=[prompt],
-        stream=body.get("stream"),
-        headers=headers,
-    )
+        return MESSAGES.request_of(field(owner, "_client"), kwargs, kwargs.get("extra_headers"))
 
 
 def _provider_of(client: Any) -> str:
@@ -59,6 +32,18 @@ def _provider_of(client: Any) -> str:
 
 class Messages(StainlessEndpoint):
     """Reads messages: objects of the SDK, or dicts with the same fields."""
+
+    def request_of(self, client: Any, body: dict[str, Any], headers: Any) -> Request:
+        return Request(
+            self,
+            _provider_of(client),
+            body.get("model", "unknown"),
+            messages=body.get("messages"),
+            system=body.get("system"),
+            tools=[tool for tool in items(body.get("tools")) if field(tool, "name")],
+            stream=body.get("stream"),
+            headers=headers,
+        )
 
     def answer(self, result: Any) -> Answer:
         answer = Answer()
@@ -76,4 +61,12 @@ class Messages(StainlessEndpoint):
         return Events()
 
 
-MESSAGES = Messages()
+class Complete(Messages):
+    """Completions, of the first API."""
+
+    def request_of(self, client: Any, body: dict[str, Any], headers: Any) -> Request:
+        prompt = {"role": "user", "content": body.get("prompt")}
+        return Messages.request_of(self, client, {**body, "messages": [prompt], "system": None, "tools": None}, headers)
+
+
+MESSAGES, COMPLETE = Messages(), Complete()

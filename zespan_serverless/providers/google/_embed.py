@@ -22,6 +22,9 @@ class Embed(Choke):
         contents = kwargs.get("contents") or kwargs.get("content")
         return Request(EMBED, provider_of(owner), kwargs.get("model", "unknown"), messages=messages_of(contents))
 
+    def continues(self, outer: Request, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+        return outer.endpoint is EMBED
+
 
 class Embeddings(Endpoint):
     """Reads embeddings, of which only Vertex AI counts the tokens."""

@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from .._fields import items
-from .._request import Request
 from .._stainless import Requests
-from ..openai._chat import CHAT
-from ..openai._chunks import function_of
+from ..openai._chat import Chat
+
+if TYPE_CHECKING:
+    from .._request import Request
 
 
-def _asks(client: Any, body: dict[str, Any], headers: Any) -> Request:
-    return Request(
-        CHAT,
-        "groq",
-        body.get("model", "unknown"),
-        messages=body.get("messages"),
-        tools=[function for tool in items(body.get("tools")) if (function := function_of(tool))],
-        stream=body.get("stream"),
-        headers=headers,
-    )
+class Groq(Chat):
+    """Chat completions."""
+
+    def request_of(self, client: Any, body: dict[str, Any], headers: Any) -> Request:
+        request = Chat.request_of(self, client, body, headers)
+        request.provider = "groq"
+        return request
 
 
-CHOKES = (Requests({"/openai/v1/chat/completions": _asks}),)
+CHOKES = (Requests({"/openai/v1/chat/completions": Groq()}),)

@@ -19,5 +19,5 @@ from . import _chat, _others, _responses
 
 CHOKES = (
     _chat.Methods(),
-    Requests({"/chat/completions": _chat.asks, "/responses": _responses.asks, **_others.ENDPOINTS}),
+    Requests({"/chat/completions": _chat.CHAT, "/responses": _responses.RESPONSES, **_others.ENDPOINTS}),
 )

@@ -21,20 +21,7 @@ class Methods(Choke):
     paths = ("chat.completions", "beta.chat.completions")
 
     def read(self, owner: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Request | None:
-        return asks(getattr(owner, "_client", None), kwargs, kwargs.get("extra_headers"))
-
-
-def asks(client: Any, body: dict[str, Any], headers: Any) -> Request:
-    """The request for a completion."""
-    return Request(
-        CHAT,
-        provider_of(client),
-        body.get("model", "unknown"),
-        messages=body.get("messages"),
-        tools=[function for tool in items(body.get("tools")) if (function := function_of(tool))],
-        stream=body.get("stream"),
-        headers=headers,
-    )
+        return CHAT.request_of(getattr(owner, "_client", None), kwargs, kwargs.get("extra_headers"))
 
 
 class Chat(StainlessEndpoint):
@@ -42,6 +29,17 @@ class Chat(StainlessEndpoint):
 
     operation = "chat"
     hint = 'pass stream_options={"include_usage": True}'
+
+    def request_of(self, client: Any, body: dict[str, Any], headers: Any) -> Request:
+        return Request(
+            self,
+            provider_of(client),
+            body.get("model", "unknown"),
+            messages=body.get("messages"),
+            tools=[function for tool in items(body.get("tools")) if (function := function_of(tool))],
+            stream=body.get("stream"),
+            headers=headers,
+        )
 
     def answer(self, result: Any) -> Answer:
         answer, get = Answer(), held_by(result).get

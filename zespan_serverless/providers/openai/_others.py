@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..._record.model import Answer
 from .._fields import field, items, text_of
@@ -11,9 +11,6 @@ from .._stainless import StainlessEndpoint
 from ._addresses import provider_of
 from ._usage import count
 
-if TYPE_CHECKING:
-    from .._stainless import Asks
-
 
 class Other(StainlessEndpoint):
     """An endpoint whose request has one input, in the field `given`, and whose answer has tokens at most."""
@@ -21,7 +18,7 @@ class Other(StainlessEndpoint):
     def __init__(self, kind: str, operation: str, given: str = "input") -> None:
         self.kind, self.operation, self._given = kind, operation, given
 
-    def asks(self, client: Any, body: dict[str, Any], headers: Any) -> Request:
+    def request_of(self, client: Any, body: dict[str, Any], headers: Any) -> Request:
         """The request. Its input is sent as one message of the user's, or as one for each of several."""
         given = body.get(self._given)
         inputs = given if isinstance(given, list) and all(isinstance(one, str) for one in given) else [given]
@@ -82,14 +79,14 @@ class Parts:
 
 
 TEXTS = Completions("llm", "text_completion", "prompt")
-ENDPOINTS: dict[str, Asks] = {
-    "/completions": TEXTS.asks,
-    "/embeddings": Other("embedding", "embeddings").asks,
-    "/images/generations": Other("image_gen", "generate_content", "prompt").asks,
-    "/images/edits": Other("image_gen", "generate_content", "prompt").asks,
-    "/images/variations": Other("image_gen", "generate_content", "prompt").asks,
-    "/audio/speech": Other("audio", "generate_content").asks,
-    "/audio/transcriptions": Other("audio", "generate_content", "prompt").asks,
-    "/audio/translations": Other("audio", "generate_content", "prompt").asks,
-    "/moderations": Other("moderation", "moderation").asks,
+ENDPOINTS: dict[str, StainlessEndpoint] = {
+    "/completions": TEXTS,
+    "/embeddings": Other("embedding", "embeddings"),
+    "/images/generations": Other("image_gen", "generate_content", "prompt"),
+    "/images/edits": Other("image_gen", "generate_content", "prompt"),
+    "/images/variations": Other("image_gen", "generate_content", "prompt"),
+    "/audio/speech": Other("audio", "generate_content"),
+    "/audio/transcriptions": Other("audio", "generate_content", "prompt"),
+    "/audio/translations": Other("audio", "generate_content", "prompt"),
+    "/moderations": Other("moderation", "moderation"),
 }

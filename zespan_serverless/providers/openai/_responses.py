@@ -15,23 +15,22 @@ _FINISH = {"max_output_tokens": "length"}  # other reasons of an incomplete answ
 _CALLS = ("function_call", "custom_tool_call")
 
 
-def asks(client: Any, body: dict[str, Any], headers: Any) -> Request:
-    """The request for a response. Its input is a text, or items of which messages are the most common."""
-    given = body.get("input")
-    return Request(
-        RESPONSES,
-        provider_of(client),
-        body.get("model", "unknown"),
-        messages=[{"role": "user", "content": given}] if isinstance(given, str) else given,
-        system=body.get("instructions"),
-        tools=[tool for tool in items(body.get("tools")) if field(tool, "name")],
-        stream=body.get("stream"),
-        headers=headers,
-    )
-
-
 class Responses(StainlessEndpoint):
     """Reads responses. One that is made in the background has neither tokens nor text yet."""
+
+    def request_of(self, client: Any, body: dict[str, Any], headers: Any) -> Request:
+        """The request. Its input is a text, or items of which messages are the most common."""
+        given = body.get("input")
+        return Request(
+            self,
+            provider_of(client),
+            body.get("model", "unknown"),
+            messages=[{"role": "user", "content": given}] if isinstance(given, str) else given,
+            system=body.get("instructions"),
+            tools=[tool for tool in items(body.get("tools")) if field(tool, "name")],
+            stream=body.get("stream"),
+            headers=headers,
+        )
 
     def answer(self, result: Any) -> Answer:
         answer = Answer()
