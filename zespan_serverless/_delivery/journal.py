@@ -74,18 +74,21 @@ class Journal:
 
     def append_event(self, data: bytes, span: str = "") -> int:
         """Write an event, which ends its span. Returns its offset; 0 if it could not be written."""
-        self._open.pop(span_bytes(span), None)
-        return self._append(EVENT, data, span_bytes(span))
+        ended = span_bytes(span)
+        self._open.pop(ended, None)
+        return self._append(EVENT, data, ended)
 
     def append_open(self, data: bytes, span: str) -> None:
         """Write what is known of a span that has begun."""
-        self._open[span_bytes(span)] = data
-        self._append(OPEN, data, span_bytes(span))
+        begun = span_bytes(span)
+        self._open[begun] = data
+        self._append(OPEN, data, begun)
 
     def append_closed(self, span: str) -> None:
         """Write that a span has ended without an event."""
-        if self._open.pop(span_bytes(span), None) is not None:
-            self._append(CLOSED, b"", span_bytes(span))
+        ended = span_bytes(span)
+        if self._open.pop(ended, None) is not None:
+            self._append(CLOSED, b"", ended)
 
     def append_deadline(self, data: bytes) -> None:
         """Write a note that the invocation has reached its deadline."""

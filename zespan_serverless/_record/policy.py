@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 RATIONALE_MAX = 2000  # characters, as the SDK `zespan` cuts it
 ERROR_TEXT_MAX = 500  # characters, as the SDK `zespan` cuts it
 _ERROR_READ_MAX = 65_536  # characters of an error's text that are looked at, of which ERROR_TEXT_MAX are sent
+_SHORT = 1000  # characters
 _CACHED_KEYS, _CACHED_KEY_MAX = 1024, 64  # how many, and how long
 
 # Parts of a record, by the names that `redact_keys` may have for them, and those of a call of a model.
@@ -217,7 +218,12 @@ class _Walk(Walk):
             else:
                 name = key_text(key)
                 hidden = self._policy.hides(key, name)
-            allowed[name] = REDACTED if hidden else copied(value)
+            if hidden:
+                allowed[name] = REDACTED
+            elif type(value) is str and len(value) < _SHORT and '"' not in value and "'" not in value:
+                allowed[name] = value  # not worth a call
+            else:
+                allowed[name] = copied(value)
         return allowed
 
     def text(self, text: str) -> str:

@@ -111,9 +111,10 @@ class Record:
 
     def has_text_above(self, length: int) -> bool:
         """Whether a single text is so long that the encoded record will have more than `length` bytes."""
-        texts: list[Any] = [] if self.fields is None else [*self.fields.values()]
+        texts: tuple[Any, ...] = () if self.fields is None else (*self.fields.values(),)
         if self.model is not None:
-            texts += (self.model.prompt.text, self.model.prompt.system, self.model.answer.text)
+            prompt = self.model.prompt
+            texts = (*texts, prompt.text, prompt.system, self.model.answer.text)
         for text in texts:  # noqa: SIM110 (a generator takes three times as long)
             if type(text) is str and len(text) > length:
                 return True

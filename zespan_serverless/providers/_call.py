@@ -81,6 +81,11 @@ def _until(container: _process.Container) -> float | None:
 class ModelCall:
     """One call, from its start to its record."""
 
+    outer: ModelCall | None = None
+    attempts_outside: Attempts | None = None
+    taken = False
+    """Whether there is an answer, or a response that it will be read from."""
+
     def __init__(self, container: _process.Container, request: Request) -> None:
         self.container, self.request = container, request
         self.raw = request.raw
@@ -92,9 +97,6 @@ class ModelCall:
         self.model = Model(request.provider, request.model, prompt, Answer(), stream=request.stream)
         self.model.has_content = container.settings.store_prompts
         self.attempts = Attempts(_until(container))
-        self.outer: ModelCall | None = None
-        self.attempts_outside: Attempts | None = None
-        self.taken = False  # whether there is an answer, or a response that it will be read from
         self.began = time.perf_counter()
 
     def begun(self) -> ModelCall:

@@ -58,8 +58,11 @@ def cost(provider: str, model: str, answer: Answer) -> float | None:
         (answer.cache_write_tokens - hour, written),
         (hour, written if written_1h is None else written_1h),
     )
-    beside = heard + sum(count for count, price in parts if price is not None)  # the rest has the price of input
-    total = sound + sum(count * price for count, price in parts if price is not None)
+    beside, total = float(heard), sound
+    for count, price in parts:
+        if count and price is not None:  # the rest has the price of input
+            beside += count
+            total += count * price
     total += max(answer.input_tokens - beside, 0) * given
     total += max(answer.output_tokens - said, 0) * (produced or 0)
     return total / 1_000_000
@@ -115,8 +118,10 @@ def _matches(name: str, model: str) -> bool:
     return text in model if sign == "*" else re.search(text, model) is not None
 
 
-def _prices(line: str, tokens: int, tier: str) -> list[float | None]:
+def _prices(line: str, tokens: int, tier: str) -> tuple[float | None, ...]:
     """The five prices of now, for so many tokens of input, in a service tier; None for what has none."""
+    if "|" not in line:
+        return _numbers(line)
     today, standard, chosen = time.strftime("%Y-%m-%d", time.gmtime()) if "@" in line else "", "", ""
     for part in line.split("|"):
         first, _, rest = part.partition(" ")
@@ -126,5 +131,10 @@ def _prices(line: str, tokens: int, tier: str) -> list[float | None]:
             standard, chosen = rest, ""
         elif first[0] == ">" and tokens > int(first[1:]):
             chosen = rest
-    numbers = [None if number == "-" else float(number) for number in (chosen or standard).split()]
-    return [*numbers, *[None] * (5 - len(numbers))]
+    return _numbers(chosen or standard)
+
+
+@functools.lru_cache(maxsize=256)
+def _numbers(prices: str) -> tuple[float | None, ...]:
+    numbers = [None if number == "-" else float(number) for number in prices.split()]
+    return (*numbers, *[None] * (5 - len(numbers)))

@@ -31,29 +31,38 @@ def read_prompt(request: Request, container: Container) -> Prompt:
     taken: Any = copy(messages)
     taken = taken if isinstance(taken, list) else []
     system = texts_of({"content": copy(request.system)}) if request.system else []
-    roles, texts = [], [*system]
+    roles, texts, told = [], [*system], []
     for message in taken:
-        role, inside = field(message, "role"), texts_of(message)
-        roles.append(role if isinstance(role, str) else str(role))
+        held = message if type(message) is dict else {}
+        role, content = held.get("role"), held.get("content")
+        roles.append(role if type(role) is str else str(role))
+        inside = [content] if content and type(content) is str else texts_of(held)
         texts += inside
         if role == "system":
             system += inside
+        else:
+            told.append(message)
     lower = "\n".join(texts).lower()
     prompt = Prompt()
     prompt.turn = roles.count("user")
     prompt.last_role = roles[-1] if roles else "user"
     prompt.digest = _digest(messages)
-    prompt.is_planning = any(words in lower for words in _PLANNING)
+    for words in _PLANNING:
+        if words in lower:
+            prompt.is_planning = True
     prompt.has_memory = len(messages) > _MEMORY
     # Few prompts have these words, and to look for one takes a tenth of what a pattern takes.
-    prompt.agent_name = _found(_AGENT_NAME, system) if "agent" in lower else None
-    role = _found(_AGENT_ROLE, system) if "role:" in lower else None
-    prompt.agent_role = role and role.lower()
+    if "agent" in lower:
+        prompt.agent_name = _found(_AGENT_NAME, system)
+    if "role:" in lower and (role := _found(_AGENT_ROLE, system)):
+        prompt.agent_role = role.lower()
     if container.settings.store_prompts:
         prompt.system = "\n".join(system)
-        prompt.messages = [message for message, role in zip(taken, roles, strict=True) if role != "system"]
-    described = [{"name": leaf(field(t, "name")), "description": field(t, "description")} for t in items(request.tools)]
-    prompt.tools = container.policy.plain(described) if described else []
+        prompt.messages = told
+    tools = items(request.tools)
+    if tools:
+        described = [{"name": leaf(field(tool, "name")), "description": field(tool, "description")} for tool in tools]
+        prompt.tools = container.policy.plain(described)
     return prompt
 
 

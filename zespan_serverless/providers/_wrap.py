@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from types import CoroutineType
+from types import CoroutineType, FunctionType
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
@@ -47,6 +47,9 @@ def observed(method: Any, begin: Begin, bind: Bind | None = None) -> Callable[..
     """
     import inspect
     from functools import update_wrapper
+
+    if isinstance(method, FunctionType):  # which takes its object like any argument
+        bind = None
 
     def call(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         here, rest = bind(method, args) if bind else (method, args)
@@ -103,9 +106,8 @@ def once(owner: Any, name: str, begin: Callable[[], Observer | None]) -> None:
 class _Observation:
     """A `with` block around a call: its observer is called at the end, even if a signal handler raises in our lines."""
 
-    def __init__(self) -> None:
-        self.by: Observer | None = None
-        self.result: Any = None
+    by: Observer | None = None
+    result: Any = None
 
     def paused(self) -> Begin:
         """Pause the observer. The function that is returned resumes it."""

@@ -43,7 +43,7 @@ _THE_CALL = {
     "_awaited",
     "_in_place_of",
     *(f"_Held.__{name}__" for name in ("init", "del")),
-    *(f"_Observation.__{name}__" for name in ("init", "enter", "exit")),
+    *(f"_Observation.__{name}__" for name in ("enter", "exit")),
     "_Observation.paused",
     *(f"Taker.{name}" for name in ("__init__", "pause", "resume")),
     *(f"Observer.{name}" for name in ("done", "pause", "resume")),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..._record.model import Answer
-from .._fields import field, items, text_of
+from .._fields import as_text, field, held_by, items
 from .._request import Choke, Request
 from .._stainless import StainlessEndpoint
 from ._events import Events
@@ -46,15 +46,16 @@ class Messages(StainlessEndpoint):
         )
 
     def answer(self, result: Any) -> Answer:
-        answer = Answer()
-        answer.model, answer.finish_reason = text_of(result, "model"), text_of(result, "stop_reason")
-        count(answer, field(result, "usage"))
-        blocks = items(field(result, "content"))
-        answer.text = "".join(text_of(block, "text") for block in blocks if field(block, "type") == "text")
-        answer.text = answer.text or text_of(result, "completion")
-        for block in blocks:
-            if field(block, "type") == "tool_use":
-                answer.tool(text_of(block, "name"), field(block, "input"))
+        answer, get = Answer(), held_by(result).get
+        answer.model, answer.finish_reason = as_text(get("model")), as_text(get("stop_reason"))
+        count(answer, get("usage"))
+        for block in map(held_by, items(get("content"))):
+            kind = block.get("type")
+            if kind == "text":
+                answer.text += as_text(block.get("text"))
+            elif kind == "tool_use":
+                answer.tool(as_text(block.get("name")), block.get("input"))
+        answer.text = answer.text or as_text(get("completion"))
         return answer
 
     def pieces(self) -> Events:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .._fields import count_of, field, is_count, text_of
+from .._fields import as_text, count_of, held_by, is_count, tokens
 
 if TYPE_CHECKING:
     from ..._record.model import Answer
@@ -14,17 +14,17 @@ def count(answer: Answer, usage: Any) -> None:
     """Read the numbers of tokens. Of a stream, the last ones replace those of its beginning."""
     if usage is None:
         return
-    answer.known = answer.known or is_count(field(usage, "input_tokens"))
-    answer.cached_tokens = count_of(usage, "cache_read_input_tokens") or answer.cached_tokens
-    answer.cache_write_tokens = count_of(usage, "cache_creation_input_tokens") or answer.cache_write_tokens
-    for kept in ("5m", "1h"):
-        written = count_of(field(usage, "cache_creation"), f"ephemeral_{kept}_input_tokens")
-        answer.count(f"cache_write_{kept}_tokens", written)
-    for name in ("web_search_requests", "web_fetch_requests"):
-        answer.count(name, count_of(field(usage, "server_tool_use"), name))
-    thought = count_of(field(usage, "output_tokens_details"), "thinking_tokens")
-    answer.reasoning_tokens = thought or answer.reasoning_tokens
-    answer.tier = text_of(usage, "service_tier") or answer.tier
-    if is_count(field(usage, "input_tokens")):
-        answer.input_tokens = count_of(usage, "input_tokens") + answer.cached_tokens + answer.cache_write_tokens
-    answer.output_tokens = count_of(usage, "output_tokens") or answer.output_tokens
+    get = held_by(usage).get
+    given, written, used = get("input_tokens"), held_by(get("cache_creation")), held_by(get("server_tool_use"))
+    answer.cached_tokens = tokens(get("cache_read_input_tokens")) or answer.cached_tokens
+    answer.cache_write_tokens = tokens(get("cache_creation_input_tokens")) or answer.cache_write_tokens
+    for kept in ("5m", "1h") if written else ():
+        answer.count(f"cache_write_{kept}_tokens", tokens(written.get(f"ephemeral_{kept}_input_tokens")))
+    for name in ("web_search_requests", "web_fetch_requests") if used else ():
+        answer.count(name, tokens(used.get(name)))
+    answer.reasoning_tokens = count_of(get("output_tokens_details"), "thinking_tokens") or answer.reasoning_tokens
+    answer.tier = as_text(get("service_tier")) or answer.tier
+    if is_count(given):
+        answer.known = True
+        answer.input_tokens = given + answer.cached_tokens + answer.cache_write_tokens
+    answer.output_tokens = tokens(get("output_tokens")) or answer.output_tokens

@@ -46,13 +46,14 @@ class Chat(StainlessEndpoint):
         answer.model, answer.tier = as_text(get("model")), as_text(get("service_tier"))
         count(answer, get("usage"))
         for number, choice in enumerate(items(get("choices"))):
-            message = field(choice, "message")
+            asked = held_by(choice).get
+            message = asked("message")
             told = held_by(message).get
             content = told("content")
             text = content if type(content) is str else "".join(texts_of(message))
             text = text or as_text(told("refusal")) or text_of(told("audio"), "transcript")
             if number == 0:
-                answer.text, answer.finish_reason = text, text_of(choice, "finish_reason")
+                answer.text, answer.finish_reason = text, as_text(asked("finish_reason"))
             else:
                 answer.others.append(text)
             calls = [function_of(call) for call in items(told("tool_calls"))]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .._fields import as_dict, count_of, field, is_count
+from .._fields import held_by, is_count, tokens
 
 if TYPE_CHECKING:
     from ..._record.model import Answer
@@ -18,45 +18,38 @@ def count(answer: Answer, usage: Any) -> None:
 
     Chat and completions speak of a prompt and a completion, all newer endpoints of input and output.
     """
-    usage = as_dict(usage)
-    before, after = (
-        as_dict(next((found for name in names if (found := field(usage, name))), None))
-        for names in (
-            ("prompt_tokens_details", "input_tokens_details", "input_token_details"),
-            ("completion_tokens_details", "output_tokens_details", "output_token_details"),
-        )
+    get = held_by(usage).get
+    before = held_by(get("prompt_tokens_details") or get("input_tokens_details") or get("input_token_details"))
+    after = held_by(get("completion_tokens_details") or get("output_tokens_details") or get("output_token_details"))
+    given, produced = get("prompt_tokens"), get("completion_tokens")
+    answer.input_tokens = tokens(given) or tokens(get("input_tokens"))
+    answer.output_tokens = tokens(produced) or tokens(get("output_tokens"))
+    answer.known = (is_count(given) or is_count(get("input_tokens"))) and (
+        is_count(produced) or is_count(get("output_tokens")) or is_count(get("total_tokens"))
     )
-    answer.input_tokens = count_of(usage, "prompt_tokens") or count_of(usage, "input_tokens")
-    answer.output_tokens = count_of(usage, "completion_tokens") or count_of(usage, "output_tokens")
-    answer.known = _has(usage, "prompt_tokens", "input_tokens") and _has(
-        usage, "completion_tokens", "output_tokens", "total_tokens"
-    )
-    answer.reasoning_tokens = count_of(after, "reasoning_tokens")
     # The others are DeepSeek's, Mistral's, and Anthropic's behind a proxy.
-    answer.cached_tokens = (
-        count_of(before, "cached_tokens")
-        or count_of(usage, "prompt_cache_hit_tokens")
-        or count_of(usage, "num_cached_tokens")
-    )
-    answer.cache_write_tokens = count_of(before, "cache_write_tokens") or count_of(before, "cache_creation_tokens")
-    cost = field(usage, "cost")  # OpenRouter's
+    cached = tokens(before.get("cached_tokens")) if before else 0
+    answer.cached_tokens = cached or tokens(get("prompt_cache_hit_tokens")) or tokens(get("num_cached_tokens"))
+    if before:
+        written = before.get("cache_write_tokens"), before.get("cache_creation_tokens")
+        answer.cache_write_tokens = tokens(written[0]) or tokens(written[1])
+    answer.reasoning_tokens = tokens(after.get("reasoning_tokens")) if after else 0
+    if before or after:
+        _count_parts(answer, before, after)
+    cost = get("cost")  # OpenRouter's
     answer.cost = float(cost) if type(cost) in (int, float) and 0 <= cost < _COST_MAX else None
-    _count_parts(answer, before, after)
-    seconds = field(usage, "seconds") or field(usage, "prompt_audio_seconds")  # Whisper's and Mistral's
+    seconds = get("seconds") or get("prompt_audio_seconds")  # Whisper's and Mistral's
     if type(seconds) in (int, float) and 0 < seconds < _COST_MAX:
         answer.count("audio_seconds", seconds)
 
 
 def _count_parts(answer: Answer, before: Any, after: Any) -> None:
     """Read the parts of the input and of the output, where they are given."""
-    cached, written = field(before, "cached_tokens_details"), field(before, "cache_write_tokens_details")
+    cached = held_by(before.get("cached_tokens_details"))
+    written = held_by(before.get("cache_write_tokens_details"))
     ends = (("input_tokens", before), ("cache_read.input_tokens", cached), ("output_tokens", after))
     for end, details in ends:
-        for kind in _KINDS if details is not None else ():
-            answer.count(f"gen_ai.usage.{kind}.{end}", count_of(details, f"{kind}_tokens"))
-    for kept in ("30m", "12h") if written is not None else ():
-        answer.count(f"cache_write_{kept}_tokens", count_of(written, f"ttl_{kept}_tokens"))
-
-
-def _has(usage: Any, *names: str) -> bool:
-    return any(is_count(field(usage, name)) for name in names)
+        for kind in _KINDS if details else ():
+            answer.count(f"gen_ai.usage.{kind}.{end}", tokens(details.get(f"{kind}_tokens")))
+    for kept in ("30m", "12h") if written else ():
+        answer.count(f"cache_write_{kept}_tokens", tokens(written.get(f"ttl_{kept}_tokens")))
