@@ -28,7 +28,7 @@ with atheris.instrument_imports(  # pyright: ignore[reportAttributeAccessIssue]
     from zespan_serverless._http import transport as http
     from zespan_serverless._observe import web
     from zespan_serverless._platforms import azure, google
-    from zespan_serverless._record import policy, values
+    from zespan_serverless._record import policy, shortening, values
     from zespan_serverless._trace import context as _trace
     from zespan_serverless._trace import lists
     from zespan_serverless.aws_lambda import _batches, _events, _records, _results
@@ -95,7 +95,7 @@ def _texts(data: bytes) -> None:
     values.encode(_POLICY.fields(said))
     values.encode(_POLICY.fields({"metadata": _json(data), "tags": {text: text}}))
     values.encode({text: text, "bytes": data, "json": _json(data)})
-    values.encode(values.cut(values.plain({"text": text, "json": _json(data)}), 64))
+    values.encode(shortening.cut(values.plain({"text": text, "json": _json(data)}), 64))
     _results.read(_json(data))
 
 

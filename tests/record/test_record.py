@@ -9,6 +9,7 @@ from zespan_serverless._record import unfinished
 from zespan_serverless._record.model import Answer, Model, Prompt
 from zespan_serverless._record.policy import Policy
 from zespan_serverless._record.record import Record, Resource
+from zespan_serverless._record.shortening import shortened
 from zespan_serverless._trace import context
 from zespan_serverless.exporters._event import encoded, event_of
 from zespan_serverless.settings import Settings
@@ -32,7 +33,7 @@ def test_a_copy_leaves_the_record_as_it_is() -> None:
     record.attributes = {"password": "p"}
     before = encoded(record)
     Policy(SETTINGS).applied(record)
-    record.shortened(64)
+    shortened(record, 64)
     assert encoded(record) == before
 
 
@@ -40,7 +41,7 @@ def test_a_record_that_is_too_long_is_shortened_in_its_texts() -> None:
     """Numbers and ids stay, what is JSON stays JSON, and each text states what has been cut."""
     record = called("q" * 5000, "a" * 5000)
     record.attributes = {"note": "n" * 5000, "count": 3}
-    event = event_of(record.shortened(100))
+    event = event_of(shortened(record, 100))
     assert json.loads(event["prompt_text"]) == [
         {"role": "user", "content": "q" * 100 + " [4900 of 5000 characters cut]"}
     ]
@@ -96,11 +97,11 @@ def test_many_short_texts_are_cut_as_a_whole() -> None:
     record.model.answer.tools = {"f": [{"a": "y" * 100}] * 60_000}
     record.attributes = {"rows": [{"n": "z" * 100}] * 60_000}
     room = settings.batch_bytes
-    lengths = [len(encoded(record.shortened(max(room // share, 32)))) for share in (4, 32, 256, 2048)]
+    lengths = [len(encoded(shortened(record, max(room // share, 32)))) for share in (4, 32, 256, 2048)]
     assert len(encoded(record)) > room
     assert lengths == sorted(lengths, reverse=True)
     assert lengths[-1] < room
-    assert isinstance(json.loads(event_of(record.shortened(1000))["prompt_text"]), str)
+    assert isinstance(json.loads(event_of(shortened(record, 1000))["prompt_text"]), str)
 
 
 def test_a_part_that_is_not_there_is_not_redacted() -> None:

@@ -119,8 +119,10 @@ class Intake:
             data = self._exporter.encode(record)
             if len(data) <= room:
                 return data
+        from .._record.shortening import shortened
+
         for share in (4, 32, 256, 2048):  # one text has it all, or there are many
-            data = self._exporter.encode(record.shortened(max(room // share, 32)))
+            data = self._exporter.encode(shortened(record, max(room // share, 32)))
             if len(data) <= room:
                 break
         return data

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from .. import _trace
 from .._version import __version__
-from .values import cut, to_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -19,8 +18,6 @@ if TYPE_CHECKING:
     Status = Literal["ok", "error", "timeout", "crashed"]
 
 SDK_NAME = "zespan-serverless-python"
-_NESTED = 4
-"""Times the length of the longest text that all attributes together may have in a record that is shortened."""
 
 
 class Resource:
@@ -119,23 +116,6 @@ class Record:
             if type(text) is str and len(text) > length:
                 return True
         return False
-
-    def shortened(self, longest: int) -> Record:
-        """A copy with no text longer than `longest` characters; the texts state what has been cut."""
-
-        def change(value: Any) -> Any:
-            return cut(value, longest)
-
-        copy = self.mapped(change)
-        if copy.model is not None:
-            copy.model.shorten(change, longest)
-        if copy.step is not None:
-            copy.step = copy.step.shortened(change, longest)
-        if len(to_json(copy.attributes)) > _NESTED * longest:  # many short texts are not shortened one by one
-            copy.attributes = {"...": change(to_json(copy.attributes))}
-        if self.fields is not None:
-            copy.fields = {name: change(value) for name, value in self.fields.items()}
-        return copy
 
 
 def suspends(error: BaseException) -> bool:

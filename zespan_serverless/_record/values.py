@@ -238,20 +238,5 @@ def _named(items: list[Any], names: object) -> tuple[bool, list[Any]]:
     return False, items
 
 
-def cut(value: Any, longest: int) -> Any:
-    """A copy of a plain value with no text longer than `longest` characters, and no container of more than an eighth
-    as many items. What is left out is stated in its place."""
-    if type(value) is str and len(value) > longest:
-        return f"{value[:longest]} [{len(value) - longest} of {len(value)} characters cut]"
-    if type(value) not in (dict, list):
-        return value
-    most = longest // 8
-    left_out = f"[{len(value) - most} of {len(value)} left out]" if len(value) > most else ""
-    if type(value) is dict:
-        kept = {key[:longest]: cut(v, longest) for key, v in islice(value.items(), most)}
-        return {**kept, "...": left_out} if left_out else kept
-    return [*(cut(v, longest) for v in value[:most]), *([left_out] if left_out else [])]
-
-
 _MISSING = object()
 _encode = json_encoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=plain)

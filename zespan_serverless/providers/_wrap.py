@@ -48,7 +48,7 @@ def observed(method: Any, begin: Begin, bind: Bind | None = None) -> Callable[..
     import inspect
     from functools import update_wrapper
 
-    if isinstance(method, FunctionType):  # which takes its object like any argument
+    if type(method) is FunctionType:  # which takes its object like any argument; a proxy says that it is one
         bind = None
 
     def call(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
