@@ -125,8 +125,8 @@ def install(group: str, name: str) -> None:
     (site,) = folder.glob("lib/python*/site-packages")
     ours = next(path for path in sys.path if Path(path).name == "site-packages")
     (site / "tests_environment.pth").write_text(f"import site; site.addsitedir({ours!r})\n")
-    uv = [sys.executable, "-m", "uv", "pip", "install", "--quiet", "--python", folder]
-    pip = [sys.executable, "-m", "pip", "--python", folder, "install", "-qq", "--no-compile"]
+    uv = [sys.executable, "-m", "uv", "pip", "install", "--quiet", "--python", str(folder)]
+    pip = [sys.executable, "-m", "pip", "--python", str(folder), "install", "-qq", "--no-compile"]
     packages = ENVIRONMENTS[group][name]
     if subprocess.run([*uv, *packages], check=False).returncode:  # it does not read pip's configuration
         subprocess.run([*pip, *packages], check=True)
