@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from .. import _trace
 from .._base.guard import Guarded
 from .._record.record import Record
+from .._record.step import Step
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,8 +33,10 @@ class ToolCall:
         self.span = _trace.new_span(_trace.current())
         self._stores = container.settings.store_prompts
         self._attributes: dict[str, Any] = {**attributes, "gen_ai.tool.name": name}
+        self._step = Step()
+        self._step.tool = name
         if self._stores and arguments is not None:
-            self._attributes["gen_ai.tool.call.arguments"] = container.policy.plain(arguments)  # as they are now
+            self._step.arguments = container.policy.plain(arguments)  # as they are now
         container.opened(self._record(0.0))
         self._began = time.perf_counter()
 
@@ -60,11 +63,11 @@ class ToolCall:
         elif has_failed:
             record.fail(text if text and self._stores else "the tool has failed")
             self._attributes["error.type"] = "tool_error"
-        if text and self._stores:
-            self._attributes["gen_ai.tool.call.result"] = text
+        if text:
+            self._step.result = text
         return record
 
     def _record(self, took_ms: float) -> Record:
         record = Record(self.span, self._container.resource, _KIND, self._name, took_ms)
-        record.attributes = self._attributes
+        record.attributes, record.step = self._attributes, self._step
         return record
