@@ -71,6 +71,13 @@ class _Block(contextlib.nullcontext[None]):
         return function
 
 
+class _Target(dict[str, Any]):
+    """What a block is entered as: it takes whatever it is told."""
+
+    def __getattr__(self, name: str) -> Callable[..., None]:
+        return lambda *args, **fields: None
+
+
 @contextlib.contextmanager
 def _block(*args: Any, **fields: Any) -> Iterator[dict[str, Any]]:
-    yield {}
+    yield _Target()

@@ -12,6 +12,7 @@ from typing import Any, get_args
 import pytest
 
 from zespan_serverless import ConfigurationError, flush, patch, providers, testing, wrap, zespan_lambda
+from zespan_serverless._base.hook import WhenImported
 from zespan_serverless.providers import _by_hand
 
 from .apis import APIS, Api
@@ -29,6 +30,8 @@ pytestmark = [pytest.mark.filterwarnings(f"ignore::{name}") for name in IGNORED]
 def unpatched(monkeypatch: pytest.MonkeyPatch) -> None:
     """The methods of all SDKs are their own, and starting a container leaves them so."""
     monkeypatch.setattr(providers, "watch", lambda *rooms: None)
+    others = [finder for finder in sys.meta_path if not isinstance(finder, WhenImported)]
+    monkeypatch.setattr(sys, "meta_path", others)  # an SDK may be imported in the test for the first time
     for module, room in providers.ROOMS.items():
         for choke in import_module(f"{providers.__name__}.{room}").CHOKES:
             for owner in (vars(sys.modules.get(module, SimpleNamespace())).get(name) for name in choke.classes):
