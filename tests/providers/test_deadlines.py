@@ -19,7 +19,7 @@ from .apis import APIS, Api
 from .endpoint import serving
 from .slow import MODES, slow
 from .test_apis import play
-from .user import close
+from .user import close, insist
 
 _IGNORED = ("DeprecationWarning", "ResourceWarning", "pytest.PytestUnraisableExceptionWarning")
 pytestmark = [pytest.mark.slow, *(pytest.mark.filterwarnings(f"ignore::{name}") for name in _IGNORED)]
@@ -51,13 +51,7 @@ NAMES = (
 def _connect(api: Api, url: str, is_async: bool) -> Any:
     """A client that tries again, as the SDKs do by default, or can be told to."""
     client = api.connect(url, is_async)
-    if hasattr(client, "max_retries"):
-        client.max_retries = 2
-    if api.name.startswith("mistral"):
-        from mistralai.client.utils import BackoffStrategy, RetryConfig
-
-        inner = getattr(client, "client", client)
-        inner.sdk_configuration.retry_config = RetryConfig("backoff", BackoffStrategy(500, 60000, 1.5, 300000), True)
+    insist(client, 500, 60000, 1.5, 300000)
     if api.name.startswith("google"):
         from google import genai
 

@@ -15,7 +15,7 @@ from zespan_serverless import flush, testing, zespan_lambda
 from .apis import APIS, Api
 from .endpoint import Json, Reply, serving, whole
 from .test_deadlines import NAMES
-from .user import close
+from .user import close, insist
 
 _IGNORED = ("DeprecationWarning", "ResourceWarning", "pytest.PytestUnraisableExceptionWarning")
 pytestmark = [pytest.mark.slow, *(pytest.mark.filterwarnings(f"ignore::{name}") for name in _IGNORED)]
@@ -27,13 +27,7 @@ COUNT = "http.request.resend_count"
 def _connect(api: Api, url: str, is_async: bool) -> Any:
     """A client that tries again, soon, where that can be told."""
     client = api.connect(url, is_async)
-    if hasattr(client, "max_retries"):
-        client.max_retries = 2
-    if api.name.startswith("mistral"):
-        from mistralai.client.utils import BackoffStrategy, RetryConfig
-
-        inner = getattr(client, "client", client)
-        inner.sdk_configuration.retry_config = RetryConfig("backoff", BackoffStrategy(1, 2, 1.1, 1500), True)
+    insist(client, 1, 2, 1.1, 1500)
     if api.name.startswith("google"):
         from google import genai
 

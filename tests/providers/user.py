@@ -85,3 +85,15 @@ async def close(client: Any) -> None:
     close = getattr(client, "aclose", None) or getattr(client, "close", None)
     if close is not None and "aiobotocore" not in type(client).__module__:
         await _value(close())
+
+
+def insist(client: Any, first_ms: int, longest_ms: int, exponent: float, total_ms: int) -> None:
+    """Have a client try again twice; the numbers are those of mistralai's pauses, which makes none by default."""
+    if hasattr(client, "max_retries"):
+        client.max_retries = 2
+    inner = getattr(client, "client", client)
+    if hasattr(inner, "sdk_configuration"):
+        from mistralai.client.utils import BackoffStrategy, RetryConfig
+
+        pauses = BackoffStrategy(first_ms, longest_ms, exponent, total_ms)
+        inner.sdk_configuration.retry_config = RetryConfig("backoff", pauses, True)
