@@ -1,0 +1,117 @@
+"""What is parked: the format of a batch, and how a store is named."""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import json
+import zlib
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from zespan_serverless.errors import ConfigurationError
+from zespan_serverless.exporters import Outcome
+from zespan_serverless.exporters.stores import Store, StoreExporter, batch_of, events_of, open_store
+
+OF = {"exporter": "zespan", "content_type": "application/json"}
+
+
+class Shelf(Store):
+    """In memory; write-only."""
+
+    url = "shelf://here"
+
+    def __init__(self) -> None:
+        self.batches: dict[str, bytes] = {}
+        self.timeouts: list[float] = []
+
+    def put(self, batch: bytes, name: str, timeout: float) -> Outcome:
+        self.batches[name] = batch
+        self.timeouts.append(timeout)
+        return Outcome("delivered")
+
+
+@given(st.lists(st.binary(max_size=200), max_size=20))
+def test_events_come_back_as_they_were(events: list[bytes]) -> None:
+    """Byte for byte, whatever their encoding: they may hold newlines, or be protobuf."""
+    header, back = events_of(batch_of(events, OF))
+    assert back == events
+    assert header == {"version": 1, **OF, "events": len(events)}
+
+
+def test_a_batch_can_be_read_without_this_package() -> None:
+    """It is gzip, and each line of a batch of JSON events is a JSON document."""
+    lines = gzip.decompress(batch_of([b'{"a":1}', b'{"b":2}'], OF)).splitlines()
+    assert [json.loads(line) for line in lines] == [{"version": 1, **OF, "events": 2}, 7, {"a": 1}, 7, {"b": 2}]
+
+
+@given(st.data())
+def test_a_damaged_batch_is_refused(data: st.DataObject) -> None:
+    """It raises ValueError, and never gives other events than were put in."""
+    events = [b"x" * 50, b"y\n9\n"]
+    batch = batch_of(events, OF)
+    start = data.draw(st.integers(0, len(batch) - 1))
+    spoiled = batch[:start] + data.draw(st.binary(max_size=3))
+    with contextlib.suppress(ValueError):
+        assert events_of(spoiled)[1] == events  # by chance, the bytes that were there
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"no header",
+        b"[]\n",
+        b"{}\n",
+        b'{"version":2,"events":0}\n',
+        b'{"version":1,"events":1}\n',
+        b'{"version":1,"events":1}\n5\nab\n',
+        b'{"version":1,"events":1}\n-1\n\n',
+    ],
+)
+def test_what_is_no_batch_is_refused(content: bytes) -> None:
+    """Valid gzip of something else raises ValueError, too."""
+    with pytest.raises(ValueError, match=r"."):
+        events_of(zlib.compress(content, wbits=31))
+
+
+def test_a_batch_of_a_later_release_says_so() -> None:
+    """Its reader learns that it needs a newer version."""
+    with pytest.raises(ValueError, match="later release"):
+        events_of(zlib.compress(b'{"version":2,"events":0}\n', wbits=31))
+
+
+def test_each_batch_has_a_name_of_its_own() -> None:
+    """No name is used twice, and they sort by time."""
+    shelf = Shelf()
+    exporter = StoreExporter(shelf, OF)
+    for number in range(20):
+        assert exporter.send([b"%d" % number], 1.0) == Outcome("delivered")
+    assert [events_of(shelf.batches[name])[1] for name in sorted(shelf.batches)] == [[b"%d" % n] for n in range(20)]
+    assert all(0 < timeout <= 1.0 for timeout in shelf.timeouts)
+
+
+def test_a_batch_that_is_too_large_for_the_store_is_refused_before_it_is_put() -> None:
+    """As a backend refuses it, so that it is divided."""
+    shelf = Shelf()
+    shelf.limit = 100
+    outcome = StoreExporter(shelf, OF).send([bytes(range(256))], 1.0)
+    assert (outcome.verdict, shelf.batches) == ("refused", {})
+    assert "shelf://here accepts 100" in outcome.detail
+
+
+@pytest.mark.parametrize("url", ["s4://bucket", "mailto://x", "://x"])
+def test_an_unknown_store_is_a_mistake_in_the_configuration(url: str) -> None:
+    """The error lists what can be typed instead."""
+    with pytest.raises(ConfigurationError, match="file://"):
+        open_store(url)
+
+
+def test_a_store_that_is_only_written_to_says_so() -> None:
+    """When somebody wants to read from it."""
+    shelf = Shelf()
+    for read in (shelf.list, lambda: shelf.get("x"), lambda: shelf.delete("x")):
+        with pytest.raises(ConfigurationError, match="cannot be read back"):
+            read()

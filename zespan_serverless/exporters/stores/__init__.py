@@ -1,0 +1,164 @@
+"""Stores keep encoded events until they can be delivered: a directory, a bucket, a queue.
+
+A store holds batches. Each is one blob with a name, and has the events as they would have been sent, so that sending
+them later gives the same events with the same ids. `zcat` shows what is in it, one line for the header, then a line
+with the size and one with the event, in turns:
+
+    {"version":1,"exporter":"zespan","content_type":"application/json","events":2}
+    81
+    {"event_id":...}
+    77
+    {"event_id":...}
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+import zlib
+from abc import ABC, abstractmethod
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from ..._base.reports import Outcome
+from ...errors import ConfigurationError
+from .. import Exporter
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+STORES = {"file": ("directory", "Directory")}
+"""The module and the class for each scheme of URLs. A class takes the URL."""
+
+BATCH_MAX = 268_435_456
+"""Bytes of a batch after decompression that are read at most: the largest buffer that can be configured."""
+
+_GZIP = 31  # zlib's number for gzip's header
+
+
+class Store(ABC):
+    """Where batches are kept. The sender's thread calls `prepare`, `put` and `close`; any thread calls `cancel`.
+
+    Creating one must be cheap, and imports no SDK: that is done by `prepare`, or else by the first `put`. A store that
+    is only written to, such as a stream, leaves out `list`, `get` and `delete`.
+    """
+
+    url: str = ""
+    """The URL or path as the log and `replay` name it; without secrets."""
+    limit: int = 0
+    """Bytes of the largest batch that `put` accepts; 0 if there is no limit."""
+
+    @abstractmethod
+    def put(self, batch: bytes, name: str, timeout: float) -> Outcome:
+        """Keep a batch, within `timeout` seconds. The name is unique, and sorts by time.
+
+        `delivered`: the batch will survive this process. `retry`: not now. `refused`: it is too large. An exception
+        counts as `retry`.
+        """
+
+    def prepare(self, timeout: float) -> None:  # noqa: B027
+        """Import what is needed and open connections, within `timeout` seconds. What it raises is ignored."""
+
+    def cancel(self) -> None:  # noqa: B027
+        """Make `put` in another thread end now, and leave nothing behind, as far as possible. Must not block."""
+
+    def close(self) -> None:  # noqa: B027
+        """Give up connections. `put` may follow (after a fork, a restore) and opens new ones."""
+
+    def list(self) -> Iterator[str]:
+        """The names of the batches, oldest first as far as the store knows."""
+        self._is_write_only()
+
+    def get(self, name: str) -> bytes:
+        """Read a batch. Raises KeyError if it is gone."""
+        self._is_write_only()
+
+    def delete(self, name: str) -> None:
+        """Remove a batch, because its events have been delivered. One that is gone already is no error."""
+        self._is_write_only()
+
+    def _is_write_only(self) -> NoReturn:
+        raise ConfigurationError(f"{self.url} cannot be read back: have what consumes it forward the batches")
+
+
+class StoreExporter(Exporter):
+    """Puts each batch of events into a store. `of`: the exporter that the events have been encoded for."""
+
+    def __init__(self, store: Store, of: Mapping[str, str]) -> None:
+        self.store = store
+        self._of = of
+
+    def send(self, batch: Sequence[bytes], timeout: float) -> Outcome:
+        deadline = time.monotonic() + timeout  # before compressing, which takes its share of the time
+        blob = batch_of(batch, self._of)
+        if 0 < self.store.limit < len(blob):
+            return Outcome("refused", f"{len(blob)} bytes; {self.store.url} accepts {self.store.limit}")
+        return self.store.put(blob, _new_name(), deadline - time.monotonic())
+
+    def prepare(self, timeout: float) -> None:
+        self.store.prepare(timeout)
+
+    def cancel(self) -> None:
+        self.store.cancel()
+
+    def close(self) -> None:
+        self.store.close()
+
+    @property
+    def destination(self) -> str:  # type: ignore[override]  # the store's
+        """The store's URL."""
+        return self.store.url
+
+
+def open_store(url: str) -> Store:
+    """The store of a URL, or of a directory's path. Raises ConfigurationError for one that nothing is known of."""
+    scheme, separator, _ = url.partition("://")
+    module, name = STORES.get(scheme.lower() if separator else "file", ("", ""))
+    if not module:
+        known = ", ".join(f"{scheme}://" for scheme in STORES)
+        raise ConfigurationError(f"a store must be a directory's path, or a URL that begins with one of {known}")
+    store: Store = getattr(import_module(f"{__name__}.{module}"), name)(url)
+    return store
+
+
+def batch_of(events: Sequence[bytes], of: Mapping[str, str]) -> bytes:
+    """One blob of encoded events. `of`: what the header says of them, `exporter` and `content_type`."""
+    header = json.dumps({"version": 1, **of, "events": len(events)}, separators=(",", ":"))
+    framed = b"".join(b"%d\n%b\n" % (len(data), data) for data in events)
+    return zlib.compress(header.encode() + b"\n" + framed, level=1, wbits=_GZIP)
+
+
+def events_of(batch: bytes) -> tuple[dict[str, Any], list[bytes]]:
+    """The header of a blob, and its events. Raises ValueError for one that is damaged, or of a later version."""
+    try:
+        unpacker = zlib.decompressobj(_GZIP)
+        data = unpacker.decompress(batch, BATCH_MAX)
+        if not unpacker.eof:
+            raise ValueError("it is incomplete, or too large")
+        end = data.index(b"\n")
+        header: dict[str, Any] = json.loads(data[:end])
+        if header["version"] != 1:
+            raise ValueError(f"it has version {header['version']}, which only a later release can read")
+        return header, _unframed(data, end + 1, header["events"])
+    except (zlib.error, KeyError, TypeError) as error:
+        raise ValueError(f"it is no batch of events: {error}") from None
+
+
+def _unframed(data: bytes, at: int, count: int) -> list[bytes]:
+    events = []
+    for _ in range(count):
+        start = data.index(b"\n", at) + 1
+        size = int(data[at : start - 1])
+        at = start + size + 1
+        if size < 0 or data[at - 1 : at] != b"\n":
+            raise ValueError("an event is incomplete")
+        events.append(data[start : at - 1])
+    return events
+
+
+def _new_name() -> str:
+    """A name that no other batch has, even from processes that were copied; it begins with the time (UTC)."""
+    now = time.time()
+    moment = time.strftime("%Y%m%dT%H%M%S", time.gmtime(now))
+    return f"{moment}.{int(now * 1e6) % 1_000_000:06}Z-{os.urandom(6).hex()}"

@@ -1,0 +1,101 @@
+"""A directory that outlives the sandbox, such as one on EFS or Azure Files: one file for each batch."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit
+
+from ..._base.guard import pass_on
+from ..._base.reports import Outcome
+from ...errors import ConfigurationError
+from . import Store
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_SUFFIX = ".gz"
+_UNFINISHED = ".unfinished"
+_UNFINISHED_MAX = 3600.0  # seconds after which nobody is writing a file any more
+
+
+class Directory(Store):
+    """Files are complete when they appear, and only their owner can read them, because they hold prompts.
+
+    The directory is made when it is needed.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._folder = _folder_of(url)
+        self.url = url
+        self._puts = 0  # which `put` is under way; `cancel` changes it
+
+    def put(self, batch: bytes, name: str, timeout: float) -> Outcome:
+        deadline, me = time.monotonic() + timeout, self._puts
+        os.makedirs(self._folder, mode=0o700, exist_ok=True)
+        path = os.path.join(self._folder, name + _SUFFIX)
+        try:
+            self._write(path + _UNFINISHED, batch)
+            # It may have hung, and been given up: then its events are sent or kept elsewhere.
+            if self._puts != me or time.monotonic() > deadline:
+                raise TimeoutError(f"{self._folder} took longer than {timeout:.2f} s")
+            os.rename(path + _UNFINISHED, path)
+        except BaseException:
+            self._remove(path + _UNFINISHED)
+            raise
+        return Outcome("delivered")
+
+    def cancel(self) -> None:
+        self._puts += 1
+
+    def list(self) -> Iterator[str]:
+        """The names, oldest first. What killed processes have left unfinished is removed."""
+        for file in sorted(os.listdir(self._folder)):
+            if file.endswith(_SUFFIX):
+                yield file.removesuffix(_SUFFIX)
+            elif file.endswith(_SUFFIX + _UNFINISHED):
+                self._remove_if_old(os.path.join(self._folder, file))
+
+    def get(self, name: str) -> bytes:
+        try:
+            with open(os.path.join(self._folder, name + _SUFFIX), "rb") as file:
+                return file.read()
+        except FileNotFoundError:
+            raise KeyError(name) from None
+
+    def delete(self, name: str) -> None:
+        self._remove(os.path.join(self._folder, name + _SUFFIX))
+
+    def _write(self, path: str, batch: bytes) -> None:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        try:
+            left = memoryview(batch)
+            while left:
+                left = left[os.write(descriptor, left) :]
+            os.fsync(descriptor)  # a network file system says only now that it is full
+        finally:
+            os.close(descriptor)
+
+    def _remove_if_old(self, path: str) -> None:
+        try:
+            if time.time() - os.stat(path).st_mtime > _UNFINISHED_MAX:
+                self._remove(path)
+        except FileNotFoundError as error:  # it is finished by now
+            pass_on(error)
+
+    def _remove(self, path: str) -> None:
+        try:
+            os.unlink(path)
+        except FileNotFoundError as error:
+            pass_on(error)
+
+
+def _folder_of(url: str) -> str:
+    """The directory of a path, or of a URL like file:///mnt/efs/parking."""
+    if "://" not in url:
+        return os.path.abspath(url)
+    parts = urlsplit(url)
+    if parts.netloc not in ("", "localhost") or not parts.path:
+        raise ConfigurationError(f"a directory must be like file:///mnt/efs/parking, with three slashes, not {url!r}")
+    return os.path.abspath(unquote(parts.path))
