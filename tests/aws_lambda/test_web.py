@@ -127,7 +127,7 @@ def test_mangum_streams_and_background_tasks(start: StartFunction, backend: Back
 
 def test_mangum_and_an_outage(start: StartFunction, backend: Backend, cell: Cell) -> None:
     """A backend that hangs holds no response and makes nothing time out; scaling down sends what it has missed."""
-    sandbox = start("web.both", timeout=2, env={"ZESPAN_FLUSH_TIMEOUT": "30"})
+    sandbox = start("web.both", timeout=6, env={"ZESPAN_FLUSH_TIMEOUT": "30"})
     until(lambda: sandbox.invoke(get("/none")).payload)  # an init may take longer than that
     backend.mode = "hang"
     answers = [sandbox.invoke(get("/greetings/ada")) for _ in range(2)]
@@ -137,7 +137,7 @@ def test_mangum_and_an_outage(start: StartFunction, backend: Backend, cell: Cell
     sandbox.stop()
     assert [event["operation"] for event in backend.events].count("work") == 2
     cell(MANGUM, "dead backend", f"later; response after {answers[1].response_ms:.0f} ms")
-    cell(MANGUM, "deadline", f"over after {answers[1].wall_ms:.0f} of 2,000 ms, though the backend hangs")
+    cell(MANGUM, "deadline", f"over after {answers[1].wall_ms:.0f} of 6,000 ms, though the backend hangs")
     cell(MANGUM, "SIGTERM", "what was in memory")
 
 
@@ -188,13 +188,13 @@ def test_adapter_and_exceptions(serve: Callable[..., Sandbox], backend: Backend,
 
 def test_adapter_and_the_deadline(serve: Callable[..., Sandbox], backend: Backend, cell: Cell) -> None:
     """A backend that hangs does not make a function time out, whatever the flush_timeout."""
-    sandbox = serve(timeout=2, env={"ZESPAN_FLUSH_TIMEOUT": "30"})
+    sandbox = serve(timeout=6, env={"ZESPAN_FLUSH_TIMEOUT": "30"})
     until(lambda: sandbox.invoke(get("/none")).payload)  # an init may take longer than that
     backend.mode = "hang"
     answer = sandbox.invoke(get("/greetings/ada"))
     assert answer.payload["statusCode"] == 200
     assert not answer.timed_out
-    cell(SERVED, "deadline", f"answered after {answer.response_ms:.0f} of 2,000 ms, though the backend hangs")
+    cell(SERVED, "deadline", f"answered after {answer.response_ms:.0f} of 6,000 ms, though the backend hangs")
 
 
 def test_adapter_and_a_dead_backend(serve: Callable[..., Sandbox], backend: Backend, cell: Cell) -> None:
