@@ -124,6 +124,7 @@ def test_every_block_is_run() -> None:
         "lambda-lifecycle": 2,  # in aws_lambda/test_snapstart.py and test_durable.py
         "limits": 0,
         "lambda-web": 1,  # in aws_lambda/test_web.py
+        "other-sdks": 1,
         "other-hosts": 1,  # in scripts/test_example.py
         "powertools": 2,
         "scripts": 2,  # in scripts/test_example.py
@@ -150,6 +151,14 @@ def test_a_function_that_has_no_time_left_says_so() -> None:
     with testing.recording():
         answers = [handler({}, testing.LambdaContext(timeout=seconds))["answer"] for seconds in (2, 60)]
     assert answers == ["Please try again.", "..."]
+
+
+def test_another_sdk_is_flushed_with_our_events() -> None:
+    """The example's own SDK is flushed; those that are named and not imported have nothing to flush."""
+    with testing.recording():
+        module = run(blocks(PAGES["other-sdks"])[0])
+        assert module.handler({}, testing.LambdaContext()) == {"ok": True}
+        assert module.metrics.waiting == []
 
 
 def test_a_client_of_another_make_can_be_wrapped() -> None:

@@ -69,6 +69,7 @@ FROM_ENVIRONMENT: dict[str, tuple[str, object]] = {
     "root_event": ("No", False),
     "tags": ("team=search, tier = gold,empty=", {"team": "search", "tier": "gold", "empty": ""}),
     "exporter": ("console", "console"),
+    "flush": ("sentry, langfuse", ("sentry", "langfuse")),
     "debug": ("TRUE", True),
 }
 

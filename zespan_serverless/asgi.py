@@ -83,7 +83,7 @@ class ZespanMiddleware:
             container = _observe.start(self._tracer.settings)
         await self.app(scope, receive, send)
         with Guarded("the flush"):
-            if container is not None and container.delivery.pending:
+            if container is not None and (container.delivery.pending or container.settings.flush):
                 if self._host.platform.keeps_cpu:
                     container.delivery.flush_in_background(container.settings.flush_timeout)
                 else:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from ._base.other_flush import OtherFlush as OtherFlush
     from ._base.reports import Dropped as Dropped
     from ._base.reports import FlushReport as FlushReport
     from ._base.reports import Outcome as Outcome
@@ -40,6 +41,7 @@ else:
         "GeneralSpan": "_observe.steps",
         "HandoffSpan": "_observe.steps",
         "ModelSpan": "_observe.model_span",
+        "OtherFlush": "_base.other_flush",
         "Outcome": "_base.reports",
         "PlanningSpan": "_observe.steps",
         "Record": "_record.record",

@@ -207,7 +207,7 @@ class _Asgi(asgi.ZespanMiddleware):
         if container is not None and scope.get("type") == "http":
             with Guarded("the flush"):
                 _follow_theirs()
-                if container.delivery.pending:
+                if container.delivery.pending or container.settings.flush:
                     await flush_async(container.delivery, _budget(container))
 
 
@@ -274,7 +274,7 @@ def _follow_theirs() -> None:
         functions.wait_until(last())
 
     async def last() -> None:
-        if container.delivery.pending:
+        if container.delivery.pending or container.settings.flush:
             await flush_async(container.delivery, _budget(container))
 
     functions.wait_until(meanwhile())

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from . import Value
+
+if TYPE_CHECKING:
+    from .other_flush import OtherFlush
 
 Verdict = Literal["delivered", "retry", "refused", "unauthorized"]
 
@@ -83,9 +86,10 @@ class FlushReport(Value):
             `retry_after`: the backend has asked to wait.
             `stuck`: the sender hangs where it cannot be interrupted, or an exporter or `on_error` called flush.
             `failed`: telemetry itself failed, and the log says how.
+        others: What became of the flushes of other SDKs that the setting `flush` has, each a `types.OtherFlush`.
     """
 
-    __slots__ = ("delivered", "dropped", "elapsed", "pending", "reason")
+    __slots__ = ("delivered", "dropped", "elapsed", "others", "pending", "reason")
 
     def __init__(
         self,
@@ -94,9 +98,11 @@ class FlushReport(Value):
         pending: int = 0,
         elapsed: float = 0.0,
         reason: str = "",
+        others: tuple[OtherFlush, ...] = (),
     ) -> None:
         self.delivered = delivered
         self.dropped = dropped
         self.pending = pending
         self.elapsed = elapsed
         self.reason = reason
+        self.others = others

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from abc import ABCMeta
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from .. import exporters
 from .. import settings as _settings
@@ -56,6 +56,11 @@ class Container:
         journal = _journal(settings, exporter)
         self.records = journal is not None or is_restarted()  # else nobody would learn of a span that does not end
         self.delivery = Delivery(exporter, settings, journal)
+        if settings.flush:
+            from .flushed_together import FlushedTogether
+
+            together: Any = FlushedTogether(self.delivery, settings.flush, debug=settings.debug)
+            self.delivery = together
         self.held = _held(settings)
         self.first_in_child: Callable[[], None] | None = None  # what a forked child has still to do
         self.invocations = 0

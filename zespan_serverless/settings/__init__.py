@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
     from .._base.exporter import CustomExporter
     from .._base.reports import Dropped, FlushReport
+    from ._flush import Flushable
     from ._kwargs import SettingsKwargs as SettingsKwargs
 
 else:
@@ -87,6 +88,7 @@ class Settings:
     session_id: Callable[[Any], object] | None
     conversation_id: Callable[[Any], object] | None
     exporter: CustomExporter | str
+    flush: tuple[Flushable | str, ...]
     on_error: Callable[[Dropped], object] | None
     on_flush: Callable[[FlushReport], object] | None
     debug: bool

@@ -191,6 +191,22 @@ class Exporter(Field):
         return value  # type: ignore[no-any-return]
 
 
+class Flush(Field):
+    """What of other SDKs is flushed with our events, as `_flush` checks it."""
+
+    __slots__ = ()
+
+    def check(self, value: Any) -> tuple[Any, ...]:
+        from ._flush import checked
+
+        return checked(value)
+
+    def parse(self, text: str) -> tuple[str, ...]:
+        from ._flush import sdk_name
+
+        return tuple(sdk_name(name) for name in text.replace(";", ",").split(",") if name.strip())
+
+
 class Callback(Field):
     """A function."""
 
@@ -322,6 +338,7 @@ FIELDS: dict[str, Field] = {
         Tags("tags"),
         *(Reader(name, in_environment=False) for name in READERS),
         Exporter("exporter", "zespan", choices=EXPORTERS),
+        Flush("flush", ()),
         Callback("on_error", in_environment=False),
         Callback("on_flush", in_environment=False),
         Switch("debug", False),

@@ -6,7 +6,7 @@ creating a TypedDict takes 1.4 ms.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal, TypedDict
 
 from .._base.exporter import CustomExporter
@@ -104,6 +104,10 @@ class SettingsKwargs(TypedDict, total=False):
     exporter: Literal["zespan", "console", "memory"] | CustomExporter | None
     """Where events are sent: `zespan`, `console`, `memory`, or an exporter of your own, see `exporters.Exporter`.
     Default: zespan. ZESPAN_EXPORTER"""
+    flush: Sequence[Any] | None
+    """Other SDKs to flush with our events, in the same time: their names (`agents`, `braintrust`, `ddtrace`,
+    `langfuse`, `langsmith`, `logfire`, `opentelemetry`, `posthog`, `sentry`), objects with `force_flush`, `flush` or
+    `flush_traces`, or functions, also `async def`. Default: none. ZESPAN_FLUSH, names separated by commas"""
     on_error: Callable[[Dropped], object] | None
     """A function that is called, off the request path, with each group of events that was dropped, see
     `types.Dropped`. Not in the environment"""

@@ -1,0 +1,36 @@
+"""What became of another SDK's flush. Not in `reports`, which every cold start reads."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from . import Value
+
+
+class OtherFlush(Value):
+    """One of `FlushReport.others`: what became of the flush of another SDK that the setting `flush` has.
+
+    Attributes:
+        name: The name, function or class that the setting has.
+        outcome: `done`: it has returned in time.
+            `failed`: it has raised, or returned False. `detail` says what.
+            `timeout`: it had not returned when the time was over. It goes on in its own thread.
+            `absent`: no SDK of this name has been imported, or it has nothing to flush.
+            `skipped`: it was not waited for, because an earlier flush of it took too long; `detail` says which.
+        seconds: How long it took; with `timeout` how long it was waited for.
+        detail: Says what happened, if it is not `done`.
+    """
+
+    __slots__ = ("detail", "name", "outcome", "seconds")
+
+    def __init__(
+        self,
+        name: str,
+        outcome: Literal["done", "failed", "timeout", "absent", "skipped"],
+        seconds: float = 0.0,
+        detail: str = "",
+    ) -> None:
+        self.name = name
+        self.outcome = outcome
+        self.seconds = seconds
+        self.detail = detail

@@ -1,0 +1,94 @@
+"""A delivery whose flushes flush other SDKs, too. Imported only with the setting `flush`."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+from .._base import log
+from .._base.reports import FlushReport
+from .._delivery.worker import ABORT_GRACE
+from .others import Others
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from .._delivery.delivery import Delivery
+    from ..settings._flush import Flushable
+    from .others import Round
+
+
+class FlushedTogether:
+    """The methods of `Delivery`, whose documentation applies: what is not here is its own.
+
+    Ours and theirs are flushed at the same time. A flush in the background is ours alone, see `others`.
+    """
+
+    def __init__(self, delivery: Delivery, entries: Iterable[Flushable | str], *, debug: bool) -> None:
+        self._delivery, self._others, self._debug = delivery, Others(entries), debug
+        self._pid = os.getpid()
+        self.capture, self.record_open = delivery.capture, delivery.record_open  # found faster than by `__getattr__`
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._delivery, name)
+
+    def ensure_sender(self) -> None:
+        self._others.start()
+        self._delivery.ensure_sender()
+
+    def flush(self, timeout: float, *, probe: bool = False) -> FlushReport:
+        return self._with_others(timeout, lambda: self._delivery.flush(timeout, probe=probe), probe=probe)
+
+    def begin_flush(self, timeout: float, done: Callable[[], object]) -> Any:
+        mark = object()  # stands for our own flush
+        flush = self._others.begin(timeout, done, ours=mark)
+        waiter = self._delivery.begin_flush(timeout, done if flush is None else lambda: flush.settle(mark))
+        return waiter, flush
+
+    def end_flush(self, waiter: Any) -> FlushReport:
+        ours, flush = waiter
+        return self._completed(self._delivery.end_flush(ours), flush)
+
+    def pause(self, timeout: float) -> None:
+        flush = self._others.begin(timeout)
+        self._delivery.pause(timeout)
+        if flush is not None:
+            flush.wait()
+        self._others.dismiss(ABORT_GRACE)
+
+    def close(self, timeout: float) -> FlushReport:
+        try:
+            return self._with_others(timeout, lambda: self._delivery.close(timeout))
+        finally:
+            self._others.dismiss()
+
+    def close_at_exit(self, timeout: float) -> None:
+        def close() -> FlushReport:
+            self._delivery.close_at_exit(timeout)
+            return FlushReport()
+
+        self._with_others(timeout, close)
+
+    def reset(self) -> None:
+        if self._pid == os.getpid():
+            self._others.dismiss()
+        else:
+            self._others.forget()
+        self._pid = os.getpid()
+        self._delivery.reset()
+
+    def _with_others(self, timeout: float, ours: Callable[[], FlushReport], *, probe: bool = True) -> FlushReport:
+        flush = self._others.begin(timeout, probe=probe)
+        report = ours()
+        if flush is not None:
+            flush.wait()
+        return self._completed(report, flush)
+
+    def _completed(self, report: FlushReport, flush: Round | None) -> FlushReport:
+        if flush is None:
+            return report
+        elapsed = max(report.elapsed, flush.timeout - flush.time_left())
+        report = report.replaced(others=self._others.end(flush), elapsed=elapsed)
+        if self._debug:
+            log.warn("flush of other SDKs: %s", report.others)
+        return report

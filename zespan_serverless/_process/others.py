@@ -1,0 +1,253 @@
+"""Flushes other SDKs with our events, in the same time: the setting `flush`.
+
+Their flushes take what time they like: some have no limit, and some exceed the one that they are given. So each runs in
+a daemon thread of its own, at the same time as ours, and is left alone when the time of our flush is over. It is asked
+again at the next flush, once it has returned; but one that took too long is not waited for until it has been quick
+again, or a pause is over (5 s, then 10 s ... up to 60 s). Nothing is ever shut down.
+
+    asked at   every flush that somebody waits for: the end of an invocation, `flush()`, SIGTERM, the exit
+    not at     a flush in the background: there the process goes on, and with it the threads of the other SDKs
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+import time
+from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING, Any
+
+from .._base import forks, log, threads
+from .._base.guard import pass_on
+from .._base.other_flush import OtherFlush
+from .._delivery.budget import probe_delay, waited
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Iterable
+
+    from ..settings._flush import Flushable
+
+FLUSH_MAX = 86_400.0
+"""Seconds that a flush lasts at most: a lock accepts no more than a few hundred years."""
+
+
+class Round:
+    """One flush of all other SDKs. `done` is called when nobody is to be waited for any more, in any thread.
+
+    It has no lock of ours: a signal handler may raise in any line, and a set and a dict change in one step each.
+    """
+
+    def __init__(self, timeout: float, done: Callable[[], object] = bool) -> None:
+        self.began = time.monotonic()
+        self.timeout = min(timeout, FLUSH_MAX)
+        self.outcomes: dict[Other, OtherFlush] = {}
+        self._left: set[object] = {self}  # which `begun` takes out: nobody is done before all have been asked
+        self._done, self._over = done, threading.Lock()
+        self._over.acquire()
+
+    def time_left(self) -> float:
+        """Seconds until its time is over."""
+        return self.began + self.timeout - time.monotonic()
+
+    def wait_for(self, party: object) -> None:
+        """Do not be over before this has been settled."""
+        self._left.add(party)
+
+    def begun(self) -> None:
+        """All have been asked."""
+        self.settle(self)
+
+    def settle(self, party: object, outcome: OtherFlush | None = None) -> None:
+        """Note that this is over."""
+        if isinstance(party, Other) and outcome is not None:
+            self.outcomes.setdefault(party, outcome)
+        if party not in self._left:  # nobody waits for it
+            return
+        self._left.discard(party)
+        if not self._left:
+            with contextlib.suppress(RuntimeError):  # two were the last at the same time
+                self._over.release()
+            self._done()
+
+    def wait(self) -> None:
+        """Wait until all is over, or its time."""
+        if self._left:
+            self._over.acquire(timeout=max(self.time_left(), 0.0))
+
+
+class Other:
+    """One entry of the setting, and the thread that flushes it."""
+
+    def __init__(self, name: str, find: Callable[[], Iterable[Flushable]]) -> None:
+        self.name, self._find = name, find
+        self.forget()
+
+    def forget(self) -> None:
+        """Begin anew: in a forked child, and between tests."""
+        self._inbox: SimpleQueue[Round | None] | None = None  # of the thread; None if there is none
+        self._thread: threading.Thread | None = None
+        self._until = 0.0  # monotonic: the end of the flush under way; 0 if there is none
+        self._late, self._late_at = 0, 0.0  # flushes in a row that took too long; the last one's end (wall clock)
+
+    @property
+    def is_me(self) -> bool:
+        """Whether this is called by the flush itself."""
+        return self._thread is threading.current_thread()
+
+    def start(self) -> bool:
+        """Start the thread, unless there is one. False where none can be started."""
+        if self._inbox is None:
+            inbox: SimpleQueue[Round | None] = SimpleQueue()
+            try:
+                self._thread = threads.start(f"zespan-flush-{self.name}", self._run, inbox)
+            except RuntimeError as error:
+                pass_on(error)
+                return False
+            self._inbox = inbox
+        return True
+
+    def dismiss(self) -> threading.Thread | None:
+        """Let the thread end when it has returned, and return it. The next flush starts another."""
+        inbox, thread = self._inbox, self._thread
+        self.forget()
+        if inbox is not None:
+            inbox.put(None)
+        return thread
+
+    def ask(self, flush: Round, *, probe: bool) -> None:
+        """Have it flushed, and have this flush wait for it, unless that is known to take too long.
+
+        With `probe` it is waited for although an earlier flush took too long.
+        """
+        if not self.start() or self._inbox is None:
+            flush.settle(self, OtherFlush(self.name, "failed", detail="no thread can be started"))
+        elif self._until and time.monotonic() > self._until:
+            flush.settle(self, OtherFlush(self.name, "skipped", detail="an earlier flush has not returned yet"))
+        else:
+            if probe or not self._late or waited(time.time(), self._late_at, probe_delay(self._late - 1)):
+                flush.wait_for(self)
+            else:
+                flush.settle(self, OtherFlush(self.name, "skipped", detail="an earlier flush took too long"))
+            self._inbox.put(flush)
+
+    def _run(self, inbox: SimpleQueue[Round | None]) -> None:
+        pid = os.getpid()
+        while True:
+            asked = [inbox.get()]
+            with contextlib.suppress(Empty):
+                while True:
+                    asked.append(inbox.get_nowait())
+            flushes = [one for one in asked if one is not None]
+            if flushes:
+                outcome = self._flush(max(one.time_left() for one in flushes))
+                if os.getpid() != pid:  # it has forked, and this is the child, which ends with its only thread
+                    return
+                for one in flushes:
+                    one.settle(self, outcome)
+            if len(flushes) < len(asked):
+                return
+
+    def _flush(self, seconds: float) -> OtherFlush:
+        began = time.monotonic()
+        self._until = began + max(seconds, 0.0)
+        detail, is_found = "", False
+        try:
+            with threads.as_main_thread():
+                for flushable in self._find():
+                    detail, is_found = _failure(flushable, self._until - time.monotonic()) or detail, True
+        except BaseException as error:  # SystemExit, too: it would end this thread
+            detail = log.describe(error)
+        took = time.monotonic() - began
+        if took >= seconds > 0:
+            self._late, self._late_at = self._late + 1, time.time()
+        elif seconds > 0:
+            self._late = 0
+        self._until = 0.0
+        if detail:
+            with threads.as_main_thread():
+                log.warn_once("the flush of %s failed: %s", self.name, detail)
+        return OtherFlush(self.name, "failed" if detail else "done" if is_found else "absent", took, detail)
+
+
+class Others:
+    """All of them. `begin` and `end` are called around our own flush."""
+
+    def __init__(self, entries: Iterable[Flushable | str]) -> None:
+        self._all = [_other(entry) for entry in entries]
+        self.start()
+
+    def start(self) -> None:
+        """Start the threads: at the exit of a process none can be started any more."""
+        for other in self._all:
+            other.start()
+
+    def begin(
+        self, timeout: float, done: Callable[[], object] = bool, *, ours: object = None, probe: bool = False
+    ) -> Round | None:
+        """Ask all to flush. None if there is no time, or one of them asks for a flush itself.
+
+        `ours`: settled by the caller, as one more that `done` waits for. `probe`: see `Other.ask`.
+        """
+        if not timeout > 0 or any(other.is_me for other in self._all):
+            return None
+        flush = Round(timeout, done)
+        if ours is not None:
+            flush.wait_for(ours)
+        for other in self._all:
+            other.ask(flush, probe=probe)
+        flush.begun()
+        return flush
+
+    def end(self, flush: Round) -> tuple[OtherFlush, ...]:
+        """What became of them by now."""
+        took = time.monotonic() - flush.began
+        for other in self._all:
+            if other not in flush.outcomes:
+                late = OtherFlush(other.name, "timeout", took, f"not over after {took:.2f} s")
+                if flush.outcomes.setdefault(other, late) is late:
+                    text = "the flush of %s took too long, and is not waited for until it has been quick again"
+                    log.warn_once(text, other.name)
+        return tuple(flush.outcomes[other] for other in self._all)
+
+    def dismiss(self, timeout: float = 0.0) -> None:
+        """Give up the threads; wait for their end, at most `timeout` seconds."""
+        deadline = time.monotonic() + timeout
+        for thread in [other.dismiss() for other in self._all]:
+            if thread is not None and timeout > 0 and thread is not threading.current_thread():
+                thread.join(max(deadline - time.monotonic(), 0.0))
+
+    def forget(self) -> None:
+        """In a forked child: the threads are the parent's."""
+        for other in self._all:
+            other.forget()
+
+
+def _other(entry: Flushable | str) -> Other:
+    if isinstance(entry, str):
+        from .known_sdks import find
+
+        return Other(entry, lambda: find(entry))
+    return Other(entry.name, lambda: [entry])
+
+
+def _failure(flushable: Flushable, seconds: float) -> str:
+    """Flush. Returns what went wrong; empty if nothing did."""
+    try:
+        result: Any = flushable(max(seconds, 0.001))
+        if hasattr(result, "__await__"):
+            result = _awaited(result)
+    except BaseException as error:
+        return log.describe(error)
+    return "it returned False" if result is False else ""
+
+
+def _awaited(result: Any) -> object:
+    with forks.importing():
+        import asyncio
+
+    async def wait() -> object:
+        return await result
+
+    coroutine: Coroutine[Any, Any, object] = wait()
+    return asyncio.run(coroutine)
