@@ -394,7 +394,7 @@ def test_invalid_base_url_switches_telemetry_off(text: str, arguments: dict[str,
 )
 def test_telemetry_needs_a_destination_or_a_key(arguments: dict[str, Any], on: bool) -> None:
     """Telemetry needs a destination, and a key where that is the default one."""
-    assert usable(resolve(check(arguments), {})) is on
+    assert (usable(resolve(check(arguments), {})) is not None) is on
 
 
 def test_missing_key_is_logged_once(warnings: Warnings) -> None:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from ._base.reports import FlushReport
     from ._delivery.delivery import Delivery
+    from ._delivery.several import Several
 
 __all__ = ["delivery_metrics"]
 
@@ -55,7 +56,7 @@ class _Metrics:
     ) -> None:
         self._make, self._disabled = make, disabled
         self._namespace, self._service, self._dimensions = namespace, service, dimensions
-        self._delivery: Delivery | None = None
+        self._delivery: Delivery | Several | None = None
         self._delivered = self._dropped = 0
         self._cold = True
 

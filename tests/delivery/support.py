@@ -10,11 +10,13 @@ from typing import Any
 from unittest import mock
 
 from zespan_serverless._delivery import accounts, background, delivery, flushing, intake, sending, waiters, worker
+from zespan_serverless._delivery.accounts import Accounts
 from zespan_serverless._delivery.breaker import Breaker
 from zespan_serverless._delivery.buffer import Buffer
 from zespan_serverless._delivery.delivery import Delivery
 from zespan_serverless._delivery.journal import Journal
 from zespan_serverless._delivery.notices import Notices
+from zespan_serverless._delivery.several import Several
 from zespan_serverless._delivery.worker import Wakeups, Worker
 from zespan_serverless._record.record import Record, Resource
 from zespan_serverless._record.values import encode
@@ -150,69 +152,76 @@ LOOK_AT_THE_CLOCK = [accounts, background, flushing, intake, sending, waiters]  
 WAIT = [delivery, accounts, background, flushing, intake, sending, waiters, worker]  # modules that wait for a deadline
 
 
-def lock_of(delivery: Delivery) -> threading.RLock:
-    return delivery._accounts.lock
+def accounts_of(delivery: Delivery | Several) -> Accounts:
+    """What is counted for one destination."""
+    assert isinstance(delivery, Delivery)
+    return delivery._accounts
 
 
-def sender_of(delivery: Delivery) -> Worker:
+def lock_of(delivery: Delivery | Several) -> threading.RLock:
+    return accounts_of(delivery).lock
+
+
+def sender_of(delivery: Delivery | Several) -> Worker:
     """The thread that sends, its job, and those that hang."""
-    return delivery._accounts.worker
+    return accounts_of(delivery).worker
 
 
-def pending_flushes(delivery: Delivery) -> int:
+def pending_flushes(delivery: Delivery | Several) -> int:
     """Flushes that somebody waits for."""
-    return len(delivery._accounts.waiters)
+    return len(accounts_of(delivery).waiters)
 
 
 def buffer_of(delivery: Delivery) -> Buffer:
-    return delivery._accounts.buffer
+    return accounts_of(delivery).buffer
 
 
 def breaker_of(delivery: Delivery) -> Breaker:
-    return delivery._accounts.breaker
+    return accounts_of(delivery).breaker
 
 
-def notices_of(delivery: Delivery) -> Notices:
-    return delivery._accounts.notices
+def notices_of(delivery: Delivery | Several) -> Notices:
+    return accounts_of(delivery).notices
 
 
 def wakeups_of(delivery: Delivery) -> Wakeups:
-    return delivery._accounts.wakeups
+    return accounts_of(delivery).wakeups
 
 
-def open_spans(delivery: Delivery) -> dict[str, Record]:
+def open_spans(delivery: Delivery | Several) -> dict[str, Record]:
     """What is known of spans under way."""
-    return delivery._accounts.open_spans
+    return accounts_of(delivery).open_spans
 
 
 def intake_bytes(delivery: Delivery) -> int:
     """Bytes of the events that have been captured while the lock was held."""
-    return sum(item.size for item in delivery._accounts.intake)
+    return sum(item.size for item in accounts_of(delivery).intake)
 
 
 def journal_of(delivery: Delivery) -> Journal:
-    assert delivery._accounts.journal is not None
-    return delivery._accounts.journal
+    journal = accounts_of(delivery).journal
+    assert journal is not None
+    return journal
 
 
 def without_journal(delivery: Delivery) -> Journal:
     """Take its journal from it."""
-    taken, delivery._accounts.journal = journal_of(delivery), None
+    taken, accounts_of(delivery).journal = journal_of(delivery), None
     return taken
 
 
 def retry_now(delivery: Delivery) -> None:
     """End the pause after a failure."""
-    delivery._accounts.retry_at = 0.0
+    accounts_of(delivery).retry_at = 0.0
 
 
 def part(delivery: Delivery, name: str) -> Any:
     """The part that something is to go wrong in."""
     return {
-        "breaker": delivery._accounts.breaker,
-        "waiters": delivery._accounts.waiters,
-        "buffer": delivery._accounts.buffer,
-        "notices": delivery._accounts.notices,
+        "breaker": accounts_of(delivery).breaker,
+        "waiters": accounts_of(delivery).waiters,
+        "buffer": accounts_of(delivery).buffer,
+        "notices": accounts_of(delivery).notices,
     }[name]
 
 
@@ -228,7 +237,7 @@ def pauses(seconds: float) -> mock._patch[mock.Mock]:
 
 def mark_closed(delivery: Delivery) -> None:
     """As `close` does, and no more than that."""
-    delivery._accounts.closed = True
+    accounts_of(delivery).closed = True
 
 
 def assert_sizes(buffer: Buffer, case: object = None) -> None:

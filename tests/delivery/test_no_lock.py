@@ -196,16 +196,16 @@ def test_asynchronous_flush_ends_without_the_lock(begin: Begin, watch: Watch) ->
         watch.look("done")
         over.set()
 
-    delivery.end_flush(delivery.begin_flush(5, done))
+    delivery.begin_flush(5, done)()
     for number in range(4):
         over.clear()
         capture(delivery, number)
-        waiter = delivery.begin_flush(5, done)
+        end = delivery.begin_flush(5, done)
         if number:
             for _ in range(3):  # the third failure opens the breaker
                 delivery.flush(0.2, probe=True)
         assert over.wait(5)
-        delivery.end_flush(waiter)
+        end()
     assert watch.called["done"] >= 4
 
 

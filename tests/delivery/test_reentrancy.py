@@ -204,9 +204,9 @@ def test_asynchronous_flush_ends_after_an_error_of_our_own(make: Make) -> None:
     delivery, done = make(Scripted()), threading.Event()
     with mock.patch.object(buffer_of(delivery), "next_batch", side_effect=RuntimeError("ours")):
         capture(delivery, 1)
-        waiter = delivery.begin_flush(20, done.set)
+        end = delivery.begin_flush(20, done.set)
         assert done.wait(5)
-    assert delivery.end_flush(waiter).reason == "breaker_open"
+    assert end().reason == "breaker_open"
     assert delivery.flush(5, probe=True).delivered == 1
 
 

@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.delivery.support import open_spans
 from zespan_serverless import _process, capture, flush, init, shutdown, span, testing, zespan_lambda
 from zespan_serverless._record import held as module
 from zespan_serverless._record.held import Held
@@ -278,10 +279,10 @@ def test_what_ends_well_is_no_crash_to_the_next_process(tmp_path: Any) -> None:
 
         @zespan_lambda
         def handler(event: object, context: object) -> None:
-            assert container.delivery._accounts.open_spans
+            assert open_spans(container.delivery)
 
         handler({}, LambdaContext())
-        assert container.delivery._accounts.open_spans == {}
+        assert open_spans(container.delivery) == {}
         assert flush(5).delivered == 0
         shutdown()
 

@@ -22,6 +22,7 @@ class Value:
     """
 
     __slots__: tuple[str, ...] = ()
+    _rare: tuple[str, ...] = ()  # slots that are shown only if they have a value
 
     def _values(self) -> tuple[Any, ...]:
         return tuple(getattr(self, name) for name in self.__slots__)
@@ -38,7 +39,8 @@ class Value:
 
     def __repr__(self) -> str:
         pairs = zip(self.__slots__, self._values(), strict=True)
-        return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in pairs)})"
+        shown = [f"{name}={value!r}" for name, value in pairs if value or name not in self._rare]
+        return f"{type(self).__name__}({', '.join(shown)})"
 
 
 def identity(descriptor: int, fstat: Any = os.fstat) -> tuple[int, int] | None:

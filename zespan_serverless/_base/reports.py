@@ -54,9 +54,11 @@ class Dropped(Value):
         detail: Says what happened, for log messages.
         payloads: The events as they would have been sent, without those that could not be encoded. Of more than 1,000
             events, or of more than `max_bytes` bytes, only the last ones.
+        destination: Of several destinations, the one that does not get them; else empty.
     """
 
-    __slots__ = ("detail", "events", "payloads", "reason")
+    __slots__ = ("destination", "detail", "events", "payloads", "reason")
+    _rare = ("destination",)
 
     def __init__(
         self,
@@ -64,15 +66,17 @@ class Dropped(Value):
         reason: str,
         detail: str = "",
         payloads: tuple[bytes, ...] = (),
+        destination: str = "",
     ) -> None:
         self.events = events
         self.reason = reason
         self.detail = detail
         self.payloads = payloads
+        self.destination = destination
 
 
 class FlushReport(Value):
-    """The result of one flush. It counts the events that were pending when the flush began.
+    """The result of one flush. It counts the events that were pending when it began, once for each destination.
 
     Attributes:
         delivered: Events that the destination has acknowledged.
@@ -87,9 +91,12 @@ class FlushReport(Value):
             `stuck`: the sender hangs where it cannot be interrupted, or an exporter or `on_error` called flush.
             `failed`: telemetry itself failed, and the log says how.
         others: What became of the flushes of other SDKs that the setting `flush` has, each a `types.OtherFlush`.
+        destination: Of several destinations, the one that this is the report of; else empty.
+        destinations: The report of each destination, if there are several and this is the report of all.
     """
 
-    __slots__ = ("delivered", "dropped", "elapsed", "others", "pending", "reason")
+    __slots__ = ("delivered", "destination", "destinations", "dropped", "elapsed", "others", "pending", "reason")
+    _rare = ("destination", "destinations", "others")
 
     def __init__(
         self,
@@ -99,6 +106,8 @@ class FlushReport(Value):
         elapsed: float = 0.0,
         reason: str = "",
         others: tuple[OtherFlush, ...] = (),
+        destination: str = "",
+        destinations: tuple[FlushReport, ...] = (),
     ) -> None:
         self.delivered = delivered
         self.dropped = dropped
@@ -106,3 +115,5 @@ class FlushReport(Value):
         self.elapsed = elapsed
         self.reason = reason
         self.others = others
+        self.destination = destination
+        self.destinations = destinations

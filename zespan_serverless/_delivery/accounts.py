@@ -35,27 +35,28 @@ class Accounts:
 
     `intake` holds events that are captured but not counted yet, `intake_bytes` is their size, and `over` the ids of
     spans that have ended without an event. `callbacks` are called after the lock is released. `retry_at` (monotonic)
-    ends the pause after a failure. `background_waiter` is the flush that the background thread is in.
+    ends the pause after a failure. `background_waiter` is the flush that the background thread is in. `name` is what
+    reports and the log call this destination, if it is one of several.
     """
 
     __slots__ = (
         *("background_waiter", "breaker", "buffer", "callbacks", "closed", "delivered", "dropped", "intake"),
-        *("intake_bytes", "journal", "lock", "notices", "open_spans", "over", "retry_at", "settings", "waiters"),
-        *("wakeups", "worker"),
+        *("intake_bytes", "journal", "lock", "name", "notices", "open_spans", "over", "retry_at", "settings"),
+        *("waiters", "wakeups", "worker"),
     )
 
     lock: threading.RLock
     worker: Worker
 
-    def __init__(self, settings: Settings, journal: Journal | None) -> None:
-        self.settings, self.journal = settings, journal
+    def __init__(self, settings: Settings, journal: Journal | None, name: str) -> None:
+        self.settings, self.journal, self.name = settings, journal, name
 
     def clear(self, destination: str) -> None:
         """Begin with no events, and all counters at 0."""
         self.wakeups = Wakeups()
         self.buffer = Buffer(self.settings, self.journal)
         self.waiters = Waiters()
-        self.notices = Notices(self.settings, destination)
+        self.notices = Notices(self.settings, destination, self.name)
         if self.journal is not None:
             self.journal.on_trouble = self._journal_trouble
         self.breaker = Breaker()

@@ -10,9 +10,10 @@ from .._base.guard import pass_on
 
 if TYPE_CHECKING:
     from .delivery import Delivery
+    from .several import Several
 
 
-async def flush_async(delivery: Delivery, budget: float) -> None:
+async def flush_async(delivery: Delivery | Several, budget: float) -> None:
     """Wait until everything captured so far is settled, for at most `budget` seconds. `on_flush` is notified."""
     if aio.trio() is not None:
         delivery.notify(await aio.in_thread(lambda: delivery.flush(budget)), 0)
@@ -26,11 +27,11 @@ async def flush_async(delivery: Delivery, budget: float) -> None:
         with contextlib.suppress(RuntimeError):  # the loop has been closed
             loop.call_soon_threadsafe(settled.set)
 
-    waiter = delivery.begin_flush(budget, done)
+    end = delivery.begin_flush(budget, done)
     try:
         async with asyncio.timeout(budget):
             await settled.wait()
     except TimeoutError as error:
         pass_on(error)  # alarms raise the same
     finally:
-        delivery.notify(delivery.end_flush(waiter), 0)
+        delivery.notify(end(), 0)

@@ -42,6 +42,7 @@ from __future__ import annotations
 import os
 import threading
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from .._base import log
@@ -69,16 +70,17 @@ __all__ = ["Delivery", "FlushReport"]
 class Delivery:
     """Captures events, and delivers them to one exporter. Safe for threads, signal handlers and finalizers."""
 
-    def __init__(self, exporter: Exporter, settings: Settings, journal: Journal | None = None) -> None:
+    def __init__(self, exporter: Exporter, settings: Settings, journal: Journal | None = None, name: str = "") -> None:
         self._destination = ""
         with Guarded("the exporter's destination"):
             self._destination = str(getattr(exporter, "destination", ""))[: log.TEXT_MAX]
-        self._accounts = Accounts(settings, journal)
+        self._accounts = Accounts(settings, journal, name)
         self._exporter = ExporterCalls(exporter)
         self._intake = Intake(self._accounts, exporter, self._notify_here)
         self._sending = Sending(self._accounts, self._exporter)
-        self._flushing = Flushing(self._accounts, self._sending.idle_seconds)
-        self._background = Background(self._accounts, self._flushing)
+        self.flushing = Flushing(self._accounts, self._sending.idle_seconds)
+        self._background = Background(self._accounts, self.flushing)
+        self.has_journal = journal is not None
         self._recover: Callable[[Accounts, Journal, Callable[[Record], object]], object] | None = None
         if journal is not None:
             # Not imported in the sender: a child that is forked meanwhile would wait for the import for ever.
@@ -175,7 +177,7 @@ class Delivery:
         Settled means delivered, or dropped and reported to `on_error`. With 0 seconds nothing is sent. With `probe` one
         attempt is made even though the backend is known to be unreachable.
         """
-        return self._flushing.flush(timeout, probe=probe)
+        return self.flushing.flush(timeout, probe=probe)
 
     def flush_in_background(self, timeout: float, *, wait: bool = True) -> None:
         """Have a background thread flush until nothing is pending, for hosts whose process keeps running.
@@ -185,23 +187,21 @@ class Delivery:
         """
         self._background.ask(timeout, wait=wait)
 
-    def begin_flush(self, timeout: float, done: Callable[[], object]) -> FlushWaiter:
-        """Begin a flush that no thread waits for, to be ended by `end_flush`.
+    def begin_flush(self, timeout: float, done: Callable[[], object]) -> Callable[[], FlushReport]:
+        """Begin a flush that no thread waits for. Returns the function that ends it, finished or not.
 
         `done` is called when `flush` would return, or never if the time is over first. It must neither block nor raise.
         """
-        return self._flushing.begin(timeout, done)
+        from .begun import begin, end
 
-    def end_flush(self, waiter: FlushWaiter) -> FlushReport:
-        """End a flush that `begin_flush` has begun, finished or not."""
-        return self._flushing.end(waiter)
+        return partial(end, self._accounts, self.flushing, begin(self._accounts, timeout, done))
 
     def notify(self, report: FlushReport, timeout: float) -> None:
         """Have the sender call `on_flush`, and wait for its return, for at most `timeout` seconds.
 
         Nothing is called without a sender: the calling thread could not leave an `on_flush` that hangs.
         """
-        self._flushing.notify(report, timeout)
+        self.flushing.notify(report, timeout)
 
     # Ending
 
@@ -238,10 +238,13 @@ class Delivery:
 
     def close(self, timeout: float) -> FlushReport:
         """Flush, then accept no more events. Those still pending are dropped (`closed`)."""
+        return self.close_after(*self.flushing.wait_for_all(timeout, probe=True))
+
+    def close_after(self, waiter: FlushWaiter, reason: str) -> FlushReport:
+        """The rest of `close`, after the wait for its flush."""
         accounts = self._accounts
-        waiter, reason = self._flushing.wait_for_all(timeout, probe=True)
         if accounts.is_reentrant():
-            return waiter.report(reason)
+            return self.flushing.report(waiter, reason)
         with accounts.lock:
             accounts.drain_intake()
             accounts.closed = True
@@ -257,7 +260,7 @@ class Delivery:
         accounts.after_release()
         self._notify_here()
         self._exporter.close()
-        return waiter.report(reason)
+        return self.flushing.report(waiter, reason)
 
     def close_at_exit(self, timeout: float) -> None:
         """Flush at the end of a process, and close. With a journal, pending events are left to the next process."""
@@ -271,8 +274,9 @@ class Delivery:
             if not (pending or accounts.open_spans):
                 accounts.journal.remove()
         if pending:
-            text = "%d telemetry events stay in the journal; only another process in this sandbox can send them"
-            log.warn(text, pending)
+            prefix = f"{accounts.name}: " if accounts.name else ""
+            text = "%s%d telemetry events stay in the journal; only another process in this sandbox can send them"
+            log.warn(text, prefix, pending)
 
     def _notify_here(self) -> None:
         """Run the remaining jobs in this thread, because there is no sender after `close`. Nothing is sent any more."""

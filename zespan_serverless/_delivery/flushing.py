@@ -8,8 +8,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from .._base import log, threads
-from .._base.guard import pass_on
+from .._base import log
 from .waiters import FlushWaiter
 from .worker import Job
 
@@ -31,8 +30,8 @@ class Flushing:
     def flush(self, timeout: float, *, probe: bool = False, in_background: bool = False) -> FlushReport:
         """See `Delivery.flush`."""
         waiter, reason = self.wait_for_all(timeout, probe=probe, in_background=in_background)
-        self._remove(waiter)
-        report = waiter.report(reason)
+        self.remove(waiter)
+        report = self.report(waiter, reason)
         if self._accounts.settings.debug:
             log.logger.warning("flush: %s", report)
         return report
@@ -42,6 +41,11 @@ class Flushing:
 
         The waiter is still credited with what becomes of its events, until it is removed.
         """
+        waiter, reason = self.join(timeout, probe=probe, in_background=in_background)
+        return waiter, self._wait(waiter) if reason is None else reason
+
+    def join(self, timeout: float, *, probe: bool, in_background: bool = False) -> tuple[FlushWaiter, str | None]:
+        """Begin such a flush. The reason is None if there is something to wait for."""
         accounts, reason = self._accounts, ""
         reentrant = accounts.is_reentrant()
         with accounts.lock:
@@ -64,7 +68,7 @@ class Flushing:
                 accounts.wakeups.notify_all()
         if not reentrant:
             accounts.after_release()
-        return waiter, self._wait(waiter) if waits else reason
+        return waiter, None if waits else reason
 
     def notify(self, report: FlushReport, timeout: float) -> None:
         """See `Delivery.notify`."""
@@ -81,59 +85,41 @@ class Flushing:
                 return
             accounts.waiters.add(waiter)
         self._wait(waiter)
-        self._remove(waiter)
+        self.remove(waiter)
 
-    def begin(self, timeout: float, done: Callable[[], object]) -> FlushWaiter:
-        """See `Delivery.begin_flush`."""
-        accounts = self._accounts
-        has_thread = accounts.worker.ensure_thread()
-        with accounts.lock:
-            accounts.drain_intake()
-            waiter = FlushWaiter(accounts.buffer.last_number, len(accounts.buffer), timeout, done)
-            waits = waiter.pending and timeout > 0 and has_thread
-            if waits:
-                accounts.waiters.add(waiter)
-                accounts.end_async_flushes()
-                accounts.wakeups.notify_all()
-        accounts.after_release()
-        if not waits:
-            done()
-        return waiter
-
-    def end(self, waiter: FlushWaiter) -> FlushReport:
-        """See `Delivery.end_flush`."""
-        accounts = self._accounts
-        with accounts.lock:
-            accounts.waiters.remove(waiter)
-            report = waiter.report(accounts.breaker.blocked(time.time()) or "deadline")
-        if waiter.pending and not waiter.time_left() > 0:
-            try:  # not here: it may take a moment, and this is the event loop
-                threads.start("zespan-abort", self._abort, waiter)
-            except RuntimeError as error:  # no threads, and so no sender that could hang
-                pass_on(error)
-        return report
-
-    def _remove(self, waiter: FlushWaiter) -> None:
+    def remove(self, waiter: FlushWaiter) -> None:
+        """Credit no more events to this flush."""
         with self._accounts.lock:
             self._accounts.waiters.remove(waiter)
 
+    def report(self, waiter: FlushWaiter, reason: str) -> FlushReport:
+        """The report as of now; `reason` says why events are pending, if any are."""
+        report = waiter.report(reason)
+        return report.replaced(destination=self._accounts.name) if self._accounts.name else report
+
     def _wait(self, waiter: FlushWaiter) -> str:
         """Wait until the flush may return. Returns why events are pending; empty if none are."""
-        accounts = self._accounts
         while True:
-            accounts.worker.ensure_thread()
-            self._abort_slow()
-            with accounts.lock:
-                step = self._wait_step(waiter)
-            accounts.after_release()
-            if isinstance(step, Job):
-                accounts.worker.run_job(step)
-            elif isinstance(step, str):
+            step = self.step(waiter)
+            if isinstance(step, str):
                 if step == "deadline":
-                    self._abort(waiter)
+                    self.abort(waiter)
                 return step
-            elif not waiter.wakeup.acquire(timeout=step):
+            if step and not waiter.wakeup.acquire(timeout=step):
                 waiter.waited += step  # not measured by the clock, which may stand still
+
+    def step(self, waiter: FlushWaiter) -> str | float:
+        """One step: why the flush may return, or seconds to wait for the next step, unless a wakeup comes."""
+        accounts = self._accounts
+        accounts.worker.ensure_thread()
+        self._abort_slow()
+        with accounts.lock:
+            step = self._wait_step(waiter)
+        accounts.after_release()
+        if isinstance(step, Job):
+            accounts.worker.run_job(step)
+            return 0.0
+        return step
 
     def _wait_step(self, waiter: FlushWaiter) -> str | Job | float:
         """One step: why the flush may return, or a job to run (where no thread can be started), or seconds to wait."""
@@ -165,7 +151,7 @@ class Flushing:
         reason = accounts.breaker.blocked(time.time())
         return "deadline" if not reason and accounts.retry_at >= waiter.deadline else reason
 
-    def _abort(self, waiter: FlushWaiter) -> None:
+    def abort(self, waiter: FlushWaiter) -> None:
         """Abort the job under way, unless another flush still has time for it."""
         accounts = self._accounts
         with accounts.lock:

@@ -47,8 +47,8 @@ class Notices:
     An episode is a kind of trouble that has been logged, and is not logged again until it is over.
     """
 
-    def __init__(self, settings: Settings, destination: str = "") -> None:
-        self._settings = settings
+    def __init__(self, settings: Settings, destination: str = "", name: str = "") -> None:
+        self._settings, self._name = settings, name
         self._destination = destination or "the backend"
         self._lines: list[Callable[[], object]] = []
         self._drops: dict[tuple[str, str], int] = {}  # events by reason and detail
@@ -147,6 +147,8 @@ class Notices:
         if count < LINES_MAX:
             self._episodes.add(kind)
             self._logged[kind] = (since, count + 1)
+            if self._name:
+                text, args, fields = f"%s: {text}", (self._name, *args), {**fields, "destination": self._name}
             self._lines.append(partial(log.logger.warning, text, *args, extra=fields))
 
     def _drop(self, items: Sequence[Item], reason: str, detail: str) -> None:
@@ -176,7 +178,7 @@ class Notices:
             payloads_of[kind].append(data)
         on_error = self._settings.on_error
         return [
-            partial(on_error, Dropped(count, *kind, tuple(payloads_of[kind])))
+            partial(on_error, Dropped(count, *kind, tuple(payloads_of[kind]), self._name))
             for kind, count in drops.items()
             if on_error
         ]

@@ -24,18 +24,19 @@ class FlushWaiter:
     """One flush, which waits until every event up to number `target` is settled.
 
     An asynchronous flush, for which no thread waits, has `done`, which is called at its end. Otherwise `wakeup` wakes
-    the thread at every change. `waited`: seconds that it has waited. `cancelled`: its thread has to end.
+    the thread at every change. `waited`: seconds that it has waited. `cancelled`: its thread has to end. `ended`: when
+    it was over (monotonic), if its report is made later.
     """
 
     __slots__ = (
-        *("began", "cancelled", "deadline", "delivered", "done", "dropped", "pending", "target", "timeout", "waited"),
-        "wakeup",
+        *("began", "cancelled", "deadline", "delivered", "done", "dropped", "ended", "pending", "target", "timeout"),
+        *("waited", "wakeup"),
     )
 
     def __init__(self, target: int, pending: int, timeout: float, done: Callable[[], object] | None = None) -> None:
         self.target, self.pending, self.done = target, pending, done
         self.delivered = self.dropped = 0
-        self.timeout, self.waited = min(timeout, FLUSH_MAX), 0.0
+        self.timeout, self.waited, self.ended = min(timeout, FLUSH_MAX), 0.0, 0.0
         self.began = time.monotonic()
         self.deadline = self.began + self.timeout
         self.wakeup = threading.Lock()
@@ -47,7 +48,7 @@ class FlushWaiter:
 
     def report(self, reason: str) -> FlushReport:
         """The report as of now; `reason` says why events are pending, if any are."""
-        elapsed = time.monotonic() - self.began
+        elapsed = (self.ended or time.monotonic()) - self.began
         return FlushReport(self.delivered, self.dropped, self.pending, elapsed, reason if self.pending else "")
 
 
@@ -99,6 +100,7 @@ class Waiters:
         for waiter in [one for one in self._all if one.done]:
             if waiter.done is not None and (not waiter.pending or blocked()):
                 self.remove(waiter)
+                waiter.ended = time.monotonic()
                 callbacks.append(waiter.done)
         return callbacks
 

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import os
 import threading
-from abc import ABCMeta
 from typing import TYPE_CHECKING, Any, Protocol
 
-from .. import exporters
 from .. import settings as _settings
 from .._base import log
 from .._base.guard import Guarded, is_from_signal
@@ -20,8 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from weakref import ReferenceType
 
-    from .._base.exporter import CustomExporter, Exporter
+    from .._base.exporter import Exporter
     from .._delivery.journal import Journal
+    from .._delivery.several import Several
     from .._record.held import Held
     from .._record.invocation import Invocation
 
@@ -52,10 +51,8 @@ class Container:
         self.settings = settings
         self.policy = Policy(settings)
         self.resource = Resource(settings, self.policy.plain(settings.tags))
-        exporter = build_exporter(settings)
-        journal = _journal(settings, exporter)
-        self.records = journal is not None or is_restarted()  # else nobody would learn of a span that does not end
-        self.delivery = Delivery(exporter, settings, journal)
+        self.delivery = _delivery(settings)
+        self.records = self.delivery.has_journal or is_restarted()  # else nobody would learn of a span without an end
         if settings.flush:
             from .flushed_together import FlushedTogether
 
@@ -179,7 +176,17 @@ def _held(settings: _settings.Settings) -> Held | None:
     return Held()
 
 
-def _journal(settings: _settings.Settings, exporter: object) -> Journal | None:
+def _delivery(settings: _settings.Settings) -> Delivery | Several:
+    """What delivers to the exporter that the settings name, or to several."""
+    if type(settings.exporter) is tuple:
+        from .destinations import deliver_to_all
+
+        return deliver_to_all(settings, build_exporter, journal_of)
+    exporter = build_exporter(settings)
+    return Delivery(exporter, settings, journal_of(settings, exporter))
+
+
+def journal_of(settings: _settings.Settings, exporter: Exporter) -> Journal | None:
     """The journal that the settings ask for. Not for destinations that die with the process."""
     where = settings.journal
     if where == "off" or (where == "auto" and not is_restarted()) or settings.exporter in ("console", "memory"):
@@ -192,15 +199,18 @@ def _journal(settings: _settings.Settings, exporter: object) -> Journal | None:
     if where in ("auto", "on"):  # tempfile.gettempdir() is that plus an import
         where = f"{os.environ.get('TMPDIR') or '/tmp'}/zespan-serverless-{os.geteuid()}"
     kind = type(exporter)
-    destination = f"{kind.__module__}.{kind.__qualname__} {settings.base_url}"
+    place = settings.base_url if settings.exporter == "zespan" else getattr(exporter, "destination", "")
+    destination = f"{kind.__module__}.{kind.__qualname__} {place}"
     key = settings.api_key or settings.api_key_secret or ""
     return Journal(where, destination, key, JOURNAL_SIZE * settings.max_bytes)
 
 
 def build_exporter(settings: _settings.Settings) -> Exporter:
     """The exporter that the settings name."""
-    if not isinstance(settings.exporter, str):
-        return _completed(settings.exporter)
+    if not isinstance(settings.exporter, (str, tuple)):
+        from .custom import completed
+
+        return completed(settings.exporter)
     if settings.exporter == "console":
         from ..exporters.console import ConsoleExporter
 
@@ -212,19 +222,3 @@ def build_exporter(settings: _settings.Settings) -> Exporter:
     from ..exporters.zespan import ZespanExporter
 
     return ZespanExporter(settings.base_url, settings.api_key, settings.api_key_secret)
-
-
-def _completed(theirs: CustomExporter) -> Exporter:
-    """A user's exporter as it is, or, if it lacks methods that the delivery calls, one that has them."""
-    if callable(getattr(theirs, "cancel", None)) and callable(getattr(theirs, "close", None)):
-        return theirs  # type: ignore[return-value]  # it has all four methods
-    kind = type(theirs)
-    attributes: dict[str, object] = {
-        "__module__": kind.__module__,
-        "__qualname__": kind.__qualname__,  # a journal belongs to a class of exporters
-        "destination": property(lambda _: getattr(theirs, "destination", "")),
-    }
-    for name in ("encode", "send", "prepare", "cancel", "close"):
-        if hasattr(theirs, name):
-            attributes[name] = staticmethod(getattr(theirs, name))
-    return ABCMeta(kind.__name__, (exporters.Exporter,), attributes)()  # type: ignore[no-any-return]

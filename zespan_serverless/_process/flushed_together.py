@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from .._delivery.delivery import Delivery
+    from .._delivery.several import Several
     from ..settings._flush import Flushable
     from .others import Round
 
@@ -24,7 +25,7 @@ class FlushedTogether:
     Ours and theirs are flushed at the same time. A flush in the background is ours alone, see `others`.
     """
 
-    def __init__(self, delivery: Delivery, entries: Iterable[Flushable | str], *, debug: bool) -> None:
+    def __init__(self, delivery: Delivery | Several, entries: Iterable[Flushable | str], *, debug: bool) -> None:
         self._delivery, self._others, self._debug = delivery, Others(entries), debug
         self._pid = os.getpid()
         self.capture, self.record_open = delivery.capture, delivery.record_open  # found faster than by `__getattr__`
@@ -39,15 +40,11 @@ class FlushedTogether:
     def flush(self, timeout: float, *, probe: bool = False) -> FlushReport:
         return self._with_others(timeout, lambda: self._delivery.flush(timeout, probe=probe), probe=probe)
 
-    def begin_flush(self, timeout: float, done: Callable[[], object]) -> Any:
+    def begin_flush(self, timeout: float, done: Callable[[], object]) -> Callable[[], FlushReport]:
         mark = object()  # stands for our own flush
         flush = self._others.begin(timeout, done, ours=mark)
-        waiter = self._delivery.begin_flush(timeout, done if flush is None else lambda: flush.settle(mark))
-        return waiter, flush
-
-    def end_flush(self, waiter: Any) -> FlushReport:
-        ours, flush = waiter
-        return self._completed(self._delivery.end_flush(ours), flush)
+        end = self._delivery.begin_flush(timeout, done if flush is None else lambda: flush.settle(mark))
+        return lambda: self._completed(end(), flush)
 
     def pause(self, timeout: float) -> None:
         flush = self._others.begin(timeout)

@@ -33,9 +33,9 @@ def start(arguments: Mapping[str, Any], on_created: Callable[[_settings.Settings
     if _needs_container():
         with _lock:
             if _needs_container():
-                settings = _settings.resolve(arguments)
-                created = Container(settings) if _settings.usable(settings) else None
-                if created is not None:
+                settings = _settings.usable(_settings.resolve(arguments))
+                created = Container(settings) if settings is not None else None
+                if settings is not None:
                     ending.watch()
                     ending.at_exit(send=None)
                     on_created(settings)

@@ -87,7 +87,7 @@ class Settings:
     user_id: Callable[[Any], object] | None
     session_id: Callable[[Any], object] | None
     conversation_id: Callable[[Any], object] | None
-    exporter: CustomExporter | str
+    exporter: CustomExporter | str | tuple[CustomExporter | str, ...]
     flush: tuple[Flushable | str, ...]
     on_error: Callable[[Dropped], object] | None
     on_flush: Callable[[FlushReport], object] | None
@@ -104,6 +104,11 @@ class Settings:
     def replaced(self, **values: Any) -> Settings:
         """A copy in which these settings have other values."""
         return Settings(**{**self._values(), **values})
+
+    @property
+    def exporters(self) -> tuple[CustomExporter | str, ...]:
+        """All exporters, also if there is only one."""
+        return self.exporter if type(self.exporter) is tuple else (self.exporter,)  # type: ignore[return-value]
 
     def __eq__(self, other: object) -> bool:
         return self._values() == other._values() if isinstance(other, Settings) else NotImplemented
@@ -161,7 +166,7 @@ def resolve(arguments: Mapping[str, Any], environ: Mapping[str, str] | None = No
         if isinstance(field, Number):
             values[name] = field.clamp(value)
     settings = Settings(**values)
-    if settings.exporter == "zespan" and settings.enabled:
+    if "zespan" in settings.exporters and settings.enabled:
         if "enabled" not in values and _is_test(environ) and not _is_loopback(settings.base_url):
             _log_off_in_test()
             return settings.replaced(enabled=False)
@@ -247,12 +252,14 @@ def _warn_of_risks(settings: Settings) -> None:
         warn_once("base_url is http:// to another machine: others can read the API key and all prompts; use https://")
 
 
-def usable(settings: Settings) -> bool:
-    """Whether telemetry is on. If it is off because there is no key, that is logged once."""
+def usable(settings: Settings) -> Settings | None:
+    """The settings, without a destination that has no key, which is logged once; None if telemetry is off."""
     if not settings.enabled:
-        return False
+        return None
     has_key = settings.api_key or settings.api_key_secret
-    if settings.exporter == "zespan" and not has_key and settings.base_url == DEFAULT_BASE_URL:
-        warn_once("telemetry is off: set ZESPAN_API_KEY (or ZESPAN_BASE_URL to send elsewhere, or ZESPAN_ENABLED=0)")
-        return False
-    return True
+    if has_key or settings.base_url != DEFAULT_BASE_URL or "zespan" not in settings.exporters:
+        return settings
+    others = [one for one in settings.exporters if one != "zespan"]
+    state = "nothing is sent to zespan" if others else "telemetry is off"
+    warn_once("%s: set ZESPAN_API_KEY (or ZESPAN_BASE_URL to send elsewhere, or ZESPAN_ENABLED=0)", state)
+    return settings.replaced(exporter=tuple(others) if len(others) > 1 else others[0]) if others else None

@@ -11,7 +11,6 @@ from ..errors import ConfigurationError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from .._base.exporter import CustomExporter
 
 DEFAULT_BASE_URL = "https://api.zespan.com"
 FLUSH_MODES = ("auto", "after_response", "before_return")
@@ -176,19 +175,19 @@ class Tags(Field):
 
 
 class Exporter(Field):
-    """The name of an exporter, or an object with its methods."""
+    """The name of an exporter, or an object with its methods, or a tuple of several."""
 
     __slots__ = ()
 
-    def check(self, value: Any) -> str | CustomExporter:
+    def check(self, value: Any) -> Any:
         if isinstance(value, str):
-            return self.parse(value)  # type: ignore[no-any-return]
-        missing = [name for name in ("encode", "send") if not callable(getattr(value, name, None))]
-        missing += [name for name in ("prepare", "cancel", "close") if not callable(getattr(value, name, print))]
-        if missing:
-            text = f"{self.name} has no {', '.join(missing)}(): use one of {EXPORTERS} or an exporters.Exporter"
-            raise ConfigurationError(text)
-        return value  # type: ignore[no-any-return]
+            return self.parse(value)
+        from .exporters import checked
+
+        return checked(value, super().parse, self.choices)
+
+    def parse(self, text: str) -> Any:
+        return self.check([name for name in text.split(",") if name.strip()]) if "," in text else super().parse(text)
 
 
 class Flush(Field):

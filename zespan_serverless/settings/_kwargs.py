@@ -12,6 +12,8 @@ from typing import Any, Literal, TypedDict
 from .._base.exporter import CustomExporter
 from .._base.reports import Dropped, FlushReport
 
+ExporterName = Literal["zespan", "console", "memory"]
+
 
 class SettingsKwargs(TypedDict, total=False):
     """Every setting. `None` means "not given": the environment variable applies, or else the default.
@@ -101,9 +103,9 @@ class SettingsKwargs(TypedDict, total=False):
     conversation_id: Callable[[Any], object] | None
     """The same for the conversation, OpenTelemetry's `gen_ai.conversation.id`. Default: none. Not in the environment,
     not in `init()`"""
-    exporter: Literal["zespan", "console", "memory"] | CustomExporter | None
-    """Where events are sent: `zespan`, `console`, `memory`, or an exporter of your own, see `exporters.Exporter`.
-    Default: zespan. ZESPAN_EXPORTER"""
+    exporter: ExporterName | CustomExporter | Sequence[ExporterName | CustomExporter] | None
+    """Where events are sent: `zespan`, `console`, `memory`, or an exporter of your own, see `exporters.Exporter`. Of a
+    list each destination gets every event. Default: zespan. ZESPAN_EXPORTER, separated by commas"""
     flush: Sequence[Any] | None
     """Other SDKs to flush with our events, in the same time: their names (`agents`, `braintrust`, `ddtrace`,
     `langfuse`, `langsmith`, `logfire`, `opentelemetry`, `posthog`, `sentry`), objects with `force_flush`, `flush` or

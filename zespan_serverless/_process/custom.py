@@ -1,0 +1,27 @@
+"""Completes an exporter of the user's with the methods that the delivery calls."""
+
+from __future__ import annotations
+
+from abc import ABCMeta
+from typing import TYPE_CHECKING
+
+from .. import exporters
+
+if TYPE_CHECKING:
+    from .._base.exporter import CustomExporter, Exporter
+
+
+def completed(theirs: CustomExporter) -> Exporter:
+    """A user's exporter as it is, or, if it lacks methods that the delivery calls, one that has them."""
+    if callable(getattr(theirs, "cancel", None)) and callable(getattr(theirs, "close", None)):
+        return theirs  # type: ignore[return-value]  # it has all four methods
+    kind = type(theirs)
+    attributes: dict[str, object] = {
+        "__module__": kind.__module__,
+        "__qualname__": kind.__qualname__,  # a journal belongs to a class of exporters
+        "destination": property(lambda _: getattr(theirs, "destination", "")),
+    }
+    for name in ("encode", "send", "prepare", "cancel", "close"):
+        if hasattr(theirs, name):
+            attributes[name] = staticmethod(getattr(theirs, name))
+    return ABCMeta(kind.__name__, (exporters.Exporter,), attributes)()  # type: ignore[no-any-return]

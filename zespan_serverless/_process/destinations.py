@@ -1,0 +1,46 @@
+"""Several destinations: a delivery to each of the exporters that the settings name."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .._base import log
+from .._base.guard import pass_on
+from .._delivery.delivery import Delivery
+from .._delivery.several import Several
+from ..settings.exporters import destination_of, name_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .._base.exporter import Exporter
+    from .._delivery.journal import Journal
+    from ..settings import Settings
+
+    Build = Callable[[Settings], Exporter]
+    JournalOf = Callable[[Settings, Exporter], Journal | None]
+
+
+def deliver_to_all(settings: Settings, build: Build, journal_of: JournalOf) -> Delivery | Several:
+    """A delivery to each destination. One that cannot be built, or is where another one is, is left out with a warning.
+
+    `build` makes the exporter that settings name, `journal_of` its journal.
+    """
+    names: dict[tuple[type, str], str] = {}
+    built: list[tuple[str, Settings, Exporter]] = []
+    for exporter_setting in settings.exporters:
+        name, own = name_of(exporter_setting), settings.replaced(exporter=exporter_setting)
+        try:
+            exporter = build(own)
+        except Exception as error:
+            pass_on(error)
+            log.warn_once("nothing is sent to %s: %s", name, log.describe(error))
+            continue
+        place = type(exporter), destination_of(exporter) or name
+        if place in names:
+            log.warn_once("nothing is sent to %s: that is where %s sends already", name, names[place])
+            continue
+        names[place] = name
+        built.append((name, own, exporter))
+    deliveries = [Delivery(exporter, own, journal_of(own, exporter), name) for name, own, exporter in built]
+    return Several(deliveries, debug=settings.debug)
