@@ -26,6 +26,7 @@ def deliver_to_all(settings: Settings, build: Build, journal_of: JournalOf) -> D
 
     `build` makes the exporter that settings name, `journal_of` its journal.
     """
+    failed: Exception | None = None
     names: dict[tuple[type, str], str] = {}
     built: list[tuple[str, Settings, Exporter]] = []
     for exporter_setting in settings.exporters:
@@ -34,6 +35,7 @@ def deliver_to_all(settings: Settings, build: Build, journal_of: JournalOf) -> D
             exporter = build(own)
         except Exception as error:
             pass_on(error)
+            failed = error
             log.warn_once("nothing is sent to %s: %s", name, log.describe(error))
             continue
         place = type(exporter), destination_of(exporter) or name
@@ -42,5 +44,7 @@ def deliver_to_all(settings: Settings, build: Build, journal_of: JournalOf) -> D
             continue
         names[place] = name
         built.append((name, own, exporter))
+    if failed is not None and not built:
+        raise failed
     deliveries = [Delivery(exporter, own, journal_of(own, exporter), name) for name, own, exporter in built]
     return Several(deliveries, debug=settings.debug)
