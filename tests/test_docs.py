@@ -116,6 +116,7 @@ def test_every_block_is_run() -> None:
         "comparison": 0,
         "frameworks": 3,  # in frameworks/test_hooks.py
         "deadlines": 1,
+        "destinations": 1,
         "hosts": 0,
         "models": 1,
         "azure-functions": 3,  # in azure_functions/test_examples.py
@@ -151,6 +152,23 @@ def test_a_function_that_has_no_time_left_says_so() -> None:
     with testing.recording():
         answers = [handler({}, testing.LambdaContext(timeout=seconds))["answer"] for seconds in (2, 60)]
     assert answers == ["Please try again.", "..."]
+
+
+def test_two_destinations_get_every_event(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The example's archive has the events that the backend has, and the one that is away is named."""
+    example = blocks(PAGES["destinations"])[0].replace("/tmp/events.jsonl", str(tmp_path / "events.jsonl"))
+    with testing.Backend() as backend:
+        monkeypatch.setenv("ZESPAN_BASE_URL", backend.url)
+        handler = run(example).handler
+        handler({}, testing.LambdaContext())
+        backend.mode = "refuse"
+        handler({}, testing.LambdaContext())
+        lines = [json.loads(line) for line in (tmp_path / "events.jsonl").read_text().splitlines()]
+        assert lines[:1] == backend.events
+        assert len(lines) == 2
+        assert "1 events wait for zespan: " in capsys.readouterr().out
 
 
 def test_another_sdk_is_flushed_with_our_events() -> None:

@@ -244,6 +244,95 @@ def test_exporter_without_a_method_raises() -> None:
         check({"exporter": Half()})
 
 
+class Mine(MemoryExporter):
+    """An exporter whose destination can be named."""
+
+    def __init__(self, destination: str = "") -> None:
+        super().__init__()
+        self.destination = destination
+
+
+class Tuple(tuple[int, ...]):
+    """An exporter that happens to be a tuple."""
+
+    encode = send = MemoryExporter.send
+
+
+def test_several_exporters_are_a_tuple() -> None:
+    """Given as a list or a tuple of names and objects, or by their names; a list of one is that one."""
+    one, other, odd = Mine("one"), Mine("other"), Tuple()
+    for value, expected in (
+        (["zespan", one], ("zespan", one)),
+        (("console", "zespan"), ("console", "zespan")),
+        ([one, other], (one, other)),
+        ("zespan, console", ("zespan", "console")),
+        ("zespan,", "zespan"),
+        (["memory"], "memory"),
+        ([one], one),
+        (odd, odd),
+    ):
+        settings = resolve(check({"exporter": value}), {})
+        assert settings.exporter == expected
+        assert settings.exporters == (expected if type(expected) is tuple else (expected,))
+    assert resolve({}, {"ZESPAN_EXPORTER": "zespan, console"}).exporter == ("zespan", "console")
+
+
+@pytest.mark.parametrize(
+    ("value", "says"),
+    [
+        ([], r"exporter is an empty list: name a destination"),
+        (",", r"exporter is an empty list"),
+        (["zespan", "zespan"], r"exporter has 'zespan' twice: name each destination once"),
+        ("zespan,console,zespan", r"exporter has 'zespan' twice"),
+        (["zespan", "zipkin"], r"exporter must be one of zespan, .*, not 'zipkin'"),
+        (["zespan", ["console"]], r"exporter has no encode, send\(\): use one of .* or a list of them"),
+        (["zespan", None], r"exporter has no encode, send\(\)"),
+        ({"zespan", "console"}, r"exporter has no encode, send\(\)"),
+        ([MemoryExporter(), MemoryExporter()], r"exporter has two destinations called 'MemoryExporter'"),
+        (
+            [Mine("here"), Mine("here")],
+            r"exporter has two destinations called 'here': give each object a `destination`",
+        ),
+        (["zespan", Mine("zespan")], r"exporter has two destinations called 'zespan'"),
+    ],
+)
+def test_a_list_of_exporters_that_cannot_be_used_raises(value: Any, says: str) -> None:
+    """The error says what to write instead."""
+    with pytest.raises(ConfigurationError, match=f"^{says}"):
+        zespan_lambda(exporter=value)
+
+
+def test_a_list_in_the_environment_that_cannot_be_used_is_ignored(warnings: Warnings) -> None:
+    """As every mistake in the environment: with one line in the log."""
+    assert resolve({}, {"ZESPAN_EXPORTER": "console,console"}).exporter == "zespan"
+    (said,) = warnings()
+    assert "ZESPAN_EXPORTER='console,console' ignored: exporter has 'console' twice" in said
+
+
+def test_a_destination_without_a_key_is_left_out(warnings: Warnings) -> None:
+    """The others get their events; which one does not, and why, is logged once."""
+    mine = Mine("here")
+    for value, left in (
+        (["zespan", mine], mine),
+        (["console", "zespan", mine], ("console", mine)),
+    ):
+        settings = usable(resolve(check({"exporter": value}), {}))
+        assert settings is not None
+        assert settings.exporter == left
+    (said,) = warnings()
+    assert said.startswith("nothing is sent to zespan: set ZESPAN_API_KEY")
+    with_key = usable(resolve(check({"exporter": ["zespan", mine], "api_key": "zsp_1"}), {}))
+    assert with_key is not None
+    assert with_key.exporter == ("zespan", mine)
+
+
+def test_under_pytest_a_list_with_a_destination_elsewhere_is_off() -> None:
+    """No test sends to production because its events go to memory, too."""
+    environ = {"ZESPAN_API_KEY": "zsp_1", "PYTEST_VERSION": "8.2"}
+    assert usable(resolve(check({"exporter": ["memory", "zespan"]}), environ)) is None
+    assert usable(resolve(check({"exporter": ["memory", "console"]}), environ)) is not None
+
+
 def test_valid_values_are_normalized() -> None:
     """They have the types that the package uses."""
     exporter = MemoryExporter()

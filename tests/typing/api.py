@@ -304,7 +304,13 @@ class Mute:
         return b""
 
 
+def of_each(report: FlushReport) -> list[str]:
+    assert_type(report.destinations, tuple[FlushReport, ...])
+    return [one.destination for one in report.destinations]
+
+
 def alert(dropped: Dropped) -> None:
+    assert_type(dropped.destination, str)
     assert_type(dropped.payloads, tuple[bytes, ...])
 
 
@@ -314,5 +320,8 @@ def annotated(event: Event, settings: Settings) -> Session:
     with run_:
         zespan_lambda(exporter=Sending(), on_error=alert, api_key=None)
         zespan_lambda(exporter=Mute())  # type: ignore[call-overload]
+        zespan_lambda(exporter=["zespan", Sending(), Foreign()])
+        zespan_lambda(exporter=("zespan", "console"))
+        zespan_lambda(exporter=["zespan", "zipkin"])  # type: ignore[list-item]
         zespan_lambda(on_flush=alert)  # type: ignore[arg-type]
     return init(exporter=Foreign(), flush_timeout=1)
