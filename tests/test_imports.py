@@ -77,7 +77,13 @@ BANNED = {"warnings", "random", "dataclasses", "uuid", "requests", "httpx", "url
 BANNED_ELSEWHERE = BANNED - {"dataclasses", "uuid"}  # in testing/
 
 # In functions, of people who have openai, Powertools, or a key in AWS; and Lambda's runtime client, in its process.
-THIRD_PARTY_IN = {"powertools.py", "_platforms/secrets.py", "aws_lambda/auto.py", "aws_lambda/_snapstart.py"}
+THIRD_PARTY_IN = {
+    "powertools.py",
+    "_platforms/secrets.py",
+    "aws_lambda/auto.py",
+    "aws_lambda/_snapstart.py",
+    "exporters/stores/_aws.py",
+}
 # Modules that are imported in a function, when a user asks for the hook of that framework.
 HOOKS = {"frameworks/_dspy.py", "frameworks/_langchain.py", "frameworks/_openai_agents.py"}
 

@@ -691,11 +691,11 @@ def test_host_header_omits_the_default_port(monkeypatch: pytest.MonkeyPatch, url
     """The Host header has any other port, as browsers send it."""
     said: list[Mapping[str, str]] = []
 
-    def post(_: _Connection, target: str, headers: Mapping[str, str], body: bytes) -> Answer:
-        said.append(headers)
+    def exchange(_: _Connection, request: tuple[str, str, bytes, Mapping[str, str]], whole: bool) -> Answer:
+        said.append(request[3])
         return Answer(200, {}, b"")
 
-    monkeypatch.setattr(_Connection, "post", post)
+    monkeypatch.setattr(_Connection, "request", exchange)
     Transport(url).post("/", b"", {}, 1)
     assert said == [{"host": host}]
 

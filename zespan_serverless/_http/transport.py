@@ -1,4 +1,4 @@
-"""Posts to one origin over one kept-alive connection, which another thread can abort.
+"""Sends requests to one origin over one kept-alive connection, which another thread can abort.
 
 Name resolution has no timeout, and clocks may stand still. So the thread that waits for a request enforces the deadline
 through `cancel`; the timeouts in this file are only the first line of defence.
@@ -24,11 +24,13 @@ if TYPE_CHECKING:
 
     from .proxy import Proxy
 
+    _Request = tuple[str, str, bytes, Mapping[str, str]]  # method, path, body, headers
+
 _IDLE_MAX = 50.0  # seconds of wall clock; load balancers drop idle connections after 60, unnoticed by a frozen process
 
 
 class Transport:
-    """`connect`, `post` and `close` are called by one thread at a time; `cancel` may be called by any thread."""
+    """All methods are called by one thread at a time, but for `cancel`, which may be called by any thread."""
 
     def __init__(self, base_url: str) -> None:
         url = urlsplit(base_url)
@@ -65,25 +67,32 @@ class Transport:
                 connection.connect()
 
     def post(self, path: str, body: bytes, headers: Mapping[str, str], timeout: float) -> Answer:
-        """Post a request, and return the answer within `timeout` seconds; see `_Connection.post` for its body.
+        """Post a request, and return the answer within `timeout` seconds; see `_Connection.request` for its body.
 
         Raises OSError on failure. If a kept-alive connection turns out to be dead, the request is repeated once, over a
         new one.
         """
+        return self._request(("POST", path, body, headers), timeout, whole=False)
+
+    def request(self, method: str, path: str, body: bytes, headers: Mapping[str, str], timeout: float) -> Answer:
+        """The same with another method, and the whole body of the answer, of which 64 KiB are kept."""
+        return self._request((method, path, body, headers), timeout, whole=True)
+
+    def _request(self, request: _Request, timeout: float, *, whole: bool) -> Answer:
         deadline = time.monotonic() + timeout
         kept = self._kept_alive()
         if kept is not None:
             kept.deadline = deadline
             try:
-                return self._exchange(kept, path, body, headers)
+                return self._exchange(kept, request, whole)
             except OSError as error:
                 pass_on(error)
                 if kept.aborted or isinstance(error, TornAnswer):
                     raise
-        return self._exchange(self._new(deadline), path, body, headers)
+        return self._exchange(self._new(deadline), request, whole)
 
     def cancel(self) -> None:
-        """Make a `connect` or `post` in another thread fail: at once, or when it has resolved a name and connected."""
+        """Make what another thread does in here fail: at once, or when it has resolved a name and connected."""
         busy = self._busy
         if busy is not None:
             busy.abort()
@@ -156,10 +165,11 @@ class Transport:
         else:
             connection.close()
 
-    def _exchange(self, connection: _Connection, path: str, body: bytes, headers: Mapping[str, str]) -> Answer:
+    def _exchange(self, connection: _Connection, request: _Request, whole: bool) -> Answer:
+        method, path, body, headers = request
         with self._checked_out(connection):
             sent = {"host": self._host_header, **headers, **connection.extra_headers}
-            return connection.post(connection.prefix + self._path + path, sent, body)
+            return connection.request((method, connection.prefix + self._path + path, body, sent), whole)
 
 
 class _Connection:
@@ -206,18 +216,19 @@ class _Connection:
             self._check_deadline(channel).secure(_Tls(self.tls, self.server_name))
         self._is_ready = True
 
-    def post(self, target: str, headers: Mapping[str, str], body: bytes) -> Answer:
-        """Post a request, and return the answer.
+    def request(self, request: _Request, whole: bool) -> Answer:
+        """Send a request, and return the answer.
 
-        Its body is not waited for, except for a successful HTML page. It may be the page of a proxy or a login instead
-        of the backend's answer, or a plain "ok" of a framework: only its text tells which.
+        Unless it is wanted whole, its body is not waited for, except for a successful HTML page. It may be the page of
+        a proxy or a login instead of the backend's answer, or a plain "ok" of a framework: only its text tells which.
         """
         if not self._is_ready:
             self.connect()
         assert self._channel is not None
         channel = self._check_deadline(self._channel)
-        channel.send("POST", target, headers, body)
-        answer = self._check_deadline(channel).receive(whole=False)
+        method, target, body, headers = request
+        channel.send(method, target, headers, body)
+        answer = self._check_deadline(channel).receive(has_body=method != "HEAD", whole=whole)
         if 200 <= answer.status < 300 and "html" in answer.headers.get("content-type", "").lower():
             answer = answer.replaced(body=answer.body or channel.read_body())
         return answer

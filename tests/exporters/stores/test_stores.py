@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import gzip
 import json
@@ -13,7 +14,15 @@ from hypothesis import strategies as st
 
 from zespan_serverless.errors import ConfigurationError
 from zespan_serverless.exporters import Outcome
-from zespan_serverless.exporters.stores import Store, StoreExporter, batch_of, events_of, open_store
+from zespan_serverless.exporters.stores import (
+    Store,
+    StoreExporter,
+    batch_of,
+    batches_of,
+    events_of,
+    from_text,
+    open_store,
+)
 
 OF = {"exporter": "zespan", "content_type": "application/json"}
 
@@ -81,6 +90,24 @@ def test_a_batch_of_a_later_release_says_so() -> None:
     """Its reader learns that it needs a newer version."""
     with pytest.raises(ValueError, match="later release"):
         events_of(zlib.compress(b'{"version":2,"events":0}\n', wbits=31))
+
+
+@pytest.mark.parametrize("between", [b"", b"\n"])
+def test_several_batches_in_one_object(between: bytes) -> None:
+    """Firehose puts one after the other, with or without a line break between them."""
+    blobs = [batch_of([b"a", b"b"], OF), batch_of([], OF), batch_of([b"c"], OF)]
+    data = b"".join(blob + between for blob in blobs)
+    assert [events for _, events in batches_of(data)] == [[b"a", b"b"], [], [b"c"]]
+    for wrong in (data + b"x", data[:-5], b""):
+        with pytest.raises(ValueError, match=r"."):
+            batches_of(wrong)
+
+
+def test_text_of_a_queue() -> None:
+    """A message has the batch in base64; another one is returned as it is."""
+    assert from_text(base64.b64encode(b"\x1f\x8b").decode()) == b"\x1f\x8b"
+    assert from_text('{"a":1}') == b'{"a":1}'
+    assert from_text("nö") == "nö".encode()
 
 
 def test_each_batch_has_a_name_of_its_own() -> None:

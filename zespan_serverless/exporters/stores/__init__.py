@@ -13,6 +13,7 @@ with the size and one with the event, in turns:
 
 from __future__ import annotations
 
+import binascii
 import json
 import os
 import time
@@ -28,7 +29,13 @@ from .. import Exporter
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-STORES = {"file": ("directory", "Directory")}
+STORES = {
+    "file": ("directory", "Directory"),
+    "s3": ("s3", "Bucket"),
+    "sqs": ("sqs", "Queue"),
+    "kinesis": ("kinesis", "Stream"),
+    "firehose": ("firehose", "DeliveryStream"),
+}
 """The module and the class for each scheme of URLs. A class takes the URL."""
 
 BATCH_MAX = 268_435_456
@@ -129,18 +136,42 @@ def batch_of(events: Sequence[bytes], of: Mapping[str, str]) -> bytes:
     return zlib.compress(header.encode() + b"\n" + framed, level=1, wbits=_GZIP)
 
 
+def from_text(text: str) -> bytes:
+    """A blob that is in a message of a queue, which takes text; what is no base64 is returned as it is."""
+    try:
+        return binascii.a2b_base64(text, strict_mode=True)
+    except ValueError:
+        return text.encode()
+
+
 def events_of(batch: bytes) -> tuple[dict[str, Any], list[bytes]]:
     """The header of a blob, and its events. Raises ValueError for one that is damaged, or of a later version."""
+    header, events, _ = _first_of(batch)
+    return header, events
+
+
+def batches_of(data: bytes) -> list[tuple[dict[str, Any], list[bytes]]]:
+    """The same for several blobs in a row, or in lines, as Firehose writes them into one object."""
+    batches: list[tuple[dict[str, Any], list[bytes]]] = []
+    while data or not batches:
+        header, events, rest = _first_of(data)
+        batches.append((header, events))
+        data = rest.lstrip(b"\n")
+    return batches
+
+
+def _first_of(data: bytes) -> tuple[dict[str, Any], list[bytes], bytes]:
+    """The header and the events of the first blob, and the bytes after it."""
     try:
         unpacker = zlib.decompressobj(_GZIP)
-        data = unpacker.decompress(batch, BATCH_MAX)
+        data = unpacker.decompress(data, BATCH_MAX)
         if not unpacker.eof:
             raise ValueError("it is incomplete, or too large")
         end = data.index(b"\n")
         header: dict[str, Any] = json.loads(data[:end])
         if header["version"] != 1:
             raise ValueError(f"it has version {header['version']}, which only a later release can read")
-        return header, _unframed(data, end + 1, header["events"])
+        return header, _unframed(data, end + 1, header["events"]), unpacker.unused_data
     except (zlib.error, KeyError, TypeError) as error:
         raise ValueError(f"it is no batch of events: {error}") from None
 

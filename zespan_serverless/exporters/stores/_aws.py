@@ -1,0 +1,167 @@
+"""What the stores in AWS have in common: botocore signs requests and reads answers, and `_http` carries them.
+
+botocore's own connections have no timeout for a whole request, and no other thread can abort them.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from abc import abstractmethod
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs, urlsplit
+
+from ..._base.forks import importing
+from ..._base.reports import Outcome
+from ..._http.transport import Transport
+from ...errors import ConfigurationError
+from . import Store
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_TOO_LARGE = ("EntityTooLarge", "InvalidParameterValue", "InvalidArgumentException", "ValidationException")
+"""Codes of errors that may say that a batch is too large."""
+_READ_TIMEOUT = 20  # seconds that reading may wait for a connection, and for an answer
+
+
+class AwsStore(Store):
+    """A store in AWS, of the region that the URL's `?region=` or else the environment names."""
+
+    service = ""
+    """boto3's name of the service."""
+    form = ""
+    """An example of a URL."""
+    accepted = 0
+    """Bytes of a batch that the service accepts however it is configured; 0: any that `limit` allows."""
+
+    def __init__(self, url: str) -> None:
+        parts = urlsplit(url)
+        self.place = f"{parts.netloc}{parts.path}".rstrip("/")
+        query = parse_qs(parts.query)
+        self.region: str | None = query.pop("region", [None])[0]
+        if not self.place or query or "@" in parts.netloc:
+            raise ConfigurationError(f"a store in AWS must be like {self.form} or {self.form}?region=eu-west-1")
+        self.url = f"{parts.scheme}://{self.place}" + (f"?region={self.region}" if self.region else "")
+        import_module("concurrent.futures.thread")  # botocore may, and cannot any more when the interpreter is ending
+        self._wire = _Wire()
+        self._writer: Any = None
+        self._reader: Any = None
+
+    @abstractmethod
+    def write(self, client: Any, batch: bytes, name: str) -> object:
+        """Have the client send one batch."""
+
+    def put(self, batch: bytes, name: str, timeout: float) -> Outcome:
+        self._wire.begin(timeout)
+        client = self._client_to_write()
+        try:
+            self.write(client, batch, name)
+        except client.exceptions.ClientError as error:
+            details = error.response
+            code, status = details["Error"].get("Code"), details["ResponseMetadata"].get("HTTPStatusCode")
+            is_too_large = status == 413 or (code in _TOO_LARGE and 0 < self.accepted < len(batch))
+            return Outcome("refused" if is_too_large else "retry", f"{self.url}: {error}")
+        return Outcome("delivered")
+
+    def prepare(self, timeout: float) -> None:
+        self._wire.begin(timeout)
+        self._client_to_write()
+
+    def cancel(self) -> None:
+        self._wire.cancel()
+
+    def close(self) -> None:
+        self._wire.close()
+        self._writer = None  # it has credentials, which a snapshot must not keep
+
+    def _client_to_write(self) -> Any:
+        if self._writer is None:
+            client = self._new_client(retries={"total_max_attempts": 1})
+            client.meta.events.register("before-send", self._wire.carry)
+            self._writer = client
+        return self._writer
+
+    def client_to_read(self) -> Any:
+        """A client that takes its time, and tries again: nobody waits for what it reads."""
+        if self._reader is None:
+            self._reader = self._new_client(connect_timeout=_READ_TIMEOUT, read_timeout=_READ_TIMEOUT)
+        return self._reader
+
+    def _new_client(self, **options: Any) -> Any:
+        with importing():
+            import_module("encodings.idna")  # looking up a name would
+            from botocore.config import Config
+            from botocore.session import Session
+
+            session = Session()  # boto3's default session belongs to the user, and to one thread at a time
+        session.get_credentials()  # may ask the network, for which no fork is to wait
+        with importing():
+            return session.create_client(self.service, region_name=self.region, config=Config(**options))
+
+
+class _Wire:
+    """Carries the requests of a client. A thread that was given up may still be in here when another one comes."""
+
+    def __init__(self) -> None:
+        self._origin, self._transport = "", Transport("http://")
+        self._cancelled = 0  # how often; a request that began before is not sent
+        self._thread = threading.local()
+
+    def begin(self, timeout: float) -> None:
+        """Let the requests of this thread take so many seconds from now on."""
+        self._thread.deadline, self._thread.cancelled = time.monotonic() + timeout, self._cancelled
+
+    def cancel(self) -> None:
+        self._cancelled += 1
+        self._transport.cancel()
+
+    def close(self) -> None:
+        self._transport.close()
+
+    def carry(self, request: Any, **_: object) -> Any:
+        """botocore's event before a request is sent: whoever handles it may return the answer."""
+        from botocore.awsrequest import AWSResponse
+
+        left = self._thread.deadline - time.monotonic()
+        if left <= 0 or self._thread.cancelled != self._cancelled:
+            raise TimeoutError("no time left")
+        url = urlsplit(request.url)
+        path = f"{url.path or '/'}?{url.query}" if url.query else url.path or "/"
+        headers = {name: _text(value) for name, value in request.headers.items() if name.lower() not in _OURS}
+        transport = self._to(f"{url.scheme}://{url.netloc}")
+        answer = transport.request(request.method, path, _bytes(request.body), headers, left)
+        return AWSResponse(request.url, answer.status, dict(answer.headers), _Body(answer.body))
+
+    def _to(self, origin: str) -> Transport:
+        """What speaks to this host; a bucket of another region sends us to another one."""
+        if origin != self._origin:
+            self._transport.close()
+            self._origin, self._transport = origin, Transport(origin)
+        return self._transport
+
+
+_OURS = ("host", "content-length", "expect")
+"""Headers that `_http` sets by itself; and it sends a body without asking whether it may."""
+
+
+def _bytes(body: Any) -> bytes:
+    """The body of a request, which may be text, or a file."""
+    if hasattr(body, "read"):
+        body = body.read()
+    return body.encode() if isinstance(body, str) else bytes(body or b"")
+
+
+def _text(value: str | bytes) -> str:
+    return value.decode("latin-1") if isinstance(value, bytes) else value
+
+
+class _Body:
+    """The body of an answer as botocore reads it."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+
+    def stream(self, **_: object) -> Iterator[bytes]:
+        yield self._data
