@@ -86,6 +86,14 @@ ENVIRONMENTS = {
         "oldest others": ["google-genai==1.10.0", "cohere==5.16.0", "aiobotocore[boto3]==2.23.0"],
         "oldest mistral": ["mistralai==1.0.0"],
     },
+    # OpenTelemetry's own exporters, and what reads their bytes.
+    "otlp": {
+        "opentelemetry": [
+            "opentelemetry-exporter-otlp-proto-http==1.45.1",
+            "opentelemetry-exporter-otlp-json-http==0.66b1",
+            _OTEL,
+        ],
+    },
 }
 """Group of tests -> environment -> what is installed."""
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import logging
 import traceback
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -72,6 +73,55 @@ def test_no_log_line_report_or_file_has_the_key(
     assert not [text for text in everything if KEY in text]
 
 
+@pytest.mark.parametrize("mode", ["ok", "hang", "drop", "refuse", "redirect", 400, 401, 404, 500])
+@pytest.mark.parametrize("exporter", ["otlp", "langfuse"])
+def test_no_key_of_an_otlp_backend_is_shown(
+    exporter: Literal["otlp", "langfuse"],
+    mode: Any,
+    everything: list[str],
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Neither headers of the settings, nor those of OpenTelemetry's variables, nor a backend's own variables."""
+    for name in ("LANGFUSE_PUBLIC_KEY", "LANGFUSE_SECRET_KEY"):
+        monkeypatch.setenv(name, KEY)
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_HEADERS", f"authorization={KEY}")
+    hidden = (KEY, base64.b64encode(f"{KEY}:{KEY}".encode()).decode())
+    with Backend() as backend:
+        backend.mode = mode
+
+        @zespan_lambda(
+            exporter=exporter,
+            base_url=backend.url,
+            headers={"x-more": KEY},
+            journal=str(tmp_path / "journal"),
+            debug=True,
+            flush_timeout=0.1,
+            flush_mode="before_return",
+            on_error=lambda dropped: everything.append(repr(dropped)),
+            on_flush=lambda report: everything.append(repr(report)),
+        )
+        def handler(event: object, context: object) -> None: ...
+
+        for _ in range(4):
+            handler({}, testing.LambdaContext())
+        everything.append(repr(zespan_serverless.flush(0.5)))
+        container = _container.current()
+        assert container is not None
+        sending = _container.build_exporter(container.settings)
+        everything += [repr(container.settings), repr(container.delivery), repr(sending), str(sending)]
+        files = list((tmp_path / "journal").iterdir())
+        everything += [file.read_bytes().decode("latin-1") for file in files]
+        assert files
+        everything += [repr(zespan_serverless.shutdown(0.1)), *_logged(caplog), *capfd.readouterr()]
+        sent = [request.headers.get("authorization") for request in backend.requests]
+        assert mode == "refuse" or set(sent) == {KEY if exporter == "otlp" else f"Basic {hidden[1]}"}
+    assert len(everything) > 8
+    assert not [text for text in everything if any(key in text for key in hidden)]
+
+
 def test_no_mistake_with_the_settings_shows_the_key(everything: list[str], caplog: pytest.LogCaptureFixture) -> None:
     """A key with a line break, in the wrong setting, of the wrong type, for a setting that does not exist."""
     mistakes: list[dict[str, Any]] = [
@@ -83,6 +133,10 @@ def test_no_mistake_with_the_settings_shows_the_key(everything: list[str], caplo
         {"api_key_secret": [KEY]},
         {"apikey": KEY},
         {"api_keys": KEY},
+        {"headers": KEY},
+        {"headers": {"authorization": f"{KEY}\n"}},
+        {"headers": {f"{KEY}: x": "y"}},
+        {"headers": [KEY]},
     ]
     for mistake in mistakes:
         with pytest.raises(ConfigurationError) as caught:

@@ -112,6 +112,7 @@ def test_every_block_is_run() -> None:
     assert len(BLOCKS) == 5
     assert {name: len(blocks(page)) for name, page in PAGES.items()} == {
         "architecture": 0,
+        "backends": 1,
         "by-hand": 4,
         "comparison": 0,
         "frameworks": 3,  # in frameworks/test_hooks.py
@@ -144,6 +145,13 @@ def test_the_users_of_an_invocation() -> None:
     assert [event["user_id"] for event in events] == ["ada", "ada"]
     assert [event["metadata"]["gen_ai.conversation.id"] for event in events] == ["t1", "t1"]
     assert (step["tags"], root["tags"]) == ({"feature": "search"}, {"feature": "search"})
+
+
+def test_events_go_to_an_endpoint_of_opentelemetry() -> None:
+    """The example is a handler that works, whoever gets its events."""
+    with testing.recording() as events:
+        assert run(blocks(PAGES["backends"])[0]).handler({}, testing.LambdaContext()) == {"statusCode": 200}
+    assert len(events) == 1
 
 
 def test_a_function_that_has_no_time_left_says_so() -> None:

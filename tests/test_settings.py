@@ -70,6 +70,7 @@ FROM_ENVIRONMENT: dict[str, tuple[str, object]] = {
     "tags": ("team=search, tier = gold,empty=", {"team": "search", "tier": "gold", "empty": ""}),
     "exporter": ("console", "console"),
     "flush": ("sentry, langfuse", ("sentry", "langfuse")),
+    "headers": ("X-Team=search,b=two%20words", {"x-team": "search", "b": "two words"}),
     "debug": ("TRUE", True),
 }
 

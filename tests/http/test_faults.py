@@ -136,16 +136,34 @@ def odd() -> Iterator[Callable[..., Odd]]:
         server.close()
 
 
-def _delivery_to(url: str) -> Delivery:
-    settings = Settings(base_url=url, api_key="zsp_key")
+def _delivery_to(url: str, exporter: str = "zespan") -> Delivery:
+    settings = Settings(base_url=url, api_key="zsp_key", exporter=exporter)
     return Delivery(build_exporter(settings), settings)
 
 
+def _numbers(body: bytes) -> set[int]:
+    """The field `n` of each event in a request, in whichever format."""
+    text = gzip.decompress(body)
+    if not text.startswith(b'{"resourceSpans"'):
+        return {json.loads(line)["n"] for line in text.splitlines()}
+    (of_resource,) = json.loads(text)["resourceSpans"]
+    spans = of_resource["scopeSpans"][0]["spans"]
+    held = [{one["key"]: one["value"] for one in span["attributes"]} for span in spans]
+    return {int(attributes["zespan.n"]["intValue"]) for attributes in held}
+
+
+@pytest.fixture(params=["zespan", "otlp"])
+def exporter(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The name of each exporter that sends over HTTP."""
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "http/json")  # which this file can read
+    return str(request.param)
+
+
 @pytest.mark.parametrize("answer", FAULTS.values(), ids=FAULTS)
-def test_odd_answer_costs_at_most_the_time_of_a_flush(answer: Answer, odd: Callable[..., Odd]) -> None:
+def test_odd_answer_costs_at_most_the_time_of_a_flush(answer: Answer, exporter: str, odd: Callable[..., Odd]) -> None:
     """When the backend answers properly again, everything is delivered."""
     server = odd(answer)
-    delivery = _delivery_to(server.url)
+    delivery = _delivery_to(server.url, exporter)
     for number in range(3):
         delivery.capture(event({"n": number}))
     began = time.monotonic()
@@ -155,8 +173,8 @@ def test_odd_answer_costs_at_most_the_time_of_a_flush(answer: Answer, odd: Calla
     server.well.set()
     delivery.resume()  # as after a minute: what was known of the backend is old
     assert delivery.flush(5, probe=True).delivered == 3
-    lines = b"\n".join(gzip.decompress(body) for body in server.bodies).splitlines()
-    assert {json.loads(line)["n"] for line in lines} == {0, 1, 2}  # more than once, if the first was cut off late
+    sent = set[int]().union(*map(_numbers, server.bodies))
+    assert sent == {0, 1, 2}  # more than once, if the first was cut off late
     delivery.reset()
 
 
@@ -169,15 +187,32 @@ def test_odd_answer_costs_at_most_the_time_of_a_flush(answer: Answer, odd: Calla
         says(b"HTTP/1.1 202 OK\r\ncontent-encoding: gzip\r\ncontent-length: %d\r\n\r\n" % len(BOMB), BOMB),
         says(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n"),
         _endlessly(b"HTTP/1.1 200 OK\r\n\r\n", b"x" * 65536),
+        _endlessly(b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n\r\n", b"{" * 65536),
+        says(b"HTTP/1.1 200 OK\r\ncontent-type: application/x-protobuf\r\ncontent-length: 99\r\n\r\n\x0a"),
         says(b"HTTP/1.0 200\r\n\r\n"),
     ],
-    ids=["204", "megabyte", "HTML of Flask's", "gzip bomb", "100", "endless body", "HTTP/1.0"],
+    ids=["204", "megabyte", "Flask's", "bomb", "100", "endless body", "endless JSON", "cut protobuf", "HTTP/1.0"],
 )
-def test_2xx_counts_whatever_its_body_is(answer: Answer, odd: Callable[..., Odd]) -> None:
+def test_2xx_counts_whatever_its_body_is(answer: Answer, exporter: str, odd: Callable[..., Odd]) -> None:
     """A 2xx is one; its body is not read for more than 64 KiB, and never unpacked."""
-    delivery = _delivery_to(odd(answer).url)
+    delivery = _delivery_to(odd(answer).url, exporter)
     delivery.capture(event({"n": 1}))
     assert delivery.flush(5).delivered == 1
+    delivery.reset()
+
+
+@pytest.mark.parametrize("kind", [b"text/html", b"application/json"])
+def test_an_empty_body_is_not_waited_for(kind: bytes, exporter: str, odd: Callable[..., Odd]) -> None:
+    """It is complete with the head, although the connection stays open."""
+
+    def answer(connection: socket.socket) -> None:
+        connection.sendall(b"HTTP/1.1 200 OK\r\ncontent-type: " + kind + b"\r\ncontent-length: 0\r\n\r\n")
+        connection.recv(1)
+
+    delivery = _delivery_to(odd(answer).url, exporter)
+    delivery.capture(event({"n": 1}))
+    report = delivery.flush(20)
+    assert (report.delivered, report.elapsed < 10) == (1, True)
     delivery.reset()
 
 

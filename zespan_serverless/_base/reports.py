@@ -23,19 +23,23 @@ class Outcome(Value):
             `unauthorized`: it does not accept the key. The batch is dropped.
         detail: Says what happened, for log messages.
         retry_after: With `retry`: seconds to wait before the next request, at most 60. None: as the breaker decides.
+        rejected: With `delivered`: how many events of the batch it has not taken, and never will. They are dropped as
+            `refused`. Where it does not say which, they count as the last ones.
     """
 
-    __slots__ = ("detail", "retry_after", "verdict")
+    __slots__ = ("detail", "rejected", "retry_after", "verdict")
 
     def __init__(
         self,
         verdict: Verdict,
         detail: str = "",
         retry_after: float | None = None,
+        rejected: int = 0,
     ) -> None:
         self.verdict = verdict
         self.detail = detail
         self.retry_after = retry_after
+        self.rejected = rejected
 
 
 class Dropped(Value):

@@ -143,6 +143,18 @@ class Accounts:
         # to here.
         self.report_drop(batch, reason, detail)
 
+    def drop_rejected(self, count: int, detail: str) -> None:
+        """Drop the last events of the batch that is in flight, because the destination has taken only the others."""
+        batch = self.buffer.in_flight
+        taken = max(len(batch) - count, 0)
+        rest, dropped = batch[:taken], batch[taken:]
+        number = len(dropped)
+        # No call from here on,
+        self.buffer.in_flight = rest
+        self.dropped["refused"] += number
+        # to here.
+        self.report_drop(dropped, "refused", detail)
+
     def drop_surplus(self) -> None:
         """Drop the events that the buffer has no room for."""
         surplus = self.buffer.surplus

@@ -94,7 +94,7 @@ class Notices:
         text, explanation = "telemetry events are being dropped: %s", detail or _EXPLANATIONS.get(reason, "")
         if explanation:
             text += " %s"
-        if reason == "unauthorized":
+        if reason == "unauthorized" and self._settings.exporter == "zespan":
             text += (
                 f". {self._destination} does not accept the API key: "
                 "check ZESPAN_API_KEY (or api_key, api_key_secret) and ZESPAN_BASE_URL"

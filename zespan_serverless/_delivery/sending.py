@@ -1,6 +1,7 @@
 """What the sender does: choose the next batch, send it, and account for the outcome.
 
 delivered      the batch is counted; batches may grow again
+  rejected     so many of its events are dropped
 retry          the batch waits again; the breaker counts a failure of the backend
   too slow     the batch was too large for its timeout: batches become smaller, and a single slow event is sent last
 refused        the batch is halved, until the refused event is alone and is dropped
@@ -162,6 +163,8 @@ class Sending:
             buffer.halve()
             self._answered()
         elif outcome.verdict == "delivered":
+            if outcome.rejected:
+                accounts.drop_rejected(outcome.rejected, outcome.detail)
             self._delivered(job)
             self._answered()
         else:

@@ -123,7 +123,9 @@ class Channel:
         return Answer(status, headers, self.read_body() if whole else self._take_body() or b"")
 
     def read_body(self) -> bytes:
-        """Wait for the body of the received answer, and return it as far as it has arrived."""
+        """Wait for the body of the received answer, and return it as far as it has arrived; nothing if it was taken."""
+        if self._body_headers is None:
+            return b""
         while (body := self._take_body()) is None:
             try:
                 self._read_more()

@@ -32,8 +32,10 @@ _IDLE_MAX = 50.0  # seconds of wall clock; load balancers drop idle connections 
 class Transport:
     """All methods are called by one thread at a time, but for `cancel`, which may be called by any thread."""
 
-    def __init__(self, base_url: str) -> None:
+    def __init__(self, base_url: str, *, certificate: str | None = None, reads: tuple[str, ...] = ("html",)) -> None:
+        """`certificate`: a file of certificates to trust instead of the system's. `reads`: see `_Connection.request`."""
         url = urlsplit(base_url)
+        self._certificate, self._reads = certificate, reads
         self._is_tls = url.scheme == "https"
         self._scheme, self._host, self._port = url.scheme, url.hostname or "", url.port or (443 if self._is_tls else 80)
         is_default_port = url.port is None or url.port == (443 if self._is_tls else 80)
@@ -123,9 +125,10 @@ class Transport:
             if self._tls is None and (self._is_tls or (proxy and proxy.is_tls)):
                 import ssl
 
-                self._tls = ssl.create_default_context()
+                self._tls = ssl.create_default_context(cafile=self._certificate)
         host, port = (proxy.host, proxy.port) if proxy else (self._host, self._port)
         connection = _Connection(host, port, deadline, self._worked, self._failed)
+        connection.reads = self._reads
         if proxy and proxy.is_tls:
             connection.proxy_tls = self._tls
         if self._is_tls:
@@ -169,7 +172,7 @@ class Transport:
         method, path, body, headers = request
         with self._checked_out(connection):
             sent = {"host": self._host_header, **headers, **connection.extra_headers}
-            return connection.request((method, connection.prefix + self._path + path, body, sent), whole)
+            return connection.request((method, connection.prefix + (self._path + path or "/"), body, sent), whole)
 
 
 class _Connection:
@@ -182,6 +185,7 @@ class _Connection:
         self.deadline = deadline
         self.aborted = False
         self.prefix, self.extra_headers = "", dict[str, str]()  # of requests through a proxy that sees them
+        self.reads: tuple[str, ...] = ("html",)  # see `request`
         self.tunnel: tuple[str, Mapping[str, str]] | None = None  # what a proxy is to connect us to, and its headers
         self.proxy_tls: ssl.SSLContext | None = None
         self.tls: ssl.SSLContext | None = None
@@ -219,8 +223,9 @@ class _Connection:
     def request(self, request: _Request, whole: bool) -> Answer:
         """Send a request, and return the answer.
 
-        Unless it is wanted whole, its body is not waited for, except for a successful HTML page. It may be the page of
-        a proxy or a login instead of the backend's answer, or a plain "ok" of a framework: only its text tells which.
+        Unless it is wanted whole, its body is not waited for, except that of a success whose content type has one of
+        the words `reads`. HTML may be the page of a proxy or a login instead of the backend's answer, or a plain "ok" of
+        a framework: only its text tells which.
         """
         if not self._is_ready:
             self.connect()
@@ -229,8 +234,10 @@ class _Connection:
         method, target, body, headers = request
         channel.send(method, target, headers, body)
         answer = self._check_deadline(channel).receive(has_body=method != "HEAD", whole=whole)
-        if 200 <= answer.status < 300 and "html" in answer.headers.get("content-type", "").lower():
-            answer = answer.replaced(body=answer.body or channel.read_body())
+        if 200 <= answer.status < 300:
+            kind = answer.headers.get("content-type", "").lower()
+            if any(word in kind for word in self.reads):
+                answer = answer.replaced(body=answer.body or channel.read_body())
         return answer
 
     def close(self) -> None:

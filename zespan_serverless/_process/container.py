@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, Protocol
 
 from .. import settings as _settings
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from .._delivery.several import Several
     from .._record.held import Held
     from .._record.invocation import Invocation
+
+_EXPORTERS = "zespan_serverless.exporters"  # whose modules are imported when they are asked for
 
 JOURNAL_SIZE = 2
 """Bytes of the journal over those of the buffer, above which it is written anew without what is settled."""
@@ -200,25 +203,19 @@ def journal_of(settings: _settings.Settings, exporter: Exporter) -> Journal | No
         where = f"{os.environ.get('TMPDIR') or '/tmp'}/zespan-serverless-{os.geteuid()}"
     kind = type(exporter)
     place = settings.base_url if settings.exporter == "zespan" else getattr(exporter, "destination", "")
-    destination = f"{kind.__module__}.{kind.__qualname__} {place}"
     key = settings.api_key or settings.api_key_secret or ""
+    if isinstance(settings.exporter, str):  # one of ours, which may know better
+        place, key = getattr(exporter, "account", (place, key))
+    destination = f"{kind.__module__}.{kind.__qualname__} {place}"
     return Journal(where, destination, key, JOURNAL_SIZE * settings.max_bytes)
 
 
 def build_exporter(settings: _settings.Settings) -> Exporter:
     """The exporter that the settings name."""
-    if not isinstance(settings.exporter, (str, tuple)):
+    name: Any = settings.exporter
+    if not isinstance(name, str):
         from .custom import completed
 
-        return completed(settings.exporter)
-    if settings.exporter == "console":
-        from ..exporters.console import ConsoleExporter
-
-        return ConsoleExporter()
-    if settings.exporter == "memory":
-        from ..exporters.memory import MemoryExporter
-
-        return MemoryExporter()
-    from ..exporters.zespan import ZespanExporter
-
-    return ZespanExporter(settings.base_url, settings.api_key, settings.api_key_secret)
+        return completed(name)
+    module: Any = import_module(f"{_EXPORTERS}.{'otlp' if name in _settings.OTLP_EXPORTERS else name}")
+    return module.build(settings)  # type: ignore[no-any-return]

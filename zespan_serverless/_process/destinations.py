@@ -30,7 +30,7 @@ def deliver_to_all(settings: Settings, build: Build, journal_of: JournalOf) -> D
     names: dict[tuple[type, str], str] = {}
     built: list[tuple[str, Settings, Exporter]] = []
     for exporter_setting in settings.exporters:
-        name, own = name_of(exporter_setting), settings.replaced(exporter=exporter_setting)
+        name, own = name_of(exporter_setting), settings.alone(exporter_setting)
         try:
             exporter = build(own)
         except Exception as error:

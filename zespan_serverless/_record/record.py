@@ -45,7 +45,7 @@ class Record:
     is what a call of a model asked for and got, `step` what a step of the user's is about. `agent` is the agent at
     work: `agent_id`, `agent_name`, `agent_role`, `agent_framework`, `parent_agent_id`. `fields` overrule all else for a
     backend that takes events in the words of Zespan's SDK: they are what a user has captured in these words. `root` is
-    the same for all records of one invocation.
+    the same for all records of one invocation, and so is `caller`, who began this part of the trace.
     """
 
     status: Status = "ok"
@@ -68,7 +68,7 @@ class Record:
         self.trace_id, self.span_id, self.parent_span_id = span.trace_id, span.span_id, span.parent_span_id
         self.user_id, self.session_id, self.tags = span.user_id, span.session_id, span.tags
         self.conversation_id = span.conversation_id
-        self.root = span.root
+        self.root, self.caller = span.root, span.caller
         self.resource, self.kind, self.name = resource, kind, name
         self.ended, self.duration_ms = time.time() if ended is None else ended, duration_ms
         self.attributes: Mapping[str, Any] = {} if attributes is None else attributes

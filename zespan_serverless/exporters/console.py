@@ -11,6 +11,7 @@ from . import Exporter
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from ..settings import Settings
 
 # Characters that JSON does not escape and that a terminal obeys, or that reorder text (https://trojansource.codes): C1
 # controls, line separators, marks and overrides of direction. A prompt may hold anything.
@@ -25,3 +26,8 @@ class ConsoleExporter(Exporter):
         sys.stdout.write("".join(data.decode().translate(_ESCAPED) + "\n" for data in batch))
         sys.stdout.flush()
         return Outcome("delivered")
+
+
+def build(_: Settings) -> ConsoleExporter:
+    """The exporter of this name."""
+    return ConsoleExporter()

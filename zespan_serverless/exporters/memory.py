@@ -11,6 +11,8 @@ from . import Exporter
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from ..settings import Settings
+
 
 class MemoryExporter(Exporter):
     """`events` holds every delivered event, decoded; `batches` the number of events in each batch."""
@@ -23,3 +25,8 @@ class MemoryExporter(Exporter):
         self.batches.append(len(batch))
         self.events += [json.loads(data) for data in batch]
         return Outcome("delivered")
+
+
+def build(_: Settings) -> MemoryExporter:
+    """The exporter of this name."""
+    return MemoryExporter()

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from .._http.answer import Answer
     from .._platforms.secrets import Secret
+    from ..settings import Settings
 
 _KEY_LENGTH = 16  # characters: the last four of a key that is at least so long may be shown
 _UNAUTHORIZED = (401, 403)
@@ -99,3 +100,8 @@ class ZespanExporter(Exporter):
         if key:
             headers["x-api-key"] = key
         return self._transport.post("/v1/ingest", body, headers, deadline - time.monotonic())
+
+
+def build(settings: Settings) -> ZespanExporter:
+    """The exporter of this name."""
+    return ZespanExporter(settings.base_url, settings.api_key, settings.api_key_secret)

@@ -20,6 +20,7 @@ from ._fields import (
     DEFAULT_BASE_URL,
     FALSE,
     FIELDS,
+    OTLP_EXPORTERS,
     READERS,
     TRUE,
     VARIABLES,
@@ -48,7 +49,7 @@ else:
         return SettingsKwargs
 
 
-__all__ = ["READERS", "Settings", "SettingsKwargs", "check", "resolve", "usable"]
+__all__ = ["OTLP_EXPORTERS", "READERS", "Settings", "SettingsKwargs", "check", "resolve", "usable"]
 
 OFFICIAL_SDKS = ("zespan", "zespan_fastapi", "zespan_flask", "zespan_crewai.ingest", "zespan_autogen.ingest")
 """Modules that may have been given settings, too; see `_official`."""
@@ -89,6 +90,7 @@ class Settings:
     conversation_id: Callable[[Any], object] | None
     exporter: CustomExporter | str | tuple[CustomExporter | str, ...]
     flush: tuple[Flushable | str, ...]
+    headers: Mapping[str, str] | None
     on_error: Callable[[Dropped], object] | None
     on_flush: Callable[[FlushReport], object] | None
     debug: bool
@@ -109,6 +111,23 @@ class Settings:
     def exporters(self) -> tuple[CustomExporter | str, ...]:
         """All exporters, also if there is only one."""
         return self.exporter if type(self.exporter) is tuple else (self.exporter,)  # type: ignore[return-value]
+
+    @property
+    def names(self) -> list[str]:
+        """The exporters that have a name."""
+        return [one for one in self.exporters if isinstance(one, str)]
+
+    def alone(self, exporter: CustomExporter | str) -> Settings:
+        """The settings of one destination of several. `base_url` and `headers` are one destination's only: Zespan's
+        address, if it is among them, and else what belongs to the only one that speaks OTLP."""
+        own = self.replaced(exporter=exporter)
+        if isinstance(exporter, str) and exporter in OTLP_EXPORTERS:
+            speaking = [name for name in self.names if name in OTLP_EXPORTERS]
+            if len(speaking) > 1 or "zespan" in self.names:
+                own.base_url = DEFAULT_BASE_URL
+            if len(speaking) > 1:
+                own.headers = None
+        return own
 
     def __eq__(self, other: object) -> bool:
         return self._values() == other._values() if isinstance(other, Settings) else NotImplemented
@@ -166,8 +185,16 @@ def resolve(arguments: Mapping[str, Any], environ: Mapping[str, str] | None = No
         if isinstance(field, Number):
             values[name] = field.clamp(value)
     settings = Settings(**values)
-    if "zespan" in settings.exporters and settings.enabled:
-        if "enabled" not in values and _is_test(environ) and not _is_loopback(settings.base_url):
+    addresses = [settings.base_url] if "zespan" in settings.names else []
+    for name in settings.names:
+        if name in OTLP_EXPORTERS:
+            from . import _otlp
+
+            addresses.append(_otlp.target(settings.alone(name), environ).url)
+            if "flush_timeout" not in values:
+                settings.flush_timeout = _otlp.flush_timeout(settings, environ)
+    if addresses and settings.enabled:
+        if "enabled" not in values and _is_test(environ) and not all(map(_is_loopback, addresses)):
             _log_off_in_test()
             return settings.replaced(enabled=False)
         _warn_of_risks(settings)
@@ -246,6 +273,8 @@ def _log_off_in_test() -> None:
 def _warn_of_risks(settings: Settings) -> None:
     """Warn of settings that are allowed, but probably not intended."""
     key, base_url = settings.api_key or "", settings.base_url
+    if "zespan" not in settings.names:
+        return  # a collector in a private network has no TLS, and no key
     if key and base_url == DEFAULT_BASE_URL and not key.startswith("zsp_"):
         warn_once("api_key does not begin with zsp_, as Zespan's keys do: check that it is the right one")
     if base_url.startswith("http://") and not _is_loopback(base_url):
@@ -256,10 +285,23 @@ def usable(settings: Settings) -> Settings | None:
     """The settings, without a destination that has no key, which is logged once; None if telemetry is off."""
     if not settings.enabled:
         return None
-    has_key = settings.api_key or settings.api_key_secret
-    if has_key or settings.base_url != DEFAULT_BASE_URL or "zespan" not in settings.exporters:
+    lacking = {name: text for name in settings.names if (text := _lacks(settings, name))}
+    if not lacking:
         return settings
-    others = [one for one in settings.exporters if one != "zespan"]
-    state = "nothing is sent to zespan" if others else "telemetry is off"
-    warn_once("%s: set ZESPAN_API_KEY (or ZESPAN_BASE_URL to send elsewhere, or ZESPAN_ENABLED=0)", state)
+    others = [one for one in settings.exporters if not (isinstance(one, str) and one in lacking)]
+    for name, text in lacking.items():
+        warn_once("%s: %s", f"nothing is sent to {name}" if others else "telemetry is off", text)
     return settings.replaced(exporter=tuple(others) if len(others) > 1 else others[0]) if others else None
+
+
+def _lacks(settings: Settings, name: str) -> str:
+    """What to do so that events can be sent to the exporter of this name; empty if nothing."""
+    if name == "zespan":
+        has_key = settings.api_key or settings.api_key_secret or settings.base_url != DEFAULT_BASE_URL
+        return "" if has_key else "set ZESPAN_API_KEY (or ZESPAN_BASE_URL to send elsewhere, or ZESPAN_ENABLED=0)"
+    if name not in OTLP_EXPORTERS:
+        return ""
+    from ._otlp import target
+
+    missing = target(settings.alone(name)).missing
+    return f"{missing} (or ZESPAN_ENABLED=0)" if missing else ""

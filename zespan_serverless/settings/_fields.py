@@ -14,7 +14,12 @@ if TYPE_CHECKING:
 
 DEFAULT_BASE_URL = "https://api.zespan.com"
 FLUSH_MODES = ("auto", "after_response", "before_return")
-EXPORTERS = ("zespan", "console", "memory")
+OTLP_EXPORTERS = (
+    *("otlp", "collector", "braintrust", "datadog", "grafana", "honeycomb", "langfuse", "langsmith", "logfire"),
+    *("newrelic", "phoenix", "sentry"),
+)
+"""Exporters that speak OTLP; all but the first two are backends with variables of their own, see `_backends`."""
+EXPORTERS = ("zespan", "console", "memory", *OTLP_EXPORTERS)
 READERS = ("user_id", "session_id", "conversation_id")
 
 TRUE, FALSE = ("1", "true", "t", "yes", "y", "on"), ("0", "false", "f", "no", "n", "off")
@@ -172,6 +177,22 @@ class Tags(Field):
         if not all(key.strip() and equals for key, equals, _ in pairs):
             raise ValueError("use a=1,b=2")
         return {key.strip(): value.strip() for key, _, value in pairs}
+
+
+class Headers(Field):
+    """A mapping of names of HTTP headers, in lower case, to values."""
+
+    __slots__ = ()
+
+    def check(self, value: Any) -> dict[str, str]:
+        from ._headers import checked
+
+        return checked(value)
+
+    def parse(self, text: str) -> dict[str, str]:
+        from ._headers import parsed
+
+        return parsed(text)
 
 
 class Exporter(Field):
@@ -337,6 +358,7 @@ FIELDS: dict[str, Field] = {
         Tags("tags"),
         *(Reader(name, in_environment=False) for name in READERS),
         Exporter("exporter", "zespan", choices=EXPORTERS),
+        Headers("headers", is_secret=True),
         Flush("flush", ()),
         Callback("on_error", in_environment=False),
         Callback("on_flush", in_environment=False),

@@ -12,7 +12,23 @@ from typing import Any, Literal, TypedDict
 from .._base.exporter import CustomExporter
 from .._base.reports import Dropped, FlushReport
 
-ExporterName = Literal["zespan", "console", "memory"]
+ExporterName = Literal[
+    "zespan",
+    "console",
+    "memory",
+    "otlp",
+    "collector",
+    "braintrust",
+    "datadog",
+    "grafana",
+    "honeycomb",
+    "langfuse",
+    "langsmith",
+    "logfire",
+    "newrelic",
+    "phoenix",
+    "sentry",
+]
 
 
 class SettingsKwargs(TypedDict, total=False):
@@ -28,7 +44,8 @@ class SettingsKwargs(TypedDict, total=False):
     """Where AWS keeps the key: the ARN of a secret or parameter, or ssm:/name. It is read with boto3 before the first
     request, and again when the backend refuses it. `api_key` takes precedence. Default: none. ZESPAN_API_KEY_SECRET"""
     base_url: str | None
-    """Events are sent to {base_url}/v1/ingest. Default: https://api.zespan.com. ZESPAN_BASE_URL"""
+    """Events are sent to {base_url}/v1/ingest; by OTLP to {base_url}/v1/traces, or the backend's own path. Default:
+    https://api.zespan.com; by OTLP see docs/backends.md. ZESPAN_BASE_URL"""
     environment: str | None
     """Name of the deployment, which every event gets. Default: production. ZESPAN_ENVIRONMENT"""
     enabled: bool | None
@@ -104,8 +121,12 @@ class SettingsKwargs(TypedDict, total=False):
     """The same for the conversation, OpenTelemetry's `gen_ai.conversation.id`. Default: none. Not in the environment,
     not in `init()`"""
     exporter: ExporterName | CustomExporter | Sequence[ExporterName | CustomExporter] | None
-    """Where events are sent: `zespan`, `console`, `memory`, or an exporter of your own, see `exporters.Exporter`. Of a
-    list each destination gets every event. Default: zespan. ZESPAN_EXPORTER, separated by commas"""
+    """Where events are sent: `zespan`, `console`, `memory`, `otlp`, the name of a backend that takes OTLP, or an
+    exporter of your own, see `exporters.Exporter`. Of a list each destination gets every event. Default: zespan.
+    ZESPAN_EXPORTER, separated by commas"""
+    headers: Mapping[str, str] | None
+    """Headers of each request, in addition to the others, if events are sent by OTLP; secret. Default: none.
+    ZESPAN_HEADERS, as a=1,b=2"""
     flush: Sequence[Any] | None
     """Other SDKs to flush with our events, in the same time: their names (`agents`, `braintrust`, `ddtrace`,
     `langfuse`, `langsmith`, `logfire`, `opentelemetry`, `posthog`, `sentry`), objects with `force_flush`, `flush` or

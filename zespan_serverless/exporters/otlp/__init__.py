@@ -1,0 +1,110 @@
+"""OTLP over HTTP: OpenTelemetry's protocol for traces, which most backends take.
+
+The span of a record is made once and is the same for all of them, but for a few names that some backends have of their
+own (`_dialects`). A batch is one request, with the resource that this process is.
+"""
+
+from __future__ import annotations
+
+import time
+import zlib
+from typing import TYPE_CHECKING, Any
+
+from ..._base.reports import Outcome
+from ..._http.transport import Transport, retry_after
+from ..._record.record import Resource
+from .. import Exporter
+from ._records import span_of
+from ._resource import attributes_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ..._record.record import Record
+    from ...settings import Settings
+    from ...settings._otlp import Target
+
+_UNAUTHORIZED = (401, 403)
+_TOO_MUCH = (400, 413, 422)  # there may be one event in the batch that is to blame, or just too many
+# OTLP has 429, 502, 503 and 504 retried. So are here a redirect, which may come from a proxy, and any other 5xx: the
+# protocol would have a batch dropped for one failure of the backend. The buffer's bounds end what stays so.
+_SCOPE = "zespan_serverless"
+
+
+class OtlpExporter(Exporter):
+    """Sends spans to one endpoint, over one kept-alive connection."""
+
+    def __init__(self, target: Target, settings: Settings) -> None:
+        if target.is_json:
+            from . import _json as encoding
+        else:
+            from . import _protobuf as encoding  # type: ignore[no-redef]
+        self._encoding: Any = encoding
+        self._target = target
+        self._transport = Transport(target.url, certificate=target.certificate, reads=("html", "json", "protobuf"))
+        self._resource = Resource(settings)
+        self._headers = {**target.headers, "content-type": encoding.CONTENT_TYPE}
+        if target.compresses:
+            self._headers["content-encoding"] = "gzip"
+
+        self.account = target.account
+        """Where events go, and whose they are: another process's journal is taken over if both are the same."""
+
+    def encode(self, record: Record) -> bytes:
+        if record.resource.attributes:  # what a dead process has left knows less of it
+            self._resource = record.resource
+        return self._encoding.encode(span_of(record))  # type: ignore[no-any-return]
+
+    def prepare(self, timeout: float) -> None:
+        self._transport.connect(timeout)
+
+    def send(self, batch: Sequence[bytes], timeout: float) -> Outcome:
+        deadline = time.monotonic() + timeout  # before compressing, which takes its share of the time
+        resource = attributes_of(self._resource, self._target.resource)
+        body = self._encoding.wrap(batch, resource, (_SCOPE, self._resource.sdk_version))
+        if self._target.compresses:
+            body = zlib.compress(body, level=1, wbits=31)  # 31: with gzip's header
+        answer = self._transport.post("", body, self._headers, deadline - time.monotonic())
+        status, detail = answer.status, f"HTTP {answer.status}"
+        if 200 <= status < 300:
+            if answer.body.lstrip().startswith(b"<"):
+                return Outcome("retry", f"{detail} with a page in HTML, which no OTLP endpoint answers")
+            return self._accepted(answer.body, len(batch))
+        if status in _UNAUTHORIZED:
+            return Outcome("unauthorized", f"{detail} from {self.destination}: {self._target.hint}")
+        if status in _TOO_MUCH:
+            return Outcome("refused", f"{detail} from {self.destination}")
+        if 400 <= status < 500 and status != 429:
+            detail = f"{detail} from {self._target.url}, which no batch will pass: check the address"
+            return Outcome("delivered", detail, rejected=len(batch))
+        return Outcome("retry", detail, retry_after(answer.headers.get("retry-after")))
+
+    def cancel(self) -> None:
+        self._transport.cancel()
+
+    def close(self) -> None:
+        self._transport.close()
+
+    @property
+    def destination(self) -> str:  # type: ignore[override]  # depends on the proxy in force
+        """Scheme and host that spans go to, and the proxy that they go through, if any; for the log."""
+        return self._transport.destination
+
+    def _accepted(self, body: bytes, count: int) -> Outcome:
+        """The outcome of a request that was accepted, though perhaps without some of its spans: never sent again."""
+        if not body or body == b"{}":
+            return Outcome("delivered")
+        from ._answers import rejected
+
+        number, message = rejected(body)
+        if not number:
+            return Outcome("delivered", message)
+        detail = f"{self.destination} has rejected spans: {message or 'it does not say why'}"
+        return Outcome("delivered", detail, rejected=min(number, count))
+
+
+def build(settings: Settings) -> OtlpExporter:
+    """The exporter for the endpoint that settings and environment name."""
+    from ...settings import _otlp
+
+    return OtlpExporter(_otlp.target(settings), settings)

@@ -1,0 +1,74 @@
+"""Records as spans of OTLP."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ..._trace.context import RANDOM, SAMPLED
+from ._attributes import KNOWN_OPERATIONS, attributes_of, flat
+from ._span import CLIENT, CONSUMER, HAS_IS_REMOTE, INTERNAL, IS_REMOTE, SERVER, Span, fail, is_id, nanoseconds
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ..._record.record import Record
+
+
+def span_of(record: Record) -> Span:
+    """The span of a record that may be sent."""
+    if record.fields is not None:
+        from ._captured import span_of_fields
+
+        return span_of_fields(record)
+    attributes = attributes_of(record)
+    end = nanoseconds(record.ended)
+    start = max(0, end - round(record.duration_ms * 1e6))
+    span = Span(record.trace_id, record.span_id, _name(record), _kind(record, attributes), start, end)
+    span.parent = record.parent_span_id or ""
+    _add_context(span, record)
+    links = attributes.pop("links", None)
+    if links is not None:
+        span.links = _links(record.attributes["links"])
+    span.attributes = attributes
+    if record.status != "ok":
+        fail(span, str(record.error or record.status), record.status)
+    return span
+
+
+def _name(record: Record) -> str:
+    """By OpenTelemetry's convention for calls of an SDK; a step has the name that the user has given it."""
+    model = record.model
+    if model is not None and model.requested and record.name in KNOWN_OPERATIONS:
+        return f"{record.name} {model.requested}"
+    return str(record.name)
+
+
+def _kind(record: Record, attributes: Mapping[str, Any]) -> int:
+    if record.kind == "invocation":
+        return CONSUMER if attributes.get("faas.trigger") == "pubsub" else SERVER
+    return CLIENT if record.model is not None or "mcp.method.name" in attributes else INTERNAL
+
+
+def _add_context(span: Span, record: Record) -> None:
+    """Add what the caller has handed on beside the ids: flags and `tracestate`."""
+    caller = record.caller
+    span.flags = HAS_IS_REMOTE | SAMPLED  # what is not sampled is not sent
+    if caller is None or not caller.trace_id:
+        span.flags |= RANDOM
+        return
+    span.state = caller.tracestate
+    span.flags |= (caller.flags or 0) & RANDOM
+    if record.kind == "invocation" and span.parent:
+        span.flags |= IS_REMOTE
+
+
+def _links(found: Any) -> list[tuple[str, str, Mapping[str, Any], int]]:
+    """The other traces that an invocation belongs to, such as those of the messages of a batch."""
+    links: list[tuple[str, str, Mapping[str, Any], int]] = []
+    for one in found if isinstance(found, list) else []:
+        link = one if isinstance(one, dict) else {}
+        trace_id, span_id = link.get("trace_id"), link.get("span_id")
+        if isinstance(trace_id, str) and isinstance(span_id, str) and is_id(trace_id, 32) and is_id(span_id, 16):
+            more = {key: flat(value) for key, value in link.items() if key not in ("trace_id", "span_id")}
+            links.append((trace_id, span_id, more, HAS_IS_REMOTE | IS_REMOTE))
+    return links

@@ -1,0 +1,60 @@
+"""A span as OTLP has it, before it is encoded."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+INTERNAL, SERVER, CLIENT, CONSUMER = 1, 2, 3, 5
+"""Kinds of spans. Nothing here is a producer's: a message that is sent has no span of its own."""
+ERROR = 2
+"""The code of a status. That of success stays unset: `Ok` is for a user who overrules a library."""
+HAS_IS_REMOTE, IS_REMOTE = 0x100, 0x200
+"""Flags of a span or a link beside those of W3C: whether its parent, or its target, is in another process."""
+
+_HEX = frozenset("0123456789abcdef")
+_LAST_NS = 2**63 - 1
+
+
+class Span:
+    """What OTLP has of a span. Ids are hexadecimal digits, an empty `parent` is none; times are in ns since the epoch.
+
+    `attributes` are texts, numbers, booleans and lists of these. `events` are (name, time, attributes), `links`
+    (trace id, span id, attributes, flags). `message` says what has failed.
+    """
+
+    __slots__ = (
+        *("attributes", "code", "end", "events", "flags", "kind", "links", "message", "name", "parent", "span_id"),
+        *("start", "state", "trace_id"),
+    )
+
+    def __init__(self, trace_id: str, span_id: str, name: str, kind: int, start: int, end: int) -> None:
+        self.trace_id, self.span_id = trace_id, span_id
+        self.name, self.kind, self.start, self.end = name, kind, start, end
+        self.parent = self.state = self.message = ""
+        self.code = self.flags = 0
+        self.attributes: dict[str, Any] = {}
+        self.events: list[tuple[str, int, Mapping[str, Any]]] = []
+        self.links: list[tuple[str, str, Mapping[str, Any], int]] = []
+
+
+def nanoseconds(seconds: float) -> int:
+    """Seconds since the epoch as OTLP has them; a clock may give anything."""
+    return min(max(0, int(seconds * 1e6)) * 1000, _LAST_NS)  # a float is not exact beyond microseconds
+
+
+def fail(span: Span, message: str, status: str) -> None:
+    """Say that a span has failed, and when."""
+    kind = span.attributes.setdefault("error.type", "_OTHER" if status == "error" else status)
+    exception = {"exception.type": kind, "exception.message": message}
+    if "stack" in span.attributes:  # where the function was at its timeout
+        exception["exception.stacktrace"] = span.attributes.pop("stack")
+    span.code, span.message = ERROR, message
+    span.events = [("exception", span.end, exception)]
+
+
+def is_id(text: str, digits: int) -> bool:
+    """Whether this is an id of so many hexadecimal digits."""
+    return len(text) == digits and _HEX.issuperset(text) and text.strip("0") != ""

@@ -1,0 +1,177 @@
+"""Backends that take OTLP, by name: where each is, and which of its own variables it has. One function for each."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit
+
+from .._base.guard import pass_on
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+
+class Read:
+    """Reads a backend's variables. `needed` are those that its key is in, `missing` those of them that are not set."""
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self._environ = environ
+        self.needed: list[str] = []
+        self.missing: list[str] = []
+
+    def first(self, *names: str, otherwise: str = "") -> str:
+        """The first of these variables that is set."""
+        found = (self._environ.get(name, "").strip() for name in names)
+        return next((text for text in found if text), otherwise)
+
+    def need(self, *names: str) -> str:
+        """The same of variables of which one has to be set, the first of them in the documentation."""
+        self.needed.append(names[0])
+        text = self.first(*names)
+        if not text or not (text.isascii() and text.isprintable()):
+            self.missing.append(names[0])
+        return text
+
+
+class Place:
+    """An address, of which `base` is what `base_url` replaces, the headers that it wants, and more of the resource."""
+
+    def __init__(self, base: str, path: str, headers: dict[str, str], **resource: str) -> None:
+        self.base, self.path = base.rstrip("/"), path
+        self.headers = {name: value for name, value in headers.items() if value}
+        self.resource = {name.replace("_", "."): value for name, value in resource.items() if value}
+
+
+def _langfuse(read: Read) -> Place:
+    """https://langfuse.com/integrations/native/opentelemetry."""
+    keys = read.need("LANGFUSE_PUBLIC_KEY"), read.need("LANGFUSE_SECRET_KEY")
+    base = read.first("LANGFUSE_BASE_URL", "LANGFUSE_HOST", otherwise="https://cloud.langfuse.com")
+    headers = {"authorization": _basic(*keys), "x-langfuse-ingestion-version": "4"}
+    version, environment = read.first("LANGFUSE_RELEASE"), read.first("LANGFUSE_TRACING_ENVIRONMENT")
+    path = "/api/public/otel/v1/traces"
+    return Place(base, path, headers, service_version=version, deployment_environment_name=environment)
+
+
+def _phoenix(read: Read) -> Place:
+    """https://arize.com/docs/phoenix/sdk-api-reference/python-packages/arize-phoenix-otel. One's own needs no key."""
+    base = read.first("PHOENIX_COLLECTOR_ENDPOINT", otherwise="http://localhost:6006")
+    key = read.first("PHOENIX_API_KEY")
+    headers = {"authorization": f"Bearer {key}" if key else ""}
+    for pair in read.first("PHOENIX_CLIENT_HEADERS").split(","):
+        name, _, value = pair.partition("=")
+        headers[unquote(name.strip()).lower()] = unquote(value.strip())
+    project = read.first("PHOENIX_PROJECT", "PHOENIX_PROJECT_NAME")
+    return Place(base, "/v1/traces", headers, openinference_project_name=project)
+
+
+def _datadog(read: Read) -> Place:
+    """https://docs.datadoghq.com/llm_observability/instrumentation/otel_instrumentation, without an agent."""
+    headers = {"dd-api-key": read.need("DD_API_KEY"), "dd-otlp-source": "llmobs"}
+    base = f"https://otlp.{read.first('DD_SITE', otherwise='datadoghq.com')}"
+    return Place(
+        base,
+        "/v1/traces",
+        headers,
+        service_name=read.first("DD_LLMOBS_ML_APP", "DD_SERVICE"),
+        service_version=read.first("DD_VERSION"),
+        deployment_environment_name=read.first("DD_ENV"),
+    )
+
+
+def _honeycomb(read: Read) -> Place:
+    """https://docs.honeycomb.io/send-data/opentelemetry/."""
+    headers = {
+        "x-honeycomb-team": read.need("HONEYCOMB_API_KEY"),
+        "x-honeycomb-dataset": read.first("HONEYCOMB_DATASET"),  # for keys of Honeycomb Classic
+    }
+    base = read.first("HONEYCOMB_API_ENDPOINT", otherwise="https://api.honeycomb.io")
+    return Place(base, "/v1/traces", headers)
+
+
+def _logfire(read: Read) -> Place:
+    """https://logfire.pydantic.dev/docs/how-to-guides/alternative-clients/. A token tells its region."""
+    token = read.need("LOGFIRE_TOKEN")
+    region = "eu" if token.startswith("pylf_v") and token.partition("_v")[2].partition("_")[2][:3] == "eu_" else "us"
+    base = read.first("LOGFIRE_BASE_URL", otherwise=f"https://logfire-{region}.pydantic.dev")
+    return Place(
+        base,
+        "/v1/traces",
+        {"authorization": token},
+        service_name=read.first("LOGFIRE_SERVICE_NAME"),
+        service_version=read.first("LOGFIRE_SERVICE_VERSION"),
+        deployment_environment_name=read.first("LOGFIRE_ENVIRONMENT"),
+    )
+
+
+def _grafana(read: Read) -> Place:
+    """https://grafana.com/docs/grafana-cloud/send-data/otlp/send-data-otlp/. The address is the stack's own."""
+    base = read.need("GRAFANA_CLOUD_OTLP_ENDPOINT")
+    keys = read.need("GRAFANA_CLOUD_INSTANCE_ID"), read.need("GRAFANA_CLOUD_API_KEY", "GRAFANA_CLOUD_API_TOKEN")
+    base = base.rstrip("/").removesuffix("/v1/traces")
+    return Place(base if base.endswith("/otlp") else f"{base}/otlp", "/v1/traces", {"authorization": _basic(*keys)})
+
+
+def _newrelic(read: Read) -> Place:
+    """https://docs.newrelic.com/docs/opentelemetry/best-practices/opentelemetry-otlp/. A key of the EU says so."""
+    key = read.need("NEW_RELIC_LICENSE_KEY")
+    host = "otlp.eu01.nr-data.net" if key.startswith("eu01xx") else "otlp.nr-data.net"
+    return Place(f"https://{host}", "/v1/traces", {"api-key": key}, service_name=read.first("NEW_RELIC_APP_NAME"))
+
+
+def _braintrust(read: Read) -> Place:
+    """https://www.braintrust.dev/docs/integrations/sdk-integrations/opentelemetry. The project is that of its SDK."""
+    headers = {
+        "authorization": f"Bearer {read.need('BRAINTRUST_API_KEY')}",
+        "x-bt-parent": read.first("BRAINTRUST_PARENT", otherwise="project_name:default-otel-project"),
+    }
+    base = read.first("BRAINTRUST_API_URL", otherwise="https://api.braintrust.dev")
+    return Place(base, "/otel/v1/traces", headers)
+
+
+def _langsmith(read: Read) -> Place:
+    """https://docs.langchain.com/langsmith/trace-with-opentelemetry."""
+    headers = {
+        "x-api-key": read.need("LANGSMITH_API_KEY", "LANGCHAIN_API_KEY"),
+        "langsmith-project": read.first("LANGSMITH_PROJECT", "LANGCHAIN_PROJECT"),
+    }
+    base = read.first("LANGSMITH_ENDPOINT", "LANGCHAIN_ENDPOINT", otherwise="https://api.smith.langchain.com")
+    return Place(base, "/otel/v1/traces", headers)
+
+
+def _sentry(read: Read) -> Place:
+    """https://docs.sentry.io/concepts/otlp/. Address and key are those of the DSN."""
+    dsn = read.need("SENTRY_DSN")
+    try:
+        parts = urlsplit(dsn)
+        path, _, project = parts.path.rpartition("/")
+        host, key = parts.netloc.rpartition("@")[2], parts.username or ""
+    except ValueError as error:
+        pass_on(error)
+        path = project = host = key = ""
+    if dsn and not (project and host and key):
+        read.missing.append("SENTRY_DSN to a valid DSN")
+    base = f"{dsn.partition(':')[0]}://{host}{path}/api/{project}/integration/otlp"
+    headers = {"x-sentry-auth": f"sentry sentry_key={key}"}
+    version, environment = read.first("SENTRY_RELEASE"), read.first("SENTRY_ENVIRONMENT")
+    return Place(base, "/v1/traces", headers, service_version=version, deployment_environment_name=environment)
+
+
+def _basic(user: str, password: str) -> str:
+    from base64 import b64encode
+
+    return f"Basic {b64encode(f'{user}:{password}'.encode()).decode()}"
+
+
+BACKENDS: dict[str, Callable[[Read], Place]] = {
+    "langfuse": _langfuse,
+    "phoenix": _phoenix,
+    "datadog": _datadog,
+    "honeycomb": _honeycomb,
+    "logfire": _logfire,
+    "grafana": _grafana,
+    "newrelic": _newrelic,
+    "braintrust": _braintrust,
+    "langsmith": _langsmith,
+    "sentry": _sentry,
+}
+"""By the value of the setting `exporter`. `otlp` and `collector` are not here: OpenTelemetry's variables are theirs."""
