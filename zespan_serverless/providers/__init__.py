@@ -5,7 +5,7 @@
     _stream  a stream, while the user reads it           _fields   reads an SDK's objects
     _prompt  reads a request's messages and tools        _by_hand  `patch` and `wrap`
     _pricing what tokens cost                            _tool     one call of a tool
-    _sending the HTTP requests: their number and time
+    _sending the HTTP requests: their number and time    _connection  on which a model answers in messages
 
 A provider's room answers four questions: which methods its calls pass through (`CHOKES`), which of those calls are its
 own and what they ask (`Choke.read`), what an answer contains (`Endpoint.answer`), and what chunks of a stream add up to
@@ -26,6 +26,8 @@ ROOMS = {
     "openai.resources.chat.completions.completions": "openai",
     "openai.resources.chat.completions": "openai",  # a module itself in older versions
     "openai.resources.beta.chat.completions": "openai",  # the home of `parse` before openai 1.92
+    "openai.resources.realtime.realtime": "openai",
+    "openai.resources.beta.realtime.realtime": "openai",
     "anthropic._base_client": "anthropic",
     "groq._base_client": "groq",
     "botocore.client": "bedrock",

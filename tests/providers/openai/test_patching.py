@@ -516,6 +516,6 @@ def test_other_resources_are_left_alone(recorded: Recorded) -> None:
     touched = {(name, method) for name, method in methods if hasattr(owners[name][method], "__zespan_original__")}
     completing = {(name, method) for name, method in methods if name in METHODS.classes and method in METHODS.methods}
     assert touched == completing
-    base, (_, inner) = import_module("openai._base_client"), CHOKES
+    base, (_, inner, _) = import_module("openai._base_client"), CHOKES
     assert all(hasattr(getattr(base, name).request, "__zespan_original__") for name in inner.classes)
     assert touched >= {("Completions", "create"), ("AsyncCompletions", "create")}

@@ -3,6 +3,7 @@
     _chat       chat completions            _chunks     chunks of their streams
     _responses  the Responses API           _others     completions, embeddings, images, audio, moderations
     _usage      numbers of tokens           _addresses  which provider is at an address
+    _realtime   the Realtime API            _realtime_events  its responses and transcripts
 
 A chat completion passes two places, and neither is enough alone. The methods (`create`, `parse`) receive what the user
 has passed; they also see calls that are refused before anything is sent, and clients that are mocked or of another make
@@ -14,10 +15,28 @@ other calls pass `request` only.
 
 from __future__ import annotations
 
+from typing import Any
+
+from .._request import Choke, Request
 from .._stainless import Requests
 from . import _chat, _others, _responses
+
+
+class Connections(Choke):
+    """What opens a connection to the Realtime API, on which there may be many responses."""
+
+    classes = ("RealtimeConnectionManager", "AsyncRealtimeConnectionManager")
+    methods = ("__enter__", "__aenter__", "enter")
+    paths = ()
+
+    def read(self, owner: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Request | None:
+        from ._realtime import connect  # not above: most functions open none
+
+        return connect(owner)
+
 
 CHOKES = (
     _chat.Methods(),
     Requests({"/chat/completions": _chat.CHAT, "/responses": _responses.RESPONSES, **_others.ENDPOINTS}),
+    Connections(),
 )

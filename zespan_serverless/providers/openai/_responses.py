@@ -38,7 +38,8 @@ class Responses(StainlessEndpoint):
         count(answer, field(result, "usage"))
         output = items(field(result, "output"))
         parts = [part for item in output if field(item, "type") == "message" for part in items(field(item, "content"))]
-        answer.text = "".join(text_of(part, "text") or text_of(part, "refusal") for part in parts)
+        names = ("text", "refusal", "transcript")  # the last one is the Realtime API's
+        answer.text = "".join(next(filter(None, (text_of(part, name) for name in names)), "") for part in parts)
         for item in output:
             if field(item, "type") in _CALLS:
                 answer.tool(text_of(item, "name"), text_of(item, "arguments") or text_of(item, "input"))
