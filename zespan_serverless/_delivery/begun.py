@@ -30,7 +30,6 @@ def begin(accounts: Accounts, timeout: float, done: Callable[[], object]) -> Flu
             accounts.wakeups.notify_all()
     accounts.after_release()
     if not waits:
-        waiter.ended = waiter.began
         done()
     return waiter
 

@@ -42,7 +42,7 @@ class Flushing:
         The waiter is still credited with what becomes of its events, until it is removed.
         """
         waiter, reason = self.join(timeout, probe=probe, in_background=in_background)
-        return waiter, self._wait(waiter) if reason is None else reason
+        return waiter, self.wait(waiter) if reason is None else reason
 
     def join(self, timeout: float, *, probe: bool, in_background: bool = False) -> tuple[FlushWaiter, str | None]:
         """Begin such a flush. The reason is None if there is something to wait for."""
@@ -84,7 +84,7 @@ class Flushing:
             if not timeout > 0 or accounts.worker.is_me:
                 return
             accounts.waiters.add(waiter)
-        self._wait(waiter)
+        self.wait(waiter)
         self.remove(waiter)
 
     def remove(self, waiter: FlushWaiter) -> None:
@@ -94,32 +94,25 @@ class Flushing:
 
     def report(self, waiter: FlushWaiter, reason: str) -> FlushReport:
         """The report as of now; `reason` says why events are pending, if any are."""
-        report = waiter.report(reason)
-        return report.replaced(destination=self._accounts.name) if self._accounts.name else report
+        return waiter.report(reason, self._accounts.name)
 
-    def _wait(self, waiter: FlushWaiter) -> str:
+    def wait(self, waiter: FlushWaiter, *, aborts: bool = True) -> str:
         """Wait until the flush may return. Returns why events are pending; empty if none are."""
+        accounts = self._accounts
         while True:
-            step = self.step(waiter)
-            if isinstance(step, str):
-                if step == "deadline":
+            accounts.worker.ensure_thread()
+            self.abort_slow()
+            with accounts.lock:
+                step = self._wait_step(waiter)
+            accounts.after_release()
+            if isinstance(step, Job):
+                accounts.worker.run_job(step)
+            elif isinstance(step, str):
+                if aborts and step == "deadline":
                     self.abort(waiter)
                 return step
-            if step and not waiter.wakeup.acquire(timeout=step):
+            elif not waiter.wakeup.acquire(timeout=step):
                 waiter.waited += step  # not measured by the clock, which may stand still
-
-    def step(self, waiter: FlushWaiter) -> str | float:
-        """One step: why the flush may return, or seconds to wait for the next step, unless a wakeup comes."""
-        accounts = self._accounts
-        accounts.worker.ensure_thread()
-        self._abort_slow()
-        with accounts.lock:
-            step = self._wait_step(waiter)
-        accounts.after_release()
-        if isinstance(step, Job):
-            accounts.worker.run_job(step)
-            return 0.0
-        return step
 
     def _wait_step(self, waiter: FlushWaiter) -> str | Job | float:
         """One step: why the flush may return, or a job to run (where no thread can be started), or seconds to wait."""
@@ -161,7 +154,7 @@ class Flushing:
         if aborts:
             accounts.worker.abort()
 
-    def _abort_slow(self) -> None:
+    def abort_slow(self) -> None:
         """Abort the sending of a slow event that began when nobody was waiting, if others are to be sent."""
         worker = self._accounts.worker
         job = worker.job

@@ -2,14 +2,12 @@
 
 Each has its own buffer, thread, breaker, journal and counters, and encodes events itself. So one that hangs, refuses or
 is away has no effect on what the others send. What is done here is only what has to be done for all of them together:
-an event is handed to each, even if a signal handler raises an exception meanwhile; one thread waits for the flushes of
-all, within the time of one; and their reports are added up.
+an event is handed to each, even if a signal handler raises an exception meanwhile; their flushes take place at the same
+time, within the time of one; and their reports are added up.
 """
 
 from __future__ import annotations
 
-import threading
-import time
 from collections import Counter, deque
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +22,7 @@ if TYPE_CHECKING:
     from typing import Concatenate, ParamSpec
 
     from .._record.record import Record
+    from .waiters import FlushWaiter
 
     P = ParamSpec("P")
 
@@ -96,9 +95,9 @@ class Several:
 
     def flush(self, timeout: float, *, probe: bool = False) -> FlushReport:
         reports = []
-        for one in self._wait_for_all(timeout, probe=probe):
-            one.flushing.remove(one.waiter)
-            reports.append(one.flushing.report(one.waiter, one.reason or ""))
+        for one, waiter, reason in self._wait_for_all(timeout, probe=probe):
+            one.flushing.remove(waiter)
+            reports.append(one.flushing.report(waiter, reason))
         report = _sum(reports)
         if self._debug:
             log.logger.warning("flush: %s", report)
@@ -136,7 +135,7 @@ class Several:
 
     def close(self, timeout: float) -> FlushReport:
         waited = self._wait_for_all(timeout, probe=True)
-        return _sum([one.delivery.close_after(one.waiter, one.reason or "") for one in waited])
+        return _sum([one.close_after(waiter, reason) for one, waiter, reason in waited])
 
     def close_at_exit(self, timeout: float) -> None:
         if timeout > 0:
@@ -162,85 +161,29 @@ class Several:
         if struck is not None:
             raise struck
 
-    def _wait_for_all(self, timeout: float, *, probe: bool) -> list[_Flush]:
-        """`Flushing.wait_for_all` of each, in the time of one."""
-        wakeup = _SharedWakeup()
-        flushes = [_Flush(one, timeout, wakeup, probe=probe) for one in self.deliveries]
-        while waiting := [one for one in flushes if one.reason is None]:
-            wakeup.arm()
-            pause = min([one.step() for one in waiting])
-            if pause and not wakeup.wait(pause):
-                for one in waiting:
-                    one.waiter.waited += pause
-        _abort([one for one in flushes if one.reason == "deadline"])
-        return flushes
+    def _wait_for_all(self, timeout: float, *, probe: bool) -> list[tuple[Delivery, FlushWaiter, str]]:
+        """`Flushing.wait_for_all` of each, in the time of one: all begin before this thread waits for the first."""
+        joined = [(one, *one.flushing.join(timeout, probe=probe)) for one in self.deliveries]
+        for one in self.deliveries:
+            one.flushing.abort_slow()
+        waited: list[tuple[Delivery, FlushWaiter, str]] = []
+        for one, waiter, reason in joined:
+            waited.append((one, waiter, one.flushing.wait(waiter, aborts=False) if reason is None else reason))
+        _abort([(one, waiter) for one, waiter, reason in waited if reason == "deadline"])
+        return waited
 
 
-class _Flush:
-    """The flush of one destination, whose steps the thread takes that waits for all. `reason`: None until it is over,
-    then why events are pending."""
-
-    def __init__(self, delivery: Delivery, timeout: float, wakeup: _SharedWakeup, *, probe: bool) -> None:
-        self.delivery, self.flushing = delivery, delivery.flushing
-        self.waiter, self.reason = self.flushing.join(timeout, probe=probe)
-        self.waiter.wakeup = wakeup  # type: ignore[assignment]  # it has the methods of a lock that are called
-
-    def step(self) -> float:
-        """Take a step. Returns the seconds to wait for the next one, unless a wakeup comes; 0 if it is over."""
-        step = self.flushing.step(self.waiter)
-        if not isinstance(step, str):
-            return step
-        self.reason = step
-        if step != "deadline":
-            self.waiter.ended = time.monotonic()
-        return 0.0
-
-
-class _SharedWakeup:
-    """A wakeup that several deliveries may use, see `Wakeups`, whose methods treat it as a lock.
-
-    It is armed once, before it is registered with the first of them: a change that one of them tells of before the last
-    has it must not be forgotten.
-    """
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-
-    def arm(self) -> None:
-        """Forget earlier changes."""
-        self._lock.acquire(blocking=False)
-
-    def wait(self, seconds: float) -> bool:
-        """Wait for a change. False if there was none."""
-        return self._lock.acquire(timeout=seconds)
-
-    def acquire(self, *, blocking: bool) -> bool:
-        """Called when it is registered."""
-        return True
-
-    def locked(self) -> bool:
-        """Whether nobody has told of a change yet."""
-        return self._lock.locked()
-
-    def release(self) -> None:
-        """Tell of a change."""
-        try:
-            self._lock.release()
-        except RuntimeError as error:  # another delivery has just told of one
-            pass_on(error)
-
-
-def _abort(late: Sequence[_Flush]) -> None:
+def _abort(late: Sequence[tuple[Delivery, FlushWaiter]]) -> None:
     """Abort what these flushes have waited for in vain, at the same time, because each may take a moment."""
     aborting = []
-    for one in late[1:]:
+    for one, waiter in late[1:]:
         try:
-            aborting.append(threads.start("zespan-abort", one.flushing.abort, one.waiter))
+            aborting.append(threads.start("zespan-abort", one.flushing.abort, waiter))
         except RuntimeError as error:  # no more threads
             pass_on(error)
-            one.flushing.abort(one.waiter)
-    for one in late[:1]:
-        one.flushing.abort(one.waiter)
+            one.flushing.abort(waiter)
+    for one, waiter in late[:1]:
+        one.flushing.abort(waiter)
     for thread in aborting:
         thread.join(2 * ABORT_GRACE)
 

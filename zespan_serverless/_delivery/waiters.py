@@ -25,7 +25,7 @@ class FlushWaiter:
 
     An asynchronous flush, for which no thread waits, has `done`, which is called at its end. Otherwise `wakeup` wakes
     the thread at every change. `waited`: seconds that it has waited. `cancelled`: its thread has to end. `ended`: when
-    it was over (monotonic), if its report is made later.
+    its last event was settled (monotonic).
     """
 
     __slots__ = (
@@ -46,10 +46,17 @@ class FlushWaiter:
         """Seconds until its deadline. The time that it has waited counts as well, because the clock may stand still."""
         return min(self.deadline - time.monotonic(), self.timeout - self.waited)
 
-    def report(self, reason: str) -> FlushReport:
-        """The report as of now; `reason` says why events are pending, if any are."""
-        elapsed = (self.ended or time.monotonic()) - self.began
-        return FlushReport(self.delivered, self.dropped, self.pending, elapsed, reason if self.pending else "")
+    def settle(self, count: int) -> None:
+        """So many of its events are not pending any more."""
+        self.pending -= count
+        if count and not self.pending:
+            self.ended = time.monotonic()
+
+    def report(self, reason: str, name: str) -> FlushReport:
+        """The report as of now; `reason` says why events are pending, if any are. `name`: of one of several."""
+        elapsed = ((self.ended if name else 0.0) or time.monotonic()) - self.began
+        reason = reason if self.pending else ""
+        return FlushReport(self.delivered, self.dropped, self.pending, elapsed, reason, destination=name)
 
 
 class Waiters:
@@ -75,13 +82,13 @@ class Waiters:
         """Credit these delivered items to the flushes that wait for them."""
         for waiter, count in self._credits(items):
             waiter.delivered += count
-            waiter.pending -= count
+            waiter.settle(count)
 
     def credit_dropped(self, items: Iterable[Item]) -> None:
         """Credit these dropped items to the flushes that wait for them."""
         for waiter, count in self._credits(items):
             waiter.dropped += count
-            waiter.pending -= count
+            waiter.settle(count)
 
     def time_left(self) -> float:
         """Seconds until the last deadline of a flush that waits for events; 0 if there is none."""
@@ -100,7 +107,6 @@ class Waiters:
         for waiter in [one for one in self._all if one.done]:
             if waiter.done is not None and (not waiter.pending or blocked()):
                 self.remove(waiter)
-                waiter.ended = time.monotonic()
                 callbacks.append(waiter.done)
         return callbacks
 
