@@ -152,6 +152,17 @@ def test_shutdown_and_a_new_start(backend: Backend, second: Backend) -> None:
     assert operations(backend) == operations(second) == ["x", "y"]
 
 
+def test_other_sdks_are_flushed_with_all_destinations(backend: Backend, second: Backend) -> None:
+    """In one flush, whose report has both."""
+    called: list[float] = []
+    exporters: list[Any] = ["zespan", ZespanExporter(second.url, None)]
+    init(base_url=backend.url, exporter=exporters, flush=[lambda: called.append(1.0)])
+    capture({"operation": "x"})
+    report = flush()
+    assert [one.delivered for one in report.destinations] == [1, 1]
+    assert len(report.others) == len(called) == 1
+
+
 def test_a_recording_replaces_all_destinations(backend: Backend) -> None:
     """In a test nothing is sent, whatever the decorator names."""
 
