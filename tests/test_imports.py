@@ -34,7 +34,7 @@ LAYERS = [
     {"_observe"},
     {"aws_lambda", "azure_functions", "asgi", "jobs", "logs", "wsgi"},
     {"google_cloud", "vercel"},  # jobs run on Cloud Run, too; handler classes, WSGI and ASGI on Vercel
-    {"frameworks", "powertools", "testing", "types"},
+    {"frameworks", "opentelemetry", "powertools", "testing", "types"},
     {"__init__"},
     {"_bytecode", "_layer"},
     {"cli"},
@@ -85,7 +85,7 @@ THIRD_PARTY_IN = {
     "exporters/stores/_aws.py",
 }
 # Modules that are imported in a function, when a user asks for the hook of that framework.
-HOOKS = {"frameworks/_dspy.py", "frameworks/_langchain.py", "frameworks/_openai_agents.py"}
+HOOKS = {"frameworks/_dspy.py", "frameworks/_langchain.py", "frameworks/_openai_agents.py", "opentelemetry/_joining.py"}
 
 
 class Import(NamedTuple):

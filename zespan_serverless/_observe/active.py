@@ -64,7 +64,12 @@ class ActiveInvocation:
         if container.invocations == 1:
             self.start = host.origin()
             container.learn(host.resource())
-        self.span = _trace.continued(invocation.parent)
+        parent = invocation.parent
+        if "opentelemetry.trace" in sys.modules:
+            from . import beside_opentelemetry
+
+            parent = beside_opentelemetry.caller(parent)
+        self.span = _trace.continued(parent)
         around = _trace.current()
         if around is not None and not around.span_id:  # a `with_context` around the call of a decorated function
             self.span.user_id, self.span.session_id, self.span.tags = around.user_id, around.session_id, around.tags

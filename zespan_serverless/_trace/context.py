@@ -238,9 +238,18 @@ ASKED: list[Callable[[Span | None], Span | None]] = []
 """Each makes of the span that was entered last the one that we are in. They never raise."""
 
 
+ENTERED: list[Callable[[Span], Callable[[], object] | None]] = []
+"""Each is told of a span that is made current, and returns what is called when that is over. They never raise."""
+
+
+def entered() -> Span | None:
+    """The span that was entered last."""
+    return _current.get() or _shared
+
+
 def current() -> Span | None:
     """The span that we are in, if any."""
-    here = _current.get() or _shared
+    here = entered()
     for inside in ASKED:
         here = inside(here)
     return here
@@ -258,13 +267,14 @@ class Entered:
     between any two steps, and `leave` undoes whatever part of `enter` has been done. To call it twice does no harm.
     """
 
-    __slots__ = ("_before", "_is_over", "_is_shared", "_shared_before", "_token", "span")
+    __slots__ = ("_before", "_is_over", "_is_shared", "_shared_before", "_token", "_undo", "span")
 
     def __init__(self, span: Span | None, *, shared: bool = False) -> None:
         """`shared`: also for threads that have no span of their own."""
         self.span, self._is_shared, self._is_over = span, shared, False
         self._before, self._shared_before = _current.get(), _shared
         self._token: Token[Span | None] | None = None
+        self._undo: list[Callable[[], object] | None] = []
 
     def enter(self) -> None:
         """Make it the current one."""
@@ -272,6 +282,8 @@ class Entered:
         if self._is_shared:
             _shared = self.span
         self._token = _current.set(self.span)
+        if ENTERED and self.span is not None:
+            self._undo += [told(self.span) for told in ENTERED]
 
     @property
     def is_innermost(self) -> bool:
@@ -283,6 +295,10 @@ class Entered:
         global _shared
         if self._is_over:
             return
+        while self._undo:
+            undo = self._undo.pop()
+            if undo is not None:
+                undo()
         if self._is_shared and _shared is self.span:
             before = self._shared_before  # the turn of a generator may come in the midst of another invocation
             _shared = before if before is not None and before.root.invocation() is not None else None

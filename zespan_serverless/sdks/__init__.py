@@ -11,10 +11,18 @@ A process without them imports nothing but this.
 from __future__ import annotations
 
 import sys
+from typing import TYPE_CHECKING
 
 from .._base.guard import pass_on
 from .._base.log import warn_once
 from ..settings import OFFICIAL_SDKS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+SEEN: list[Callable[[], object]] = []
+"""Called by `seen`. They never raise."""
 
 
 def adopt() -> None:
@@ -36,6 +44,8 @@ def adopt() -> None:
 
 def seen() -> None:
     """A call of a model has begun that a room of ours records: a wrapper of another SDK that has made it need not."""
+    for told in SEEN:
+        told()
     if "zespan.wrappers" in sys.modules:
         from ._zespan_calls import seen
 

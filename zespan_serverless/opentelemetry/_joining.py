@@ -1,0 +1,42 @@
+"""Our spans in OpenTelemetry's context. Imports OpenTelemetry's API."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from opentelemetry import context as contexts  # pyright: ignore[reportMissingImports]
+from opentelemetry import trace  # pyright: ignore[reportMissingImports]
+
+from .. import _process
+from .._base.guard import Guarded
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .._trace import Span
+
+
+class _Ours(trace.NonRecordingSpan):  # type: ignore[misc,unused-ignore]
+    """Stands for a span of ours in OpenTelemetry's context."""
+
+
+def entered(span: Span) -> Callable[[], object] | None:
+    """Make a span of ours OpenTelemetry's current one, unless one of its own is. Returns what undoes that."""
+    with Guarded("OpenTelemetry's context"):
+        container, current = _process.current(), trace.get_current_span()
+        is_theirs = current.get_span_context().is_valid and not isinstance(current, _Ours)
+        if container is None or is_theirs or not span.span_id:
+            return None
+        flags = trace.TraceFlags(int(container.policy.samples(span.trace_id)))
+        ids = trace.SpanContext(int(span.trace_id, 16), int(span.span_id, 16), is_remote=False, trace_flags=flags)
+        span.root.has_spans = True  # somebody else's span may have this one as its parent
+        inside = trace.set_span_in_context(_Ours(ids))
+        token = contexts.attach(inside)
+
+        def undo() -> None:
+            with Guarded("OpenTelemetry's context"):
+                if contexts.get_current() is inside:  # else another context, or somebody has left his own in there
+                    contexts.detach(token)
+
+        return undo
+    return None
