@@ -208,7 +208,9 @@ def test_the_examples_of_the_page_run() -> None:
     blocks = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
     examples = [block for block in blocks if "zespan_serverless.opentelemetry" in block]
     assert len(examples) == 2
-    subprocess.run([python, "-c", "\n".join(examples)], check=True, timeout=60, env={"PYTHONPATH": str(environments.ROOT)})
+    subprocess.run(
+        [python, "-c", "\n".join(examples)], check=True, timeout=60, env={"PYTHONPATH": str(environments.ROOT)}
+    )
 
 
 def test_joining_needs_opentelemetry() -> None:
