@@ -10,6 +10,7 @@ import pytest
 
 from emulator.lambda_rie import Sandbox
 from tests.aws_lambda.support import StartFunction, until
+from tests.exporters.otlp.support import Endpoint
 from zespan_serverless.testing import Backend
 
 KILLED = "Sending SIGKILL to runtime"
@@ -111,3 +112,21 @@ def test_one_that_hangs_costs_its_own_breaker_only(start: StartFunction, backend
     assert quick.wall_ms < 2500  # a flush that waits takes 3 s
     assert len(bad.requests) == tried
     assert len(good.wait_for(8)) == 8
+
+
+def test_a_process_that_dies_is_told_of_to_zespan_and_to_an_otlp_backend(
+    start: StartFunction, backend: Backend
+) -> None:
+    """Named in the environment: each gets the same spans, once, in its own format, and the one that has crashed."""
+    with Endpoint() as endpoint:
+        otel = {"OTEL_EXPORTER_OTLP_ENDPOINT": endpoint.url, "OTEL_EXPORTER_OTLP_PROTOCOL": "http/json"}
+        sandbox = start("unfinished.handler", env={"ZESPAN_EXPORTER": "zespan,otlp", **otel})
+        assert sandbox.invoke({"kill": True}).reset
+        assert sandbox.invoke({}).payload == "answered"
+        sandbox.stop()
+        until(lambda: len(endpoint.spans()) == len(backend.events))
+        spans = {span["spanId"]: span for span in endpoint.spans()}
+    assert len(spans) == len(backend.events) == len(ids(backend))
+    failed = {name for name, span in spans.items() if span.get("status", {}).get("code") == 2}
+    assert failed == {event["span_id"] for event in backend.events if event["status"] == "crashed"}
+    assert failed

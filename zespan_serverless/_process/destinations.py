@@ -27,7 +27,7 @@ def deliver_to_all(settings: Settings, build: Build, journal_of: JournalOf) -> D
     `build` makes the exporter that settings name, `journal_of` its journal.
     """
     failed: Exception | None = None
-    names: dict[tuple[type, str], str] = {}
+    names: dict[tuple[type, object], str] = {}
     built: list[tuple[str, Settings, Exporter]] = []
     for exporter_setting in settings.exporters:
         name, own = name_of(exporter_setting), settings.alone(exporter_setting)
@@ -38,7 +38,8 @@ def deliver_to_all(settings: Settings, build: Build, journal_of: JournalOf) -> D
             failed = error
             log.warn_once("nothing is sent to %s: %s", name, log.describe(error))
             continue
-        place = type(exporter), destination_of(exporter) or name
+        account = getattr(exporter, "account", None) if isinstance(exporter_setting, str) else None
+        place = type(exporter), account or destination_of(exporter) or name
         if place in names:
             log.warn_once("nothing is sent to %s: that is where %s sends already", name, names[place])
             continue
