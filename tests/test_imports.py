@@ -29,14 +29,14 @@ LAYERS = [
     {"exporters"},
     {"_delivery"},
     {"_process"},
-    {"sdks", "_outbound"},
+    {"sdks", "_outbound", "_forwarding"},
     {"providers"},
     {"_observe"},
     {"aws_lambda", "azure_functions", "asgi", "jobs", "logs", "wsgi"},
     {"google_cloud", "vercel"},  # jobs run on Cloud Run, too; handler classes, WSGI and ASGI on Vercel
     {"frameworks", "opentelemetry", "powertools", "testing", "types"},
     {"__init__"},
-    {"_bytecode", "_layer"},
+    {"_bytecode", "_layer", "_replay"},
     {"cli"},
     {"__main__"},
 ]

@@ -59,6 +59,7 @@ EXCLUDED = (
     "__main__.py",
     "cli.py",
     "_layer.py",
+    "_replay.py",
     "_bytecode.py",
     "azure_functions",
     "_platforms/azure.py",

@@ -7,7 +7,7 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from . import _layer
+from . import _layer, _replay
 from ._version import __version__
 from .errors import ConfigurationError
 
@@ -19,6 +19,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command with these `arguments` (default: sys.argv), and return its exit code.
 
     zespan-serverless layer build [--output PATH] [--python COMMAND ...]    build the Lambda layer
+    zespan-serverless replay URL [--to BASE_URL] [--dry-run] [...]          send events that a store has kept
     """
     parser = argparse.ArgumentParser(prog="zespan-serverless", description="Telemetry that survives serverless.")
     parser.add_argument("--version", action="version", version=__version__)
@@ -34,17 +35,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "package; may be given several times",
     )
     build.set_defaults(run=_build_layer)
+    _replay.add_arguments(commands.add_parser("replay", help="send events that the fallback has kept"))
     chosen = parser.parse_args(arguments)
     try:
-        chosen.run(chosen)
+        code: int = chosen.run(chosen)
     except (ConfigurationError, OSError) as error:
         parser.exit(1, f"{parser.prog}: {error}\n")
-    return 0
+    return code
 
 
-def _build_layer(arguments: argparse.Namespace) -> None:
+def _build_layer(arguments: argparse.Namespace) -> int:
     size = _layer.build(arguments.output, arguments.python or [])
     zip_file = shlex.quote(f"fileb://{arguments.output}")
     print(f"{arguments.output}: {size:,} bytes. The next step is to publish it, once in each region:\n")
     print(f"aws lambda publish-layer-version --layer-name zespan --zip-file {zip_file} \\")
     print(f"    --compatible-runtimes {' '.join(_layer.RUNTIMES)}")
+    return 0

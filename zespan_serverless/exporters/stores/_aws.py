@@ -74,7 +74,9 @@ class AwsStore(Store):
 
     def close(self) -> None:
         self._wire.close()
-        self._writer = None  # it has credentials, which a snapshot must not keep
+        reader, self._writer, self._reader = self._reader, None, None  # with credentials, which no snapshot must keep
+        if reader is not None:
+            reader.close()
 
     def _client_to_write(self) -> Any:
         if self._writer is None:

@@ -11,16 +11,15 @@ from ._aws import AwsStore
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_SUFFIX = ".gz"
-
 
 class Bucket(AwsStore):
-    """`s3://bucket/prefix`; objects are listed if their names end in .gz."""
+    """`s3://bucket/prefix`, of which only objects are listed whose keys end in `suffix`."""
 
     service, form = "s3", "s3://bucket/prefix"
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, suffix: str = ".gz") -> None:
         super().__init__(url)
+        self._suffix = suffix
         self._bucket, _, prefix = self.place.partition("/")
         self._prefix = f"{prefix}/" if prefix else ""
 
@@ -35,8 +34,8 @@ class Bucket(AwsStore):
         pages = self.client_to_read().get_paginator("list_objects_v2")
         for page in pages.paginate(Bucket=self._bucket, Prefix=self._prefix):
             for found in page.get("Contents", []):
-                if found["Key"].endswith(_SUFFIX):
-                    yield found["Key"].removeprefix(self._prefix).removesuffix(_SUFFIX)
+                if found["Key"].endswith(self._suffix):
+                    yield found["Key"].removeprefix(self._prefix).removesuffix(self._suffix)
 
     def get(self, name: str) -> bytes:
         client = self.client_to_read()
@@ -50,4 +49,4 @@ class Bucket(AwsStore):
         self.client_to_read().delete_object(**self._where(name))
 
     def _where(self, name: str) -> dict[str, str]:
-        return {"Bucket": self._bucket, "Key": f"{self._prefix}{name}{_SUFFIX}"}
+        return {"Bucket": self._bucket, "Key": f"{self._prefix}{name}{self._suffix}"}

@@ -1,0 +1,150 @@
+"""Events of stores are sent on: by the exporter that they were encoded for, each blob with its own outcome."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from zespan_serverless import ConfigurationError
+from zespan_serverless._forwarding import EVENTS_MAX, Forwarder
+from zespan_serverless.exporters import Outcome
+from zespan_serverless.exporters.stores import batch_of
+from zespan_serverless.testing import Backend
+
+OF = {"exporter": "zespan", "content_type": "application/json"}
+DELIVERED = Outcome("delivered")
+
+
+def blob(*numbers: int, of: dict[str, str] = OF) -> bytes:
+    return batch_of([json.dumps({"event_id": f"e{number}"}).encode() for number in numbers], of)
+
+
+def ids(backend: Backend) -> list[str]:
+    return [event["event_id"] for event in backend.events]
+
+
+@pytest.fixture
+def backend() -> Iterator[Backend]:
+    with Backend() as backend:
+        yield backend
+
+
+@pytest.fixture
+def forwarder(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> Iterator[Forwarder]:
+    monkeypatch.setenv("ZESPAN_API_KEY", "zsp_1")
+    forwarder = Forwarder({"base_url": backend.url})
+    yield forwarder
+    forwarder.close()
+
+
+def test_blobs_are_sent_together(backend: Backend, forwarder: Forwarder) -> None:
+    """Ten messages of a queue make one request, with the very bytes that were kept, and with the key."""
+    backend.api_key = "zsp_1"
+    assert forwarder.forward([blob(number) for number in range(10)], 20.0) == [DELIVERED] * 10
+    assert [len(request.events) for request in backend.requests] == [10]
+    assert ids(backend) == [f"e{number}" for number in range(10)]
+
+
+def test_many_events_make_several_requests(backend: Backend, forwarder: Forwarder) -> None:
+    """As large as a backend takes them."""
+    assert forwarder.forward([blob(*range(EVENTS_MAX + 1))], 20.0) == [DELIVERED]
+    assert [len(request.events) for request in backend.requests] == [EVENTS_MAX, 1]
+
+
+def test_large_events_make_several_requests(
+    backend: Backend, monkeypatch: pytest.MonkeyPatch, forwarder: Forwarder
+) -> None:
+    """The bytes of a request are bounded as those of a function's own are."""
+    monkeypatch.setenv("ZESPAN_BATCH_BYTES", "1024")
+    events = [json.dumps({"event_id": str(number), "text": "x" * 600}).encode() for number in range(3)]
+    assert forwarder.forward([batch_of(events, OF)], 20.0) == [DELIVERED]
+    assert [len(request.events) for request in backend.requests] == [1, 1, 1]
+
+
+def test_a_refused_event_costs_only_its_own_blob(backend: Backend, forwarder: Forwarder) -> None:
+    """All others are delivered, those beside it in the same blob, too."""
+    backend.reject = lambda event: event["event_id"] == "e4"
+    outcomes = forwarder.forward([blob(0, 1), blob(2, 3, 4, 5), blob(6)], 20.0)
+    assert [outcome.verdict for outcome in outcomes] == ["delivered", "refused", "delivered"]
+    assert "HTTP 400" in outcomes[1].detail
+    assert sorted(ids(backend)) == ["e0", "e1", "e2", "e3", "e5", "e6"]
+
+
+def test_a_backend_that_comes_back_in_time(backend: Backend, forwarder: Forwarder) -> None:
+    """It is tried again until the time is over."""
+    backend.mode = 503
+
+    def recover(_: object) -> bool:
+        backend.mode = "ok"
+        return False
+
+    backend.reject = recover
+    assert forwarder.forward([blob(1)], 60.0) == [DELIVERED]
+    assert [request.status for request in backend.requests] == [503, 200]
+
+
+@pytest.mark.parametrize("mode", [500, 404, "hang", "refuse"])
+def test_a_backend_that_is_away(mode: int, backend: Backend, forwarder: Forwarder) -> None:
+    """Nothing is lost: the blobs are to be kept, and the time is."""
+    backend.mode = mode
+    begun = time.monotonic()
+    outcomes = forwarder.forward([blob(1), blob(2)], 0.5)
+    assert [outcome.verdict for outcome in outcomes] == ["retry", "retry"]
+    assert time.monotonic() - begun < 15
+
+
+def test_a_backend_that_asks_to_wait_longer_than_there_is_time(backend: Backend, forwarder: Forwarder) -> None:
+    """It is not asked again."""
+    backend.mode, backend.retry_after = 429, "50"
+    assert forwarder.forward([blob(1)], 20.0)[0].verdict == "retry"
+    assert len(backend.requests) == 1
+
+
+def test_a_key_that_is_not_accepted(backend: Backend, forwarder: Forwarder) -> None:
+    """One request tells: nothing else is sent, and nothing is lost."""
+    backend.api_key = "zsp_2"
+    outcomes = forwarder.forward([blob(*range(EVENTS_MAX)), blob(1)], 20.0)
+    assert [outcome.verdict for outcome in outcomes] == ["unauthorized", "unauthorized"]
+    assert len(backend.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("damaged", "reason"),
+    [
+        (b"", "incomplete"),
+        (b"nonsense", "no batch of events"),
+        (blob(1)[:-3], "incomplete"),
+        (blob(1, of={**OF, "exporter": "mine.Exporter"}), "none of this release's"),
+        (blob(1, of={**OF, "exporter": "console,memory"}), "none of this release's"),
+        (blob(1, of={**OF, "content_type": "application/x-other"}), "is configured for"),
+    ],
+)
+def test_what_cannot_be_sent(damaged: bytes, reason: str, backend: Backend, forwarder: Forwarder) -> None:
+    """It says why, and costs only itself."""
+    first, second = forwarder.forward([damaged, blob(2)], 20.0)
+    assert (first.verdict, second.verdict) == ("refused", "delivered")
+    assert reason in first.detail
+    assert ids(backend) == ["e2"]
+
+
+def test_no_message_chooses_where_it_is_sent(backend: Backend, forwarder: Forwarder) -> None:
+    """The events of a function that sent to a store go to the backend, whatever store the header names."""
+    assert forwarder.forward([blob(1, of={**OF, "exporter": "file:///tmp/elsewhere"})], 20.0) == [DELIVERED]
+    assert ids(backend) == ["e1"]
+
+
+def test_without_a_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is a mistake in the configuration, which says what to set."""
+    monkeypatch.delenv("ZESPAN_API_KEY", raising=False)
+    with pytest.raises(ConfigurationError, match="ZESPAN_API_KEY"):
+        Forwarder({}).forward([blob(1)], 1.0)
+
+
+@pytest.mark.parametrize("make", [lambda: Forwarder({"base_url": "ftp://x"}), lambda: Forwarder({"nonsense": 1})])
+def test_wrong_settings(make: Callable[[], Forwarder]) -> None:
+    """They are refused before anything is sent."""
+    with pytest.raises(ConfigurationError):
+        make()

@@ -1,0 +1,197 @@
+"""The command `zespan-serverless replay`: what is parked is sent, and only what is delivered is removed."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.exporters.stores import aws
+from zespan_serverless.cli import main
+from zespan_serverless.exporters.stores import Store, StoreExporter, batch_of, open_store
+from zespan_serverless.testing import Backend
+
+OF = {"exporter": "zespan", "content_type": "application/json"}
+
+
+@pytest.fixture
+def backend(monkeypatch: pytest.MonkeyPatch) -> Iterator[Backend]:
+    with Backend() as backend:
+        monkeypatch.setenv("ZESPAN_API_KEY", "zsp_1")
+        monkeypatch.setenv("ZESPAN_BASE_URL", backend.url)
+        yield backend
+
+
+@pytest.fixture
+def parked(tmp_path: Path) -> Store:
+    """A directory with three batches of two events."""
+    store = open_store(str(tmp_path / "parked"))
+    for number in range(3):
+        events = [json.dumps({"event_id": f"e{number}{half}"}).encode() for half in range(2)]
+        store.put(batch_of(events, OF), f"b{number}", 5.0)
+    return store
+
+
+def ids(backend: Backend) -> list[str]:
+    return [event["event_id"] for event in backend.events]
+
+
+ALL = ["e00", "e01", "e10", "e11", "e20", "e21"]
+
+
+def test_everything_is_delivered(backend: Backend, parked: Store, capsys: pytest.CaptureFixture[str]) -> None:
+    """Oldest first, with the same ids, over one connection; afterwards nothing is parked, and the exit code is 0."""
+    assert main(["replay", parked.url]) == 0
+    assert (ids(backend), [*parked.list()], backend.connections) == (ALL, [], 1)
+    assert capsys.readouterr().out.splitlines() == [
+        "b0: 2 events delivered",
+        "b1: 2 events delivered",
+        "b2: 2 events delivered",
+        "3 batches with 6 events delivered, 0 batches not",
+    ]
+
+
+def test_it_may_go_elsewhere(parked: Store, backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`--to` takes precedence over the environment."""
+    monkeypatch.setenv("ZESPAN_BASE_URL", "http://127.0.0.1:9")
+    assert main(["replay", parked.url, "--to", backend.url]) == 0
+    assert ids(backend) == ALL
+
+
+def test_a_dry_run_changes_nothing(backend: Backend, parked: Store, capsys: pytest.CaptureFixture[str]) -> None:
+    """It tells what there is, and where it would go."""
+    assert main(["replay", parked.url, "--dry-run"]) == 0
+    assert (ids(backend), [*parked.list()]) == ([], ["b0", "b1", "b2"])
+    assert capsys.readouterr().out.splitlines()[0] == f"b0: 2 events for {backend.url}"
+
+
+def test_some_of_them(backend: Backend, parked: Store) -> None:
+    """`--limit` takes the oldest ones; `--keep` removes none of them."""
+    assert main(["replay", parked.url, "--limit", "2", "--keep"]) == 0
+    assert (ids(backend), [*parked.list()]) == (ALL[:4], ["b0", "b1", "b2"])
+
+
+@pytest.mark.parametrize("mode", [500, "refuse"])
+def test_a_backend_that_is_away(mode: int, backend: Backend, parked: Store, capsys: pytest.CaptureFixture[str]) -> None:
+    """Nothing is removed, the exit code is 1; the next run delivers everything."""
+    backend.mode = mode
+    assert main(["replay", parked.url, "--patience", "0.3"]) == 1
+    assert [*parked.list()] == ["b0", "b1", "b2"]
+    assert "b0: stays where it is: retry, " in capsys.readouterr().out
+    backend.mode = "ok"
+    assert main(["replay", parked.url]) == 0
+    assert (ids(backend), [*parked.list()]) == (ALL, [])
+
+
+def test_a_backend_that_fails_on_the_way(backend: Backend, parked: Store) -> None:
+    """What was delivered before is removed, and not sent again by the next run."""
+
+    def fail_after_e11(event: dict[str, object]) -> bool:
+        if event["event_id"] == "e11":
+            backend.mode = 500
+        return False
+
+    backend.reject = fail_after_e11
+    assert main(["replay", parked.url, "--patience", "0.3"]) == 1
+    assert [*parked.list()] == ["b2"]
+    backend.mode, backend.reject = "ok", None
+    assert main(["replay", parked.url]) == 0
+    assert ids(backend) == ALL
+
+
+def test_a_refused_event_stays(backend: Backend, parked: Store, capsys: pytest.CaptureFixture[str]) -> None:
+    """Its batch stays, with the reason; the others go on."""
+    backend.reject = lambda event: event["event_id"] == "e10"
+    assert main(["replay", parked.url]) == 1
+    assert (sorted(ids(backend)), [*parked.list()]) == (["e00", "e01", "e11", "e20", "e21"], ["b1"])
+    printed = capsys.readouterr().out
+    assert "b1: stays where it is: refused, HTTP 400" in printed
+    assert "2 batches with 4 events delivered, 1 batches not" in printed
+
+
+def test_a_damaged_file_stays(backend: Backend, parked: Store, tmp_path: Path) -> None:
+    """The others are delivered; a dry run finds it, too."""
+    (tmp_path / "parked" / "a.gz").write_bytes(b"half")
+    assert main(["replay", parked.url, "--dry-run"]) == 1
+    assert main(["replay", parked.url]) == 1
+    assert (ids(backend), [*parked.list()]) == (ALL, ["a"])
+
+
+def test_what_somebody_else_takes_meanwhile(backend: Backend, parked: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two runs at once deliver everything; neither fails."""
+    monkeypatch.setattr(type(parked), "list", lambda _: iter(["b0", "gone", "b2"]))
+    assert main(["replay", parked.url]) == 0
+    assert ids(backend) == [*ALL[:2], *ALL[4:]]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["kinesis://stream"], "cannot be read back"),
+        (["ftp://x"], "a store must be"),
+        (["{missing}"], "No such file"),
+        (["{parked}", "--to", "nonsense"], "base_url must be like"),
+    ],
+)
+def test_mistakes(
+    arguments: list[str], told: str, parked: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One line says what is wrong, and the exit code is 1."""
+    given = [text.format(missing=tmp_path / "missing", parked=parked.url) for text in arguments]
+    with pytest.raises(SystemExit) as ended:
+        main(["replay", *given])
+    printed = capsys.readouterr().err
+    assert (ended.value.code, printed.count("\n"), told in printed) == (1, 1, True), printed
+
+
+def test_without_a_key(parked: Store, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """It says which variable to set."""
+    monkeypatch.delenv("ZESPAN_API_KEY", raising=False)
+    with pytest.raises(SystemExit):
+        main(["replay", parked.url])
+    assert "set ZESPAN_API_KEY" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("url", ["s3://bucket/parked", "sqs://queue"])
+def test_from_aws(url: str, backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From a bucket and from a queue, which are empty afterwards; and not before everything is delivered."""
+    with aws.aws_server() as server:
+        aws.use(server, monkeypatch)
+        aws.client("s3", server).create_bucket(
+            Bucket="bucket", CreateBucketConfiguration={"LocationConstraint": aws.REGION}
+        )
+        aws.client("sqs", server).create_queue(QueueName="queue")
+        exporter = StoreExporter(open_store(url), OF)
+        for number in range(3):
+            assert exporter.send([json.dumps({"event_id": f"e{number}"}).encode()], 20.0).verdict == "delivered"
+        backend.mode = 500
+        assert main(["replay", url, "--patience", "0.2"]) == 1
+        backend.mode = "ok"
+        assert main(["replay", url]) == 0
+        assert sorted(ids(backend)) == ["e0", "e1", "e2"]
+        assert main(["replay", url]) == 0
+        assert len(backend.events) == 3
+
+
+def test_a_store_that_is_away(
+    backend: Backend, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The SDK's own words are told in one line, without a traceback."""
+    aws.use("http://127.0.0.1:9", monkeypatch)
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    with pytest.raises(SystemExit):
+        main(["replay", "s3://bucket"])
+    assert "s3://bucket: EndpointConnectionError" in capsys.readouterr().err
+
+
+def test_as_a_program(backend: Backend, parked: Store) -> None:
+    """`python -m zespan_serverless replay` has the same exit code."""
+    command = [sys.executable, "-m", "zespan_serverless", "replay", parked.url]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    assert (done.stderr, done.stdout.splitlines()[-1]) == ("", "3 batches with 6 events delivered, 0 batches not")
+    parked.put(b"damaged", "b4", 5.0)
+    assert subprocess.run(command, capture_output=True, check=False, timeout=60).returncode == 1

@@ -1,0 +1,152 @@
+"""Sends the events of stores on: by the exporters that they were encoded for, in large batches, within a given time.
+
+What becomes of a batch decides the outcome of its exporter, as in `_delivery.sending`: `retry` is tried again after a
+pause, `refused` is halved until the refused event is alone, after `unauthorized` nothing else is sent.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+from . import settings as _settings
+from ._base import log
+from ._base.reports import Outcome
+from ._delivery.budget import backoff, clamp_retry_after
+from ._process.container import build_exporter
+from .errors import ConfigurationError
+from .exporters.stores import batches_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from ._base.exporter import Exporter
+
+    Entry = tuple[int, bytes]  # the index of a blob, and an event of it
+
+EVENTS_MAX = 500
+"""Events in one request, the most that `batch_size` allows: nobody waits for them."""
+_REQUEST_MAX = 10.0  # seconds that one request may take
+
+_DELIVERED = Outcome("delivered")
+
+
+class Forwarder:
+    """Has one exporter for each kind of events, whose connections are kept. `arguments`: settings for all of them."""
+
+    def __init__(self, arguments: Mapping[str, Any]) -> None:
+        self._arguments = _settings.check(arguments)
+        self._exporters: dict[tuple[str, str], tuple[Exporter, int]] = {}
+
+    def forward(self, blobs: Sequence[bytes], seconds: float) -> list[Outcome]:
+        """Send the events of these blobs within so many seconds. What became of each blob: the worst of its events.
+
+        Raises ConfigurationError if there is no key for them.
+        """
+        deadline = time.monotonic() + seconds
+        outcomes = [_DELIVERED] * len(blobs)
+        kinds: dict[tuple[str, str], list[Entry]] = {}
+        for index, blob in enumerate(blobs):
+            try:
+                for header, events in batches_of(blob):
+                    kind = str(header.get("exporter")), str(header.get("content_type"))
+                    kinds.setdefault(kind, []).extend((index, event) for event in events)
+            except ValueError as error:
+                outcomes[index] = Outcome("refused", str(error))
+        for kind, entries in kinds.items():
+            for index, outcome in self._send(kind, entries, deadline):
+                outcomes[index] = outcome
+        return outcomes
+
+    def destination(self, blob: bytes) -> str:
+        """Where the events of a blob would be sent."""
+        header, _ = batches_of(blob)[0]
+        exporter, _ = self._exporter(str(header.get("exporter")), str(header.get("content_type")))
+        return str(getattr(exporter, "destination", ""))
+
+    def close(self) -> None:
+        """Close the connections."""
+        for exporter, _ in self._exporters.values():
+            exporter.close()
+
+    def _send(self, kind: tuple[str, str], entries: Sequence[Entry], deadline: float) -> Iterator[tuple[int, Outcome]]:
+        """Send events of one kind. Gives the outcome of those that are not delivered."""
+        try:
+            exporter, batch_bytes = self._exporter(*kind)
+        except LookupError as error:
+            outcome = Outcome("refused", str(error.args[0]))
+            yield from ((index, outcome) for index, _ in entries)
+            return
+        waiting, failures = deque(_batches(entries, batch_bytes)), 0
+        while waiting:
+            batch = waiting.popleft()
+            outcome = _attempt(exporter, [event for _, event in batch], deadline)
+            if outcome.verdict == "delivered":
+                failures = 0
+            elif outcome.verdict == "refused" and len(batch) > 1:
+                half = len(batch) // 2
+                waiting.extendleft((batch[half:], batch[:half]))
+            elif outcome.verdict == "refused":
+                yield batch[0][0], outcome
+            else:
+                failures += 1
+                waiting.appendleft(batch)
+                if outcome.verdict == "unauthorized" or not _paused(outcome, failures, deadline):
+                    yield from ((index, outcome) for batch in waiting for index, _ in batch)
+                    return
+
+    def _exporter(self, name: str, content_type: str) -> tuple[Exporter, int]:
+        """The exporter of a name, and how many bytes it takes at once. Raises LookupError if it is none of ours."""
+        if (name, content_type) not in self._exporters:
+            settings = _settings.usable(_settings.resolve(self._arguments_for(name)))
+            if settings is None:
+                raise ConfigurationError("there is no key: set ZESPAN_API_KEY, or the variable of your backend")
+            exporter = build_exporter(settings)
+            own = getattr(exporter, "content_type", "application/json")
+            if own != content_type:
+                raise LookupError(f"the events are {content_type}, and the exporter {name} is configured for {own}")
+            self._exporters[name, content_type] = exporter, settings.batch_bytes
+        return self._exporters[name, content_type]
+
+    def _arguments_for(self, name: str) -> dict[str, Any]:
+        if "://" in name:  # a store, which is another place for Zespan's events: no message chooses where they go
+            name = "zespan"
+        try:
+            arguments = _settings.check({"enabled": True, **self._arguments, "exporter": name})
+        except ConfigurationError:
+            arguments = {}
+        if arguments.get("exporter") != name:
+            raise LookupError(f"the events are encoded for the exporter {name!r}, which is none of this release's")
+        return arguments
+
+
+def _batches(entries: Sequence[Entry], batch_bytes: int) -> Iterator[Sequence[Entry]]:
+    start = size = 0
+    for end, (_, event) in enumerate(entries):
+        if end > start and (end - start >= EVENTS_MAX or size + len(event) > batch_bytes):
+            yield entries[start:end]
+            start, size = end, 0
+        size += len(event) + 1
+    if entries:
+        yield entries[start:]
+
+
+def _attempt(exporter: Exporter, events: Sequence[bytes], deadline: float) -> Outcome:
+    left = deadline - time.monotonic()
+    if left <= 0:
+        return Outcome("retry", "no time left")
+    try:
+        return exporter.send(events, min(left, _REQUEST_MAX))
+    except Exception as error:
+        return Outcome("retry", log.describe(error))
+
+
+def _paused(outcome: Outcome, failures: int, deadline: float) -> bool:
+    """Wait until the next attempt; False if it would be too late for one."""
+    asked = outcome.retry_after
+    pause = backoff(failures, 1.0) if asked is None else clamp_retry_after(asked)
+    if time.monotonic() + pause >= deadline:
+        return False
+    time.sleep(pause)
+    return True
