@@ -111,6 +111,21 @@ def test_a_key_that_is_not_accepted(backend: Backend, forwarder: Forwarder) -> N
     assert len(backend.requests) == 1
 
 
+@pytest.mark.parametrize(("status", "verdict"), [(404, "refused"), (401, "unauthorized"), (503, "retry")])
+def test_otlp(status: int, verdict: str, backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Spans go by the exporter of their format; at a wrong address they stay where they are."""
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", backend.url)
+    spans = batch_of([b'{"name":"s"}'], {"exporter": "otlp", "content_type": "application/json"})
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "http/json")
+    backend.mode = status
+    forwarder = Forwarder({})
+    assert [outcome.verdict for outcome in forwarder.forward([spans], 0.3)] == [verdict]
+    backend.mode = 200
+    assert forwarder.forward([spans], 20.0) == [DELIVERED]
+    assert backend.requests[-1].path == "/v1/traces"
+    forwarder.close()
+
+
 @pytest.mark.parametrize(
     ("damaged", "reason"),
     [

@@ -84,6 +84,9 @@ class Forwarder:
             outcome = _attempt(exporter, [event for _, event in batch], deadline)
             if outcome.verdict == "delivered":
                 failures = 0
+                if outcome.rejected:  # nobody says which: those of the batch that were accepted are known by their ids
+                    refused = Outcome("refused", outcome.detail)
+                    yield from ((index, refused) for index, _ in batch)
             elif outcome.verdict == "refused" and len(batch) > 1:
                 half = len(batch) // 2
                 waiting.extendleft((batch[half:], batch[:half]))

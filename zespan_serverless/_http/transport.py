@@ -33,7 +33,7 @@ class Transport:
     """All methods are called by one thread at a time, but for `cancel`, which may be called by any thread."""
 
     def __init__(self, base_url: str, *, certificate: str | None = None, reads: tuple[str, ...] = ("html",)) -> None:
-        """`certificate`: a file of certificates to trust instead of the system's. `reads`: see `_Connection.request`."""
+        """`certificate`: a file of certificates to trust, not the system's. `reads`: see `_Connection.request`."""
         url = urlsplit(base_url)
         self._certificate, self._reads = certificate, reads
         self._is_tls = url.scheme == "https"
@@ -224,8 +224,8 @@ class _Connection:
         """Send a request, and return the answer.
 
         Unless it is wanted whole, its body is not waited for, except that of a success whose content type has one of
-        the words `reads`. HTML may be the page of a proxy or a login instead of the backend's answer, or a plain "ok" of
-        a framework: only its text tells which.
+        the words `reads`. HTML may be the page of a proxy or a login instead of the backend's answer, or a plain "ok"
+        of a framework: only its text tells which.
         """
         if not self._is_ready:
             self.connect()

@@ -43,6 +43,8 @@ class OtlpExporter(Exporter):
         self._target = target
         self._transport = Transport(target.url, certificate=target.certificate, reads=("html", "json", "protobuf"))
         self._resource = Resource(settings)
+        self.content_type = encoding.CONTENT_TYPE
+        """Format of the events, which whoever sends them later has to use, too."""
         self._headers = {**target.headers, "content-type": encoding.CONTENT_TYPE}
         if target.compresses:
             self._headers["content-encoding"] = "gzip"
