@@ -54,8 +54,9 @@ ENVIRONMENTS = {
         ],
         "llamaindex": ["llama-index-core==0.14.25", "llama-index-llms-openai==0.8.3"],
     },
-    # One that takes three minutes and 900 megabytes: only if it is asked for.
+    # Those that take hundreds of megabytes: only if they are asked for.
     "heavy": {"crewai": ["crewai==1.15.30", "zespan-crewai==1.2.2"]},
+    "backends": {"phoenix": ["arize-phoenix==20.26.1"]},
     # Other tools that trace several providers.
     "comparison": {
         "opentelemetry": [
@@ -97,7 +98,7 @@ ENVIRONMENTS = {
 }
 """Group of tests -> environment -> what is installed."""
 
-HEAVY = "heavy"
+HEAVY = ("heavy", "backends")
 
 
 def python_of(group: str, name: str) -> Path | None:
@@ -162,4 +163,4 @@ def main(groups: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:] or [group for group in ENVIRONMENTS if group != HEAVY])
+    main(sys.argv[1:] or [group for group in ENVIRONMENTS if group not in HEAVY])

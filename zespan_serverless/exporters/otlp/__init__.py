@@ -41,6 +41,11 @@ class OtlpExporter(Exporter):
             from . import _protobuf as encoding  # type: ignore[no-redef]
         self._encoding: Any = encoding
         self._target = target
+        self._dialect: Any = None
+        if target.dialect:
+            from ._dialects import DIALECTS
+
+            self._dialect = DIALECTS.get(target.dialect)
         self._transport = Transport(target.url, certificate=target.certificate, reads=("html", "json", "protobuf"))
         self._resource = Resource(settings)
         self.content_type = encoding.CONTENT_TYPE
@@ -55,7 +60,10 @@ class OtlpExporter(Exporter):
     def encode(self, record: Record) -> bytes:
         if record.resource.attributes:  # what a dead process has left knows less of it
             self._resource = record.resource
-        return self._encoding.encode(span_of(record))  # type: ignore[no-any-return]
+        span = span_of(record)
+        if self._dialect is not None:
+            self._dialect(span, span.attributes)
+        return self._encoding.encode(span)  # type: ignore[no-any-return]
 
     def prepare(self, timeout: float) -> None:
         self._transport.connect(timeout)
