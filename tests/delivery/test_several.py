@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
+from unittest import mock
 
 import pytest
 import trio
@@ -36,13 +37,15 @@ from tests.delivery.support import (
     pending_flushes,
     sender_of,
     when,
+    without_journal,
 )
 from tests.delivery.test_interrupts import Alarm, Interrupted, on_alarm
 from zespan_serverless import FlushReport
 from zespan_serverless._delivery.aio import flush_async
 from zespan_serverless._delivery.delivery import Delivery
 from zespan_serverless._delivery.journal import Journal
-from zespan_serverless._delivery.several import Several
+from zespan_serverless._delivery.several import Several, _SharedWakeup
+from zespan_serverless._delivery.worker import Wakeups
 from zespan_serverless.exporters import Dropped, Outcome
 from zespan_serverless.settings import Settings
 
@@ -155,6 +158,31 @@ def test_senders_that_cannot_be_interrupted_are_abandoned_together(make: Make) -
     assert outcomes(report) == [("0", 1, 0, 0, ""), ("1", 1, 0, 0, "")]
     for gate in gates:
         gate.open.set()
+
+
+def test_a_change_between_two_registrations_is_not_forgotten() -> None:
+    """One delivery may tell of a change before the next one has the wakeup, or at the same moment as the next one."""
+    wakeup, first, second = _SharedWakeup(), Wakeups(), Wakeups()
+    wakeup.arm()
+    first.register(wakeup)  # type: ignore[arg-type]
+    first.notify_all()
+    second.register(wakeup)  # type: ignore[arg-type]
+    assert wakeup.wait(0)
+    assert not wakeup.wait(0)
+    second.notify_all()
+    wakeup.release()
+    assert wakeup.wait(0)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+@mock.patch.object(threading, "excepthook", mock.Mock())
+def test_what_a_flush_does_for_one_does_not_wait_for_another(make: Make) -> None:
+    """The thread that waits also starts a sender anew that has ended: at once, while another destination hangs."""
+    dying = Scripted(SystemExit("in an exporter"), OK)
+    several = make(Scripted(hang), dying, flush_interval=3600.0)
+    feed(several, 1)
+    assert [one.pending for one in several.flush(3.0).destinations] == [1, 0]
+    assert dying.delivered == [1]
 
 
 def test_no_wakeup_is_forgotten(make: Make) -> None:
@@ -415,7 +443,7 @@ def test_at_exit_each_keeps_in_its_journal_what_it_has_left(tmp_path: Any, caplo
     assert "bad: 2 telemetry events stay in the journal" in caplog.text
     assert "good:" not in caplog.text
     for one in several.deliveries:
-        one._accounts.journal.release()  # type: ignore[union-attr]  # as the end of the process does
+        without_journal(one).release()  # as the end of the process does
     heirs = [Scripted(), Scripted()]
     next_one = Several(
         [Delivery(one, own, journal(name), name) for one, name in zip(heirs, ("bad", "good"), strict=True)]

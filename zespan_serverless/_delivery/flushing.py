@@ -96,23 +96,29 @@ class Flushing:
         """The report as of now; `reason` says why events are pending, if any are."""
         return waiter.report(reason, self._accounts.name)
 
-    def wait(self, waiter: FlushWaiter, *, aborts: bool = True) -> str:
+    def wait(self, waiter: FlushWaiter) -> str:
         """Wait until the flush may return. Returns why events are pending; empty if none are."""
-        accounts = self._accounts
         while True:
-            accounts.worker.ensure_thread()
-            self.abort_slow()
-            with accounts.lock:
-                step = self._wait_step(waiter)
-            accounts.after_release()
-            if isinstance(step, Job):
-                accounts.worker.run_job(step)
-            elif isinstance(step, str):
-                if aborts and step == "deadline":
+            step = self.step(waiter)
+            if isinstance(step, str):
+                if step == "deadline":
                     self.abort(waiter)
                 return step
-            elif not waiter.wakeup.acquire(timeout=step):
+            if step and not waiter.wakeup.acquire(timeout=step):
                 waiter.waited += step  # not measured by the clock, which may stand still
+
+    def step(self, waiter: FlushWaiter) -> str | float:
+        """One step: why the flush may return, or seconds to wait for the next step, unless a wakeup comes."""
+        accounts = self._accounts
+        accounts.worker.ensure_thread()
+        self._abort_slow()
+        with accounts.lock:
+            step = self._wait_step(waiter)
+        accounts.after_release()
+        if isinstance(step, Job):
+            accounts.worker.run_job(step)
+            return 0.0
+        return step
 
     def _wait_step(self, waiter: FlushWaiter) -> str | Job | float:
         """One step: why the flush may return, or a job to run (where no thread can be started), or seconds to wait."""
@@ -154,7 +160,7 @@ class Flushing:
         if aborts:
             accounts.worker.abort()
 
-    def abort_slow(self) -> None:
+    def _abort_slow(self) -> None:
         """Abort the sending of a slow event that began when nobody was waiting, if others are to be sent."""
         worker = self._accounts.worker
         job = worker.job

@@ -8,6 +8,7 @@ time, within the time of one; and their reports are added up.
 
 from __future__ import annotations
 
+import threading
 from collections import Counter, deque
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from typing import Concatenate, ParamSpec
 
     from .._record.record import Record
-    from .waiters import FlushWaiter
 
     P = ParamSpec("P")
 
@@ -95,9 +95,9 @@ class Several:
 
     def flush(self, timeout: float, *, probe: bool = False) -> FlushReport:
         reports = []
-        for one, waiter, reason in self._wait_for_all(timeout, probe=probe):
-            one.flushing.remove(waiter)
-            reports.append(one.flushing.report(waiter, reason))
+        for one in self._wait_for_all(timeout, probe=probe):
+            one.flushing.remove(one.waiter)
+            reports.append(one.flushing.report(one.waiter, one.reason or ""))
         report = _sum(reports)
         if self._debug:
             log.logger.warning("flush: %s", report)
@@ -135,7 +135,7 @@ class Several:
 
     def close(self, timeout: float) -> FlushReport:
         waited = self._wait_for_all(timeout, probe=True)
-        return _sum([one.close_after(waiter, reason) for one, waiter, reason in waited])
+        return _sum([one.delivery.close_after(one.waiter, one.reason or "") for one in waited])
 
     def close_at_exit(self, timeout: float) -> None:
         if timeout > 0:
@@ -161,29 +161,82 @@ class Several:
         if struck is not None:
             raise struck
 
-    def _wait_for_all(self, timeout: float, *, probe: bool) -> list[tuple[Delivery, FlushWaiter, str]]:
-        """`Flushing.wait_for_all` of each, in the time of one: all begin before this thread waits for the first."""
-        joined = [(one, *one.flushing.join(timeout, probe=probe)) for one in self.deliveries]
-        for one in self.deliveries:
-            one.flushing.abort_slow()
-        waited: list[tuple[Delivery, FlushWaiter, str]] = []
-        for one, waiter, reason in joined:
-            waited.append((one, waiter, one.flushing.wait(waiter, aborts=False) if reason is None else reason))
-        _abort([(one, waiter) for one, waiter, reason in waited if reason == "deadline"])
-        return waited
+    def _wait_for_all(self, timeout: float, *, probe: bool) -> list[_Flush]:
+        """`Flushing.wait_for_all` of each, in the time of one: this thread takes the steps of all of them."""
+        wakeup = _SharedWakeup()
+        flushes = [_Flush(one, timeout, wakeup, probe=probe) for one in self.deliveries]
+        while waiting := [one for one in flushes if one.reason is None]:
+            wakeup.arm()
+            pause = min([one.step() for one in waiting])
+            if pause and not wakeup.wait(pause):
+                for one in waiting:
+                    one.waiter.waited += pause
+        _abort([one for one in flushes if one.reason == "deadline"])
+        return flushes
 
 
-def _abort(late: Sequence[tuple[Delivery, FlushWaiter]]) -> None:
+class _Flush:
+    """The flush of one destination. `reason`: None until it is over, then why events are pending."""
+
+    def __init__(self, delivery: Delivery, timeout: float, wakeup: _SharedWakeup, *, probe: bool) -> None:
+        self.delivery, self.flushing = delivery, delivery.flushing
+        self.waiter, self.reason = self.flushing.join(timeout, probe=probe)
+        self.waiter.wakeup = wakeup  # type: ignore[assignment]  # it has the methods of a lock that are called
+
+    def step(self) -> float:
+        """Take a step. Returns the seconds to wait for the next one, unless a wakeup comes; 0 if it is over."""
+        step = self.flushing.step(self.waiter)
+        if not isinstance(step, str):
+            return step
+        self.reason = step
+        return 0.0
+
+
+class _SharedWakeup:
+    """A wakeup that several deliveries may use, see `Wakeups`, whose methods treat it as a lock.
+
+    It is armed once, before it is registered with the first of them: a change that one of them tells of before the last
+    has it must not be forgotten.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+
+    def arm(self) -> None:
+        """Forget earlier changes."""
+        self._lock.acquire(blocking=False)
+
+    def wait(self, seconds: float) -> bool:
+        """Wait for a change. False if there was none."""
+        return self._lock.acquire(timeout=seconds)
+
+    def acquire(self, *, blocking: bool) -> bool:
+        """Called when it is registered."""
+        return True
+
+    def locked(self) -> bool:
+        """Whether nobody has told of a change yet."""
+        return self._lock.locked()
+
+    def release(self) -> None:
+        """Tell of a change."""
+        try:
+            self._lock.release()
+        except RuntimeError as error:  # another delivery has just told of one
+            pass_on(error)
+
+
+def _abort(late: Sequence[_Flush]) -> None:
     """Abort what these flushes have waited for in vain, at the same time, because each may take a moment."""
     aborting = []
-    for one, waiter in late[1:]:
+    for one in late[1:]:
         try:
-            aborting.append(threads.start("zespan-abort", one.flushing.abort, waiter))
+            aborting.append(threads.start("zespan-abort", one.flushing.abort, one.waiter))
         except RuntimeError as error:  # no more threads
             pass_on(error)
-            one.flushing.abort(waiter)
-    for one, waiter in late[:1]:
-        one.flushing.abort(waiter)
+            one.flushing.abort(one.waiter)
+    for one in late[:1]:
+        one.flushing.abort(one.waiter)
     for thread in aborting:
         thread.join(2 * ABORT_GRACE)
 
