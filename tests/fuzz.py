@@ -32,6 +32,9 @@ with atheris.instrument_imports(  # pyright: ignore[reportAttributeAccessIssue]
     from zespan_serverless._trace import context as _trace
     from zespan_serverless._trace import lists
     from zespan_serverless.aws_lambda import _batches, _events, _records, _results
+    from zespan_serverless.exporters.otlp._answers import rejected
+    from zespan_serverless.exporters.otlp._messages import input_of, message_of
+    from zespan_serverless.settings._otlp import target
 
 _POLICY = policy.Policy(settings.Settings())
 
@@ -126,6 +129,21 @@ def _environment(data: bytes) -> None:
     settings.resolve({}, {f"ZESPAN_{name.upper()}": text for name in settings._fields.FIELDS})
 
 
+def _otlp(data: bytes) -> None:
+    text = data.decode("utf-8", "replace").replace("\0", "")
+    number, why = rejected(data)
+    assert number >= 0
+    assert len(why) <= len(text)
+    assert json.dumps([message_of(one) for one in input_of(text)])
+    assert message_of(_json(data))["parts"] is not None
+    names = ("ENDPOINT", "HEADERS", "TIMEOUT", "PROTOCOL", "COMPRESSION", "CERTIFICATE")
+    environ = {f"OTEL_EXPORTER_OTLP_{name}": text for name in names} | {"OTEL_RESOURCE_ATTRIBUTES": text}
+    environ |= {"SENTRY_DSN": text, "LOGFIRE_TOKEN": text, "PHOENIX_CLIENT_HEADERS": text}
+    for exporter in ("otlp", "sentry", "logfire", "phoenix"):
+        found = target(settings.Settings(exporter=exporter), environ)
+        assert bool(found.url) or bool(found.missing)
+
+
 READERS: dict[str, Callable[[bytes], None]] = {
     "lambda": _lambda_event,
     "sources": lambda data: _shaped_lambda_event(data or b"\0"),
@@ -135,6 +153,7 @@ READERS: dict[str, Callable[[bytes], None]] = {
     "journal": _journals,
     "answers": _answers,
     "environment": _environment,
+    "otlp": _otlp,
 }
 
 

@@ -30,6 +30,7 @@ OK = Outcome("delivered")
 RETRY = Outcome("retry", "made up")
 REFUSED = Outcome("refused", "HTTP 400")
 UNAUTHORIZED = Outcome("unauthorized", "HTTP 401")
+PARTLY = Outcome("delivered", "too old", rejected=2)
 
 
 class Scripted:
@@ -57,7 +58,8 @@ class Scripted:
             raise step
         outcome: Any = step if isinstance(step, Outcome) else step(self, numbers)
         if isinstance(outcome, Outcome) and outcome.verdict == "delivered":
-            self.delivered += numbers
+            rejected = outcome.rejected if type(outcome.rejected) is int else 0
+            self.delivered += numbers[: max(len(numbers) - rejected, 0)]
         return outcome  # or whatever else the script says
 
     def from_now_on(self, *script: Step) -> None:

@@ -24,6 +24,7 @@ from hypothesis import strategies as st
 
 from tests.delivery.support import (
     OK,
+    PARTLY,
     REFUSED,
     RETRY,
     UNAUTHORIZED,
@@ -56,7 +57,7 @@ from zespan_serverless.testing import Backend
 
 Make = Callable[..., Delivery]
 ROOT = Path(__file__).parents[2]
-OUTCOMES = [OK, OK, RETRY, REFUSED, UNAUTHORIZED, Outcome("retry", "HTTP 429", 0.001), OSError("made up")]
+OUTCOMES = [OK, OK, PARTLY, RETRY, REFUSED, UNAUTHORIZED, Outcome("retry", "HTTP 429", 0.001), OSError("made up")]
 
 
 # ---------------------------------------------------------------------- the books
@@ -171,6 +172,24 @@ def test_counters_balance_at_every_moment_under_threads(make: Make) -> None:
 
 
 # ---------------------------------------------------------------------- bounds
+
+
+@pytest.mark.parametrize(("rejected", "taken"), [(2, [0]), (3, []), (9, []), (-1, [0, 1, 2]), (None, [0, 1, 2])])
+def test_rejected_events_are_dropped_and_the_others_delivered(make: Make, rejected: Any, taken: list[int]) -> None:
+    """They count as the last ones of the batch, whatever number an exporter says, and are never sent again."""
+    told: list[Dropped] = []
+    outcome = Outcome("delivered", "too old", rejected=rejected)
+    exporter = Scripted(lambda exporter, numbers: outcome)
+    delivery = make(exporter, on_error=told.append)
+    for number in range(3):
+        capture(delivery, number)
+    report = delivery.flush(5)
+    lost = 3 - len(taken)
+    assert (report.delivered, report.dropped, report.pending) == (len(taken), lost, 0)
+    assert delivery.flush(5).pending == 0
+    eventually(lambda: sum(one.events for one in told) == lost)
+    assert {(one.reason, one.detail) for one in told} == ({("refused", "too old")} if lost else set())
+    assert_balanced(delivery)
 
 
 def test_a_full_buffer_drops_the_oldest(make: Make) -> None:

@@ -74,12 +74,14 @@ def message_of(message: Any) -> Part:
         return {"role": "user", "parts": [_part(message)]}
     role = str(message.get("role") or "").lower()
     content = message.get("content", message.get("parts"))
+    calls = message.get("tool_calls")
     if not role:
-        role = "tool" if message.get("type") in _RESULTS else "assistant" if message.get("type") in _CALLS else "user"
+        kind = _kind(message)
+        role = "tool" if kind in _RESULTS else "assistant" if kind in _CALLS else "user"
     elif role == "tool" and "tool_call_id" in message:
         return {"role": role, "parts": [_result(message["tool_call_id"], content)]}
     parts = [_part(message)] if content is None and "tool_calls" not in message else _parts(content)
-    for call in message.get("tool_calls") or ():
+    for call in calls if isinstance(calls, list) else ():
         function = call.get("function") if isinstance(call, dict) else None
         if isinstance(function, dict):
             parts.append(_call(call.get("id"), function.get("name"), function.get("arguments")))
@@ -97,7 +99,7 @@ def _parts(content: Any) -> list[Part]:
 def _part(part: Any) -> Part:
     if not isinstance(part, dict):
         return _text(part if isinstance(part, str) else to_json(part))
-    kind = part.get("type")
+    kind = _kind(part)
     if (kind is None or kind in _TEXTS) and isinstance(part.get("text"), str):
         return _text(part["text"])
     if kind in _REASONING:
@@ -111,6 +113,11 @@ def _part(part: Any) -> Part:
         at, result = _RESULTS[name]
         return _result(held.get(at), held.get(result))
     return {"type": str(name or "unknown"), **{key: value for key, value in part.items() if key != "type"}}
+
+
+def _kind(part: Part) -> str | None:
+    kind = part.get("type")
+    return kind if isinstance(kind, str) else None
 
 
 def _text(text: str) -> Part:
