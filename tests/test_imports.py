@@ -83,6 +83,8 @@ THIRD_PARTY_IN = {
     "aws_lambda/auto.py",
     "aws_lambda/_snapstart.py",
     "exporters/stores/_aws.py",
+    "exporters/stores/azure_queue.py",
+    "exporters/stores/pubsub.py",
 }
 # Modules that are imported in a function, when a user asks for the hook of that framework.
 HOOKS = {"frameworks/_dspy.py", "frameworks/_langchain.py", "frameworks/_openai_agents.py", "opentelemetry/_joining.py"}

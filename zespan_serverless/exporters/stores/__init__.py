@@ -35,6 +35,8 @@ STORES = {
     "sqs": ("sqs", "Queue"),
     "kinesis": ("kinesis", "Stream"),
     "firehose": ("firehose", "DeliveryStream"),
+    "pubsub": ("pubsub", "Topic"),
+    "azurequeue": ("azure_queue", "StorageQueue"),
 }
 """The module and the class for each scheme of URLs. A class takes the URL."""
 
