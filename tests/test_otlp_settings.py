@@ -44,6 +44,12 @@ def test_the_address(environ: dict[str, str], settings: dict[str, Any], url: str
     assert (found.url, found.missing) == (url, "")
 
 
+def test_collector_is_another_word_for_it() -> None:
+    """With the same variables."""
+    environ = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c:4318"}
+    assert of(environ, exporter="collector").url == of(environ).url
+
+
 def test_headers() -> None:
     """The setting over the variable for traces over the one for everything; values are decoded."""
     environ = {

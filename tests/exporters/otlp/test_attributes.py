@@ -125,6 +125,16 @@ def test_messages_of_a_queue_have_a_consumer_and_links() -> None:
     assert "links" not in span.attributes
 
 
+def test_links_of_a_users_own_stay_an_attribute() -> None:
+    """Metadata may have any name."""
+    record = support.step("general", "step")
+    record.attributes = {"links": ["https://example.com"], "stack": "blue"}
+    record.fail("no")
+    span = span_of(record)
+    assert (span.links, span.attributes["links"]) == ([], ["https://example.com"])
+    assert span.attributes["stack"] == "blue"
+
+
 def test_what_the_caller_hands_on_is_kept() -> None:
     """`tracestate` and the random flag, in every span; the invocation's parent is in another process."""
     here = Here(support.TRACE, support.ROOT, "c" * 16)

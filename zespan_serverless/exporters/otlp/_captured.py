@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import datetime
-import hashlib
 from typing import TYPE_CHECKING, Any
 
 from ..._base.guard import pass_on
 from ..._record.values import to_json
 from .._event import event_of
 from ._attributes import attributes_of, flattened
-from ._span import CLIENT, HAS_IS_REMOTE, INTERNAL, Span, fail, is_id, nanoseconds
+from ._span import CLIENT, HAS_IS_REMOTE, INTERNAL, Span, as_id, fail, nanoseconds
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -53,12 +52,12 @@ def span_of_fields(record: Record) -> Span:
     event = event_of(record)
     kind = str(event["span_kind"])
     end, took = _end(event["timestamp"], record.ended), _number(event["latency_ms"]) or 0.0
-    trace_id, span_id = _id(event["trace_id"], 32), _id(event["span_id"] or event["event_id"], 16)
+    trace_id, span_id = as_id(event["trace_id"], 32), as_id(event["span_id"] or event["event_id"], 16)
     is_call = kind in _MODEL_KINDS
     start = max(0, end - round(took * 1e6))
     span = Span(trace_id, span_id, str(event["operation"]), CLIENT if is_call else INTERNAL, start, end)
     if event["parent_span_id"]:
-        span.parent = _id(event["parent_span_id"], 16)
+        span.parent = as_id(event["parent_span_id"], 16)
     span.flags = HAS_IS_REMOTE | 1
     span.attributes = _attributes(record, event, kind, is_call=is_call)
     for name, own in (("trace_id", trace_id), ("span_id", span_id)):
@@ -108,12 +107,6 @@ def _add_content(found: dict[str, Any], event: Mapping[str, Any]) -> None:
     if event.get("completion_text"):
         part = {"type": "text", "content": str(event["completion_text"])}
         found["gen_ai.output.messages"] = to_json([{"role": "assistant", "parts": [part]}])
-
-
-def _id(given: object, digits: int) -> str:
-    """An id of so many hexadecimal digits: what was given, if it is one, a UUID's digits, or else made of its hash."""
-    plain = str(given).replace("-", "").lower()
-    return plain if is_id(plain, digits) else hashlib.sha256(str(given).encode("utf-8", "replace")).hexdigest()[:digits]
 
 
 def _end(timestamp: object, otherwise: float) -> int:

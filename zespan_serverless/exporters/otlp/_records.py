@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..._trace.context import RANDOM, SAMPLED
 from ._attributes import KNOWN_OPERATIONS, attributes_of, flat
-from ._span import CLIENT, CONSUMER, HAS_IS_REMOTE, INTERNAL, IS_REMOTE, SERVER, Span, fail, is_id, nanoseconds
+from ._span import CLIENT, CONSUMER, HAS_IS_REMOTE, INTERNAL, IS_REMOTE, SERVER, Span, as_id, fail, is_id, nanoseconds
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,12 +23,13 @@ def span_of(record: Record) -> Span:
     attributes = attributes_of(record)
     end = nanoseconds(record.ended)
     start = max(0, end - round(record.duration_ms * 1e6))
-    span = Span(record.trace_id, record.span_id, _name(record), _kind(record, attributes), start, end)
-    span.parent = record.parent_span_id or ""
+    span = Span(as_id(record.trace_id, 32), record.span_id, _name(record), _kind(record, attributes), start, end)
+    span.parent = as_id(record.parent_span_id, 16) if record.parent_span_id else ""
     _add_context(span, record)
-    links = attributes.pop("links", None)
-    if links is not None:
+    if "links" in attributes:
         span.links = _links(record.attributes["links"])
+        if span.links:  # else they are something of the user's
+            del attributes["links"]
     span.attributes = attributes
     if record.status != "ok":
         fail(span, str(record.error or record.status), record.status)

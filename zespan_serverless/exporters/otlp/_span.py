@@ -49,10 +49,23 @@ def fail(span: Span, message: str, status: str) -> None:
     """Say that a span has failed, and when."""
     kind = span.attributes.setdefault("error.type", "_OTHER" if status == "error" else status)
     exception = {"exception.type": kind, "exception.message": message}
-    if "stack" in span.attributes:  # where the function was at its timeout
+    if status == "timeout" and "stack" in span.attributes:  # where the function was
         exception["exception.stacktrace"] = span.attributes.pop("stack")
     span.code, span.message = ERROR, message
     span.events = [("exception", span.end, exception)]
+
+
+def as_id(given: object, digits: int) -> str:
+    """An id of so many hexadecimal digits: what was given, if it is one, a UUID's digits, or else made of its hash.
+
+    A backend may refuse a whole request for one id that is none.
+    """
+    plain = str(given).replace("-", "").lower()
+    if is_id(plain, digits):
+        return plain
+    from hashlib import sha256
+
+    return sha256(str(given).encode("utf-8", "replace")).hexdigest()[:digits]
 
 
 def is_id(text: str, digits: int) -> bool:
