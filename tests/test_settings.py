@@ -71,6 +71,8 @@ FROM_ENVIRONMENT: dict[str, tuple[str, object]] = {
     "exporter": ("console", "console"),
     "flush": ("sentry, langfuse", ("sentry", "langfuse")),
     "headers": ("X-Team=search,b=two%20words", {"x-team": "search", "b": "two words"}),
+    "fallback": ("'/mnt/efs/parking'", "/mnt/efs/parking"),
+    "fallback_after": ("90", 90.0),
     "debug": ("TRUE", True),
 }
 

@@ -120,7 +120,7 @@ class ZespanMiddleware:
 
 def _finish(container: Container) -> None:
     """Flush at a server's end, because many servers end without atexit. What cannot be sent is counted and reported."""
-    report = container.delivery.flush(container.settings.flush_timeout, probe=True)
+    report = container.delivery.flush(container.settings.flush_timeout, probe=True, last=True)
     container.delivery.notify(report, 0)
     if report.pending and not container.active:
         container.delivery.close_at_exit(0)

@@ -25,7 +25,8 @@ def make() -> Iterator[Make]:
     made: list[Delivery] = []
 
     def make(exporter: Exporter, **settings: Any) -> Delivery:
-        made.append(Delivery(exporter, Settings(flush_timeout=5.0, exporter=exporter).replaced(**settings)))
+        given = Settings(flush_timeout=5.0, exporter=exporter).replaced(**settings)
+        made.append(Delivery(exporter, given, fallback=settings.get("fallback")))
         return made[-1]
 
     yield make

@@ -9,7 +9,17 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from unittest import mock
 
-from zespan_serverless._delivery import accounts, background, delivery, flushing, intake, sending, waiters, worker
+from zespan_serverless._delivery import (
+    accounts,
+    background,
+    delivery,
+    flushing,
+    intake,
+    parking,
+    sending,
+    waiters,
+    worker,
+)
 from zespan_serverless._delivery.accounts import Accounts
 from zespan_serverless._delivery.breaker import Breaker
 from zespan_serverless._delivery.buffer import Buffer
@@ -114,9 +124,10 @@ def capture(delivery: Delivery, *numbers: int) -> None:
 
 
 def balance(delivery: Delivery) -> tuple[int, int, int, int]:
-    """(captured, delivered, pending, dropped) at one moment."""
+    """(captured, delivered or parked, pending, dropped) at one moment."""
     with lock_of(delivery):
-        return delivery.captured, delivery.delivered, delivery.pending, sum(delivery.dropped.values())
+        settled = delivery.delivered + delivery.parked
+        return delivery.captured, settled, delivery.pending, sum(delivery.dropped.values())
 
 
 def assert_balanced(delivery: Delivery) -> None:
@@ -150,7 +161,15 @@ def in_thread(work: Callable[[], object]) -> threading.Thread:
 
 # ---------------------------------------------------------------------- the look inside
 
-LOOK_AT_THE_CLOCK = [accounts, background, flushing, intake, sending, waiters]  # modules that schedule by `time`
+LOOK_AT_THE_CLOCK = [
+    accounts,
+    background,
+    flushing,
+    intake,
+    parking,
+    sending,
+    waiters,
+]  # modules that schedule by `time`
 WAIT = [delivery, accounts, background, flushing, intake, sending, waiters, worker]  # modules that wait for a deadline
 
 

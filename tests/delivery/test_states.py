@@ -1,4 +1,4 @@
-"""The books balance whatever happens, in whatever order: captured = delivered + pending + dropped."""
+"""The books balance whatever happens, in whatever order: captured = delivered + parked + pending + dropped."""
 
 from __future__ import annotations
 
@@ -38,7 +38,10 @@ class Books(RuleBasedStateMachine):
         self.captured = 0
         self.is_closed = False
         given = Settings(flush_timeout=1.0, batch_size=4, batch_bytes=1024, max_events=12, on_error=self.told.append)
-        self.delivery = Delivery(self.exporter, given)
+        self.delivery = self.new(given)
+
+    def new(self, given: Settings) -> Delivery:
+        return Delivery(self.exporter, given)
 
     @rule(count=st.integers(1, 9), size=st.sampled_from([0, 0, 300, 5000]))
     def capture(self, count: int, size: int) -> None:
@@ -115,12 +118,49 @@ class Books(RuleBasedStateMachine):
             assert_balanced(self.delivery)
             assert report.pending == 0  # a backend that is well again gets all that was not dropped
             if not self.is_closed:
-                assert sorted(set(self.exporter.delivered)) == sorted(self.exporter.delivered)
+                arrived = self.arrived()
+                assert len(arrived) == len(set(arrived)) == self.captured - sum(dropped.values())
             told = {reason: sum(t.events for t in self.told if t.reason == reason) for reason in dropped}
             assert told == dropped
         finally:
             self.delivery.reset()
 
+    def arrived(self) -> list[int]:
+        return self.exporter.delivered
+
+
+class BooksWithFallback(Books):
+    """The same with a fallback, to which anything may happen as well."""
+
+    def new(self, given: Settings) -> Delivery:
+        self.fallback = Scripted()
+        return Delivery(self.exporter, given.replaced(fallback_after=0.0), fallback=self.fallback)
+
+    @rule(step=st.sampled_from([OK, OK, REFUSED, RETRY, UNAUTHORIZED, OSError("disk full"), None]))
+    def from_now_on_the_fallback(self, step: Any) -> None:
+        nonsense: Any = lambda exporter, numbers: None  # noqa: E731
+        self.fallback.from_now_on(nonsense if step is None else step)
+
+    @rule(divisor=st.integers(2, 5), most=st.integers(1, 4))
+    def from_now_on_the_fallback_takes_little(self, divisor: int, most: int) -> None:
+        self.fallback.from_now_on(
+            lambda _, numbers: REFUSED if len(numbers) > most or any(n % divisor == 0 for n in numbers) else OK
+        )
+
+    @rule(timeout=st.sampled_from([0.0, 0.02, 1.0]))
+    def flush_for_the_last_time(self, timeout: float) -> None:
+        report = self.delivery.flush(timeout, probe=True, last=True)
+        assert bool(report.reason) is bool(report.pending)
+
+    @invariant()
+    def parked_is_what_the_fallback_has(self) -> None:
+        assert self.delivery.parked <= len(self.fallback.delivered)
+
+    def arrived(self) -> list[int]:
+        assert self.delivery.parked == len(self.fallback.delivered)
+        return self.exporter.delivered + self.fallback.delivered
+
 
 TestBooks = pytest.mark.slow(Books.TestCase)
-TestBooks.settings = settings(max_examples=40, stateful_step_count=25, deadline=None)
+TestBooksWithFallback = pytest.mark.slow(BooksWithFallback.TestCase)
+TestBooks.settings = TestBooksWithFallback.settings = settings(max_examples=40, stateful_step_count=25, deadline=None)

@@ -8,6 +8,14 @@ from typing import Any, Protocol
 from .reports import Outcome
 
 
+class Fallback(Protocol):
+    """The minimum that the setting `fallback` accepts: an object of any class with this method."""
+
+    def send(self, batch: Sequence[bytes], timeout: float) -> Outcome:
+        """Keep events, as the exporter has encoded them, within `timeout` seconds. An exception counts as `retry`."""
+        ...
+
+
 class CustomExporter(Protocol):
     """The minimum that the setting `exporter` accepts: an object of any class with these two methods."""
 

@@ -86,6 +86,7 @@ class FlushReport(Value):
         delivered: Events that the destination has acknowledged.
         dropped: Events that will not be delivered; `on_error` and the log say why.
         pending: Events that are kept, and sent by a later flush.
+        parked: Events that the setting `fallback` has taken, because the destination could not have them.
         elapsed: Seconds that the flush took.
         reason: Why events are pending; empty if none are.
             `deadline`: the time for the flush was over.
@@ -99,8 +100,10 @@ class FlushReport(Value):
         destinations: The report of each destination, if there are several and this is the report of all.
     """
 
-    __slots__ = ("delivered", "destination", "destinations", "dropped", "elapsed", "others", "pending", "reason")
-    _rare = ("destination", "destinations", "others")
+    __slots__ = (
+        *("delivered", "destination", "destinations", "dropped", "elapsed", "others", "parked", "pending", "reason"),
+    )
+    _rare = ("destination", "destinations", "others", "parked")
 
     def __init__(
         self,
@@ -112,6 +115,7 @@ class FlushReport(Value):
         others: tuple[OtherFlush, ...] = (),
         destination: str = "",
         destinations: tuple[FlushReport, ...] = (),
+        parked: int = 0,
     ) -> None:
         self.delivered = delivered
         self.dropped = dropped
@@ -121,3 +125,4 @@ class FlushReport(Value):
         self.others = others
         self.destination = destination
         self.destinations = destinations
+        self.parked = parked

@@ -1,6 +1,6 @@
 """The state of one delivery that its lock protects, and how events move from one counter to another.
 
-At every moment, with the lock held: captured = delivered + pending + the sum of `dropped`.
+At every moment, with the lock held: captured = delivered + parked + pending + the sum of `dropped`.
 
 A signal handler may raise an exception after any call. So a counter and the place of an event change together, in
 lines without a call: CPython runs signal handlers after calls and at loops only. These lines are marked.
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from ..settings import Settings
     from .buffer import Item
     from .journal import Journal
+    from .roles import Parks
     from .waiters import FlushWaiter
     from .worker import Worker
 
@@ -36,13 +37,14 @@ class Accounts:
     `intake` holds events that are captured but not counted yet, `intake_bytes` is their size, and `over` the ids of
     spans that have ended without an event. `callbacks` are called after the lock is released. `retry_at` (monotonic)
     ends the pause after a failure. `background_waiter` is the flush that the background thread is in. `name` is what
-    reports and the log call this destination, if it is one of several.
+    reports and the log call this destination, if it is one of several. `parking` is what uses the fallback, if there is
+    one.
     """
 
     __slots__ = (
         *("background_waiter", "breaker", "buffer", "callbacks", "closed", "delivered", "dropped", "intake"),
-        *("intake_bytes", "journal", "lock", "name", "notices", "open_spans", "over", "retry_at", "settings"),
-        *("waiters", "wakeups", "worker"),
+        *("intake_bytes", "journal", "lock", "name", "notices", "open_spans", "over", "parked", "parking", "retry_at"),
+        *("settings", "waiters", "wakeups", "worker"),
     )
 
     lock: threading.RLock
@@ -50,6 +52,7 @@ class Accounts:
 
     def __init__(self, settings: Settings, journal: Journal | None, name: str) -> None:
         self.settings, self.journal, self.name = settings, journal, name
+        self.parking: Parks | None = None
 
     def clear(self, destination: str) -> None:
         """Begin with no events, and all counters at 0."""
@@ -68,8 +71,10 @@ class Accounts:
         self.open_spans: dict[str, Record] = {}
         self.background_waiter: FlushWaiter | None = None
         self.closed = False
-        self.delivered = 0
+        self.delivered = self.parked = 0
         self.dropped: defaultdict[str, int] = defaultdict(int)
+        if self.parking is not None:
+            self.buffer = self.parking.new_buffer()
 
     # Without the lock
 
@@ -128,7 +133,7 @@ class Accounts:
         self.drop_surplus()
         self.end_async_flushes()
         # A sender that is busy looks again when it is done: to wake it for every event costs more than the event.
-        if self.worker.job is None and self.buffer.is_full and not self.blocked():
+        if self.worker.job is None and (self.buffer.is_full or self.parking is not None) and not self.blocked():
             self.wakeups.notify_all()
 
     # Out of the buffer
@@ -187,8 +192,10 @@ class Accounts:
     # What flushes wait for
 
     def blocked(self) -> str:
-        """Why no batch may be sent now; empty if one may be sent, or is being sent."""
-        return "" if self.worker.job is not None else self.breaker.blocked(time.time())
+        """Why no batch may be sent or parked now; empty if one may be, or is being sent."""
+        if self.worker.job is not None or (self.parking is not None and self.parking.is_due()):
+            return ""
+        return self.breaker.blocked(time.time())
 
     def has_notices(self) -> bool:
         """Whether a notice waits for the sender, or is being handed to its listener."""

@@ -22,6 +22,7 @@ class Breaker:
         self._probes = 0
         self._silent_from = 0.0
         self._silent_for = 0.0
+        self._away_since = 0.0
 
     def blocked(self, now: float) -> str:
         """Why no attempt may be made now (`retry_after`, `breaker_open`), or an empty string."""
@@ -36,22 +37,28 @@ class Breaker:
         """Whether attempts are blocked, except for probes."""
         return self.failures >= FAILURES_TO_OPEN
 
+    def is_away_for(self, now: float, seconds: float) -> bool:
+        """Whether each attempt of the last `seconds` has failed, or has met with a request for silence."""
+        return bool(self._away_since) and waited(now, self._away_since, seconds)
+
     def succeeded(self) -> None:
         """The backend has answered, and asks for no pause."""
         self.failures = self._probes = 0
-        self._silent_for = 0.0
+        self._silent_for = self._away_since = 0.0
 
     def failed(self, now: float) -> None:
         """An attempt has failed."""
         if self.is_open:
             self._probes += 1
         self.failures += 1
+        self._away_since = self._away_since or now
         if self.is_open:
             self._opened_at = now
 
     def silence(self, now: float, seconds: float) -> None:
         """The backend has asked for no requests within the next `seconds` (Retry-After)."""
         self._silent_from, self._silent_for = now, seconds
+        self._away_since = self._away_since or now
 
     def probe_now(self) -> None:
         """Let the next attempt through although the breaker is open. A Retry-After is still honoured."""

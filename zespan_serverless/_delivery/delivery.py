@@ -17,9 +17,11 @@
                      out of flight: `refused`, `unauthorized`, or `too_large` if it was slow too often  (`Sending`)
                      from wherever it is when the delivery is closed: `closed`                          (`Delivery`)
 
-At every moment captured = delivered + pending + dropped: `pending` are the events on their way, and the arrows between
-intake, waiting, in flight, halves and slow change no counter. With a journal an event is on disk from `waiting` until
-it is settled (delivered or dropped), and the next process takes over what is left.
+    parked       + 1 for each event of a batch that the fallback has taken, instead of the exporter      (`Parking`)
+
+At every moment captured = delivered + parked + pending + dropped: `pending` are the events on their way, and the
+arrows between intake, waiting, in flight, halves and slow change no counter. With a journal an event is on disk from
+`waiting` until it is settled (delivered, parked or dropped), and the next process takes over what is left.
 
     accounts    what the lock protects       worker   the one thread that sends     buffer    events not settled yet
     intake      encodes and counts events    sending  what that thread does         journal   the same on disk
@@ -70,12 +72,24 @@ __all__ = ["Delivery", "FlushReport"]
 class Delivery:
     """Captures events, and delivers them to one exporter. Safe for threads, signal handlers and finalizers."""
 
-    def __init__(self, exporter: Exporter, settings: Settings, journal: Journal | None = None, name: str = "") -> None:
+    def __init__(
+        self,
+        exporter: Exporter,
+        settings: Settings,
+        journal: Journal | None = None,
+        name: str = "",
+        fallback: Exporter | None = None,
+    ) -> None:
         self._destination = ""
         with Guarded("the exporter's destination"):
             self._destination = str(getattr(exporter, "destination", ""))[: log.TEXT_MAX]
         self._accounts = Accounts(settings, journal, name)
-        self._exporter = ExporterCalls(exporter)
+        if fallback is None:
+            self._exporter = ExporterCalls(exporter)
+        else:
+            from .parking import park_in
+
+            self._exporter = park_in(fallback, self._accounts, exporter)
         self._intake = Intake(self._accounts, exporter, self._notify_here)
         self._sending = Sending(self._accounts, self._exporter)
         self.flushing = Flushing(self._accounts, self._sending.idle_seconds)
@@ -100,7 +114,7 @@ class Delivery:
 
     @property
     def pending(self) -> int:
-        """Events neither delivered nor dropped."""
+        """Events neither delivered nor parked nor dropped."""
         with self._accounts.lock:
             return len(self._accounts.buffer) + len(self._accounts.intake)
 
@@ -108,6 +122,11 @@ class Delivery:
     def delivered(self) -> int:
         """Events that the exporter has delivered."""
         return self._accounts.delivered
+
+    @property
+    def parked(self) -> int:
+        """Events that the fallback has taken."""
+        return self._accounts.parked
 
     @property
     def dropped(self) -> Mapping[str, int]:
@@ -171,13 +190,14 @@ class Delivery:
 
     # Flushing
 
-    def flush(self, timeout: float, *, probe: bool = False) -> FlushReport:
+    def flush(self, timeout: float, *, probe: bool = False, last: bool = False) -> FlushReport:
         """Wait until every event captured before this call is settled, for at most `timeout` seconds.
 
-        Settled means delivered, or dropped and reported to `on_error`. With 0 seconds nothing is sent. With `probe` one
-        attempt is made even though the backend is known to be unreachable.
+        Settled means delivered, parked, or dropped and reported to `on_error`. With 0 seconds nothing is sent. With
+        `probe` one attempt is made even though the backend is known to be unreachable. If the process ends after this
+        flush, it is the `last` one: what cannot be delivered in half of its time goes to the fallback.
         """
-        return self.flushing.flush(timeout, probe=probe)
+        return self.flushing.flush(timeout, probe=probe, last=last)
 
     def flush_in_background(self, timeout: float, *, wait: bool = True) -> None:
         """Have a background thread flush until nothing is pending, for hosts whose process keeps running.
@@ -238,7 +258,7 @@ class Delivery:
 
     def close(self, timeout: float) -> FlushReport:
         """Flush, then accept no more events. Those still pending are dropped (`closed`)."""
-        return self.close_after(*self.flushing.wait_for_all(timeout, probe=True))
+        return self.close_after(*self.flushing.wait_for_all(timeout, probe=True, last=True))
 
     def close_after(self, waiter: FlushWaiter, reason: str) -> FlushReport:
         """The rest of `close`, after the wait for its flush."""
@@ -268,7 +288,7 @@ class Delivery:
         if accounts.journal is None or not accounts.journal.is_healthy:
             self.close(timeout)
             return
-        self.flush(timeout, probe=True)
+        self.flush(timeout, probe=True, last=True)
         with accounts.lock:
             pending = len(accounts.buffer)
             if not (pending or accounts.open_spans):

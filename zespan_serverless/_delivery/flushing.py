@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from .._base import log
 from .waiters import FlushWaiter
-from .worker import Job
+from .worker import MOMENT, Job
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,24 +27,30 @@ class Flushing:
     def __init__(self, accounts: Accounts, idle_seconds: Callable[[], float]) -> None:
         self._accounts, self._idle_seconds = accounts, idle_seconds
 
-    def flush(self, timeout: float, *, probe: bool = False, in_background: bool = False) -> FlushReport:
+    def flush(
+        self, timeout: float, *, probe: bool = False, last: bool = False, in_background: bool = False
+    ) -> FlushReport:
         """See `Delivery.flush`."""
-        waiter, reason = self.wait_for_all(timeout, probe=probe, in_background=in_background)
+        waiter, reason = self.wait_for_all(timeout, probe=probe, last=last, in_background=in_background)
         self.remove(waiter)
         report = self.report(waiter, reason)
         if self._accounts.settings.debug:
             log.logger.warning("flush: %s", report)
         return report
 
-    def wait_for_all(self, timeout: float, *, probe: bool, in_background: bool = False) -> tuple[FlushWaiter, str]:
+    def wait_for_all(
+        self, timeout: float, *, probe: bool, last: bool = False, in_background: bool = False
+    ) -> tuple[FlushWaiter, str]:
         """Wait for all events captured before this call. Returns the waiter, and why events are pending if any are.
 
         The waiter is still credited with what becomes of its events, until it is removed.
         """
-        waiter, reason = self.join(timeout, probe=probe, in_background=in_background)
+        waiter, reason = self.join(timeout, probe=probe, last=last, in_background=in_background)
         return waiter, self.wait(waiter) if reason is None else reason
 
-    def join(self, timeout: float, *, probe: bool, in_background: bool = False) -> tuple[FlushWaiter, str | None]:
+    def join(
+        self, timeout: float, *, probe: bool, last: bool = False, in_background: bool = False
+    ) -> tuple[FlushWaiter, str | None]:
         """Begin such a flush. The reason is None if there is something to wait for."""
         accounts, reason = self._accounts, ""
         reentrant = accounts.is_reentrant()
@@ -52,6 +58,7 @@ class Flushing:
             if not reentrant:
                 accounts.drain_intake()
             waiter = FlushWaiter(accounts.buffer.last_number, len(accounts.buffer), timeout)
+            waiter.is_last = last
             waits = bool(waiter.pending or accounts.has_notices())
             if waits and not timeout > 0:
                 waits, reason = False, "no_time"
@@ -63,8 +70,9 @@ class Flushing:
                 accounts.background_waiter = waiter
             if waits:
                 if probe:
-                    accounts.breaker.probe_now()
                     accounts.retry_at = 0.0
+                    if not (last and accounts.parking is not None and accounts.parking.last_chance()):
+                        accounts.breaker.probe_now()
                 accounts.wakeups.notify_all()
         if not reentrant:
             accounts.after_release()
@@ -111,7 +119,7 @@ class Flushing:
         """One step: why the flush may return, or seconds to wait for the next step, unless a wakeup comes."""
         accounts = self._accounts
         accounts.worker.ensure_thread()
-        self._abort_slow()
+        self._abort_slow(waiter)
         with accounts.lock:
             step = self._wait_step(waiter)
         accounts.after_release()
@@ -141,12 +149,16 @@ class Flushing:
                 if job is not None:
                     return job
                 seconds = min(seconds, self._idle_seconds())
+        if accounts.parking is not None:
+            seconds = min(seconds, max(accounts.parking.patience(waiter), MOMENT))
         accounts.wakeups.register(waiter.wakeup)
         return seconds
 
     def _unavailable(self, waiter: FlushWaiter) -> str:
-        """Why nothing can be sent before the deadline of the flush; empty if something can."""
+        """Why nothing can be sent or parked before the deadline of the flush; empty if something can."""
         accounts = self._accounts
+        if accounts.parking is not None and accounts.parking.is_due():
+            return ""
         reason = accounts.breaker.blocked(time.time())
         return "deadline" if not reason and accounts.retry_at >= waiter.deadline else reason
 
@@ -160,9 +172,14 @@ class Flushing:
         if aborts:
             accounts.worker.abort()
 
-    def _abort_slow(self) -> None:
-        """Abort the sending of a slow event that began when nobody was waiting, if others are to be sent."""
-        worker = self._accounts.worker
+    def _abort_slow(self, waiter: FlushWaiter) -> None:
+        """Abort the sending of a slow event that began when nobody was waiting, if others are to be sent.
+
+        Abort any attempt that leaves this flush no time to park.
+        """
+        worker, parking = self._accounts.worker, self._accounts.parking
         job = worker.job
         if job is not None and job.slow and self._accounts.buffer.has_others:
             worker.abort()
+        elif parking is not None and (late := parking.late_job(waiter)) is not None:
+            worker.abort(late)

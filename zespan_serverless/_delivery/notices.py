@@ -49,7 +49,7 @@ class Notices:
 
     def __init__(self, settings: Settings, destination: str = "", name: str = "") -> None:
         self._settings, self._name = settings, name
-        self._destination = destination or "the backend"
+        self.destination = destination or "the backend"
         self._lines: list[Callable[[], object]] = []
         self._drops: dict[tuple[str, str], int] = {}  # events by reason and detail
         self._payloads: deque[tuple[tuple[str, str], bytes]] = deque()
@@ -96,24 +96,24 @@ class Notices:
             text += " %s"
         if reason == "unauthorized" and self._settings.exporter == "zespan":
             text += (
-                f". {self._destination} does not accept the API key: "
+                f". {self.destination} does not accept the API key: "
                 "check ZESPAN_API_KEY (or api_key, api_key_secret) and ZESPAN_BASE_URL"
             )
         arguments = [reason, explanation] if explanation else [reason]
-        self._log_once(reason, text, *arguments, events=len(items), reason=reason, detail=detail)
+        self.log_once(reason, text, *arguments, events=len(items), reason=reason, detail=detail)
 
     def unreachable(self, detail: str, events: int) -> None:
         """The backend cannot be reached, and so many events wait."""
         text = (
             "telemetry cannot be delivered for now; events are kept, and sent later: %s. "
-            f"If this continues, check that {self._destination} can be reached from here"
+            f"If this continues, check that {self.destination} can be reached from here"
         )
         detail = detail[: log.TEXT_MAX]
-        self._log_once("away", text, detail, events=events, reason="away", detail=detail)
+        self.log_once("away", text, detail, events=events, reason="away", detail=detail)
 
-    def answered(self) -> None:
-        """The backend can be reached."""
-        self._episodes.discard("away")
+    def over(self, kind: str) -> None:
+        """An episode is over, such as `away` when the backend can be reached."""
+        self._episodes.discard(kind)
 
     def delivered(self) -> None:
         """Events have been delivered: what goes wrong from now on is another episode, and is logged again."""
@@ -123,7 +123,7 @@ class Notices:
     def journal(self, trouble: str) -> None:
         """The journal cannot be written; or, with an empty text, it can be again."""
         if trouble:
-            self._log_once("journal", "%s", trouble)
+            self.log_once("journal", "%s", trouble)
         else:
             self._episodes.discard("journal")
 
@@ -132,11 +132,11 @@ class Notices:
         if self._settings.on_flush is None:
             return
         if "on_flush" in self._busy:  # else a second sender would hang in it
-            self._log_once("on_flush", "on_flush has not returned from an earlier call; it is not called until it does")
+            self.log_once("on_flush", "on_flush has not returned from an earlier call; it is not called until it does")
         else:
             self._reports.append(report)
 
-    def _log_once(self, kind: str, text: str, *args: str, **fields: object) -> None:
+    def log_once(self, kind: str, text: str, *args: str, **fields: object) -> None:
         """Queue one line for each episode; `fields` are for logs in JSON."""
         if kind in self._episodes:
             return
@@ -166,7 +166,7 @@ class Notices:
         if busy == threading.get_ident():
             self._quiet_until = time.monotonic() + ECHO_PAUSE
         elif busy is not None:
-            self._log_once("on_error", "on_error has not returned from an earlier call; it is not called until it does")
+            self.log_once("on_error", "on_error has not returned from an earlier call; it is not called until it does")
 
     # Calling listeners
 

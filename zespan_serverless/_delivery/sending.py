@@ -6,6 +6,8 @@ retry          the batch waits again; the breaker counts a failure of the backen
   too slow     the batch was too large for its timeout: batches become smaller, and a single slow event is sent last
 refused        the batch is halved, until the refused event is alone and is dropped
 unauthorized   the batch is dropped
+
+With a fallback, a batch may go there instead: see `parking`.
 """
 
 from __future__ import annotations
@@ -115,6 +117,8 @@ class Sending:
         if self.is_stale:
             self.is_stale = False
             return Job(self._exporter.close)
+        if accounts.parking is not None and (job := accounts.parking.next_job()) is not None:
+            return job
         if self._is_due():
             return self._batch_job()
         if accounts.notices:
@@ -136,7 +140,9 @@ class Sending:
     def _is_due(self) -> bool:
         """Whether to send a batch now."""
         accounts, buffer = self._accounts, self._accounts.buffer
-        if accounts.closed or not buffer or accounts.blocked() or time.monotonic() < accounts.retry_at:
+        if accounts.closed or not buffer or time.monotonic() < accounts.retry_at:
+            return False
+        if accounts.breaker.blocked(time.time()):
             return False
         if buffer.is_split or buffer.is_full or accounts.waiters.time_left():
             return True
@@ -150,6 +156,8 @@ class Sending:
         if not timeout:
             slow = batch[0].slow
             timeout = accounts.settings.flush_timeout * (SLOW_PATIENCE if slow else 1)
+        elif accounts.parking is not None:
+            timeout = accounts.parking.time_to_send(timeout)
         return Job(partial(self._exporter.send, batch, timeout), sends=True, slow=slow, timeout=timeout)
 
     # The outcome of a job
@@ -157,7 +165,9 @@ class Sending:
     def settle(self, outcome: Outcome, job: Job) -> None:
         """Account for one attempt. The events are counted first, because what follows may fail."""
         accounts, buffer = self._accounts, self._accounts.buffer
-        if outcome.verdict == "retry":
+        if job.parks and accounts.parking is not None:
+            accounts.parking.settle(outcome)
+        elif outcome.verdict == "retry":
             self._keep_batch(outcome, job)
         elif outcome.verdict == "refused" and len(buffer.in_flight) > 1:
             buffer.halve()
@@ -194,7 +204,7 @@ class Sending:
 
     def _answered(self) -> None:
         self._accounts.breaker.succeeded()
-        self._accounts.notices.answered()
+        self._accounts.notices.over("away")
 
     def _keep_batch(self, outcome: Outcome, job: Job) -> None:
         """Keep a batch that was not delivered: it was too large for its timeout, or the backend is unreachable.

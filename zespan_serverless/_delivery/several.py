@@ -52,6 +52,10 @@ class Several:
         return sum(one.delivered for one in self.deliveries)
 
     @property
+    def parked(self) -> int:
+        return sum(one.parked for one in self.deliveries)
+
+    @property
     def dropped(self) -> Mapping[str, int]:
         total: Counter[str] = Counter()
         for one in self.deliveries:
@@ -93,9 +97,9 @@ class Several:
 
     # Flushing
 
-    def flush(self, timeout: float, *, probe: bool = False) -> FlushReport:
+    def flush(self, timeout: float, *, probe: bool = False, last: bool = False) -> FlushReport:
         reports = []
-        for one in self._wait_for_all(timeout, probe=probe):
+        for one in self._wait_for_all(timeout, probe=probe, last=last):
             one.flushing.remove(one.waiter)
             reports.append(one.flushing.report(one.waiter, one.reason or ""))
         report = _sum(reports)
@@ -134,12 +138,12 @@ class Several:
         self._each(Delivery.resume)
 
     def close(self, timeout: float) -> FlushReport:
-        waited = self._wait_for_all(timeout, probe=True)
+        waited = self._wait_for_all(timeout, probe=True, last=True)
         return _sum([one.delivery.close_after(one.waiter, one.reason or "") for one in waited])
 
     def close_at_exit(self, timeout: float) -> None:
         if timeout > 0:
-            self.flush(timeout, probe=True)
+            self.flush(timeout, probe=True, last=True)
         self._each(Delivery.close_at_exit, 0)
 
     def reset(self) -> None:
@@ -161,10 +165,10 @@ class Several:
         if struck is not None:
             raise struck
 
-    def _wait_for_all(self, timeout: float, *, probe: bool) -> list[_Flush]:
+    def _wait_for_all(self, timeout: float, *, probe: bool, last: bool = False) -> list[_Flush]:
         """`Flushing.wait_for_all` of each, in the time of one: this thread takes the steps of all of them."""
         wakeup = _SharedWakeup()
-        flushes = [_Flush(one, timeout, wakeup, probe=probe) for one in self.deliveries]
+        flushes = [_Flush(one, timeout, wakeup, probe=probe, last=last) for one in self.deliveries]
         while waiting := [one for one in flushes if one.reason is None]:
             wakeup.arm()
             pause = min([one.step() for one in waiting])
@@ -178,9 +182,9 @@ class Several:
 class _Flush:
     """The flush of one destination. `reason`: None until it is over, then why events are pending."""
 
-    def __init__(self, delivery: Delivery, timeout: float, wakeup: _SharedWakeup, *, probe: bool) -> None:
+    def __init__(self, delivery: Delivery, timeout: float, wakeup: _SharedWakeup, *, probe: bool, last: bool) -> None:
         self.delivery, self.flushing = delivery, delivery.flushing
-        self.waiter, self.reason = self.flushing.join(timeout, probe=probe)
+        self.waiter, self.reason = self.flushing.join(timeout, probe=probe, last=last)
         self.waiter.wakeup = wakeup  # type: ignore[assignment]  # it has the methods of a lock that are called
 
     def step(self) -> float:
@@ -251,4 +255,5 @@ def _sum(reports: Iterable[FlushReport]) -> FlushReport:
         max(report.elapsed for report in reports),
         next((report.reason for report in reports if report.reason), ""),
         destinations=reports,
+        parked=sum(report.parked for report in reports),
     )

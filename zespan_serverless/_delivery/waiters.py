@@ -25,22 +25,22 @@ class FlushWaiter:
 
     An asynchronous flush, for which no thread waits, has `done`, which is called at its end. Otherwise `wakeup` wakes
     the thread at every change. `waited`: seconds that it has waited. `cancelled`: its thread has to end. `ended`: when
-    its last event was settled (monotonic).
+    its last event was settled (monotonic). `is_last`: the process ends after it.
     """
 
     __slots__ = (
-        *("began", "cancelled", "deadline", "delivered", "done", "dropped", "ended", "pending", "target", "timeout"),
-        *("waited", "wakeup"),
+        *("began", "cancelled", "deadline", "delivered", "done", "dropped", "ended", "is_last", "parked", "pending"),
+        *("target", "timeout", "waited", "wakeup"),
     )
 
     def __init__(self, target: int, pending: int, timeout: float, done: Callable[[], object] | None = None) -> None:
         self.target, self.pending, self.done = target, pending, done
-        self.delivered = self.dropped = 0
+        self.delivered = self.dropped = self.parked = 0
         self.timeout, self.waited, self.ended = min(timeout, FLUSH_MAX), 0.0, 0.0
         self.began = time.monotonic()
         self.deadline = self.began + self.timeout
         self.wakeup = threading.Lock()
-        self.cancelled = False
+        self.cancelled = self.is_last = False
 
     def time_left(self) -> float:
         """Seconds until its deadline. The time that it has waited counts as well, because the clock may stand still."""
@@ -55,8 +55,8 @@ class FlushWaiter:
     def report(self, reason: str, name: str) -> FlushReport:
         """The report as of now; `reason` says why events are pending, if any are. `name`: of one of several."""
         elapsed = ((self.ended if name else 0.0) or time.monotonic()) - self.began
-        reason = reason if self.pending else ""
-        return FlushReport(self.delivered, self.dropped, self.pending, elapsed, reason, destination=name)
+        counts = self.delivered, self.dropped, self.pending
+        return FlushReport(*counts, elapsed, reason if self.pending else "", destination=name, parked=self.parked)
 
 
 class Waiters:
@@ -89,6 +89,17 @@ class Waiters:
         for waiter, count in self._credits(items):
             waiter.dropped += count
             waiter.settle(count)
+
+    def credit_parked(self, items: Iterable[Item]) -> None:
+        """Credit these parked items to the flushes that wait for them."""
+        for waiter, count in self._credits(items):
+            waiter.parked += count
+            waiter.settle(count)
+
+    def time_left_of_last(self, share: float) -> float:
+        """Seconds that the last flush of the process has left, if no more than this share of its time; else 0."""
+        last = [(one.time_left(), one.timeout) for one in self._all if one.is_last and one.pending]
+        return max((left for left, timeout in last if 0 < left <= share * timeout), default=0.0)
 
     def time_left(self) -> float:
         """Seconds until the last deadline of a flush that waits for events; 0 if there is none."""

@@ -55,11 +55,12 @@ class Wakeups:
 class Job:
     """What one thread does without the lock.
 
-    `sends`: it sends the batch in flight, in `timeout` seconds. `slow`: it sends a slow event, which gets more time as
-    long as nobody waits. `notifies`: it calls `on_error`, `on_flush` or the log, for which a flush may wait.
+    `sends`: it sends the batch in flight, in `timeout` seconds; `parks`: to the fallback. `slow`: it sends one that is
+    slow, which gets more time as long as nobody waits. `notifies`: it calls `on_error`, `on_flush` or the log, and a
+    flush may wait for that.
     """
 
-    __slots__ = ("_began", "aborted", "notifies", "run", "sends", "slow", "state", "thread", "timeout")
+    __slots__ = ("_began", "aborted", "notifies", "parks", "run", "sends", "slow", "state", "thread", "timeout")
 
     def __init__(
         self,
@@ -68,9 +69,11 @@ class Job:
         sends: bool = False,
         notifies: bool = False,
         slow: bool = False,
+        parks: bool = False,
         timeout: float = 0.0,
     ) -> None:
         self.run, self.sends, self.notifies, self.slow, self.timeout = run, sends, notifies, slow, timeout
+        self.parks = parks
         self.thread = threading.current_thread()
         self.state, self.aborted = _NEW, False
         self._began = time.monotonic()
@@ -206,9 +209,12 @@ class Worker:
         self.job = self._next_job(fresh)
         return self.job
 
-    def abort(self) -> None:
-        """End the job under way: its thread hands back what is in flight, or is given up. Called without the lock."""
-        job, deadline, waited, wakeup = self.job, time.monotonic() + ABORT_GRACE, 0.0, threading.Lock()
+    def abort(self, job: Job | None = None) -> None:
+        """End the job under way: its thread hands back what is in flight, or is given up. Called without the lock.
+
+        If a `job` is given, end no other.
+        """
+        job, deadline, waited, wakeup = job or self.job, time.monotonic() + ABORT_GRACE, 0.0, threading.Lock()
         while job is not None and self.job is job:
             job.aborted = True
             self._cancel()  # repeatedly: the first call may come before there is anything to interrupt

@@ -108,4 +108,4 @@ def _failed(container: _process.Container, what: str, error: Exception) -> Flush
     their own."""
     log.warn_once("telemetry failed at %s: %r", what, error)
     delivery = container.delivery
-    return FlushReport(pending=delivery.captured - delivery.delivered - delivery.lost, reason="failed")
+    return FlushReport(pending=delivery.pending, reason="failed")

@@ -184,9 +184,18 @@ def _delivery(settings: _settings.Settings) -> Delivery | Several:
     if type(settings.exporter) is tuple:
         from .destinations import deliver_to_all
 
-        return deliver_to_all(settings, build_exporter, journal_of)
+        return deliver_to_all(settings, build_exporter, journal_of, fallback_of)
     exporter = build_exporter(settings)
-    return Delivery(exporter, settings, journal_of(settings, exporter))
+    return Delivery(exporter, settings, journal_of(settings, exporter), fallback=fallback_of(settings, exporter))
+
+
+def fallback_of(settings: _settings.Settings, exporter: Exporter) -> Exporter | None:
+    """What takes the events that an exporter cannot deliver, if the settings name anything."""
+    if settings.fallback is None:
+        return None
+    from .fallback import build_fallback
+
+    return build_fallback(settings, exporter)
 
 
 def journal_of(settings: _settings.Settings, exporter: Exporter) -> Journal | None:

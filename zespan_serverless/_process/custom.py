@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 from .. import exporters
 
 if TYPE_CHECKING:
-    from .._base.exporter import CustomExporter, Exporter
+    from .._base.exporter import CustomExporter, Exporter, Fallback
 
 
-def completed(theirs: CustomExporter) -> Exporter:
+def completed(theirs: CustomExporter | Fallback) -> Exporter:
     """A user's exporter as it is, or, if it lacks methods that the delivery calls, one that has them."""
     if callable(getattr(theirs, "cancel", None)) and callable(getattr(theirs, "close", None)):
         return theirs  # type: ignore[return-value]  # it has all four methods

@@ -19,12 +19,15 @@ if TYPE_CHECKING:
 
     Build = Callable[[Settings], Exporter]
     JournalOf = Callable[[Settings, Exporter], Journal | None]
+    FallbackOf = Callable[[Settings, Exporter], Exporter | None]
 
 
-def deliver_to_all(settings: Settings, build: Build, journal_of: JournalOf) -> Delivery | Several:
+def deliver_to_all(
+    settings: Settings, build: Build, journal_of: JournalOf, fallback_of: FallbackOf
+) -> Delivery | Several:
     """A delivery to each destination. One that cannot be built, or is where another one is, is left out with a warning.
 
-    `build` makes the exporter that settings name, `journal_of` its journal.
+    `build` makes the exporter that settings name, `journal_of` its journal, and `fallback_of` its fallback.
     """
     failed: Exception | None = None
     names: dict[tuple[type, object], str] = {}
@@ -47,5 +50,8 @@ def deliver_to_all(settings: Settings, build: Build, journal_of: JournalOf) -> D
         built.append((name, own, exporter))
     if failed is not None and not built:
         raise failed
-    deliveries = [Delivery(exporter, own, journal_of(own, exporter), name) for name, own, exporter in built]
+    deliveries = [
+        Delivery(exporter, own, journal_of(own, exporter), name, fallback_of(own, exporter))
+        for name, own, exporter in built
+    ]
     return Several(deliveries, debug=settings.debug)

@@ -38,7 +38,7 @@ def _flush_on_sigterm(seconds: float) -> None:
             container.capture(partial(timed_out, begun, note), begun.span_id)
     if container is not None:
         with Guarded("the flush on SIGTERM"):
-            container.delivery.flush(seconds, probe=True)
+            container.delivery.flush(seconds, probe=True, last=True)
 
 
 def _close_on_sigterm() -> None:

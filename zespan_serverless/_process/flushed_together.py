@@ -37,8 +37,8 @@ class FlushedTogether:
         self._others.start()
         self._delivery.ensure_sender()
 
-    def flush(self, timeout: float, *, probe: bool = False) -> FlushReport:
-        return self._with_others(timeout, lambda: self._delivery.flush(timeout, probe=probe), probe=probe)
+    def flush(self, timeout: float, *, probe: bool = False, last: bool = False) -> FlushReport:
+        return self._with_others(timeout, lambda: self._delivery.flush(timeout, probe=probe, last=last), probe=probe)
 
     def begin_flush(self, timeout: float, done: Callable[[], object]) -> Callable[[], FlushReport]:
         mark = object()  # stands for our own flush

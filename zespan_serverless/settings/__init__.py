@@ -33,7 +33,7 @@ from ._fields import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from .._base.exporter import CustomExporter
+    from .._base.exporter import CustomExporter, Fallback
     from .._base.reports import Dropped, FlushReport
     from ._flush import Flushable
     from ._kwargs import SettingsKwargs as SettingsKwargs
@@ -89,6 +89,8 @@ class Settings:
     session_id: Callable[[Any], object] | None
     conversation_id: Callable[[Any], object] | None
     exporter: CustomExporter | str | tuple[CustomExporter | str, ...]
+    fallback: Fallback | str | None
+    fallback_after: float
     flush: tuple[Flushable | str, ...]
     headers: Mapping[str, str] | None
     on_error: Callable[[Dropped], object] | None

@@ -227,6 +227,20 @@ class Flush(Field):
         return tuple(sdk_name(name) for name in text.replace(";", ",").split(",") if name.strip())
 
 
+class Store(Field):
+    """A directory's path, a URL of a store, or an object that sends events."""
+
+    __slots__ = ()
+
+    def check(self, value: Any) -> Any:
+        from ._stores import checked
+
+        return checked(value, self.name)
+
+    def parse(self, text: str) -> Any:
+        return self.check(unquoted(text.strip()))
+
+
 class Callback(Field):
     """A function."""
 
@@ -359,6 +373,8 @@ FIELDS: dict[str, Field] = {
         *(Reader(name, in_environment=False) for name in READERS),
         Exporter("exporter", "zespan", choices=EXPORTERS),
         Headers("headers", is_secret=True),
+        Store("fallback"),
+        Number("fallback_after", 60.0, bounds=(0.0, 86_400.0)),
         Flush("flush", ()),
         Callback("on_error", in_environment=False),
         Callback("on_flush", in_environment=False),

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal, TypedDict
 
-from .._base.exporter import CustomExporter
+from .._base.exporter import CustomExporter, Fallback
 from .._base.reports import Dropped, FlushReport
 
 ExporterName = Literal[
@@ -127,6 +127,14 @@ class SettingsKwargs(TypedDict, total=False):
     headers: Mapping[str, str] | None
     """Headers of each request, in addition to the others, if events are sent by OTLP; secret. Default: none.
     ZESPAN_HEADERS, as a=1,b=2"""
+    fallback: Fallback | str | None
+    """Where events go that the backend cannot have when it matters: at the end of the process, when the buffer is about
+    to be full, and in a long outage. The path of a directory that outlives the sandbox, a URL such as
+    file:///mnt/efs/parking, or an exporter of your own, whose `send` gets the events as the backend would. Then they
+    are neither pending nor dropped, but parked. Default: none. ZESPAN_FALLBACK"""
+    fallback_after: float | None
+    """Seconds for which the backend has been away when a flush parks events instead of keeping them, 0 to 86,400.
+    Default: 60.0. ZESPAN_FALLBACK_AFTER"""
     flush: Sequence[Any] | None
     """Other SDKs to flush with our events, in the same time: their names (`agents`, `braintrust`, `ddtrace`,
     `langfuse`, `langsmith`, `logfire`, `opentelemetry`, `posthog`, `sentry`), objects with `force_flush`, `flush` or

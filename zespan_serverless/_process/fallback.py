@@ -1,0 +1,29 @@
+"""The second destination of events, which the setting `fallback` names. Imported if there is one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .._base import log
+from .._base.guard import pass_on
+from ..exporters.stores import StoreExporter, open_store
+from .custom import completed
+
+if TYPE_CHECKING:
+    from .._base.exporter import Exporter
+    from ..settings import Settings
+
+
+def build_fallback(settings: Settings, exporter: Exporter) -> Exporter | None:
+    """What takes the events that an exporter has encoded. None, which is logged, if it cannot be made."""
+    if settings.fallback is not None and not isinstance(settings.fallback, str):
+        return completed(settings.fallback)
+    kind = type(exporter)
+    name = settings.exporter if isinstance(settings.exporter, str) else f"{kind.__module__}.{kind.__qualname__}"
+    content_type = str(getattr(exporter, "content_type", "application/json"))
+    try:
+        return StoreExporter(open_store(settings.fallback or ""), {"exporter": name, "content_type": content_type})
+    except Exception as error:
+        pass_on(error)
+        log.warn_once("there is no fallback: %s", log.describe(error))
+        return None
