@@ -1,13 +1,17 @@
 """Kill whatever runs, at any moment, with a backend that fails in every way: nothing that was captured is lost.
 
+Then the same with sandboxes that are replaced with their disks while the backend is away, and a directory to park in.
+
 ZESPAN_CHAOS_SEED=7 repeats a run as far as timing allows; ZESPAN_CHAOS_SECONDS=600 has it go on for longer.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,13 +19,14 @@ import threading
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from emulator.lambda_rie import HOOKS, Sandbox
+from zespan_serverless.exporters.stores import events_of, open_store
 from zespan_serverless.testing import Backend
 
 ROOT = Path(__file__).parents[1]
@@ -216,3 +221,74 @@ def test_nothing_is_lost(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert set(invocations.values()) == {1}
     assert dropped.keys() <= {"torn"}  # of which nobody had been told that it was captured
     assert len(captured) > 100
+
+
+OUTAGES: list[Any] = ["hang", "refuse", "drop", "redirect", 500, 503]
+REPLACED = 6  # sandboxes
+
+
+def invoked_and_replaced(folder: Path, chance: random.Random, backend: Backend, parking: Path) -> Counter[str]:
+    """One sandbox after the other, each with an outage of its own, and none with the disk of the one before."""
+    count: Counter[str] = Counter()
+    env = {
+        "PYTHONPATH": os.pathsep.join(map(str, (HOOKS, ROOT, ROOT / "tests" / "chaos"))),
+        "ZESPAN_API_KEY": "zsp_test",
+        "ZESPAN_BASE_URL": backend.url,
+        "ZESPAN_FLUSH_TIMEOUT": "0.2",
+        "ZESPAN_FALLBACK": str(parking),
+        "ZESPAN_FALLBACK_AFTER": chance.choice(["0", "0.5", "60"]),
+        "ZESPAN_MAX_EVENTS": "50",
+    }
+    for number in range(REPLACED):
+        (disk := folder / str(number)).mkdir()
+        backend.mode = "ok"
+        with Sandbox("work.handler", ROOT, env=env, timeout=5, tmp_dir=disk) as sandbox:
+            hows = [chance.choice(["return", "raise", "leave"]) for _ in range(chance.randrange(2, 6))]
+            away = chance.randrange(len(hows))  # from this invocation on
+            for at, how in enumerate([*hows, "return"]):
+                backend.mode = chance.choice(OUTAGES) if at >= away else "ok"
+                event = {
+                    "ids": str(folder / "ids"),
+                    "count": chance.randrange(1, 12),
+                    "late": 0,
+                    "size": 10,
+                    "pause": 0,
+                }
+                sandbox.invoke(event | {"how": how}, client_timeout=20)
+                count["invocations"] += 1
+            count["killed"] += "Sending SIGKILL to runtime" in sandbox.stop()
+        shutil.rmtree(disk)
+    return count
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="AWS builds its emulator for Linux only")
+@pytest.mark.host(seconds=60)
+def test_nothing_is_lost_with_the_disk(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Every event has been delivered or parked before its sandbox was replaced, and none was parked twice."""
+    seed = SEED or str(random.randrange(1_000_000))
+    parking = tmp_path / "parked"
+    with ExitStack() as stack:
+        backends = [stack.enter_context(Backend()) for _ in range(2)]
+        folders = [tmp_path / str(number) for number in range(len(backends))]
+        pool = stack.enter_context(ThreadPoolExecutor(len(backends)))
+        for folder in folders:
+            folder.mkdir()
+        work = [
+            pool.submit(invoked_and_replaced, folder, random.Random(f"{seed} {folder.name}"), backend, parking)
+            for folder, backend in zip(folders, backends, strict=True)
+        ]
+        total = sum((done.result() for done in work), Counter[str]())
+        delivered = [event["event_id"] for backend in backends for event in backend.events]
+    captured = {name for folder in folders for name in (folder / "ids").read_text().split()}
+    store = open_store(str(parking))
+    batches = [store.get(name) for name in store.list()]
+    parked = [json.loads(data)["event_id"] for batch in batches for data in events_of(batch)[1]]
+    lost = captured - {*delivered, *parked}
+    with capsys.disabled():
+        print(  # noqa: T201
+            f"\nchaos: ZESPAN_CHAOS_SEED={seed}, {2 * REPLACED} sandboxes replaced with their disks, {dict(total)}; "
+            f"captured {len(captured)}, parked {len(parked)} in {len(batches)} files, lost {len(lost)}"
+        )
+    assert not lost
+    assert total["killed"] == 0
+    assert len(parked) == len({*parked}) > 10

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import json
 import logging
 import traceback
@@ -46,6 +47,7 @@ def test_no_log_line_report_or_file_has_the_key(
         monkeypatch.setenv("ZESPAN_API_KEY", KEY)
         monkeypatch.setenv("ZESPAN_BASE_URL", backend.url)
         monkeypatch.setenv("ZESPAN_JOURNAL", str(tmp_path / "journal"))
+        monkeypatch.setenv("ZESPAN_FALLBACK", str(tmp_path / "parked"))
 
         @zespan_lambda(
             debug=True,
@@ -66,6 +68,7 @@ def test_no_log_line_report_or_file_has_the_key(
         everything += [file.read_bytes().decode("latin-1") for file in files]
         assert files
         everything += [repr(zespan_serverless.shutdown(0.1)), *_logged(caplog), *capfd.readouterr()]
+        everything += [gzip.decompress(file.read_bytes()).decode() for file in tmp_path.glob("parked/*")]
         sent = [request.headers.get("x-api-key") for request in backend.requests if request.path == "/v1/ingest"]
         assert mode == "refuse" or set(sent) == {KEY}
         assert [request.path for request in backend.requests if request.path != "/v1/ingest"] == []  # no redirect taken

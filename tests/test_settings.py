@@ -24,7 +24,8 @@ from zespan_serverless import settings as _settings
 from zespan_serverless._base.log import PREFIX
 from zespan_serverless._delivery.worker import ABORT_GRACE
 from zespan_serverless.exporters.memory import MemoryExporter
-from zespan_serverless.settings import Settings, _kwargs, check, resolve, usable
+from zespan_serverless.exporters.stores import STORES
+from zespan_serverless.settings import Settings, _kwargs, _stores, check, resolve, usable
 from zespan_serverless.settings._fields import FIELDS
 
 ROOT = Path(_settings.__file__).parents[2]
@@ -220,6 +221,14 @@ WRONG: list[tuple[str, Any]] = [
     ("tags", ["team"]),
     ("exporter", "zipkin"),
     ("exporter", object()),
+    ("fallback", 5),
+    ("fallback", object()),
+    ("fallback", MemoryExporter),
+    ("fallback", "parking"),
+    ("fallback", "s4://bucket"),
+    ("fallback", "file://mnt/efs"),
+    ("fallback", "file://"),
+    ("fallback_after", "soon"),
     ("on_error", "print"),
     ("on_flush", 5),
     ("debug", "1"),
@@ -336,6 +345,20 @@ def test_under_pytest_a_list_with_a_destination_elsewhere_is_off() -> None:
     assert usable(resolve(check({"exporter": ["memory", "console"]}), environ)) is not None
 
 
+def test_every_store_that_can_be_opened_can_be_a_fallback() -> None:
+    """Settings know the same schemes as the stores, and an example of each."""
+    assert set(_stores.FORMS) == set(STORES)
+    assert set(_stores.PACKAGES) <= set(STORES)
+    assert all(form.startswith(f"{scheme}://") for scheme, form in _stores.FORMS.items())
+
+
+def test_a_store_whose_package_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """While configuring, and with the name of what is to be installed."""
+    monkeypatch.setitem(_stores.PACKAGES, "file", "google.cloud.nothing_of_this_name")
+    with pytest.raises(ConfigurationError, match="needs the package google-cloud-nothing_of_this_name"):
+        check({"fallback": "file:///mnt/efs"})
+
+
 def test_valid_values_are_normalized() -> None:
     """They have the types that the package uses."""
     exporter = MemoryExporter()
@@ -371,6 +394,8 @@ ODD: list[tuple[str, str]] = [
     ("tags", "team"),
     ("tags", "=x"),
     ("exporter", "zipkin"),
+    ("fallback", "parking"),
+    ("fallback", "file://mnt/efs"),
     ("sample_rate", "10%"),
     ("api_key", "zsp_\u2026"),
 ]

@@ -106,11 +106,12 @@ class Case:
     """Something that a main thread does with a delivery."""
 
     def __init__(self, folder: Path, **settings: Any) -> None:
-        self.exporter = Scripted()
+        self.exporter, self.fallback = Scripted(), Scripted(RETRY, OK)
         self.told: list[Dropped] = []
         given = Settings(exporter=self.exporter, flush_timeout=5.0, on_error=self.told.append, flush_interval=3600.0)
         journal = Journal(str(folder), "there", "key", 1_000_000) if settings.pop("journal", False) else None
-        self.delivery = Delivery(self.exporter, given.replaced(**settings), journal)
+        fallback = self.fallback if settings.pop("fallback", False) else None
+        self.delivery = Delivery(self.exporter, given.replaced(**settings), journal, fallback=fallback)
         self.begun: list[int] = []
         self.returned: list[int] = []
 
@@ -145,6 +146,13 @@ def is_away(case: Case) -> None:
     case.delivery.flush(5)
 
 
+def parks(case: Case) -> None:
+    case.exporter.from_now_on(RETRY, OK)
+    case.capture(1, 2, 3)
+    case.delivery.flush(5, last=True)
+    case.delivery.flush(5, last=True)
+
+
 CASES: list[tuple[Callable[[Case], None], dict[str, Any], bool]] = [
     (captures, {}, True),
     (captures, {"journal": True}, True),
@@ -153,6 +161,8 @@ CASES: list[tuple[Callable[[Case], None], dict[str, Any], bool]] = [
     (fills_the_buffer, {"max_events": 2, "batch_size": 2}, True),
     (closes, {}, True),
     (is_away, {}, False),
+    (parks, {"fallback": True, "journal": True}, True),
+    (parks, {"fallback": True}, False),
 ]
 
 
@@ -201,9 +211,10 @@ def check(case: Case, at: int) -> None:
     with lock_of(delivery):
         assert_sizes(buffer_of(delivery), at)
     assert len(case.returned) <= delivery.captured - 1 <= len(case.begun), at
-    assert delivery.captured == len(set(case.exporter.delivered)) + sum(delivery.dropped.values()), at
+    arrived = {*case.exporter.delivered, *case.fallback.delivered}
+    assert delivery.captured == len(arrived) + sum(delivery.dropped.values()), at
     if not delivery.dropped and not closed:
-        assert {*case.returned, 100} <= set(case.exporter.delivered) <= {*case.begun, 100}, at
+        assert {*case.returned, 100} <= arrived <= {*case.begun, 100}, at
     delivery.reset()
 
 

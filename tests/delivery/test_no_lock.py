@@ -133,7 +133,8 @@ def begin(watch: Watch, tmp_path: Path) -> Iterator[Begin]:
         exporter = Looking(watch, *script)
         given = Settings(exporter=exporter, flush_timeout=5.0, flush_interval=3600.0, on_error=on_error)
         journal = Journal(str(tmp_path / "journal"), "there", "key", 1_000_000)
-        watch.delivery = Delivery(exporter, given.replaced(on_flush=on_flush, **settings), journal)
+        given = given.replaced(on_flush=on_flush, **settings)
+        watch.delivery = Delivery(exporter, given, journal, fallback=settings.get("fallback"))
         made.append(watch.delivery)
         return watch.delivery
 
@@ -170,6 +171,24 @@ def test_drops_are_reported_without_the_lock(begin: Begin, watch: Watch) -> None
     delivery.close(0.1)
     capture(delivery, 7)
     assert {"encode", "send", "close", "log", "on_error"} <= {*watch.called}
+
+
+def test_the_fallback_is_called_without_the_lock(begin: Begin, watch: Watch) -> None:
+    """It is asked for its name, prepared, used, cut off, and closed; and the log says so."""
+    fallback = Looking(watch, hang, OK)
+    delivery = begin(RETRY, fallback=fallback, flush_interval=0.05, max_events=4)
+    assert watch.called == {"destination": 2, "close": 2}
+    delivery.ensure_sender()
+    eventually(lambda: watch.called.get("prepare"))
+    capture(delivery, 1)
+    delivery.flush(0.2, last=True)
+    assert fallback.cut.is_set()
+    eventually(lambda: watch.called["prepare"] == 2)
+    capture(delivery, 2)
+    delivery.close(5)
+    assert delivery.parked == 2
+    assert fallback.closes > 0
+    assert "log" in watch.called
 
 
 def test_hanging_backend_is_aborted_without_the_lock(begin: Begin, watch: Watch) -> None:

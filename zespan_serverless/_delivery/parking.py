@@ -73,7 +73,7 @@ class _CallsOfBoth(ExporterCalls):
 
 
 class ParkingBuffer(Buffer):
-    """A buffer whose events may be in flight to the fallback, too. `refused`: numbers of those that it does not take."""
+    """A buffer whose events may be in flight to the fallback, too. `refused`: numbers of those that it refuses."""
 
     def __init__(self, settings: Settings, journal: Journal | None) -> None:
         super().__init__(settings, journal)
