@@ -347,15 +347,16 @@ def test_under_pytest_a_list_with_a_destination_elsewhere_is_off() -> None:
 
 def test_every_store_that_can_be_opened_can_be_a_fallback() -> None:
     """Settings know the same schemes as the stores, and an example of each."""
-    assert set(_stores.FORMS) == set(STORES)
-    assert set(_stores.PACKAGES) <= set(STORES)
-    assert all(form.startswith(f"{scheme}://") for scheme, form in _stores.FORMS.items())
+    assert set(_stores.KNOWN) == set(STORES)
+    for scheme, (form, _) in _stores.KNOWN.items():
+        assert form.startswith(f"{scheme}://")
+        assert check({"fallback": form}) == {"fallback": form}
 
 
 def test_a_store_whose_package_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     """While configuring, and with the name of what is to be installed."""
-    monkeypatch.setitem(_stores.PACKAGES, "file", "google.cloud.nothing_of_this_name")
-    with pytest.raises(ConfigurationError, match="needs the package google-cloud-nothing_of_this_name"):
+    monkeypatch.setitem(_stores.KNOWN, "file", ("file:///mnt/efs", "google.cloud.nothing"))
+    with pytest.raises(ConfigurationError, match="needs a package that is missing: google-cloud-nothing"):
         check({"fallback": "file:///mnt/efs"})
 
 

@@ -6,11 +6,14 @@ from importlib.util import find_spec
 
 from ..errors import ConfigurationError
 
-FORMS = {"file": "file:///mnt/efs/parking"}
-"""An example of a URL for each scheme."""
-
-PACKAGES: dict[str, str] = {}
-"""What has to be installed for a scheme: a module that can be imported."""
+KNOWN = {
+    "file": ("file:///mnt/efs/parking", ""),
+    "s3": ("s3://bucket/prefix", "boto3"),
+    "sqs": ("sqs://queue", "boto3"),
+    "kinesis": ("kinesis://stream", "boto3"),
+    "firehose": ("firehose://stream", "boto3"),
+}
+"""For each scheme an example of its URLs, and the module that has to be installed, if any."""
 
 
 def checked(value: object, setting: str) -> object:
@@ -26,18 +29,15 @@ def checked(value: object, setting: str) -> object:
 def store(text: str, setting: str) -> str:
     """A store's URL or path as it was typed. Raises ConfigurationError, which says what to write instead."""
     scheme, separator, rest = text.partition("://")
-    scheme = scheme.lower() if separator else "file"
-    form = FORMS.get(scheme)
-    if form is None or not (separator or "/" in text or "\\" in text):
-        raise ConfigurationError(f"{setting} must be a directory's path, or like {', '.join(FORMS.values())}: {text!r}")
-    is_place = "/" in rest if scheme == "file" else bool(rest.strip("/"))
-    if separator and (not is_place or (scheme == "file" and rest.partition("/")[0] not in ("", "localhost"))):
+    form, module = KNOWN.get(scheme.lower() if separator else "file", ("", ""))
+    if not form or not (separator or "/" in text or "\\" in text):
+        forms = ", ".join(example for example, _ in KNOWN.values())
+        raise ConfigurationError(f"{setting} must be a directory's path, or like one of {forms}, not {text!r}")
+    host, slash, _ = rest.partition("/")
+    if separator and not (slash and host in ("", "localhost") if scheme.lower() == "file" else host):
         raise ConfigurationError(f"{setting} must be like {form}, not {text!r}")
-    package = PACKAGES.get(scheme)
-    if package is not None and not _is_installed(package):
-        raise ConfigurationError(
-            f"{setting}={text!r} needs the package {package.replace('.', '-')}, not installed here"
-        )
+    if module and not _is_installed(module):
+        raise ConfigurationError(f"{setting}={text!r} needs a package that is missing: {module.replace('.', '-')}")
     return text
 
 
