@@ -179,6 +179,17 @@ def test_two_destinations_get_every_event(
         assert "1 events wait for zespan: " in capsys.readouterr().out
 
 
+def test_events_are_parked_while_the_backend_is_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At the end, in the directory that the example names."""
+    (block,) = blocks(PAGES["parking"])
+    with Backend() as backend:
+        backend.mode = "refuse"
+        monkeypatch.setenv("ZESPAN_BASE_URL", backend.url)
+        assert run(block.replace("/mnt/efs", str(tmp_path))).handler({}, testing.LambdaContext()) == {"ok": True}
+        assert shutdown(2.0).parked == 1
+    assert len([*(tmp_path / "parking").iterdir()]) == 1
+
+
 def test_another_sdk_is_flushed_with_our_events() -> None:
     """The example's own SDK is flushed; those that are named and not imported have nothing to flush."""
     with testing.recording():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import operator
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -57,11 +58,11 @@ class _Metrics:
         self._make, self._disabled = make, disabled
         self._namespace, self._service, self._dimensions = namespace, service, dimensions
         self._delivery: Delivery | Several | None = None
-        self._delivered = self._dropped = 0
+        self._counted = (0, 0, 0)
         self._cold = True
 
     def __call__(self, report: FlushReport) -> None:
-        delivered, dropped = self._since(report)
+        delivered, dropped, parked = self._since(report)
         cold, self._cold = self._cold, False
         metrics = self._make(namespace=self._namespace, service=self._service)
         for name, value in self._dimensions.items():
@@ -70,6 +71,9 @@ class _Metrics:
         metrics.add_metric("EventsDelivered", "Count", delivered)
         metrics.add_metric("EventsPending", "Count", report.pending)
         metrics.add_metric("EventsDropped", "Count", dropped)
+        container = _process.current()
+        if container is not None and container.settings.fallback is not None:
+            metrics.add_metric("EventsParked", "Count", parked)
         metrics.add_metric("ColdStart", "Count", int(cold))
         if not self._disabled():
             line = json.dumps(metrics.serialize_metric_set(), separators=(",", ":")) + "\n"
@@ -77,16 +81,13 @@ class _Metrics:
             # moment, and the text and the line end of a `print` are two writes, between which ours could fall.
             sys.stdout.write(line if _results.returns_to_runtime() else "\n" + line)
 
-    def _since(self, report: FlushReport) -> tuple[int, int]:
-        """(delivered, dropped) since the last call, because events are sent and dropped between two flushes as well."""
+    def _since(self, report: FlushReport) -> tuple[int, int, int]:
+        """(delivered, dropped, parked) since the last call, because this also happens between two flushes."""
         container = _process.current()
         if container is None:
-            return report.delivered, report.dropped
-        delivery = container.delivery
-        delivered, dropped = delivery.delivered, delivery.lost
-        if delivery is not self._delivery or delivered < self._delivered or dropped < self._dropped:
-            # A new delivery, or one that a fork has reset.
-            self._delivery, self._delivered, self._dropped = delivery, 0, 0
-        difference = delivered - self._delivered, dropped - self._dropped
-        self._delivered, self._dropped = delivered, dropped
-        return difference
+            return report.delivered, report.dropped, report.parked
+        delivery, before = container.delivery, self._counted
+        delivered, dropped, parked = self._counted = delivery.delivered, delivery.lost, delivery.parked
+        if delivery is not self._delivery or any(map(operator.lt, self._counted, before)):
+            self._delivery, before = delivery, (0, 0, 0)  # a new delivery, or one that a fork has reset
+        return delivered - before[0], dropped - before[1], parked - before[2]

@@ -64,6 +64,18 @@ def test_each_invocation_prints_one_metric_line(emitted: Emitted) -> None:
     assert first["FlushDuration"][0] > 0
 
 
+def test_with_a_fallback_parked_events_are_a_metric(emitted: Emitted) -> None:
+    """Counted since the line before; without a fallback there is no such metric."""
+    backend = AnyEvent(RETRY)
+    on_flush, fallback = delivery_metrics("Shop"), AnyEvent()
+    with testing.recording(exporter=backend, fallback=fallback, fallback_after=0.0, on_flush=on_flush):
+        for _ in range(5):
+            handler(3, LambdaContext())
+        lines = emitted()
+    assert sum(line["EventsParked"][0] for line in lines) == len(fallback.delivered) > 0
+    assert sum(line["EventsParked"][0] + line["EventsPending"][0] for line in lines[-1:]) <= 20
+
+
 def test_namespace_and_service_default_to_those_of_powertools(
     emitted: Emitted, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -17,7 +17,7 @@ import pytest
 
 from zespan_serverless import capture, flush, init, shutdown
 from zespan_serverless._process import container as _container
-from zespan_serverless.exporters import Outcome
+from zespan_serverless.exporters import Exporter, Outcome
 from zespan_serverless.exporters.stores import events_of, open_store
 from zespan_serverless.testing import Backend
 
@@ -119,6 +119,30 @@ def test_nothing_of_it_is_imported_without_the_setting() -> None:
     command = [sys.executable, "-c", textwrap.dedent(script)]
     printed = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
     assert [name for name in printed.strip("[]\n").split(", ") if "zespan_serverless" in name] == []
+
+
+def test_each_of_several_destinations_has_its_own_fallback(tmp_path: Path) -> None:
+    """What one cannot have is parked in its words; what the other has got is not."""
+
+    class Mine(Exporter):
+        destination = "mine"
+        got: list[bytes] = []  # noqa: RUF012
+
+        def send(self, batch: Sequence[bytes], timeout: float) -> Outcome:
+            self.got.extend(batch)
+            return Outcome("delivered")
+
+    with Backend() as backend:
+        backend.mode = 500
+        init(base_url=backend.url, api_key="zsp_key", exporter=["zespan", Mine()], fallback=str(tmp_path))
+        capture({"operation": "x"})
+        report = shutdown(4.0)
+    assert (report.delivered, report.parked, report.pending, report.dropped) == (1, 1, 0, 0)
+    assert [(one.delivered, one.parked) for one in report.destinations] == [(0, 1), (1, 0)]
+    (name,) = open_store(str(tmp_path)).list()
+    header, (event,) = events_of(open_store(str(tmp_path)).get(name))
+    assert header["exporter"] == "zespan"
+    assert json.loads(event)["event_id"] == json.loads(Mine.got[0])["event_id"]
 
 
 PROGRAM = """
