@@ -16,8 +16,9 @@ from moto import mock_aws
 from emulator.model import ModelEndpoint
 from tests.outbound.server import Server
 from tests.support import TRACE, TRACEPARENT
-from zespan_serverless import capture, flush, init, testing, types
+from zespan_serverless import capture, flush, init, shutdown, testing, types
 from zespan_serverless.settings._fields import FIELDS
+from zespan_serverless.testing import Backend
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -128,6 +129,7 @@ def test_every_block_is_run() -> None:
         "lambda-web": 1,  # in aws_lambda/test_web.py
         "other-sdks": 3,  # two of them in opentelemetry/test_opentelemetry.py
         "other-hosts": 1,  # in scripts/test_example.py
+        "parking": 1,
         "powertools": 2,
         "scripts": 2,  # in scripts/test_example.py
         "tracing": 2,
