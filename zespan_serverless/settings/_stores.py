@@ -12,6 +12,8 @@ KNOWN = {
     "sqs": ("sqs://queue", "boto3"),
     "kinesis": ("kinesis://stream", "boto3"),
     "firehose": ("firehose://stream", "boto3"),
+    "pubsub": ("pubsub://project/topic", "google.auth"),
+    "azurequeue": ("azurequeue://account/queue", "azure.storage.queue"),
 }
 """For each scheme an example of its URLs, and the module that has to be installed, if any."""
 
