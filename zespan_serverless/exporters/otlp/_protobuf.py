@@ -64,7 +64,17 @@ def _attributes(tag: bytes, attributes: Mapping[str, Any]) -> bytes:
     """Each attribute as a KeyValue in a field with this tag."""
     pieces = []
     for key, value in attributes.items():
-        pieces.append(_bytes(tag, _key(key) + _bytes(b"\x12", _value(value))))
+        name = _key(key)
+        if type(value) is str:
+            data = value.encode("utf-8", "replace")
+            length = len(data)
+            whole = len(name) + length + 4
+            if whole < 128:  # as most are: each length is one byte, which is not worth the calls
+                pieces.append(
+                    b"".join((tag, _SHORT[whole], name, b"\x12", _SHORT[length + 2], b"\x0a", _SHORT[length], data))
+                )
+                continue
+        pieces.append(_bytes(tag, name + _bytes(b"\x12", _value(value))))
     return b"".join(pieces)
 
 
