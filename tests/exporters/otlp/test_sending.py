@@ -15,8 +15,10 @@ from tests.exporters.otlp import support
 from tests.exporters.otlp.support import Endpoint
 from zespan_serverless._delivery.delivery import Delivery
 from zespan_serverless._process.container import build_exporter
+from zespan_serverless.cli import main
 from zespan_serverless.exporters import Dropped, Exporter, Outcome
 from zespan_serverless.exporters.otlp._answers import rejected
+from zespan_serverless.exporters.stores import batch_of, open_store
 from zespan_serverless.settings import Settings
 from zespan_serverless.testing import Backend
 
@@ -223,3 +225,23 @@ def test_a_journal_belongs_to_one_endpoint_and_format(monkeypatch: pytest.Monkey
     accounts.append(_built(Settings(**base)).account)
     assert len(set(accounts)) == len(accounts) == 4
     assert not any("authorization" in where for where, _ in accounts)
+
+
+@pytest.mark.parametrize("protocol", ["http/protobuf", "http/json"])
+def test_parked_spans_are_sent_on_in_their_format(
+    endpoint: Endpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, protocol: str
+) -> None:
+    """What a fallback has kept is the very same spans, and `replay` knows what they are."""
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_PROTOCOL", protocol)
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint.url)
+    monkeypatch.setenv("ZESPAN_ENABLED", "1")
+    exporter = _built(Settings(exporter="otlp"))
+    span = exporter.encode(support.call())
+    store = open_store(str(tmp_path / "parked"))
+    blob = batch_of([span], {"exporter": "otlp", "content_type": exporter.content_type})
+    assert store.put(blob, "1", 5).verdict == "delivered"
+    assert main(["replay", str(tmp_path / "parked")]) == 0
+    ((_, headers, body),) = endpoint.requests
+    assert headers["content-type"] == exporter.content_type
+    assert span in body
+    assert [*store.list()] == []
