@@ -50,12 +50,9 @@ class OtlpExporter(Exporter):
         self._resource = Resource(settings)
         self.content_type = encoding.CONTENT_TYPE
         """Format of the events, which whoever sends them later has to use, too."""
-        self.content_type: str = encoding.CONTENT_TYPE
-        """Of encoded spans: parked ones are sent on in the same format."""
         self._headers = {**target.headers, "content-type": self.content_type}
         if target.compresses:
             self._headers["content-encoding"] = "gzip"
-
         self.account = target.account
         """Where events go, and whose they are: another process's journal is taken over if both are the same."""
 
