@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from argparse import ArgumentParser
 from base64 import b64encode
 from pathlib import Path
 from types import SimpleNamespace
@@ -17,7 +18,10 @@ from emulator.model import ModelEndpoint
 from tests.outbound.server import Server
 from tests.support import TRACE, TRACEPARENT
 from zespan_serverless import capture, flush, init, shutdown, testing, types
+from zespan_serverless._replay import add_arguments
+from zespan_serverless.exporters.stores import STORES, open_store
 from zespan_serverless.settings._fields import FIELDS
+from zespan_serverless.settings._stores import KNOWN
 from zespan_serverless.testing import Backend
 
 ROOT = Path(__file__).parents[1]
@@ -131,6 +135,7 @@ def test_every_block_is_run() -> None:
         "other-hosts": 1,  # in scripts/test_example.py
         "parking": 1,
         "powertools": 2,
+        "stores": 1,
         "scripts": 2,  # in scripts/test_example.py
         "tracing": 2,
         "web": 2,  # in web/test_examples.py
@@ -190,6 +195,29 @@ def test_events_are_parked_while_the_backend_is_away(tmp_path: Path, monkeypatch
         assert run(block.replace("/mnt/efs", str(tmp_path))).handler({}, testing.LambdaContext()) == {"ok": True}
         assert shutdown(2.0).parked == 1
     assert len([*(tmp_path / "parking").iterdir()]) == 1
+
+
+def test_a_store_is_the_only_destination(tmp_path: Path) -> None:
+    """The example of docs/stores.md puts its events into the store; and the options there are those of the command."""
+    (block,) = blocks(PAGES["stores"])
+    assert run(block.replace("sqs://parked-events", f"file://{tmp_path}/parked")).handler({}, testing.LambdaContext())
+    assert shutdown(2.0).pending == 0
+    assert len([*(tmp_path / "parked").iterdir()]) == 1
+    (table,) = re.findall(r"\n\| `--to.*?\n\n", PAGES["stores"], re.DOTALL)
+    parser = ArgumentParser()
+    add_arguments(parser)
+    assert set(re.findall(r"--[\w-]+", table)) | {"--help"} == set(re.findall(r"--[\w-]+", parser.format_help()))
+
+
+def test_the_table_of_stores_has_every_store() -> None:
+    """Each scheme has its row, with the limit that the store has."""
+    rows = re.findall(r"^\| `(?:.*?`)?(\w+)://.*$", PAGES["stores"], re.MULTILINE)
+    assert {*rows} == {*STORES}
+    sizes = {"sqs": "768 KiB", "kinesis": "10 MiB", "firehose": "1,000 KiB", "pubsub": "7 MB", "azurequeue": "48 KiB"}
+    limits = {"sqs": 768, "kinesis": 10_240, "firehose": 1000, "pubsub": 7_000_000 / 1024, "azurequeue": 48}  # KiB
+    for scheme, text in sizes.items():
+        assert re.search(rf"^\| `{scheme}://.*\| {text}", PAGES["stores"], re.MULTILINE), scheme
+        assert 0 <= limits[scheme] * 1024 - open_store(KNOWN[scheme][0]).limit < 100, scheme
 
 
 def test_another_sdk_is_flushed_with_our_events() -> None:

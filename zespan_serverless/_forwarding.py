@@ -6,6 +6,7 @@ pause, `refused` is halved until the refused event is alone, after `unauthorized
 
 from __future__ import annotations
 
+import json
 import time
 from collections import deque
 from typing import TYPE_CHECKING, Any
@@ -46,11 +47,11 @@ class Forwarder:
         """
         deadline = time.monotonic() + seconds
         outcomes = [_DELIVERED] * len(blobs)
-        kinds: dict[tuple[str, str], list[Entry]] = {}
+        kinds: dict[tuple[str, str, str], list[Entry]] = {}
         for index, blob in enumerate(blobs):
             try:
                 for header, events in batches_of(blob):
-                    kind = str(header.get("exporter")), str(header.get("content_type"))
+                    kind = str(header.get("exporter")), str(header.get("content_type")), _resource(header)
                     kinds.setdefault(kind, []).extend((index, event) for event in events)
             except ValueError as error:
                 outcomes[index] = Outcome("refused", str(error))
@@ -70,14 +71,20 @@ class Forwarder:
         for exporter, _ in self._exporters.values():
             exporter.close()
 
-    def _send(self, kind: tuple[str, str], entries: Sequence[Entry], deadline: float) -> Iterator[tuple[int, Outcome]]:
+    def _send(
+        self, kind: tuple[str, str, str], entries: Sequence[Entry], deadline: float
+    ) -> Iterator[tuple[int, Outcome]]:
         """Send events of one kind. Gives the outcome of those that are not delivered."""
+        name, content_type, resource = kind
         try:
-            exporter, batch_bytes = self._exporter(*kind)
+            exporter, batch_bytes = self._exporter(name, content_type)
         except LookupError as error:
             outcome = Outcome("refused", str(error.args[0]))
             yield from ((index, outcome) for index, _ in entries)
             return
+        if hasattr(exporter, "resource"):  # whoever sends spans tells which process they are from
+            of_otlp: Any = exporter
+            of_otlp.resource = json.loads(resource)
         waiting, failures = deque(_batches(entries, batch_bytes)), 0
         while waiting:
             batch = waiting.popleft()
@@ -122,6 +129,12 @@ class Forwarder:
         if arguments.get("exporter") != name:
             raise LookupError(f"the events are encoded for the exporter {name!r}, which is none of this release's")
         return arguments
+
+
+def _resource(header: Mapping[str, Any]) -> str:
+    """The attributes of the process that events are from, as JSON; null if the events themselves have them."""
+    resource = header.get("resource")
+    return json.dumps(resource if isinstance(resource, dict) else None)
 
 
 def _batches(entries: Sequence[Entry], batch_bytes: int) -> Iterator[Sequence[Entry]]:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import base64
 import copy
 import json
+import re
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from tests.exporters.stores import aws
 from zespan_serverless.aws_lambda import forwarder
 from zespan_serverless.exporters.stores import StoreExporter, batch_of, open_store
 from zespan_serverless.exporters.stores.s3 import Bucket
+from zespan_serverless.settings import check
 from zespan_serverless.testing import Backend, LambdaContext
 
 OF = {"exporter": "zespan", "content_type": "application/json"}
@@ -168,6 +171,20 @@ def test_events_of_other_sources(event: Any, backend: Backend) -> None:
     """The invocation fails and says what the function is for."""
     with pytest.raises(RuntimeError, match="no event of SQS, Kinesis or S3"):
         forward(event)
+
+
+def test_the_template() -> None:
+    """Its handler exists, what fails comes back, messages are hidden long enough, and the outputs are stores."""
+    text = (Path(__file__).parents[2] / "deploy/aws_lambda/forwarder/template.yaml").read_text()
+    module, function = re.findall(r"Handler: (\S+)\.(\w+)", text)[0]
+    assert getattr(import_module(module), function) is forwarder.handler
+    assert "FunctionResponseTypes: [ReportBatchItemFailures]" in text
+    (hidden,), (timeout,) = re.findall(r"VisibilityTimeout: (\d+)", text), re.findall(r"  Timeout: (\d+)", text)
+    assert int(hidden) >= 6 * int(timeout)
+    urls = re.findall(r"Value: !Sub (\w+)://", text)
+    assert urls == ["sqs", "sqs"]
+    variables = dict(re.findall(r"^ +ZESPAN_(\w+): (\S+)$", text, re.MULTILINE))
+    check({name.lower(): value for name, value in variables.items()})
 
 
 def test_in_a_sandbox(start: StartFunction, backend: Backend) -> None:

@@ -15,10 +15,12 @@ from typing import Any
 
 import pytest
 
-from zespan_serverless import capture, flush, init, shutdown
+from zespan_serverless import capture, flush, init, shutdown, testing
 from zespan_serverless._process import container as _container
+from zespan_serverless.cli import main
 from zespan_serverless.exporters import Exporter, Outcome
-from zespan_serverless.exporters.stores import events_of, open_store
+from zespan_serverless.exporters.stores import events_of, exporter_to, open_store
+from zespan_serverless.settings import check, resolve
 from zespan_serverless.testing import Backend
 
 Mode = Any
@@ -196,3 +198,63 @@ def test_the_container_counts_what_is_parked(tmp_path: Path) -> None:
             0,
             0,
         )
+
+
+def test_a_store_may_be_the_only_destination(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Zespan's events go there without a key, from the environment or from code, and are sent on with the same ids."""
+    monkeypatch.setenv("ZESPAN_EXPORTER", f"file://{tmp_path}")
+    init()
+    capture({"operation": "x"})
+    assert shutdown(5.0).delivered == 1
+    testing.reset()
+    init(exporter=exporter_to(f"file://{tmp_path}"))
+    capture({"operation": "y"})
+    assert shutdown(5.0).delivered == 1
+    kept = parked(tmp_path)
+    assert [event["operation"] for event in kept] == ["x", "y"]
+    with Backend() as backend:
+        monkeypatch.setenv("ZESPAN_API_KEY", "zsp_1")
+        assert main(["replay", str(tmp_path), "--to", backend.url]) == 0
+        assert backend.events == kept
+
+
+def test_a_store_beside_a_backend(tmp_path: Path) -> None:
+    """In a list it is one destination of several."""
+    with Backend() as backend:
+        init(base_url=backend.url, exporter=["zespan", exporter_to(str(tmp_path))])
+        capture({"operation": "x"})
+        shutdown(5.0)
+        assert parked(tmp_path) == backend.events
+
+
+def test_a_store_that_is_away_parks_in_its_fallback(tmp_path: Path) -> None:
+    """The events stay Zespan's, whichever store they come from."""
+    (tmp_path / "file").write_text("no directory can be made here")
+    init(exporter=exporter_to(str(tmp_path / "file" / "x")), fallback=str(tmp_path / "parked"))
+    capture({"operation": "x"})
+    assert shutdown(5.0).parked == 1
+    store = open_store(str(tmp_path / "parked"))
+    assert events_of(store.get(next(iter(store.list()))))[0]["exporter"] == "zespan"
+
+
+def test_parked_spans_are_still_of_their_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever sends them later gives the resource of the function that has made them, not its own."""
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "http/json")
+    with Backend() as backend:
+        backend.mode = "refuse"
+        init(exporter="otlp", base_url=backend.url, service_name="checkout", fallback=str(tmp_path))
+        capture({"operation": "x"})
+        assert shutdown(5.0).parked == 1
+        backend.mode = "ok"
+        assert main(["replay", str(tmp_path), "--to", backend.url]) == 0
+        (spans,) = (resource for event in backend.events for resource in event["resourceSpans"])
+        attributes = {one["key"]: one["value"]["stringValue"] for one in spans["resource"]["attributes"]}
+        assert attributes["service.name"] == "checkout"
+        assert len(spans["scopeSpans"][0]["spans"]) == 1
+
+
+def test_a_store_is_off_in_tests(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a backend is, unless it is on this machine."""
+    monkeypatch.delenv("ZESPAN_ENABLED", raising=False)
+    assert not resolve(check({"exporter": "sqs://queue"})).enabled
+    assert resolve(check({"exporter": "file:///tmp/x"})).enabled

@@ -226,5 +226,9 @@ def build_exporter(settings: _settings.Settings) -> Exporter:
         from .custom import completed
 
         return completed(name)
+    if "://" in name:
+        from ..exporters.stores import exporter_to
+
+        return exporter_to(name)
     module: Any = import_module(f"{_EXPORTERS}.{'otlp' if name in _settings.OTLP_EXPORTERS else name}")
     return module.build(settings)  # type: ignore[no-any-return]

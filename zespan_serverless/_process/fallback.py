@@ -10,6 +10,8 @@ from ..exporters.stores import StoreExporter, open_store
 from .custom import completed
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from .._base.exporter import Exporter
     from ..settings import Settings
 
@@ -18,12 +20,23 @@ def build_fallback(settings: Settings, exporter: Exporter) -> Exporter | None:
     """What takes the events that an exporter has encoded. None, which is logged, if it cannot be made."""
     if settings.fallback is not None and not isinstance(settings.fallback, str):
         return completed(settings.fallback)
-    kind = type(exporter)
-    name = settings.exporter if isinstance(settings.exporter, str) else f"{kind.__module__}.{kind.__qualname__}"
-    content_type = str(getattr(exporter, "content_type", "application/json"))
+    if isinstance(exporter, StoreExporter):
+        of: Mapping[str, str] = exporter.of
+    else:
+        of = _header(settings, exporter)
     try:
-        return StoreExporter(open_store(settings.fallback or ""), {"exporter": name, "content_type": content_type})
+        store = open_store(settings.fallback or "")
     except Exception as error:
         pass_on(error)
         log.warn_once("there is no fallback: %s", log.describe(error))
         return None
+    is_named = isinstance(settings.exporter, str)  # then it is one of ours
+    return StoreExporter(store, of, getattr(exporter, "context", None) if is_named else None)
+
+
+def _header(settings: Settings, exporter: Exporter) -> Mapping[str, str]:
+    """What whoever sends the events of an exporter later has to know."""
+    kind = type(exporter)
+    name = settings.exporter if isinstance(settings.exporter, str) else f"{kind.__module__}.{kind.__qualname__}"
+    content_type = str(getattr(exporter, "content_type", "application/json"))
+    return {"exporter": name, "content_type": content_type}

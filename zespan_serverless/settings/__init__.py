@@ -195,6 +195,7 @@ def resolve(arguments: Mapping[str, Any], environ: Mapping[str, str] | None = No
             addresses.append(_otlp.target(settings.alone(name), environ).url)
             if "flush_timeout" not in values:
                 settings.flush_timeout = _otlp.flush_timeout(settings, environ)
+    addresses += [name for name in settings.names if "://" in name and not name.lower().startswith("file:")]
     if addresses and settings.enabled:
         if "enabled" not in values and _is_test(environ) and not all(map(_is_loopback, addresses)):
             _log_off_in_test()

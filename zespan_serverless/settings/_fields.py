@@ -196,7 +196,7 @@ class Headers(Field):
 
 
 class Exporter(Field):
-    """The name of an exporter, or an object with its methods, or a tuple of several."""
+    """The name of an exporter, the URL of a store, an object with an exporter's methods, or a tuple of several."""
 
     __slots__ = ()
 
@@ -205,10 +205,17 @@ class Exporter(Field):
             return self.parse(value)
         from .exporters import checked
 
-        return checked(value, super().parse, self.choices)
+        return checked(value, self._one, self.choices)
 
     def parse(self, text: str) -> Any:
-        return self.check([name for name in text.split(",") if name.strip()]) if "," in text else super().parse(text)
+        return self.check([name for name in text.split(",") if name.strip()]) if "," in text else self._one(text)
+
+    def _one(self, text: str) -> str:
+        if "://" not in text:
+            return super().parse(text)  # type: ignore[no-any-return]
+        from ._stores import store
+
+        return store(unquoted(text.strip()), self.name)
 
 
 class Flush(Field):

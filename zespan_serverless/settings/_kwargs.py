@@ -122,8 +122,8 @@ class SettingsKwargs(TypedDict, total=False):
     not in `init()`"""
     exporter: ExporterName | CustomExporter | Sequence[ExporterName | CustomExporter] | None
     """Where events are sent: `zespan`, `console`, `memory`, `otlp`, the name of a backend that takes OTLP, or an
-    exporter of your own, see `exporters.Exporter`. Of a list each destination gets every event. Default: zespan.
-    ZESPAN_EXPORTER, separated by commas"""
+    exporter of your own, see `exporters.Exporter`, or `exporters.stores.exporter_to` a queue. Of a list each
+    destination gets every event. Default: zespan. ZESPAN_EXPORTER, separated by commas, also with URLs of stores"""
     headers: Mapping[str, str] | None
     """Headers of each request, in addition to the others, if events are sent by OTLP; secret. Default: none.
     ZESPAN_HEADERS, as a=1,b=2"""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from importlib.util import find_spec
 
 from ..errors import ConfigurationError
@@ -13,9 +14,16 @@ KNOWN = {
     "kinesis": ("kinesis://stream", "boto3"),
     "firehose": ("firehose://stream", "boto3"),
     "pubsub": ("pubsub://project/topic", "google.auth"),
-    "azurequeue": ("azurequeue://account/queue", "azure.storage.queue"),
+    "azurequeue": ("azurequeue://queue", "azure.storage.queue"),
 }
 """For each scheme an example of its URLs, and the module that has to be installed, if any."""
+
+_PLACES = {
+    "file": r"(localhost)?/.*",
+    "pubsub": r"[^/@?]+/[^/@?]+(\?subscription=[^/&]+)?",
+    "azurequeue": r"([^/@?]+/)?[^/@?]+",
+}
+_PLACE = r"[^/@?]+(/[^@?]*)?(\?region=[\w-]+)?"  # of the others, which are in AWS
 
 
 def checked(value: object, setting: str) -> object:
@@ -35,9 +43,9 @@ def store(text: str, setting: str) -> str:
     if not form or not (separator or "/" in text or "\\" in text):
         forms = ", ".join(example for example, _ in KNOWN.values())
         raise ConfigurationError(f"{setting} must be a directory's path, or like one of {forms}, not {text!r}")
-    host, slash, _ = rest.partition("/")
-    if separator and not (slash and host in ("", "localhost") if scheme.lower() == "file" else host):
-        raise ConfigurationError(f"{setting} must be like {form}, not {text!r}")
+    if separator and not re.fullmatch(_PLACES.get(scheme.lower(), _PLACE), rest):
+        shown = "" if "@" in text else f", not {text!r}"  # a password is not repeated
+        raise ConfigurationError(f"{setting} must be like {form}{shown}")
     if module and not _is_installed(module):
         raise ConfigurationError(f"{setting}={text!r} needs a package that is missing: {module.replace('.', '-')}")
     return text

@@ -18,7 +18,7 @@ from ._records import span_of
 from ._resource import attributes_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from ..._record.record import Record
     from ...settings import Settings
@@ -50,6 +50,8 @@ class OtlpExporter(Exporter):
         self._resource = Resource(settings)
         self.content_type = encoding.CONTENT_TYPE
         """Format of the events, which whoever sends them later has to use, too."""
+        self.resource: Mapping[str, Any] | None = None
+        """Attributes of the process that the next batches are from, if that is another one."""
         self._headers = {**target.headers, "content-type": self.content_type}
         if target.compresses:
             self._headers["content-encoding"] = "gzip"
@@ -69,7 +71,7 @@ class OtlpExporter(Exporter):
 
     def send(self, batch: Sequence[bytes], timeout: float) -> Outcome:
         deadline = time.monotonic() + timeout  # before compressing, which takes its share of the time
-        resource = attributes_of(self._resource, self._target.resource)
+        resource = self.resource or self.context()["resource"]
         body = self._encoding.wrap(batch, resource, (_SCOPE, self._resource.sdk_version))
         if self._target.compresses:
             body = zlib.compress(body, level=1, wbits=31)  # 31: with gzip's header
@@ -87,6 +89,10 @@ class OtlpExporter(Exporter):
             detail = f"{detail} from {self._target.url}, which no batch will pass: check the address"
             return Outcome("delivered", detail, rejected=len(batch))
         return Outcome("retry", detail, retry_after(answer.headers.get("retry-after")))
+
+    def context(self) -> dict[str, Any]:
+        """What is kept with events that another process will send."""
+        return {"resource": attributes_of(self._resource, self._target.resource)}
 
     def cancel(self) -> None:
         self._transport.cancel()

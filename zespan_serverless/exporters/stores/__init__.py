@@ -27,7 +27,7 @@ from ...errors import ConfigurationError
 from .. import Exporter
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
 STORES = {
     "file": ("directory", "Directory"),
@@ -92,15 +92,19 @@ class Store(ABC):
 
 
 class StoreExporter(Exporter):
-    """Puts each batch of events into a store. `of`: the exporter that the events have been encoded for."""
+    """Puts each batch of events into a store.
 
-    def __init__(self, store: Store, of: Mapping[str, str]) -> None:
-        self.store = store
-        self._of = of
+    `of`: the exporter that the events have been encoded for. `context`: what else of it the events need, at the time.
+    """
+
+    def __init__(
+        self, store: Store, of: Mapping[str, str], context: Callable[[], Mapping[str, Any]] | None = None
+    ) -> None:
+        self.store, self.of, self._context = store, of, context
 
     def send(self, batch: Sequence[bytes], timeout: float) -> Outcome:
         deadline = time.monotonic() + timeout  # before compressing, which takes its share of the time
-        blob = batch_of(batch, self._of)
+        blob = batch_of(batch, self.of if self._context is None else {**self.of, **self._context()})
         if 0 < self.store.limit < len(blob):
             return Outcome("refused", f"{len(blob)} bytes; {self.store.url} accepts {self.store.limit}")
         return self.store.put(blob, _new_name(), deadline - time.monotonic())
@@ -120,6 +124,11 @@ class StoreExporter(Exporter):
         return self.store.url
 
 
+def exporter_to(url: str) -> StoreExporter:
+    """An exporter that puts Zespan's events into the store of a URL, from where they are sent on."""
+    return StoreExporter(open_store(url), {"exporter": "zespan", "content_type": "application/json"})
+
+
 def open_store(url: str) -> Store:
     """The store of a URL, or of a directory's path. Raises ConfigurationError for one that nothing is known of."""
     scheme, separator, _ = url.partition("://")
@@ -131,7 +140,7 @@ def open_store(url: str) -> Store:
     return store
 
 
-def batch_of(events: Sequence[bytes], of: Mapping[str, str]) -> bytes:
+def batch_of(events: Sequence[bytes], of: Mapping[str, Any]) -> bytes:
     """One blob of encoded events. `of`: what the header says of them, `exporter` and `content_type`."""
     header = json.dumps({"version": 1, **of, "events": len(events)}, separators=(",", ":"))
     framed = b"".join(b"%d\n%b\n" % (len(data), data) for data in events)
