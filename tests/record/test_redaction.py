@@ -318,9 +318,9 @@ def test_memory_for_keys_has_its_bounds() -> None:
     policy = Policy(Settings())
     policy.plain({"x" * 100_000: 1, "pass_word" + "_" * 1000: 2, "short": 3})
     assert policy.plain({"Pass-word" + "_" * 1000: 2}) != {"Pass-word" + "_" * 1000: 2}
-    assert policy.known == {"short": False}
+    assert policy.shown == {"short"}
     policy.plain({str(n): n for n in range(10_000)})
-    assert len(policy.known) == 1024
+    assert len(policy.shown) == 1024
     assert normal("Pass-word" + "_" * 1000) == "password"
 
 

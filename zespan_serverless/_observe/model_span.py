@@ -150,7 +150,7 @@ class ModelSpan(GeneralSpan):
         super()._complete(record, container)
         if self._model is None:  # telemetry was off when it began
             self._ask(container)
-        asked, answer = self._model, self._answer.mapped(lambda value: value)
+        asked, answer = self._model, self._answer.mapped(lambda values: values)
         if asked is None:
             return
         if self._is_counted_inside:

@@ -113,7 +113,7 @@ class Container:
     def _ready(self, make: Callable[[], Record]) -> list[Record]:
         """A record as it may be sent, after those that are no longer held back; nothing if its trace is not sampled."""
         record = make()
-        if self.policy.keeps(record):
+        if self.policy.is_sampled(record):
             return [self.policy.applied(record)]
         if self.held is None:
             return []
@@ -141,7 +141,7 @@ class Container:
         `record` has what is known of the span by now, `over` tells whether it has ended meanwhile. Never raises.
         """
         with Guarded("the start of a span"):
-            if self.records and (self.held is not None or self.policy.keeps(record)):
+            if self.records and (self.held is not None or self.policy.is_sampled(record)):
                 self.delivery.record_open(self.policy.applied(record), over)
 
     def flush_by_hand(self) -> float:

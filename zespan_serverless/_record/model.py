@@ -11,6 +11,9 @@ from .values import to_json
 if TYPE_CHECKING:
     from collections.abc import Callable, Container
 
+    Change = Callable[[list[Any]], list[Any]]
+    """Makes of several values as many others."""
+
 
 _NESTED = 4  # times the longest text that messages, or arguments of tools, may have together when they are shortened
 
@@ -47,12 +50,12 @@ class Prompt:
         """Put a text in place of the messages."""
         self.messages, self._text = (), instead
 
-    def mapped(self, change: Callable[[Any], Any]) -> Prompt:
+    def mapped(self, change: Change) -> Prompt:
         """A copy whose texts have been through `change`."""
         copy = Prompt.__new__(Prompt)
         copy.__dict__.update(self.__dict__)
-        copy.messages, copy.system, copy.tools = change(self.messages), change(self.system), change(self.tools)
-        copy._text = None if self.messages else change(self._text)
+        text = None if self.messages else self._text
+        copy.messages, copy.system, copy.tools, copy._text = change([self.messages, self.system, self.tools, text])
         return copy
 
 
@@ -113,16 +116,13 @@ class Answer:
         else:
             self.tools[name].append(given)
 
-    def mapped(self, change: Callable[[Any], Any]) -> Answer:
+    def mapped(self, change: Change) -> Answer:
         """A copy whose texts have been through `change`."""
         copy = Answer.__new__(Answer)
         copy.__dict__.update(self.__dict__)
-        copy.model, copy.finish_reason = change(self.model), change(self.finish_reason)
-        copy.text = change(self.text)
-        if self.others:
-            copy.others = change(self.others)
-        if self.tools:
-            copy.tools = change(self.tools)
+        copy.model, copy.finish_reason, copy.text = change([self.model, self.finish_reason, self.text])
+        if self.others or self.tools:
+            copy.others, copy.tools = change([self.others, self.tools])
         return copy
 
 
@@ -151,24 +151,24 @@ class Model:
         copy.answer = answer
         return copy
 
-    def mapped(self, change: Callable[[Any], Any]) -> Model:
+    def mapped(self, change: Change) -> Model:
         """A copy whose texts have been through `change`, except those of the prompt."""
         copy = self.with_answer(self.answer.mapped(change))
-        copy.provider, copy.requested = change(self.provider), change(self.requested)
+        copy.provider, copy.requested = change([self.provider, self.requested])
         return copy
 
-    def shorten(self, change: Callable[[Any], Any], longest: int) -> None:
+    def shorten(self, change: Change, longest: int) -> None:
         """Cut the prompt, and what is still too long as a whole. Only for a copy that nobody else has."""
         self.prompt = self.prompt.mapped(change)
         if len(self.prompt.text) > _NESTED * longest:  # many short texts are not shortened one by one
-            self.prompt.hide_messages(to_json(change(self.prompt.text)))
+            self.prompt.hide_messages(to_json(change([self.prompt.text])[0]))
         tools = to_json(self.answer.tools)
         if len(tools) > _NESTED * longest:
-            self.answer.tools = {"...": change(tools)}
+            self.answer.tools = {"...": change([tools])[0]}
 
     def without_content(self) -> Model:
         """A copy without what was said; which tools were called is kept."""
-        answer = self.answer.mapped(lambda value: value)
+        answer = self.answer.mapped(lambda values: values)
         answer.text, answer.others, answer.tools = "", [], dict.fromkeys(answer.tools)
         copy = self.with_answer(answer)
         copy.has_content = False
@@ -176,7 +176,7 @@ class Model:
 
     def hide(self, names: Container[str], instead: str) -> None:
         """Replace parts, by the names that the SDK `zespan` has for them. Only for a copy that nobody else has."""
-        prompt, answer = self.prompt.mapped(lambda value: value), self.answer
+        prompt, answer = self.prompt.mapped(lambda values: values), self.answer
         if "provider" in names:
             self.provider = instead
         if "model" in names:

@@ -7,10 +7,11 @@ of errors and the descriptions that objects give of themselves are looked at mor
 from __future__ import annotations
 
 from enum import Enum
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from .redaction import REDACTED, loosely_without, normal, without
-from .values import Walk, key_text, leaf, to_json
+from .redaction import REDACTED, loosely_without, may_change, normal, without
+from .values import DATA_URL_MAX, Walk, key_text, leaf, to_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -76,7 +77,7 @@ class Policy:
     def __init__(self, settings: Settings) -> None:
         self.keys = normalized(settings.redact_keys)
         self.stores_prompts, self.sample_rate = settings.store_prompts, settings.sample_rate
-        self.known: dict[str, bool] = {}  # keys that have been met
+        self.shown: set[str] = set()  # keys that have been met, and are no secrets
         names = (*_PARTS, *_CONTENT, *_MODEL_PARTS, *_STEP_PARTS)
         self._hidden = {name for name in names if normal(name) in self.keys}
 
@@ -84,7 +85,7 @@ class Policy:
         """Whether a trace is sampled."""
         return sampled(trace_id, self.sample_rate)
 
-    def keeps(self, record: Record) -> bool:
+    def is_sampled(self, record: Record) -> bool:
         """Whether the record's trace is sampled."""
         return self.samples(self.trace_of(record))
 
@@ -97,7 +98,7 @@ class Policy:
 
     def applied(self, record: Record) -> Record:
         """A copy of a record, in JSON's types, without what may not be sent."""
-        allowed = record.mapped(_Walk(self).value)
+        allowed = record.mapped(_Walk(self).values)
         if record.error is not None:
             allowed.error = self.error(record.error)
         if allowed.model is not None and not self.stores_prompts:
@@ -124,14 +125,14 @@ class Policy:
 
     def fields(self, fields: Mapping[str, Any]) -> dict[str, Any]:
         """A copy of fields in the words of Zespan's SDK, in JSON's types, without what may not be sent."""
-        walk, known, allowed = _Walk(self), self.known, dict[str, Any]()
+        walk, shown, allowed = _Walk(self), self.shown, dict[str, Any]()
         for key, value in [*fields.items()]:
             name = key if type(key) is str else key_text(key)
             if value is None:
                 allowed[name] = None
             elif name in _SPECIAL:
                 self._special(allowed, name, value, walk)
-            elif name not in _FRAME and (known[name] if type(key) is str and name in known else self.hides(key, name)):
+            elif name not in _FRAME and not (type(key) is str and key in shown) and self.hides(key, name):
                 allowed[name] = REDACTED
             else:
                 allowed[name] = walk.value(value)
@@ -155,11 +156,9 @@ class Policy:
 
     def hides(self, key: object, name: str) -> bool:
         """Whether what stands under a key, which is called `name` in JSON, is a secret."""
-        hidden = self.known.get(name)
-        if hidden is None:
-            hidden = normal(name) in self.keys
-            if len(name) <= _CACHED_KEY_MAX and len(self.known) < _CACHED_KEYS:
-                self.known[name] = hidden
+        hidden = name not in self.shown and normal(name) in self.keys
+        if not hidden and len(name) <= _CACHED_KEY_MAX and len(self.shown) < _CACHED_KEYS:
+            self.shown.add(name)
         if type(key) is str or hidden or not issubclass(type(key), Enum):
             return hidden
         words = (key.name, key.value)  # type: ignore[attr-defined]
@@ -168,6 +167,11 @@ class Policy:
     def plain(self, value: Any) -> Any:
         """Copy any value into JSON's types, without secrets."""
         return _Walk(self).value(value)
+
+    def keeps(self, messages: list[dict[str, str]]) -> bool:
+        """Whether dicts of short texts certainly have no secrets."""
+        text = "".join(chain.from_iterable(map(dict.values, messages)))
+        return self.shown.issuperset(chain.from_iterable(messages)) and not may_change(text, self.keys)
 
     def text(self, text: str) -> str:
         """A text without secrets."""
@@ -209,12 +213,10 @@ class _Walk(Walk):
 
     def pairs(self, pairs: Iterable[tuple[Any, Any]]) -> dict[str, Any]:
         allowed: dict[str, Any] = {}
-        known, copied = self._policy.known, self.value
+        shown, copied = self._policy.shown, self.value
         for key, value in pairs:
             if type(key) is str:
-                name, hidden = key, known.get(key)
-                if hidden is None:
-                    hidden = self._policy.hides(key, key)
+                name, hidden = key, key not in shown and self._policy.hides(key, key)
             else:
                 name = key_text(key)
                 hidden = self._policy.hides(key, name)
@@ -228,6 +230,9 @@ class _Walk(Walk):
 
     def text(self, text: str) -> str:
         return without(text, self._keys)
+
+    def keeps(self, text: str) -> bool:
+        return len(text) <= DATA_URL_MAX and not may_change(text, self._keys)
 
     def description(self, text: str, value: Any) -> str:
         instead = self._policy.instead(value) if issubclass(type(value), BaseException) else ""

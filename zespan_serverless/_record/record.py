@@ -9,10 +9,10 @@ from .. import _trace
 from .._version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from ..settings import Settings
-    from .model import Model
+    from .model import Change, Model
     from .step import Step
 
     Status = Literal["ok", "error", "timeout", "crashed"]
@@ -84,38 +84,27 @@ class Record:
         copy.__dict__.update(self.__dict__)
         return copy
 
-    def mapped(self, change: Callable[[Any], Any]) -> Record:
+    def mapped(self, change: Change) -> Record:
         """A copy whose names, texts, tags and attributes have been through `change`; errors and fields have not."""
         copy = self.copy()
-        copy.name = change(self.name)
-        if self.user_id is not None:
-            copy.user_id = change(self.user_id)
-        if self.session_id is not None:
-            copy.session_id = change(self.session_id)
-        if self.conversation_id is not None:
-            copy.conversation_id = change(self.conversation_id)
-        if self.tags is not None:
-            copy.tags = change(self.tags)
-        if self.attributes != {}:
-            copy.attributes = change(self.attributes)
+        texts = [self.name, self.user_id, self.session_id, self.conversation_id]
+        copy.name, copy.user_id, copy.session_id, copy.conversation_id = change(texts)
+        if self.tags is not None or self.agent is not None or self.attributes != {}:
+            copy.tags, copy.agent, copy.attributes = change([self.tags, self.agent, self.attributes])
         if self.model is not None:
             copy.model = self.model.mapped(change)
-        if self.agent is not None:
-            copy.agent = change(self.agent)
         if self.step is not None:
             copy.step = self.step.mapped(change)
         return copy
 
     def has_text_above(self, length: int) -> bool:
         """Whether a single text is so long that the encoded record will have more than `length` bytes."""
-        texts: tuple[Any, ...] = () if self.fields is None else (*self.fields.values(),)
-        if self.model is not None:
-            prompt = self.model.prompt
-            texts = (*texts, prompt.text, prompt.system, self.model.answer.text)
-        for text in texts:  # noqa: SIM110 (a generator takes three times as long)
-            if type(text) is str and len(text) > length:
+        model = self.model
+        if model is not None:
+            prompt, answer = model.prompt, model.answer.text
+            if len(prompt.text) > length or len(prompt.system) > length or len(answer) > length:
                 return True
-        return False
+        return self.fields is not None and any(type(x) is str and len(x) > length for x in self.fields.values())
 
 
 def suspends(error: BaseException) -> bool:

@@ -22,7 +22,7 @@ def normal(key: str) -> str:
 
 def without(text: str, keys: frozenset[str]) -> str:
     """Replace what stands under one of `keys` in JSON, or in what looks like it."""
-    if not keys or ('"' not in text and "'" not in text) or not _may_have(text, keys):
+    if not may_change(text, keys):
         return text
     patterns = _patterns()
     found = patterns.unicode_quote.sub(lambda m: "\\" * (2 * len(m[1]) - 1) + '"', text) if "\\u" in text else text
@@ -48,6 +48,11 @@ def without(text: str, keys: frozenset[str]) -> str:
         parts += (found[done:at], mark, REDACTED, mark)
         done = at = end
     return "".join((*parts, found[done:])) if parts else text
+
+
+def may_change(text: str, keys: frozenset[str]) -> bool:
+    """Whether `without` may change a text, or a part of it; a quick look that is never wrongly false."""
+    return ('"' in text or "'" in text) and bool(keys) and _may_have(text, keys)
 
 
 def loosely_without(text: str, keys: frozenset[str]) -> str:
@@ -77,9 +82,8 @@ def _may_have(text: str, keys: frozenset[str]) -> bool:
     """Whether any of `keys` can be a key in a text, in whatever spelling; a quick look that is never wrongly false."""
     data = text.encode("utf-8", "surrogatepass")
     bare = data.translate(_LOWER, _OTHERS)
-    for key in keys:
-        if key.encode() in bare:
-            return True
+    if any(map(bare.__contains__, _encoded(keys))):
+        return True
     if b"\\" in data and _patterns().escape.search(text) is not None:
         return True
     return len(data) != len(text) and any(odd in text for odd in _ODD)
@@ -177,6 +181,11 @@ def _end_of_text(text: str, at: int, opened: int, mark: str, *, within: bool) ->
         if run < opened:
             return at - 1 - run  # of the text that all this is in
     return len(text)
+
+
+@functools.lru_cache(maxsize=8)
+def _encoded(keys: frozenset[str]) -> tuple[bytes, ...]:
+    return tuple(key.encode() for key in keys)
 
 
 class _Patterns:

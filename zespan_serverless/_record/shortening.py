@@ -17,8 +17,8 @@ _NESTED = 4
 def shortened(record: Record, longest: int) -> Record:
     """A copy with no text longer than `longest` characters; the texts state what has been cut."""
 
-    def change(value: Any) -> Any:
-        return cut(value, longest)
+    def change(values: list[Any]) -> list[Any]:
+        return [cut(value, longest) for value in values]
 
     copy = record.mapped(change)
     if copy.model is not None:
@@ -26,9 +26,9 @@ def shortened(record: Record, longest: int) -> Record:
     if copy.step is not None:
         copy.step = copy.step.shortened(change, longest)
     if len(to_json(copy.attributes)) > _NESTED * longest:  # many short texts are not shortened one by one
-        copy.attributes = {"...": change(to_json(copy.attributes))}
+        copy.attributes = {"...": cut(to_json(copy.attributes), longest)}
     if record.fields is not None:
-        copy.fields = {name: change(value) for name, value in record.fields.items()}
+        copy.fields = {name: cut(value, longest) for name, value in record.fields.items()}
     return copy
 
 

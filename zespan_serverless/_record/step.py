@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 from .values import to_json
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container
+    from collections.abc import Container
+
+    from .model import Change
 
 _NESTED = 4
 """Times the longest text that one value may have as JSON when it is shortened."""
@@ -42,25 +44,26 @@ class Step:
         self.reason: Any = None
         self.tools: Any = None
 
-    def mapped(self, change: Callable[[Any], Any]) -> Step:
+    def mapped(self, change: Change) -> Step:
         """A copy whose values have been through `change`."""
         copy = Step()
-        for name in Step.__slots__:
-            setattr(copy, name, change(getattr(self, name)))
+        for name, value in zip(Step.__slots__, change([getattr(self, name) for name in Step.__slots__]), strict=True):
+            setattr(copy, name, value)
         return copy
 
-    def shortened(self, change: Callable[[Any], Any], longest: int) -> Step:
+    def shortened(self, change: Change, longest: int) -> Step:
         """A copy whose texts have been through `change`; what is still too long as a whole is a text that is cut."""
         copy = self.mapped(change)
         for name in Step.__slots__:
             value = getattr(copy, name)
             if isinstance(value, (dict, list)) and len(text := to_json(value)) > _NESTED * longest:
-                setattr(copy, name, [change(text)] if isinstance(value, list) else change(text))
+                (cut,) = change([text])
+                setattr(copy, name, [cut] if isinstance(value, list) else cut)
         return copy
 
     def without_content(self) -> Step:
         """A copy without what was said: which tool, how many documents and where they are from is kept."""
-        copy = self.mapped(lambda value: value)
+        copy = self.mapped(lambda values: values)
         copy.arguments = copy.result = copy.query = copy.plan = copy.rationale = copy.reason = None
         if isinstance(copy.documents, list):
             kept = [{name: held for name, held in one.items() if name != "content"} for one in copy.documents]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from .._base.guard import pass_on
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 _AGENT_NAME = (r"You are the (\w+)Agent", r"Agent Name:\s*(\w+)")
 _AGENT_ROLE = (r"Role:\s*(orchestrator|specialist|planner|executor|critic)",)
 _PIECE, _DEPTH = 65_536, 8  # characters of a text that are hashed at a time, and where texts are
+_TEXT = frozenset((str,))
 _MEMORY = 10  # messages; more, and the conversation counts as remembered
 _dumps = json_encoder()
 _PLANNING = ("think step by step", "let's reason", "step 1")
@@ -25,11 +27,15 @@ _PLANNING = ("think step by step", "let's reason", "step 1")
 
 def read_prompt(request: Request, container: Container) -> Prompt:
     """Copy a request's messages and tools, as far as they may be kept, and read what they suggest of an agent."""
-    messages = items(request.messages)
-    copy = container.policy.plain if container.settings.store_prompts else plain
-    # Everything is read from this copy: the user may change what is in the list, even while it is read.
-    taken: Any = copy(messages)
-    taken = taken if isinstance(taken, list) else []
+    messages, policy, is_stored = items(request.messages), container.policy, container.settings.store_prompts
+    copy = policy.plain if is_stored else plain
+    # Everything is read from a copy: the user may change what is in the list, even while it is read.
+    simple = _simple(messages)
+    if simple is not None and (not is_stored or policy.keeps(simple)):
+        taken: Any = simple
+    else:
+        taken = copy(messages)
+        taken = taken if isinstance(taken, list) else []
     system = texts_of({"content": copy(request.system)}) if request.system else []
     roles, texts, told = [], [*system], []
     for message in taken:
@@ -46,7 +52,7 @@ def read_prompt(request: Request, container: Container) -> Prompt:
     prompt = Prompt()
     prompt.turn = roles.count("user")
     prompt.last_role = roles[-1] if roles else "user"
-    prompt.digest = _digest(messages)
+    prompt.digest = _digest(messages) if simple is None else _sha256(_dumps(simple))
     for words in _PLANNING:
         if words in lower:
             prompt.is_planning = True
@@ -56,13 +62,13 @@ def read_prompt(request: Request, container: Container) -> Prompt:
         prompt.agent_name = _found(_AGENT_NAME, system)
     if "role:" in lower and (role := _found(_AGENT_ROLE, system)):
         prompt.agent_role = role.lower()
-    if container.settings.store_prompts:
+    if is_stored:
         prompt.system = "\n".join(system)
         prompt.messages = told
     tools = items(request.tools)
     if tools:
         described = [{"name": leaf(field(tool, "name")), "description": field(tool, "description")} for tool in tools]
-        prompt.tools = container.policy.plain(described)
+        prompt.tools = policy.plain(described)
     return prompt
 
 
@@ -85,7 +91,7 @@ def _digest(messages: list[Any]) -> str:
         return [short(held, depth + 1) for held in value] if type(value) is list and depth < _DEPTH else value
 
     try:
-        text = _dumps(messages if _are_short(messages) else short(messages))
+        text = _dumps(short(messages))
     except Exception as error:  # objects of the client's; containers that cannot be read
         pass_on(error)
         long.clear()
@@ -101,15 +107,21 @@ def _digest(messages: list[Any]) -> str:
     return digest.hexdigest()
 
 
-def _are_short(messages: list[Any]) -> bool:
-    """Whether all are dicts of short texts, as most are."""
-    for message in messages:
-        if type(message) is not dict:
-            return False
-        for held in message.values():
-            if type(held) is not str or len(held) > _PIECE:
-                return False
-    return True
+def _simple(messages: list[Any]) -> list[dict[str, str]] | None:
+    """Copies of messages that are dicts of short texts, as most are; None if any is another. C looks at them all."""
+    copies = [message.copy() for message in messages if type(message) is dict]
+    if len(copies) != len(messages):
+        return None
+    keys, texts = [*chain.from_iterable(copies)], [*chain.from_iterable(map(dict.values, copies))]
+    if not (_TEXT.issuperset(map(type, keys)) and _TEXT.issuperset(map(type, texts))):
+        return None
+    return copies if sum(map(len, texts)) <= _PIECE else None
+
+
+def _sha256(text: str) -> str:
+    from hashlib import sha256
+
+    return sha256(text.encode()).hexdigest()
 
 
 def _found(patterns: tuple[str, ...], texts: list[str]) -> str | None:
