@@ -38,6 +38,7 @@ _SECTIONS = {
     "cerebras": ("cerebras",),
 }
 
+_SILENCE = (0.0, 0, 0, 0)
 _SOUND = tuple(f"gen_ai.usage.audio.{end}_tokens" for end in ("input", "output", "cache_read.input"))
 
 
@@ -49,20 +50,21 @@ def cost(provider: str, model: str, answer: Answer) -> float | None:
     if line is None:
         return None
     given, produced, read, written, written_1h = _prices(line, answer.input_tokens, answer.tier)
-    sound, heard, said, heard_again = _sound(line, answer)
+    sound, heard, said, heard_again = _sound(line, answer) if answer.usage else _SILENCE
     if given is None or sound is None:
         return None
-    hour = min(answer.usage.get("cache_write_1h_tokens", 0), answer.cache_write_tokens)
-    parts = (
-        (max(answer.cached_tokens - heard_again, 0), read),
-        (answer.cache_write_tokens - hour, written),
-        (hour, written if written_1h is None else written_1h),
-    )
     beside, total = float(heard), sound
-    for count, price in parts:
-        if count and price is not None:  # the rest has the price of input
-            beside += count
-            total += count * price
+    if answer.cached_tokens or answer.cache_write_tokens:
+        hour = min(answer.usage.get("cache_write_1h_tokens", 0), answer.cache_write_tokens)
+        parts = (
+            (max(answer.cached_tokens - heard_again, 0), read),
+            (answer.cache_write_tokens - hour, written),
+            (hour, written if written_1h is None else written_1h),
+        )
+        for count, price in parts:
+            if count and price is not None:  # the rest has the price of input
+                beside += count
+                total += count * price
     total += max(answer.input_tokens - beside, 0) * given
     total += max(answer.output_tokens - said, 0) * (produced or 0)
     return total / 1_000_000
@@ -72,7 +74,7 @@ def _sound(line: str, answer: Answer) -> tuple[float | None, float, float, float
     """The price of sound in millionths, None if it is not known; its tokens of input, output and cache."""
     given, produced, read = (answer.usage.get(name, 0) for name in _SOUND)
     if not given and not produced:
-        return 0.0, 0, 0, 0
+        return _SILENCE
     parts = line.split("|")
     listed = next((part.split()[1:] for part in parts if part.startswith("audio ")), [])
     prices = [*(None if number == "-" else float(number) for number in listed), None, None, None]
@@ -120,21 +122,28 @@ def _matches(name: str, model: str) -> bool:
 
 def _prices(line: str, tokens: int, tier: str) -> tuple[float | None, ...]:
     """The five prices of now, for so many tokens of input, in a service tier; None for what has none."""
-    if "|" not in line:
-        return _numbers(line)
-    today, standard, chosen = time.strftime("%Y-%m-%d", time.gmtime()) if "@" in line else "", "", ""
-    for part in line.split("|"):
-        first, _, rest = part.partition(" ")
-        if first[0].isdigit():
-            standard = part
-        elif first == tier or (first[0] == "@" and first[1:] <= today):
-            standard, chosen = rest, ""
-        elif first[0] == ">" and tokens > int(first[1:]):
-            chosen = rest
-    return _numbers(chosen or standard)
+    prices: tuple[float | None, ...] = ()
+    for more_than, from_there in _steps(line, tier, time.strftime("%Y-%m-%d", time.gmtime()) if "@" in line else ""):
+        if tokens > more_than:
+            prices = from_there
+    return prices
 
 
 @functools.lru_cache(maxsize=256)
+def _steps(line: str, tier: str, today: str) -> tuple[tuple[int, tuple[float | None, ...]], ...]:
+    """The five prices of a day in a service tier, each behind the number of input tokens that a call has to exceed."""
+    steps: list[tuple[int, tuple[float | None, ...]]] = []
+    for part in line.split("|"):
+        first, _, rest = part.partition(" ")
+        if first[0].isdigit():
+            steps = [(-1, _numbers(part))]
+        elif first == tier or (first[0] == "@" and first[1:] <= today):
+            steps = [(-1, _numbers(rest))]
+        elif first[0] == ">":
+            steps.append((int(first[1:]), _numbers(rest)))
+    return tuple(steps)
+
+
 def _numbers(prices: str) -> tuple[float | None, ...]:
     numbers = [None if number == "-" else float(number) for number in prices.split()]
     return (*numbers, *[None] * (5 - len(numbers)))

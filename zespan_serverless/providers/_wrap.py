@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import update_wrapper
 from types import CoroutineType, FunctionType
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -10,6 +11,11 @@ if TYPE_CHECKING:
 
     Begin = Callable[[tuple[Any, ...], dict[str, Any]], "Observer | None"]
     Bind = Callable[[Any, tuple[Any, ...]], tuple[Callable[..., Any], tuple[Any, ...]]]
+
+
+_PLAIN_MAX = 256
+_PLAIN: dict[int, type] = {}
+"""Types of results that are not awaited, by their ids: a metaclass of the user's may have a hash of its own."""
 
 
 class Observer(Protocol):
@@ -46,24 +52,19 @@ def observed(method: Any, begin: Begin, bind: Bind | None = None) -> Callable[..
     for each call.
     """
     import inspect
-    from functools import update_wrapper
 
-    if type(method) is FunctionType:  # which takes its object like any argument; a proxy says that it is one
-        bind = None
-
-    def call(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        here, rest = bind(method, args) if bind else (method, args)
-        return here(*rest, **kwargs)
+    # A function takes its object like any argument; a proxy says that it is one.
+    call = method if bind is None or type(method) is FunctionType else _binding(method, bind)
 
     async def watched_coroutine(*args: Any, **kwargs: Any) -> Any:
         with _Observation() as observation:
             observation.by = begin(args, kwargs)
-            observation.result = await call(args, kwargs)
+            observation.result = await call(*args, **kwargs)
         return observation.result
 
     def watched_awaitable(*args: Any, **kwargs: Any) -> Any:
         try:
-            awaitable = call(args, kwargs)
+            awaitable = call(*args, **kwargs)
         except BaseException as error:  # a missing argument
             with _Observation() as observation:
                 observation.by = begin(args, kwargs)
@@ -73,14 +74,32 @@ def observed(method: Any, begin: Begin, bind: Bind | None = None) -> Callable[..
     def watched(*args: Any, **kwargs: Any) -> Any:
         with _Observation() as observation:
             observation.by = begin(args, kwargs)
-            observation.result = call(args, kwargs)
-            if hasattr(type(observation.result), "__await__"):  # a sync wrapper of a coroutine function
+            observation.result = call(*args, **kwargs)
+            kind = type(observation.result)
+            if _PLAIN.get(id(kind)) is not kind and _has_await(kind):  # a sync wrapper of a coroutine function
                 return _in_place_of(observation.result, observation.paused(), args, kwargs)
         return observation.result
 
     if inspect.iscoroutinefunction(method):
         return update_wrapper(watched_coroutine, method)
     return update_wrapper(watched_awaitable if _is_async(method) else watched, method)
+
+
+def _binding(method: Any, bind: Bind) -> Callable[..., Any]:
+    def call(*args: Any, **kwargs: Any) -> Any:
+        here, rest = bind(method, args)
+        return here(*rest, **kwargs)
+
+    return call
+
+
+def _has_await(kind: type) -> bool:
+    """Whether results of this type are awaited; if not it is remembered: pydantic takes a microsecond to say so."""
+    if hasattr(kind, "__await__"):
+        return True
+    if len(_PLAIN) < _PLAIN_MAX:
+        _PLAIN[id(kind)] = kind
+    return False
 
 
 def _is_async(method: Any) -> bool:

@@ -35,12 +35,23 @@ _NOWHERE = frozenset(("localhost", "local", "internal", "lan", "home", "svc", "t
 _SECOND_LEVEL = frozenset(("co", "com", "net", "org", "ac", "gov", "edu"))
 
 
+_ADDRESSES_MAX = 64
+_seen: dict[int, tuple[object, type, str]] = {}
+"""Providers by the id of a URL object, which never changes. Its text takes longer to make than all else here."""
+
+
 def provider_of(client: Any) -> str:
     """The provider that a client calls."""
-    return provider_at(str(getattr(client, "base_url", "")), type(client).__name__)
+    url, kind = getattr(client, "base_url", ""), type(client)
+    seen = _seen.get(id(url))
+    if seen is None or seen[0] is not url or seen[1] is not kind:
+        if len(_seen) >= _ADDRESSES_MAX:
+            _seen.clear()
+        seen = _seen[id(url)] = (url, kind, provider_at(str(url), kind.__name__))
+    return seen[2]
 
 
-@functools.lru_cache(maxsize=64)  # clients have few addresses, and calls are many
+@functools.lru_cache(maxsize=64)
 def provider_at(base_url: str, client: str = "") -> str:
     """The provider at an address. `client` is the name of the client's class."""
     if "openrouter.ai" in base_url:  # as in the SDK, wherever it stands: proxies keep it in the path

@@ -56,8 +56,8 @@ class Chat(StainlessEndpoint):
                 answer.text, answer.finish_reason = text, as_text(asked("finish_reason"))
             else:
                 answer.others.append(text)
-            calls = [function_of(call) for call in items(told("tool_calls"))]
-            for function in (*calls, told("function_call")):
+            called, old = told("tool_calls"), told("function_call")
+            for function in (*map(function_of, items(called)), old) if called or old else ():
                 if function:
                     answer.tool(text_of(function, "name"), arguments_of(function))
         return answer

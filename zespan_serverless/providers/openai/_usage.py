@@ -37,9 +37,10 @@ def count(answer: Answer, usage: Any) -> None:
     if before or after:
         _count_parts(answer, before, after)
     cost = get("cost")  # OpenRouter's
-    answer.cost = float(cost) if type(cost) in (int, float) and 0 <= cost < _COST_MAX else None
+    if cost is not None and type(cost) in (int, float) and 0 <= cost < _COST_MAX:
+        answer.cost = float(cost)
     seconds = get("seconds") or get("prompt_audio_seconds")  # Whisper's and Mistral's
-    if type(seconds) in (int, float) and 0 < seconds < _COST_MAX:
+    if seconds and type(seconds) in (int, float) and 0 < seconds < _COST_MAX:
         answer.count("audio_seconds", seconds)
 
 
