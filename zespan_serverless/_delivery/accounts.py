@@ -92,7 +92,7 @@ class Accounts:
                 self.callbacks.popleft()()
             except IndexError:  # another thread has taken it
                 return
-        if self.buffer or self.notices:
+        if self.worker.needs_thread and (self.buffer or self.notices):
             self.worker.ensure_thread()
 
     # From the intake into the buffer
@@ -130,8 +130,10 @@ class Accounts:
             self.journal.append_closed(item.span)
 
     def _enqueued(self) -> None:
-        self.drop_surplus()
-        self.end_async_flushes()
+        if self.buffer.surplus:
+            self.drop_surplus()
+        if self.waiters.all:
+            self.end_async_flushes()
         # A sender that is busy looks again when it is done: to wake it for every event costs more than the event.
         if self.worker.job is None and (self.buffer.is_full or self.parking is not None) and not self.blocked():
             self.wakeups.notify_all()

@@ -27,18 +27,19 @@ if TYPE_CHECKING:
 class Intake:
     """All methods are called without the lock."""
 
-    __slots__ = ("_accounts", "_exporter", "_notify_after_close", "_settings")
+    __slots__ = ("_accounts", "_exporter", "_notify_after_close", "_room", "_settings")
 
     def __init__(self, accounts: Accounts, exporter: Exporter, notify_after_close: Callable[[], object]) -> None:
         self._accounts, self._exporter, self._settings = accounts, exporter, accounts.settings
         self._notify_after_close = notify_after_close
+        self._room = min(self._settings.batch_bytes, self._settings.max_bytes)
 
     def item(self, record: Record) -> Item:
         """An encoded event. Raises whatever the exporter raises, or what a signal handler does."""
         data = self._encoded(record)
         if len(data) > self._settings.batch_bytes:
             return Item(data, time.time(), record.span_id, "too_large", f"{len(data)} bytes")
-        return Item(data, time.time(), record.span_id, "", "")
+        return Item(data, time.time(), record.span_id)
 
     def item_again(self, record: Record) -> Item:
         """The same, after a signal handler has interrupted `item`. Never raises."""
@@ -113,8 +114,7 @@ class Intake:
 
     def _encoded(self, record: Record) -> bytes:
         """An event as it will be sent. One that is too large for a request, or for the buffer, is shortened to fit."""
-        room = min(self._settings.batch_bytes, self._settings.max_bytes)
-        data = b""
+        room, data = self._room, b""
         if not record.has_text_above(room):  # to encode megabytes takes longer than to see that they are too many
             data = self._exporter.encode(record)
             if len(data) <= room:

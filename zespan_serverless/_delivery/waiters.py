@@ -63,20 +63,20 @@ class Waiters:
     """All flushes under way. All methods are called with the delivery's lock held."""
 
     def __init__(self) -> None:
-        self._all: list[FlushWaiter] = []
+        self.all: list[FlushWaiter] = []
 
     def __len__(self) -> int:
-        return len(self._all)
+        return len(self.all)
 
     def add(self, waiter: FlushWaiter) -> None:
         """Credit events to this flush from now on."""
         oldest = time.monotonic() - ABANDONED_AFTER  # a signal handler may have prevented `remove`
-        self._all = [one for one in self._all if not one.deadline < oldest]
-        self._all.append(waiter)
+        self.all = [one for one in self.all if not one.deadline < oldest]
+        self.all.append(waiter)
 
     def remove(self, waiter: FlushWaiter) -> None:
         """Credit no more events to this flush."""
-        self._all = [one for one in self._all if one is not waiter]
+        self.all = [one for one in self.all if one is not waiter]
 
     def credit_delivered(self, items: Iterable[Item]) -> None:
         """Credit these delivered items to the flushes that wait for them."""
@@ -105,17 +105,17 @@ class Waiters:
         """Seconds until the last deadline of a flush that waits for events; 0 if there is none."""
         now = time.monotonic()
         return max(
-            (waiter.deadline - now for waiter in self._all if waiter.pending and waiter.deadline > now), default=0.0
+            (waiter.deadline - now for waiter in self.all if waiter.pending and waiter.deadline > now), default=0.0
         )
 
     def has_longer_than(self, waiter: FlushWaiter) -> bool:
         """Whether another flush that waits for events has a later deadline."""
-        return any(one.pending and one.deadline > waiter.deadline for one in self._all)
+        return any(one.pending and one.deadline > waiter.deadline for one in self.all)
 
     def pop_finished(self, blocked: Callable[[], object]) -> list[Callable[[], object]]:
         """Remove asynchronous flushes that are done, or all if nothing can be sent now. Returns their callbacks."""
         callbacks: list[Callable[[], object]] = []
-        for waiter in [one for one in self._all if one.done]:
+        for waiter in [one for one in self.all if one.done]:
             if waiter.done is not None and (not waiter.pending or blocked()):
                 self.remove(waiter)
                 callbacks.append(waiter.done)
@@ -124,4 +124,4 @@ class Waiters:
     def _credits(self, items: Iterable[Item]) -> list[tuple[FlushWaiter, int]]:
         """Each flush, with how many of these items it waits for."""
         numbers = [item.number for item in items]
-        return [(waiter, sum(number <= waiter.target for number in numbers)) for waiter in self._all]
+        return [(waiter, sum(number <= waiter.target for number in numbers)) for waiter in self.all]

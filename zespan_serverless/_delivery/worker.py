@@ -148,12 +148,12 @@ class Worker:
 
         Called without the lock, because starting a thread runs code of others: a patched `Thread.start`, audit hooks.
         """
-        if not self._needs_thread:
+        if not self.needs_thread:
             return self._shift is not None
         shift = object()
         try:
             with self._lock:
-                if not self._needs_thread:
+                if not self.needs_thread:
                     return self._shift is not None
                 self._shift, self.thread = shift, None
             thread = threads.start("zespan-sender", self._run, shift)
@@ -171,10 +171,11 @@ class Worker:
         return True
 
     @property
-    def _needs_thread(self) -> bool:
+    def needs_thread(self) -> bool:
+        """Whether `ensure_thread` has one to start."""
         if self._retired or self.is_held:
             return False
-        return self._shift is None or (self.thread is not None and self.stuck == [self.thread])
+        return self._shift is None or (bool(self.stuck) and self.thread is not None and self.stuck == [self.thread])
 
     def reset_in_child(self) -> None:
         """In a forked child: only the thread that forked exists. If that is the sender, it ends with its current job.

@@ -7,7 +7,6 @@ of errors and the descriptions that objects give of themselves are looked at mor
 from __future__ import annotations
 
 from enum import Enum
-from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from .redaction import REDACTED, loosely_without, may_change, normal, without
@@ -87,7 +86,7 @@ class Policy:
 
     def is_sampled(self, record: Record) -> bool:
         """Whether the record's trace is sampled."""
-        return self.samples(self.trace_of(record))
+        return self.sample_rate >= 1.0 or self.samples(self.trace_of(record))
 
     def trace_of(self, record: Record) -> str:
         """The id of the record's trace; empty if it has none."""
@@ -98,7 +97,7 @@ class Policy:
 
     def applied(self, record: Record) -> Record:
         """A copy of a record, in JSON's types, without what may not be sent."""
-        allowed = record.mapped(_Walk(self).values)
+        allowed = record.mapped(self._copied)
         if record.error is not None:
             allowed.error = self.error(record.error)
         if allowed.model is not None and not self.stores_prompts:
@@ -110,6 +109,16 @@ class Policy:
         if self._hidden:
             self._hide(allowed)
         return allowed
+
+    def _copied(self, values: list[Any]) -> list[Any]:
+        """Copies of the parts of a record in JSON's types, without secrets."""
+        for value in values:  # most are texts that stay as they are: to look at one costs less than a call for it
+            if value is not None and (
+                type(value) is not str or '"' in value or "'" in value or len(value) > DATA_URL_MAX
+            ):
+                walk = _Walk(self)
+                return [walk.value(value) for value in values]
+        return values
 
     def _hide(self, record: Record) -> None:
         """Replace whole parts of a record, whose names are among the keys."""
@@ -168,10 +177,9 @@ class Policy:
         """Copy any value into JSON's types, without secrets."""
         return _Walk(self).value(value)
 
-    def keeps(self, messages: list[dict[str, str]]) -> bool:
-        """Whether dicts of short texts certainly have no secrets."""
-        text = "".join(chain.from_iterable(map(dict.values, messages)))
-        return self.shown.issuperset(chain.from_iterable(messages)) and not may_change(text, self.keys)
+    def shows(self, key: str, text: str) -> bool:
+        """Whether a text certainly has no secret in it, and is none under its key."""
+        return key in self.shown and (('"' not in text and "'" not in text) or not may_change(text, self.keys))
 
     def text(self, text: str) -> str:
         """A text without secrets."""
@@ -230,9 +238,6 @@ class _Walk(Walk):
 
     def text(self, text: str) -> str:
         return without(text, self._keys)
-
-    def keeps(self, text: str) -> bool:
-        return len(text) <= DATA_URL_MAX and not may_change(text, self._keys)
 
     def description(self, text: str, value: Any) -> str:
         instead = self._policy.instead(value) if issubclass(type(value), BaseException) else ""

@@ -20,7 +20,6 @@ _DATA_URL_KEPT = 100
 _BYTES_SHOWN = 1024  # of more, all is shown if the beginning looks like a text
 _TRIES = 3  # to read a container that another thread changes
 _INT_PLAIN = 2**63
-_TEXT_OR_NONE = frozenset((str, type(None)))
 _INT_BITS_MAX = 1024  # as many as a float can hold the size of; Python refuses to write out very large ones
 
 
@@ -132,19 +131,9 @@ class Walk:
         finally:
             above.discard(me)
 
-    def values(self, values: list[Any]) -> list[Any]:
-        """The plain copies of several values, most of which are texts, None or empty."""
-        if _TEXT_OR_NONE.issuperset(map(type, values)) and self.keeps("".join(filter(None, values))):
-            return values  # all at once: a call for each costs more than the look at it
-        return [self.value(value) for value in values]
-
     def pairs(self, pairs: Iterable[tuple[Any, Any]]) -> dict[str, Any]:
         """The plain copy of a mapping's pairs."""
         return {key_text(key): self.value(value) for key, value in pairs}
-
-    def keeps(self, text: str) -> bool:
-        """Whether a text, and each part of it, is certain to stay as it is."""
-        return len(text) <= DATA_URL_MAX
 
     def text(self, text: str) -> str:
         """What becomes of a text."""

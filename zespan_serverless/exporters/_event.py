@@ -48,7 +48,7 @@ def event_of(record: Record) -> Event:
         "sdk_name": resource.sdk_name,
     }
     if model is not None:
-        event.update(_of_model(model))
+        _add_model(event, model)
         if not model.answer.known and record.status == "ok":  # nobody has counted them: that is not none
             event.update({name: event[name] or None for name in ("input_tokens", "output_tokens", "reasoning_tokens")})
     attributes: Any = record.attributes
@@ -88,56 +88,43 @@ def _to_the_second(seconds: int) -> str:
 def _tags(record: Record) -> Any:
     """Those of the settings and of the span; or the text that stands in their place."""
     own: Any = record.tags
-    return own if isinstance(own, str) else {**record.resource.tags, **(own or {})} or None
+    if not own:
+        return dict(record.resource.tags) or None
+    return own if isinstance(own, str) else {**record.resource.tags, **own}
 
 
-def _of_model(model: Model) -> Event:
-    """The fields that only a call of a model has."""
+def _add_model(event: Event, model: Model) -> None:
+    """Add the fields that only a call of a model has. One by one: a dict of them would be made and copied."""
     prompt, answer = model.prompt, model.answer
-    event = {
-        "provider": model.provider,
-        "model": model.name,
-        "stream": model.stream,
-        "input_tokens": answer.input_tokens,
-        "output_tokens": answer.output_tokens,
-        "reasoning_tokens": answer.reasoning_tokens,
-        "cost_usd": model.cost,
-        "finish_reason": answer.finish_reason,
-        "prompt_hash": prompt.digest,
-        "agent_id": None,
-        "agent_name": prompt.agent_name,
-        "agent_role": prompt.agent_role,
-        "agent_framework": None,
-        "parent_agent_id": None,
-        "conversation_turn": prompt.turn,
-        "message_role": prompt.last_role,
-        "has_memory": prompt.has_memory,
-        "has_planning": prompt.is_planning,
-        "tools_used": list(answer.tools) or None,
-        "tool_call_args": None,
-    }
+    event["provider"], event["model"], event["stream"] = model.provider, model.name, model.stream
+    event["input_tokens"], event["output_tokens"] = answer.input_tokens, answer.output_tokens
+    event["reasoning_tokens"], event["cost_usd"] = answer.reasoning_tokens, model.cost
+    event["finish_reason"] = answer.finish_reason
+    event["prompt_hash"] = prompt.digest
+    event["agent_id"], event["agent_name"], event["agent_role"] = None, prompt.agent_name, prompt.agent_role
+    event["agent_framework"] = event["parent_agent_id"] = None
+    event["conversation_turn"], event["message_role"] = prompt.turn, prompt.last_role
+    event["has_memory"], event["has_planning"] = prompt.has_memory, prompt.is_planning
+    event["tools_used"], event["tool_call_args"] = list(answer.tools) or None, None
     if model.has_content:
-        event.update(_content(model))
+        _add_content(event, model)
     if answer.first_token_ms is not None:
         event["ttft_ms"] = answer.first_token_ms
     if prompt.tools:
         event["tool_definitions"] = prompt.tools
     if answer.cached_tokens:
         event["cached_tokens"] = answer.cached_tokens
-    return event
 
 
-def _content(model: Model) -> Event:
-    """What was said."""
+def _add_content(event: Event, model: Model) -> None:
+    """Add what was said."""
     prompt, answer = model.prompt, model.answer
-    event: Event = {
-        "tool_call_args": to_json(answer.tools) if answer.tools else None,
-        "prompt_text": prompt.text,
-        # Of several choices a list, as the text of its JSON.
-        "completion_text": to_json([answer.text, *answer.others]) if any(answer.others) else answer.text,
-    }
+    event["prompt_text"] = prompt.text
+    # Of several choices a list, as the text of its JSON.
+    event["completion_text"] = to_json([answer.text, *answer.others]) if any(answer.others) else answer.text
+    if answer.tools:
+        event["tool_call_args"] = to_json(answer.tools)
     if prompt.system:
         event["system_prompt"] = prompt.system
     if answer.tools and answer.text:
         event["decision_rationale"] = answer.text[:RATIONALE_MAX]
-    return event

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from .._base.guard import pass_on
@@ -13,13 +12,13 @@ from ._fields import field, items, texts_of
 
 if TYPE_CHECKING:
     from .._process.container import Container
+    from .._record.policy import Policy
     from ._request import Request
 
 # What the SDK `zespan` takes for an agent's name and role in a system prompt.
 _AGENT_NAME = (r"You are the (\w+)Agent", r"Agent Name:\s*(\w+)")
 _AGENT_ROLE = (r"Role:\s*(orchestrator|specialist|planner|executor|critic)",)
 _PIECE, _DEPTH = 65_536, 8  # characters of a text that are hashed at a time, and where texts are
-_TEXT = frozenset((str,))
 _MEMORY = 10  # messages; more, and the conversation counts as remembered
 _dumps = json_encoder()
 _PLANNING = ("think step by step", "let's reason", "step 1")
@@ -30,12 +29,9 @@ def read_prompt(request: Request, container: Container) -> Prompt:
     messages, policy, is_stored = items(request.messages), container.policy, container.settings.store_prompts
     copy = policy.plain if is_stored else plain
     # Everything is read from a copy: the user may change what is in the list, even while it is read.
-    simple = _simple(messages)
-    if simple is not None and (not is_stored or policy.keeps(simple)):
-        taken: Any = simple
-    else:
-        taken = copy(messages)
-        taken = taken if isinstance(taken, list) else []
+    simple: Any = _simple(messages, policy if is_stored else None)
+    taken: Any = copy(messages) if simple is None else simple
+    taken = taken if isinstance(taken, list) else []
     system = texts_of({"content": copy(request.system)}) if request.system else []
     roles, texts, told = [], [*system], []
     for message in taken:
@@ -107,15 +103,20 @@ def _digest(messages: list[Any]) -> str:
     return digest.hexdigest()
 
 
-def _simple(messages: list[Any]) -> list[dict[str, str]] | None:
-    """Copies of messages that are dicts of short texts, as most are; None if any is another. C looks at them all."""
-    copies = [message.copy() for message in messages if type(message) is dict]
-    if len(copies) != len(messages):
-        return None
-    keys, texts = [*chain.from_iterable(copies)], [*chain.from_iterable(map(dict.values, copies))]
-    if not (_TEXT.issuperset(map(type, keys)) and _TEXT.issuperset(map(type, texts))):
-        return None
-    return copies if sum(map(len, texts)) <= _PIECE else None
+def _simple(messages: list[Any], policy: Policy | None) -> list[dict[str, str]] | None:
+    """Copies of messages that are dicts of short texts that the policy shows, as most are; None if any is another."""
+    copies: list[dict[str, str]] = []
+    size = 0
+    for message in messages:
+        if type(message) is not dict:
+            return None
+        copy = message.copy()  # in one step: another thread may change it meanwhile
+        for key, text in copy.items():
+            if type(key) is not str or type(text) is not str or not (policy is None or policy.shows(key, text)):
+                return None
+            size += len(text)
+        copies.append(copy)
+    return copies if size <= _PIECE else None
 
 
 def _sha256(text: str) -> str:
