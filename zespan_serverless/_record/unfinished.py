@@ -27,18 +27,31 @@ _CRASHED = (
     "or at its timeout in code that lets no other thread run"
 )
 _PROMPT_MAX = 65_536  # characters of a prompt that are kept before there is an answer
-_SPAN = ("event_id", "trace_id", "span_id", "parent_span_id", "user_id", "session_id", "tags")
+_SPAN = ("trace_id", "span_id", "parent_span_id", "user_id", "session_id", "tags")
 
 
 def to_journal(begun: Record) -> bytes:
     """A record of a span that begins now, for the journal."""
-    known = {name: getattr(begun, name) for name in (*_SPAN, "conversation_id", "agent", "kind", "name", "attributes")}
-    known["began"] = begun.ended
-    if begun.model is not None:
-        model = begun.model
-        known["model"] = {"provider": model.provider, "name": model.requested, "stream": model.stream}
+    known = {
+        "event_id": begun.event_id,
+        "trace_id": begun.trace_id,
+        "span_id": begun.span_id,
+        "parent_span_id": begun.parent_span_id,
+        "user_id": begun.user_id,
+        "session_id": begun.session_id,
+        "tags": begun.tags,
+        "conversation_id": begun.conversation_id,
+        "agent": begun.agent,
+        "kind": begun.kind,
+        "name": begun.name,
+        "attributes": begun.attributes,
+        "began": begun.ended,
+    }
+    model = begun.model
+    if model is not None:
+        known["model"] = asked = {"provider": model.provider, "name": model.requested, "stream": model.stream}
         if model.has_content:
-            known["model"]["prompt"] = model.prompt.text[:_PROMPT_MAX]
+            asked["prompt"] = model.prompt.text[:_PROMPT_MAX]
     return encode(known)
 
 
@@ -67,7 +80,7 @@ def left_behind(spans: Iterable[bytes], overdue: Iterable[bytes], at: float, set
 
 
 def _from_journal(known: Mapping[str, Any], resource: Resource, policy: Policy) -> Record:
-    span = _trace.Span(*(known[name] for name in _SPAN[1:]))
+    span = _trace.Span(*(known[name] for name in _SPAN))
     span.event_id, span.conversation_id = known["event_id"], known.get("conversation_id")
     record = Record(span, resource, known["kind"], known["name"], 0, known["attributes"], float(known["began"]))
     record.agent = known.get("agent")

@@ -33,11 +33,12 @@ def read_prompt(request: Request, container: Container) -> Prompt:
     taken: Any = copy(messages) if simple is None else simple
     taken = taken if isinstance(taken, list) else []
     system = texts_of({"content": copy(request.system)}) if request.system else []
-    roles, texts, told = [], [*system], []
+    prompt, texts, told = Prompt(), [*system], []
     for message in taken:
         held = message if type(message) is dict else {}
         role, content = held.get("role"), held.get("content")
-        roles.append(role if type(role) is str else str(role))
+        prompt.last_role = role if type(role) is str else str(role)
+        prompt.turn += prompt.last_role == "user"
         inside = [content] if content and type(content) is str else texts_of(held)
         texts += inside
         if role == "system":
@@ -45,9 +46,6 @@ def read_prompt(request: Request, container: Container) -> Prompt:
         else:
             told.append(message)
     lower = "\n".join(texts).lower()
-    prompt = Prompt()
-    prompt.turn = roles.count("user")
-    prompt.last_role = roles[-1] if roles else "user"
     prompt.digest = _digest(messages) if simple is None else _sha256(_dumps(simple))
     for words in _PLANNING:
         if words in lower:
@@ -106,13 +104,16 @@ def _digest(messages: list[Any]) -> str:
 def _simple(messages: list[Any], policy: Policy | None) -> list[dict[str, str]] | None:
     """Copies of messages that are dicts of short texts that the policy shows, as most are; None if any is another."""
     copies: list[dict[str, str]] = []
-    size = 0
+    shown, size = None if policy is None else policy.shown, 0
     for message in messages:
         if type(message) is not dict:
             return None
         copy = message.copy()  # in one step: another thread may change it meanwhile
         for key, text in copy.items():
-            if type(key) is not str or type(text) is not str or not (policy is None or policy.shows(key, text)):
+            if type(key) is not str or type(text) is not str:
+                return None
+            is_plain = shown is None or (key in shown and '"' not in text and "'" not in text)
+            if not (is_plain or (policy is not None and policy.shows(key, text))):
                 return None
             size += len(text)
         copies.append(copy)

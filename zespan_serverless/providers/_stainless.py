@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from ._request import Request
 
 
+_POST = ("post", "POST")
+
+
 class Requests(Choke):
     """`endpoints` are found by the path of the URL."""
 
@@ -41,7 +44,7 @@ class Requests(Choke):
 
     def _endpoint(self, options: Callable[[str], Any]) -> StainlessEndpoint | None:
         endpoint = self._endpoints.get(as_text(options("url")).partition("?")[0])
-        return endpoint if endpoint is not None and as_text(options("method")).lower() == "post" else None
+        return endpoint if endpoint is not None and as_text(options("method")) in _POST else None
 
 
 def _options(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Callable[[str], Any]:
