@@ -40,12 +40,13 @@ def held_by(value: Any) -> Any:
 
     From the dict of a model of pydantic's they are read several times as fast as from the model.
     """
-    if type(value) is dict:
+    kind = type(value)
+    if kind is dict:
         return value
     if value is None:
         return _NOTHING
     try:
-        if hasattr(type(value), "__pydantic_extra__"):
+        if hasattr(kind, "__pydantic_extra__"):
             extra = value.__pydantic_extra__
             return {**value.__dict__, **extra} if extra else value.__dict__
     except Exception as error:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..._record.model import Answer
 from .._fields import as_text, field, held_by, text_of
 from ._usage import count
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 class Events:
@@ -18,9 +21,10 @@ class Events:
         self._tools: dict[Any, tuple[str, list[str]]] = {}  # by the index of their block: name, arguments
 
     def add(self, chunk: Any) -> bool:
-        kind = text_of(chunk, "type")
+        get = held_by(chunk).get
+        kind = as_text(get("type"))
         if kind == "content_block_delta":  # most are
-            return self._extend(field(chunk, "index"), held_by(field(chunk, "delta")))
+            return self._extend(get("index"), held_by(get("delta")).get)
         if kind == "message_start":
             message = field(chunk, "message")
             self._answer.model = text_of(message, "model")
@@ -48,15 +52,15 @@ class Events:
             self._tools[index] = (text_of(block, "name"), [])
         return "tool_use" in text_of(block, "type")
 
-    def _extend(self, index: Any, delta: Any) -> bool:
-        text = as_text(delta.get("text"))
+    def _extend(self, index: Any, get: Callable[[str], Any]) -> bool:
+        text = as_text(get("text"))
         if text:
             self._texts.append(text)
             return True
-        arguments = as_text(delta.get("partial_json"))
+        arguments = as_text(get("partial_json"))
         if arguments and index in self._tools:
             self._tools[index][1].append(arguments)
-        return bool(arguments or as_text(delta.get("thinking")))
+        return bool(arguments or as_text(get("thinking")))
 
     def _complete(self, chunk: Any) -> bool:
         text = text_of(chunk, "completion")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .._fields import as_text, field, held_by, text_of
+from .._fields import field, held_by, text_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,15 +19,17 @@ class Chunks:
 
     def __init__(self, read: Callable[[dict[str, Any]], Answer]) -> None:
         self._read = read
-        self._model = ""
+        self._model: Any = ""
         self._usage: Any = None
         self._choices: dict[int, _Choice] = {}
 
     def add(self, chunk: Any) -> bool:
         """Add a chunk. True if it has a part of the answer: text, reasoning, sound, or a call of a tool."""
         get = held_by(chunk).get
-        self._model = as_text(get("model")) or self._model
-        self._usage = get("usage") or field(get("x_groq"), "usage") or self._usage
+        self._model = get("model") or self._model
+        usage, groq = get("usage"), get("x_groq")
+        if usage or groq:
+            self._usage = usage or field(groq, "usage") or self._usage
         has_content = False
         for piece in get("choices") or ():
             held = held_by(piece)
@@ -35,7 +37,8 @@ class Chunks:
             choice = self._choices.get(index)
             if choice is None:
                 choice = self._choices[index] = _Choice()
-            has_content = choice.add(held) or has_content
+            if choice.add(held):
+                has_content = True
         return has_content
 
     def answer(self) -> Answer:
@@ -48,20 +51,19 @@ class _Choice:
     """One of the `n` answers."""
 
     def __init__(self) -> None:
-        self.finish_reason: str | None = None
+        self.finish_reason: Any = None
         self.texts: dict[str, list[str]] = {}  # by their field
         self.sound: list[str] = []  # the transcript's pieces
         self.function: list[str] | None = None  # name, arguments
         self.tools: dict[int, tuple[str, list[str]]] = {}  # kind; name, arguments
 
     def add(self, piece: Any) -> bool:
-        self.finish_reason = as_text(piece.get("finish_reason")) or self.finish_reason
+        self.finish_reason = piece.get("finish_reason") or self.finish_reason
         get = held_by(piece.get("delta")).get
         has_content = False
         for name in _TEXTS:
             content = get(name)
-            text = _text_in(content) if content else ""
-            if text:
+            if content and (text := content if type(content) is str else _text_in(content)):
                 has_content = True
                 self.texts.setdefault(name, []).append(text)
         for call in get("tool_calls") or ():
