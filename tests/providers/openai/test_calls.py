@@ -16,7 +16,7 @@ import zespan_serverless
 from emulator.model import USAGE, WORDS, ModelEndpoint
 from zespan_serverless import span, testing, with_context
 from zespan_serverless.providers._pricing import cost as cost_of
-from zespan_serverless.providers.openai._addresses import provider_at
+from zespan_serverless.providers.openai._addresses import provider_at, provider_of
 from zespan_serverless.providers.openai._chat import CHAT
 
 if TYPE_CHECKING:
@@ -437,6 +437,17 @@ def test_providers(url: str, name: str) -> None:
     """Who answers is told by the address, in OpenTelemetry's words; where that says nothing, it is not `openai`."""
     assert provider_at(url) == name
     assert provider_at("http://127.0.0.1:8000", "AsyncAzureOpenAI") == "azure.ai.openai"
+
+
+def test_providers_are_told_anew_when_an_address_changes() -> None:
+    """A client that gets another address, and clients of which there are more than are remembered."""
+    client = openai.OpenAI(api_key="k", base_url="https://api.deepseek.com")
+    assert [provider_of(client), provider_of(client)] == ["deepseek", "deepseek"]
+    client.base_url = "https://api.groq.com/openai/v1"
+    assert provider_of(client) == "groq"
+    clients = [openai.OpenAI(api_key="k", base_url=f"https://host{n}.provider{n}.io") for n in range(100)]
+    for _ in range(2):
+        assert [provider_of(one) for one in clients] == [f"provider{n}" for n in range(100)]
 
 
 def test_calls_outside_an_invocation_have_traces_of_their_own(side: Side, recorded: Recorded) -> None:

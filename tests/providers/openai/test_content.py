@@ -322,3 +322,35 @@ def test_an_error_of_a_clients_own_quotes_no_prompt() -> None:
         handler({}, testing.LambdaContext())
     assert len(events) == 2
     assert "s3cret" not in str(events)
+
+
+class Text(str):
+    """A text of a class of the user's."""
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        {"role": "user", "content": "Hi"},
+        {"role": "user", "content": 'It\'s "me"'},
+        {"role": "user", "content": '{"password": "s3cret"}'},
+        {"role": "user", "content": "Hi", "password": "s3cret"},
+        {"role": "user", "content": "Hi", "name": Text('{"token": "s3cret"}')},
+        {"role": "user", "content": "Hi", Text("secret"): "s3cret"},
+        {"role": "user", "content": "data:image/png;base64," + 70_000 * "A"},
+    ],
+    ids=lambda message: str(message)[:60],
+)
+def test_messages_are_redacted_whether_or_not_they_are_walked(message: dict[str, Any]) -> None:
+    """Messages of short texts under keys that have been met are copied as a whole; the result is the same."""
+    messages = [{"role": "system", "content": "Be brief"}, message]
+    with testing.recording():
+        container = _container.current()
+        assert container is not None
+        for _ in range(2):
+            prompt = read_prompt(Request(CHAT, "openai", "m", messages=messages), container)
+            assert prompt.messages == [container.policy.plain(message)]
+            assert "s3cret" not in prompt.text
+            assert prompt.digest == hashlib.sha256(json.dumps(messages).encode()).hexdigest()
+            assert (prompt.turn, prompt.last_role, prompt.system) == (1, "user", "Be brief")
+            assert prompt.messages[0] is not message
