@@ -98,7 +98,7 @@ class Waiters:
 
     def time_left_of_last(self, share: float) -> float:
         """Seconds that the last flush of the process has left, if no more than this share of its time; else 0."""
-        last = [(one.time_left(), one.timeout) for one in self._all if one.is_last and one.pending]
+        last = [(one.time_left(), one.timeout) for one in self.all if one.is_last and one.pending]
         return max((left for left, timeout in last if 0 < left <= share * timeout), default=0.0)
 
     def time_left(self) -> float:

@@ -8,6 +8,7 @@ event id, so the backend deduplicates if the original did arrive.
 from __future__ import annotations
 
 import json
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from .. import _trace
@@ -28,25 +29,14 @@ _CRASHED = (
 )
 _PROMPT_MAX = 65_536  # characters of a prompt that are kept before there is an answer
 _SPAN = ("trace_id", "span_id", "parent_span_id", "user_id", "session_id", "tags")
+_NAMES = ("event_id", *_SPAN, "conversation_id", "agent", "kind", "name", "attributes")
+_values = attrgetter(*_NAMES)
 
 
 def to_journal(begun: Record) -> bytes:
     """A record of a span that begins now, for the journal."""
-    known = {
-        "event_id": begun.event_id,
-        "trace_id": begun.trace_id,
-        "span_id": begun.span_id,
-        "parent_span_id": begun.parent_span_id,
-        "user_id": begun.user_id,
-        "session_id": begun.session_id,
-        "tags": begun.tags,
-        "conversation_id": begun.conversation_id,
-        "agent": begun.agent,
-        "kind": begun.kind,
-        "name": begun.name,
-        "attributes": begun.attributes,
-        "began": begun.ended,
-    }
+    known = dict(zip(_NAMES, _values(begun), strict=True))
+    known["began"] = begun.ended
     model = begun.model
     if model is not None:
         known["model"] = asked = {"provider": model.provider, "name": model.requested, "stream": model.stream}
