@@ -35,7 +35,7 @@ _values = attrgetter(*_NAMES)
 
 def to_journal(begun: Record) -> bytes:
     """A record of a span that begins now, for the journal."""
-    known = dict(zip(_NAMES, _values(begun), strict=True))
+    known: dict[str, Any] = dict(zip(_NAMES, _values(begun), strict=True))
     known["began"] = begun.ended
     model = begun.model
     if model is not None:
