@@ -12,10 +12,12 @@ import logging
 import socket
 import subprocess
 import sys
+import zlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
+from unittest import mock
 
 import atheris
 
@@ -31,7 +33,8 @@ with atheris.instrument_imports(  # pyright: ignore[reportAttributeAccessIssue]
     from zespan_serverless._record import policy, shortening, values
     from zespan_serverless._trace import context as _trace
     from zespan_serverless._trace import lists
-    from zespan_serverless.aws_lambda import _batches, _events, _records, _results
+    from zespan_serverless.aws_lambda import _batches, _events, _records, _results, forwarder
+    from zespan_serverless.exporters import stores
     from zespan_serverless.exporters.otlp._answers import rejected
     from zespan_serverless.exporters.otlp._messages import input_of, message_of
     from zespan_serverless.settings._otlp import target
@@ -144,6 +147,18 @@ def _otlp(data: bytes) -> None:
         assert bool(found.url) or bool(found.missing)
 
 
+def _parked(data: bytes) -> None:
+    text = data.decode("utf-8", "replace")
+    header = b'{"version":1,"events":1}\n'
+    for blob in (data, stores.from_text(text), *(zlib.compress(begun + data, wbits=31) for begun in (b"", header))):
+        with contextlib.suppress(ValueError):  # what it says of anything else than a batch
+            stores.batches_of(blob)
+    for event in ({"Records": [{"body": text}, {"kinesis": {"data": text}}, _json(data)]}, _json(data)):
+        if isinstance(event, dict) and isinstance(event.get("Records", []), list):
+            with mock.patch.object(forwarder, "_bucket", side_effect=KeyError):  # else it would ask AWS
+                list(forwarder._parcels(event, []))
+
+
 READERS: dict[str, Callable[[bytes], None]] = {
     "lambda": _lambda_event,
     "sources": lambda data: _shaped_lambda_event(data or b"\0"),
@@ -154,6 +169,7 @@ READERS: dict[str, Callable[[bytes], None]] = {
     "answers": _answers,
     "environment": _environment,
     "otlp": _otlp,
+    "parked": _parked,
 }
 
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.aws_lambda.support import StartFunction, calls, roots
+from tests.exporters.stores import aws
+from zespan_serverless.cli import main
 from zespan_serverless.exporters.stores import events_of, open_store
 from zespan_serverless.testing import Backend
 
@@ -86,3 +89,32 @@ def test_a_fallback_that_is_away_too_does_not_delay_the_end(
     assert KILLED not in log
     assert "stay in the journal" in log
     assert "cannot be parked" in log
+
+
+@pytest.mark.parametrize("url", ["s3://bucket/parked", "sqs://queue"])
+@pytest.mark.parametrize("mode", ["refuse", "hang"])
+def test_a_sandbox_that_ends_parks_in_aws_and_replay_delivers(
+    start: StartFunction, backend: Backend, url: str, mode: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """boto3 is imported when the backend has failed for the first time: the end of the sandbox would be too short."""
+    with aws.aws_server() as server:
+        aws.use(server, monkeypatch)
+        location = {"LocationConstraint": aws.REGION}
+        aws.client("s3", server).create_bucket(Bucket="bucket", CreateBucketConfiguration=location)
+        aws.client("sqs", server).create_queue(QueueName="queue")
+        env = {**aws.environment(server), "ZESPAN_FALLBACK": url, "ZESPAN_FLUSH_TIMEOUT": "0.2"}
+        sandbox = start("parked.handler", env=env)
+        backend.mode = mode
+        invocations = 0
+        while sandbox.invoke({"module": "botocore.auth"}).payload != "imported":
+            invocations += 1
+            time.sleep(0.2)
+        time.sleep(2)  # for the rest of the import, usually 0.1 s
+        log = sandbox.stop()
+        assert KILLED not in log
+        assert f"being parked in {url}" in log
+        backend.mode = "ok"
+        monkeypatch.setenv("ZESPAN_API_KEY", "zsp_test")
+        assert main(["replay", url, "--to", backend.url]) == 0
+        events = {event["event_id"]: event for event in backend.events}
+        assert (len(calls([*events.values()])), len(roots([*events.values()]))) == (invocations, invocations + 1)

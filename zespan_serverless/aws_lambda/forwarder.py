@@ -72,9 +72,10 @@ def _deleted(parcel: _Parcel) -> str:
 def _parcels(event: Any, failed: list[tuple[str, str]]) -> Iterator[_Parcel]:
     """What an event brings. What cannot be read is added to `failed`, with the reason."""
     for record in event.get("Records") or [event]:
-        kinesis = record.get("kinesis") or {}
-        message_id = record.get("messageId") or kinesis.get("sequenceNumber") or ""
+        message_id = ""
         try:
+            kinesis = record.get("kinesis") or {}
+            message_id = record.get("messageId") or kinesis.get("sequenceNumber") or ""
             if kinesis:
                 yield _Parcel(message_id, base64.b64decode(kinesis["data"]))
             elif "body" in record:
