@@ -19,7 +19,7 @@ import pytest
 FOLDER = Path(sys.prefix) / "environments"
 ROOT = Path(__file__).parents[1]
 
-_OTEL = "opentelemetry-sdk==1.45.2"
+OTEL = "opentelemetry-sdk==1.45.2"
 
 ENVIRONMENTS = {
     # Other tools that trace openai.
@@ -28,9 +28,9 @@ ENVIRONMENTS = {
         "langfuse 3": ["langfuse==3.9.3"],
         "langfuse 5": ["langfuse==5.0.4"],
         "sentry": ["sentry-sdk==2.75.0"],
-        "opentelemetry": ["opentelemetry-instrumentation-openai-v2==2.4b0", "opentelemetry-util-genai==1.0b0", _OTEL],
-        "traceloop": ["opentelemetry-instrumentation-openai==0.62.4", _OTEL],
-        "openinference": ["openinference-instrumentation-openai==0.1.66", _OTEL],
+        "opentelemetry": ["opentelemetry-instrumentation-openai-v2==2.4b0", "opentelemetry-util-genai==1.0b0", OTEL],
+        "traceloop": ["opentelemetry-instrumentation-openai==0.62.4", OTEL],
+        "openinference": ["openinference-instrumentation-openai==0.1.66", OTEL],
         "ddtrace": ["ddtrace==4.16.0"],
         "logfire": ["logfire==5.4.0"],
         "langsmith": ["langsmith==0.15.1"],
@@ -65,7 +65,7 @@ ENVIRONMENTS = {
             "opentelemetry-instrumentation-genai-bedrock==1.3b0",
             "opentelemetry-instrumentation-google-genai==1.3b0",
             "google-genai==2.34.0",  # it knows no newer one
-            _OTEL,
+            OTEL,
         ],
         "openinference": [
             "openinference-instrumentation-openai==0.1.66",
@@ -75,14 +75,14 @@ ENVIRONMENTS = {
             "openinference-instrumentation-google-genai==1.4.14",
             "openinference-instrumentation-groq==0.1.33",
             "openinference-instrumentation-mistralai==2.2.2",
-            _OTEL,
+            OTEL,
         ],
     },
     # The oldest versions of SDKs that are traced, and those of before a break.
     "sdks": {
         "mcp 1.9": ["mcp==1.9.4", "pydantic<2.12"],
         "mcp 1.30": ["mcp==1.30.0"],
-        "opentelemetry": [_OTEL],
+        "opentelemetry": [OTEL],
         "oldest stainless": ["openai==1.50.0", "anthropic==0.40.0", "groq==0.13.0", "httpx<0.28"],
         "oldest others": ["google-genai==1.10.0", "cohere==5.16.0", "aiobotocore[boto3]==2.23.0"],
         "oldest mistral": ["mistralai==1.0.0"],
@@ -92,7 +92,7 @@ ENVIRONMENTS = {
         "opentelemetry": [
             "opentelemetry-exporter-otlp-proto-http==1.45.1",
             "opentelemetry-exporter-otlp-json-http==0.66b1",
-            _OTEL,
+            OTEL,
         ],
     },
 }

@@ -14,7 +14,8 @@ class OtherFlush(Value):
         name: The name, function or class that the setting has.
         outcome: `done`: it has returned in time.
             `failed`: it has raised, or returned False. `detail` says what.
-            `timeout`: it had not returned when the time was over. It goes on in its own thread.
+            `timeout`: it had not returned when the time was over, and goes on in its own thread; or it has given up
+            at its end, without an error.
             `absent`: no SDK of this name has been imported, or it has nothing to flush.
             `skipped`: it was not waited for, because an earlier flush of it took too long; `detail` says which.
         seconds: How long it took; with `timeout` how long it was waited for.

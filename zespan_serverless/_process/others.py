@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 FLUSH_MAX = 86_400.0
 """Seconds that a flush lasts at most: a lock accepts no more than a few hundred years."""
 
+_USED_UP = 0.95
+"""Share of its time after which a flush has not been in time: some give up just before the end, and do not say so."""
+
 
 class Round:
     """One flush of all other SDKs. `done` is called when nobody is to be waited for any more, in any thread.
@@ -159,14 +162,15 @@ class Other:
         except BaseException as error:  # SystemExit, too: it would end this thread
             detail = log.describe(error)
         took = time.monotonic() - began
-        if took >= seconds > 0:
-            self._late, self._late_at = self._late + 1, time.time()
-        elif seconds > 0:
-            self._late = 0
+        is_late = took >= seconds * _USED_UP
+        if seconds > 0:
+            self._late, self._late_at = self._late + 1 if is_late else 0, time.time()
         self._until = 0.0
         if detail:
             with threads.as_main_thread():
                 log.warn_once("the flush of %s failed: %s", self.name, detail)
+        if is_late and not detail:
+            return OtherFlush(self.name, "timeout", took, f"not over after {took:.2f} s")
         return OtherFlush(self.name, "failed" if detail else "done" if is_found else "absent", took, detail)
 
 

@@ -136,9 +136,12 @@ def _fill(target: Any, span: Span, name: str, attributes: dict[str, Any]) -> Non
         asked, answered, system, tools = (_parsed(take(key, None)) for key in CONTENT)
         said |= {"messages": _messages(asked), "system": _text(system) or None, "tools": tools}
         target._begin(span, name, said, is_noted=False)
-        reasons = attributes.get("gen_ai.response.finish_reasons") or ""
-        reason = reasons if isinstance(reasons, str) else str(reasons[0])
-        target.output(_text(_messages(answered)), finish_reason=reason, model=attributes.get("gen_ai.response.model"))
+        reason = attributes.get("gen_ai.response.finish_reasons") or ""
+        if isinstance(reason, (list, tuple)):
+            reason = reason[0]  # of the first choice, as the text is
+        target.output(
+            _text(_messages(answered)), finish_reason=str(reason), model=attributes.get("gen_ai.response.model")
+        )
         target.usage(**{name: _first(attributes, keys) for name, keys in USAGE.items()})
         seconds = attributes.get("gen_ai.response.time_to_first_chunk")
         if isinstance(seconds, (int, float)):
