@@ -22,6 +22,7 @@ from typing import Any
 from emulator.lambda_rie import HOOKS, Sandbox
 from tests import environments
 from tests.peers.flushed import FLUSHED, Sdk, function
+from tests.support import until
 from zespan_serverless import testing, zespan_lambda
 from zespan_serverless.testing import Backend
 
@@ -95,18 +96,18 @@ def in_process(name: str) -> dict[str, Any]:
         def calls(seconds: float) -> list[Any]:
             seen = []
             for _ in range(2):
-                before, began = theirs.requests, time.monotonic()
+                before = theirs.requests
                 result = handler({}, testing.LambdaContext(timeout=seconds))
-                took = time.monotonic() - began
-                while len(reports) == 0:
-                    time.sleep(0.01)
+                until(lambda: reports)
                 (other,) = reports.pop().others
-                seen.append([result, other.outcome, other.detail, theirs.requests - before, round(took, 3)])
+                seen.append([result, other.outcome, other.detail, theirs.requests - before])
             return seen
 
         found["answers"] = calls(60.0)
+        before = theirs.requests
         with theirs.hangs():
             found["hangs"] = calls(LEFT)
+            until(lambda: theirs.requests > before)  # it has been reached
         found["events"] = len(backend.events)
     return found
 
