@@ -28,7 +28,7 @@ from zespan_serverless.testing import Backend
 
 PAGE = environments.ROOT / "docs" / "other-sdks.md"
 LEFT = 0.9  # seconds that the function has when its work is done
-TIMEOUT = 12  # of the function
+TIMEOUT = 20  # of the function; the first import of an SDK counts
 PATIENCE = 60.0  # seconds: one that takes longer is not waited for
 HEAD = "| SDK | its own flush | takes | a function with 0.9 s left | by `flush=[...]` | the next call |\n"
 
@@ -144,8 +144,7 @@ def on_lambda(name: str, by: str, url: str) -> dict[str, Any]:
             sandbox.invoke({"idle": True})
             first = sandbox.invoke({"left": LEFT})
             second = sandbox.invoke({}) if by == "us" else None
-            time.sleep(1.5)
-            told = [json.loads(line) for line in re.findall(r"OTHERS (\[.*\])", sandbox.log())]
+            told = [json.loads(line) for line in re.findall(r"OTHERS (\[.*\])", first.log)]
             found = {"survived": first.payload == {"ok": True}, "told": told, "events": len(backend.events)}
             if second is not None:
                 found["again"] = [second.payload == {"ok": True}, second.response_ms]
@@ -174,7 +173,7 @@ def row(name: str, found: dict[str, Any]) -> str:
     """The row of one SDK."""
     takes = "longer than 60 s" if found["alone"] is None else f"{found['alone']:.2f} s"
     itself = "answers" if found["itself"]["survived"] else "is killed: the caller gets an error"
-    outcome, seconds = found["us"]["told"][1][0][1:]  # the first is that of the cold start
+    outcome, seconds = found["us"]["told"][0][0][1:]
     us = f"answers; nobody waits after {seconds:.2f} s" if outcome == "timeout" else f"answers; {outcome}"
     us = us if found["us"]["survived"] else "is killed"
     again, after = found["us"]["again"]
