@@ -156,6 +156,7 @@ def test_without_a_key(parked: Store, monkeypatch: pytest.MonkeyPatch, capsys: p
     assert "set ZESPAN_API_KEY" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("url", ["s3://bucket/parked", "sqs://queue"])
 def test_from_aws(url: str, backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
     """From a bucket and from a queue, which are empty afterwards; and not before everything is delivered."""
@@ -177,6 +178,7 @@ def test_from_aws(url: str, backend: Backend, monkeypatch: pytest.MonkeyPatch) -
         assert len(backend.events) == 3
 
 
+@pytest.mark.slow
 def test_a_store_that_is_away(
     backend: Backend, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

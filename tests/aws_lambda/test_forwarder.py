@@ -117,6 +117,7 @@ def test_records_of_a_stream(backend: Backend) -> None:
     assert ids(backend) == ["e0", "e2"]
 
 
+@pytest.mark.slow
 def test_objects_of_a_bucket(backend: Backend, bucket: Any) -> None:
     """They are deleted when they are delivered, whatever their names; one that is gone is no failure."""
     StoreExporter(open_store("s3://bucket/parked"), OF).send([b'{"event_id":"a"}'], 20.0)
@@ -126,6 +127,7 @@ def test_objects_of_a_bucket(backend: Backend, bucket: Any) -> None:
     assert (ids(backend), keys(bucket)) == (["a", "b", "c"], [])
 
 
+@pytest.mark.slow
 def test_objects_that_are_not_delivered_stay(backend: Backend, bucket: Any) -> None:
     """The invocation fails, so that Lambda repeats it."""
     backend.mode, backend.retry_after = 503, "50"
@@ -135,6 +137,7 @@ def test_objects_that_are_not_delivered_stay(backend: Backend, bucket: Any) -> N
     assert keys(bucket) == ["a.gz"]
 
 
+@pytest.mark.slow
 def test_an_object_that_cannot_be_deleted(backend: Backend, bucket: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """The invocation fails, because the events would be sent again by the next replay."""
     bucket.put_object(Bucket="bucket", Key="a.gz", Body=blob("a"))
@@ -143,6 +146,7 @@ def test_an_object_that_cannot_be_deleted(backend: Backend, bucket: Any, monkeyp
         forward(s3("a.gz"))
 
 
+@pytest.mark.slow
 def test_news_of_a_bucket_by_a_queue(backend: Backend, bucket: Any) -> None:
     """The message is delivered again if one of its objects fails; S3's test message is none."""
     for key in ("a.gz", "b.gz"):
@@ -153,6 +157,7 @@ def test_news_of_a_bucket_by_a_queue(backend: Backend, bucket: Any) -> None:
     assert (ids(backend), keys(bucket)) == (["a.gz"], ["b.gz"])
 
 
+@pytest.mark.slow
 def test_news_of_a_bucket_by_eventbridge(backend: Backend, bucket: Any) -> None:
     """Keys are not quoted there."""
     bucket.put_object(Bucket="bucket", Key="a+b.gz", Body=blob("a"))

@@ -258,3 +258,14 @@ def test_a_store_is_off_in_tests(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("ZESPAN_ENABLED", raising=False)
     assert not resolve(check({"exporter": "sqs://queue"})).enabled
     assert resolve(check({"exporter": "file:///tmp/x"})).enabled
+
+
+@pytest.mark.parametrize("variable", ["ZESPAN_FALLBACK", "ZESPAN_EXPORTER"])
+def test_a_password_in_a_url_is_not_logged(
+    variable: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Stores take none, so that the line that says so must not repeat it."""
+    monkeypatch.setenv(variable, "s3://key:secret@bucket")
+    resolve(check({}))
+    assert f"{variable}='***@bucket' ignored" in caplog.text
+    assert "secret" not in caplog.text

@@ -213,9 +213,10 @@ def _read(field: Field, text: str, values: dict[str, Any]) -> None:
         consequence = "ignored"
         if field.name == "base_url":  # the default would send the events to another backend than the intended one
             values["enabled"], consequence = False, "cannot be used, telemetry is off"
-            text = without_secrets(text)
         elif field.keeps_back:
             values[field.name], consequence = False, "cannot be read and is taken as off"
+        if field.name == "base_url" or "://" in text:
+            text = without_secrets(text)
         shown = text if len(text) <= _SHOWN_MAX else f"{text[:_SHOWN_MAX]}..."
         warn_once("%s%s %s: %s", field.variable, "" if field.is_secret else f"={shown!r}", consequence, error)
 

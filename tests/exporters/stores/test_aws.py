@@ -21,6 +21,8 @@ from zespan_serverless.exporters import Outcome
 from zespan_serverless.exporters.stores import Store, StoreExporter, open_store
 from zespan_serverless.exporters.stores._aws import AwsStore
 
+pytestmark = pytest.mark.slow  # moto
+
 URLS = ["s3://bucket/parked", "sqs://queue", "sqs://queue.fifo", "kinesis://stream", "firehose://delivery"]
 OF = {"exporter": "zespan", "content_type": "application/json"}
 

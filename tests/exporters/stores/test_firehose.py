@@ -9,6 +9,8 @@ from zespan_serverless.errors import ConfigurationError
 from zespan_serverless.exporters import Outcome
 from zespan_serverless.exporters.stores import StoreExporter, batches_of, open_store
 
+pytestmark = pytest.mark.slow  # moto
+
 OF = {"exporter": "zespan", "content_type": "application/json"}
 
 

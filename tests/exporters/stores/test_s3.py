@@ -14,6 +14,8 @@ from zespan_serverless._http.answer import Answer
 from zespan_serverless.exporters import Outcome
 from zespan_serverless.exporters.stores import StoreExporter, _aws, events_of, open_store
 
+pytestmark = pytest.mark.slow  # moto
+
 OF = {"exporter": "zespan", "content_type": "application/json"}
 
 

@@ -11,6 +11,8 @@ from tests.exporters.stores import aws
 from zespan_serverless.exporters import Outcome
 from zespan_serverless.exporters.stores import StoreExporter, events_of, from_text, open_store
 
+pytestmark = pytest.mark.slow  # moto
+
 OF = {"exporter": "zespan", "content_type": "application/json"}
 
 
