@@ -269,4 +269,5 @@ def assert_sizes(buffer: Buffer, case: object = None) -> None:
 
 def pending_numbers(delivery: Delivery) -> list[int]:
     """The numbers of pending events, in their order."""
-    return [json.loads(item.data)["n"] for item in buffer_of(delivery)._items()]
+    with lock_of(delivery):
+        return [json.loads(item.data)["n"] for item in buffer_of(delivery)._items()]

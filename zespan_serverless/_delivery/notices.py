@@ -92,13 +92,10 @@ class Notices:
         if self._settings.on_error is not None:
             self._drop(items, reason, detail)
         text, explanation = "telemetry events are being dropped: %s", detail or _EXPLANATIONS.get(reason, "")
+        if reason == "unauthorized" and self.destination not in explanation:
+            explanation += f" from {self.destination}"
         if explanation:
             text += " %s"
-        if reason == "unauthorized" and self._settings.exporter == "zespan":
-            text += (
-                f". {self.destination} does not accept the API key: "
-                "check ZESPAN_API_KEY (or api_key, api_key_secret) and ZESPAN_BASE_URL"
-            )
         arguments = [reason, explanation] if explanation else [reason]
         self.log_once(reason, text, *arguments, events=len(items), reason=reason, detail=detail)
 
