@@ -62,6 +62,7 @@ SPEAKS = {
     "_http/client.py": {"socket"},
     "_http/proxy.py": {"urllib.request"},
     "_http/sockets.py": {"socket"},
+    "_http/through_client.py": {"socket"},
     "_http/transport.py": {"ssl"},
     "_process/listener.py": {"socket"},  # a pair of its own
     "vercel.py": {"socket"},

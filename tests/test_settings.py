@@ -80,7 +80,7 @@ FROM_ENVIRONMENT: dict[str, tuple[str, object]] = {
 
 def test_every_setting_can_be_set_in_the_environment() -> None:
     """All but those that are code."""
-    assert set(FROM_ENVIRONMENT) == set(FIELDS) - {"on_error", "on_flush", *_settings.READERS}
+    assert set(FROM_ENVIRONMENT) == set(FIELDS) - {"http_client", "on_error", "on_flush", *_settings.READERS}
 
 
 def test_type_checkers_see_every_setting() -> None:

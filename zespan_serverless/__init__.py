@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from ._base.reports import FlushReport as FlushReport
     from ._observe.api import capture as capture
     from ._observe.api import flush as flush
+    from ._observe.api import flush_pending_events as flush_pending_events
     from ._observe.api import init as init
     from ._observe.api import shutdown as shutdown
     from ._observe.spans import current_span as current_span
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
 else:
     _NAMES = {
         "_base.reports": ("FlushReport",),
-        "_observe.api": ("capture", "flush", "init", "shutdown"),
+        "_observe.api": ("capture", "flush", "flush_pending_events", "init", "shutdown"),
         "_observe.spans": ("current_span", "span", "with_context"),
         "_outbound.headers": ("trace_headers", "traceparent"),
         "_process.deadline": ("time_left",),

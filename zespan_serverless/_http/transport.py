@@ -20,9 +20,11 @@ from .sockets import connect
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
+    from .._base.http_client import HttpClient
     from .proxy import Proxy
+    from .through_client import ClientTransport
 
     _Request = tuple[str, str, bytes, Mapping[str, str]]  # method, path, body, headers
 
@@ -339,3 +341,18 @@ def retry_after(value: str | None, now: float | None = None) -> float | None:
         return parsedate_to_datetime(value).timestamp() - (time.time() if now is None else now)
     except (ValueError, TypeError, OverflowError, OSError):
         return None
+
+
+def transport_to(
+    base_url: str,
+    client: HttpClient | Callable[[], HttpClient] | None = None,
+    *,
+    certificate: str | None = None,
+    reads: tuple[str, ...] = ("html",),
+) -> Transport | ClientTransport:
+    """What posts to an address: through the user's own client, if there is one, which then decides whom to trust."""
+    if client is None:
+        return Transport(base_url, certificate=certificate, reads=reads)
+    from .through_client import ClientTransport
+
+    return ClientTransport(base_url, client, reads=reads)

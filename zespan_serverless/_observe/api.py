@@ -88,6 +88,14 @@ def flush(timeout: float | None = None, *, raise_on_pending: bool = False) -> Fl
     return report
 
 
+def flush_pending_events(timeout: float | None = None) -> FlushReport:
+    """Wait until every event is delivered, or dropped and reported to `on_error`, as Carbon's guide has it.
+
+    Raises FlushIncomplete if events are left, because the backend fails for now; a later flush sends them.
+    """
+    return flush(timeout, raise_on_pending=True)
+
+
 def shutdown(timeout: float | None = None) -> FlushReport:
     """Flush, then stop: events captured later are counted as dropped (`closed`), until a new `init()` or invocation.
 

@@ -211,8 +211,7 @@ def journal_of(settings: _settings.Settings, exporter: Exporter) -> Journal | No
     if where in ("auto", "on"):  # tempfile.gettempdir() is that plus an import
         where = f"{os.environ.get('TMPDIR') or '/tmp'}/zespan-serverless-{os.geteuid()}"
     kind = type(exporter)
-    place = settings.base_url if settings.exporter == "zespan" else getattr(exporter, "destination", "")
-    key = settings.api_key or settings.api_key_secret or ""
+    place, key = getattr(exporter, "destination", ""), settings.api_key or settings.api_key_secret or ""
     if isinstance(settings.exporter, str):  # one of ours, which may know better
         place, key = getattr(exporter, "account", (place, key))
     destination = f"{kind.__module__}.{kind.__qualname__} {place}"

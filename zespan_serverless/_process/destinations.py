@@ -8,6 +8,7 @@ from .._base import log
 from .._base.guard import pass_on
 from .._delivery.delivery import Delivery
 from .._delivery.several import Several
+from ..settings import OTLP_EXPORTERS
 from ..settings.exporters import destination_of, name_of
 
 if TYPE_CHECKING:
@@ -41,7 +42,8 @@ def deliver_to_all(
             failed = error
             log.warn_once("nothing is sent to %s: %s", name, log.describe(error))
             continue
-        account = getattr(exporter, "account", None) if isinstance(exporter_setting, str) else None
+        is_otlp = isinstance(exporter_setting, str) and exporter_setting in OTLP_EXPORTERS
+        account = getattr(exporter, "account", None) if is_otlp else None
         place = type(exporter), account or destination_of(exporter) or name
         if place in names:
             log.warn_once("nothing is sent to %s: that is where %s sends already", name, names[place])

@@ -17,6 +17,7 @@ from .._base.guard import Guarded, pass_on
 from .._base.log import claim, logger, warn_once
 from ..errors import ConfigurationError
 from ._fields import (
+    ADDRESSED,
     DEFAULT_BASE_URL,
     FALSE,
     FIELDS,
@@ -34,7 +35,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from .._base.exporter import CustomExporter, Fallback
+    from .._base.http_client import HttpClient
     from .._base.reports import Dropped, FlushReport
+    from . import _carbon, _otlp
     from ._flush import Flushable
     from ._kwargs import SettingsKwargs as SettingsKwargs
 
@@ -93,6 +96,7 @@ class Settings:
     fallback_after: float
     flush: tuple[Flushable | str, ...]
     headers: Mapping[str, str] | None
+    http_client: HttpClient | Callable[[], HttpClient] | None
     on_error: Callable[[Dropped], object] | None
     on_flush: Callable[[FlushReport], object] | None
     debug: bool
@@ -121,13 +125,12 @@ class Settings:
 
     def alone(self, exporter: CustomExporter | str) -> Settings:
         """The settings of one destination of several. `base_url` and `headers` are one destination's only: Zespan's
-        address, if it is among them, and else what belongs to the only one that speaks OTLP."""
+        address, if it is among them, and else what belongs to the only one that has an address, or speaks OTLP."""
         own = self.replaced(exporter=exporter)
-        if isinstance(exporter, str) and exporter in OTLP_EXPORTERS:
-            speaking = [name for name in self.names if name in OTLP_EXPORTERS]
-            if len(speaking) > 1 or "zespan" in self.names:
+        if isinstance(exporter, str) and exporter in ADDRESSED:
+            if "zespan" in self.names or sum(name in ADDRESSED for name in self.names) > 1:
                 own.base_url = DEFAULT_BASE_URL
-            if len(speaking) > 1:
+            if sum(name in OTLP_EXPORTERS for name in self.names) > 1:
                 own.headers = None
         return own
 
@@ -189,12 +192,12 @@ def resolve(arguments: Mapping[str, Any], environ: Mapping[str, str] | None = No
     settings = Settings(**values)
     addresses = [settings.base_url] if "zespan" in settings.names else []
     for name in settings.names:
-        if name in OTLP_EXPORTERS:
-            from . import _otlp
+        if name in ADDRESSED:
+            addresses.append(_target(settings, name, environ).url)
+        if name in OTLP_EXPORTERS and "flush_timeout" not in values:
+            from ._otlp import flush_timeout
 
-            addresses.append(_otlp.target(settings.alone(name), environ).url)
-            if "flush_timeout" not in values:
-                settings.flush_timeout = _otlp.flush_timeout(settings, environ)
+            settings.flush_timeout = flush_timeout(settings, environ)
     addresses += [name for name in settings.names if "://" in name and not name.lower().startswith("file:")]
     if addresses and settings.enabled:
         if "enabled" not in values and _is_test(environ) and not all(map(_is_loopback, addresses)):
@@ -303,9 +306,17 @@ def _lacks(settings: Settings, name: str) -> str:
     if name == "zespan":
         has_key = settings.api_key or settings.api_key_secret or settings.base_url != DEFAULT_BASE_URL
         return "" if has_key else "set ZESPAN_API_KEY (or ZESPAN_BASE_URL to send elsewhere, or ZESPAN_ENABLED=0)"
-    if name not in OTLP_EXPORTERS:
-        return ""
-    from ._otlp import target
-
-    missing = target(settings.alone(name)).missing
+    missing = _target(settings, name).missing if name in ADDRESSED else ""
     return f"{missing} (or ZESPAN_ENABLED=0)" if missing else ""
+
+
+def _target(settings: Settings, name: str, environ: Mapping[str, str] | None = None) -> _carbon.Target | _otlp.Target:
+    """Where an exporter that has an address of its own sends, and what is missing for that."""
+    own = settings.alone(name)
+    if name == "carbon":
+        from . import _carbon
+
+        return _carbon.target(own, environ)
+    from . import _otlp
+
+    return _otlp.target(own, environ)

@@ -19,7 +19,9 @@ OTLP_EXPORTERS = (
     *("newrelic", "phoenix", "sentry"),
 )
 """Exporters that speak OTLP; all but the first two are backends with variables of their own, see `_backends`."""
-EXPORTERS = ("zespan", "console", "memory", *OTLP_EXPORTERS)
+ADDRESSED = ("carbon", *OTLP_EXPORTERS)
+"""Exporters with an address of their own, which `base_url` replaces."""
+EXPORTERS = ("zespan", "console", "memory", *ADDRESSED)
 READERS = ("user_id", "session_id", "conversation_id")
 
 TRUE, FALSE = ("1", "true", "t", "yes", "y", "on"), ("0", "false", "f", "no", "n", "off")
@@ -248,6 +250,17 @@ class Store(Field):
         return self.check(unquoted(text.strip()))
 
 
+class Client(Field):
+    """A client for HTTP, or a function that makes one, as `_http_client` checks it."""
+
+    __slots__ = ()
+
+    def check(self, value: Any) -> Any:
+        from ._http_client import checked
+
+        return checked(value)
+
+
 class Callback(Field):
     """A function."""
 
@@ -380,6 +393,7 @@ FIELDS: dict[str, Field] = {
         *(Reader(name, in_environment=False) for name in READERS),
         Exporter("exporter", "zespan", choices=EXPORTERS),
         Headers("headers", is_secret=True),
+        Client("http_client", in_environment=False),
         Store("fallback"),
         Number("fallback_after", 60.0, bounds=(0.0, 86_400.0)),
         Flush("flush", ()),

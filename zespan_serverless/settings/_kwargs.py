@@ -10,12 +10,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal, TypedDict
 
 from .._base.exporter import CustomExporter, Fallback
+from .._base.http_client import HttpClient
 from .._base.reports import Dropped, FlushReport
 
 ExporterName = Literal[
     "zespan",
     "console",
     "memory",
+    "carbon",
     "otlp",
     "collector",
     "braintrust",
@@ -121,12 +123,16 @@ class SettingsKwargs(TypedDict, total=False):
     """The same for the conversation, OpenTelemetry's `gen_ai.conversation.id`. Default: none. Not in the environment,
     not in `init()`"""
     exporter: ExporterName | CustomExporter | Sequence[ExporterName | CustomExporter] | None
-    """Where events are sent: `zespan`, `console`, `memory`, `otlp`, the name of a backend that takes OTLP, or an
-    exporter of your own, see `exporters.Exporter`, or `exporters.stores.exporter_to` a queue. Of a list each
+    """Where events are sent: `zespan`, `carbon`, `console`, `memory`, `otlp`, the name of a backend that takes OTLP,
+    an exporter of your own, see `exporters.Exporter`, or `exporters.stores.exporter_to` a queue. Of a list each
     destination gets every event. Default: zespan. ZESPAN_EXPORTER, separated by commas, also with URLs of stores"""
     headers: Mapping[str, str] | None
     """Headers of each request, in addition to the others, if events are sent by OTLP; secret. Default: none.
     ZESPAN_HEADERS, as a=1,b=2"""
+    http_client: HttpClient | Callable[[], HttpClient] | None
+    """A client for HTTP to send events through, in place of our own: an `httpx.Client` or that of httpx2, or a function
+    that makes one, which a forked process calls again. For client certificates, proxies and HTTP/2. It is not closed,
+    unless it was made by the function. Default: none. Not in the environment"""
     fallback: Fallback | str | None
     """Where events go that the backend cannot have when it matters: at the end of the process, when the buffer is about
     to be full, and in a long outage. The path of a directory that outlives the sandbox, a URL such as

@@ -1,4 +1,5 @@
-"""For your tests: record events in a list, stand-ins for contexts, a local backend with faults, and a reset.
+"""For your tests: record events in a list, stand-ins for contexts, a local backend with faults, tests that any exporter
+has to pass, and a reset.
 
 with testing.recording() as events:
     my_handler({"prompt": "hi"}, testing.LambdaContext())
@@ -9,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
 from .. import _base, _observe, _process
 from .. import settings as _settings
@@ -18,7 +19,31 @@ from ..exporters.memory import MemoryExporter
 from ._backend import Backend
 from ._contexts import AzureContext, GoogleContext, LambdaContext
 
-__all__ = ["AzureContext", "Backend", "GoogleContext", "LambdaContext", "MemoryExporter", "recording", "reset"]
+if TYPE_CHECKING:
+    from ._contract import ExporterContract as ExporterContract
+    from ._http_contract import HttpExporterContract as HttpExporterContract
+else:
+
+    def __getattr__(name: str) -> object:
+        """Import the tests of exporters when they are first asked for: they need more than a recording does."""
+        if name not in ("ExporterContract", "HttpExporterContract"):
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from . import _contract, _http_contract
+
+        return getattr(_contract, name, None) or getattr(_http_contract, name)
+
+
+__all__ = [
+    "AzureContext",
+    "Backend",
+    "ExporterContract",
+    "GoogleContext",
+    "HttpExporterContract",
+    "LambdaContext",
+    "MemoryExporter",
+    "recording",
+    "reset",
+]
 
 _FLUSH = 5.0  # seconds that the end of a recording waits at most for events captured outside of invocations
 _recordings: list[dict[str, Any]] = []  # settings of the recordings under way, the latest last

@@ -41,7 +41,8 @@ class Request:
 
 
 class Backend:
-    """An HTTP server for tests that accepts events as Zespan's does. It listens from its creation until `close`.
+    """An HTTP server for tests that accepts events as Zespan's and Carbon's do. It listens from its creation until
+    `close`.
 
         with Backend() as backend:
             monkeypatch.setenv("ZESPAN_BASE_URL", backend.url)
@@ -61,16 +62,24 @@ class Backend:
     Args:
         tls: A server-side context. The server then speaks HTTPS only.
         host: The address to listen on. Use another one than the loopback address for a function in a container.
+        decode: A function that returns the events of a request's body, from which gzip has been removed. A body for
+            which it raises ValueError is answered with 400. Default: one document of JSON a line, or Carbon's format.
 
     Attributes:
         latency: Seconds before each answer. Default: 0.
         drip_interval: Seconds between two bytes in the mode ``"drip"``. Default: 0.2.
         retry_after: Value of the Retry-After header. Default: None, which sends no such header.
         reject: A function of an event. A batch with an event for which it returns true is answered with 400.
-        api_key: If set, a request with another key is answered with 401.
+        api_key: If set, a request with another key, in `x-api-key` or as a bearer token, is answered with 401.
     """
 
-    def __init__(self, *, tls: ssl.SSLContext | None = None, host: str = "127.0.0.1") -> None:
+    def __init__(
+        self,
+        *,
+        tls: ssl.SSLContext | None = None,
+        host: str = "127.0.0.1",
+        decode: Callable[[bytes], list[Event]] | None = None,
+    ) -> None:
         self.latency: float = 0.0
         self.drip_interval: float = 0.2
         self.retry_after: str | None = None
@@ -78,6 +87,7 @@ class Backend:
         self.api_key: str | None = None
         self._tls = tls
         self._host = host
+        self._decode = decode or _documents
         self._mode: Mode | int = "ok"
         self._mode_lock = threading.Lock()
         self._changed = threading.Condition()  # guards the four below
@@ -242,7 +252,7 @@ class _Connection(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         backend = self._backend
         body = self.rfile.read(int(self.headers.get("content-length") or 0))
-        events = _decode(body)
+        events = _decode(body, backend._decode)
         headers = {name.lower(): value for name, value in self.headers.items()}
         request = Request(time.time(), self.path, headers, events or [], len(body))
         backend._arrived(request)
@@ -259,7 +269,8 @@ class _Connection(BaseHTTPRequestHandler):
         poisoned = backend.reject is not None and any(map(backend.reject, request.events))
         if 200 <= status < 300 and (events is None or poisoned):
             status = 400
-        if backend.api_key not in (None, request.headers.get("x-api-key")):
+        keys = headers.get("x-api-key"), headers.get("authorization", "").removeprefix("Bearer ")
+        if backend.api_key is not None and backend.api_key not in keys:
             status = 401
         answer = self._answer(status)
         head = answer.index(b"\r\n\r\n") + 3 if mode == "drip" else 0
@@ -296,14 +307,21 @@ class _Connection(BaseHTTPRequestHandler):
         return "\r\n".join([*lines, "", body]).encode("latin-1")
 
 
-def _decode(body: bytes) -> list[Event] | None:
-    """The events of an NDJSON body, with gzip or without; None if it is not valid."""
+def _decode(body: bytes, decode: Callable[[bytes], list[Event]]) -> list[Event] | None:
+    """The events of a body, with gzip or without; None if it is not valid."""
     try:
-        text = gzip.decompress(body) if body.startswith(b"\x1f\x8b") else body
-        events = [json.loads(line) for line in text.splitlines() if line.strip()]
+        events = decode(gzip.decompress(body) if body.startswith(b"\x1f\x8b") else body)
     except (OSError, EOFError, ValueError, zlib.error):
         return None
     return events if all(isinstance(event, dict) for event in events) else None
+
+
+def _documents(body: bytes) -> list[Event]:
+    """Documents of JSON, one a line; or those of Carbon's one document."""
+    documents = [json.loads(line) for line in body.splitlines() if line.strip()]
+    if len(documents) == 1 and isinstance(documents[0], dict) and isinstance(documents[0].get("events"), list):
+        return documents[0]["events"]  # type: ignore[no-any-return]
+    return documents
 
 
 def _reason(status: int) -> str:

@@ -11,7 +11,7 @@ import zlib
 from typing import TYPE_CHECKING, Any
 
 from ..._base.reports import Outcome
-from ..._http.transport import Transport, retry_after
+from ..._http.transport import retry_after, transport_to
 from ..._record.record import Resource
 from .. import Exporter
 from ._records import span_of
@@ -46,7 +46,8 @@ class OtlpExporter(Exporter):
             from ._dialects import DIALECTS
 
             self._dialect = DIALECTS.get(target.dialect)
-        self._transport = Transport(target.url, certificate=target.certificate, reads=("html", "json", "protobuf"))
+        reads = ("html", "json", "protobuf")
+        self._transport = transport_to(target.url, settings.http_client, certificate=target.certificate, reads=reads)
         self._resource = Resource(settings)
         self.content_type = encoding.CONTENT_TYPE
         """Format of the events, which whoever sends them later has to use, too."""

@@ -1,0 +1,221 @@
+"""`HttpExporterContract`: what the delivery relies on of an exporter that sends over HTTP, as tests."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import signal
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from email.utils import formatdate
+from typing import TYPE_CHECKING, Any
+
+from .._delivery.delivery import Delivery
+from ..settings import Settings
+from ._backend import Backend
+from ._contract import PATIENCE, Call, ExporterContract, step
+
+if TYPE_CHECKING:
+    from .._base.exporter import Exporter
+
+_MOMENT = 0.3  # seconds that a request gets which will not be answered
+_POISON = "poison"
+
+
+class HttpExporterContract(ExporterContract):
+    """The same for an exporter that sends over HTTP, with a real server that fails in all ways: `self.backend`.
+
+    class TestMine(testing.HttpExporterContract):
+        def make(self):
+            return Mine(self.backend.url, self.KEY)
+
+    Attributes:
+        KEY: Is to be sent to the backend, and to be seen nowhere else. Empty if the exporter has no key.
+        VERDICTS: The verdict that each status is to have.
+        backend: The server of the test under way. To read other formats than Zespan's and Carbon's it needs `decode`:
+            see `make_backend`.
+    """
+
+    KEY = "key-5up3rs3cr3t-0123456789"
+    VERDICTS: Mapping[int, str] = {
+        **dict.fromkeys((200, 201, 202, 204), "delivered"),
+        **dict.fromkeys((400, 413, 422), "refused"),
+        **dict.fromkeys((401, 403), "unauthorized"),
+        **dict.fromkeys((302, 307, 429, 500, 502, 503, 504), "retry"),
+    }
+    backend: Backend
+
+    def make_backend(self) -> Backend:
+        """The server that the exporter sends to. Override it for a `Backend` with other arguments."""
+        return Backend()
+
+    def setup_method(self) -> None:
+        """Start the server; pytest calls this before each test."""
+        self.backend = self.make_backend()
+
+    def teardown_method(self) -> None:
+        """Stop the server; pytest calls this after each test."""
+        self.backend.close()
+
+    def test_each_status_has_its_verdict(self) -> None:
+        """What is accepted, what may be accepted later, what never will be, and what needs another key."""
+        exporter = self.exporter()
+        found = {}
+        for status in self.VERDICTS:
+            self.backend.mode = status
+            found[status] = self._send(exporter).outcome("send").verdict
+        exporter.close()
+        assert found == dict(self.VERDICTS)
+
+    def test_redirects_are_not_followed(self) -> None:
+        """They would take the key elsewhere."""
+        exporter = self.exporter()
+        self.backend.mode = "redirect"
+        assert self._send(exporter).outcome("send").verdict != "delivered"
+        exporter.close()
+        assert "/elsewhere" not in {request.path for request in self.backend.requests}
+        assert self.backend.requests, "nothing was sent to the backend: `make` has to use self.backend.url"
+
+    def test_retry_after_is_passed_on(self) -> None:
+        """As a number of seconds, or as a date."""
+        exporter = self.exporter()
+        self.backend.mode, self.backend.retry_after = 503, "7"
+        seconds = self._send(exporter).outcome("send").retry_after
+        assert seconds == 7, f"Retry-After: 7 became retry_after={seconds!r}"
+        self.backend.retry_after = formatdate(time.time() + 3600, usegmt=True)
+        seconds = self._send(exporter).outcome("send").retry_after
+        assert seconds is not None
+        assert 1800 < seconds < 5400, f"a date in an hour became retry_after={seconds!r}"
+        exporter.close()
+
+    def test_send_keeps_its_time(self) -> None:
+        """A backend that does not answer does not hold it for ever."""
+        exporter = self.exporter()
+        self.backend.mode = "hang"
+        outcome = self._send(exporter, _MOMENT).outcome(f"send with a timeout of {_MOMENT:g} s")
+        assert outcome.verdict == "retry"
+        self.backend.mode = "ok"
+        assert self._send(exporter).outcome("send").verdict == "delivered"
+        exporter.close()
+
+    def test_cancel_ends_a_send(self) -> None:
+        """From another thread, on a new connection and on one that was kept; the next batch is delivered."""
+        exporter = self.exporter()
+        for _ in range(2):
+            self.backend.mode = "hang"
+            before = len(self.backend.requests)
+            sending = self._send(exporter, 10 * PATIENCE)
+            self._wait_for_requests(before + 1)
+            assert not sending.is_over
+            exporter.cancel()
+            assert sending.outcome("a send that was cancelled").verdict == "retry"
+            self.backend.mode = "ok"
+            assert self._send(exporter).outcome("send").verdict == "delivered"
+        exporter.close()
+
+    def test_a_connection_that_was_closed_is_replaced(self) -> None:
+        """As load balancers close those that were idle for long: nothing needs to be sent again for that."""
+        exporter = self.exporter()
+        for _ in range(3):
+            assert self._send(exporter).outcome("send").verdict == "delivered"
+            self.backend.close_connections()
+        exporter.close()
+
+    def test_events_wait_while_the_backend_fails(self) -> None:
+        """Whatever it does, no event is lost, and all are delivered when it works again."""
+        for mode in (500, "drop", "refuse", "hang"):
+            with self._delivery() as delivery:
+                self.backend.mode = mode
+                for number in range(3):
+                    delivery.capture(step(f"step {number}"))
+                report = delivery.flush(_MOMENT)
+                counts = report.delivered, report.dropped, report.pending
+                assert counts == (0, 0, 3), f"while the backend answers {mode!r}: {report}"
+                self.backend.mode = "ok"
+                delivery.resume()  # as after a while: what was known of the backend is old
+                report = delivery.flush(PATIENCE, probe=True)
+                assert (report.delivered, report.pending) == (3, 0), f"after {mode!r}: {report}"
+
+    def test_only_the_event_that_is_refused_is_dropped(self) -> None:
+        """The others of its batch are delivered."""
+        self.backend.reject = lambda event: _POISON in json.dumps(event)
+        with self._delivery() as delivery:
+            for name in ("one", "two", _POISON, "three", "four"):
+                delivery.capture(step(name))
+            report = delivery.flush(PATIENCE, probe=True)
+            assert (report.delivered, report.dropped, report.pending) == (4, 1, 0), str(report)
+            assert dict(delivery.dropped)["refused"] == 1
+
+    def test_a_forked_child_has_connections_of_its_own(self) -> None:
+        """Parent and child send, and neither gets the other's answers."""
+        if not hasattr(os, "fork"):
+            return
+        exporter = self.exporter()
+        assert self._send(exporter).outcome("send").verdict == "delivered"
+        data, before = exporter.encode(step("child")), self.backend.connections
+        child = os.fork()
+        if not child:
+            code = 1
+            try:
+                exporter.close()
+                code = 0 if exporter.send([data], PATIENCE).verdict == "delivered" else 2
+            finally:
+                os._exit(code)
+        assert _exit_code(child) == 0, "the child's send did not deliver"
+        assert self.backend.connections > before, "the child has used its parent's connection"
+        assert self._send(exporter).outcome("send").verdict == "delivered"
+        exporter.close()
+        statuses = [request.status for request in self.backend.requests]
+        assert statuses == [200, 200, 200], f"the backend has answered {statuses}"
+
+    def test_the_key_is_sent_and_never_shown(self) -> None:
+        """Neither in what it says of itself, nor in outcomes, nor in exceptions."""
+        exporter = self.exporter()
+        shown = [repr(exporter), str(exporter), str(getattr(exporter, "destination", ""))]
+        for mode in ("ok", 400, 401, 404, 500, "drop", "redirect", "hang", "refuse"):
+            self.backend.mode = mode
+            shown.append(repr(self._send(exporter, _MOMENT).outcome("send")))
+        exporter.close()
+        if self.KEY:
+            headers = [value for request in self.backend.requests for value in request.headers.values()]
+            assert any(self._has_key(value) for value in headers), "no header had self.KEY"
+            assert [text for text in shown if self._has_key(text)] == []
+
+    def _send(self, exporter: Exporter, timeout: float = PATIENCE) -> Call:
+        return Call(exporter.send, [exporter.encode(step())], timeout)
+
+    @contextmanager
+    def _delivery(self) -> Iterator[Delivery]:
+        delivery = Delivery(self.exporter(), Settings())
+        try:
+            yield delivery
+        finally:
+            delivery.close(0)
+            delivery.stop_threads(PATIENCE)
+
+    def _wait_for_requests(self, count: int) -> None:
+        end = time.monotonic() + PATIENCE
+        while len(self.backend.requests) < count:
+            assert time.monotonic() < end, "no request has arrived at self.backend"
+            time.sleep(0.01)
+
+    def _has_key(self, text: str) -> bool:
+        """Whether a text has the key, as it is or as HTTP's basic authentication has it."""
+        words: list[Any] = [text]
+        if text.startswith("Basic "):
+            words.append(base64.b64decode(text[6:]).decode("utf-8", "replace"))
+        return any(self.KEY in word for word in words)
+
+
+def _exit_code(child: int) -> int:
+    end = time.monotonic() + PATIENCE
+    while time.monotonic() < end:
+        ended, status = os.waitpid(child, os.WNOHANG)
+        if ended:
+            return os.waitstatus_to_exitcode(status)
+        time.sleep(0.01)
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    return -1
