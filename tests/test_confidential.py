@@ -77,9 +77,9 @@ def test_no_log_line_report_or_file_has_the_key(
 
 
 @pytest.mark.parametrize("mode", ["ok", "hang", "drop", "refuse", "redirect", 400, 401, 404, 500])
-@pytest.mark.parametrize("exporter", ["otlp", "langfuse"])
-def test_no_key_of_an_otlp_backend_is_shown(
-    exporter: Literal["otlp", "langfuse"],
+@pytest.mark.parametrize("exporter", ["otlp", "langfuse", "carbon"])
+def test_no_key_of_another_backend_is_shown(
+    exporter: Literal["otlp", "langfuse", "carbon"],
     mode: Any,
     everything: list[str],
     tmp_path: Path,
@@ -88,7 +88,7 @@ def test_no_key_of_an_otlp_backend_is_shown(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Neither headers of the settings, nor those of OpenTelemetry's variables, nor a backend's own variables."""
-    for name in ("LANGFUSE_PUBLIC_KEY", "LANGFUSE_SECRET_KEY"):
+    for name in ("LANGFUSE_PUBLIC_KEY", "LANGFUSE_SECRET_KEY", "CARBON_API_KEY"):
         monkeypatch.setenv(name, KEY)
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_HEADERS", f"authorization={KEY}")
     hidden = (KEY, base64.b64encode(f"{KEY}:{KEY}".encode()).decode())
@@ -120,7 +120,8 @@ def test_no_key_of_an_otlp_backend_is_shown(
         assert files
         everything += [repr(zespan_serverless.shutdown(0.1)), *_logged(caplog), *capfd.readouterr()]
         sent = [request.headers.get("authorization") for request in backend.requests]
-        assert mode == "refuse" or set(sent) == {KEY if exporter == "otlp" else f"Basic {hidden[1]}"}
+        wanted = {"otlp": KEY, "langfuse": f"Basic {hidden[1]}", "carbon": f"Bearer {KEY}"}
+        assert mode == "refuse" or set(sent) == {wanted[exporter]}
     assert len(everything) > 8
     assert not [text for text in everything if any(key in text for key in hidden)]
 

@@ -54,7 +54,7 @@ CIRCLES = {
 # What a Lambda function reads of this package until its first invocation is over, with the exporter `memory`. A module
 # costs a cold start about 0.08 ms, 80 lines without bytecode cost 1 ms: raise these when the growth is worth it.
 COLD_MODULES_MAX = 62
-COLD_LINES_MAX = 9535
+COLD_LINES_MAX = 9570
 
 # Who may speak to the network.
 CLIENTS = {"http.client", "urllib.request", "socket", "ssl", "asyncio"}
@@ -75,7 +75,7 @@ SPEAKS = {
 
 # What costs too much at a cold start, or does harm: `warnings` under -W error, `random` after a seed or a restore.
 BANNED = {"warnings", "random", "dataclasses", "uuid", "requests", "httpx", "urllib3"}
-BANNED_ELSEWHERE = BANNED - {"dataclasses", "uuid"}  # in testing/
+BANNED_ELSEWHERE = BANNED - {"dataclasses", "uuid", "warnings"}  # in testing/
 
 # In functions, of people who have openai, Powertools, or a key in AWS; and Lambda's runtime client, in its process.
 THIRD_PARTY_IN = {

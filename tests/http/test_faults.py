@@ -9,7 +9,10 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from typing import Any
 
+import httpx
+import httpx2
 import pytest
 
 from tests.delivery.support import event, lock_of
@@ -137,13 +140,16 @@ def odd() -> Iterator[Callable[..., Odd]]:
 
 
 def _delivery_to(url: str, exporter: str = "zespan") -> Delivery:
-    settings = Settings(base_url=url, api_key="zsp_key", exporter=exporter)
+    name, _, client = exporter.partition(" through ")
+    settings = Settings(base_url=url, api_key="zsp_key", exporter=name, http_client=CLIENTS.get(client))
     return Delivery(build_exporter(settings), settings)
 
 
 def _numbers(body: bytes) -> set[int]:
     """The field `n` of each event in a request, in whichever format."""
-    text = gzip.decompress(body)
+    text = gzip.decompress(body) if body.startswith(b"\x1f\x8b") else body
+    if text.startswith(b'{"events":'):
+        return {sent["additionalProperties"]["n"] for sent in json.loads(text)["events"]}
     if not text.startswith(b'{"resourceSpans"'):
         return {json.loads(line)["n"] for line in text.splitlines()}
     (of_resource,) = json.loads(text)["resourceSpans"]
@@ -152,9 +158,12 @@ def _numbers(body: bytes) -> set[int]:
     return {int(attributes["zespan.n"]["intValue"]) for attributes in held}
 
 
-@pytest.fixture(params=["zespan", "otlp"])
+CLIENTS: dict[str, Any] = {"httpx": httpx.Client, "httpx2": httpx2.Client}
+
+
+@pytest.fixture(params=["zespan", "otlp", "carbon", *(f"zespan through {name}" for name in CLIENTS)])
 def exporter(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """The name of each exporter that sends over HTTP."""
+    """The name of each exporter that sends over HTTP, and whose client for that."""
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "http/json")  # which this file can read
     return str(request.param)
 

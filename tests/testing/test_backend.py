@@ -237,6 +237,42 @@ def test_close_connections_makes_a_kept_alive_one_stale(backend: Backend) -> Non
         assert client.post(ndjson(*EVENTS)).status == 200
 
 
+def test_accepts_the_document_of_carbon(backend: Backend) -> None:
+    """The events in it count one by one; another document of one line is one event."""
+    with Client(backend) as client:
+        assert client.post(json.dumps({"events": EVENTS}).encode()).status == 200
+        assert client.post(b'{"events": 2}').status == 200
+    assert backend.events == [*EVENTS, {"events": 2}]
+
+
+def test_other_formats_are_read_by_a_function_of_the_users() -> None:
+    """It gets the body without gzip; what it cannot read is answered with 400."""
+    with Backend(decode=lambda body: [{"n": int(word)} for word in body.split()]) as backend, Client(backend) as client:
+        assert client.post(gzip.compress(b"1 2")).status == 200
+        assert client.post(b"3").status == 200
+        assert client.post(b"four").status == 400
+        assert backend.events == [{"n": 1}, {"n": 2}, {"n": 3}]
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"x-api-key": "right"}, 200),
+        ({"authorization": "Bearer right"}, 200),
+        ({"x-api-key": "wrong"}, 401),
+        ({"authorization": "Bearer wrong"}, 401),
+        ({}, 401),
+    ],
+)
+def test_the_key_may_be_in_either_header(backend: Backend, headers: dict[str, str], status: int) -> None:
+    """As Zespan and Carbon want it."""
+    backend.api_key = "right"
+    connection = http.client.HTTPConnection(urlsplit(backend.url).netloc, timeout=5)
+    connection.request("POST", "/", b"{}", headers)
+    assert connection.getresponse().status == status
+    connection.close()
+
+
 def test_wait_for_says_what_it_has_instead(backend: Backend) -> None:
     """Events that never come are a TimeoutError naming what was answered."""
     backend.mode = 503

@@ -6,7 +6,7 @@ import http.client
 import inspect
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
@@ -21,10 +21,14 @@ from zespan_serverless.testing import _contract, _http_contract
 
 
 @pytest.fixture
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What hangs is found soon."""
-    for module in (_contract, _http_contract):
-        monkeypatch.setattr(module, "PATIENCE", 1.0)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """From the call of this on what hangs is found soon. Nothing that is to pass may run then."""
+
+    def be() -> None:
+        for module in (_contract, _http_contract):
+            monkeypatch.setattr(module, "PATIENCE", 1.0)
+
+    return be
 
 
 def run(contract: type[testing.ExporterContract], name: str) -> None:
@@ -195,10 +199,9 @@ BROKEN_OVER_HTTP: dict[str, list[str]] = {
 }
 
 
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of a fork with threads
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # broken ones leave sockets
 @pytest.mark.parametrize(("name", "wrong"), [(n, one) for n, kinds in BROKEN_OVER_HTTP.items() for one in kinds])
-def test_a_broken_exporter_over_http_fails(name: str, wrong: str, impatient: None) -> None:
+def test_a_broken_exporter_over_http_fails(name: str, wrong: str, impatient: Callable[[], None]) -> None:
     """The same over HTTP."""
 
     class Contract(testing.HttpExporterContract):
@@ -209,6 +212,7 @@ def test_a_broken_exporter_over_http_fails(name: str, wrong: str, impatient: Non
 
     run(Contract, name)
     Contract.wrong = (wrong,)
+    impatient()
     with pytest.raises(AssertionError):
         run(Contract, name)
 
@@ -230,8 +234,9 @@ def test_make_has_to_be_defined() -> None:
         run(testing.ExporterContract, "test_a_batch_of_many_is_delivered")
 
 
-def test_a_call_that_never_returns_is_a_failure(impatient: None) -> None:
+def test_a_call_that_never_returns_is_a_failure(impatient: Callable[[], None]) -> None:
     """Not a hang."""
+    impatient()
     gate = threading.Event()
     with pytest.raises(AssertionError, match="send has not returned"):
         _contract.Call(gate.wait).outcome("send")
@@ -275,10 +280,8 @@ def test_a_class_without_a_variable_says_how_to_pass_a_key() -> None:
     """Where the key is missing, or is not accepted."""
     with testing.Backend() as backend:
         backend.mode = 401
-        for key, hint in (
-            (None, "for want of a key: pass one as api_key"),
-            ("k", "key given: pass a valid one as api_"),
-        ):
+        hints = {None: "for want of a key: pass one as api_key", "k": "for the key given: pass a valid one as api_key"}
+        for key, hint in hints.items():
             mine = Mine(backend.url, key)
             assert hint in mine.send([b"{}"], 5).detail
             mine.close()

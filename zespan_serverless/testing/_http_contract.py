@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import time
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from email.utils import formatdate
@@ -155,7 +156,9 @@ class HttpExporterContract(ExporterContract):
         exporter = self.exporter()
         assert self._send(exporter).outcome("send").verdict == "delivered"
         data, before = exporter.encode(step("child")), self.backend.connections
-        child = os.fork()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # the server has threads, which the child does not need
+            child = os.fork()
         if not child:
             code = 1
             try:
@@ -188,12 +191,14 @@ class HttpExporterContract(ExporterContract):
 
     @contextmanager
     def _delivery(self) -> Iterator[Delivery]:
-        delivery = Delivery(self.exporter(), Settings())
+        exporter = self.exporter()
+        delivery = Delivery(exporter, Settings())
         try:
             yield delivery
         finally:
             delivery.close(0)
             delivery.stop_threads(PATIENCE)
+            exporter.close()
 
     def _wait_for_requests(self, count: int) -> None:
         end = time.monotonic() + PATIENCE
