@@ -117,7 +117,7 @@ def test_every_block_is_run() -> None:
     assert len(BLOCKS) == 5
     assert {name: len(blocks(page)) for name, page in PAGES.items()} == {
         "architecture": 0,
-        "backends": 1,
+        "backends": 5,
         "by-hand": 4,
         "comparison": 0,
         "frameworks": 3,  # in frameworks/test_hooks.py
@@ -159,6 +159,45 @@ def test_events_go_to_an_endpoint_of_opentelemetry() -> None:
     with testing.recording() as events:
         assert run(blocks(PAGES["backends"])[0]).handler({}, testing.LambdaContext()) == {"statusCode": 200}
     assert len(events) == 1
+
+
+def test_a_function_sends_to_carbon_by_hand(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The example delivers, and says so if Carbon is away."""
+    monkeypatch.setenv("CARBON_API_KEY", "carbon_key")
+    with testing.Backend() as backend:
+        monkeypatch.setenv("ZESPAN_BASE_URL", backend.url)
+        monkeypatch.setenv("ZESPAN_ENABLED", "1")
+        handler = run(blocks(PAGES["backends"])[1]).handler
+        assert handler({}, testing.LambdaContext()) == {"statusCode": 200}
+        assert [event["properties"]["tool"]["name"] for event in backend.events] == ["get_weather"]
+        backend.mode = "hang"
+        monkeypatch.setattr("zespan_serverless._process.container.Container.FLUSH_BY_HAND", 0.2)
+        assert handler({}, testing.LambdaContext()) == {"statusCode": 200}
+    assert "Carbon is away for now: " in capsys.readouterr().out
+
+
+def test_events_go_through_a_client_of_the_users() -> None:
+    """The example makes a client, and its handler works."""
+    module = run(blocks(PAGES["backends"])[2])
+    module.make_client().close()
+    with testing.recording() as events:
+        assert module.handler({}, testing.LambdaContext()) == {"statusCode": 200}
+    assert len(events) == 1
+
+
+def test_an_exporter_of_the_users_passes_its_tests() -> None:
+    """The ten lines of the page, and the tests below them, are right as they stand."""
+    page = blocks(PAGES["backends"])
+    tests = run(page[3] + page[4]).TestMine
+    names = [name for name in dir(tests) if name.startswith("test_")]
+    assert len(names) > 10
+    for name in names:
+        test = tests()
+        test.setup_method()
+        getattr(test, name)()
+        test.teardown_method()
 
 
 def test_a_function_that_has_no_time_left_says_so() -> None:

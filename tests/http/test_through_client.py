@@ -333,7 +333,17 @@ def test_a_client_that_was_given_is_never_closed(backend: Backend, client: Any) 
     assert post(transport) == 200
     transport.close()
     assert not client.is_closed
-    assert post(transport) == 200
+    assert (post(transport), backend.connections) == (200, 2)
+
+
+def test_a_connection_that_was_idle_for_long_is_not_used(backend: Backend, client: Any) -> None:
+    """A load balancer may have forgotten it while the process was frozen, and the client's clock stood still."""
+    transport = ClientTransport(backend.url, client)
+    assert [post(transport), post(transport), backend.connections] == [200, 200, 1]
+    for seconds in (60, -60):  # clocks are also put back
+        transport._used_at -= seconds
+        assert post(transport) == 200
+    assert backend.connections == 3
 
 
 def test_a_client_of_a_function_is_made_once_and_closed(backend: Backend, library: Any) -> None:

@@ -11,12 +11,16 @@ from collections.abc import Iterator, Sequence
 from http.server import BaseHTTPRequestHandler
 from typing import Any, assert_type
 
+import httpx
+import httpx2
+
 from zespan_serverless import (
     FlushReport,
     asgi,
     capture,
     current_span,
     flush,
+    flush_pending_events,
     init,
     patch,
     run,
@@ -36,6 +40,7 @@ from zespan_serverless import (
     zespan_vercel,
 )
 from zespan_serverless import zespan_lambada as zespan_lambada  # type: ignore[attr-defined]
+from zespan_serverless.exporters.carbon import CarbonExporter
 from zespan_serverless.types import (
     AgentSpan,
     Dropped,
@@ -112,6 +117,7 @@ def by_hand() -> None:
         details["found"] = 1
         capture({"operation": "x"})
     assert_type(flush(1.0, raise_on_pending=True), FlushReport)
+    assert_type(flush_pending_events(), FlushReport)
     assert_type(shutdown(), FlushReport)
     assert_type(time_left(), float | None)
     init(cap_timeouts=True)
@@ -323,5 +329,9 @@ def annotated(event: Event, settings: Settings) -> Session:
         zespan_lambda(exporter=["zespan", Sending(), Foreign()])
         zespan_lambda(exporter=("zespan", "console"))
         zespan_lambda(exporter=["zespan", "zipkin"])  # type: ignore[list-item]
+        zespan_lambda(exporter=["carbon", CarbonExporter("key", http_client=httpx.Client())])
+        zespan_lambda(http_client=httpx2.Client)
+        zespan_lambda(http_client=lambda: httpx.Client(http2=True))
+        zespan_lambda(http_client="httpx")  # type: ignore[call-overload]
         zespan_lambda(on_flush=alert)  # type: ignore[arg-type]
     return init(exporter=Foreign(), flush_timeout=1)

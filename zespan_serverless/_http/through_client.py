@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from .._base.http_client import HttpClient
 
+_IDLE_MAX = 50.0  # seconds of wall clock, as in `Transport`: the client's own clock stands still in a frozen process
 _NEW_SOCKETS = ("connect_tcp.complete", "connect_unix_socket.complete", "start_tls.complete")
 """How the names of the events end that httpcore reports with a new connection. TLS has another socket object."""
 
@@ -39,6 +40,7 @@ class ClientTransport:
         self._pid = 0  # of the process that has used the client
         self._of_parents: list[Any] = []  # a parent's clients, which the garbage collector is to leave alone
         self._sockets: tuple[socket.socket, ...] = ()  # of connections that were opened for our requests
+        self._used_at = 0.0  # wall clock
         self._busy: _Request | None = None
 
     @property
@@ -60,6 +62,8 @@ class ClientTransport:
         """
         deadline = time.monotonic() + timeout
         client = self._ready()
+        if not 0 <= time.time() - self._used_at < _IDLE_MAX:
+            self._end_connections()
         request = self._busy = _Request(self)
         try:
             return self._exchange(client, request, path, body, headers, deadline)
@@ -69,6 +73,7 @@ class ClientTransport:
                 raise
             return self._exchange(client, request, path, body, headers, deadline)
         finally:
+            self._used_at = time.time()
             if self._busy is request:
                 self._busy = None
 
@@ -80,18 +85,22 @@ class ClientTransport:
         busy = self._busy
         if busy is not None:
             busy.aborted = True
-            for one in self._sockets:
-                _end(one)
+            self._end_connections()
 
     def close(self) -> None:
-        """Close the client if it was made by the function; one that was given as an object is the user's to close."""
-        client, self._client, self._sockets, self._busy = self._client, None, (), None
-        if client is None or not self._is_function:
-            return
-        if os.getpid() == self._pid:
-            client.close()
-        else:  # a thread of the parent may have held one of its locks at the fork
+        """End the connections that were opened for our requests, and close the client if the function has made it.
+
+        In a forked child nothing is touched: the connections are the parent's, one of whose threads may have held a
+        lock of the client's at the fork.
+        """
+        client, self._client, self._busy = self._client, None, None
+        if self._pid not in (0, os.getpid()):
             self._of_parents.append(client)
+        else:
+            self._end_connections()
+            if client is not None and self._is_function:
+                client.close()
+        self._sockets = ()
 
     def _ready(self) -> Any:
         """The client that this process may use."""
@@ -103,6 +112,7 @@ class ClientTransport:
                 )
             self.close()
         if self._client is None:
+            self._pid = 0
             client = self._given() if self._is_function else self._given
             if not callable(getattr(client, "build_request", None)):
                 raise TypeError(f"http_client must make an httpx.Client, not a {type(client).__name__}")
@@ -133,6 +143,10 @@ class ClientTransport:
         kind = found.get("content-type", "").lower()
         is_wanted = 200 <= response.status_code < 300 and any(word in kind for word in self._reads)
         return Answer(response.status_code, found, content if is_wanted else b"")
+
+    def _end_connections(self) -> None:
+        for one in self._sockets:
+            _end(one)
 
     def opened(self, new: socket.socket) -> None:
         """Note a connection that was opened for one of our requests."""
