@@ -365,6 +365,35 @@ def test_a_client_of_a_function_is_made_once_and_closed(backend: Backend, librar
     transport.close()
 
 
+def test_threads_that_make_a_client_at_the_same_time_use_one(backend: Backend, library: Any) -> None:
+    """As a thread that was given up meanwhile, and its successor: the other client is closed."""
+    made: list[Any] = []
+    both = threading.Barrier(2, timeout=20)
+
+    def make() -> Any:
+        client = library.Client()
+        made.append(client)
+        both.wait()
+        return client
+
+    transport = ClientTransport(backend.url, make)
+    posts = [Posting(transport), Posting(transport)]
+    assert [one.ended() for one in posts] == [200, 200]
+    assert sorted(client.is_closed for client in made) == [False, True]
+    transport.close()
+    assert [client.is_closed for client in made] == [True, True]
+
+
+def test_a_refused_connection_is_tried_once(backend: Backend, client: Any) -> None:
+    """Nothing was kept that could be replaced."""
+    tried: list[str] = []
+    client.event_hooks = {"request": [lambda request: tried.append(str(request.url))]}
+    backend.mode = "refuse"
+    with pytest.raises(Exception, match=r"."):
+        post(ClientTransport(backend.url, client))
+    assert len(tried) == 1
+
+
 def test_a_function_that_makes_no_client_is_an_error(backend: Backend) -> None:
     """It says what was expected."""
     for wrong in (lambda: None, lambda: "httpx"):

@@ -22,8 +22,9 @@ if TYPE_CHECKING:
     from .._base.http_client import HttpClient
 
 _IDLE_MAX = 50.0  # seconds of wall clock, as in `Transport`: the client's own clock stands still in a frozen process
+_CONNECTING = ("connect_tcp.started", "connect_unix_socket.started")
 _NEW_SOCKETS = ("connect_tcp.complete", "connect_unix_socket.complete", "start_tls.complete")
-"""How the names of the events end that httpcore reports with a new connection. TLS has another socket object."""
+"""How the names of the events end with which httpcore reports a new connection. TLS has another socket object."""
 
 
 class ClientTransport:
@@ -36,9 +37,9 @@ class ClientTransport:
         self._url, self._reads = base_url.rstrip("/"), reads
         self._given: Any = client
         self._is_function = isinstance(client, type) or not hasattr(client, "send")
-        self._client: Any = None
-        self._pid = 0  # of the process that has used the client
-        self._of_parents: list[Any] = []  # a parent's clients, which the garbage collector is to leave alone
+        # By the process that has used it. A parent's is never touched in a forked child, not even by the garbage
+        # collector: the connections are the parent's, one of whose threads may have held a lock of it at the fork.
+        self._clients: dict[int, Any] = {}
         self._sockets: tuple[socket.socket, ...] = ()  # of connections that were opened for our requests
         self._used_at = 0.0  # wall clock
         self._busy: _Request | None = None
@@ -61,17 +62,17 @@ class ClientTransport:
         connection that was kept turns out to be dead, the request is repeated once.
         """
         deadline = time.monotonic() + timeout
-        client = self._ready()
-        if not 0 <= time.time() - self._used_at < _IDLE_MAX:
-            self._end_connections()
         request = self._busy = _Request(self)
         try:
+            client = self._ready()
+            if not 0 <= time.time() - self._used_at < _IDLE_MAX:
+                self._end_connections()
             return self._exchange(client, request, path, body, headers, deadline)
         except Exception as error:
             pass_on(error)
-            if request.aborted or request.is_new or request.answered or time.monotonic() >= deadline:
+            if request.aborted or request.is_new or not request.is_sent or time.monotonic() >= deadline:
                 raise
-            return self._exchange(client, request, path, body, headers, deadline)
+            return self._exchange(self._ready(), request, path, body, headers, deadline)
         finally:
             self._used_at = time.time()
             if self._busy is request:
@@ -90,35 +91,33 @@ class ClientTransport:
     def close(self) -> None:
         """End the connections that were opened for our requests, and close the client if the function has made it.
 
-        In a forked child nothing is touched: the connections are the parent's, one of whose threads may have held a
-        lock of the client's at the fork.
+        In a forked child the parent's are left alone.
         """
-        client, self._client, self._busy = self._client, None, None
-        if self._pid not in (0, os.getpid()):
-            self._of_parents.append(client)
-        else:
+        client, self._busy = self._clients.pop(os.getpid(), None), None
+        if client is not None:
             self._end_connections()
-            if client is not None and self._is_function:
+            if self._is_function:
                 client.close()
         self._sockets = ()
 
     def _ready(self) -> Any:
         """The client that this process may use."""
-        if self._pid not in (0, os.getpid()):
-            if not self._is_function:
-                raise RuntimeError(
-                    "the connections of http_client belong to the parent of this forked process: "
-                    "pass a function that makes the client, such as http_client=lambda: httpx.Client(...)"
-                )
-            self.close()
-        if self._client is None:
-            self._pid = 0
-            client = self._given() if self._is_function else self._given
-            if not callable(getattr(client, "build_request", None)):
-                raise TypeError(f"http_client must make an httpx.Client, not a {type(client).__name__}")
-            self._client = client
-        self._pid = os.getpid()
-        return self._client
+        pid = os.getpid()
+        if pid in self._clients:
+            return self._clients[pid]
+        if not self._is_function and self._clients:
+            raise RuntimeError(
+                "the connections of http_client belong to the parent of this forked process: "
+                "pass a function that makes the client, such as http_client=lambda: httpx.Client(...)"
+            )
+        made = self._given() if self._is_function else self._given
+        if not callable(getattr(made, "build_request", None)):
+            raise TypeError(f"http_client must make an httpx.Client, not a {type(made).__name__}")
+        self._sockets = ()  # if there are any, they are a parent's
+        client = self._clients.setdefault(pid, made)
+        if client is not made:  # a thread that was given up while it made one, and its successor, were both here
+            made.close()
+        return client
 
     def _exchange(
         self, client: Any, request: _Request, path: str, body: bytes, headers: Mapping[str, str], deadline: float
@@ -136,8 +135,8 @@ class ClientTransport:
         )
         # A redirect would take the key elsewhere, and credentials of the client's own might replace it.
         options = {"auth": None} if "authorization" in headers else {}
+        request.is_sent = True
         response = client.send(sent, stream=True, follow_redirects=False, **options)
-        request.answered = True
         found = {name.lower(): value for name, value in response.headers.items()}
         content = _body(response, deadline)
         kind = found.get("content-type", "").lower()
@@ -154,16 +153,16 @@ class ClientTransport:
 
 
 class _Request:
-    """One request under way. `is_new`: a connection was opened for it."""
+    """One request under way. `is_new`: a connection is opened for it."""
 
     def __init__(self, transport: ClientTransport) -> None:
         self._transport = transport
-        self.aborted = self.is_new = self.answered = False
+        self.aborted = self.is_new = self.is_sent = False
 
     def trace(self, event: str, info: Mapping[str, Any]) -> None:
         """Take part in what httpcore does, see https://www.encode.io/httpcore/extensions/#trace."""
+        self.is_new |= event.endswith(_CONNECTING)
         if event.endswith(_NEW_SOCKETS):
-            self.is_new = True
             new = info["return_value"].get_extra_info("socket")
             if isinstance(new, socket.socket):
                 self._transport.opened(new)

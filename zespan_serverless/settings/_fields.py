@@ -11,7 +11,6 @@ from ..errors import ConfigurationError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-
 DEFAULT_BASE_URL = "https://api.zespan.com"
 FLUSH_MODES = ("auto", "after_response", "before_return")
 OTLP_EXPORTERS = (
@@ -314,7 +313,7 @@ def _base_url(text: str) -> str:
     url = text.rstrip("/").removesuffix("/v1/ingest")
     if not _is_base_url(url):
         raise ConfigurationError(f"base_url must be like {DEFAULT_BASE_URL!r}, not {without_secrets(url)!r}")
-    if _has_user(url):
+    if "@" in url.split("/", 3)[2]:  # the host, which is there, and what may precede it
         raise ConfigurationError("base_url must not contain a user and password: put the key into api_key")
     return url
 
@@ -329,12 +328,6 @@ def _is_base_url(text: str) -> bool:
         pass_on(error)
         return False
     return bool(usable) and text.isascii() and text.isprintable() and " " not in text
-
-
-def _has_user(base_url: str) -> bool:
-    from urllib.parse import urlsplit
-
-    return "@" in urlsplit(base_url).netloc
 
 
 def without_secrets(url: str) -> str:

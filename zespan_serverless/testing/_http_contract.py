@@ -179,7 +179,8 @@ class HttpExporterContract(ExporterContract):
         shown = [repr(exporter), str(exporter), str(getattr(exporter, "destination", ""))]
         for mode in ("ok", 400, 401, 404, 500, "drop", "redirect", "hang", "refuse"):
             self.backend.mode = mode
-            shown.append(repr(self._send(exporter, _MOMENT).outcome("send")))
+            timeout = _MOMENT if mode == "hang" else PATIENCE
+            shown.append(repr(self._send(exporter, timeout).outcome("send")))
         exporter.close()
         if self.KEY:
             headers = [value for request in self.backend.requests for value in request.headers.values()]
