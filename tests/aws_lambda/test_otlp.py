@@ -67,7 +67,9 @@ def test_what_does_not_get_to_its_end_is_a_span_that_failed(
     assert sandbox.invoke({}).payload == "answered"
     until(lambda: len(invocations(endpoint)) >= 2)
     sandbox.stop()
-    assert [one.get("error.type") for one in invocations(endpoint)] == [status, None]
+    # In any order: what the killed process has left may be sent after what its successor has.
+    assert {one.get("error.type") for one in invocations(endpoint)} == {status, None}
+    assert len(invocations(endpoint)) == 2
     (failed,) = [span for span in endpoint.spans() if span["kind"] == 2 and span["status"]]
     assert failed["status"]["code"] == 2
     assert failed["events"][0]["name"] == "exception"
