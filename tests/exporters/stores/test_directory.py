@@ -54,6 +54,18 @@ def test_what_was_put_is_listed_read_and_deleted(tmp_path: Path) -> None:
     assert (tmp_path / "README").exists()
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no pipes with names")
+def test_what_is_no_file_cannot_be_read(tmp_path: Path) -> None:
+    """A folder, a link to nothing, or a pipe, which nobody may ever write to."""
+    (tmp_path / "a.gz").mkdir()
+    (tmp_path / "b.gz").symlink_to(tmp_path / "nothing")
+    os.mkfifo(tmp_path / "c.gz")
+    store = Directory(str(tmp_path))
+    for name in store.list():
+        with pytest.raises(ValueError, match="it is no file"):
+            store.get(name)
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="files have no modes there")
 def test_only_the_owner_can_read_it(tmp_path: Path) -> None:
     """Events hold prompts."""

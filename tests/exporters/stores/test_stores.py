@@ -74,15 +74,20 @@ def test_a_damaged_batch_is_refused(data: st.DataObject) -> None:
         b"no header",
         b"[]\n",
         b"{}\n",
-        b'{"version":2,"events":0}\n',
         b'{"version":1,"events":1}\n',
         b'{"version":1,"events":1}\n5\nab\n',
         b'{"version":1,"events":1}\n-1\n\n',
+        b'{"version":1,"events":9}\n0\n\n',
+        b'{"version":1,"events":0}\n1\na\n',
+        b'{"version":1,"events":-1}\n1\na\n',
+        b'{"version":1,"events":"1"}\n1\na\n',
+        b'{"version":1,"exporter":"\xff"}\n',
+        b"[" * 100_000 + b"\n",
     ],
 )
 def test_what_is_no_batch_is_refused(content: bytes) -> None:
-    """Valid gzip of something else raises ValueError, too."""
-    with pytest.raises(ValueError, match=r"."):
+    """Valid gzip of something else, and a header that counts other events than follow, raise ValueError, too."""
+    with pytest.raises(ValueError, match=r"no batch of events: .+"):
         events_of(zlib.compress(content, wbits=31))
 
 
@@ -129,7 +134,7 @@ def test_a_batch_that_is_too_large_for_the_store_is_refused_before_it_is_put() -
     assert "shelf://here accepts 100" in outcome.detail
 
 
-@pytest.mark.parametrize("url", ["s4://bucket", "mailto://x", "://x"])
+@pytest.mark.parametrize("url", ["s4://bucket", "mailto://x", "://x", ""])
 def test_an_unknown_store_is_a_mistake_in_the_configuration(url: str) -> None:
     """The error lists what can be typed instead."""
     with pytest.raises(ConfigurationError, match="file://"):

@@ -80,7 +80,7 @@ class Store(ABC):
         self._is_write_only()
 
     def get(self, name: str) -> bytes:
-        """Read a batch. Raises KeyError if it is gone."""
+        """Read a batch. Raises KeyError if it is gone, OSError or ValueError if only this one cannot be read."""
         self._is_write_only()
 
     def delete(self, name: str) -> None:
@@ -132,7 +132,7 @@ def exporter_to(url: str) -> StoreExporter:
 def open_store(url: str) -> Store:
     """The store of a URL, or of a directory's path. Raises ConfigurationError for one that nothing is known of."""
     scheme, separator, _ = url.partition("://")
-    module, name = STORES.get(scheme.lower() if separator else "file", ("", ""))
+    module, name = STORES.get(scheme.lower() if separator else "file" if url else "", ("", ""))
     if not module:
         known = ", ".join(f"{scheme}://" for scheme in STORES)
         raise ConfigurationError(f"a store must be a directory's path, or a URL that begins with one of {known}")
@@ -177,25 +177,30 @@ def _first_of(data: bytes) -> tuple[dict[str, Any], list[bytes], bytes]:
         unpacker = zlib.decompressobj(_GZIP)
         data = unpacker.decompress(data, BATCH_MAX)
         if not unpacker.eof:
-            raise ValueError("it is incomplete, or too large")
-        end = data.index(b"\n")
+            raise ValueError("incomplete, or too large")
+        end = data.find(b"\n")
         header: dict[str, Any] = json.loads(data[:end])
-        if header["version"] != 1:
-            raise ValueError(f"it has version {header['version']}, which only a later release can read")
-        return header, _unframed(data, end + 1, header["events"]), unpacker.unused_data
-    except (zlib.error, KeyError, TypeError) as error:
+        version = header["version"]
+        events = _unframed(data, end + 1, header["events"]) if version == 1 else []
+    except (ValueError, zlib.error, KeyError, TypeError, RecursionError) as error:
         raise ValueError(f"it is no batch of events: {error}") from None
+    if version != 1:
+        raise ValueError(f"it has version {version!r}, which only a later release can read")
+    return header, events, unpacker.unused_data
 
 
 def _unframed(data: bytes, at: int, count: int) -> list[bytes]:
+    """All events, which begin at this index. None may be left over: the batch is deleted when these are delivered."""
     events = []
     for _ in range(count):
-        start = data.index(b"\n", at) + 1
-        size = int(data[at : start - 1])
+        end = data.find(b"\n", at)
+        start, size = end + 1, int(data[at:end]) if end >= 0 else -1
         at = start + size + 1
         if size < 0 or data[at - 1 : at] != b"\n":
             raise ValueError("an event is incomplete")
         events.append(data[start : at - 1])
+    if at != len(data):
+        raise ValueError("it has more events than it says")
     return events
 
 

@@ -58,8 +58,11 @@ class Directory(Store):
                 self._remove_if_old(os.path.join(self._folder, file))
 
     def get(self, name: str) -> bytes:
+        path = os.path.join(self._folder, name + _SUFFIX)
         try:
-            with open(os.path.join(self._folder, name + _SUFFIX), "rb") as file:
+            if not os.path.isfile(path):  # opening a pipe would wait for a writer
+                raise ValueError("it is no file") if os.path.lexists(path) else KeyError(name)
+            with open(path, "rb") as file:
                 return file.read()
         except FileNotFoundError:
             raise KeyError(name) from None
