@@ -131,6 +131,8 @@ PARTIAL = {
     "only a warning": (b'{"partialSuccess":{"errorMessage":"slow down"}}', (0, "slow down")),
     "protobuf": (b"\x0a\x0b\x08\x01\x12\x07too old", (1, "too old")),
     "protobuf with more": (b"\x0a\x05\x08\xac\x02\x18\x01", (300, "")),
+    "less than none": (b"\x0a\x0b\x08" + b"\xff" * 9 + b"\x01", (0, "")),
+    "no number": (b"\xff" * 60_000, (0, "")),
     "empty": (b"{}", (0, "")),
     "success": (b'{"partialSuccess":{}}', (0, "")),
     "not OTLP": (b'{"status":"ok"}', (0, "")),

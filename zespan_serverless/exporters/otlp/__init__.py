@@ -14,6 +14,7 @@ from ..._base.reports import Outcome
 from ..._http.transport import retry_after, transport_to
 from ..._record.record import Resource
 from .. import Exporter
+from ._attributes import flattened
 from ._records import span_of
 from ._resource import attributes_of
 
@@ -72,7 +73,7 @@ class OtlpExporter(Exporter):
 
     def send(self, batch: Sequence[bytes], timeout: float) -> Outcome:
         deadline = time.monotonic() + timeout  # before compressing, which takes its share of the time
-        resource = self.resource or self.context()["resource"]
+        resource = flattened(self.resource) if self.resource else self.context()["resource"]
         body = self._encoding.wrap(batch, resource, (_SCOPE, self._resource.sdk_version))
         if self._target.compresses:
             body = zlib.compress(body, level=1, wbits=31)  # 31: with gzip's header

@@ -8,6 +8,7 @@ from typing import Any
 from ..._base.guard import pass_on
 
 _MESSAGE_MAX = 500  # characters
+_NUMBER_MAX = 2**63 - 1  # a larger one is negative
 
 
 def rejected(body: bytes) -> tuple[int, str]:
@@ -17,7 +18,7 @@ def rejected(body: bytes) -> tuple[int, str]:
     """
     try:
         number, message = _of_json(body) if body.lstrip()[:1] == b"{" else _of_protobuf(body)
-        return max(number, 0), message[:_MESSAGE_MAX]
+        return number if 0 < number <= _NUMBER_MAX else 0, message[:_MESSAGE_MAX]
     except Exception as error:
         pass_on(error)
         return 0, ""
@@ -61,3 +62,5 @@ def _varint(data: bytes, at: int) -> tuple[int, int]:
         at, shift = at + 1, shift + 7
         if byte < 128:
             return number, at
+        if shift >= 70:
+            raise ValueError("a number of more than 64 bits")
