@@ -15,11 +15,19 @@ from zespan_serverless.exporters.stores import batch_of
 from zespan_serverless.testing import Backend
 
 OF = {"exporter": "zespan", "content_type": "application/json"}
+SPANS = {"exporter": "otlp", "content_type": "application/json"}
 DELIVERED = Outcome("delivered")
 
 
 def blob(*numbers: int, of: dict[str, str] = OF) -> bytes:
     return batch_of([json.dumps({"event_id": f"e{number}"}).encode() for number in numbers], of)
+
+
+def use_otlp(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have spans sent there, in JSON."""
+    backend.mode = 200
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", backend.url)
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "http/json")
 
 
 def ids(backend: Backend) -> list[str]:
@@ -114,9 +122,8 @@ def test_a_key_that_is_not_accepted(backend: Backend, forwarder: Forwarder) -> N
 @pytest.mark.parametrize(("status", "verdict"), [(404, "refused"), (401, "unauthorized"), (503, "retry")])
 def test_otlp(status: int, verdict: str, backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
     """Spans go by the exporter of their format; at a wrong address they stay where they are."""
-    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", backend.url)
-    spans = batch_of([b'{"name":"s"}'], {"exporter": "otlp", "content_type": "application/json"})
-    monkeypatch.setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "http/json")
+    use_otlp(backend, monkeypatch)
+    spans = batch_of([b'{"name":"s"}'], SPANS)
     backend.mode = status
     forwarder = Forwarder({})
     assert [outcome.verdict for outcome in forwarder.forward([spans], 0.3)] == [verdict]
@@ -134,6 +141,9 @@ def test_otlp(status: int, verdict: str, backend: Backend, monkeypatch: pytest.M
         (blob(1)[:-3], "incomplete"),
         (blob(1, of={**OF, "exporter": "mine.Exporter"}), "none of this release's"),
         (blob(1, of={**OF, "exporter": "console,memory"}), "none of this release's"),
+        (blob(1, of={**OF, "exporter": "memory"}), "none of this release's"),
+        (blob(1, of={**OF, "exporter": "/tmp/elsewhere"}), "none of this release's"),
+        (blob(1, of={**OF, "exporter": "otlp"}), "set OTEL_EXPORTER_OTLP_PROTOCOL"),
         (blob(1, of={**OF, "content_type": "application/x-other"}), "is configured for"),
     ],
 )
@@ -151,11 +161,44 @@ def test_no_message_chooses_where_it_is_sent(backend: Backend, forwarder: Forwar
     assert ids(backend) == ["e1"]
 
 
-def test_without_a_key(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is a mistake in the configuration, which says what to set."""
+@pytest.mark.parametrize(
+    ("exporter", "variable"),
+    [("zespan", "ZESPAN_API_KEY"), ("langfuse", "LANGFUSE_PUBLIC_KEY"), ("datadog", "DD_API_KEY")],
+)
+def test_without_a_key(exporter: str, variable: str, backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It says which variable to set; the events of other exporters are sent."""
     monkeypatch.delenv("ZESPAN_API_KEY", raising=False)
-    with pytest.raises(ConfigurationError, match="ZESPAN_API_KEY"):
-        Forwarder({}).forward([blob(1)], 1.0)
+    use_otlp(backend, monkeypatch)
+    forwarder = Forwarder({})
+    first, second = forwarder.forward([blob(1, of={**OF, "exporter": exporter}), blob(2, of=SPANS)], 20.0)
+    forwarder.close()
+    assert (first.verdict, second.verdict) == ("refused", "delivered")
+    assert f"set {variable}" in first.detail
+
+
+def test_of_several_destinations_each_has_its_own_address(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in the functions that have parked the events: `ZESPAN_BASE_URL` is Zespan's; `--to` is for all."""
+    with Backend() as collector:
+        backend.mode = collector.mode = 200
+        use_otlp(collector, monkeypatch)
+        monkeypatch.setenv("ZESPAN_EXPORTER", "zespan,otlp")
+        monkeypatch.setenv("ZESPAN_BASE_URL", backend.url)
+        everywhere: list[dict[str, str]] = [{}, {"base_url": backend.url}]
+        for arguments in everywhere:
+            forwarder = Forwarder(arguments)
+            assert forwarder.forward([blob(1, of=SPANS), blob(2)], 20.0) == [DELIVERED] * 2
+            forwarder.close()
+        assert [request.path for request in collector.requests] == ["/v1/traces"]
+        assert sorted(request.path for request in backend.requests) == ["/v1/ingest", "/v1/ingest", "/v1/traces"]
+
+
+def test_a_resource_of_any_values_is_sent(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the header has, it does not keep the others waiting."""
+    use_otlp(backend, monkeypatch)
+    odd = {"a": None, "b": {"c": 1}, "d": 10**30, "e": [1, "x"], "f": [], "g": "text"}
+    forwarder = Forwarder({})
+    assert forwarder.forward([batch_of([b"{}"], {**SPANS, "resource": odd})], 20.0) == [DELIVERED]
+    forwarder.close()
 
 
 @pytest.mark.parametrize("make", [lambda: Forwarder({"base_url": "ftp://x"}), lambda: Forwarder({"nonsense": 1})])

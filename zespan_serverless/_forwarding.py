@@ -16,7 +16,6 @@ from ._base import log
 from ._base.reports import Outcome
 from ._delivery.budget import backoff, clamp_retry_after
 from ._process.container import build_exporter
-from .errors import ConfigurationError
 from .exporters.stores import batches_of
 
 if TYPE_CHECKING:
@@ -30,6 +29,8 @@ EVENTS_MAX = 500
 """Events in one request, the most that `batch_size` allows: nobody waits for them."""
 _REQUEST_MAX = 10.0  # seconds that one request may take
 
+_BY_PROTOCOL = ("otlp", "collector")  # exporters whose format depends on a variable
+
 _DELIVERED = Outcome("delivered")
 
 
@@ -41,10 +42,7 @@ class Forwarder:
         self._exporters: dict[tuple[str, str], tuple[Exporter, int]] = {}
 
     def forward(self, blobs: Sequence[bytes], seconds: float) -> list[Outcome]:
-        """Send the events of these blobs within so many seconds. What became of each blob: the worst of its events.
-
-        Raises ConfigurationError if there is no key for them.
-        """
+        """Send the events of these blobs within so many seconds. What became of each blob: the worst of its events."""
         deadline = time.monotonic() + seconds
         outcomes = [_DELIVERED] * len(blobs)
         kinds: dict[tuple[str, str, str], list[Entry]] = {}
@@ -107,28 +105,29 @@ class Forwarder:
                     return
 
     def _exporter(self, name: str, content_type: str) -> tuple[Exporter, int]:
-        """The exporter of a name, and how many bytes it takes at once. Raises LookupError if it is none of ours."""
+        """The exporter of a name, and how many bytes it takes at once. Raises LookupError if it cannot take them."""
         if (name, content_type) not in self._exporters:
-            settings = _settings.usable(_settings.resolve(self._arguments_for(name)))
-            if settings is None:
-                raise ConfigurationError("there is no key: set ZESPAN_API_KEY, or the variable of your backend")
+            settings = self._settings_for("zespan" if "://" in name else name)
+            lacking = _settings.lacks(settings, str(settings.exporter))
+            if lacking:
+                raise LookupError(f"the exporter {settings.exporter} is not configured: {lacking}")
             exporter = build_exporter(settings)
             own = getattr(exporter, "content_type", "application/json")
             if own != content_type:
-                raise LookupError(f"the events are {content_type}, and the exporter {name} is configured for {own}")
+                hint = ": set OTEL_EXPORTER_OTLP_PROTOCOL as your functions have it" if name in _BY_PROTOCOL else ""
+                raise LookupError(f"its events are {content_type}, and {name} is configured for {own}{hint}")
             self._exporters[name, content_type] = exporter, settings.batch_bytes
         return self._exporters[name, content_type]
 
-    def _arguments_for(self, name: str) -> dict[str, Any]:
-        if "://" in name:  # a store, which is another place for Zespan's events: no message chooses where they go
-            name = "zespan"
-        try:
-            arguments = _settings.check({"enabled": True, **self._arguments, "exporter": name})
-        except ConfigurationError:
-            arguments = {}
-        if arguments.get("exporter") != name:
-            raise LookupError(f"the events are encoded for the exporter {name!r}, which is none of this release's")
-        return arguments
+    def _settings_for(self, name: str) -> _settings.Settings:
+        """The settings of one exporter, as a function has them that sends to it and perhaps to others."""
+        if name != "zespan" and name not in _settings.ADDRESSED:  # no message chooses where its events go
+            raise LookupError(f"its events are encoded for the exporter {name!r}, which is none of this release's")
+        given = {"enabled": True, **self._arguments}
+        configured = _settings.resolve(given)
+        if name in configured.names and "base_url" not in given:
+            return configured.alone(name)
+        return _settings.resolve({**given, "exporter": name})
 
 
 def _resource(header: Mapping[str, Any]) -> str:

@@ -52,7 +52,7 @@ else:
         return SettingsKwargs
 
 
-__all__ = ["OTLP_EXPORTERS", "READERS", "Settings", "SettingsKwargs", "check", "resolve", "usable"]
+__all__ = ["ADDRESSED", "OTLP_EXPORTERS", "READERS", "Settings", "SettingsKwargs", "check", "lacks", "resolve", "usable"]
 
 OFFICIAL_SDKS = ("zespan", "zespan_fastapi", "zespan_flask", "zespan_crewai.ingest", "zespan_autogen.ingest")
 """Modules that may have been given settings, too; see `_official`."""
@@ -292,22 +292,22 @@ def usable(settings: Settings) -> Settings | None:
     """The settings, without a destination that has no key, which is logged once; None if telemetry is off."""
     if not settings.enabled:
         return None
-    lacking = {name: text for name in settings.names if (text := _lacks(settings, name))}
+    lacking = {name: text for name in settings.names if (text := lacks(settings, name))}
     if not lacking:
         return settings
     others = [one for one in settings.exporters if not (isinstance(one, str) and one in lacking)]
     for name, text in lacking.items():
-        warn_once("%s: %s", f"nothing is sent to {name}" if others else "telemetry is off", text)
+        what = f"nothing is sent to {name}" if others else "telemetry is off"
+        warn_once("%s: %s (or ZESPAN_ENABLED=0)", what, text)
     return settings.replaced(exporter=tuple(others) if len(others) > 1 else others[0]) if others else None
 
 
-def _lacks(settings: Settings, name: str) -> str:
+def lacks(settings: Settings, name: str) -> str:
     """What to do so that events can be sent to the exporter of this name; empty if nothing."""
     if name == "zespan":
         has_key = settings.api_key or settings.api_key_secret or settings.base_url != DEFAULT_BASE_URL
-        return "" if has_key else "set ZESPAN_API_KEY (or ZESPAN_BASE_URL to send elsewhere, or ZESPAN_ENABLED=0)"
-    missing = _target(settings, name).missing if name in ADDRESSED else ""
-    return f"{missing} (or ZESPAN_ENABLED=0)" if missing else ""
+        return "" if has_key else "set ZESPAN_API_KEY, or ZESPAN_BASE_URL to send elsewhere"
+    return _target(settings, name).missing if name in ADDRESSED else ""
 
 
 def _target(settings: Settings, name: str, environ: Mapping[str, str] | None = None) -> _carbon.Target | _otlp.Target:
