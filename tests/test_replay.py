@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -133,6 +135,7 @@ def test_what_somebody_else_takes_meanwhile(backend: Backend, parked: Store, mon
     [
         (["kinesis://stream"], "cannot be read back"),
         (["ftp://x"], "a store must be"),
+        ([""], "a store must be"),
         (["{missing}"], "No such file"),
         (["{parked}", "--to", "nonsense"], "base_url must be like"),
     ],
@@ -149,11 +152,69 @@ def test_mistakes(
 
 
 def test_without_a_key(parked: Store, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    """It says which variable to set."""
+    """It says which variable to set, and nothing is removed."""
     monkeypatch.delenv("ZESPAN_API_KEY", raising=False)
+    assert main(["replay", parked.url]) == 1
+    assert "b0: stays where it is: refused, the exporter zespan is not configured: set ZESPAN_API_KEY" in (
+        capsys.readouterr().out
+    )
+    assert [*parked.list()] == ["b0", "b1", "b2"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="files have other names there")
+def test_whatever_is_in_the_directory(
+    backend: Backend, parked: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What cannot be read keeps nothing else from being sent, and no name changes what a terminal shows."""
+    folder = tmp_path / "parked"
+    (folder / "a.gz").mkdir()
+    os.mkfifo(folder / "b.gz")
+    (folder / "c.gz").write_bytes(gzip.compress(b"[" * 100_000 + b"\n"))
+    (folder / "b2.gz").rename(os.fsdecode(bytes(folder) + b"/d\xff\x1b[31m\n.gz"))
+    assert main(["replay", parked.url, "--dry-run"]) == 1
+    assert main(["replay", parked.url]) == 1
+    assert (ids(backend), [*parked.list()]) == (ALL, ["a", "b", "c"])
+    printed = capsys.readouterr().out
+    assert "a: stays where it is: ValueError: it is no file" in printed
+    assert "d\\udcff\\x1b[31m\\n: 2 events delivered" in printed
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--limit", "-1"], ["--limit", "x"], ["--patience", "nan"], ["--patience", "-1"]]
+)
+def test_numbers_that_are_none(arguments: list[str], parked: Store, capsys: pytest.CaptureFixture[str]) -> None:
+    """They are refused before anything is sent, with an example."""
+    with pytest.raises(SystemExit):
+        main(["replay", parked.url, *arguments])
+    assert "such as " in capsys.readouterr().err
+
+
+def test_what_is_interrupted(
+    backend: Backend, parked: Store, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The command says that it can be run again, which sends the rest."""
+    delete = type(parked).delete
+
+    def interrupted(store: Store, name: str) -> None:
+        delete(store, name)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(type(parked), "delete", interrupted)
     with pytest.raises(SystemExit):
         main(["replay", parked.url])
-    assert "set ZESPAN_API_KEY" in capsys.readouterr().err
+    assert "run the same command again" in capsys.readouterr().err
+    monkeypatch.setattr(type(parked), "delete", delete)
+    assert main(["replay", parked.url]) == 0
+    assert ids(backend) == ALL
+
+
+def test_a_package_that_is_missing(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """It is named as pip knows it."""
+    monkeypatch.setitem(sys.modules, "botocore", None)
+    monkeypatch.setitem(sys.modules, "botocore.config", None)
+    with pytest.raises(SystemExit):
+        main(["replay", "s3://bucket"])
+    assert "s3://bucket needs a package that is missing: boto3" in capsys.readouterr().err
 
 
 @pytest.mark.slow

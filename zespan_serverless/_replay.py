@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from argparse import ArgumentTypeError
+from contextlib import closing, suppress
 from typing import TYPE_CHECKING
 
 from ._base import log
 from ._forwarding import Forwarder
 from .errors import ConfigurationError
 from .exporters.stores import batches_of, open_store
+from .settings._stores import package_of
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
@@ -21,11 +24,11 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("url", metavar="URL", help="a directory, s3://bucket/prefix, sqs://queue, azurequeue://queue")
     parser.add_argument("--to", metavar="BASE_URL", help="send there instead of where ZESPAN_BASE_URL says")
     parser.add_argument("--dry-run", action="store_true", help="only tell what there is, and where it would be sent")
-    parser.add_argument("--limit", type=int, metavar="N", help="stop after N batches")
+    parser.add_argument("--limit", type=_number_of_batches, metavar="N", help="stop after N batches")
     parser.add_argument("--keep", action="store_true", help="do not remove what has been delivered")
     parser.add_argument(
         "--patience",
-        type=float,
+        type=_seconds,
         default=60.0,
         metavar="SECONDS",
         help="how long one batch is tried while the backend is away; default: %(default)s",
@@ -36,18 +39,18 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(arguments: Namespace) -> int:
     """Run the command; 0 if everything was delivered. May be run again: what was delivered is gone from the store."""
     store = open_store(arguments.url)
-    forwarder = Forwarder({"base_url": arguments.to} if arguments.to else {})
     try:
-        return _Replay(store, forwarder, arguments).run()
+        with closing(store), closing(Forwarder({"base_url": arguments.to} if arguments.to else {})) as forwarder:
+            return _Replay(store, forwarder, arguments).run()
     except ConfigurationError:
         raise
+    except KeyboardInterrupt:
+        raise ConfigurationError("interrupted: run the same command again, which goes on where it was") from None
     except ImportError as error:
-        raise ConfigurationError(f"{store.url} needs a package that is not installed here: {error}") from None
+        package = package_of(arguments.url)
+        raise ConfigurationError(f"{store.url} needs a package that is missing: {package} ({error})") from error
     except Exception as error:  # of an SDK: the store is away, or there are no credentials for it
         raise ConfigurationError(f"{store.url}: {log.describe(error)}") from error
-    finally:
-        forwarder.close()
-        store.close()
 
 
 class _Replay:
@@ -71,9 +74,13 @@ class _Replay:
             if limit is not None and number >= limit:
                 return
             try:
-                yield name, self._store.get(name)
+                blob = self._store.get(name)
             except KeyError:
-                print(f"{name}: gone, somebody else has taken it")
+                _say(name, "gone, somebody else has taken it")
+            except (OSError, ValueError) as error:
+                self._leave(name, log.describe(error))
+            else:
+                yield name, blob
 
     def _show(self, name: str, blob: bytes) -> bool:
         try:
@@ -82,7 +89,7 @@ class _Replay:
             self._leave(name, str(error.args[0]))
         else:
             self._batches, self._events = self._batches + 1, self._events + count
-            print(f"{name}: {count} events for {where}")
+            _say(name, f"{count} events for {where}")
         return True
 
     def _send(self, name: str, blob: bytes) -> bool:
@@ -95,13 +102,30 @@ class _Replay:
             self._store.delete(name)
         count = _count(blob)
         self._batches, self._events = self._batches + 1, self._events + count
-        print(f"{name}: {count} events delivered")
+        _say(name, f"{count} events delivered")
         return True
 
     def _leave(self, name: str, reason: str) -> None:
         self._left += 1
-        print(f"{name}: stays where it is: {reason}")
+        _say(name, f"stays where it is: {reason}")
+
+
+def _say(name: str, text: str) -> None:
+    print(log.printable(f"{name}: {text}"), flush=True)  # names are others', and may change what a terminal shows
 
 
 def _count(blob: bytes) -> int:
     return sum(len(events) for _, events in batches_of(blob))
+
+
+def _number_of_batches(text: str) -> int:
+    if text.isdecimal() and int(text):
+        return int(text)
+    raise ArgumentTypeError(f"use a number of batches, such as 10, not {text!r}")
+
+
+def _seconds(text: str) -> float:
+    with suppress(ValueError):
+        if 0 < float(text) < float("inf"):
+            return float(text)
+    raise ArgumentTypeError(f"use a number of seconds, such as 60, not {text!r}")

@@ -83,10 +83,15 @@ def _as_one_line(record: logging.LogRecord) -> bool:
     if len(text) > _LINE_MAX:
         cut = len(text) - _LINE_MAX
         text = f"{text[: _LINE_MAX - _LINE_END]}... [{cut} characters cut] ...{text[-_LINE_END:]}"
-    if not text.isprintable():
-        text = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
-    record.msg, record.args = PREFIX + text, None
+    record.msg, record.args = PREFIX + printable(text), None
     return True
+
+
+def printable(text: str) -> str:
+    """A text in which line breaks and other control characters are written out."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 logger.addFilter(_as_one_line)

@@ -47,8 +47,14 @@ def store(text: str, setting: str) -> str:
         shown = "" if "@" in text else f", not {text!r}"  # a password is not repeated
         raise ConfigurationError(f"{setting} must be like {form}{shown}")
     if module and not _is_installed(module):
-        raise ConfigurationError(f"{setting}={text!r} needs a package that is missing: {module.replace('.', '-')}")
+        raise ConfigurationError(f"{setting}={text!r} needs a package that is missing: {package_of(text)}")
     return text
+
+
+def package_of(text: str) -> str:
+    """The package that a store needs, as it is called where packages are; empty if it needs none."""
+    scheme, separator, _ = text.partition("://")
+    return KNOWN[scheme.lower() if separator else "file"][1].replace(".", "-")
 
 
 def _is_installed(module: str) -> bool:
