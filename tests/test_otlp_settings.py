@@ -105,6 +105,10 @@ WRONG = [
     ("TIMEOUT", "nan", "='nan' is ignored: use a number of milliseconds"),
     ("HEADERS", "s3cret", "a part of OTEL_EXPORTER_OTLP_HEADERS is ignored: use a=1,b=2"),
     ("HEADERS", "a=s3cr\u00e9t", "a part of OTEL_EXPORTER_OTLP_HEADERS is ignored: use a=1,b=2"),
+    ("HEADERS", "a%0d%0ab=s3cret", "a part of OTEL_EXPORTER_OTLP_HEADERS is ignored: use a=1,b=2"),
+    ("HEADERS", "a=%0d%0as3cret", "a part of OTEL_EXPORTER_OTLP_HEADERS is ignored: use a=1,b=2"),
+    ("HEADERS", "authorization: s3cret=", "a part of OTEL_EXPORTER_OTLP_HEADERS is ignored: use a=1,b=2"),
+    ("HEADERS", "Content-Length=3", "a part of OTEL_EXPORTER_OTLP_HEADERS is ignored: use a=1,b=2"),
 ]
 
 
@@ -331,6 +335,34 @@ def test_without_a_key_telemetry_is_off(
         monkeypatch.delenv(key, raising=False)
     assert not usable(Settings(exporter=name))
     assert said(caplog) == [f"telemetry is off: set {keys} (or ZESPAN_ENABLED=0)"]
+
+
+@pytest.mark.parametrize(
+    ("name", "variable"),
+    [
+        ("datadog", "DD_API_KEY"),
+        ("phoenix", "PHOENIX_API_KEY"),
+        ("honeycomb", "HONEYCOMB_DATASET"),
+        ("braintrust", "BRAINTRUST_PARENT"),
+        ("langsmith", "LANGSMITH_PROJECT"),
+    ],
+)
+def test_what_cannot_be_in_a_header(
+    name: str, variable: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Telemetry is off, and the log says so once, instead of failing at each request."""
+    for key in ("DD_API_KEY", "HONEYCOMB_API_KEY", "BRAINTRUST_API_KEY", "LANGSMITH_API_KEY"):
+        monkeypatch.setenv(key, "key")
+    monkeypatch.setenv(variable, "s\u00e9cret")
+    assert not usable(Settings(exporter=name))
+    assert said(caplog) == [f"telemetry is off: set {variable} to a text in ASCII (or ZESPAN_ENABLED=0)"]
+
+
+def test_headers_of_phoenix_are_checked(caplog: pytest.LogCaptureFixture) -> None:
+    """What HTTP does not allow is left out, without its value in the log."""
+    environ = {"PHOENIX_CLIENT_HEADERS": "A=%0d%0as3cret,b=2,=s3cret,c d=s3cret"}
+    assert target(Settings(exporter="phoenix"), environ).headers == {"b": "2"}
+    assert said(caplog) == ["a part of PHOENIX_CLIENT_HEADERS is ignored: use a=1,b=2"]
 
 
 def test_a_dsn_that_is_none(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
 from .._base.guard import pass_on
+from ._headers import pairs_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -27,9 +28,16 @@ class Read:
     def need(self, *names: str) -> str:
         """The same of variables of which one has to be set, the first of them in the documentation."""
         self.needed.append(names[0])
-        text = self.first(*names)
-        if not text or not (text.isascii() and text.isprintable()):
+        text = self.header(*names)
+        if not text:
             self.missing.append(names[0])
+        return text
+
+    def header(self, *names: str, otherwise: str = "") -> str:
+        """The same of variables that make a header, which can have ASCII only."""
+        text = self.first(*names, otherwise=otherwise)
+        if not (text.isascii() and text.isprintable()):
+            self.missing.append(f"{names[0]} to a text in ASCII")
         return text
 
 
@@ -55,11 +63,9 @@ def _langfuse(read: Read) -> Place:
 def _phoenix(read: Read) -> Place:
     """https://arize.com/docs/phoenix/sdk-api-reference/python-packages/arize-phoenix-otel. One's own needs no key."""
     base = read.first("PHOENIX_COLLECTOR_ENDPOINT", otherwise="http://localhost:6006")
-    key = read.first("PHOENIX_API_KEY")
+    key, variable = read.header("PHOENIX_API_KEY"), "PHOENIX_CLIENT_HEADERS"
     headers = {"authorization": f"Bearer {key}" if key else ""}
-    for pair in read.first("PHOENIX_CLIENT_HEADERS").split(","):
-        name, _, value = pair.partition("=")
-        headers[unquote(name.strip()).lower()] = unquote(value.strip())
+    headers |= pairs_of(read.first(variable), variable, are_headers=True)
     project = read.first("PHOENIX_PROJECT", "PHOENIX_PROJECT_NAME")
     return Place(base, "/v1/traces", headers, openinference_project_name=project)
 
@@ -82,7 +88,7 @@ def _honeycomb(read: Read) -> Place:
     """https://docs.honeycomb.io/send-data/opentelemetry/."""
     headers = {
         "x-honeycomb-team": read.need("HONEYCOMB_API_KEY"),
-        "x-honeycomb-dataset": read.first("HONEYCOMB_DATASET"),  # for keys of Honeycomb Classic
+        "x-honeycomb-dataset": read.header("HONEYCOMB_DATASET"),  # for keys of Honeycomb Classic
     }
     base = read.first("HONEYCOMB_API_ENDPOINT", otherwise="https://api.honeycomb.io")
     return Place(base, "/v1/traces", headers)
@@ -122,7 +128,7 @@ def _braintrust(read: Read) -> Place:
     """https://www.braintrust.dev/docs/integrations/sdk-integrations/opentelemetry. The project is that of its SDK."""
     headers = {
         "authorization": f"Bearer {read.need('BRAINTRUST_API_KEY')}",
-        "x-bt-parent": read.first("BRAINTRUST_PARENT", otherwise="project_name:default-otel-project"),
+        "x-bt-parent": read.header("BRAINTRUST_PARENT", otherwise="project_name:default-otel-project"),
     }
     base = read.first("BRAINTRUST_API_URL", otherwise="https://api.braintrust.dev")
     return Place(base, "/otel/v1/traces", headers)
@@ -132,7 +138,7 @@ def _langsmith(read: Read) -> Place:
     """https://docs.langchain.com/langsmith/trace-with-opentelemetry."""
     headers = {
         "x-api-key": read.need("LANGSMITH_API_KEY", "LANGCHAIN_API_KEY"),
-        "langsmith-project": read.first("LANGSMITH_PROJECT", "LANGCHAIN_PROJECT"),
+        "langsmith-project": read.header("LANGSMITH_PROJECT", "LANGCHAIN_PROJECT"),
     }
     base = read.first("LANGSMITH_ENDPOINT", "LANGCHAIN_ENDPOINT", otherwise="https://api.smith.langchain.com")
     return Place(base, "/otel/v1/traces", headers)

@@ -1,4 +1,4 @@
-"""The setting `headers`. What is wrong with it is said without a value, which may be a secret."""
+"""The setting `headers`, and variables with headers. What is wrong is said without a value, which may be a secret."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import re
 from typing import Any
 from urllib.parse import unquote
 
+from .._base.log import warn_once
 from ..errors import ConfigurationError
 
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -28,9 +29,28 @@ def checked(given: Any) -> dict[str, str]:
     return headers
 
 
+def is_allowed(name: str, value: str) -> bool:
+    """Whether HTTP allows this header, and no request gets it by itself."""
+    is_name = _NAME.fullmatch(name) is not None and name.lower() not in _OURS
+    return is_name and value.isascii() and value.isprintable()
+
+
 def parsed(text: str) -> dict[str, str]:
     """Headers of a variable like a=1,b=2, whose values are encoded as those of W3C baggage."""
     pairs = [pair.partition("=") for pair in text.split(",") if pair.strip()]
     if not all(name.strip() and equals for name, equals, _ in pairs):
         raise ConfigurationError("use a=1,b=2")
     return checked({unquote(name.strip()): unquote(value.strip()) for name, _, value in pairs})
+
+
+def pairs_of(text: str, variable: str, *, are_headers: bool = False) -> dict[str, str]:
+    """The pairs in a variable of another tool, in the same form. The log tells once of what is left out."""
+    pairs: dict[str, str] = {}
+    for pair in text.split(","):
+        key, equals, value = pair.partition("=")
+        key, value = unquote(key.strip()), unquote(value.strip())
+        if key and equals and (not are_headers or is_allowed(key, value)):
+            pairs[key.lower() if are_headers else key] = value
+        elif pair.strip():
+            warn_once("a part of %s is ignored: use a=1,b=2", variable)
+    return pairs

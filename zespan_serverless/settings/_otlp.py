@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import os
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
 from .._base.guard import pass_on
 from .._base.log import warn_once
 from ._backends import BACKENDS, Read
 from ._fields import DEFAULT_BASE_URL, without_secrets
+from ._headers import pairs_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -67,7 +68,8 @@ def target(settings: Given, environ: Mapping[str, str] | None = None) -> Target:
     if environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
         found.missing = "unset OTEL_SDK_DISABLED"
     found.headers = {**found.headers, **(settings.headers or {})}
-    given = {**_pairs(environ, "OTEL_RESOURCE_ATTRIBUTES"), **found.resource}
+    variable = "OTEL_RESOURCE_ATTRIBUTES"
+    given = {**pairs_of(environ.get(variable, ""), variable), **found.resource}
     service = settings.service_name or environ.get("OTEL_SERVICE_NAME", "").strip()
     found.resource = {**given, "service.name": service} if service else given
     return found
@@ -102,7 +104,9 @@ def _of_standard(settings: Given, environ: Mapping[str, str]) -> Target:
         variable, path = "OTEL_EXPORTER_OTLP_ENDPOINT", _PATH
         base = environ.get(variable, "").strip() or _DEFAULT
     names = ("OTEL_EXPORTER_OTLP_HEADERS", "OTEL_EXPORTER_OTLP_TRACES_HEADERS")
-    headers = {key.lower(): value for name in names for key, value in _pairs(environ, name, is_secret=True).items()}
+    headers: dict[str, str] = {}
+    for name in names:
+        headers |= pairs_of(environ.get(name, ""), name, are_headers=True)
     hint = "set headers, or OTEL_EXPORTER_OTLP_HEADERS, to valid ones"
     found = _checked(base, path, variable, headers, "", hint)
     found.is_json = _word(environ, "PROTOCOL", ("http/protobuf", "http/json")) == "http/json"
@@ -167,16 +171,3 @@ def _certificate(environ: Mapping[str, str]) -> str | None:
         warn_once("%s=%r is ignored: there is no such file", variable, path)
         return None
     return path or None
-
-
-def _pairs(environ: Mapping[str, str], variable: str, *, is_secret: bool = False) -> dict[str, str]:
-    """The pairs of a variable like a=1,b=2, whose values are encoded as those of W3C baggage."""
-    pairs: dict[str, str] = {}
-    for pair in environ.get(variable, "").split(","):
-        key, equals, value = pair.partition("=")
-        key, value = unquote(key.strip()), unquote(value.strip())
-        if key and equals and not (is_secret and not (value.isascii() and value.isprintable() and key.isascii())):
-            pairs[key] = value
-        elif pair.strip():
-            warn_once("a part of %s is ignored: use a=1,b=2", variable)
-    return pairs
