@@ -358,6 +358,24 @@ def test_what_cannot_be_in_a_header(
     assert said(caplog) == [f"telemetry is off: set {variable} to a text in ASCII (or ZESPAN_ENABLED=0)"]
 
 
+@pytest.mark.parametrize(
+    ("name", "environ", "told"),
+    [
+        ("phoenix", {"PHOENIX_COLLECTOR_ENDPOINT": "phoenix:6006"}, "PHOENIX_COLLECTOR_ENDPOINT must be like http"),
+        ("langfuse", {"LANGFUSE_HOST": "cloud.langfuse.com"}, "LANGFUSE_HOST must be like http"),
+        ("langsmith", {"LANGCHAIN_ENDPOINT": "eu"}, "LANGCHAIN_ENDPOINT must be like http"),
+        ("grafana", {"GRAFANA_CLOUD_OTLP_ENDPOINT": "x.grafana.net"}, "GRAFANA_CLOUD_OTLP_ENDPOINT must be like http"),
+        ("datadog", {"DD_SITE": "https://datadoghq.eu"}, "set DD_SITE to a host, such as datadoghq.eu"),
+    ],
+)
+def test_a_wrong_address_of_a_backend(name: str, environ: dict[str, str], told: str) -> None:
+    """The log names the variable that has it."""
+    for variable in ("LANGFUSE_PUBLIC_KEY", "LANGFUSE_SECRET_KEY", "LANGSMITH_API_KEY", "DD_API_KEY"):
+        environ[variable] = "key"
+    environ |= {"GRAFANA_CLOUD_INSTANCE_ID": "1", "GRAFANA_CLOUD_API_KEY": "key"}
+    assert target(Settings(exporter=name), environ).missing.startswith(told)
+
+
 def test_headers_of_phoenix_are_checked(caplog: pytest.LogCaptureFixture) -> None:
     """What HTTP does not allow is left out, without its value in the log."""
     environ = {"PHOENIX_CLIENT_HEADERS": "A=%0d%0as3cret,b=2,=s3cret,c d=s3cret"}

@@ -304,6 +304,11 @@ def test_several_exporters_are_a_tuple() -> None:
         (["zespan", "zespan"], r"exporter has 'zespan' twice: name each destination once"),
         ("zespan,console,zespan", r"exporter has 'zespan' twice"),
         (["zespan", "zipkin"], r"exporter must be one of zespan, .*, not 'zipkin'"),
+        (
+            "/mnt/efs/parking",
+            r"exporter must be a name, or a URL like file:///mnt/efs/parking .*, not '/mnt/efs/parking'",
+        ),
+        ("s3:/bucket", r"exporter must be a name, or a URL like .* s3://bucket/prefix, not 's3:/bucket'"),
         (["zespan", ["console"]], r"exporter has no encode, send\(\): use one of .* or a list of them"),
         (["zespan", None], r"exporter has no encode, send\(\)"),
         ({"zespan", "console"}, r"exporter has no encode, send\(\)"),

@@ -13,10 +13,13 @@ if TYPE_CHECKING:
 
 
 class Read:
-    """Reads a backend's variables. `needed` are those that its key is in, `missing` those of them that are not set."""
+    """Reads a backend's variables. `needed` are those that its key is in, `missing` those that have to be set.
 
-    def __init__(self, environ: Mapping[str, str]) -> None:
-        self._environ = environ
+    `address`: what the address is from, for the log.
+    """
+
+    def __init__(self, environ: Mapping[str, str], address: str) -> None:
+        self._environ, self.address = environ, address
         self.needed: list[str] = []
         self.missing: list[str] = []
 
@@ -24,6 +27,11 @@ class Read:
         """The first of these variables that is set."""
         found = (self._environ.get(name, "").strip() for name in names)
         return next((text for text in found if text), otherwise)
+
+    def base(self, *names: str, otherwise: str) -> str:
+        """The same of variables with an address."""
+        self.address = next((name for name in names if self.first(name)), self.address)
+        return self.first(*names, otherwise=otherwise)
 
     def need(self, *names: str) -> str:
         """The same of variables of which one has to be set, the first of them in the documentation."""
@@ -53,7 +61,7 @@ class Place:
 def _langfuse(read: Read) -> Place:
     """https://langfuse.com/integrations/native/opentelemetry."""
     keys = read.need("LANGFUSE_PUBLIC_KEY"), read.need("LANGFUSE_SECRET_KEY")
-    base = read.first("LANGFUSE_BASE_URL", "LANGFUSE_HOST", otherwise="https://cloud.langfuse.com")
+    base = read.base("LANGFUSE_BASE_URL", "LANGFUSE_HOST", otherwise="https://cloud.langfuse.com")
     headers = {"authorization": _basic(*keys), "x-langfuse-ingestion-version": "4"}
     version, environment = read.first("LANGFUSE_RELEASE"), read.first("LANGFUSE_TRACING_ENVIRONMENT")
     path = "/api/public/otel/v1/traces"
@@ -62,7 +70,7 @@ def _langfuse(read: Read) -> Place:
 
 def _phoenix(read: Read) -> Place:
     """https://arize.com/docs/phoenix/sdk-api-reference/python-packages/arize-phoenix-otel. One's own needs no key."""
-    base = read.first("PHOENIX_COLLECTOR_ENDPOINT", otherwise="http://localhost:6006")
+    base = read.base("PHOENIX_COLLECTOR_ENDPOINT", otherwise="http://localhost:6006")
     key, variable = read.header("PHOENIX_API_KEY"), "PHOENIX_CLIENT_HEADERS"
     headers = {"authorization": f"Bearer {key}" if key else ""}
     headers |= pairs_of(read.first(variable), variable, are_headers=True)
@@ -73,9 +81,11 @@ def _phoenix(read: Read) -> Place:
 def _datadog(read: Read) -> Place:
     """https://docs.datadoghq.com/llm_observability/instrumentation/otel_instrumentation, without an agent."""
     headers = {"dd-api-key": read.need("DD_API_KEY"), "dd-otlp-source": "llmobs"}
-    base = f"https://otlp.{read.first('DD_SITE', otherwise='datadoghq.com')}"
+    site = read.first("DD_SITE", otherwise="datadoghq.com")
+    if "/" in site:
+        read.missing.append("DD_SITE to a host, such as datadoghq.eu")
     return Place(
-        base,
+        f"https://otlp.{site}",
         "/v1/traces",
         headers,
         service_name=read.first("DD_LLMOBS_ML_APP", "DD_SERVICE"),
@@ -90,7 +100,7 @@ def _honeycomb(read: Read) -> Place:
         "x-honeycomb-team": read.need("HONEYCOMB_API_KEY"),
         "x-honeycomb-dataset": read.header("HONEYCOMB_DATASET"),  # for keys of Honeycomb Classic
     }
-    base = read.first("HONEYCOMB_API_ENDPOINT", otherwise="https://api.honeycomb.io")
+    base = read.base("HONEYCOMB_API_ENDPOINT", otherwise="https://api.honeycomb.io")
     return Place(base, "/v1/traces", headers)
 
 
@@ -98,7 +108,7 @@ def _logfire(read: Read) -> Place:
     """https://logfire.pydantic.dev/docs/how-to-guides/alternative-clients/. A token tells its region."""
     token = read.need("LOGFIRE_TOKEN")
     region = "eu" if token.startswith("pylf_v") and token.partition("_v")[2].partition("_")[2][:3] == "eu_" else "us"
-    base = read.first("LOGFIRE_BASE_URL", otherwise=f"https://logfire-{region}.pydantic.dev")
+    base = read.base("LOGFIRE_BASE_URL", otherwise=f"https://logfire-{region}.pydantic.dev")
     return Place(
         base,
         "/v1/traces",
@@ -111,7 +121,7 @@ def _logfire(read: Read) -> Place:
 
 def _grafana(read: Read) -> Place:
     """https://grafana.com/docs/grafana-cloud/send-data/otlp/send-data-otlp/. The address is the stack's own."""
-    base = read.need("GRAFANA_CLOUD_OTLP_ENDPOINT")
+    base, read.address = read.need("GRAFANA_CLOUD_OTLP_ENDPOINT"), "GRAFANA_CLOUD_OTLP_ENDPOINT"
     keys = read.need("GRAFANA_CLOUD_INSTANCE_ID"), read.need("GRAFANA_CLOUD_API_KEY", "GRAFANA_CLOUD_API_TOKEN")
     base = base.rstrip("/").removesuffix("/v1/traces")
     return Place(base if base.endswith("/otlp") else f"{base}/otlp", "/v1/traces", {"authorization": _basic(*keys)})
@@ -130,7 +140,7 @@ def _braintrust(read: Read) -> Place:
         "authorization": f"Bearer {read.need('BRAINTRUST_API_KEY')}",
         "x-bt-parent": read.header("BRAINTRUST_PARENT", otherwise="project_name:default-otel-project"),
     }
-    base = read.first("BRAINTRUST_API_URL", otherwise="https://api.braintrust.dev")
+    base = read.base("BRAINTRUST_API_URL", otherwise="https://api.braintrust.dev")
     return Place(base, "/otel/v1/traces", headers)
 
 
@@ -140,7 +150,7 @@ def _langsmith(read: Read) -> Place:
         "x-api-key": read.need("LANGSMITH_API_KEY", "LANGCHAIN_API_KEY"),
         "langsmith-project": read.header("LANGSMITH_PROJECT", "LANGCHAIN_PROJECT"),
     }
-    base = read.first("LANGSMITH_ENDPOINT", "LANGCHAIN_ENDPOINT", otherwise="https://api.smith.langchain.com")
+    base = read.base("LANGSMITH_ENDPOINT", "LANGCHAIN_ENDPOINT", otherwise="https://api.smith.langchain.com")
     return Place(base, "/otel/v1/traces", headers)
 
 

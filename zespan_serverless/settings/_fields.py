@@ -212,10 +212,12 @@ class Exporter(Field):
         return self.check([name for name in text.split(",") if name.strip()]) if "," in text else self._one(text)
 
     def _one(self, text: str) -> str:
-        if "://" not in text:
+        if "/" not in text:
             return super().parse(text)  # type: ignore[no-any-return]
         from ._stores import store
 
+        if "://" not in text:
+            raise self.mismatch("a name, or a URL like file:///mnt/efs/parking or s3://bucket/prefix", text)
         return store(unquoted(text.strip()), self.name)
 
 

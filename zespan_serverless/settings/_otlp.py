@@ -82,14 +82,16 @@ def flush_timeout(settings: Given, environ: Mapping[str, str]) -> float:
 
 
 def _of_backend(settings: Given, name: str, environ: Mapping[str, str]) -> Target:
-    read = Read(environ)
+    read = Read(environ, f"the address of {name}")
     place = BACKENDS[name](read)
-    base = settings.base_url if settings.base_url != DEFAULT_BASE_URL else place.base
+    base, variable = place.base, read.address
+    if settings.base_url != DEFAULT_BASE_URL:
+        base, variable = settings.base_url, "base_url"
     keys = " and ".join(read.needed)
     hint = f"set {keys} to a valid one" if keys else "check the headers"
     if read.missing:
         return Target(base + place.path, {}, name, hint, f"set {' and '.join(read.missing)}")
-    found = _checked(base, place.path, f"the address of {name}", place.headers, name, hint)
+    found = _checked(base, place.path, variable, place.headers, name, hint)
     found.resource = place.resource
     return found
 
