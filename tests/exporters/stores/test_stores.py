@@ -20,9 +20,11 @@ from zespan_serverless.exporters.stores import (
     batch_of,
     batches_of,
     events_of,
+    exporter_to,
     from_text,
     open_store,
 )
+from zespan_serverless.settings import _stores
 
 OF = {"exporter": "zespan", "content_type": "application/json"}
 
@@ -83,6 +85,7 @@ def test_a_damaged_batch_is_refused(data: st.DataObject) -> None:
         b'{"version":1,"events":"1"}\n1\na\n',
         b'{"version":1,"exporter":"\xff"}\n',
         b"[" * 100_000 + b"\n",
+        b'{"version":1,"events":1}\n16777216\n' + bytes(16_777_216) + b"\n",
     ],
 )
 def test_what_is_no_batch_is_refused(content: bytes) -> None:
@@ -139,6 +142,21 @@ def test_an_unknown_store_is_a_mistake_in_the_configuration(url: str) -> None:
     """The error lists what can be typed instead."""
     with pytest.raises(ConfigurationError, match="file://"):
         open_store(url)
+
+
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        ("s4://bucket", "url must be a directory's path, or like one of"),
+        ("sqs://", "url must be like sqs://queue"),
+        ("azurequeue://queue", "needs a package that is missing: azure-nothing"),
+    ],
+)
+def test_what_no_exporter_can_be_made_for(url: str, told: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It says so where the function is configured, and not with the first event."""
+    monkeypatch.setitem(_stores.KNOWN, "azurequeue", ("azurequeue://queue", "azure.nothing"))
+    with pytest.raises(ConfigurationError, match=told):
+        exporter_to(url)
 
 
 def test_a_store_that_is_only_written_to_says_so() -> None:

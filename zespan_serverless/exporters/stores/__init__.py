@@ -40,8 +40,8 @@ STORES = {
 }
 """The module and the class for each scheme of URLs. A class takes the URL."""
 
-BATCH_MAX = 268_435_456
-"""Bytes of a batch after decompression that are read at most: the largest buffer that can be configured."""
+BATCH_MAX = 16_777_216
+"""Bytes of a batch after decompression that are read at most: four times the most that `batch_bytes` allows."""
 
 _GZIP = 31  # zlib's number for gzip's header
 
@@ -125,7 +125,13 @@ class StoreExporter(Exporter):
 
 
 def exporter_to(url: str) -> StoreExporter:
-    """An exporter that puts Zespan's events into the store of a URL, from where they are sent on."""
+    """An exporter that puts Zespan's events into the store of a URL, from where they are sent on.
+
+    Raises ConfigurationError for one that nothing is known of, or whose package is not installed.
+    """
+    from ...settings._stores import store
+
+    store(url, "url")
     return StoreExporter(open_store(url), {"exporter": "zespan", "content_type": "application/json"})
 
 
