@@ -17,6 +17,7 @@ from ._base.reports import Outcome
 from ._delivery.budget import backoff, clamp_retry_after
 from ._process.container import build_exporter
 from .exporters.stores import batches_of
+from .settings._fields import ADDRESSED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -121,7 +122,7 @@ class Forwarder:
 
     def _settings_for(self, name: str) -> _settings.Settings:
         """The settings of one exporter, as a function has them that sends to it and perhaps to others."""
-        if name != "zespan" and name not in _settings.ADDRESSED:  # no message chooses where its events go
+        if name != "zespan" and name not in ADDRESSED:  # no message chooses where its events go
             raise LookupError(f"its events are encoded for the exporter {name!r}, which is none of this release's")
         given = {"enabled": True, **self._arguments}
         configured = _settings.resolve(given)

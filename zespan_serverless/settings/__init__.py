@@ -52,7 +52,7 @@ else:
         return SettingsKwargs
 
 
-__all__ = ["ADDRESSED", "OTLP_EXPORTERS", "READERS", "Settings", "SettingsKwargs", "check", "lacks", "resolve", "usable"]
+__all__ = ["OTLP_EXPORTERS", "READERS", "Settings", "SettingsKwargs", "check", "lacks", "resolve", "usable"]
 
 OFFICIAL_SDKS = ("zespan", "zespan_fastapi", "zespan_flask", "zespan_crewai.ingest", "zespan_autogen.ingest")
 """Modules that may have been given settings, too; see `_official`."""

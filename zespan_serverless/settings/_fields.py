@@ -214,11 +214,9 @@ class Exporter(Field):
     def _one(self, text: str) -> str:
         if "/" not in text:
             return super().parse(text)  # type: ignore[no-any-return]
-        from ._stores import store
+        from ._stores import url
 
-        if "://" not in text:
-            raise self.mismatch("a name, or a URL like file:///mnt/efs/parking or s3://bucket/prefix", text)
-        return store(unquoted(text.strip()), self.name)
+        return url(unquoted(text.strip()), self.name)
 
 
 class Flush(Field):

@@ -36,6 +36,14 @@ def checked(value: object, setting: str) -> object:
     return value
 
 
+def url(text: str, setting: str) -> str:
+    """A store's URL. Raises ConfigurationError for a path, and for what may be a wrong name."""
+    if "://" not in text:
+        form = "a name, or a URL like file:///mnt/efs/parking or s3://bucket/prefix"
+        raise ConfigurationError(f"{setting} must be {form}, not {text!r}")
+    return store(text, setting)
+
+
 def store(text: str, setting: str) -> str:
     """A store's URL or path as it was typed. Raises ConfigurationError, which says what to write instead."""
     scheme, separator, rest = text.partition("://")
