@@ -131,6 +131,59 @@ def test_a_send_that_cannot_be_interrupted_does_not_take_the_time_of_the_fallbac
     assert (delivery.parked, delivery.delivered, delivery.pending) == (2, 0, 0)
 
 
+def test_the_last_flush_does_not_wait_for_a_connection_that_is_opened_in_advance(make: Make) -> None:
+    """The backend does not answer, and the process ends soon after it has begun: nothing has been sent yet."""
+
+    class Connecting(Scripted):
+        def prepare(self, timeout: float) -> None:
+            connecting.set()
+            assert self.cut.wait(10)
+
+    connecting, backend, fallback = threading.Event(), Connecting(hang), Scripted()
+    delivery = make(backend, fallback=fallback)
+    delivery.ensure_sender()
+    assert connecting.wait(5)
+    capture(delivery, 1)
+    assert delivery.flush(1.0, probe=True, last=True).replaced(elapsed=0) == FlushReport(parked=1)
+
+
+def test_the_fallback_has_a_thread_however_many_hang_at_the_backend(make: Make) -> None:
+    """Two are given up there, as without a fallback; a third one parks, and does not try the backend."""
+    gate, fallback = Gate(), Scripted()
+    backend = Scripted(gate)
+    delivery = make(backend, fallback=fallback)
+    for number in (1, 2):
+        capture(delivery, number)
+        assert delivery.flush(0.2).reason == "deadline"
+    capture(delivery, 3)
+    assert delivery.flush(5.0).replaced(elapsed=0) == FlushReport(pending=3, reason="stuck")
+    assert delivery.flush(5.0, probe=True, last=True).replaced(elapsed=0) == FlushReport(parked=3)
+    assert len(backend.batches) == len(sender_of(delivery).stuck) == 2
+    gate.open.set()
+    eventually(lambda: not sender_of(delivery).stuck)
+    capture(delivery, 4)
+    assert delivery.flush(5.0, probe=True).delivered == 1
+    assert_balanced(delivery)
+
+
+def test_a_fallback_whose_preparation_hangs_is_interrupted_itself(make: Make, at_once: None) -> None:
+    """By its own `cancel`: no thread is given up."""
+
+    class Connecting(Scripted):
+        def prepare(self, timeout: float) -> None:
+            connecting.set()
+            assert self.cut.wait(10)
+
+    connecting, fallback = threading.Event(), Connecting()
+    delivery = make(Scripted(RETRY), fallback=fallback)
+    capture(delivery, 1)
+    delivery.flush(1.0)
+    assert connecting.wait(5)
+    delivery.flush(0.1)
+    eventually(lambda: sender_of(delivery).job is None)
+    assert (fallback.cancels > 0, sender_of(delivery).stuck) == (True, [])
+
+
 def test_the_last_flush_does_not_wait_for_the_send_of_another_flush(make: Make) -> None:
     """A flush with more time is under way when SIGTERM arrives: its send is cut off after half of the last one's."""
     backend, fallback = Scripted(hang), Scripted()

@@ -197,7 +197,16 @@ class Accounts:
         """Why no batch may be sent or parked now; empty if one may be, or is being sent."""
         if self.worker.job is not None or (self.parking is not None and self.parking.is_due()):
             return ""
-        return self.breaker.blocked(time.time())
+        return self.unreachable(time.time())
+
+    def unreachable(self, now: float) -> str:
+        """Why no attempt at the backend may be made now; empty if one may be.
+
+        With a fallback, the last thread that does not hang is for the fallback alone.
+        """
+        if self.parking is not None and len(self.worker.stuck) >= self.worker.hung_max:
+            return "stuck"
+        return self.breaker.blocked(now)
 
     def has_notices(self) -> bool:
         """Whether a notice waits for the sender, or is being handed to its listener."""

@@ -365,6 +365,7 @@ class Delivery:
             sender_failed=sending.sender_failed,
             after_release=accounts.after_release,
         )
+        accounts.worker.hung_max += accounts.parking is not None  # one more thread, which only parks
 
     def _recover_journals(self) -> None:
         """Take over the events of dead processes in this sandbox. Called by the sender when it starts."""

@@ -159,7 +159,7 @@ class Flushing:
         accounts = self._accounts
         if accounts.parking is not None and accounts.parking.is_due():
             return ""
-        reason = accounts.breaker.blocked(time.time())
+        reason = accounts.unreachable(time.time())
         return "deadline" if not reason and accounts.retry_at >= waiter.deadline else reason
 
     def abort(self, waiter: FlushWaiter) -> None:

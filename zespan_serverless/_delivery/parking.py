@@ -162,7 +162,7 @@ class Parking:
         accounts, now = self._accounts, time.time()
         if not self._is_possible(now):
             return False
-        blocked = bool(accounts.breaker.blocked(now))
+        blocked = bool(accounts.unreachable(now))
         is_away = blocked or time.monotonic() < accounts.retry_at
         if self._buffer.fullness > (FULL_IF_AWAY if is_away else FULL):
             return True
@@ -187,13 +187,14 @@ class Parking:
     def patience(self, waiter: FlushWaiter) -> float:
         """Seconds until attempts at the backend have to end, so that this flush can park; infinite if they need not.
 
-        For exporters that do not keep to their time. It is 0 or less only if such an attempt is under way.
+        For exporters that do not keep to their time, and connections that are opened in advance, which have a time of
+        their own. It is 0 or less only if such an attempt is under way.
         """
         job, now = self._accounts.worker.job, time.time()
         if not (waiter.is_last or self._is_outage_long(now)) or not (waiter.pending and self._is_possible(now)):
             return math.inf
         seconds = waiter.time_left() - waiter.timeout / 2
-        return seconds if seconds > 0 or (job is not None and job.sends and not job.parks) else math.inf
+        return seconds if seconds > 0 or not (job is None or job.parks or job.notifies) else math.inf
 
     def late_job(self, waiter: FlushWaiter) -> Job | None:
         """The attempt at the backend under way, if it leaves this flush no time to park. Called without the lock."""
@@ -223,7 +224,7 @@ class Parking:
         if self._prepared or accounts.waiters.time_left() or not accounts.breaker.failures:
             return None
         self._prepared = True
-        return Job(partial(self._calls.prepare, accounts.settings.flush_timeout))
+        return Job(partial(self._calls.prepare, accounts.settings.flush_timeout), parks=True)
 
     def settle(self, outcome: Outcome) -> None:
         """Account for the batch that was in flight to the fallback."""

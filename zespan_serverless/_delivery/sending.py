@@ -123,7 +123,9 @@ class Sending:
             return self._batch_job()
         if accounts.notices:
             return Job(accounts.notices.drain(), notifies=True)
-        return Job(partial(self._exporter.prepare, accounts.settings.flush_timeout)) if fresh else None
+        if not fresh or accounts.unreachable(time.time()):
+            return None
+        return Job(partial(self._exporter.prepare, accounts.settings.flush_timeout))
 
     def idle_seconds(self) -> float:
         """Seconds until there may be a job, unless the sender is woken before."""
@@ -142,7 +144,7 @@ class Sending:
         accounts, buffer = self._accounts, self._accounts.buffer
         if accounts.closed or not buffer or time.monotonic() < accounts.retry_at:
             return False
-        if accounts.breaker.blocked(time.time()):
+        if accounts.unreachable(time.time()):
             return False
         if buffer.is_split or buffer.is_full or accounts.waiters.time_left():
             return True

@@ -55,9 +55,9 @@ class Wakeups:
 class Job:
     """What one thread does without the lock.
 
-    `sends`: it sends the batch in flight, in `timeout` seconds; `parks`: to the fallback. `slow`: it sends one that is
-    slow, which gets more time as long as nobody waits. `notifies`: it calls `on_error`, `on_flush` or the log, and a
-    flush may wait for that.
+    `sends`: it sends the batch in flight, in `timeout` seconds. `parks`: it calls the fallback, not the exporter.
+    `slow`: it sends a batch that is slow, which gets more time as long as nobody waits. `notifies`: it calls
+    `on_error`, `on_flush` or the log, and a flush may wait for that.
     """
 
     __slots__ = ("_began", "aborted", "notifies", "parks", "run", "sends", "slow", "state", "thread", "timeout")
@@ -88,7 +88,7 @@ class Worker:
     """All methods are called with the lock held, except `ensure_thread`, `abort`, `run_job`, which run code of others.
 
     A thread that hangs is given up: the outcome of its job is ignored from then on, and another thread takes its place,
-    unless an earlier one still hangs. Where no thread can be started, the threads that wait for a job run it.
+    unless `hung_max` earlier ones still hang. Where no thread can be started, the threads that wait for a job run it.
     """
 
     def __init__(
@@ -118,6 +118,7 @@ class Worker:
         self.job: Job | None = None
         self.thread: threading.Thread | None = None
         self.stuck: list[threading.Thread] = []
+        self.hung_max = 1
         self._shift: object = None  # identifies the thread that is on duty, or is being started
         self._retired = self.is_held = False  # no thread is started: ever again; for now
 
@@ -175,7 +176,7 @@ class Worker:
         """Whether `ensure_thread` has one to start."""
         if self._retired or self.is_held:
             return False
-        return self._shift is None or (bool(self.stuck) and self.thread is not None and self.stuck == [self.thread])
+        return self._shift is None or (self.is_stuck and len(self.stuck) <= self.hung_max)
 
     def reset_in_child(self) -> None:
         """In a forked child: only the thread that forked exists. If that is the sender, it ends with its current job.
