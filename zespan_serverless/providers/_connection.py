@@ -6,6 +6,7 @@ A room has a subclass of `Conversation` that reads the messages. What fails ther
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from .. import _process
@@ -100,7 +101,7 @@ def attend(connection: Any, conversation: Conversation) -> None:
         reader = None
         with Guarded(_PLACE):
             reader = conversation.sent(args[0] if args else kwargs.get("event"))
-        return None if reader is None else Taker(lambda result, error: _sent(reader, result, error))
+        return None if reader is None else Taker(lambda result, error: _sent(conversation, reader, result, error))
 
     def parsed(message: Any, error: BaseException | None) -> Any:
         if error is None:
@@ -128,7 +129,9 @@ def _observe(connection: Any, name: str, begin: Any) -> None:
     setattr(connection, name, observed(getattr(connection, name), begin))
 
 
-def _sent(reader: StreamReader, result: Any, error: BaseException | None) -> Any:
+def _sent(conversation: Conversation, reader: StreamReader, result: Any, error: BaseException | None) -> Any:
     if error is not None:
+        with suppress(ValueError):  # its answer has begun
+            conversation.asked.remove(reader)  # else the next answer would be taken for its own
         reader.end(error)
     return result

@@ -392,6 +392,19 @@ def test_a_request_that_cannot_be_sent(is_async: bool) -> None:
     assert (played.only()["status"], played.only()["metadata"]["error.type"]) == ("error", "ConnectionClosedOK")
 
 
+def test_a_request_that_cannot_be_written(is_async: bool) -> None:
+    """It is an error; the next request on the same connection has its own answer."""
+
+    async def work(user: User) -> None:
+        with pytest.raises(TypeError):
+            await user.say("response.create", response={"instructions": object()})
+        await ask(user)
+
+    refused, call, _ = answered(*ANSWER, is_async=is_async, work=work).events
+    assert (refused["status"], refused["metadata"]["error.type"]) == ("error", "TypeError")
+    assert (call["status"], call["input_tokens"], call["completion_text"]) == ("success", 100, "It is sunny.")
+
+
 def test_a_connection_that_is_dropped(is_async: bool) -> None:
     """A response that nobody can read any more is one event, and nothing of ours keeps the connection."""
 
