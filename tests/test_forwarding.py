@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import time
 from collections.abc import Callable, Iterator
@@ -138,6 +139,7 @@ def test_otlp(status: int, verdict: str, backend: Backend, monkeypatch: pytest.M
     [
         (b"", "incomplete"),
         (b"nonsense", "no batch of events"),
+        (gzip.compress(b"[" * 200_000 + b"\n"), "no batch of events"),
         (blob(1)[:-3], "incomplete"),
         (blob(1, of={**OF, "exporter": "mine.Exporter"}), "none of this release's"),
         (blob(1, of={**OF, "exporter": "console,memory"}), "none of this release's"),

@@ -227,6 +227,22 @@ def test_without_threads_the_flush_parks_itself(make: Make, monkeypatch: pytest.
     assert fallback.threads == {threading.current_thread()}
 
 
+@pytest.mark.parametrize(("rejected", "taken"), [(2, [0]), (9, []), (-1, [0, 1, 2]), (None, [0, 1, 2])])
+def test_what_a_fallback_has_rejected_is_dropped(make: Make, rejected: Any, taken: list[int]) -> None:
+    """It is not counted as parked, as it would not be counted as delivered."""
+    drops: list[Dropped] = []
+    fallback = Scripted(Outcome("delivered", "too old", rejected=rejected))
+    delivery = make(Scripted(RETRY), fallback=fallback, on_error=drops.append)
+    capture(delivery, 0, 1, 2)
+    lost = 3 - len(taken)
+    assert delivery.close(5.0).replaced(elapsed=0) == FlushReport(parked=len(taken), dropped=lost)
+    assert (fallback.delivered, [(drop.reason, drop.events) for drop in drops]) == (
+        taken,
+        [("refused", lost)] * (lost > 0),
+    )
+    assert_balanced(delivery)
+
+
 def test_a_slow_event_is_parked_as_well(make: Make, at_once: None) -> None:
     """One that has been set aside, because it took the time of flushes alone."""
 

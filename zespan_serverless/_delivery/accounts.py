@@ -151,7 +151,9 @@ class Accounts:
         self.report_drop(batch, reason, detail)
 
     def drop_rejected(self, count: int, detail: str) -> None:
-        """Drop the last events of the batch that is in flight, because the destination has taken only the others."""
+        """Drop the last `count` events of the batch in flight, because the destination has taken only the others."""
+        if type(count) is not int or count <= 0:  # a user's exporter may say anything
+            return
         batch = self.buffer.in_flight
         taken = max(len(batch) - count, 0)
         rest, dropped = batch[:taken], batch[taken:]

@@ -229,6 +229,8 @@ class Parking:
     def settle(self, outcome: Outcome) -> None:
         """Account for the batch that was in flight to the fallback."""
         accounts, buffer = self._accounts, self._buffer
+        if outcome.verdict == "delivered":
+            accounts.drop_rejected(outcome.rejected, outcome.detail)
         batch = buffer.in_flight
         count = len(batch)
         if outcome.verdict == "delivered":

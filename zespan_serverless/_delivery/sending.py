@@ -175,8 +175,7 @@ class Sending:
             buffer.halve()
             self._answered()
         elif outcome.verdict == "delivered":
-            if type(outcome.rejected) is int and outcome.rejected > 0:  # it may be from a user's exporter
-                accounts.drop_rejected(outcome.rejected, outcome.detail)
+            accounts.drop_rejected(outcome.rejected, outcome.detail)
             self._delivered(job)
             self._answered()
         else:
