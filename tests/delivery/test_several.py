@@ -160,6 +160,17 @@ def test_senders_that_cannot_be_interrupted_are_abandoned_together(make: Make) -
         gate.open.set()
 
 
+def test_senders_that_leave_no_time_to_park_are_abandoned_together() -> None:
+    """One after the other, most destinations would have no time left for their fallback."""
+    gate, count = Gate(), 24
+    several = Several([Delivery(Scripted(gate), Settings(), None, str(n), Scripted()) for n in range(count)])
+    feed(several, 1)
+    assert several.flush(2.0, probe=True, last=True).parked == count
+    gate.open.set()
+    eventually(lambda: not any(sender_of(one).stuck for one in several.deliveries))
+    several.reset()
+
+
 def test_a_change_between_two_registrations_is_not_forgotten() -> None:
     """One delivery may tell of a change before the next one has the wakeup, or at the same moment as the next one."""
     wakeup, first, second = _SharedWakeup(), Wakeups(), Wakeups()

@@ -119,7 +119,7 @@ class Flushing:
         """One step: why the flush may return, or seconds to wait for the next step, unless a wakeup comes."""
         accounts = self._accounts
         accounts.worker.ensure_thread()
-        self._abort_slow(waiter)
+        self.abort_late(waiter)
         with accounts.lock:
             step = self._wait_step(waiter)
         accounts.after_release()
@@ -172,14 +172,18 @@ class Flushing:
         if aborts:
             accounts.worker.abort()
 
-    def _abort_slow(self, waiter: FlushWaiter) -> None:
-        """Abort the sending of a slow event that began when nobody was waiting, if others are to be sent.
+    def abort_late(self, waiter: FlushWaiter) -> None:
+        """Abort the job that this flush cannot wait for, if there is one."""
+        job = self.late_job(waiter)
+        if job is not None:
+            self._accounts.worker.abort(job)
 
-        Abort any attempt that leaves this flush no time to park.
+    def late_job(self, waiter: FlushWaiter) -> Job | None:
+        """The sending of a slow event that began when nobody was waiting, if others are to be sent.
+
+        Or any attempt that leaves this flush no time to park.
         """
-        worker, parking = self._accounts.worker, self._accounts.parking
-        job = worker.job
+        job, parking = self._accounts.worker.job, self._accounts.parking
         if job is not None and job.slow and self._accounts.buffer.has_others:
-            worker.abort()
-        elif parking is not None and (late := parking.late_job(waiter)) is not None:
-            worker.abort(late)
+            return job
+        return None if parking is None else parking.late_job(waiter)

@@ -169,13 +169,16 @@ class Several:
         """`Flushing.wait_for_all` of each, in the time of one: this thread takes the steps of all of them."""
         wakeup = _SharedWakeup()
         flushes = [_Flush(one, timeout, wakeup, probe=probe, last=last) for one in self.deliveries]
+        for one in flushes:
+            one.waiter.deadline = flushes[0].waiter.deadline  # all are late at the same time
         while waiting := [one for one in flushes if one.reason is None]:
             wakeup.arm()
+            _at_once([one.abort_late for one in waiting if one.is_late])
             pause = min([one.step() for one in waiting])
             if pause and not wakeup.wait(pause):
                 for one in waiting:
                     one.waiter.waited += pause
-        _abort([one for one in flushes if one.reason == "deadline"])
+        _at_once([one.abort for one in flushes if one.reason == "deadline"])
         return flushes
 
 
@@ -194,6 +197,19 @@ class _Flush:
             return step
         self.reason = step
         return 0.0
+
+    @property
+    def is_late(self) -> bool:
+        """Whether `abort_late` has something to abort."""
+        return self.flushing.late_job(self.waiter) is not None
+
+    def abort_late(self) -> None:
+        """Abort what it cannot wait for."""
+        self.flushing.abort_late(self.waiter)
+
+    def abort(self) -> None:
+        """Abort what it has waited for in vain."""
+        self.flushing.abort(self.waiter)
 
 
 class _SharedWakeup:
@@ -230,17 +246,17 @@ class _SharedWakeup:
             pass_on(error)
 
 
-def _abort(late: Sequence[_Flush]) -> None:
-    """Abort what these flushes have waited for in vain, at the same time, because each may take a moment."""
+def _at_once(aborts: Sequence[Callable[[], object]]) -> None:
+    """Abort several jobs at the same time, because each may take a moment."""
     aborting = []
-    for one in late[1:]:
+    for abort in aborts[1:]:
         try:
-            aborting.append(threads.start("zespan-abort", one.flushing.abort, one.waiter))
+            aborting.append(threads.start("zespan-abort", abort))
         except RuntimeError as error:  # no more threads
             pass_on(error)
-            one.flushing.abort(one.waiter)
-    for one in late[:1]:
-        one.flushing.abort(one.waiter)
+            abort()
+    for abort in aborts[:1]:
+        abort()
     for thread in aborting:
         thread.join(2 * ABORT_GRACE)
 
