@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 
@@ -21,6 +22,7 @@ from tests.delivery.support import (
     UNAUTHORIZED,
     Gate,
     Scripted,
+    accounts_of,
     assert_balanced,
     breaker_of,
     capture,
@@ -528,6 +530,19 @@ def test_what_is_parked_leaves_the_journal(tmp_path: Path) -> None:
     delivery.close_at_exit(5)
     assert [*tmp_path.iterdir()] == []
     delivery.reset()
+
+
+def test_events_do_not_wake_the_sender_one_by_one(make: Make) -> None:
+    """As without a fallback; only when there is something to park."""
+    delivery = make(Scripted(), fallback=Scripted(), max_events=20)
+    capture(delivery, 0)
+    delivery.flush(5.0)
+    eventually(lambda: sender_of(delivery).job is None)
+    with mock.patch.object(accounts_of(delivery).wakeups, "notify_all") as wakes:
+        capture(delivery, *range(18))
+        assert wakes.call_count == 0
+        capture(delivery, 18)
+        assert wakes.call_count > 0
 
 
 def test_the_fallback_is_prepared_when_the_backend_fails(make: Make) -> None:

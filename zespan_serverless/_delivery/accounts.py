@@ -135,8 +135,11 @@ class Accounts:
         if self.waiters.all:
             self.end_async_flushes()
         # A sender that is busy looks again when it is done: to wake it for every event costs more than the event.
-        if self.worker.job is None and (self.buffer.is_full or self.parking is not None) and not self.blocked():
+        if self.worker.job is None and ((self.buffer.is_full and not self.blocked()) or self._parks()):
             self.wakeups.notify_all()
+
+    def _parks(self) -> bool:
+        return self.parking is not None and self.parking.has_job()
 
     # Out of the buffer
 

@@ -210,6 +210,10 @@ class Parking:
 
     # What the sender does
 
+    def has_job(self) -> bool:
+        """Whether `next_job` has one."""
+        return self._is_to_be_prepared() or self.is_due()
+
     def next_job(self) -> Job | None:
         """Put the next batch in flight to the fallback, if one is due.
 
@@ -221,10 +225,14 @@ class Parking:
             timeout = accounts.waiters.time_left() or accounts.settings.flush_timeout
             send = partial(self._calls.send, self._buffer.in_flight, timeout)
             return Job(send, sends=True, parks=True, timeout=timeout)
-        if self._prepared or accounts.waiters.time_left() or not accounts.breaker.failures:
+        if not self._is_to_be_prepared():
             return None
         self._prepared = True
         return Job(partial(self._calls.prepare, accounts.settings.flush_timeout), parks=True)
+
+    def _is_to_be_prepared(self) -> bool:
+        accounts = self._accounts
+        return not self._prepared and accounts.breaker.failures > 0 and not accounts.waiters.time_left()
 
     def settle(self, outcome: Outcome) -> None:
         """Account for the batch that was in flight to the fallback."""
