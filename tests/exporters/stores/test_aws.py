@@ -159,6 +159,17 @@ def test_errors(url: str, operation: str, code: str, size: int, verdict: str, mo
     assert (outcome.verdict, "says the service" in outcome.detail) == (verdict, True)
 
 
+def test_a_refused_signature_does_not_show_the_token(monkeypatch: pytest.MonkeyPatch) -> None:
+    """AWS quotes the request that should have been signed, with the token of temporary credentials."""
+    aws.use("http://127.0.0.1:9", monkeypatch)
+    store = store_of("kinesis://stream")
+    said = "The signature does not match.\n\nThe Canonical String should have been\n'POST\nx-amz-security-token:IQoJ'"
+    with Stubber(store._client_to_write()) as stub:
+        stub.add_client_error("put_record", "InvalidSignatureException", said)
+        outcome = store.put(b"x", "name", 20.0)
+    assert outcome.detail.endswith("The signature does not match.")
+
+
 @pytest.mark.parametrize("url", ["sqs://queue", "kinesis://stream", "firehose://delivery"])
 def test_the_largest_batch_is_accepted_and_one_byte_more_is_not_sent(
     url: str, service: str, monkeypatch: pytest.MonkeyPatch

@@ -62,7 +62,9 @@ class AwsStore(Store):
             details = error.response
             code, status = details["Error"].get("Code"), details["ResponseMetadata"].get("HTTPStatusCode")
             is_too_large = status == 413 or (code in _TOO_LARGE and 0 < self.accepted < len(batch))
-            return Outcome("refused" if is_too_large else "retry", f"{self.url}: {error}")
+            # The other lines of a refused signature quote the headers that were signed, with the session's token.
+            detail = f"{self.url}: {str(error).partition(chr(10))[0]}"
+            return Outcome("refused" if is_too_large else "retry", detail)
         return Outcome("delivered")
 
     def prepare(self, timeout: float) -> None:
