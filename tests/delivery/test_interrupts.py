@@ -4,12 +4,14 @@ main thread: the exception reaches the user, no lock stays held, and every event
 from __future__ import annotations
 
 import dis
+import itertools
 import signal
 import subprocess
 import sys
 import threading
+import traceback
 from collections.abc import Callable, Iterator
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from types import CodeType, FrameType
 from typing import Any
@@ -25,11 +27,14 @@ from tests.delivery.support import (
     assert_sizes,
     buffer_of,
     capture,
+    event,
     in_thread,
     lock_of,
 )
+from zespan_serverless import init, testing
 from zespan_serverless._delivery.delivery import Delivery
 from zespan_serverless._delivery.journal import Journal
+from zespan_serverless._process.container import current
 from zespan_serverless.exporters import Dropped
 from zespan_serverless.settings import Settings
 
@@ -37,6 +42,7 @@ pytestmark = pytest.mark.skipif(not hasattr(signal, "SIGALRM"), reason="no signa
 
 ROOT = Path(__file__).parents[2]
 POINTS_MAX = 400  # of one case
+ENTRY = 2  # offset of the first instruction after the look at the beginning of a function
 PACKAGE = str(Path(zespan_serverless.__file__).parent)
 
 
@@ -221,6 +227,7 @@ def check(case: Case, at: int) -> None:
 RANDOM = """
 import random, signal, sys, threading, time
 from tests.delivery.support import Scripted, capture, OK, RETRY
+from zespan_serverless import init, testing
 from zespan_serverless._delivery.delivery import Delivery
 from zespan_serverless._delivery.journal import Journal
 from zespan_serverless.settings import Settings
@@ -284,3 +291,25 @@ def test_interrupts_at_random_keep_counters_balanced(tmp_path: Path) -> None:
         command = [sys.executable, "-c", RANDOM, str(tmp_path / seed), seed]
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
         assert done.returncode == 0, done.stderr[-2000:]
+
+
+def test_a_signal_at_the_entry_of_a_function_that_takes_an_event() -> None:
+    """Nothing of the function has run, but whoever has called it knows of the event, which is in the books."""
+    struck: set[str] = set()
+    for at in itertools.count(2):  # 1 is the entry of `Container.capture`: nobody of ours knows of the event yet
+        testing.reset()
+        init(exporter="memory", enabled=True)
+        container = current()
+        assert container is not None
+        container.delivery.ensure_sender()
+        interrupted = Interrupted(at)
+        error = interrupted.run(partial(container.capture, partial(event, {"n": 1})))
+        if error is None:
+            break
+        frame = [frame for frame, _ in traceback.walk_tb(error.__traceback__) if PACKAGE in frame.f_code.co_filename][
+            -1
+        ]
+        if frame.f_lasti <= ENTRY:
+            struck.add(frame.f_code.co_qualname)
+            assert container.delivery.captured == 1, frame
+    assert {"Delivery.capture", "Intake.item", "Intake.receive"} <= struck

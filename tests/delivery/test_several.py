@@ -367,6 +367,27 @@ def test_a_signal_that_raises_loses_no_event_at_any_destination(make: Make) -> N
         signal.signal(signal.SIGALRM, before)
 
 
+def test_a_signal_at_the_entry_of_a_method_of_ours_does_not_lose_the_event_at_one_destination(make: Make) -> None:
+    """Wherever a signal strikes while an event is captured, all destinations have the event, or none has."""
+    before, counts = signal.signal(signal.SIGALRM, on_alarm), set[int]()
+    try:
+        for at in itertools.count(1):
+            exporters = [Scripted(), Scripted(), Scripted()]
+            several = make(*exporters, flush_interval=3600.0)
+            several.ensure_sender()
+            interrupted = Interrupted(at)
+            interrupted.run(partial(several.capture, event({"n": 1})))
+            counts = {one.captured for one in several.deliveries}
+            several.reset()
+            assert len(counts) == 1, at
+            if interrupted.looks < at:
+                break
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    assert at > 10
+    assert counts == {1}
+
+
 def test_an_exception_at_one_is_raised_when_all_have_the_event(make: Make) -> None:
     """A signal handler's exception reaches the user, and every destination has the event by then."""
     several = make(Scripted(), Scripted(), Scripted())

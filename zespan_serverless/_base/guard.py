@@ -15,6 +15,7 @@ from .log import warn_once
 if TYPE_CHECKING:
     from types import CodeType, FrameType
 
+_ENTRY = 2  # offset of the first instruction of a function that does something
 _UNWRAPPED_MAX = 10  # partials and bound methods around a handler
 
 
@@ -41,6 +42,13 @@ def pass_on(error: BaseException) -> None:
     """
     if is_from_signal(error):
         raise error
+
+
+def had_begun(error: BaseException) -> bool:
+    """Whether the function that raised this into the caller's `try` had begun: a signal may strike at its entry."""
+    traceback = error.__traceback__
+    called = None if traceback is None else traceback.tb_next
+    return called is None or called.tb_lasti > _ENTRY
 
 
 def is_from_signal(error: BaseException) -> bool:

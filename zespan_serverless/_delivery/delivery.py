@@ -48,7 +48,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from .._base import log
-from .._base.guard import Guarded, is_from_signal
+from .._base.guard import Guarded, had_begun, is_from_signal
 from .._base.reports import FlushReport
 from .accounts import Accounts
 from .background import Background
@@ -160,7 +160,12 @@ class Delivery:
                 return
             intake.receive(intake.item_again(record))
             raise
-        intake.receive(item)
+        try:
+            intake.receive(item)
+        except BaseException as error:
+            if not had_begun(error):
+                intake.receive(item)
+            raise
 
     def drop_unencodable(self, detail: str, span_id: str | None = None) -> None:
         """Count an event that could not even be built as dropped (`unencodable`); `detail` says why.

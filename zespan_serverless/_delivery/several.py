@@ -13,7 +13,7 @@ from collections import Counter, deque
 from typing import TYPE_CHECKING, Any
 
 from .._base import log, threads
-from .._base.guard import pass_on
+from .._base.guard import had_begun, pass_on
 from .._base.reports import FlushReport
 from .delivery import Delivery
 from .worker import ABORT_GRACE
@@ -77,7 +77,12 @@ class Several:
     # Capturing
 
     def capture(self, record: Record) -> None:
-        self._each(Delivery.capture, record)
+        try:
+            self._each(Delivery.capture, record)
+        except BaseException as error:
+            if not had_begun(error):
+                self._each(Delivery.capture, record)
+            raise
 
     def drop_unencodable(self, detail: str, span_id: str | None = None) -> None:
         self._each(Delivery.drop_unencodable, detail, span_id)
@@ -162,6 +167,8 @@ class Several:
                     method(one, *args, **kwargs)
             except BaseException as error:
                 struck = error
+                if not had_begun(error):  # a signal struck at the entry of the method
+                    place -= 1
         if struck is not None:
             raise struck
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from .. import settings as _settings
 from .._base import log
-from .._base.guard import Guarded, is_from_signal
+from .._base.guard import Guarded, had_begun, is_from_signal
 from .._delivery.delivery import Delivery
 from .._platforms import is_restarted
 from .._record.policy import Policy
@@ -100,11 +100,15 @@ class Container:
             except Exception as error:
                 self.lost(error, span_id)
         for record in ready:
+            taken = False
             try:
-                if is_sent if record is ready[-1] else self.held is not None and self.held.take(record):
+                taken = is_sent if record is ready[-1] else self.held is not None and self.held.take(record)
+                if taken:
                     self.delivery.capture(record)
-            except BaseException as error:  # of a signal handler, when the event has been taken
+            except BaseException as error:  # of a signal handler, when the event has been taken, or is now
                 struck = error
+                if taken and not had_begun(error):
+                    self.delivery.capture(record)
         if ready and self.goes_on and not self.active:  # work after a response: no end of an invocation will ask for it
             self.delivery.flush_in_background(self.settings.flush_timeout)
         if struck is not None:
