@@ -276,6 +276,16 @@ def test_a_long_outage_parks_at_the_next_flush(make: Make, clock: Clock, at_once
     assert fallback.delivered == [0, 1, 2]
 
 
+def test_a_flush_in_the_background_that_parks_everything_is_reported(make: Make, clock: Clock, at_once: None) -> None:
+    """`on_flush` is called, although nothing was delivered or dropped, or is pending."""
+    reports: list[FlushReport] = []
+    delivery, _, _ = away(make, fallback_after=0, on_flush=reports.append)
+    capture(delivery, 1)
+    delivery.flush_in_background(5.0)
+    eventually(lambda: reports)
+    assert reports[0].replaced(elapsed=0) == FlushReport(parked=1)
+
+
 def test_a_probe_leaves_time_to_park(make: Make, clock: Clock, at_once: None) -> None:
     """In a long outage an attempt at a backend that hangs takes half of the flush."""
     delivery, backend, _ = away(make)

@@ -109,7 +109,7 @@ class Background:
 
     def _flush(self, timeout: float, shift: object, wakeup: threading.Lock) -> None:
         report = self._flushing.flush(timeout, in_background=True)
-        if report.delivered or report.dropped or report.pending:  # else another flush has sent and reported all events
+        if report.delivered or report.parked or report.dropped or report.pending:  # else another flush has reported all
             self._flushing.notify(report, timeout)
         if report.pending:
             until = time.monotonic() + self._accounts.settings.flush_interval
