@@ -208,6 +208,25 @@ def test_one_that_fails_is_reported_and_logged_once(
     assert caplog.text.count(detail) == 1
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_log_handler_that_exits_costs_one_flush() -> None:
+    """It ends the thread that logs; the next flush has another thread, and does not wait for what cannot come."""
+
+    class Exits(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            if "no network" in record.getMessage():
+                sys.exit(3)
+
+    handler, logger = Exits(), logging.getLogger("zespan_serverless")
+    logger.addHandler(handler)
+    try:
+        init(exporter="memory", enabled=True, flush=[_fails])
+        assert outcomes(flush(0.3)) == [("_fails", "timeout")]
+        assert outcomes(flush(30.0)) == [("_fails", "failed")]
+    finally:
+        logger.removeHandler(handler)
+
+
 def _first_of(flushed: Any) -> Other:
     """The first entry of a container's delivery."""
     first: Other = flushed._others._all[0]

@@ -100,7 +100,7 @@ class Other:
 
     def start(self) -> bool:
         """Start the thread, unless there is one. False where none can be started."""
-        if self._inbox is None:
+        if self._inbox is None or self._thread is None or not self._thread.is_alive():  # a log handler may end a thread
             inbox: SimpleQueue[Round | None] = SimpleQueue()
             try:
                 self._thread = threads.start(f"zespan-flush-{self.name}", self._run, inbox)
