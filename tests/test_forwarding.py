@@ -194,6 +194,19 @@ def test_of_several_destinations_each_has_its_own_address(backend: Backend, monk
         assert sorted(request.path for request in backend.requests) == ["/v1/ingest", "/v1/ingest", "/v1/traces"]
 
 
+def test_a_backend_that_is_away_leaves_the_others_their_time(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Parked events of several destinations are in one store."""
+    with Backend() as collector:
+        use_otlp(collector, monkeypatch)
+        monkeypatch.setenv("ZESPAN_EXPORTER", "zespan,otlp")
+        monkeypatch.setenv("ZESPAN_BASE_URL", backend.url)
+        backend.mode = "hang"
+        forwarder = Forwarder({})
+        first, second = forwarder.forward([blob(1), blob(2, of=SPANS)], 4.0)
+        forwarder.close()
+        assert (first.verdict, second.verdict) == ("retry", "delivered")
+
+
 def test_a_resource_of_any_values_is_sent(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever the header has, it does not keep the others waiting."""
     use_otlp(backend, monkeypatch)

@@ -46,17 +46,23 @@ class Forwarder:
         """Send the events of these blobs within so many seconds. What became of each blob: the worst of its events."""
         deadline = time.monotonic() + seconds
         outcomes = [_DELIVERED] * len(blobs)
-        kinds: dict[tuple[str, str, str], list[Entry]] = {}
+        kinds: dict[tuple[str, str], dict[str, list[Entry]]] = {}
         for index, blob in enumerate(blobs):
             try:
                 for header, events in batches_of(blob):
-                    kind = str(header.get("exporter")), str(header.get("content_type")), _resource(header)
-                    kinds.setdefault(kind, []).extend((index, event) for event in events)
+                    kind = str(header.get("exporter")), str(header.get("content_type"))
+                    of_resource = kinds.setdefault(kind, {}).setdefault(_resource(header), [])
+                    of_resource.extend((index, event) for event in events)
             except ValueError as error:
                 outcomes[index] = Outcome("refused", str(error))
-        for kind, entries in kinds.items():
-            for index, outcome in self._send(kind, entries, deadline):
-                outcomes[index] = outcome
+        for number, (kind, resources) in enumerate(kinds.items()):
+            share = (deadline - time.monotonic()) / (
+                len(kinds) - number
+            )  # one backend may be away, and the next is not
+            until = time.monotonic() + share
+            for resource, entries in resources.items():
+                for index, outcome in self._send(kind, resource, entries, until):
+                    outcomes[index] = outcome
         return outcomes
 
     def destination(self, blob: bytes) -> str:
@@ -71,12 +77,11 @@ class Forwarder:
             exporter.close()
 
     def _send(
-        self, kind: tuple[str, str, str], entries: Sequence[Entry], deadline: float
+        self, kind: tuple[str, str], resource: str, entries: Sequence[Entry], deadline: float
     ) -> Iterator[tuple[int, Outcome]]:
-        """Send events of one kind. Gives the outcome of those that are not delivered."""
-        name, content_type, resource = kind
+        """Send events of one kind and resource. Gives the outcome of those that are not delivered."""
         try:
-            exporter, batch_bytes = self._exporter(name, content_type)
+            exporter, batch_bytes = self._exporter(*kind)
         except LookupError as error:
             outcome = Outcome("refused", str(error.args[0]))
             yield from ((index, outcome) for index, _ in entries)
