@@ -5,7 +5,8 @@ from __future__ import annotations
 import gzip
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 import pytest
 
@@ -20,7 +21,7 @@ SPANS = {"exporter": "otlp", "content_type": "application/json"}
 DELIVERED = Outcome("delivered")
 
 
-def blob(*numbers: int, of: dict[str, str] = OF) -> bytes:
+def blob(*numbers: int, of: Mapping[str, Any] = OF) -> bytes:
     return batch_of([json.dumps({"event_id": f"e{number}"}).encode() for number in numbers], of)
 
 
@@ -205,6 +206,18 @@ def test_a_backend_that_is_away_leaves_the_others_their_time(backend: Backend, m
         first, second = forwarder.forward([blob(1), blob(2, of=SPANS)], 4.0)
         forwarder.close()
         assert (first.verdict, second.verdict) == ("retry", "delivered")
+
+
+@pytest.mark.parametrize("status", [401, 429])
+def test_one_answer_is_enough_for_all_processes(status: int, backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Spans of each process are a request of their own, of which no other is made then."""
+    use_otlp(backend, monkeypatch)
+    backend.mode, backend.retry_after = status, "50"
+    parked = [blob(n, of={**SPANS, "resource": {"faas.instance": str(n)}}) for n in range(3)]
+    forwarder = Forwarder({})
+    assert len({outcome.verdict for outcome in forwarder.forward(parked, 10.0)} - {"delivered", "refused"}) == 1
+    forwarder.close()
+    assert len(backend.requests) == 1
 
 
 def test_a_resource_of_any_values_is_sent(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -55,14 +55,13 @@ class Forwarder:
                     of_resource.extend((index, event) for event in events)
             except ValueError as error:
                 outcomes[index] = Outcome("refused", str(error))
-        for number, (kind, resources) in enumerate(kinds.items()):
-            share = (deadline - time.monotonic()) / (
-                len(kinds) - number
-            )  # one backend may be away, and the next is not
-            until = time.monotonic() + share
-            for resource, entries in resources.items():
-                for index, outcome in self._send(kind, resource, entries, until):
-                    outcomes[index] = outcome
+        left = len(kinds)
+        for kind, resources in kinds.items():
+            now = time.monotonic()
+            share = (deadline - now) / left  # this backend may be away, and the next one is not
+            for index, outcome in self._send_all(kind, resources, now + share):
+                outcomes[index] = outcome
+            left -= 1
         return outcomes
 
     def destination(self, blob: bytes) -> str:
@@ -75,6 +74,19 @@ class Forwarder:
         """Close the connections."""
         for exporter, _ in self._exporters.values():
             exporter.close()
+
+    def _send_all(
+        self, kind: tuple[str, str], resources: Mapping[str, Sequence[Entry]], deadline: float
+    ) -> Iterator[tuple[int, Outcome]]:
+        """Send events of one exporter. After an outcome that concerns all of them, nothing else is sent."""
+        over: Outcome | None = None
+        for resource, entries in resources.items():
+            if over is not None:
+                yield from ((index, over) for index, _ in entries)
+                continue
+            for index, outcome in self._send(kind, resource, entries, deadline):
+                over = outcome if outcome.verdict != "refused" else over
+                yield index, outcome
 
     def _send(
         self, kind: tuple[str, str], resource: str, entries: Sequence[Entry], deadline: float
