@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from ..._base.forks import importing
+from ..._base.guard import pass_on
 from ..._base.reports import Outcome
 from ...errors import ConfigurationError
 from . import Store, from_text
@@ -54,7 +55,10 @@ class StorageQueue(Store):
         client, self._client = self._client, None
         if client is not None:
             for message in received.values():
-                client.update_message(message, visibility_timeout=0)
+                try:
+                    client.update_message(message, visibility_timeout=0)
+                except Exception as error:  # others see it already, or the next one may do better
+                    pass_on(error)
             client.close()
 
     def list(self) -> Iterator[str]:

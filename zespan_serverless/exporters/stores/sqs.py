@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 from typing import TYPE_CHECKING, Any
 
+from ..._base.guard import pass_on
 from . import from_text
 from ._aws import AwsStore
 
@@ -58,7 +59,10 @@ class Queue(AwsStore):
         received, self._received = self._received, {}
         for handle, _ in received.values():
             client = self.client_to_read()
-            client.change_message_visibility(QueueUrl=self._url(client), ReceiptHandle=handle, VisibilityTimeout=0)
+            try:
+                client.change_message_visibility(QueueUrl=self._url(client), ReceiptHandle=handle, VisibilityTimeout=0)
+            except client.exceptions.ClientError as error:  # others see it already, or the next one may do better
+                pass_on(error)
         super().close()
 
     def _receive(self, client: Any) -> Sequence[dict[str, Any]]:
