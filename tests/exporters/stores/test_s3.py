@@ -50,6 +50,20 @@ def test_a_batch_is_an_object(url: str, prefix: str, bucket: Any) -> None:
     assert (stored["ContentType"], events_of(stored["Body"].read())[1]) == ("application/gzip", [b'{"a":1}'])
 
 
+def test_an_object_that_cannot_be_read(bucket: Any) -> None:
+    """What a lifecycle has put into an archive keeps nobody from reading the others."""
+    bucket.put_object(Bucket="bucket", Key="1.gz", Body=b"one", StorageClass="GLACIER")
+    bucket.put_object(Bucket="bucket", Key="2.gz", Body=b"two")
+    store = open_store("s3://bucket")
+    first, second = store.list()
+    with pytest.raises(ValueError, match="InvalidObjectState"):
+        store.get(first)
+    assert store.get(second) == b"two"
+    with pytest.raises(KeyError):
+        store.get("3")
+    store.close()
+
+
 def test_the_request_to_aws_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     """It goes to the bucket's own host by HTTPS, signed, in one piece, with a checksum; nothing is asked before."""
     aws.use("", monkeypatch)

@@ -43,6 +43,8 @@ class Bucket(AwsStore):
             data: bytes = client.get_object(**self._where(name))["Body"].read()
         except client.exceptions.NoSuchKey:
             raise KeyError(name) from None
+        except client.exceptions.ClientError as error:  # forbidden, or in an archive; the next one may be neither
+            raise ValueError(str(error)) from error
         return data
 
     def delete(self, name: str) -> None:
