@@ -19,7 +19,7 @@ import pytest
 from tests.support import until
 from zespan_serverless import ConfigurationError, capture, flush, init, run, shutdown, testing, zespan_lambda
 from zespan_serverless._process import current, known_sdks
-from zespan_serverless._process.others import Other
+from zespan_serverless._process.others import Other, Others
 from zespan_serverless.settings import check
 from zespan_serverless.settings._flush import SDKS, Flushable
 from zespan_serverless.testing import Backend
@@ -274,6 +274,21 @@ def test_one_that_has_been_slow_is_waited_for_after_a_pause(times: int, pause: f
     assert flushed(pause - 2, probe=True) == "done"
     assert flushed(pause + 2) == "done"
     assert len(calls) == 3
+
+
+def test_one_that_is_not_over_when_the_flush_is_cut_short_is_not_called_slow(
+    hanging: Hanging, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Who awaits our flush may be cancelled, such as by a client that has left."""
+    others = Others(check({"flush": [hanging]})["flush"])
+    for timeout, logged in ((30.0, 0), (0.1, 1)):
+        flush = others.begin(timeout)
+        assert flush is not None
+        if logged:
+            flush.wait()
+        assert [one.outcome for one in others.end(flush)] == ["timeout"]
+        assert caplog.text.count("took too long") == logged
+    others.dismiss()
 
 
 def _uses_up(timeout: float) -> None:
