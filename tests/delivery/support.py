@@ -261,6 +261,19 @@ def mark_closed(delivery: Delivery) -> None:
     accounts_of(delivery).closed = True
 
 
+def before_notices_of_close(delivery: Delivery, then: Callable[[], object]) -> mock._patch[Any]:
+    """A patch: do this once, when `close` has dropped events in the calling thread and has told nobody of it yet."""
+    caller, release = threading.get_ident(), Accounts.after_release
+    todo = [then]
+
+    def after_release(these: Accounts) -> None:
+        release(these)
+        if these is accounts_of(delivery) and these.dropped["closed"] and todo and threading.get_ident() == caller:
+            todo.pop()()
+
+    return mock.patch.object(Accounts, "after_release", after_release)
+
+
 def assert_sizes(buffer: Buffer, case: object = None) -> None:
     """What the buffer knows of its size is right."""
     assert buffer._bytes == sum(item.size for item in buffer._waiting), case

@@ -17,14 +17,16 @@ from tests.delivery.support import (
     RETRY,
     UNAUTHORIZED,
     Scripted,
+    before_notices_of_close,
     capture,
     event,
     eventually,
+    in_thread,
     intake_bytes,
     lock_of,
 )
 from zespan_serverless._base import log
-from zespan_serverless._delivery import notices
+from zespan_serverless._delivery import notices, worker
 from zespan_serverless._delivery.buffer import Item
 from zespan_serverless.exporters import Dropped
 from zespan_serverless.settings import Settings
@@ -177,6 +179,48 @@ def test_log_line_explains_closed(make: Make, caplog: pytest.LogCaptureFixture) 
     news.dropped([Item(b"x", 0.0)], "torn", "")
     news.drain()()
     assert caplog.records[-1].getMessage() == f"zespan-serverless: {DROPPED}torn"
+
+
+def test_close_waits_for_an_on_error_that_another_thread_calls(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two threads close at a time, as at SIGTERM during the exit: neither returns before the loss has been reported."""
+    monkeypatch.setattr(worker, "ABORT_GRACE", 10.0)
+    exporter, entered, told = Scripted(), threading.Event(), []
+
+    def on_error(dropped: Dropped) -> None:
+        exporter.cut.clear()
+        entered.set()
+        exporter.cut.wait(5)  # `cancel` is called by the one that waits
+        told.append(dropped.events)
+
+    def close_too() -> None:
+        in_thread(lambda: delivery.close(0))
+        assert entered.wait(5)
+
+    delivery = make(exporter, on_error=on_error)
+    capture(delivery, 1, 2)
+    with before_notices_of_close(delivery, close_too):
+        delivery.close(0)
+    assert told == [2]
+
+
+def test_close_does_not_wait_for_an_on_error_that_hangs_in_another_thread(make: Make, gate: threading.Event) -> None:
+    """It has a moment, and then the caller goes on."""
+    entered, left = threading.Event(), threading.Event()
+
+    def on_error(dropped: Dropped) -> None:
+        entered.set()
+        gate.wait(20)
+        left.set()
+
+    def close_too() -> None:
+        in_thread(lambda: delivery.close(0))
+        assert entered.wait(5)
+
+    delivery = make(Scripted(), on_error=on_error)
+    capture(delivery, 1)
+    with before_notices_of_close(delivery, close_too):
+        delivery.close(0)
+    assert not left.is_set()
 
 
 def test_log_line_names_the_destination(make: Make, caplog: pytest.LogCaptureFixture) -> None:

@@ -283,17 +283,23 @@ def test_the_next_process_sends_to_each_what_it_has_missed(
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("exits", [False, True])
 @pytest.mark.parametrize("dead", [0, 1])
 def test_sigterm_sends_to_one_while_the_other_hangs(
-    program: Callable[..., subprocess.Popen[str]], backend: Backend, second: Backend, dead: int
+    program: Callable[..., subprocess.Popen[str]], backend: Backend, second: Backend, dead: int, exits: bool
 ) -> None:
-    """In the same quarter of a second; what the other could not have is said, if no journal keeps it."""
+    """In the same quarter of a second; what the other could not have is said, if no journal keeps it.
+
+    Also if the main thread exits at the same time, and flushes as well.
+    """
     backends = [backend, second]
     backend.mode = second.mode = "refuse"
     process = program("a", "b", ZESPAN_JOURNAL="off", JOURNAL="off")
     backends[dead].mode, backends[1 - dead].mode = "hang", "ok"
     process.terminate()
-    _, errors = process.communicate(timeout=30)
+    if not exits:
+        process.wait(timeout=30)
+    _, errors = process.communicate(timeout=30)  # closes stdin, at whose end the program exits
     assert process.returncode == -signal.SIGTERM
     assert sorted(operations(backends[1 - dead])) == ["a", "b"]
     assert backends[dead].events == []

@@ -283,7 +283,7 @@ class Delivery:
             accounts.waiters.remove(waiter)
             accounts.end_async_flushes()
         accounts.after_release()
-        self._notify_here()
+        self._notify_here(waits=True)
         self._exporter.close()
         return self.flushing.report(waiter, reason)
 
@@ -303,15 +303,23 @@ class Delivery:
             text = "%s%d telemetry events stay in the journal; only another process in this sandbox can send them"
             log.warn(text, prefix, pending)
 
-    def _notify_here(self) -> None:
-        """Run the remaining jobs in this thread, because there is no sender after `close`. Nothing is sent any more."""
+    def _notify_here(self, *, waits: bool = False) -> None:
+        """Run the remaining jobs in this thread, because there is no sender after `close`. Nothing is sent any more.
+
+        A flush or a `close` in another thread may have taken one of them first. With `waits`, that one gets
+        `ABORT_GRACE` to end: the caller may end the process, and the report of a loss would be lost with it.
+        """
         worker = self._accounts.worker
         while True:
             with self._accounts.lock:
                 job = worker.take()
-            if job is None:
+                others = worker.job if waits and job is None else None
+            if job is not None:
+                worker.run_job(job)
+            elif others is not None:
+                worker.abort(others)
+            else:
                 return
-            worker.run_job(job)
 
     # Beginning
 
