@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from tests.delivery.support import lock_of
 from tests.support import until
 from zespan_serverless import ConfigurationError, capture, flush, init, run, shutdown, testing, zespan_lambda
 from zespan_serverless._process import current, known_sdks
@@ -317,6 +318,20 @@ def test_a_flush_that_calls_our_flush_does_not_wait_for_itself() -> None:
     init(exporter="memory", flush=[lambda: inner.append(flush(LONG))])
     assert [one.outcome for one in flush(LONG).others] == ["done"]
     assert [report.others for report in inner] == [()]
+
+
+def test_a_flush_in_a_finalizer_waits_for_nobody_while_it_holds_up_our_lock(hanging: Hanging) -> None:
+    """The garbage collector may run it anywhere in our code, and other threads wait for that."""
+    init(exporter="memory", enabled=True, flush=[hanging])
+    container = current()
+    assert container is not None
+    together: Any = container.delivery
+    capture({"operation": "x"})
+    with lock_of(together._delivery):
+        began = time.monotonic()
+        report = flush(LONG / 2)
+    assert time.monotonic() - began < LONG / 3
+    assert (report.pending, report.reason) == (1, "stuck")
 
 
 def test_signals_stay_the_users_while_others_are_flushed() -> None:

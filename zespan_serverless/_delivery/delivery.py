@@ -144,6 +144,10 @@ class Delivery:
         """Whether `close` has been called."""
         return self._accounts.closed
 
+    def is_reentrant(self) -> bool:
+        """Whether a finalizer or a signal handler has interrupted this thread in here, and must not wait."""
+        return self._accounts.is_reentrant()
+
     # Capturing
 
     def capture(self, record: Record) -> None:

@@ -70,6 +70,9 @@ class Several:
     def closed(self) -> bool:
         return all(one.closed for one in self.deliveries)
 
+    def is_reentrant(self) -> bool:
+        return any(one.is_reentrant() for one in self.deliveries)
+
     @property
     def has_journal(self) -> bool:
         return any(one.has_journal for one in self.deliveries)

@@ -77,7 +77,7 @@ class FlushedTogether:
     def _with_others(self, timeout: float, ours: Callable[[], FlushReport], *, probe: bool = True) -> FlushReport:
         flush = self._others.begin(timeout, probe=probe)
         report = ours()
-        if flush is not None:
+        if flush is not None and not self._delivery.is_reentrant():
             flush.wait()
         return self._completed(report, flush)
 
