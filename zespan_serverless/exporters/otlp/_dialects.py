@@ -64,14 +64,15 @@ def _phoenix(span: Span, found: Attributes) -> None:
         value = found.get(f"{name}.value")
         if value is not None:
             found[f"{name}.mime_type"] = "application/json" if _is_json(str(value)) else "text/plain"
-    tokens = _tokens(found)
-    if tokens is not None:
-        sent, got, read, written, reasoning = tokens
-        found["llm.token_count.prompt"], found["llm.token_count.completion"] = sent, got
-        found["llm.token_count.total"] = sent + got
-        found["llm.token_count.prompt_details.cache_read"] = read
-        found["llm.token_count.prompt_details.cache_write"] = written
-        found["llm.token_count.completion_details.reasoning"] = reasoning
+    _add_tokens(
+        found,
+        "llm.token_count.prompt",
+        "llm.token_count.completion",
+        "llm.token_count.total",
+        "llm.token_count.prompt_details.cache_read",
+        "llm.token_count.prompt_details.cache_write",
+        "llm.token_count.completion_details.reasoning",
+    )
     if "gen_ai.usage.cost" in found:
         found["llm.cost.total"] = found["gen_ai.usage.cost"]
     _add_tags(found, "tag.tags")
@@ -82,14 +83,15 @@ def _braintrust(span: Span, found: Attributes) -> None:
     kinds = {"llm": "llm", "embedding": "llm", "tool": "tool", "retriever": "function"}
     found["braintrust.span_attributes.type"] = kinds.get(_kind(found), "task")
     _add_content(found, "braintrust.input_json", "braintrust.output_json", as_json=True)
-    tokens = _tokens(found)
-    if tokens is not None:
-        sent, got, read, written, reasoning = tokens
-        found["braintrust.metrics.prompt_tokens"], found["braintrust.metrics.completion_tokens"] = sent, got
-        found["braintrust.metrics.tokens"] = sent + got
-        found["braintrust.metrics.prompt_cached_tokens"] = read
-        found["braintrust.metrics.prompt_cache_creation_tokens"] = written
-        found["braintrust.metrics.completion_reasoning_tokens"] = reasoning
+    _add_tokens(
+        found,
+        "braintrust.metrics.prompt_tokens",
+        "braintrust.metrics.completion_tokens",
+        "braintrust.metrics.tokens",
+        "braintrust.metrics.prompt_cached_tokens",
+        "braintrust.metrics.prompt_cache_creation_tokens",
+        "braintrust.metrics.completion_reasoning_tokens",
+    )
     if "gen_ai.usage.cost" in found:
         found["braintrust.metrics.estimated_cost"] = found["gen_ai.usage.cost"]
     if "zespan.time_to_first_token" in found:
@@ -136,6 +138,15 @@ def _tokens(found: Attributes) -> tuple[int, int, int, int, int] | None:
     parts = [found.get(name, 0) for name in (_READ, CACHE_CREATION, _REASONING)]
     read, written, reasoning = (part if type(part) is int else 0 for part in parts)
     return sent, got, read, written, reasoning
+
+
+def _add_tokens(found: Attributes, *names: str) -> None:
+    """Add the tokens of the request, of the answer and of both, those read from a cache and written to one, and those
+    of reasoning under other names, if they are known."""
+    tokens = _tokens(found)
+    if tokens is not None:
+        sent, got, *parts = tokens
+        found.update(zip(names, (sent, got, sent + got, *parts), strict=True))
 
 
 def _add_content(found: Attributes, name_in: str, name_out: str, *, as_json: bool = False) -> None:
