@@ -29,7 +29,7 @@ NEWER := $(shell for python in python3.12 python3.13 python3.14 ~/.pyenv/version
 .PHONY: demo quick test check clean environments
 
 demo: $(VENV)/.local
-	@$(VENV)/bin/python -m emulator.demo
+	@$(VENV)/bin/python -m zespan_serverless_dev.demo
 
 # Hundreds of processes import the same packages, which takes three times as long without bytecode: it is written even
 # where the environment forbids it.
@@ -38,15 +38,15 @@ quick test: export PYTHONDONTWRITEBYTECODE =
 # Each process imports all test files first, which takes seconds of CPU: fewer processes are faster here.
 quick: WORKERS = 4
 quick: $(VENV)/.dev
-	@$(VENV)/bin/python -m emulator.binary >/dev/null
+	@$(VENV)/bin/python -m zespan_serverless_dev.emulator.binary >/dev/null
 	$(VENV)/bin/python -m pytest -n $(WORKERS) --dist worksteal --quick $(PYTEST_ARGS)
 
 # What `make test` runs in. They may be made side by side: make -j environments
 environments: $(VENV)/.dev .venv-sam/.installed .venv-vercel/.installed $(VENV)/.environments
 
 test: environments
-	@$(VENV)/bin/python -m emulator.binary >/dev/null
-	@$(VENV)/bin/python -m emulator.docker
+	@$(VENV)/bin/python -m zespan_serverless_dev.emulator.binary >/dev/null
+	@$(VENV)/bin/python -m tools.docker
 	$(VENV)/bin/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --durations=15 $(PYTEST_ARGS)
 
 check: $(VENV)/.dev
@@ -62,24 +62,31 @@ $(VENV)/pyvenv.cfg:
 	$(if $(PYTHON),,$(error Python 3.11 or newer is needed: make $(MAKECMDGOALS) PYTHON=/path/to/python))
 	$(PYTHON) -m venv $(VENV)
 
-$(VENV)/.local: $(VENV)/pyvenv.cfg pyproject.toml
-	$(VENV)/bin/python -m pip install --quiet --editable '.[local]'
+# uv takes a tenth of pip's time, but does not read pip's configuration. pip knows dependency groups from 25.1 on.
+define install
+	$(VENV)/bin/python -m uv pip install --quiet --python $(1) $(2) || { \
+		$(1)/bin/python -m pip install --quiet 'pip>=25.1' && $(1)/bin/python -m pip install --quiet $(2); }
+endef
+
+$(VENV)/.uv: $(VENV)/pyvenv.cfg
+	$(VENV)/bin/python -m pip install --quiet uv
 	@touch $@
 
-# uv takes a tenth of pip's time, but does not read pip's configuration.
-$(VENV)/.dev: $(VENV)/pyvenv.cfg pyproject.toml
-	$(VENV)/bin/python -m pip install --quiet uv
-	$(VENV)/bin/python -m uv pip install --quiet --python $(VENV) --editable '.[dev]' || \
-		$(VENV)/bin/python -m pip install --quiet --editable '.[dev]'
+$(VENV)/.local: $(VENV)/.uv pyproject.toml dev/pyproject.toml
+	$(call install,$(VENV),--editable . --editable ./dev 'openai>=1.50')
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.uv pyproject.toml dev/pyproject.toml
+	$(call install,$(VENV),--editable . --editable ./dev --group dev)
 	$(VENV)/bin/python -m pip install --quiet --no-deps --ignore-requires-python $(AZURE_WORKER)
 	@touch $@
 
 # The SAM CLI has an environment of its own, because it pins many dependencies. The first pip command checks the hash of
 # the CLI itself, the second installs its dependencies.
-.venv-sam/.installed: emulator/sam-cli.txt
+.venv-sam/.installed: dev/zespan_serverless_dev/emulator/sam-cli.txt
 	$(if $(PYTHON),,$(error Python 3.11 or newer is needed: make $(MAKECMDGOALS) PYTHON=/path/to/python))
 	$(PYTHON) -m venv .venv-sam
-	.venv-sam/bin/python -m pip install --quiet --no-deps --requirement emulator/sam-cli.txt
+	.venv-sam/bin/python -m pip install --quiet --no-deps --requirement dev/zespan_serverless_dev/emulator/sam-cli.txt
 	.venv-sam/bin/python -m pip install --quiet aws-sam-cli
 	@touch $@
 
@@ -88,6 +95,7 @@ $(VENV)/.environments: $(VENV)/.dev tests/environments.py
 	$(VENV)/bin/python -m tests.environments
 	@touch $@
 
-.venv-vercel/.installed: pyproject.toml
-	$(if $(NEWER),$(NEWER) -m venv .venv-vercel && .venv-vercel/bin/python -m pip install --quiet --editable '.[vercel-dev]',mkdir -p .venv-vercel)
+.venv-vercel/.installed: $(VENV)/.uv pyproject.toml
+	$(if $(NEWER),$(NEWER) -m venv .venv-vercel,mkdir -p .venv-vercel)
+	$(if $(NEWER),$(call install,.venv-vercel,--editable . --group vercel))
 	@touch $@

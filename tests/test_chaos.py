@@ -24,8 +24,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from zespan_serverless_dev.emulator.lambda_rie import HOOKS, Sandbox
 
-from emulator.lambda_rie import HOOKS, Sandbox
 from zespan_serverless.exporters.stores import events_of, open_store
 from zespan_serverless.testing import Backend
 

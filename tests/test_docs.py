@@ -13,8 +13,8 @@ from typing import Any
 import boto3
 import pytest
 from moto import mock_aws
+from zespan_serverless_dev.emulator.model import ModelEndpoint
 
-from emulator.model import ModelEndpoint
 from tests.outbound.server import Server
 from tests.support import TRACE, TRACEPARENT
 from zespan_serverless import capture, flush, init, shutdown, testing, types

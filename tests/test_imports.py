@@ -228,7 +228,8 @@ def test_files_that_are_named_exist(page: str) -> None:
     """By their path in the repository, or in the package."""
     named = re.findall(r"`([\w./]+(?:\.py|/))`", (PACKAGE.parent / page).read_text())
     assert len(named) > 5
-    assert [name for name in named if not ((PACKAGE.parent / name).exists() or (PACKAGE / name).exists())] == []
+    folders = [PACKAGE.parent, PACKAGE, PACKAGE.parent / "dev" / "zespan_serverless_dev"]
+    assert [name for name in named if not any((folder / name).exists() for folder in folders)] == []
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.relative_to(PACKAGE).as_posix())

@@ -10,8 +10,8 @@ import sys
 from pathlib import Path
 
 import pytest
+from zespan_serverless_dev.emulator.lambda_rie import Sandbox
 
-from emulator.lambda_rie import Sandbox
 from zespan_serverless import ConfigurationError, settings
 from zespan_serverless.testing import Backend
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import shlex
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,12 +15,22 @@ from .errors import ConfigurationError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+_TOOLS = {
+    "dev": "show what functions send, live, on a page of this machine",
+    "invoke": "invoke a Lambda function on AWS's emulator",
+    "run": "run a program whose telemetry goes to this machine",
+    "tail": "print what arrives at a running `dev`",
+    "doctor": "find misconfiguration before it is deployed",
+}
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command with these `arguments` (default: sys.argv), and return its exit code.
 
     zespan-serverless layer build [--output PATH] [--python COMMAND ...]    build the Lambda layer
     zespan-serverless replay URL [--to BASE_URL] [--dry-run] [...]          send events that a store has kept
+
+    The commands dev, invoke, run, tail and doctor come from the distribution zespan-serverless-dev.
     """
     parser = argparse.ArgumentParser(prog="zespan-serverless", description="Telemetry that survives serverless.")
     parser.add_argument("--version", action="version", version=__version__)
@@ -36,12 +47,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     build.set_defaults(run=_build_layer)
     _replay.add_arguments(commands.add_parser("replay", help="send events that the fallback has kept"))
+    _add_tools(commands)
     chosen = parser.parse_args(arguments)
     try:
         code: int = chosen.run(chosen)
     except (ConfigurationError, OSError) as error:
         parser.exit(1, f"{parser.prog}: {error}\n")
     return code
+
+
+def _add_tools(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the commands for developers: those of zespan-serverless-dev, or what says how to install it."""
+    found = {entry.name: entry for entry in entry_points(group="zespan_serverless.commands")}
+    for name, purpose in _TOOLS.items():
+        if name in found:
+            found[name].load()(commands.add_parser(name, help=purpose))
+        else:
+            missing = commands.add_parser(name, help=purpose, prefix_chars="\0", add_help=False)
+            missing.add_argument("ignored", nargs="*")
+            missing.set_defaults(run=_say_what_is_missing)
+
+
+def _say_what_is_missing(_: argparse.Namespace) -> int:
+    raise ConfigurationError("this command comes with: pip install 'zespan-serverless[dev]'")
 
 
 def _build_layer(arguments: argparse.Namespace) -> int:

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from zespan_serverless_dev.emulator.lambda_rie import HOOKS, Sandbox
+from zespan_serverless_dev.emulator.model import ModelEndpoint
 
-from emulator.lambda_rie import HOOKS, Sandbox
-from emulator.model import ModelEndpoint
 from tests.aws_lambda.support import StartFunction
 from zespan_serverless.testing import Backend
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
-from emulator.lambda_rie import Sandbox
+from zespan_serverless_dev.emulator.lambda_rie import Sandbox
+
 from tests.support import Event, calls, until
 
 __all__ = ["Event", "StartFunction", "calls", "roots", "until"]

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pydantic
 import pytest
+from zespan_serverless_dev.emulator.lambda_rie import HOOKS, Sandbox
 
-from emulator.lambda_rie import HOOKS, Sandbox
 from zespan_serverless import __version__
 from zespan_serverless.cli import main
 from zespan_serverless.testing import Backend

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from zespan_serverless_dev.emulator.model import ModelEndpoint
 
-from emulator.model import ModelEndpoint
 from tests.aws_lambda.support import StartFunction, calls
 from zespan_serverless.testing import Backend
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from zespan_serverless_dev.emulator import lambda_rie
 
-from emulator import lambda_rie
 from tests.providers.slow import slow
 from zespan_serverless.testing import Backend
 

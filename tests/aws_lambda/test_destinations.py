@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from zespan_serverless_dev.emulator.lambda_rie import Sandbox
 
-from emulator.lambda_rie import Sandbox
 from tests.aws_lambda.support import StartFunction, until
 from tests.exporters.otlp.support import Endpoint
 from zespan_serverless.testing import Backend

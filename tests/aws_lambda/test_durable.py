@@ -15,8 +15,8 @@ from types import ModuleType
 from typing import Any, NamedTuple
 
 import pytest
+from zespan_serverless_dev.emulator.lambda_rie import _free_port
 
-from emulator.lambda_rie import _free_port
 from tests.aws_lambda.conftest import FUNCTIONS, ROOT
 from tests.aws_lambda.support import Event, StartFunction, calls, until
 from zespan_serverless._record.invocation import Result

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import pytest
+from zespan_serverless_dev.emulator.lambda_rie import Sandbox
+from zespan_serverless_dev.emulator.model import ModelEndpoint
 
-from emulator.lambda_rie import Sandbox
-from emulator.model import ModelEndpoint
 from tests.aws_lambda.support import Event, calls, roots
 from tests.aws_lambda.test_events import EVENTS
 from zespan_serverless.testing import Backend

@@ -13,8 +13,8 @@ from typing import Any
 from unittest.mock import MagicMock, Mock
 
 import pytest
+from zespan_serverless_dev.emulator.model import ModelEndpoint
 
-from emulator.model import ModelEndpoint
 from tests.aws_lambda.support import StartFunction, calls, roots
 from zespan_serverless import ConfigurationError, capture, zespan_lambda
 from zespan_serverless.testing import Backend, LambdaContext, recording

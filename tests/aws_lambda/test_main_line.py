@@ -6,8 +6,8 @@ import time
 from typing import Any
 
 import pytest
+from zespan_serverless_dev.emulator.model import ModelEndpoint
 
-from emulator.model import ModelEndpoint
 from tests.aws_lambda.support import StartFunction, calls, roots
 from zespan_serverless.aws_lambda import _cold_start
 from zespan_serverless.testing import Backend

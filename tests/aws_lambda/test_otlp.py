@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from zespan_serverless_dev.emulator.model import ModelEndpoint
 
-from emulator.model import ModelEndpoint
 from tests.aws_lambda.support import StartFunction, until
 from tests.exporters.otlp.support import Endpoint, plain
 

@@ -45,9 +45,9 @@ from aws_lambda_powertools.utilities.idempotency.persistence.datarecord import D
 from aws_lambda_powertools.utilities.parser import event_parser, models
 from openai import OpenAI
 from pydantic import BaseModel
+from zespan_serverless_dev.emulator.lambda_rie import Invoke
+from zespan_serverless_dev.emulator.model import ModelEndpoint
 
-from emulator.lambda_rie import Invoke
-from emulator.model import ModelEndpoint
 from tests.aws_lambda.support import StartFunction, calls, roots
 from tests.aws_lambda.test_events import EVENTS, INDEX
 from zespan_serverless import capture, testing, traced_record, traced_records, zespan_lambda

@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 
 import pytest
+from zespan_serverless_dev.emulator.lambda_rie import Sandbox
 
-from emulator.lambda_rie import Sandbox
 from tests.aws_lambda.support import StartFunction, calls, roots
 from zespan_serverless.testing import Backend
 

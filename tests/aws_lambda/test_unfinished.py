@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from zespan_serverless_dev.emulator.lambda_rie import Sandbox
+from zespan_serverless_dev.emulator.model import ModelEndpoint
 
-from emulator.lambda_rie import Sandbox
-from emulator.model import ModelEndpoint
 from tests.aws_lambda.support import Event, StartFunction, calls, roots, until
 from zespan_serverless.testing import Backend
 

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from zespan_serverless_dev.emulator.lambda_rie import Invoke, Sandbox
 
-from emulator.lambda_rie import Invoke, Sandbox
 from tests import hosts
 from tests.aws_lambda.support import StartFunction, roots, until
 from tests.test_docs import PAGES, blocks

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from zespan_serverless_dev.emulator.model import ModelEndpoint
 
-from emulator.model import ModelEndpoint
 from tests.azure_functions.support import APPS, StartWorker, Worker
 from zespan_serverless import testing
 

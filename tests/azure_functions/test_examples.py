@@ -12,8 +12,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from zespan_serverless_dev.emulator.model import ModelEndpoint
 
-from emulator.model import ModelEndpoint
 from tests.azure_functions.support import StartWorker, Worker
 from tests.support import ROOT, TRACE, calls, roots
 from zespan_serverless import testing

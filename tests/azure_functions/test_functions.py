@@ -10,8 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from zespan_serverless_dev.emulator.model import ModelEndpoint
 
-from emulator.model import ModelEndpoint
 from tests.azure_functions.support import APPS, Answer, StartWorker, Worker
 from tests.support import SPAN, TRACE, calls, roots, until
 from zespan_serverless import testing

@@ -15,8 +15,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from zespan_serverless_dev.emulator.model import ModelEndpoint
 
-from emulator.model import ModelEndpoint
 from tests.azure_functions.support import Answer, StartWorker, Worker
 from tests.support import SPAN, TRACE, calls, roots, until
 from zespan_serverless import testing

@@ -155,7 +155,7 @@ def test_program_behaves_as_it_does_without_the_package(case: Case, backend: Bac
     """The program says, ends and warns as it does without us, and its events arrive, or are said to be lost."""
     missing = [name for name in SITUATIONS[case.situation].needs if find_spec(name) is None]
     if missing:
-        pytest.skip(f"{', '.join(missing)} is not installed: pip install -e '.[dev]'")
+        pytest.skip(f"{', '.join(missing)} is not installed: make test")
     traced = Program(case, tmp_path, backend.url, bare=False)
     bare = Program(case, tmp_path, backend.url, bare=True)
     expected, seen = bare.end(), traced.end()

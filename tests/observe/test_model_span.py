@@ -17,8 +17,8 @@ import openai
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from zespan_serverless_dev.emulator.model import ModelEndpoint
 
-from emulator.model import ModelEndpoint
 from zespan_serverless import ConfigurationError, current_span, flush, span, testing, zespan_lambda
 
 MESSAGES: list[Any] = [

@@ -15,8 +15,8 @@ import pytest
 from botocore.exceptions import ParamValidationError
 from moto import mock_aws
 from moto.server import ThreadedMotoServer
+from zespan_serverless_dev.emulator.lambda_rie import Sandbox
 
-from emulator.lambda_rie import Sandbox
 from tests.outbound.server import Server
 from tests.outbound.test_http import EVENT, traced
 from tests.support import TRACE, until

@@ -19,7 +19,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from emulator.lambda_rie import HOOKS, Sandbox
+from zespan_serverless_dev.emulator.lambda_rie import HOOKS, Sandbox
+
 from tests import environments
 from tests.peers.flushed import FLUSHED, Sdk, function
 from tests.support import until

@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 from boto3.session import Session
 from moto.server import ThreadedMotoServer
+from zespan_serverless_dev.emulator.model import ModelEndpoint
 
-from emulator import docker
-from emulator.model import ModelEndpoint
 from tests.sam.support import API_KEY, ROOT, SAM, Surroundings, run
+from tools import docker
 from zespan_serverless.testing import Backend
 
 

@@ -8,7 +8,8 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from emulator.model import ModelEndpoint
+from zespan_serverless_dev.emulator.model import ModelEndpoint
+
 from zespan_serverless.testing import Backend
 
 ROOT = Path(__file__).parents[2]

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from zespan_serverless_dev.emulator.lambda_rie import INVOKE_PATH
 
-from emulator.lambda_rie import INVOKE_PATH
 from tests.sam.support import ROOT, SAM, Surroundings, run
 from zespan_serverless import __version__
 

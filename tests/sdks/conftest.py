@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-
-from emulator.model import ModelEndpoint
+from zespan_serverless_dev.emulator.model import ModelEndpoint
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from tests.sdks.guide import ASK, Event, play
 from zespan_serverless import testing
 
 if TYPE_CHECKING:
-    from emulator.model import ModelEndpoint
+    from zespan_serverless_dev.emulator.model import ModelEndpoint
 
 
 def of_kind(events: list[Event], kind: str) -> list[Event]:

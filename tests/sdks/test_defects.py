@@ -9,7 +9,7 @@ import pytest
 from tests.sdks.guide import ASK, play
 
 if TYPE_CHECKING:
-    from emulator.model import ModelEndpoint
+    from zespan_serverless_dev.emulator.model import ModelEndpoint
 
 pytestmark = pytest.mark.slow
 

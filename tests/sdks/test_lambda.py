@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import pytest
+from zespan_serverless_dev.emulator.lambda_rie import HOOKS, Sandbox
+from zespan_serverless_dev.emulator.model import ModelEndpoint
 
-from emulator.lambda_rie import HOOKS, Sandbox
-from emulator.model import ModelEndpoint
 from zespan_serverless.testing import Backend
 
 pytestmark = pytest.mark.host(seconds=90)

@@ -12,7 +12,7 @@ from tests import environments
 from zespan_serverless import testing
 
 if TYPE_CHECKING:
-    from emulator.model import ModelEndpoint
+    from zespan_serverless_dev.emulator.model import ModelEndpoint
 
 pytestmark = pytest.mark.slow
 Event = dict[str, Any]

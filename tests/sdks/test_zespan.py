@@ -16,7 +16,7 @@ import zespan_serverless
 from zespan_serverless import testing
 
 if TYPE_CHECKING:
-    from emulator.model import ModelEndpoint
+    from zespan_serverless_dev.emulator.model import ModelEndpoint
 
 ROOT = str(Path(zespan_serverless.__file__).parents[1])
 SCRIPT = """

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 from fastapi.testclient import TestClient
+from zespan_serverless_dev.emulator.model import ModelEndpoint
 
-from emulator.model import ModelEndpoint
 from tests.test_docs import PAGES, blocks, run
 from tests.vercel.conftest import Deploy
 from zespan_serverless import testing

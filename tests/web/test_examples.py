@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from zespan_serverless_dev.emulator.model import ModelEndpoint
 
-from emulator.model import ModelEndpoint
 from tests.support import TRACE, TRACEPARENT, below, until
 from tests.test_docs import PAGES, blocks, run
 from tests.web.support import Server

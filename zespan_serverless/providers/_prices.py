@@ -1,4 +1,4 @@
-"""Prices of models, made by `python -m dev.prices` of genai-prices 0.2.3 on 2026-11-29.
+"""Prices of models, made by `python -m tools.prices` of genai-prices 0.2.3 on 2026-11-29.
 
 genai-prices is (c) Pydantic Services Inc., MIT: https://github.com/pydantic/genai-prices.
 """

@@ -14,8 +14,8 @@ from urllib.error import HTTPError
 
 import openai
 import pytest
+from zespan_serverless_dev.emulator.model import ModelEndpoint
 
-from emulator.model import ModelEndpoint
 from tests import environments
 from tests.support import Served, until
 from zespan_serverless import _process, patch, span, with_context, zespan_lambda

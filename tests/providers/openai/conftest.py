@@ -17,8 +17,8 @@ from typing import Any
 
 import openai
 import pytest
+from zespan_serverless_dev.emulator.model import ModelEndpoint
 
-from emulator.model import ModelEndpoint
 from zespan_serverless import flush, testing, zespan_lambda
 
 Event = dict[str, Any]

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 import openai
 import pytest
 from openai.types.chat import ChatCompletion
+from zespan_serverless_dev.emulator.model import USAGE, WORDS, ModelEndpoint
 
 import zespan_serverless
-from emulator.model import USAGE, WORDS, ModelEndpoint
 from zespan_serverless import span, testing, with_context
 from zespan_serverless.providers._pricing import cost as cost_of
 from zespan_serverless.providers.openai._addresses import provider_at, provider_of

@@ -11,9 +11,9 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from zespan_serverless_dev.emulator.model import WORDS
 
 import zespan_serverless
-from emulator.model import WORDS
 from tests.delivery.support import open_spans
 from zespan_serverless import testing
 from zespan_serverless._process import container as _container

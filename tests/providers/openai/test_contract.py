@@ -17,9 +17,9 @@ from typing import Any
 
 import openai
 import pytest
+from zespan_serverless_dev.emulator.model import ModelEndpoint
 
 import zespan_serverless
-from emulator.model import ModelEndpoint
 from zespan_serverless import span, testing, zespan_lambda
 from zespan_serverless.testing import Backend
 

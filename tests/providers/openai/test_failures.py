@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import openai
 import pytest
+from zespan_serverless_dev.emulator.model import WORDS, ModelEndpoint
 
 import zespan_serverless
-from emulator.model import WORDS, ModelEndpoint
 from zespan_serverless import providers, testing
 from zespan_serverless._process import container as _container
 from zespan_serverless.providers import (

@@ -15,7 +15,7 @@ import pytest
 import zespan_serverless
 
 if TYPE_CHECKING:
-    from emulator.model import ModelEndpoint
+    from zespan_serverless_dev.emulator.model import ModelEndpoint
 
 pytestmark = pytest.mark.host(seconds=60)
 

@@ -18,9 +18,9 @@ from unittest.mock import Mock
 import openai
 import pytest
 import wrapt
+from zespan_serverless_dev.emulator.model import WORDS, ModelEndpoint
 
 import zespan_serverless
-from emulator.model import WORDS, ModelEndpoint
 from zespan_serverless import patch_openai, providers, wrap_openai
 from zespan_serverless._base import hook
 from zespan_serverless.providers import ROOMS, _patch

@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, Any
 import openai
 import pytest
 from openai.types.chat import ChatCompletionChunk
+from zespan_serverless_dev.emulator.model import WORDS, ModelEndpoint
 
 import zespan_serverless
-from emulator.model import WORDS, ModelEndpoint
 from zespan_serverless import patch_openai
 from zespan_serverless._trace import context
 

@@ -1,6 +1,6 @@
 """Makes `zespan_serverless/providers/_prices.py` of the prices that the package `genai-prices` has.
 
-    pip install genai-prices && python -m dev.prices
+    pip install genai-prices && python -m tools.prices
 
 A line of the table is one model: the names by which it is known, and US dollars per million tokens. `_pricing.py` reads
 it.
@@ -14,7 +14,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from genai_prices import data
+from genai_prices import data  # pyright: ignore[reportMissingImports]
 
 TARGET = Path(__file__).parent.parent / "zespan_serverless" / "providers" / "_prices.py"
 PROVIDERS = (
@@ -25,7 +25,7 @@ FIELDS = ("input_mtok", "output_mtok", "cache_read_mtok", "cache_write_mtok", "c
 AUDIO = ("input_audio_mtok", "output_audio_mtok", "cache_audio_read_mtok")
 TIERS = ("flex", "priority")
 SIGNS = {"equals": "=", "starts_with": "^", "ends_with": "$", "contains": "*", "regex": "~"}
-HEAD = '''"""Prices of models, made by `python -m dev.prices` of genai-prices {version} on {today}.
+HEAD = '''"""Prices of models, made by `python -m tools.prices` of genai-prices {version} on {today}.
 
 genai-prices is (c) Pydantic Services Inc., MIT: https://github.com/pydantic/genai-prices.
 """

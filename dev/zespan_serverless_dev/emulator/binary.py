@@ -1,6 +1,6 @@
 """Lambda's own init process for this machine: aws-lambda-rie, extracted from the SAM CLI's wheel.
 
-python -m emulator.binary   fetches it once and prints its path
+python -m zespan_serverless_dev.emulator.binary   fetches it once and prints its path
 
 sam-cli.txt names the wheel with its hash, so only the file that was reviewed is ever run.
 """
@@ -17,7 +17,7 @@ import zipfile
 from pathlib import Path
 
 PIN = Path(__file__).parent / "sam-cli.txt"
-CACHE = Path(__file__).parent.parent / ".cache"
+CACHE = Path(__file__).parents[3] / ".cache"
 MACHINES = {"x86_64": "x86_64", "amd64": "x86_64", "aarch64": "arm64", "arm64": "arm64"}
 
 

@@ -1,4 +1,4 @@
-"""Measures the growth of memory, with a live and a dead backend: `python -m emulator.memory [invocations]`.
+"""Measures the growth of memory, with a live and a dead backend: `python -m tools.memory [invocations]`.
 
 Runs 100,000 invocations by default in one warm process, each with one span. Prints the growth of resident memory per
 1,000 invocations, without the first tenth, in which caches and buffers fill.
@@ -73,7 +73,7 @@ def main() -> None:
                 where = f"{folder}/journal" if journal == "on" else "off"
                 env = {**os.environ, "ZESPAN_BASE_URL": url, "ZESPAN_JOURNAL": where}
                 print(f"{kind}, journal {journal:3}: ", end="", flush=True)
-                subprocess.run([sys.executable, "-m", "emulator.memory", str(invocations)], env=env, check=True)
+                subprocess.run([sys.executable, "-m", "tools.memory", str(invocations)], env=env, check=True)
                 server.kill()
 
 

@@ -1,4 +1,4 @@
-"""A fleet of sandboxes, and a backend that is away for ten minutes: `python -m dev.fleet` shows what becomes of it.
+"""A fleet of sandboxes, and a backend that is away for ten minutes: `python -m tools.fleet` shows what becomes of it.
 
 Each sandbox is a real `Delivery`, which has no threads here (the caller sends), and lives in a time that the simulation
 moves. It is invoked at random moments, flushes after each invocation, and is replaced at random with all that is on its
@@ -188,7 +188,7 @@ def plot(fleet: Fleet) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.partition(":")[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition(":")[0])
     parser.add_argument("--sandboxes", type=int, default=10_000)
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--plot", type=Path)

@@ -10,7 +10,7 @@ from typing import NoReturn
 
 import pytest
 
-from emulator import docker
+from tools import docker
 
 
 @pytest.fixture

@@ -8,8 +8,7 @@ from collections.abc import Iterator
 import openai
 import pytest
 from openai.types.chat import ChatCompletionChunk, ChatCompletionMessageParam, ChatCompletionToolParam
-
-from emulator.model import USAGE, ModelEndpoint
+from zespan_serverless_dev.emulator.model import USAGE, ModelEndpoint
 
 MESSAGES: list[ChatCompletionMessageParam] = [{"role": "user", "content": "Hi"}]
 TOOLS: list[ChatCompletionToolParam] = [{"type": "function", "function": {"name": "weather", "parameters": {}}}]

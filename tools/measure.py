@@ -1,4 +1,4 @@
-"""python -m emulator.measure: cold starts with and without the layer, how long a flush keeps a sandbox busy, what a key
+"""python -m tools.measure: cold starts with and without the layer, how long a flush keeps a sandbox busy, what a key
 in Parameter Store costs, and the journal.
 
 Runs a function that sleeps 50 ms on AWS's emulator, with a backend 30 ms away, and prints medians in milliseconds. The
@@ -24,8 +24,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from py_compile import PycInvalidationMode
 
+from zespan_serverless_dev.emulator.lambda_rie import HOOKS, Sandbox
+
 import zespan_serverless
-from emulator.lambda_rie import HOOKS, Sandbox
 from zespan_serverless import _layer
 from zespan_serverless._delivery.journal import Journal
 from zespan_serverless.testing import Backend

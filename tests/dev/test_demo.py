@@ -17,7 +17,9 @@ ROOT = Path(__file__).parents[2]
 @pytest.mark.skipif(sys.platform != "linux", reason="AWS builds its emulator for Linux only")
 def test_demo_delivers_everything_and_says_so() -> None:
     """It ends well: cold, warm and streamed calls have their events, a call to a hanging backend gets them later."""
-    demo = subprocess.run([sys.executable, "-m", "emulator.demo"], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    demo = subprocess.run(
+        [sys.executable, "-m", "zespan_serverless_dev.demo"], cwd=ROOT, capture_output=True, text=True, timeout=60
+    )
     assert demo.returncode == 0, demo.stdout + demo.stderr
     *calls, cost, end = demo.stdout.split("\n\n")[1:]
     cold, warm, streamed, hanging, recovered = calls[:5]

@@ -1,4 +1,4 @@
-"""python -m emulator.concurrency: the cost of the middleware in a web server with 64 concurrent requests.
+"""python -m tools.concurrency: the cost of the middleware in a web server with 64 concurrent requests.
 
 Serves the same small application twice, bare and with the middleware, with gunicorn's threads and with uvicorn. Each
 request sleeps 20 ms, as if for a model, and captures the event of one model call; the backend is 30 ms away. Each round

@@ -16,7 +16,7 @@ from tests.support import ROOT
 def test_a_fleet_with_a_fallback_loses_nothing_in_an_outage(tmp_path: Path) -> None:
     """Without one it loses what sandboxes take along that are replaced; in both cases every event is accounted for."""
     image = tmp_path / "fleet.svg"
-    command = [sys.executable, "-m", "dev.fleet", "--sandboxes", "40", "--processes", "1", "--plot", str(image)]
+    command = [sys.executable, "-m", "tools.fleet", "--sandboxes", "40", "--processes", "1", "--plot", str(image)]
     asked = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=True)
     rows = [re.findall(r"[^|\s][^|]*(?= \|)", line) for line in asked.stdout.splitlines()[2:]]
     (bare, *without), (kept, *with_one) = ([row[0], *(int(n.replace(",", "")) for n in row[1:5])] for row in rows)

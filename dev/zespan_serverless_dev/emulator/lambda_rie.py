@@ -26,7 +26,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from emulator.binary import emulator_binary
+from zespan_serverless_dev.emulator.binary import emulator_binary
 
 HOOKS = Path(__file__).parent / "hooks"
 INVOKE_PATH = "/2015-03-31/functions/function/invocations"

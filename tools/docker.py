@@ -1,6 +1,6 @@
 """Docker, and Lambda's base image for a machine that reaches no image registry, to run what `sam build` has built.
 
-python -m emulator.docker   prepares both as root on Debian, or says why the tests that need them will be skipped
+python -m tools.docker   prepares both as root on Debian, or says why the tests that need them will be skipped
 
 Packages of the system are installed and a daemon is started only where that has been allowed: with
 ZESPAN_TEST_SYSTEM=1, or in CI (CI=true). ZESPAN_TEST_SYSTEM=0 forbids it in CI, too.
@@ -23,7 +23,7 @@ from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 
-from emulator.binary import CACHE, MACHINES, PIN, emulator_binary
+from zespan_serverless_dev.emulator.binary import CACHE, MACHINES, PIN, emulator_binary
 
 PYTHON = f"3.{sys.version_info.minor}"  # the functions' Python is the one that runs this
 SUITES = {"3.11": "bookworm", "3.13": "trixie"}  # Debian's releases, by their Python

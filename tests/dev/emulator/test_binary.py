@@ -9,8 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-
-from emulator import binary
+from zespan_serverless_dev.emulator import binary
 
 
 @pytest.mark.slow

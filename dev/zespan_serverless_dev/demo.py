@@ -1,4 +1,4 @@
-"""python -m emulator.demo   runs the example function on AWS's emulator: when its events arrive, and what they cost.
+"""python -m zespan_serverless_dev.demo   runs the example on AWS's emulator: when its events arrive, and what they cost.
 
 Everything runs on this machine. The model and Zespan's backend are stand-ins; everything else is as in Lambda.
 """
@@ -10,12 +10,12 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from emulator.binary import EmulatorUnavailable, emulator_binary
-from emulator.lambda_rie import Invoke, Sandbox
-from emulator.model import ModelEndpoint, ModelRequest
 from zespan_serverless.testing import Backend
+from zespan_serverless_dev.emulator.binary import EmulatorUnavailable, emulator_binary
+from zespan_serverless_dev.emulator.lambda_rie import Invoke, Sandbox
+from zespan_serverless_dev.emulator.model import ModelEndpoint, ModelRequest
 
-FUNCTION = Path(__file__).parent.parent / "examples" / "aws_lambda" / "chat"
+FUNCTION = Path(__file__).parents[2] / "examples" / "aws_lambda" / "chat"
 WIDTH = 56  # columns of the chart
 PAIRS = 10  # warm calls with and without telemetry; the cost is the median
 PATIENCE = 20.0  # seconds that a backend has to receive the missing events after an outage

@@ -10,8 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-
-from emulator.lambda_rie import Sandbox
+from zespan_serverless_dev.emulator.lambda_rie import Sandbox
 
 pytestmark = [
     pytest.mark.host,

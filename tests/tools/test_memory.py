@@ -1,4 +1,4 @@
-"""Memory is flat, however often a process serves; `python -m emulator.memory` shows it over 100,000 invocations."""
+"""Memory is flat, however often a process serves; `python -m tools.memory` shows it over 100,000 invocations."""
 
 from __future__ import annotations
 

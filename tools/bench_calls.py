@@ -1,4 +1,4 @@
-"""What tracing one call of a model costs: `python -m dev.bench_calls` prints it, with and without a journal.
+"""What tracing one call of a model costs: `python -m tools.bench_calls` prints it, with and without a journal.
 
 One call is made by the SDK's real client, whose HTTP transport answers from memory. What the SDK's method got and gave
 is then passed again and again through our wrapper around it, and through none: the difference is ours alone, without

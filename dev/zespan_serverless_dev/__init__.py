@@ -1,0 +1,1 @@
+"""The tools of zespan-serverless for developers: what a function sends, when, and at what cost."""

@@ -1,0 +1,1 @@
+"""The commands that the main command `zespan-serverless` finds here, one module each."""
