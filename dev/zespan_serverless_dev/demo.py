@@ -1,4 +1,4 @@
-"""python -m zespan_serverless_dev.demo   runs the example on AWS's emulator: when its events arrive, and what they cost.
+"""python -m zespan_serverless_dev.demo   the example on AWS's emulator: when its events arrive, and what they cost.
 
 Everything runs on this machine. The model and Zespan's backend are stand-ins; everything else is as in Lambda.
 """
