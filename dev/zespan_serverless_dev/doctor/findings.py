@@ -1,0 +1,63 @@
+"""What rules report."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from .model import Place, Project
+
+Level = Literal["error", "warning", "info"]
+
+
+@dataclass(frozen=True)
+class Edit:
+    """A replacement of whole lines, `first` to `last` (counted from 1), by `lines`; shown as a diff before it is made."""
+
+    place: Place
+    first: int
+    last: int
+    lines: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One fault: what is wrong, where, and what to type instead."""
+
+    rule: Rule
+    message: str
+    place: Place | None = None
+    remedy: str = ""  # in place of the rule's, where it depends on what was found
+    function: str = ""
+    edit: Edit | None = None
+
+
+Check = Callable[[Project], Iterator[Finding]]
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One rule. Its id is never used for another one."""
+
+    id: str  # "ZS001"
+    name: str  # "no-api-key"
+    level: Level
+    why: str  # one sentence: what happens because of it
+    remedy: str  # one sentence: what to type
+
+
+RULES: dict[str, tuple[Rule, Check]] = {}
+"""Every rule by its id, in the order of their definition."""
+
+
+def rule(id: str, name: str, level: Level, why: str, remedy: str) -> Callable[[Check], Check]:
+    """Make a function a rule: it is called with the project, and yields what it finds."""
+
+    def decorate(check: Check) -> Check:
+        if id in RULES:
+            raise ValueError(f"rule {id} is defined twice")
+        RULES[id] = Rule(id, name, level, why, remedy), check
+        return check
+
+    return decorate

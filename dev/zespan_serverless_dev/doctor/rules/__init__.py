@@ -1,0 +1,1 @@
+"""The rules, by subject. Each is a function with a `Rule`, and yields a finding for each fault."""
