@@ -13,7 +13,7 @@ Level = Literal["error", "warning", "info"]
 
 @dataclass(frozen=True)
 class Edit:
-    """A replacement of whole lines, `first` to `last` (counted from 1), by `lines`; shown as a diff before it is made."""
+    """A replacement of whole lines, `first` to `last` (counted from 1), by `lines`; shown as a diff first."""
 
     place: Place
     first: int

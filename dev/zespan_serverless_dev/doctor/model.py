@@ -18,7 +18,7 @@ class Place:
 
 
 class Unknown:
-    """The type of `UNKNOWN`: a value that only the deployment knows, such as a parameter or the output of a resource."""
+    """The type of `UNKNOWN`: a value that only the deployment knows, such as a parameter or a resource."""
 
     def __repr__(self) -> str:
         return "UNKNOWN"
