@@ -4,9 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from .source import Module
 
 Host = Literal["aws_lambda", "google_cloud", "azure_functions", "vercel", "cloudflare", "container"]
+
+
+SHELL = Path("(environment)")
+"""The file of what is set where the doctor runs."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +67,7 @@ class Function:
     timeout_s: float | Unknown | None = None  # the platform's default where no file sets one
     memory_mb: int | Unknown | None = None
     environment: dict[str, Variable] = field(default_factory=dict)
+    environment_is_partial: bool = False  # more variables may be set, by an expression or outside of all files
     layers: list[str | Unknown] = field(default_factory=list)
     actions: set[str] | Unknown = field(default_factory=set)  # IAM actions that its role allows, in lower case
     sources: list[Source] = field(default_factory=list)
@@ -79,4 +87,5 @@ class Project:
     functions: list[Function] = field(default_factory=list)
     read: list[Path] = field(default_factory=list)
     skipped: list[tuple[Path, str]] = field(default_factory=list)  # a file that could not be read, and why
-    variables: list[Variable] = field(default_factory=list)  # of no function: .env, Dockerfile, a shell's environment
+    variables: list[Variable] = field(default_factory=list)  # of no function: .env, Dockerfile, SHELL
+    modules: list[Module] = field(default_factory=list)  # of Python

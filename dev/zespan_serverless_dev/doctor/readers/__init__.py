@@ -1,1 +1,22 @@
-"""One module for each kind of file: it reads what it finds in a project into the model."""
+"""Readers: each module here has `read(root, project)`, which adds what its kind of file says to the project.
+
+A reader never raises: what cannot be read goes to `project.skipped`. `files.walk` finds the files.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from pathlib import Path
+from pkgutil import iter_modules
+
+from ..model import Project
+
+
+def read(root: Path) -> Project:
+    """Read everything below `root`, by every reader, in the order of their names."""
+    project = Project(root)
+    for module in sorted(module.name for module in iter_modules(__path__)):
+        reader = getattr(import_module(f"{__name__}.{module}"), "read", None)
+        if reader is not None:
+            reader(root, project)
+    return project

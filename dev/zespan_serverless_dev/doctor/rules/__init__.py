@@ -1,1 +1,15 @@
-"""The rules, by subject. Each is a function with a `Rule`, and yields a finding for each fault."""
+"""Rules: each module here defines some with `findings.rule`. ZS0: environment, ZS1: code, ZS2: AWS, ZS3: other hosts."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from pkgutil import iter_modules
+
+from ..findings import RULES, Check, Rule
+
+
+def rules() -> dict[str, tuple[Rule, Check]]:
+    """All rules with their checks, by id."""
+    for module in iter_modules(__path__):
+        import_module(f"{__name__}.{module.name}")
+    return dict(sorted(RULES.items()))

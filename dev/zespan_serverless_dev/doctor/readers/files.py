@@ -1,0 +1,36 @@
+"""Finds the files of a project, without those that are not its own."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+LARGEST = 2_000_000
+"""Bytes of a file; a larger one was not written by hand."""
+
+_FOREIGN = frozenset(("__pycache__", "build", "dist", "node_modules", "site-packages", "venv"))
+
+
+def walk(root: Path) -> Iterator[Path]:
+    """Every file below `root`, sorted, or `root` itself if it is a file. Hidden folders and installed code are left
+    out, and symbolic links to folders are not followed."""
+    if root.is_file():
+        yield root
+        return
+    for folder, folders, files in os.walk(root):
+        folders[:] = sorted(name for name in folders if _is_own(Path(folder, name)))
+        for name in sorted(files):
+            yield Path(folder, name)
+
+
+def text_of(path: Path) -> str:
+    """The text of a file. Raises ValueError for one that is no text, or too large, and OSError."""
+    if path.stat().st_size > LARGEST:
+        raise ValueError(f"it is larger than {LARGEST:,} bytes")
+    return path.read_text(encoding="utf-8-sig")
+
+
+def _is_own(folder: Path) -> bool:
+    is_hidden = folder.name.startswith(".")
+    return not (is_hidden or folder.name in _FOREIGN or (folder / "pyvenv.cfg").exists())

@@ -1,0 +1,138 @@
+"""What the rules ask of Python code: which names it imports, what it calls, and what is around its handler."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
+
+
+@dataclass
+class Module:
+    """One file of Python code."""
+
+    path: Path
+    tree: ast.Module
+
+    @cached_property
+    def imports(self) -> dict[str, str]:
+        """The full name of each imported one: {"zl": "zespan_serverless.zespan_lambda"}."""
+        names: dict[str, str] = {}
+        for node in ast.walk(self.tree):
+            if isinstance(node, ast.Import):
+                for alias in node.names:
+                    top = alias.name.partition(".")[0]
+                    names[alias.asname or top] = alias.name if alias.asname else top
+            elif isinstance(node, ast.ImportFrom):
+                module = "." * node.level + (node.module or "")
+                names |= {alias.asname or alias.name: f"{module}.{alias.name}" for alias in node.names}
+        return names
+
+    @cached_property
+    def calls(self) -> list[tuple[str, ast.Call]]:
+        """Every call, with the full name of what is called."""
+        return [(self.name(node.func), node) for node in ast.walk(self.tree) if isinstance(node, ast.Call)]
+
+    def uses(self, package: str) -> bool:
+        """Whether it imports the package, or something of it."""
+        return any(name == package or name.startswith(f"{package}.") for name in self.imports.values())
+
+    def name(self, node: ast.AST) -> str:
+        """The full name of `a.b.c`, with what `a` was imported as; of a call, that of what is called; else empty."""
+        if isinstance(node, ast.Call):
+            return self.name(node.func)
+        if isinstance(node, ast.Attribute):
+            left = self.name(node.value)
+            return f"{left}.{node.attr}" if left else ""
+        return self.imports.get(node.id, node.id) if isinstance(node, ast.Name) else ""
+
+
+@dataclass(frozen=True)
+class Wrapper:
+    """One decorator of a function, or a call around it."""
+
+    name: str  # "zespan_serverless.zespan_lambda"
+    node: ast.expr
+
+    @property
+    def arguments(self) -> dict[str, ast.expr]:
+        """Its arguments by keyword."""
+        given = self.node.keywords if isinstance(self.node, ast.Call) else []
+        return {keyword.arg: keyword.value for keyword in given if keyword.arg}
+
+
+@dataclass(frozen=True)
+class Handler:
+    """A function with what is around it, the outermost first. `definition` is None for what another module defines."""
+
+    module: Module
+    line: int
+    wrappers: tuple[Wrapper, ...]
+    definition: Definition | None
+
+
+def parse(path: Path, text: str) -> Module:
+    """Read code. Raises ValueError for what Python cannot read; its `args` are the reason and the line."""
+    try:
+        return Module(path, ast.parse(text))
+    except SyntaxError as error:
+        raise ValueError(f"line {error.lineno}: {error.msg}") from None
+    except (RecursionError, MemoryError):
+        raise ValueError("it is nested too deeply") from None
+
+
+def decorated(module: Module) -> Iterator[Handler]:
+    """Every function and class of a module that has a decorator."""
+    for node in ast.walk(module.tree):
+        if isinstance(node, Definition) and node.decorator_list:
+            yield _defined(module, node)
+
+
+def handler(module: Module, name: str) -> Handler | None:
+    """What a module calls `name`, with what is around it; None if it is not there, or cannot be told."""
+    return _resolved(module, name, len(module.tree.body))
+
+
+def constants(module: Module, given: dict[str, ast.expr]) -> dict[str, object]:
+    """Those of these arguments whose values the code tells."""
+    found: dict[str, object] = {}
+    for name, node in given.items():
+        try:
+            found[name] = ast.literal_eval(node)
+        except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
+            continue
+    return found
+
+
+def _resolved(module: Module, name: str, before: int) -> Handler | None:
+    """What `name` is after the first `before` statements of a module: its last definition."""
+    for index in reversed(range(before)):
+        node = module.tree.body[index]
+        if isinstance(node, Definition) and node.name == name:
+            return _defined(module, node)
+        if isinstance(node, ast.Assign) and any(isinstance(to, ast.Name) and to.id == name for to in node.targets):
+            return _wrapped(module, node.value, node.lineno, index)
+    return None
+
+
+def _wrapped(module: Module, value: ast.expr, line: int, before: int) -> Handler | None:
+    """What a value is: a chain of calls around a function, `outer(inner(function), option=1)`."""
+    if isinstance(value, ast.Name):
+        return _resolved(module, value.id, before) or Handler(module, line, (), None)
+    if not isinstance(value, ast.Call):
+        return Handler(module, line, (), None)
+    inner = _wrapped(module, value.args[0], line, before) if value.args else Handler(module, line, (), None)
+    node = value.func if isinstance(value.func, ast.Call) else value
+    outer = Wrapper(module.name(value), node)
+    if inner is None:
+        return None
+    return Handler(module, line, (outer, *inner.wrappers), inner.definition)
+
+
+def _defined(module: Module, node: Definition) -> Handler:
+    wrappers = tuple(Wrapper(module.name(decorator), decorator) for decorator in node.decorator_list)
+    return Handler(module, node.lineno, wrappers, node)
