@@ -302,12 +302,12 @@ def usable(settings: Settings) -> Settings | None:
     return settings.replaced(exporter=tuple(others) if len(others) > 1 else others[0]) if others else None
 
 
-def lacks(settings: Settings, name: str) -> str:
-    """What to do so that events can be sent to the exporter of this name; empty if nothing."""
+def lacks(settings: Settings, name: str, environ: Mapping[str, str] | None = None) -> str:
+    """What to do so that events can be sent to the exporter of this name; empty if nothing. Default: os.environ."""
     if name == "zespan":
         has_key = settings.api_key or settings.api_key_secret or settings.base_url != DEFAULT_BASE_URL
         return "" if has_key else "set ZESPAN_API_KEY, or ZESPAN_BASE_URL to send elsewhere"
-    return _target(settings, name).missing if name in ADDRESSED else ""
+    return _target(settings, name, environ).missing if name in ADDRESSED else ""
 
 
 def _target(settings: Settings, name: str, environ: Mapping[str, str] | None = None) -> _carbon.Target | _otlp.Target:

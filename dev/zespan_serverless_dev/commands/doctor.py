@@ -3,12 +3,38 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
+
+FORMATS = ("text", "json", "sarif", "github")
+LEVELS = ("error", "warning", "info")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Find misconfiguration before it is deployed."""
+    parser.description = (
+        "Read code, templates and the environment, and say what would keep telemetry from working. Exit codes: 0 no "
+        "finding, 1 findings of the level --fail-on or above, 2 a wrong argument, 3 nothing found to check."
+    )
+    parser.add_argument("path", nargs="?", type=Path, default=Path(), metavar="PATH", help="default: this folder")
+    parser.add_argument("--format", choices=FORMATS, default="text", help="default: %(default)s")
+    parser.add_argument("--fail-on", choices=LEVELS, default="error", help="the lowest level that fails (%(default)s)")
+    parser.add_argument(
+        "--select", action="append", default=[], metavar="ID", help="apply only these rules, such as ZS0"
+    )
+    parser.add_argument("--ignore", action="append", default=[], metavar="ID", help="leave out these rules")
+    parser.add_argument("--list-rules", action="store_true", help="print all rules")
+    parser.add_argument("--explain", metavar="ID", help="say what a rule is for")
+    parser.add_argument("--live", action="store_true", help="send one event as the environment says, and time it")
     parser.set_defaults(run=_run)
 
 
-def _run(_: argparse.Namespace) -> int:
-    raise NotImplementedError
+def _run(arguments: argparse.Namespace) -> int:
+    from ..doctor import live, run
+
+    if arguments.list_rules:
+        return run.list_rules()
+    if arguments.explain:
+        return run.explain(arguments.explain)
+    if arguments.live:
+        return live.check()
+    return run.check(arguments)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from .model import Place, Project
@@ -22,21 +22,6 @@ class Edit:
 
 
 @dataclass(frozen=True)
-class Finding:
-    """One fault: what is wrong, where, and what to type instead."""
-
-    rule: Rule
-    message: str
-    place: Place | None = None
-    remedy: str = ""  # in place of the rule's, where it depends on what was found
-    function: str = ""
-    edit: Edit | None = None
-
-
-Check = Callable[[Project], Iterator[Finding]]
-
-
-@dataclass(frozen=True)
 class Rule:
     """One rule. Its id is never used for another one."""
 
@@ -46,6 +31,28 @@ class Rule:
     why: str  # one sentence: what happens because of it
     remedy: str  # one sentence: what to type
 
+    @property
+    def page(self) -> str:
+        """The page about it, in the repository."""
+        return f"docs/doctor/{self.id}.md"
+
+
+_NONE = Rule("", "", "info", "", "")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One fault: what is wrong, where, and what to type instead."""
+
+    message: str
+    place: Place | None = None
+    remedy: str = ""  # in place of the rule's, where it depends on what was found
+    function: str = ""
+    edit: Edit | None = None
+    rule: Rule = _NONE  # set by the decorator of the check that yields it
+
+
+Check = Callable[[Project], Iterator[Finding]]
 
 RULES: dict[str, tuple[Rule, Check]] = {}
 """Every rule by its id, in the order of their definition."""
@@ -57,7 +64,12 @@ def rule(id: str, name: str, level: Level, why: str, remedy: str) -> Callable[[C
     def decorate(check: Check) -> Check:
         if id in RULES:
             raise ValueError(f"rule {id} is defined twice")
-        RULES[id] = Rule(id, name, level, why, remedy), check
-        return check
+        described = Rule(id, name, level, why, remedy)
+
+        def named(project: Project) -> Iterator[Finding]:
+            return (replace(finding, rule=described) for finding in check(project))
+
+        RULES[id] = described, named
+        return named
 
     return decorate

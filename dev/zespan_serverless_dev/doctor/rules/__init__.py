@@ -1,4 +1,7 @@
-"""Rules: each module here defines some with `findings.rule`. ZS0: environment, ZS1: code, ZS2: AWS, ZS3: other hosts."""
+"""Rules: each module here defines some with `findings.rule`.
+
+Ids are ZS0.. for the environment, ZS1.. for code, ZS2.. for AWS, and ZS3.. for other hosts.
+"""
 
 from __future__ import annotations
 

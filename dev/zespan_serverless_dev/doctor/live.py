@@ -1,0 +1,7 @@
+"""`--live`."""
+
+from __future__ import annotations
+
+
+def check() -> int:
+    raise NotImplementedError

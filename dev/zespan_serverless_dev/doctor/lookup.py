@@ -1,0 +1,115 @@
+"""What several rules ask of a project: the code of a function, its environment, and whether it is traced."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from zespan_serverless._base.log import logger
+
+from .model import Function, Project, Variable
+from .source import Handler, Module, Wrapper, handler
+
+PACKAGE = "zespan_serverless"
+AUTOMATIC = "zespan_serverless.aws_lambda.auto.handler"
+"""The handler that calls the one in ZESPAN_LAMBDA_HANDLER."""
+LAYER_WRAPPER = "/opt/zespan/wrapper"
+"""The script of the layer, which does the same for AWS_LAMBDA_EXEC_WRAPPER."""
+
+
+_STAND_INS = {
+    "ZESPAN_BASE_URL": "https://unknown.invalid",
+    "ZESPAN_API_KEY": "zsp_unknown",
+    "ZESPAN_API_KEY_SECRET": "ssm:/unknown",
+    "ZESPAN_EXPORTER": "console",
+}
+
+
+def variables(project: Project) -> Iterator[Variable]:
+    """Every variable, of functions and of none."""
+    for function in project.functions:
+        yield from function.environment.values()
+    yield from project.variables
+
+
+def value_of(function: Function, name: str) -> str:
+    """What a function's variable is set to; empty if it is not set, or only the deployment knows."""
+    variable = function.environment.get(name)
+    return variable.value.strip() if variable and isinstance(variable.value, str) else ""
+
+
+def environ_of(function: Function) -> dict[str, str]:
+    """A function's environment, with a value that could be real in place of one that only the deployment knows."""
+    environ: dict[str, str] = {}
+    for name, variable in function.environment.items():
+        environ[name] = variable.value if isinstance(variable.value, str) else _STAND_INS.get(name, "unknown")
+    return environ
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keep what the package logs about values out of the output: a rule says it."""
+    is_disabled, logger.disabled = logger.disabled, True
+    try:
+        yield
+    finally:
+        logger.disabled = is_disabled
+
+
+def modules_of(project: Project, function: Function) -> list[Module]:
+    """The code of a function, as far as it is in the project."""
+    if function.code is None:
+        return []
+    folder = function.code.resolve()
+    return [module for module in project.modules if folder in module.path.resolve().parents]
+
+
+def handler_of(project: Project, function: Function) -> Handler | None:
+    """The function that the platform calls, or that our own handler calls; None if that cannot be told."""
+    name = function.handler
+    if name == AUTOMATIC:
+        name = value_of(function, "ZESPAN_LAMBDA_HANDLER")
+    if not isinstance(name, str) or function.code is None or "." not in name:
+        return None
+    path, _, attribute = name.rpartition(".")
+    stem = function.code.joinpath(*path.replace(".", "/").split("/"))
+    files = {stem.with_name(f"{stem.name}.py").resolve(), (stem / "__init__.py").resolve()}
+    module = next((module for module in project.modules if module.path.resolve() in files), None)
+    return handler(module, attribute) if module else None
+
+
+def is_wrapped(function: Function) -> bool:
+    """Whether the package traces it without a change to its code."""
+    return function.handler == AUTOMATIC or value_of(function, "AWS_LAMBDA_EXEC_WRAPPER") == LAYER_WRAPPER
+
+
+def is_ours(wrapper: Wrapper) -> bool:
+    """Whether a decorator, or what is called around a function, is one of the package's that trace."""
+    last = wrapper.name.rpartition(".")[2]
+    return wrapper.name.startswith(f"{PACKAGE}.") and (
+        last.startswith("zespan_") or last in ("run", "ZespanMiddleware")
+    )
+
+
+def is_traced(project: Project, function: Function) -> bool:
+    """Whether something in the project wants telemetry of this function: its code, its handler, or its environment."""
+    return is_wrapped(function) or any(module.uses(PACKAGE) for module in modules_of(project, function))
+
+
+def given_in_code(project: Project, function: Function) -> set[str] | None:
+    """The settings that the function's code gives to the package, or to the official SDK. None: it may be any."""
+    names: set[str] = set()
+    for module in modules_of(project, function):
+        for name, call in module.calls:
+            if name.partition(".")[0] not in (PACKAGE, "zespan") and "ZespanMiddleware" not in ast_names(module, call):
+                continue
+            if any(keyword.arg is None for keyword in call.keywords):
+                return None
+            names |= {keyword.arg for keyword in call.keywords if keyword.arg}
+    return names
+
+
+def ast_names(module: Module, call: ast.Call) -> str:
+    """The names of a call's positional arguments, as in `app.add_middleware(ZespanMiddleware, ...)`."""
+    return " ".join(module.name(argument) for argument in call.args)

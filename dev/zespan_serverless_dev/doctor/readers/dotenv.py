@@ -1,0 +1,34 @@
+"""Reads `.env` files: NAME=value, one a line, perhaps with `export`, quotes and a comment."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from ..model import Place, Project, Variable
+from .files import text_of, walk
+
+_LINE = re.compile(r"\s*(?:export\s+)?([A-Za-z_]\w*)\s*=\s*(.*)")
+
+
+def read(root: Path, project: Project) -> None:
+    """Add the variables of each file called `.env`, `.env.NAME` or `NAME.env`, but for those that are only examples."""
+    for path in walk(root):
+        if not (path.name.startswith(".env.") or path.name.endswith(".env")) or "example" in path.name:
+            continue
+        try:
+            lines = text_of(path).splitlines()
+        except (OSError, ValueError) as error:
+            project.skipped.append((path, str(error)))
+            continue
+        project.read.append(path)
+        for number, line in enumerate(lines, 1):
+            if found := _LINE.match(line):
+                project.variables.append(Variable(found[1], _value(found[2]), Place(path, number)))
+
+
+def _value(text: str) -> str:
+    """A value without its quotes, or without the comment after it."""
+    if text[:1] in ("'", '"') and (end := text.find(text[0], 1)) > 0:
+        return text[1:end]
+    return re.split(r"\s#", f" {text}")[0].strip()

@@ -1,0 +1,121 @@
+"""The command: reads a project, applies the rules, and prints what they find."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from .findings import Check, Finding, Rule
+from .model import Project
+from .readers import read
+from .readers.files import text_of
+from .reports import REPORTS
+from .rules import rules
+
+NO_FINDING, FOUND, USAGE, NOTHING_TO_CHECK = 0, 1, 2, 3
+_LEVELS = ("info", "warning", "error")
+_IGNORED = re.compile(r"(?:#|//)\s*zespan:\s*ignore\s+(ZS\d+(?:[\s,]+ZS\d+)*)")
+
+
+@dataclass(frozen=True)
+class Result:
+    """What came out of checking a project. `ignored` is how many findings a comment in a file has left out."""
+
+    project: Project
+    findings: list[Finding]
+    ignored: int = 0
+
+
+def check(arguments: argparse.Namespace) -> int:
+    """Check a project as the command line says, print the report, and return the exit code."""
+    try:
+        chosen = selected(arguments.select, arguments.ignore)
+        if not arguments.path.exists():
+            raise ValueError(f"there is no file or folder {str(arguments.path)!r}: name one, or leave it out")
+    except ValueError as error:
+        print(f"zespan-serverless doctor: {error}", file=sys.stderr)
+        return USAGE
+    result = diagnose(read(arguments.path), chosen)
+    if not (result.project.read or result.project.variables):
+        print("zespan-serverless doctor: nothing found to check: name the folder of the project", file=sys.stderr)
+        return NOTHING_TO_CHECK
+    print(REPORTS[arguments.format](result))
+    least = _LEVELS.index(arguments.fail_on)
+    return FOUND if any(_LEVELS.index(one.rule.level) >= least for one in result.findings) else NO_FINDING
+
+
+def selected(select: Iterable[str], ignore: Iterable[str]) -> list[tuple[Rule, Check]]:
+    """The rules whose ids begin with one of `select`, if there is any, and with none of `ignore`; each may be a list
+    with commas. Raises ValueError for what begins no rule's id."""
+    known = rules()
+    wanted, unwanted = (_ids(texts, known) for texts in (select, ignore))
+    return [
+        known[id]
+        for id in known
+        if (not wanted or id.startswith(wanted)) and not (unwanted and id.startswith(unwanted))
+    ]
+
+
+def diagnose(project: Project, chosen: Iterable[tuple[Rule, Check]]) -> Result:
+    """What these rules find in a project, the worst first, without what a comment says to ignore."""
+    found = list(dict.fromkeys(finding for _, apply in chosen for finding in apply(project)))
+    kept = [finding for finding in found if not _is_ignored(finding)]
+    return Result(project, sorted(kept, key=_order), len(found) - len(kept))
+
+
+def list_rules() -> int:
+    """Print one line for each rule."""
+    for rule, _ in rules().values():
+        print(f"{rule.id}  {rule.level:<7}  {rule.name}")
+    return NO_FINDING
+
+
+def explain(id: str) -> int:
+    """Print what a rule is for."""
+    known = rules()
+    if id.upper() not in known:
+        print(f"zespan-serverless doctor: there is no rule {id!r}: --list-rules prints all of them", file=sys.stderr)
+        return USAGE
+    rule = known[id.upper()][0]
+    print(f"{rule.id} {rule.name} ({rule.level})\n\n{rule.why}\n\n{rule.remedy}\n\nSee {rule.page}.")
+    return NO_FINDING
+
+
+def _ids(texts: Iterable[str], known: Iterable[str]) -> tuple[str, ...]:
+    ids = tuple(id.strip().upper() for text in texts for id in text.split(",") if id.strip())
+    for id in ids:
+        if not any(name.startswith(id) for name in known):
+            raise ValueError(f"no rule's id begins with {id!r}: --list-rules prints all of them")
+    return ids
+
+
+def _is_ignored(finding: Finding) -> bool:
+    """Whether a comment, on the line of the finding or alone on the line above, names the rule."""
+    if finding.place is None or finding.place.line is None:
+        return False
+    lines = _lines(finding.place.file)
+    index = finding.place.line - 1
+    here = lines[index : index + 1]
+    above = [line for line in lines[max(index - 1, 0) : index] if line.lstrip().startswith(("#", "//"))]
+    return any(finding.rule.id in match[1] for line in here + above for match in _IGNORED.finditer(line))
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        return text_of(path).splitlines()
+    except (OSError, ValueError):
+        return []
+
+
+def _order(finding: Finding) -> tuple[int, str, int, str]:
+    place = finding.place
+    return (
+        -_LEVELS.index(finding.rule.level),
+        str(place.file) if place else "",
+        (place and place.line) or 0,
+        finding.rule.id,
+    )
