@@ -87,9 +87,8 @@ def is_wrapped(function: Function) -> bool:
 def is_ours(wrapper: Wrapper) -> bool:
     """Whether a decorator, or what is called around a function, is one of the package's that trace."""
     last = wrapper.name.rpartition(".")[2]
-    return wrapper.name.startswith(f"{PACKAGE}.") and (
-        last.startswith("zespan_") or last in ("run", "ZespanMiddleware")
-    )
+    is_tracer = last.startswith("zespan_") or last in ("run", "ZespanMiddleware")
+    return is_tracer and wrapper.name.startswith(f"{PACKAGE}.")
 
 
 def is_traced(project: Project, function: Function) -> bool:

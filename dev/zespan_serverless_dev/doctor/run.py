@@ -112,10 +112,6 @@ def _lines(path: Path) -> list[str]:
 
 
 def _order(finding: Finding) -> tuple[int, str, int, str]:
-    place = finding.place
-    return (
-        -_LEVELS.index(finding.rule.level),
-        str(place.file) if place else "",
-        (place and place.line) or 0,
-        finding.rule.id,
-    )
+    place, rule = finding.place, finding.rule
+    file, line = (str(place.file), place.line or 0) if place else ("", 0)
+    return -_LEVELS.index(rule.level), file, line, rule.id

@@ -11,8 +11,6 @@ from ..findings import Finding
 if TYPE_CHECKING:
     from ..run import Result
 
-LEVELS = ("error", "warning", "info")
-
 
 def shown(path: Path) -> str:
     """A path as reports name it: from the current folder on, if it is below that, with slashes."""
@@ -31,6 +29,12 @@ def where(finding: Finding) -> tuple[str, int | None]:
 def remedy(finding: Finding) -> str:
     """What to do about a finding."""
     return finding.remedy or finding.rule.remedy
+
+
+def sentences(finding: Finding) -> str:
+    """What is wrong, and what to do about it, for formats that have one text."""
+    end = "" if finding.message.endswith(("?", ".")) else "."
+    return f"{finding.message}{end} {remedy(finding)}"
 
 
 def counts(result: Result) -> dict[str, int]:

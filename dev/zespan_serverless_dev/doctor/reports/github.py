@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ._common import remedy, where
+from ._common import sentences, where
 
 if TYPE_CHECKING:
     from ..findings import Finding
@@ -22,7 +22,7 @@ def _one(finding: Finding) -> str:
     file, line = where(finding)
     given = {"file": file, "line": str(line or ""), "title": f"{finding.rule.id} {finding.rule.name}"}
     properties = ",".join(f"{name}={_property(value)}" for name, value in given.items() if value)
-    return f"::{_COMMANDS[finding.rule.level]} {properties}::{_text(f'{finding.message}. {remedy(finding)}')}"
+    return f"::{_COMMANDS[finding.rule.level]} {properties}::{_text(sentences(finding))}"
 
 
 def _text(value: str) -> str:

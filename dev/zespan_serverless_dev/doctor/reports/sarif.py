@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from zespan_serverless._version import __version__
 
-from ._common import remedy, where
+from ._common import sentences, where
 
 if TYPE_CHECKING:
     from ..findings import Finding, Rule
@@ -44,7 +44,7 @@ def _result(finding: Finding, index: int) -> dict[str, object]:
         "ruleId": finding.rule.id,
         "ruleIndex": index,
         "level": _LEVELS[finding.rule.level],
-        "message": {"text": f"{finding.message}. {remedy(finding)}"},
+        "message": {"text": sentences(finding)},
     }
     file, line = where(finding)
     if file:

@@ -117,20 +117,17 @@ def key_format(project: Project) -> Iterator[Finding]:
 )
 def prompts_are_sent(project: Project) -> Iterator[Finding]:
     """Find, once in a project, functions that send prompts without having said what to leave out."""
-    found = []
-    for function in project.functions:
-        given = given_in_code(project, function)
-        said = {"ZESPAN_STORE_PROMPTS", "ZESPAN_REDACT_KEYS"} & function.environment.keys()
-        if (
-            is_traced(project, function)
-            and not said
-            and given is not None
-            and not given & {"store_prompts", "redact_keys"}
-        ):
-            found.append(function)
+    found = [function for function in project.functions if _sends_all_prompts(project, function)]
     if found:
         names = ", ".join(function.name for function in found)
         yield Finding(f"prompts and answers are sent by {names}", found[0].place)
+
+
+def _sends_all_prompts(project: Project, function: Function) -> bool:
+    given = given_in_code(project, function)
+    if not is_traced(project, function) or given is None or given & {"store_prompts", "redact_keys"}:
+        return False
+    return not {"ZESPAN_STORE_PROMPTS", "ZESPAN_REDACT_KEYS"} & function.environment.keys()
 
 
 @rule(

@@ -53,7 +53,7 @@ def unknown_variable(project: Project) -> Iterator[Finding]:
     "foreign-variable",
     "info",
     "The prefix ZESPAN_ belongs to this package, and a later version may give the name a meaning.",
-    "Rename it if it is your own; --list-rules and the README name the package's variables.",
+    "Rename it if it is your own; the README lists the variables of the package.",
 )
 def foreign_variable(project: Project) -> Iterator[Finding]:
     """Find names with our prefix that resemble no setting."""
@@ -77,9 +77,8 @@ def key_in_plain_text(project: Project) -> Iterator[Finding]:
         file = variable.place.file
         if file == SHELL or not _is_real(variable.value) or (".env" in file.name and not _is_in_git(file)):
             continue
-        remedy = (
-            "" if variable.name == "ZESPAN_API_KEY" else "Have the deployment read it from a secret, and replace it."
-        )
+        is_ours = variable.name == "ZESPAN_API_KEY"
+        remedy = "" if is_ours else "Have the deployment read it from a secret, and replace it."
         yield Finding(f"{variable.name} is written in plain text", variable.place, remedy)
     for module in project.modules:
         for name, call in module.calls:
