@@ -50,7 +50,19 @@ class Source:
     kind: str  # "sqs", "api", "url", "schedule", "stream", "s3", "sns", "http", "queue", ...
     place: Place
     visibility_timeout_s: int | Unknown | None = None  # of an SQS queue that is in the same project
+    queue: Place | None = None  # where the queue's visibility timeout, or else the queue, is written
     reports_batch_failures: bool | None = None
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A Lambda layer that the project makes."""
+
+    name: str
+    place: Place
+    code: Path | None = None  # a folder, or a zip
+    runtimes: tuple[str, ...] = ()  # those that it says to be compatible with; none if it does not say
+    architectures: tuple[str, ...] = ()
 
 
 @dataclass
@@ -68,11 +80,13 @@ class Function:
     memory_mb: int | Unknown | None = None
     environment: dict[str, Variable] = field(default_factory=dict)
     environment_is_partial: bool = False  # more variables may be set, by an expression or outside of all files
-    layers: list[str | Unknown] = field(default_factory=list)
+    built: Path | None = None  # what will be deployed, if a tool has built it: a folder
+    layers: list[str | Unknown] = field(default_factory=list)  # names in `Project.layers`, or ARNs
     actions: set[str] | Unknown = field(default_factory=set)  # IAM actions that its role allows, in lower case
     sources: list[Source] = field(default_factory=list)
     in_vpc: bool = False
     has_egress: bool | None = None  # in a VPC: a NAT gateway, or an endpoint, is in the project
+    has_cpu_after_response: bool | None = None  # Cloud Run: billed by instance
     snapstart: bool = False
     log_retention_days: int | Unknown | None = None
     is_packaged_as_image: bool = False
@@ -85,6 +99,7 @@ class Project:
 
     root: Path
     functions: list[Function] = field(default_factory=list)
+    layers: dict[str, Layer] = field(default_factory=dict)
     read: list[Path] = field(default_factory=list)
     skipped: list[tuple[Path, str]] = field(default_factory=list)  # a file that could not be read, and why
     variables: list[Variable] = field(default_factory=list)  # of no function: .env, Dockerfile, SHELL
