@@ -15,7 +15,8 @@ from .errors import ConfigurationError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_TOOLS = {
+# The commands of the distribution zespan-serverless-dev.
+TOOLS = {
     "dev": "show what functions send, live, on a page of this machine",
     "invoke": "invoke a Lambda function on AWS's emulator",
     "run": "run a program whose telemetry goes to this machine",
@@ -59,7 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _add_tools(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the commands for developers: those of zespan-serverless-dev, or what says how to install it."""
     found = {entry.name: entry for entry in entry_points(group="zespan_serverless.commands")}
-    for name, purpose in _TOOLS.items():
+    for name, purpose in TOOLS.items():
         if name in found:
             found[name].load()(commands.add_parser(name, help=purpose))
         else:
