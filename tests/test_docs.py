@@ -135,6 +135,7 @@ def test_every_block_is_run() -> None:
         "other-hosts": 1,  # in scripts/test_example.py
         "parking": 1,
         "powertools": 2,
+        "see-it": 0,
         "stores": 1,
         "scripts": 2,  # in scripts/test_example.py
         "tracing": 2,

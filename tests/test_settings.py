@@ -70,6 +70,7 @@ FROM_ENVIRONMENT: dict[str, tuple[str, object]] = {
     "root_event": ("No", False),
     "tags": ("team=search, tier = gold,empty=", {"team": "search", "tier": "gold", "empty": ""}),
     "exporter": ("console", "console"),
+    "console_format": ("tree", "tree"),
     "flush": ("sentry, langfuse", ("sentry", "langfuse")),
     "headers": ("X-Team=search,b=two%20words", {"x-team": "search", "b": "two words"}),
     "fallback": ("'/mnt/efs/parking'", "/mnt/efs/parking"),
@@ -87,7 +88,7 @@ def test_type_checkers_see_every_setting() -> None:
     """They see the same names and choices as `FIELDS`, also at run time."""
     types = typing.get_type_hints(_settings.SettingsKwargs)
     assert list(types) == list(FIELDS)
-    for name in ("flush_mode", "exporter"):
+    for name in ("flush_mode", "exporter", "console_format"):
         (literal,) = [one for one in typing.get_args(types[name]) if typing.get_origin(one) is typing.Literal]
         assert typing.get_args(literal) == FIELDS[name].choices
     for function in (init, testing.recording):

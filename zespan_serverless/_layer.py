@@ -66,6 +66,7 @@ EXCLUDED = (
     "google_cloud",
     "_platforms/google.py",
     "vercel.py",
+    "exporters/_trees",
 )
 """Files and folders of the package that are not imported on Lambda."""
 

@@ -1,33 +1,62 @@
-"""Prints events to standard output, one JSON document a line: for a first look, and for log-based pipelines."""
+"""Prints events to standard output: as trees on a terminal, else one JSON document a line, for log-based pipelines."""
 
 from __future__ import annotations
 
+import json
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from .._base.guard import pass_on
 from .._base.reports import Outcome
 from . import Exporter
+from ._escapes import ESCAPED, is_terminal, writes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ..settings import Settings
 
-# Characters that JSON does not escape and that a terminal obeys, or that reorder text (https://trojansource.codes): C1
-# controls, line separators, marks and overrides of direction. A prompt may hold anything.
-_UNSAFE = (*range(0x7F, 0xA0), 0x61C, 0x200E, 0x200F, 0x2028, 0x2029, *range(0x202A, 0x202F), *range(0x2066, 0x206A))
-_ESCAPED = {code: f"\\u{code:04x}" for code in _UNSAFE}
-
 
 class ConsoleExporter(Exporter):
-    """Writes to whatever `sys.stdout` is at that moment. Nothing in an event can control the terminal."""
+    """Writes to whatever `sys.stdout` is at that moment. Nothing in an event can control the terminal.
+
+    Each batch is drawn by itself, and nothing is kept for later, where it could be lost. The events of one invocation
+    come in one batch, unless they are many or it takes long: then the rest of the trace is drawn as a tree of its own.
+    """
+
+    def __init__(self, form: str = "auto") -> None:
+        self._form = form
 
     def send(self, batch: Sequence[bytes], timeout: float) -> Outcome:
-        sys.stdout.write("".join(data.decode().translate(_ESCAPED) + "\n" for data in batch))
-        sys.stdout.flush()
+        stream = sys.stdout
+        as_tree = self._form == "tree" or (self._form == "auto" and is_terminal(stream))
+        text = (_trees(batch, stream) if as_tree else "") or "".join(_line(data, stream) for data in batch)
+        stream.write(text)
+        stream.flush()
         return Outcome("delivered")
 
 
-def build(_: Settings) -> ConsoleExporter:
+def _trees(batch: Sequence[bytes], stream: Any) -> str:
+    """The batch as trees; empty if that is not possible."""
+    try:
+        from ._trees.nodes import node_of
+        from ._trees.style import style_of, writable
+        from ._trees.tree import draw
+
+        return writable(stream, draw([node_of(json.loads(data)) for data in batch], style_of(stream)))
+    except Exception as error:  # the Lambda layer has no trees; or an event is strange: its JSON says everything
+        pass_on(error)
+        return ""
+
+
+def _line(data: bytes, stream: Any) -> str:
+    """The JSON of one event, in characters that the stream can write."""
+    text = data.decode()
+    if not writes(stream, text):
+        text = json.dumps(json.loads(text))
+    return text.translate(ESCAPED) + "\n"
+
+
+def build(settings: Settings) -> ConsoleExporter:
     """The exporter of this name."""
-    return ConsoleExporter()
+    return ConsoleExporter(settings.console_format)

@@ -95,6 +95,7 @@ class Settings:
     fallback: Fallback | str | None
     fallback_after: float
     flush: tuple[Flushable | str, ...]
+    console_format: str
     headers: Mapping[str, str] | None
     http_client: HttpClient | Callable[[], HttpClient] | None
     on_error: Callable[[Dropped], object] | None

@@ -21,6 +21,7 @@ OTLP_EXPORTERS = (
 ADDRESSED = ("carbon", *OTLP_EXPORTERS)
 """Exporters with an address of their own, which `base_url` replaces."""
 EXPORTERS = ("zespan", "console", "memory", *ADDRESSED)
+CONSOLE_FORMATS = ("auto", "tree", "json")
 READERS = ("user_id", "session_id", "conversation_id")
 
 TRUE, FALSE = ("1", "true", "t", "yes", "y", "on"), ("0", "false", "f", "no", "n", "off")
@@ -266,14 +267,9 @@ class Callback(Field):
     __slots__ = ()
 
     def check(self, value: Any) -> Callable[..., object]:
-        if not callable(value):
-            raise self.mismatch("callable", value)
-        from .._base.aio import is_async
+        from ._functions import callback
 
-        if is_async(value):
-            text = f"{self.name} must be a def, not an async def: it is called in a thread without an event loop"
-            raise ConfigurationError(text)
-        return value  # type: ignore[no-any-return]
+        return callback(value, self.name)
 
 
 class Reader(Field):
@@ -282,11 +278,9 @@ class Reader(Field):
     __slots__ = ()
 
     def check(self, value: Any) -> Callable[[Any], object]:
-        from .._base.aio import kind
+        from ._functions import reader
 
-        if not callable(value) or isinstance(value, type) or kind(value):
-            raise self.mismatch("a def or lambda of the event, such as lambda event: event['user']", value)
-        return value  # type: ignore[no-any-return]
+        return reader(value, self.name)
 
 
 # ---------------------------------------------------------------------- rules of single settings
@@ -385,6 +379,7 @@ FIELDS: dict[str, Field] = {
         Tags("tags"),
         *(Reader(name, in_environment=False) for name in READERS),
         Exporter("exporter", "zespan", choices=EXPORTERS),
+        Field("console_format", "auto", choices=CONSOLE_FORMATS),
         Headers("headers", is_secret=True),
         Client("http_client", in_environment=False),
         Store("fallback"),

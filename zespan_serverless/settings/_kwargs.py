@@ -126,6 +126,9 @@ class SettingsKwargs(TypedDict, total=False):
     """Where events are sent: `zespan`, `carbon`, `console`, `memory`, `otlp`, the name of a backend that takes OTLP,
     an exporter of your own, see `exporters.Exporter`, or `exporters.stores.exporter_to` a queue. Of a list each
     destination gets every event. Default: zespan. ZESPAN_EXPORTER, separated by commas, also with URLs of stores"""
+    console_format: Literal["auto", "tree", "json"] | None
+    """What the exporter `console` prints: `tree`, traces for people; `json`, one document a line; or `auto`, which is a
+    tree on a terminal. Default: auto. ZESPAN_CONSOLE_FORMAT"""
     headers: Mapping[str, str] | None
     """Headers of each request, in addition to the others, if events are sent by OTLP; secret. Default: none.
     ZESPAN_HEADERS, as a=1,b=2"""

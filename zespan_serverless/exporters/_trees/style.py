@@ -1,0 +1,78 @@
+"""How to write for one stream: its width, colours and characters; and text that cannot control a terminal."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from .._escapes import ESCAPED, is_terminal, writes
+
+_WIDTH = 100  # columns where nothing tells how many there are: in a pipe that a person reads
+_WIDTH_MIN = 40
+_CODES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "cyan": "36"}
+_ASCII = str.maketrans({"├": "|", "└": "`", "│": "|", "─": "-", "━": "=", "→": ">", "…": "~", "✗": "x", "·": "-"})
+
+
+class Style:
+    """How to write for one stream. `width`: in columns."""
+
+    __slots__ = ("has_colours", "has_unicode", "width")
+
+    def __init__(self, *, has_colours: bool = False, has_unicode: bool = True, width: int = _WIDTH) -> None:
+        self.has_colours, self.has_unicode, self.width = has_colours, has_unicode, max(width, _WIDTH_MIN)
+
+    def paint(self, text: str, *looks: str) -> str:
+        """The text in these colours, if the stream has any."""
+        codes = ";".join(_CODES[look] for look in looks if look)
+        return f"\x1b[{codes}m{text}\x1b[0m" if codes and self.has_colours and text else text
+
+    def plain(self, text: str) -> str:
+        """The drawing characters of a text in ASCII, if the stream has no others."""
+        return text if self.has_unicode else text.translate(_ASCII)
+
+
+def style_of(stream: Any) -> Style:
+    """The style of a stream, which `NO_COLOR` (https://no-color.org) and `TERM` decide, too."""
+    has_colours = is_terminal(stream) and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    if os.name == "nt" and "WT_SESSION" not in os.environ and "TERM" not in os.environ:
+        has_colours = False  # the old console of Windows prints the codes
+    return Style(has_colours=has_colours, has_unicode=writes(stream, "├─━→…✗·"), width=_width(stream))
+
+
+def writable(stream: Any, text: str) -> str:
+    """The text with escapes for what the encoding of the stream does not have."""
+    encoding = getattr(stream, "encoding", None) or "utf-8"
+    return text if writes(stream, text) else text.encode(encoding, "backslashreplace").decode(encoding)
+
+
+def safe(value: object) -> str:
+    """Any value as one line of text that cannot control a terminal."""
+    return " ".join(str(value).split()).translate(ESCAPED)
+
+
+def cells(text: str) -> int:
+    """How many columns a text takes: two for each Chinese character, none for an accent."""
+    if text.isascii():
+        return len(text)
+    from unicodedata import category, east_asian_width
+
+    wide = sum(east_asian_width(character) in "WF" for character in text)
+    return len(text) + wide - sum(category(character) in ("Mn", "Me", "Cf") for character in text)
+
+
+def fit(text: str, columns: int) -> str:
+    """The text, cut to this many columns."""
+    if cells(text) <= columns:
+        return text
+    text = text[: max(columns, 0)]
+    while text and cells(text) >= columns:
+        text = text[:-1]
+    return f"{text}…" if columns > 0 else ""
+
+
+def _width(stream: Any) -> int:
+    try:
+        return os.get_terminal_size(stream.fileno()).columns or _WIDTH
+    except (OSError, ValueError, AttributeError):  # a pipe, or no file at all
+        columns = os.environ.get("COLUMNS", "")
+        return int(columns) if columns.isdecimal() and len(columns) < 5 else _WIDTH
