@@ -9,11 +9,17 @@ from contextlib import contextmanager
 from zespan_serverless._base.log import logger
 
 from .model import Function, Project, Variable
-from .source import Handler, Module, Wrapper, handler
+from .source import Handler, Module, Wrapper, decorated, handler
 
 PACKAGE = "zespan_serverless"
 AUTOMATIC = "zespan_serverless.aws_lambda.auto.handler"
 """The handler that calls the one in ZESPAN_LAMBDA_HANDLER."""
+_INDIRECT = {
+    AUTOMATIC: "ZESPAN_LAMBDA_HANDLER",
+    "datadog_lambda.handler.handler": "DD_LAMBDA_HANDLER",
+    "newrelic_lambda_wrapper.handler": "NEW_RELIC_LAMBDA_HANDLER",
+}
+"""Handlers of tools, with the variable that names the user's own."""
 LAYER_WRAPPER = "/opt/zespan/wrapper"
 """The script of the layer, which does the same for AWS_LAMBDA_EXEC_WRAPPER."""
 
@@ -66,10 +72,10 @@ def modules_of(project: Project, function: Function) -> list[Module]:
 
 
 def handler_of(project: Project, function: Function) -> Handler | None:
-    """The function that the platform calls, or that our own handler calls; None if that cannot be told."""
+    """The function that the platform calls, or that a tool's own handler calls; None if that cannot be told."""
     name = function.handler
-    if name == AUTOMATIC:
-        name = value_of(function, "ZESPAN_LAMBDA_HANDLER")
+    if isinstance(name, str) and name in _INDIRECT:
+        name = value_of(function, _INDIRECT[name])
     if not isinstance(name, str) or function.code is None or "." not in name:
         return None
     path, _, attribute = name.rpartition(".")
@@ -77,6 +83,17 @@ def handler_of(project: Project, function: Function) -> Handler | None:
     files = {stem.with_name(f"{stem.name}.py").resolve(), (stem / "__init__.py").resolve()}
     module = next((module for module in project.modules if module.path.resolve() in files), None)
     return handler(module, attribute) if module else None
+
+
+def traced_handlers(project: Project) -> Iterator[Handler]:
+    """Every function that a decorator of the package traces, and those that its layer or its own handler trace."""
+    seen: set[ast.AST] = set()
+    wrapped = (handler_of(project, function) for function in project.functions if is_wrapped(function))
+    ours = (one for module in project.modules for one in decorated(module) if any(map(is_ours, one.wrappers)))
+    for one in (*ours, *wrapped):
+        if one is not None and one.definition is not None and one.definition not in seen:
+            seen.add(one.definition)
+            yield one
 
 
 def is_wrapped(function: Function) -> bool:

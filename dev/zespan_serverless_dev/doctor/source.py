@@ -97,14 +97,15 @@ def handler(module: Module, name: str) -> Handler | None:
     return _resolved(module, name, len(module.tree.body))
 
 
-def constants(module: Module, given: dict[str, ast.expr]) -> dict[str, object]:
-    """Those of these arguments whose values the code tells."""
+def constants(call: ast.Call) -> dict[str, object]:
+    """Those arguments by keyword of a call whose values the code tells."""
     found: dict[str, object] = {}
-    for name, node in given.items():
-        try:
-            found[name] = ast.literal_eval(node)
-        except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
-            continue
+    for keyword in call.keywords:
+        if keyword.arg:
+            try:
+                found[keyword.arg] = ast.literal_eval(keyword.value)
+            except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
+                continue
     return found
 
 

@@ -1,0 +1,251 @@
+"""Rules on what is around a handler: our decorator, and those of others."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+
+from zespan_serverless.settings import READERS
+
+from ..findings import Finding, rule
+from ..lookup import LAYER_WRAPPER, PACKAGE, handler_of, is_ours, is_wrapped, modules_of, traced_handlers, value_of
+from ..model import Function, Place, Project
+from ..source import Handler, Module
+
+_MODELS = ("openai", "anthropic", "mistralai", "cohere", "groq", "litellm", "google.genai")
+_BY_HAND = {f"{PACKAGE}.{name}" for name in ("init", "run", "asgi.ZespanMiddleware", "wsgi.ZespanMiddleware")}
+
+
+@rule(
+    "ZS101",
+    "handler-not-traced",
+    "error",
+    "Only what a decorator, a middleware or the layer's wrapper is around is traced, and delivered in time.",
+    "Put @zespan_lambda above the handler, or set AWS_LAMBDA_EXEC_WRAPPER=/opt/zespan/wrapper with the layer.",
+)
+def handler_not_traced(project: Project) -> Iterator[Finding]:
+    """Find Lambda handlers that are meant to be traced, and are not."""
+    for function in project.functions:
+        found = handler_of(project, function)
+        if function.host != "aws_lambda" or found is None or is_wrapped(function) or any(map(is_ours, found.wrappers)):
+            continue
+        modules = modules_of(project, function)
+        wants_it = found.module.uses(PACKAGE) or (_has_variable(function) and any(map(_calls_models, modules)))
+        if wants_it and not any(map(_traces_otherwise, modules)):
+            text = f"nothing traces the handler of {function.name}"
+            yield Finding(text, Place(found.module.path, found.line), function=function.name)
+
+
+def _has_variable(function: Function) -> bool:
+    return any(name.startswith("ZESPAN_") for name in function.environment)
+
+
+def _calls_models(module: Module) -> bool:
+    return any(map(module.uses, _MODELS))
+
+
+def _traces_otherwise(module: Module) -> bool:
+    """Whether a module starts the package by hand, or calls its decorator in a way that is not understood here."""
+    names = {module.name(node) for node in ast.walk(module.tree) if isinstance(node, (ast.Name, ast.Attribute))}
+    return bool(names & _BY_HAND) or any(name.startswith(f"{PACKAGE}.zespan_") for name in names - _decorators(module))
+
+
+def _decorators(module: Module) -> set[str]:
+    """The names of decorators that are used as such in a module, and nowhere else."""
+    as_decorator = [
+        module.name(decorator)
+        for node in ast.walk(module.tree)
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef))
+        for decorator in node.decorator_list
+    ]
+    uses = [module.name(node) for node in ast.walk(module.tree) if isinstance(node, (ast.Name, ast.Attribute))]
+    return {name for name in as_decorator if uses.count(name) == as_decorator.count(name)}
+
+
+@rule(
+    "ZS102",
+    "durable-execution-outside",
+    "warning",
+    "Inside @durable_execution the decorator does not see how an invocation ends.",
+    "Put @zespan_lambda above @durable_execution.",
+)
+def durable_execution_outside(project: Project) -> Iterator[Finding]:
+    """Find handlers with @durable_execution above our decorator."""
+    for one, above, _ in _around(project):
+        if "durable_execution" in above:
+            yield Finding("@durable_execution is above the decorator that traces", _place(one))
+
+
+@rule(
+    "ZS103",
+    "logger-inside-async",
+    "error",
+    "Below @zespan_lambda, inject_lambda_context returns the coroutine of an async handler, which nobody awaits.",
+    "Put @logger.inject_lambda_context above @zespan_lambda.",
+)
+def logger_inside_async(project: Project) -> Iterator[Finding]:
+    """Find Powertools' Logger between our decorator and an `async def`."""
+    for one, _, below in _around(project):
+        if "inject_lambda_context" in below and isinstance(one.definition, ast.AsyncFunctionDef):
+            yield Finding("inject_lambda_context is between the decorator and an async def", _place(one))
+
+
+@rule(
+    "ZS104",
+    "answered-outside",
+    "info",
+    "A call that a decorator above ours answers or refuses does not reach ours, and has no event.",
+    "Put @zespan_lambda on top, if such calls are to have events, too.",
+)
+def answered_outside(project: Project) -> Iterator[Finding]:
+    """Find decorators above ours that may answer a call themselves."""
+    for one, above, _ in _around(project):
+        for name in sorted({"idempotent", "event_parser", "validator"} & above):
+            yield Finding(f"calls that @{name} answers or refuses have no event", _place(one))
+
+
+@rule(
+    "ZS105",
+    "between-datadog",
+    "warning",
+    "Between two wrappers of Datadog's, ours hides one from the other, and Datadog counts the invocation twice.",
+    "Put @zespan_lambda next to the handler, or remove one of Datadog's wrappers.",
+)
+def between_datadog(project: Project) -> Iterator[Finding]:
+    """Find handlers that Datadog wraps inside and outside of our decorator."""
+    for one, above, below in _around(project):
+        if "datadog_lambda_wrapper" in above & below:
+            yield Finding("the decorator is between two wrappers of Datadog's", _place(one))
+    for function in project.functions:
+        found = handler_of(project, function) if value_of(function, "DD_LAMBDA_HANDLER") else None
+        if found is not None and "datadog_lambda_wrapper" in _split(found)[1]:
+            text = f"the decorator of {function.name} is between DD_LAMBDA_HANDLER and datadog_lambda_wrapper"
+            yield Finding(text, _place(found), function=function.name)
+
+
+@rule(
+    "ZS106",
+    "other-exec-wrapper",
+    "error",
+    "A function has one AWS_LAMBDA_EXEC_WRAPPER: if it is another tool's, the layer traces nothing.",
+    "Set the handler to zespan_serverless.aws_lambda.auto.handler, and ZESPAN_LAMBDA_HANDLER to the one it was.",
+)
+def other_exec_wrapper(project: Project) -> Iterator[Finding]:
+    """Find functions with our layer whose wrapper is another tool's."""
+    for function in project.functions:
+        path = value_of(function, "AWS_LAMBDA_EXEC_WRAPPER")
+        has_layer = any("zespan" in layer.lower() for layer in function.layers if isinstance(layer, str))
+        if not path or path == LAYER_WRAPPER or not has_layer or is_wrapped(function):
+            continue
+        found = handler_of(project, function)
+        if found is None or not any(map(is_ours, found.wrappers)):
+            place = function.environment["AWS_LAMBDA_EXEC_WRAPPER"].place
+            yield Finding(f"the wrapper of {function.name} is {path}, not the layer's", place, function=function.name)
+
+
+@rule(
+    "ZS112",
+    "settings-ignored",
+    "warning",
+    "The first settings of a process apply; different ones of a later decorator are ignored.",
+    "Give all settings to init(), or call no init(): the decorator starts the package.",
+)
+def settings_ignored(project: Project) -> Iterator[Finding]:
+    """Find decorators whose settings differ from those of an `init` that runs while the module is imported."""
+    for one in traced_handlers(project):
+        first = next((call for name, call in _at_import(one.module) if name == f"{PACKAGE}.init"), None)
+        if first is None or any(keyword.arg is None for keyword in first.keywords):
+            continue
+        given = {str(keyword.arg): ast.dump(keyword.value) for keyword in first.keywords}
+        for wrapper in filter(is_ours, one.wrappers):
+            own = {name: ast.dump(value) for name, value in wrapper.arguments.items() if name not in READERS}
+            if own and own != given:
+                text = f"{', '.join(own)} of the decorator differ from the settings of init() in line {first.lineno}"
+                yield Finding(text, Place(one.module.path, wrapper.node.lineno))
+
+
+@rule(
+    "ZS113",
+    "snapstart-by-hand",
+    "warning",
+    "Without the decorator nothing closes the connection before the snapshot: in every sandbox it is dead.",
+    "Use @zespan_lambda, or register shutdown before the snapshot and init after the restore.",
+)
+def snapstart_by_hand(project: Project) -> Iterator[Finding]:
+    """Find functions with SnapStart that start the package themselves, without hooks."""
+    for function in project.functions:
+        found = handler_of(project, function) if function.snapstart else None
+        if found is None or is_wrapped(function) or any(map(is_ours, found.wrappers)):
+            continue
+        names = {name for name, _ in found.module.calls}
+        if f"{PACKAGE}.init" in names and not any(name.endswith("register_before_snapshot") for name in names):
+            text = f"{function.name} has SnapStart, and calls init() without hooks around the snapshot"
+            yield Finding(text, Place(found.module.path, found.line), function=function.name)
+
+
+@rule(
+    "ZS114",
+    "sdk-started-first",
+    "warning",
+    "What the official SDK has started before this package is imported is not taken over.",
+    "Import zespan_serverless at the top of the module, before zespan.init() is called.",
+)
+def sdk_started_first(project: Project) -> Iterator[Finding]:
+    """Find modules that call `zespan.init` before they import this package."""
+    for module in project.modules:
+        ours = [node.lineno for node in module.tree.body if _imports(node, PACKAGE)]
+        for name, call in _at_import(module):
+            if name == "zespan.init" and ours and call.lineno < min(ours):
+                text = f"zespan.init() is called before zespan_serverless is imported in line {min(ours)}"
+                yield Finding(text, Place(module.path, call.lineno))
+
+
+@rule(
+    "ZS115",
+    "sdk-context-on-async",
+    "warning",
+    "As a decorator of an async def, the official SDK's with_zespan_context has no effect.",
+    "Use with_context of zespan_serverless.",
+)
+def sdk_context_on_async(project: Project) -> Iterator[Finding]:
+    """Find coroutines that the official SDK's context decorates."""
+    for module in project.modules:
+        for node in ast.walk(module.tree):
+            if isinstance(node, ast.AsyncFunctionDef):
+                for decorator in node.decorator_list:
+                    if module.name(decorator).startswith("zespan.") and "with_zespan_" in module.name(decorator):
+                        text = f"the decorator of the async function {node.name} has no effect"
+                        yield Finding(text, Place(module.path, decorator.lineno))
+
+
+def _around(project: Project) -> Iterator[tuple[Handler, set[str], set[str]]]:
+    """Each handler with our decorator, and the last parts of the names of decorators above and below it."""
+    for one in traced_handlers(project):
+        if any(map(is_ours, one.wrappers)):
+            yield one, *_split(one)
+
+
+def _split(one: Handler) -> tuple[set[str], set[str]]:
+    names = [wrapper.name.rpartition(".")[2] for wrapper in one.wrappers]
+    ours = [index for index, wrapper in enumerate(one.wrappers) if is_ours(wrapper)]
+    return (set(names[: ours[0]]), set(names[ours[-1] + 1 :])) if ours else (set(), set())
+
+
+def _place(one: Handler) -> Place:
+    """The line of our decorator."""
+    line = next((wrapper.node.lineno for wrapper in one.wrappers if is_ours(wrapper)), one.line)
+    return Place(one.module.path, line)
+
+
+def _at_import(module: Module) -> Iterator[tuple[str, ast.Call]]:
+    """The calls that are statements of the module itself, in their order."""
+    for node in module.tree.body:
+        value = node.value if isinstance(node, (ast.Expr, ast.Assign)) else None
+        if isinstance(value, ast.Call):
+            yield module.name(value), value
+
+
+def _imports(node: ast.stmt, package: str) -> bool:
+    if isinstance(node, ast.ImportFrom):
+        return (node.module or "").partition(".")[0] == package and not node.level
+    return isinstance(node, ast.Import) and any(alias.name.partition(".")[0] == package for alias in node.names)
