@@ -24,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--ignore", action="append", default=[], metavar="ID", help="leave out these rules")
     parser.add_argument("--list-rules", action="store_true", help="print all rules")
     parser.add_argument("--explain", metavar="ID", help="say what a rule is for")
-    parser.add_argument("--live", action="store_true", help="send one event as the environment says, and time it")
+    parser.add_argument("--live", action="store_true", help="instead, send one event as the environment says")
     parser.set_defaults(run=_run)
 
 
@@ -36,5 +36,5 @@ def _run(arguments: argparse.Namespace) -> int:
     if arguments.explain:
         return run.explain(arguments.explain)
     if arguments.live:
-        return live.check()
+        return live.check(arguments.format)
     return run.check(arguments)
