@@ -123,6 +123,7 @@ def test_every_block_is_run() -> None:
         "frameworks": 3,  # in frameworks/test_hooks.py
         "deadlines": 1,
         "destinations": 1,
+        "doctor": 0,
         "hosts": 0,
         "models": 1,
         "azure-functions": 3,  # in azure_functions/test_examples.py

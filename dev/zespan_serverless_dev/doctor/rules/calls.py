@@ -10,10 +10,8 @@ from ..lookup import PACKAGE, given_in_code, is_traced, modules_of, traced_handl
 from ..model import Function, Place, Project
 from ..source import Handler, Module, constants
 
-_SDKS = {
-    name: name for name in ("agents", "braintrust", "ddtrace", "langfuse", "langsmith", "logfire", "opentelemetry")
-}
-_SDKS |= {"posthog": "posthog", "sentry_sdk": "sentry"}
+_SAME = ("agents", "braintrust", "ddtrace", "langfuse", "langsmith", "logfire", "opentelemetry", "posthog")
+_SDKS = {**{name: name for name in _SAME}, "sentry_sdk": "sentry"}
 """Packages whose queues the setting `flush` names, with the names."""
 _FLUSHES = {"flush", "force_flush", "flush_traces"}
 _CLIENTS = {
