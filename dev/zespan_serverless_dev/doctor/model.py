@@ -90,6 +90,7 @@ class Function:
     snapstart: bool = False
     log_retention_days: int | Unknown | None = None
     is_packaged_as_image: bool = False
+    starts_in_shell: bool = False  # a container whose first process is a shell
     places: dict[str, Place] = field(default_factory=dict)  # of the fields above, by their names
 
 

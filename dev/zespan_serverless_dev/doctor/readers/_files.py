@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from fnmatch import fnmatch
 from pathlib import Path
@@ -11,6 +12,10 @@ from ..model import Project
 from ._documents import Unreadable, parse_json, parse_yaml
 from .files import text_of, walk
 
+_STRING = r'"(?:\\.|[^"\\])*"'
+_COMMENT = re.compile(rf"{_STRING}|//[^\n]*|/\*.*?\*/", re.DOTALL)
+_COMMA = re.compile(rf"{_STRING}|,(?=\s*[}}\]])", re.DOTALL)
+
 
 def each(project: Project, root: Path, patterns: tuple[str, ...], add: Callable[[Path, str], bool]) -> None:
     """Have `add` read every file below `root` whose name fits a pattern; it returns whether it is of its kind."""
@@ -19,11 +24,17 @@ def each(project: Project, root: Path, patterns: tuple[str, ...], add: Callable[
             continue
         try:
             if add(file, text(file)):
-                project.read.append(file)
+                project.read += [file] if file not in project.read else []
         except Unreadable as error:
-            project.skipped.append((file, str(error)))
+            skip(project, file, str(error))
         except RecursionError:
-            project.skipped.append((file, "it is nested too deeply"))
+            skip(project, file, "it is nested too deeply")
+
+
+def skip(project: Project, file: Path, reason: str) -> None:
+    """Note, once, why a file is not read: several readers may want the same one."""
+    if file not in (each for each, _ in project.skipped):
+        project.skipped.append((file, reason))
 
 
 def text(file: Path) -> str:
@@ -48,32 +59,5 @@ def parsed(file: Path, content: str) -> Any:
 
 def without_comments(content: str) -> str:
     """JSON without comments (// and /* */) and without commas before a bracket; each line stays where it was."""
-    kept: list[str] = []
-    at = 0
-    while at < len(content):
-        if content[at] == '"':
-            end = _after_string(content, at)
-            kept.append(content[at:end])
-        elif content.startswith("//", at):
-            end = _before(content, "\n", at)
-        elif content.startswith("/*", at):
-            end = _before(content, "*/", at + 2) + 2
-            kept.append("\n" * content.count("\n", at, end))
-        else:
-            end = at + 1
-            is_superfluous = content[at] == "," and content[end : end + 1000].lstrip()[:1] in ("}", "]")
-            kept.append("" if is_superfluous else content[at])
-        at = end
-    return "".join(kept)
-
-
-def _after_string(content: str, at: int) -> int:
-    end = at + 1
-    while end < len(content) and content[end] != '"':
-        end += 2 if content[end] == "\\" else 1
-    return end + 1
-
-
-def _before(content: str, mark: str, at: int) -> int:
-    found = content.find(mark, at)
-    return len(content) if found < 0 else found
+    bare = _COMMENT.sub(lambda match: match[0] if match[0][0] == '"' else "\n" * match[0].count("\n"), content)
+    return _COMMA.sub(lambda match: match[0] if match[0][0] == '"' else "", bare)

@@ -62,7 +62,7 @@ def merged(shared: Any, own: Any) -> Any:
 
     https://docs.aws.amazon.com/serverless-application-model/latest/developerguide/sam-specification-template-anatomy-globals.html
     """
-    if isinstance(shared, dict) and isinstance(own, dict) and not _is_intrinsic(shared) and not _is_intrinsic(own):
+    if isinstance(shared, dict) and isinstance(own, dict) and not is_intrinsic(shared) and not is_intrinsic(own):
         both = Table({**shared, **own})
         both.lines = {**getattr(shared, "lines", {}), **getattr(own, "lines", {})}
         both.update({key: merged(shared[key], own[key]) for key in shared.keys() & own.keys()})
@@ -74,7 +74,7 @@ def merged(shared: Any, own: Any) -> Any:
     return own
 
 
-def _is_intrinsic(node: Any) -> bool:
+def is_intrinsic(node: Any) -> bool:
     return len(node) == 1 and next(iter(node)).startswith(("Ref", "Fn::"))
 
 
@@ -91,7 +91,7 @@ def _function(template: Template, name: str, properties: Any) -> Function:
 
     architectures = known("Architectures", ["x86_64"])
     vpc = table(properties.get("VpcConfig"))
-    if _is_intrinsic(vpc):
+    if is_intrinsic(vpc):
         vpc = Table()
     is_image = known("PackageType") == "Image" or "ImageUri" in properties
     function = Function(
@@ -137,7 +137,7 @@ def _environment(template: Template, properties: Any) -> dict[str, Variable]:
 def _is_partial(properties: Any) -> bool:
     """Whether a function such as Fn::If makes the environment, or all of its variables."""
     environment = properties.get("Environment")
-    return _is_intrinsic(table(environment)) or _is_intrinsic(table(table(environment).get("Variables")))
+    return is_intrinsic(table(environment)) or is_intrinsic(table(table(environment).get("Variables")))
 
 
 def _code(template: Template, name: str, properties: Any) -> Path | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from stat import S_ISREG
 
 LARGEST = 2_000_000
 """Bytes of a file; a larger one was not written by hand."""
@@ -25,7 +26,9 @@ def walk(root: Path) -> Iterator[Path]:
 
 
 def text_of(path: Path) -> str:
-    """The text of a file. Raises ValueError for one that is no text, or too large, and OSError."""
+    """The text of a file. Raises ValueError for one that is no text, no file, or too large, and OSError."""
+    if not S_ISREG(path.stat().st_mode):
+        raise ValueError("it is no regular file")  # a named pipe would never end
     if path.stat().st_size > LARGEST:
         raise ValueError(f"it is larger than {LARGEST:,} bytes")
     return path.read_text(encoding="utf-8-sig")

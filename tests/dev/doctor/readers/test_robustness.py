@@ -1,0 +1,85 @@
+"""No file makes a reader fail."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from zespan_serverless_dev.doctor.readers import read
+
+from tests.dev.doctor.readers import test_cloudformation, test_serverless, test_terraform
+
+ROOT = Path(__file__).parents[4]
+
+FILES = {
+    "template.yaml": test_cloudformation.SMALL,
+    "sam.yaml": test_cloudformation.TEMPLATE.read_text(),
+    "forwarder.yaml": (ROOT / "deploy/aws_lambda/forwarder/template.yaml").read_text(),
+    "serverless.yml": test_serverless.TEXT,
+    "main.tf": test_terraform.MAIN,
+    "template.json": '{"Resources": {"Fn": {"Type": "AWS::Lambda::Function", "Properties": {"Role": {"Ref": "A"}}}}}',
+    "plan.json": '{"planned_values": {"root_module": {"resources": [{"type": "aws_lambda_function", "values": {}}]}}}',
+    "host.json": (ROOT / "examples/azure_functions/chat/host.json").read_text(),
+    "vercel.json": (ROOT / "examples/vercel/vercel.json").read_text(),
+    "wrangler.toml": 'main = "a.py"\n[vars]\nZESPAN_EXPORTER = "otlp"\n',
+    "wrangler.jsonc": '{"main": "a.py", "vars": {"A": "b"}, // c\n}',
+    "Dockerfile": (ROOT / "deploy/aws_lambda/Dockerfile").read_text(),
+    "service.yaml": "apiVersion: serving.knative.dev/v1\nkind: Service\nspec: {template: {spec: {containers: []}}}",
+}
+PIECES = [*'"\t}\0é', "", "[]", "{}", "null", "1", "[x]", "{a: b}", "!Ref A", "!Sub", "- ", ": ", "${", "<<: x"]
+
+
+@st.composite
+def mutations(draw: st.DrawFn) -> tuple[str, str]:
+    """A file's name, and its text with up to four tokens replaced, doubled or taken away."""
+    name = draw(st.sampled_from(sorted(FILES)))
+    text = FILES[name]
+    for _ in range(draw(st.integers(1, 4))):
+        start = draw(st.integers(0, len(text)))
+        end = min(len(text), start + draw(st.integers(0, 30)))
+        text = text[:start] + draw(st.sampled_from([*PIECES, text[start:end] * 2])) + text[end:]
+    return name, text
+
+
+@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@given(mutations())
+def test_mutated_files_are_read_or_skipped(tmp_path: Path, mutation: tuple[str, str]) -> None:
+    """Whatever a file has become, the readers read it, leave it, or say why they skip it."""
+    name, text = mutation
+    for each in tmp_path.iterdir():
+        each.unlink()
+    (tmp_path / "a.py").touch()
+    (tmp_path / "function_app.py").touch()
+    (tmp_path / name).write_bytes(text.encode())
+    project = read(tmp_path)
+    assert all(reason for _, reason in project.skipped)
+
+
+WRONG = ["[]", "{}", "null", '"x"', "1", "true", "[[]]", "[{}]", '{"Ref": []}', '{"Fn::Sub": {}}']
+PROPERTIES = "Handler Runtime Timeout Architectures Environment Layers Role Policies Events VpcConfig SnapStart CodeUri"
+
+
+@pytest.mark.parametrize("value", WRONG)
+@pytest.mark.parametrize("level", ["Resources", "Fn", "Properties", "each"])
+def test_a_value_of_the_wrong_type_is_not_followed(tmp_path: Path, level: str, value: str) -> None:
+    """Anything may be anywhere in a template: what is not understood is as if it were not there."""
+    each = ", ".join(f'"{name}": {value}' for name in PROPERTIES.split())
+    properties = value if level == "Properties" else f"{{{each}}}"
+    function = value if level == "Fn" else f'{{"Type": "AWS::Serverless::Function", "Properties": {properties}}}'
+    queue = f'{{"Type": "AWS::SQS::Queue", "Properties": {properties}}}'
+    resources = value if level == "Resources" else f'{{"Fn": {function}, "Queue": {queue}}}'
+    (tmp_path / "template.json").write_text(f'{{"Globals": {{"Function": {value}}}, "Resources": {resources}}}')
+    assert not read(tmp_path).skipped
+
+
+def test_a_file_that_cannot_be_opened_is_skipped(tmp_path: Path) -> None:
+    """A link to nowhere, a folder with a file's name, and bytes that are no text are no reason to stop."""
+    (tmp_path / "a.yaml").symlink_to(tmp_path / "nowhere")
+    (tmp_path / "template.yml").mkdir()
+    (tmp_path / "b.json").write_bytes(b"\xff\xfe\xfd AWS::")
+    os.mkfifo(tmp_path / "c.yaml")
+    project = read(tmp_path)
+    assert {file.name for file, _ in project.skipped} == {"a.yaml", "b.json", "c.yaml"}
