@@ -1,0 +1,43 @@
+"""Reads what functions send: Zespan's events, Carbon's, and OTLP; of anything else it says why it cannot."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from . import carbon, conventions, lifecycle, zespan
+from .body import BODY_MAX, parsed, unpacked
+from .span import BadBody, Span
+
+__all__ = ["BODY_MAX", "PATHS", "BadBody", "Span", "details", "event_of", "lifecycle", "spans_in", "unpacked"]
+
+PATHS = ("/v1/ingest", "/v1/ingest-events", "/v1/traces")
+"""Where telemetry is sent."""
+
+
+def spans_in(path: str, content_type: str, body: bytes) -> list[Span]:
+    """The spans of a request to one of PATHS. Raises BadBody, whose text says why it cannot be read."""
+    plain = unpacked(body)
+    try:
+        if path == "/v1/ingest":
+            return zespan.read(plain)
+        if path == "/v1/ingest-events":
+            return carbon.read(plain)
+        from . import otlp
+
+        is_json = "json" in content_type or plain.lstrip()[:1] == b"{"
+        return otlp.read_json(plain) if is_json else otlp.read_protobuf(plain)
+    except RecursionError:
+        raise BadBody("the body has too many objects within each other") from None
+
+
+def event_of(raw: str) -> Any:
+    """An event as it arrived."""
+    return parsed(raw)
+
+
+def details(format: str, raw: str) -> dict[str, Any]:
+    """What a span has beside its fields: `input`, `output`, `tools` and `attributes`."""
+    event = parsed(raw)
+    if format == "otlp":
+        return conventions.details(event)
+    return zespan.details(carbon.event_of(event) if format == "carbon" else event)

@@ -1,0 +1,59 @@
+"""Bodies of requests, unpacked and parsed within bounds."""
+
+from __future__ import annotations
+
+import json
+import re
+import zlib
+from typing import Any
+
+from .span import BadBody
+
+BODY_MAX = 16 << 20  # bytes of a request, as sent
+UNPACKED_MAX = 64 << 20  # bytes of it without gzip
+DEPTH_MAX = 100  # objects and lists within each other
+
+_TOKENS = re.compile(r'"(?:[^"\\]|\\.)*+"|[\[{]|[\]}]')
+
+
+def unpacked(body: bytes) -> bytes:
+    """A body without gzip, which its first bytes tell."""
+    if not body.startswith(b"\x1f\x8b"):
+        return body
+    try:
+        reader = zlib.decompressobj(wbits=31)
+        plain = reader.decompress(body, UNPACKED_MAX)
+        if reader.unconsumed_tail:
+            raise BadBody(f"the body has more than {UNPACKED_MAX >> 20} MB without gzip: send smaller batches")
+        if not reader.eof:
+            raise BadBody("the body ends within its gzip stream")
+    except zlib.error as error:
+        raise BadBody(f"the body is not gzip, though it begins like it: {error}") from None
+    return plain
+
+
+def parsed(document: str) -> Any:
+    """A document of JSON. What JSON has no word for, such as NaN, is None."""
+    if document.count("{") + document.count("[") > DEPTH_MAX and _depth(document) > DEPTH_MAX:
+        raise BadBody(f"the document has more than {DEPTH_MAX} objects or lists within each other")
+    try:
+        return json.loads(document, parse_constant=lambda _: None)
+    except (ValueError, RecursionError) as error:
+        raise BadBody(f"not JSON: {error}") from None
+
+
+def _depth(document: str) -> int:
+    deepest = depth = 0
+    for token in _TOKENS.finditer(document):
+        character = document[token.start()]
+        if character in "[{":
+            depth += 1
+            deepest = max(deepest, depth)
+        elif character != '"':
+            depth -= 1
+    return deepest
+
+
+def lines(body: bytes) -> list[str]:
+    """The lines of NDJSON that are not empty."""
+    return [line for line in body.decode("utf-8", "replace").split("\n") if line.strip()]

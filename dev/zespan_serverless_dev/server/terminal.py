@@ -1,0 +1,65 @@
+"""What `zespan-serverless dev` does in its terminal."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import threading
+import webbrowser
+from typing import Any
+
+from zespan_serverless.errors import ConfigurationError
+
+from . import DevServer
+
+_WORDS = """
+zespan-serverless dev shows what your functions send to it. Its page:
+
+    {page}
+
+In another terminal, run your function with:
+
+    export ZESPAN_BASE_URL={url} ZESPAN_API_KEY=zsp_local ZESPAN_ENABLED=1
+
+or let a tool do it: zespan-serverless run -- COMMAND, or zespan-serverless invoke app.handler --dev {url}
+This run is kept in {place}. Ctrl-C ends it.
+"""
+
+
+def serve(arguments: argparse.Namespace) -> int:
+    """Serve until Ctrl-C or SIGTERM."""
+    if arguments.keep < 1:
+        raise ConfigurationError(f"--keep is to be 1 or more, not {arguments.keep}")
+    if not 0 <= arguments.port <= 65535:
+        raise ConfigurationError(f"--port is to be from 0 to 65535, not {arguments.port}")
+    folder = None if arguments.memory else arguments.folder
+    ended = threading.Event()
+
+    def end(*_: Any) -> None:
+        ended.set()
+
+    for name in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(name, end)
+    with _started(folder, arguments) as dev:
+        place = "memory, and gone with this process" if folder is None else f"{folder}"
+        print(_WORDS.format(page=dev.page_url, url=dev.url, place=place), flush=True)
+        if arguments.open:
+            webbrowser.open(dev.page_url)
+        while not ended.wait(1.0):  # in pieces: Windows does not interrupt a wait without end
+            pass
+        ledger: dict[str, Any] = dev.get("summary")["ledger"]
+    dropped = sum(ledger["dropped"].values())
+    print(
+        f"{ledger['captured']} events: {ledger['delivered']} delivered, {ledger['waiting']} waiting,"
+        f" {dropped} dropped, {ledger['lost']} lost"
+    )
+    return 0
+
+
+def _started(folder: Any, arguments: argparse.Namespace) -> DevServer:
+    try:
+        return DevServer(folder, arguments.port, name=arguments.name, keep=arguments.keep)
+    except OSError as error:
+        raise ConfigurationError(
+            f"port {arguments.port} cannot be used: {error.strerror or error}. Choose another one: --port 0 takes any"
+        ) from None
