@@ -189,6 +189,7 @@ def test_events_go_through_a_client_of_the_users() -> None:
     assert len(events) == 1
 
 
+@pytest.mark.slow
 def test_an_exporter_of_the_users_passes_its_tests() -> None:
     """The ten lines of the page, and the tests below them, are right as they stand."""
     page = blocks(PAGES["backends"])

@@ -195,6 +195,7 @@ def test_of_several_destinations_each_has_its_own_address(backend: Backend, monk
         assert sorted(request.path for request in backend.requests) == ["/v1/ingest", "/v1/ingest", "/v1/traces"]
 
 
+@pytest.mark.slow
 def test_a_backend_that_is_away_leaves_the_others_their_time(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
     """Parked events of several destinations are in one store."""
     with Backend() as collector:

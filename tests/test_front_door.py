@@ -65,6 +65,7 @@ def handler(event, context):
     assert not (dear | later) & set(found["modules"])
 
 
+@pytest.mark.slow
 def test_with_openai_there_hardly_anything_is_new() -> None:
     """What the decorator imports has been imported by openai before, but for a few modules."""
     found = in_fresh_process("from zespan_serverless import zespan_lambda", before="import openai, httpx")

@@ -270,6 +270,7 @@ def test_a_function_that_fails_in_another_thread_is_not_noticed(work: Callable[[
     assert fail_each(host, work, used(host, work).elsewhere) > 20
 
 
+@pytest.mark.slow
 def test_io_that_hangs_in_another_thread_is_not_waited_for(backend: Backend) -> None:
     """What does I/O may hang: the exporter, its connection, the reading of journals. A flush takes no longer for it."""
     host, release = HOSTS["lambda"], threading.Event()

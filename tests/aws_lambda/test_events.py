@@ -123,6 +123,7 @@ def test_any_event_can_be_read(event: Any) -> None:
     assert omitted == 0
 
 
+@pytest.mark.slow
 @given(st.text(max_size=600) | st.none())
 def test_any_xray_header_can_be_read(header: str | None) -> None:
     """What is not an X-Ray trace makes no link."""

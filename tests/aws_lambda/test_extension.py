@@ -337,6 +337,7 @@ def test_refused_registration_is_no_error(api: Api, register: Callable[[], Exten
     assert (len(api.registered), api.asked) == (1, 0)
 
 
+@pytest.mark.slow
 def test_late_registration_is_asked_for_events(
     api: Api, register: Callable[[], Extension | None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -399,6 +400,7 @@ def test_only_the_process_of_the_runtime_client_registers(monkeypatch: pytest.Mo
     assert not _extension.in_runtime_process()
 
 
+@pytest.mark.slow
 def test_call_without_context_learns_the_deadline(api: Api, extension: Extension) -> None:
     """A call without a context learns the deadline from the extension, as long as there is one."""
     assert extension.clock() is None

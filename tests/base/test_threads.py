@@ -147,6 +147,7 @@ def test_sender_follower_and_sigterm_watch_block_signals() -> None:
                 assert all(bits >> (number - 1) & 1 for number in ASKED_FOR)
 
 
+@pytest.mark.slow
 def test_threads_are_started_by_one_function_only() -> None:
     """No module starts a thread except through `_base.threads`."""
     for file in PACKAGE.rglob("*.py"):
@@ -156,6 +157,7 @@ def test_threads_are_started_by_one_function_only() -> None:
             assert not names & {"Thread", "Timer", "ThreadPoolExecutor"}, file
 
 
+@pytest.mark.slow
 def test_no_mask_is_changed_under_gevent() -> None:
     """Under gevent the main thread starts threads, and others run meanwhile. So no signal is blocked."""
     pytest.importorskip("gevent")

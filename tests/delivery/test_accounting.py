@@ -444,6 +444,7 @@ class Finalized:
         capture(self.delivery, 1_000_000)
 
 
+@pytest.mark.slow
 def test_capture_from_a_finalizer(make: Make) -> None:
     """A stream that nobody holds any more is finalised in the middle of our own work: no deadlock, no lost count."""
     exporter = Scripted(OK, RETRY, OK, REFUSED, OK)
@@ -556,6 +557,7 @@ def test_batch_full_by_bytes_is_sent_without_a_flush(make: Make) -> None:
     eventually(lambda: exporter.delivered)
 
 
+@pytest.mark.slow
 def test_the_interval_sends_in_the_background(make: Make) -> None:
     """Events of a long invocation, or of a script that never flushes, are sent when the interval is over."""
     sent: list[float] = []

@@ -81,6 +81,7 @@ def test_one_slow_event_holds_up_no_others(make: Make) -> None:
     assert "cannot be sent within flush_timeout" in told[0].detail
 
 
+@pytest.mark.slow
 def test_a_slow_event_gets_more_time_when_nobody_waits(make: Make) -> None:
     """Between flushes the sender tries it for longer than a flush could."""
     exporter = Line(lambda number: 0.4 if number == 0 else 0.0)
@@ -90,6 +91,7 @@ def test_a_slow_event_gets_more_time_when_nobody_waits(make: Make) -> None:
     eventually(lambda: sorted(exporter.delivered) == [0, 1], 10)
 
 
+@pytest.mark.slow
 def test_a_slow_event_makes_way_for_a_flush(make: Make) -> None:
     """What a flush waits for does not wait for the slow one, which is under way with more time than it."""
     exporter = Line(lambda number: 3.0 if number == 0 else 0.0)

@@ -116,6 +116,7 @@ def test_report_counts_events_captured_before_the_flush(make: Make) -> None:
     assert exporter.delivered[:2] == [1, 2]
 
 
+@pytest.mark.slow
 def test_delivered_dropped_and_pending_in_one_report(make: Make, at_once: None) -> None:
     """Every event is one of the three."""
 

@@ -612,6 +612,7 @@ def test_events_of_a_killed_process_arrive_once(
     assert list(folder.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_file_of_a_live_process_is_not_touched(folder: Path, backend: Backend, environment: dict[str, str]) -> None:
     """Nobody touches the file of a process that lives, frozen or not; when it is dead its events are sent."""
     running, frozen, dead = (python(CAPTURE, folder, name, **environment) for name in ("running", "frozen", "dead"))

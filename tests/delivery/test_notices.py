@@ -125,6 +125,7 @@ def test_exiting_on_error_ends_neither_log_nor_sender(
     assert "on_error failed" in caplog.text
 
 
+@pytest.mark.slow
 def test_on_error_that_causes_drops_is_called_after_a_pause(make: Make) -> None:
     """What it drops itself, by capturing into a full buffer, it is told after a pause."""
     calls: list[Dropped] = []

@@ -122,6 +122,7 @@ def test_an_open_breaker_leaves_all_of_the_time_to_the_fallback(make: Make, at_o
     assert fallback.timeouts[0] > 0.2
 
 
+@pytest.mark.slow
 def test_a_send_that_cannot_be_interrupted_does_not_take_the_time_of_the_fallback(make: Make) -> None:
     """It is given up after half of the time; what it says later is ignored."""
     gate, fallback = Gate(), Scripted()
@@ -245,6 +246,7 @@ def test_what_a_fallback_has_rejected_is_dropped(make: Make, rejected: Any, take
     assert_balanced(delivery)
 
 
+@pytest.mark.slow
 def test_a_slow_event_is_parked_as_well(make: Make, at_once: None) -> None:
     """One that has been set aside, because it took the time of flushes alone."""
 
@@ -516,6 +518,7 @@ def test_an_exporter_of_the_users_is_not_said_to_be_replayed(make: Make, caplog:
     ]
 
 
+@pytest.mark.slow
 def test_the_log_says_once_that_events_cannot_be_parked(make: Make, caplog: pytest.LogCaptureFixture) -> None:
     """And again when it has worked in between."""
     fallback = Scripted(OSError("disk full"), OSError("disk full"), OK, OSError("disk full"), OK)

@@ -105,6 +105,7 @@ def test_every_event_goes_to_each_destination(make: Make) -> None:
     assert report.destination == ""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("place", [0, 1])
 @pytest.mark.parametrize(
     ("step", "end"),
@@ -134,6 +135,7 @@ def test_trouble_at_one_does_not_concern_the_other(make: Make, place: int, step:
     assert [report.destinations[place].reason, report.destinations[1 - place].reason] == [report.reason, ""]
 
 
+@pytest.mark.slow
 def test_all_that_hang_do_so_at_the_same_time(make: Make) -> None:
     """A flush takes the time of one, however many use it up; the one that works is done long before."""
     good = Scripted()
@@ -160,6 +162,7 @@ def test_senders_that_cannot_be_interrupted_are_abandoned_together(make: Make) -
         gate.open.set()
 
 
+@pytest.mark.slow
 def test_senders_that_leave_no_time_to_park_are_abandoned_together() -> None:
     """One after the other, most destinations would have no time left for their fallback."""
     gate, count = Gate(), 24
@@ -185,6 +188,7 @@ def test_a_change_between_two_registrations_is_not_forgotten() -> None:
     assert wakeup.wait(0)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 @mock.patch.object(threading, "excepthook", mock.Mock())
 def test_what_a_flush_does_for_one_does_not_wait_for_another(make: Make) -> None:

@@ -589,6 +589,7 @@ def resolves_to(monkeypatch: pytest.MonkeyPatch, *addresses: tuple[str, int]) ->
     monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **kwargs: found)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("holes", [1, 7])
 def test_unreachable_address_costs_a_moment_only(
     backend: Backend,

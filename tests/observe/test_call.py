@@ -467,6 +467,7 @@ def test_a_child_leaves_its_parents_loop_alone() -> None:
         assert handler({}, testing.LambdaContext()) == os.getpid()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fails", [False, True])
 def test_an_awaited_handler_leaves_its_loop_free_while_the_backend_hangs(fails: bool) -> None:
     """Under a loop that is running already, whatever else is on it goes on during the flush."""

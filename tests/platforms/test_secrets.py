@@ -105,6 +105,7 @@ def test_from_secrets_manager(aws: Callable[[str], Any]) -> None:
         read_aws(f"{several}#production")
 
 
+@pytest.mark.slow
 def test_an_invocation_sends_with_the_key(aws: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch) -> None:
     """The key is read once, for all invocations; a key given directly is not read at all."""
     put(aws, "/zespan/api-key", "zsp_1")
@@ -295,6 +296,7 @@ def test_without_boto3(monkeypatch: pytest.MonkeyPatch) -> None:
         Secret("ssm:/k").get(5)
 
 
+@pytest.mark.slow
 def test_a_dead_service_ends_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     """boto3 is told not to wait for long: a service that never answers is an error in the end."""
     monkeypatch.setattr(secrets, "_TIMEOUT", 0.1)
@@ -359,6 +361,7 @@ os._exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) if child else 0)
     subprocess.run([sys.executable, "-c", script], check=True, timeout=20)
 
 
+@pytest.mark.slow
 def test_a_fork_while_credentials_are_asked_for() -> None:
     """It does not wait for the network."""
     script = """
@@ -391,6 +394,7 @@ threading.Thread.start = start_before_the_end
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("first", ["", NO_THREADS_AT_THE_END], ids=["", "3.12.1"])
 def test_a_script_that_ends_before_the_key_is_read(aws: Callable[[str], Any], first: str) -> None:
     """Its events arrive: boto3 can still be imported when the interpreter is on its way out, and used without a thread
@@ -407,6 +411,7 @@ z.capture({{}})
         assert len(backend.events) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", ['{"api_key": null}', '{"api_key": {"a": "b"}}', '{"other": "zsp"}'])
 def test_a_field_that_is_no_text(aws: Callable[[str], Any], text: str) -> None:
     """It is not sent as if it were a key: events wait until there is one."""
@@ -433,6 +438,7 @@ def test_a_parameter_of_another_account(aws: Callable[[str], Any], monkeypatch: 
     assert asked == [arn]
 
 
+@pytest.mark.slow
 def test_a_log_of_everything(aws: Callable[[str], Any], caplog: pytest.LogCaptureFixture) -> None:
     """Who has AWS's packages log all they do does not find the key in it; what he reads himself is there as ever."""
     put(aws, "/zespan/api-key", "zsp_secret")

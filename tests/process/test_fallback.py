@@ -32,6 +32,7 @@ def parked(folder: Path) -> list[dict[str, Any]]:
     return [json.loads(data) for name in store.list() for data in events_of(store.get(name))[1]]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", ["hang", "refuse", "drop", "redirect", 500, 503])
 @pytest.mark.parametrize("form", ["{}", "file://{}"])
 def test_shutdown_parks_in_a_directory_what_the_backend_cannot_have(tmp_path: Path, mode: Mode, form: str) -> None:

@@ -296,6 +296,7 @@ def _uses_up(timeout: float) -> None:
     time.sleep(timeout * 0.98)
 
 
+@pytest.mark.slow
 def test_one_that_uses_up_its_time_is_slow() -> None:
     """Also if it returns just before the end of its time, as those do that are given one."""
     init(exporter="memory", flush=[_uses_up])
@@ -444,6 +445,7 @@ if sys.argv[1] == "SIGTERM":
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("manner", ["returns", "hangs"])
 @pytest.mark.parametrize("end", ["exit", "SIGTERM"])
 def test_at_the_end_of_a_process_they_are_flushed_within_its_bounds(end: str, manner: str) -> None:

@@ -136,6 +136,7 @@ def test_user_handler_does_not_wait_for_a_slow_backend() -> None:
     assert (end.status, end.said) == (3, ["user", "flushed"])
 
 
+@pytest.mark.slow
 def test_returning_handler_or_sig_ign_keeps_the_process_alive() -> None:
     """A handler that returns, or SIG_IGN, keeps the process alive as it did; what is ignored stays so."""
     for handler in ("user", "signal.SIG_IGN"):
@@ -286,6 +287,7 @@ def test_handler_that_restores_the_default_and_raises_again_ends_the_process(arm
     assert (end.status, end.said) == (TERMINATED, ["flushed", "cleaned up"])
 
 
+@pytest.mark.slow
 def test_chained_handlers_run_once_each() -> None:
     """Two of them, with ours before, between and after: each runs once, and the first one decides what happens."""
     end = terminated(f"""
@@ -434,6 +436,7 @@ ready()
     assert (end.status, end.said) == (TERMINATED, ["{-15}", "flushed"])
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="who has sent what is known on Linux only")
 def test_child_forked_by_c_code_does_not_notify_its_parent() -> None:
     """No hook of ours runs in such a child: what it hears is at least not its parent's."""
@@ -480,6 +483,7 @@ def test_process_ends_although_the_flush_hangs() -> None:
     assert end.seconds < 4
 
 
+@pytest.mark.slow
 def test_gevent_signal_handler_stays() -> None:
     """It is set in C, where Python does not see it: it stays, whatever invocations there are."""
     pytest.importorskip("gevent")

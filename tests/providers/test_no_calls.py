@@ -44,6 +44,7 @@ CALLS: dict[str, Any] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CALLS)
 @pytest.mark.parametrize("is_async", [False, True])
 def test_what_runs_no_model_is_no_event(name: str, is_async: bool) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
+
 from zespan_serverless._record import unfinished
 from zespan_serverless._record.model import Answer, Model, Prompt
 from zespan_serverless._record.policy import Policy
@@ -88,6 +90,7 @@ def test_a_copy_has_every_part() -> None:
     assert all(getattr(copy, name) is getattr(record, name) for name in names)
 
 
+@pytest.mark.slow
 def test_many_short_texts_are_cut_as_a_whole() -> None:
     """A prompt of thousands of parts, arguments of tools and metadata that are large only together fit, too."""
     settings = Settings()

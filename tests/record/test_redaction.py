@@ -297,6 +297,7 @@ def test_a_mapping_without_end() -> None:
     assert len(redact(Endless())) == 100_000
 
 
+@pytest.mark.slow
 @given(PLAIN)
 def test_redact_changes_nothing_else(value: Any) -> None:
     """What JSON can say, and holds no secret, comes out as it went in."""

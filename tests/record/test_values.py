@@ -188,6 +188,7 @@ def test_cycles_have_an_end() -> None:
     assert parsed(record) == {"name": "r", "token": ["[DEPTH_LIMIT]"]}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("wrap", [lambda v: [v], lambda v: {"k": v}, lambda v: Record("r", v)])
 def test_depth_has_an_end(wrap: Any) -> None:
     """However deep, and however little stack is left."""

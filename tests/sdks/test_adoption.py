@@ -28,6 +28,7 @@ def _root(events: list[Event]) -> Event:
     return root
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("flush", ["zespan.get_client().flush()", "zespan.flush()"])
 def test_each_call_is_one_event_in_the_trace_of_the_invocation(flush: str, model: ModelEndpoint) -> None:
     """By the SDK's key, to its backend, below the invocation, and delivered by the flush that the guide calls."""
@@ -40,6 +41,7 @@ def test_each_call_is_one_event_in_the_trace_of_the_invocation(flush: str, model
     assert "deque([])" in printed
 
 
+@pytest.mark.slow
 def test_a_call_inside_a_span_of_ours_has_its_agent_and_is_counted_once(model: ModelEndpoint) -> None:
     """The SDK has no agent for it; the span of the call leaves the tokens to the SDK's event."""
     body = f"""

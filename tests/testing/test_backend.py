@@ -160,6 +160,7 @@ def test_hang_ends_with_the_mode(backend: Backend) -> None:
     assert backend.events == EVENTS
 
 
+@pytest.mark.slow
 def test_drip_keeps_every_read_short_and_the_answer_long(backend: Backend) -> None:
     """A dripping answer never trips a timeout per read, and counts as accepted only at its end."""
     backend.mode, backend.drip_interval = "drip", 0.03

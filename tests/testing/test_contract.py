@@ -199,6 +199,7 @@ BROKEN_OVER_HTTP: dict[str, list[str]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # broken ones leave sockets
 @pytest.mark.parametrize(("name", "wrong"), [(n, one) for n, kinds in BROKEN_OVER_HTTP.items() for one in kinds])
 def test_a_broken_exporter_over_http_fails(name: str, wrong: str, impatient: Callable[[], None]) -> None:
@@ -234,6 +235,7 @@ def test_make_has_to_be_defined() -> None:
         run(testing.ExporterContract, "test_a_batch_of_many_is_delivered")
 
 
+@pytest.mark.slow
 def test_a_call_that_never_returns_is_a_failure(impatient: Callable[[], None]) -> None:
     """Not a hang."""
     impatient()

@@ -25,6 +25,7 @@ def test_a_valid_state_is_handed_on_unchanged(members: dict[str, str]) -> None:
     assert handed_on == text if len(text) <= 512 else len(handed_on) <= 512
 
 
+@pytest.mark.slow
 @given(st.lists(st.tuples(TOKENS, OCTETS, st.lists(st.tuples(TOKENS, OCTETS), max_size=2)), max_size=64))
 def test_valid_baggage_is_handed_on_unchanged(members: list[tuple[str, str, list[tuple[str, str]]]]) -> None:
     """With its properties, and with keys that are there twice, which are allowed."""

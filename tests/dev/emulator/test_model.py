@@ -141,6 +141,7 @@ def test_stream_that_breaks_off(client: openai.OpenAI) -> None:
     assert len(seen) == 2
 
 
+@pytest.mark.slow
 def test_latency_holds_for_every_answer_or_one_request(client: openai.OpenAI, endpoint: ModelEndpoint) -> None:
     """The endpoint's latency holds for every answer, a request's own for that one."""
 

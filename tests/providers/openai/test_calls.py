@@ -439,6 +439,7 @@ def test_providers(url: str, name: str) -> None:
     assert provider_at("http://127.0.0.1:8000", "AsyncAzureOpenAI") == "azure.ai.openai"
 
 
+@pytest.mark.slow
 def test_providers_are_told_anew_when_an_address_changes() -> None:
     """A client that gets another address, and clients of which there are more than are remembered."""
     client = openai.OpenAI(api_key="k", base_url="https://api.deepseek.com")

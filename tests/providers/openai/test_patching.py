@@ -331,6 +331,7 @@ def test_an_import_that_fails(fake: Path) -> None:
     assert run(script, fake) == "zespan-serverless: openai calls are not traced: RuntimeError('theirs')\n"
 
 
+@pytest.mark.slow
 def test_patching_is_idempotent(side: Side, recorded: Recorded) -> None:
     """However often: one wrapper around each method, one import hook, one event a call."""
     create = type(side.client.chat.completions).create
