@@ -89,6 +89,7 @@ class Function:
     has_cpu_after_response: bool | None = None  # Cloud Run: billed by instance
     snapstart: bool = False
     log_retention_days: int | Unknown | None = None
+    log_group: Place | None = None  # its log group, if that is in the project
     is_packaged_as_image: bool = False
     starts_in_shell: bool = False  # a container whose first process is a shell
     places: dict[str, Place] = field(default_factory=dict)  # of the fields above, by their names

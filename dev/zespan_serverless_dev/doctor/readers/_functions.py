@@ -112,9 +112,12 @@ def _function(template: Template, name: str, properties: Any) -> Function:
         in_vpc=bool(vpc),
         has_egress=_egress(template, vpc),
         snapstart=table(known("SnapStart")).get("ApplyOn") == "PublishedVersions",
-        log_retention_days=_retention(template, name, properties),
         is_packaged_as_image=is_image,
     )
+    if is_image and function.handler is None:
+        command = row(template.value(table(properties.get("ImageConfig")).get("Command")))
+        function.handler = _text(command[0]) if command else None
+    function.log_retention_days, function.log_group = _log(template, name, properties)
     built = template.file.parent / ".aws-sam" / "build" / name
     function.built = built if built.is_dir() else None
     function.places = {field: template.place(properties, key) for field, key in _FIELDS.items() if key in properties}
@@ -142,8 +145,9 @@ def _is_partial(properties: Any) -> bool:
 
 def _code(template: Template, name: str, properties: Any) -> Path | None:
     """The folder with a function's code: SAM's CodeUri, what `aws cloudformation package` takes, or CDK's asset."""
-    asset = table(template.resources[name].get("Metadata")).get("aws:asset:path")
-    return _folder(template, asset or template.value(properties.get("CodeUri", properties.get("Code"))))
+    metadata = table(template.resources[name].get("Metadata"))
+    built_elsewhere = metadata.get("aws:asset:path", metadata.get("DockerContext"))
+    return _folder(template, built_elsewhere or template.value(properties.get("CodeUri", properties.get("Code"))))
 
 
 def _folder(template: Template, path: Any) -> Path | None:
@@ -245,19 +249,18 @@ def _egress(template: Template, vpc: Any) -> bool | None:
     return bool(template.of_type(*_EGRESS, "AWS::EC2::VPCEndpoint"))
 
 
-def _retention(template: Template, name: str, properties: Any) -> int | Unknown | None:
-    """Days that the function's log is kept; None if no log group of the template is the function's."""
+def _log(template: Template, name: str, properties: Any) -> tuple[int | Unknown | None, Place | None]:
+    """Days that the function's log is kept, None for ever, and its log group if that is in the template."""
     group = table(properties.get("LoggingConfig")).get("LogGroup")
     for resource, found in template.of_type("AWS::Logs::LogGroup").items():
         is_named = template.target(found.get("LogGroupName")) == name or _names(found.get("LogGroupName"), name)
         if template.target(group) == resource or is_named:
-            days: int | Unknown | None = template.number(found.get("RetentionInDays"))
-            return days if "RetentionInDays" in found else None
+            days = template.number(found["RetentionInDays"]) if "RetentionInDays" in found else None
+            return days, template.placed(resource)
     for custom in template.of_type("Custom::LogRetention").values():  # CDK's `log_retention`
-        if name in str(custom.get("LogGroupName")):
-            kept: int | Unknown = template.number(custom.get("RetentionInDays"))
-            return kept
-    return None if group is None else UNKNOWN
+        if _names(custom.get("LogGroupName"), name):
+            return template.number(custom.get("RetentionInDays")), None
+    return (None if group is None else UNKNOWN), None
 
 
 def _names(group: Any, function: str) -> bool:

@@ -76,15 +76,6 @@ def union(parts: list[set[str] | Unknown]) -> set[str] | Unknown:
     return UNKNOWN if len(known) < len(parts) else set().union(*known)
 
 
-def allows(allowed: set[str] | Unknown, action: str) -> bool | None:
-    """Whether `action` is among the allowed ones, in which a * may stand for any end; None if that is not known."""
-    if isinstance(allowed, Unknown):
-        return None
-    return any(
-        pattern == action or (pattern.endswith("*") and action.startswith(pattern.rstrip("*"))) for pattern in allowed
-    )
-
-
 def of_function(template: Template, name: str, properties: Any) -> set[str] | Unknown:
     """What the role of a function in a template allows."""
     if "Role" not in properties:

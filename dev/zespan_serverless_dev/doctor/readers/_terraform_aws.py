@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from ..model import UNKNOWN, Function, Layer, Source, Unknown, Variable
+from ..model import UNKNOWN, Function, Layer, Place, Source, Unknown, Variable
 from . import _iam
 from ._documents import Table, row, table
 from ._functions import MEMORY, TIMEOUT, VISIBILITY
@@ -58,9 +58,9 @@ def _function(module: Module, resource: Resource) -> Function:
         in_vpc=bool(vpc),
         has_egress=_egress(module, vpc),
         snapstart=module.value(block(body, "snap_start").get("apply_on")) == "PublishedVersions",
-        log_retention_days=_retention(module, resource),
         is_packaged_as_image=body.get("package_type") == "Image" or body.get("image_uri") is not None,
     )
+    function.log_retention_days, function.log_group = _log(module, resource)
     function.places = {field: resource.at(*keys) for field, keys in _FIELDS.items() if body.get(keys[0]) is not None}
     return function
 
@@ -187,17 +187,14 @@ def _egress(module: Module, vpc: Table) -> bool | None:
     return any(module.of_type(type) for type in _EGRESS)
 
 
-def _retention(module: Module, function: Resource) -> int | Unknown | None:
-    """Days that the function's log is kept; None if no log group of the module is the function's."""
+def _log(module: Module, function: Resource) -> tuple[int | Unknown | None, Place | None]:
+    """Days that the function's log is kept, None for ever, and its log group if that is in the module."""
     own = block(function.body, "logging_config").get("log_group")
-    names = {module.value(function.body.get("function_name"))} - {UNKNOWN, None}
+    names = [f"/aws/lambda/{module.value(function.body.get('function_name'))}"]
     for group in module.of_type("aws_cloudwatch_log_group").values():
         written = group.body.get("name")
         is_own = module.target(own, "aws_cloudwatch_log_group") is group
-        is_named = module.target(written, _FUNCTION) is function or module.value(written) in {
-            f"/aws/lambda/{name}" for name in names
-        }
-        if is_own or is_named:
-            days: int | Unknown = module.number(_or(group.body.get("retention_in_days"), 0))
-            return None if days == 0 else days
-    return None if own is None else UNKNOWN
+        if is_own or module.target(written, _FUNCTION) is function or module.value(written) in names:
+            days = module.number(_or(group.body.get("retention_in_days"), 0))
+            return (None if days == 0 else days), group.place
+    return (None if own is None else UNKNOWN), None

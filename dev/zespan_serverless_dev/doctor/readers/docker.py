@@ -43,7 +43,7 @@ def read(root: Path, project: Project) -> None:
 def _function(file: Path, stage: _Stage) -> Function:
     name = file.parent.resolve().name
     line = stage.command[1] if stage.command else None
-    function = Function(name, "container", Place(file, line), environment=stage.variables)
+    function = Function(name, "container", Place(file, line), environment=stage.variables, code=file.parent)
     function.environment_is_partial = True  # whoever runs the image sets more
     if "lambda/python" in stage.base:
         tag = _TAG.search(stage.base)

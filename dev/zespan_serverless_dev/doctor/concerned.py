@@ -1,0 +1,60 @@
+"""What the rules on deployment files ask: which functions this package is meant for, and what time a flush needs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from zespan_serverless.settings import resolve
+
+from .lookup import environ_of, given_in_code, is_traced, modules_of, quiet
+from .model import Function, Host, Place, Project
+
+FORWARDER = "zespan_serverless.aws_lambda.forwarder.handler"
+_OURS = "zespan"
+
+
+def concerned(project: Project, *hosts: Host) -> Iterator[Function]:
+    """The functions on these hosts that are, or are meant to be, traced; those of other languages are left out."""
+    for function in project.functions:
+        runs_python = not isinstance(function.runtime, str) or function.runtime.startswith(("python", "provided"))
+        if function.host in hosts and runs_python and _is_meant(project, function):
+            yield function
+
+
+def _is_meant(project: Project, function: Function) -> bool:
+    has_variable = any(name.startswith("ZESPAN_") for name in function.environment)
+    return has_variable or bool(own_layers(function)) or _is_own(function) or is_traced(project, function)
+
+
+def _is_own(function: Function) -> bool:
+    return isinstance(function.handler, str) and function.handler.startswith("zespan_serverless.")
+
+
+def own_layers(function: Function) -> list[str]:
+    """The layers of a function that have this package, as far as their names tell."""
+    return [layer for layer in function.layers if isinstance(layer, str) and _OURS in layer.lower()]
+
+
+def flush_needs(project: Project, function: Function) -> float | None:
+    """Seconds that a flush needs at the end: `flush_timeout` and `flush_reserve`; None if code may say anything."""
+    given = given_in_code(project, function)
+    if given is None or given & {"flush_timeout", "flush_reserve"}:
+        return None
+    with quiet():
+        settings = resolve({}, environ_of(function))
+    return float(settings.flush_timeout + settings.flush_reserve)
+
+
+def place_of(function: Function, field: str) -> Place:
+    """Where a field of a function is written, or else the function."""
+    return function.places.get(field, function.place)
+
+
+def calls_with(project: Project, function: Function, keyword: str, value: object) -> bool:
+    """Whether any call in the function's code has this keyword with this constant."""
+    return any(
+        each.arg == keyword and getattr(each.value, "value", None) == value
+        for module in modules_of(project, function)
+        for _, call in module.calls
+        for each in call.keywords
+    )
