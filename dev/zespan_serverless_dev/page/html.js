@@ -1,0 +1,8 @@
+// The libraries under the names that all modules use. `html` makes text of every value: no markup in an event is markup here.
+import { Fragment, h, render } from "./vendor/preact.js";
+import htm from "./vendor/htm.js";
+
+export { Fragment, render };
+export { useEffect, useErrorBoundary, useLayoutEffect, useMemo, useRef, useState } from "./vendor/hooks.js";
+export { batch, computed, effect, signal, untracked, useComputed, useSignal, useSignalEffect } from "./vendor/signals.js";
+export const html = htm.bind(h);

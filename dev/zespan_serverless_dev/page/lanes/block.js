@@ -1,0 +1,70 @@
+// One invocation in a lane: a button, with its phases, its calls and its flushes drawn to scale.
+import * as format from "../format.js";
+import { html } from "../html.js";
+import { at, endOf, span, stack, startOf } from "./axis.js";
+
+const CALL_ROWS = 3;
+export const OUTCOMES = { ok: "ok", error: "error", timeout: "timeout", crash: "crash", killed: "killed" };
+
+export function Block({ invocation, number, axis, row, now, chosen, onChoose }) {
+  const from = startOf(invocation), to = endOf(invocation, now);
+  const { left, width } = span(axis, from, to);
+  const part = (start, end) => {
+    const { left: x, width: length } = span(axis, Math.max(start, from), Math.min(end ?? to, to));
+    return { left: `${x - left}px`, width: `${Math.max(length, 2)}px` };
+  };
+  const rows = stack(invocation.calls, (call) => call.end ?? Infinity);
+  const bad = invocation.outcome && invocation.outcome !== "ok";
+  const open = invocation.end === null || invocation.end === undefined;
+  const compressed = axis.segments.some((each) => each.compressed && each.t0 < to && each.t1 > from);
+  return html`
+    <button type="button" class=${`block ${bad ? "is-bad" : ""} ${chosen ? "is-chosen" : ""} ${open ? "is-open" : ""}`} aria-pressed=${chosen}
+      aria-label=${describe(invocation, number, to - from, open)} title=${`${format.clock(from)} · ${OUTCOMES[invocation.outcome] ?? "running"}`}
+      style=${{ left: `${left}px`, width: `${Math.max(width, 10)}px`, "--row": row }} onClick=${() => onChoose(invocation)}>
+      <span class="length">${bad && html`<b>${OUTCOMES[invocation.outcome] ?? invocation.outcome}</b>`}${format.duration(to - from)}${compressed ? " ⫽" : ""}</span>
+      <span class="phases">${phases(invocation, to).map(([kind, start, end]) => html`<i class=${`bar is-${kind}`} style=${part(start, end)}></i>`)}</span>
+      <span class="calls">
+        ${invocation.calls.map((call, index) => rows[index] < CALL_ROWS && html`
+          <i class=${`bar is-call ${call.error ? "is-bad" : ""} ${call.end === null || call.end === undefined ? "is-open" : ""}`} style=${{ ...part(call.start, call.end), "--row": rows[index] }}></i>
+          ${call.first_token && html`<i class="tick is-token" style=${{ left: `${at(axis, call.first_token) - left}px`, "--row": rows[index] }}></i>`}
+        `)}
+      </span>
+      <span class="flushes">${invocation.flushes.map((flush) => html`<i class=${`bar is-flush ${flush.pending || flush.dropped ? "is-short" : ""}`} style=${part(flush.start, flush.end)}></i>`)}</span>
+      ${invocation.response && html`<i class="line is-response" style=${{ left: `${at(axis, invocation.response) - left}px` }}></i>`}
+      ${within(invocation.deadline, from, to) && html`<i class="line is-deadline" style=${{ left: `${at(axis, invocation.deadline) - left}px` }}></i>`}
+      <${LedgerChip} ledger=${invocation.ledger} />
+    </button>
+  `;
+}
+
+const within = (time, from, to) => time && time >= from && time <= to + 1;
+
+// The phases that are known, as [kind, start, end].
+export function phases({ init, start, response, end }, to) {
+  const list = [];
+  if (init) list.push(["init", init.start, Math.min(init.end, start)]);
+  list.push(["handler", start, response ?? end ?? to]);
+  if (response && (end ?? to) > response) list.push(["after", response, end ?? to]);
+  return list;
+}
+
+// What became of the invocation's events: signs that differ in shape, not only in colour.
+export function LedgerChip({ ledger }) {
+  if (!ledger?.captured) return html`<span class="chip"></span>`;
+  const dropped = format.total(ledger.dropped);
+  return html`
+    <span class="chip">
+      ${ledger.delivered ? html`<b class="good">✓${ledger.delivered}</b>` : null}
+      ${ledger.waiting ? html`<b class="wait">…${ledger.waiting}</b>` : null}
+      ${dropped ? html`<b class="bad">✕${dropped}</b>` : null}
+      ${ledger.lost ? html`<b class="lost">!${ledger.lost} lost</b>` : null}
+    </span>
+  `;
+}
+
+function describe(invocation, number, ms, open) {
+  const { ledger } = invocation;
+  const events = ledger?.captured ? `${ledger.delivered} of ${format.plural(ledger.captured, "event")} delivered` : "no events";
+  const outcome = open ? "running" : OUTCOMES[invocation.outcome] ?? "ended";
+  return `Invocation ${number}, ${invocation.cold ? "cold" : "warm"}, ${outcome}, ${format.duration(ms)}, ${format.plural(invocation.calls.length, "call")}, ${events}`;
+}
