@@ -11,6 +11,7 @@ export function count(value) {
 export function duration(ms) {
   if (!known(ms)) return NONE;
   if (ms < 0) return `−${duration(-ms)}`;
+  if (ms === 0) return "0 ms";
   if (ms < 10) return `${ms.toFixed(1)} ms`;
   if (ms < 999.5) return `${Math.round(ms)} ms`;
   if (ms < 59_950) return `${(ms / 1000).toFixed(ms < 9_950 ? 2 : 1)} s`;

@@ -106,9 +106,11 @@ export function useLive(path, query, concerns) {
         if (!abort.signal.aborted) state.value = { ...state.peek(), error: problem, key };
       }
     }, LOAD_EVERY);
+    let first = true;
     const stop = effect(() => {
       const change = changes.value;
-      if (!test.current || test.current(change)) untracked(load);
+      if (first || !test.current || test.current(change)) untracked(load);
+      first = false;
     });
     return () => {
       stop();

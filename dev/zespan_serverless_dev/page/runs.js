@@ -62,7 +62,13 @@ function Import() {
   `;
 }
 
-const MEASURES = [["count", "Count", format.count], ["duration_ms", "Duration", format.duration], ["tokens", "Tokens", (value) => format.count(format.tokenSum(value))], ["cost_usd", "Cost", format.usd]];
+// The last: neither more nor less of it is better.
+const MEASURES = [
+  ["count", "Count", format.count, true],
+  ["duration_ms", "Duration", format.duration],
+  ["tokens", "Tokens", (value) => format.count(format.tokenSum(value))],
+  ["cost_usd", "Cost", format.usd],
+];
 
 function Compare({ a, b }) {
   const { data, error } = useLive("/api/compare", { a, b });
@@ -76,8 +82,8 @@ function Compare({ a, b }) {
       ${data && html`
         <div class="table-box" tabindex="0" role="region" aria-label="Differences">
           <table class="table differences">
-            <thead><tr><th scope="col">Function</th><th scope="col">Span</th>${MEASURES.map(([, title]) => html`<th scope="col" class="number" colspan="2">${title}</th>`)}</tr></thead>
-            <tbody>${(data.rows ?? []).map((row) => html`<tr><th scope="row">${row.function || "–"}</th><td>${row.name}</td>${MEASURES.map(([name, , show]) => html`<${Difference} before=${row.a?.[name]} after=${row.b?.[name]} show=${show} />`)}</tr>`)}</tbody>
+            <thead><tr><th scope="col">Function</th><th scope="col">Span</th>${MEASURES.map(([, title]) => html`<th scope="col" class="number">${title}</th>`)}</tr></thead>
+            <tbody>${(data.rows ?? []).map((row) => html`<tr><th scope="row">${row.function || "–"}</th><td>${row.name}</td>${MEASURES.map(([name, , show, neutral]) => html`<${Difference} before=${row.a?.[name]} after=${row.b?.[name]} show=${show} neutral=${neutral} />`)}</tr>`)}</tbody>
           </table>
         </div>
         ${!data.rows?.length && html`<p class="empty">Neither run has spans.</p>`}
@@ -86,10 +92,10 @@ function Compare({ a, b }) {
   `;
 }
 
-function Difference({ before, after, show }) {
+function Difference({ before, after, show, neutral }) {
   const [from, to] = [format.tokenSum(before), format.tokenSum(after)];
   const share = from ? ((to ?? 0) - from) / from : null;
   const text = from === null && to === null ? "" : share === null ? "new" : to === null ? "gone" : Math.abs(share) < 0.005 ? "=" : `${share > 0 ? "+" : "−"}${Math.abs(share * 100).toFixed(Math.abs(share) < 0.1 ? 1 : 0)} %`;
-  const kind = share > 0.05 ? "is-more" : share < -0.05 ? "is-less" : "";
-  return html`<td class="number"><span class="was">${show(before ?? null)}</span> ${show(after ?? null)}</td><td class=${`share ${kind}`}>${text}</td>`;
+  const kind = neutral ? "" : share > 0.05 ? "is-more" : share < -0.05 ? "is-less" : "";
+  return html`<td class="number"><span class="was">${show(before ?? null)}</span>${show(after ?? null)}<span class=${`share ${kind}`}>${text}</span></td>`;
 }

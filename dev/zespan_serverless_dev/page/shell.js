@@ -61,7 +61,7 @@ function Live() {
   const text = paused.value ? `Paused${missed.value ? ` · ${missed.value} new` : ""}` : isCurrent.value || connection.value !== "live" ? states[connection.value] : "Kept run";
   return html`
     <button type="button" class=${`live is-${state}`} aria-pressed=${paused.value} title="Pause (p)" onClick=${() => pause()}>
-      <span class="dot" aria-hidden="true"></span><span class="text">${text}</span><span class="act" aria-hidden="true">${paused.value ? "▶" : "❙❙"}</span>
+      <span class="dot" aria-hidden="true"></span><span class="word">${text}</span><span class="act" aria-hidden="true">${paused.value ? "▶" : "❙❙"}</span>
       <span class="hidden">${paused.value ? "Go on" : "Pause"}</span>
     </button>
   `;
@@ -73,7 +73,7 @@ export function Sums() {
   const ledger = sum?.ledger ?? {};
   const dropped = sum ? format.total(ledger.dropped) : null;
   return html`
-    <section class="sums" aria-label="Sums of this run">
+    <section class=${`sums in-${view.value}`} aria-label="Sums of this run">
       <dl class="equation">
         <${Sum} name="captured" value=${ledger.captured} mark="" />
         <${Sum} name="delivered" value=${ledger.delivered} mark="=" kind="good" />
@@ -94,7 +94,7 @@ export function Sums() {
 
 function Sum({ name, value, text, mark, kind }) {
   return html`
-    <div class=${`sum ${kind && value ? `is-${kind}` : ""}`}>
+    <div class=${`sum ${mark ? "has-mark" : ""} ${kind && value ? `is-${kind}` : ""}`}>
       ${mark && html`<span class="mark" aria-hidden="true">${mark}</span>`}
       <dt>${name}</dt><dd>${text ?? format.count(value)}</dd>
     </div>

@@ -21,7 +21,8 @@ export function Block({ invocation, number, axis, row, now, chosen, onChoose }) 
     <button type="button" class=${`block ${bad ? "is-bad" : ""} ${chosen ? "is-chosen" : ""} ${open ? "is-open" : ""}`} aria-pressed=${chosen}
       aria-label=${describe(invocation, number, to - from, open)} title=${`${format.clock(from)} · ${OUTCOMES[invocation.outcome] ?? "running"}`}
       style=${{ left: `${left}px`, width: `${Math.max(width, 10)}px`, "--row": row }} onClick=${() => onChoose(invocation)}>
-      <span class="length">${bad && html`<b>${OUTCOMES[invocation.outcome] ?? invocation.outcome}</b>`}${format.duration(to - from)}${compressed ? " ⫽" : ""}</span>
+      <span class="length"><span>${bad && html`<b>${OUTCOMES[invocation.outcome] ?? invocation.outcome}</b>`}${format.duration(to - from)}</span></span>
+      ${compressed && html`<i class="break"></i>`}
       <span class="phases">${phases(invocation, to).map(([kind, start, end]) => html`<i class=${`bar is-${kind}`} style=${part(start, end)}></i>`)}</span>
       <span class="calls">
         ${invocation.calls.map((call, index) => rows[index] < CALL_ROWS && html`
@@ -32,7 +33,7 @@ export function Block({ invocation, number, axis, row, now, chosen, onChoose }) 
       <span class="flushes">${invocation.flushes.map((flush) => html`<i class=${`bar is-flush ${flush.pending || flush.dropped ? "is-short" : ""}`} style=${part(flush.start, flush.end)}></i>`)}</span>
       ${invocation.response && html`<i class="line is-response" style=${{ left: `${at(axis, invocation.response) - left}px` }}></i>`}
       ${within(invocation.deadline, from, to) && html`<i class="line is-deadline" style=${{ left: `${at(axis, invocation.deadline) - left}px` }}></i>`}
-      <${LedgerChip} ledger=${invocation.ledger} />
+      <span class="fate"><${LedgerChip} ledger=${invocation.ledger} /></span>
     </button>
   `;
 }

@@ -47,7 +47,8 @@ function Waterfall({ invocation, marks, start, end }) {
   const { deadline, reserve_ms: reserve, response } = invocation;
   const near = deadline && deadline - end < (end - start) * FAR;
   const last = near ? Math.max(end, deadline) : end;
-  const axis = makeAxis([[start, last]], frozen(marks, last), { scale: WIDTH / Math.max(last - start, 1), longest: Infinity, fold: 120 });
+  const holes = frozen(marks, last).filter(([from]) => from < end - 1); // what came after it does not concern it
+  const axis = makeAxis([[start, last]], holes, { scale: WIDTH / Math.max(last - start, 1), longest: Infinity, fold: 120 });
   const place = (from, to) => {
     const { left, width } = span(axis, from, to ?? end);
     return { left: `${(left / axis.width) * 100}%`, width: `${Math.max((width / axis.width) * 100, 0.4)}%` };
@@ -66,7 +67,7 @@ function Waterfall({ invocation, marks, start, end }) {
       ${phases(invocation, end).map(([kind, from, to]) => html`<${Row} kind=${kind} name=${{ after: "after response" }[kind] ?? kind} from=${from} to=${to} place=${place} start=${start} />`)}
       ${invocation.calls.map((call) => html`
         <${Row} kind="call" name=${call.name} from=${call.start} to=${call.end} end=${end} place=${place} start=${start} bad=${call.error}
-          token=${call.first_token ? line(call.first_token) : null} note=${call.first_token ? `first token after ${format.duration(call.first_token - call.start)}` : ""} />
+          token=${call.first_token ? line(call.first_token) : null} note=${said(call)} />
       `)}
       ${invocation.flushes.map((flush) => html`
         <${Row} kind="flush" name="flush" from=${flush.start} to=${flush.end} end=${end} place=${place} start=${start} bad=${flush.reason} note=${flushed(flush)} />
@@ -75,6 +76,10 @@ function Waterfall({ invocation, marks, start, end }) {
     </div>
     ${deadline && !near ? html`<p class="far"><span class="swatch is-deadline" aria-hidden="true"></span>Deadline ${format.duration(deadline - end)} later${reserve ? `, of which ${format.duration(reserve)} are reserve` : ""}</p>` : null}
   `;
+}
+
+function said({ first_token: token, start, error }) {
+  return [error && String(error === true ? "error" : error), token && `first token after ${format.duration(token - start)}`].filter(Boolean).join(" · ");
 }
 
 function flushed({ delivered, pending, dropped, reason }) {
@@ -102,7 +107,7 @@ function Row({ kind, name, from, to, end, place, start, bad, token, note }) {
 
 function Bill({ invocation, sandbox }) {
   const { billed_ms: billed, parts = {}, telemetry_ms: telemetry, cost_usd: cost } = invocation;
-  if (billed === null || billed === undefined) return null;
+  if (!billed) return null;
   const known = [["init", parts.init_ms], ["handler", parts.handler_ms], ["after", parts.after_ms]].filter(([, ms]) => ms > 0);
   const sum = known.reduce((all, [, ms]) => all + ms, 0) || 1;
   return html`

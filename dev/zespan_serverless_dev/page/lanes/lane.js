@@ -83,7 +83,8 @@ function Controls({ sandbox }) {
       notice.value = problem.message;
     }
   };
-  const known = Object.keys(CONTROLS).filter((name) => sandbox.controls.includes(name));
+  const useless = sandbox.state === "frozen" ? "freeze" : "thaw";
+  const known = Object.keys(CONTROLS).filter((name) => sandbox.controls.includes(name) && name !== useless);
   return html`
     <span class="controls" role="group" aria-label="What if">
       ${known.map((name) => html`<button type="button" class=${`button small is-${name}`} title=${CONTROLS[name][1]} onClick=${() => send(name)}>${CONTROLS[name][0]}</button>`)}
