@@ -59,7 +59,7 @@ function Waterfall({ invocation, marks, start, end }) {
   ].filter(([time]) => time);
   return html`
     <div class="waterfall" role="list" aria-label="What happened when">
-      <div class="ruler" aria-hidden="true">${ticks(last - start, 4).map((time) => html`<span style=${line(start + time)}>${format.duration(time)}</span>`)}</div>
+      <div class="ruler" aria-hidden="true">${ticks(last - start, 4).filter((time) => time < (last - start) * 0.9).map((time) => html`<span style=${line(start + time)}>${format.duration(time)}</span>`)}</div>
       <div class="lines" aria-hidden="true">
         ${axis.segments.map((each) => each.kind === "frozen" && html`<i class="fold is-frozen" style=${place(each.t0, each.t1)}></i>`)}
         ${lines.map(([time, kind]) => html`<i class=${`line is-${kind}`} style=${line(time)}></i>`)}

@@ -63,6 +63,7 @@ function facts(state) {
 const ENDS = { scale_down: "scaled down", timeout: "ended by timeout", crash: "crashed", kill: "killed" };
 
 function State({ sandbox }) {
+  if (sandbox.told === false) return html`<span class="state" title="No tool has told of this sandbox: only what its events say is known">by its events only</span>`;
   const words = { running: "running", frozen: "frozen", ended: ENDS[sandbox.end] ?? "ended" };
   const bad = sandbox.state === "ended" && sandbox.end && sandbox.end !== "scale_down";
   return html`<span class=${`state is-${sandbox.state} ${bad ? "is-bad" : ""}`}><span class="dot" aria-hidden="true"></span>${words[sandbox.state] ?? sandbox.state}</span>`;

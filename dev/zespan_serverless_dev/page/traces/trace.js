@@ -30,6 +30,13 @@ export function Trace({ id, back }) {
   `;
 }
 
+// What the reader has most likely come for: what went wrong, else what was said.
+function first(rows) {
+  const bad = rows.findLastIndex(({ span }) => isBad(span));
+  return Math.max(bad >= 0 ? bad : rows.findIndex(({ span }) => span.kind === "llm"), 0);
+}
+
+const isBad = (span) => Boolean(span.error || (span.status && !["ok", "running"].includes(span.status)));
 const title = (spans) => (spans.find((span) => !span.parent_span_id) ?? spans[0])?.name;
 
 function Body({ id, data }) {
@@ -39,7 +46,7 @@ function Body({ id, data }) {
   const rows = tree(spans);
   const range = bounds(spans, now);
   const wanted = route.value.query.span;
-  const chosen = Math.max(rows.findIndex(({ span }) => span.span_id === wanted), 0);
+  const chosen = wanted ? Math.max(rows.findIndex(({ span }) => span.span_id === wanted), 0) : first(rows);
   const choose = (index) => replace("traces", id, { ...filters(route.value.query), span: rows[index].span.span_id });
   const move = (event) => {
     const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
@@ -59,7 +66,7 @@ function Body({ id, data }) {
 
 function Facts({ spans, range }) {
   const sum = (read) => spans.reduce((all, span) => all + (read(span) || 0), 0);
-  const errors = spans.filter((span) => span.error || !["ok", "running", null, undefined].includes(span.status)).length;
+  const errors = spans.filter(isBad).length;
   return html`
     <dl class="factline">
       <div><dt>Duration</dt><dd>${format.duration(range.to - range.from)}</dd></div>
@@ -77,7 +84,7 @@ function TreeRow({ span, depth, index, range, now, chosen, onChoose }) {
   const length = range.to - range.from;
   const end = span.end ?? now;
   const place = { left: `${((span.start - range.from) / length) * 100}%`, width: `max(3px, ${(Math.max(end - span.start, 0) / length) * 100}%)` };
-  const bad = span.error || (span.status && !["ok", "running"].includes(span.status));
+  const bad = isBad(span);
   const token = span.first_token_ms ? { left: `${((span.start + span.first_token_ms - range.from) / length) * 100}%` } : null;
   return html`
     <div class=${`branch ${chosen ? "is-chosen" : ""}`} role="row" aria-rowindex=${index + 1} aria-selected=${chosen}>
