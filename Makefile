@@ -47,6 +47,7 @@ environments: $(VENV)/.dev .venv-sam/.installed .venv-vercel/.installed $(VENV)/
 test: environments
 	@$(VENV)/bin/python -m zespan_serverless_dev.emulator.binary >/dev/null
 	@$(VENV)/bin/python -m tools.docker
+	@$(VENV)/bin/python -m tools.chromium
 	$(VENV)/bin/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --durations=15 $(PYTEST_ARGS)
 
 check: $(VENV)/.dev

@@ -15,7 +15,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 from websockets.sync.client import ClientConnection, connect
@@ -24,15 +23,25 @@ from tools.docker import may_change_system
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 MISSING = "Chromium is not installed: install it, or set ZESPAN_TEST_SYSTEM=1 for `make test` to install it as root"
+PACKAGES = ("chromium", "fonts-dejavu-core")
 FLAGS = (
-    *("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--hide-scrollbars", "--mute-audio"),
+    *(
+        "--headless=new",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-dev-shm-usage",
+        "--hide-scrollbars",
+        "--mute-audio",
+    ),
     *("--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"),
     *("--force-color-profile=srgb", "--font-render-hinting=none", "--remote-debugging-port=0"),
 )
 # What a page reports of violations of its security policy, from its first script on.
 WATCH = """
 window.violations = [];
-addEventListener("securitypolicyviolation", (event) => violations.push(`${event.violatedDirective} ${event.blockedURI}`));
+addEventListener("securitypolicyviolation", ({ violatedDirective, blockedURI }) => {
+  violations.push(`${violatedDirective} ${blockedURI}`);
+});
 """
 
 
@@ -129,13 +138,17 @@ class Page:
         return list(self.evaluate("window.violations"))
 
     def _note(self, message: dict[str, Any]) -> None:
-        parameters = message.get("params", {})
-        if message.get("method") == "Runtime.exceptionThrown":
+        method, parameters = message.get("method"), message.get("params", {})
+        if method == "Runtime.exceptionThrown":
             details = parameters["exceptionDetails"]
             self.problems.append(details.get("exception", {}).get("description") or details["text"])
-        elif message.get("method") == "Log.entryAdded" and parameters["entry"]["level"] in ("error", "warning"):
+        elif method == "Log.entryAdded" and parameters["entry"]["level"] in ("error", "warning"):
             self.problems.append(f"{parameters['entry']['text']} {parameters['entry'].get('url', '')}")
-        elif message.get("method") == "Runtime.consoleAPICalled" and parameters["type"] in ("error", "warning", "assert"):
+        elif method == "Runtime.consoleAPICalled" and parameters["type"] in (
+            "error",
+            "warning",
+            "assert",
+        ):
             self.problems.append(str([argument.get("value") for argument in parameters["args"]]))
 
 
@@ -152,7 +165,7 @@ class Chromium:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(self, *_: object) -> None:
         self._process.terminate()
         try:
             self._process.wait(10)
@@ -182,7 +195,7 @@ class Chromium:
             if len(lines) == 2:
                 return lines[0], lines[1]
             if self._process.poll() is not None or time.monotonic() > end:
-                raise ChromiumUnavailable(f"{self._process.args[0]} does not start")  # type: ignore[index]
+                raise ChromiumUnavailable(f"{executable()} does not start")
             time.sleep(0.05)
 
 
@@ -190,7 +203,10 @@ def main() -> None:
     try:
         if may_change_system() and shutil.which("apt-get") and not any(map(shutil.which, NAMES)):
             print("installing chromium ...", flush=True)
-            for command in (["update"], ["install", "--yes", "--no-install-recommends", "chromium", "fonts-dejavu-core"]):
+            for command in (
+                ["update"],
+                ["install", "--yes", "--no-install-recommends", "chromium", "fonts-dejavu-core"],
+            ):
                 subprocess.run(["apt-get", "--quiet", *command], stdin=subprocess.DEVNULL, capture_output=True)
         executable()
     except ChromiumUnavailable as problem:

@@ -1,4 +1,4 @@
-"""Runs of functions for the page of `zespan-serverless dev` to show: what tools and functions send, with chosen times."""
+"""Runs for the page of `zespan-serverless dev` to show: what tools and functions send, with chosen times."""
 
 from __future__ import annotations
 
@@ -164,10 +164,17 @@ def event_of(
 ) -> Record:  # fmt: skip
     """An event in the words of Zespan's ingest."""
     event: Record = {
-        **{"event_id": f"{chance.getrandbits(128):032x}", "trace_id": trace, "span_id": span, "parent_span_id": parent},
+        "event_id": f"{chance.getrandbits(128):032x}",
+        "trace_id": trace,
+        "span_id": span,
+        "parent_span_id": parent,
         "timestamp": datetime.fromtimestamp(end / 1000, UTC).isoformat(),
-        **{"latency_ms": round(end - start, 3), "operation": name, "span_kind": kind},
-        **{"status": "success" if ok else "error", "user_id": f"user-{chance.randrange(40)}", "metadata": {}},
+        "latency_ms": round(end - start, 3),
+        "operation": name,
+        "span_kind": kind,
+        "status": "success" if ok else "error",
+        "user_id": f"user-{chance.randrange(40)}",
+        "metadata": {},
     }
     if not ok:
         event["error_message"] = "RateLimitError: 429, the provider asks to come back later"
