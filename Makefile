@@ -1,4 +1,4 @@
-# make demo    a function on Lambda's own emulator: which events arrive, and what they cost
+# make demo    a function on Lambda's own emulator: what becomes of its traces, with the official SDK and with this
 # make quick   the tests for every day, in less than a minute
 # make test    every test          (make test WORKERS=0 PYTEST_ARGS="-k budget -x")
 # make check   linters and types
@@ -74,7 +74,7 @@ $(VENV)/.uv: $(VENV)/pyvenv.cfg
 	@touch $@
 
 $(VENV)/.local: $(VENV)/.uv pyproject.toml dev/pyproject.toml
-	$(call install,$(VENV),--editable . --editable ./dev 'openai>=1.50')
+	$(call install,$(VENV),--editable . --editable ./dev 'openai>=1.50' zespan==1.6.1)
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.uv pyproject.toml dev/pyproject.toml

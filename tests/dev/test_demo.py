@@ -9,29 +9,29 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = pytest.mark.host(seconds=20)
+pytestmark = pytest.mark.host(seconds=35)
 
 ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="AWS builds its emulator for Linux only")
-def test_demo_delivers_everything_and_says_so() -> None:
-    """It ends well: cold, warm and streamed calls have their events, a call to a hanging backend gets them later."""
-    demo = subprocess.run(
-        [sys.executable, "-m", "zespan_serverless_dev.demo"], cwd=ROOT, capture_output=True, text=True, timeout=60
-    )
+def test_demo_shows_what_is_lost_and_that_nothing_need_be() -> None:
+    """The SDK loses calls, or its callers wait; this package does neither. It ends with a trace, and a next step."""
+    command = [sys.executable, "-m", "zespan_serverless_dev.demo"]
+    demo = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=100)
     assert demo.returncode == 0, demo.stdout + demo.stderr
-    *calls, cost, end = demo.stdout.split("\n\n")[1:]
-    cold, warm, streamed, hanging, recovered = calls[:5]
-    assert "init" in cold
-    assert "init" not in warm + streamed
-    for call in (cold, warm, streamed):
-        assert (
-            len(re.findall(r"arrived .*gpt-4o call \(12 \+ 5 tokens\) \+ invocation, trace \w+$", call, re.MULTILINE))
-            == 1
-        )
-    assert "nothing; the events wait" in hanging
-    assert "given up" in hanging
-    assert "of an earlier call" in recovered
-    assert "the caller waits" in cost
-    assert re.search(r"Events of all \d+ invocations have arrived", end)
+    _, timer, flushed, ours, tree, following = demo.stdout.split("\n\n")
+    (arrived,) = re.findall(r"✗ of 6 calls of the model (\d) have arrived", timer)
+    assert int(arrived) < 6
+    assert re.search(
+        r"of 12 calls of the model \d+ have arrived", flushed
+    )  # its timer may have taken some at that moment
+    assert "✗ when the backend hangs, the caller waits for 10," in flushed
+    assert "✓ of 12 calls of the model 12 have arrived" in ours
+    hanging, back = ours.split("The backend hangs:")[1].split("It is back:")
+    assert "given up: the events are kept" in hanging
+    (waited,) = re.findall(r"the caller has it after (\d+)", hanging)
+    assert int(waited) < 5000
+    assert re.search(r"✓ events of all \d+ invocations have arrived", back)
+    assert [line.split()[:2] for line in tree.splitlines()[2:]] == [["├─", "gpt-4o"], ["└─", "gpt-4o-mini"]]
+    assert re.search(r"zespan-serverless dev$", following, re.MULTILINE)

@@ -24,7 +24,7 @@ import pydantic.v1
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from zespan.redact import redact_for_storage  # type: ignore[import-untyped]
+from zespan.redact import redact_for_storage
 
 import zespan_serverless
 from zespan_serverless import span, testing, with_context

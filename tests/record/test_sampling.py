@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from zespan.sampling import hash_trace_id_to_unit, should_sample_trace  # type: ignore[import-untyped]
+from zespan.sampling import hash_trace_id_to_unit, should_sample_trace
 
 from zespan_serverless._record.policy import sampled
 from zespan_serverless._trace import context

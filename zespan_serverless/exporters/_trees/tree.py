@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _INDENT_MAX = 24  # columns; what is deeper is drawn at this depth
 _HEAD_MIN = 24
 _BAR = 24
-_BARS_FROM = 96  # columns from which on there is room for bars
+_BARS_FROM = 90  # columns from which on there is room for bars
 _LOOKS = {"llm": "cyan", "embedding": "cyan", "tool": "yellow", "retriever": "yellow"}
 
 

@@ -1,0 +1,1 @@
+"""One function, four times: without telemetry, with the official SDK in two ways, and with this package."""
