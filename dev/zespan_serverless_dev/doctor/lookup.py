@@ -64,25 +64,40 @@ def quiet() -> Iterator[None]:
 
 
 def modules_of(project: Project, function: Function) -> list[Module]:
-    """The code of a function, as far as it is in the project."""
+    """The code of a function: what its handler's module imports; all that is in its folder, if that is not known."""
     if function.code is None:
         return []
-    folder = function.code.resolve()
-    return [module for module in project.modules if folder in module.path.resolve().parents]
+    root = function.code.resolve()
+    inside = {path: module for module in project.modules if root in (path := module.path.resolve()).parents}
+    first = _handler_file(project, function)
+    if first is None:
+        return list(inside.values())
+    found, waiting = {first.path.resolve(): first}, [first]
+    while waiting:
+        for path in waiting.pop().imported_files(root) & inside.keys() - found.keys():
+            found[path] = inside[path]
+            waiting.append(inside[path])
+    return [found[path] for path in inside if path in found]
 
 
 def handler_of(project: Project, function: Function) -> Handler | None:
     """The function that the platform calls, or that a tool's own handler calls; None if that cannot be told."""
-    name = function.handler
-    if isinstance(name, str) and name in _INDIRECT:
-        name = value_of(function, _INDIRECT[name])
-    if not isinstance(name, str) or function.code is None or "." not in name:
+    module = _handler_file(project, function)
+    return handler(module, _handler_name(function).rpartition(".")[2]) if module else None
+
+
+def _handler_name(function: Function) -> str:
+    name = function.handler if isinstance(function.handler, str) else ""
+    return value_of(function, _INDIRECT[name]) if name in _INDIRECT else name
+
+
+def _handler_file(project: Project, function: Function) -> Module | None:
+    path = _handler_name(function).rpartition(".")[0]
+    if function.code is None or not path:
         return None
-    path, _, attribute = name.rpartition(".")
     stem = function.code.joinpath(*path.replace(".", "/").split("/"))
     files = {stem.with_name(f"{stem.name}.py").resolve(), (stem / "__init__.py").resolve()}
-    module = next((module for module in project.modules if module.path.resolve() in files), None)
-    return handler(module, attribute) if module else None
+    return next((module for module in project.modules if module.path.resolve() in files), None)
 
 
 def traced_handlers(project: Project) -> Iterator[Handler]:

@@ -32,6 +32,16 @@ class Module:
                 names |= {alias.asname or alias.name: f"{module}.{alias.name}" for alias in node.names}
         return names
 
+    def imported_files(self, root: Path) -> set[Path]:
+        """The files that it may import, if `root` is where absolute imports begin."""
+        plain = [alias.name for node in ast.walk(self.tree) if isinstance(node, ast.Import) for alias in node.names]
+        files: set[Path] = set()
+        for name in (*plain, *self.imports.values()):
+            stem = name.lstrip(".")
+            up = len(name) - len(stem)
+            files |= files_of(self.path.parents[up - 1] if 0 < up <= len(self.path.parents) else root, stem)
+        return files
+
     @cached_property
     def calls(self) -> list[tuple[str, ast.Call]]:
         """Every call, with the full name of what is called."""
@@ -73,6 +83,14 @@ class Handler:
     line: int
     wrappers: tuple[Wrapper, ...]
     definition: Definition | None
+
+
+def files_of(folder: Path, name: str) -> set[Path]:
+    """The files that an import of `a.b.c` may load: those of the module, and of the packages that it is in."""
+    parts = name.split(".")
+    stems = [folder.joinpath(*parts[:length]) for length in range(len(parts) + 1)]
+    files = {stem / "__init__.py" for stem in stems} | {stem.with_name(f"{stem.name}.py") for stem in stems[1:]}
+    return {file.resolve() for file in files}
 
 
 def parse(path: Path, text: str) -> Module:

@@ -10,7 +10,7 @@ from zespan_serverless.settings import READERS
 from ..findings import Finding, rule
 from ..lookup import LAYER_WRAPPER, PACKAGE, handler_of, is_ours, is_wrapped, modules_of, traced_handlers, value_of
 from ..model import Function, Place, Project
-from ..source import Handler, Module
+from ..source import Handler, Module, Wrapper, decorated
 
 _MODELS = ("openai", "anthropic", "mistralai", "cohere", "groq", "litellm", "google.genai")
 _BY_HAND = {f"{PACKAGE}.{name}" for name in ("init", "run", "asgi.ZespanMiddleware", "wsgi.ZespanMiddleware")}
@@ -216,6 +216,31 @@ def sdk_context_on_async(project: Project) -> Iterator[Finding]:
                     if module.name(decorator).startswith("zespan.") and "with_zespan_" in module.name(decorator):
                         text = f"the decorator of the async function {node.name} has no effect"
                         yield Finding(text, Place(module.path, decorator.lineno))
+
+
+@rule(
+    "ZS116",
+    "function-not-traced",
+    "info",
+    "A function without the decorator has no events, and what its calls of models capture waits for another function.",
+    "Put the decorator on this function, too.",
+)
+def function_not_traced(project: Project) -> Iterator[Finding]:
+    """Find functions of Azure and Google Cloud without our decorator in modules where others have it."""
+    for module in project.modules:
+        found = [one for one in decorated(module) if any(map(_is_hosts, one.wrappers))]
+        if any(is_ours(wrapper) for one in found for wrapper in one.wrappers):
+            for one in found:
+                if not any(map(is_ours, one.wrappers)) and one.definition is not None:
+                    yield Finding(f"nothing traces {one.definition.name}", Place(module.path, one.line))
+
+
+def _is_hosts(wrapper: Wrapper) -> bool:
+    """Whether a decorator makes a function one of Azure's or Google Cloud's."""
+    first, _, rest = wrapper.name.partition(".")
+    if rest in ("orchestration_trigger", "entity_trigger"):  # which are replayed, and cannot be traced
+        return False
+    return first == "functions_framework" or (first == "app" and (rest == "route" or rest.endswith("_trigger")))
 
 
 def _around(project: Project) -> Iterator[tuple[Handler, set[str], set[str]]]:
