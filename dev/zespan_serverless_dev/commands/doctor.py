@@ -35,6 +35,8 @@ def _run(arguments: argparse.Namespace) -> int:
         return run.list_rules()
     if arguments.explain:
         return run.explain(arguments.explain)
+    if arguments.live and arguments.format not in ("text", "json"):
+        return run.refuse("--live has the formats text and json")
     if arguments.live:
         return live.check(arguments.format)
     return run.check(arguments)

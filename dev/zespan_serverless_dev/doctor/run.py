@@ -37,15 +37,20 @@ def check(arguments: argparse.Namespace) -> int:
         if not arguments.path.exists():
             raise ValueError(f"there is no file or folder {str(arguments.path)!r}: name one, or leave it out")
     except ValueError as error:
-        print(f"zespan-serverless doctor: {error}", file=sys.stderr)
-        return USAGE
+        return refuse(str(error))
     result = diagnose(read(arguments.path), chosen)
-    if not (result.project.read or result.project.variables):
+    if not (result.project.read or result.project.skipped or result.findings):
         print("zespan-serverless doctor: nothing found to check: name the folder of the project", file=sys.stderr)
         return NOTHING_TO_CHECK
     print(REPORTS[arguments.format](result))
     least = _LEVELS.index(arguments.fail_on)
     return FOUND if any(_LEVELS.index(one.rule.level) >= least for one in result.findings) else NO_FINDING
+
+
+def refuse(why: str) -> int:
+    """Say which argument is wrong, and what to type instead."""
+    print(f"zespan-serverless doctor: {why}", file=sys.stderr)
+    return USAGE
 
 
 def selected(select: Iterable[str], ignore: Iterable[str]) -> list[tuple[Rule, Check]]:
@@ -78,8 +83,7 @@ def explain(id: str) -> int:
     """Print what a rule is for."""
     known = rules()
     if id.upper() not in known:
-        print(f"zespan-serverless doctor: there is no rule {id!r}: --list-rules prints all of them", file=sys.stderr)
-        return USAGE
+        return refuse(f"there is no rule {id!r}: --list-rules prints all of them")
     rule = known[id.upper()][0]
     print(f"{rule.id} {rule.name} ({rule.level})\n\n{rule.why}\n\n{rule.remedy}\n\nSee {rule.page}.")
     return NO_FINDING

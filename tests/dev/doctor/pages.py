@@ -23,7 +23,12 @@ def page(id: str) -> Page:
     """Read the page of a rule. Its examples are files: the name in a line of its own, and the content in a block."""
     head, _, rest = (FOLDER / f"{id}.md").read_text().partition("\n## Wrong\n")
     wrong, _, right = rest.partition("\n## Right\n")
-    return Page(head, dict(_FILE.findall(wrong)), dict(_FILE.findall(right)))
+    return Page(head, files_of(wrong), files_of(right))
+
+
+def files_of(text: str) -> dict[str, str]:
+    """The files that a text shows."""
+    return dict(_FILE.findall(text))
 
 
 def write(files: dict[str, str], folder: Path) -> Path:

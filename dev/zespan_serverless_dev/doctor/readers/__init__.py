@@ -13,9 +13,10 @@ from ..model import Project
 
 
 def read(root: Path) -> Project:
-    """Read everything below `root`, by every reader, in the order of their names."""
+    """Read everything below `root`, by every reader, and last by that of Python: it reads where others found code."""
     project = Project(root)
-    for module in sorted(module.name for module in iter_modules(__path__)):
+    names = sorted(module.name for module in iter_modules(__path__))
+    for module in sorted(names, key=lambda name: name == "python"):
         reader = getattr(import_module(f"{__name__}.{module}"), "read", None)
         if reader is not None:
             reader(root, project)
