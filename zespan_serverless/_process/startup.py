@@ -14,12 +14,24 @@ from .container import Container, current, set_current
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from typing import Protocol
+
+    class Overrides(Protocol):
+        """What decides about the settings of every function while it is in force (`testing.recording`)."""
+
+        def settings_for(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+            """The settings in force for a function with these settings of its own."""
+            ...
+
+        def leave(self, container: Container) -> None:
+            """Give up the container of other settings: it is used no more, and may have events."""
+            ...
 
 _lock = threading.Lock()
 # A module that is reloaded keeps its namespace, and the container is still there.
 _started: bool = globals().get("_started", False)
 _configured: dict[str, Any] = globals().get("_configured", {})
-_overrides: dict[str, Any] = {}  # settings of `testing.recording`, which prevail over all others
+_overrides: Overrides | None = None  # what prevails over all other settings, see `override`
 
 
 def start(arguments: Mapping[str, Any], on_created: Callable[[_settings.Settings], object]) -> Container | None:
@@ -28,8 +40,8 @@ def start(arguments: Mapping[str, Any], on_created: Callable[[_settings.Settings
     `on_created` is called after that, with its settings. Others in a later call are ignored with one warning.
     """
     global _started, _configured
-    if _overrides:
-        arguments = _overridden(arguments)
+    if _overrides is not None:
+        arguments = _overridden(_overrides, arguments)
     if _needs_container():
         with _lock:
             if _needs_container():
@@ -58,15 +70,15 @@ def reconsider() -> None:
         _started = False
 
 
-def override(settings: dict[str, Any]) -> None:
-    """Start anew, and let these settings prevail over all others from now on (for `testing.recording`)."""
+def override(overrides: Overrides | None) -> None:
+    """Start anew, and let these decide about the settings from now on (for `testing.recording`)."""
     global _overrides
     reset()
-    _overrides = settings
+    _overrides = overrides
 
 
-def _overridden(arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings for a function that is called while `override` is in force: its own, and the overrides.
+def _overridden(overrides: Overrides, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings for a function that is called while `override` is in force.
 
     If they differ from those of the function before, telemetry starts anew.
     """
@@ -74,20 +86,19 @@ def _overridden(arguments: Mapping[str, Any]) -> dict[str, Any]:
     before = current()
     if before is not None and before.active:  # called by another decorated function, whose settings apply
         return _configured
-    settings = {"enabled": True, **arguments, **_overrides}
+    settings = overrides.settings_for(arguments)
     if settings != _configured:
         set_current(None)
         _started = False
         if before is not None:
-            before.delivery.flush(before.settings.flush_timeout)
-            before.delivery.reset()
+            overrides.leave(before)
     return settings
 
 
 def reset() -> None:
     """Be as if just imported (between tests): drop events, settings and spans, restore signals, allow all warnings."""
     global _started, _overrides
-    container, _started, _overrides = current(), False, {}
+    container, _started, _overrides = current(), False, None
     set_current(None)
     ending.reset()
     _trace.forget()

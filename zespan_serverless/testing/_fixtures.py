@@ -1,0 +1,135 @@
+"""What the fixtures of `plugin` do. Imported by the first test that uses one of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from importlib.metadata import entry_points
+from typing import TYPE_CHECKING, Any, overload
+
+import pytest
+
+from ..errors import ConfigurationError
+from ..settings._fields import FIELDS
+from ._backend import Backend
+from ._losses import complaint
+from ._recording import Event, Recording, begin, checked
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+_KEY = "zsp_test"
+_ALLOWANCES = ("allow_drops", "allow_waiting")
+
+
+class RecordedEvents(Sequence[Event]):
+    """The events of a test, as a list that cannot be changed. Whoever looks at it sees all that have been captured."""
+
+    def __init__(self, recording: Recording) -> None:
+        self._recording = recording
+
+    def _complete(self) -> list[Event]:
+        self._recording.note_losses()
+        return self._recording.events
+
+    @overload
+    def __getitem__(self, index: int) -> Event: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> list[Event]: ...
+
+    def __getitem__(self, index: int | slice) -> Event | list[Event]:
+        return self._complete()[index]
+
+    def __len__(self) -> int:
+        return len(self._complete())
+
+    def __iter__(self) -> Iterator[Event]:
+        return iter([*self._complete()])
+
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, RecordedEvents):
+            return other is self
+        return self._complete() == other if isinstance(other, list) else NotImplemented
+
+    __hash__ = None  # type: ignore[assignment]  # as a list has none
+
+    def __repr__(self) -> str:
+        return repr(self._complete())
+
+
+class Rules:
+    """What the markers of a test say: settings, and what is allowed."""
+
+    def __init__(self, test: pytest.Item) -> None:
+        named: dict[str, Any] = {}
+        for mark in reversed([*test.iter_markers("zespan")]):  # the closest last
+            if mark.args:
+                raise ConfigurationError(f"its arguments go by keyword, not {', '.join(map(repr, mark.args))}")
+            named |= mark.kwargs
+        self.allowed = {name: named.pop(name, False) for name in _ALLOWANCES}
+        for name, value in self.allowed.items():
+            if not isinstance(value, bool):
+                raise ConfigurationError(f"{name} must be True or False, not {value!r}")
+        for name in named:
+            if name not in FIELDS:
+                from .._base.hints import suggestion
+
+                raise ConfigurationError(f"unknown setting {name!r}{suggestion(name, [*FIELDS, *_ALLOWANCES])}")
+        self.settings = checked(named, "the marker")
+
+
+def _rules(test: pytest.Item) -> Rules | str:
+    """What the markers of a test say, or what is wrong with them."""
+    try:
+        return Rules(test)
+    except ConfigurationError as error:
+        return f"@pytest.mark.zespan: {error}"
+
+
+@contextmanager
+def watched(
+    test: pytest.Item, key: pytest.StashKey[list[Recording]], defaults: Mapping[str, Any] | None = None
+) -> Iterator[Recording]:
+    """A recording of a test, or, with `defaults`, one that sends. The test fails if an event does not arrive."""
+    rules = _rules(test)
+    if isinstance(rules, str):
+        pytest.fail(rules, pytrace=False)
+    recording = begin(rules.settings, defaults)
+    test.stash.setdefault(key, []).append(recording)
+    try:
+        yield recording
+    finally:
+        recording.end()
+    text = complaint(recording, **rules.allowed)
+    if text and not recording.has_failed:  # then its report has it already
+        pytest.fail(text, pytrace=False)
+
+
+@contextmanager
+def receiving(
+    test: pytest.Item, key: pytest.StashKey[list[Recording]], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Backend]:
+    """A backend that functions send to, in this process and in those that it starts."""
+    with Backend() as backend:
+        for name, value in environment(backend).items():
+            monkeypatch.setenv(name, value)
+        with watched(test, key, {"exporter": "zespan", "base_url": backend.url, "api_key": _KEY}) as recording:
+            recording.arrived = lambda: backend.events
+            yield backend
+
+
+def environment(backend: Backend) -> dict[str, str]:
+    """The variables that make a process send to this backend, and nowhere else."""
+    return {"ZESPAN_BASE_URL": backend.url, "ZESPAN_API_KEY": _KEY, "ZESPAN_ENABLED": "1", "ZESPAN_EXPORTER": "zespan"}
+
+
+@contextmanager
+def sandboxes(root: Path, backend: Backend) -> Iterator[Callable[..., Any]]:
+    """What starts functions on Lambda's emulator. They are stopped at the end of the block."""
+    for entry in entry_points(group="zespan_serverless.fixtures", name="lambda_sandbox"):
+        with entry.load()(root, environment(backend)) as start:
+            yield start
+        return
+    pytest.fail("the fixture lambda_sandbox comes with: pip install 'zespan-serverless[dev]'", pytrace=False)

@@ -1,0 +1,238 @@
+"""Recordings: events in a list instead of on the network, and what of them would not have arrived."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Unpack
+
+from .. import _base, _observe, _process
+from .. import settings as _settings
+from ..exporters.memory import MemoryExporter
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from .._base.reports import Dropped, FlushReport, Outcome
+    from .._delivery.delivery import Delivery
+
+Event = dict[str, Any]
+
+_FLUSH = 5.0  # seconds that a look at a recording, and its end, wait at most for events captured outside of invocations
+_under_way: list[Recording] = []  # the latest last
+
+
+@contextmanager
+def recording(**settings: Unpack[_settings.SettingsKwargs]) -> Iterator[list[Event]]:
+    """In a `with` block, record the events of decorated functions in a list instead of sending them.
+
+    The list contains the events of each invocation that has ended. After the block it is complete. The settings of each
+    function's decorator apply, so a function that sends no prompts records none. A `fallback` does not, because it is
+    on another machine.
+
+    A process has one telemetry. So a recording that begins while another is under way, in any thread, is inside that
+    one: its events are in both lists, and the settings of the outer one apply to it, too.
+
+    Args:
+        **settings: Settings that take precedence over those of the decorators. Both take precedence over environment
+            variables; ZESPAN_ENABLED=0 does not switch a recording off.
+
+    Raises:
+        ConfigurationError: A setting does not exist, or its value has the wrong type.
+    """
+    recording = begin(checked(settings, "recording"))
+    try:
+        yield recording.events
+    finally:
+        recording.end()
+
+
+def checked(settings: Mapping[str, Any], caller: str) -> dict[str, Any]:
+    """The settings of a recording. Raises ConfigurationError for one that does not exist, or has the wrong type."""
+    from .._observe.audience import without_readers
+
+    return _settings.check(without_readers(settings, caller))
+
+
+def begin(given: Mapping[str, Any], defaults: Mapping[str, Any] | None = None) -> Recording:
+    """Begin a recording with these settings, or send as the `defaults` say, with what is `given` on top."""
+    outer = _under_way[-1] if _under_way else None
+    if outer is not None:
+        outer.note_losses()
+    recording = Recording(given, defaults, outer)
+    _under_way.append(recording)
+    _process.override(recording)
+    if recording.is_local:
+        _observe.start({})
+    return recording
+
+
+def reset() -> None:
+    """Reset settings, events, spans, recordings and hosts, as if the package had just been imported.
+
+    Pending events are dropped. Functions stay decorated, and openai stays patched.
+    """
+    _under_way.clear()
+    _process.reset()
+    for reset_module in _base.RESETS:
+        reset_module()
+
+
+class Recording:
+    """Settings that prevail over those of the functions under test, and what becomes of their events.
+
+    Attributes:
+        events: The events that have been recorded. Empty if they are sent to a backend.
+        arrived: Returns the events that have been recorded, or have arrived at the backend.
+        dropped: What `on_error` is called with, for each group of events that was dropped.
+        waiting: Events that were left waiting, each with the reason.
+        is_local: Whether events are recorded in this process, rather than sent to a backend.
+        has_failed: Whether the test has failed already, whose recording this is.
+    """
+
+    def __init__(
+        self, given: Mapping[str, Any], defaults: Mapping[str, Any] | None, outer: Recording | None
+    ) -> None:
+        self.is_local = defaults is None
+        self.outer = outer if outer is not None and outer.is_local and self.is_local else None
+        self.given: dict[str, Any] = {**(self.outer.given if self.outer is not None else {}), **given}
+        if defaults is None:
+            defaults = {"exporter": _Exporter(self._received), "flush_mode": "before_return"}
+        self._settings = {"journal": "off", "fallback": None, **defaults, **self.given}
+        self.events: list[Event] = []
+        self.dropped: list[Dropped] = []
+        self.waiting: list[tuple[Event, str]] = []
+        self.arrived: Callable[[], Sequence[Event]] = lambda: self.events
+        self.has_failed = False
+        self._left = ""  # why the last flush of an invocation has left events waiting, if it has
+
+    def end(self) -> None:
+        """Complete the list, and let the recording around this one go on. Does nothing after a `reset`."""
+        if not any(one is self for one in _under_way):
+            return
+        self.note_losses()
+        _under_way[:] = [one for one in _under_way if one is not self]
+        for other in _under_way:
+            if other.outer is self:
+                other.outer = self.outer
+        latest = _under_way[-1] if _under_way else None
+        _process.override(latest)
+        if latest is not None and latest.is_local:
+            _observe.start({})
+
+    # What the start of the process's telemetry asks
+
+    def settings_for(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """The settings in force for a function with these settings of its own."""
+        settings = {"enabled": True, **arguments, **self._settings}
+        for name, note in (("on_error", self._note_dropped), ("on_flush", self._note_flush)):
+            settings[name] = _Listener(note, settings.get(name))
+        return settings
+
+    def leave(self, container: _process.Container) -> None:
+        """Give up the container of another function's settings."""
+        self._note_waiting(container)
+        container.delivery.reset()
+
+    # What becomes of the events
+
+    def note_losses(self) -> None:
+        """Note what has not been sent by now, and send it if it is recorded."""
+        container = _process.current()
+        if container is not None:
+            self._note_waiting(container)
+
+    def _note_waiting(self, container: _process.Container) -> None:
+        deliveries = _deliveries(container)
+        before = [event for one in deliveries for event in _pending(one)]
+        if self.is_local:
+            container.delivery.flush(_FLUSH)
+            self._add_waiting(before if self._left else [], self._left)
+            self._left = ""
+            return
+        # Where a thread flushes in the background, it would have gone on. Else only what is to be said is waited for.
+        if any(one._background._shift is not None for one in deliveries) or not before:
+            container.delivery.flush(container.settings.flush_timeout)
+            before = [event for one in deliveries for event in _pending(one)]
+        self._add_waiting(before, self._left or "nothing has flushed since it was captured")
+
+    def _add_waiting(self, events: Iterable[Event], reason: str) -> None:
+        here: Recording | None = self
+        found = [(event, reason) for event in events]
+        while here is not None:
+            here.waiting += found
+            here = here.outer
+
+    def _received(self, events: Sequence[Event]) -> None:
+        here: Recording | None = self
+        while here is not None:
+            here.events += events
+            here = here.outer
+
+    def _note_dropped(self, dropped: Dropped) -> None:
+        here: Recording | None = self
+        while here is not None:
+            here.dropped.append(dropped)
+            here = here.outer
+
+    def _note_flush(self, report: FlushReport) -> None:
+        self._left = report.reason if report.pending else ""
+
+
+class _Exporter(MemoryExporter):
+    """Keeps events in the lists of a recording, and of those around it."""
+
+    def __init__(self, received: Callable[[Sequence[Event]], object]) -> None:
+        super().__init__()
+        self._received = received
+
+    def send(self, batch: Sequence[bytes], timeout: float) -> Outcome:
+        outcome = super().send(batch, timeout)
+        self._received(self.events)
+        self.events = []
+        return outcome
+
+
+class _Listener:
+    """An `on_error` or `on_flush` that notes what it is called with, and calls the function's own."""
+
+    __slots__ = ("_note", "_own")
+
+    def __init__(self, note: Callable[[Any], object], own: Callable[[Any], object] | None) -> None:
+        self._note, self._own = note, own
+
+    def __call__(self, report: Any) -> None:
+        self._note(report)
+        if self._own is not None:
+            self._own(report)
+
+    def __eq__(self, other: object) -> bool:
+        """Settings with the same functions are the same settings."""
+        return isinstance(other, _Listener) and (self._note, self._own) == (other._note, other._own)
+
+    def __hash__(self) -> int:
+        return hash(self._note)
+
+
+def _deliveries(container: _process.Container) -> Sequence[Delivery]:
+    """The delivery of each destination."""
+    delivery: Any = getattr(container.delivery, "_delivery", container.delivery)  # without that of other SDKs
+    return getattr(delivery, "deliveries", (delivery,))
+
+
+def _pending(delivery: Delivery) -> list[Event]:
+    """The events that wait, as far as they are JSON."""
+    accounts = delivery._accounts
+    with accounts.lock:
+        items = [*accounts.buffer._items(), *accounts.intake]
+    return [decoded(item.data) for item in items]
+
+
+def decoded(data: bytes) -> Event:
+    """An encoded event; what cannot be read as one has no fields."""
+    try:
+        event = json.loads(data)
+    except ValueError:
+        return {}
+    return event if isinstance(event, dict) else {}

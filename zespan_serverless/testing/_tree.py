@@ -1,0 +1,22 @@
+"""`tree`: events as text, for people who read the output of a test."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ..exporters._trees.nodes import node_of
+from ..exporters._trees.style import Style
+from ..exporters._trees.tree import draw
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+
+def tree(events: Iterable[Mapping[str, Any]]) -> str:
+    """Events as trees, as the exporter `console` prints them on a terminal: a line each, with durations, tokens, cost and
+    errors.
+
+    Args:
+        events: Events with the field names of the SDK `zespan`, in any order, of any number of traces.
+    """
+    return draw([node_of(event) for event in events], Style())

@@ -1,0 +1,115 @@
+"""Fixtures, a marker and an option for pytest, which finds them by itself where this package is installed.
+
+    def test_handler(zespan_events, lambda_context):
+        handler({"prompt": "hi"}, lambda_context())
+        assert [event["operation"] for event in zespan_events] == ["look up", "my-function"]
+
+Every run of pytest loads this module, with tests of telemetry or without: the rest is imported by the first fixture.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterator, Sequence
+
+    from . import Backend, LambdaContext
+    from ._recording import Event, Recording
+
+_MARKER = """\
+zespan(setting=..., allow_drops=False, allow_waiting=False): record the events of the test with these settings, which \
+prevail over those of the decorators; the test fails if an event is dropped or left waiting, unless that is allowed"""
+
+_FIXTURES = {"zespan_events", "zespan_backend", "lambda_sandbox"}
+_RECORDINGS = pytest.StashKey["list[Recording]"]()
+
+
+@pytest.fixture
+def zespan_events(request: pytest.FixtureRequest) -> Iterator[Sequence[Event]]:
+    """The events that functions would send during the test, as a list. Nothing is sent.
+
+    The test fails at its end if an event was dropped, or if an invocation has left one waiting.
+    """
+    from ._fixtures import RecordedEvents, watched
+
+    if "zespan_backend" in request.fixturenames:  # what sends to it by HTTP is not in this process
+        request.getfixturevalue("zespan_backend")
+    with watched(request.node, _RECORDINGS) as recording:
+        yield RecordedEvents(recording)
+
+
+@pytest.fixture
+def zespan_backend(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Backend]:
+    """A `testing.Backend` that functions send to, over real HTTP, also in processes that the test starts.
+
+    The test fails at its end if an event was dropped, or is still waiting because nothing has flushed it.
+    """
+    from ._fixtures import receiving
+
+    with receiving(request.node, _RECORDINGS, monkeypatch) as backend:
+        yield backend
+
+
+@pytest.fixture
+def lambda_context() -> type[LambdaContext]:
+    """Makes what AWS Lambda passes as `context`: `lambda_context(timeout=3)`."""
+    from . import LambdaContext
+
+    return LambdaContext
+
+
+@pytest.fixture
+def lambda_sandbox(request: pytest.FixtureRequest, zespan_backend: Backend) -> Iterator[Callable[..., Any]]:
+    """Starts functions on AWS's own Lambda emulator; their events go to `zespan_backend`.
+
+        sandbox = lambda_sandbox("app.handler", "functions", timeout=3)
+        assert sandbox.invoke({"prompt": "hi"}).payload == {"ok": True}
+        assert len(zespan_backend.wait_for(2)) == 2
+
+    The second argument is the folder of the code, by default pytest's root directory. The others are those of
+    `zespan_serverless_dev.emulator.lambda_rie.Sandbox`. The test is skipped where the emulator cannot run.
+    """
+    from ._fixtures import sandboxes
+
+    with sandboxes(request.config.rootpath, zespan_backend) as start:
+        yield start
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("zespan", "telemetry")
+    group.addoption("--zespan-report", action="store_true", help="say what became of the events of each test")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", _MARKER)
+    os.environ.setdefault("PYTEST_VERSION", pytest.__version__)  # before 8.2 pytest did not: nothing is sent from tests
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """A test with the marker is recorded, also if it does not ask for the list."""
+    names: list[str] | None = getattr(item, "fixturenames", None)
+    if names is not None and item.get_closest_marker("zespan") and _FIXTURES.isdisjoint(names):
+        vars(item)["fixturenames"] = ["zespan_events", *names]  # the list itself belongs to all tests of a function
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Add the events to the report of a test that has failed, and the sums for the table."""
+    report = yield
+    recordings = item.stash.get(_RECORDINGS, None)
+    if recordings:
+        from ._reporting import annotate
+
+        annotate(report, recordings)
+    return report
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    if config.getoption("zespan_report"):
+        from ._reporting import write_table
+
+        write_table(terminalreporter)
