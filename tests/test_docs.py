@@ -109,7 +109,8 @@ def test_the_example_by_hand_delivers_before_it_returns() -> None:
 
 def test_the_example_test_passes() -> None:
     """The test that README shows is a passing test."""
-    run(BLOCKS[4]).test_handler()
+    with testing.recording() as events:
+        run(BLOCKS[4]).test_handler(events, testing.LambdaContext)
 
 
 def test_every_block_is_run() -> None:
@@ -138,6 +139,7 @@ def test_every_block_is_run() -> None:
         "powertools": 2,
         "see-it": 0,
         "stores": 1,
+        "testing": 6,  # in testing/test_page.py
         "scripts": 2,  # in scripts/test_example.py
         "tracing": 2,
         "web": 2,  # in web/test_examples.py

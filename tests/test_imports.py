@@ -88,6 +88,7 @@ THIRD_PARTY_IN = {
     "exporters/stores/pubsub.py",
 }
 # Modules that are imported in a function, when a user asks for the hook of that framework.
+PYTEST = {"testing/plugin.py", "testing/_fixtures.py"}  # which it imports
 HOOKS = {"frameworks/_dspy.py", "frameworks/_langchain.py", "frameworks/_openai_agents.py", "opentelemetry/_joining.py"}
 
 
@@ -188,6 +189,7 @@ def test_nothing_of_others_is_imported() -> None:
         if one.module.split(".")[0] not in {*sys.stdlib_module_names, "_xxsubinterpreters", PACKAGE.name}
         and not (one.file in THIRD_PARTY_IN and one.when == "function")
         and one.file not in HOOKS
+        and not (one.file in PYTEST and one.module == "pytest")
     ]
     assert foreign == []
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -23,6 +25,7 @@ from zespan_serverless import (
     zespan_lambda,
 )
 from zespan_serverless.aws_lambda import _cold_start, _extension
+from zespan_serverless.exporters import Outcome
 from zespan_serverless.testing import LambdaContext, recording
 
 
@@ -35,6 +38,13 @@ def private(event: dict[str, Any], context: object) -> str:
 @zespan_lambda
 def plain(event: dict[str, Any], context: object) -> str:
     return str(event["prompt"])
+
+
+class _Refusing(testing.MemoryExporter):
+    """A backend that is away."""
+
+    def send(self, batch: Sequence[bytes], timeout: float) -> Outcome:
+        return Outcome("retry", "away")
 
 
 def call(handler: Any, prompt: str = "hi") -> None:
@@ -126,15 +136,50 @@ def test_the_list_is_complete_after_the_block() -> None:
     assert [event["operation"] for event in events] == [str(number) for number in range(70)]
 
 
-def test_nested_recording_gets_the_events() -> None:
-    """Each has what was recorded while it was the innermost."""
-    with recording(service_name="outer") as outer:
+def test_nested_recording_has_its_events_in_both_lists() -> None:
+    """The settings of both apply; those of the inner one prevail."""
+    with recording(service_name="outer", environment="test") as outer:
         call(plain)
+        capture({"operation": "outside"})
         with recording(service_name="inner") as inner:
             call(plain)
         call(plain)
-    assert [event["operation"] for event in outer] == ["outer", "outer"]
+    assert [event["operation"] for event in outer] == ["outer", "outside", "inner", "outer"]
     assert [event["operation"] for event in inner] == ["inner"]
+    assert {event["environment"] for event in outer} == {"test"}
+
+
+def test_a_recording_that_outlasts_the_one_around_it_goes_on() -> None:
+    """As in two threads, each with a recording."""
+    outer, inner = recording(), recording()
+    first = outer.__enter__()
+    second = inner.__enter__()
+    outer.__exit__(None, None, None)
+    call(plain)
+    inner.__exit__(None, None, None)
+    assert (len(first), len(second)) == (0, 1)
+
+
+def test_a_fallback_gets_nothing(tmp_path: Path) -> None:
+    """It is on another machine; unless the recording itself names one."""
+    handler = zespan_lambda(fallback=f"file://{tmp_path}/parked")(plain.__wrapped__)  # type: ignore[attr-defined]
+    with recording(exporter=_Refusing()):
+        call(handler)
+    assert [*tmp_path.iterdir()] == []
+
+
+def test_callbacks_of_the_function_are_called(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They get what they would get without a recording, and settings with the same ones are the same."""
+    reports: list[object] = []
+    handler = zespan_lambda(on_flush=reports.append, on_error=reports.append)(plain.__wrapped__)  # type: ignore[attr-defined]
+    with recording(max_events=1) as events:
+        call(handler)
+        call(handler)
+        starts = [event["metadata"]["start_kind"] for event in events]
+        capture({"operation": "dropped"})
+        capture({"operation": "kept"})
+    assert starts == ["cold", "warm"]
+    assert [type(report).__name__ for report in reports] == ["FlushReport", "FlushReport", "Dropped"]
 
 
 def test_recordings_in_two_threads_share_no_event() -> None:

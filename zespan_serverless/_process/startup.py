@@ -27,6 +27,7 @@ if TYPE_CHECKING:
             """Give up the container of other settings: it is used no more, and may have events."""
             ...
 
+
 _lock = threading.Lock()
 # A module that is reloaded keeps its namespace, and the container is still there.
 _started: bool = globals().get("_started", False)

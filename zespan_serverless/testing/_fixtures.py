@@ -66,7 +66,7 @@ class Rules:
         named: dict[str, Any] = {}
         for mark in reversed([*test.iter_markers("zespan")]):  # the closest last
             if mark.args:
-                raise ConfigurationError(f"its arguments go by keyword, not {', '.join(map(repr, mark.args))}")
+                raise ConfigurationError(f"settings go by keyword, not {', '.join(map(repr, mark.args))}")
             named |= mark.kwargs
         self.allowed = {name: named.pop(name, False) for name in _ALLOWANCES}
         for name, value in self.allowed.items():

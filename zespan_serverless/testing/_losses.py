@@ -25,16 +25,16 @@ _ALLOWED_BY = {"dropped": "allow_drops", "waiting": "allow_waiting"}
 
 
 class Loss(NamedTuple):
-    """Events that have not arrived. `how`: `dropped` or `waiting`. `event`: None for those that could not be encoded."""
+    """Events that have not arrived. `how`: `dropped` or `waiting`. `event`: None for what could not be encoded."""
 
     how: str
     event: Event | None
-    count: int
+    events: int
     why: str
 
     def __str__(self) -> str:
         name = "event" if self.event is None else str(self.event.get("model") or self.event.get("operation") or "event")
-        return f"{name if self.count == 1 else f'{self.count} {name}s'}: {self.how}, {self.why}"
+        return f"{name if self.events == 1 else f'{self.events} {name}s'}: {self.how}, {self.why}"
 
 
 def complaint(recording: Recording, *, allow_drops: bool, allow_waiting: bool) -> str:
@@ -43,11 +43,12 @@ def complaint(recording: Recording, *, allow_drops: bool, allow_waiting: bool) -
     losses = [loss for loss in losses_of(recording) if not allowed[loss.how]]
     if not losses:
         return ""
-    count = sum(loss.count for loss in losses)
+    count = sum(loss.events for loss in losses)
     lost = {loss.event.get("event_id"): loss.event for loss in losses if loss.event}
     arrived = [event for event in recording.arrived() if event.get("event_id") not in lost]
     drawn = tree([*arrived, *lost.values()])
-    arguments = ", ".join(f"{name}=True" for how, name in _ALLOWED_BY.items() if any(loss.how == how for loss in losses))
+    found = {loss.how for loss in losses}
+    arguments = ", ".join(f"{name}=True" for how, name in _ALLOWED_BY.items() if how in found)
     return "\n".join(
         [
             f"{count} event{'' if count == 1 else 's'} of this test did not arrive:",

@@ -91,9 +91,7 @@ class Recording:
         has_failed: Whether the test has failed already, whose recording this is.
     """
 
-    def __init__(
-        self, given: Mapping[str, Any], defaults: Mapping[str, Any] | None, outer: Recording | None
-    ) -> None:
+    def __init__(self, given: Mapping[str, Any], defaults: Mapping[str, Any] | None, outer: Recording | None) -> None:
         self.is_local = defaults is None
         self.outer = outer if outer is not None and outer.is_local and self.is_local else None
         self.given: dict[str, Any] = {**(self.outer.given if self.outer is not None else {}), **given}

@@ -32,13 +32,13 @@ def annotate(report: pytest.TestReport, recordings: Sequence[Recording]) -> None
 
 def _sums(recordings: Sequence[Recording]) -> dict[str, float]:
     """What became of the events of one test, and what its calls of models took."""
-    sums = dict.fromkeys(_COLUMNS, 0.0)
+    sums: dict[str, float] = dict.fromkeys(_COLUMNS, 0.0)
     for recording in recordings:
         lost = [*losses_of(recording)]
         waiting = {loss.event.get("event_id") for loss in lost if loss.how == "waiting" and loss.event}
         arrived = [event for event in recording.arrived() if event.get("event_id") not in waiting]
         for loss in lost:
-            sums[loss.how] += loss.count
+            sums[loss.how] += loss.events
         sums["delivered"] += len(arrived)
         calls = [event for event in arrived if event.get("model")]
         sums["model calls"] += len(calls)

@@ -13,8 +13,7 @@ if TYPE_CHECKING:
 
 
 def tree(events: Iterable[Mapping[str, Any]]) -> str:
-    """Events as trees, as the exporter `console` prints them on a terminal: a line each, with durations, tokens, cost and
-    errors.
+    """Events as trees, as the exporter `console` draws them: a line each, with duration, tokens, cost and error.
 
     Args:
         events: Events with the field names of the SDK `zespan`, in any order, of any number of traces.

@@ -25,7 +25,7 @@ zespan(setting=..., allow_drops=False, allow_waiting=False): record the events o
 prevail over those of the decorators; the test fails if an event is dropped or left waiting, unless that is allowed"""
 
 _FIXTURES = {"zespan_events", "zespan_backend", "lambda_sandbox"}
-_RECORDINGS = pytest.StashKey["list[Recording]"]()
+_RECORDINGS: pytest.StashKey[list[Recording]] = pytest.StashKey()
 
 
 @pytest.fixture
