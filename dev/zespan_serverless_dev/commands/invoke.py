@@ -3,12 +3,59 @@
 from __future__ import annotations
 
 import argparse
+import sys
+from pathlib import Path
+
+USAGE_ERROR = 2
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Invoke a Lambda function on AWS's emulator."""
+    parser.description = "Invoke a Lambda function on AWS's emulator, and account for each of its events."
+    parser.epilog = (
+        "Exit codes: 0, all events are delivered, or are known to wait or to be dropped; 1, an event is lost; "
+        "2, the command cannot be run as typed; 3, no event is lost, but the function has failed."
+    )
+    parser.add_argument("handler", nargs="?", help="the handler, such as app.handler")
+    parser.add_argument("event", nargs="?", help="the event: a file of JSON, JSON itself, or - (default: {})")
+    parser.add_argument("--code", type=Path, metavar="FOLDER", help="the function's folder (default: this one)")
+    parser.add_argument(
+        "--event", dest="sample", metavar="NAME", help="a new event as AWS sends it, around the payload"
+    )
+    parser.add_argument("-n", dest="calls", default="1", metavar="N", help="how many calls (default: 1)")
+    parser.add_argument("--idle", default="0.2s", metavar="TIME", help="how long it is frozen between two (0.2s)")
+    parser.add_argument("--timeout", metavar="SECONDS", help="the function's timeout (default: 30)")
+    parser.add_argument("--memory", metavar="MB", help="its memory (512), and with it the CPU that it gets")
+    parser.add_argument("--env", action="append", default=[], metavar="K=V", help="a variable; may be given repeatedly")
+    parser.add_argument("--fault", choices=("hang", "429", "500", "refuse", "drip"), help="how the backend fails")
+    _signal(parser, "--kill", "SIGKILL")
+    _signal(parser, "--sigterm", "SIGTERM")
+    parser.add_argument("--model", action="store_true", help="a stand-in for OpenAI answers, without a key")
+    parser.add_argument("--template", type=Path, metavar="FILE", help="a SAM or CloudFormation template")
+    parser.add_argument("--function", metavar="NAME", help="which of the template's functions")
+    parser.add_argument(
+        "--dev", nargs="?", const="", metavar="URL", help="send all to a running `zespan-serverless dev`"
+    )
+    parser.add_argument(
+        "--stay", action="store_true", help="with --dev: keep the sandbox, and obey the page's controls"
+    )
+    parser.add_argument("--watch", action="store_true", help="run again when a file of the function changes")
+    parser.add_argument("--json", action="store_true", help="print one document of JSON instead of the drawing")
     parser.set_defaults(run=_run)
 
 
-def _run(_: argparse.Namespace) -> int:
-    raise NotImplementedError
+def _signal(parser: argparse.ArgumentParser, option: str, name: str) -> None:
+    text = f"{name} to the function's process: so long after the first call has begun, or at the end"
+    parser.add_argument(option, nargs="?", const="", metavar="after=TIME", help=text)
+
+
+def _run(chosen: argparse.Namespace) -> int:
+    from ..emulator.binary import EmulatorUnavailable
+    from ..invoke.plan import Unusable
+    from ..invoke.running import run
+
+    try:
+        return run(chosen)
+    except (Unusable, EmulatorUnavailable) as error:
+        print(f"zespan-serverless invoke: {error}", file=sys.stderr)
+        return USAGE_ERROR

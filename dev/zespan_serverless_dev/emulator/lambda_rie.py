@@ -1,7 +1,7 @@
 """One Lambda function instance on this machine: AWS's emulator runs AWS's runtime client, which runs a handler.
 
 The emulator is Lambda's own init process: deadlines, resets, the Extensions API and the shutdown with SIGTERM are the
-real ones. It does not freeze the sandbox between invocations (``freeze`` does), and does not limit CPU and memory.
+real ones. It does not freeze the sandbox between invocations (``freeze`` does), and limits no CPU (``join`` may).
 """
 
 from __future__ import annotations
@@ -20,13 +20,14 @@ import tempfile
 import threading
 import time
 import weakref
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from zespan_serverless_dev.emulator.binary import emulator_binary
+from zespan_serverless_dev.probe import Facts
 
 HOOKS = Path(__file__).parent / "hooks"
 INVOKE_PATH = "/2015-03-31/functions/function/invocations"
@@ -67,7 +68,8 @@ class Sandbox:
     ``extension`` adds another extension; without any, Lambda kills the runtime without a SIGTERM. ``tmp_dir`` is the
     sandbox's TMPDIR, which survives resets; by default it is a new folder, deleted when the sandbox stops. ``wrapper``
     is the file that AWS_LAMBDA_EXEC_WRAPPER names: it starts the runtime, with the handler that it leaves in
-    ``_HANDLER``.
+    ``_HANDLER``. ``probe`` has the runtime tell what happens in it. ``layers`` are folders that Python searches after
+    the function's. ``join`` is a file that the runtime's process writes its id to before it starts: that of a cgroup.
     """
 
     def __init__(
@@ -83,6 +85,9 @@ class Sandbox:
         extension: bool = False,
         tmp_dir: Path | None = None,
         wrapper: Path | None = None,
+        probe: Facts | None = None,
+        layers: Sequence[Path] = (),
+        join: Path | None = None,
     ) -> None:
         self._timeout = timeout
         self._own = tempfile.TemporaryDirectory(prefix="sandbox-")
@@ -100,7 +105,7 @@ class Sandbox:
             "TZ": ":UTC",
             "HOME": "/tmp",
             "TMPDIR": str(self.tmp_dir),
-            "PYTHONPATH": f"{HOOKS}{os.pathsep}{folder}",
+            "PYTHONPATH": os.pathsep.join(map(str, [folder, *layers])),
             "EMULATOR_TRACE_HEADER": str(self._trace_path),
             "PYTHONDONTWRITEBYTECODE": "1",
             "LAMBDA_TASK_ROOT": str(folder),
@@ -118,14 +123,20 @@ class Sandbox:
         command = [str(emulator_binary()), "--log-level", "info"]
         command += ["--runtime-interface-emulator-address", f"127.0.0.1:{self._port}"]
         command += ["--runtime-api-address", f"127.0.0.1:{self._api_port}"]
+        environment.update(env or {})
+        if probe is not None:
+            environment.update(probe.environment(environment["PYTHONPATH"]))
+        environment["PYTHONPATH"] = f"{HOOKS}{os.pathsep}{environment['PYTHONPATH']}"
         runtime = [sys.executable, "-m", "awslambdaric", handler]
         if wrapper is not None:
             environment["_HANDLER"] = handler
             runtime = [str(wrapper), "/bin/sh", "-c", 'exec "$0" -m awslambdaric "$_HANDLER"', sys.executable]
+        if join is not None:
+            runtime = ["/bin/sh", "-c", 'echo $$ > "$0" && exec "$@"', str(join), *runtime]
         command += runtime
         with self._log_path.open("wb") as log:
             self._process = subprocess.Popen(
-                command, cwd=folder, env=environment | dict(env or {}), stdin=subprocess.DEVNULL, stdout=log, stderr=log
+                command, cwd=folder, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log
             )
         self._kill = weakref.finalize(self, _kill, self._process)  # for a sandbox that is never stopped
         self._extension: _Extension | None = None
@@ -180,11 +191,17 @@ class Sandbox:
 
     def freeze(self) -> None:
         """Stop the runtime and its children, as Lambda does when an invocation is over."""
-        self._signal(signal.SIGSTOP)
+        self.send_signal(signal.SIGSTOP)
 
     def thaw(self) -> None:
         """Let the runtime and its children run again. Does nothing if they are not frozen."""
-        self._signal(signal.SIGCONT)
+        self.send_signal(signal.SIGCONT)
+
+    def send_signal(self, number: signal.Signals) -> None:
+        """Send a signal to the runtime and its children, if there are any. The emulator goes on."""
+        if (pid := self.runtime_pid) is not None:
+            with suppress(ProcessLookupError):
+                os.killpg(pid, number)  # the emulator makes the runtime the leader of a group of its own
 
     @property
     def runtime_pid(self) -> int | None:
@@ -228,11 +245,6 @@ class Sandbox:
         self._extension = _Extension(self._api_port)
         if not self._extension.registered.wait(5):
             raise RuntimeError(f"the emulator took no extension:\n{self.stop()}")
-
-    def _signal(self, number: signal.Signals) -> None:
-        if (pid := self.runtime_pid) is not None:
-            with suppress(ProcessLookupError):
-                os.killpg(pid, number)  # the emulator makes the runtime the leader of a group of its own
 
     def _seen(self, status: int | None, body: str, sent: float, wall_ms: float) -> Invoke:
         log = self._log_since()

@@ -5,6 +5,8 @@ the runtime client to read it from a file.
 The time of the response: Lambda's caller gets the answer when the runtime has posted it, the emulator's only when every
 extension is done. This writes the time of the post to the log.
 
+The next `sitecustomize` on the path runs first: the probe's, or that of the function.
+
 It imports only what the runtime client imports, too: another module would be missing from the measured cold start.
 """
 
@@ -18,6 +20,14 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
+
+_here = sys.path.index(os.path.dirname(os.path.abspath(__file__)))  # noqa: PTH100, PTH120 (see above)
+_finder: Any = next(finder for finder in sys.meta_path if getattr(finder, "__name__", "") == "PathFinder")
+_next = _finder.find_spec("sitecustomize", sys.path[_here + 1 :])
+if _next is not None and _next.loader is not None:
+    _module = type(sys)("sitecustomize")
+    _module.__file__, _module.__spec__ = _next.origin, _next
+    _next.loader.exec_module(_module)
 
 if "awslambdaric" in sys.orig_argv:  # the runtime itself, not a process that the handler starts
     from awslambdaric.lambda_runtime_client import LambdaRuntimeClient

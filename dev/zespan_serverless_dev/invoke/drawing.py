@@ -1,0 +1,167 @@
+"""What the terminal shows: where the time of each call went, which events arrived, and the ledger."""
+
+from __future__ import annotations
+
+import shutil
+from collections import Counter
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from .call import Call
+from .lifecycle import lines_of
+
+if TYPE_CHECKING:
+    from .session import Result
+
+LABEL = 22  # columns
+NOTE = 34  # columns that are kept for what is said beside a bar
+BAR_MIN, BAR_MAX = 20, 64
+
+BODY_MAX = 300  # characters of an answer
+LOG_MAX = 15  # lines of a call's log
+EVENTS_MAX = 20  # events in the ledger
+
+
+def drawn_call(call: Call, result: Result) -> Iterator[str]:
+    """The lines for one call."""
+    yield f"\n{_title(call, result)}"
+    scale = Scale(call)
+    start, response = call.start, call.response
+    if call.invoke.init_ms is not None:
+        yield scale.bar("init", call.sent, start or call.end, f"{call.invoke.init_ms:.0f} ms")
+    if start is not None:
+        yield scale.bar("handler", start, response or call.end, _handler_note(call))
+    for depth, span in call.spans():
+        end = span.end if span.end is not None else call.end
+        note = f"{end - span.start:.0f} ms" + (", failed" if span.failed else "")
+        note += "" if span.end is not None else ", not ended"
+        if span.first_token is not None:
+            note += f", first token after {span.first_token - span.start:.0f}"
+        yield scale.bar("  " * (depth + 1) + span.name, span.start, end, note)
+    if response is not None:
+        yield scale.mark("response", response, f"the caller has it after {response - call.sent:.0f} ms")
+    for fact in call.of("flush"):
+        yield scale.bar("flush", fact["at"] - fact["duration_ms"], fact["at"], _flush_note(fact))
+    for name, at in result.signals:
+        if call.sent <= at <= call.end:
+            yield scale.mark(name, at, "sent by this command")
+    yield from _arrived(call, result)
+    yield from _said(call)
+
+
+def drawn_end(result: Result) -> Iterator[str]:
+    """The ledger, and what has to be said with it."""
+    sums = result.ledger.sums()
+    dropped = sum(sums["dropped"].values())
+    yield f"\nThe sandbox has ended: {_END[result.end]}. Between calls it was frozen by SIGSTOP."
+    yield (
+        f"Ledger: {sums['captured']} captured = {sums['delivered']} delivered + {sums['waiting']} waiting"
+        f" + {dropped} dropped + {sums['lost']} lost"
+    )
+    # What is lost comes first.
+    others = sorted(
+        (e for e in result.ledger.entries.values() if e.state != "delivered"), key=lambda e: e.state != "lost"
+    )
+    for entry in others[:EVENTS_MAX]:
+        where = f" ({entry.reason})" if entry.reason and entry.state != "lost" else ""
+        yield f"   {entry.state:<9} {entry.name}, of call {entry.call}, event {entry.event_id}{where}"
+    if len(others) > EVENTS_MAX:
+        yield f"   ... and {len(others) - EVENTS_MAX} more: --json has all"
+    for reason, count in sums["dropped"].items():
+        yield f"   dropped: {count} {reason}"
+    if any(entry.reason == "on disk" and entry.state == "waiting" for entry in result.ledger.entries.values()):
+        yield "   What waits on disk is sent by the next process in the same sandbox. It is gone if there is none:"
+        yield "   the setting `fallback` keeps events elsewhere."
+    if result.left.open_spans:
+        yield f"   Begun and not ended on disk: {result.left.open_spans}. The next process in the sandbox reports it."
+    for note in _notes(result):
+        yield f"Note: {note}"
+
+
+_END = {"scale_down": "by SIGTERM, as Lambda scales down", "kill": "by SIGKILL, without a warning"}
+
+
+class Scale:
+    """Draws bars in proportion to the whole of a call."""
+
+    def __init__(self, call: Call) -> None:
+        columns = shutil.get_terminal_size((120, 24)).columns
+        self._width = max(BAR_MIN, min(BAR_MAX, columns - LABEL - NOTE))
+        self._zero = call.sent
+        self._per_ms = self._width / max(call.invoke.wall_ms, 1.0)
+
+    def bar(self, label: str, start: float, end: float, note: str) -> str:
+        """A line with a bar from one time to another."""
+        left = self._column(start)
+        size = max(1, min(round((end - self._zero) * self._per_ms), self._width) - left)
+        return self._line(label, " " * left + "█" * size, note)
+
+    def mark(self, label: str, at: float, note: str) -> str:
+        """A line with a mark at one time."""
+        return self._line(label, " " * self._column(at) + "▲", note)
+
+    def _column(self, at: float) -> int:
+        return max(0, min(round((at - self._zero) * self._per_ms), self._width - 1))
+
+    def _line(self, label: str, drawn: str, note: str) -> str:
+        return f"   {label[: LABEL - 4]:<{LABEL - 4}} {drawn:<{self._width}} {note}".rstrip()
+
+
+def _title(call: Call, result: Result) -> str:
+    start = "cold" if call.cold else "warm"
+    return f"Call {call.number} of {max(result.plan.calls, call.number)}, {start}, with {call.event or 'the event'}"
+
+
+def _handler_note(call: Call) -> str:
+    if call.outcome in ("ok", "error"):
+        return f"{call.handler_ms:.0f} ms" + (", failed" if call.outcome == "error" else "")
+    ends = {"timeout": "timed out", "crash": "the process has died", "killed": "the process was ended"}
+    return ends[call.outcome]
+
+
+def _flush_note(fact: dict[str, object]) -> str:
+    parts = [f"{fact[name]} {name}" for name in ("delivered", "parked", "dropped", "pending") if fact[name]]
+    reason = f" ({fact['reason']})" if fact["reason"] else ""
+    return f"{fact['duration_ms']:.0f} ms: {', '.join(parts)}{reason}"
+
+
+def _arrived(call: Call, result: Result) -> Iterator[str]:
+    """What the collector has accepted during this call. With `dev`, what the package says."""
+    for fact in call.of("delivered"):
+        names = Counter(_name_of(str(item), result) for item in fact["items"])
+        yield f"   {'arrived':<{LABEL - 4}} " + " + ".join(
+            name if count == 1 else f"{count} {name}" for name, count in names.items()
+        )
+    if not any(call.of("delivered")):
+        waits = any(call.of("captured"))
+        yield f"   {'arrived':<{LABEL - 4}} nothing" + ("; the events wait in the sandbox" if waits else "")
+
+
+def _name_of(item: str, result: Result) -> str:
+    for call in result.calls:
+        for fact in call.of("captured"):
+            if item in (fact.get("event_id"), fact.get("span_id")):
+                name = "invocation" if fact.get("kind") == "invocation" else str(fact.get("model") or fact.get("name"))
+                return name if call is result.calls[-1] else f"{name} of call {call.number}"
+    return "event"
+
+
+def _said(call: Call) -> Iterator[str]:
+    """The answer, if it is an error, and the log."""
+    if call.outcome != "ok":
+        yield f"   {'answer':<{LABEL - 4}} {call.invoke.body[:BODY_MAX]}"
+    lines = lines_of(call.invoke.log)
+    for line in lines[:LOG_MAX]:
+        yield f"   {'log':<{LABEL - 4}} {line}"
+    if len(lines) > LOG_MAX:
+        yield f"   {'log':<{LABEL - 4}} ... {len(lines) - LOG_MAX} more lines: --json has all"
+
+
+def _notes(result: Result) -> Iterator[str]:
+    yield from result.notes
+    if result.broken:
+        yield f"the probe does not fit this zespan-serverless, so the ledger may miss events: {result.broken[0]}"
+    if not result.loaded:
+        yield "the function does not use zespan-serverless: it has not been imported"
+    elif not result.ledger.entries:
+        yield "the function has captured nothing: is telemetry on, and is the handler decorated?"
