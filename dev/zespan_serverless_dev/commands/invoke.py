@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
+from typing import Any
 
 USAGE_ERROR = 2
 
@@ -42,6 +43,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--watch", action="store_true", help="run again when a file of the function changes")
     parser.add_argument("--json", action="store_true", help="print one document of JSON instead of the drawing")
     parser.set_defaults(run=_run)
+    _allow_options_in_between(parser)
+
+
+def _allow_options_in_between(parser: argparse.ArgumentParser) -> None:
+    """Let options stand between handler and event, which argparse refuses before Python 3.12."""
+    plain = parser.parse_known_args
+
+    def parse(*args: Any, **kwargs: Any) -> Any:
+        parser.__dict__["parse_known_args"] = plain  # what is called in turn
+        try:
+            return parser.parse_known_intermixed_args(*args, **kwargs)
+        finally:
+            parser.__dict__["parse_known_args"] = parse
+
+    parser.__dict__["parse_known_args"] = parse
 
 
 def _signal(parser: argparse.ArgumentParser, option: str, name: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import platform
 import queue
+import re
 import secrets
 import sys
 import threading
@@ -145,5 +146,6 @@ class Lifecycle:
 
 def lines_of(log: str) -> list[str]:
     """What the function has printed, without the emulator's own lines."""
-    ours = ("START RequestId", "END RequestId", "REPORT RequestId", "EMULATOR POSTED")
-    return [line for line in log.splitlines() if line.strip() and not line.startswith(ours) and "(rapid)" not in line]
+    ours = ("START RequestId", "END RequestId", "REPORT RequestId")
+    text = re.sub(r"EMULATOR POSTED \S+ [\d.]+\n", "\n", log)  # may follow a line that does not end
+    return [line for line in text.splitlines() if line.strip() and not line.startswith(ours) and "(rapid)" not in line]

@@ -7,7 +7,7 @@ import os
 import re
 import sys
 from argparse import Namespace
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -17,6 +17,9 @@ from . import samples
 Fault = Literal["hang", "429", "500", "refuse", "drip"]
 
 TIMEOUT_MAX, MEMORY_MIN, MEMORY_MAX = 900, 128, 10_240  # Lambda's own limits
+
+MODEL_VARIABLES = ("OPENAI_BASE_URL", "OPENAI_API_KEY")
+"""What leads a function's calls of the model to the stand-in."""
 
 UNUSED = ("PYTHON", "AWS_LAMBDA_", "LAMBDA_", "ZESPAN_PROBE", "TMPDIR", "VIRTUAL_ENV", "_")
 """How the names of this shell's variables begin that a function does not get."""
@@ -71,7 +74,10 @@ class Plan:
 
 def plan_of(chosen: Namespace) -> Plan:
     """The plan that these arguments ask for. Raises Unusable."""
-    base = _function(chosen)
+    given = _variables(chosen.env)
+    if chosen.template is not None and chosen.event is None:  # its handler is in the template
+        chosen = Namespace(**{**vars(chosen), "handler": None, "event": chosen.handler})
+    base = _function(chosen, {*shell(), *given, *(MODEL_VARIABLES if chosen.model else ())})
     payload, event = _event(chosen)
     if chosen.sample is not None:
         _checked_sample(chosen.sample)
@@ -86,7 +92,7 @@ def plan_of(chosen: Namespace) -> Plan:
         timeout=_whole(chosen.timeout, "--timeout", 1, TIMEOUT_MAX) if chosen.timeout is not None else base.timeout,
         memory=_whole(chosen.memory, "--memory", MEMORY_MIN, MEMORY_MAX) if chosen.memory is not None else base.memory,
         env=base.env,
-        given=_variables(chosen.env),
+        given=given,
         layers=base.layers,
         fault=chosen.fault,
         kill=_signal(chosen.kill, "--kill"),
@@ -99,12 +105,12 @@ def plan_of(chosen: Namespace) -> Plan:
     )
 
 
-def _function(chosen: Namespace) -> Plan:
-    """What is known of the function itself."""
+def _function(chosen: Namespace, known: Collection[str]) -> Plan:
+    """What is known of the function itself. `known`: names of the variables that have a value."""
     if chosen.template is not None:
         from .template import function_of
 
-        return function_of(chosen.template, chosen.function, chosen.handler)
+        return function_of(chosen.template, chosen.function, chosen.handler, known)
     if chosen.function is not None:
         raise Unusable("--function chooses one of a template: add --template template.yaml")
     if chosen.handler is None:

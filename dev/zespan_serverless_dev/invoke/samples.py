@@ -28,7 +28,7 @@ def sample(wanted: str, payload: object = None) -> Json:
     The payload becomes the body of a request, the text of a message, the detail of an event. It is a JSON value, or a
     text as it is. Raises UnknownSample.
     """
-    name, *request = wanted.split()
+    name, *request = wanted.split() or [""]
     content = PAYLOAD if payload is None else payload
     text = content if isinstance(content, str) else json.dumps(content)
     method, place = [*request, *("POST", "/")[len(request) :]][:2]

@@ -22,7 +22,7 @@ from .cpu import CpuLimit
 from .journals import Left, left_in
 from .ledger import Ledger
 from .lifecycle import Lifecycle
-from .plan import Plan, Signal, shell
+from .plan import MODEL_VARIABLES, Plan, Signal, shell
 
 LOOK = 0.02  # seconds between two looks at the facts
 WRAPPER = "/opt/zespan/wrapper"  # the layer's
@@ -244,7 +244,7 @@ def environment(plan: Plan, url: str, model_url: str | None) -> dict[str, str]:
     env.update(ZESPAN_ENABLED="1", ZESPAN_EXPORTER="zespan", ZESPAN_BASE_URL=url, ZESPAN_API_KEY="zsp_local")
     env.setdefault("AWS_LAMBDA_FUNCTION_NAME", plan.name)
     if model_url is not None:
-        env.update(OPENAI_BASE_URL=model_url, OPENAI_API_KEY="none")
+        env.update(zip(MODEL_VARIABLES, (model_url, "none"), strict=True))
     for name in ("NO_PROXY", "no_proxy"):
         env[name] = ",".join(filter(None, [env.get(name), "127.0.0.1", "localhost"]))
     return {**env, **plan.given}

@@ -176,7 +176,7 @@ def _span(record: Any) -> dict[str, Any]:
         "trace_id": fields.get("trace_id", record.trace_id),
         "span_id": record.span_id,
         "parent_span_id": record.parent_span_id,
-        "name": record.name,
+        "name": fields.get("operation", record.name),
         "kind": record.kind,
     }
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ..model import Function
+from ..model import Function, Layer
 from . import _files, _functions
 from ._documents import Unreadable
 from ._template import Template
@@ -32,3 +32,11 @@ def function(template: Path, name: str | None = None) -> Function:
         return found[named[name]]
     missing = "has several functions" if name is None else f"has no function {name}"
     raise NoFunction(f"{template} {missing}: name one of {', '.join(sorted(found))}")
+
+
+def layers(template: Path) -> dict[str, Layer]:
+    """The layers that a template makes, by their logical ids. Raises NoFunction if it cannot be read."""
+    try:
+        return _functions.layers(Template(template, _files.parsed(template, _files.text(template))))
+    except Unreadable as error:
+        raise NoFunction(f"{template}: {error}") from None
