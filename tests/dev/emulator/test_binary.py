@@ -43,6 +43,16 @@ def test_another_file_of_that_name_is_refused(
     assert capsys.readouterr().out == ""
 
 
+def test_cache_is_the_users_unless_it_is_a_checkouts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A checkout keeps the binary in its .cache; an installed package in the user's folder for caches."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "caches"))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert binary.cache_of(Path(__file__).parents[3]).name == ".cache"
+    assert binary.cache_of(tmp_path) == tmp_path / "caches" / "zespan-serverless"
+    monkeypatch.setenv("XDG_CACHE_HOME", "relative")  # not allowed by the specification, and so ignored
+    assert binary.cache_of(tmp_path) == tmp_path / ".cache" / "zespan-serverless"
+
+
 def test_own_copy(monkeypatch: pytest.MonkeyPatch) -> None:
     """ZESPAN_RIE names an emulator of the developer's own, on any machine."""
     monkeypatch.setenv("ZESPAN_RIE", "/opt/rie")

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from zespan_serverless_dev.invoke.journals import left_in
 from zespan_serverless_dev.invoke.ledger import Ledger
 
 from zespan_serverless._delivery.journal_format import CLOSED, EVENT, NO_SPAN, OPEN, header, packed_offset, record
-from zespan_serverless_dev.invoke.journals import left_in
 
 
 def captured(event_id: str, **known: Any) -> dict[str, Any]:

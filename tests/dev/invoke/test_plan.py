@@ -57,9 +57,7 @@ def test_durations(text: str, found: float) -> None:
     assert seconds(text, "--idle 2s") == found
 
 
-def test_event_may_come_from_a_file_the_line_or_standard_input(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_event_may_come_from_a_file_the_line_or_standard_input(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The event is JSON, wherever it is from; the plan has its name."""
     (file := tmp_path / "event.json").write_text('{"a": 1}')
     monkeypatch.setattr("sys.stdin", io.StringIO('{"a": 3}'))
@@ -120,7 +118,7 @@ def test_template_has_what_the_function_needs() -> None:
 
 
 def test_template_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A variable that only the deployment knows is named, unless it has a value here; so is a layer that is not here."""
+    """Variables without a value here, and layers that are not here, are named in notes."""
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
     missing = [*plan("--template", TEMPLATE, "--function", "AssistantUnchanged").notes]
     assert any("type --env OPENAI_API_KEY=..." in note for note in missing)

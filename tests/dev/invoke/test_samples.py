@@ -29,17 +29,17 @@ SHAPES = {
     "dynamodb": ("dynamodb-one", {"OldImage"}),
     "kinesis": ("kinesis-one", set[str]()),
 }
-FREE = {"headers", "multiValueHeaders", "queryStringParameters", "multiValueQueryStringParameters", "detail", "Keys"}
-FREE |= {"messageAttributes", "MessageAttributes", "NewImage"}
+FREE = {
+    *("headers", "multiValueHeaders", "queryStringParameters", "multiValueQueryStringParameters", "detail", "Keys"),
+    *("messageAttributes", "MessageAttributes", "NewImage"),
+}
 """Fields whose names are the sender's."""
 
 
 def shape(value: Any, without: set[str]) -> Any:
     """The names in a value, and the types of what they name; of a list, those of its first item."""
     if isinstance(value, dict):
-        return {
-            key: None if key in FREE else shape(item, without) for key, item in value.items() if key not in without
-        }
+        return {key: None if key in FREE else shape(item, without) for key, item in value.items() if key not in without}
     if isinstance(value, list):
         return [shape(item, without) for item in value[:1]]
     return "text" if value is None else type(value).__name__.replace("str", "text").replace("float", "int")
