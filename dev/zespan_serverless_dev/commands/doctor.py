@@ -22,6 +22,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--select", action="append", default=[], metavar="ID", help="apply only these rules, such as ZS0"
     )
     parser.add_argument("--ignore", action="append", default=[], metavar="ID", help="leave out these rules")
+    parser.add_argument("--fix", action="store_true", help="make the edits that findings offer; comments stay")
+    parser.add_argument("--diff", action="store_true", help="instead of a report, print what --fix would change")
     parser.add_argument("--list-rules", action="store_true", help="print all rules")
     parser.add_argument("--explain", metavar="ID", help="say what a rule is for")
     parser.add_argument("--live", action="store_true", help="instead, send one event as the environment says")

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from . import fixing
 from .findings import Check, Finding, Rule
 from .model import Project
 from .readers import read
@@ -17,6 +18,7 @@ from .reports import REPORTS
 from .rules import rules
 
 NO_FINDING, FOUND, USAGE, NOTHING_TO_CHECK = 0, 1, 2, 3
+_ROUNDS = 5  # of --fix
 _LEVELS = ("info", "warning", "error")
 _IGNORED = re.compile(r"(?:#|//)\s*zespan:\s*ignore\s+(ZS\d+(?:[\s,]+ZS\d+)*)")
 
@@ -42,6 +44,12 @@ def check(arguments: argparse.Namespace) -> int:
     if not (result.project.read or result.project.skipped or result.findings):
         print("zespan-serverless doctor: nothing found to check: name the folder of the project", file=sys.stderr)
         return NOTHING_TO_CHECK
+    if arguments.diff:
+        files = fixing.planned(result.findings)
+        print(fixing.diff(files) or "nothing that --fix would change")
+        return FOUND if files else NO_FINDING
+    if arguments.fix:
+        result = _fixed(arguments.path, chosen, result)
     print(REPORTS[arguments.format](result))
     least = _LEVELS.index(arguments.fail_on)
     return FOUND if any(_LEVELS.index(one.rule.level) >= least for one in result.findings) else NO_FINDING
@@ -51,6 +59,22 @@ def refuse(why: str) -> int:
     """Say which argument is wrong, and what to type instead."""
     print(f"zespan-serverless doctor: {why}", file=sys.stderr)
     return USAGE
+
+
+def _fixed(path: Path, chosen: list[tuple[Rule, Check]], result: Result) -> Result:
+    """Make the edits that findings offer, print them to stderr, and return what is found afterwards.
+
+    An edit may wait for another one of the same line, but not for ever.
+    """
+    seen: set[str] = set()
+    for _ in range(_ROUNDS):
+        told = list(fixing.applied(result.findings, lambda file: file not in dict(read(path).skipped)))
+        if not set(told) - seen:
+            break
+        seen.update(told)
+        print("\n".join(told), file=sys.stderr)
+        result = diagnose(read(path), chosen)
+    return result
 
 
 def selected(select: Iterable[str], ignore: Iterable[str]) -> list[tuple[Rule, Check]]:
