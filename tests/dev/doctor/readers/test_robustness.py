@@ -1,4 +1,4 @@
-"""No file makes a reader fail."""
+"""No file makes a reader fail, and nothing that has been read a rule."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from zespan_serverless_dev.doctor.readers import read
+from zespan_serverless_dev.doctor.rules import rules
+from zespan_serverless_dev.doctor.run import diagnose
 
 from tests.dev.doctor.readers import test_cloudformation, test_serverless, test_terraform
 
@@ -47,15 +49,16 @@ def mutations(draw: st.DrawFn) -> tuple[str, str]:
 @settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(mutations())
 def test_mutated_files_are_read_or_skipped(tmp_path: Path, mutation: tuple[str, str]) -> None:
-    """Whatever a file has become, the readers read it, leave it, or say why they skip it."""
+    """Whatever a file has become, the readers read it, leave it, or say why they skip it, and all rules are applied."""
     name, text = mutation
     for each in tmp_path.iterdir():
         each.unlink()
-    (tmp_path / "a.py").touch()
+    (tmp_path / "a.py").write_text("from zespan_serverless import init\n\ninit()\n")
     (tmp_path / "function_app.py").touch()
     (tmp_path / name).write_bytes(text.encode())
     project = read(tmp_path)
     assert all(reason for _, reason in project.skipped)
+    diagnose(project, rules().values())
 
 
 WRONG = ["[]", "{}", "null", '"x"', "1", "true", "[[]]", "[{}]", '{"Ref": []}', '{"Fn::Sub": {}}']
@@ -72,7 +75,9 @@ def test_a_value_of_the_wrong_type_is_not_followed(tmp_path: Path, level: str, v
     queue = f'{{"Type": "AWS::SQS::Queue", "Properties": {properties}}}'
     resources = value if level == "Resources" else f'{{"Fn": {function}, "Queue": {queue}}}'
     (tmp_path / "template.json").write_text(f'{{"Globals": {{"Function": {value}}}, "Resources": {resources}}}')
-    assert not read(tmp_path).skipped
+    project = read(tmp_path)
+    assert not project.skipped
+    diagnose(project, rules().values())
 
 
 def test_a_file_that_cannot_be_opened_is_skipped(tmp_path: Path) -> None:
