@@ -696,6 +696,7 @@ def test_plain_http_to_another_machine_is_logged(url: str, remarked: bool, warni
     ("variable", "value", "meant"),
     [
         ("ZESPAN_APIKEY", "zsp_1", "ZESPAN_API_KEY"),
+        ("ZESPAN_API_KEI", "zsp_1", "ZESPAN_API_KEY"),
         ("zespan_api_key", "zsp_1", "ZESPAN_API_KEY"),
         ("ZESPAN_URL", "http://localhost", "ZESPAN_BASE_URL"),
         ("ZESPAN_STORE_PROMPT", "1", "ZESPAN_STORE_PROMPTS"),

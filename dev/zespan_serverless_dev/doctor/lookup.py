@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from zespan_serverless._base.log import logger
 
 from .model import Function, Project, Variable
-from .source import Handler, Module, Wrapper, decorated, handler
+from .source import Handler, Module, Wrapper, handler
 
 PACKAGE = "zespan_serverless"
 AUTOMATIC = "zespan_serverless.aws_lambda.auto.handler"
@@ -68,11 +68,11 @@ def modules_of(project: Project, function: Function) -> list[Module]:
     if function.code is None:
         return []
     root = function.code.resolve()
-    inside = {path: module for module in project.modules if root in (path := module.path.resolve()).parents}
+    inside = {module.file: module for module in project.modules if module.file.is_relative_to(root)}
     first = _handler_file(project, function)
     if first is None:
         return list(inside.values())
-    found, waiting = {first.path.resolve(): first}, [first]
+    found, waiting = {first.file: first}, [first]
     while waiting:
         for path in waiting.pop().imported_files(root) & inside.keys() - found.keys():
             found[path] = inside[path]
@@ -97,14 +97,14 @@ def _handler_file(project: Project, function: Function) -> Module | None:
         return None
     stem = function.code.joinpath(*path.replace(".", "/").split("/"))
     files = {stem.with_name(f"{stem.name}.py").resolve(), (stem / "__init__.py").resolve()}
-    return next((module for module in project.modules if module.path.resolve() in files), None)
+    return next((module for module in project.modules if module.file in files), None)
 
 
 def traced_handlers(project: Project) -> Iterator[Handler]:
     """Every function that a decorator of the package traces, and those that its layer or its own handler trace."""
     seen: set[ast.AST] = set()
     wrapped = (handler_of(project, function) for function in project.functions if is_wrapped(function))
-    ours = (one for module in project.modules for one in decorated(module) if any(map(is_ours, one.wrappers)))
+    ours = (one for module in project.modules for one in module.decorated if any(map(is_ours, one.wrappers)))
     for one in (*ours, *wrapped):
         if one is not None and one.definition is not None and one.definition not in seen:
             seen.add(one.definition)
@@ -129,11 +129,11 @@ def is_traced(project: Project, function: Function) -> bool:
 
 
 def given_in_code(project: Project, function: Function) -> set[str] | None:
-    """The settings that the function's code gives to the package, or to the official SDK. None: it may be any."""
+    """The settings that a function's code gives to the package, or to the official SDK or its packages. None: any."""
     names: set[str] = set()
     for module in modules_of(project, function):
         for name, call in module.calls:
-            if name.partition(".")[0] not in (PACKAGE, "zespan") and "ZespanMiddleware" not in ast_names(module, call):
+            if not (name.startswith("zespan") or "ZespanMiddleware" in _positional(module, call)):
                 continue
             if any(keyword.arg is None for keyword in call.keywords):
                 return None
@@ -141,6 +141,6 @@ def given_in_code(project: Project, function: Function) -> set[str] | None:
     return names
 
 
-def ast_names(module: Module, call: ast.Call) -> str:
+def _positional(module: Module, call: ast.Call) -> str:
     """The names of a call's positional arguments, as in `app.add_middleware(ZespanMiddleware, ...)`."""
     return " ".join(module.name(argument) for argument in call.args)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -19,10 +18,25 @@ class Module:
     tree: ast.Module
 
     @cached_property
+    def file(self) -> Path:
+        """Its path without links, to compare it with others."""
+        return self.path.resolve()
+
+    @cached_property
+    def nodes(self) -> list[ast.AST]:
+        """All of its syntax tree."""
+        return list(ast.walk(self.tree))
+
+    @cached_property
+    def decorated(self) -> list[Handler]:
+        """Every function and class that has a decorator."""
+        return [_defined(self, node) for node in self.nodes if isinstance(node, Definition) and node.decorator_list]
+
+    @cached_property
     def imports(self) -> dict[str, str]:
         """The full name of each imported one: {"zl": "zespan_serverless.zespan_lambda"}."""
         names: dict[str, str] = {}
-        for node in ast.walk(self.tree):
+        for node in self.nodes:
             if isinstance(node, ast.Import):
                 for alias in node.names:
                     top = alias.name.partition(".")[0]
@@ -34,7 +48,7 @@ class Module:
 
     def imported_files(self, root: Path) -> set[Path]:
         """The files that it may import, if `root` is where absolute imports begin."""
-        plain = [alias.name for node in ast.walk(self.tree) if isinstance(node, ast.Import) for alias in node.names]
+        plain = [alias.name for node in self.nodes if isinstance(node, ast.Import) for alias in node.names]
         files: set[Path] = set()
         for name in (*plain, *self.imports.values()):
             stem = name.lstrip(".")
@@ -45,7 +59,7 @@ class Module:
     @cached_property
     def calls(self) -> list[tuple[str, ast.Call]]:
         """Every call, with the full name of what is called."""
-        return [(self.name(node.func), node) for node in ast.walk(self.tree) if isinstance(node, ast.Call)]
+        return [(self.name(node.func), node) for node in self.nodes if isinstance(node, ast.Call)]
 
     def uses(self, package: str) -> bool:
         """Whether it imports the package, or something of it."""
@@ -101,13 +115,6 @@ def parse(path: Path, text: str) -> Module:
         raise ValueError(f"line {error.lineno}: {error.msg}") from None
     except (RecursionError, MemoryError):
         raise ValueError("it is nested too deeply") from None
-
-
-def decorated(module: Module) -> Iterator[Handler]:
-    """Every function and class of a module that has a decorator."""
-    for node in ast.walk(module.tree):
-        if isinstance(node, Definition) and node.decorator_list:
-            yield _defined(module, node)
 
 
 def handler(module: Module, name: str) -> Handler | None:

@@ -10,10 +10,13 @@ from zespan_serverless.settings import READERS
 from ..findings import Finding, rule
 from ..lookup import LAYER_WRAPPER, PACKAGE, handler_of, is_ours, is_wrapped, modules_of, traced_handlers, value_of
 from ..model import Function, Place, Project
-from ..source import Handler, Module, Wrapper, decorated
+from ..source import Handler, Module, Wrapper
 
 _MODELS = ("openai", "anthropic", "mistralai", "cohere", "groq", "litellm", "google.genai")
 _BY_HAND = {f"{PACKAGE}.{name}" for name in ("init", "run", "asgi.ZespanMiddleware", "wsgi.ZespanMiddleware")}
+
+_WEB_ADAPTER = "/opt/bootstrap"
+"""AWS's Lambda Web Adapter, whose application has the middleware."""
 
 
 @rule(
@@ -46,7 +49,7 @@ def _calls_models(module: Module) -> bool:
 
 def _traces_otherwise(module: Module) -> bool:
     """Whether a module starts the package by hand, or calls its decorator in a way that is not understood here."""
-    names = {module.name(node) for node in ast.walk(module.tree) if isinstance(node, (ast.Name, ast.Attribute))}
+    names = {module.name(node) for node in module.nodes if isinstance(node, (ast.Name, ast.Attribute))}
     return bool(names & _BY_HAND) or any(name.startswith(f"{PACKAGE}.zespan_") for name in names - _decorators(module))
 
 
@@ -54,11 +57,11 @@ def _decorators(module: Module) -> set[str]:
     """The names of decorators that are used as such in a module, and nowhere else."""
     as_decorator = [
         module.name(decorator)
-        for node in ast.walk(module.tree)
+        for node in module.nodes
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef))
         for decorator in node.decorator_list
     ]
-    uses = [module.name(node) for node in ast.walk(module.tree) if isinstance(node, (ast.Name, ast.Attribute))]
+    uses = [module.name(node) for node in module.nodes if isinstance(node, (ast.Name, ast.Attribute))]
     return {name for name in as_decorator if uses.count(name) == as_decorator.count(name)}
 
 
@@ -138,7 +141,8 @@ def other_exec_wrapper(project: Project) -> Iterator[Finding]:
         if not path or path == LAYER_WRAPPER or not has_layer or is_wrapped(function):
             continue
         found = handler_of(project, function)
-        if found is None or not any(map(is_ours, found.wrappers)):
+        is_decorated = found is not None and any(map(is_ours, found.wrappers))
+        if not is_decorated and path != _WEB_ADAPTER and not any(map(_traces_otherwise, modules_of(project, function))):
             place = function.environment["AWS_LAMBDA_EXEC_WRAPPER"].place
             yield Finding(f"the wrapper of {function.name} is {path}, not the layer's", place, function=function.name)
 
@@ -210,7 +214,7 @@ def sdk_started_first(project: Project) -> Iterator[Finding]:
 def sdk_context_on_async(project: Project) -> Iterator[Finding]:
     """Find coroutines that the official SDK's context decorates."""
     for module in project.modules:
-        for node in ast.walk(module.tree):
+        for node in module.nodes:
             if isinstance(node, ast.AsyncFunctionDef):
                 for decorator in node.decorator_list:
                     if module.name(decorator).startswith("zespan.") and "with_zespan_" in module.name(decorator):
@@ -228,7 +232,7 @@ def sdk_context_on_async(project: Project) -> Iterator[Finding]:
 def function_not_traced(project: Project) -> Iterator[Finding]:
     """Find functions of Azure and Google Cloud without our decorator in modules where others have it."""
     for module in project.modules:
-        found = [one for one in decorated(module) if any(map(_is_hosts, one.wrappers))]
+        found = [one for one in module.decorated if any(map(_is_hosts, one.wrappers))]
         if any(is_ours(wrapper) for one in found for wrapper in one.wrappers):
             for one in found:
                 if not any(map(is_ours, one.wrappers)) and one.definition is not None:

@@ -6,6 +6,7 @@ import ast
 import re
 import subprocess
 from collections.abc import Iterator
+from difflib import get_close_matches
 from pathlib import Path
 
 from zespan_serverless._base.hints import misspelled
@@ -23,6 +24,7 @@ _SECRET = re.compile(
     r"|(OPENAI|ANTHROPIC|GEMINI|GOOGLE|MISTRAL|COHERE|GROQ)_API_KEY"
 )
 _PLACEHOLDER = re.compile(r"^[$<{%]|\.\.\.|\{\{|your|change|example|dummy|placeholder|none|x{4}|\*{3}", re.IGNORECASE)
+_CLOSE = 0.925  # similarity from 0 to 1 of a whole name, in which the prefix may be wrong
 _SHORTEST = 12  # characters of a key that is taken for a real one
 
 
@@ -88,8 +90,10 @@ def key_in_plain_text(project: Project) -> Iterator[Finding]:
 
 
 def _unknown(project: Project) -> Iterator[Variable]:
+    """The variables with our prefix, or nearly with it, that are not ours."""
     for variable in variables(project):
-        if variable.name.upper().startswith("ZESPAN_") and variable.name not in _KNOWN:
+        has_prefix = variable.name.upper().startswith("ZESPAN_")
+        if variable.name not in _KNOWN and (has_prefix or get_close_matches(variable.name, _KNOWN, 1, _CLOSE)):
             yield variable
 
 
@@ -99,7 +103,8 @@ def _meant(variable: Variable) -> tuple[str, bool] | None:
         return variable.name.upper(), False
     for _, name, is_negated in misspelled([variable.name], VARIABLES):
         return VARIABLES[name], is_negated
-    return None
+    close = get_close_matches(variable.name, _KNOWN, 1, _CLOSE)
+    return (close[0], False) if close else None
 
 
 def _renamed(variable: Variable, name: str) -> Edit | None:
