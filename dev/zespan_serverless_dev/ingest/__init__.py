@@ -8,7 +8,18 @@ from . import carbon, conventions, lifecycle, zespan
 from .body import BODY_MAX, parsed, unpacked
 from .span import BadBody, Span
 
-__all__ = ["BODY_MAX", "PATHS", "BadBody", "Span", "details", "event_of", "lifecycle", "spans_in", "unpacked"]
+__all__ = [
+    "BODY_MAX",
+    "PATHS",
+    "BadBody",
+    "Span",
+    "details",
+    "event_of",
+    "lifecycle",
+    "span_of",
+    "spans_in",
+    "unpacked",
+]
 
 PATHS = ("/v1/ingest", "/v1/ingest-events", "/v1/traces")
 """Where telemetry is sent."""
@@ -35,9 +46,23 @@ def event_of(raw: str) -> Any:
     return parsed(raw)
 
 
+def span_of(format: str, raw: str) -> Span:
+    """The span of an event as it arrived, which is kept in the words of `format`. Raises BadBody."""
+    event = parsed(raw)
+    if format == "otlp":
+        from . import otlp
+
+        return conventions.span_of(otlp.checked(event), raw)
+    if format == "carbon":
+        return zespan.span_of(carbon.event_of(event), raw, format)
+    return zespan.span_of(event, raw, "zespan")
+
+
 def details(format: str, raw: str) -> dict[str, Any]:
     """What a span has beside its fields: `input`, `output`, `tools` and `attributes`."""
     event = parsed(raw)
     if format == "otlp":
-        return conventions.details(event)
+        from . import otlp
+
+        return conventions.details(otlp.checked(event))
     return zespan.details(carbon.event_of(event) if format == "carbon" else event)

@@ -40,6 +40,20 @@ def read_protobuf(body: bytes) -> list[Span]:
     return [conventions.span_of(span, json.dumps(span)) for span in _of_protobuf(request)]
 
 
+def checked(found: Any) -> Json:
+    """A plain span that has come with a file: all that is read of it is there, and of the right type."""
+    span = _dict(found)
+    return {
+        **{name: span.get(name) for name in ("trace_id", "span_id", "parent_span_id", "name", "kind", "scope")},
+        **{name: _int(span.get(name)) for name in ("start_ns", "end_ns")},
+        **{name: _dict(span.get(name)) for name in ("attributes", "resource")},
+        "status": {name: _dict(span.get("status")).get(name) for name in ("code", "message")},
+        "events": [
+            {"name": one.get("name"), "attributes": _dict(one.get("attributes"))} for one in _dicts(span.get("events"))
+        ],
+    }
+
+
 def _of_json(document: Json) -> Iterator[Json]:
     for group in _dicts(document.get("resourceSpans")):
         resource = _attributes(_dict(group.get("resource")).get("attributes"))

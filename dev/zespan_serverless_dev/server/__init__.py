@@ -18,10 +18,12 @@ from typing import Any, Self
 from ..store.bounds import Bounds
 from ..store.runs import Runs
 from ..store.search import Searches
+from . import running
 from .connection import connection_of
 from .controls import Controls
 from .faults import Faults
 from .guard import Guard
+from .running import Running
 from .stream import Stream
 
 HOST = "127.0.0.1"
@@ -66,6 +68,10 @@ class DevServer:
         self.searches = Searches()
         self._thread = threading.Thread(target=self._listener.serve_forever, args=(0.05,), daemon=True)
         self._thread.start()
+        self._folder = None if folder is None else Path(folder)
+        self._running = Running(self.url, self.token)
+        if self._folder is not None:
+            running.write(self._folder, self._running)
 
     def __enter__(self) -> Self:
         return self
@@ -118,6 +124,8 @@ class DevServer:
         if self.is_closed:
             return
         self.is_closed = True
+        if self._folder is not None:
+            running.remove(self._folder, self._running)
         self.stream.close()
         self.still.close()
         self.controls.close()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import tempfile
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import unquote
@@ -11,6 +13,7 @@ from ..store.compare import compare
 from ..store.page import ROWS_MAX, Page
 from ..store.summary import summary
 from ..store.trace import event, trace
+from ..store.transfer import export, import_run
 from .answer import Answer, Refused
 from .controls import CONTROLS
 
@@ -23,6 +26,9 @@ Value = TypeVar("Value")
 
 _ROWS = 100
 _NUMBER_MAX = 15  # digits
+_FILES = ("application/octet-stream", "application/gzip")
+_FILE_MAX = 1 << 30  # bytes
+_SPOOLED = 8 << 20  # bytes of an export in memory
 
 
 def answer(dev: DevServer, request: Connection) -> Answer | None:
@@ -38,6 +44,8 @@ def answer(dev: DevServer, request: Connection) -> Answer | None:
         raise Refused(405, "only GET and POST")
     if name == "stream" and not rest:
         return _stream(dev, request)
+    if name == "export" and not rest:
+        return _export(dev, request)
     if name in _GETS:
         return Answer.of(_GETS[name](dev, request.query(), unquote(rest)))
     raise Refused(404, f"there is {', '.join(sorted(_GETS))} below /api")
@@ -130,6 +138,26 @@ def _stream(dev: DevServer, request: Connection) -> Answer | None:
     return None
 
 
+def _export(dev: DevServer, request: Connection) -> Answer | None:
+    run = _run(dev, request.query())
+    name = {"content-disposition": f'attachment; filename="zespan-run-{run.id}.ndjson.gz"'}
+    with tempfile.SpooledTemporaryFile(_SPOOLED) as file:  # a slow reader must not keep the run open
+        with run.reading() as db:
+            file.writelines(export(db))
+        length = file.tell()
+        file.seek(0)
+        request.wfile.write(request.head(Answer(content_type="application/gzip", headers=name), length))
+        shutil.copyfileobj(file, request.wfile)
+    request.wfile.flush()
+    return None
+
+
+def _import(dev: DevServer, request: Connection) -> Json:
+    if request.names.get("content-type", "").partition(";")[0].strip() not in _FILES:
+        raise Refused(415, f"content-type is to be {' or '.join(_FILES)}")
+    return {"run": import_run(dev.runs, request.reader(_FILE_MAX)).id}
+
+
 def _run(dev: DevServer, query: Json) -> Any:
     try:
         return dev.runs.get(query.get("run"))
@@ -169,4 +197,4 @@ _GETS: dict[str, Callable[[DevServer, Json, str], Any]] = {
     "ledger": _ledger,
     "compare": _compare,
 }
-_POSTS: dict[tuple[str, str], Callable[[DevServer, Connection], Any]] = {("fault", ""): _fault}
+_POSTS: dict[tuple[str, str], Callable[[DevServer, Connection], Any]] = {("fault", ""): _fault, ("import", ""): _import}

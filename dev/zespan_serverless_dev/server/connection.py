@@ -6,10 +6,12 @@ import json
 import re
 import select
 import socket
+import sqlite3
 import struct
 from functools import partial
 from http.server import BaseHTTPRequestHandler
-from typing import TYPE_CHECKING, Any
+from io import BufferedIOBase, BufferedReader, RawIOBase
+from typing import IO, TYPE_CHECKING, Any, cast
 from urllib.parse import parse_qsl, urlsplit
 
 from ..ingest import BODY_MAX
@@ -66,6 +68,13 @@ class Connection(BaseHTTPRequestHandler):
             self._body = self._read(longest)
         return self._body
 
+    def reader(self, longest: int) -> IO[bytes]:
+        """The body as a file, which is read but once."""
+        length = self._length(longest)
+        self.close_connection = True  # what is not read of it would be taken for the next request
+        self._body = b""
+        return cast("IO[bytes]", BufferedReader(_Body(self.rfile, length)))
+
     def json(self) -> dict[str, Any]:
         """The body as an object of JSON."""
         if self.names.get("content-type", "").partition(";")[0].strip() != "application/json":
@@ -118,6 +127,8 @@ class Connection(BaseHTTPRequestHandler):
             answer = Answer.of({"error": str(refusal)}, refusal.status)
         except ValueError as error:
             answer = Answer.of({"error": str(error)}, 400)
+        except sqlite3.DatabaseError as error:
+            answer = Answer.of({"error": f"the run cannot be read: {error}"}, 422)
         except OSError:
             self.close_connection = True
             return
@@ -151,15 +162,19 @@ class Connection(BaseHTTPRequestHandler):
     def _read(self, longest: int) -> bytes:
         if "transfer-encoding" in self.names:
             return self._read_chunks(longest)
+        length = self._length(longest)
+        body = self.rfile.read(length)
+        if len(body) < length:
+            raise ConnectionError("the client has left")
+        return body
+
+    def _length(self, longest: int) -> int:
         length = self.names.get("content-length", "0")
         if not _LENGTH.fullmatch(length):
             raise Refused(400, "content-length is no number")
         if int(length) > longest:
             raise Refused(413, f"the body has more than {longest:,} bytes")
-        body = self.rfile.read(int(length))
-        if len(body) < int(length):
-            raise ConnectionError("the client has left")
-        return body
+        return int(length)
 
     def _read_chunks(self, longest: int) -> bytes:
         parts: list[bytes] = []
@@ -180,6 +195,22 @@ class Connection(BaseHTTPRequestHandler):
             parts.append(self.rfile.read(length))
             size += length
             self.rfile.readline(3)
+
+
+class _Body(RawIOBase):
+    """The bytes of a body that have not been read yet."""
+
+    def __init__(self, file: BufferedIOBase, left: int) -> None:
+        self._file, self._left = file, left
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        data = self._file.read(min(len(buffer), self._left))
+        buffer[: len(data)] = data
+        self._left -= len(data)
+        return len(data)
 
 
 def connection_of(server: DevServer) -> Any:

@@ -22,8 +22,7 @@ In another terminal, run your function with:
     export ZESPAN_BASE_URL={url} ZESPAN_API_KEY=zsp_local ZESPAN_ENABLED=1
 
 or let a tool do it: zespan-serverless run -- COMMAND, or zespan-serverless invoke app.handler --dev {url}
-This run is kept in {place}. Ctrl-C ends it.
-"""
+This run is kept in {place}. Ctrl-C ends it."""
 
 
 def serve(arguments: argparse.Namespace) -> int:
@@ -38,9 +37,9 @@ def serve(arguments: argparse.Namespace) -> int:
     def end(*_: Any) -> None:
         ended.set()
 
-    for name in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(name, end)
     with _started(folder, arguments) as dev:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, end)
         place = "memory, and gone with this process" if folder is None else f"{folder}"
         print(_WORDS.format(page=dev.page_url, url=dev.url, place=place), flush=True)
         if arguments.open:
@@ -48,11 +47,9 @@ def serve(arguments: argparse.Namespace) -> int:
         while not ended.wait(1.0):  # in pieces: Windows does not interrupt a wait without end
             pass
         ledger: dict[str, Any] = dev.get("summary")["ledger"]
-    dropped = sum(ledger["dropped"].values())
-    print(
-        f"{ledger['captured']} events: {ledger['delivered']} delivered, {ledger['waiting']} waiting,"
-        f" {dropped} dropped, {ledger['lost']} lost"
-    )
+    captured, states = ledger["captured"], ("delivered", "waiting", "lost")
+    parts = [f"{ledger[state]} {state}" for state in states] + [f"{sum(ledger['dropped'].values())} dropped"]
+    print(f"\n{captured} {'event' if captured == 1 else 'events'}: {', '.join(parts)}")
     return 0
 
 

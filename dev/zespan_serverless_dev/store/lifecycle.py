@@ -98,7 +98,10 @@ def _invoke(db: sqlite3.Connection, record: Record) -> None:
             (record["sandbox"], request_id),
         )
     if earlier:  # the telemetry was faster: what it was filed under belongs to this sandbox
-        db.execute("UPDATE events SET sandbox = ? WHERE request_id = ?", (record["sandbox"], request_id))
+        db.execute(
+            "UPDATE events SET sandbox = ? WHERE request_id = ? OR (trace_id = ? AND sandbox = ?)",
+            (record["sandbox"], request_id, trace_id, earlier[2]),
+        )
         db.execute("UPDATE traces SET sandbox = ? WHERE trace_id = ?", (record["sandbox"], trace_id))
         db.execute(
             "DELETE FROM sandboxes WHERE id = ?1 AND NOT told"

@@ -25,10 +25,16 @@ class Run:
     """A run that is being recorded. `path` None keeps it in memory. `changed` hears of each commit."""
 
     def __init__(
-        self, id: str, path: Path | None, name: str | None, changed: Callable[[Change], None], bounds: Bounds
+        self,
+        id: str,
+        path: Path | None,
+        changed: Callable[[Change], None],
+        bounds: Bounds,
+        name: str | None = None,
+        started: float | None = None,
+        ended: float | None = None,
     ) -> None:
         self.id, self.path = id, path
-        self._changed, self._bounds = changed, bounds
         self._lock = threading.RLock()  # of the one connection, where the run is in memory
         self._ids = 0
         self._ids_lock = threading.Lock()
@@ -42,7 +48,8 @@ class Run:
             "PRAGMA synchronous = OFF"
         )  # a crash of the machine may cost a run, one of the server does not
         self._db.executescript(SCHEMA)
-        meta = {"version": VERSION, "id": id, "name": name, "started": _now(), "ended": None, "older_dropped": 0}
+        meta = {"version": VERSION, "id": id, "name": name, "started": started or _now(), "ended": ended}
+        meta["older_dropped"] = 0
         self._db.executemany("INSERT INTO meta VALUES (?, ?)", meta.items())
         self._writer = Writer(self._db, self._lock, changed, bounds.apply)
 
@@ -81,7 +88,7 @@ class Run:
         self._writer.close()
         self._readers.close()
         with self._lock:
-            self._db.execute("UPDATE meta SET value = ? WHERE key = 'ended'", (_now(),))
+            self._db.execute("UPDATE meta SET value = COALESCE(value, ?) WHERE key = 'ended'", (_now(),))
             self._db.close()
 
 
@@ -139,6 +146,11 @@ class _Readers:
         db = sqlite3.connect(self._path, check_same_thread=False, isolation_level=None)
         db.row_factory = sqlite3.Row
         db.execute("PRAGMA query_only = 1")
+        db.execute("PRAGMA trusted_schema = 0")
+        row = db.execute("SELECT value FROM meta WHERE key = 'version'").fetchone()
+        if row is None or row[0] != VERSION:
+            db.close()
+            raise sqlite3.DatabaseError("another version has recorded it")
         return db
 
 

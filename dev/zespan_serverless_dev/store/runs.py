@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import re
 import secrets
 import sqlite3
@@ -13,12 +12,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from zespan_serverless.errors import ConfigurationError
-
 from .bounds import Bounds
 from .change import Change
+from .folder import is_private, prepare
 from .run import OldRun, Run
-from .schema import VERSION
 
 _ID = re.compile(r"[0-9]{8}-[0-9]{6}-[0-9a-f]{4}")
 
@@ -40,7 +37,7 @@ class Runs:
         if folder is not None:
             prepare(folder)
         id = new_id()
-        self.current = Run(id, self._path(id), name, changed, self._bounds)
+        self.current = Run(id, self._path(id), changed, self._bounds, name)
         self._prune()
 
     def get(self, id: str | None) -> Run | OldRun:
@@ -50,7 +47,7 @@ class Runs:
         with self._lock:
             if id not in self._old:
                 path = self._path(id) if _ID.fullmatch(id) else None
-                if path is None or not path.is_file():
+                if path is None or not path.is_file() or not is_private(path):
                     raise KeyError(id)
                 self._old[id] = OldRun(id, path)
             return self._old[id]
@@ -62,10 +59,10 @@ class Runs:
             ids |= set(self._old)
         return [about for id in sorted(ids, reverse=True) if (about := self._about(id)) is not None]
 
-    def create(self, name: str | None) -> Run:
-        """A further run, to import into. It is closed by `settled`."""
+    def create(self, name: str | None, started: float | None, ended: float | None) -> Run:
+        """A further run, to import into, until it is `settled` or discarded."""
         id = new_id()
-        run = Run(id, self._path(id), name, lambda _: None, self._bounds)
+        run = Run(id, self._path(id), lambda _: None, self._bounds, name or "imported", started, ended)
         with self._lock:
             self._old[id] = run
         return run
@@ -77,6 +74,14 @@ class Runs:
             with self._lock:
                 self._old[run.id] = OldRun(run.id, run.path)
         self._prune()
+
+    def discard(self, run: Run) -> None:
+        """Leave nothing of a run."""
+        with self._lock:
+            self._old.pop(run.id, None)
+        run.close()
+        if run.path is not None:
+            _delete(run.path)
 
     def close(self) -> None:
         """Close all runs."""
@@ -91,8 +96,10 @@ class Runs:
 
     def _ids(self) -> list[str]:
         if self._folder is None:
-            return []
-        return sorted(path.stem for path in self._folder.glob("*.sqlite") if _ID.fullmatch(path.stem))
+            with self._lock:
+                return sorted(self._old)
+        files = [path for path in self._folder.glob("*.sqlite") if _ID.fullmatch(path.stem)]
+        return sorted(path.stem for path in files if is_private(path))
 
     def _about(self, id: str) -> dict[str, Any] | None:
         """What the list says of a run; None if its file is no run of this version's."""
@@ -105,52 +112,32 @@ class Runs:
                 (size,) = db.execute("PRAGMA page_size").fetchone()
         except (sqlite3.Error, KeyError):
             return None
-        if meta.get("version") != VERSION:
-            return None
         found = {name: meta.get(name) for name in ("id", "started", "ended", "name")}
         return {**found, "id": id, "events": events, "bytes": pages * size, "current": run is self.current}
 
     def _prune(self) -> None:
         """Delete the oldest runs, but for those that another process is recording."""
-        ids = self._ids()
-        for id in ids[: max(0, len(ids) - self._keep)]:
-            path = self._path(id)
-            if path is None or id == self.current.id:
-                continue
+        ids = [id for id in self._ids() if id != self.current.id]
+        for id in ids[: max(0, len(ids) + 1 - self._keep)]:
             with self._lock:
                 old = self._old.pop(id, None)
             if old is not None:
                 old.close()
-            if _in_use(path):
-                continue
-            for ending in ("", "-wal", "-shm"):
-                with contextlib.suppress(OSError):
-                    Path(f"{path}{ending}").unlink()
+            path = self._path(id)
+            if path is not None and not _in_use(path):
+                _delete(path)
 
 
 def new_id() -> str:
     """An id by which runs sort as they began."""
-    return f"{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{secrets.token_hex(2)}"
+    now = time.time()
+    return f"{time.strftime('%Y%m%d-%H%M%S', time.gmtime(now))}-{int(now % 1 * 1000):03d}{secrets.token_hex(1)[0]}"
 
 
-def prepare(folder: Path) -> None:
-    """Make the folder, which only its owner may read and which git ignores. Raises ConfigurationError."""
-    ignore = folder / ".gitignore"
-    try:
-        if not folder.exists():
-            folder.mkdir(mode=0o700, parents=True)
-        elif not ignore.is_file() or ignore.read_text().strip() != "*":
-            if any(folder.iterdir()):
-                raise ConfigurationError(
-                    f"{folder} has other files: name a folder that is new or empty, for example --folder .zespan"
-                )
-            os.chmod(folder, 0o700)  # noqa: PTH101
-        if not ignore.exists():
-            ignore.write_text("*\n")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(
-            f"{folder} cannot be used: {error}. Name another one with --folder, or --memory"
-        ) from None
+def _delete(path: Path) -> None:
+    for ending in ("", "-wal", "-shm"):
+        with contextlib.suppress(OSError):
+            Path(f"{path}{ending}").unlink()
 
 
 def _in_use(path: Path) -> bool:

@@ -21,6 +21,7 @@ CREATE TABLE events (
     waiting INTEGER    -- 1: the journal of its dead sandbox has it
 );
 CREATE INDEX events_trace ON events (trace_id);
+CREATE INDEX events_request ON events (request_id);
 CREATE INDEX events_sandbox ON events (sandbox);
 CREATE INDEX events_open ON events (sandbox, dropped) WHERE delivered IS NULL;
 

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from zespan_serverless_dev.server import DevServer
 
 TRACE, ROOT, CALL = "0af7651916cd43dd8448eb211c80319c", "00f067aa0ba902b7", "b7ad6b7169203331"
+BODY_TYPE = "application/octet-stream"
 START = "2026-11-29T10:00:00.250Z"
 MS = 1_795_946_400_250.0  # the same
 
