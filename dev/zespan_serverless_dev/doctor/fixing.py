@@ -19,6 +19,14 @@ _ODD_BREAK = re.compile("[\x0b\x0c\x1c-\x1e\x85\u2028\u2029]")
 """Breaks of lines that not all readers count as such: a file with one is not edited by the numbers of lines."""
 
 
+_KEY = re.compile(
+    r"""\b\w*(?:KEY|SECRET|TOKEN|PASSWORD|HEADERS|DSN)["']?\s*[:=\s]\s*["']*(?!ssm:|arn:|[!${])([^\s"']{8,})"""
+    r"""|://[^/\s:@]*:([^/\s@]+)(?=@)""",
+    re.IGNORECASE,
+)
+"""A value under a name like that of a key, as the formats write it, and a password in a URL."""
+
+
 class Unchanged(OSError):
     """A file that could not be changed. Says why."""
 
@@ -64,13 +72,23 @@ def changed(text: str, edits: Iterable[Edit]) -> str:
 
 
 def diff(files: dict[Path, str]) -> str:
-    """What is to be changed, as `patch` reads it."""
+    """What is to be changed, in the form of `patch`, with *** in place of what may be a key."""
     parts: list[str] = []
     for file, text in sorted(files.items()):
         before = [line.rstrip("\r\n") for line in _text(file).splitlines()]
         after = [line.rstrip("\r\n") for line in text.splitlines()]
-        parts += difflib.unified_diff(before, after, f"a/{shown(file)}", f"b/{shown(file)}", lineterm="")
+        lines = difflib.unified_diff(before, after, f"a/{shown(file)}", f"b/{shown(file)}", lineterm="")
+        parts += _without_keys(lines, _text(file) + text)
     return "\n".join(parts)
+
+
+def _without_keys(lines: Iterable[str], text: str) -> Iterator[str]:
+    """Lines with *** in place of each value that is a key somewhere in the text: its name may be wrong elsewhere."""
+    keys = {value for found in _KEY.finditer(text) for value in found.groups() if value}
+    for line in lines:
+        for key in sorted(keys, key=len, reverse=True):
+            line = line.replace(key, "***")
+        yield line
 
 
 def write(file: Path, text: str) -> None:

@@ -127,6 +127,36 @@ def test_diff_changes_nothing(tmp_path: Path) -> None:
     assert (doctor("--diff", tmp_path).code, doctor("--diff", tmp_path).out) == (0, "nothing that --fix would change\n")
 
 
+KEY = "zsp_live_5up3rs3cr3t9"
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        (".env", f"ZESPAN_APIKEY={KEY}\nOPENAI_API_KEY='{KEY}'\n"),
+        (
+            ".env",
+            f"DATABASE_URL=postgres://user:{KEY}@host/db\nZESPAN_SERVICENAME=a\nexport SENTRY_DSN = https://{KEY}@host/1\n",
+        ),
+        ("Dockerfile", f"FROM python\nENV ZESPAN_HEADER a={KEY}\nENV OPENAI_API_KEY {KEY}\nENV ZESPAN_SERVICENAME=a\n"),
+        (
+            "template.yaml",
+            "Resources:\n  A:\n    Type: AWS::Serverless::Function\n    Properties:\n      Environment:\n"
+            f'        Variables:\n          ZESPAN_APIKEY: "{KEY}"\n          SLACK_TOKEN: {KEY}\n',
+        ),
+    ],
+)
+def test_no_diff_has_a_key(name: str, text: str, tmp_path: Path) -> None:
+    """Neither the lines that change, nor those around them; the file gets its own."""
+    (tmp_path / name).write_text(text)
+    shown = doctor("--diff", tmp_path).out
+    assert "+++" in shown
+    assert "***" in shown
+    assert KEY not in shown
+    assert KEY not in doctor("--fix", tmp_path).err
+    assert (tmp_path / name).read_text().count(KEY) == text.count(KEY)
+
+
 def test_ends_of_lines_stay(tmp_path: Path) -> None:
     """A file from Windows keeps its ends of lines, also in the lines that are added."""
     file = tmp_path / "template.yaml"
