@@ -848,8 +848,8 @@ def test_under_pytest_explicit_settings_apply(
 
 def test_pytest_is_recognized_by_its_variables(pytestconfig: pytest.Config) -> None:
     """pytest sets them itself, also for its children."""
-    script = "import os; from zespan_serverless import settings as _settings; assert _settings._is_test(os.environ)"
-    assert _settings._is_test(os.environ)
+    script = "import os; from zespan_serverless import settings as _settings; assert _settings.is_test(os.environ)"
+    assert _settings.is_test(os.environ)
     subprocess.run([sys.executable, "-c", script], check=True)
 
 

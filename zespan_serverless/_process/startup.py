@@ -54,7 +54,7 @@ def start(arguments: Mapping[str, Any], on_created: Callable[[_settings.Settings
                     on_created(settings)
                 set_current(created)
                 _configured, _started = dict(arguments), True
-    if arguments and arguments != _configured:
+    if arguments and arguments != _configured and (current() is not None or not _settings.is_test(os.environ)):
         log.warn_once("settings differ from the first ones in this process and are ignored: %s", ", ".join(arguments))
     return current()
 

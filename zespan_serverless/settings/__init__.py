@@ -52,7 +52,7 @@ else:
         return SettingsKwargs
 
 
-__all__ = ["OTLP_EXPORTERS", "READERS", "Settings", "SettingsKwargs", "check", "lacks", "resolve", "usable"]
+__all__ = ["OTLP_EXPORTERS", "READERS", "Settings", "SettingsKwargs", "check", "is_test", "lacks", "resolve", "usable"]
 
 OFFICIAL_SDKS = ("zespan", "zespan_fastapi", "zespan_flask", "zespan_crewai.ingest", "zespan_autogen.ingest")
 """Modules that may have been given settings, too; see `_official`."""
@@ -201,7 +201,7 @@ def resolve(arguments: Mapping[str, Any], environ: Mapping[str, str] | None = No
             settings.flush_timeout = flush_timeout(settings, environ)
     addresses += [name for name in settings.names if "://" in name and not name.lower().startswith("file:")]
     if addresses and settings.enabled:
-        if "enabled" not in values and _is_test(environ) and not all(map(_is_loopback, addresses)):
+        if "enabled" not in values and is_test(environ) and not all(map(_is_loopback, addresses)):
             _log_off_in_test()
             return settings.replaced(enabled=False)
         _warn_of_risks(settings)
@@ -257,7 +257,7 @@ def _kept_back(field: Field, text: str, *, is_negated: bool) -> object:
     return False if field.keeps_back and unquoted(text).lower() in (TRUE if is_negated else FALSE) else None
 
 
-def _is_test(environ: Mapping[str, str]) -> bool:
+def is_test(environ: Mapping[str, str]) -> bool:
     """Whether pytest runs this process, or has started it."""
     return "PYTEST_VERSION" in environ or "PYTEST_CURRENT_TEST" in environ
 

@@ -113,6 +113,7 @@ def receiving(
 ) -> Iterator[Backend]:
     """A backend that functions send to, in this process and in those that it starts."""
     with Backend() as backend:
+        monkeypatch.delenv("ZESPAN_ENABLED", raising=False)
         for name, value in environment(backend).items():
             monkeypatch.setenv(name, value)
         with watched(test, key, {"exporter": "zespan", "base_url": backend.url, "api_key": _KEY}) as recording:
@@ -121,8 +122,11 @@ def receiving(
 
 
 def environment(backend: Backend) -> dict[str, str]:
-    """The variables that make a process send to this backend, and nowhere else."""
-    return {"ZESPAN_BASE_URL": backend.url, "ZESPAN_API_KEY": _KEY, "ZESPAN_ENABLED": "1", "ZESPAN_EXPORTER": "zespan"}
+    """The variables that make a process send to this backend. They do not enable telemetry, which would let code that
+    names another backend send to that from a test.
+    """
+    variables = {"ZESPAN_BASE_URL": backend.url, "ZESPAN_API_KEY": _KEY, "ZESPAN_EXPORTER": "zespan"}
+    return {**variables, "PYTEST_VERSION": pytest.__version__}
 
 
 @contextmanager

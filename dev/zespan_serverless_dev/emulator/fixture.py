@@ -25,7 +25,7 @@ def sandboxes(root: Path, environment: Mapping[str, str]) -> Iterator[Callable[.
     try:
         emulator_binary()
     except EmulatorUnavailable as error:
-        pytest.skip(str(error))
+        pytest.skip(str(error).partition("\n")[0])
     with ExitStack() as started:
 
         def start(handler: str, folder: Path | str = ".", **options: Any) -> Sandbox:
