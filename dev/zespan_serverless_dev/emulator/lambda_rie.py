@@ -136,7 +136,13 @@ class Sandbox:
         command += runtime
         with self._log_path.open("wb") as log:
             self._process = subprocess.Popen(
-                command, cwd=folder, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+                command,
+                cwd=folder,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                process_group=0,  # Ctrl-C in a terminal is for the tool alone, which stops this
             )
         self._kill = weakref.finalize(self, _kill, self._process)  # for a sandbox that is never stopped
         self._extension: _Extension | None = None

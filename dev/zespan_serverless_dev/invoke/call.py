@@ -36,7 +36,6 @@ class Call:
     facts: list[Fact] = field(default_factory=list)
     killed: bool = False
     max_memory_mb: int | None = None
-    frozen_ms: float = 0.0  # after it
 
     @property
     def sent(self) -> float:

@@ -40,6 +40,7 @@ class Lifecycle:
         self.sandbox = f"{plan.name}-{secrets.token_hex(4)}"
         self._queue: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
         self._request = ""  # the id of the one under way
+        self._invoke: dict[str, Any] = {}  # what has been said of it
         self._event = ""
         self._sent_at = 0.0
         self._pid = 0  # of the process that has asked for events last
@@ -61,11 +62,11 @@ class Lifecycle:
             controls=[*CONTROLS, "again"] if plan.stays else CONTROLS,
         )
 
-    def tell(self, kind: str, at: float | None = None, **fields: Any) -> None:
+    def tell(self, record: str, /, at: float | None = None, **fields: Any) -> None:
         """Send a record, without the fields that are None. `at`: in milliseconds, by default now."""
         known = {name: value for name, value in fields.items() if value is not None}
         when = round(time.time() * 1000 if at is None else at, 3)
-        self._queue.put({"type": kind, "sandbox": self.sandbox, "at": when, **known})
+        self._queue.put({"type": record, "sandbox": self.sandbox, "at": when, **known})
 
     def sent(self, event: str) -> None:
         """An event is sent to the function."""
@@ -79,17 +80,20 @@ class Lifecycle:
             self.tell("init", at, duration_ms=round(at - self._sent_at, 3))
         elif kind == "request":
             self._request = fact["request_id"]
-            self.tell("invoke", at, request_id=self._request, deadline=fact["deadline"], cold=self._cold,
-                      name=self._event, **self._settings)  # fmt: skip
-            self._cold = False
+            known = {"request_id": self._request, "deadline": fact["deadline"], "cold": self._cold}
+            self._invoke, self._cold = {"at": at, "name": self._event, **known}, False
+            self.tell("invoke", **self._invoke, **self._settings)
         elif kind == "settings":
             self._settings = {name: fact[name] for name in ("reserve_ms", "flush_timeout_ms")}
+            if self._invoke:  # a process says this in its first call
+                self.tell("invoke", **self._invoke, **self._settings)
         elif kind == "parked":
             self._parked.update(filter(None, fact["items"]))
         elif kind == "dropped":
-            known = [item for item in fact["items"] if item is not None]
-            self.tell("dropped", at, request_id=self._request, events=len(fact["items"]), reason=fact["reason"],
-                      detail=fact["detail"], event_ids=known)  # fmt: skip
+            why = {"reason": fact["reason"], "detail": fact["detail"]}
+            ids = [item for item in fact["items"] if item is not None]
+            events = len(fact["items"])
+            self.tell("dropped", at, request_id=self._request, events=events, event_ids=ids, **why)
         elif kind in _PASSED:
             fields = {name: fact.get(name) for name in _PASSED[kind]}
             self.tell(kind, at, **{"request_id": self._request, **fields})

@@ -17,8 +17,8 @@ from .plan import Plan, Unusable, plan_of
 from .report import document
 from .session import Result, Session
 
-LOST, FAILED = 1, 3
-"""Exit codes: an event is lost; none is lost, but the function has failed."""
+LOST, FAILED, INTERRUPTED = 1, 3, 130
+"""Exit codes: an event is lost; none is lost, but the function has failed; Ctrl-C before the end."""
 
 WATCH = 0.5  # seconds between two looks at the files
 _WATCHED = (".py", ".json", ".yaml", ".yml", ".toml", ".txt")
@@ -31,7 +31,10 @@ def run(chosen: Namespace) -> int:
     if chosen.watch:
         _watch(chosen, plan)
         return 0
-    return run_once(plan, as_json=chosen.json)
+    try:
+        return run_once(plan, as_json=chosen.json)
+    except KeyboardInterrupt:
+        return INTERRUPTED
 
 
 def run_once(plan: Plan, *, as_json: bool) -> int:

@@ -57,7 +57,8 @@ class Session:
         self._lock = threading.Lock()
         self._over = threading.Event()
         self._timers: list[threading.Timer] = []
-        self._commands: queue.SimpleQueue[str] = queue.SimpleQueue()
+        self._again: queue.SimpleQueue[bool] = queue.SimpleQueue()  # whether to call once more, or to end
+        self._is_frozen = False
         self._lifecycle: Lifecycle | None = None
         self._awaited = [("kill", plan.kill), ("sigterm", plan.sigterm)]
 
@@ -95,7 +96,7 @@ class Session:
 
     def _run(self, collector: Collector) -> None:
         if isinstance(collector, Dev):
-            self._lifecycle = Lifecycle(collector.url, self.plan, self._commands.put)
+            self._lifecycle = Lifecycle(collector.url, self.plan, self.obey)
         reader = threading.Thread(target=self._read_facts, daemon=True)
         reader.start()
         try:
@@ -115,6 +116,7 @@ class Session:
         self._on_progress(f"call {number}")
         if self._lifecycle is not None:
             self._lifecycle.sent(self.plan.event)
+        self._thaw()
         before = len(self._facts)
         signals = len(self.result.signals)
         invoke = self._sandbox.invoke(raw=self.plan.next_event())
@@ -129,35 +131,44 @@ class Session:
             self._lifecycle.done(call)
         self._on_progress("")
         self._on_call(call, self.result)
-        start = time.monotonic()
-        while (left := start + pause - time.monotonic()) > 0:
-            with suppress(queue.Empty):
-                self._obey(self._commands.get(timeout=left), collector)
-        call.frozen_ms = (time.monotonic() - start) * 1000
+        time.sleep(pause)
 
     def _stay(self, collector: Collector) -> None:
-        """Obey the page's controls until Ctrl-C."""
-        self._on_progress("the sandbox stays; Ctrl-C ends it")
+        """Keep the sandbox, and call once more when the page asks for it, until Ctrl-C."""
         with suppress(KeyboardInterrupt):
             while True:
-                self._obey(self._commands.get(), collector)
+                self._on_progress("the sandbox stays; Ctrl-C ends it")
+                if not self._again.get():
+                    return
+                self._call(len(self.result.calls) + 1, collector, pause=LOOK)
 
-    def _obey(self, command: str, collector: Collector) -> None:
-        if command == "again":
-            self._call(len(self.result.calls) + 1, collector, pause=LOOK)
-        elif command in ("freeze", "timeout"):  # a call under way that stands still runs into its timeout
+    def obey(self, command: str) -> None:
+        """Do what the page asks for, at once, in whichever thread."""
+        if command in ("freeze", "timeout"):  # a call under way that stands still runs into its timeout
             self._freeze()
         elif command == "thaw":
-            self._sandbox.thaw()
-            self._tell("thaw")
+            self._thaw()
         elif command in ("kill", "sigterm"):
             self._send(command)
+        elif command == "again":
+            self._again.put(True)
+
+    def end(self) -> None:
+        """End a sandbox that stays."""
+        self._again.put(False)
 
     # Signals
 
     def _freeze(self) -> None:
         self._sandbox.freeze()
+        self._is_frozen = True
         self._tell("freeze")
+
+    def _thaw(self) -> None:
+        self._sandbox.thaw()
+        if self._is_frozen:
+            self._is_frozen = False
+            self._tell("thaw")
 
     def _send(self, name: str) -> None:
         """Send SIGKILL or SIGTERM to the function's process, now."""
@@ -165,8 +176,8 @@ class Session:
         if name == "kill":
             self._sandbox.send_signal(signal.SIGKILL)
         else:
+            self._thaw()
             self._tell("sigterm")
-            self._sandbox.thaw()
             self._sandbox.send_signal(signal.SIGTERM)
 
     def _end(self) -> None:
@@ -176,6 +187,7 @@ class Session:
             self.result.end = "kill"
             self._send("kill")
         else:
+            self._thaw()
             self._tell("sigterm")
         self._on_progress("the sandbox ends")
         self.result.log = self._sandbox.stop()
