@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from zespan_serverless.settings import resolve
@@ -11,6 +12,10 @@ from .model import Function, Host, Place, Project
 
 FORWARDER = "zespan_serverless.aws_lambda.forwarder.handler"
 _OURS = "zespan"
+_CALL_MODELS = re.compile(
+    r"(openai|anthropic|mistralai|cohere|groq|litellm|google|boto3|langchain\w*|langgraph|llama_index|crewai|agents"
+    r"|pydantic_ai|strands|dspy|autogen\w*|haystack|instructor|smolagents)(\.|$)"
+)
 
 
 def concerned(project: Project, *hosts: Host) -> Iterator[Function]:
@@ -43,6 +48,12 @@ def flush_needs(project: Project, function: Function) -> float | None:
     with quiet():
         settings = resolve({}, environ_of(function))
     return float(settings.flush_timeout + settings.flush_reserve)
+
+
+def may_call_models(project: Project, function: Function) -> bool:
+    """Whether a function's code imports a client of models, or what may use one; also if its code is not known."""
+    modules = modules_of(project, function)
+    return not modules or any(_CALL_MODELS.match(name) for module in modules for name in module.imports.values())
 
 
 def place_of(function: Function, field: str) -> Place:

@@ -13,16 +13,17 @@ from zespan_serverless_dev.doctor.run import diagnose, selected
 from tests.dev.doctor.pages import files_of, write
 
 ROOT = Path(__file__).parents[3]
-PROJECTS = sorted((Path(__file__).parent / "projects").glob("*.md"))
+PROJECTS = sorted((Path(__file__).parent / "projects").rglob("*.md"))
 RIGHT = [*sorted((ROOT / "examples").iterdir()), ROOT / "deploy", ROOT / "sam-template.yaml"]
 
 
 @pytest.mark.parametrize("project", PROJECTS, ids=lambda path: path.stem)
 def test_every_planted_fault_is_found_and_nothing_else(project: Path, tmp_path: Path) -> None:
-    """Of the level warning or above, by the rules on the environment and on code."""
+    """Of the level warning or above, by the rules on the environment and on code, or by those on infrastructure."""
     text = project.read_text()
     root = write(files_of(text), tmp_path)
-    result = diagnose(read(root), selected(["ZS0", "ZS1"], []))
+    about = ["ZS2", "ZS3"] if project.parent.name == "infrastructure" else ["ZS0", "ZS1"]
+    result = diagnose(read(root), selected(about, []))
     found = sorted(f"{one.rule.id} {_shown(one.place, root)}" for one in result.findings if one.rule.level != "info")
     assert found == sorted(re.findall(r"^- (ZS\d+ .*)$", text, re.MULTILINE))
     assert result.project.skipped == []

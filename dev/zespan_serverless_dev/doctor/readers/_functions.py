@@ -120,7 +120,9 @@ def _function(template: Template, name: str, properties: Any) -> Function:
     function.log_retention_days, function.log_group = _log(template, name, properties)
     built = template.file.parent / ".aws-sam" / "build" / name
     function.built = built if built.is_dir() else None
-    function.places = {field: template.place(properties, key) for field, key in _FIELDS.items() if key in properties}
+    fields = _FIELDS | ({"actions": "Role"} if "Role" in properties else {})
+    written = {field: template.place(properties, key) for field, key in fields.items() if key in properties}
+    function.places = {field: place for field, place in written.items() if place.line}
     return function
 
 
@@ -205,7 +207,8 @@ def _reading(template: Template, kind: str, place: Place, properties: Any, queue
     if kind not in ("sqs", "stream"):
         return Source(kind, place)
     types = template.value(properties.get("FunctionResponseTypes"))
-    reports = "ReportBatchItemFailures" in row(types) or (None if types is UNKNOWN else False)
+    is_open = types is UNKNOWN or template.number(properties.get("BatchSize")) == 1  # a batch of one fails as a whole
+    reports = "ReportBatchItemFailures" in row(types) or (None if is_open else False)
     seconds, written = _visibility(template, queue) if kind == "sqs" else (None, None)
     return Source(kind, place, seconds, written, reports)
 

@@ -172,7 +172,8 @@ def _source(module: Module, mapping: Resource) -> Source:
     queue = module.target(arn, _QUEUE)
     is_queue = queue is not None or ":sqs:" in str(module.value(arn))
     types = module.texts(mapping.body.get("function_response_types"))
-    reports = "ReportBatchItemFailures" in types or (None if UNKNOWN in types else False)
+    is_open = UNKNOWN in types or module.number(mapping.body.get("batch_size")) == 1  # a batch of one fails as a whole
+    reports = "ReportBatchItemFailures" in types or (None if is_open else False)
     if queue is None:
         return Source("sqs" if is_queue else "stream", mapping.place, reports_batch_failures=reports)
     seconds = module.number(_or(queue.body.get("visibility_timeout_seconds"), VISIBILITY))

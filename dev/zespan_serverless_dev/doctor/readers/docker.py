@@ -16,6 +16,7 @@ from . import _files
 
 _NAME = re.compile(r"\$\{?(\w+)(?:(:-)([^}]*))?\}?")
 _TAG = re.compile(r"lambda/python:(\d+\.\d+)")
+_HEREDOC = re.compile(r"<<-?[\"']?(\w+)")
 _SHELL_FORM = re.compile(r"\s*(?!exec\b|\[)\S")
 
 
@@ -93,10 +94,13 @@ def _last(file: Path, content: str) -> _Stage | None:
 
 
 def _instructions(content: str) -> list[tuple[int, str, str]]:
-    """Each instruction with its line; a backslash at the end of a line continues it."""
+    """Each instruction with its line; a backslash at the end of a line continues it, and << has lines of its own."""
     found: list[tuple[int, str, str]] = []
-    started, pending = 0, ""
+    started, pending, until = 0, "", ""
     for number, line in enumerate(content.splitlines(), 1):
+        if until:
+            until = "" if line.strip() == until else until
+            continue
         if line.lstrip().startswith("#") or (not line.strip() and not pending):
             continue
         started = started if pending else number
@@ -104,7 +108,8 @@ def _instructions(content: str) -> list[tuple[int, str, str]]:
         if not line.rstrip().endswith("\\"):
             word, _, rest = pending.strip().partition(" ")
             found.append((started, word.upper(), rest.strip()))
-            pending = ""
+            heredoc = _HEREDOC.search(rest) if word.upper() in ("RUN", "COPY", "ADD") else None
+            pending, until = "", heredoc[1] if heredoc else ""
     return found
 
 

@@ -141,7 +141,8 @@ def _events(function: Table) -> Table:
             continue
         arn = table(written).get("arn", written)
         types = table(written).get("functionResponseType")
-        properties = Table({"Queue": arn, "FunctionResponseTypes": row(types)})
+        size = table(written).get("batchSize")
+        properties = Table({"Queue": arn, "FunctionResponseTypes": row(types), "BatchSize": size})
         type = {"sqs": "SQS", "stream": "Kinesis", "httpApi": "Api", "http": "Api"}.get(kind, kind)
         name = f"{kind}{index}"
         events[name] = Table({"Type": type, "Properties": properties})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..concerned import FORWARDER, calls_with, concerned, flush_needs, place_of
+from ..concerned import FORWARDER, calls_with, concerned, flush_needs, may_call_models, place_of
 from ..findings import Finding, rule
 from ..lookup import value_of
 from ..model import Function, Host, Project
@@ -39,7 +39,7 @@ def short_timeout(project: Project) -> Iterator[Finding]:
     """Find functions on Lambda with little time for a model, such as those with Lambda's default of 3 seconds."""
     for function, timeout, needs in _timed(project, "aws_lambda"):
         left = timeout - needs
-        if 0 < left < _FIRST_CALL and function.handler != FORWARDER:
+        if 0 < left < _FIRST_CALL and function.handler != FORWARDER and may_call_models(project, function):
             default = "" if "timeout_s" in function.places else ", which is the default,"
             text = f"the timeout of {function.name} is {timeout:g} s{default} and leaves {left:g} s beside its flush"
             yield Finding(text, place_of(function, "timeout_s"), function=function.name)

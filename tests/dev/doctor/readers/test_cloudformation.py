@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from zespan_serverless_dev.doctor.model import UNKNOWN, Function, Project
 from zespan_serverless_dev.doctor.readers import cloudformation, sam
+from zespan_serverless_dev.doctor.run import diagnose, selected
 
 ROOT = Path(__file__).parents[4]
 TEMPLATE = ROOT / "sam-template.yaml"
@@ -150,6 +151,24 @@ def test_queues_and_event_source_mappings(tmp_path: Path) -> None:
     function = one(tmp_path, "{Events: {In: {Type: SQS, Properties: {Queue: !GetAtt Queue.Arn}}}}", resources)
     found = [(each.kind, each.visibility_timeout_s, each.reports_batch_failures) for each in function.sources]
     assert found == [("sqs", 30, False), ("sqs", 300, True)]
+
+
+def test_what_cdk_writes() -> None:
+    """A template of CDK itself (cdk/README.md) is read with its roles, queues, networks and log groups."""
+    project = Project(ROOT)
+    cloudformation.read(Path(__file__).parent / "cdk/Chat.template.json", project)
+    functions = {each.name[:-8]: each for each in project.functions}
+    ask, work, good = (functions[name] for name in ("Ask", "Work", "Good"))
+    assert (ask.in_vpc, ask.has_egress, ask.log_retention_days) == (True, False, 7)
+    assert [layer[:11] for layer in ask.layers if isinstance(layer, str)] == ["ZespanLayer"]
+    assert isinstance(work.actions, set)
+    assert "secretsmanager:getsecretvalue" in work.actions
+    assert (work.architecture, work.log_retention_days, good.log_retention_days) == ("arm64", None, 30)
+    assert [(each.visibility_timeout_s, each.reports_batch_failures) for each in work.sources] == [(30, False)]
+    assert [(each.visibility_timeout_s, each.reports_batch_failures) for each in good.sources] == [(120, True)]
+    found = {(one.rule.id, one.function) for one in diagnose(project, selected(["ZS2"], [])).findings}
+    assert not {id for id, name in found if name == good.name}
+    assert {("ZS208", ask.name), ("ZS213", ask.name), ("ZS209", work.name), ("ZS210", work.name)} <= found
 
 
 def test_the_projects_own_template() -> None:
