@@ -13,7 +13,7 @@ const theme = signal(document.documentElement.dataset.theme ?? "system");
 export function Header() {
   return html`
     <header class="top">
-      <a class="brand" href=${link("lanes")}><img src="icon.svg" alt="" width="20" height="20" /><span>zespan <b>dev</b></span></a>
+      <a class="brand" href=${link("lanes")} aria-label="zespan dev: to the lanes"><img src="icon.svg" alt="" width="20" height="20" /><span>zespan <b>dev</b></span></a>
       <nav aria-label="Views">
         ${TABS.map(([name, title]) => html`<a href=${link(name)} aria-current=${view.value === name ? "page" : undefined}>${title}</a>`)}
       </nav>

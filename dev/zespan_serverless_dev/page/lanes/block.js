@@ -19,9 +19,10 @@ export function Block({ invocation, number, axis, row, now, chosen, onChoose }) 
   const compressed = axis.segments.some((each) => each.compressed && each.t0 < to && each.t1 > from);
   return html`
     <button type="button" class=${`block ${bad ? "is-bad" : ""} ${chosen ? "is-chosen" : ""} ${open ? "is-open" : ""}`} aria-pressed=${chosen}
-      aria-label=${describe(invocation, number, to - from, open)} title=${`${format.clock(from)} · ${OUTCOMES[invocation.outcome] ?? "running"}`}
+      title=${`${format.clock(from)} · ${OUTCOMES[invocation.outcome] ?? "running"}`}
       style=${{ left: `${left}px`, width: `${Math.max(width, 10)}px`, "--row": row }} onClick=${() => onChoose(invocation)}>
-      <span class="length"><span>${bad && html`<b>${OUTCOMES[invocation.outcome] ?? invocation.outcome}</b>`}${format.duration(to - from)}</span></span>
+      <span class="hidden">${describe(invocation, number, to - from, open)}</span>
+      <span class="drawing" aria-hidden="true"><span class="length"><span>${bad && html`<b>${OUTCOMES[invocation.outcome] ?? invocation.outcome}</b>`}${format.duration(to - from)}</span></span>
       ${compressed && html`<i class="break"></i>`}
       <span class="phases">${phases(invocation, to).map(([kind, start, end]) => html`<i class=${`bar is-${kind}`} style=${part(start, end)}></i>`)}</span>
       <span class="calls">
@@ -33,7 +34,7 @@ export function Block({ invocation, number, axis, row, now, chosen, onChoose }) 
       <span class="flushes">${invocation.flushes.map((flush) => html`<i class=${`bar is-flush ${flush.pending || flush.dropped ? "is-short" : ""}`} style=${part(flush.start, flush.end)}></i>`)}</span>
       ${invocation.response && html`<i class="line is-response" style=${{ left: `${at(axis, invocation.response) - left}px` }}></i>`}
       ${within(invocation.deadline, from, to) && html`<i class="line is-deadline" style=${{ left: `${at(axis, invocation.deadline) - left}px` }}></i>`}
-      <span class="fate"><${LedgerChip} ledger=${invocation.ledger} /></span>
+      <span class="fate"><${LedgerChip} ledger=${invocation.ledger} /></span></span>
     </button>
   `;
 }

@@ -20,8 +20,9 @@ export function TracesView() {
   useEffect(() => () => pages.close(), [pages]);
   return html`
     <div class=${`traces-view ${id ? "has-open" : ""}`}>
-      <section class="list" aria-label="Traces">
-        <div class="view-head"><h1>Traces</h1><p class="counter">${format.count(pages.total.value)}</p></div>
+      <h1 class="hidden">Traces</h1>
+      <section class="list" aria-label="List">
+        <div class="view-head"><span class="title" aria-hidden="true">Traces</span><p class="counter">${format.count(pages.total.value)}</p></div>
         <${Filters} filter=${filter} id=${id} />
         <${List} key=${key} pages=${pages} open=${id} filter=${filter} />
       </section>
