@@ -224,10 +224,9 @@ def day(dev: DevServer) -> list[Sandbox]:
     """A run that has something of everything: cold and warm, an outage, a timeout, a call that hangs now."""
     now = time.time() * 1000
     healthy = Sandbox("chat", now - 60_000)
-    for calls, gap in ((2, 4200), (1, 900), (3, 12_000), (2, 6100), (1, 2400)):
+    for calls, gap in ((2, 4200), (1, 900), (3, 12_000), (2, 6100), (1, 0)):
         healthy.invoke(calls)
-        healthy.freeze(gap)
-    healthy.at = now - 2600
+        healthy.freeze(gap or now - 2600 - healthy.at)
     healthy.invoke(2, outcome="", hangs=True)
     outage = Sandbox("classify-ticket", now - 75_000, memory_mb=1024)
     outage.invoke(1)

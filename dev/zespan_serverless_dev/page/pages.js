@@ -4,6 +4,7 @@ import { signal } from "./html.js";
 
 const SIZE = 100; // rows of a page
 const KEPT = 12; // pages in memory
+const SEARCH_EVERY = 400; // ms
 const AT_ONCE = 2; // requests
 
 export class Pages {
@@ -46,6 +47,7 @@ export class Pages {
 
   // Reads the pages that are in memory again, in place: for a list whose rows change, but do not move.
   async reload() {
+    if (this.closed) return;
     for (const page of [...this.pages.keys()].slice(-2)) {
       const answer = await this.#get(page * SIZE, this.until);
       if (answer) this.#take(page, answer);
@@ -101,5 +103,7 @@ export class Pages {
     this.total.value = answer.total;
     this.newer.value = answer.newer ?? 0;
     this.version.value += 1;
+    // A search for a text goes on at the server; its list becomes longer meanwhile.
+    if (answer.searching) setTimeout(() => this.reload(), SEARCH_EVERY);
   }
 }

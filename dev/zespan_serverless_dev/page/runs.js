@@ -2,15 +2,17 @@
 import { exportUrl, post } from "./api.js";
 import * as format from "./format.js";
 import { html, useEffect, useRef, useSignal } from "./html.js";
-import { loadRuns, notice, runs, useLive } from "./live.js";
+import { current, loadRuns, notice, runs, useLive } from "./live.js";
 import { link, replace, route } from "./route.js";
 import { runTitle } from "./shell.js";
 
 export function RunsView() {
   useEffect(() => void loadRuns().catch(() => {}), []);
   const list = runs.value;
-  const b = route.value.query.b || list[0]?.id;
-  const a = route.value.query.a || list.find((each) => each.id !== b)?.id;
+  const b = route.value.query.b || current.value?.id;
+  const others = list.filter((each) => each.id !== b);
+  const started = list.find((each) => each.id === b)?.started;
+  const a = route.value.query.a || (others.find((each) => each.started <= started) ?? others[0])?.id;
   return html`
     <div class="runs-view">
       <div class="view-head"><h1>Runs</h1><p>Each start of <code>zespan-serverless dev</code> is a run. The last ones are kept.</p><${Import} /></div>

@@ -117,7 +117,7 @@ function Fault({ mode }) {
     wanted.value = event.target.value;
     try {
       await post("/api/fault", { mode: wanted.value });
-      notice.value = `The backend ${FAULTS.find(([name]) => name === wanted.value)[1]}.`;
+      notice.value = `${FAULTS.find(([name]) => name === wanted.value)[2]}.`;
       summary.value = { ...summary.value, fault: wanted.value };
     } catch (problem) {
       notice.value = problem.message;

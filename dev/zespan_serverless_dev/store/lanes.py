@@ -67,7 +67,7 @@ def _invocation(db: sqlite3.Connection, row: sqlite3.Row, sandbox: sqlite3.Row) 
         json.loads(found["record"])
         for found in db.execute(
             "SELECT record FROM lifecycle WHERE sandbox = ? AND request_id = ? AND type IN"
-            " ('begun', 'first_token', 'flush') ORDER BY at, seq LIMIT ?",
+            " ('begun', 'captured', 'first_token', 'flush') ORDER BY at, seq LIMIT ?",
             (row["sandbox"], row["request_id"], SPANS_MAX),
         )
     ]

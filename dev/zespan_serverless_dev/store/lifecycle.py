@@ -13,7 +13,7 @@ from .change import Change
 Record = dict[str, Any]
 
 _RECORD_MAX = 100_000  # characters of one record
-_ENDED = {"timeout": "timeout", "crash": "crashed", "killed": "crashed", "error": "error"}
+_ENDED = {"ok": "ok", "timeout": "timeout", "crash": "crashed", "killed": "crashed", "error": "error"}
 
 
 def add_lifecycle(db: sqlite3.Connection, records: Sequence[Record]) -> Change:

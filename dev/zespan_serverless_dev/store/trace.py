@@ -44,23 +44,25 @@ def event(db: sqlite3.Connection, event_id: str) -> Any:
 
 
 def running(lifecycle: Iterable[Json], ended: set[str]) -> list[Json]:
-    """Spans that have begun, and of which no event has come."""
+    """Spans that have begun, and of which no event has come: they run, or have been captured and wait."""
     first = {one.get("span_id"): one["at"] for one in lifecycle if one["type"] == "first_token"}
+    captured = {one.get("span_id"): one for one in lifecycle if one["type"] == "captured"}
     spans: list[Json] = []
     for one in lifecycle:
         id = one.get("span_id")
         if one["type"] == "begun" and isinstance(id, str) and id not in ended:
-            token = first.get(id)
+            token, event = first.get(id), captured.get(id, {})
             spans.append(
                 {
-                    "event_id": None,
+                    "event_id": event.get("event_id"),
                     "span_id": id,
                     "parent_span_id": one.get("parent_span_id"),
                     "name": str(one.get("name") or ""),
                     "kind": str(one.get("kind") or "general"),
                     "start": one["at"],
-                    "status": "running",
-                    **dict.fromkeys(("end", "error", "provider", "model", "cost_usd", "input", "output", "tools")),
+                    "end": event.get("at"),
+                    "status": None if event else "running",  # that of an event that waits is not known here
+                    **dict.fromkeys(("error", "provider", "model", "cost_usd", "input", "output", "tools")),
                     "tokens": dict.fromkeys(("input", "output", "cached", "cache_write", "reasoning")),
                     "first_token_ms": None if token is None else round(token - one["at"], 3),
                     "attributes": {},

@@ -115,6 +115,7 @@ def test_what_if_reaches_server_and_sandbox(page: Page, dev: DevServer) -> None:
     sandboxes = story.day(dev)
     show(page, dev)
     page.click(".fault input[value='429']")
+    page.wait("document.querySelector('[role=status][aria-live]').textContent.includes('come back later')")
     page.wait(exists(".fault.is-on"))
     assert dev.fault == "429"
     page.wait(exists(".controls .is-again"))

@@ -30,7 +30,7 @@ function Numbers({ span }) {
     ["Input tokens", tokens.input && format.count(tokens.input)], ["of these cached", tokens.cached && format.count(tokens.cached)],
     ["written to cache", tokens.cache_write && format.count(tokens.cache_write)], ["Output tokens", tokens.output && format.count(tokens.output)],
     ["of these reasoning", tokens.reasoning && format.count(tokens.reasoning)], ["Cost", (span.cost_usd ?? null) !== null && format.usd(span.cost_usd)],
-    ["Event", span.event_id ? span.state : "not yet captured"],
+    ["Event", span.event_id ? span.state ?? "not yet arrived" : "not yet captured"],
   ].filter(([, value]) => value);
   return html`<dl class="factline">${known.map(([name, value]) => html`<div><dt>${name}</dt><dd>${value}</dd></div>`)}</dl>`;
 }

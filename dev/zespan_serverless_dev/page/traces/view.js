@@ -90,7 +90,7 @@ const HEAD = html`
   <div class="line head" role="row" aria-rowindex="1">${NAMES.map(([kind, title]) => html`<span role="columnheader" class=${kind}>${title}</span>`)}</div>
 `;
 
-const SIGNS = { ok: "✓", error: "✕", timeout: "⏱", crashed: "✕", crash: "✕", running: "…" };
+const SIGNS = { ok: "✓", error: "✕", timeout: "✕", crashed: "✕", crash: "✕", running: "…" };
 
 function Row({ row, index, open, focused, filter, onOpen }) {
   if (!row) return html`<div class="line is-loading" role="row" aria-rowindex=${index + 2}><span role="gridcell">…</span></div>`;
