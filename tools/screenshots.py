@@ -25,6 +25,7 @@ DOCS = Path(__file__).parents[1] / "docs" / "images"
 WIDTHS = {"desktop": (1440, 900), "tablet": (820, 1100), "phone": (390, 844)}
 VIEWS = {"lanes": ".block", "traces": ".list .line a", "ledger": ".events .line", "runs": ".table tbody tr"}
 MANY = 100_000
+PAINT = "performance.getEntriesByName('first-contentful-paint')[0]?.startTime ?? 0"
 FRAMES = """
 new Promise((resolve) => {
   const box = document.querySelector(".list .scroller"), times = [];
@@ -128,9 +129,7 @@ def measure(page: Page) -> None:
                 page.open(f"{dev.url}/#/{view}")
                 page.wait(f"document.querySelector({VIEWS[view]!r}) !== null")
                 loads.append(page.evaluate("performance.now()"))
-                paints.append(
-                    page.evaluate("performance.getEntriesByName('first-contentful-paint')[0]?.startTime ?? 0")
-                )
+                paints.append(page.evaluate(PAINT))
             print(f"{view}: first paint {statistics.median(paints):.0f} ms, content {statistics.median(loads):.0f} ms")
         page.open(f"{dev.url}/#/traces")
         page.wait(f"document.querySelector({VIEWS['traces']!r}) !== null")
