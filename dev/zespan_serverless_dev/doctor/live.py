@@ -6,6 +6,7 @@ Of a key no more than the last four characters are shown.
 from __future__ import annotations
 
 import json
+import os
 import socket
 import ssl
 import time
@@ -21,9 +22,10 @@ from zespan_serverless._base.log import describe, printable
 from zespan_serverless._http.proxy import Proxy, from_environment
 from zespan_serverless._process.container import build_exporter
 from zespan_serverless._record.record import Record, Resource
+from zespan_serverless.errors import ConfigurationError
 from zespan_serverless.settings import Settings, lacks, resolve
 from zespan_serverless.settings._carbon import target as carbon_target
-from zespan_serverless.settings._fields import ADDRESSED, without_secrets
+from zespan_serverless.settings._fields import ADDRESSED, FIELDS, without_secrets
 from zespan_serverless.settings._otlp import target as otlp_target
 
 Status = Literal["OK", "WARN", "FAIL", "SKIP"]
@@ -60,7 +62,9 @@ def check(form: str) -> int:
 
 def _steps(settings: Settings) -> Iterator[Step]:
     if not settings.enabled:
-        yield Step("-", "settings", "SKIP", "telemetry is off in this environment: see ZESPAN_ENABLED")
+        problem = _problem_of_address()
+        off = "telemetry is off in this environment: see ZESPAN_ENABLED"
+        yield Step("-", "settings", "FAIL" if problem else "SKIP", problem or off)
         return
     for name in settings.names:
         if missing := lacks(settings, name):
@@ -69,6 +73,16 @@ def _steps(settings: Settings) -> Iterator[Step]:
             yield Step(name, "settings", "SKIP", "sends nothing to another machine")
         else:
             yield from _destination(name, settings.alone(name))
+
+
+def _problem_of_address() -> str:
+    """Why ZESPAN_BASE_URL cannot be used, with which telemetry is off; empty if it can."""
+    try:
+        if text := os.environ.get("ZESPAN_BASE_URL", "").strip():
+            FIELDS["base_url"].parse(text)
+    except ConfigurationError as error:
+        return str(error)
+    return ""
 
 
 def _destination(name: str, settings: Settings) -> Iterator[Step]:

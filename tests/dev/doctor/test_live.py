@@ -160,6 +160,15 @@ def test_name_that_does_not_exist(capsys: pytest.CaptureFixture[str], monkeypatc
     assert "tcp" not in steps
 
 
+def test_address_that_cannot_be_used(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is a failure, although telemetry is then off; a password in it is not shown."""
+    monkeypatch.setenv("ZESPAN_BASE_URL", "https://user:s3cr3t@telemetry.example.com")
+    code, steps = check(capsys)
+    assert code == 1
+    assert "put the key into api_key" in steps["settings"]["detail"]
+    assert "s3cr3t" not in json.dumps(steps)
+
+
 @pytest.mark.parametrize("exporter", ["otlp", "langfuse", "carbon"])
 def test_other_exporters(exporter: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """The address is the exporter's own, and so are the variables that are missing."""

@@ -5,8 +5,6 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
-from zespan_serverless.settings import READERS
-
 from ..findings import Finding, rule
 from ..lookup import LAYER_WRAPPER, PACKAGE, handler_of, is_ours, is_wrapped, modules_of, traced_handlers, value_of
 from ..model import Function, Place, Project
@@ -148,81 +146,6 @@ def other_exec_wrapper(project: Project) -> Iterator[Finding]:
 
 
 @rule(
-    "ZS112",
-    "settings-ignored",
-    "warning",
-    "The first settings of a process apply; different ones of a later decorator are ignored.",
-    "Give all settings to init(), or call no init(): the decorator starts the package.",
-)
-def settings_ignored(project: Project) -> Iterator[Finding]:
-    """Find decorators whose settings differ from those of an `init` that runs while the module is imported."""
-    for one in traced_handlers(project):
-        first = next((call for name, call in _at_import(one.module) if name == f"{PACKAGE}.init"), None)
-        if first is None or any(keyword.arg is None for keyword in first.keywords):
-            continue
-        given = {str(keyword.arg): ast.dump(keyword.value) for keyword in first.keywords}
-        for wrapper in filter(is_ours, one.wrappers):
-            own = {name: ast.dump(value) for name, value in wrapper.arguments.items() if name not in READERS}
-            if own and own != given:
-                text = f"{', '.join(own)} of the decorator differ from the settings of init() in line {first.lineno}"
-                yield Finding(text, Place(one.module.path, wrapper.node.lineno))
-
-
-@rule(
-    "ZS113",
-    "snapstart-by-hand",
-    "warning",
-    "Without the decorator nothing closes the connection before the snapshot: in every sandbox it is dead.",
-    "Use @zespan_lambda, or register shutdown before the snapshot and init after the restore.",
-)
-def snapstart_by_hand(project: Project) -> Iterator[Finding]:
-    """Find functions with SnapStart that start the package themselves, without hooks."""
-    for function in project.functions:
-        found = handler_of(project, function) if function.snapstart else None
-        if found is None or is_wrapped(function) or any(map(is_ours, found.wrappers)):
-            continue
-        names = {name for name, _ in found.module.calls}
-        if f"{PACKAGE}.init" in names and not any(name.endswith("register_before_snapshot") for name in names):
-            text = f"{function.name} has SnapStart, and calls init() without hooks around the snapshot"
-            yield Finding(text, Place(found.module.path, found.line), function=function.name)
-
-
-@rule(
-    "ZS114",
-    "sdk-started-first",
-    "warning",
-    "What the official SDK has started before this package is imported is not taken over.",
-    "Import zespan_serverless at the top of the module, before zespan.init() is called.",
-)
-def sdk_started_first(project: Project) -> Iterator[Finding]:
-    """Find modules that call `zespan.init` before they import this package."""
-    for module in project.modules:
-        ours = [node.lineno for node in module.tree.body if _imports(node, PACKAGE)]
-        for name, call in _at_import(module):
-            if name == "zespan.init" and ours and call.lineno < min(ours):
-                text = f"zespan.init() is called before zespan_serverless is imported in line {min(ours)}"
-                yield Finding(text, Place(module.path, call.lineno))
-
-
-@rule(
-    "ZS115",
-    "sdk-context-on-async",
-    "warning",
-    "As a decorator of an async def, the official SDK's with_zespan_context has no effect.",
-    "Use with_context of zespan_serverless.",
-)
-def sdk_context_on_async(project: Project) -> Iterator[Finding]:
-    """Find coroutines that the official SDK's context decorates."""
-    for module in project.modules:
-        for node in module.nodes:
-            if isinstance(node, ast.AsyncFunctionDef):
-                for decorator in node.decorator_list:
-                    if module.name(decorator).startswith("zespan.") and "with_zespan_" in module.name(decorator):
-                        text = f"the decorator of the async function {node.name} has no effect"
-                        yield Finding(text, Place(module.path, decorator.lineno))
-
-
-@rule(
     "ZS116",
     "function-not-traced",
     "info",
@@ -264,17 +187,3 @@ def _place(one: Handler) -> Place:
     """The line of our decorator."""
     line = next((wrapper.node.lineno for wrapper in one.wrappers if is_ours(wrapper)), one.line)
     return Place(one.module.path, line)
-
-
-def _at_import(module: Module) -> Iterator[tuple[str, ast.Call]]:
-    """The calls that are statements of the module itself, in their order."""
-    for node in module.tree.body:
-        value = node.value if isinstance(node, (ast.Expr, ast.Assign)) else None
-        if isinstance(value, ast.Call):
-            yield module.name(value), value
-
-
-def _imports(node: ast.stmt, package: str) -> bool:
-    if isinstance(node, ast.ImportFrom):
-        return (node.module or "").partition(".")[0] == package and not node.level
-    return isinstance(node, ast.Import) and any(alias.name.partition(".")[0] == package for alias in node.names)
