@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from .call import Call
+from .ledger import name_of
 from .lifecycle import lines_of
 
 if TYPE_CHECKING:
@@ -24,6 +25,9 @@ EVENTS_MAX = 20  # events in the ledger
 
 def drawn_call(call: Call, result: Result) -> Iterator[str]:
     """The lines for one call."""
+    before = [one for one in result.calls if one.number < call.number][-1:]
+    if before:
+        yield f"   {'frozen':<{LABEL - 4}} {'· ' * 10} {(call.sent - before[0].end) / 1000:.1f} s"
     yield f"\n{_title(call, result)}"
     scale = Scale(call)
     start, response = call.start, call.response
@@ -54,6 +58,9 @@ def drawn_end(result: Result) -> Iterator[str]:
     sums = result.ledger.sums()
     dropped = sum(sums["dropped"].values())
     yield f"\nThe sandbox has ended: {_END[result.end]}. Between calls it was frozen by SIGSTOP."
+    for fact in result.after:
+        if fact["type"] == "flush":
+            yield f"   flush at the end {_flush_note(fact)}"
     yield (
         f"Ledger: {sums['captured']} captured = {sums['delivered']} delivered + {sums['waiting']} waiting"
         f" + {dropped} dropped + {sums['lost']} lost"
@@ -141,7 +148,7 @@ def _name_of(item: str, result: Result) -> str:
     for call in result.calls:
         for fact in call.of("captured"):
             if item in (fact.get("event_id"), fact.get("span_id")):
-                name = "invocation" if fact.get("kind") == "invocation" else str(fact.get("model") or fact.get("name"))
+                name = name_of(fact)
                 return name if call is result.calls[-1] else f"{name} of call {call.number}"
     return "event"
 

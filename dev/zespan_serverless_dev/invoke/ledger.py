@@ -39,9 +39,14 @@ class Entry:
     @property
     def name(self) -> str:
         """What it is about, for people."""
-        if self.known.get("kind") == "invocation":
-            return "invocation"
-        return str(self.known.get("model") or self.known.get("name") or "event")
+        return name_of(self.known)
+
+
+def name_of(known: Mapping[str, Any]) -> str:
+    """What a captured event is about, for people."""
+    name = "invocation" if known.get("kind") == "invocation" else known.get("model") or known.get("name") or "event"
+    status = known.get("status") or "ok"
+    return str(name) if status == "ok" else f"{name} ({status})"
 
 
 class Ledger:

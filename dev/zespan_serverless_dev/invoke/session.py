@@ -41,6 +41,7 @@ class Result:
     log: str = ""
     loaded: bool = False  # whether the function has imported the package
     broken: list[str] = field(default_factory=list)  # what the probe has not found
+    after: list[Fact] = field(default_factory=list)  # what has happened after the last call
     signals: list[tuple[str, float]] = field(default_factory=list)  # and when they were sent
     notes: list[str] = field(default_factory=list)
 
@@ -54,6 +55,7 @@ class Session:
         self.plan, self._on_call, self._on_progress = plan, on_call, on_progress
         self.result = Result(plan, Ledger(), notes=[*plan.notes])
         self._facts: list[Fact] = []
+        self._told = 0  # so many of them belong to calls
         self._lock = threading.Lock()
         self._over = threading.Event()
         self._timers: list[threading.Timer] = []
@@ -117,13 +119,13 @@ class Session:
         if self._lifecycle is not None:
             self._lifecycle.sent(self.plan.event)
         self._thaw()
-        before = len(self._facts)
         signals = len(self.result.signals)
         invoke = self._sandbox.invoke(raw=self.plan.next_event())
         memory = _peak_mb(self._sandbox.runtime_pid)
         self._freeze()
         self._pump()
-        call = Call(number, self.plan.event, invoke, self._facts[before:], max_memory_mb=memory)
+        call = Call(number, self.plan.event, invoke, self._facts[self._told :], max_memory_mb=memory)
+        self._told = len(self._facts)
         call.killed = len(self.result.signals) > signals
         self.result.calls.append(call)
         self.result.arrivals = collector.arrivals()
@@ -234,6 +236,7 @@ class Session:
         """Put each event into its state, when nothing can change it any more."""
         result = self.result
         result.arrivals = collector.arrivals()
+        result.after = self._facts[self._told :]
         for fact in self._facts:
             result.ledger.note(fact, self._call_at(fact["at"]))
         for arrival in result.arrivals:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -18,6 +19,8 @@ from zespan_serverless_dev.invoke.plan import Fault, Plan, Signal
 from zespan_serverless_dev.invoke.report import document
 from zespan_serverless_dev.invoke.running import FAILED, LOST, exit_code
 from zespan_serverless_dev.invoke.session import Result, Session
+
+from tests.support import until
 
 pytestmark = [
     pytest.mark.host(seconds=4),
@@ -88,7 +91,7 @@ def test_next_process_sends_what_a_killed_one_has_left() -> None:
     assert second.cold
     assert second.invoke.payload is not None
     crashed = [entry for entry in result.ledger.entries.values() if entry.known.get("status") == "crashed"]
-    assert [entry.name for entry in crashed] == ["invocation"]
+    assert [entry.name for entry in crashed] == ["invocation (crashed)"]
     assert result.ledger.sums()["lost"] == 0
     assert exit_code(result) == 0
     assert any("kill" in line and "sent by this command" in line for line in drawn_call(first, result))
@@ -140,6 +143,35 @@ def test_function_without_the_package(tmp_path: Path) -> None:
     assert result.calls[0].invoke.payload == {"a": 1}
     assert exit_code(result) == 0
     assert any("does not use zespan-serverless" in line for line in drawn_end(result))
+
+
+def test_fallback_at_the_end(tmp_path: Path) -> None:
+    """What SIGTERM's flush parks is waiting, and the end of the run shows that flush."""
+    result = ran(own({"sleep": 0}, fault="500", given={"ZESPAN_FALLBACK": f"file://{tmp_path}/parked"}))
+    assert result.ledger.sums()["waiting"] == 2
+    assert {entry.reason for entry in result.ledger.entries.values()} == {"parked"}
+    assert any("flush at the end" in line and "2 parked" in line for line in drawn_end(result))
+
+
+def test_watch_runs_again_after_a_change(tmp_path: Path) -> None:
+    """With --watch the function is run again when its file changes; Ctrl-C ends it with code 0."""
+    (app := tmp_path / "app.py").write_text("def handler(event, context):\n    print('the first version')")
+    command = [sys.executable, "-u", "-m", "zespan_serverless", "invoke", "app.handler", "--watch"]
+    with (
+        (tmp_path / "output").open("w+") as output,
+        subprocess.Popen(command, cwd=tmp_path, stdout=output, stderr=output, process_group=0) as watching,
+    ):
+        read = (tmp_path / "output").read_text
+        try:
+            until(lambda: "Waiting for a change" in read())
+            assert "the first version" in read()
+            app.write_text(app.read_text().replace("first", "second"))
+            until(lambda: read().count("Waiting for a change") == 2)
+            assert "the second version" in read()
+            watching.send_signal(signal.SIGINT)
+            assert watching.wait(30) == 0
+        finally:
+            watching.kill()
 
 
 @pytest.mark.host(seconds=8)
