@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from statistics import median
 from typing import Any
@@ -31,25 +32,24 @@ def _row(key: Key, a: Json | None, b: Json | None) -> Json:
 def _groups(db: sqlite3.Connection) -> dict[Key, Json]:
     rows = db.execute(
         """SELECT COALESCE(t.function, ''), CASE WHEN p.model IS NULL OR instr(p.name, p.model) THEN p.name
-            ELSE p.name || ' ' || p.model END, p."end" - p.start, p.input_tokens, p.output_tokens, p.cost_usd,
-            p.status != 'ok'
-        FROM (SELECT * FROM spans ORDER BY seq DESC LIMIT ?) p LEFT JOIN traces t ON t.trace_id = p.trace_id""",
+            ELSE p.name || ' ' || p.model END, count(*), sum(p.status != 'ok'),
+            sum(COALESCE(p.input_tokens, 0) + COALESCE(p.output_tokens, 0)), sum(COALESCE(p.cost_usd, 0)),
+            json_group_array(p."end" - p.start)
+        FROM spans p LEFT JOIN traces t ON t.trace_id = p.trace_id
+        WHERE p.seq > (SELECT max(seq) FROM spans) - ? GROUP BY 1, 2""",
         (_SPANS_MAX,),
     )
-    spans: dict[Key, list[Any]] = {}
-    for row in rows:
-        spans.setdefault((row[0], row[1]), []).append(tuple(row[2:]))
-    return {key: _sums(found) for key, found in spans.items()}
+    return {(row[0], row[1]): _sums(row[2:]) for row in rows}
 
 
-def _sums(spans: list[Any]) -> Json:
-    all_durations, taken, given, costs, failed = zip(*spans, strict=True)
-    durations = sorted(all_durations)
+def _sums(found: tuple[Any, ...]) -> Json:
+    number, errors, tokens, cost, listed = found
+    durations = sorted(json.loads(listed))
     return {
-        "count": len(spans),
-        "errors": sum(failed),
+        "count": number,
+        "errors": errors,
         "duration_ms": round(median(durations), 3),
-        "p95_ms": round(durations[min(len(durations) - 1, int(len(durations) * 0.95))], 3),
-        "tokens": sum(one or 0 for one in (*taken, *given)),
-        "cost_usd": round(sum(one or 0.0 for one in costs), 12),
+        "p95_ms": round(durations[min(number - 1, int(number * 0.95))], 3),
+        "tokens": tokens,
+        "cost_usd": round(cost, 12),
     }

@@ -38,7 +38,6 @@ CREATE TABLE spans (
     status TEXT NOT NULL,
     error TEXT,
     format TEXT NOT NULL,
-    raw TEXT NOT NULL,
     provider TEXT,
     model TEXT,
     input_tokens INTEGER,
@@ -48,7 +47,8 @@ CREATE TABLE spans (
     reasoning_tokens INTEGER,
     cost_usd REAL,
     first_token_ms REAL,
-    is_root INTEGER NOT NULL
+    is_root INTEGER NOT NULL,
+    raw TEXT NOT NULL -- last, so that nobody who wants the others has to read it
 );
 CREATE INDEX spans_trace ON spans (trace_id);
 

@@ -13,7 +13,7 @@ from .change import Change
 
 Step = Callable[[sqlite3.Connection], Change]
 
-_WAITING_MAX = 500  # requests that wait to be written; then their senders wait for their answers
+_WAITING_MAX = 64  # requests that wait to be written; then their senders wait for their answers
 _BATCH_MAX = 100  # requests in one transaction
 _SETTLE_MAX = 5.0  # seconds that a reader waits for what came before it
 
