@@ -23,7 +23,6 @@ _INDIRECT = {
 LAYER_WRAPPER = "/opt/zespan/wrapper"
 """The script of the layer, which does the same for AWS_LAMBDA_EXEC_WRAPPER."""
 
-
 _STAND_INS = {
     "ZESPAN_BASE_URL": "https://unknown.invalid",
     "ZESPAN_API_KEY": "zsp_unknown",
@@ -103,10 +102,12 @@ def _handler_file(project: Project, function: Function) -> Module | None:
 def traced_handlers(project: Project) -> Iterator[Handler]:
     """Every function that a decorator of the package traces, and those that its layer or its own handler trace."""
     seen: set[ast.AST] = set()
-    wrapped = (handler_of(project, function) for function in project.functions if is_wrapped(function))
-    ours = (one for module in project.modules for one in module.decorated if any(map(is_ours, one.wrappers)))
-    for one in (*ours, *wrapped):
-        if one is not None and one.definition is not None and one.definition not in seen:
+    configured = ((handler_of(project, function), is_wrapped(function)) for function in project.functions)
+    decorated = ((one, False) for module in project.modules for one in module.decorated)
+    for one, is_traced_outside in (*decorated, *configured):
+        if one is None or one.definition is None or one.definition in seen:
+            continue
+        if is_traced_outside or any(map(is_ours, one.wrappers)):
             seen.add(one.definition)
             yield one
 
@@ -124,7 +125,7 @@ def is_ours(wrapper: Wrapper) -> bool:
 
 
 def is_traced(project: Project, function: Function) -> bool:
-    """Whether something in the project wants telemetry of this function: its code, its handler, or its environment."""
+    """Whether something in the project wants telemetry of this function: its code, or how it is started."""
     return is_wrapped(function) or any(module.uses(PACKAGE) for module in modules_of(project, function))
 
 

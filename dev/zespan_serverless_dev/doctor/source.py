@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+_DEEPEST = 300
+"""Levels of a syntax tree. What looks at deeper ones by recursion would need more than Python allows."""
+
 Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 
 
@@ -16,16 +19,12 @@ class Module:
 
     path: Path
     tree: ast.Module
+    nodes: list[ast.AST]  # all of the tree, the outer ones first
 
     @cached_property
     def file(self) -> Path:
         """Its path without links, to compare it with others."""
         return self.path.resolve()
-
-    @cached_property
-    def nodes(self) -> list[ast.AST]:
-        """All of its syntax tree."""
-        return list(ast.walk(self.tree))
 
     @cached_property
     def decorated(self) -> list[Handler]:
@@ -108,18 +107,29 @@ def files_of(folder: Path, name: str) -> set[Path]:
 
 
 def parse(path: Path, text: str) -> Module:
-    """Read code. Raises ValueError for what Python cannot read; its `args` are the reason and the line."""
+    """Read code. Raises ValueError for what Python cannot read, and for what is nested deeper than people write."""
     try:
-        return Module(path, ast.parse(text))
+        tree = ast.parse(text)
     except SyntaxError as error:
         raise ValueError(f"line {error.lineno}: {error.msg}") from None
     except (RecursionError, MemoryError):
         raise ValueError("it is nested too deeply") from None
+    nodes: list[ast.AST] = [tree]
+    level: list[ast.AST] = [tree]
+    for _ in range(_DEEPEST):
+        level = [child for node in level for child in ast.iter_child_nodes(node)]
+        nodes += level
+        if not level:
+            return Module(path, tree, nodes)
+    raise ValueError("it is nested too deeply")
 
 
 def handler(module: Module, name: str) -> Handler | None:
     """What a module calls `name`, with what is around it; None if it is not there, or cannot be told."""
-    return _resolved(module, name, len(module.tree.body))
+    try:
+        return _resolved(module, name, len(module.tree.body))
+    except RecursionError:  # hundreds of assignments of one another
+        return None
 
 
 def constants(call: ast.Call) -> dict[str, object]:

@@ -213,7 +213,11 @@ def test_variable_of_the_shell_is_checked(
 
 
 @pytest.mark.parametrize(
-    "text", ["def handler(:\n", "(" * 100_000, "\0", "x = " + "-" * 100_000 + "1", "\N{SNOWMAN}" * 10, "=" * 10]
+    "text",
+    [
+        *("def handler(:\n", "=" * 10, "\N{SNOWMAN}" * 10, "\0"),
+        *("(" * 100_000, "x = " + "-" * 100_000 + "1", "a" + ".b" * 600 + "()", "x = 1" + " + 1" * 900),
+    ],
 )
 def test_code_that_python_cannot_read_is_skipped(text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The report says which file, and the command goes on."""
