@@ -89,6 +89,31 @@ def test_a_backend_that_is_away(mode: int, backend: Backend, parked: Store, caps
     assert (ids(backend), [*parked.list()]) == (ALL, [])
 
 
+def test_the_other_backends_get_theirs(
+    backend: Backend, parked: Store, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A store has batches for several, of which the first is away: it is tried once, and the next run sends the rest."""
+    with Backend(decode=lambda body: json.loads(body)["resourceSpans"][0]["scopeSpans"][0]["spans"]) as collector:
+        monkeypatch.setenv("ZESPAN_EXPORTER", "zespan,otlp")
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url)
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "http/json")
+        for name in ("b3", "b5"):
+            parked.put(batch_of([json.dumps({"name": name}).encode()], {**OF, "exporter": "otlp"}), name, 5.0)
+        parked.put(parked.get("b0") + parked.get("b5"), "b4", 5.0)  # as Firehose joins them
+        backend.mode = 503
+        assert main(["replay", parked.url, "--patience", "0.3"]) == 1
+        assert [*parked.list()] == ["b0", "b1", "b2", "b4"]
+        assert [span["name"] for span in collector.events] == ["b3", "b5", "b5"]
+        printed = capsys.readouterr().out
+        assert printed.count("stays where it is") == 2
+        assert "b4: stays where it is: retry, its backend is away" in printed
+        assert "2 more batches are for backends that have failed, and were not tried" in printed
+        backend.mode = "ok"
+        assert main(["replay", parked.url]) == 0
+    assert ids(backend) == [*ALL, "e00", "e01"]
+    assert [*parked.list()] == []
+
+
 def test_a_backend_that_fails_on_the_way(backend: Backend, parked: Store) -> None:
     """What was delivered before is removed, and not sent again by the next run."""
 

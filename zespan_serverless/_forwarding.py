@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from ._base.exporter import Exporter
 
+    Kind = tuple[str, str]  # the name of an exporter, and the type of its events
     Entry = tuple[int, bytes]  # the index of a blob, and an event of it
 
 EVENTS_MAX = 500
@@ -32,7 +33,7 @@ _REQUEST_MAX = 10.0  # seconds that one request may take
 
 _BY_PROTOCOL = ("otlp", "collector")  # exporters whose format depends on a variable
 
-_DELIVERED = Outcome("delivered")
+_DELIVERED, _AWAY = Outcome("delivered"), Outcome("retry", "its backend is away")
 
 
 class Forwarder:
@@ -40,17 +41,24 @@ class Forwarder:
 
     def __init__(self, arguments: Mapping[str, Any]) -> None:
         self._arguments = _settings.check(arguments)
-        self._exporters: dict[tuple[str, str], tuple[Exporter, int]] = {}
+        self._exporters: dict[Kind, tuple[Exporter, int]] = {}
 
-    def forward(self, blobs: Sequence[bytes], seconds: float) -> list[Outcome]:
-        """Send the events of these blobs within so many seconds. What became of each blob: the worst of its events."""
+    def forward(self, blobs: Sequence[bytes], seconds: float, away: set[Kind] | None = None) -> list[Outcome]:
+        """Send the events of these blobs within so many seconds. What became of each blob: the worst of its events.
+
+        `away`: kinds of events whose backend takes none now. They are not tried, and those that fail are added.
+        """
         deadline = time.monotonic() + seconds
         outcomes = [_DELIVERED] * len(blobs)
-        kinds: dict[tuple[str, str], dict[str, list[Entry]]] = {}
+        away = set() if away is None else away
+        kinds: dict[Kind, dict[str, list[Entry]]] = {}
         for index, blob in enumerate(blobs):
             try:
                 for header, events in batches_of(blob):
-                    kind = str(header.get("exporter")), str(header.get("content_type"))
+                    kind = _kind(header)
+                    if kind in away:
+                        outcomes[index] = _AWAY
+                        continue
                     of_resource = kinds.setdefault(kind, {}).setdefault(_resource(header), [])
                     of_resource.extend((index, event) for event in events)
             except ValueError as error:
@@ -61,6 +69,8 @@ class Forwarder:
             share = (deadline - now) / left  # this backend may be away, and the next one is not
             for index, outcome in self._send_all(kind, resources, now + share):
                 outcomes[index] = outcome
+                if outcome.verdict != "refused":
+                    away.add(kind)
             left -= 1
         return outcomes
 
@@ -76,7 +86,7 @@ class Forwarder:
             exporter.close()
 
     def _send_all(
-        self, kind: tuple[str, str], resources: Mapping[str, Sequence[Entry]], deadline: float
+        self, kind: Kind, resources: Mapping[str, Sequence[Entry]], deadline: float
     ) -> Iterator[tuple[int, Outcome]]:
         """Send events of one exporter. After an outcome that concerns all of them, nothing else is sent."""
         over: Outcome | None = None
@@ -89,7 +99,7 @@ class Forwarder:
                 yield index, outcome
 
     def _send(
-        self, kind: tuple[str, str], resource: str, entries: Sequence[Entry], deadline: float
+        self, kind: Kind, resource: str, entries: Sequence[Entry], deadline: float
     ) -> Iterator[tuple[int, Outcome]]:
         """Send events of one kind and resource. Gives the outcome of those that are not delivered."""
         try:
@@ -146,6 +156,15 @@ class Forwarder:
         if name in configured.names and "base_url" not in given:
             return configured.alone(name)
         return _settings.resolve({**given, "exporter": name})
+
+
+def _kind(header: Mapping[str, Any]) -> Kind:
+    return str(header.get("exporter")), str(header.get("content_type"))
+
+
+def kinds_of(blob: bytes) -> set[Kind]:
+    """The kinds of events in a blob. Raises ValueError for one that is damaged."""
+    return {_kind(header) for header, _ in batches_of(blob)}
 
 
 def _resource(header: Mapping[str, Any]) -> str:

@@ -7,7 +7,7 @@ from contextlib import closing, suppress
 from typing import TYPE_CHECKING
 
 from ._base import log
-from ._forwarding import Forwarder
+from ._forwarding import Forwarder, kinds_of
 from .errors import ConfigurationError
 from .exporters.stores import batches_of, open_store
 from .settings._stores import package_of
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
     from collections.abc import Iterator
 
+    from ._forwarding import Kind
     from .exporters.stores import Store
 
 
@@ -56,14 +57,18 @@ def run(arguments: Namespace) -> int:
 class _Replay:
     def __init__(self, store: Store, forwarder: Forwarder, arguments: Namespace) -> None:
         self._store, self._forwarder, self._arguments = store, forwarder, arguments
-        self._batches = self._events = self._left = 0
+        self._batches = self._events = self._left = self._untried = 0
+        self._away: set[Kind] = set()  # kinds of events whose backend has failed
 
     def run(self) -> int:
         is_dry = self._arguments.dry_run
         for name, blob in self._blobs():
-            going_on = self._show(name, blob) if is_dry else self._send(name, blob)
-            if not going_on:
-                break
+            if is_dry:
+                self._show(name, blob)
+            else:
+                self._send(name, blob)
+        if self._untried:
+            print(f"{self._untried} more batches are for backends that have failed, and were not tried")
         said = "would be sent" if is_dry else "delivered"
         print(f"{self._batches} batches with {self._events} events {said}, {self._left} batches not")
         return 1 if self._left else 0
@@ -82,7 +87,7 @@ class _Replay:
             else:
                 yield name, blob
 
-    def _show(self, name: str, blob: bytes) -> bool:
+    def _show(self, name: str, blob: bytes) -> None:
         try:
             count, where = _count(blob), self._forwarder.destination(blob)
         except (ValueError, LookupError) as error:
@@ -90,20 +95,21 @@ class _Replay:
         else:
             self._batches, self._events = self._batches + 1, self._events + count
             _say(name, f"{count} events for {where}")
-        return True
 
-    def _send(self, name: str, blob: bytes) -> bool:
-        """Send a batch; False if the others would fare no better."""
-        (outcome,) = self._forwarder.forward([blob], self._arguments.patience)
+    def _send(self, name: str, blob: bytes) -> None:
+        """Send a batch, unless each backend that it is for has failed: those of other backends may fare better."""
+        if self._away and _is_known(blob, self._away):
+            self._left, self._untried = self._left + 1, self._untried + 1
+            return
+        (outcome,) = self._forwarder.forward([blob], self._arguments.patience, self._away)
         if outcome.verdict != "delivered":
             self._leave(name, f"{outcome.verdict}, {outcome.detail}")
-            return outcome.verdict == "refused"
+            return
         if not self._arguments.keep:
             self._store.delete(name)
         count = _count(blob)
         self._batches, self._events = self._batches + 1, self._events + count
         _say(name, f"{count} events delivered")
-        return True
 
     def _leave(self, name: str, reason: str) -> None:
         self._left += 1
@@ -116,6 +122,12 @@ def _say(name: str, text: str) -> None:
 
 def _count(blob: bytes) -> int:
     return sum(len(events) for _, events in batches_of(blob))
+
+
+def _is_known(blob: bytes, away: set[Kind]) -> bool:
+    with suppress(ValueError):
+        return kinds_of(blob) <= away
+    return False
 
 
 def _number_of_batches(text: str) -> int:

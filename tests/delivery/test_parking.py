@@ -559,20 +559,63 @@ def test_events_do_not_wake_the_sender_one_by_one(make: Make) -> None:
         assert wakes.call_count > 0
 
 
-def test_the_fallback_is_prepared_when_the_backend_fails(make: Make) -> None:
-    """In the background, before it is needed: the last flush may be too short to import an SDK and to connect."""
+def preparing(*script: Any) -> tuple[Scripted, list[float], Any]:
+    """A backend, the timeouts that its fallback has been prepared with, and that fallback."""
     prepared: list[float] = []
     fallback: Any = Scripted()
     fallback.prepare = prepared.append
-    delivery = make(Scripted(OK, RETRY), fallback=fallback, flush_interval=0.1)
-    capture(delivery, 1)
-    delivery.flush(5)
+    return Scripted(*script), prepared, fallback
+
+
+def test_the_fallback_is_prepared_when_the_backend_fails(make: Make) -> None:
+    """In the background, before it is needed: the last flush may be too short to import an SDK and to connect."""
+    backend, prepared, fallback = preparing(RETRY)
+    delivery = make(backend, fallback=fallback)
     assert prepared == []
-    capture(delivery, 2)
+    capture(delivery, 1)
     delivery.flush(0.05)
     eventually(lambda: prepared)
+    delivery.flush(0.05)
+    assert len(prepared) == 1
+
+
+def test_the_fallback_is_prepared_after_the_first_delivery(make: Make) -> None:
+    """The outage may begin with the last flush. It happens once, in the background, and not before the function's."""
+    backend, prepared, fallback = preparing(OK)
+    delivery = make(backend, fallback=fallback)
+    delivery.ensure_sender()
+    capture(delivery, 1)
+    time.sleep(0.3)
+    assert prepared == []
+    delivery.flush(5)
+    eventually(lambda: prepared)
+    capture(delivery, 2)
+    delivery.flush(5)
     time.sleep(0.3)
     assert len(prepared) == 1
+
+
+@pytest.mark.parametrize("ending", ["close", "close_at_exit"])
+def test_a_process_of_one_flush_prepares_no_fallback(make: Make, ending: str) -> None:
+    """It would import an SDK for nothing, at its end."""
+    backend, prepared, fallback = preparing(OK)
+    delivery = make(backend, fallback=fallback)
+    capture(delivery, 1)
+    assert getattr(delivery, ending)(5) is None or delivery.delivered == 1
+    time.sleep(0.3)
+    assert prepared == []
+
+
+def test_a_flush_that_is_too_short_for_the_fallback_is_no_failure_of_it(make: Make, at_once: None) -> None:
+    """The next flush, which has time, parks at once."""
+    delivery, _, fallback = away(make, fallback_after=0.0)
+    delivery.flush(5)
+    fallback.from_now_on(hang)
+    capture(delivery, 1)
+    assert delivery.flush(0.03).pending == 1
+    eventually(lambda: sender_of(delivery).job is None)
+    fallback.from_now_on(OK)
+    assert delivery.flush(5).replaced(elapsed=0) == FlushReport(parked=1)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")

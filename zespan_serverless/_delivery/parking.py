@@ -23,7 +23,7 @@ from .._base import log
 from ..settings.exporters import destination_of
 from .budget import waited
 from .buffer import Buffer, Item
-from .sending import ExporterCalls
+from .sending import IN_TIME, ExporterCalls
 from .worker import Job
 
 if TYPE_CHECKING:
@@ -39,6 +39,11 @@ FULL_IF_AWAY, FULL = 0.5, 0.9
 for events that are captured meanwhile."""
 
 _PAUSE_FIRST, _PAUSE_MAX = 1.0, 60.0  # seconds between two attempts after a failure
+_SHORT = 0.2
+"""Seconds that an attempt may have been too short for: if it was cut off before, the fallback may be all right."""
+_SETTLED_IN = 0.1
+"""Seconds after the first delivery until the fallback is prepared. A process that only lives for one flush is not to
+import an SDK for nothing."""
 
 
 def park_in(fallback: Exporter, accounts: Accounts, exporter: Exporter) -> ExporterCalls:
@@ -132,6 +137,7 @@ class Parking:
 
     __slots__ = (
         "_accounts",
+        "_began_at",
         "_buffer",
         "_calls",
         "_count",
@@ -153,6 +159,7 @@ class Parking:
         self._count = self._count_max  # events in a batch at most
         self._failed_at = self._pause = 0.0  # wall clock, seconds
         self._prepared = False
+        self._began_at = math.inf  # monotonic: when the sender has first seen that the backend takes events
         return self._buffer
 
     # Whether to park
@@ -211,13 +218,14 @@ class Parking:
     # What the sender does
 
     def has_job(self) -> bool:
-        """Whether `next_job` has one."""
-        return self._is_to_be_prepared() or self.is_due()
+        """Whether the sender is to be woken for `next_job`."""
+        return self.is_due() or (self._accounts.breaker.failures > 0 and self._may_be_prepared())
 
     def next_job(self) -> Job | None:
         """Put the next batch in flight to the fallback, if one is due.
 
-        Else prepare the fallback while nobody waits, when the backend has failed: the last flush may be short.
+        Else prepare the fallback while nobody waits: the last flush may be short. That is at once if the backend has
+        failed, and otherwise soon after the first delivery.
         """
         accounts = self._accounts
         if self.is_due():
@@ -225,16 +233,23 @@ class Parking:
             timeout = accounts.waiters.time_left() or accounts.settings.flush_timeout
             send = partial(self._calls.send, self._buffer.in_flight, timeout)
             return Job(send, sends=True, parks=True, timeout=timeout)
-        if not self._is_to_be_prepared():
+        if not self._may_be_prepared() or (accounts.breaker.failures == 0 and self.idle_seconds() > 0):
             return None
         self._prepared = True
         return Job(partial(self._calls.prepare, accounts.settings.flush_timeout), parks=True)
 
-    def _is_to_be_prepared(self) -> bool:
-        accounts = self._accounts
-        return not self._prepared and accounts.breaker.failures > 0 and not accounts.waiters.time_left()
+    def idle_seconds(self) -> float:
+        """Seconds until the fallback is to be prepared although the backend has not failed; infinite if not at all."""
+        if self._prepared or self._accounts.closed or not self._accounts.delivered:
+            return math.inf
+        now = time.monotonic()
+        self._began_at = min(self._began_at, now)
+        return max(self._began_at + _SETTLED_IN - now, 0.0)
 
-    def settle(self, outcome: Outcome) -> None:
+    def _may_be_prepared(self) -> bool:
+        return not (self._prepared or self._accounts.closed or self._accounts.waiters.time_left())
+
+    def settle(self, outcome: Outcome, job: Job) -> None:
         """Account for the batch that was in flight to the fallback."""
         accounts, buffer = self._accounts, self._buffer
         if outcome.verdict == "delivered":
@@ -252,14 +267,20 @@ class Parking:
             self._log_parked(count)
             return
         if outcome.verdict != "refused":
-            self._failed_at, self._pause = time.time(), min(max(2 * self._pause, _PAUSE_FIRST), _PAUSE_MAX)
-            self._log_refusal(outcome)
+            if not self._was_too_short(job):
+                self._failed_at, self._pause = time.time(), min(max(2 * self._pause, _PAUSE_FIRST), _PAUSE_MAX)
+                self._log_refusal(outcome)
         elif count > 1:
             self._count = count // 2
         elif batch:
             buffer.refuse()
             self._log_refusal(outcome)
         buffer.take_back()
+
+    def _was_too_short(self, job: Job) -> bool:
+        """Whether an attempt has ended because a flush had so little time, which says nothing of the fallback."""
+        limit = min(_SHORT, self._accounts.settings.flush_timeout / 2)
+        return job.seconds < limit and (job.aborted or job.seconds >= IN_TIME * job.timeout)
 
     def _log_parked(self, events: int) -> None:
         text, notices = "telemetry that %s cannot have now is being parked in %s", self._accounts.notices

@@ -137,6 +137,8 @@ class Sending:
         oldest = accounts.buffer.oldest_at
         seconds = interval if oldest is None else oldest + interval - time.time()
         seconds = seconds if 0 < seconds < interval else interval
+        if accounts.parking is not None:
+            seconds = min(seconds, max(accounts.parking.idle_seconds(), MOMENT))
         return min(seconds, accounts.notices.idle_seconds() or seconds)
 
     def _is_due(self) -> bool:
@@ -168,7 +170,7 @@ class Sending:
         """Account for one attempt. The events are counted first, because what follows may fail."""
         accounts, buffer = self._accounts, self._accounts.buffer
         if job.parks and accounts.parking is not None:
-            accounts.parking.settle(outcome)
+            accounts.parking.settle(outcome, job)
         elif outcome.verdict == "retry":
             self._keep_batch(outcome, job)
         elif outcome.verdict == "refused" and len(buffer.in_flight) > 1:

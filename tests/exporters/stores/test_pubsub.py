@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import threading
 import time
+import zlib
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -53,7 +55,9 @@ class Handler(BaseHTTPRequestHandler):
             self.server.tokens += 1
             self._answer(200, {"access_token": f"t{self.server.tokens}", "expires_in": 3600})
         elif self.server.status != 200:
-            self._answer(self.server.status, {"error": {"status": "SAYS_THE_SERVICE"}})
+            quoted = json.loads(body)["messages"][0]["data"]
+            said = f"Invalid value at 'messages[0].data', \"{quoted}\""
+            self._answer(self.server.status, {"error": {"status": "SAYS_THE_SERVICE", "message": said}})
         else:
             self._answer(200, self._called(self.path.partition(":")[2], json.loads(body)))
 
@@ -146,6 +150,16 @@ def test_statuses(status: int, verdict: str, pubsub: PubSub) -> None:
     assert outcome.verdict == verdict
     assert f"HTTP {status}" in outcome.detail
     assert "SAYS_THE_SERVICE" in outcome.detail
+
+
+def test_an_outcome_quotes_no_event(pubsub: PubSub) -> None:
+    """Although the answer does, in base64: what is left of the batch has no more than the beginning of its header."""
+    pubsub.status = 400
+    outcome = StoreExporter(open_store(URL), OF).send([b'{"prompt":"one that is confidential"}'] * 3, 20.0)
+    (quoted,) = re.findall(r"H4sI[\w+/]*", outcome.detail)
+    left = zlib.decompressobj(31).decompress(base64.b64decode(quoted[: len(quoted) // 4 * 4]))
+    assert left in b'{"version":1,"exporter":"zespan","content_type":"application/json","events":3}'
+    assert "Invalid value at 'messages[0].data'" in outcome.detail
 
 
 def test_a_token_of_a_service_account(pubsub: PubSub, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

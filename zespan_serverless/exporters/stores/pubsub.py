@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 _SCOPES = ("https://www.googleapis.com/auth/pubsub",)
 _HIDDEN = 600  # seconds that nobody else receives what has been listed, the most there are
 _READ_TIMEOUT = 30  # seconds for one request that reads
+_DETAIL_MAX, _WORD_MAX = 300, 60  # characters of an answer, and of one of its words, that an outcome quotes
 
 
 class Topic(Store):
@@ -63,8 +64,8 @@ class Topic(Store):
             return Outcome("delivered")
         if answer.status == 401:
             self._tokens.forget()
-        detail = " ".join(answer.body.decode("utf-8", "replace").split())[:300]
-        return Outcome("refused" if answer.status == 413 else "retry", f"{self.url}: HTTP {answer.status} {detail}")
+        detail = f"{self.url}: HTTP {answer.status} {_words(answer.body)}"
+        return Outcome("refused" if answer.status == 413 else "retry", detail)
 
     def prepare(self, timeout: float) -> None:
         deadline = time.monotonic() + timeout
@@ -123,6 +124,15 @@ class Topic(Store):
         answer.raise_for_status()
         found: dict[str, Any] = answer.json()
         return found
+
+
+def _words(body: bytes) -> str:
+    """The beginning of what the service says, without long words: an answer may quote the batch, in base64.
+
+    What is left of a batch does not reach beyond its header, because nothing else of gzip can be unpacked.
+    """
+    words = body.decode("utf-8", "replace").split()
+    return " ".join(word if len(word) <= _WORD_MAX else f"{word[:_WORD_MAX]}..." for word in words)[:_DETAIL_MAX]
 
 
 class _Tokens:
