@@ -6,14 +6,16 @@ import gzip
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from zespan_serverless import ConfigurationError
 from zespan_serverless._forwarding import EVENTS_MAX, Forwarder
+from zespan_serverless.cli import main
 from zespan_serverless.exporters import Outcome
-from zespan_serverless.exporters.stores import batch_of
+from zespan_serverless.exporters.stores import batch_of, open_store
 from zespan_serverless.testing import Backend
 
 OF = {"exporter": "zespan", "content_type": "application/json"}
@@ -81,6 +83,46 @@ def test_a_refused_event_costs_only_its_own_blob(backend: Backend, forwarder: Fo
     assert [outcome.verdict for outcome in outcomes] == ["delivered", "refused", "delivered"]
     assert "HTTP 400" in outcomes[1].detail
     assert sorted(ids(backend)) == ["e0", "e1", "e2", "e3", "e5", "e6"]
+
+
+def fails_at(name: str) -> Backend:
+    """A backend that answers 500 to every request with this event."""
+
+    def decode(body: bytes) -> list[dict[str, Any]]:
+        events = [json.loads(line) for line in body.splitlines()]
+        backend.mode = 500 if name in [event["event_id"] for event in events] else "ok"
+        return events
+
+    backend = Backend(decode=decode)
+    return backend
+
+
+@pytest.mark.parametrize("poison", ["e0", "e4", "e6"])
+def test_an_event_that_the_backend_fails_at_costs_only_its_own_blob(
+    poison: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All others are delivered, and its blob is to be kept."""
+    monkeypatch.setenv("ZESPAN_API_KEY", "zsp_1")
+    with fails_at(poison) as backend:
+        forwarder = Forwarder({"base_url": backend.url})
+        outcomes = forwarder.forward([blob(0, 1), blob(2, 3, 4, 5), blob(6)], 20.0)
+        forwarder.close()
+        assert sorted(outcome.verdict for outcome in outcomes) == ["delivered", "delivered", "refused"]
+        assert "HTTP 500 to one event, but not to others" in [outcome.detail for outcome in outcomes]
+        assert sorted(ids(backend)) == [f"e{number}" for number in range(7) if f"e{number}" != poison]
+
+
+def test_a_batch_that_the_backend_fails_at_keeps_no_others_from_being_replayed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is the oldest, so that nothing is known of the backend yet."""
+    monkeypatch.setenv("ZESPAN_API_KEY", "zsp_1")
+    store = open_store(str(tmp_path / "parked"))
+    for number in range(3):
+        store.put(blob(number), f"b{number}", 5.0)
+    with fails_at("e0") as backend:
+        assert main(["replay", store.url, "--to", backend.url, "--patience", "0.3"]) == 1
+        assert (ids(backend), [*store.list()]) == (["e1", "e2"], ["b0"])
 
 
 def test_a_backend_that_comes_back_in_time(backend: Backend, forwarder: Forwarder) -> None:

@@ -1,7 +1,8 @@
 """Sends the events of stores on: by the exporters that they were encoded for, in large batches, within a given time.
 
 What becomes of a batch decides the outcome of its exporter, as in `_delivery.sending`: `retry` is tried again after a
-pause, `refused` is halved until the refused event is alone, after `unauthorized` nothing else is sent.
+pause, `refused` is halved until the refused event is alone, after `unauthorized` nothing else is sent. A batch that is
+suspect is halved as well; an event of it that fails alone while others are delivered is refused, and stays where it is.
 """
 
 from __future__ import annotations
@@ -42,11 +43,14 @@ class Forwarder:
     def __init__(self, arguments: Mapping[str, Any]) -> None:
         self._arguments = _settings.check(arguments)
         self._exporters: dict[Kind, tuple[Exporter, int]] = {}
+        self._taking: set[Kind] = set()  # whose backend has taken the last batch
+        self._doubtful: set[Kind] = set()  # whose backend has failed at a batch that may be to blame itself
 
     def forward(self, blobs: Sequence[bytes], seconds: float, away: set[Kind] | None = None) -> list[Outcome]:
         """Send the events of these blobs within so many seconds. What became of each blob: the worst of its events.
 
-        `away`: kinds of events whose backend takes none now. They are not tried, and those that fail are added.
+        `away`: kinds of events whose backend takes none now. They are not tried, and those that fail are added. One
+        that may have failed because of an event is added if the next call fails as well.
         """
         deadline = time.monotonic() + seconds
         outcomes = [_DELIVERED] * len(blobs)
@@ -69,8 +73,10 @@ class Forwarder:
             share = (deadline - now) / left  # this backend may be away, and the next one is not
             for index, outcome in self._send_all(kind, resources, now + share):
                 outcomes[index] = outcome
-                if outcome.verdict != "refused":
+                if outcome.verdict != "refused" and (not outcome.suspect or kind in self._doubtful):
                     away.add(kind)
+                if outcome.suspect:
+                    self._doubtful.add(kind)
             left -= 1
         return outcomes
 
@@ -117,17 +123,26 @@ class Forwarder:
             outcome = _attempt(exporter, [event for _, event in batch], deadline)
             if outcome.verdict == "delivered":
                 failures = 0
+                self._taking.add(kind)
+                self._doubtful.discard(kind)
                 if outcome.rejected:  # nobody says which: those of the batch that were accepted are known by their ids
                     refused = Outcome("refused", outcome.detail)
                     yield from ((index, refused) for index, _ in batch)
             elif outcome.verdict == "refused" and len(batch) > 1:
-                half = len(batch) // 2
-                waiting.extendleft((batch[half:], batch[:half]))
+                waiting.extendleft(_halves(batch))
             elif outcome.verdict == "refused":
                 yield batch[0][0], outcome
+            elif outcome.suspect and len(batch) == 1 and kind in self._taking:
+                self._taking.discard(kind)  # one at a time, so that an outage blames no more than one
+                yield batch[0][0], Outcome("refused", f"{outcome.detail} to one event, but not to others")
             else:
                 failures += 1
-                waiting.appendleft(batch)
+                if outcome.suspect and len(batch) > 1:
+                    waiting.extendleft(_halves(batch))
+                elif outcome.suspect:
+                    waiting.append(batch)
+                else:
+                    waiting.appendleft(batch)
                 if outcome.verdict == "unauthorized" or not _paused(outcome, failures, deadline):
                     yield from ((index, outcome) for batch in waiting for index, _ in batch)
                     return
@@ -182,6 +197,12 @@ def _batches(entries: Sequence[Entry], batch_bytes: int) -> Iterator[Sequence[En
         size += len(event) + 1
     if entries:
         yield entries[start:]
+
+
+def _halves(batch: Sequence[Entry]) -> tuple[Sequence[Entry], Sequence[Entry]]:
+    """The second half, and the first."""
+    middle = len(batch) // 2
+    return batch[middle:], batch[:middle]
 
 
 def _attempt(exporter: Exporter, events: Sequence[bytes], deadline: float) -> Outcome:

@@ -18,6 +18,8 @@ from zespan_serverless._delivery.journal import Journal
 from zespan_serverless.exporters import Dropped, Outcome
 from zespan_serverless.settings import Settings
 
+FAILED = Outcome("retry", "HTTP 500", suspect=True)
+
 
 class Line(Scripted):
     """A slow one: so many seconds for each event; what is cut off, or out of time, has not arrived."""
@@ -116,6 +118,38 @@ def test_a_backend_that_hangs_costs_no_event(make: Make) -> None:
     delivery.flush(5, probe=True)
     assert sorted(exporter.delivered) == [*range(8)]
     assert len(exporter.batches) <= 5
+
+
+def test_one_event_that_the_backend_fails_at_holds_up_no_others(make: Make) -> None:
+    """It answers 500 to every batch with this event: the batch is divided, and the event dropped after three tries."""
+    told: list[Dropped] = []
+    exporter = Scripted(lambda _, numbers: FAILED if 3 in numbers else OK)
+    delivery = make(exporter, flush_interval=3600.0, on_error=told.append)
+    capture(delivery, *range(40))
+    for number in range(40, 50):
+        delivery.flush(5, probe=True)
+        capture(delivery, number)
+    delivery.flush(5, probe=True)
+    assert sorted(exporter.delivered) == [number for number in range(50) if number != 3]
+    assert delivery.dropped == {"refused": 1}
+    eventually(lambda: told)
+    assert told[0].detail == "HTTP 500 to this event, but not to others: tried 3 times"
+
+
+def test_a_backend_that_answers_500_to_everything_costs_no_event(make: Make) -> None:
+    """However long it does, no event is to blame; when it is back they are sent in a few requests."""
+    exporter = Scripted(FAILED)
+    delivery = make(exporter, flush_interval=3600.0)
+    capture(delivery, *range(40))
+    for number in range(40, 60):
+        delivery.flush(0.05, probe=True)
+        capture(delivery, number)
+    assert (delivery.pending, dict(delivery.dropped)) == (60, {})
+    exporter.from_now_on(OK)
+    exporter.batches.clear()
+    delivery.flush(5, probe=True)
+    assert sorted(exporter.delivered) == [*range(60)]
+    assert len(exporter.batches) <= 8
 
 
 @pytest.mark.skipif(os.name != "posix", reason="no journal elsewhere")

@@ -25,9 +25,12 @@ class Outcome(Value):
         retry_after: With `retry`: seconds to wait before the next request, at most 60. None: as the breaker decides.
         rejected: With `delivered`: how many events of the batch it has not taken, and never will. They are dropped as
             `refused`. Where it does not say which, they count as the last ones.
+        suspect: With `retry`: an event of the batch may be to blame, as with HTTP 500. Batches become smaller; an event
+            that fails alone three times, while others are delivered, is dropped as `refused`.
     """
 
-    __slots__ = ("detail", "rejected", "retry_after", "verdict")
+    __slots__ = ("detail", "rejected", "retry_after", "suspect", "verdict")
+    _rare = ("suspect",)
 
     def __init__(
         self,
@@ -35,11 +38,13 @@ class Outcome(Value):
         detail: str = "",
         retry_after: float | None = None,
         rejected: int = 0,
+        suspect: bool = False,
     ) -> None:
         self.verdict = verdict
         self.detail = detail
         self.retry_after = retry_after
         self.rejected = rejected
+        self.suspect = suspect
 
 
 class Dropped(Value):

@@ -4,6 +4,7 @@ delivered      the batch is counted; batches may grow again
   rejected     so many of its events are dropped
 retry          the batch waits again; the breaker counts a failure of the backend
   too slow     the batch was too large for its timeout: batches become smaller, and a single slow event is sent last
+  suspect      an event may be to blame: the same
 refused        the batch is halved, until the refused event is alone and is dropped
 unauthorized   the batch is dropped
 
@@ -138,15 +139,13 @@ class Sending:
         seconds = interval if oldest is None else oldest + interval - time.time()
         seconds = seconds if 0 < seconds < interval else interval
         if accounts.parking is not None:
-            seconds = min(seconds, max(accounts.parking.idle_seconds(), MOMENT))
+            seconds = min(seconds, max(MOMENT, accounts.parking.idle_seconds()))
         return min(seconds, accounts.notices.idle_seconds() or seconds)
 
     def _is_due(self) -> bool:
         """Whether to send a batch now."""
         accounts, buffer = self._accounts, self._accounts.buffer
-        if accounts.closed or not buffer or time.monotonic() < accounts.retry_at:
-            return False
-        if accounts.unreachable(time.time()):
+        if accounts.closed or not buffer or time.monotonic() < accounts.retry_at or accounts.unreachable(time.time()):
             return False
         if buffer.is_split or buffer.is_full or accounts.waiters.time_left():
             return True
@@ -212,35 +211,37 @@ class Sending:
     def _keep_batch(self, outcome: Outcome, job: Job) -> None:
         """Keep a batch that was not delivered: it was too large for its timeout, or the backend is unreachable.
 
-        A batch that is too large is divided, down to single events. An event that is too slow by itself is sent after
-        all others, and with more time if no flush waits.
+        A batch that is too large, or suspect, is divided, down to single events. An event that is so by itself is sent
+        after all others, and with more time if no flush waits.
         """
         accounts, buffer = self._accounts, self._accounts.buffer
         batch = buffer.in_flight
         item = batch[0] if len(batch) == 1 else None
         too_slow = job.seconds >= IN_TIME * min(job.timeout, accounts.settings.flush_timeout)
-        is_healthy = False
-        if too_slow:
+        is_suspect, is_healthy = too_slow or outcome.suspect is True, False
+        if is_suspect:
             is_healthy = item is not None and accounts.delivered > self._delivered_before
             self._delivered_before = accounts.delivered
             buffer.shrink()
-        if item is None or not (too_slow or item.slow):
+        if item is None or not (too_slow or item.slow or (is_suspect and buffer.has_others)):
             buffer.put_back()
-        elif self._is_given_up(item, too_slow):
-            detail = f"{item.size} bytes, which cannot be sent within flush_timeout: tried {item.tries} times"
-            accounts.drop_in_flight("too_large", detail)
+        elif self._is_given_up(item, is_suspect):
+            reason, why = "too_large", f"{item.size} bytes, which cannot be sent within flush_timeout"
+            if not too_slow:
+                reason, why = "refused", f"{outcome.detail} to this event, but not to others"
+            accounts.drop_in_flight(reason, f"{why}: tried {item.tries} times")
             return
         else:
             buffer.set_aside(time.time())
         if not (is_healthy or (job.slow and job.aborted)):
             self._unreachable(outcome)
 
-    def _is_given_up(self, item: Item, too_slow: bool) -> bool:
-        """Whether a slow event has used up its tries, each of which may take the whole time of a flush.
+    def _is_given_up(self, item: Item, failed: bool) -> bool:
+        """Whether a slow or suspect event has used up its tries, each of which may take the whole time of a flush.
 
         A try counts only if other events were delivered since the last one. Otherwise it is the backend that hangs.
         """
-        if too_slow and self._accounts.delivered > item.delivered_before:
+        if failed and self._accounts.delivered > item.delivered_before:
             item.delivered_before, item.tries = self._accounts.delivered, item.tries + 1
         return item.tries >= SLOW_TRIES
 

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 _KEY_LENGTH = 16  # characters: the last four of a key that is at least so long may be shown
 _UNAUTHORIZED = (401, 403)
 _REFUSED = (400, 413, 422)
+_PASSING = (502, 503, 504)  # what a proxy or a busy server answers, whatever the request
 # Every other status but 2xx is retried: 408, 409, 425, 429 and 5xx by their meaning; a redirect, a 404 or a login page
 # because it may come from a proxy, or from a deployment in progress. The buffer's bounds end what stays so.
 
@@ -101,7 +102,7 @@ class HttpExporter(Exporter):
             return Outcome("unauthorized", f"{detail} from {self.destination} {self._hint()}")
         if status in _REFUSED:
             return Outcome("refused", f"{detail} from {self.destination}")
-        return Outcome("retry", detail, retry_after(headers.get("retry-after")))
+        return Outcome("retry", detail, retry_after(headers.get("retry-after")), suspect=is_suspect(status))
 
     def cancel(self) -> None:
         if self._secret is not None:
@@ -143,3 +144,8 @@ class HttpExporter(Exporter):
 
     def _post_with(self, key: str | None, body: bytes, deadline: float) -> Answer:
         return self._transport.post(self.PATH, body, self.headers_for(key), deadline - time.monotonic())
+
+
+def is_suspect(status: int) -> bool:
+    """Whether an answer may be the fault of an event in the batch: a server that fails at it answers 500."""
+    return status >= 500 and status not in _PASSING

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import threading
+from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
 
@@ -19,13 +20,16 @@ ENDED = 1_700_000_000.25
 
 
 class Endpoint:
-    """Answers each POST as it is told: with `status`, `headers` and `body`. `requests` are (path, headers, body), the
-    body unpacked."""
+    """Answers each POST as it is told: with `status`, `headers` and `body`; with 500 if it `fails` at what is sent.
+
+    `requests` are (path, headers, body), the body unpacked.
+    """
 
     def __init__(self) -> None:
         self.status = 200
         self.headers: dict[str, str] = {"content-type": "application/json"}
         self.body = b"{}"
+        self.fails: Callable[[bytes], bool] = lambda _: False
         self.requests: list[tuple[str, dict[str, str], bytes]] = []
         endpoint = self
 
@@ -37,7 +41,7 @@ class Endpoint:
                 body = self.rfile.read(int(headers["content-length"]))
                 unpacked = gzip.decompress(body) if headers.get("content-encoding") == "gzip" else body
                 endpoint.requests.append((self.path, headers, unpacked))
-                self.send_response(endpoint.status)
+                self.send_response(500 if endpoint.fails(unpacked) else endpoint.status)
                 for name, value in {**endpoint.headers, "content-length": str(len(endpoint.body))}.items():
                     self.send_header(name, value)
                 self.end_headers()

@@ -87,7 +87,7 @@ VERDICTS = {
     "delivered": (200, 201, 202, 204),
     "unauthorized": (401, 403),
     "refused": (400, 413, 422),
-    "retry": (301, 307, 429, 500, 502, 503, 504),
+    "retry": (301, 307, 408, 425, 429, 500, 501, 502, 503, 504, 505, 507, 599),
 }
 
 
@@ -100,7 +100,34 @@ def test_verdicts(endpoint: Endpoint, exporter: Make, status: int, verdict: str)
     assert verdict == "delivered" or f"HTTP {status}" in outcome.detail
 
 
-@pytest.mark.parametrize("status", [404, 405, 406, 408, 409, 411, 415, 418])
+@pytest.mark.parametrize("status", VERDICTS["retry"])
+def test_what_the_protocol_does_not_retry_may_be_the_fault_of_a_span(
+    endpoint: Endpoint, exporter: Make, status: int
+) -> None:
+    """It is tried again, because a backend that restarts answers 500 as well, but not for ever."""
+    endpoint.status = status
+    passes = (301, 307, 408, 425, 429, 502, 503, 504)
+    assert send(exporter()).suspect is (status not in passes)
+
+
+def test_one_span_that_the_backend_fails_at_is_dropped_alone(endpoint: Endpoint, exporter: Make) -> None:
+    """It answers 500 to every request with it: the others are delivered, and the loss is told with its reason."""
+    told: list[Dropped] = []
+    endpoint.fails = lambda body: b"poison" in body
+    delivery = Delivery(exporter(), Settings(on_error=told.append, flush_timeout=20.0))
+    for number in range(12):
+        delivery.capture(support.step("general", "poison" if number == 4 else f"step {number}"))
+    for number in range(12, 16):
+        delivery.flush(20.0, probe=True)
+        delivery.capture(support.step("general", f"step {number}"))
+    report = delivery.flush(20.0, probe=True)
+    delivery.close(20.0)
+    assert (report.pending, delivery.delivered, dict(delivery.dropped)) == (0, 15, {"refused": 1})
+    assert [(one.events, one.reason) for one in told] == [(1, "refused")]
+    assert "HTTP 500 to this event, but not to others" in told[0].detail
+
+
+@pytest.mark.parametrize("status", [404, 405, 406, 409, 411, 415, 418])
 def test_an_endpoint_that_takes_no_batch_gets_it_once(endpoint: Endpoint, exporter: Make, status: int) -> None:
     """A wrong address does not become a hundred requests: the batch is dropped, and the log says where it went."""
     endpoint.status = status

@@ -27,8 +27,11 @@ if TYPE_CHECKING:
 
 _UNAUTHORIZED = (401, 403)
 _TOO_MUCH = (400, 413, 422)  # there may be one event in the batch that is to blame, or just too many
-# OTLP has 429, 502, 503 and 504 retried. So are here a redirect, which may come from a proxy, and any other 5xx: the
-# protocol would have a batch dropped for one failure of the backend. The buffer's bounds end what stays so.
+_PASSING = (408, 425, 429, 502, 503, 504)  # what passes, whatever is in the batch; OTLP has the last four
+# OTLP forbids to send a batch again after any other 4xx or 5xx, so that one that the backend fails at does not come for
+# ever. But a backend also answers 500 while it restarts, and a collector while its queue is full. So a batch is sent
+# again after a 500, but not for ever: it is divided, and an event that fails alone while others pass is dropped. A
+# redirect, which may come from a proxy, counts as what passes.
 _SCOPE = "zespan_serverless"
 
 
@@ -87,10 +90,11 @@ class OtlpExporter(Exporter):
             return Outcome("unauthorized", f"{detail} from {self.destination}: {self._target.hint}")
         if status in _TOO_MUCH:
             return Outcome("refused", f"{detail} from {self.destination}")
-        if 400 <= status < 500 and status != 429:
+        if 400 <= status < 500 and status not in _PASSING:
             detail = f"{detail} from {self._target.url}, which no batch will pass: check the address"
             return Outcome("delivered", detail, rejected=len(batch))
-        return Outcome("retry", detail, retry_after(answer.headers.get("retry-after")))
+        suspect = status >= 500 and status not in _PASSING
+        return Outcome("retry", detail, retry_after(answer.headers.get("retry-after")), suspect=suspect)
 
     def context(self) -> dict[str, Any]:
         """What is kept with events that another process will send."""
