@@ -1,6 +1,7 @@
 """Kill whatever runs, at any moment, with a backend that fails in every way: nothing that was captured is lost.
 
-Then the same with sandboxes that are replaced with their disks while the backend is away, and a directory to park in.
+Then the same with sandboxes that are replaced with their disks while the backend is away, and a directory to park in;
+and with two backends.
 
 ZESPAN_CHAOS_SEED=7 repeats a run as far as timing allows; ZESPAN_CHAOS_SECONDS=600 has it go on for longer.
 """
@@ -26,6 +27,7 @@ from typing import Any
 import pytest
 from zespan_serverless_dev.emulator.lambda_rie import HOOKS, Sandbox
 
+from tests.chaos import destinations
 from zespan_serverless.exporters.stores import events_of, open_store
 from zespan_serverless.testing import Backend
 
@@ -292,3 +294,20 @@ def test_nothing_is_lost_with_the_disk(tmp_path: Path, capsys: pytest.CaptureFix
     assert not lost
     assert total["killed"] == 0
     assert len(parked) == len({*parked}) > 10
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="AWS builds its emulator for Linux only")
+@pytest.mark.host(seconds=20)
+def test_each_of_two_destinations_has_had_everything(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Each is away at times, processes die, and sandboxes are replaced with their disks: what is missing is parked.
+
+    When both are there again, and what is parked has been replayed, nothing is missing and nothing was dropped.
+    `python -m tests.chaos.destinations` runs it for longer, with S3 and SQS.
+    """
+    seed = SEED or str(random.randrange(1_000_000))
+    found = destinations.run(tmp_path, seed, 8.0, "directory")
+    with capsys.disabled():
+        print(f"\nchaos: ZESPAN_CHAOS_SEED={seed}, two destinations, {found}")  # noqa: T201
+    assert found["lost"] == {"zespan": 0, "collector": 0}
+    assert (found["drops told"], found["at one of them only"]) == (0, 0)
+    assert found["captured"] > 20

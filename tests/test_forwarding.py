@@ -90,11 +90,11 @@ def fails_at(name: str) -> Backend:
 
     def decode(body: bytes) -> list[dict[str, Any]]:
         events = [json.loads(line) for line in body.splitlines()]
-        backend.mode = 500 if name in [event["event_id"] for event in events] else "ok"
+        failing.mode = 500 if name in [event["event_id"] for event in events] else "ok"
         return events
 
-    backend = Backend(decode=decode)
-    return backend
+    failing = Backend(decode=decode)
+    return failing
 
 
 @pytest.mark.parametrize("poison", ["e0", "e4", "e6"])

@@ -186,10 +186,11 @@ class Parking:
         return self._is_possible(time.time())
 
     def time_to_send(self, seconds: float) -> float:
-        """The part of a flush's `seconds` that an attempt at the backend may take: half, if parking may follow."""
+        """The part of a flush's `seconds` that an attempt at the backend may take: half, if the fallback may follow."""
         now = time.time()
-        halves = self._is_possible(now) and (self._accounts.waiters.time_left_of_last(1.0) or self._is_outage_long(now))
-        return seconds / 2 if halves else seconds
+        accounts = self._accounts
+        follows = accounts.waiters.time_left_of_last(1.0) or self._is_outage_long(now) or self._is_to_be_prepared()
+        return seconds / 2 if follows and self._is_possible(now) else seconds
 
     def patience(self, waiter: FlushWaiter) -> float:
         """Seconds until attempts at the backend have to end, so that this flush can park; infinite if they need not.
@@ -219,13 +220,13 @@ class Parking:
 
     def has_job(self) -> bool:
         """Whether the sender is to be woken for `next_job`."""
-        return self.is_due() or (self._accounts.breaker.failures > 0 and self._may_be_prepared())
+        return self.is_due() or self._is_to_be_prepared()
 
     def next_job(self) -> Job | None:
         """Put the next batch in flight to the fallback, if one is due.
 
-        Else prepare the fallback while nobody waits: the last flush may be short. That is at once if the backend has
-        failed, and otherwise soon after the first delivery.
+        Else prepare the fallback, because the last flush may be short: at once if the backend has failed, although a
+        flush waits, which may be followed by nothing but the last one; otherwise soon after the first delivery.
         """
         accounts = self._accounts
         if self.is_due():
@@ -233,7 +234,7 @@ class Parking:
             timeout = accounts.waiters.time_left() or accounts.settings.flush_timeout
             send = partial(self._calls.send, self._buffer.in_flight, timeout)
             return Job(send, sends=True, parks=True, timeout=timeout)
-        if not self._may_be_prepared() or (accounts.breaker.failures == 0 and self.idle_seconds() > 0):
+        if not self._is_to_be_prepared() and (accounts.waiters.time_left() or self.idle_seconds() > 0):
             return None
         self._prepared = True
         return Job(partial(self._calls.prepare, accounts.settings.flush_timeout), parks=True)
@@ -246,8 +247,9 @@ class Parking:
         self._began_at = min(self._began_at, now)
         return max(self._began_at + _SETTLED_IN - now, 0.0)
 
-    def _may_be_prepared(self) -> bool:
-        return not (self._prepared or self._accounts.closed or self._accounts.waiters.time_left())
+    def _is_to_be_prepared(self) -> bool:
+        """Whether the backend has failed, and the fallback is not ready for it."""
+        return self._accounts.breaker.failures > 0 and not (self._prepared or self._accounts.closed)
 
     def settle(self, outcome: Outcome, job: Job) -> None:
         """Account for the batch that was in flight to the fallback."""
