@@ -43,6 +43,7 @@ class Fleet:
     def __init__(self, folder: Path, seed: str, store: str) -> None:
         self.folder, self.seed, self.store = folder, seed, store
         self.count: Counter[str] = Counter()
+        self.logs: list[str] = []  # of each sandbox
         self.zespan = Backend()
         self.collector = Backend(decode=lambda body: spans_in(json.loads(body)))
         name = f"parked-{folder.name}"
@@ -78,13 +79,15 @@ class Fleet:
             for at, how in enumerate([*hows, "return"]):
                 if at >= outage:
                     self.change_backends(chance, away=True)
-                event = {"ids": str(self.folder / "ids"), "count": chance.randrange(1, 12), "late": 0, "size": 10}
-                answer = sandbox.invoke(event | {"pause": 0, "how": how}, client_timeout=30)
+                event = {"count": chance.randrange(1, 12), "late": 0, "size": 10, "pause": 0, "how": how}
+                event["ids"] = str(self.folder / f"ids {len(self.logs)}")
+                answer = sandbox.invoke(event, client_timeout=30)
                 self.count["invocations"] += 1
                 self.count["processes that died"] += answer.reset
                 if chance.random() < 0.3:
                     sandbox.freeze()
             log = sandbox.stop()
+        self.logs.append(log)
         self.count["killed before they had parked"] += "Sending SIGKILL to runtime" in log
         reasons = re.findall(r"events are being dropped: (\w+)", log)
         self.count["drops told"] += len(reasons) - reasons.count("torn")  # of which nobody knew that it was captured
@@ -93,7 +96,8 @@ class Fleet:
     def change_backends(self, chance: random.Random, *, away: bool) -> None:
         """Have one or both fail in some way; or both work."""
         which = chance.choice(AWAY) if away else (False, False)
-        self.zespan.mode, self.collector.mode = (chance.choice(OUTAGES) if one else "ok" for one in which)
+        modes: list[Any] = [chance.choice(OUTAGES) if one else "ok" for one in which]
+        self.zespan.mode, self.collector.mode = modes
 
     def replay(self) -> str:
         """Send what is parked, by the command, when both are there again. Returns what it has printed."""
@@ -105,11 +109,15 @@ class Fleet:
 
     def result(self) -> dict[str, Any]:
         """What was captured, and what each destination has had of it, by the ids of events."""
-        captured = set((self.folder / "ids").read_text().split())
+        of_sandbox = [set((self.folder / f"ids {number}").read_text().split()) for number in range(len(self.logs))]
+        captured = set[str]().union(*of_sandbox)
         had = {
             "zespan": [event["event_id"] for event in self.zespan.events],
             "collector": [str(plain(span["attributes"])["zespan.event_id"]) for span in self.collector.events],
         }
+        for log, ids in zip(self.logs, of_sandbox, strict=True):
+            if ids - set(had["zespan"]) or ids - set(had["collector"]):
+                sys.stderr.write(f"{log}\n---- a sandbox that has lost events\n")
         return {
             "captured": len(captured),
             "lost": {name: len(captured - set(ids)) for name, ids in had.items()},
