@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -50,3 +51,12 @@ def test_the_overview_lists_every_rule() -> None:
     overview = FOLDER.with_suffix(".md").read_text()
     for rule, _ in RULES.values():
         assert f"| [{rule.id}](doctor/{rule.id}.md) | {rule.level} | {rule.name} |" in overview
+
+
+@pytest.mark.parametrize("path", [*sorted(FOLDER.glob("*.md")), FOLDER.with_suffix(".md")], ids=lambda path: path.stem)
+def test_links_lead_somewhere(path: Path) -> None:
+    """Each link to a file of the repository, and to a heading in it."""
+    for target, _, anchor in (link.partition("#") for link in re.findall(r"\]\((?!https:)([^)]+)\)", path.read_text())):
+        text = (path.parent / target if target else path).resolve().read_text()
+        headings = [re.sub(r"[^\w -]", "", line).lower() for line in re.findall(r"^#+ (.*)$", text, re.MULTILINE)]
+        assert not anchor or anchor in [heading.replace(" ", "-") for heading in headings], target

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from ..model import Place, Project, Variable
+from ..model import UNKNOWN, Place, Project, Unknown, Variable
 from .files import text_of, walk
 
 _LINE = re.compile(r"\s*(?:export\s+)?([A-Za-z_]\w*)\s*=\s*(.*)")
@@ -27,8 +27,8 @@ def read(root: Path, project: Project) -> None:
                 project.variables.append(Variable(found[1], _value(found[2]), Place(path, number)))
 
 
-def _value(text: str) -> str:
-    """A value without its quotes, or without the comment after it."""
-    if text[:1] in ("'", '"') and (end := text.find(text[0], 1)) > 0:
-        return text[1:end]
-    return re.split(r"\s#", f" {text}")[0].strip()
+def _value(text: str) -> str | Unknown:
+    """A value without its quotes, or without the comment after it; unknown if another variable is a part of it."""
+    quote = text[:1] if text[:1] in ("'", '"') and text.find(text[0], 1) > 0 else ""
+    value = text[1 : text.find(quote, 1)] if quote else re.split(r"\s#", f" {text}")[0].strip()
+    return UNKNOWN if "$" in value and quote != "'" else value

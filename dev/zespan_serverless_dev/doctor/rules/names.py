@@ -72,12 +72,13 @@ def foreign_variable(project: Project) -> Iterator[Finding]:
     "Put the key into Parameter Store or Secrets Manager, name it in ZESPAN_API_KEY_SECRET, and replace the key.",
 )
 def key_in_plain_text(project: Project) -> Iterator[Finding]:
-    """Find keys that are written down in a template, a Dockerfile, code, or a `.env` file that is in git."""
+    """Find keys that are written down in a template, a Dockerfile, code, or a file of local settings that is in git."""
     for variable in variables(project):
         if not _SECRET.fullmatch(variable.name) or not isinstance(variable.value, str):
             continue
         file = variable.place.file
-        if file == SHELL or not _is_real(variable.value) or (".env" in file.name and not _is_in_git(file)):
+        is_local = ".env" in file.name or file.name == "local.settings.json"
+        if file == SHELL or not _is_real(variable.value) or (is_local and not _is_in_git(file)):
             continue
         is_ours = variable.name == "ZESPAN_API_KEY"
         remedy = "" if is_ours else "Have the deployment read it from a secret, and replace it."
