@@ -18,9 +18,13 @@ _COMMA = re.compile(rf"{_STRING}|,(?=\s*[}}\]])", re.DOTALL)
 
 
 def each(project: Project, root: Path, patterns: tuple[str, ...], add: Callable[[Path, str], bool]) -> None:
-    """Have `add` read every file below `root` whose name fits a pattern; it returns whether it is of its kind."""
+    """Have `add` read every file below `root` whose name fits a pattern; it returns whether it is of its kind.
+
+    The files of tests are left out: what they have is meant to be wrong.
+    """
     for file in walk(root):
-        if not any(fnmatch(file.name, pattern) for pattern in patterns):
+        is_wanted = any(fnmatch(file.name, pattern) for pattern in patterns)
+        if not is_wanted or "tests" in file.relative_to(root).parts[:-1]:
             continue
         try:
             if add(file, text(file)):

@@ -28,6 +28,7 @@ class Template:
     def __init__(self, file: Path, document: Any) -> None:
         self.file = file
         self._document = table(document)
+        self._of_type: dict[tuple[str, ...], dict[str, Table]] = {}
         self.resources = {name: table(found) for name, found in table(self._document.get("Resources")).items()}
 
     def place(self, container: Any, key: str | int) -> Place:
@@ -43,8 +44,10 @@ class Template:
 
     def of_type(self, *types: str) -> dict[str, Table]:
         """The properties of all resources of these types, by their names."""
-        found = {name: each for name, each in self.resources.items() if each.get("Type") in types}
-        return {name: table(each.get("Properties")) for name, each in found.items()}
+        if types not in self._of_type:
+            found = {name: each for name, each in self.resources.items() if each.get("Type") in types}
+            self._of_type[types] = {name: table(each.get("Properties")) for name, each in found.items()}
+        return self._of_type[types]
 
     def value(self, node: Any) -> Any:
         """What a property comes to: UNKNOWN if only the deployment knows, NOTHING if the property is left out."""

@@ -88,3 +88,12 @@ def test_a_file_that_cannot_be_opened_is_skipped(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "c.yaml")
     project = read(tmp_path)
     assert {file.name for file, _ in project.skipped} == {"a.yaml", "b.json", "c.yaml"}
+
+
+def test_files_of_tests_are_left_out(tmp_path: Path) -> None:
+    """A template below a folder `tests` is not deployed, unless it is what was asked for."""
+    folder = tmp_path / "tests" / "data"
+    folder.mkdir(parents=True)
+    (folder / "template.yaml").write_text(test_cloudformation.SMALL)
+    assert read(tmp_path).functions == []
+    assert len(read(folder).functions) == 1
