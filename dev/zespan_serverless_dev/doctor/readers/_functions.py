@@ -39,7 +39,15 @@ _EVENTS = {
     "DynamoDB": "stream",
 }
 """Names of the kinds of events that the type in lower case does not name."""
-_EGRESS = ("AWS::EC2::NatGateway", "AWS::EC2::EgressOnlyInternetGateway", "AWS::EC2::TransitGatewayAttachment")
+_EGRESS = (
+    *("AWS::EC2::NatGateway", "AWS::EC2::EgressOnlyInternetGateway", "AWS::EC2::VPCEndpoint"),
+    *("AWS::EC2::TransitGatewayAttachment", "AWS::EC2::TransitGatewayVpcAttachment"),
+)
+_ROUTES = (
+    *("NatGatewayId", "TransitGatewayId", "EgressOnlyInternetGatewayId", "VpcPeeringConnectionId", "VpcEndpointId"),
+    *("InstanceId", "NetworkInterfaceId", "CarrierGatewayId", "LocalGatewayId"),
+)
+"""Where a route may lead that a function can take; an internet gateway is of no use to it."""
 
 
 def functions(template: Template) -> list[Function]:
@@ -245,11 +253,18 @@ def _is_queue(template: Template, arn: Any) -> bool:
 
 
 def _egress(template: Template, vpc: Any) -> bool | None:
-    """Whether a function in a VPC reaches the internet; None if its subnets are none of this template's."""
+    """Whether a function in a VPC reaches the internet; None if a subnet, its VPC or its routes are elsewhere."""
     subnets = vpc.get("SubnetIds")
-    if not isinstance(subnets, list) or not subnets or not all(template.target(each) for each in subnets):
+    names = [template.target(each) for each in subnets] if isinstance(subnets, list) else []
+    if not names or None in names:
         return None
-    return bool(template.of_type(*_EGRESS, "AWS::EC2::VPCEndpoint"))
+    routes = template.of_type("AWS::EC2::Route").values()
+    if template.of_type(*_EGRESS) or any(key in route for route in routes for key in _ROUTES):
+        return True
+    subnets = template.of_type("AWS::EC2::Subnet")
+    vpcs = {template.target(table(subnets.get(str(name))).get("VpcId")) for name in names}
+    tables = [each.get("RouteTableId") for each in template.of_type("AWS::EC2::SubnetRouteTableAssociation").values()]
+    return None if None in vpcs or None in map(template.target, tables) else False
 
 
 def _log(template: Template, name: str, properties: Any) -> tuple[int | Unknown | None, Place | None]:

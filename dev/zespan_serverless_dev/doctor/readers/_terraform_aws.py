@@ -12,7 +12,15 @@ from ._functions import MEMORY, TIMEOUT, VISIBILITY
 from ._hcl import Module, Resource, block, policy
 
 _FUNCTION, _LAYER, _QUEUE, _ROLE = "aws_lambda_function", "aws_lambda_layer_version", "aws_sqs_queue", "aws_iam_role"
-_EGRESS = ("aws_nat_gateway", "aws_egress_only_internet_gateway", "aws_vpc_endpoint", "aws_ec2_transit_gateway")
+_EGRESS = (
+    *("aws_nat_gateway", "aws_egress_only_internet_gateway", "aws_vpc_endpoint"),
+    "aws_ec2_transit_gateway_vpc_attachment",
+)
+_ROUTES = (
+    *("nat_gateway_id", "transit_gateway_id", "egress_only_gateway_id", "vpc_peering_connection_id"),
+    *("vpc_endpoint_id", "network_interface_id", "carrier_gateway_id", "local_gateway_id"),
+)
+_TABLES = ("aws_route_table", "aws_default_route_table")
 _FIELDS = {
     "handler": ("handler",),
     "runtime": ("runtime",),
@@ -181,11 +189,17 @@ def _source(module: Module, mapping: Resource) -> Source:
 
 
 def _egress(module: Module, vpc: Table) -> bool | None:
-    """Whether a function in a VPC reaches the internet; None if its subnets are not the module's, or may have more."""
-    subnets = row(vpc.get("subnet_ids"))
-    if not subnets or not all(module.target(each, "aws_subnet") for each in subnets) or module.calls:
+    """Whether a function in a VPC reaches the internet; None if a subnet, its VPC or its routes are elsewhere."""
+    subnets = [module.target(each, "aws_subnet") for each in row(vpc.get("subnet_ids"))]
+    if not subnets or None in subnets or module.calls:
         return None
-    return any(module.of_type(type) for type in _EGRESS)
+    routes = [each.body for type in ("aws_route", *_TABLES) for each in module.of_type(type).values()]
+    if any(module.of_type(type) for type in _EGRESS) or any(way in str(route) for route in routes for way in _ROUTES):
+        return True
+    vpcs = [module.target(each.body.get("vpc_id"), "aws_vpc") for each in subnets if each]
+    associations = module.of_type("aws_route_table_association").values()
+    tables = [module.target(each.body.get("route_table_id"), *_TABLES) for each in associations]
+    return None if None in (*vpcs, *tables) else False
 
 
 def _log(module: Module, function: Resource) -> tuple[int | Unknown | None, Place | None]:

@@ -153,6 +153,28 @@ def test_queues_and_event_source_mappings(tmp_path: Path) -> None:
     assert found == [("sqs", 30, False), ("sqs", 300, True)]
 
 
+@pytest.mark.parametrize(
+    ("resources", "has_egress"),
+    [
+        ("Vpc: {Type: AWS::EC2::VPC}", False),
+        ("Vpc: {Type: AWS::EC2::VPC}\n  Nat: {Type: AWS::EC2::NatGateway}", True),
+        ("Vpc: {Type: AWS::EC2::VPC}\n  R: {Type: AWS::EC2::Route, Properties: {NatGatewayId: nat-0123}}", True),
+        ("Vpc: {Type: AWS::EC2::VPC}\n  R: {Type: AWS::EC2::Route, Properties: {GatewayId: igw-0123}}", False),
+        ("Other: {Type: AWS::EC2::VPC}", None),
+        (
+            "Vpc: {Type: AWS::EC2::VPC}\n"
+            "  T: {Type: AWS::EC2::SubnetRouteTableAssociation, Properties: {RouteTableId: rtb-0123}}",
+            None,
+        ),
+    ],
+)
+def test_ways_out_of_a_vpc(tmp_path: Path, resources: str, has_egress: bool | None) -> None:
+    """A function has none if its subnets, their VPC and routes are all in the template, and no gateway is."""
+    subnet = "  Subnet: {Type: AWS::EC2::Subnet, Properties: {VpcId: !Ref Vpc}}\n  "
+    function = one(tmp_path, "{VpcConfig: {SubnetIds: [!Ref Subnet]}}", subnet + resources)
+    assert (function.in_vpc, function.has_egress) == (True, has_egress)
+
+
 def test_what_cdk_writes() -> None:
     """A template of CDK itself (cdk/README.md) is read with its roles, queues, networks and log groups."""
     project = Project(ROOT)

@@ -181,6 +181,33 @@ def test_a_plan_has_resolved_values(tmp_path: Path) -> None:
     assert found.environment["ZESPAN_ENVIRONMENT"].value == "x"
 
 
+@pytest.mark.parametrize(
+    ("more", "has_egress"),
+    [
+        ('resource "aws_vpc" "v" {}', False),
+        ('resource "aws_vpc" "v" {}\nresource "aws_nat_gateway" "n" {}', True),
+        ('resource "aws_vpc" "v" {}\nresource "aws_route" "r" {\n  nat_gateway_id = "nat-0123"\n}', True),
+        ("", None),
+        ('resource "aws_vpc" "v" {}\nmodule "network" {\n  source = "./network"\n}', None),
+    ],
+)
+def test_ways_out_of_a_vpc(tmp_path: Path, more: str, has_egress: bool | None) -> None:
+    """A function has none if its subnets and their VPC are in the module, no gateway is, and no other module."""
+    main = """
+resource "aws_lambda_function" "f" {
+  vpc_config {
+    subnet_ids = [aws_subnet.s[0].id]
+  }
+}
+resource "aws_subnet" "s" {
+  count  = 2
+  vpc_id = aws_vpc.v.id
+}
+"""
+    function = one(tmp_path, main=main + more)
+    assert (function.in_vpc, function.has_egress) == (True, has_egress)
+
+
 def test_cloud_run_services(tmp_path: Path) -> None:
     """A service is billed by instance if its CPU is never idle; a value in a block of `env` is read."""
     main = """
