@@ -1,0 +1,61 @@
+"""Rules on what a function's package contains."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from ..concerned import concerned
+from ..findings import Finding, rule
+from ..lookup import PACKAGE, handler_of
+from ..model import Function, Place, Project
+from ..readers.files import text_of
+from ..source import Module
+
+_OURS = re.compile(r"zespan[-_.]serverless", re.IGNORECASE)
+_MORE = re.compile(r"\s*(-r|--requirement|-e|--editable|\.|-c|--constraint)(\s|=|/|$)")
+"""A line of requirements.txt that has others read, or a local package that may need ours."""
+_LISTS = ("requirements.txt", "pyproject.toml")
+
+
+@rule(
+    "ZS218",
+    "package-not-deployed",
+    "error",
+    "Without the package beside the code, or in a layer, the import fails, and so does every invocation.",
+    "Name zespan-serverless, or the wheel's file, in the function's requirements.txt, or add the layer.",
+)
+def package_not_deployed(project: Project) -> Iterator[Finding]:
+    """Find functions whose handler imports the package, and whose requirements do not name it."""
+    for function in concerned(project, "aws_lambda", "azure_functions"):
+        module = _entry(project, function)
+        if module is None or function.code is None or function.layers or function.is_packaged_as_image:
+            continue
+        file = _list_without_ours(function.code)
+        if module.uses(PACKAGE) and file and not (function.code / PACKAGE).exists():
+            text = f"{function.name} imports {PACKAGE}, which its {file.name} does not name"
+            yield Finding(text, Place(file), function=function.name)
+
+
+def _entry(project: Project, function: Function) -> Module | None:
+    """The module that the platform imports."""
+    if function.host == "azure_functions" and function.code:
+        path = (function.code / "function_app.py").resolve()
+        return next((module for module in project.modules if module.path.resolve() == path), None)
+    found = handler_of(project, function)
+    return found.module if found else None
+
+
+def _list_without_ours(folder: Path) -> Path | None:
+    """The list of requirements in a folder, if there is one, and none names this package or leads elsewhere."""
+    found = None
+    for name in _LISTS:
+        try:
+            text = text_of(folder / name)
+        except (OSError, ValueError):
+            continue
+        if _OURS.search(text) or any(_MORE.match(line) for line in text.splitlines()):
+            return None
+        found = found or folder / name
+    return found
