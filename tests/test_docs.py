@@ -124,6 +124,7 @@ def test_every_block_is_run() -> None:
         "frameworks": 3,  # in frameworks/test_hooks.py
         "deadlines": 1,
         "destinations": 1,
+        "dev": 1,  # in dev/server/test_example.py
         "doctor": 0,
         "hosts": 0,
         "invoke": 0,

@@ -72,7 +72,7 @@ def number(value: Any) -> float | None:
         return None
     if isinstance(value, int) and abs(value) > _INT_MAX:
         return None
-    return float(value) if math.isfinite(value) else None
+    return value if math.isfinite(value) else None
 
 
 def count(value: Any) -> int | None:

@@ -8,6 +8,7 @@ import select
 import socket
 import sqlite3
 import struct
+import traceback
 from functools import partial
 from http.server import BaseHTTPRequestHandler
 from io import BufferedIOBase, BufferedReader, RawIOBase
@@ -132,6 +133,9 @@ class Connection(BaseHTTPRequestHandler):
         except OSError:
             self.close_connection = True
             return
+        except Exception as error:
+            traceback.print_exc()
+            answer = Answer.of({"error": f"the server has failed, see its terminal: {type(error).__name__}"}, 500)
         body: bytes | None = self._body  # read by whoever has answered
         if body is None and self.names.get("content-length", "0") != "0":
             self.close_connection = True  # what was not read would be taken for the next request

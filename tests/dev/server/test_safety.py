@@ -13,7 +13,7 @@ import pytest
 from zespan_serverless_dev import ingest
 from zespan_serverless_dev.server import CONNECTIONS_MAX, DevServer, files
 
-from tests.dev.server.support import TRACE, ask, event, owner, root, send
+from tests.dev.server.support import CALL, ROOT, TRACE, ask, event, owner, root, send
 
 TELEMETRY = [*ingest.PATHS, "/v1/lifecycle"]
 
@@ -175,11 +175,16 @@ def test_hostile_texts_stay_texts(dev: DevServer, text: str) -> None:
     send(dev, event(), root())
     assert send(dev, hostile) == 200
     dev.post_lifecycle({"type": "sandbox", "sandbox": text, "function": text, "controls": [text]})
+    for value in (text, {text: text}, [text], 1e300, None):
+        told = ("request_id", "trace_id", "span_id", "parent_span_id", "name", "duration_ms")
+        fields = {**dict.fromkeys(told, value), "trace_id": TRACE}
+        dev.post_lifecycle(*({"type": kind, "sandbox": text, **fields} for kind in ("invoke", "begun", "first_token")))
     for path in ("summary", "sandboxes", "invocations", "ledger", "compare"):
         reply = ask(dev, "GET", f"/api/{path}", headers=owner(dev))
         assert (reply.status, reply.headers["content-type"]) == (200, "application/json")
         reply.json()
-    assert len(dev.get(f"trace/{TRACE}")["spans"]) == 2
+    spans = dev.get(f"trace/{TRACE}")["spans"]
+    assert [span["span_id"] for span in spans if span["end"]] == [ROOT, CALL]
     assert dev.get("summary")["traces"] == 2
 
 

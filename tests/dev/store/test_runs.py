@@ -11,6 +11,7 @@ import urllib.error
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from zespan_serverless_dev.server import DevServer, running
@@ -248,7 +249,8 @@ def test_a_hostile_file_changes_nothing_else(dev: DevServer) -> None:
     lines = [{"zespan_run": 1, "name": {}, "started": "x"}, *({"lifecycle": one} for one in records), *deliveries]
     file = gzip.compress("\n".join(map(json.dumps, lines)).encode() + b"\n")
     id = bring(dev, file).json()["run"]
-    for path in ("summary", "sandboxes", "lane", "ledger", "invocations"):
+    traces = [row["trace_id"] for row in dev.get(f"invocations?run={id}")["rows"]]
+    for path in ("summary", "sandboxes", "lane", "ledger", "invocations", *(f"trace/{quote(one)}" for one in traces)):
         dev.get(f"{path}?run={id}&sandbox=s")
     assert dev.get("summary")["sandboxes"] == 0
 
