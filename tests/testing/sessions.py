@@ -13,9 +13,9 @@ from pathlib import Path
 from tests.support import ROOT
 
 HANDLER = """
-import asyncio, os, subprocess, sys
+import asyncio, os, subprocess, sys, unittest
 import pytest
-from zespan_serverless import capture, flush, init, shutdown, span, zespan_gcf, zespan_lambda
+from zespan_serverless import _process, capture, flush, init, shutdown, span, zespan_gcf, zespan_lambda
 
 @zespan_lambda(service_name="answer")
 def handler(event, context):
