@@ -1,0 +1,79 @@
+"""`zespan-serverless run`."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from zespan_serverless.errors import ConfigurationError
+
+from ..address import Address, find
+from ..probe import Facts
+from ..server import DevServer
+from .account import Account
+from .child import CannotRun, run
+from .watch import Watch
+
+
+def run_command(arguments: argparse.Namespace) -> int:
+    """Run the program, print the account, and return the program's exit code."""
+    command = arguments.command[1:] if arguments.command[:1] == ["--"] else arguments.command
+    if not command:
+        raise ConfigurationError("say what to run, such as: zespan-serverless run -- python app.py")
+    if arguments.last < 0:
+        raise ConfigurationError(f"--last is to be 0 or more, not {arguments.last}")
+    with _collector(arguments) as dev, TemporaryDirectory(prefix="zespan-serverless-run-") as folder:
+        facts = Facts(Path(folder) / "facts")
+        since, watch = time.time() * 1000, Watch(facts, dev, command)
+        try:
+            code = run(command, environment(os.environ, dev.url, facts))
+        except CannotRun as error:
+            print(f"zespan-serverless run: {error}", file=sys.stderr)
+            return error.code
+        finally:
+            watch.end()
+        try:
+            _print(Account(command, code, watch, dev, since, arguments.last), arguments)
+        except OSError as error:  # the program's exit code is more important
+            print(f"zespan-serverless run: no account of its telemetry: {error}", file=sys.stderr)
+    return code
+
+
+def environment(inherited: Mapping[str, str], url: str, facts: Facts) -> dict[str, str]:
+    """The variables of the program: its telemetry is on, and goes to this machine."""
+    ours = {"ZESPAN_BASE_URL": url, "ZESPAN_API_KEY": "zsp_local", "ZESPAN_ENABLED": "1", "ZESPAN_EXPORTER": "zespan"}
+    no_proxy = {
+        name: f"{inherited.get(name, '')},127.0.0.1".removeprefix(",")
+        for name in ("NO_PROXY", "no_proxy")
+        if inherited.get(name) != "*"
+    }
+    return {**inherited, **no_proxy, **ours, **facts.environment(inherited.get("PYTHONPATH", ""))}
+
+
+@contextmanager
+def _collector(arguments: argparse.Namespace) -> Iterator[Address]:
+    """The `dev` that is asked for, or that runs here; else one of this command's own."""
+    found = None if arguments.alone else find(arguments.dev)
+    if found is not None:
+        yield found
+    elif arguments.dev is not None:
+        raise ConfigurationError(
+            f"no `dev` answers at {arguments.dev}: start zespan-serverless dev, or leave out --dev"
+        )
+    else:
+        with DevServer() as server:
+            yield Address(server.url, server.token)
+
+
+def _print(account: Account, arguments: argparse.Namespace) -> None:
+    if arguments.output is None:
+        sys.stderr.write(account.text(arguments.format, sys.stderr))
+        return
+    with arguments.output.open("w") as file:
+        file.write(account.text(arguments.format, file))

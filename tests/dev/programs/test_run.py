@@ -1,0 +1,242 @@
+"""`zespan-serverless run` with real programs, and what it says of them at the end."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from zespan_serverless_dev import address
+from zespan_serverless_dev.server import DevServer
+
+from tests.support import ROOT
+from zespan_serverless.cli import main
+
+pytestmark = pytest.mark.slow
+
+PROGRAM = """
+import sys
+from zespan_serverless import span, zespan_lambda
+from zespan_serverless.testing import LambdaContext
+
+@zespan_lambda(service_name="chat")
+def handler(event, context):
+    with span("answer", kind="agent"):
+        return event
+
+handler({}, LambdaContext())
+print("its own output")
+sys.exit(3)
+"""
+LOST = """
+import os
+from zespan_serverless import capture, init
+
+init(flush_interval=100)
+capture({"operation": "report"})
+os._exit(4)
+"""
+ELSEWHERE = """
+from zespan_serverless import capture, init, shutdown
+
+init(exporter="memory")
+capture({"operation": "report"})
+shutdown()
+"""
+SERVES = """
+import signal, sys, time
+got = []
+for name in ("SIGINT", "SIGTERM"):
+    signal.signal(getattr(signal, name), lambda number, _: got.append(signal.Signals(number).name))
+print("ready", flush=True)
+while not got:
+    time.sleep(0.01)
+time.sleep(0.3)  # a second one would come now
+print("got", *got)
+sys.exit(7)
+"""
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where no `dev` runs, and where programs see no settings of this machine's."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    for name in [name for name in os.environ if name.startswith("ZESPAN_")]:
+        monkeypatch.delenv(name)
+    return tmp_path
+
+
+def command(*options: str, program: str, python: str = sys.executable) -> list[str]:
+    return [sys.executable, "-m", "zespan_serverless", "run", *options, "--", python, "-c", program]
+
+
+def ran(*options: str, program: str = PROGRAM) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command(*options, program=program), capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_the_program_is_run_as_it_is_and_its_traces_follow() -> None:
+    """Its output and its exit code are its own; the trace and the sums go to standard error."""
+    done = ran("--alone")
+    assert (done.stdout, done.returncode) == ("its own output\n", 3)
+    *_, root, step, sums = done.stderr.splitlines()
+    assert " chat " in root
+    assert step.startswith("└─ answer agent")
+    assert sums == "2 events: 2 delivered, 0 waiting, 0 dropped, 0 lost"
+
+
+def test_an_event_that_was_lost_is_named() -> None:
+    """The probe says what was captured, and nobody has got it."""
+    done = ran("--alone", program=LOST)
+    assert done.returncode == 4
+    assert "1 event: 0 delivered, 0 waiting, 0 dropped, 1 lost\n" in done.stderr
+    assert "Lost, because the process ended before they were sent: report." in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("program", "told"),
+    [
+        (ELSEWHERE, "None of them came here: code sets `base_url` or `exporter`"),
+        ("print(1)", "It has not imported zespan_serverless"),
+        ("import zespan_serverless._version", "nothing that is decorated was called"),
+        ("from zespan_serverless import init; init()", "Telemetry was on, but nothing was captured."),
+    ],
+)
+def test_it_says_why_nothing_came(program: str, told: str) -> None:
+    """What the program did decides."""
+    assert told in ran("--alone", program=program).stderr
+
+
+def test_a_program_that_the_probe_cannot_enter_is_seen_by_what_arrives(folder: Path) -> None:
+    """-S leaves out `sitecustomize`; environments of other tools may, too."""
+    script = folder / "app.py"
+    script.write_text(PROGRAM)
+    run = [sys.executable, "-m", "zespan_serverless", "run", "--alone", sys.executable, "-S", str(script)]
+    done = subprocess.run(run, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 3
+    assert "└─ answer agent" in done.stderr
+    assert "2 events: 2 delivered" in done.stderr
+
+
+@pytest.mark.parametrize("form", ["json", "md"])
+def test_other_formats_and_a_file(form: str, folder: Path) -> None:
+    """For programs and for people who paste."""
+    done = ran("--alone", "--format", form, "--output", "account", "--last", "1")
+    text = (folder / "account").read_text()
+    assert done.stderr == ""
+    if form == "json":
+        account = json.loads(text)
+        assert (account["exit_code"], account["command"][1:]) == (3, ["-c", PROGRAM])
+        assert account["ledger"] == {"captured": 2, "delivered": 2, "waiting": 0, "dropped": {}, "lost": 0}
+        assert {span["name"] for span in account["spans"]} == {"chat", "answer"}
+    else:
+        assert "2 events: 2 delivered" in text
+        assert "\n  - `answer` `agent`, " in text
+
+
+def test_a_dev_of_this_folder_gets_everything(folder: Path) -> None:
+    """The telemetry, and what the probe says: so its ledger is exact, too."""
+    with DevServer(folder / ".zespan") as dev:
+        assert ran().returncode == 3
+        assert "1 lost" in ran(program=LOST).stderr
+        ledger = dev.get("summary")["ledger"]
+        first, second = [one for one in dev.get("sandboxes")["sandboxes"] if one["told"]]
+    assert (ledger["captured"], ledger["delivered"], ledger["lost"]) == (3, 2, 1)
+    assert [(one["host"], one["state"]) for one in (first, second)] == [("process", "ended")] * 2
+
+
+def test_traces_of_other_programs_are_not_shown(folder: Path) -> None:
+    """`dev` may have many."""
+    with DevServer(folder / ".zespan"):
+        ran()
+        assert ran(program=PROGRAM.replace("chat", "other")).stderr.count("answer") == 2  # in the command, and below
+
+
+def test_a_signal_is_the_programs() -> None:
+    """It is passed on once, and the program decides how it ends."""
+    with subprocess.Popen(
+        command("--alone", program=SERVES), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as run:
+        assert run.stdout is not None
+        assert run.stdout.readline() == "ready\n"
+        run.send_signal(signal.SIGTERM)
+        assert run.stdout.readline() == "got SIGTERM\n"
+        assert run.wait(60) == 7
+
+
+def test_ctrl_c_reaches_the_program_once() -> None:
+    """The terminal has sent it to both."""
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.execv(sys.executable, command("--alone", program=SERVES))
+    shown = b""
+    try:
+        while b"got" not in shown:
+            shown += os.read(terminal, 1024)
+            if b"ready" in shown and b"^C" not in shown:
+                os.write(terminal, b"\x03")
+                shown += b"^C"
+        while piece := os.read(terminal, 1024):
+            shown += piece
+    except OSError:  # Linux's end of file
+        pass
+    finally:
+        os.close(terminal)
+    assert b"got SIGINT\r\n" in shown
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 7
+
+
+def test_a_program_that_a_signal_ends_has_the_exit_code_of_shells() -> None:
+    """128 and the number."""
+    assert ran("--alone", program="import os; os.kill(os.getpid(), 9)").returncode == 137
+
+
+def test_what_cannot_be_run_is_told(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """With the exit codes of shells."""
+    (folder / "data").write_text("")
+    assert main(["run", "--alone", "--", "./nothing"]) == 127
+    assert "there is no command './nothing'" in capfd.readouterr().err
+    assert main(["run", "--alone", "./data"]) == 126
+    assert "'./data' cannot be run: Permission denied" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ([], "say what to run, such as: zespan-serverless run -- python app.py"),
+        (["--last", "-2", "--", "true"], "--last is to be 0 or more, not -2"),
+        (["--dev", "http://127.0.0.1:9", "--", "true"], "start zespan-serverless dev, or leave out --dev"),
+    ],
+)
+def test_mistakes_are_told(options: list[str], told: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """With what to type instead."""
+    with pytest.raises(SystemExit):
+        main(["run", *options])
+    assert told in capsys.readouterr().err
+
+
+def test_the_dev_on_the_default_port_is_used(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Without its token its page has the traces, and the sums are here all the same."""
+    with DevServer() as dev:
+        monkeypatch.setattr(address, "PORT", dev.port)
+        assert main(["run", "--", sys.executable, "-c", PROGRAM]) == 3
+        assert dev.get("summary")["ledger"]["delivered"] == 2
+    said = capfd.readouterr().err
+    assert "2 events: 2 delivered" in said
+    assert f"The page of `dev` at {dev.url} shows them." in said
+
+
+def test_pytest_sends_its_telemetry_too(folder: Path) -> None:
+    """It is off in tests unless it goes to this machine."""
+    (folder / "test_app.py").write_text(f"def test():\n    exec({PROGRAM.replace('sys.exit(3)', '')!r}, {{}})\n")
+    run = [sys.executable, "-m", "zespan_serverless", "run", "--alone", "--", sys.executable, "-m", "pytest", "-q"]
+    done = subprocess.run(run, capture_output=True, text=True, timeout=100, check=False)
+    assert done.returncode == 0, done.stdout
+    assert "└─ answer agent" in done.stderr
