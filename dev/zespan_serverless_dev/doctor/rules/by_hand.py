@@ -54,8 +54,8 @@ def snapstart_by_hand(project: Project) -> Iterator[Finding]:
 @rule(
     "ZS114",
     "sdk-started-first",
-    "warning",
-    "What the official SDK has started before this package is imported is not taken over.",
+    "info",
+    "Started before this package is imported, the official SDK imports each provider's SDK that is installed.",
     "Import zespan_serverless at the top of the module, before zespan.init() is called.",
 )
 def sdk_started_first(project: Project) -> Iterator[Finding]:

@@ -149,7 +149,7 @@ def other_exec_wrapper(project: Project) -> Iterator[Finding]:
     "ZS116",
     "function-not-traced",
     "info",
-    "A function without the decorator has no events, and what its calls of models capture waits for another function.",
+    "An invocation without the decorator has no event, and each of its calls of models is in a trace of its own.",
     "Put the decorator on this function, too.",
 )
 def function_not_traced(project: Project) -> Iterator[Finding]:
