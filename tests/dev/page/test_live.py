@@ -81,3 +81,23 @@ def test_a_list_of_many_has_few_rows_in_the_document(page: Page, dev: DevServer)
     page.wait(exists('.list .line[aria-rowindex="20001"] a'))
     assert count(page, ".list .slot") < 80
     assert count(page, "*") < 1500
+
+
+def test_lanes_keep_their_places(page: Page, dev: DevServer) -> None:
+    """A sandbox that is called again stays where it is, and its invocation is the one that is shown as the latest."""
+    now = time.time() * 1000
+    older, newer = (story.Sandbox(name, now - ago) for name, ago in (("older", 9000), ("newer", 5000)))
+    for sandbox in (older, newer):
+        sandbox.invoke(1)
+        sandbox.send(dev)
+    names = "[...document.querySelectorAll('.lane h2')].map((name) => name.textContent)"
+    show(page, dev)
+    page.wait("document.querySelectorAll('.block').length === 2")
+    assert page.evaluate(names) == ["newer", "older"]
+    older.at = now
+    older.records, older.deliveries = [], []
+    older.invoke(3)
+    older.send(dev)
+    page.wait("document.querySelectorAll('.block').length === 3")
+    page.wait("document.querySelectorAll('.inspector .bar.is-call').length === 3")
+    assert page.evaluate(names) == ["newer", "older"]

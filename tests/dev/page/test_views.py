@@ -137,3 +137,25 @@ def test_runs_are_compared(page: Page, tmp_path: Path) -> None:
         chosen = "[...document.querySelectorAll('.choices select')].map((choice) => choice.selectedOptions[0].text)"
         assert page.evaluate(chosen) == ["before", "after (now)"]
         page.wait(says("+50 %"))
+
+
+def test_a_run_is_exported_and_imported(page: Page, dev: DevServer, tmp_path: Path) -> None:
+    """The file of a run, given to the page, is a run to choose; a file that is none is refused with a reason."""
+    story.day(dev)
+    show(page, dev, "#/runs")
+    page.wait(exists("a[download]"))
+    content = page.evaluate(
+        "fetch(document.querySelector('a[download]').href).then((r) => r.blob()).then((b) => b.size)"
+    )
+    assert content > 100
+    request = urllib.request.Request(f"{dev.url}/api/export", headers={"Authorization": f"Bearer {dev.token}"})
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        (tmp_path / "run.gz").write_bytes(answer.read())
+    page.choose("input[type=file]", tmp_path / "run.gz")
+    page.wait("document.querySelectorAll('.view-runs tbody:first-of-type tr th a').length === 2")
+    (tmp_path / "none.gz").write_text("no run")
+    page.choose("input[type=file]", tmp_path / "none.gz")
+    said = "document.querySelector('.import [role=status]').textContent"
+    page.wait(f"{said} && !{said}.startsWith('Importing')")
+    page.evaluate("new Promise((resolve) => setTimeout(resolve, 100))")
+    page.problems.clear()  # the browser notes in its console that the server has refused it

@@ -12,7 +12,7 @@ const AT_ONCE = 12; // lanes; more on demand
 
 export function LanesView() {
   const shown = useSignal(AT_ONCE);
-  const latest = useSignal(null); // [sandbox, invocation] of the newest lane
+  const latest = useSignal(null); // [sandbox, invocation] of the lane that was active last
   const { data, error } = useLive("/api/sandboxes", { run: run.value });
   const { sandbox, request } = route.value.query;
   const close = () => replace("lanes");
@@ -20,7 +20,9 @@ export function LanesView() {
   if (error && !data) return html`<p class="empty" role="alert">${error.message}</p>`;
   if (!data) return html`<p class="empty">Loading …</p>`;
   if (!data.sandboxes.length) return html`<${Nothing} />`;
-  const lanes = data.sandboxes.slice(0, shown.value);
+  // By their starts, which do not change: lanes must not change places whenever one of them is called.
+  const lanes = data.sandboxes.toSorted((a, b) => b.first - a.first).slice(0, shown.value);
+  const active = data.sandboxes.reduce((one, other) => (other.last > one.last ? other : one));
   // A link may lead to a sandbox that is further down.
   const linked = data.sandboxes.find((each) => each.id === sandbox);
   if (linked && !lanes.includes(linked)) lanes.push(linked);
@@ -29,9 +31,9 @@ export function LanesView() {
     <div class=${`lanes-view ${chosen ? "has-chosen" : ""}`}>
       <div class="lanes">
         <div class="view-head"><h1>Lanes</h1><p>One lane for each sandbox, the newest first. Time runs to the right.</p><${Legend} /></div>
-        ${lanes.map((each, index) => html`
+        ${lanes.map((each) => html`
           <${Lane} key=${each.id} sandbox=${each} chosen=${chosen?.sandbox === each.id ? chosen.request : null}
-            onChoose=${(invocation) => choose(each, invocation)} onLatest=${index === 0 ? (invocation, lane) => (latest.value = [lane, invocation]) : null} />
+            onChoose=${(invocation) => choose(each, invocation)} onLatest=${each.id === active.id ? (invocation, lane) => (latest.value = [lane, invocation]) : null} />
         `)}
         ${data.sandboxes.length > lanes.length && html`
           <button type="button" class="button more" onClick=${() => (shown.value += AT_ONCE)}>Show more of ${format.plural(data.sandboxes.length, "sandbox", "sandboxes")}</button>
