@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from zespan_serverless._base.log import logger
 
@@ -95,7 +96,10 @@ def _handler_file(project: Project, function: Function) -> Module | None:
     if function.code is None or not path:
         return None
     stem = function.code.joinpath(*path.replace(".", "/").split("/"))
-    files = {stem.with_name(f"{stem.name}.py").resolve(), (stem / "__init__.py").resolve()}
+    try:
+        files = {Path(f"{stem}.py").resolve(), (stem / "__init__.py").resolve()}
+    except (OSError, ValueError):  # a name that is too long, or has a null
+        return None
     return next((module for module in project.modules if module.file in files), None)
 
 

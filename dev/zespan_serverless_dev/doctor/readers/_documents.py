@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,6 +17,10 @@ MOST_LEVELS = 100
 MOST_NODES = 300_000
 """Values in a file, those that its aliases repeat counted again: a few aliases of aliases make billions."""
 
+_HALF = re.compile(
+    r"\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F])|(?<!\\u[dD][89abAB][0-9a-fA-F]{2})\\u[dD][c-fC-F][0-9a-fA-F]{2}"
+)
+"""Half of a character that JSON writes in two escapes: no file and no terminal takes it."""
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml takes a tenth of the time
 _KEY = object()
 
@@ -65,6 +70,7 @@ def row(value: Any) -> list[Any]:
 
 def parse_json(text: str) -> Any:
     """A JSON document with its lines. Raises Unreadable."""
+    text = _HALF.sub(r"\\ufffd", text)
     try:
         plain = json.loads(text)
     except json.JSONDecodeError as error:
@@ -142,6 +148,7 @@ class _Builder:
             parent.key = event.value  # as it is written: `on` and `200` are names here
             parent.value.lines[event.value] = line
             return
+        event.value = event.value.encode("utf-8", "replace").decode()  # half of a character would be in no report
         value = _tagged(event.tag, event.value if event.tag else _plain(event))
         if event.anchor:
             self._anchors[event.anchor] = value, 1

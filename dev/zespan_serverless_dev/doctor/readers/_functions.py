@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from ..model import UNKNOWN, Function, Layer, Place, Source, Unknown, Variable
-from . import _iam
+from ..model import UNKNOWN, Function, Layer, Place, Unknown, Variable
+from . import _iam, _networks, _sources
 from ._documents import Row, Table, row, table
 from ._template import NOTHING, Template
 
@@ -15,8 +15,6 @@ LAYERS = ("AWS::Serverless::LayerVersion", "AWS::Lambda::LayerVersion")
 
 # Lambda's defaults: https://docs.aws.amazon.com/lambda/latest/api/API_CreateFunction.html
 TIMEOUT, MEMORY = 3, 128
-VISIBILITY = 30
-"""SQS's: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SetQueueAttributes.html"""
 
 _FIELDS = {
     "handler": "Handler",
@@ -30,24 +28,6 @@ _FIELDS = {
     "in_vpc": "VpcConfig",
     "snapstart": "SnapStart",
 }
-_EVENTS = {
-    "HttpApi": "api",
-    "Api": "api",
-    "Schedule": "schedule",
-    "ScheduleV2": "schedule",
-    "Kinesis": "stream",
-    "DynamoDB": "stream",
-}
-"""Names of the kinds of events that the type in lower case does not name."""
-_EGRESS = (
-    *("AWS::EC2::NatGateway", "AWS::EC2::EgressOnlyInternetGateway", "AWS::EC2::VPCEndpoint"),
-    *("AWS::EC2::TransitGatewayAttachment", "AWS::EC2::TransitGatewayVpcAttachment"),
-)
-_ROUTES = (
-    *("NatGatewayId", "TransitGatewayId", "EgressOnlyInternetGatewayId", "VpcPeeringConnectionId", "VpcEndpointId"),
-    *("InstanceId", "NetworkInterfaceId", "CarrierGatewayId", "LocalGatewayId"),
-)
-"""Where a route may lead that a function can take; an internet gateway is of no use to it."""
 
 
 def functions(template: Template) -> list[Function]:
@@ -83,55 +63,73 @@ def merged(shared: Any, own: Any) -> Any:
 
 
 def is_intrinsic(node: Any) -> bool:
-    return len(node) == 1 and next(iter(node)).startswith(("Ref", "Fn::"))
+    """Whether a mapping is a function of CloudFormation, such as {"Ref": "Name"}."""
+    return len(node) == 1 and (next(iter(node)) == "Ref" or next(iter(node)).startswith("Fn::"))
 
 
 def _function(template: Template, name: str, properties: Any) -> Function:
     """One function; `properties` are its own and the shared ones."""
-
-    def known(key: str, otherwise: Any = None) -> Any:
-        found = template.value(properties[key]) if key in properties else otherwise
-        return otherwise if found is NOTHING else found
-
-    def number(key: str, otherwise: int) -> Any:
-        found = known(key, otherwise)
-        return found if found is UNKNOWN else template.number(found)
-
-    architectures = known("Architectures", ["x86_64"])
     vpc = table(properties.get("VpcConfig"))
-    if is_intrinsic(vpc):
-        vpc = Table()
-    is_image = known("PackageType") == "Image" or "ImageUri" in properties
+    vpc = Table() if is_intrinsic(vpc) else vpc
+    snapstart = table(_known(template, properties, "SnapStart"))
     function = Function(
         name,
         "aws_lambda",
         template.placed(name),
-        handler=_text(known("Handler")),
-        runtime=_text(known("Runtime")),
-        architecture=_text(architectures[0] if isinstance(architectures, list) and architectures else architectures),
-        timeout_s=number("Timeout", TIMEOUT),
-        memory_mb=number("MemorySize", MEMORY),
+        handler=_text(_known(template, properties, "Handler")),
+        runtime=_text(_known(template, properties, "Runtime")),
+        architecture=_architecture(_known(template, properties, "Architectures")),
+        timeout_s=_number(template, properties, "Timeout", TIMEOUT),
+        memory_mb=_number(template, properties, "MemorySize", MEMORY),
         environment=_environment(template, properties),
         environment_is_partial=_is_partial(properties),
         code=_code(template, name, properties),
+        built=_built(template, name),
         layers=_layers_of(template, properties),
         actions=UNKNOWN if "Connectors" in template.resources[name] else _iam.of_function(template, name, properties),
-        sources=[*_events(template, properties), *_mappings(template, name)],
+        sources=_sources.sources(template, name, properties),
         in_vpc=bool(vpc),
-        has_egress=_egress(template, vpc),
-        snapstart=table(known("SnapStart")).get("ApplyOn") == "PublishedVersions",
-        is_packaged_as_image=is_image,
+        has_egress=_networks.has_egress(template, vpc),
+        snapstart=snapstart.get("ApplyOn") == "PublishedVersions",
+        is_packaged_as_image=_known(template, properties, "PackageType") == "Image" or "ImageUri" in properties,
+        places=_places(template, properties),
     )
-    if is_image and function.handler is None:
+    if function.is_packaged_as_image and function.handler is None:
         command = row(template.value(table(properties.get("ImageConfig")).get("Command")))
         function.handler = _text(command[0]) if command else None
     function.log_retention_days, function.log_group = _log(template, name, properties)
-    built = template.file.parent / ".aws-sam" / "build" / name
-    function.built = built if built.is_dir() else None
+    return function
+
+
+def _known(template: Template, properties: Any, key: str) -> Any:
+    """What a property comes to; None if it is left out."""
+    found = template.value(properties.get(key))
+    return None if found is NOTHING else found
+
+
+def _number(template: Template, properties: Any, key: str, default: int) -> Any:
+    found = _known(template, properties, key)
+    return default if found is None else template.number(found)
+
+
+def _architecture(found: Any) -> str | Unknown | None:
+    return "x86_64" if found is None else _text(row(found)[0] if row(found) else UNKNOWN)
+
+
+def _places(template: Template, properties: Any) -> dict[str, Place]:
+    """Where properties are written that are written in a line; a Role comes before Policies."""
     fields = _FIELDS | ({"actions": "Role"} if "Role" in properties else {})
     written = {field: template.place(properties, key) for field, key in fields.items() if key in properties}
-    function.places = {field: place for field, place in written.items() if place.line}
-    return function
+    return {field: place for field, place in written.items() if place.line}
+
+
+def _built(template: Template, name: str) -> Path | None:
+    """What `sam build` has made of a function."""
+    folder = template.file.parent / ".aws-sam" / "build" / name
+    try:
+        return folder if folder.is_dir() else None
+    except (OSError, ValueError):  # a name that is too long, or has a null
+        return None
 
 
 def _text(found: Any) -> str | Unknown | None:
@@ -193,78 +191,6 @@ def _layers_of(template: Template, properties: Any) -> list[str | Unknown]:
         return [] if found is None or template.value(found) is NOTHING else [UNKNOWN]
     named = [template.target(each) or template.value(each) for each in found]
     return [each if isinstance(each, str) else UNKNOWN for each in named if each is not NOTHING]
-
-
-def _events(template: Template, properties: Any) -> list[Source]:
-    """SAM's Events, and a function URL."""
-    events = table(properties.get("Events"))
-    found = [_source(template, events, name, table(each)) for name, each in events.items()]
-    if "FunctionUrlConfig" in properties:
-        found.append(Source("url", template.place(properties, "FunctionUrlConfig")))
-    return found
-
-
-def _source(template: Template, events: Any, name: str, event: Any) -> Source:
-    properties = table(event.get("Properties"))
-    kind = _EVENTS.get(str(event.get("Type")), str(event.get("Type")).lower())
-    return _reading(template, kind, template.place(events, name), properties, properties.get("Queue"))
-
-
-def _reading(template: Template, kind: str, place: Place, properties: Any, queue: Any) -> Source:
-    """A source with what only those have that Lambda reads itself."""
-    if kind not in ("sqs", "stream"):
-        return Source(kind, place)
-    types = template.value(properties.get("FunctionResponseTypes"))
-    is_open = types is UNKNOWN or template.number(properties.get("BatchSize")) == 1  # a batch of one fails as a whole
-    reports = "ReportBatchItemFailures" in row(types) or (None if is_open else False)
-    seconds, written = _visibility(template, queue) if kind == "sqs" else (None, None)
-    return Source(kind, place, seconds, written, reports)
-
-
-def _visibility(template: Template, queue: Any) -> tuple[int | Unknown | None, Place | None]:
-    """The visibility timeout of a queue of the template, and where it is written."""
-    name = template.target(queue)
-    resource = table(template.resources.get(name or ""))
-    if name is None or resource.get("Type") != "AWS::SQS::Queue":
-        return None, None
-    properties = table(resource.get("Properties"))
-    if "VisibilityTimeout" not in properties:
-        return VISIBILITY, template.placed(name)
-    return template.number(properties["VisibilityTimeout"]), template.place(properties, "VisibilityTimeout")
-
-
-def _mappings(template: Template, function: str) -> list[Source]:
-    """CloudFormation's event source mappings and function URLs of a function."""
-    found = []
-    for name, properties in template.of_type("AWS::Lambda::EventSourceMapping").items():
-        source = properties.get("EventSourceArn")
-        if template.target(properties.get("FunctionName")) == function:
-            kind = "sqs" if _is_queue(template, source) else "stream"
-            found.append(_reading(template, kind, template.placed(name), properties, source))
-    for name, properties in template.of_type("AWS::Lambda::Url").items():
-        if template.target(properties.get("TargetFunctionArn")) == function:
-            found.append(Source("url", template.placed(name)))
-    return found
-
-
-def _is_queue(template: Template, arn: Any) -> bool:
-    resource = table(template.resources.get(template.target(arn) or ""))
-    return resource.get("Type") == "AWS::SQS::Queue" or ":sqs:" in str(template.value(arn))
-
-
-def _egress(template: Template, vpc: Any) -> bool | None:
-    """Whether a function in a VPC reaches the internet; None if a subnet, its VPC or its routes are elsewhere."""
-    subnets = vpc.get("SubnetIds")
-    names = [template.target(each) for each in subnets] if isinstance(subnets, list) else []
-    if not names or None in names:
-        return None
-    routes = template.of_type("AWS::EC2::Route").values()
-    if template.of_type(*_EGRESS) or any(key in route for route in routes for key in _ROUTES):
-        return True
-    subnets = template.of_type("AWS::EC2::Subnet")
-    vpcs = {template.target(table(subnets.get(str(name))).get("VpcId")) for name in names}
-    tables = [each.get("RouteTableId") for each in template.of_type("AWS::EC2::SubnetRouteTableAssociation").values()]
-    return None if None in vpcs or None in map(template.target, tables) else False
 
 
 def _log(template: Template, name: str, properties: Any) -> tuple[int | Unknown | None, Place | None]:

@@ -8,8 +8,9 @@ from typing import Any
 from ..model import UNKNOWN, Function, Layer, Place, Source, Unknown, Variable
 from . import _iam
 from ._documents import Table, row, table
-from ._functions import MEMORY, TIMEOUT, VISIBILITY
+from ._functions import MEMORY, TIMEOUT
 from ._hcl import Module, Resource, block, policy
+from ._sources import VISIBILITY
 
 _FUNCTION, _LAYER, _QUEUE, _ROLE = "aws_lambda_function", "aws_lambda_layer_version", "aws_sqs_queue", "aws_iam_role"
 _EGRESS = (

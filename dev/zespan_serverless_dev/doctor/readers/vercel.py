@@ -38,5 +38,5 @@ def read(root: Path, project: Project) -> None:
 def _finds_python(folder: Path, pattern: str) -> bool:
     try:
         return any(found.suffix == ".py" for found in folder.glob(pattern.lstrip("/") or "*"))
-    except (ValueError, OSError, NotImplementedError):  # a pattern that pathlib does not know
+    except (ValueError, OSError, IndexError, NotImplementedError):  # a pattern that pathlib does not know
         return False

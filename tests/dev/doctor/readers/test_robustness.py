@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from zespan_serverless_dev.doctor.readers import read
+from zespan_serverless_dev.doctor.reports import REPORTS
 from zespan_serverless_dev.doctor.rules import rules
 from zespan_serverless_dev.doctor.run import diagnose
 
@@ -78,6 +79,25 @@ def test_a_value_of_the_wrong_type_is_not_followed(tmp_path: Path, level: str, v
     project = read(tmp_path)
     assert not project.skipped
     diagnose(project, rules().values())
+
+
+@pytest.mark.parametrize("text", ["\\u0000.handler", "x" * 5000, "../" * 50 + ".x", "\\ud800.x", "/.", ".", "a..b"])
+@pytest.mark.parametrize("code", ["the same", "."])
+def test_texts_that_are_no_names(tmp_path: Path, text: str, code: str) -> None:
+    """A text where a name or a path is expected may have any characters, and any length."""
+    each = ", ".join(f'"{name}": "{text}"' for name in PROPERTIES.split())
+    each += f', "CodeUri": "{code}"' if code == "." else ""
+    function = f'{{"Type": "AWS::Serverless::Function", "Properties": {{{each}}}}}'
+    variables = f'{{"Variables": {{"ZESPAN_API_KEY_SECRET": "{text}", "{text}": "{text}"}}}}'
+    function = function.replace(f'"Environment": "{text}"', f'"Environment": {variables}')
+    (tmp_path / "template.json").write_text(f'{{"Resources": {{"{text}": {function}}}}}')
+    (tmp_path / "wrangler.json").write_text(f'{{"main": "{text}", "compatibility_flags": ["python_workers"]}}')
+    (tmp_path / "vercel.json").write_text(f'{{"functions": {{"{text}": {{}}}}}}')
+    (tmp_path / "a.py").write_text("from zespan_serverless import zespan_lambda\n")
+    project = read(tmp_path)
+    assert project.functions
+    for report in REPORTS.values():
+        assert report(diagnose(project, rules().values())).encode()
 
 
 def test_a_file_that_cannot_be_opened_is_skipped(tmp_path: Path) -> None:
