@@ -20,6 +20,7 @@ from .rules import rules
 NO_FINDING, FOUND, USAGE, NOTHING_TO_CHECK = 0, 1, 2, 3
 _ROUNDS = 5  # of --fix
 _LEVELS = ("info", "warning", "error")
+_ID = re.compile(r"ZS\d+")
 _IGNORED = re.compile(r"(?:#|//)\s*zespan:\s*ignore\s+(ZS\d+(?:[\s,]+ZS\d+)*)")
 
 
@@ -129,7 +130,8 @@ def _is_ignored(finding: Finding) -> bool:
     index = finding.place.line - 1
     here = lines[index : index + 1]
     above = [line for line in lines[max(index - 1, 0) : index] if line.lstrip().startswith(("#", "//"))]
-    return any(finding.rule.id in match[1] for line in here + above for match in _IGNORED.finditer(line))
+    named = {id for line in here + above for match in _IGNORED.finditer(line) for id in _ID.findall(match[1])}
+    return finding.rule.id in named
 
 
 def _lines(path: Path) -> list[str]:
