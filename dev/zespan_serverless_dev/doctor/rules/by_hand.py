@@ -107,7 +107,7 @@ def by_hand_without_flush(project: Project) -> Iterator[Finding]:
     "ZS118",
     "sdk-without-decorator",
     "warning",
-    "The official SDK sends on a timer, which stands still while Lambda has frozen the process: events are lost.",
+    "The official SDK sends on a timer, which stands still while the process is frozen: events are late, or lost.",
     "Add @zespan_lambda, and change nothing else: it delivers the SDK's events.",
 )
 def sdk_without_decorator(project: Project) -> Iterator[Finding]:
