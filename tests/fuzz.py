@@ -35,6 +35,9 @@ with atheris.instrument_imports(  # pyright: ignore[reportAttributeAccessIssue]
     from zespan_serverless._trace import lists
     from zespan_serverless.aws_lambda import _batches, _events, _records, _results, forwarder
     from zespan_serverless.exporters import stores
+    from zespan_serverless.exporters._trees.nodes import node_of
+    from zespan_serverless.exporters._trees.style import Style
+    from zespan_serverless.exporters._trees.tree import draw
     from zespan_serverless.exporters.otlp._answers import rejected
     from zespan_serverless.exporters.otlp._messages import input_of, message_of
     from zespan_serverless.settings._otlp import target
@@ -159,6 +162,14 @@ def _parked(data: bytes) -> None:
                 list(forwarder._parcels(event, []))
 
 
+def _trees(data: bytes) -> None:
+    event = _json(data)
+    events = [one for one in (event if isinstance(event, list) else [event]) if isinstance(one, dict)]
+    text = draw(map(node_of, events), Style())
+    assert text.count("\n") >= len(events)
+    assert "\x1b" not in text
+
+
 READERS: dict[str, Callable[[bytes], None]] = {
     "lambda": _lambda_event,
     "sources": lambda data: _shaped_lambda_event(data or b"\0"),
@@ -170,6 +181,7 @@ READERS: dict[str, Callable[[bytes], None]] = {
     "environment": _environment,
     "otlp": _otlp,
     "parked": _parked,
+    "trees": _trees,
 }
 
 

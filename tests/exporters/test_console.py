@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from zespan_serverless import init, shutdown, span
 from zespan_serverless.exporters._trees.nodes import node_of
@@ -141,6 +143,15 @@ def test_a_tree_shows_where_time_and_money_went() -> None:
     ]
 
 
+def test_trees_that_are_printed_together_have_the_same_columns() -> None:
+    """Also if one of them has longer names; a request that is the name already is not repeated."""
+    details = {"http.request.method": "GET", "http.route": "/greetings/{name}", "http.response.status_code": 204}
+    first = event("GET /greetings/{name}", None, 100, 100, metadata=details)
+    one, other = tree(first, event("b", None, 200, 100), width=120).splitlines()
+    assert one.index(" 100 ms") == other.index(" 100 ms")
+    assert one.endswith(" 100 ms  204 · trace tttttttt")
+
+
 def test_narrow_terminals_have_no_bars() -> None:
     """Figures come first; what is too long for its column is cut."""
     shown = tree(event("b" * 70, "a"), event("a" * 70, None), width=60)
@@ -200,6 +211,39 @@ def test_fields_of_any_type_are_drawn(value: Any, capsys: pytest.CaptureFixture[
         assert capsys.readouterr().out.strip()
     printed(ConsoleExporter("tree"), dict.fromkeys(names, value))
     assert len(capsys.readouterr().out.splitlines()) >= 1
+
+
+NAMES = [
+    "operation",
+    "model",
+    "span_kind",
+    "latency_ms",
+    "timestamp",
+    "status",
+    "error_message",
+    "metadata",
+    "trace_id",
+]
+NAMES += ["span_id", "parent_span_id", "input_tokens", "output_tokens", "cost_usd", "ttft_ms", "tools_used", "user_id"]
+DETAILS = ["error.type", "http.request.method", "http.route", "http.response.status_code", "faas.coldstart", "x"]
+SCALARS = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text()
+    | st.sampled_from("ab")
+    | st.datetimes().map(str)
+)
+JSON = SCALARS | st.lists(SCALARS, max_size=3) | st.dictionaries(st.sampled_from(DETAILS), SCALARS, max_size=3)
+
+
+@given(st.lists(st.dictionaries(st.sampled_from(NAMES), JSON), max_size=6), st.integers(0, 200), st.booleans())
+def test_any_json_is_drawn(events: list[Event], width: int, has_unicode: bool) -> None:
+    """At least a line for each event, whatever is in it, and nothing that controls the terminal."""
+    shown = tree(*events, width=width, has_unicode=has_unicode)
+    assert shown.count("\n") >= len(events)
+    assert {one for one in shown if unicodedata.category(one) in ("Cc", "Zl", "Zp")} <= {"\n"}
 
 
 def test_a_stream_without_these_characters_gets_others(monkeypatch: pytest.MonkeyPatch) -> None:

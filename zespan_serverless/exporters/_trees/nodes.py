@@ -85,10 +85,11 @@ def _notes_of_call(event: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _notes_of_root(event: Mapping[str, Any], details: Mapping[str, Any]) -> Iterator[str]:
-    request = [_text(details, "http.request.method"), _text(details, "http.route") or _text(details, "url.path")]
+    method, path = _text(details, "http.request.method"), _text(details, "http.route") or _text(details, "url.path")
     answer = _text(details, "http.response.status_code")
-    if all(request):
-        yield " ".join([*request, answer]).rstrip()
+    if method and path:
+        request = f"{method} {path}"
+        yield answer if answer and request == _text(event, "operation") else f"{request} {answer}".rstrip()
     elif (source := _text(details, "aws.lambda.event_source") or _text(details, "faas.trigger")) not in ("", "other"):
         yield f"trigger {source}"
     if details.get("faas.coldstart") is True:

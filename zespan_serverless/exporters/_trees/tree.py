@@ -84,19 +84,20 @@ def walk(root: Node) -> Iterator[tuple[str, str, Node]]:
 
 
 def draw(nodes: Iterable[Node], style: Style) -> str:
-    """The spans as trees. Ends with a newline, if there are any."""
-    return "".join(f"{style.plain(line)}\n" for root in forest(nodes) for line in _lines(root, style))
+    """The spans as trees with the same columns. Ends with a newline, if there are any."""
+    rows = [(root, *row) for root in forest(nodes) for row in walk(root)]
+    return "".join(f"{style.plain(line)}\n" for line in _lines(rows, style)) if rows else ""
 
 
-def _lines(root: Node, style: Style) -> Iterator[str]:
-    rows = list(walk(root))
-    heads = [_head(before, node) for before, _, node in rows]
-    table = [_figures(node, root) for _, _, node in rows]
+def _lines(rows: list[tuple[Node, str, str, Node]], style: Style) -> Iterator[str]:
+    """The lines of rows, which are (root, what stands before the node, what stands before a line below it, node)."""
+    heads = [_head(before, node) for _, before, _, node in rows]
+    table = [_figures(node, root) for root, _, _, node in rows]
     head_width = min(max(_HEAD_MIN, *(cells("".join(head)) for head in heads)), style.width * 2 // 5)
     widths = [max(map(cells, column)) for column in zip(*table, strict=True)]
     bars = style.width >= _BARS_FROM
     room = style.width - head_width - sum(width + 2 for width in widths if width) - (_BAR + 2 if bars else 0) - 2
-    for (_, below, node), head, figures in zip(rows, heads, table, strict=True):
+    for (root, _, below, node), head, figures in zip(rows, heads, table, strict=True):
         line = _painted(head, node, head_width, style)
         if bars:
             line += "  " + style.paint(_bar(node, root), _look(node))
