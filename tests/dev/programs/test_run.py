@@ -5,16 +5,19 @@ from __future__ import annotations
 import json
 import os
 import pty
+import re
 import signal
+import socket
 import subprocess
 import sys
+import urllib.request
 from pathlib import Path
 
 import pytest
 from zespan_serverless_dev import address
 from zespan_serverless_dev.server import DevServer
 
-from tests.support import ROOT
+from tests.support import ROOT, until
 from zespan_serverless.cli import main
 
 pytestmark = pytest.mark.slow
@@ -240,3 +243,45 @@ def test_pytest_sends_its_telemetry_too(folder: Path) -> None:
     done = subprocess.run(run, capture_output=True, text=True, timeout=100, check=False)
     assert done.returncode == 0, done.stdout
     assert "└─ answer agent" in done.stderr
+
+
+WEB = """
+from fastapi import FastAPI
+from zespan_serverless.asgi import ZespanMiddleware
+
+app = FastAPI()
+app.add_middleware(ZespanMiddleware)
+
+@app.get("/hello")
+async def hello():
+    return {}
+"""
+
+
+@pytest.mark.host(seconds=5)
+def test_a_development_server_with_its_reloader(folder: Path) -> None:
+    """The process that serves is a child's child; Ctrl-C ends all of them, and then come the traces."""
+    (folder / "app.py").write_text(WEB)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    serve = [sys.executable, "-m", "uvicorn", "app:app", "--port", str(port), "--reload"]
+    run = [sys.executable, "-m", "zespan_serverless", "run", "--alone", "--", *serve]
+    with subprocess.Popen(run, stderr=subprocess.PIPE, text=True) as running:
+        try:
+            until(lambda: _answers(f"http://127.0.0.1:{port}/hello"), 60)
+        finally:
+            running.send_signal(signal.SIGINT)
+        assert running.stderr is not None
+        said = running.stderr.read()
+    assert running.returncode == 0
+    assert re.search(r"^[\d:.]+ GET /hello .* 200 · cold start", said, re.MULTILINE)
+    assert re.search(r"(\d+) events?: \1 delivered, 0 waiting, 0 dropped, 0 lost", said)
+
+
+def _answers(url: str) -> bool:
+    try:
+        urllib.request.urlopen(url, timeout=10).close()
+    except OSError:
+        return False
+    return True
