@@ -22,8 +22,10 @@ from unittest import mock
 import atheris
 
 with atheris.instrument_imports(  # pyright: ignore[reportAttributeAccessIssue]
-    include=["zespan_serverless"]
+    include=["zespan_serverless", "zespan_serverless_dev"]
 ):
+    from zespan_serverless_dev import ingest
+
     from zespan_serverless import settings
     from zespan_serverless._delivery import budget, journal, journal_format
     from zespan_serverless._http import client
@@ -150,6 +152,17 @@ def _otlp(data: bytes) -> None:
         assert bool(found.url) or bool(found.missing)
 
 
+def _dev(data: bytes) -> None:
+    """What `zespan-serverless dev` takes."""
+    for path in ingest.PATHS:
+        for kind in ("application/json", "application/x-protobuf"):
+            with contextlib.suppress(ingest.BadBody):
+                for span in ingest.spans_in(path, kind, data):
+                    json.dumps(ingest.details(span.format, span.raw), allow_nan=False)
+    with contextlib.suppress(ingest.BadBody):
+        ingest.lifecycle.read(data)
+
+
 def _parked(data: bytes) -> None:
     text = data.decode("utf-8", "replace")
     header = b'{"version":1,"events":1}\n'
@@ -182,6 +195,7 @@ READERS: dict[str, Callable[[bytes], None]] = {
     "otlp": _otlp,
     "parked": _parked,
     "trees": _trees,
+    "dev": _dev,
 }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from . import carbon, conventions, lifecycle, zespan
-from .body import BODY_MAX, parsed, unpacked
+from .body import BODY_MAX, parsed, showable, unpacked
 from .span import BadBody, Span
 
 __all__ = [
@@ -64,5 +64,7 @@ def details(format: str, raw: str) -> dict[str, Any]:
     if format == "otlp":
         from . import otlp
 
-        return conventions.details(otlp.checked(event))
-    return zespan.details(carbon.event_of(event) if format == "carbon" else event)
+        found = conventions.details(otlp.checked(event))
+    else:
+        found = zespan.details(carbon.event_of(event) if format == "carbon" else event)
+    return {name: showable(value) for name, value in found.items()}

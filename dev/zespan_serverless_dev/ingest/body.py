@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import zlib
 from typing import Any
@@ -33,13 +34,27 @@ def unpacked(body: bytes) -> bytes:
 
 
 def parsed(document: str) -> Any:
-    """A document of JSON. What JSON has no word for, such as NaN, is None."""
+    """A document of JSON. Numbers that JSON has no words for are None: NaN, infinity, and 1e999, which is infinite."""
     if document.count("{") + document.count("[") > DEPTH_MAX and _depth(document) > DEPTH_MAX:
         raise BadBody(f"the document has more than {DEPTH_MAX} objects or lists within each other")
     try:
-        return json.loads(document, parse_constant=lambda _: None)
+        return json.loads(document, parse_constant=lambda _: None, parse_float=_finite)
     except (ValueError, RecursionError) as error:
         raise BadBody(f"not JSON: {error}") from None
+
+
+def _finite(number: str) -> float | None:
+    found = float(number)
+    return found if math.isfinite(found) else None
+
+
+def showable(value: Any, depth: int = 0) -> Any:
+    """A value that any reader of JSON takes: texts in events may be JSON themselves, of any depth, with any number."""
+    if isinstance(value, dict):
+        return {key: showable(one, depth + 1) for key, one in value.items()} if depth < DEPTH_MAX else "..."
+    if isinstance(value, list):
+        return [showable(one, depth + 1) for one in value] if depth < DEPTH_MAX else "..."
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _depth(document: str) -> int:

@@ -96,7 +96,7 @@ def _ledger(dev: DevServer, query: Json, _: str) -> Json:
         raise Refused(400, f"state is to be one of {', '.join(ledger.STATES)}")
     trace_id = query.get("trace")
     with _run(dev, query).reading() as db:
-        sums = ledger.of_invocation(db, "", trace_id) if trace_id else ledger.of_run(db)
+        sums = ledger.of_trace(db, trace_id) if trace_id else ledger.of_run(db)
         return {"sum": sums, **ledger.rows(db, query, _page(query))}
 
 

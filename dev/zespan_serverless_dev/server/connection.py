@@ -8,6 +8,7 @@ import select
 import socket
 import sqlite3
 import struct
+import sys
 import traceback
 from functools import partial
 from http.server import BaseHTTPRequestHandler
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from . import DevServer
 
 _IDLE = 90.0  # seconds that a connection may be silent
-_LINGER = struct.pack("ii", 1, 0)  # close with a reset
+_LINGER = struct.pack("hh" if sys.platform == "win32" else "ii", 1, 0)  # close with a reset
 _LENGTH = re.compile(r"[0-9]{1,12}")
 
 

@@ -74,6 +74,16 @@ def of_invocation(db: sqlite3.Connection, request_id: str, trace_id: str | None)
     return found
 
 
+def of_trace(db: sqlite3.Connection, trace_id: str) -> Json:
+    """The sums of one trace."""
+    rows = db.execute(
+        f"SELECT {STATE} AS state, e.dropped, count(*) {_JOINED} WHERE e.trace_id = ? GROUP BY 1, 2", (trace_id,)
+    )
+    found = empty()
+    _add(found, [[tuple(row) for row in rows]])
+    return found
+
+
 def states_of_traces(db: sqlite3.Connection, traces: Sequence[str]) -> dict[str, str]:
     """The worst state of an event of each trace."""
     marks = ",".join("?" * len(traces))

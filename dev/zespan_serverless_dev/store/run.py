@@ -144,13 +144,16 @@ class _Readers:
     def _connect(self) -> sqlite3.Connection:
         assert self._path is not None
         db = sqlite3.connect(self._path, check_same_thread=False, isolation_level=None)
-        db.row_factory = sqlite3.Row
-        db.execute("PRAGMA query_only = 1")
-        db.execute("PRAGMA trusted_schema = 0")
-        row = db.execute("SELECT value FROM meta WHERE key = 'version'").fetchone()
-        if row is None or row[0] != VERSION:
+        try:
+            db.row_factory = sqlite3.Row
+            db.execute("PRAGMA query_only = 1")
+            db.execute("PRAGMA trusted_schema = 0")
+            row = db.execute("SELECT value FROM meta WHERE key = 'version'").fetchone()
+            if row is None or row[0] != VERSION:
+                raise sqlite3.DatabaseError("another version has recorded it")
+        except BaseException:
             db.close()
-            raise sqlite3.DatabaseError("another version has recorded it")
+            raise
         return db
 
 

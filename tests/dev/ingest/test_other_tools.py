@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -36,6 +38,30 @@ def test_calls_that_another_tool_has_traced(tool: str) -> None:
     assert call["name"] == "weather"
     if tool != "opentelemetry":  # which does not tell them
         assert "weather" in str(second["tools"])
+
+
+OFFICIAL = """
+import os, openai, zespan
+zespan.init(api_key="zsp_local", endpoint=os.environ["ENDPOINT"], autopatch=False)
+zespan.patch_openai()
+openai.OpenAI(api_key="none").chat.completions.create(model="gpt-4o", messages=[{"role": "user", "content": "Hi"}])
+zespan.get_client().flush()
+"""
+
+
+def test_events_of_the_official_sdk() -> None:
+    """What Zespan's own SDK sends is read as this package's events are."""
+    with DevServer() as dev, ModelEndpoint(latency_ms=0) as model:
+        environ = {**os.environ, "ENDPOINT": f"{dev.url}/v1/ingest", "OPENAI_BASE_URL": model.url}
+        done = subprocess.run(
+            [sys.executable, "-c", OFFICIAL], env=environ, capture_output=True, timeout=100, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        (row,) = dev.get("invocations")["rows"]
+        (span,) = dev.get(f"trace/{row['trace_id']}")["spans"]
+    assert (span["provider"], span["model"], span["status"]) == ("openai", "gpt-4o", "ok")
+    assert (span["tokens"]["input"], span["tokens"]["output"]) == (12, 5)
+    assert _texts(span["output"]) == [("assistant", "Hello, serverless world!")]
 
 
 def _texts(messages: list[dict[str, Any]]) -> list[tuple[str, str]]:

@@ -24,6 +24,13 @@ def dev() -> Iterator[DevServer]:
         yield dev
 
 
+@pytest.fixture(scope="module")
+def closed() -> Iterator[DevServer]:
+    """A server that gets nothing but requests that are refused."""
+    with DevServer() as dev:
+        yield dev
+
+
 @pytest.fixture
 def page(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """A page with one script, beside a secret."""
@@ -59,12 +66,12 @@ def _other_address() -> str | None:
 
 @pytest.mark.parametrize("path", ["/", "/api/summary", "/app.js", *TELEMETRY])
 @pytest.mark.parametrize("host", ["evil.example:{port}", "127.0.0.1", "127.0.0.1:{port}.evil.example", ""])
-def test_a_name_that_leads_here_is_refused(dev: DevServer, page: Path, path: str, host: str) -> None:
+def test_a_name_that_leads_here_is_refused(closed: DevServer, page: Path, path: str, host: str) -> None:
     """A page of an attacker's, whose name has been led to 127.0.0.1, gets nothing, even with the token."""
-    headers = {**owner(dev), "host": host.format(port=dev.port)}
-    reply = ask(dev, "POST" if path in TELEMETRY else "GET", path, b"", headers)
+    headers = {**owner(closed), "host": host.format(port=closed.port)}
+    reply = ask(closed, "POST" if path in TELEMETRY else "GET", path, b"", headers)
     assert reply.status == 403
-    assert dev.get("summary")["deliveries"] == 0
+    assert closed.get("summary")["deliveries"] == 0
 
 
 @pytest.mark.parametrize("path", ["/api/summary", "/api/fault", "/"])
@@ -78,43 +85,51 @@ def test_a_name_that_leads_here_is_refused(dev: DevServer, page: Path, path: str
     ],
     ids=str,
 )
-def test_another_page_is_refused(dev: DevServer, path: str, headers: dict[str, str]) -> None:
+def test_another_page_is_refused(closed: DevServer, path: str, headers: dict[str, str]) -> None:
     """A page of another origin, also of another port of this machine, may not ask, even with the cookie."""
-    cookie = {"cookie": dev.guard.set_cookie().partition(";")[0], "content-type": "application/json"}
+    cookie = {"cookie": closed.guard.set_cookie().partition(";")[0], "content-type": "application/json"}
     body = b'{"mode": "hang"}'
-    reply = ask(dev, "POST" if path == "/api/fault" else "GET", path, body, {**cookie, **headers})
+    reply = ask(closed, "POST" if path == "/api/fault" else "GET", path, body, {**cookie, **headers})
     assert reply.status == 403
-    assert dev.fault == "ok"
+    assert closed.fault == "ok"
 
 
 @pytest.mark.parametrize("path", TELEMETRY)
 @pytest.mark.parametrize("name", ["origin", "sec-fetch-site"])
-def test_pages_cannot_send_telemetry(dev: DevServer, path: str, name: str) -> None:
+def test_pages_cannot_send_telemetry(closed: DevServer, path: str, name: str) -> None:
     """No page can write into a run, not even this server's own: functions send neither header."""
-    reply = ask(dev, "POST", path, json.dumps(event()).encode(), {name: dev.url})
+    reply = ask(closed, "POST", path, json.dumps(event()).encode(), {name: closed.url})
     assert reply.status == 403
-    assert dev.get("summary")["deliveries"] == 0
+    assert closed.get("summary")["deliveries"] == 0
 
 
-def test_pages_cannot_take_commands(dev: DevServer) -> None:
+def test_pages_cannot_take_commands(closed: DevServer) -> None:
     """A GET of a page's, which has no Origin, cannot take the commands that are meant for a tool."""
-    assert ask(dev, "GET", "/v1/commands?sandbox=s&wait=0", headers={"sec-fetch-site": "cross-site"}).status == 403
+    assert ask(closed, "GET", "/v1/commands?sandbox=s&wait=0", headers={"sec-fetch-site": "cross-site"}).status == 403
 
 
-def test_a_preflight_gets_no_permission(dev: DevServer) -> None:
+def test_a_preflight_gets_no_permission(closed: DevServer) -> None:
     """No answer has a header that would allow another page to read it."""
     asks = {"origin": "http://evil.example", "access-control-request-method": "POST"}
-    replies = [ask(dev, "OPTIONS", "/api/summary", headers=asks), ask(dev, "GET", "/api/summary", headers=owner(dev))]
+    replies = [
+        ask(closed, "OPTIONS", "/api/summary", headers=asks),
+        ask(closed, "GET", "/api/summary", headers=owner(closed)),
+    ]
     assert not [name for reply in replies for name in reply.headers if name.startswith("access-control")]
     assert replies[0].status == 403
 
 
 @pytest.mark.parametrize("path", ["/api/summary", "/api/runs", "/api/export", "/api/stream", "/api/nothing"])
-def test_the_api_needs_the_token(dev: DevServer, path: str) -> None:
+def test_the_api_needs_the_token(closed: DevServer, path: str) -> None:
     """Without the token, or with another one, everything below /api is answered 401."""
-    wrong = [{}, {"authorization": "Bearer no"}, {"authorization": dev.token}, {"cookie": f"{dev.guard.cookie}=no"}]
-    for headers in (*wrong, {"cookie": f"other={dev.token}"}, {"cookie": "\x01;;="}):
-        assert ask(dev, "GET", path, headers=headers).status == 401
+    wrong = [
+        {},
+        {"authorization": "Bearer no"},
+        {"authorization": closed.token},
+        {"cookie": f"{closed.guard.cookie}=no"},
+    ]
+    for headers in (*wrong, {"cookie": f"other={closed.token}"}, {"cookie": "\x01;;="}):
+        assert ask(closed, "GET", path, headers=headers).status == 401
 
 
 def test_the_token_becomes_a_cookie(dev: DevServer, page: Path) -> None:

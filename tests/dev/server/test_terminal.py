@@ -74,6 +74,22 @@ def test_it_serves_until_it_is_told_to_end(started: Any, tmp_path: Path, number:
         assert [(run["name"], run["events"]) for run in other.get("runs")["runs"]] == [(None, 0), ("mine", 1)]
 
 
+def test_a_server_that_is_killed(started: Any, tmp_path: Path) -> None:
+    """What it had shown is still in the run afterwards, and the next server starts as usual."""
+    dev = started("--name", "mine")
+    request = urllib.request.Request(f"{dev.url}/v1/ingest", json.dumps(event()).encode())
+    urllib.request.urlopen(request, timeout=30).close()
+    headers = {"authorization": f"Bearer {dev.token}"}
+    with urllib.request.urlopen(
+        urllib.request.Request(f"{dev.url}/api/summary", headers=headers), timeout=30
+    ) as answer:
+        assert json.load(answer)["events"] == 1
+    dev.end(signal.SIGKILL)
+    with DevServer(tmp_path / ".zespan") as other:
+        assert [(run["name"], run["events"]) for run in other.get("runs")["runs"]] == [(None, 0), ("mine", 1)]
+        assert running.find(tmp_path / ".zespan") == (other.url, other.token)
+
+
 def test_in_memory_nothing_is_kept(started: Any, tmp_path: Path) -> None:
     """With --memory there is no folder, and the terminal says that the run goes with the process."""
     dev = started("--memory")
