@@ -40,6 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--stay", action="store_true", help="with --dev: keep the sandbox, and obey the page's controls"
     )
+    parser.add_argument("--docker", action="store_true", help="run in AWS's image in Docker, as always on macOS")
     parser.add_argument("--watch", action="store_true", help="run again when a file of the function changes")
     parser.add_argument("--json", action="store_true", help="print one document of JSON instead of the drawing")
     parser.set_defaults(run=_run)
@@ -66,12 +67,11 @@ def _signal(parser: argparse.ArgumentParser, option: str, name: str) -> None:
 
 
 def _run(chosen: argparse.Namespace) -> int:
-    from ..emulator.binary import EmulatorUnavailable
     from ..invoke.plan import Unusable
     from ..invoke.running import run
 
     try:
         return run(chosen)
-    except (Unusable, EmulatorUnavailable) as error:
+    except (Unusable, RuntimeError) as error:
         print(f"zespan-serverless invoke: {error}", file=sys.stderr)
         return USAGE_ERROR

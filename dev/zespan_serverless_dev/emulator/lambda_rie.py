@@ -20,16 +20,17 @@ import tempfile
 import threading
 import time
 import weakref
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from zespan_serverless_dev.emulator.binary import emulator_binary
 from zespan_serverless_dev.probe import Facts
 
 HOOKS = Path(__file__).parent / "hooks"
+PROBE = Path(__file__).parents[1] / "probe"
 INVOKE_PATH = "/2015-03-31/functions/function/invocations"
 
 
@@ -120,37 +121,48 @@ class Sandbox:
             "AWS_LAMBDA_LOG_GROUP_NAME": "/aws/lambda/emulated",
             "AWS_LAMBDA_LOG_STREAM_NAME": "2026/01/01/[$LATEST]emulated",
         }
-        command = [str(emulator_binary()), "--log-level", "info"]
-        command += ["--runtime-interface-emulator-address", f"127.0.0.1:{self._port}"]
+        command = ["--log-level", "info", "--runtime-interface-emulator-address", f"{self._listens}:{self._port}"]
         command += ["--runtime-api-address", f"127.0.0.1:{self._api_port}"]
         environment.update(env or {})
         if probe is not None:
             environment.update(probe.environment(environment["PYTHONPATH"]))
         environment["PYTHONPATH"] = f"{HOOKS}{os.pathsep}{environment['PYTHONPATH']}"
-        runtime = [sys.executable, "-m", "awslambdaric", handler]
+        runtime = [self._python, "-m", "awslambdaric", handler]
         if wrapper is not None:
             environment["_HANDLER"] = handler
-            runtime = [str(wrapper), "/bin/sh", "-c", 'exec "$0" -m awslambdaric "$_HANDLER"', sys.executable]
+            runtime = [str(wrapper), "/bin/sh", "-c", 'exec "$0" -m awslambdaric "$_HANDLER"', self._python]
         if join is not None:
             runtime = ["/bin/sh", "-c", 'echo $$ > "$0" && exec "$@"', str(join), *runtime]
-        command += runtime
+        places = [folder, own, self.tmp_dir, HOOKS, *layers, *((probe.path.parent, PROBE) if probe is not None else ())]
+        emulator, variables = self._emulator(environment, places)
         with self._log_path.open("wb") as log:
             self._process = subprocess.Popen(
-                command,
+                [*emulator, *command, *runtime],
                 cwd=folder,
-                env=environment,
+                env=variables,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
                 process_group=0,  # Ctrl-C in a terminal is for the tool alone, which stops this
             )
-        self._kill = weakref.finalize(self, _kill, self._process)  # for a sandbox that is never stopped
+        self._kill = self._killer()
         self._extension: _Extension | None = None
         self._await_listening()
         if extension:
             self._start_extension()
 
-    def __enter__(self) -> Sandbox:
+    _python = sys.executable  # the runtime's
+    _listens = "127.0.0.1"  # the emulator
+
+    def _emulator(self, environment: dict[str, str], places: Sequence[Path]) -> tuple[list[str], dict[str, str]]:
+        """The command that starts the emulator, and its variables. `places` are the folders that it has to reach."""
+        return [str(emulator_binary())], environment
+
+    def _killer(self) -> Callable[[], object]:
+        """What kills the emulator, also of a sandbox that is never stopped."""
+        return weakref.finalize(self, _kill, self._process)
+
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -57,7 +57,7 @@ def drawn_end(result: Result) -> Iterator[str]:
     """The ledger, and what has to be said with it."""
     sums = result.ledger.sums()
     dropped = sum(sums["dropped"].values())
-    yield f"\nThe sandbox has ended: {_END[result.end]}. Between calls it was frozen by SIGSTOP."
+    yield f"\nThe sandbox has ended: {_END[result.end]}. Between calls it was frozen by {result.plan.freeze}."
     for fact in result.after:
         if fact["type"] == "flush":
             yield f"   flush at the end {_flush_note(fact)}"

@@ -58,8 +58,14 @@ class Plan:
     model: bool = False
     dev: str | None = None
     stays: bool = False
+    docker: bool = False
     function: str = ""  # its name in the template
     notes: Sequence[str] = ()  # what this run cannot do as the template says
+
+    @property
+    def freeze(self) -> str:
+        """What freezes the function between calls."""
+        return "docker pause" if self.docker else "SIGSTOP"
 
     @property
     def name(self) -> str:
@@ -100,6 +106,7 @@ def plan_of(chosen: Namespace) -> Plan:
         model=chosen.model,
         dev=chosen.dev,
         stays=chosen.stay,
+        docker=chosen.docker or sys.platform != "linux",
         function=base.function,
         notes=base.notes,
     )

@@ -19,7 +19,7 @@ def document(result: Result) -> dict[str, Any]:
         "memory_mb": plan.memory,
         "timeout_ms": plan.timeout * 1000,
         "fault": plan.fault,
-        "freeze": "SIGSTOP",
+        "freeze": plan.freeze,
         "calls": [{**call.document(), "log": lines_of(call.invoke.log)} for call in result.calls],
         "events": [
             {

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from ..emulator.lambda_docker import HOST, DockerSandbox
 from ..emulator.lambda_rie import Sandbox
 from ..emulator.model import ModelEndpoint
 from ..probe import Fact, Facts
@@ -22,7 +23,7 @@ from .cpu import CpuLimit
 from .journals import Left, left_in
 from .ledger import Ledger
 from .lifecycle import Lifecycle
-from .plan import MODEL_VARIABLES, Plan, Signal, shell
+from .plan import MODEL_VARIABLES, Plan, Signal, Unusable, shell
 
 LOOK = 0.02  # seconds between two looks at the facts
 WRAPPER = "/opt/zespan/wrapper"  # the layer's
@@ -72,29 +73,41 @@ class Session:
             stack.callback(collector.close)
             collector.fail(self.plan.fault)
             model = stack.enter_context(ModelEndpoint()) if self.plan.model else None
-            self._limit = CpuLimit(self.plan.memory)
-            stack.callback(self._limit.close)
-            if self._limit.join is None:
-                self.result.notes.append(f"its CPU is not limited as on Lambda: {self._limit.trouble}")
             self._probe = Facts(folder / "facts")
-            env = environment(self.plan, collector.url, model.url if model is not None else None)
+            here = HOST if self.plan.docker else "127.0.0.1"
+            urls = [one.url.replace("127.0.0.1", here) if one is not None else None for one in (collector, model)]
+            env = environment(self.plan, urls[0] or "", urls[1])
             handler = self.plan.handler
             if env.get("AWS_LAMBDA_EXEC_WRAPPER") == WRAPPER:  # what the layer's wrapper does
                 env["ZESPAN_LAMBDA_HANDLER"], handler = handler, "zespan_serverless.aws_lambda.auto.handler"
-            with Sandbox(
-                handler,
-                self.plan.code,
-                env=env,
-                timeout=self.plan.timeout,
-                memory=self.plan.memory,
-                tmp_dir=folder / "tmp",
-                probe=self._probe,
-                layers=self.plan.layers,
-                join=self._limit.join,
-            ) as self._sandbox:
-                self._run(collector)
+            self._sandbox = stack.enter_context(self._started(handler, env, folder / "tmp", stack))
+            self._run(collector)
             self._account(collector, [folder / "tmp", *journal_folders(env)])
         return self.result
+
+    def _started(self, handler: str, env: dict[str, str], tmp: Path, stack: ExitStack) -> Sandbox:
+        """The sandbox, with its share of a CPU."""
+        plan = self.plan
+        kind: type[Sandbox] = DockerSandbox if plan.docker else Sandbox
+        self._limit = None if plan.docker else CpuLimit(plan.memory)
+        if self._limit is not None:
+            stack.callback(self._limit.close)
+            if self._limit.join is None:
+                self.result.notes.append(f"its CPU is not limited as on Lambda: {self._limit.trouble}")
+        try:
+            return kind(
+                handler,
+                plan.code,
+                env=env,
+                timeout=plan.timeout,
+                memory=plan.memory,
+                tmp_dir=tmp,
+                probe=self._probe,
+                layers=plan.layers,
+                join=self._limit.join if self._limit is not None else None,
+            )
+        except FileNotFoundError as error:
+            raise Unusable(f"the emulator cannot be started: {error}. --docker needs the command `docker`") from None
 
     def _run(self, collector: Collector) -> None:
         if isinstance(collector, Dev):
@@ -222,7 +235,8 @@ class Session:
         elif fact["type"] == "broken":
             self.result.broken.append(fact["what"])
         elif fact["type"] == "asked":
-            self._limit.enforce()  # Lambda gives an init more
+            if self._limit is not None:
+                self._limit.enforce()  # Lambda gives an init more
         elif fact["type"] == "request":
             for name, wanted in self._awaited:
                 if wanted is not None and wanted.after is not None:
