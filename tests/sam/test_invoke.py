@@ -98,4 +98,4 @@ def test_docker_that_is_not_there_is_said(monkeypatch: pytest.MonkeyPatch, capsy
 
     monkeypatch.setenv("PATH", "/nowhere")
     assert main(["invoke", "app.handler", "--code", str(FUNCTION), "--docker"]) == 2
-    assert "--docker needs the command `docker`" in capsys.readouterr().err
+    assert "there is no command `docker` here" in capsys.readouterr().err

@@ -14,18 +14,20 @@ from __future__ import annotations
 import http.client
 import os
 import secrets
+import shutil
 import signal
 import subprocess
 import sys
 import time
 import weakref
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
 import zespan_serverless
 
+from .binary import EmulatorUnavailable
 from .lambda_rie import Sandbox
 
 IMAGE = f"public.ecr.aws/lambda/python:3.{sys.version_info.minor}"
@@ -50,6 +52,8 @@ class DockerSandbox(Sandbox):
     _listens = "127.0.0.1" if IS_NATIVE else "0.0.0.0"
 
     def __init__(self, *args: Any, memory: int = 512, **options: Any) -> None:
+        if shutil.which("docker") is None:
+            raise EmulatorUnavailable("a container needs Docker, and there is no command `docker` here: install it")
         self._name = f"zespan-{secrets.token_hex(6)}"
         self._memory, self._is_paused = memory, False
         super().__init__(*args, memory=memory, **options)
@@ -98,11 +102,10 @@ class DockerSandbox(Sandbox):
         end = time.monotonic() + START_MAX
         while self._process.poll() is None and time.monotonic() < end:
             connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=1)
-            with suppress(OSError, http.client.HTTPException):
+            with closing(connection), suppress(OSError, http.client.HTTPException):
                 connection.request("GET", "/")
                 connection.getresponse().read()
                 return
-            connection.close()
             time.sleep(0.05)
         raise RuntimeError(f"the container did not start:\n{self.stop()}")
 

@@ -23,7 +23,7 @@ from .cpu import CpuLimit
 from .journals import Left, left_in
 from .ledger import Ledger
 from .lifecycle import Lifecycle
-from .plan import MODEL_VARIABLES, Plan, Signal, Unusable, shell
+from .plan import MODEL_VARIABLES, Plan, Signal, shell
 
 LOOK = 0.02  # seconds between two looks at the facts
 WRAPPER = "/opt/zespan/wrapper"  # the layer's
@@ -94,20 +94,17 @@ class Session:
             stack.callback(self._limit.close)
             if self._limit.join is None:
                 self.result.notes.append(f"its CPU is not limited as on Lambda: {self._limit.trouble}")
-        try:
-            return kind(
-                handler,
-                plan.code,
-                env=env,
-                timeout=plan.timeout,
-                memory=plan.memory,
-                tmp_dir=tmp,
-                probe=self._probe,
-                layers=plan.layers,
-                join=self._limit.join if self._limit is not None else None,
-            )
-        except FileNotFoundError as error:
-            raise Unusable(f"the emulator cannot be started: {error}. --docker needs the command `docker`") from None
+        return kind(
+            handler,
+            plan.code,
+            env=env,
+            timeout=plan.timeout,
+            memory=plan.memory,
+            tmp_dir=tmp,
+            probe=self._probe,
+            layers=plan.layers,
+            join=self._limit.join if self._limit is not None else None,
+        )
 
     def _run(self, collector: Collector) -> None:
         if isinstance(collector, Dev):
