@@ -16,6 +16,7 @@ _WHOLE = re.compile(r"\$\{(.*)\}", re.DOTALL)
 _KNOWN = re.compile(r"(var|local)\.([\w-]+)")
 _RESOURCE = re.compile(r"\b(data\.)?((?:aws|google|archive)_\w+)\.([\w-]+)")
 _CALL = re.compile(r"(jsonencode|merge|concat|tolist|toset|tomap)\((.*)\)", re.DOTALL)
+HOLE = "<unknown>"
 _OPTIONS = {"preserve_heredocs": False, "with_comments": False, "explicit_blocks": False}
 
 
@@ -100,6 +101,22 @@ class Module:
             arguments = [self.value(each, depth + 1) for each in _arguments(called[2])]
             return _called(called[1], arguments)
         return UNKNOWN
+
+    def policy(self, node: Any) -> Any:
+        """A policy as a value, also if it is a text of JSON, in which what is not known is HOLE."""
+        found = self.value(node)
+        if isinstance(node, str) and node.lstrip().startswith("{"):
+            found = _EXPRESSION.sub(lambda match: self._text(match[0]), node)
+        if not isinstance(found, str):
+            return found
+        try:
+            return json.loads(found)
+        except (ValueError, RecursionError):
+            return UNKNOWN
+
+    def _text(self, node: str) -> str:
+        found = self.value(node)
+        return found if isinstance(found, str) else HOLE
 
     def number(self, node: Any) -> Any:
         found = self.value(node)
@@ -206,16 +223,6 @@ def _called(name: str, arguments: list[Any]) -> Any:
     if name == "concat":
         return Row(value for each in arguments for value in row(each))
     return arguments[0] if len(arguments) == 1 else UNKNOWN
-
-
-def policy(document: Any) -> Any:
-    """A policy that is written as a string of JSON, or as an object."""
-    if not isinstance(document, str):
-        return document
-    try:
-        return json.loads(document)
-    except (ValueError, RecursionError):
-        return UNKNOWN
 
 
 def _resource(name: str, bodies: Table, file: Path) -> Resource:

@@ -9,7 +9,7 @@ from ..model import UNKNOWN, Function, Layer, Place, Source, Unknown, Variable
 from . import _iam
 from ._documents import Table, row, table
 from ._functions import MEMORY, TIMEOUT
-from ._hcl import Module, Resource, block, policy
+from ._hcl import HOLE, Module, Resource, block
 from ._sources import VISIBILITY
 
 _FUNCTION, _LAYER, _QUEUE, _ROLE = "aws_lambda_function", "aws_lambda_layer_version", "aws_sqs_queue", "aws_iam_role"
@@ -21,6 +21,7 @@ _ROUTES = (
     *("nat_gateway_id", "transit_gateway_id", "egress_only_gateway_id", "vpc_peering_connection_id"),
     *("vpc_endpoint_id", "network_interface_id", "carrier_gateway_id", "local_gateway_id"),
 )
+_ARCHIVE = "data.archive_file"
 _TABLES = ("aws_route_table", "aws_default_route_table")
 _FIELDS = {
     "handler": ("handler",),
@@ -103,16 +104,24 @@ def _environment(module: Module, resource: Resource) -> tuple[dict[str, Variable
 
 
 def _code(module: Module, filename: Any) -> Path | None:
-    """The folder that is zipped, if the module does that itself."""
-    archive = module.target(filename, "data.archive_file")
-    source = module.value(archive.body.get("source_dir") if archive else filename)
+    """The folder that is zipped, if the module does that itself, or the file that is there."""
+    archive = module.target(filename, _ARCHIVE) or _archive_to(module, module.value(filename))
+    body = archive.body if archive else Table({"source_dir": filename})
+    source = module.value(body.get("source_dir", body.get("source_file")))
     if not isinstance(source, str) or "\0" in source:
         return None
     try:
         found = (module.folder / source).resolve()
+        found = found.parent if "source_file" in body else found
         return found if found.exists() else None
     except (OSError, RuntimeError):  # a name that is too long, or a loop of links
         return None
+
+
+def _archive_to(module: Module, path: Any) -> Resource | None:
+    """The archive that is written to a path."""
+    archives = module.of_type(_ARCHIVE).values() if isinstance(path, str) else ()
+    return next((each for each in archives if module.value(each.body.get("output_path")) == path), None)
 
 
 def _layer(module: Module, resource: Resource) -> Layer:
@@ -156,7 +165,8 @@ def _statements(module: Module, document: Any) -> set[str] | Unknown:
     """The actions of a policy: jsonencode, a string of JSON, or a document of the data source for them."""
     source = module.target(document, "data.aws_iam_policy_document")
     if source is None:
-        return _iam.statements(policy(module.value(document)))
+        allowed = _iam.statements(module.policy(document))
+        return UNKNOWN if HOLE in str(allowed) else allowed
     if any(key in source.body for key in ("source_policy_documents", "override_policy_documents", "dynamic")):
         return UNKNOWN
     found = []

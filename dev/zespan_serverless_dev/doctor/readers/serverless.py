@@ -53,18 +53,16 @@ class _Service:
     """One serverless.yml."""
 
     def __init__(self, file: Path, document: Table) -> None:
-        self._document = document
         self._provider = table(document.get("provider"))
         resources = Table()
         for each in map(table, row(document.get("resources"))):
             resources.update(table(each.get("Resources")))
             resources.lines.update(table(each.get("Resources")).lines)
-        for name, layer in table(document.get("layers")).items():
-            self._put(resources, document["layers"], name, f"{_title(name)}LambdaLayer", _layer(table(layer)))
-        for name, function in table(document.get("functions")).items():
-            self._put(
-                resources, document["functions"], name, f"{_title(name)}LambdaFunction", self._properties(function)
-            )
+        layers, self._written = _named(document.get("layers")), _named(document.get("functions"))
+        for name, layer in layers.items():
+            self._put(resources, layers, name, f"{_title(name)}LambdaLayer", _layer(table(layer)))
+        for name, function in self._written.items():
+            self._put(resources, self._written, name, f"{_title(name)}LambdaFunction", self._properties(function))
         template = Table({"Resources": resources})
         self._template = Template(file, template)
 
@@ -77,7 +75,7 @@ class _Service:
         """The functions by their names in serverless.yml."""
         found = {each.name: each for each in _functions.functions(self._template)}
         named = []
-        for name, written in table(self._document.get("functions")).items():
+        for name, written in self._written.items():
             function = found[f"{_title(name)}LambdaFunction"]
             function.name, function.code = name, self._template.file.parent
             if function.environment.pop(next(iter(_UNKNOWN)), None):  # all of a file's variables
@@ -128,6 +126,15 @@ class _Service:
         shared = [*row(role.get("statements")), *row(self._provider.get("iamRoleStatements"))]
         managed = [*row(role.get("managedPolicies")), *row(self._provider.get("iamManagedPolicies"))]
         return {"Policies": Row([{"Statement": Row([*own, *shared])}, *managed])}
+
+
+def _named(value: Any) -> Table:
+    """A section of named things, which may be a sequence of such; what another file has is not known."""
+    found = Table()
+    for part in map(table, row(value)):
+        found.update({name: each for name, each in part.items() if name not in _UNKNOWN})
+        found.lines.update(part.lines)
+    return found
 
 
 def _events(function: Table) -> Table:

@@ -90,3 +90,10 @@ def test_other_clouds_are_left_alone(tmp_path: Path) -> None:
     """A service for another cloud has no function of Lambda."""
     project = read(tmp_path, TEXT.replace("name: aws", "name: azure"))
     assert (project.functions, project.read) == ([], [])
+
+
+def test_functions_of_other_files_are_not_known(tmp_path: Path) -> None:
+    """`functions` may be a sequence, of which some parts are in other files."""
+    text = "service: x\nprovider: {name: aws}\nfunctions:\n  - ${file(a.yml)}\n  - ask: {handler: app.handler}\n"
+    assert [each.name for each in read(tmp_path, text).functions] == ["ask"]
+    assert read(tmp_path, text.replace("\n  - ${file(a.yml)}", " ${file(a.yml)}").split("  - ask")[0]).functions == []

@@ -104,6 +104,23 @@ def test_the_files_of_a_folder_are_one_module(tmp_path: Path) -> None:
     assert (source.kind, source.visibility_timeout_s, source.reports_batch_failures) == ("sqs", 60, False)
 
 
+def test_the_code_of_an_archive_that_is_named_by_its_path(tmp_path: Path) -> None:
+    """A function and the archive of its code may both name the zip, and the archive may have one file."""
+    (tmp_path / "src").mkdir()
+    (tmp_path / "src/app.py").touch()
+    main = """
+variable "zip" { default = "build/function.zip" }
+data "archive_file" "code" {
+  source_file = "${path.module}/src/app.py"
+  output_path = var.zip
+}
+resource "aws_lambda_function" "f" {
+  filename = var.zip
+}
+"""
+    assert one(tmp_path, main=main).code == tmp_path / "src"
+
+
 def test_a_file_of_values_precedes_defaults(tmp_path: Path) -> None:
     """terraform.tfvars replaces the defaults of variables, as Terraform itself has it."""
     (tmp_path / "terraform.tfvars").write_text("seconds = 45\n")
@@ -126,6 +143,8 @@ def test_places_are_the_lines_in_the_file(tmp_path: Path) -> None:
     [
         ("data.aws_iam_policy_document.doc.json", {"ssm:getparameter"}),
         ('<<EOF\n{"Statement": [{"Effect": "Allow", "Action": "kms:*"}]}\nEOF\n', {"kms:*"}),
+        ('<<EOF\n{"Statement": [{"Action": "sqs:*", "Resource": "${aws_sqs_queue.q.arn}"}]}\nEOF\n', {"sqs:*"}),
+        ('<<EOF\n{"Statement": [{"Effect": "Allow", "Action": "${var.service}:*"}]}\nEOF\n', UNKNOWN),
         ("file(var.policy)", UNKNOWN),
         ("jsonencode({Statement = concat(local.unknown, [])})", UNKNOWN),
     ],
