@@ -130,10 +130,16 @@ def environment(backend: Backend) -> dict[str, str]:
 
 
 @contextmanager
-def sandboxes(root: Path, backend: Backend) -> Iterator[Callable[..., Any]]:
-    """What starts functions on Lambda's emulator. They are stopped at the end of the block."""
+def sandboxes(root: Path, backend: Backend, recording: Recording) -> Iterator[Callable[..., Any]]:
+    """What starts functions on Lambda's emulator. They are stopped at the end of the block, and the recording has what
+    they have lost.
+    """
+
+    def lost(how: str, event: Event, reason: str) -> None:
+        recording.elsewhere.append((how, event, reason))
+
     for entry in entry_points(group="zespan_serverless.fixtures", name="lambda_sandbox"):
-        with entry.load()(root, environment(backend)) as start:
+        with entry.load()(root, environment(backend), lost) as start:
             yield start
         return
     pytest.fail("the fixture lambda_sandbox comes with: pip install 'zespan-serverless[dev]'", pytrace=False)

@@ -72,6 +72,8 @@ def losses_of(recording: Recording) -> Iterator[Loss]:
             yield Loss("dropped", None, group.events - len(group.payloads), why)
     for event, reason in recording.waiting:
         yield Loss("waiting", event, 1, _explained(reason))
+    for how, event, reason in recording.elsewhere:
+        yield Loss(how, event, 1, reason)
 
 
 def _explained(reason: str, detail: str = "") -> str:

@@ -87,6 +87,7 @@ class Recording:
         arrived: Returns the events that have been recorded, or have arrived at the backend.
         dropped: What `on_error` is called with, for each group of events that was dropped.
         waiting: Events that were left waiting, each with the reason.
+        elsewhere: Events that sandboxes have lost: `dropped` or `waiting`, the event, and the reason.
         is_local: Whether events are recorded in this process, rather than sent to a backend.
         has_failed: Whether the test has failed already, whose recording this is.
     """
@@ -101,6 +102,7 @@ class Recording:
         self.events: list[Event] = []
         self.dropped: list[Dropped] = []
         self.waiting: list[tuple[Event, str]] = []
+        self.elsewhere: list[tuple[str, Event, str]] = []
         self.arrived: Callable[[], Sequence[Event]] = lambda: self.events
         self.has_failed = False
         self._left = ""  # why the last flush of an invocation has left events waiting, if it has

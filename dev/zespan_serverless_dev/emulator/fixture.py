@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
 from importlib.util import find_spec
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
 
+from zespan_serverless_dev.emulator import lambda_rie
 from zespan_serverless_dev.emulator.binary import EmulatorUnavailable, emulator_binary
-from zespan_serverless_dev.emulator.lambda_rie import Sandbox
+from zespan_serverless_dev.probe import Fact, Facts
+
+Lost = Callable[[str, Mapping[str, Any], str], object]
+"""Called with `dropped` or `waiting`, an event, and the reason."""
 
 
 @contextmanager
-def sandboxes(root: Path, environment: Mapping[str, str]) -> Iterator[Callable[..., Sandbox]]:
-    """What starts sandboxes with these variables, and stops them at the end. Skips the test where none can run.
+def sandboxes(root: Path, environment: Mapping[str, str], lost: Lost) -> Iterator[Callable[..., lambda_rie.Sandbox]]:
+    """What starts sandboxes with these variables. At the end they are shut down, and `lost` is told of each event that
+    has not been delivered by then. Skips the test where no sandbox can run.
 
     `root`: the folder that the folder of the code is relative to, and its default.
     """
@@ -26,10 +34,52 @@ def sandboxes(root: Path, environment: Mapping[str, str]) -> Iterator[Callable[.
         emulator_binary()
     except EmulatorUnavailable as error:
         pytest.skip(str(error).partition("\n")[0])
-    with ExitStack() as started:
+    facts: list[Facts] = []
+    with TemporaryDirectory(prefix="facts-") as own:
+        with ExitStack() as started:
 
-        def start(handler: str, folder: Path | str = ".", **options: Any) -> Sandbox:
-            options["env"] = {**environment, **(options.get("env") or {})}
-            return started.enter_context(Sandbox(handler, root / folder, **options))
+            def start(handler: str, folder: Path | str = ".", **options: Any) -> lambda_rie.Sandbox:
+                facts.append(Facts(Path(own) / str(len(facts))))
+                path = f"{lambda_rie.HOOKS}{os.pathsep}{root / folder}"
+                given = options.pop("env", None) or {}
+                variables = {**environment, **facts[-1].environment(given.get("PYTHONPATH", path))}
+                variables |= {name: value for name, value in given.items() if name != "PYTHONPATH"}
+                return started.enter_context(lambda_rie.Sandbox(handler, root / folder, env=variables, **options))
 
-        yield start
+            yield start
+        for written in facts:
+            _report(written.read(), lost)
+
+
+def _report(facts: Iterable[Fact], lost: Lost) -> None:
+    """Tell what has become of the events of one sandbox, if it is not what should have."""
+    events: dict[str, dict[str, Any]] = {}
+    settled: set[str] = set()
+    for fact in facts:
+        items = [item for item in fact.get("items", ()) if item]
+        if fact["type"] == "captured" and fact.get("event_id"):
+            events[fact["event_id"]] = {**events.get(fact["event_id"], {}), **_event(fact)}
+        elif fact["type"] in ("delivered", "parked", "dropped"):
+            settled |= {*items}
+        if fact["type"] == "dropped":
+            reason = f"{fact['reason']} ({fact['detail']})" if fact.get("detail") else fact["reason"]
+            for item in items or [""]:
+                lost("dropped", events.get(item, {"event_id": item}), reason)
+    for id, event in events.items():
+        if id not in settled:
+            lost("waiting", event, "the sandbox has ended without having delivered it")
+
+
+def _event(fact: Fact) -> dict[str, Any]:
+    """What is known of an event that has been captured, in the words of Zespan's."""
+    if "span_id" not in fact:  # a process has taken it over from the one before, which has named it
+        return {"event_id": fact["event_id"]}
+    names = ("event_id", "trace_id", "span_id", "parent_span_id", "model", "status")
+    ended = fact.get("end") or 0.0
+    return {
+        **{name: fact.get(name) for name in names},
+        "operation": fact.get("name"),
+        "span_kind": "general" if fact.get("kind") == "invocation" else fact.get("kind"),
+        "latency_ms": ended - (fact.get("start") or ended),
+        "timestamp": datetime.fromtimestamp(ended / 1000, UTC).isoformat(),
+    }
