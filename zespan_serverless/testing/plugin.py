@@ -71,8 +71,8 @@ def lambda_sandbox(request: pytest.FixtureRequest, zespan_backend: Backend) -> I
         assert len(zespan_backend.wait_for(2)) == 2
 
     The second argument is the folder of the code, by default pytest's root directory. The others are those of
-    `zespan_serverless_dev.emulator.lambda_rie.Sandbox`. At the end of the test the sandboxes are shut down, and it fails
-    if they have lost an event. It is skipped where the emulator cannot run.
+    `zespan_serverless_dev.emulator.lambda_rie.Sandbox`. At its end the test shuts the sandboxes down, and fails if they
+    have lost an event. It is skipped where the emulator cannot run.
     """
     from ._fixtures import sandboxes
 
