@@ -1,5 +1,5 @@
 // Puts the page together: the shell around the view that the URL names.
-import { html, render, useEffect } from "./html.js";
+import { html, render, useEffect, useErrorBoundary } from "./html.js";
 import { Help } from "./help.js";
 import { installKeys } from "./keys.js";
 import { LanesView } from "./lanes/view.js";
@@ -23,10 +23,23 @@ function App() {
     <${Header} />
     <${Sums} />
     <main id="main" tabindex="-1" class=${`view view-${view.value}`}>
-      ${runs.value.length ? html`<${View} key=${view.value} />` : html`<p class="empty">Connecting …</p>`}
+      ${runs.value.length ? html`<${Guarded} key=${view.value}><${View} /></${Guarded}>` : html`<p class="empty">Connecting …</p>`}
     </main>
     <${Notices} />
     <${Help} />
+  `;
+}
+
+// A view that fails says so, and leaves the others alone.
+function Guarded({ children }) {
+  const [error, again] = useErrorBoundary();
+  if (!error) return children;
+  return html`
+    <section class="nothing">
+      <h1>This view has failed</h1>
+      <p>${String(error.message ?? error)}</p>
+      <button type="button" class="button" onClick=${again}>Try again</button>
+    </section>
   `;
 }
 

@@ -6,3 +6,6 @@ export { Fragment, render };
 export { useEffect, useErrorBoundary, useLayoutEffect, useMemo, useRef, useState } from "./vendor/hooks.js";
 export { batch, computed, effect, signal, untracked, useComputed, useSignal, useSignalEffect } from "./vendor/signals.js";
 export const html = htm.bind(h);
+
+// A table of words by what has come with an event: `constructor` and `__proto__` are no words of it.
+export const table = (words) => Object.assign(Object.create(null), words);

@@ -1,6 +1,6 @@
 // The ledger: what has become of every event that was captured, and in which requests it travelled.
 import * as format from "./format.js";
-import { html, useEffect, useMemo } from "./html.js";
+import { html, table, useEffect, useMemo } from "./html.js";
 import { changes, run, useLive } from "./live.js";
 import { Pages } from "./pages.js";
 import { link, replace, route } from "./route.js";
@@ -9,7 +9,7 @@ import { VirtualRows } from "./virtual.js";
 const ROW = 44;
 const LOOK_EVERY = 1000;
 const STATES = [["", "All"], ["waiting", "Waiting"], ["dropped", "Dropped"], ["lost", "Lost"], ["late", "With a later call"], ["again", "Sent twice"]];
-const SIGNS = { delivered: "✓", waiting: "…", dropped: "✕", lost: "!" };
+const SIGNS = table({ delivered: "✓", waiting: "…", dropped: "✕", lost: "!" });
 
 export function LedgerView() {
   const { state = "", trace = "" } = route.value.query;

@@ -1,10 +1,10 @@
 // One invocation in a lane: a button, with its phases, its calls and its flushes drawn to scale.
 import * as format from "../format.js";
-import { html } from "../html.js";
+import { html, table } from "../html.js";
 import { at, endOf, span, stack, startOf } from "./axis.js";
 
 const CALL_ROWS = 3;
-export const OUTCOMES = { ok: "ok", error: "error", timeout: "timeout", crash: "crash", killed: "killed" };
+export const OUTCOMES = table({ ok: "ok", error: "error", timeout: "timeout", crash: "crash", killed: "killed" });
 
 export function Block({ invocation, number, axis, row, now, chosen, onChoose }) {
   const from = startOf(invocation), to = endOf(invocation, now);

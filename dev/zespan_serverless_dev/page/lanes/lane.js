@@ -1,7 +1,7 @@
 // The lane of one sandbox: its state, its controls, and its last invocations on an axis with folded gaps.
 import { post } from "../api.js";
 import * as format from "../format.js";
-import { html, useEffect, useLayoutEffect, useRef, useSignal } from "../html.js";
+import { html, table, useEffect, useLayoutEffect, useRef, useSignal } from "../html.js";
 import { isCurrent, notice, run, useClock, useLive } from "../live.js";
 import { at, endOf, frozen, makeAxis, stack, startOf } from "./axis.js";
 import { Block } from "./block.js";
@@ -60,7 +60,7 @@ function facts(state) {
   return list;
 }
 
-const ENDS = { scale_down: "scaled down", timeout: "ended by timeout", crash: "crashed", kill: "killed" };
+const ENDS = table({ scale_down: "scaled down", timeout: "ended by timeout", crash: "crashed", kill: "killed" });
 
 function State({ sandbox }) {
   if (sandbox.told === false) return html`<span class="state" title="No tool has told of this sandbox: only what its events say is known">by its events only</span>`;
@@ -155,7 +155,7 @@ function Fold({ segment }) {
   `;
 }
 
-const MARKS = { sigterm: "SIGTERM", exit: "end" };
+const MARKS = table({ sigterm: "SIGTERM", exit: "end" });
 
 function Marks({ marks, axis, state }) {
   const first = axis.segments[0]?.t0 ?? Infinity;

@@ -62,9 +62,9 @@ function Nothing() {
     <section class="nothing">
       <h1>Nothing has arrived yet</h1>
       <p>Run a function in another terminal:</p>
-      <pre><code>zespan-serverless invoke app.handler event.json</code></pre>
+      <pre><code>zespan-serverless invoke app.handler event.json --dev</code></pre>
       <p>Or let a function that runs elsewhere on this machine send its events here:</p>
-      <pre><code>export ZESPAN_BASE_URL=${origin} ZESPAN_API_KEY=zsp_local</code></pre>
+      <pre tabindex="0"><code>export ZESPAN_BASE_URL=${origin} ZESPAN_API_KEY=zsp_local</code></pre>
     </section>
   `;
 }

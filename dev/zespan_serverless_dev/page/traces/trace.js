@@ -1,7 +1,7 @@
 // One trace: the tree of its spans with a waterfall, and the chosen span in full.
 import { traceUrl } from "../api.js";
 import * as format from "../format.js";
-import { html, useSignal } from "../html.js";
+import { html, table, useSignal } from "../html.js";
 import { notice, run, useClock, useLive } from "../live.js";
 import { link, replace, route } from "../route.js";
 import { VirtualRows } from "../virtual.js";
@@ -100,7 +100,7 @@ function TreeRow({ span, depth, index, range, now, chosen, onChoose }) {
   `;
 }
 
-const KINDS = { invocation: "handler", llm: "call", tool: "flush", retrieval: "flush" };
+const KINDS = table({ invocation: "handler", llm: "call", tool: "flush", retrieval: "flush" });
 
 function Copies({ id, data }) {
   const copied = useSignal("");

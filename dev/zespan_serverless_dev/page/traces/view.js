@@ -1,6 +1,6 @@
 // The list of traces with its filters, and beside it the one that is open.
 import * as format from "../format.js";
-import { html, useEffect, useMemo, useRef, useSignal, useSignalEffect } from "../html.js";
+import { html, table, useEffect, useMemo, useRef, useSignal, useSignalEffect } from "../html.js";
 import { useKeys } from "../keys.js";
 import { changes, run } from "../live.js";
 import { Pages } from "../pages.js";
@@ -90,7 +90,7 @@ const HEAD = html`
   <div class="line head" role="row" aria-rowindex="1">${NAMES.map(([kind, title]) => html`<span role="columnheader" class=${kind}>${title}</span>`)}</div>
 `;
 
-const SIGNS = { ok: "✓", error: "✕", timeout: "✕", crashed: "✕", crash: "✕", running: "…" };
+const SIGNS = table({ ok: "✓", error: "✕", timeout: "✕", crashed: "✕", running: "…" });
 
 function Row({ row, index, open, focused, filter, onOpen }) {
   if (!row) return html`<div class="line is-loading" role="row" aria-rowindex=${index + 2}><span role="gridcell">…</span></div>`;
