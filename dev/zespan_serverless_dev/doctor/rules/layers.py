@@ -154,6 +154,17 @@ def no_bytecode(project: Project) -> Iterator[Finding]:
         if isinstance(function.runtime, str) and function.built and _lacks_bytecode(function.built, function.runtime):
             text = f"what is built of {function.name} has no bytecode for {function.runtime}"
             yield Finding(text, function.place, function=function.name)
+    for function, layer in _layered(project):
+        is_ours = layer.code is not None and any("zespan_serverless/" in name for name in _names(layer.code))
+        if (
+            is_ours
+            and layer.code
+            and isinstance(function.runtime, str)
+            and _lacks_bytecode(layer.code, function.runtime)
+        ):
+            text = f"the layer {layer.name} has no bytecode for {function.runtime}, on which {function.name} runs"
+            remedy = f"Build it with `zespan-serverless layer build --python {function.runtime}`."
+            yield Finding(text, layer.place, remedy, function.name)
 
 
 def _lacks_bytecode(built: Path, runtime: str) -> bool:
@@ -165,7 +176,7 @@ def _lacks_bytecode(built: Path, runtime: str) -> bool:
 
 def _names(built: Path) -> list[str]:
     if built.is_dir():
-        return [str(path) for _, path in zip(range(_MOST_FILES), built.rglob("*"), strict=False)]
+        return [path.as_posix() for _, path in zip(range(_MOST_FILES), built.rglob("*"), strict=False)]
     try:
         with zipfile.ZipFile(built) as archive:
             return archive.namelist()

@@ -61,6 +61,23 @@ def no_sockets(project: Project) -> Iterator[Finding]:
 
 
 @rule(
+    "ZS308",
+    "no-wait-until",
+    "warning",
+    "What a Worker does after its response may be cut off, unless ctx.waitUntil is told of it.",
+    "Flush in self.ctx.waitUntil(send()), as docs/other-hosts.md shows, or use ZespanMiddleware.",
+)
+def no_wait_until(project: Project) -> Iterator[Finding]:
+    """Find Workers with an exporter of their own that never have a response wait for anything."""
+    for function in concerned(project, "cloudflare"):
+        modules = [module for module in modules_of(project, function) if module.uses(PACKAGE)]
+        called = [name.rpartition(".")[2] for module in modules for name, _ in module.calls]
+        given = {keyword.arg for module in modules for _, call in module.calls for keyword in call.keywords}
+        if "exporter" in given and not {"waitUntil", "wait_until", "ZespanMiddleware"} & set(called):
+            yield Finding(f"{function.name} never calls waitUntil", function.place, function=function.name)
+
+
+@rule(
     "ZS307",
     "shell-takes-the-signal",
     "warning",

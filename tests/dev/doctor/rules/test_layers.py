@@ -1,0 +1,42 @@
+"""Rules on layers, with the layer that the package builds."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+from zespan_serverless_dev.doctor.readers import read
+from zespan_serverless_dev.doctor.run import diagnose, selected
+
+from zespan_serverless._layer import build
+
+RUNTIME = f"python{sys.version_info.major}.{sys.version_info.minor}"
+TEMPLATE = """
+Resources:
+  Chat:
+    Type: AWS::Serverless::Function
+    Properties:
+      Handler: app.handler
+      Runtime: {runtime}
+      Layers: [!Ref Telemetry]
+      Environment:
+        Variables:
+          AWS_LAMBDA_EXEC_WRAPPER: /opt/zespan/wrapper
+  Telemetry:
+    Type: AWS::Serverless::LayerVersion
+    Properties:
+      ContentUri: layer.zip
+"""
+
+
+@pytest.mark.parametrize(
+    ("pythons", "runtime", "found"),
+    [([], RUNTIME, ["ZS217"]), ([sys.executable], RUNTIME, []), ([sys.executable], "python3.99", ["ZS217"])],
+)
+def test_bytecode_of_the_layer(tmp_path: Path, pythons: list[str], runtime: str, found: list[str]) -> None:
+    """The layer that `layer build` makes has bytecode for the function's runtime, or that is said."""
+    build(tmp_path / "layer.zip", pythons)
+    (tmp_path / "template.yaml").write_text(TEMPLATE.format(runtime=runtime))
+    result = diagnose(read(tmp_path), selected(["ZS203", "ZS204", "ZS217"], []))
+    assert [finding.rule.id for finding in result.findings] == found
