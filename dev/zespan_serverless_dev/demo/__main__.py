@@ -29,9 +29,9 @@ from zespan_serverless_dev.emulator.model import ModelEndpoint
 EVENT = {"question": "What is the weather in Paris?"}
 CALLS = 2  # of the model, in each invocation
 LOST = 3  # invocations with the SDK that does not flush
-PAIRS = 5  # warm invocations of each function; what is told is the median of the differences
+PAIRS = 9  # warm invocations of each function; what is told is the median of the differences
 BACKEND = 30.0  # ms that the backend takes for an answer
-TIMEOUT = 10  # seconds of the function; the SDK waits for up to 27 if the backend hangs
+TIMEOUT = 8  # seconds of the function; the SDK waits for up to 27 if the backend hangs
 PATIENCE = 20.0  # seconds that a backend has to receive the missing events after an outage
 
 INTRODUCTION = """\
