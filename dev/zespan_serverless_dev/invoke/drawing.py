@@ -59,7 +59,7 @@ def drawn_end(result: Result) -> Iterator[str]:
     dropped = sum(sums["dropped"].values())
     yield f"\nThe sandbox has ended: {_END[result.end]}. Between calls it was frozen by {result.plan.freeze}."
     for fact in result.after:
-        if fact["type"] == "flush":
+        if fact["type"] == "flush" and fact["reason"] != "no_time":
             yield f"   flush at the end {_flush_note(fact)}"
     yield (
         f"Ledger: {sums['captured']} captured = {sums['delivered']} delivered + {sums['waiting']} waiting"

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
+import threading
 import time
 from argparse import Namespace
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from .call import Call
@@ -18,7 +20,7 @@ from .report import document
 from .session import Result, Session
 
 LOST, FAILED, INTERRUPTED = 1, 3, 130
-"""Exit codes: an event is lost; none is lost, but the function has failed; Ctrl-C before the end."""
+"""Exit codes: an event is lost; none is lost, but the function has failed; Ctrl-C or SIGTERM before the end."""
 
 WATCH = 0.5  # seconds between two looks at the files
 _WATCHED = (".py", ".json", ".yaml", ".yml", ".toml", ".txt")
@@ -28,13 +30,31 @@ _SKIPPED = {".git", ".venv", "venv", "node_modules", "__pycache__", ".aws-sam"}
 def run(chosen: Namespace) -> int:
     """Run the command. Raises Unusable, EmulatorUnavailable."""
     plan = plan_of(chosen)
-    if chosen.watch:
-        _watch(chosen, plan)
-        return 0
+    with _sigterm_as_interrupt():
+        if chosen.watch:
+            _watch(chosen, plan)
+            return 0
+        try:
+            return run_once(plan, as_json=chosen.json)
+        except KeyboardInterrupt:
+            return INTERRUPTED
+
+
+@contextmanager
+def _sigterm_as_interrupt() -> Iterator[None]:
+    """Inside, SIGTERM ends this command as Ctrl-C does: with the sandbox, which would outlive it."""
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, interrupt)
     try:
-        return run_once(plan, as_json=chosen.json)
-    except KeyboardInterrupt:
-        return INTERRUPTED
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def run_once(plan: Plan, *, as_json: bool) -> int:

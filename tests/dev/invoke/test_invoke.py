@@ -174,6 +174,25 @@ def test_watch_runs_again_after_a_change(tmp_path: Path) -> None:
             watching.kill()
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
+def test_interrupted_command_leaves_nothing_behind(number: signal.Signals, tmp_path: Path) -> None:
+    """A command that is interrupted in a call ends its sandbox, and has exit code 130."""
+    (tmp_path / "app.py").write_text(
+        "import os, time\n"
+        "def handler(event, context):\n"
+        "    open('started', 'w').write(str(os.getpid()))\n"
+        "    time.sleep(600)\n"
+    )
+    command = [sys.executable, "-m", "zespan_serverless", "invoke", "app.handler", "--timeout", "900"]
+    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as running:
+        started = tmp_path / "started"
+        until(lambda: started.exists() and started.read_text())
+        running.send_signal(number)
+        _, said = running.communicate(timeout=30)
+    assert (running.returncode, said) == (130, b"")
+    assert not Path("/proc", started.read_text()).exists()
+
+
 @pytest.mark.host(seconds=8)
 def test_the_command() -> None:
     """The command prints a drawing, or one document of JSON, and its exit code is the run's."""
