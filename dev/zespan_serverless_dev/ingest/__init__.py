@@ -25,9 +25,9 @@ PATHS = ("/v1/ingest", "/v1/ingest-events", "/v1/traces")
 """Where telemetry is sent."""
 
 
-def spans_in(path: str, content_type: str, body: bytes) -> list[Span]:
+def spans_in(path: str, content_type: str, body: bytes, encoding: str = "") -> list[Span]:
     """The spans of a request to one of PATHS. Raises BadBody, whose text says why it cannot be read."""
-    plain = unpacked(body)
+    plain = unpacked(body, encoding)
     try:
         if path == "/v1/ingest":
             return zespan.read(plain)

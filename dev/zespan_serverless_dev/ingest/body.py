@@ -17,19 +17,22 @@ DEPTH_MAX = 100  # objects and lists within each other
 _TOKENS = re.compile(r'"(?:[^"\\]|\\.)*+"|[\[{]|[\]}]')
 
 
-def unpacked(body: bytes) -> bytes:
-    """A body without gzip, which its first bytes tell."""
-    if not body.startswith(b"\x1f\x8b"):
+def unpacked(body: bytes, encoding: str = "") -> bytes:
+    """A body without gzip, which its first bytes tell, or without the encoding that a header tells."""
+    is_gzip = body.startswith(b"\x1f\x8b")
+    if not is_gzip and encoding in ("", "identity", "gzip"):
         return body
+    if not is_gzip and encoding != "deflate":
+        raise BadBody(f"content-encoding {encoding} is not known here: send gzip, deflate, or neither")
     try:
-        reader = zlib.decompressobj(wbits=31)
+        reader = zlib.decompressobj(wbits=31 if is_gzip else 15)
         plain = reader.decompress(body, UNPACKED_MAX)
         if reader.unconsumed_tail:
-            raise BadBody(f"the body has more than {UNPACKED_MAX >> 20} MB without gzip: send smaller batches")
+            raise BadBody(f"the body has more than {UNPACKED_MAX >> 20} MB unpacked: send smaller batches")
         if not reader.eof:
-            raise BadBody("the body ends within its gzip stream")
+            raise BadBody("the body ends too early to be unpacked")
     except zlib.error as error:
-        raise BadBody(f"the body is not gzip, though it begins like it: {error}") from None
+        raise BadBody(f"the body is not {'gzip' if is_gzip else encoding}, which it should be: {error}") from None
     return plain
 
 

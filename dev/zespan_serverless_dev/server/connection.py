@@ -154,7 +154,7 @@ class Connection(BaseHTTPRequestHandler):
             return telemetry.answer(self.dev, self)
         if not guard.knows_host(self.names, is_telemetry=False):
             raise Refused(403, "unknown host: open the address that `zespan-serverless dev` has printed")
-        if guard.is_foreign(self.names):
+        if guard.is_foreign(self.names, is_page=path == "/" and self.command == "GET"):
             raise Refused(403, "another page may not ask")
         if path.startswith("/api/"):
             if not guard.is_owner(self.names):

@@ -24,6 +24,8 @@ _TYPES = {
     ".json": "application/json",
     ".txt": "text/plain; charset=utf-8",
 }
+# For who comes by a link on another page: after a redirect the browser would not send the new cookie.
+_ON = b'<!doctype html><link rel="icon" href="data:,"><meta http-equiv="refresh" content="0;url=/"><title>zespan dev</title>'
 _NO_TOKEN = b"Open the address with the token that `zespan-serverless dev` has printed in its terminal.\n"
 
 
@@ -33,7 +35,10 @@ def file_answer(dev: DevServer, request: Connection) -> Answer:
     if path == "/":
         token = request.query().get("token")
         if token is not None and dev.guard.is_token(token):
-            return Answer(303, b"", "text/plain", {"location": "/", "set-cookie": dev.guard.set_cookie()})
+            cookie = {"set-cookie": dev.guard.set_cookie()}
+            if request.names.get("sec-fetch-site", "none") in ("none", "same-origin"):
+                return Answer(303, b"", "text/plain", {"location": "/", **cookie})  # which keeps the view behind a #
+            return Answer(200, _ON, "text/html; charset=utf-8", cookie)
         if not dev.guard.is_owner(request.names):
             return Answer(401, _NO_TOKEN, "text/plain; charset=utf-8")
         path = "/index.html"

@@ -49,8 +49,12 @@ class Guard:
         """Whether a browser has sent it for a page, which no function does."""
         return any(name in headers for name in _FROM_PAGES)
 
-    def is_foreign(self, headers: Mapping[str, str]) -> bool:
-        """Whether another page than this server's has sent it."""
+    def is_foreign(self, headers: Mapping[str, str], is_page: bool) -> bool:
+        """Whether another page than this server's has sent it. A link there may lead to our page, in a tab of its own."""
+        if is_page and "origin" not in headers:
+            where = headers.get("sec-fetch-mode"), headers.get("sec-fetch-dest")
+            if where == ("navigate", "document"):
+                return False
         origin, site = headers.get("origin"), headers.get("sec-fetch-site")
         return (origin is not None and origin not in self._origins) or site in ("cross-site", "same-site")
 

@@ -62,7 +62,8 @@ def _take(dev: DevServer, request: Connection, path: str) -> Answer | None:
 def _spans(request: Connection, path: str, body: bytes) -> tuple[list[Span], str | None]:
     """The spans of a body, or why it has none that can be read."""
     try:
-        return ingest.spans_in(path, request.names.get("content-type", ""), body), None
+        encoding = request.names.get("content-encoding", "").strip().lower()
+        return ingest.spans_in(path, request.names.get("content-type", ""), body, encoding), None
     except BadBody as error:
         return [], str(error)
     except Exception as error:  # a hostile body may find a way that nobody has thought of

@@ -25,6 +25,8 @@ class Bounds:
         if _size(db) > self.bytes:
             (number,) = db.execute("SELECT count(*) FROM events").fetchone()
             self._drop(db, number // _SHARE + 1)
+            (records, least) = db.execute("SELECT count(*), COALESCE(min(seq), 0) FROM lifecycle").fetchone()
+            db.execute("DELETE FROM lifecycle WHERE seq <= ?", (least + records // _SHARE,))
 
     def _drop(self, db: sqlite3.Connection, number: int) -> None:
         db.execute("CREATE TEMP TABLE IF NOT EXISTS old (event_id TEXT PRIMARY KEY, trace_id TEXT)")
@@ -37,7 +39,7 @@ class Bounds:
         gone = "trace_id IN (SELECT trace_id FROM old) AND trace_id NOT IN (SELECT trace_id FROM events)"
         for table in ("traces", "invocations", "lifecycle"):
             db.execute(f"DELETE FROM {table} WHERE trace_id IS NOT NULL AND {gone}")
-        db.execute("DELETE FROM deliveries WHERE id NOT IN (SELECT delivery FROM delivery_events) AND events > 0")
+        db.execute("DELETE FROM deliveries WHERE id NOT IN (SELECT delivery FROM delivery_events)")
         db.execute("UPDATE meta SET value = value + ? WHERE key = 'older_dropped'", (number,))
 
 

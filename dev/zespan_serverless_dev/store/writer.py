@@ -84,6 +84,6 @@ class Writer:
             self._db.execute("BEGIN")
             for step in steps:
                 change.add(step(self._db))
-            if change.events:
+            if change.events or change.lifecycle:
                 self._bounded(self._db)
         return change

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import gzip
 import json
-from collections.abc import Iterator
+import zlib
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import hypothesis
@@ -130,6 +131,17 @@ def test_a_body_that_unpacks_to_too_much() -> None:
     bomb = gzip.compress(b" " * (UNPACKED_MAX + 1), 1)
     with pytest.raises(BadBody, match="smaller batches"):
         ingest.unpacked(bomb)
+
+
+@pytest.mark.parametrize(
+    ("encoding", "pack", "status"),
+    [("gzip", gzip.compress, 200), ("deflate", zlib.compress, 200), ("gzip", bytes, 200), ("br", bytes, 400)],
+)
+def test_encodings(dev: DevServer, encoding: str, pack: Callable[[bytes], bytes], status: int) -> None:
+    """Bodies may be packed as OpenTelemetry's exporters can; of another encoding the answer says what is possible."""
+    reply = ask(dev, "POST", "/v1/ingest", pack(json.dumps(event()).encode()), {"content-encoding": encoding})
+    assert reply.status == status
+    assert status == 200 or "send gzip" in reply.json()["error"]
 
 
 def test_brackets_in_texts_are_not_depth() -> None:

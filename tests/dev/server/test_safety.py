@@ -146,6 +146,18 @@ def test_the_token_becomes_a_cookie(dev: DevServer, page: Path) -> None:
     assert (without.status, b"printed" in without.body) == (401, True)
 
 
+def test_a_link_on_another_page(dev: DevServer, page: Path) -> None:
+    """A link may lead to the page in a tab of its own, not into a frame, and to nothing else."""
+    came = {"sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate", "sec-fetch-dest": "document"}
+    first = ask(dev, "GET", f"/?token={dev.token}", headers=came)
+    assert (first.status, b'content="0;url=/"' in first.body, dev.token.encode() in first.body) == (200, True, False)
+    assert "set-cookie" in first.headers
+    assert ask(dev, "GET", "/", headers=came).status == 401
+    assert ask(dev, "GET", "/", headers={**came, "sec-fetch-dest": "iframe"}).status == 403
+    for path in ("/api/summary", "/api/export", "/app.js"):
+        assert ask(dev, "GET", path, headers={**came, **owner(dev)}).status == 403
+
+
 def test_each_answer_has_the_headers_of_a_page_that_trusts_nothing(dev: DevServer, page: Path) -> None:
     """Scripts and styles come from this server only, and nothing is taken for another type than it says."""
     own = owner(dev)

@@ -169,6 +169,18 @@ def test_a_run_holds_its_bytes() -> None:
         assert dev.get("runs")["runs"][0]["bytes"] < 4_000_000
 
 
+def test_a_run_holds_its_bytes_of_records_alone() -> None:
+    """Lifecycle records without any event are bounded, too: the latest ones are kept."""
+    with DevServer(bounds=Bounds(bytes=3_000_000)) as dev:
+        for number in range(100):
+            dev.post_lifecycle({"type": "log", "sandbox": "s", "text": "x" * 80_000, "request_id": f"r-{number}"})
+        with dev.runs.current.reading() as db:
+            kept = [row[0] for row in db.execute("SELECT request_id FROM lifecycle ORDER BY seq")]
+        assert 0 < len(kept) < 50
+        assert kept[-1] == "r-99"
+        assert dev.get("runs")["runs"][0]["bytes"] < 4_000_000
+
+
 def export(dev: DevServer, run: str = "current") -> bytes:
     reply = ask(dev, "GET", f"/api/export?run={run}", headers=owner(dev))
     assert (reply.status, reply.headers["content-type"]) == (200, "application/gzip")
