@@ -25,7 +25,10 @@ _TYPES = {
     ".txt": "text/plain; charset=utf-8",
 }
 # For who comes by a link on another page: after a redirect the browser would not send the new cookie.
-_ON = b'<!doctype html><link rel="icon" href="data:,"><meta http-equiv="refresh" content="0;url=/"><title>zespan dev</title>'
+_ON = (
+    b'<!doctype html><link rel="icon" href="data:,"><meta http-equiv="refresh" content="0;url=/">'
+    b"<title>zespan dev</title>"
+)
 _NO_TOKEN = b"Open the address with the token that `zespan-serverless dev` has printed in its terminal.\n"
 
 
