@@ -50,7 +50,7 @@ class Guard:
         return any(name in headers for name in _FROM_PAGES)
 
     def is_foreign(self, headers: Mapping[str, str], is_page: bool) -> bool:
-        """Whether another page than this server's has sent it. A link there may lead to our page, in a tab of its own."""
+        """Whether another page has sent it. A link on one may lead to ours, in a tab of its own."""
         if is_page and "origin" not in headers:
             where = headers.get("sec-fetch-mode"), headers.get("sec-fetch-dest")
             if where == ("navigate", "document"):
