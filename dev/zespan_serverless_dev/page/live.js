@@ -17,6 +17,7 @@ export const isCurrent = computed(() => Boolean(run.value) && run.value === curr
 
 const SUMMARY_EVERY = 500; // ms
 const LOAD_EVERY = 250;
+const AGAIN = 2000;
 
 export async function loadRuns() {
   runs.value = (await get("/api/runs")).runs;
@@ -39,15 +40,35 @@ export function pause(on = !paused.value) {
 }
 
 function follow(id) {
+  let timer = null;
   const source = new EventSource(`/api/stream?run=${encodeURIComponent(id)}`);
   source.addEventListener("open", () => {
     // What changed while there was no connection is not known.
     if (connection.value === "offline") announce(null);
     connection.value = "live";
   });
-  source.addEventListener("error", () => (connection.value = "offline"));
+  source.addEventListener("error", () => {
+    connection.value = "offline";
+    // The browser tries again by itself, but not after a refusal, as by a server that has been started anew.
+    if (source.readyState === EventSource.CLOSED) timer = setTimeout(connect, AGAIN);
+  });
   source.addEventListener("change", (event) => announce(JSON.parse(event.data)));
-  return () => source.close();
+  return () => {
+    clearTimeout(timer);
+    source.close();
+  };
+}
+
+const attempt = signal(0);
+
+async function connect() {
+  try {
+    await loadRuns();
+    attempt.value += 1;
+  } catch (problem) {
+    connection.value = problem.status === 401 || problem.status === 403 ? "denied" : "offline";
+    if (connection.value === "offline") setTimeout(connect, AGAIN);
+  }
 }
 
 // Calls `load` at most every `every` ms, never twice at a time, and once more if it was asked for meanwhile.
@@ -69,25 +90,22 @@ function throttled(load, every) {
   return ask;
 }
 
-export async function start() {
-  try {
-    await loadRuns();
-  } catch (problem) {
-    connection.value = problem.status === 401 || problem.status === 403 ? "denied" : "offline";
-    if (connection.value === "offline") setTimeout(start, 2000);
-    return;
-  }
+export function start() {
   const refresh = throttled(async () => {
     try {
-      summary.value = await get("/api/summary", { run: run.value });
+      const sums = await get("/api/summary", { run: run.value });
+      const lost = sums.ledger?.lost ?? 0;
+      if (lost > (summary.peek()?.ledger?.lost ?? 0)) notice.value = `${lost} lost: events whose sandbox has ended without them.`;
+      summary.value = sums;
     } catch {
       // The stream's state already says that the server is away.
     }
   }, SUMMARY_EVERY);
-  effect(() => (run.value ? follow(run.value) : undefined));
+  effect(() => (attempt.value && run.value ? follow(run.value) : undefined));
   effect(() => {
     if (run.value && changes.value) untracked(refresh);
   });
+  connect();
 }
 
 // Loads `path` with `query` now, and again when something has changed that `concerns` it.

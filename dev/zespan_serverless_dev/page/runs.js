@@ -67,7 +67,8 @@ function Import() {
 // The last: neither more nor less of it is better.
 const MEASURES = [
   ["count", "Count", format.count, true],
-  ["duration_ms", "Duration", format.duration],
+  ["errors", "Errors", format.count],
+  ["duration_ms", "Duration (median)", format.duration],
   ["tokens", "Tokens", (value) => format.count(format.tokenSum(value))],
   ["cost_usd", "Cost", format.usd],
 ];
@@ -88,6 +89,7 @@ function Compare({ a, b }) {
             <tbody>${(data.rows ?? []).map((row) => html`<tr><th scope="row">${row.function || "–"}</th><td>${row.name}</td>${MEASURES.map(([name, , show, neutral]) => html`<${Difference} before=${row.a?.[name]} after=${row.b?.[name]} show=${show} neutral=${neutral} />`)}</tr>`)}</tbody>
           </table>
         </div>
+        ${data.more ? html`<p class="empty">${format.plural(data.more, "further row")} not shown.</p>` : null}
         ${!data.rows?.length && html`<p class="empty">Neither run has spans.</p>`}
       `}
     </section>

@@ -71,6 +71,18 @@ def test_page_comes_back_after_the_server(page: Page, dev: DevServer) -> None:
     page.problems.clear()  # the browser itself notes in its console that the connection was refused
 
 
+def test_a_server_with_another_token_is_said(page: Page, dev: DevServer) -> None:
+    """After a restart the page comes back by itself, if only to say that it needs the new address."""
+    one(dev, 1)
+    show(page, dev)
+    page.wait(exists(".block"))
+    dev.close()
+    page.wait(says("Offline"))
+    with DevServer(port=dev.port):
+        page.wait(says("This page needs its token"), timeout=60)
+        page.problems.clear()  # as above
+
+
 def test_a_list_of_many_has_few_rows_in_the_document(page: Page, dev: DevServer) -> None:
     """20,000 traces: the end is one jump away, and the document has the rows in sight only."""
     story.many(dev, 40_000)

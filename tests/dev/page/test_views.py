@@ -137,6 +137,10 @@ def test_runs_are_compared(page: Page, tmp_path: Path) -> None:
         chosen = "[...document.querySelectorAll('.choices select')].map((choice) => choice.selectedOptions[0].text)"
         assert page.evaluate(chosen) == ["before", "after (now)"]
         page.wait(says("+50 %"))
+        page.click(".table tbody tr:last-child th a")
+        page.wait(says("Kept run"))
+        page.wait(exists(".block"))
+        assert count(page, ".fault, .controls") == 0
 
 
 def test_a_run_is_exported_and_imported(page: Page, dev: DevServer, tmp_path: Path) -> None:

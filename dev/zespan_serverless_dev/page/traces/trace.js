@@ -56,6 +56,7 @@ function Body({ id, data }) {
   };
   return html`
     <${Facts} spans=${spans} range=${range} />
+    ${data.more ? html`<p class="problem">${format.plural(data.more, "further span")} of this trace ${data.more === 1 ? "is" : "are"} not shown.</p>` : null}
     <div class="tree" style=${{ height: `${Math.min(rows.length, MOST) * ROW + 2}px` }} onKeyDown=${move}>
       <${VirtualRows} count=${rows.length} height=${ROW} selected=${chosen} label="Spans" columns=${3} role="grid"
         row=${(index) => html`<${TreeRow} ...${rows[index]} index=${index} range=${range} now=${now} chosen=${index === chosen} onChoose=${() => choose(index)} />`} />
