@@ -9,8 +9,14 @@ import pytest
 from zespan_serverless_dev.doctor.findings import Edit
 from zespan_serverless_dev.doctor.fixing import Unchanged, changed, write
 from zespan_serverless_dev.doctor.model import Place
+from zespan_serverless_dev.doctor.readers import read
+from zespan_serverless_dev.doctor.run import diagnose, selected
 
 from tests.dev.doctor.command import doctor
+from tests.dev.doctor.pages import FOLDER, files_of
+from tests.dev.doctor.pages import write as write_files
+
+PAGES = sorted([*FOLDER.glob("*.md"), *(Path(__file__).parent / "projects").rglob("*.md")])
 
 TEMPLATE = """\
 Resources:
@@ -208,3 +214,17 @@ def test_a_file_with_other_breaks_is_left_alone() -> None:
     """Where readers count lines differently no line is replaced."""
     text = "a: \u2028\nLogs:\n"
     assert changed(text, [Edit(Place(Path("x"), 3), 3, 3, ("Log:",))]) == text
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
+def test_what_is_fixed_is_found_no_more(path: Path, tmp_path: Path) -> None:
+    """After --fix no finding offers an edit, the files can be read, and no other finding has come."""
+    text = path.read_text()
+    root = write_files(files_of(text.partition("\n## Right\n")[0]), tmp_path)
+    before = diagnose(read(root), selected([], []))
+    doctor("--fix", root)
+    after = diagnose(read(root), selected([], []))
+    assert not [finding for finding in after.findings if finding.edit]
+    assert after.project.skipped == before.project.skipped
+    known = {(one.rule.id, one.message) for one in before.findings}
+    assert {(one.rule.id, one.message) for one in after.findings} <= known

@@ -13,9 +13,8 @@ from zespan_serverless_dev.doctor.run import diagnose, selected
 
 from tests.dev.doctor.pages import FOLDER, files_of, write
 
-TEXTS = [path.read_text() for path in sorted(FOLDER.glob("*.md"))]
-TEXTS += [path.read_text() for path in sorted((Path(__file__).parent / "projects").rglob("*.md"))]
-PROJECTS = [files for text in TEXTS if (files := files_of(text))]
+PAGES = sorted([*FOLDER.glob("*.md"), *(Path(__file__).parent / "projects").rglob("*.md")])
+PROJECTS = [files for path in PAGES if (files := files_of(path.read_text()))]
 LINES = sorted({line for files in PROJECTS for text in files.values() for line in text.splitlines()})
 
 
