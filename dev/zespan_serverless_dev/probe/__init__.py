@@ -15,8 +15,8 @@ epoch), `pid`, and:
     begun        trace_id, span_id, parent_span_id, event_id,         a span has begun; only where it is noted in the
                  name, kind, start                                    journal, as on Lambda
     first_token  trace_id, span_id                                    the first token of a streamed answer
-    captured     as begun, and end, status, model                     an event is in the buffer, and in the journal
-                                                                      if there is one. Of one that a process before
+    captured     as begun, and end, status, model,                    an event is in the buffer, and in the journal
+                 request_id (the host's, of an invocation)            if there is one. Of one that a process before
                                                                       this one has captured, only the event_id
     delivered    items                                                a backend has accepted these events
     parked       items                                                the fallback has accepted them

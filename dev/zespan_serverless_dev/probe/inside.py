@@ -165,6 +165,7 @@ def _remember(record: Any) -> None:
         "start": _ms(record.ended - record.duration_ms / 1000),
         "end": _ms(record.ended),
         "status": record.status,
+        "request_id": record.attributes.get("faas.invocation_id") if isinstance(record.attributes, dict) else None,
         "model": model.name if model is not None else None,
     }
 

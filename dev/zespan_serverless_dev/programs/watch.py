@@ -77,6 +77,8 @@ class Watch:
         if fact["type"] in _RECORDS:
             fields = {name: fact[name] for name in _RECORDS[fact["type"]] if fact.get(name) is not None}
             records.append({**head, **fields})
+            if fact["type"] == "captured" and _is_root(fact):
+                records += _invocation(fact, head["sandbox"])
         elif fact["type"] == "dropped":
             known = [item for item in fact["items"] if item is not None]
             fields = {"reason": fact["reason"], "detail": fact["detail"], "event_ids": known}
@@ -95,3 +97,18 @@ class Watch:
         with contextlib.suppress(OSError):
             return set(left_in([Path(place if "/" in place else usual)]).events) & self.ledger.entries.keys()
         return set()
+
+
+def _is_root(fact: Fact) -> bool:
+    """Whether a captured event is that of an invocation, or of a trace's first span."""
+    return fact.get("start") is not None and (fact["kind"] == "invocation" or fact["parent_span_id"] is None)
+
+
+def _invocation(fact: Fact, sandbox: str) -> list[dict[str, Any]]:
+    """The records of an invocation, which is known when it is over."""
+    head = {"sandbox": sandbox, "request_id": fact.get("request_id") or fact["span_id"]}
+    outcome = "ok" if fact["status"] == "ok" else "error"
+    return [
+        {**head, "type": "invoke", "at": fact["start"]},
+        {**head, "type": "done", "at": fact["end"], "outcome": outcome, "handler_ms": fact["end"] - fact["start"]},
+    ]

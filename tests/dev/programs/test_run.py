@@ -148,9 +148,11 @@ def test_a_dev_of_this_folder_gets_everything(folder: Path) -> None:
         assert ran().returncode == 3
         assert "1 lost" in ran(program=LOST).stderr
         ledger = dev.get("summary")["ledger"]
-        first, second = [one for one in dev.get("sandboxes")["sandboxes"] if one["told"]]
+        sandboxes = sorted(dev.get("sandboxes")["sandboxes"], key=lambda one: one["first"])
+        lanes = [dev.get(f"lane?sandbox={one['id']}")["invocations"] for one in sandboxes]
     assert (ledger["captured"], ledger["delivered"], ledger["lost"]) == (3, 2, 1)
-    assert [(one["host"], one["state"]) for one in (first, second)] == [("process", "ended")] * 2
+    assert [(one["host"], one["state"], one["told"]) for one in sandboxes] == [("process", "ended", True)] * 2
+    assert [[(one["outcome"], len(one["calls"])) for one in lane] for lane in lanes] == [[("ok", 1)], [("ok", 0)]]
 
 
 def test_traces_of_other_programs_are_not_shown(folder: Path) -> None:
