@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import select
@@ -25,6 +26,7 @@ from .guard import HEADERS
 if TYPE_CHECKING:
     from . import DevServer
 
+_DISCARD_SECONDS, _DISCARD_MAX = 2.0, 256 << 20  # without a byte; bytes
 _IDLE = 90.0  # seconds that a connection may be silent
 _LINGER = struct.pack("hh" if sys.platform == "win32" else "ii", 1, 0)  # close with a reset
 _LENGTH = re.compile(r"[0-9]{1,12}")
@@ -138,10 +140,22 @@ class Connection(BaseHTTPRequestHandler):
             traceback.print_exc()
             answer = Answer.of({"error": f"the server has failed, see its terminal: {type(error).__name__}"}, 500)
         body: bytes | None = self._body  # read by whoever has answered
-        if body is None and self.names.get("content-length", "0") != "0":
-            self.close_connection = True  # what was not read would be taken for the next request
+        is_unread = body is None and ("transfer-encoding" in self.names or self.names.get("content-length", "0") != "0")
+        self.close_connection |= is_unread  # what was not read would be taken for the next request
         if answer is not None:
             self._send(answer)
+        if is_unread:
+            self._discard()
+
+    def _discard(self) -> None:
+        """Read what the client still sends, for a while: a connection that is closed before that is reset, and a client
+        whose connection is reset may never see the answer."""
+        self.connection.shutdown(socket.SHUT_WR)
+        self.connection.settimeout(_DISCARD_SECONDS)
+        left = _DISCARD_MAX
+        with contextlib.suppress(OSError):
+            while left > 0 and (data := self.connection.recv(1 << 16)):
+                left -= len(data)
 
     def _answer(self) -> Answer | None:
         """The answer, or None if it has been sent already."""

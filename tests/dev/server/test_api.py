@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import openai
 import pytest
@@ -134,6 +135,24 @@ def test_a_wrong_question_is_told_what_is_right(dev: DevServer, path: str, statu
     reply = ask(dev, "GET", f"/api/{path}", headers=owner(dev))
     assert reply.status == status
     assert says in reply.json()["error"]
+
+
+def test_many_at_once(dev: DevServer) -> None:
+    """Functions that send at the same time, while others read, lose nothing."""
+
+    def work(number: int) -> None:
+        for turn in range(10):
+            ids = {"trace_id": f"{number:016x}{turn:016x}"}
+            metadata = {"faas.invocation_id": f"{number}-{turn}", "faas.instance": str(number)}
+            assert send(dev, event(**ids), root(**ids, metadata=metadata)) == 200
+            ledger = dev.get("summary")["ledger"]
+            assert ledger["captured"] == ledger["delivered"] >= (turn + 1) * 2
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(work, range(8)))
+    assert dev.get("summary")["events"] == 160
+    sandboxes = dev.get("sandboxes")["sandboxes"]
+    assert {(one["invocations"], one["ledger"]["delivered"]) for one in sandboxes} == {(10, 20)}
 
 
 def test_a_connection_is_kept(dev: DevServer) -> None:

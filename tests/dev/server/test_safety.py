@@ -250,6 +250,19 @@ def test_requests_that_are_none(dev: DevServer, head: str, status: int) -> None:
     assert send(dev, event()) == 200
 
 
+def test_a_body_that_is_too_large(dev: DevServer) -> None:
+    """The client sees why, although it has not been listened to until the end."""
+    reply = ask(dev, "POST", "/v1/ingest", b" " * (ingest.BODY_MAX + 1))
+    assert (reply.status, "16,777,216 bytes" in reply.json()["error"]) == (413, True)
+
+
+def test_a_container_on_a_desktop(dev: DevServer) -> None:
+    """Functions in containers may send to the name that this machine has there; the API does not answer to it."""
+    headers = {"host": f"host.docker.internal:{dev.port}", **owner(dev)}
+    assert ask(dev, "POST", "/v1/ingest", json.dumps(event()).encode(), headers).status == 200
+    assert ask(dev, "GET", "/api/summary", headers=headers).status == 403
+
+
 def test_a_body_in_chunks(dev: DevServer) -> None:
     """A client that does not know its length may send chunks."""
     body = json.dumps(event()).encode()
