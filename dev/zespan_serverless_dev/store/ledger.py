@@ -65,9 +65,9 @@ def of_invocation(db: sqlite3.Connection, request_id: str, trace_id: str | None)
     """The sums of one invocation."""
     rows = db.execute(
         f"""SELECT {STATE} AS state, e.dropped, count(*) {_JOINED} WHERE e.event_id IN (
-        SELECT event_id FROM events WHERE trace_id = ?2 AND (request_id = ?1 OR request_id IS NULL)
-        UNION SELECT event_id FROM events WHERE request_id = ?1 AND trace_id IS NULL) GROUP BY 1, 2""",
-        (request_id, trace_id),
+        SELECT event_id FROM events WHERE trace_id = :trace AND (request_id = :request OR request_id IS NULL)
+        UNION SELECT event_id FROM events WHERE request_id = :request AND trace_id IS NULL) GROUP BY 1, 2""",
+        {"request": request_id, "trace": trace_id},
     )
     found = empty()
     _add(found, [[tuple(row) for row in rows]])

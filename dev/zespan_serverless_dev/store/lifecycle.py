@@ -44,9 +44,9 @@ def add_lifecycle(db: sqlite3.Connection, records: Sequence[Record]) -> Change:
 
 def _touch(db: sqlite3.Connection, record: Record) -> None:
     db.execute(
-        """INSERT INTO sandboxes (id, first, last, state, told, controls) VALUES (?1, ?2, ?2, 'running', 1, '[]')
-        ON CONFLICT (id) DO UPDATE SET last = max(last, ?2), first = min(first, ?2), told = 1""",
-        (record["sandbox"], record["at"]),
+        """INSERT INTO sandboxes (id, first, last, state, told, controls) VALUES (:id, :at, :at, 'running', 1, '[]')
+        ON CONFLICT (id) DO UPDATE SET last = max(last, :at), first = min(first, :at), told = 1""",
+        {"id": record["sandbox"], "at": record["at"]},
     )
 
 
@@ -67,8 +67,8 @@ def _sandbox(db: sqlite3.Connection, record: Record) -> None:
 def _init(db: sqlite3.Connection, record: Record) -> None:
     took = number(record.get("duration_ms")) or 0.0
     db.execute(
-        "UPDATE sandboxes SET init_start = ?1 - ?2, init_end = ?1, first = min(first, ?1 - ?2) WHERE id = ?3",
-        (record["at"], took, record["sandbox"]),
+        "UPDATE sandboxes SET init_start = :start, init_end = :end, first = min(first, :start) WHERE id = :id",
+        {"start": record["at"] - took, "end": record["at"], "id": record["sandbox"]},
     )
 
 
@@ -93,9 +93,10 @@ def _invoke(db: sqlite3.Connection, record: Record) -> None:
     )
     if cold is True:
         db.execute(
-            """UPDATE invocations SET (init_start, init_end) =
-            (SELECT init_start, init_end FROM sandboxes WHERE id = ?1) WHERE sandbox = ?1 AND request_id = ?2""",
-            (record["sandbox"], request_id),
+            """UPDATE invocations
+            SET (init_start, init_end) = (SELECT init_start, init_end FROM sandboxes WHERE id = :id)
+            WHERE sandbox = :id AND request_id = :request""",
+            {"id": record["sandbox"], "request": request_id},
         )
     if earlier:  # the telemetry was faster: what it was filed under belongs to this sandbox
         db.execute(
@@ -104,9 +105,9 @@ def _invoke(db: sqlite3.Connection, record: Record) -> None:
         )
         db.execute("UPDATE traces SET sandbox = ? WHERE trace_id = ?", (record["sandbox"], trace_id))
         db.execute(
-            "DELETE FROM sandboxes WHERE id = ?1 AND NOT told"
-            " AND NOT EXISTS (SELECT 1 FROM invocations WHERE sandbox = ?1)",
-            (earlier[2],),
+            "DELETE FROM sandboxes WHERE id = :id AND NOT told"
+            " AND NOT EXISTS (SELECT 1 FROM invocations WHERE sandbox = :id)",
+            {"id": earlier[2]},
         )
 
 
@@ -121,9 +122,9 @@ def _begun(db: sqlite3.Connection, record: Record) -> None:
     db.execute(
         """INSERT INTO traces (trace_id, sandbox, function, name, start, status, spans, calls, input_tokens,
         output_tokens, cost_usd, models)
-        VALUES (?1, ?2, (SELECT function FROM sandboxes WHERE id = ?2), ?3, ?4, 'running', 0, 0, 0, 0, 0, '')
+        VALUES (:trace, :id, (SELECT function FROM sandboxes WHERE id = :id), :name, :at, 'running', 0, 0, 0, 0, 0, '')
         ON CONFLICT (trace_id) DO NOTHING""",
-        (trace_id, record["sandbox"], text(record.get("name")), record["at"]),
+        {"trace": trace_id, "id": record["sandbox"], "name": text(record.get("name")), "at": record["at"]},
     )
 
 

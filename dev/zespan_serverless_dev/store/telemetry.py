@@ -22,10 +22,10 @@ _NAMES = ", ".join(f'"{name}"' for name in COLUMNS)
 _INSERT_SPAN = f"INSERT OR IGNORE INTO spans ({_NAMES}) VALUES ({', '.join('?' * len(COLUMNS))})"
 _INSERT_AGAIN = """
 INSERT OR IGNORE INTO delivery_events
-VALUES (?1, ?2, EXISTS (SELECT 1 FROM delivery_events WHERE event_id = ?1 AND delivery != ?2))"""
+VALUES (:id, :delivery, EXISTS (SELECT 1 FROM delivery_events WHERE event_id = :id AND delivery != :delivery))"""
 _UPSERT_EVENT = """
 INSERT INTO events (event_id, trace_id, span_id, sandbox, delivered)
-VALUES (?1, ?2, ?3, COALESCE(?4, (SELECT sandbox FROM traces WHERE trace_id = ?2)), ?5)
+VALUES (:id, :trace, :span, COALESCE(:sandbox, (SELECT sandbox FROM traces WHERE trace_id = :trace)), :delivery)
 ON CONFLICT (event_id) DO UPDATE SET
     trace_id = COALESCE(trace_id, excluded.trace_id), span_id = COALESCE(span_id, excluded.span_id),
     sandbox = COALESCE(sandbox, excluded.sandbox), delivered = COALESCE(delivered, excluded.delivered)"""
@@ -73,7 +73,7 @@ def add_delivery(db: sqlite3.Connection, delivery: Delivery) -> Change:
             *(delivery.status, delivery.answered, delivery.fault),
         ),
     )
-    db.executemany(_INSERT_AGAIN, [(id, delivery.id) for id in ids])
+    db.executemany(_INSERT_AGAIN, [{"id": id, "delivery": delivery.id} for id in ids])
     known = _known(db, ids)
     fresh = [span for span in {span.event_id: span for span in spans}.values() if span.event_id not in known]
     db.executemany(_INSERT_SPAN, [[getattr(span, name) for name in COLUMNS] for span in fresh])
@@ -82,9 +82,8 @@ def add_delivery(db: sqlite3.Connection, delivery: Delivery) -> Change:
     sandboxes = [add_root(db, span) for span in roots]
     sandbox = sandboxes[0] if sandboxes else None
     accepted = delivery.id if delivery.is_accepted else None
-    rows: list[tuple[str, str | None, str | None, str | None, int | None]]
-    rows = [(span.event_id, span.trace_id, span.span_id, sandbox, accepted) for span in spans]
-    rows += [(id, None, None, None, accepted) for id in delivery.event_ids]
+    rows = [_event(span.event_id, span.trace_id, span.span_id, sandbox, accepted) for span in spans]
+    rows += [_event(id, None, None, None, accepted) for id in delivery.event_ids]
     db.executemany(_UPSERT_EVENT, rows)
     for span, of_root in zip(roots, sandboxes, strict=True):
         db.execute(
@@ -122,9 +121,9 @@ def add_root(db: sqlite3.Connection, span: Span) -> str:
         sandbox = "/".join(filter(None, (span.function, span.instance))) or _UNKNOWN
         _add_invocation(db, span, sandbox, request_id)
     db.execute(
-        """UPDATE traces SET root = ?1, name = ?2, function = ?3, sandbox = ?4, status = ?5, start_kind = ?6
-        WHERE trace_id = ?7 AND (root IS NULL OR ?8 < (
-            SELECT start FROM spans WHERE spans.trace_id = ?7 AND spans.span_id = root))""",
+        """UPDATE traces SET root = ?, name = ?, function = ?, sandbox = ?, status = ?, start_kind = ?
+        WHERE trace_id = ? AND (root IS NULL OR ? < (
+            SELECT start FROM spans WHERE spans.trace_id = traces.trace_id AND spans.span_id = root))""",
         (
             *(span.span_id, span.name, span.function or span.name, sandbox, span.status, span.start_kind),
             *(span.trace_id, span.start),
@@ -149,6 +148,12 @@ def _add_invocation(db: sqlite3.Connection, span: Span, sandbox: str, request_id
             *(None if span.start_kind is None else span.start_kind == "cold", span.start, span.end, span.status),
         ),
     )
+
+
+def _event(
+    id: str, trace: str | None, span: str | None, sandbox: str | None, delivery: int | None
+) -> dict[str, object]:
+    return {"id": id, "trace": trace, "span": span, "sandbox": sandbox, "delivery": delivery}
 
 
 def _request_of(span: Span) -> str:

@@ -87,9 +87,9 @@ def _span(row: sqlite3.Row) -> Json:
 def _lifecycle(db: sqlite3.Connection, trace_id: str) -> list[Json]:
     """The records about a trace, and those about its invocations."""
     rows = db.execute(
-        """SELECT seq, record FROM lifecycle WHERE trace_id = ?1 OR request_id IN (
-        SELECT request_id FROM invocations WHERE trace_id = ?1) ORDER BY at, seq LIMIT ?2""",
-        (trace_id, SPANS_MAX * 5),
+        """SELECT seq, record FROM lifecycle WHERE trace_id = :trace OR request_id IN (
+        SELECT request_id FROM invocations WHERE trace_id = :trace) ORDER BY at, seq LIMIT :most""",
+        {"trace": trace_id, "most": SPANS_MAX * 5},
     )
     found = [json.loads(row["record"]) for row in rows]
     return [one for one in found if one.get("trace_id") in (None, trace_id)]
