@@ -8,6 +8,8 @@ import pytest
 
 from tests.testing.sessions import session
 
+pytestmark = pytest.mark.slow(seconds=4)
+
 ASYNC = """
 @zespan_gcf
 async def function(request):

@@ -14,6 +14,7 @@ BLOCKS: list[str] = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "testing
 ON_LAMBDA = [block for block in BLOCKS if "lambda_sandbox" in block]
 
 
+@pytest.mark.slow
 def test_the_examples_pass(tmp_path: Path) -> None:
     """As they stand on the page."""
     blocks = [block for block in BLOCKS if block not in ON_LAMBDA]

@@ -17,6 +17,8 @@ from tests.support import ROOT
 from tests.testing.sessions import Session, session
 from zespan_serverless.testing import plugin
 
+pytestmark = pytest.mark.slow(seconds=0.5)
+
 PASSING = """
 def test_list(zespan_events, lambda_context):
     assert handler({}, lambda_context()) == {"ok": True}

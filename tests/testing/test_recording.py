@@ -149,6 +149,17 @@ def test_nested_recording_has_its_events_in_both_lists() -> None:
     assert {event["environment"] for event in outer} == {"test"}
 
 
+def test_a_reset_inside_leaves_later_telemetry_alone() -> None:
+    """Neither a look at the list nor its end takes the events of what has begun after it."""
+    with recording() as events:
+        testing.reset()
+        after = testing.MemoryExporter()
+        init(exporter=after)
+        capture({"operation": "x"})
+    assert flush(5).delivered == 1
+    assert (events, len(after.events)) == ([], 1)
+
+
 def test_a_recording_that_outlasts_the_one_around_it_goes_on() -> None:
     """As in two threads, each with a recording."""
     outer, inner = recording(), recording()

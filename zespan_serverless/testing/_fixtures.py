@@ -113,7 +113,8 @@ def receiving(
 ) -> Iterator[Backend]:
     """A backend that functions send to, in this process and in those that it starts."""
     with Backend() as backend:
-        monkeypatch.delenv("ZESPAN_ENABLED", raising=False)
+        for name in ("ZESPAN_ENABLED", "ZESPAN_FALLBACK"):
+            monkeypatch.delenv(name, raising=False)
         for name, value in environment(backend).items():
             monkeypatch.setenv(name, value)
         with watched(test, key, {"exporter": "zespan", "base_url": backend.url, "api_key": _KEY}) as recording:

@@ -138,10 +138,10 @@ class Recording:
     # What becomes of the events
 
     def note_losses(self) -> None:
-        """Note what has not been sent by now, and send it if it is recorded."""
+        """Note what has not been sent by now, and send it if it is recorded. Does nothing after a `reset`."""
         container = _process.current()
-        if container is not None:
-            self._note_waiting(container)
+        if container is not None and any(one is self for one in _under_way):
+            _under_way[-1]._note_waiting(container)  # whose container it is
 
     def _note_waiting(self, container: _process.Container) -> None:
         deliveries = _deliveries(container)
