@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
-from ..model import Place, Project
+from ..model import UNKNOWN, Place, Project
 from . import _files, _terraform_aws, _terraform_google
 from ._documents import Table, parse_json, row, table
 from ._hcl import Module, Resource, parse
@@ -51,7 +52,8 @@ def _planned(plan: Table, file: Path) -> Module:
         values, written = pending.pop()
         expressions = {(each.get("type"), each.get("name")): each for each in map(table, row(written.get("resources")))}
         for each in map(table, row(values.get("resources"))):
-            type, name, body = str(each.get("type")), str(each.get("name")), table(each.get("values"))
+            type, name = str(each.get("type")), str(each.get("name"))
+            body = table(_hidden(each.get("values"), each.get("sensitive_values")))
             _refer(body, table(table(expressions.get((type, name))).get("expressions")))
             prefix = "data." if each.get("mode") == "data" else ""
             module.resources.setdefault(prefix + type, {})[name] = Resource(name, body, Place(file))
@@ -60,6 +62,17 @@ def _planned(plan: Table, file: Path) -> Module:
             called = str(child.get("address")).rsplit(".", 1)[-1].split("[")[0]
             pending.append((child, table(table(calls.get(called)).get("module"))))
     return module
+
+
+def _hidden(values: Any, sensitive: Any) -> Any:
+    """Values without those that Terraform calls sensitive: a plan has all of them in plain text."""
+    if sensitive is True:
+        return UNKNOWN
+    if isinstance(values, list) and isinstance(sensitive, list):
+        return [_hidden(value, mark) for value, mark in zip_longest(values, sensitive[: len(values)])]
+    if isinstance(values, dict) and isinstance(sensitive, dict):
+        return Table({key: _hidden(value, sensitive.get(key)) for key, value in values.items()})
+    return values
 
 
 def _refer(body: Table, expressions: Any) -> None:

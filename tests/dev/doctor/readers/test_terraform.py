@@ -177,10 +177,12 @@ def test_a_role_that_another_module_is_given_may_allow_anything(tmp_path: Path) 
 
 def test_a_plan_has_resolved_values(tmp_path: Path) -> None:
     """A plan in JSON is read with its modules, and references where values are not known yet."""
-    values = {"function_name": "chat", "timeout": 7, "environment": [{"variables": {"ZESPAN_ENVIRONMENT": "x"}}]}
+    variables = {"ZESPAN_ENVIRONMENT": "x", "ZESPAN_API_KEY": "zsp_..."}
+    values = {"function_name": "chat", "timeout": 7, "environment": [{"variables": variables}]}
     role = {"type": "aws_iam_role", "name": "r", "values": {"name": "r"}}
     attached = {"type": "aws_iam_role_policy", "name": "p", "values": {"policy": '{"Statement": {"Action": "sqs:*"}}'}}
-    function = {"type": "aws_lambda_function", "name": "f", "values": values}
+    sensitive = {"environment": [{"variables": {"ZESPAN_API_KEY": True}}]}
+    function = {"type": "aws_lambda_function", "name": "f", "values": values, "sensitive_values": sensitive}
 
     def written(kind: str, name: str, **expressions: list[str]) -> object:
         references = {key: {"references": each} for key, each in expressions.items()}
@@ -198,6 +200,7 @@ def test_a_plan_has_resolved_values(tmp_path: Path) -> None:
     found = one(tmp_path)
     assert (found.timeout_s, found.actions) == (7, {"sqs:*"})
     assert found.environment["ZESPAN_ENVIRONMENT"].value == "x"
+    assert found.environment["ZESPAN_API_KEY"].value is UNKNOWN  # the plan has it in plain text, and says so
 
 
 @pytest.mark.parametrize(
