@@ -98,8 +98,18 @@ function Compare({ a, b }) {
 
 function Difference({ before, after, show, neutral }) {
   const [from, to] = [format.tokenSum(before), format.tokenSum(after)];
-  const share = from ? ((to ?? 0) - from) / from : null;
-  const text = from === null && to === null ? "" : share === null ? "new" : to === null ? "gone" : Math.abs(share) < 0.005 ? "=" : `${share > 0 ? "+" : "−"}${Math.abs(share * 100).toFixed(Math.abs(share) < 0.1 ? 1 : 0)} %`;
+  const share = from && to !== null ? (to - from) / from : null;
   const kind = neutral ? "" : share > 0.05 ? "is-more" : share < -0.05 ? "is-less" : "";
-  return html`<td class="number"><span class="was">${show(before ?? null)}</span>${show(after ?? null)}<span class=${`share ${kind}`}>${text}</span></td>`;
+  return html`
+    <td class="number"><span class="was">${show(from)}</span>${show(to)}<span class=${`share ${kind}`}>${change(from, to, share)}</span></td>
+  `;
+}
+
+function change(from, to, share) {
+  if (from === to) return from === null ? "" : "=";
+  if (from === null) return "new";
+  if (to === null) return "gone";
+  if (share === null) return "";
+  const percent = Math.abs(share * 100);
+  return percent < 0.5 ? "=" : `${share > 0 ? "+" : "−"}${percent.toFixed(percent < 10 ? 1 : 0)} %`;
 }

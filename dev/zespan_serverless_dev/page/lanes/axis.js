@@ -4,9 +4,12 @@ const FOLD = 64; // px
 const BREATH = 12; // px between invocations that follow at once
 const LONGEST = 640; // px; a stretch that would be longer is compressed, and is marked
 
+// Whether an invocation, a call or a span goes on.
+export const isOpen = ({ end }) => end === null || end === undefined;
+
 // When an invocation is over; `now` for one that goes on.
 export function endOf(invocation, now) {
-  if (invocation.end !== null && invocation.end !== undefined) {
+  if (!isOpen(invocation)) {
     return Math.max(invocation.end, ...invocation.flushes.map((flush) => flush.end ?? 0));
   }
   const known = [invocation.start, invocation.response ?? 0, now ?? 0];

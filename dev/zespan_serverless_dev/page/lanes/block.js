@@ -1,7 +1,7 @@
 // One invocation in a lane: a button, with its phases, its calls and its flushes drawn to scale.
 import * as format from "../format.js";
 import { html, table } from "../html.js";
-import { at, endOf, span, stack, startOf } from "./axis.js";
+import { at, endOf, isOpen, span, stack, startOf } from "./axis.js";
 
 const CALL_ROWS = 3;
 export const OUTCOMES = table({ ok: "ok", error: "error", timeout: "timeout", crash: "crash", killed: "killed" });
@@ -9,33 +9,44 @@ export const OUTCOMES = table({ ok: "ok", error: "error", timeout: "timeout", cr
 export function Block({ invocation, number, axis, row, now, chosen, onChoose }) {
   const from = startOf(invocation), to = endOf(invocation, now);
   const { left, width } = span(axis, from, to);
+  const bad = invocation.outcome && invocation.outcome !== "ok";
+  const outcome = OUTCOMES[invocation.outcome] ?? invocation.outcome;
+  // Where a time, or a part from one time to another, is in this block.
+  const line = (time) => ({ left: `${at(axis, time) - left}px` });
   const part = (start, end) => {
     const { left: x, width: length } = span(axis, Math.max(start, from), Math.min(end ?? to, to));
     return { left: `${x - left}px`, width: `${Math.max(length, 2)}px` };
   };
-  const rows = stack(invocation.calls, (call) => call.end ?? Infinity);
-  const bad = invocation.outcome && invocation.outcome !== "ok";
-  const open = invocation.end === null || invocation.end === undefined;
-  const compressed = axis.segments.some((each) => each.compressed && each.t0 < to && each.t1 > from);
   return html`
-    <button type="button" class=${`block ${bad ? "is-bad" : ""} ${chosen ? "is-chosen" : ""} ${open ? "is-open" : ""}`} aria-pressed=${chosen}
-      title=${`${format.clock(from)} · ${OUTCOMES[invocation.outcome] ?? "running"}`}
+    <button type="button" class=${`block ${bad ? "is-bad" : ""} ${chosen ? "is-chosen" : ""}`} aria-pressed=${chosen} title=${`${format.clock(from)} · ${outcome ?? "running"}`}
       style=${{ left: `${left}px`, width: `${Math.max(width, 10)}px`, "--row": row }} onClick=${() => onChoose(invocation)}>
-      <span class="hidden">${describe(invocation, number, to - from, open)}</span>
-      <span class="drawing" aria-hidden="true"><span class="length"><span>${bad && html`<b>${OUTCOMES[invocation.outcome] ?? invocation.outcome}</b>`}${format.duration(to - from)}</span></span>
-      ${compressed && html`<i class="break"></i>`}
-      <span class="phases">${phases(invocation, to).map(([kind, start, end]) => html`<i class=${`bar is-${kind}`} style=${part(start, end)}></i>`)}</span>
-      <span class="calls">
-        ${invocation.calls.map((call, index) => rows[index] < CALL_ROWS && html`
-          <i class=${`bar is-call ${call.error ? "is-bad" : ""} ${call.end === null || call.end === undefined ? "is-open" : ""}`} style=${{ ...part(call.start, call.end), "--row": rows[index] }}></i>
-          ${call.first_token && html`<i class="tick is-token" style=${{ left: `${at(axis, call.first_token) - left}px`, "--row": rows[index] }}></i>`}
-        `)}
+      <span class="hidden">${describe(invocation, number, to - from)}</span>
+      <span class="drawing" aria-hidden="true">
+        <span class="length"><span>${bad && html`<b>${outcome}</b>`}${format.duration(to - from)}</span></span>
+        ${axis.segments.some((each) => each.compressed && each.t0 < to && each.t1 > from) && html`<i class="break"></i>`}
+        <span class="phases">${phases(invocation, to).map(([kind, start, end]) => html`<i class=${`bar is-${kind}`} style=${part(start, end)}></i>`)}</span>
+        <${Calls} calls=${invocation.calls} part=${part} line=${line} />
+        <span class="flushes">${invocation.flushes.map((flush) => html`<i class=${`bar is-flush ${flush.pending || flush.dropped ? "is-short" : ""}`} style=${part(flush.start, flush.end)}></i>`)}</span>
+        ${invocation.response && html`<i class="line is-response" style=${line(invocation.response)}></i>`}
+        ${within(invocation.deadline, from, to) && html`<i class="line is-deadline" style=${line(invocation.deadline)}></i>`}
+        <span class="fate"><${LedgerChip} ledger=${invocation.ledger} /></span>
       </span>
-      <span class="flushes">${invocation.flushes.map((flush) => html`<i class=${`bar is-flush ${flush.pending || flush.dropped ? "is-short" : ""}`} style=${part(flush.start, flush.end)}></i>`)}</span>
-      ${invocation.response && html`<i class="line is-response" style=${{ left: `${at(axis, invocation.response) - left}px` }}></i>`}
-      ${within(invocation.deadline, from, to) && html`<i class="line is-deadline" style=${{ left: `${at(axis, invocation.deadline) - left}px` }}></i>`}
-      <span class="fate"><${LedgerChip} ledger=${invocation.ledger} /></span></span>
     </button>
+  `;
+}
+
+// Calls that run side by side are below each other; of more than there is room for, their number.
+function Calls({ calls, part, line }) {
+  const rows = stack(calls, (call) => call.end ?? Infinity);
+  const left = rows.filter((row) => row >= CALL_ROWS).length;
+  return html`
+    <span class="calls">
+      ${calls.map((call, index) => rows[index] < CALL_ROWS && html`
+        <i class=${`bar is-call ${call.error ? "is-bad" : ""} ${isOpen(call) ? "is-open" : ""}`} style=${{ ...part(call.start, call.end), "--row": rows[index] }}></i>
+        ${call.first_token && html`<i class="tick is-token" style=${{ ...line(call.first_token), "--row": rows[index] }}></i>`}
+      `)}
+      ${left > 0 && html`<b class="others">+${left}</b>`}
+    </span>
   `;
 }
 
@@ -64,9 +75,9 @@ export function LedgerChip({ ledger }) {
   `;
 }
 
-function describe(invocation, number, ms, open) {
+function describe(invocation, number, ms) {
   const { ledger } = invocation;
   const events = ledger?.captured ? `${ledger.delivered} of ${format.plural(ledger.captured, "event")} delivered` : "no events";
-  const outcome = open ? "running" : OUTCOMES[invocation.outcome] ?? "ended";
+  const outcome = isOpen(invocation) ? "running" : OUTCOMES[invocation.outcome] ?? "ended";
   return `Invocation ${number}, ${invocation.cold ? "cold" : "warm"}, ${outcome}, ${format.duration(ms)}, ${format.plural(invocation.calls.length, "call")}, ${events}`;
 }

@@ -3,7 +3,7 @@ import * as format from "../format.js";
 import { html } from "../html.js";
 import { run, useClock, useLive } from "../live.js";
 import { link } from "../route.js";
-import { at, endOf, frozen, makeAxis, span, startOf, ticks } from "./axis.js";
+import { at, endOf, frozen, isOpen, makeAxis, span, startOf, ticks } from "./axis.js";
 import { LedgerChip, OUTCOMES, phases } from "./block.js";
 
 const WIDTH = 1000; // parts are placed in thousandths of the width
@@ -27,7 +27,7 @@ export function Inspector({ chosen, latest, onClose }) {
 }
 
 function Anatomy({ invocation, sandbox, marks }) {
-  const open = (invocation.end ?? null) === null && sandbox?.state !== "ended";
+  const open = isOpen(invocation) && sandbox?.state !== "ended";
   const now = useClock(open);
   const end = endOf(invocation, open ? now : null), start = startOf(invocation);
   return html`

@@ -3,7 +3,7 @@ import { post } from "../api.js";
 import * as format from "../format.js";
 import { html, table, useEffect, useLayoutEffect, useRef, useSignal } from "../html.js";
 import { isCurrent, notice, run, useClock, useLive } from "../live.js";
-import { at, endOf, frozen, makeAxis, stack, startOf } from "./axis.js";
+import { at, endOf, frozen, isOpen, makeAxis, stack, startOf } from "./axis.js";
 import { Block } from "./block.js";
 
 const PAGE = 40; // invocations of a lane at once
@@ -97,7 +97,7 @@ function Track({ state, invocations, marks, chosen, zoom, onChoose, live, older,
   const box = useRef(null);
   const atEnd = useRef(true);
   const base = useRef(null);
-  const growing = live && state.state !== "ended" && invocations.some((each) => each.end === null || each.end === undefined);
+  const growing = live && state.state !== "ended" && invocations.some(isOpen);
   const clock = useClock(growing || (live && state.state === "frozen"));
   const time = live && state.state !== "ended" ? clock : null;
   base.current = scaleOf(invocations, base.current);

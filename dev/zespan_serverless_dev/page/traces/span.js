@@ -1,6 +1,7 @@
 // One span in full. All that came with an event is shown as text, whatever it looks like.
 import * as format from "../format.js";
 import { html, useSignal } from "../html.js";
+import { isOpen } from "../lanes/axis.js";
 import { run } from "../live.js";
 import { Attempts } from "../ledger.js";
 
@@ -26,7 +27,7 @@ export function Span({ span, deliveries }) {
 function Numbers({ span }) {
   const tokens = span.tokens ?? {};
   const known = [
-    ["Duration", (span.end ?? null) !== null && format.duration(span.end - span.start)], ["First token", span.first_token_ms && format.duration(span.first_token_ms)],
+    ["Duration", !isOpen(span) && format.duration(span.end - span.start)], ["First token", span.first_token_ms && format.duration(span.first_token_ms)],
     ["Input tokens", tokens.input && format.count(tokens.input)], ["of these cached", tokens.cached && format.count(tokens.cached)],
     ["written to cache", tokens.cache_write && format.count(tokens.cache_write)], ["Output tokens", tokens.output && format.count(tokens.output)],
     ["of these reasoning", tokens.reasoning && format.count(tokens.reasoning)], ["Cost", (span.cost_usd ?? null) !== null && format.usd(span.cost_usd)],

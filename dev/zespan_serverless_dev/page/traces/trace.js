@@ -2,6 +2,7 @@
 import { traceUrl } from "../api.js";
 import * as format from "../format.js";
 import { html, table, useSignal } from "../html.js";
+import { isOpen } from "../lanes/axis.js";
 import { notice, run, useClock, useLive } from "../live.js";
 import { link, replace, route } from "../route.js";
 import { VirtualRows } from "../virtual.js";
@@ -41,7 +42,7 @@ const title = (spans) => (spans.find((span) => !span.parent_span_id) ?? spans[0]
 
 function Body({ id, data }) {
   const { spans, deliveries = [] } = data;
-  const open = spans.some((span) => (span.end ?? null) === null);
+  const open = spans.some(isOpen);
   const now = useClock(open);
   const rows = tree(spans);
   const range = bounds(spans, now);
@@ -81,7 +82,7 @@ function Facts({ spans, range }) {
 }
 
 function TreeRow({ span, depth, index, range, now, chosen, onChoose }) {
-  const open = (span.end ?? null) === null;
+  const open = isOpen(span);
   const length = range.to - range.from;
   const end = span.end ?? now;
   const place = { left: `${((span.start - range.from) / length) * 100}%`, width: `max(3px, ${(Math.max(end - span.start, 0) / length) * 100}%)` };
