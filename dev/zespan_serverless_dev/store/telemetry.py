@@ -24,11 +24,13 @@ _INSERT_AGAIN = """
 INSERT OR IGNORE INTO delivery_events
 VALUES (:id, :delivery, EXISTS (SELECT 1 FROM delivery_events WHERE event_id = :id AND delivery != :delivery))"""
 _UPSERT_EVENT = """
-INSERT INTO events (event_id, trace_id, span_id, sandbox, delivered)
-VALUES (:id, :trace, :span, COALESCE(:sandbox, (SELECT sandbox FROM traces WHERE trace_id = :trace)), :delivery)
+INSERT INTO events (event_id, trace_id, span_id, sandbox, request_id, delivered)
+VALUES (:id, :trace, :span, COALESCE(:sandbox, (SELECT sandbox FROM traces WHERE trace_id = :trace)),
+    (SELECT request_id FROM invocations WHERE trace_id = :trace ORDER BY seq LIMIT 1), :delivery)
 ON CONFLICT (event_id) DO UPDATE SET
     trace_id = COALESCE(trace_id, excluded.trace_id), span_id = COALESCE(span_id, excluded.span_id),
-    sandbox = COALESCE(sandbox, excluded.sandbox), delivered = COALESCE(delivered, excluded.delivered)"""
+    sandbox = COALESCE(sandbox, excluded.sandbox), request_id = COALESCE(request_id, excluded.request_id),
+    delivered = COALESCE(delivered, excluded.delivered)"""
 _UPSERT_TRACE = """
 INSERT INTO traces (trace_id, name, start, "end", status, user_id, session_id, spans, calls, input_tokens,
     output_tokens, cost_usd, models)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import quote
@@ -122,6 +123,16 @@ def test_an_event_that_arrives_with_a_later_invocation(dev: DevServer) -> None:
     late = {row["event_id"]: row["late"] for row in dev.get("ledger")["rows"]}
     assert late == {mine["event_id"]: True, next_one["event_id"]: False}
     assert [row["event_id"] for row in dev.get("ledger?state=late")["rows"]] == [mine["event_id"]]
+
+
+def test_an_event_that_arrives_after_its_root(dev: DevServer) -> None:
+    """From telemetry alone, too, an event is late if the next invocation of its sandbox has begun."""
+    late, short = event(timestamp=time.time()), {"handler_duration_ms": 10.0}
+    send(dev, root(timestamp=time.time(), metadata=short))
+    time.sleep(0.1)  # the next one begins after the first has arrived
+    send(dev, root(trace_id="9" * 32, timestamp=time.time(), metadata={**short, "faas.invocation_id": "r-2"}))
+    send(dev, late)
+    assert [row["event_id"] for row in dev.get("ledger?state=late")["rows"]] == [late["event_id"]]
 
 
 FLUSH = {"request_id": "r-1", "duration_ms": 40.0, "delivered": 2, "dropped": 0, "pending": 0, "reason": "response"}
