@@ -43,7 +43,8 @@ from zespan_serverless import init, testing
 from zespan_serverless._delivery import journal as _journal
 from zespan_serverless._delivery import journal_files, journal_format
 from zespan_serverless._delivery.delivery import Delivery
-from zespan_serverless._delivery.journal import AGE_MAX, Journal
+from zespan_serverless._delivery.journal import Journal
+from zespan_serverless._delivery.journal_files import AGE_MAX
 from zespan_serverless._delivery.journal_format import Leftovers
 from zespan_serverless._process import container as _container
 from zespan_serverless._record.record import Record
@@ -313,6 +314,21 @@ def test_file_of_another_key_or_destination_is_kept_for_a_day(
     assert left(folder) == []
     assert not file.exists()
     assert str(file) in caplog.text
+
+
+def test_the_file_of_another_destination_is_not_even_locked(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The two destinations of a process look at the same time: a lock would say that the file's owner is alive."""
+    take, taken = journal_files.take, list[str]()
+
+    def taking(path: str) -> Any:
+        taken.append(path)
+        return take(path)
+
+    monkeypatch.setattr(journal_files, "take", taking)
+    elsewhere, here = leave(folder, b"1", destination="elsewhere"), leave(folder, b"2")
+    assert found(folder) == [b"2"]
+    assert taken == [str(here)]
+    assert elsewhere.exists()
 
 
 def test_own_file_never_expires(folder: Path) -> None:

@@ -18,16 +18,13 @@ from .._base import log
 from .._base.guard import pass_on
 from . import journal_files
 from .budget import waited
-from .journal_files import UNNAMED_MAX, File, Lost, Owned
+from .journal_files import AGE_MAX, UNNAMED_MAX, File, Lost, Owned
 from .journal_format import CLOSED, EVENT, HEADER, NO_SPAN, OPEN, OVERDUE, fingerprint_of, parse, span_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from .journal_format import Leftovers
-
-AGE_MAX = 86_400.0
-"""Seconds, a day, after which the content of a file is of no use any more."""
 
 _REWRITE_MIN = 1_048_576  # bytes of a file below which a rewrite is not worth it
 _SETTLED_MAX = 65_536  # bytes of settled events that may stay in the file while a span is open
@@ -150,7 +147,8 @@ class Journal:
         for path in journal_files.list_journals(self._folder, self._suffix):
             # Our own file is not locked any more if other code has closed its descriptor.
             is_mine = self._file is not None and path == self._file.path
-            file = None if is_mine or journal_files.is_being_made(path) else journal_files.take(path)
+            is_left_alone = is_mine or journal_files.is_for_others(path, self._suffix)
+            file = None if is_left_alone else journal_files.take(path)
             if file is not None:
                 try:
                     at = os.fstat(file.fd).st_mtime

@@ -17,6 +17,9 @@ from .journal_format import DESTINATION, NO_SPAN, OFFSET_AT, header, packed_offs
 UNNAMED_MAX = 60.0
 """Seconds after which a file that does not have its name yet was abandoned."""
 
+AGE_MAX = 86_400.0
+"""Seconds, a day, after which the content of a file is of no use any more."""
+
 _FILES_MAX = 1000  # checked when a process starts
 _FLAGS = os.O_CLOEXEC | os.O_NOFOLLOW if os.name == "posix" else 0
 
@@ -132,10 +135,16 @@ def list_journals(folder: str, suffix: str) -> list[str]:
     return [f"{folder}/{name}" for name in names[:_FILES_MAX]]
 
 
-def is_being_made(path: str) -> bool:
-    """Whether the process that creates the file is about to lock it, and would fail if we locked it now."""
+def is_for_others(path: str, suffix: str) -> bool:
+    """Whether to leave a file alone: one with another suffix, unless it is so old that nobody will come for it.
+
+    If we locked it only for a moment, the process that is about to lock a file that it has created would fail; and
+    whoever looks for its own, such as another destination of this process, would take its owner for alive.
+    """
+    if path.endswith(suffix):
+        return False
     try:
-        return path.endswith(".new") and 0 <= time.time() - os.lstat(path).st_mtime <= UNNAMED_MAX
+        return 0 <= time.time() - os.lstat(path).st_mtime <= (UNNAMED_MAX if path.endswith(".new") else AGE_MAX)
     except OSError:
         return False
 
