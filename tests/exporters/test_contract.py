@@ -21,6 +21,7 @@ from zespan_serverless.exporters.memory import MemoryExporter
 from zespan_serverless.exporters.stores import StoreExporter, open_store
 from zespan_serverless.exporters.zespan import ZespanExporter
 from zespan_serverless.settings import Settings
+from zespan_serverless.settings._fields import OTLP_EXPORTERS
 
 
 class TestZespan(testing.HttpExporterContract):
@@ -87,13 +88,14 @@ def server() -> Iterator[str]:
 
 
 class TestOtlp(testing.HttpExporterContract):
-    """In JSON, which the test can read. The protocol has fewer statuses retried."""
+    """The protocol has fewer statuses retried."""
 
     client: Any = None
+    protocol = "http/json"
 
     @pytest.fixture(autouse=True)
-    def _json(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "http/json")
+    def _variables(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_PROTOCOL", self.protocol)
         monkeypatch.setenv("OTEL_EXPORTER_OTLP_HEADERS", f"x-api-key={self.KEY}")
 
     def make(self) -> Exporter:
@@ -107,10 +109,82 @@ class TestOtlpThroughHttpx(TestOtlp):
     client = httpx.Client
 
 
+class TestOtlpInProtobuf(TestOtlp):
+    protocol = "http/protobuf"
+
+
+PRESETS = {
+    "langfuse": {"LANGFUSE_PUBLIC_KEY": "pk", "LANGFUSE_SECRET_KEY": "{key}"},
+    "phoenix": {"PHOENIX_API_KEY": "{key}"},
+    "datadog": {"DD_API_KEY": "{key}"},
+    "honeycomb": {"HONEYCOMB_API_KEY": "{key}"},
+    "logfire": {"LOGFIRE_TOKEN": "{key}"},
+    "grafana": {
+        "GRAFANA_CLOUD_OTLP_ENDPOINT": "https://otlp.example/otlp",
+        "GRAFANA_CLOUD_INSTANCE_ID": "1",
+        "GRAFANA_CLOUD_API_KEY": "{key}",
+    },
+    "newrelic": {"NEW_RELIC_LICENSE_KEY": "{key}"},
+    "braintrust": {"BRAINTRUST_API_KEY": "{key}"},
+    "langsmith": {"LANGSMITH_API_KEY": "{key}"},
+    "sentry": {"SENTRY_DSN": "https://{key}@sentry.example/1"},
+    "collector": {"OTEL_EXPORTER_OTLP_HEADERS": "x-api-key={key}"},
+}
+
+
+@pytest.mark.parametrize("name", PRESETS)
+class TestPreset(testing.HttpExporterContract):
+    """What a backend's name changes: the attributes, the address and the key. The rest is that of `otlp`."""
+
+    test_threads_may_encode_at_the_same_time = test_it_can_be_used_again_after_close = None  # type: ignore[assignment]
+    test_cancel_without_a_send_changes_nothing = test_redirects_are_not_followed = None  # type: ignore[assignment]
+    test_retry_after_is_passed_on = test_send_keeps_its_time = test_cancel_ends_a_send = None  # type: ignore[assignment]
+    test_a_connection_that_was_closed_is_replaced = None  # type: ignore[assignment]
+    test_events_wait_while_the_backend_fails = None  # type: ignore[assignment]
+    test_a_forked_child_has_connections_of_its_own = None  # type: ignore[assignment]
+
+    @pytest.fixture(autouse=True)
+    def _variables(self, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._name = name
+        for variable, value in PRESETS[name].items():
+            monkeypatch.setenv(variable, value.format(key=self.KEY))
+
+    def make(self) -> Exporter:
+        return build_exporter(Settings(exporter=self._name, base_url=self.backend.url))
+
+    def make_backend(self) -> testing.Backend:
+        return testing.Backend(decode=_spans)
+
+
+def test_every_preset_is_tried() -> None:
+    """A backend that gets a name is to pass the tests."""
+    assert PRESETS.keys() == {*OTLP_EXPORTERS} - {"otlp"}
+
+
 def _spans(body: bytes) -> list[dict[str, Any]]:
+    """The spans of a request, in JSON or in protobuf; of these only the text is told."""
+    if not body.startswith(b"{"):
+        spans = [span for one in _of(body, 1) for scope in _of(one, 2) for span in _of(scope, 2)]
+        return [{"span": span.decode("latin-1")} for span in spans]
     return [
         span
         for of_resource in json.loads(body)["resourceSpans"]
         for of_scope in of_resource["scopeSpans"]
         for span in of_scope["spans"]
     ]
+
+
+def _of(message: bytes, number: int) -> list[bytes]:
+    """The values of a repeated field of a message in protobuf, all of whose fields have a length."""
+    found, at = [], 0
+    while at < len(message):
+        tag, size, shift = message[at], 0, 0
+        while True:
+            at += 1
+            size, shift = size | (message[at] & 127) << shift, shift + 7
+            if message[at] < 128:
+                break
+        if tag >> 3 == number:
+            found.append(message[at + 1 : at + 1 + size])
+        at += 1 + size
+    return found

@@ -22,6 +22,7 @@ from azure.core.exceptions import HttpResponseError, ServiceRequestError, Servic
 from azure.storage.queue import QueueClient
 
 from tests.exporters.stores import aws
+from zespan_serverless import testing
 from zespan_serverless.errors import ConfigurationError
 from zespan_serverless.exporters import Outcome
 from zespan_serverless.exporters.stores import StoreExporter, events_of, from_text, open_store
@@ -230,3 +231,9 @@ def test_what_is_no_url_of_a_queue(url: str) -> None:
     with pytest.raises(ConfigurationError, match="must be like azurequeue://queue") as raised:
         open_store(url)
     assert "sig" not in str(raised.value)
+
+
+@pytest.mark.usefixtures("queue")
+class TestContract(testing.ExporterContract):
+    def make(self) -> StoreExporter:
+        return StoreExporter(open_store("azurequeue://parked"), OF)

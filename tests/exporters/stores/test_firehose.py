@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 
 from tests.exporters.stores import aws
+from zespan_serverless import testing
 from zespan_serverless.errors import ConfigurationError
 from zespan_serverless.exporters import Outcome
 from zespan_serverless.exporters.stores import StoreExporter, batches_of, open_store
@@ -32,3 +35,20 @@ def test_a_batch_is_a_record(monkeypatch: pytest.MonkeyPatch) -> None:
     assert sorted(events for _, events in batches_of(written)) == [[b"0"], [b"1"]]
     with pytest.raises(ConfigurationError, match="firehose://delivery cannot be read back"):
         store.list()
+
+
+class TestContract(testing.ExporterContract):
+    @pytest.fixture(autouse=True)
+    def stream(self, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+        with aws.aws_server() as url:
+            aws.use(url, monkeypatch)
+            where = {"LocationConstraint": aws.REGION}
+            aws.client("s3", url).create_bucket(Bucket="bucket", CreateBucketConfiguration=where)
+            aws.client("firehose", url).create_delivery_stream(
+                DeliveryStreamName="delivery",
+                S3DestinationConfiguration={"RoleARN": "arn:aws:iam::1:role/r", "BucketARN": "arn:aws:s3:::bucket"},
+            )
+            yield
+
+    def make(self) -> StoreExporter:
+        return StoreExporter(open_store("firehose://delivery"), OF)

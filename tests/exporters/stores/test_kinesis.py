@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 
 from tests.exporters.stores import aws
+from zespan_serverless import testing
 from zespan_serverless.errors import ConfigurationError
 from zespan_serverless.exporters import Outcome
 from zespan_serverless.exporters.stores import StoreExporter, events_of, open_store
@@ -30,3 +33,15 @@ def test_a_batch_is_a_record(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len({record["PartitionKey"] for record in records}) == 2
     with pytest.raises(ConfigurationError, match="kinesis://stream cannot be read back"):
         store.list()
+
+
+class TestContract(testing.ExporterContract):
+    @pytest.fixture(autouse=True)
+    def stream(self, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+        with aws.aws_server() as url:
+            aws.use(url, monkeypatch)
+            aws.client("kinesis", url).create_stream(StreamName="stream", ShardCount=1)
+            yield
+
+    def make(self) -> StoreExporter:
+        return StoreExporter(open_store("kinesis://stream"), OF)

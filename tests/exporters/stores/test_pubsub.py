@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from tests.exporters.stores import aws
 from tests.support import until
+from zespan_serverless import testing
 from zespan_serverless._http.transport import Transport
 from zespan_serverless.errors import ConfigurationError
 from zespan_serverless.exporters import Outcome
@@ -227,3 +228,9 @@ def test_what_is_no_url_of_a_topic(url: str) -> None:
 def test_the_largest_batch_fits_into_a_request() -> None:
     """A request may have 10 MB, of which base64 takes four thirds of the batch."""
     assert Topic.limit * 4 / 3 + 100 < 10_000_000
+
+
+@pytest.mark.usefixtures("pubsub")
+class TestContract(testing.ExporterContract):
+    def make(self) -> StoreExporter:
+        return StoreExporter(open_store(URL), OF)

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests.exporters.stores import aws
+from zespan_serverless import testing
 from zespan_serverless._http.answer import Answer
 from zespan_serverless.exporters import Outcome
 from zespan_serverless.exporters.stores import StoreExporter, _aws, events_of, open_store
@@ -107,3 +108,9 @@ def test_what_was_put_is_listed_read_and_deleted(bucket: Any) -> None:
     assert [*store.list()] == ["1", "3"]
     with pytest.raises(KeyError):
         store.get("2")
+
+
+@pytest.mark.usefixtures("bucket")
+class TestContract(testing.ExporterContract):
+    def make(self) -> StoreExporter:
+        return StoreExporter(open_store("s3://bucket/parked"), OF)

@@ -164,7 +164,11 @@ def _tools(tools: Any) -> str:
     """The definitions of tools; or the text that stands in their place."""
     if not isinstance(tools, list):
         return _text(tools)
-    return to_json([{"type": "function", **one} if isinstance(one, dict) else one for one in tools])
+    return to_json([{"type": "function", **_told(one)} if isinstance(one, dict) else one for one in tools])
+
+
+def _told(tool: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in tool.items() if value is not None}
 
 
 def _text(value: Any) -> str:
