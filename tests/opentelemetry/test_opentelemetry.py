@@ -228,3 +228,24 @@ def test_joining_needs_opentelemetry() -> None:
     """
     command = [sys.executable, "-c", textwrap.dedent(script)]
     subprocess.run(command, check=True, timeout=60, env={"PYTHONPATH": str(environments.ROOT)})
+
+
+@pytest.mark.parametrize("stores", ["1", "0"])
+def test_a_call_that_openinference_has_seen(stores: str) -> None:
+    """Model, tokens with their parts, messages, tools and answer have their places, whatever names it gives them."""
+    python = environments.installed("peers", "openinference")
+    printed = environments.run(python, "tests.opentelemetry.openinference", ZESPAN_STORE_PROMPTS=stores)
+    (call,) = json.loads(printed.splitlines()[-1])
+    assert (call["span_kind"], call["provider"], call["model"]) == ("llm", "openai", "gpt-4o-mini")
+    assert (call["input_tokens"], call["output_tokens"]) == (30, 4)
+    assert (call["cached_tokens"], call["reasoning_tokens"], call["cost_usd"] > 0) == (20, 3, True)
+    if stores == "0":
+        assert "warm" not in printed
+        assert "degrees" not in printed
+        return
+    assert [one["content"] for one in json.loads(call["prompt_text"])] == ["How warm is it?"]
+    assert (call["system_prompt"], call["completion_text"]) == ("Be brief.", "21 degrees")
+    assert [one["name"] for one in call["tool_definitions"]] == ["weather"]
+    assert not [
+        name for name in call["metadata"] if name.startswith(("llm.input", "llm.output", "llm.tools", "input."))
+    ]

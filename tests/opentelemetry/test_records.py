@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from zespan_serverless import _trace, init
 from zespan_serverless._process import current
 from zespan_serverless.exporters._event import encoded
-from zespan_serverless.opentelemetry import _records
+from zespan_serverless.opentelemetry import _openinference, _records
 
 NAMES = (
     *_records.CONTENT,
@@ -22,6 +22,10 @@ NAMES = (
     *("gen_ai.tool.name", "gen_ai.tool.call.arguments", "gen_ai.tool.call.result", "gen_ai.agent.name"),
     *("gen_ai.retrieval.query.text", "gen_ai.retrieval.documents", "gen_ai.conversation.id", "error.type"),
     *("gen_ai.response.time_to_first_chunk", "gen_ai.request.stream", "db.statement"),
+    *_openinference._NAMES,
+    *("llm.input_messages.0.message.role", "llm.input_messages.0.message", "llm.input_messages.x.y", "input.value"),
+    *("llm.output_messages.1.message.contents.0.message_content.text", "llm.tools.0.tool.json_schema", "output.value"),
+    *("retrieval.documents.0.document.content", "embedding.embeddings.0.embedding.text", "llm.provider"),
 )
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
@@ -63,3 +67,22 @@ def test_any_attributes_make_an_event(stores: bool, operation: str, attributes: 
     event = json.loads(encoded(made))
     assert event["span_kind"] == _records.KINDS.get(operation, "general")
     assert (event["latency_ms"], event["status"]) == (500, "error" if status == "ERROR" else "success")
+
+
+@pytest.mark.parametrize("stores", [True, False])
+@given(
+    kind=st.sampled_from((*_openinference._OPERATIONS, "CHAIN", "GUARDRAIL", "?")),
+    attributes=st.dictionaries(st.sampled_from(NAMES), VALUES, max_size=8),
+)
+def test_any_attributes_of_openinference_make_an_event(stores: bool, kind: str, attributes: dict[str, Any]) -> None:
+    """Of the kind that OpenInference names, unless the span has an operation of OpenTelemetry's."""
+    init(exporter="memory", store_prompts=stores)
+    container = current()
+    assert container is not None
+    attributes = {**attributes, _openinference.KIND: kind}
+    begun = _records.Begun(_trace.new_span(), "", is_inside_call=False)
+    begun.see(attributes)
+    made = container.policy.applied(_records.record(begun, ended(attributes, "OK"), container))
+    event = json.loads(encoded(made))
+    if kind in _openinference._OPERATIONS:
+        assert event["span_kind"] == _records.KINDS[_openinference._OPERATIONS[kind]]

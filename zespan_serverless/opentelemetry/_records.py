@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from .._observe import kinds
 from .._observe.steps import STEPS_MAX, AgentSpan, GeneralSpan
 from .._record.record import Record
+from ._openinference import translated
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -78,6 +79,7 @@ class Begun:
 
     def see(self, attributes: Mapping[str, Any]) -> None:
         """Read what is known at the start: an agent's name, for the events inside."""
+        attributes = translated(attributes)
         if _kind(attributes) == "agent":
             self.target = _AgentAround("agent", self.target._around)
             said = {name: attributes.get(f"gen_ai.agent.{name[6:]}") for name in ("agent_id", "agent_name")}
@@ -97,7 +99,7 @@ def mark(step: GeneralSpan | None) -> None:
 
 def record(begun: Begun, span: Any, container: Container) -> Record:
     """The record of a span that has ended."""
-    attributes: dict[str, Any] = dict(span.attributes or {})
+    attributes = translated(span.attributes or {})
     kind, name = _kind(attributes), str(span.name)
     is_counted = begun.is_inside_call or begun.target.is_counted
     if kind in kinds.MODEL_KINDS and is_counted:
