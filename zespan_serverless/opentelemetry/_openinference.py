@@ -96,7 +96,7 @@ def _list(tree: Any, *path: str) -> list[dict[str, Any]]:
 def _message(entry: Mapping[str, Any]) -> dict[str, Any]:
     """A message as providers have it."""
     found = _part(entry, "message")
-    made = {name: found[name] for name in ("role", "content", "name", "tool_call_id") if name in found}
+    made: dict[str, Any] = {name: found[name] for name in ("role", "content", "name", "tool_call_id") if name in found}
     texts = [_part(part, "message_content").get("text") for part in _list(found, "contents")]
     if texts:
         made.setdefault("content", "\n".join(text for text in texts if isinstance(text, str)))
@@ -108,7 +108,7 @@ def _message(entry: Mapping[str, Any]) -> dict[str, Any]:
 
 def _tool(entry: Mapping[str, Any]) -> Any:
     """The definition of a tool, which is the text of its JSON."""
-    given = _part(entry, "tool").get("json_schema")
+    given: Any = _part(entry, "tool").get("json_schema")
     with suppress(TypeError, ValueError, RecursionError):
         given = json.loads(given)
     return given["function"] if isinstance(given, dict) and isinstance(given.get("function"), dict) else given
