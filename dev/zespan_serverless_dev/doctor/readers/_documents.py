@@ -17,6 +17,8 @@ MOST_LEVELS = 100
 MOST_NODES = 300_000
 """Values in a file, those that its aliases repeat counted again: a few aliases of aliases make billions."""
 
+LONGEST = 100_000
+"""Characters of a text that expressions make: a few of them inside each other make more than any memory has."""
 _HALF = re.compile(
     r"\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F])|(?<!\\u[dD][89abAB][0-9a-fA-F]{2})\\u[dD][c-fC-F][0-9a-fA-F]{2}"
 )

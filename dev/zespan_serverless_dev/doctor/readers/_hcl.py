@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..model import UNKNOWN, Place, Unknown
-from ._documents import MOST_LEVELS, Row, Table, Unreadable, line_of, row, table
+from ._documents import LONGEST, MOST_LEVELS, MOST_NODES, Row, Table, Unreadable, line_of, row, table
 
 _EXPRESSION = re.compile(r"\$\{((?:[^{}]|\{[^{}]*\})*)\}")
 _WHOLE = re.compile(r"\$\{(.*)\}", re.DOTALL)
@@ -47,6 +47,7 @@ class Module:
     locals: dict[str, Any] = field(default_factory=dict)
     resources: dict[str, dict[str, Resource]] = field(default_factory=dict)  # by type and name; "data.TYPE" for data
     calls: list[Any] = field(default_factory=list)  # what other modules are given
+    left: int = MOST_NODES  # values that may still be made
 
     def of_type(self, type: str) -> dict[str, Resource]:
         return self.resources.get(type, {})
@@ -71,8 +72,9 @@ class Module:
 
     def value(self, node: Any, depth: int = 0) -> Any:
         """What an expression comes to; UNKNOWN where other modules, resources or the caller decide."""
-        if depth > MOST_LEVELS:
-            return UNKNOWN  # a local that refers to itself
+        self.left -= 1
+        if depth > MOST_LEVELS or self.left < 0:
+            return UNKNOWN  # a local that refers to itself, or often to one that refers often to one, and so on
         if isinstance(node, list):
             return Row(self.value(each, depth + 1) for each in node)
         if isinstance(node, dict):
@@ -88,6 +90,8 @@ class Module:
         if not parts or any(
             isinstance(part, bool) or not isinstance(part, (str, int, float)) for part in parts.values()
         ):
+            return UNKNOWN
+        if sum(len(str(parts[each])) for each in _EXPRESSION.findall(node)) > LONGEST:
             return UNKNOWN
         return _EXPRESSION.sub(lambda match: str(parts[match[1]]), node)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..model import UNKNOWN, Place
-from ._documents import Row, Table, line_of, row, table
+from ._documents import LONGEST, Row, Table, line_of, row, table
 
 NOTHING = object()
 """What AWS::NoValue comes to: the property is not there."""
@@ -117,10 +117,14 @@ class Template:
             return UNKNOWN
         known: dict[str, str] = {}
         for literal, name in _NAME.findall(text):
-            found = self.value(own[name]) if name in own else UNKNOWN if "." in name else self._ref(name.strip())
-            if not literal and not isinstance(found, (str, int, float)):
-                return UNKNOWN
-            known[name] = str(found)
+            if not literal and name not in known:
+                found = self.value(own[name]) if name in own else UNKNOWN if "." in name else self._ref(name.strip())
+                if not isinstance(found, (str, int, float)):
+                    return UNKNOWN
+                known[name] = str(found)
+        size = len(text) + sum(len(known.get(name, "")) for _, name in _NAME.findall(text))
+        if size > LONGEST:
+            return UNKNOWN
         return _NAME.sub(lambda match: f"${{{match[2]}}}" if match[1] else known[match[2]], text)
 
     def _join(self, argument: Any) -> Any:
@@ -129,7 +133,9 @@ class Template:
         parts = self.value(argument[1])
         if not isinstance(parts, list) or any(not isinstance(part, (str, int, float)) for part in parts):
             return UNKNOWN
-        return str(argument[0]).join(map(str, parts))
+        between = str(argument[0])
+        size = sum(len(str(part)) + len(between) for part in parts)
+        return between.join(map(str, parts)) if size <= LONGEST else UNKNOWN
 
     def _findinmap(self, argument: Any) -> Any:
         found: Any = self.section("Mappings")

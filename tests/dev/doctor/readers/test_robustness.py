@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from zespan_serverless_dev.doctor.model import UNKNOWN
 from zespan_serverless_dev.doctor.readers import read
 from zespan_serverless_dev.doctor.reports import REPORTS
 from zespan_serverless_dev.doctor.rules import rules
@@ -117,3 +118,46 @@ def test_files_of_tests_are_left_out(tmp_path: Path) -> None:
     (folder / "template.yaml").write_text(test_cloudformation.SMALL)
     assert read(tmp_path).functions == []
     assert len(read(folder).functions) == 1
+
+
+def _template(handler: str) -> str:
+    return f"Resources: {{Fn: {{Type: AWS::Lambda::Function, Properties: {{Handler: {handler}}}}}}}"
+
+
+def _nested() -> str:
+    """Forty levels of Sub, each of which has the one below nine times."""
+    text = "x"
+    for _ in range(40):
+        text = f"!Sub ['{'${a}' * 9}', {{a: {text}}}]"
+    return text
+
+
+def _locals() -> str:
+    """Forty texts and lists, each of which has the next one nine times."""
+    texts = [f'a{n} = "{f"${{local.a{n + 1}}}" * 9}"' for n in range(40)]
+    lists = [f"b{n} = [{f'local.b{n + 1}, ' * 9}]" for n in range(40)]
+    values = "\n  ".join([*texts, 'a40 = "x"', *lists, 'b40 = "x"'])
+    function = "handler = local.a0\n  layers = local.b0"
+    return f'locals {{\n  {values}\n}}\nresource "aws_lambda_function" "f" {{\n  {function}\n}}\n'
+
+
+GROWING = {
+    "nested.yaml": _template(_nested()),
+    "joined.yaml": _template(f"!Join [{'-' * 50_000}, [{', '.join('x' * 50_000)}]]"),
+    "main.tf": _locals(),
+}
+
+
+@pytest.mark.parametrize("name", GROWING)
+def test_expressions_that_grow_are_not_followed(tmp_path: Path, name: str) -> None:
+    """What would make texts of terabytes, or take years, is unknown."""
+    (tmp_path / name).write_text(GROWING[name])
+    (function,) = read(tmp_path).functions
+    assert function.handler is UNKNOWN
+
+
+@pytest.mark.parametrize("text", ["/*" * 500_000, '"' * 500_001, "," * 500_000])
+def test_comments_that_do_not_end(tmp_path: Path, text: str) -> None:
+    """Looking for comments in JSON takes no longer because none of them ends."""
+    (tmp_path / "wrangler.jsonc").write_text(text)
+    assert [file.name for file, _ in read(tmp_path).skipped] == ["wrangler.jsonc"]
