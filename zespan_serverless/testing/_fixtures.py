@@ -97,7 +97,7 @@ def watched(
     if isinstance(rules, str):
         pytest.fail(rules, pytrace=False)
     recording = begin(rules.settings, defaults)
-    test.stash.setdefault(key, []).append(recording)
+    test.stash[key] = [*(one for one in test.stash.get(key, []) if one.is_under_way), recording]  # it may be run again
     try:
         yield recording
     finally:

@@ -107,9 +107,14 @@ class Recording:
         self.has_failed = False
         self._left = ""  # why the last flush of an invocation has left events waiting, if it has
 
+    @property
+    def is_under_way(self) -> bool:
+        """Whether it has neither ended nor been reset."""
+        return any(one is self for one in _under_way)
+
     def end(self) -> None:
         """Complete the list, and let the recording around this one go on. Does nothing after a `reset`."""
-        if not any(one is self for one in _under_way):
+        if not self.is_under_way:
             return
         self.note_losses()
         _under_way[:] = [one for one in _under_way if one is not self]
@@ -140,7 +145,7 @@ class Recording:
     def note_losses(self) -> None:
         """Note what has not been sent by now, and send it if it is recorded. Does nothing after a `reset`."""
         container = _process.current()
-        if container is not None and any(one is self for one in _under_way):
+        if container is not None and self.is_under_way:
             _under_way[-1]._note_waiting(container)  # whose container it is
 
     def _note_waiting(self, container: _process.Container) -> None:
