@@ -58,5 +58,6 @@ def _started(folder: Any, arguments: argparse.Namespace) -> DevServer:
         return DevServer(folder, arguments.port, name=arguments.name, keep=arguments.keep)
     except OSError as error:
         raise ConfigurationError(
-            f"port {arguments.port} cannot be used: {error.strerror or error}. Choose another one: --port 0 takes any"
+            f"port {arguments.port} cannot be used: {error.strerror or error}."
+            " Perhaps another `dev` is running; --port 0 takes a free one"
         ) from None

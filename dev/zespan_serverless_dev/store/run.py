@@ -83,13 +83,16 @@ class Run:
             with self._readers.one() as db:
                 yield db
 
-    def close(self) -> None:
-        """Write the rest, and close the file."""
+    def close(self) -> bool:
+        """Write the rest, and close the file. Gives whether the run has anything."""
         self._writer.close()
         self._readers.close()
         with self._lock:
+            tables = ("deliveries", "lifecycle")
+            found = any(self._db.execute(f"SELECT 1 FROM {table} LIMIT 1").fetchone() for table in tables)
             self._db.execute("UPDATE meta SET value = COALESCE(value, ?) WHERE key = 'ended'", (_now(),))
             self._db.close()
+        return found
 
 
 class OldRun:

@@ -21,7 +21,7 @@ _ID = re.compile(r"[0-9]{8}-[0-9]{6}-[0-9a-f]{4}")
 
 
 class Runs:
-    """Starts a run in `folder`, or in memory, and keeps the last `keep` runs, the new one among them."""
+    """Starts a run in `folder`, or in memory. In the end the last `keep` runs are kept, this one among them."""
 
     def __init__(
         self,
@@ -38,7 +38,7 @@ class Runs:
             prepare(folder)
         id = new_id()
         self.current = Run(id, self._path(id), changed, self._bounds, name)
-        self._prune()
+        self._prune(keep)
 
     def get(self, id: str | None) -> Run | OldRun:
         """A run; the current one if none is named. Raises KeyError if there is none of this id."""
@@ -73,7 +73,7 @@ class Runs:
             run.close()
             with self._lock:
                 self._old[run.id] = OldRun(run.id, run.path)
-        self._prune()
+        self._prune(self._keep)
 
     def discard(self, run: Run) -> None:
         """Leave nothing of a run."""
@@ -84,12 +84,15 @@ class Runs:
             _delete(run.path)
 
     def close(self) -> None:
-        """Close all runs."""
+        """Close all runs. One in which nothing has arrived is not kept."""
         with self._lock:
             for run in self._old.values():
                 run.close()
             self._old.clear()
-        self.current.close()
+        if self.current.close():
+            self._prune(self._keep - 1)
+        elif self.current.path is not None:
+            _delete(self.current.path)
 
     def _path(self, id: str) -> Path | None:
         return None if self._folder is None else self._folder / f"{id}.sqlite"
@@ -115,10 +118,10 @@ class Runs:
         found = {name: meta.get(name) for name in ("id", "started", "ended", "name")}
         return {**found, "id": id, "events": events, "bytes": pages * size, "current": run is self.current}
 
-    def _prune(self) -> None:
-        """Delete the oldest runs, but for those that another process is recording."""
+    def _prune(self, number: int) -> None:
+        """Delete all but so many runs beside the current one, and those that another process is recording."""
         ids = [id for id in self._ids() if id != self.current.id]
-        for id in ids[: max(0, len(ids) + 1 - self._keep)]:
+        for id in ids[: max(0, len(ids) - number)]:
             with self._lock:
                 old = self._old.pop(id, None)
             if old is not None:

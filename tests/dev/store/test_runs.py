@@ -76,7 +76,7 @@ def test_a_folder_that_came_with_a_repository(tmp_path: Path) -> None:
 
 def test_the_last_runs_are_kept(tmp_path: Path) -> None:
     """A new run makes the oldest one go; the others can be read, and have the names that they were given."""
-    for name in ("one", "two", "three"):
+    for name in ("one", "two", "three", "four"):
         with DevServer(tmp_path / "runs", name=name, keep=3) as dev:
             send(dev, event())
         time.sleep(0.002)  # ids of runs are sorted by the millisecond
@@ -84,6 +84,7 @@ def test_the_last_runs_are_kept(tmp_path: Path) -> None:
         runs = dev.get("runs")["runs"]
         assert [(run["name"], run["events"], run["current"]) for run in runs] == [
             (None, 0, True),
+            ("four", 1, False),
             ("three", 1, False),
             ("two", 1, False),
         ]
@@ -94,6 +95,15 @@ def test_the_last_runs_are_kept(tmp_path: Path) -> None:
         difference = dev.get(f"compare?a={old}&b={runs[0]['id']}")["rows"]
         assert [(row["a"]["count"], row["b"]) for row in difference] == [(1, None)]
     assert len(files(tmp_path / "runs")) == 3
+
+
+def test_a_run_in_which_nothing_arrives(tmp_path: Path) -> None:
+    """It is not kept, and takes no other run's place."""
+    with DevServer(tmp_path / "runs", keep=2) as dev:
+        send(dev, event())
+    for _ in range(3):
+        DevServer(tmp_path / "runs", keep=1).close()
+    assert len(files(tmp_path / "runs")) == 1
 
 
 def test_a_run_that_another_server_records_is_not_deleted(tmp_path: Path) -> None:
@@ -116,7 +126,7 @@ def test_a_file_that_is_no_run(tmp_path: Path) -> None:
     broken.write_bytes(b"SQLite format 3\0" + os.urandom(5000))
     broken.chmod(0o600)
     with DevServer(folder) as dev:
-        assert len(dev.get("runs")["runs"]) == 2
+        assert len(dev.get("runs")["runs"]) == 1
         reply = ask(dev, "GET", "/api/summary?run=20200101-000000-abcd", headers=owner(dev))
         assert (reply.status, "cannot be read" in reply.json()["error"]) == (422, True)
 
@@ -296,8 +306,8 @@ def test_the_writer_survives_a_request_that_cannot_be_written(
 
 def test_a_run_of_another_version(tmp_path: Path) -> None:
     """It is neither listed nor read."""
-    with DevServer(tmp_path / "runs"):
-        pass
+    with DevServer(tmp_path / "runs") as dev:
+        send(dev, event())
     (name,) = files(tmp_path / "runs")
     with sqlite3.connect(tmp_path / "runs" / name) as db:
         db.execute("UPDATE meta SET value = 99 WHERE key = 'version'")
