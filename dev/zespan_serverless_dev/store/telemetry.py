@@ -82,7 +82,7 @@ def add_delivery(db: sqlite3.Connection, delivery: Delivery) -> Change:
     _add_to_traces(db, fresh)
     roots = [span for span in fresh if span.is_root]
     sandboxes = [add_root(db, span) for span in roots]
-    sandbox = sandboxes[0] if sandboxes else None
+    sandbox = sandboxes[0] if len(set(sandboxes)) == 1 else None  # a collector sends for several
     accepted = delivery.id if delivery.is_accepted else None
     rows = [_event(span.event_id, span.trace_id, span.span_id, sandbox, accepted) for span in spans]
     rows += [_event(id, None, None, None, accepted) for id in delivery.event_ids]

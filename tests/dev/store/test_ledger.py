@@ -245,6 +245,17 @@ def test_two_functions_in_one_trace(dev: DevServer) -> None:
     assert (row["function"], row["spans"]) == ("shop", 4)
 
 
+def test_one_request_of_several_functions(dev: DevServer) -> None:
+    """A collector sends for several: each event is filed under the function of its trace."""
+    other = {"faas.name": "pay", "faas.instance": "i-2", "faas.invocation_id": "r-2"}
+    second = {"trace_id": "2" * 32, "span_id": "3" * 16}
+    mine, call = root(**second, metadata=other), event(trace_id="2" * 32, parent_span_id="3" * 16)
+    send(dev, event(), call, root(), mine)
+    sandboxes = {one["id"]: one["ledger"]["delivered"] for one in dev.get("sandboxes")["sandboxes"]}
+    assert sandboxes == {"shop/i-1": 2, "pay/i-2": 2}
+    assert len(lane(dev, "pay/i-2")["invocations"][0]["calls"]) == 1
+
+
 def test_pages_of_a_lane(dev: DevServer) -> None:
     """A lane is read from its end on, page by page, and no invocation is on two of them."""
     for number in range(5):
