@@ -9,14 +9,17 @@ from pathlib import Path
 from typing import Any
 
 from ..model import UNKNOWN, Place, Unknown
-from ._documents import LONGEST, MOST_LEVELS, MOST_NODES, Row, Table, Unreadable, line_of, row, table
+from ._documents import LONGEST, MOST_LEVELS, Row, Table, Unreadable, line_of, row, table
 
 _EXPRESSION = re.compile(r"\$\{((?:[^{}]|\{[^{}]*\})*)\}")
 _WHOLE = re.compile(r"\$\{(.*)\}", re.DOTALL)
 _KNOWN = re.compile(r"(var|local)\.([\w-]+)")
 _RESOURCE = re.compile(r"\b(data\.)?((?:aws|google|archive)_\w+)\.([\w-]+)")
 _CALL = re.compile(r"(jsonencode|merge|concat|tolist|toset|tomap)\((.*)\)", re.DOTALL)
+_MOST_VALUES = 10_000
+"""Values that one expression may come to; locals that have each other several times make more."""
 HOLE = "<unknown>"
+"""What is not known in the text of a policy."""
 _OPTIONS = {"preserve_heredocs": False, "with_comments": False, "explicit_blocks": False}
 
 
@@ -47,7 +50,7 @@ class Module:
     locals: dict[str, Any] = field(default_factory=dict)
     resources: dict[str, dict[str, Resource]] = field(default_factory=dict)  # by type and name; "data.TYPE" for data
     calls: list[Any] = field(default_factory=list)  # what other modules are given
-    left: int = MOST_NODES  # values that may still be made
+    _left: int = 0  # values that may still be made for one expression
 
     def of_type(self, type: str) -> dict[str, Resource]:
         return self.resources.get(type, {})
@@ -72,8 +75,8 @@ class Module:
 
     def value(self, node: Any, depth: int = 0) -> Any:
         """What an expression comes to; UNKNOWN where other modules, resources or the caller decide."""
-        self.left -= 1
-        if depth > MOST_LEVELS or self.left < 0:
+        self._left = self._left - 1 if depth else _MOST_VALUES
+        if depth > MOST_LEVELS or self._left < 0:
             return UNKNOWN  # a local that refers to itself, or often to one that refers often to one, and so on
         if isinstance(node, list):
             return Row(self.value(each, depth + 1) for each in node)
