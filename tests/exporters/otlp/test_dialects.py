@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -207,3 +209,31 @@ def test_every_dialect_is_one_of_a_backend_with_a_name() -> None:
     """Nobody could ask for another one."""
     assert set(DIALECTS) < set(BACKENDS)
     assert set(DIALECTS) == set(CALLS) == set(ALWAYS)
+
+
+def test_the_page_names_what_each_backend_gets() -> None:
+    """Attribute by attribute: each name in a column of the table is sent to that backend."""
+    page = (Path(__file__).parents[3] / "docs/backends.md").read_text()
+    rows = page[page.index("| | every backend |") :].partition("\n\n")[0].splitlines()
+    columns = [cell.strip(" `") for cell in rows[0].split("|")[2:-1]]
+    sent = {name: _names(name) for name in columns}
+    told = [
+        (column, name)
+        for row in rows[2:]
+        for column, cell in zip(columns, row.split("|")[2:-1], strict=True)
+        for name in re.findall(r"`(\w+\.[\w.]+)`", cell)
+    ]
+    assert len(told) > 50
+    assert [(column, name) for column, name in told if name not in sent[column]] == []
+
+
+def _names(dialect: str) -> set[str]:
+    """The attributes of an invocation, a call of a model, a failure, a tool and a search."""
+    failed = support.root()
+    failed.fail(ValueError("made up"))
+    found: set[str] = set()
+    for record in (failed, support.call(), support.step("tool", "t", **TOOL), support.step("retriever", "r", **SEARCH)):
+        span = span_of(record)
+        DIALECTS.get(dialect, lambda *_: None)(span, span.attributes)
+        found |= span.attributes.keys()
+    return found
