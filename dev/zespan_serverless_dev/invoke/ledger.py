@@ -10,22 +10,25 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from ..probe import Fact
 
 State = Literal["delivered", "waiting", "dropped", "lost"]
 
+WORST: list[State] = ["delivered", "waiting", "dropped", "lost"]
+"""From the best to the worst. Of several destinations, the worst state counts."""
+
+HERE = ("", "zespan")
+"""Names of the destination that the tools receive; it has none if it is the only one."""
+
 
 @dataclass
-class Entry:
-    """One event. What the package has told of it is in `known`: name, model, trace_id, span_id."""
+class Fate:
+    """What has become of an event at one destination."""
 
-    event_id: str
-    known: Mapping[str, Any]
-    call: int  # in which it was captured, from 1
-    delivered_in: int | None = None  # the call in which a backend has accepted it
+    delivered_in: int | None = None  # the call in which it has been accepted
     reason: str = ""  # why it is dropped, or where it waits
     dropped: bool = False
     waits: bool = False
@@ -36,10 +39,43 @@ class Entry:
             return "delivered"
         return "dropped" if self.dropped else "waiting" if self.waits else "lost"
 
+
+@dataclass
+class Entry:
+    """One event. What the package has told of it is in `known`: name, model, trace_id, span_id."""
+
+    event_id: str
+    known: Mapping[str, Any]
+    call: int  # in which it was captured, from 1
+    fates: dict[str, Fate] = field(default_factory=dict)  # by destination
+
+    @property
+    def fate(self) -> Fate:
+        """The worst of its fates."""
+        return max(self.fates.values(), key=lambda fate: WORST.index(fate.state), default=Fate())
+
+    @property
+    def state(self) -> State:
+        return self.fate.state
+
+    @property
+    def reason(self) -> str:
+        """Why it is dropped, or where it waits."""
+        return self.fate.reason
+
+    @property
+    def delivered_in(self) -> int | None:
+        """The call in which it has been accepted by all destinations."""
+        return self.fate.delivered_in
+
     @property
     def name(self) -> str:
         """What it is about, for people."""
         return name_of(self.known)
+
+    def at(self, destination: str) -> Fate:
+        """Its fate at a destination."""
+        return self.fates.setdefault(destination, Fate())
 
 
 def name_of(known: Mapping[str, Any]) -> str:
@@ -66,21 +102,22 @@ class Ledger:
         elif kind in ("delivered", "parked", "dropped"):
             for item in fact["items"]:
                 if item is not None:
-                    self._settle(self._entry(str(item), call), kind, fact, call)
+                    fate = self._entry(str(item), call).at(fact.get("destination", ""))
+                    _settle(fate, kind, fact.get("reason", ""), call)
                 elif kind == "dropped":
                     self._unnamed[fact["reason"]] += 1
 
     def arrived(self, event_id: str, call: int) -> None:
-        """A backend has accepted it during this call."""
+        """The tools have accepted it during this call."""
         entry = self._entry(event_id, call)
-        if entry.delivered_in is None:
-            entry.delivered_in = call
+        _settle(entry.at(next((name for name in HERE if name in entry.fates), "")), "delivered", "", call)
 
     def left(self, items: Iterable[str], call: int) -> None:
         """These are in a journal at the end."""
         for item in items:
             entry = self._entry(item, call)
-            entry.waits, entry.reason = True, entry.reason or "on disk"
+            for fate in list(entry.fates.values()) or [entry.at("")]:
+                fate.waits, fate.reason = True, fate.reason or "on disk"
 
     def sums(self) -> dict[str, Any]:
         """LEDGER of PROTOCOL.md."""
@@ -103,6 +140,7 @@ class Ledger:
                 early.event_id, early.known = event_id, known
                 self.entries.setdefault(event_id, early)
         entry = self.entries.setdefault(event_id, Entry(event_id, known, call))
+        entry.at(known.get("destination", ""))
         if not entry.known:
             entry.known = known
 
@@ -110,10 +148,11 @@ class Ledger:
         event_id = self._of_span.get(item, item)
         return self.entries.setdefault(event_id, Entry(event_id, {}, call))
 
-    def _settle(self, entry: Entry, kind: str, fact: Fact, call: int) -> None:
-        if kind == "delivered":
-            entry.delivered_in = call if entry.delivered_in is None else entry.delivered_in
-        elif kind == "parked":
-            entry.waits, entry.reason = True, "parked"
-        else:
-            entry.dropped, entry.reason = True, fact["reason"]
+
+def _settle(fate: Fate, kind: str, reason: str, call: int) -> None:
+    if kind == "delivered":
+        fate.delivered_in = call if fate.delivered_in is None else fate.delivered_in
+    elif kind == "parked":
+        fate.waits, fate.reason = True, "parked"
+    else:
+        fate.dropped, fate.reason = True, reason

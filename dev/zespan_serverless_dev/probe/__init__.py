@@ -16,10 +16,10 @@ epoch), `pid`, and:
                  name, kind, start                                    journal, as on Lambda
     first_token  trace_id, span_id                                    the first token of a streamed answer
     captured     as begun, and end, status, model,                    an event is in the buffer, and in the journal
-                 request_id (the host's, of an invocation)            if there is one. Of one that a process before
+                 request_id (the host's), destination               if there is one. Of one that a process before
                                                                       this one has captured, only the event_id
-    delivered    items                                                a backend has accepted these events
-    parked       items                                                the fallback has accepted them
+    delivered    items, destination                                   a backend has accepted these events
+    parked       items, destination                                   the fallback has accepted them
     dropped      items, reason, detail, destination                   they are given up
     flush        duration_ms, delivered, dropped, pending, parked,    a flush has ended, which had events to send
                  reason, destination
@@ -29,7 +29,7 @@ epoch), `pid`, and:
     broken       what                                                 the probe does not fit the package
 
 `items` are event ids; span ids where the event has been sent as OTLP; None for an event that could not be made. With
-several destinations there is a fact for each of them.
+several destinations there is a fact for each of them, with its name; else `destination` is empty.
 """
 
 from __future__ import annotations

@@ -65,8 +65,9 @@ def _intake(module: Any) -> None:
 def _buffer(module: Any) -> None:
     """Events that are in the buffer, and in the journal if there is one."""
 
-    def enqueued(item: Any, *_: Any) -> None:
-        write("captured", **(_known.pop(item.span, None) or {"event_id": _identity(item)}))
+    def enqueued(item: Any, _: None, buffer: Any, *__: Any) -> None:
+        known = _known.pop(item.span, None) or {"event_id": _identity(item)}
+        write("captured", **known, destination=_name_of(buffer))
 
     _wrap(module.Buffer, "enqueue", enqueued, before=lambda _, intake: intake[0])
 
@@ -77,7 +78,16 @@ def _accounts(module: Any) -> None:
     def dropped(_: None, __: Any, accounts: Any, items: Sequence[Any], reason: str, detail: str = "") -> None:
         write("dropped", items=[*map(_identity, items)], reason=reason, detail=detail, destination=accounts.name)
 
+    def cleared(_: None, __: None, accounts: Any, *___: Any) -> None:
+        accounts.buffer.zespan_probe = accounts.waiters.zespan_probe = accounts.name
+
     _wrap(module.Accounts, "report_drop", dropped)
+    _wrap(module.Accounts, "clear", cleared)
+
+
+def _name_of(part: Any) -> str:
+    """The name of the destination that a buffer or the waiters are for; empty if it is the only one."""
+    return getattr(part, "zespan_probe", "")
 
 
 def _waiters(module: Any) -> None:
@@ -90,7 +100,7 @@ def _waiters(module: Any) -> None:
             write("flush", **fields, **counts)
 
     def settled(fact: str) -> Callable[..., None]:
-        return lambda _, __, ___, items: write(fact, items=[*map(_identity, items)])
+        return lambda _, __, waiters, items: write(fact, items=[*map(_identity, items)], destination=_name_of(waiters))
 
     _wrap(module.Waiters, "credit_delivered", settled("delivered"))
     _wrap(module.Waiters, "credit_parked", settled("parked"))

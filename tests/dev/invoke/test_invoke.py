@@ -84,6 +84,19 @@ def test_what_is_lost_is_said() -> None:
     assert "lost      sleep, of call 1" in drawn
 
 
+def test_other_destination_hides_no_loss(tmp_path: Path) -> None:
+    """What one of two destinations has got and the other has lost is lost."""
+    source = (
+        (FUNCTION / "app.py").read_text().replace("@zespan_lambda", '@zespan_lambda(exporter=["zespan", "memory"])')
+    )
+    (tmp_path / "app.py").write_text(source)
+    plan = replace(own({"sleep": 0}, fault="500", kill=Signal(None), given={"ZESPAN_JOURNAL": "off"}), code=tmp_path)
+    result = ran(plan)
+    assert result.ledger.sums()["lost"] == 2
+    assert {name for entry in result.ledger.entries.values() for name in entry.fates} == {"zespan", "memory"}
+    assert exit_code(result) == LOST
+
+
 def test_next_process_sends_what_a_killed_one_has_left() -> None:
     """A process that is killed in a call leaves its spans on disk, and the next one in the sandbox reports them."""
     result = ran(own({"sleep": 1.0}, calls=2, timeout=10, kill=Signal(0.3)))

@@ -52,6 +52,20 @@ def test_better_state_wins() -> None:
     assert states(ledger) == {"a": "delivered", "b": "delivered"}
 
 
+def test_worst_destination_counts() -> None:
+    """An event of two destinations is delivered if both have it; what has arrived here says nothing of the other."""
+    ledger = Ledger()
+    for name in "ab":
+        for destination in ("zespan", "otlp"):
+            ledger.note(captured(name, destination=destination), 1)
+    ledger.note({**settled("delivered", "a", "b"), "destination": "otlp"}, 1)
+    assert states(ledger) == {"a": "lost", "b": "lost"}
+    ledger.arrived("a", 1)
+    ledger.note({**settled("dropped", "b", reason="refused"), "destination": "zespan"}, 1)
+    assert states(ledger) == {"a": "delivered", "b": "dropped"}
+    assert ledger.sums()["captured"] == 2
+
+
 def test_event_that_could_not_be_made_counts() -> None:
     """An event without an id is dropped, and counted."""
     ledger = Ledger()
