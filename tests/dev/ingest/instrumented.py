@@ -1,5 +1,7 @@
-"""Makes calls of a model through another tool, and sends its spans by OpenTelemetry's own exporter. Runs in that tool's
-environment: `python -m tests.dev.ingest.instrumented TOOL ENDPOINT MODEL_URL`, with OTLP's exporters on the path.
+"""Makes calls of a model through another tool, and sends its spans by OpenTelemetry's own exporters. Runs in that
+tool's environment, with the exporters on the path:
+
+python -m tests.dev.ingest.instrumented TOOL FORMAT COMPRESSION ENDPOINT MODEL_URL
 """
 
 from __future__ import annotations
@@ -14,15 +16,15 @@ import openai
 TOOL: Any = {"type": "function", "function": {"name": "weather", "parameters": {"type": "object", "properties": {}}}}
 
 
-def main(tool: str, endpoint: str, model_url: str) -> None:
+def main(tool: str, format: str, compression: str, endpoint: str, model_url: str) -> None:
     os.environ["OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"] = "SPAN_ONLY"
     os.environ["OTEL_SEMCONV_STABILITY_OPT_IN"] = "gen_ai_latest_experimental"
     sdk, export = import_module("opentelemetry.sdk.trace"), import_module("opentelemetry.sdk.trace.export")
-    exporters: Any = import_module("opentelemetry.exporter.otlp.proto.http.trace_exporter")
-    http: Any = import_module("opentelemetry.exporter.otlp.proto.http")
+    exporters: Any = import_module(f"opentelemetry.exporter.otlp.{format}.http.trace_exporter")
     resource = import_module("opentelemetry.sdk.resources").Resource({"service.name": "weather-service"})
     provider = sdk.TracerProvider(resource=resource)
-    exporter = exporters.OTLPSpanExporter(endpoint=endpoint, compression=http.Compression.Gzip)
+    os.environ["OTEL_EXPORTER_OTLP_COMPRESSION"] = compression
+    exporter = exporters.OTLPSpanExporter(endpoint=endpoint)
     provider.add_span_processor(export.BatchSpanProcessor(exporter))
     modules = {
         "opentelemetry": "opentelemetry.instrumentation.openai_v2",

@@ -16,13 +16,16 @@ from tests import environments
 pytestmark = pytest.mark.host(seconds=4)
 
 
-@pytest.mark.parametrize("tool", ["opentelemetry", "traceloop", "openinference"])
-def test_calls_that_another_tool_has_traced(tool: str) -> None:
-    """Model, tokens, prompt, answer and calls of tools are found under the names of each tool."""
+@pytest.mark.parametrize(
+    ("tool", "format", "compression"),
+    [("opentelemetry", "proto", "gzip"), ("traceloop", "proto", "deflate"), ("openinference", "json", "gzip")],
+)
+def test_calls_that_another_tool_has_traced(tool: str, format: str, compression: str) -> None:
+    """Model, tokens, prompt, answer and calls of tools are found under the names of each tool, in each format."""
     python, exporters = environments.installed("peers", tool), environments.installed("otlp", "opentelemetry")
     (site,) = (exporters.parents[1] / "lib").glob("python*/site-packages")
     with DevServer() as dev, ModelEndpoint(latency_ms=0) as model:
-        arguments = [tool, f"{dev.url}/v1/traces", model.url]
+        arguments = [tool, format, compression, f"{dev.url}/v1/traces", model.url]
         path = os.pathsep.join([str(environments.ROOT), str(environments.ROOT / "dev"), str(site)])
         environments.run(python, "tests.dev.ingest.instrumented", *arguments, PYTHONPATH=path)
         (row,) = dev.get("invocations")["rows"]
