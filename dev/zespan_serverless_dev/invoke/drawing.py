@@ -1,4 +1,7 @@
-"""What the terminal shows: where the time of each call went, which events arrived, and the ledger."""
+"""What the terminal shows: where the time of each call went, which events arrived, and the ledger.
+
+What a function says may be anything: nothing of it can control the terminal.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,8 @@ import shutil
 from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
+
+from zespan_serverless.exporters._trees.style import ESCAPED, safe
 
 from .call import Call
 from .ledger import name_of
@@ -71,7 +76,7 @@ def drawn_end(result: Result) -> Iterator[str]:
     )
     for entry in others[:EVENTS_MAX]:
         where = f" ({entry.reason})" if entry.reason and entry.state != "lost" else ""
-        yield f"   {entry.state:<9} {entry.name}, of call {entry.call}, event {entry.event_id}{where}"
+        yield f"   {entry.state:<9} {safe(entry.name)}, of call {entry.call}, event {entry.event_id}{where}"
     if len(others) > EVENTS_MAX:
         yield f"   ... and {len(others) - EVENTS_MAX} more: --json has all"
     for reason, count in sums["dropped"].items():
@@ -111,7 +116,7 @@ class Scale:
         return max(0, min(round((at - self._zero) * self._per_ms), self._width - 1))
 
     def _line(self, label: str, drawn: str, note: str) -> str:
-        return f"   {label[: LABEL - 4]:<{LABEL - 4}} {drawn:<{self._width}} {note}".rstrip()
+        return f"   {safe(label)[: LABEL - 4]:<{LABEL - 4}} {drawn:<{self._width}} {note}".rstrip()
 
 
 def _title(call: Call, result: Result) -> str:
@@ -137,7 +142,7 @@ def _arrived(call: Call, result: Result) -> Iterator[str]:
     for fact in call.of("delivered"):
         names = Counter(_name_of(str(item), result) for item in fact["items"])
         yield f"   {'arrived':<{LABEL - 4}} " + " + ".join(
-            name if count == 1 else f"{count} {name}" for name, count in names.items()
+            safe(name) if count == 1 else f"{count} {safe(name)}" for name, count in names.items()
         )
     if not any(call.of("delivered")):
         waits = any(call.of("captured"))
@@ -156,10 +161,10 @@ def _name_of(item: str, result: Result) -> str:
 def _said(call: Call) -> Iterator[str]:
     """The answer, if it is an error, and the log."""
     if call.outcome != "ok":
-        yield f"   {'answer':<{LABEL - 4}} {call.invoke.body[:BODY_MAX]}"
+        yield f"   {'answer':<{LABEL - 4}} {safe(call.invoke.body[:BODY_MAX])}"
     lines = lines_of(call.invoke.log)
     for line in lines[:LOG_MAX]:
-        yield f"   {'log':<{LABEL - 4}} {line}"
+        yield f"   {'log':<{LABEL - 4}} {line.translate(ESCAPED)}"
     if len(lines) > LOG_MAX:
         yield f"   {'log':<{LABEL - 4}} ... {len(lines) - LOG_MAX} more lines: --json has all"
 

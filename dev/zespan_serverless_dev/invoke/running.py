@@ -13,6 +13,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from zespan_serverless.exporters._trees.style import writable
+
 from .call import Call
 from .drawing import drawn_call, drawn_end
 from .plan import Plan, Unusable, plan_of
@@ -140,4 +142,4 @@ def _fault(plan: Plan) -> str:
 
 def _print(lines: Iterable[str]) -> None:
     for line in lines:
-        print(line, flush=True)
+        print(writable(sys.stdout, line), flush=True)

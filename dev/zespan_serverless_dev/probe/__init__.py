@@ -16,7 +16,7 @@ epoch), `pid`, and:
                  name, kind, start                                    journal, as on Lambda
     first_token  trace_id, span_id                                    the first token of a streamed answer
     captured     as begun, and end, status, model,                    an event is in the buffer, and in the journal
-                 request_id (the host's), destination               if there is one. Of one that a process before
+                 request_id (the host's), destination                 if there is one. Of one that a process before
                                                                       this one has captured, only the event_id
     delivered    items, destination                                   a backend has accepted these events
     parked       items, destination                                   the fallback has accepted them

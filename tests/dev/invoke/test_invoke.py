@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -152,8 +153,10 @@ def test_sigterm_in_a_call() -> None:
 
 def test_function_without_the_package(tmp_path: Path) -> None:
     """A function that does not use the package is invoked all the same, and the ledger says why it is empty."""
-    (tmp_path / "plain.py").write_text("def handler(event, context):\n    return event")
+    (tmp_path / "plain.py").write_text("def handler(event, context):\n    print('\\x1b[2J')\n    return event")
     result = ran(Plan("plain.handler", tmp_path, payload={"a": 1}))
+    drawn = "".join(drawn_call(result.calls[0], result))
+    assert ("\\u001b[2J" in drawn, "\x1b" in drawn) == (True, False)  # its output cannot control the terminal
     assert result.calls[0].invoke.payload == {"a": 1}
     assert exit_code(result) == 0
     assert any("does not use zespan-serverless" in line for line in drawn_end(result))
@@ -215,6 +218,8 @@ def test_the_command() -> None:
     assert drawn.returncode == 0, drawn.stderr
     for part in ("init", "handler", "response", "flush", "arrived", "sleep + invocation", "SIGSTOP", "+ 0 lost"):
         assert part in drawn.stdout
+    ascii_only = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    assert subprocess.run([*command, '{"sleep": 0}'], env=ascii_only, capture_output=True, timeout=60).returncode == 0
     asked = subprocess.run(
         [*command, '{"raise": "x"}', "--json", "-n", "2"], capture_output=True, text=True, timeout=60
     )
