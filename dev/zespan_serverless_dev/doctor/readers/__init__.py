@@ -10,6 +10,7 @@ from pathlib import Path
 from pkgutil import iter_modules
 
 from ..model import Project
+from ._copies import unite
 
 
 def read(root: Path) -> Project:
@@ -20,4 +21,5 @@ def read(root: Path) -> Project:
         reader = getattr(import_module(f"{__name__}.{module}"), "read", None)
         if reader is not None:
             reader(root, project)
+    unite(project)
     return project

@@ -155,7 +155,10 @@ def _code(template: Template, name: str, properties: Any) -> Path | None:
     """The folder with a function's code: SAM's CodeUri, what `aws cloudformation package` takes, or CDK's asset."""
     metadata = table(template.resources[name].get("Metadata"))
     built_elsewhere = metadata.get("aws:asset:path", metadata.get("DockerContext"))
-    return _folder(template, built_elsewhere or template.value(properties.get("CodeUri", properties.get("Code"))))
+    written = template.value(properties.get("CodeUri", properties.get("Code")))
+    key = table(written).get("S3Key")  # CDK's without its metadata: the asset has the same hash
+    asset = f"asset.{key.removesuffix('.zip')}" if isinstance(key, str) and "/" not in key else None
+    return _folder(template, built_elsewhere or asset or written)
 
 
 def _folder(template: Template, path: Any) -> Path | None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 from zespan_serverless_dev.doctor.model import UNKNOWN, Function, Project
 from zespan_serverless_dev.doctor.readers import cloudformation, sam
+from zespan_serverless_dev.doctor.readers import read as read_all
 from zespan_serverless_dev.doctor.run import diagnose, selected
 
 ROOT = Path(__file__).parents[4]
@@ -151,6 +153,21 @@ def test_queues_and_event_source_mappings(tmp_path: Path) -> None:
     function = one(tmp_path, "{Events: {In: {Type: SQS, Properties: {Queue: !GetAtt Queue.Arn}}}}", resources)
     found = [(each.kind, each.visibility_timeout_s, each.reports_batch_failures) for each in function.sources]
     assert found == [("sqs", 30, False), ("sqs", 300, True)]
+
+
+def test_code_that_cdk_has_copied_is_that_of_the_project(tmp_path: Path) -> None:
+    """A fault in code is reported once, where it is written, though cdk.out has a copy."""
+    template = (Path(__file__).parent / "cdk/Chat.template.json").read_text()
+    asset = "asset." + re.findall(r'"S3Key": "([0-9a-f]{64})[.]zip"', template)[-1]
+    code = "from zespan_serverless import flush, zespan_lambda\n\n\n@zespan_lambda\ndef handler(e, c):\n    flush()\n"
+    for folder in (tmp_path / "src/pkg", tmp_path / "cdk.out" / asset / "pkg"):
+        folder.mkdir(parents=True)
+        (folder / "app.py").write_text(code)
+    (tmp_path / "cdk.out/Chat.template.json").write_text(template.replace("app.handler", "pkg.app.handler"))
+    project = read_all(tmp_path)
+    assert {each.code for each in project.functions if each.code} == {tmp_path / "src"}
+    findings = diagnose(project, selected(["ZS107"], [])).findings
+    assert [finding.place.file for finding in findings if finding.place] == [tmp_path / "src/pkg/app.py"]
 
 
 @pytest.mark.parametrize(
