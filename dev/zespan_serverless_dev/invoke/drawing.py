@@ -10,7 +10,8 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from zespan_serverless.exporters._trees.style import ESCAPED, safe
+from zespan_serverless.exporters._escapes import ESCAPED
+from zespan_serverless.exporters._trees.style import safe
 
 from .call import Call
 from .ledger import name_of
