@@ -115,9 +115,12 @@ def add_root(db: sqlite3.Connection, span: Span) -> str:
     if told is not None:
         sandbox = told[0]
         db.execute(
-            "UPDATE invocations SET trace_id = COALESCE(trace_id, ?), root = COALESCE(root, ?)"
-            " WHERE sandbox = ? AND request_id = ?",
-            (span.trace_id, span.span_id, sandbox, request_id),
+            "UPDATE invocations SET trace_id = COALESCE(trace_id, ?), root = COALESCE(root, ?),"
+            " name = COALESCE(name, ?), cold = COALESCE(cold, ?) WHERE sandbox = ? AND request_id = ?",
+            (span.trace_id, span.span_id, span.name, _is_cold(span), sandbox, request_id),
+        )
+        db.execute(
+            "UPDATE sandboxes SET function = COALESCE(function, ?) WHERE id = ?", (span.function or span.name, sandbox)
         )
     else:
         sandbox = "/".join(filter(None, (span.function, span.instance))) or _UNKNOWN
@@ -147,7 +150,7 @@ def _add_invocation(db: sqlite3.Connection, span: Span, sandbox: str, request_id
         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 0) ON CONFLICT DO NOTHING""",
         (
             *(sandbox, request_id, span.trace_id, span.span_id, span.name),
-            *(None if span.start_kind is None else span.start_kind == "cold", span.start, span.end, span.status),
+            *(_is_cold(span), span.start, span.end, span.status),
         ),
     )
 
@@ -156,6 +159,10 @@ def _event(
     id: str, trace: str | None, span: str | None, sandbox: str | None, delivery: int | None
 ) -> dict[str, object]:
     return {"id": id, "trace": trace, "span": span, "sandbox": sandbox, "delivery": delivery}
+
+
+def _is_cold(span: Span) -> bool | None:
+    return None if span.start_kind is None else span.start_kind == "cold"
 
 
 def _request_of(span: Span) -> str:

@@ -221,6 +221,17 @@ def test_an_invocation_that_ends_without_its_root_event(dev: DevServer) -> None:
     assert found["invocations"][0]["calls"][0]["end"] is None
 
 
+def test_a_tool_that_knows_less_than_the_telemetry(dev: DevServer) -> None:
+    """What a tool has not told of a process is filled in from its root span."""
+    tell(dev, "sandbox", host="process")
+    tell(dev, "invoke", request_id="r-1")
+    send(dev, root())
+    found = lane(dev)
+    assert (found["sandbox"]["function"], found["sandbox"]["host"]) == ("shop", "process")
+    (invocation,) = found["invocations"]
+    assert (invocation["name"], invocation["cold"], invocation["init"]) == ("shop", True, None)
+
+
 def test_lanes_of_telemetry_alone(dev: DevServer) -> None:
     """Without lifecycle records, root spans are invocations, in lanes by function and instance."""
     for number, instance in enumerate(["a", "a", "b"]):
