@@ -17,13 +17,22 @@ function App() {
   useEffect(() => {
     document.title = `${view.value[0].toUpperCase()}${view.value.slice(1)} · zespan dev`;
   }, [view.value]);
-  if (connection.value === "denied") return html`<${Denied} />`;
+  if (connection.value === "denied")
+    return html`
+      <${Denied} />
+    `;
   return html`
     <a class="skip" href="#main" onClick=${toMain}>Skip to the content</a>
     <${Header} />
     <${Sums} />
     <main id="main" tabindex="-1" class=${`view view-${view.value}`}>
-      ${runs.value.length ? html`<${Guarded} key=${view.value}><${View} /></${Guarded}>` : html`<p class="empty">Connecting …</p>`}
+      ${
+        runs.value.length
+          ? html`<${Guarded} key=${view.value}><${View} /></${Guarded}>`
+          : html`
+              <p class="empty">Connecting …</p>
+            `
+      }
     </main>
     <${Notices} />
     <${Help} />
@@ -50,5 +59,10 @@ function toMain(event) {
 }
 
 installKeys();
-render(html`<${App} />`, document.getElementById("app"));
+render(
+  html`
+    <${App} />
+  `,
+  document.getElementById("app"),
+);
 start();

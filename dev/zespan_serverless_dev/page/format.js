@@ -52,7 +52,9 @@ export function day(at) {
   const date = new Date(at);
   if (Number.isNaN(date.getTime())) return NONE;
   const today = new Date().toDateString() === date.toDateString();
-  return today ? clock(at, 0) : `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())} ${clock(at, 0)}`;
+  return today
+    ? clock(at, 0)
+    : `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())} ${clock(at, 0)}`;
 }
 
 export function short(id, length = 8) {

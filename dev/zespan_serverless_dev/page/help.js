@@ -33,12 +33,35 @@ export function Help() {
       <div class="columns">
         <section>
           <h3>Keys</h3>
-          <dl class="keys">${KEYS.map(([keys, text]) => html`<dt>${keys.split(" ").map((key) => html`<kbd>${key}</kbd>`)}</dt><dd>${text}</dd>`)}</dl>
-          <label class="check"><input type="checkbox" checked=${keysOn.value} onChange=${(event) => switchKeys(event.target.checked)} /> Single keys are shortcuts</label>
+          <dl class="keys">
+            ${KEYS.map(
+              ([keys, text]) => html`
+                <dt>
+                  ${keys.split(" ").map(
+                    (key) => html`
+                      <kbd>${key}</kbd>
+                    `,
+                  )}
+                </dt>
+                <dd>${text}</dd>
+              `,
+            )}
+          </dl>
+          <label class="check">
+            <input type="checkbox" checked=${keysOn.value} onChange=${(event) => switchKeys(event.target.checked)} />
+            Single keys are shortcuts
+          </label>
         </section>
         <section>
           <h3>Words</h3>
-          <dl class="words">${WORDS.map(([word, text]) => html`<dt>${word}</dt><dd>${text}</dd>`)}</dl>
+          <dl class="words">
+            ${WORDS.map(
+              ([word, text]) => html`
+                <dt>${word}</dt>
+                <dd>${text}</dd>
+              `,
+            )}
+          </dl>
         </section>
       </div>
       <button type="button" class="button" onClick=${close}>Close</button>

@@ -25,7 +25,12 @@ export async function loadRuns() {
 
 function announce(change) {
   if (paused.value) missed.value += 1;
-  else changes.value = { number: changes.value.number + 1, sandboxes: change?.sandboxes ?? null, traces: change?.traces ?? null };
+  else
+    changes.value = {
+      number: changes.value.number + 1,
+      sandboxes: change?.sandboxes ?? null,
+      traces: change?.traces ?? null,
+    };
 }
 
 export function pause(on = !paused.value) {
@@ -73,7 +78,10 @@ async function connect() {
 
 // Calls `load` at most every `every` ms, never twice at a time, and once more if it was asked for meanwhile.
 function throttled(load, every) {
-  let timer = null, busy = false, again = false, last = -Infinity;
+  let timer = null,
+    busy = false,
+    again = false,
+    last = -Infinity;
   const start = async () => {
     timer = null;
     busy = true;
@@ -95,7 +103,8 @@ export function start() {
     try {
       const sums = await get("/api/summary", { run: run.value });
       const lost = sums.ledger?.lost ?? 0;
-      if (lost > (summary.peek()?.ledger?.lost ?? 0)) notice.value = `${lost} lost: events whose sandbox has ended without them.`;
+      if (lost > (summary.peek()?.ledger?.lost ?? 0))
+        notice.value = `${lost} lost: events whose sandbox has ended without them.`;
       summary.value = sums;
     } catch {
       // The stream's state already says that the server is away.
@@ -142,11 +151,13 @@ export function useLive(path, query, concerns) {
 
 // The time, for what is still growing: four times a second, and only while somebody looks.
 export const now = signal(Date.now());
-let watchers = 0, ticking = null;
+let watchers = 0,
+  ticking = null;
 export function useClock(on) {
   useEffect(() => {
     if (!on) return undefined;
-    if (watchers++ === 0) ticking = setInterval(() => !paused.value && !document.hidden && (now.value = Date.now()), 250);
+    if (watchers++ === 0)
+      ticking = setInterval(() => !paused.value && !document.hidden && (now.value = Date.now()), 250);
     return () => {
       if (--watchers === 0) clearInterval(ticking);
     };

@@ -26,7 +26,7 @@ export class Pages {
     return this.pages.get(Math.floor(index / SIZE))?.[index % SIZE];
   }
 
-  // Asks for the pages that rows `first` to `last` are on; what was wanted before and has not been asked for is not any more.
+  // Asks for the pages that rows `first` to `last` are on, instead of those that were wanted before.
   want(first, last) {
     this.wanted = [];
     for (let page = Math.floor(first / SIZE); page <= Math.floor(last / SIZE); page++) {

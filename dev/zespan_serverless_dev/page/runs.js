@@ -15,14 +15,45 @@ export function RunsView() {
   const a = route.value.query.a || (others.find((each) => each.started <= started) ?? others[0])?.id;
   return html`
     <div class="runs-view">
-      <div class="view-head"><h1>Runs</h1><p>Each start of <code>zespan-serverless dev</code> is a run. The last ones are kept.</p><${Import} /></div>
+      <div class="view-head">
+        <h1>Runs</h1>
+        <p>
+          Each start of${" "}
+          <code>zespan-serverless dev</code>
+          ${" "}is a run. The last ones are kept.
+        </p>
+        <${Import} />
+      </div>
       <div class="table-box" tabindex="0" role="region" aria-label="Runs">
         <table class="table">
-          <thead><tr><th scope="col">Run</th><th scope="col">Started</th><th scope="col">Ended</th><th scope="col" class="number">Events</th><th scope="col" class="number">Size</th><th scope="col"><span class="hidden">Actions</span></th></tr></thead>
-          <tbody>${list.map((each) => html`<${RunRow} key=${each.id} each=${each} />`)}</tbody>
+          <thead>
+            <tr>
+              <th scope="col">Run</th>
+              <th scope="col">Started</th>
+              <th scope="col">Ended</th>
+              <th scope="col" class="number">Events</th>
+              <th scope="col" class="number">Size</th>
+              <th scope="col"><span class="hidden">Actions</span></th>
+            </tr>
+          </thead>
+          <tbody>
+            ${list.map(
+              (each) => html`
+                <${RunRow} key=${each.id} each=${each} />
+              `,
+            )}
+          </tbody>
         </table>
       </div>
-      ${a && b ? html`<${Compare} a=${a} b=${b} />` : html`<p class="empty">A second run can be compared with this one.</p>`}
+      ${
+        a && b
+          ? html`
+              <${Compare} a=${a} b=${b} />
+            `
+          : html`
+              <p class="empty">A second run can be compared with this one.</p>
+            `
+      }
     </div>
   `;
 }
@@ -30,10 +61,25 @@ export function RunsView() {
 function RunRow({ each }) {
   return html`
     <tr>
-      <th scope="row"><a href=${link("lanes", "", { run: each.current ? "" : each.id })}>${each.name || format.short(each.id, 16)}</a>${each.current && html`<span class="tag">now</span>`}</th>
-      <td>${format.day(each.started)}</td><td>${each.current ? "" : format.day(each.ended)}</td>
-      <td class="number">${format.count(each.events)}</td><td class="number">${format.bytes(each.bytes)}</td>
-      <td class="actions"><a class="button small" href=${exportUrl(each.id)} download>Export<span class="hidden"> ${each.name || each.id}</span></a></td>
+      <th scope="row">
+        <a href=${link("lanes", "", { run: each.current ? "" : each.id })}>${each.name || format.short(each.id, 16)}</a>
+        ${
+          each.current &&
+          html`
+            <span class="tag">now</span>
+          `
+        }
+      </th>
+      <td>${format.day(each.started)}</td>
+      <td>${each.current ? "" : format.day(each.ended)}</td>
+      <td class="number">${format.count(each.events)}</td>
+      <td class="number">${format.bytes(each.bytes)}</td>
+      <td class="actions">
+        <a class="button small" href=${exportUrl(each.id)} download>
+          Export
+          <span class="hidden">${each.name || each.id}</span>
+        </a>
+      </td>
     </tr>
   `;
 }
@@ -76,22 +122,89 @@ const MEASURES = [
 function Compare({ a, b }) {
   const { data, error } = useLive("/api/compare", { a, b });
   const choose = (name) => (event) => replace("runs", "", { a, b, [name]: event.target.value });
-  const options = (chosen) => runs.value.map((each) => html`<option value=${each.id} selected=${each.id === chosen}>${runTitle(each)}</option>`);
+  const options = (chosen) =>
+    runs.value.map(
+      (each) => html`
+        <option value=${each.id} selected=${each.id === chosen}>${runTitle(each)}</option>
+      `,
+    );
   return html`
     <section class="compare" aria-labelledby="compare-title">
       <h2 id="compare-title">Compare</h2>
-      <p class="choices"><label>Before <select value=${a} onChange=${choose("a")}>${options(a)}</select></label><span aria-hidden="true">→</span><label>After <select value=${b} onChange=${choose("b")}>${options(b)}</select></label></p>
-      ${error && html`<p class="problem" role="alert">${error.message}</p>`}
-      ${data && html`
-        <div class="table-box" tabindex="0" role="region" aria-label="Differences">
-          <table class="table differences">
-            <thead><tr><th scope="col">Function</th><th scope="col">Span</th>${MEASURES.map(([, title]) => html`<th scope="col" class="number">${title}</th>`)}</tr></thead>
-            <tbody>${(data.rows ?? []).map((row) => html`<tr><th scope="row">${row.function || "–"}</th><td>${row.name}</td>${MEASURES.map(([name, , show, neutral]) => html`<${Difference} before=${row.a?.[name]} after=${row.b?.[name]} show=${show} neutral=${neutral} />`)}</tr>`)}</tbody>
-          </table>
-        </div>
-        ${data.more ? html`<p class="empty">${format.plural(data.more, "further row")} not shown.</p>` : null}
-        ${!data.rows?.length && html`<p class="empty">Neither run has spans.</p>`}
-      `}
+      <p class="choices">
+        <label>
+          Before
+          <select value=${a} onChange=${choose("a")}>
+            ${options(a)}
+          </select>
+        </label>
+        <span aria-hidden="true">→</span>
+        <label>
+          After
+          <select value=${b} onChange=${choose("b")}>
+            ${options(b)}
+          </select>
+        </label>
+      </p>
+      ${
+        error &&
+        html`
+          <p class="problem" role="alert">${error.message}</p>
+        `
+      }
+      ${
+        data &&
+        html`
+          <div class="table-box" tabindex="0" role="region" aria-label="Differences">
+            <table class="table differences">
+              <thead>
+                <tr>
+                  <th scope="col">Function</th>
+                  <th scope="col">Span</th>
+                  ${MEASURES.map(
+                    ([, title]) => html`
+                      <th scope="col" class="number">${title}</th>
+                    `,
+                  )}
+                </tr>
+              </thead>
+              <tbody>
+                ${(data.rows ?? []).map(
+                  (row) => html`
+                    <tr>
+                      <th scope="row">${row.function || "–"}</th>
+                      <td>${row.name}</td>
+                      ${MEASURES.map(
+                        ([name, , show, neutral]) => html`
+                          <${Difference}
+                            before=${row.a?.[name]}
+                            after=${row.b?.[name]}
+                            show=${show}
+                            neutral=${neutral}
+                          />
+                        `,
+                      )}
+                    </tr>
+                  `,
+                )}
+              </tbody>
+            </table>
+          </div>
+          ${
+            data.more
+              ? html`
+                  <p class="empty">${format.plural(data.more, "further row")} not shown.</p>
+                `
+              : null
+          }
+          ${
+            !data.rows?.length &&
+            html`
+              <p class="empty">Neither run has spans.</p>
+            `
+          }
+        `
+      }
     </section>
   `;
 }
@@ -101,7 +214,11 @@ function Difference({ before, after, show, neutral }) {
   const share = from && to !== null ? (to - from) / from : null;
   const kind = neutral ? "" : share > 0.05 ? "is-more" : share < -0.05 ? "is-less" : "";
   return html`
-    <td class="number"><span class="was">${show(from)}</span>${show(to)}<span class=${`share ${kind}`}>${change(from, to, share)}</span></td>
+    <td class="number">
+      <span class="was">${show(from)}</span>
+      ${show(to)}
+      <span class=${`share ${kind}`}>${change(from, to, share)}</span>
+    </td>
   `;
 }
 

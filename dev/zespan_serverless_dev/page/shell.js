@@ -6,24 +6,47 @@ import { helpOpen } from "./keys.js";
 import { connection, current, isCurrent, loadRuns, missed, notice, pause, paused, run, runs, summary } from "./live.js";
 import { link, replace, route, view } from "./route.js";
 
-const TABS = [["lanes", "Lanes"], ["traces", "Traces"], ["ledger", "Ledger"], ["runs", "Runs"]];
+const TABS = [
+  ["lanes", "Lanes"],
+  ["traces", "Traces"],
+  ["ledger", "Ledger"],
+  ["runs", "Runs"],
+];
 const THEMES = ["system", "light", "dark"];
 const theme = signal(document.documentElement.dataset.theme ?? "system");
 
 export function Header() {
   return html`
     <header class="top">
-      <a class="brand" href=${link("lanes")} aria-label="zespan dev: to the lanes"><img src="icon.svg" alt="" width="20" height="20" /><span>zespan <b>dev</b></span></a>
+      <a class="brand" href=${link("lanes")} aria-label="zespan dev: to the lanes">
+        <img src="icon.svg" alt="" width="20" height="20" />
+        <span>
+          zespan${" "}
+          <b>dev</b>
+        </span>
+      </a>
       <nav aria-label="Views">
-        ${TABS.map(([name, title]) => html`<a href=${link(name)} aria-current=${view.value === name ? "page" : undefined}>${title}</a>`)}
+        ${TABS.map(
+          ([name, title]) => html`
+            <a href=${link(name)} aria-current=${view.value === name ? "page" : undefined}>${title}</a>
+          `,
+        )}
       </nav>
       <div class="tools">
         <${RunPicker} />
         <${Live} />
-        <button type="button" class="icon" aria-label=${`Theme: ${theme.value}. Change`} title=${`Theme: ${theme.value}`} onClick=${nextTheme}>
+        <button
+          type="button"
+          class="icon"
+          aria-label=${`Theme: ${theme.value}. Change`}
+          title=${`Theme: ${theme.value}`}
+          onClick=${nextTheme}
+        >
           <span aria-hidden="true">${{ system: "◐", light: "○", dark: "●" }[theme.value]}</span>
         </button>
-        <button type="button" class="icon" aria-label="Help" title="Help (?)" onClick=${() => (helpOpen.value = true)}><span aria-hidden="true">?</span></button>
+        <button type="button" class="icon" aria-label="Help" title="Help (?)" onClick=${() => (helpOpen.value = true)}>
+          <span aria-hidden="true">?</span>
+        </button>
       </div>
     </header>
   `;
@@ -48,7 +71,11 @@ function RunPicker() {
   };
   return html`
     <select class="run" aria-label="Run" value=${run.value} onFocus=${loadRuns} onChange=${choose}>
-      ${runs.value.map((each) => html`<option value=${each.id} selected=${each.id === run.value}>${runTitle(each)}</option>`)}
+      ${runs.value.map(
+        (each) => html`
+          <option value=${each.id} selected=${each.id === run.value}>${runTitle(each)}</option>
+        `,
+      )}
     </select>
   `;
 }
@@ -58,10 +85,22 @@ export const runTitle = (each) => `${each.name || format.day(each.started)}${eac
 function Live() {
   const states = { live: "Live", connecting: "Connecting", offline: "Offline: trying again" };
   const state = paused.value ? "paused" : connection.value;
-  const text = paused.value ? `Paused${missed.value ? ` · ${missed.value} new` : ""}` : isCurrent.value || connection.value !== "live" ? states[connection.value] : "Kept run";
+  const text = paused.value
+    ? `Paused${missed.value ? ` · ${missed.value} new` : ""}`
+    : isCurrent.value || connection.value !== "live"
+      ? states[connection.value]
+      : "Kept run";
   return html`
-    <button type="button" class=${`live is-${state}`} aria-pressed=${paused.value} title="Pause (p)" onClick=${() => pause()}>
-      <span class="dot" aria-hidden="true"></span><span class="word">${text}</span><span class="act" aria-hidden="true">${paused.value ? "▶" : "❙❙"}</span>
+    <button
+      type="button"
+      class=${`live is-${state}`}
+      aria-pressed=${paused.value}
+      title="Pause (p)"
+      onClick=${() => pause()}
+    >
+      <span class="dot" aria-hidden="true"></span>
+      <span class="word">${text}</span>
+      <span class="act" aria-hidden="true">${paused.value ? "▶" : "❙❙"}</span>
       <span class="hidden">${paused.value ? "Go on" : "Pause"}</span>
     </button>
   `;
@@ -87,7 +126,12 @@ export function Sums() {
         <${Sum} name="tokens" value=${format.tokenSum(sum?.tokens)} />
         <${Sum} name="models' cost" text=${format.usd(sum?.cost_usd)} />
       </dl>
-      ${isCurrent.value && html`<${Fault} mode=${sum?.fault || "ok"} />`}
+      ${
+        isCurrent.value &&
+        html`
+          <${Fault} mode=${sum?.fault || "ok"} />
+        `
+      }
     </section>
   `;
 }
@@ -95,8 +139,14 @@ export function Sums() {
 function Sum({ name, value, text, mark, kind }) {
   return html`
     <div class=${`sum ${mark ? "has-mark" : ""} ${kind && value ? `is-${kind}` : ""}`}>
-      ${mark && html`<span class="mark" aria-hidden="true">${mark}</span>`}
-      <dt>${name}</dt><dd>${text ?? format.count(value)}</dd>
+      ${
+        mark &&
+        html`
+          <span class="mark" aria-hidden="true">${mark}</span>
+        `
+      }
+      <dt>${name}</dt>
+      <dd>${text ?? format.count(value)}</dd>
     </div>
   `;
 }
@@ -127,9 +177,14 @@ function Fault({ mode }) {
   return html`
     <fieldset class=${`fault ${shown === "ok" ? "" : "is-on"}`}>
       <legend>What if the backend</legend>
-      ${FAULTS.map(([name, title, hint]) => html`
-        <label title=${hint}><input type="radio" name="fault" value=${name} checked=${shown === name} onChange=${choose} /><span>${title}</span></label>
-      `)}
+      ${FAULTS.map(
+        ([name, title, hint]) => html`
+          <label title=${hint}>
+            <input type="radio" name="fault" value=${name} checked=${shown === name} onChange=${choose} />
+            <span>${title}</span>
+          </label>
+        `,
+      )}
     </fieldset>
   `;
 }
@@ -137,7 +192,13 @@ function Fault({ mode }) {
 export function Notices() {
   const dropped = summary.value?.older_dropped;
   return html`
-    ${dropped ? html`<p class="older" role="note">${format.count(dropped)} older events are no longer kept.</p>` : null}
+    ${
+      dropped
+        ? html`
+            <p class="older" role="note">${format.count(dropped)} older events are no longer kept.</p>
+          `
+        : null
+    }
     <div class="hidden" role="status" aria-live="polite">${notice.value}</div>
   `;
 }
@@ -146,7 +207,12 @@ export function Denied() {
   return html`
     <main class="denied">
       <h1>This page needs its token</h1>
-      <p>Open the URL that <code>zespan-serverless dev</code> has printed in its terminal. It ends in <code>?token=…</code></p>
+      <p>
+        Open the URL that${" "}
+        <code>zespan-serverless dev</code>
+        ${" "}has printed in its terminal. It ends in${" "}
+        <code>?token=…</code>
+      </p>
     </main>
   `;
 }

@@ -25,11 +25,33 @@ export function VirtualRows({ count, height, row, want, selected, label, columns
     else if (to > element.scrollTop + element.clientHeight) element.scrollTop = to - element.clientHeight;
   }, [selected]);
   const rows = [];
-  for (let index = first; index <= last; index++) rows.push(html`<div key=${index} class="slot" role="presentation" style=${{ transform: `translateY(${index * height}px)`, height: `${height}px` }}>${row(index)}</div>`);
+  for (let index = first; index <= last; index++)
+    rows.push(html`
+      <div
+        key=${index}
+        class="slot"
+        role="presentation"
+        style=${{ transform: `translateY(${index * height}px)`, height: `${height}px` }}
+      >
+        ${row(index)}
+      </div>
+    `);
   return html`
-    <div class="virtual" role=${role} aria-label=${label} aria-rowcount=${count + (head ? 1 : 0)} aria-colcount=${columns}>
+    <div
+      class="virtual"
+      role=${role}
+      aria-label=${label}
+      aria-rowcount=${count + (head ? 1 : 0)}
+      aria-colcount=${columns}
+    >
       ${head}
-      <div class="scroller" ref=${box} role="rowgroup" tabindex="0" onScroll=${() => (top.value = box.current.scrollTop)}>
+      <div
+        class="scroller"
+        ref=${box}
+        role="rowgroup"
+        tabindex="0"
+        onScroll=${() => (top.value = box.current.scrollTop)}
+      >
         <div class="sizer" role="presentation" style=${{ height: `${count * height}px` }}>${rows}</div>
       </div>
     </div>

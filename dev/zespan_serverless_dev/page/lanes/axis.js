@@ -47,7 +47,14 @@ function union(ranges) {
 function without(ranges, holes) {
   let left = ranges;
   for (const [from, to] of holes) {
-    left = left.flatMap(([a, b]) => (to <= a || from >= b ? [[a, b]] : [[a, from], [to, b]].filter(([x, y]) => y > x)));
+    left = left.flatMap(([a, b]) =>
+      to <= a || from >= b
+        ? [[a, b]]
+        : [
+            [a, from],
+            [to, b],
+          ].filter(([x, y]) => y > x),
+    );
   }
   return left;
 }
@@ -82,7 +89,8 @@ function addGap(add, from, to, holes, { scale, fold }) {
 export function at(axis, time) {
   const { segments } = axis;
   if (!segments.length || time <= segments[0].t0) return 0;
-  let low = 0, high = segments.length - 1;
+  let low = 0,
+    high = segments.length - 1;
   while (low < high) {
     const middle = (low + high + 1) >> 1;
     if (segments[middle].t0 <= time) low = middle;

@@ -16,7 +16,9 @@ export function Lane({ sandbox, chosen, onChoose, onLatest }) {
   const zoom = useSignal(0);
   const root = useRef(null);
   useEffect(() => {
-    const observer = new IntersectionObserver(([entry]) => (seen.value ||= entry.isIntersecting), { rootMargin: "300px" });
+    const observer = new IntersectionObserver(([entry]) => (seen.value ||= entry.isIntersecting), {
+      rootMargin: "300px",
+    });
     observer.observe(root.current);
     return () => observer.disconnect();
   }, []);
@@ -33,7 +35,14 @@ export function Lane({ sandbox, chosen, onChoose, onLatest }) {
       <header>
         <h2 id=${id}>${state.function || state.handler || "function"}</h2>
         <${State} sandbox=${state} />
-        <p class="facts"><span class="mono" title=${state.id}>${format.tail(state.id)}</span>${facts(state).map((fact) => html`<span>${fact}</span>`)}</p>
+        <p class="facts">
+          <span class="mono" title=${state.id}>${format.tail(state.id)}</span>
+          ${facts(state).map(
+            (fact) => html`
+              <span>${fact}</span>
+            `,
+          )}
+        </p>
         <div class="lane-tools">
           <${Controls} sandbox=${state} />
           <span class="zoom" role="group" aria-label="Zoom">
@@ -42,9 +51,23 @@ export function Lane({ sandbox, chosen, onChoose, onLatest }) {
           </span>
         </div>
       </header>
-      ${error && html`<p class="problem" role="alert">${error.message}</p>`}
-      <${Track} state=${state} invocations=${invocations} marks=${data?.marks ?? []} chosen=${chosen} zoom=${zoom.value} onChoose=${onChoose} live=${!before.value}
-        older=${data?.next ? () => (before.value = data.next) : null} newest=${before.value ? () => (before.value = "") : null} />
+      ${
+        error &&
+        html`
+          <p class="problem" role="alert">${error.message}</p>
+        `
+      }
+      <${Track}
+        state=${state}
+        invocations=${invocations}
+        marks=${data?.marks ?? []}
+        chosen=${chosen}
+        zoom=${zoom.value}
+        onChoose=${onChoose}
+        live=${!before.value}
+        older=${data?.next ? () => (before.value = data.next) : null}
+        newest=${before.value ? () => (before.value = "") : null}
+      />
     </section>
   `;
 }
@@ -63,15 +86,29 @@ function facts(state) {
 const ENDS = table({ scale_down: "scaled down", timeout: "ended by timeout", crash: "crashed", kill: "killed" });
 
 function State({ sandbox }) {
-  if (sandbox.told === false) return html`<span class="state" title="No tool has told of this sandbox: only what its events say is known">by its events only</span>`;
+  if (sandbox.told === false)
+    return html`
+      <span class="state" title="No tool has told of this sandbox: only what its events say is known">
+        by its events only
+      </span>
+    `;
   const words = { running: "running", frozen: "frozen", ended: ENDS[sandbox.end] ?? "ended" };
   const bad = sandbox.state === "ended" && sandbox.end && sandbox.end !== "scale_down";
-  return html`<span class=${`state is-${sandbox.state} ${bad ? "is-bad" : ""}`}><span class="dot" aria-hidden="true"></span>${words[sandbox.state] ?? sandbox.state}</span>`;
+  return html`
+    <span class=${`state is-${sandbox.state} ${bad ? "is-bad" : ""}`}>
+      <span class="dot" aria-hidden="true"></span>
+      ${words[sandbox.state] ?? sandbox.state}
+    </span>
+  `;
 }
 
 const CONTROLS = {
-  again: ["Run again", "Invoke once more with the last event"], freeze: ["Freeze", "Stop all threads, as between calls"], thaw: ["Thaw", "Let the threads go on"],
-  sigterm: ["SIGTERM", "Announce the end, as the platform does"], timeout: ["Time out", "Let the deadline pass"], kill: ["Kill −9", "End it without a word"],
+  again: ["Run again", "Invoke once more with the last event"],
+  freeze: ["Freeze", "Stop all threads, as between calls"],
+  thaw: ["Thaw", "Let the threads go on"],
+  sigterm: ["SIGTERM", "Announce the end, as the platform does"],
+  timeout: ["Time out", "Let the deadline pass"],
+  kill: ["Kill −9", "End it without a word"],
 };
 
 function Controls({ sandbox }) {
@@ -88,7 +125,18 @@ function Controls({ sandbox }) {
   const known = Object.keys(CONTROLS).filter((name) => sandbox.controls.includes(name) && name !== useless);
   return html`
     <span class="controls" role="group" aria-label="What if">
-      ${known.map((name) => html`<button type="button" class=${`button small is-${name}`} title=${CONTROLS[name][1]} onClick=${() => send(name)}>${CONTROLS[name][0]}</button>`)}
+      ${known.map(
+        (name) => html`
+          <button
+            type="button"
+            class=${`button small is-${name}`}
+            title=${CONTROLS[name][1]}
+            onClick=${() => send(name)}
+          >
+            ${CONTROLS[name][0]}
+          </button>
+        `,
+      )}
     </span>
   `;
 }
@@ -102,25 +150,86 @@ function Track({ state, invocations, marks, chosen, zoom, onChoose, live, older,
   const time = live && state.state !== "ended" ? clock : null;
   base.current = scaleOf(invocations, base.current);
   const { axis, holes } = lay(invocations, marks, time, base.current * 2 ** zoom);
-  const rows = stack(invocations.map((each) => ({ start: startOf(each), each })), ({ each }) => endOf(each, time));
+  const rows = stack(
+    invocations.map((each) => ({ start: startOf(each), each })),
+    ({ each }) => endOf(each, time),
+  );
   const depth = Math.max(1, ...rows.map((row) => row + 1));
   // It follows what is new while the reader is at the end, and stays where the reader has scrolled to.
   useLayoutEffect(() => {
     if (atEnd.current) box.current.scrollLeft = box.current.scrollWidth;
   }, [Math.round(axis.width), zoom]);
-  const onScroll = () => (atEnd.current = box.current.scrollLeft + box.current.clientWidth >= box.current.scrollWidth - 8);
+  const onScroll = () =>
+    (atEnd.current = box.current.scrollLeft + box.current.clientWidth >= box.current.scrollWidth - 8);
   return html`
-    <div class="track" ref=${box} onScroll=${onScroll} role="group" tabindex="0" aria-label="Invocations, the oldest first">
-      ${(older || newest) && html`<div class="pager">
-        ${older && html`<button type="button" class="button small" onClick=${() => { atEnd.current = true; older(); }}>‹ Older</button>`}
-        ${newest && html`<button type="button" class="button small" onClick=${() => { atEnd.current = true; newest(); }}>Newest ›</button>`}
-      </div>`}
+    <div
+      class="track"
+      ref=${box}
+      onScroll=${onScroll}
+      role="group"
+      tabindex="0"
+      aria-label="Invocations, the oldest first"
+    >
+      ${
+        (older || newest) &&
+        html`
+          <div class="pager">
+            ${
+              older &&
+              html`
+                <button
+                  type="button"
+                  class="button small"
+                  onClick=${() => {
+                    atEnd.current = true;
+                    older();
+                  }}
+                >
+                  ‹ Older
+                </button>
+              `
+            }
+            ${
+              newest &&
+              html`
+                <button
+                  type="button"
+                  class="button small"
+                  onClick=${() => {
+                    atEnd.current = true;
+                    newest();
+                  }}
+                >
+                  Newest ›
+                </button>
+              `
+            }
+          </div>
+        `
+      }
       <div class="axis" style=${{ width: `${Math.ceil(axis.width) + 72}px`, "--rows": depth }}>
-        ${axis.segments.map((segment) => segment.kind !== "busy" && html`<${Fold} key=${segment.t0} segment=${segment} />`)}
-        ${invocations.map((each, index) => html`
-          <${Block} key=${each.request_id || each.trace_id} invocation=${each} number=${index + 1} axis=${axis} holes=${holes} row=${rows[index]} now=${time}
-            chosen=${chosen !== null && (each.request_id === chosen || each.trace_id === chosen)} onChoose=${onChoose} />
-        `)}
+        ${axis.segments.map(
+          (segment) =>
+            segment.kind !== "busy" &&
+            html`
+              <${Fold} key=${segment.t0} segment=${segment} />
+            `,
+        )}
+        ${invocations.map(
+          (each, index) => html`
+            <${Block}
+              key=${each.request_id || each.trace_id}
+              invocation=${each}
+              number=${index + 1}
+              axis=${axis}
+              holes=${holes}
+              row=${rows[index]}
+              now=${time}
+              chosen=${chosen !== null && (each.request_id === chosen || each.trace_id === chosen)}
+              onChoose=${onChoose}
+            />
+          `,
+        )}
         <${Marks} marks=${marks} axis=${axis} state=${state} />
       </div>
     </div>
@@ -131,13 +240,19 @@ function lay(invocations, marks, time, scale) {
   const ranges = invocations.map((each) => [startOf(each), endOf(each, time)]);
   const first = ranges[0]?.[0] ?? 0;
   const last = time ?? Math.max(first, ...marks.map((mark) => mark.at), ...ranges.map((range) => range[1]));
-  const holes = frozen(marks.filter((mark) => mark.at >= first), last);
+  const holes = frozen(
+    marks.filter((mark) => mark.at >= first),
+    last,
+  );
   return { holes, axis: makeAxis(ranges, holes, { scale, shortest: SHORTEST }) };
 }
 
 // Pixels per millisecond, a power of two: it changes only when durations have become quite different.
 function scaleOf(invocations, old) {
-  const lengths = invocations.filter((each) => each.end).map((each) => endOf(each) - startOf(each)).sort((a, b) => a - b);
+  const lengths = invocations
+    .filter((each) => each.end)
+    .map((each) => endOf(each) - startOf(each))
+    .sort((a, b) => a - b);
   if (!lengths.length) return old ?? 0.25;
   const ideal = MEDIAN_WIDTH / Math.max(lengths[lengths.length >> 1], 1);
   if (old && ideal / old < 3 && old / ideal < 3) return old;
@@ -150,7 +265,15 @@ function Fold({ segment }) {
   const text = format.duration(t1 - t0);
   return html`
     <div class=${`fold is-${kind}`} style=${{ left: `${x0}px`, width: `${x1 - x0}px` }} title=${`${kind} for ${text}`}>
-      ${wide && html`<span><i>${kind}</i>${text}</span>`}
+      ${
+        wide &&
+        html`
+          <span>
+            <i>${kind}</i>
+            ${text}
+          </span>
+        `
+      }
     </div>
   `;
 }
@@ -164,7 +287,15 @@ function Marks({ marks, axis, state }) {
   return shown.map((mark, index) => {
     const late = mark.at > last; // after all that the axis has: beside its end, in order
     const left = late ? axis.width + 10 + index * 14 : at(axis, mark.at);
-    const text = mark.type === "exit" ? ENDS[mark.reason ?? state.end] ?? "ended" : MARKS[mark.type];
-    return html`<div class=${`mark is-${mark.type} level-${index % 2}`} style=${{ left: `${left}px` }} title=${`${text} at ${format.clock(mark.at)}`}><span>${text}</span></div>`;
+    const text = mark.type === "exit" ? (ENDS[mark.reason ?? state.end] ?? "ended") : MARKS[mark.type];
+    return html`
+      <div
+        class=${`mark is-${mark.type} level-${index % 2}`}
+        style=${{ left: `${left}px` }}
+        title=${`${text} at ${format.clock(mark.at)}`}
+      >
+        <span>${text}</span>
+      </div>
+    `;
   });
 }

@@ -17,9 +17,18 @@ export function LanesView() {
   const { sandbox, request } = route.value.query;
   const close = () => replace("lanes");
   useKeys({ ...(request ? { Escape: close } : {}), j: () => moveFocus(1), k: () => moveFocus(-1) });
-  if (error && !data) return html`<p class="empty" role="alert">${error.message}</p>`;
-  if (!data) return html`<p class="empty">Loading …</p>`;
-  if (!data.sandboxes.length) return html`<${Nothing} />`;
+  if (error && !data)
+    return html`
+      <p class="empty" role="alert">${error.message}</p>
+    `;
+  if (!data)
+    return html`
+      <p class="empty">Loading …</p>
+    `;
+  if (!data.sandboxes.length)
+    return html`
+      <${Nothing} />
+    `;
   // By their starts, which do not change: lanes must not change places whenever one of them is called.
   const lanes = data.sandboxes.toSorted((a, b) => b.first - a.first).slice(0, shown.value);
   const active = data.sandboxes.reduce((one, other) => (other.last > one.last ? other : one));
@@ -30,14 +39,30 @@ export function LanesView() {
   return html`
     <div class=${`lanes-view ${chosen ? "has-chosen" : ""}`}>
       <div class="lanes">
-        <div class="view-head"><h1>Lanes</h1><p>One lane for each sandbox, the newest first. Time runs to the right.</p><${Legend} /></div>
-        ${lanes.map((each) => html`
-          <${Lane} key=${each.id} sandbox=${each} chosen=${chosen?.sandbox === each.id ? chosen.request : null}
-            onChoose=${(invocation) => choose(each, invocation)} onLatest=${each.id === active.id ? (invocation, lane) => (latest.value = [lane, invocation]) : null} />
-        `)}
-        ${data.sandboxes.length > lanes.length && html`
-          <button type="button" class="button more" onClick=${() => (shown.value += AT_ONCE)}>Show more of ${format.plural(data.sandboxes.length, "sandbox", "sandboxes")}</button>
-        `}
+        <div class="view-head">
+          <h1>Lanes</h1>
+          <p>One lane for each sandbox, the newest first. Time runs to the right.</p>
+          <${Legend} />
+        </div>
+        ${lanes.map(
+          (each) => html`
+            <${Lane}
+              key=${each.id}
+              sandbox=${each}
+              chosen=${chosen?.sandbox === each.id ? chosen.request : null}
+              onChoose=${(invocation) => choose(each, invocation)}
+              onLatest=${each.id === active.id ? (invocation, lane) => (latest.value = [lane, invocation]) : null}
+            />
+          `,
+        )}
+        ${
+          data.sandboxes.length > lanes.length &&
+          html`
+            <button type="button" class="button more" onClick=${() => (shown.value += AT_ONCE)}>
+              Show more of ${format.plural(data.sandboxes.length, "sandbox", "sandboxes")}
+            </button>
+          `
+        }
       </div>
       <${Inspector} chosen=${chosen} latest=${latest.value} onClose=${close} />
     </div>

@@ -8,18 +8,63 @@ import { Attempts } from "../ledger.js";
 const LONG = 4000; // characters of a text before it is cut
 
 export function Span({ span, deliveries }) {
-  const mine = deliveries.filter((delivery) => !span.event_id || !Array.isArray(delivery.event_ids) || delivery.event_ids.includes(span.event_id));
+  const mine = deliveries.filter(
+    (delivery) => !span.event_id || !Array.isArray(delivery.event_ids) || delivery.event_ids.includes(span.event_id),
+  );
   return html`
     <section class="span" aria-label="Span">
-      <h3>${span.name}<span class="tag">${span.kind}</span>${span.model && html`<span class="tag">${span.model}</span>`}${span.provider && html`<span class="tag">${span.provider}</span>`}</h3>
+      <h3>
+        ${span.name}
+        <span class="tag">${span.kind}</span>
+        ${
+          span.model &&
+          html`
+            <span class="tag">${span.model}</span>
+          `
+        }${
+          span.provider &&
+          html`
+            <span class="tag">${span.provider}</span>
+          `
+        }
+      </h3>
       <${Numbers} span=${span} />
-      ${span.error && html`<div class="error-box" role="note"><h4>✕ ${span.status === "ok" ? "Error" : span.status}</h4><${Long} text=${text(span.error)} /></div>`}
+      ${
+        span.error &&
+        html`
+          <div class="error-box" role="note">
+            <h4>✕ ${span.status === "ok" ? "Error" : span.status}</h4>
+            <${Long} text=${text(span.error)} />
+          </div>
+        `
+      }
       <${Said} title="Prompt" value=${span.input} />
       <${Said} title="Answer" value=${span.output} />
       <${Block} title="Tools" value=${span.tools} />
       <${Attributes} value=${span.attributes} />
-      ${mine.length > 0 && html`<section class="part"><h4>Delivered</h4><${Attempts} deliveries=${mine} /></section>`}
-      ${span.event_id && html`<p class="sub"><a href=${`/api/event/${encodeURIComponent(span.event_id)}?run=${encodeURIComponent(run.value)}`} target="_blank" rel="noreferrer">The event as it arrived</a></p>`}
+      ${
+        mine.length > 0 &&
+        html`
+          <section class="part">
+            <h4>Delivered</h4>
+            <${Attempts} deliveries=${mine} />
+          </section>
+        `
+      }
+      ${
+        span.event_id &&
+        html`
+          <p class="sub">
+            <a
+              href=${`/api/event/${encodeURIComponent(span.event_id)}?run=${encodeURIComponent(run.value)}`}
+              target="_blank"
+              rel="noreferrer"
+            >
+              The event as it arrived
+            </a>
+          </p>
+        `
+      }
     </section>
   `;
 }
@@ -27,13 +72,28 @@ export function Span({ span, deliveries }) {
 function Numbers({ span }) {
   const tokens = span.tokens ?? {};
   const known = [
-    ["Duration", !isOpen(span) && format.duration(span.end - span.start)], ["First token", span.first_token_ms && format.duration(span.first_token_ms)],
-    ["Input tokens", tokens.input && format.count(tokens.input)], ["of these cached", tokens.cached && format.count(tokens.cached)],
-    ["written to cache", tokens.cache_write && format.count(tokens.cache_write)], ["Output tokens", tokens.output && format.count(tokens.output)],
-    ["of these reasoning", tokens.reasoning && format.count(tokens.reasoning)], ["Cost", (span.cost_usd ?? null) !== null && format.usd(span.cost_usd)],
-    ["Event", span.event_id ? span.state ?? "not yet arrived" : "not yet captured"],
+    ["Duration", !isOpen(span) && format.duration(span.end - span.start)],
+    ["First token", span.first_token_ms && format.duration(span.first_token_ms)],
+    ["Input tokens", tokens.input && format.count(tokens.input)],
+    ["of these cached", tokens.cached && format.count(tokens.cached)],
+    ["written to cache", tokens.cache_write && format.count(tokens.cache_write)],
+    ["Output tokens", tokens.output && format.count(tokens.output)],
+    ["of these reasoning", tokens.reasoning && format.count(tokens.reasoning)],
+    ["Cost", (span.cost_usd ?? null) !== null && format.usd(span.cost_usd)],
+    ["Event", span.event_id ? (span.state ?? "not yet arrived") : "not yet captured"],
   ].filter(([, value]) => value);
-  return html`<dl class="factline">${known.map(([name, value]) => html`<div><dt>${name}</dt><dd>${value}</dd></div>`)}</dl>`;
+  return html`
+    <dl class="factline">
+      ${known.map(
+        ([name, value]) => html`
+          <div>
+            <dt>${name}</dt>
+            <dd>${value}</dd>
+          </div>
+        `,
+      )}
+    </dl>
+  `;
 }
 
 function text(value) {
@@ -53,11 +113,26 @@ function parsed(value) {
 function Said({ title, value }) {
   if (value === null || value === undefined || value === "") return null;
   const found = parsed(value);
-  const messages = Array.isArray(found) && found.length && found.every((each) => each && typeof each === "object" && typeof each.role === "string") ? found : null;
+  const messages =
+    Array.isArray(found) &&
+    found.length &&
+    found.every((each) => each && typeof each === "object" && typeof each.role === "string")
+      ? found
+      : null;
   return html`
     <section class="part">
       <h4>${title}</h4>
-      ${messages ? messages.map((message) => html`<${Message} message=${message} />`) : html`<${Long} text=${text(found)} />`}
+      ${
+        messages
+          ? messages.map(
+              (message) => html`
+                <${Message} message=${message} />
+              `,
+            )
+          : html`
+              <${Long} text=${text(found)} />
+            `
+      }
     </section>
   `;
 }
@@ -68,23 +143,49 @@ function Message({ message }) {
   return html`
     <article class="message">
       <h5>${message.role}</h5>
-      ${list.map((part) => html`<${Part} part=${part} />`)}
+      ${list.map(
+        (part) => html`
+          <${Part} part=${part} />
+        `,
+      )}
     </article>
   `;
 }
 
 function Part({ part }) {
   if (part === null || part === undefined) return null;
-  if (typeof part !== "object") return html`<${Long} text=${String(part)} />`;
-  if (part.type === "tool_call") return html`<p class="tool"><b>calls ${text(part.name ?? "a tool")}</b></p><${Long} code=${true} text=${text(parsed(part.arguments) ?? "")} />`;
-  if (part.type === "tool_call_response") return html`<p class="tool"><b>tool answers</b></p><${Long} code=${true} text=${text(parsed(part.response ?? part.result) ?? "")} />`;
+  if (typeof part !== "object")
+    return html`
+      <${Long} text=${String(part)} />
+    `;
+  if (part.type === "tool_call")
+    return html`
+      <p class="tool"><b>calls ${text(part.name ?? "a tool")}</b></p>
+      <${Long} code=${true} text=${text(parsed(part.arguments) ?? "")} />
+    `;
+  if (part.type === "tool_call_response")
+    return html`
+      <p class="tool"><b>tool answers</b></p>
+      <${Long} code=${true} text=${text(parsed(part.response ?? part.result) ?? "")} />
+    `;
   const plain = part.content ?? part.text;
-  return typeof plain === "string" ? html`<${Long} text=${plain} />` : html`<${Long} code=${true} text=${text(part)} />`;
+  return typeof plain === "string"
+    ? html`
+        <${Long} text=${plain} />
+      `
+    : html`
+        <${Long} code=${true} text=${text(part)} />
+      `;
 }
 
 function Block({ title, value }) {
   if (!value || (Array.isArray(value) && !value.length)) return null;
-  return html`<section class="part"><h4>${title}</h4><${Long} code=${true} text=${text(parsed(value))} /></section>`;
+  return html`
+    <section class="part">
+      <h4>${title}</h4>
+      <${Long} code=${true} text=${text(parsed(value))} />
+    </section>
+  `;
 }
 
 function Attributes({ value }) {
@@ -93,7 +194,16 @@ function Attributes({ value }) {
   return html`
     <section class="part">
       <h4>Attributes</h4>
-      <dl class="attributes">${entries.map(([name, each]) => html`<div><dt>${name}</dt><dd><${Long} text=${text(each) ?? ""} /></dd></div>`)}</dl>
+      <dl class="attributes">
+        ${entries.map(
+          ([name, each]) => html`
+            <div>
+              <dt>${name}</dt>
+              <dd><${Long} text=${text(each) ?? ""} /></dd>
+            </div>
+          `,
+        )}
+      </dl>
     </section>
   `;
 }
@@ -105,6 +215,13 @@ function Long({ text, code }) {
   // `dir` keeps marks for right-to-left text inside this text.
   return html`
     <pre class=${code ? "text is-code" : "text"} dir="auto">${cut ? whole.slice(0, LONG) : whole}</pre>
-    ${cut && html`<button type="button" class="button small" onClick=${() => (all.value = true)}>Show all ${format.bytes(whole.length)}</button>`}
+    ${
+      cut &&
+      html`
+        <button type="button" class="button small" onClick=${() => (all.value = true)}>
+          Show all ${format.bytes(whole.length)}
+        </button>
+      `
+    }
   `;
 }

@@ -20,13 +20,26 @@ export function Trace({ id, back }) {
   return html`
     <section class="pane" aria-labelledby="trace-title">
       <header class="pane-head">
-        <a class="back" href=${back} title="Close (Esc)"><span aria-hidden="true">←</span> <span>All traces</span></a>
+        <a class="back" href=${back} title="Close (Esc)">
+          <span aria-hidden="true">←</span>
+          <span>All traces</span>
+        </a>
         <h2 id="trace-title">${title(spans) || "Trace"}</h2>
         <${Copies} id=${id} data=${data} />
       </header>
       <p class="sub mono">${id}</p>
-      ${error && html`<p class="problem" role="alert">${error.status === 404 ? "This trace is not in this run." : error.message}</p>`}
-      ${spans.length > 0 && html`<${Body} id=${id} data=${data} />`}
+      ${
+        error &&
+        html`
+          <p class="problem" role="alert">${error.status === 404 ? "This trace is not in this run." : error.message}</p>
+        `
+      }
+      ${
+        spans.length > 0 &&
+        html`
+          <${Body} id=${id} data=${data} />
+        `
+      }
     </section>
   `;
 }
@@ -47,7 +60,12 @@ function Body({ id, data }) {
   const rows = tree(spans);
   const range = bounds(spans, now);
   const wanted = route.value.query.span;
-  const chosen = wanted ? Math.max(rows.findIndex(({ span }) => span.span_id === wanted), 0) : first(rows);
+  const chosen = wanted
+    ? Math.max(
+        rows.findIndex(({ span }) => span.span_id === wanted),
+        0,
+      )
+    : first(rows);
   const choose = (index) => replace("traces", id, { ...filters(route.value.query), span: rows[index].span.span_id });
   const move = (event) => {
     const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
@@ -57,10 +75,34 @@ function Body({ id, data }) {
   };
   return html`
     <${Facts} spans=${spans} range=${range} />
-    ${data.more ? html`<p class="problem">${format.plural(data.more, "further span")} of this trace ${data.more === 1 ? "is" : "are"} not shown.</p>` : null}
+    ${
+      data.more
+        ? html`
+            <p class="problem">
+              ${format.plural(data.more, "further span")} of this trace ${data.more === 1 ? "is" : "are"} not shown.
+            </p>
+          `
+        : null
+    }
     <div class="tree" style=${{ height: `${Math.min(rows.length, MOST) * ROW + 2}px` }} onKeyDown=${move}>
-      <${VirtualRows} count=${rows.length} height=${ROW} selected=${chosen} label="Spans" columns=${3} role="grid"
-        row=${(index) => html`<${TreeRow} ...${rows[index]} index=${index} range=${range} now=${now} chosen=${index === chosen} onChoose=${() => choose(index)} />`} />
+      <${VirtualRows}
+        count=${rows.length}
+        height=${ROW}
+        selected=${chosen}
+        label="Spans"
+        columns=${3}
+        role="grid"
+        row=${(index) => html`
+          <${TreeRow}
+            ...${rows[index]}
+            index=${index}
+            range=${range}
+            now=${now}
+            chosen=${index === chosen}
+            onChoose=${() => choose(index)}
+          />
+        `}
+      />
     </div>
     <${Span} key=${rows[chosen].span.span_id} span=${rows[chosen].span} deliveries=${deliveries} />
   `;
@@ -71,12 +113,35 @@ function Facts({ spans, range }) {
   const errors = spans.filter(isBad).length;
   return html`
     <dl class="factline">
-      <div><dt>Duration</dt><dd>${format.duration(range.to - range.from)}</dd></div>
-      <div><dt>Spans</dt><dd>${format.count(spans.length)}</dd></div>
-      <div><dt>Tokens</dt><dd>${format.count(sum((span) => format.tokenSum(span.tokens)))}</dd></div>
-      <div><dt>Cost</dt><dd>${format.usd(sum((span) => span.cost_usd))}</dd></div>
-      ${errors > 0 && html`<div class="bad"><dt>Errors</dt><dd>✕ ${format.count(errors)}</dd></div>`}
-      <div><dt>Started</dt><dd class="mono">${format.clock(range.from)}</dd></div>
+      <div>
+        <dt>Duration</dt>
+        <dd>${format.duration(range.to - range.from)}</dd>
+      </div>
+      <div>
+        <dt>Spans</dt>
+        <dd>${format.count(spans.length)}</dd>
+      </div>
+      <div>
+        <dt>Tokens</dt>
+        <dd>${format.count(sum((span) => format.tokenSum(span.tokens)))}</dd>
+      </div>
+      <div>
+        <dt>Cost</dt>
+        <dd>${format.usd(sum((span) => span.cost_usd))}</dd>
+      </div>
+      ${
+        errors > 0 &&
+        html`
+          <div class="bad">
+            <dt>Errors</dt>
+            <dd>✕ ${format.count(errors)}</dd>
+          </div>
+        `
+      }
+      <div>
+        <dt>Started</dt>
+        <dd class="mono">${format.clock(range.from)}</dd>
+      </div>
     </dl>
   `;
 }
@@ -85,17 +150,38 @@ function TreeRow({ span, depth, index, range, now, chosen, onChoose }) {
   const open = isOpen(span);
   const length = range.to - range.from;
   const end = span.end ?? now;
-  const place = { left: `${((span.start - range.from) / length) * 100}%`, width: `max(3px, ${(Math.max(end - span.start, 0) / length) * 100}%)` };
+  const place = {
+    left: `${((span.start - range.from) / length) * 100}%`,
+    width: `max(3px, ${(Math.max(end - span.start, 0) / length) * 100}%)`,
+  };
   const bad = isBad(span);
-  const token = span.first_token_ms ? { left: `${((span.start + span.first_token_ms - range.from) / length) * 100}%` } : null;
+  const token = span.first_token_ms
+    ? { left: `${((span.start + span.first_token_ms - range.from) / length) * 100}%` }
+    : null;
   return html`
     <div class=${`branch ${chosen ? "is-chosen" : ""}`} role="row" aria-rowindex=${index + 1} aria-selected=${chosen}>
       <span role="gridcell" class="name" style=${{ paddingLeft: `${Math.min(depth, DEEPEST) * 14 + 6}px` }}>
-        <button type="button" tabindex=${chosen ? 0 : -1} onClick=${onChoose} aria-label=${`${span.name}, ${span.kind}${bad ? ", error" : ""}${open ? ", running" : ""}`}><span class=${`kind is-${KINDS[span.kind] ?? "step"}`} aria-hidden="true"></span>${bad ? "✕ " : ""}${span.name}</button>
+        <button
+          type="button"
+          tabindex=${chosen ? 0 : -1}
+          onClick=${onChoose}
+          aria-label=${`${span.name}, ${span.kind}${bad ? ", error" : ""}${open ? ", running" : ""}`}
+        >
+          <span class=${`kind is-${KINDS[span.kind] ?? "step"}`} aria-hidden="true"></span>
+          ${bad ? "✕ " : ""}${span.name}
+        </button>
       </span>
       <span role="gridcell" class="rail" aria-hidden="true" onClick=${onChoose}>
-        <i class=${`bar is-${KINDS[span.kind] ?? "step"} ${bad ? "is-bad" : ""} ${open ? "is-open" : ""}`} style=${place}></i>
-        ${token && html`<i class="tick is-token" style=${token}></i>`}
+        <i
+          class=${`bar is-${KINDS[span.kind] ?? "step"} ${bad ? "is-bad" : ""} ${open ? "is-open" : ""}`}
+          style=${place}
+        ></i>
+        ${
+          token &&
+          html`
+            <i class="tick is-token" style=${token}></i>
+          `
+        }
       </span>
       <span role="gridcell" class="time">${open ? "… " : ""}${format.duration(end - span.start)}</span>
     </div>
@@ -116,11 +202,14 @@ function Copies({ id, data }) {
       notice.value = "The browser does not allow copying.";
     }
   };
-  const button = (what, text) => html`<button type="button" class="button small" disabled=${!data} onClick=${() => copy(what, text())}>${copied.value === what ? "Copied" : `Copy ${what}`}</button>`;
+  const button = (what, text) => html`
+    <button type="button" class="button small" disabled=${!data} onClick=${() => copy(what, text())}>
+      ${copied.value === what ? "Copied" : `Copy ${what}`}
+    </button>
+  `;
   return html`
     <span class="copies">
-      ${button("JSON", () => JSON.stringify(data, null, 2))}
-      ${button("curl", () => curl(traceUrl(id, run.value)))}
+      ${button("JSON", () => JSON.stringify(data, null, 2))} ${button("curl", () => curl(traceUrl(id, run.value)))}
       ${button("link", () => new URL(link("traces", id, { run: run.value }), location.href).href)}
     </span>
   `;

@@ -1,4 +1,4 @@
-// The spans of a trace as a tree in the order of their starts. What arrives may name parents that are missing, or circles.
+// The spans of a trace as a tree, in the order of their starts. They may name parents that are missing, or circles.
 export const DEEPEST = 12; // levels that are indented
 
 export function tree(spans) {
@@ -12,7 +12,8 @@ export function tree(spans) {
       children.get(parent).push(span);
     } else roots.push(span);
   }
-  const rows = [], seen = new Set();
+  const rows = [],
+    seen = new Set();
   const visit = (start) => {
     const left = [[start, 0]];
     while (left.length) {

@@ -22,11 +22,22 @@ export function TracesView() {
     <div class=${`traces-view ${id ? "has-open" : ""}`}>
       <h1 class="hidden">Traces</h1>
       <section class="list" aria-label="List">
-        <div class="view-head"><span class="title" aria-hidden="true">Traces</span><p class="counter">${format.count(pages.total.value)}</p></div>
+        <div class="view-head">
+          <span class="title" aria-hidden="true">Traces</span>
+          <p class="counter">${format.count(pages.total.value)}</p>
+        </div>
         <${Filters} filter=${filter} id=${id} />
         <${List} key=${key} pages=${pages} open=${id} filter=${filter} />
       </section>
-      ${id ? html`<${Trace} key=${id} id=${id} back=${link("traces", "", filter)} />` : html`<div class="pane-empty"><p>Choose a trace to see its spans, prompts and costs.</p></div>`}
+      ${
+        id
+          ? html`
+              <${Trace} key=${id} id=${id} back=${link("traces", "", filter)} />
+            `
+          : html`
+              <div class="pane-empty"><p>Choose a trace to see its spans, prompts and costs.</p></div>
+            `
+      }
     </div>
   `;
 }
@@ -35,13 +46,17 @@ function List({ pages, open, filter }) {
   const cursor = useSignal(-1);
   const atTop = useRef(true);
   const box = useRef(null);
-  const total = pages.total.value, error = pages.error.value;
+  const total = pages.total.value,
+    error = pages.error.value;
   pages.version.value; // drawn again when a page has come
   useFollowing(pages, () => atTop.current && !open && cursor.peek() < 1);
-  const want = useMemo(() => (first, last) => {
-    atTop.current = first === 0;
-    pages.want(first, last);
-  }, [pages]);
+  const want = useMemo(
+    () => (first, last) => {
+      atTop.current = first === 0;
+      pages.want(first, last);
+    },
+    [pages],
+  );
   const openRow = (index) => {
     const row = pages.row(index);
     cursor.value = index;
@@ -53,7 +68,9 @@ function List({ pages, open, filter }) {
     if (open) openRow(next);
   };
   useKeys({
-    j: () => move(1), k: () => move(-1), Enter: () => openRow(Math.max(cursor.value, 0)),
+    j: () => move(1),
+    k: () => move(-1),
+    Enter: () => openRow(Math.max(cursor.value, 0)),
     Escape: () => (open ? go("traces", "", filter) : (cursor.value = -1)),
   });
   const newest = async () => {
@@ -63,11 +80,43 @@ function List({ pages, open, filter }) {
   };
   return html`
     <div class="rows" ref=${box}>
-      ${pages.newer.value > 0 && html`<button type="button" class="newer" onClick=${newest}>↑ ${format.count(pages.newer.value)} new</button>`}
-      ${error && html`<p class="problem" role="alert">${error.message}</p>`}
-      <${VirtualRows} count=${total ?? 0} height=${ROW} want=${want} selected=${cursor.value} label="Traces" columns=${8} head=${HEAD}
-        row=${(index) => html`<${Row} row=${pages.row(index)} index=${index} open=${open} focused=${cursor.value === index} filter=${filter} onOpen=${() => (cursor.value = index)} />`} />
-      ${total === 0 && html`<p class="empty">${Object.keys(filter).length ? "No trace has all of this." : "No trace yet."}</p>`}
+      ${
+        pages.newer.value > 0 &&
+        html`
+          <button type="button" class="newer" onClick=${newest}>↑ ${format.count(pages.newer.value)} new</button>
+        `
+      }
+      ${
+        error &&
+        html`
+          <p class="problem" role="alert">${error.message}</p>
+        `
+      }
+      <${VirtualRows}
+        count=${total ?? 0}
+        height=${ROW}
+        want=${want}
+        selected=${cursor.value}
+        label="Traces"
+        columns=${8}
+        head=${HEAD}
+        row=${(index) => html`
+          <${Row}
+            row=${pages.row(index)}
+            index=${index}
+            open=${open}
+            focused=${cursor.value === index}
+            filter=${filter}
+            onOpen=${() => (cursor.value = index)}
+          />
+        `}
+      />
+      ${
+        total === 0 &&
+        html`
+          <p class="empty">${Object.keys(filter).length ? "No trace has all of this." : "No trace yet."}</p>
+        `
+      }
     </div>
   `;
 }
@@ -85,25 +134,61 @@ function useFollowing(pages, following) {
   useEffect(() => () => clearTimeout(timer.current), []);
 }
 
-const NAMES = [["when", "Time"], ["what", "Function"], ["status", "Status"], ["how", "Start"], ["took", "Duration"], ["models", "Models"], ["tokens", "Tokens"], ["cost", "Cost"]];
+const NAMES = [
+  ["when", "Time"],
+  ["what", "Function"],
+  ["status", "Status"],
+  ["how", "Start"],
+  ["took", "Duration"],
+  ["models", "Models"],
+  ["tokens", "Tokens"],
+  ["cost", "Cost"],
+];
 const HEAD = html`
-  <div class="line head" role="row" aria-rowindex="1">${NAMES.map(([kind, title]) => html`<span role="columnheader" class=${kind}>${title}</span>`)}</div>
+  <div class="line head" role="row" aria-rowindex="1">
+    ${NAMES.map(
+      ([kind, title]) => html`
+        <span role="columnheader" class=${kind}>${title}</span>
+      `,
+    )}
+  </div>
 `;
 
 const SIGNS = table({ ok: "✓", error: "✕", timeout: "✕", crashed: "✕", running: "…" });
 
 function Row({ row, index, open, focused, filter, onOpen }) {
-  if (!row) return html`<div class="line is-loading" role="row" aria-rowindex=${index + 2}><span role="gridcell">…</span></div>`;
+  if (!row)
+    return html`
+      <div class="line is-loading" role="row" aria-rowindex=${index + 2}><span role="gridcell">…</span></div>
+    `;
   const chosen = row.trace_id === open;
   const state = row.state && row.state !== "delivered" ? row.state : "";
   return html`
-    <div class=${`line ${chosen ? "is-chosen" : ""} ${focused ? "is-focused" : ""}`} role="row" aria-rowindex=${index + 2} aria-selected=${chosen}>
-      <span role="gridcell" class="when"><a href=${link("traces", row.trace_id, filter)} onClick=${onOpen}>${format.clock(row.start)}</a></span>
+    <div
+      class=${`line ${chosen ? "is-chosen" : ""} ${focused ? "is-focused" : ""}`}
+      role="row"
+      aria-rowindex=${index + 2}
+      aria-selected=${chosen}
+    >
+      <span role="gridcell" class="when">
+        <a href=${link("traces", row.trace_id, filter)} onClick=${onOpen}>${format.clock(row.start)}</a>
+      </span>
       <span role="gridcell" class="what" title=${row.function}>${row.function || "–"}</span>
-      <span role="gridcell" class=${`status is-${row.status}`}><i aria-hidden="true">${SIGNS[row.status] ?? "·"}</i> ${row.status}${state && html` <em class=${`is-${state}`}>${state}</em>`}</span>
+      <span role="gridcell" class=${`status is-${row.status}`}>
+        <i aria-hidden="true">${SIGNS[row.status] ?? "·"}</i>
+        ${" "}${row.status}${
+          state &&
+          html`
+            ${" "}
+            <em class=${`is-${state}`}>${state}</em>
+          `
+        }
+      </span>
       <span role="gridcell" class="how">${row.start_kind ?? ""}</span>
       <span role="gridcell" class="took">${format.duration(row.duration_ms)}</span>
-      <span role="gridcell" class="models" title=${(row.models ?? []).join(", ")}>${(row.models ?? []).join(", ")}</span>
+      <span role="gridcell" class="models" title=${(row.models ?? []).join(", ")}>
+        ${(row.models ?? []).join(", ")}
+      </span>
       <span role="gridcell" class="tokens">${format.count(format.tokenSum(row.tokens))}</span>
       <span role="gridcell" class="cost">${format.usd(row.cost_usd)}</span>
     </div>
