@@ -140,14 +140,15 @@ def test_timeout_resets_the_sandbox(sandbox: Sandbox) -> None:
     assert after.payload["tmp"] == before["tmp"] == ["trace"]
 
 
-def test_crash_resets_the_sandbox(sandbox: Sandbox) -> None:
+def test_crash_resets_the_sandbox() -> None:
     """A process that dies is an error, not a timeout, and the next invocation has a new one."""
-    crash = sandbox.invoke({"exit": 1})
-    assert crash.status == 502
-    assert crash.reset
-    assert not crash.timed_out
-    assert crash.payload["errorType"] == "Runtime.ExitError"
-    assert sandbox.invoke().init_ms is not None
+    with Sandbox("app.handler", FOLDER) as sandbox:
+        crash = sandbox.invoke({"exit": 1})
+        assert crash.status == 502
+        assert crash.reset
+        assert not crash.timed_out
+        assert crash.payload["errorType"] == "Runtime.ExitError"
+        assert sandbox.invoke().init_ms is not None
 
 
 def test_client_that_gives_up(sandbox: Sandbox) -> None:
