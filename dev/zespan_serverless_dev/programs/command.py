@@ -16,9 +16,13 @@ from zespan_serverless.errors import ConfigurationError
 from ..address import Address, find
 from ..probe import Facts
 from ..server import DevServer
+from ..store.bounds import Bounds
 from .account import Account
 from .child import CannotRun, run
 from .watch import Watch
+
+_BOUNDS = Bounds(events=20_000, bytes=1 << 26)  # in memory
+_PROXIES = ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy")
 
 
 def run_command(arguments: argparse.Namespace) -> int:
@@ -48,11 +52,10 @@ def run_command(arguments: argparse.Namespace) -> int:
 def environment(inherited: Mapping[str, str], url: str, facts: Facts) -> dict[str, str]:
     """The variables of the program: its telemetry is on, and goes to this machine."""
     ours = {"ZESPAN_BASE_URL": url, "ZESPAN_API_KEY": "zsp_local", "ZESPAN_ENABLED": "1", "ZESPAN_EXPORTER": "zespan"}
-    no_proxy = {
-        name: f"{inherited.get(name, '')},127.0.0.1".removeprefix(",")
-        for name in ("NO_PROXY", "no_proxy")
-        if inherited.get(name) != "*"
-    }
+    no_proxy = {}
+    if any(inherited.get(name) for name in _PROXIES):  # else the variable itself could hide the proxies of the system
+        given = inherited.get("no_proxy") or inherited.get("NO_PROXY") or ""
+        no_proxy = dict.fromkeys(("NO_PROXY", "no_proxy"), given if given == "*" else f"{given},127.0.0.1".strip(","))
     return {**inherited, **no_proxy, **ours, **facts.environment(inherited.get("PYTHONPATH", ""))}
 
 
@@ -67,7 +70,7 @@ def _collector(arguments: argparse.Namespace) -> Iterator[Address]:
             f"no `dev` answers at {arguments.dev}: start zespan-serverless dev, or leave out --dev"
         )
     else:
-        with DevServer() as server:
+        with DevServer(bounds=_BOUNDS) as server:
             yield Address(server.url, server.token)
 
 
