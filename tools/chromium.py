@@ -15,11 +15,12 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Self
-
-from websockets.sync.client import ClientConnection, connect
+from typing import TYPE_CHECKING, Any, Self
 
 from tools.docker import may_change_system
+
+if TYPE_CHECKING:
+    from websockets.sync.client import ClientConnection
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 MISSING = "Chromium is not installed: install it, or set ZESPAN_TEST_SYSTEM=1 for `make test` to install it as root"
@@ -183,6 +184,8 @@ class Chromium:
     @contextmanager
     def page(self) -> Iterator[Page]:
         """A new tab."""
+        from websockets.sync.client import connect
+
         port, path = self._address()
         with connect(f"ws://127.0.0.1:{port}{path}", max_size=None, compression=None, proxy=None) as browser:
             browser.send(json.dumps({"id": 1, "method": "Target.createTarget", "params": {"url": "about:blank"}}))
