@@ -59,6 +59,11 @@ class Connection(BaseHTTPRequestHandler):
     def log_message(self, format: str, *args: Any) -> None:
         """Log nothing: the terminal shows what matters."""
 
+    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
+        """Refuse what is no request, with the headers that every answer has."""
+        self.close_connection = True
+        self._send(Answer.of({"error": message or self.responses.get(code, ("refused",))[0]}, code))
+
     def query(self) -> dict[str, str]:
         """The parameters after the question mark; of several with one name the last."""
         try:

@@ -246,7 +246,9 @@ def test_requests_that_are_none(dev: DevServer, head: str, status: int) -> None:
     line, _, rest = head.partition("\r\n")
     with socket.create_connection(("127.0.0.1", dev.port), timeout=30) as connection:
         connection.sendall(f"{line}\r\nhost: 127.0.0.1:{dev.port}\r\n{rest}\r\n".encode())
-        assert connection.recv(100).split(b" ")[1] == str(status).encode()
+        answer = connection.recv(2000)
+        assert answer.split(b" ")[1] == str(status).encode()
+        assert b"content-security-policy: default-src 'none'" in answer
     assert send(dev, event()) == 200
 
 
