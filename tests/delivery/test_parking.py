@@ -579,6 +579,24 @@ def test_the_fallback_is_prepared_when_the_backend_fails(make: Make) -> None:
     assert len(prepared) == 1
 
 
+@pytest.mark.parametrize("needs_time", [True, False])
+def test_a_backend_that_hangs_at_first_leaves_time_to_prepare_the_fallback(make: Make, needs_time: bool) -> None:
+    """Before the flush returns: the process may be frozen then, and end. A directory needs no time, and takes none."""
+
+    def until_its_time_is_over(exporter: Scripted, _: list[int]) -> Outcome:
+        time.sleep(exporter.timeouts[-1])
+        return RETRY
+
+    backend, prepared, fallback = preparing(until_its_time_is_over)
+    fallback.needs_time = needs_time
+    delivery = make(backend, fallback=fallback)
+    capture(delivery, 1)
+    delivery.flush(4.0)
+    assert (backend.timeouts[0] < 3.5) is needs_time
+    assert bool(prepared) or not needs_time
+    assert delivery.flush(1.0, last=True).parked == 1
+
+
 def test_the_fallback_is_prepared_after_the_first_delivery(make: Make) -> None:
     """The outage may begin with the last flush. It happens once, in the background, and not before the function's."""
     backend, prepared, fallback = preparing(OK)

@@ -41,6 +41,9 @@ for events that are captured meanwhile."""
 _PAUSE_FIRST, _PAUSE_MAX = 1.0, 60.0  # seconds between two attempts after a failure
 _SHORT = 0.2
 """Seconds that an attempt may have been too short for: if it was cut off before, the fallback may be all right."""
+_FIRST_SHARE = 0.75
+"""Share of a flush's time that the backend gets while a fallback that has to be prepared is not: importing an SDK takes
+the rest. The process may be frozen after this flush, and end without another one."""
 _SETTLED_IN = 0.1
 """Seconds after the first delivery until the fallback is prepared. A process that only lives for one flush is not to
 import an SDK for nothing."""
@@ -50,6 +53,7 @@ def park_in(fallback: Exporter, accounts: Accounts, exporter: Exporter) -> Expor
     """Give a delivery a fallback. Returns what makes the calls of its exporter."""
     calls = ExporterCalls(fallback)
     accounts.parking = Parking(accounts, calls, destination_of(fallback) or "the fallback")
+    accounts.parking.needs_time = getattr(fallback, "needs_time", False) is True
     return _CallsOfBoth(exporter, calls, accounts)
 
 
@@ -132,7 +136,7 @@ class ParkingBuffer(Buffer):
 class Parking:
     """All methods are called with the lock held, except `late_job`.
 
-    `calls` makes the calls of the fallback, whose name for the log is `where`.
+    `calls` makes the calls of the fallback, whose name for the log is `where`. `needs_time`: to be prepared.
     """
 
     __slots__ = (
@@ -146,10 +150,11 @@ class Parking:
         "_pause",
         "_prepared",
         "_where",
+        "needs_time",
     )
 
     def __init__(self, accounts: Accounts, calls: ExporterCalls, where: str) -> None:
-        self._accounts, self._calls, self._where = accounts, calls, where
+        self._accounts, self._calls, self._where, self.needs_time = accounts, calls, where, False
         self._count_max = max(accounts.settings.max_events // 2, accounts.settings.batch_size)
         self.new_buffer()
 
@@ -186,11 +191,13 @@ class Parking:
         return self._is_possible(time.time())
 
     def time_to_send(self, seconds: float) -> float:
-        """The part of a flush's `seconds` that an attempt at the backend may take: half, if the fallback may follow."""
+        """The part of a flush's `seconds` that an attempt at the backend may take: half, if the fallback follows."""
         now = time.time()
         accounts = self._accounts
         follows = accounts.waiters.time_left_of_last(1.0) or self._is_outage_long(now) or self._is_to_be_prepared()
-        return seconds / 2 if follows and self._is_possible(now) else seconds
+        if not self._is_possible(now):
+            return seconds
+        return seconds * (0.5 if follows else _FIRST_SHARE if self.needs_time and not self._prepared else 1.0)
 
     def patience(self, waiter: FlushWaiter) -> float:
         """Seconds until attempts at the backend have to end, so that this flush can park; infinite if they need not.

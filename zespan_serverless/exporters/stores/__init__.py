@@ -101,6 +101,8 @@ class StoreExporter(Exporter):
         self, store: Store, of: Mapping[str, str], context: Callable[[], Mapping[str, Any]] | None = None
     ) -> None:
         self.store, self.of, self._context = store, of, context
+        self.needs_time = type(store).prepare is not Store.prepare
+        """Whether it is to be prepared before it is needed."""
 
     def send(self, batch: Sequence[bytes], timeout: float) -> Outcome:
         deadline = time.monotonic() + timeout  # before compressing, which takes its share of the time
