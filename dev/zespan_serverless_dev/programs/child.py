@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -36,6 +37,10 @@ def run(command: Sequence[str], environment: Mapping[str, str]) -> int:
         except OSError as error:
             raise CannotRun(f"{command[0]!r} cannot be run: {error.strerror}", NOT_EXECUTABLE) from None
         passing.to(child)
+        waiter = threading.Thread(target=child.wait, daemon=True)
+        waiter.start()
+        while waiter.is_alive():  # in pieces: a signal that comes just before a wait does not interrupt it
+            waiter.join(1.0)
         code = child.wait()
     return 128 - code if code < 0 else code
 
