@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 import urllib.parse
 import urllib.request
 from pathlib import Path
@@ -163,3 +164,15 @@ def test_a_run_is_exported_and_imported(page: Page, dev: DevServer, tmp_path: Pa
     page.wait(f"{said} && !{said}.startsWith('Importing')")
     page.evaluate("new Promise((resolve) => setTimeout(resolve, 100))")
     page.problems.clear()  # the browser notes in its console that the server has refused it
+
+
+def test_a_freeze_in_a_call_is_folded(page: Page, dev: DevServer) -> None:
+    """A sandbox that is frozen while it works shows the gap within its invocation, in the lane and beside it."""
+    sandbox = story.Sandbox("chat", time.time() * 1000 - 60_000)
+    sandbox.invoke(1, outcome="", hangs=True)
+    sandbox.freeze(30_000)
+    sandbox.send(dev)
+    show(page, dev)
+    page.wait(exists(".axis .fold.is-frozen"))
+    page.wait(exists(".inspector .lines .fold.is-frozen"))
+    assert "30.0 s" in page.evaluate("document.querySelector('.axis .fold.is-frozen').title")

@@ -6,18 +6,21 @@ import { link } from "../route.js";
 import { at, endOf, frozen, isOpen, makeAxis, span, startOf, ticks } from "./axis.js";
 import { LedgerChip, OUTCOMES, phases } from "./block.js";
 
+const MOST = 100; // invocations of a sandbox in one answer
 const WIDTH = 1000; // parts are placed in thousandths of the width
 const FAR = 0.6; // a deadline further away than this part of the invocation is only written, not drawn
 
 export function Inspector({ chosen, latest, onClose }) {
-  const query = { run: run.value, sandbox: chosen?.sandbox, limit: 200 };
+  const query = { run: run.value, sandbox: chosen?.sandbox, limit: MOST };
   const { data, error } = useLive(
     chosen ? "/api/lane" : "",
     query,
     (change) => !change.sandboxes || change.sandboxes.includes(chosen?.sandbox),
   );
   const named = (each) => each.request_id === chosen.request || each.trace_id === chosen.request;
-  const [sandbox, invocation] = chosen ? [data?.sandbox, data?.invocations.find(named)] : (latest ?? []);
+  const [sandbox, invocation, marks] = chosen
+    ? [data?.sandbox, data?.invocations.find(named), data?.marks]
+    : (latest ?? []);
   return html`
     <aside class="inspector" aria-label="Invocation">
       <header>
@@ -38,10 +41,10 @@ export function Inspector({ chosen, latest, onClose }) {
       ${
         invocation
           ? html`
-              <${Anatomy} invocation=${invocation} sandbox=${sandbox} marks=${chosen ? data.marks : []} />
+              <${Anatomy} invocation=${invocation} sandbox=${sandbox} marks=${marks} />
             `
           : html`
-              <p class="empty">${chosen && data ? "It is older than the last 200 of its sandbox." : "…"}</p>
+              <p class="empty">${chosen && data ? `It is older than the last ${MOST} of its sandbox.` : "…"}</p>
             `
       }
     </aside>

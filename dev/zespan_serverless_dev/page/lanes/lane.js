@@ -27,7 +27,7 @@ export function Lane({ sandbox, chosen, onChoose, onLatest }) {
   const state = data?.sandbox ?? sandbox;
   const invocations = (data?.invocations ?? []).toSorted((a, b) => startOf(a) - startOf(b));
   useEffect(() => {
-    if (onLatest && invocations.length && !before.value) onLatest(invocations.at(-1), state);
+    if (onLatest && invocations.length && !before.value) onLatest([state, invocations.at(-1), data.marks]);
   }, [data]);
   const id = `lane-${sandbox.id}`;
   return html`

@@ -12,7 +12,7 @@ const AT_ONCE = 12; // lanes; more on demand
 
 export function LanesView() {
   const shown = useSignal(AT_ONCE);
-  const latest = useSignal(null); // [sandbox, invocation] of the lane that was active last
+  const latest = useSignal(null); // [sandbox, invocation, marks] of the lane that was active last
   const { data, error } = useLive("/api/sandboxes", { run: run.value });
   const { sandbox, request } = route.value.query;
   const close = () => replace("lanes");
@@ -51,7 +51,7 @@ export function LanesView() {
               sandbox=${each}
               chosen=${chosen?.sandbox === each.id ? chosen.request : null}
               onChoose=${(invocation) => choose(each, invocation)}
-              onLatest=${each.id === active.id ? (invocation, lane) => (latest.value = [lane, invocation]) : null}
+              onLatest=${each.id === active.id ? (found) => (latest.value = found) : null}
             />
           `,
         )}
