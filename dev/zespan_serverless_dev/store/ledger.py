@@ -17,10 +17,10 @@ STATE = """CASE
     ELSE 'waiting' END"""
 """The state of an event, for `FROM events e LEFT JOIN sandboxes s ON s.id = e.sandbox`."""
 _JOINED = "FROM events e LEFT JOIN sandboxes s ON s.id = e.sandbox"
-_LATE = """(e.delivered IS NOT NULL AND EXISTS (
-    SELECT 1 FROM invocations i, deliveries d, invocations later
-    WHERE i.sandbox = e.sandbox AND i.request_id = e.request_id AND d.id = e.delivered
-        AND later.sandbox = i.sandbox AND later.start > i.start AND later.start <= d.at))"""
+_LATE = """COALESCE((SELECT at FROM deliveries WHERE id = e.delivered) >= (
+    SELECT start FROM invocations WHERE sandbox = e.sandbox AND start > (
+        SELECT start FROM invocations WHERE sandbox = e.sandbox AND request_id = e.request_id)
+    ORDER BY start LIMIT 1), 0)"""
 _AGAIN = """(e.event_id IN (SELECT event_id FROM delivery_events WHERE again) AND 1 < (
     SELECT count(*) FROM delivery_events x JOIN deliveries d ON d.id = x.delivery
     WHERE x.event_id = e.event_id AND d.status BETWEEN 200 AND 299))"""
