@@ -214,17 +214,9 @@ def test_fields_of_any_type_are_drawn(value: Any, capsys: pytest.CaptureFixture[
 
 
 NAMES = [
-    "operation",
-    "model",
-    "span_kind",
-    "latency_ms",
-    "timestamp",
-    "status",
-    "error_message",
-    "metadata",
-    "trace_id",
+    *("operation", "model", "span_kind", "latency_ms", "timestamp", "status", "error_message", "metadata", "trace_id"),
+    *("span_id", "parent_span_id", "input_tokens", "output_tokens", "cost_usd", "ttft_ms", "tools_used", "user_id"),
 ]
-NAMES += ["span_id", "parent_span_id", "input_tokens", "output_tokens", "cost_usd", "ttft_ms", "tools_used", "user_id"]
 DETAILS = ["error.type", "http.request.method", "http.route", "http.response.status_code", "faas.coldstart", "x"]
 SCALARS = (
     st.none()

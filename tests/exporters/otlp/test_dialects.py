@@ -234,6 +234,7 @@ def _names(dialect: str) -> set[str]:
     found: set[str] = set()
     for record in (failed, support.call(), support.step("tool", "t", **TOOL), support.step("retriever", "r", **SEARCH)):
         span = span_of(record)
-        DIALECTS.get(dialect, lambda *_: None)(span, span.attributes)
+        if dialect in DIALECTS:
+            DIALECTS[dialect](span, span.attributes)
         found |= span.attributes.keys()
     return found
