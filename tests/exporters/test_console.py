@@ -120,6 +120,14 @@ def test_a_pipe_gets_a_tree_if_that_is_asked_for(
     assert second.startswith("└─ inner tool ")
 
 
+def test_only_a_width_that_is_known_cuts_what_is_said() -> None:
+    """In a pipe the reader may have any width: notes and errors end after 400 columns."""
+    failed = event("a", operation="chat", status="error", error_message="e" * 150, metadata={"error.type": "E"})
+    assert all(len(line) <= 80 for line in tree(failed).splitlines())
+    assert f"✗ E: {'e' * 150}\n" in draw([node_of(failed)], Style())
+    assert max(map(len, draw([node_of({**failed, "error_message": "e" * 500})], Style()).splitlines())) == 400
+
+
 def test_a_tree_shows_where_time_and_money_went() -> None:
     """Bars in time, tokens and cost of each call, their sums at the root, notes, and the error below its span."""
     model = {"span_kind": "llm", "operation": "chat"}

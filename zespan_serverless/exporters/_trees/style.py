@@ -8,18 +8,20 @@ from typing import Any
 from .._escapes import ESCAPED, is_terminal, writes
 
 _WIDTH = 100  # columns where nothing tells how many there are: in a pipe that a person reads
+_END = 400  # where lines are cut there
 _WIDTH_MIN = 40
 _CODES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "cyan": "36"}
 _ASCII = str.maketrans({"├": "|", "└": "`", "│": "|", "─": "-", "━": "=", "→": ">", "…": "~", "✗": "x", "·": "-"})
 
 
 class Style:
-    """How to write for one stream. `width`: in columns."""
+    """How to write for one stream. `width`: columns for the table; `end`: where lines are cut, further in a pipe."""
 
-    __slots__ = ("has_colours", "has_unicode", "width")
+    __slots__ = ("end", "has_colours", "has_unicode", "width")
 
-    def __init__(self, *, has_colours: bool = False, has_unicode: bool = True, width: int = _WIDTH) -> None:
-        self.has_colours, self.has_unicode, self.width = has_colours, has_unicode, max(width, _WIDTH_MIN)
+    def __init__(self, *, has_colours: bool = False, has_unicode: bool = True, width: int | None = None) -> None:
+        self.has_colours, self.has_unicode, self.width = has_colours, has_unicode, max(width or _WIDTH, _WIDTH_MIN)
+        self.end = self.width if width else _END
 
     def paint(self, text: str, *looks: str) -> str:
         """The text in these colours, if the stream has any."""
@@ -70,9 +72,9 @@ def fit(text: str, columns: int) -> str:
     return f"{text}…" if columns > 0 else ""
 
 
-def _width(stream: Any) -> int:
+def _width(stream: Any) -> int | None:
     try:
-        return os.get_terminal_size(stream.fileno()).columns or _WIDTH
+        return os.get_terminal_size(stream.fileno()).columns
     except (OSError, ValueError, AttributeError):  # a pipe, or no file at all
         columns = os.environ.get("COLUMNS", "")
-        return int(columns) if columns.isdecimal() and len(columns) < 5 else _WIDTH
+        return int(columns) if columns.isdecimal() and len(columns) < 5 else None

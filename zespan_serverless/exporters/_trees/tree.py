@@ -96,7 +96,7 @@ def _lines(rows: list[tuple[Node, str, str, Node]], style: Style) -> Iterator[st
     head_width = min(max(_HEAD_MIN, *(cells("".join(head)) for head in heads)), style.width * 2 // 5)
     widths = [max(map(cells, column)) for column in zip(*table, strict=True)]
     bars = style.width >= _BARS_FROM
-    room = style.width - head_width - sum(width + 2 for width in widths if width) - (_BAR + 2 if bars else 0) - 2
+    room = style.end - head_width - sum(width + 2 for width in widths if width) - (_BAR + 2 if bars else 0) - 2
     for (root, _, below, node), head, figures in zip(rows, heads, table, strict=True):
         line = _painted(head, node, head_width, style)
         if bars:
@@ -108,7 +108,7 @@ def _lines(rows: list[tuple[Node, str, str, Node]], style: Style) -> Iterator[st
         yield f"{line}  {notes}".rstrip()
         if node.error is not None:
             indent = below + ("│  " if node.children else "   ")
-            text = fit(f"✗ {node.error}", style.width - len(indent))
+            text = fit(f"✗ {node.error}", style.end - len(indent))
             yield style.paint(indent, "dim") + style.paint(text, "red")
 
 
