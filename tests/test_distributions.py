@@ -47,7 +47,18 @@ def test_a_missing_tool_says_how_to_install_it(
     with pytest.raises(SystemExit) as ended:
         main(arguments)
     assert ended.value.code == 1
-    assert "pip install 'zespan-serverless[dev]'" in capsys.readouterr().err
+    assert "pip install ./dev in a checkout, or pip install 'zespan-serverless[dev]'" in capsys.readouterr().err
+
+
+def test_a_reader_that_has_seen_enough_is_no_error() -> None:
+    """What `head` leaves unread ends the command without a message."""
+    command = [sys.executable, "-m", "zespan_serverless", "doctor", "--list-rules"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.close()
+        assert process.stderr is not None
+        assert process.stderr.read() == b""
+    assert process.returncode == 1
 
 
 @pytest.mark.parametrize("tool", sorted(cli.TOOLS))

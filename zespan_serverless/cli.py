@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import shlex
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -52,6 +53,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     chosen = parser.parse_args(arguments)
     try:
         code: int = chosen.run(chosen)
+    except BrokenPipeError:  # whoever has read the output wants no more of it, such as `head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # where the interpreter flushes the rest to
+        return 1
     except (ConfigurationError, OSError) as error:
         parser.exit(1, f"{parser.prog}: {error}\n")
     return code
@@ -70,7 +74,9 @@ def _add_tools(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 
 def _say_what_is_missing(_: argparse.Namespace) -> int:
-    raise ConfigurationError("this command comes with: pip install 'zespan-serverless[dev]'")
+    raise ConfigurationError(
+        "this command comes with: pip install ./dev in a checkout, or pip install 'zespan-serverless[dev]'"
+    )
 
 
 def _build_layer(arguments: argparse.Namespace) -> int:

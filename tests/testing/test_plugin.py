@@ -124,6 +124,10 @@ def test_never_flushed(zespan_backend):
     init()
     capture({"operation": "by hand"})
 
+def test_model(zespan_backend):
+    init()
+    capture({"model": "m", "input_tokens": 3, "output_tokens": 4})
+
 def test_wrong(zespan_events, lambda_context):
     handler({}, lambda_context(timeout=0.1))
     assert zespan_events == []
@@ -278,6 +282,7 @@ def test_with_xdist(tmp_path: Path) -> None:
     assert run.outcomes["test_no_time"] == "ERROR"
     assert "└─ look up" in run.section("test_wrong")
     assert re.search(r"^total +\d+ ", run.output, re.MULTILINE)
+    assert re.search(r"test_model +1 +0 +1 +0 +1 +7 ", run.output), "a call counts, whether or not its event arrives"
 
 
 def test_where_no_sandbox_can_run(tmp_path: Path) -> None:
@@ -303,7 +308,7 @@ def test_where_no_sandbox_can_run(tmp_path: Path) -> None:
         environment={"ZESPAN_RIE": ""},
     )
     assert run.outcomes["test_without_tools"] == "ERROR"
-    said = "the fixture lambda_sandbox comes with: pip install 'zespan-serverless[dev]'"
+    said = "the fixture lambda_sandbox comes with: pip install ./dev in a checkout, or pip install 'zespan-"
     assert said in run.section("ERROR at setup of test_without_tools")
     assert re.search(r"SKIPPED .*: AWS builds its Lambda emulator for Linux .*; this is darwin", run.output)
 

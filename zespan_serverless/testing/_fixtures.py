@@ -143,4 +143,5 @@ def sandboxes(root: Path, backend: Backend, recording: Recording) -> Iterator[Ca
         with entry.load()(root, environment(backend), lost) as start:
             yield start
         return
-    pytest.fail("the fixture lambda_sandbox comes with: pip install 'zespan-serverless[dev]'", pytrace=False)
+    tools = "pip install ./dev in a checkout, or pip install 'zespan-serverless[dev]'"
+    pytest.fail(f"the fixture lambda_sandbox comes with: {tools}", pytrace=False)

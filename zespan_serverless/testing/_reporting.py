@@ -40,7 +40,8 @@ def _sums(recordings: Sequence[Recording]) -> dict[str, float]:
         for loss in lost:
             sums[loss.how] += loss.events
         sums["delivered"] += len(arrived)
-        calls = [event for event in arrived if event.get("model")]
+        captured = [*arrived, *(loss.event for loss in lost if loss.event)]
+        calls = [event for event in captured if event.get("model")]
         sums["model calls"] += len(calls)
         for call in calls:
             sums["tokens"] += _number(call, "input_tokens") + _number(call, "output_tokens")
