@@ -20,7 +20,8 @@ _ODD_BREAK = re.compile("[\x0b\x0c\x1c-\x1e\x85\u2028\u2029]")
 
 
 _KEY = re.compile(
-    r"""\b\w*(?:KEY|SECRET|TOKEN|PASSWORD|HEADERS|DSN)["']?\s*[:=\s]\s*["']*(?!ssm:|arn:|[!${])([^\s"']{8,})"""
+    r"""\b\w*(?:KEY|SECRET|TOKEN|PASSWORD|HEADERS|DSN)["']?"""
+    r"""(?:\s*[:=]\s*|[ \t]+|,?\s+["']?value["']?\s*[:=]\s*)["']*(?!ssm:|arn:|[!${])([^\s"']{8,})"""
     r"""|://[^/\s:@]*:([^/\s@]+)(?=@)""",
     re.IGNORECASE,
 )

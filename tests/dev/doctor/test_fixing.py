@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from zespan_serverless_dev.doctor.findings import Edit
-from zespan_serverless_dev.doctor.fixing import Unchanged, changed, write
+from zespan_serverless_dev.doctor.fixing import Unchanged, _without_keys, changed, write
 from zespan_serverless_dev.doctor.model import Place
 from zespan_serverless_dev.doctor.readers import read
 from zespan_serverless_dev.doctor.run import diagnose, selected
@@ -161,6 +161,22 @@ def test_no_diff_has_a_key(name: str, text: str, tmp_path: Path) -> None:
     assert KEY not in shown
     assert KEY not in doctor("--fix", tmp_path).err
     assert (tmp_path / name).read_text().count(KEY) == text.count(KEY)
+
+
+def test_a_diff_shows_the_name_below_one_of_a_key(tmp_path: Path) -> None:
+    """What stands on the next line is a value only behind a colon, an equals sign or the word value."""
+    (tmp_path / "template.yaml").write_text(
+        "Resources:\n  A:\n    Type: AWS::Serverless::Function\n    Properties:\n      Environment:\n"
+        "        Variables:\n          ZESPAN_APIKEY: !Ref ZespanKey\n          ZESPAN_ENVIRONMENT: staging\n"
+    )
+    shown = doctor("--diff", tmp_path).out
+    assert "+          ZESPAN_API_KEY: !Ref ZespanKey\n           ZESPAN_ENVIRONMENT: staging\n" in shown
+
+
+@pytest.mark.parametrize("text", [f"- name: A_KEY\n  value: {KEY}\n", f'{{"Name": "A_KEY", "Value": "{KEY}"}}'])
+def test_a_key_beside_its_name_is_one(text: str) -> None:
+    """As Kubernetes and CloudFormation write the variables of a container."""
+    assert KEY not in "".join(_without_keys([text], text))
 
 
 def test_ends_of_lines_stay(tmp_path: Path) -> None:

@@ -84,7 +84,12 @@ def client_outlasts_function(project: Project) -> Iterator[Finding]:
         for module, call in _clients(project, function):
             seconds, attempts = _longest(call) or (0.0, 0)
             if seconds * attempts > end:
-                text = f"{attempts} attempts of {seconds:g} s outlast {function.name}, which is ended after {end:g} s"
+                calls = (
+                    f"one attempt of {seconds:g} s outlasts"
+                    if attempts == 1
+                    else f"{attempts} attempts of {seconds:g} s outlast"
+                )
+                text = f"{calls} {function.name}, which is ended after {end:g} s"
                 yield Finding(text, Place(module.path, call.lineno), function=function.name)
 
 
