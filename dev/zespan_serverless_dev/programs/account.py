@@ -19,9 +19,20 @@ _NAMED = 5  # events that are lost
 
 
 class Account:
-    """Made when the program has ended and its facts are read."""
+    """Made when the program has ended and its facts are read. `is_shown`: whether `dev` has a page that stays."""
 
-    def __init__(self, command: Sequence[str], code: int, watch: Watch, dev: Address, since: float, last: int) -> None:
+    def __init__(
+        self,
+        command: Sequence[str],
+        code: int,
+        watch: Watch,
+        dev: Address,
+        since: float,
+        last: int,
+        *,
+        is_shown: bool = False,
+    ) -> None:
+        self._is_shown = is_shown
         self._command, self._code, self._watch, self._dev = list(command), code, watch, dev
         traces = self._traces(since)
         self._left_out = max(0, len(traces) - last)
@@ -59,8 +70,8 @@ class Account:
             words.append(f"Lost, because the process ended before they were sent: {names}.")
         if not sums["captured"]:
             words.append(self._why_nothing())
-        elif not self._spans and not self._dev.token:
-            words.append(f"The page of `dev` at {self._dev.url} shows them.")
+        elif self._spans or not self._dev.token:
+            words += [f"The page of `dev` at {self._dev.url} shows them."] if self._is_shown else []
         elif not self._spans and sums["delivered"]:
             words.append(
                 "None of them came here: code sets `base_url` or `exporter`, which comes before the environment."

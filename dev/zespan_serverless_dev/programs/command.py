@@ -32,7 +32,7 @@ def run_command(arguments: argparse.Namespace) -> int:
         raise ConfigurationError("say what to run, such as: zespan-serverless run -- python app.py")
     if arguments.last < 0:
         raise ConfigurationError(f"--last is to be 0 or more, not {arguments.last}")
-    with _collector(arguments) as dev, TemporaryDirectory(prefix="zespan-serverless-run-") as folder:
+    with _collector(arguments) as (dev, is_shown), TemporaryDirectory(prefix="zespan-serverless-run-") as folder:
         facts = Facts(Path(folder) / "facts")
         since, watch = time.time() * 1000, Watch(facts, dev, command)
         try:
@@ -43,7 +43,7 @@ def run_command(arguments: argparse.Namespace) -> int:
         finally:
             watch.end()
         try:
-            _print(Account(command, code, watch, dev, since, arguments.last), arguments)
+            _print(Account(command, code, watch, dev, since, arguments.last, is_shown=is_shown), arguments)
         except OSError as error:  # the program's exit code is more important
             print(f"zespan-serverless run: no account of its telemetry: {error}", file=sys.stderr)
     return code
@@ -60,18 +60,18 @@ def environment(inherited: Mapping[str, str], url: str, facts: Facts) -> dict[st
 
 
 @contextmanager
-def _collector(arguments: argparse.Namespace) -> Iterator[Address]:
-    """The `dev` that is asked for, or that runs here; else one of this command's own."""
+def _collector(arguments: argparse.Namespace) -> Iterator[tuple[Address, bool]]:
+    """The `dev` that is asked for, or that runs here, else one of our own; and whether it has a page that stays."""
     found = None if arguments.alone else find(arguments.dev)
     if found is not None:
-        yield found
+        yield found, True
     elif arguments.dev is not None:
         raise ConfigurationError(
             f"no `dev` answers at {arguments.dev}: start zespan-serverless dev, or leave out --dev"
         )
     else:
         with DevServer(bounds=_BOUNDS) as server:
-            yield Address(server.url, server.token)
+            yield Address(server.url, server.token), False
 
 
 def _print(account: Account, arguments: argparse.Namespace) -> None:

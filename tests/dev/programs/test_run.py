@@ -148,7 +148,9 @@ def test_other_formats_and_a_file(form: str, folder: Path) -> None:
 def test_a_dev_of_this_folder_gets_everything(folder: Path) -> None:
     """The telemetry, and what the probe says: so its ledger is exact, too."""
     with DevServer(folder / ".zespan") as dev:
-        assert ran().returncode == 3
+        done = ran()
+        assert done.returncode == 3
+        assert f"The page of `dev` at {dev.url} shows them." in done.stderr
         assert "1 lost" in ran(program=LOST).stderr
         ledger = dev.get("summary")["ledger"]
         sandboxes = sorted(dev.get("sandboxes")["sandboxes"], key=lambda one: one["first"])
