@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import urllib.request
 from typing import Any, Protocol
-from urllib.parse import parse_qs, urlsplit
 
+from zespan_serverless.errors import ConfigurationError
 from zespan_serverless.testing import Backend
 
+from ..address import find
 from .plan import Fault, Unusable
 
-DEV_DEFAULT = "http://127.0.0.1:4880"
 _TIMEOUT = 5.0  # seconds for a request to `dev`
 
 
@@ -65,19 +65,18 @@ class BuiltIn:
 
 
 class Dev:
-    """A running `zespan-serverless dev`. Its URL may have the token that its page needs."""
+    """A running `zespan-serverless dev`: at this URL, which may have its token, or the one of this folder."""
 
     def __init__(self, url: str) -> None:
-        parts = urlsplit(url or DEV_DEFAULT)
-        if parts.scheme != "http" or not parts.netloc:
-            raise Unusable(f"--dev {url!r}: type the URL that `zespan-serverless dev` has printed")
-        self.url = f"http://{parts.netloc}"
-        self._token = (parse_qs(parts.query).get("token") or [""])[0]
-        self._failing = False
         try:
-            post(f"{self.url}/v1/lifecycle", b"")
-        except OSError as error:
-            raise Unusable(f"no `dev` answers at {self.url} ({error}): start it with zespan-serverless dev") from None
+            found = find(url or None)
+        except ConfigurationError as error:
+            raise Unusable(str(error)) from None
+        if found is None:
+            where = f" at {url}" if url else ""
+            raise Unusable(f"no `dev` answers{where}: start zespan-serverless dev, or type the URL that it has printed")
+        self.url, self._token = found
+        self._failing = False
 
     def fail(self, fault: Fault | None) -> None:
         if fault is None and not self._failing:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from zespan_serverless.exporters._escapes import ESCAPED
-from zespan_serverless.exporters._trees.style import safe
+from zespan_serverless.exporters._trees.style import fit, safe
 
 from .call import Call
 from .ledger import name_of
@@ -24,6 +24,7 @@ LABEL = 22  # columns
 NOTE = 34  # columns that are kept for what is said beside a bar
 BAR_MIN, BAR_MAX = 20, 64
 
+INIT_SHARE = 0.1  # of the timeout: an init that is shorter does not make a timeout
 BODY_MAX = 300  # characters of an answer
 LOG_MAX = 15  # lines of a call's log
 EVENTS_MAX = 20  # events in the ledger
@@ -38,7 +39,7 @@ def drawn_call(call: Call, result: Result) -> Iterator[str]:
     scale = Scale(call)
     start, response = call.start, call.response
     if call.invoke.init_ms is not None:
-        yield scale.bar("init", call.sent, start or call.end, f"{call.invoke.init_ms:.0f} ms")
+        yield scale.bar("init", call.sent, start or call.end, _init_note(call, call.invoke.init_ms))
     if start is not None:
         yield scale.bar("handler", start, response or call.end, _handler_note(call))
     for depth, span in call.spans():
@@ -47,7 +48,7 @@ def drawn_call(call: Call, result: Result) -> Iterator[str]:
         note += "" if span.end is not None else ", not ended"
         if span.first_token is not None:
             note += f", first token after {span.first_token - span.start:.0f}"
-        yield scale.bar("  " * (depth + 1) + span.name, span.start, end, note)
+        yield scale.bar("  " * (depth + 1) + safe(span.name), span.start, end, note)
     if response is not None:
         yield scale.mark("response", response, f"the caller has it after {response - call.sent:.0f} ms")
     for fact in call.of("flush"):
@@ -63,7 +64,8 @@ def drawn_end(result: Result) -> Iterator[str]:
     """The ledger, and what has to be said with it."""
     sums = result.ledger.sums()
     dropped = sum(sums["dropped"].values())
-    yield f"\nThe sandbox has ended: {_END[result.end]}. Between calls it was frozen by {result.plan.freeze}."
+    frozen = f" Between calls it was frozen by {result.plan.freeze}." if len(result.calls) > 1 else ""
+    yield f"\nThe sandbox has ended: {_END[result.end]}.{frozen}"
     for fact in result.after:
         if fact["type"] == "flush" and fact["reason"] != "no_time":
             yield f"   flush at the end {_flush_note(fact)}"
@@ -89,6 +91,8 @@ def drawn_end(result: Result) -> Iterator[str]:
         yield f"   Begun and not ended on disk: {result.left.open_spans}. The next process in the sandbox reports it."
     for note in _notes(result):
         yield f"Note: {note}"
+    if result.page:
+        yield f"The page of `dev` at {result.page} shows it."
 
 
 _END = {"scale_down": "by SIGTERM, as Lambda scales down", "kill": "by SIGKILL, without a warning"}
@@ -117,12 +121,19 @@ class Scale:
         return max(0, min(round((at - self._zero) * self._per_ms), self._width - 1))
 
     def _line(self, label: str, drawn: str, note: str) -> str:
-        return f"   {safe(label)[: LABEL - 4]:<{LABEL - 4}} {drawn:<{self._width}} {note}".rstrip()
+        return f"   {fit(label, LABEL - 4):<{LABEL - 4}} {drawn:<{self._width}} {note}".rstrip()
 
 
 def _title(call: Call, result: Result) -> str:
     start = "cold" if call.cold else "warm"
     return f"Call {call.number} of {max(result.plan.calls, call.number)}, {start}, with {call.event or 'the event'}"
+
+
+def _init_note(call: Call, taken: float) -> str:
+    """How long the init took, or that it has not come to its end, of which the emulator knows no duration."""
+    if call.start is not None:
+        return f"{taken:.0f} ms"
+    return "timed out" if call.outcome == "timeout" else "failed"
 
 
 def _handler_note(call: Call) -> str:
@@ -162,7 +173,7 @@ def _name_of(item: str, result: Result) -> str:
 def _said(call: Call) -> Iterator[str]:
     """The answer, if it is an error, and the log."""
     if call.outcome != "ok":
-        yield f"   {'answer':<{LABEL - 4}} {safe(call.invoke.body[:BODY_MAX])}"
+        yield f"   {'answer':<{LABEL - 4}} {_answer(call)}"
     lines = lines_of(call.invoke.log)
     for line in lines[:LOG_MAX]:
         yield f"   {'log':<{LABEL - 4}} {line.translate(ESCAPED)}"
@@ -170,11 +181,39 @@ def _said(call: Call) -> Iterator[str]:
         yield f"   {'log':<{LABEL - 4}} ... {len(lines) - LOG_MAX} more lines: --json has all"
 
 
+def _answer(call: Call) -> str:
+    """An error's kind and message. Its traceback is in the log."""
+    payload = call.invoke.payload
+    if isinstance(payload, dict) and "errorMessage" in payload:
+        return safe(f"{payload.get('errorType') or 'error'}: {payload['errorMessage']}")[:BODY_MAX]
+    return safe(call.invoke.body[:BODY_MAX])
+
+
 def _notes(result: Result) -> Iterator[str]:
     yield from result.notes
+    yield from _notes_on_time(result)
     if result.broken:
         yield f"the probe does not fit this zespan-serverless, so the ledger may miss events: {result.broken[0]}"
-    if not result.loaded:
+    if all(call.start is None for call in result.calls):
+        if not any(call.outcome == "timeout" for call in result.calls):
+            yield "the handler was not reached: its module has not been imported, or has no such function"
+    elif not result.loaded:
         yield "the function does not use zespan-serverless: it has not been imported"
-    elif not result.ledger.entries:
+    elif not result.ledger.entries and not result.left.open_spans:
         yield "the function has captured nothing: is telemetry on, and is the handler decorated?"
+
+
+def _notes_on_time(result: Result) -> Iterator[str]:
+    """What the emulator does at another time than Lambda, and signals whose time has not come."""
+    seconds = result.plan.timeout
+    for call in result.calls:
+        init = (call.start or call.end) - call.sent
+        if call.outcome == "timeout" and call.cold and init > seconds * 1000 * INIT_SHARE:
+            yield (
+                f"the init has taken {init / 1000:.1f} s of the {seconds} s of call {call.number}: on the emulator the "
+                "timeout begins with the init, on Lambda with the handler. Type a longer --timeout"
+            )
+    sent = {name for name, _ in result.signals}
+    for name, wanted in (("kill", result.plan.kill), ("sigterm", result.plan.sigterm)):
+        if wanted is not None and wanted.after is not None and name not in sent:
+            yield f"--{name} after={wanted.after:g}s was not sent: the calls were over before"

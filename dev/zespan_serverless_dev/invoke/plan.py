@@ -128,6 +128,8 @@ def _function(chosen: Namespace, known: Collection[str]) -> Plan:
     module, dot, name = chosen.handler.rpartition(".")
     if not (dot and module and name):
         raise Unusable(f"{chosen.handler!r} is not a handler: type MODULE.FUNCTION, such as app.handler")
+    if name == "py" and (code / chosen.handler).is_file():
+        raise Unusable(f"{chosen.handler!r} is a file: type MODULE.FUNCTION, such as {module}.handler")
     place = code.joinpath(*re.split(r"[./]", module))
     if not place.with_suffix(".py").is_file() and not place.is_dir():
         raise Unusable(f"{code} has no module {module}: type --code FOLDER, or another handler")
@@ -151,7 +153,8 @@ def _event(chosen: Namespace) -> tuple[object, str]:
     try:
         return json.loads(text), name
     except ValueError as error:
-        raise Unusable(f"the event in {name} is not JSON: {error}") from None
+        where = "the event" if text is chosen.event else f"the event in {name}"
+        raise Unusable(f"{where} is not JSON: {error}") from None
 
 
 def _checked_sample(wanted: str) -> None:

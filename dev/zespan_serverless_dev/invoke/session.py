@@ -45,6 +45,7 @@ class Result:
     after: list[Fact] = field(default_factory=list)  # what has happened after the last call
     signals: list[tuple[str, float]] = field(default_factory=list)  # and when they were sent
     notes: list[str] = field(default_factory=list)
+    page: str = ""  # the URL of the `dev` that shows it
 
 
 class Session:
@@ -108,6 +109,7 @@ class Session:
 
     def _run(self, collector: Collector) -> None:
         if isinstance(collector, Dev):
+            self.result.page = collector.url
             self._lifecycle = Lifecycle(collector.url, self.plan, self.obey)
         reader = threading.Thread(target=self._read_facts, daemon=True)
         reader.start()

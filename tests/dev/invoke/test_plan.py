@@ -81,7 +81,8 @@ def test_sample_is_around_the_payload() -> None:
         (["missing.handler"], r"no module missing: type --code"),
         (["app.handler", "--code", "/nowhere"], r"/nowhere is not a folder"),
         (["app.handler", "missing.json"], r"missing.json cannot be read: .*Type a file of JSON, or -"),
-        (["app.handler", "{"], r"not JSON"),
+        (["app.handler", "{"], r"the event is not JSON"),
+        (["app.py"], r"'app.py' is a file: type MODULE.FUNCTION, such as app.handler"),
         (["app.handler", "--event", "queue"], r"there is no event 'queue': type one of apigw-v2"),
         (["app.handler", "-n", "0"], r"-n '0': type a whole number from 1"),
         (["app.handler", "--idle", "soon"], r"'soon' is not a duration: type it as in --idle 2s"),
@@ -93,8 +94,11 @@ def test_sample_is_around_the_payload() -> None:
         (["--template", "missing.yaml"], r"missing.yaml"),
         (["--template", TEMPLATE], r"has several functions: name one of Assistant, AssistantUnchanged, Worker"),
         (["app.handler", "--stay"], r"add --dev"),
-        (["app.handler", "--dev", "ftp://x"], r"type the URL that `zespan-serverless dev` has printed"),
-        (["app.handler", "--dev", "http://127.0.0.1:9"], r"no `dev` answers at http://127.0.0.1:9 .*start it"),
+        (["app.handler", "--dev", "ftp://x"], r"use the URL that `zespan-serverless dev` has printed"),
+        (
+            ["app.handler", "--dev", "http://127.0.0.1:9"],
+            r"no `dev` answers at http://127.0.0.1:9: start zespan-serverless dev",
+        ),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
