@@ -12,6 +12,7 @@ from .span import BadBody
 
 BODY_MAX = 16 << 20  # bytes of a request, as sent
 UNPACKED_MAX = 64 << 20  # bytes of it without gzip
+_MEMBERS_MAX = 1000  # each is another copy of what follows it
 DEPTH_MAX = 100  # objects and lists within each other
 
 _TOKENS = re.compile(r'"(?:[^"\\]|\\.)*+"|[\[{]|[\]}]')
@@ -25,15 +26,27 @@ def unpacked(body: bytes, encoding: str = "") -> bytes:
     if not is_gzip and encoding != "deflate":
         raise BadBody(f"content-encoding {encoding} is not known here: send gzip, deflate, or neither")
     try:
-        reader = zlib.decompressobj(wbits=31 if is_gzip else 15)
-        plain = reader.decompress(body, UNPACKED_MAX)
-        if reader.unconsumed_tail:
+        return _inflated(body, wbits=31 if is_gzip else 15)
+    except zlib.error as error:
+        raise BadBody(f"the body is not {'gzip' if is_gzip else encoding}, which it should be: {error}") from None
+
+
+def _inflated(body: bytes, wbits: int) -> bytes:
+    """All members of a body, one after the other, as gzip allows it."""
+    parts: list[bytes] = []
+    left, members = UNPACKED_MAX, 0
+    while body:
+        if members >= _MEMBERS_MAX:
+            raise BadBody(f"the body has more than {_MEMBERS_MAX:,} members of gzip: send one")
+        reader = zlib.decompressobj(wbits)
+        parts.append(reader.decompress(body, left + 1))
+        left -= len(parts[-1])
+        if left < 0:
             raise BadBody(f"the body has more than {UNPACKED_MAX >> 20} MB unpacked: send smaller batches")
         if not reader.eof:
             raise BadBody("the body ends too early to be unpacked")
-    except zlib.error as error:
-        raise BadBody(f"the body is not {'gzip' if is_gzip else encoding}, which it should be: {error}") from None
-    return plain
+        body, members = reader.unused_data.lstrip(b"\0"), members + 1  # zeros may follow
+    return b"".join(parts)
 
 
 def parsed(document: str) -> Any:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
 TEXT_MAX = 500  # characters of a name or an id; the event itself is kept whole
-_INT_MAX = 2**53  # beyond it a page's numbers are not exact
+_NUMBER_MAX = 2**53  # beyond it a page's numbers are not exact
+_COUNT_MAX = 10**12  # the sum over all events of a run is to be a number of SQLite, which has 63 bits
 _LAST_MS = 253_402_300_799_000.0  # of the year 9999
 
 
@@ -67,18 +67,16 @@ def text(value: Any, longest: int = TEXT_MAX) -> str | None:
 
 
 def number(value: Any) -> float | None:
-    """A finite number; None for anything else."""
+    """A number that can be added to as many others as a run has; None for anything else, as for infinity."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
-    if isinstance(value, int) and abs(value) > _INT_MAX:
-        return None
-    return value if math.isfinite(value) else None
+    return value if abs(value) <= _NUMBER_MAX else None  # which NaN is not, either
 
 
 def count(value: Any) -> int | None:
     """A number of tokens or bytes, not negative; None for anything else."""
     found = number(value)
-    return int(found) if found is not None and 0 <= found <= _INT_MAX else None
+    return int(found) if found is not None and 0 <= found <= _COUNT_MAX else None
 
 
 def moment(value: float | None) -> float:

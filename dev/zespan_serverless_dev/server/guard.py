@@ -10,10 +10,10 @@ from __future__ import annotations
 import hmac
 import re
 from collections.abc import Mapping
-from http.cookies import CookieError, SimpleCookie
 
 _NAMES = ("127.0.0.1", "localhost", "[::1]")
 _CONTAINERS = "host.docker.internal"  # how a container on a desktop calls this machine: for telemetry only
+_USUAL_PORT = 80  # of HTTP
 _FROM_PAGES = ("origin", "sec-fetch-site")
 
 HEADERS = {
@@ -35,6 +35,8 @@ class Guard:
     def __init__(self, port: int, token: str) -> None:
         self._token = token
         self._hosts = {f"{name}:{port}" for name in _NAMES}
+        if port == _USUAL_PORT:
+            self._hosts |= {*_NAMES}  # browsers leave it out
         self._origins = {f"http://{host}" for host in self._hosts}
         self._containers = f"{_CONTAINERS}:{port}"
         self.cookie = f"zespan_dev_{port}"
@@ -66,11 +68,10 @@ class Guard:
         kind, _, bearer = headers.get("authorization", "").partition(" ")
         if kind.lower() == "bearer":
             return self.is_token(bearer.strip())
-        try:
-            found = SimpleCookie(headers.get("cookie", "")).get(self.cookie)
-        except CookieError:
-            return False
-        return found is not None and self.is_token(found.value)
+        # Not by `http.cookies`, which finds no cookie at all if one of them is not as it should be: those of other
+        # servers on this machine come, too.
+        cookies = (one.strip().partition("=") for one in headers.get("cookie", "").split(";"))
+        return any(name == self.cookie and self.is_token(value) for name, _, value in cookies)
 
     def set_cookie(self) -> str:
         return f"{self.cookie}={self._token}; Path=/; HttpOnly; SameSite=Strict"

@@ -144,6 +144,17 @@ def test_encodings(dev: DevServer, encoding: str, pack: Callable[[bytes], bytes]
     assert status == 200 or "send gzip" in reply.json()["error"]
 
 
+def test_gzip_of_several_members(dev: DevServer) -> None:
+    """A body may be several gzip files, one after the other: what is answered 200 is kept whole, and never in part."""
+    first, second = (gzip.compress(json.dumps(event()).encode() + b"\n") for _ in range(2))
+    assert ask(dev, "POST", "/v1/ingest", first + second + b"\0\0").status == 200
+    assert dev.get("summary")["events"] == 2
+    for rest in (second[:-9], b"more", gzip.compress(b"") * 1001):
+        assert ask(dev, "POST", "/v1/ingest", first + rest).status == 400
+    with pytest.raises(BadBody, match="smaller batches"):
+        ingest.unpacked(first + gzip.compress(b" " * UNPACKED_MAX, 1))
+
+
 def test_brackets_in_texts_are_not_depth() -> None:
     """A prompt may have any number of brackets; only objects within each other count."""
     text = "[{" * DEPTH_MAX + '\\"'

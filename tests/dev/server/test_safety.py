@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from zespan_serverless_dev import ingest
 from zespan_serverless_dev.server import CONNECTIONS_MAX, DevServer, files
+from zespan_serverless_dev.server.guard import Guard
 
 from tests.dev.server.support import CALL, ROOT, TRACE, ask, event, owner, root, send
 
@@ -132,6 +133,21 @@ def test_the_api_needs_the_token(closed: DevServer, path: str) -> None:
         assert ask(closed, "GET", path, headers=headers).status == 401
 
 
+@pytest.mark.parametrize("other", ['theme={"dark": true}', "a[b]=1", "flag", "", "zespan_dev_1=no"])
+def test_cookies_of_other_servers(closed: DevServer, other: str) -> None:
+    """A browser sends what other servers of this machine have set, in whatever form: ours counts beside them."""
+    own = closed.guard.set_cookie().partition(";")[0]
+    for cookie in (f"{other}; {own}", f"{own}; {other}"):
+        assert ask(closed, "GET", "/api/runs", headers={"cookie": cookie}).status == 200
+    assert ask(closed, "GET", "/api/runs", headers={"cookie": f"{other}; x{own}"}).status == 401
+
+
+def test_on_the_usual_port_of_http() -> None:
+    """Browsers leave out port 80."""
+    assert Guard(80, "token").knows_host({"host": "127.0.0.1"}, is_telemetry=False)
+    assert not Guard(80, "token").knows_host({"host": "evil.example"}, is_telemetry=True)
+
+
 def test_the_token_becomes_a_cookie(dev: DevServer, page: Path) -> None:
     """The URL with the token leads to one without it; its cookie is for this server's pages and requests only."""
     first = ask(dev, "GET", f"/?token={dev.token}")
@@ -213,6 +229,17 @@ def test_hostile_texts_stay_texts(dev: DevServer, text: str) -> None:
     spans = dev.get(f"trace/{TRACE}")["spans"]
     assert [span["span_id"] for span in spans if span["end"]] == [ROOT, CALL]
     assert dev.get("summary")["traces"] == 2
+
+
+@pytest.mark.parametrize("fields", [{"cost_usd": 1.7e308}, {"input_tokens": 2**53}, {"latency_ms": 1e308}], ids=str)
+def test_numbers_whose_sum_is_none(dev: DevServer, fields: dict[str, float]) -> None:
+    """Numbers so large that their sum is infinite, or has more than 63 bits, spoil neither a sum nor a request."""
+    assert send(dev, *(event(**fields) for _ in range(2000))) == 200
+    assert send(dev, *(event(trace_id="1" * 32, **fields) for _ in range(2))) == 200
+    for path in ("summary", "invocations", "ledger", "compare", f"trace/{TRACE}"):
+        reply = ask(dev, "GET", f"/api/{path}", headers=owner(dev))
+        assert (reply.status, b"Infinity" in reply.body) == (200, False)
+    assert dev.get("summary")["events"] == 2002
 
 
 def test_no_key_is_kept(tmp_path: Path) -> None:
