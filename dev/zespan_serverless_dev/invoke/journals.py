@@ -19,11 +19,17 @@ class Left(NamedTuple):
 
 
 def left_in(folders: Iterable[Path]) -> Left:
-    """Read all journals below these folders, whatever destination they are for."""
+    """Read all journals below these folders, whatever destination they are for.
+
+    One that cannot be read hides no other: a process that has sent its events may just have removed it.
+    """
     events: list[str] = []
     spans = 0
     for file in sorted({file for folder in folders for file in folder.rglob("*.journal")}):
-        data = file.read_bytes()
+        try:
+            data = file.read_bytes()
+        except OSError:
+            continue
         if len(data) < HEADER.size:
             continue
         packed = HEADER.unpack_from(data)[2]

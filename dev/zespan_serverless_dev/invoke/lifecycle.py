@@ -58,7 +58,7 @@ class Lifecycle:
             memory_mb=plan.memory,
             timeout_ms=plan.timeout * 1000,
             python=platform.python_version(),
-            command=["zespan-serverless", *sys.argv[1:]],
+            command=["zespan-serverless", "invoke", plan.handler],  # no options: they may have keys, or `dev`'s token
             controls=[*CONTROLS, "again"] if plan.stays else CONTROLS,
         )
 

@@ -32,7 +32,7 @@ _SKIPPED = {".git", ".venv", "venv", "node_modules", "__pycache__", ".aws-sam"}
 def run(chosen: Namespace) -> int:
     """Run the command. Raises Unusable, EmulatorUnavailable."""
     plan = plan_of(chosen)
-    with _sigterm_as_interrupt():
+    with _ends_as_interrupts():
         if chosen.watch:
             _watch(chosen, plan)
             return 0
@@ -43,8 +43,10 @@ def run(chosen: Namespace) -> int:
 
 
 @contextmanager
-def _sigterm_as_interrupt() -> Iterator[None]:
-    """Inside, SIGTERM ends this command as Ctrl-C does: with the sandbox, which would outlive it."""
+def _ends_as_interrupts() -> Iterator[None]:
+    """Inside, SIGTERM and the end of the terminal end this command as Ctrl-C does: with the sandbox, which would
+    outlive it.
+    """
 
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
@@ -52,11 +54,14 @@ def _sigterm_as_interrupt() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(signal.SIGTERM, interrupt)
+    numbers = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    ours = [number for number in numbers if signal.getsignal(number) != signal.SIG_IGN]  # nohup ignores SIGHUP
+    before = {number: signal.signal(number, interrupt) for number in ours}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def run_once(plan: Plan, *, as_json: bool) -> int:

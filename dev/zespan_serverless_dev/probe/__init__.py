@@ -28,7 +28,7 @@ epoch), `pid`, and:
     response     request_id, status (ok, error)                       and has posted the answer
     broken       what                                                 the probe does not fit the package
 
-`items` are event ids; span ids where the event has been sent as OTLP; None for an event that could not be made. With
+`items` are event ids; span ids of events that could not be encoded; None for an event that could not be made. With
 several destinations there is a fact for each of them, with its name; else `destination` is empty.
 """
 

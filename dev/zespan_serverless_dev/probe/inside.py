@@ -198,12 +198,15 @@ def _identity(item: Any) -> str | None:
 
 
 def identity(data: bytes) -> str | None:
-    """The id of an encoded event: its event id, or in OTLP its span id; None if it has none."""
-    if data.startswith(b"\n\x10") and data[18:20] == b"\x12\x08":  # OTLP's protobuf: trace id, span id
-        return data[20:28].hex()
+    """The event id in the bytes of an event, whatever the format; in JSON the span's id if it has no other."""
     import re
 
-    found = re.search(rb'"(?:event_id|id|spanId)": ?"([^"]+)"', data)
+    if data[:1] == b"\x12":  # OTLP's protobuf, where a text may look like JSON
+        found = re.search(rb"\x0fzespan\.event_id\x12.\n(.)", data, re.DOTALL)
+        return data[found.end() : found.end() + found[1][0]].decode(errors="replace") if found else None
+    found = re.search(rb'"zespan\.event_id", ?"value": ?\{"stringValue": ?"([^"]+)"', data) or re.search(
+        rb'"(?:event_id|id|spanId)": ?"([^"]+)"', data
+    )
     return found[1].decode(errors="replace") if found else None
 
 

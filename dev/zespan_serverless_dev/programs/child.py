@@ -31,7 +31,8 @@ def run(command: Sequence[str], environment: Mapping[str, str]) -> int:
     """
     with _passing() as passing:
         try:
-            child = subprocess.Popen(command, env=environment)
+            # It inherits files as from a shell, such as the pipes of make; Python's own are never inherited.
+            child = subprocess.Popen(command, env=environment, close_fds=False)
         except FileNotFoundError:
             raise CannotRun(f"there is no command {command[0]!r}", NOT_FOUND) from None
         except OSError as error:

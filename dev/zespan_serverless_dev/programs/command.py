@@ -32,7 +32,7 @@ def run_command(arguments: argparse.Namespace) -> int:
         raise ConfigurationError("say what to run, such as: zespan-serverless run -- python app.py")
     if arguments.last < 0:
         raise ConfigurationError(f"--last is to be 0 or more, not {arguments.last}")
-    with _collector(arguments) as (dev, is_shown), TemporaryDirectory(prefix="zespan-serverless-run-") as folder:
+    with _collector(arguments) as (dev, is_shown), _folder() as folder:
         facts = Facts(Path(folder) / "facts")
         since, watch = time.time() * 1000, Watch(facts, dev, command)
         try:
@@ -57,6 +57,11 @@ def environment(inherited: Mapping[str, str], url: str, facts: Facts) -> dict[st
         given = inherited.get("no_proxy") or inherited.get("NO_PROXY") or ""
         no_proxy = dict.fromkeys(("NO_PROXY", "no_proxy"), given if given == "*" else f"{given},127.0.0.1".strip(","))
     return {**inherited, **no_proxy, **ours, **facts.environment(inherited.get("PYTHONPATH", ""))}
+
+
+def _folder() -> TemporaryDirectory[str]:
+    """The folder of the facts. What the program has left running may still write there when it is removed."""
+    return TemporaryDirectory(prefix="zespan-serverless-run-", ignore_cleanup_errors=True)
 
 
 @contextmanager

@@ -33,7 +33,8 @@ class Watch:
         self.ledger = Ledger()
         self.traces: dict[str, None] = {}  # in their order
         self.kinds: set[str] = set()  # of the facts that there were
-        self._facts, self._dev, self._command = facts, dev, list(command)
+        self._facts, self._dev = facts, dev
+        self._program = command[0]  # without its arguments, which may be secret: runs are kept, and passed on
         self._name = f"{Path(command[0]).name}-{secrets.token_hex(3)}"
         self._processes: dict[int, str] = {}
         self._parked: set[str] = set()
@@ -71,7 +72,7 @@ class Watch:
         pid, records = fact["pid"], []
         if pid not in self._processes:
             sandbox = self._processes[pid] = f"{self._name}-{pid}"
-            about = {"host": "process", "command": self._command, "python": platform.python_version()}
+            about = {"host": "process", "command": [self._program], "python": platform.python_version()}
             records.append({"type": "sandbox", "sandbox": sandbox, "at": fact["at"], **about})
         head = {"type": fact["type"], "sandbox": self._processes[pid], "at": fact["at"]}
         if fact["type"] in _RECORDS:

@@ -26,7 +26,7 @@ This run is kept in {place}. Ctrl-C ends it."""
 
 
 def serve(arguments: argparse.Namespace) -> int:
-    """Serve until Ctrl-C or SIGTERM."""
+    """Serve until Ctrl-C, SIGTERM, or the end of the terminal."""
     if arguments.keep < 1:
         raise ConfigurationError(f"--keep is to be 1 or more, not {arguments.keep}")
     if not 0 <= arguments.port <= 65535:
@@ -38,8 +38,10 @@ def serve(arguments: argparse.Namespace) -> int:
         ended.set()
 
     with _started(folder, arguments) as dev:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, end)
+        for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+            number = getattr(signal, name, None)  # Windows has no SIGHUP
+            if number is not None and (name != "SIGHUP" or signal.getsignal(number) != signal.SIG_IGN):  # by nohup
+                signal.signal(number, end)
         place = "memory, and gone with this process" if folder is None else f"{folder}"
         print(_WORDS.format(page=dev.page_url, url=dev.url, place=place), flush=True)
         if arguments.open:

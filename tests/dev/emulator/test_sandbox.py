@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from zespan_serverless_dev.emulator.lambda_rie import Sandbox
+from zespan_serverless_dev.probe import Facts
 
 pytestmark = [
     pytest.mark.host,
@@ -101,6 +102,16 @@ def test_environment_is_lambdas_not_ours(monkeypatch: pytest.MonkeyPatch, tmp_pa
     assert env["AWS_LAMBDA_RUNTIME_API"].startswith("127.0.0.1:")
     assert (env["HOME"], env["TMPDIR"]) == ("/tmp", str(tmp_path))
     assert "ZESPAN_API_KEY" not in env
+
+
+@pytest.mark.parametrize("probed", [False, True], ids=["alone", "with the probe"])
+def test_sitecustomize_of_the_function(tmp_path: Path, probed: bool) -> None:
+    """The function's own sitecustomize is what it imports."""
+    (tmp_path / "sitecustomize.py").write_text("VALUE = 42\n")
+    (tmp_path / "app.py").write_text("import sitecustomize\ndef handler(*_):\n    return sitecustomize.VALUE\n")
+    probe = Facts(tmp_path / "facts") if probed else None
+    with Sandbox("app.handler", tmp_path, probe=probe) as sandbox:
+        assert sandbox.invoke().payload == 42
 
 
 def test_headers_reach_the_runtime(sandbox: Sandbox) -> None:

@@ -191,7 +191,9 @@ def test_watch_runs_again_after_a_change(tmp_path: Path) -> None:
             watching.kill()
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
+@pytest.mark.parametrize(
+    "number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=["Ctrl-C", "SIGTERM", "the terminal is closed"]
+)
 def test_interrupted_command_leaves_nothing_behind(number: signal.Signals, tmp_path: Path) -> None:
     """A command that is interrupted in a call ends its sandbox, and has exit code 130."""
     (tmp_path / "app.py").write_text(

@@ -107,6 +107,7 @@ def test_journals_are_read_from_outside(tmp_path: Any) -> None:
     folder.mkdir()
     (folder / "1-0-0.journal").write_bytes(data[:8] + packed_offset(len(first)) + data[20:])
     (folder / "empty.journal").touch()
+    (folder / "gone.journal").symlink_to(tmp_path / "gone")  # as one that is removed between two looks
     left = left_in([tmp_path])
     assert (left.events, left.open_spans) == (["waits"], 1)
     assert left_in([tmp_path / "missing"]).events == []

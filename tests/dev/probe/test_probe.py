@@ -147,10 +147,11 @@ def test_no_file_is_no_trouble(backend: Backend, tmp_path: Path) -> None:
 
 
 def test_users_sitecustomize_runs(facts: Facts, backend: Backend, tmp_path: Path) -> None:
-    """The program's own sitecustomize runs, too, with its name and file."""
-    (tmp_path / "sitecustomize.py").write_text("print('customized', __name__, __file__)")
-    done = ran("import zespan_serverless", facts, backend, pythonpath=str(tmp_path))
-    assert done.stdout.split() == ["customized", "sitecustomize", str(tmp_path / "sitecustomize.py")]
+    """The program's own sitecustomize runs, too, with its name and file, and is what the program imports."""
+    (tmp_path / "sitecustomize.py").write_text("print('customized', __name__, __file__)\nVALUE = 42")
+    program = "import zespan_serverless, sitecustomize; print(sitecustomize.VALUE)"
+    done = ran(program, facts, backend, pythonpath=str(tmp_path))
+    assert done.stdout.split() == ["customized", "sitecustomize", str(tmp_path / "sitecustomize.py"), "42"]
     assert of("loaded", facts.read())
 
 
@@ -173,17 +174,31 @@ def test_half_a_line_is_left_for_later(tmp_path: Path) -> None:
     assert facts.read() == [{"type": "request"}]
 
 
+@pytest.mark.parametrize("protocol", ["protobuf", "json"])
+def test_identity_of_what_the_package_encodes(facts: Facts, backend: Backend, protocol: str) -> None:
+    """An event that is sent as OTLP has the same id in each fact."""
+    env = {"ZESPAN_EXPORTER": "otlp", "OTEL_EXPORTER_OTLP_PROTOCOL": f"http/{protocol}"}
+    assert ran(PROGRAM, facts, backend, env).returncode == 0
+    found = facts.read()
+    ids = [fact["event_id"] for fact in of("captured", found)]
+    assert len(ids) == 2
+    settled = of("delivered", found) + of("dropped", found)  # the stand-in for a backend reads no protobuf
+    assert sorted(item for fact in settled for item in fact["items"]) == sorted(ids)
+
+
 @pytest.mark.parametrize(
     ("data", "found"),
     [
         (b'{"event_id":"one","trace_id":"t"}', "one"),
         (b'{"type": "llm", "id": "two"}', "two"),
         (b'{"traceId":"t","spanId":"b7ad6b7169203331"}', "b7ad6b7169203331"),
-        (b"\n\x10" + b"t" * 16 + b"\x12\x08" + bytes.fromhex("b7ad6b7169203331") + b"rest", "b7ad6b7169203331"),
+        (b'{"spanId":"b7","attributes":[{"key":"zespan.event_id","value":{"stringValue":"three"}}]}', "three"),
+        (b"\x12\x50\n\x10" + b"t" * 16 + b'J\x1c\n\x0fzespan.event_id\x12\x06\n\x04four\x12"event_id": "text"', "four"),
+        (b'\x12\x50\n\x10"event_id": "text"', None),
         (b"", None),
         (b"{}", None),
     ],
-    ids=["Zespan", "Carbon", "OTLP JSON", "OTLP protobuf", "nothing", "no id"],
+    ids=["Zespan", "Carbon", "a span in JSON", "OTLP JSON", "OTLP protobuf", "OTLP without an id", "nothing", "no id"],
 )
 def test_identity_of_encoded_events(data: bytes, found: str | None) -> None:
     """The id of an event is found in its bytes, whatever the format."""

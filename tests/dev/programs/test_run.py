@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import gzip
 import json
 import os
 import pty
@@ -165,6 +167,37 @@ def test_traces_of_other_programs_are_not_shown(folder: Path) -> None:
     with DevServer(folder / ".zespan"):
         ran()
         assert ran(program=PROGRAM.replace("chat", "other")).stderr.count("answer") == 2  # in the command, and below
+
+
+def test_arguments_are_not_kept(folder: Path) -> None:
+    """Arguments of a program may be keys: they are in no run, which is a file that people pass on."""
+    with DevServer(folder / ".zespan") as dev:
+        run = [sys.executable, "-m", "zespan_serverless", "run", "--", sys.executable, "-c", PROGRAM, "--key=sk-1234"]
+        assert subprocess.run(run, capture_output=True, timeout=60, check=False).returncode == 3
+        with address.Address(dev.url, dev.token).open("export") as answer:
+            kept = gzip.decompress(answer.read()).decode()
+    assert "sk-1234" not in kept
+    assert sys.executable in kept
+
+
+def test_files_of_the_shell_are_inherited() -> None:
+    """A program gets open files beyond standard error, as it does from a shell: make and systemd pass them."""
+    reading, writing = os.pipe()
+    program = f"import os; os.write({writing}, b'written')"
+    subprocess.run(command("--alone", program=program), pass_fds=[writing], capture_output=True, timeout=60, check=True)
+    os.close(writing)
+    with os.fdopen(reading, "rb") as file:
+        assert file.read() == b"written"
+
+
+def test_a_program_that_still_writes_at_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that outlives the program may add to the folder while it is removed: the exit code is the program's."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOTEMPTY, "Directory not empty")
+
+    monkeypatch.setattr(os, "rmdir", refuse)
+    assert main(["run", "--alone", "--", sys.executable, "-c", "raise SystemExit(5)"]) == 5
 
 
 def test_a_signal_is_the_programs() -> None:

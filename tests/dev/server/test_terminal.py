@@ -59,7 +59,7 @@ def started(tmp_path: Path) -> Iterator[Any]:
         one._process.communicate()
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_it_serves_until_it_is_told_to_end(started: Any, tmp_path: Path, number: int) -> None:
     """It prints its address and what to type; what functions send meanwhile is in the file when it has ended."""
     dev = started("--name", "mine")
@@ -69,6 +69,7 @@ def test_it_serves_until_it_is_told_to_end(started: Any, tmp_path: Path, number:
     with urllib.request.urlopen(request, timeout=30) as answer:
         assert answer.status == 200
     code, said = dev.end(number)
+    assert running.find(tmp_path / ".zespan") is None
     assert (code, said) == (0, "\n1 event: 1 delivered, 0 waiting, 0 lost, 0 dropped\n")
     with DevServer(tmp_path / ".zespan") as other:
         assert [(run["name"], run["events"]) for run in other.get("runs")["runs"]] == [(None, 0), ("mine", 1)]

@@ -27,6 +27,7 @@ _next = _finder.find_spec("sitecustomize", sys.path[_here + 1 :])
 if _next is not None and _next.loader is not None:
     _module = type(sys)("sitecustomize")
     _module.__file__, _module.__spec__ = _next.origin, _next
+    sys.modules["sitecustomize"] = _module  # which is what the function gets by `import sitecustomize`
     _next.loader.exec_module(_module)
 
 if "awslambdaric" in sys.orig_argv:  # the runtime itself, not a process that the handler starts

@@ -18,6 +18,8 @@ def _run(name: str, path: str) -> None:
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is not None and spec.loader is not None:
         module = importlib.util.module_from_spec(spec)
+        if name == __name__:
+            sys.modules[name] = module  # which is what the program gets by `import sitecustomize`
         spec.loader.exec_module(module)
         if name == "zespan_probe":
             module.install(os.environ["ZESPAN_PROBE"])
@@ -34,4 +36,4 @@ def _next() -> str | None:
 if "ZESPAN_PROBE" in os.environ:
     _run("zespan_probe", os.path.join(os.path.dirname(_FOLDER), "inside.py"))  # noqa: PTH118, PTH120
 if (_users := _next()) is not None:
-    _run("sitecustomize", _users)
+    _run(__name__, _users)
