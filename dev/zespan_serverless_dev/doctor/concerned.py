@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Iterator
 
@@ -9,11 +10,12 @@ from zespan_serverless.settings import resolve
 
 from .lookup import environ_of, given_in_code, is_traced, modules_of, quiet
 from .model import Function, Host, Place, Project
+from .source import Module
 
 FORWARDER = "zespan_serverless.aws_lambda.forwarder.handler"
 _OURS = "zespan"
 _CALL_MODELS = re.compile(
-    r"(openai|anthropic|mistralai|cohere|groq|litellm|google|boto3|langchain\w*|langgraph|llama_index|crewai|agents"
+    r"(openai|anthropic|mistralai|cohere|groq|litellm|google|langchain\w*|langgraph|llama_index|crewai|agents"
     r"|pydantic_ai|strands|dspy|autogen\w*|haystack|instructor|smolagents)(\.|$)"
 )
 
@@ -53,7 +55,14 @@ def flush_needs(project: Project, function: Function) -> float | None:
 def may_call_models(project: Project, function: Function) -> bool:
     """Whether a function's code imports a client of models, or what may use one; also if its code is not known."""
     modules = modules_of(project, function)
-    return not modules or any(_CALL_MODELS.match(name) for module in modules for name in module.imports.values())
+    imports = [name for module in modules for name in module.imports.values()]
+    uses_bedrock = "boto3" in imports and any(map(_names_bedrock, modules))
+    return not modules or uses_bedrock or any(map(_CALL_MODELS.match, imports))
+
+
+def _names_bedrock(module: Module) -> bool:
+    """Whether a text in a module names Amazon Bedrock, of which boto3 makes a client by its name."""
+    return any(isinstance(node, ast.Constant) and "bedrock" in str(node.value) for node in module.nodes)
 
 
 def place_of(function: Function, field: str) -> Place:

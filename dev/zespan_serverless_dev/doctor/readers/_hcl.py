@@ -48,7 +48,9 @@ class Module:
     variables: dict[str, Any] = field(default_factory=dict)  # their defaults
     given: dict[str, Any] = field(default_factory=dict)  # what terraform.tfvars sets
     locals: dict[str, Any] = field(default_factory=dict)
-    resources: dict[str, dict[str, Resource]] = field(default_factory=dict)  # by type and name; "data.TYPE" for data
+    resources: dict[str, dict[str, Resource]] = field(
+        default_factory=dict
+    )  # by type and name; also "data.TYPE", "module"
     calls: list[Any] = field(default_factory=list)  # what other modules are given
     _left: int = 0  # values that may still be made for one expression
 
@@ -69,7 +71,9 @@ class Module:
             }
         for values in map(table, row(document.get("locals"))):
             self.locals |= values
-        self.calls += row(document.get("module"))
+        for called in map(table, row(document.get("module"))):
+            self.calls.append(called)
+            self.resources.setdefault("module", {}).update({name: _resource(name, called, file) for name in called})
 
     # ------------------------------------------------------------------ expressions
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ..model import UNKNOWN, Function, Layer, Place, Source, Unknown, Variable
-from . import _iam
+from . import _iam, _terraform_modules
 from ._documents import Table, row, table
 from ._functions import MEMORY, TIMEOUT
 from ._hcl import HOLE, Module, Resource, block
@@ -38,7 +38,8 @@ _FIELDS = {
 
 
 def functions(module: Module) -> list[Function]:
-    return [_function(module, resource) for resource in module.of_type(_FUNCTION).values()]
+    resources = [*module.of_type(_FUNCTION).values(), *_terraform_modules.functions(module)]
+    return [_function(module, resource) for resource in resources]
 
 
 def layers(module: Module) -> dict[str, Layer]:
@@ -112,7 +113,7 @@ def _code(module: Module, filename: Any) -> Path | None:
         return None
     try:
         found = (module.folder / source).resolve()
-        found = found.parent if "source_file" in body else found
+        found = found.parent if "source_file" in body or found.suffix == ".py" else found
         return found if found.exists() else None
     except (OSError, RuntimeError):  # a name that is too long, or a loop of links
         return None
@@ -215,6 +216,8 @@ def _egress(module: Module, vpc: Table) -> bool | None:
 
 def _log(module: Module, function: Resource) -> tuple[int | Unknown | None, Place | None]:
     """Days that the function's log is kept, None for ever, and its log group if that is in the module."""
+    if (kept := function.body.get(_terraform_modules.LOG_RETENTION)) is not None:
+        return module.number(kept) or None, None
     own = block(function.body, "logging_config").get("log_group")
     names = [f"/aws/lambda/{module.value(function.body.get('function_name'))}"]
     for group in module.of_type("aws_cloudwatch_log_group").values():

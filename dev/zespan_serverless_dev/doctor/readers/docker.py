@@ -17,7 +17,8 @@ from . import _files
 _NAME = re.compile(r"\$\{?(\w+)(?:(:-)([^}]*))?\}?")
 _TAG = re.compile(r"lambda/python:(\d+\.\d+)")
 _HEREDOC = re.compile(r"<<-?[\"']?(\w+)")
-_SHELL_FORM = re.compile(r"\s*(?!exec\b|\[)\S")
+_LIST_WITH_SHELL = re.compile(r"""\[\s*"(/bin/)?(ba|da|a)?sh"\s*,\s*"-\w*c"\s*,\s*"(?P<command>.*)""")
+_EXEC = re.compile(r"(^|&&|;|\|\|)\s*exec\s")
 
 
 @dataclass
@@ -53,9 +54,16 @@ def _function(file: Path, stage: _Stage) -> Function:
         function.handler = _handler(stage.command[0]) if stage.command else None
     else:
         started = stage.entrypoint or stage.command
-        function.starts_in_shell = started is not None and _SHELL_FORM.match(started[0]) is not None
+        function.starts_in_shell = started is not None and _stays_in_shell(started[0])
         function.place = Place(file, started[1] if started else None)
     return function
+
+
+def _stays_in_shell(command: str) -> bool:
+    """Whether a command is run by a shell, in either form, that no `exec` replaces by the program."""
+    in_list = _LIST_WITH_SHELL.match(command)
+    text = in_list["command"] if in_list else "" if command.startswith("[") else command
+    return bool(text) and not _EXEC.search(text)
 
 
 def _handler(command: str) -> str | Unknown | None:

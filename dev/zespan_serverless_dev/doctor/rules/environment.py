@@ -14,6 +14,7 @@ from ..model import Function, Project, Variable
 
 _SETTING = {variable: FIELDS[name] for name, variable in VARIABLES.items()}
 _DESTINATION = {"api_key", "api_key_secret", "base_url", "exporter"}
+_DESTINATION_VARIABLES = {VARIABLES[name] for name in _DESTINATION if name in VARIABLES}
 _SHOWN_MAX = 60  # characters of a value in a message
 
 
@@ -31,12 +32,24 @@ def no_destination(project: Project) -> Iterator[Finding]:
         given = given_in_code(project, function)
         if not is_known or function.is_packaged_as_image or not is_traced(project, function):
             continue
-        if given is None or given & _DESTINATION:
-            continue
+        if given is None or given & _DESTINATION or any(map(_is_invalid, function.environment.values())):
+            continue  # ZS003 says what is wrong with a value
         for what in sorted(_missing(function)):
             text = f"the function {function.name} sends nothing: {what}"
             remedy = "" if what.startswith("set ZESPAN_API_KEY") else f"{what[:1].upper()}{what[1:]}."
             yield Finding(text, function.place, remedy, function.name)
+
+
+def _is_invalid(variable: Variable) -> bool:
+    """Whether a variable names a destination, or its key, in a form that the package ignores."""
+    if variable.name not in _DESTINATION_VARIABLES or not isinstance(variable.value, str) or not variable.value.strip():
+        return False
+    try:
+        with quiet():
+            _SETTING[variable.name].parse(variable.value.strip())
+    except (ValueError, ConfigurationError) as error:
+        return "needs a package" not in str(error)  # which may be missing here, and present in the function
+    return False
 
 
 def _missing(function: Function) -> set[str]:

@@ -24,6 +24,7 @@ FILES = {
     "forwarder.yaml": (ROOT / "deploy/aws_lambda/forwarder/template.yaml").read_text(),
     "serverless.yml": test_serverless.TEXT,
     "main.tf": test_terraform.MAIN,
+    "calls.tf": 'module "f" {\n  source = "terraform-aws-modules/lambda/aws"\n  source_path = [{ path = "a" }]\n}\n',
     "template.json": '{"Resources": {"Fn": {"Type": "AWS::Lambda::Function", "Properties": {"Role": {"Ref": "A"}}}}}',
     "plan.json": '{"planned_values": {"root_module": {"resources": [{"type": "aws_lambda_function", "values": {}}]}}}',
     "host.json": (ROOT / "examples/azure_functions/chat/host.json").read_text(),
