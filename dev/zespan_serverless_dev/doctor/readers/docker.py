@@ -17,7 +17,8 @@ from . import _files
 _NAME = re.compile(r"\$\{?(\w+)(?:(:-)([^}]*))?\}?")
 _TAG = re.compile(r"lambda/python:(\d+\.\d+)")
 _HEREDOC = re.compile(r"<<-?[\"']?(\w+)")
-_LIST_WITH_SHELL = re.compile(r"""\[\s*"(/bin/)?(ba|da|a)?sh"\s*,\s*"-\w*c"\s*,\s*"(?P<command>.*)""")
+# bash is left out: it replaces itself by a single command.
+_LIST_WITH_SHELL = re.compile(r"""\[\s*"(/bin/)?(da|a)?sh"\s*,\s*"-\w*c"\s*,\s*"(?P<command>.*)""")
 _EXEC = re.compile(r"(^|&&|;|\|\|)\s*exec\s")
 
 
