@@ -9,7 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from zespan_serverless.errors import ConfigurationError
 
-from .commands.dev import PORT
+from . import PORT
 from .server import running
 
 _TIMEOUT = 10.0  # seconds for an answer
@@ -22,20 +22,34 @@ class Address(NamedTuple):
     token: str
 
     def get(self, path: str) -> Any:
-        """What its API answers below /api. Raises OSError."""
+        """Return the answer of its API to a path below /api. Raises OSError."""
         with self.open(path) as answer:
             return json.loads(answer.read())
 
     def open(self, path: str, timeout: float = _TIMEOUT) -> Any:
-        """The answer of its API, to be read. Raises OSError."""
-        request = urllib.request.Request(f"{self.url}/api/{path}", headers={"authorization": f"Bearer {self.token}"})
-        return _direct.open(request, timeout=timeout)
+        """Open the answer of its API, to be read as it comes. Raises OSError."""
+        return self._open(f"api/{path}", timeout=timeout)
+
+    def set_fault(self, mode: str) -> None:
+        """Make it fail in this way from now on, or end that by `ok`. Needs the token. Raises OSError."""
+        self._open("api/fault", json.dumps({"mode": mode})).close()
 
     def tell(self, records: list[dict[str, Any]]) -> None:
         """Send lifecycle records. Raises OSError."""
-        body = "\n".join(map(json.dumps, records)).encode()
-        request = urllib.request.Request(f"{self.url}/v1/lifecycle", body, {"content-type": "application/x-ndjson"})
-        _direct.open(request, timeout=_TIMEOUT).close()
+        self._open("v1/lifecycle", "\n".join(map(json.dumps, records))).close()
+
+    def commands(self, sandbox: str, patience: float) -> list[dict[str, Any]]:
+        """Wait for commands to a sandbox, for at most `patience` seconds. Raises OSError, or ValueError."""
+        with self._open(f"v1/commands?sandbox={sandbox}", timeout=patience) as answer:
+            found: list[dict[str, Any]] = json.load(answer)["commands"]
+        return found
+
+    def _open(self, path: str, body: str | None = None, timeout: float = _TIMEOUT) -> Any:
+        headers = {"content-type": "application/json"} if body is not None else {}
+        if self.token and path.startswith("api/"):
+            headers["authorization"] = f"Bearer {self.token}"
+        data = None if body is None else body.encode()
+        return _direct.open(urllib.request.Request(f"{self.url}/{path}", data, headers), timeout=timeout)
 
     def is_there(self) -> bool:
         """Whether a `dev` answers, and accepts the token if there is one."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-PORT = 4880
+from .. import PORT
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

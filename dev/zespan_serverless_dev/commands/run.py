@@ -22,6 +22,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    from ..programs.command import run_command
+    from ..run.command import run_command
 
     return run_command(arguments)

@@ -19,6 +19,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    from ..seen.tail import tail
+    from ..tail.command import tail
 
     return tail(arguments)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import urllib.request
 from typing import Any, Protocol
 
 from zespan_serverless.errors import ConfigurationError
@@ -11,8 +9,6 @@ from zespan_serverless.testing import Backend
 
 from ..address import find
 from .plan import Fault, Unusable
-
-_TIMEOUT = 5.0  # seconds for a request to `dev`
 
 
 class Arrival:
@@ -75,36 +71,19 @@ class Dev:
         if found is None:
             where = f" at {url}" if url else ""
             raise Unusable(f"no `dev` answers{where}: start zespan-serverless dev, or type the URL that it has printed")
-        self.url, self._token = found
+        self.url, self.address = found.url, found
         self._failing = False
 
     def fail(self, fault: Fault | None) -> None:
         if fault is None and not self._failing:
             return
         self._failing = fault is not None
-        if not self._token:
+        if not self.address.token:
             raise Unusable("--fault with --dev needs the URL with its token, as `zespan-serverless dev` has printed it")
-        body = json.dumps({"mode": fault or "ok"}).encode()
-        post(f"{self.url}/api/fault", body, {"Authorization": f"Bearer {self._token}"})
+        self.address.set_fault(fault or "ok")
 
     def arrivals(self) -> list[Arrival]:
         return []
 
     def close(self) -> None:
         self.fail(None)
-
-
-def post(url: str, body: bytes, headers: dict[str, str] | None = None) -> None:
-    """Send to `dev`. Raises OSError, also for an answer that is not 2xx."""
-    sent = {"content-type": "application/json", **(headers or {})}
-    with _direct.open(urllib.request.Request(url, body, sent, method="POST"), timeout=_TIMEOUT) as answer:
-        answer.read()
-
-
-def get(url: str, timeout: float) -> Any:
-    """Ask `dev`, and return the JSON that it answers. Raises OSError or ValueError."""
-    with _direct.open(url, timeout=timeout) as answer:
-        return json.load(answer)
-
-
-_direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # `dev` is on this machine

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import platform
 import queue
 import re
@@ -13,9 +12,9 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from ..address import Address
 from ..probe import Fact
 from .call import Call
-from .collectors import get, post
 from .plan import Plan
 
 CONTROLS = ["freeze", "thaw", "sigterm", "kill", "timeout"]
@@ -35,8 +34,8 @@ _PASSED = {
 class Lifecycle:
     """One sandbox. Records are sent by a thread; if `dev` does not take them, that is said once."""
 
-    def __init__(self, url: str, plan: Plan, obey: Callable[[str], object]) -> None:
-        self._url, self._obey = url, obey
+    def __init__(self, dev: Address, plan: Plan, obey: Callable[[str], object]) -> None:
+        self._dev, self._obey = dev, obey
         self.sandbox = f"{plan.name}-{secrets.token_hex(4)}"
         self._queue: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
         self._request = ""  # the id of the one under way
@@ -127,9 +126,8 @@ class Lifecycle:
             records = [self._queue.get()]
             while not self._queue.empty():
                 records.append(self._queue.get())
-            lines = [json.dumps(record) for record in records if record is not None]
             try:
-                post(f"{self._url}/v1/lifecycle", "\n".join(lines).encode())
+                self._dev.tell([record for record in records if record is not None])
             except OSError as error:
                 if not told:
                     print(f"`dev` does not take what happens here: {error}", file=sys.stderr)
@@ -141,8 +139,7 @@ class Lifecycle:
         """Ask for commands, for as long as this process lives."""
         while True:
             try:
-                answer = get(f"{self._url}/v1/commands?sandbox={self.sandbox}", POLL + 5)
-                for command in answer["commands"]:
+                for command in self._dev.commands(self.sandbox, POLL + 5):
                     self._obey(str(command["control"]))
             except (OSError, ValueError, LookupError, TypeError):  # it has ended, or is no `dev` of this version
                 time.sleep(1)

@@ -110,7 +110,7 @@ class Session:
     def _run(self, collector: Collector) -> None:
         if isinstance(collector, Dev):
             self.result.page = collector.url
-            self._lifecycle = Lifecycle(collector.url, self.plan, self.obey)
+            self._lifecycle = Lifecycle(collector.address, self.plan, self.obey)
         reader = threading.Thread(target=self._read_facts, daemon=True)
         reader.start()
         try:

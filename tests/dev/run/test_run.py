@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 from zespan_serverless_dev import address
 from zespan_serverless_dev.probe import Facts
-from zespan_serverless_dev.programs.command import environment
+from zespan_serverless_dev.run.command import environment
 from zespan_serverless_dev.server import DevServer
 
 from tests.support import ROOT, until

@@ -11,7 +11,7 @@ from urllib.error import HTTPError
 from zespan_serverless.exporters._trees.style import safe
 
 from ..address import Address
-from ..seen.formats import FORMATS, Span
+from ..tail.formats import FORMATS, Span
 from .watch import Watch
 
 _ROWS = 500  # of the API, at most

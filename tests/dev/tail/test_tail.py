@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 from zespan_serverless_dev.address import Address
-from zespan_serverless_dev.seen import tail as module
-from zespan_serverless_dev.seen.formats import as_json, human, markdown
 from zespan_serverless_dev.server import DevServer
+from zespan_serverless_dev.tail import command as module
+from zespan_serverless_dev.tail.formats import as_json, human, markdown
 
 from tests.support import until
 from zespan_serverless import flush, init, shutdown, span
