@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.delivery.conftest import Make
+from tests.delivery.conftest import Clock, Make
 from tests.delivery.support import OK, Scripted, assert_balanced, capture, eventually, hang, is_idle, without_journal
 from zespan_serverless._delivery.delivery import Delivery
 from zespan_serverless._delivery.journal import Journal
@@ -120,20 +121,78 @@ def test_a_backend_that_hangs_costs_no_event(make: Make) -> None:
     assert len(exporter.batches) <= 5
 
 
-def test_one_event_that_the_backend_fails_at_holds_up_no_others(make: Make) -> None:
-    """It answers 500 to every batch with this event: the batch is divided, and the event dropped after three tries."""
+def test_one_event_that_the_backend_fails_at_holds_up_no_others(make: Make, clock: Clock) -> None:
+    """It answers 500 to every batch with this event: the batch is divided, and no flush waits for the event alone."""
+    exporter = Scripted(lambda _, numbers: FAILED if 3 in numbers else OK)
+    delivery = make(exporter, flush_interval=3600.0)
+    capture(delivery, *range(40))
+    for number in range(40, 50):  # the first flushes may end with the breaker of the backend open
+        delivery.flush(5)
+        clock.ahead += 20.0
+        capture(delivery, number)
+    delivery.flush(5)
+    exporter.batches.clear()
+    for number in range(50, 60):
+        capture(delivery, number)
+        report = delivery.flush(5)
+        assert (report.delivered, report.pending, report.reason) == (1, 1, "breaker_open")
+        clock.ahead += 1.0
+    assert sorted(exporter.delivered) == [number for number in range(60) if number != 3]
+    assert exporter.batches.count([3]) <= 2
+    assert (delivery.pending, dict(delivery.dropped)) == (1, {})
+    delivery.flush(5, probe=True)
+    assert exporter.batches[-1] == [3]
+
+
+def test_an_event_is_blamed_after_ten_tries_and_ten_minutes(make: Make, clock: Clock) -> None:
+    """Both of them, and only tries between which others were delivered."""
     told: list[Dropped] = []
     exporter = Scripted(lambda _, numbers: FAILED if 3 in numbers else OK)
     delivery = make(exporter, flush_interval=3600.0, on_error=told.append)
-    capture(delivery, *range(40))
-    for number in range(40, 50):
+    capture(delivery, *range(4))
+    began, number = clock.time(), 4
+    while not delivery.dropped:
+        assert clock.time() < began + 1000.0, (exporter.batches, delivery.pending)
         delivery.flush(5, probe=True)
         capture(delivery, number)
-    delivery.flush(5, probe=True)
-    assert sorted(exporter.delivered) == [number for number in range(50) if number != 3]
-    assert delivery.dropped == {"refused": 1}
+        number, clock.ahead = number + 1, clock.ahead + 11.0
+    assert clock.time() >= began + 600.0
+    assert exporter.batches.count([3]) > 10
     eventually(lambda: told)
-    assert told[0].detail == "HTTP 500 to this event, but not to others: tried 3 times"
+    assert (told[0].events, told[0].reason) == (1, "refused")
+    assert "HTTP 500 to this event, but not to others: tried " in told[0].detail
+    delivery.flush(5)
+    assert (delivery.pending, delivery.dropped) == (0, {"refused": 1})
+
+
+def test_an_event_is_not_blamed_for_time_alone(make: Make, clock: Clock) -> None:
+    """After a day with few attempts it is still there."""
+    exporter = Scripted(lambda _, numbers: FAILED if 3 in numbers else OK)
+    delivery = make(exporter, flush_interval=3600.0)
+    capture(delivery, *range(4))
+    delivery.flush(5, probe=True)
+    for number in range(4, 12):
+        clock.ahead += 10_000.0
+        capture(delivery, number)
+        delivery.flush(5)
+    assert (delivery.pending, dict(delivery.dropped)) == (1, {})
+
+
+@pytest.mark.usefixtures("at_once")
+@pytest.mark.parametrize("share", [0.1, 0.3, 0.5, 0.7, 0.9])
+def test_a_backend_that_fails_now_and_then_costs_no_event(share: float, make: Make, clock: Clock) -> None:
+    """Half an hour of 500s at random: nothing is dropped; when they are over everything is delivered."""
+    chance = random.Random(f"{share}")
+    exporter = Scripted(lambda *_: FAILED if chance.random() < share else OK)
+    delivery = make(exporter, flush_interval=3600.0, max_events=1_000_000)
+    for number in range(0, 1080, 3):
+        capture(delivery, number, number + 1, number + 2)
+        delivery.flush(5)
+        clock.ahead += 5.0
+    assert dict(delivery.dropped) == {}
+    exporter.from_now_on(OK)
+    delivery.flush(20, probe=True)
+    assert (sorted(exporter.delivered), delivery.pending) == ([*range(1080)], 0)
 
 
 def test_a_backend_that_answers_500_to_everything_costs_no_event(make: Make) -> None:

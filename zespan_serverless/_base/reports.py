@@ -26,7 +26,7 @@ class Outcome(Value):
         rejected: With `delivered`: how many events of the batch it has not taken, and never will. They are dropped as
             `refused`. Where it does not say which, they count as the last ones.
         suspect: With `retry`: an event of the batch may be to blame, as with HTTP 500. Batches become smaller; an event
-            that fails alone three times, while others are delivered, is dropped as `refused`.
+            that fails alone ten times, and for ten minutes, while others are delivered, is dropped as `refused`.
     """
 
     __slots__ = ("detail", "rejected", "retry_after", "suspect", "verdict")

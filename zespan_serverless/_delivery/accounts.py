@@ -211,7 +211,7 @@ class Accounts:
         """
         if self.parking is not None and len(self.worker.stuck) >= self.worker.hung_max:
             return "stuck"
-        return self.breaker.blocked(now)
+        return self.breaker.blocked(now) or self.buffer.blocked(now)
 
     def has_notices(self) -> bool:
         """Whether a notice waits for the sender, or is being handed to its listener."""

@@ -1,7 +1,7 @@
 """Events that are not settled yet, and where each of them stands in the journal.
 
     in flight | halves of a refused batch | waiting          from the oldest to the newest
-    slow                                                     took too long alone; sent after all others
+    slow                                       took too long alone, or failed alone; sent after all others
 
 A signal handler's exception may end any of these methods in the main thread. So an event moves from one place to the
 next in lines without a call: CPython runs signal handlers after calls and at loops only.
@@ -9,6 +9,7 @@ next in lines without a call: CPython runs signal handlers after calls and at lo
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from itertools import chain
 from typing import TYPE_CHECKING
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ..settings import Settings
+    from .breaker import Breaker
     from .journal import Journal
 
 SHRINK = 4
@@ -30,21 +32,26 @@ class Item:
     `at`: wall clock of its capture, in seconds. `number`: its number among all events. `place`: its offset in the
     journal, 0 if it is not there. `span`: id of the span that it ends. `reason`, `detail`: why it cannot be kept.
 
-    `slow`: it has been set aside. `tries`: how often it ran out of time while others were delivered.
-    `delivered_before`: how many events had been delivered at the last try. `readmitted`: it has been put back in line,
-    which happens once.
+    `slow`: it has been set aside. `tries`: how often it failed alone while others were delivered. `luck_before`:
+    `Sending`'s luck at the last try. `readmitted`: it has been put back in line, which happens once. `breaker`: of this
+    event alone, if it is suspect.
     """
 
     __slots__ = (
-        *("at", "data", "delivered_before", "detail", "number", "place", "readmitted", "reason", "size", "slow"),
+        *("at", "breaker", "data", "detail", "luck_before", "number", "place", "readmitted", "reason", "size", "slow"),
         *("span", "tries"),
     )
 
     def __init__(self, data: bytes, at: float, span: str = "", reason: str = "", detail: str = "") -> None:
         self.data, self.at, self.span, self.reason, self.detail = data, at, span, reason, detail
         self.size = len(data)
-        self.number = self.place = self.tries = self.delivered_before = 0
+        self.number = self.place = self.tries = self.luck_before = 0
         self.slow = self.readmitted = False
+        self.breaker: Breaker | None = None
+
+    def blocked(self, now: float) -> str:
+        """Why it is not to be tried now, because it is suspect; else empty."""
+        return self.breaker.blocked(now) if self.breaker is not None else ""
 
 
 class Buffer:
@@ -86,6 +93,18 @@ class Buffer:
         """Whether there are events to send besides those in flight and the slow ones."""
         return bool(self._waiting or self._halves)
 
+    def blocked(self, now: float) -> str:
+        """Why none of the events is to be sent now, because all that are left are suspect; else empty."""
+        if not self._slow or self.in_flight or self.has_others:
+            return ""
+        return min(item.blocked(now) for item in self._slow)
+
+    def probe_now(self) -> None:
+        """Let each suspect event be tried once more."""
+        for item in self._slow:
+            if item.breaker is not None:
+                item.breaker.probe_now()
+
     def enqueue(self, intake: deque[Item]) -> None:
         """Write the first event of the intake to the journal, if there is one, and move it to the waiting events."""
         item = intake[0]
@@ -102,7 +121,7 @@ class Buffer:
         if self._journal is not None and self._journal.needs_rewrite:
             self.rewrite_journal()
 
-    def next_batch(self) -> list[Item]:
+    def next_batch(self, now: float = math.inf) -> list[Item]:
         """Put the next batch in flight: half of a refused one, else the oldest waiting events, else a slow one."""
         if self.in_flight:  # an error of our own has prevented the last attempt
             return self.in_flight
@@ -120,6 +139,7 @@ class Buffer:
             self._bytes -= item.size
             del self._waiting[0]
         if not self.in_flight and self._slow:
+            self._slow.rotate(-next((index for index, one in enumerate(self._slow) if not one.blocked(now)), 0))
             item = self._slow[0]
             self.in_flight += (item,)
             self._slow_bytes -= item.size
@@ -148,13 +168,13 @@ class Buffer:
         self._trim()
 
     def shrink(self) -> None:
-        """Make smaller batches, because the one in flight takes longer than its timeout."""
+        """Make smaller batches, because the one in flight takes longer than its timeout, or may be to blame."""
         count, size = len(self.in_flight), sum(item.size for item in self.in_flight)
         self._batch_size = max(count // SHRINK, 1)
         self._batch_bytes = size // min(SHRINK, count)
 
     def set_aside(self, now: float) -> None:
-        """Send the one event in flight after all others, because it takes longer than its timeout."""
+        """Send the one event in flight after all others."""
         item = self.in_flight[0]
         if self._journal is not None:  # again, behind the others, which may be settled before it
             item.place = self._journal.append_event(item.data) or item.place
@@ -196,7 +216,7 @@ class Buffer:
         yield from self._slow
 
     def _readmit_slow(self) -> None:
-        """Put slow events back in line, each once, because it may have been the backend that was slow."""
+        """Put slow events back in line, each once, because it may have been the backend's fault."""
         readmitted = sorted((item for item in self._slow if not item.readmitted), key=lambda item: item.number)
         for item in readmitted:
             item.slow, item.readmitted = False, True

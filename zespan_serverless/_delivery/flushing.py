@@ -71,6 +71,7 @@ class Flushing:
             if waits:
                 if probe:
                     accounts.retry_at = 0.0
+                    accounts.buffer.probe_now()
                     if not (last and accounts.parking is not None and accounts.parking.last_chance()):
                         accounts.breaker.probe_now()
                 accounts.wakeups.notify_all()

@@ -4,7 +4,7 @@ delivered      the batch is counted; batches may grow again
   rejected     so many of its events are dropped
 retry          the batch waits again; the breaker counts a failure of the backend
   too slow     the batch was too large for its timeout: batches become smaller, and a single slow event is sent last
-  suspect      an event may be to blame: the same
+  suspect      an event may be to blame: the same, but with far more patience
 refused        the batch is halved, until the refused event is alone and is dropped
 unauthorized   the batch is dropped
 
@@ -38,6 +38,8 @@ QUICKLY = 0.3
 """An attempt that succeeds within this part of its timeout would have had time for a batch twice as large."""
 SLOW_TRIES = 3
 """How often a single event may run out of time, while others are delivered, before it is dropped."""
+SUSPECT_TRIES, SUSPECT_PATIENCE = 10, 600.0
+"""The same for an event that the backend may fail at; and the seconds since it first did that it is kept at least."""
 SLOW_PATIENCE = 10.0
 """The timeout of a slow event while no flush waits, as a multiple of `flush_timeout`."""
 
@@ -95,10 +97,11 @@ class ExporterCalls:
 class Sending:
     """The sender's decisions. All methods are called with the lock held.
 
-    `is_stale`: the exporter has connections of the parent process, and is closed before anything is sent.
+    `is_stale`: the exporter has connections of the parent process, and is closed before anything is sent. `_luck`: how
+    many batches were delivered, less those that the backend may have failed at.
     """
 
-    __slots__ = ("_accounts", "_delivered_before", "_exporter", "is_stale")
+    __slots__ = ("_accounts", "_delivered_before", "_exporter", "_luck", "is_stale")
 
     def __init__(self, accounts: Accounts, exporter: ExporterCalls) -> None:
         self._accounts, self._exporter = accounts, exporter
@@ -106,7 +109,8 @@ class Sending:
 
     def clear(self) -> None:
         """Begin anew."""
-        self._delivered_before = 0  # events, when an attempt last ran out of time
+        self._delivered_before = 0  # events, when an attempt last ran out of time, or may have failed at an event
+        self._luck = 0
         self.is_stale = False
 
     # The next job
@@ -154,7 +158,7 @@ class Sending:
 
     def _batch_job(self) -> Job:
         accounts = self._accounts
-        batch = accounts.buffer.next_batch()
+        batch = accounts.buffer.next_batch(time.time())
         timeout, slow = accounts.waiters.time_left(), False
         if not timeout:
             slow = batch[0].slow
@@ -199,6 +203,7 @@ class Sending:
         buffer.in_flight = []
         accounts.delivered += count
         # to here.
+        self._luck += 1
         if quickly:
             buffer.grow()
         accounts.waiters.credit_delivered(batch)
@@ -215,35 +220,47 @@ class Sending:
         after all others, and with more time if no flush waits.
         """
         accounts, buffer = self._accounts, self._accounts.buffer
-        batch = buffer.in_flight
-        item = batch[0] if len(batch) == 1 else None
+        item = buffer.in_flight[0] if len(buffer.in_flight) == 1 else None
         too_slow = job.seconds >= IN_TIME * min(job.timeout, accounts.settings.flush_timeout)
-        is_suspect, is_healthy = too_slow or outcome.suspect is True, False
-        if is_suspect:
+        fails, is_healthy = outcome.suspect is True, False
+        if too_slow or fails:
             is_healthy = item is not None and accounts.delivered > self._delivered_before
             self._delivered_before = accounts.delivered
+            self._luck -= fails and (item is None or item.breaker is None)
             buffer.shrink()
-        if item is None or not (too_slow or item.slow or (is_suspect and buffer.has_others)):
+        if item is None or not (too_slow or item.slow or (fails and (buffer.has_others or item.breaker))):
             buffer.put_back()
-        elif self._is_given_up(item, is_suspect):
+        elif self._is_given_up(item, too_slow, fails):
             reason, why = "too_large", f"{item.size} bytes, which cannot be sent within flush_timeout"
             if not too_slow:
                 reason, why = "refused", f"{outcome.detail} to this event, but not to others"
             accounts.drop_in_flight(reason, f"{why}: tried {item.tries} times")
             return
         else:
-            buffer.set_aside(time.time())
-        if not (is_healthy or (job.slow and job.aborted)):
+            now = time.time()
+            buffer.set_aside(now)
+            is_healthy = is_healthy or bool(fails and item.blocked(now))  # which is pause enough
+        if outcome.retry_after or not (is_healthy or (job.slow and job.aborted)):
             self._unreachable(outcome)
 
-    def _is_given_up(self, item: Item, failed: bool) -> bool:
+    def _is_given_up(self, item: Item, too_slow: bool, fails: bool) -> bool:
         """Whether a slow or suspect event has used up its tries, each of which may take the whole time of a flush.
 
-        A try counts only if other events were delivered since the last one. Otherwise it is the backend that hangs.
+        A try counts only if others were delivered since the last one, in most attempts. Otherwise it is the backend
+        that hangs, or fails now and then.
         """
-        if failed and self._accounts.delivered > item.delivered_before:
-            item.delivered_before, item.tries = self._accounts.delivered, item.tries + 1
-        return item.tries >= SLOW_TRIES
+        now, luck = time.time(), self._luck
+        if fails:
+            if item.breaker is None:
+                item.breaker, item.luck_before = Breaker(), luck
+            item.breaker.failed(now)
+        if not (too_slow or fails):
+            return False
+        item.tries += luck > item.luck_before
+        item.luck_before = luck
+        if item.breaker is None:
+            return item.tries >= SLOW_TRIES
+        return item.tries >= SUSPECT_TRIES and item.breaker.is_away_for(now, SUSPECT_PATIENCE)
 
     def _unreachable(self, outcome: Outcome) -> None:
         """Count a failure of the backend, or note the pause that it has asked for."""
