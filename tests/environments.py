@@ -87,6 +87,8 @@ ENVIRONMENTS = {
         "oldest others": ["google-genai==1.10.0", "cohere==5.16.0", "aiobotocore[boto3]==2.23.0"],
         "oldest mistral": ["mistralai==1.0.0"],
     },
+    # The plugin is loaded by every pytest that finds it. Newer ones than this one have all that this one has.
+    "pytest": {"oldest": ["pytest==6.2.5", "pluggy==1.0.0"]},
     # OpenTelemetry's own exporters, and what reads their bytes.
     "otlp": {
         "opentelemetry": [

@@ -266,6 +266,26 @@ def test_characters_of_two_columns_count_twice() -> None:
     assert second.index(" 7 ms") == first.index(" 7 ms") - 2
 
 
+def test_a_fork_waits_for_what_the_sender_imports() -> None:
+    """The modules for trees are imported where a fork waits for that: else the child would hang at the same import."""
+    program = """
+import sys
+from zespan_serverless._base import forks
+from zespan_serverless.exporters.console import ConsoleExporter
+
+class Finder:
+    def find_spec(self, name, path=None, target=None):
+        if not forks._importing:
+            print(name, file=sys.stderr)
+
+sys.meta_path.insert(0, Finder())
+ConsoleExporter("tree").send(['{"operation":"日本","timestamp":"2026-01-31T12:00:00Z"}'.encode()], 5)
+"""
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert "日本" in done.stdout
+    assert done.stderr == ""
+
+
 @pytest.mark.parametrize("columns", ["abc", "-4", "0", "99999", ""])
 def test_a_width_that_is_none_is_ignored(columns: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """`COLUMNS` may hold anything."""

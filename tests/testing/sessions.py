@@ -41,7 +41,12 @@ class Session:
 
 
 def session(
-    folder: Path, tests: str, *arguments: str, plugins: str = "", environment: Mapping[str, str] | None = None
+    folder: Path,
+    tests: str,
+    *arguments: str,
+    plugins: str = "",
+    environment: Mapping[str, str] | None = None,
+    python: str | Path = sys.executable,
 ) -> Session:
     """Run the tests in a folder, and these, which can use the names of `HANDLER`, with the plugin and with others,
     which spaces separate.
@@ -51,7 +56,7 @@ def session(
         (folder / "test_it.py").write_text(HANDLER + textwrap.dedent(tests))
     loaded = [word for plugin in ("zespan_serverless.testing.plugin", *plugins.split()) for word in ("-p", plugin)]
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("ZESPAN_", "PYTEST_"))}
-    command = [sys.executable, "-m", "pytest", "-rA", "-p", "no:cacheprovider", *loaded, *arguments]
+    command = [python, "-m", "pytest", "-rA", "-p", "no:cacheprovider", *loaded, *arguments]
     done = subprocess.run(
         command,
         cwd=folder,

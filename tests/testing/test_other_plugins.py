@@ -1,11 +1,13 @@
-"""Beside pytest-asyncio, anyio, freezegun and time-machine, which are what they are."""
+"""Beside pytest-asyncio, anyio, freezegun and time-machine, which are what they are, and in an old pytest."""
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
 
+from tests.environments import installed
 from tests.testing.sessions import session
 
 pytestmark = pytest.mark.slow(seconds=4)
@@ -109,3 +111,29 @@ def test_frozen_clocks(tmp_path: Path) -> None:
     run = session(tmp_path, FROZEN, "-o", "timeout=20", plugins="pytest_timeout")
     assert len(run.outcomes) == 6 + 18
     assert set(run.outcomes.values()) == {"PASSED"}, run.output
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 12), reason="this pytest is older than that Python")
+def test_an_old_pytest_works_as_before(tmp_path: Path) -> None:
+    """It loads the plugin in every run, whose other tests must not fail for it; and the fixtures work there, too."""
+    tests = """
+    def test_others():
+        pass
+
+    def test_list(zespan_events, lambda_context):
+        handler({}, lambda_context())
+        assert len(zespan_events) == 2
+
+    @pytest.mark.zespan
+    def test_waiting(lambda_context):
+        handler({}, lambda_context(timeout=0.1))
+
+    def test_fails(zespan_events, lambda_context):
+        handler({}, lambda_context())
+        assert zespan_events == []
+    """
+    run = session(tmp_path, tests, "--zespan-report", python=installed("pytest", "oldest"))
+    passing = dict.fromkeys(["test_others", "test_list"], "PASSED")
+    assert run.outcomes == {**passing, "test_waiting": "ERROR", "test_fails": "FAILED"}, run.output
+    assert "look up" in run.section("test_fails")
+    assert "telemetry of 3 tests" in run.output

@@ -13,6 +13,7 @@ import pytest
 
 from zespan_serverless import (
     ConfigurationError,
+    _process,
     capture,
     flush,
     init,
@@ -26,7 +27,7 @@ from zespan_serverless import (
 )
 from zespan_serverless.aws_lambda import _cold_start, _extension
 from zespan_serverless.exporters import Outcome
-from zespan_serverless.testing import LambdaContext, recording
+from zespan_serverless.testing import LambdaContext, MemoryExporter, recording
 
 
 @zespan_lambda(store_prompts=False, service_name="private", redact_keys=["iban"], tags={"team": "a"})
@@ -255,6 +256,27 @@ def test_reset_ends_all_recordings() -> None:
     capture({"operation": "x"})
     assert flush(5).delivered == 1
     assert (outer, inner, [event["operation"] for event in after.events]) == ([], [], ["x"])
+
+
+def test_what_was_set_before_is_in_force_again() -> None:
+    """A `conftest.py` that calls `init` applies to tests without a recording, too; none of its events is lost."""
+    before = MemoryExporter()
+    init(exporter=before, environment="of conftest")
+    capture({"operation": "before"})
+    with recording() as outer, recording() as inner:
+        capture({"operation": "inside"})
+    capture({"operation": "after"})
+    flush()
+    assert [event["operation"] for event in before.events] == ["before", "after"]
+    assert before.events[-1]["environment"] == "of conftest"
+    assert [event["operation"] for event in outer] == [event["operation"] for event in inner] == ["inside"]
+
+
+def test_without_telemetry_before_there_is_none_after() -> None:
+    """A recording leaves no telemetry behind."""
+    with recording():
+        capture({"operation": "inside"})
+    assert _process.current() is None
 
 
 def test_reset_resets_hosts(monkeypatch: pytest.MonkeyPatch) -> None:

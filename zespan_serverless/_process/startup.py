@@ -71,6 +71,11 @@ def reconsider() -> None:
         _started = False
 
 
+def configured() -> dict[str, Any] | None:
+    """The settings of the first function or `init` of this process; None if telemetry is off."""
+    return _configured if current() is not None else None
+
+
 def override(overrides: Overrides | None) -> None:
     """Start anew, and let these decide about the settings from now on (for `testing.recording`)."""
     global _overrides

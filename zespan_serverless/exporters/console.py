@@ -6,6 +6,7 @@ import json
 import sys
 from typing import TYPE_CHECKING, Any
 
+from .._base.forks import importing
 from .._base.guard import pass_on
 from .._base.reports import Outcome
 from . import Exporter
@@ -39,9 +40,10 @@ class ConsoleExporter(Exporter):
 def _trees(batch: Sequence[bytes], stream: Any) -> str:
     """The batch as trees; empty if that is not possible."""
     try:
-        from ._trees.nodes import node_of
-        from ._trees.style import style_of, writable
-        from ._trees.tree import draw
+        with importing():  # in the sender's thread
+            from ._trees.nodes import node_of
+            from ._trees.style import style_of, writable
+            from ._trees.tree import draw
 
         return writable(stream, draw([node_of(json.loads(data)) for data in batch], style_of(stream)))
     except Exception as error:  # the Lambda layer has no trees; or an event is strange: its JSON says everything

@@ -89,15 +89,13 @@ def _rules(test: pytest.Item) -> Rules | str:
 
 
 @contextmanager
-def watched(
-    test: pytest.Item, key: pytest.StashKey[list[Recording]], defaults: Mapping[str, Any] | None = None
-) -> Iterator[Recording]:
+def watched(test: pytest.Item, key: str, defaults: Mapping[str, Any] | None = None) -> Iterator[Recording]:
     """A recording of a test, or, with `defaults`, one that sends. The test fails if an event does not arrive."""
     rules = _rules(test)
     if isinstance(rules, str):
         pytest.fail(rules, pytrace=False)
     recording = begin(rules.settings, defaults)
-    test.stash[key] = [*(one for one in test.stash.get(key, []) if one.is_under_way), recording]  # it may be run again
+    vars(test)[key] = [*(one for one in vars(test).get(key, []) if one.is_under_way), recording]  # it may be run again
     try:
         yield recording
     finally:
@@ -108,9 +106,7 @@ def watched(
 
 
 @contextmanager
-def receiving(
-    test: pytest.Item, key: pytest.StashKey[list[Recording]], monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Backend]:
+def receiving(test: pytest.Item, key: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Backend]:
     """A backend that functions send to, in this process and in those that it starts."""
     with Backend() as backend:
         for name in ("ZESPAN_ENABLED", "ZESPAN_FALLBACK"):

@@ -21,6 +21,7 @@ Event = dict[str, Any]
 
 _FLUSH = 5.0  # seconds that a look at a recording, and its end, wait at most for events captured outside of invocations
 _under_way: list[Recording] = []  # the latest last
+_before: dict[str, Any] | None = None  # settings that were in force when the first of them began, if telemetry was on
 
 
 @contextmanager
@@ -57,9 +58,14 @@ def checked(settings: Mapping[str, Any], caller: str) -> dict[str, Any]:
 
 def begin(given: Mapping[str, Any], defaults: Mapping[str, Any] | None = None) -> Recording:
     """Begin a recording with these settings, or send as the `defaults` say, with what is `given` on top."""
+    global _before
     outer = _under_way[-1] if _under_way else None
     if outer is not None:
         outer.note_losses()
+    else:
+        _before = _process.configured()
+        if (container := _process.current()) is not None:
+            container.delivery.flush(min(container.settings.flush_timeout, _FLUSH))
     recording = Recording(given, defaults, outer)
     _under_way.append(recording)
     _process.override(recording)
@@ -123,7 +129,9 @@ class Recording:
                 other.outer = self.outer
         latest = _under_way[-1] if _under_way else None
         _process.override(latest)
-        if latest is not None and latest.is_local:
+        if latest is None and _before is not None:
+            _observe.start(_before)  # such as those of an `init` in conftest.py
+        elif latest is not None and latest.is_local:
             _observe.start({})
 
     # What the start of the process's telemetry asks

@@ -5,6 +5,7 @@
         assert [event["operation"] for event in zespan_events] == ["look up", "my-function"]
 
 Every run of pytest loads this module, with tests of telemetry or without: the rest is imported by the first fixture.
+Nothing here may fail in an old pytest, which would end every run.
 """
 
 from __future__ import annotations
@@ -15,17 +16,18 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from . import Backend, LambdaContext
-    from ._recording import Event, Recording
+    from ._recording import Event
 
 _MARKER = """\
 zespan(setting=..., allow_drops=False, allow_waiting=False): record the events of the test with these settings, which \
 prevail over those of the decorators; the test fails if an event is dropped or left waiting, unless that is allowed"""
 
 _FIXTURES = {"zespan_events", "zespan_backend", "lambda_sandbox"}
-_RECORDINGS: pytest.StashKey[list[Recording]] = pytest.StashKey()
+_RECORDINGS = "_zespan_recordings"
+"""The attribute of a test that has its recordings."""
 
 
 @pytest.fixture
@@ -76,7 +78,7 @@ def lambda_sandbox(request: pytest.FixtureRequest, zespan_backend: Backend) -> I
     """
     from ._fixtures import sandboxes
 
-    with sandboxes(request.config.rootpath, zespan_backend, request.node.stash[_RECORDINGS][0]) as start:
+    with sandboxes(request.config.rootpath, zespan_backend, getattr(request.node, _RECORDINGS)[0]) as start:
         yield start
 
 
@@ -110,16 +112,15 @@ def pytest_itemcollected(item: pytest.Item) -> None:
         vars(item)["fixturenames"] = ["zespan_events", *names]  # the list itself belongs to all tests of a function
 
 
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+@pytest.hookimpl(hookwrapper=True)  # a wrapper that any pluggy knows
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
     """Add the events to the report of a test that has failed, and the sums for the table."""
-    report = yield
-    recordings = item.stash.get(_RECORDINGS, None)
-    if recordings:
+    outcome: Any = yield
+    recordings = getattr(item, _RECORDINGS, None)
+    if recordings and outcome.excinfo is None:
         from ._reporting import annotate
 
-        annotate(report, recordings)
-    return report
+        annotate(outcome.get_result(), recordings)
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from typing import Any
+from unicodedata import category, east_asian_width
 
 from .._escapes import ESCAPED, is_terminal, writes
 
@@ -56,8 +57,6 @@ def cells(text: str) -> int:
     """How many columns a text takes: two for each Chinese character, none for an accent."""
     if text.isascii():
         return len(text)
-    from unicodedata import category, east_asian_width
-
     wide = sum(east_asian_width(character) in "WF" for character in text)
     return len(text) + wide - sum(category(character) in ("Mn", "Me", "Cf") for character in text)
 
