@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from contextlib import nullcontext
 from typing import Any
 
 from . import carbon, conventions, lifecycle, zespan
@@ -21,6 +23,11 @@ __all__ = [
     "unpacked",
 ]
 
+LARGE = 4 << 20
+"""Bytes of a body that is read alone: read, it may take 30 times as much memory, and many may come at once."""
+
+_one_large = threading.Lock()
+
 PATHS = ("/v1/ingest", "/v1/ingest-events", "/v1/traces")
 """Where telemetry is sent."""
 
@@ -28,6 +35,11 @@ PATHS = ("/v1/ingest", "/v1/ingest-events", "/v1/traces")
 def spans_in(path: str, content_type: str, body: bytes, encoding: str = "") -> list[Span]:
     """The spans of a request to one of PATHS. Raises BadBody, whose text says why it cannot be read."""
     plain = unpacked(body, encoding)
+    with _one_large if len(plain) > LARGE else nullcontext():
+        return _spans_in(path, content_type, plain)
+
+
+def _spans_in(path: str, content_type: str, plain: bytes) -> list[Span]:
     try:
         if path == "/v1/ingest":
             return zespan.read(plain)

@@ -6,6 +6,8 @@ import json
 import math
 import re
 import zlib
+from collections.abc import Iterator
+from io import BytesIO
 from typing import Any
 
 from .span import BadBody
@@ -14,6 +16,7 @@ BODY_MAX = 16 << 20  # bytes of a request, as sent
 UNPACKED_MAX = 64 << 20  # bytes of it without gzip
 _MEMBERS_MAX = 1000  # each is another copy of what follows it
 DEPTH_MAX = 100  # objects and lists within each other
+OBJECTS_MAX = 1_000_000  # of a document; a kilobyte of hostile gzip could become as many as take all memory
 
 _TOKENS = re.compile(r'"(?:[^"\\]|\\.)*+"|[\[{]|[\]}]')
 
@@ -51,7 +54,10 @@ def _inflated(body: bytes, wbits: int) -> bytes:
 
 def parsed(document: str) -> Any:
     """A document of JSON. Numbers that JSON has no words for are None: NaN, infinity, and 1e999, which is infinite."""
-    if document.count("{") + document.count("[") > DEPTH_MAX and _depth(document) > DEPTH_MAX:
+    objects = document.count("{") + document.count("[")
+    if objects > OBJECTS_MAX:
+        raise BadBody(f"the document has more than {OBJECTS_MAX:,} objects and lists: send smaller batches")
+    if objects > DEPTH_MAX and _depth(document) > DEPTH_MAX:
         raise BadBody(f"the document has more than {DEPTH_MAX} objects or lists within each other")
     try:
         return json.loads(document, parse_constant=lambda _: None, parse_float=_finite)
@@ -85,6 +91,8 @@ def _depth(document: str) -> int:
     return deepest
 
 
-def lines(body: bytes) -> list[str]:
-    """The lines of NDJSON that are not empty."""
-    return [line for line in body.decode("utf-8", "replace").split("\n") if line.strip()]
+def lines(body: bytes) -> Iterator[str]:
+    """The lines of NDJSON that are not empty, one by one: there may be millions."""
+    for line in BytesIO(body):
+        if line := line.strip():
+            yield line.decode("utf-8", "replace")

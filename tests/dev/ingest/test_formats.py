@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import gzip
 import json
+import time
+import tracemalloc
 import zlib
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import hypothesis
@@ -131,6 +134,35 @@ def test_a_body_that_unpacks_to_too_much() -> None:
     bomb = gzip.compress(b" " * (UNPACKED_MAX + 1), 1)
     with pytest.raises(BadBody, match="smaller batches"):
         ingest.unpacked(bomb)
+
+
+@pytest.mark.parametrize("body", [b"1\n" * 2_000_000, b'{"event_id":"e","metadata":[' + b"[]," * 1_000_000 + b"0]}"])
+def test_a_body_that_becomes_many_objects(body: bytes) -> None:
+    """Kilobytes of gzip that would become gigabytes of objects are refused before they do."""
+    tracemalloc.start()
+    try:
+        with pytest.raises(BadBody):
+            ingest.spans_in("/v1/ingest", "", gzip.compress(body, 1))
+        assert tracemalloc.get_traced_memory()[1] < 30 << 20
+    finally:
+        tracemalloc.stop()
+
+
+def test_large_bodies_are_read_one_after_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Many that come at once take no more memory than one."""
+    here, most = [0], [0]
+
+    def read(_: bytes) -> list[Any]:
+        here[0] += 1
+        most[0] = max(most[0], here[0])
+        time.sleep(0.05)
+        here[0] -= 1
+        return []
+
+    monkeypatch.setattr(ingest.zespan, "read", read)
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda size: ingest.spans_in("/v1/ingest", "", b" " * size), [ingest.LARGE + 1] * 4))
+        assert most == [1]
 
 
 @pytest.mark.parametrize(
