@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import socket
+import sys
 import urllib.request
+from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import parse_qs, urlsplit
 
@@ -63,14 +67,17 @@ class Address(NamedTuple):
 
 
 def find(url: str | None = None) -> Address | None:
-    """The `dev` at this URL, else the one whose folder is here, else the one on the default port; None if none answers.
+    """The `dev` at this URL, else the one whose folder is here, else this user's on the default port; None if none
+    answers.
 
     A URL may have the token, as `dev` prints it. Raises ConfigurationError if it is none.
     """
     here = running.find()
     if url is None:
         found = [Address(*here)] if here is not None else []
-        return next((one for one in [*found, Address(f"http://127.0.0.1:{PORT}", "")] if one.is_there()), None)
+        if _is_this_users(PORT):
+            found.append(Address(f"http://127.0.0.1:{PORT}", ""))
+        return next((one for one in found if one.is_there()), None)
     parts = urlsplit(url)
     try:
         port = parts.port
@@ -86,4 +93,17 @@ def find(url: str | None = None) -> Address | None:
     return address if address.is_there() else None
 
 
+def _is_this_users(port: int) -> bool:
+    """Whether a process of this user listens there, as far as the system tells: another user's `dev`, or what looks
+    like it, would get to read prompts that nobody has meant to send there.
+    """
+    try:
+        rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+        place = f"{int.from_bytes(socket.inet_aton('127.0.0.1'), sys.byteorder):08X}:{port:04X}"
+        return any(row[1] == place and row[3] == _LISTENS and int(row[7]) == os.geteuid() for row in rows)
+    except (OSError, ValueError, IndexError):
+        return True  # there is no such file but on Linux
+
+
+_LISTENS = "0A"  # a socket's state, in that file
 _direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # no proxy leads to this machine

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -41,6 +43,16 @@ def test_a_dev_on_the_default_port_is_found_without_a_url(monkeypatch: pytest.Mo
         monkeypatch.setattr(address, "PORT", dev.port)
         assert find() == Address(dev.url, "")
     assert find() is None
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems do not tell whose a port is")
+def test_a_dev_of_another_user_gets_nothing_unasked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What another user runs on the default port is found by its URL only: it would get to read prompts."""
+    with DevServer() as dev:
+        monkeypatch.setattr(address, "PORT", dev.port)
+        monkeypatch.setattr(os, "geteuid", lambda: 12_345)
+        assert find() is None
+        assert find(dev.url) == Address(dev.url, "")
 
 
 def test_a_file_of_a_dev_that_was_killed_does_no_harm(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
