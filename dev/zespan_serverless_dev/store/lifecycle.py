@@ -133,7 +133,8 @@ INSERT INTO events (event_id, trace_id, span_id, sandbox, request_id, captured) 
 ON CONFLICT (event_id) DO UPDATE SET
     trace_id = COALESCE(trace_id, excluded.trace_id), span_id = COALESCE(span_id, excluded.span_id),
     sandbox = excluded.sandbox, request_id = COALESCE(excluded.request_id, request_id),
-    captured = COALESCE(captured, excluded.captured)"""
+    captured = COALESCE(captured, excluded.captured),
+    waiting = CASE WHEN sandbox = excluded.sandbox THEN waiting END -- another one has taken it over, and may lose it"""
 
 
 def _captured(db: sqlite3.Connection, record: Record) -> None:
@@ -189,6 +190,7 @@ def _freeze(db: sqlite3.Connection, record: Record) -> None:
 def _exit(db: sqlite3.Connection, record: Record) -> None:
     reason = text(record.get("reason"), 80) or "exit"
     db.execute("""UPDATE sandboxes SET state = 'ended', "end" = ? WHERE id = ?""", (reason, record["sandbox"]))
+    db.execute("UPDATE events SET waiting = NULL WHERE sandbox = ? AND waiting", (record["sandbox"],))
     for event_id in _ids(record.get("waiting")):
         db.execute(
             """INSERT INTO events (event_id, sandbox, captured, waiting) VALUES (?, ?, ?, 1)

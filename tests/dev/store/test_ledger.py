@@ -72,6 +72,19 @@ def test_events_on_the_disk_of_a_dead_sandbox(dev: DevServer) -> None:
     assert ledger(dev) == {"captured": 2, "delivered": 1, "waiting": 1, "dropped": {}, "lost": 0}
 
 
+def test_what_waited_can_still_be_lost(dev: DevServer) -> None:
+    """An event that a later sandbox has taken from a disk is its: if that one ends without it, it is lost."""
+    taken = {"type": "captured", "event_id": "e"}
+    dev.post_lifecycle({**taken, "sandbox": "a"}, {"type": "exit", "sandbox": "a", "waiting": ["e"]})
+    assert dev.get("summary")["ledger"]["waiting"] == 1
+    dev.post_lifecycle({"type": "sandbox", "sandbox": "b"}, {**taken, "sandbox": "b"})
+    assert dev.get("summary")["ledger"]["waiting"] == 1
+    dev.post_lifecycle({"type": "exit", "sandbox": "b", "waiting": ["e"]})
+    assert dev.get("summary")["ledger"]["waiting"] == 1
+    dev.post_lifecycle({"type": "exit", "sandbox": "b", "reason": "kill"})
+    assert dev.get("summary")["ledger"]["lost"] == 1
+
+
 def test_dropped_events_by_reason(dev: DevServer) -> None:
     """A dropped event has its reason, unless it has been delivered after all."""
     events = [event() for _ in range(3)]
