@@ -86,3 +86,11 @@ def test_any_attributes_of_openinference_make_an_event(stores: bool, kind: str, 
     event = json.loads(encoded(made))
     if kind in _openinference._OPERATIONS:
         assert event["span_kind"] == _records.KINDS[_openinference._OPERATIONS[kind]]
+
+
+def test_the_number_of_a_message_may_be_any() -> None:
+    """Messages are in the order of their numbers, of which Python converts no text to one."""
+    long = "9" * 5000
+    names = {f"llm.input_messages.{number}.message.content": number for number in ("10", long, "2")}
+    made = _openinference.translated({_openinference.KIND: "LLM", **names})
+    assert [one["content"] for one in json.loads(made["gen_ai.input.messages"])] == ["2", "10", long]

@@ -89,7 +89,7 @@ def _list(tree: Any, *path: str) -> list[dict[str, Any]]:
     for part in path:
         tree = tree.get(part) if isinstance(tree, dict) else None
     numbered = tree.items() if isinstance(tree, dict) else ()
-    entries = [(int(key), value) for key, value in numbered if key.isdecimal() and isinstance(value, dict)]
+    entries = [(key.zfill(9), value) for key, value in numbered if key.isdecimal() and isinstance(value, dict)]
     return [value for _, value in sorted(entries, key=lambda entry: entry[0])]
 
 
