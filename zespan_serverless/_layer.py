@@ -67,6 +67,7 @@ EXCLUDED = (
     "_platforms/google.py",
     "vercel.py",
     "exporters/_trees",
+    "_process/overriding.py",
 )
 """Files and folders of the package that are not imported on Lambda."""
 

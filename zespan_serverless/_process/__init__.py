@@ -2,15 +2,13 @@
 
 from .container import Container, current
 from .ending import at_exit, mark_deadline, pause, resume, watch
-from .startup import configured, override, reconsider, reset, start
+from .startup import reconsider, reset, start
 
 __all__ = [
     "Container",
     "at_exit",
-    "configured",
     "current",
     "mark_deadline",
-    "override",
     "pause",
     "reconsider",
     "reset",

@@ -14,25 +14,12 @@ from .container import Container, current, set_current
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from typing import Protocol
-
-    class Overrides(Protocol):
-        """What decides about the settings of every function while it is in force (`testing.recording`)."""
-
-        def settings_for(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
-            """The settings in force for a function with these settings of its own."""
-            ...
-
-        def leave(self, container: Container) -> None:
-            """Give up the container of other settings: it is used no more, and may have events."""
-            ...
-
 
 _lock = threading.Lock()
 # A module that is reloaded keeps its namespace, and the container is still there.
 _started: bool = globals().get("_started", False)
 _configured: dict[str, Any] = globals().get("_configured", {})
-_overrides: Overrides | None = None  # what prevails over all other settings, see `override`
+_overridden: Callable[[Mapping[str, Any]], dict[str, Any]] | None = None  # what else decides, see `overriding`
 
 
 def start(arguments: Mapping[str, Any], on_created: Callable[[_settings.Settings], object]) -> Container | None:
@@ -41,8 +28,8 @@ def start(arguments: Mapping[str, Any], on_created: Callable[[_settings.Settings
     `on_created` is called after that, with its settings. Others in a later call are ignored with one warning.
     """
     global _started, _configured
-    if _overrides is not None:
-        arguments = _overridden(_overrides, arguments)
+    if _overridden is not None:
+        arguments = _overridden(arguments)
     if _needs_container():
         with _lock:
             if _needs_container():
@@ -71,40 +58,10 @@ def reconsider() -> None:
         _started = False
 
 
-def configured() -> dict[str, Any] | None:
-    """The settings of the first function or `init` of this process; None if telemetry is off."""
-    return _configured if current() is not None else None
-
-
-def override(overrides: Overrides | None) -> None:
-    """Start anew, and let these decide about the settings from now on (for `testing.recording`)."""
-    global _overrides
-    reset()
-    _overrides = overrides
-
-
-def _overridden(overrides: Overrides, arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings for a function that is called while `override` is in force.
-
-    If they differ from those of the function before, telemetry starts anew.
-    """
-    global _started
-    before = current()
-    if before is not None and before.active:  # called by another decorated function, whose settings apply
-        return _configured
-    settings = overrides.settings_for(arguments)
-    if settings != _configured:
-        set_current(None)
-        _started = False
-        if before is not None:
-            overrides.leave(before)
-    return settings
-
-
 def reset() -> None:
     """Be as if just imported (between tests): drop events, settings and spans, restore signals, allow all warnings."""
-    global _started, _overrides
-    container, _started, _overrides = current(), False, None
+    global _started, _overridden
+    container, _started, _overridden = current(), False, None
     set_current(None)
     ending.reset()
     _trace.forget()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 from .. import _base, _observe, _process
 from .. import settings as _settings
+from .._process import overriding
 from ..exporters.memory import MemoryExporter
 
 if TYPE_CHECKING:
@@ -63,12 +64,12 @@ def begin(given: Mapping[str, Any], defaults: Mapping[str, Any] | None = None) -
     if outer is not None:
         outer.note_losses()
     else:
-        _before = _process.configured()
+        _before = overriding.configured()
         if (container := _process.current()) is not None:
             container.delivery.flush(min(container.settings.flush_timeout, _FLUSH))
     recording = Recording(given, defaults, outer)
     _under_way.append(recording)
-    _process.override(recording)
+    overriding.override(recording)
     if recording.is_local:
         _observe.start({})
     return recording
@@ -128,7 +129,7 @@ class Recording:
             if other.outer is self:
                 other.outer = self.outer
         latest = _under_way[-1] if _under_way else None
-        _process.override(latest)
+        overriding.override(latest)
         if latest is None and _before is not None:
             _observe.start(_before)  # such as those of an `init` in conftest.py
         elif latest is not None and latest.is_local:
