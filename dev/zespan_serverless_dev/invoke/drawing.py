@@ -26,7 +26,8 @@ BAR_MIN, BAR_MAX = 20, 64
 
 INIT_SHARE = 0.1  # of the timeout: an init that is shorter does not make a timeout
 BODY_MAX = 300  # characters of an answer
-LOG_MAX = 15  # lines of a call's log
+LOG_FIRST, LOG_LAST = 4, 12  # lines of a call's log; a traceback tells most at its end
+LINE_MAX = 300  # characters of one
 EVENTS_MAX = 20  # events in the ledger
 
 
@@ -175,10 +176,11 @@ def _said(call: Call) -> Iterator[str]:
     if call.outcome != "ok":
         yield f"   {'answer':<{LABEL - 4}} {_answer(call)}"
     lines = lines_of(call.invoke.log)
-    for line in lines[:LOG_MAX]:
-        yield f"   {'log':<{LABEL - 4}} {line.translate(ESCAPED)}"
-    if len(lines) > LOG_MAX:
-        yield f"   {'log':<{LABEL - 4}} ... {len(lines) - LOG_MAX} more lines: --json has all"
+    left_out = len(lines) - LOG_FIRST - LOG_LAST
+    if left_out > 1:
+        lines[LOG_FIRST:-LOG_LAST] = [f"... {left_out} more lines: --json has all"]
+    for line in lines:
+        yield f"   {'log':<{LABEL - 4}} {fit(line.expandtabs(1).translate(ESCAPED), LINE_MAX)}"
 
 
 def _answer(call: Call) -> str:
@@ -198,7 +200,10 @@ def _notes(result: Result) -> Iterator[str]:
         if not any(call.outcome == "timeout" for call in result.calls):
             yield "the handler was not reached: its module has not been imported, or has no such function"
     elif not result.loaded:
-        yield "the function does not use zespan-serverless: it has not been imported"
+        yield (
+            "the function does not use zespan-serverless: decorate its handler, or type "
+            "--env AWS_LAMBDA_EXEC_WRAPPER=/opt/zespan/wrapper to see what the layer would send"
+        )
     elif not result.ledger.entries and not result.left.open_spans:
         yield "the function has captured nothing: is telemetry on, and is the handler decorated?"
 

@@ -78,3 +78,12 @@ def test_calls_stand_below_their_handler() -> None:
     span = {"type": "captured", "span_id": "s", "model": "anthropic.claude-3-haiku", "start": 20.0, "end": 30.0}
     run.calls[0].facts.append({**span, "status": "ok"})
     assert any(line.startswith("     anthropic.claud… ") for line in drawn_call(run.calls[0], run))
+
+
+def test_the_end_of_a_long_log_is_shown() -> None:
+    """That is where a traceback says what has failed. No line is endless, and a tab is a space."""
+    run = result(reached=10.0, log="\n".join(["[ERROR]\tE", *(f"line {number}" for number in range(30)), "x" * 999]))
+    shown = [line.split(maxsplit=1)[1] for line in drawn_call(run.calls[0], run) if line.split()[0] == "log"]
+    assert shown[:5] == ["[ERROR] E", "line 0", "line 1", "line 2", "... 16 more lines: --json has all"]
+    assert shown[5:-1] == [f"line {number}" for number in range(19, 30)]
+    assert (len(shown[-1]), shown[-1][-1]) == (300, "…")
