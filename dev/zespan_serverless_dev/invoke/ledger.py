@@ -107,6 +107,11 @@ class Ledger:
                 elif kind == "dropped":
                     self._unnamed[fact["reason"]] += 1
 
+    def settled(self, items: Iterable[Any]) -> list[str]:
+        """The ids of those of the items that all their destinations have."""
+        entries = [self.entries.get(self._of_span.get(str(item), str(item))) for item in items]
+        return [entry.event_id for entry in entries if entry is not None and entry.state == "delivered"]
+
     def arrived(self, event_id: str, call: int) -> None:
         """The tools have accepted it during this call."""
         entry = self._entry(event_id, call)

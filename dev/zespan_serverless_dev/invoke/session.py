@@ -259,6 +259,7 @@ class Session:
         result.left = left_in(folders)
         result.ledger.left(result.left.events, len(result.calls))
         if self._lifecycle is not None:
+            self._lifecycle.tell("delivered", event_ids=result.ledger.settled(result.ledger.entries))
             self._lifecycle.close(result.end, result.left.events)
 
     def _call_at(self, at: float) -> int:

@@ -72,7 +72,8 @@ class Watch:
         pid, records = fact["pid"], []
         if pid not in self._processes:
             sandbox = self._processes[pid] = f"{self._name}-{pid}"
-            about = {"host": "process", "command": [self._program], "python": platform.python_version()}
+            about = {"host": "process", "command": [self._program], "handler": self._program}
+            about["python"] = platform.python_version()
             records.append({"type": "sandbox", "sandbox": sandbox, "at": fact["at"], **about})
         head = {"type": fact["type"], "sandbox": self._processes[pid], "at": fact["at"]}
         if fact["type"] in _RECORDS:
@@ -80,6 +81,8 @@ class Watch:
             records.append({**head, **fields})
             if fact["type"] == "captured" and _is_root(fact):
                 records += _invocation(fact, head["sandbox"])
+        elif fact["type"] == "delivered":
+            records.append({**head, "event_ids": self.ledger.settled(fact["items"])})
         elif fact["type"] == "dropped":
             known = [item for item in fact["items"] if item is not None]
             fields = {"reason": fact["reason"], "detail": fact["detail"], "event_ids": known}

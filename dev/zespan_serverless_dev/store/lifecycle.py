@@ -76,18 +76,18 @@ def _invoke(db: sqlite3.Connection, record: Record) -> None:
     request_id = text(record.get("request_id")) or f"at {record['at']}"
     cold = record.get("cold")
     earlier = db.execute(
-        "SELECT trace_id, root, sandbox FROM invocations WHERE request_id = ? AND NOT told", (request_id,)
+        "SELECT trace_id, root, sandbox, name, cold FROM invocations WHERE request_id = ? AND NOT told", (request_id,)
     ).fetchone()
     db.execute("DELETE FROM invocations WHERE request_id = ? AND NOT told", (request_id,))
-    trace_id, root = (earlier[0], earlier[1]) if earlier else (None, None)
+    trace_id, root, _, name, was_cold = earlier or (None,) * 5
     db.execute(
         """INSERT INTO invocations (sandbox, request_id, trace_id, root, name, cold, start, deadline, reserve_ms, told)
         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 1) ON CONFLICT (sandbox, request_id) DO UPDATE SET
         name = excluded.name, cold = excluded.cold, start = excluded.start, deadline = excluded.deadline,
         reserve_ms = excluded.reserve_ms, told = 1""",
         (
-            *(record["sandbox"], request_id, trace_id, root, text(record.get("name"))),
-            *(cold if isinstance(cold, bool) else None, record["at"]),
+            *(record["sandbox"], request_id, trace_id, root, text(record.get("name")) or name),
+            *(cold if isinstance(cold, bool) else was_cold, record["at"]),
             *(number(record.get("deadline")), number(record.get("reserve_ms"))),
         ),
     )
@@ -104,6 +104,11 @@ def _invoke(db: sqlite3.Connection, record: Record) -> None:
             (record["sandbox"], request_id, trace_id, earlier[2]),
         )
         db.execute("UPDATE traces SET sandbox = ? WHERE trace_id = ?", (record["sandbox"], trace_id))
+        db.execute(
+            """UPDATE sandboxes SET function = COALESCE(function, (
+            SELECT COALESCE(function, name) FROM traces WHERE trace_id = ?)) WHERE id = ?""",
+            (trace_id, record["sandbox"]),
+        )
         db.execute(
             "DELETE FROM sandboxes WHERE id = :id AND NOT told"
             " AND NOT EXISTS (SELECT 1 FROM invocations WHERE sandbox = :id)",
@@ -159,6 +164,15 @@ def _dropped(db: sqlite3.Connection, record: Record) -> None:
         )
 
 
+def _delivered(db: sqlite3.Connection, record: Record) -> None:
+    """Events whose destination is elsewhere. Of those that come here the deliveries tell more."""
+    db.executemany(
+        """UPDATE events SET delivered = 0 WHERE event_id = :id AND delivered IS NULL
+        AND NOT EXISTS (SELECT 1 FROM delivery_events WHERE event_id = :id)""",
+        [{"id": event_id} for event_id in _ids(record.get("event_ids"))],
+    )
+
+
 def _response(db: sqlite3.Connection, record: Record) -> None:
     db.execute(
         "UPDATE invocations SET response = ?, outcome = COALESCE(outcome, ?) WHERE sandbox = ? AND request_id = ?",
@@ -206,6 +220,7 @@ _STEPS: dict[str, Callable[[sqlite3.Connection, Record], None]] = {
     "begun": _begun,
     "captured": _captured,
     "response": _response,
+    "delivered": _delivered,
     "dropped": _dropped,
     "done": _done,
     "freeze": _freeze,

@@ -16,7 +16,7 @@ CREATE TABLE events (
     sandbox TEXT,
     request_id TEXT,
     captured REAL,     -- when the package has taken it, if a tool has told
-    delivered INTEGER, -- the delivery that was answered 2xx first
+    delivered INTEGER, -- the delivery that was answered 2xx first; 0 if its destination is elsewhere
     dropped TEXT,      -- the reason
     waiting INTEGER    -- 1: the journal of its dead sandbox has it
 );

@@ -159,7 +159,17 @@ def test_a_dev_of_this_folder_gets_everything(folder: Path) -> None:
         lanes = [dev.get(f"lane?sandbox={one['id']}")["invocations"] for one in sandboxes]
     assert (ledger["captured"], ledger["delivered"], ledger["lost"]) == (3, 2, 1)
     assert [(one["host"], one["state"], one["told"]) for one in sandboxes] == [("process", "ended", True)] * 2
+    assert sandboxes[1]["function"] is None  # what it has sent would tell: its command is its name
+    assert sandboxes[1]["handler"].startswith(sys.executable[:20])
     assert [[(one["outcome"], len(one["calls"])) for one in lane] for lane in lanes] == [[("ok", 1)], [("ok", 0)]]
+
+
+def test_what_goes_elsewhere_is_not_lost_for_dev(folder: Path) -> None:
+    """Code may send to another place, such as the terminal: `dev` is told that the events are there."""
+    with DevServer(folder / ".zespan") as dev:
+        assert ran(program=ELSEWHERE).returncode == 0
+        ledger = dev.get("summary")["ledger"]
+    assert ledger == {"captured": 1, "delivered": 1, "waiting": 0, "dropped": {}, "lost": 0}
 
 
 def test_traces_of_other_programs_are_not_shown(folder: Path) -> None:

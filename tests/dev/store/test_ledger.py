@@ -234,15 +234,33 @@ def test_an_invocation_that_ends_without_its_root_event(dev: DevServer) -> None:
     assert found["invocations"][0]["calls"][0]["end"] is None
 
 
-def test_a_tool_that_knows_less_than_the_telemetry(dev: DevServer) -> None:
-    """What a tool has not told of a process is filled in from its root span."""
+@pytest.mark.parametrize("is_fast", [False, True])
+def test_a_tool_that_knows_less_than_the_telemetry(dev: DevServer, is_fast: bool) -> None:
+    """What a tool has not told of a process is filled in from its root span, whichever comes first."""
+    if is_fast:
+        send(dev, root())
     tell(dev, "sandbox", host="process")
     tell(dev, "invoke", request_id="r-1")
-    send(dev, root())
+    if not is_fast:
+        send(dev, root())
     found = lane(dev)
     assert (found["sandbox"]["function"], found["sandbox"]["host"]) == ("shop", "process")
     (invocation,) = found["invocations"]
     assert (invocation["name"], invocation["cold"], invocation["init"]) == ("shop", True, None)
+
+
+def test_what_another_destination_has_is_not_lost(dev: DevServer) -> None:
+    """A tool tells it; of an event that has come here the delivery counts, which may have failed."""
+    elsewhere, refused, lost = event(), event(), event()
+    tell(dev, "sandbox", host="process")
+    captured(dev, elsewhere, refused, lost)
+    dev.fault = "500"
+    assert send(dev, refused) == 500
+    tell(dev, "delivered", event_ids=[elsewhere["event_id"], refused["event_id"], "never-captured"])
+    tell(dev, "exit")
+    assert ledger(dev) == {"captured": 3, "delivered": 1, "waiting": 0, "dropped": {}, "lost": 2}
+    (row,) = dev.get("ledger?state=delivered")["rows"]
+    assert (row["event_id"], row["deliveries"]) == (elsewhere["event_id"], [])
 
 
 def test_lanes_of_telemetry_alone(dev: DevServer) -> None:

@@ -93,7 +93,7 @@ function State({ sandbox }) {
       </span>
     `;
   const words = { running: "running", frozen: "frozen", ended: ENDS[sandbox.end] ?? "ended" };
-  const bad = sandbox.state === "ended" && sandbox.end && sandbox.end !== "scale_down";
+  const bad = sandbox.state === "ended" && sandbox.end && !["scale_down", "exit"].includes(sandbox.end);
   return html`
     <span class=${`state is-${sandbox.state} ${bad ? "is-bad" : ""}`}>
       <span class="dot" aria-hidden="true"></span>
