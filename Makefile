@@ -2,6 +2,7 @@
 # make quick   the tests for every day, in less than a minute
 # make test    every test          (make test WORKERS=0 PYTEST_ARGS="-k budget -x")
 # make check   linters and types
+# make wheel-test   some tests on the wheels, in empty environments, under each Python that is here
 # make clean   delete everything that the other targets have built
 #
 # Another Python needs its own environment: make test PYTHON=python3.13 VENV=.venv313
@@ -26,7 +27,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 NEWER := $(shell for python in python3.12 python3.13 python3.14 ~/.pyenv/versions/3.1[2-9].*/bin/python3; do \
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 12))' 2>/dev/null && echo $$python && break; done)
 
-.PHONY: demo quick test check clean environments
+.PHONY: demo quick test check wheel-test clean environments
 
 demo: $(VENV)/.local
 	@$(VENV)/bin/python -m zespan_serverless_dev.demo
@@ -56,8 +57,14 @@ check: $(VENV)/.dev
 	$(VENV)/bin/mypy
 	$(VENV)/bin/pyright --pythonpath $(VENV)/bin/python
 
+wheel-test: export PYTHONDONTWRITEBYTECODE =
+
+wheel-test: $(VENV)/.dev
+	$(VENV)/bin/python -m tools.wheels build
+	$(VENV)/bin/python -m tools.wheels test
+
 clean:
-	rm -rf $(VENV) .venv-sam .venv-vercel .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf dist $(VENV) .venv-sam .venv-vercel .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 $(VENV)/pyvenv.cfg:
 	$(if $(PYTHON),,$(error Python 3.11 or newer is needed: make $(MAKECMDGOALS) PYTHON=/path/to/python))

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -11,7 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from packaging.licenses import canonicalize_license_expression
 
+from tools import sbom, wheels
 from zespan_serverless import __version__, cli
 from zespan_serverless.cli import main
 
@@ -70,12 +75,18 @@ def test_each_tool_explains_itself(tool: str, capsys: pytest.CaptureFixture[str]
     assert f"zespan-serverless {tool}" in capsys.readouterr().out
 
 
-@pytest.mark.host(seconds=15)
-def test_wheels_run_where_nothing_else_is(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with both wheels and both source archives, as they are released."""
+    folder = tmp_path_factory.mktemp("dist")
+    wheels.build(folder)
+    return folder
+
+
+@pytest.mark.host(seconds=12)
+def test_wheels_run_where_nothing_else_is(dist: Path, tmp_path: Path) -> None:
     """Each has all files that it needs and none of the other's; together they run in an empty environment."""
-    for project in (ROOT, ROOT / "dev"):
-        uv("build", "--wheel", "--out-dir", str(tmp_path / "dist"), str(project))
-    tools, package = sorted((tmp_path / "dist").glob("*.whl"), key=lambda wheel: "_dev" not in wheel.name)
+    tools, package = sorted(dist.glob("*.whl"), key=lambda wheel: "_dev" not in wheel.name)
     assert not [name for name in names(package) if not name.startswith(("zespan_serverless/", "zespan_serverless-"))]
     assert {path for path in names(tools) if "/" in path} >= in_the_repository("dev/zespan_serverless_dev")
     uv("venv", "--python", sys.executable, str(tmp_path / "venv"))
@@ -86,6 +97,65 @@ def test_wheels_run_where_nothing_else_is(tmp_path: Path) -> None:
     uv("pip", "install", "--python", str(tmp_path / "venv"), str(tools))
     done = subprocess.run([command, "doctor", str(ROOT / "deploy")], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.host(seconds=5)
+def test_archives_pass_the_checks_of_the_index(dist: Path) -> None:
+    """PyPI would take them, show their README, and find nothing in the wheels that does not belong there."""
+    run("twine", "check", "--strict", *map(str, dist.iterdir()))
+    for project, pattern in ((ROOT, "zespan_serverless-*.whl"), (ROOT / "dev", "zespan_serverless_dev-*.whl")):
+        run("check_wheel_contents", str(next(dist.glob(pattern))), cwd=project)
+
+
+@pytest.mark.host(seconds=5)
+def test_wheels_can_be_built_again(dist: Path, tmp_path: Path) -> None:
+    """From the source archives, in another folder, with other times and modes, come the same bytes as from here."""
+    for archive in dist.glob("*.tar.gz"):
+        shutil.unpack_archive(archive, tmp_path / "src", filter="data")
+    projects = tuple((tmp_path / "src").iterdir())
+    for file in (tmp_path / "src").rglob("*"):
+        file.chmod(0o700 if file.is_dir() else 0o600)
+        os.utime(file, (1e9, 1e9))
+    again = wheels.build(tmp_path / "dist", projects, "wheel")
+    assert {wheel.name: wheel.read_bytes() for wheel in again} == {
+        wheel.name: wheel.read_bytes() for wheel in dist.glob("*.whl")
+    }
+
+
+@pytest.mark.host(seconds=1)
+@pytest.mark.parametrize("project", [MAIN, TOOLS], ids=["package", "tools"])
+def test_wheels_say_what_is_inside_under_which_licence(dist: Path, project: dict[str, Any]) -> None:
+    """Each has its bill of materials, and the text of every licence that its metadata names."""
+    name = project["name"].replace("-", "_")
+    info = f"{name}-{__version__}.dist-info"
+    with zipfile.ZipFile(dist / f"{name}-{__version__}-py3-none-any.whl") as archive:
+        bill = json.loads(archive.read(f"{info}/sboms/{project['name']}.cdx.json"))
+        metadata = archive.read(f"{info}/METADATA").decode()
+        texts = "".join(archive.read(file).decode() for file in archive.namelist() if f"{info}/licenses/" in file)
+    inside = {component["licenses"][0]["license"]["id"] for component in bill["components"]}
+    expression = re.findall("^License-Expression: (.*)$", metadata, re.MULTILINE)[0]
+    assert canonicalize_license_expression(expression) == expression
+    assert inside <= set(expression.split(" AND ")) == {"Apache-2.0", "MIT"}
+    assert "Apache License" in texts
+    assert "Permission is hereby granted, free of charge" in texts
+
+
+def test_bills_of_materials_are_up_to_date() -> None:
+    """They name this version, and what is vendored now: `python -m tools.sbom` makes them."""
+    assert {path: path.read_text() for path in sbom.FILES.values()} == sbom.made()
+
+
+def test_both_are_for_the_same_pythons() -> None:
+    """Their classifiers agree, and name no licence, which the expression does."""
+    pythons = [{word for word in project["classifiers"] if "Python ::" in word} for project in (MAIN, TOOLS)]
+    assert pythons[0] == pythons[1]
+    assert not [word for project in (MAIN, TOOLS) for word in project["classifiers"] if word.startswith("License")]
+
+
+def run(module: str, *arguments: str, cwd: Path = ROOT) -> None:
+    """Run a tool that must find nothing."""
+    done = subprocess.run([sys.executable, "-m", module, *arguments], cwd=cwd, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def uv(*arguments: str) -> None:

@@ -1,0 +1,111 @@
+"""Builds the distributions, and runs tests on what is in the wheels rather than on what is in the checkout.
+
+    python -m tools.wheels build             both wheels and source archives, in dist/
+    python -m tools.wheels test              the wheels in dist/, under each Python that is installed here
+    python -m tools.wheels test --python X   under this one only
+
+The tests run in a folder that has no source of the package, in an environment with the wheels and what TESTS needs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+PROJECTS = (ROOT, ROOT / "dev")
+DIST = ROOT / "dist"
+
+# What of the repository the tests below read, and the packages that they need.
+FOLDERS = ("tests", "examples", "docs")
+NEEDED = ("hypothesis", "openai>=1.50", "pytest>=9", "pytest-timeout>=2.4")
+# Each part of the package once: settings, records, delivery, a server, a decorator, the plugin of pytest.
+TESTS = (
+    "tests/test_settings.py",
+    "tests/test_front_door.py",
+    "tests/base",
+    "tests/trace",
+    "tests/jobs",
+    "tests/wsgi",
+    "tests/asgi",
+    "tests/testing/test_recording.py",
+    "tests/aws_lambda/test_handlers.py",
+    "tests/dev/server/test_api.py",
+)
+_INSTALLED = (
+    "import zespan_serverless as package, zespan_serverless_dev as tools;"
+    "print(package.__file__, tools.__file__, sep='\\n')"
+)
+
+
+def build(target: Path = DIST, projects: tuple[Path, ...] = PROJECTS, kind: str = "all") -> list[Path]:
+    """Build the distributions of both projects, or of others, into a folder; return the files."""
+    command = [sys.executable, "-m", "hatchling", "build", "--directory", str(target.absolute())]
+    for project in projects:
+        subprocess.run(command + ([] if kind == "all" else ["--target", kind]), cwd=project, check=True)
+    return sorted(target.iterdir())
+
+
+def test(python: str, wheels: list[Path]) -> int:
+    """Run TESTS on wheels in a new environment of a Python; return pytest's exit code."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name).resolve()
+        env = folder / "env"
+        _uv("venv", "--python", python, str(env))
+        inside = env / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+        _uv("pip", "install", "--python", str(inside), *map(str, wheels), *NEEDED)
+        for part in FOLDERS:
+            shutil.copytree(ROOT / part, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copy(ROOT / "pyproject.toml", folder)
+        files = subprocess.run([inside, "-c", _INSTALLED], cwd=folder, capture_output=True, text=True, check=True)
+        assert all(Path(file).is_relative_to(env) for file in files.stdout.split()), files.stdout
+        options = ["-q", "--quick", "-p", "no:cacheprovider", "--override-ini", "pythonpath=."]
+        return subprocess.run([inside, "-m", "pytest", *options, *TESTS], cwd=folder).returncode
+
+
+def pythons() -> Iterator[str]:
+    """Find each Python that the package is for, once by its version."""
+    names = [f"python3.{minor}" for minor in range(11, 15)]
+    kept = sorted(Path.home().glob(".pyenv/versions/3.1[1-9].*/bin/python3"))
+    seen = set()
+    for python in [*filter(None, map(shutil.which, names)), *map(str, kept)]:
+        asked = [python, "-c", "import sys; print(sys.version_info[:2])"]
+        version = subprocess.run(asked, capture_output=True, text=True).stdout  # empty if pyenv's shim leads nowhere
+        if version and version not in seen:
+            seen.add(version)
+            yield python
+
+
+def _uv(*arguments: str) -> None:
+    subprocess.run([sys.executable, "-m", "uv", "--quiet", *arguments], check=True)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tools.wheels")
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("build", help="build both distributions into dist/")
+    commands.add_parser("test", help="test the wheels in dist/").add_argument("--python", help="under this Python only")
+    given = parser.parse_args()
+    if given.command == "build":
+        shutil.rmtree(DIST, ignore_errors=True)
+        build()
+        return 0
+    if len(wheels := sorted(DIST.glob("*.whl"))) != len(PROJECTS):
+        parser.error("dist/ does not have both wheels: first run python -m tools.wheels build")
+    failed = []
+    for python in [given.python] if given.python else list(pythons()):
+        print(f"== {python}", flush=True)
+        if test(python, wheels):
+            failed.append(python)
+    print(f"failed under: {', '.join(failed)}" if failed else "passed")
+    return bool(failed)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
