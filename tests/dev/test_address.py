@@ -64,6 +64,15 @@ def test_a_file_of_a_dev_that_was_killed_does_no_harm(folder: Path, monkeypatch:
         assert find(dev.url) is None
 
 
+def test_a_file_that_others_may_read_names_no_dev(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may have come with a repository, to lead telemetry to somebody else's server."""
+    with DevServer(folder) as dev:
+        monkeypatch.setattr(address, "PORT", 9)
+        (folder / "running.json").chmod(0o644)
+        assert find() is None
+        assert dev.url
+
+
 @pytest.mark.parametrize("url", ["localhost:4880", "https://127.0.0.1:4880", "http://", "http://127.0.0.1:x", "4880"])
 def test_what_is_no_url_of_dev_is_refused(url: str) -> None:
     """With what to type instead."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from zespan_serverless_dev.doctor.findings import Edit
-from zespan_serverless_dev.doctor.fixing import Unchanged, _without_keys, changed, write
+from zespan_serverless_dev.doctor.fixing import Unchanged, _without_keys, applied, changed, write
 from zespan_serverless_dev.doctor.model import Place
 from zespan_serverless_dev.doctor.readers import read
 from zespan_serverless_dev.doctor.run import diagnose, selected
@@ -205,6 +205,15 @@ def test_an_ignored_finding_is_not_fixed(tmp_path: Path) -> None:
     file.write_text(TEMPLATE.replace("60 # a minute", "60 # zespan: ignore ZS210"))
     doctor("--fix", tmp_path)
     assert "VisibilityTimeout: 60 # zespan" in file.read_text()
+
+
+def test_an_edit_that_makes_a_file_unreadable_is_undone(tmp_path: Path) -> None:
+    """The file has its own text again, and the reason is said."""
+    (tmp_path / "template.yaml").write_text(TEMPLATE)
+    findings = diagnose(read(tmp_path), selected([], [])).findings
+    (told,) = applied(findings, lambda file: file.read_text() == TEMPLATE)
+    assert told.endswith("template.yaml stays as it was: the edit would make it unreadable")
+    assert (tmp_path / "template.yaml").read_text() == TEMPLATE
 
 
 def test_a_file_that_cannot_be_written_is_named(tmp_path: Path) -> None:

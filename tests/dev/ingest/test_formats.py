@@ -97,6 +97,15 @@ def test_the_same_records_in_each_format(dev: DevServer, monkeypatch: pytest.Mon
     assert call["attributes"]["tag.team"] == "search"
 
 
+@pytest.mark.parametrize(("kind", "code"), [("SPAN_KIND_SERVER", "STATUS_CODE_ERROR"), (2, 2)])
+def test_otlp_names_or_numbers_of_enumerations(kind: object, code: object) -> None:
+    """JSON may have the number of a kind or of a status, as OTLP asks, or its name, as protobuf's own JSON has it."""
+    found = {"traceId": "1" * 32, "spanId": "2" * 16, "name": "POST /chat", "kind": kind, "status": {"code": code}}
+    body = json.dumps({"resourceSpans": [{"scopeSpans": [{"spans": [found]}]}]}).encode()
+    (span,) = ingest.spans_in("/v1/traces", "application/json", body)
+    assert (span.kind, span.status) == ("invocation", "error")
+
+
 BAD = {
     "no JSON": b"no",
     "a list of texts": b'["a"]',

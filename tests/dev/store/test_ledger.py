@@ -61,6 +61,15 @@ def test_an_event_that_waits_is_delivered_or_lost(dev: DevServer) -> None:
     assert (row["event_id"], row["deliveries"]) == (second["event_id"], [])
 
 
+def test_a_sandbox_that_has_ended_stays_so(dev: DevServer) -> None:
+    """A record about a freeze that arrives after the end does not make a lost event wait again."""
+    tell(dev, "sandbox")
+    captured(dev, event())
+    tell(dev, "exit", reason="kill")
+    tell(dev, "thaw")
+    assert ledger(dev)["lost"] == 1
+
+
 def test_events_on_the_disk_of_a_dead_sandbox(dev: DevServer) -> None:
     """What the journal still has is not lost, and is delivered when a later process has sent it."""
     one = event()

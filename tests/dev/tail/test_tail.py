@@ -112,7 +112,7 @@ def test_a_dev_without_a_token_is_told(capsys: pytest.CaptureFixture[str], tmp_p
     assert "--dev needs the URL with its token" in capsys.readouterr().err
 
 
-HOSTILE = "".join(map(chr, [*range(0x100), *range(0x2000, 0x2070), 0x61C])) + "`](javascript:x)<b>"
+HOSTILE = "".join(map(chr, [*range(0x100), *range(0x2000, 0x2070), 0x61C])) + "``](javascript:x)<b>"  # an odd number of backticks
 
 
 @pytest.mark.parametrize("write", [human, markdown, as_json])
