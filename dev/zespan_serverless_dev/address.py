@@ -20,7 +20,7 @@ _TIMEOUT = 10.0  # seconds for an answer
 
 
 class Address(NamedTuple):
-    """A running `dev`. `token` is empty if nobody has told it: then its API cannot be asked."""
+    """A running `dev`. `token` is empty if it is not known: then its API cannot be used."""
 
     url: str
     token: str

@@ -14,8 +14,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Invoke a Lambda function on AWS's emulator."""
     parser.description = "Invoke a Lambda function on AWS's emulator, and account for each of its events."
     parser.epilog = (
-        "Exit codes: 0, all events are delivered, or are known to wait or to be dropped; 1, an event is lost; "
-        "2, the command cannot be run as typed; 3, no event is lost, but the function has failed."
+        "Exit codes: 0, each event is delivered, waiting or dropped; 1, an event is lost; "
+        "2, the command is wrong; 3, no event is lost, but a call has failed."
     )
     parser.add_argument("handler", nargs="?", help="the handler, such as app.handler")
     parser.add_argument("event", nargs="?", help="the event: a file of JSON, JSON itself, or - (default: {})")
@@ -24,29 +24,33 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--event",
         dest="sample",
         metavar="NAME",
-        help="a new event as AWS sends it, with the other one as its payload: apigw-v2, apigw-v1, function-url, alb "
+        help="wrap the event in a complete one as AWS sends it: apigw-v2, apigw-v1, function-url, alb "
         "('apigw-v2 POST /ask'), sqs, sns, s3, schedule, eventbridge, dynamodb, kinesis",
     )
-    parser.add_argument("-n", dest="calls", default="1", metavar="N", help="how many calls (default: 1)")
-    parser.add_argument("--idle", default="0.2s", metavar="TIME", help="how long it is frozen between two (0.2s)")
+    parser.add_argument("-n", dest="calls", default="1", metavar="N", help="make N calls (default: 1)")
+    parser.add_argument(
+        "--idle", default="0.2s", metavar="TIME", help="freeze the sandbox so long between two calls (default: 0.2s)"
+    )
     parser.add_argument("--timeout", metavar="SECONDS", help="the function's timeout (default: 30)")
-    parser.add_argument("--memory", metavar="MB", help="its memory (512), and with it the CPU that it gets")
-    parser.add_argument("--env", action="append", default=[], metavar="K=V", help="a variable; may be given repeatedly")
+    parser.add_argument(
+        "--memory", metavar="MB", help="the function's memory, which also decides its share of CPU (default: 512)"
+    )
+    parser.add_argument(
+        "--env", action="append", default=[], metavar="K=V", help="an environment variable; may be repeated"
+    )
     parser.add_argument("--fault", choices=("hang", "429", "500", "refuse", "drip"), help="how the backend fails")
     _signal(parser, "--kill", "SIGKILL")
     _signal(parser, "--sigterm", "SIGTERM")
-    parser.add_argument("--model", action="store_true", help="a stand-in for OpenAI answers, without a key")
+    parser.add_argument("--model", action="store_true", help="have a stand-in for OpenAI answer, which needs no key")
     parser.add_argument("--template", type=Path, metavar="FILE", help="a SAM or CloudFormation template")
     parser.add_argument("--function", metavar="NAME", help="which of the template's functions")
-    parser.add_argument(
-        "--dev", nargs="?", const="", metavar="URL", help="send all to a running `zespan-serverless dev`"
-    )
+    parser.add_argument("--dev", nargs="?", const="", metavar="URL", help="show it all on the page of a running `dev`")
     parser.add_argument(
         "--stay", action="store_true", help="with --dev: keep the sandbox, and obey the page's controls"
     )
     parser.add_argument("--docker", action="store_true", help="run in AWS's image in Docker, as always on macOS")
     parser.add_argument("--watch", action="store_true", help="run again when a file of the function changes")
-    parser.add_argument("--json", action="store_true", help="print one document of JSON instead of the drawing")
+    parser.add_argument("--json", action="store_true", help="print one JSON document instead of the drawing")
     parser.set_defaults(run=_run)
     _allow_options_in_between(parser)
 
@@ -66,7 +70,7 @@ def _allow_options_in_between(parser: argparse.ArgumentParser) -> None:
 
 
 def _signal(parser: argparse.ArgumentParser, option: str, name: str) -> None:
-    text = f"{name} to the function's process: so long after the first call has begun, or at the end"
+    text = f"send {name} to the function's process, so long after the start of the first call, or else at the end"
     parser.add_argument(option, nargs="?", const="", metavar="after=TIME", help=text)
 
 

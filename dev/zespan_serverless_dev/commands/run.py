@@ -11,7 +11,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.description = "Run a program whose telemetry goes to this machine, and print its traces when it has ended."
     parser.epilog = "Exit code: the program's; 128 and the signal's number if a signal has ended it."
     parser.add_argument(
-        "--dev", metavar="URL", help="send to this `dev`; default: the one of this folder, else none is needed"
+        "--dev", metavar="URL", help="send to the `dev` at this URL; default: the one of this folder, if there is one"
     )
     parser.add_argument("--alone", action="store_true", help="do not send to a `dev` that runs here")
     parser.add_argument("--format", choices=("human", "json", "md"), default="human", help="default: %(default)s")

@@ -46,7 +46,7 @@ class Step:
 
 
 def check(form: str) -> int:
-    """Print each step as text, or all as JSON; 0 if the event was taken, 1 if not, 3 if nothing is to be sent."""
+    """Print each step as text, or all as JSON; 0 if the event was accepted, 1 if not, 3 if there is nothing to send."""
     steps = []
     for step in _steps(resolve({})):
         steps.append(step)
@@ -199,7 +199,7 @@ def _event(name: str, settings: Settings, spent: float) -> Iterator[Step]:
         yield Step(name, "event", "FAIL", outcome.detail or outcome.verdict, ms)
     else:
         yield Step(name, "key", "OK", "accepted")
-        yield Step(name, "event", "OK", f"{record.event_id} was taken", ms)
+        yield Step(name, "event", "OK", f"{record.event_id} was accepted", ms)
         yield _total(name, settings, spent + ms)
 
 

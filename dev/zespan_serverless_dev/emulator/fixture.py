@@ -52,7 +52,7 @@ def sandboxes(root: Path, environment: Mapping[str, str], lost: Lost) -> Iterato
 
 
 def _report(facts: Iterable[Fact], lost: Lost) -> None:
-    """Tell what has become of the events of one sandbox, if it is not what should have."""
+    """Report the events of one sandbox that were not delivered."""
     events: dict[str, dict[str, Any]] = {}
     settled: set[str] = set()
     for fact in facts:

@@ -24,14 +24,14 @@ def read(body: bytes) -> list[Span]:
     document = parsed(body.decode("utf-8", "replace"))
     events = document.get("events") if isinstance(document, dict) else document
     if not isinstance(events, list):
-        raise BadBody('the body is to be {"events": [...]}')
+        raise BadBody('the body must be {"events": [...]}')
     return [zespan.span_of(event_of(event), json.dumps(event), "carbon") for event in events]
 
 
 def event_of(carbon: Any) -> Json:
     """An event of Carbon's in Zespan's words."""
     if not isinstance(carbon, dict):
-        raise BadBody("an event is to be an object of JSON")
+        raise BadBody("an event must be a JSON object")
     more, context, properties = (_map(carbon.get(name)) for name in ("additionalProperties", "context", "properties"))
     is_ok = _map(carbon.get("status")).get("state") == "ok"
     event: Json = {

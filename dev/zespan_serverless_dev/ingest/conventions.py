@@ -1,4 +1,4 @@
-"""Names of attributes by which tools tell about calls of models: OpenTelemetry's gen_ai, those of this package below
+"""The attribute names that tools use for model calls: OpenTelemetry's gen_ai, those of this package below
 `zespan.`, OpenInference's, and OpenLLMetry's. Of several names the first that a span has counts.
 """
 

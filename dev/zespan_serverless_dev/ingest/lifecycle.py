@@ -30,7 +30,7 @@ def checked(record: Any) -> Record:
     BadBody if it cannot be one.
     """
     if not isinstance(record, dict):
-        raise BadBody("a lifecycle record is to be an object of JSON")
+        raise BadBody("a lifecycle record must be a JSON object")
     kind, sandbox = text(record.get("type"), 40), text(record.get("sandbox"))
     if kind is None or sandbox is None:
         raise BadBody("a lifecycle record has no type or no sandbox")

@@ -23,7 +23,7 @@ def read_json(body: bytes) -> list[Span]:
     """The spans of a request in OTLP's JSON."""
     document = parsed(body.decode("utf-8", "replace"))
     if not isinstance(document, dict):
-        raise BadBody('the body is to be {"resourceSpans": [...]}')
+        raise BadBody('the body must be {"resourceSpans": [...]}')
     return [conventions.span_of(span, json.dumps(span)) for span in _of_json(document)]
 
 

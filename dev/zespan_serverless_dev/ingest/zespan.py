@@ -50,7 +50,7 @@ def read(body: bytes) -> list[Span]:
 def span_of(event: Any, raw: str, format: str) -> Span:
     """The span of one event; `raw` is the event as it arrived, in the words of `format`."""
     if not isinstance(event, dict):
-        raise BadBody("an event is to be an object of JSON")
+        raise BadBody("an event must be a JSON object")
     event_id, trace_id = text(event.get("event_id")), text(event.get("trace_id"))
     if event_id is None:
         raise BadBody("an event has no event_id")

@@ -1,4 +1,4 @@
-"""`zespan-serverless invoke`: a Lambda function under AWS's emulator, and what becomes of each of its events.
+"""`zespan-serverless invoke`: runs a Lambda function under AWS's emulator, and accounts for each of its events.
 
 plan         what is asked for: the options, the events, the environment      samples, durations
 session      runs the calls: sandbox, faults, signals, freezes                 collectors, cpu

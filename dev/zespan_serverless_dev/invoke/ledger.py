@@ -26,7 +26,7 @@ HERE = ("", "zespan")
 
 @dataclass
 class Fate:
-    """What has become of an event at one destination."""
+    """What happened to an event at one destination."""
 
     delivered_in: int | None = None  # the call in which it has been accepted
     reason: str = ""  # why it is dropped, or where it waits

@@ -8,16 +8,16 @@ const KEYS = [
   ["Enter", "Open the row"],
   ["Esc", "Close what is open"],
   ["/", "Search"],
-  ["p", "Pause, or go on"],
+  ["p", "Pause or resume"],
   ["?", "This help"],
 ];
 const WORDS = [
   ["init", "Starting the sandbox: loading the code. Billed with the first call."],
-  ["after response", "What still runs when the caller has the answer. Billed, but nobody waits for it."],
+  ["after response", "Work that runs after the caller has the response. Billed, but nobody waits for it."],
   ["frozen", "Between calls the platform stops the sandbox. Nothing runs, and nothing is billed."],
-  ["reserve", "The time before the deadline that telemetry leaves free."],
-  ["waiting", "Captured, and not yet delivered. It goes out with the next call, or at the end."],
-  ["lost", "Captured, and its sandbox has ended without it. This must never happen."],
+  ["reserve", "Time before the deadline that telemetry does not use."],
+  ["waiting", "Captured, but not yet delivered. It is sent with the next call, or at the end."],
+  ["lost", "Captured, but the sandbox ended without delivering or keeping it. This must never happen."],
 ];
 
 export function Help() {
@@ -49,7 +49,7 @@ export function Help() {
           </dl>
           <label class="check">
             <input type="checkbox" checked=${keysOn.value} onChange=${(event) => switchKeys(event.target.checked)} />
-            Single keys are shortcuts
+            Use single keys as shortcuts
           </label>
         </section>
         <section>

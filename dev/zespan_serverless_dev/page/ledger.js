@@ -1,4 +1,4 @@
-// The ledger: what has become of every event that was captured, and in which requests it travelled.
+// The ledger: the state of every captured event, and the requests that carried it.
 import * as format from "./format.js";
 import { html, table, useEffect, useMemo } from "./html.js";
 import { changes, run, useLive } from "./live.js";

@@ -1,4 +1,4 @@
-"""What is printed when the program has ended: its traces, and what has become of its events."""
+"""Prints the report when the program has ended: its traces, and what happened to its events."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ def run_command(arguments: argparse.Namespace) -> int:
     if not command:
         raise ConfigurationError("say what to run, such as: zespan-serverless run -- python app.py")
     if arguments.last < 0:
-        raise ConfigurationError(f"--last is to be 0 or more, not {arguments.last}")
+        raise ConfigurationError(f"--last must be 0 or more, not {arguments.last}")
     with _collector(arguments) as (dev, is_shown), _folder() as folder:
         facts = Facts(Path(folder) / "facts")
         since, watch = time.time() * 1000, Watch(facts, dev, command)

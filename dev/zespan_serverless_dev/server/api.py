@@ -70,7 +70,7 @@ def _lane(dev: DevServer, query: Json, _: str) -> Json:
     try:
         moment = None if not before else float(before)
     except ValueError:
-        raise Refused(400, "before is to be a time in milliseconds") from None
+        raise Refused(400, "before must be a time in milliseconds") from None
     limit = _limit(query, 20, lanes.INVOCATIONS_MAX)
     with _run(dev, query).reading() as db:
         return _found(lanes.lane(db, query.get("sandbox", ""), moment, limit), "sandbox")
@@ -93,7 +93,7 @@ def _event(dev: DevServer, query: Json, id: str) -> Any:
 
 def _ledger(dev: DevServer, query: Json, _: str) -> Json:
     if query.get("state") and query["state"] not in ledger.STATES:
-        raise Refused(400, f"state is to be one of {', '.join(ledger.STATES)}")
+        raise Refused(400, f"state must be one of {', '.join(ledger.STATES)}")
     trace_id = query.get("trace")
     with _run(dev, query).reading() as db:
         sums = ledger.of_trace(db, trace_id) if trace_id else ledger.of_run(db)
@@ -114,7 +114,7 @@ def _fault(dev: DevServer, request: Connection) -> Json:
 def _control(dev: DevServer, request: Connection, sandbox: str) -> Json:
     control = request.json().get("control")
     if control not in CONTROLS:
-        raise Refused(400, f"control is to be one of {', '.join(CONTROLS)}")
+        raise Refused(400, f"control must be one of {', '.join(CONTROLS)}")
     with dev.runs.current.reading() as db:
         row = db.execute("SELECT controls, state FROM sandboxes WHERE id = ?", (sandbox,)).fetchone()
     _found(row, "sandbox")
@@ -154,7 +154,7 @@ def _export(dev: DevServer, request: Connection) -> Answer | None:
 
 def _import(dev: DevServer, request: Connection) -> Json:
     if request.names.get("content-type", "").partition(";")[0].strip() not in _FILES:
-        raise Refused(415, f"content-type is to be {' or '.join(_FILES)}")
+        raise Refused(415, f"content-type must be {' or '.join(_FILES)}")
     return {"run": import_run(dev.runs, request.reader(_FILE_MAX)).id}
 
 
@@ -182,7 +182,7 @@ def _limit(query: Json, usual: int, most: int) -> int:
 def _number(query: Json, name: str, usual: int) -> int:
     given = query.get(name) or str(usual)
     if not given.isdecimal() or len(given) > _NUMBER_MAX:
-        raise Refused(400, f"{name} is to be a whole number")
+        raise Refused(400, f"{name} must be a whole number")
     return int(given)
 
 

@@ -85,15 +85,15 @@ class Connection(BaseHTTPRequestHandler):
         return cast("IO[bytes]", BufferedReader(_Body(self.rfile, length)))
 
     def json(self) -> dict[str, Any]:
-        """The body as an object of JSON."""
+        """The body as a JSON object."""
         if self.names.get("content-type", "").partition(";")[0].strip() != "application/json":
-            raise Refused(415, "content-type is to be application/json")
+            raise Refused(415, "content-type must be application/json")
         try:
             found = json.loads(self.body(100_000))
         except (ValueError, RecursionError):
             found = None
         if not isinstance(found, dict):
-            raise Refused(400, "the body is to be an object of JSON")
+            raise Refused(400, "the body must be a JSON object")
         return found
 
     def has_left(self) -> bool:
@@ -211,7 +211,7 @@ class Connection(BaseHTTPRequestHandler):
                 length = -1
             if length < 0 or size + length > longest:
                 self.close_connection = True
-                raise Refused(413 if length > 0 else 400, f"the body is to be at most {longest:,} bytes, in chunks")
+                raise Refused(413 if length > 0 else 400, f"the body must be at most {longest:,} bytes, in chunks")
             if length == 0:
                 while self.rfile.readline(1000).strip():
                     pass

@@ -26,7 +26,7 @@ class Faults:
     @mode.setter
     def mode(self, mode: str) -> None:
         if mode not in MODES:
-            raise ValueError(f"mode is to be one of {', '.join(MODES)}")
+            raise ValueError(f"mode must be one of {', '.join(MODES)}")
         with self._changed:
             self._mode = mode
             self._changed.notify_all()

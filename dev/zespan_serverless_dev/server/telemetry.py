@@ -122,7 +122,7 @@ def _commands(dev: DevServer, request: Connection) -> Answer:
     try:
         wait = min(max(0.0, float(query.get("wait", controls.WAIT))), controls.WAIT)
     except ValueError:
-        raise Refused(400, "wait is to be a number of seconds") from None
+        raise Refused(400, "wait must be a number of seconds") from None
     found = dev.controls.take(query["sandbox"], request.has_left, wait)
     return Answer.of({"commands": [{"control": control} for control in found]})
 

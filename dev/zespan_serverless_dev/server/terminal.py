@@ -28,9 +28,9 @@ This run is kept in {place}. Ctrl-C ends it."""
 def serve(arguments: argparse.Namespace) -> int:
     """Serve until Ctrl-C, SIGTERM, or the end of the terminal."""
     if arguments.keep < 1:
-        raise ConfigurationError(f"--keep is to be 1 or more, not {arguments.keep}")
+        raise ConfigurationError(f"--keep must be 1 or more, not {arguments.keep}")
     if not 0 <= arguments.port <= 65535:
-        raise ConfigurationError(f"--port is to be from 0 to 65535, not {arguments.port}")
+        raise ConfigurationError(f"--port must be from 0 to 65535, not {arguments.port}")
     folder = None if arguments.memory else arguments.folder
     ended = threading.Event()
 

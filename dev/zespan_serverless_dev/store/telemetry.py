@@ -138,7 +138,7 @@ def add_root(db: sqlite3.Connection, span: Span) -> str:
 
 
 def _add_invocation(db: sqlite3.Connection, span: Span, sandbox: str, request_id: str) -> None:
-    """Add the sandbox and the invocation of a root span of which no tool has told."""
+    """Add the sandbox and the invocation of a root span on which no tool reports."""
     db.execute(
         """INSERT INTO sandboxes (id, function, memory_mb, first, last, state, told, controls)
         VALUES (?, ?, ?, ?, ?, 'running', 0, '[]')

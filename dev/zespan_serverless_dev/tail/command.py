@@ -26,7 +26,7 @@ KNOWN_MAX = 50_000  # spans that have been printed, so that none is printed twic
 def tail(arguments: argparse.Namespace) -> int:
     """Print until `dev` ends, or Ctrl-C."""
     if arguments.last < 0:
-        raise ConfigurationError(f"--last is to be 0 or more, not {arguments.last}")
+        raise ConfigurationError(f"--last must be 0 or more, not {arguments.last}")
     dev = find(arguments.dev)
     if dev is None:
         raise ConfigurationError("no `dev` is running there: start zespan-serverless dev, or give its URL by --dev")

@@ -46,7 +46,7 @@ def test_event_arrives(backend: Backend, capsys: pytest.CaptureFixture[str]) -> 
     (event,) = backend.wait_for(1)
     output = capsys.readouterr().out
     assert event["operation"] == "zespan-serverless doctor"
-    assert f"{event['event_id']} was taken" in output
+    assert f"{event['event_id']} was accepted" in output
     assert backend.requests[0].headers["x-api-key"] == KEY
     assert "the key ending in r3t9" in output
     assert KEY not in output

@@ -105,7 +105,7 @@ def test_text(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: p
     assert text.startswith(
         "error[ZS005] key-in-plain-text: api_key is written in plain text\n"
         "  --> a folder/app.py:4\n"
-        "   = why: Whoever can read the repository, or the function's configuration, has the key.\n"
+        "   = why: Anybody who can read the repository, or the function's configuration, has the key.\n"
     )
     assert text.endswith("1 error, 2 warnings in 2 files, 0 functions\n")
 
@@ -124,7 +124,7 @@ def test_json(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: p
         "id": "ZS002",
         "name": "unknown-variable",
         "level": "warning",
-        "message": "ZESPAN_APIKEY is no setting: did you mean ZESPAN_API_KEY?",
+        "message": "ZESPAN_APIKEY is not a setting: did you mean ZESPAN_API_KEY?",
         "file": ".env",
         "line": 1,
         "function": None,
@@ -200,7 +200,7 @@ def test_rules_can_be_listed_and_explained(capsys: pytest.CaptureFixture[str]) -
     assert main(["doctor", "--list-rules"]) == 0
     assert capsys.readouterr().out.count("\n") == len(rules())
     assert main(["doctor", "--explain", "zs002"]) == 0
-    assert "ZS002 unknown-variable (warning)\n\nA variable that is no setting" in capsys.readouterr().out
+    assert "ZS002 unknown-variable (warning)\n\nA variable that is not a setting" in capsys.readouterr().out
 
 
 def test_variable_of_the_shell_is_checked(

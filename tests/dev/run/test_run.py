@@ -262,7 +262,7 @@ def test_what_cannot_be_run_is_told(folder: Path, capfd: pytest.CaptureFixture[s
     ("options", "told"),
     [
         ([], "say what to run, such as: zespan-serverless run -- python app.py"),
-        (["--last", "-2", "--", "true"], "--last is to be 0 or more, not -2"),
+        (["--last", "-2", "--", "true"], "--last must be 0 or more, not -2"),
         (["--dev", "http://127.0.0.1:9", "--", "true"], "start zespan-serverless dev, or leave out --dev"),
     ],
 )

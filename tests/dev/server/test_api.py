@@ -124,9 +124,9 @@ def test_a_run_compared_with_itself(dev: DevServer) -> None:
         ("event/none", 404, "no such event"),
         ("lane?sandbox=none", 404, "no such sandbox"),
         ("summary?run=../../etc/passwd", 404, "no such run"),
-        ("invocations?limit=-1", 400, "limit is to be"),
-        ("invocations?until=a", 400, "until is to be"),
-        ("ledger?state=gone", 400, "state is to be one of delivered"),
+        ("invocations?limit=-1", 400, "limit must be"),
+        ("invocations?until=a", 400, "until must be"),
+        ("ledger?state=gone", 400, "state must be one of delivered"),
         ("nothing", 404, "below /api"),
     ],
 )

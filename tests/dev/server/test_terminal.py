@@ -101,7 +101,7 @@ def test_in_memory_nothing_is_kept(started: Any, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("arguments", "says"),
-    [(["--keep", "0"], "--keep is to be 1 or more"), (["--port", "70000"], "--port is to be from 0 to 65535")],
+    [(["--keep", "0"], "--keep must be 1 or more"), (["--port", "70000"], "--port must be from 0 to 65535")],
 )
 def test_options_that_cannot_be(capsys: pytest.CaptureFixture[str], arguments: list[str], says: str) -> None:
     """The error says what is possible."""

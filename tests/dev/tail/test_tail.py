@@ -93,7 +93,7 @@ def test_json_has_a_document_for_each_span(dev: DevServer, capsys: pytest.Captur
 @pytest.mark.parametrize(
     ("options", "told"),
     [
-        (["--last", "-1"], "--last is to be 0 or more, not -1"),
+        (["--last", "-1"], "--last must be 0 or more, not -1"),
         (["--dev", "http://127.0.0.1:9"], "start zespan-serverless dev, or give its URL by --dev"),
         (["--dev", "ftp://x"], "use the URL that `zespan-serverless dev` has printed"),
     ],
@@ -112,7 +112,7 @@ def test_a_dev_without_a_token_is_told(capsys: pytest.CaptureFixture[str], tmp_p
     assert "--dev needs the URL with its token" in capsys.readouterr().err
 
 
-HOSTILE = "".join(map(chr, [*range(0x100), *range(0x2000, 0x2070), 0x61C])) + "``](javascript:x)<b>"  # an odd number of backticks
+HOSTILE = "".join(map(chr, [*range(0x100), *range(0x2000, 0x2070), 0x61C])) + "``](javascript:x)<b>"  # three backticks
 
 
 @pytest.mark.parametrize("write", [human, markdown, as_json])

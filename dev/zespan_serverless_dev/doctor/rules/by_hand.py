@@ -90,7 +90,7 @@ def sdk_context_on_async(project: Project) -> Iterator[Finding]:
     "ZS117",
     "by-hand-without-flush",
     "warning",
-    "Without a decorator nobody flushes: Lambda freezes the process, and what was captured is late, or lost with it.",
+    "Without a decorator nothing flushes: Lambda freezes the process, and captured events are late, or lost with it.",
     "Put @zespan_lambda above the handler, or call flush() before it returns.",
 )
 def by_hand_without_flush(project: Project) -> Iterator[Finding]:

@@ -40,8 +40,8 @@ def flush_before_return(project: Project) -> Iterator[Finding]:
     "ZS108",
     "other-flush-in-handler",
     "warning",
-    "The caller waits for the other SDK's backend; if that hangs, the function may be killed before it answers.",
-    "Remove the call, and name the SDK in the setting flush: its queue is flushed with our events, in limited time.",
+    "The caller waits for the other SDK's backend; if that hangs, the function may time out before it answers.",
+    "Remove the call, and name the SDK in the setting flush: its queue is then flushed too, within a time limit.",
 )
 def other_flush_in_handler(project: Project) -> Iterator[Finding]:
     """Find flushes of other telemetry SDKs in traced functions."""
@@ -58,7 +58,7 @@ def other_flush_in_handler(project: Project) -> Iterator[Finding]:
     "sdk-flush-before-return",
     "info",
     "Under the decorator the official SDK's events are sent at the end of the invocation, without this call.",
-    "Remove the call when you change the function anyway.",
+    "Remove the call when you next change the function.",
 )
 def sdk_flush_before_return(project: Project) -> Iterator[Finding]:
     """Find flushes of the official SDK in traced functions."""
@@ -72,7 +72,7 @@ def sdk_flush_before_return(project: Project) -> Iterator[Finding]:
     "ZS110",
     "client-outlasts-function",
     "warning",
-    "A call of the model that hangs is ended by the function's timeout: the caller gets no answer.",
+    "If a model call hangs, the function's timeout ends it: the caller gets no answer.",
     "Set timeout and max_retries of the client so that all attempts end in time, or cap_timeouts=True.",
 )
 def client_outlasts_function(project: Project) -> Iterator[Finding]:
@@ -97,8 +97,8 @@ def client_outlasts_function(project: Project) -> Iterator[Finding]:
     "ZS111",
     "client-in-handler",
     "info",
-    "A new client has no open connection: each invocation pays for a TLS handshake, and for making the client.",
-    "Make the client once, at module level.",
+    "A new client has no open connection: each invocation pays for a TLS handshake, and for creating the client.",
+    "Create the client once, at module level.",
 )
 def client_in_handler(project: Project) -> Iterator[Finding]:
     """Find clients of models that are made in a traced function which is called many times."""

@@ -22,7 +22,7 @@ _SHOWN_MAX = 60  # characters of a value in a message
     "ZS001",
     "no-destination",
     "error",
-    "Without an API key, or another place to send to, telemetry is off.",
+    "Without an API key, or another destination, telemetry is off.",
     "Set ZESPAN_API_KEY_SECRET or ZESPAN_API_KEY in the function's environment, or ZESPAN_BASE_URL to send elsewhere.",
 )
 def no_destination(project: Project) -> Iterator[Finding]:
@@ -64,7 +64,7 @@ def _missing(function: Function) -> set[str]:
     "ZS003",
     "invalid-value",
     "error",
-    "A value that cannot be read is ignored when the function starts, or taken as the one that sends least.",
+    "A value that cannot be parsed is ignored when the function starts, or replaced by the one that sends least.",
     "Write the value as the message says.",
 )
 def invalid_value(project: Project) -> Iterator[Finding]:
@@ -106,7 +106,7 @@ def out_of_range(project: Project) -> Iterator[Finding]:
     "ZS006",
     "key-format",
     "warning",
-    "A key in another form than Zespan's is probably another service's, and is refused.",
+    "A key in another format probably belongs to another service, and is refused.",
     "Copy the key again, without quotes: it begins with zsp_.",
 )
 def key_format(project: Project) -> Iterator[Finding]:
@@ -148,7 +148,7 @@ def _sends_all_prompts(project: Project, function: Function) -> bool:
     "switched-off",
     "info",
     "With ZESPAN_ENABLED=0 the decorator only calls the function.",
-    "Remove the variable where events are wanted.",
+    "Remove the variable where you want events.",
 )
 def switched_off(project: Project) -> Iterator[Finding]:
     """Find functions whose telemetry is switched off."""
@@ -167,7 +167,7 @@ def switched_off(project: Project) -> Iterator[Finding]:
     "ZS009",
     "plain-http",
     "warning",
-    "Over http:// to another machine, others can read the API key and all prompts.",
+    "Over http:// others on the network can read the API key and all prompts.",
     "Use https://.",
 )
 def plain_http(project: Project) -> Iterator[Finding]:

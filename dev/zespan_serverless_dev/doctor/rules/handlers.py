@@ -21,7 +21,7 @@ _WEB_ADAPTER = "/opt/bootstrap"
     "ZS101",
     "handler-not-traced",
     "error",
-    "Only what a decorator, a middleware or the layer's wrapper is around is traced, and delivered in time.",
+    "Telemetry is traced, and delivered in time, only inside a decorator, a middleware or the layer's wrapper.",
     "Put @zespan_lambda above the handler, or set AWS_LAMBDA_EXEC_WRAPPER=/opt/zespan/wrapper with the layer.",
 )
 def handler_not_traced(project: Project) -> Iterator[Finding]:
@@ -95,8 +95,8 @@ def logger_inside_async(project: Project) -> Iterator[Finding]:
     "ZS104",
     "answered-outside",
     "info",
-    "A call that a decorator above ours answers or refuses does not reach ours, and has no event.",
-    "Put @zespan_lambda on top, if such calls are to have events, too.",
+    "A call that a decorator above @zespan_lambda answers or refuses does not reach it, and has no event.",
+    "Put @zespan_lambda on top if you want events of such calls.",
 )
 def answered_outside(project: Project) -> Iterator[Finding]:
     """Find decorators above ours that may answer a call themselves."""
@@ -109,14 +109,14 @@ def answered_outside(project: Project) -> Iterator[Finding]:
     "ZS105",
     "between-datadog",
     "warning",
-    "Between two wrappers of Datadog's, ours hides one from the other, and Datadog counts the invocation twice.",
-    "Put @zespan_lambda next to the handler, or remove one of Datadog's wrappers.",
+    "Between two Datadog wrappers, @zespan_lambda hides one from the other, and Datadog counts the invocation twice.",
+    "Put @zespan_lambda next to the handler, or remove one of the Datadog wrappers.",
 )
 def between_datadog(project: Project) -> Iterator[Finding]:
     """Find handlers that Datadog wraps inside and outside of our decorator."""
     for one, above, below in _around(project):
         if "datadog_lambda_wrapper" in above & below:
-            yield Finding("the decorator is between two wrappers of Datadog's", _place(one))
+            yield Finding("the decorator is between two Datadog wrappers", _place(one))
     for function in project.functions:
         found = handler_of(project, function) if value_of(function, "DD_LAMBDA_HANDLER") else None
         if found is not None and "datadog_lambda_wrapper" in _split(found)[1]:
@@ -149,7 +149,7 @@ def other_exec_wrapper(project: Project) -> Iterator[Finding]:
     "ZS116",
     "function-not-traced",
     "info",
-    "An invocation without the decorator has no event, and each of its calls of models is in a trace of its own.",
+    "An invocation without the decorator has no event, and each of its model calls is in a trace of its own.",
     "Put the decorator on this function, too.",
 )
 def function_not_traced(project: Project) -> Iterator[Finding]:

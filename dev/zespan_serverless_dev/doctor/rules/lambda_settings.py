@@ -20,7 +20,7 @@ _CPU_MS = 2.0  # milliseconds of one vCPU that an invocation's telemetry takes
     "ZS210",
     "short-visibility",
     "warning",
-    "A message becomes visible again while its first invocation is still tried: it is worked on, and traced, twice.",
+    "While Lambda still retries a throttled invocation, its message becomes visible again: it is processed twice.",
     "Set the queue's visibility timeout to six times the function's timeout.",
 )
 def short_visibility(project: Project) -> Iterator[Finding]:
@@ -58,7 +58,7 @@ def whole_batches_fail(project: Project) -> Iterator[Finding]:
     "ZS212",
     "log-never-expires",
     "info",
-    "Lambda keeps what a function logs for ever, and at a price, unless its log group says otherwise.",
+    "CloudWatch keeps, and bills, a function's log for ever, unless its log group has a retention.",
     "Give the function a log group with a retention, such as RetentionInDays: 30.",
 )
 def log_never_expires(project: Project) -> Iterator[Finding]:
@@ -91,8 +91,8 @@ def no_way_out(project: Project) -> Iterator[Finding]:
     "ZS214",
     "little-memory",
     "info",
-    "Lambda gives CPU by memory: with little of it all work takes many times as long, that of telemetry as well.",
-    "Try 256 MB or more: a function that is done sooner may cost less.",
+    "Lambda allots CPU in proportion to memory: with little memory all work takes many times as long.",
+    "Try 256 MB or more: a function that ends sooner may cost less.",
 )
 def little_memory(project: Project) -> Iterator[Finding]:
     """Find functions with so little memory that the telemetry's share of the CPU can be felt."""
@@ -100,5 +100,5 @@ def little_memory(project: Project) -> Iterator[Finding]:
         memory = function.memory_mb
         if isinstance(memory, (int, float)) and 0 < memory < _SMALL:
             took = _CPU_MS * _ONE_VCPU / memory
-            text = f"{function.name} has {memory:g} MB: the {_CPU_MS:g} ms of CPU of our work take about {took:.0f} ms"
+            text = f"{function.name} has {memory:g} MB, where the {_CPU_MS:g} ms of CPU of telemetry take {took:.0f} ms"
             yield Finding(text, place_of(function, "memory_mb"), function=function.name)

@@ -23,7 +23,7 @@ _MOST_FILES = 20_000
     "ZS203",
     "wrapper-without-layer",
     "error",
-    "Lambda starts the runtime through the wrapper: if there is none, no invocation succeeds.",
+    "Lambda starts the runtime through the wrapper: if the wrapper is missing, no invocation succeeds.",
     "Add the layer that `zespan-serverless layer build` makes, or remove AWS_LAMBDA_EXEC_WRAPPER.",
 )
 def wrapper_without_layer(project: Project) -> Iterator[Finding]:
@@ -61,8 +61,8 @@ def layer_without_wrapper(project: Project) -> Iterator[Finding]:
     "ZS205",
     "layer-for-other-python",
     "warning",
-    "Bytecode, and packages with compiled code, work with the Python only that they were built for.",
-    "Build the layer for the function's runtime, and name that in CompatibleRuntimes.",
+    "Bytecode and compiled packages work only with the Python version that they were built for.",
+    "Build the layer for the function's runtime, and name the runtime in CompatibleRuntimes.",
 )
 def layer_for_other_python(project: Project) -> Iterator[Finding]:
     """Find functions whose runtime is not among those that a layer of the project is made for."""
@@ -78,8 +78,8 @@ def layer_for_other_python(project: Project) -> Iterator[Finding]:
     "ZS206",
     "layer-for-other-architecture",
     "warning",
-    "Compiled code in a layer works on the architecture only that it was built for.",
-    "Build the layer for the function's architecture, and name that in CompatibleArchitectures.",
+    "Compiled code in a layer works only on the architecture that it was built for.",
+    "Build the layer for the function's architecture, and name it in CompatibleArchitectures.",
 )
 def layer_for_other_architecture(project: Project) -> Iterator[Finding]:
     """Find functions whose architecture is not among those that a layer of the project is made for."""
@@ -94,7 +94,7 @@ def layer_for_other_architecture(project: Project) -> Iterator[Finding]:
     "ZS207",
     "python-too-old",
     "error",
-    "With an older Python than 3.11 the package cannot be imported, and the layer's wrapper traces nothing.",
+    "The package needs Python 3.11: on an older one it cannot be imported, and the layer's wrapper traces nothing.",
     "Use the runtime python3.11 or a newer one.",
 )
 def python_too_old(project: Project) -> Iterator[Finding]:
@@ -111,7 +111,7 @@ def python_too_old(project: Project) -> Iterator[Finding]:
     "ZS215",
     "handler-not-named",
     "error",
-    "Our handler calls the one that ZESPAN_LAMBDA_HANDLER names; without it every invocation fails.",
+    "The handler of this package calls the one that ZESPAN_LAMBDA_HANDLER names; without it every invocation fails.",
     "Set ZESPAN_LAMBDA_HANDLER to your handler, such as app.handler.",
 )
 def handler_not_named(project: Project) -> Iterator[Finding]:
@@ -120,7 +120,7 @@ def handler_not_named(project: Project) -> Iterator[Finding]:
     for function in concerned(project, "aws_lambda"):
         is_partial = function.environment_is_partial and (named_somewhere or not function.is_packaged_as_image)
         if function.handler == AUTOMATIC and "ZESPAN_LAMBDA_HANDLER" not in function.environment and not is_partial:
-            text = f"{function.name} has our handler, and no ZESPAN_LAMBDA_HANDLER"
+            text = f"{function.name} has the handler of this package, and no ZESPAN_LAMBDA_HANDLER"
             yield Finding(text, place_of(function, "handler"), function=function.name)
 
 
@@ -128,8 +128,8 @@ def handler_not_named(project: Project) -> Iterator[Finding]:
     "ZS216",
     "layer-not-pinned",
     "warning",
-    "When the layer is built again, its functions get whatever version is the newest then.",
-    "Name one version, or one file, in the layer's requirements.txt.",
+    "The next build of the layer uses whatever version is the newest by then.",
+    "Pin one version, or one file, in the layer's requirements.txt.",
 )
 def layer_not_pinned(project: Project) -> Iterator[Finding]:
     """Find layers that are built with any version of this package."""
@@ -145,7 +145,7 @@ def layer_not_pinned(project: Project) -> Iterator[Finding]:
     "ZS217",
     "no-bytecode",
     "info",
-    "Lambda's folders are read-only: what has no bytecode is compiled anew at every cold start.",
+    "Lambda's folders are read-only: modules without bytecode are compiled at every cold start.",
     "Run `python3.13 -m compileall -q --invalidation-mode unchecked-hash` on the built folder before you deploy it.",
 )
 def no_bytecode(project: Project) -> Iterator[Finding]:

@@ -32,7 +32,7 @@ _SHORTEST = 12  # characters of a key that is taken for a real one
     "ZS002",
     "unknown-variable",
     "warning",
-    "A variable that is no setting has no effect.",
+    "A variable that is not a setting has no effect.",
     "Write the name as the message says.",
 )
 def unknown_variable(project: Project) -> Iterator[Finding]:
@@ -46,7 +46,7 @@ def unknown_variable(project: Project) -> Iterator[Finding]:
             wanted, is_negated = meant
             remedy = f"Write {wanted}" + (", whose value is the opposite of this one's." if is_negated else ".")
             edit = None if is_negated else _renamed(variable, wanted)
-            text = f"{variable.name} is no setting: did you mean {wanted}?"
+            text = f"{variable.name} is not a setting: did you mean {wanted}?"
             yield Finding(text, variable.place, remedy, edit=edit)
 
 
@@ -54,22 +54,22 @@ def unknown_variable(project: Project) -> Iterator[Finding]:
     "ZS010",
     "foreign-variable",
     "info",
-    "The prefix ZESPAN_ belongs to this package, and a later version may give the name a meaning.",
-    "Rename it if it is your own; the README lists the variables of the package.",
+    "The prefix ZESPAN_ is reserved for this package; a later version may use this name.",
+    "Rename the variable if it is your own; the README lists those of the package.",
 )
 def foreign_variable(project: Project) -> Iterator[Finding]:
     """Find names with our prefix that resemble no setting."""
     for variable in _unknown(project):
         if variable.name[len("ZESPAN_") :].lower() not in FIELDS and not _meant(variable):
-            yield Finding(f"{variable.name} is no setting of the package", variable.place)
+            yield Finding(f"{variable.name} is not a setting of the package", variable.place)
 
 
 @rule(
     "ZS005",
     "key-in-plain-text",
     "error",
-    "Whoever can read the repository, or the function's configuration, has the key.",
-    "Put the key into Parameter Store or Secrets Manager, name it in ZESPAN_API_KEY_SECRET, and replace the key.",
+    "Anybody who can read the repository, or the function's configuration, has the key.",
+    "Revoke the key; put a new one into Parameter Store or Secrets Manager, and name that in ZESPAN_API_KEY_SECRET.",
 )
 def key_in_plain_text(project: Project) -> Iterator[Finding]:
     """Find keys that are written down in a template, a Dockerfile, code, or a file of local settings that is in git."""

@@ -48,7 +48,7 @@ def secret_of_aws(project: Project) -> Iterator[Finding]:
     "ZS306",
     "no-sockets",
     "error",
-    "A Cloudflare Worker has no sockets and no threads: by the default exporter nothing arrives.",
+    "A Cloudflare Worker has no sockets and no threads: the default exporter delivers nothing.",
     "Give init() an exporter of your own that uses fetch, and flush in ctx.waitUntil: see docs/other-hosts.md.",
 )
 def no_sockets(project: Project) -> Iterator[Finding]:
@@ -64,7 +64,7 @@ def no_sockets(project: Project) -> Iterator[Finding]:
     "ZS308",
     "no-wait-until",
     "warning",
-    "What a Worker does after its response may be cut off, unless ctx.waitUntil is told of it.",
+    "What a Worker does after its response may be cut off, unless it is passed to ctx.waitUntil.",
     "Flush in self.ctx.waitUntil(send()), as docs/other-hosts.md shows, or use ZespanMiddleware.",
 )
 def no_wait_until(project: Project) -> Iterator[Finding]:
@@ -81,8 +81,8 @@ def no_wait_until(project: Project) -> Iterator[Finding]:
     "ZS307",
     "shell-takes-the-signal",
     "warning",
-    "A shell as first process does not pass SIGTERM on: the server is killed, with the events that it has in memory.",
-    'Write the command as a list, CMD ["python", "job.py"], or begin it with exec.',
+    "A shell as the first process does not forward SIGTERM: the server is killed, with its events in memory.",
+    'Write the command as a list, as in CMD ["python", "job.py"], or begin it with exec.',
 )
 def shell_takes_the_signal(project: Project) -> Iterator[Finding]:
     """Find containers with our package whose command is run by a shell."""

@@ -38,7 +38,7 @@ def allows(function: Function, action: str) -> bool | None:
     "ZS208",
     "key-not-readable",
     "error",
-    "Without the right to read the key nothing is sent: events wait until the process ends, and are lost then.",
+    "Without permission to read the key nothing is sent: events wait until the process ends, and are then lost.",
     "Allow the function's role the action that the message names, on that parameter or secret.",
 )
 def key_not_readable(project: Project) -> Iterator[Finding]:
@@ -66,7 +66,7 @@ def _readers(source: str | Unknown) -> list[str]:
     "ZS209",
     "store-not-writable",
     "error",
-    "Without the right to put events into the store none is parked there.",
+    "Without permission to write to the store, no event is parked there.",
     "Allow the function's role the action that the message names, on that bucket, queue or stream.",
 )
 def store_not_writable(project: Project) -> Iterator[Finding]:

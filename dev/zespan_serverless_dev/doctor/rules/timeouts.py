@@ -17,8 +17,8 @@ _FIRST_CALL = 5.0
     "ZS201",
     "no-time-to-flush",
     "error",
-    "At the end of the function's time nothing is left for a flush: events wait for the next invocation, or are lost.",
-    "Raise the timeout to the slowest call of the model, flush_timeout and flush_reserve together.",
+    "No time is left for a flush at the end: events wait for the next invocation, or are lost.",
+    "Raise the timeout to the sum of the slowest model call, flush_timeout and flush_reserve.",
 )
 def no_time_to_flush(project: Project) -> Iterator[Finding]:
     """Find functions on Lambda whose timeout is no longer than what a flush needs."""
@@ -32,8 +32,8 @@ def no_time_to_flush(project: Project) -> Iterator[Finding]:
     "ZS202",
     "short-timeout",
     "warning",
-    "A cold start and one call of a model often take longer than what is left beside the flush.",
-    "Set the timeout to the slowest call of the model, flush_timeout and flush_reserve together.",
+    "A cold start and one model call often take longer than the time that is left beside the flush.",
+    "Set the timeout to the sum of the slowest model call, flush_timeout and flush_reserve.",
 )
 def short_timeout(project: Project) -> Iterator[Finding]:
     """Find functions on Lambda with little time for a model, such as those with Lambda's default of 3 seconds."""
@@ -50,7 +50,7 @@ def short_timeout(project: Project) -> Iterator[Finding]:
     "short-max-duration",
     "warning",
     "With a short maxDuration a slow call leaves the flush no time, and events wait for the next request.",
-    "Set maxDuration to the slowest call of the model, flush_timeout and flush_reserve together.",
+    "Set maxDuration to the sum of the slowest model call, flush_timeout and flush_reserve.",
 )
 def short_max_duration(project: Project) -> Iterator[Finding]:
     """Find Vercel Functions whose maxDuration leaves little time for a model."""
@@ -64,8 +64,8 @@ def short_max_duration(project: Project) -> Iterator[Finding]:
     "ZS304",
     "timeout-not-told",
     "warning",
-    "Without functionTimeout in host.json no worker knows the limit, and a flush before the return may exceed it.",
-    'Set functionTimeout in host.json, such as "00:05:00", also where the default would do.',
+    "Without functionTimeout in host.json the worker knows no limit, and a flush before the return may exceed it.",
+    'Set functionTimeout in host.json, such as "00:05:00", even if the default suits you.',
 )
 def timeout_not_told(project: Project) -> Iterator[Finding]:
     """Find apps on Azure that flush before they return, and do not say how long they may run."""
@@ -90,7 +90,7 @@ def other_timeout_told(project: Project) -> Iterator[Finding]:
         timeout = function.timeout_s
         if told.isdecimal() and isinstance(timeout, (int, float)) and int(told) > timeout:
             variable = function.environment["CLOUD_RUN_TIMEOUT_SECONDS"]
-            text = f"{function.name} is told a timeout of {told} s, and has one of {timeout:g} s"
+            text = f"{function.name} is configured with a timeout of {told} s, and has one of {timeout:g} s"
             yield Finding(text, variable.place, function=function.name)
 
 

@@ -88,7 +88,7 @@ const ENDS = table({ scale_down: "scaled down", timeout: "ended by timeout", cra
 function State({ sandbox }) {
   if (sandbox.told === false)
     return html`
-      <span class="state" title="No tool has told of this sandbox: only what its events say is known">
+      <span class="state" title="No tool reports on this sandbox: only its telemetry is known">
         by its events only
       </span>
     `;
