@@ -34,9 +34,14 @@ class Account:
     ) -> None:
         self._is_shown = is_shown
         self._command, self._code, self._watch, self._dev = list(command), code, watch, dev
-        traces = self._traces(since)
-        self._left_out = max(0, len(traces) - last)
-        self._spans = [span for trace_id in traces[self._left_out :] for span in self._trace(trace_id)]
+        self._left_out, self._trouble = 0, ""
+        self._spans: list[Span] = []
+        try:
+            traces = self._traces(since)
+            self._left_out = max(0, len(traces) - last)
+            self._spans = [span for trace_id in traces[self._left_out :] for span in self._trace(trace_id)]
+        except (OSError, ValueError) as error:  # what became of the events is known without `dev`
+            self._trouble = str(error)
         if not watch.kinds:  # the probe is not in there: what has arrived is all that is known
             for span in self._spans:
                 if span["event_id"]:
@@ -68,7 +73,9 @@ class Account:
         if lost:
             names = ", ".join(safe(entry.name) for entry in lost[:_NAMED]) + (", ..." if len(lost) > _NAMED else "")
             words.append(f"Lost, because the process ended before they were sent: {names}.")
-        if not sums["captured"]:
+        if self._trouble:
+            words.append(f"No traces: `dev` at {self._dev.url} has ended, or was started anew ({safe(self._trouble)}).")
+        elif not sums["captured"]:
             words.append(self._why_nothing())
         elif self._spans or not self._dev.token:
             words += [f"The page of `dev` at {self._dev.url} shows them."] if self._is_shown else []

@@ -179,6 +179,23 @@ def test_traces_of_other_programs_are_not_shown(folder: Path) -> None:
         assert ran(program=PROGRAM.replace("chat", "other")).stderr.count("answer") == 2  # in the command, and below
 
 
+def test_a_dev_that_ends_meanwhile(folder: Path) -> None:
+    """What has become of the events is told all the same, and why there are no traces."""
+    with DevServer(folder / ".zespan") as dev:
+        lost = (
+            f"import os, time\nwhile os.path.exists({str(folder / '.zespan/running.json')!r}): time.sleep(0.01)\n{LOST}"
+        )
+        run = command("--dev", dev.page_url, program=f"print('ready', flush=True)\n{lost}")
+        with subprocess.Popen(run, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
+            assert running.stdout is not None
+            assert running.stdout.readline() == "ready\n"
+            dev.close()
+            _, said = running.communicate(timeout=60)
+    assert running.returncode == 4
+    assert "1 event: 0 delivered, 0 waiting, 0 dropped, 1 lost\n" in said
+    assert f"No traces: `dev` at {dev.url} has ended" in said
+
+
 def test_arguments_are_not_kept(folder: Path) -> None:
     """Arguments of a program may be keys: they are in no run, which is a file that people pass on."""
     with DevServer(folder / ".zespan") as dev:
