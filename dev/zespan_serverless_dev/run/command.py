@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TextIO
 
 from zespan_serverless.errors import ConfigurationError
 
@@ -32,6 +33,8 @@ def run_command(arguments: argparse.Namespace) -> int:
         raise ConfigurationError("say what to run, such as: zespan-serverless run -- python app.py")
     if arguments.last < 0:
         raise ConfigurationError(f"--last must be 0 or more, not {arguments.last}")
+    if sys.stderr is None:  # it is closed
+        sys.stderr = _nowhere()
     with _collector(arguments) as (dev, is_shown), _folder() as folder:
         facts = Facts(Path(folder) / "facts")
         since, watch = time.time() * 1000, Watch(facts, dev, command)
@@ -44,8 +47,8 @@ def run_command(arguments: argparse.Namespace) -> int:
             watch.end()
         try:
             _print(Account(command, code, watch, dev, since, arguments.last, is_shown=is_shown), arguments)
-        except OSError as error:  # the program's exit code is more important
-            print(f"zespan-serverless run: no account of its telemetry: {error}", file=sys.stderr)
+        except OSError as error:
+            _complain(f"zespan-serverless run: no account of its telemetry: {error}")
     return code
 
 
@@ -77,6 +80,18 @@ def _collector(arguments: argparse.Namespace) -> Iterator[tuple[Address, bool]]:
     else:
         with DevServer(bounds=_BOUNDS) as server:
             yield Address(server.url, server.token), False
+
+
+def _complain(text: str) -> None:
+    """Say it on standard error. If nothing can be written there, the exit code is the program's all the same."""
+    try:
+        print(text, file=sys.stderr, flush=True)
+    except OSError:
+        sys.stderr = _nowhere()  # what could not be written would make Python's own exit code 120
+
+
+def _nowhere() -> TextIO:
+    return Path(os.devnull).open("w")
 
 
 def _print(account: Account, arguments: argparse.Namespace) -> None:

@@ -196,6 +196,14 @@ def test_a_dev_that_ends_meanwhile(folder: Path) -> None:
     assert f"No traces: `dev` at {dev.url} has ended" in said
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="a shell of POSIX closes standard error")
+@pytest.mark.parametrize("redirected", ["2>&-", "2>/dev/full", ">&- 2>&-"])
+def test_nothing_can_be_written(redirected: str) -> None:
+    """Where standard error is closed, or its disk is full, the exit code is the program's all the same."""
+    run = command("--alone", program="raise SystemExit(5)")
+    assert subprocess.run(["/bin/sh", "-c", f'"$@" {redirected}', "sh", *run], timeout=60, check=False).returncode == 5
+
+
 def test_arguments_are_not_kept(folder: Path) -> None:
     """Arguments of a program may be keys: they are in no run, which is a file that people pass on."""
     with DevServer(folder / ".zespan") as dev:
