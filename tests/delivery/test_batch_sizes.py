@@ -195,6 +195,21 @@ def test_a_backend_that_fails_now_and_then_costs_no_event(share: float, make: Ma
     assert (sorted(exporter.delivered), delivery.pending) == ([*range(1080)], 0)
 
 
+@pytest.mark.usefixtures("at_once")
+def test_batches_are_whole_again_when_it_was_the_backend(make: Make) -> None:
+    """An event that has failed alone is delivered after all: so no batch has to be small."""
+    exporter = Scripted(FAILED)
+    delivery = make(exporter, flush_interval=3600.0)
+    capture(delivery, *range(40))
+    while [0] not in exporter.batches:
+        delivery.flush(5, probe=True)
+    exporter.from_now_on(OK)
+    exporter.batches.clear()
+    delivery.flush(5, probe=True)
+    assert sorted(exporter.delivered) == [*range(40)]
+    assert max(map(len, exporter.batches)) > 30
+
+
 def test_a_backend_that_answers_500_to_everything_costs_no_event(make: Make) -> None:
     """However long it does, no event is to blame; when it is back they are sent in a few requests."""
     exporter = Scripted(FAILED)

@@ -146,10 +146,17 @@ class Buffer:
             del self._slow[0]
         return self.in_flight
 
-    def grow(self) -> None:
-        """Allow larger batches, because a batch of twice the size would have been sent in time as well."""
-        self._batch_size = min(2 * self._batch_size, self._settings.batch_size)
-        self._batch_bytes = min(2 * self._batch_bytes, self._settings.batch_bytes)
+    def grow(self, absolved: bool = False) -> None:
+        """Allow larger batches, because a batch of twice the size would have been sent in time as well.
+
+        `absolved`: no event was to blame for what failed. So batches may have any size, and no try has counted.
+        """
+        factor = self._settings.batch_bytes if absolved else 2
+        self._batch_size = min(factor * self._batch_size, self._settings.batch_size)
+        self._batch_bytes = min(factor * self._batch_bytes, self._settings.batch_bytes)
+        if absolved:
+            for item in self._slow:
+                item.tries = 0
         if self._slow:
             self._readmit_slow()
 
