@@ -1,7 +1,7 @@
 # make demo    a function on Lambda's own emulator: what becomes of its traces, with the official SDK and with this
 # make quick   the tests for every day, in less than a minute
 # make test    every test          (make test WORKERS=0 PYTEST_ARGS="-k budget -x")
-# make check   linters and types
+# make check   linters and types, and whether GitHub and Renovate would understand what is for them
 # make wheel-test   some tests on the wheels, in empty environments, under each Python that is here
 # make clean   delete everything that the other targets have built
 #
@@ -56,6 +56,10 @@ check: $(VENV)/.dev
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 	$(VENV)/bin/pyright --pythonpath $(VENV)/bin/python
+	$(VENV)/bin/zizmor --offline --quiet --persona pedantic .github
+	$(VENV)/bin/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(VENV)/bin/check-jsonschema --builtin-schema vendor.github-issue-forms .github/ISSUE_TEMPLATE/[!c]*.yml
+	$(VENV)/bin/check-jsonschema --builtin-schema vendor.renovate renovate.json
 
 wheel-test: export PYTHONDONTWRITEBYTECODE =
 
