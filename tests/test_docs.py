@@ -141,6 +141,7 @@ def test_every_block_is_run() -> None:
         "powertools": 2,
         "see-it": 0,
         "stores": 1,
+        "support": 0,
         "testing": 6,  # in testing/test_page.py
         "scripts": 2,  # in scripts/test_example.py
         "tracing": 2,
