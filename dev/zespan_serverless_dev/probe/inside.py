@@ -273,6 +273,7 @@ class _Loader:
         return self._loader.create_module(spec)
 
     def exec_module(self, module: Any) -> None:
+        module.__loader__ = module.__spec__.loader = self._loader  # what the program sees is as it is without us
         self._loader.exec_module(module)
         try:
             PATCHES[module.__name__](module)

@@ -17,6 +17,8 @@ def prepare(folder: Path) -> None:
     """Make the folder, which only its owner may read and which git ignores. Raises ConfigurationError."""
     ignore = folder / ".gitignore"
     try:
+        if folder.is_symlink():
+            raise ConfigurationError(f"{folder} is a link, perhaps of a repository: remove it, or use --folder")
         if not folder.exists():
             folder.mkdir(mode=0o700, parents=True)
         elif not any(folder.iterdir()):

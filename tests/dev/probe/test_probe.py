@@ -146,6 +146,19 @@ def test_no_file_is_no_trouble(backend: Backend, tmp_path: Path) -> None:
     assert len(backend.events) == 2
 
 
+def test_patched_modules_have_their_own_loaders(facts: Facts, backend: Backend) -> None:
+    """Loaders are those of a program without the probe, and can be copied; a module that is loaded again is patched."""
+    program = """
+        import copy, importlib, zespan_serverless._version as version
+        importlib.reload(version)
+        copy.deepcopy(version.__spec__)
+        print(type(version.__loader__).__name__, type(version.__spec__.loader).__name__)
+    """
+    done = ran(program, facts, backend)
+    assert (done.stderr, done.stdout.split()) == ("", ["SourceFileLoader"] * 2)
+    assert len(of("loaded", facts.read())) == 2
+
+
 def test_users_sitecustomize_runs(facts: Facts, backend: Backend, tmp_path: Path) -> None:
     """The program's own sitecustomize runs, too, with its name and file, and is what the program imports."""
     (tmp_path / "sitecustomize.py").write_text("print('customized', __name__, __file__)\nVALUE = 42")

@@ -74,6 +74,17 @@ def test_a_folder_that_came_with_a_repository(tmp_path: Path) -> None:
         DevServer(folder)
 
 
+@posix
+def test_a_link_is_not_followed(tmp_path: Path) -> None:
+    """A repository may have a link of the folder's name, which leads to another folder of this user's."""
+    other = tmp_path / "other"
+    other.mkdir(mode=0o755)
+    (tmp_path / ".zespan").symlink_to(other)
+    with pytest.raises(ConfigurationError, match="is a link"):
+        DevServer(tmp_path / ".zespan")
+    assert (list(other.iterdir()), other.stat().st_mode & 0o777) == ([], 0o755)
+
+
 def test_the_last_runs_are_kept(tmp_path: Path) -> None:
     """A new run makes the oldest one go; the others can be read, and have the names that they were given."""
     for name in ("one", "two", "three", "four"):
