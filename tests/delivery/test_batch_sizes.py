@@ -196,6 +196,17 @@ def test_a_backend_that_fails_now_and_then_costs_no_event(share: float, make: Ma
 
 
 @pytest.mark.usefixtures("at_once")
+def test_the_others_go_together_when_one_has_failed_alone(make: Make) -> None:
+    """It may be the one to blame; and a backend that fails at random may take all others at once."""
+    exporter = Scripted(lambda _, numbers: FAILED if 0 in numbers else OK)
+    delivery = make(exporter, flush_interval=3600.0)
+    capture(delivery, *range(40))
+    while not exporter.delivered:
+        delivery.flush(5, probe=True)
+    assert exporter.batches[exporter.batches.index([0]) + 1] == [*range(1, 40)]
+
+
+@pytest.mark.usefixtures("at_once")
 def test_batches_are_whole_again_when_it_was_the_backend(make: Make) -> None:
     """An event that has failed alone is delivered after all: so no batch has to be small."""
     exporter = Scripted(FAILED)

@@ -151,14 +151,18 @@ class Buffer:
 
         `absolved`: no event was to blame for what failed. So batches may have any size, and no try has counted.
         """
-        factor = self._settings.batch_bytes if absolved else 2
-        self._batch_size = min(factor * self._batch_size, self._settings.batch_size)
-        self._batch_bytes = min(factor * self._batch_bytes, self._settings.batch_bytes)
+        self._batch_size = min(2 * self._batch_size, self._settings.batch_size)
+        self._batch_bytes = min(2 * self._batch_bytes, self._settings.batch_bytes)
         if absolved:
+            self.restore()
             for item in self._slow:
                 item.tries = 0
         if self._slow:
             self._readmit_slow()
+
+    def restore(self) -> None:
+        """Allow batches of any size again."""
+        self._batch_size, self._batch_bytes = self._settings.batch_size, self._settings.batch_bytes
 
     def halve(self) -> None:
         """Split the batch in flight, to send each half by itself."""

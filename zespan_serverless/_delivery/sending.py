@@ -228,7 +228,10 @@ class Sending:
             is_healthy = item is not None and accounts.delivered > self._delivered_before
             self._delivered_before = accounts.delivered
             self._luck -= fails and (item is None or item.breaker is None)
-            buffer.shrink()
+            if item is None or too_slow:
+                buffer.shrink()
+            else:  # it may be the one to blame, and the others may pass together; or it is the backend
+                buffer.restore()
         if item is None or not (too_slow or item.slow or (fails and (buffer.has_others or item.breaker))):
             buffer.put_back()
         elif self._is_given_up(item, too_slow, fails):
