@@ -12,6 +12,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import urllib.request
 from contextlib import suppress
 from pathlib import Path
@@ -225,12 +226,13 @@ def test_files_of_the_shell_are_inherited() -> None:
         assert file.read() == b"written"
 
 
-def test_a_program_that_still_writes_at_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_program_that_still_writes_at_the_end(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A process that outlives the program may add to the folder while it is removed: the exit code is the program's."""
 
     def refuse(*_: object, **__: object) -> None:
         raise OSError(errno.ENOTEMPTY, "Directory not empty")
 
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
     monkeypatch.setattr(os, "rmdir", refuse)
     assert main(["run", "--alone", "--", sys.executable, "-c", "raise SystemExit(5)"]) == 5
 
