@@ -1,13 +1,11 @@
-"""README's code runs, and that of docs/, and the table of settings is the truth."""
+"""The code of docs/ runs, and the page of settings is what the code says. README has tests/test_readme.py."""
 
 from __future__ import annotations
 
 import json
 import re
 from argparse import ArgumentParser
-from base64 import b64encode
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import boto3
@@ -15,27 +13,16 @@ import pytest
 from moto import mock_aws
 from zespan_serverless_dev.emulator.model import ModelEndpoint
 
+from tests.documentation import PAGES, blocks, run
 from tests.outbound.server import Server
 from tests.support import TRACE, TRACEPARENT
+from tools import settings
 from zespan_serverless import capture, flush, init, shutdown, testing, types
 from zespan_serverless._replay import add_arguments
 from zespan_serverless.exporters.stores import STORES, open_store
 from zespan_serverless.settings._fields import FIELDS
 from zespan_serverless.settings._stores import KNOWN
 from zespan_serverless.testing import Backend
-
-ROOT = Path(__file__).parents[1]
-README = (ROOT / "README.md").read_text()
-PAGES = {page.stem: page.read_text() for page in sorted((ROOT / "docs").glob("*.md"))}
-
-
-def blocks(text: str) -> list[str]:
-    found: list[str] = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
-    return found
-
-
-BLOCKS = blocks(README)
-HTTP = ("function-url", "apigateway-v2", "apigateway-v1", "alb")
 
 
 @pytest.fixture
@@ -46,53 +33,10 @@ def model(monkeypatch: pytest.MonkeyPatch) -> Any:
         yield endpoint
 
 
-def run(block: str) -> SimpleNamespace:
-    """A block as the module it would be."""
-    namespace: dict[str, Any] = {"__name__": "documentation"}
-    exec(compile(block, "block", "exec"), namespace)
-    return SimpleNamespace(**namespace)
-
-
-def over_http(source: str, body: str | None, *, encoded: bool = False) -> dict[str, Any]:
-    """AWS's own example of an event over HTTP, with another body; a GET has none, or null."""
-    event: dict[str, Any] = json.loads((ROOT / f"tests/events/aws_lambda/{source}.json").read_text())
-    event |= {"body": body and (b64encode(body.encode()).decode() if encoded else body), "isBase64Encoded": encoded}
-    return event
-
-
-PROMPT = '{"prompt": "Why is the sky blue?"}'
-
-
-@pytest.mark.parametrize(
-    ("event", "prompt"),
-    [
-        ({"prompt": "Why is the sky blue?"}, "Why is the sky blue?"),
-        ({}, "Hello!"),
-        ({"body": PROMPT}, "Why is the sky blue?"),
-        *((over_http(source, PROMPT), "Why is the sky blue?") for source in HTTP),
-        *((over_http(source, PROMPT, encoded=True), "Why is the sky blue?") for source in HTTP),
-        *((over_http(source, None), "Hello!") for source in HTTP),
-    ],
-)
-def test_the_first_example_sends_the_invocation_and_the_llm_call(
-    model: ModelEndpoint, event: dict[str, Any], prompt: str
-) -> None:
-    """The handler that README opens with answers, invoked directly or over HTTP, and its two events are one trace."""
-    with testing.recording() as events:
-        module = run(BLOCKS[0])
-        answer = module.handler(event, testing.LambdaContext())
-    module.client.close()
-    assert answer == {"statusCode": 200, "body": "Hello, serverless world!"}
-    llm, root = events
-    assert (llm["model"], llm["span_kind"]) == ("gpt-4o", "llm")
-    assert prompt in llm["prompt_text"]
-    assert llm["parent_span_id"] == root["span_id"]
-
-
-def test_the_second_example_names_the_user_and_the_step() -> None:
+def test_an_example_names_the_user_and_the_step() -> None:
     """with_context and span put the user on the step's event, and traceparent belongs to the same trace."""
     with testing.recording() as events:
-        result = run(BLOCKS[1]).handler({"user": "ada", "session": "s1"}, testing.LambdaContext())
+        result = run(blocks(PAGES["traces"])[0]).handler({"user": "ada", "session": "s1"}, testing.LambdaContext())
     step, root = events
     assert (step["operation"], step["user_id"], step["session_id"]) == ("look up", "ada", "s1")
     assert step["metadata"] == {"found": 1}
@@ -102,27 +46,23 @@ def test_the_second_example_names_the_user_and_the_step() -> None:
 def test_the_example_by_hand_delivers_before_it_returns() -> None:
     """init, span, capture and flush work without the decorator."""
     with testing.recording() as events:
-        module = run(BLOCKS[3])
+        module = run(blocks(PAGES["by-hand"])[4])
         assert module.handler({}, None) == {"ok": True}
         assert [e["operation"] for e in events] == ["look up", "work"]
 
 
-def test_the_example_test_passes() -> None:
-    """The test that README shows is a passing test."""
-    with testing.recording() as events:
-        run(BLOCKS[4]).test_handler(events, testing.LambdaContext)
-
-
 def test_every_block_is_run() -> None:
     """A new example needs a new test."""
-    assert len(BLOCKS) == 5
     assert {name: len(blocks(page)) for name, page in PAGES.items()} == {
+        "README": 0,
         "architecture": 0,
-        "backends": 5,
-        "by-hand": 4,
+        "backends": 6,
+        "by-hand": 5,
         "comparison": 0,
+        "costs": 0,
         "frameworks": 3,  # in frameworks/test_hooks.py
         "deadlines": 1,
+        "delivery": 0,
         "destinations": 1,
         "dev": 1,  # in dev/server/test_example.py
         "doctor": 0,
@@ -144,6 +84,9 @@ def test_every_block_is_run() -> None:
         "support": 0,
         "testing": 6,  # in testing/test_page.py
         "scripts": 2,  # in scripts/test_example.py
+        "security": 0,
+        "settings": 0,
+        "traces": 1,
         "tracing": 2,
         "web": 2,  # in web/test_examples.py
         "vercel": 2,  # in vercel/test_example.py
@@ -198,7 +141,7 @@ def test_events_go_through_a_client_of_the_users() -> None:
 def test_an_exporter_of_the_users_passes_its_tests() -> None:
     """The ten lines of the page, and the tests below them, are right as they stand."""
     page = blocks(PAGES["backends"])
-    tests = run(page[3] + page[4]).TestMine
+    tests = run(page[4] + page[5]).TestMine
     names = [name for name in dir(tests) if name.startswith("test_")]
     assert len(names) > 10
     for name in names:
@@ -376,27 +319,17 @@ def test_powertools_batch_example_has_an_event_for_each_record() -> None:
 
 
 def test_an_exporter_of_ones_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The one that README shows writes every event to its file."""
+    """The shortest one writes every event to its file."""
     monkeypatch.chdir(tmp_path)
-    run(BLOCKS[2])
+    run(blocks(PAGES["backends"])[3])
     capture({"operation": "mine"})
     assert flush(5).delivered == 1
     (line,) = (tmp_path / "events.jsonl").read_text().splitlines()
     assert json.loads(line)["operation"] == "mine"
 
 
-def test_all_public_types_are_listed() -> None:
-    """All of them."""
-    section = README.split("`zespan_serverless.types` has")[1].split("\n\n")[0]
-    assert set(re.findall(r"`(\w+)`", section)) == set(dir(types))
-
-
-def test_the_table_lists_every_setting_with_its_default() -> None:
-    """README, and nobody's memory, is where settings are looked up."""
-    section = README.split("## Settings")[1].split("\n## ")[0]
-    rows = {name: text.strip(" `") for name, text in re.findall(r"^\| `(\w+)` \|(.*?)\|", section, re.MULTILINE)}
-    assert list(rows) == list(FIELDS)
-    for name, text in rows.items():
-        default = FIELDS[name].default
-        expected = ",".join(default) if isinstance(default, tuple) else "" if default is None else str(default)
-        assert text == expected, name
+def test_the_page_of_settings_is_made_from_the_code() -> None:
+    """docs/settings.md is what `python -m tools.settings` writes, and it has a section for every setting."""
+    assert PAGES["settings"] == settings.page()
+    assert sorted(re.findall(r"^### `(\w+)`$", PAGES["settings"], re.MULTILINE)) == sorted(FIELDS)
+    assert set(re.findall(r"`(\w+)`", PAGES["settings"].split("## Types")[1])) >= set(dir(types))

@@ -66,8 +66,8 @@ class SettingsKwargs(TypedDict, total=False):
     flush_reserve: float | None
     """Seconds that stay free before the invocation's deadline, 0.1 to 60. Default: 0.2. ZESPAN_FLUSH_RESERVE"""
     cap_timeouts: bool | float | None
-    """Whether a call of a model ends before its invocation does, with the SDK's own timeout error, so that the function
-    can still answer. A number is the seconds to keep for that, in addition to `flush_reserve`, 0 to 900. True is 0.5;
+    """Whether a model call ends before its invocation does, with the SDK's own timeout error, so that the function can
+    still answer. A number is the seconds to keep for that, in addition to `flush_reserve`, 0 to 900. True is 0.5;
     False is 0.0, which is off. Default: 0.0. ZESPAN_CAP_TIMEOUTS, where 1 means True: write 1.0 for one second"""
     batch_size: int | None
     """Largest number of events in one request, 1 to 500. Default: 50. ZESPAN_BATCH_SIZE"""
@@ -78,8 +78,8 @@ class SettingsKwargs(TypedDict, total=False):
     """Seconds after which events of a long invocation are sent before its end, 0.1 to 3,600. Default: 5.0.
     ZESPAN_FLUSH_INTERVAL"""
     max_events: int | None
-    """Events kept while the backend is unreachable, 1 to 100,000. Beyond that the oldest are dropped and counted.
-    Default: 1,000. ZESPAN_MAX_EVENTS"""
+    """Events kept while the backend is unreachable or cannot keep up, 1 to 100,000. Beyond that the oldest are dropped
+    and counted: set it above the number of records in your largest batch. Default: 1,000. ZESPAN_MAX_EVENTS"""
     max_bytes: int | None
     """Bytes of events kept while the backend is unreachable, 1,024 to 268,435,456. Default: 8,388,608 (8 MiB).
     ZESPAN_MAX_BYTES"""
@@ -103,7 +103,7 @@ class SettingsKwargs(TypedDict, total=False):
     """Values under these keys are replaced before an event is stored or sent: at any depth of an event, in strings that
     contain JSON (also incomplete or nested) or the repr of a dict, and in texts of errors after `key=` and `key:`. Case
     and punctuation of a key do not matter. Default: password, secret, token, api_key. ZESPAN_REDACT_KEYS, separated by
-    commas or semicolons, or else by blanks"""
+    commas or semicolons, or, without either, by spaces"""
     propagate_to: Iterable[str] | None
     """Hosts and AWS services whose requests (httpx, requests, urllib3, aiohttp) and messages (boto3) get the context of
     the current span: hosts (`api.example.com`, with or without a port), suffixes (`*.example.com`), and `aws:sqs`,
@@ -118,10 +118,10 @@ class SettingsKwargs(TypedDict, total=False):
     invocation get its result, as text. After None or an exception, which is logged, they have no user. Each decorated
     function or middleware has its own. Default: none. Not in the environment, not in `init()`"""
     session_id: Callable[[Any], object] | None
-    """The same for the session. Default: none. Not in the environment, not in `init()`"""
+    """The same as `user_id`, for the session. Default: none. Not in the environment, not in `init()`"""
     conversation_id: Callable[[Any], object] | None
-    """The same for the conversation, OpenTelemetry's `gen_ai.conversation.id`. Default: none. Not in the environment,
-    not in `init()`"""
+    """The same as `user_id`, for the conversation: OpenTelemetry's `gen_ai.conversation.id`. Default: none. Not in the
+    environment, not in `init()`"""
     exporter: ExporterName | CustomExporter | Sequence[ExporterName | CustomExporter] | None
     """Where events are sent: `zespan`, `carbon`, `console`, `memory`, `otlp`, the name of a backend that takes OTLP,
     an exporter of your own, see `exporters.Exporter`, or `exporters.stores.exporter_to` a queue. Of a list each
@@ -133,19 +133,19 @@ class SettingsKwargs(TypedDict, total=False):
     """Headers of each request, in addition to the others, if events are sent by OTLP; secret. Default: none.
     ZESPAN_HEADERS, as a=1,b=2"""
     http_client: HttpClient | Callable[[], HttpClient] | None
-    """A client for HTTP to send events through, in place of our own: an `httpx.Client` or that of httpx2, or a function
-    that makes one, which a forked process calls again. For client certificates, proxies and HTTP/2. It is not closed,
-    unless it was made by the function. Default: none. Not in the environment"""
+    """An HTTP client that replaces the built-in connection, for client certificates, proxies and HTTP/2: an
+    `httpx.Client`, one of httpx2, or a function that makes one, which a forked process calls again. Only a client that
+    the function has made is closed. Default: none. Not in the environment"""
     fallback: Fallback | str | None
-    """Where events go that the backend cannot have when it matters: at the end of the process, when the buffer is about
-    to be full, and in a long outage. The path of a directory that outlives the sandbox, a URL such as
+    """Where events are parked if the backend cannot take them in time: at the end of the process, before the buffer is
+    full, and in a long outage. The path of a directory that outlives the sandbox, a URL such as
     file:///mnt/efs/parking, or an exporter of your own, whose `send` gets the events as the backend would. Then they
     are neither pending nor dropped, but parked. Default: none. ZESPAN_FALLBACK"""
     fallback_after: float | None
-    """Seconds for which the backend has been away when a flush parks events instead of keeping them, 0 to 86,400.
-    Default: 60.0. ZESPAN_FALLBACK_AFTER"""
+    """Seconds without the backend after which a flush parks events instead of keeping them, 0 to 86,400. Default: 60.0.
+    ZESPAN_FALLBACK_AFTER"""
     flush: Sequence[Any] | None
-    """Other SDKs to flush with our events, in the same time: their names (`agents`, `braintrust`, `ddtrace`,
+    """Other SDKs to flush together with these events, in the same time: their names (`agents`, `braintrust`, `ddtrace`,
     `langfuse`, `langsmith`, `logfire`, `opentelemetry`, `posthog`, `sentry`), objects with `force_flush`, `flush` or
     `flush_traces`, or functions, also `async def`. Default: none. ZESPAN_FLUSH, names separated by commas"""
     on_error: Callable[[Dropped], object] | None

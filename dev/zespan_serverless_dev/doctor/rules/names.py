@@ -55,7 +55,7 @@ def unknown_variable(project: Project) -> Iterator[Finding]:
     "foreign-variable",
     "info",
     "The prefix ZESPAN_ is reserved for this package; a later version may use this name.",
-    "Rename the variable if it is your own; the README lists those of the package.",
+    "Rename the variable if it is your own; docs/settings.md lists those of the package.",
 )
 def foreign_variable(project: Project) -> Iterator[Finding]:
     """Find names with our prefix that resemble no setting."""

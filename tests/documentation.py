@@ -1,0 +1,25 @@
+"""The pages of the documentation, and the Python blocks on them."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+PAGES = {page.stem: page.read_text() for page in sorted((ROOT / "docs").glob("*.md"))}
+
+
+def blocks(text: str) -> list[str]:
+    """The Python blocks of a page."""
+    found: list[str] = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    return found
+
+
+def run(block: str) -> SimpleNamespace:
+    """A block as the module it would be."""
+    namespace: dict[str, Any] = {"__name__": "documentation"}
+    exec(compile(block, "block", "exec"), namespace)
+    return SimpleNamespace(**namespace)
