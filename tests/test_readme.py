@@ -100,7 +100,7 @@ def test_badges_say_what_the_package_declares() -> None:
     assert badges == [
         (f"Python 3.{versions[0]} to 3.{versions[-1]}", f"python-3.{versions[0]}_to_3.{versions[-1]}-blue"),
         ("No dependencies", "dependencies-none-blue"),
-        (f"License: {project['license']}", f"license-{project['license'].replace('-', '--')}-blue"),
+        (f"License: {project['license']}", f"license-{project['license'].replace('-', '--').replace(' ', '_')}-blue"),
     ]
 
 

@@ -104,9 +104,9 @@ def page() -> str:
         parts.append(f"\n## {title}\n\n| Setting | Default | Values |\n| --- | --- | --- |\n")
         parts += [_row(FIELDS[name]) for name in names]
         parts += [_section(name, texts[name]) for name in names]
-    names = ", ".join(f"`{name}`" for name in sorted(dir(types)) if name != "SettingsKwargs")
+    listed = ", ".join(f"`{name}`" for name in sorted(dir(types)) if name != "SettingsKwargs")
     text = (
-        f"`zespan_serverless.types` has the types for annotations in your own code: {names}, and `SettingsKwargs` for "
+        f"`zespan_serverless.types` has the types for annotations in your own code: {listed}, and `SettingsKwargs` for "
         "functions that pass settings on (`**settings: Unpack[SettingsKwargs]`)."
     )
     return "".join(parts) + TAIL.format(types=_wrapped(text))
@@ -127,10 +127,10 @@ def _section(name: str, text: str) -> str:
     text = re.sub(r"(?<!`)\b(ZESPAN_[A-Z_]+|PYTEST_VERSION|None|True|False)\b(?![`(])", r"`\1`", text)
     text = re.sub(r"docs/([\w-]+\.md)", r"[\1](\1)", text)
     text, _, rest = text.partition("\n\n")
-    text, default, environment = text.partition(" Default: ")
-    paragraphs = [text, *(rest.split("\n\n") if rest else ())]
-    if default:
-        paragraphs.append(f"Default: {environment.rstrip('.')}.")
+    text, _, value = text.partition(" Default: ")
+    paragraphs = [text, *filter(None, rest.split("\n\n"))]
+    if value:
+        paragraphs.append(f"Default: {value.rstrip('.')}.")
     if links := [f"[{link.partition('#')[0]}]({link})" for link in MORE.get(name, "").split(", ") if link]:
         paragraphs[-1] += f" More: {', '.join(links)}."
     return f"\n### `{name}`\n\n" + "\n\n".join(map(_wrapped, paragraphs)) + "\n"

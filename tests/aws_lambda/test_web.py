@@ -15,8 +15,8 @@ from zespan_serverless_dev.emulator.lambda_rie import Invoke, Sandbox
 
 from tests import hosts
 from tests.aws_lambda.support import StartFunction, roots, until
-from tests.test_docs import PAGES, blocks
-from tests.test_docs import run as run_block
+from tests.documentation import PAGES, blocks
+from tests.documentation import run as run_block
 from zespan_serverless import testing
 from zespan_serverless.testing import Backend
 

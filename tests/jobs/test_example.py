@@ -13,7 +13,7 @@ from types import SimpleNamespace
 import pytest
 from zespan_serverless_dev.emulator.model import ModelEndpoint
 
-from tests.test_docs import PAGES, blocks, run
+from tests.documentation import PAGES, blocks, run
 from zespan_serverless import span, testing
 from zespan_serverless.testing import Backend
 

@@ -12,7 +12,7 @@ import pytest
 from fastapi.testclient import TestClient
 from zespan_serverless_dev.emulator.model import ModelEndpoint
 
-from tests.test_docs import PAGES, blocks, run
+from tests.documentation import PAGES, blocks, run
 from tests.vercel.conftest import Deploy
 from zespan_serverless import testing
 from zespan_serverless.testing import Backend

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from zespan_serverless_dev.emulator.model import ModelEndpoint
 
+from tests.documentation import PAGES, blocks, run
 from tests.support import TRACE, TRACEPARENT, below, until
-from tests.test_docs import PAGES, blocks, run
 from tests.web.support import Server
 from zespan_serverless.testing import Backend
 

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from tests.dev.server.support import event
-from tests.test_docs import PAGES, blocks, run
+from tests.documentation import PAGES, blocks, run
 from zespan_serverless._process.container import build_exporter
 from zespan_serverless.settings import Settings
 
