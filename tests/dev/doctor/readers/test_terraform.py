@@ -175,6 +175,26 @@ def test_a_role_that_another_module_is_given_may_allow_anything(tmp_path: Path) 
     assert one(tmp_path, main=MAIN + call).actions is UNKNOWN
 
 
+@pytest.mark.parametrize("path", ['"./src"', '["./src"]', '[{ path = "src" }]', '"src/app.py"'])
+def test_a_function_of_the_registrys_lambda_module(tmp_path: Path, path: str) -> None:
+    """A call of the module is a function, whose code is named in any of the forms that the module takes."""
+    (tmp_path / "src").mkdir()
+    (tmp_path / "src/app.py").touch()
+    main = f"""
+module "chat" {{
+  source                            = "terraform-aws-modules/lambda/aws"
+  handler                           = "app.handler"
+  source_path                       = {path}
+  cloudwatch_logs_retention_in_days = 14
+  environment_variables             = {{ ZESPAN_ENVIRONMENT = "test" }}
+}}
+"""
+    function = one(tmp_path, main=main)
+    assert (function.name, function.handler, function.code) == ("chat", "app.handler", tmp_path / "src")
+    assert (function.log_retention_days, function.actions) == (14, UNKNOWN)
+    assert function.environment["ZESPAN_ENVIRONMENT"].value == "test"
+
+
 def test_a_plan_has_resolved_values(tmp_path: Path) -> None:
     """A plan in JSON is read with its modules, and references where values are not known yet."""
     variables = {"ZESPAN_ENVIRONMENT": "x", "ZESPAN_API_KEY": "zsp_..."}
