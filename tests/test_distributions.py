@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tomllib
 import zipfile
+from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,20 @@ def test_a_missing_tool_says_how_to_install_it(
         main(arguments)
     assert ended.value.code == 1
     assert "pip install ./dev in a checkout, or pip install 'zespan-serverless[dev]'" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("broken_tools")
+def test_broken_tools_concern_no_other_command(tmp_path: Path) -> None:
+    """The layer is built although none of the tools can be imported."""
+    assert main(["layer", "build", "--output", str(tmp_path / "layer.zip")]) == 0
+
+
+@pytest.fixture
+def broken_tools(monkeypatch: pytest.MonkeyPatch) -> None:
+    broken = [EntryPoint(name, "no_such_module:add_arguments", "zespan_serverless.commands") for name in cli.TOOLS]
+    monkeypatch.setattr(cli, "entry_points", lambda group: broken)
+    with pytest.raises(ModuleNotFoundError):
+        main(["dev"])
 
 
 def test_a_reader_that_has_seen_enough_is_no_error() -> None:

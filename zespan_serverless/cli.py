@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import shlex
+import sys
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -49,8 +50,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     build.set_defaults(run=_build_layer)
     _replay.add_arguments(commands.add_parser("replay", help="send events that the fallback has kept"))
-    _add_tools(commands)
-    chosen = parser.parse_args(arguments)
+    words = sys.argv[1:] if arguments is None else arguments
+    _add_tools(commands, words)
+    chosen = parser.parse_args(words)
     try:
         code: int = chosen.run(chosen)
     except BrokenPipeError:  # whoever has read the output wants no more of it, such as `head`
@@ -61,12 +63,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return code
 
 
-def _add_tools(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add the commands for developers: those of zespan-serverless-dev, or what says how to install it."""
+def _add_tools(commands: argparse._SubParsersAction[argparse.ArgumentParser], words: Sequence[str]) -> None:
+    """Add the commands for developers: those of zespan-serverless-dev, or what says how to install it.
+
+    Only the one that is called is imported: a broken installation of them concerns no other command.
+    """
     found = {entry.name: entry for entry in entry_points(group="zespan_serverless.commands")}
     for name, purpose in TOOLS.items():
         if name in found:
-            found[name].load()(commands.add_parser(name, help=purpose))
+            tool = commands.add_parser(name, help=purpose)
+            if name in words:
+                found[name].load()(tool)
         else:
             missing = commands.add_parser(name, help=purpose, prefix_chars="\0", add_help=False)
             missing.add_argument("ignored", nargs="*")
