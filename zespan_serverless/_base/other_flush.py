@@ -31,7 +31,7 @@ class OtherFlush(Value):
         seconds: float = 0.0,
         detail: str = "",
     ) -> None:
-        self.name = name
+        self.name: str = name
         self.outcome = outcome
-        self.seconds = seconds
-        self.detail = detail
+        self.seconds: float = seconds
+        self.detail: str = detail

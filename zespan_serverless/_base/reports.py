@@ -41,10 +41,10 @@ class Outcome(Value):
         suspect: bool = False,
     ) -> None:
         self.verdict = verdict
-        self.detail = detail
-        self.retry_after = retry_after
-        self.rejected = rejected
-        self.suspect = suspect
+        self.detail: str = detail
+        self.retry_after: float | None = retry_after
+        self.rejected: int = rejected
+        self.suspect: bool = suspect
 
 
 class Dropped(Value):
@@ -77,11 +77,11 @@ class Dropped(Value):
         payloads: tuple[bytes, ...] = (),
         destination: str = "",
     ) -> None:
-        self.events = events
-        self.reason = reason
-        self.detail = detail
-        self.payloads = payloads
-        self.destination = destination
+        self.events: int = events
+        self.reason: str = reason
+        self.detail: str = detail
+        self.payloads: tuple[bytes, ...] = payloads
+        self.destination: str = destination
 
 
 class FlushReport(Value):

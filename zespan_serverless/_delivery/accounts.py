@@ -51,21 +51,23 @@ class Accounts:
     worker: Worker
 
     def __init__(self, settings: Settings, journal: Journal | None, name: str) -> None:
-        self.settings, self.journal, self.name = settings, journal, name
+        self.settings: Settings = settings
+        self.journal: Journal | None = journal
+        self.name: str = name
         self.parking: Parks | None = None
 
     def clear(self, destination: str) -> None:
         """Begin with no events, and all counters at 0."""
-        self.wakeups = Wakeups()
-        self.buffer = Buffer(self.settings, self.journal)
-        self.waiters = Waiters()
-        self.notices = Notices(self.settings, destination, self.name)
+        self.wakeups: Wakeups = Wakeups()
+        self.buffer: Buffer = Buffer(self.settings, self.journal)
+        self.waiters: Waiters = Waiters()
+        self.notices: Notices = Notices(self.settings, destination, self.name)
         if self.journal is not None:
             self.journal.on_trouble = self._journal_trouble
-        self.breaker = Breaker()
-        self.retry_at = 0.0
+        self.breaker: Breaker = Breaker()
+        self.retry_at: float = 0.0
         self.intake: deque[Item] = deque()
-        self.intake_bytes = 0
+        self.intake_bytes: int = 0
         self.over: deque[str] = deque()
         self.callbacks: deque[Callable[[], object]] = deque()
         self.open_spans: dict[str, Record] = {}

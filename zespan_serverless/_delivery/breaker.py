@@ -17,7 +17,7 @@ class Breaker:
     """
 
     def __init__(self) -> None:
-        self.failures = 0
+        self.failures: int = 0
         self._opened_at = 0.0
         self._probes = 0
         self._silent_from = 0.0

@@ -65,7 +65,7 @@ class Buffer:
         self._slow: deque[Item] = deque()
         self.in_flight: list[Item] = []
         self.surplus: list[Item] = []
-        self.last_number = 0  # of the newest event, and so the number of events so far
+        self.last_number: int = 0  # of the newest event, and so the number of events so far
         self._batch_size, self._batch_bytes = settings.batch_size, settings.batch_bytes
 
     def __len__(self) -> int:

@@ -92,9 +92,9 @@ class Delivery:
             self._exporter = park_in(fallback, self._accounts, exporter)
         self._intake = Intake(self._accounts, exporter, self._notify_here)
         self._sending = Sending(self._accounts, self._exporter)
-        self.flushing = Flushing(self._accounts, self._sending.idle_seconds)
+        self.flushing: Flushing = Flushing(self._accounts, self._sending.idle_seconds)
         self._background = Background(self._accounts, self.flushing)
-        self.has_journal = journal is not None
+        self.has_journal: bool = journal is not None
         self._recover: Callable[[Accounts, Journal, Callable[[Record], object]], object] | None = None
         if journal is not None:
             # Not imported in the sender: a child that is forked meanwhile would wait for the import for ever.

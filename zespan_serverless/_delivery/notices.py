@@ -49,7 +49,7 @@ class Notices:
 
     def __init__(self, settings: Settings, destination: str = "", name: str = "") -> None:
         self._settings, self._name = settings, name
-        self.destination = destination or "the backend"
+        self.destination: str = destination or "the backend"
         self._lines: list[Callable[[], object]] = []
         self._drops: dict[tuple[str, str], int] = {}  # events by reason and detail
         self._payloads: deque[tuple[tuple[str, str], bytes]] = deque()

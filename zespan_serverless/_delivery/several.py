@@ -34,7 +34,7 @@ class Several:
     """
 
     def __init__(self, deliveries: Sequence[Delivery], *, debug: bool = False) -> None:
-        self.deliveries = (*deliveries,)
+        self.deliveries: tuple[Delivery, ...] = (*deliveries,)
         self._debug = debug
 
     # Counters

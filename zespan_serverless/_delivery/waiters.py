@@ -34,12 +34,16 @@ class FlushWaiter:
     )
 
     def __init__(self, target: int, pending: int, timeout: float, done: Callable[[], object] | None = None) -> None:
-        self.target, self.pending, self.done = target, pending, done
+        self.target: int = target
+        self.pending: int = pending
+        self.done: Callable[[], object] | None = done
         self.delivered = self.dropped = self.parked = 0
-        self.timeout, self.waited, self.ended = min(timeout, FLUSH_MAX), 0.0, 0.0
-        self.began = time.monotonic()
-        self.deadline = self.began + self.timeout
-        self.wakeup = threading.Lock()
+        self.timeout: float = min(timeout, FLUSH_MAX)
+        self.waited: float = 0.0
+        self.ended: float = 0.0
+        self.began: float = time.monotonic()
+        self.deadline: float = self.began + self.timeout
+        self.wakeup: threading.Lock = threading.Lock()
         self.cancelled = self.is_last = False
 
     def time_left(self) -> float:

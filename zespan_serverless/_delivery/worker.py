@@ -72,10 +72,15 @@ class Job:
         parks: bool = False,
         timeout: float = 0.0,
     ) -> None:
-        self.run, self.sends, self.notifies, self.slow, self.timeout = run, sends, notifies, slow, timeout
-        self.parks = parks
-        self.thread = threading.current_thread()
-        self.state, self.aborted = _NEW, False
+        self.run: Callable[[], Outcome | None] = run
+        self.sends: bool = sends
+        self.notifies: bool = notifies
+        self.slow: bool = slow
+        self.timeout: float = timeout
+        self.parks: bool = parks
+        self.thread: threading.Thread = threading.current_thread()
+        self.state: int = _NEW
+        self.aborted: bool = False
         self._began = time.monotonic()
 
     @property

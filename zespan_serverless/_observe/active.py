@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from .._process.container import Active, Container
-    from .._record.invocation import Invocation, Result
+    from .._record.invocation import ColdStart, Invocation, Result
     from .host import Host
 
 PREPARED, OPEN, CLOSED, SETTLED = range(4)
@@ -57,10 +57,12 @@ class ActiveInvocation:
     )
 
     def __init__(self, host: Host[Any], container: Container, invocation: Invocation) -> None:
-        self.state = PREPARED
-        self.host, self.container, self.invocation = host, container, invocation
+        self.state: int = PREPARED
+        self.host: Host[Any] = host
+        self.container: Container = container
+        self.invocation: Invocation = invocation
         container.invocations += 1
-        self.start = WARM
+        self.start: ColdStart = WARM
         if container.invocations == 1:
             self.start = host.origin()
             container.learn(host.resource())
@@ -69,7 +71,7 @@ class ActiveInvocation:
             from . import beside_opentelemetry
 
             parent = beside_opentelemetry.caller(parent)
-        self.span = _trace.continued(parent)
+        self.span: _trace.Span = _trace.continued(parent)
         around = _trace.current()
         if around is not None and not around.span_id:  # a `with_context` around the call of a decorated function
             self.span.user_id, self.span.session_id, self.span.tags = around.user_id, around.session_id, around.tags
@@ -85,7 +87,7 @@ class ActiveInvocation:
         self._result: Result = NO_RESULT  # not the function's: its owner may change that meanwhile
         self._is_reported = False
         self._left_at_start = self._left()
-        self.began = time.perf_counter()
+        self.began: float = time.perf_counter()
 
     # What a `Scope` does
 

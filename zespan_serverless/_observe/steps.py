@@ -40,7 +40,8 @@ class GeneralSpan(dict[str, Any]):
 
     def __init__(self, kind: str = "general", around: GeneralSpan | None = None) -> None:
         super().__init__()
-        self.kind, self._around = kind, around
+        self.kind: str = kind
+        self._around = around
         self.agent: Mapping[str, Any] | None = None if around is None else around.agent
         """The agent at work, or None: `agent_id`, `agent_name`, `agent_role`, `agent_framework`, `parent_agent_id`."""
         self._step: Step | None = None
@@ -119,7 +120,7 @@ class AgentSpan(GeneralSpan):
         said = {field: None if (value := given.get(field)) is None else str(leaf(value)) for field in self._fields[:4]}
         said["agent_id"] = said["agent_id"] or span.event_id  # of this run; calls inside and inner agents refer to it
         said["agent_name"] = said["agent_name"] or name
-        self.agent = {**said, "parent_agent_id": outer.get("agent_id")}
+        self.agent: Mapping[str, Any] | None = {**said, "parent_agent_id": outer.get("agent_id")}
         if given.get("tools") is not None:
             self._step = Step()
             self._step.tools = plain(given["tools"])

@@ -36,11 +36,11 @@ class RequestFacts(Value):
         attributes: Callable[[], Mapping[str, object]] = dict,
         name: str = "",
     ) -> None:
-        self.id = id
-        self.parent = parent
-        self.remaining = remaining
-        self.attributes = attributes
-        self.name = name
+        self.id: str | None = id
+        self.parent: Caller | None = parent
+        self.remaining: Callable[[], float] | None = remaining
+        self.attributes: Callable[[], Mapping[str, object]] = attributes
+        self.name: str = name
 
 
 class Platform(Value):
@@ -60,11 +60,11 @@ class Platform(Value):
         timeout: float | None = None,
         kills: bool = True,
     ) -> None:
-        self.name = name
+        self.name: str = name
         self.attributes: Mapping[str, object] = {} if attributes is None else attributes
-        self.keeps_cpu = keeps_cpu
-        self.timeout = timeout
-        self.kills = kills
+        self.keeps_cpu: bool = keeps_cpu
+        self.timeout: float | None = timeout
+        self.kills: bool = kills
 
     def facts(self, header: Header) -> RequestFacts:
         """What the headers of a request that begins now say. Total: any headers will do."""

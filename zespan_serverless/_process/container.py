@@ -52,10 +52,11 @@ class Container:
 
     def __init__(self, settings: _settings.Settings) -> None:
         self.settings = settings
-        self.policy = Policy(settings)
-        self.resource = Resource(settings, self.policy.plain(settings.tags))
-        self.delivery = _delivery(settings)
-        self.records = self.delivery.has_journal or is_restarted()  # else nobody would learn of a span without an end
+        self.policy: Policy = Policy(settings)
+        self.resource: Resource = Resource(settings, self.policy.plain(settings.tags))
+        self.delivery: Delivery | Several = _delivery(settings)
+        # Without either, nobody would learn of a span without an end.
+        self.records: bool = self.delivery.has_journal or is_restarted()
         if settings.flush:
             from .flushed_together import FlushedTogether
 

@@ -31,7 +31,7 @@ class ColdStart(Value):
         init_ms: float | None = None,
     ) -> None:
         self.kind = kind
-        self.init_ms = init_ms
+        self.init_ms: float | None = init_ms
 
 
 COLD = ColdStart("cold")
@@ -70,10 +70,10 @@ class Result(Value):
     ) -> None:
         if error_type is None and status is not None and status >= 500:
             error_type, error_message = str(status), f"HTTP {status}"
-        self.status = status
+        self.status: int | None = status
         self.attributes: Mapping[str, object] = {} if attributes is None else attributes
-        self.error_type = error_type
-        self.error_message = error_message
+        self.error_type: str | None = error_type
+        self.error_message: str | None = error_message
 
 
 NO_DESCRIPTION = Description({})
@@ -101,10 +101,10 @@ class Invocation(Value):
         is_probe: bool = False,
         is_killed: bool = True,
     ) -> None:
-        self.id = id
-        self.name = name
-        self.parent = parent
-        self.remaining = remaining
-        self.describe = describe
-        self.is_probe = is_probe
-        self.is_killed = is_killed
+        self.id: str | None = id
+        self.name: str = name
+        self.parent: Caller | None = parent
+        self.remaining: Callable[[], float] | None = remaining
+        self.describe: Callable[[], Description] = describe
+        self.is_probe: bool = is_probe
+        self.is_killed: bool = is_killed

@@ -136,8 +136,11 @@ class Model:
     has_content = True
 
     def __init__(self, provider: str, requested: str, prompt: Prompt, answer: Answer, *, stream: bool = False) -> None:
-        self.provider, self.requested, self.stream = provider, requested, stream
-        self.prompt, self.answer = prompt, answer
+        self.provider: str = provider
+        self.requested: str = requested
+        self.stream: bool = stream
+        self.prompt: Prompt = prompt
+        self.answer: Answer = answer
 
     @property
     def name(self) -> str:

@@ -74,8 +74,9 @@ class Policy:
     """What records may contain under certain settings."""
 
     def __init__(self, settings: Settings) -> None:
-        self.keys = normalized(settings.redact_keys)
-        self.stores_prompts, self.sample_rate = settings.store_prompts, settings.sample_rate
+        self.keys: frozenset[str] = normalized(settings.redact_keys)
+        self.stores_prompts: bool = settings.store_prompts
+        self.sample_rate: float = settings.sample_rate
         self.shown: set[str] = set()  # keys that have been met, and are no secrets
         names = (*_PARTS, *_CONTENT, *_MODEL_PARTS, *_STEP_PARTS)
         self._hidden = {name for name in names if normal(name) in self.keys}

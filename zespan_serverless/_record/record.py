@@ -29,11 +29,12 @@ class Resource:
     __slots__ = ("attributes", "environment", "sdk_name", "sdk_version", "service_name", "tags")
 
     def __init__(self, settings: Settings, tags: Mapping[str, Any] | None = None) -> None:
-        self.environment = settings.environment
-        self.service_name = settings.service_name
+        self.environment: str = settings.environment
+        self.service_name: str | None = settings.service_name
         self.tags: Mapping[str, Any] = tags or {}
         self.attributes: Mapping[str, Any] = {}
-        self.sdk_name, self.sdk_version = SDK_NAME, __version__
+        self.sdk_name: str = SDK_NAME
+        self.sdk_version: str = __version__
 
 
 class Record:
@@ -64,13 +65,21 @@ class Record:
         attributes: Mapping[str, Any] | None = None,
         ended: float | None = None,
     ) -> None:
-        self.event_id = span.event_id or _trace.new_event_id()
-        self.trace_id, self.span_id, self.parent_span_id = span.trace_id, span.span_id, span.parent_span_id
-        self.user_id, self.session_id, self.tags = span.user_id, span.session_id, span.tags
-        self.conversation_id = span.conversation_id
-        self.root, self.caller = span.root, span.caller
-        self.resource, self.kind, self.name = resource, kind, name
-        self.ended, self.duration_ms = time.time() if ended is None else ended, duration_ms
+        self.event_id: str = span.event_id or _trace.new_event_id()
+        self.trace_id: str = span.trace_id
+        self.span_id: str = span.span_id
+        self.parent_span_id: str | None = span.parent_span_id
+        self.user_id: str | None = span.user_id
+        self.session_id: str | None = span.session_id
+        self.tags: Mapping[str, str] | None = span.tags
+        self.conversation_id: str | None = span.conversation_id
+        self.root: _trace.Root = span.root
+        self.caller: _trace.Caller | None = span.caller
+        self.resource: Resource = resource
+        self.kind: str = kind
+        self.name: str = name
+        self.ended: float = time.time() if ended is None else ended
+        self.duration_ms: float = duration_ms
         self.attributes: Mapping[str, Any] = {} if attributes is None else attributes
         self.agent: Mapping[str, Any] | None = None if span.step is None else span.step.agent
 

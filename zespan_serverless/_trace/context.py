@@ -62,11 +62,11 @@ class Caller(Value):
         tracestate: str = "",
         baggage: str = "",
     ) -> None:
-        self.trace_id = trace_id
-        self.span_id = span_id
-        self.flags = flags
-        self.tracestate = tracestate
-        self.baggage = baggage
+        self.trace_id: str = trace_id
+        self.span_id: str | None = span_id
+        self.flags: int | None = flags
+        self.tracestate: str = tracestate
+        self.baggage: str = baggage
 
 
 class Root:

@@ -106,7 +106,8 @@ class LambdaCall:
     __slots__ = ("context", "event")
 
     def __init__(self, event: object, context: object) -> None:
-        self.event, self.context = event, context
+        self.event: object = event
+        self.context: object = context
 
 
 class LambdaHost(Host[LambdaCall]):

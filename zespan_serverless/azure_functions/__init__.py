@@ -169,7 +169,8 @@ class AzureCall:
     __slots__ = ("context", "inputs")
 
     def __init__(self, context: object, inputs: Mapping[str, Any]) -> None:
-        self.context, self.inputs = context, inputs
+        self.context: object = context
+        self.inputs: Mapping[str, Any] = inputs
 
 
 class AzureHost(Host[AzureCall]):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from .._record.values import encode
 from ._carbon import carbon_event_of
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 class CarbonExporter(HttpExporter):
     """Sends to Carbon. The key is `api_key`, or read from AWS (`api_key_secret`), or else that of CARBON_API_KEY."""
 
-    PATH = "/v1/ingest-events"
-    VARIABLE = "CARBON_API_KEY"
+    PATH: ClassVar[str] = "/v1/ingest-events"
+    VARIABLE: ClassVar[str] = "CARBON_API_KEY"
 
     def __init__(
         self,

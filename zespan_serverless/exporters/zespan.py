@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from .http import HttpExporter
 
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 class ZespanExporter(HttpExporter):
     """Sends to Zespan, or to a backend that takes the same requests."""
 
-    PATH = "/v1/ingest"
-    VARIABLE = "ZESPAN_API_KEY"
+    PATH: ClassVar[str] = "/v1/ingest"
+    VARIABLE: ClassVar[str] = "ZESPAN_API_KEY"
 
     def body_of(self, batch: Sequence[bytes]) -> bytes:
         return zlib.compress(b"\n".join(batch), level=1, wbits=31)  # 31: with gzip's header

@@ -38,12 +38,12 @@ class Arguments:
         data: object = None,
         method: str = "",
     ) -> None:
-        self.first = first
-        self.request = request
-        self.event = event
-        self.context = context
-        self.data = data
-        self.method = method
+        self.first: Any = first
+        self.request: Any = request
+        self.event: Mapping[str, Any] | None = event
+        self.context: object = context
+        self.data: object = data
+        self.method: str = method
 
     @property
     def is_request(self) -> bool:

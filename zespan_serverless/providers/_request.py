@@ -38,11 +38,14 @@ class Request:
         stream: Any = False,
         headers: Mapping[str, Any] | None = None,
     ) -> None:
-        self.endpoint, self.provider = endpoint, provider
-        self.model = str(leaf(model))
-        self.messages, self.system, self.tools = messages, system, tools
-        self.stream = bool(stream)
-        self.raw = (headers or {}).get(_RAW_HEADER)
+        self.endpoint: Endpoint = endpoint
+        self.provider: str = provider
+        self.model: str = str(leaf(model))
+        self.messages: Any = messages
+        self.system: Any = system
+        self.tools: Any = tools
+        self.stream: bool = bool(stream)
+        self.raw: Any | None = (headers or {}).get(_RAW_HEADER)
 
     def begun(self, container: Container, method: Any) -> Observer | None:
         """Begin the call that `method` makes, if that is not the call of a model. Returns its observer."""

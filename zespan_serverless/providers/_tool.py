@@ -30,7 +30,7 @@ class ToolCall:
         read: Callable[[Any], tuple[str, bool]],
     ) -> None:
         self._container, self._name, self._read = container, name, read
-        self.span = _trace.new_span(_trace.current())
+        self.span: _trace.Span = _trace.new_span(_trace.current())
         self._stores = container.settings.store_prompts
         self._attributes: dict[str, Any] = {**attributes, "gen_ai.tool.name": name}
         self._step = Step()

@@ -48,8 +48,13 @@ class Target:
     __slots__ = ("certificate", "compresses", "dialect", "headers", "hint", "is_json", "missing", "resource", "url")
 
     def __init__(self, url: str, headers: Mapping[str, str], dialect: str, hint: str, missing: str = "") -> None:
-        self.url, self.headers, self.dialect, self.hint, self.missing = url, headers, dialect, hint, missing
-        self.is_json, self.compresses = False, True
+        self.url: str = url
+        self.headers: Mapping[str, str] = headers
+        self.dialect: str = dialect
+        self.hint: str = hint
+        self.missing: str = missing
+        self.is_json: bool = False
+        self.compresses: bool = True
         self.certificate: str | None = None
         self.resource: Mapping[str, str] = {}
 

@@ -60,7 +60,7 @@ class OtlpExporter(Exporter):
         self._headers = {**target.headers, "content-type": self.content_type}
         if target.compresses:
             self._headers["content-encoding"] = "gzip"
-        self.account = target.account
+        self.account: tuple[str, str] = target.account
         """Where events go, and whose they are: another process's journal is taken over if both are the same."""
 
     def encode(self, record: Record) -> bytes:

@@ -100,8 +100,10 @@ class StoreExporter(Exporter):
     def __init__(
         self, store: Store, of: Mapping[str, str], context: Callable[[], Mapping[str, Any]] | None = None
     ) -> None:
-        self.store, self.of, self._context = store, of, context
-        self.needs_time = type(store).prepare is not Store.prepare
+        self.store: Store = store
+        self.of: Mapping[str, str] = of
+        self._context = context
+        self.needs_time: bool = type(store).prepare is not Store.prepare
         """Whether it is to be prepared before it is needed."""
 
     def send(self, batch: Sequence[bytes], timeout: float) -> Outcome:

@@ -38,12 +38,12 @@ class AwsStore(Store):
 
     def __init__(self, url: str) -> None:
         parts = urlsplit(url)
-        self.place = f"{parts.netloc}{parts.path}".rstrip("/")
+        self.place: str = f"{parts.netloc}{parts.path}".rstrip("/")
         query = parse_qs(parts.query)
         self.region: str | None = query.pop("region", [None])[0]
         if not self.place or query or "@" in parts.netloc:
             raise ConfigurationError(f"a store in AWS must be like {self.form} or {self.form}?region=eu-west-1")
-        self.url = f"{parts.scheme}://{self.place}" + (f"?region={self.region}" if self.region else "")
+        self.url: str = f"{parts.scheme}://{self.place}" + (f"?region={self.region}" if self.region else "")
         import_module("concurrent.futures.thread")  # botocore may, and cannot any more when the interpreter is ending
         self._wire = _Wire()
         self._writer: Any = None

@@ -36,7 +36,7 @@ class StorageQueue(Store):
         if not queue or "/" in account or "@" in parts.netloc or parts.query:
             raise ConfigurationError("a queue of Azure must be like azurequeue://queue or azurequeue://account/queue")
         self._account, self._queue = account, queue
-        self.url = f"azurequeue://{account}{slash}{queue}"
+        self.url: str = f"azurequeue://{account}{slash}{queue}"
         import_module("concurrent.futures.thread")  # the SDK does, and cannot any more when the interpreter is ending
         self._client: Any = None
         self._received: dict[str, Any] = {}  # messages by their ids

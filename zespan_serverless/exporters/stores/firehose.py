@@ -10,7 +10,8 @@ from ._aws import AwsStore
 class DeliveryStream(AwsStore):
     """`firehose://stream`."""
 
-    service, form = "firehose", "firehose://stream"
+    service: str = "firehose"
+    form: str = "firehose://stream"
     limit = 1_024_000  # 1,000 KiB before base64
 
     def write(self, client: Any, batch: bytes, name: str) -> object:

@@ -10,7 +10,8 @@ from ._aws import AwsStore
 class Stream(AwsStore):
     """`kinesis://stream`."""
 
-    service, form = "kinesis", "kinesis://stream"
+    service: str = "kinesis"
+    form: str = "kinesis://stream"
     limit = 10_485_760 - 64  # 10 MiB with the partition key
     accepted = 1_048_576 - 64  # 1 MiB, unless the stream's MaxRecordSizeInKiB is higher
 

@@ -42,7 +42,7 @@ class Topic(Store):
         if not project or not topic or "/" in topic or "@" in project or query:
             raise ConfigurationError("a topic must be like pubsub://project/topic, perhaps with ?subscription=name")
         self._project, self._topic = project, topic
-        self.url = f"pubsub://{project}/{topic}"
+        self.url: str = f"pubsub://{project}/{topic}"
         if self._subscription:
             self.url += f"?subscription={self._subscription}"
         self._emulator = os.environ.get("PUBSUB_EMULATOR_HOST")

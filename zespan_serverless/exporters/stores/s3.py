@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 class Bucket(AwsStore):
     """`s3://bucket/prefix`, of which only objects are listed whose keys end in `suffix`."""
 
-    service, form = "s3", "s3://bucket/prefix"
+    service: str = "s3"
+    form: str = "s3://bucket/prefix"
 
     def __init__(self, url: str, suffix: str = ".gz") -> None:
         super().__init__(url)

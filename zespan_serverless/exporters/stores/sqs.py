@@ -18,7 +18,8 @@ _HIDDEN = 300  # seconds that nobody else receives what has been listed
 class Queue(AwsStore):
     """`sqs://name` in the account of the credentials, or a queue's URL with `sqs` in place of `https`."""
 
-    service, form = "sqs", "sqs://queue"
+    service: str = "sqs"
+    form: str = "sqs://queue"
     limit = 786_432  # 1 MiB in base64
     accepted = 768  # a queue's MaximumMessageSize is 1 KiB at least
 
@@ -27,7 +28,7 @@ class Queue(AwsStore):
         host, slash, _ = self.place.partition("/")
         self._queue_url = f"https://{self.place}" if slash else ""
         if slash and self.region is None and host.startswith("sqs."):
-            self.region = host.split(".")[1]
+            self.region: str | None = host.split(".")[1]
         self._received: dict[str, tuple[str, bytes]] = {}  # by message id: receipt handle, batch
 
     def write(self, client: Any, batch: bytes, name: str) -> object:

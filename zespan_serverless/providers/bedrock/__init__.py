@@ -21,8 +21,8 @@ _SERVICES = ("bedrock-runtime", "bedrock-agent-runtime")
 class Calls(Choke):
     """`_make_api_call(operation, parameters)` of a client, which covers retries."""
 
-    classes = ("BaseClient", "AioBaseClient")
-    methods = ("_make_api_call",)
+    classes: tuple[str, ...] = ("BaseClient", "AioBaseClient")
+    methods: tuple[str, ...] = ("_make_api_call",)
 
     def read(self, owner: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Request | None:
         if field(field(field(owner, "meta"), "service_model"), "service_name") not in _SERVICES:

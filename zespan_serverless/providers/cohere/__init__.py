@@ -17,11 +17,11 @@ from . import _answers
 class Method(Choke):
     """One method of the raw clients. `given` is the field of its input, besides messages."""
 
-    classes = ("RawBaseCohere", "AsyncRawBaseCohere", "RawV2Client", "AsyncRawV2Client")
-    paths = ("_raw_client", "v2._raw_client")
+    classes: tuple[str, ...] = ("RawBaseCohere", "AsyncRawBaseCohere", "RawV2Client", "AsyncRawV2Client")
+    paths: tuple[str, ...] = ("_raw_client", "v2._raw_client")
 
     def __init__(self, name: str, endpoint: Endpoint, given: str, *, stream: bool = False) -> None:
-        self.methods = (name,)
+        self.methods: tuple[str, ...] = (name,)
         self._endpoint, self._given, self._stream = endpoint, given, stream
 
     def read(self, owner: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Request | None:

@@ -44,7 +44,8 @@ class Functions(Choke):
 
     def __init__(self, name: str, *arguments: str) -> None:
         """`arguments` are the names of those that may be passed by their position."""
-        self.functions, self._arguments = (name, f"a{name}"), arguments
+        self.functions: tuple[str, ...] = (name, f"a{name}")
+        self._arguments = arguments
 
     def read(self, owner: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Request | None:
         if kwargs.get(self.functions[1]) or kwargs.get("mock_response"):

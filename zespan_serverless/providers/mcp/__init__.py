@@ -25,9 +25,9 @@ _HANDED_ON = frozenset(("traceparent", "tracestate"))  # baggage may hold what i
 class Tools(Choke):
     """`call_tool(name, arguments)` of a session; a client's own method calls that."""
 
-    classes = ("ClientSession",)
-    methods = ("call_tool",)
-    paths = ("", "session")
+    classes: tuple[str, ...] = ("ClientSession",)
+    methods: tuple[str, ...] = ("call_tool",)
+    paths: tuple[str, ...] = ("", "session")
 
     def read(self, owner: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Request | None:
         if not any(kind.__name__ in self.classes for kind in type(owner).__mro__):

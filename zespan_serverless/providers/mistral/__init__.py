@@ -20,7 +20,7 @@ class Calls(Choke):
 
     classes: tuple[str, ...] = ("Chat", "Agents", "Fim")
     methods: tuple[str, ...] = ("complete", "complete_async")
-    paths = ("chat", "agents", "fim")
+    paths: tuple[str, ...] = ("chat", "agents", "fim")
     is_stream = False
 
     def read(self, owner: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Request | None:
@@ -38,16 +38,16 @@ class Calls(Choke):
 class Streams(Calls):
     """Calls with a stream."""
 
-    methods = ("stream", "stream_async")
+    methods: tuple[str, ...] = ("stream", "stream_async")
     is_stream = True
 
 
 class Embeds(Choke):
     """Calls for embeddings."""
 
-    classes = ("Embeddings",)
-    methods = ("create", "create_async")
-    paths = ("embeddings",)
+    classes: tuple[str, ...] = ("Embeddings",)
+    methods: tuple[str, ...] = ("create", "create_async")
+    paths: tuple[str, ...] = ("embeddings",)
 
     def read(self, owner: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Request | None:
         given = kwargs.get("inputs")

@@ -25,9 +25,9 @@ from . import _chat, _others, _responses
 class Connections(Choke):
     """What opens a connection to the Realtime API, on which there may be many responses."""
 
-    classes = ("RealtimeConnectionManager", "AsyncRealtimeConnectionManager")
-    methods = ("__enter__", "__aenter__", "enter")
-    paths = ()
+    classes: tuple[str, ...] = ("RealtimeConnectionManager", "AsyncRealtimeConnectionManager")
+    methods: tuple[str, ...] = ("__enter__", "__aenter__", "enter")
+    paths: tuple[str, ...] = ()
 
     def read(self, owner: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Request | None:
         from ._realtime import connect  # not above: most functions open none

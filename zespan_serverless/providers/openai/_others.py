@@ -16,7 +16,9 @@ class Other(StainlessEndpoint):
     """An endpoint whose request has one input, in the field `given`, and whose answer has tokens at most."""
 
     def __init__(self, kind: str, operation: str, given: str = "input") -> None:
-        self.kind, self.operation, self._given = kind, operation, given
+        self.kind: str = kind
+        self.operation: str = operation
+        self._given = given
 
     def request_of(self, client: Any, body: dict[str, Any], headers: Any) -> Request:
         """The request. Its input is sent as one message of the user's, or as one for each of several."""
