@@ -25,8 +25,8 @@ from zespan_serverless._base.log import PREFIX
 from zespan_serverless._delivery.worker import ABORT_GRACE
 from zespan_serverless.exporters.memory import MemoryExporter
 from zespan_serverless.exporters.stores import STORES, open_store
-from zespan_serverless.settings import Settings, _kwargs, _stores, check, resolve, usable
-from zespan_serverless.settings._fields import FIELDS
+from zespan_serverless.settings import Settings, _flush, _kwargs, _stores, check, resolve, usable
+from zespan_serverless.settings._fields import FIELDS, Number, Switch
 
 ROOT = Path(_settings.__file__).parents[2]
 BOUNDS = {name: field.bounds for name, field in FIELDS.items() if field.bounds}
@@ -91,14 +91,26 @@ def test_type_checkers_see_every_setting() -> None:
     for name in ("flush_mode", "exporter", "console_format"):
         (literal,) = [one for one in typing.get_args(types[name]) if typing.get_origin(one) is typing.Literal]
         assert typing.get_args(literal) == FIELDS[name].choices
+    assert typing.get_args(_kwargs.SdkName) == _flush.SDKS
     for function in (init, testing.recording):
         assert typing.get_type_hints(function)["settings"] == typing.Unpack[_settings.SettingsKwargs]
         assert inspect.signature(function, eval_str=True).parameters["settings"].kind is inspect.Parameter.VAR_KEYWORD
 
 
+@pytest.mark.parametrize("name", FIELDS)
+def test_type_checkers_see_the_type_of_each_setting(name: str) -> None:
+    """Switches are bool, numbers int or float as their default is; None is allowed everywhere, and Any nowhere."""
+    field, allowed = FIELDS[name], typing.get_args(typing.get_type_hints(_settings.SettingsKwargs)[name])
+    assert type(None) in allowed
+    assert Any not in allowed
+    if type(field) in (Switch, Number):
+        assert set(allowed) == {type(field.default), type(None)}
+
+
 def documented() -> dict[str, str]:
     """What editors show of each setting: the text below its line in SettingsKwargs."""
-    (kwargs,) = [node for node in ast.parse(Path(_kwargs.__file__).read_text()).body if isinstance(node, ast.ClassDef)]
+    body = ast.parse(Path(_kwargs.__file__).read_text()).body
+    (kwargs,) = [node for node in body if isinstance(node, ast.ClassDef) and node.name == "SettingsKwargs"]
     texts: dict[str, str] = {}
     for node, text in itertools.pairwise(kwargs.body):
         if isinstance(node, ast.AnnAssign) and isinstance(text, ast.Expr):

@@ -6,8 +6,8 @@ creating a TypedDict takes 1.4 ms.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Literal, TypedDict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Literal, Protocol, TypedDict
 
 from .._base.exporter import CustomExporter, Fallback
 from .._base.http_client import HttpClient
@@ -31,6 +31,48 @@ ExporterName = Literal[
     "phoenix",
     "sentry",
 ]
+SdkName = Literal[
+    "agents", "braintrust", "ddtrace", "langfuse", "langsmith", "logfire", "opentelemetry", "posthog", "sentry"
+]
+
+
+class Strings(Protocol):
+    """Several strings: a list, a tuple or a set. One string is none of them, although it can be iterated."""
+
+    def __iter__(self) -> Iterator[str]:
+        """Return the strings."""
+        ...
+
+    def __contains__(self, value: object, /) -> bool:
+        """Whether it is one of them. That of a str takes only a str, so that type checkers find one string."""
+        ...
+
+
+class ForceFlushes(Protocol):
+    """An object of another SDK with `force_flush`, as OpenTelemetry's providers have it."""
+
+    @property
+    def force_flush(self) -> Callable[..., object]:
+        """The method to call."""
+        ...
+
+
+class Flushes(Protocol):
+    """An object or a module of another SDK with `flush`."""
+
+    @property
+    def flush(self) -> Callable[..., object]:
+        """The method to call."""
+        ...
+
+
+class FlushesTraces(Protocol):
+    """An object of another SDK with `flush_traces`."""
+
+    @property
+    def flush_traces(self) -> Callable[..., object]:
+        """The method to call."""
+        ...
 
 
 class SettingsKwargs(TypedDict, total=False):
@@ -99,12 +141,12 @@ class SettingsKwargs(TypedDict, total=False):
     If False, exceptions of model calls, of openai and pydantic, and those raised from them, are sent without their
     text, which may quote prompts, but with type, status and code. Your own metadata, tags, names and exception texts
     are still sent, and so are names and descriptions of tools, and a hash of the prompt."""
-    redact_keys: Iterable[str] | None
+    redact_keys: Strings | Iterator[str] | None
     """Values under these keys are replaced before an event is stored or sent: at any depth of an event, in strings that
     contain JSON (also incomplete or nested) or the repr of a dict, and in texts of errors after `key=` and `key:`. Case
     and punctuation of a key do not matter. Default: password, secret, token, api_key. ZESPAN_REDACT_KEYS, separated by
     commas or semicolons, or, without either, by spaces"""
-    propagate_to: Iterable[str] | None
+    propagate_to: Strings | Iterator[str] | None
     """Hosts and AWS services whose requests (httpx, requests, urllib3, aiohttp) and messages (boto3) get the context of
     the current span: hosts (`api.example.com`, with or without a port), suffixes (`*.example.com`), and `aws:sqs`,
     `aws:sns`, `aws:events` and `aws:lambda`. Default: none. ZESPAN_PROPAGATE_TO, separated by commas"""
@@ -144,7 +186,7 @@ class SettingsKwargs(TypedDict, total=False):
     fallback_after: float | None
     """Seconds without the backend after which a flush parks events instead of keeping them, 0 to 86,400. Default: 60.0.
     ZESPAN_FALLBACK_AFTER"""
-    flush: Sequence[Any] | None
+    flush: Sequence[SdkName | Flushes | FlushesTraces | ForceFlushes | Callable[..., object]] | None
     """Other SDKs to flush together with these events, in the same time: their names (`agents`, `braintrust`, `ddtrace`,
     `langfuse`, `langsmith`, `logfire`, `opentelemetry`, `posthog`, `sentry`), objects with `force_flush`, `flush` or
     `flush_traces`, or functions, also `async def`. Default: none. ZESPAN_FLUSH, names separated by commas"""

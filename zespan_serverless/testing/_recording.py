@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Any, Unpack
 
 from .. import _base, _observe, _process
@@ -13,7 +12,7 @@ from .._process import overriding
 from ..exporters.memory import MemoryExporter
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from .._base.reports import Dropped, FlushReport, Outcome
     from .._delivery.delivery import Delivery
@@ -25,8 +24,7 @@ _under_way: list[Recording] = []  # the latest last
 _before: dict[str, Any] | None = None  # settings that were in force when the first of them began, if telemetry was on
 
 
-@contextmanager
-def recording(**settings: Unpack[_settings.SettingsKwargs]) -> Iterator[list[Event]]:
+def recording(**settings: Unpack[_settings.SettingsKwargs]) -> AbstractContextManager[list[Event]]:
     """In a `with` block, record the events of decorated functions in a list instead of sending them.
 
     The list contains the events of each invocation that has ended. After the block it is complete. The settings of each
@@ -43,6 +41,11 @@ def recording(**settings: Unpack[_settings.SettingsKwargs]) -> Iterator[list[Eve
     Raises:
         ConfigurationError: A setting does not exist, or its value has the wrong type.
     """
+    return _recorded(settings)  # not decorated itself, because editors show a setting's text only of a plain function
+
+
+@contextmanager
+def _recorded(settings: Mapping[str, Any]) -> Iterator[list[Event]]:
     recording = begin(checked(settings, "recording"))
     try:
         yield recording.events

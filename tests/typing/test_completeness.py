@@ -1,0 +1,35 @@
+"""Nothing that users can reach has a type that a type checker would have to guess."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.host(seconds=15)
+
+
+def test_the_type_of_every_public_name_is_known(python: Path) -> None:
+    """pyright finds the declared type of every name, parameter, result and attribute of the installed package."""
+    environ = {**os.environ, "PATH": f"{python.parent}{os.pathsep}{os.environ['PATH']}"}  # pyright asks its `python`
+    command = [
+        sys.executable,
+        "-m",
+        "pyright",
+        "--outputjson",
+        "--ignoreexternal",
+        "--verifytypes",
+        "zespan_serverless",
+    ]
+    done = subprocess.run(
+        command, env=environ, cwd=python.parent, capture_output=True, text=True, timeout=110, check=False
+    )
+    found = json.loads(done.stdout)["typeCompleteness"]
+    lacking = [one["name"] for one in found["symbols"] if not one["isTypeKnown"] or one["isTypeAmbiguous"]]
+    assert lacking == []
+    assert found["completenessScore"] == 1
+    assert found["exportedSymbolCounts"]["withKnownType"] > 500
