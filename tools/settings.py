@@ -69,7 +69,7 @@ environment variables: `ZESPAN_` and the name in upper case. Code takes preceden
   read, it counts as off, and a misspelled variable that would keep data back is obeyed.
 * **A number that is out of range** is replaced by the nearest valid one, which is logged.
 * **Type checkers** know every setting, its type and its choices: `flush_timout=0.5` and `flush_mode="later"` are errors
-  in your editor.
+  in your editor, which completes the names of settings and shows the text of the one under the pointer.
 * **Proxies**: `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY` are honoured.
 """
 TAIL = """
@@ -81,7 +81,9 @@ TAIL = """
 
 def descriptions() -> dict[str, str]:
     """The docstring of each setting in `SettingsKwargs`, as paragraphs of one line."""
-    (cls,) = [node for node in ast.parse(inspect.getsource(_kwargs)).body if isinstance(node, ast.ClassDef)]
+    (cls,) = [
+        node for node in ast.parse(inspect.getsource(_kwargs.SettingsKwargs)).body if isinstance(node, ast.ClassDef)
+    ]
     found: dict[str, str] = {}
     for name, text in zip(cls.body, cls.body[1:], strict=False):
         if isinstance(name, ast.AnnAssign) and isinstance(name.target, ast.Name) and isinstance(text, ast.Expr):
