@@ -16,9 +16,7 @@ import tarfile
 import tempfile
 from pathlib import Path
 
-import zespan_serverless_dev
-
-FOLDER = Path(zespan_serverless_dev.__file__).parent / "page" / "vendor"
+FOLDER = Path(__file__).parents[1] / "dev" / "zespan_serverless_dev" / "page" / "vendor"
 HASHES = FOLDER / "hashes.json"
 AXE = "axe-core@4.14.1"  # only the tests use it: it is downloaded, not kept
 

@@ -2,7 +2,8 @@
 
     python -m tools.wheels build             both wheels and source archives, in dist/
     python -m tools.wheels test              the wheels in dist/, under each Python that is installed here
-    python -m tools.wheels test --python X   under this one only
+    python -m tools.wheels test --python X   under this one only, a path
+    python -m tools.wheels test --here       under the one that runs this
 
 The tests run in a folder that has no source of the package, in an environment with the wheels and what TESTS needs.
 """
@@ -64,7 +65,7 @@ def test(python: str, wheels: list[Path]) -> int:
             shutil.copytree(ROOT / part, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
         shutil.copy(ROOT / "pyproject.toml", folder)
         files = subprocess.run([inside, "-c", _INSTALLED], cwd=folder, capture_output=True, text=True, check=True)
-        assert all(Path(file).is_relative_to(env) for file in files.stdout.split()), files.stdout
+        assert all(Path(file).is_relative_to(env) for file in files.stdout.splitlines()), files.stdout
         options = ["-q", "--quick", "-p", "no:cacheprovider", "--override-ini", "pythonpath=."]
         return subprocess.run([inside, "-m", "pytest", *options, *TESTS], cwd=folder).returncode
 
@@ -83,14 +84,17 @@ def pythons() -> Iterator[str]:
 
 
 def _uv(*arguments: str) -> None:
-    subprocess.run([sys.executable, "-m", "uv", "--quiet", *arguments], check=True)
+    if subprocess.run([sys.executable, "-m", "uv", "--quiet", *arguments]).returncode:
+        sys.exit(f"uv {' '.join(arguments)} failed, see above")
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tools.wheels")
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("build", help="build both distributions into dist/")
-    commands.add_parser("test", help="test the wheels in dist/").add_argument("--python", help="under this Python only")
+    under = commands.add_parser("test", help="test the wheels in dist/").add_mutually_exclusive_group()
+    under.add_argument("--python", help="under this Python only: a path")
+    under.add_argument("--here", dest="python", action="store_const", const=sys.executable, help="under this one only")
     given = parser.parse_args()
     if given.command == "build":
         shutil.rmtree(DIST, ignore_errors=True)
