@@ -18,6 +18,8 @@ from moto import mock_aws
 
 from zespan_serverless import _layer
 
+pytestmark = pytest.mark.slow(seconds=1)
+
 SCRIPT = Path(__file__).parents[1] / "deploy" / "aws_lambda" / "layer" / "publish.py"
 TWO = ["--regions", "eu-west-1", "us-east-1"]
 
