@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import tomllib
 from pathlib import Path
@@ -81,3 +82,13 @@ def test_a_wrong_call_shows_the_right_ones(capsys: pytest.CaptureFixture[str]) -
     """And fails."""
     assert release.main(["check"]) == 2
     assert "python -m tools.release check v0.1.0" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("workflow", ["ci", "release"])
+def test_workflows_try_every_python(workflow: str) -> None:
+    """A Python that the metadata names is one that the wheels are tested under."""
+    project = tomllib.loads((release.ROOT / "pyproject.toml").read_text())["project"]
+    named = re.findall(r"Python :: (3\.\d+)", "\n".join(project["classifiers"]))
+    text = (release.ROOT / ".github" / "workflows" / f"{workflow}.yml").read_text()
+    (tried,) = re.findall(r"^        python: (\[.*\])$", text, re.MULTILINE)
+    assert json.loads(tried) == named
