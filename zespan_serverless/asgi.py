@@ -39,7 +39,7 @@ _HEADERS_READ = 512
 
 
 class ZespanMiddleware:
-    """Traces every HTTP request of an ASGI application, and delivers its events without holding its response.
+    """Traces every HTTP request of an ASGI application, and delivers its events without holding its response::
 
         app.add_middleware(ZespanMiddleware)      # FastAPI, Starlette
         app = ZespanMiddleware(app)               # anything else

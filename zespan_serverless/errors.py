@@ -1,8 +1,8 @@
-"""The exceptions of this package. They are raised while configuring or on request, never during an invocation.
+"""The exceptions of this package, all of class `ZespanError`. They are raised while configuring or on request, never
+during an invocation.
 
-ZespanError
-├── ConfigurationError   an unknown setting, a value of the wrong type, a missing package
-└── FlushIncomplete      flush(raise_on_pending=True) ended while events were pending
+* `ConfigurationError`: an unknown setting, a value of the wrong type, a missing package
+* `FlushIncomplete`: `flush(raise_on_pending=True)` ended while events were pending
 """
 
 from __future__ import annotations

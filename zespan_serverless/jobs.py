@@ -37,10 +37,13 @@ def run(name: F, /) -> F: ...
 @overload
 def run(name: str | None = None, /, **settings: Unpack[SettingsKwargs]) -> Run: ...
 def run(name: Any = None, /, **settings: Any) -> Any:
-    """Trace a script, a container job, a worker's turn: one root event, and everything delivered at its end.
+    """Trace a script, a container job, a worker's turn: one root event, and everything delivered at its end::
 
-        with run("nightly digest"):             @run
-            ...                                 def main(): ...
+        @run
+        def main(): ...
+
+        with run("nightly digest"):
+            ...
 
     `name` is the root event's; default: the script's file, or the function's name. Takes every setting by keyword (see
     `Settings`); raises ConfigurationError for one that does not exist. Decorates `def`, `async def` and

@@ -1,8 +1,10 @@
 """Types for the annotations of your own code. Each is imported when it is first used.
 
-from zespan_serverless.types import Dropped
+This is a function for `on_error`::
 
-def alert(dropped: Dropped) -> None: ...
+    from zespan_serverless.types import Dropped
+
+    def alert(dropped: Dropped) -> None: ...
 """
 
 from __future__ import annotations

@@ -43,11 +43,15 @@ def zespan_vercel(app: A, /, **settings: Unpack[SettingsKwargs]) -> A: ...
 @overload
 def zespan_vercel(**settings: Unpack[SettingsKwargs]) -> Callable[[A], A]: ...
 def zespan_vercel(app: Any = None, /, **settings: Any) -> Any:
-    """Trace every request of a Vercel Function, and deliver its events without adding to its response.
+    """Trace every request of a Vercel Function, and deliver its events without adding to its response::
 
-        @zespan_vercel                            app = FastAPI()  # or Flask(...)
-        class handler(BaseHTTPRequestHandler):    ...
-            def do_GET(self): ...                 app = zespan_vercel(app)  # at the end of the module
+        @zespan_vercel
+        class handler(BaseHTTPRequestHandler):
+            def do_GET(self): ...
+
+        app = FastAPI()  # or Flask(...)
+        ...
+        app = zespan_vercel(app)  # at the end of the module
 
     Takes every setting by keyword (see `Settings`), with or without the application. A class is traced as it is, each
     of its `do_` methods; an application is wrapped, and is found by Vercel for what it was. Raises ConfigurationError

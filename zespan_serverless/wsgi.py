@@ -29,7 +29,7 @@ _FORKING = frozenset(("gunicorn", "uwsgi", "mod_wsgi"))
 
 
 class ZespanMiddleware:
-    """Traces every request of a WSGI application, and delivers its events without holding its response.
+    """Traces every request of a WSGI application, and delivers its events without holding its response::
 
         app.wsgi_app = ZespanMiddleware(app.wsgi_app)     # Flask
         application = ZespanMiddleware(application)       # anything else

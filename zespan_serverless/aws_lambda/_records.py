@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def traced_records(event: Any) -> Iterator[Any]:
-    """Iterate over the records of an SQS, SNS, Kinesis, DynamoDB, S3, Kafka, MQ or DocumentDB event, and trace each.
+    """Iterate over the records of an SQS, SNS, Kinesis, DynamoDB, S3, Kafka, MQ or DocumentDB event, and trace each::
 
         for record in traced_records(event):
             answer = client.chat.completions.create(...)  # in the trace of whoever sent this record
@@ -50,7 +50,7 @@ def traced_records(event: Any) -> Iterator[Any]:
 
 @contextmanager
 def traced_record(record: Any, event: Any = None) -> Iterator[None]:
-    """Trace the work on one record: the same event as from `traced_records`, for tasks and threads that run at once.
+    """Trace the work on one record: the same event as from `traced_records`, for tasks and threads that run at once::
 
         async def work(record):
             with traced_record(record):

@@ -40,7 +40,7 @@ def zespan_azure(function: F, /) -> F: ...
 @overload
 def zespan_azure(**settings: Unpack[SettingsKwargs]) -> Callable[[F], F]: ...
 def zespan_azure(function: Any = None, /, **settings: Any) -> Any:
-    """Trace every invocation of an Azure function, whatever triggers it, and deliver its events without delaying it.
+    """Trace every invocation of an Azure function, whatever triggers it, and deliver its events without delaying it::
 
         @app.route(route="chat")            # v2: next to the function, below Azure's decorators
         @zespan_azure                       # above them it does the same

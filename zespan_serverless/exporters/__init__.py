@@ -1,12 +1,11 @@
-"""Where events go. An exporter encodes one event and sends one batch; the delivery decides when, how often, how long.
+r"""Where events go. An exporter encodes one event and sends one batch; the delivery decides when, how often, how long.
 
-class Mine(Exporter):
-    def send(self, batch, timeout):
-        post(b"\n".join(batch), timeout=timeout)
-        return Outcome("delivered")
+This is one of your own, for `@zespan_lambda(exporter=Mine())`::
 
-@zespan_lambda(exporter=Mine())
-def handler(event, context): ...
+    class Mine(Exporter):
+        def send(self, batch, timeout):
+            post(b"\n".join(batch), timeout=timeout)
+            return Outcome("delivered")
 """
 
 from __future__ import annotations

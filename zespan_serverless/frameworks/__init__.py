@@ -1,8 +1,8 @@
 """Hooks that record the agents, tools, handoffs and retrievals of frameworks.
 
-    agents_processor()   agents.add_trace_processor(agents_processor())              OpenAI Agents SDK
-    langchain_handler()  agent.invoke(..., config={"callbacks": [langchain_handler()]})   LangChain, LangGraph
-    dspy_callback()      dspy.configure(callbacks=[dspy_callback()])                 DSPy
+* OpenAI Agents SDK: `agents.add_trace_processor(agents_processor())`
+* LangChain, LangGraph: `agent.invoke(..., config={"callbacks": [langchain_handler()]})`
+* DSPy: `dspy.configure(callbacks=[dspy_callback()])`
 
 Each function returns the object to register with the framework. Calls of models need no hook; with a hook they are
 children of the framework's step, and carry its agent. Only these calls have tokens and costs.

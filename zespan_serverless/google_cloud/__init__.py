@@ -36,11 +36,15 @@ def zespan_gcf(function: F, /) -> F: ...
 @overload
 def zespan_gcf(**settings: Unpack[SettingsKwargs]) -> Callable[[F], F]: ...
 def zespan_gcf(function: Callable[..., Any] | None = None, /, **settings: Any) -> Any:
-    """Trace every request of an HTTP function, and deliver its events within it.
+    """Trace every request of an HTTP function, and deliver its events within it::
 
-        @functions_framework.http                    @functions_framework.aio.http
-        @zespan_gcf                                  @zespan_gcf(flush_timeout=0.5)
-        def hello(request): ...                      async def hello(request): ...
+        @functions_framework.http
+        @zespan_gcf
+        def hello(request): ...
+
+        @functions_framework.aio.http
+        @zespan_gcf(flush_timeout=0.5)
+        async def hello(request): ...
 
     Above the framework's decorator or below it; bare or with settings: every field of `Settings`. What is decorated
     stays a function of the same name, kind (`def`, `async def`, generator) and signature. It is called once, and its
@@ -62,11 +66,15 @@ def zespan_cloud_event(function: F, /) -> F: ...
 @overload
 def zespan_cloud_event(**settings: Unpack[SettingsKwargs]) -> Callable[[F], F]: ...
 def zespan_cloud_event(function: Callable[..., Any] | None = None, /, **settings: Any) -> Any:
-    """Trace every call of a function that events trigger, and deliver its events before it returns.
+    """Trace every call of a function that events trigger, and deliver its events before it returns::
 
-        @functions_framework.cloud_event             @functions_framework.typed
-        @zespan_cloud_event                          @zespan_cloud_event
-        def on_upload(event): ...                    def rate(order: Order): ...
+        @functions_framework.cloud_event
+        @zespan_cloud_event
+        def on_upload(event): ...
+
+        @functions_framework.typed
+        @zespan_cloud_event
+        def rate(order: Order): ...
 
     For CloudEvents (sync, and async by `functions_framework.aio`), for background functions `(data, context)` by
     FUNCTION_SIGNATURE_TYPE=event, and for typed functions. The trace that an event comes from is continued: of its

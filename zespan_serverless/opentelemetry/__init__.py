@@ -1,7 +1,7 @@
 """OpenTelemetry beside this package: its spans as our events, and one trace of both.
 
-    SpanProcessor()   tracer_provider.add_span_processor(SpanProcessor()): its spans are delivered with our events
-    join_traces()     its spans inside an invocation are children of ours, in its own backend, too
+* `tracer_provider.add_span_processor(SpanProcessor())`: its spans are delivered with our events
+* `join_traces()`: its spans inside an invocation are children of ours, in its own backend, too
 
 An invocation inside a span of OpenTelemetry's continues its trace without either of them.
 """

@@ -1,9 +1,9 @@
 """For your tests: record events in a list, stand-ins for contexts, a local backend with faults, tests that any exporter
-has to pass, and a reset. Each of them is imported when it is first asked for.
+has to pass, and a reset. Each of them is imported when it is first asked for::
 
-with testing.recording() as events:
-    my_handler({"prompt": "hi"}, testing.LambdaContext())
-assert events[-1]["operation"] == "my-function"
+    with testing.recording() as events:
+        my_handler({"prompt": "hi"}, testing.LambdaContext())
+    assert events[-1]["operation"] == "my-function"
 
 `plugin` has the fixtures of pytest.
 """
