@@ -38,6 +38,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    """Choose how many examples are tried, and let Ctrl-C reach the programs that tests start.
+
+    A suite that a shell has started in the background ignores SIGINT, and so would all processes that it starts.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     hypothesis.settings.load_profile("quick" if config.getoption("quick") else "suite")
 
 
