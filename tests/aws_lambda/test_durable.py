@@ -74,7 +74,7 @@ def execute(start: StartFunction, service: Service) -> Callable[..., Execution]:
         env = {
             **CREDENTIALS,
             "AWS_ENDPOINT_URL_LAMBDA": f"http://127.0.0.1:{service.port}",
-            "PYTHONPATH": f"{ROOT}:{FUNCTIONS}",  # without the emulator's hooks, which want to be told of invocations
+            "PYTHONPATH": f"{ROOT}:{FUNCTIONS}",
         }
         sandbox = start(f"durable.{handler}", env=env, timeout=20)
         order = {

@@ -38,8 +38,9 @@ if "awslambdaric" in sys.orig_argv:  # the runtime itself, not a process that th
     def _traced(wait: Callable[[Any], Any]) -> Callable[[Any], Any]:
         def waited(self: Any) -> Any:
             invocation = wait(self)
-            with open(_trace_header) as file:  # noqa: PTH123 (see above)
-                invocation.x_amzn_trace_id = file.read()
+            if os.path.exists(_trace_header):  # noqa: PTH110 (see above); else another client has invoked the function
+                with open(_trace_header) as file:  # noqa: PTH123 (see above)
+                    invocation.x_amzn_trace_id = file.read()
             return invocation
 
         return waited
