@@ -20,9 +20,9 @@ from tools import docker
 from zespan_serverless.testing import Backend
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def alone() -> Iterator[None]:
-    """One process at a time, or the first to end would stop the daemon of all."""
+    """One module at a time, or the process that is first done with its own would stop the daemon of all."""
     try:
         from fcntl import LOCK_EX, flock
     except ImportError:
@@ -32,7 +32,7 @@ def alone() -> Iterator[None]:
         yield
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def image(alone: None) -> Iterator[str]:
     """Lambda's base image, in a Docker that runs."""
     try:

@@ -14,7 +14,8 @@ from zespan_serverless_dev.invoke.session import Result, Session
 
 from tools import docker
 
-pytestmark = pytest.mark.host(seconds=5)
+# The first test waits until the other module that needs Docker is done.
+pytestmark = [pytest.mark.host(seconds=5), pytest.mark.timeout(900)]
 
 FUNCTION = Path(__file__).parents[1] / "dev" / "invoke" / "function"
 
