@@ -161,6 +161,18 @@ function Track({ state, invocations, marks, chosen, zoom, onChoose, live, older,
   }, [Math.round(axis.width), zoom]);
   const onScroll = () =>
     (atEnd.current = box.current.scrollLeft + box.current.clientWidth >= box.current.scrollWidth - 8);
+  const pager = (go, label) => html`
+    <button
+      type="button"
+      class="button small"
+      onClick=${() => {
+        atEnd.current = true;
+        go();
+      }}
+    >
+      ${label}
+    </button>
+  `;
   return html`
     <div
       class="track"
@@ -174,36 +186,8 @@ function Track({ state, invocations, marks, chosen, zoom, onChoose, live, older,
         (older || newest) &&
         html`
           <div class="pager">
-            ${
-              older &&
-              html`
-                <button
-                  type="button"
-                  class="button small"
-                  onClick=${() => {
-                    atEnd.current = true;
-                    older();
-                  }}
-                >
-                  ‹ Older
-                </button>
-              `
-            }
-            ${
-              newest &&
-              html`
-                <button
-                  type="button"
-                  class="button small"
-                  onClick=${() => {
-                    atEnd.current = true;
-                    newest();
-                  }}
-                >
-                  Newest ›
-                </button>
-              `
-            }
+            ${older && pager(older, "‹ Older")}
+            ${newest && pager(newest, "Newest ›")}
           </div>
         `
       }
