@@ -9,7 +9,13 @@ from typing import Any
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
-PAGES = {page.stem: page.read_text() for page in sorted((ROOT / "docs").glob("*.md"))}
+DOCS = ROOT / "docs"
+# By their path without the suffix: "models", "providers/openai". Those of the doctor have tests of their own.
+PAGES = {
+    page.relative_to(DOCS).with_suffix("").as_posix(): page.read_text()
+    for page in sorted(DOCS.rglob("*.md"))
+    if page.parent.name != "doctor"
+}
 
 
 def blocks(text: str) -> list[str]:

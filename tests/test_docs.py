@@ -52,8 +52,8 @@ def test_the_example_by_hand_delivers_before_it_returns() -> None:
 
 
 def test_every_block_is_run() -> None:
-    """A new example needs a new test."""
-    assert {name: len(blocks(page)) for name, page in PAGES.items()} == {
+    """A new example needs a new test. The pages in a folder are counted by the folder's own tests."""
+    assert {name: len(blocks(page)) for name, page in PAGES.items() if "/" not in name} == {
         "README": 0,
         "architecture": 0,
         "backends": 6,
