@@ -69,27 +69,19 @@ def test_every_block_is_run() -> None:
         "hosts": 0,
         "invoke": 0,
         "models": 1,
-        "azure-functions": 3,  # in azure_functions/test_examples.py
-        "google-cloud": 2,  # in google_cloud/test_example.py
         "lambda-events": 1,
-        "lambda-lifecycle": 2,  # in aws_lambda/test_snapstart.py and test_durable.py
         "limits": 0,
-        "lambda-web": 1,  # in aws_lambda/test_web.py
         "other-sdks": 3,  # two of them in opentelemetry/test_opentelemetry.py
-        "other-hosts": 1,  # in scripts/test_example.py
         "parking": 1,
         "powertools": 2,
         "see-it": 0,
         "stores": 1,
         "support": 0,
         "testing": 6,  # in testing/test_page.py
-        "scripts": 2,  # in scripts/test_example.py
         "security": 0,
         "settings": 0,
         "traces": 1,
         "tracing": 2,
-        "web": 2,  # in web/test_examples.py
-        "vercel": 2,  # in vercel/test_example.py
         "zespan-sdk": 1,  # in sdks/test_adoption.py
     }
 

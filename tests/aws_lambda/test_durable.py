@@ -178,7 +178,7 @@ def test_status_in_another_result_is_not_that_of_an_execution(monkeypatch: pytes
 
 def test_documented_example() -> None:
     """The function in the documentation succeeds in AWS's own test runner, and is traced."""
-    _, block = re.findall(r"```python\n(.*?)```", (ROOT / "docs/lambda-lifecycle.md").read_text(), re.DOTALL)
+    (block,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs/hosts/lambda-durable.md").read_text(), re.DOTALL)
     test = """
 from aws_durable_execution_sdk_python_testing.runner import DurableFunctionTestRunner
 from zespan_serverless import testing

@@ -154,7 +154,7 @@ def test_our_hooks_run_last_before_the_snapshot_and_first_after_the_restore(monk
 
 def test_documented_example_by_hand(backend: Backend) -> None:
     """Without the decorator: what was captured is sent before the snapshot, over a connection that ends there."""
-    block, _ = re.findall(r"```python\n(.*?)```", (ROOT / "docs/lambda-lifecycle.md").read_text(), re.DOTALL)
+    (block,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs/hosts/lambda-snapstart.md").read_text(), re.DOTALL)
     rest = """
 from snapshot_restore_py import get_after_restore, get_before_snapshot
 from zespan_serverless import capture, flush

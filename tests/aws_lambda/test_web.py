@@ -230,7 +230,7 @@ def test_the_documented_application() -> None:
     asyncio.set_event_loop(loop)  # Lambda's main thread has none either; Mangum makes one, and never closes it
     try:
         with testing.recording() as events:
-            answer = run_block(blocks(PAGES["lambda-web"])[0]).handler(get("/my/path"), testing.LambdaContext())
+            answer = run_block(blocks(PAGES["hosts/lambda-web"])[0]).handler(get("/my/path"), testing.LambdaContext())
     finally:
         loop.close()
         asyncio.set_event_loop(None)

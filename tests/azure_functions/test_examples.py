@@ -1,4 +1,4 @@
-"""The examples, and the code of docs/azure-functions.md, in Microsoft's worker library, with a model behind HTTP."""
+"""The examples, and the code of docs/hosts/azure-functions.md, in Microsoft's worker library; the model is behind HTTP."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from zespan_serverless import testing
 pytestmark = pytest.mark.host
 
 EXAMPLES = ROOT / "examples" / "azure_functions"
-BLOCKS = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "azure-functions.md").read_text(), re.DOTALL)
+BLOCKS = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "hosts" / "azure-functions.md").read_text(), re.DOTALL)
 ANSWER = "Hello, serverless world!"
 
 
@@ -90,7 +90,7 @@ def test_stream(worker: StartWorker, backend: testing.Backend, openai: dict[str,
 def test_the_documentation_s_functions(
     worker: StartWorker, backend: testing.Backend, openai: dict[str, str], tmp_path: Path
 ) -> None:
-    """Each block of docs/azure-functions.md is an app whose functions are traced."""
+    """Each block of docs/hosts/azure-functions.md is an app whose functions are traced."""
     first, web, v1 = BLOCKS
     for name, block in (("v2", first), ("web", web)):
         (tmp_path / name).mkdir()

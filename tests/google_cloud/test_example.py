@@ -1,4 +1,4 @@
-"""The examples, and the code of docs/google-cloud.md, called as Google would."""
+"""The examples, and the code of docs/hosts/google-cloud.md, called as Google would."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.host
 Start = Callable[..., Function]
 
 EXAMPLES = ROOT / "examples" / "google_cloud"
-BLOCKS = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "google-cloud.md").read_text(), re.DOTALL)
+BLOCKS = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "hosts" / "google-cloud.md").read_text(), re.DOTALL)
 CE = {"ce-specversion": "1.0", "ce-source": "//pubsub.googleapis.com/projects/p/topics/texts", "ce-id": "7"}
 PUBLISHED = "google.cloud.pubsub.topic.v1.messagePublished"
 

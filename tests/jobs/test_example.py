@@ -64,8 +64,8 @@ def test_nothing_to_do(backend: Backend) -> None:
 def test_documented_runs() -> None:
     """The block and the decorated main have an event each, the step its own."""
     with testing.recording() as events:
-        run(blocks(PAGES["scripts"])[0])
-        assert asyncio.run(run(blocks(PAGES["scripts"])[1]).main()) == 3
+        run(blocks(PAGES["hosts/scripts"])[0])
+        assert asyncio.run(run(blocks(PAGES["hosts/scripts"])[1]).main()) == 3
     assert [event["operation"] for event in events] == ["collect", "nightly digest", "main"]
 
 
@@ -82,7 +82,7 @@ def test_documented_way_without_threads_and_sockets(monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setitem(sys.modules, "pyodide.ffi", SimpleNamespace(run_sync=asyncio.run))
     monkeypatch.setitem(sys.modules, "workers", SimpleNamespace(fetch=fetch))
-    module = run(blocks(PAGES["other-hosts"])[0])
+    module = run(blocks(PAGES["hosts/other-hosts"])[0])
     for name in ("one", "two"):
         with span(name):
             pass

@@ -42,13 +42,13 @@ def test_example(deploy: Deploy, backend: Backend, file: str, variable: str) -> 
 def test_documented_functions() -> None:
     """The class answers as it is, the application as what it was; both are traced."""
     with testing.recording() as events:
-        handler = run(blocks(PAGES["vercel"])[0]).handler
+        handler = run(blocks(PAGES["hosts/vercel"])[0]).handler
         with http.server.HTTPServer(("127.0.0.1", 0), handler) as server:
             thread = threading.Thread(target=server.handle_request)
             thread.start()
             with urllib.request.urlopen(f"http://127.0.0.1:{server.server_port}/a") as answer:
                 assert answer.read() == b"hello"
             thread.join()
-        with TestClient(run(blocks(PAGES["vercel"])[1]).app) as client:
+        with TestClient(run(blocks(PAGES["hosts/vercel"])[1]).app) as client:
             assert client.get("/api/hello").json() == "hello"
     assert [event["operation"] for event in events] == ["GET /a", "GET /api/hello"]

@@ -1,4 +1,4 @@
-"""The examples, started as their READMEs say, and the blocks of docs/web.md."""
+"""The examples, started as their READMEs say, and the blocks of docs/hosts/web.md."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def test_the_blocks_of_the_documentation(backend: Backend, monkeypatch: pytest.M
     from starlette.testclient import TestClient
 
     monkeypatch.setenv("ZESPAN_BASE_URL", backend.url)
-    first, second = (run(block) for block in blocks(PAGES["web"]))
+    first, second = (run(block) for block in blocks(PAGES["hosts/web"]))
     with TestClient(first.app) as client:
         assert client.get("/hello/ada").json() == {"hello": "ada"}
     assert second.app.test_client().get("/hello/ada").json == {"hello": "ada"}

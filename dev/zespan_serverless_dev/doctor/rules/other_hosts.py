@@ -49,7 +49,7 @@ def secret_of_aws(project: Project) -> Iterator[Finding]:
     "no-sockets",
     "error",
     "A Cloudflare Worker has no sockets and no threads: the default exporter delivers nothing.",
-    "Give init() an exporter of your own that uses fetch, and flush in ctx.waitUntil: see docs/other-hosts.md.",
+    "Give init() an exporter of your own that uses fetch, and flush in ctx.waitUntil: see docs/hosts/other-hosts.md.",
 )
 def no_sockets(project: Project) -> Iterator[Finding]:
     """Find Workers that use the package without an exporter of their own."""
@@ -65,7 +65,7 @@ def no_sockets(project: Project) -> Iterator[Finding]:
     "no-wait-until",
     "warning",
     "What a Worker does after its response may be cut off, unless it is passed to ctx.waitUntil.",
-    "Flush in self.ctx.waitUntil(send()), as docs/other-hosts.md shows, or use ZespanMiddleware.",
+    "Flush in self.ctx.waitUntil(send()), as docs/hosts/other-hosts.md shows, or use ZespanMiddleware.",
 )
 def no_wait_until(project: Project) -> Iterator[Finding]:
     """Find Workers with an exporter of their own that never have a response wait for anything."""
