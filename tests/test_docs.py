@@ -76,6 +76,7 @@ def test_every_block_is_run() -> None:
         "powertools": 2,
         "see-it": 0,
         "stores": 1,
+        "style": 0,
         "support": 0,
         "testing": 6,  # in testing/test_page.py
         "security": 0,

@@ -37,7 +37,7 @@ MORE = {
     "api_key_secret": "security.md#the-key-in-aws",
     "exporter": "backends.md, stores.md, destinations.md",
     "headers": "backends.md",
-    "http_client": "backends.md#a-client-of-yours",
+    "http_client": "backends.md#your-own-http-client",
     "console_format": "see-it.md#in-the-terminal",
     "fallback": "parking.md",
     "fallback_after": "parking.md",
