@@ -15,12 +15,12 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
-from xml.sax.saxutils import escape
 
 import zespan_serverless_dev.demo
 from zespan_serverless_dev.emulator.lambda_rie import Invoke, Sandbox
 from zespan_serverless_dev.emulator.model import ModelEndpoint
 
+from tools.drawing import bar, beginning, text
 from zespan_serverless.testing import Backend
 
 TARGET = Path(__file__).parents[1] / "docs" / "images" / "freeze.svg"
@@ -120,19 +120,6 @@ def _wait(condition: Callable[[], Any]) -> None:
 # ---------------------------------------------------------------------- the picture
 
 WIDTH, LANE, LEFT, RIGHT = 840, 112, 168, 596  # pixels; the ms of the invocation are between LEFT and RIGHT
-STYLE = """
-svg { --bg: #ffffff; --fg: #1f2328; --dim: #59636e; --line: #d1d9e0; --handler: #5b7fb9; --model: #7d4fc4;
-  --flush: #1a7f5a; --bad: #c21f28; --good: #1a7f37; font: 13px system-ui, "Segoe UI", Helvetica, Arial, sans-serif; }
-@media (prefers-color-scheme: dark) {
-  svg { --bg: #0d1117; --fg: #e6edf3; --dim: #9198a1; --line: #3d444d; --handler: #7ba0dc; --model: #ab7df8;
-    --flush: #3fb98a; --bad: #f8717a; --good: #4ac26b; }
-}
-text { fill: var(--fg); } .dim { fill: var(--dim); font-size: 12px; } .strong { font-weight: 600; }
-.inverse { fill: var(--bg); } .halo { paint-order: stroke; stroke: var(--bg); stroke-width: 5px; }
-.handler { fill: var(--handler); } .model { fill: var(--model); } .flush { fill: var(--flush); }
-.bad { fill: var(--bad); } .good { fill: var(--good); } .line { stroke: var(--line); } .mark { stroke: var(--fg); }
-.hatch { stroke: var(--line); stroke-width: 2; } .due { stroke: var(--bad); stroke-width: 1.5; fill: none; }
-"""
 DESCRIPTION = (
     "Two invocations of one function. With the official SDK the sandbox is frozen after the response, the timer never "
     "fires, and no model call arrives. With zespan_serverless the events are sent between the response and the freeze."
@@ -145,17 +132,11 @@ def svg(sdk: Run, package: Run) -> str:
     height = 2 * LANE + 36
     foot = f"AWS's Lambda emulator, zespan {version('zespan')}, a model of {MODEL} ms, a backend {BACKEND} ms away."
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" role="img" aria-labelledby="t d">',
-        '<title id="t">What a freeze does to telemetry</title>',
-        f'<desc id="d">{escape(DESCRIPTION)}</desc>',
-        f"<style>{STYLE}</style>",
-        '<defs><pattern id="hatch" width="8" height="8" patternUnits="userSpaceOnUse" patternTransform="rotate(45)">',
-        '<path class="hatch" d="M0 0V8"/></pattern></defs>',
-        f'<rect width="{WIDTH}" height="{height}" rx="8" style="fill: var(--bg)"/>',
+        *beginning(WIDTH, height, "What a freeze does to telemetry", DESCRIPTION),
         *_lane(12, ("zespan SDK", "sends on a timer"), sdk, scale),
         f'<path class="line" d="M16 {LANE + 8}H{WIDTH - 16}"/>',
         *_lane(LANE + 16, ("zespan_serverless", "sends after the response"), package, scale),
-        _text(16, height - 12, f"{foot} The frozen time is not to scale.", "dim"),
+        text(16, height - 12, f"{foot} The frozen time is not to scale.", "dim"),
         "</svg>",
     ]
     return "\n".join(parts) + "\n"
@@ -166,43 +147,33 @@ def _lane(top: float, names: tuple[str, str], run: Run, scale: float) -> list[st
     frozen, response = LEFT + run.frozen * scale, LEFT + run.response * scale
     width = WIDTH - 16 - frozen
     parts = [
-        _text(16, top + 34, names[0], "strong"),
-        _text(16, top + 52, names[1], "dim"),
+        text(16, top + 34, names[0], "strong"),
+        text(16, top + 52, names[1], "dim"),
         f'<rect x="{frozen:.1f}" y="{top + 18}" width="{width:.1f}" height="46" rx="3" fill="url(#hatch)"/>',
-        _bar("handler", LEFT, response, top + 20, 16),
-        *(_bar("model", LEFT + begin * scale, LEFT + end * scale, top + 40, 8) for begin, end in run.calls),
+        bar("handler", LEFT, response, top + 20, 16),
+        *(bar("model", LEFT + begin * scale, LEFT + end * scale, top + 40, 8) for begin, end in run.calls),
         f'<path class="mark" d="M{response:.1f} {top + 14}V{top + 68}" stroke-width="2"/>',
-        _text(LEFT + 6, top + 32, "handler", "strong inverse"),
-        _text(LEFT, top + 66, "model calls", "dim"),
-        _text(response, top + 84, f"response, {run.response:.0f} ms", "dim", "end"),
-        _text(frozen + 12, top + 45, "frozen", "dim halo"),
+        text(LEFT + 6, top + 32, "handler", "strong inverse"),
+        text(LEFT, top + 66, "model calls", "dim"),
+        text(response, top + 84, f"response, {run.response:.0f} ms", "dim", "end"),
+        text(frozen + 12, top + 45, "frozen", "dim halo"),
     ]
     if run.flush is not None:
         end = LEFT + run.flush[1] * scale
         parts += [
-            _bar("flush", LEFT + run.flush[0] * scale, end, top + 52, 10),
-            _text(end, top + 84, f"events sent, {run.flush[1] - run.flush[0]:.0f} ms", "dim"),
+            bar("flush", LEFT + run.flush[0] * scale, end, top + 52, 10),
+            text(end, top + 84, f"events sent, {run.flush[1] - run.flush[0]:.0f} ms", "dim"),
         ]
     if run.due is not None:
         x = WIDTH - 70
         parts += [
             f'<circle class="due" cx="{x}" cy="{top + 40}" r="7"/>',
             f'<path class="due" d="M{x} {top + 36}V{top + 40}H{x + 4}"/>',
-            _text(WIDTH - 16, top + 84, f"timer due after {run.due / 1000:.1f} s: never fires", "dim", "end"),
+            text(WIDTH - 16, top + 84, f"timer due after {run.due / 1000:.1f} s: never fires", "dim", "end"),
         ]
     mark, style = ("✓", "good") if run.arrived == MADE else ("✗", "bad")
-    text = f"{mark} {run.arrived} of {MADE} model calls arrived"
-    return [*parts, _text(WIDTH - 16, top + 10, text, f"strong {style}", "end")]
-
-
-def _bar(style: str, left: float, right: float, top: float, height: int) -> str:
-    return (
-        f'<rect class="{style}" x="{left:.1f}" y="{top}" width="{max(right - left, 1):.1f}" height="{height}" rx="2"/>'
-    )
-
-
-def _text(x: float, y: float, text: str, style: str, anchor: str = "start") -> str:
-    return f'<text class="{style}" x="{x:.1f}" y="{y}" text-anchor="{anchor}">{escape(text)}</text>'
+    result = f"{mark} {run.arrived} of {MADE} model calls arrived"
+    return [*parts, text(WIDTH - 16, top + 10, result, f"strong {style}", "end")]
 
 
 def main() -> None:
@@ -212,7 +183,7 @@ def main() -> None:
         sdk, package = measure()
     if (sdk.arrived, package.arrived) != (0, MADE):
         raise SystemExit(f"This run shows something else, so nothing is drawn: {sdk}, {package}")
-    TARGET.write_text(svg(sdk, package))
+    TARGET.writetext(svg(sdk, package))
     print(f"{TARGET}: {sdk}, {package}")
 
 

@@ -1,4 +1,4 @@
-"""The examples, and the code of docs/hosts/azure-functions.md, in Microsoft's worker library; the model is behind HTTP."""
+"""The examples, and the code of docs/hosts/azure-functions.md, in Microsoft's worker library, with a model server."""
 
 from __future__ import annotations
 
