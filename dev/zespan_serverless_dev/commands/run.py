@@ -14,6 +14,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--dev", metavar="URL", help="send to the `dev` at this URL; default: the one of this folder, if there is one"
     )
     parser.add_argument("--alone", action="store_true", help="do not send to a `dev` that runs here")
+    parser.add_argument("--model", action="store_true", help="have a stand-in for OpenAI answer, which needs no key")
     parser.add_argument("--format", choices=("human", "json", "md"), default="human", help="default: %(default)s")
     parser.add_argument("--last", type=int, default=20, metavar="N", help="print the last N traces; default: 20")
     parser.add_argument("--output", type=Path, metavar="FILE", help="print to a file; default: standard error")

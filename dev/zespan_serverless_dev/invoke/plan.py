@@ -12,14 +12,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from ..emulator.model import MODEL_VARIABLES
 from . import samples
 
 Fault = Literal["hang", "429", "500", "refuse", "drip"]
 
 TIMEOUT_MAX, MEMORY_MIN, MEMORY_MAX = 900, 128, 10_240  # Lambda's own limits
-
-MODEL_VARIABLES = ("OPENAI_BASE_URL", "OPENAI_API_KEY")
-"""What leads a function's calls of the model to the stand-in."""
 
 UNUSED = ("PYTHON", "AWS_LAMBDA_", "LAMBDA_", "ZESPAN_PROBE", "TMPDIR", "VIRTUAL_ENV", "_")
 """How the names of this shell's variables begin that a function does not get."""

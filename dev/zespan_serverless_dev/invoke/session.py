@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from ..emulator.lambda_docker import HOST, DockerSandbox
 from ..emulator.lambda_rie import Sandbox
-from ..emulator.model import ModelEndpoint
+from ..emulator.model import MODEL_VARIABLES, ModelEndpoint
 from ..probe import Fact, Facts
 from .call import Call
 from .collectors import Arrival, BuiltIn, Collector, Dev
@@ -23,7 +23,7 @@ from .cpu import CpuLimit
 from .journals import Left, left_in
 from .ledger import Ledger
 from .lifecycle import Lifecycle
-from .plan import MODEL_VARIABLES, Plan, Signal, shell
+from .plan import Plan, Signal, shell
 
 LOOK = 0.02  # seconds between two looks at the facts
 WRAPPER = "/opt/zespan/wrapper"  # the layer's

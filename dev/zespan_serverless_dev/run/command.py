@@ -35,11 +35,11 @@ def run_command(arguments: argparse.Namespace) -> int:
         raise ConfigurationError(f"--last must be 0 or more, not {arguments.last}")
     if sys.stderr is None:  # it is closed
         sys.stderr = _nowhere()
-    with _collector(arguments) as (dev, is_shown), _folder() as folder:
+    with _collector(arguments) as (dev, is_shown), _folder() as folder, _model(arguments) as model:
         facts = Facts(Path(folder) / "facts")
         since, watch = time.time() * 1000, Watch(facts, dev, command)
         try:
-            code = run(command, environment(os.environ, dev.url, facts))
+            code = run(command, environment(os.environ, dev.url, facts) | model)
         except CannotRun as error:
             print(f"zespan-serverless run: {error}", file=sys.stderr)
             return error.code
@@ -80,6 +80,18 @@ def _collector(arguments: argparse.Namespace) -> Iterator[tuple[Address, bool]]:
     else:
         with DevServer(bounds=_BOUNDS) as server:
             yield Address(server.url, server.token), False
+
+
+@contextmanager
+def _model(arguments: argparse.Namespace) -> Iterator[dict[str, str]]:
+    """The variables that lead calls of OpenAI to a stand-in on this machine, if that is asked for."""
+    if not arguments.model:
+        yield {}
+        return
+    from ..emulator.model import MODEL_VARIABLES, ModelEndpoint
+
+    with ModelEndpoint() as model:
+        yield dict(zip(MODEL_VARIABLES, (model.url, "none"), strict=True))
 
 
 def _complain(text: str) -> None:

@@ -42,6 +42,14 @@ handler({}, LambdaContext())
 print("its own output")
 sys.exit(3)
 """
+ASKS = """
+import openai
+from zespan_serverless import run
+
+with run("ask"), openai.OpenAI() as client:
+    answer = client.chat.completions.create(model="gpt-4o", messages=[{"role": "user", "content": "Hi"}])
+    print(answer.choices[0].message.content)
+"""
 LOST = """
 import os
 from zespan_serverless import capture, init
@@ -97,6 +105,14 @@ def test_the_program_is_run_as_it_is_and_its_traces_follow() -> None:
     assert " chat " in root
     assert step.startswith("└─ answer agent")
     assert sums == "2 events: 2 delivered, 0 waiting, 0 dropped, 0 lost"
+
+
+def test_a_model_that_needs_no_key_answers() -> None:
+    """With --model the program's calls of OpenAI go to a stand-in on this machine."""
+    done = ran("--alone", "--model", program=ASKS)
+    assert done.stdout == "Hello, serverless world!\n"
+    assert "gpt-4o chat" in done.stderr
+    assert "2 events: 2 delivered" in done.stderr
 
 
 def test_an_event_that_was_lost_is_named() -> None:
