@@ -83,6 +83,7 @@ def test_every_block_is_run() -> None:
         "settings": 0,
         "traces": 1,
         "tracing": 2,
+        "tutorial": 3,  # in docs/test_tutorial.py
         "zespan-sdk": 1,  # in sdks/test_adoption.py
     }
 
