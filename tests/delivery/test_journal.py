@@ -1288,3 +1288,33 @@ def test_exit_with_events_in_the_journal_is_logged(
     delivery.close_at_exit(0)
     assert "3 telemetry events stay in the journal; only another process in this sandbox can send them" in caplog.text
     assert len(list(folder.iterdir())) == 1
+
+
+@pytest.mark.parametrize("doing", ["create", "take"])
+def test_descriptor_that_was_taken_at_once_is_not_closed(
+    doing: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Other code closes it before its creator goes on, and opens a file of its own under the same number."""
+    tmp_path.chmod(0o700)
+    (theirs := tmp_path / "theirs").write_text("content")
+    (journal := tmp_path / "a.journal").write_bytes(b"")
+    numbers: list[int] = []
+
+    def open_and_lose(path: str, flags: int, mode: int = 0o777) -> int:
+        monkeypatch.undo()
+        number, other = os.open(path, flags, mode), os.open(theirs, os.O_RDWR)
+        os.dup2(other, number)
+        os.close(other)
+        numbers.append(number)
+        return number
+
+    monkeypatch.setattr(os, "open", open_and_lose)
+    if doing == "create":
+        file = journal_files.File(str(tmp_path))
+        with pytest.raises(journal_files.Lost):
+            file.write(b"E", b"{}", b"")
+        file.close()
+    else:
+        assert journal_files.take(str(journal)) is None
+    assert os.pread(numbers[0], 100, 0) == b"content"
+    os.close(numbers[0])

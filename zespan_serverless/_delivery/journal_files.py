@@ -69,7 +69,7 @@ class File(Owned):
     def __init__(self, folder: str) -> None:
         path = f"{folder}/{os.getpid()}-{os.urandom(6).hex()}.new"
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | _FLAGS, 0o600)
-        super().__init__(path, fd, os.fstat(fd))
+        super().__init__(path, fd, os.lstat(path))  # not fstat: other code may have closed the descriptor already
         self.start = self.end = 0  # offsets of the records that `cut` removes
         self._settled = 0
 
@@ -152,13 +152,14 @@ def is_for_others(path: str, suffix: str) -> bool:
 def take(path: str) -> Owned | None:
     """Open and lock a file; None if it is not this user's, not a plain file, or if its process is alive."""
     try:
-        fd = os.open(path, os.O_RDWR | _FLAGS | os.O_NONBLOCK)
-        file = Owned(path, fd, os.fstat(fd))
+        status = os.lstat(path)
+        file = Owned(path, os.open(path, os.O_RDWR | _FLAGS | os.O_NONBLOCK), status)
     except OSError:
         return None
     try:
-        lock(fd)
-        status = os.fstat(fd)  # after the lock: its previous owner may have removed the file
+        file.check()
+        lock(file.fd)
+        status = os.fstat(file.fd)  # after the lock: its previous owner may have removed the file
         if stat.S_ISREG(status.st_mode) and status.st_uid == os.geteuid() and status.st_nlink == 1 and file.is_there():
             return file
     except OSError:

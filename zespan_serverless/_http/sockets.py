@@ -46,9 +46,24 @@ def close(sock: socket.socket, expected: tuple[int, int] | None) -> None:
         sock.detach()
 
 
-def _connect_to(address: Sequence[Any], timeout: float | None) -> socket.socket:
-    sock = socket.socket(*address[:3])
+def _create(family: int, kind: int, protocol: int) -> tuple[socket.socket, tuple[int, int] | None]:
+    """A new socket, and its identity. Raises OSError if other code has closed its descriptor already.
+
+    Before this thread goes on after the system call, another one may have closed the descriptor and opened a file,
+    which has the number now.
+    """
+    sock = socket.socket(family, kind, protocol)
     expected = identity(sock.fileno())
+    try:
+        sock.getsockopt(socket.SOL_SOCKET, socket.SO_TYPE)
+    except OSError:
+        sock.detach()
+        raise
+    return sock, expected
+
+
+def _connect_to(address: Sequence[Any], timeout: float | None) -> socket.socket:
+    sock, expected = _create(*address[:3])
     try:
         sock.settimeout(timeout)
         sock.connect(address[4])
@@ -75,12 +90,12 @@ def _race(addresses: Sequence[Sequence[Any]], timeout: float | None) -> socket.s
             if untried:
                 family, kind, protocol, _, address = untried.pop(0)
                 try:
-                    sock = socket.socket(family, kind, protocol)
-                except OSError as refused:  # this machine has no IPv6
+                    sock, expected = _create(family, kind, protocol)
+                except OSError as refused:  # for example, this machine has no IPv6
                     pass_on(refused)
                     error = refused
                     continue
-                selector.register(sock, selectors.EVENT_WRITE, identity(sock.fileno()))
+                selector.register(sock, selectors.EVENT_WRITE, expected)
                 sock.settimeout(0)
                 code = sock.connect_ex(address)
                 if code and code not in in_progress:
