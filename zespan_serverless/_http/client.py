@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from typing import Protocol
 
     class Layer(Protocol):
-        """What bytes pass through on their way to the socket and back: TLS."""
+        """A layer that bytes pass through on their way to the socket and back: TLS."""
 
         ended: bool
 
@@ -263,7 +263,7 @@ class Channel:
                 return
 
     def _through_layers(self, data: bytes = b"") -> bytes:
-        """These bytes, and those that the layers have to send of their own accord, as the socket is to send them."""
+        """Return these bytes, and those that the layers add, as the socket has to send them."""
         for layer in reversed(self._layers):
             if data:
                 layer.write(data)

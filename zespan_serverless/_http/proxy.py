@@ -1,4 +1,4 @@
-"""The proxy that the environment asks for. Imported only where a proxy variable is set."""
+"""The proxy from the environment. Imported only if a proxy variable is set."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from urllib.parse import urlsplit
 
 
 class Proxy:
-    """Where requests go instead of their origin, and the headers that this proxy wants to see.
+    """A proxy for requests, with the headers that it requires.
 
-    Raises ValueError for a URL that is not valid. The error does not quote the URL, which may contain a password.
+    Raises ValueError for an invalid URL. The error does not quote the URL, which may contain a password.
     """
 
     def __init__(self, url: str) -> None:
@@ -30,7 +30,7 @@ class Proxy:
 
 
 def from_environment(scheme: str, host: str) -> Proxy | None:
-    """The proxy for requests to `host` ("name:port"). None if there is none, or if NO_PROXY excludes the host.
+    """Return the proxy for requests to `host` ("name:port"). None if there is none, or if NO_PROXY excludes the host.
 
     Reads HTTP_PROXY or HTTPS_PROXY, by the scheme of the request, ALL_PROXY and NO_PROXY, in upper or lower case.
     """

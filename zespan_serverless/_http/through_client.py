@@ -1,8 +1,7 @@
-"""Posts through an HTTP client of the user's, `httpx.Client` or that of httpx2, in place of `Transport`.
+"""Posts through the user's HTTP client, `httpx.Client` or that of httpx2, instead of `Transport`.
 
-It brings what the user has configured: client certificates, proxies, HTTP/2. Imported only where there is one. It is
-slower than `Transport`. While it connects, a request cannot be interrupted: until TLS is established, it is limited by
-its timeouts alone.
+The client has the user's configuration: client certificates, proxies, HTTP/2. Imported on demand. It is slower than
+`Transport`. While it connects, a request cannot be interrupted: until TLS is established, only its timeouts limit it.
 """
 
 from __future__ import annotations
@@ -21,10 +20,10 @@ if TYPE_CHECKING:
 
     from .._base.http_client import HttpClient
 
-_IDLE_MAX = 50.0  # seconds of wall clock, as in `Transport`: the client's own clock stands still in a frozen process
+_IDLE_MAX = 50.0  # seconds of wall clock, as in `Transport`: the client's own clock stops in a frozen process
 _CONNECTING = ("connect_tcp.started", "connect_unix_socket.started")
 _NEW_SOCKETS = ("connect_tcp.complete", "connect_unix_socket.complete", "start_tls.complete")
-"""How the names of the events end with which httpcore reports a new connection. TLS has another socket object."""
+"""Suffixes of the events that httpcore reports for a new connection. TLS uses another socket object."""
 
 
 class ClientTransport:

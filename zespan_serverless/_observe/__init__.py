@@ -1,5 +1,5 @@
-"""One invocation from its beginning to its end, and the one place that knows both the container and who captures model
-calls."""
+"""Traces one invocation from beginning to end. Only this room knows both the container and the patches of model
+SDKs."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ __all__ = ["start"]
 
 
 def start(arguments: Mapping[str, Any]) -> _process.Container | None:
-    """The process's container, made at the first call, or the first after a shutdown; None if telemetry is off.
+    """Return the process's container, which the first call creates, also after a shutdown. None if telemetry is off.
 
     Different settings in a later call are ignored with one warning.
     """
@@ -33,16 +33,16 @@ def start(arguments: Mapping[str, Any]) -> _process.Container | None:
 
 
 def _adopt(module: object = None) -> None:
-    """Take over what has been imported of other telemetry SDKs."""
+    """Adopt other telemetry SDKs that have been imported."""
     from .. import sdks
 
     sdks.adopt()
 
 
 def _watch(settings: Settings) -> None:
-    """Trace the calls of every SDK that is known, if and when it is imported. Its absence costs nothing.
+    """Patch every known SDK when it is imported, or now if it already is. A missing SDK costs nothing.
 
-    If `propagate_to` names a host, watch what is sent by HTTP libraries, too.
+    If `propagate_to` names a host, patch HTTP libraries as well.
     """
     try:
         from ..providers import watch
@@ -62,5 +62,5 @@ def _watch(settings: Settings) -> None:
 
 
 if os.environ.get("ZESPAN_ENABLED", "").strip().lower() not in ("0", "false", "no", "off"):
-    # Already now: what they do at a cold start takes a second.
+    # Already now, because at a cold start these calls take a second.
     when_imported({name: {f"{name} sends its own events": _adopt} for name in OFFICIAL_SDKS})

@@ -32,22 +32,22 @@ if TYPE_CHECKING:
     from .host import Host
 
 PREPARED, OPEN, CLOSED, SETTLED = range(4)
-"""SETTLED: the rest is done, or somebody else does it: the host after the response, which may be before the report."""
+"""SETTLED: nothing is left to do here. The host may still flush after the response, possibly before the report."""
 
 _NOTIFY_MIN = 0.05
-"""Seconds that `on_flush` gets at least, after a flush that has used up its own."""
+"""Minimum number of seconds for `on_flush`, even if the flush has used up its own time."""
 _CONCERNS_MAX = 103
-"""What `with_context` may name in one invocation: three ids, and as many tags as an event has."""
+"""Limits for what `with_context` may set in one invocation: three ids, and as many tags as an event has."""
 _REARM_PAUSE = 1.0
-"""Seconds between two looks at the signal handlers where many invocations end at once."""
+"""Seconds between two checks of the signal handlers when many invocations end at once."""
 
 
 class ActiveInvocation:
     """One invocation, and the `Scope` of a function whose result is complete when it returns.
 
-    A signal handler of the user's may raise between any two steps in here (a timeout by SIGALRM, Ctrl-C). That
-    exception goes up, and the invocation is over all the same: `begin` belongs into the `try` whose `finally` calls
-    `leave`, and each of the steps can be repeated.
+    The user's signal handler may raise between any two steps in here (a timeout by SIGALRM, Ctrl-C). The exception
+    propagates, and the invocation ends nevertheless: call `begin` in the `try` whose `finally` calls `leave`. Each step
+    can be repeated.
     """
 
     __slots__ = (
@@ -73,26 +73,26 @@ class ActiveInvocation:
             parent = beside_opentelemetry.caller(parent)
         self.span: _trace.Span = _trace.continued(parent)
         around = _trace.current()
-        if around is not None and not around.span_id:  # a `with_context` around the call of a decorated function
+        if around is not None and not around.span_id:  # a `with_context` around the call of the decorated function
             self.span.user_id, self.span.session_id, self.span.tags = around.user_id, around.session_id, around.tags
             self.span.conversation_id = around.conversation_id
-        self.inner_error: Exception | None = None  # of an application inside, see `note_inner_error`
+        self.inner_error: Exception | None = None  # raised by an inner application, see `note_inner_error`
         self._reference: ref[Active] = ref(self, container.active.discard)
-        hash(self._reference)  # now, while it can be computed: `discard` needs it when this object is gone
+        hash(self._reference)  # computed now, because `discard` needs it after this object is gone
         self._entered = _trace.Entered(self.span, shared=host.one_at_a_time)
-        self._concerns: dict[tuple[str, str], str | None] | None = None  # by `with_context`, see `concerns`
-        self._took_ms: float | None = None  # of one that has ended, as are the next three
+        self._concerns: dict[tuple[str, str], str | None] | None = None  # set by `with_context`, see `concerns`
+        self._took_ms: float | None = None  # set when it has ended, as are the next three
         self._error: BaseException | None = None
         self._left_at_end: float | None = None
-        self._result: Result = NO_RESULT  # not the function's: its owner may change that meanwhile
+        self._result: Result = NO_RESULT  # a copy, because the function's owner may change it meanwhile
         self._is_reported = False
         self._left_at_start = self._left()
         self.began: float = time.perf_counter()
 
-    # What a `Scope` does
+    # Implementation of `Scope`
 
     def begin(self) -> None:
-        """Make this the invocation under way, and write to the journal that it has begun."""
+        """Make this the current invocation, and write to the journal that it has begun."""
         with Guarded("the start of an invocation"):
             self.state = OPEN
             self._entered.enter()
@@ -110,7 +110,7 @@ class ActiveInvocation:
         self.finish(error)
 
     def closed(self) -> None:
-        """A generator is closed by whoever drops it, or by the garbage collector in any thread: nothing waits."""
+        """Never wait: a generator is closed by its last reader, or by the garbage collector in any thread."""
         self.close(None)
         self.abandon()
 
@@ -119,9 +119,9 @@ class ActiveInvocation:
         return result
 
     async def raised_async(self, error: BaseException) -> None:
-        if isinstance(error, (SystemExit, KeyboardInterrupt)):  # they end the event loop, too
+        if isinstance(error, (SystemExit, KeyboardInterrupt)):  # they end the event loop as well
             self.finish(error)
-        elif isinstance(error, Exception) or suspends(error):  # else it is cancelled: there is no waiting any more
+        elif isinstance(error, Exception) or suspends(error):  # otherwise the task is cancelled, and must not wait
             await self.finish_async(error)
 
     async def closed_async(self) -> None:
@@ -131,7 +131,7 @@ class ActiveInvocation:
         if self.state < SETTLED:
             self.abandon()
 
-    # The steps to the end
+    # Steps to the end
 
     def finish(self, error: BaseException | None, result: Any = None) -> None:
         """Leave the context, close, report and flush. `result` is the function's own."""
@@ -151,9 +151,9 @@ class ActiveInvocation:
             self._entered.leave()
 
     def close(self, error: BaseException | None, result: Result = NO_RESULT, *, returned: Any = None) -> None:
-        """End the invocation. The user's code may go on in its context. `report` follows when there is time.
+        """End the invocation. User code may continue in its context. `report` is called later, when there is time.
 
-        `returned` is what the function has returned, of which the host reads the `result`.
+        `returned` is the function's return value, from which the host reads the `result`.
         """
         if self._took_ms is None:
             self._error, self._took_ms = error, (time.perf_counter() - self.began) * 1000
@@ -165,9 +165,9 @@ class ActiveInvocation:
         with Guarded("the end of an invocation"):
             for end in list(root.open.values()):
                 end()
-            # Before anybody is woken: that releases the GIL, and to have it back would take long.
+            # Rearm before any thread is woken: waking releases the GIL, and getting it back can take long.
             if self.host.one_at_a_time:
-                sigterm.rearm(look=False)  # `_report_and_flush` looks, when the response is on its way
+                sigterm.rearm(look=False)  # `_report_and_flush` checks it when the response is being sent
             else:
                 sigterm.rearm(_REARM_PAUSE)
             self._left_at_end = self._left()
@@ -175,22 +175,23 @@ class ActiveInvocation:
                 self._result = self.host.result(returned)
 
     def report(self) -> None:
-        """Capture the root event of an invocation that has been closed, once."""
+        """Capture the root event of a closed invocation, once."""
         took_ms = self._took_ms
         if took_ms is None or self._is_reported:
             return
         with Guarded("the root event"):
             if self._is_uneventful():
                 if self.start is not WARM:
-                    self.container.invocations = 0  # the next one reports how the process came up
+                    self.container.invocations = 0  # the next invocation reports how the process started
             elif (is_sent := self.container.settings.root_event) or self.container.held is not None:
                 error = self._error or (self.inner_error if self._result.error_type is not None else None)
                 self.container.capture(lambda: self._root_record(took_ms, error), self.span.span_id, is_sent=is_sent)
         self._is_reported = True
-        self._error = self.inner_error = None  # their tracebacks lead back here, and hold what the function had
+        # Their tracebacks refer to this frame, and so keep the function's objects alive.
+        self._error = self.inner_error = None
 
     def settle(self, error: BaseException | None = None) -> None:
-        """Report an invocation that has been closed, and flush."""
+        """Report a closed invocation, and flush."""
         handed_over = False
         with Guarded("the flush"):
             handed_over = self._hand_over(error)
@@ -218,13 +219,13 @@ class ActiveInvocation:
         self.state = SETTLED
 
     def settle_without_waiting(self) -> None:
-        """Report an invocation that has been closed, and have a thread flush, whatever the platform."""
+        """Report a closed invocation, and let a thread flush, whatever the platform."""
         self.report()
         self.state = SETTLED
         self.flush_in_background()
 
     def abandon(self) -> None:
-        """Do what has not been done, because an exception has struck in the midst of it. Waits for nothing."""
+        """Complete the steps that an exception has interrupted. Does not wait."""
         self.leave_context()
         self.close(sys.exception())
         self.report()
@@ -234,23 +235,23 @@ class ActiveInvocation:
                 self.flush_in_background()
 
     def __del__(self, exiting: Callable[[], bool] = sys.is_finalizing) -> None:
-        """Whoever should have ended it has been interrupted before he could."""
+        """End the invocation if the code that should have ended it was interrupted."""
         if getattr(self, "state", PREPARED) == OPEN and not exiting():
             with Guarded("the end of an invocation"):
                 self.abandon()
 
     def disown(self) -> None:
-        """Leave its end to the parent of this forked child."""
+        """Leave the end of this invocation to the parent of this forked child."""
         self.state = PREPARED
 
-    # What others ask and say
+    # Interface for the host and for code inside the invocation
 
     def is_paused(self) -> bool:
-        """Whether it waits until the next piece of a generator is wanted."""
+        """Whether it waits until the next item of a generator is requested."""
         return self.span.root.is_paused
 
     def on_record(self) -> None:
-        """Write to the journal that this invocation has begun, for the case that it does not end. Never raises."""
+        """Write to the journal that this invocation has begun, in case it never ends. Never raises."""
         if self.container.records and self.container.settings.root_event and not self.invocation.is_probe:
             with Guarded("the start of an invocation"):
                 left = milliseconds(self._left_at_start)
@@ -263,10 +264,10 @@ class ActiveInvocation:
         return self.state >= CLOSED
 
     def concerns(self, ids: Mapping[str, str | None], tags: Mapping[str, str]) -> None:
-        """Note what a `with_context` inside names: `user_id`, `session_id`, `conversation_id`, and tags.
+        """Record what a `with_context` inside sets: `user_id`, `session_id`, `conversation_id`, and tags.
 
-        The root event has what is named once, or always the same: where the records of a batch are of different users,
-        the invocation is of none.
+        The root event gets a value only if all blocks agree on it: if the records of a batch belong to different users,
+        the invocation belongs to none.
         """
         noted = self._concerns
         if noted is None:
@@ -281,13 +282,13 @@ class ActiveInvocation:
         return not (self._may_flush_later(error) and self.host.process_stays_alive(self.invocation))
 
     def flush_in_background(self) -> None:
-        """Have a thread flush."""
+        """Let a thread flush."""
         self.container.delivery.flush_in_background(self.container.settings.flush_timeout)
 
-    # The flush
+    # Flush
 
     def _hand_over(self, error: BaseException | None) -> bool:
-        """Leave the flush to a thread if the process stays alive, or to the host after the response; else False."""
+        """Leave the flush to a thread if the process stays alive, or to the host after the response, else False."""
         if self.must_wait(error):
             return self._may_flush_later(error) and self.host.end(self.invocation, self._report_and_flush)
         self.report()
@@ -303,22 +304,22 @@ class ActiveInvocation:
         self._flush()
 
     def _may_flush_later(self, error: BaseException | None) -> bool:
-        """Whether the flush may come after the response. After SystemExit and the like nothing of ours runs."""
+        """Whether the flush may follow the response. After SystemExit and similar exceptions no telemetry code runs."""
         dying = error is not None and not isinstance(error, Exception) and not suspends(error)
         return not dying and self.container.settings.flush_mode != "before_return"
 
     def _flush(self) -> None:
-        """Send what is pending, within what this invocation has left by now."""
+        """Send what is pending within the time that this invocation has left."""
         if self._flushes_later():
             return
         settings, delivery = self.container.settings, self.container.delivery
         report = delivery.flush(self._budget())
-        if settings.on_flush is not None:  # in what the flush has not used
+        if settings.on_flush is not None:  # within the time that the flush has not used
             rest = max(settings.flush_timeout - report.elapsed, _NOTIFY_MIN)
             delivery.notify(report, flush_budget(self._left(), rest, settings.flush_reserve))
 
     def _flushes_later(self) -> bool:
-        """Have a thread flush if the deadline is near, and the process outlives it; else False."""
+        """Let a thread flush if the deadline is near and the process outlives it. Return False otherwise."""
         if self.invocation.is_killed or self._budget() > 0:
             return False
         self.flush_in_background()
@@ -327,16 +328,16 @@ class ActiveInvocation:
     def _budget(self) -> float:
         settings, left = self.container.settings, self._left()
         if left is not None and left <= 0 and not self.invocation.is_killed:
-            left = None  # nobody waits for this response any more
+            left = None  # no client waits for this response any more
         return flush_budget(left, settings.flush_timeout, settings.flush_reserve)
 
     def _left(self) -> float | None:
         return None if self.invocation.remaining is None else self.invocation.remaining()
 
-    # The root event
+    # Root event
 
     def _is_uneventful(self) -> bool:
-        """Whether this is a health check that has succeeded, and in which nothing else has happened."""
+        """Whether this is a successful health check in which no event was captured."""
         status = self._result.status
         is_well = self._error is None and status is not None and status < 400
         return self.invocation.is_probe and is_well and not self.span.root.has_spans
@@ -354,7 +355,7 @@ class ActiveInvocation:
         )
 
     def _concerned(self) -> _trace.Span:
-        """The root span, with the user, session, conversation and tags that `with_context` has named inside."""
+        """Return the root span, with the user, session, conversation and tags that `with_context` has set inside."""
         span, noted = self.span, self._concerns
         if not noted:
             return span
@@ -368,9 +369,9 @@ class ActiveInvocation:
 
 
 def note_inner_error(error: Exception) -> None:
-    """Keep what an application inside the invocation has raised, and its framework turns into a response.
+    """Store the exception of an inner application that its framework turns into a response.
 
-    If the response is a failure, this error is the reason.
+    If the response is a failure, the root event names this error.
     """
     here = _trace.current()
     active = here.root.invocation() if here is not None else None

@@ -1,4 +1,4 @@
-"""Telemetry by hand, for scripts and for functions without a decorator: init, capture, flush, shutdown."""
+"""Telemetry without a decorator, for scripts and custom hosts: init, capture, flush, shutdown."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Session:
-    """What `init` returns: `with init(): ...` delivers what is left, and shuts down, at the end of the block."""
+    """Handle that `init` returns. The end of `with init(): ...` delivers all events and shuts telemetry down."""
 
     def __enter__(self) -> Session:
         return self
@@ -31,10 +31,10 @@ class Session:
 def init(**settings: Unpack[_settings.SettingsKwargs]) -> Session:
     """Start telemetry now, at module level of a script, or of a function without the decorator.
 
-    Takes every setting (see `Settings`). What was configured first in a process stays, until a `shutdown()`. What is
-    left when the process exits is sent then, within flush_timeout; in a function call `flush()` before you return.
-    Raises ConfigurationError for a setting that does not exist or a value of the wrong type, and for `user_id`,
-    `session_id` and `conversation_id`, which only a decorator has.
+    Takes every setting (see `Settings`). The first configuration of a process applies until `shutdown()`. Events that
+    are pending at exit are sent then, within flush_timeout; in a function call `flush()` before you return. Raises
+    ConfigurationError for an unknown setting or a value of the wrong type, and for `user_id`, `session_id` and
+    `conversation_id`, which only decorators accept.
     """
     from .audience import without_readers
 
@@ -44,11 +44,11 @@ def init(**settings: Unpack[_settings.SettingsKwargs]) -> Session:
 
 
 def capture(event: EventFields) -> None:
-    """Send an event of your own: a mapping with the SDK's field names, such as `span_kind`, `operation`, `metadata`.
+    """Capture a custom event: a mapping with the SDK's field names, such as `span_kind`, `operation`, `metadata`.
 
-    `EventFields` documents each field. What you leave out (ids, time, trace, user, environment) is filled in, and what
-    stands under one of `redact_keys` is replaced. A name that is no field is sent as it is. Never waits for a backend
-    and never raises; what cannot be kept is counted. Without `init()` or a decorator in force it does nothing.
+    `EventFields` documents each field. Missing fields (ids, time, trace, user, environment) are filled in, and values
+    under one of `redact_keys` are replaced. Unknown fields are sent unchanged. Never waits for a backend and never
+    raises; events that cannot be kept are counted. Does nothing without `init()` or a decorator.
     """
     container = _process.current()
     if container is not None:
@@ -73,8 +73,9 @@ def capture(event: EventFields) -> None:
 def flush(timeout: float | None = None, *, raise_on_pending: bool = False) -> FlushReport:
     """Wait until every event captured before this call is delivered or dropped, or until the deadline.
 
-    `timeout` in seconds; default: what the invocation has left, less the reserve, and 10 s outside one. An open
-    breaker is probed; a Retry-After is still honoured. Raises FlushIncomplete if `raise_on_pending` and some are left.
+    `timeout` is in seconds. The default is the time that the invocation has left, less the reserve, or 10 s outside an
+    invocation. An open breaker is probed; a Retry-After is still honoured. Raises FlushIncomplete if `raise_on_pending`
+    is set and events are pending.
     """
     container, report = _process.current(), FlushReport()
     if container is not None:
@@ -89,9 +90,9 @@ def flush(timeout: float | None = None, *, raise_on_pending: bool = False) -> Fl
 
 
 def flush_pending_events(timeout: float | None = None) -> FlushReport:
-    """Wait until every event is delivered, or dropped and reported to `on_error`, as Carbon's guide has it.
+    """Wait until every event is delivered, or dropped and reported to `on_error`, as in Carbon's guide.
 
-    Raises FlushIncomplete if events are left, because the backend fails for now; a later flush sends them.
+    Raises FlushIncomplete if events are pending because the backend is unavailable; a later flush sends them.
     """
     return flush(timeout, raise_on_pending=True)
 
@@ -112,8 +113,8 @@ def shutdown(timeout: float | None = None) -> FlushReport:
 
 
 def _failed(container: _process.Container, what: str, error: Exception) -> FlushReport:
-    """What to say when we have failed: it is called in a `finally` of the user's, where an exception would replace
-    their own."""
+    """Return the report of a flush that failed internally. The flush may be called in the user's `finally`, where
+    raising would replace the user's exception."""
     log.warn_once("telemetry failed at %s: %r", what, error)
     delivery = container.delivery
     return FlushReport(pending=delivery.pending, reason="failed")

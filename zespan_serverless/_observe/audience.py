@@ -1,4 +1,4 @@
-"""Whom an invocation is for, as functions of the user's read it from what the decorated function is called with."""
+"""Reads the user, session and conversation of an invocation by the user's functions, from the event or request."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
 
 def without_readers(settings: Mapping[str, Any], caller: str) -> Mapping[str, Any]:
-    """The settings of `caller`, which decorates nothing that would be called with an event.
+    """Return the settings of `caller`, which decorates nothing that is called with an event.
 
-    Raises ConfigurationError if a reader is among them.
+    Raises ConfigurationError if they contain a reader.
     """
     for name in READERS:
         if settings.get(name) is not None:
@@ -29,15 +29,15 @@ def without_readers(settings: Mapping[str, Any], caller: str) -> Mapping[str, An
 
 
 def put(readers: Mapping[str, Callable[[Any], object]], subject: Callable[[], Any], span: Span) -> None:
-    """Put what `readers` find on the root span of an invocation, by their names: `user_id` and the others.
+    """Set what `readers` return on the root span of an invocation, by name: `user_id` and the others.
 
-    `subject` gives what they are called with. Raises no Exception, except one of a signal handler.
+    `subject` returns their argument. Raises no Exception, except that of a signal handler.
     """
     for name, read in readers.items():
         try:
             found = read(subject())
             if hasattr(type(found), "__await__"):
-                getattr(found, "close", bool)()  # else Python warns that it is never awaited
+                getattr(found, "close", bool)()  # otherwise Python warns that it was never awaited
                 warn_once("%s returns an awaitable, and is left out: use a def or lambda that does not await", name)
                 continue
         except Exception as error:

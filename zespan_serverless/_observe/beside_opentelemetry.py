@@ -1,4 +1,4 @@
-"""OpenTelemetry's span around an invocation: the invocation continues it. Imported where OpenTelemetry is."""
+"""Continues OpenTelemetry's span around an invocation. Imported only if OpenTelemetry is."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ if TYPE_CHECKING:
 
 
 def current_span() -> Any:
-    """The span that is current in OpenTelemetry's context; None if there is none."""
+    """Return OpenTelemetry's current span, or None."""
     get: Callable[[], Any] | None = getattr(sys.modules.get("opentelemetry.trace"), "get_current_span", None)
     span = None if get is None else get()
     return span if span is not None and span.get_span_context().is_valid else None
 
 
 def caller(parent: Caller | None) -> Caller | None:
-    """Who calls: OpenTelemetry's current span if it is being recorded, else `parent`, which the request has named.
+    """Return OpenTelemetry's current span as the caller if it is recording, otherwise `parent`, from the request.
 
-    That span is inside the request, too: a server's or a framework's, whose instrumentation has read the same headers.
-    One that has ended, or is not recorded, was left in the context by mistake, or is seen by nobody. Nothing of
-    OpenTelemetry's is changed.
+    That span is inside the request as well: the instrumentation of a server or framework has read the same headers. A
+    span that has ended or is not recording was left in the context by mistake, or is not exported. Changes nothing in
+    OpenTelemetry.
     """
     with Guarded("OpenTelemetry's span around an invocation"):
         span = current_span()

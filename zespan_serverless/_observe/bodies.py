@@ -1,4 +1,4 @@
-"""Responses whose bodies are made while they are sent, when the application has long returned."""
+"""Responses whose bodies are produced while they are sent, after the application has returned."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ if TYPE_CHECKING:
 class Exchange:
     """The `Scope` of one request. The invocation is closed once: by the end of the response's body, or by an error.
 
-    A host says in `follow` what of a function's result is a body that is still to be made, and in `failure` which
-    exceptions are responses.
+    A host's `follow` finds the streamed body in a function's result, and its `failure` decides which exceptions are
+    responses.
     """
 
     is_cut = False
-    """Whether the client has left before the end of the response."""
+    """Whether the client disconnected before the end of the response."""
 
     def __init__(self, active: ActiveInvocation, method: str = "") -> None:
         self.active, self._method = active, method
         self.status: int | None = None
         self.error: Exception | None = None  # that the application has turned into a response
-        self.is_streamed = False  # whether there is a body whose end is that of the invocation
+        self.is_streamed = False  # whether the end of a body is the end of the invocation
         self.is_over = False
-        self._bytes_left = -1  # of the body, if that matters and is known
-        self._captured = 0  # events so far, when it was over
+        self._bytes_left = -1  # of the body, if it matters and is known
+        self._captured = 0  # number of events when the response was complete
 
-    # What a `Scope` does
+    # Implementation of `Scope`
 
     def begin(self) -> None:
         self.active.begin()
@@ -53,7 +53,7 @@ class Exchange:
         self.leave_context()
         self.end(self.failure(error), is_cut=self.is_cut)
 
-    def closed(self) -> None:  # by whoever drops a generator, in any thread: nothing waits
+    def closed(self) -> None:  # a generator is closed in any thread, by its last reader, so nothing may wait
         self.leave_context()
         self.break_off(None, is_cut=True)
 
@@ -68,7 +68,7 @@ class Exchange:
         self.leave_context()
         if isinstance(error, Exception):
             await self.end_async(self.failure(error), is_cut=self.is_cut)
-        else:  # cancelled, or the end of the process: there is no waiting any more
+        else:  # cancelled, or the process ends: nothing may wait
             self.break_off(error, is_cut=self.is_cut)
 
     async def closed_async(self) -> None:
@@ -81,32 +81,32 @@ class Exchange:
             self.is_over = True
             self.active.abandon()
 
-    # What a host says
+    # Methods that hosts override
 
     def follow(self, result: Any) -> Any:
-        """Note the status of a result, and put a `Body` in place of one that is still to be made. Never raises."""
+        """Record the status of a result, and replace a streamed body with a `Body`. Never raises."""
         return result
 
     def failure(self, error: BaseException) -> BaseException | None:
-        """The error that the invocation has failed with; None if this exception is a response. Never raises."""
+        """Return the error that the invocation failed with, or None if this exception is a response. Never raises."""
         return error
 
-    # The response
+    # Response
 
     def announced(self, length: str | bytes | None) -> None:
-        """Note what the response's Content-Length header says."""
+        """Record the response's Content-Length header."""
         if self.active.must_wait():  # then nothing may run after the last byte
             self._bytes_left = content_length(length) or -1
 
     def is_last(self, piece: object) -> bool:
-        """Whether a piece that is about to go out is the end of what the client has been told to wait for."""
+        """Whether a piece that is about to be sent is the last one that the client waits for."""
         if self._bytes_left > 0 and isinstance(piece, (bytes, bytearray)):
             self._bytes_left -= len(piece)
             return self._bytes_left <= 0
         return False
 
     def end(self, error: BaseException | None, *, is_cut: bool = False) -> None:
-        """Close the invocation and flush. `is_cut`: before the body was over."""
+        """Close the invocation and flush. `is_cut`: the body was incomplete."""
         with Guarded("the end of a response"):
             if not self.is_over:
                 self._close(error, is_cut)
@@ -122,41 +122,41 @@ class Exchange:
                 self._captured = self.active.container.delivery.captured
 
     def break_off(self, error: BaseException | None, *, is_cut: bool = False) -> None:
-        """`end` that cannot wait, whatever the platform: the task is being cancelled, or this may be any thread, and
-        any moment."""
+        """Close the invocation and flush without waiting, because the task is being cancelled, or the thread is
+        unknown."""
         with Guarded("the end of a response"):
             if not self.is_over:
                 self._close(error, is_cut)
             self.active.settle_without_waiting()
 
     def forgotten(self) -> None:
-        """End the invocation of a body that nobody has read to its end, or closed."""
+        """End the invocation of a body that was neither read to its end nor closed."""
         if self.is_streamed and not self.is_over:
             self.break_off(None, is_cut=True)
         elif self.is_streamed and self.active.state != SETTLED:
             self.active.abandon()
 
     def flush_rest(self) -> None:
-        """Have a thread flush what the application has captured after the end of the response."""
+        """Let a thread flush what the application captured after the end of the response."""
         with Guarded("the flush"):
             if self.active.container.delivery.captured != self._captured:
                 self.active.flush_in_background()
 
     def _close(self, error: BaseException | None, is_cut: bool) -> None:
         self.is_over = True
-        # Nobody reads a body that is not to be sent to its end.
+        # A body that is not sent to its end has no reader.
         is_cut = is_cut and self._method != "HEAD" and self.status not in (204, 304)
         self.active.close(error or self.error, read_status(self.status, is_cut))
 
 
 class Body:
-    """A streamed body: what its pieces are made of happens in the request's trace, and its end is the request's."""
+    """Streamed body whose pieces are produced in the request's trace, and whose end is the end of the request."""
 
     def __init__(self, body: Iterable[Any], exchange: Exchange) -> None:
         self.body, self._exchange = body, exchange
-        self._here: _trace.Span | None = exchange.active.span  # a step may go on from one piece to the next
+        self._here: _trace.Span | None = exchange.active.span  # a step may continue from one piece to the next
         self._pieces: Iterator[Any] | None = None
-        exchange.is_streamed = True  # last: from here on this object ends the invocation
+        exchange.is_streamed = True  # last, because from here on this object ends the invocation
 
     def __iter__(self) -> Iterator[Any]:
         return self
@@ -205,12 +205,12 @@ class Body:
         self._exchange.flush_rest()
 
     def __del__(self) -> None:
-        if "_exchange" in vars(self):  # else an exception has struck while it was made
+        if "_exchange" in vars(self):  # otherwise an exception interrupted the constructor
             self._exchange.forgotten()
 
 
 class AsyncBody:
-    """The same for a body that is iterated by `async for`, as Starlette has it."""
+    """The same for a body that is iterated by `async for`, as in Starlette."""
 
     def __init__(self, body: Any, exchange: Exchange) -> None:
         self.body, self._exchange = body, exchange
@@ -220,11 +220,11 @@ class AsyncBody:
 
     @classmethod
     def of(cls, response: Any, exchange: Exchange) -> None:
-        """Take the place of a response's `body_iterator`."""
+        """Replace a response's `body_iterator`."""
         made = cls(response.body_iterator, exchange)
         try:
             response.body_iterator = made
-        except BaseException:  # which it does not let be replaced
+        except BaseException:  # which forbids replacing it
             exchange.is_streamed = False
             raise
 
@@ -253,7 +253,7 @@ class AsyncBody:
         except Exception as error:
             await self._exchange.end_async(error)
             raise
-        except BaseException:  # the client has left
+        except BaseException:  # the client has disconnected
             self._exchange.break_off(None, is_cut=True)
             raise
         finally:
@@ -272,10 +272,10 @@ class AsyncBody:
             self._exchange.forgotten()
 
     def __getattr__(self, name: str) -> Any:
-        if name == "body":  # of one that is being copied: it has nothing yet
+        if name == "body":  # of an object that is being copied and has no attributes yet
             raise AttributeError(name)
         return getattr(self.body, name)
 
     def __del__(self) -> None:
-        if "_exchange" in vars(self):  # else an exception has struck while it was made
+        if "_exchange" in vars(self):  # otherwise an exception interrupted the constructor
             self._exchange.forgotten()

@@ -1,4 +1,4 @@
-"""Steps and contexts as decorators: of functions, coroutines, and generators of both kinds."""
+"""Steps and contexts as decorators of functions, coroutines, and generators of both kinds."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ if TYPE_CHECKING:
 
 
 class Block(Protocol):
-    """A `with` block, and its two halves without what is current in between."""
+    """A `with` block that can also be opened and closed without making its span current."""
 
     def __enter__(self) -> object: ...
 
     def __exit__(self, kind: Any, error: BaseException | None, traceback: Any) -> bool | None: ...
 
     def open(self) -> _trace.Span:
-        """Begin. Gives the span to be current inside."""
+        """Begin the block, and return the span to make current."""
         ...
 
     def close(self, error: BaseException | None) -> None:
-        """End, with what has been raised inside."""
+        """End the block, with the exception that was raised inside."""
         ...
 
 
 def covering(function: F, block: Callable[[], Block]) -> F:
-    """`function` with a block of its own around each call, that lasts as long as the call runs: a coroutine until it
-    has been awaited, a generator until it is exhausted or closed. Kind and signature stay the same."""
+    """Wrap `function` so that each call has its own block. It lasts until a coroutine has been awaited, or a generator
+    is exhausted or closed. Kind and signature stay the same."""
     kind = aio.kind(function)
     wrapper: Callable[..., Any]
     if kind == "generator":

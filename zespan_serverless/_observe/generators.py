@@ -1,4 +1,4 @@
-"""Generators of both kinds whose pieces are made in a scope, and read outside of it."""
+"""Generators of both kinds whose items are produced inside a scope, and read outside it."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ if TYPE_CHECKING:
 
 
 class Turns(contextlib.AbstractContextManager[None]):
-    """The turns of a generator, each from one piece to the next: only in these its scope's context is current.
+    """The turns of a generator, each from one item to the next. The scope's context is current only during a turn.
 
-    Made when the scope has begun, in the `try` whose `finally` calls `leave`.
+    Create it when the scope has begun, in the `try` whose `finally` calls `leave`.
     """
 
     def __init__(self, scope: Scope) -> None:
         self._span = _trace.current()
         self._entered: _trace.Entered | None = None
-        self._is_shared = False  # whether it is an invocation of its own, on a host that serves one at a time
+        self._is_shared = False  # whether it is a separate invocation, on a host that serves one at a time
         with Guarded("the start of a generator"):
             self._is_shared = self._span is not None and self._span is _trace.root()
         scope.leave_context()
@@ -39,7 +39,7 @@ class Turns(contextlib.AbstractContextManager[None]):
         self._entered.enter()
 
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
-        self._span = _trace.current()  # a step inside may go on from one piece to the next
+        self._span = _trace.current()  # a step inside may continue from one item to the next
         self.leave()
         if self._is_shared and self._span is not None:
             self._span.root.is_paused = True
@@ -51,9 +51,9 @@ class Turns(contextlib.AbstractContextManager[None]):
 
 
 def generator(function: Callable[..., Any], open_scope: Open) -> Callable[..., Any]:
-    """A generator function that does what `function` does, each generator in a scope of its own.
+    """Wrap a generator function so that each generator runs in its own scope.
 
-    `open_scope` is called with the arguments, when the first piece is wanted; None means without a scope.
+    `open_scope` is called with the arguments when the first item is requested. None means no scope.
     """
 
     def wrapper(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
@@ -82,7 +82,7 @@ def generator(function: Callable[..., Any], open_scope: Open) -> Callable[..., A
 
 
 def _pieces(running: Generator[Any, Any, Any], turns: Turns) -> Generator[Any, Any, Any]:
-    """`yield from running`, with each piece made in a turn."""
+    """Yield the items of `running`, each produced in a turn."""
     advance: Callable[[Any], Any] = running.send
     value: Any = None
     try:
@@ -102,7 +102,7 @@ def _pieces(running: Generator[Any, Any, Any], turns: Turns) -> Generator[Any, A
 
 
 def async_generator(function: Callable[..., Any], open_scope: Open) -> Callable[..., Any]:
-    """The same for an asynchronous generator function."""
+    """Wrap an asynchronous generator function in the same way."""
 
     async def wrapper(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
         scope, turns = open_scope(args, kwargs), None
@@ -147,8 +147,8 @@ def async_generator(function: Callable[..., Any], open_scope: Open) -> Callable[
 
 
 def _first_step(running: Any, value: object) -> Any:
-    """The first step of an asynchronous generator that its loop does not see: at the loop's end it would close both
-    this one and the one around it, each in the midst of the other."""
+    """Run the first step of an asynchronous generator without registering it with the event loop. At its end the loop
+    would close this generator and the wrapper around it, each while the other is running."""
     hooks = sys.get_asyncgen_hooks()
     try:
         sys.set_asyncgen_hooks(None, None)

@@ -1,4 +1,4 @@
-"""What the core asks a host."""
+"""The interface between the core and a host."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     Request = TypeVar("Request")
 
     class Reads(Generic[Request]):
-        """A class that is generic in what it reads."""
+        """Generic base class, by what it reads."""
 
     class Scope(Protocol):
         """One call of a function as an invocation: `begin`, one of the three ends, and always `leave`.
@@ -25,19 +25,19 @@ if TYPE_CHECKING:
 
         def begin(self) -> None: ...
         def returned(self, result: Any) -> Any:
-            """The function has returned this. Gives what the caller is to get."""
+            """The function has returned `result`. Return what its caller gets."""
 
         def raised(self, error: BaseException) -> None:
             """The function has raised."""
 
         def closed(self) -> None:
-            """The function is a generator that was closed before its end."""
+            """The function is a generator that was closed before it was exhausted."""
 
         def leave_context(self) -> None:
             """Make current again what was current before `begin`."""
 
         def leave(self) -> None:
-            """End what has not ended, because an exception of a signal handler has struck."""
+            """End what an exception of a signal handler has kept from ending."""
 
         async def returned_async(self, result: Any) -> Any: ...
         async def raised_async(self, error: BaseException) -> None: ...
@@ -47,67 +47,66 @@ else:
     Request = None
 
     class Reads:
-        """`Generic`, which costs a cold start more than this."""
+        """Stand-in for `Generic`, because `Generic` costs a cold start more than this."""
 
         def __class_getitem__(cls, request):
             return cls
 
 
 class Host(Reads[Request]):
-    """One platform's answers to the core's questions. `Request` is what `read` reads.
+    """What the core needs to know about a platform. `Request` is the type that `read` accepts.
 
-    The defaults are those of a process that nobody freezes, kills or keeps alive. What an answer raises is logged once
-    and costs at most the telemetry of that invocation.
+    The defaults describe a process that is neither frozen nor killed, and not kept alive. If a method raises, the error
+    is logged once, and at most the telemetry of that invocation is lost.
     """
 
     one_at_a_time: bool = True
-    """Whether a process serves one invocation at a time. Then threads without a context belong to it."""
+    """Whether a process serves one invocation at a time, so that threads without a context belong to it."""
     reads_ahead: bool = False
-    """Whether `read_ahead` is to be awaited before an `async def` function is called."""
+    """Whether to await `read_ahead` before an `async def` function is called."""
 
     def request(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Request:
-        """Make a request of a function's arguments. Not called where the host is a server that has the request."""
+        """Make a request from a function's arguments. Not called on servers, which already have the request."""
         raise NotImplementedError
 
     async def read_ahead(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
         """Await what `request` and `read` need."""
 
     def read(self, request: Request) -> Invocation:
-        """Describe one call in neutral words. Total: any request gives an Invocation."""
+        """Describe one call independently of the platform. Accepts any request."""
         raise NotImplementedError
 
     def subject(self, request: Request) -> Any:
-        """What functions that read a user or a session are called with: what the user's function gets first."""
+        """Return what functions that read a user or a session are called with: the first argument of the function."""
         return request
 
     def scope(self, active: Any, request: Request) -> Scope:
-        """How the result of a function is followed to its end. Default: the invocation ends when it returns."""
+        """Return the scope that follows a function's result. By default the invocation ends when it returns."""
         return active  # type: ignore[no-any-return]
 
     def resource(self) -> Mapping[str, object]:
-        """Where this process runs: attributes of the cloud and the function. Asked at its first invocation."""
+        """Return where this process runs, as attributes of cloud and function. Called at the first invocation."""
         return {}
 
     def origin(self) -> ColdStart:
-        """How this process came up. Asked at its first invocation."""
+        """Return how this process started. Called at the first invocation."""
         return COLD
 
     def result(self, result: Any) -> Result:
-        """Read from a function's result how the invocation went. Not called where a scope follows the result."""
+        """Read the invocation's outcome from a function's result. Not called if a scope follows the result."""
         return NO_RESULT
 
     def begin(self, invocation: Invocation, on_record: Callable[[], None]) -> None:
-        """The function is about to be called; an `end` will follow.
+        """Prepare for a call of the function; an `end` follows.
 
-        Call `on_record`, which writes to the journal that the invocation has begun: in another thread soon, if there
-        is one, else now.
+        Call `on_record`, which writes to the journal that the invocation has begun: soon in another thread, or now.
         """
         on_record()
 
     def process_stays_alive(self, invocation: Invocation) -> bool:
-        """Whether the process goes on when this invocation is over. Then nobody waits for a flush."""
+        """Whether the process continues when this invocation has ended, so that no flush has to be waited for."""
         return False
 
     def end(self, invocation: Invocation, flush: Callable[[], object] | None) -> bool:
-        """The function is done. Run `flush`, if there is one, when the response is on its way; False if you cannot."""
+        """Run `flush`, if given, after the response has been sent. Return False if the host cannot."""
         return False

@@ -1,4 +1,4 @@
-"""The kinds of steps, what each takes, and which step code is in."""
+"""The kinds of steps, their arguments, and the current step of a kind."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ KINDS: dict[str, type[GeneralSpan]] = {
 MODEL_KINDS = ("llm", "embedding", "rerank", "moderation", "image_gen", "video_gen", "audio")
 NAMES = (*KINDS, *MODEL_KINDS)
 MODEL_FIELDS = ("model", "provider", "messages", "system", "tools", "stream")
-"""What a call of a model takes. It needs the first two."""
+"""Arguments of a model call. The first two are required."""
 
 
 def nearest(kind: str | None, span: Span | None) -> GeneralSpan:
-    """The innermost step of a kind that a span is in. Where there is none: one that is never sent, with a warning."""
+    """Return the innermost enclosing step of a kind. If there is none: a target that is never sent, with a warning."""
     kind = None if kind is None else str(leaf(kind))
-    step: Any = None if span is None else span.step  # or a block of another SDK's (`sdks`), which is no target
+    step: Any = None if span is None else span.step  # or a block of another SDK (`sdks`), which is not a target
     for _ in range(STEPS_MAX):
         if step is None or (isinstance(step, GeneralSpan) and kind in (None, step.kind)):
             break
@@ -44,7 +44,7 @@ def nearest(kind: str | None, span: Span | None) -> GeneralSpan:
 
 
 def made(kind: object, outer: GeneralSpan | None) -> GeneralSpan:
-    """A new target for a step of this kind, inside another one. What is no kind is `general`."""
+    """Create the target for a step of this kind, inside another one. An unknown kind becomes `general`."""
     if not isinstance(kind, str):
         return GeneralSpan("general", outer)
     if kind in MODEL_KINDS:
@@ -56,7 +56,7 @@ def made(kind: object, outer: GeneralSpan | None) -> GeneralSpan:
 
 
 def problem(kind: str, given: Mapping[str, Any]) -> str:
-    """What is wrong with the arguments of a `span()`, and what to type instead; empty if nothing is."""
+    """Return what is wrong with the arguments of a `span()`, and what to type instead; empty if nothing is."""
     if kind not in NAMES:
         return f"{kind!r} is not a kind of span{_hint(str(kind), NAMES)}"
     fields = MODEL_FIELDS if kind in MODEL_KINDS else KINDS[kind]._fields

@@ -1,4 +1,4 @@
-"""Calls of models that no traced SDK makes: spans that become the same record as a traced call."""
+"""Model calls that no traced SDK makes: spans that become the same record as a traced call."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ if TYPE_CHECKING:
     from .._process.container import Container
     from .._trace import Span
 
-_COST_MAX = 1e9  # US dollars; more is a mistake
+_COST_MAX = 1e9  # US dollars; a larger value is a mistake
 
 
 class ModelSpan(GeneralSpan):
-    """A call of a model: its prompt, its answer and its usage. What is not set is sent as unknown."""
+    """A model call: its prompt, its answer and its usage. Fields that are not set are sent as unknown."""
 
     def __init__(self, kind: str, around: GeneralSpan | None = None) -> None:
         super().__init__(kind, around)
         self._name = ""
         self._given: dict[str, Any] = {}
-        self._model: Model | None = None  # with what is asked
+        self._model: Model | None = None  # with the request's fields
         self._answer = Answer()
-        self._counted: set[str] = set()  # numbers that have been given
+        self._counted: set[str] = set()  # numbers that the user has set
         self._is_counted_inside = False
         self._began = time.perf_counter()
 
@@ -57,10 +57,10 @@ class ModelSpan(GeneralSpan):
         system: str | None = None,
         tools: Sequence[object] | None = None,
     ) -> None:
-        """Set the prompt: a text of the user, or messages with `role` and `content`, in the format of a provider.
+        """Set the prompt: the user's text, or messages with `role` and `content`, in the format of a provider.
 
-        `tools` are those that the model may call, with `name` and `description`. Texts are not sent without
-        `store_prompts`, but a hash of the messages is.
+        `tools` are those that the model may call, with `name` and `description`. Without `store_prompts` only a hash of
+        the messages is sent.
         """
         container = _process.current()
         if container is not None:
@@ -122,7 +122,7 @@ class ModelSpan(GeneralSpan):
         }
         with Guarded("the usage of a span"):
             for name, given in numbers.items():
-                number = whole(leaf(given))  # which knows the numbers of numpy, too
+                number = whole(leaf(given))  # which accepts the numbers of numpy as well
                 if number is not None:
                     setattr(self._answer, name, number)
                     self._counted.add(name)
@@ -165,7 +165,7 @@ class ModelSpan(GeneralSpan):
         record.model, record.attributes = model, {**answer.attributes, **record.attributes}
 
     def _leave_to_inner(self, answer: Answer) -> None:
-        """Count nothing here: a call inside has counted the same tokens."""
+        """Remove the token counts, because a call inside has counted the same tokens."""
         if self._counted or answer.cost is not None:
             text = "tokens and cost of the span %r are left out, because a traced call inside it has them"
             warn_once(text, self._name)
@@ -174,7 +174,7 @@ class ModelSpan(GeneralSpan):
         answer.cost = None
 
     def _ask(self, container: Container) -> None:
-        """Copy what is asked, as far as it may be kept; without it, should it be unreadable."""
+        """Copy the request as far as it may be stored; skip it if it is unreadable."""
         try:
             self._model = self._asked(container, self._given)
         except Exception as error:
@@ -206,7 +206,7 @@ def _text(given: object) -> str:
 
 
 def _messages(given: object) -> list[Any]:
-    """Messages, of which a bare text is one of the user's."""
+    """Return messages; a bare text becomes one user message."""
     if given is None:
         return []
     listed = list(given) if issubclass(type(given), (list, tuple)) else [given]  # type: ignore[call-overload]

@@ -38,7 +38,7 @@ def root_record(
     left: tuple[float | None, float | None],
     error: BaseException | None,
 ) -> Record:
-    """The record of an invocation that has ended. `left` is the seconds before its deadline, at its start and at its
+    """Return the record of an invocation that has ended. `left`: seconds before its deadline, at its start and its
     end."""
     described = NO_DESCRIPTION
     with Guarded("the description of an invocation"):
@@ -69,12 +69,12 @@ def root_record(
 
 
 def milliseconds(seconds: float | None) -> int | None:
-    """Seconds as whole milliseconds."""
+    """Convert seconds to whole milliseconds."""
     return None if seconds is None else round(seconds * 1000)
 
 
 def _max_rss() -> int | None:
-    """The most memory this process has held so far, bytes."""
+    """Return the maximum memory that this process has used so far, in bytes."""
     try:
         import resource
     except ImportError:  # Windows

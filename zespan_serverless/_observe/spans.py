@@ -1,4 +1,4 @@
-"""For use inside a handler: users, sessions and tags, and steps of your own."""
+"""Context managers and decorators for use inside a handler: users, sessions, tags, and steps."""
 
 from __future__ import annotations
 
@@ -40,40 +40,40 @@ if TYPE_CHECKING:
 
 
 TAGS_MAX = 100
-"""Tags that an event may have from `with_context`."""
+"""Number of tags that `with_context` may set on an event."""
 TEXT_MAX = 1024
-"""Characters of a tag, of its name, of the id of a user, a session or a conversation: they are on every event."""
+"""Maximum characters of a tag, its name, or the id of a user, session or conversation, which are on every event."""
 
 
 class _Scope:
-    """A `with` block, and a decorator: then every call of the function has one of its own, as long as it runs."""
+    """A `with` block, and a decorator that gives each call of the function its own block."""
 
     _here: _trace.Entered | None = None
     _is_used = False
-    _others: list[_Scope]  # one for each further use of a block that is used before it has ended
+    _others: list[_Scope]  # one for each further use of a block that has not ended
     _target: Any = None
-    """What `as` gets."""
+    """The target of `as`."""
 
     def open(self) -> _trace.Span:
-        """Begin. Gives the span to be current inside."""
+        """Begin the block, and return the span to make current."""
         raise NotImplementedError
 
     def close(self, error: BaseException | None) -> None:
-        """End, with what has been raised inside."""
+        """End the block, with the exception that was raised inside."""
 
     def again(self) -> _Scope:
-        """Another one like this."""
+        """Return another block like this one."""
         raise NotImplementedError
 
     def __enter__(self) -> Any:
-        if self._is_used:  # inside itself, or by several threads or tasks at once
+        if self._is_used:  # nested, or in several threads or tasks at once
             self._others.append(another := self.again())
             return another.__enter__()
         self._is_used = True
         try:
             self._here = _trace.Entered(self.open())
-            self._here.enter()  # the last call in here: after it no signal handler runs before the `with` has begun
-        except BaseException as error:  # of a signal handler: there will be no `__exit__`
+            self._here.enter()  # the last call in here: no signal handler runs before the `with` has begun
+        except BaseException as error:  # by a signal handler, so `__exit__` will not be called
             self._leave(error)
             raise
         return self._target
@@ -110,7 +110,7 @@ class _Context(_Scope):
 
     def open(self) -> _trace.Span:
         user_id, session_id, tags, conversation_id = self._given
-        base = _trace.current() or _trace.Span(_trace.new_trace_id(), "")  # no span of its own that never arrives
+        base = _trace.current() or _trace.Span(_trace.new_trace_id(), "")  # no span id whose event never arrives
         inner = base.concerning(
             id_text(user_id, base.user_id),
             id_text(session_id, base.session_id),
@@ -175,7 +175,7 @@ class _Step(_Scope):
         name, made = self._given[0], list[Record]()
         try:
             _end(self._span, name, self._target, took_ms, error, made)
-        except BaseException:  # of a signal handler
+        except BaseException:  # by a signal handler
             if not made:
                 _end(self._span, name, self._target, took_ms, error, made)
             raise
@@ -331,7 +331,7 @@ def current_span(kind: str | None = None) -> GeneralSpan:
 
 
 def id_text(value: object, otherwise: str | None) -> str | None:
-    """An id as events have it, which is text; databases have numbers, and requests bring whatever they like."""
+    """Convert an id to text, as in events. Databases use numbers, and requests contain any type."""
     try:
         return otherwise if value is None else str(value)[:TEXT_MAX]
     except Exception as problem:
@@ -340,10 +340,10 @@ def id_text(value: object, otherwise: str | None) -> str | None:
 
 
 def _tags(outer: Mapping[str, str] | None, inner: object) -> dict[str, str] | None:
-    """The tags of both, as far as every event can carry them."""
+    """Merge tags, up to the number that an event may have."""
     added: dict[str, Any] = {}
     with Guarded("tags"):
-        added = plain(_mapping(inner, "tags"))  # whatever they are, and whatever becomes of them
+        added = plain(_mapping(inner, "tags"))  # of any type, and from a mapping that may raise
     if any(len(text) > TEXT_MAX for pair in added.items() for text in pair if isinstance(text, str)):
         added = {key[:TEXT_MAX]: text[:TEXT_MAX] if isinstance(text, str) else text for key, text in added.items()}
     both = {**(outer or {}), **added}
@@ -354,7 +354,7 @@ def _tags(outer: Mapping[str, str] | None, inner: object) -> dict[str, str] | No
 
 
 def _mapping(value: object, what: str) -> dict[str, Any]:
-    """A copy of what should be a mapping; nothing of anything else, for it is a handler that would fail."""
+    """Return a copy of a mapping, or an empty dict for anything else, so that the handler does not fail."""
     try:
         return {} if value is None else dict(value)  # type: ignore[call-overload]
     except Exception as problem:
@@ -380,7 +380,7 @@ def _end(
     error: BaseException | None,
     made: list[Record],
 ) -> None:
-    """Send the record of a span. `made` gets it when it is made: from then on it is sent whatever strikes."""
+    """Send the record of a span. `made` receives it as soon as it exists; then it is sent even after a signal."""
     container = _process.current()
     if container is None:
         return

@@ -22,52 +22,52 @@ if TYPE_CHECKING:
     from .._record.record import Record
     from .._trace import Span
 
-STEPS_MAX = 1000  # around one another, that are looked through
+STEPS_MAX = 1000  # nested blocks that are skipped to find the kind
 _METHODS = frozenset(
     (
         *("input", "output", "usage", "first_token", "arguments", "result", "query", "documents", "steps", "rationale"),
         "to",
     )
 )
-"""Those of all kinds."""
+"""Fields of all kinds."""
 
 
 class GeneralSpan(dict[str, Any]):
-    """A dict for the metadata of a step, to be filled in until its end."""
+    """A dict for the metadata of a step, which can be filled until the step ends."""
 
     _fields: tuple[str, ...] = ()
-    """What `span()` takes for this kind, beside `metadata`."""
+    """Arguments of `span()` for this kind, besides `metadata`."""
 
     def __init__(self, kind: str = "general", around: GeneralSpan | None = None) -> None:
         super().__init__()
         self.kind: str = kind
         self._around = around
         self.agent: Mapping[str, Any] | None = None if around is None else around.agent
-        """The agent at work, or None: `agent_id`, `agent_name`, `agent_role`, `agent_framework`, `parent_agent_id`."""
+        """The enclosing agent or None: `agent_id`, `agent_name`, `agent_role`, `agent_framework`, `parent_agent_id`."""
         self._step: Step | None = None
 
     def __init_subclass__(cls) -> None:
-        """Let the methods of a kind raise nothing, whatever their arguments."""
+        """Wrap the methods of a kind so that they never raise, whatever their arguments."""
         for name in _METHODS.intersection(vars(cls)):
             setattr(cls, name, _forgiving(name, vars(cls)[name]))
 
     if not TYPE_CHECKING:
 
         def __getattr__(self, name):
-            """A method of another kind does nothing: a kind may be misspelt, or could not be made."""
+            """Ignore a method of another kind: a kind may be misspelled or may have failed to start."""
             if name not in _METHODS:
                 raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
             warn_once("a span of kind %r has no %s(): the call is ignored", self.kind, name)
             return _ignore
 
     def _begin(self, span: Span, name: str, given: Mapping[str, Any], *, is_noted: bool) -> None:
-        """The step begins; `given` are the fields of the call of `span()`. It may fail.
+        """Begin the step; `given` are the arguments of `span()`. May raise.
 
         `is_noted`: whether to write to the journal that it has begun.
         """
 
     def _observed(self, kind: str) -> None:
-        """Note that a call of a model inside has counted its own tokens."""
+        """Record that a model call inside has counted its own tokens."""
         step: GeneralSpan | None = self
         for _ in range(STEPS_MAX):
             if step is None:
@@ -76,26 +76,26 @@ class GeneralSpan(dict[str, Any]):
             step = step._around
 
     def _counted_inside(self, kind: str) -> None:
-        """A call of a model of this kind, inside this step, has counted its own tokens."""
+        """Whether a model call of this kind, inside this step, has counted its own tokens."""
 
     def _complete(self, record: Record, container: Container) -> None:
-        """Add what this kind has to the record. It may be called twice."""
+        """Add this kind's fields to the record. May be called twice."""
         record.step = self._step
 
     def _raised(self, error: BaseException) -> None:
-        """Note what has been raised inside. It may fail."""
+        """Record the exception that was raised inside. May raise."""
 
     def _close(self) -> None:
-        """The step is over. Forget those around it: a task that starts another one, and so on, would keep them all."""
+        """End the step, and drop references to enclosing steps, which a chain of tasks would keep alive."""
         self._around = None
 
 
 def _ignore(*_: object, **__: object) -> None:
-    """What a method of another kind does."""
+    """Do nothing: the replacement for a method of another kind."""
 
 
 def _forgiving(name: str, method: Any) -> Callable[..., None]:
-    """A method that logs and ignores a call that fails, such as one with wrong arguments."""
+    """Wrap a method so that a failing call, such as one with wrong arguments, is logged and ignored."""
 
     def called(span: GeneralSpan, *args: Any, **kwargs: Any) -> None:
         try:
@@ -118,7 +118,7 @@ class AgentSpan(GeneralSpan):
     def _begin(self, span: Span, name: str, given: Mapping[str, Any], *, is_noted: bool) -> None:
         outer = self.agent or {}
         said = {field: None if (value := given.get(field)) is None else str(leaf(value)) for field in self._fields[:4]}
-        said["agent_id"] = said["agent_id"] or span.event_id  # of this run; calls inside and inner agents refer to it
+        said["agent_id"] = said["agent_id"] or span.event_id  # of this run; inner calls and agents refer to it
         said["agent_name"] = said["agent_name"] or name
         self.agent: Mapping[str, Any] | None = {**said, "parent_agent_id": outer.get("agent_id")}
         if given.get("tools") is not None:
@@ -127,13 +127,13 @@ class AgentSpan(GeneralSpan):
 
 
 class _Filled(GeneralSpan):
-    """A step that has more than metadata."""
+    """A step with fields besides metadata."""
 
     def _begin(self, span: Span, name: str, given: Mapping[str, Any], *, is_noted: bool) -> None:
         self._step = Step()
 
     def _put(self, **values: Any) -> None:
-        """Copy values into the step, those that are given."""
+        """Store copies of the given values in the step."""
         if self._step is not None and _process.current() is not None:
             with Guarded("what a span is filled in with"):
                 for name, value in values.items():
@@ -142,7 +142,7 @@ class _Filled(GeneralSpan):
 
 
 class ToolSpan(_Filled):
-    """A call of a tool."""
+    """A tool call."""
 
     _fields = ("arguments", "result")
 
@@ -160,7 +160,7 @@ class ToolSpan(_Filled):
 
 
 class RetrieverSpan(_Filled):
-    """A search for documents."""
+    """A document search."""
 
     _fields = ("query",)
 
@@ -187,7 +187,7 @@ class RetrieverSpan(_Filled):
 
 
 class PlanningSpan(_Filled):
-    """A plan that a model or an agent makes."""
+    """A plan made by a model or an agent."""
 
     _fields = ("steps", "rationale")
 
@@ -205,7 +205,7 @@ class PlanningSpan(_Filled):
 
 
 class HandoffSpan(_Filled):
-    """An agent hands over to another one."""
+    """A handoff from one agent to another."""
 
     _fields = ("to_agent", "from_agent", "reason")
 

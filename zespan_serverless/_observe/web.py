@@ -1,4 +1,4 @@
-"""What the hosts of web applications have in common: a request as an Invocation, and who waits for the flush."""
+"""Common parts of web hosts: converts a request to an Invocation, and decides when to flush."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ if TYPE_CHECKING:
 
 
 def read_status(status: object, is_cut: bool = False) -> Result:
-    """What the status of a response tells. `is_cut`: the client has left before its end."""
-    number = int(status) if isinstance(status, int) else None  # of an http.HTTPStatus
+    """Return the outcome that a response's status means. `is_cut`: the client disconnected before its end."""
+    number = int(status) if isinstance(status, int) else None  # as in http.HTTPStatus
     return Result(number, {"client_disconnected": True} if is_cut else None)
 
 
 class WebHost(Host[Request]):
-    """A web server's answers, but for `read`."""
+    """A web server as a host, except for `read`."""
 
     one_at_a_time = False
     is_told_to_stop = True
-    """Whether we hear of it when the process has served its last request: from atexit, or the lifespan protocol."""
+    """Whether the host learns when the process has served its last request: from atexit, or the lifespan protocol."""
 
     def __init__(self, arguments: Mapping[str, Any] | None = None) -> None:
         self.platform: Platform = detect()
@@ -39,7 +39,7 @@ class WebHost(Host[Request]):
             from .._platforms import azure
 
             if azure.in_worker() and settings.usable(settings.resolve(arguments or {})):
-                _process.watch()  # only now is this the main thread: WSGI applications are called in others
+                _process.watch()  # only here is this the main thread: WSGI applications are called in others
 
     def resource(self) -> Mapping[str, object]:
         return self.platform.attributes
@@ -60,12 +60,13 @@ class WebHost(Host[Request]):
         route: Callable[[], object],
         extensions: Mapping[str, Any] | None = None,
     ) -> Invocation:
-        """A request in neutral words. `header` gives one by its lower-case name; `route` is called at the end.
+        """Describe a request. `header` returns a header by its lower-case name; `route` is called at the end.
 
-        `extensions` is where a server puts what is its own: an ASGI scope, a WSGI environ.
+        `extensions` contains the server's own entries: of an ASGI scope, or a WSGI environ.
         """
         facts = self.platform.facts(header)
-        if extensions and "azure_functions.invocation_id" in extensions:  # azure.functions' AsgiFunctionApp, or Wsgi
+        # Azure.functions' AsgiFunctionApp or WsgiFunctionApp.
+        if extensions and "azure_functions.invocation_id" in extensions:
             from .._platforms import azure
 
             facts = azure.request_facts(extensions, facts)
@@ -97,21 +98,21 @@ class WebHost(Host[Request]):
 
 
 def django_route(kind: str, path: str) -> str | None:
-    """The route that Django takes for a path, if this process serves with its handler (`asgi` or `wsgi`).
+    """Return the route that Django matches to a path, if this process serves with its handler (`asgi` or `wsgi`).
 
-    Django does not keep the route that it has found where others see it, so it is asked again.
+    Django does not expose the route that it has matched, so the path is resolved again.
     """
     if f"django.core.handlers.{kind}" not in sys.modules:
         return None
     try:
         return "/" + str(sys.modules["django.urls"].resolve(path).route).removeprefix("/")
-    except Exception as error:  # no such route, or not a Django application after all
+    except Exception as error:  # no such route, or not a Django application
         pass_on(error)
         return None
 
 
 def content_length(value: str | bytes | None) -> int:
-    """How many bytes a Content-Length header announces; -1 if it is missing or no number."""
+    """Return the number of bytes in a Content-Length header; -1 if it is missing or not a number."""
     try:
         return -1 if value is None else int(value)
     except ValueError:

@@ -1,6 +1,6 @@
-"""One wrapper for every host: a user's function, of whatever kind, as one invocation per call.
+"""One wrapper for every host: each call of a user's function, of any kind, is one invocation.
 
-Whatever fails in here, nothing but the function's own result or exception comes out of a call, and it is called once.
+If telemetry fails, the call still has only the function's own result or exception, and the function is called once.
 """
 
 from __future__ import annotations
@@ -25,37 +25,37 @@ if TYPE_CHECKING:
 
 
 def configured(function: Any, settings: Mapping[str, Any], decorate: Callable[[Any, Mapping[str, Any]], Any]) -> Any:
-    """Return what a decorator has to return that is used bare, or with settings by keyword.
+    """Return the result of a decorator that is used bare, or with settings as keyword arguments.
 
-    Raises ConfigurationError for a setting that does not exist, or a value of the wrong type.
+    Raises ConfigurationError for an unknown setting, or a value of the wrong type.
     """
     checked = _settings.check(settings)
     return decorate(function, checked) if function is not None else lambda decorated: decorate(decorated, checked)
 
 
 def check_function(function: Any, what_it_does: str, *, classes: bool = True) -> None:
-    """Raise ConfigurationError for what is no function. `what_it_does` begins its message."""
+    """Raise ConfigurationError for anything but a function. `what_it_does` begins the message."""
     if not callable(function) or (not classes and isinstance(function, type)):
         raise ConfigurationError(f"{what_it_does}; settings go by keyword. Got {function!r}")
 
 
 def is_marked(function: Any) -> bool:
-    """Whether it is a wrapper of ours, and does not just have our mark from functools.wraps."""
+    """Whether it is one of our wrappers, and has not just copied our mark through functools.wraps."""
     mark: object = getattr(function, "__zespan_observed__", None)
     return mark is function
 
 
 def mark(wrapper: Any) -> Any:
-    """Set the mark that `is_marked` looks for."""
+    """Set the mark that `is_marked` checks."""
     wrapper.__zespan_observed__ = wrapper
     return wrapper
 
 
 def traced(function: Callable[..., Any], host: Host[Any], settings: Mapping[str, Any]) -> Callable[..., Any]:
-    """`function`, each of whose calls is one invocation. Its kind, name and signature stay.
+    """Wrap `function` so that each call is one invocation. Its kind, name and signature stay the same.
 
-    A coroutine's invocation lasts until it has been awaited; a generator's from the first piece until it is exhausted,
-    closed or thrown away, and only its pieces are made in the trace.
+    A coroutine's invocation lasts until it has been awaited. A generator's lasts from the first item until it is
+    exhausted, closed or discarded, and only the production of its items is in the trace.
     """
     tracer = Tracer(host, settings, function)
     kind = aio.kind(function)
@@ -123,9 +123,8 @@ async def call_async(
 class Tracer(Reads[Request]):
     """Opens invocations of one host, with the settings of one decorator.
 
-    `function` gives its name to an invocation that the host has none for. Nothing has happened yet, when one has been
-    opened, that would have to be undone: `begin` comes next. `settings` are those of the process; the functions that
-    read users and sessions are the decorator's own.
+    `function` names invocations for which the host has no name. An opened invocation has no effect to undo until
+    `begin`. `settings` apply to the process; the functions that read users and sessions belong to the decorator.
     """
 
     __slots__ = ("_function", "_readers", "host", "settings")
@@ -140,7 +139,7 @@ class Tracer(Reads[Request]):
                 self._readers[name] = self.settings.pop(name)
 
     def open(self, request: Request) -> ActiveInvocation | None:
-        """An invocation for a request; None if telemetry is off or fails, or this request is inside another one."""
+        """Open an invocation for a request. None if telemetry is off or fails, or if it is inside an invocation."""
         with Guarded("the start of an invocation"):
             container = start(self.settings)
             if container is not None:
@@ -148,7 +147,7 @@ class Tracer(Reads[Request]):
         return None
 
     def open_call(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Scope | None:
-        """The same for a call of a function, with what follows its result to the end."""
+        """Open an invocation for a call of a function, with the scope that follows its result."""
         with Guarded("the start of an invocation"):
             container = start(self.settings)
             if container is not None:
@@ -158,7 +157,7 @@ class Tracer(Reads[Request]):
         return None
 
     async def read_ahead(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
-        """Await what the host needs, to read the arguments of an `async def` function."""
+        """Await what the host needs to read the arguments of an `async def` function."""
         with Guarded("the start of an invocation"):
             if start(self.settings) is not None:
                 await self.host.read_ahead(args, kwargs)
@@ -179,13 +178,13 @@ class Tracer(Reads[Request]):
 
 
 def _is_nested(host: Host[Any], container: Container, id: str | None) -> bool:
-    """Whether this call is inside an invocation that is under way: a decorated function called by another, a web
-    application in a function."""
+    """Whether this call is inside the current invocation: a decorated function called by another, or a web application
+    in a function."""
     if not host.one_at_a_time:
-        # Not any span will do: a server may begin a request in the context of the one before on its connection.
+        # The current span is not enough: a server may begin a request in the context of the previous one.
         here = _trace.current()
         around = here.root.invocation() if here is not None else None
         return around is not None and around.container is container
-    # One that an older invocation left running is none of this one's, nor is a generator that nobody reads from now.
+    # A generator that an older invocation left running, or that is not being read, does not contain this call.
     others = [other for other in container.under_way() if not other.is_paused()] if container.active else []
     return any(id is None or other.invocation.id is None or other.invocation.id == id for other in others)

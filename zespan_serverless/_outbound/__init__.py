@@ -1,10 +1,10 @@
-"""What goes out: the trace context, in headers and messages of the user's.
+"""Adds the trace context to the user's outgoing requests and messages.
 
-    headers   the W3C headers of the current span      allowed   where they may be sent by themselves
-    http      puts them into requests                   aws       puts them into messages
+    headers   the W3C headers of the current span      allowed   where they may be sent automatically
+    http      adds them to requests                    aws       adds them to messages
 
-Nothing is patched unless `propagate_to` names a host or a service. What is patched changes neither the user's objects
-nor the result of a call, never sends twice, and sends without the headers whatever of ours fails.
+Nothing is patched unless `propagate_to` names a host or a service. A patch changes neither the user's objects nor the
+result of a call, never sends twice, and sends without the headers if anything in this package fails.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _MESSAGES = ("botocore.client", "aiobotocore.client")
 
 
 def watch() -> None:
-    """Have what is sent to the hosts and services of `propagate_to` carry the trace context. Idempotent.
+    """Add the trace context to what is sent to the hosts and services of `propagate_to`. Idempotent.
 
     A library that has not been imported yet is patched when it is: this imports none. requests sends by urllib3.
     """

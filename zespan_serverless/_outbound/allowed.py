@@ -17,7 +17,7 @@ class Allowed:
         self._suffixes = [(suffix, port) for suffix, _, port in suffixes]
 
     def host(self, scheme: str, host: str, port: int | None) -> bool:
-        """Whether requests to this host and port are to carry the context. Without a port it is the scheme's."""
+        """Whether requests to this host and port get the context. Without a port it is the scheme's default."""
         host = host.lower().strip("[]").removesuffix(".")
         name, number = f"[{host}]" if ":" in host else host, str(port or _PORTS.get(scheme, 0))
         if name in self.entries or f"{name}:{number}" in self.entries:
@@ -28,7 +28,7 @@ class Allowed:
         )
 
     def service(self, name: str) -> bool:
-        """Whether messages to this service of AWS are to carry the context."""
+        """Whether messages to this AWS service get the context."""
         return f"aws:{name}" in self.entries
 
 
@@ -36,7 +36,7 @@ _latest = Allowed(())
 
 
 def allowed() -> Allowed | None:
-    """The settings in force; None if nothing may be sent anywhere."""
+    """Return the entries of the current settings; None if nothing may be sent anywhere."""
     global _latest
     container = _process.current()
     entries: tuple[str, ...] = () if container is None else container.settings.propagate_to
@@ -49,9 +49,9 @@ def allowed() -> Allowed | None:
 
 
 def headers_beside(present: set[str]) -> dict[str, str]:
-    """The headers to add to those that are there, by their lower-case names. What the user has set stays.
+    """Return the headers to add to existing ones, by their lower-case names. Headers that the user has set stay.
 
-    A `tracestate` belongs to its `traceparent`, and is not put beside another one.
+    A `tracestate` belongs to its `traceparent`, and is not added to another one.
     """
     added = trace_headers()
     if "traceparent" in present:

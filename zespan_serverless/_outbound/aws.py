@@ -1,7 +1,7 @@
-"""Put the trace context into what is sent with boto3 and aiobotocore, where AWS hands it on to a receiver.
+"""Adds the trace context to calls of boto3 and aiobotocore, where AWS forwards it to a receiver.
 
-SQS and SNS have attributes for it, EventBridge has `Detail`, a function that is invoked has the client context: there
-this package, and others, look for it. What does not fit is left out: the call has to succeed as it would without.
+SQS and SNS have attributes for it, EventBridge has `Detail`, and a Lambda invocation has the client context. This
+package and others read it there. If it does not fit it is left out, so that the call succeeds as it would without.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ if TYPE_CHECKING:
 
     Params = Mapping[str, Any]
 
-# SNS delivers nothing to a raw subscription that has more attributes than SQS takes.
+# SNS delivers nothing to a raw subscription if there are more attributes than SQS accepts.
 ATTRIBUTES_MAX = 10
 SIZE_MAX = 262_144
-"""Bytes of all messages of a call: SNS's and EventBridge's limit, and that of queues which nobody has raised it for."""
+"""Maximum bytes of all messages in a call: the limit of SNS and EventBridge, and the default limit of queues."""
 CONTEXT_MAX = 3_583
 """Characters of a client context in base64: https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html."""
 
 
 def patch(module: ModuleType) -> None:
-    """Patch the method that all calls of clients in this module pass through."""
+    """Patch the method that all calls of clients in this module use."""
     for owner in ("BaseClient", "AioBaseClient"):
         found = vars(module).get(owner)
         if found is not None:
@@ -50,12 +50,12 @@ def _call(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Arguments:
 
 
 def _message(text: str) -> Callable[[Params], Params]:
-    """A call that sends one message. `text`: the parameter that has its text."""
+    """A call that sends one message. `text`: the parameter with its text."""
     return lambda params: _with_attributes([params], text)[0]
 
 
 def _messages(field: str, text: str) -> Callable[[Params], Params]:
-    """A call that sends several messages, which are in this parameter."""
+    """A call that sends several messages, in this parameter."""
     return lambda params: (
         {**params, field: _with_attributes(params[field], text)} if isinstance(params[field], (list, tuple)) else params
     )
@@ -79,7 +79,7 @@ def _with_attributes(messages: Sequence[Params], text: str) -> list[Params]:
 
 
 def _size(message: Params, text: str) -> int:
-    """Bytes that count towards the limit: of the text, and of each attribute's name, type and value."""
+    """Return the bytes that count towards the limit: of the text, and of each attribute's name, type and value."""
     values = [message.get(text), message.get("Subject")]
     for name, attribute in (message.get("MessageAttributes") or {}).items():
         values += [name, *attribute.values()]
@@ -93,7 +93,7 @@ def _bytes(value: object) -> int:
 
 
 def _put_events(params: Params) -> Params:
-    """`Detail` is JSON; it is kept as it is written, with the headers in front."""
+    """Add the headers at the beginning of `Detail`, whose JSON is otherwise kept as it is written."""
     entries: Sequence[Params] = params["Entries"]
     if not isinstance(entries, (list, tuple)):
         return params
@@ -116,7 +116,7 @@ def _put_events(params: Params) -> Params:
 
 
 def _invoke(params: Params) -> Params:
-    """Lambda hands the client context to functions that somebody waits for."""
+    """Add the client context, which Lambda passes to functions that are invoked synchronously."""
     if params.get("InvocationType", "RequestResponse") != "RequestResponse":
         return params
     given = params.get("ClientContext", "")
@@ -133,7 +133,7 @@ def _invoke(params: Params) -> Params:
 
 
 def _object(text: Any, *, encoded: bool = False) -> dict[str, Any] | None:
-    """A JSON object; None for any other value, and for what is no JSON. `encoded`: in base64."""
+    """Parse a JSON object; None for any other value or text. `encoded`: in base64."""
     try:
         value = json.loads(base64.b64decode(text) if encoded else text)
     except (TypeError, ValueError, RecursionError):
@@ -142,7 +142,7 @@ def _object(text: Any, *, encoded: bool = False) -> dict[str, Any] | None:
 
 
 def _fewer(headers: dict[str, str]) -> list[dict[str, str]]:
-    """These headers, and then ever fewer of them: baggage is the first to go, `traceparent` the last."""
+    """Yield these headers, and then fewer and fewer of them: baggage is removed first, `traceparent` last."""
     names = list(headers)
     return [{name: headers[name] for name in names[:count]} for count in range(len(names), 0, -1)]
 

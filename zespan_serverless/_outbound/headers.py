@@ -1,4 +1,4 @@
-"""The trace context of the current span, as W3C's headers."""
+"""The trace context of the current span, as W3C headers."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 
 
 def traceparent() -> str | None:
-    """The W3C `traceparent` header for your own request, so that its receiver joins the trace; None outside one."""
+    """Return the W3C `traceparent` header for your own request, which its receiver continues; None outside a trace."""
     return trace_headers().get("traceparent")
 
 
 def trace_headers() -> dict[str, str]:
-    """The W3C headers for a request or message of your own, so that its receiver joins this trace.
+    """Return the W3C headers for your own request or message, so that its receiver joins this trace.
 
     They are `traceparent`, and `tracestate` and `baggage` as received from the caller. Baggage may contain confidential
     values: send these headers only to services that you trust. Empty outside a trace. Never raises.
@@ -34,16 +34,16 @@ def trace_headers() -> dict[str, str]:
 
 
 def headers_of(span: Span) -> dict[str, str]:
-    """The headers of a request that is made in this span.
+    """Return the headers of a request that is made in this span.
 
-    The random flag is the caller's, or set where the trace id is ours. The sampled flag says whether somebody above
-    the callee may have recorded the trace: this process, or its caller.
+    The random flag is the caller's, or set if this package made the trace id. The sampled flag is set if this process
+    or its caller may have recorded the trace.
     """
     container, caller = _process.current(), span.caller
     flags = RANDOM if caller is None or not caller.trace_id else (caller.flags or 0) & (RANDOM | SAMPLED)
     if container is not None and container.policy.samples(span.trace_id):
         flags |= SAMPLED
-    span.root.has_spans = True  # somebody else's span may have this one as its parent
+    span.root.has_spans = True  # another tracer's span may have this one as its parent
     headers = {"traceparent": f"00-{span.trace_id}-{span.span_id}-{flags:02x}"}
     if caller is not None and caller.tracestate:
         headers["tracestate"] = caller.tracestate

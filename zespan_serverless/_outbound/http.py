@@ -1,6 +1,6 @@
-"""Put the trace context into requests, at the method through which each attempt and each redirect passes by itself.
+"""Adds the trace context to requests, in the method that sends each attempt and each redirect.
 
-A redirect is thus a request of its own: one to another host carries nothing, unless that host is allowed, too.
+A redirect is a separate request: one to another host gets the headers only if that host is allowed as well.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def patch(module: ModuleType) -> None:
-    """Patch what is in this module of the methods that send."""
+    """Patch the methods of this module that send."""
     for owner, name, change in (
         ("HTTPTransport", "handle_request", _httpx),
         ("AsyncHTTPTransport", "handle_async_request", _httpx),
@@ -32,7 +32,7 @@ def patch(module: ModuleType) -> None:
 
 
 def _added(scheme: str, host: str, port: int | None, headers: Callable[[], Mapping[Any, Any]]) -> dict[str, str]:
-    """The headers to add to a request. None to one that is signed for AWS: the signature would not cover them."""
+    """Return the headers to add to a request. None if AWS's signature, which would not cover them, protects it."""
     where = allowed()
     if where is None or not where.host(scheme, host, port):
         return {}
@@ -43,7 +43,7 @@ def _added(scheme: str, host: str, port: int | None, headers: Callable[[], Mappi
 
 
 def _httpx(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Arguments:
-    """httpx keeps the request, and makes that of a redirect from it: hence a copy."""
+    """Copy the request, from which httpx makes that of a redirect."""
     transport, *rest = args
     request = rest[0] if rest else kwargs["request"]
     url, headers = request.url, request.headers
@@ -58,7 +58,7 @@ def _httpx(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Arguments:
 
 
 def _urllib3(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Arguments:
-    """The URL is only the host's path, which may begin with `//`, unless it is for a proxy to send on."""
+    """Resolve the URL, which is only the host's path, and may begin with `//`, unless it is for a proxy."""
     pool, headers = args[0], kwargs["headers"]
     if pool.proxy is None or args[3].startswith("/"):
         added = _added(pool.scheme, pool.host, pool.port, lambda: headers)
@@ -73,7 +73,7 @@ def _urllib3(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Arguments:
 
 
 def _aiohttp(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Arguments:
-    """aiohttp makes an object for each hop, whose headers are its own."""
+    """Add to the headers of the object that aiohttp makes for each hop."""
     request = args[0]
     url = request.url
     request.headers.update(_added(url.scheme, url.raw_host or "", url.port, lambda: request.headers))

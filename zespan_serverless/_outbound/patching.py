@@ -1,4 +1,4 @@
-"""Change the arguments of another library's method, each time it is called."""
+"""Changes the arguments of another library's method at each call."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
 
 def change_arguments(owner: Any, name: str, change: Change) -> None:
-    """Have each call of a method in a class pass its arguments through `change`. Idempotent.
+    """Map the arguments of each call of a class's method through `change`. Idempotent.
 
-    A coroutine function stays one. If `change` fails, the arguments are the caller's.
+    A coroutine function stays one. If `change` fails, the arguments are passed unchanged.
     """
     import inspect
     from functools import update_wrapper

@@ -1,4 +1,4 @@
-"""What Lambda says about a web application behind its Web Adapter (https://github.com/awslabs/aws-lambda-web-adapter)."""
+"""Web applications on Lambda behind its Web Adapter (https://github.com/awslabs/aws-lambda-web-adapter)."""
 
 from __future__ import annotations
 
@@ -41,9 +41,9 @@ def platform() -> WebAdapter:
 
 
 def _context(header: Header) -> Mapping[str, object]:
-    """Lambda's context, which the Web Adapter passes on in a header of its own."""
+    """Return Lambda's context, which the Web Adapter passes in a header."""
     try:
         found = json.loads(header("x-amzn-lambda-context") or "{}")
-    except (ValueError, RecursionError):  # without an Adapter the header may be anybody's
+    except (ValueError, RecursionError):  # without an adapter a client may have sent the header
         return {}
     return found if isinstance(found, dict) else {}

@@ -1,4 +1,4 @@
-"""What an app on Azure Functions can know of itself: from its environment, its host.json, an invocation's context."""
+"""Facts about an app on Azure Functions: from its environment, its host.json, and an invocation's context."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 
 _WORKERS = ("azure_functions_runtime", "azure_functions_runtime_v1", "azure_functions_worker", "proxy_worker")
 _TIMEOUT, _ROOT = "AzureFunctionsJobHost__functionTimeout", "AzureWebJobsScriptRoot"
-_FOLDERS_UP = 4  # from a function's file to host.json: `bp/chat/functions.py` is two
+_FOLDERS_UP = 4  # from a function's file up to host.json: `bp/chat/functions.py` needs two
 _SITE = "/subscriptions/{}/resourceGroups/{}/providers/Microsoft.Web/sites/{}"
 
 
 class App(Value):
-    """What host.json says. `timeout`: seconds that an invocation may take; None: nobody knows, or there is no limit."""
+    """Contents of host.json. `timeout`: seconds that an invocation may take; None if unknown or unlimited."""
 
     __slots__ = ("route_prefix", "timeout")
 
@@ -36,19 +36,19 @@ class App(Value):
 
 
 def platform() -> Platform:
-    """The worker of an app, which lives on after a request."""
+    """The worker of an app, which keeps running after a request."""
     return Platform(full_name(""), attributes(""), timeout=app().timeout)
 
 
 def request_facts(extensions: Mapping[str, Any], facts: RequestFacts) -> RequestFacts:
-    """What azure.functions' AsgiFunctionApp or WsgiFunctionApp says about the invocation that became a request.
+    """Return what azure.functions' AsgiFunctionApp or WsgiFunctionApp passes about the invocation of a request.
 
-    `extensions` is an ASGI scope or a WSGI environ, `facts` what the headers say.
+    `extensions` is an ASGI scope or a WSGI environ, `facts` comes from the headers.
     """
     function, id = extensions.get("azure_functions.function_name"), extensions["azure_functions.invocation_id"]
     name = function if isinstance(function, str) else ""
     host = parent(extensions.get("azure_functions.trace_context"))
-    if host is not None and facts.parent is not None:  # the host hands no baggage on, the header does
+    if host is not None and facts.parent is not None:  # the host does not forward baggage, but the header is there
         host = host.replaced(baggage=facts.parent.baggage)
     return facts.replaced(
         id=id if isinstance(id, str) else None,
@@ -64,16 +64,16 @@ def in_worker() -> bool:
 
 
 def full_name(function: str) -> str:
-    """`APP/FUNCTION`, as OpenTelemetry wants `faas.name` here; on your machine, where there is no app, the function."""
+    """Return `APP/FUNCTION`, OpenTelemetry's `faas.name` for Azure, or without an app the function's name."""
     app = os.environ.get("WEBSITE_SITE_NAME", "")
     return "/".join(part for part in (app, function) if part)
 
 
 def attributes(function: str) -> dict[str, object]:
-    """OpenTelemetry's attributes of the cloud and of one function in it. What the environment does not tell is None.
+    """Return OpenTelemetry's attributes of the cloud and of one function. Values that the environment lacks are None.
 
-    WEBSITE_OWNER_NAME is `SUBSCRIPTION+WEBSPACE`; the group's name has a variable of its own, or the resource's id
-    stays unknown. https://learn.microsoft.com/azure/app-service/reference-app-settings
+    WEBSITE_OWNER_NAME is `SUBSCRIPTION+WEBSPACE`. The resource group has its own variable; without it the resource id
+    is unknown. https://learn.microsoft.com/azure/app-service/reference-app-settings
     """
     environ = os.environ
     site, group = environ.get("WEBSITE_SITE_NAME"), environ.get("WEBSITE_RESOURCE_GROUP")
@@ -92,16 +92,16 @@ def attributes(function: str) -> dict[str, object]:
 
 
 def parent(trace_context: object) -> Caller | None:
-    """What the host has given an invocation: its own span, in the trace of the caller."""
+    """Return the span that the host has created for an invocation, in the caller's trace."""
     fields = {"traceparent": "trace_parent", "tracestate": "trace_state"}
     return caller_of(lambda name: getattr(trace_context, fields.get(name, ""), None))
 
 
 def app(folder: str = "") -> App:
-    """host.json of the app that a function in `folder` is of. Never raises.
+    """Return the host.json of the app that a function in `folder` belongs to. Never raises.
 
-    The default of `functionTimeout` depends on the plan, which nothing in a worker tells: without the setting no limit
-    is known. An app setting overrides the file. https://learn.microsoft.com/azure/azure-functions/functions-host-json
+    The default of `functionTimeout` depends on the plan, which a worker cannot detect: without the setting the limit is
+    unknown. An app setting overrides the file. https://learn.microsoft.com/azure/azure-functions/functions-host-json
     """
     content = _host_json(folder)
     text = os.environ.get(_TIMEOUT) or content.get("functionTimeout")
@@ -112,7 +112,7 @@ def app(folder: str = "") -> App:
 
 
 def seconds(text: object) -> float | None:
-    """The seconds of a .NET time span, `[d.]hh:mm[:ss]`; None for `-1`, which is for ever, and for anything else."""
+    """Convert a .NET time span, `[d.]hh:mm[:ss]`, to seconds. None for `-1` (unlimited), and for anything else."""
     parts = text.strip().split(":") if isinstance(text, str) else []
     if len(parts) not in (2, 3):
         return None
@@ -133,7 +133,7 @@ def _host_json(folder: str) -> Mapping[str, Any]:
             content = json.loads((candidate / "host.json").read_text("utf-8-sig"))
         except FileNotFoundError:
             continue
-        except (OSError, ValueError) as error:  # not to be read, or with comments, which Azure allows
+        except (OSError, ValueError) as error:  # unreadable, or with comments, which Azure allows
             pass_on(error)
             return {}
         return content if isinstance(content, dict) else {}

@@ -1,4 +1,4 @@
-"""Which platform this process runs on."""
+"""Detects the platform of this process."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from .platform import Platform
 
 
 def detect() -> Platform:
-    """The platform, by its environment. Any other process is taken for one that keeps its CPU.
+    """Return the platform, by its environment. Any other process is assumed to keep its CPU.
 
-    Vercel may run on Lambda, and comes first.
+    Vercel may run on Lambda, so it is checked first.
     """
     environ = os.environ
     if "VERCEL" in environ or "VERCEL_IPC_PATH" in environ:

@@ -1,7 +1,7 @@
-"""What Google Cloud says of a call: in a container's environment, in a request's headers, in an event.
+"""Facts about a call on Google Cloud: from a container's environment, a request's headers, or an event.
 
-Total: any environment, headers and event will do. Attributes have OpenTelemetry's names where it has one
-(https://opentelemetry.io/docs/specs/semconv/registry/attributes), and never hold what people wrote.
+Accepts any environment, headers and event. Attributes have OpenTelemetry's names where they exist
+(https://opentelemetry.io/docs/specs/semconv/registry/attributes), and never contain users' content.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 
 class CloudRun(Platform):
-    """Cloud Run gives CPU to requests only, unless it is billed by instance, which nothing in the container tells.
+    """Cloud Run gives CPU to requests only, unless it is billed by instance, which a container cannot detect.
 
-    The process outlives a request that has used up its time.
-    https://cloud.google.com/run/docs/container-contract, https://cloud.google.com/run/docs/configuring/billing-settings
+    The process survives a request that exceeds its timeout. https://cloud.google.com/run/docs/container-contract,
+    https://cloud.google.com/run/docs/configuring/billing-settings
     https://cloud.google.com/run/docs/configuring/request-timeout
     """
 
@@ -42,9 +42,9 @@ def platform() -> CloudRun:
 
 
 def attributes() -> dict[str, object]:
-    """Of the service, function or job that this container is one of.
+    """Return the attributes of the service, function or job that this container belongs to.
 
-    https://cloud.google.com/run/docs/container-contract#env-vars; FUNCTION_TARGET is the functions framework's.
+    https://cloud.google.com/run/docs/container-contract#env-vars; the functions framework defines FUNCTION_TARGET.
     """
     environ = os.environ
     target, job = environ.get("FUNCTION_TARGET"), environ.get("CLOUD_RUN_JOB")
@@ -66,10 +66,10 @@ def attributes() -> dict[str, object]:
 
 
 def parents(header: Header, producer: Caller | None = None) -> tuple[Caller | None, dict[str, object]]:
-    """The caller, and as an attribute the link to another trace that the call belongs to.
+    """Return the caller, and as an attribute the link to another trace that the call belongs to.
 
-    Of a request: W3C's `traceparent`, else Google's own `X-Cloud-Trace-Context`. Of an event: the trace that it comes
-    from, which its `producer` has given it; the way that it came may have one of its own, in the headers.
+    For a request: W3C's `traceparent`, otherwise Google's `X-Cloud-Trace-Context`. For an event: the trace that its
+    `producer` has set. The delivery of the event may have another trace, in the headers.
     """
     hop = caller_of(header)
     if hop is None or not hop.trace_id:
@@ -85,10 +85,10 @@ def parents(header: Header, producer: Caller | None = None) -> tuple[Caller | No
 
 
 def parse_cloud_trace(value: object) -> Caller | None:
-    """The caller in `TRACE/SPAN;o=1`: 32 hex digits, a decimal number, which may be missing or 0, and the sampled flag.
+    """Parse `TRACE/SPAN;o=1`: 32 hex digits, a decimal number, which may be missing or 0, and the sampled flag.
 
-    https://cloud.google.com/trace/docs/trace-context#legacy-http-header. The flag is kept, but not obeyed: Google
-    samples one request in ten seconds or so, and that must not switch a user's traces off.
+    https://cloud.google.com/trace/docs/trace-context#legacy-http-header. The flag is kept but does not decide: Google
+    samples about one request in ten seconds, which must not switch the user's traces off.
     """
     if not isinstance(value, str) or len(value) > 128:
         return None
@@ -126,7 +126,7 @@ def describe_headers(header: Header) -> dict[str, object]:
         return texts(
             {
                 "faas.trigger": "pubsub",
-                "messaging.system": "gcp_cloud_tasks",  # OpenTelemetry has no word for it
+                "messaging.system": "gcp_cloud_tasks",  # OpenTelemetry has no term for it
                 "messaging.operation.type": "process",
                 "messaging.destination.name": queue,
                 "messaging.message.id": header("x-cloudtasks-taskname"),
@@ -149,7 +149,7 @@ def describe_headers(header: Header) -> dict[str, object]:
 
 
 def describe_push(body: object) -> dict[str, object]:
-    """Of a Pub/Sub message as it is pushed to a service; nothing for anything else.
+    """Return the attributes of a Pub/Sub message that is pushed to a service; empty for anything else.
 
     https://cloud.google.com/pubsub/docs/push#receive_push
     """
@@ -159,19 +159,19 @@ def describe_push(body: object) -> dict[str, object]:
     return _pubsub(None, message, body.get("subscription"), body.get("deliveryAttempt"))
 
 
-# A CloudEvent's own attributes, and those that Eventarc adds to an audit log's and Firestore's.
+# A CloudEvent's attributes, and those that Eventarc adds for audit logs and Firestore.
 _CONTEXT = ("id", "source", "type", "specversion", "subject", "methodname", "servicename", "resourcename", "document")
-# What happened to a document or an object, by the last word of the event's type.
+# What happened to a document or object, by the last word of the event's type.
 _OPERATIONS = {
     **dict.fromkeys(("created", "create", "finalized", "finalize"), "insert"),
     **dict.fromkeys(("updated", "update", "written", "write", "metadataupdated", "metadataupdate"), "edit"),
-    **dict.fromkeys(("archived", "archive"), "edit"),  # what was the live version of an object is kept as an older one
+    **dict.fromkeys(("archived", "archive"), "edit"),  # the live version of the object is kept as an older one
     **dict.fromkeys(("deleted", "delete"), "delete"),
 }
 
 
 def describe_event(context: Mapping[str, Any], data: object) -> dict[str, object]:
-    """Of a CloudEvent: by its attributes, and by its data if that is a mapping.
+    """Return the attributes of a CloudEvent, and of its data if that is a mapping.
 
     https://cloud.google.com/eventarc/docs/event-types, https://github.com/googleapis/google-cloudevents
     """
@@ -189,7 +189,7 @@ def describe_event(context: Mapping[str, Any], data: object) -> dict[str, object
         message = inner.get("message")
         topic = source.partition("/topics/")[2] or None
         details |= _pubsub(topic, message if isinstance(message, Mapping) else {}, inner.get("subscription"), None)
-        details.setdefault("messaging.message.id", context.get("id"))  # which it is: the message's
+        details.setdefault("messaging.message.id", context.get("id"))  # the id of the message
     elif kind.startswith("google.cloud.storage.object."):
         details |= _document(kind, source.partition("/buckets/")[2], subject.removeprefix("objects/"))
     elif kind.startswith(("google.cloud.firestore.", "google.cloud.datastore.")):
@@ -208,7 +208,7 @@ def describe_event(context: Mapping[str, Any], data: object) -> dict[str, object
 
 
 def describe_background(context: object, data: object) -> dict[str, object]:
-    """Of what a background function gets, `(data, context)`: the events of the time before CloudEvents.
+    """Return the attributes of a background function's arguments, `(data, context)`, which predate CloudEvents.
 
     https://cloud.google.com/functions/1stgendocs/writing/write-event-driven-functions#background-functions
     """
@@ -236,12 +236,12 @@ def describe_background(context: object, data: object) -> dict[str, object]:
 
 
 def producer(context: Mapping[str, Any], data: object) -> Caller | None:
-    """The trace that an event comes from: CloudEvents' extension, else the attribute of a Pub/Sub message's.
+    """Return the trace that an event comes from: CloudEvents' extension, otherwise the attribute of a Pub/Sub message.
 
-    On a way of several hops the extension has the trace in which the event began, and the headers that of the last hop
+    If an event is forwarded, the extension names the trace in which it began, and the headers that of the last hop
     (https://github.com/cloudevents/spec/blob/main/cloudevents/extensions/distributed-tracing.md). Google's Pub/Sub
-    clients put theirs into `googclient_traceparent` and its like
-    (https://cloud.google.com/pubsub/docs/open-telemetry-tracing); people into `traceparent`.
+    clients use the prefix `googclient_` (https://cloud.google.com/pubsub/docs/open-telemetry-tracing); hand-written
+    senders use `traceparent`.
     """
     found = _caller(context)
     if found or not isinstance(data, Mapping):
@@ -276,7 +276,7 @@ def _pubsub(topic: object, message: Mapping[Any, Any], subscription: object, att
 
 
 def _firestore(kind: str, document: str) -> dict[str, object]:
-    """A document's path is collection/document, and so on down: what it is in, and which it is."""
+    """Split a document's path, which is collection/document and so on, into the collection and the document."""
     collection, _, name = document.rpartition("/")
     return _document(kind, collection, name)
 
@@ -292,7 +292,7 @@ def _document(kind: str, collection: str, name: str) -> dict[str, object]:
 
 
 def texts(found: Mapping[str, object]) -> dict[str, object]:
-    """What there is of these attributes: texts, cut if they are long, and whole numbers."""
+    """Return the attributes that are texts, shortened if they are long, or whole numbers."""
     kept: dict[str, object] = {}
     for name, value in found.items():
         if isinstance(value, str) and value:

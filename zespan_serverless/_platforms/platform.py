@@ -1,4 +1,4 @@
-"""What a platform says about itself, and about the web requests that it passes on."""
+"""Facts that a platform provides about itself, and about the web requests that it forwards."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
     Header = Callable[[str], str | None]
     """Gives a header's value by its lower-case name; one that stands for a list may stand in several lines."""
 
-TEXT_MAX = 1024  # characters of an attribute
+TEXT_MAX = 1024  # maximum characters of an attribute
 
 
 class RequestFacts(Value):
-    """What a platform adds to one request.
+    """Facts that a platform adds to one request.
 
-    `parent` is the caller, `remaining` gives the seconds left. `attributes` is called when the
-    response is out. `name` is that of the function, if it is not the platform's.
+    `parent` is the caller, `remaining` returns the seconds left. `attributes` is called after the response. `name` is
+    the function's, if it is not the platform's.
     """
 
     __slots__ = ("attributes", "id", "name", "parent", "remaining")
@@ -44,10 +44,10 @@ class RequestFacts(Value):
 
 
 class Platform(Value):
-    """Where a web application runs, as far as its environment tells. This one is a process that keeps its CPU.
+    """Where a web application runs, according to its environment. This class is a process that keeps its CPU.
 
-    `keeps_cpu`: whether threads run on when no request is under way. `timeout`: seconds that a request may take.
-    `kills`: whether the process ends with the time of a request.
+    `keeps_cpu`: whether threads run between requests. `timeout`: seconds that a request may take. `kills`: whether the
+    process ends when a request times out.
     """
 
     __slots__ = ("attributes", "keeps_cpu", "kills", "name", "timeout")
@@ -67,12 +67,12 @@ class Platform(Value):
         self.kills: bool = kills
 
     def facts(self, header: Header) -> RequestFacts:
-        """What the headers of a request that begins now say. Total: any headers will do."""
+        """Return the facts in the headers of a request that begins now. Accepts any headers."""
         return RequestFacts(parent=caller_of(header), remaining=countdown(self.timeout))
 
 
 def countdown(seconds: float | None) -> Callable[[], float] | None:
-    """Gives the seconds that are left of these, from now on; None if nobody knows how many there are."""
+    """Return a function that returns how many of these seconds are left from now on; None if the number is unknown."""
     if seconds is None:
         return None
     end = time.monotonic() + seconds
@@ -80,12 +80,12 @@ def countdown(seconds: float | None) -> Callable[[], float] | None:
 
 
 def until(end: float | None) -> Callable[[], float] | None:
-    """Gives the seconds that are left until a time, in seconds since the epoch; None if there is none."""
+    """Return a function that returns the seconds until a time (seconds since the epoch); None if there is none."""
     return None if end is None else lambda: end - time.time()
 
 
 def positive(value: Any) -> float | None:
-    """A finite number above 0; None for anything else."""
+    """Return a finite number above 0; None for anything else."""
     try:
         number = float(value)
     except (ValueError, TypeError, OverflowError):

@@ -1,4 +1,4 @@
-"""Requests that platforms make to see how a process is, or to announce what they are about to do."""
+"""Requests that platforms send to check a process, or to announce what they are about to do."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _AGENTS = (
     *("kube-probe/", "GoogleHC/", "ELB-HealthChecker/", "Amazon-Route53-Health-Check-Service", "Edge Health Probe"),
     *("Load Balancer Agent", "HealthCheck/1.0", "ReadyForRequest/1.0", "AlwaysOn"),
 )
-# Health checks; warm-ups, snapshots, ends.
+# Health checks; warm-ups, snapshots, shutdowns.
 _PATHS = frozenset(
     (
         *("/health", "/healthz", "/healthcheck", "/health-check", "/health/live", "/health/ready", "/_health"),
@@ -25,6 +25,6 @@ _HOOKS = "/aws/lambda-microvms/runtime/v1/"
 
 
 def is_probe(path: str, header: Header) -> bool:
-    """Whether a request comes from the platform itself, as its path or its user agent says."""
+    """Whether a request comes from the platform itself, according to its path or user agent."""
     path = path.rstrip("/").lower()
     return path in _PATHS or path.startswith(_HOOKS) or (header("user-agent") or "").startswith(_AGENTS)

@@ -1,7 +1,7 @@
-"""The API key from AWS's Secrets Manager or Parameter Store: read when there is something to send, and kept.
+"""The API key from AWS Secrets Manager or Parameter Store: read when there is something to send, and cached.
 
-boto3 reads it (every Python runtime of Lambda has it), in a thread of its own: nothing that hangs in there, be it the
-import, name resolution or the service, keeps the sender longer than it has time for.
+boto3, which every Python runtime of Lambda has, reads it in a separate thread. If the import, name resolution or the
+service hangs, the sender is not kept longer than its timeout.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 FORMS = "arn:aws:secretsmanager:..., arn:aws:ssm:..., or ssm:/name; #field after it picks one of a JSON secret's"
 
 FRESH = 60.0
-"""Seconds after a reading that a refusal has caused in which another refusal causes none."""
+"""Seconds after a read that a refused key has caused, in which another refusal causes none."""
 GIVEN_UP = 30.0
-"""Seconds after which a reading that has not come back is left to itself, and another begins."""
-_LOOK = 0.05  # seconds between two looks of who waits whether it has been called off
-_TIMEOUT = 3  # seconds that boto3 waits for a connection, and for an answer
+"""Seconds after which a read that has not returned is abandoned, and another begins."""
+_LOOK = 0.05  # seconds between two checks of a waiting thread for cancellation
+_TIMEOUT = 3  # seconds that boto3 waits for a connection, and for a response
 
 _THREAD = "zespan-secret"
 
@@ -47,31 +47,31 @@ def is_source(text: str) -> bool:
 
 
 class Unavailable(OSError):
-    """The key cannot be had now; says why."""
+    """The key is unavailable at the moment; the message says why."""
 
 
 class Secret:
-    """A key that is somewhere else. `get` belongs to the sender; `cancel` and `forget` may come from any thread."""
+    """A key that is stored elsewhere. `get` belongs to the sender; any thread may call `cancel` and `forget`."""
 
     def __init__(self, source: str, read: Callable[[str], str] | None = None) -> None:
-        import_module("concurrent.futures.thread")  # boto3 does, and cannot any more when the interpreter is at its end
+        import_module("concurrent.futures.thread")  # boto3 starts threads, and cannot while the interpreter shuts down
         self._source, self._read = source, read or read_aws
         self.forget()
 
     def forget(self) -> None:
-        """Read it anew next time: after a fork, and after a restore."""
+        """Read it again next time: after a fork, and after a restore."""
         self._lock = threading.Lock()
         self._value = ""
-        self._renewed_at = self._began = 0.0  # wall clock: the monotonic one stands still while a sandbox is frozen
+        self._renewed_at = self._began = 0.0  # wall clock, because the monotonic clock stops while a sandbox is frozen
         self._reading: threading.Thread | None = None
         self._problem = ""
         self._cancelled = False
 
     def begin(self) -> None:
-        """Start reading it ahead, while the function is busy; unless boto3 is still to be imported.
+        """Start reading while the function is busy, unless boto3 has not been imported yet.
 
-        Of modules that import each other, one may look half finished where two threads import them at once; and the
-        other thread may be the function.
+        If two threads import modules that depend on each other, one may see a half-initialized module; and the other
+        thread may run the function.
         """
         spec = getattr(sys.modules.get("boto3"), "__spec__", None)
         if spec is None or getattr(spec, "_initializing", False):
@@ -81,7 +81,7 @@ class Secret:
                 self._start()
 
     def get(self, timeout: float) -> str:
-        """The key. Raises Unavailable when it cannot be had within `timeout` seconds."""
+        """Return the key. Raises Unavailable if it cannot be read within `timeout` seconds."""
         until = time.monotonic() + timeout
         with self._lock:
             self._cancelled, self._problem = False, ""
@@ -102,7 +102,7 @@ class Secret:
         return value
 
     def renew(self, refused: str, timeout: float) -> str | None:
-        """Another key than the one that the backend has refused; None if there is none."""
+        """Return another key than the one that the backend has refused; None if there is none."""
         with self._lock:
             if self._value == refused:
                 if 0 <= time.time() - self._renewed_at < FRESH:
@@ -112,20 +112,21 @@ class Secret:
         return None if key == refused else key
 
     def cancel(self) -> None:
-        """Make a `get` in another thread end soon. Takes no lock: it may be called by whoever has interrupted one who
-        holds it, a finalizer or a signal handler."""
+        """Make a `get` in another thread end soon. Takes no lock, because a finalizer or signal handler that calls this
+        may have interrupted the thread that holds it."""
         self._cancelled = True
 
     def _start(self) -> bool:
-        """Have a thread read it (lock held); False if it is to be read in this one.
+        """Start a thread that reads the key (lock held). Return False if this thread has to read it.
 
-        At the end of the interpreter some versions of Python (3.12.0 and 3.12.1) start no thread any more. Then the
-        sender, which whoever waits for it leaves behind in time, does it itself. Else it is an error where there are no
-        threads: it could be the user's thread that would hang.
+        Some versions of Python (3.12.0 and 3.12.1) start no threads while the interpreter shuts down. Then the sender
+        reads it; a flush that waits for the sender still ends on time. Elsewhere it is an error if no thread can be
+        started, because the user's thread could hang.
         """
         if self._reading is None or not 0 <= time.time() - self._began < GIVEN_UP:
             try:
-                self._reading = threads.start(_THREAD, self._run)  # it waits for the lock that we hold
+                # The new thread blocks on the lock that this one holds.
+                self._reading = threads.start(_THREAD, self._run)
                 self._began = time.time()
             except RuntimeError:
                 main = threading.main_thread()
@@ -148,27 +149,27 @@ class Secret:
 
 
 def read_aws(source: str) -> str:
-    """The text of a secret or parameter. Raises whatever boto3 does, and ImportError without it."""
+    """Return the text of a secret or parameter. Raises the exceptions of boto3, and ImportError without it."""
     form = _FORM.fullmatch(source)
     if form is None:
         raise ValueError(f"use {FORMS}")
-    logging.getLogger("botocore.parsers").addFilter(_is_not_ours)  # at the level DEBUG it prints every answer
+    logging.getLogger("botocore.parsers").addFilter(_is_not_ours)  # at the level DEBUG it logs every response
     service = "secretsmanager" if form["arn"] else "ssm"
     with importing():
-        import_module("encodings.idna")  # looking up a name would
+        import_module("encodings.idna")  # resolving the name would
         from boto3.session import Session
         from botocore.config import Config
 
         config = Config(connect_timeout=_TIMEOUT, read_timeout=_TIMEOUT, retries={"total_max_attempts": 2})
-        session = Session()  # the default session belongs to the user, and to one thread at a time
-    if session.get_credentials() is None:  # may ask the network, for which no fork is to wait
+        session = Session()  # the default session belongs to the user, and is not thread-safe
+    if session.get_credentials() is None:  # may use the network, and no fork should wait for that
         raise LookupError("no AWS credentials")
     with importing():
         client: Any = session.client(service, region_name=form["home"] or form["region"], config=config)
     if form["arn"]:
         found = client.get_secret_value(SecretId=form["arn"])
         text: str = found["SecretString"] if "SecretString" in found else found["SecretBinary"].decode()
-    else:  # of another account: only the whole ARN will do
+    else:  # in another account, which needs the full ARN
         text = client.get_parameter(Name=form["name"] or form["parameter"], WithDecryption=True)["Parameter"]["Value"]
     return _field(text, form["field"]).strip()
 
@@ -178,7 +179,7 @@ def _is_not_ours(record: logging.LogRecord) -> bool:
 
 
 def _field(text: str, field: str | None) -> str:
-    """One value of a secret that is a JSON object: `field`, or api_key."""
+    """Return one value of a secret that is a JSON object: `field`, or api_key."""
     if field is None and not text.lstrip().startswith("{"):
         return text
     value = json.loads(text)[field or "api_key"]

@@ -1,4 +1,4 @@
-"""What Vercel says about a deployment and a request."""
+"""Facts that Vercel provides about a deployment and a request."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Vercel(Platform):
-    """Vercel gives CPU while requests are under way; `zespan_vercel` makes more of that."""
+    """Vercel gives CPU while requests are active; `zespan_vercel` extends that."""
 
     def facts(self, header: Header) -> RequestFacts:
         # https://vercel.com/docs/cron-jobs
@@ -43,7 +43,7 @@ def platform() -> Vercel:
 
 
 def deadline() -> float | None:
-    """When Vercel ends the request under way, seconds since the epoch; as `vercel.functions.get_deadline` has it."""
+    """Return when Vercel ends the current request (seconds since the epoch), as in `vercel.functions.get_deadline`."""
     ask = getattr(sys.modules.get("vercel_runtime"), "get_deadline", None)
     if ask is None:
         return None
@@ -51,11 +51,11 @@ def deadline() -> float | None:
         found: float = ask().timestamp()
     except Exception as error:
         pass_on(error)
-        return None  # there is no runtime of Vercel's, or one that sets no deadline
+        return None  # Vercel's runtime is missing, or sets no deadline
     return found
 
 
 def time_left() -> float | None:
-    """Seconds until Vercel ends the request under way; None if it has no deadline."""
+    """Return the seconds until Vercel ends the current request; None if it has no deadline."""
     end = deadline()
     return None if end is None else end - time.time()

@@ -1,4 +1,4 @@
-"""Completes an exporter of the user's with the methods that the delivery calls."""
+"""Adds the methods that the delivery calls to a user's exporter."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def completed(theirs: CustomExporter | Fallback) -> Exporter:
-    """A user's exporter as it is, or, if it lacks methods that the delivery calls, one that has them."""
+    """Return a user's exporter unchanged, or wrapped if it lacks methods that the delivery calls."""
     if callable(getattr(theirs, "cancel", None)) and callable(getattr(theirs, "close", None)):
         return theirs  # type: ignore[return-value]  # it has all four methods
     kind = type(theirs)

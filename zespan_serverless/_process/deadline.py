@@ -1,4 +1,4 @@
-"""The time that is left of the current invocation."""
+"""The time left in the current invocation."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from .._base.guard import pass_on
 
 
 def time_left() -> float | None:
-    """Seconds until the host ends the current invocation; 0.0 after that.
+    """Return the seconds until the host ends the current invocation; 0.0 after that.
 
     None outside an invocation, while telemetry is off, and if the host sets no deadline. Works in the threads and tasks
     of the invocation. On a host that serves several at once, your own thread must run in the context of its invocation
-    (`contextvars.copy_context().run`), else the result is None. Never raises.
+    (`contextvars.copy_context().run`), otherwise the result is None. Never raises.
     """
     try:
         here = _trace.current()
         active = None if here is None else here.root.invocation()
         clock = None if active is None else active.invocation.remaining
         return None if clock is None else max(0.0, float(clock()))  # max(0.0, nan) is 0.0
-    except Exception as error:  # a context of another make
+    except Exception as error:  # a context of another type
         pass_on(error)
         return None

@@ -1,4 +1,4 @@
-"""Several destinations: a delivery to each of the exporters that the settings name."""
+"""Several destinations: a delivery for each exporter in the settings."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 def deliver_to_all(
     settings: Settings, build: Build, journal_of: JournalOf, fallback_of: FallbackOf
 ) -> Delivery | Several:
-    """A delivery to each destination. One that cannot be built, or is where another one is, is left out with a warning.
+    """Build a delivery per destination. One that fails, or has the address of another, is skipped with a warning.
 
     `build` makes the exporter that settings name, `journal_of` its journal, and `fallback_of` its fallback.
     """

@@ -1,4 +1,4 @@
-"""What the container does when its process ends or begins anew: SIGTERM, exit, fork, snapshot."""
+"""Reactions of the container to the end or a new start of its process: SIGTERM, exit, fork, snapshot."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from .container import current
 from .stack import deadline_note
 
 AT_DEADLINE = 0.1
-"""If an invocation has at most so many seconds left when SIGTERM arrives, the signal is taken for its timeout."""
+"""If an invocation has at most this many seconds left when SIGTERM arrives, the signal is attributed to its timeout."""
 
 _is_known_to_multiprocessing = False
-_flushes_at_exit: bool | None = None  # False: pending events are only reported as dropped. None: nobody has decided
+_flushes_at_exit: bool | None = None  # False: pending events are only reported as dropped. None: undecided
 
 
 def watch() -> None:
@@ -42,7 +42,7 @@ def _flush_on_sigterm(seconds: float) -> None:
 
 
 def _close_on_sigterm() -> None:
-    """The process ends now: report events that could not be sent, unless a journal keeps them for the next process."""
+    """Report events that could not be sent before the process ends, unless a journal keeps them for the next one."""
     container = current()
     if container is not None:
         container.delivery.close_at_exit(0)
@@ -63,7 +63,7 @@ def pause() -> None:
 
 
 def resume() -> None:
-    """In a process restored from a snapshot: begin again as in a new process, whose first invocation is the next."""
+    """Start again in a process restored from a snapshot; the next invocation counts as the first."""
     log.reset()
     container = current()
     if container is not None:
@@ -72,7 +72,7 @@ def resume() -> None:
 
 
 def reset() -> None:
-    """Be as if just imported (between tests): SIGTERM is not watched, and nothing is decided for the exit."""
+    """Return to the state after import (between tests): SIGTERM is not watched, and the action at exit is undecided."""
     global _flushes_at_exit
     _flushes_at_exit = None
     sigterm.reset()
@@ -81,7 +81,7 @@ def reset() -> None:
 def _after_fork() -> None:
     """In a forked child: threads, locks, signals, sockets and buffered events are the parent's; the trace continues."""
     global _flushes_at_exit
-    _flushes_at_exit = True  # no decorator or `init` will ask for it
+    _flushes_at_exit = True  # no decorator or `init` will
     container = current()
     if container is not None:
         container.delivery.reset()
@@ -109,7 +109,7 @@ def at_exit(*, send: bool | None = True) -> None:
 
 
 def _register_with_multiprocessing() -> None:
-    """Its children do not run atexit functions, but finalizers of multiprocessing.
+    """Register with multiprocessing, whose children run its finalizers, but no atexit functions.
 
     They clear the finalizers when they start. Some import the main module before that, others are forked from a process
     that has imported it. So this registers a finalizer in a child that runs already, and for each later child.

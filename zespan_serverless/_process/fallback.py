@@ -1,4 +1,4 @@
-"""The second destination of events, which the setting `fallback` names. Imported if there is one."""
+"""The fallback destination from the setting `fallback`. Imported only if it is set."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def build_fallback(settings: Settings, exporter: Exporter) -> Exporter | None:
-    """What takes the events that an exporter has encoded. None, which is logged, if it cannot be made."""
+    """Build the fallback for the events of an exporter. Return None, after a log line, if that fails."""
     if settings.fallback is not None and not isinstance(settings.fallback, str):
         return completed(settings.fallback)
     if isinstance(exporter, StoreExporter):
@@ -30,12 +30,12 @@ def build_fallback(settings: Settings, exporter: Exporter) -> Exporter | None:
         pass_on(error)
         log.warn_once("there is no fallback: %s", log.describe(error))
         return None
-    is_named = isinstance(settings.exporter, str)  # then it is one of ours
+    is_named = isinstance(settings.exporter, str)  # then it is a built-in one
     return StoreExporter(store, of, getattr(exporter, "context", None) if is_named else None)
 
 
 def _header(settings: Settings, exporter: Exporter) -> Mapping[str, str]:
-    """What whoever sends the events of an exporter later has to know."""
+    """Return what the process that sends the events later has to know."""
     kind = type(exporter)
     name = settings.exporter if isinstance(settings.exporter, str) else f"{kind.__module__}.{kind.__qualname__}"
     content_type = str(getattr(exporter, "content_type", "application/json"))

@@ -1,4 +1,4 @@
-"""A delivery whose flushes flush other SDKs, too. Imported only with the setting `flush`."""
+"""A delivery whose flushes also flush other SDKs. Imported only with the setting `flush`."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
 
 class FlushedTogether:
-    """The methods of `Delivery`, whose documentation applies: what is not here is its own.
+    """Wraps `Delivery`, whose documentation applies; methods that are not defined here are forwarded to it.
 
-    Ours and theirs are flushed at the same time. A flush in the background is ours alone, see `others`.
+    Both flush at the same time. A background flush does not include other SDKs, see `others`.
     """
 
     def __init__(self, delivery: Delivery | Several, entries: Iterable[Flushable | str], *, debug: bool) -> None:

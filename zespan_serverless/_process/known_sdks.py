@@ -1,6 +1,6 @@
-"""Finds what there is to flush of the SDKs that the setting `flush` may name. Imports none of them, and starts none.
+"""Finds the flush functions of the SDKs that the setting `flush` names. Imports and starts none of them.
 
-Each is looked for when a flush begins: a client may have been made since the last one.
+Looks for them at the beginning of each flush, because a client may have been created since the last one.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ _SIGNALS = {
     "opentelemetry.sdk.metrics": ("opentelemetry.metrics", "get_meter_provider"),
     "opentelemetry.sdk._logs": ("opentelemetry._logs", "get_logger_provider"),
 }
-"""Module of the SDK -> module and function of the API that knows the provider of the process."""
+"""Maps the SDK's module to the API's module and function that return the process's provider."""
 
 
 def find(name: str) -> list[Flushable]:
-    """The functions that flush the SDK of this name; none if it has not been imported, or has nothing to flush."""
+    """Return the functions that flush the SDK of this name; none if it is not imported, or has nothing to flush."""
     found = []
     for owner, method, takes in _FINDERS[name]():
         function = getattr(owner, method, None)
@@ -41,7 +41,7 @@ def _opentelemetry() -> Found:
 
 
 def _langfuse() -> Found:
-    """From version 3 on: every client of the process. Older clients are known to nobody but their owners."""
+    """Return the flush of every client of the process, from version 3 on. Older clients have no registry."""
     manager = getattr(_module("langfuse._client.resource_manager"), "LangfuseResourceManager", None)
     for client in list(getattr(manager, "_instances", {}).values()):
         yield client, "flush", ""
@@ -50,7 +50,7 @@ def _langfuse() -> Found:
 def _ddtrace() -> Found:
     yield getattr(_module("ddtrace.trace"), "tracer", None), "flush", ""
     llmobs = getattr(_module("ddtrace.llmobs"), "LLMObs", None)
-    if getattr(llmobs, "enabled", False):  # else it logs that it is not
+    if getattr(llmobs, "enabled", False):  # otherwise it logs that it is not
         yield llmobs, "flush", ""
 
 

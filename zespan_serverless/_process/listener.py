@@ -82,7 +82,7 @@ class Listener:
         return self._target is not None and self._target() is None
 
     def send(self, message: bytes) -> bool:
-        """Wake the thread in `receive`, as SIGTERM would; False if that fails.
+        """Wake the thread in `receive`, as SIGTERM would. Return False if that fails.
 
         A message is one byte above 127, which no traceback contains.
         """
@@ -155,8 +155,8 @@ class Listener:
 
 
 class _Target:
-    """What faulthandler takes for a file. Its methods are C functions: faulthandler calls `flush`, and swallows what a
-    signal handler of the user's raises in Python code."""
+    """Pretends to be a file for faulthandler. Its methods are C functions: faulthandler calls `flush`, and would
+    swallow what the user's signal handler raises in Python code."""
 
     flush = bool  # does nothing
 
@@ -165,7 +165,7 @@ class _Target:
 
 
 def is_caught_in_c() -> bool:
-    """Whether SIGTERM has a handler that is not Python's: faulthandler's, for the user, or a C library's.
+    """Whether SIGTERM has a handler that is not Python's: the user's faulthandler, or one of a C library.
 
     https://man7.org/linux/man-pages/man5/proc_pid_status.5.html; False on platforms without /proc.
     """
@@ -184,7 +184,7 @@ def _read_status() -> bytes:
 
 
 def _moved_up(end: socket.socket) -> socket.socket:
-    """The same socket under a descriptor of at least _HIGH, if there may be so many."""
+    """Return the same socket with a descriptor of at least _HIGH, if the limit allows that."""
     try:
         import fcntl
 

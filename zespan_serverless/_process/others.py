@@ -1,12 +1,12 @@
-"""Flushes other SDKs with our events, in the same time: the setting `flush`.
+"""Flushes other SDKs together with our events, within the same time: the setting `flush`.
 
-Their flushes take what time they like: some have no limit, and some exceed the one that they are given. So each runs in
-a daemon thread of its own, at the same time as ours, and is left alone when the time of our flush is over. It is asked
-again at the next flush, once it has returned; but one that took too long is not waited for until it has been quick
-again, or a pause is over (5 s, then 10 s ... up to 60 s). Nothing is ever shut down.
+Their flushes may have no limit, or exceed the one that they are given. So each runs in its own daemon thread, at the
+same time as ours, and is abandoned when the time of our flush is over. It is called again at the next flush once it has
+returned. A flush that took too long is not waited for until it has been fast again, or a pause is over (5 s, then 10 s
+... up to 60 s). Nothing is ever shut down.
 
-    asked at   every flush that somebody waits for: the end of an invocation, `flush()`, SIGTERM, the exit
-    not at     a flush in the background: there the process goes on, and with it the threads of the other SDKs
+    called at      every flush that a thread waits for: the end of an invocation, `flush()`, SIGTERM, the exit
+    not called at  a background flush: there the process continues, and with it the threads of the other SDKs
 """
 
 from __future__ import annotations
@@ -29,77 +29,77 @@ if TYPE_CHECKING:
     from ..settings._flush import Flushable
 
 FLUSH_MAX = 86_400.0
-"""Seconds that a flush lasts at most: a lock accepts no more than a few hundred years."""
+"""Maximum seconds of a flush, because a lock accepts no more than a few hundred years."""
 
 _USED_UP = 0.95
-"""Share of its time after which a flush has not been in time: some give up just before the end, and do not say so."""
+"""Share of its time after which a flush counts as late: some give up just before the end without reporting it."""
 
 
 class Round:
-    """One flush of all other SDKs. `done` is called when nobody is to be waited for any more, in any thread.
+    """One flush of all other SDKs. `done` is called, in any thread, when there is nothing left to wait for.
 
-    It has no lock of ours: a signal handler may raise in any line, and a set and a dict change in one step each.
+    It has no lock: a signal handler may raise in any line, and a set and a dict change in one step each.
     """
 
     def __init__(self, timeout: float, done: Callable[[], object] = bool) -> None:
         self.began = time.monotonic()
         self.timeout = min(timeout, FLUSH_MAX)
         self.outcomes: dict[Other, OtherFlush] = {}
-        self._left: set[object] = {self}  # which `begun` takes out: nobody is done before all have been asked
+        self._left: set[object] = {self}  # removed by `begun`, so that the round cannot end before all have been called
         self._done, self._over = done, threading.Lock()
         self._over.acquire()
 
     def time_left(self) -> float:
-        """Seconds until its time is over."""
+        """Return the seconds until its time is over."""
         return self.began + self.timeout - time.monotonic()
 
     def wait_for(self, party: object) -> None:
-        """Do not be over before this has been settled."""
+        """Do not end before this entry has been settled."""
         self._left.add(party)
 
     def begun(self) -> None:
-        """All have been asked."""
+        """Note that all have been called."""
         self.settle(self)
 
     def settle(self, party: object, outcome: OtherFlush | None = None) -> None:
-        """Note that this is over."""
+        """Note that this entry has ended."""
         if isinstance(party, Other) and outcome is not None:
             self.outcomes.setdefault(party, outcome)
-        if party not in self._left:  # nobody waits for it
+        if party not in self._left:  # no thread waits for it
             return
         self._left.discard(party)
         if not self._left:
-            with contextlib.suppress(RuntimeError):  # two were the last at the same time
+            with contextlib.suppress(RuntimeError):  # two threads were the last ones at the same time
                 self._over.release()
             self._done()
 
     def wait(self) -> None:
-        """Wait until all is over, or its time."""
+        """Wait until all have ended, or the time is over."""
         if self._left:
             self._over.acquire(timeout=max(self.time_left(), 0.0))
 
 
 class Other:
-    """One entry of the setting, and the thread that flushes it."""
+    """One entry of the setting, with the thread that flushes it."""
 
     def __init__(self, name: str, find: Callable[[], Iterable[Flushable]]) -> None:
         self.name, self._find = name, find
         self.forget()
 
     def forget(self) -> None:
-        """Begin anew: in a forked child, and between tests."""
+        """Start again: in a forked child, and between tests."""
         self._inbox: SimpleQueue[Round | None] | None = None  # of the thread; None if there is none
         self._thread: threading.Thread | None = None
-        self._until = 0.0  # monotonic: the end of the flush under way; 0 if there is none
+        self._until = 0.0  # monotonic: deadline of the current flush; 0 if there is none
         self._late, self._late_at = 0, 0.0  # flushes in a row that took too long; the last one's end (wall clock)
 
     @property
     def is_me(self) -> bool:
-        """Whether this is called by the flush itself."""
+        """Whether the flush itself calls this."""
         return self._thread is threading.current_thread()
 
     def start(self) -> bool:
-        """Start the thread, unless there is one. False where none can be started."""
+        """Start the thread, unless it runs. Return False if none can be started."""
         if self._inbox is None or self._thread is None or not self._thread.is_alive():  # a log handler may end a thread
             inbox: SimpleQueue[Round | None] = SimpleQueue()
             try:
@@ -111,7 +111,7 @@ class Other:
         return True
 
     def dismiss(self) -> threading.Thread | None:
-        """Let the thread end when it has returned, and return it. The next flush starts another."""
+        """Let the thread end when the flush has returned, and return the thread. The next flush starts another."""
         inbox, thread = self._inbox, self._thread
         self.forget()
         if inbox is not None:
@@ -119,9 +119,9 @@ class Other:
         return thread
 
     def ask(self, flush: Round, *, probe: bool) -> None:
-        """Have it flushed, and have this flush wait for it, unless that is known to take too long.
+        """Start a flush, and let this round wait for it, unless it is known to be slow.
 
-        With `probe` it is waited for although an earlier flush took too long.
+        With `probe` the round waits even if an earlier flush took too long.
         """
         if not self.start() or self._inbox is None:
             flush.settle(self, OtherFlush(self.name, "failed", detail="no thread can be started"))
@@ -159,7 +159,7 @@ class Other:
             with threads.as_main_thread():
                 for flushable in self._find():
                     detail, is_found = _failure(flushable, self._until - time.monotonic()) or detail, True
-        except BaseException as error:  # SystemExit, too: it would end this thread
+        except BaseException as error:  # SystemExit as well, which would end this thread
             detail = log.describe(error)
         took = time.monotonic() - began
         is_late = took >= seconds * _USED_UP
@@ -175,23 +175,23 @@ class Other:
 
 
 class Others:
-    """All of them. `begin` and `end` are called around our own flush."""
+    """All other SDKs. `begin` and `end` are called around our own flush."""
 
     def __init__(self, entries: Iterable[Flushable | str]) -> None:
         self._all = [_other(entry) for entry in entries]
         self.start()
 
     def start(self) -> None:
-        """Start the threads: at the exit of a process none can be started any more."""
+        """Start the threads now, because none can be started while the process exits."""
         for other in self._all:
             other.start()
 
     def begin(
         self, timeout: float, done: Callable[[], object] = bool, *, ours: object = None, probe: bool = False
     ) -> Round | None:
-        """Ask all to flush. None if there is no time, or one of them asks for a flush itself.
+        """Start all flushes. Return None if there is no time, or if one of them calls this flush itself.
 
-        `ours`: settled by the caller, as one more that `done` waits for. `probe`: see `Other.ask`.
+        `ours`: another entry that `done` waits for, settled by the caller. `probe`: see `Other.ask`.
         """
         if not timeout > 0 or any(other.is_me for other in self._all):
             return None
@@ -204,19 +204,19 @@ class Others:
         return flush
 
     def end(self, flush: Round) -> tuple[OtherFlush, ...]:
-        """What became of them by now."""
+        """Return the outcome of each so far."""
         took = time.monotonic() - flush.began
         for other in self._all:
             if other not in flush.outcomes:
                 late = OtherFlush(other.name, "timeout", took, f"not over after {took:.2f} s")
-                # Not of one that has been cut short: who awaits it has been cancelled.
+                # Skip a flush that was cut short, because the task that awaits it was cancelled.
                 if flush.outcomes.setdefault(other, late) is late and took >= flush.timeout * _USED_UP:
                     text = "the flush of %s took too long, and is not waited for until it has been quick again"
                     log.warn_once(text, other.name)
         return tuple(flush.outcomes[other] for other in self._all)
 
     def dismiss(self, timeout: float = 0.0) -> None:
-        """Give up the threads; wait for their end, at most `timeout` seconds."""
+        """Dismiss the threads, and wait for their end, at most `timeout` seconds."""
         deadline = time.monotonic() + timeout
         for thread in [other.dismiss() for other in self._all]:
             if thread is not None and timeout > 0 and thread is not threading.current_thread():
@@ -237,7 +237,7 @@ def _other(entry: Flushable | str) -> Other:
 
 
 def _failure(flushable: Flushable, seconds: float) -> str:
-    """Flush. Returns what went wrong; empty if nothing did."""
+    """Call the flush. Return what went wrong, or an empty string."""
     try:
         result: Any = flushable(max(seconds, 0.001))
         if hasattr(result, "__await__"):

@@ -1,4 +1,4 @@
-"""Settings that prevail over those of all functions, for `testing.recording`. No function imports this."""
+"""Settings that override those of all functions, for `testing.recording`. Not imported in production."""
 
 from __future__ import annotations
 
@@ -13,32 +13,32 @@ if TYPE_CHECKING:
     from typing import Protocol
 
     class Overrides(Protocol):
-        """What decides about the settings of every function while it is in force."""
+        """Decides the settings of every function while it is installed."""
 
         def settings_for(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
-            """The settings in force for a function with these settings of its own."""
+            """Return the effective settings for a function with these settings."""
             ...
 
         def leave(self, container: Container) -> None:
-            """Give up the container of other settings: it is used no more, and may have events."""
+            """Give up the container of other settings, which is no longer used and may have events."""
             ...
 
 
 def configured() -> dict[str, Any] | None:
-    """The settings of the first function or `init` of this process; None if telemetry is off."""
+    """Return the settings of the first function or `init` of this process; None if telemetry is off."""
     return startup._configured if current() is not None else None
 
 
 def override(overrides: Overrides | None) -> None:
-    """Start anew, and let these decide about the settings from now on."""
+    """Restart telemetry, and let these overrides decide the settings from now on."""
     startup.reset()
     startup._overridden = partial(_overridden, overrides) if overrides is not None else None
 
 
 def _overridden(overrides: Overrides, arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings for a function that is called while `override` is in force.
+    """Return the settings for a function that is called while `override` is active.
 
-    If they differ from those of the function before, telemetry starts anew.
+    If they differ from those of the previous function, telemetry restarts.
     """
     before = current()
     if before is not None and before.active:  # called by another decorated function, whose settings apply

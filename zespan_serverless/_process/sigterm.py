@@ -49,10 +49,10 @@ GRACE = 0.25
 """Seconds for the flush: Lambda kills the process 300 to 500 ms after SIGTERM."""
 
 HEAD_START = 0.1
-"""Seconds of `GRACE` before a handler of the user's runs. A reachable backend needs less; the rest is the user's."""
+"""Seconds of `GRACE` before the user's handler runs. A reachable backend needs less; the rest is for the handler."""
 
 REPORT_TIMEOUT = 0.1
-"""Seconds to report what could not be sent, in code of the user's: `on_error`, log handlers."""
+"""Seconds for user code that reports losses: `on_error`, log handlers."""
 
 SIGTERM = listener.SIGTERM
 
@@ -71,7 +71,7 @@ _expected: dict[int, tuple[Callable[[], object], float]] = {}
 def watch(flush: Callable[[float], object], leave: Callable[[], object] = lambda: None) -> None:
     """Call `flush(seconds)` when SIGTERM arrives, and then `leave()` if it ends the process.
 
-    May be called in any thread, but only the main thread can give the flush a head start on a handler of the user's.
+    May be called in any thread, but only the main thread can give the flush a head start over the user's handler.
     """
     global _watch
     with _lock:
@@ -221,7 +221,7 @@ class _Watch:
             older.join(seconds)
 
     def head_start(self) -> None:
-        """In the main thread, before a handler of the user's: wait for the flush, at most HEAD_START seconds."""
+        """In the main thread, before the user's handler: wait for the flush, at most HEAD_START seconds."""
         if self is _watch:
             self._wait(_HANDLER_CALLED, HEAD_START)
 
@@ -273,7 +273,7 @@ class _Watch:
                     return
             elif received.strip(_EXITING + listener.FOREIGN):
                 self._terminate()
-                # The rest of the traceback. Those who wait by now have waited for this flush.
+                # The rest of the traceback. All threads that wait by now have waited for this flush.
                 self._listener.discard()
                 waiting += self._waiting
                 self._waiting.clear()
@@ -300,7 +300,7 @@ class _Watch:
             logger.debug("the flush on SIGTERM failed: %r", error)
 
     def _report_losses(self) -> None:
-        """Call `leave` in daemon threads, so that code of the user's cannot delay the exit beyond REPORT_TIMEOUT."""
+        """Call `leave` in daemon threads, so that user code cannot delay the exit beyond REPORT_TIMEOUT."""
         with contextlib.suppress(RuntimeError):  # no more threads
             running = []
             copy: Any = self
@@ -312,7 +312,7 @@ class _Watch:
                 thread.join(max(0.0, deadline - time.monotonic()))
 
     def _end_process(self) -> None:
-        """Let the signal do what we have postponed."""
+        """Let the signal take its postponed effect."""
         self._listener.remove()
         os.kill(os.getpid(), SIGTERM)
         time.sleep(_KILLED_AFTER)
@@ -325,7 +325,7 @@ class _Watch:
 
 
 class _AfterFlush:
-    """Calls a handler of the user's when the flush has had its head start.
+    """Calls the user's handler when the flush has had its head start.
 
     It equals that handler, and has its attributes.
     """
@@ -338,7 +338,7 @@ class _AfterFlush:
         return self.users(number, frame)
 
     def __getattr__(self, name: str) -> Any:
-        if name == "users":  # copy.copy asks before there is one
+        if name == "users":  # copy.copy looks it up before it exists
             raise AttributeError(name)
         return getattr(self.users, name)
 
@@ -358,7 +358,7 @@ def _is_free() -> bool:
 
 
 def _listening() -> Any:
-    """The watch that SIGTERM reaches in this process: ours, or one of another copy of this package."""
+    """Return the watch that SIGTERM reaches in this process: ours, or that of another copy of this package."""
     return getattr(sys.modules.get("faulthandler"), _ATTRIBUTE, None)
 
 
@@ -367,7 +367,7 @@ def _set_listening(watching: Any) -> None:
 
 
 def _run_in_thread(work: Callable[..., object], *args: Any, timeout: float) -> None:
-    """Run `work` in a daemon thread that is abandoned after `timeout` seconds: code of the user's may hang in it."""
+    """Run `work`, which may call user code that hangs, in a daemon thread that is abandoned after `timeout` seconds."""
     try:
         threads.start("zespan-sigterm-flush", work, *args).join(timeout)
     except RuntimeError:  # no more threads

@@ -1,4 +1,4 @@
-"""Notes where the main thread is when an invocation reaches its deadline."""
+"""Records the main thread's stack when an invocation reaches its deadline."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ FRAMES_MAX = 50
 
 
 def deadline_note(deadline: float) -> dict[str, Any]:
-    """The note for an invocation at its `deadline` (epoch seconds): the main thread's stack, innermost last."""
+    """Return the note for an invocation at its `deadline` (epoch seconds): the main thread's stack, innermost last."""
     lines: list[str] = []
     frame = sys._current_frames().get(threading.main_thread().ident or 0)
     while frame is not None and len(lines) < FRAMES_MAX:

@@ -19,13 +19,13 @@ _lock = threading.Lock()
 # A module that is reloaded keeps its namespace, and the container is still there.
 _started: bool = globals().get("_started", False)
 _configured: dict[str, Any] = globals().get("_configured", {})
-_overridden: Callable[[Mapping[str, Any]], dict[str, Any]] | None = None  # what else decides, see `overriding`
+_overridden: Callable[[Mapping[str, Any]], dict[str, Any]] | None = None  # set by `overriding`
 
 
 def start(arguments: Mapping[str, Any], on_created: Callable[[_settings.Settings], object]) -> Container | None:
-    """The process's container, created by the first call, or the first one after a shutdown; None if telemetry is off.
+    """Return the process's container, which the first call creates, also after a shutdown; None if telemetry is off.
 
-    `on_created` is called after that, with its settings. Others in a later call are ignored with one warning.
+    `on_created` is called after that, with its settings. Later settings that differ are ignored with one warning.
     """
     global _started, _configured
     if _overridden is not None:
@@ -52,14 +52,14 @@ def _needs_container() -> bool:
 
 
 def reconsider() -> None:
-    """Look at the settings again at the next invocation, if telemetry is off: a key may have come meanwhile."""
+    """Read the settings again at the next invocation, if telemetry is off: a key may be available by then."""
     global _started
     if current() is None:
         _started = False
 
 
 def reset() -> None:
-    """Be as if just imported (between tests): drop events, settings and spans, restore signals, allow all warnings."""
+    """Return to the state after import (between tests): drop events, settings and spans, restore signals."""
     global _started, _overridden
     container, _started, _overridden = current(), False, None
     set_current(None)

@@ -1,17 +1,17 @@
-"""Texts of exceptions: their own words, and whether these may quote a prompt or an answer."""
+"""Texts of exceptions, and whether they may quote a prompt or an answer."""
 
 from __future__ import annotations
 
 from .._base.guard import pass_on
 
-_CHAIN_MAX = 20  # exceptions that led to an exception
+_CHAIN_MAX = 20  # length of a chain of causes that is searched
 # Packages whose exceptions quote prompts and answers.
 _QUOTING = frozenset(("openai", "anthropic", "groq", "mistralai", "cohere", "pydantic", "pydantic_core"))
 _QUOTING_INSIDE = "google.genai."
 
 
 def text_of(error: BaseException) -> str:
-    """The text of an exception, else its kind, whatever its `__str__` does."""
+    """Return the text of an exception, or its kind if `__str__` fails."""
     try:
         return str(error) or type(error).__name__
     except Exception as problem:
@@ -20,7 +20,7 @@ def text_of(error: BaseException) -> str:
 
 
 def kind_of(error: BaseException) -> str:
-    """An exception without its own words: kind, status, code."""
+    """Return an exception's kind, status and code, without its text."""
     codes = []
     for name in ("status_code", "code"):
         try:
@@ -29,13 +29,13 @@ def kind_of(error: BaseException) -> str:
             pass_on(problem)
             continue
         is_word = type(code) is str and code.isascii() and code.replace("_", "").isalnum()
-        if type(code) is int or (is_word and not isinstance(error, SystemExit)):  # whose code may be any text
+        if type(code) is int or (is_word and not isinstance(error, SystemExit)):  # its code may be any text
             codes.append(str(code)[:64])
     return ": ".join([type(error).__name__, *([", ".join(codes)] if codes else [])])
 
 
 def quotes(error: BaseException) -> bool:
-    """Whether an exception may quote what was said to a model or by one; so may what was raised because of it."""
+    """Whether an exception, or one that it was raised from, may quote a prompt or an answer."""
     met: list[BaseException] = []
     left = [error]
     while left and len(met) < _CHAIN_MAX:
@@ -55,12 +55,12 @@ def quotes(error: BaseException) -> bool:
 
 
 def mark_quoting(error: BaseException) -> None:
-    """Have `quotes` know that an exception came out of a call of a model, which no frame of ours shows."""
-    object.__getattribute__(error, "__dict__")[_MARK] = True  # its own `__setattr__` is not called
+    """Mark an exception that a model call has raised, because its traceback has no frame of this package."""
+    object.__getattribute__(error, "__dict__")[_MARK] = True  # bypasses its own `__setattr__`
 
 
 def _arguments(error: BaseException) -> list[BaseException]:
-    """The exceptions that another one was made of: `sys.exit(error)`."""
+    """Yield the exceptions that another one was made of: `sys.exit(error)`."""
     try:
         return [each for each in error.args if issubclass(type(each), BaseException)]
     except Exception as problem:
@@ -69,7 +69,7 @@ def _arguments(error: BaseException) -> list[BaseException]:
 
 
 def _is_from_model(error: BaseException) -> bool:
-    """Whether an exception has passed through a call of a model that we watch."""
+    """Whether an exception has passed through a traced model call."""
     if _MARK in object.__getattribute__(error, "__dict__"):
         return True
     traceback = error.__traceback__

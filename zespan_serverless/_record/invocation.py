@@ -1,4 +1,4 @@
-"""What any host can say about one call, in nobody's dialect."""
+"""One call as any host describes it, independent of backends."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ StartKind = Literal["cold", "proactive", "provisioned", "snapstart", "reinit", "
 
 
 class ColdStart(Value):
-    """How the process that serves this invocation came up.
+    """How the process that serves this invocation started.
 
-    `kind`: `cold` (started for this invocation), `proactive` (started ahead of it by the host on its own account),
-    `provisioned` (started ahead because the user pays for that), `snapstart` (restored from a snapshot), `reinit`
-    (the sandbox has had a process before: it timed out or crashed), `warm` (has served before).
-    `init_ms`: process start to the end of the handler module's import, milliseconds; None if unknown or warm.
+    `kind`: `cold` (started for this invocation), `proactive` (started in advance by the host), `provisioned` (started
+    in advance because the user pays for it), `snapstart` (restored from a snapshot), `reinit` (an earlier process of
+    the sandbox timed out or crashed), `warm` (has served before). `init_ms`: milliseconds from process start to the end
+    of the handler module's import; None if unknown or warm.
     """
 
     __slots__ = ("init_ms", "kind")
@@ -39,10 +39,10 @@ WARM = ColdStart("warm")
 
 
 class Description(Value):
-    """What a host knows of an invocation when it is over.
+    """What a host knows of an invocation when it has ended.
 
-    `attributes`: `faas.trigger` and others, by OpenTelemetry's names where there is one. `operation`: the name of the
-    root event, if it is not that of the invocation.
+    `attributes`: `faas.trigger` and others, with OpenTelemetry's names where they exist. `operation`: the name of the
+    root event, if it differs from that of the invocation.
     """
 
     __slots__ = ("attributes", "operation")
@@ -53,10 +53,10 @@ class Description(Value):
 
 
 class Result(Value):
-    """What a host reads from the result of a function: more attributes, and whether the invocation has failed.
+    """What a host reads from a function's result: more attributes, and whether the invocation has failed.
 
-    `status` is an HTTP status code. With an `error_type` the invocation has failed, although nothing was raised. From
-    500 on a status is an error by itself, as OpenTelemetry has it: below that the client is to blame.
+    `status` is an HTTP status code. With an `error_type` the invocation has failed, although nothing was raised. As in
+    OpenTelemetry, a status from 500 on is an error; a lower one is the client's.
     """
 
     __slots__ = ("attributes", "error_message", "error_type", "status")
@@ -83,10 +83,10 @@ NO_RESULT = Result()
 class Invocation(Value):
     """One call, as its host describes it.
 
-    `parent` is the caller; None if nothing tells. `remaining` gives the seconds left before the host kills it (None: no
-    deadline known). `describe` is called when the function is done, so that the response does not wait for it.
-    `is_probe`: a health check, which has no event if it succeeds and nothing happens in it. `is_killed`: whether the
-    process ends at the deadline, and not just the invocation.
+    `parent` is the caller, or None if unknown. `remaining` returns the seconds before the host kills it (None: no
+    deadline). `describe` is called after the function, so that the response does not wait for it. `is_probe`: a health
+    check, which has no event if it succeeds and nothing happens in it. `is_killed`: whether the process ends at the
+    deadline, not only the invocation.
     """
 
     __slots__ = ("describe", "id", "is_killed", "is_probe", "name", "parent", "remaining")

@@ -1,4 +1,4 @@
-"""What a call of a model asked for and got, in no provider's and no backend's words."""
+"""The request and the result of a model call, independent of providers and backends."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ if TYPE_CHECKING:
     """Makes of several values as many others."""
 
 
-_NESTED = 4  # times the longest text that messages, or arguments of tools, may have together when they are shortened
+_NESTED = 4  # limit for all messages, or all tool arguments, when they are shortened: multiples of the longest text
 
 
 class Prompt:
     """A request's messages and tools, copied and redacted when the call began.
 
-    `messages` are those that are not the system's; they, `system` and the texts of tools are left out where prompts
-    are not stored. `digest` is the SHA-256 of all messages as they were passed, `turn` the number of the user's.
-    `is_planning`, `has_memory`, `agent_name` and `agent_role` are what the texts suggest of an agent.
+    `messages` exclude the system's; they, `system` and the texts of tools are empty if prompts are not stored. `digest`
+    is the SHA-256 of all messages as passed, `turn` the number of user messages. `is_planning`, `has_memory`,
+    `agent_name` and `agent_role` are guessed from the texts.
     """
 
     system = digest = ""
@@ -35,23 +35,23 @@ class Prompt:
     agent_role: str | None = None
 
     def __init__(self, messages: Any = (), *, text: str | None = None) -> None:
-        """`text`: the JSON of the messages, where they are not known themselves."""
+        """`text`: the JSON of the messages, if they are not known separately."""
         self.messages: Any = messages
         self._text = text
 
     @property
     def text(self) -> str:
-        """The JSON of the messages; made when it is first asked for."""
+        """Return the JSON of the messages, which is created on first use."""
         if self._text is None:
             self._text = to_json(self.messages)
         return self._text
 
     def hide_messages(self, instead: str) -> None:
-        """Put a text in place of the messages."""
+        """Replace the messages with a text."""
         self.messages, self._text = (), instead
 
     def mapped(self, change: Change) -> Prompt:
-        """A copy whose texts have been through `change`."""
+        """Return a copy whose texts `change` has mapped."""
         copy = Prompt.__new__(Prompt)
         copy.__dict__.update(self.__dict__)
         text = None if self.messages else self._text
@@ -60,22 +60,21 @@ class Prompt:
 
 
 class Answer:
-    """What a model has answered, read from an SDK's object or from the chunks of a stream.
+    """A model's answer, read from an SDK's object or from the chunks of a stream.
 
-    `text` is the first choice's, `others` are those of further choices. `input_tokens` include the cached ones and
-    those written to a cache, `output_tokens` those of reasoning. `tools` are the arguments of the tools called, by
-    their names; a list where one is called several times. `error` is set where an answer with status 200 says that the
-    model has failed. `usage` are further numbers that the provider gives (tokens by kind, seconds of sound), by
-    OpenTelemetry's names where there are such.
+    `text` is the first choice's, `others` are further choices. `input_tokens` include tokens read from and written to a
+    cache, `output_tokens` include reasoning tokens. `tools` maps tool names to arguments, or to a list for several
+    calls. `error` is set if a response with status 200 reports a failure. `usage` has further numbers of the provider
+    (tokens by kind, seconds of audio), with OpenTelemetry's names where they exist.
     """
 
     model = text = finish_reason = error = ""
-    tier = ""  # of service, if it is not the standard one
+    tier = ""  # of the service, if not the standard one
     input_tokens = output_tokens = reasoning_tokens = 0
     cached_tokens = cache_write_tokens = 0
-    known = False  # whether the answer gives the numbers of tokens
-    cost: float | None = None  # US dollars, if the answer itself gives them
-    # From the start of the call to the first piece of a stream, and to the first that has a part of the answer.
+    known = False  # whether the response contains token counts
+    cost: float | None = None  # US dollars, if the response contains them
+    # Seconds from the start of the call to the first chunk of a stream, and to the first with content.
     first_chunk_ms: float | None = None
     first_token_ms: float | None = None
 
@@ -86,13 +85,13 @@ class Answer:
         self._calls: dict[str, int] = {}  # of each tool
 
     def count(self, name: str, number: float) -> None:
-        """Note one of the further numbers, unless it is 0."""
+        """Store a further number, unless it is 0."""
         if number:
             self.usage[name] = number
 
     @property
     def attributes(self) -> dict[str, float]:
-        """The numbers that only some answers have, for the attributes of the record."""
+        """Return the numbers that only some answers have, as attributes of the record."""
         found = dict(self.usage)
         if self.cache_write_tokens:
             found["gen_ai.usage.cache_write.input_tokens"] = self.cache_write_tokens
@@ -101,7 +100,7 @@ class Answer:
         return found
 
     def tool(self, name: str, arguments: Any) -> None:
-        """Note a call of a tool, with arguments or the text of their JSON. Those of several calls become a list."""
+        """Add a tool call, with arguments or their JSON. The arguments of several calls of one tool become a list."""
         if not name:
             return
         given = arguments
@@ -117,7 +116,7 @@ class Answer:
             self.tools[name].append(given)
 
     def mapped(self, change: Change) -> Answer:
-        """A copy whose texts have been through `change`."""
+        """Return a copy whose texts `change` has mapped."""
         copy = Answer.__new__(Answer)
         copy.__dict__.update(self.__dict__)
         copy.model, copy.finish_reason, copy.text = change([self.model, self.finish_reason, self.text])
@@ -127,9 +126,9 @@ class Answer:
 
 
 class Model:
-    """One call of a model.
+    """One model call.
 
-    `cost` is in US dollars, None where no price is known. `has_content`: whether prompts and answers are stored.
+    `cost` is in US dollars, None if no price is known. `has_content`: whether prompts and answers are stored.
     """
 
     cost: float | None = None
@@ -144,33 +143,33 @@ class Model:
 
     @property
     def name(self) -> str:
-        """The model that has answered, else the one that was asked."""
+        """Return the model that answered, otherwise the requested one."""
         return self.answer.model or self.requested
 
     def with_answer(self, answer: Answer) -> Model:
-        """The same call with another answer."""
+        """Return the same call with another answer."""
         copy = Model.__new__(Model)
         copy.__dict__.update(self.__dict__)
         copy.answer = answer
         return copy
 
     def mapped(self, change: Change) -> Model:
-        """A copy whose texts have been through `change`, except those of the prompt."""
+        """Return a copy whose texts `change` has mapped, except those of the prompt."""
         copy = self.with_answer(self.answer.mapped(change))
         copy.provider, copy.requested = change([self.provider, self.requested])
         return copy
 
     def shorten(self, change: Change, longest: int) -> None:
-        """Cut the prompt, and what is still too long as a whole. Only for a copy that nobody else has."""
+        """Shorten the prompt, and then what is still too long. Only for an unshared copy."""
         self.prompt = self.prompt.mapped(change)
-        if len(self.prompt.text) > _NESTED * longest:  # many short texts are not shortened one by one
+        if len(self.prompt.text) > _NESTED * longest:  # many short texts are not shortened individually
             self.prompt.hide_messages(to_json(change([self.prompt.text])[0]))
         tools = to_json(self.answer.tools)
         if len(tools) > _NESTED * longest:
             self.answer.tools = {"...": change([tools])[0]}
 
     def without_content(self) -> Model:
-        """A copy without what was said; which tools were called is kept."""
+        """Return a copy without content; the names of called tools are kept."""
         answer = self.answer.mapped(lambda values: values)
         answer.text, answer.others, answer.tools = "", [], dict.fromkeys(answer.tools)
         copy = self.with_answer(answer)
@@ -178,7 +177,7 @@ class Model:
         return copy
 
     def hide(self, names: Container[str], instead: str) -> None:
-        """Replace parts, by the names that the SDK `zespan` has for them. Only for a copy that nobody else has."""
+        """Replace parts, by their names in the SDK `zespan`. Only for an unshared copy."""
         prompt, answer = self.prompt.mapped(lambda values: values), self.answer
         if "provider" in names:
             self.provider = instead

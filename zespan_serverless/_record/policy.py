@@ -1,7 +1,7 @@
-"""What may be sent: sampling, `store_prompts`, `redact_keys` and the longest texts, applied once to every record.
+"""Decides what may be sent: sampling, `store_prompts`, `redact_keys` and length limits, applied once to each record.
 
-A secret is what stands under one of `redact_keys`: in any container or record, and in any text (see `redaction`). Texts
-of errors and the descriptions that objects give of themselves are looked at more closely.
+A secret is a value under one of `redact_keys`: in any container or record, and in any text (see `redaction`). Texts of
+errors, and descriptions of objects, are searched more thoroughly.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
     from ..settings import Settings
     from .record import Record
 
-RATIONALE_MAX = 2000  # characters, as the SDK `zespan` cuts it
-ERROR_TEXT_MAX = 500  # characters, as the SDK `zespan` cuts it
-_ERROR_READ_MAX = 65_536  # characters of an error's text that are looked at, of which ERROR_TEXT_MAX are sent
+RATIONALE_MAX = 2000  # characters, as in the SDK `zespan`
+ERROR_TEXT_MAX = 500  # characters, as in the SDK `zespan`
+_ERROR_READ_MAX = 65_536  # characters of an error's text that are searched, of which ERROR_TEXT_MAX are sent
 _SHORT = 1000  # characters
 _CACHED_KEYS, _CACHED_KEY_MAX = 1024, 64  # how many, and how long
 
-# Parts of a record, by the names that `redact_keys` may have for them, and those of a call of a model.
+# Parts of a record, by the names that `redact_keys` may use, and those of a model call.
 _PARTS = {
     "operation": "name",
     "metadata": "attributes",
@@ -43,25 +43,25 @@ _STEP_PARTS = (
     *("rag_contexts", "retrieval_query", "to_agent"),
 )
 
-# Fields of an event that a user has captured, in the words of the SDK `zespan`.
+# Fields of a captured event, with the names of the SDK `zespan`.
 _CONTENT = frozenset(
     (
         *("prompt_text", "completion_text", "system_prompt", "tool_call_args", "tool_call_result"),
         *("decision_rationale", "delegation_reason", "planning_steps"),
     )
 )
-# Structures, sent as the text of their JSON.
+# Structures, sent as JSON text.
 _JSON = frozenset(("prompt_text", "completion_text", "tool_call_args", "tool_call_result"))
 _SPECIAL = _CONTENT | {"error_message"}
 _LONGEST = {"decision_rationale": RATIONALE_MAX}
-# An event is no event without these: no key of `redact_keys` is meant for them.
+# Required fields of an event, which `redact_keys` never hides.
 _FRAME = frozenset(
     ("event_id", "project_id", "trace_id", "span_id", "parent_span_id", "timestamp", "span_kind", "status")
 )
 
 
 def sampled(trace_id: str, rate: float) -> bool:
-    """Whether a trace is kept: FNV-1a of its id, as Zespan's SDKs compute it, so that every service decides alike."""
+    """Whether a trace is sampled: FNV-1a of its id, as in Zespan's SDKs, so that all services decide alike."""
     if rate >= 1.0 or not trace_id:
         return rate > 0.0
     digest = 0x811C9DC5
@@ -77,7 +77,7 @@ class Policy:
         self.keys: frozenset[str] = normalized(settings.redact_keys)
         self.stores_prompts: bool = settings.store_prompts
         self.sample_rate: float = settings.sample_rate
-        self.shown: set[str] = set()  # keys that have been met, and are no secrets
+        self.shown: set[str] = set()  # keys that are known not to be secret
         names = (*_PARTS, *_CONTENT, *_MODEL_PARTS, *_STEP_PARTS)
         self._hidden = {name for name in names if normal(name) in self.keys}
 
@@ -90,14 +90,14 @@ class Policy:
         return self.sample_rate >= 1.0 or self.samples(self.trace_of(record))
 
     def trace_of(self, record: Record) -> str:
-        """The id of the record's trace; empty if it has none."""
+        """Return the id of the record's trace, or an empty string."""
         trace_id: Any = record.trace_id
         if record.fields is not None:
-            trace_id = record.fields.get("trace_id", trace_id)  # of a user's own event it may be anything
+            trace_id = record.fields.get("trace_id", trace_id)  # in a captured event it may be of any type
         return "" if trace_id is None else str(leaf(trace_id))
 
     def applied(self, record: Record) -> Record:
-        """A copy of a record, in JSON's types, without what may not be sent."""
+        """Return a copy of a record, in JSON's types, without what may not be sent."""
         allowed = record.mapped(self._copied)
         if record.error is not None:
             allowed.error = self.error(record.error)
@@ -112,8 +112,8 @@ class Policy:
         return allowed
 
     def _copied(self, values: list[Any]) -> list[Any]:
-        """Copies of the parts of a record in JSON's types, without secrets."""
-        for value in values:  # most are texts that stay as they are: to look at one costs less than a call for it
+        """Return copies of a record's parts in JSON's types, without secrets."""
+        for value in values:  # most are unchanged texts, where a check costs less than a call
             if value is not None and (
                 type(value) is not str or '"' in value or "'" in value or len(value) > DATA_URL_MAX
             ):
@@ -122,19 +122,19 @@ class Policy:
         return values
 
     def _hide(self, record: Record) -> None:
-        """Replace whole parts of a record, whose names are among the keys."""
+        """Replace whole parts of a record whose names are among the keys."""
         for name, part in _PARTS.items():
             if name in self._hidden and (getattr(record, part) or (part == "tags" and record.resource.tags)):
                 setattr(record, part, REDACTED)
         if "metadata" in self._hidden:
-            record.conversation_id = None  # which some backends have there
+            record.conversation_id = None  # some backends have it there
         if record.model is not None:
             record.model.hide(self._hidden, REDACTED)
         if record.step is not None:
             record.step.hide(self._hidden, REDACTED)
 
     def fields(self, fields: Mapping[str, Any]) -> dict[str, Any]:
-        """A copy of fields in the words of Zespan's SDK, in JSON's types, without what may not be sent."""
+        """Return a copy of an event's fields, in JSON's types, without what may not be sent."""
         walk, shown, allowed = _Walk(self), self.shown, dict[str, Any]()
         for key, value in [*fields.items()]:
             name = key if type(key) is str else key_text(key)
@@ -149,7 +149,7 @@ class Policy:
         return allowed
 
     def _special(self, allowed: dict[str, Any], name: str, value: Any, walk: _Walk) -> None:
-        """Copy a field that has a rule of its own."""
+        """Copy a field that has its own rule."""
         if name == "error_message":
             allowed[name] = self.error(value)
         elif self.stores_prompts:
@@ -162,10 +162,10 @@ class Policy:
             else:
                 allowed[name] = str(walk.value(value))[: _LONGEST.get(name)]
         elif name == "tool_call_args":
-            allowed[name] = None  # as if there were none
+            allowed[name] = None  # as if it were missing
 
     def hides(self, key: object, name: str) -> bool:
-        """Whether what stands under a key, which is called `name` in JSON, is a secret."""
+        """Whether the value under a key, called `name` in JSON, is secret."""
         hidden = name not in self.shown and normal(name) in self.keys
         if not hidden and len(name) <= _CACHED_KEY_MAX and len(self.shown) < _CACHED_KEYS:
             self.shown.add(name)
@@ -175,19 +175,19 @@ class Policy:
         return any(isinstance(word, str) and normal(word) in self.keys for word in words)
 
     def plain(self, value: Any) -> Any:
-        """Copy any value into JSON's types, without secrets."""
+        """Copy a value into JSON's types, without secrets."""
         return _Walk(self).value(value)
 
     def shows(self, key: str, text: str) -> bool:
-        """Whether a text certainly has no secret in it, and is none under its key."""
+        """Whether a text certainly contains no secret, and its key is not secret."""
         return key in self.shown and not may_change(text, self.keys)
 
     def text(self, text: str) -> str:
-        """A text without secrets."""
+        """Return a text without secrets."""
         return without(text, self.keys)
 
     def error(self, error: object, text: str | None = None) -> str:
-        """The text of an exception, or of somebody's words about one, that may be sent. `text`: in place of its own."""
+        """Return the text of an exception, or a text about one, that may be sent. `text` replaces its own."""
         if isinstance(error, BaseException):
             from .errors import text_of
 
@@ -197,10 +197,10 @@ class Policy:
         return loosely_without(text[:_ERROR_READ_MAX], self.keys)[:ERROR_TEXT_MAX]
 
     def instead(self, error: BaseException) -> str:
-        """What to send in place of any text of an exception; empty if its text may be sent.
+        """Return the replacement for an exception's text; empty if the text may be sent.
 
-        Without `store_prompts` that is only the kind, the status and the code of an exception that may quote a prompt
-        or an answer: one that came out of a call of a model, of openai or pydantic, or was raised because of one.
+        Without `store_prompts` it is the kind, the status and the code of an exception that may quote a prompt or an
+        answer: one raised by a model call, by openai or pydantic, or because of one.
         """
         if self.stores_prompts:
             return ""
@@ -212,7 +212,7 @@ class Policy:
 class _Walk(Walk):
     """One pass over a value that removes secrets."""
 
-    TOO_DEEP = "[REDACTED_DEPTH_LIMIT]"  # as the SDK `zespan` has it
+    TOO_DEEP = "[REDACTED_DEPTH_LIMIT]"  # as in the SDK `zespan`
 
     __slots__ = ("_keys", "_policy")
 
@@ -246,5 +246,5 @@ class _Walk(Walk):
 
 
 def normalized(keys: Iterable[str]) -> frozenset[str]:
-    """Keys as they are compared: lower case, letters and digits only."""
+    """Normalize keys for comparison: lower case, letters and digits only."""
     return frozenset(k for k in (normal(key) for key in keys) if k)

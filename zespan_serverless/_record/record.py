@@ -1,4 +1,4 @@
-"""The record of a span that has ended, in OpenTelemetry's terms. Exporters put it into the words of their backend."""
+"""The record of a span that has ended, in OpenTelemetry's terms. Exporters convert it to their backend's format."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ SDK_NAME = "zespan-serverless-python"
 
 
 class Resource:
-    """What is the same for all records of a process: where they are from.
+    """Properties shared by all records of a process.
 
-    `attributes` are those of the cloud and the function, by OpenTelemetry's names; `tags` are those of the settings.
+    `attributes` describe the cloud and the function, with OpenTelemetry's names; `tags` come from the settings.
     """
 
     __slots__ = ("attributes", "environment", "sdk_name", "sdk_version", "service_name", "tags")
@@ -38,15 +38,14 @@ class Resource:
 
 
 class Record:
-    """What happened in one span. It is made once, when the span ends; whoever changes it makes a copy.
+    """What happened in one span. It is made once, when the span ends, and copied before it is changed.
 
-    `kind` is `invocation`, `llm`, or what a step of the user's says of itself: `general`, `tool`, `agent`, ...
-    `ended` is in seconds since the epoch, `duration_ms` in milliseconds. `error` is an exception or a text until the
-    policy makes it the text that may be sent. `attributes` have OpenTelemetry's names where there are such. `model`
-    is what a call of a model asked for and got, `step` what a step of the user's is about. `agent` is the agent at
-    work: `agent_id`, `agent_name`, `agent_role`, `agent_framework`, `parent_agent_id`. `fields` overrule all else for a
-    backend that takes events in the words of Zespan's SDK: they are what a user has captured in these words. `root` is
-    the same for all records of one invocation, and so is `caller`, who began this part of the trace.
+    `kind` is `invocation`, `llm`, or the kind of a step: `general`, `tool`, `agent`, ... `ended` is in seconds since
+    the epoch, `duration_ms` in milliseconds. `error` is an exception or a text until the policy replaces it with the
+    text that may be sent. `attributes` have OpenTelemetry's names where they exist. `model` is for a model call, `step`
+    for a step. `agent` is the enclosing agent: `agent_id`, `agent_name`, `agent_role`, `agent_framework`,
+    `parent_agent_id`. `fields` are those of a captured event, and override the rest for backends with Zespan's format.
+    `root` is the same for all records of one invocation, and so is `caller`, who began this part of the trace.
     """
 
     status: Status = "ok"
@@ -84,17 +83,17 @@ class Record:
         self.agent: Mapping[str, Any] | None = None if span.step is None else span.step.agent
 
     def fail(self, error: BaseException | str) -> None:
-        """Say that the span has failed, while the record is being made."""
+        """Mark the span as failed, while the record is being made."""
         self.status, self.error = "error", error
 
     def copy(self) -> Record:
-        """A record with the same values."""
+        """Return a record with the same values."""
         copy = Record.__new__(Record)
         copy.__dict__.update(self.__dict__)
         return copy
 
     def mapped(self, change: Change) -> Record:
-        """A copy whose names, texts, tags and attributes have been through `change`; errors and fields have not."""
+        """Return a copy whose names, texts, tags and attributes `change` has mapped; errors and fields stay."""
         copy = self.copy()
         texts = [self.name, self.user_id, self.session_id, self.conversation_id]
         copy.name, copy.user_id, copy.session_id, copy.conversation_id = change(texts)
@@ -107,7 +106,7 @@ class Record:
         return copy
 
     def has_text_above(self, length: int) -> bool:
-        """Whether a single text is so long that the encoded record will have more than `length` bytes."""
+        """Whether a single text is so long that the encoded record exceeds `length` bytes."""
         model = self.model
         if model is not None:
             prompt, answer = model.prompt, model.answer.text
@@ -117,5 +116,5 @@ class Record:
 
 
 def suspends(error: BaseException) -> bool:
-    """Whether this only suspends a function that will be called again (AWS's durable functions): not a failure."""
+    """Whether the exception only suspends a function that will be called again (AWS's durable functions)."""
     return not isinstance(error, Exception) and any(c.__name__ == "SuspendExecution" for c in type(error).__mro__)

@@ -1,8 +1,8 @@
-"""Secrets in texts: what stands under one of some keys in JSON, or in what looks like it, is replaced.
+"""Replaces secrets in texts: the values of certain keys in JSON and similar formats.
 
-The text may be whole, cut off, or within other words, the ``repr()`` of a dict, or JSON in a text of JSON, however
-often. It is not parsed: a quoted name with a colon behind it is a key, and what follows is its value, to where that
-ends. So a text with nothing to replace stays as it is, and none is too deep or too broken to be looked into.
+The text may be complete, cut off, or inside other text, the ``repr()`` of a dict, or JSON nested in JSON. It is not
+parsed: a quoted name followed by a colon is a key, and its value extends to where values end. So a text without secrets
+stays unchanged, and none is too deep or too broken to be searched.
 """
 
 from __future__ import annotations
@@ -11,23 +11,24 @@ import functools
 import re
 
 REDACTED = "[REDACTED]"
-_KEY_MAX = 4096  # characters of a key in a text, with all that its comparison leaves out
+_KEY_MAX = 4096  # characters of a key in a text, including those that comparison ignores
 _LONG = 2000  # characters of a text whose keys are all looked up first
 
 
 def normal(key: str) -> str:
-    """A key as it is compared: lower case, letters and digits only."""
+    """Normalize a key for comparison: lower case, letters and digits only."""
     return "".join(c for c in key.lower() if c.isascii() and c.isalnum())
 
 
 def without(text: str, keys: frozenset[str]) -> str:
-    """Replace what stands under one of `keys` in JSON, or in what looks like it."""
+    """Replace the values of `keys` in JSON, or in something similar."""
     if not may_change(text, keys):
         return text
     patterns = _patterns()
     found = patterns.unicode_quote.sub(lambda m: "\\" * (2 * len(m[1]) - 1) + '"', text) if "\\u" in text else text
     pattern, wanted = patterns.colon, None
-    if len(found) > _LONG:  # few of many keys are wanted: C finds them all in the time that Python takes for one in ten
+    # If few of many keys are sought, C finds them all in the time that Python takes for one in ten.
+    if len(found) > _LONG:
         count = len(patterns.colon.findall(found))
         simple = patterns.simple.findall(found) if count else []
         if len(simple) == count:
@@ -51,12 +52,12 @@ def without(text: str, keys: frozenset[str]) -> str:
 
 
 def may_change(text: str, keys: frozenset[str]) -> bool:
-    """Whether `without` may change a text, or a part of it; a quick look that is never wrongly false."""
+    """Whether `without` may change a text, or a part of it; a fast check without false negatives."""
     return ('"' in text or "'" in text) and bool(keys) and _may_have(text, keys)
 
 
 def loosely_without(text: str, keys: frozenset[str]) -> str:
-    """Replace that, and what stands behind `key=`, `key:` or `Bearer`; for texts of errors and of objects."""
+    """Replace them also after `key=`, `key:` or `Bearer`; for texts of errors and of objects."""
     text = without(text, keys)
     if not keys:
         return text
@@ -79,7 +80,7 @@ def loosely_without(text: str, keys: frozenset[str]) -> str:
 
 
 def _may_have(text: str, keys: frozenset[str]) -> bool:
-    """Whether any of `keys` can be a key in a text, in whatever spelling; a quick look that is never wrongly false."""
+    """Whether any of `keys` may occur in a text, in any spelling; a fast check without false negatives."""
     data = text.encode("utf-8", "surrogatepass")
     bare = data.translate(_LOWER, _OTHERS)
     if any(map(bare.__contains__, _encoded(keys))):
@@ -90,9 +91,9 @@ def _may_have(text: str, keys: frozenset[str]) -> bool:
 
 
 def _opening(text: str, quote: int, keys: frozenset[str]) -> int | None:
-    """Whether the key whose closing quote is at `quote` is one of `keys`: the backslashes before its quotes; or None.
+    """Return the backslashes before the opening quote if the key that closes at `quote` is in `keys`; else None.
 
-    A text of JSON in a text of JSON has a backslash before each quote; one level further in there are three.
+    JSON nested in JSON has a backslash before each quote; one level deeper there are three.
     """
     mark, run = text[quote], _backslashes(text, quote)
     at = quote - run
@@ -116,16 +117,16 @@ def _is_key(key: str, keys: frozenset[str]) -> bool:
 
 
 def _closes(run: int, opened: int) -> bool:
-    """Whether a quote with `run` backslashes before it ends what one with `opened` of them has begun."""
+    """Whether a quote after `run` backslashes closes one after `opened` of them."""
     if run == opened:
         return True
-    while opened and not opened % 2 and not run % 2:  # Python has quoted it and doubled them
+    while opened and not opened % 2 and not run % 2:  # doubled by Python's quoting
         run, opened = run // 2, opened // 2
-    return opened in (0, 1, 3, 7, 15) and run % (2 * opened + 2) == opened  # behind backslashes of the text's own
+    return opened in (0, 1, 3, 7, 15) and run % (2 * opened + 2) == opened  # after backslashes that belong to the text
 
 
 def _backslashes(text: str, at: int) -> int:
-    """How many stand before `at`."""
+    """Return the number of backslashes before `at`."""
     begin = at
     while begin and text[begin - 1] == "\\":
         begin -= 1
@@ -133,10 +134,11 @@ def _backslashes(text: str, at: int) -> int:
 
 
 def _end_of_value(text: str, at: int, outer: int, quote: str, *, words: bool) -> tuple[int, str]:
-    """Where the value that begins at `at` ends, and what to put before and behind what replaces it.
+    """Return where the value at `at` ends, and what to put before and after its replacement.
 
-    A quoted text, or what stands in brackets; else all to the next comma, closing bracket or line, or with `words` to
-    the next blank. It is within a text whose quotes have less than `outer` backslashes. Without an end, it is all.
+    The value is a quoted text, or the content of brackets; otherwise all up to the next comma, closing bracket or line
+    end, or with `words` the next space. It is inside a text whose quotes have fewer than `outer` backslashes. Without
+    an end it is the rest.
     """
     patterns, begin, depth = _patterns(), at, 0
     mark = "\\" * outer + quote
@@ -164,10 +166,10 @@ def _end_of_value(text: str, at: int, outer: int, quote: str, *, words: bool) ->
 
 
 def _end_of_text(text: str, at: int, opened: int, mark: str, *, within: bool) -> int:
-    """Behind the quote that ends what one with `opened` backslashes has begun; a key may be that, `within` brackets.
+    r"""Return the index after the quote that closes one after `opened` backslashes; `within` brackets it may be a key.
 
-    Where Python has quoted JSON, a quote that belongs to a text looks like one that ends it behind a backslash of its
-    own: `\\\\"` is either. What follows tells them apart at the first one, and then holds for the whole text.
+    If Python has quoted JSON, `\\"` may be a quote in the text, or the closing quote after a backslash of the text.
+    What follows the first one decides, for the whole text.
     """
     exactly = False
     while (at := text.find(mark, at) + 1) > 0:
@@ -179,7 +181,7 @@ def _end_of_text(text: str, at: int, opened: int, mark: str, *, within: bool) ->
                 return at
             exactly = True
         if run < opened:
-            return at - 1 - run  # of the text that all this is in
+            return at - 1 - run  # closes the enclosing text
     return len(text)
 
 
@@ -189,7 +191,7 @@ def _encoded(keys: frozenset[str]) -> tuple[bytes, ...]:
 
 
 class _Patterns:
-    """Compiled when the first text may have a secret in it, which most processes never meet."""
+    """Compiled when the first text may contain a secret, which most processes never meet."""
 
     def __init__(self) -> None:
         blank = r"(?:\s|\\+[nrt])*"
@@ -214,4 +216,4 @@ def _patterns() -> _Patterns:
 _LETTERS = b"abcdefghijklmnopqrstuvwxyz0123456789"
 _LOWER = bytes(range(256)).lower()
 _OTHERS = bytes(set(range(256)) - set(_LETTERS + _LETTERS.upper()))
-_ODD = ("\u212a", "\u0130")  # no ASCII, but their lower case is
+_ODD = ("\u212a", "\u0130")  # not ASCII, but their lower case is

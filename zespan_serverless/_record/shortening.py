@@ -1,4 +1,4 @@
-"""Shortens a record that is too large. Imported when there is one."""
+"""Shortens a record that is too large. Imported on demand."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ if TYPE_CHECKING:
     from .record import Record
 
 _NESTED = 4
-"""Times the length of the longest text that all attributes together may have in a record that is shortened."""
+"""Limit for all attributes of a shortened record: multiples of the longest text."""
 
 
 def shortened(record: Record, longest: int) -> Record:
-    """A copy with no text longer than `longest` characters; the texts state what has been cut."""
+    """Return a copy with no text longer than `longest` characters; the texts state what was cut."""
 
     def change(values: list[Any]) -> list[Any]:
         return [cut(value, longest) for value in values]
@@ -25,7 +25,7 @@ def shortened(record: Record, longest: int) -> Record:
         copy.model.shorten(change, longest)
     if copy.step is not None:
         copy.step = copy.step.shortened(change, longest)
-    if len(to_json(copy.attributes)) > _NESTED * longest:  # many short texts are not shortened one by one
+    if len(to_json(copy.attributes)) > _NESTED * longest:  # many short texts are not shortened individually
         copy.attributes = {"...": cut(to_json(copy.attributes), longest)}
     if record.fields is not None:
         copy.fields = {name: cut(value, longest) for name, value in record.fields.items()}
@@ -33,8 +33,8 @@ def shortened(record: Record, longest: int) -> Record:
 
 
 def cut(value: Any, longest: int) -> Any:
-    """A copy of a plain value with no text longer than `longest` characters, and no container of more than an eighth
-    as many items. What is left out is stated in its place."""
+    """Return a copy of a plain value with no text longer than `longest` characters, and no container with more than an
+    eighth as many items. Omitted parts are stated."""
     if type(value) is str and len(value) > longest:
         return f"{value[:longest]} [{len(value) - longest} of {len(value)} characters cut]"
     if type(value) not in (dict, list):

@@ -1,4 +1,4 @@
-"""What a step of the user's is about: a tool, a search, a plan, a handoff, an agent."""
+"""The content of a step: a tool call, a search, a plan, a handoff, an agent."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ if TYPE_CHECKING:
     from .model import Change
 
 _NESTED = 4
-"""Times the longest text that one value may have as JSON when it is shortened."""
+"""Limit for one value as JSON when it is shortened: multiples of the longest text."""
 
 
 class Step:
-    """What a step has beside its name and its metadata; None where nobody has said so.
+    """Fields of a step besides its name and metadata; None if not set.
 
-    `tool` is the name of a tool, `arguments` and `result` are what it was called with and has returned. `query` was
-    looked up, and `count` documents were found: `documents` are dicts with `content`, `document_id`, `chunk_id`,
-    `source` and `score`. `plan` is a list of steps, `rationale` why. `source` and `target` are the names of agents, of
-    which one hands over to the other, for a `reason`; `source_id` is the id of the first. `tools` are an agent's.
+    `tool` is a tool's name, `arguments` and `result` are its input and output. `query` was searched for, and `count`
+    documents were found: `documents` are dicts with `content`, `document_id`, `chunk_id`, `source` and `score`. `plan`
+    is a list of steps, `rationale` its reason. `source` and `target` are names of agents, of which the first hands over
+    to the second, for a `reason`; `source_id` is the id of the first. `tools` belong to an agent.
     """
 
     __slots__ = (
@@ -45,14 +45,14 @@ class Step:
         self.tools: Any = None
 
     def mapped(self, change: Change) -> Step:
-        """A copy whose values have been through `change`."""
+        """Return a copy whose values `change` has mapped."""
         copy = Step()
         for name, value in zip(Step.__slots__, change([getattr(self, name) for name in Step.__slots__]), strict=True):
             setattr(copy, name, value)
         return copy
 
     def shortened(self, change: Change, longest: int) -> Step:
-        """A copy whose texts have been through `change`; what is still too long as a whole is a text that is cut."""
+        """Return a copy whose texts `change` has mapped; a value that is still too long becomes a shortened text."""
         copy = self.mapped(change)
         for name in Step.__slots__:
             value = getattr(copy, name)
@@ -62,7 +62,7 @@ class Step:
         return copy
 
     def without_content(self) -> Step:
-        """A copy without what was said: which tool, how many documents and where they are from is kept."""
+        """Return a copy without content; the tool's name, and the number and sources of documents are kept."""
         copy = self.mapped(lambda values: values)
         copy.arguments = copy.result = copy.query = copy.plan = copy.rationale = copy.reason = None
         if isinstance(copy.documents, list):
@@ -71,7 +71,7 @@ class Step:
         return copy
 
     def hide(self, names: Container[str], instead: str) -> None:
-        """Replace parts, by the names that the SDK `zespan` has for them. Only for a copy that nobody else has."""
+        """Replace parts, by their names in the SDK `zespan`. Only for an unshared copy."""
         for name, part in NAMES.items():
             if name in names and getattr(self, part) is not None:
                 setattr(self, part, instead)
@@ -95,4 +95,4 @@ NAMES = {
     "rag_contexts": "documents",
     "to_agent": "target",
 }
-"""The names that the SDK `zespan` has for parts, of which some are names in its metadata."""
+"""Names of parts in the SDK `zespan`, some of which are in its metadata."""

@@ -1,8 +1,8 @@
-"""Spans that never ended: the record that is made when a span begins, and what becomes of it without an end.
+"""Spans that never ended: the record made at the beginning of a span, and what becomes of it without an end.
 
-A function that times out, runs out of memory, or is killed leaves an invocation that nobody ends, and often a call of a
-model in it. The thread that receives SIGTERM, or the next process in the sandbox, then reports them. It reuses the
-event id, so the backend deduplicates if the original did arrive.
+A function that times out, runs out of memory, or is killed leaves an unfinished invocation, and often a model call in
+it. The thread that receives SIGTERM, or the next process in the sandbox, then reports them. It reuses the event id, so
+the backend deduplicates if the original did arrive.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _values = attrgetter(*_NAMES)
 
 
 def to_journal(begun: Record) -> bytes:
-    """A record of a span that begins now, for the journal."""
+    """Return a record of a span that begins now, for the journal."""
     known: dict[str, Any] = dict(zip(_NAMES, _values(begun), strict=True))
     known["began"] = begun.ended
     model = begun.model
@@ -46,7 +46,7 @@ def to_journal(begun: Record) -> bytes:
 
 
 def timed_out(begun: Record, noted: Mapping[str, Any]) -> Record:
-    """The record of a span that the function's timeout has ended. `noted`: when that was, and the stack, if known."""
+    """Return the record of a span that the function's timeout has ended. `noted`: the time and the stack, if known."""
     record = _ended(begun, noted["deadline"], "timeout", _TIMED_OUT)
     if record.kind == "invocation":
         record.attributes = {**record.attributes, "stack": noted.get("stack")}
@@ -54,15 +54,15 @@ def timed_out(begun: Record, noted: Mapping[str, Any]) -> Record:
 
 
 def left_behind(spans: Iterable[bytes], overdue: Iterable[bytes], at: float, settings: Settings) -> Iterator[Record]:
-    """The records of spans that a dead process has begun; `at` is when it still ran, `overdue` its notes of deadlines
-    reached."""
+    """Yield the records of spans that a dead process has begun. `at`: when it was last alive; `overdue`: its notes of
+    deadlines reached."""
     notes = {noted["trace_id"]: noted for noted in map(json.loads, overdue)}
     policy = Policy(settings)
     resource = Resource(settings, policy.plain(settings.tags))
     for known in map(json.loads, spans):
         begun = _from_journal(known, resource, policy)
         noted = notes.get(begun.trace_id)
-        # A trace may have had another invocation, a try before this one, that got to its end after all.
+        # An earlier invocation in the same trace, a first try, may have ended normally.
         if noted is not None and noted["noted"] >= begun.ended:
             yield policy.applied(timed_out(begun, noted))
         else:

@@ -1,4 +1,4 @@
-"""Any value as JSON: as a copy in what JSON has words for, as text, as bytes, and cut to a length."""
+"""Converts any value to JSON: as a copy in JSON's types, as text, as bytes, and shortened."""
 
 from __future__ import annotations
 
@@ -12,56 +12,56 @@ from typing import Any
 
 from .._base.guard import pass_on
 
-DATA_URL_MAX = 65_536  # characters; of a longer one, a picture or a recording, the beginning is kept
+DATA_URL_MAX = 65_536  # characters; only the beginning of a longer one, such as a picture, is kept
 _DEPTH_MAX = 20
 _ITEMS_MAX = 1_000_000  # in one walk; JSON has at least two bytes for each
-_STRANGE_ITEMS_MAX = 100_000  # of a container that is not Python's own, and may have no end
+_STRANGE_ITEMS_MAX = 100_000  # of a container that is not built in, and may be infinite
 _DATA_URL_KEPT = 100
-_BYTES_SHOWN = 1024  # of more, all is shown if the beginning looks like a text
-_TRIES = 3  # to read a container that another thread changes
+_BYTES_SHOWN = 1024  # of a longer one, all is shown if the beginning looks like text
+_TRIES = 3  # attempts to read a container that another thread changes
 _INT_PLAIN = 2**63
-_INT_BITS_MAX = 1024  # as many as a float can hold the size of; Python refuses to write out very large ones
+_INT_BITS_MAX = 1024  # the range of a float; Python refuses to write very large integers
 
 
 def plain(value: Any) -> Any:
-    """Copy a value into JSON's types: dicts with texts for keys, lists, texts, numbers, booleans, None.
+    """Copy a value into JSON's types: dicts with text keys, lists, texts, numbers, booleans, None.
 
-    Never raises, except what a signal handler of the user's raises. Nothing of the user's is changed or used up:
-    iterators are not read, and methods of Python's own containers that a subclass has replaced are not called.
+    Never raises, except what the user's signal handler raises. The user's value is neither changed nor consumed:
+    iterators are not read, and methods that a subclass of a built-in container overrides are not called.
     """
     return Walk().value(value)
 
 
 def json_encoder(**options: Any) -> Callable[[Any], str]:
-    """The `encode` of a `json.JSONEncoder`, without what that one does in Python for each value: it costs as much as an
-    event. Of a cycle it raises RecursionError."""
+    """Return the `encode` of a `json.JSONEncoder` without its work in Python per value, which costs as much as an
+    event. Raises RecursionError for a cycle."""
     encoder: Any = json.JSONEncoder(check_circular=False, **options)
     inside: Any = json.encoder
     text = inside.encode_basestring_ascii if encoder.ensure_ascii else inside.encode_basestring
     rest = (encoder.key_separator, encoder.item_separator, encoder.sort_keys, encoder.skipkeys, encoder.allow_nan)
     try:
         pieces = inside.c_make_encoder(None, encoder.default, text, encoder.indent, *rest)
-    except (AttributeError, TypeError):  # a Python whose `json` is made otherwise
+    except (AttributeError, TypeError):  # a Python with another implementation of `json`
         return encoder.encode  # type: ignore[no-any-return]
     return lambda value: "".join(pieces(value, 0))
 
 
 def to_json(value: Any) -> str:
-    """JSON for any value. What JSON has no type for becomes text. Raises only if even that is impossible."""
+    """Return JSON for any value. Values without a JSON type become text. Raises only if even that is impossible."""
     try:
         return _encode(value)
-    except Exception as error:  # odd keys, NaN, a cycle, too deep, changed by another thread meanwhile
+    except Exception as error:  # odd keys, NaN, a cycle, too deep, or changed by another thread meanwhile
         pass_on(error)
         return _encode(plain(value))
 
 
 def encode(value: Any) -> bytes:
-    """The JSON of a value as bytes of one line."""
-    return to_json(value).encode("utf-8", "replace")  # half a surrogate pair is no Unicode; many parsers refuse it
+    """Return the JSON of a value as one line of bytes."""
+    return to_json(value).encode("utf-8", "replace")  # half a surrogate pair, which many parsers refuse
 
 
 def leaf(value: Any) -> Any:
-    """A value that contains no others: as it is where JSON has a type for it, else as text."""
+    """Return a value without contents: unchanged if JSON has its type, otherwise as text."""
     kind = type(value)
     try:
         if value is None or kind is bool:
@@ -76,15 +76,15 @@ def leaf(value: Any) -> Any:
             return number if math.isfinite(number) else str(number)  # NaN and the infinities are not JSON
         if issubclass(kind, (bytes, bytearray, memoryview)):
             data = bytes(value)
-            if len(data) > _BYTES_SHOWN and b"\0" in data[:_BYTES_SHOWN]:  # a picture, a recording
+            if len(data) > _BYTES_SHOWN and b"\0" in data[:_BYTES_SHOWN]:  # a picture or a recording
                 return f"<{len(data)} bytes>"
             return data.decode("utf-8", "replace")
         if hasattr(kind, "__next__"):
-            return f"<{kind.__name__}>"  # some show what they hold
+            return f"<{kind.__name__}>"  # some include their contents
         if kind.__module__ == "numpy" and value.shape == ():
             number = value.item()
             return leaf(number) if type(number) is not kind else str(number)
-        # A MagicMock would remember that it has been asked for its str().
+        # A MagicMock would record the call of its str().
         return str.__str__(repr(value) if kind.__module__ == "unittest.mock" else str(value))
     except Exception as error:
         pass_on(error)
@@ -92,7 +92,7 @@ def leaf(value: Any) -> Any:
 
 
 class Walk:
-    """One pass over a value, see `plain`. The policy has a subclass that removes secrets on the way."""
+    """One pass over a value, see `plain`. A subclass in the policy removes secrets."""
 
     TOO_DEEP = "[DEPTH_LIMIT]"
 
@@ -103,9 +103,9 @@ class Walk:
         self._left = _ITEMS_MAX
 
     def value(self, value: Any) -> Any:
-        """The plain copy of one value."""
+        """Return the plain copy of one value."""
         kind = type(value)
-        if kind is str:  # most have nothing in them that a subclass looks for: not worth a call
+        if kind is str:  # most contain nothing for a subclass, and save the call
             return self._text(value) if '"' in value or "'" in value or len(value) > DATA_URL_MAX else value
         if value is None or kind is bool or (kind is int and -_INT_PLAIN < value < _INT_PLAIN):
             return value
@@ -113,7 +113,7 @@ class Walk:
         if is_mapping or kind is list:
             if not value:
                 return kind()
-            held = value.copy()  # in one step: another thread may change it meanwhile
+            held = value.copy()  # in one step, because another thread may change it
         else:
             found = None if kind is int or kind is float else _held(value)
             if found is None:
@@ -132,15 +132,15 @@ class Walk:
             above.discard(me)
 
     def pairs(self, pairs: Iterable[tuple[Any, Any]]) -> dict[str, Any]:
-        """The plain copy of a mapping's pairs."""
+        """Return the plain copy of a mapping's pairs."""
         return {key_text(key): self.value(value) for key, value in pairs}
 
     def text(self, text: str) -> str:
-        """What becomes of a text."""
+        """Map a text."""
         return text
 
     def description(self, text: str, value: Any) -> str:
-        """What becomes of the `str()` or `repr()` of an object, `value`."""
+        """Map the `str()` or `repr()` of an object, `value`."""
         return text
 
     def _leaf(self, value: Any) -> Any:
@@ -157,7 +157,7 @@ class Walk:
 
 
 def key_text(key: Any) -> str:
-    """A key as JSON spells it."""
+    """Return a key as JSON spells it."""
     if type(key) is str:
         return key
     if key is None or type(key) is bool:
@@ -166,8 +166,8 @@ def key_text(key: Any) -> str:
 
 
 def _held(value: Any) -> tuple[bool, list[Any]] | None:
-    """What a container, a model or a record contains: (True, pairs) of keys and values, or (False, items); None for
-    anything else. The type decides: a value may lie, and looking at one may change it (mocks)."""
+    """Return the contents of a container, a model or a record: (True, pairs) or (False, items); None for anything else.
+    Decides by type: a value may misreport itself, and reading a mock changes it."""
     kind = type(value)
     for _ in range(_TRIES):
         try:
@@ -196,7 +196,7 @@ def _contents(value: Any, kind: type) -> tuple[bool, list[Any]] | None:
 
 
 def _fields(value: Any, kind: type) -> tuple[bool, list[Any]] | None:
-    """The fields of a data class, of attrs or msgspec, of a namespace, or those set of a pydantic model."""
+    """Return the fields of a data class, of attrs or msgspec, of a namespace, or those set in a pydantic model."""
     if getattr(kind, "__pydantic_root_model__", False):
         return _contents(value.root, type(value.root)) or (False, [value.root])
     names: Any = getattr(kind, "__dataclass_fields__", None) or getattr(kind, "__struct_fields__", None)
@@ -221,7 +221,7 @@ def _fields(value: Any, kind: type) -> tuple[bool, list[Any]] | None:
 
 
 def _strange(value: Any, kind: type) -> tuple[bool, list[Any]] | None:
-    """The contents of a container that is not Python's own, if they can be read without using them up."""
+    """Return the contents of a third-party container, if they can be read without consuming them."""
     if issubclass(kind, Mapping):
         return True, [(key, value[key]) for key in islice(value, _STRANGE_ITEMS_MAX)]
     if issubclass(kind, ItemsView):
@@ -232,7 +232,7 @@ def _strange(value: Any, kind: type) -> tuple[bool, list[Any]] | None:
 
 
 def _named(items: list[Any], names: object) -> tuple[bool, list[Any]]:
-    """A tuple, or a row of a database, which may have names for its items."""
+    """Return a tuple's items, or pairs if it is a named tuple or a database row."""
     if isinstance(names, (tuple, list)) and len(names) == len(items):
         return True, [*zip(names, items, strict=True)]
     return False, items

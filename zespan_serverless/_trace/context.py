@@ -1,6 +1,6 @@
-"""Which trace a thing belongs to: W3C trace context in and out, ids, and the current span.
+"""W3C trace context, incoming and outgoing, ids, and the current span.
 
-Ids come from os.urandom: `random` is seeded by users, and two containers restored from one snapshot share its state.
+Ids come from os.urandom, because users seed `random`, and containers restored from one snapshot share its state.
 """
 
 from __future__ import annotations
@@ -22,21 +22,21 @@ if TYPE_CHECKING:
     """Gives what a request or a message has under `traceparent`, `tracestate` and `baggage`."""
 
 SAMPLED, RANDOM = 0x01, 0x02
-"""Trace flags: the caller may have recorded the trace; the right half of the trace id, at least, is random."""
+"""Trace flags: sampled (the caller may have recorded the trace); random (at least the right half of the trace id)."""
 
 LISTS = ("tracestate", "baggage")
-"""Headers whose value is a list, which HTTP allows to stand in several lines."""
+"""Headers whose value is a list, which HTTP allows to be split over several lines."""
 
 _IDS = ("user_id", "session_id", "conversation_id")
 _HEX = frozenset("0123456789abcdef")
-_VARIANT = "89ab" * 4  # by a digit of a UUID, what RFC 9562 has in its place
-_TRACEPARENT_MAX = 512  # version 00 has 55 characters; a later one may append, a hostile one may not go on for ever
+_VARIANT = "89ab" * 4  # a UUID's variant digit, as in RFC 9562
+_TRACEPARENT_MAX = 512  # version 00 has 55 characters; later versions may append, within a limit
 
 
 def _random(count: int) -> bytes:
     try:
         return os.urandom(count)
-    except (NotImplementedError, OSError) as error:  # of a sandbox that has none; a step of the user's goes on without
+    except (NotImplementedError, OSError) as error:  # of a sandbox that has none; the user's steps continue without one
         pass_on(error)
         import hashlib
 
@@ -45,11 +45,11 @@ def _random(count: int) -> bytes:
 
 
 class Caller(Value):
-    """What a caller hands on, as it is read from the headers of a request or the attributes of a message.
+    """What a caller passes in the headers of a request or the attributes of a message.
 
     `trace_id` is empty if there is only baggage, `span_id` is None if the trace has no span above this one. `flags` are
-    those of W3C trace context, None where the caller's format has none. `tracestate` and `baggage` are valid lists, or
-    empty: what this process calls gets them unchanged.
+    those of W3C trace context, None if the caller's format has none. `tracestate` and `baggage` are valid lists, or
+    empty: they are forwarded unchanged.
     """
 
     __slots__ = ("baggage", "flags", "span_id", "trace_id", "tracestate")
@@ -70,12 +70,11 @@ class Caller(Value):
 
 
 class Root:
-    """What the spans below one root share.
+    """State that the spans below one root share.
 
-    `open`: what has not ended yet (a stream nobody has finished reading), callables by id, that end it. `calls`: the
-    number of calls of models. `has_spans`: whether there has been a span. `is_paused`: whether the invocation waits
-    until the next piece of a generator is wanted. `owner`: a weak reference to the invocation under way, None if there
-    is none.
+    `open`: callables by id that end what has not ended yet (an unread stream). `calls`: the number of model calls.
+    `has_spans`: whether there has been a span. `is_paused`: whether the invocation waits until the next item of a
+    generator is requested. `owner`: a weak reference to the current invocation, None if there is none.
     """
 
     __slots__ = ("calls", "has_spans", "is_paused", "open", "owner")
@@ -88,16 +87,16 @@ class Root:
         self.owner: Callable[[], Any] | None = None
 
     def invocation(self) -> Any:
-        """The invocation under way that these spans belong to; None outside one."""
+        """Return the current invocation that these spans belong to; None outside one."""
         return None if self.owner is None else self.owner()
 
 
 class Span:
-    """Where we are in a trace, and for whom.
+    """The position in a trace, and its user.
 
     `span_id` is empty while the trace has no span. `event_id` is the id of the event that this span becomes. `caller`
-    is who began this part of the trace; None if it begins here. `step` is what the innermost step of the user's around
-    it is filled in with (`_observe.steps`).
+    began this part of the trace; None if it begins here. `step` is the target of the innermost enclosing step
+    (`_observe.steps`).
     """
 
     __slots__ = (
@@ -128,7 +127,7 @@ class Span:
         self.caller: Caller | None = None
 
     def child(self) -> Span:
-        """A new span under this one, for the same user, session, conversation and tags."""
+        """Return a new span under this one, with the same user, session, conversation and tags."""
         self.root.has_spans = True
         drawn = _random(24).hex()
         parent = self.span_id or None
@@ -144,7 +143,7 @@ class Span:
         conversation_id: str | None,
         tags: Mapping[str, str] | None,
     ) -> Span:
-        """This span for another user, session and conversation, and with other tags."""
+        """Return this span with another user, session and conversation, and other tags."""
         copy = Span(self.trace_id, self.span_id, self.parent_span_id, user_id, session_id, tags, self.root)
         copy.event_id, copy.conversation_id, copy.step = self.event_id, conversation_id, self.step
         copy.caller = self.caller
@@ -152,13 +151,13 @@ class Span:
 
 
 def new_span(parent: Span | None = None) -> Span:
-    """A child of `parent`, or the root of a new trace."""
+    """Return a child of `parent`, or the root of a new trace."""
     return parent.child() if parent is not None else continued(None)
 
 
 def continued(caller: Caller | None) -> Span:
-    """The root span of an invocation: in its caller's trace, or in a new one."""
-    drawn = _random(40).hex()  # all at once: a system call for each id is a tenth of what tracing a request takes
+    """Return the root span of an invocation: in its caller's trace, or in a new one."""
+    drawn = _random(40).hex()  # all at once: a system call per id takes a tenth of the time of tracing a request
     trace_id = (caller.trace_id if caller is not None else "") or drawn[48:]
     span = Span(trace_id, drawn[32:48], None if caller is None else caller.span_id)
     span.event_id, span.caller = _uuid(drawn[:32]), caller
@@ -166,7 +165,7 @@ def continued(caller: Caller | None) -> Span:
 
 
 def concern(base: Span, inner: Span) -> None:
-    """Tell the invocation under way what is said inside, of what was not in force already."""
+    """Report what is set inside to the current invocation, unless it was set before."""
     call = base.root.invocation()
     if call is not None:
         before = base.tags or {}
@@ -177,12 +176,12 @@ def concern(base: Span, inner: Span) -> None:
 
 
 def new_trace_id() -> str:
-    """32 hex digits."""
+    """Return 32 random hex digits."""
     return _random(16).hex()
 
 
 def new_event_id() -> str:
-    """A UUID version 4 as text, made once per event: the backend tells a repeated delivery by it."""
+    """Return a UUID version 4 as text, made once per event: it lets the backend recognize a repeated delivery."""
     return _uuid(_random(16).hex())
 
 
@@ -192,11 +191,11 @@ def _uuid(digits: str) -> str:
 
 
 def caller_of(carrier: Carrier) -> Caller | None:
-    """Who calls, by what a request or a message carries; None if it carries neither a valid trace nor baggage."""
+    """Return the caller in a request or message; None if it carries neither a valid trace nor baggage."""
     found = parse_traceparent(carrier("traceparent"))
     state, baggage = carrier("tracestate") if found is not None else None, carrier("baggage")
     if state or baggage:
-        from .lists import parse_baggage, parse_tracestate  # regular expressions, which most callers do not need
+        from .lists import parse_baggage, parse_tracestate  # regular expressions, which most requests do not need
 
         state, baggage = parse_tracestate(state), parse_baggage(baggage)
         if found is not None:
@@ -206,10 +205,10 @@ def caller_of(carrier: Carrier) -> Caller | None:
 
 
 def parse_traceparent(value: object) -> Caller | None:
-    """Trace id, span id and flags of a W3C `traceparent`; None if it is not a valid one.
+    """Parse a W3C `traceparent` into trace id, span id and flags; None if it is invalid.
 
-    https://www.w3.org/TR/trace-context-2/#traceparent-header. The sampled flag is kept, but not obeyed: an upstream
-    that does not sample (X-Ray's default) must not switch a user's traces off.
+    https://www.w3.org/TR/trace-context-2/#traceparent-header. The sampled flag is kept but does not decide: an upstream
+    that does not sample (X-Ray's default) must not switch the user's traces off.
     """
     if not isinstance(value, str) or not 55 <= len(value) <= _TRACEPARENT_MAX:
         return None
@@ -227,28 +226,28 @@ def parse_traceparent(value: object) -> Caller | None:
 
 _current: ContextVar[Span | None] = ContextVar("zespan_serverless_span", default=None)
 open_call: ContextVar[Any] = ContextVar("zespan_serverless_model_call", default=None)
-"""The call of a model whose method is running here; None if there is none."""
+"""The model call whose method is running here; None if there is none."""
 
 _shared: Span | None = None
-"""The invocation's root span on a host that runs one at a time: threads of a ThreadPoolExecutor start with an
-empty context, and would otherwise each begin a trace of their own."""
+"""The invocation's root span on a host that runs one at a time: threads of a ThreadPoolExecutor start with an empty
+context, and would otherwise each begin a trace."""
 
 
 ASKED: list[Callable[[Span | None], Span | None]] = []
-"""Each makes of the span that was entered last the one that we are in. They never raise."""
+"""Functions that map the span that was entered last to the current one. They never raise."""
 
 
 ENTERED: list[Callable[[Span], Callable[[], object] | None]] = []
-"""Each is told of a span that is made current, and returns what is called when that is over. They never raise."""
+"""Functions that are called with a span that becomes current, and return what to call when it is left. Never raise."""
 
 
 def entered() -> Span | None:
-    """The span that was entered last."""
+    """Return the span that was entered last."""
     return _current.get() or _shared
 
 
 def current() -> Span | None:
-    """The span that we are in, if any."""
+    """Return the current span, or None."""
     here = entered()
     for inside in ASKED:
         here = inside(here)
@@ -256,28 +255,28 @@ def current() -> Span | None:
 
 
 def root() -> Span | None:
-    """The root span of the invocation under way, on a host that runs one at a time."""
+    """Return the root span of the current invocation, on a host that runs one at a time."""
     return _shared
 
 
 class Entered:
-    """A span that is made the current one, and taken back.
+    """Makes a span the current one, and restores the previous one.
 
-    `enter` belongs into the `try` whose `finally` calls `leave`: an exception of the user's signal handler may strike
-    between any two steps, and `leave` undoes whatever part of `enter` has been done. To call it twice does no harm.
+    Call `enter` in the `try` whose `finally` calls `leave`: the user's signal handler may raise between any two steps,
+    and `leave` undoes whatever part of `enter` was done. Calling `leave` twice is harmless.
     """
 
     __slots__ = ("_before", "_is_over", "_is_shared", "_shared_before", "_token", "_undo", "span")
 
     def __init__(self, span: Span | None, *, shared: bool = False) -> None:
-        """`shared`: also for threads that have no span of their own."""
+        """`shared`: also for threads without a span."""
         self.span, self._is_shared, self._is_over = span, shared, False
         self._before, self._shared_before = _current.get(), _shared
         self._token: Token[Span | None] | None = None
         self._undo: list[Callable[[], object] | None] = []
 
     def enter(self) -> None:
-        """Make it the current one."""
+        """Make the span the current one."""
         global _shared
         if self._is_shared:
             _shared = self.span
@@ -291,7 +290,7 @@ class Entered:
         return _current.get() is self.span
 
     def leave(self) -> None:
-        """Undo `enter`. In another context (a generator finalised elsewhere) what is current is not ours to change."""
+        """Undo `enter`. Does nothing in another context (a generator that is finalized elsewhere)."""
         global _shared
         if self._is_over:
             return
@@ -300,7 +299,7 @@ class Entered:
             if undo is not None:
                 undo()
         if self._is_shared and _shared is self.span:
-            before = self._shared_before  # the turn of a generator may come in the midst of another invocation
+            before = self._shared_before  # a generator's turn may run during another invocation
             _shared = before if before is not None and before.root.invocation() is not None else None
         if self._token is not None:
             try:
@@ -315,14 +314,14 @@ class Entered:
 
 
 def enter(span: Span | None, *, shared: bool = False) -> Entered:
-    """Make `span` the current one, where no signal handler of the user's can interrupt."""
+    """Make `span` the current one, in code that the user's signal handlers cannot interrupt."""
     entered = Entered(span, shared=shared)
     entered.enter()
     return entered
 
 
 def forget() -> None:
-    """Drop what a parent process or an earlier test left (the contextvar is the context's own)."""
+    """Drop what a parent process or an earlier test left. The contextvar belongs to the context."""
     global _shared
     _shared = None
     _current.set(None)
