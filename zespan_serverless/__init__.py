@@ -1,4 +1,4 @@
-"""Keeps LLM telemetry alive in serverless functions. Importing this package imports nothing else of it yet."""
+"""Keeps LLM telemetry alive in serverless functions. Importing the package imports none of its modules yet."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ else:
     __all__ = sorted([*_HOME, "__version__"])  # noqa: PLE0605
 
     def __getattr__(name: str) -> object:
-        """Import a public name from where it lives, when it is first asked for."""
+        """Import a public name from its module on first use."""
         home = _HOME.get(name)
         if home is None:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,8 +1,9 @@
-"""Sends the events of stores on: by the exporters that they were encoded for, in large batches, within a given time.
+"""Forwards events from stores: with the exporters that they were encoded for, in large batches, within a given time.
 
-What becomes of a batch decides the outcome of its exporter, as in `_delivery.sending`: `retry` is tried again after a
-pause, `refused` is halved until the refused event is alone, after `unauthorized` nothing else is sent. A batch that is
-suspect is halved as well; an event of it that fails alone while others are delivered is refused, and stays where it is.
+The exporter's outcome decides what happens to a batch, as in `_delivery.sending`: after `retry` it is sent again after
+a pause, after `refused` it is halved until the refused event is alone, and after `unauthorized` nothing else is sent. A
+suspect batch is halved as well; if one of its events fails alone while others are delivered, it counts as refused and
+stays in the store.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     Entry = tuple[int, bytes]  # the index of a blob, and an event of it
 
 EVENTS_MAX = 500
-"""Events in one request, the most that `batch_size` allows: nobody waits for them."""
+"""Events in one request, the most that `batch_size` allows, because no caller waits."""
 _REQUEST_MAX = 10.0  # seconds that one request may take
 
 _BY_PROTOCOL = ("otlp", "collector")  # exporters whose format depends on a variable
@@ -43,13 +44,13 @@ class Forwarder:
     def __init__(self, arguments: Mapping[str, Any]) -> None:
         self._arguments = _settings.check(arguments)
         self._exporters: dict[Kind, tuple[Exporter, int]] = {}
-        self._taking: set[Kind] = set()  # whose backend has taken the last batch
-        self._doubtful: set[Kind] = set()  # whose backend has failed at a batch that may be to blame itself
+        self._taking: set[Kind] = set()  # whose backend has accepted the last batch
+        self._doubtful: set[Kind] = set()  # whose backend has failed at a batch that may be to blame
 
     def forward(self, blobs: Sequence[bytes], seconds: float, away: set[Kind] | None = None) -> list[Outcome]:
-        """Send the events of these blobs within so many seconds. What became of each blob: the worst of its events.
+        """Send the events of these blobs within so many seconds. Return an outcome per blob: the worst of its events.
 
-        `away`: kinds of events whose backend takes none now. They are not tried, and those that fail are added. One
+        `away`: kinds of events whose backend accepts none now. They are skipped, and kinds that fail are added. A kind
         that may have failed because of an event is added if the next call fails as well.
         """
         deadline = time.monotonic() + seconds
@@ -70,7 +71,7 @@ class Forwarder:
         left = len(kinds)
         for kind, resources in kinds.items():
             now = time.monotonic()
-            share = (deadline - now) / left  # this backend may be away, and the next one is not
+            share = (deadline - now) / left  # this backend may be unavailable, and the next one not
             for index, outcome in self._send_all(kind, resources, now + share):
                 outcomes[index] = outcome
                 if outcome.verdict != "refused" and (not outcome.suspect or kind in self._doubtful):
@@ -81,7 +82,7 @@ class Forwarder:
         return outcomes
 
     def destination(self, blob: bytes) -> str:
-        """Where the events of a blob would be sent."""
+        """Return where the events of a blob would be sent."""
         header, _ = batches_of(blob)[0]
         exporter, _ = self._exporter(str(header.get("exporter")), str(header.get("content_type")))
         return str(getattr(exporter, "destination", ""))
@@ -94,7 +95,7 @@ class Forwarder:
     def _send_all(
         self, kind: Kind, resources: Mapping[str, Sequence[Entry]], deadline: float
     ) -> Iterator[tuple[int, Outcome]]:
-        """Send events of one exporter. After an outcome that concerns all of them, nothing else is sent."""
+        """Send the events of one exporter. After an outcome that concerns all of them, nothing else is sent."""
         over: Outcome | None = None
         for resource, entries in resources.items():
             if over is not None:
@@ -107,14 +108,14 @@ class Forwarder:
     def _send(
         self, kind: Kind, resource: str, entries: Sequence[Entry], deadline: float
     ) -> Iterator[tuple[int, Outcome]]:
-        """Send events of one kind and resource. Gives the outcome of those that are not delivered."""
+        """Send events of one kind and resource. Return the outcomes of those that are not delivered."""
         try:
             exporter, batch_bytes = self._exporter(*kind)
         except LookupError as error:
             outcome = Outcome("refused", str(error.args[0]))
             yield from ((index, outcome) for index, _ in entries)
             return
-        if hasattr(exporter, "resource"):  # whoever sends spans tells which process they are from
+        if hasattr(exporter, "resource"):  # OTLP names the process that spans come from
             of_otlp: Any = exporter
             of_otlp.resource = json.loads(resource)
         waiting, failures = deque(_batches(entries, batch_bytes)), 0
@@ -125,7 +126,7 @@ class Forwarder:
                 failures = 0
                 self._taking.add(kind)
                 self._doubtful.discard(kind)
-                if outcome.rejected:  # nobody says which: those of the batch that were accepted are known by their ids
+                if outcome.rejected:  # the backend does not say which: the ids of accepted events tell
                     refused = Outcome("refused", outcome.detail)
                     yield from ((index, refused) for index, _ in batch)
             elif outcome.verdict == "refused" and len(batch) > 1:
@@ -133,7 +134,7 @@ class Forwarder:
             elif outcome.verdict == "refused":
                 yield batch[0][0], outcome
             elif outcome.suspect and len(batch) == 1 and kind in self._taking:
-                self._taking.discard(kind)  # one at a time, so that an outage blames no more than one
+                self._taking.discard(kind)  # one at a time, so that an outage blames at most one
                 yield batch[0][0], Outcome("refused", f"{outcome.detail} to one event, but not to others")
             else:
                 failures += 1
@@ -148,7 +149,7 @@ class Forwarder:
                     return
 
     def _exporter(self, name: str, content_type: str) -> tuple[Exporter, int]:
-        """The exporter of a name, and how many bytes it takes at once. Raises LookupError if it cannot take them."""
+        """Return an exporter by name, and the bytes that it accepts at once. Raises LookupError if it is unknown."""
         if (name, content_type) not in self._exporters:
             settings = self._settings_for("zespan" if "://" in name else name)
             lacking = _settings.lacks(settings, str(settings.exporter))
@@ -163,8 +164,8 @@ class Forwarder:
         return self._exporters[name, content_type]
 
     def _settings_for(self, name: str) -> _settings.Settings:
-        """The settings of one exporter, as a function has them that sends to it and perhaps to others."""
-        if name != "zespan" and name not in ADDRESSED:  # no message chooses where its events go
+        """Return the settings of one exporter, as for a function that sends to it, and perhaps to others."""
+        if name != "zespan" and name not in ADDRESSED:  # a message must not choose where its events go
             raise LookupError(f"its events are encoded for the exporter {name!r}, which is none of this release's")
         given = {"enabled": True, **self._arguments}
         configured = _settings.resolve(given)
@@ -178,12 +179,12 @@ def _kind(header: Mapping[str, Any]) -> Kind:
 
 
 def kinds_of(blob: bytes) -> set[Kind]:
-    """The kinds of events in a blob. Raises ValueError for one that is damaged."""
+    """Return the kinds of events in a blob. Raises ValueError if it is damaged."""
     return {_kind(header) for header, _ in batches_of(blob)}
 
 
 def _resource(header: Mapping[str, Any]) -> str:
-    """The attributes of the process that events are from, as JSON; null if the events themselves have them."""
+    """Return the attributes of the events' process as JSON; null if the events contain them."""
     resource = header.get("resource")
     return json.dumps(resource if isinstance(resource, dict) else None)
 
@@ -200,7 +201,7 @@ def _batches(entries: Sequence[Entry], batch_bytes: int) -> Iterator[Sequence[En
 
 
 def _halves(batch: Sequence[Entry]) -> tuple[Sequence[Entry], Sequence[Entry]]:
-    """The second half, and the first."""
+    """Return the second half, and the first."""
     middle = len(batch) // 2
     return batch[middle:], batch[:middle]
 
@@ -216,7 +217,7 @@ def _attempt(exporter: Exporter, events: Sequence[bytes], deadline: float) -> Ou
 
 
 def _paused(outcome: Outcome, failures: int, deadline: float) -> bool:
-    """Wait until the next attempt; False if it would be too late for one."""
+    """Wait until the next attempt. Return False if it would be too late."""
     asked = outcome.retry_after
     pause = backoff(failures, 1.0) if asked is None else clamp_retry_after(asked)
     if time.monotonic() + pause >= deadline:

@@ -1,4 +1,4 @@
-"""The command `replay`: sends what is parked in a store, and removes what has been delivered from there."""
+"""The command `replay`: sends the events parked in a store, and deletes what has been delivered."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """Define what may be typed after `replay`."""
+    """Define the arguments of `replay`."""
     parser.add_argument("url", metavar="URL", help="a directory, s3://bucket/prefix, sqs://queue, azurequeue://queue")
     parser.add_argument("--to", metavar="BASE_URL", help="send there instead of where ZESPAN_BASE_URL says")
     parser.add_argument("--dry-run", action="store_true", help="only tell what there is, and where it would be sent")
@@ -38,7 +38,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(arguments: Namespace) -> int:
-    """Run the command; 0 if everything was delivered. May be run again: what was delivered is gone from the store."""
+    """Run the command; return 0 if everything was delivered. It can be repeated: delivered batches are deleted."""
     store = open_store(arguments.url)
     try:
         with closing(store), closing(Forwarder({"base_url": arguments.to} if arguments.to else {})) as forwarder:
@@ -50,7 +50,7 @@ def run(arguments: Namespace) -> int:
     except ImportError as error:
         package = package_of(arguments.url)
         raise ConfigurationError(f"{store.url} needs a package that is missing: {package} ({error})") from error
-    except Exception as error:  # of an SDK: the store is away, or there are no credentials for it
+    except Exception as error:  # raised by an SDK: the store is unreachable, or there are no credentials
         raise ConfigurationError(f"{store.url}: {log.describe(error)}") from error
 
 
@@ -97,7 +97,7 @@ class _Replay:
             _say(name, f"{count} events for {where}")
 
     def _send(self, name: str, blob: bytes) -> None:
-        """Send a batch, unless each backend that it is for has failed: those of other backends may fare better."""
+        """Send a batch, unless every backend that it is for has failed; other backends may be available."""
         if self._away and _is_known(blob, self._away):
             self._left, self._untried = self._left + 1, self._untried + 1
             return
@@ -117,7 +117,7 @@ class _Replay:
 
 
 def _say(name: str, text: str) -> None:
-    print(log.printable(f"{name}: {text}"), flush=True)  # names are others', and may change what a terminal shows
+    print(log.printable(f"{name}: {text}"), flush=True)  # names come from outside, and may contain control characters
 
 
 def _count(blob: bytes) -> int:

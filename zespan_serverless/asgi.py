@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     Message = MutableMapping[str, Any]
     Receive = Callable[[], Awaitable[Message]]
     Send = Callable[[Message], Awaitable[None]]
-    Application = Callable[[Any, Any, Any], Awaitable[None]]  # whatever its own names for these types are
+    Application = Callable[[Any, Any, Any], Awaitable[None]]  # the type of Starlette and others
 
 __all__ = ["ZespanMiddleware"]
 
@@ -46,7 +46,7 @@ class ZespanMiddleware:
 
     Takes every setting by keyword (see `Settings`); raises ConfigurationError for one that does not exist.
 
-    Bodies pass through piece by piece as they come; the request's event ends with the last piece. Background tasks are
+    Bodies pass through unchanged, piece by piece; the request's event ends with the last piece. Background tasks are
     part of its trace, websockets and lifespan are passed through. Events are sent by a thread; where the platform gives
     CPU to requests only (Cloud Run by default, Lambda behind the Web Adapter) the last piece of the response is held
     until they are sent, `flush_timeout` seconds at most: `flush_mode="after_response"` says that it need not be.
@@ -77,7 +77,7 @@ class ZespanMiddleware:
             await self._connect(scope, receive, send)
 
     async def _connect(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """A websocket: it has no event of its own, but what is captured in it is sent."""
+        """Serve a websocket, which has no event; what is captured in it is sent."""
         container = None
         with Guarded("the start of a connection"):
             container = _observe.start(self._tracer.settings)
@@ -102,7 +102,7 @@ class ZespanMiddleware:
             raise
 
     def _flushing(self, send: Send) -> Send:
-        """`send` of a lifespan: when the application is done with its shutdown, what is left is sent."""
+        """Wrap `send` of a lifespan, to flush when the application has shut down."""
 
         async def sent(message: Message) -> None:
             with Guarded("the lifespan"):
@@ -110,7 +110,7 @@ class ZespanMiddleware:
                 if kind == "lifespan.startup.complete":
                     self._host.is_told_to_stop = True
                 elif _trace.root() is not None:
-                    pass  # Mangum does this at every call of a function, which has a flush of its own
+                    pass  # Mangum does this at every call of a function, which flushes by itself
                 elif container is not None and kind in ("lifespan.shutdown.complete", "lifespan.shutdown.failed"):
                     await aio.in_thread(functools.partial(_finish, container))
             await send(message)
@@ -119,7 +119,7 @@ class ZespanMiddleware:
 
 
 def _finish(container: Container) -> None:
-    """Flush at a server's end, because many servers end without atexit. What cannot be sent is counted and reported."""
+    """Flush when a server ends, because many servers end without atexit. Events that cannot be sent are reported."""
     report = container.delivery.flush(container.settings.flush_timeout, probe=True, last=True)
     container.delivery.notify(report, 0)
     if report.pending and not container.active:
@@ -127,16 +127,16 @@ def _finish(container: Container) -> None:
 
 
 class _Host(WebHost["Scope"]):
-    is_told_to_stop = False  # until the application has answered the lifespan protocol
+    is_told_to_stop = False  # until the application has responded to the lifespan protocol
 
     def read(self, request: Scope) -> Invocation:
         lines = list(islice(_headers(request), _HEADERS_READ))
-        headers = dict(reversed(lines))  # the first of each counts
+        headers = dict(reversed(lines))  # the first element counts
         for name in map(str.encode, LISTS):
             if name in headers:
                 headers[name] = b",".join(value for key, value in lines if key == name)
         path, root = request["path"], request.get("root_path") or ""
-        if not path.startswith(root):  # ASGI 2.3's servers left it out
+        if not path.startswith(root):  # ASGI 2.3 servers left it out
             path = root + path
         return self.invocation(
             request["method"],
@@ -149,7 +149,7 @@ class _Host(WebHost["Scope"]):
 
 
 class _Exchange(Exchange):
-    """One request's response on its way out. The invocation is closed once: by its last piece, its error or its end."""
+    """The response of one request. The invocation is closed once: by its last piece, its error or its end."""
 
     def __init__(self, active: ActiveInvocation, method: str, receive: Receive, send: Send) -> None:
         super().__init__(active, method)
@@ -172,7 +172,7 @@ class _Exchange(Exchange):
             with Guarded("a response"):
                 last = self._ends(message)
                 if last and self.status is not None and self.status >= 500:
-                    error = sys.exception()  # who answers from an except block: that says more than the status
+                    error = sys.exception()  # a response from an except block: the exception says more than the status
             if last:
                 await self.end_async(error if isinstance(error, Exception) else None, is_cut=self.is_cut)
         await self._send(message)
@@ -196,7 +196,7 @@ class _Exchange(Exchange):
 
 
 def _headers(message: Mapping[str, Any]) -> Iterable[tuple[bytes, bytes]]:
-    """Those of a scope or a response; none if they can be read only once: that is for somebody else to do."""
+    """Return the headers of a scope or a response; none if they are an iterator, which must not be consumed here."""
     headers = message.get("headers")
     return headers if isinstance(headers, (list, tuple)) else ()
 
@@ -206,10 +206,10 @@ def _text(value: bytes | None) -> str | None:
 
 
 def _route(scope: Scope, root: str) -> str | None:
-    """The route that was taken, as it stands in the code.
+    """Return the matched route, as it is written in the code.
 
-    FastAPI's and Starlette's routers leave it in the scope, but without the mounts that led to it, which have gone into
-    root_path; FastAPI's included routers keep theirs with the prefix beside it. Django leaves nothing there.
+    FastAPI's and Starlette's routers store it in the scope, but without the enclosing mounts, which are in root_path.
+    FastAPI's included routers store their route and its prefix separately. Django stores nothing.
     """
     route = scope.get("route")
     if route is None:

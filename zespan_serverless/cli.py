@@ -55,8 +55,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     chosen = parser.parse_args(words)
     try:
         code: int = chosen.run(chosen)
-    except BrokenPipeError:  # whoever has read the output wants no more of it, such as `head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # where the interpreter flushes the rest to
+    except BrokenPipeError:  # the reader of the output has closed it, like `head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # the interpreter flushes the rest to it
         return 1
     except (ConfigurationError, OSError) as error:
         parser.exit(1, f"{parser.prog}: {error}\n")
@@ -64,9 +64,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _add_tools(commands: argparse._SubParsersAction[argparse.ArgumentParser], words: Sequence[str]) -> None:
-    """Add the commands for developers: those of zespan-serverless-dev, or what says how to install it.
+    """Add the commands for developers: those of zespan-serverless-dev, or a message that says how to install it.
 
-    Only the one that is called is imported: a broken installation of them concerns no other command.
+    Only the requested one is imported, so that a broken installation affects no other command.
     """
     found = {entry.name: entry for entry in entry_points(group="zespan_serverless.commands")}
     for name, purpose in TOOLS.items():

@@ -1,5 +1,5 @@
-"""The exceptions of this package, all of class `ZespanError`. They are raised while configuring or on request, never
-during an invocation.
+"""The exceptions of this package, all derived from `ZespanError`. They are raised while configuring or on request,
+never during an invocation.
 
 * `ConfigurationError`: an unknown setting, a value of the wrong type, a missing package
 * `FlushIncomplete`: `flush(raise_on_pending=True)` ended while events were pending
@@ -20,7 +20,7 @@ class ZespanError(Exception):
 
 
 class ConfigurationError(ZespanError, TypeError):
-    """Something is configured wrongly, such as a setting that does not exist. The message says what to do instead.
+    """A configuration mistake, such as an unknown setting. The message says what to do instead.
 
     It is also a TypeError, because wrong keyword arguments are one in Python.
     """

@@ -1,4 +1,4 @@
-"""Scripts, container jobs, workers: a piece of work in a process that nobody calls."""
+"""Scripts, container jobs and workers: work in a process that serves no requests."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def run(name: Any = None, /, **settings: Any) -> Any:
 
 
 class Run:
-    """What `run` returns: a context manager, and a decorator."""
+    """The context manager and decorator that `run` returns."""
 
     def __init__(self, name: str | None, settings: Mapping[str, Any], host: RunHost | None = None) -> None:
         self._name, self._settings = name, settings
@@ -77,7 +77,7 @@ class Run:
         if active is not None:
             try:
                 active.begin()
-            except BaseException:  # of a signal handler
+            except BaseException:  # by a signal handler
                 self._open.remove(active)
                 active.leave()
                 raise
@@ -101,7 +101,7 @@ class Run:
 
 
 class RunHost(Host[Any]):
-    """A process's answers to the core's questions."""
+    """A plain process as a host."""
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -125,8 +125,8 @@ class RunHost(Host[Any]):
 
 
 class ActiveRun:
-    """The `Scope` of a run. It ends once: by itself, by SIGTERM, or by what a signal handler raises between any two of
-    its steps. At its end everything is delivered, for longer than a flush may take elsewhere."""
+    """The `Scope` of a run. It ends once: normally, by SIGTERM, or by what a signal handler raises between two of its
+    steps. At its end everything is delivered, for longer than other flushes may take."""
 
     def __init__(self, active: ActiveInvocation) -> None:
         self._active, self._pid = active, os.getpid()
@@ -137,7 +137,7 @@ class ActiveRun:
         self._active.begin()
         with Guarded("the start of a run"):
             _process.at_exit()
-            # Weakly: what nobody holds any more has been interrupted at a bad moment, and is over.
+            # A weak reference: a run without other references was interrupted by a signal handler, and is over.
             terminated = WeakMethod(self._terminated)
             timeout = self._active.container.settings.flush_timeout
             self._forget = sigterm.expect(lambda: (terminated() or bool)(), timeout)
@@ -152,7 +152,7 @@ class ActiveRun:
     def raised(self, error: BaseException) -> None:
         self._end(error)
 
-    def closed(self) -> None:  # by whoever drops a generator, in any thread: nothing waits
+    def closed(self) -> None:  # a generator is closed in any thread, so nothing may wait
         if self._close(None):
             self._active.flush_in_background()
 
@@ -161,11 +161,11 @@ class ActiveRun:
         return result
 
     async def raised_async(self, error: BaseException) -> None:
-        if isinstance(error, (SystemExit, KeyboardInterrupt)):  # which end the loop, too
+        if isinstance(error, (SystemExit, KeyboardInterrupt)):  # they end the loop as well
             self._end(error)
         elif isinstance(error, Exception):
             await self._end_async(error)
-        elif self._close(error):  # cancelled: there is no waiting any more
+        elif self._close(error):  # cancelled, so nothing may wait
             with Guarded("the flush"):
                 self._active.flush_in_background()
 
@@ -173,7 +173,7 @@ class ActiveRun:
         await self._end_async(None)
 
     def leave(self) -> None:
-        """Close it if it has not been: what is pending is sent at the end of the process, at the latest."""
+        """Close the run if it is open: pending events are sent at the end of the process, at the latest."""
         if self._forget is not None or not self._is_over:
             self._close(sys.exception())
 
@@ -192,7 +192,7 @@ class ActiveRun:
                 await flush_async(self._active.container.delivery, self._active.container.FLUSH_BY_HAND)
 
     def _close(self, error: BaseException | None) -> bool:
-        """Whether there is something to send; not in a forked child that comes to the end of its parent's run."""
+        """Close the run. Return whether there is something to send; not in a fork that reaches its parent's end."""
         if self._pid != os.getpid():
             return False
         self.leave_context()
@@ -211,7 +211,7 @@ class ActiveRun:
         self._report(None, exited(128 + sigterm.SIGTERM, "SIGTERM", "ended by SIGTERM"))
 
     def _report(self, error: BaseException | None, result: Result = NO_RESULT) -> None:
-        """Whoever comes second, the end or SIGTERM, leaves with the event captured by the first."""
+        """Capture the root event once: the end and SIGTERM may both call this."""
         with self._ending, Guarded("the end of a run"):
             if not self._is_over:
                 self._active.close(error, result)
@@ -220,19 +220,19 @@ class ActiveRun:
 
 
 def exited(code: int, kind: str = "SystemExit", text: str = "") -> Result:
-    """How a run has ended, other than by its end or an exception: `code` is what the process gives to its parent."""
+    """Return how a run has ended, if neither normally nor by an exception: `code` is the process's exit code."""
     attributes = {"process.exit.code": code}
     return Result(None, attributes, kind, text or f"exit code {code}") if code else Result(None, attributes)
 
 
 def _exit(error: SystemExit, policy: Policy) -> Result:
-    """What Python makes of sys.exit's argument: https://docs.python.org/3/library/sys.html#sys.exit."""
+    """Return the exit code for sys.exit's argument: https://docs.python.org/3/library/sys.html#sys.exit."""
     code = error.code
     if code is None:
         return exited(0)
     if not isinstance(code, int):
         return exited(1, text=policy.instead(error) or _text(code))
-    return exited(code & 0xFF if -_C_LONG <= code < _C_LONG else 0xFF)  # what is no long in C counts as -1
+    return exited(code & 0xFF if -_C_LONG <= code < _C_LONG else 0xFF)  # a number beyond C's long counts as -1
 
 
 def _text(code: object) -> str:

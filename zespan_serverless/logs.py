@@ -40,7 +40,7 @@ def add_trace_ids(logger: Any = None) -> None:
 
 
 def _holders(target: Any) -> Iterator[Any]:
-    """What to add the filter to: handlers as well, because a logger's filter does not see its children's records."""
+    """Return the objects to filter: handlers as well, because a logger's filter misses its children's records."""
     if isinstance(target, logging.Handler):
         yield target
         return
@@ -56,7 +56,7 @@ def _holders(target: Any) -> Iterator[Any]:
 
 
 def _add_ids(record: logging.LogRecord) -> bool:
-    # Not a record factory, with which `extra={"trace_id": ...}` would raise in the user's logging calls.
+    # Not a record factory, because then `extra={"trace_id": ...}` would raise in the user's logging calls.
     span, attributes = _trace.current(), record.__dict__
     attributes.setdefault("trace_id", span.trace_id if span is not None else None)
     attributes.setdefault("span_id", (span.span_id or None) if span is not None else None)

@@ -82,7 +82,7 @@ class _Metrics:
             sys.stdout.write(line if _results.returns_to_runtime() else "\n" + line)
 
     def _since(self, report: FlushReport) -> tuple[int, int, int]:
-        """(delivered, dropped, parked) since the last call, because this also happens between two flushes."""
+        """Return what was delivered, dropped and parked since the last call, including between two flushes."""
         container = _process.current()
         if container is None:
             return report.delivered, report.dropped, report.parked

@@ -1,5 +1,4 @@
-"""Traces one invocation from beginning to end. Only this room knows both the container and the patches of model
-SDKs."""
+"""Traces one invocation from beginning to end. Only this room knows both the container and the model SDKs."""
 
 from __future__ import annotations
 

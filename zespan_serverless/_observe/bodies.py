@@ -122,8 +122,7 @@ class Exchange:
                 self._captured = self.active.container.delivery.captured
 
     def break_off(self, error: BaseException | None, *, is_cut: bool = False) -> None:
-        """Close the invocation and flush without waiting, because the task is being cancelled, or the thread is
-        unknown."""
+        """Close the invocation and flush without waiting, because the task is being cancelled."""
         with Guarded("the end of a response"):
             if not self.is_over:
                 self._close(error, is_cut)

@@ -38,8 +38,7 @@ def root_record(
     left: tuple[float | None, float | None],
     error: BaseException | None,
 ) -> Record:
-    """Return the record of an invocation that has ended. `left`: seconds before its deadline, at its start and its
-    end."""
+    """Return the record of an invocation that has ended. `left`: seconds to its deadline, at start and end."""
     described = NO_DESCRIPTION
     with Guarded("the description of an invocation"):
         described = invocation.describe()

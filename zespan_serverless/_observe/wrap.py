@@ -178,8 +178,7 @@ class Tracer(Reads[Request]):
 
 
 def _is_nested(host: Host[Any], container: Container, id: str | None) -> bool:
-    """Whether this call is inside the current invocation: a decorated function called by another, or a web application
-    in a function."""
+    """Whether this call is inside the current invocation, such as a decorated function called by another."""
     if not host.one_at_a_time:
         # The current span is not enough: a server may begin a request in the context of the previous one.
         here = _trace.current()

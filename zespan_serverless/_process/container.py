@@ -66,8 +66,7 @@ class Container:
         self.first_in_child: Callable[[], None] | None = None  # what a forked child still has to do
         self.invocations = 0
         self.goes_on = False  # whether a thread sends the events of ended invocations
-        # Current invocations, as weak references: one without other references was interrupted by a signal handler, and
-        # is over.
+        # Current invocations, as weak references: one without other references was interrupted, and is over.
         self.active: set[ReferenceType[Active]] = set()
 
     def under_way(self) -> list[Active]:

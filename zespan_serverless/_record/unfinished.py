@@ -54,8 +54,7 @@ def timed_out(begun: Record, noted: Mapping[str, Any]) -> Record:
 
 
 def left_behind(spans: Iterable[bytes], overdue: Iterable[bytes], at: float, settings: Settings) -> Iterator[Record]:
-    """Yield the records of spans that a dead process has begun. `at`: when it was last alive; `overdue`: its notes of
-    deadlines reached."""
+    """Yield the records of spans that a dead process has begun. `at`: when it was last alive; `overdue`: its notes."""
     notes = {noted["trace_id"]: noted for noted in map(json.loads, overdue)}
     policy = Policy(settings)
     resource = Resource(settings, policy.plain(settings.tags))

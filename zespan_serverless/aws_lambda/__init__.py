@@ -81,14 +81,14 @@ def _decorate(handler: Any, settings: Mapping[str, Any]) -> Any:
 def _on_a_loop(
     handler: Callable[..., Any], awaited: Callable[..., Any], settings: Mapping[str, Any]
 ) -> Callable[..., Any]:
-    """`handler`, `awaited` where an event loop is running (in a test), and run on one of ours where there is none."""
+    """Run `handler` on our event loop, or return its awaitable if a loop is running (in a test)."""
 
-    def function(*args: Any, **kwargs: Any) -> Any:  # the name of an invocation, if the handler has none
+    def function(*args: Any, **kwargs: Any) -> Any:  # names the invocation, if the handler has no name
         from . import _loop
 
         return _loop.run(handler, args, kwargs)
 
-    functools.update_wrapper(function, handler, updated=())  # a mark in there may say that it is to be awaited
+    functools.update_wrapper(function, handler, updated=())  # its flags may mark it as awaitable
     called = wrap.traced(function, HOST, settings)
 
     @functools.wraps(handler)
@@ -101,7 +101,7 @@ def _on_a_loop(
 
 
 class LambdaCall:
-    """What Lambda calls a handler with."""
+    """The arguments of a Lambda handler."""
 
     __slots__ = ("context", "event")
 
@@ -111,25 +111,25 @@ class LambdaCall:
 
 
 class LambdaHost(Host[LambdaCall]):
-    """Lambda's answers to the core's questions."""
+    """AWS Lambda as a host."""
 
     def __init__(self) -> None:
         self._extension: _extension.Extension | None = None
         self._attached = False
 
     def attach(self, arguments: Mapping[str, Any]) -> None:
-        """Register the extension, once, and only in the runtime's process: this is the one moment AWS allows it."""
+        """Register the extension, once, and only in the runtime's process: AWS allows it only during init."""
         if _is_managed_instance():
             return
         if self._attached or not _extension.in_runtime_process():
             return
         self._attached = True
-        _process.at_exit(send=False)  # of a handler that exits: it has had its flush
+        _process.at_exit(send=False)  # the handler exits, and has had its flush
         settings = _settings.resolve(arguments)
         if not _settings.usable(settings):
             return
         if os.environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") == "snap-start":
-            # What a registration is worth after a restore is written nowhere: flushes come before the return.
+            # AWS does not document what a registration is worth after a restore, so flushes come before the return.
             if settings.flush_mode == "after_response":
                 warn_once("flush_mode=after_response is not known to work with SnapStart, flushing before the return")
             from . import _snapstart
@@ -139,7 +139,7 @@ class LambdaHost(Host[LambdaCall]):
             self._extension = _extension.register(settings.flush_mode, settings.flush_reserve, _process.mark_deadline)
 
     def forget(self) -> None:
-        """In a forked child: the registration is the parent's."""
+        """Forget the registration in a forked child, because it is the parent's."""
         self._extension = None
 
     def request(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> LambdaCall:
@@ -155,7 +155,7 @@ class LambdaHost(Host[LambdaCall]):
             execution = _string(getattr(context, "execution_context", None), "durable_execution_arn")
             context = inner
         xray = os.environ.get("_X_AMZN_TRACE_ID")  # the runtime sets it for every invocation
-        # What handlers take out of the event (`event.pop("Records")`) is still to be described: hence the copy.
+        # A copy, because handlers may remove parts of the event (`event.pop("Records")`) before it is described.
         kept = _batches.unwrap_event(request.event)
         return Invocation(
             id=_string(context, "aws_request_id"),
@@ -194,7 +194,8 @@ class LambdaHost(Host[LambdaCall]):
     def process_stays_alive(self, invocation: Invocation) -> bool:
         if self._extension is not None or not _is_managed_instance():
             return False
-        runtime = "awslambdaric.bootstrap" in sys.modules  # else this is a test, or a process the function has started
+        # Otherwise this is a test, or a process that the function has started.
+        runtime = "awslambdaric.bootstrap" in sys.modules
         return runtime and _served(invocation.id)
 
     def end(self, invocation: Invocation, flush: Callable[[], object] | None) -> bool:
@@ -208,18 +209,18 @@ if hasattr(os, "register_at_fork"):
 
 
 def _served(request_id: str | None) -> TypeGuard[str]:
-    """Whether this is what Lambda is serving, and not a call by hand with a context that somebody made up or kept."""
+    """Whether Lambda is serving this invocation, and it is not a direct call with a made-up or stored context."""
     runtime = sys.modules.get("awslambdaric.bootstrap")
     return bool(request_id) and getattr(runtime, "_GLOBAL_AWS_REQUEST_ID", request_id) == request_id
 
 
 def _is_managed_instance() -> bool:
-    """Whether this is a Managed Instance, where Lambda's runtime client has several processes, and freezes none."""
+    """Whether this is a Managed Instance, where Lambda's runtime client runs several processes, and freezes none."""
     return "AWS_LAMBDA_MAX_CONCURRENCY" in os.environ
 
 
 def _clock(context: object) -> Callable[[], float] | None:
-    """The time left in seconds; None for a context without a clock, or with a mock of one."""
+    """Return the time left in seconds; None for a context without a clock, or with a mocked one."""
     remaining = getattr(context, "get_remaining_time_in_millis", None)
 
     def seconds() -> float:
@@ -227,7 +228,7 @@ def _clock(context: object) -> Callable[[], float] | None:
             return float(remaining() / 1000)  # type: ignore[misc]
         except Exception as error:
             pass_on(error)
-            return 0.0  # then nothing is sent, and all kept
+            return 0.0  # then nothing is sent, and everything is kept
 
     try:
         return seconds if isinstance(remaining(), (int, float)) else None  # type: ignore[misc]
@@ -242,7 +243,7 @@ def _string(context: object, name: str) -> str | None:
 
 
 def _w3c(context: object) -> Caller | None:
-    """What a direct invoke carried in its client context: as newer runtimes hand it out, or among `custom` fields."""
+    """Return the trace context in a direct invocation's client context: as newer runtimes pass it, or in `custom`."""
     try:
         read = getattr(context, "w3c", None)
         fields = (read() if callable(read) else None, getattr(getattr(context, "client_context", None), "custom", None))
@@ -257,7 +258,7 @@ def _w3c(context: object) -> Caller | None:
 
 
 def _describe(event: object, context: object, xray: str | None, execution: str | None = None) -> Description:
-    """The root event's attributes, read from the event, the context and the caller's X-Ray header."""
+    """Return the root event's attributes, from the event, the context and the caller's X-Ray header."""
     trigger, attributes = _events.describe(event)
     links, omitted = _events.links(event, xray)
     attributes = {"faas.trigger": trigger, **attributes, **_invoked(context)}
@@ -268,7 +269,7 @@ def _describe(event: object, context: object, xray: str | None, execution: str |
 
 
 def _invoked(context: object) -> dict[str, object]:
-    """OpenTelemetry's attributes of what was invoked. What the environment has is the resource's."""
+    """Return OpenTelemetry's attributes of the invoked function. Those from the environment are in the resource."""
     arn, memory = _string(context, "invoked_function_arn"), _string(context, "memory_limit_in_mb")
     parts = (arn or "").split(":")
     attributes: dict[str, object] = {
@@ -277,7 +278,7 @@ def _invoked(context: object) -> dict[str, object]:
         "aws.lambda.invoked_arn": arn,
         "aws.lambda.tenant_id": _string(context, "tenant_id"),
     }
-    if "AWS_LAMBDA_FUNCTION_VERSION" not in os.environ:  # called by hand, with a context of somebody's own
+    if "AWS_LAMBDA_FUNCTION_VERSION" not in os.environ:  # called directly, with a made-up context
         attributes["faas.version"] = _string(context, "function_version")
         attributes["faas.instance"] = _string(context, "log_stream_name")
         attributes["faas.max_memory"] = _bytes(memory)
@@ -289,7 +290,7 @@ def _bytes(megabytes: str | None) -> int | None:
 
 
 def _reset() -> None:
-    """Let the next decoration register anew."""
+    """Let the next decorator register again."""
     HOST._extension, HOST._attached = None, False
 
 

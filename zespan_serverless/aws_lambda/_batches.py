@@ -244,7 +244,7 @@ def batch(event: object) -> Batch | None:
 
 
 def records(event: object) -> Iterator[Any]:
-    """Every record of an event, from any source. Data classes and models give their own record objects."""
+    """Return every record of an event, from any source. Data classes and models return their own record objects."""
     if not isinstance(event, (dict, list)):
         unwrapped = unwrap_event(event)
         if unwrapped is event:
@@ -270,7 +270,7 @@ def _kind(value: object) -> Kind | None:
 
 
 QUOTED = ('"traceparent"', '\\"traceparent\\"')
-"""The key in JSON, and in JSON that is a text in JSON."""
+"""The key in JSON, and in JSON that is nested in JSON."""
 
 # At the top level, in EventBridge's detail, in SNS's attributes, in Step Functions' input.
 _CARRIERS = (
@@ -284,7 +284,7 @@ _CARRIERS = (
 
 
 def embedded(message: object) -> Carrier:
-    """What a message or an event carries in its own JSON."""
+    """Return the trace context in a message's or an event's JSON."""
     if not isinstance(message, dict):
         return nothing
     for path in _CARRIERS:
@@ -295,12 +295,12 @@ def embedded(message: object) -> Carrier:
 
 
 def nothing(name: str) -> object:
-    """The `Carrier` of what carries no trace context."""
+    """Return nothing: the `Carrier` of a message without trace context."""
     return None
 
 
 def json_or_none(text: str) -> object:
-    """The value of a text in JSON; None if it is not JSON."""
+    """Parse JSON; None if the text is not JSON."""
     try:
         return json.loads(text)
     except (ValueError, RecursionError):
@@ -308,7 +308,7 @@ def json_or_none(text: str) -> object:
 
 
 def dig(value: object, path: str) -> object:
-    """The value at a path; None if there is none, or if the path is empty."""
+    """Return the value at a path; None if it does not exist, or if the path is empty."""
     if not path:
         return None
     for key in path.split("/"):
@@ -322,17 +322,17 @@ def dig(value: object, path: str) -> object:
 
 
 def text(value: object) -> str | None:
-    """A text, cut to TEXT_MAX characters; None for an empty one and for any other value."""
+    """Return a text, cut to TEXT_MAX characters; None for an empty one and for any other value."""
     return value[:TEXT_MAX] if isinstance(value, str) and value else None
 
 
 def only_texts(attributes: Mapping[str, object]) -> dict[str, object]:
-    """The attributes that are non-empty texts, cut to TEXT_MAX characters."""
+    """Return the attributes that are non-empty texts, cut to TEXT_MAX characters."""
     return {name: value[:TEXT_MAX] for name, value in attributes.items() if isinstance(value, str) and value}
 
 
 def _name(arn: str | None) -> str | None:
-    """`orders` for `arn:aws:sqs:us-east-1:123456789012:orders` and for `...:table/orders/stream/...`."""
+    """Return `orders` for `arn:aws:sqs:us-east-1:123456789012:orders` and for `...:table/orders/stream/...`."""
     parts = (arn or "").split(":", 5)
     if len(parts) < 6:
         return None

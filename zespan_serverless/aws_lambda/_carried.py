@@ -1,4 +1,4 @@
-"""What the records of a batch carry of their producers' trace contexts."""
+"""Finds the trace contexts that producers have put into the records of a batch."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ if TYPE_CHECKING:
     from .._trace.context import Carrier
     from ._batches import Batch
 
-_PARSED_MAX = 262_144  # characters of nested JSON that are parsed in one event to find trace contexts; takes 1.5 ms
+_PARSED_MAX = 262_144  # characters of nested JSON that are parsed per event to find trace contexts; takes 1.5 ms
 _HEADERS_READ = 512  # headers of a Kafka record
-_LIST_MAX = 16_384  # bytes of one that are read
+_LIST_MAX = 16_384  # bytes of a header that are read
 
 
 class ContextFinder:
@@ -26,8 +26,8 @@ class ContextFinder:
         self._characters_left = _PARSED_MAX
 
     def of(self, records: Batch, record: object) -> Carrier:
-        """What the record has of its producer's trace context."""
-        # A later change of an item leaves the attribute as the insertion has set it.
+        """Return the trace context that the record's producer has set."""
+        # A later change of an item leaves the attribute as it was inserted.
         if records.kind.source == "dynamodb" and dig(record, "eventName") != "INSERT":
             return nothing
 
@@ -45,7 +45,7 @@ class ContextFinder:
         return self._in_message(records.message(record), encoded=records.kind.source == "kinesis")
 
     def _in_message(self, message: object, *, encoded: bool = False) -> Carrier:
-        """What the message carries. `encoded`: the message is in base64."""
+        """Return the trace context in a message. `encoded`: the message is in base64."""
         marks = _ENCODED if encoded else QUOTED
         if not isinstance(message, str) or len(message) > self._characters_left:
             return nothing
@@ -59,7 +59,7 @@ class ContextFinder:
 
 
 def _ascii(codes: list[Any]) -> str | None:
-    """The text of a list of ASCII codes; None if it is none."""
+    """Decode a list of ASCII codes; None if it is not one."""
     try:
         return bytes(codes[:_LIST_MAX]).decode("ascii")
     except (ValueError, TypeError):
@@ -67,7 +67,7 @@ def _ascii(codes: list[Any]) -> str | None:
 
 
 def _base64_mark(offset: int) -> str:
-    """The characters that `"traceparent"` becomes in base64 if it begins `offset` bytes after a multiple of three.
+    """Return the characters that `"traceparent"` becomes in base64 if it begins `offset` bytes after a multiple of 3.
 
     Characters that also depend on the bytes before and after it are left out.
     """

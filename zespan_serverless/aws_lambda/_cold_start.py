@@ -1,4 +1,4 @@
-"""How this process came up, as far as a function can know."""
+"""Determines how this process started, as far as a function can know."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from .._base.guard import pass_on
 from .._record.invocation import ColdStart, StartKind
 
 PROACTIVE_AFTER = 10.0
-"""Seconds between import and first invocation above which Lambda must have started the sandbox ahead of it: the init
-phase of an on-demand sandbox is over after 10 s (https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html)."""
+"""Seconds between import and first invocation above which Lambda must have started the sandbox in advance: on-demand
+init lasts at most 10 s (https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html)."""
 
 _imported_at: float | None = None
 
 
 def imported() -> None:
-    """The handler's module is being imported, which is nearly the end of init."""
+    """Note that the handler's module is being imported, which is nearly the end of init."""
     global _imported_at
     if _imported_at is None:
         _imported_at = time.time()
@@ -32,10 +32,10 @@ RESETS.append(_reset)
 
 
 def origin() -> ColdStart:
-    """Asked at the first invocation, and at the first after a restore."""
+    """Return how this process started. Called at the first invocation, and at the first after a restore."""
     initialized = os.environ.get("AWS_LAMBDA_INITIALIZATION_TYPE")
     if initialized == "snap-start":
-        return ColdStart("snapstart")  # the clocks that could tell how long its init took have jumped since
+        return ColdStart("snapstart")  # the clocks that could measure its init have jumped since
     if "AWS_LAMBDA_MAX_CONCURRENCY" in os.environ:  # Managed Instances: paid for, and one disk for several processes
         return ColdStart("provisioned", _init_ms())
     now = time.time()
@@ -52,7 +52,7 @@ def _kind(waited: float, sandbox_known: bool) -> StartKind:
 
 
 def _sandbox_known() -> bool:
-    """Whether a process has served in this sandbox before: its disk survives a reset after a timeout or a crash."""
+    """Whether an earlier process has served in this sandbox: its disk survives a reset after a timeout or a crash."""
     if "AWS_LAMBDA_RUNTIME_API" not in os.environ:
         return False
     folder = os.environ.get("TMPDIR") or "/tmp"
@@ -67,7 +67,7 @@ def _sandbox_known() -> bool:
 
 
 def _init_ms() -> float | None:
-    """Process start to import of the handler's module, from /proc (Linux)."""
+    """Return the milliseconds from process start to import of the handler's module, from /proc (Linux)."""
     if _imported_at is None:
         return None
     try:

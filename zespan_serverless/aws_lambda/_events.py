@@ -1,11 +1,11 @@
-"""Reads from a Lambda event where it comes from: the trigger, attributes, and the traces of its senders.
+"""Reads the origin of a Lambda event: the trigger, attributes, and the traces of its senders.
 
 Every function accepts any JSON. An event is recognized by fields that only its source sends; most events are an HTTP
 request, a batch of records or one message. tests/events/aws_lambda/index.json has an example of each form, with its
 documentation.
 
 Attributes have OpenTelemetry's names where it defines one
-(https://opentelemetry.io/docs/specs/semconv/registry/attributes), and never hold what people wrote: no bodies, no
+(https://opentelemetry.io/docs/specs/semconv/registry/attributes), and never contain users' content: no bodies, no
 queries, no headers.
 """
 
@@ -25,14 +25,14 @@ if TYPE_CHECKING:
     _Shape = tuple[str, str, str, tuple[tuple[str, str], ...], dict[str, str]]
     Link = dict[str, object]
 
-LINKS_MAX = 128  # as many as OpenTelemetry's SDKs keep on a span
+LINKS_MAX = 128  # the default limit of OpenTelemetry's SDKs per span
 RECORDS_READ = 1_000  # records that are searched for links; a batch has 10,000 at most
 _HEADERS_READ = 512  # API Gateway and ALB accept far fewer
 _UNWRAPPED_MAX = 65_536  # characters of the longest message that is parsed to find its origin
 
 
 def describe(event: object) -> tuple[str, dict[str, object]]:
-    """(faas.trigger, attributes) of an event."""
+    """Return the trigger (faas.trigger) and the attributes of an event."""
     records = batch(event)
     if records is not None:
         return records.kind.trigger, _of_batch(records)
@@ -158,7 +158,7 @@ _SHAPES = (
 
 
 def _of_http(event: dict[Any, Any]) -> dict[str, object] | None:
-    """The attributes of an HTTP request from any front end; None for any other event."""
+    """Return the attributes of an HTTP request from any front end; None for any other event."""
     method, context = event.get("httpMethod"), event.get("requestContext")
     domain, arn = dig(context, "domainName"), text(event.get("methodArn")) or text(event.get("routeArn"))
     if isinstance(arn, str) and event.get("type") in ("TOKEN", "REQUEST"):
@@ -175,7 +175,7 @@ def _of_http(event: dict[Any, Any]) -> dict[str, object] | None:
             "aws.apigateway.route": context.get("routeKey"),
         }
         return _http("apigateway-websocket", None, None, None, domain) | only_texts(message)
-    if isinstance(method, str) and "actionGroup" not in event:  # a Bedrock agent's event has an httpMethod, too
+    if isinstance(method, str) and "actionGroup" not in event:  # a Bedrock agent's event also has an httpMethod
         source = "alb" if dig(context, "elb") is not None else "apigateway"
         return _http(source, method, event.get("path"), event.get("resource"), domain)
     if dig(context, "serviceNetworkArn") or isinstance(event.get("raw_path"), str):
@@ -213,7 +213,7 @@ def _of_batch(records: Batch) -> dict[str, object]:
 
 
 def record_attributes(records: Batch, record: object) -> dict[str, object]:
-    """The attributes of one of these records: its origin's, its batch's and its own."""
+    """Return the attributes of one of these records: its origin's, its batch's and its own."""
     return _origin(records.message(record)) | records.attributes() | records.one(record)
 
 
@@ -223,9 +223,9 @@ _OUTER = ("messaging.", "aws.lambda.event_source", "aws.lambda.batch")  # attrib
 
 
 def _origin(message: object) -> dict[str, object]:
-    """The attributes of an event from SNS, EventBridge or S3 that a queue or a topic has delivered as a message.
+    """Return the attributes of an event from SNS, EventBridge or S3 that a queue or a topic has delivered as a message.
 
-    Such an event may hold another one. The innermost is the origin.
+    Such an event may contain another one. The innermost is the origin.
     """
     if not isinstance(message, str) or len(message) > _UNWRAPPED_MAX or not any(h in message[:512] for h in _HINTS):
         return {}
@@ -240,10 +240,10 @@ def _origin(message: object) -> dict[str, object]:
 
 
 def parent(event: object) -> Caller | None:
-    """The caller, if the event is one request or one message.
+    """Return the caller, if the event is one request or one message.
 
-    None for a batch, even of one record: the size of a batch is chance, and must not decide whether an invocation has
-    a trace of its own or continues another. Batches have `links`.
+    None for a batch, even of one record: the size of a batch is arbitrary, and must not decide whether an invocation
+    begins a trace or continues another. Batches have `links`.
     """
     if batch(event) is not None:
         return None
@@ -263,7 +263,7 @@ def parent(event: object) -> Caller | None:
 
 
 def _request(event: dict[Any, Any]) -> object:
-    """The part of an event that has an HTTP request's headers."""
+    """Return the part of an event that has an HTTP request's headers."""
     if "headers" in event or "multiValueHeaders" in event:
         return event
     request = event.get("request")
@@ -271,7 +271,7 @@ def _request(event: dict[Any, Any]) -> object:
 
 
 def _header_of(request: object, name: str) -> object:
-    """A header's value. Of several lines, which `headers` has only the last of, HTTP makes one list."""
+    """Return a header's value. Several lines, of which `headers` has only the last, are joined as in HTTP."""
     several = _header(dig(request, "multiValueHeaders"), name)
     value = several if isinstance(several, list) and several else _header(dig(request, "headers"), name)
     lines: list[Any] = value[:_HEADERS_READ] if isinstance(value, list) else [value]
@@ -280,7 +280,7 @@ def _header_of(request: object, name: str) -> object:
 
 
 def of_execution(arn: str, payload: object = None) -> Caller:
-    """The trace of a durable execution: its caller's, or else one of its own.
+    """Return the trace of a durable execution: its caller's, or a derived one.
 
     It is the same for all invocations of the execution, so its id is derived from the ARN.
     """
@@ -294,7 +294,7 @@ def of_execution(arn: str, payload: object = None) -> Caller:
 
 
 def links(event: object, xray: str | None = None) -> tuple[list[Link], int]:
-    """Links from an invocation to other traces, and the number of records that were not searched for links.
+    """Return links from an invocation to other traces, and the number of records that were not searched for links.
 
     There is a link to the X-Ray trace of the invocation (`xray` is its header). For each record there is a link to the
     trace of its producer (type `producer`), and to the X-Ray trace (type `xray`) that SQS passes on as a system
@@ -333,10 +333,10 @@ def _links_of(records: Batch, record: object, finder: ContextFinder) -> Iterator
 
 
 def xray_link(header: object) -> Link | None:
-    """An X-Ray trace header as a link: `Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=0`.
+    """Convert an X-Ray trace header to a link: `Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;...`.
 
     It is a link and not the parent, because most X-Ray spans are exported to X-Ray alone. `Sampled` is ignored: it
-    decides what X-Ray keeps, not what we keep.
+    decides what X-Ray keeps, not what is sent here.
     https://docs.aws.amazon.com/xray/latest/devguide/xray-concepts.html#xray-concepts-tracingheader
     """
     if not isinstance(header, str):

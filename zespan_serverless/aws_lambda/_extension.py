@@ -100,7 +100,7 @@ class Extension:
             return taken
 
     def clock(self) -> Callable[[], float] | None:
-        """Gives the seconds left of the current invocation, for a call without a context. None if unknown."""
+        """Return the seconds left of the current invocation, for a call without a context. None if unknown."""
         deadline = self._deadline
         return (lambda: deadline - time.time()) if deadline > time.time() else None
 

@@ -1,4 +1,4 @@
-"""The event loop on which a thread runs async handlers. Imported at the first call of one, with asyncio."""
+"""The event loop on which a thread runs async handlers. Imported, with asyncio, when one is first called."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def run(handler: Callable[..., Coroutine[Any, Any, Any]], args: tuple[Any, ...],
         return loop.run(coroutine)
     finally:
         if hasattr(coroutine, "close"):
-            coroutine.close()  # one that could not be run is not warned of
+            coroutine.close()  # avoids the warning about a coroutine that could not be run
 
 
 def is_running() -> bool:
@@ -42,18 +42,18 @@ class _OwnLoop:
 
     def __init__(self) -> None:
         self._runner, self._pid = asyncio.Runner(), os.getpid()
-        self._is_interrupted = False  # last: a signal handler may interrupt this, too, see `__del__`
+        self._is_interrupted = False  # last, because a signal handler may interrupt this, see `__del__`
 
     def is_usable(self) -> bool:
-        """Not if somebody has closed or interrupted it, or if it is a parent process's."""
+        """Whether no code has closed or interrupted it, and it is not a parent process's."""
         return not self._is_interrupted and self._pid == os.getpid() and not self._runner.get_loop().is_closed()
 
     def run(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
-        """To its end, in a copy of the context: else a call would see the variables that the one before has set."""
+        """Run an awaitable to its end, in a copy of the context, so that the next call does not see its variables."""
         try:
             return self._runner.run(coroutine, context=contextvars.copy_context())
         except BaseException as error:
-            # A signal handler may have raised in the loop itself, which goes on with this call's tasks in the next.
+            # If a signal handler raises in the loop itself, it would continue this call's tasks in the next.
             if is_from_signal(error) or getattr(coroutine, "cr_frame", None) is not None:
                 self._is_interrupted = True
                 self._runner.close()  # cancels them, as asyncio.run does
@@ -62,15 +62,15 @@ class _OwnLoop:
     def close(self) -> None:
         """Close the loop; a second call does nothing."""
         if getattr(self, "_is_interrupted", True):
-            return  # it has been closed, or never was
+            return  # already closed, or never created
         self._is_interrupted = True
         if self._pid == os.getpid():
             self._runner.get_loop().close()
-        else:  # to close it would take the loop's own wakeup out of the epoll that the parent has in common with us
+        else:  # closing it would remove the loop's wakeup from the epoll that it shares with the parent
             _parents.append(self._runner)
 
     def __del__(self) -> None:
-        """The thread has ended."""
+        """Close the loop, because the thread has ended."""
         with Guarded("the end of an event loop"):
             self.close()
 

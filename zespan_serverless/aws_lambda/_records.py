@@ -1,4 +1,4 @@
-"""`traced_records(event)` and `traced_record(record)` trace the work on each record in the trace of its sender."""
+"""`traced_records(event)` and `traced_record(record)` trace the work on each record in its sender's trace."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def traced_record(record: Any, event: Any = None) -> Iterator[None]:
 
 
 def _found(event: Any) -> _batches.Batch | None:
-    """The batch of an event; None if it is not a batch of a known source, or cannot be read."""
+    """Return the batch of an event; None if it is not a batch of a known source, or cannot be read."""
     with Guarded("the records of an event"):
         return _batches.batch(_batches.unwrap_event(event))
     return None
@@ -105,7 +105,7 @@ def _finish(step: _Step | None, error: BaseException | None) -> None:
 
 
 class _Step:
-    """The work on one record. It ends once: by whoever takes it out of `root.open`, loop, block or invocation."""
+    """The work on one record. It ends once: whichever removes it from `root.open` first, loop, block or invocation."""
 
     def __init__(self, container: Container, batch: _batches.Batch, record: object) -> None:
         here, root = _trace.current(), _trace.root()
@@ -130,30 +130,30 @@ class _Step:
         self.began = time.perf_counter()
 
     def done(self) -> None:
-        """The loop has asked for the next record."""
+        """End the step, because the loop has requested the next record."""
         if self._stop():
             self._send(None)
 
     def left(self) -> None:
-        """The loop was left early. Whether by an error is known only when the invocation ends."""
+        """Note that the loop was left early. Whether by an error is known only when the invocation ends."""
         root = _trace.root()
         if self._stop() and (root is None or root.root is not self.root):
-            self._send(None)  # there is no invocation under way
+            self._send(None)  # there is no current invocation
 
     def finished(self, error: BaseException | None) -> None:
-        """The block has been left. It runs in one thread or task, whose current span is this record's."""
+        """End the step with its block, which runs in one thread or task, whose current span is this record's."""
         self.here.leave()
         self._close()
         self._send(error)
 
     def invocation_over(self) -> None:
-        """Called at the end of the invocation, while an exception that ends it is being handled."""
+        """End the step at the end of the invocation, while an exception that ends it is being handled."""
         error = sys.exception()
         self._close()
         self._send(error if error is not self.handled else None)
 
     def _stop(self) -> bool:
-        """Leave the record's span. False if the invocation ended first: then the current span is another's."""
+        """Leave the record's span. Return False if the invocation ended first, because then another span is current."""
         if id(self) not in self.root.open:
             return False
         self.here.leave()
@@ -161,7 +161,7 @@ class _Step:
         return True
 
     def _close(self) -> None:
-        """Note the end of the event now; it may be sent later."""
+        """Record the end of the event now; it may be sent later."""
         if self.ended is None:
             self.ended = (time.time(), (time.perf_counter() - self.began) * 1000)
 

@@ -1,4 +1,4 @@
-"""Reads from a handler's result how the invocation went."""
+"""Reads the outcome of an invocation from a handler's result."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ _BITS = 14_000  # of an integer; Python converts at most 4,300 digits
 
 
 def read(result: object) -> Result:
-    """HTTP status and failed records in the forms that Lambda and its front ends read, and the error of a result that
-    makes the invocation fail, or that says so.
+    """Return the HTTP status and the failed records in the formats of Lambda and its front ends, and the error of a
+    result that fails the invocation, or reports a failure.
 
     https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html (batchItemFailures)
     """
@@ -45,8 +45,8 @@ def read(result: object) -> Result:
 
 
 def _durable(result: dict[object, object]) -> tuple[str | None, tuple[str, str] | None]:
-    """Status, and type and message of the error, in what AWS's SDK returns of a durable execution. A user's error does
-    not come out of that as an exception.
+    """Return status, and type and message of the error, from what AWS's SDK returns for a durable execution, because it
+    does not raise a user's error.
 
     https://docs.aws.amazon.com/lambda/latest/dg/durable-functions.html
     """
@@ -112,15 +112,15 @@ def _is_encodable(text: str) -> bool:
 
 
 def _refusal(result: object) -> tuple[str, str] | None:
-    """Type and message of the error that Lambda's runtime client is going to report of a result, because it cannot turn
-    that into JSON; None if it can."""
+    """Return type and message of the error that Lambda's runtime client will report for a result that it cannot convert
+    to JSON; None if it can."""
     marshaller = sys.modules.get("awslambdaric.lambda_runtime_marshaller")
     if marshaller is None or not returns_to_runtime():
         return None
     try:
         body, _ = marshaller.LambdaMarshaller().marshal_response(result)
         if isinstance(body, str):
-            body.encode()  # which the runtime client does when it posts it, and does not survive
+            body.encode()  # the runtime client encodes it when it posts it, and crashes
     except Exception as fault:
         pass_on(fault)
         return getattr(fault, "exception_type", type(fault).__name__), getattr(fault, "msg", str(fault))
@@ -128,7 +128,7 @@ def _refusal(result: object) -> tuple[str, str] | None:
 
 
 def returns_to_runtime() -> bool:
-    """Whether what our wrapper returns goes to Lambda as it is, and not through another decorator above it."""
+    """Whether our wrapper's result goes to Lambda directly, and not through another decorator above it."""
     if "zespan_serverless.aws_lambda.auto" in sys.modules:
         return True
     module, _, name = os.environ.get("_HANDLER", "").rpartition(".")

@@ -1,8 +1,8 @@
 """SnapStart: Lambda starts one process, takes a snapshot of it, and restores many processes from the snapshot.
 
-https://docs.aws.amazon.com/lambda/latest/dg/snapstart-runtime-hooks-python.html. Before the snapshot, waiting events
-are sent, because otherwise each restored process would send them; thread, connection and credentials are given up.
-A restored process starts afresh: its connections are dead, the backend may be reachable again, clocks have jumped.
+https://docs.aws.amazon.com/lambda/latest/dg/snapstart-runtime-hooks-python.html. Before the snapshot, pending events
+are sent, because otherwise each restored process would send them; thread, connection and credentials are given up. A
+restored process starts again: its connections are dead, the backend may be reachable again, clocks have jumped.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
-"""Traces a handler without a change of its code.
+"""Traces a handler without code changes.
 
 Set the function's handler to `zespan_serverless.aws_lambda.auto.handler`, and ZESPAN_LAMBDA_HANDLER to the original
 handler. The layer's wrapper (AWS_LAMBDA_EXEC_WRAPPER=/opt/zespan/wrapper) does both. Settings are read from the
 environment.
 
 Lambda's own runtime client imports the user's module and words its errors. So if the module cannot be imported,
-Lambda's answer and log are the same as without this package; the failure is also reported to the backend.
+Lambda's response and log are the same as without this package; the failure is also reported to the backend.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ VARIABLE = "ZESPAN_LAMBDA_HANDLER"
 
 
 def _observed() -> Callable[..., Any]:
-    """The user's decorated handler. If there is none, raise what Lambda's runtime client would raise."""
+    """Return the user's decorated handler. If there is none, raise what Lambda's runtime client would raise."""
     from awslambdaric import bootstrap
     from awslambdaric.lambda_runtime_exception import FaultException
 
@@ -47,7 +47,7 @@ def _observed() -> Callable[..., Any]:
         answer = bootstrap.build_fault_result((type(error), error, traceback), None)
         _report(name, answer["errorType"], answer["errorMessage"], error)
         raise FaultException(answer["errorType"], answer["errorMessage"], answer["stackTrace"]) from None
-    except BaseException as error:  # sys.exit() and the like, of which Lambda reports only that the process has ended
+    except BaseException as error:  # sys.exit() and similar, of which Lambda reports only that the process has ended
         _report(name, type(error).__name__, ", ".join(map(repr, error.args)), error)
         raise
     if not callable(found):
@@ -62,7 +62,7 @@ def _observed() -> Callable[..., Any]:
 
 
 def _imported(name: str) -> Callable[..., Any]:
-    """The handler, imported by ourselves: for a runtime client without `_get_handler`."""
+    """Import the handler without the runtime client, for versions without `_get_handler`."""
     from importlib import import_module
 
     module, _, attribute = name.rpartition(".")
@@ -71,7 +71,7 @@ def _imported(name: str) -> Callable[..., Any]:
 
 
 def _report(name: str, kind: str, message: str, error: BaseException | None = None) -> None:
-    """Send an event about the error that keeps the function from starting. Never raises.
+    """Send an event about the error that prevents the function from starting. Never raises.
 
     It is sent at once, because Lambda ends this process next.
     """

@@ -1,8 +1,9 @@
-"""A Lambda function that sends on what is parked: its handler is `zespan_serverless.aws_lambda.forwarder.handler`.
+"""A Lambda function that forwards parked events: its handler is `zespan_serverless.aws_lambda.forwarder.handler`.
 
-It takes messages of SQS, records of Kinesis, and the news of S3 that objects have been created, directly, by SQS or by
-EventBridge. What is delivered is deleted: objects by this function, messages and records by Lambda, which offers the
-others again. For that the event source of a queue or stream must have the response type ReportBatchItemFailures.
+It accepts messages of SQS, records of Kinesis, and S3's notifications about created objects, directly, through SQS or
+through EventBridge. Delivered events are deleted: objects by this function, messages and records by Lambda, which
+delivers the others again. For that the event source of a queue or stream must have the response type
+ReportBatchItemFailures.
 """
 
 from __future__ import annotations
@@ -22,18 +23,18 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
 RESERVE = 1.0
-"""Seconds of the function's timeout that are left for the answer."""
+"""Seconds of the function's timeout that are reserved for the response."""
 
 
 class _Parcel:
-    """A blob, the id of the message or record that it came with (empty: none), and what to do when it is delivered."""
+    """A blob, the id of its message or record (empty: none), and what to call when it is delivered."""
 
     def __init__(self, message_id: str, blob: bytes, done: Callable[[], object] = tuple) -> None:
         self.message_id, self.blob, self.done = message_id, blob, done
 
 
 def handler(event: Any, context: Any) -> dict[str, Any]:
-    """Send on what an event brings. Raises RuntimeError if parts of it fail whose source has no ids to answer with."""
+    """Forward the events in an event. Raises RuntimeError if parts fail whose source has no partial failures."""
     failed: list[tuple[str, str]] = []
     parcels = list(_parcels(event, failed))
     seconds = context.get_remaining_time_in_millis() / 1000 - RESERVE
@@ -51,7 +52,7 @@ def handler(event: Any, context: Any) -> dict[str, Any]:
 
 @functools.cache
 def _forwarder() -> Forwarder:
-    """One for all invocations: it keeps its connections."""
+    """Return the forwarder of all invocations, which keeps its connections."""
     return Forwarder({})
 
 
@@ -61,7 +62,7 @@ def _bucket(name: str, region: str) -> Bucket:
 
 
 def _deleted(parcel: _Parcel) -> str:
-    """Delete what has been delivered. Why that has failed, or an empty string."""
+    """Delete what has been delivered. Return why that failed, or an empty string."""
     try:
         parcel.done()
     except Exception as error:
@@ -70,7 +71,7 @@ def _deleted(parcel: _Parcel) -> str:
 
 
 def _parcels(event: Any, failed: list[tuple[str, str]]) -> Iterator[_Parcel]:
-    """What an event brings. What cannot be read is added to `failed`, with the reason."""
+    """Yield the parcels in an event. Unreadable parts are added to `failed`, with the reason."""
     for record in event.get("Records") or [event]:
         message_id = ""
         try:
@@ -87,7 +88,7 @@ def _parcels(event: Any, failed: list[tuple[str, str]]) -> Iterator[_Parcel]:
 
 
 def _in_message(message_id: str, body: str) -> Iterator[_Parcel]:
-    """A parked batch, or the news of S3."""
+    """Yield what a message contains: a parked batch, or a notification of S3."""
     if not body.startswith("{"):
         yield _Parcel(message_id, from_text(body))
         return
@@ -98,7 +99,7 @@ def _in_message(message_id: str, body: str) -> Iterator[_Parcel]:
 
 
 def _in_news(message_id: str, record: Mapping[str, Any]) -> Iterator[_Parcel]:
-    """The object that S3's own notification, or EventBridge, tells of."""
+    """Yield the object that a notification of S3 or EventBridge names."""
     news = record.get("s3") or record.get("detail")
     if not news:
         raise ValueError("this is no event of SQS, Kinesis or S3")
@@ -108,6 +109,6 @@ def _in_news(message_id: str, record: Mapping[str, Any]) -> Iterator[_Parcel]:
         key = unquote_plus(key)
     try:
         blob = store.get(key)
-    except KeyError:  # sent by somebody else meanwhile
+    except KeyError:  # another process has forwarded it meanwhile
         return
     yield _Parcel(message_id, blob, lambda: store.delete(key))

@@ -81,7 +81,7 @@ def _decorate(function: Any, settings: Mapping[str, Any]) -> Any:
             "zespan_azure cannot trace a generator: a durable orchestrator is replayed, decorate "
             "its activities; for a stream return a StreamingResponse"
         )
-    import inspect  # azure.functions has it loaded
+    import inspect  # azure.functions has imported it
 
     try:
         signature = inspect.signature(function)
@@ -95,7 +95,7 @@ def _decorate(function: Any, settings: Mapping[str, Any]) -> Any:
 
 
 def _rewrap(builder: Any, settings: Mapping[str, Any]) -> None:
-    """Above Azure's decorators: what they have made of the function calls what is in there, and never what we return.
+    """Let the object that Azure's decorators have made call our wrapper. The wrapper itself is not returned.
 
     https://github.com/Azure/azure-functions-python-library, `azure.functions.decorators.function_app`.
     """
@@ -114,7 +114,7 @@ def _rewrap(builder: Any, settings: Mapping[str, Any]) -> None:
 
 
 def _imported(settings: Mapping[str, Any]) -> None:
-    """In a worker, be ready for SIGTERM: only now is this the main thread, functions may run in others."""
+    """Prepare for SIGTERM in a worker: only during import is this the main thread."""
     if azure.in_worker() and _settings.usable(_settings.resolve(settings)):
         _process.watch()
 
@@ -122,7 +122,7 @@ def _imported(settings: Mapping[str, Any]) -> None:
 def _wrapped(
     function: Callable[..., Any], signature: Any, host: AzureHost, settings: Mapping[str, Any]
 ) -> Callable[..., Any]:
-    """A wrapper that the worker passes its context, whether the function declares it or not."""
+    """Return a wrapper to which the worker passes its context, whether the function declares it or not."""
     is_declared = "context" in signature.parameters
     wrapper: Any = wrap.traced(function if is_declared else _without_context(function), host, settings)
     functools.update_wrapper(wrapper, function)
@@ -135,7 +135,7 @@ def _wrapped(
 
 
 def _without_context(function: Callable[..., Any]) -> Callable[..., Any]:
-    """`function`, which does not expect the worker's context, and does not get it."""
+    """Wrap `function`, so that it does not get the worker's context, which it does not expect."""
     if aio.is_async(function):
 
         async def awaited(*args: Any, context: object = None, **kwargs: Any) -> Any:
@@ -150,7 +150,7 @@ def _without_context(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _with_context(parameters: list[Any]) -> list[Any]:
-    """The parameters, and one that makes the worker pass its context.
+    """Return the parameters, with one that makes the worker pass its context.
 
     It has the type that `@app.mcp_tool` leaves out of a tool's properties; the worker reads other annotations.
     """
@@ -164,7 +164,7 @@ def _with_context(parameters: list[Any]) -> list[Any]:
 
 
 class AzureCall:
-    """The worker's context, and the inputs of a function by their names."""
+    """The worker's context, and a function's inputs by name."""
 
     __slots__ = ("context", "inputs")
 
@@ -174,7 +174,7 @@ class AzureCall:
 
 
 class AzureHost(Host[AzureCall]):
-    """What one function answers to the core's questions."""
+    """Azure Functions as the host of one function."""
 
     one_at_a_time = False
 
@@ -185,7 +185,7 @@ class AzureHost(Host[AzureCall]):
         self._trigger: Mapping[str, Any] | None = None
 
     def request(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> AzureCall:
-        inputs = {**dict(zip(self._names, args, strict=False)), **kwargs}  # by position: called by hand
+        inputs = {**dict(zip(self._names, args, strict=False)), **kwargs}  # by position, in a direct call
         return AzureCall(inputs.get("context") if "context" in self._names else inputs.pop("context", None), inputs)
 
     def read(self, request: AzureCall) -> Invocation:

@@ -1,4 +1,4 @@
-"""What a function returns: the status of a response, and a body that is still to be made.
+"""Reads a function's result: the status of a response, and a body that is produced later.
 
 With `azurefunctions-extensions-http-fastapi` a function returns a StreamingResponse, and the worker's own web server
 reads its body afterwards: https://learn.microsoft.com/azure/azure-functions/functions-reference-python#http-streams
@@ -13,7 +13,7 @@ from .._observe.bodies import AsyncBody, Exchange
 
 
 class Answer(Exchange):
-    """What a function has returned. The invocation ends at its return, or with the body of a streamed response."""
+    """The result of a function. The invocation ends at its return, or with the body of a streamed response."""
 
     def follow(self, result: Any) -> Any:
         with Guarded("a response"):

@@ -75,13 +75,13 @@ _BY_CLASS = {
 
 
 def folder(function: Callable[..., Any]) -> str:
-    """The folder of the function's source; an empty string if it is unknown."""
+    """Return the folder of the function's source; an empty string if it is unknown."""
     code = getattr(_innermost(function), "__code__", None)
     return os.path.dirname(os.path.abspath(code.co_filename)) if code is not None else ""  # noqa: PTH100, PTH120
 
 
 def find(wrapper: object, function: Callable[..., Any], directory: str | None) -> Mapping[str, Any]:
-    """The binding of the trigger, as function.json would have it; empty if it cannot be found.
+    """Return the binding of the trigger, as in function.json; empty if it cannot be found.
 
     The v1 model has function.json in `directory`. The v2 model has a builder that holds `wrapper`: under the function's
     name in its module, or in one of the apps and blueprints of that module.
@@ -103,7 +103,7 @@ def find(wrapper: object, function: Callable[..., Any], directory: str | None) -
 
 
 def describe(trigger: Mapping[str, Any], inputs: Mapping[str, Any], route_prefix: str) -> Mapping[str, object]:
-    """The attributes of the root event that describe its trigger, including `faas.trigger` and `links`."""
+    """Return the attributes of the root event that describe its trigger, including `faas.trigger` and `links`."""
     name, value = _kind_of(trigger, inputs)
     kind = _KINDS.get(name.lower(), _Kind("other"))
     common: dict[str, object] = {"faas.trigger": kind.trigger, "azure.functions.trigger": name or None}
@@ -121,7 +121,7 @@ def describe(trigger: Mapping[str, Any], inputs: Mapping[str, Any], route_prefix
 
 
 def _kind_of(trigger: Mapping[str, Any], inputs: Mapping[str, Any]) -> tuple[str, Any]:
-    """The kind of the trigger, without the suffix `Trigger`, and the value that it has delivered."""
+    """Return the kind of the trigger, without the suffix `Trigger`, and the value that it has delivered."""
     kind = str(trigger.get("type") or "")
     if kind:
         value = inputs.get(str(trigger.get("name")))
@@ -154,7 +154,7 @@ def _timer(trigger: Mapping[str, Any], timer: Any) -> dict[str, object]:
 
 
 def _documents(trigger: Mapping[str, Any], documents: Any) -> dict[str, object]:
-    """Of documents or rows that have changed."""
+    """Return attributes of changed documents or rows."""
     collection = trigger.get("containerName") or trigger.get("collectionName") or trigger.get("tableName")
     return {
         "faas.document.collection": _text(collection),
@@ -174,7 +174,7 @@ def _blob(trigger: Mapping[str, Any], blob: Any) -> dict[str, object]:
 
 
 def _messages(kind: _Kind, trigger: Mapping[str, Any], value: Any) -> dict[str, object]:
-    """Of one message or a batch. The attributes of one message are left out of a batch of several."""
+    """Return attributes of one message or a batch. Those that differ between messages are left out of a batch."""
     is_batch = isinstance(value, list)
     batch: list[Any] = value if is_batch else [] if value is None else [value]
     only = batch[0] if len(batch) == 1 else None
@@ -198,7 +198,7 @@ def _messages(kind: _Kind, trigger: Mapping[str, Any], value: Any) -> dict[str, 
 
 
 def _links(batch: list[Any]) -> Iterator[Link]:
-    """Links to the producer's span of each message."""
+    """Return links to the producer's span of each message."""
     of_batch = _batch_properties(batch) if len(batch) > 1 else []
     for number, message in enumerate(batch):
         producer = _producer(_properties(message, of_batch[number] if number < len(of_batch) else None))
@@ -207,7 +207,7 @@ def _links(batch: list[Any]) -> Iterator[Link]:
 
 
 def _producer(candidates: Iterable[Mapping[Any, Any]]) -> Caller | None:
-    """A message's producer, from the first properties that have a valid one."""
+    """Return a message's producer, from the first properties that have a valid one."""
     for properties in candidates:
         for name in _TRACEPARENTS:
             found = parse_traceparent(_decoded(properties.get(name) or properties.get(name.encode())))
@@ -217,8 +217,8 @@ def _producer(candidates: Iterable[Mapping[Any, Any]]) -> Caller | None:
 
 
 def _properties(message: Any, own: object) -> Iterator[Mapping[Any, Any]]:
-    """The properties that the sender has set, from every field that may hold them: of Service Bus, Event Hubs, Event
-    Grid and Kafka. `own`: this message's part of the properties of its batch, if there are such.
+    """Yield the properties that the sender has set, from every field that may hold them: of Service Bus, Event Hubs,
+    Event Grid and Kafka. `own`: this message's part of the properties of its batch, if they exist.
 
     https://learn.microsoft.com/azure/azure-functions/functions-bindings-event-hubs-trigger#event-metadata
     """
@@ -238,14 +238,14 @@ def _properties(message: Any, own: object) -> Iterator[Mapping[Any, Any]]:
 
 
 def _batch_properties(batch: list[Any]) -> list[Any]:
-    """The properties of each event in a batch from Event Hubs, where every event holds the metadata of all."""
+    """Return the properties of each event in a batch from Event Hubs, where every event holds the metadata of all."""
     metadata = _read(batch[0], "metadata")
     properties = _parsed(metadata.get("PropertiesArray")) if isinstance(metadata, dict) else None
     return properties if isinstance(properties, list) else []
 
 
 def _headers(headers: object) -> Mapping[str, object]:
-    """The headers of a Kafka message that hold a traceparent. Kafka has a list of keys and values, in base64:
+    """Return the headers of a Kafka message that hold a traceparent. Kafka has a list of keys and values, in base64:
     https://learn.microsoft.com/azure/azure-functions/functions-bindings-kafka-trigger"""
     parsed = _parsed(headers)
     pairs = [pair for pair in parsed if isinstance(pair, dict)] if isinstance(parsed, list) else []
@@ -258,12 +258,12 @@ def _headers(headers: object) -> Mapping[str, object]:
 
 
 def _size(value: Any) -> int | None:
-    """The number of documents or rows; None for a text and for what has no length."""
+    """Return the number of documents or rows; None for a text and for a value without length."""
     return None if value is None or isinstance(value, (str, bytes)) or not hasattr(value, "__len__") else len(value)
 
 
 def _parsed(value: Any) -> Any:
-    """The value of a text in JSON, None if it is not JSON; any other value as it is."""
+    """Parse a text as JSON, None if it is not JSON; any other value stays the same."""
     if isinstance(value, str):
         try:
             return json.loads(value)
@@ -281,7 +281,7 @@ def _text(value: object) -> str | None:
 
 
 def _read(value: Any, name: str) -> Any:
-    """An attribute of an input; None if there is none. Some inputs decode attributes only now, which may fail."""
+    """Read an attribute of an input, or None. Some inputs decode attributes only now, which may fail."""
     try:
         return getattr(value, name, None)
     except Exception as error:
@@ -290,7 +290,7 @@ def _read(value: Any, name: str) -> Any:
 
 
 def _plain(value: Any, name: str) -> Any:
-    """An attribute from the object's own namespace: `getattr` of a mock or a lazy module would make one up."""
+    """Read an attribute from the object's own namespace, because `getattr` of a mock would create one."""
     try:
         return vars(value).get(name)
     except TypeError:
@@ -307,7 +307,7 @@ def _innermost(function: Any) -> Any:
 
 
 def _holds(function: Any, wrapper: object) -> bool:
-    """Whether `wrapper` is this function, or is wrapped by it and other decorators."""
+    """Whether `wrapper` is this function, or wraps it, possibly through other decorators."""
     for _ in range(_WRAPPED_MAX):
         if function is wrapper:
             return True

@@ -92,11 +92,11 @@ def _decorate(function: Any, settings: Mapping[str, Any], *, name: str) -> Any:
 
 
 class FunctionHost(WebHost[Arguments]):
-    """The functions framework's answers to the core's questions.
+    """The functions framework as a host.
 
     Gunicorn imports the function's module in its master and serves in a fork of it, several requests at once in
-    threads; atexit runs there. Under its Uvicorn worker, which serves async functions, it does not, and nobody speaks
-    the lifespan protocol (`is_told_to_stop`). https://github.com/GoogleCloudPlatform/functions-framework-python
+    threads; atexit runs there. Under its Uvicorn worker, which serves async functions, neither atexit runs nor is the
+    lifespan protocol used (`is_told_to_stop`). https://github.com/GoogleCloudPlatform/functions-framework-python
     """
 
     reads_ahead = True
@@ -130,7 +130,7 @@ class FunctionHost(WebHost[Arguments]):
             id=request.execution_id(),
             name=self._name,
             parent=parent,
-            # Without an operation: the function's name says more than the path, which often is just a slash.
+            # Without an operation, because the function's name says more than the path, which is often just a slash.
             describe=lambda: Description({**invocation.describe().attributes, **details}),
         )
 

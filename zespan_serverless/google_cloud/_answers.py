@@ -18,17 +18,17 @@ if TYPE_CHECKING:
 
 
 class Answer(Exchange):
-    """One answer of a function. Its invocation ends once: when the function returns, or when the body ends."""
+    """The response of a function. Its invocation ends once: when the function returns, or when the body ends."""
 
     def failure(self, error: BaseException) -> BaseException | None:
-        """Not an `abort(404)`, of Flask's or Starlette's: that is a response like any other."""
+        """Return no failure for `abort(404)` of Flask or Starlette, which is a response like any other."""
         with Guarded("a response"):
             self.status = _status_of(error)
         return None if self.status is not None else error
 
     def follow(self, result: Any) -> Any:
         with Guarded("a response"):
-            if result is not None or self._method:  # to an event, nothing is no failure
+            if result is not None or self._method:  # for an event, no result is not a failure
                 self.status = _status(result)
             return self._with_body(result)
         return result
@@ -54,7 +54,7 @@ class Answer(Exchange):
 
 
 class GeneratorAnswer(Exchange):
-    """What a generator answers: its pieces are the body of a response that cannot be another than 200."""
+    """The response of a generator: its items are a body, and the status is always 200."""
 
     def begin(self) -> None:
         self.status = 200 if self._method else None
@@ -81,7 +81,7 @@ class _Background:
 
 
 def _status(result: Any) -> int | None:
-    """The status of the response that the framework makes of a result; None if it is unknown."""
+    """Return the status of the response that the framework makes from a result; None if it is unknown."""
     if isinstance(result, tuple):
         status = next((part for part in result[1:] if isinstance(part, (int, str))), None)
         if isinstance(status, str):
@@ -90,12 +90,12 @@ def _status(result: Any) -> int | None:
     if _is_one_of(result, "werkzeug", "Response") or _is_one_of(result, "starlette", "Response"):
         return int(result.status_code)
     if result is None:
-        return 500  # Flask and Starlette alike
+        return 500  # the same in Flask and Starlette
     return 200 if isinstance(result, (str, bytes, bytearray, dict, list, Iterator)) else None
 
 
 def _status_of(error: BaseException) -> int | None:
-    """The status of an exception that the framework turns into a response; None for any other exception."""
+    """Return the status of an exception that the framework turns into a response; None for any other exception."""
     status: object = None
     if _is_one_of(error, "werkzeug", "HTTPException"):
         status = getattr(error, "code", None)
@@ -105,5 +105,5 @@ def _status_of(error: BaseException) -> int | None:
 
 
 def _is_one_of(value: object, package: str, name: str) -> bool:
-    """Whether the value's class is the package's class of this name, or derives from it. By names: no import needed."""
+    """Whether the value's class is the package's class of this name, or derives from it. Needs no import."""
     return any(kind.__name__ == name and kind.__module__.startswith(package + ".") for kind in type(value).__mro__)

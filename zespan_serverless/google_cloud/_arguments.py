@@ -1,4 +1,4 @@
-"""What a function of the functions framework is called with: a request, a CloudEvent, `(data, context)`, an object."""
+"""Arguments of a function under the functions framework: a request, a CloudEvent, `(data, context)`, an object."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ _AGENTS = ("CloudPubSub-Google", "APIs-Google")
 
 
 class Arguments:
-    """`first`: the first argument. `request`: Flask's or Starlette's, if it can be had. `event`: the attributes of a
-    CloudEvent; `context`: of a background function's event; `data`: of either, or of the Pub/Sub message that a request
-    pushes. `method`: of a request that the function is called with, else empty."""
+    """`first`: the first argument. `request`: Flask's or Starlette's, if available. `event`: the attributes of a
+    CloudEvent; `context`: that of a background function; `data`: the data of either, or the Pub/Sub message that a
+    request pushes. `method`: the request's method, or empty."""
 
     __slots__ = ("context", "data", "event", "first", "method", "request")
 
@@ -47,7 +47,7 @@ class Arguments:
 
     @property
     def is_request(self) -> bool:
-        """Whether there is a request, and no event in it that says more."""
+        """Whether this is a request without an event inside."""
         return self.request is not None and self.event is None and self.context is None
 
     def header(self, name: str) -> str | None:
@@ -55,9 +55,9 @@ class Arguments:
         return value if isinstance(value, str) else None
 
     def url(self) -> tuple[str, str]:
-        """Path and scheme."""
+        """Return path and scheme."""
         scope = getattr(self.request, "scope", None)
-        if isinstance(scope, dict) and "path" in scope:  # Starlette's, whose `path` is a method of its `url`
+        if isinstance(scope, dict) and "path" in scope:  # Starlette's, whose `url` has a method `path`
             return str(scope["path"]), str(scope.get("scheme", "http"))
         return str(getattr(self.request, "path", "")), str(getattr(self.request, "scheme", "http"))
 
@@ -69,12 +69,12 @@ class Arguments:
         return {**google.describe_headers(self.header), **google.describe_push(self.data)}
 
     def producer(self) -> Caller | None:
-        """The trace that an event comes from."""
+        """Return the trace that an event comes from."""
         return google.producer(self.event or {}, self.data)
 
     def execution_id(self) -> str | None:
-        """The framework's, which it also puts into the log, or Google's; an async event function has it in a
-        contextvar."""
+        """Return the execution id: the framework's, which is also in the log, or Google's. Async event functions have
+        it in a contextvar."""
         header = self.header("function-execution-id")
         if header or self.request is not None:
             return header[:TEXT_MAX] if header else None
@@ -84,14 +84,14 @@ class Arguments:
 
 
 def read_arguments(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Arguments:
-    """What a function is called with. Total: any arguments will do."""
+    """Read the arguments of a function. Accepts any arguments."""
     values = args or tuple(kwargs.values())
     first = _first(args, kwargs)
     if _is_request(first):
         data = None
         try:
             data = _pushed(first)
-        except Exception as error:  # the client may only look like Pub/Sub, or may have hung up
+        except Exception as error:  # the client may only look like Pub/Sub, or may have disconnected
             pass_on(error)
         return Arguments(first, first, data=data, method=str(first.method))
     request = _flask_request()
@@ -105,7 +105,7 @@ def read_arguments(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Argument
 
 
 def _first(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
-    """The first argument. For a method that is decorated in its class this is the request, which follows `self`."""
+    """Return the first argument. For a method that is decorated in its class it is the request after `self`."""
     values = (args or tuple(kwargs.values()))[:2]
     return next((value for value in values if _is_request(value)), values[0] if values else None)
 
@@ -130,11 +130,11 @@ def _is_push(request: Any) -> bool:
 
 
 def _pushed(request: Any) -> object:
-    """The body of a Pub/Sub push; None for any other request. The function can still read it."""
+    """Return the body of a Pub/Sub push; None for any other request. The function can still read it."""
     if not _is_push(request):
         return None
     environ = getattr(request, "environ", None)
-    if isinstance(environ, dict) and "stream" not in vars(request):  # Flask's, if nobody has begun to read
+    if isinstance(environ, dict) and "stream" not in vars(request):  # Flask's, unless something has read from it
         body = environ["wsgi.input"].read(content_length(request.headers.get("content-length")))
         environ["wsgi.input"] = io.BytesIO(body)
     else:
@@ -143,7 +143,7 @@ def _pushed(request: Any) -> object:
 
 
 async def read_push(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
-    """Have Starlette read a Pub/Sub push, which it then keeps for the function."""
+    """Let Starlette read a Pub/Sub push, which it then keeps for the function."""
     first = _first(args, kwargs)
     if _is_request(first) and _is_push(first) and callable(getattr(first, "body", None)):
         await first.body()

@@ -49,7 +49,7 @@ ROOMS = {
     "litellm.responses.main": "litellm",
     "mcp.client.session": "mcp",
 }
-"""SDK module -> the room that traces it."""
+"""Maps an SDK's module to the room that traces it."""
 
 
 def watch(*rooms: str) -> None:
@@ -65,7 +65,7 @@ def _patch_room(module: ModuleType) -> None:
     """Patch a module of an SDK with the choke points of its room, and the HTTP clients beneath all SDKs."""
     from importlib import import_module
 
-    from . import _sending  # not above: a process without an SDK is spared it
+    from . import _sending  # imported here, to save it in processes without an SDK
     from ._patch import patch
 
     patch(module, import_module(f"{__name__}.{ROOMS[module.__name__]}").CHOKES)

@@ -1,4 +1,4 @@
-"""Tracing by hand: SDKs without a decorator, and single clients."""
+"""Manual tracing: SDKs without a decorator, and single clients."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Sdk = Literal["anthropic", "bedrock", "cohere", "dspy", "google", "groq", "litel
 """The SDKs that are traced; `bedrock` is boto3 and aiobotocore."""
 
 _SDKS = sorted({*ROOMS.values()})
-_ALIKE = ("openai", "anthropic")  # clients of users may have the same methods
+_ALIKE = ("openai", "anthropic")  # the user's clients may have the same methods
 
 
 def patch(*sdks: Sdk) -> None:
@@ -61,16 +61,16 @@ def wrap(client: Client) -> Client:
 
 
 def patch_openai() -> None:
-    """`patch("openai")`."""
+    """Trace OpenAI's SDK: `patch("openai")`."""
     watch("openai")
 
 
 wrap_openai = wrap
-"""The name that `wrap` has where only OpenAI's SDK is used."""
+"""An alias of `wrap` for code that only uses OpenAI's SDK."""
 
 
 def _chokes(client: Any) -> Iterator[Choke]:
-    """The methods that the calls of a client pass through: those of its SDK, else those that users' clients imitate."""
+    """Return the choke points of a client's calls: those of its SDK, or of the SDKs that compatible clients imitate."""
     from importlib import import_module
 
     packages = {base.__module__.partition(".")[0] for base in type(client).__mro__}
@@ -80,7 +80,7 @@ def _chokes(client: Any) -> Iterator[Choke]:
 
 
 def _owners(client: Any, choke: Choke) -> Iterator[Any]:
-    """The objects in a client that have the methods which the calls pass through."""
+    """Return the objects in a client that have the traced methods."""
     for path in choke.paths:
         owner = client
         for name in path.split(".") if path else ():

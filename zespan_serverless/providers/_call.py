@@ -1,4 +1,4 @@
-"""One call of a model, from its start to its record."""
+"""One model call, from its start to its record."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def begin(choke: Choke, method: Any, owner: Any, args: tuple[Any, ...], kwargs: 
         return None
     here = open_call.get()
     outer = here if choke.is_inner else None
-    if outer is not None and outer.taken:  # a tool in between asks again: another call, which is paid for, too
+    if outer is not None and outer.taken:  # a tool in between makes another request, which is another billed call
         outer = None
     try:
         if outer is not None:
@@ -69,7 +69,7 @@ def begin(choke: Choke, method: Any, owner: Any, args: tuple[Any, ...], kwargs: 
 
 
 def _until(container: _process.Container) -> float | None:
-    """When a call that begins now has to be over, by `time.monotonic()`; None if it may take any time."""
+    """Return when a call that begins now has to end, by `time.monotonic()`; None if there is no limit."""
     settings = container.settings
     left = time_left() if settings.cap_timeouts else None
     if left is None:
@@ -84,15 +84,15 @@ class ModelCall:
     outer: ModelCall | None = None
     attempts_outside: Attempts | None = None
     taken = False
-    """Whether there is an answer, or a response that it will be read from."""
+    """Whether there is an answer, or a response from which it will be read."""
 
     def __init__(self, container: _process.Container, request: Request) -> None:
         self.container, self.request = container, request
         self.raw = request.raw
         self.span = _trace.new_span(_trace.current())
         self.span.root.calls += 1
-        self.once = threading.Lock()  # taken when the record is made
-        # Taken now: by the time the call ends the user may have appended the answer to the same list.
+        self.once = threading.Lock()  # set when the record is made
+        # Copied now, because the user may append the answer to the same list before the call ends.
         prompt = read_prompt(request, container)
         self.model = Model(request.provider, request.model, prompt, Answer(), stream=request.stream)
         self.model.has_content = container.settings.store_prompts
@@ -100,7 +100,7 @@ class ModelCall:
         self.began = time.perf_counter()
 
     def begun(self) -> ModelCall:
-        """Note the call in the journal and start its clock."""
+        """Write the call to the journal, and start its clock."""
         try:
             self._note_begin()
         except BaseException as error:
@@ -113,41 +113,41 @@ class ModelCall:
         return self
 
     def replace(self, relay: ModelCall) -> None:
-        """Make the record in the place of a call that this one is made for, unless that has ended or been replaced."""
+        """Replace a call that this one is made for, unless that has ended or been replaced."""
         if relay.once.acquire(blocking=False):
             relay.taken = True
             self.span = relay.span
 
     def resume(self) -> None:
-        """From here on a request belongs to this call."""
+        """Attribute requests to this call from now on."""
         self.outer, self.attempts_outside = open_call.get(), current.get()
         open_call.set(self)
         current.set(self.attempts)
 
     def pause(self) -> None:
-        """The method has returned; it may go on when its result is awaited."""
-        if open_call.get() is self:  # a coroutine that is dropped is closed anywhere, such as in the midst of a call
+        """Note that the method has returned; it may continue when its result is awaited."""
+        if open_call.get() is self:  # a dropped coroutine is closed anywhere, for example during another call
             open_call.set(self.outer)
             current.set(self.attempts_outside)
         self.outer = self.attempts_outside = None
 
     def _note_begin(self) -> None:
-        """Note the call in the journal, because the process may not live until the answer."""
+        """Write the call to the journal, because the process may end before the answer."""
         if self.container.records:
             self.container.opened(self._record(self.model))
 
     def take(self, result: Any, error: BaseException | None) -> Any:
         """Take the answer of a request that was made inside the method, unless there has been one already.
 
-        An error is left for the method to raise: a tool in between may try again. Never raises, except what a signal
-        handler raises.
+        An error is left for the method to raise, because a tool in between may retry. Never raises, except what a
+        signal handler raises.
         """
         if error is None and not self.taken:
             result = self._settle(result, None)
         return result
 
     def done(self, result: Any, error: BaseException | None) -> Any:
-        """Take the method's result, unless the answer has been taken already, or its exception.
+        """Take the method's result or its exception, unless the answer has been taken already.
 
         Never raises, except what a signal handler raises.
         """
@@ -183,9 +183,9 @@ class ModelCall:
         return result
 
     def end(self, answer: Answer | None = None, error: BaseException | None = None) -> None:
-        """Make the record. A second call does nothing, in whichever thread.
+        """Make the record. A second call does nothing, in any thread.
 
-        Never raises, except what a signal handler raises; the record is made all the same.
+        Never raises, except what a signal handler raises; the record is made nevertheless.
         """
         if not self.once.acquire(blocking=False):
             return
@@ -197,7 +197,7 @@ class ModelCall:
                 self.container.capture(lambda: self._ended(answer or Answer(), error, took), self.span.span_id)
 
     def end_with(self, read: Callable[[], Answer], error: BaseException | None = None) -> None:
-        """`end` with an answer that is still to be read; without it, should `read` fail."""
+        """Call `end` with an answer that `read` returns, or without one if `read` fails."""
         answer = None
         with Guarded("the answer of a model"):
             answer = read()
@@ -236,7 +236,7 @@ class ModelCall:
         return result
 
     def _wait_for_body(self, response: Any) -> None:
-        """Wait until the user has the body parsed, or closes the response."""
+        """Wait until the user parses the body, or closes the response."""
         self.raw = None
         self.span.root.open[id(self)] = self.end  # the invocation may end first
         once(response, "parse", lambda: Taker(self._settle))

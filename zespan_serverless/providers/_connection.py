@@ -1,6 +1,6 @@
-"""A connection on which a model answers in messages: each answer is one record.
+"""A connection on which a model answers in messages: each answer becomes one record.
 
-A room has a subclass of `Conversation` that reads the messages. What fails there is logged, and stays there.
+A room has a subclass of `Conversation` that reads the messages. If it fails, that is logged and has no other effect.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ _PLACE = "a connection to a model"
 
 
 class Conversation:
-    """What is under way on one connection.
+    """The state of one connection.
 
-    `asked` are the answers that have not begun, in the order in which the user has asked for them; `open` are those
-    that have begun, by their ids.
+    `asked` are the answers that have not begun, in the order of the user's requests; `open` are those that have begun,
+    by id.
     """
 
     def __init__(self) -> None:
@@ -37,15 +37,15 @@ class Conversation:
         self.open: dict[str, StreamReader] = {}
 
     def sent(self, message: Any) -> StreamReader | None:
-        """Read a message that is about to be sent. Returns the reader of the answer that it asks for."""
+        """Read a message that is about to be sent. Return the reader of the answer that it requests."""
         raise NotImplementedError
 
     def received(self, message: Any) -> None:
-        """Read a message of the model's, which the SDK has parsed."""
+        """Read a message of the model, which the SDK has parsed."""
         raise NotImplementedError
 
     def begin(self, request_of: Callable[[], Request]) -> StreamReader | None:
-        """Begin an answer in the trace that is current. None if telemetry is off, or has failed."""
+        """Begin an answer in the current trace. None if telemetry is off, or has failed."""
         container = _process.current()
         if container is None:
             return None
@@ -59,7 +59,7 @@ class Conversation:
             return None
 
     def end(self, error: BaseException | None = None) -> None:
-        """End all answers, because no more messages come."""
+        """End all answers, because no more messages will arrive."""
         readers = [*self.asked, *self.open.values()]
         self.asked.clear()
         self.open.clear()
@@ -68,7 +68,7 @@ class Conversation:
 
 
 class Connect(Request):
-    """The request to open a connection. It is a record only if it fails."""
+    """The request that opens a connection. It becomes a record only if it fails."""
 
     __slots__ = ("_conversation",)
 
@@ -92,9 +92,9 @@ class Connect(Request):
 
 
 def attend(connection: Any, conversation: Conversation) -> None:
-    """Have a conversation told what passes the methods of an SDK's connection.
+    """Pass the messages on an SDK's connection to a conversation.
 
-    The methods are the object's own from here on: neither SDKs nor users need to have classes in common.
+    The methods of this object are replaced, because the classes of SDKs and users have nothing in common.
     """
 
     def sending(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Observer | None:
@@ -132,6 +132,6 @@ def _observe(connection: Any, name: str, begin: Any) -> None:
 def _sent(conversation: Conversation, reader: StreamReader, result: Any, error: BaseException | None) -> Any:
     if error is not None:
         with suppress(ValueError):  # its answer has begun
-            conversation.asked.remove(reader)  # else the next answer would be taken for its own
+            conversation.asked.remove(reader)  # otherwise the next answer would be taken for its own
         reader.end(error)
     return result

@@ -1,4 +1,4 @@
-"""Reads an SDK's objects, each of which may also be a dict. A value of an unexpected type is read as absent."""
+"""Reads an SDK's objects, each of which may also be a dict. A value of an unexpected type counts as missing."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing import Any
 
 from .._base.guard import pass_on
 
-_COUNT_MAX = 2**53  # more is a mistake
+_COUNT_MAX = 2**53  # a larger number is a mistake
 _NOTHING: dict[str, Any] = {}
 
 
 def field(value: Any, name: str) -> Any:
-    """A field of a dict or of an object; None if there is none, or it cannot be read."""
+    """Return a field of a dict or an object; None if it does not exist, or cannot be read."""
     if type(value) is dict:
         return value.get(name)
     if value is None:
@@ -28,7 +28,7 @@ def field(value: Any, name: str) -> Any:
             return held[name]
         if _is_defined(kind, name):
             return getattr(value, name, None)
-        extra = value.__pydantic_extra__  # pydantic itself takes ten times as long to say that there is none
+        extra = value.__pydantic_extra__  # pydantic itself takes ten times as long to report a missing field
         return extra.get(name) if extra else None
     except Exception as error:
         pass_on(error)
@@ -36,9 +36,9 @@ def field(value: Any, name: str) -> Any:
 
 
 def held_by(value: Any) -> Any:
-    """All fields, for one of which there is `get`: a dict, or something that reads an object; false if there are none.
+    """Return an object whose `get` returns a field: a dict, or a reader of an object; false if there are no fields.
 
-    From the dict of a model of pydantic's they are read several times as fast as from the model.
+    Reading the dict of a pydantic model is several times as fast as reading the model.
     """
     kind = type(value)
     if kind is dict:
@@ -69,36 +69,36 @@ def _is_defined(kind: type, name: str) -> bool:
 
 
 def text_of(value: Any, name: str) -> str:
-    """A field that is a text, else an empty one."""
+    """Return a field that is a text, or an empty one."""
     return as_text(field(value, name))
 
 
 def as_text(value: Any) -> str:
-    """A value that is a text, else an empty one."""
+    """Return a value that is a text, or an empty one."""
     if type(value) is str:
         return value
     return str.__str__(value) if issubclass(type(value), str) else ""
 
 
 def count_of(value: Any, name: str) -> int:
-    """A field that is a number of tokens; 0 for what cannot be one."""
+    """Return a field that is a token count; 0 for anything else."""
     return tokens(field(value, name))
 
 
 def tokens(found: Any) -> int:
-    """A value that is a number of tokens; 0 for what cannot be one."""
+    """Return a value that is a token count; 0 for anything else."""
     if type(found) is int:
         return found if 0 <= found <= _COUNT_MAX else 0
     return (whole(found) or 0) if found else 0
 
 
 def is_count(value: Any) -> bool:
-    """Whether this can be a number of tokens."""
+    """Whether this can be a token count."""
     return type(value) is int and 0 <= value <= _COUNT_MAX
 
 
 def whole(value: Any) -> int | None:
-    """A number of tokens, as a number or as digits; None for what is neither."""
+    """Convert a number or its digits to a token count; None for anything else."""
     if is_count(value):
         return int(value)
     if type(value) is float and value.is_integer() and 0 <= value <= _COUNT_MAX:  # Amazon's Titan
@@ -107,12 +107,12 @@ def whole(value: Any) -> int | None:
 
 
 def items(value: Any) -> list[Any]:
-    """The items of a list or tuple; none of anything else, such as an iterator, which is the SDK's to read."""
+    """Return the items of a list or tuple; none for anything else, such as an iterator, which the SDK has to read."""
     return list(value) if issubclass(type(value), (list, tuple)) else []
 
 
 def texts_of(message: Any) -> list[str]:
-    """The texts in a message's content, which is one text or has several parts."""
+    """Return the texts in a message's content, which is one text or has several parts."""
     content = field(message, "content")
     if isinstance(content, str):
         return [content] if content else []

@@ -1,4 +1,4 @@
-"""Put our wrapper around the methods that an SDK's calls pass through, of classes or of one object."""
+"""Wraps the methods that an SDK's calls pass through, of classes or of one object."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ if TYPE_CHECKING:
 
 
 def patch(module: ModuleType, chokes: Iterable[Choke]) -> None:
-    """Patch what is in this module of the classes that the calls pass through. Idempotent."""
+    """Wrap the methods of this module's classes. Idempotent."""
     for choke in chokes:
         for name in choke.functions:
             _observe_beneath(vars(module).get(name), choke)
         for name in choke.classes:
-            owner = vars(module).get(name)  # not getattr: that would import what the package imports lazily
+            owner = vars(module).get(name)  # not getattr, which would import what the package imports lazily
             if owner is not None:
                 for method in choke.methods:
                     _observe(owner, method, vars(owner).get(method), choke, in_class=True)
 
 
 def patch_object(owner: Any, choke: Choke) -> bool:
-    """Patch one object's methods that the calls pass through. False if it has none of them. Idempotent."""
+    """Wrap one object's methods. Return False if it has none of them. Idempotent."""
     methods = {name: getattr(owner, name, None) for name in choke.methods}  # all, before one is replaced
     for name, method in methods.items():
         _observe(owner, name, method, choke, in_class=False)
@@ -37,7 +37,7 @@ def patch_object(owner: Any, choke: Choke) -> bool:
 
 
 def _observe_beneath(decorated: Any, choke: Choke) -> None:
-    """Observe the function under a decorator of the SDK's: a user may have imported the decorated one before us."""
+    """Observe the function under a decorator of the SDK, because the user may hold the decorated one already."""
     names = getattr(getattr(decorated, "__code__", None), "co_freevars", ())
     if "original_function" in names:
         cell = decorated.__closure__[names.index("original_function")]
@@ -45,7 +45,7 @@ def _observe_beneath(decorated: Any, choke: Choke) -> None:
 
 
 def _observe(owner: Any, name: str, method: Any, choke: Choke, *, in_class: bool) -> None:
-    """Replace a method by an observed one, unless it is observed already."""
+    """Replace a method with an observed one, unless it is observed already."""
     if method is None or hasattr(method, "__zespan_original__"):
         return
 
@@ -54,7 +54,7 @@ def _observe(owner: Any, name: str, method: Any, choke: Choke, *, in_class: bool
         return begin(choke, method, on, rest, kwargs)
 
     watched: Any = observed(method, begin_call, bound if in_class else None)
-    # Who unwraps the method finds what is there without us.
+    # # code that unwraps the method finds the original
     watched.__wrapped__ = getattr(method, "__wrapped__", method)
     watched.__zespan_original__ = method
     setattr(owner, name, watched)

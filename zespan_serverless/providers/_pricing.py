@@ -1,10 +1,10 @@
-"""What the tokens of a call cost, by the table of `_prices`.
+"""Computes the cost of a call's tokens, from the table in `_prices`.
 
-A line of the table is `names<tab>prices`. A name is a sign and a text: `=` is the whole name of a model, `^` its
-beginning, `$` its end, `*` a part of it, `~` a regular expression; those joined by `&` hold together. Prices are US
-dollars per million tokens of input, output, cache read, cache written for five minutes and for an hour. Behind `|` are
-those from a day on (`@2026-01-01`), of calls with more input than a number (`>200000`), of a service tier (`flex`,
-`priority`), and of sound (`audio`: input, output, cache read).
+A line of the table is `names<tab>prices`. A name is a sign and a text: `=` the whole name of a model, `^` its
+beginning, `$` its end, `*` a part of it, `~` a regular expression; names joined by `&` must all match. Prices are US
+dollars per million tokens of input, output, cache read, cache written for five minutes and for an hour. After `|` are
+the prices from a day on (`@2026-01-01`), of calls with more input than a number (`>200000`), of a service tier (`flex`,
+`priority`), and of audio (`audio`: input, output, cache read).
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ _SOUND = tuple(f"gen_ai.usage.audio.{end}_tokens" for end in ("input", "output",
 
 
 def cost(provider: str, model: str, answer: Answer) -> float | None:
-    """US dollars; None if the number of tokens or the price of one is not known."""
+    """Return US dollars; None if a number of tokens or its price is not known."""
     if answer.cost is not None:
         return answer.cost
     line = _line(provider, model.lower()) if answer.known else None
@@ -71,7 +71,7 @@ def cost(provider: str, model: str, answer: Answer) -> float | None:
 
 
 def _sound(line: str, answer: Answer) -> tuple[float | None, float, float, float]:
-    """The price of sound in millionths, None if it is not known; its tokens of input, output and cache."""
+    """Return the price of audio in millionths, None if it is unknown; its tokens of input, output and cache."""
     given, produced, read = (answer.usage.get(name, 0) for name in _SOUND)
     if not given and not produced:
         return _SILENCE
@@ -90,7 +90,7 @@ def _sound(line: str, answer: Answer) -> tuple[float | None, float, float, float
 
 @functools.lru_cache(maxsize=256)
 def _line(provider: str, model: str) -> str | None:
-    """The prices of a model as they stand in the table."""
+    """Return the prices of a model as written in the table."""
     for known in dict.fromkeys((model, model.rpartition("/")[2])):  # openai/gpt-4o; an ARN
         for section in _SECTIONS.get(provider, ()):
             for names, prices in _lines(section):
@@ -121,7 +121,7 @@ def _matches(name: str, model: str) -> bool:
 
 
 def _prices(line: str, tokens: int, tier: str) -> tuple[float | None, ...]:
-    """The five prices of now, for so many tokens of input, in a service tier; None for what has none."""
+    """Return the five current prices, for this many input tokens, in a service tier; None for missing ones."""
     prices: tuple[float | None, ...] = ()
     for more_than, from_there in _steps(line, tier, time.strftime("%Y-%m-%d", time.gmtime()) if "@" in line else ""):
         if tokens > more_than:
@@ -131,7 +131,7 @@ def _prices(line: str, tokens: int, tier: str) -> tuple[float | None, ...]:
 
 @functools.lru_cache(maxsize=256)
 def _steps(line: str, tier: str, today: str) -> tuple[tuple[int, tuple[float | None, ...]], ...]:
-    """The five prices of a day in a service tier, each behind the number of input tokens that a call has to exceed."""
+    """Return the five prices of a day in a tier, each after the number of input tokens that a call must exceed."""
     steps: list[tuple[int, tuple[float | None, ...]]] = []
     for part in line.split("|"):
         first, _, rest = part.partition(" ")

@@ -15,20 +15,20 @@ if TYPE_CHECKING:
     from .._record.policy import Policy
     from ._request import Request
 
-# What the SDK `zespan` takes for an agent's name and role in a system prompt.
+# Patterns by which the SDK `zespan` finds an agent's name and role in a system prompt.
 _AGENT_NAME = (r"You are the (\w+)Agent", r"Agent Name:\s*(\w+)")
 _AGENT_ROLE = (r"Role:\s*(orchestrator|specialist|planner|executor|critic)",)
-_PIECE, _DEPTH = 65_536, 8  # characters of a text that are hashed at a time, and where texts are
-_MEMORY = 10  # messages; more, and the conversation counts as remembered
+_PIECE, _DEPTH = 65_536, 8  # characters of a text that are hashed at a time, and searched for texts
+_MEMORY = 10  # messages; with more, the conversation counts as remembered
 _dumps = json_encoder()
 _PLANNING = ("think step by step", "let's reason", "step 1")
 
 
 def read_prompt(request: Request, container: Container) -> Prompt:
-    """Copy a request's messages and tools, as far as they may be kept, and read what they suggest of an agent."""
+    """Copy a request's messages and tools, as far as they may be stored, and read what they suggest of an agent."""
     messages, policy, is_stored = items(request.messages), container.policy, container.settings.store_prompts
     copy = policy.plain if is_stored else plain
-    # Everything is read from a copy: the user may change what is in the list, even while it is read.
+    # Everything is read from a copy, because the user may change the list at any time.
     simple: Any = _simple(messages, policy if is_stored else None)
     taken: Any = copy(messages) if simple is None else simple
     taken = taken if isinstance(taken, list) else []
@@ -51,7 +51,7 @@ def read_prompt(request: Request, container: Container) -> Prompt:
         if words in lower:
             prompt.is_planning = True
     prompt.has_memory = len(messages) > _MEMORY
-    # Few prompts have these words, and to look for one takes a tenth of what a pattern takes.
+    # Few prompts have these words, and a plain search takes a tenth of a pattern's time.
     if "agent" in lower:
         prompt.agent_name = _found(_AGENT_NAME, system)
     if "role:" in lower and (role := _found(_AGENT_ROLE, system)):
@@ -67,14 +67,14 @@ def read_prompt(request: Request, container: Container) -> Prompt:
 
 
 def _digest(messages: list[Any]) -> str:
-    """The SDK's prompt_hash: SHA-256 of what json.dumps makes of the messages as they were passed.
+    """Return the SDK's prompt_hash: SHA-256 of the messages' json.dumps.
 
-    Pictures and other long texts are put through in pieces: there need not be room for them twice more.
+    Pictures and other long texts are hashed in pieces, without copying them as a whole.
     """
     import hashlib
 
     digest, long = hashlib.sha256(), list[str]()
-    mark = f"\0{id(long)}\0"  # JSON spells it in one way, and no prompt can know it
+    mark = f"\0{id(long)}\0"  # JSON has one spelling, which no prompt can guess
 
     def short(value: Any, depth: int = 0) -> Any:
         if type(value) is str and len(value) > _PIECE:
@@ -86,7 +86,7 @@ def _digest(messages: list[Any]) -> str:
 
     try:
         text = _dumps(short(messages))
-    except Exception as error:  # objects of the client's; containers that cannot be read
+    except Exception as error:  # the client's own objects; unreadable containers
         pass_on(error)
         long.clear()
         text = to_json(messages)
@@ -102,13 +102,13 @@ def _digest(messages: list[Any]) -> str:
 
 
 def _simple(messages: list[Any], policy: Policy | None) -> list[dict[str, str]] | None:
-    """Copies of messages that are dicts of short texts that the policy shows, as most are; None if any is another."""
+    """Copy messages that are dicts of short texts without secrets, as most are; None if any is different."""
     copies: list[dict[str, str]] = []
     shown, size = None if policy is None else policy.shown, 0
     for message in messages:
         if type(message) is not dict:
             return None
-        copy = message.copy()  # in one step: another thread may change it meanwhile
+        copy = message.copy()  # in one step, because another thread may change it
         for key, text in copy.items():
             if type(key) is not str or type(text) is not str:
                 return None
@@ -127,6 +127,6 @@ def _sha256(text: str) -> str:
 
 
 def _found(patterns: tuple[str, ...], texts: list[str]) -> str | None:
-    """The first match in the first text that has one."""
+    """Return the first match in the first text that has one."""
     matches = (re.search(pattern, text, re.IGNORECASE) for text in texts for pattern in patterns)
     return next((match[1] for match in matches if match), None)

@@ -1,4 +1,4 @@
-"""What a provider's room defines for its SDK: where calls pass, what a request asks, and how an answer is read."""
+"""Defines what a provider's room contains: choke points, how requests are read, and how answers are read."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ _RAW_HEADER = "X-Stainless-Raw-Response"  # "true": with_raw_response; "stream":
 
 
 class Request:
-    """One request, in no provider's words.
+    """One request, independent of providers.
 
     `messages` are the SDK's, dicts or objects with `role` and `content`; `system` is a text, or parts with texts, that
-    the SDK passes beside them; `tools` have `name` and `description`.
-    `raw` is set for SDKs that Stainless generates, if the user has asked for the HTTP response instead of the answer.
+    the SDK passes separately; `tools` have `name` and `description`. `raw` is set for SDKs that Stainless generates, if
+    the user has requested the HTTP response instead of the answer.
     """
 
     __slots__ = ("endpoint", "messages", "model", "provider", "raw", "stream", "system", "tools")
@@ -48,7 +48,7 @@ class Request:
         self.raw: Any | None = (headers or {}).get(_RAW_HEADER)
 
     def begun(self, container: Container, method: Any) -> Observer | None:
-        """Begin the call that `method` makes, if that is not the call of a model. Returns its observer."""
+        """Begin the call that `method` makes, if it is a model call. Return its observer."""
         return None
 
 
@@ -65,11 +65,11 @@ class Choke:
     """Whether another choke point may be above it: a call that has begun there does not begin again."""
 
     def read(self, owner: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Request | None:
-        """The request that this call of a method of `owner` makes; None if it is not one to trace."""
+        """Return the request that this call of a method of `owner` makes; None if it is not traced."""
         raise NotImplementedError
 
     def continues(self, outer: Request, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
-        """Whether this call sends the request that `outer` has been read from. Only an inner choke point is asked."""
+        """Whether this call sends the request that `outer` was read from. Only inner choke points are asked."""
         raise NotImplementedError
 
 
@@ -79,20 +79,20 @@ class Endpoint:
     kind = "llm"
     """The kind of the record: `llm`, `embedding`, `image_gen`, `audio`, `moderation`, `rerank`, `retriever`, `tool`."""
     operation = "chat"
-    """The name of the record, one of OpenTelemetry's `gen_ai.operation.name` where there is one."""
+    """The name of the record, one of OpenTelemetry's `gen_ai.operation.name` where possible."""
     hint = ""
-    """What to write in the code for streams that do not count their tokens; logged once."""
+    """How to enable token counts in streams; logged once if they are missing."""
     is_relay = False
-    """Whether the call may be made by another SDK: its record is the call's then."""
+    """Whether another SDK may make the call, whose record replaces this one."""
     is_read_later = False
-    """Whether the user reads the answer from what the call returns, although it is not streamed: see `follow`."""
+    """Whether the user reads the answer from the result, although it is not streamed: see `follow`."""
 
     def answer(self, result: Any) -> Answer:
         """Read the SDK's result."""
         raise NotImplementedError
 
     def charged(self, error: BaseException) -> Answer | None:
-        """The answer of a failed call that will be billed all the same; None if there is none."""
+        """Return the answer of a failed call that will be billed nevertheless; None if there is none."""
         return None
 
     def pieces(self) -> Pieces:
@@ -111,9 +111,9 @@ class Pieces(Protocol):
     """The chunks of one stream."""
 
     def add(self, chunk: Any) -> bool:
-        """Add a chunk. True if it has a part of the answer: text, reasoning, or a call of a tool."""
+        """Add a chunk. Return True if it has a part of the answer: text, reasoning, or a tool call."""
         ...
 
     def answer(self) -> Answer:
-        """The answer that the model would have given without a stream."""
+        """Return the answer that the model would have given without a stream."""
         ...

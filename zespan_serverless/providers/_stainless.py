@@ -1,7 +1,7 @@
-"""What SDKs that Stainless generates (openai, anthropic, groq) have in common: the choke point, and the streams.
+"""Common parts of SDKs that Stainless generates (openai, anthropic, groq): the choke point, and the streams.
 
 The client's `request` has the request as it will be sent, and covers retries, helpers, raw and streamed responses, and
-clients of other clouds. A new method of the SDK passes it, too.
+clients of other clouds. New methods of the SDK pass it as well.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Requests(Choke):
 
 
 def _options(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Callable[[str], Any]:
-    """What gives the options of a request by their names."""
+    """Return a function that returns a request's options by name."""
     return held_by(kwargs.get("options", args[1] if len(args) > 1 else None)).get  # type: ignore[no-any-return]
 
 
@@ -56,7 +56,7 @@ class StainlessEndpoint(Endpoint):
     """An endpoint whose streams are the SDK's `Stream` and `AsyncStream`."""
 
     def request_of(self, client: Any, body: dict[str, Any], headers: Any) -> Request:
-        """The request that a client makes with a JSON body and headers."""
+        """Return the request that a client makes with a JSON body and headers."""
         raise NotImplementedError
 
     def follow(self, call: Any, stream: Any) -> Any:

@@ -1,7 +1,7 @@
 """A stream, while the user reads it.
 
-We read where the SDK reads, beneath whatever other tools put into the stream or around it later: so they see the chunks
-that they would see without us, and we see those that the model has sent.
+It is read where the SDK reads, beneath whatever other tools put into the stream or around it later: so they see the
+same chunks as without this package, which sees those that the model has sent.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class StreamReader:
     """
 
     def __init__(self, call: ModelCall, chunks: Any, *, are_raw: bool = False) -> None:
-        """`are_raw`: the chunks still have to be parsed; whoever does that calls `see`."""
+        """`are_raw`: the chunks still have to be parsed; the code that does that calls `see`."""
         self.are_raw = are_raw
         self.first_chunk_ms: float | None = None
         self.first_content_ms: float | None = None
@@ -115,7 +115,7 @@ class StreamReader:
 
 
 def follow_generator(call: ModelCall, chunks: Any) -> Any:
-    """Read along in a generator or an asynchronous one. Returns a generator of the same kind."""
+    """Read along in a generator or an asynchronous one. Return a generator of the same kind."""
     reader = StreamReader(call, chunks)
     return _async_generator(reader) if hasattr(chunks, "__anext__") else _generator(reader)
 
@@ -150,10 +150,10 @@ async def _async_generator(reader: StreamReader) -> Any:
 
 
 def follow_stainless(call: ModelCall, stream: Any) -> Any:
-    """Read along in a stream of an SDK that Stainless generates. Returns the stream.
+    """Read along in a stream of an SDK that Stainless generates. Return the stream.
 
-    Nothing in the reader refers back to the stream. The SDK's own iterator may, so that a dropped stream keeps its
-    connection until the garbage collector runs; ours reads from a copy of the stream.
+    The reader has no reference to the stream. The SDK's own iterator may have one, so that a dropped stream keeps its
+    connection until the garbage collector runs; our iterator reads from a copy of the stream.
     """
     inner = _unwrapped(stream)
     chunks = _apart(inner) if _is_own(inner) else inner._iterator
@@ -162,14 +162,14 @@ def follow_stainless(call: ModelCall, stream: Any) -> Any:
 
 
 def read_along(call: ModelCall, chunks: Any, response: Any) -> StreamReader:
-    """A reader to take the place of an SDK's iterator. It ends when the HTTP response is closed, if not before."""
+    """Return a reader that replaces an SDK's iterator. It ends when the HTTP response is closed, if not before."""
     reader = StreamReader(call, chunks)
     once(response, "aclose" if hasattr(chunks, "__anext__") else "close", weakly(reader.closed))
     return reader
 
 
 def _unwrapped(stream: Any) -> Any:
-    """The SDK's stream inside of another tool's proxies, such as OpenInference's."""
+    """Return the SDK's stream inside other tools' proxies, such as OpenInference's."""
     for _ in range(_PROXIES_MAX):
         if hasattr(type(stream), "__stream__") or not hasattr(stream, "__wrapped__"):
             break
@@ -185,8 +185,8 @@ def _is_own(stream: Any) -> bool:
 
 
 def _apart(stream: Any) -> Any:
-    """A generator like that of `stream`, which does not lead back to it."""
-    from copy import copy  # not above: the SDK has it by now, and a cold start is spared what it may not need
+    """Return a generator like that of `stream`, without a reference to it."""
+    from copy import copy  # imported here, because the SDK has imported it by now, and a cold start may not need it
 
     twin = copy(stream)
     del twin._iterator
@@ -194,7 +194,7 @@ def _apart(stream: Any) -> Any:
 
 
 def weakly(method: Callable[[], None]) -> Callable[[], None]:
-    """`method` while its object lives: holding it does not keep the object alive."""
+    """Return `method` while its object lives, without keeping the object alive."""
     alive = weakref.WeakMethod(method)
 
     def call() -> None:

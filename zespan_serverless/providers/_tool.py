@@ -1,4 +1,4 @@
-"""One call of a tool that a provider runs, from its start to its record."""
+"""One tool call that a provider runs, from its start to its record."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _KIND = "tool"
 
 
 class ToolCall:
-    """The observer of one call. `read` gives the text of a result, and whether it says that the tool has failed."""
+    """The observer of one tool call. `read` returns the text of a result, and whether it reports a failure."""
 
     def __init__(
         self,
@@ -41,10 +41,10 @@ class ToolCall:
         self._began = time.perf_counter()
 
     def pause(self) -> None:
-        """Nothing."""
+        """Do nothing."""
 
     def resume(self) -> None:
-        """Nothing."""
+        """Do nothing."""
 
     def done(self, result: Any, error: BaseException | None) -> Any:
         """Make the record. Never raises, except what a signal handler raises."""

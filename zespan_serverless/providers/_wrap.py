@@ -1,4 +1,4 @@
-"""Observe another library's method: its result or exception passes through untouched."""
+"""Observes another library's method: its result or exception passes through unchanged."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ if TYPE_CHECKING:
 
 _PLAIN_MAX = 256
 _PLAIN: dict[int, type] = {}
-"""Types of results that are not awaited, by their ids: a metaclass of the user's may have a hash of its own."""
+"""Types of results that are not awaited, by id, because a user's metaclass may define `__hash__`."""
 
 
 class Observer(Protocol):
     """Observes one call of a method. Raises nothing except what a signal handler raises."""
 
     def done(self, result: Any, error: BaseException | None, /) -> Any:
-        """Take what the method has returned or raised. Returns the result that the caller gets."""
+        """Take what the method has returned or raised. Return the result that the caller gets."""
 
     def pause(self) -> None:
-        """The method has returned an awaitable, which does the work: other calls may come before it is awaited."""
+        """Note that the method has returned an awaitable: other calls may come before it is awaited."""
 
     def resume(self) -> None:
-        """The awaitable is awaited now."""
+        """Note that the awaitable is being awaited."""
 
 
 class Taker:
@@ -38,22 +38,22 @@ class Taker:
         self.done = done
 
     def pause(self) -> None:
-        """Nothing."""
+        """Do nothing."""
 
     def resume(self) -> None:
-        """Nothing."""
+        """Do nothing."""
 
 
 def observed(method: Any, begin: Begin, bind: Bind | None = None) -> Callable[..., Any]:
-    """A wrapper of `method`. What `begin(args, kwargs)` returns observes the call.
+    """Wrap `method`. What `begin(args, kwargs)` returns observes the call.
 
-    A coroutine function stays one. Any other function still does its work when it is called, such as to reject
-    arguments, even if its result has to be awaited. With `bind`, `method` is as it stands in a class, and is bound anew
-    for each call.
+    A coroutine function stays one. Any other function still does its work when it is called, such as rejecting
+    arguments, even if its result has to be awaited. With `bind`, `method` is a class attribute, and is bound at each
+    call.
     """
     import inspect
 
-    # A function takes its object like any argument; a proxy says that it is one.
+    # A function takes its object like any argument; a proxy declares that it is one.
     call = method if bind is None or type(method) is FunctionType else _binding(method, bind)
 
     async def watched_coroutine(*args: Any, **kwargs: Any) -> Any:
@@ -94,7 +94,7 @@ def _binding(method: Any, bind: Bind) -> Callable[..., Any]:
 
 
 def _has_await(kind: type) -> bool:
-    """Whether results of this type are awaited; if not it is remembered: pydantic takes a microsecond to say so."""
+    """Whether results of this type are awaited. A "no" is cached, because pydantic takes a microsecond for it."""
     if hasattr(kind, "__await__"):
         return True
     if len(_PLAIN) < _PLAIN_MAX:
@@ -110,7 +110,7 @@ def _is_async(method: Any) -> bool:
 
 
 def once(owner: Any, name: str, begin: Callable[[], Observer | None]) -> None:
-    """Observe the next call of one object's method, and remove the wrapper with it, unless another is around it."""
+    """Observe the next call of one object's method, and then remove the wrapper, unless it has been wrapped again."""
     begins = [begin]
 
     def first(*_: object) -> Observer | None:
@@ -123,13 +123,13 @@ def once(owner: Any, name: str, begin: Callable[[], Observer | None]) -> None:
 
 
 class _Observation:
-    """A `with` block around a call: its observer is called at the end, even if a signal handler raises in our lines."""
+    """A `with` block around a call: its observer is called at the end, even if a signal handler raises."""
 
     by: Observer | None = None
     result: Any = None
 
     def paused(self) -> Begin:
-        """Pause the observer. The function that is returned resumes it."""
+        """Pause the observer. The returned function resumes it."""
         observer = self.by
         if observer is not None:
             observer.pause()
@@ -151,7 +151,7 @@ class _Observation:
 
 
 async def _awaited(held: _Held, begin: Begin, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """Await theirs; the call begins when ours is awaited."""
+    """Await the method's awaitable; the call begins when the returned coroutine is awaited."""
     with _Observation() as observation:
         observation.by = begin(args, kwargs)
         observation.result = await held.awaitable
@@ -159,7 +159,7 @@ async def _awaited(held: _Held, begin: Begin, args: tuple[Any, ...], kwargs: dic
 
 
 class _Held:
-    """The awaitable of `_awaited`. If ours is never awaited Python warns of it; theirs is closed without a warning."""
+    """The awaitable of `_awaited`. If ours is never awaited, Python warns of it; the wrapped one is closed silently."""
 
     def __init__(self, awaitable: Any) -> None:
         self.awaitable = awaitable
@@ -170,7 +170,7 @@ class _Held:
 
 
 def _in_place_of(awaitable: Any, begin: Begin, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """A coroutine with the name of theirs, because Python's warning names one that is never awaited."""
+    """Return a coroutine with the name of the wrapped one, which Python's warning mentions if it is never awaited."""
     ours = _awaited(_Held(awaitable), begin, args, kwargs)
     for name in ("__name__", "__qualname__"):
         setattr(ours, name, getattr(awaitable, name, None) or getattr(ours, name))

@@ -28,7 +28,7 @@ CLIENTS = {
     "botocore.endpoint": "_botocore",
     "aiobotocore.endpoint": "_botocore",
 }
-"""Module of an HTTP client -> the module here that patches it."""
+"""Maps an HTTP client's module to the module here that patches it."""
 
 _RETRYING = (
     *(
@@ -42,7 +42,7 @@ _RETRYING = (
     *("mistralai.client.utils.retries", "mistralai.utils.retries"),  # the latter before mistralai 2
     "cohere.core.http_client",
 )
-"""Modules that make the pauses between two tries."""
+"""Modules that implement the pauses between two attempts."""
 
 
 def attend(module: ModuleType) -> None:
@@ -51,7 +51,7 @@ def attend(module: ModuleType) -> None:
 
 
 def limit_pauses() -> None:
-    """Patch what makes pauses, of the SDKs that are there. Idempotent; not called as long as no call is limited."""
+    """Patch the pauses of the loaded SDKs. Idempotent; not called as long as no call is limited."""
     from ._retries import patch
 
     for name in _RETRYING:

@@ -36,13 +36,13 @@ def patch(aiohttp: ModuleType) -> None:
 
 
 def _capped(aiohttp: ModuleType, usual: Any, own: Any, left: float, *, given: bool) -> Any:
-    """A request's timeouts with a total of `left` seconds at most."""
+    """Return a request's timeouts with a total of at most `left` seconds."""
     kind = aiohttp.ClientTimeout
     if given and (own is None or isinstance(own, (int, float))):
         own = kind(total=own)
     base = own if isinstance(own, kind) else usual
     return kind(
-        total=min(base.total, left) if base.total else left,  # 0 and None: without end
+        total=min(base.total, left) if base.total else left,  # 0 and None: no limit
         connect=base.connect,
         sock_read=base.sock_read,
         sock_connect=base.sock_connect,

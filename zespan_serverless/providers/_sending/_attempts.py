@@ -21,9 +21,9 @@ class Attempts:
     __slots__ = ("_sent", "until")
 
     def __init__(self, until: float | None = None) -> None:
-        """`until`: when the call has to be over, by `time.monotonic()`; None if it may take any time."""
+        """`until`: when the call has to end, by `time.monotonic()`; None if there is no limit."""
         self.until = until
-        self._sent: dict[object, int] = {}  # by URL: a request for a token is no retry
+        self._sent: dict[object, int] = {}  # by URL, because a request for a token is not a retry
 
     def sending(self, url: object) -> None:
         """Count a request."""
@@ -31,12 +31,12 @@ class Attempts:
 
     @property
     def resends(self) -> int:
-        """How often a request has been sent again."""
+        """Return how often a request has been sent again."""
         return max(self._sent.values(), default=1) - 1
 
     @property
     def left(self) -> float:
-        """Seconds that the call may still take, 0 or less when it has to be over."""
+        """Return the seconds that the call may still take, 0 or less when it has to end."""
         return float("inf") if self.until is None else self.until - time.monotonic()
 
     def give_up(self) -> None:
@@ -45,11 +45,11 @@ class Attempts:
 
 
 current: ContextVar[Attempts | None] = ContextVar("zespan_serverless_attempts", default=None)
-"""The requests of the call under way here."""
+"""The requests of the current call."""
 
 
 class Within:
-    """A `with` block whose requests, and whose waits, belong to a call."""
+    """A `with` block whose requests and waits belong to a call."""
 
     __slots__ = ("_attempts", "_token")
 
@@ -69,13 +69,13 @@ class Within:
 
 
 def limited() -> Attempts | None:
-    """The requests of the call under way here, if it has to be over at some time."""
+    """Return the requests of the current call, if its time is limited."""
     attempts = current.get()
     return attempts if attempts is not None and attempts.until is not None else None
 
 
 def replace(owner: Any, name: str, make: Callable[[Any], Any], theirs: Any = None) -> None:
-    """Replace a function of a class or module by what `make` makes of it, once.
+    """Replace a function of a class or module by what `make` returns for it, once.
 
     `theirs` is for a function that the class inherits.
     """
@@ -83,7 +83,7 @@ def replace(owner: Any, name: str, make: Callable[[Any], Any], theirs: Any = Non
     if theirs is None or hasattr(theirs, "__zespan_original__"):
         return
 
-    def called(*args: Any, **kwargs: Any) -> Any:  # what another tool has put there
+    def called(*args: Any, **kwargs: Any) -> Any:  # installed by another tool
         here, rest = bound(theirs, args)
         return here(*rest, **kwargs)
 

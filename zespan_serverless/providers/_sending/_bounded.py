@@ -1,4 +1,4 @@
-"""Requests by httpx and httpx2 that have to be over at some time."""
+"""Requests of httpx and httpx2 with a time limit."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def send(
 async def send_async(
     httpx: ModuleType, attempts: Attempts, theirs: Any, client: Any, request: Any, *args: Any, **kwargs: Any
 ) -> Any:
-    """The same by an asynchronous client."""
+    """Send a request with an asynchronous client in the same way."""
     _limit(httpx, client, request, attempts)
     response = await theirs(client, request, *args, **kwargs)
     _bound(httpx, 1, response, attempts)
@@ -55,13 +55,13 @@ def _limit(httpx: ModuleType, client: Any, request: Any, attempts: Attempts) -> 
 
 
 def _bound(httpx: ModuleType, kind: int, response: Any, attempts: Attempts) -> None:
-    with Guarded("the body of an answer"):  # of another make than httpx's, if somebody has replaced `send`
+    with Guarded("the body of an answer"):  # of another type than httpx's, if `send` has been replaced
         response.stream = _streams(httpx)[kind](response.stream, attempts)
 
 
 @functools.cache
 def _streams(httpx: ModuleType) -> tuple[type, type]:
-    """The classes of a body that is read within the time of its call, wherever that is done."""
+    """Return the classes of a body that is read within the time of its call, wherever it is read."""
 
     class Bounded(_Body, httpx.SyncByteStream):  # type: ignore[misc, name-defined]
         def __iter__(self) -> Iterator[Any]:
@@ -87,7 +87,7 @@ def _streams(httpx: ModuleType) -> tuple[type, type]:
                         return
                     yield piece
             finally:
-                if isinstance(pieces, AsyncGenerator):  # which nobody else can close
+                if isinstance(pieces, AsyncGenerator):  # which no other code can close
                     await pieces.aclose()
 
         async def aclose(self) -> None:
@@ -97,7 +97,7 @@ def _streams(httpx: ModuleType) -> tuple[type, type]:
 
 
 class _Body:
-    """A body in the place of the client's, with what that has besides: httpx2 reads `elapsed` from it."""
+    """A body that replaces the client's, with its other attributes: httpx2 reads `elapsed` from it."""
 
     def __init__(self, stream: Any, attempts: Attempts) -> None:
         self._stream, self._attempts = stream, attempts

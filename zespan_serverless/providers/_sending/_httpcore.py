@@ -1,6 +1,6 @@
-"""The sockets of httpx and httpx2: no wait is longer than the call under way may take.
+"""The sockets of httpx and httpx2: no wait is longer than the current call may take.
 
-The timeouts of httpx are for one wait each, so that a peer that sends a byte now and then is waited for without end.
+The timeouts of httpx limit one wait each, so a peer that sends a byte now and then would be waited for without end.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from ._attempts import limited, replace
 if TYPE_CHECKING:
     from types import ModuleType
 
-# Method -> the place of its argument `timeout`, after the object, and the error that it raises.
+# Maps a method to the position of its argument `timeout`, after the object, and the error that it raises.
 _STREAM = {"read": (1, "ReadTimeout"), "write": (1, "WriteTimeout"), "start_tls": (2, "ConnectTimeout")}
 _BACKEND = {"connect_tcp": (2, "ConnectTimeout"), "connect_unix_socket": (1, "ConnectTimeout")}
 _WAITING = {"wait": (0, "PoolTimeout")}
@@ -27,7 +27,7 @@ _done: set[str] = set()  # modules
 
 
 def patch(httpcore: ModuleType | None) -> None:
-    """Patch what is loaded of httpcore or httpcore2. Idempotent."""
+    """Patch the loaded parts of httpcore or httpcore2. Idempotent."""
     for part, classes in _CLASSES.items() if httpcore is not None else ():
         name = f"{httpcore.__name__}.{part}"  # type: ignore[union-attr]
         if name in sys.modules and name not in _done:
@@ -38,8 +38,7 @@ def patch(httpcore: ModuleType | None) -> None:
 
 
 def _limit(httpcore: Any, owner: Any, method: str, place: int, error: str) -> None:
-    """Have the argument `timeout` of a method be no more than the call may take, and an error of httpcore if that is
-    nothing."""
+    """Limit the argument `timeout` of a method to the time that the call has left; without any, raise an error."""
 
     def make(theirs: Any) -> Any:
         def limit(stream: Any, *args: Any, **kwargs: Any) -> Any:
@@ -54,7 +53,7 @@ def _limit(httpcore: Any, owner: Any, method: str, place: int, error: str) -> No
                     args = (*args[:place], capped, *args[place + 1 :])
                 else:
                     kwargs["timeout"] = capped
-            return theirs(stream, *args, **kwargs)  # or a coroutine, which has no time to lose before it is awaited
+            return theirs(stream, *args, **kwargs)  # or a coroutine, whose time begins when it is awaited
 
         return limit
 

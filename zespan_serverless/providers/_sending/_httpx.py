@@ -1,4 +1,4 @@
-"""Requests by httpx and httpx2, whose every request passes `send`."""
+"""Requests of httpx and httpx2, all of which pass `send`."""
 
 from __future__ import annotations
 

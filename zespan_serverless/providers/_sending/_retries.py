@@ -1,5 +1,5 @@
-"""The pauses of SDKs between two tries. One that the call has no time for is not made, and neither is the next try:
-the SDK raises at once what the last one has ended with."""
+"""The pauses of SDKs between two attempts. If a call has no time for one, the SDK raises the last attempt's error at
+once."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def patch(module: ModuleType) -> None:
 
 
 def _given_up(theirs: Any) -> Any:
-    """For a function that says how long to wait: without the time for that there is no pause, and no next request."""
+    """Wrap a function that returns how long to wait: without the time for it there is no pause, and no next attempt."""
 
     def pause(*args: Any, **kwargs: Any) -> Any:
         seconds, attempts = theirs(*args, **kwargs), limited()
@@ -48,7 +48,7 @@ def _given_up(theirs: Any) -> Any:
 
 
 def _allows(attempts: Attempts, pause: Any, *args: Any, **kwargs: Any) -> bool:
-    """Whether there is time for the pause that this function gives."""
+    """Whether there is time for the pause that this function returns."""
     with Guarded("a retry"):
         return bool(pause(*args, **kwargs) < attempts.left)
     return True
@@ -58,7 +58,7 @@ def _allows(attempts: Attempts, pause: Any, *args: Any, **kwargs: Any) -> bool:
 
 
 class _Tried:
-    """Options of a request after so many tries, for the function that makes a pause of them."""
+    """Options of a request after so many attempts, for the function that computes a pause from them."""
 
     def __init__(self, tries: int) -> None:
         self._tries = tries
@@ -103,10 +103,10 @@ def _tenacity_async(theirs: Any) -> Any:
 
 
 def _next(step: Any, state: Any) -> Any:
-    """The next step: the pause, or the end, if there is no time for it."""
+    """Return the next step: the pause, or the end, if there is no time for it."""
     attempts = limited()
     if attempts is not None and isinstance(step, float) and step >= attempts.left and state.outcome is not None:
-        return state.outcome.result()  # raises what the last try has
+        return state.outcome.result()  # raises the last attempt's error
     return step
 
 
@@ -120,7 +120,7 @@ def _mistral(module: Any, theirs: Any) -> Any:
             return theirs(func, *args, **kwargs)
 
         def last(error: Any) -> Any:
-            """The end of the retries, if there is no time for another; else the error goes on."""
+            """End the retries if there is no time for another attempt; otherwise the error propagates."""
             if isinstance(error, module.PermanentError) or _allows(attempts, _mistral_pause, attempts, error, *args):
                 raise error
             if isinstance(error, module.TemporaryError):
@@ -149,7 +149,7 @@ def _mistral(module: Any, theirs: Any) -> Any:
 def _mistral_pause(
     attempts: Attempts, error: Any, first: float = 500, longest: float = 60_000, exponent: float = 1.5, *_: Any
 ) -> float:
-    """Seconds that the SDK will wait, at most; its own numbers are milliseconds."""
+    """Return the seconds that the SDK will wait, at most; its own numbers are milliseconds."""
     asked = getattr(error, "retry_after", None)
     in_ms = getattr(error, "response", None) and error.response.headers.get("retry-after-ms")
     if in_ms:
@@ -182,7 +182,7 @@ def _botocore(theirs: Any) -> Any:
 
 
 class _Endpoint:
-    """Stands in for an endpoint that asks whether to try again, and how long to wait before."""
+    """Stands in for an endpoint that decides whether to retry, and how long to wait before."""
 
     def __init__(self, endpoint: Any, attempts: Attempts) -> None:
         self._endpoint, self._attempts = endpoint, attempts
@@ -199,6 +199,6 @@ class _Endpoint:
         return self._allowed(await answers)
 
     def _allowed(self, answers: Any) -> Any:
-        """The answers, unless they ask for a pause that the call has no time for."""
+        """Return the decisions, without a pause that the call has no time for."""
         pause = next((answer for _, answer in answers if answer is not None), None)
         return [] if isinstance(pause, (int, float)) and pause >= self._attempts.left else answers

@@ -1,4 +1,4 @@
-"""The sockets of botocore's connections, which are urllib3's: no wait is longer than the call under way may take."""
+"""The sockets of botocore's urllib3 connections: no wait is longer than the current call may take."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from ._attempts import limited, replace
 if TYPE_CHECKING:
     from ._attempts import Attempts
 
-_LEAST = 0.001  # a socket that waits for no time at all does not block
+_LEAST = 0.001  # a socket with a timeout of 0 does not block
 
 
 def patch_sockets() -> None:
-    """Patch the connections of botocore's pools; all else in urllib3 stays as it is."""
+    """Patch the connections of botocore's pools; the rest of urllib3 stays unchanged."""
     mixin = sys.modules["botocore.awsrequest"].AWSConnection
     for name in ("connect", "request", "getresponse"):
 
@@ -33,7 +33,7 @@ def _limited(theirs: Any) -> Any:
         own = connection.timeout
         connection.timeout = _shorter(own, attempts)
         try:
-            if connection.sock is not None:  # kept from a request before
+            if connection.sock is not None:  # kept from an earlier request
                 connection.sock.settimeout(connection.timeout)
             return theirs(connection, *args, **kwargs)
         finally:
@@ -69,7 +69,7 @@ def _shorter(own: Any, attempts: Attempts) -> float:
 
 
 class _Timed(io.RawIOBase):
-    """The bytes of one answer, each wait for which is as long as the call may take."""
+    """The bytes of one answer; each wait for them is as long as the call may take."""
 
     def __init__(self, raw: Any, sock: Any, attempts: Attempts) -> None:
         self._raw, self._socket, self._attempts = raw, sock, attempts
