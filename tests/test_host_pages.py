@@ -1,16 +1,49 @@
-"""The pages of docs/hosts/: their Python is run by the tests of each host."""
+"""The pages of docs/hosts/: their shape, handlers and deployments. Most handlers are run by the tests of their host."""
 
 from __future__ import annotations
 
-from tests.documentation import PAGES, blocks
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from zespan_serverless_dev.doctor.readers import read
+from zespan_serverless_dev.doctor.run import diagnose, selected
+from zespan_serverless_dev.emulator.model import ModelEndpoint
+
+from tests.documentation import PAGES, blocks, run
+from tests.test_template import SAM, validate
+from zespan_serverless import testing
+
+HOSTS = {name: page for name, page in PAGES.items() if name.startswith("hosts/")}
+SHAPE = ["When events are sent", "What survives", "Settings that matter", "Limits"]
+# The page of hosts that cannot be supported says why, and nothing of deliveries.
+SUPPORTED = sorted(HOSTS.keys() - {"hosts/other-hosts"})
+FILES = {"yaml": "template.yaml", "hcl": "main.tf", "json": "host.json", "dockerfile": "Dockerfile"}
+
+
+def tab(page: str, name: str) -> str:
+    """The content of a tab."""
+    found = re.search(rf"^#### {name}\n(.*?)(?=^#### |^<!-- /tabs -->)", PAGES[page], re.DOTALL | re.MULTILINE)
+    assert found, name
+    return found[1]
+
+
+def block(text: str, language: str) -> str:
+    """The first block of a language."""
+    found = re.search(rf"```{language}\n(.*?)```", text, re.DOTALL)
+    assert found, language
+    return found[1]
 
 
 def test_every_block_is_run() -> None:
     """A new example needs a new test."""
-    counts = {name: len(blocks(page)) for name, page in PAGES.items() if name.startswith("hosts/")}
-    assert {name: count for name, count in counts.items() if count} == {
+    assert {name: count for name, page in HOSTS.items() if (count := len(blocks(page)))} == {
         "hosts/azure-functions": 3,  # in azure_functions/test_examples.py
-        "hosts/google-cloud": 2,  # in google_cloud/test_example.py
+        "hosts/cloud-run": 2,  # in google_cloud/test_example.py
+        "hosts/google-cloud": 1,  # in google_cloud/test_example.py
+        "hosts/lambda": 1,
         "hosts/lambda-durable": 1,  # in aws_lambda/test_durable.py
         "hosts/lambda-snapstart": 1,  # in aws_lambda/test_snapstart.py
         "hosts/lambda-web": 1,  # in aws_lambda/test_web.py
@@ -19,3 +52,61 @@ def test_every_block_is_run() -> None:
         "hosts/vercel": 2,  # in vercel/test_example.py
         "hosts/web": 2,  # in web/test_examples.py
     }
+
+
+@pytest.mark.parametrize("name", SUPPORTED)
+def test_every_page_has_the_same_shape(name: str) -> None:
+    """A reader finds the same sections on each page, in the same order, and a picture of one invocation."""
+    headings = re.findall(r"^###? (.*)$", HOSTS[name], re.MULTILINE)
+    assert [heading for heading in headings if heading in SHAPE] == SHAPE
+    assert re.search(r"^!\[.{20,}\]\(\.\./images/timelines/[\w-]+\.svg\)$", HOSTS[name], re.MULTILINE)
+
+
+def test_the_handler_on_lambda_is_traced(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The handler answers, and its model call is below the invocation."""
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-local")
+    with ModelEndpoint(latency_ms=0) as model, testing.recording() as events:
+        monkeypatch.setenv("OPENAI_BASE_URL", model.url)
+        module = run(blocks(PAGES["hosts/lambda"])[0])
+        assert module.handler({"prompt": "Hi"}, testing.LambdaContext()) == {"answer": "Hello, serverless world!"}
+        module.client.close()
+    call, root = events
+    assert (call["model"], call["parent_span_id"]) == ("gpt-4o", root["span_id"])
+
+
+@pytest.mark.parametrize(
+    ("page", "name", "language"),
+    [
+        ("hosts/lambda", "SAM", "yaml"),
+        ("hosts/lambda", "Terraform", "hcl"),
+        ("hosts/lambda", "Container image", "dockerfile"),
+    ],
+)
+def test_the_doctor_finds_no_fault_in_a_deployment(page: str, name: str, language: str, tmp_path: Path) -> None:
+    """The function of the tab has the key, the right to read it, and time for its flush."""
+    (tmp_path / "app.py").write_text(blocks(PAGES[page])[0])
+    (tmp_path / FILES[language]).write_text(block(tab(page, name), language))
+    result = diagnose(read(tmp_path), selected([], []))
+    assert [function.host for function in result.project.functions]
+    assert [f"{one.rule.id} {one.message}" for one in result.findings if one.rule.level != "info"] == []
+    assert result.project.skipped == []
+
+
+@pytest.mark.host(seconds=3)
+@pytest.mark.skipif(not SAM.exists(), reason="no SAM CLI: `make test` installs it in .venv-sam, or set ZESPAN_SAM")
+def test_sam_accepts_the_template_of_the_page(tmp_path: Path) -> None:
+    """It passes `sam validate --lint`, with the lines for SnapStart as well."""
+    lines = block(tab("hosts/lambda-snapstart", "SAM"), "yaml").partition("\n")[2]
+    properties = "".join(f"      {line}\n" for line in lines.splitlines())
+    (template := tmp_path / "template.yaml").write_text(block(tab("hosts/lambda", "SAM"), "yaml") + properties)
+    done = validate(template)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.host(seconds=1)
+@pytest.mark.skipif(not shutil.which("terraform"), reason="no terraform on the PATH")
+def test_terraform_of_the_page_is_formatted(tmp_path: Path) -> None:
+    """Terraform reads the block, and would not lay it out otherwise."""
+    (tmp_path / "main.tf").write_text(block(tab("hosts/lambda", "Terraform"), "hcl"))
+    done = subprocess.run(["terraform", "fmt", "-check", "-diff"], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr

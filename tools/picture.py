@@ -183,7 +183,7 @@ def main() -> None:
         sdk, package = measure()
     if (sdk.arrived, package.arrived) != (0, MADE):
         raise SystemExit(f"This run shows something else, so nothing is drawn: {sdk}, {package}")
-    TARGET.writetext(svg(sdk, package))
+    TARGET.write_text(svg(sdk, package))
     print(f"{TARGET}: {sdk}, {package}")
 
 

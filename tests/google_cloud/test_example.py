@@ -1,15 +1,15 @@
-"""The examples, and the code of docs/hosts/google-cloud.md, called as Google would."""
+"""The examples, and the code of docs/hosts/google-cloud.md and cloud-run.md, called as Google would."""
 
 from __future__ import annotations
 
 import base64
 import json
-import re
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from tests.documentation import PAGES, blocks, run
 from tests.google_cloud.support import Function, job
 from tests.support import ROOT, TRACE, TRACEPARENT, below, roots
 from zespan_serverless.testing import Backend
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.host
 Start = Callable[..., Function]
 
 EXAMPLES = ROOT / "examples" / "google_cloud"
-BLOCKS = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "hosts" / "google-cloud.md").read_text(), re.DOTALL)
+FUNCTIONS, SERVICE, JOB = (block for page in ("google-cloud", "cloud-run") for block in blocks(PAGES[f"hosts/{page}"]))
 CE = {"ce-specversion": "1.0", "ce-source": "//pubsub.googleapis.com/projects/p/topics/texts", "ce-id": "7"}
 PUBLISHED = "google.cloud.pubsub.topic.v1.messagePublished"
 
@@ -60,10 +60,10 @@ def test_job_shares_its_work_among_tasks(env: dict[str, str], backend: Backend) 
 
 
 def test_programs_of_the_documentation_run(start: Start, env: dict[str, str], backend: Backend, tmp_path: Path) -> None:
-    """The page's two programs run, and their events arrive."""
+    """The pages' programs run, and their events arrive."""
     functions, script = tmp_path / "main.py", tmp_path / "job.py"
-    functions.write_text(BLOCKS[0])
-    script.write_text(BLOCKS[1])
+    functions.write_text(FUNCTIONS)
+    script.write_text(JOB)
     assert json.loads(start("chat", functions).ask("/").body) == {"answer": "Hello, serverless world!"}
     uploaded = {"ce-type": "google.cloud.storage.object.v1.finalized", "ce-subject": "objects/a.txt"}
     function = start("on_upload", functions)
@@ -73,3 +73,18 @@ def test_programs_of_the_documentation_run(start: Start, env: dict[str, str], ba
     process.communicate(timeout=20)
     assert process.returncode == 0
     assert [root["operation"] for root in roots(backend.events)] == ["chat", "chat", "main"]
+
+
+def test_service_of_the_documentation_is_traced(
+    env: dict[str, str], backend: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A request to the service is one trace with its model call, sent before the response ends."""
+    from starlette.testclient import TestClient
+
+    for name, value in {**env, "K_SERVICE": "chat"}.items():
+        monkeypatch.setenv(name, value)
+    with TestClient(run(SERVICE).app) as client:
+        assert client.get("/chat?prompt=Hi").json() == {"answer": "Hello, serverless world!"}
+        call, root = backend.events
+    assert below(root, [call]) == [call]
+    assert root["operation"] == "GET /chat"
