@@ -28,7 +28,7 @@ with atheris.instrument_imports(  # pyright: ignore[reportAttributeAccessIssue]
 
     from zespan_serverless import settings
     from zespan_serverless._delivery import budget, journal, journal_format
-    from zespan_serverless._http import client
+    from zespan_serverless._http import client, sockets
     from zespan_serverless._http import transport as http
     from zespan_serverless._observe import web
     from zespan_serverless._platforms import azure, google
@@ -126,7 +126,7 @@ def _answers(data: bytes) -> None:
         with theirs:
             theirs.sendall(head + data)
             theirs.shutdown(socket.SHUT_WR)
-            channel = client.Channel(ours)
+            channel = client.Channel(sockets.Socket(fileno=ours.detach()))
             with contextlib.suppress(OSError):
                 assert len(channel.receive().body) <= len(data)
             channel.close()

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from zespan_serverless._http.answer import Answer, NoAnswer, TornAnswer
 from zespan_serverless._http.client import Channel
-from zespan_serverless._http.sockets import connect
+from zespan_serverless._http.sockets import Socket, connect
 
 Serve = Callable[..., tuple[Channel, list[bytes]]]
 
@@ -167,7 +167,7 @@ def test_any_bytes_give_an_answer_or_an_oserror(rest: bytes, beginning: bytes) -
     """An answer or an OSError; nothing else comes out."""
     ours, theirs = socket.socketpair()
     with theirs:
-        channel = Channel(ours)
+        channel = Channel(Socket(fileno=ours.detach()))
         theirs.sendall(beginning + rest)
         theirs.shutdown(socket.SHUT_WR)
         with contextlib.suppress(OSError):

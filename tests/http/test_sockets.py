@@ -5,43 +5,60 @@ from __future__ import annotations
 import os
 import socket
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from zespan_serverless._http import sockets
+from zespan_serverless._http.client import Channel
 
 
-class Taken(socket.socket):
-    """A socket whose descriptor stands for the file of somebody else before its creator goes on."""
-
-    path: Path
-
-    def __init__(self, *arguments: Any, **options: Any) -> None:
-        super().__init__(*arguments, **options)
-        theirs = os.open(self.path, os.O_RDWR)
-        os.dup2(theirs, self.fileno())
-        os.close(theirs)
-        taken.append(self.fileno())
+@pytest.fixture
+def theirs(tmp_path: Path) -> Path:
+    path = tmp_path / "theirs"
+    path.write_text("content")
+    return path
 
 
-taken: list[int] = []
+def take(number: int, path: Path) -> None:
+    """Close the descriptor, and open a file under its number."""
+    file = os.open(path, os.O_RDWR)
+    os.dup2(file, number)
+    os.close(file)
+
+
+def assert_open(number: int) -> None:
+    assert os.pread(number, 100, 0) == b"content"
+    os.close(number)
 
 
 @pytest.mark.parametrize("addresses", [1, 2])
-def test_a_descriptor_that_was_taken_at_once_is_not_closed(
-    addresses: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_descriptor_that_is_taken_before_the_first_look_is_not_closed(
+    addresses: int, theirs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The connection fails, and the file of the code that has the descriptor now stays open."""
-    Taken.path = tmp_path / "theirs"
-    Taken.path.write_text("content")
+    """The connection fails, and the file that has the number now stays open."""
     found = [(socket.AF_INET, socket.SOCK_STREAM, 0, "", ("127.0.0.1", port)) for port in range(1, addresses + 1)]
     monkeypatch.setattr(socket, "getaddrinfo", lambda *arguments: found)
-    monkeypatch.setattr(socket, "socket", Taken)
-    taken.clear()
+    taken: list[int] = []
+
+    def lose(number: int) -> None:
+        taken.append(number)
+        take(number, theirs)
+
+    monkeypatch.setattr(sockets, "identity", lose)
     with pytest.raises(OSError, match=r"[Ss]ocket"):
         sockets.connect("test", 1, timeout=5)
     assert len(taken) == addresses
     for number in set(taken):
-        assert os.pread(number, 100, 0) == b"content"
-        os.close(number)
+        assert_open(number)
+
+
+def test_descriptor_that_is_taken_after_the_connection_is_not_closed(theirs: Path) -> None:
+    """The channel knows the socket by what it was when it was opened."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        connected = sockets.connect(*listener.getsockname())
+        number = connected.fileno()
+        take(number, theirs)
+        channel = Channel(connected)
+        assert not channel.is_ours
+        channel.close()
+    assert_open(number)

@@ -607,12 +607,12 @@ def test_unreachable_address_costs_a_moment_only(
     asked: list[Any] = []
     connect_ex = socket.socket.connect_ex
 
-    class Spied(socket.socket):
+    class Spied(sockets.Socket):
         def connect_ex(self, address: Any) -> int:
             asked.append(address)
             return connect_ex(self, address)
 
-    monkeypatch.setattr(socket, "socket", Spied)
+    monkeypatch.setattr(sockets, "Socket", Spied)
     assert post(transport, timeout=2) == 200
     assert asked == [well]
 

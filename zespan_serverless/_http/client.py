@@ -12,7 +12,6 @@ import socket
 import time
 from typing import TYPE_CHECKING
 
-from .._base import identity
 from .._base.guard import pass_on
 from .answer import (
     BODY_MAX,
@@ -26,11 +25,12 @@ from .answer import (
     parse_chunks,
     parse_head,
 )
-from .sockets import close
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Protocol
+
+    from .sockets import Socket
 
     class Layer(Protocol):
         """A layer that bytes pass through on their way to the socket and back: TLS."""
@@ -58,13 +58,12 @@ class Channel:
     use, and a descriptor that is not ours any more is neither used nor closed.
     """
 
-    def __init__(self, connected: socket.socket) -> None:
+    def __init__(self, connected: Socket) -> None:
         self.socket = connected
         self.reusable = True
         """Whether another request may follow."""
         self.deadline: float | None = None
         """On the monotonic clock: when to stop waiting for the peer. None: never."""
-        self._identity = identity(connected.fileno())
         self._layers: list[Layer] = []  # the one next to the socket first
         self._unread = b""  # bytes that have come through the layers
         self._peer_closed = False
@@ -155,11 +154,11 @@ class Channel:
     @property
     def is_ours(self) -> bool:
         """Whether the descriptor still stands for our socket."""
-        return identity(self.socket.fileno()) == self._identity
+        return self.socket.is_ours
 
     def close(self) -> None:
         """Close the connection, by the thread that uses it."""
-        close(self.socket, self._identity)
+        self.socket.close()
 
     def abort(self) -> None:
         """From another thread: make the thread that uses this channel stop waiting for the peer."""

@@ -16,9 +16,38 @@ if TYPE_CHECKING:
 _STAGGER = 0.25  # seconds before the next address is tried as well; https://www.rfc-editor.org/rfc/rfc8305#section-8
 
 
-def connect(
-    host: str, port: int, timeout: float | None = None, first: object = None, last: object = None
-) -> socket.socket:
+class Socket(socket.socket):
+    """A socket that is used and closed only while its descriptor still stands for it.
+
+    Before this thread goes on after the system call that opens the socket, other code may have closed the descriptor
+    and opened a file, which has the number now. Then the constructor raises OSError.
+    """
+
+    __slots__ = ("_identity",)
+
+    def __init__(self, family: int = -1, kind: int = -1, protocol: int = -1, fileno: int | None = None) -> None:
+        super().__init__(family, kind, protocol, fileno)
+        self._identity = identity(self.fileno())
+        try:
+            self.getsockopt(socket.SOL_SOCKET, socket.SO_TYPE)
+        except OSError:
+            self.detach()
+            raise
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether the descriptor still stands for this socket."""
+        return identity(self.fileno()) == self._identity
+
+    def close(self) -> None:
+        """Close it, or forget the descriptor if it belongs to other code."""
+        if self.is_ours:
+            super().close()
+        else:
+            self.detach()
+
+
+def connect(host: str, port: int, timeout: float | None = None, first: object = None, last: object = None) -> Socket:
     """A connected socket. Raises OSError if the host cannot be reached within `timeout` seconds (None: no limit).
 
     If the host has several addresses, the first one that answers is taken, so that an unreachable one costs a moment
@@ -38,42 +67,18 @@ def connect(
     return connected
 
 
-def close(sock: socket.socket, expected: tuple[int, int] | None) -> None:
-    """Close a socket if its identity is the expected one; otherwise the descriptor belongs to other code."""
-    if identity(sock.fileno()) == expected:
-        sock.close()
-    else:
-        sock.detach()
-
-
-def _create(family: int, kind: int, protocol: int) -> tuple[socket.socket, tuple[int, int] | None]:
-    """A new socket, and its identity. Raises OSError if other code has closed its descriptor already.
-
-    Before this thread goes on after the system call, another one may have closed the descriptor and opened a file,
-    which has the number now.
-    """
-    sock = socket.socket(family, kind, protocol)
-    expected = identity(sock.fileno())
-    try:
-        sock.getsockopt(socket.SOL_SOCKET, socket.SO_TYPE)
-    except OSError:
-        sock.detach()
-        raise
-    return sock, expected
-
-
-def _connect_to(address: Sequence[Any], timeout: float | None) -> socket.socket:
-    sock, expected = _create(*address[:3])
+def _connect_to(address: Sequence[Any], timeout: float | None) -> Socket:
+    sock = Socket(*address[:3])
     try:
         sock.settimeout(timeout)
         sock.connect(address[4])
     except BaseException:
-        close(sock, expected)
+        sock.close()
         raise
     return sock
 
 
-def _race(addresses: Sequence[Sequence[Any]], timeout: float | None) -> socket.socket:
+def _race(addresses: Sequence[Sequence[Any]], timeout: float | None) -> Socket:
     """Try one address after the other, without waiting long for any of them; https://www.rfc-editor.org/rfc/rfc8305."""
     import errno
     import selectors  # `socket` has imported it already
@@ -90,17 +95,18 @@ def _race(addresses: Sequence[Sequence[Any]], timeout: float | None) -> socket.s
             if untried:
                 family, kind, protocol, _, address = untried.pop(0)
                 try:
-                    sock, expected = _create(family, kind, protocol)
+                    sock = Socket(family, kind, protocol)
                 except OSError as refused:  # for example, this machine has no IPv6
                     pass_on(refused)
                     error = refused
                     continue
-                selector.register(sock, selectors.EVENT_WRITE, expected)
+                selector.register(sock, selectors.EVENT_WRITE)
                 sock.settimeout(0)
                 code = sock.connect_ex(address)
                 if code and code not in in_progress:
                     error = OSError(code, os.strerror(code))
-                    close(sock, selector.unregister(sock).data)
+                    selector.unregister(sock)
+                    sock.close()
                     continue
             time_left = None if deadline is None else max(deadline - time.monotonic(), 0)
             wait = time_left if not untried else stagger if time_left is None else min(stagger, time_left)
@@ -112,10 +118,10 @@ def _race(addresses: Sequence[Sequence[Any]], timeout: float | None) -> socket.s
                 if not code:
                     return candidate  # type: ignore[no-any-return]
                 error = OSError(code, os.strerror(code))
-                close(candidate, key.data)
+                candidate.close()
             if not ready and not untried:
                 raise TimeoutError("timed out")
         raise error
     finally:
         for key in [*selector.get_map().values()]:
-            close(key.fileobj, key.data)  # type: ignore[arg-type]
+            key.fileobj.close()  # type: ignore[union-attr]
