@@ -33,7 +33,7 @@ LAYERS = [
     {"providers"},
     {"_observe"},
     {"aws_lambda", "azure_functions", "asgi", "jobs", "logs", "wsgi"},
-    {"google_cloud", "vercel"},  # jobs run on Cloud Run, too; handler classes, WSGI and ASGI on Vercel
+    {"google_cloud", "tasks", "vercel"},  # jobs run on Cloud Run, too; handler classes, WSGI and ASGI on Vercel
     {"frameworks", "opentelemetry", "powertools", "testing", "types"},
     {"__init__"},
     {"_bytecode", "_layer", "_replay"},

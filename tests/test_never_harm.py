@@ -72,6 +72,8 @@ SEAMS = {
     *("_OwnLoop.is_usable", "_OwnLoop.run", "_OwnLoop.__init__", "_on_a_loop.<locals>.function", "run", "is_running"),
     *("current", "capture", "flush", "span", "with_context", "traceparent", "Span.child", "Span.traceparent"),
     *("id_text", "Span.concerning", "GeneralSpan.__init__", "GeneralSpan._close", "_Step._send", "current_span"),
+    *("task_scope", "Task.__init__", "Task.__enter__", "Task.__exit__", "Task.__aenter__", "Task.__aexit__"),
+    *("_is_number", "_ActiveTask._end", "_ActiveTask._end_async"),
     *("_forgiving.<locals>.called", "trace_headers", "_Scope._leave"),
     *("new_span", "leave", "_text", "_repeated", "_mapping", "_tags", "_tags.<locals>.<genexpr>", "_end"),
     *("_begin", "_found", "traced_records", "records", "Batch.__iter__", "is_from_signal", "_code_of", "_handler"),
@@ -215,7 +217,7 @@ def _seam(function: Ours) -> bool:
 
 
 # What a host has for itself; all other functions serve every host.
-ROOMS = ("asgi.py", "aws_lambda/", "azure_functions/", "google_cloud/", "jobs.py", "vercel.py", "wsgi.py")
+ROOMS = ("asgi.py", "aws_lambda/", "azure_functions/", "google_cloud/", "jobs.py", "tasks.py", "vercel.py", "wsgi.py")
 
 
 @every_host_in_time

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from .providers._by_hand import wrap as wrap
     from .providers._by_hand import wrap_openai as wrap_openai
     from .settings import Settings as Settings
+    from .tasks import task_scope as task_scope
     from .vercel import zespan_vercel as zespan_vercel
 
 else:
@@ -54,6 +55,7 @@ else:
         "logs": ("add_trace_ids",),
         "providers._by_hand": ("patch", "patch_openai", "wrap", "wrap_openai"),
         "settings": ("Settings",),
+        "tasks": ("task_scope",),
         "vercel": ("zespan_vercel",),
     }
     _HOME = {name: module for module, names in _NAMES.items() for name in names}

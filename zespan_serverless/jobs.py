@@ -214,9 +214,13 @@ class ActiveRun:
         """Capture the root event once: the end and SIGTERM may both call this."""
         with self._ending, Guarded("the end of a run"):
             if not self._is_over:
-                self._active.close(error, result)
+                self._active.close(*self._outcome(error, result))
                 self._active.report()
                 self._is_over = True
+
+    def _outcome(self, error: BaseException | None, result: Result) -> tuple[BaseException | None, Result]:
+        """What the event says of the end: what was raised, and how it ended otherwise."""
+        return error, result
 
 
 def exited(code: int, kind: str = "SystemExit", text: str = "") -> Result:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from .jobs import Run as Run
     from .settings import Settings as Settings
     from .settings import SettingsKwargs as SettingsKwargs
+    from .tasks import Task as Task
 
 else:
     _HOME = {
@@ -52,6 +53,7 @@ else:
         "Session": "_observe.api",
         "Settings": "settings",
         "SettingsKwargs": "settings",
+        "Task": "tasks",
         "ToolSpan": "_observe.steps",
     }
 

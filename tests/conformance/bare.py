@@ -20,6 +20,7 @@ def install() -> None:
     for name in ("zespan_gcf", "zespan_cloud_event", "zespan_job", "zespan_vercel"):
         setattr(bare, name, _decorator(lambda function: function))
     bare.run, bare.span, bare.with_context = _run, _block, _block
+    bare.task_scope = lambda name, **settings: contextlib.nullcontext()
     bare.traced_records = lambda event: event["Records"]
     bare.capture = bare.init = bare.traceparent = lambda *args, **settings: None
     bare.flush = bare.shutdown = lambda timeout=None: types.SimpleNamespace(pending=0, reason="")

@@ -379,6 +379,26 @@ def _script_generator(work: Work) -> Serve:
     return lambda: list(main())[1]
 
 
+def _task(work: Work) -> Serve:
+    from zespan_serverless import task_scope
+
+    def serve() -> Any:
+        with task_scope("task", traceparent=TRACEPARENT):
+            return work()
+
+    return serve
+
+
+def _task_async(work: Work) -> Serve:
+    from zespan_serverless import task_scope
+
+    async def main() -> Any:
+        async with task_scope("task", deadline=1000):
+            return await _done(work)
+
+    return lambda: _await(main())
+
+
 def _by_hand(work: Work) -> Serve:
     from zespan_serverless import capture, flush, init
 
@@ -410,6 +430,7 @@ ROOMS: dict[str, Room] = {
     "run": Room(_script),
     "run function": Room(_script_function),
     "run async": Room(_script_async, awaits=True),
+    "task": Room(_task),
     "by hand": Room(_by_hand, roots=0),
 }
 """A new decorator or middleware adds its line here."""
@@ -423,6 +444,7 @@ VARIANTS: dict[str, Room] = {
     "google streamed": Room(_google_streamed),
     "lambda generator": Room(_lambda_generator),
     "google generator": Room(_google_generator, awaits=True),
+    "task async": Room(_task_async, awaits=True),
     "run generator": Room(_script_generator),
 }
 """Other uses of the same decorators and middlewares."""
