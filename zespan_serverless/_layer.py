@@ -66,6 +66,7 @@ EXCLUDED = (
     "google_cloud",
     "_platforms/google.py",
     "vercel.py",
+    "tasks.py",
     "exporters/_trees",
     "_process/overriding.py",
 )

@@ -26,6 +26,7 @@ from zespan_serverless import (
     run,
     shutdown,
     span,
+    task_scope,
     testing,
     time_left,
     with_context,
@@ -58,6 +59,7 @@ from zespan_serverless.types import (
     Session,
     Settings,
     SettingsKwargs,
+    Task,
     ToolSpan,
 )
 
@@ -231,6 +233,12 @@ with run("block"):
     pass
 
 
+with task_scope("work", id="1", traceparent={"traceparent": "00-"}, deadline=5, environment="batch") as task:
+    assert_type(task, Task)
+    task["pages"] = 1
+    task.fail("empty", "missing")
+
+
 @zespan_vercel
 class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None: ...
@@ -241,6 +249,8 @@ async def application(scope: dict[str, Any], receive: object, send: object) -> N
 
 
 async def awaited() -> None:
+    async with task_scope("work") as awaited_task:
+        assert_type(awaited_task, Task)
     assert_type(await configured_run([""]), str)
     assert_type(await application({}, None, None), None)
 
@@ -271,6 +281,7 @@ def misspelt() -> None:
     zespan_job(tgas={})  # type: ignore[call-overload]
     zespan_vercel(on_error=print, on_flush="print")  # type: ignore[call-overload]
     run("digest", max_event=5)  # type: ignore[call-overload]
+    task_scope("work", max_event=5)  # type: ignore[call-arg]
     init(store_prompt=False)  # type: ignore[call-arg]
     init(exporter="zipkin")  # type: ignore[arg-type]
     asgi.ZespanMiddleware(application, flush_timout=0.5)  # type: ignore[call-arg]
