@@ -67,6 +67,7 @@ def test_every_block_is_run() -> None:
         "dev": 1,  # in dev/server/test_example.py
         "doctor": 0,
         "hosts": 0,
+        "init": 0,
         "invoke": 0,
         "models": 1,
         "lambda-events": 1,

@@ -24,6 +24,7 @@ TOOLS = {
     "run": "run a program whose telemetry goes to this machine",
     "tail": "print what arrives at a running `dev`",
     "doctor": "find misconfiguration before it is deployed",
+    "init": "show, or write, the few lines that trace a project",
 }
 
 
@@ -33,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     zespan-serverless layer build [--output PATH] [--python COMMAND ...]    build the Lambda layer
     zespan-serverless replay URL [--to BASE_URL] [--dry-run] [...]          send events that a store has kept
 
-    The commands dev, invoke, run, tail and doctor come from the distribution zespan-serverless-dev.
+    The commands dev, invoke, run, tail, doctor and init come from the distribution zespan-serverless-dev.
     """
     parser = argparse.ArgumentParser(prog="zespan-serverless", description="Telemetry that survives serverless.")
     parser.add_argument("--version", action="version", version=__version__)

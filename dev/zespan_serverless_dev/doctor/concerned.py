@@ -14,7 +14,7 @@ from .source import Module
 
 FORWARDER = "zespan_serverless.aws_lambda.forwarder.handler"
 _OURS = "zespan"
-_CALL_MODELS = re.compile(
+CALL_MODELS = re.compile(
     r"(openai|anthropic|mistralai|cohere|groq|litellm|google|langchain\w*|langgraph|llama_index|crewai|agents"
     r"|pydantic_ai|strands|dspy|autogen\w*|haystack|instructor|smolagents)(\.|$)"
 )
@@ -57,7 +57,7 @@ def may_call_models(project: Project, function: Function) -> bool:
     modules = modules_of(project, function)
     imports = [name for module in modules for name in module.imports.values()]
     uses_bedrock = "boto3" in imports and any(map(_names_bedrock, modules))
-    return not modules or uses_bedrock or any(map(_CALL_MODELS.match, imports))
+    return not modules or uses_bedrock or any(map(CALL_MODELS.match, imports))
 
 
 def _names_bedrock(module: Module) -> bool:

@@ -85,11 +85,16 @@ def diff(files: dict[Path, str]) -> str:
 
 def _without_keys(lines: Iterable[str], text: str) -> Iterator[str]:
     """Lines with *** in place of each value that is a key somewhere in the text: its name may be wrong elsewhere."""
-    keys = {value for found in _KEY.finditer(text) for value in found.groups() if value}
+    keys = keys_in(text)
     for line in lines:
         for key in sorted(keys, key=len, reverse=True):
             line = line.replace(key, "***")
         yield line
+
+
+def keys_in(text: str) -> set[str]:
+    """What may be keys in the text of a file."""
+    return {value for found in _KEY.finditer(text) for value in found.groups() if value}
 
 
 def write(file: Path, text: str) -> None:

@@ -150,7 +150,9 @@ def _resolved(module: Module, name: str, before: int) -> Handler | None:
         node = module.tree.body[index]
         if isinstance(node, Definition) and node.name == name:
             return _defined(module, node)
-        if isinstance(node, ast.Assign) and any(isinstance(to, ast.Name) and to.id == name for to in node.targets):
+        targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+        is_assigned = any(isinstance(to, ast.Name) and to.id == name for to in targets)
+        if isinstance(node, (ast.Assign, ast.AnnAssign)) and node.value is not None and is_assigned:
             return _wrapped(module, node.value, node.lineno, index)
     return None
 

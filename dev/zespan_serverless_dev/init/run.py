@@ -1,0 +1,81 @@
+"""The command: finds out what a project is, and shows or writes the few lines that trace it."""
+
+from __future__ import annotations
+
+import sys
+from argparse import Namespace
+from pathlib import Path
+
+from ..doctor.model import Project
+from ..doctor.readers import read
+from . import requirements
+from .draft import Draft
+from .hosts import aws, azure, google, script, vercel, web
+from .writing import Refused, diff, write
+
+DONE, USAGE, NOTHING = 0, 2, 3
+
+
+def run(arguments: Namespace) -> int:
+    """Do what the command line says, and return the exit code."""
+    root: Path = arguments.path
+    if not root.is_dir():
+        return _refuse(f"there is no folder {str(root)!r}: name that of the project, or leave it out", USAGE)
+    project = read(root)
+    unknown = set(arguments.function) - {each.name for each in project.functions}
+    if unknown:
+        names = ", ".join(each.name for each in project.functions) or "none"
+        return _refuse(f"there is no function {min(unknown)!r}: the project's are {names}", USAGE)
+    draft = planned(root, project, arguments.function, arguments.requirement)
+    changes = draft.changes()
+    if arguments.write and changes:
+        try:
+            write(changes, allow_dirty=arguments.allow_dirty)
+        except Refused as error:
+            return _refuse(str(error), USAGE)
+    sys.stdout.write(diff(draft))
+    _tell(draft, project, is_written=arguments.write)
+    return DONE if changes or draft.notes or _is_traced(project) else NOTHING
+
+
+def planned(root: Path, project: Project, only: list[str], requirement: str | None = None) -> Draft:
+    """The draft for a project; `only` names its functions that are meant, and none means all that is found."""
+    draft = Draft(root, requirement or requirements.requirement())
+    aws.plan(draft, project, only)
+    if not only:
+        azure.plan(draft, project)
+        google.plan(draft, project)
+        vercel.plan(draft, project)
+        others = _taken(root, project)
+        web.plan(draft, project, others)
+        script.plan(draft, project, others)
+    return draft
+
+
+def _taken(root: Path, project: Project) -> list[Path]:
+    """The folders whose applications are called by functions, which are traced themselves."""
+    hosts = ("aws_lambda", "azure_functions")
+    found = [each.code for each in project.functions if each.code and each.host in hosts]
+    return [*found, *([root / "api"] if (root / "vercel.json").is_file() else [])]
+
+
+def _tell(draft: Draft, project: Project, *, is_written: bool) -> None:
+    """Say what was done and what is left, beside the diff, which may go into a file."""
+    count = len(draft.changes())
+    files = f"{count} file" + ("" if count == 1 else "s")
+    if count:
+        done = f"{files} changed" if is_written else f"{files} to change: --write does it"
+    else:
+        done = "nothing to do" if _is_traced(project) else "found nothing that it knows how to trace: see docs/init.md"
+    print(f"zespan-serverless init: {done}", file=sys.stderr)
+    for note in draft.notes:
+        print(f"- {note}", file=sys.stderr)
+
+
+def _is_traced(project: Project) -> bool:
+    return any(module.uses("zespan_serverless") for module in project.modules)
+
+
+def _refuse(why: str, code: int) -> int:
+    print(f"zespan-serverless init: {why}", file=sys.stderr)
+    return code
