@@ -44,12 +44,12 @@ class ZespanMiddleware:
         app.add_middleware(ZespanMiddleware)      # FastAPI, Starlette
         app = ZespanMiddleware(app)               # anything else
 
-    Takes every setting by keyword (see `Settings`); raises ConfigurationError for one that does not exist.
+    Takes every setting by keyword (see `Settings`); raises ConfigurationError for an unknown one.
 
     Bodies pass through unchanged, piece by piece; the request's event ends with the last piece. Background tasks are
-    part of its trace, websockets and lifespan are passed through. Events are sent by a thread; where the platform gives
-    CPU to requests only (Cloud Run by default, Lambda behind the Web Adapter) the last piece of the response is held
-    until they are sent, `flush_timeout` seconds at most: `flush_mode="after_response"` says that it need not be.
+    part of its trace; websockets and lifespan pass through. A thread sends the events. Where the platform gives CPU to
+    requests only (Cloud Run by default, Lambda behind the Web Adapter), the last piece of the response is held until
+    they are sent, for at most `flush_timeout` seconds. `flush_mode="after_response"` turns that off.
     """
 
     if TYPE_CHECKING:  # the types of newer Starlettes do not allow for a name, by which older ones give it

@@ -37,7 +37,7 @@ def run(name: F, /) -> F: ...
 @overload
 def run(name: str | None = None, /, **settings: Unpack[SettingsKwargs]) -> Run: ...
 def run(name: Any = None, /, **settings: Any) -> Any:
-    """Trace a script, a container job, a worker's turn: one root event, and everything delivered at its end::
+    """Trace a script, a container job or a worker's task: one root event, and everything delivered at its end::
 
         @run
         def main(): ...
@@ -45,17 +45,17 @@ def run(name: Any = None, /, **settings: Any) -> Any:
         with run("nightly digest"):
             ...
 
-    `name` is the root event's; default: the script's file, or the function's name. Takes every setting by keyword (see
-    `Settings`); raises ConfigurationError for one that does not exist. Decorates `def`, `async def` and
-    generators, whose run ends with the last piece.
+    `name` is the name of the root event; default: the script's file, or the function's name. Takes every setting by
+    keyword (see `Settings`); raises ConfigurationError for an unknown one. Decorates `def`, `async def` and generators,
+    whose run ends with the last item.
 
-    A run continues the trace that whoever started the process has left in the environment: `TRACEPARENT`, with
-    `TRACESTATE` and `BAGGAGE` (https://opentelemetry.io/docs/specs/otel/context/env-carriers/).
+    A run continues the trace that the environment of the process names: `TRACEPARENT`, with `TRACESTATE` and `BAGGAGE`
+    (https://opentelemetry.io/docs/specs/otel/context/env-carriers/).
 
-    Exceptions and `sys.exit` pass through; the event says which error or exit code it was. At the end everything is
-    delivered, for up to 10 s while the backend is away. Should SIGTERM end the process, the event says so, and what
-    there is is sent in `flush_timeout` seconds; a SIGTERM handler of yours decides for itself. A run inside another
-    one, and the end of one in a forked child, add nothing.
+    Exceptions and `sys.exit` pass through; the event records the error or exit code. At the end everything is
+    delivered, which takes up to 10 s if the backend is unreachable. If SIGTERM ends the process, the event says so, and
+    pending events are sent within `flush_timeout` seconds; your own SIGTERM handler still decides what happens. A run
+    inside another one has no effect, nor has the end of one in a forked child.
     """
     if name is None or isinstance(name, str):
         return Run(name, _settings.check(settings))

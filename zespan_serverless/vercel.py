@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 __all__ = ["zespan_vercel"]
 
 _IPC = "VERCEL_IPC_PATH"
-"""Set where Vercel's runtime tells it, over a socket, that a request is over. Else the response is its end."""
+"""Set if Vercel's runtime reports the end of a request over a socket. Otherwise the response is the end."""
 _STATUS = "_zespan_status"
 
 
@@ -53,12 +53,12 @@ def zespan_vercel(app: Any = None, /, **settings: Any) -> Any:
         ...
         app = zespan_vercel(app)  # at the end of the module
 
-    Takes every setting by keyword (see `Settings`), with or without the application. A class is traced as it is, each
-    of its `do_` methods; an application is wrapped, and is found by Vercel for what it was. Raises ConfigurationError
-    for an unknown setting, and for what is none of the three.
+    Takes every setting by keyword (see `Settings`), with or without the application. In a class each `do_` method is
+    traced; an application is wrapped, and Vercel still recognizes it. Raises ConfigurationError for an unknown setting,
+    and for any other object.
 
-    Events are sent when the response has gone out and before Vercel is told that the request is over, `flush_timeout`
-    seconds at most and never into the last `flush_reserve` seconds before Vercel's deadline. With `before_return` an
+    Events are sent after the response and before Vercel considers the request finished, for at most `flush_timeout`
+    seconds and never during the last `flush_reserve` seconds before Vercel's deadline. With `before_return` an
     application's response is held until they are sent. https://vercel.com/docs/functions/runtimes/python
     """
     if app is None:
@@ -70,12 +70,12 @@ def zespan_vercel(app: Any = None, /, **settings: Any) -> Any:
         traced = _application(app, settings)
     with Guarded("the import of the function"):
         if _serves() and _settings.usable(_settings.resolve(_settings.check(settings))):
-            _process.watch()  # only here and now is this the main thread, the one that may handle signals
+            _process.watch()  # only during import is this the main thread, which may handle signals
     return traced
 
 
 def _application(app: Any, settings: Mapping[str, Any]) -> object:
-    """By the rules of Vercel's runtime: an `asgi` attribute, or an async callable of three; a callable of two."""
+    """Wrap an application, recognized as Vercel's runtime does: an `asgi` attribute, or the number of arguments."""
     found = getattr(app, "asgi", None)
     found = found if callable(found) else app
     if callable(found):
@@ -88,7 +88,7 @@ def _application(app: Any, settings: Mapping[str, Any]) -> object:
 
 
 def _arity(app: Callable[..., object]) -> int:
-    """How many arguments it has to be called with."""
+    """Return the number of required arguments."""
     import inspect
 
     try:
@@ -100,7 +100,7 @@ def _arity(app: Callable[..., object]) -> int:
 
 
 def _class(handler: type, arguments: Mapping[str, Any]) -> type:
-    """Trace the class itself: a subclass in its place would send its own `super(handler, self)` round in circles."""
+    """Trace the class itself, because in a subclass its own `super(handler, self)` would recurse endlessly."""
     names = [name for name in dir(handler) if name.startswith("do_") and callable(getattr(handler, name, None))]
     methods = {name: _static(handler, name) for name in names}
     if not methods or not hasattr(handler, "send_response_only"):
@@ -148,7 +148,7 @@ def _method(method: Any, tracer: wrap.Tracer[Any]) -> Callable[..., Any]:
 
 
 class _Host(WebHost[Any]):
-    """For a handler class. The request is over when the method returns: a flush then comes after the response."""
+    """A handler class as a host. Its request ends when the method returns, so a flush comes after the response."""
 
     def process_stays_alive(self, invocation: Invocation) -> bool:
         return False
@@ -182,8 +182,8 @@ class _Exchange(Exchange):
 
 
 def _end_response(request: Any) -> None:
-    """Say that nothing more is coming. Without a content-length a client would wait for the end of the connection, and
-    so for the flush; the server closes it when the request is over, which it does not mind being half done."""
+    """Close the sending half of the connection. Without a content-length a client would otherwise wait for the end of
+    the connection, and so for the flush. The server closes the rest when the request is over."""
     if request.close_connection:
         import socket
 
@@ -192,7 +192,7 @@ def _end_response(request: Any) -> None:
 
 
 class _Asgi(asgi.ZespanMiddleware):
-    """Vercel is told that a request is over when the application returns: until then it has its CPU."""
+    """ASGI on Vercel: a request ends when the application returns, and has CPU until then."""
 
     def __init__(self, app: Any, **settings: Unpack[SettingsKwargs]) -> None:
         super().__init__(app, **settings)
@@ -216,7 +216,7 @@ class _Asgi(asgi.ZespanMiddleware):
 
 
 class _Wsgi(wsgi.ZespanMiddleware):
-    """The same: the server closes the body when it has sent the last of it, and then tells Vercel."""
+    """WSGI on Vercel: the server closes the body after its last piece, and then reports the end to Vercel."""
 
     def __init__(self, app: Any, **settings: Unpack[SettingsKwargs]) -> None:
         super().__init__(app, **settings)
@@ -250,12 +250,12 @@ class _Body:
 
 
 def _outlasting(host: WebHost[Any]) -> Any:
-    """The host's platform: one that gives CPU to what comes after the response, if the request lasts until that."""
+    """Return the host's platform: one that gives CPU after the response, if the request lasts that long."""
     return host.platform.replaced(keeps_cpu=host.platform.keeps_cpu or _IPC in os.environ)
 
 
 def _lingering() -> Container | None:
-    """The container, if its events are to be waited for when the response has gone out."""
+    """Return the container, if the request has to wait for its events after the response."""
     container = _process.current() if _IPC in os.environ else None
     return None if container is None or container.settings.flush_mode == "before_return" else container
 
@@ -266,9 +266,9 @@ def _budget(container: Container) -> float:
 
 
 def _follow_theirs() -> None:
-    """Have what is captured in work that the application has left to Vercel's `wait_until` be sent when that is done.
+    """Flush again after the application's own `wait_until` work, which may capture more events.
 
-    Vercel's runtime runs all that is left at that time, and then what has been left meanwhile: that is ours.
+    Vercel's runtime runs all registered work, and then the work registered meanwhile, which is this flush.
     """
     functions, container = sys.modules.get("vercel.functions"), _lingering()
     if functions is None or container is None:

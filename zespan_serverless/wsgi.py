@@ -34,12 +34,11 @@ class ZespanMiddleware:
         app.wsgi_app = ZespanMiddleware(app.wsgi_app)     # Flask
         application = ZespanMiddleware(application)       # anything else
 
-    Takes every setting by keyword (see `Settings`); raises ConfigurationError for one that does not exist.
+    Takes every setting by keyword (see `Settings`); raises ConfigurationError for an unknown one.
 
-    Streamed bodies pass through piece by piece; the request's event ends with the last piece. Events are sent by a
-    thread; where the platform gives CPU to requests only (Cloud Run by default, Lambda behind the Web Adapter) they are
-    sent before the response ends, in `flush_timeout` seconds at most: `flush_mode="after_response"` says that it need
-    not wait.
+    Streamed bodies pass through piece by piece; the request's event ends with the last piece. A thread sends the
+    events. Where the platform gives CPU to requests only (Cloud Run by default, Lambda behind the Web Adapter), they
+    are sent before the response ends, within `flush_timeout` seconds. `flush_mode="after_response"` turns that off.
     """
 
     def __init__(self, app: Application, **settings: Unpack[SettingsKwargs]) -> None:
@@ -61,7 +60,7 @@ class ZespanMiddleware:
 
 
 class _Request:
-    """A request, and the rule of Flask's that it has matched, as soon as that is known."""
+    """A request, and the Flask rule that it has matched, once known."""
 
     __slots__ = ("environ", "rule")
 
@@ -72,11 +71,11 @@ class _Request:
 
 class _Host(WebHost[_Request]):
     def expect_threads(self, arguments: Mapping[str, Any]) -> None:
-        """Be ready for SIGTERM now, in the main thread: many servers call applications in others only.
+        """Prepare for SIGTERM now, in the main thread: many servers call applications in other threads only.
 
-        Not under those that fork after this: they tell their workers to end, who then do what is to be done at exit.
+        Not under servers that fork after this: they tell their workers to end, which then act at exit.
         """
-        elsewhere = self.platform.attributes.get("cloud.provider") in ("azure", "vercel")  # which see to it themselves
+        elsewhere = self.platform.attributes.get("cloud.provider") in ("azure", "vercel")  # which do that themselves
         if not elsewhere and _FORKING.isdisjoint(sys.modules) and _settings.usable(_settings.resolve(arguments)):
             _process.watch()
 
@@ -104,7 +103,7 @@ class _Exchange(Exchange):
             self._watch_file_wrapper()
 
     def _watch_file_wrapper(self) -> None:
-        """Remember what the server's wrapper has made last, if it is no class that isinstance could recognize."""
+        """Remember the last result of the server's wrapper, if it is not a class that isinstance can recognize."""
         wrapper = self._environ.get("wsgi.file_wrapper")
         if wrapper is not None and not isinstance(wrapper, type):
 
@@ -121,13 +120,13 @@ class _Exchange(Exchange):
 
     def _noted(self, status: int, headers: Iterable[tuple[str, str]] = (), exc_info: Any = None) -> None:
         self.status = status
-        request = self._environ.get("werkzeug.request")  # here now, and gone when Flask is done with it
+        request = self._environ.get("werkzeug.request")  # available now, and gone after Flask's request
         rule = getattr(getattr(request, "url_rule", None), "rule", None)
         if isinstance(rule, str):
             self._request.rule = rule
         if exc_info and isinstance(exc_info[1], Exception) and status >= 500:
             self.error = exc_info[1]
-        if isinstance(headers, (list, tuple)):  # what can be read only once is for the server to read
+        if isinstance(headers, (list, tuple)):  # an iterator is for the server to read
             self.announced(next((value for name, value in headers if name.lower() == "content-length"), None))
 
     def follow(self, result: Any) -> Any:
@@ -137,7 +136,7 @@ class _Exchange(Exchange):
         return result
 
     def _is_complete(self, body: object) -> bool:
-        """Whether nothing of the application runs while this body is read; then the server gets it as it is."""
+        """Whether no application code runs while this body is read; then the server gets it unchanged."""
         wrapper = self._environ.get("wsgi.file_wrapper")
         return (
             isinstance(body, (list, tuple, bytes))
@@ -147,14 +146,14 @@ class _Exchange(Exchange):
 
 
 class _SizedBody(Body):
-    """A server may look how many pieces there are: if it is one, that one's length is the response's."""
+    """A body with a length: for one piece, servers use its length as that of the response."""
 
     def __len__(self) -> int:
         return len(self.body)  # type: ignore[arg-type]
 
 
 def _decoded(path: str) -> str:
-    """A path as people write it. WSGI has its bytes as Latin-1: https://peps.python.org/pep-3333/#unicode-issues."""
+    """Decode a path, whose bytes WSGI passes as Latin-1: https://peps.python.org/pep-3333/#unicode-issues."""
     try:
         return path.encode("latin-1").decode("utf-8")
     except UnicodeError:
@@ -162,7 +161,7 @@ def _decoded(path: str) -> str:
 
 
 def _route(request: _Request) -> str | None:
-    """The route that was taken, as it stands in the code: Flask's rule, or what Django says."""
+    """Return the matched route, as it is written in the code: Flask's rule, or Django's route."""
     environ = request.environ
     if request.rule is not None:
         return _decoded(environ.get("SCRIPT_NAME", "")) + request.rule

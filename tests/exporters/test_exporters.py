@@ -266,7 +266,7 @@ def test_an_exporter_without_send() -> None:
 @pytest.mark.parametrize(
     ("key", "environment", "hint"),
     [
-        (None, "", "for want of a key: set ZESPAN_API_KEY"),
+        (None, "", "because there is no key: set ZESPAN_API_KEY"),
         ("zsp_short", "", "for the key given: pass a valid one as api_key, or set ZESPAN_API_KEY instead"),
         ("zsp_live_0123456789", "", "for the key ending in 6789: pass a valid one as api_key, or set"),
         ("zsp_live_0123456789", "zsp_live_0123456789", "for the key ending in 6789: set ZESPAN_API_KEY to a valid one"),

@@ -282,7 +282,10 @@ def test_a_class_without_a_variable_says_how_to_pass_a_key() -> None:
     """Where the key is missing, or is not accepted."""
     with testing.Backend() as backend:
         backend.mode = 401
-        hints = {None: "for want of a key: pass one as api_key", "k": "for the key given: pass a valid one as api_key"}
+        hints = {
+            None: "because there is no key: pass one as api_key",
+            "k": "for the key given: pass a valid one as api_key",
+        }
         for key, hint in hints.items():
             mine = Mine(backend.url, key)
             assert hint in mine.send([b"{}"], 5).detail

@@ -1,4 +1,4 @@
-"""Makes a fork wait until no thread of ours is importing a module.
+"""Makes a fork wait until none of our threads is importing a module.
 
 A child that is forked while another thread imports a module inherits the locked import lock of that module, but not the
 thread that would release it. It would hang when it imports the same module.
@@ -18,16 +18,16 @@ if TYPE_CHECKING:
 _WAIT_MAX = 5.0  # seconds that a fork waits at most: an import may hang
 _POLL = 0.005  # seconds between two checks
 
-# Forks happen in the user's threads, where a signal handler may raise in any line of ours, which must leave neither a
-# held lock nor a wrong count behind. So the lock is implemented in C, where `with` cannot be interrupted halfway, and
-# each entry of the set names its thread.
+# Forks happen in the user's threads, where a signal handler may raise in any line here, which must leave neither a held
+# lock nor a wrong count behind. So the lock is implemented in C, where `with` cannot be interrupted halfway, and each
+# entry of the set names its thread.
 _lock = threading.RLock()
-_importing: set[tuple[int, object]] = set()  # thread ids, each with a mark of its own
+_importing: set[tuple[int, object]] = set()  # thread ids, each with a unique mark
 
 
 @contextlib.contextmanager
 def importing() -> Iterator[None]:
-    """Wraps an import in a thread of ours, of a module that may not have been imported yet."""
+    """Wraps an import, in one of our threads, of a module that may not have been imported yet."""
     mark = threading.get_ident(), object()
     try:
         with _lock:
@@ -49,7 +49,7 @@ def _before_fork() -> None:
 
 
 def _in_parent() -> None:
-    with contextlib.suppress(RuntimeError):  # this thread does not hold it, or no longer
+    with contextlib.suppress(RuntimeError):  # this thread does not hold it, or has released it
         while True:
             _lock.release()
 

@@ -36,9 +36,9 @@ class Guarded(contextlib.AbstractContextManager[None]):
 
 
 def pass_on(error: BaseException) -> None:
-    """Raise the exception again if a signal handler of the user's has raised it.
+    """Raise the exception again if the user's signal handler has raised it.
 
-    Called in each `except` of ours that the main thread may run.
+    Called in each `except` block that the main thread may run.
     """
     if is_from_signal(error):
         raise error

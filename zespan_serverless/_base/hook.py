@@ -1,4 +1,4 @@
-"""One import hook for all that is patched in the modules of others: a module is patched as soon as it is imported."""
+"""One import hook for all patches of third-party modules: a module is patched as soon as it is imported."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
 
 def when_imported(patches: Mapping[str, Mapping[str, Patch]]) -> None:
-    """Patch modules when they are imported, and those that are already. Imports none.
+    """Patch modules when they are imported, and now those that already are. Imports none.
 
-    `patches` has for the name of a module its patches, and for each what it means if it fails, for the log. A patch
-    that is given again, in the same words, replaces the one before. Patches may be applied more than once.
+    `patches` maps a module's name to its patches, each with a text for the log if it fails. A patch with the same text
+    replaces an earlier one. Patches may be applied more than once.
     """
     finder = next((finder for finder in sys.meta_path if isinstance(finder, WhenImported)), None)
     if finder is None:
@@ -37,11 +37,11 @@ def when_imported(patches: Mapping[str, Mapping[str, Patch]]) -> None:
 
 
 class WhenImported:
-    """A finder for `sys.meta_path`. It asks the others, and wraps the loader that they find."""
+    """A finder for `sys.meta_path`. It calls the other finders, and wraps the loader that they return."""
 
     def __init__(self, patches: Mapping[str, Mapping[str, Patch]] | None = None) -> None:
         self.patches: dict[str, dict[str, Patch]] = {name: dict(some) for name, some in (patches or {}).items()}
-        self._asking: set[int] = set()  # ids of threads: a second hook of this kind would ask us in turn
+        self._asking: set[int] = set()  # ids of threads: a second hook of this kind would call this one
 
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
         thread = get_ident()

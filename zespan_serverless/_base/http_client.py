@@ -1,4 +1,4 @@
-"""What a client for HTTP has to have for events to be sent through it: httpx's and httpx2's `Client` do."""
+"""The interface of an HTTP client that can send events: the `Client` of httpx and httpx2 has it."""
 
 from __future__ import annotations
 

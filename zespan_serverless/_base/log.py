@@ -70,9 +70,9 @@ def _pass_on(error: Exception) -> None:
 
 
 def _as_one_line(record: logging.LogRecord) -> bool:
-    """A filter that turns each record of ours into one line of bounded length with our prefix.
+    """A filter that turns each of our records into one line of bounded length with our prefix.
 
-    Records contain names and texts of the user's. A line break in one of them would forge a line of the log, and other
+    Records contain the user's names and texts. A line break in one of them would forge a line of the log, and other
     control characters would change what a terminal shows.
     """
     try:

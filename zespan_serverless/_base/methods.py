@@ -1,4 +1,4 @@
-"""Methods of others, as they stand in a class."""
+"""Third-party methods, as class attributes."""
 
 from __future__ import annotations
 

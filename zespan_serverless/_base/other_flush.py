@@ -1,4 +1,4 @@
-"""What became of another SDK's flush. Not in `reports`, which every cold start reads."""
+"""The outcome of another SDK's flush. Not in `reports`, which every cold start imports."""
 
 from __future__ import annotations
 

@@ -1,11 +1,11 @@
-"""Starts threads that block all signals, and runs the user's code in them as the main thread would.
+"""Starts threads that block all signals, and runs user code in them as the main thread would.
 
-The kernel delivers a signal to any thread that does not block it. If a thread of ours did not, it would receive the
+The kernel delivers a signal to any thread that does not block it. If one of our threads did not, it would receive the
 signals that the user's threads have blocked: to protect a critical section, or to wait for one with `sigwait`,
 `sigtimedwait` or a signalfd. Our threads need no signals, because Python runs handlers in the main thread only.
 
-Child processes inherit the signal mask. So a child that is forked in a thread of ours gets the mask of the main thread
-back, and the user's code (`on_error`, an exporter, a log handler) runs with the main thread's mask (`as_main_thread`),
+Child processes inherit the signal mask. So a child that is forked in one of our threads gets the mask of the main
+thread back, and user code (`on_error`, an exporter, a log handler) runs with the main thread's mask (`as_main_thread`),
 because it may start processes in ways that no fork hook sees.
 """
 
@@ -32,7 +32,7 @@ _c: Any = sys.modules.get("_signal", signal)
 _change_mask: Callable[..., set[int]] | None = getattr(_c, "pthread_sigmask", None)
 
 _here = threading.local()
-"""`mask`: in a thread of ours, the signals that its creator blocked."""
+"""`mask`: in one of our threads, the signals that its creator blocked."""
 
 
 def start(name: str, target: Callable[..., object], *args: Any) -> threading.Thread:
@@ -59,7 +59,7 @@ def start(name: str, target: Callable[..., object], *args: Any) -> threading.Thr
 
 @contextlib.contextmanager
 def as_main_thread() -> Iterator[None]:
-    """Wraps code of the user's in a thread of ours: it blocks only the signals that the main thread blocks.
+    """Wraps user code in one of our threads: it blocks only the signals that the main thread blocks.
 
     Does nothing in other threads.
     """
@@ -82,7 +82,7 @@ def _run(inherited: set[int], target: Callable[..., object], *args: Any) -> None
 def undisturbed(work: Callable[[], T]) -> T:
     """Call `work` with all signals blocked, because an exception of a handler would leave a file or thread behind.
 
-    A signal that another thread of the user's receives can still interrupt it.
+    A signal that another of the user's threads receives can still interrupt it.
     """
     if _change_mask is None:
         return work()
@@ -152,7 +152,7 @@ def _mask_of_main_thread(otherwise: set[int]) -> set[int]:
 
 
 def _in_child() -> None:
-    """Give a child that was forked in a thread of ours, which is its main thread now, the creator's mask back."""
+    """Restore the creator's mask in a child that was forked in one of our threads, its main thread now."""
     inherited = getattr(_here, "mask", None)
     if inherited is not None and _change_mask is not None:
         del _here.mask

@@ -1,7 +1,7 @@
 """Creates, writes, lists, takes over and removes the files of journals safely.
 
 Other code may close descriptors that are not its own (`os.closerange`, a daemon's start, a double close). The number
-may then belong to a file of the user's. So before each write, cut or close, the descriptor is checked to be ours.
+may then belong to one of the user's files. So before each write, cut or close, the descriptor is checked to be ours.
 """
 
 from __future__ import annotations
@@ -136,10 +136,10 @@ def list_journals(folder: str, suffix: str) -> list[str]:
 
 
 def is_for_others(path: str, suffix: str) -> bool:
-    """Whether to leave a file alone: one with another suffix, unless it is so old that nobody will come for it.
+    """Whether to leave a file alone: one with another suffix, unless it is so old that no process will take it over.
 
-    If we locked it only for a moment, the process that is about to lock a file that it has created would fail; and
-    whoever looks for its own, such as another destination of this process, would take its owner for alive.
+    If we locked it only for a moment, the process that is about to lock a file that it has created would fail, and
+    another destination of this process that looks for its own would assume that the owner is alive.
     """
     if path.endswith(suffix):
         return False

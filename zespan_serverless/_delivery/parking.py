@@ -294,7 +294,7 @@ class Parking:
     def _log_parked(self, events: int) -> None:
         text, notices = "telemetry that %s cannot have now is being parked in %s", self._accounts.notices
         arguments = [notices.destination, self._where]
-        if isinstance(self._accounts.settings.fallback, str):  # else it is an exporter of the user's
+        if isinstance(self._accounts.settings.fallback, str):  # otherwise it is the user's exporter
             text += ". To send it later: zespan-serverless replay %s"
             arguments.append(self._where)
         notices.over("fallback")

@@ -218,15 +218,15 @@ class _Flush:
         self.flushing.abort_late(self.waiter)
 
     def abort(self) -> None:
-        """Abort what it has waited for in vain."""
+        """Abort the job that it has waited for."""
         self.flushing.abort(self.waiter)
 
 
 class _SharedWakeup:
     """A wakeup that several deliveries may use, see `Wakeups`, whose methods treat it as a lock.
 
-    It is armed once, before it is registered with the first of them: a change that one of them tells of before the last
-    has it must not be forgotten.
+    It is armed once, before it is registered with the first of them: a change that one of them reports before it is
+    registered with the last must not be lost.
     """
 
     def __init__(self) -> None:
@@ -245,14 +245,14 @@ class _SharedWakeup:
         return True
 
     def locked(self) -> bool:
-        """Whether nobody has told of a change yet."""
+        """Whether no change has been reported yet."""
         return self._lock.locked()
 
     def release(self) -> None:
-        """Tell of a change."""
+        """Report a change."""
         try:
             self._lock.release()
-        except RuntimeError as error:  # another delivery has just told of one
+        except RuntimeError as error:  # another delivery has just reported one
             pass_on(error)
 
 

@@ -53,9 +53,9 @@ _SEND_PAUSE = 0.05  # seconds between two checks for an early answer, while the 
 class Channel:
     """A connection that carries one request at a time, each followed by its answer. Used by one thread; see `abort`.
 
-    Other code may close every descriptor that it finds open, as daemons do at their start. The number of ours is then
-    given to the next file or socket that the process opens. So the identity of the descriptor is checked before each
-    use, and a descriptor that is not ours any more is neither used nor closed.
+    Other code may close every descriptor that it finds open, as daemons do at their start. Our number is then given to
+    the next file or socket that the process opens. So the identity of the descriptor is checked before each use, and a
+    descriptor that has changed its identity is neither used nor closed.
     """
 
     def __init__(self, connected: Socket) -> None:

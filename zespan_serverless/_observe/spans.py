@@ -285,12 +285,12 @@ def span(
     replaying: Callable[[], bool] | None = None,
     **fields: Any,
 ) -> Any:
-    """A step of your own: one event with its duration and, if it raises, the error; calls inside are its children.
+    """Trace a step: one event with its duration and, if it raises, the error; calls inside are its children.
 
     The `with` target is a dict for metadata, with methods for the fields of the step's kind:
 
-        llm, embedding, rerank, moderation, image_gen, video_gen, audio: a call of a model that no traced SDK makes
-        agent: an agent at work; all events inside carry its id, name, role and framework
+        llm, embedding, rerank, moderation, image_gen, video_gen, audio: a model call that no traced SDK makes
+        agent: a running agent; all events inside carry its id, name, role and framework
         tool, retriever, planning, handoff: the steps of an agent
         general, chain: anything else
 

@@ -78,7 +78,7 @@ class Listener:
 
     @property
     def is_displaced(self) -> bool:
-        """Whether other code has registered SIGTERM with faulthandler after `install`. Then the signal is theirs."""
+        """Whether other code has registered SIGTERM with faulthandler after `install`, and so owns the signal."""
         return self._target is not None and self._target() is None
 
     def send(self, message: bytes) -> bool:

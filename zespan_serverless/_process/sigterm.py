@@ -1,16 +1,16 @@
-"""SIGTERM: flush what is buffered, then let happen what would have happened without us.
+"""Handles SIGTERM: flushes what is buffered, then lets the signal do what it would have done without this package.
 
 What happens depends on who has SIGTERM when it arrives:
 
-    nobody (SIG_DFL)           a thread of ours flushes for at most `GRACE` seconds; then the process is killed by
+    nobody (SIG_DFL)           our thread flushes for at most `GRACE` seconds; then the process is killed by
                                signal 15, as it would have been. `signal.getsignal` keeps returning SIG_DFL.
-    a handler of the user's    it runs in the main thread as it would without us, but up to `HEAD_START` seconds later,
-                               because the flush begins first. It decides what becomes of the process.
+    the user's handler         it runs in the main thread as usual, but up to `HEAD_START` seconds later, because the
+                               flush begins first. It decides what becomes of the process.
     SIG_IGN                    it stays ignored, also in programs that the process starts.
-    the first process of a     a thread of ours flushes; the process continues, because the kernel spares it if it has
+    the first process of a     our thread flushes; the process continues, because the kernel spares it if it has
     container                  no handler (pid_namespaces(7)), and may well finish before SIGKILL comes.
-    an event loop              counts as a handler of the user's; `add_signal_handler`, `remove_signal_handler` work.
-    faulthandler, code in C    theirs (also gevent's signal_handler): we keep away, and do not notice the signal.
+    an event loop              counts as the user's handler; `add_signal_handler`, `remove_signal_handler` work.
+    faulthandler, code in C    unchanged (also gevent's signal_handler): this package does not notice the signal.
 
 and on the kind of process:
 
@@ -19,10 +19,10 @@ and on the kind of process:
     a script         as above. At its end, whatever code or exception causes it, it waits for the flush, at most `GRACE`
     a server         its handler stops it; then it raises the signal again, which ends it
     several copies   each copy of this package flushes its own events; the newest one listens
-    a forked child   has nothing of ours: `terminate()` ends it with -15. It listens again from its first event on
+    a forked child   has no handler of this package: `terminate()` ends it with -15. It listens from its first event on
 
 A blocked signal stays pending, because our threads block all signals (see `threads`), and can be waited for. A handler
-that is set later than ours is found at the end of the next invocation in the main thread; until then it runs alone.
+that is set after ours is found at the end of the next invocation in the main thread; until then it runs alone.
 """
 
 from __future__ import annotations
@@ -375,7 +375,7 @@ def _run_in_thread(work: Callable[..., object], *args: Any, timeout: float) -> N
 
 
 def _before_fork() -> None:
-    """Block SIGTERM until the child has its own handlers: with ours it would notify its parent's sockets."""
+    """Block SIGTERM until the child has its own handlers: the parent's would notify the parent's sockets."""
     _forking.blocked = _watch is not None and not threads.is_blocked(SIGTERM)
     if _forking.blocked:
         threads.block(SIGTERM)

@@ -50,16 +50,16 @@ def zespan_lambda(handler: Callable[..., Any] | None = None, /, **settings: Any)
     """Trace every invocation of a Lambda handler, and deliver its events without adding to its response.
 
     Works bare (`@zespan_lambda`) and with settings (`@zespan_lambda(flush_timeout=0.5)`): every field of `Settings`,
-    each also as an environment variable ZESPAN_ + upper case. The first configuration in a process wins.
+    each also available as an environment variable ZESPAN_ + upper case. The first configuration in a process applies.
 
-    The handler may be `def`, `async def` (run on one event loop per thread, so that async clients live on), or any
-    callable. It is called exactly once with what Lambda passed; its result or exception passes through untouched. A
-    generator is traced while a decorator above reads it: Lambda's own runtime client reads none.
-    Under a running event loop (a test) an `async def` handler's result is to be awaited.
+    The handler may be `def`, `async def` (run on one event loop per thread, so that async clients stay usable), or any
+    callable. It is called exactly once with what Lambda passed; its result or exception passes through unchanged. A
+    generator is traced while a decorator above reads it, because Lambda's own runtime client reads none. Under a
+    running event loop (a test), await an `async def` handler's result.
 
     With the default `flush_mode="auto"` events are sent after the response has gone to the caller, by an internal
-    extension; at most `flush_timeout` seconds, and never into the last `flush_reserve` seconds of the function's
-    timeout. Where no extension can be had they are sent before the return.
+    extension, for at most `flush_timeout` seconds, and never during the last `flush_reserve` seconds of the function's
+    timeout. If no extension is available, they are sent before the return.
 
     Raises ConfigurationError while decorating for an unknown setting or a value of the wrong type. Importing the
     handler's module anywhere but in Lambda's runtime process starts nothing.

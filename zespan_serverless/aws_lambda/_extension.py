@@ -2,15 +2,14 @@
 
 https://docs.aws.amazon.com/lambda/latest/dg/runtimes-extensions-api.html. Lambda passes the response to the caller as
 soon as the runtime has posted it. The invocation continues until every extension that is registered for INVOKE has
-asked for the next event. So a thread of ours asks for it when the flush is done.
+asked for the next event. So our thread asks for it when the flush is done.
 
-Four rules keep the extension harmless:
-* It is registered only in the runtime's own process: an extension that registers and never asks makes init hang.
-* One thread registers and asks, and nothing ends it. So there is never a registration without a thread that asks, even
-  if the answer is late or the thread cannot be started.
-* This thread does no I/O with a backend. It waits for the sender, but asks at the deadline less the reserve even if the
-  sender is busy: work beyond the timeout would turn a finished invocation into a failed one.
-* It does not wait for an invocation whose handler does not start, because of a bad event or a handler that is not ours.
+Four rules keep the extension harmless: * It is registered only in the runtime's own process: an extension that
+registers and never asks makes init hang. * One thread registers and asks, and nothing ends it. So there is never a
+registration without a thread that asks, even   if the answer is late or the thread cannot be started. * This thread
+does no I/O with a backend. It waits for the sender, but asks at the deadline less the reserve even if the   sender is
+busy: work beyond the timeout would turn a finished invocation into a failed one. * It does not wait for an invocation
+whose handler does not start, because of a bad event or an undecorated handler.
 """
 
 from __future__ import annotations
@@ -86,10 +85,10 @@ class Extension:
     def end(self, request_id: str, flush: Callable[[], object] | None) -> bool:
         """Called after the handler. Leave `flush` to the thread; False if the caller has to run it.
 
-        The caller has to run it if the thread no longer waits for this invocation, and at every call but the first: a
-        handler that is not ours may call a decorated function twice. When Lambda retries an asynchronous event, its
-        request id is the same: if the retry is the next invocation of this process, it counts as released, and flushes
-        before its return.
+        The caller has to run it if the thread no longer waits for this invocation, and at every call but the first: an
+        undecorated handler may call a decorated function twice. When Lambda retries an asynchronous event, its request
+        id is the same: if the retry is the next invocation of this process, it counts as released, and flushes before
+        its return.
         """
         with self._state:
             taken = flush is not None and self._attends and request_id not in (self._ended, self._released)
@@ -185,12 +184,12 @@ class Extension:
             on_record()
 
     def _starts(self, request_id: str, until: float) -> bool:
-        """Wait until the handler of this invocation, if it is ours, has been called. False if it will not be.
+        """Wait until this invocation's handler, if it is decorated, has been called. False if it will not be.
 
         A timeout cannot decide this: to parse an event of 6 MB takes seconds on a small function. Instead watch CPU
         time. If no thread computes, neither to receive the event nor to parse it, no handler is about to be called. The
-        same is true if the main thread has been idle for longer; other threads may compute for ever. While a handler
-        that is not ours computes, this waits, which costs nothing: the invocation lasts that long anyway.
+        same is true if the main thread has been idle for longer; other threads may compute for ever. While an
+        undecorated handler computes, this waits, which costs nothing: the invocation lasts that long anyway.
         """
         quiet = idle = 0
         main, others = _main_cpu(), _others_cpu()

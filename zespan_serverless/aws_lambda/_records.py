@@ -23,17 +23,17 @@ def traced_records(event: Any) -> Iterator[Any]:
     """Iterate over the records of an SQS, SNS, Kinesis, DynamoDB, S3, Kafka, MQ or DocumentDB event, and trace each::
 
         for record in traced_records(event):
-            answer = client.chat.completions.create(...)  # in the trace of whoever sent this record
+            answer = client.chat.completions.create(...)  # in the trace of its sender
 
-    Each pass of the loop becomes one event, "process <queue>", which ends when the loop asks for the next record or is
+    Each pass of the loop becomes one event, "process <queue>", which ends when the loop requests the next record or is
     left. It belongs to the trace of the record's `traceparent`, with a link to the invocation. A record without a
-    traceparent belongs to the trace of the invocation, as calls in other threads do. An event without records yields
+    traceparent belongs to the trace of the invocation, like calls in other threads. An event without records yields
     nothing.
 
     A generator cannot see an exception that the loop's body raises. If the exception ends the invocation, the event of
-    the last record is marked with it, too. (This also happens after a `break` if something else fails later: the two
-    cases look the same.) An exception that you catch inside the loop is not noticed; put `with span("step"):` around
-    the code that may raise it.
+    the last record is marked with it as well. (This also happens after a `break` if something else fails later, because
+    the two cases look the same.) An exception that you catch inside the loop is not recorded; put `with span("step"):`
+    around the code that may raise it.
 
     Use `traced_record` for records that are processed concurrently, and for a loop over several events at once (`zip`).
     """
@@ -50,16 +50,16 @@ def traced_records(event: Any) -> Iterator[Any]:
 
 @contextmanager
 def traced_record(record: Any, event: Any = None) -> Iterator[None]:
-    """Trace the work on one record: the same event as from `traced_records`, for tasks and threads that run at once::
+    """Trace the work on one record: the same event as from `traced_records`, for concurrent tasks and threads::
 
         async def work(record):
             with traced_record(record):
-                answer = await client.chat.completions.create(...)  # in the trace of whoever sent this record
+                answer = await client.chat.completions.create(...)  # in the trace of its sender
 
         await asyncio.gather(*map(work, event["Records"]))
 
-    An exception of the block marks the event as failed, and is passed on. Pass the `event`, too, for a record of Kafka,
-    MQ or DocumentDB, because such a record does not name its source.
+    An exception of the block marks the event as failed, and propagates. Also pass the `event` for a record of Kafka, MQ
+    or DocumentDB, because such a record does not name its source.
     """
     step = _begin(_found([_batches.unwrap_event(record)] if event is None else event), record)
     try:

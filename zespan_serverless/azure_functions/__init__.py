@@ -49,21 +49,21 @@ def zespan_azure(function: Any = None, /, **settings: Any) -> Any:
         @zespan_azure                       # v1: on what function.json calls the entry point
         async def main(msg: func.QueueMessage) -> None: ...
 
-    Works bare and with settings (`@zespan_azure(flush_timeout=0.5)`): every field of `Settings`, each also as an app
-    setting ZESPAN_ + upper case. The first configuration in a process wins.
+    Works bare and with settings (`@zespan_azure(flush_timeout=0.5)`): every field of `Settings`, each also available as
+    an app setting ZESPAN_ + upper case. The first configuration in a process applies.
 
-    The function is called exactly once with what the worker passed; its result or exception passes through untouched,
-    a streamed response piece by piece. The worker's `context` is had without the function declaring it; a function
-    that does gets it as ever. The trace is that of the host: `context.trace_context`.
+    The function is called exactly once with what the worker passed; its result or exception passes through unchanged, a
+    streamed response piece by piece. The function need not declare the worker's `context`; one that does still gets it.
+    The trace is the host's: `context.trace_context`.
 
-    A worker lives on after an invocation, so events are sent by a thread, and nobody waits. With
-    `flush_mode="before_return"` they are sent first, `flush_timeout` seconds at most and never into the last
+    A worker keeps running after an invocation, so a thread sends the events, and no caller waits. With
+    `flush_mode="before_return"` they are sent first, for at most `flush_timeout` seconds and never during the last
     `flush_reserve` seconds of host.json's `functionTimeout`; an `async def` function does not block the worker's event
-    loop meanwhile. SIGTERM, by which Azure ends workers, sends what is left:
+    loop meanwhile. When Azure ends a worker by SIGTERM, pending events are sent:
     https://github.com/Azure/azure-functions-host/issues/10479
 
-    Raises ConfigurationError while decorating for an unknown setting, a value of the wrong type, and for what cannot
-    be traced: a durable orchestrator or entity, which is replayed (decorate its activities), or no function at all.
+    Raises ConfigurationError while decorating for an unknown setting, a value of the wrong type, and an object that
+    cannot be traced: not a function, or a durable orchestrator or entity, which is replayed (decorate its activities).
     Importing the module anywhere but in Azure's worker starts nothing.
     """
     return wrap.configured(function, settings, _decorate)

@@ -1,6 +1,6 @@
 r"""Where events go. An exporter encodes one event and sends one batch; the delivery decides when, how often, how long.
 
-This is one of your own, for `@zespan_lambda(exporter=Mine())`::
+This is a custom exporter for `@zespan_lambda(exporter=Mine())`::
 
     class Mine(Exporter):
         def send(self, batch, timeout):
@@ -26,19 +26,18 @@ __all__ = ["Dropped", "Event", "Exporter", "Outcome", "event_of"]
 
 
 class Exporter(ABC):
-    """Base class of exporters. Yours needs `send` alone; the other methods have defaults.
+    """Base class of exporters. A subclass needs only `send`; the other methods have defaults.
 
     `encode` is called by any thread, the others by one at a time, and none while a lock of this package is held. An
-    exporter that does not react to `cancel` is given up after a while: another `send` takes its batch again, and what
-    the first one returns is ignored. In a forked child `close` is called by the thread that sends first, before
-    anything else.
+    exporter that does not react to `cancel` is abandoned after a while: its batch is sent again, and the result of the
+    first `send` is ignored. In a forked child `close` is called by the thread that sends first, before anything else.
     """
 
     destination: str = ""
-    """Where events go, as lines of the log name it, such as a URL; without secrets."""
+    """The destination for log lines, such as a URL; without secrets."""
 
     def encode(self, record: Record) -> bytes:
-        """Encode one record as it will be sent; what cannot be encoded is dropped and counted.
+        """Encode one record as it will be sent. A record that cannot be encoded is dropped and counted.
 
         By default it becomes the JSON of an event with the field names of the SDK `zespan`. The record has been
         sampled, redacted and limited already.
@@ -47,19 +46,19 @@ class Exporter(ABC):
 
     @abstractmethod
     def send(self, batch: Sequence[bytes], timeout: float) -> Outcome:
-        """Send encoded events, and say what became of them, within about `timeout` seconds.
+        """Send encoded events within about `timeout` seconds, and return the outcome.
 
         An exception counts as the outcome `retry`.
         """
 
     def prepare(self, timeout: float) -> None:  # noqa: B027
-        """Open connections, within `timeout` seconds: called early, while there is nothing to send yet.
+        """Open connections, within `timeout` seconds: called early, before there is anything to send.
 
-        What it raises is ignored.
+        Exceptions are ignored.
         """
 
     def cancel(self) -> None:  # noqa: B027
         """Make a `send` or `prepare` in another thread end now, and give up its connection. Must not block."""
 
     def close(self) -> None:  # noqa: B027
-        """Give up connections that nobody is using. `send` may follow (after a fork, a restore) and opens new ones."""
+        """Close unused connections. `send` may follow (after a fork, a restore) and opens new ones."""

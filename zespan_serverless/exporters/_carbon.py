@@ -1,8 +1,8 @@
-"""A record as an event of Carbon's: https://docs.oncarbon.site/api-reference/schemas/event-schema.
+"""Converts a record to an event of Carbon: https://docs.oncarbon.site/api-reference/schemas/event-schema.
 
-Carbon has calls of models and executions of tools, and nothing else: what is no call of a model is sent as a tool, and
-`span_kind` says what it is. Only what Carbon's pages describe is used of the schema. Everything else, such as the texts
-of errors, goes into `additionalProperties`, which may hold any names with texts and numbers.
+Carbon has model calls and tool executions only: any other record is sent as a tool, and `span_kind` has its kind. Only
+the documented part of the schema is used. Everything else, such as the texts of errors, goes into
+`additionalProperties`, which may contain any names with texts and numbers.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _TOKENS_MAX = 1e15
 _LAST_MS = 253_402_300_799_000  # of the year 9999
 _VARIANTS = "89ab"
 
-# Fields of Zespan's event that have a place of their own in Carbon's.
+# Fields of Zespan's event that have their own field in Carbon's.
 _PLACED = frozenset(
     (
         *("event_id", "project_id", "timestamp", "latency_ms", "user_id", "metadata", "tags"),
@@ -33,19 +33,19 @@ _PLACED = frozenset(
         *("prompt_text", "system_prompt", "completion_text"),
     )
 )
-_OF_CALLS = frozenset(("provider", "stream", "cost_usd"))  # of other events these fields say nothing
+_OF_CALLS = frozenset(("provider", "stream", "cost_usd"))  # other events do not use these fields
 _CACHE_WRITES = "gen_ai.usage.cache_write.input_tokens"
 
 
 def carbon_event_of(record: Record) -> dict[str, Any]:
-    """The event that Carbon's ingest takes for a record."""
+    """Return the event for Carbon's ingest API."""
     event = event_of(record)
     metadata = event.get("metadata")
     more: dict[str, Any] = {**metadata} if isinstance(metadata, dict) else {"metadata": metadata}
     is_call = str(event["span_kind"]) in _MODEL_KINDS
     left_out = _PLACED if is_call else _PLACED | _OF_CALLS
     own = {name: value for name, value in event.items() if name not in left_out}
-    if record.kind == "invocation":  # Zespan has no word for it
+    if record.kind == "invocation":  # Zespan has no field for it
         own["span_kind"] = "invocation"
     if event["status"] in ("success", "error"):  # the others are errors to Carbon
         del own["status"]
@@ -99,7 +99,7 @@ def _llm(event: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _tool(own: dict[str, Any], more: dict[str, Any]) -> dict[str, Any]:
-    """What a tool, or any other step, got and gave; this is taken out of `own` and `more`."""
+    """Return the input and output of a tool or step, and remove them from `own` and `more`."""
     used = own.get("tools_used")
     name = used[0] if isinstance(used, list) and len(used) == 1 else own["operation"]
     given, result = own.pop("tool_call_args", None), own.pop("tool_call_result", None)
@@ -109,7 +109,7 @@ def _tool(own: dict[str, Any], more: dict[str, Any]) -> dict[str, Any]:
 
 
 def _context(event: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, str]:
-    """The ids that Carbon has words for."""
+    """Return the ids that Carbon has fields for."""
     found = {
         "userId": event["user_id"],
         "threadId": more.get("gen_ai.conversation.id") or event["session_id"],
@@ -119,7 +119,7 @@ def _context(event: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, str
 
 
 def _flat(tags: Any, more: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, str | float]:
-    """Texts and numbers only: other values as the text of their JSON; nothing for those that are not there."""
+    """Return texts and numbers; other values as JSON text, and missing values not at all."""
     named = {f"tag.{name}": value for name, value in tags.items()} if isinstance(tags, dict) else {"tags": tags}
     flat: dict[str, str | float] = {}
     for name, value in {**named, **more, **own}.items():
@@ -131,7 +131,7 @@ def _flat(tags: Any, more: Mapping[str, Any], own: Mapping[str, Any]) -> dict[st
 
 
 def _end(event: Mapping[str, Any], record: Record) -> int:
-    """When it ended, in milliseconds since the epoch."""
+    """Return the end, in milliseconds since the epoch."""
     seconds = record.ended
     if record.fields is not None and "timestamp" in record.fields:
         import datetime
@@ -149,13 +149,13 @@ def _milliseconds(event: Mapping[str, Any], record: Record) -> int:
 
 
 def _count(value: object) -> int:
-    """A number that is not negative, and whole; 0 for anything else, as Carbon wants what is not known."""
+    """Return a non-negative integer; 0 for anything else, which is Carbon's value for unknown."""
     is_number = isinstance(value, (int, float)) and 0 < value < _TOKENS_MAX
     return round(value) if is_number else 0  # type: ignore[call-overload]
 
 
 def _uuid(given: object) -> str:
-    """A UUID version 4: what was given, if it is one, or made of its 32 hexadecimal digits, or else of its hash."""
+    """Return a UUID version 4: the value, if it is one, or made from its 32 hexadecimal digits, or from its hash."""
     digits = str(given).replace("-", "").lower()
     if len(digits) != 32 or not set(digits) <= set("0123456789abcdef"):
         digits = hashlib.sha256(str(given).encode("utf-8", "replace")).hexdigest()[:32]

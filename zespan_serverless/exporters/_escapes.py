@@ -1,11 +1,11 @@
-"""What no text of an event may do to a terminal, and what a stream cannot write."""
+"""Escapes characters that would control a terminal, or that a stream cannot write."""
 
 from __future__ import annotations
 
 from typing import Any
 
 # Characters that JSON does not escape and that a terminal obeys, or that reorder text (https://trojansource.codes): C1
-# controls, line separators, marks and overrides of direction. A prompt may hold anything.
+# controls, line separators, marks and overrides of direction. A prompt may contain any of them.
 _UNSAFE = (*range(0x7F, 0xA0), 0x61C, 0x200E, 0x200F, 0x2028, 0x2029, *range(0x202A, 0x202F), *range(0x2066, 0x206A))
 
 ESCAPED = {code: f"\\u{code:04x}" for code in (*range(0x20), *_UNSAFE)}
@@ -22,6 +22,6 @@ def writes(stream: Any, text: str) -> bool:
 
 
 def is_terminal(stream: Any) -> bool:
-    """Whether a person looks at the stream."""
-    isatty = getattr(stream, "isatty", None)  # what stands for standard output may be no file
+    """Whether the stream is a terminal."""
+    isatty = getattr(stream, "isatty", None)  # standard output may have been replaced by something without a descriptor
     return isatty is not None and bool(isatty())

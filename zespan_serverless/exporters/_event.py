@@ -1,4 +1,4 @@
-"""A record as an event of Zespan's: the field names, types and limits of the SDK `zespan`."""
+"""Converts a record to an event of Zespan, with the field names, types and limits of the SDK `zespan`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _LAST_SECOND = 253_402_300_799  # of the year 9999
 
 
 def event_of(record: Record) -> Event:
-    """The event that Zespan's ingest takes for a record."""
+    """Return the event for Zespan's ingest API."""
     resource, model, is_root = record.resource, record.model, record.kind == "invocation"
     event: Event = {
         "event_id": record.event_id,
@@ -49,16 +49,16 @@ def event_of(record: Record) -> Event:
     }
     if model is not None:
         _add_model(event, model)
-        if not model.answer.known and record.status == "ok":  # nobody has counted them: that is not none
+        if not model.answer.known and record.status == "ok":  # unknown, which is not the same as none
             event.update({name: event[name] or None for name in ("input_tokens", "output_tokens", "reasoning_tokens")})
     attributes: Any = record.attributes
     if record.agent is not None or record.step is not None:
         from . import _steps
 
         attributes = _steps.add(event, record)
-    if is_root and not isinstance(attributes, str):  # which it is where it is redacted as a whole
+    if is_root and not isinstance(attributes, str):  # it is a text if it was redacted as a whole
         attributes = {**resource.attributes, **attributes}
-    if record.conversation_id and not isinstance(attributes, str):  # it has no field of its own
+    if record.conversation_id and not isinstance(attributes, str):  # there is no field for it
         attributes = {**attributes, "gen_ai.conversation.id": record.conversation_id}
     if attributes:
         event["metadata"] = attributes
@@ -68,13 +68,13 @@ def event_of(record: Record) -> Event:
 
 
 def encoded(record: Record) -> bytes:
-    """A record as one line of NDJSON, without the newline."""
+    """Return a record as one line of NDJSON, without the newline."""
     return encode(event_of(record))
 
 
 def timestamp(seconds: float) -> str:
-    """RFC 3339 in UTC, to the millisecond. An event's `timestamp` is its end; its start is `latency_ms` before."""
-    if not 0 <= seconds <= _LAST_SECOND:  # a clock may give anything; no calendar has words for that
+    """Format a time as RFC 3339 in UTC, with milliseconds. An event's `timestamp` is its end."""
+    if not 0 <= seconds <= _LAST_SECOND:  # a clock may return a time that no calendar has
         seconds = float(_LAST_SECOND if seconds > 0 else 0)
     whole, ms = divmod(round(seconds * 1000), 1000)
     return f"{_to_the_second(whole)}.{ms:03d}Z"
@@ -86,7 +86,7 @@ def _to_the_second(seconds: int) -> str:
 
 
 def _tags(record: Record) -> Any:
-    """Those of the settings and of the span; or the text that stands in their place."""
+    """Return the tags of the settings and the span, or the text that replaces them."""
     own: Any = record.tags
     if not own:
         return dict(record.resource.tags) or None
@@ -94,7 +94,7 @@ def _tags(record: Record) -> Any:
 
 
 def _add_model(event: Event, model: Model) -> None:
-    """Add the fields that only a call of a model has. One by one: a dict of them would be made and copied."""
+    """Add the fields of a model call, one by one, because a dict of them would have to be built and copied."""
     prompt, answer = model.prompt, model.answer
     event["provider"], event["model"], event["stream"] = model.provider, model.name, model.stream
     event["input_tokens"], event["output_tokens"] = answer.input_tokens, answer.output_tokens
@@ -117,10 +117,10 @@ def _add_model(event: Event, model: Model) -> None:
 
 
 def _add_content(event: Event, model: Model) -> None:
-    """Add what was said."""
+    """Add the prompt and the answer."""
     prompt, answer = model.prompt, model.answer
     event["prompt_text"] = prompt.text
-    # Of several choices a list, as the text of its JSON.
+    # For several choices a list, as JSON text.
     event["completion_text"] = to_json([answer.text, *answer.others]) if any(answer.others) else answer.text
     if answer.tools:
         event["tool_call_args"] = to_json(answer.tools)

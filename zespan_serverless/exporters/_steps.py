@@ -1,4 +1,4 @@
-"""Agents and steps in the words of the SDK `zespan`."""
+"""Agents and steps with the field names of the SDK `zespan`."""
 
 from __future__ import annotations
 
@@ -11,12 +11,11 @@ if TYPE_CHECKING:
     from .._record.record import Record
     from .._record.step import Step
 
-RESULT_MAX = 10_240  # characters, as the SDK `zespan` cuts it
+RESULT_MAX = 10_240  # characters, as in the SDK `zespan`
 
 
 def add(event: dict[str, Any], record: Record) -> Any:
-    """Add what a record has of its agent and of its step to an event. Gives the attributes of the record, with what of
-    it has no field of its own."""
+    """Add a record's agent and step to an event. Return the record's attributes, with the values that have no field."""
     agent: dict[str, Any] = dict(record.agent or {})
     event.update({name: value for name, value in agent.items() if value is not None or name not in event})
     if record.step is None:
@@ -53,7 +52,7 @@ def _metadata(step: Step) -> dict[str, Any]:
 
 
 def _text(value: Any, longest: int | None = None) -> str | None:
-    """A value as text: one that is none as JSON."""
+    """Convert a value to text, other types as JSON."""
     if value is None:
         return None
     return (value if isinstance(value, str) else to_json(value))[:longest]

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class CarbonExporter(HttpExporter):
-    """Sends to Carbon. The key is `api_key`, or read from AWS (`api_key_secret`), or else that of CARBON_API_KEY."""
+    """Sends to Carbon. The key is `api_key`, or read from AWS (`api_key_secret`), or from CARBON_API_KEY."""
 
     PATH: ClassVar[str] = "/v1/ingest-events"
     VARIABLE: ClassVar[str] = "CARBON_API_KEY"
@@ -47,7 +47,7 @@ class CarbonExporter(HttpExporter):
 
 
 def build(settings: Settings) -> CarbonExporter:
-    """The exporter of this name, for the key that the environment has."""
+    """Build the exporter, with the key from the environment."""
     from ..settings import _carbon
 
     target = _carbon.target(settings)

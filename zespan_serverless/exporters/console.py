@@ -1,4 +1,4 @@
-"""Prints events to standard output: as trees on a terminal, else one JSON document a line, for log-based pipelines."""
+"""Prints events to standard output: as trees on a terminal, otherwise as JSON lines, for log-based pipelines."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
 
 class ConsoleExporter(Exporter):
-    """Writes to whatever `sys.stdout` is at that moment. Nothing in an event can control the terminal.
+    """Writes to the current `sys.stdout`. No event can control the terminal.
 
-    Each batch is drawn by itself, and nothing is kept for later, where it could be lost. The events of one invocation
-    come in one batch, unless they are many or it takes long: then the rest of the trace is drawn as a tree of its own.
+    Each batch is drawn separately, because events that are kept for later could be lost. The events of one invocation
+    are in one batch, unless there are many or it takes long: then the rest of the trace becomes another tree.
     """
 
     def __init__(self, form: str = "auto") -> None:
@@ -38,7 +38,7 @@ class ConsoleExporter(Exporter):
 
 
 def _trees(batch: Sequence[bytes], stream: Any) -> str:
-    """The batch as trees; empty if that is not possible."""
+    """Return the batch as trees; empty if that is not possible."""
     try:
         with importing():  # in the sender's thread
             from ._trees.nodes import node_of
@@ -46,13 +46,13 @@ def _trees(batch: Sequence[bytes], stream: Any) -> str:
             from ._trees.tree import draw
 
         return writable(stream, draw([node_of(json.loads(data)) for data in batch], style_of(stream)))
-    except Exception as error:  # the Lambda layer has no trees; or an event is strange: its JSON says everything
+    except Exception as error:  # the Lambda layer has no trees, and unusual events are printed as JSON
         pass_on(error)
         return ""
 
 
 def _line(data: bytes, stream: Any) -> str:
-    """The JSON of one event, in characters that the stream can write."""
+    """Return the JSON of one event, in characters that the stream can write."""
     text = data.decode()
     if not writes(stream, text):
         text = json.dumps(json.loads(text))
@@ -60,5 +60,5 @@ def _line(data: bytes, stream: Any) -> str:
 
 
 def build(settings: Settings) -> ConsoleExporter:
-    """The exporter of this name."""
+    """Build the exporter."""
     return ConsoleExporter(settings.console_format)

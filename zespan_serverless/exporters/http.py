@@ -1,8 +1,6 @@
-"""`HttpExporter`: posts batches to one address. Derive from it for a backend of yours.
+"""`HttpExporter`: posts batches to one address. Derive from it for your own backend.
 
-class Mine(HttpExporter):
-    PATH = "/events"
-    VARIABLE = "MINE_API_KEY"
+class Mine(HttpExporter):     PATH = "/events"     VARIABLE = "MINE_API_KEY"
 
     def body_of(self, batch):
         return b"[" + b",".join(batch) + b"]"
@@ -10,8 +8,7 @@ class Mine(HttpExporter):
     def headers_for(self, key):
         return {"content-type": "application/json", "authorization": f"Bearer {key}"}
 
-@zespan_lambda(exporter=Mine("https://ingest.example", os.environ["MINE_API_KEY"]))
-def handler(event, context): ...
+@zespan_lambda(exporter=Mine("https://ingest.example", os.environ["MINE_API_KEY"])) def handler(event, context): ...
 """
 
 from __future__ import annotations
@@ -36,23 +33,21 @@ if TYPE_CHECKING:
 _KEY_LENGTH = 16  # characters: the last four of a key that is at least so long may be shown
 _UNAUTHORIZED = (401, 403)
 _REFUSED = (400, 413, 422)
-_PASSING = (502, 503, 504)  # what a proxy or a busy server answers, whatever the request
+_PASSING = (502, 503, 504)  # what a proxy or a busy server returns for any request
 # Every other status but 2xx is retried: 408, 409, 425, 429 and 5xx by their meaning; a redirect, a 404 or a login page
-# because it may come from a proxy, or from a deployment in progress. The buffer's bounds end what stays so.
+# because it may come from a proxy, or from a deployment in progress. The buffer's bounds limit how long.
 
 
 class HttpExporter(Exporter):
-    """Sends to one base_url with one key, over one kept-alive connection, or through a client of the user's.
+    """Sends to one base_url with one key, over one kept-alive connection, or through the user's client.
 
-    Args:
-        base_url: The address, to which `PATH` is added.
-        api_key: The key, if there is one.
-        api_key_secret: Where AWS keeps the key, as the setting of this name has it.
-        http_client: An `httpx.Client`, or a function that makes one, as the setting of this name has it.
+    Args:     base_url: The address, to which `PATH` is added.     api_key: The key, if there is one.
+    api_key_secret: Where AWS keeps the key, as in the setting.     http_client: An `httpx.Client`, or a function that
+    makes one, as in the setting.
     """
 
     PATH: ClassVar[str]
-    """What is added to the base_url."""
+    """The path that is added to the base_url."""
     VARIABLE: ClassVar[str] = ""
     """The environment variable that the key is usually in, for the log line that says what to do if it is refused."""
 
@@ -74,15 +69,15 @@ class HttpExporter(Exporter):
             raise ConfigurationError("api_key has characters that are not allowed in an HTTP header")
         self._key = api_key
         self.account: tuple[str, str] = base_url, api_key or api_key_secret or ""
-        """Where events go, and whose they are: another process's journal is taken over if both are the same."""
+        """The destination and the account: a journal of another process is taken over if both are the same."""
 
     @abstractmethod
     def body_of(self, batch: Sequence[bytes]) -> bytes:
-        """The body of a request with these encoded events."""
+        """Return the body of a request with these encoded events."""
 
     @abstractmethod
     def headers_for(self, key: str | None) -> Mapping[str, str]:
-        """The headers of a request, by names in lower case, with the key if there is one."""
+        """Return the headers of a request, by names in lower case, with the key if there is one."""
 
     def prepare(self, timeout: float) -> None:
         if self._secret is not None:
@@ -90,7 +85,7 @@ class HttpExporter(Exporter):
         self._transport.connect(timeout)
 
     def send(self, batch: Sequence[bytes], timeout: float) -> Outcome:
-        deadline = time.monotonic() + timeout  # before compressing, which takes its share of the time
+        deadline = time.monotonic() + timeout  # before compressing, whose time counts
         body = self.body_of(batch)
         status, headers, answer = self._post(body, deadline)
         detail = f"HTTP {status}"
@@ -116,16 +111,16 @@ class HttpExporter(Exporter):
 
     @property
     def destination(self) -> str:  # type: ignore[override]  # depends on the proxy in force
-        """Scheme and host that events go to, and the proxy that they go through, if any; for the log."""
+        """Return the destination's scheme and host, and the proxy, if any, for the log."""
         return self._transport.destination
 
     def _hint(self) -> str:
-        """Say which key was refused, where it is from, and what to do. Shows at most four characters of a long key."""
+        """Say which key was refused, where it is from, and what to do. Shows at most four characters of it."""
         variable = self.VARIABLE
         if self._secret is not None:
             return f"for the key from {self._source}: put a valid one there"
         if not self._key:
-            return f"for want of a key: {f'set {variable}' if variable else 'pass one as api_key'}"
+            return f"because there is no key: {f'set {variable}' if variable else 'pass one as api_key'}"
         which = f"ending in {self._key[-4:]}" if len(self._key) >= _KEY_LENGTH else "given"
         if variable and os.environ.get(variable, "").strip() == self._key:
             return f"for the key {which}: set {variable} to a valid one"
@@ -147,5 +142,5 @@ class HttpExporter(Exporter):
 
 
 def is_suspect(status: int) -> bool:
-    """Whether an answer may be the fault of an event in the batch: a server that fails at it answers 500."""
+    """Whether an event in the batch may have caused the response: a server that fails at it returns 500."""
     return status >= 500 and status not in _PASSING

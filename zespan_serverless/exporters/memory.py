@@ -28,5 +28,5 @@ class MemoryExporter(Exporter):
 
 
 def build(_: Settings) -> MemoryExporter:
-    """The exporter of this name."""
+    """Build the exporter."""
     return MemoryExporter()

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class ZespanExporter(HttpExporter):
-    """Sends to Zespan, or to a backend that takes the same requests."""
+    """Sends to Zespan, or to a backend that accepts the same requests."""
 
     PATH: ClassVar[str] = "/v1/ingest"
     VARIABLE: ClassVar[str] = "ZESPAN_API_KEY"
@@ -28,5 +28,5 @@ class ZespanExporter(HttpExporter):
 
 
 def build(settings: Settings) -> ZespanExporter:
-    """The exporter of this name."""
+    """Build the exporter."""
     return ZespanExporter(settings.base_url, settings.api_key, settings.api_key_secret, settings.http_client)

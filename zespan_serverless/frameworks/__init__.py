@@ -4,10 +4,10 @@
 * LangChain, LangGraph: `agent.invoke(..., config={"callbacks": [langchain_handler()]})`
 * DSPy: `dspy.configure(callbacks=[dspy_callback()])`
 
-Each function returns the object to register with the framework. Calls of models need no hook; with a hook they are
-children of the framework's step, and carry its agent. Only these calls have tokens and costs.
+Each function returns the object to register with the framework. Model calls need no hook; with one they are children of
+the framework's step, and carry its agent. Only model calls have tokens and costs.
 
-A hook raises nothing in the framework, and changes none of its results. A step that is still open at the end of an
+A hook never raises in the framework, and changes none of its results. A step that is still open at the end of an
 invocation is closed with it.
 """
 
@@ -27,7 +27,7 @@ __all__ = ["agents_processor", "dspy_callback", "langchain_handler"]
 
 
 def agents_processor() -> TracingProcessor:
-    """A processor for `agents.add_trace_processor`: agents, tools, handoffs and guardrails of the OpenAI Agents SDK.
+    """Return a processor for `agents.add_trace_processor`: tools, handoffs and guardrails of OpenAI's Agents SDK.
 
     It records nothing while the SDK's own tracing is disabled (OPENAI_AGENTS_DISABLE_TRACING, `set_tracing_disabled`).
 
@@ -37,7 +37,7 @@ def agents_processor() -> TracingProcessor:
 
 
 def langchain_handler() -> BaseCallbackHandler:
-    """A callback handler for LangChain and LangGraph: agents, chains, tools and retrievers.
+    """Return a callback handler for LangChain and LangGraph: agents, chains, tools and retrievers.
 
     Pass it in the `config` of the outermost call: `config={"callbacks": [langchain_handler()]}`. One handler serves any
     number of concurrent calls.
@@ -48,7 +48,7 @@ def langchain_handler() -> BaseCallbackHandler:
 
 
 def dspy_callback() -> BaseCallback:
-    """A callback for `dspy.configure(callbacks=[...])`: modules, agents and tools of DSPy, also in its threads.
+    """Return a callback for `dspy.configure(callbacks=[...])`: modules, agents and tools of DSPy, also in its threads.
 
     Raises ConfigurationError if DSPy is not installed.
     """

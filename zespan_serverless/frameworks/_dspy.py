@@ -15,7 +15,7 @@ RUNS = Runs(ACTIVE_CALL_ID.get)
 
 
 class _Callback(BaseCallback):  # type: ignore[misc,unused-ignore]
-    """DSPy calls these methods, and logs what they raise. The step around is the one that is active at a start."""
+    """DSPy calls these methods, and logs their exceptions. The enclosing step is the one that is active at a start."""
 
     def on_module_start(self, call_id: str, instance: Any, inputs: dict[str, Any]) -> None:
         name = type(instance).__name__
@@ -49,5 +49,5 @@ class _Callback(BaseCallback):  # type: ignore[misc,unused-ignore]
 
 
 def hook() -> BaseCallback:
-    """A callback."""
+    """Return a callback."""
     return _Callback()

@@ -15,8 +15,8 @@ _AGENTS = ("LangGraph", "AgentExecutor")
 
 
 _model: ContextVar[Any] = ContextVar("zespan_serverless_langchain_model", default=None)
-"""The id of the model's run that has begun last here. LangChain's own variable has the step around it, but not where a
-chain has a batch."""
+"""The id of the last model run that began here. LangChain's own variable has the enclosing step, except in a chain's
+batch."""
 
 
 def _now() -> Any:
@@ -31,7 +31,7 @@ RUNS = Runs(_now)
 
 
 class _Handler(BaseCallbackHandler):  # type: ignore[misc,unused-ignore]
-    """LangChain calls these methods, and logs what they raise. `run_inline`: in their order, and in no thread."""
+    """LangChain calls these methods, and logs their exceptions. `run_inline`: in order, and not in a thread."""
 
     run_inline = True
 
@@ -42,7 +42,7 @@ class _Handler(BaseCallbackHandler):  # type: ignore[misc,unused-ignore]
             RUNS.begin(run_id, parent, name, "agent", agent_name=agent or name, agent_framework=_FRAMEWORK)
         elif parent is None:
             RUNS.begin(run_id, parent, name, "chain")
-        else:  # of the many steps of a chain only models, tools and searches are of interest
+        else:  # other steps of a chain are not interesting
             RUNS.skip(run_id, parent)
 
     def on_chain_end(self, outputs: Any, *, run_id: Any, **kwargs: Any) -> None:
@@ -88,17 +88,17 @@ class _Handler(BaseCallbackHandler):  # type: ignore[misc,unused-ignore]
 
 
 def _is_no_failure(error: BaseException) -> bool:
-    """Whether a stream was left by its reader, or a graph waits for a human."""
+    """Whether a reader has left a stream, or a graph waits for a human."""
     return isinstance(error, GeneratorExit) or any(kind.__name__ == "GraphBubbleUp" for kind in type(error).__mro__)
 
 
 def _name(serialized: Any, kwargs: dict[str, Any], otherwise: str) -> str:
-    """What the user has called a step, else its class."""
+    """Return the user's name of a step, otherwise its class."""
     known = serialized if isinstance(serialized, dict) else {}
     kind = known.get("id")
     return str(kwargs.get("name") or known.get("name") or (kind[-1] if isinstance(kind, list) and kind else otherwise))
 
 
 def hook() -> BaseCallbackHandler:
-    """A callback handler."""
+    """Return a callback handler."""
     return _Handler()

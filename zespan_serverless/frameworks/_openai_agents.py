@@ -37,7 +37,7 @@ class _Processor(TracingProcessor):  # type: ignore[misc,unused-ignore]
             RUNS.begin(span.span_id, span.parent_id, "handoff", "handoff", from_agent=getattr(data, "from_agent", None))
         elif data.type in ("guardrail", "custom"):
             RUNS.begin(span.span_id, span.parent_id, name, "general")
-        else:  # calls of models, turns, sound
+        else:  # model calls, turns, audio
             RUNS.skip(span.span_id, span.parent_id)
 
     def on_span_end(self, span: Span[Any]) -> None:
@@ -65,5 +65,5 @@ def _fill(target: Any, span: Any) -> None:
 
 
 def hook() -> TracingProcessor:
-    """A processor for `agents.add_trace_processor`."""
+    """Return a processor for `agents.add_trace_processor`."""
     return _Processor()

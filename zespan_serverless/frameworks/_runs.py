@@ -1,8 +1,8 @@
-"""The steps of a framework that are under way, by the ids that the framework itself gives them.
+"""The current steps of a framework, by the framework's own ids.
 
-A framework's callbacks may run in another thread, task or context than what they tell of: a span that is made current
-in one may never be current where the model is called. But each framework knows there which of its own steps it is in,
-and is asked for that whenever a parent is wanted.
+A framework's callbacks may run in another thread, task or context than the work that they report: a span that a
+callback makes current may never be current where the model is called. But each framework knows there which of its own
+steps is active, and is asked whenever a parent is needed.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 RUNS_MAX = 10_000
-"""Steps of one framework that may be under way; one more ends the oldest."""
+"""Maximum number of current steps of one framework; one more ends the oldest."""
 
 
 class Failure(Exception):
-    """What a framework says of a step that has failed, where it has no exception to give."""
+    """A framework's description of a failed step, if there is no exception."""
 
 
 class _Run:
@@ -36,7 +36,7 @@ class _Run:
     def __init__(self, name: str, kind: str, fields: dict[str, Any]) -> None:
         self.step: Any = span(name, kind=kind, **fields)  # type: ignore[call-overload]
         self.span: _trace.Span = self.step.open()
-        self.once = threading.Lock()  # taken when it ends
+        self.once = threading.Lock()  # taken at its end
 
     def end(self, error: BaseException | None = None) -> None:
         """Make the record. A second call does nothing."""
@@ -46,19 +46,19 @@ class _Run:
 
 
 class Runs:
-    """The steps of one framework. No method raises anything, except what a signal handler raises."""
+    """The steps of one framework. No method raises, except what a signal handler raises."""
 
     def __init__(self, now: Callable[[], Any]) -> None:
-        """`now` tells the id of the framework's step that the calling code is in; None if it is in none."""
+        """`now` returns the id of the framework's step that the calling code is in, or None."""
         self._now = now
         self._runs: dict[Any, _Run] = {}
-        self._skipped: dict[Any, _Run | None] = {}  # the step around one that is not recorded
+        self._skipped: dict[Any, _Run | None] = {}  # the enclosing step of one that is not recorded
         ASKED.append(self._inside)
         RESETS.extend((self._runs.clear, self._skipped.clear))
 
     def begin(self, key: Any, parent: Any, name: str, kind: str, **fields: Any) -> None:
-        """A step has begun, inside the step `parent`, or inside whatever we are in."""
-        if _process.current() is None or key in self._runs:  # a hook that is given twice tells everything twice
+        """Begin a step inside the step `parent`, or inside the current span."""
+        if _process.current() is None or key in self._runs:  # a hook that is registered twice reports everything twice
             return
         with Guarded("the start of a framework's step"):
             above = self._around(parent)
@@ -71,11 +71,11 @@ class Runs:
             run.span.root.open[id(run)] = partial(self.end, key)  # the invocation may end first
             self._runs[key] = run
             if len(self._runs) > RUNS_MAX:
-                with suppress(KeyError, StopIteration, RuntimeError):  # another thread has changed it
+                with suppress(KeyError, StopIteration, RuntimeError):  # changed by another thread
                     self._runs.pop(next(iter(self._runs))).end()
 
     def skip(self, key: Any, parent: Any) -> None:
-        """A step has begun that is not recorded: what is inside belongs to the one around it."""
+        """Begin a step that is not recorded: what is inside belongs to the enclosing one."""
         with Guarded("the start of a framework's step"):
             above = self._around(parent)
             if above is not None:
@@ -87,7 +87,7 @@ class Runs:
     def end(
         self, key: Any, error: BaseException | str | None = None, fill: Callable[[Any], None] | None = None
     ) -> None:
-        """A step has ended. `fill` adds to the target of its span what is known by now."""
+        """End a step. `fill` adds its results to the target of its span."""
         self._skipped.pop(key, None)
         run = self._runs.pop(key, None)
         if run is None:
@@ -99,16 +99,16 @@ class Runs:
             run.end(Failure(error) if isinstance(error, str) else error)
 
     def knows(self, key: Any) -> bool:
-        """Whether the step that has this id is under way."""
+        """Whether the step with this id is current."""
         return self._around(key) is not None
 
     def _around(self, key: Any) -> _Run | None:
-        """The step under way that has this id, or is around the one that has it."""
+        """Return the current step with this id, or the one around it."""
         run = self._runs.get(key) or self._skipped.get(key)
         return None if run is None or run.once.locked() else run
 
     def _inside(self, here: _trace.Span | None) -> _trace.Span | None:
-        """The innermost span: `here`, if that is inside the framework's step, else the step's."""
+        """Return the innermost span: `here`, if that is inside the framework's step, otherwise the step's."""
         if not self._runs:
             return here
         with Guarded("a framework's step"):
@@ -119,7 +119,7 @@ class Runs:
 
 
 def _is_inside(here: _trace.Span | None, target: object) -> bool:
-    """Whether a span is inside the step that has this target, or is its own."""
+    """Whether a span belongs to the step with this target, or is inside it."""
     step: Any = None if here is None else here.step
     for _ in range(STEPS_MAX):
         if step is None or step is target:

@@ -46,14 +46,13 @@ def zespan_gcf(function: Callable[..., Any] | None = None, /, **settings: Any) -
         @zespan_gcf(flush_timeout=0.5)
         async def hello(request): ...
 
-    Above the framework's decorator or below it; bare or with settings: every field of `Settings`. What is decorated
-    stays a function of the same name, kind (`def`, `async def`, generator) and signature. It is called once, and its
-    result or exception is its own; of a streamed body every piece passes through as it comes, and the request's event
-    ends with the last.
+    Works above or below the framework's decorator, bare or with settings: every field of `Settings`. The function keeps
+    its name, kind (`def`, `async def`, generator) and signature. It is called once, and its result or exception passes
+    through unchanged. A streamed body passes through piece by piece, and the request's event ends with the last one.
 
-    Cloud Run gives CPU to requests only, unless it is billed by instance, which nothing in the container tells: events
-    are sent before the response ends, `flush_timeout` seconds at most and never into the last `flush_reserve` seconds
-    of CLOUD_RUN_TIMEOUT_SECONDS. With `flush_mode="after_response"` a thread sends them, and nobody waits.
+    Cloud Run gives CPU to requests only, unless it is billed by instance, which a container cannot detect. So events
+    are sent before the response ends, for at most `flush_timeout` seconds and never during the last `flush_reserve`
+    seconds of CLOUD_RUN_TIMEOUT_SECONDS. With `flush_mode="after_response"` a thread sends them, and no caller waits.
     https://cloud.google.com/run/docs/configuring/billing-settings
 
     Raises ConfigurationError while decorating for an unknown setting or a value of the wrong type.
@@ -66,7 +65,7 @@ def zespan_cloud_event(function: F, /) -> F: ...
 @overload
 def zespan_cloud_event(**settings: Unpack[SettingsKwargs]) -> Callable[[F], F]: ...
 def zespan_cloud_event(function: Callable[..., Any] | None = None, /, **settings: Any) -> Any:
-    """Trace every call of a function that events trigger, and deliver its events before it returns::
+    """Trace every call of an event-driven function, and deliver its events before it returns::
 
         @functions_framework.cloud_event
         @zespan_cloud_event
@@ -77,8 +76,8 @@ def zespan_cloud_event(function: Callable[..., Any] | None = None, /, **settings
         def rate(order: Order): ...
 
     For CloudEvents (sync, and async by `functions_framework.aio`), for background functions `(data, context)` by
-    FUNCTION_SIGNATURE_TYPE=event, and for typed functions. The trace that an event comes from is continued: of its
-    `traceparent` extension, or of the Pub/Sub message it brings. Everything else is as with `zespan_gcf`.
+    FUNCTION_SIGNATURE_TYPE=event, and for typed functions. The trace of an event is continued: from its `traceparent`
+    extension, or from the Pub/Sub message in it. Everything else works as in `zespan_gcf`.
     """
     return wrap.configured(function, settings, functools.partial(_decorate, name="zespan_cloud_event"))
 

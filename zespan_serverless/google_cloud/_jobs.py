@@ -33,9 +33,9 @@ def zespan_job(main: Callable[..., Any] | None = None, /, **settings: Any) -> An
             main()
 
     For `def`, `async def` and generators. Takes every setting by keyword (see `Settings`); raises ConfigurationError
-    while decorating for one that does not exist. What comes out of `main` is its own: result, exception, or `sys.exit`
-    with its code. At the end everything is delivered, for up to 10 s while the backend is away. When the task is told
-    to stop (SIGTERM: its timeout is over, or its execution is cancelled), what there is is sent within `flush_timeout`.
+    while decorating for an unknown one. The result, exception or `sys.exit` code of `main` passes through unchanged. At
+    the end everything is delivered, which takes up to 10 s if the backend is unreachable. If the task is stopped by
+    SIGTERM (its timeout expires, or its execution is cancelled), pending events are sent within `flush_timeout`.
 
     Execution, task index, attempt and count are attributes of its event. The run continues the trace of `TRACEPARENT`
     in the environment, which the overrides of an execution can set.

@@ -1,9 +1,9 @@
-"""OpenTelemetry beside this package: its spans as our events, and one trace of both.
+"""Integration with OpenTelemetry: its spans become events, in one trace with this package's spans.
 
-* `tracer_provider.add_span_processor(SpanProcessor())`: its spans are delivered with our events
-* `join_traces()`: its spans inside an invocation are children of ours, in its own backend, too
+* `tracer_provider.add_span_processor(SpanProcessor())`: OpenTelemetry's spans are delivered with this package's events
+* `join_traces()`: OpenTelemetry's spans inside an invocation become its children, also in OpenTelemetry's backend
 
-An invocation inside a span of OpenTelemetry's continues its trace without either of them.
+An invocation inside an OpenTelemetry span continues its trace without either of them.
 """
 
 from __future__ import annotations
@@ -32,32 +32,32 @@ else:
 __all__ = ["SpanProcessor", "join_traces"]
 
 OPEN_MAX = 10_000
-"""Spans under way that are known; of one more, the oldest is forgotten, and is no event."""
+"""Maximum number of open spans; with one more, the oldest is forgotten, and has no event."""
 
-_open: dict[int, _records.Begun] = {}  # by the ids of OpenTelemetry
+_open: dict[int, _records.Begun] = {}  # by OpenTelemetry's ids
 _latest: ContextVar[int] = ContextVar("zespan_serverless_opentelemetry", default=0)
-"""The id of the span that has begun last here: some instrumentations never make the span of a call current."""
+"""The id of the last span that began here: some instrumentations never make a call's span current."""
 
 
 class SpanProcessor(_Base):  # type: ignore[misc,unused-ignore]
-    """Delivers the spans of a TracerProvider with our events: calls of models with their tokens, all others as steps.
+    """Delivers the spans of a TracerProvider with this package's events: model calls with tokens, others as steps.
 
-    Add it to the provider that instrumentations use. Spans that begin inside an invocation are in its trace. A call of
-    a model that this package traces itself has one event with tokens, which is ours.
+    Add it to the provider that instrumentations use. Spans that begin inside an invocation are in its trace. If this
+    package traces a model call itself, only its own event has tokens.
     """
 
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:
-        """A span has begun."""
+        """Record the start of a span."""
         with Guarded("the start of OpenTelemetry's span"):
             key = span.get_span_context().span_id
-            if _process.current() is not None and key not in _open:  # which it is, if there are two of these
+            if _process.current() is not None and key not in _open:  # already so, if there are two processors
                 _latest.set(key)
                 _open[key] = _begun(span)
                 if len(_open) > OPEN_MAX:
                     _open.pop(next(iter(_open)), None)
 
     def on_end(self, span: ReadableSpan) -> None:
-        """A span has ended."""
+        """Capture a span that has ended."""
         with Guarded("the end of OpenTelemetry's span"):
             begun, container = _open.pop(span.get_span_context().span_id, None), _process.current()
             if begun is not None and container is not None:
@@ -67,22 +67,22 @@ class SpanProcessor(_Base):  # type: ignore[misc,unused-ignore]
                     begun.target._close()
 
     def _on_ending(self, span: Span) -> None:
-        """Called by newer versions of OpenTelemetry."""
+        """Do nothing: newer versions of OpenTelemetry call this."""
 
     def shutdown(self) -> None:
-        """Do nothing: our events are sent as long as the process lives."""
+        """Do nothing: events are sent as long as the process runs."""
 
     def force_flush(self, timeout_millis: int = 30000) -> bool:
-        """Do nothing: our events are flushed at the end of the invocation."""
+        """Do nothing: events are flushed at the end of the invocation."""
         return True
 
 
 def join_traces() -> None:
-    """From now on, OpenTelemetry's spans inside an invocation, or a `span()`, are children of it.
+    """Make OpenTelemetry's spans inside an invocation, or a `span()`, its children from now on.
 
-    This applies where no span of OpenTelemetry's is current; it puts ours into OpenTelemetry's context. Only call it if
-    that is wanted: in OpenTelemetry's backend these spans then have a parent that was sent to ours, and a sampler that
-    follows its parent records what this package records (`sample_rate`).
+    It applies where no OpenTelemetry span is current, by putting this package's span into OpenTelemetry's context.
+    Consider the consequences: in OpenTelemetry's backend these spans have a parent that was sent to another backend,
+    and a parent-based sampler records what this package records (`sample_rate`).
 
     Raises ConfigurationError if `opentelemetry-api` is not installed.
     """
@@ -114,7 +114,7 @@ def _begun(span: Any) -> _records.Begun:
 
 
 def _inside(here: OurSpan | None) -> OurSpan | None:
-    """The span that we are in: OpenTelemetry's current one, unless one of ours has been entered inside that."""
+    """Return the innermost span: OpenTelemetry's current one, unless this package has entered one inside it."""
     if not _open:
         return here
     with Guarded("OpenTelemetry's current span"):
@@ -128,7 +128,7 @@ def _inside(here: OurSpan | None) -> OurSpan | None:
 
 
 def _seen() -> None:
-    """A call of a model has begun that is an event of ours: the spans around it do not count its tokens again."""
+    """Note that this package has begun to trace a model call, so that the spans around it do not count its tokens."""
     if not _open:
         return
     with Guarded("OpenTelemetry's span of a call"):
@@ -138,6 +138,6 @@ def _seen() -> None:
                 _records.mark(step)
 
 
-ASKED.insert(0, _inside)  # before those of frameworks, whose steps may be inside or around
+ASKED.insert(0, _inside)  # before the frameworks' functions, whose steps may be inside or around
 sdks.SEEN.append(_seen)
 RESETS.append(_open.clear)

@@ -1,4 +1,4 @@
-"""Our spans in OpenTelemetry's context. Imports OpenTelemetry's API."""
+"""Puts spans of this package into OpenTelemetry's context. Imports OpenTelemetry's API."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
 
 class _Ours(trace.NonRecordingSpan):  # type: ignore[misc,unused-ignore]
-    """Stands for a span of ours in OpenTelemetry's context."""
+    """Represents a span of this package in OpenTelemetry's context."""
 
 
 def entered(span: Span) -> Callable[[], object] | None:
-    """Make a span of ours OpenTelemetry's current one, unless one of its own is. Returns what undoes that."""
+    """Make our span OpenTelemetry's current one, unless it has its own. Return what undoes that."""
     with Guarded("OpenTelemetry's context"):
         container, current = _process.current(), trace.get_current_span()
         is_theirs = current.get_span_context().is_valid and not isinstance(current, _Ours)
@@ -29,13 +29,14 @@ def entered(span: Span) -> Callable[[], object] | None:
             return None
         flags = trace.TraceFlags(int(container.policy.samples(span.trace_id)))
         ids = trace.SpanContext(int(span.trace_id, 16), int(span.span_id, 16), is_remote=False, trace_flags=flags)
-        span.root.has_spans = True  # somebody else's span may have this one as its parent
+        span.root.has_spans = True  # another tracer's span may have this one as its parent
         inside = trace.set_span_in_context(_Ours(ids))
         token = contexts.attach(inside)
 
         def undo() -> None:
             with Guarded("OpenTelemetry's context"):
-                if contexts.get_current() is inside:  # else another context, or somebody has left his own in there
+                # Otherwise it is another context, or other code has left a span in it.
+                if contexts.get_current() is inside:
                     contexts.detach(token)
 
         return undo

@@ -1,4 +1,4 @@
-"""The attributes of OpenInference, which Phoenix's instrumentations write, in OpenTelemetry's words.
+"""Translates OpenInference's attributes, which Phoenix's instrumentations write, to OpenTelemetry's names.
 
 https://arize-ai.github.io/openinference/spec/semantic_conventions.html. A list has one attribute for each of its
 values, such as `llm.input_messages.0.message.role`.
@@ -38,7 +38,7 @@ _SAID_ELSEWHERE = (KIND, "input.mime_type", "output.mime_type", "llm.token_count
 
 
 def translated(attributes: Mapping[str, Any]) -> dict[str, Any]:
-    """A span's attributes by OpenTelemetry's names, if OpenInference has written them; what has no name there stays."""
+    """Return a span's attributes with OpenTelemetry's names, if OpenInference has written them; others stay."""
     if KIND not in attributes:
         return dict(attributes)
     operation = _OPERATIONS.get(str(attributes[KIND]).upper())
@@ -71,7 +71,7 @@ def _is_moved(name: str) -> bool:
 
 
 def _tree(attributes: Mapping[str, Any]) -> dict[str, Any]:
-    """The attributes of lists as nested dicts, whose keys are the parts of the names."""
+    """Return the attributes of lists as nested dicts, whose keys are the parts of the names."""
     tree: dict[str, Any] = {}
     for name, value in attributes.items():
         if name.startswith(_LISTS):
@@ -85,7 +85,7 @@ def _tree(attributes: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _list(tree: Any, *path: str) -> list[dict[str, Any]]:
-    """The values of a list, in their order."""
+    """Return the values of a list, in order."""
     for part in path:
         tree = tree.get(part) if isinstance(tree, dict) else None
     numbered = tree.items() if isinstance(tree, dict) else ()
@@ -94,7 +94,7 @@ def _list(tree: Any, *path: str) -> list[dict[str, Any]]:
 
 
 def _message(entry: Mapping[str, Any]) -> dict[str, Any]:
-    """A message as providers have it."""
+    """Return a message in the providers' format."""
     found = _part(entry, "message")
     made: dict[str, Any] = {name: found[name] for name in ("role", "content", "name", "tool_call_id") if name in found}
     texts = [_part(part, "message_content").get("text") for part in _list(found, "contents")]
@@ -107,7 +107,7 @@ def _message(entry: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _tool(entry: Mapping[str, Any]) -> Any:
-    """The definition of a tool, which is the text of its JSON."""
+    """Return the definition of a tool, which is JSON text."""
     given: Any = _part(entry, "tool").get("json_schema")
     with suppress(TypeError, ValueError, RecursionError):
         given = json.loads(given)

@@ -1,9 +1,9 @@
-"""Makes the record of a span of OpenTelemetry's.
+"""Makes the record of an OpenTelemetry span.
 
-Which span is the call of a model, a tool, an agent or a search, is what `gen_ai.operation.name` says, or the attributes
-that only such a span has. All else is a general step, with its attributes.
+A span is a model call, a tool call, an agent or a search according to `gen_ai.operation.name`, or to attributes that
+only such a span has. Any other span is a general step, with its attributes.
 
-No call is counted twice. The span of a call of a model becomes a general step, without usage and content, if
+No call is counted twice. The span of a model call becomes a general step, without usage and content, if
 
     a room of `providers` has begun a call inside it, or is making the call that it is inside of;
     a span inside it has counted the tokens of a call of the same kind.
@@ -47,7 +47,7 @@ USAGE = {
     "reasoning_tokens": ("gen_ai.usage.reasoning.output_tokens",),
 }
 
-# Texts that say nothing of what was said: all that is sent of a span's texts where prompts are not stored.
+# Texts without content: the only texts of a span that are sent if prompts are not stored.
 _TERSE = (
     *("cloud.", "db.operation.", "db.system", "error.type", "faas.", "gen_ai.agent.id", "gen_ai.agent.name"),
     *("gen_ai.operation.", "gen_ai.output.type", "gen_ai.provider.", "gen_ai.request.model", "gen_ai.response."),
@@ -57,7 +57,7 @@ _TERSE = (
 
 
 class _Around(GeneralSpan):
-    """Stands for a span that is under way among the steps around a call."""
+    """Represents an open span among the steps around a call."""
 
     is_counted = False
 
@@ -70,7 +70,7 @@ class _AgentAround(AgentSpan, _Around):
 
 
 class Begun:
-    """A span that has begun. `entered_id` is the id of the span of ours that had been entered last."""
+    """A span that has begun. `entered_id` is the id of our span that was entered last."""
 
     def __init__(self, span: Span, entered_id: str, *, is_inside_call: bool) -> None:
         self.span, self.entered_id, self.is_inside_call = span, entered_id, is_inside_call
@@ -78,7 +78,7 @@ class Begun:
         span.step = self.target
 
     def see(self, attributes: Mapping[str, Any]) -> None:
-        """Read what is known at the start: an agent's name, for the events inside."""
+        """Read the attributes that are known at the start: an agent's name, for the events inside."""
         attributes = translated(attributes)
         if _kind(attributes) == "agent":
             self.target = _AgentAround("agent", self.target._around)
@@ -88,7 +88,7 @@ class Begun:
 
 
 def mark(step: GeneralSpan | None) -> None:
-    """Note that a call inside these steps is an event of its own."""
+    """Note that a call inside these steps has its own event."""
     for _ in range(STEPS_MAX):
         if step is None:
             break
@@ -98,7 +98,7 @@ def mark(step: GeneralSpan | None) -> None:
 
 
 def record(begun: Begun, span: Any, container: Container) -> Record:
-    """The record of a span that has ended."""
+    """Return the record of a span that has ended."""
     attributes = translated(span.attributes or {})
     kind, name = _kind(attributes), str(span.name)
     is_counted = begun.is_inside_call or begun.target.is_counted
@@ -120,7 +120,7 @@ def record(begun: Begun, span: Any, container: Container) -> Record:
 
 
 def _kind(attributes: Mapping[str, Any]) -> str:
-    """What kind of step a span is, by its attributes."""
+    """Return the kind of a step, by its span's attributes."""
     named = attributes.get("gen_ai.operation.name") or attributes.get("mcp.method.name")
     if named is not None:
         return KINDS.get(str(named), "general")
@@ -129,7 +129,7 @@ def _kind(attributes: Mapping[str, Any]) -> str:
 
 
 def _fill(target: Any, span: Span, name: str, attributes: dict[str, Any]) -> None:
-    """Move what a step has fields for out of the attributes."""
+    """Move attributes to the fields of a step."""
     take = attributes.pop
     if target.kind in kinds.MODEL_KINDS:
         provider = attributes.get("gen_ai.provider.name") or attributes.get("gen_ai.system") or ""
@@ -140,7 +140,7 @@ def _fill(target: Any, span: Span, name: str, attributes: dict[str, Any]) -> Non
         target._begin(span, name, said, is_noted=False)
         reason = attributes.get("gen_ai.response.finish_reasons") or ""
         if isinstance(reason, (list, tuple)):
-            reason = reason[0]  # of the first choice, as the text is
+            reason = reason[0]  # of the first choice, like the text
         target.output(
             _text(_messages(answered)), finish_reason=str(reason), model=attributes.get("gen_ai.response.model")
         )
@@ -160,7 +160,7 @@ def _fill(target: Any, span: Span, name: str, attributes: dict[str, Any]) -> Non
 
 
 def _first(attributes: dict[str, Any], names: tuple[str, ...]) -> Any:
-    """The value of the first of these attributes that there is; none of them stays."""
+    """Return the value of the first existing one of these attributes, and remove all of them."""
     values = [attributes.pop(name, None) for name in names]
     return next((value for value in values if value is not None), None)
 
@@ -179,7 +179,7 @@ def _attributes(begun: Begun, span: Any, attributes: dict[str, Any], *, terse: b
 
 
 def _error(span: Any, attributes: Mapping[str, Any], *, terse: bool) -> str:
-    """What has gone wrong; only its kind where prompts are not stored, because an error may quote one."""
+    """Return the error; only its kind if prompts are not stored, because an error may quote one."""
     events = [event.attributes or {} for event in span.events if event.name == "exception"]
     raised: Mapping[str, Any] = events[-1] if events else {}
     kind = str(attributes.get("error.type") or raised.get("exception.type") or "error")
@@ -187,7 +187,7 @@ def _error(span: Any, attributes: Mapping[str, Any], *, terse: bool) -> str:
 
 
 def _parsed(value: Any) -> Any:
-    """A value that may be the text of its JSON."""
+    """Parse a value that may be JSON text."""
     if isinstance(value, str):
         with suppress(ValueError, RecursionError):
             return json.loads(value)
@@ -195,7 +195,7 @@ def _parsed(value: Any) -> Any:
 
 
 def _messages(value: Any) -> Any:
-    """Messages of OpenTelemetry's schema, whose texts are parts, as those of providers have them."""
+    """Convert messages of OpenTelemetry's schema, whose texts are parts, to the providers' format."""
     if not isinstance(value, list):
         return value
     return [_message(one) if isinstance(one, dict) and isinstance(one.get("parts"), list) else one for one in value]
@@ -207,7 +207,7 @@ def _message(given: dict[str, Any]) -> dict[str, Any]:
 
 
 def _text(value: Any) -> str:
-    """The texts of messages or parts; empty if they are something else."""
+    """Return the texts of messages or parts; empty for anything else."""
     if isinstance(value, str):
         return value
     texts = [one.get("content") for one in value if isinstance(one, dict)] if isinstance(value, list) else []

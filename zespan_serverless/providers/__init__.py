@@ -1,10 +1,10 @@
-"""Providers of models: each call of an SDK becomes one record, however the call ends.
+"""Traces providers of models: each call of an SDK becomes one record, however the call ends.
 
     _patch   puts our wrapper around an SDK's methods    _call     one call, from its start to its event
     _wrap    a wrapper through which results pass        _request  what a room says of a request
     _stream  a stream, while the user reads it           _fields   reads an SDK's objects
     _prompt  reads a request's messages and tools        _by_hand  `patch` and `wrap`
-    _pricing what tokens cost                            _tool     one call of a tool
+    _pricing what tokens cost                            _tool     one tool call
     _sending the HTTP requests: their number and time    _connection  on which a model answers in messages
 
 A provider's room answers four questions: which methods its calls pass through (`CHOKES`), which of those calls are its

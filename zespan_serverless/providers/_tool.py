@@ -49,7 +49,7 @@ class ToolCall:
     def done(self, result: Any, error: BaseException | None) -> Any:
         """Make the record. Never raises, except what a signal handler raises."""
         took_ms = (time.perf_counter() - self._began) * 1000
-        with Guarded("a call of a tool"):
+        with Guarded("a tool call"):
             self._container.capture(lambda: self._ended(result, error, took_ms), self.span.span_id)
         return result
 

@@ -1,11 +1,11 @@
-"""Other telemetry SDKs that may be in the process: their events go the way of ours, and each call is one event.
+"""Adopts other telemetry SDKs in the process: this package delivers their events, and each call is one event.
 
     zespan            the official SDK: its queue, its flush, its clients and its patches
-    _zespan_calls     the calls of models that it traces, too
+    _zespan_calls     the model calls that both of them trace
     _zespan_context   its users, sessions, tags and agents
     _zespan_siblings  its packages for frameworks
 
-A process without them imports nothing but this.
+A process without them imports only this module.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ SEEN: list[Callable[[], object]] = []
 
 
 def adopt() -> None:
-    """Take over what has been imported of them. Idempotent; never raises, except what a signal handler raises."""
+    """Adopt those that have been imported. Idempotent; never raises, except what a signal handler raises."""
     first, *others = OFFICIAL_SDKS
     if first in sys.modules:
         try:
@@ -43,7 +43,7 @@ def adopt() -> None:
 
 
 def seen() -> None:
-    """A call of a model has begun that a room of ours records: a wrapper of another SDK that has made it need not."""
+    """Note that a room of `providers` records a model call, so that another SDK's wrapper around it need not."""
     for told in SEEN:
         told()
     if "zespan.wrappers" in sys.modules:

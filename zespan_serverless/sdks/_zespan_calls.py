@@ -1,13 +1,13 @@
-"""Calls of models that the SDK `zespan` traces, too, after `zespan.patch_openai()` and the like.
+"""Model calls that the SDK `zespan` also traces, after `zespan.patch_openai()` and similar calls.
 
-Each call is one event, and ours if it reaches one of our rooms: with costs, cached tokens and the time of the first
-content. This is decided where the call passes, whatever other tools stand in between:
+Each call is one event. It is this package's if the call reaches a room of `providers`: with costs, cached tokens and
+the time of the first content. This is decided during the call, whatever other tools are in between:
 
     step_aside   a wrapper of the SDK's that only traces calls what it wraps, and does nothing else
     once         another one (with guardrails, with OpenTelemetry, of a client's own methods, of a provider that no
-                 room knows) does its work; its event is left out if a room of ours has seen the call
+                 room knows) does its work; its event is left out if a room of `providers` has seen the call
 
-The SDK's wrappers fail for messages that are no JSON, and return streams that lack methods. With a container in the
+The SDK's wrappers fail for messages that are not JSON, and return streams that lack methods. With a container in the
 process they do neither.
 """
 
@@ -49,23 +49,23 @@ _TEXTS = frozenset(
         *("decision_rationale", "delegation_reason", "error_message", "planning_steps"),
     )
 )
-"""Fields of the SDK's events that may quote somebody."""
+"""Fields of the SDK's events that may quote users."""
 
-_LAYERS_MAX = 50  # wrappers that other tools have put around a method
+_LAYERS_MAX = 50  # wrappers of other tools around a method
 
 _END = object()
 _current: ContextVar[_Call | None] = ContextVar("zespan_serverless_sdk_call", default=None)
 
 
 class _Call:
-    """The SDK's client, as one call of a wrapper has it: without its event if a room of ours has seen the call."""
+    """The SDK's client for one call of a wrapper: without its event if a room of `providers` has seen the call."""
 
     def __init__(self, client: Any) -> None:
         outer: _Call | None = _current.get()
         self._client = client
         self.outer = outer if outer is not None and outer.is_inside else None
         self.is_inside: bool = False  # whether the wrapped method is running
-        self.is_seen = _trace.open_call.get() is not None  # our wrapper may be around the SDK's
+        self.is_seen = _trace.open_call.get() is not None  # our wrapper may enclose the SDK's
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._client, name)
@@ -76,7 +76,7 @@ class _Call:
 
 
 class _Inside:
-    """In place of the SDK's block around the wrapped method, which would hide the agent and the parent of the call."""
+    """Replaces the SDK's block around the wrapped method, which would hide the call's agent and parent."""
 
     def __enter__(self) -> None:
         self._call = _current.get()
@@ -90,7 +90,7 @@ class _Inside:
 
 
 class _Json:
-    """The module `json` as the SDK uses it, for values that are no JSON, too."""
+    """Replaces the module `json` in the SDK, and also accepts values that are not JSON."""
 
     def __getattr__(self, name: str) -> Any:
         return getattr(json, name)
@@ -105,7 +105,7 @@ class _Json:
 
 
 def seen() -> None:
-    """A room of ours records the call that is under way: the wrappers around it need not."""
+    """Note that a room of `providers` records the current call, so that the wrappers around it need not."""
     call = _current.get()
     while call is not None:
         call.is_seen = True
@@ -113,7 +113,7 @@ def seen() -> None:
 
 
 def once() -> None:
-    """Have the SDK's wrappers leave out the events of calls that we record. Idempotent."""
+    """Make the SDK's wrappers leave out the events of calls that this package records. Idempotent."""
     for module in _modules(_WRAPPERS):
         if module.__name__.removeprefix(_WRAPPERS).removesuffix("_wrapper") in _OF_MODELS:
             _replace(module, "get_client", _get_client)
@@ -150,7 +150,7 @@ def _block(original: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
 
 
 def _stream(original: Callable[..., Any], stream: Any, *args: Any, **kwargs: Any) -> Any:
-    """The user's own stream, where a room of ours reads along in it."""
+    """Return the user's own stream, if a room of `providers` reads along in it."""
     call = kwargs.get("client")
     if type(call) is not _Call:
         return original(stream, *args, **kwargs)
@@ -160,7 +160,7 @@ def _stream(original: Callable[..., Any], stream: Any, *args: Any, **kwargs: Any
 
 
 def _begun(call: _Call, stream: Any) -> Iterator[Any]:
-    """A generator whose call only begins with its first piece."""
+    """Wrap a generator whose call begins with its first item."""
     outside = _current.get()
     _current.set(call)
     try:
@@ -176,7 +176,7 @@ def _begun(call: _Call, stream: Any) -> Iterator[Any]:
 
 
 def step_aside() -> None:
-    """Have the SDK's wrappers of classes' methods call what they wrap, wherever they are by now. Idempotent."""
+    """Make the SDK's wrappers of methods only call what they wrap, wherever they are by now. Idempotent."""
     for module, kind, method in _METHODS:
         owner = vars(sys.modules.get(module, sys)).get(kind)
         if owner is not None:
@@ -187,9 +187,9 @@ def step_aside() -> None:
 
 
 def _wrappers(owner: Any, name: str) -> Iterator[tuple[Callable[[Any], None], FunctionType]]:
-    """The SDK's wrappers of a method, and how to put something in the place of each.
+    """Yield the SDK's wrappers of a method, and a function that replaces each.
 
-    The wrappers of other tools are searched as well: what they wrap is in `__wrapped__`, or in their closures.
+    The wrappers of other tools are searched as well: they store what they wrap in `__wrapped__`, or in their closures.
     """
     places: list[tuple[Callable[[Any], None], Any]] = [(functools.partial(setattr, owner, name), getattr(owner, name))]
     known: list[Any] = []
@@ -210,7 +210,7 @@ def _wrappers(owner: Any, name: str) -> Iterator[tuple[Callable[[Any], None], Fu
 
 
 def _wrapped(wrapper: FunctionType) -> Callable[..., Any] | None:
-    """What a wrapper of the SDK's wraps; None if it does more than trace, or is known already."""
+    """Return what an SDK's wrapper wraps; None if it does more than trace, or is known already."""
     if hasattr(wrapper, "__zespan_aside__"):
         return None
     inner = dict(zip(wrapper.__code__.co_freevars, wrapper.__closure__ or (), strict=False))
@@ -228,7 +228,7 @@ def _aside(wrapper: FunctionType, original: Callable[..., Any]) -> Callable[...,
         if _process.current() is None or getattr(client, "enable_otel", False):
             return wrapper(*args, **kwargs)
         warn_once(
-            "calls of models that the SDK zespan has patched are traced by zespan_serverless instead, each once, with"
+            "model calls that the SDK zespan has patched are traced by zespan_serverless instead, each once, with"
             " costs, cached tokens and the time to the first content"
         )
         return original(*args, **kwargs)
@@ -241,14 +241,14 @@ def _aside(wrapper: FunctionType, original: Callable[..., Any]) -> Callable[...,
 
 
 def redact(container: Container, client: Any) -> None:
-    """Remove from all records what the SDK's client is configured to remove: `redact_pii=True`."""
+    """Apply the redaction of the SDK's client to all records: `redact_pii=True`."""
     config: Any = getattr(client, "_pii_config", dict)()
     if config.get("enabled"):
         container.policy = _Without(container, config)
 
 
 class _Without(Policy):
-    """The policy of the settings, and the SDK's patterns of personal data."""
+    """The policy of the settings, with the SDK's patterns of personal data."""
 
     def __init__(self, container: Container, config: dict[str, Any]) -> None:
         super().__init__(container.settings)

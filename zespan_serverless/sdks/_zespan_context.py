@@ -1,8 +1,8 @@
-"""The context of the SDK `zespan`, joined with ours: what one is told, the other knows.
+"""Joins the context of the SDK `zespan` with that of this package.
 
-The SDK keeps a dict in a context variable. Ours stands in its place: a block of the SDK's is a span of ours, or a
-change of user, session and tags, and outside of its blocks the SDK is told where we are. So its events have our trace
-and a parent that arrives, and ours have its users, sessions, tags and agents.
+The SDK keeps a dict in a context variable, which is replaced here: an SDK's block becomes a span, or a change of user,
+session and tags, and outside its blocks the SDK sees the current span. So its events are in this package's trace with
+an existing parent, and this package's events have the SDK's users, sessions, tags and agents.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _HEX = frozenset("0123456789abcdef")
 
 
 def join() -> None:
-    """Stand in for the SDK's context variable. Idempotent."""
+    """Replace the SDK's context variable. Idempotent."""
     module: Any = sys.modules["zespan.context"]
     if not isinstance(module._zespan_ctx, Joined):
         module._zespan_ctx = Joined(module._zespan_ctx)
@@ -30,20 +30,20 @@ def _agent_of(value: Any) -> dict[str, Any]:
 
 
 def hexadecimal(value: object, count: int) -> str:
-    """The first digits of an id: the SDK's are UUIDs, which are random there, too. Empty for what is no such id."""
+    """Return the first digits of an id, which are random in the SDK's UUIDs as well. Empty for any other value."""
     digits = value.replace("-", "").lower() if isinstance(value, str) else ""
     return digits[:count] if len(digits) >= count and _HEX.issuperset(digits) else ""
 
 
 class Joined:
-    """The SDK's context variable, as far as the SDK uses one."""
+    """Implements the part of a context variable that the SDK uses."""
 
     def __init__(self, variable: Any) -> None:
         self._variable = variable
         self.name = variable.name
 
     def get(self, *default: Any) -> Any:
-        """The block's dict, with our trace, our current span as the parent, and who is in force by now."""
+        """Return the block's dict, with this package's trace, the current span as the parent, and the current user."""
         value = self._variable.get(*default)
         here = _trace.current() if _process.current() is not None else None
         if here is None or not (value is None or isinstance(value, dict)):
@@ -59,7 +59,7 @@ class Joined:
         }
 
     def set(self, value: Any) -> Any:
-        """Enter a block. One that has no span of its own gets the ids of the one that it is in."""
+        """Enter a block. A block without a span gets the ids of the enclosing one."""
         entered = None
         if isinstance(value, dict) and _process.current() is not None:
             with Guarded("the context of the SDK zespan"):
@@ -81,7 +81,7 @@ class Joined:
         base = here or _trace.Span(hexadecimal(value.get("trace_id"), 32) or _trace.new_trace_id(), "")
         value["trace_id"] = base.trace_id
         is_span = "agent_id" in value  # the SDK's SpanCtx: a span that has, or will have, an event
-        if not is_span:  # `with_zespan_context`: an id that nothing will ever have, and no agent
+        if not is_span:  # `with_zespan_context`: an id that no event will have, and no agent
             value["span_id"] = base.span_id or None
             value.update(_agent_of(before))
         span = base.concerning(
@@ -100,7 +100,7 @@ class Joined:
 
 
 class _AtWork:
-    """An agent of the SDK's at work, in the place of a step of ours (`_observe.steps.GeneralSpan`)."""
+    """A running agent of the SDK, in place of a step (`_observe.steps.GeneralSpan`)."""
 
     def __init__(self, agent: dict[str, Any], around: Any) -> None:
         self.agent, self._around = agent, around
@@ -110,7 +110,7 @@ class _AtWork:
             self._around._observed(kind)
 
     def _counted_inside(self, kind: str) -> None:
-        """The SDK's agents count nothing."""
+        """Return False, because the SDK's agents count nothing."""
 
 
 def _text(value: Any, otherwise: str | None) -> str | None:

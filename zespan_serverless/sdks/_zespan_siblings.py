@@ -1,12 +1,12 @@
-"""The packages zespan-fastapi, -flask, -crewai and -autogen, adopted: their events go the way of ours.
+"""Adopts the packages zespan-fastapi, -flask, -crewai and -autogen: this package delivers their events.
 
-Each keeps a queue of its own and sends it by a thread, or during a request. With a container in the process
+Each has its own queue, and sends it in a thread, or during a request. With a container in the process
 
     zespan_fastapi, zespan_flask    each request's event is a step of the invocation that serves it
     zespan_crewai, zespan_autogen   what has a start and an end is one step; what has none is a step without duration;
-                                    a call of a model that one of our rooms has seen is left out
+                                    a model call that a room of `providers` has seen is left out
 
-Without one they do what they do alone. Written for version 1.2.2 of each; what another version lacks is left alone.
+Without one they work as usual. Written for version 1.2.2 of each; parts that another version lacks are skipped.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 _CONTENT = frozenset(
     ("content", "description", "expected_output", "llm.prompt", "output", "result", "task", "thought", "tool_args")
 )
-"""Fields that quote prompts or answers, which are left out where those are not stored."""
+"""Fields that quote prompts or answers, which are left out if those are not stored."""
 
 _KINDS = {"agent": "agent", "tool": "tool", "llm": "llm"}  # by the first word of an event's type
 _KINDS_OF = {"agent.handoff": "handoff", "agent.memory_query": "retriever", "agent.message": "general"}
@@ -38,13 +38,13 @@ _ENDS = frozenset(("completed", "failed", "finished", "error", "executed"))
 _OPEN_MAX = 1000  # steps that have begun, of which the oldest is forgotten
 _MARK = "__zespan_original__"
 
-_BUS_MAX = 0.1  # seconds that the end of an invocation waits for CrewAI's threads, which bring the ends of steps
+_BUS_MAX = 0.1  # seconds that the end of an invocation waits for CrewAI's threads, which report the ends of steps
 
 _open: OrderedDict[tuple[str, str], _Step | None] = OrderedDict()  # None: reported already, at the invocation's end
 
 
 def adopt() -> None:
-    """Take over those that have been imported. Idempotent; never raises, except what a signal handler raises."""
+    """Adopt those that have been imported. Idempotent; never raises, except what a signal handler raises."""
     for name, take in _TAKE.items():
         module = sys.modules.get(name)
         if module is not None and not hasattr(module, _MARK):
@@ -57,7 +57,7 @@ def adopt() -> None:
 
 
 def _replace(owner: Any, name: str, by: Callable[..., Any]) -> None:
-    """Put a function in the place of one that it gets as its first argument."""
+    """Replace a function by one that gets it as the first argument."""
     original = getattr(owner, name)
 
     @functools.wraps(original)
@@ -79,7 +79,7 @@ def _take_fastapi(module: Any) -> None:
         here: list[_trace.Span | None] = [_trace.current()]
 
         async def send_from_inside(message: Any) -> None:
-            here[0] = _trace.current() or here[0]  # our middleware may be inside of this one
+            here[0] = _trace.current() or here[0]  # our middleware may be inside this one
             await send(message)
 
         try:
@@ -92,7 +92,7 @@ def _take_fastapi(module: Any) -> None:
             await original(middleware)
 
     module.ZespanFastAPIMiddleware.__call__ = call
-    module.asyncio = sys.modules.get("asyncio")  # which its `observe_span` needs, and does not import
+    module.asyncio = sys.modules.get("asyncio")  # its `observe_span` needs it, and does not import it
     _replace(module.ZespanFastAPIMiddleware, "_flush", flush)
 
 
@@ -109,7 +109,7 @@ def _take_flask(module: Any) -> None:
 
 
 def _take_config(module: Any) -> None:
-    """Keep the last configuration, whose key and address are settings for us, see `settings`."""
+    """Keep the last configuration, whose key and address become settings, see `settings`."""
 
     def init(original: Any, config: Any, *args: Any, **kwargs: Any) -> None:
         original(config, *args, **kwargs)
@@ -156,11 +156,11 @@ def _take_ingest(module: Any) -> None:
 
     _replace(module, "send_event", send)
     if not module._worker_started:
-        module._ensure_worker = lambda: None  # not before there is something for it to send
+        module._ensure_worker = lambda: None  # once there is something to send
 
 
 class _Step:
-    """What has begun: an agent, a task, a call of a tool or a model."""
+    """An open step: an agent, a task, a tool call or a model call."""
 
     def __init__(self, container: Container, kind: str, data: dict[str, Any]) -> None:
         self.container, self.kind, self.data = container, kind, data
@@ -175,7 +175,7 @@ class _Step:
         self.began = time.perf_counter()
 
     def ended(self, kind: str, data: dict[str, Any]) -> None:
-        """Capture the step, unless it is a call of a model that has been captured already."""
+        """Capture the step, unless it is a model call that has already been captured."""
         self.span.root.open.pop(id(self), None)
         if self.kind.startswith("llm.") and self.span.root.calls != self.calls:
             return
@@ -193,7 +193,7 @@ def _take_event(container: Container, kind: str, data: dict[str, Any]) -> None:
     if last in ("started", "requested"):
         step = _Step(container, kind, data)
         _open[subject, name] = step
-        # An invocation may end first; then this is all that is known of the step.
+        # The invocation may end first; then nothing more is known of the step.
         step.span.root.open[id(step)] = functools.partial(_forget, subject, name)
         if len(_open) > _OPEN_MAX:
             _forget(*next(iter(_open)))

@@ -1,7 +1,7 @@
-"""The official SDK `zespan`, adopted: its code stays as it is, and its events go the way of ours.
+"""Adopts the official SDK `zespan`: its code stays unchanged, and this package delivers its events.
 
-Its queue is sent by a thread every two seconds, which a function that is frozen or killed never gets; its `flush` may
-block for half a minute, or return with events left. With a container in the process
+A thread sends its queue every two seconds, which a frozen or killed function never reaches. Its `flush` may block for
+half a minute, or return with events left. With a container in the process
 
     BatchEngine.push    hands an event to the container: in the trace of the invocation, with the settings' redaction
     BatchEngine.flush   is our flush, within `flush_timeout` and what the invocation has left; the SDK's thread ends
@@ -10,9 +10,9 @@ block for half a minute, or return with events left. With a container in the pro
     patch_openai, ...   leave the calls to the rooms of `providers`, see `_zespan_calls`
     flush               exists, because the SDK's guide for serverless functions calls it; spans work with `with`
 
-Without one (telemetry is off, or nothing of ours has been called yet) each of them does what the SDK does. An event of
-a stream's beginning is left out: the one of its end has everything. Written for zespan 1.6.1; what another version
-lacks is left alone.
+Without one (telemetry is off, or this package has not been called yet) each of them does what the SDK does. The event
+of a stream's beginning is left out, because the one of its end has everything. Written for zespan 1.6.1; parts that
+another version lacks are skipped.
 """
 
 from __future__ import annotations
@@ -59,11 +59,11 @@ _OURS = frozenset(
 _STREAM_START = "stream_start"
 _MARK = "__zespan_original__"
 _served: Container | None = None
-_taken_over = threading.Event()  # there has been a container
+_taken_over = threading.Event()  # there was a container
 
 
 def adopt() -> None:
-    """Take over the SDK. Idempotent; raises what the SDK's parts raise."""
+    """Adopt the SDK. Idempotent; raises what the SDK's parts raise."""
     global _served
     client = sys.modules.get("zespan.client")
     if client is None:
@@ -99,7 +99,7 @@ def _replace_all(package: Any, client: Any, batch: Any) -> None:
 
 
 def _replace(owner: Any, name: str, by: Callable[..., Any]) -> None:
-    """Put a function in the place of one that it gets as its first argument."""
+    """Replace a function by one that gets it as the first argument."""
     original = getattr(owner, name)
 
     @functools.wraps(original)
@@ -111,17 +111,17 @@ def _replace(owner: Any, name: str, by: Callable[..., Any]) -> None:
 
 
 def _serve(module: ModuleType, container: Container) -> None:
-    """Take over what the SDK has done before this container was made."""
+    """Adopt what the SDK has done before this container was made."""
     client: Any = getattr(module, "_client", None)
     if client is None:
         return
-    atexit.unregister(client.flush)  # the end of a process is ours, which knows how long it may take
+    atexit.unregister(client.flush)  # this package handles the exit, and knows how long it may take
     _zespan_calls.redact(container, client)
     _take_queue(client._batch_engine)
 
 
 def _take_queue(engine: Any) -> None:
-    """Capture what has been queued before there was a container."""
+    """Capture what was queued before there was a container."""
     queue = getattr(engine, "_queue", None)
     while queue:
         engine.push(queue.popleft())
@@ -145,10 +145,10 @@ def _flush(original: Callable[..., Any], engine: Any) -> None:
         original(engine)
         return
     _take_queue(engine)
-    if "(_flush_loop)" in threading.current_thread().name:  # of a client that was started before us
+    if "(_flush_loop)" in threading.current_thread().name:  # of a client that was started earlier
         raise SystemExit  # which ends this thread
     client = getattr(sys.modules["zespan.client"], "_client", None)
-    if engine is getattr(client, "_batch_engine", None):  # at exit those of older clients are called, too
+    if engine is getattr(client, "_batch_engine", None):  # at exit those of older clients are called as well
         _flush_container(container)
 
 
@@ -165,20 +165,20 @@ def _flush_of_package() -> None:
 def _flush_container(container: Container) -> None:
     """Flush within `flush_timeout`, and what the invocation has left.
 
-    No longer, although the caller waits for it: what is left then is kept, and sent at the end of the invocation.
+    It takes no longer, although the caller waits for it: remaining events are sent at the end of the invocation.
     """
     with Guarded("the flush"):
         container.delivery.flush(min(container.settings.flush_timeout, container.flush_by_hand()), probe=True)
 
 
 def _loop(original: Callable[..., Any], client: Any) -> None:
-    """The work of the SDK's thread, until there is a container; no more afterwards, because `flush` is ours then."""
+    """The loop of the SDK's thread, which ends when there is a container, because this package then flushes."""
     while not _taken_over.wait(client.flush_interval):
         client.flush()
 
 
 def _record(container: Container, event: dict[str, Any], here: _trace.Span | None) -> Record:
-    """The record of an event of the SDK's: what it says, in our trace, with ids of W3C's length."""
+    """Return the record of an SDK's event, in this package's trace, with ids of W3C's length."""
     span = _trace.new_span(here)
     event["trace_id"] = (
         _zespan_context.hexadecimal(event.get("trace_id"), 32) if here is None else ""
@@ -189,13 +189,13 @@ def _record(container: Container, event: dict[str, Any], here: _trace.Span | Non
     span.trace_id, span.span_id, span.parent_span_id = event["trace_id"], event["span_id"], event["parent_span_id"]
     event["span_kind"] = event.get("span_kind") or "general"
     record = Record(span, container.resource, str(event["span_kind"]), "")
-    event.pop("timestamp", None)  # to the second; ours is to the millisecond
+    event.pop("timestamp", None)  # to the second; replaced with milliseconds
     for name in ("user_id", "session_id", "tags", "environment"):
         if not event.get(name):
-            event.pop(name, None)  # those of the invocation are in force
+            event.pop(name, None)  # those of the invocation apply
     for name in record.agent or ():
         if event.get(name) is None:
-            event.pop(name, None)  # that of a span around is at work
+            event.pop(name, None)  # the agent of an enclosing span
     if span.step is not None and (event.get("input_tokens") or event.get("output_tokens")):
         span.step._observed(record.kind)
     record.fields = event
@@ -206,7 +206,7 @@ def _record(container: Container, event: dict[str, Any], here: _trace.Span | Non
 
 
 def _init(original: Callable[..., Any], autopatch: Any = True, *args: Any, **kwargs: Any) -> Any:
-    """`init`, which keeps the client that is there if it has the same configuration."""
+    """Replace `init`: keep an existing client if it has the same configuration."""
     module: Any = sys.modules["zespan.client"]
     known = getattr(module, "_client", None)
     if known is None or args or not _is_configured(known, kwargs):
@@ -237,7 +237,7 @@ def _is_configured(client: Any, kwargs: dict[str, Any]) -> bool:
 
 
 def _autopatch(original: Callable[..., Any], client: Any) -> list[str]:
-    """Patch what has been imported, and the rest when it is: an import may take a second. Returns what is installed."""
+    """Patch imported modules now, and others when they are imported. Return the installed ones."""
     from importlib.util import find_spec
 
     installed = []
@@ -257,11 +257,11 @@ def _patch_provider(module: ModuleType) -> None:
 
 
 def _patch(name: str, original: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-    """A patch of the SDK's. What it does not know how to patch is left as it is."""
+    """Replace a patch of the SDK, which skips what it cannot patch."""
     if _process.current() is not None and not args and not kwargs.get("guardrails"):
         provider = next((known for known, patch in PROVIDERS.items() if patch == name), "openai")
         if provider in _OURS or name == "patch_google_genai":
-            return None  # ours are in place, with costs, cached tokens and the times of streams
+            return None  # this package has patched it, with costs, cached tokens and the times of streams
     try:
         return original(*args, **kwargs)
     except AttributeError as error:
@@ -288,7 +288,7 @@ def _exit_span(span: Any, kind: Any, error: BaseException | None, traceback: Any
 
 
 def _text(error: BaseException) -> str:
-    """The text of an exception: nothing that it must not quote, and nothing that its `__str__` raises."""
+    """Return the text of an exception, without confidential quotes, and without raising."""
     container = _process.current()
     return describe(error) if container is None else container.policy.error(error)
 

@@ -3,7 +3,7 @@
 `_fields.FIELDS` has the rules of each setting. `SettingsKwargs` documents each for users and type checkers.
 
 A mistake in code raises ConfigurationError while decorating. A mistake in the environment, which may change without a
-deployment, is logged once and ignored, unless the setting keeps data back: then it gets the value that sends least, see
+deployment, is logged once and ignored, unless the setting withholds data: then it gets the value that sends least, see
 `Field.keeps_back`. A value out of range is clamped and logged once, wherever it comes from.
 """
 
@@ -55,7 +55,7 @@ else:
 __all__ = ["OTLP_EXPORTERS", "READERS", "Settings", "SettingsKwargs", "check", "is_test", "lacks", "resolve", "usable"]
 
 OFFICIAL_SDKS = ("zespan", "zespan_fastapi", "zespan_flask", "zespan_crewai.ingest", "zespan_autogen.ingest")
-"""Modules that may have been given settings, too; see `_official`."""
+"""Other modules whose settings apply as well; see `_official`."""
 
 _SHOWN_MAX = 200  # characters of a value that are logged
 
@@ -103,7 +103,7 @@ class Settings:
     debug: bool
 
     def __init__(self, **values: Any) -> None:
-        """Take values without checks, which are made by `check` and `resolve`. Raises TypeError for an unknown name."""
+        """Store values without checks, which `check` and `resolve` do. Raises TypeError for an unknown name."""
         for name in values:
             if name not in FIELDS:
                 raise TypeError(f"unknown setting {name!r}")
@@ -111,22 +111,22 @@ class Settings:
             setattr(self, name, values.get(name, field.default))
 
     def replaced(self, **values: Any) -> Settings:
-        """A copy in which these settings have other values."""
+        """Return a copy in which these settings have other values."""
         return Settings(**{**self._values(), **values})
 
     @property
     def exporters(self) -> tuple[CustomExporter | str, ...]:
-        """All exporters, also if there is only one."""
+        """Return all exporters, even if there is only one."""
         return self.exporter if type(self.exporter) is tuple else (self.exporter,)  # type: ignore[return-value]
 
     @property
     def names(self) -> list[str]:
-        """The exporters that have a name."""
+        """Return the exporters that have a name."""
         return [one for one in self.exporters if isinstance(one, str)]
 
     def alone(self, exporter: CustomExporter | str) -> Settings:
-        """The settings of one destination of several. `base_url` and `headers` are one destination's only: Zespan's
-        address, if it is among them, and else what belongs to the only one that has an address, or speaks OTLP."""
+        """Return the settings of one of several destinations. `base_url` and `headers` belong to one of them only: to
+        Zespan, if it is among them, otherwise to the only one that has an address, or speaks OTLP."""
         own = self.replaced(exporter=exporter)
         if isinstance(exporter, str) and exporter in ADDRESSED:
             if "zespan" in self.names or sum(name in ADDRESSED for name in self.names) > 1:
@@ -141,7 +141,7 @@ class Settings:
     __hash__: ClassVar[None]  # type: ignore[assignment]  # its exporter and tags can change
 
     def __repr__(self) -> str:
-        """All settings, with secrets masked."""
+        """Return all settings, with secrets masked."""
         shown = []
         for name, value in self._values().items():
             shown.append(f"{name}=***" if value and FIELDS[name].is_secret else f"{name}={value!r}")
@@ -228,7 +228,7 @@ def _read(field: Field, text: str, values: dict[str, Any]) -> None:
 def _correct_misspelled(unknown: Iterable[str], environ: Mapping[str, str], values: dict[str, Any]) -> None:
     """Log which of these variables are probably misspelled.
 
-    A variable that keeps data back is honoured anyway: a typo must not send prompts that were meant to be switched off.
+    A variable that withholds data is honoured anyway: a typo must not send prompts that were meant to be switched off.
     """
     from .._base.hints import is_sdk_argument, misspelled
 
@@ -251,7 +251,7 @@ def _correct_misspelled(unknown: Iterable[str], environ: Mapping[str, str], valu
 
 
 def _kept_back(field: Field, text: str, *, is_negated: bool) -> object:
-    """The setting's value if a misspelled variable asks to send less than by default; else None."""
+    """Return the setting's value if a misspelled variable asks to send less than by default; otherwise None."""
     if field.name == "redact_keys":
         return (*field.default, *field.parse(text))
     return False if field.keeps_back and unquoted(text).lower() in (TRUE if is_negated else FALSE) else None
@@ -290,7 +290,7 @@ def _warn_of_risks(settings: Settings) -> None:
 
 
 def usable(settings: Settings) -> Settings | None:
-    """The settings, without a destination that has no key, which is logged once; None if telemetry is off."""
+    """Return the settings without destinations that lack a key, which are logged once; None if telemetry is off."""
     if not settings.enabled:
         return None
     lacking = {name: text for name in settings.names if (text := lacks(settings, name))}
@@ -304,7 +304,7 @@ def usable(settings: Settings) -> Settings | None:
 
 
 def lacks(settings: Settings, name: str, environ: Mapping[str, str] | None = None) -> str:
-    """What to do so that events can be sent to the exporter of this name; empty if nothing. Default: os.environ."""
+    """Return what to do before events can be sent to this exporter; empty if nothing. Default: os.environ."""
     if name == "zespan":
         has_key = settings.api_key or settings.api_key_secret or settings.base_url != DEFAULT_BASE_URL
         return "" if has_key else "set ZESPAN_API_KEY, or ZESPAN_BASE_URL to send elsewhere"
@@ -312,7 +312,7 @@ def lacks(settings: Settings, name: str, environ: Mapping[str, str] | None = Non
 
 
 def _target(settings: Settings, name: str, environ: Mapping[str, str] | None = None) -> _carbon.Target | _otlp.Target:
-    """Where an exporter that has an address of its own sends, and what is missing for that."""
+    """Return where an exporter with its own address sends, and what is missing for that."""
     own = settings.alone(name)
     if name == "carbon":
         from . import _carbon

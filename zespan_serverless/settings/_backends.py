@@ -1,4 +1,4 @@
-"""Backends that take OTLP, by name: where each is, and which of its own variables it has. One function for each."""
+"""Backends that accept OTLP, by name: their addresses and environment variables. One function for each."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
 
 class Read:
-    """Reads a backend's variables. `needed` are those that its key is in, `missing` those that have to be set.
+    """Reads a backend's variables. `needed` are those that contain its key, `missing` those that have to be set.
 
-    `address`: what the address is from, for the log.
+    `address`: the source of the address, for the log.
     """
 
     def __init__(self, environ: Mapping[str, str], address: str) -> None:
@@ -24,17 +24,17 @@ class Read:
         self.missing: list[str] = []
 
     def first(self, *names: str, otherwise: str = "") -> str:
-        """The first of these variables that is set."""
+        """Return the first of these variables that is set."""
         found = (self._environ.get(name, "").strip() for name in names)
         return next((text for text in found if text), otherwise)
 
     def base(self, *names: str, otherwise: str) -> str:
-        """The same of variables with an address."""
+        """Return the first address in these variables."""
         self.address = next((name for name in names if self.first(name)), self.address)
         return self.first(*names, otherwise=otherwise)
 
     def need(self, *names: str) -> str:
-        """The same of variables of which one has to be set, the first of them in the documentation."""
+        """Return the first of these variables, one of which is required; the first is the documented one."""
         self.needed.append(names[0])
         text = self.header(*names)
         if not text:
@@ -42,7 +42,7 @@ class Read:
         return text
 
     def header(self, *names: str, otherwise: str = "") -> str:
-        """The same of variables that make a header, which can have ASCII only."""
+        """Return the first of these variables for a header, which must be ASCII."""
         text = self.first(*names, otherwise=otherwise)
         if not (text.isascii() and text.isprintable()):
             self.missing.append(f"{names[0]} to a text in ASCII")
@@ -50,7 +50,7 @@ class Read:
 
 
 class Place:
-    """An address, of which `base` is what `base_url` replaces, the headers that it wants, and more of the resource."""
+    """An address, whose `base` is replaced by `base_url`, its headers, and attributes of the resource."""
 
     def __init__(self, base: str, path: str, headers: dict[str, str], **resource: str) -> None:
         self.base, self.path = base.rstrip("/"), path
@@ -69,7 +69,7 @@ def _langfuse(read: Read) -> Place:
 
 
 def _phoenix(read: Read) -> Place:
-    """https://arize.com/docs/phoenix/sdk-api-reference/python-packages/arize-phoenix-otel. One's own needs no key."""
+    """https://arize.com/docs/phoenix/sdk-api-reference/python-packages/arize-phoenix-otel. Self-hosted: no key."""
     base = read.base("PHOENIX_COLLECTOR_ENDPOINT", otherwise="http://localhost:6006")
     key, variable = read.header("PHOENIX_API_KEY"), "PHOENIX_CLIENT_HEADERS"
     headers = {"authorization": f"Bearer {key}" if key else ""}
@@ -105,7 +105,7 @@ def _honeycomb(read: Read) -> Place:
 
 
 def _logfire(read: Read) -> Place:
-    """https://logfire.pydantic.dev/docs/how-to-guides/alternative-clients/. A token tells its region."""
+    """https://logfire.pydantic.dev/docs/how-to-guides/alternative-clients/. A token contains its region."""
     token = read.need("LOGFIRE_TOKEN")
     region = "eu" if token.startswith("pylf_v") and token.partition("_v")[2].partition("_")[2][:3] == "eu_" else "us"
     base = read.base("LOGFIRE_BASE_URL", otherwise=f"https://logfire-{region}.pydantic.dev")
@@ -128,7 +128,7 @@ def _grafana(read: Read) -> Place:
 
 
 def _newrelic(read: Read) -> Place:
-    """https://docs.newrelic.com/docs/opentelemetry/best-practices/opentelemetry-otlp/. A key of the EU says so."""
+    """https://docs.newrelic.com/docs/opentelemetry/best-practices/opentelemetry-otlp/. EU keys are recognizable."""
     key = read.need("NEW_RELIC_LICENSE_KEY")
     host = "otlp.eu01.nr-data.net" if key.startswith("eu01xx") else "otlp.nr-data.net"
     return Place(f"https://{host}", "/v1/traces", {"api-key": key}, service_name=read.first("NEW_RELIC_APP_NAME"))
@@ -190,4 +190,4 @@ BACKENDS: dict[str, Callable[[Read], Place]] = {
     "langsmith": _langsmith,
     "sentry": _sentry,
 }
-"""By the value of the setting `exporter`. `otlp` and `collector` are not here: OpenTelemetry's variables are theirs."""
+"""By the value of the setting `exporter`. `otlp` and `collector` are not here: they use OpenTelemetry's variables."""

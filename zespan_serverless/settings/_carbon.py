@@ -1,4 +1,4 @@
-"""Where the exporter `carbon` sends, and with which key. Imported only for it."""
+"""Address and key of the exporter `carbon`. Imported only for it."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ class Target:
 
 
 def target(settings: Given, environ: Mapping[str, str] | None = None) -> Target:
-    """Carbon's address, or the `base_url` in its place, and the key of Carbon's own variable. Never raises."""
+    """Return Carbon's address, or the `base_url` instead, and the key from Carbon's variable. Never raises."""
     key = unquoted((os.environ if environ is None else environ).get("CARBON_API_KEY", "").strip())
-    if settings.base_url != DEFAULT_BASE_URL and not key:  # a backend of one's own may not want one
+    if settings.base_url != DEFAULT_BASE_URL and not key:  # a self-hosted backend may not need one
         return Target(settings.base_url, None, "")
     url = _ADDRESS if settings.base_url == DEFAULT_BASE_URL else settings.base_url
     is_valid = bool(key) and key.isascii() and key.isprintable()

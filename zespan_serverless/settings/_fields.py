@@ -17,9 +17,9 @@ OTLP_EXPORTERS = (
     *("otlp", "collector", "braintrust", "datadog", "grafana", "honeycomb", "langfuse", "langsmith", "logfire"),
     *("newrelic", "phoenix", "sentry"),
 )
-"""Exporters that speak OTLP; all but the first two are backends with variables of their own, see `_backends`."""
+"""Exporters that speak OTLP; all but the first two are backends with their own variables, see `_backends`."""
 ADDRESSED = ("carbon", *OTLP_EXPORTERS)
-"""Exporters with an address of their own, which `base_url` replaces."""
+"""Exporters with their own address, which `base_url` replaces."""
 EXPORTERS = ("zespan", "console", "memory", *ADDRESSED)
 CONSOLE_FORMATS = ("auto", "tree", "json")
 READERS = ("user_id", "session_id", "conversation_id")
@@ -221,7 +221,7 @@ class Exporter(Field):
 
 
 class Flush(Field):
-    """What of other SDKs is flushed with our events, as `_flush` checks it."""
+    """Other SDKs to flush with our events, as checked by `_flush`."""
 
     __slots__ = ()
 
@@ -251,7 +251,7 @@ class Store(Field):
 
 
 class Client(Field):
-    """A client for HTTP, or a function that makes one, as `_http_client` checks it."""
+    """An HTTP client, or a function that creates one, as checked by `_http_client`."""
 
     __slots__ = ()
 
@@ -273,7 +273,7 @@ class Callback(Field):
 
 
 class Reader(Field):
-    """A function that reads an id from what the decorated function is called with. Each decorated one has its own."""
+    """A function that reads an id from the argument of the decorated function, per decorator."""
 
     __slots__ = ()
 
@@ -307,7 +307,7 @@ def _base_url(text: str) -> str:
     url = text.rstrip("/").removesuffix("/v1/ingest")
     if not _is_base_url(url):
         raise ConfigurationError(f"base_url must be like {DEFAULT_BASE_URL!r}, not {without_secrets(url)!r}")
-    if "@" in url.split("/", 3)[2]:  # the host, which is there, and what may precede it
+    if "@" in url.split("/", 3)[2]:  # the host, which exists, and what may precede it
         raise ConfigurationError("base_url must not contain a user and password: put the key into api_key")
     return url
 

@@ -1,4 +1,4 @@
-"""The setting `flush`: what of other SDKs is to be flushed with our events, and how each of it takes its time."""
+"""The setting `flush`: other SDKs to flush with our events, and how each accepts its timeout."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 SDKS = ("agents", "braintrust", "ddtrace", "langfuse", "langsmith", "logfire", "opentelemetry", "posthog", "sentry")
-"""What can be named. `_process.known_sdks` finds what there is to flush of each."""
+"""Valid names. `_process.known_sdks` finds the flush functions of each."""
 
 METHODS = ("force_flush", "flush", "flush_traces")
 TIMES = {
     **dict.fromkeys(("timeout", "timeout_seconds", "timeout_s"), "seconds"),
     **dict.fromkeys(("timeout_millis", "timeout_ms", "timeout_milliseconds"), "milliseconds"),
 }
-"""Parameters of flush functions that are given the time that is left, and in which units."""
+"""Parameters of flush functions that accept the time left, and their units."""
 
 _EXAMPLE = "such as flush=[tracer_provider, langfuse_client, 'sentry']"
 
@@ -40,7 +40,7 @@ class Flushable(Value):
 
 
 def checked(value: object) -> tuple[Flushable | str, ...]:
-    """The entries of the setting, each a function with its time, or the name of a known SDK.
+    """Return the entries of the setting, each a function with its time, or the name of a known SDK.
 
     Raises ConfigurationError, which says what to write instead.
     """
@@ -55,7 +55,7 @@ def checked(value: object) -> tuple[Flushable | str, ...]:
 
 
 def sdk_name(text: str) -> str:
-    """The name of a known SDK. Raises ConfigurationError for another one."""
+    """Return the name of a known SDK. Raises ConfigurationError for any other."""
     name = text.strip()
     if name not in SDKS:
         raise ConfigurationError(f"flush knows no {name!r}: use one of {', '.join(SDKS)}, or pass its object")
@@ -77,13 +77,13 @@ def _entry(value: Any) -> Flushable | str:
 
 
 def _kind(value: Any) -> str:
-    """How a report names it: the function, the module, or the class of the object."""
+    """Return its name for reports: the function, the module, or the class of the object."""
     name = getattr(value, "__name__", None)
     return name if isinstance(name, str) else type(value).__name__
 
 
 def _time_of(function: Callable[..., object], kind: str) -> str:
-    """The parameter that takes its time. Raises ConfigurationError if it cannot be called with at most that one."""
+    """Return the parameter for its time. Raises ConfigurationError if it has other required parameters."""
     import inspect
 
     try:

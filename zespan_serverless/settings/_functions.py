@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def callback(value: Any, name: str) -> Callable[..., object]:
-    """A function that is called in a thread of ours. Raises ConfigurationError for anything else."""
+    """Check a function that one of our threads will call. Raises ConfigurationError for anything else."""
     if not callable(value):
         raise ConfigurationError(f"{name} must be callable, not {value!r}")
     if is_async(value):
@@ -22,7 +22,7 @@ def callback(value: Any, name: str) -> Callable[..., object]:
 
 
 def reader(value: Any, name: str) -> Callable[[Any], object]:
-    """A function of an event. Raises ConfigurationError for anything else."""
+    """Check a function of an event. Raises ConfigurationError for anything else."""
     if not callable(value) or isinstance(value, type) or kind(value):
         wanted = "a def or lambda of the event, such as lambda event: event['user']"
         raise ConfigurationError(f"{name} must be {wanted}, not {value!r}")

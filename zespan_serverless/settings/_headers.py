@@ -1,4 +1,4 @@
-"""The setting `headers`, and variables with headers. What is wrong is said without a value, which may be a secret."""
+"""The setting `headers`, and variables with headers. Errors do not quote values, which may be secret."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _OURS = frozenset(("host", "content-length", "content-type", "content-encoding",
 
 
 def checked(given: Any) -> dict[str, str]:
-    """Headers by their names in lower case. Raises ConfigurationError for one that HTTP does not allow."""
+    """Return headers by their names in lower case. Raises ConfigurationError for one that HTTP does not allow."""
     headers: dict[str, str] = {}
     if isinstance(given, str) or not hasattr(given, "items"):
         raise ConfigurationError(f"headers must be a mapping of strings, not a {type(given).__name__}")
@@ -30,13 +30,13 @@ def checked(given: Any) -> dict[str, str]:
 
 
 def is_allowed(name: str, value: str) -> bool:
-    """Whether HTTP allows this header, and no request gets it by itself."""
+    """Whether HTTP allows this header, and it is not set automatically."""
     is_name = _NAME.fullmatch(name) is not None and name.lower() not in _OURS
     return is_name and value.isascii() and value.isprintable()
 
 
 def parsed(text: str) -> dict[str, str]:
-    """Headers of a variable like a=1,b=2, whose values are encoded as those of W3C baggage."""
+    """Parse headers from a variable like a=1,b=2, whose values are encoded like W3C baggage."""
     pairs = [pair.partition("=") for pair in text.split(",") if pair.strip()]
     if not all(name.strip() and equals for name, equals, _ in pairs):
         raise ConfigurationError("use a=1,b=2")
@@ -44,7 +44,7 @@ def parsed(text: str) -> dict[str, str]:
 
 
 def pairs_of(text: str, variable: str, *, are_headers: bool = False) -> dict[str, str]:
-    """The pairs in a variable of another tool, in the same form. The log tells once of what is left out."""
+    """Return the pairs in another tool's variable, in the same format. Omitted ones are logged once."""
     pairs: dict[str, str] = {}
     for pair in text.split(","):
         key, equals, value = pair.partition("=")

@@ -16,7 +16,7 @@ _IPV6 = re.compile(r"\[([0-9a-f:.]+)\](?::(\d{1,5}))?")
 
 
 def host_entry(text: str) -> str:
-    """An entry in its normal form: in lower case, a suffix with `*.`. Raises ConfigurationError for any other text."""
+    """Normalize an entry: lower case, a suffix with `*.`. Raises ConfigurationError for any other text."""
     entry = text.lower().removesuffix(".")
     if entry.startswith("."):
         entry = f"*{entry}"

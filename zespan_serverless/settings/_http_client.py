@@ -1,4 +1,4 @@
-"""Checks what code gives for the setting `http_client`."""
+"""Checks the setting `http_client`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _METHODS = ("build_request", "send")
 
 
 def checked(given: Any) -> Any:
-    """A synchronous client, its class, or a function that makes one. Raises ConfigurationError for anything else."""
+    """Check a synchronous client, its class, or a function that makes one. Raises ConfigurationError otherwise."""
     name = given.__name__ if isinstance(given, type) else type(given).__name__
     is_client = all(callable(getattr(given, method, None)) for method in _METHODS)
     if is_async(given.send if is_client else given):

@@ -1,6 +1,6 @@
-"""Settings that the user has given to the official SDK `zespan` in this process: `zespan.init(api_key=...)`.
+"""Settings of the official SDK `zespan` in this process: `zespan.init(api_key=...)`.
 
-Or else to one of its packages for frameworks: the key, and where to send.
+Otherwise those of one of its packages for frameworks: the key and the address.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ _DEFAULT_URL = "https://api.zespan.com"
 
 
 def of_official_sdk() -> dict[str, Any]:
-    """What differs from the SDK's defaults, as settings; empty if it has not been started. Arguments and environment
-    variables of ours come first."""
+    """Return values that differ from the SDK's defaults, as settings; empty if it has not been started. This package's
+    own arguments and environment variables take precedence."""
     client = getattr(sys.modules.get("zespan.client"), "_client", None)
     if client is None:
         return _of_sibling()

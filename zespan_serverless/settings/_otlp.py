@@ -1,7 +1,7 @@
-"""Where an exporter that speaks OTLP sends, by our settings, the backend's own variables, or OpenTelemetry's.
+"""Address of an OTLP exporter: from the settings, the backend's own variables, or OpenTelemetry's.
 
-Imported only for such an exporter. Of our settings `base_url` and `headers` come first. Then, for a backend with a name
-(`_backends`), the variables of that backend count, and for `otlp` those of OpenTelemetry:
+Imported only for such an exporter. The settings `base_url` and `headers` take precedence. Then, for a named backend
+(`_backends`), its variables apply, and for `otlp` those of OpenTelemetry:
 https://opentelemetry.io/docs/specs/otel/protocol/exporter/. A mistake in a variable is logged once, without its value
 where that may be a secret.
 """
@@ -41,8 +41,8 @@ _SECONDS_BELOW = 100.0
 class Target:
     """Where and how to send.
 
-    `missing`: why that is not known; empty if it is. `resource`: attributes of the process. `dialect`: the backend
-    whose names some attributes get, too. `hint`: what to do where the backend does not accept the key.
+    `missing`: why that is unknown; empty if it is known. `resource`: attributes of the process. `dialect`: the backend
+    whose names some attributes get as well. `hint`: what to do if the backend does not accept the key.
     """
 
     __slots__ = ("certificate", "compresses", "dialect", "headers", "hint", "is_json", "missing", "resource", "url")
@@ -60,13 +60,13 @@ class Target:
 
     @property
     def account(self) -> tuple[str, str]:
-        """Where events go and in what form, and whose they are there. The second part is secret."""
+        """The destination and format, and the account there. The second part is secret."""
         form = "json" if self.is_json else "protobuf"
         return f"{self.url} {form} {self.dialect}", " ".join(f"{name}:{self.headers[name]}" for name in self.headers)
 
 
 def target(settings: Given, environ: Mapping[str, str] | None = None) -> Target:
-    """The target of the exporter that the settings name. Never raises."""
+    """Return the target of the exporter in the settings. Never raises."""
     environ = os.environ if environ is None else environ
     name = str(settings.exporter)
     found = _of_backend(settings, name, environ) if name in BACKENDS else _of_standard(settings, environ)
@@ -81,7 +81,7 @@ def target(settings: Given, environ: Mapping[str, str] | None = None) -> Target:
 
 
 def flush_timeout(settings: Given, environ: Mapping[str, str]) -> float:
-    """Seconds that a flush may take where the user has not said so in our words."""
+    """Return the seconds that a flush may take if the setting is missing."""
     seconds = _timeout(environ) if settings.exporter in ("otlp", "collector") else None
     return settings.flush_timeout if seconds is None else min(seconds, settings.flush_timeout)
 
@@ -123,7 +123,7 @@ def _of_standard(settings: Given, environ: Mapping[str, str]) -> Target:
 
 
 def _checked(base: str, path: str, name: str, headers: dict[str, str], dialect: str, hint: str) -> Target:
-    """The target with this address, or without one if that is not valid."""
+    """Return the target with this address, or without one if that is invalid."""
     base = base.rstrip("/")
     url = base if base.endswith(path) else base + path
     problem = ""
@@ -143,7 +143,7 @@ def _checked(base: str, path: str, name: str, headers: dict[str, str], dialect: 
 
 
 def _variable(environ: Mapping[str, str], name: str) -> tuple[str, str]:
-    """(name, text) of the variable for traces, else of that for everything."""
+    """Return (name, text) of the variable for traces, otherwise of the general one."""
     for variable in (f"OTEL_EXPORTER_OTLP_TRACES_{name}", f"OTEL_EXPORTER_OTLP_{name}"):
         text = environ.get(variable, "").strip()
         if text:

@@ -1,4 +1,4 @@
-"""How a store for events is named: a directory's path, or a URL. Imported when a setting names one."""
+"""Names of stores for events: a directory's path, or a URL. Imported when a setting names one."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _PLACE = r"[^/@?]+(/[^@?]*)?(\?region=[\w-]+)?"  # of the others, which are in A
 
 
 def checked(value: object, setting: str) -> object:
-    """A value of a setting that names a store or is an exporter. Raises ConfigurationError for any other."""
+    """Check a setting that names a store or is an exporter. Raises ConfigurationError for any other value."""
     if isinstance(value, str):
         return store(value, setting)
     calls = [getattr(value, "send", None), *(getattr(value, name, print) for name in ("prepare", "cancel", "close"))]
@@ -37,7 +37,7 @@ def checked(value: object, setting: str) -> object:
 
 
 def url(text: str, setting: str) -> str:
-    """A store's URL. Raises ConfigurationError for a path, and for what may be a wrong name."""
+    """Check a store's URL. Raises ConfigurationError for a path, and for a misspelled name."""
     if "://" not in text:
         form = "a name, or a URL like file:///mnt/efs/parking or s3://bucket/prefix"
         raise ConfigurationError(f"{setting} must be {form}, not {text!r}")
@@ -45,14 +45,14 @@ def url(text: str, setting: str) -> str:
 
 
 def store(text: str, setting: str) -> str:
-    """A store's URL or path as it was typed. Raises ConfigurationError, which says what to write instead."""
+    """Check a store's URL or path. Raises ConfigurationError, which says what to write instead."""
     scheme, separator, rest = text.partition("://")
     form, module = KNOWN.get(scheme.lower() if separator else "file", ("", ""))
     if not form or not (separator or "/" in text or "\\" in text):
         forms = ", ".join(example for example, _ in KNOWN.values())
         raise ConfigurationError(f"{setting} must be a directory's path, or like one of {forms}, not {text!r}")
     if separator and not re.fullmatch(_PLACES.get(scheme.lower(), _PLACE), rest):
-        shown = "" if "@" in text else f", not {text!r}"  # a password is not repeated
+        shown = "" if "@" in text else f", not {text!r}"  # does not repeat a password
         raise ConfigurationError(f"{setting} must be like {form}{shown}")
     if module and not _is_installed(module):
         raise ConfigurationError(f"{setting}={text!r} needs a package that is missing: {package_of(text)}")
@@ -60,7 +60,7 @@ def store(text: str, setting: str) -> str:
 
 
 def package_of(text: str) -> str:
-    """The package that a store needs, as it is called where packages are; empty if it needs none."""
+    """Return the name of the package that a store needs; empty if it needs none."""
     scheme, separator, _ = text.partition("://")
     return KNOWN[scheme.lower() if separator else "file"][1].replace(".", "-")
 

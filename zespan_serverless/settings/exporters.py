@@ -1,4 +1,4 @@
-"""Checks what code gives for the setting `exporter`: an object, or several destinations, each with its own name."""
+"""Checks the setting `exporter`: an object, or several destinations, each with its own name."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def checked(given: object, parse: Callable[[str], str], wanted: object) -> Any:
-    """An exporter, or the exporters of a list as a tuple; of a list with one exporter that one.
+    """Return an exporter, or the exporters of a list as a tuple; for a list with one exporter that one.
 
     `parse` checks a name, `wanted` are the names. Raises ConfigurationError, which says what to write instead.
     """
@@ -29,12 +29,12 @@ def checked(given: object, parse: Callable[[str], str], wanted: object) -> Any:
 
 
 def name_of(exporter: CustomExporter | str) -> str:
-    """What a destination is called in reports and in the log: as in the setting, or what an object says of itself."""
+    """Return a destination's name for reports and the log: from the setting, or from the object."""
     return exporter if isinstance(exporter, str) else destination_of(exporter) or type(exporter).__name__
 
 
 def destination_of(exporter: object) -> str:
-    """Where an exporter says that it sends, for the log; empty if it does not say."""
+    """Return an exporter's `destination` for the log; empty if it has none."""
     try:
         return str(getattr(exporter, "destination", ""))[:TEXT_MAX]
     except Exception as error:

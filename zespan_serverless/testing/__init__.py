@@ -1,11 +1,11 @@
-"""For your tests: record events in a list, stand-ins for contexts, a local backend with faults, tests that any exporter
-has to pass, and a reset. Each of them is imported when it is first asked for::
+"""Tools for your tests: recordings, stand-ins for contexts, a local backend with faults, a contract for exporters, and
+a reset. Each is imported on first use::
 
     with testing.recording() as events:
         my_handler({"prompt": "hi"}, testing.LambdaContext())
     assert events[-1]["operation"] == "my-function"
 
-`plugin` has the fixtures of pytest.
+`plugin` contains the pytest fixtures.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ else:
     }
 
     def __getattr__(name: str) -> object:
-        """Import a public name from where it lives: the plugin of pytest is loaded in every test run."""
+        """Import a public name on first use, because pytest loads the plugin in every test run."""
         if name not in _HOME:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         from importlib import import_module

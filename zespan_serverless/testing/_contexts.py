@@ -1,4 +1,4 @@
-"""Stand-ins for the contexts that platforms pass to a function beside its event."""
+"""Stand-ins for the contexts that platforms pass to a function with its event."""
 
 from __future__ import annotations
 
@@ -9,12 +9,10 @@ from types import SimpleNamespace
 
 
 class LambdaContext:
-    """What AWS Lambda passes as `context`.
+    """The `context` argument of AWS Lambda.
 
-    Args:
-        timeout: Seconds from now until the invocation times out, by the real clock.
-        function_name: Name of the function, also in its ARN and log group.
-        aws_request_id: Id of the invocation. Default: a new one.
+    Args:     timeout: Seconds from now until the invocation times out, by the real clock.     function_name: Name of
+    the function, also in its ARN and log group.     aws_request_id: Id of the invocation. Default: a new one.
     """
 
     def __init__(
@@ -30,7 +28,7 @@ class LambdaContext:
         self._deadline = time.time() + timeout
 
     def get_remaining_time_in_millis(self) -> int:
-        """Milliseconds until the invocation times out; 0 after that."""
+        """Return the milliseconds until the invocation times out; 0 after that."""
         return max(0, int((self._deadline - time.time()) * 1000))
 
     def __repr__(self) -> str:
@@ -39,14 +37,11 @@ class LambdaContext:
 
 
 class AzureContext:
-    """What Azure Functions passes as `context`.
+    """The `context` argument of Azure Functions.
 
-    Args:
-        function_name: Name of the function.
-        invocation_id: Id of the invocation. Default: a new one.
-        traceparent: W3C trace context of the Functions host. Default: none.
-        retry_count: How often the invocation has been retried.
-        max_retry_count: How often it may be retried; 0 if it has no retry policy.
+    Args:     function_name: Name of the function.     invocation_id: Id of the invocation. Default: a new one.
+    traceparent: W3C trace context of the Functions host. Default: none.     retry_count: How often the invocation has
+    been retried.     max_retry_count: How often it may be retried; 0 if it has no retry policy.
     """
 
     def __init__(
@@ -72,13 +67,10 @@ class AzureContext:
 
 
 class GoogleContext:
-    """What Google's functions framework passes as `context` to a background function.
+    """The `context` argument of a background function under Google's functions framework.
 
-    Args:
-        event_type: Type of the event.
-        resource: Name of the resource that the event is from.
-        event_id: Id of the event. Default: a new one.
-        timestamp: When the event happened, in ISO 8601.
+    Args:     event_type: Type of the event.     resource: Name of the resource that the event is from.     event_id: Id
+    of the event. Default: a new one.     timestamp: When the event happened, in ISO 8601.
     """
 
     def __init__(

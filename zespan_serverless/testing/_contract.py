@@ -1,4 +1,4 @@
-"""`ExporterContract`: what the delivery relies on, as tests that any exporter has to pass."""
+"""`ExporterContract`: tests of everything that the delivery relies on, which every exporter must pass."""
 
 from __future__ import annotations
 
@@ -19,29 +19,27 @@ if TYPE_CHECKING:
     from .._base.exporter import CustomExporter, Exporter
 
 PATIENCE = 20.0
-"""Seconds after which a call is taken for one that never returns."""
+"""Seconds after which a call is assumed never to return."""
 
 
 class ExporterContract:
-    """Tests of an exporter: derive a class from it that pytest collects, and say how one is made.
+    """Tests of an exporter: derive a class that pytest collects, and define how to create the exporter.
 
-    class TestArchive(testing.ExporterContract):
-        def make(self):
-            return Archive()
+    class TestArchive(testing.ExporterContract):     def make(self):         return Archive()
 
-    For an exporter that sends over HTTP there is `HttpExporterContract`.
+    Use `HttpExporterContract` for an exporter that sends over HTTP.
     """
 
     def make(self) -> CustomExporter:
-        """A new exporter, whose destination accepts everything."""
+        """Return a new exporter, whose destination accepts everything."""
         raise NotImplementedError("define `make`, which returns the exporter to test")
 
     def exporter(self) -> Exporter:
-        """A new exporter, with all methods that the delivery calls."""
+        """Return a new exporter, with all methods that the delivery calls."""
         return completed(self.make())
 
     def test_every_kind_of_record_is_encoded_and_delivered(self) -> None:
-        """Calls of models, steps, failures and events of the user's own become bytes, and are accepted."""
+        """Model calls, steps, failures and captured events become bytes, and are accepted."""
         exporter = self.exporter()
         for record in records():
             data = exporter.encode(record)
@@ -51,7 +49,7 @@ class ExporterContract:
         exporter.close()
 
     def test_encoding_changes_no_record(self) -> None:
-        """Other exporters may encode the same record."""
+        """Encoding does not change a record, because other exporters may encode it as well."""
         exporter = self.exporter()
         for record in records():
             before = _inside(record)
@@ -59,7 +57,7 @@ class ExporterContract:
             assert _inside(record) == before, f"encode has changed a record of the kind {record.kind!r}"
 
     def test_threads_may_encode_at_the_same_time(self) -> None:
-        """Each gets what it would have got alone."""
+        """Concurrent calls of `encode` return the same bytes as sequential ones."""
         exporter = self.exporter()
         made = records()
         alone = [exporter.encode(record) for record in made]
@@ -68,14 +66,14 @@ class ExporterContract:
             assert call.result("encode") == alone, "encode gives something else when several threads call it"
 
     def test_a_batch_of_many_is_delivered(self) -> None:
-        """As many as a batch has by default."""
+        """A batch with the default maximum of events is delivered."""
         exporter = self.exporter()
         batch = [exporter.encode(step(f"step {number}")) for number in range(50)]
         assert exporter.send(batch, PATIENCE).verdict == "delivered"
         exporter.close()
 
     def test_it_can_be_used_again_after_close(self) -> None:
-        """As after a fork, or the restore of a snapshot; also if it has never sent."""
+        """A closed exporter sends again, as after a fork or a restored snapshot, even if it has never sent."""
         exporter = self.exporter()
         for _ in range(3):
             exporter.close()
@@ -84,7 +82,7 @@ class ExporterContract:
         exporter.close()
 
     def test_cancel_without_a_send_changes_nothing(self) -> None:
-        """It may come too late, or before anything was sent."""
+        """`cancel` is harmless if it comes too late, or before anything was sent."""
         exporter = self.exporter()
         for _ in range(2):
             exporter.cancel()
@@ -94,7 +92,7 @@ class ExporterContract:
 
 
 class Call:
-    """A call in a thread of its own: what it returns or raises, which must happen within `PATIENCE`."""
+    """A call in a separate thread, which must return or raise within `PATIENCE`."""
 
     def __init__(self, function: Callable[..., Any], *args: Any) -> None:
         self._result: Any = None
@@ -114,7 +112,7 @@ class Call:
         return not self._thread.is_alive()
 
     def result(self, what: str) -> Any:
-        """What it has returned. Raises what it has raised."""
+        """Return the call's result, or raise its exception."""
         self._thread.join(PATIENCE)
         assert self.is_over, f"{what} has not returned after {PATIENCE:g} seconds"
         if self._error is not None:
@@ -122,7 +120,7 @@ class Call:
         return self._result
 
     def outcome(self, what: str) -> Outcome:
-        """The outcome of a `send`. An exception counts as `retry`, as the delivery has it."""
+        """Return the outcome of a `send`. An exception counts as `retry`, as in the delivery."""
         try:
             found = self.result(what)
         except AssertionError:
@@ -134,12 +132,12 @@ class Call:
 
 
 def step(name: str = "look up") -> Record:
-    """A record of a step."""
+    """Return a record of a step."""
     return Record(new_span(None), _resource(), "general", name, 12.5)
 
 
 def records() -> list[Record]:
-    """One record of each kind, as the policy lets them through."""
+    """Return one record of each kind, after the policy."""
     settings = Settings(tags={"team": "search"})
     policy = Policy(settings)
     made = [_call(), step(), _tool(), _failed(), _captured()]
@@ -183,7 +181,7 @@ def _captured() -> Record:
 
 
 def _inside(value: Any) -> Any:
-    """All that a record holds, as a value that can be compared; without what is made when it is first asked for."""
+    """Return a record's contents as a comparable value, without lazily created parts."""
     if not type(value).__module__.startswith(__name__.partition(".")[0]):
         return repr(value)
     names = [*getattr(value, "__dict__", ()), *getattr(type(value), "__slots__", ())]

@@ -1,4 +1,4 @@
-"""What the fixtures of `plugin` do. Imported by the first test that uses one of them."""
+"""Implements the fixtures of `plugin`. Imported by the first test that uses one of them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _ALLOWANCES = ("allow_drops", "allow_waiting")
 
 
 class RecordedEvents(Sequence[Event]):
-    """The events of a test, as a list that cannot be changed. Whoever looks at it sees all that have been captured."""
+    """The events of a test, as a read-only list. Reading it shows all events captured so far."""
 
     def __init__(self, recording: Recording) -> None:
         self._recording = recording
@@ -60,7 +60,7 @@ class RecordedEvents(Sequence[Event]):
 
 
 class Rules:
-    """What the markers of a test say: settings, and what is allowed."""
+    """The arguments of a test's markers: settings, and allowed losses."""
 
     def __init__(self, test: pytest.Item) -> None:
         named: dict[str, Any] = {}
@@ -81,7 +81,7 @@ class Rules:
 
 
 def _rules(test: pytest.Item) -> Rules | str:
-    """What the markers of a test say, or what is wrong with them."""
+    """Return the arguments of a test's markers, or what is wrong with them."""
     try:
         return Rules(test)
     except ConfigurationError as error:
@@ -90,7 +90,7 @@ def _rules(test: pytest.Item) -> Rules | str:
 
 @contextmanager
 def watched(test: pytest.Item, key: str, defaults: Mapping[str, Any] | None = None) -> Iterator[Recording]:
-    """A recording of a test, or, with `defaults`, one that sends. The test fails if an event does not arrive."""
+    """Record a test, or, with `defaults`, send its events. The test fails if an event does not arrive."""
     rules = _rules(test)
     if isinstance(rules, str):
         pytest.fail(rules, pytrace=False)
@@ -107,7 +107,7 @@ def watched(test: pytest.Item, key: str, defaults: Mapping[str, Any] | None = No
 
 @contextmanager
 def receiving(test: pytest.Item, key: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Backend]:
-    """A backend that functions send to, in this process and in those that it starts."""
+    """Start a backend that functions send to, in this process and its child processes."""
     with Backend() as backend:
         for name in ("ZESPAN_ENABLED", "ZESPAN_FALLBACK"):
             monkeypatch.delenv(name, raising=False)
@@ -119,8 +119,8 @@ def receiving(test: pytest.Item, key: str, monkeypatch: pytest.MonkeyPatch) -> I
 
 
 def environment(backend: Backend) -> dict[str, str]:
-    """The variables that make a process send to this backend. They do not enable telemetry, which would let code that
-    names another backend send to that from a test.
+    """Return the variables that make a process send to this backend. They do not enable telemetry, so that code with
+    another backend does not send to that one from a test.
     """
     variables = {"ZESPAN_BASE_URL": backend.url, "ZESPAN_API_KEY": _KEY, "ZESPAN_EXPORTER": "zespan"}
     return {**variables, "PYTEST_VERSION": pytest.__version__}
@@ -128,8 +128,8 @@ def environment(backend: Backend) -> dict[str, str]:
 
 @contextmanager
 def sandboxes(root: Path, backend: Backend, recording: Recording) -> Iterator[Callable[..., Any]]:
-    """What starts functions on Lambda's emulator. They are stopped at the end of the block, and the recording has what
-    they have lost.
+    """Yield a function that starts functions on Lambda's emulator. The end of the block stops them, and records their
+    losses.
     """
 
     def lost(how: str, event: Event, reason: str) -> None:

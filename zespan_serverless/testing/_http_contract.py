@@ -1,4 +1,4 @@
-"""`HttpExporterContract`: what the delivery relies on of an exporter that sends over HTTP, as tests."""
+"""`HttpExporterContract`: tests of everything that the delivery relies on in an exporter over HTTP."""
 
 from __future__ import annotations
 
@@ -21,22 +21,18 @@ from ._contract import PATIENCE, Call, ExporterContract, step
 if TYPE_CHECKING:
     from .._base.exporter import Exporter
 
-_MOMENT = 0.3  # seconds that a request gets which will not be answered
+_MOMENT = 0.3  # seconds for a request without a response
 _POISON = "poison"
 
 
 class HttpExporterContract(ExporterContract):
-    """The same for an exporter that sends over HTTP, with a real server that fails in all ways: `self.backend`.
+    """Tests of an exporter that sends over HTTP, with a real server that fails in all ways: `self.backend`.
 
-    class TestMine(testing.HttpExporterContract):
-        def make(self):
-            return Mine(self.backend.url, self.KEY)
+    class TestMine(testing.HttpExporterContract):     def make(self):         return Mine(self.backend.url, self.KEY)
 
-    Attributes:
-        KEY: Is to be sent to the backend, and to be seen nowhere else. Empty if the exporter has no key.
-        VERDICTS: The verdict that each status is to have.
-        backend: The server of the test under way. To read other formats than Zespan's and Carbon's it needs `decode`:
-            see `make_backend`.
+    Attributes:     KEY: Must be sent to the backend, and appear nowhere else. Empty if the exporter has no key.
+    VERDICTS: The expected verdict for each status.     backend: The server of the test under way. To read other formats
+    than Zespan's and Carbon's it needs `decode`:         see `make_backend`.
     """
 
     KEY = "key-5up3rs3cr3t-0123456789"
@@ -49,7 +45,7 @@ class HttpExporterContract(ExporterContract):
     backend: Backend
 
     def make_backend(self) -> Backend:
-        """The server that the exporter sends to. Override it for a `Backend` with other arguments."""
+        """Return the server that the exporter sends to. Override it for a `Backend` with other arguments."""
         return Backend()
 
     def setup_method(self) -> None:
@@ -61,7 +57,7 @@ class HttpExporterContract(ExporterContract):
         self.backend.close()
 
     def test_each_status_has_its_verdict(self) -> None:
-        """What is accepted, what may be accepted later, what never will be, and what needs another key."""
+        """Each status has the verdict in `VERDICTS`: delivered, retry, refused or unauthorized."""
         exporter = self.exporter()
         found = {}
         for status in self.VERDICTS:
@@ -71,7 +67,7 @@ class HttpExporterContract(ExporterContract):
         assert found == dict(self.VERDICTS)
 
     def test_redirects_are_not_followed(self) -> None:
-        """They would take the key elsewhere."""
+        """Redirects are not followed, because they would send the key elsewhere."""
         exporter = self.exporter()
         self.backend.mode = "redirect"
         assert self._send(exporter).outcome("send").verdict != "delivered"
@@ -80,7 +76,7 @@ class HttpExporterContract(ExporterContract):
         assert self.backend.requests, "nothing was sent to the backend: `make` has to use self.backend.url"
 
     def test_retry_after_is_passed_on(self) -> None:
-        """As a number of seconds, or as a date."""
+        """Retry-After is passed on, as a number of seconds or as a date."""
         exporter = self.exporter()
         self.backend.mode, self.backend.retry_after = 503, "7"
         seconds = self._send(exporter).outcome("send").retry_after
@@ -92,7 +88,7 @@ class HttpExporterContract(ExporterContract):
         exporter.close()
 
     def test_send_keeps_its_time(self) -> None:
-        """A backend that does not answer does not hold it for ever."""
+        """A backend that does not answer does not block `send` beyond its timeout."""
         exporter = self.exporter()
         self.backend.mode = "hang"
         outcome = self._send(exporter, _MOMENT).outcome(f"send with a timeout of {_MOMENT:g} s")
@@ -102,7 +98,8 @@ class HttpExporterContract(ExporterContract):
         exporter.close()
 
     def test_cancel_ends_a_send(self) -> None:
-        """From another thread, on a new connection and on one that was kept; the next batch is delivered."""
+        """`cancel` from another thread ends a `send`, on a new and on a kept connection; the next batch is
+        delivered."""
         exporter = self.exporter()
         for _ in range(2):
             self.backend.mode = "hang"
@@ -117,7 +114,7 @@ class HttpExporterContract(ExporterContract):
         exporter.close()
 
     def test_a_connection_that_was_closed_is_replaced(self) -> None:
-        """As load balancers close those that were idle for long: nothing needs to be sent again for that."""
+        """A connection that the server has closed while it was idle is replaced, without a retry by the delivery."""
         exporter = self.exporter()
         for _ in range(3):
             assert self._send(exporter).outcome("send").verdict == "delivered"
@@ -125,7 +122,7 @@ class HttpExporterContract(ExporterContract):
         exporter.close()
 
     def test_events_wait_while_the_backend_fails(self) -> None:
-        """Whatever it does, no event is lost, and all are delivered when it works again."""
+        """No event is lost while the backend fails, and all are delivered when it works again."""
         for mode in (500, "drop", "refuse", "hang"):
             with self._delivery() as delivery:
                 self.backend.mode = mode
@@ -135,12 +132,12 @@ class HttpExporterContract(ExporterContract):
                 counts = report.delivered, report.dropped, report.pending
                 assert counts == (0, 0, 3), f"while the backend answers {mode!r}: {report}"
                 self.backend.mode = "ok"
-                delivery.resume()  # as after a while: what was known of the backend is old
+                delivery.resume()  # as after a while, when the state of the backend is unknown
                 report = delivery.flush(PATIENCE, probe=True)
                 assert (report.delivered, report.pending) == (3, 0), f"after {mode!r}: {report}"
 
     def test_only_the_event_that_is_refused_is_dropped(self) -> None:
-        """The others of its batch are delivered."""
+        """The other events of its batch are delivered."""
         self.backend.reject = lambda event: _POISON in json.dumps(event)
         with self._delivery() as delivery:
             for name in ("one", "two", _POISON, "three", "four"):
@@ -150,14 +147,14 @@ class HttpExporterContract(ExporterContract):
             assert dict(delivery.dropped)["refused"] == 1
 
     def test_a_forked_child_has_connections_of_its_own(self) -> None:
-        """Parent and child send, and neither gets the other's answers."""
+        """Parent and child both send, and neither gets the other's responses."""
         if not hasattr(os, "fork"):
             return
         exporter = self.exporter()
         assert self._send(exporter).outcome("send").verdict == "delivered"
         data, before = exporter.encode(step("child")), self.backend.connections
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)  # the server has threads, which the child does not need
+            warnings.simplefilter("ignore", DeprecationWarning)  # the server's threads do not exist in the child
             child = os.fork()
         if not child:
             code = 1
@@ -174,7 +171,7 @@ class HttpExporterContract(ExporterContract):
         assert statuses == [200, 200, 200], f"the backend has answered {statuses}"
 
     def test_the_key_is_sent_and_never_shown(self) -> None:
-        """Neither in what it says of itself, nor in outcomes, nor in exceptions."""
+        """The key is sent, but is neither in the exporter's repr, nor in outcomes, nor in exceptions."""
         exporter = self.exporter()
         shown = [repr(exporter), str(exporter), str(getattr(exporter, "destination", ""))]
         for mode in ("ok", 400, 401, 404, 500, "drop", "redirect", "hang", "refuse"):
@@ -208,7 +205,7 @@ class HttpExporterContract(ExporterContract):
             time.sleep(0.01)
 
     def _has_key(self, text: str) -> bool:
-        """Whether a text has the key, as it is or as HTTP's basic authentication has it."""
+        """Whether a text contains the key, as it is or encoded for basic authentication."""
         words: list[Any] = [text]
         if text.startswith("Basic "):
             words.append(base64.b64decode(text[6:]).decode("utf-8", "replace"))

@@ -1,4 +1,4 @@
-"""What a test is told whose events would not all have arrived."""
+"""Describes lost events in a test's failure."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _ALLOWED_BY = {"dropped": "allow_drops", "waiting": "allow_waiting"}
 
 
 class Loss(NamedTuple):
-    """Events that have not arrived. `how`: `dropped` or `waiting`. `event`: None for what could not be encoded."""
+    """Events that have not arrived. `how`: `dropped` or `waiting`. `event`: None if it could not be encoded."""
 
     how: str
     event: Event | None
@@ -38,7 +38,7 @@ class Loss(NamedTuple):
 
 
 def complaint(recording: Recording, *, allow_drops: bool, allow_waiting: bool) -> str:
-    """Which events have not arrived, why, and how to allow that; empty if all have, or that is allowed."""
+    """Return which events have not arrived, why, and how to allow that; empty if all have, or it is allowed."""
     allowed = {"dropped": allow_drops, "waiting": allow_waiting}
     losses = [loss for loss in losses_of(recording) if not allowed[loss.how]]
     if not losses:
@@ -63,7 +63,7 @@ def complaint(recording: Recording, *, allow_drops: bool, allow_waiting: bool) -
 
 
 def losses_of(recording: Recording) -> Iterator[Loss]:
-    """What has not arrived, one by one as far as possible."""
+    """Yield the events that have not arrived, one by one as far as possible."""
     for group in recording.dropped:
         why = _explained(group.reason, group.detail)
         for payload in group.payloads:

@@ -1,4 +1,4 @@
-"""`normalized`: events without what differs from run to run, to compare them as a whole."""
+"""`normalized`: events without values that differ from run to run, for comparison as a whole."""
 
 from __future__ import annotations
 
@@ -19,19 +19,18 @@ _IDS = {
     "faas.invocation_id": "invocation",
 }
 _LEFT_OUT = frozenset(("sdk_version", "memory_max_rss_bytes", "init_duration_ms"))
-"""What depends on the version of this package, or on what else the process has done."""
+"""Fields that depend on the version of this package, or on the process."""
 
 
 def normalized(events: Iterable[Mapping[str, Any]], *, unit: float = 1.0) -> list[Event]:
-    """Copies of events as they are the same in every run, to be compared as a whole, or with a snapshot.
+    """Return copies of events that are the same in every run, for comparison as a whole, or with a snapshot.
 
     Ids become numbers, in the order of their appearance; a parent has the number of its span. A `timestamp` becomes the
     seconds since the first event began. It and all durations (in milliseconds) are rounded to `unit`. The version of
     this package, the memory of the process, and how long it took to start are left out.
 
-    Args:
-        events: Events with the field names of the SDK `zespan`.
-        unit: Seconds that times are rounded to. Choose far more than the test takes.
+    Args:     events: Events with the field names of the SDK `zespan`.     unit: Seconds that times are rounded to.
+    Choose far more than the test takes.
     """
     events = [*events]
     began = min((start for event in events if (start := _began(event)) is not None), default=0.0)
@@ -47,11 +46,11 @@ class _Normalizer:
         self._known: dict[str, int] = {}
 
     def without_noise(self, fields: Mapping[str, Any]) -> dict[str, Any]:
-        """The fields with ids and times replaced."""
+        """Return the fields with ids and times replaced."""
         return {name: self._field(name, value) for name, value in fields.items() if name not in _LEFT_OUT}
 
     def with_numbers(self, value: Any) -> Any:
-        """The value with numbers for ids that stand under other names, such as in a message."""
+        """Return the value with numbers for ids under other names, such as in a message."""
         if isinstance(value, dict):
             return {name: self.with_numbers(inner) for name, inner in value.items()}
         if isinstance(value, list):
@@ -77,7 +76,7 @@ class _Normalizer:
 
 
 def _began(event: Mapping[str, Any]) -> float | None:
-    """When an event began, whose `timestamp` is its end."""
+    """Return when an event began, whose `timestamp` is its end."""
     ended, took = _seconds(event.get("timestamp")), event.get("latency_ms")
     return None if ended is None else ended - (took / 1000 if isinstance(took, (int, float)) else 0.0)
 

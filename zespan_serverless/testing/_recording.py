@@ -1,4 +1,4 @@
-"""Recordings: events in a list instead of on the network, and what of them would not have arrived."""
+"""Recordings: events in a list instead of on the network, and the losses among them."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 Event = dict[str, Any]
 
-_FLUSH = 5.0  # seconds that a look at a recording, and its end, wait at most for events captured outside of invocations
-_under_way: list[Recording] = []  # the latest last
-_before: dict[str, Any] | None = None  # settings that were in force when the first of them began, if telemetry was on
+_FLUSH = 5.0  # maximum seconds that reading or ending a recording waits for events captured outside invocations
+_under_way: list[Recording] = []  # in order of their start
+_before: dict[str, Any] | None = None  # settings that applied when the first of them began, if telemetry was on
 
 
 def recording(**settings: Unpack[_settings.SettingsKwargs]) -> AbstractContextManager[list[Event]]:
@@ -31,15 +31,13 @@ def recording(**settings: Unpack[_settings.SettingsKwargs]) -> AbstractContextMa
     function's decorator apply, so a function that sends no prompts records none. A `fallback` does not, because it is
     on another machine.
 
-    A process has one telemetry. So a recording that begins while another is under way, in any thread, is inside that
-    one: its events are in both lists, and the settings of the outer one apply to it, too.
+    Telemetry exists once per process. So a recording that begins during another one, in any thread, is inside it: its
+    events are in both lists, and the settings of the outer one also apply to it.
 
-    Args:
-        **settings: Settings that take precedence over those of the decorators. Both take precedence over environment
-            variables; ZESPAN_ENABLED=0 does not switch a recording off.
+    Args:     **settings: Settings that take precedence over those of the decorators. Both take precedence over
+    environment         variables; ZESPAN_ENABLED=0 does not switch a recording off.
 
-    Raises:
-        ConfigurationError: A setting does not exist, or its value has the wrong type.
+    Raises:     ConfigurationError: A setting does not exist, or its value has the wrong type.
     """
     return _recorded(settings)  # not decorated itself, because editors show a setting's text only of a plain function
 
@@ -54,14 +52,14 @@ def _recorded(settings: Mapping[str, Any]) -> Iterator[list[Event]]:
 
 
 def checked(settings: Mapping[str, Any], caller: str) -> dict[str, Any]:
-    """The settings of a recording. Raises ConfigurationError for one that does not exist, or has the wrong type."""
+    """Check the settings of a recording. Raises ConfigurationError for an unknown one, or a wrong type."""
     from .._observe.audience import without_readers
 
     return _settings.check(without_readers(settings, caller))
 
 
 def begin(given: Mapping[str, Any], defaults: Mapping[str, Any] | None = None) -> Recording:
-    """Begin a recording with these settings, or send as the `defaults` say, with what is `given` on top."""
+    """Begin a recording with these settings, or send with the `defaults`, overridden by what is `given`."""
     global _before
     outer = _under_way[-1] if _under_way else None
     if outer is not None:
@@ -90,16 +88,14 @@ def reset() -> None:
 
 
 class Recording:
-    """Settings that prevail over those of the functions under test, and what becomes of their events.
+    """Settings that override those of the functions under test, and the outcome of their events.
 
-    Attributes:
-        events: The events that have been recorded. Empty if they are sent to a backend.
-        arrived: Returns the events that have been recorded, or have arrived at the backend.
-        dropped: What `on_error` is called with, for each group of events that was dropped.
-        waiting: Events that were left waiting, each with the reason.
-        elsewhere: Events that sandboxes have lost: `dropped` or `waiting`, the event, and the reason.
-        is_local: Whether events are recorded in this process, rather than sent to a backend.
-        has_failed: Whether the test has failed already, whose recording this is.
+    Attributes:     events: The events that have been recorded. Empty if they are sent to a backend.     arrived:
+    Returns the events that have been recorded, or have arrived at the backend.     dropped: The arguments of
+    `on_error`, for each group of dropped events.     waiting: Events that were left waiting, each with the reason.
+    elsewhere: Events that sandboxes have lost: `dropped` or `waiting`, the event, and the reason.     is_local: Whether
+    events are recorded in this process, rather than sent to a backend.     has_failed: Whether the test has failed
+    already, whose recording this is.
     """
 
     def __init__(self, given: Mapping[str, Any], defaults: Mapping[str, Any] | None, outer: Recording | None) -> None:
@@ -115,7 +111,7 @@ class Recording:
         self.elsewhere: list[tuple[str, Event, str]] = []
         self.arrived: Callable[[], Sequence[Event]] = lambda: self.events
         self.has_failed = False
-        self._left = ""  # why the last flush of an invocation has left events waiting, if it has
+        self._left = ""  # why the last flush of an invocation left events waiting, if it did
 
     @property
     def is_under_way(self) -> bool:
@@ -123,7 +119,7 @@ class Recording:
         return any(one is self for one in _under_way)
 
     def end(self) -> None:
-        """Complete the list, and let the recording around this one go on. Does nothing after a `reset`."""
+        """Complete the list, and resume the enclosing recording. Does nothing after a `reset`."""
         if not self.is_under_way:
             return
         self.note_losses()
@@ -138,10 +134,10 @@ class Recording:
         elif latest is not None and latest.is_local:
             _observe.start({})
 
-    # What the start of the process's telemetry asks
+    # Interface for the start of telemetry
 
     def settings_for(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
-        """The settings in force for a function with these settings of its own."""
+        """Return the effective settings for a function with these settings."""
         settings = {"enabled": True, **arguments, **self._settings}
         for name, note in (("on_error", self._note_dropped), ("on_flush", self._note_flush)):
             settings[name] = _Listener(note, settings.get(name))
@@ -152,10 +148,10 @@ class Recording:
         self._note_waiting(container)
         container.delivery.reset()
 
-    # What becomes of the events
+    # Outcome of the events
 
     def note_losses(self) -> None:
-        """Note what has not been sent by now, and send it if it is recorded. Does nothing after a `reset`."""
+        """Note unsent events, and send them if they are recorded. Does nothing after a `reset`."""
         container = _process.current()
         if container is not None and self.is_under_way:
             _under_way[-1]._note_waiting(container)  # whose container it is
@@ -168,7 +164,7 @@ class Recording:
             self._add_waiting(before if self._left else [], self._left)
             self._left = ""
             return
-        # Where a thread flushes in the background, it would have gone on. Else only what is to be said is waited for.
+        # A background flush would have continued. Otherwise only pending notices are waited for.
         if any(one._background._shift is not None for one in deliveries) or not before:
             container.delivery.flush(container.settings.flush_timeout)
             before = [event for one in deliveries for event in _pending(one)]
@@ -198,7 +194,7 @@ class Recording:
 
 
 class _Exporter(MemoryExporter):
-    """Keeps events in the lists of a recording, and of those around it."""
+    """Keeps events in the lists of a recording, and of enclosing ones."""
 
     def __init__(self, received: Callable[[Sequence[Event]], object]) -> None:
         super().__init__()
@@ -212,7 +208,7 @@ class _Exporter(MemoryExporter):
 
 
 class _Listener:
-    """An `on_error` or `on_flush` that notes what it is called with, and calls the function's own."""
+    """An `on_error` or `on_flush` that stores its argument, and calls the function's own."""
 
     __slots__ = ("_note", "_own")
 
@@ -225,7 +221,7 @@ class _Listener:
             self._own(report)
 
     def __eq__(self, other: object) -> bool:
-        """Settings with the same functions are the same settings."""
+        """Settings with the same functions are equal."""
         return isinstance(other, _Listener) and (self._note, self._own) == (other._note, other._own)
 
     def __hash__(self) -> int:
@@ -233,13 +229,13 @@ class _Listener:
 
 
 def _deliveries(container: _process.Container) -> Sequence[Delivery]:
-    """The delivery of each destination."""
+    """Return the delivery of each destination."""
     delivery: Any = getattr(container.delivery, "_delivery", container.delivery)  # without that of other SDKs
     return getattr(delivery, "deliveries", (delivery,))
 
 
 def _pending(delivery: Delivery) -> list[Event]:
-    """The events that wait, as far as they are JSON."""
+    """Return the waiting events, as far as they are JSON."""
     accounts = delivery._accounts
     with accounts.lock:
         items = [*accounts.buffer._items(), *accounts.intake]
@@ -247,7 +243,7 @@ def _pending(delivery: Delivery) -> list[Event]:
 
 
 def decoded(data: bytes) -> Event:
-    """An encoded event; what cannot be read as one has no fields."""
+    """Decode an event; an unreadable one has no fields."""
     try:
         event = json.loads(data)
     except ValueError:

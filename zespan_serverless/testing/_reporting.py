@@ -1,4 +1,4 @@
-"""What the report of a test says of its events, and the table of `--zespan-report`."""
+"""Events in a test's report, and the table of `--zespan-report`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _COLUMNS = ("events", "delivered", "waiting", "dropped", "model calls", "tokens"
 
 
 def annotate(report: pytest.TestReport, recordings: Sequence[Recording]) -> None:
-    """Add the events to the report of a test that fails, and the sums to the report of its end."""
+    """Add the events to a failing test's report, and the sums to the report of its teardown."""
     if report.when == "call" and report.failed:
         for recording in recordings:
             recording.note_losses()
@@ -31,7 +31,7 @@ def annotate(report: pytest.TestReport, recordings: Sequence[Recording]) -> None
 
 
 def _sums(recordings: Sequence[Recording]) -> dict[str, float]:
-    """What became of the events of one test, and what its calls of models took."""
+    """Return the outcome of one test's events, and the usage of its model calls."""
     sums: dict[str, float] = dict.fromkeys(_COLUMNS, 0.0)
     for recording in recordings:
         lost = [*losses_of(recording)]
@@ -56,7 +56,7 @@ def _number(event: Mapping[str, Any], name: str) -> float:
 
 
 def write_table(terminal: Any) -> None:
-    """A line for each test that was recorded, and their sums."""
+    """Write a line for each recorded test, and their sums."""
     tests = {
         report.nodeid: report.zespan
         for reports in terminal.stats.values()

@@ -1,4 +1,4 @@
-"""`tree`: events as text, for people who read the output of a test."""
+"""`tree`: events as readable text in the output of a test."""
 
 from __future__ import annotations
 
@@ -13,9 +13,8 @@ if TYPE_CHECKING:
 
 
 def tree(events: Iterable[Mapping[str, Any]]) -> str:
-    """Events as trees, as the exporter `console` draws them: a line each, with duration, tokens, cost and error.
+    """Return events as trees, like the exporter `console`: a line each, with duration, tokens, cost and error.
 
-    Args:
-        events: Events with the field names of the SDK `zespan`, in any order, of any number of traces.
+    Args:     events: Events with the field names of the SDK `zespan`, in any order, of any number of traces.
     """
     return draw([node_of(event) for event in events], Style())

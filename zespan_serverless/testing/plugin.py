@@ -1,11 +1,11 @@
-"""Fixtures, a marker and an option for pytest, which finds them by itself where this package is installed.
+"""Fixtures, a marker and an option for pytest, which finds them automatically.
 
     def test_handler(zespan_events, lambda_context):
         handler({"prompt": "hi"}, lambda_context())
         assert [event["operation"] for event in zespan_events] == ["look up", "my-function"]
 
-Every run of pytest loads this module, with tests of telemetry or without: the rest is imported by the first fixture.
-Nothing here may fail in an old pytest, which would end every run.
+Every run of pytest loads this module, so the rest is imported by the first fixture. Nothing here may fail in an old
+pytest, because that would end every run.
 """
 
 from __future__ import annotations
@@ -27,18 +27,18 @@ prevail over those of the decorators; the test fails if an event is dropped or l
 
 _FIXTURES = {"zespan_events", "zespan_backend", "lambda_sandbox"}
 _RECORDINGS = "_zespan_recordings"
-"""The attribute of a test that has its recordings."""
+"""The attribute of a test that holds its recordings."""
 
 
 @pytest.fixture
 def zespan_events(request: pytest.FixtureRequest) -> Iterator[Sequence[Event]]:
-    """The events that functions would send during the test, as a list. Nothing is sent.
+    """Return the events that functions would send during the test, as a list. Nothing is sent.
 
     The test fails at its end if an event was dropped, or if an invocation has left one waiting.
     """
     from ._fixtures import RecordedEvents, watched
 
-    if "zespan_backend" in request.fixturenames:  # what sends to it by HTTP is not in this process
+    if "zespan_backend" in request.fixturenames:  # a function that sends to it may be in another process
         request.getfixturevalue("zespan_backend")
     with watched(request.node, _RECORDINGS) as recording:
         yield RecordedEvents(recording)
@@ -46,7 +46,7 @@ def zespan_events(request: pytest.FixtureRequest) -> Iterator[Sequence[Event]]:
 
 @pytest.fixture
 def zespan_backend(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Backend]:
-    """A `testing.Backend` that functions send to, over real HTTP, also in processes that the test starts.
+    """Return a `testing.Backend` that functions send to over real HTTP, also from processes that the test starts.
 
     The test fails at its end if an event was dropped, or is still waiting because nothing has flushed it.
     """
@@ -58,7 +58,7 @@ def zespan_backend(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPat
 
 @pytest.fixture
 def lambda_context() -> type[LambdaContext]:
-    """Makes what AWS Lambda passes as `context`: `lambda_context(timeout=3)`."""
+    """Return a function that creates AWS Lambda's `context`: `lambda_context(timeout=3)`."""
     from . import LambdaContext
 
     return LambdaContext
@@ -66,15 +66,15 @@ def lambda_context() -> type[LambdaContext]:
 
 @pytest.fixture
 def lambda_sandbox(request: pytest.FixtureRequest, zespan_backend: Backend) -> Iterator[Callable[..., Any]]:
-    """Starts functions on AWS's own Lambda emulator; their events go to `zespan_backend`.
+    """Return a function that starts functions on AWS's Lambda emulator; their events go to `zespan_backend`.
 
         sandbox = lambda_sandbox("app.handler", "functions", timeout=3)
         assert sandbox.invoke({"prompt": "hi"}).payload == {"ok": True}
         assert len(zespan_backend.wait_for(2)) == 2
 
     The second argument is the folder of the code, by default pytest's root directory. The others are those of
-    `zespan_serverless_dev.emulator.lambda_rie.Sandbox`. At its end the test shuts the sandboxes down, and fails if they
-    have lost an event. It is skipped where the emulator cannot run.
+    `zespan_serverless_dev.emulator.lambda_rie.Sandbox`. The test shuts the sandboxes down at its end, and fails if they
+    have lost an event. It is skipped if the emulator cannot run.
     """
     from ._fixtures import sandboxes
 
@@ -89,10 +89,10 @@ def pytest_addoption(parser: pytest.Parser, pluginmanager: Any) -> None:
 
 
 def keep_as_it_is(rewriter: Any) -> None:
-    """Let tests have the code that runs in production.
+    """Let tests import the code that runs in production.
 
-    pytest rewrites the `assert` statements of every package that has a plugin, and imports such a package by a loader
-    of its own. Of this one, only the tests for exporters are better for that.
+    pytest rewrites the `assert` statements of every package that has a plugin, and imports it with its own loader. In
+    this package only the tests for exporters benefit from that.
     """
     marked = getattr(rewriter, "_must_rewrite", None)
     if isinstance(marked, set) and "zespan_serverless" in marked:
@@ -102,19 +102,20 @@ def keep_as_it_is(rewriter: Any) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", _MARKER)
-    os.environ.setdefault("PYTEST_VERSION", pytest.__version__)  # before 8.2 pytest did not: nothing is sent from tests
+    # Pytest before 8.2 did not set it: nothing is sent from tests.
+    os.environ.setdefault("PYTEST_VERSION", pytest.__version__)
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
-    """A test with the marker is recorded, also if it does not ask for the list."""
+    """Record a test with the marker, even if it does not request the list."""
     names: list[str] | None = getattr(item, "fixturenames", None)
     if names is not None and item.get_closest_marker("zespan") and _FIXTURES.isdisjoint(names):
-        vars(item)["fixturenames"] = ["zespan_events", *names]  # the list itself belongs to all tests of a function
+        vars(item)["fixturenames"] = ["zespan_events", *names]  # the list is shared by all tests of a function
 
 
-@pytest.hookimpl(hookwrapper=True)  # a wrapper that any pluggy knows
+@pytest.hookimpl(hookwrapper=True)  # a wrapper that any version of pluggy supports
 def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
-    """Add the events to the report of a test that has failed, and the sums for the table."""
+    """Add the events to the report of a failed test, and the sums for the table."""
     outcome: Any = yield
     recordings = getattr(item, _RECORDINGS, None)
     if recordings and outcome.excinfo is None:

@@ -1,4 +1,4 @@
-"""Spans as trees for people: `tree` draws, in the `style` of a stream; `nodes` makes nodes of events.
+"""Draws spans as trees: `tree` draws, in the `style` of a stream; `nodes` converts events to nodes.
 
-The Lambda layer does not have this folder, because nobody looks at a terminal there.
+The Lambda layer does not have this folder, because there is no terminal.
 """

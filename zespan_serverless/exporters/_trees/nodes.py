@@ -1,4 +1,4 @@
-"""An event as a node of a tree. The user may have given an event fields of any type: none of them is relied on."""
+"""Converts an event to a node of a tree. Fields may have any type, because users can capture any event."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 
 _ENDS = {"timeout": "timed out", "crashed": "crashed"}
 _USUAL = ("stop", "end_turn", "tool_calls", "tool_use", "STOP", "COMPLETE")
-"""Reasons to finish that nobody needs to be told."""
+"""Finish reasons that are not worth printing."""
 
 
 def node_of(event: Mapping[str, Any]) -> Node:
-    """The node of an event with the field names of the SDK `zespan`."""
+    """Return the node of an event with the field names of the SDK `zespan`."""
     found = event.get("metadata")
     details = found if isinstance(found, dict) else {}
     kind, model = _text(event, "span_kind"), _text(event, "model")
@@ -39,7 +39,7 @@ def node_of(event: Mapping[str, Any]) -> Node:
 
 
 def number(value: object) -> float | None:
-    """The value, if it is a number that can be drawn."""
+    """Return the value, if it is a number that can be drawn."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
     return value if abs(value) < 1e15 else None
@@ -51,7 +51,7 @@ def _text(event: Mapping[str, Any], name: str) -> str:
 
 
 def _start(timestamp: object, ms: float | None) -> float | None:
-    """When a span began, whose `timestamp` is its end."""
+    """Return when a span began, whose `timestamp` is its end."""
     try:
         end = datetime.fromisoformat(str(timestamp))
         return (end if end.tzinfo else end.replace(tzinfo=UTC)).timestamp() * 1000 - (ms or 0.0)
@@ -61,7 +61,7 @@ def _start(timestamp: object, ms: float | None) -> float | None:
 
 
 def _error(event: Mapping[str, Any], details: Mapping[str, Any]) -> str | None:
-    """What went wrong, with the type of the exception; None if nothing."""
+    """Return the error, with the type of the exception; None if there is none."""
     status, message, kind = _text(event, "status"), _text(event, "error_message"), _text(details, "error.type")
     if status in ("success", "ok", "") and not message:
         return None

@@ -1,10 +1,10 @@
-"""Spans as trees for people: a line each, with a bar in time, duration, tokens and cost, and below it the error.
+"""Spans as trees: a line each, with a time bar, duration, tokens and cost, and below it the error.
 
     14:03:22.118 chat        ━━━━━━━━━━━━━━━━━━━━━━━━  1.24 s  1,204 → 312  $0.0004  POST /chat 200 · cold start
     ├─ search_docs tool      ━━                        130 ms
     └─ gpt-4o-mini chat        ━━━━━━━━━━━━━━━━━━━━━━  1.09 s  1,204 → 312  $0.0004
 
-The root's tokens and cost are the sums of its tree; a plus says that of some calls they are not known.
+The root's tokens and cost are the sums of its tree; a plus means that those of some calls are unknown.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ if TYPE_CHECKING:
 _INDENT_MAX = 24  # columns; what is deeper is drawn at this depth
 _HEAD_MIN = 24
 _BAR = 24
-_BARS_FROM = 90  # columns from which on there is room for bars
+_BARS_FROM = 90  # minimum columns for bars
 _LOOKS = {"llm": "cyan", "embedding": "cyan", "tool": "yellow", "retriever": "yellow"}
 
 
 class Node:
-    """One span. Times are milliseconds, `start` since the epoch; None of anything means that it is not known.
+    """One span. Times are milliseconds, `start` since the epoch; None means unknown.
 
-    All texts are `safe` already. `label`: what kind of span it is. `notes`: what else there is to say, in a few words.
-    `is_model`: whether it is a call of a model, whose tokens and cost count. `error`: None if there was none.
+    All texts are `safe` already. `label`: what kind of span it is. `notes`: further information in a few words.
+    `is_model`: whether it is a model call, whose tokens and cost count. `error`: None if there was none.
     """
 
     __slots__ = (
@@ -54,7 +54,7 @@ class Node:
 
 
 def forest(nodes: Iterable[Node]) -> list[Node]:
-    """The roots in the order of their starts, with their children. Each node is in one tree, whatever its parent is."""
+    """Return the roots in the order of their starts, with their children. Each node is in exactly one tree."""
     ordered = sorted(nodes, key=lambda node: node.start or 0.0)
     by_id = {(node.trace_id, node.span_id): node for node in reversed(ordered)}
     parents = [by_id.get((node.trace_id, node.parent_id or "")) for node in ordered]
@@ -64,7 +64,7 @@ def forest(nodes: Iterable[Node]) -> list[Node]:
     roots = [node for node, parent in zip(ordered, parents, strict=True) if parent is None]
     reached = {id(node) for root in roots for _, _, node in walk(root)}
     for node, parent in zip(ordered, parents, strict=True):
-        if id(node) not in reached and parent is not None:  # it is its own ancestor, or below one that is
+        if id(node) not in reached and parent is not None:  # it is its own ancestor, or below such a node
             parent.children.remove(node)
             roots.append(node)
             reached |= {id(below) for _, _, below in walk(node)}
@@ -72,7 +72,7 @@ def forest(nodes: Iterable[Node]) -> list[Node]:
 
 
 def walk(root: Node) -> Iterator[tuple[str, str, Node]]:
-    """(what stands before the node, what stands before a line below it, node), parents first."""
+    """Yield (prefix of the node, prefix of a line below it, node), parents first."""
     waiting = [("", "", root)]
     while waiting:
         before, below, node = waiting.pop()
@@ -84,13 +84,13 @@ def walk(root: Node) -> Iterator[tuple[str, str, Node]]:
 
 
 def draw(nodes: Iterable[Node], style: Style) -> str:
-    """The spans as trees with the same columns. Ends with a newline, if there are any."""
+    """Draw the spans as trees with the same columns. The text ends with a newline, if there are any."""
     rows = [(root, *row) for root in forest(nodes) for row in walk(root)]
     return "".join(f"{style.plain(line)}\n" for line in _lines(rows, style)) if rows else ""
 
 
 def _lines(rows: list[tuple[Node, str, str, Node]], style: Style) -> Iterator[str]:
-    """The lines of rows, which are (root, what stands before the node, what stands before a line below it, node)."""
+    """Return the lines of rows, which are (root, prefix of the node, prefix of a line below it, node)."""
     heads = [_head(before, node) for _, before, _, node in rows]
     table = [_figures(node, root) for root, _, _, node in rows]
     head_width = min(max(_HEAD_MIN, *(cells("".join(head)) for head in heads)), style.width * 2 // 5)
@@ -113,14 +113,14 @@ def _lines(rows: list[tuple[Node, str, str, Node]], style: Style) -> Iterator[st
 
 
 def _head(before: str, node: Node) -> tuple[str, str, str]:
-    """What stands before the name, the name, and the label."""
+    """Return the prefix, the name, and the label."""
     if not before:
         before = f"{clock(node.start)} "
     return before, node.name, f" {node.label}" if node.label else ""
 
 
 def _painted(head: tuple[str, str, str], node: Node, width: int, style: Style) -> str:
-    """The head with colours, in exactly this many columns."""
+    """Return the head with colours, in exactly this many columns."""
     before, name, label = head
     name = fit(name, max(width - len(before), 8))
     label = fit(label, width - len(before) - cells(name))
@@ -136,7 +136,7 @@ def _look(node: Node) -> str:
 
 
 def _bar(node: Node, root: Node) -> str:
-    """When the span ran, in the time of the root."""
+    """Return a bar that shows when the span ran, on the root's time scale."""
     if node.start is None or root.start is None or not root.duration:
         return " " * _BAR
     scale = _BAR / root.duration
@@ -146,7 +146,7 @@ def _bar(node: Node, root: Node) -> str:
 
 
 def _figures(node: Node, root: Node) -> tuple[str, str, str]:
-    """Duration, tokens, cost: those of a root that is no call itself are the sums of its tree."""
+    """Return duration, tokens and cost; a root that is not a model call has the sums of its tree."""
     time_taken = duration(node.duration)
     if node.is_model:
         return time_taken, _tokens(node.input_tokens, "", node.output_tokens, ""), money(node.cost)
@@ -159,7 +159,7 @@ def _figures(node: Node, root: Node) -> tuple[str, str, str]:
 
 
 def _sum(values: list[float | None]) -> tuple[float | None, str]:
-    """The sum of those that are known, and what to write behind it: a plus if others are not."""
+    """Return the sum of the known values, and a plus if others are unknown."""
     known = [value for value in values if value is not None]
     return (sum(known), "" if len(known) == len(values) else "+") if known else (None, "")
 
@@ -172,7 +172,7 @@ def _tokens(asked: float | None, more_asked: str, answered: float | None, more_a
 
 
 def money(dollars: float | None) -> str:
-    """An amount with two digits that tell something: $1.20, $0.0042, $0.0000048."""
+    """Format an amount with two significant digits: $1.20, $0.0042, $0.0000048."""
     if dollars is None:
         return ""
     small = dollars > 0 and next((digits for digits in range(1, 12) if dollars >= 10**-digits), 0)
@@ -180,7 +180,7 @@ def money(dollars: float | None) -> str:
 
 
 def duration(ms: float | None) -> str:
-    """Milliseconds in the unit that people would use."""
+    """Format milliseconds in a readable unit."""
     if ms is None:
         return "running"
     if ms < 999.5:
@@ -192,10 +192,10 @@ def duration(ms: float | None) -> str:
 
 
 def clock(ms: float | None) -> str:
-    """The time of day here, to the millisecond."""
+    """Format the local time of day, to the millisecond."""
     try:
         whole, rest = divmod(round(ms or 0.0), 1000)
         return f"{time.strftime('%H:%M:%S', time.localtime(whole))}.{rest:03d}"
-    except (ValueError, OverflowError, OSError) as error:  # no calendar has such a day
+    except (ValueError, OverflowError, OSError) as error:  # outside the range of the calendar
         pass_on(error)
         return "00:00:00.000"

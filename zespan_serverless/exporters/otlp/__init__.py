@@ -1,7 +1,7 @@
-"""OTLP over HTTP: OpenTelemetry's protocol for traces, which most backends take.
+"""OTLP over HTTP: OpenTelemetry's protocol for traces, which most backends accept.
 
-The span of a record is made once and is the same for all of them, but for a few names that some backends have of their
-own (`_dialects`). A batch is one request, with the resource that this process is.
+A record's span is made once and is the same for all backends, except for a few names (`_dialects`). A batch is one
+request, with this process as the resource.
 """
 
 from __future__ import annotations
@@ -26,12 +26,13 @@ if TYPE_CHECKING:
     from ...settings._otlp import Target
 
 _UNAUTHORIZED = (401, 403)
-_TOO_MUCH = (400, 413, 422)  # there may be one event in the batch that is to blame, or just too many
-_PASSING = (408, 425, 429, 502, 503, 504)  # what passes, whatever is in the batch; OTLP has the last four
-# OTLP forbids to send a batch again after any other 4xx or 5xx, so that one that the backend fails at does not come for
-# ever. But a backend also answers 500 while it restarts, and a collector while its queue is full. So a batch is sent
-# again after a 500, but not for ever: it is divided, and an event that fails alone while others pass is dropped. A
-# redirect, which may come from a proxy, counts as what passes.
+_TOO_MUCH = (400, 413, 422)  # one event in the batch may be the cause, or there are too many
+# Transient, whatever is in the batch; the last four are in OTLP's specification.
+_PASSING = (408, 425, 429, 502, 503, 504)
+# OTLP forbids sending a batch again after any other 4xx or 5xx, so that a batch at which the backend fails is not
+# repeated for ever. But a backend also returns 500 while it restarts, and a collector while its queue is full. So a
+# batch is sent again after a 500, with a limit: it is divided, and an event that fails alone while others pass is
+# dropped. A redirect, which may come from a proxy, counts as transient.
 _SCOPE = "zespan_serverless"
 
 
@@ -54,17 +55,17 @@ class OtlpExporter(Exporter):
         self._transport = transport_to(target.url, settings.http_client, certificate=target.certificate, reads=reads)
         self._resource = Resource(settings)
         self.content_type = encoding.CONTENT_TYPE
-        """Format of the events, which whoever sends them later has to use, too."""
+        """Format of the events, in which they also have to be sent later."""
         self.resource: Mapping[str, Any] | None = None
-        """Attributes of the process that the next batches are from, if that is another one."""
+        """Attributes of the process that the next batches come from, if it is another one."""
         self._headers = {**target.headers, "content-type": self.content_type}
         if target.compresses:
             self._headers["content-encoding"] = "gzip"
         self.account: tuple[str, str] = target.account
-        """Where events go, and whose they are: another process's journal is taken over if both are the same."""
+        """The destination and the account: a journal of another process is taken over if both are the same."""
 
     def encode(self, record: Record) -> bytes:
-        if record.resource.attributes:  # what a dead process has left knows less of it
+        if record.resource.attributes:  # a dead process's journal has fewer of them
             self._resource = record.resource
         span = span_of(record)
         if self._dialect is not None:
@@ -75,7 +76,7 @@ class OtlpExporter(Exporter):
         self._transport.connect(timeout)
 
     def send(self, batch: Sequence[bytes], timeout: float) -> Outcome:
-        deadline = time.monotonic() + timeout  # before compressing, which takes its share of the time
+        deadline = time.monotonic() + timeout  # before compressing, whose time counts
         resource = flattened(self.resource) if self.resource else self.context()["resource"]
         body = self._encoding.wrap(batch, resource, (_SCOPE, self._resource.sdk_version))
         if self._target.compresses:
@@ -97,7 +98,7 @@ class OtlpExporter(Exporter):
         return Outcome("retry", detail, retry_after(answer.headers.get("retry-after")), suspect=suspect)
 
     def context(self) -> dict[str, Any]:
-        """What is kept with events that another process will send."""
+        """Return what is stored with events that another process will send."""
         return {"resource": attributes_of(self._resource, self._target.resource)}
 
     def cancel(self) -> None:
@@ -108,11 +109,11 @@ class OtlpExporter(Exporter):
 
     @property
     def destination(self) -> str:  # type: ignore[override]  # depends on the proxy in force
-        """Scheme and host that spans go to, and the proxy that they go through, if any; for the log."""
+        """Return the destination's scheme and host, and the proxy, if any, for the log."""
         return self._transport.destination
 
     def _accepted(self, body: bytes, count: int) -> Outcome:
-        """The outcome of a request that was accepted, though perhaps without some of its spans: never sent again."""
+        """Return the outcome of an accepted request, which may have rejected spans: it is never sent again."""
         if not body or body == b"{}":
             return Outcome("delivered")
         from ._answers import rejected
@@ -125,7 +126,7 @@ class OtlpExporter(Exporter):
 
 
 def build(settings: Settings) -> OtlpExporter:
-    """The exporter for the endpoint that settings and environment name."""
+    """Build the exporter for the endpoint in the settings and the environment."""
     from ...settings import _otlp
 
     return OtlpExporter(_otlp.target(settings), settings)

@@ -1,4 +1,4 @@
-"""What a backend answers to a request that it has accepted: perhaps it has rejected some of the spans."""
+"""Reads the response to an accepted request, which may report rejected spans."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ _NUMBER_MAX = 2**63 - 1  # a larger one is negative
 
 
 def rejected(body: bytes) -> tuple[int, str]:
-    """(number of rejected spans, why) by an ExportTraceServiceResponse, in JSON or protobuf; (0, "") if none were.
+    """Return (rejected spans, reason) from an ExportTraceServiceResponse, in JSON or protobuf; (0, "") if none.
 
-    Some backends answer in JSON to protobuf, and some with anything: what cannot be read rejects nothing.
+    Some backends respond to protobuf with JSON or other formats: an unreadable response rejects nothing.
     """
     try:
         number, message = _of_json(body) if body.lstrip()[:1] == b"{" else _of_protobuf(body)
@@ -38,7 +38,7 @@ def _of_protobuf(body: bytes) -> tuple[int, str]:
 
 
 def _fields(data: bytes) -> dict[int, int | bytes]:
-    """The fields of a message by their numbers: those that are numbers of variable length or have a length."""
+    """Return the fields of a message by number: those of the types varint and length-delimited."""
     fields: dict[int, int | bytes] = {}
     at = 0
     while at < len(data):

@@ -1,4 +1,4 @@
-"""A record's attributes by OpenTelemetry's semantic conventions; what has no name there has one below `zespan.`.
+"""Names a record's attributes by OpenTelemetry's semantic conventions, and others below `zespan.`.
 
 https://opentelemetry.io/docs/specs/semconv/gen-ai/ and https://opentelemetry.io/docs/specs/semconv/faas/
 """
@@ -51,14 +51,14 @@ _STEP = {
 }
 _CACHE_WRITE = "gen_ai.usage.cache_write.input_tokens"
 CACHE_CREATION = "gen_ai.usage.cache_creation.input_tokens"
-"""Tokens written to a cache, by the name that backends know; OpenTelemetry is about to call them `cache_write`."""
+"""Tokens written to a cache, by the name that backends know; OpenTelemetry will call them `cache_write`."""
 
 _INT_MAX = 2**63
 _SCALARS = (str, bool, int, float)
 
 
 def attributes_of(record: Record) -> dict[str, Any]:
-    """What a record says of a span, beside its name, its times and its outcome. The user's own attributes come last."""
+    """Return a span's attributes. The user's own attributes come last."""
     found: dict[str, Any] = {"zespan.event_id": record.event_id, "zespan.span_kind": record.kind}
     if record.kind not in _NO_OPERATION:
         is_known = record.model is not None and record.name in KNOWN_OPERATIONS
@@ -75,7 +75,7 @@ def attributes_of(record: Record) -> dict[str, Any]:
     own: Any = record.attributes
     if isinstance(own, dict):
         found.update(own)
-    elif own:  # redacted as a whole, or what a user has captured
+    elif own:  # redacted as a whole, or captured by the user
         found["zespan.metadata"] = own
     if _CACHE_WRITE in found:
         found[CACHE_CREATION] = found.pop(_CACHE_WRITE)
@@ -83,7 +83,7 @@ def attributes_of(record: Record) -> dict[str, Any]:
 
 
 def add_tags(found: dict[str, Any], record: Record) -> None:
-    """Add the tags of the settings and of the span, each as an attribute; or the text that stands in their place."""
+    """Add the tags of the settings and the span, each as an attribute, or the text that replaces them."""
     tags: Any = record.tags
     if isinstance(tags, str):
         found["tags"] = tags
@@ -93,12 +93,12 @@ def add_tags(found: dict[str, Any], record: Record) -> None:
 
 
 def flattened(found: Mapping[str, Any]) -> dict[str, Any]:
-    """Attributes of the types that every backend takes, without those that are None."""
+    """Return attributes of types that every backend accepts, without those that are None."""
     return {name: value if type(value) is str else flat(value) for name, value in found.items() if value is not None}
 
 
 def flat(value: Any) -> Any:
-    """A value as an attribute. Few backends take maps, or lists of different things: they become the text of JSON."""
+    """Convert a value to an attribute. Maps and mixed lists, which few backends accept, become JSON text."""
     kind = type(value)
     if kind is str or kind is bool or kind is float or (kind is int and -_INT_MAX <= value < _INT_MAX):
         return value
@@ -161,7 +161,7 @@ def _document(document: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _tools(tools: Any) -> str:
-    """The definitions of tools; or the text that stands in their place."""
+    """Return the definitions of tools, or the text that replaces them."""
     if not isinstance(tools, list):
         return _text(tools)
     return to_json([{"type": "function", **_told(one)} if isinstance(one, dict) else one for one in tools])

@@ -1,4 +1,4 @@
-"""Events in the words of Zespan's SDK, which users capture themselves, as spans."""
+"""Converts events that users capture, with the field names of Zespan's SDK, to spans."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _NAMES = {
     "tool_call_result": "gen_ai.tool.call.result",
     "error_code": "error.type",
 }
-# What a span has elsewhere, and what is of no use there.
+# Fields that a span has elsewhere, and useless ones.
 _ELSEWHERE = frozenset(
     (
         *("event_id", "project_id", "trace_id", "span_id", "parent_span_id", "timestamp", "latency_ms", "operation"),
@@ -48,7 +48,7 @@ _ELSEWHERE = frozenset(
 
 
 def span_of_fields(record: Record) -> Span:
-    """The span of an event whose fields are a user's own."""
+    """Return the span of a captured event."""
     event = event_of(record)
     kind = str(event["span_kind"])
     end, took = _end(event["timestamp"], record.ended), _number(event["latency_ms"]) or 0.0
@@ -90,7 +90,7 @@ def _attributes(record: Record, event: Mapping[str, Any], kind: str, *, is_call:
 
 
 def _add_content(found: dict[str, Any], event: Mapping[str, Any]) -> None:
-    """Add what was said, as far as the event has it."""
+    """Add the prompt and the answer, as far as the event has them."""
     from ._messages import input_of
 
     if event.get("finish_reason"):

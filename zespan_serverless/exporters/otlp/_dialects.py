@@ -1,6 +1,6 @@
-"""What some backends call otherwise than OpenTelemetry does. Each function adds names to the attributes of a span.
+"""Attribute names that differ from OpenTelemetry's in some backends. Each function adds them to a span.
 
-They read the span's own attributes, so that what is redacted or left out stays so.
+They read the span's own attributes, so that redacted and omitted values stay so.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ _CONTENT = (
 def _langfuse(span: Span, found: Attributes) -> None:
     """https://langfuse.com/integrations/native/opentelemetry#property-mapping.
 
-    Usage is told in Langfuse's words: it adds up all of `gen_ai.usage.*`, and older servers do not know which of them
-    are parts of others.
+    Usage is reported with Langfuse's names, because it adds up all of `gen_ai.usage.*`, and older servers do not know
+    which of them are parts of others.
     """
     kinds = {"llm": "generation", "embedding": "embedding", "tool": "tool", "agent": "agent", "retriever": "retriever"}
     found["langfuse.observation.type"] = kinds.get(_kind(found), "span")
@@ -130,8 +130,8 @@ def _kind(found: Attributes) -> str:
 
 
 def _tokens(found: Attributes) -> tuple[int, int, int, int, int] | None:
-    """Tokens of the request and of the answer; of the first those read from a cache and written to one, of the second
-    those of reasoning. None if nobody has counted them."""
+    """Return tokens of the request and of the answer, then those read from and written to a cache, and those of
+    reasoning. None if unknown."""
     sent, got = found.get("gen_ai.usage.input_tokens"), found.get("gen_ai.usage.output_tokens")
     if type(sent) is not int or type(got) is not int:
         return None
@@ -150,7 +150,7 @@ def _add_tokens(found: Attributes, *names: str) -> None:
 
 
 def _add_content(found: Attributes, name_in: str, name_out: str, *, as_json: bool = False) -> None:
-    """Add what went in and what came out under other names, if there is something."""
+    """Add input and output under other names, if there are any."""
     for names in _CONTENT:
         for ours, theirs in zip(names, (name_in, name_out), strict=True):
             if ours in found:
@@ -159,7 +159,7 @@ def _add_content(found: Attributes, name_in: str, name_out: str, *, as_json: boo
 
 
 def _is_json(text: str) -> bool:
-    """Whether a text is the JSON of a list or of an object, as far as its beginning tells: not [REDACTED]."""
+    """Whether a text is the JSON of a list or an object, judging by its beginning, and not [REDACTED]."""
     return text.startswith(("{", "[{", '["', "[]"))
 
 
@@ -179,4 +179,4 @@ DIALECTS: dict[str, Callable[[Span, Attributes], None]] = {
     "langsmith": _langsmith,
     "phoenix": _phoenix,
 }
-"""By the name of the backend. The others take OpenTelemetry's names."""
+"""By the name of the backend. The others use OpenTelemetry's names."""

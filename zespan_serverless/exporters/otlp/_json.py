@@ -18,7 +18,7 @@ CONTENT_TYPE = "application/json"
 
 
 def encode(span: Span) -> bytes:
-    """A span as an object, of which a batch is a list."""
+    """Encode a span as a JSON object, an element of a batch."""
     status = {"code": span.code, "message": span.message}
     told: dict[str, Any] = {
         "traceId": span.trace_id,
@@ -45,7 +45,7 @@ def encode(span: Span) -> bytes:
 
 
 def wrap(spans: Iterable[bytes], resource: Mapping[str, Any], scope: tuple[str, str]) -> bytes:
-    """The request with these encoded spans, all of one resource and of one scope (name and version)."""
+    """Return the request with these encoded spans, all of one resource and of one scope (name and version)."""
     of_resource = values.encode({"attributes": _attributes(resource)})
     of_scope = values.encode({"name": scope[0], "version": scope[1]})
     head = b'{"resourceSpans":[{"resource":%b,"scopeSpans":[{"scope":%b,"spans":[' % (of_resource, of_scope)

@@ -1,7 +1,7 @@
-"""Messages of any provider's format in OpenTelemetry's: a role, and parts that each have a type.
+"""Converts messages of any provider's format to OpenTelemetry's: a role, and parts that each have a type.
 
 https://github.com/open-telemetry/semantic-conventions-genai, `gen-ai-input-messages.json` and its neighbours. A part of
-a type that is not known here (a picture, a document) stays as the provider has it: OpenTelemetry allows any type.
+an unknown type (a picture, a document) stays in the provider's format: OpenTelemetry allows any type.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _ROLES = {"model": "assistant", "developer": "system", "chatbot": "assistant", "function": "tool"}
 _TEXTS = frozenset(("text", "input_text", "output_text"))
 _REASONING = frozenset(("thinking", "reasoning", "redacted_thinking"))
-# How providers call the parts about tools, and where in such a part the id, the name and the rest are.
+# Providers' names for parts about tools, and where such a part has the id, the name and the rest.
 _CALLS = {
     "tool_use": ("id", "name", "input"),
     "toolUse": ("toolUseId", "name", "input"),
@@ -39,13 +39,13 @@ _RESULTS = {
 
 
 def add(found: dict[str, Any], model: Model) -> None:
-    """Add what was said in a call of a model to its attributes, each as the text of JSON."""
+    """Add the messages of a model call to its attributes, as JSON text."""
     prompt, answer = model.prompt, model.answer
     if prompt.system:
         found["gen_ai.system_instructions"] = to_json([_text(prompt.system)])
     if prompt.messages:
         found["gen_ai.input.messages"] = to_json([message_of(one) for one in prompt.messages])
-    elif prompt.text not in ("", "[]"):  # only the text is left: it was redacted, cut, or comes from the journal
+    elif prompt.text not in ("", "[]"):  # only text: it was redacted, cut, or read from the journal
         found["gen_ai.input.messages"] = to_json(input_of(prompt.text))
     calls = [_call(None, name, arguments) for name, arguments in _calls(answer.tools)]
     texts = [answer.text, *answer.others]
@@ -58,7 +58,7 @@ def add(found: dict[str, Any], model: Model) -> None:
 
 
 def input_of(text: str) -> list[Part]:
-    """The messages in the text of their JSON; a text that is none is said by the user."""
+    """Parse messages from JSON text; any other text becomes a message of the user."""
     try:
         listed = json.loads(text)
     except (ValueError, RecursionError):
@@ -69,7 +69,7 @@ def input_of(text: str) -> list[Part]:
 
 
 def message_of(message: Any) -> Part:
-    """One message, or one item of a conversation that is like a message."""
+    """Convert one message, or one similar item of a conversation."""
     if not isinstance(message, dict):
         return {"role": "user", "parts": [_part(message)]}
     role = str(message.get("role") or "").lower()
@@ -104,7 +104,7 @@ def _part(part: Any) -> Part:
         return _text(part["text"])
     if kind in _REASONING:
         return {"type": "reasoning", "content": part.get("thinking") or part.get("text") or to_json(part)}
-    # Some name the type in a field, others have one field of that name.
+    # Some providers name the type in a field, others have one field with that name.
     name, held = (kind, part) if kind is not None else next(iter(part.items()), ("", part))
     if name in _CALLS and isinstance(held, dict):
         at, called, arguments = _CALLS[name]
@@ -136,7 +136,7 @@ def _result(id: Any, content: Any) -> Part:
 
 
 def _calls(tools: dict[str, Any]) -> list[tuple[str, Any]]:
-    """(name, arguments) of each call; the arguments of several calls of one tool are a list."""
+    """Yield (name, arguments) of each call; the arguments of several calls of one tool are a list."""
     calls: list[tuple[str, Any]] = []
     for name, arguments in tools.items():
         calls += [(name, one) for one in arguments] if isinstance(arguments, list) else [(name, arguments)]

@@ -1,7 +1,8 @@
 """OTLP in binary protobuf: https://github.com/open-telemetry/opentelemetry-proto, `trace.proto` and what it imports.
 
-Only what a trace needs, and only writing. A message is the bytes of its fields in the order of their numbers, each
-after a tag, which is the number of the field and the type of its value. A field with its default value is left out.
+Implements only what traces need, and only encoding. A message is the bytes of its fields in the order of their numbers,
+each after a tag, which is the number of the field and the type of its value. A field with its default value is left
+out.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ _UINT64 = 2**64
 
 
 def encode(span: Span) -> bytes:
-    """A span as an element of the field `spans` of a ScopeSpans, so that a batch is its elements one after another."""
+    """Encode a span as an element of the field `spans` of a ScopeSpans, so that a batch is a concatenation."""
     body = b"\x0a\x10" + bytes.fromhex(span.trace_id) + b"\x12\x08" + bytes.fromhex(span.span_id)
     if span.state:
         body += _bytes(b"\x1a", span.state.encode())
@@ -48,7 +49,7 @@ def encode(span: Span) -> bytes:
 
 
 def wrap(spans: Iterable[bytes], resource: Mapping[str, Any], scope: tuple[str, str]) -> bytes:
-    """The request with these encoded spans, all of one resource and of one scope (name and version)."""
+    """Return the request with these encoded spans, all of one resource and of one scope (name and version)."""
     named = _bytes(b"\x0a", _text(scope[0])) + _bytes(b"\x12", _text(scope[1]))
     of_scope = _bytes(b"\x0a", named) + b"".join(spans)
     of_resource = _bytes(b"\x0a", _attributes(b"\x0a", resource)) + _bytes(b"\x12", of_scope)
@@ -61,7 +62,7 @@ def _status(code: int, message: str) -> bytes:
 
 
 def _attributes(tag: bytes, attributes: Mapping[str, Any]) -> bytes:
-    """Each attribute as a KeyValue in a field with this tag."""
+    """Encode each attribute as a KeyValue in a field with this tag."""
     pieces = []
     for key, value in attributes.items():
         name = _key(key)
@@ -69,7 +70,7 @@ def _attributes(tag: bytes, attributes: Mapping[str, Any]) -> bytes:
             data = value.encode("utf-8", "replace")
             length = len(data)
             whole = len(name) + length + 4
-            if whole < 128:  # as most are: each length is one byte, which is not worth the calls
+            if whole < 128:  # the common case: each length is one byte, which saves the calls
                 pieces.append(
                     b"".join((tag, _SHORT[whole], name, b"\x12", _SHORT[length + 2], b"\x0a", _SHORT[length], data))
                 )
@@ -84,7 +85,7 @@ def _key(key: str) -> bytes:
 
 
 def _value(value: Any) -> bytes:
-    """An AnyValue. Its fields are alternatives, so that a default value is written as well."""
+    """Encode an AnyValue. Its fields are alternatives, so that a default value is written as well."""
     kind = type(value)
     if kind is str:
         return _bytes(b"\x0a", _text(value))
@@ -98,13 +99,13 @@ def _value(value: Any) -> bytes:
 
 
 def _bytes(tag: bytes, data: bytes) -> bytes:
-    """A field with a length before its bytes."""
+    """Encode a field with a length before its bytes."""
     length = len(data)
     return tag + (_SHORT[length] if length < 128 else _varint(length)) + data
 
 
 def _varint(number: int) -> bytes:
-    """An integer of 64 bits, seven at a time, the lowest first. A negative one takes its two's complement."""
+    """Encode an integer of 64 bits, seven at a time, the lowest first. A negative one as its two's complement."""
     if number < 0:
         number += _UINT64
     written = bytearray()
@@ -116,4 +117,4 @@ def _varint(number: int) -> bytes:
 
 
 def _text(text: str) -> bytes:
-    return text.encode("utf-8", "replace")  # half a surrogate pair is no Unicode; parsers refuse the whole request
+    return text.encode("utf-8", "replace")  # half a surrogate pair is invalid, and parsers refuse the whole request

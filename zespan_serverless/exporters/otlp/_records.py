@@ -1,4 +1,4 @@
-"""Records as spans of OTLP."""
+"""Converts records to OTLP spans."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def span_of(record: Record) -> Span:
-    """The span of a record that may be sent."""
+    """Return the span of a record that may be sent."""
     if record.fields is not None:
         from ._captured import span_of_fields
 
@@ -28,7 +28,7 @@ def span_of(record: Record) -> Span:
     _add_context(span, record)
     if "links" in attributes:
         span.links = _links(record.attributes["links"])
-        if span.links:  # else they are something of the user's
+        if span.links:  # otherwise they are the user's own
             del attributes["links"]
     span.attributes = attributes
     if record.status != "ok":
@@ -37,7 +37,7 @@ def span_of(record: Record) -> Span:
 
 
 def _name(record: Record) -> str:
-    """By OpenTelemetry's convention for calls of an SDK; a step has the name that the user has given it."""
+    """Return a name by OpenTelemetry's convention for SDK calls; a step has the user's name."""
     model = record.model
     if model is not None and model.requested and record.name in KNOWN_OPERATIONS:
         return f"{record.name} {model.requested}"
@@ -51,7 +51,7 @@ def _kind(record: Record, attributes: Mapping[str, Any]) -> int:
 
 
 def _add_context(span: Span, record: Record) -> None:
-    """Add what the caller has handed on beside the ids: flags and `tracestate`."""
+    """Add the caller's flags and `tracestate`."""
     caller = record.caller
     span.flags = HAS_IS_REMOTE | SAMPLED  # what is not sampled is not sent
     if caller is None or not caller.trace_id:
@@ -64,7 +64,7 @@ def _add_context(span: Span, record: Record) -> None:
 
 
 def _links(found: Any) -> list[tuple[str, str, Mapping[str, Any], int]]:
-    """The other traces that an invocation belongs to, such as those of the messages of a batch."""
+    """Return links to other traces of an invocation, such as those of a batch's messages."""
     links: list[tuple[str, str, Mapping[str, Any], int]] = []
     for one in found if isinstance(found, list) else []:
         link = one if isinstance(one, dict) else {}

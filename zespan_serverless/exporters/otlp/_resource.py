@@ -1,4 +1,4 @@
-"""The process that spans are from, as OpenTelemetry's resource."""
+"""The process that spans come from, as OpenTelemetry's resource."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 
 _DEFAULT_ENVIRONMENT = "production"
 _NAMES = ("AWS_LAMBDA_FUNCTION_NAME", "K_SERVICE", "CLOUD_RUN_JOB", "WEBSITE_SITE_NAME", "VERCEL_PROJECT_ID")
-"""Variables in which a platform tells what it calls the function, service or app."""
+"""Variables in which platforms name the function, service or app."""
 
 
 def attributes_of(resource: Resource, given: Mapping[str, str]) -> dict[str, Any]:
-    """Attributes of a resource. `given`: those that the user's variables name, which come before what is found here.
+    """Return a resource's attributes. `given`: those in the user's variables, which take precedence.
 
-    `service.name` is the setting, OpenTelemetry's variable, or what the platform calls the function.
+    `service.name` is the setting, OpenTelemetry's variable, or the platform's name of the function.
     """
     found: dict[str, Any] = {
         "service.name": next(filter(None, map(os.environ.get, _NAMES)), "unknown_service:python"),

@@ -1,4 +1,4 @@
-"""A span as OTLP has it, before it is encoded."""
+"""A span with OTLP's fields, before it is encoded."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 INTERNAL, SERVER, CLIENT, CONSUMER = 1, 2, 3, 5
-"""Kinds of spans. Nothing here is a producer's: a message that is sent has no span of its own."""
+"""Kinds of spans. There is no producer, because sent messages have no spans."""
 ERROR = 2
-"""The code of a status. That of success stays unset: `Ok` is for a user who overrules a library."""
+"""The code of a status. Success stays unset, because `Ok` is reserved for users who override a library."""
 HAS_IS_REMOTE, IS_REMOTE = 0x100, 0x200
-"""Flags of a span or a link beside those of W3C: whether its parent, or its target, is in another process."""
+"""Flags of a span or link in addition to W3C's: whether its parent, or its target, is in another process."""
 
 _HEX = frozenset("0123456789abcdef")
 _LAST_NS = 2**63 - 1
 
 
 class Span:
-    """What OTLP has of a span. Ids are hexadecimal digits, an empty `parent` is none; times are in ns since the epoch.
+    """OTLP's fields of a span. Ids are hexadecimal digits, `parent` may be empty; times are in ns since the epoch.
 
-    `attributes` are texts, numbers, booleans and lists of these. `events` are (name, time, attributes), `links`
-    (trace id, span id, attributes, flags). `message` says what has failed.
+    `attributes` are texts, numbers, booleans and lists of these. `events` are (name, time, attributes), `links` (trace
+    id, span id, attributes, flags). `message` describes the failure.
     """
 
     __slots__ = (
@@ -41,24 +41,24 @@ class Span:
 
 
 def nanoseconds(seconds: float) -> int:
-    """Seconds since the epoch as OTLP has them; a clock may give anything."""
+    """Convert seconds since the epoch to nanoseconds, whatever the clock returns."""
     return min(max(0, int(seconds * 1e6)) * 1000, _LAST_NS)  # a float is not exact beyond microseconds
 
 
 def fail(span: Span, message: str, status: str) -> None:
-    """Say that a span has failed, and when."""
+    """Mark a span as failed, with the time."""
     kind = span.attributes.setdefault("error.type", "_OTHER" if status == "error" else status)
     exception = {"exception.type": kind, "exception.message": message}
-    if status == "timeout" and "stack" in span.attributes:  # where the function was
+    if status == "timeout" and "stack" in span.attributes:  # the function's stack
         exception["exception.stacktrace"] = span.attributes.pop("stack")
     span.code, span.message = ERROR, message
     span.events = [("exception", span.end, exception)]
 
 
 def as_id(given: object, digits: int) -> str:
-    """An id of so many hexadecimal digits: what was given, if it is one, a UUID's digits, or else made of its hash.
+    """Return an id of so many hexadecimal digits: the value, if it is one, a UUID's digits, or made from its hash.
 
-    A backend may refuse a whole request for one id that is none.
+    A backend may refuse a whole request for one invalid id.
     """
     plain = str(given).replace("-", "").lower()
     if is_id(plain, digits):

@@ -1,8 +1,8 @@
 """Stores keep encoded events until they can be delivered: a directory, a bucket, a queue.
 
-A store holds batches. Each is one blob with a name, and has the events as they would have been sent, so that sending
-them later gives the same events with the same ids. `zcat` shows what is in it, one line for the header, then a line
-with the size and one with the event, in turns:
+A store holds batches. Each is one named blob with the events as they would have been sent, so that sending them later
+produces the same events with the same ids. `zcat` shows its content: a header line, then alternately a line with a size
+and a line with an event:
 
     {"version":1,"exporter":"zespan","content_type":"application/json","events":2}
     81
@@ -38,10 +38,10 @@ STORES = {
     "pubsub": ("pubsub", "Topic"),
     "azurequeue": ("azure_queue", "StorageQueue"),
 }
-"""The module and the class for each scheme of URLs. A class takes the URL."""
+"""The module and the class for each scheme of URLs. The class is created with the URL."""
 
 BATCH_MAX = 16_777_216
-"""Bytes of a batch after decompression that are read at most: four times the most that `batch_bytes` allows."""
+"""Bytes of a batch after decompression that are read at most: four times the maximum of `batch_bytes`."""
 
 _GZIP = 31  # zlib's number for gzip's header
 
@@ -54,13 +54,13 @@ class Store(ABC):
     """
 
     url: str = ""
-    """The URL or path as the log and `replay` name it; without secrets."""
+    """The URL or path for the log and `replay`, without secrets."""
     limit: int = 0
     """Bytes of the largest batch that `put` accepts; 0 if there is no limit."""
 
     @abstractmethod
     def put(self, batch: bytes, name: str, timeout: float) -> Outcome:
-        """Keep a batch, within `timeout` seconds. The name is unique, and sorts by time.
+        """Store a batch, within `timeout` seconds. The name is unique, and sorts by time.
 
         `delivered`: the batch will survive this process. `retry`: not now. `refused`: it is too large. An exception
         counts as `retry`.
@@ -94,7 +94,7 @@ class Store(ABC):
 class StoreExporter(Exporter):
     """Puts each batch of events into a store.
 
-    `of`: the exporter that the events have been encoded for. `context`: what else of it the events need, at the time.
+    `of`: the exporter that the events have been encoded for. `context`: returns what else of it the events need.
     """
 
     def __init__(
@@ -104,10 +104,10 @@ class StoreExporter(Exporter):
         self.of: Mapping[str, str] = of
         self._context = context
         self.needs_time: bool = type(store).prepare is not Store.prepare
-        """Whether it is to be prepared before it is needed."""
+        """Whether to prepare it in advance."""
 
     def send(self, batch: Sequence[bytes], timeout: float) -> Outcome:
-        deadline = time.monotonic() + timeout  # before compressing, which takes its share of the time
+        deadline = time.monotonic() + timeout  # before compressing, whose time counts
         blob = batch_of(batch, self.of if self._context is None else {**self.of, **self._context()})
         if 0 < self.store.limit < len(blob):
             return Outcome("refused", f"{len(blob)} bytes; {self.store.url} accepts {self.store.limit}")
@@ -124,14 +124,14 @@ class StoreExporter(Exporter):
 
     @property
     def destination(self) -> str:  # type: ignore[override]  # the store's
-        """The store's URL."""
+        """Return the store's URL."""
         return self.store.url
 
 
 def exporter_to(url: str) -> StoreExporter:
-    """An exporter that puts Zespan's events into the store of a URL, from where they are sent on.
+    """Return an exporter that puts Zespan's events into the store of a URL, for later delivery.
 
-    Raises ConfigurationError for one that nothing is known of, or whose package is not installed.
+    Raises ConfigurationError for an unknown store, or one whose package is not installed.
     """
     from ...settings._stores import store
 
@@ -140,7 +140,7 @@ def exporter_to(url: str) -> StoreExporter:
 
 
 def open_store(url: str) -> Store:
-    """The store of a URL, or of a directory's path. Raises ConfigurationError for one that nothing is known of."""
+    """Open the store of a URL or a directory's path. Raises ConfigurationError for an unknown one."""
     scheme, separator, _ = url.partition("://")
     module, name = STORES.get(scheme.lower() if separator else "file" if url else "", ("", ""))
     if not module:
@@ -151,14 +151,14 @@ def open_store(url: str) -> Store:
 
 
 def batch_of(events: Sequence[bytes], of: Mapping[str, Any]) -> bytes:
-    """One blob of encoded events. `of`: what the header says of them, `exporter` and `content_type`."""
+    """Return one blob of encoded events. `of`: the header's `exporter` and `content_type`."""
     header = json.dumps({"version": 1, **of, "events": len(events)}, separators=(",", ":"))
     framed = b"".join(b"%d\n%b\n" % (len(data), data) for data in events)
     return zlib.compress(header.encode() + b"\n" + framed, level=1, wbits=_GZIP)
 
 
 def from_text(text: str) -> bytes:
-    """A blob that is in a message of a queue, which takes text; what is no base64 is returned as it is."""
+    """Return the blob in a queue's text message; a text that is not base64 is returned unchanged."""
     try:
         return binascii.a2b_base64(text, strict_mode=True)
     except ValueError:
@@ -166,13 +166,13 @@ def from_text(text: str) -> bytes:
 
 
 def events_of(batch: bytes) -> tuple[dict[str, Any], list[bytes]]:
-    """The header of a blob, and its events. Raises ValueError for one that is damaged, or of a later version."""
+    """Return a blob's header and events. Raises ValueError if it is damaged, or of a later version."""
     header, events, _ = _first_of(batch)
     return header, events
 
 
 def batches_of(data: bytes) -> list[tuple[dict[str, Any], list[bytes]]]:
-    """The same for several blobs in a row, or in lines, as Firehose writes them into one object."""
+    """Do the same for several blobs in a row, or in lines, as Firehose writes them into one object."""
     batches: list[tuple[dict[str, Any], list[bytes]]] = []
     while data or not batches:
         header, events, rest = _first_of(data)
@@ -182,7 +182,7 @@ def batches_of(data: bytes) -> list[tuple[dict[str, Any], list[bytes]]]:
 
 
 def _first_of(data: bytes) -> tuple[dict[str, Any], list[bytes], bytes]:
-    """The header and the events of the first blob, and the bytes after it."""
+    """Return the header and the events of the first blob, and the bytes after it."""
     try:
         unpacker = zlib.decompressobj(_GZIP)
         data = unpacker.decompress(data, BATCH_MAX)
@@ -200,7 +200,7 @@ def _first_of(data: bytes) -> tuple[dict[str, Any], list[bytes], bytes]:
 
 
 def _unframed(data: bytes, at: int, count: int) -> list[bytes]:
-    """All events, which begin at this index. None may be left over: the batch is deleted when these are delivered."""
+    """Return all events, which begin at this index. Leftover bytes are an error, because the batch will be deleted."""
     events = []
     for _ in range(count):
         end = data.find(b"\n", at)
@@ -215,7 +215,7 @@ def _unframed(data: bytes, at: int, count: int) -> list[bytes]:
 
 
 def _new_name() -> str:
-    """A name that no other batch has, even from processes that were copied; it begins with the time (UTC)."""
+    """Return a name that no other batch has, even from copied processes; it begins with the time (UTC)."""
     now = time.time()
     moment = time.strftime("%Y%m%dT%H%M%S", time.gmtime(now))
     return f"{moment}.{int(now * 1e6) % 1_000_000:06}Z-{os.urandom(6).hex()}"

@@ -1,4 +1,4 @@
-"""What the stores in AWS have in common: botocore signs requests and reads answers, and `_http` carries them.
+"""Base of the stores in AWS: botocore signs requests and parses responses, and `_http` carries them.
 
 botocore's own connections have no timeout for a whole request, and no other thread can abort them.
 """
@@ -27,7 +27,7 @@ _READ_TIMEOUT = 20  # seconds that reading may wait for a connection, and for an
 
 
 class AwsStore(Store):
-    """A store in AWS, of the region that the URL's `?region=` or else the environment names."""
+    """A store in AWS, in the region of the URL's `?region=`, or of the environment."""
 
     service = ""
     """boto3's name of the service."""
@@ -44,14 +44,15 @@ class AwsStore(Store):
         if not self.place or query or "@" in parts.netloc:
             raise ConfigurationError(f"a store in AWS must be like {self.form} or {self.form}?region=eu-west-1")
         self.url: str = f"{parts.scheme}://{self.place}" + (f"?region={self.region}" if self.region else "")
-        import_module("concurrent.futures.thread")  # botocore may, and cannot any more when the interpreter is ending
+        # Botocore may start threads, and cannot while the interpreter shuts down.
+        import_module("concurrent.futures.thread")
         self._wire = _Wire()
         self._writer: Any = None
         self._reader: Any = None
 
     @abstractmethod
     def write(self, client: Any, batch: bytes, name: str) -> object:
-        """Have the client send one batch."""
+        """Let the client send one batch."""
 
     def put(self, batch: bytes, name: str, timeout: float) -> Outcome:
         self._wire.begin(timeout)
@@ -76,7 +77,8 @@ class AwsStore(Store):
 
     def close(self) -> None:
         self._wire.close()
-        reader, self._writer, self._reader = self._reader, None, None  # with credentials, which no snapshot must keep
+        # Contains credentials, which must not be in a snapshot.
+        reader, self._writer, self._reader = self._reader, None, None
         if reader is not None:
             reader.close()
 
@@ -88,25 +90,25 @@ class AwsStore(Store):
         return self._writer
 
     def client_to_read(self) -> Any:
-        """A client that takes its time, and tries again: nobody waits for what it reads."""
+        """Return a client with retries and long timeouts, for reading, for which no flush waits."""
         if self._reader is None:
             self._reader = self._new_client(connect_timeout=_READ_TIMEOUT, read_timeout=_READ_TIMEOUT)
         return self._reader
 
     def _new_client(self, **options: Any) -> Any:
         with importing():
-            import_module("encodings.idna")  # looking up a name would
+            import_module("encodings.idna")  # resolving the name would
             from botocore.config import Config
             from botocore.session import Session
 
-            session = Session()  # boto3's default session belongs to the user, and to one thread at a time
-        session.get_credentials()  # may ask the network, for which no fork is to wait
+            session = Session()  # boto3's default session belongs to the user, and is not thread-safe
+        session.get_credentials()  # may use the network, and no fork should wait for that
         with importing():
             return session.create_client(self.service, region_name=self.region, config=Config(**options))
 
 
 class _Wire:
-    """Carries the requests of a client. A thread that was given up may still be in here when another one comes."""
+    """Carries the requests of a client. An abandoned thread may still be in here when another one arrives."""
 
     def __init__(self) -> None:
         self._origin, self._transport = "", Transport("http://")
@@ -114,7 +116,7 @@ class _Wire:
         self._thread = threading.local()
 
     def begin(self, timeout: float) -> None:
-        """Let the requests of this thread take so many seconds from now on."""
+        """Limit the requests of this thread to this many seconds from now on."""
         self._thread.deadline, self._thread.cancelled = time.monotonic() + timeout, self._cancelled
 
     def cancel(self) -> None:
@@ -125,7 +127,7 @@ class _Wire:
         self._transport.close()
 
     def carry(self, request: Any, **_: object) -> Any:
-        """botocore's event before a request is sent: whoever handles it may return the answer."""
+        """Handle botocore's event before a request is sent, by returning the response."""
         from botocore.awsrequest import AWSResponse
 
         left = self._thread.deadline - time.monotonic()
@@ -139,7 +141,7 @@ class _Wire:
         return AWSResponse(request.url, answer.status, dict(answer.headers), _Body(answer.body))
 
     def _to(self, origin: str) -> Transport:
-        """What speaks to this host; a bucket of another region sends us to another one."""
+        """Return the transport to this host; a bucket of another region redirects to another one."""
         if origin != self._origin:
             self._transport.close()
             self._origin, self._transport = origin, Transport(origin)
@@ -147,11 +149,11 @@ class _Wire:
 
 
 _OURS = ("host", "content-length", "expect")
-"""Headers that `_http` sets by itself; and it sends a body without asking whether it may."""
+"""Headers that `_http` sets itself, and `Expect`, because it sends bodies at once."""
 
 
 def _bytes(body: Any) -> bytes:
-    """The body of a request, which may be text, or a file."""
+    """Return the body of a request, which may be text, or a file."""
     if hasattr(body, "read"):
         body = body.read()
     return body.encode() if isinstance(body, str) else bytes(body or b"")
@@ -162,7 +164,7 @@ def _text(value: str | bytes) -> str:
 
 
 class _Body:
-    """The body of an answer as botocore reads it."""
+    """The body of a response as botocore reads it."""
 
     def __init__(self, data: bytes) -> None:
         self._data = data

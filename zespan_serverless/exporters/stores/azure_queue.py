@@ -17,7 +17,7 @@ from . import Store, from_text
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_HIDDEN = 300  # seconds that nobody else receives what has been listed
+_HIDDEN = 300  # seconds during which listed messages are hidden from other receivers
 _VARIABLES = ("AZURE_STORAGE_CONNECTION_STRING", "AzureWebJobsStorage")
 
 
@@ -37,7 +37,8 @@ class StorageQueue(Store):
             raise ConfigurationError("a queue of Azure must be like azurequeue://queue or azurequeue://account/queue")
         self._account, self._queue = account, queue
         self.url: str = f"azurequeue://{account}{slash}{queue}"
-        import_module("concurrent.futures.thread")  # the SDK does, and cannot any more when the interpreter is ending
+        # The SDK starts threads, and cannot while the interpreter shuts down.
+        import_module("concurrent.futures.thread")
         self._client: Any = None
         self._received: dict[str, Any] = {}  # messages by their ids
 
@@ -57,12 +58,12 @@ class StorageQueue(Store):
             for message in received.values():
                 try:
                     client.update_message(message, visibility_timeout=0)
-                except Exception as error:  # others see it already, or the next one may do better
+                except Exception as error:  # it is visible to others again, or the next delete may succeed
                     pass_on(error)
             client.close()
 
     def list(self) -> Iterator[str]:
-        """Receive messages until there are no others. What is not deleted is there again after `close`."""
+        """Receive messages until the queue is empty. Those that are not deleted become visible again after `close`."""
         for message in self._ready().receive_messages(messages_per_page=32, visibility_timeout=_HIDDEN):
             if message.id in self._received:
                 return
@@ -78,7 +79,7 @@ class StorageQueue(Store):
     def _ready(self) -> Any:
         if self._client is None:
             with importing():
-                import_module("encodings.idna")  # looking up a name would
+                import_module("encodings.idna")  # resolving the name would
                 self._client = self._new_client()
         return self._client
 

@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 
 _SUFFIX = ".gz"
 _UNFINISHED = ".unfinished"
-_UNFINISHED_MAX = 3600.0  # seconds after which nobody is writing a file any more
+_UNFINISHED_MAX = 3600.0  # seconds after which an unfinished file was abandoned
 
 
 class Directory(Store):
-    """Files are complete when they appear, and only their owner can read them, because they hold prompts.
+    """Files are complete when they appear, and only their owner can read them, because they contain prompts.
 
-    The directory is made when it is needed.
+    The directory is created on demand.
     """
 
     def __init__(self, url: str) -> None:
@@ -37,7 +37,7 @@ class Directory(Store):
         path = os.path.join(self._folder, name + _SUFFIX)
         try:
             self._write(path + _UNFINISHED, batch)
-            # It may have hung, and been given up: then its events are sent or kept elsewhere.
+            # It may have hung and been abandoned: then its events are sent or kept elsewhere.
             if self._puts != me or time.monotonic() > deadline:
                 raise TimeoutError(f"{self._folder} took longer than {timeout:.2f} s")
             os.rename(path + _UNFINISHED, path)
@@ -50,7 +50,7 @@ class Directory(Store):
         self._puts += 1
 
     def list(self) -> Iterator[str]:
-        """The names, oldest first. What killed processes have left unfinished is removed."""
+        """Return the names, oldest first. Unfinished files of killed processes are removed."""
         for file in sorted(os.listdir(self._folder)):
             if file.endswith(_SUFFIX):
                 yield file.removesuffix(_SUFFIX)
@@ -76,7 +76,7 @@ class Directory(Store):
             left = memoryview(batch)
             while left:
                 left = left[os.write(descriptor, left) :]
-            os.fsync(descriptor)  # a network file system says only now that it is full
+            os.fsync(descriptor)  # a network file system reports only now that it is full
         finally:
             os.close(descriptor)
 
@@ -95,7 +95,7 @@ class Directory(Store):
 
 
 def _folder_of(url: str) -> str:
-    """The directory of a path, or of a URL like file:///mnt/efs/parking."""
+    """Return the directory of a path, or of a URL like file:///mnt/efs/parking."""
     if "://" not in url:
         return os.path.abspath(url)
     parts = urlsplit(url)

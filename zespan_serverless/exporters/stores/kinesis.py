@@ -1,4 +1,4 @@
-"""A stream of Kinesis: one record for each batch. What reads the stream sends them on, see `aws_lambda.forwarder`."""
+"""A stream of Kinesis: one record for each batch. Its reader forwards them, see `aws_lambda.forwarder`."""
 
 from __future__ import annotations
 

@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
 _SCOPES = ("https://www.googleapis.com/auth/pubsub",)
-_HIDDEN = 600  # seconds that nobody else receives what has been listed, the most there are
+_HIDDEN = 600  # seconds during which listed messages are hidden from other receivers, the maximum
 _READ_TIMEOUT = 30  # seconds for one request that reads
-_DETAIL_MAX, _WORD_MAX = 300, 60  # characters of an answer, and of one of its words, that an outcome quotes
+_DETAIL_MAX, _WORD_MAX = 300, 60  # characters of a response, and of one of its words, that an outcome quotes
 
 
 class Topic(Store):
@@ -85,7 +85,7 @@ class Topic(Store):
         self._transport.close()
 
     def list(self) -> Iterator[str]:
-        """Pull messages until there are no others. What is not deleted is there again after `close`."""
+        """Pull messages until there are none. Those that are not deleted become visible again after `close`."""
         if not self._subscription:
             self._is_write_only()
         known = set[str]()
@@ -127,16 +127,16 @@ class Topic(Store):
 
 
 def _words(body: bytes) -> str:
-    """The beginning of what the service says, without long words: an answer may quote the batch, in base64.
+    """Return the beginning of a response, without long words, because it may quote the batch in base64.
 
-    What is left of a batch does not reach beyond its header, because nothing else of gzip can be unpacked.
+    The rest of a batch ends within its header, because nothing else of gzip can be unpacked.
     """
     words = body.decode("utf-8", "replace").split()
     return " ".join(word if len(word) <= _WORD_MAX else f"{word[:_WORD_MAX]}..." for word in words)[:_DETAIL_MAX]
 
 
 class _Tokens:
-    """Access tokens of the process's own identity, which google-auth gets by requests that are made in here."""
+    """Access tokens of the process's own identity, which google-auth gets through requests that are made here."""
 
     def __init__(self) -> None:
         self._credentials: Any = None
@@ -153,7 +153,7 @@ class _Tokens:
     def credentials(self) -> Any:
         if self._credentials is None:
             with importing():
-                import_module("encodings.idna")  # looking up a name would
+                import_module("encodings.idna")  # resolving the name would
                 import google.auth
             request: Any = self._request
             self._credentials, _ = google.auth.default(scopes=_SCOPES, request=request)
@@ -176,7 +176,7 @@ class _Tokens:
         timeout: float | None = None,
         **_: object,
     ) -> _Answer:
-        """google-auth's `transport.Request`, within the time that is left: what fails is not tried again."""
+        """google-auth's `transport.Request`, within the time that is left, and without retries."""
         parts = urlsplit(url)
         self._transport = transport = Transport(f"{parts.scheme}://{parts.netloc}")
         path = f"{parts.path or '/'}?{parts.query}" if parts.query else parts.path or "/"

@@ -31,7 +31,7 @@ class Bucket(AwsStore):
         )
 
     def list(self) -> Iterator[str]:
-        """The names, oldest first."""
+        """Return the names, oldest first."""
         pages = self.client_to_read().get_paginator("list_objects_v2")
         for page in pages.paginate(Bucket=self._bucket, Prefix=self._prefix):
             for found in page.get("Contents", []):

@@ -12,7 +12,7 @@ from ._aws import AwsStore
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-_HIDDEN = 300  # seconds that nobody else receives what has been listed
+_HIDDEN = 300  # seconds during which listed messages are hidden from other receivers
 
 
 class Queue(AwsStore):
@@ -37,7 +37,7 @@ class Queue(AwsStore):
         return client.send_message(QueueUrl=self._url(client), MessageBody=body, **ordered)
 
     def list(self) -> Iterator[str]:
-        """Receive messages until there are no others. What is not deleted is there again after `close`."""
+        """Receive messages until the queue is empty. Those that are not deleted become visible again after `close`."""
         client = self.client_to_read()
         known = set[str]()
         while messages := self._receive(client):
@@ -62,7 +62,8 @@ class Queue(AwsStore):
             client = self.client_to_read()
             try:
                 client.change_message_visibility(QueueUrl=self._url(client), ReceiptHandle=handle, VisibilityTimeout=0)
-            except client.exceptions.ClientError as error:  # others see it already, or the next one may do better
+            # It is visible to others again, or the next delete may succeed.
+            except client.exceptions.ClientError as error:
                 pass_on(error)
         super().close()
 

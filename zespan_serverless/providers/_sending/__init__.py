@@ -1,15 +1,14 @@
-"""The HTTP requests of one call: how many they are, and when the last of them has to be over.
+"""The HTTP requests of one call: how many they are, and when the last one has to end.
 
     _httpx     requests by httpx and httpx2      _bounded, _httpcore  those that have to be over at some time
     _botocore  requests by botocore              _urllib3             those that have to be over at some time
     _attempts  the requests of one call
     _aiohttp   requests by aiohttp               _retries             pauses of the SDKs between two tries
 
-An SDK tries again inside one call, so this is counted where requests leave: in the HTTP client beneath it. There the
-time is limited, too (`cap_timeouts`): only the client's waits take long, and the SDK makes its own error of the
-client's. Nothing of the user's is changed for that: neither a client nor its timeouts, which other calls share.
-All wrappers here do nothing but pass a call on while no call of a model is under way in their context, and what limits
-is not even imported before a call is limited.
+An SDK retries inside one call, so requests are counted in the HTTP client beneath it. The time is limited there as well
+(`cap_timeouts`): only the client's waits take long, and the SDK converts the client's error to its own. The user's
+client and its timeouts, which other calls share, stay unchanged. Without a current model call in their context, all
+wrappers only pass calls on, and the code that limits is imported with the first limited call.
 """
 
 from __future__ import annotations

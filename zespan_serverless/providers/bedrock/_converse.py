@@ -47,7 +47,7 @@ CONVERSE = Converse()
 
 
 class Blocks:
-    """The events of a stream: blocks of text and of calls of tools, each in pieces."""
+    """The events of a stream: blocks of text and of tool calls, each in pieces."""
 
     def __init__(self) -> None:
         self._answer = Answer()

@@ -1,4 +1,4 @@
-"""Reads along in botocore's streams, which stay the user's own objects."""
+"""Reads along in botocore's streams, which remain the user's objects."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ _BODY_MAX = 16_777_216  # bytes of a body that are kept to be read
 
 
 def follow_events(call: ModelCall, stream: Any) -> None:
-    """Read along in an event stream. It parses each event for the user; we read what it has parsed.
+    """Read along in an event stream. It parses each event for the user, and the parsed event is read here.
 
-    Nothing of ours keeps the stream alive: a dropped stream ends the call.
+    No reference here keeps the stream alive: a dropped stream ends the call.
     """
     reader = StreamReader(call, stream._event_generator, are_raw=True)
     kind, alive = type(stream), weakref.proxy(stream)

@@ -3,8 +3,8 @@
     _generate      content and its streams        _embed   embeddings
     _interactions  interactions, their streams    _images  images
 
-The private methods are traced: the public ones call them once for each call of the model, also when functions are
-called automatically in between.
+The private methods are traced: the public ones call them once per model call, even if functions are called
+automatically in between.
 """
 
 from __future__ import annotations

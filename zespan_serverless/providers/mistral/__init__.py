@@ -16,7 +16,7 @@ _PROVIDER = "mistral_ai"
 
 
 class Calls(Choke):
-    """Calls of a model without a stream; `stream()` has one."""
+    """Model calls without a stream; `stream()` has one."""
 
     classes: tuple[str, ...] = ("Chat", "Agents", "Fim")
     methods: tuple[str, ...] = ("complete", "complete_async")

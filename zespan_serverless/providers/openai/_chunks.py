@@ -24,7 +24,7 @@ class Chunks:
         self._choices: dict[int, _Choice] = {}
 
     def add(self, chunk: Any) -> bool:
-        """Add a chunk. True if it has a part of the answer: text, reasoning, sound, or a call of a tool."""
+        """Add a chunk. True if it has a part of the answer: text, reasoning, sound, or a tool call."""
         get = held_by(chunk).get
         self._model = get("model") or self._model
         usage, groq = get("usage"), get("x_groq")

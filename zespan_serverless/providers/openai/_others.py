@@ -21,7 +21,7 @@ class Other(StainlessEndpoint):
         self._given = given
 
     def request_of(self, client: Any, body: dict[str, Any], headers: Any) -> Request:
-        """The request. Its input is sent as one message of the user's, or as one for each of several."""
+        """Return the request. Its input becomes one user message, or one for each item."""
         given = body.get(self._given)
         inputs = given if isinstance(given, list) and all(isinstance(one, str) for one in given) else [given]
         return Request(
