@@ -32,8 +32,10 @@ FIELDS = (
     *("reasoning_tokens", "cost_usd", "finish_reason", "system_prompt", "prompt_text", "completion_text"),
     *("tools_used", "tool_call_args"),
 )
-KEYS = ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "GROQ_API_KEY", "MISTRAL_API_KEY", "CO_API_KEY", "GEMINI_API_KEY")
-KEYS += ("AZURE_OPENAI_API_KEY", "OPENROUTER_API_KEY", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
+KEYS = (
+    *("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "GROQ_API_KEY", "MISTRAL_API_KEY", "CO_API_KEY", "GEMINI_API_KEY"),
+    *("AZURE_OPENAI_API_KEY", "OPENROUTER_API_KEY", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"),
+)
 
 
 @dataclass
