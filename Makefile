@@ -3,6 +3,7 @@
 # make test    every test          (make test WORKERS=0 PYTEST_ARGS="-k budget -x")
 # make check   linters and types, and whether GitHub and Renovate would understand what is for them
 # make wheel-test   some tests on the wheels, in empty environments, under each Python that is here
+# make docs    the documentation site, in build/site/html; make docs-serve shows it on http://127.0.0.1:8000/
 # make clean   delete everything that the other targets have built
 #
 # Another Python needs its own environment: make test PYTHON=python3.13 VENV=.venv313
@@ -27,7 +28,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 NEWER := $(shell for python in python3.12 python3.13 python3.14 ~/.pyenv/versions/3.1[2-9].*/bin/python3; do \
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 12))' 2>/dev/null && echo $$python && break; done)
 
-.PHONY: demo quick test check wheel-test clean environments
+.PHONY: demo quick test check wheel-test docs docs-serve clean environments
 
 demo: $(VENV)/.local
 	@$(VENV)/bin/python -m zespan_serverless_dev.demo
@@ -67,8 +68,14 @@ wheel-test: $(VENV)/.dev
 	$(VENV)/bin/python -m tools.wheels build
 	$(VENV)/bin/python -m tools.wheels test
 
+docs: $(VENV)/.docs
+	$(VENV)/bin/python -m tools.site
+
+docs-serve: $(VENV)/.docs
+	$(VENV)/bin/python -m tools.site serve
+
 clean:
-	rm -rf dist $(VENV) .venv-sam .venv-vercel .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf build/site dist $(VENV) .venv-sam .venv-vercel .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 $(VENV)/pyvenv.cfg:
 	$(if $(PYTHON),,$(error Python 3.11 or newer is needed: make $(MAKECMDGOALS) PYTHON=/path/to/python))
@@ -86,6 +93,10 @@ $(VENV)/.uv: $(VENV)/pyvenv.cfg
 
 $(VENV)/.local: $(VENV)/.uv pyproject.toml dev/pyproject.toml
 	$(call install,$(VENV),--editable . --editable ./dev 'openai>=1.50' zespan==1.6.1)
+	@touch $@
+
+$(VENV)/.docs: $(VENV)/.uv pyproject.toml
+	$(call install,$(VENV),--editable . --group docs)
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.uv pyproject.toml dev/pyproject.toml

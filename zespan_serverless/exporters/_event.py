@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from .._record.record import Record
 
 Event = dict[str, Any]
+"""An event as a JSON object. `EventFields` has its fields."""
 
 _LAST_SECOND = 253_402_300_799  # of the year 9999
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from .. import links
 from .model import Place, Project
 
 Level = Literal["error", "warning", "info"]
@@ -33,8 +34,8 @@ class Rule:
 
     @property
     def page(self) -> str:
-        """The page about it, in the repository."""
-        return f"docs/doctor/{self.id}.md"
+        """Where the page about it can be read."""
+        return links.page(f"doctor/{self.id}")
 
 
 _NONE = Rule("", "", "info", "", "")

@@ -3,47 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 from zespan_serverless_dev.server import DevServer
 
+from tests import axe as axe_core
 from tests.dev.page.support import VIEWS, count, exists, says, show
-from tools import story, vendor
+from tools import story
 from tools.chromium import Page
 
 pytestmark = pytest.mark.host(seconds=4)
-
-CACHE = Path(__file__).parents[3] / ".cache"
-TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
-RUN = """
-axe.run(document, { runOnly: TAGS }).then((result) =>
-  result.violations.flatMap((rule) => rule.nodes.map((node) => `${rule.id}: ${node.target} ${node.failureSummary}`)))
-"""
 
 
 @pytest.fixture(scope="module")
 def axe() -> str:
     """The source of axe-core."""
-    file = CACHE / f"{vendor.AXE.replace('@', '-')}.js"
-    if not file.exists():
-        try:
-            source = vendor.package(vendor.AXE)["axe.min.js"]
-        except vendor.RegistryUnavailable as problem:
-            pytest.skip(str(problem))
-        CACHE.mkdir(exist_ok=True)
-        file.write_bytes(source)
-    return file.read_text()
+    return axe_core.source()
 
 
 @pytest.fixture
 def check(page: Page, axe: str) -> Callable[[], None]:
-    """check(): what is shown now violates no rule. Chromium runs axe beside the page, whose policy stays in force."""
+    """check(): what is shown now violates no rule."""
 
     def check() -> None:
-        if not page.evaluate("'axe' in window"):
-            page.evaluate(f"(() => {{ {axe} }})()")
-        assert page.evaluate(RUN.replace("TAGS", str(TAGS))) == []
+        assert axe_core.violations(page, axe) == []
 
     return check
 

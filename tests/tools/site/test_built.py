@@ -1,0 +1,193 @@
+"""The built site, as a browser shows it, at the widths of a phone, a tablet and a desk."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from functools import partial
+from html.parser import HTMLParser
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+from markdown_it import MarkdownIt
+
+from tests import axe
+from tools import vendor
+from tools.chromium import Chromium, ChromiumUnavailable, Page, executable
+from tools.site import build, check
+from tools.site.pages import collect
+from tools.site.project import ROOT
+
+pytestmark = pytest.mark.host(seconds=5)
+
+WIDTHS = (360, 768, 1440)
+# One page of each kind: the front page, a host, long tables, signatures, a diagram.
+SHOWN = ("", "hosts/lambda/", "settings/", "api/types/", "architecture/")
+AXE = [tag for tag in axe.TAGS if tag != "best-practice"]  # of headings: Markdown's tables may have empty ones
+# Kinds of elements that a page has as often on the site as on GitHub.
+ELEMENTS = {"h1", "h2", "h3", "h4", "ul", "ol", "li", "pre", "table", "tr", "img", "strong", "em", "blockquote"}
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, format: str, *args: object) -> None:
+        """Print nothing."""
+
+
+@pytest.fixture(scope="module")
+def html(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    try:
+        return build.build(tmp_path_factory.mktemp("site"))
+    except vendor.RegistryUnavailable as problem:
+        pytest.skip(str(problem))
+
+
+@pytest.fixture(scope="module")
+def site(html: Path) -> Iterator[str]:
+    """The address at which the built site is served."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(html))) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/"
+        server.shutdown()
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Chromium]:
+    try:
+        executable()
+    except ChromiumUnavailable as problem:
+        pytest.skip(str(problem))
+    with Chromium() as chromium:
+        yield chromium
+
+
+@pytest.fixture
+def page(chromium: Chromium) -> Iterator[Page]:
+    """A tab. No script fails in it, and it asks no other host for anything: the pages' security policy reports that."""
+    with chromium.page() as page:
+        yield page
+        assert page.violations() == []
+        assert page.problems == []
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_no_page_is_wider_than_the_window(page: Page, site: str, html: Path, width: int) -> None:
+    """Wide tables, code and pictures scroll in their own boxes, or are scaled; on a phone on every page but rules'."""
+    shown = list(SHOWN)
+    if width == min(WIDTHS):
+        shown += [p.url for s, p in collect(ROOT).items() if s.startswith("docs/") and not s.startswith("docs/doctor/")]
+    wide = {}
+    for url in dict.fromkeys(shown):
+        page.open(site + url, width=width)
+        if (found := page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")) > 0:
+            wide[url] = found
+        assert page.violations() == []
+    assert wide == {}
+
+
+def test_every_request_goes_to_the_site(page: Page, site: str) -> None:
+    """Fonts, scripts, pictures, the diagrams' library: nothing comes from another host."""
+    for url in SHOWN:
+        page.open(site + url)
+        asked = page.evaluate("performance.getEntriesByType('resource').map((entry) => entry.name)")
+        assert asked
+        assert [name for name in asked if not name.startswith((site, "data:", "blob:"))] == []
+
+
+def test_the_search_finds_a_word(page: Page, site: str) -> None:
+    """A setting leads to its page."""
+    page.open(site)
+    page.click(".md-search__button")
+    page.wait("document.activeElement.shadowRoot?.activeElement?.tagName === 'INPUT'")
+    page.type("flush_reserve")
+    page.wait(
+        "document.activeElement.shadowRoot.querySelector('a')?.href.endsWith('/settings/?h=flush_reserve#flush_reserve')"
+    )
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_the_colours_are_those_of_the_system_until_they_are_switched(page: Page, site: str, theme: str) -> None:
+    """Dark or light at first as the system has it; the button switches, and the next page remembers."""
+    schemes = {"light": "default", "dark": "slate"}
+    scheme = "document.body.getAttribute('data-md-color-scheme')"
+    page.open(site, theme=theme)
+    assert page.evaluate(scheme) == schemes.pop(theme)
+    (other,) = schemes.values()
+    page.click("label.md-header__button[for^='__palette']:not([hidden])")
+    page.wait(f"{scheme} === '{other}'")
+    page.open(f"{site}settings/", theme=theme)
+    page.wait(f"{scheme} === '{other}'")
+    page.evaluate("localStorage.clear()")
+
+
+def test_diagrams_are_drawn(page: Page, site: str) -> None:
+    """By the site's own copy of the library."""
+    page.open(f"{site}architecture/")
+    page.wait("document.querySelector('div.mermaid')?.offsetHeight > 100")
+
+
+@pytest.mark.parametrize(("width", "theme"), [(1440, "light"), (360, "dark")])
+def test_everybody_can_read_it(page: Page, site: str, width: int, theme: str) -> None:
+    """Names, contrast, landmarks: axe-core has nothing to say of a page of each kind, in either theme."""
+    source = axe.source()
+    for url in SHOWN:
+        page.open(site + url, width=width, theme=theme)
+        assert axe.violations(page, source, AXE) == [], url
+
+
+def test_the_site_shows_what_github_shows(html: Path) -> None:
+    """Each page has as many headings, list items, rows, blocks of code and pictures as its Markdown has."""
+    different = {}
+    for source, written in collect(ROOT).items():
+        github = Elements(MarkdownIt("commonmark").enable("table").render(written.text), is_page=False).found
+        shown = Elements((html / written.url / "index.html").read_text(), is_page=True).found
+        tabs = written.text.count("<!-- tabs -->")
+        if github != shown and not tabs:
+            different[source] = (github - shown, shown - github)
+    assert different == {}
+
+
+def test_every_page_has_its_twin(html: Path) -> None:
+    """The Markdown is beside the page, which names it; llms.txt names them all."""
+    names = (html / "llms.txt").read_text()
+    for page in collect(ROOT).values():
+        assert (html / page.target).read_text().startswith(("#", "<!--")), page.target
+        assert f"]({page.target})" in names
+        assert 'type="text/markdown"' in (html / page.url / "index.html").read_text()
+
+
+def test_a_missing_page_says_what_to_do(page: Page, site: str, html: Path) -> None:
+    """404.html is a page of the site, with a description of where to look."""
+    page.open(f"{site}404.html")
+    assert "There is no such page" in page.text()
+
+
+def test_a_dead_link_or_anchor_fails_the_build(html: Path, tmp_path: Path) -> None:
+    """One that is planted in the built site is found, and it is the only one."""
+    copy = tmp_path / "html"
+    shutil.copytree(html, copy)
+    page = copy / "settings" / "index.html"
+    page.write_text(page.read_text().replace('href="#destination"', 'href="#nowhere"'))
+    assert {*check.dead_links(copy)} == {"settings/index.html: #nowhere leads to no heading of settings/index.html"}
+
+
+class Elements(HTMLParser):
+    """How often a page has each kind of element: of its whole text, or of the article on a page of the site."""
+
+    def __init__(self, text: str, *, is_page: bool) -> None:
+        super().__init__()
+        self.found: Counter[str] = Counter()
+        self._is_inside = not is_page
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Count the element."""
+        self._is_inside |= tag == "article"
+        if self._is_inside and tag in ELEMENTS:
+            self.found[tag] += 1
+
+    def handle_endtag(self, tag: str) -> None:
+        """Leave the article."""
+        self._is_inside &= tag != "article"

@@ -1,0 +1,64 @@
+"""Rewrites the links of a page: they are written for the repository, and have to work on the site."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from pathlib import Path
+
+from .files import FilePages
+from .markdown import prose
+from .pages import Page
+from .project import Project
+
+_MARKDOWN = re.compile(r"(?P<before>\]\(<?|^\[[^\]\n]+\]:[ ]+)(?P<target>[^)\s>]+)", re.MULTILINE)
+_HTML = re.compile(r"""(?P<before>\b(?:href|src)=")(?P<target>[^"]+)""")
+_ELSEWHERE = re.compile(r"[a-z][a-z0-9+.-]*:|#|//")
+
+
+class DeadLink(ValueError):
+    """A page links to a file that does not exist."""
+
+
+class Links:
+    """Where the links of all pages lead. Pages that show a file of the repository are added while they are met."""
+
+    def __init__(self, root: Path, pages: dict[str, Page], project: Project) -> None:
+        self._root, self._pages, self._project = root, pages, project
+        self.files = FilePages(root)
+
+    def rewritten(self, page: Page, *, is_twin: bool = False) -> str:
+        """Return a page's text with links that work on the site, or in its Markdown twin."""
+        base = posixpath.dirname(page.target) if is_twin else page.url
+
+        def markdown(link: re.Match[str]) -> str:
+            return link["before"] + self._relative(page, link["target"], posixpath.dirname(page.target), is_page=False)
+
+        def html(link: re.Match[str]) -> str:
+            return link["before"] + self._relative(page, link["target"], base, is_page=not is_twin)
+
+        return prose(page.text, lambda part: _HTML.sub(html, _MARKDOWN.sub(markdown, part)))
+
+    def _relative(self, page: Page, link: str, base: str, *, is_page: bool) -> str:
+        """`is_page`: whether a page is linked by its address, as in HTML, and not by its file."""
+        if not page.source or _ELSEWHERE.match(link):
+            return link
+        path, mark, fragment = link.partition("#")
+        source = posixpath.normpath(posixpath.join(posixpath.dirname(page.source), path))
+        target = self._target(page, link, source)
+        if isinstance(target, Page):
+            target = target.url if is_page else target.target
+        elif _ELSEWHERE.match(target):
+            return target + mark + fragment
+        slash = "/" if target.endswith("/") or not target else ""
+        return posixpath.relpath(target or ".", base or ".") + slash + mark + fragment
+
+    def _target(self, page: Page, link: str, source: str) -> Page | str:
+        path = self._root / source
+        if source in self._pages:
+            return self._pages[source]
+        if not path.exists() or source.startswith(".."):
+            raise DeadLink(f"{page.source} links to {link}, which does not exist")
+        if source.startswith("docs/") and path.is_file():
+            return source.removeprefix("docs/")
+        return self._project.link(source, is_folder=path.is_dir()) or self.files.page(source)
