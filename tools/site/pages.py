@@ -68,7 +68,7 @@ def summary(text: str) -> str:
     ):
         if (stripped := paragraph.strip()) and not stripped.startswith(("#", "|", "<", "![", "* ", "- ", "=", ">")):
             words = plain(" ".join(stripped.split()))
-            return re.split(r"(?<=[.:!?])\s", words, maxsplit=1)[0].rstrip(":")
+            return re.split(r"(?<=[.!?])\s", words, maxsplit=1)[0].rstrip(":")
     return ""
 
 
