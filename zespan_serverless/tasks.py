@@ -37,7 +37,7 @@ def task_scope(
     metadata: Mapping[str, Any] | None = None,
     **settings: Unpack[SettingsKwargs],
 ) -> Task:
-    """Trace one piece of work of many in a process: one root event, for as many at once as there are threads or tasks::
+    """Trace one of many pieces of work in a process: each has one root event, also in concurrent threads and tasks::
 
         with task_scope("index document", traceparent=message.headers) as task:
             ...
@@ -46,16 +46,16 @@ def task_scope(
         async with task_scope("answer", id=message.id):
             ...
 
-    `id` tells this piece of work from others. `traceparent` is that of whoever has asked for it: the header's value, or
-    headers that have it; without one the work belongs to the trace it is called in, or begins a new one. `metadata`
-    becomes part of the event, as does what is put into the target until the end. An exception passes through, and marks
-    the event as failed; `task.fail(...)` does so without one. Takes every setting by keyword (see `Settings`); raises
-    ConfigurationError for one that does not exist.
+    `id` identifies this piece of work. `traceparent` comes from the sender: the header's value, or headers that contain
+    it; without one the work belongs to the current trace, or begins a new one. `metadata` becomes part of the event,
+    and so do values that are set on the target until the end. An exception propagates, and marks the event as failed;
+    `task.fail(...)` does so without one. Takes every setting by keyword (see `Settings`); raises ConfigurationError for
+    an unknown one.
 
-    Events are sent by a thread while the process goes on. `deadline` is for work at whose end it does not: the seconds,
-    from now on, after which the process is ended, or its CPU taken away. `time_left()` counts them down, and the end of
-    the block waits until the events are delivered, for `flush_timeout` seconds at most, within the deadline. It waits
-    as well on platforms that give CPU only to requests, if the response has left.
+    A thread sends the events while the process keeps running. Pass `deadline` if it does not: the seconds, from now on,
+    after which the process ends, or loses its CPU. `time_left()` counts them down, and the end of the block waits until
+    the events are delivered, for at most `flush_timeout` seconds, within the deadline. It also waits on platforms that
+    give CPU only to requests, if the response has been sent.
     """
     if not name or not isinstance(name, str):
         raise ConfigurationError(f"task_scope takes the name of the work: task_scope('index document'). Got {name!r}")
