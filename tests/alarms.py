@@ -275,7 +275,7 @@ def _on_a_loop(call: Callable[[], Any]) -> Callable[[], Any]:
 
 
 def _roots(exporter: MemoryExporter) -> set[str]:
-    """The ids of root events. An interrupted invocation may have sent its root event twice, with the same id."""
+    """Return the ids of root events. An interrupted invocation may have sent its root event twice, with the same id."""
     return {event["event_id"] for event in exporter.events if "start_kind" in (event.get("metadata") or {})}
 
 

@@ -78,7 +78,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def _seconds(item: pytest.Item) -> float:
-    """The expected duration of a test that is marked as `host` or `slow`; 0 for any other test."""
+    """Return the expected duration of a test that is marked as `host` or `slow`; 0 for any other test."""
     return max(
         (
             mark.kwargs.get("seconds", USUAL_SECONDS[mark.name])

@@ -19,13 +19,13 @@ PAGES = {
 
 
 def blocks(text: str) -> list[str]:
-    """The Python blocks of a page."""
+    """Return the Python blocks of a page."""
     found: list[str] = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
     return found
 
 
 def run(block: str) -> SimpleNamespace:
-    """A block as the module it would be."""
+    """Return a block as the module it would be."""
     namespace: dict[str, Any] = {"__name__": "documentation"}
     exec(compile(block, "block", "exec"), namespace)
     return SimpleNamespace(**namespace)

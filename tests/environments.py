@@ -104,7 +104,7 @@ HEAVY = ("heavy", "backends")
 
 
 def python_of(group: str, name: str) -> Path | None:
-    """The interpreter of an environment; None if that is not installed, or not as it should be."""
+    """Return the interpreter of an environment; None if that is not installed, or not as it should be."""
     folder = _folder(group, name)
     try:
         return folder / "bin" / "python" if _stamp(folder).read_text() == _contents(group, name) else None
@@ -113,7 +113,7 @@ def python_of(group: str, name: str) -> Path | None:
 
 
 def installed(group: str, name: str) -> Path:
-    """The interpreter of an environment. The test that asks is skipped if that is not installed."""
+    """Return the interpreter of an environment. The test that asks is skipped if that is not installed."""
     python = python_of(group, name)
     if python is None:
         pytest.skip(f"{name} is not installed: `make test` does, or `python -m tests.environments {group}`")

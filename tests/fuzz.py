@@ -48,7 +48,7 @@ _POLICY = policy.Policy(settings.Settings())
 
 
 def _json(data: bytes) -> Any:
-    """What JSON makes of it, or else a text: all that an event can be made of."""
+    """Return what JSON makes of it, or else a text: all that an event can be made of."""
     text = data.decode("utf-8", "replace")
     try:
         return json.loads(text)

@@ -25,7 +25,7 @@ def write(host: str, situation: Situation, seen: str) -> None:
 
 
 def table() -> str:
-    """All cells, as Markdown."""
+    """Return all cells, as Markdown."""
     cells = {(host, situation): seen for host, situation, seen in map(_read, sorted(FOLDER.glob("*.json")))}
     lines = [f"| | {' | '.join(SITUATIONS)} |", f"|{' --- |' * (len(SITUATIONS) + 1)}"]
     hosts = dict.fromkeys(host for host, _ in cells)

@@ -34,17 +34,17 @@ def until(condition: Callable[[], object], seconds: float = _WAIT) -> None:
 
 
 def roots(events: list[Event]) -> list[Event]:
-    """The events of invocations."""
+    """Return the events of invocations."""
     return [event for event in events if "start_kind" in (event.get("metadata") or {})]
 
 
 def calls(events: list[Event]) -> list[Event]:
-    """The events of model calls."""
+    """Return the events of model calls."""
     return [event for event in events if event["span_kind"] == "llm"]
 
 
 def below(root: Event, events: list[Event]) -> list[Event]:
-    """The events whose parent is `root`."""
+    """Return the events whose parent is `root`."""
     return [e for e in events if (e["trace_id"], e["parent_span_id"]) == (root["trace_id"], root["span_id"])]
 
 

@@ -230,7 +230,7 @@ REPLACED = 6  # sandboxes
 
 
 def invoked_and_replaced(folder: Path, chance: random.Random, backend: Backend, parking: Path) -> Counter[str]:
-    """One sandbox after the other, each with an outage of its own, and none with the disk of the one before."""
+    """Return one sandbox after the other, each with an outage of its own, and none with the disk of the one before."""
     count: Counter[str] = Counter()
     env = {
         "PYTHONPATH": os.pathsep.join(map(str, (HOOKS, ROOT, ROOT / "tests" / "chaos"))),

@@ -183,6 +183,6 @@ def names(wheel: Path) -> list[str]:
 
 
 def in_the_repository(folder: str) -> set[str]:
-    """The files that git knows in a folder, by their paths in a wheel."""
+    """Return the files that git knows in a folder, by their paths in a wheel."""
     listed = subprocess.run(["git", "ls-files", folder], cwd=ROOT, capture_output=True, text=True, check=True)
     return {re.sub(r"^dev/", "", name) for name in listed.stdout.split()}

@@ -86,7 +86,7 @@ def test_a_refused_event_costs_only_its_own_blob(backend: Backend, forwarder: Fo
 
 
 def fails_at(name: str) -> Backend:
-    """A backend that answers 500 to every request with this event."""
+    """Return a backend that answers 500 to every request with this event."""
 
     def decode(body: bytes) -> list[dict[str, Any]]:
         events = [json.loads(line) for line in body.splitlines()]

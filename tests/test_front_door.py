@@ -78,7 +78,7 @@ TYPES: Any = types
 
 
 def declared(module: ModuleType) -> dict[str, str | None]:
-    """The names that type checkers see, and where from."""
+    """Return the names that type checkers see, and where from."""
     tree = ast.parse(Path(str(module.__file__)).read_text())
     (block,) = [node for node in tree.body if isinstance(node, ast.If)]
     imports = [node for node in block.body if isinstance(node, ast.ImportFrom)]

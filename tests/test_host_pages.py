@@ -24,14 +24,14 @@ FILES = {"yaml": "template.yaml", "hcl": "main.tf", "json": "host.json", "docker
 
 
 def tab(page: str, name: str) -> str:
-    """The content of a tab."""
+    """Return the content of a tab."""
     found = re.search(rf"^#### {name}\n(.*?)(?=^#### |^<!-- /tabs -->)", PAGES[page], re.DOTALL | re.MULTILINE)
     assert found, name
     return found[1]
 
 
 def block(text: str, language: str) -> str:
-    """The first block of a language."""
+    """Return the first block of a language."""
     found = re.search(rf"```{language}\n(.*?)```", text, re.DOTALL)
     assert found, language
     return found[1]

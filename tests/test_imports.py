@@ -298,7 +298,7 @@ def test_no_package_of_others_is_loaded() -> None:
 
 
 def _loaded(script: str) -> set[str]:
-    """The packages that a script loads, as -X importtime tells."""
+    """Return the packages that a script loads, as -X importtime tells."""
     environment = {"ZESPAN_ENABLED": "1", "PYTHONPATH": str(PACKAGE.parent)}
     command = [sys.executable, "-X", "importtime", "-c", textwrap.dedent(script)]
     told = subprocess.run(command, env=environment, capture_output=True, text=True, check=True, timeout=60).stderr
@@ -311,7 +311,7 @@ def module_name(file: Path) -> str:
 
 
 def circles(graph: Mapping[str, set[str]]) -> set[frozenset[str]]:
-    """The strongly connected components of more than one node (Tarjan's algorithm)."""
+    """Return the strongly connected components of more than one node (Tarjan's algorithm)."""
     found: set[frozenset[str]] = set()
     index: dict[str, int] = {}
     lowest: dict[str, int] = {}

@@ -18,7 +18,7 @@ from zespan_serverless.settings._otlp import Target, target
 
 
 def of(environ: dict[str, str], **settings: Any) -> Target:
-    """The target of the exporter `otlp`, unless the settings name another one."""
+    """Return the target of the exporter `otlp`, unless the settings name another one."""
     return target(Settings(**{"exporter": "otlp", **settings}), environ)
 
 

@@ -33,7 +33,7 @@ BY_NAME = re.compile(r"zespan[-_.]+serverless *($|[\[=<>!~;@ ])", re.IGNORECASE)
 
 
 def installed(text: str) -> list[str]:
-    """What the commands in a text have pip install, options among it."""
+    """Return what the commands in a text have pip install, options among it."""
     lines = text.replace("\\\n", " ")
     return [word.strip("'\"") for found in INSTALL.findall(lines) for word in found.split()]
 
@@ -62,7 +62,7 @@ def test_the_reader_of_commands_finds_them() -> None:
 
 
 def wheel(name: str, version: str) -> bytes:
-    """A wheel with nothing in it."""
+    """Return a wheel with nothing in it."""
     info = f"{name.replace('-', '_')}-{version}.dist-info"
     with zipfile.ZipFile(content := BytesIO(), "w") as archive:
         archive.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")

@@ -108,7 +108,7 @@ def test_type_checkers_see_the_type_of_each_setting(name: str) -> None:
 
 
 def documented() -> dict[str, str]:
-    """What editors show of each setting: the text below its line in SettingsKwargs."""
+    """Return what editors show of each setting: the text below its line in SettingsKwargs."""
     body = ast.parse(Path(_kwargs.__file__).read_text()).body
     (kwargs,) = [node for node in body if isinstance(node, ast.ClassDef) and node.name == "SettingsKwargs"]
     texts: dict[str, str] = {}

@@ -33,7 +33,7 @@ FUNCTIONS = {
 
 
 def one(pattern: str, text: str) -> str:
-    """What the pattern's group finds, once, in the text."""
+    """Return what the pattern's group finds, once, in the text."""
     (found,) = re.findall(pattern, text)
     return str(found)
 

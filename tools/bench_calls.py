@@ -83,7 +83,7 @@ def _anthropic_stream() -> bytes:
 
 
 def _client(package: str, kind: str, whole: Any, streamed: bytes) -> Any:
-    """A client whose transport answers from memory. The SDKs are built on httpx or on httpx2."""
+    """Return a client whose transport answers from memory. The SDKs are built on httpx or on httpx2."""
     sdk: Any = importlib.import_module(package)
     http: Any = sys.modules[sdk.DefaultHttpxClient.__mro__[1].__module__.partition(".")[0]]
     body = json.dumps(whole).encode()
@@ -200,7 +200,7 @@ def instructions(call: Callable[[], Any]) -> Counter[CodeType]:
 
 
 def table(counts: Counter[CodeType], count: int = 1) -> str:
-    """The functions of ours with the most instructions, each per one of `count`."""
+    """Return the functions of ours with the most instructions, each per one of `count`."""
     ours = [(code, number) for code, number in counts.most_common() if f"{PACKAGE}/" in code.co_filename]
     lines = [f"{sum(number for _, number in ours) / count:8.0f} in all of ours"]
     for code, number in ours[:SHOWN]:
@@ -210,7 +210,7 @@ def table(counts: Counter[CodeType], count: int = 1) -> str:
 
 
 def report(again: Again) -> str:
-    """The figures of one SDK."""
+    """Return the figures of one SDK."""
     bare, ours = fastest(again.bare, again.ours, count=CALLS, rounds=ROUNDS)
     unread, read = fastest(lambda: again.read(False), lambda: again.read(True), count=1, rounds=ROUNDS)
     call, pieces = instructions(again.ours).total(), instructions(lambda: again.read(True)).total()
@@ -222,7 +222,7 @@ def report(again: Again) -> str:
 
 
 def clock() -> float:
-    """Milliseconds for a million instructions of the simplest kind."""
+    """Return milliseconds for a million instructions of the simplest kind."""
     loop = compile("for _ in range(100_000): pass", "", "exec")
     return fastest(lambda: exec(loop), count=1, rounds=ROUNDS)[0] / 1000 / (100_000 * 3) * 1_000_000
 

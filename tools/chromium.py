@@ -89,7 +89,7 @@ class Page:
         self.wait("document.readyState === 'complete'")
 
     def evaluate(self, expression: str) -> Any:
-        """The value of an expression in the page; promises are awaited."""
+        """Return the value of an expression in the page; promises are awaited."""
         result = self.send("Runtime.evaluate", expression=expression, awaitPromise=True, returnByValue=True)
         if "exceptionDetails" in result:
             details = result["exceptionDetails"]
@@ -106,7 +106,7 @@ class Page:
         return value
 
     def text(self) -> str:
-        """The text that a reader sees."""
+        """Return the text that a reader sees."""
         return str(self.evaluate("document.body.innerText"))
 
     def click(self, selector: str) -> None:
@@ -141,7 +141,7 @@ class Page:
         path.write_bytes(base64.b64decode(self.send("Page.captureScreenshot", format="png")["data"]))
 
     def violations(self) -> list[str]:
-        """What the page's security policy has refused since it was loaded."""
+        """Return what the page's security policy has refused since it was loaded."""
         return list(self.evaluate("window.violations"))
 
     def _note(self, message: dict[str, Any]) -> None:

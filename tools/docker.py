@@ -92,7 +92,7 @@ def daemon() -> Iterator[None]:
 
 
 def gateway() -> str:
-    """The address at which containers find this machine."""
+    """Return the address at which containers find this machine."""
     network = json.loads(_docker("network", "inspect", "bridge"))[0]["IPAM"]["Config"][0]
     return network.get("Gateway") or str(ipaddress.ip_network(network["Subnet"])[1])
 

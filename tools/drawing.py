@@ -22,7 +22,7 @@ text { fill: var(--fg); } .dim { fill: var(--dim); font-size: 12px; } .strong { 
 
 
 def beginning(width: int, height: int, title: str, description: str) -> list[str]:
-    """The first lines of a picture, with an empty card. The last line is `</svg>`."""
+    """Return the first lines of a picture, with an empty card. The last line is `</svg>`."""
     return [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" role="img" aria-labelledby="t d">',
         f'<title id="t">{escape(title)}</title>',
@@ -35,12 +35,12 @@ def beginning(width: int, height: int, title: str, description: str) -> list[str
 
 
 def bar(style: str, left: float, right: float, top: float, height: int) -> str:
-    """A bar that can be seen, however short it is."""
+    """Return a bar that can be seen, however short it is."""
     return (
         f'<rect class="{style}" x="{left:.1f}" y="{top}" width="{max(right - left, 1):.1f}" height="{height}" rx="2"/>'
     )
 
 
 def text(x: float, y: float, content: str, style: str, anchor: str = "start") -> str:
-    """A line of text."""
+    """Return a line of text."""
     return f'<text class="{style}" x="{x:.1f}" y="{y}" text-anchor="{anchor}">{escape(content)}</text>'

@@ -111,7 +111,7 @@ def move_time(clock: Clock) -> None:
 
 
 def simulate(sandboxes: int, seed: int, *, with_fallback: bool) -> Fleet:
-    """What becomes of these sandboxes, by the end of the simulation."""
+    """Return what becomes of these sandboxes, by the end of the simulation."""
     clock, chance, fleet = Clock(), random.Random(seed), Fleet()
     move_time(clock)
     backend = Destination(clock)
@@ -139,7 +139,7 @@ def simulate(sandboxes: int, seed: int, *, with_fallback: bool) -> Fleet:
 
 
 def simulate_in_processes(sandboxes: int, *, with_fallback: bool, processes: int) -> Fleet:
-    """The same, in several processes."""
+    """Return the same, in several processes."""
     fleet = Fleet()
     with ProcessPoolExecutor(processes) as pool:
         parts = [
@@ -152,7 +152,7 @@ def simulate_in_processes(sandboxes: int, *, with_fallback: bool, processes: int
 
 
 def summary(fleet: Fleet) -> str:
-    """The figures, as a row of a table."""
+    """Return the figures, as a row of a table."""
 
     def highest(begin: float, end: float) -> str:
         return f"{max(fleet.requests[second] for second in range(int(begin), int(end))):,}"

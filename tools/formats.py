@@ -57,7 +57,7 @@ def microseconds(work: Callable[[], object]) -> float:
 
 
 def row(name: str, work: Callable[[], bytes]) -> str:
-    """A row of the table. `work` makes the body of a request with `BATCH` events."""
+    """Return a row of the table. `work` makes the body of a request with `BATCH` events."""
     body = work()  # what is imported or cached the first time is not the event's
     packed = zlib.compress(body, level=1, wbits=31)
     zipping = microseconds(lambda: zlib.compress(body, level=1, wbits=31))
@@ -84,7 +84,7 @@ def calls() -> list[Any]:
 
 
 def ours() -> list[str]:
-    """One row for each format of ours."""
+    """Return one row for each format of ours."""
     from tests.exporters.otlp import support
     from zespan_serverless.exporters import carbon
     from zespan_serverless.exporters._event import encoded
@@ -111,7 +111,7 @@ def ours() -> list[str]:
 
 
 def official() -> list[str]:
-    """The rows of OpenTelemetry's exporters; called by the interpreter that has them."""
+    """Return the rows of OpenTelemetry's exporters; called by the interpreter that has them."""
     from zespan_serverless.exporters.otlp._records import span_of
 
     sdk: Any = import_module("opentelemetry.sdk.trace")

@@ -189,7 +189,7 @@ def _parameter_store(latency: float) -> Iterator[Mapping[str, str]]:
 
 
 def _over(took: list[float], base: list[float]) -> float:
-    """The median of the differences in each round, because the speed of the machine varies between rounds."""
+    """Return the median of the differences in each round, because the speed of the machine varies between rounds."""
     return statistics.median(ours - without for ours, without in zip(took, base, strict=True))
 
 

@@ -18,7 +18,7 @@ BACKENDS, JOURNALS = ("live", "dead"), ("off", "on")
 
 
 def resident() -> int:
-    """The resident memory of this process in bytes (Linux)."""
+    """Return the resident memory of this process in bytes (Linux)."""
     with open("/proc/self/statm", "rb") as statm:  # noqa: PTH123
         return int(statm.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
@@ -49,7 +49,7 @@ def measure(invocations: int) -> str:
 
 
 def _slope(points: list[tuple[int, int]]) -> float:
-    """The slope of the least-squares line."""
+    """Return the slope of the least-squares line."""
     x_mean, y_mean = (sum(point[axis] for point in points) / len(points) for axis in (0, 1))
     return sum((x - x_mean) * (y - y_mean) for x, y in points) / sum((x - x_mean) * (x - x_mean) for x, _ in points)
 

@@ -45,7 +45,7 @@ class Run:
 
 
 def measure() -> tuple[Run, Run]:
-    """The invocation with the official SDK, and the one with this package."""
+    """Return the invocation with the official SDK, and the one with this package."""
     with Backend() as backend, ModelEndpoint(latency_ms=MODEL) as model:
         backend.latency = BACKEND / 1000
         return _sdk(backend, model), _package(backend, model)
@@ -143,7 +143,7 @@ def svg(sdk: Run, package: Run) -> str:
 
 
 def _lane(top: float, names: tuple[str, str], run: Run, scale: float) -> list[str]:
-    """One invocation: handler, model calls, response, flush, freeze, and what has arrived."""
+    """Return one invocation: handler, model calls, response, flush, freeze, and what has arrived."""
     frozen, response = LEFT + run.frozen * scale, LEFT + run.response * scale
     width = WIDTH - 16 - frozen
     parts = [

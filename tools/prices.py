@@ -39,7 +39,7 @@ TABLE = """\\
 
 
 def names(clause: Any) -> Iterator[str]:
-    """The alternatives of a rule: a sign and a text, several joined by `&` where all have to hold."""
+    """Yield the alternatives of a rule: a sign and a text, several joined by `&` where all have to hold."""
     if getattr(clause, "or_", None) is not None:
         for one in clause.or_:
             yield from names(one)

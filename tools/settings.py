@@ -80,7 +80,7 @@ TAIL = """
 
 
 def descriptions() -> dict[str, str]:
-    """The docstring of each setting in `SettingsKwargs`, as paragraphs of one line."""
+    """Return the docstring of each setting in `SettingsKwargs`, as paragraphs of one line."""
     (cls,) = [
         node for node in ast.parse(inspect.getsource(_kwargs.SettingsKwargs)).body if isinstance(node, ast.ClassDef)
     ]
@@ -93,13 +93,13 @@ def descriptions() -> dict[str, str]:
 
 
 def default(field: Field) -> str:
-    """The default of a setting, as it is written in the environment; empty if there is none."""
+    """Return the default of a setting, as it is written in the environment; empty if there is none."""
     value = field.default
     return ",".join(value) if isinstance(value, tuple) else "" if value is None else str(value)
 
 
 def page() -> str:
-    """The whole page."""
+    """Return the whole page."""
     texts = descriptions()
     parts = [HEAD]
     for title, names in GROUPS.items():

@@ -45,7 +45,7 @@ class Sandbox:
         self.records[-1] |= {"timeout_ms": timeout_ms, "python": "3.13", "controls": list(CONTROLS)}
 
     def invoke(self, calls: int = 1, *, outcome: str = "ok", delivers: bool = True, hangs: bool = False) -> str:
-        """One invocation with some calls of models; return its request id.
+        """Return one invocation with some calls of models; return its request id.
 
         A call that `hangs` has begun and does not end: with the outcome "" the invocation goes on, with "timeout" it is
         cut off at the deadline. Without `delivers` its flush is in vain, and its events wait.
@@ -162,7 +162,7 @@ def event_of(
     chance: random.Random, trace: str, span: str, parent: str | None, name: str, kind: str, start: float, end: float,
     ok: bool, model: str | None = None, first: float = 0, cold: bool = False,
 ) -> Record:  # fmt: skip
-    """An event in the words of Zespan's ingest."""
+    """Return an event in the words of Zespan's ingest."""
     event: Record = {
         "event_id": f"{chance.getrandbits(128):032x}",
         "trace_id": trace,

@@ -50,17 +50,17 @@ class Picture:
 
 
 def _handler(begin: float, end: float, label: str = "handler") -> list[Part]:
-    """The function, with its model call."""
+    """Return the function, with its model call."""
     return [Part("handler", begin, end, label), Part("model", begin + 4, end - 4, "model call")]
 
 
 def _after(begin: float, end: float, sent: float, response: str = "response", label: str = "handler") -> list[Part]:
-    """A function whose events are sent when the response has left."""
+    """Return a function whose events are sent when the response has left."""
     return [*_handler(begin, end, label), Part("mark", end, end, response), Part("flush", end, sent, "events sent")]
 
 
 def _before(begin: float, end: float, sent: float, response: str = "response", label: str = "handler") -> list[Part]:
-    """A function whose response leaves when the events are sent."""
+    """Return a function whose response leaves when the events are sent."""
     return [*_handler(begin, end, label), Part("flush", end, sent, "events sent"), Part("mark", sent, sent, response)]
 
 
@@ -212,7 +212,7 @@ PICTURES = {
 
 
 def svg(picture: Picture) -> str:
-    """The file's text."""
+    """Return the file's text."""
     height = HEIGHT * len(picture.rows) + 32
     lines = beginning(WIDTH, height, picture.title, picture.description)
     for number, row in enumerate(picture.rows):

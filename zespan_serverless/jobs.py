@@ -219,7 +219,7 @@ class ActiveRun:
                 self._is_over = True
 
     def _outcome(self, error: BaseException | None, result: Result) -> tuple[BaseException | None, Result]:
-        """What the event says of the end: what was raised, and how it ended otherwise."""
+        """Return what the event says of the end: what was raised, and how it ended otherwise."""
         return error, result
 
 

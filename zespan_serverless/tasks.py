@@ -166,13 +166,13 @@ class Task(dict[str, Any]):
                 active.leave()
 
     def outcome(self, error: BaseException | None, result: Result) -> tuple[BaseException | None, Result]:
-        """What the event says of the end: what was raised counts more than what `fail` was told."""
+        """Return what the event says of the end: what was raised counts more than what `fail` was told."""
         if error is not None or result is not NO_RESULT:
             return error, result
         return self._failure, self._result
 
     def _opened(self) -> _ActiveTask | None:
-        """The work as an invocation that has not begun; None if telemetry is off."""
+        """Return the work as an invocation that has not begun; None if telemetry is off."""
         readers = {name: self._settings[name] for name in _settings.READERS if name in self._settings}
         container = _observe.start({name: value for name, value in self._settings.items() if name not in readers})
         if container is None:
@@ -254,7 +254,7 @@ def _with(described: Description, more: Mapping[str, Any]) -> Description:
 
 
 def _caller(span: _trace.Span) -> Caller:
-    """The span that work is begun in, as its caller."""
+    """Return the span that work is begun in, as its caller."""
     above = span.caller
     if above is None:
         return Caller(span.trace_id, span.span_id, SAMPLED)

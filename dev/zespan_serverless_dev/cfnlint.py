@@ -22,7 +22,7 @@ _LETTERS = {"error": "E", "warning": "W", "info": "I"}
 
 
 def _matches(rule: Rule, filename: str) -> list[Any]:
-    """What a rule finds in a template, as cfn-lint has it."""
+    """Return what a rule finds in a template, as cfn-lint has it."""
     file = Path(filename)
     if not file.is_file():  # it comes from stdin
         return []
@@ -37,7 +37,7 @@ def _matches(rule: Rule, filename: str) -> list[Any]:
 
 @lru_cache(maxsize=8)
 def _findings(file: Path, changed: int) -> list[Finding]:
-    """What all rules find in a template, not what they find in code. `changed` is for the cache."""
+    """Return what all rules find in a template, not what they find in code. `changed` is for the cache."""
     project = Project(file.parent)
     cloudformation.read(file, project)
     for code in {function.code for function in project.functions if function.code and function.code.is_dir()}:

@@ -97,11 +97,11 @@ class RuntimeApi:
         until(lambda: path in self.calls, 10)
 
     def log(self) -> str:
-        """The output so far."""
+        """Return the output so far."""
         return os.pread(self._output.fileno(), 1_000_000, 0).decode()
 
     def children(self) -> list[int]:
-        """The processes that the runtime client has forked and that still run."""
+        """Return the processes that the runtime client has forked and that still run."""
         children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
         return [int(pid) for pid in children if " Z " not in Path(f"/proc/{pid}/stat").read_text()]
 

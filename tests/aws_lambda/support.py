@@ -18,5 +18,5 @@ class StartFunction(Protocol):
 
 
 def roots(events: list[Event]) -> list[Event]:
-    """The events of invocations, and of spans without a kind."""
+    """Return the events of invocations, and of spans without a kind."""
     return [event for event in events if event["span_kind"] == "general"]

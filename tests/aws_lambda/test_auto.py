@@ -47,7 +47,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def answer(handler: str, folder: Path, env: dict[str, str]) -> dict[str, object]:
-    """What the first invocation of a function answers, without what differs from call to call."""
+    """Return what the first invocation of a function answers, without what differs from call to call."""
     with Sandbox(handler, folder, env=env, timeout=10) as sandbox:
         payload = sandbox.invoke({"a": 1}).payload
     return {name: value for name, value in payload.items() if name != "requestId"}

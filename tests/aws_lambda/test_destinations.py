@@ -31,7 +31,7 @@ def begin(start: StartFunction, backends: list[Backend], handler: str = "handler
 
 
 def steps(backend: Backend) -> Counter[str]:
-    """How often each step has arrived."""
+    """Return how often each step has arrived."""
     return Counter(event["operation"] for event in backend.events if event["parent_span_id"])
 
 

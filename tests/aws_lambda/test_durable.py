@@ -96,7 +96,7 @@ def execute(start: StartFunction, service: Service) -> Callable[..., Execution]:
 
 
 def split(events: list[Event]) -> tuple[list[Event], list[Event]]:
-    """The events of invocations, and those of steps."""
+    """Return the events of invocations, and those of steps."""
     general = [event for event in events if event["span_kind"] == "general"]
     invocations = [event for event in general if "faas.name" in event.get("metadata", {})]
     return invocations, [event for event in general if event not in invocations]

@@ -42,14 +42,14 @@ json_values = st.recursive(
 
 
 def places(value: Any, above: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
-    """The paths of everything in a JSON value."""
+    """Return the paths of everything in a JSON value."""
     inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     return [above, *(path for key, held in inner for path in places(held, (*above, key)))]
 
 
 @st.composite
 def damaged(draw: st.DrawFn) -> Any:
-    """An example of an event with something else in one place of it."""
+    """Return an example of an event with something else in one place of it."""
     event = copy.deepcopy(EVENTS[draw(st.sampled_from(sorted(EVENTS)))])
     path = draw(st.sampled_from(places(event)))
     if not path:
@@ -191,7 +191,7 @@ def test_client_context_carries_a_parent() -> None:
 
 
 def sqs(number: int, **more: Any) -> dict[str, Any]:
-    """A message with a trace of its own."""
+    """Return a message with a trace of its own."""
     traceparent = {"stringValue": f"00-{number + 1:032x}-{number + 1:016x}-01"}
     return {"eventSource": "aws:sqs", "messageAttributes": {"traceparent": traceparent}, **more}
 
@@ -245,7 +245,7 @@ def ids(caller: Caller | None) -> tuple[str, str | None] | None:
 
 
 def carried(record: Any) -> dict[str, object]:
-    """What a record carries of its producer's trace context."""
+    """Return what a record carries of its producer's trace context."""
     batch = _batches.batch({"Records": [record]})
     assert batch is not None
     carrier = _carried.ContextFinder().of(batch, record)

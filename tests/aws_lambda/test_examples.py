@@ -52,7 +52,7 @@ def start(backend: Backend, model: ModelEndpoint) -> Iterator[StartExample]:
 
 
 def below(parent: Event, events: list[Event]) -> list[Event]:
-    """The events whose parent that is, in its trace."""
+    """Return the events whose parent that is, in its trace."""
     ids = parent["trace_id"], parent["span_id"]
     return [event for event in events if (event["trace_id"], event["parent_span_id"]) == ids]
 
@@ -74,7 +74,7 @@ def posted(body: str | None, *, path: str = "/my/path", **request_context: Any) 
 
 
 def queued(*bodies: str) -> Event:
-    """A batch from SQS, a message for each body; the second has no traceparent."""
+    """Return a batch from SQS, a message for each body; the second has no traceparent."""
     records = [{**record, "body": body} for record, body in zip(EVENTS["sqs"]["Records"], bodies, strict=True)]
     return {"Records": records}
 

@@ -21,7 +21,7 @@ KILLED = "Sending SIGKILL to runtime"
 
 
 def parked(folder: Path) -> tuple[int, int]:
-    """How many model calls and root events are parked, counting each id once."""
+    """Return how many model calls and root events are parked, counting each id once."""
     store = open_store(str(folder))
     events = [json.loads(data) for name in store.list() for data in events_of(store.get(name))[1]]
     assert len({event["event_id"] for event in events}) == len(events)

@@ -51,7 +51,7 @@ def blob(*names: str) -> bytes:
 
 
 def sqs(**bodies: str) -> dict[str, Any]:
-    """An event of messages with these ids and bodies."""
+    """Return an event of messages with these ids and bodies."""
     (record,) = json.loads((EVENTS / "s3-sqs.json").read_text())["Records"]
     return {"Records": [{**record, "messageId": message_id, "body": body} for message_id, body in bodies.items()]}
 
@@ -72,7 +72,7 @@ def s3(*keys: str) -> dict[str, Any]:
 
 
 def forward(event: Any, seconds: float = 20.0) -> list[str]:
-    """The ids of what is to be delivered again."""
+    """Return the ids of what is to be delivered again."""
     answer = forwarder.handler(event, LambdaContext(timeout=seconds + forwarder.RESERVE))
     return [failure["itemIdentifier"] for failure in answer["batchItemFailures"]]
 

@@ -57,12 +57,12 @@ def test_async_handler_keeps_one_loop(start: StartFunction, backend: Backend, mo
 
 
 def sync_handler(event: Any, context: Any) -> Any:
-    """What it does."""
+    """Return what it does."""
     return event()
 
 
 async def async_handler(event: Any, context: Any) -> Any:
-    """What it does."""
+    """Return what it does."""
     await asyncio.sleep(0)
     return event()
 

@@ -44,7 +44,7 @@ def serve(api: RuntimeApi, times: int = 1) -> set[int]:
 
 
 def arrived(backend: Backend) -> tuple[int, int]:
-    """How many model calls and root events the backend has; what a hung request brought twice counts once."""
+    """Return how many model calls and root events the backend has; what a hung request brought twice counts once."""
     events = list({event["event_id"]: event for event in backend.events}.values())
     return len(calls(events)), len(roots(events))
 

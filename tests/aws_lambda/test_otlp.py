@@ -27,7 +27,7 @@ def environment(endpoint: Endpoint, **more: str) -> dict[str, str]:
 
 
 def invocations(endpoint: Endpoint) -> list[dict[str, Any]]:
-    """The attributes of the spans of invocations, each once, in order of arrival."""
+    """Return the attributes of the spans of invocations, each once, in order of arrival."""
     told: dict[str, dict[str, Any]] = {}
     for span in endpoint.spans():
         attributes = plain(span["attributes"])

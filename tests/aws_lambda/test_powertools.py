@@ -158,7 +158,7 @@ def stack(decorate: Decorator, handler: Handler, order: str) -> Handler:
 
 
 def without_chance(root: dict[str, Any]) -> dict[str, Any]:
-    """What an invocation's event says that is the same each time."""
+    """Return what an invocation's event says that is the same each time."""
     varying = ("time_left", "handler_duration", "memory_max", "faas.invocation_id", "faas.coldstart", "start_", "init_")
     return {name: value for name, value in root["metadata"].items() if not name.startswith(varying)}
 
@@ -551,7 +551,7 @@ def json_lines(log: str) -> list[dict[str, Any]]:
 
 
 def emf(answer: Invoke, namespace: str) -> list[dict[str, Any]]:
-    """The metrics that an invocation's log has, of one namespace."""
+    """Return the metrics that an invocation's log has, of one namespace."""
     lines = [line for line in json_lines(answer.log) if "_aws" in line]
     return [line for line in lines if line["_aws"]["CloudWatchMetrics"][0]["Namespace"] == namespace]
 

@@ -26,7 +26,7 @@ for record in BATCH["Records"]:
 
 
 def invoke(work: Any, event: Any = BATCH) -> Any:
-    """An invocation of a function that does `work` on an event."""
+    """Return an invocation of a function that does `work` on an event."""
     return decorate(lambda event, context: work(event))(event, testing.LambdaContext())
 
 

@@ -21,7 +21,7 @@ polling = pytest.mark.parametrize("polling", [BLOCKING, THREAD])
 
 
 def arrived(backend: Backend) -> tuple[int, int]:
-    """How many model calls and root events the backend has, counting once what a hung request brought before."""
+    """Return how many model calls and root events the backend has, counting once what a hung request brought before."""
     events = list({event["event_id"]: event for event in backend.events}.values())
     return len(calls(events)), len(roots(events))
 

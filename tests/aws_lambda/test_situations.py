@@ -21,7 +21,7 @@ ROUNDS = 12
 
 
 def added(start: StartFunction, handler: str) -> str:
-    """What telemetry adds to a response, in milliseconds, the sandbox frozen between the calls."""
+    """Return what telemetry adds to a response, in milliseconds, the sandbox frozen between the calls."""
     ours, bare = start(handler), start(handler, env={"ZESPAN_ENABLED": "0"})
     took = []
     for _ in range(ROUNDS):

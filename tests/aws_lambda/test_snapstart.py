@@ -45,14 +45,14 @@ def start(backend: Backend, tmp_path: Path) -> Iterator[Start]:
 
 
 def sockets(pid: int) -> int:
-    """How many TCP connections a process has."""
+    """Return how many TCP connections a process has."""
     tcp = {line.split()[9] for line in Path(f"/proc/{pid}/net/tcp").read_text().splitlines()[1:]}
     links = (str(link.readlink()) for link in Path(f"/proc/{pid}/fd").iterdir())
     return sum(link.removeprefix("socket:[").rstrip("]") in tcp for link in links)
 
 
 def operations(backend: Backend) -> Counter[str]:
-    """How often each model call was delivered."""
+    """Return how often each model call was delivered."""
     return Counter(event["operation"] for event in calls(backend.events))
 
 

@@ -27,7 +27,7 @@ flush_modes = pytest.mark.parametrize("flush_mode", ["auto", "before_return"])
 
 
 def told(backend: Backend) -> list[Event]:
-    """Every event that has arrived; one that has been sent twice counts once, and was the same both times."""
+    """Return every event that has arrived; one that has been sent twice counts once, and was the same both times."""
     seen: dict[str, Event] = {}
     for event in backend.events:
         assert seen.setdefault(event["event_id"], event) == event
@@ -35,7 +35,7 @@ def told(backend: Backend) -> list[Event]:
 
 
 def statuses(backend: Backend) -> list[str]:
-    """Those of the invocations; each has one event."""
+    """Return those of the invocations; each has one event."""
     found = roots(told(backend))
     ids = Counter(event["metadata"]["faas.invocation_id"] for event in found)
     assert set(ids.values()) <= {1}, ids
@@ -43,7 +43,7 @@ def statuses(backend: Backend) -> list[str]:
 
 
 def ends(sandbox: Sandbox, event: dict[str, Any]) -> str:
-    """An invocation that is torn down; its request id."""
+    """Return an invocation that is torn down; its request id."""
     answer = sandbox.invoke(event)
     assert answer.reset, answer.log
     assert answer.request_id

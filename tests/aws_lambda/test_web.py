@@ -29,7 +29,7 @@ LATENCY = 0.2
 
 
 def get(path: str) -> dict[str, Any]:
-    """A request to a function URL."""
+    """Return a request to a function URL."""
     request = EVENT["requestContext"] | {"http": EVENT["requestContext"]["http"] | {"method": "GET", "path": path}}
     headers = {"host": "a1.lambda-url.us-east-1.on.aws", "traceparent": f"00-{TRACE}-{SPAN}-01"}
     return EVENT | {
@@ -44,13 +44,13 @@ def get(path: str) -> dict[str, Any]:
 
 
 def responded(answer: Invoke) -> float:
-    """When Lambda's caller had the response, seconds since the epoch."""
+    """Return when Lambda's caller had the response, seconds since the epoch."""
     assert answer.response_ms is not None
     return answer.sent + answer.response_ms / 1000
 
 
 def backend_had(backend: Backend) -> float:
-    """When the last request to the backend was answered."""
+    """Return when the last request to the backend was answered."""
     answered = backend.requests[-1].answered
     assert answered is not None
     return answered

@@ -57,7 +57,7 @@ class Worker:
         self._address, self.http_url = ("127.0.0.1", said["port"]), said["http"]
 
     def log(self) -> str:
-        """The text that the process has written to stderr."""
+        """Return the text that the process has written to stderr."""
         self._stderr.seek(0)
         return self._stderr.read().decode()
 

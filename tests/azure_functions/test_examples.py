@@ -69,7 +69,7 @@ def test_digest(worker: StartWorker, backend: testing.Backend, openai: dict[str,
 
 
 def streamed(app: Worker, function: str) -> bytes:
-    """What the host reads from the worker's web server, while the invocation runs."""
+    """Return what the host reads from the worker's web server, while the invocation runs."""
     number = str(uuid.uuid4())
     request = urllib.request.Request(f"{app.http_url}/api/{function}", headers={"x-ms-invocation-id": number})
     with ThreadPoolExecutor(1) as pool:
@@ -109,5 +109,5 @@ def test_the_documentation_s_functions(
 
 
 def block_named(function: str, block: str) -> str:
-    """A block whose function is called as that app's function.json says."""
+    """Return a block whose function is called as that app's function.json says."""
     return block.replace("def main(", f"def {function}(")

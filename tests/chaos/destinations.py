@@ -108,7 +108,7 @@ class Fleet:
         return done.stdout.splitlines()[-1]
 
     def result(self) -> dict[str, Any]:
-        """What was captured, and what each destination has had of it, by the ids of events."""
+        """Return what was captured, and what each destination has had of it, by the ids of events."""
         of_sandbox = [set((self.folder / f"ids {number}").read_text().split()) for number in range(len(self.logs))]
         captured = set[str]().union(*of_sandbox)
         had = {

@@ -39,7 +39,7 @@ HAVE_RAW = ("openai", "anthropic", "groq")
 
 
 def ways(api: Api) -> Iterator[str]:
-    """Those that there are for an API."""
+    """Yield those that there are for an API."""
     for way, what in WAYS.items():
         if what == "ask" and api.ask is helpers.none:
             continue
@@ -58,7 +58,7 @@ def cells() -> Iterator[tuple[str, str, str]]:
 
 
 def reply_of(api: Api, way: str) -> Any:
-    """What the provider answers."""
+    """Return what the provider answers."""
 
     def refuse(path: str, request: Json) -> Reply:
         return whole({"error": {"message": "no", "code": 400, "status": "X"}, "message": "no", "id": "e"}, status=400)
@@ -101,7 +101,7 @@ async def play(tool: Tool, endpoint: Endpoint, clients: Clients, cell: tuple[str
 
 
 async def play_all(tool: Tool) -> dict[str, Any]:
-    """Every cell."""
+    """Return every cell."""
     played = {}
     with serving(lambda path, request: whole({})) as endpoint:
         async with contextlib.AsyncExitStack() as stack:

@@ -10,7 +10,7 @@ from tests.providers.apis import MESSAGES, QUESTION, Api
 
 
 def none(client: Any) -> Any:
-    """An API that has only streams is not asked for an answer."""
+    """Return an API that has only streams is not asked for an answer."""
     raise NotImplementedError
 
 

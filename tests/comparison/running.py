@@ -24,7 +24,7 @@ def is_installed(tool: str) -> bool:
 
 @functools.cache
 def ran(tool: str, where: str = "") -> Any:
-    """What `tests.comparison.calls` prints, run in the environment of the tool, or of another."""
+    """Return what `tests.comparison.calls` prints, run in the environment of the tool, or of another."""
     where = where or tool
     own = environments.ENVIRONMENTS["comparison"]
     python = environments.installed("comparison", where) if where in own else Path(sys.executable)
@@ -35,12 +35,12 @@ def ran(tool: str, where: str = "") -> Any:
 
 
 def column(tool: str) -> Cells:
-    """What a tool captures, beside what the user gets without it."""
+    """Return what a tool captures, beside what the user gets without it."""
     return measured(tool, ran(tool), ran("nobody", tool) if tool in _OWN_SDKS else ran("nobody"))
 
 
 def versions() -> str:
-    """What has been measured, as text for the page."""
+    """Return what has been measured, as text for the page."""
     lines = [f"{name}: {', '.join(ran(tool)['packages'])}" for tool, name in COLUMNS.items()]
     everywhere = ran("nobody")["sdks"]
     lines.append(f"SDKs: {', '.join(everywhere)}")

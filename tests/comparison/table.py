@@ -73,13 +73,13 @@ def _answered(one: Any, expected: Any) -> Iterable[str]:
 
 
 def measured(column: str, ran: Any, alone: Any) -> Cells:
-    """One column: all cells of a tool's run, beside the run without a tool."""
+    """Return one column: all cells of a tool's run, beside the run without a tool."""
     keys = {cell: " | ".join(cell) for cell in cells()}
     return {cell: {column: judge(cell, ran["cells"][key], alone["cells"][key])} for cell, key in keys.items()}
 
 
 def merged(*tables: Cells) -> Cells:
-    """The columns of all of them; a later one takes the place of an earlier one."""
+    """Return the columns of all of them; a later one takes the place of an earlier one."""
     together: Cells = {cell: {} for cell in cells()}
     for table in tables:
         for cell, row in table.items():
@@ -109,7 +109,7 @@ def _calls(same: list[Cell]) -> list[str]:
 
 
 def read(text: str) -> Cells:
-    """The cells of a table that `render` has made."""
+    """Return the cells of a table that `render` has made."""
     table: Cells = {}
     for line in text.splitlines():
         parts = [part.strip() for part in line.strip("|").split(" | ")]
@@ -122,12 +122,12 @@ def read(text: str) -> Cells:
 
 
 def block(page: str, name: str) -> str:
-    """The part of the page between the markers of that name."""
+    """Return the part of the page between the markers of that name."""
     return page.partition(f"<!-- {name} -->\n")[2].partition("\n<!-- end -->")[0]
 
 
 def with_block(page: str, name: str, text: str) -> str:
-    """The page with another part between the markers."""
+    """Return the page with another part between the markers."""
     before, begin, rest = page.partition(f"<!-- {name} -->\n")
     if not begin:
         raise ValueError(f"the page has no {name}")

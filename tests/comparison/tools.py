@@ -216,7 +216,7 @@ TOOLS: dict[str, type[Tool]] = {
 
 
 async def settled(tool: Tool) -> list[Seen]:
-    """What the tool has recorded when everything of the call is gone: some end a span only then."""
+    """Return what the tool has recorded when everything of the call is gone: some end a span only then."""
     for _ in range(2):
         gc.collect()
         await asyncio.sleep(0.01)  # the event loop closes generators that are left, which leaves more to collect

@@ -40,13 +40,13 @@ def event() -> None:
 
 
 def work() -> str:
-    """What most invocations do."""
+    """Return what most invocations do."""
     event()
     return "result"
 
 
 def fails() -> object:
-    """An invocation that does not return."""
+    """Return an invocation that does not return."""
     event()
     raise LookupError("mine")
 
@@ -71,12 +71,12 @@ def send(number: int) -> None:
 
 
 def sends(number: int) -> Work:
-    """What sends it."""
+    """Return what sends it."""
     return functools.partial(send, number)
 
 
 def steps(*todo: Work) -> Work:
-    """What does one after the other, and returns what the first has returned."""
+    """Return what does one after the other, and returns what the first has returned."""
 
     def do() -> object:
         first, *_ = [step() for step in todo]
@@ -126,7 +126,7 @@ class Door:
         return Door(self.room, traced=self.traced)
 
     def serve(self, doing: Work = work) -> Any:
-        """One invocation that does this; gives what came out."""
+        """Return one invocation that does this; gives what came out."""
         if self._serve is None:
             self.decorate()
         assert self._serve is not None

@@ -68,7 +68,7 @@ def _await(coroutine: Coroutine[Any, Any, Any]) -> Any:
 
 @types.coroutine
 def _turn() -> Generator[None, None, None]:
-    """One turn of whatever loop it is: asyncio.sleep(0)."""
+    """Yield one turn of whatever loop it is: asyncio.sleep(0)."""
     yield
 
 

@@ -134,7 +134,7 @@ class Program:
         return Ended(code, out.splitlines(), [line for line in lines if line not in self.ours])
 
     def due(self) -> tuple[set[str], int]:
-        """What the backend must receive: the ids of the program's events, and the number of root events."""
+        """Return what the backend must receive: the ids of the program's events, and the number of root events."""
         lines = [line.split() for line in (self._folder / "ledger").read_text().splitlines()]
         return {line[1] for line in lines if line[0] == "event"}, sum(line[0] == "root" for line in lines)
 
@@ -168,7 +168,7 @@ def test_program_behaves_as_it_does_without_the_package(case: Case, backend: Bac
 
 
 def lost(program: Program, backend: Backend) -> list[str]:
-    """What has not arrived of what is due. The process has ended: what has not been read by now is not there."""
+    """Return what has not arrived of what is due. The process has ended: what has not been read by now is not there."""
     arrived = [event for event in backend.events if (event.get("tags") or {}).get("case") == program.name]
     events, roots = program.due()
     there = sum(is_root(event) for event in arrived)

@@ -105,7 +105,7 @@ class Gate:
 
 
 def event(fields: Mapping[str, Any]) -> Record:
-    """A record with these fields. `Scripted` sends nothing else of it."""
+    """Return a record with these fields. `Scripted` sends nothing else of it."""
     record = Record(
         Span("t", name if isinstance(name := fields.get("span_id"), str) else ""), Resource(Settings()), "general", "x"
     )
@@ -114,7 +114,7 @@ def event(fields: Mapping[str, Any]) -> Record:
 
 
 def begun(span_id: str) -> Record:
-    """The record of a span that begins, of the trace "t"."""
+    """Return the record of a span that begins, of the trace "t"."""
     return event({"span_id": span_id})
 
 
@@ -174,7 +174,7 @@ WAIT = [delivery, accounts, background, flushing, intake, sending, waiters, work
 
 
 def accounts_of(delivery: Delivery | Several) -> Accounts:
-    """What is counted for one destination."""
+    """Return what is counted for one destination."""
     assert isinstance(delivery, Delivery)
     return delivery._accounts
 
@@ -184,7 +184,7 @@ def lock_of(delivery: Delivery | Several) -> threading.RLock:
 
 
 def sender_of(delivery: Delivery | Several) -> Worker:
-    """The thread that sends, its job, and those that hang."""
+    """Return the thread that sends, its job, and those that hang."""
     return accounts_of(delivery).worker
 
 
@@ -210,12 +210,12 @@ def wakeups_of(delivery: Delivery) -> Wakeups:
 
 
 def open_spans(delivery: Delivery | Several) -> dict[str, Record]:
-    """What is known of spans under way."""
+    """Return what is known of spans under way."""
     return accounts_of(delivery).open_spans
 
 
 def intake_bytes(delivery: Delivery) -> int:
-    """Bytes of the events that have been captured while the lock was held."""
+    """Return bytes of the events that have been captured while the lock was held."""
     return sum(item.size for item in accounts_of(delivery).intake)
 
 
@@ -237,7 +237,7 @@ def retry_now(delivery: Delivery) -> None:
 
 
 def part(delivery: Delivery, name: str) -> Any:
-    """The part that something is to go wrong in."""
+    """Return the part that something is to go wrong in."""
     return {
         "breaker": accounts_of(delivery).breaker,
         "waiters": accounts_of(delivery).waiters,
@@ -252,7 +252,7 @@ def is_idle(delivery: Delivery) -> bool:
 
 
 def pauses(seconds: float) -> mock._patch[mock.Mock]:
-    """A patch: the pause after a failure, in seconds."""
+    """Return a patch: the pause after a failure, in seconds."""
     return mock.patch.object(sending, "backoff", mock.Mock(return_value=seconds))
 
 
@@ -281,6 +281,6 @@ def assert_sizes(buffer: Buffer, case: object = None) -> None:
 
 
 def pending_numbers(delivery: Delivery) -> list[int]:
-    """The numbers of pending events, in their order."""
+    """Return the numbers of pending events, in their order."""
     with lock_of(delivery):
         return [json.loads(item.data)["n"] for item in buffer_of(delivery)._items()]

@@ -20,7 +20,7 @@ def keep(buffer: Buffer, number: int) -> None:
 
 
 def surplus(buffer: Buffer) -> int:
-    """How many gave way; they are the caller's from then on."""
+    """Return how many gave way; they are the caller's from then on."""
     count = len(buffer.surplus)
     buffer.surplus = []
     return count

@@ -81,7 +81,7 @@ class Interrupted:
         self.left, self.looks = at, 0
 
     def run(self, work: Callable[[], object]) -> BaseException | None:
-        """What has come out of it."""
+        """Return what has come out of it."""
         before = sys.gettrace()
         sys.settrace(self._enter)
         try:

@@ -108,7 +108,7 @@ def die(delivery: Delivery) -> None:
 
 
 def leave(folder: Path, *events: bytes, key: str = "zsp_key", destination: str = "there") -> Path:
-    """The file of a dead process with these events."""
+    """Return the file of a dead process with these events."""
     before = set(folder.glob("*.journal"))
     dead = journal(folder, destination, key)
     for data in events:
@@ -576,7 +576,7 @@ def looked(backend: Backend, processes: int) -> None:
 
 
 def operations(backend: Backend) -> list[str]:
-    """What has arrived, without repetitions."""
+    """Return what has arrived, without repetitions."""
     return sorted({event["event_id"]: event["operation"] for event in backend.events}.values())
 
 
@@ -855,7 +855,7 @@ def test_only_unsettled_events_of_a_refused_batch_are_left(begin: Begin, folder:
 
 
 def seen(file: Path) -> tuple[bytes, int, float]:
-    """What a reader would be given of a file whose process lives."""
+    """Return what a reader would be given of a file whose process lives."""
     data = file.read_bytes()
     return data, struct.unpack_from("<Q", data, 8)[0], 0.0
 

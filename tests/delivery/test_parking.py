@@ -47,7 +47,7 @@ WAYS_TO_FAIL = [pytest.param(MADE_UP, id="refuses"), pytest.param(RETRY, id="500
 
 
 def away(make: Make, **settings: Any) -> tuple[Delivery, Scripted, Scripted]:
-    """A delivery whose breaker is open, its backend, and its fallback."""
+    """Return a delivery whose breaker is open, its backend, and its fallback."""
     backend, fallback = Scripted(RETRY), Scripted()
     delivery = make(backend, fallback=fallback, **settings)
     capture(delivery, 0)
@@ -560,7 +560,7 @@ def test_events_do_not_wake_the_sender_one_by_one(make: Make) -> None:
 
 
 def preparing(*script: Any) -> tuple[Scripted, list[float], Any]:
-    """A backend, the timeouts that its fallback has been prepared with, and that fallback."""
+    """Return a backend, the timeouts that its fallback has been prepared with, and that fallback."""
     prepared: list[float] = []
     fallback: Any = Scripted()
     fallback.prepare = prepared.append

@@ -81,7 +81,7 @@ def journaled(tmp_path: Path) -> Callable[[], tuple[Delivery, Any]]:
 
 
 def on_disk(journal: Any) -> list[int]:
-    """What the next process would find: the numbers of the events that are not settled."""
+    """Return what the next process would find: the numbers of the events that are not settled."""
     data = Path(journal._file.path).read_bytes()
     offset = journal_format.settled_before(journal_format.HEADER.unpack_from(data)[2])
     left = journal_format.parse_records(data, offset, 0.0, cut=False)

@@ -19,7 +19,7 @@ LINES_MAX = 400
 
 
 def layers() -> list[set[str]]:
-    """The parts of each layer in the table of dev/README.md, from the top to the bottom."""
+    """Return the parts of each layer in the table of dev/README.md, from the top to the bottom."""
     page = (PACKAGE.parent / "README.md").read_text()
     table = page.partition("| Layer | Parts |")[2].partition("\n\n")[0]
     rows = [line.split("|")[2] for line in table.splitlines()[2:]]
@@ -31,7 +31,7 @@ def part_of(file: Path) -> str:
 
 
 def imported_parts(file: Path) -> Iterator[str]:
-    """The parts that a file imports from, also in functions and for types."""
+    """Yield the parts that a file imports from, also in functions and for types."""
     package = [PACKAGE.name, *file.relative_to(PACKAGE).parts[:-1]]
     for node in ast.walk(ast.parse(file.read_text())):
         names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []

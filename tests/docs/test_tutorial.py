@@ -41,7 +41,7 @@ def served(folder: Path, env: dict[str, str]) -> Iterator[str]:
 
 
 def words(line: str) -> list[str]:
-    """What of a printed line does not depend on times and ids."""
+    """Return what of a printed line does not depend on times and ids."""
     if EXACT.match(line):
         return [line]
     found = [word for word in re.findall(r"[\w.-]*[a-zA-Z][\w.-]*", line) if not re.search(r"\d{3}|-.*-", word)]

@@ -44,7 +44,7 @@ handler({}, LambdaContext())
 
 
 def event(span_id: str, parent: str | None = None, end: float = 100, ms: float = 50, **fields: Any) -> Event:
-    """An event of trace t that ends `end` milliseconds after noon."""
+    """Return an event of trace t that ends `end` milliseconds after noon."""
     seconds, rest = divmod(end, 1000)
     timestamp = f"2026-01-31T12:00:{seconds:02.0f}.{rest:03.0f}Z"
     ids = {"trace_id": "t" * 32, "span_id": span_id, "parent_span_id": parent}
@@ -60,7 +60,7 @@ def printed(exporter: ConsoleExporter, *events: Event) -> None:
 
 
 def on_terminal(**variables: str) -> str:
-    """What a terminal of 80 columns gets from the script."""
+    """Return what a terminal of 80 columns gets from the script."""
     ours, theirs = pty.openpty()
     termios.tcsetwinsize(theirs, (24, 80))
     inherited = {name: text for name, text in os.environ.items() if name not in ("NO_COLOR", "COLUMNS")}

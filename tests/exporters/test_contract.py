@@ -162,7 +162,7 @@ def test_every_preset_is_tried() -> None:
 
 
 def _spans(body: bytes) -> list[dict[str, Any]]:
-    """The spans of a request, in JSON or in protobuf; of these only the text is told."""
+    """Return the spans of a request, in JSON or in protobuf; of these only the text is told."""
     if not body.startswith(b"{"):
         spans = [span for one in _of(body, 1) for scope in _of(one, 2) for span in _of(scope, 2)]
         return [{"span": span.decode("latin-1")} for span in spans]
@@ -175,7 +175,7 @@ def _spans(body: bytes) -> list[dict[str, Any]]:
 
 
 def _of(message: bytes, number: int) -> list[bytes]:
-    """The values of a repeated field of a message in protobuf, all of whose fields have a length."""
+    """Return the values of a repeated field of a message in protobuf, all of whose fields have a length."""
     found, at = [], 0
     while at < len(message):
         tag, size, shift = message[at], 0, 0

@@ -34,7 +34,7 @@ def exporter(backend: Backend) -> Iterator[ZespanExporter]:
 
 
 def record(**fields: Any) -> Record:
-    """A record with fields of a user's own."""
+    """Return a record with fields of a user's own."""
     made = Record(Span("t" * 32, "s" * 16), Resource(Settings()), "general", "step")
     made.fields = fields
     return made

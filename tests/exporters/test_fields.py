@@ -18,7 +18,7 @@ ALL = list(types.EventFields.__annotations__)
 
 
 def documented() -> dict[str, str]:
-    """What editors show of each field: the text below its line."""
+    """Return what editors show of each field: the text below its line."""
     body = ast.parse(Path(fields.__file__).read_text()).body
     (kind,) = [node for node in body if isinstance(node, ast.ClassDef) and node.name == "EventFields"]
     texts: dict[str, str] = {}
@@ -29,7 +29,7 @@ def documented() -> dict[str, str]:
 
 
 def everything() -> list[dict[str, Any]]:
-    """An event of each kind, with all that there is to say."""
+    """Return an event of each kind, with all that there is to say."""
     with testing.recording(tags={"a": "b"}) as events:
         with with_context(user_id="u", session_id="s", conversation_id="c"), span("a", kind="agent", tools=[{}]):
             with span("m", kind="llm", model="gpt-4o", provider="openai", system="s", tools=[{"name": "t"}]) as call:

@@ -17,7 +17,7 @@ def scenarios(url: str) -> dict[str, Callable[[], Any]]:
 
     @tool  # type: ignore[untyped-decorator,unused-ignore]
     def weather(city: str) -> str:
-        """The weather in a city."""
+        """Return the weather in a city."""
         return f"It is sunny in {city}."
 
     models: dict[str, Callable[[str], Any]] = {

@@ -23,13 +23,13 @@ def scenarios(url: str) -> dict[str, Callable[[], Any]]:
 
     @function_tool  # type: ignore[untyped-decorator,unused-ignore]
     def weather(city: str) -> str:
-        """The weather in a city."""
+        """Return the weather in a city."""
         with span("look up"):
             return f"It is sunny in {city}."
 
     @function_tool(failure_error_function=None)  # type: ignore[untyped-decorator,unused-ignore]
     def storm(city: str) -> str:
-        """The weather in a city."""
+        """Return the weather in a city."""
         raise LookupError("no such city")
 
     client = AsyncOpenAI(max_retries=0)

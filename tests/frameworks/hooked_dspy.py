@@ -21,7 +21,7 @@ def scenarios(url: str) -> dict[str, Callable[[], Any]]:
             return dspy.Prediction(answer=dspy.settings.lm(question)[0])
 
     def weather(city: str) -> str:
-        """The weather in a city."""
+        """Return the weather in a city."""
         return f"It is sunny in {city}."
 
     def parallel() -> Any:

@@ -24,13 +24,13 @@ def scenarios(url: str) -> dict[str, Callable[[], Any]]:
 
     @tool  # type: ignore[untyped-decorator,unused-ignore]
     def weather(city: str) -> str:
-        """The weather in a city."""
+        """Return the weather in a city."""
         with span("look up"):
             return f"It is sunny in {city}."
 
     @tool  # type: ignore[untyped-decorator,unused-ignore]
     def storm(city: str) -> str:
-        """The weather in a city."""
+        """Return the weather in a city."""
         raise LookupError("no such city")
 
     @tool  # type: ignore[untyped-decorator,unused-ignore]

@@ -72,7 +72,7 @@ def scenarios(url: str) -> dict[str, Callable[[], Any]]:
         return text(litellm.Router(model_list=[deployment], num_retries=0).completion("any", MESSAGES))
 
     def kept(kind: str) -> Any:
-        """A stream that is still open when the invocation ends."""
+        """Return a stream that is still open when the invocation ends."""
         chunks = litellm.completion(**ask(**models[kind], **more))
         assert isinstance(chunks, litellm.CustomStreamWrapper)
         open_streams.append(chunks)

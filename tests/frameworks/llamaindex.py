@@ -14,7 +14,7 @@ def scenarios(url: str) -> dict[str, Callable[[], Any]]:
     from llama_index.llms.openai import OpenAI, OpenAIResponses
 
     def weather(city: str) -> str:
-        """The weather in a city."""
+        """Return the weather in a city."""
         return f"It is sunny in {city}."
 
     models: dict[str, Callable[..., Any]] = {

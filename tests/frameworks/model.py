@@ -21,7 +21,7 @@ _numbers = itertools.count()
 
 
 def reply(path: str, request: Json) -> Reply:
-    """The answer to a request, in the words of the API that the path belongs to."""
+    """Return the answer to a request, in the words of the API that the path belongs to."""
     where = unquote(path.partition("?")[0])
     if "broken" in where + str(request.get("model")) + json.dumps(request.get("messages") or request.get("input")):
         return whole({"error": {"message": "refused", "type": "invalid_request_error"}, "message": "refused"}, 400)
@@ -37,7 +37,7 @@ def _id(kind: str) -> str:
 
 
 def _wanted(request: Json) -> str | None:
-    """The name of the tool to call: the first that is offered, unless the request has the result of one."""
+    """Return the name of the tool to call: the first that is offered, unless the request has the result of one."""
     text = json.dumps([request.get(name) for name in ("messages", "input", "contents")])
     results = ('"role": "tool"', '"function_call_output"', '"tool_result"', '"toolResult"', '"functionResponse"')
     tools = _tools(request)
@@ -45,7 +45,7 @@ def _wanted(request: Json) -> str | None:
 
 
 def _tools(request: Json) -> list[Any]:
-    """The names of the tools that are offered."""
+    """Return the names of the tools that are offered."""
     offered = request.get("tools") or (request.get("toolConfig") or {}).get("tools") or []
     tools: list[Any] = []
     for tool in offered:

@@ -20,7 +20,7 @@ def scenarios(url: str) -> dict[str, Callable[[], Any]]:
 
     @function_tool  # type: ignore[untyped-decorator,unused-ignore]
     def weather(city: str) -> str:
-        """The weather in a city."""
+        """Return the weather in a city."""
         return f"It is sunny in {city}."
 
     client = AsyncOpenAI(max_retries=0)

@@ -35,7 +35,7 @@ def scenarios(url: str) -> dict[str, Callable[[], Any]]:
     }
 
     def weather(city: str) -> str:
-        """The weather in a city."""
+        """Return the weather in a city."""
         return f"It is sunny in {city}."
 
     async def stream(agent: Any) -> Any:

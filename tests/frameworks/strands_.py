@@ -16,7 +16,7 @@ def scenarios(url: str) -> dict[str, Callable[[], Any]]:
 
     @tool  # type: ignore[untyped-decorator,unused-ignore]
     def weather(city: str) -> str:
-        """The weather in a city.
+        """Return the weather in a city.
 
         Args:
             city: its name

@@ -55,7 +55,7 @@ def tree(scenario: dict[str, Any]) -> Any:
 
 
 def one(scenario: dict[str, Any], kind: str) -> dict[str, Any]:
-    """The only event of a kind."""
+    """Return the only event of a kind."""
     (event,) = [event for event in scenario["events"] if event["span_kind"] == kind]
     return dict(event)
 

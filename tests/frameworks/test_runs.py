@@ -34,7 +34,7 @@ def framework() -> Iterator[Framework]:
 
 
 def invoke(function: Callable[[], Any]) -> Events:
-    """The events of an invocation."""
+    """Return the events of an invocation."""
 
     @zespan_azure
     def handler(mytimer: Any) -> Any:

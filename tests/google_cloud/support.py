@@ -35,7 +35,7 @@ class Function(Served):
 
 
 def job(script: str | Path, env: Mapping[str, str]) -> subprocess.Popen[bytes]:
-    """The process of a job."""
+    """Return the process of a job."""
     return subprocess.Popen(
         [sys.executable, str(FUNCTIONS / script)],
         env={**_inherited(), **env},

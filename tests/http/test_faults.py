@@ -146,7 +146,7 @@ def _delivery_to(url: str, exporter: str = "zespan") -> Delivery:
 
 
 def _numbers(body: bytes) -> set[int]:
-    """The field `n` of each event in a request, in whichever format."""
+    """Return the field `n` of each event in a request, in whichever format."""
     text = gzip.decompress(body) if body.startswith(b"\x1f\x8b") else body
     if text.startswith(b'{"events":'):
         return {sent["additionalProperties"]["n"] for sent in json.loads(text)["events"]}

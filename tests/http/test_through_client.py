@@ -420,7 +420,7 @@ def test_a_forked_child_does_not_use_its_parents_connections(backend: Backend, l
 
 
 def _in_child(call: Callable[[], object]) -> str:
-    """What a call returns in a forked child, or the name of its exception."""
+    """Return what a call returns in a forked child, or the name of its exception."""
     reading, writing = os.pipe()
     child = os.fork()
     if not child:

@@ -290,7 +290,7 @@ def test_reset_after_the_head_is_still_an_answer(connect: Callable[[str], Transp
 
 
 def received(connection: socket.socket) -> bytes:
-    """A request, as far as its body."""
+    """Return a request, as far as its body."""
     data = b""
     while BODY not in data:
         data += connection.recv(65_536)

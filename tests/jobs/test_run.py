@@ -26,7 +26,7 @@ HOST = "Script (`run`)"
 
 
 def done(process: subprocess.Popen[str]) -> str:
-    """Its stderr when it has ended."""
+    """Return its stderr when it has ended."""
     return process.communicate(timeout=30)[1]
 
 

@@ -74,25 +74,25 @@ def untouched() -> bool:
 
 
 def sync(*arguments: Any) -> Any:
-    """A function."""
+    """Return a function."""
     return work()
 
 
 async def awaited(*arguments: Any) -> Any:
-    """A coroutine function."""
+    """Return a coroutine function."""
     await asyncio.sleep(0)
     return work()
 
 
 def pieces(*arguments: Any) -> Generator[Any, Any, Any]:
-    """A generator function."""
+    """Yield a generator function."""
     yield 1
     yield work()
     return "returned"
 
 
 async def apieces(*arguments: Any) -> AsyncGenerator[Any, Any]:
-    """An asynchronous generator function."""
+    """Yield an asynchronous generator function."""
     yield 1
     await asyncio.sleep(0)
     yield work()
@@ -115,7 +115,7 @@ def does(action: Callable[[], Any]) -> Iterator[None]:
 
 
 def read(result: Any) -> Any:
-    """What comes out of a call in the end: of a coroutine its result, of a generator its last piece."""
+    """Return what comes out of a call in the end: of a coroutine its result, of a generator its last piece."""
     if inspect.iscoroutine(result):
         return asyncio.run(result)
     if inspect.isasyncgen(result):

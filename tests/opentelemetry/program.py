@@ -49,7 +49,7 @@ SCENARIOS: dict[str, Callable[[Body], object]] = {}
 
 
 def scenario(body: Body) -> Body:
-    """What a function does in an invocation."""
+    """Return what a function does in an invocation."""
     SCENARIOS[body.__name__] = lambda run: invoke(body)
     return body
 

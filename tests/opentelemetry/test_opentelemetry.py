@@ -30,7 +30,7 @@ def seen(mode: str, stores: str = "1") -> dict[str, Seen]:
 
 
 def names(scenario: Seen) -> dict[str, str | None]:
-    """The name of each event below the root's, with the name of its parent."""
+    """Return the name of each event below the root's, with the name of its parent."""
     named = {event["span_id"]: event["operation"] for event in scenario["events"]}
     return {event["operation"]: named.get(event["parent_span_id"]) for event in scenario["events"]}
 

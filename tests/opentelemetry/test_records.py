@@ -37,7 +37,7 @@ VALUES = SIMPLE | st.lists(SIMPLE, max_size=2).map(tuple)
 
 
 def ended(attributes: dict[str, Any], status: str) -> Any:
-    """A span as OpenTelemetry's SDK gives it at its end."""
+    """Return a span as OpenTelemetry's SDK gives it at its end."""
     return SimpleNamespace(
         name="span",
         attributes=attributes,

@@ -52,7 +52,7 @@ class Queue:
         return messages
 
     def event(self) -> dict[str, Any]:
-        """What Lambda makes of the messages."""
+        """Return what Lambda makes of the messages."""
 
         def attribute(given: dict[str, Any]) -> dict[str, Any]:
             return {name[0].lower() + name[1:]: value for name, value in given.items()}
@@ -73,7 +73,7 @@ class Queue:
 
 
 def consumed(event: dict[str, Any]) -> list[dict[str, Any]]:
-    """The events of a function that gets this one, without that of the invocation."""
+    """Return the events of a function that gets this one, without that of the invocation."""
 
     @zespan_lambda
     def handler(event: Any, context: object) -> None:
@@ -86,7 +86,7 @@ def consumed(event: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def asked(events: list[dict[str, Any]]) -> str:
-    """The id of the span that has sent."""
+    """Return the id of the span that has sent."""
     (found,) = [event["span_id"] for event in events if event["operation"] == "ask"]
     return str(found)
 
@@ -155,7 +155,7 @@ def test_an_event_joins_the_trace_of_its_sender() -> None:
 
 
 def injected(service: str, operation: str, params: dict[str, Any], event: Any = EVENT) -> dict[str, Any]:
-    """What is sent of the parameters of a call."""
+    """Return what is sent of the parameters of a call."""
     changed: list[Any] = []
     before = json.dumps(params, default=str)
     traced(lambda: changed.append(injecting._CHANGES[service, operation](params)), f"aws:{service}", event=event)
@@ -331,7 +331,7 @@ def test_aiobotocore_sends_the_context() -> None:
 
 
 def invoked(work: Callable[[Any], object]) -> str:
-    """The client context that boto3 sends over the wire."""
+    """Return the client context that boto3 sends over the wire."""
     with Server() as server:
         client = boto3.client("lambda", endpoint_url=server.url(""))
         traced(lambda: work(client), "aws:lambda")

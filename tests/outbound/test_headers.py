@@ -24,7 +24,7 @@ STATE, BAGGAGE = "congo=t61rcWkgMzE,rojo=00f067aa0ba902b7", "userId=alice,isProd
 
 
 def handed_on(event: Any, **settings: Any) -> dict[str, str]:
-    """The headers that a handler makes."""
+    """Return the headers that a handler makes."""
 
     @zespan_lambda(**settings)
     def handler(event: Any, context: object) -> dict[str, str]:

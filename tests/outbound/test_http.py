@@ -80,7 +80,7 @@ def send(request: pytest.FixtureRequest) -> Callable[..., int]:
 
 
 def traced(work: Callable[[], object], *hosts: str, event: Any = EVENT, **settings: Any) -> list[dict[str, Any]]:
-    """The events of an invocation that does this."""
+    """Return the events of an invocation that does this."""
 
     @zespan_lambda(propagate_to=hosts, **settings)
     def handler(event: Any, context: object) -> None:

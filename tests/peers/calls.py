@@ -299,7 +299,7 @@ def main(name: str, order: str) -> None:
 
 
 def _run_here(coroutine: Any) -> Any:
-    """The result of a coroutine that awaits nothing, without an event loop."""
+    """Return the result of a coroutine that awaits nothing, without an event loop."""
     try:
         coroutine.send(None)
     except StopIteration as stop:

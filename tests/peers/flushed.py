@@ -217,7 +217,7 @@ def _order(run: Any) -> str:
 
 
 def function(sdk: Sdk, *, flushes: bool) -> Any:
-    """A handler that does its work when `left` seconds are left, if the event says so; nothing with `idle`."""
+    """Return a handler that does its work when `left` seconds are left, if the event says so; nothing with `idle`."""
 
     def work(event: dict[str, Any], context: Any) -> dict[str, Any]:
         left = event.get("left")

@@ -114,7 +114,7 @@ def in_process(name: str) -> dict[str, Any]:
 
 
 def alone(sdk: Sdk, url: str) -> float | None:
-    """Seconds that the SDK's own flush takes; None if that is more than `PATIENCE`."""
+    """Return seconds that the SDK's own flush takes; None if that is more than `PATIENCE`."""
     sdk.start(url)
     sdk.work()
     began, took = time.monotonic(), list[float]()
@@ -153,7 +153,7 @@ def on_lambda(name: str, by: str, url: str) -> dict[str, Any]:
 
 
 def measured(name: str) -> dict[str, Any]:
-    """All of one SDK, in its environment."""
+    """Return all of one SDK, in its environment."""
     theirs = Theirs()
     with theirs.hangs():
         itself, us = on_lambda(name, "itself", theirs.url), on_lambda(name, "us", theirs.url)
@@ -171,7 +171,7 @@ def label(name: str) -> str:
 
 
 def row(name: str, found: dict[str, Any]) -> str:
-    """The row of one SDK."""
+    """Return the row of one SDK."""
     takes = "longer than 60 s" if found["alone"] is None else f"{found['alone']:.2f} s"
     itself = "answers" if found["itself"]["survived"] else "is killed: the caller gets an error"
     outcome, seconds = found["us"]["told"][0][0][1:]

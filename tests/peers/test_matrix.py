@@ -37,7 +37,7 @@ PASSING_TEXTS = re.compile(
 
 
 def steady(value: Any) -> Any:
-    """The records without the fields that differ from call to call."""
+    """Return the records without the fields that differ from call to call."""
     if isinstance(value, dict):
         return {name: steady(inner) for name, inner in sorted(value.items()) if not PASSING.search(name)}
     if isinstance(value, list):

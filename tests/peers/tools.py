@@ -17,15 +17,15 @@ class Peer:
         """Start the tool. It may send to `backend`, which accepts everything."""
 
     def client(self, kind: str, **options: Any) -> Any:
-        """A client of the kind `OpenAI` or `AsyncOpenAI`."""
+        """Return a client of the kind `OpenAI` or `AsyncOpenAI`."""
         return getattr(importlib.import_module("openai"), kind)(**options)
 
     def around(self) -> Any:
-        """The context manager for a call; None if the tool needs none."""
+        """Return the context manager for a call; None if the tool needs none."""
         return None
 
     def spans(self) -> list[Json]:
-        """The tool's records since the last call of this method."""
+        """Return the tool's records since the last call of this method."""
         return []
 
 

@@ -27,7 +27,7 @@ Mode = Any
 
 
 def parked(folder: Path) -> list[dict[str, Any]]:
-    """The events in a directory."""
+    """Return the events in a directory."""
     store = open_store(str(folder))
     return [json.loads(data) for name in store.list() for data in events_of(store.get(name))[1]]
 

@@ -229,7 +229,7 @@ def test_a_log_handler_that_exits_costs_one_flush() -> None:
 
 
 def _first_of(flushed: Any) -> Other:
-    """The first entry of a container's delivery."""
+    """Return the first entry of a container's delivery."""
     first: Other = flushed._others._all[0]
     return first
 

@@ -36,7 +36,7 @@ class Api:
     usage: Json = field(default_factory=dict)
 
     def reply(self, path: str, request: Json) -> Reply:
-        """What the provider answers."""
+        """Return what the provider answers."""
         is_stream = request.get("stream") or "stream" in path.lower()
         return self.streamed if is_stream and self.streamed is not None else self.answer
 

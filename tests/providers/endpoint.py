@@ -18,7 +18,7 @@ Reply = tuple[int, dict[str, str], list[bytes | None]]
 
 
 def whole(answer: Json, status: int = 200, **headers: str) -> Reply:
-    """One JSON document."""
+    """Return one JSON document."""
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     return status, {"content-type": "application/json", **named}, [json.dumps(answer).encode()]
 
@@ -39,7 +39,7 @@ def frames(*data: tuple[str, Json]) -> Reply:
 
 
 def chunk(data: Json) -> tuple[str, Json]:
-    """A piece of a model's own stream, as Bedrock wraps it."""
+    """Return a piece of a model's own stream, as Bedrock wraps it."""
     return "chunk", {"bytes": base64.b64encode(json.dumps(data).encode()).decode()}
 
 

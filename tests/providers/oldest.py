@@ -17,7 +17,7 @@ from .test_apis import play
 
 
 def checked(api: Api, what: str, *, is_async: bool) -> str:
-    """What is wrong with one way to call an API; empty if nothing is."""
+    """Return what is wrong with one way to call an API; empty if nothing is."""
     with serving(api.reply) as endpoint:
         bare = play(api, endpoint, what, is_async=is_async, traced=False)
         ours = play(api, endpoint, what, is_async=is_async)

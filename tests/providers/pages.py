@@ -132,7 +132,7 @@ PAGES = {
 
 
 def generated(name: str) -> str:
-    """The part of a page that is not written by hand."""
+    """Return the part of a page that is not written by hand."""
     page = PAGES[name]
     with _environment(), serving(lambda path, request: _reply(page, path, request)) as endpoint:
         os.environ.update({key: value.format(url=endpoint.url) for key, value in page.given.items()})
@@ -168,7 +168,7 @@ def _module(name: str, endpoint: Endpoint, page: Page) -> tuple[Any, str]:
 
 
 def _events(name: str, endpoint: Endpoint, page: Page) -> tuple[Json, Json]:
-    """The events of both examples: an answer, and a stream in the same module."""
+    """Return the events of both examples: an answer, and a stream in the same module."""
     module, second = _module(name, endpoint, page)
     namespace = dict(vars(module))
     exec(compile(second, "second", "exec"), namespace)
@@ -184,7 +184,7 @@ def _events(name: str, endpoint: Endpoint, page: Page) -> tuple[Json, Json]:
 
 
 def _refusal(name: str, endpoint: Endpoint, page: Page) -> tuple[BaseException, Json]:
-    """What is raised where the provider answers 429 again and again, and the event of that."""
+    """Return what is raised where the provider answers 429 again and again, and the event of that."""
     module, _ = _module(name, endpoint, page)
     caught: BaseException | None = None
     with testing.recording() as events, mock.patch.object(time, "sleep"):  # not for the pauses of the SDK
@@ -280,7 +280,7 @@ def _table_of_refusal(raised: BaseException, event: Json, tries: int) -> str:
 
 
 def page_of(name: str) -> str:
-    """The whole page, its generated part made anew."""
+    """Return the whole page, its generated part made anew."""
     head, _, rest = (DOCS / "providers" / f"{name}.md").read_text().partition(BEGIN)
     return f"{head}{BEGIN}\n{generated(name)}\n{END}{rest.partition(END)[2]}"
 

@@ -161,7 +161,7 @@ def test_a_call_that_is_refused_is_one_event(name: str, what: str, is_async: boo
 
 
 def functions_of(room: str) -> Iterator[tuple[Any, str]]:
-    """Every function and method of a room."""
+    """Yield every function and method of a room."""
     package = import_module(f"zespan_serverless.providers.{room}")
     modules = [package]
     modules += [import_module(f"{package.__name__}.{one.name}") for one in pkgutil.iter_modules(package.__path__)]

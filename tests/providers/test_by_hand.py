@@ -42,7 +42,7 @@ def unpatched(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _wrapped(api: Api) -> Api:
-    """The same API, called by a client that has been wrapped, and wrapped again."""
+    """Return the same API, called by a client that has been wrapped, and wrapped again."""
 
     def wrapped(client: Any) -> Any:
         inner = vars(client).get("client", client) if type(client).__name__ == "_Async" else client

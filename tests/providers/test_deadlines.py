@@ -82,7 +82,7 @@ async def _use(client: Any, api: Api, is_stream: bool) -> None:
 
 
 def call(api: Api, url: str, *, is_stream: bool, is_async: bool, cap: float | bool = CAP) -> tuple[Any, float, Any]:
-    """The exception of a call in an invocation, the seconds that are left then, and the event."""
+    """Return the exception of a call in an invocation, the seconds that are left then, and the event."""
     failed: list[BaseException] = []
     left: list[float] = []
 
@@ -121,7 +121,7 @@ def warm_up(name: str, is_async: bool) -> None:
 
 
 def _piece(api: Api) -> tuple[str, bytes]:
-    """The content type of a stream, and a piece of it that is followed by others."""
+    """Return the content type of a stream, and a piece of it that is followed by others."""
     assert api.streamed is not None
     _, headers, pieces = api.streamed
     piece = pieces[0 if api.name.startswith("google") else min(1, len(pieces) - 2)]

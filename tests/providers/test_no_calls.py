@@ -24,7 +24,7 @@ ASK: Json = {"model": "m", "max_tokens": 9, "messages": [{"role": "user", "conte
 
 
 def _answer(path: str, request: Json) -> Reply:
-    """An answer with tokens wherever there is one."""
+    """Return an answer with tokens wherever there is one."""
     if "responses" in path:
         return RESPONSES.answer
     if path.endswith("/count_tokens"):

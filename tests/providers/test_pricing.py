@@ -50,7 +50,7 @@ def used(given: int, produced: int = 0, **more: Any) -> Answer:
 
 
 def heard(given: int, produced: int, read: int = 0) -> dict[str, int]:
-    """Tokens of sound among those of input, of output and of the cache."""
+    """Return tokens of sound among those of input, of output and of the cache."""
     ends = {"input": given, "output": produced, "cache_read.input": read}
     return {f"gen_ai.usage.audio.{end}_tokens": number for end, number in ends.items() if number}
 

@@ -25,7 +25,7 @@ COUNT = "http.request.resend_count"
 
 
 def _connect(api: Api, url: str, is_async: bool) -> Any:
-    """A client that tries again, soon, where that can be told."""
+    """Return a client that tries again, soon, where that can be told."""
     client = api.connect(url, is_async)
     insist(client, 1, 2, 1.1, 1500)
     if api.name.startswith("google"):
@@ -51,7 +51,7 @@ async def _read(result: Any) -> None:
 
 
 def play(api: Api, url: str, *, is_stream: bool, is_async: bool) -> tuple[BaseException | None, Json]:
-    """The exception of a call, and its event."""
+    """Return the exception of a call, and its event."""
     failed: list[BaseException] = []
 
     async def work() -> None:

@@ -21,14 +21,14 @@ class Raw:
 
 
 def _shown(value: Any) -> str:
-    """A result, without what differs from run to run."""
+    """Return a result, without what differs from run to run."""
     if isinstance(value, dict):
         value = {name: _shown(one) for name, one in value.items() if name != "ResponseMetadata"}
     return f"{type(value).__name__} {value!r}" if not hasattr(value, "read") else _kind(value)
 
 
 def _kind(value: Any) -> str:
-    """The type that `isinstance` knows: a proxy has that of what is inside."""
+    """Return the type that `isinstance` knows: a proxy has that of what is inside."""
     return f"type {value.__class__.__name__}"
 
 

@@ -31,7 +31,7 @@ ROOTS = defaultdict[str, Root](Root)
 
 
 def record(kind: str = "general", trace: str = "a", status: Any = "ok", text: str = "", invocation: str = "") -> Record:
-    """One of the only invocation of its trace, unless this says of which."""
+    """Return one of the only invocation of its trace, unless this says of which."""
     here = Span(trace * 32, "b" * 16, root=ROOTS[invocation or trace])
     here.event_id = new_event_id()
     made = Record(here, RESOURCE, kind, text or kind)
@@ -45,12 +45,12 @@ def names(records: list[Record]) -> list[str]:
 
 
 def judged(held: Held, given: Record) -> list[str]:
-    """The names of what is sent."""
+    """Return the names of what is sent."""
     return names(taken(held, held.judged(given.trace_id, given)))
 
 
 def taken(held: Held, ready: list[Record]) -> list[Record]:
-    """Those that are sent of what `judged` has returned."""
+    """Return those that are sent of what `judged` has returned."""
     return [one for one in ready if one is ready[-1] or held.take(one)]
 
 
@@ -62,7 +62,7 @@ def clean() -> Iterator[None]:
 
 
 def sent(work: Any, **settings: Any) -> list[str]:
-    """What is sent of an invocation whose trace is not sampled."""
+    """Return what is sent of an invocation whose trace is not sampled."""
 
     given: Any = {"sample_rate": 0.0, "sample_errors": True, **settings}
 

@@ -104,7 +104,7 @@ ANYTHING = st.recursive(
 
 
 def parsed(value: Any) -> Any:
-    """What a reader of our JSON gets; a strict one, which knows no NaN."""
+    """Return what a reader of our JSON gets; a strict one, which knows no NaN."""
 
     def refuse(text: str) -> None:
         raise AssertionError(text)

@@ -19,7 +19,7 @@ Event = dict[str, Any]
 
 
 def play(program: str, environment: str, model: ModelEndpoint, **environ: str) -> list[list[Event]]:
-    """The events by trace, the first trace first. All have arrived by our delivery, with the guide's key."""
+    """Return the events by trace, the first trace first. All have arrived by our delivery, with the guide's key."""
     group = "heavy" if environment == "crewai" else "zespan"
     python = environments.installed(group, environment)
     with testing.Backend() as backend:

@@ -34,7 +34,7 @@ class Session:
         self.outcomes = {test: outcome for outcome, test in found}
 
     def section(self, title: str) -> str:
-        """What the output says below this title, such as `ERROR at teardown of test_x`."""
+        """Return what the output says below this title, such as `ERROR at teardown of test_x`."""
         after = re.split(rf"^_+ {re.escape(title)} _+$", self.output, flags=re.MULTILINE)
         assert len(after) == 2, f"{len(after) - 1} sections {title!r} in:\n{self.output}"
         return re.split(r"^(?:_{3,}|={3,}) .* (?:_{3,}|={3,})$", after[1], flags=re.MULTILINE)[0]

@@ -207,7 +207,7 @@ def test_enter_and_leave() -> None:
 
 
 def in_new_thread() -> Span | None:
-    """What is current in a thread of a pool, which has an empty context."""
+    """Return what is current in a thread of a pool, which has an empty context."""
     with ThreadPoolExecutor(1) as pool:
         return pool.submit(context.current).result()
 

@@ -43,12 +43,12 @@ class Editor:
         self._send({"method": "initialized", "params": {}})
 
     def completions(self, text: str) -> list[str]:
-        """What can be written at the bar in the text."""
+        """Return what can be written at the bar in the text."""
         answer = self._ask("textDocument/completion", self._opened(text))
         return [one["label"] for one in (answer["items"] if isinstance(answer, dict) else answer)]
 
     def hover(self, text: str) -> str:
-        """What is shown of the word at the bar, in Markdown."""
+        """Return what is shown of the word at the bar, in Markdown."""
         return str(self._ask("textDocument/hover", self._opened(text))["contents"]["value"])
 
     def _opened(self, text: str) -> dict[str, Any]:

@@ -127,7 +127,7 @@ capture({"span_kind": "tool", "latency_ms": 12, "metadata": {"a": 1}})
 
 
 def expected() -> dict[int, str]:
-    """The lines of the program that are mistakes."""
+    """Return the lines of the program that are mistakes."""
     first = len(f"{BEGINNING}{VALID}".splitlines()) + 1
     return dict(enumerate(MISTAKES, first))
 

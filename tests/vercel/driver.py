@@ -121,25 +121,25 @@ class Function:
         self.stop()
 
     def told(self, matches: Callable[[Message], bool], seconds: float = 10) -> Message:
-        """The first message from the runtime that matches; waits for it."""
+        """Return the first message from the runtime that matches; waits for it."""
         with self._changed:
             found = self._changed.wait_for(lambda: next(filter(matches, self._messages), None), seconds)
         assert found is not None, "the runtime has not said it"
         return found
 
     def printed(self) -> list[str]:
-        """What the function has printed and logged."""
+        """Return what the function has printed and logged."""
         with self._changed:
             return [m["payload"]["message"] for m in self._messages if m["type"] == "log"]
 
     def get(self, path: str = "/", headers: Mapping[str, str] | None = None) -> Answer:
-        """A GET request."""
+        """Return a GET request."""
         return self.request("GET", path, None, headers)
 
     def request(
         self, method: str, path: str, body: str | None = None, headers: Mapping[str, str] | None = None
     ) -> Answer:
-        """One request, from its first byte to the message that it is over."""
+        """Return one request, from its first byte to the message that it is over."""
         self._number += 1
         invocation = f"{self._number}-{threading.get_ident()}"
         ends = datetime.now(UTC) + timedelta(seconds=self._max_duration)

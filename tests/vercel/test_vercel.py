@@ -39,7 +39,7 @@ LATENCY = 0.3  # seconds; far above what a request takes
 
 
 def added(function: Function, bare: Function, path: str) -> str:
-    """What telemetry adds to a warm response, in the median: for the table."""
+    """Return what telemetry adds to a warm response, in the median: for the table."""
     for one in (function, bare):
         one.get(path)
     took: list[list[float]] = [[], []]

@@ -63,7 +63,7 @@ def _free_port() -> int:
 
 
 def named(events: list[Event], path: str) -> list[Event]:
-    """The root events of requests for a path."""
+    """Return the root events of requests for a path."""
     return [event for event in events if (event.get("metadata") or {}).get("url.path") == path]
 
 

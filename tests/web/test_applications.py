@@ -38,7 +38,7 @@ def flask(ingest: Backend) -> Iterator[Server]:
 
 
 def route(server: Server, ingest: Backend, path: str) -> str | None:
-    """The route that the event of a request for a path has."""
+    """Return the route that the event of a request for a path has."""
     server.ask(path)
     until(lambda: named(ingest.events, path))
     found: str | None = named(ingest.events, path)[0]["metadata"].get("http.route")

@@ -90,7 +90,7 @@ def _indented(line: str, depth: int, column: int, is_first: bool) -> str:
 
 
 def _group(content: str) -> str:
-    """The sections of one group as tabs. The level of its first heading is that of all tabs."""
+    """Return the sections of one group as tabs. The level of its first heading is that of all tabs."""
     heading = re.match(r"\s*(?P<level>#+) ", content)
     if heading is None:
         raise WrongTabs(f"a group of tabs begins with a heading, not with {content.strip()[:60]!r}")

@@ -72,7 +72,7 @@ def _sources(markdown: str) -> list[str]:
 
 
 def _below(source: str, pages: dict[str, Page]) -> list[str]:
-    """The pages in the folder that has the name of a page: those of the doctor's rules below the doctor's."""
+    """Return the pages in the folder that has the name of a page: those of the doctor's rules below the doctor's."""
     folder = source.removesuffix(".md") + "/"
     return [other for other in pages if other.startswith(folder)]
 

@@ -99,7 +99,7 @@ def _object(name: str, member: Any) -> str:
 
 
 def _attributes(cls: Any) -> str:
-    """The fields with docstrings of a class: those of a TypedDict, and attributes."""
+    """Return the fields with docstrings of a class: those of a TypedDict, and attributes."""
     lines = []
     for name, field in cls.all_members.items():
         if field.is_attribute and not name.startswith("_") and field.docstring and not isinstance(field, griffe.Alias):
@@ -119,7 +119,7 @@ def _methods(name: str, cls: Any) -> list[str]:
 
 
 def _docstring(member: Any) -> str:
-    """A docstring as Markdown. Its sections have the headings of Google's style."""
+    """Return a docstring as Markdown. Its sections have the headings of Google's style."""
     if not member.docstring:
         return ""
     parts = []
@@ -146,7 +146,7 @@ def _item(item: Any) -> str:
 
 
 def _examples(text: str) -> str:
-    """The text with its literal blocks (`::` and an indented block) as blocks of Python."""
+    """Return the text with its literal blocks (`::` and an indented block) as blocks of Python."""
 
     def block(found: re.Match[str]) -> str:
         code = re.sub(r"^    ", "", found["code"].strip("\n"), flags=re.MULTILINE)
@@ -160,7 +160,7 @@ def _code(text: str) -> str:
 
 
 def _with_links(page: Page, described: dict[str, str]) -> str:
-    """The text with links from names in backticks to what explains them."""
+    """Return the text with links from names in backticks to what explains them."""
     homes = {path.rpartition(".")[2]: link for path, link in described.items()}
     own = page.target.removeprefix("api/")
 

@@ -58,7 +58,7 @@ def _wrapped(before: str, listed: list[str], after: str) -> str:
 
 
 def _listed(found: list[Any]) -> list[str]:
-    """The parameters, with `/` and `*` where they are written in Python."""
+    """Return the parameters, with `/` and `*` where they are written in Python."""
     listed: list[str] = []
     kinds = [parameter.kind.value for parameter in found]
     for number, parameter in enumerate(found):

@@ -78,7 +78,7 @@ def _assets(root: Path, docs: Path, with_diagrams: list[Page]) -> None:
 
 
 def _config(folder: Path, root: Path, project: Project, nav: list[Any]) -> Path:
-    """The configuration in mkdocs.yml, with what is made: JSON is YAML, too."""
+    """Return the configuration in mkdocs.yml, with what is made: JSON is YAML, too."""
     made: dict[str, Any] = {
         "INHERIT": str(ROOT / "mkdocs.yml"),
         "site_description": project.description,

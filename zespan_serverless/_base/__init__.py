@@ -28,7 +28,7 @@ class Value:
         return tuple(getattr(self, name) for name in self.__slots__)
 
     def replaced(self: V, **changes: Any) -> V:
-        """A copy in which these slots have other values."""
+        """Return a copy in which these slots have other values."""
         return type(self)(**{**dict(zip(self.__slots__, self._values(), strict=True)), **changes})
 
     def __eq__(self, other: object) -> bool:

@@ -48,7 +48,7 @@ async def in_thread(work: Callable[[], T]) -> T:
 
 
 def trio() -> Any:
-    """The module trio if it runs the calling coroutine, as under hypercorn; None if an asyncio loop does."""
+    """Return the module trio if it runs the calling coroutine, as under hypercorn; None if an asyncio loop does."""
     import asyncio
 
     try:

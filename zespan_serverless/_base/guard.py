@@ -93,7 +93,7 @@ def _handler(number: int) -> Any:
 
 
 def _code_of(handler: Any) -> CodeType | None:
-    """The code that runs when a handler is called; None if it is not written in Python."""
+    """Return the code that runs when a handler is called; None if it is not written in Python."""
     if not callable(handler) or handler is signal.default_int_handler:
         return None
     for _ in range(_UNWRAPPED_MAX):

@@ -70,7 +70,7 @@ def _pass_on(error: Exception) -> None:
 
 
 def _as_one_line(record: logging.LogRecord) -> bool:
-    """A filter that turns each of our records into one line of bounded length with our prefix.
+    """Return a filter that turns each of our records into one line of bounded length with our prefix.
 
     Records contain the user's names and texts. A line break in one of them would forge a line of the log, and other
     control characters would change what a terminal shows.
@@ -88,7 +88,7 @@ def _as_one_line(record: logging.LogRecord) -> bool:
 
 
 def printable(text: str) -> str:
-    """A text in which line breaks and other control characters are written out."""
+    """Return a text in which line breaks and other control characters are written out."""
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

@@ -201,13 +201,13 @@ class Accounts:
     # What flushes wait for
 
     def blocked(self) -> str:
-        """Why no batch may be sent or parked now; empty if one may be, or is being sent."""
+        """Return why no batch may be sent or parked now; empty if one may be, or is being sent."""
         if self.worker.job is not None or (self.parking is not None and self.parking.is_due()):
             return ""
         return self.unreachable(time.time())
 
     def unreachable(self, now: float) -> str:
-        """Why no attempt at the backend may be made now; empty if one may be.
+        """Return why no attempt at the backend may be made now; empty if one may be.
 
         With a fallback, the last thread that does not hang is for the fallback alone.
         """

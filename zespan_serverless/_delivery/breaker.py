@@ -25,7 +25,7 @@ class Breaker:
         self._away_since = 0.0
 
     def blocked(self, now: float) -> str:
-        """Why no attempt may be made now (`retry_after`, `breaker_open`), or an empty string."""
+        """Return why no attempt may be made now (`retry_after`, `breaker_open`), or an empty string."""
         if self._silent_for and not waited(now, self._silent_from, self._silent_for):
             return "retry_after"
         if self.is_open and not waited(now, self._opened_at, probe_delay(self._probes)):

@@ -10,7 +10,7 @@ PROBE_FIRST, PROBE_MAX = 5.0, 60.0
 
 
 def flush_budget(remaining: float | None, cap: float, reserve: float) -> float:
-    """Seconds that a flush may take.
+    """Return seconds that a flush may take.
 
     `remaining` is what the invocation has left (None: the host sets no deadline), `cap` the longest that a flush
     may ever take, `reserve` what stays free before the deadline. Never negative, never above `cap`, never above
@@ -27,12 +27,12 @@ def backoff(failures: int, random: float) -> float:
 
 
 def probe_delay(probes: int) -> float:
-    """Seconds until an open breaker lets the next attempt through, after `probes` failed ones."""
+    """Return seconds until an open breaker lets the next attempt through, after `probes` failed ones."""
     return min(PROBE_MAX, PROBE_FIRST * 2.0 ** min(max(probes, 0), 16))
 
 
 def clamp_retry_after(seconds: float) -> float:
-    """The part of a Retry-After that is honoured, in seconds; 0 for NaN and for times in the past."""
+    """Return the part of a Retry-After that is honoured, in seconds; 0 for NaN and for times in the past."""
     return min(RETRY_AFTER_MAX, seconds) if seconds > 0 else 0.0
 
 

@@ -50,7 +50,7 @@ class Item:
         self.breaker: Breaker | None = None
 
     def blocked(self, now: float) -> str:
-        """Why it is not to be tried now, because it is suspect; else empty."""
+        """Return why it is not to be tried now, because it is suspect; else empty."""
         return self.breaker.blocked(now) if self.breaker is not None else ""
 
 
@@ -94,7 +94,7 @@ class Buffer:
         return bool(self._waiting or self._halves)
 
     def blocked(self, now: float) -> str:
-        """Why none of the events is to be sent now, because all that are left are suspect; else empty."""
+        """Return why none of the events is to be sent now, because all that are left are suspect; else empty."""
         if not self._slow or self.in_flight or self.has_others:
             return ""
         return min(item.blocked(now) for item in self._slow)

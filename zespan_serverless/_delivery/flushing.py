@@ -102,7 +102,7 @@ class Flushing:
             self._accounts.waiters.remove(waiter)
 
     def report(self, waiter: FlushWaiter, reason: str) -> FlushReport:
-        """The report as of now; `reason` says why events are pending, if any are."""
+        """Return the report as of now; `reason` says why events are pending, if any are."""
         return waiter.report(reason, self._accounts.name)
 
     def wait(self, waiter: FlushWaiter) -> str:
@@ -117,7 +117,7 @@ class Flushing:
                 waiter.waited += step  # not measured by the clock, which may stand still
 
     def step(self, waiter: FlushWaiter) -> str | float:
-        """One step: why the flush may return, or seconds to wait for the next step, unless a wakeup comes."""
+        """Return one step: why the flush may return, or seconds to wait for the next step, unless a wakeup comes."""
         accounts = self._accounts
         accounts.worker.ensure_thread()
         self.abort_late(waiter)
@@ -156,7 +156,7 @@ class Flushing:
         return seconds
 
     def _unavailable(self, waiter: FlushWaiter) -> str:
-        """Why nothing can be sent or parked before the deadline of the flush; empty if something can."""
+        """Return why nothing can be sent or parked before the deadline of the flush; empty if something can."""
         accounts = self._accounts
         if accounts.parking is not None and accounts.parking.is_due():
             return ""

@@ -35,7 +35,7 @@ class Intake:
         self._room = min(self._settings.batch_bytes, self._settings.max_bytes)
 
     def item(self, record: Record) -> Item:
-        """An encoded event. Raises whatever the exporter raises, or what a signal handler does."""
+        """Return an encoded event. Raises whatever the exporter raises, or what a signal handler does."""
         data = self._encoded(record)
         if len(data) > self._settings.batch_bytes:
             return Item(data, time.time(), record.span_id, "too_large", f"{len(data)} bytes")
@@ -49,7 +49,7 @@ class Intake:
             return self.unencodable(log.describe(problem), record.span_id)
 
     def unencodable(self, detail: str, span_id: str = "") -> Item:
-        """An event that will be dropped; `detail` says why, `span_id` which span it would have ended."""
+        """Return an event that will be dropped; `detail` says why, `span_id` which span it would have ended."""
         return Item(b"", time.time(), span_id, "unencodable", detail)
 
     def receive(self, item: Item) -> None:

@@ -124,7 +124,7 @@ def _is_private(status: os.stat_result) -> bool:
 
 
 def list_journals(folder: str, suffix: str) -> list[str]:
-    """Paths of journals: first those with this suffix, then the others, each group in a random order."""
+    """Return paths of journals: first those with this suffix, then the others, each group in a random order."""
     try:
         names = os.listdir(folder) if _is_private(os.lstat(folder)) else []
     except OSError:

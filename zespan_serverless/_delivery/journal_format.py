@@ -41,12 +41,12 @@ class Leftovers:
 
 
 def header(fingerprint: bytes) -> bytes:
-    """The header of a file in which no event is settled."""
+    """Return the header of a file in which no event is settled."""
     return HEADER.pack(_MAGIC, _VERSION, packed_offset(0), fingerprint)
 
 
 def record(kind: bytes, data: bytes, span: bytes) -> bytes:
-    """A record: its head and `data`."""
+    """Return a record: its head and `data`."""
     return RECORD.pack(kind, len(data), _checksum(kind, span, data), span) + data
 
 
@@ -62,7 +62,7 @@ def parse(data: bytes, fingerprint: bytes, at: float, *, cut: bool) -> Leftovers
 
 
 def settled_before(packed: bytes) -> int:
-    """The offset in a header. If its checksum is wrong, 0: to send events twice is better than to lose them."""
+    """Return the offset in a header. If its checksum is wrong, 0: to send events twice is better than to lose them."""
     offset: int = _OFFSET.unpack(packed)[0]
     return offset if packed_offset(offset) == packed else 0
 
@@ -105,7 +105,7 @@ def _record_at(data: bytes, place: int) -> tuple[bytes, bytes, bytes] | None:
 
 
 def _next_record(data: bytes, place: int) -> int:
-    """The place of the next whole record after a broken one; the end of the data if there is none.
+    """Return the place of the next whole record after a broken one; the end of the data if there is none.
 
     Most candidates are ruled out by the last byte of the length, which is 0 for all records under 16 MiB, and which no
     text contains.
@@ -124,12 +124,12 @@ def _checksum(kind: bytes, span: bytes, data: bytes) -> int:
 
 
 def packed_offset(place: int) -> bytes:
-    """An offset with its checksum, for the header."""
+    """Return an offset with its checksum, for the header."""
     return _OFFSET.pack(place, zlib.crc32(place.to_bytes(8, "little")))
 
 
 def fingerprint_of(destination: str, key: str) -> bytes:
-    """A hash of destination and key, from which the key cannot be derived."""
+    """Return a hash of destination and key, from which the key cannot be derived."""
     try:
         from _blake2 import blake2s  # hashlib loads OpenSSL, which takes ten times as long
     except ImportError:

@@ -69,7 +69,7 @@ class Notices:
         )
 
     def idle_seconds(self) -> float:
-        """Seconds until a delayed notice is due; 0 if there is none."""
+        """Return seconds until a delayed notice is due; 0 if there is none."""
         return max(0.0, self._quiet_until - time.monotonic()) if self._drops else 0.0
 
     def drain(self) -> Callable[[], None]:

@@ -40,7 +40,7 @@ def recover_journals(accounts: Accounts, journal: Journal, capture: Callable[[Re
 
 
 def _unfinished(accounts: Accounts, leftovers: Leftovers) -> tuple[list[Record], int]:
-    """The events of spans that never ended, and how many records cannot be read."""
+    """Return the events of spans that never ended, and how many records cannot be read."""
     try:
         return [*left_behind(leftovers.open, leftovers.overdue, leftovers.at, accounts.settings)], leftovers.broken
     except Exception as error:  # written by a version with other fields

@@ -116,7 +116,7 @@ class Sending:
     # The next job
 
     def next_job(self, fresh: bool) -> Job | None:
-        """The next job, or None. `fresh`: for a thread that has just started."""
+        """Return the next job, or None. `fresh`: for a thread that has just started."""
         accounts = self._accounts
         accounts.drain_intake()
         if self.is_stale:
@@ -133,7 +133,7 @@ class Sending:
         return Job(partial(self._exporter.prepare, accounts.settings.flush_timeout))
 
     def idle_seconds(self) -> float:
-        """Seconds until there may be a job, unless the sender is woken before."""
+        """Return seconds until there may be a job, unless the sender is woken before."""
         accounts = self._accounts
         interval = accounts.settings.flush_interval
         if accounts.worker.job is None and accounts.waiters.time_left():

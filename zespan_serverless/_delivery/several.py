@@ -272,7 +272,7 @@ def _at_once(aborts: Sequence[Callable[[], object]]) -> None:
 
 
 def _sum(reports: Iterable[FlushReport]) -> FlushReport:
-    """The report of all; why events are pending is what the first destination says that has any."""
+    """Return the report of all; why events are pending is what the first destination says that has any."""
     reports = (*reports,)
     return FlushReport(
         sum(report.delivered for report in reports),

@@ -57,7 +57,7 @@ class FlushWaiter:
             self.ended = time.monotonic()
 
     def report(self, reason: str, name: str) -> FlushReport:
-        """The report as of now; `reason` says why events are pending, if any are. `name`: of one of several."""
+        """Return the report as of now; `reason` says why events are pending, if any are. `name`: of one of several."""
         elapsed = ((self.ended if name else 0.0) or time.monotonic()) - self.began
         counts = self.delivered, self.dropped, self.pending
         return FlushReport(*counts, elapsed, reason if self.pending else "", destination=name, parked=self.parked)
@@ -106,7 +106,7 @@ class Waiters:
         return max((left for left, timeout in last if 0 < left <= share * timeout), default=0.0)
 
     def time_left(self) -> float:
-        """Seconds until the last deadline of a flush that waits for events; 0 if there is none."""
+        """Return seconds until the last deadline of a flush that waits for events; 0 if there is none."""
         now = time.monotonic()
         return max(
             (waiter.deadline - now for waiter in self.all if waiter.pending and waiter.deadline > now), default=0.0
@@ -126,6 +126,6 @@ class Waiters:
         return callbacks
 
     def _credits(self, items: Iterable[Item]) -> list[tuple[FlushWaiter, int]]:
-        """Each flush, with how many of these items it waits for."""
+        """Return each flush, with how many of these items it waits for."""
         numbers = [item.number for item in items]
         return [(waiter, sum(number <= waiter.target for number in numbers)) for waiter in self.all]

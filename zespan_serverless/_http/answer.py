@@ -39,7 +39,7 @@ class Answer(Value):
 
 
 def find_blank_line(data: bytes) -> tuple[int, int]:
-    """Where the first blank line begins and ends, which is the end of a head; (0, 0) if there is none yet."""
+    """Return where the first blank line begins and ends, which is the end of a head; (0, 0) if there is none yet."""
     blank_lines = [(at, at + len(mark)) for mark in (b"\n\r\n", b"\n\n") if (at := data.find(mark)) >= 0]
     return min(blank_lines, default=(0, 0))
 
@@ -91,6 +91,6 @@ def parse_chunks(data: bytes) -> tuple[bytes, int | None]:
 
 
 def _end_of_trailers(data: bytes, start: int) -> int | None:
-    """Where the blank line after the last chunk ends; None if it has not arrived."""
+    """Return where the blank line after the last chunk ends; None if it has not arrived."""
     length = find_blank_line(b"\n" + data[start:])[1] - 1
     return start + length if length >= 0 else None

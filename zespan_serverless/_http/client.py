@@ -296,7 +296,7 @@ class Channel:
         return head
 
     def _take_body(self) -> bytes | None:
-        """The body, or as much of it as is read; None if more of it has to arrive."""
+        """Return the body, or as much of it as is read; None if more of it has to arrive."""
         headers, unread = self._body_headers or {}, self._unread
         if is_chunked(headers):
             body, end = parse_chunks(unread)

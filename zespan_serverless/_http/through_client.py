@@ -100,7 +100,7 @@ class ClientTransport:
         self._sockets = ()
 
     def _ready(self) -> Any:
-        """The client that this process may use."""
+        """Return the client that this process may use."""
         pid = os.getpid()
         if pid in self._clients:
             return self._clients[pid]
@@ -177,7 +177,7 @@ def _end(connection: socket.socket) -> None:
 
 
 def _body(response: Any, deadline: float) -> bytes:
-    """What arrives of a body in time, at most about 64 KiB: without its end the connection cannot be kept."""
+    """Return what arrives of a body in time, at most about 64 KiB: without its end the connection cannot be kept."""
     body = b""
     try:
         for piece in response.iter_raw():

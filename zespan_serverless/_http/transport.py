@@ -79,7 +79,7 @@ class Transport:
         return self._request(("POST", path, body, headers), timeout, whole=False)
 
     def request(self, method: str, path: str, body: bytes, headers: Mapping[str, str], timeout: float) -> Answer:
-        """The same with another method, and the whole body of the answer, of which 64 KiB are kept."""
+        """Return the same with another method, and the whole body of the answer, of which 64 KiB are kept."""
         return self._request((method, path, body, headers), timeout, whole=True)
 
     def _request(self, request: _Request, timeout: float, *, whole: bool) -> Answer:
@@ -254,14 +254,14 @@ class _Connection:
             self._channel.abort()
 
     def _time_left(self) -> float:
-        """Seconds until the deadline. Raises TimeoutError if it has passed, or if the connection was aborted."""
+        """Return seconds until the deadline. Raises TimeoutError if it has passed, or if the connection was aborted."""
         time_left = self.deadline - time.monotonic()
         if self.aborted or time_left <= 0:
             raise TimeoutError("aborted" if self.aborted else "no time left")
         return time_left
 
     def _check_deadline(self, channel: Channel) -> Channel:
-        """The channel, for the next step. Raises TimeoutError if there must be none."""
+        """Return the channel, for the next step. Raises TimeoutError if there must be none."""
         self._time_left()
         channel.deadline = self.deadline
         return channel
@@ -300,7 +300,7 @@ class _Tls:
         self._incoming.write(data)
 
     def read(self) -> bytes:
-        """The plain bytes that can be decrypted so far."""
+        """Return the plain bytes that can be decrypted so far."""
         data = b""
         try:
             while self._is_established and not self.ended:

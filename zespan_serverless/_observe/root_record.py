@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def identity(invocation: Invocation, start: ColdStart) -> dict[str, Any]:
-    """Attributes that are known when the invocation begins."""
+    """Return attributes that are known when the invocation begins."""
     flags = None if invocation.parent is None else invocation.parent.flags
     return {
         "trace.sampled_by_caller": False if flags is not None and not flags & SAMPLED else None,

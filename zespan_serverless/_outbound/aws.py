@@ -50,12 +50,12 @@ def _call(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Arguments:
 
 
 def _message(text: str) -> Callable[[Params], Params]:
-    """A call that sends one message. `text`: the parameter with its text."""
+    """Return a call that sends one message. `text`: the parameter with its text."""
     return lambda params: _with_attributes([params], text)[0]
 
 
 def _messages(field: str, text: str) -> Callable[[Params], Params]:
-    """A call that sends several messages, in this parameter."""
+    """Return a call that sends several messages, in this parameter."""
     return lambda params: (
         {**params, field: _with_attributes(params[field], text)} if isinstance(params[field], (list, tuple)) else params
     )

@@ -36,7 +36,7 @@ class App(Value):
 
 
 def platform() -> Platform:
-    """The worker of an app, which keeps running after a request."""
+    """Return the worker of an app, which keeps running after a request."""
     return Platform(full_name(""), attributes(""), timeout=app().timeout)
 
 

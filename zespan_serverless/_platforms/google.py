@@ -104,7 +104,7 @@ def parse_cloud_trace(value: object) -> Caller | None:
 
 
 def describe_headers(header: Header) -> dict[str, object]:
-    """What a request's headers say of who sent it, `faas.trigger` among it; nothing for an ordinary client's.
+    """Return what a request's headers say of who sent it, `faas.trigger` among it; nothing for an ordinary client's.
 
     Cloud Scheduler: https://cloud.google.com/scheduler/docs/reference/rest/v1/projects.locations.jobs#HttpTarget
     Cloud Tasks: https://cloud.google.com/tasks/docs/creating-http-target-tasks#handler

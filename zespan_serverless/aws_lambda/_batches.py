@@ -165,7 +165,7 @@ class Batch:
         return sum(map(len, self._lists))
 
     def attributes(self) -> dict[str, object]:
-        """The attributes that all records share."""
+        """Return the attributes that all records share."""
         kind, name = self.kind, self.name
         shared: dict[str, object] = {
             "aws.lambda.event_source": kind.source,
@@ -181,7 +181,7 @@ class Batch:
         return only_texts(shared) | tables
 
     def one(self, record: object) -> dict[str, object]:
-        """The attributes of one record that the others need not share."""
+        """Return the attributes of one record that the others need not share."""
         kind = self.kind
         found = only_texts({name: dig(record, path) for name, path in kind.record.items()})
         if kind.source == "kinesis":
@@ -196,7 +196,7 @@ class Batch:
         )
 
     def message(self, record: object) -> object:
-        """The text of a record's message; None if it has none."""
+        """Return the text of a record's message; None if it has none."""
         message = dig(record, self.kind.message)
         if message is None and self.kind.source == "kinesis":
             return dig(record, "data")  # EventBridge Pipes do not nest it
@@ -204,7 +204,7 @@ class Batch:
 
 
 def unwrap_event(event: object) -> object:
-    """An event or a record as Lambda sent it. Its top level is a copy.
+    """Return an event or a record as Lambda sent it. Its top level is a copy.
 
     A decorator between Lambda and ours may have made a data class or a pydantic model of it. Fields that a model has
     not kept are lost.
@@ -264,7 +264,7 @@ def records(event: object) -> Iterator[Any]:
 
 
 def _kind(value: object) -> Kind | None:
-    """The kind of a record or an event, by the name of its source. SNS writes EventSource."""
+    """Return the kind of a record or an event, by the name of its source. SNS writes EventSource."""
     names = (value.get("eventSource"), value.get("EventSource")) if isinstance(value, dict) else ()
     return next((_KINDS[name] for name in names if isinstance(name, str) and name in _KINDS), None)
 

@@ -69,7 +69,7 @@ class Field:
         return text if self.normalize is None else self.normalize(text)
 
     def mismatch(self, wanted: str, value: object) -> ConfigurationError:
-        """The error for a value of the wrong type."""
+        """Return the error for a value of the wrong type."""
         shown = f"a {type(value).__name__}" if self.is_secret else repr(value)
         return ConfigurationError(f"{self.name} must be {wanted}, not {shown}")
 
@@ -111,7 +111,7 @@ class Number(Field):
         return self.check(value)
 
     def clamp(self, value: float) -> float:
-        """The value within its bounds; one that is out of range is logged."""
+        """Return the value within its bounds; one that is out of range is logged."""
         low, high = self.bounds or (value, value)
         clamped: float = type(self.default)(min(max(value, low), high))
         if clamped != value:
@@ -325,7 +325,7 @@ def _is_base_url(text: str) -> bool:
 
 
 def without_secrets(url: str) -> str:
-    """A URL for the log, without its user, password and query."""
+    """Return a URL for the log, without its user, password and query."""
     _, at, address = url.rpartition("@")
     address, query, _ = address.partition("?")
     return f"{'***@' if at else ''}{address}{'?***' if query else ''}"

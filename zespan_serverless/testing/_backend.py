@@ -308,7 +308,7 @@ class _Connection(BaseHTTPRequestHandler):
 
 
 def _decode(body: bytes, decode: Callable[[bytes], list[Event]]) -> list[Event] | None:
-    """The events of a body, with gzip or without; None if it is not valid."""
+    """Return the events of a body, with gzip or without; None if it is not valid."""
     try:
         events = decode(gzip.decompress(body) if body.startswith(b"\x1f\x8b") else body)
     except (OSError, EOFError, ValueError, zlib.error):
@@ -317,7 +317,7 @@ def _decode(body: bytes, decode: Callable[[bytes], list[Event]]) -> list[Event] 
 
 
 def _documents(body: bytes) -> list[Event]:
-    """Documents of JSON, one a line; or those of Carbon's one document."""
+    """Return documents of JSON, one a line; or those of Carbon's one document."""
     documents = [json.loads(line) for line in body.splitlines() if line.strip()]
     if len(documents) == 1 and isinstance(documents[0], dict) and isinstance(documents[0].get("events"), list):
         return documents[0]["events"]  # type: ignore[no-any-return]

@@ -166,7 +166,7 @@ class _Demo:
         return Sandbox(handler, Path(__file__).parent, env=env, timeout=TIMEOUT)
 
     def _missing(self) -> int:
-        """The number of invocations of which the backend lacks the root event or an event of a model call."""
+        """Return the number of invocations of which the backend lacks the root event or an event of a model call."""
         events = self._backend.events
         calls = [event["trace_id"] for event in events if event["span_kind"] == "llm"]
         complete = {_invocation_of(event) for event in events if calls.count(event["trace_id"]) == CALLS}
@@ -181,14 +181,14 @@ class _Demo:
 
 
 def _command() -> str:
-    """The command as it can be typed here: the environment need not be active."""
+    """Return the command as it can be typed here: the environment need not be active."""
     script = Path(sys.executable).with_name("zespan-serverless")
     is_found = shutil.which(script.name) == str(script) or not script.exists()
     return script.name if is_found else os.path.relpath(script)
 
 
 def _spans(events: Iterable[dict[str, Any]]) -> set[str]:
-    """The calls of a model that events tell of."""
+    """Return the calls of a model that events tell of."""
     return {event["span_id"] for event in events if event.get("model")}
 
 

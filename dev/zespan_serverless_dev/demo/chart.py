@@ -29,7 +29,7 @@ def show(invoke: Invoke, calls: Sequence[ModelRequest], requests: Sequence[Reque
 
 
 def some(value: float | None) -> float:
-    """A time that every answered call has."""
+    """Return a time that every answered call has."""
     assert value is not None
     return value
 

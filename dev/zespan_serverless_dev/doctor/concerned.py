@@ -38,7 +38,7 @@ def _is_own(function: Function) -> bool:
 
 
 def own_layers(function: Function) -> list[str]:
-    """The layers of a function that have this package, as far as their names tell."""
+    """Return the layers of a function that have this package, as far as their names tell."""
     return [layer for layer in function.layers if isinstance(layer, str) and _OURS in layer.lower()]
 
 
@@ -66,7 +66,7 @@ def _names_bedrock(module: Module) -> bool:
 
 
 def place_of(function: Function, field: str) -> Place:
-    """Where a field of a function is written, or else the function."""
+    """Return where a field of a function is written, or else the function."""
     return function.places.get(field, function.place)
 
 

@@ -52,7 +52,7 @@ def _replaced(place: Place, key: str, value: str) -> Edit | None:
 
 
 def _inserted(place: Place, key: str, value: str) -> Edit | None:
-    """A setting more, as the first of a resource or event whose header is at `place`."""
+    """Return a setting more, as the first of a resource or event whose header is at `place`."""
     if place.line is None:
         return None
     if _is_terraform(place):
@@ -90,7 +90,7 @@ def _first_of_properties(place: Place, number: int, key: str, value: str) -> Edi
 
 
 def _end_of_block(lines: list[str], start: int) -> int:
-    """The index after the last line that is indented more than the one before `start`."""
+    """Return the index after the last line that is indented more than the one before `start`."""
     header = lines[start - 1]
     indent = len(header) - len(header.lstrip())
     for index in range(start, len(lines)):

@@ -57,7 +57,7 @@ def planned(findings: Iterable[Finding]) -> dict[Path, str]:
 
 
 def changed(text: str, edits: Iterable[Edit]) -> str:
-    """A text with edits applied, the last one first, so that the numbers of the other lines stay right."""
+    """Return a text with edits applied, the last one first, so that the numbers of the other lines stay right."""
     lines = text.splitlines(keepends=True)
     if _ODD_BREAK.search(text):
         return text
@@ -73,7 +73,7 @@ def changed(text: str, edits: Iterable[Edit]) -> str:
 
 
 def diff(files: dict[Path, str]) -> str:
-    """What is to be changed, in the form of `patch`, with *** in place of what may be a key."""
+    """Return what is to be changed, in the form of `patch`, with *** in place of what may be a key."""
     parts: list[str] = []
     for file, text in sorted(files.items()):
         before = [line.rstrip("\r\n") for line in _text(file).splitlines()]
@@ -93,7 +93,7 @@ def _without_keys(lines: Iterable[str], text: str) -> Iterator[str]:
 
 
 def keys_in(text: str) -> set[str]:
-    """What may be keys in the text of a file."""
+    """Return what may be keys in the text of a file."""
     return {value for found in _KEY.finditer(text) for value in found.groups() if value}
 
 

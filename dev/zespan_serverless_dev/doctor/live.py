@@ -76,7 +76,7 @@ def _steps(settings: Settings) -> Iterator[Step]:
 
 
 def _problem_of_address() -> str:
-    """Why ZESPAN_BASE_URL cannot be used, with which telemetry is off; empty if it can."""
+    """Return why ZESPAN_BASE_URL cannot be used, with which telemetry is off; empty if it can."""
     try:
         if text := os.environ.get("ZESPAN_BASE_URL", "").strip():
             FIELDS["base_url"].parse(text)
@@ -86,7 +86,7 @@ def _problem_of_address() -> str:
 
 
 def _destination(name: str, settings: Settings) -> Iterator[Step]:
-    """All steps to one destination. After one that fails, nothing is tried any more."""
+    """Yield all steps to one destination. After one that fails, nothing is tried any more."""
     yield Step(name, "settings", "OK", _described(name, settings))
     spent = 0.0
     for step in _connection(name, settings) if "://" not in name else ():
@@ -136,7 +136,7 @@ def _connection(name: str, settings: Settings) -> Iterator[Step]:
 
 
 def _address(name: str, settings: Settings) -> tuple[str, str | None]:
-    """Where an exporter sends, and the file of certificates that it trusts, if not the system's."""
+    """Return where an exporter sends, and the file of certificates that it trusts, if not the system's."""
     if name == "zespan":
         return settings.base_url, None
     if name == "carbon":
@@ -176,7 +176,7 @@ def _timed(name: str, what: str, act: Callable[[], str]) -> Step:
 
 
 def _event(name: str, settings: Settings, spent: float) -> Iterator[Step]:
-    """One event over a connection of the exporter's own."""
+    """Yield one event over a connection of the exporter's own."""
     exporter: Any = None
     try:
         exporter = build_exporter(settings)

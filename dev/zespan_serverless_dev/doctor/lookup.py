@@ -33,14 +33,14 @@ _STAND_INS = {
 
 
 def variables(project: Project) -> Iterator[Variable]:
-    """Every variable, of functions and of none."""
+    """Yield every variable, of functions and of none."""
     for function in project.functions:
         yield from function.environment.values()
     yield from project.variables
 
 
 def value_of(function: Function, name: str) -> str:
-    """What a function's variable is set to; empty if it is not set, or only the deployment knows."""
+    """Return what a function's variable is set to; empty if it is not set, or only the deployment knows."""
     variable = function.environment.get(name)
     return variable.value.strip() if variable and isinstance(variable.value, str) else ""
 
@@ -81,7 +81,7 @@ def modules_of(project: Project, function: Function) -> list[Module]:
 
 
 def handler_of(project: Project, function: Function) -> Handler | None:
-    """The function that the platform calls, or that a tool's own handler calls; None if that cannot be told."""
+    """Return the function that the platform calls, or that a tool's own handler calls; None if that cannot be told."""
     module = _handler_file(project, function)
     return handler(module, _handler_name(function).rpartition(".")[2]) if module else None
 
@@ -147,5 +147,5 @@ def given_in_code(project: Project, function: Function) -> set[str] | None:
 
 
 def _positional(module: Module, call: ast.Call) -> str:
-    """The names of a call's positional arguments, as in `app.add_middleware(ZespanMiddleware, ...)`."""
+    """Return the names of a call's positional arguments, as in `app.add_middleware(ZespanMiddleware, ...)`."""
     return " ".join(module.name(argument) for argument in call.args)

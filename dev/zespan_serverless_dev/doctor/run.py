@@ -91,7 +91,7 @@ def selected(select: Iterable[str], ignore: Iterable[str]) -> list[tuple[Rule, C
 
 
 def diagnose(project: Project, chosen: Iterable[tuple[Rule, Check]]) -> Result:
-    """What these rules find in a project, the worst first, without what a comment says to ignore."""
+    """Return what these rules find in a project, the worst first, without what a comment says to ignore."""
     found = list(dict.fromkeys(finding for _, apply in chosen for finding in apply(project)))
     kept = [finding for finding in found if not _is_ignored(finding)]
     return Result(project, sorted(kept, key=_order), len(found) - len(kept))

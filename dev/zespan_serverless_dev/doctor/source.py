@@ -125,7 +125,7 @@ def parse(path: Path, text: str) -> Module:
 
 
 def handler(module: Module, name: str) -> Handler | None:
-    """What a module calls `name`, with what is around it; None if it is not there, or cannot be told."""
+    """Return what a module calls `name`, with what is around it; None if it is not there, or cannot be told."""
     try:
         return _resolved(module, name, len(module.tree.body))
     except RecursionError:  # hundreds of assignments of one another
@@ -133,7 +133,7 @@ def handler(module: Module, name: str) -> Handler | None:
 
 
 def constants(call: ast.Call) -> dict[str, object]:
-    """Those arguments by keyword of a call whose values the code tells."""
+    """Return those arguments by keyword of a call whose values the code tells."""
     found: dict[str, object] = {}
     for keyword in call.keywords:
         if keyword.arg:
@@ -145,7 +145,7 @@ def constants(call: ast.Call) -> dict[str, object]:
 
 
 def _resolved(module: Module, name: str, before: int) -> Handler | None:
-    """What `name` is after the first `before` statements of a module: its last definition."""
+    """Return what `name` is after the first `before` statements of a module: its last definition."""
     for index in reversed(range(before)):
         node = module.tree.body[index]
         if isinstance(node, Definition) and node.name == name:
@@ -158,7 +158,7 @@ def _resolved(module: Module, name: str, before: int) -> Handler | None:
 
 
 def _wrapped(module: Module, value: ast.expr, line: int, before: int) -> Handler | None:
-    """What a value is: a chain of calls around a function, `outer(inner(function), option=1)`."""
+    """Return what a value is: a chain of calls around a function, `outer(inner(function), option=1)`."""
     if isinstance(value, ast.Name):
         return _resolved(module, value.id, before) or Handler(module, line, (), None)
     if not isinstance(value, ast.Call):

@@ -21,7 +21,7 @@ MACHINES = {"x86_64": "x86_64", "amd64": "x86_64", "aarch64": "arm64", "arm64": 
 
 
 def cache_of(root: Path) -> Path:
-    """Where the binary is kept: in a checkout at `root` in its .cache, else in this user's folder for caches."""
+    """Return where the binary is kept: in a checkout at `root` in its .cache, else in this user's folder for caches."""
     if (root / "dev" / "pyproject.toml").is_file():
         return root / ".cache"
     given = Path(os.environ.get("XDG_CACHE_HOME", ""))
@@ -36,7 +36,7 @@ class EmulatorUnavailable(RuntimeError):
 
 
 def emulator_binary() -> Path:
-    """The executable: ZESPAN_RIE if set, else the copy in the cache, fetched by pip if there is none yet.
+    """Return the executable: ZESPAN_RIE if set, else the copy in the cache, fetched by pip if there is none yet.
 
     Raises EmulatorUnavailable.
     """

@@ -71,7 +71,7 @@ class DockerSandbox(Sandbox):
         return command, {**os.environ, **{name: environment[name] for name in passed}}
 
     def _network(self) -> list[str]:
-        """How this process reaches the emulator, and the function this machine."""
+        """Return how this process reaches the emulator, and the function this machine."""
         if IS_NATIVE:
             return ["--network=host"]
         return [f"--publish=127.0.0.1:{self._port}:{self._port}"]

@@ -159,7 +159,7 @@ class Sandbox:
         return [str(emulator_binary())], environment
 
     def _killer(self) -> Callable[[], object]:
-        """What kills the emulator, also of a sandbox that is never stopped."""
+        """Return what kills the emulator, also of a sandbox that is never stopped."""
         return weakref.finalize(self, _kill, self._process)
 
     def __enter__(self) -> Self:

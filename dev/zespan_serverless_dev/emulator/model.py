@@ -162,7 +162,7 @@ def _completion(body: Json) -> Json:
 
 
 def _chunks(body: Json) -> Iterator[Json]:
-    """The chunks of a stream. If usage was requested, a last chunk has it."""
+    """Yield the chunks of a stream. If usage was requested, a last chunk has it."""
     head = _head(body, "chat.completion.chunk")
     include_usage = bool((body.get("stream_options") or {}).get("include_usage"))
     if include_usage:
@@ -190,7 +190,7 @@ def _tool_deltas(tool: str) -> Iterator[Json]:
 
 
 def _wanted_tool(body: Json) -> str | None:
-    """The name of the tool to call: the first one offered, unless the conversation already has a result."""
+    """Return the name of the tool to call: the first one offered, unless the conversation already has a result."""
     if not body.get("tools") or body["messages"][-1]["role"] == "tool":
         return None
     name: str = body["tools"][0]["function"]["name"]

@@ -33,7 +33,7 @@ PATHS = ("/v1/ingest", "/v1/ingest-events", "/v1/traces")
 
 
 def spans_in(path: str, content_type: str, body: bytes, encoding: str = "") -> list[Span]:
-    """The spans of a request to one of PATHS. Raises BadBody, whose text says why it cannot be read."""
+    """Return the spans of a request to one of PATHS. Raises BadBody, whose text says why it cannot be read."""
     plain = unpacked(body, encoding)
     with _one_large if len(plain) > LARGE else nullcontext():
         return _spans_in(path, content_type, plain)
@@ -54,12 +54,12 @@ def _spans_in(path: str, content_type: str, plain: bytes) -> list[Span]:
 
 
 def event_of(raw: str) -> Any:
-    """An event as it arrived."""
+    """Return an event as it arrived."""
     return parsed(raw)
 
 
 def span_of(format: str, raw: str) -> Span:
-    """The span of an event as it arrived, which is kept in the words of `format`. Raises BadBody."""
+    """Return the span of an event as it arrived, which is kept in the words of `format`. Raises BadBody."""
     event = parsed(raw)
     if format == "otlp":
         from . import otlp
@@ -71,7 +71,7 @@ def span_of(format: str, raw: str) -> Span:
 
 
 def details(format: str, raw: str) -> dict[str, Any]:
-    """What a span has beside its fields: `input`, `output`, `tools` and `attributes`."""
+    """Return what a span has beside its fields: `input`, `output`, `tools` and `attributes`."""
     event = parsed(raw)
     if format == "otlp":
         from . import otlp

@@ -22,7 +22,7 @@ _TOKENS = re.compile(r'"(?:[^"\\]|\\.)*+"|[\[{]|[\]}]')
 
 
 def unpacked(body: bytes, encoding: str = "") -> bytes:
-    """A body without gzip, which its first bytes tell, or without the encoding that a header tells."""
+    """Return a body without gzip, which its first bytes tell, or without the encoding that a header tells."""
     is_gzip = body.startswith(b"\x1f\x8b")
     if not is_gzip and encoding in ("", "identity", "gzip"):
         return body
@@ -35,7 +35,7 @@ def unpacked(body: bytes, encoding: str = "") -> bytes:
 
 
 def _inflated(body: bytes, wbits: int) -> bytes:
-    """All members of a body, one after the other, as gzip allows it."""
+    """Return all members of a body, one after the other, as gzip allows it."""
     parts: list[bytes] = []
     left, members = UNPACKED_MAX, 0
     while body:
@@ -92,7 +92,7 @@ def _depth(document: str) -> int:
 
 
 def lines(body: bytes) -> Iterator[str]:
-    """The lines of NDJSON that are not empty, one by one: there may be millions."""
+    """Yield the lines of NDJSON that are not empty, one by one: there may be millions."""
     for line in BytesIO(body):
         if line := line.strip():
             yield line.decode("utf-8", "replace")

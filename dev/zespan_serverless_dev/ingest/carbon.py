@@ -20,7 +20,7 @@ _USAGE = (
 
 
 def read(body: bytes) -> list[Span]:
-    """The spans of a request, which is one document of JSON."""
+    """Return the spans of a request, which is one document of JSON."""
     document = parsed(body.decode("utf-8", "replace"))
     events = document.get("events") if isinstance(document, dict) else document
     if not isinstance(events, list):
@@ -29,7 +29,7 @@ def read(body: bytes) -> list[Span]:
 
 
 def event_of(carbon: Any) -> Json:
-    """An event of Carbon's in Zespan's words."""
+    """Return an event of Carbon's in Zespan's words."""
     if not isinstance(carbon, dict):
         raise BadBody("an event must be a JSON object")
     more, context, properties = (_map(carbon.get(name)) for name in ("additionalProperties", "context", "properties"))

@@ -56,7 +56,7 @@ _INPUT, _OUTPUT = ("gen_ai.input.messages", "input.messages"), ("gen_ai.output.m
 
 
 def span_of(found: Json, raw: str) -> Span:
-    """The span of one of OTLP's."""
+    """Return the span of one of OTLP's."""
     attributes, resource = found["attributes"], found["resource"]
     trace_id, span_id = text(found["trace_id"]), text(found["span_id"])
     if trace_id is None or span_id is None:
@@ -128,7 +128,7 @@ def _exception(found: Json) -> str | None:
 
 
 def details(found: Json) -> Json:
-    """What was said, and all that a span has no field for."""
+    """Return what was said, and all that a span has no field for."""
     rest = dict(found["attributes"])
     asked = messages.instructions(_take(rest, _INSTRUCTIONS))
     asked += messages.listed(_take(rest, _INPUT)) or indexed.asked(rest) or []
@@ -158,7 +158,7 @@ def _first(attributes: Json, names: tuple[str, ...]) -> Any:
 
 
 def _take(attributes: Json, names: tuple[str, ...]) -> Any:
-    """The first of these attributes; all of them are removed."""
+    """Return the first of these attributes; all of them are removed."""
     found = [attributes.pop(name) for name in names if name in attributes]
     return found[0] if found else None
 

@@ -17,17 +17,17 @@ _NUMBER = re.compile(r"[0-9]{1,4}")
 
 
 def asked(attributes: Json) -> list[Json] | None:
-    """The messages of a prompt; their attributes are removed."""
+    """Return the messages of a prompt; their attributes are removed."""
     return _messages(attributes, _ASKED)
 
 
 def said(attributes: Json) -> list[Json] | None:
-    """The messages of an answer; their attributes are removed."""
+    """Return the messages of an answer; their attributes are removed."""
     return _messages(attributes, _SAID)
 
 
 def tools(attributes: Json) -> list[Any] | None:
-    """The definitions of tools; their attributes are removed."""
+    """Return the definitions of tools; their attributes are removed."""
     found = [_plain(one) for one in _rows(attributes, "llm.tools.") + _rows(attributes, "llm.request.functions.")]
     return [one.get("tool.json_schema") or one.get("tool", {}).get("json_schema") or one for one in found] or None
 
@@ -69,7 +69,7 @@ def _call(call: Json) -> Json:
 
 
 def _rows(attributes: Json, prefix: str) -> list[Json]:
-    """The attributes with this prefix as trees, one for each first number; they are removed."""
+    """Return the attributes with this prefix as trees, one for each first number; they are removed."""
     root: Json = {}
     for name in [name for name in attributes if name.startswith(prefix)]:
         value, keys = attributes[name], name[len(prefix) :].split(".")
@@ -87,7 +87,7 @@ def _rows(attributes: Json, prefix: str) -> list[Json]:
 
 
 def _plain(tree: Any) -> Any:
-    """A tree whose nodes with numbers only are lists."""
+    """Return a tree whose nodes with numbers only are lists."""
     if not isinstance(tree, dict):
         return tree
     if tree and all(_NUMBER.fullmatch(key) for key in tree):

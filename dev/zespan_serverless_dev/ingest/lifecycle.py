@@ -21,7 +21,7 @@ _NUMBERS = {
 
 
 def read(body: bytes) -> list[Record]:
-    """The records of a request, each with `type`, `sandbox` and `at`."""
+    """Return the records of a request, each with `type`, `sandbox` and `at`."""
     return [checked(parsed(line)) for line in lines(body)]
 
 

@@ -11,7 +11,7 @@ Message = dict[str, Any]
 
 
 def asked(system: Any, prompt: Any) -> list[Message] | None:
-    """The messages of a prompt, which is the text of any provider's JSON, behind the system's."""
+    """Return the messages of a prompt, which is the text of any provider's JSON, behind the system's."""
     found = [_message("system", system)] if system else []
     if isinstance(prompt, str) and prompt not in ("", "[]"):
         found += input_of(prompt)
@@ -35,7 +35,7 @@ def said(answer: Any, calls: Any) -> list[Message] | None:
 
 
 def plain(value: Any) -> str | None:
-    """What a tool or another step got or gave, as text."""
+    """Return what a tool or another step got or gave, as text."""
     if value is None or value == "":
         return None
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
@@ -76,7 +76,7 @@ def _arguments(value: Any) -> Any:
 
 
 def document(text: str) -> Any:
-    """What a text says in JSON; None if it is none."""
+    """Return what a text says in JSON; None if it is none."""
     try:
         return json.loads(text)
     except (ValueError, RecursionError):

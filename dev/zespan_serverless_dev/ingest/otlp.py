@@ -20,7 +20,7 @@ _DEPTH_MAX = 32  # of values in attributes
 
 
 def read_json(body: bytes) -> list[Span]:
-    """The spans of a request in OTLP's JSON."""
+    """Return the spans of a request in OTLP's JSON."""
     document = parsed(body.decode("utf-8", "replace"))
     if not isinstance(document, dict):
         raise BadBody('the body must be {"resourceSpans": [...]}')
@@ -28,7 +28,7 @@ def read_json(body: bytes) -> list[Span]:
 
 
 def read_protobuf(body: bytes) -> list[Span]:
-    """The spans of a request in protobuf."""
+    """Return the spans of a request in protobuf."""
     from google.protobuf.message import DecodeError
     from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
@@ -41,7 +41,7 @@ def read_protobuf(body: bytes) -> list[Span]:
 
 
 def checked(found: Any) -> Json:
-    """A plain span that has come with a file: all that is read of it is there, and of the right type."""
+    """Return a plain span that has come with a file: all that is read of it is there, and of the right type."""
     span = _dict(found)
     return {
         **{name: span.get(name) for name in ("trace_id", "span_id", "parent_span_id", "name", "kind", "scope")},
@@ -149,7 +149,7 @@ def _dicts(value: Any) -> list[Json]:
 
 
 def _int(value: Any) -> int | None:
-    """A number of 64 bits, which JSON has as text."""
+    """Return a number of 64 bits, which JSON has as text."""
     try:
         found = int(value)
     except (TypeError, ValueError, OverflowError):

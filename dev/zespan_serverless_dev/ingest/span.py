@@ -55,7 +55,7 @@ class Span:
 
 
 def text(value: Any, longest: int = TEXT_MAX) -> str | None:
-    """A value as a short text that can be stored; None for nothing, and for what is neither text nor number."""
+    """Return a value as a short text that can be stored; None for nothing, and for what is neither text nor number."""
     if type(value) is not str:
         if not isinstance(value, (int, float)) or isinstance(value, bool):
             return None
@@ -67,18 +67,18 @@ def text(value: Any, longest: int = TEXT_MAX) -> str | None:
 
 
 def number(value: Any) -> float | None:
-    """A number that can be added to as many others as a run has; None for anything else, as for infinity."""
+    """Return a number that can be added to as many others as a run has; None for anything else, as for infinity."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
     return value if abs(value) <= _NUMBER_MAX else None  # which NaN is not, either
 
 
 def count(value: Any) -> int | None:
-    """A number of tokens or bytes, not negative; None for anything else."""
+    """Return a number of tokens or bytes, not negative; None for anything else."""
     found = number(value)
     return int(found) if found is not None and 0 <= found <= _COUNT_MAX else None
 
 
 def moment(value: float | None) -> float:
-    """Milliseconds since the epoch within what calendars have."""
+    """Return milliseconds since the epoch within what calendars have."""
     return round(min(max(0.0, value or 0.0), _LAST_MS), 3)

@@ -34,7 +34,7 @@ _PLACED = frozenset(
 
 
 def read(body: bytes) -> list[Span]:
-    """The spans of a request: a document a line, or all in one list."""
+    """Return the spans of a request: a document a line, or all in one list."""
     spans: list[Span] = []
     for line in lines(body):
         document = parsed(line)
@@ -48,7 +48,7 @@ def read(body: bytes) -> list[Span]:
 
 
 def span_of(event: Any, raw: str, format: str) -> Span:
-    """The span of one event; `raw` is the event as it arrived, in the words of `format`."""
+    """Return the span of one event; `raw` is the event as it arrived, in the words of `format`."""
     if not isinstance(event, dict):
         raise BadBody("an event must be a JSON object")
     event_id, trace_id = text(event.get("event_id")), text(event.get("trace_id"))
@@ -107,7 +107,7 @@ def add_sender(span: Span, attributes: Event) -> None:
 
 
 def details(event: Event) -> dict[str, Any]:
-    """What was said, and all that a span has no field for."""
+    """Return what was said, and all that a span has no field for."""
     kind = event.get("span_kind")
     metadata, tags = event.get("metadata"), event.get("tags")
     attributes = {
@@ -127,7 +127,7 @@ def details(event: Event) -> dict[str, Any]:
 
 
 def _milliseconds(timestamp: Any) -> float:
-    """A time in RFC 3339 or in seconds or milliseconds since the epoch; now if it is none of them."""
+    """Return a time in RFC 3339 or in seconds or milliseconds since the epoch; now if it is none of them."""
     value = number(timestamp)
     if value is not None:
         return value * 1000 if value < 1e11 else value

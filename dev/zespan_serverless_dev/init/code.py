@@ -42,7 +42,7 @@ def followed(text: str, node: ast.stmt, name: str, statement: str) -> str:
 
 
 def parsed(text: str) -> ast.Module:
-    """The syntax tree of a text. Raises NotEditable."""
+    """Return the syntax tree of a text. Raises NotEditable."""
     try:
         return ast.parse(text)
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
@@ -61,7 +61,7 @@ class _Import:
 
 
 def _import(text: str, name: str) -> _Import:
-    """How a module gets a name; without lines if it has it. Raises NotEditable."""
+    """Return how a module gets a name; without lines if it has it. Raises NotEditable."""
     package, _, last = name.rpartition(".")
     tree, lines = parsed(text), lines_of(text)
     ours = [node for node in tree.body if isinstance(node, ast.ImportFrom) and node.module == package]
@@ -79,7 +79,7 @@ def _import(text: str, name: str) -> _Import:
 
 
 def _bound(node: ast.AST) -> set[str]:
-    """The names that a node binds."""
+    """Return the names that a node binds."""
     if isinstance(node, _HEAD):
         return {(alias.asname or alias.name).partition(".")[0] for alias in node.names}
     if isinstance(node, Definition):
@@ -108,7 +108,7 @@ def _place_of_import(text: str, tree: ast.Module, line: str) -> tuple[list[str],
 
 
 def _first_import(text: str, tree: ast.Module, line: str, body: list[ast.stmt]) -> tuple[list[str], int]:
-    """The same for a module without imports: above its first statement and the comments that belong to that."""
+    """Return the same for a module without imports: above its first statement and the comments that belong to that."""
     lines = lines_of(text)
     above = (tree.body[0].end_lineno or 0) if body is not tree.body and tree.body else 0
     if not body:

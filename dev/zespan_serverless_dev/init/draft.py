@@ -38,7 +38,7 @@ class Draft:
     _files: dict[Path, _File] = field(default_factory=dict)
 
     def text(self, file: Path) -> str:
-        """A file's text with the changes so far, with plain newlines. Raises NotEditable."""
+        """Return a file's text with the changes so far, with plain newlines. Raises NotEditable."""
         return self._opened(file).text
 
     def set(self, file: Path, text: str) -> None:
@@ -65,14 +65,14 @@ class Draft:
             self.notes.append(text)
 
     def shown(self, file: Path) -> str:
-        """A file as the diff names it: from the project's folder on."""
+        """Return a file as the diff names it: from the project's folder on."""
         try:
             return file.resolve().relative_to(self.root.resolve()).as_posix()
         except ValueError:
             return file.as_posix()
 
     def changes(self) -> list[Change]:
-        """Every file whose text is another one now."""
+        """Return every file whose text is another one now."""
         return [
             Change(file, each.before, each.form.encoded(each.text))
             for file, each in sorted(self._files.items())

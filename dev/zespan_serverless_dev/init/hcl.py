@@ -14,7 +14,7 @@ FUNCTION = "aws_lambda_function"
 
 
 def with_variable(text: str, name: str, variable: str, value: str) -> str:
-    """A function with an environment variable more. Raises NotEditable."""
+    """Return a function with an environment variable more. Raises NotEditable."""
     expected = _document(text)
     body = _body(expected, name)
     environment = body.get("environment")
@@ -41,7 +41,7 @@ def with_variable(text: str, name: str, variable: str, value: str) -> str:
 
 
 def with_timeout(text: str, name: str, seconds: int) -> str:
-    """A function with another timeout, which must be a number or missing. Raises NotEditable."""
+    """Return a function with another timeout, which must be a number or missing. Raises NotEditable."""
     expected = _document(text)
     body = _body(expected, name)
     before = body.get("timeout")
@@ -62,7 +62,7 @@ def with_timeout(text: str, name: str, seconds: int) -> str:
 
 
 def with_permission(text: str, name: str, parameter: str) -> str:
-    """The file with a policy that lets a function's role read a parameter. Raises NotEditable."""
+    """Return the file with a policy that lets a function's role read a parameter. Raises NotEditable."""
     found = re.search(r"\baws_iam_role\.([\w-]+)\.", str(_body(_document(text), name).get("role")))
     if found is None:
         raise NotEditable("its role is not in this project")
@@ -101,7 +101,7 @@ def _before_end(text: str, name: str, lines: list[str]) -> str:
 
 
 def _range(text: str, name: str) -> tuple[int, int]:
-    """The first and the last line of a function's block."""
+    """Return the first and the last line of a function's block."""
     lines = lines_of(text)
     header = re.compile(rf'\s*resource\s+"{FUNCTION}"\s+"{re.escape(name)}"\s*\{{\s*(#.*)?')
     start = next((number for number, line in enumerate(lines, 1) if header.fullmatch(line)), None)

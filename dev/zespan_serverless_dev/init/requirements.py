@@ -100,7 +100,7 @@ def in_requirements(text: str, line: str) -> str:
 
 
 def in_pyproject(text: str, line: str) -> str:
-    """A pyproject.toml with a dependency more in `project.dependencies`. Raises NotEditable."""
+    """Return a pyproject.toml with a dependency more in `project.dependencies`. Raises NotEditable."""
     try:
         before = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -157,7 +157,7 @@ def _note_wheel(draft: Draft) -> None:
 
 
 def _up(folder: Path, root: Path) -> list[Path]:
-    """A folder and those above it, up to the project's."""
+    """Return a folder and those above it, up to the project's."""
     folder, root = folder.resolve(), root.resolve()
     found = [folder]
     while folder != root and folder.is_relative_to(root):

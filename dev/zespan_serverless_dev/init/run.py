@@ -39,7 +39,7 @@ def run(arguments: Namespace) -> int:
 
 
 def planned(root: Path, project: Project, only: list[str], requirement: str | None = None) -> Draft:
-    """The draft for a project; `only` names its functions that are meant, and none means all that is found."""
+    """Return the draft for a project; `only` names its functions that are meant, and none means all that is found."""
     draft = Draft(root, requirement or requirements.requirement())
     aws.plan(draft, project, only)
     if not only:
@@ -53,7 +53,7 @@ def planned(root: Path, project: Project, only: list[str], requirement: str | No
 
 
 def _taken(root: Path, project: Project) -> list[Path]:
-    """The folders whose applications are called by functions, which are traced themselves."""
+    """Return the folders whose applications are called by functions, which are traced themselves."""
     hosts = ("aws_lambda", "azure_functions")
     found = [each.code for each in project.functions if each.code and each.host in hosts]
     return [*found, *([root / "api"] if (root / "vercel.json").is_file() else [])]

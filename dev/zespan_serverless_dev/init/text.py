@@ -23,12 +23,12 @@ class Form:
     end: str = "\n"
 
     def encoded(self, text: str) -> bytes:
-        """The bytes of a file with this text, whose lines end in plain newlines."""
+        """Return the bytes of a file with this text, whose lines end in plain newlines."""
         return ((BOM if self.has_bom else "") + text.replace("\n", self.end)).encode()
 
 
 def load(file: Path) -> tuple[str, Form, bytes]:
-    """A file's text with plain newlines, its form, and its bytes. Raises NotEditable."""
+    """Return a file's text with plain newlines, its form, and its bytes. Raises NotEditable."""
     try:
         text_of(file)  # checks that it is a regular file of a reasonable size
         content = file.read_bytes()
@@ -48,7 +48,7 @@ def lines_of(text: str) -> list[str]:
 
 
 def inserted(text: str, after: int, new: list[str]) -> str:
-    """A text with more lines after the line `after`, counted from 1; 0 is the beginning."""
+    """Return a text with more lines after the line `after`, counted from 1; 0 is the beginning."""
     lines = lines_of(text)
     if after == len(lines):
         lines.append("")  # the last line had no newline: what follows it ends in one
@@ -56,13 +56,13 @@ def inserted(text: str, after: int, new: list[str]) -> str:
 
 
 def replaced(text: str, number: int, new: str) -> str:
-    """A text with another line in place of the line `number`, counted from 1."""
+    """Return a text with another line in place of the line `number`, counted from 1."""
     lines = lines_of(text)
     lines[number - 1] = new
     return "\n".join(lines)
 
 
 def indent_of(line: str) -> str:
-    """The white space that a line begins with."""
+    """Return the white space that a line begins with."""
     found = re.match(r"[ \t]*", line)
     return found[0] if found else ""

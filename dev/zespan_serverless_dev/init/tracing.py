@@ -42,12 +42,12 @@ def _decorated(text: str, name: str, full: str, decorator: str, *, on_top: bool)
 
 
 def bound(body: list[ast.stmt], name: str) -> ast.stmt | None:
-    """The last statement of a block that binds a name."""
+    """Return the last statement of a block that binds a name."""
     return next((node for node in reversed(body) if name in _names(node)), None)
 
 
 def _names(node: ast.stmt) -> set[str]:
-    """The names that a statement itself binds."""
+    """Return the names that a statement itself binds."""
     if isinstance(node, Definition):
         return {node.name}
     if isinstance(node, (ast.Import, ast.ImportFrom)):
@@ -78,7 +78,7 @@ def follow(draft: Draft, file: Path, find: Callable[[ast.Module], ast.stmt | Non
 
 
 def assigned(module: Module, *names: str) -> Iterator[tuple[str, ast.Assign]]:
-    """Each name that is assigned a call of something with one of these full names, anywhere in a module."""
+    """Yield each name that is assigned a call of something with one of these full names, anywhere in a module."""
     for node in module.nodes:
         if isinstance(node, ast.Assign) and isinstance(node.value, ast.Call) and len(node.targets) == 1:
             target = node.targets[0]
@@ -92,6 +92,6 @@ def uses(module: Module) -> bool:
 
 
 def modules_in(project: Project, folder: Path) -> list[Module]:
-    """The modules of a project below a folder."""
+    """Return the modules of a project below a folder."""
     root = folder.resolve()
     return [module for module in project.modules if module.file.is_relative_to(root)]

@@ -124,7 +124,7 @@ def _in_flow(text: str, number: int, added: str, expected: Any) -> str:
 
 
 def _end(text: str, number: int, indent: int | None = None) -> int:
-    """The last line of what the line `number` begins: those that are indented more, and items below a key."""
+    """Return the last line of what the line `number` begins: those that are indented more, and items below a key."""
     lines = lines_of(text)
     own = len(indent_of(lines[number - 1])) if indent is None else indent
     last = number
@@ -141,7 +141,7 @@ def _end(text: str, number: int, indent: int | None = None) -> int:
 
 
 def _rendered(value: Any, indent: str) -> list[str]:
-    """A value as lines of YAML."""
+    """Return a value as lines of YAML."""
     if isinstance(value, list):
         lines = []
         for item in value:
@@ -158,7 +158,7 @@ def _rendered(value: Any, indent: str) -> list[str]:
 
 
 def _flow(value: Any) -> str:
-    """A value in one line."""
+    """Return a value in one line."""
     if isinstance(value, dict):
         return "{" + ", ".join(f"{key}: {_flow(each)}" for key, each in value.items()) + "}"
     if isinstance(value, list):

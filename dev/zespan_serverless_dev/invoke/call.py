@@ -87,11 +87,11 @@ class Call:
         return ceil((self.invoke.init_ms or 0.0) + self.end - start)
 
     def of(self, kind: str) -> Iterator[Fact]:
-        """The facts of this type."""
+        """Return the facts of this type."""
         return (fact for fact in self.facts if fact["type"] == kind)
 
     def spans(self) -> list[tuple[int, Span]]:
-        """The spans below the invocation in the order of their beginning, each with its depth."""
+        """Return the spans below the invocation in the order of their beginning, each with its depth."""
         found: dict[str, Span] = {}
         for fact in self.facts:
             if fact["type"] in ("begun", "captured") and fact.get("span_id") and fact.get("kind") != "invocation":

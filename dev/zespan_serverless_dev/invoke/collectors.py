@@ -27,7 +27,7 @@ class Collector(Protocol):
         """Fail in this way from now on; None: do not fail."""
 
     def arrivals(self) -> list[Arrival]:
-        """The requests so far; none if they cannot be seen from here."""
+        """Return the requests so far; none if they cannot be seen from here."""
         ...
 
     def close(self) -> None:

@@ -21,7 +21,7 @@ _numbers = itertools.count(1)
 
 
 def share(memory: int) -> float:
-    """How many vCPUs a function with so many MB gets."""
+    """Return how many vCPUs a function with so many MB gets."""
     return memory / MB_PER_CPU
 
 

@@ -32,7 +32,7 @@ EVENTS_MAX = 20  # events in the ledger
 
 
 def drawn_call(call: Call, result: Result) -> Iterator[str]:
-    """The lines for one call."""
+    """Yield the lines for one call."""
     before = [one for one in result.calls if one.number < call.number][-1:]
     if before:
         yield f"   {'frozen':<{LABEL - 4}} {'· ' * 10} {(call.sent - before[0].end) / 1000:.1f} s"
@@ -62,7 +62,7 @@ def drawn_call(call: Call, result: Result) -> Iterator[str]:
 
 
 def drawn_end(result: Result) -> Iterator[str]:
-    """The ledger, and what has to be said with it."""
+    """Yield the ledger, and what has to be said with it."""
     sums = result.ledger.sums()
     dropped = sum(sums["dropped"].values())
     frozen = f" Between calls it was frozen by {result.plan.freeze}." if len(result.calls) > 1 else ""
@@ -109,13 +109,13 @@ class Scale:
         self._per_ms = self._width / max(call.invoke.wall_ms, 1.0)
 
     def bar(self, label: str, start: float, end: float, note: str) -> str:
-        """A line with a bar from one time to another."""
+        """Return a line with a bar from one time to another."""
         left = self._column(start)
         size = max(1, min(round((end - self._zero) * self._per_ms), self._width) - left)
         return self._line(label, " " * left + "█" * size, note)
 
     def mark(self, label: str, at: float, note: str) -> str:
-        """A line with a mark at one time."""
+        """Return a line with a mark at one time."""
         return self._line(label, " " * self._column(at) + "▲", note)
 
     def _column(self, at: float) -> int:
@@ -131,7 +131,7 @@ def _title(call: Call, result: Result) -> str:
 
 
 def _init_note(call: Call, taken: float) -> str:
-    """How long the init took, or that it has not come to its end, of which the emulator knows no duration."""
+    """Return how long the init took, or that it has not come to its end, of which the emulator knows no duration."""
     if call.start is not None:
         return f"{taken:.0f} ms"
     return "timed out" if call.outcome == "timeout" else "failed"
@@ -151,7 +151,7 @@ def _flush_note(fact: dict[str, object]) -> str:
 
 
 def _arrived(call: Call, result: Result) -> Iterator[str]:
-    """What the collector has accepted during this call. With `dev`, what the package says."""
+    """Yield what the collector has accepted during this call. With `dev`, what the package says."""
     for fact in call.of("delivered"):
         names = Counter(_name_of(str(item), result) for item in fact["items"])
         yield f"   {'arrived':<{LABEL - 4}} " + " + ".join(
@@ -172,7 +172,7 @@ def _name_of(item: str, result: Result) -> str:
 
 
 def _said(call: Call) -> Iterator[str]:
-    """The answer, if it is an error, and the log."""
+    """Yield the answer, if it is an error, and the log."""
     if call.outcome != "ok":
         yield f"   {'answer':<{LABEL - 4}} {_answer(call)}"
     lines = lines_of(call.invoke.log)
@@ -184,7 +184,7 @@ def _said(call: Call) -> Iterator[str]:
 
 
 def _answer(call: Call) -> str:
-    """An error's kind and message. Its traceback is in the log."""
+    """Return an error's kind and message. Its traceback is in the log."""
     payload = call.invoke.payload
     if isinstance(payload, dict) and "errorMessage" in payload:
         return safe(f"{payload.get('errorType') or 'error'}: {payload['errorMessage']}")[:BODY_MAX]
@@ -209,7 +209,7 @@ def _notes(result: Result) -> Iterator[str]:
 
 
 def _notes_on_time(result: Result) -> Iterator[str]:
-    """What the emulator does at another time than Lambda, and signals whose time has not come."""
+    """Yield what the emulator does at another time than Lambda, and signals whose time has not come."""
     seconds = result.plan.timeout
     for call in result.calls:
         init = (call.start or call.end) - call.sent

@@ -74,12 +74,12 @@ class Entry:
         return name_of(self.known)
 
     def at(self, destination: str) -> Fate:
-        """Its fate at a destination."""
+        """Return its fate at a destination."""
         return self.fates.setdefault(destination, Fate())
 
 
 def name_of(known: Mapping[str, Any]) -> str:
-    """What a captured event is about, for people."""
+    """Return what a captured event is about, for people."""
     name = "invocation" if known.get("kind") == "invocation" else known.get("model") or known.get("name") or "event"
     status = known.get("status") or "ok"
     return str(name) if status == "ok" else f"{name} ({status})"
@@ -108,7 +108,7 @@ class Ledger:
                     self._unnamed[fact["reason"]] += 1
 
     def settled(self, items: Iterable[Any]) -> list[str]:
-        """The ids of those of the items that all their destinations have."""
+        """Return the ids of those of the items that all their destinations have."""
         entries = [self.entries.get(self._of_span.get(str(item), str(item))) for item in items]
         return [entry.event_id for entry in entries if entry is not None and entry.state == "delivered"]
 

@@ -146,7 +146,7 @@ class Lifecycle:
 
 
 def lines_of(log: str) -> list[str]:
-    """What the function has printed, without the emulator's own lines."""
+    """Return what the function has printed, without the emulator's own lines."""
     ours = ("START RequestId", "END RequestId", "REPORT RequestId")
     text = re.sub(r"EMULATOR POSTED \S+ [\d.]+\n", "\n", log)  # may follow a line that does not end
     return [line for line in text.splitlines() if line.strip() and not line.startswith(ours) and "(rapid)" not in line]

@@ -71,13 +71,13 @@ class Plan:
         return self.function or self.code.name
 
     def next_event(self) -> bytes:
-        """The event of the next call."""
+        """Return the event of the next call."""
         content = self.payload if self.sample is None else samples.sample(self.sample, self.payload)
         return json.dumps(content).encode()
 
 
 def plan_of(chosen: Namespace) -> Plan:
-    """The plan that these arguments ask for. Raises Unusable."""
+    """Return the plan that these arguments ask for. Raises Unusable."""
     given = _variables(chosen.env)
     if chosen.template is not None and chosen.event is None:  # its handler is in the template
         chosen = Namespace(**{**vars(chosen), "handler": None, "event": chosen.handler})
@@ -111,7 +111,7 @@ def plan_of(chosen: Namespace) -> Plan:
 
 
 def _function(chosen: Namespace, known: Collection[str]) -> Plan:
-    """What is known of the function itself. `known`: names of the variables that have a value."""
+    """Return what is known of the function itself. `known`: names of the variables that have a value."""
     if chosen.template is not None:
         from .template import function_of
 
@@ -135,7 +135,7 @@ def _function(chosen: Namespace, known: Collection[str]) -> Plan:
 
 
 def _event(chosen: Namespace) -> tuple[object, str]:
-    """The payload, and where it is from."""
+    """Return the payload, and where it is from."""
     if chosen.event is None:
         return (None, "") if chosen.sample else ({}, "{}")
     if chosen.event.lstrip().startswith(("{", "[")):
@@ -163,7 +163,7 @@ def _checked_sample(wanted: str) -> None:
 
 
 def seconds(text: str, example: str) -> float:
-    """A duration: 2s, 500ms, 1m, or a number of seconds. Raises Unusable with the `example`."""
+    """Return a duration: 2s, 500ms, 1m, or a number of seconds. Raises Unusable with the `example`."""
     found = re.fullmatch(r"(\d+(?:\.\d+)?)(ms|s|m)?", text.strip())
     if found is None:
         raise Unusable(f"{text!r} is not a duration: type it as in {example}, or 500ms")
@@ -171,7 +171,7 @@ def seconds(text: str, example: str) -> float:
 
 
 def _signal(text: str | None, option: str) -> Signal | None:
-    """What the option asks for: None if it is not there, "" for the end, or after=1s."""
+    """Return what the option asks for: None if it is not there, "" for the end, or after=1s."""
     if text is None:
         return None
     if not text:
@@ -203,5 +203,5 @@ def _whole(text: str, option: str, least: int, most: int) -> int:
 
 
 def shell() -> dict[str, str]:
-    """What a function gets of this shell's environment."""
+    """Return what a function gets of this shell's environment."""
     return {name: value for name, value in os.environ.items() if not name.startswith(UNUSED)}

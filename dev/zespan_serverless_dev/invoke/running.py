@@ -122,7 +122,7 @@ def _watch(chosen: Namespace, plan: Plan) -> None:
 
 
 def _again(chosen: Namespace, plan: Plan) -> Plan:
-    """The plan as the files say now; as it was, if they are unusable."""
+    """Return the plan as the files say now; as it was, if they are unusable."""
     try:
         return plan_of(chosen)
     except Unusable as error:
@@ -131,7 +131,7 @@ def _again(chosen: Namespace, plan: Plan) -> Plan:
 
 
 def _state(plan: Plan) -> dict[Path, float]:
-    """When each file of the function was changed."""
+    """Return when each file of the function was changed."""
     found: dict[Path, float] = {}
     for folder, folders, files in os.walk(plan.code):
         folders[:] = [name for name in folders if name not in _SKIPPED]

@@ -23,7 +23,7 @@ class UnknownSample(ValueError):
 
 
 def sample(wanted: str, payload: object = None) -> Json:
-    """A new event: `wanted` is "sqs", or for requests "apigw-v2", "apigw-v2 POST /ask?page=2".
+    """Return a new event: `wanted` is "sqs", or for requests "apigw-v2", "apigw-v2 POST /ask?page=2".
 
     The payload becomes the body of a request, the text of a message, the detail of an event. It is a JSON value, or a
     text as it is. Raises UnknownSample.
@@ -53,7 +53,7 @@ def _function_url(method: str, path: str, query: str, text: str) -> Json:
 
 
 def _http_api(method: str, path: str, query: str, text: str, host: str) -> Json:
-    """The payload format 2.0, which HTTP APIs and function URLs send."""
+    """Return the payload format 2.0, which HTTP APIs and function URLs send."""
     context = {
         "accountId": ACCOUNT,
         "apiId": host.partition(".")[0],
@@ -195,7 +195,7 @@ def _sns(text: str) -> Json:
 
 
 def _s3(text: str) -> Json:
-    """An object whose key the payload may give: {"key": "inbox/letter.txt"}."""
+    """Return an object whose key the payload may give: {"key": "inbox/letter.txt"}."""
     given = json.loads(text) if text.startswith("{") else {}
     key = str(given.get("key", "inbox/letter.txt")) if isinstance(given, dict) else "inbox/letter.txt"
     record = {

@@ -87,7 +87,7 @@ class Session:
         return self.result
 
     def _started(self, handler: str, env: dict[str, str], tmp: Path, stack: ExitStack) -> Sandbox:
-        """The sandbox, with its share of a CPU."""
+        """Return the sandbox, with its share of a CPU."""
         plan = self.plan
         kind: type[Sandbox] = DockerSandbox if plan.docker else Sandbox
         self._limit = None if plan.docker else CpuLimit(plan.memory)
@@ -263,12 +263,12 @@ class Session:
             self._lifecycle.close(result.end, result.left.events)
 
     def _call_at(self, at: float) -> int:
-        """The number of the call that was the last one at this time."""
+        """Return the number of the call that was the last one at this time."""
         return sum(call.sent <= at for call in self.result.calls) or 1
 
 
 def environment(plan: Plan, url: str, model_url: str | None) -> dict[str, str]:
-    """The function's variables: this shell's, the template's, those that lead its telemetry here, and --env."""
+    """Return the function's variables: this shell's, the template's, those that lead its telemetry here, and --env."""
     env = {**shell(), **plan.env}
     env.update(ZESPAN_ENABLED="1", ZESPAN_EXPORTER="zespan", ZESPAN_BASE_URL=url, ZESPAN_API_KEY="zsp_local")
     env.setdefault("AWS_LAMBDA_FUNCTION_NAME", plan.name)
@@ -280,13 +280,13 @@ def environment(plan: Plan, url: str, model_url: str | None) -> dict[str, str]:
 
 
 def journal_folders(env: dict[str, str]) -> list[Path]:
-    """Where the journal is, if a variable puts it elsewhere than into the sandbox's own folder."""
+    """Return where the journal is, if a variable puts it elsewhere than into the sandbox's own folder."""
     folder = Path(env.get("ZESPAN_JOURNAL", ""))
     return [folder] if folder.is_absolute() else []
 
 
 def _peak_mb(pid: int | None) -> int | None:
-    """The most memory that the process has used."""
+    """Return the most memory that the process has used."""
     with suppress(OSError, ValueError, StopIteration):
         lines = Path(f"/proc/{pid}/status").read_text().splitlines()
         return int(next(line for line in lines if line.startswith("VmHWM:")).split()[1]) // 1024

@@ -12,7 +12,7 @@ from .plan import Plan, Unusable
 
 
 def function_of(template: Path, name: str | None, handler: str | None, known: Collection[str] = ()) -> Plan:
-    """What the template says of the function; `handler` is used where it says none. Raises Unusable.
+    """Return what the template says of the function; `handler` is used where it says none. Raises Unusable.
 
     `known`: names of the variables that have a value here.
     """
@@ -39,7 +39,7 @@ def function_of(template: Path, name: str | None, handler: str | None, known: Co
 
 
 def _built(function: Function) -> list[Path]:
-    """The folder that `sam build` has made, for the dependencies in it: the code is the one in the sources."""
+    """Return the folder that `sam build` has made, for the dependencies in it: the code is the one in the sources."""
     return [function.built] if function.built is not None and function.runtime == _runtime() else []
 
 
@@ -48,7 +48,7 @@ def _local(function: Function, made: dict[str, Layer]) -> Iterator[Layer]:
 
 
 def _paths(layer: Layer) -> list[Path]:
-    """Where Python searches below a layer's folder."""
+    """Return where Python searches below a layer's folder."""
     if layer.code is None or not layer.code.is_dir():
         return []
     python = layer.code / "python"
@@ -57,7 +57,7 @@ def _paths(layer: Layer) -> list[Path]:
 
 
 def _notes(function: Function, made: dict[str, Layer], known: Collection[str]) -> Iterator[str]:
-    """What is otherwise here than in the template."""
+    """Yield what is otherwise here than in the template."""
     if isinstance(function.runtime, str) and function.runtime != _runtime():
         yield f"the template says {function.runtime}; this is {_runtime()}, the Python of this command"
     for layer in function.layers:

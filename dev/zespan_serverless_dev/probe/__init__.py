@@ -74,7 +74,7 @@ class Facts:
 
 
 def _parsed(line: bytes) -> Fact | None:
-    """A line; None if it is none of ours: the disk may have been full."""
+    """Return a line; None if it is none of ours: the disk may have been full."""
     try:
         fact = json.loads(line)
     except ValueError:

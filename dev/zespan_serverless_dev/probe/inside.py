@@ -86,7 +86,7 @@ def _accounts(module: Any) -> None:
 
 
 def _name_of(part: Any) -> str:
-    """The name of the destination that a buffer or the waiters are for; empty if it is the only one."""
+    """Return the name of the destination that a buffer or the waiters are for; empty if it is the only one."""
     return getattr(part, "zespan_probe", "")
 
 
@@ -193,12 +193,12 @@ def _span(record: Any) -> dict[str, Any]:
 
 
 def _identity(item: Any) -> str | None:
-    """The id in the bytes of an event; the span's id if it could not be encoded; None if it has neither."""
+    """Return the id in the bytes of an event; the span's id if it could not be encoded; None if it has neither."""
     return identity(item.data) or item.span or None
 
 
 def identity(data: bytes) -> str | None:
-    """The event id in the bytes of an event, whatever the format; in JSON the span's id if it has no other."""
+    """Return the event id in the bytes of an event, whatever the format; in JSON the span's id if it has no other."""
     import re
 
     if data[:1] == b"\x12":  # OTLP's protobuf, where a text may look like JSON

@@ -49,7 +49,7 @@ class Account:
         self.sums = watch.ledger.sums()
 
     def text(self, form: str, stream: Any) -> str:
-        """The account in a format, for a stream."""
+        """Return the account in a format, for a stream."""
         if form == "json":
             known = {"command": self._command, "exit_code": self._code, "ledger": self.sums, "spans": self._spans}
             return json.dumps(known) + "\n"
@@ -95,7 +95,7 @@ class Account:
         return "Telemetry was on, but nothing was captured."
 
     def _traces(self, since: float) -> list[str]:
-        """The ids of the program's traces; without the probe, of those that have begun meanwhile."""
+        """Return the ids of the program's traces; without the probe, of those that have begun meanwhile."""
         if self._watch.kinds or not self._dev.token:
             return list(self._watch.traces)
         rows = self._dev.get(f"invocations?limit={_ROWS}")["rows"]

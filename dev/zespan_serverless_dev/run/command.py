@@ -53,7 +53,7 @@ def run_command(arguments: argparse.Namespace) -> int:
 
 
 def environment(inherited: Mapping[str, str], url: str, facts: Facts) -> dict[str, str]:
-    """The variables of the program: its telemetry is on, and goes to this machine."""
+    """Return the variables of the program: its telemetry is on, and goes to this machine."""
     ours = {"ZESPAN_BASE_URL": url, "ZESPAN_API_KEY": "zsp_local", "ZESPAN_ENABLED": "1", "ZESPAN_EXPORTER": "zespan"}
     no_proxy = {}
     if any(inherited.get(name) for name in _PROXIES):  # else the variable itself could hide the proxies of the system
@@ -63,7 +63,7 @@ def environment(inherited: Mapping[str, str], url: str, facts: Facts) -> dict[st
 
 
 def _folder() -> TemporaryDirectory[str]:
-    """The folder of the facts. What the program has left running may still write there when it is removed."""
+    """Return the folder of the facts. What the program has left running may still write there when it is removed."""
     return TemporaryDirectory(prefix="zespan-serverless-run-", ignore_cleanup_errors=True)
 
 

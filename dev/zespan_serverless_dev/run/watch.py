@@ -68,7 +68,7 @@ class Watch:
         self._tell(records)
 
     def _records(self, fact: Fact) -> list[dict[str, Any]]:
-        """The records for a fact, the first of a process with one about the process."""
+        """Return the records for a fact, the first of a process with one about the process."""
         pid, records = fact["pid"], []
         if pid not in self._processes:
             sandbox = self._processes[pid] = f"{self._name}-{pid}"
@@ -95,7 +95,7 @@ class Watch:
                 self._dev.tell(records)
 
     def _on_disk(self) -> set[str]:
-        """Events of this program in a journal: the next process with the same destination sends them."""
+        """Return events of this program in a journal: the next process with the same destination sends them."""
         place = os.environ.get("ZESPAN_JOURNAL", "")
         usual = f"{os.environ.get('TMPDIR') or '/tmp'}/zespan-serverless-{os.geteuid() if os.name == 'posix' else ''}"
         with contextlib.suppress(OSError):
@@ -109,7 +109,7 @@ def _is_root(fact: Fact) -> bool:
 
 
 def _invocation(fact: Fact, sandbox: str) -> list[dict[str, Any]]:
-    """The records of an invocation, which is known when it is over."""
+    """Return the records of an invocation, which is known when it is over."""
     head = {"sandbox": sandbox, "request_id": fact.get("request_id") or fact["span_id"]}
     outcome = "ok" if fact["status"] == "ok" else "error"
     return [

@@ -111,7 +111,7 @@ class DevServer:
             pass
 
     def get(self, path: str) -> Any:
-        """What the page's API answers, such as `get("summary")`. HTTPError is raised if it refuses."""
+        """Return what the page's API answers, such as `get("summary")`. HTTPError is raised if it refuses."""
         return self._ask(urllib.request.Request(f"{self.url}/api/{path}"))
 
     def post(self, path: str, document: Mapping[str, Any]) -> Any:

@@ -26,5 +26,5 @@ class Answer:
 
     @classmethod
     def of(cls, document: Any, status: int = 200) -> Self:
-        """An answer in JSON."""
+        """Return an answer in JSON."""
         return cls(status, json.dumps(document, separators=(",", ":")).encode())

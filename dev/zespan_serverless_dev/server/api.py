@@ -32,7 +32,7 @@ _SPOOLED = 8 << 20  # bytes of an export in memory
 
 
 def answer(dev: DevServer, request: Connection) -> Answer | None:
-    """The answer to a request below /api, or None if it has been sent already."""
+    """Return the answer to a request below /api, or None if it has been sent already."""
     name, _, rest = request.url.path.removeprefix("/api/").partition("/")
     if request.command == "POST":
         if (name, rest) in _POSTS:

@@ -65,27 +65,27 @@ class Connection(BaseHTTPRequestHandler):
         self._send(Answer.of({"error": message or self.responses.get(code, ("refused",))[0]}, code))
 
     def query(self) -> dict[str, str]:
-        """The parameters after the question mark; of several with one name the last."""
+        """Return the parameters after the question mark; of several with one name the last."""
         try:
             return dict(parse_qsl(self.url.query, max_num_fields=40))
         except ValueError:
             raise Refused(400, "too many parameters") from None
 
     def body(self, longest: int = BODY_MAX) -> bytes:
-        """The body, which is read once."""
+        """Return the body, which is read once."""
         if self._body is None:
             self._body = self._read(longest)
         return self._body
 
     def reader(self, longest: int) -> IO[bytes]:
-        """The body as a file, which is read but once."""
+        """Return the body as a file, which is read but once."""
         length = self._length(longest)
         self.close_connection = True  # what is not read of it would be taken for the next request
         self._body = b""
         return cast("IO[bytes]", BufferedReader(_Body(self.rfile, length)))
 
     def json(self) -> dict[str, Any]:
-        """The body as a JSON object."""
+        """Return the body as a JSON object."""
         if self.names.get("content-type", "").partition(";")[0].strip() != "application/json":
             raise Refused(415, "content-type must be application/json")
         try:
@@ -114,7 +114,7 @@ class Connection(BaseHTTPRequestHandler):
         self.wfile.flush()
 
     def head(self, answer: Answer, length: int | None) -> bytes:
-        """The head of an answer; without a length it ends with the connection."""
+        """Return the head of an answer; without a length it ends with the connection."""
         phrase = self.responses.get(answer.status, ("",))[0]
         headers = {**HEADERS, "content-type": answer.content_type, **answer.headers}
         if length is None:
@@ -163,7 +163,7 @@ class Connection(BaseHTTPRequestHandler):
                 left -= len(data)
 
     def _answer(self) -> Answer | None:
-        """The answer, or None if it has been sent already."""
+        """Return the answer, or None if it has been sent already."""
         guard, path = self.dev.guard, self.url.path
         if path.startswith("/v1/"):
             if not guard.knows_host(self.names, is_telemetry=True):
@@ -238,5 +238,5 @@ class _Body(RawIOBase):
 
 
 def connection_of(server: DevServer) -> Any:
-    """What makes connections for a server."""
+    """Return what makes connections for a server."""
     return partial(Connection, server)

@@ -43,7 +43,7 @@ class Stream:
             self._changed.notify_all()
 
     def watch(self, last_id: str | None, has_left: Callable[[], bool]) -> Iterator[bytes]:
-        """The events for one watcher, from `last_id` on or from now on, until it has left.
+        """Return the events for one watcher, from `last_id` on or from now on, until it has left.
 
         Raises OverflowError if there are too many watchers.
         """
@@ -80,7 +80,7 @@ class Stream:
             return self._number, [change for number, change in self._changes if number > at]
 
     def _position(self, last_id: str | None) -> tuple[int, bool]:
-        """Where a watcher goes on, and whether nothing between is lost to it."""
+        """Return where a watcher goes on, and whether nothing between is lost to it."""
         run, _, number = (last_id or "").rpartition(".")
         with self._changed:
             if not last_id:

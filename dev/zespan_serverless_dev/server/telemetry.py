@@ -21,7 +21,7 @@ _BAD = 400
 
 
 def answer(dev: DevServer, request: Connection) -> Answer | None:
-    """The answer to a request below /v1, or None if it has been sent already."""
+    """Return the answer to a request below /v1, or None if it has been sent already."""
     path = request.url.path
     if path == "/v1/commands":
         return _commands(dev, request)
@@ -60,7 +60,7 @@ def _take(dev: DevServer, request: Connection, path: str) -> Answer | None:
 
 
 def _spans(request: Connection, path: str, body: bytes) -> tuple[list[Span], str | None]:
-    """The spans of a body, or why it has none that can be read."""
+    """Return the spans of a body, or why it has none that can be read."""
     try:
         encoding = request.names.get("content-encoding", "").strip().lower()
         return ingest.spans_in(path, request.names.get("content-type", ""), body, encoding), None
@@ -77,7 +77,7 @@ def _status(mode: str, error: str | None) -> int:
 
 
 def _verdict(path: str, request: Connection, status: int, error: str | None) -> Answer:
-    """The answer in the words of the protocol: OTLP is answered in the format that it came in."""
+    """Return the answer in the words of the protocol: OTLP is answered in the format that it came in."""
     headers = {"retry-after": RETRY_AFTER} if status == 429 else {}
     if status == _BAD:
         return Answer.of({"error": error}, status)

@@ -44,7 +44,7 @@ class Bounds:
 
 
 def _size(db: sqlite3.Connection) -> int:
-    """Bytes of the pages in use."""
+    """Return bytes of the pages in use."""
     (pages,) = db.execute("PRAGMA page_count").fetchone()
     (free,) = db.execute("PRAGMA freelist_count").fetchone()
     (size,) = db.execute("PRAGMA page_size").fetchone()

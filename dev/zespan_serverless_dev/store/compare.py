@@ -15,7 +15,7 @@ _KEYS_MAX = 500
 
 
 def compare(a: sqlite3.Connection, b: sqlite3.Connection) -> Json:
-    """What the spans of both runs took, in ms, tokens and USD, and the differences: b less a."""
+    """Return what the spans of both runs took, in ms, tokens and USD, and the differences: b less a."""
     before, after = _groups(a), _groups(b)
     keys = sorted(before.keys() | after.keys())
     rows = [_row(key, before.get(key), after.get(key)) for key in keys[:_KEYS_MAX]]

@@ -25,7 +25,7 @@ def sandboxes(db: sqlite3.Connection, limit: int = 500) -> list[Json]:
 
 
 def lane(db: sqlite3.Connection, id: str, before: float | None, limit: int) -> Json | None:
-    """One sandbox with its last invocations before a time, oldest first; None if it is not known."""
+    """Return one sandbox with its last invocations before a time, oldest first; None if it is not known."""
     row = db.execute("SELECT * FROM sandboxes WHERE id = ?", (id,)).fetchone()
     if row is None:
         return None
@@ -91,7 +91,7 @@ def _invocation(db: sqlite3.Connection, row: sqlite3.Row, sandbox: sqlite3.Row) 
 
 
 def _calls(db: sqlite3.Connection, row: sqlite3.Row, records: Sequence[Json]) -> list[Json]:
-    """The spans of an invocation, but for its root, with those that still run."""
+    """Return the spans of an invocation, but for its root, with those that still run."""
     found = db.execute(
         """SELECT span_id, parent_span_id, name, kind, start, "end", first_token_ms, status, error, model, cost_usd
         FROM spans WHERE trace_id = ? ORDER BY start, seq LIMIT ?""",
@@ -115,7 +115,7 @@ def _calls(db: sqlite3.Connection, row: sqlite3.Row, records: Sequence[Json]) ->
 
 
 def _below(root: str | None, spans: Sequence[sqlite3.Row], others: set[str | None]) -> set[str]:
-    """The spans of a trace that are an invocation's: below its root, or below nothing that is known."""
+    """Return the spans of a trace that are an invocation's: below its root, or below nothing that is known."""
     parents = {span["span_id"]: span["parent_span_id"] for span in spans}
     mine: set[str] = set()
     for id in parents:
@@ -143,7 +143,7 @@ def _flush(record: Json) -> Json:
 
 
 def _covered(flushes: Sequence[Json], start: float, end: float | None) -> float | None:
-    """Milliseconds of an invocation in which a flush was under way; None if no flush is known."""
+    """Return milliseconds of an invocation in which a flush was under way; None if no flush is known."""
     if not flushes:
         return None
     covered, at = 0.0, start

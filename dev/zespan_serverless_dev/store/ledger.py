@@ -49,7 +49,7 @@ def of_run(db: sqlite3.Connection) -> Json:
 
 
 def of_sandboxes(db: sqlite3.Connection, ids: Sequence[str]) -> dict[str, Json]:
-    """The sums of each of these sandboxes."""
+    """Return the sums of each of these sandboxes."""
     opened = _open_states(db)
     ledgers: dict[str, Json] = {}
     for id in ids:
@@ -62,7 +62,7 @@ def of_sandboxes(db: sqlite3.Connection, ids: Sequence[str]) -> dict[str, Json]:
 
 
 def of_invocation(db: sqlite3.Connection, request_id: str, trace_id: str | None) -> Json:
-    """The sums of one invocation."""
+    """Return the sums of one invocation."""
     rows = db.execute(
         f"""SELECT {STATE} AS state, e.dropped, count(*) {_JOINED} WHERE e.event_id IN (
         SELECT event_id FROM events WHERE trace_id = :trace AND (request_id = :request OR request_id IS NULL)
@@ -75,7 +75,7 @@ def of_invocation(db: sqlite3.Connection, request_id: str, trace_id: str | None)
 
 
 def of_trace(db: sqlite3.Connection, trace_id: str) -> Json:
-    """The sums of one trace."""
+    """Return the sums of one trace."""
     rows = db.execute(
         f"SELECT {STATE} AS state, e.dropped, count(*) {_JOINED} WHERE e.trace_id = ? GROUP BY 1, 2", (trace_id,)
     )
@@ -85,7 +85,7 @@ def of_trace(db: sqlite3.Connection, trace_id: str) -> Json:
 
 
 def states_of_traces(db: sqlite3.Connection, traces: Sequence[str]) -> dict[str, str]:
-    """The worst state of an event of each trace."""
+    """Return the worst state of an event of each trace."""
     marks = ",".join("?" * len(traces))
     rows = db.execute(f"SELECT e.trace_id, {STATE} {_JOINED} WHERE e.trace_id IN ({marks}) GROUP BY 1, 2", traces)
     order = ("delivered", "waiting", "dropped", "lost")
@@ -96,7 +96,7 @@ def states_of_traces(db: sqlite3.Connection, traces: Sequence[str]) -> dict[str,
 
 
 def rows(db: sqlite3.Connection, filters: Mapping[str, str], page: Page) -> Json:
-    """Events with their states and deliveries, in the order of their arrival."""
+    """Return events with their states and deliveries, in the order of their arrival."""
     where, given = ["e.seq <= ?"], list[Any]()
     until = page.until or db.execute("SELECT COALESCE(max(seq), 0) FROM events").fetchone()[0]
     for name, column in (("trace", "e.trace_id"), ("event", "e.event_id")):
@@ -128,7 +128,7 @@ def rows(db: sqlite3.Connection, filters: Mapping[str, str], page: Page) -> Json
 
 
 def deliveries_of(db: sqlite3.Connection, event_ids: Sequence[str]) -> dict[str, list[Json]]:
-    """The deliveries of each of these events, in order."""
+    """Return the deliveries of each of these events, in order."""
     found: dict[str, list[Json]] = {}
     for at in range(0, len(event_ids), 500):
         part = event_ids[at : at + 500]

@@ -54,7 +54,7 @@ class Run:
         self._writer = Writer(self._db, self._lock, changed, bounds.apply)
 
     def next_delivery(self) -> int:
-        """The number of the next delivery."""
+        """Return the number of the next delivery."""
         with self._ids_lock:
             self._ids += 1
             return self._ids

@@ -53,7 +53,7 @@ class Runs:
             return self._old[id]
 
     def all(self) -> list[dict[str, Any]]:
-        """What there is to choose from, newest first."""
+        """Return what there is to choose from, newest first."""
         ids = {self.current.id, *self._ids()}
         with self._lock:
             ids |= set(self._old)
@@ -105,7 +105,7 @@ class Runs:
         return sorted(path.stem for path in files if is_private(path))
 
     def _about(self, id: str) -> dict[str, Any] | None:
-        """What the list says of a run; None if its file is no run of this version's."""
+        """Return what the list says of a run; None if its file is no run of this version's."""
         try:
             run = self.get(id)
             with run.reading() as db:
@@ -132,7 +132,7 @@ class Runs:
 
 
 def new_id() -> str:
-    """An id by which runs sort as they began."""
+    """Return an id by which runs sort as they began."""
     now = time.time()
     return f"{time.strftime('%Y%m%d-%H%M%S', time.gmtime(now))}-{int(now % 1 * 1000):03d}{secrets.token_hex(1)[0]}"
 

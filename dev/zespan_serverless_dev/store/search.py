@@ -56,7 +56,7 @@ class Searches:
         self._searches: OrderedDict[str, Search] = OrderedDict()
 
     def of(self, run: str, where: str, given: list[Any], text: str) -> Search:
-        """A search, which may have begun earlier."""
+        """Return a search, which may have begun earlier."""
         key = json.dumps([run, where, given, text])
         with self._lock:
             found = self._searches.pop(key, None) or Search(where, given, text)
@@ -67,7 +67,7 @@ class Searches:
 
 
 def _patterns(text: str) -> list[str]:
-    """A text as it may be in an event: as it is, in JSON, and in JSON that is a text of the event."""
+    """Return a text as it may be in an event: as it is, in JSON, and in JSON that is a text of the event."""
     coded = json.dumps(text)[1:-1]
     return [f"%{_escaped(one)}%" for one in dict.fromkeys((text, coded, json.dumps(coded)[1:-1]))]
 

@@ -170,7 +170,7 @@ def _request_of(span: Span) -> str:
 
 
 def _known(db: sqlite3.Connection, ids: Sequence[str]) -> set[str]:
-    """Those of the events whose spans are kept already."""
+    """Return those of the events whose spans are kept already."""
     known: set[str] = set()
     for at in range(0, len(ids), _CHUNK):
         part = ids[at : at + _CHUNK]

@@ -16,7 +16,7 @@ SPANS_MAX = 2000  # of one trace in one answer
 
 
 def trace(db: sqlite3.Connection, trace_id: str) -> Json | None:
-    """A trace; None if nothing is known of it."""
+    """Return a trace; None if nothing is known of it."""
     rows = db.execute(
         f"""SELECT p.*, {ledger.STATE} AS state FROM spans p JOIN events e ON e.event_id = p.event_id
         LEFT JOIN sandboxes s ON s.id = e.sandbox WHERE p.trace_id = ? ORDER BY p.start, p.seq LIMIT ?""",
@@ -38,13 +38,13 @@ def trace(db: sqlite3.Connection, trace_id: str) -> Json | None:
 
 
 def event(db: sqlite3.Connection, event_id: str) -> Any:
-    """An event as it arrived; None if it is not known."""
+    """Return an event as it arrived; None if it is not known."""
     row = db.execute("SELECT raw FROM spans WHERE event_id = ?", (event_id,)).fetchone()
     return None if row is None else ingest.event_of(row["raw"])
 
 
 def running(lifecycle: Iterable[Json], ended: set[str]) -> list[Json]:
-    """Spans that have begun, and of which no event has come: they run, or have been captured and wait."""
+    """Return spans that have begun, and of which no event has come: they run, or have been captured and wait."""
     first = {one.get("span_id"): one["at"] for one in lifecycle if one["type"] == "first_token"}
     captured = {one.get("span_id"): one for one in lifecycle if one["type"] == "captured"}
     spans: list[Json] = []
@@ -85,7 +85,7 @@ def _span(row: sqlite3.Row) -> Json:
 
 
 def _lifecycle(db: sqlite3.Connection, trace_id: str) -> list[Json]:
-    """The records about a trace, and those about its invocations."""
+    """Return the records about a trace, and those about its invocations."""
     rows = db.execute(
         """SELECT seq, record FROM lifecycle WHERE trace_id = :trace OR request_id IN (
         SELECT request_id FROM invocations WHERE trace_id = :trace) ORDER BY at, seq LIMIT :most""",
@@ -96,7 +96,7 @@ def _lifecycle(db: sqlite3.Connection, trace_id: str) -> list[Json]:
 
 
 def _deliveries(db: sqlite3.Connection, event_ids: list[str]) -> list[Json]:
-    """Each delivery that has had one of these events, with their ids."""
+    """Return each delivery that has had one of these events, with their ids."""
     found: dict[int, Json] = {}
     for event_id, deliveries in ledger.deliveries_of(db, event_ids).items():
         for one in deliveries:

@@ -47,7 +47,7 @@ def tail(arguments: argparse.Namespace) -> int:
 
 
 def last_traces(dev: Address, count: int) -> list[str]:
-    """The ids of the last traces, the oldest of them first."""
+    """Return the ids of the last traces, the oldest of them first."""
     if not count:
         return []
     rows = dev.get(f"invocations?limit={min(count, 500)}")["rows"]
@@ -87,7 +87,7 @@ class Changes:
         threading.Thread(target=self._read, daemon=True).start()
 
     def next(self) -> list[str] | None:
-        """The traces of the next change; none if it is quiet for a moment. None at the end of `dev`."""
+        """Return the traces of the next change; none if it is quiet for a moment. None at the end of `dev`."""
         try:
             return self._queue.get(timeout=QUIET)
         except queue.Empty:

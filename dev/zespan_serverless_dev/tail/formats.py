@@ -16,7 +16,7 @@ Span = dict[str, Any]
 
 
 def node(span: Span) -> Node:
-    """A span of `dev` as a node of a tree."""
+    """Return a span of `dev` as a node of a tree."""
     tokens, kind, status = span.get("tokens") or {}, span.get("kind"), span.get("status")
     start, end = span.get("start"), span.get("end")
     made = node_of(
@@ -50,7 +50,7 @@ def human(spans: Iterable[Span], stream: Any = None) -> str:
 
 
 def as_json(spans: Iterable[Span], stream: Any = None) -> str:
-    """A document a span."""
+    """Return a document a span."""
     return "".join(f"{json.dumps(span)}\n" for span in spans)
 
 
@@ -76,7 +76,7 @@ def _sentence(one: Node) -> str:
 
 
 def _code(text: str) -> str:
-    """A text that Markdown leaves as it is."""
+    """Return a text that Markdown leaves as it is."""
     return f"`{text.replace('`', chr(39))}`"
 
 

@@ -31,5 +31,5 @@ def told(report: FlushReport) -> None:
 
 @zespan_lambda(flush=[quick, slow], on_flush=told, flush_timeout=0.3)
 def handler(event: dict[str, Any], context: Any) -> dict[str, int]:
-    """The counts of the invocations before."""
+    """Return the counts of the invocations before."""
     return dict(calls)

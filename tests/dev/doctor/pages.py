@@ -27,7 +27,7 @@ def page(id: str) -> Page:
 
 
 def files_of(text: str) -> dict[str, str]:
-    """The files that a text shows."""
+    """Return the files that a text shows."""
     return dict(_FILE.findall(text))
 
 

@@ -29,7 +29,7 @@ def backend(monkeypatch: pytest.MonkeyPatch) -> Iterator[Backend]:
 
 
 def check(capsys: pytest.CaptureFixture[str]) -> tuple[int, dict[str, Any]]:
-    """The exit code, and each step of the last destination."""
+    """Return the exit code, and each step of the last destination."""
     code = main(["doctor", "--live", "--format", "json"])
     report = json.loads(capsys.readouterr().out)
     assert report["schema"] == "1"

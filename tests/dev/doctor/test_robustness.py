@@ -20,7 +20,7 @@ LINES = sorted({line for files in PROJECTS for text in files.values() for line i
 
 @st.composite
 def broken_projects(draw: st.DrawFn) -> dict[str, str]:
-    """The files of an example, with lines that are gone, from elsewhere, cut, or moved in and out."""
+    """Return the files of an example, with lines that are gone, from elsewhere, cut, or moved in and out."""
     files = dict(draw(st.sampled_from(PROJECTS)))
     for _ in range(draw(st.integers(1, 4))):
         name = draw(st.sampled_from(sorted(files)))

@@ -28,7 +28,7 @@ def sandbox() -> Iterator[Sandbox]:
 
 
 def stat(pid: int) -> list[str]:
-    """A process's state, its parent's id and so on."""
+    """Return a process's state, its parent's id and so on."""
     return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
 
 

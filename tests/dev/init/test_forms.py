@@ -49,7 +49,7 @@ FORMS = {"unix": ("", "\n"), "windows": ("", "\r\n"), "mark": ("\ufeff", "\n"), 
 
 
 def written(folder: Path, code: str, form: tuple[str, str]) -> Path:
-    """A project with this code, in files of this form."""
+    """Return a project with this code, in files of this form."""
     (folder / "src/deep/inside").mkdir(parents=True)
     for name, text in (("template.yaml", TEMPLATE), ("src/requirements.txt", "a\n"), ("src/deep/inside/app.py", code)):
         (folder / name).write_bytes((form[0] + text.replace("\n", form[1])).encode())

@@ -24,7 +24,7 @@ every_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 
 
 def project(page: Path, folder: Path) -> tuple[Path, str, str]:
-    """The project that a page shows, its diff, and what is left to the user."""
+    """Return the project that a page shows, its diff, and what is left to the user."""
     before, _, rest = page.read_text().partition("\n## Diff\n")
     diff, _, left = rest.partition("\n## Left\n")
     found = re.fullmatch(r"\n```diff\n(.*)```\n", diff, re.DOTALL)
@@ -33,7 +33,7 @@ def project(page: Path, folder: Path) -> tuple[Path, str, str]:
 
 
 def stripped(name: str, folder: Path) -> Path:
-    """An example of this repository without what the package needs."""
+    """Return an example of this repository without what the package needs."""
     shutil.copytree(EXAMPLES / name, folder)
     for file in folder.rglob("*.py"):
         lines = file.read_text().splitlines(keepends=True)
@@ -50,13 +50,13 @@ def stripped(name: str, folder: Path) -> Path:
 
 
 def errors(root: Path) -> list[str]:
-    """What the doctor calls an error in a project."""
+    """Return what the doctor calls an error in a project."""
     found = diagnose(read(root), selected([], [])).findings
     return [f"{one.rule.id} {one.message}" for one in found if one.rule.level == "error"]
 
 
 def patched(root: Path, diff: str, folder: Path) -> dict[str, bytes]:
-    """The files of a project after `patch -p1`, which is in another folder."""
+    """Return the files of a project after `patch -p1`, which is in another folder."""
     shutil.copytree(root, folder)
     subprocess.run(["patch", "-s", "-p1"], cwd=folder, input=diff.encode(), check=True, timeout=60)
     return contents(folder)
@@ -100,7 +100,7 @@ def test_examples_get_back_what_they_need(name: str, tmp_path: Path) -> None:
 
 
 def _traces(folder: Path) -> list[str]:
-    """The decorators and middlewares of the package in a folder."""
+    """Return the decorators and middlewares of the package in a folder."""
     pattern = r"^@zespan_\w+|^@run\b|add_middleware\(ZespanMiddleware|ZespanMiddleware\(app|= zespan_\w+"
     text = "\n".join(file.read_text() for file in sorted(folder.rglob("*.py")))
     found = re.findall(pattern, text, re.MULTILINE)

@@ -48,7 +48,7 @@ def ran(plan: Plan, on_call: Callable[..., object] = lambda *_: None) -> Result:
 
 
 def own(payload: object, **options: Any) -> Plan:
-    """A plan for the function of these tests."""
+    """Return a plan for the function of these tests."""
     return Plan("app.handler", FUNCTION, event="event", payload=payload, **options)
 
 

@@ -37,7 +37,7 @@ FREE = {
 
 
 def shape(value: Any, without: set[str]) -> Any:
-    """The names in a value, and the types of what they name; of a list, those of its first item."""
+    """Return the names in a value, and the types of what they name; of a list, those of its first item."""
     if isinstance(value, dict):
         return {key: None if key in FREE else shape(item, without) for key, item in value.items() if key not in without}
     if isinstance(value, list):

@@ -18,15 +18,15 @@ def show(page: Page, dev: DevServer, where: str = "#/lanes", *, width: int = 144
 
 
 def count(page: Page, selector: str) -> int:
-    """How many elements match."""
+    """Return how many elements match."""
     return int(page.evaluate(f"document.querySelectorAll({selector!r}).length"))
 
 
 def exists(selector: str) -> str:
-    """An expression that is true when an element matches."""
+    """Return an expression that is true when an element matches."""
     return f"document.querySelector({selector!r}) !== null"
 
 
 def says(text: str) -> str:
-    """An expression that is true when the reader sees this text."""
+    """Return an expression that is true when the reader sees this text."""
     return f"document.body.innerText.includes({text!r})"

@@ -28,7 +28,7 @@ class Reply(NamedTuple):
 def ask(
     dev: DevServer, method: str, path: str, body: bytes | None = None, headers: Mapping[str, str] | None = None
 ) -> Reply:
-    """One request, exactly with these headers beside the host's and the body's length."""
+    """Return one request, exactly with these headers beside the host's and the body's length."""
     connection = http.client.HTTPConnection("127.0.0.1", dev.port, timeout=30)
     try:
         connection.request(method, path, body, dict(headers or {}))
@@ -49,7 +49,7 @@ def send(dev: DevServer, *events: Mapping[str, Any]) -> int:
 
 
 def event(**fields: Any) -> dict[str, Any]:
-    """An event of a call of a model, with a new id."""
+    """Return an event of a call of a model, with a new id."""
     made = {
         "event_id": str(uuid.uuid4()),
         "trace_id": TRACE,
@@ -72,7 +72,7 @@ def event(**fields: Any) -> dict[str, Any]:
 
 
 def root(**fields: Any) -> dict[str, Any]:
-    """The event of an invocation, with a new id."""
+    """Return the event of an invocation, with a new id."""
     metadata = {
         "start_kind": "cold",
         "faas.name": "shop",

@@ -39,7 +39,7 @@ class Watcher:
         self._connection.close()
 
     def block(self) -> dict[str, str]:
-        """The fields of the next event; none at the end."""
+        """Return the fields of the next event; none at the end."""
         fields: dict[str, str] = {}
         while line := self.answer.readline().decode().rstrip("\n"):
             name, _, value = line.partition(": ")

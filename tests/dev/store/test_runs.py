@@ -239,7 +239,7 @@ def test_a_run_as_one_file(tmp_path: Path, in_memory: bool) -> None:
 
 
 def _plain(answer: Any) -> Any:
-    """An answer without what is different for each run."""
+    """Return an answer without what is different for each run."""
     answer.pop("run", None)
     return {**answer, "ended": None}
 

@@ -41,7 +41,7 @@ SCOPE = ("zespan_serverless", "1.2.3")
 
 
 def sdk_spans() -> list[Any]:
-    """Spans as the SDK makes them: every kind, status, events, links, a remote parent, and `tracestate`."""
+    """Return spans as the SDK makes them: every kind, status, events, links, a remote parent, and `tracestate`."""
     api: Any = import_module("opentelemetry.trace")
     sdk: Any = import_module("opentelemetry.sdk.trace")
     export: Any = import_module("opentelemetry.sdk.trace.export")
@@ -66,7 +66,7 @@ def sdk_spans() -> list[Any]:
 
 
 def ours(span: Any) -> Span:
-    """The same span in our words."""
+    """Return the same span in our words."""
     context = span.get_span_context()
     made = Span(f"{context.trace_id:032x}", f"{context.span_id:016x}", span.name, 0, span.start_time, span.end_time)
     made.kind = {"INTERNAL": 1, "SERVER": 2, "CLIENT": 3, "PRODUCER": 4, "CONSUMER": 5}[span.kind.name]
@@ -106,7 +106,7 @@ def _without_defaults(value: Any) -> Any:
 
 
 def parse(file: Path) -> dict[str, Any]:
-    """A request as protobuf's own library reads it."""
+    """Return a request as protobuf's own library reads it."""
     service: Any = import_module("opentelemetry.proto.collector.trace.v1.trace_service_pb2")
     data = file.read_bytes()
     request = service.ExportTraceServiceRequest.FromString(data)

@@ -62,21 +62,21 @@ class Endpoint:
         self._server.server_close()
 
     def documents(self) -> list[dict[str, Any]]:
-        """The requests in JSON, so far."""
+        """Return the requests in JSON, so far."""
         return [json.loads(body) for _, _, body in self.requests]
 
     def spans(self) -> list[dict[str, Any]]:
-        """The spans of the requests in JSON, so far."""
+        """Return the spans of the requests in JSON, so far."""
         return [span for document in self.documents() for span in spans_in(document)]
 
 
 def spans_in(document: dict[str, Any]) -> list[dict[str, Any]]:
-    """The spans in a request."""
+    """Return the spans in a request."""
     return [span for one in document["resourceSpans"] for scope in one["scopeSpans"] for span in scope["spans"]]
 
 
 def plain(attributes: list[dict[str, Any]]) -> dict[str, Any]:
-    """Attributes as OTLP has them in JSON, as a dict."""
+    """Return attributes as OTLP has them in JSON, as a dict."""
     return {one["key"]: _plain(one["value"]) for one in attributes}
 
 
@@ -88,7 +88,7 @@ def _plain(value: dict[str, Any]) -> Any:
 
 
 def root(**settings: Any) -> Record:
-    """The record of an invocation."""
+    """Return the record of an invocation."""
     attributes: dict[str, Any] = {"faas.trigger": "http", "faas.coldstart": True, "faas.invocation_id": "r-1"}
     record = Record(Span(TRACE, ROOT, None), resource(**settings), "invocation", "handler", 250.0, attributes, ENDED)
     record.event_id = "e-root"
@@ -96,14 +96,14 @@ def root(**settings: Any) -> Record:
 
 
 def resource(**settings: Any) -> Resource:
-    """A process on Lambda."""
+    """Return a process on Lambda."""
     made = Resource(Settings(**settings))
     made.attributes = {"cloud.provider": "aws", "cloud.platform": "aws_lambda", "faas.instance": "log-stream"}
     return made
 
 
 def step(kind: str, name: str, **parts: Any) -> Record:
-    """The record of a step of a user's."""
+    """Return the record of a step of a user's."""
     record = Record(Span(TRACE, CALL, ROOT, "u-1", "s-1", {"team": "search"}), resource(), kind, name, 10.0, {}, ENDED)
     record.event_id = "e-step"
     if parts:
@@ -114,7 +114,7 @@ def step(kind: str, name: str, **parts: Any) -> Record:
 
 
 def call(**changes: Any) -> Record:
-    """The record of a call of a model, streamed, with a cache, reasoning and a tool."""
+    """Return the record of a call of a model, streamed, with a cache, reasoning and a tool."""
     span = Span(TRACE, CALL, ROOT, "u-1", "s-1", {"team": "search"})
     span.conversation_id = "c-1"
     record = Record(span, resource(), "llm", "chat", 100.0, ended=ENDED)

@@ -97,7 +97,7 @@ CALLS: dict[str, dict[str, Any]] = {
 
 
 def added(name: str, record: Any) -> dict[str, Any]:
-    """What a dialect adds to the attributes of a record's span; texts of JSON parsed."""
+    """Return what a dialect adds to the attributes of a record's span; texts of JSON parsed."""
     span = span_of(record)
     before = dict(span.attributes)
     DIALECTS[name](span, span.attributes)
@@ -228,7 +228,7 @@ def test_the_page_names_what_each_backend_gets() -> None:
 
 
 def _names(dialect: str) -> set[str]:
-    """The attributes of an invocation, a call of a model, a failure, a tool and a search."""
+    """Return the attributes of an invocation, a call of a model, a failure, a tool and a search."""
     failed = support.root()
     failed.fail(ValueError("made up"))
     found: set[str] = set()

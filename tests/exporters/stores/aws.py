@@ -53,5 +53,5 @@ def use(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def client(service: str, url: str) -> Any:
-    """A user's own client of a service."""
+    """Return a user's own client of a service."""
     return Session("x", "y", region_name=REGION).client(service, endpoint_url=url)

@@ -63,7 +63,7 @@ async def bare(request: Request) -> Any:
 @zespan_gcf(flush_mode="after_response")
 @functions_framework.aio.http
 async def above(request: Request) -> Any:
-    """The framework's decorator below ours."""
+    """Return the framework's decorator below ours."""
     if request.url.path == "/sleep":
         await asyncio.sleep(float(request.query_params["s"]))
     return "hello"
@@ -119,6 +119,6 @@ async def endless() -> AsyncIterator[str]:
 @functions_framework.aio.http
 @zespan_gcf
 def in_executor(request: Request) -> Any:
-    """A sync function on the async server."""
+    """Return a sync function on the async server."""
     time.sleep(0.01)
     return {"pid": os.getpid()}

@@ -62,7 +62,7 @@ def bare(request: flask.Request) -> Any:
 @zespan_gcf(flush_mode="after_response")
 @functions_framework.http
 def above(request: flask.Request) -> Any:
-    """The framework's decorator below ours."""
+    """Return the framework's decorator below ours."""
     return "hello"
 
 

@@ -22,7 +22,7 @@ BODIES = ANYTHING | st.dictionaries(NAMES, ANYTHING, max_size=5)
 
 
 def asked(model: str, body: Any) -> tuple[str, list[Any]]:
-    """The kind of a request, and its prompts."""
+    """Return the kind of a request, and its prompts."""
     request = _invoke.OPERATIONS["InvokeModel"]({"modelId": model, "body": json.dumps(body)})
     return request.endpoint.kind, [message["content"] for message in request.messages]
 

@@ -25,7 +25,7 @@ DONE: Json = {**INTERACTION, "id": "j", "status": "completed"}
 
 
 def ended(interaction: Json) -> Json:
-    """The last event of a stream."""
+    """Return the last event of a stream."""
     return {"event_type": "interaction.completed", "interaction": {**interaction, "object": "interaction"}}
 
 
@@ -37,7 +37,7 @@ STREAMED = events(
 
 
 def traced(reply: Callable[[str, Json], Reply], use: Callable[[Any], Any], is_async: bool = False) -> tuple[Any, Any]:
-    """What `use(client)` returns in a Lambda function, and its calls of models."""
+    """Return what `use(client)` returns in a Lambda function, and its calls of models."""
 
     async def work(url: str) -> Any:
         client = google_client(url, True)
@@ -58,7 +58,7 @@ def traced(reply: Callable[[str, Json], Reply], use: Callable[[Any], Any], is_as
 
 
 def hops(path: str, request: Json) -> Reply:
-    """An answer, and then, with a token, the rest of it."""
+    """Return an answer, and then, with a token, the rest of it."""
     interaction = DONE if request.get("continuation_token") else UNFINISHED
     return events(ended({**interaction, "steps": []}), done=True) if request.get("stream") else whole(interaction)
 

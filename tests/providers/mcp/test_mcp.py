@@ -27,7 +27,7 @@ OLD = [pytest.param(name, marks=pytest.mark.host(seconds=15)) for name in ("mcp 
 
 
 def play(version: str, transport: str, how: str = "") -> Any:
-    """What the program prints, with this version of the SDK."""
+    """Return what the program prints, with this version of the SDK."""
     python = installed("sdks", version) if version else Path(sys.executable)
     return json.loads(run(python, "tests.providers.mcp.program", transport, how).splitlines()[-1])
 

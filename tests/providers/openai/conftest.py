@@ -38,11 +38,11 @@ class Side:
         return kind(base_url=url, api_key="sk-none", max_retries=0)
 
     def run(self, result: Any) -> Any:
-        """The result, awaited if it wants to be."""
+        """Return the result, awaited if it wants to be."""
         return self._loop.run_until_complete(result) if inspect.isawaitable(result) else result
 
     def ask(self, **more: Any) -> Any:
-        """What `create` returns for the simplest of requests, or for another."""
+        """Return what `create` returns for the simplest of requests, or for another."""
         request = {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "Hi"}], **more}
         return self.run(self.client.chat.completions.create(**request))
 
@@ -51,7 +51,7 @@ class Side:
         return type(value) is (openai.Stream if self.name == "sync" else openai.AsyncStream)
 
     def take(self, stream: Any, count: int = sys.maxsize) -> list[Any]:
-        """The next chunks of a stream, or all that are left."""
+        """Return the next chunks of a stream, or all that are left."""
         if self.name == "sync":
             return list(itertools.islice(stream, count))
 
@@ -83,7 +83,7 @@ class Side:
         return self.run(completions.parse(**request))
 
     def helper(self, **request: Any) -> Any:
-        """The context manager that `.stream()` returns."""
+        """Return the context manager that `.stream()` returns."""
         completions = self.client.chat.completions
         if not hasattr(completions, "stream"):
             completions = self.client.beta.chat.completions
@@ -106,11 +106,11 @@ class Recorded:
         return list(self._events)
 
     def calls(self) -> list[Event]:
-        """Those of model calls, without invocations and spans."""
+        """Return those of model calls, without invocations and spans."""
         return [event for event in self.all() if event["span_kind"] == "llm"]
 
     def one(self) -> Event:
-        """The one event of the one call made."""
+        """Return the one event of the one call made."""
         (event,) = self.calls()
         return event
 
@@ -139,13 +139,13 @@ class Scripted:
 
     @staticmethod
     def completion(content: str | None = "Hello", **more: Any) -> Json:
-        """A completion; `more` goes into the message."""
+        """Return a completion; `more` goes into the message."""
         choice = {"index": 0, "message": {"role": "assistant", "content": content, **more}, "finish_reason": "stop"}
         return {"id": "c", "object": "chat.completion", "created": 1, "model": "gpt-4o-mini", "choices": [choice]}
 
     @staticmethod
     def chunk(content: str | None = None, *, index: int = 0, finish: str | None = None, **more: Any) -> Json:
-        """A chunk; `more` goes into the delta."""
+        """Return a chunk; `more` goes into the delta."""
         choice = {"index": index, "delta": {"content": content, **more}, "finish_reason": finish}
         return {"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "gpt-4o-mini", "choices": [choice]}
 

@@ -33,7 +33,7 @@ _EVENT: TypeAdapter[Any] = TypeAdapter(RealtimeServerEvent)
 
 
 def event(kind: str, **fields: Any) -> Json:
-    """An event of the server's that has all that the SDK's type for it requires."""
+    """Return an event of the server's that has all that the SDK's type for it requires."""
     made = {"type": kind, "event_id": "event_1", **fields}
     assert _EVENT.validate_python(made).type == kind
     return made

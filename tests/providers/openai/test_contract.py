@@ -118,7 +118,7 @@ class Both:
         self.ours, *self.our_spans = _by_trace(ours)
 
     def last(self, call: str) -> tuple[Event, Event]:
-        """The event that tells of a call's end: the SDK's and ours."""
+        """Return the event that tells of a call's end: the SDK's and ours."""
         return self.theirs[call][-1], self.ours[call][-1]
 
 
@@ -178,7 +178,7 @@ def other_types(theirs: Event, ours: Event) -> set[str]:
 
 
 def other_values(theirs: Event, ours: Event) -> set[str]:
-    """Fields of the SDK's that say something else than ours. What is JSON as text is compared by its meaning."""
+    """Return fields of the SDK's that say something else than ours. What is JSON as text is compared by its meaning."""
 
     def meaning(value: Any) -> Any:
         try:

@@ -67,7 +67,7 @@ _GUARDS = {
 
 
 def _internals() -> list[str]:
-    """Every other function and method of the rooms, and every function that they have from the package."""
+    """Return every other function and method of the rooms, and every function that they have from the package."""
     names: list[str] = []
     for part in _FILES:
         for name, value in vars(part).items():

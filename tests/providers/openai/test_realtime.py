@@ -57,7 +57,7 @@ async def ask(user: User) -> None:
 
 
 def answered(*steps: Step, is_async: bool = False, work: Any = ask, **more: Any) -> Played:
-    """What is recorded of one answer; the user sees the same without us."""
+    """Return what is recorded of one answer; the user sees the same without us."""
     with serving([*steps]) as url:
         bare = play(url, work, is_async=is_async, traced=False)
         ours = play(url, work, is_async=is_async, **more)

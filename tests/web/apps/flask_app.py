@@ -56,7 +56,7 @@ def flood() -> Response:
 
 @app.get("/sized")
 def sized() -> Response:
-    """A stream whose length is announced: the client has all of it before the server knows that it is over."""
+    """Return a stream whose length is announced: the client has all of it before the server knows that it is over."""
 
     def pieces() -> Iterator[bytes]:
         yield b"ab"

@@ -64,7 +64,7 @@ async def flood(request: Request) -> Response:
 
 
 async def sized(request: Request) -> Response:
-    """A stream whose length is announced: the client has all of it before the server knows that it is over."""
+    """Return a stream whose length is announced: the client has all of it before the server knows that it is over."""
 
     async def pieces() -> AsyncIterator[bytes]:
         yield b"ab"

@@ -25,7 +25,7 @@ class Methods(Choke):
 
 
 def _provider_of(client: Any) -> str:
-    """The provider that a client calls; those for other clouds are classes of their own."""
+    """Return the provider that a client calls; those for other clouds are classes of their own."""
     name = type(client).__name__
     return next((provider for part, provider in _CLOUDS if part in name), "anthropic")
 

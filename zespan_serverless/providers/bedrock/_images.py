@@ -20,7 +20,7 @@ def are_asked(model: str, body: Any) -> bool:
 
 
 def prompts(body: Any) -> list[str]:
-    """The texts that say what is to be seen."""
+    """Return the texts that say what is to be seen."""
     given = [body, *items(field(body, "text_prompts"))]  # the latter are of Stability AI's first models
     if text_of(body, "taskType"):  # whose parameters are an object with a name of its own
         given = [one for one in body.values() if isinstance(one, dict)]

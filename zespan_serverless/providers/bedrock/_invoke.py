@@ -40,7 +40,7 @@ def _asks(parameters: dict[str, Any], *, stream: bool = False) -> Request:
 
 
 def _parsed(body: Any) -> Any:
-    """The JSON of a body; None if it is none, or a file that only the client may read."""
+    """Return the JSON of a body; None if it is none, or a file that only the client may read."""
     if isinstance(body, (str, bytes, bytearray)):
         try:
             return json.loads(body)

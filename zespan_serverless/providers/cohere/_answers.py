@@ -56,7 +56,7 @@ class Chat(Endpoint):
 
 
 def _data(result: Any) -> Any:
-    """The answer in the response of a raw client, or an answer itself."""
+    """Return the answer in the response of a raw client, or an answer itself."""
     data = field(result, "data")
     return result if data is None else data
 

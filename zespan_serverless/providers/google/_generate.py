@@ -47,7 +47,7 @@ def _request(owner: Any, kwargs: dict[str, Any], *, stream: bool) -> Request:
 
 
 def provider_of(owner: Any) -> str:
-    """The provider that a client calls."""
+    """Return the provider that a client calls."""
     return "gcp.vertex_ai" if field(field(owner, "_api_client"), "vertexai") else "gcp.gemini"
 
 
@@ -143,6 +143,6 @@ def count_kinds(answer: Answer, usage: Any, end: str, *names: str, number: str =
 
 
 def _word(value: Any) -> str:
-    """An enumeration's value as text."""
+    """Return an enumeration's value as text."""
     word = getattr(value, "value", value)
     return word if isinstance(word, str) else ""

@@ -41,7 +41,7 @@ class Create(Choke):
 
 
 def _messages(given: Any) -> list[dict[str, Any]]:
-    """The input as messages: a text, a content, or a list of contents or of steps."""
+    """Return the input as messages: a text, a content, or a list of contents or of steps."""
     messages: list[dict[str, Any]] = []
     for one in items(given) or ([] if given is None else [given]):
         kind, content = text_of(one, "type"), field(one, "content")

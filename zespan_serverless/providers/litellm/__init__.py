@@ -55,7 +55,7 @@ class Functions(Choke):
         return self.asks(given, provider, model)
 
     def asks(self, given: dict[str, Any], provider: str, model: str) -> Request:
-        """The request that these arguments make."""
+        """Return the request that these arguments make."""
         raise NotImplementedError
 
 

@@ -65,7 +65,7 @@ class ToolRequest(Request):
 
 
 def read(result: Any) -> tuple[str, bool]:
-    """The texts of a result, else the JSON of its structure; and whether it is an error."""
+    """Return the texts of a result, else the JSON of its structure; and whether it is an error."""
     text = "\n".join(filter(None, (text_of(block, "text") for block in items(field(result, "content")))))
     structure = field(result, "structured_content") or field(result, "structuredContent")  # before mcp 2
     has_failed = field(result, "is_error") is True or field(result, "isError") is True

@@ -41,7 +41,7 @@ _seen: dict[int, tuple[object, type, str]] = {}
 
 
 def provider_of(client: Any) -> str:
-    """The provider that a client calls."""
+    """Return the provider that a client calls."""
     url, kind = getattr(client, "base_url", ""), type(client)
     seen = _seen.get(id(url))
     if seen is None or seen[0] is not url or seen[1] is not kind:
@@ -53,7 +53,7 @@ def provider_of(client: Any) -> str:
 
 @functools.lru_cache(maxsize=64)
 def provider_at(base_url: str, client: str = "") -> str:
-    """The provider at an address. `client` is the name of the client's class."""
+    """Return the provider at an address. `client` is the name of the client's class."""
     if "openrouter.ai" in base_url:  # as in the SDK, wherever it stands: proxies keep it in the path
         return "openrouter"
     if "Azure" in client:

@@ -63,7 +63,7 @@ class Chat(StainlessEndpoint):
         return answer
 
     def charged(self, error: BaseException) -> Answer | None:
-        """The answer of a call that was cut off, or that `parse` could not read."""
+        """Return the answer of a call that was cut off, or that `parse` could not read."""
         completion, traceback = field(error, "completion"), error.__traceback__
         while completion is None and traceback is not None:
             frame, traceback = traceback.tb_frame, traceback.tb_next

@@ -103,14 +103,14 @@ class _Choice:
 
 
 def _text_in(content: Any) -> str:
-    """A text, or the texts of several parts."""
+    """Return a text, or the texts of several parts."""
     if isinstance(content, (list, tuple)):
         return "".join(text_of(part, "text") for part in content)
     return content if isinstance(content, str) else ""
 
 
 def _add_call(texts: list[str], function: Any) -> bool:
-    """The name comes once, or again and again; arguments come in pieces."""
+    """Return the name comes once, or again and again; arguments come in pieces."""
     name, arguments = text_of(function, "name"), arguments_of(function)
     texts[0] = name or texts[0]
     texts[1] += arguments
@@ -118,10 +118,10 @@ def _add_call(texts: list[str], function: Any) -> bool:
 
 
 def function_of(value: Any) -> Any:
-    """The function of a tool, or of a call of one; custom tools have another field for it."""
+    """Return the function of a tool, or of a call of one; custom tools have another field for it."""
     return field(value, "function") or field(value, "custom")
 
 
 def arguments_of(function: Any) -> str:
-    """The arguments of a call; custom tools have an `input` instead."""
+    """Return the arguments of a call; custom tools have an `input` instead."""
     return text_of(function, "arguments") or text_of(function, "input")

@@ -20,7 +20,7 @@ _ENDS = ("response.done", f"{_TRANSCRIPTION}completed", f"{_TRANSCRIPTION}failed
 
 
 def connect(manager: Any) -> Connect:
-    """The request to open the connection of an SDK's manager, whose attributes are private to its class."""
+    """Return the request to open the connection of an SDK's manager, whose attributes are private to its class."""
     held = {name.rpartition("__")[2]: value for name, value in vars(manager).items()}
     provider, model = provider_of(held.get("client")), as_text(held.get("model")) or "unknown"
     return Connect(RESPONSE, provider, model, Session(provider, model))
@@ -78,7 +78,7 @@ class Session(Conversation):
         self._known["model"] = text_of(session, "model") or self._known["model"]
 
     def _request(self, asked: Any = None) -> Request:
-        """The request for a response. What is `asked` for it alone takes the place of the session's."""
+        """Return the request for a response. What is `asked` for it alone takes the place of the session's."""
         get, known = held_by(asked).get, self._known.get
         given = get("input")
         return Request(
@@ -118,7 +118,7 @@ class Session(Conversation):
             self.open[name] = reader
 
     def _asked(self) -> StreamReader | None:
-        """The first response that the user has asked for and that an error may not have been about."""
+        """Return the first response that the user has asked for and that an error may not have been about."""
         reader = next((one for one in self.asked if not _events(one).error), None) or next(iter(self.asked), None)
         if reader is not None:
             self.asked.remove(reader)

@@ -27,7 +27,7 @@ RESPONSE, TRANSCRIPT = Realtime("llm", "chat"), Realtime("audio", "generate_cont
 
 
 def message_of(item: Any) -> dict[str, Any]:
-    """An item of a conversation as a message of texts."""
+    """Return an item of a conversation as a message of texts."""
     get = held_by(item).get
     role = as_text(get("role")) or ("tool" if as_text(get("type")).endswith("_output") else "assistant")
     parts = (held_by(part) for part in items(get("content")) or [item])

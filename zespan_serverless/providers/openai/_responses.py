@@ -19,7 +19,7 @@ class Responses(StainlessEndpoint):
     """Reads responses. One that is made in the background has neither tokens nor text yet."""
 
     def request_of(self, client: Any, body: dict[str, Any], headers: Any) -> Request:
-        """The request. Its input is a text, or items of which messages are the most common."""
+        """Return the request. Its input is a text, or items of which messages are the most common."""
         given = body.get("input")
         return Request(
             self,

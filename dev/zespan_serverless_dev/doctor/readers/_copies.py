@@ -35,7 +35,7 @@ def _original(code: Path, found: dict[Path, Path]) -> Path | None:
 
 
 def _content(module: Module) -> bytes:
-    """A module's text; its path if it has none, so that it is like no other."""
+    """Return a module's text; its path if it has none, so that it is like no other."""
     try:
         return module.path.read_bytes() or str(module.path).encode()
     except OSError:

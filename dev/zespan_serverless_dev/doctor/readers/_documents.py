@@ -51,7 +51,7 @@ class Row(list[Any]):
 
 
 def line_of(container: Any, key: str | int) -> int | None:
-    """The line, counted from 1, of a key or of a value in a sequence; None if it is not known."""
+    """Return the line, counted from 1, of a key or of a value in a sequence; None if it is not known."""
     lines = getattr(container, "lines", None)
     if isinstance(lines, dict):
         return lines.get(key)
@@ -71,7 +71,7 @@ def row(value: Any) -> list[Any]:
 
 
 def parse_json(text: str) -> Any:
-    """A JSON document with its lines. Raises Unreadable."""
+    """Return a JSON document with its lines. Raises Unreadable."""
     text = _HALF.sub(r"\\ufffd", text)
     try:
         plain = json.loads(text)
@@ -193,7 +193,7 @@ _KINDS = {f"tag:yaml.org,2002:{kind}": kind for kind in ("null", "bool", "int", 
 
 
 def _plain(event: Any) -> Any:
-    """The value of a scalar without a tag; a date stays the string that it is in AWSTemplateFormatVersion."""
+    """Return the value of a scalar without a tag; a date stays the string that it is in AWSTemplateFormatVersion."""
     tag = _RESOLVER.resolve(ScalarNode, event.value, event.implicit)
     if tag not in _KINDS:
         return event.value

@@ -42,7 +42,7 @@ def skip(project: Project, file: Path, reason: str) -> None:
 
 
 def text(file: Path) -> str:
-    """A file's text. Raises Unreadable."""
+    """Return a file's text. Raises Unreadable."""
     try:
         return text_of(file)
     except UnicodeDecodeError:
@@ -54,7 +54,7 @@ def text(file: Path) -> str:
 
 
 def parsed(file: Path, content: str) -> Any:
-    """The only, or first, document of YAML or JSON. Raises Unreadable."""
+    """Return the only, or first, document of YAML or JSON. Raises Unreadable."""
     if file.suffix == ".json" or (file.suffix == ".template" and content.lstrip().startswith("{")):
         return parse_json(content)
     found = parse_yaml(content)

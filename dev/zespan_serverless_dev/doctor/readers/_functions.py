@@ -31,7 +31,7 @@ _FIELDS = {
 
 
 def functions(template: Template) -> list[Function]:
-    """All functions of a template."""
+    """Return all functions of a template."""
     shared = table(template.section("Globals").get("Function"))
     return [
         _function(template, name, merged(shared, properties) if kind == TYPES[0] else properties)
@@ -41,7 +41,7 @@ def functions(template: Template) -> list[Function]:
 
 
 def layers(template: Template) -> dict[str, Layer]:
-    """The layers that a template makes, by their logical ids."""
+    """Return the layers that a template makes, by their logical ids."""
     return {name: _layer(template, name, properties) for name, properties in template.of_type(*LAYERS).items()}
 
 
@@ -68,7 +68,7 @@ def is_intrinsic(node: Any) -> bool:
 
 
 def _function(template: Template, name: str, properties: Any) -> Function:
-    """One function; `properties` are its own and the shared ones."""
+    """Return one function; `properties` are its own and the shared ones."""
     vpc = table(properties.get("VpcConfig"))
     vpc = Table() if is_intrinsic(vpc) else vpc
     snapstart = table(_known(template, properties, "SnapStart"))
@@ -102,7 +102,7 @@ def _function(template: Template, name: str, properties: Any) -> Function:
 
 
 def _known(template: Template, properties: Any, key: str) -> Any:
-    """What a property comes to; None if it is left out."""
+    """Return what a property comes to; None if it is left out."""
     found = template.value(properties.get(key))
     return None if found is NOTHING else found
 
@@ -117,14 +117,14 @@ def _architecture(found: Any) -> str | Unknown | None:
 
 
 def _places(template: Template, properties: Any) -> dict[str, Place]:
-    """Where properties are written that are written in a line; a Role comes before Policies."""
+    """Return where properties are written that are written in a line; a Role comes before Policies."""
     fields = _FIELDS | ({"actions": "Role"} if "Role" in properties else {})
     written = {field: template.place(properties, key) for field, key in fields.items() if key in properties}
     return {field: place for field, place in written.items() if place.line}
 
 
 def _built(template: Template, name: str) -> Path | None:
-    """What `sam build` has made of a function."""
+    """Return what `sam build` has made of a function."""
     folder = template.file.parent / ".aws-sam" / "build" / name
     try:
         return folder if folder.is_dir() else None
@@ -162,7 +162,7 @@ def _code(template: Template, name: str, properties: Any) -> Path | None:
 
 
 def _folder(template: Template, path: Any) -> Path | None:
-    """A path in a template, which goes by the template's folder; None if it leads nowhere."""
+    """Return a path in a template, which goes by the template's folder; None if it leads nowhere."""
     if not isinstance(path, str) or "\0" in path or "://" in path:
         return None
     try:
@@ -197,7 +197,7 @@ def _layers_of(template: Template, properties: Any) -> list[str | Unknown]:
 
 
 def _log(template: Template, name: str, properties: Any) -> tuple[int | Unknown | None, Place | None]:
-    """Days that the function's log is kept, None for ever, and its log group if that is in the template."""
+    """Return days that the function's log is kept, None for ever, and its log group if that is in the template."""
     group = table(properties.get("LoggingConfig")).get("LogGroup")
     for resource, found in template.of_type("AWS::Logs::LogGroup").items():
         is_named = template.target(found.get("LogGroupName")) == name or _names(found.get("LogGroupName"), name)

@@ -32,7 +32,7 @@ class Resource:
     place: Place
 
     def at(self, *keys: str) -> Place:
-        """Where an attribute is, inside blocks whose names precede it; the resource if that is not known."""
+        """Return where an attribute is, inside blocks whose names precede it; the resource if that is not known."""
         container: Any = self.body
         for key in keys[:-1]:
             container = block(container, key)
@@ -78,7 +78,7 @@ class Module:
     # ------------------------------------------------------------------ expressions
 
     def value(self, node: Any, depth: int = 0) -> Any:
-        """What an expression comes to; UNKNOWN where other modules, resources or the caller decide."""
+        """Return what an expression comes to; UNKNOWN where other modules, resources or the caller decide."""
         self._left = self._left - 1 if depth else _MOST_VALUES
         if depth > MOST_LEVELS or self._left < 0:
             return UNKNOWN  # a local that refers to itself, or often to one that refers often to one, and so on
@@ -114,7 +114,7 @@ class Module:
         return UNKNOWN
 
     def policy(self, node: Any) -> Any:
-        """A policy as a value, also if it is a text of JSON, in which what is not known is HOLE."""
+        """Return a policy as a value, also if it is a text of JSON, in which what is not known is HOLE."""
         found = self.value(node)
         if isinstance(node, str) and node.lstrip().startswith("{"):
             found = _EXPRESSION.sub(lambda match: self._text(match[0]), node)
@@ -140,7 +140,7 @@ class Module:
         return [each if isinstance(each, str) else UNKNOWN for each in row(found)]
 
     def target(self, node: Any, *types: str) -> Resource | None:
-        """The resource of one of these types that an expression mentions."""
+        """Return the resource of one of these types that an expression mentions."""
         for is_data, type, name in _RESOURCE.findall(node) if isinstance(node, str) else ():
             found = self.of_type(f"data.{type}" if is_data else type).get(name)
             if found is not None and (f"data.{type}" if is_data else type) in types:
@@ -153,12 +153,12 @@ class Module:
 
 
 def block(container: Any, name: str) -> Table:
-    """The first block with this name; an empty one if there is none."""
+    """Return the first block with this name; an empty one if there is none."""
     return table(_first(table(container).get(name)))
 
 
 def parse(text: str) -> Table:
-    """The blocks and attributes of a file in HCL, with their lines. Raises Unreadable."""
+    """Return the blocks and attributes of a file in HCL, with their lines. Raises Unreadable."""
     import hcl2  # the parser's tables take a tenth of a second
     from lark.exceptions import LarkError
 
@@ -174,7 +174,7 @@ def parse(text: str) -> Table:
 
 
 def _body(rule: Any, options: Any) -> Table:
-    """The body of a file or block; blocks of one name are a sequence."""
+    """Return the body of a file or block; blocks of one name are a sequence."""
     found = Table()
     for child in rule.children:
         kind = child.lark_name()
@@ -195,7 +195,7 @@ def _body(rule: Any, options: Any) -> Table:
 
 
 def _expression(rule: Any, options: Any) -> Any:
-    """The value of an expression; an object has the lines of its keys."""
+    """Return the value of an expression; an object has the lines of its keys."""
     value = rule.serialize(options)
     while rule.lark_name() == "expr_term":
         rule = next((child for child in rule.children if hasattr(child, "children")), None)
@@ -216,7 +216,7 @@ def _line(rule: Any) -> int:
 
 
 def _arguments(text: str) -> list[Any]:
-    """The arguments of a function's call."""
+    """Return the arguments of a function's call."""
     try:
         return row(parse(f"arguments = [{text}]").get("arguments"))
     except Unreadable:

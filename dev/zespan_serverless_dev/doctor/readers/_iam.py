@@ -48,7 +48,7 @@ _SAM = {
 
 
 def statements(document: Any) -> set[str] | Unknown:
-    """The actions that a policy document allows, or UNKNOWN; conditions and resources are not looked at."""
+    """Return the actions that a policy document allows, or UNKNOWN; conditions and resources are not looked at."""
     if not isinstance(document, dict):
         return UNKNOWN
     allowed: set[str] = set()
@@ -71,13 +71,13 @@ def managed(name: Any) -> set[str] | Unknown:
 
 
 def union(parts: list[set[str] | Unknown]) -> set[str] | Unknown:
-    """All actions together; UNKNOWN as soon as one part is."""
+    """Return all actions together; UNKNOWN as soon as one part is."""
     known = [part for part in parts if isinstance(part, set)]
     return UNKNOWN if len(known) < len(parts) else set().union(*known)
 
 
 def of_function(template: Template, name: str, properties: Any) -> set[str] | Unknown:
-    """What the role of a function in a template allows."""
+    """Return what the role of a function in a template allows."""
     if "Role" not in properties:
         return union([_sam_policy(template, each) for each in row(properties.get("Policies"))])
     role = template.target(properties["Role"])
@@ -88,7 +88,7 @@ def of_function(template: Template, name: str, properties: Any) -> set[str] | Un
 
 
 def _sam_policy(template: Template, policy: Any) -> set[str] | Unknown:
-    """One entry of SAM's Policies: a name or ARN, a reference, statements, or a template with its parameters."""
+    """Return one entry of SAM's Policies: a name or ARN, a reference, statements, or a template with its parameters."""
     if template.target(policy):
         return _attached(template, policy)
     if isinstance(policy, dict) and "Statement" in policy:
@@ -102,7 +102,7 @@ def _sam_policy(template: Template, policy: Any) -> set[str] | Unknown:
 
 
 def _attached(template: Template, policy: Any) -> set[str] | Unknown:
-    """What a managed policy allows, which may be one of the template's own."""
+    """Return what a managed policy allows, which may be one of the template's own."""
     resource = table(template.resources.get(template.target(policy) or ""))
     if resource.get("Type") == "AWS::IAM::ManagedPolicy":
         return statements(template.value(table(resource.get("Properties")).get("PolicyDocument")))

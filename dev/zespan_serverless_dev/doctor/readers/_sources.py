@@ -23,7 +23,7 @@ _EVENTS = {
 
 
 def sources(template: Template, function: str, properties: Any) -> list[Source]:
-    """The sources of a function: SAM's events, event source mappings, and URLs."""
+    """Return the sources of a function: SAM's events, event source mappings, and URLs."""
     return [*_events(template, properties), *_mappings(template, function)]
 
 
@@ -43,7 +43,7 @@ def _source(template: Template, events: Any, name: str, event: Any) -> Source:
 
 
 def _reading(template: Template, kind: str, place: Place, properties: Any, queue: Any) -> Source:
-    """A source with what only those have that Lambda reads itself."""
+    """Return a source with what only those have that Lambda reads itself."""
     if kind not in ("sqs", "stream"):
         return Source(kind, place)
     types = template.value(properties.get("FunctionResponseTypes"))
@@ -54,7 +54,7 @@ def _reading(template: Template, kind: str, place: Place, properties: Any, queue
 
 
 def _visibility(template: Template, queue: Any) -> tuple[int | Unknown | None, Place | None]:
-    """The visibility timeout of a queue of the template, and where it is written."""
+    """Return the visibility timeout of a queue of the template, and where it is written."""
     name = template.target(queue)
     resource = table(template.resources.get(name or ""))
     if name is None or resource.get("Type") != "AWS::SQS::Queue":

@@ -32,18 +32,18 @@ class Template:
         self.resources = {name: table(found) for name, found in table(self._document.get("Resources")).items()}
 
     def place(self, container: Any, key: str | int) -> Place:
-        """Where a key of a mapping or a value of a sequence is."""
+        """Return where a key of a mapping or a value of a sequence is."""
         return Place(self.file, line_of(container, key))
 
     def placed(self, name: str) -> Place:
-        """Where a resource is."""
+        """Return where a resource is."""
         return self.place(self._document.get("Resources"), name)
 
     def section(self, name: str) -> Table:
         return table(self._document.get(name))
 
     def of_type(self, *types: str) -> dict[str, Table]:
-        """The properties of all resources of these types, by their names."""
+        """Return the properties of all resources of these types, by their names."""
         if types not in self._of_type:
             found = {name: each for name, each in self.resources.items() if each.get("Type") in types}
             self._of_type[types] = {name: table(each.get("Properties")) for name, each in found.items()}
@@ -72,7 +72,7 @@ class Template:
         return str(found) if isinstance(found, (str, int, float)) else UNKNOWN
 
     def number(self, node: Any) -> Any:
-        """What a property that takes a number comes to; a string of digits is one."""
+        """Return what a property that takes a number comes to; a string of digits is one."""
         found = self.value(node)
         if isinstance(found, str) and re.fullmatch(r"\d{1,9}", found):
             return int(found)

@@ -86,7 +86,7 @@ def _text(module: Module, body: Table, key: str) -> str | Unknown | None:
 
 
 def _environment(module: Module, resource: Resource) -> tuple[dict[str, Variable], bool]:
-    """The variables, and whether there may be more: an expression, or what a module gives."""
+    """Return the variables, and whether there may be more: an expression, or what a module gives."""
     environment = block(resource.body, "environment")
     found = module.value(environment.get("variables"))
     is_dynamic = "environment" in str(resource.body.get("dynamic"))
@@ -120,7 +120,7 @@ def _code(module: Module, filename: Any) -> Path | None:
 
 
 def _archive_to(module: Module, path: Any) -> Resource | None:
-    """The archive that is written to a path."""
+    """Return the archive that is written to a path."""
     archives = module.of_type(_ARCHIVE).values() if isinstance(path, str) else ()
     return next((each for each in archives if module.value(each.body.get("output_path")) == path), None)
 
@@ -139,7 +139,7 @@ def _layers(module: Module, found: Any) -> list[str | Unknown]:
 
 
 def _actions(module: Module, reference: Any) -> set[str] | Unknown:
-    """What a role allows; UNKNOWN if it is of another module, or if another one may add to it."""
+    """Return what a role allows; UNKNOWN if it is of another module, or if another one may add to it."""
     role = module.target(reference, _ROLE)
     if role is None or module.is_given_away(_ROLE, role.name):
         return UNKNOWN
@@ -163,7 +163,7 @@ def _managed(module: Module, reference: Any) -> set[str] | Unknown:
 
 
 def _statements(module: Module, document: Any) -> set[str] | Unknown:
-    """The actions of a policy: jsonencode, a string of JSON, or a document of the data source for them."""
+    """Return the actions of a policy: jsonencode, a string of JSON, or a document of the data source for them."""
     source = module.target(document, "data.aws_iam_policy_document")
     if source is None:
         allowed = _iam.statements(module.policy(document))
@@ -215,7 +215,7 @@ def _egress(module: Module, vpc: Table) -> bool | None:
 
 
 def _log(module: Module, function: Resource) -> tuple[int | Unknown | None, Place | None]:
-    """Days that the function's log is kept, None for ever, and its log group if that is in the module."""
+    """Return days that the function's log is kept, None for ever, and its log group if that is in the module."""
     if (kept := function.body.get(_terraform_modules.LOG_RETENTION)) is not None:
         return module.number(kept) or None, None
     own = block(function.body, "logging_config").get("log_group")

@@ -59,6 +59,6 @@ def _text(value: Any) -> str | Unknown:
 
 
 def _seconds(value: Any) -> float | Unknown:
-    """A duration as Google writes it, "300s"."""
+    """Return a duration as Google writes it, "300s"."""
     text = value.removesuffix("s") if isinstance(value, str) else ""
     return float(text) if text.isdecimal() and len(text) < 7 else UNKNOWN

@@ -17,7 +17,7 @@ _BLOCKS = {"vpc_subnet_ids": ("vpc_config", "subnet_ids"), "environment_variable
 
 
 def functions(module: Module) -> list[Resource]:
-    """Each call that makes a function, as the resource `aws_lambda_function` that the module makes of it."""
+    """Return each call that makes a function, as the resource `aws_lambda_function` that the module makes of it."""
     calls = [call for call in module.of_type("module").values() if _SOURCE in str(call.body.get("source"))]
     return [_resource(module, call) for call in calls if _makes_function(module, call.body)]
 
@@ -39,6 +39,6 @@ def _resource(module: Module, call: Resource) -> Resource:
 
 
 def _code(source: Any) -> Any:
-    """The folder of a function's code, of the forms that `source_path` may have."""
+    """Return the folder of a function's code, of the forms that `source_path` may have."""
     first = row(source)[0] if isinstance(source, list) and source else source
     return first.get("path") if isinstance(first, dict) else first

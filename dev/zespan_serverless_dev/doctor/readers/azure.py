@@ -52,7 +52,7 @@ def _settings(function: Function, file: Path, project: Project) -> None:
 
 
 def _seconds(value: Any) -> Any:
-    """A time as .NET writes it, "00:05:00", in seconds; infinite for "-1"."""
+    """Return a time as .NET writes it, "00:05:00", in seconds; infinite for "-1"."""
     if value == "-1":
         return float("inf")
     found = _TIME.fullmatch(value) if isinstance(value, str) else None

@@ -68,7 +68,7 @@ def _stays_in_shell(command: str) -> bool:
 
 
 def _handler(command: str) -> str | Unknown | None:
-    """The handler, which is the first word of the image's command."""
+    """Return the handler, which is the first word of the image's command."""
     try:
         words = json.loads(command)
     except ValueError:
@@ -78,7 +78,7 @@ def _handler(command: str) -> str | Unknown | None:
 
 
 def _last(file: Path, content: str) -> _Stage | None:
-    """The last stage, with what it has of the stages that it is built on."""
+    """Return the last stage, with what it has of the stages that it is built on."""
     given: dict[str, str] = {}
     stages: dict[str, _Stage] = {}
     stage: _Stage | None = None

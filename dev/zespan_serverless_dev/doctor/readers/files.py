@@ -26,7 +26,7 @@ def walk(root: Path) -> Iterator[Path]:
 
 
 def text_of(path: Path) -> str:
-    """The text of a file. Raises ValueError for one that is no text, no file, or too large, and OSError."""
+    """Return the text of a file. Raises ValueError for one that is no text, no file, or too large, and OSError."""
     if not S_ISREG(path.stat().st_mode):
         raise ValueError("it is no regular file")  # a named pipe would never end
     if path.stat().st_size > LARGEST:

@@ -15,7 +15,7 @@ class NoFunction(ValueError):
 
 
 def function(template: Path, name: str | None = None) -> Function:
-    """The function with a logical id (or FunctionName); without a name the only one. Raises NoFunction."""
+    """Return the function with a logical id (or FunctionName); without a name the only one. Raises NoFunction."""
     try:
         read = Template(template, _files.parsed(template, _files.text(template)))
     except Unreadable as error:
@@ -35,7 +35,7 @@ def function(template: Path, name: str | None = None) -> Function:
 
 
 def layers(template: Path) -> dict[str, Layer]:
-    """The layers that a template makes, by their logical ids. Raises NoFunction if it cannot be read."""
+    """Return the layers that a template makes, by their logical ids. Raises NoFunction if it cannot be read."""
     try:
         return _functions.layers(Template(template, _files.parsed(template, _files.text(template))))
     except Unreadable as error:

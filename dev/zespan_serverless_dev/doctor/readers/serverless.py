@@ -72,7 +72,7 @@ class _Service:
         resources.lines[id] = line_of(container, name) or 1
 
     def functions(self) -> list[Function]:
-        """The functions by their names in serverless.yml."""
+        """Return the functions by their names in serverless.yml."""
         found = {each.name: each for each in _functions.functions(self._template)}
         named = []
         for name, written in self._written.items():
@@ -90,11 +90,11 @@ class _Service:
         return _functions.layers(self._template)
 
     def _shared(self, function: Any, name: str) -> Any:
-        """A function's own setting, or the provider's."""
+        """Return a function's own setting, or the provider's."""
         return table(function).get(name, self._provider.get(name))
 
     def _properties(self, function: Any) -> Table:
-        """A function as SAM's."""
+        """Return a function as SAM's."""
         function = table(function)
         properties = Table({"Timeout": _TIMEOUT, "MemorySize": _MEMORY})
         for source in (self._provider, function):
@@ -129,7 +129,7 @@ class _Service:
 
 
 def _named(value: Any) -> Table:
-    """A section of named things, which may be a sequence of such; what another file has is not known."""
+    """Return a section of named things, which may be a sequence of such; what another file has is not known."""
     found = Table()
     for part in map(table, row(value)):
         found.update({name: each for name, each in part.items() if name not in _UNKNOWN})
@@ -169,12 +169,12 @@ def _layer(layer: Table) -> Table:
 
 
 def _title(name: str) -> str:
-    """A name as the framework puts it into the names of resources."""
+    """Return a name as the framework puts it into the names of resources."""
     return (name[:1].upper() + name[1:]).replace("-", "Dash").replace("_", "Underscore")
 
 
 def _resolved(node: Any, document: Table, depth: int) -> Any:
-    """A value with ${self:...} replaced; other variables of the framework are not known."""
+    """Return a value with ${self:...} replaced; other variables of the framework are not known."""
     if isinstance(node, dict):
         found = Table({key: _resolved(each, document, depth) for key, each in node.items()})
         found.lines = getattr(node, "lines", {})

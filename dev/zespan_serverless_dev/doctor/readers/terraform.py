@@ -65,7 +65,7 @@ def _planned(plan: Table, file: Path) -> Module:
 
 
 def _hidden(values: Any, sensitive: Any) -> Any:
-    """Values without those that Terraform calls sensitive: a plan has all of them in plain text."""
+    """Return values without those that Terraform calls sensitive: a plan has all of them in plain text."""
     if sensitive is True:
         return UNKNOWN
     if isinstance(values, list) and isinstance(sensitive, list):

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def shown(path: Path) -> str:
-    """A path as reports name it: from the current folder on, if it is below that, with slashes."""
+    """Return a path as reports name it: from the current folder on, if it is below that, with slashes."""
     try:
         return path.resolve().relative_to(Path.cwd()).as_posix()
     except ValueError:
@@ -21,23 +21,23 @@ def shown(path: Path) -> str:
 
 
 def where(finding: Finding) -> tuple[str, int | None]:
-    """The file and the line of a finding; the file is empty if it has none."""
+    """Return the file and the line of a finding; the file is empty if it has none."""
     place = finding.place
     return (shown(place.file), place.line) if place else ("", None)
 
 
 def remedy(finding: Finding) -> str:
-    """What to do about a finding."""
+    """Return what to do about a finding."""
     return finding.remedy or finding.rule.remedy
 
 
 def sentences(finding: Finding) -> str:
-    """What is wrong, and what to do about it, for formats that have one text."""
+    """Return what is wrong, and what to do about it, for formats that have one text."""
     end = "" if finding.message.endswith(("?", ".")) else "."
     return f"{finding.message}{end} {remedy(finding)}"
 
 
 def counts(result: Result) -> dict[str, int]:
-    """How many findings there are of each level."""
+    """Return how many findings there are of each level."""
     found = Counter(finding.rule.level for finding in result.findings)
     return {level: found[level] for level in ("error", "warning", "info")}

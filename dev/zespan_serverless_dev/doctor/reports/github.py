@@ -14,7 +14,7 @@ _COMMANDS = {"error": "error", "warning": "warning", "info": "notice"}
 
 
 def report(result: Result) -> str:
-    """The report for the log of a workflow."""
+    """Return the report for the log of a workflow."""
     return "\n".join(_one(finding) for finding in result.findings)
 
 
@@ -26,7 +26,7 @@ def _one(finding: Finding) -> str:
 
 
 def _text(value: str) -> str:
-    """A message, as GitHub's own toolkit escapes it."""
+    """Return a message, as GitHub's own toolkit escapes it."""
     return value.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
 
 

@@ -15,7 +15,7 @@ SCHEMA = "1"
 
 
 def report(result: Result) -> str:
-    """The report as one JSON object."""
+    """Return the report as one JSON object."""
     content = {
         "schema": SCHEMA,
         "findings": [_one(finding) for finding in result.findings],

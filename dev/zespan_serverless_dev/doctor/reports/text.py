@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def report(result: Result) -> str:
-    """The report for a terminal."""
+    """Return the report for a terminal."""
     parts = [_one(finding) for finding in result.findings]
     parts += [f"skipped {shown(path)}: {printable(reason)}\n" for path, reason in result.project.skipped]
     return "\n".join([*parts, _sum(result)])

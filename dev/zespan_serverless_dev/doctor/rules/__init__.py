@@ -12,7 +12,7 @@ from ..findings import RULES, Check, Rule
 
 
 def rules() -> dict[str, tuple[Rule, Check]]:
-    """All rules with their checks, by id."""
+    """Return all rules with their checks, by id."""
     for module in iter_modules(__path__):
         import_module(f"{__name__}.{module.name}")
     return dict(sorted(RULES.items()))

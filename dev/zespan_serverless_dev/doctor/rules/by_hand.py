@@ -138,7 +138,7 @@ def _undecorated(project: Project) -> Iterator[tuple[Function, Module, int]]:
 
 
 def _at_import(module: Module) -> Iterator[tuple[str, ast.Call]]:
-    """The calls that are statements of the module itself, in their order."""
+    """Yield the calls that are statements of the module itself, in their order."""
     for node in module.tree.body:
         value = node.value if isinstance(node, (ast.Expr, ast.Assign)) else None
         if isinstance(value, ast.Call):

@@ -118,14 +118,14 @@ def _is_capped(project: Project, function: Function) -> bool:
 
 
 def _clients(project: Project, function: Function) -> Iterator[tuple[Module, ast.Call]]:
-    """The clients of models that a function's code makes, but for modules that limit calls in another way."""
+    """Yield the clients of models that a function's code makes, but for modules that limit calls in another way."""
     for module in modules_of(project, function):
         if not _LIMITS & {name.rpartition(".")[2] for name, _ in module.calls}:
             yield from ((module, call) for name, call in module.calls if name in _CLIENTS)
 
 
 def _longest(call: ast.Call) -> tuple[float, int] | None:
-    """Seconds of one attempt of a client, and how many attempts it makes; None if that cannot be told."""
+    """Return seconds of one attempt of a client, and how many attempts it makes; None if that cannot be told."""
     given = {keyword.arg: keyword.value for keyword in call.keywords if keyword.arg}
     known = constants(call)
     if len(given) < len(call.keywords) or any(name not in known for name in given.keys() & {"timeout", "max_retries"}):
@@ -135,7 +135,7 @@ def _longest(call: ast.Call) -> tuple[float, int] | None:
 
 
 def _calls_of(one: Handler) -> Iterator[tuple[str, ast.Call]]:
-    """The calls that a function makes itself."""
+    """Yield the calls that a function makes itself."""
     for node in ast.walk(one.definition) if one.definition else ():
         if isinstance(node, ast.Call):
             yield one.module.name(node.func), node
@@ -152,7 +152,7 @@ def _last_calls(project: Project) -> Iterator[tuple[Handler, str, ast.Call]]:
 
 
 def _blocks(definition: ast.AST) -> Iterator[list[ast.stmt]]:
-    """Every list of statements in a function, but for those of loops, after which it goes on."""
+    """Yield every list of statements in a function, but for those of loops, after which it goes on."""
     for node in ast.walk(definition):
         for name in ("body", "orelse", "finalbody"):
             block = getattr(node, name, None)
@@ -161,7 +161,7 @@ def _blocks(definition: ast.AST) -> Iterator[list[ast.stmt]]:
 
 
 def _package(module: Module, name: str) -> str:
-    """The package of what is called: its own, or that of the class or function that a variable was made with."""
+    """Return the package of what is called: its own, or that of the class or function that a variable was made with."""
     first = name.partition(".")[0]
     made = [node for node in module.tree.body if isinstance(node, ast.Assign) and isinstance(node.value, ast.Call)]
     for node in made:

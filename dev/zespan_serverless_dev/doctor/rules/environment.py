@@ -53,7 +53,7 @@ def _is_invalid(variable: Variable) -> bool:
 
 
 def _missing(function: Function) -> set[str]:
-    """What is missing, of each destination that the function's environment names."""
+    """Return what is missing, of each destination that the function's environment names."""
     environ = environ_of(function)
     with quiet():
         settings = resolve({}, environ)
@@ -181,14 +181,14 @@ def plain_http(project: Project) -> Iterator[Finding]:
 
 
 def _settings(project: Project, *names: str) -> Iterator[tuple[Variable, str]]:
-    """The variables of settings, or those with these names, that have a value, with it."""
+    """Yield the variables of settings, or those with these names, that have a value, with it."""
     for variable in variables(project):
         if variable.name in (names or _SETTING) and isinstance(variable.value, str) and variable.value.strip():
             yield variable, variable.value.strip()
 
 
 def _beside(project: Project, variable: Variable) -> dict[str, str]:
-    """The environment that a variable is in: that of its function, or all that is in the same file."""
+    """Return the environment that a variable is in: that of its function, or all that is in the same file."""
     for function in project.functions:
         if function.environment.get(variable.name) is variable:
             return environ_of(function)
@@ -197,7 +197,7 @@ def _beside(project: Project, variable: Variable) -> dict[str, str]:
 
 
 def _shown(name: str, text: str) -> str:
-    """A value for a message; empty if it is secret, or an address that may have a password."""
+    """Return a value for a message; empty if it is secret, or an address that may have a password."""
     if _SETTING[name].is_secret or "://" in text or text == DEFAULT_BASE_URL:
         return ""
     return f"={text[:_SHOWN_MAX]!r}"

@@ -52,7 +52,7 @@ def _traces_otherwise(module: Module) -> bool:
 
 
 def _decorators(module: Module) -> set[str]:
-    """The names of decorators that are used as such in a module, and nowhere else."""
+    """Return the names of decorators that are used as such in a module, and nowhere else."""
     as_decorator = [
         module.name(decorator)
         for node in module.nodes
@@ -171,7 +171,7 @@ def _is_hosts(wrapper: Wrapper) -> bool:
 
 
 def _around(project: Project) -> Iterator[tuple[Handler, set[str], set[str]]]:
-    """Each handler with our decorator, and the last parts of the names of decorators above and below it."""
+    """Yield each handler with our decorator, and the last parts of the names of decorators above and below it."""
     for one in traced_handlers(project):
         if any(map(is_ours, one.wrappers)):
             yield one, *_split(one)
@@ -184,6 +184,6 @@ def _split(one: Handler) -> tuple[set[str], set[str]]:
 
 
 def _place(one: Handler) -> Place:
-    """The line of our decorator."""
+    """Return the line of our decorator."""
     line = next((wrapper.node.lineno for wrapper in one.wrappers if is_ours(wrapper)), one.line)
     return Place(one.module.path, line)

@@ -91,7 +91,7 @@ def key_in_plain_text(project: Project) -> Iterator[Finding]:
 
 
 def _unknown(project: Project) -> Iterator[Variable]:
-    """The variables with our prefix, or nearly with it, that are not ours."""
+    """Yield the variables with our prefix, or nearly with it, that are not ours."""
     for variable in variables(project):
         has_prefix = variable.name.upper().startswith("ZESPAN_")
         if variable.name not in _KNOWN and (has_prefix or get_close_matches(variable.name, _KNOWN, 1, _CLOSE)):
@@ -99,7 +99,7 @@ def _unknown(project: Project) -> Iterator[Variable]:
 
 
 def _meant(variable: Variable) -> tuple[str, bool] | None:
-    """The variable that a name was meant to be, and whether it asks for the opposite."""
+    """Return the variable that a name was meant to be, and whether it asks for the opposite."""
     if variable.name.upper() in _KNOWN:
         return variable.name.upper(), False
     for _, name, is_negated in misspelled([variable.name], VARIABLES):
@@ -109,7 +109,7 @@ def _meant(variable: Variable) -> tuple[str, bool] | None:
 
 
 def _renamed(variable: Variable, name: str) -> Edit | None:
-    """The line with the right name; None if the wrong one is not on it exactly once."""
+    """Return the line with the right name; None if the wrong one is not on it exactly once."""
     place = variable.place
     try:
         line = text_of(place.file).splitlines()[(place.line or 0) - 1] if place.line else ""

@@ -39,7 +39,7 @@ def package_not_deployed(project: Project) -> Iterator[Finding]:
 
 
 def _entry(project: Project, function: Function) -> Module | None:
-    """The module that the platform imports."""
+    """Return the module that the platform imports."""
     if function.host == "azure_functions" and function.code:
         path = (function.code / "function_app.py").resolve()
         return next((module for module in project.modules if module.path.resolve() == path), None)
@@ -48,7 +48,7 @@ def _entry(project: Project, function: Function) -> Module | None:
 
 
 def _list_without_ours(folder: Path) -> Path | None:
-    """The list of requirements in a folder, if there is one, and none names this package or leads elsewhere."""
+    """Return the list of requirements in a folder, if there is one, and none names this package or leads elsewhere."""
     found = None
     for name in _LISTS:
         try:

@@ -55,7 +55,7 @@ def key_not_readable(project: Project) -> Iterator[Finding]:
 
 
 def _readers(source: str | Unknown) -> list[str]:
-    """The actions of which one is needed to read a key."""
+    """Return the actions of which one is needed to read a key."""
     if isinstance(source, Unknown):
         return list(_READ.values())
     service = "ssm" if source.startswith("ssm:") else source.split(":")[2] if source.count(":") > 2 else ""

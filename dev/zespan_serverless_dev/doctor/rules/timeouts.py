@@ -95,7 +95,7 @@ def other_timeout_told(project: Project) -> Iterator[Finding]:
 
 
 def _timed(project: Project, host: Host) -> Iterator[tuple[Function, float, float]]:
-    """The functions whose timeout is known, with it and with what their flush needs, in seconds."""
+    """Yield the functions whose timeout is known, with it and with what their flush needs, in seconds."""
     for function in concerned(project, host):
         needs = flush_needs(project, function)
         if isinstance(function.timeout_s, (int, float)) and needs is not None:

@@ -52,7 +52,7 @@ def change(draft: Draft, function: Function, what: str, otherwise: str) -> None:
 
 
 def _timeout(template: Template, own: tuple[str, ...]) -> tuple[str, ...]:
-    """Where the timeout is: in Globals, if they have it and there is no other function."""
+    """Return where the timeout is: in Globals, if they have it and there is no other function."""
     shared = table(template.section("Globals").get("Function"))
     is_alone = len(template.of_type(_SAM)) == 1
     is_own = "Timeout" in table(template.resources[own[1]].get("Properties"))

@@ -46,7 +46,7 @@ def change(draft: Draft, function: Function, what: str, otherwise: str) -> None:
 
 
 def _statements(text: str) -> tuple[str, ...]:
-    """Where the service's permissions are; the framework has had two places."""
+    """Return where the service's permissions are; the framework has had two places."""
     try:
         provider = table(table(row(parse_yaml(text))[0]).get("provider"))
     except Unreadable as error:

@@ -55,7 +55,7 @@ def _apps(module: Module) -> list[tuple[str, ast.Assign]]:
 
 
 def _with_json(project: Project, folder: Path) -> list[tuple[Path, str]]:
-    """The functions that a function.json describes, as before the decorators: a module, and the name in it."""
+    """Return the functions that a function.json describes, as before the decorators: a module, and the name in it."""
     found = []
     for file in sorted(folder.glob("*/function.json")):
         try:

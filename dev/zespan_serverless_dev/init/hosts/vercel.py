@@ -34,7 +34,7 @@ def plan(draft: Draft, project: Project) -> None:
 
 
 def _entry(module: Module) -> str:
-    """What Vercel looks for in a module: the class `handler`, or an application called `app`."""
+    """Return what Vercel looks for in a module: the class `handler`, or an application called `app`."""
     node = tracing.bound(module.tree.body, "handler")
     if isinstance(node, ast.ClassDef):
         return "handler"

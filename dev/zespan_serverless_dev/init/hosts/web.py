@@ -63,7 +63,7 @@ def _django(draft: Draft, module: Module) -> bool:
 
 
 def _made(tree: ast.Module, name: str) -> ast.stmt | None:
-    """The statement that makes the application: the last assignment of a call to its name."""
+    """Return the statement that makes the application: the last assignment of a call to its name."""
     nodes = [node for node in ast.walk(tree) if isinstance(node, ast.stmt) and _assigns(node, name)]
     return nodes[-1] if nodes else None
 

@@ -55,7 +55,7 @@ def read(folder: Path, text: str, name: str = "template.yaml") -> Project:
 
 
 def one(folder: Path, properties: str, resources: str = "") -> Function:
-    """The function with these properties, beside other resources; both are in YAML's flow style."""
+    """Return the function with these properties, beside other resources; both are in YAML's flow style."""
     text = f"Resources:\n  Fn: {{Type: AWS::Serverless::Function, Properties: {properties}}}\n{resources}"
     (function,) = read(folder, text).functions
     return function

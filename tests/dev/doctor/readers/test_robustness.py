@@ -39,7 +39,7 @@ PIECES = [*'"\t}\0é', "", "[]", "{}", "null", "1", "[x]", "{a: b}", "!Ref A", "
 
 @st.composite
 def mutations(draw: st.DrawFn) -> tuple[str, str]:
-    """A file's name, and its text with up to four tokens replaced, doubled or taken away."""
+    """Return a file's name, and its text with up to four tokens replaced, doubled or taken away."""
     name = draw(st.sampled_from(sorted(FILES)))
     text = FILES[name]
     for _ in range(draw(st.integers(1, 4))):
