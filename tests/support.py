@@ -17,6 +17,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
+from zespan_serverless._base.log import PAGE, PREFIX
+
 Event = dict[str, Any]
 
 ROOT = Path(__file__).parents[1]
@@ -31,6 +33,14 @@ def until(condition: Callable[[], object], seconds: float = _WAIT) -> None:
     while not condition():
         assert time.monotonic() < end, "waited in vain"
         time.sleep(0.005)
+
+
+def text_of(line: str) -> str:
+    """What a line of the log says, without the product's name, and the page at its end, which must be there."""
+    said, page, code = line.removesuffix(")").removeprefix(PREFIX).rpartition(f" ({PAGE}")
+    assert page, line
+    assert code, line
+    return said
 
 
 def roots(events: list[Event]) -> list[Event]:

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from tests.support import text_of
 from zespan_serverless import ConfigurationError
-from zespan_serverless._base.log import PREFIX
 from zespan_serverless.settings import Settings, check, resolve, usable
 from zespan_serverless.settings._backends import BACKENDS
 from zespan_serverless.settings._fields import OTLP_EXPORTERS
@@ -23,7 +23,7 @@ def of(environ: dict[str, str], **settings: Any) -> Target:
 
 
 def said(caplog: pytest.LogCaptureFixture) -> list[str]:
-    return [record.getMessage().removeprefix(PREFIX) for record in caplog.records if record.levelno >= logging.WARNING]
+    return [text_of(record.getMessage()) for record in caplog.records if record.levelno >= logging.WARNING]
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support import text_of
 from zespan_serverless import ConfigurationError, init, testing, zespan_lambda
 from zespan_serverless import settings as _settings
 from zespan_serverless._base.log import PREFIX
@@ -40,7 +41,7 @@ def warnings(caplog: pytest.LogCaptureFixture) -> Warnings:
     def said() -> list[str]:
         lines = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
         assert all(line.startswith(PREFIX) for line in lines)
-        return [line.removeprefix(PREFIX) for line in lines]
+        return [text_of(line) for line in lines]
 
     return said
 
@@ -610,10 +611,10 @@ def test_warning_never_raises(caplog: pytest.LogCaptureFixture) -> None:
 
     from zespan_serverless._base import log
 
-    log.warn_once("mute %r", Mute())
+    log.warn_once("x", "mute %r", Mute())
     log.logger.addFilter(angry)
     try:
-        log.warn_once("never arrives")
+        log.warn_once("x", "never arrives")
     finally:
         log.logger.removeFilter(angry)
     assert caplog.records == []
@@ -624,7 +625,7 @@ def test_number_of_warnings_is_bounded(warnings: Warnings) -> None:
     from zespan_serverless._base import log
 
     for n in range(1000):
-        log.warn_once("trouble %s", n)
+        log.warn_once("x", "trouble %s", n)
     assert len(warnings()) < 300
 
 

@@ -76,7 +76,7 @@ def test_frequent_episodes_do_not_fill_the_log(make: Make, caplog: pytest.LogCap
 def test_many_warnings_hide_no_drops(make: Make, caplog: pytest.LogCaptureFixture) -> None:
     """The number of different warnings is bounded; drops do not count among them."""
     for number in range(500):
-        log.warn_once("warning %d", number)
+        log.warn_once("x", "warning %d", number)
     delivery = make(Scripted(REFUSED))
     capture(delivery, 1)
     delivery.flush(5)
@@ -179,7 +179,7 @@ def test_log_line_explains_closed(make: Make, caplog: pytest.LogCaptureFixture) 
     news = notices.Notices(Settings())
     news.dropped([Item(b"x", 0.0)], "torn", "")
     news.drain()()
-    assert caplog.records[-1].getMessage() == f"zespan-serverless: {DROPPED}torn"
+    assert caplog.records[-1].getMessage() == f"zespan-serverless: {DROPPED}torn (docs/log-lines.md#dropped-torn)"
 
 
 def test_close_waits_for_an_on_error_that_another_thread_calls(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -236,7 +236,8 @@ def test_log_line_names_the_destination(make: Make, caplog: pytest.LogCaptureFix
     eventually(lambda: DROPPED in caplog.text)
     away, dropped = (record.getMessage() for record in caplog.records)
     assert away.startswith("zespan-serverless: telemetry cannot be delivered for now")
-    assert dropped == f"zespan-serverless: {DROPPED}unauthorized HTTP 401 from https://ingest.example"
+    said = f"zespan-serverless: {DROPPED}unauthorized HTTP 401 from https://ingest.example"
+    assert dropped == f"{said} (docs/log-lines.md#dropped-unauthorized)"
     assert "https://ingest.example" in away
 
 
@@ -249,8 +250,8 @@ def test_log_lines_are_bounded(caplog: pytest.LogCaptureFixture) -> None:
     """Texts that embed large values are neither kept nor written as a whole."""
     before = [*log._claimed]
     for number in range(100):
-        log.warn_once("failed: %s", f"{number}" + "x" * 1_000_000)
-        log.warn_once("failed: %r", Fails(f"{number}" + "x" * 1_000_000))
+        log.warn_once("x", "failed: %s", f"{number}" + "x" * 1_000_000)
+        log.warn_once("x", "failed: %r", Fails(f"{number}" + "x" * 1_000_000))
     assert max(len(record.getMessage()) for record in caplog.records) < 3000
     assert all(type(mark) is int for mark in log._claimed)
     assert len(log._claimed) <= 200 + len(before)
@@ -259,10 +260,11 @@ def test_log_lines_are_bounded(caplog: pytest.LogCaptureFixture) -> None:
 
 def test_log_record_is_one_line(caplog: pytest.LogCaptureFixture) -> None:
     """Control characters in names of the user's are written as escapes; other letters are as they were."""
-    log.warn_once("span %s not captured", "a\r\nERROR forged \x1b[31m\x9b\u202e\u2028 Grüße 語")
+    log.warn_once("x", "span %s not captured", "a\r\nERROR forged \x1b[31m\x9b\u202e\u2028 Grüße 語")
     (record,) = caplog.records
     assert record.getMessage() == (
         "zespan-serverless: span a\\r\\nERROR forged \\x1b[31m\\x9b\\u202e\\u2028 Grüße 語 not captured"
+        " (docs/log-lines.md#x)"
     )
 
 

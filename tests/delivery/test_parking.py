@@ -33,6 +33,7 @@ from tests.delivery.support import (
     pending_numbers,
     sender_of,
 )
+from tests.support import text_of
 from zespan_serverless._base.reports import FlushReport
 from zespan_serverless._delivery.delivery import Delivery
 from zespan_serverless._delivery.journal import Journal
@@ -514,7 +515,7 @@ def test_an_exporter_of_the_users_is_not_said_to_be_replayed(make: Make, caplog:
     capture(delivery, 1)
     delivery.flush(5, last=True)
     lines = [record.getMessage() for record in caplog.records if "parked" in record.getMessage()]
-    assert [line.partition(": ")[2] for line in lines] == [
+    assert [text_of(line) for line in lines] == [
         "telemetry that the backend cannot have now is being parked in the fallback"
     ]
 
@@ -529,7 +530,7 @@ def test_the_log_says_once_that_events_cannot_be_parked(make: Make, caplog: pyte
         while delivery.flush(0.2, last=True).pending:
             pass
     lines = [record.getMessage() for record in caplog.records if "cannot be parked" in record.getMessage()]
-    assert [line.partition(": ")[2] for line in lines] == [
+    assert [text_of(line) for line in lines] == [
         "telemetry cannot be parked in the fallback for now: OSError: disk full"
     ] * 2
 

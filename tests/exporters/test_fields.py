@@ -83,7 +83,7 @@ def test_a_name_that_resembles_a_field_is_logged_once_and_sent(caplog: pytest.Lo
     assert [(one["input_token"], one["something_of_mine"], one["3"]) for one in events] == [(5, 1, "odd")] * 2
     assert [record.getMessage() for record in caplog.records] == [
         "zespan-serverless: capture: 'input_token' is not a field of an event, did you mean 'input_tokens'? "
-        "It is sent as is"
+        "It is sent as is (docs/log-lines.md#field-unknown)"
     ]
 
 

@@ -184,8 +184,10 @@ def test_no_event_is_lost_while_the_service_is_away(
         assert zespan_serverless.flush().pending == 0
         assert len(backend.events) == 2
     said = [r.getMessage() for r in caplog.records if r.levelno >= logging.WARNING]
-    assert len(said) == 1
-    assert "ssm:/zespan/api-key: PermissionError: AccessDeniedException" in said[0]
+    away, again = said
+    assert "ssm:/zespan/api-key: PermissionError: AccessDeniedException" in away
+    assert away.endswith("#away-key)")
+    assert again.endswith("#delivered-again)")
 
 
 def test_a_service_that_hangs_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:

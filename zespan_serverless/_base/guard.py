@@ -31,7 +31,7 @@ class Guarded(contextlib.AbstractContextManager[None]):
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> bool:
         if not isinstance(error, Exception) or is_from_signal(error):
             return False
-        warn_once("telemetry failed at %s: %r", self._place, error)
+        warn_once("telemetry-failed", "telemetry failed at %s: %r", self._place, error)
         return True
 
 

@@ -10,6 +10,8 @@ if TYPE_CHECKING:
 
 _CLOSE = 0.83  # similarity from 0 to 1, as of six letters with one wrong; a less similar name may be of the user's own
 
+_ALMOST = 0.9  # the same, for whole names of variables: OPENAI_API_KEY is not meant for ZESPAN_API_KEY
+
 _SDK_ARGUMENTS = {
     "auto_instrument_http": "propagate_to names the hosts whose requests carry the trace",
     "autopatch": "openai is patched by itself; leave it out",
@@ -64,6 +66,11 @@ def misspelled(variables: Iterable[str], settings: Iterable[str]) -> Iterator[tu
         meant = "store_prompts" if _is_about_prompts({*name.split("_")}) else _closest(name, settings, _CLOSE)
         if meant:
             yield variable, meant, not _NEGATIONS.isdisjoint(name.split("_")) or name.startswith("dis")
+
+
+def similar(variable: str, names: Iterable[str]) -> str:
+    """The name of an environment variable that may be meant for this one; empty if there is none."""
+    return next(iter(difflib.get_close_matches(variable, (name.upper() for name in names), 1, _ALMOST)), "")
 
 
 def is_sdk_argument(variable: str) -> bool:

@@ -57,7 +57,7 @@ class WhenImported:
         except Exception as error:
             pass_on(error)
             for meaning in self.patches[name]:
-                warn_once("%s: %r", meaning, error)
+                warn_once("not-patched", "%s: %r", meaning, error)
             return None
         finally:
             self._asking.discard(thread)
@@ -86,4 +86,4 @@ def _apply(patches: Mapping[str, Patch], module: ModuleType) -> None:
             patch(module)
         except Exception as error:
             pass_on(error)
-            warn_once("%s: %r", meaning, error)
+            warn_once("not-patched", "%s: %r", meaning, error)

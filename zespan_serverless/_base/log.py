@@ -1,5 +1,7 @@
 """The package's logger, and warnings that are logged once.
 
+Each line has a code, which names its section of docs/log-lines.md: the line ends with it.
+
 The module `warnings` is never used: under `-W error` its warnings are exceptions, which telemetry must not raise.
 """
 
@@ -8,9 +10,13 @@ from __future__ import annotations
 import logging
 
 logger = logging.getLogger("zespan_serverless")
+DEBUG, INFO, WARNING = logging.DEBUG, logging.INFO, logging.WARNING
 
 PREFIX = "zespan-serverless: "
 """The beginning of every line, because many formats, Lambda's among them, do not show the logger's name."""
+
+PAGE = "docs/log-lines.md#"
+"""The page of the documentation that a line ends with, followed by the line's code."""
 
 TEXT_MAX = 1000
 """Characters of a failure's description that are kept and logged, because some quote a whole prompt."""
@@ -22,21 +28,21 @@ _CLAIMED_MAX = 200
 _claimed: set[int] = set()  # hashes of keys
 
 
-def warn_once(message: str, *args: object) -> None:
+def warn_once(code: str, message: str, *args: object) -> None:
     """Log a warning, unless the same text has been logged in this process. Never raises."""
     try:
         text = message % args
         if claim(text):
-            logger.warning("%s", text)
-    except Exception as error:  # of an argument's __repr__, a log filter or a handler
+            line(code, "%s", text)
+    except Exception as error:  # of an argument's __repr__
         _pass_on(error)
 
 
-def warn(message: str, *args: object) -> None:
-    """Log a warning each time. Never raises."""
+def line(code: str, message: str, *args: object, level: int = WARNING) -> None:
+    """Log a line each time. Never raises."""
     try:
-        logger.warning(message, *args)
-    except Exception as error:
+        logger.log(level, message, *args, extra={"zespan_code": code})
+    except Exception as error:  # of a log filter or a handler
         _pass_on(error)
 
 
@@ -70,7 +76,7 @@ def _pass_on(error: Exception) -> None:
 
 
 def _as_one_line(record: logging.LogRecord) -> bool:
-    """Return a filter that turns each of our records into one line of bounded length with our prefix.
+    """Turn each of our records into one line of bounded length, with our prefix and its code, as a filter.
 
     Records contain the user's names and texts. A line break in one of them would forge a line of the log, and other
     control characters would change what a terminal shows.
@@ -83,7 +89,8 @@ def _as_one_line(record: logging.LogRecord) -> bool:
     if len(text) > _LINE_MAX:
         cut = len(text) - _LINE_MAX
         text = f"{text[: _LINE_MAX - _LINE_END]}... [{cut} characters cut] ...{text[-_LINE_END:]}"
-    record.msg, record.args = PREFIX + printable(text), None
+    code = getattr(record, "zespan_code", "")
+    record.msg, record.args = PREFIX + printable(text) + (f" ({PAGE}{code})" if code else ""), None
     return True
 
 

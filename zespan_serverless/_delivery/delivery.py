@@ -303,9 +303,9 @@ class Delivery:
             if not (pending or accounts.open_spans):
                 accounts.journal.remove()
         if pending:
-            prefix = f"{accounts.name}: " if accounts.name else ""
+            name = f"{accounts.name}: " if accounts.name else ""
             text = "%s%d telemetry events stay in the journal; only another process in this sandbox can send them"
-            log.warn(text, prefix, pending)
+            log.line("left-in-journal", text, name, pending)
 
     def _notify_here(self, *, waits: bool = False) -> None:
         """Run the remaining jobs in this thread, because there is no sender after `close`. Nothing is sent any more.

@@ -35,7 +35,7 @@ class Flushing:
         self.remove(waiter)
         report = self.report(waiter, reason)
         if self._accounts.settings.debug:
-            log.logger.warning("flush: %s", report)
+            log.line("flush-report", "flush: %s", report)
         return report
 
     def wait_for_all(

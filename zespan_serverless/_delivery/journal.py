@@ -160,7 +160,7 @@ class Journal:
                     elif time.time() - at > (AGE_MAX if path.endswith(".journal") else UNNAMED_MAX):
                         self._expire(file)
                 except OSError as error:
-                    log.logger.debug("journal %s: %s", path, error)
+                    log.line("journal-unreadable", "journal %s: %s", path, error, level=log.DEBUG)
                 finally:
                     file.close()
 
@@ -169,7 +169,7 @@ class Journal:
         file.remove()
         if size > HEADER.size and file.path.endswith(".journal"):
             text = "telemetry events of another destination or key were dropped after a day, with their journal: %s"
-            log.logger.warning(text, file.path)
+            log.line("journal-expired", text, file.path)
 
     @property
     def _suffix(self) -> str:
@@ -246,4 +246,4 @@ class Journal:
             pause = _PAUSE_FIRST
         self._off, self._tried_at, self._pause = True, now, pause
         if self.on_trouble is not None:
-            self.on_trouble(f"telemetry is kept in memory only, the journal in {self._folder} failed: {error}")
+            self.on_trouble(f"{self._folder} failed: {error}")

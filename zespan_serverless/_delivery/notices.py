@@ -37,6 +37,12 @@ _EXPLANATIONS = {
     "closed": "(they could not be delivered before the end of shutdown() or the process, or were captured after it)",
 }
 
+_OUTAGES = {"away", "unauthorized"}
+"""Episodes in which nothing is delivered: their end is logged, too."""
+
+_OWN_ENDS = {"journal", "on_error", "on_flush"}
+"""Episodes that do not end with a delivery."""
+
 ECHO_PAUSE = 1.0
 """Seconds before `on_error` is called for drops that it has caused itself, by capturing events."""
 
@@ -59,6 +65,8 @@ class Notices:
         self._quiet_until = 0.0  # monotonic: on_error is not called before that
         self._episodes: set[str] = set()
         self._logged: dict[str, tuple[float, int]] = {}  # by kind: since when (wall clock), and how often
+        self._lost = 0  # dropped events
+        self._outage = 0.0, 0  # since when (wall clock), and how many events had been dropped before
 
     def __bool__(self) -> bool:
         """Whether there is a notice whose listener can be called now."""
@@ -97,16 +105,15 @@ class Notices:
         if explanation:
             text += " %s"
         arguments = [reason, explanation] if explanation else [reason]
-        self.log_once(reason, text, *arguments, events=len(items), reason=reason, detail=detail)
+        code = f"dropped-{reason}"
+        self.log_once(reason, code, text, *arguments, events=len(items), reason=reason, detail=detail)
+        self._lost += len(items)
 
     def unreachable(self, detail: str, events: int) -> None:
         """The backend cannot be reached, and so many events wait."""
-        text = (
-            "telemetry cannot be delivered for now; events are kept, and sent later: %s. "
-            f"If this continues, check that {self.destination} can be reached from here"
-        )
+        text = "telemetry cannot be delivered for now; events are kept, and sent later: %s. If this continues, %s"
         detail = detail[: log.TEXT_MAX]
-        self.log_once("away", text, detail, events=events, reason="away", detail=detail)
+        self.log_once("away", "away", text, detail, self.destination, events=events, reason="away", detail=detail)
 
     def over(self, kind: str) -> None:
         """An episode is over, such as `away` when the backend can be reached."""
@@ -114,30 +121,40 @@ class Notices:
 
     def delivered(self) -> None:
         """Events have been delivered: what goes wrong from now on is another episode, and is logged again."""
-        if self._episodes:
-            self._episodes &= {"journal", "on_error", "on_flush"}
+        if not self._episodes:
+            return
+        if not self._episodes.isdisjoint(_OUTAGES):
+            text = "telemetry is delivered again to %s, after %s s; events dropped meanwhile: %s"
+            since, lost = self._outage
+            seconds, dropped = f"{max(0.0, time.time() - since):.0f}", self._lost - lost
+            self.log_once("back", "delivered-again", text, self.destination, seconds, str(dropped), reason="back")
+        self._episodes &= _OWN_ENDS
 
     def journal(self, trouble: str) -> None:
         """The journal cannot be written; or, with an empty text, it can be again."""
         if trouble:
-            self.log_once("journal", "%s", trouble)
-        else:
-            self._episodes.discard("journal")
+            self.log_once("journal", "journal-failed", "telemetry is kept in memory only, the journal in %s", trouble)
+        elif "journal" in self._episodes:
+            self.log_once("journal-back", "journal-back", "telemetry is kept in the journal again")
+            self._episodes -= {"journal", "journal-back"}
 
     def flushed(self, report: FlushReport) -> None:
         """A flush is over."""
         if self._settings.on_flush is None:
             return
         if "on_flush" in self._busy:  # else a second sender would hang in it
-            self.log_once("on_flush", "on_flush has not returned from an earlier call; it is not called until it does")
+            text = "%s has not returned from an earlier call; it is not called until it does"
+            self.log_once("on_flush", "listener-hangs", text, "on_flush")
         else:
             self._reports.append(report)
 
-    def log_once(self, kind: str, text: str, *args: str, **fields: object) -> None:
+    def log_once(self, kind: str, code: str, text: str, *args: str, **fields: object) -> None:
         """Queue one line for each episode; `fields` are for logs in JSON."""
         if kind in self._episodes:
             return
         now = time.time()
+        if kind in _OUTAGES and self._episodes.isdisjoint(_OUTAGES):
+            self._outage = now, self._lost
         since, count = self._logged.get(kind, (now, 0))
         if not 0 <= now - since < LINES_PERIOD:
             since, count = now, 0
@@ -146,7 +163,7 @@ class Notices:
             self._logged[kind] = (since, count + 1)
             if self._name:
                 text, args, fields = f"%s: {text}", (self._name, *args), {**fields, "destination": self._name}
-            self._lines.append(partial(log.logger.warning, text, *args, extra=fields))
+            self._lines.append(partial(_log, code, text, args, fields))
 
     def _drop(self, items: Sequence[Item], reason: str, detail: str) -> None:
         kind = (reason, detail)
@@ -163,7 +180,8 @@ class Notices:
         if busy == threading.get_ident():
             self._quiet_until = time.monotonic() + ECHO_PAUSE
         elif busy is not None:
-            self.log_once("on_error", "on_error has not returned from an earlier call; it is not called until it does")
+            text = "%s has not returned from an earlier call; it is not called until it does"
+            self.log_once("on_error", "listener-hangs", text, "on_error")
 
     # Calling listeners
 
@@ -193,12 +211,24 @@ class Notices:
                     if _belongs_to_callers_thread(error):
                         users = error
                     else:
-                        log.warn_once(f"{listener} failed: %s", log.describe(error))
+                        log.warn_once("listener-failed", "%s failed: %s", listener, log.describe(error))
         finally:
             self._busy.pop(listener, None)
             self._episodes.discard(listener)
         if users is not None:
             raise users
+
+
+def _log(code: str, text: str, args: tuple[str, ...], fields: dict[str, object]) -> None:
+    """Log one line. That of an outage gets the code of its cause, and what to do, which is chosen only here."""
+    if code == "away":
+        from .._base.forks import importing
+
+        with importing():
+            from .outages import advice
+        code, todo = advice(*args[-2:])
+        args = (*args[:-1], todo)
+    log.logger.warning(text, *args, extra={**fields, "zespan_code": code})
 
 
 def _belongs_to_callers_thread(error: BaseException) -> bool:

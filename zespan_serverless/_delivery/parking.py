@@ -298,8 +298,8 @@ class Parking:
             text += ". To send it later: zespan-serverless replay %s"
             arguments.append(self._where)
         notices.over("fallback")
-        notices.log_once("parked", text, *arguments, events=events, reason="parked")
+        notices.log_once("parked", "parked", text, *arguments, events=events, reason="parked")
 
     def _log_refusal(self, outcome: Outcome) -> None:
         text, detail = "telemetry cannot be parked in %s for now: %s", outcome.detail[: log.TEXT_MAX]
-        self._accounts.notices.log_once("fallback", text, self._where, detail, reason="fallback")
+        self._accounts.notices.log_once("fallback", "fallback-failed", text, self._where, detail, reason="fallback")

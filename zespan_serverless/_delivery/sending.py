@@ -70,7 +70,7 @@ class ExporterCalls:
                 self._call(prepare, timeout)
         except Exception as error:  # the first send will fail in the same way, and count it
             pass_on(error)
-            log.logger.debug("the connection could not be opened in advance: %r", error)
+            log.line("not-connected", "no connection could be opened in advance: %r", error, level=log.DEBUG)
 
     def cancel(self) -> None:
         """Make a call in another thread return."""

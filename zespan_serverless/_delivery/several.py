@@ -112,7 +112,7 @@ class Several:
             reports.append(one.flushing.report(one.waiter, one.reason or ""))
         report = _sum(reports)
         if self._debug:
-            log.logger.warning("flush: %s", report)
+            log.line("flush-report", "flush: %s", report)
         return report
 
     def flush_in_background(self, timeout: float, *, wait: bool = True) -> None:

@@ -295,7 +295,7 @@ class Worker:
                     wakeup.acquire(timeout=pause)
             except Exception as error:
                 # If the thread ended here, each flush would start one thread after another until its deadline.
-                warn_once("telemetry failed at the sending of events: %s", describe(error))
+                warn_once("telemetry-failed", "telemetry failed at the sending of events: %s", describe(error))
                 with self._lock:
                     self._sender_failed()
                     self._wakeups.notify_all()

@@ -49,7 +49,7 @@ def _watch(settings: Settings) -> None:
         watch()
     except Exception as error:
         pass_on(error)
-        log.warn_once("model calls are not traced: %r", error)
+        log.warn_once("calls-untraced", "model calls are not traced: %r", error)
     if settings.propagate_to:
         try:
             from .. import _outbound
@@ -57,7 +57,7 @@ def _watch(settings: Settings) -> None:
             _outbound.watch()
         except Exception as error:
             pass_on(error)
-            log.warn_once("the trace context is not propagated: %r", error)
+            log.warn_once("not-propagated", "the trace context is not propagated: %r", error)
 
 
 if os.environ.get("ZESPAN_ENABLED", "").strip().lower() not in ("0", "false", "no", "off"):

@@ -18,6 +18,7 @@ from weakref import ref
 
 from .. import _trace
 from .._base.guard import Guarded
+from .._base.log import warn_once
 from .._delivery.budget import flush_budget
 from .._process import sigterm
 from .._record.invocation import NO_RESULT, WARM
@@ -313,7 +314,10 @@ class ActiveInvocation:
         if self._flushes_later():
             return
         settings, delivery = self.container.settings, self.container.delivery
-        report = delivery.flush(self._budget())
+        report = delivery.flush(budget := self._budget())
+        if report.pending and not budget and settings.flush_timeout:
+            text = "no time left to send %d events, which wait for the next invocation: raise the function's timeout"
+            warn_once("no-time", text, report.pending)
         if settings.on_flush is not None:  # within the time that the flush has not used
             rest = max(settings.flush_timeout - report.elapsed, _NOTIFY_MIN)
             delivery.notify(report, flush_budget(self._left(), rest, settings.flush_reserve))

@@ -115,6 +115,6 @@ def shutdown(timeout: float | None = None) -> FlushReport:
 def _failed(container: _process.Container, what: str, error: Exception) -> FlushReport:
     """Return the report of a flush that failed internally. The flush may be called in the user's `finally`, where
     raising would replace the user's exception."""
-    log.warn_once("telemetry failed at %s: %r", what, error)
+    log.warn_once("telemetry-failed", "telemetry failed at %s: %r", what, error)
     delivery = container.delivery
     return FlushReport(pending=delivery.pending, reason="failed")

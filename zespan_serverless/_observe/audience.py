@@ -38,10 +38,11 @@ def put(readers: Mapping[str, Callable[[Any], object]], subject: Callable[[], An
             found = read(subject())
             if hasattr(type(found), "__await__"):
                 getattr(found, "close", bool)()  # otherwise Python warns that it was never awaited
-                warn_once("%s returns an awaitable, and is left out: use a def or lambda that does not await", name)
+                text = "%s returns an awaitable, and is left out: use a def or lambda that does not await"
+                warn_once("reader-awaitable", text, name)
                 continue
         except Exception as error:
             pass_on(error)
-            warn_once("%s could not be read and is left out: %s", name, describe(error))
+            warn_once("reader-failed", "%s could not be read and is left out: %s", name, describe(error))
             continue
         setattr(span, name, id_text(found, getattr(span, name)))

@@ -38,7 +38,7 @@ def nearest(kind: str | None, span: Span | None) -> GeneralSpan:
         step = step._around
     if not isinstance(step, GeneralSpan) or kind not in (None, step.kind):
         where = "a span" if kind is None else f"a span of kind {kind!r}"
-        warn_once("current_span() is called outside %s: nothing that is set on its result is sent", where)
+        warn_once("no-span", "current_span() is called outside %s: nothing that is set on its result is sent", where)
         return made(kind or "general", None)
     return step
 

@@ -127,13 +127,15 @@ class ModelSpan(GeneralSpan):
                     setattr(self._answer, name, number)
                     self._counted.add(name)
                 elif given is not None:
-                    warn_once("%s of a span is left out, because it is not a number of tokens: %.100r", name, given)
+                    text = "%s of a span is left out, because it is not a number of tokens: %.100r"
+                    warn_once("not-a-number", text, name, given)
             if cost is not None:
                 dollars = float(cost)
                 if 0 <= dollars <= _COST_MAX:
                     self._answer.cost = dollars
                 else:
-                    warn_once("cost of a span is left out, because it is not a number of dollars: %r", dollars)
+                    text = "cost of a span is left out, because it is not a number of dollars: %r"
+                    warn_once("not-a-number", text, dollars)
 
     def _raised(self, error: BaseException) -> None:
         container = _process.current()
@@ -168,7 +170,7 @@ class ModelSpan(GeneralSpan):
         """Remove the token counts, because a call inside has counted the same tokens."""
         if self._counted or answer.cost is not None:
             text = "tokens and cost of the span %r are left out, because a traced call inside it has them"
-            warn_once(text, self._name)
+            warn_once("tokens-counted-inside", text, self._name)
         for name in self._counted:
             setattr(answer, name, 0)
         answer.cost = None
@@ -179,7 +181,7 @@ class ModelSpan(GeneralSpan):
             self._model = self._asked(container, self._given)
         except Exception as error:
             pass_on(error)
-            warn_once("the prompt of a span is left out: %s", describe(error))
+            warn_once("prompt-unread", "the prompt of a span is left out: %s", describe(error))
             self._given = {name: self._given.get(name) for name in ("model", "provider")}
             self._model = self._asked(container, self._given)
 

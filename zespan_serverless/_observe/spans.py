@@ -153,7 +153,7 @@ class _Step(_Scope):
         name, kind, _, replaying, fields = self._given
         found = kinds.problem(kind, fields)
         if found:
-            warn_once("%s", found)
+            warn_once("span-arguments", "%s", found)
         self._span.step = self._target = kinds.made(kind, around)
         self._target._begin(self._span, name, fields, is_noted=replaying is None)
 
@@ -348,7 +348,7 @@ def _tags(outer: Mapping[str, str] | None, inner: object) -> dict[str, str] | No
         added = {key[:TEXT_MAX]: text[:TEXT_MAX] if isinstance(text, str) else text for key, text in added.items()}
     both = {**(outer or {}), **added}
     if len(both) > TAGS_MAX:
-        warn_once("an event has %d tags at most, the others are left out", TAGS_MAX)
+        warn_once("too-many-tags", "an event has %d tags at most, the others are left out", TAGS_MAX)
         both = dict(islice(both.items(), TAGS_MAX))
     return both or None
 
@@ -359,7 +359,7 @@ def _mapping(value: object, what: str) -> dict[str, Any]:
         return {} if value is None else dict(value)  # type: ignore[call-overload]
     except Exception as problem:
         pass_on(problem)
-        warn_once("%s are left out: %s", what, describe(problem))
+        warn_once("metadata-left-out", "%s are left out: %s", what, describe(problem))
         return {}
 
 
@@ -368,7 +368,7 @@ def _repeated(replaying: Callable[[], bool] | None) -> bool:
         return replaying is not None and bool(replaying())
     except Exception as problem:
         pass_on(problem)
-        warn_once("is_replaying failed, the step is sent: %r", problem)
+        warn_once("replaying-failed", "is_replaying failed, the step is sent: %r", problem)
         return False
 
 

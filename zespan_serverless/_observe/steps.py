@@ -57,7 +57,7 @@ class GeneralSpan(dict[str, Any]):
             """Ignore a method of another kind: a kind may be misspelled or may have failed to start."""
             if name not in _METHODS:
                 raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
-            warn_once("a span of kind %r has no %s(): the call is ignored", self.kind, name)
+            warn_once("span-method", "a span of kind %r has no %s(): the call is ignored", self.kind, name)
             return _ignore
 
     def _begin(self, span: Span, name: str, given: Mapping[str, Any], *, is_noted: bool) -> None:
@@ -105,7 +105,7 @@ def _forgiving(name: str, method: Any) -> Callable[..., None]:
             code = method.__code__
             names = ", ".join(code.co_varnames[1 : code.co_argcount + code.co_kwonlyargcount])
             text = "a call of %s() of a span of kind %r is ignored: %s; its arguments are: %s"
-            warn_once(text, name, span.kind, describe(error), names or "none")
+            warn_once("span-method", text, name, span.kind, describe(error), names or "none")
 
     return update_wrapper(called, method)
 

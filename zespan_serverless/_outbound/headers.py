@@ -29,7 +29,7 @@ def trace_headers() -> dict[str, str]:
         return {} if here is None or not here.span_id else headers_of(here)
     except Exception as error:
         pass_on(error)
-        warn_once("the trace headers could not be created: %r", error)
+        warn_once("not-propagated", "the trace headers could not be created: %r", error)
         return {}
 
 

@@ -32,7 +32,7 @@ def change_arguments(owner: Any, name: str, change: Change) -> None:
             return change(args, kwargs)
         except Exception as error:
             pass_on(error)
-            warn_once("the trace context is left out of a call of %s: %r", name, error)
+            warn_once("not-propagated", "the trace context is left out of a call of %s: %r", name, error)
             return args, kwargs
 
     def called(*args: Any, **kwargs: Any) -> Any:

@@ -40,13 +40,14 @@ def deliver_to_all(
         except Exception as error:
             pass_on(error)
             failed = error
-            log.warn_once("nothing is sent to %s: %s", name, log.describe(error))
+            log.warn_once("destination-off", "nothing is sent to %s: %s", name, log.describe(error))
             continue
         is_otlp = isinstance(exporter_setting, str) and exporter_setting in OTLP_EXPORTERS
         account = getattr(exporter, "account", None) if is_otlp else None
         place = type(exporter), account or destination_of(exporter) or name
         if place in names:
-            log.warn_once("nothing is sent to %s: that is where %s sends already", name, names[place])
+            text = "nothing is sent to %s: that is where %s sends already"
+            log.warn_once("destination-twice", text, name, names[place])
             continue
         names[place] = name
         built.append((name, own, exporter))

@@ -28,7 +28,7 @@ def build_fallback(settings: Settings, exporter: Exporter) -> Exporter | None:
         store = open_store(settings.fallback or "")
     except Exception as error:
         pass_on(error)
-        log.warn_once("there is no fallback: %s", log.describe(error))
+        log.warn_once("fallback-off", "there is no fallback: %s", log.describe(error))
         return None
     is_named = isinstance(settings.exporter, str)  # then it is a built-in one
     return StoreExporter(store, of, getattr(exporter, "context", None) if is_named else None)

@@ -87,5 +87,5 @@ class FlushedTogether:
         elapsed = max(report.elapsed, flush.timeout - flush.time_left())
         report = report.replaced(others=self._others.end(flush), elapsed=elapsed)
         if self._debug:
-            log.warn("flush of other SDKs: %s", report.others)
+            log.line("flush-report", "flush of other SDKs: %s", report.others)
         return report

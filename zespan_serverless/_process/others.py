@@ -168,7 +168,7 @@ class Other:
         self._until = 0.0
         if detail:
             with threads.as_main_thread():
-                log.warn_once("the flush of %s failed: %s", self.name, detail)
+                log.warn_once("other-flush-failed", "the flush of %s failed: %s", self.name, detail)
         if is_late and not detail:
             return OtherFlush(self.name, "timeout", took, f"not over after {took:.2f} s")
         return OtherFlush(self.name, "failed" if detail else "done" if is_found else "absent", took, detail)
@@ -212,7 +212,7 @@ class Others:
                 # Skip a flush that was cut short, because the task that awaits it was cancelled.
                 if flush.outcomes.setdefault(other, late) is late and took >= flush.timeout * _USED_UP:
                     text = "the flush of %s took too long, and is not waited for until it has been quick again"
-                    log.warn_once(text, other.name)
+                    log.warn_once("other-flush-slow", text, other.name)
         return tuple(flush.outcomes[other] for other in self._all)
 
     def dismiss(self, timeout: float = 0.0) -> None:

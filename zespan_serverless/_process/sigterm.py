@@ -37,9 +37,8 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
-from .._base import threads
+from .._base import log, threads
 from .._base.guard import pass_on
-from .._base.log import logger
 from . import listener
 
 if TYPE_CHECKING:
@@ -81,7 +80,7 @@ def watch(flush: Callable[[float], object], leave: Callable[[], object] = lambda
             _watch = _Watch(flush, leave)
         except (OSError, ValueError, RuntimeError) as error:  # no signals, sockets or threads on this platform
             pass_on(error)
-            logger.debug("SIGTERM cannot be watched: %r", error)
+            log.line("sigterm-unwatched", "SIGTERM cannot be watched: %r", error, level=log.DEBUG)
 
 
 def expect(report: Callable[[], object], seconds: float) -> Callable[[], object]:
@@ -109,7 +108,7 @@ def rearm(pause: float = 0.0, *, look: bool = True) -> None:
             watching.arm(look=look)
         except (OSError, ValueError, RuntimeError) as error:
             pass_on(error)
-            logger.debug("SIGTERM is not watched any more: %r", error)
+            log.line("sigterm-unwatched", "SIGTERM is not watched any more: %r", error, level=log.DEBUG)
 
 
 def look_again() -> None:
@@ -120,7 +119,7 @@ def look_again() -> None:
             watching.look_again()
         except (OSError, ValueError, RuntimeError) as error:
             pass_on(error)
-            logger.debug("SIGTERM is not watched any more: %r", error)
+            log.line("sigterm-unwatched", "SIGTERM is not watched any more: %r", error, level=log.DEBUG)
 
 
 def terminating() -> bool:
@@ -267,7 +266,7 @@ class _Watch:
                         raise OSError("the sockets cannot be read")
                     self._listener.reopen()
                 except OSError as error:
-                    logger.debug("SIGTERM is not watched any more: %r", error)
+                    log.line("sigterm-unwatched", "SIGTERM is not watched any more: %r", error, level=log.DEBUG)
                     self._has_stopped = True
                     self._listener.remove()  # else SIGTERM would have no effect
                     return
@@ -297,7 +296,7 @@ class _Watch:
                 report()
             self.flush_all(seconds)
         except Exception as error:
-            logger.debug("the flush on SIGTERM failed: %r", error)
+            log.line("sigterm-unwatched", "the flush on SIGTERM failed: %r", error, level=log.DEBUG)
 
     def _report_losses(self) -> None:
         """Call `leave` in daemon threads, so that user code cannot delay the exit beyond REPORT_TIMEOUT."""

@@ -42,7 +42,8 @@ def start(arguments: Mapping[str, Any], on_created: Callable[[_settings.Settings
                 set_current(created)
                 _configured, _started = dict(arguments), True
     if arguments and arguments != _configured and (current() is not None or not _settings.is_test(os.environ)):
-        log.warn_once("settings differ from the first ones in this process and are ignored: %s", ", ".join(arguments))
+        text = "settings differ from the first ones in this process and are ignored: %s"
+        log.warn_once("settings-differ", text, ", ".join(arguments))
     return current()
 
 

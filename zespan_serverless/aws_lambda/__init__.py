@@ -131,7 +131,8 @@ class LambdaHost(Host[LambdaCall]):
         if os.environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") == "snap-start":
             # AWS does not document what a registration is worth after a restore, so flushes come before the return.
             if settings.flush_mode == "after_response":
-                warn_once("flush_mode=after_response is not known to work with SnapStart, flushing before the return")
+                text = "flush_mode=after_response is not known to work with SnapStart, flushing before the return"
+                warn_once("snapstart-flush", text)
             from . import _snapstart
 
             _snapstart.register()

@@ -21,8 +21,8 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-from .._base import threads
-from .._base.log import logger, warn_once
+from .._base import log, threads
+from .._base.log import warn_once
 from .._http.client import Channel
 from .._http.sockets import connect
 
@@ -207,7 +207,7 @@ class Extension:
         try:
             self._overdue(deadline)
         except Exception as error:
-            warn_once("telemetry failed at the deadline: %r", error)
+            warn_once("telemetry-failed", "telemetry failed at the deadline: %r", error)
 
     def _run_flush(self) -> None:
         """Run the flush that `end` has left to this thread."""
@@ -217,7 +217,7 @@ class Extension:
             try:
                 flush()
             except Exception as error:
-                warn_once("telemetry failed after the response: %r", error)
+                warn_once("telemetry-failed", "telemetry failed after the response: %r", error)
 
     def _recover(self, error: BaseException, failures: int) -> None:
         """Wait a moment before the next request, after one that failed.
@@ -229,7 +229,8 @@ class Extension:
         self._hang_up()
         self._run_flush()
         if failures == 3:
-            logger.warning("Lambda's Extensions API does not answer, flushing before the response: %r", error)
+            text = "Lambda's Extensions API does not answer, flushing before the response: %r"
+            log.line("no-extension", text, error)
         time.sleep(min(_PAUSE_MAX, _PAUSE * 2 ** min(failures, 10)))
 
 
@@ -255,8 +256,9 @@ def register(flush_mode: str, reserve: float, overdue: Callable[[float], object]
     try:
         return Extension(os.environ["AWS_LAMBDA_RUNTIME_API"], events, reserve, overdue)
     except Exception as error:
-        level = warn_once if flush_mode == "after_response" else logger.debug
-        level("no extension, flushing before the response: %s", error)
+        is_asked_for = flush_mode == "after_response"
+        level = log.WARNING if is_asked_for else log.DEBUG
+        log.line("no-extension", "no extension, flushing before the response: %s", error, level=level)
         return None
 
 

@@ -26,7 +26,8 @@ def register() -> None:
     try:
         from snapshot_restore_py import get_after_restore, get_before_snapshot
     except ImportError:  # Lambda's own runtimes have it, because the runtime client needs it
-        warn_once("no snapshot_restore_py: what is captured before a snapshot may be sent more than once")
+        text = "no snapshot_restore_py: what is captured before a snapshot may be sent more than once"
+        warn_once("snapstart-hooks", text)
         return
     before: list[Any] = get_before_snapshot()  # the package's annotations leave out the arguments
     before.insert(0, (_before_snapshot, (), {}))  # these hooks are called in reverse order

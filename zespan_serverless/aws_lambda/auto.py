@@ -57,7 +57,7 @@ def _observed() -> Callable[..., Any]:
         return zespan_lambda(found)
     except Exception as problem:
         pass_on(problem)
-        warn_once("%s runs untraced: %r", name, problem)
+        warn_once("handler-untraced", "%s runs untraced: %r", name, problem)
         return found
 
 
@@ -86,7 +86,7 @@ def _report(name: str, kind: str, message: str, error: BaseException | None = No
             container.delivery.close_at_exit(container.settings.flush_timeout)
     except Exception as problem:
         pass_on(problem)
-        warn_once("a function that could not start was not reported: %r", problem)
+        warn_once("start-unreported", "a function that could not start was not reported: %r", problem)
 
 
 handler: Callable[..., Any] = _observed()

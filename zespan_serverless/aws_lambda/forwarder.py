@@ -44,7 +44,7 @@ def handler(event: Any, context: Any) -> dict[str, Any]:
         if reason:
             failed.append((parcel.message_id, reason))
     for message_id, reason in failed:
-        log.warn("not forwarded: %s: %s", message_id or "an object", reason)
+        log.line("not-forwarded", "not forwarded: %s: %s", message_id or "an object", reason)
         if not message_id:
             raise RuntimeError(f"not forwarded: {reason}")
     return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in dict(failed)]}

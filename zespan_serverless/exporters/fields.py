@@ -168,4 +168,5 @@ def look_for_typos(event: Mapping[str, Any]) -> None:
 
         close = difflib.get_close_matches(str(name)[:64], known, 1, 0.8)
         if close:
-            warn_once("capture: %.64r is not a field of an event, did you mean %r? It is sent as is", name, close[0])
+            text = "capture: %.64r is not a field of an event, did you mean %r? It is sent as is"
+            warn_once("field-unknown", text, name, close[0])

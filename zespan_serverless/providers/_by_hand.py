@@ -47,16 +47,16 @@ def wrap(client: Client) -> Client:
     from ._patch import patch_object
 
     if isinstance(client, type):
-        warn_once("wrap() takes a client, not the class %s, and changes nothing", client.__name__)
+        warn_once("wrap-nothing", "wrap() takes a client, not the class %s, and changes nothing", client.__name__)
         return client
     try:
         traced = [patch_object(owner, choke) for choke in _chokes(client) for owner in _owners(client, choke)]
         if not any(traced):
             text = "calls of this %s are not traced: it has no method such as chat.completions.create"
-            warn_once(text, type(client).__name__)
+            warn_once("wrap-nothing", text, type(client).__name__)
     except Exception as error:
         pass_on(error)
-        warn_once("calls of this %s are not traced: %r", type(client).__name__, error)
+        warn_once("wrap-nothing", "calls of this %s are not traced: %r", type(client).__name__, error)
     return client
 
 

@@ -107,7 +107,7 @@ class ModelCall:
             if not isinstance(error, Exception) or is_from_signal(error):
                 self.end(None, error)  # it may be in the journal already
                 raise
-            warn_once("a model call was not noted in the journal: %r", error)
+            warn_once("call-not-in-journal", "a model call was not noted in the journal: %r", error)
         self.began = time.perf_counter()
         self.resume()
         return self
@@ -212,7 +212,7 @@ class ModelCall:
             attributes["http.request.resend_count"] = self.attempts.resends
         endpoint = self.request.endpoint
         if answer.finish_reason and not answer.known and self.request.stream and endpoint.hint:
-            warn_once("the tokens of streamed calls are unknown: %s", endpoint.hint)
+            warn_once("stream-tokens", "the tokens of streamed calls are unknown: %s", endpoint.hint)
         if answer.known and self.span.step is not None:
             self.span.step._observed(endpoint.kind)
         if error is not None or answer.error:

@@ -83,7 +83,7 @@ class StreamReader:
                 self.first_content_ms = self._now_ms()
         except Exception as error:
             pass_on(error)
-            warn_once("a chunk was not read: %r", error)
+            warn_once("stream-unread", "a chunk was not read: %r", error)
 
     def _now_ms(self) -> float:
         return round((time.perf_counter() - self.call.began) * 1000, 3)
@@ -104,7 +104,7 @@ class StreamReader:
             answer.first_chunk_ms, answer.first_token_ms = self.first_chunk_ms, self.first_content_ms
         except Exception as problem:
             pass_on(problem)
-            warn_once("a stream was not read: %r", problem)
+            warn_once("stream-unread", "a stream was not read: %r", problem)
         finally:
             self.call.end(answer, error)  # leaving early is not an error; the event then has no finish_reason
 

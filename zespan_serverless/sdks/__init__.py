@@ -35,7 +35,7 @@ def adopt() -> None:
             adopt()
         except Exception as error:
             pass_on(error)
-            warn_once("the SDK zespan sends its own events: %r", error)
+            warn_once("sdk-not-adopted", "the SDK zespan sends its own events: %r", error)
     if any(name in sys.modules for name in others):
         from ._zespan_siblings import adopt as adopt_siblings
 

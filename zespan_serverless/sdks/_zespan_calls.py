@@ -227,10 +227,11 @@ def _aside(wrapper: FunctionType, original: Callable[..., Any]) -> Callable[...,
         client = getattr(sys.modules["zespan.client"], "_client", None)
         if _process.current() is None or getattr(client, "enable_otel", False):
             return wrapper(*args, **kwargs)
-        warn_once(
+        text = (
             "model calls that the SDK zespan has patched are traced by zespan_serverless instead, each once, with"
             " costs, cached tokens and the time to the first content"
         )
+        warn_once("sdk-calls-taken-over", text)
         return original(*args, **kwargs)
 
     wrapper.__zespan_aside__ = method  # type: ignore[attr-defined]

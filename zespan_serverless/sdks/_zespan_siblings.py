@@ -53,7 +53,7 @@ def adopt() -> None:
                 take(module)
             except Exception as error:
                 pass_on(error)
-                warn_once("the package %s sends its own events: %r", name, error)
+                warn_once("sdk-not-adopted", "the package %s sends its own events: %r", name, error)
 
 
 def _replace(owner: Any, name: str, by: Callable[..., Any]) -> None:

@@ -266,7 +266,7 @@ def _patch(name: str, original: Callable[..., Any], *args: Any, **kwargs: Any) -
         return original(*args, **kwargs)
     except AttributeError as error:
         pass_on(error)
-        warn_once("the SDK zespan failed at %s: %r", name, error)
+        warn_once("sdk-failed", "the SDK zespan failed at %s: %r", name, error)
         return None
     finally:
         _zespan_calls.step_aside()

@@ -13,8 +13,8 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from .._base.guard import Guarded, pass_on
-from .._base.log import claim, logger, warn_once
+from .._base.guard import pass_on
+from .._base.log import INFO, claim, line, warn_once
 from ..errors import ConfigurationError
 from ._fields import (
     ADDRESSED,
@@ -214,15 +214,16 @@ def _read(field: Field, text: str, values: dict[str, Any]) -> None:
         values[field.name] = field.parse(text)
     except (ValueError, ConfigurationError) as error:
         pass_on(error)
-        consequence = "ignored"
+        message = "%s%s ignored: %s"
         if field.name == "base_url":  # the default would send the events to another backend than the intended one
-            values["enabled"], consequence = False, "cannot be used, telemetry is off"
+            values["enabled"], message = False, "%s%s cannot be used, telemetry is off: %s"
         elif field.keeps_back:
-            values[field.name], consequence = False, "cannot be read and is taken as off"
+            values[field.name], message = False, "%s%s cannot be read and is taken as off: %s"
         if field.name == "base_url" or "://" in text:
             text = without_secrets(text)
         shown = text if len(text) <= _SHOWN_MAX else f"{text[:_SHOWN_MAX]}..."
-        warn_once("%s%s %s: %s", field.variable, "" if field.is_secret else f"={shown!r}", consequence, error)
+        shown = "" if field.is_secret else f"={shown!r}"
+        warn_once("variable-unreadable", message, field.variable, shown, error)
 
 
 def _correct_misspelled(unknown: Iterable[str], environ: Mapping[str, str], values: dict[str, Any]) -> None:
@@ -234,20 +235,19 @@ def _correct_misspelled(unknown: Iterable[str], environ: Mapping[str, str], valu
 
     for variable in unknown:
         if (name := variable[7:].lower()) in FIELDS and name not in VARIABLES:
-            warn_once("%s is ignored: %s can be set in code only", variable, name)
+            warn_once("variable-code-only", "%s is ignored: %s can be set in code only", variable, name)
     for variable, name, is_negated in misspelled(unknown, VARIABLES):
         text = environ[variable].strip()
         if name in values or not text:
             continue
         value = _kept_back(FIELDS[name], text, is_negated=is_negated)
-        if value is None and is_sdk_argument(variable):
-            warn_once("%s belongs to the official SDK and is ignored; use %s", variable, VARIABLES[name])
-        elif value is None:
-            warn_once("%s is not a setting and is ignored; did you mean %s?", variable, VARIABLES[name])
-        else:
+        text = "%s is not a setting and is ignored; did you mean %s?"
+        if value is not None:
             values[name] = value
             text = "%s is not a setting, but is honoured because it keeps data back; rename it to %s"
-            warn_once(text, variable, VARIABLES[name])
+        elif is_sdk_argument(variable):
+            text = "%s belongs to the official SDK and is ignored; use %s"
+        warn_once("variable-misspelled", text, variable, VARIABLES[name])
 
 
 def _kept_back(field: Field, text: str, *, is_negated: bool) -> object:
@@ -273,9 +273,8 @@ def _is_loopback(base_url: str) -> bool:
 
 
 def _log_off_in_test() -> None:
-    with Guarded("the log line that telemetry is off"):
-        if claim("in a test"):
-            logger.info("telemetry is off in tests: set ZESPAN_ENABLED=1, or use testing.recording()")
+    if claim("in a test"):
+        line("off-in-tests", "telemetry is off in tests: set ZESPAN_ENABLED=1, or use testing.recording()", level=INFO)
 
 
 def _warn_of_risks(settings: Settings) -> None:
@@ -284,9 +283,11 @@ def _warn_of_risks(settings: Settings) -> None:
     if "zespan" not in settings.names:
         return  # a collector in a private network has no TLS, and no key
     if key and base_url == DEFAULT_BASE_URL and not key.startswith("zsp_"):
-        warn_once("api_key does not begin with zsp_, as Zespan's keys do: check that it is the right one")
+        text = "api_key does not begin with zsp_, as Zespan's keys do: check that it is the right one"
+        warn_once("key-unusual", text)
     if base_url.startswith("http://") and not _is_loopback(base_url):
-        warn_once("base_url is http:// to another machine: others can read the API key and all prompts; use https://")
+        risk = "base_url is http:// to another machine: others can read the API key and all prompts; use https://"
+        warn_once("no-tls", risk)
 
 
 def usable(settings: Settings) -> Settings | None:
@@ -298,9 +299,21 @@ def usable(settings: Settings) -> Settings | None:
         return settings
     others = [one for one in settings.exporters if not (isinstance(one, str) and one in lacking)]
     for name, text in lacking.items():
-        what = f"nothing is sent to {name}" if others else "telemetry is off"
-        warn_once("%s: %s (or ZESPAN_ENABLED=0)", what, text)
+        if others:
+            warn_once("no-key", "nothing is sent to %s: %s (or ZESPAN_ENABLED=0)", name, text)
+        else:
+            warn_once("no-key", "telemetry is off: %s (or ZESPAN_ENABLED=0)%s", text, _similar_name(name))
     return settings.replaced(exporter=tuple(others) if len(others) > 1 else others[0]) if others else None
+
+
+def _similar_name(exporter: str) -> str:
+    """What to add to the line that there is no key, if a variable of another prefix may be meant for it."""
+    if exporter != "zespan":
+        return ""
+    from .._base.hints import similar
+
+    found = similar(VARIABLES["api_key"], os.environ)
+    return f"; found {found}: did you mean {VARIABLES['api_key']}?" if found else ""
 
 
 def lacks(settings: Settings, name: str, environ: Mapping[str, str] | None = None) -> str:

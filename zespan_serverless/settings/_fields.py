@@ -115,7 +115,8 @@ class Number(Field):
         low, high = self.bounds or (value, value)
         clamped: float = type(self.default)(min(max(value, low), high))
         if clamped != value:
-            warn_once("%s=%r is out of range, using %r (from %r to %r)", self.name, value, clamped, low, high)
+            text = "%s=%r is out of range, using %r (from %r to %r)"
+            warn_once("out-of-range", text, self.name, value, clamped, low, high)
         return clamped
 
 
@@ -289,7 +290,7 @@ class Reader(Field):
 def _api_key(text: str) -> str:
     key = unquoted(text)
     if key != text:
-        warn_once("api_key is in quotes, which are ignored: remove them")
+        warn_once("key-quoted", "api_key is in quotes, which are ignored: remove them")
     if not (key.isascii() and key.isprintable()):
         raise ConfigurationError("api_key has characters that are not allowed in an HTTP header")
     return key

@@ -52,5 +52,5 @@ def pairs_of(text: str, variable: str, *, are_headers: bool = False) -> dict[str
         if key and equals and (not are_headers or is_allowed(key, value)):
             pairs[key.lower() if are_headers else key] = value
         elif pair.strip():
-            warn_once("a part of %s is ignored: use a=1,b=2", variable)
+            warn_once("pairs-unreadable", "a part of %s is ignored: use a=1,b=2", variable)
     return pairs

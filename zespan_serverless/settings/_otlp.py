@@ -154,7 +154,8 @@ def _variable(environ: Mapping[str, str], name: str) -> tuple[str, str]:
 def _word(environ: Mapping[str, str], name: str, known: tuple[str, ...]) -> str:
     variable, text = _variable(environ, name)
     if text and text.lower() not in known:
-        warn_once("%s=%r is not supported, %s is used: there are %s", variable, text, known[0], ", ".join(known))
+        message = "%s=%r is not supported, %s is used: there are %s"
+        warn_once("otlp-variable", message, variable, text, known[0], ", ".join(known))
     return text.lower() if text.lower() in known else known[0]
 
 
@@ -166,7 +167,7 @@ def _timeout(environ: Mapping[str, str]) -> float | None:
         pass_on(error)
         number = -1.0
     if not 0 <= number < float("inf"):
-        warn_once("%s=%r is ignored: use a number of milliseconds", variable, text)
+        warn_once("otlp-variable", "%s=%r is ignored: use a number of milliseconds", variable, text)
         number = 0.0
     seconds = number if number < _SECONDS_BELOW else number / 1000
     return max(seconds, 0.01) if number else None
@@ -175,6 +176,6 @@ def _timeout(environ: Mapping[str, str]) -> float | None:
 def _certificate(environ: Mapping[str, str]) -> str | None:
     variable, path = _variable(environ, "CERTIFICATE")
     if path and not os.path.isfile(path):  # noqa: PTH113 (pathlib would be another module to load)
-        warn_once("%s=%r is ignored: there is no such file", variable, path)
+        warn_once("otlp-variable", "%s=%r is ignored: there is no such file", variable, path)
         return None
     return path or None

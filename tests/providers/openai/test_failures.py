@@ -171,7 +171,8 @@ def test_it_is_said_once(
     assert container is not None
     assert container.delivery.dropped == {"unencodable": 2}
     (record,) = caplog.records
-    assert record.getMessage() == "zespan-serverless: telemetry events are being dropped: unencodable Broken: made up"
+    said = "zespan-serverless: telemetry events are being dropped: unencodable Broken: made up"
+    assert record.getMessage() == f"{said} (docs/log-lines.md#dropped-unencodable)"
     assert record.exc_info is None
 
 

@@ -1,0 +1,187 @@
+"""The lines of the log: each has a code, which is explained on docs/log-lines.md, and says to whom and what to do."""
+
+from __future__ import annotations
+
+import logging
+import re
+import ssl
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import trustme
+
+from tests.documentation import PAGES
+from tests.http.support import Proxy
+from tests.support import text_of, until
+from tools import log_lines
+from tools.log_catalogue import GROUPS
+from zespan_serverless import capture, flush, init
+from zespan_serverless._delivery import outages
+from zespan_serverless.testing import Backend
+
+KEY = "zsp_live_0123456789abcdef4f2a"
+CATALOGUE = {code: entry for group in GROUPS.values() for code, entry in group.items()}
+TEXTS = log_lines.texts()
+
+Lines = Callable[[], list[str]]
+
+
+@pytest.fixture
+def lines(caplog: pytest.LogCaptureFixture) -> Lines:
+    """What has been logged so far at the level WARNING, each line whole."""
+    return lambda: [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
+
+
+def code_of(line: str) -> str:
+    """The code at the end of a line."""
+    return line.rpartition("#")[2].rstrip(")")
+
+
+def test_the_page_is_made_from_the_code() -> None:
+    """docs/log-lines.md is what `python -m tools.log_lines` writes."""
+    assert PAGES["log-lines"] == log_lines.page()
+
+
+def test_every_line_is_in_the_catalogue() -> None:
+    """The codes in the code of the package are those that the catalogue explains, and none is explained in vain."""
+    assert sorted(TEXTS) == sorted(CATALOGUE)
+
+
+def test_nothing_is_logged_without_a_code() -> None:
+    """Only the module of the log, and the notices, which pass fields to logs in JSON, call the logger itself."""
+    assert sorted(log_lines.strays()) == ["_base/log.py: logger.log", "_delivery/notices.py: log.logger.warning"]
+
+
+def test_every_line_has_advice() -> None:
+    """Whoever is on call reads what a line means, and what to do, in sentences."""
+    assert all(re.fullmatch(r"[A-Z`].*\.", text, re.DOTALL) for entry in CATALOGUE.values() for text in entry)
+
+
+def test_links_of_the_catalogue_lead_to_codes() -> None:
+    """A line that refers to another one refers to a section that is there."""
+    referred = re.findall(r"\]\(#([\w-]+)\)", PAGES["log-lines"])
+    assert referred
+    assert set(referred) <= set(CATALOGUE)
+
+
+def test_every_cause_of_an_outage_has_a_line() -> None:
+    """The causes that are told apart are those of the catalogue."""
+    causes = {cause for _, cause, _ in (*outages._BY_STATUS, *outages._BY_TEXT)} | {"other"}
+    assert {f"away-{cause}" for cause in causes} == {code for code in CATALOGUE if code.startswith("away-")}
+
+
+# ---------------------------------------------------------------------- one outage, one line, over real connections
+
+
+def outage(lines: Lines, url: str, **settings: Any) -> str:
+    """The only line of an outage, although three flushes in a row fail. It has neither the key nor the prompt."""
+    init(base_url=url, api_key=KEY, **{"flush_timeout": 5.0, **settings})
+    event: Any = {"prompt": "a secret prompt"}
+    for _ in range(3):
+        capture(event)
+        flush(settings.get("flush_timeout", 5.0))
+    until(lines)
+    (line,) = [line for line in lines() if code_of(line) != "no-tls"]
+    assert "0123456789" not in line
+    assert "secret prompt" not in line
+    assert url.rpartition("/")[2] in line
+    return line
+
+
+@pytest.mark.parametrize(
+    ("mode", "code"),
+    [
+        (404, "away-path"),
+        (405, "away-path"),
+        (429, "away-busy"),
+        (500, "away-server"),
+        (503, "away-server"),
+        (408, "away-other"),
+        ("redirect", "away-redirect"),
+        ("refuse", "away-refused"),
+        ("drop", "away-other"),
+    ],
+)
+def test_an_outage_is_one_line_and_its_end_another(backend: Backend, lines: Lines, mode: Any, code: str) -> None:
+    """The first has the cause, the host, and what to do; the other has how long it took, and what was lost."""
+    backend.mode = mode
+    line = outage(lines, backend.url)
+    assert code_of(line) == code
+    assert "If this continues, " in line
+    backend.mode = "ok"
+    assert flush(10).pending == 0
+    until(lambda: len(lines()) == 2)
+    assert re.fullmatch(
+        f"telemetry is delivered again to {backend.url}, after \\d+ s; events dropped meanwhile: 0", text_of(lines()[1])
+    )
+
+
+def test_a_backend_that_hangs(backend: Backend, lines: Lines) -> None:
+    """It says to look at the network, because a firewall looks like that."""
+    backend.mode = "hang"
+    assert code_of(outage(lines, backend.url, flush_timeout=0.3)) == "away-timeout"
+
+
+def test_a_name_that_is_not_known(lines: Lines) -> None:
+    """It says which name, and where it is set."""
+    line = outage(lines, "http://backend.invalid:8080", flush_timeout=3.0)
+    assert code_of(line) == "away-dns"
+    assert "ZESPAN_BASE_URL" in line
+
+
+def test_a_certificate_that_is_not_trusted(lines: Lines) -> None:
+    """It says that it is the certificate."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    trustme.CA().issue_cert("127.0.0.1").configure_cert(context)
+    with Backend(tls=context) as backend:
+        assert code_of(outage(lines, backend.url)) == "away-tls"
+
+
+@pytest.mark.parametrize("password", ["", "user:pa55word@"])
+def test_a_proxy_that_is_not_there(lines: Lines, monkeypatch: pytest.MonkeyPatch, password: str) -> None:
+    """Nobody who looks at the backend would find it: the line names the proxy, without its password."""
+    monkeypatch.setenv("HTTP_PROXY", f"http://{password}127.0.0.1:9")
+    line = outage(lines, "http://ingest.example")
+    assert code_of(line) == "away-proxy"
+    assert "through the proxy 127.0.0.1:9" in line
+    assert "pa55word" not in line
+
+
+def test_a_proxy_that_wants_a_password(lines: Lines, monkeypatch: pytest.MonkeyPatch) -> None:
+    """HTTP 407 is the proxy's, not the backend's; also in the answer to a CONNECT."""
+    with Proxy("user:right") as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", f"http://user:wrong@{proxy.address}")
+        assert code_of(outage(lines, "https://ingest.example")) == "away-proxy"
+
+
+def test_a_page_in_place_of_an_answer() -> None:
+    """A login page that answers 200 has a code of its own."""
+    assert outages.advice("HTTP 200 with a page in HTML, which no ingest answers", "https://x")[0] == "away-page"
+
+
+def test_a_destination_that_is_no_url() -> None:
+    """A store is not said to have a base_url."""
+    for detail in ("HTTP 404", "gaierror: Name or service not known", "ConnectionRefusedError"):
+        assert "base_url" not in outages.advice(detail, "sqs://queue")[1]
+
+
+def test_a_key_that_is_refused(lines: Lines, backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One line has the last four characters, the variable and the host; another one says when it is over."""
+    monkeypatch.setenv("ZESPAN_API_KEY", KEY)
+    backend.api_key = "zsp_another"
+    init(base_url=backend.url)
+    for _ in range(3):
+        capture({})
+        flush(5)
+    backend.api_key = KEY
+    capture({})
+    flush(5)
+    until(lambda: len(lines()) == 2)
+    refused, again = lines()
+    assert code_of(refused) == "dropped-unauthorized"
+    assert text_of(refused) == (
+        f"telemetry events are being dropped: unauthorized HTTP 401 from {backend.url} for the key ending in 4f2a: "
+        "set ZESPAN_API_KEY to a valid one"
+    )
+    assert text_of(again).endswith("events dropped meanwhile: 3")
