@@ -72,6 +72,9 @@ def test_every_block_is_run() -> None:
         "models": 1,
         "lambda-events": 1,
         "limits": 0,
+        "log-lines": 0,
+        "operations": 0,
+        "troubleshooting": 0,
         "other-sdks": 3,  # two of them in opentelemetry/test_opentelemetry.py
         "parking": 1,
         "powertools": 2,

@@ -76,11 +76,12 @@ def test_every_cause_of_an_outage_has_a_line() -> None:
 
 def outage(lines: Lines, url: str, **settings: Any) -> str:
     """The only line of an outage, although three flushes in a row fail. It has neither the key nor the prompt."""
-    init(base_url=url, api_key=KEY, **{"flush_timeout": 5.0, **settings})
+    settings = {"flush_timeout": 5.0, **settings}
+    init(base_url=url, api_key=KEY, **settings)
     event: Any = {"prompt": "a secret prompt"}
     for _ in range(3):
         capture(event)
-        flush(settings.get("flush_timeout", 5.0))
+        flush(settings["flush_timeout"])
     until(lines)
     (line,) = [line for line in lines() if code_of(line) != "no-tls"]
     assert "0123456789" not in line

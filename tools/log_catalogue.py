@@ -25,7 +25,7 @@ GROUPS: dict[str, dict[str, tuple[str, str]]] = {
             "The connection is not trusted: the certificate is for another name, has expired, or its issuer is "
             f"unknown. {_AWAY}",
             "If a proxy opens the traffic, give its certificate to Python (`SSL_CERT_FILE`), or to OTLP "
-            "(`OTEL_EXPORTER_OTLP_CERTIFICATE`). Else correct the host, or renew the certificate.",
+            "(`OTEL_EXPORTER_OTLP_CERTIFICATE`). Otherwise correct the host, or renew the certificate.",
         ),
         "away-proxy": (
             "Requests go through the proxy that `HTTPS_PROXY`, `HTTP_PROXY` or `ALL_PROXY` names, and that fails."
@@ -104,8 +104,8 @@ GROUPS: dict[str, dict[str, tuple[str, str]]] = {
         ),
         "dropped-unencodable": (
             "An event could not be made or encoded. The line has the exception.",
-            "If the exception is from a value of yours, such as metadata or an event given to `capture()`, "
-            "correct that. Else report it.",
+            "If the exception is about one of your values, such as metadata or an event given to `capture()`, "
+            "correct that. Otherwise report it.",
         ),
         "dropped-closed": (
             "The process ended, or `shutdown()` did, before these events could be delivered; or they were "
@@ -119,7 +119,7 @@ GROUPS: dict[str, dict[str, tuple[str, str]]] = {
         "journal-expired": (
             "A journal of a dead process had events for another destination or another key, and nobody has "
             "claimed it for a day. It has been deleted.",
-            "Nothing, if the key or the destination was changed meanwhile. Else let processes with the same "
+            "Nothing, if the key or the destination was changed meanwhile. Otherwise let processes with the same "
             "settings run in this sandbox.",
         ),
         "not-forwarded": (
@@ -256,7 +256,7 @@ GROUPS: dict[str, dict[str, tuple[str, str]]] = {
     },
     "Calls and spans": {
         "calls-untraced": (
-            "Calls of models are not traced in this process, because looking for their clients has failed.",
+            "Model calls are not traced in this process, because looking for their clients has failed.",
             "Report it, with the line. The function itself is not affected.",
         ),
         "not-patched": (

@@ -17,13 +17,13 @@ _BY_TEXT = (
     (r"SSL|TLS|[Cc]ertificate", "tls", "check the certificate of {0}: it is not one that this machine trusts"),
     (r"[Pp]roxy", "proxy", "check that the proxy in HTTPS_PROXY or HTTP_PROXY lets this pass, or set NO_PROXY: {0}"),
     (
-        r"gaierror|getaddrinfo|[Nn]ame or service|nodename|name resolution|No address|stuck",
+        r"gaierror|getaddrinfo|[Nn]ame or service|nodename|name resolution|No address",
         "dns",
         "check the host's name in base_url (ZESPAN_BASE_URL), and that this network resolves names: {0}",
     ),
     (r"[Rr]efused", "refused", "check the port in base_url (ZESPAN_BASE_URL), and that the backend runs: {0}"),
     (
-        r"[Tt]ime|[Uu]nreachable|aborted|interrupted",
+        r"[Tt]ime|no answer|[Uu]nreachable|interrupted",
         "timeout",
         "check that {0} can be reached from here: a subnet without NAT, or a firewall, lets requests wait",
     ),

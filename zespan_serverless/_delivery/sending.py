@@ -245,7 +245,7 @@ class Sending:
             buffer.set_aside(now)
             is_healthy = is_healthy or bool(fails and item.blocked(now))  # which is pause enough
         if outcome.retry_after or not (is_healthy or (job.slow and job.aborted)):
-            self._unreachable(outcome)
+            self._unreachable(outcome, _why(outcome, job))
 
     def _is_given_up(self, item: Item, too_slow: bool, fails: bool) -> bool:
         """Whether a slow or suspect event has used up its tries, each of which may take the whole time of a flush.
@@ -266,7 +266,7 @@ class Sending:
             return item.tries >= SLOW_TRIES
         return item.tries >= SUSPECT_TRIES and item.breaker.is_away_for(now, SUSPECT_PATIENCE)
 
-    def _unreachable(self, outcome: Outcome) -> None:
+    def _unreachable(self, outcome: Outcome, why: str) -> None:
         """Count a failure of the backend, or note the pause that it has asked for."""
         accounts, breaker = self._accounts, self._accounts.breaker
         now, pause = time.time(), clamp_retry_after(outcome.retry_after or 0.0)
@@ -278,8 +278,15 @@ class Sending:
             if not breaker.is_open:
                 jitter = int.from_bytes(os.urandom(2)) / 65536
                 accounts.retry_at = time.monotonic() + backoff(breaker.failures, jitter)
-        accounts.notices.unreachable(outcome.detail, len(accounts.buffer))
+        accounts.notices.unreachable(why, len(accounts.buffer))
 
     def forget_backend(self) -> None:
         """Assume that the backend is reachable, because what is known of it is old."""
         self._accounts.breaker, self._accounts.retry_at = Breaker(), 0.0
+
+
+def _why(outcome: Outcome, job: Job) -> str:
+    """Say for the log why an attempt failed. An aborted one ends with whatever error the closed socket causes."""
+    if outcome.detail == "stuck":
+        return "the attempt hangs in name resolution, or where else it cannot be interrupted"
+    return f"no answer within {job.timeout:.1f} s" if job.aborted else outcome.detail
