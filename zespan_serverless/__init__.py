@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from .aws_lambda._records import traced_record as traced_record
     from .aws_lambda._records import traced_records as traced_records
     from .azure_functions import zespan_azure as zespan_azure
+    from .celery import zespan_celery as zespan_celery
     from .errors import ConfigurationError as ConfigurationError
     from .errors import FlushIncomplete as FlushIncomplete
     from .errors import ZespanError as ZespanError
@@ -49,6 +50,7 @@ else:
         "aws_lambda": ("zespan_lambda",),
         "aws_lambda._records": ("traced_record", "traced_records"),
         "azure_functions": ("zespan_azure",),
+        "celery": ("zespan_celery",),
         "errors": ("ConfigurationError", "FlushIncomplete", "ZespanError"),
         "google_cloud": ("zespan_cloud_event", "zespan_gcf", "zespan_job"),
         "jobs": ("run",),

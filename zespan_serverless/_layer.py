@@ -67,6 +67,8 @@ EXCLUDED = (
     "_platforms/google.py",
     "vercel.py",
     "tasks.py",
+    "_worker.py",
+    "celery.py",
     "exporters/_trees",
     "_process/overriding.py",
 )

@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from tests.documentation import PAGES, blocks
+from tests.documentation import run as documented
 from tests.support import SPAN, TRACE, TRACEPARENT, below, roots, until
 from zespan_serverless import (
     ConfigurationError,
@@ -247,3 +249,18 @@ def test_off_means_off() -> None:
         task.fail("x")
         assert traceparent() is None
     assert events == []
+
+
+def test_documented_blocks_run() -> None:
+    """The three blocks of the page: metadata and failure, `async with`, and a time budget."""
+    first, second, third = map(documented, blocks(PAGES["hosts/tasks"]))
+    with testing.recording() as events:
+        first.process({"id": "1", "headers": {"traceparent": TRACEPARENT}, "body": ""})
+        assert asyncio.run(second.answer("why")) == "WHY"
+        third.after_the_response(["a"])
+    assert [(event["operation"], event["status"]) for event in events] == [
+        ("index document", "error"),
+        ("answer", "success"),
+        ("index documents", "success"),
+    ]
+    assert (events[0]["trace_id"], events[0]["metadata"]["pages"]) == (TRACE, 12)

@@ -1,0 +1,67 @@
+"""Shared by the workers of task queues: what a message becomes, and the end of a worker's process."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+from . import _process
+from . import settings as _settings
+from ._base.guard import Guarded
+from ._platforms.platform import countdown
+from ._record.invocation import Description, Invocation
+from ._trace.context import caller_of
+from .tasks import Task
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from ._trace.context import Carrier
+
+
+def checked(settings: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Check the settings of a worker. Raise ConfigurationError for one that does not exist.
+
+    Processes of workers are killed routinely, so the journal is on by default. A process that something else has
+    configured keeps its settings.
+    """
+    given = _settings.check(settings)
+    return given if "journal" in given or "ZESPAN_JOURNAL" in os.environ else {"journal": "on", **given}
+
+
+def task_of(
+    settings: Mapping[str, Any],
+    subject: object,
+    read: Callable[[], tuple[str, str, Carrier, Mapping[str, object]]],
+    *,
+    seconds: float | None = None,
+    is_killed: bool = True,
+    is_last: bool = False,
+) -> Task:
+    """The task of one message. `read` returns its id, its name, a getter for headers, and attributes of the event.
+
+    `seconds` is its time limit, `is_killed` says whether the process ends with it. `is_last`: see `TaskHost`.
+    """
+
+    def invocation() -> Invocation:
+        id, name, carrier, attributes = read()
+        said = Description({"faas.trigger": "pubsub", **attributes})
+        return Invocation(id, name, caller_of(carrier), countdown(seconds), lambda: said, is_killed=is_killed)
+
+    if _process.current() is not None and settings.get("journal") == "on":
+        settings = {name: settings[name] for name in settings if name != "journal"}
+    return Task(invocation, settings, is_last=is_last, subject=subject)
+
+
+def finish() -> None:
+    """Flush at the end of a worker's process, which may run no atexit functions.
+
+    What cannot be sent stays in the journal for the next process, or is counted and logged as dropped.
+    """
+    with Guarded("the end of a worker"):
+        container = _process.current()
+        if container is not None:
+            report = container.delivery.flush(container.settings.flush_timeout, probe=True, last=True)
+            container.delivery.notify(report, 0)
+            if not container.active:
+                container.delivery.close_at_exit(0)
