@@ -17,7 +17,7 @@ from tests.documentation import PAGES, blocks, run
 from tests.outbound.server import Server
 from tests.support import TRACE, TRACEPARENT
 from tools import settings
-from zespan_serverless import capture, flush, init, shutdown, testing, types
+from zespan_serverless import flush, init, shutdown, testing, types
 from zespan_serverless._replay import add_arguments
 from zespan_serverless.exporters.stores import STORES, open_store
 from zespan_serverless.settings._fields import FIELDS
@@ -56,7 +56,7 @@ def test_every_block_is_run() -> None:
     assert {name: len(blocks(page)) for name, page in PAGES.items() if "/" not in name} == {
         "README": 0,
         "architecture": 0,
-        "backends": 6,
+        "backends": 3,
         "by-hand": 5,
         "comparison": 0,
         "costs": 0,
@@ -133,20 +133,6 @@ def test_events_go_through_a_client_of_the_users() -> None:
     with testing.recording() as events:
         assert module.handler({}, testing.LambdaContext()) == {"statusCode": 200}
     assert len(events) == 1
-
-
-@pytest.mark.slow
-def test_an_exporter_of_the_users_passes_its_tests() -> None:
-    """The ten lines of the page, and the tests below them, are right as they stand."""
-    page = blocks(PAGES["backends"])
-    tests = run(page[4] + page[5]).TestMine
-    names = [name for name in dir(tests) if name.startswith("test_")]
-    assert len(names) > 10
-    for name in names:
-        test = tests()
-        test.setup_method()
-        getattr(test, name)()
-        test.teardown_method()
 
 
 def test_a_function_that_has_no_time_left_says_so() -> None:
@@ -315,16 +301,6 @@ def test_powertools_batch_example_has_an_event_for_each_record() -> None:
         answer = run(blocks(PAGES["powertools"])[1]).handler({"Records": records}, testing.LambdaContext())
     assert answer == {"batchItemFailures": [{"itemIdentifier": "1"}]}
     assert [event["status"] for event in events] == ["success", "error", "success"]
-
-
-def test_an_exporter_of_ones_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The shortest one writes every event to its file."""
-    monkeypatch.chdir(tmp_path)
-    run(blocks(PAGES["backends"])[3])
-    capture({"operation": "mine"})
-    assert flush(5).delivered == 1
-    (line,) = (tmp_path / "events.jsonl").read_text().splitlines()
-    assert json.loads(line)["operation"] == "mine"
 
 
 def test_the_page_of_settings_is_made_from_the_code() -> None:

@@ -45,9 +45,9 @@ def root_record(
     name = str(described.operation or invocation.name)
     record = Record(span, resource, "invocation", name, took_ms)
     attributes: dict[str, Any] = {
-        **described.attributes,
-        **result.attributes,
         "http.response.status_code": result.status,
+        **described.attributes,  # that of `task_scope` may contain the status
+        **result.attributes,
         **identity(invocation, start),
         "init_duration_ms": start.init_ms,
         "handler_duration_ms": round(took_ms, 3),
