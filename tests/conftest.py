@@ -1,4 +1,5 @@
-"""Every test starts as a process that has just imported the package, with nothing of ours in its environment."""
+"""Every test starts as a process that has just imported the package, with no variable of the package in its
+environment."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Helpers of `test_never_harm`: every host, from the table of rooms, and a way to make any function of ours fail."""
+"""Helpers of `test_never_harm`: every host, from the table of rooms, and a way to make any of the package's functions
+fail."""
 
 from __future__ import annotations
 
@@ -51,7 +52,7 @@ def came(host: Host, work: Work, *, struck: Callable[[], AbstractContextManager[
     return Came(result, error, len(calls), time.monotonic() - began)
 
 
-# ---------------------------------------------------------------------- failures of ours
+# ---------------------------------------------------------------------- failures of the package
 
 
 class Ours(NamedTuple):
@@ -74,7 +75,7 @@ def ours(code: CodeType) -> Ours | None:
 
 
 class Used(NamedTuple):
-    """The functions of ours that a request calls.
+    """Return the package's functions that a request calls.
 
     `in_the_way`: those on the stack below the user's function, which cannot be called without them. `here`: all others
     in the thread that serves the request. `elsewhere`: those that only other threads call.
@@ -121,7 +122,7 @@ def used(host: Host, work: Work) -> Used:
 
 @contextmanager
 def struck(function: Ours, strike: Callable[[], object]) -> Iterator[None]:
-    """Call `strike` whenever this function of ours is called, in any thread. Its exception is then the function's."""
+    """Call `strike` whenever this function is called, in any thread. Its exception is then the function's."""
 
     def trace(frame: FrameType, event: str, arg: object) -> None:
         if frame.f_code.co_firstlineno == function.line and ours(frame.f_code) == function:

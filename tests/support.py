@@ -31,7 +31,7 @@ def until(condition: Callable[[], object], seconds: float = _WAIT) -> None:
     """Wait until the condition is true. Fails after `seconds`."""
     end = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < end, "waited in vain"
+        assert time.monotonic() < end, "timed out waiting"
         time.sleep(0.005)
 
 

@@ -1,4 +1,5 @@
-"""Timeouts by SIGALRM that strike in our code: whoever set the alarm hears of it, and the invocation is over."""
+"""Timeouts by SIGALRM that interrupt our code: the exception reaches the code that set the alarm, and the invocation
+ends."""
 
 from __future__ import annotations
 

@@ -156,7 +156,7 @@ class Place:
         return True
 
     def drain(self) -> None:
-        """Whoever comes last sends what is left."""
+        """The last process sends what is left."""
         for _ in range(3):
             command = [sys.executable, "-c", HEIR, str(self.journals)]
             ended = subprocess.run(

@@ -103,7 +103,7 @@ def test_the_users_of_an_invocation() -> None:
 
 
 def test_events_go_to_an_endpoint_of_opentelemetry() -> None:
-    """The example is a handler that works, whoever gets its events."""
+    """The example is a handler that works with any backend."""
     with testing.recording() as events:
         assert run(blocks(PAGES["backends"])[0]).handler({}, testing.LambdaContext()) == {"statusCode": 200}
     assert len(events) == 1

@@ -36,7 +36,7 @@ PHRASES = {
 }
 
 # Parts whose prose has been rewritten. A part that is added here stays clean.
-PARTS = ("deploy", "zespan_serverless")
+PARTS = ("deploy", "dev", "examples", "tests", "tools", "zespan_serverless")
 PAGES = [
     *(ROOT / name for name in ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", "dev/README.md")),
     *(page for page in sorted((ROOT / "docs").rglob("*.md")) if page.name != "style.md"),  # which quotes the phrases
@@ -84,7 +84,7 @@ def test_pages_avoid_the_phrases_of_the_style_guide() -> None:
 @pytest.mark.parametrize("part", PARTS)
 def test_code_avoids_the_phrases_of_the_style_guide(part: str) -> None:
     """No docstring, comment or message contains a phrase for which docs/style.md has a standard term."""
-    assert faults_in(sorted((ROOT / part).rglob("*.py"))) == []
+    assert faults_in(file for file in sorted((ROOT / part).rglob("*.py")) if file != Path(__file__)) == []
 
 
 def test_the_check_reads_all_kinds_of_prose() -> None:

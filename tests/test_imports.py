@@ -166,7 +166,8 @@ def test_every_part_has_its_place() -> None:
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.relative_to(PACKAGE).as_posix())
 def test_imports_point_downwards(file: Path) -> None:
-    """The core knows no host, no host knows another; types are imports, too: whoever reads the code follows them."""
+    """The core knows no host, no host knows another; types are imports, too, because readers of the code follow
+    them."""
     wrong = [
         found
         for found in imports_in(file)
@@ -245,7 +246,7 @@ def test_no_file_is_too_long(file: Path) -> None:
 
 
 def test_no_modules_import_each_other() -> None:
-    """Not even in functions, or for types: whoever reads one of them would have to read them all."""
+    """Not even in functions, or for types: because a reader of one of them would have to read them all."""
     names = {module_name(file): set[str]() for file in FILES}
     for one in IMPORTS:
         if one.module in names and one.module != (importer := module_name(PACKAGE / one.file)):
@@ -260,7 +261,7 @@ def test_circles_are_found() -> None:
 
 
 def test_what_a_cold_start_reads() -> None:
-    """Growth is a decision: whoever makes it raises the limits; whoever shrinks it lowers them."""
+    """Growth is a decision: raise the limits with it, and lower them when the code shrinks."""
     script = """
         import json, sys
         from zespan_serverless import zespan_lambda

@@ -36,7 +36,7 @@ from zespan_serverless._delivery.journal import Journal
 from zespan_serverless._process import container
 from zespan_serverless.testing import Backend
 
-# What is made to fail in a thread of ours ends that thread, and says so.
+# A failure in one of our threads ends that thread, with a message.
 pytestmark = [
     pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning"),
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
@@ -134,7 +134,7 @@ def backend(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Backend
 
 @pytest.fixture(scope="module", autouse=True)
 def litter() -> Iterator[None]:
-    """Sockets that a failure of ours has left open are collected here, where they are expected."""
+    """Sockets that an injected failure has left open are collected here, where they are expected."""
     yield
     gc.collect()
 
@@ -209,7 +209,7 @@ def test_a_result_is_the_very_object(host: Host, backend: Backend) -> None:
                 assert list(cast("Iterable[object]", result)) == [1]
 
 
-# ---------------------------------------------------------------------- what of ours fails
+# ---------------------------------------------------------------------- injected failures
 
 
 def _seam(function: Ours) -> bool:
@@ -225,8 +225,8 @@ ROOMS = ("asgi.py", "aws_lambda/", "azure_functions/", "google_cloud/", "jobs.py
 def test_a_function_of_the_hosts_room_that_fails_is_not_noticed(
     host: Host, work: Callable[[], object], backend: Backend
 ) -> None:
-    """Each function of the room that serves a request may raise: the user's function is called once, and nothing of
-    ours comes out."""
+    """Each function of the room that serves a request may raise: the user's function is called once, and no internal
+    exception comes out."""
     functions = {function for function in used(host, work).here if function.file.startswith(ROOMS)}
     failed = fail_each(host, work, functions)
     assert failed or host is HOSTS["by hand"]  # which has no room of its own
@@ -559,7 +559,7 @@ def test_what_a_handler_says_of_itself_may_be_nonsense(backend: Backend) -> None
 
 
 def test_a_flush_by_hand_that_fails_inside_is_no_exception(backend: Backend) -> None:
-    """`flush()` and `shutdown()` say what they know, and raise nothing that is ours."""
+    """`flush()` and `shutdown()` report what they know, and raise no internal exception."""
     zespan_serverless.init()
     with mock.patch("zespan_serverless._delivery.flushing.FlushWaiter", side_effect=RuntimeError("ours")):
         assert zespan_serverless.flush().reason == "failed"

@@ -659,7 +659,7 @@ def test_journal_accepts_words_of_a_switch(text: str, kept: str) -> None:
 
 
 def test_invalid_journal_is_logged_with_valid_values(warnings: Warnings) -> None:
-    """It is said what may stand there."""
+    """The message lists the valid values."""
     with pytest.raises(ConfigurationError, match="journal must be 'on', 'off', 'auto' or a folder's path"):
         check({"journal": "disk"})
     assert resolve({}, {"ZESPAN_JOURNAL": "disk"}).journal == "auto"
@@ -828,7 +828,7 @@ PYTEST = ({"PYTEST_VERSION": "9.0"}, {"PYTEST_CURRENT_TEST": "test_mine.py::test
 def test_under_pytest_no_event_leaves_the_machine(
     environ: dict[str, str], base_url: str | None, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A key in the shell does not send a unit test's events to production. It is said, but not as a warning."""
+    """A key in the shell does not send a unit test's events to production. This is logged, but not as a warning."""
     arguments = check({"base_url": base_url})
     with caplog.at_level(logging.INFO):
         for _ in range(2):

@@ -101,7 +101,7 @@ def test_commands_read_what_is_put_out() -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.parent.name)
 def test_commands_use_variables_that_they_set(page: Path) -> None:
-    """Whoever copies the commands of a page about deployment, from its top on, never meets a variable that is empty."""
+    """The commands of a deployment page, copied from its top on, never use an empty variable."""
     known = {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"}  # `aws configure export-credentials`
     for commands in page.read_text().split("```")[1::2]:
         if commands.startswith("\n"):  # no Dockerfile, nor another language

@@ -1,13 +1,13 @@
-"""What tracing one call of a model costs: `python -m tools.bench_calls` prints it, with and without a journal.
+"""Measures the cost of tracing one model call, with and without a journal: `python -m tools.bench_calls`.
 
-One call is made by the SDK's real client, whose HTTP transport answers from memory. What the SDK's method got and gave
-is then passed again and again through our wrapper around it, and through none: the difference is ours alone, without
-the SDK's far longer work and its variation. Both alternate in short rounds; a round's figure is the CPU time of the
-calling thread, and the fastest round counts, because other work on the machine only ever adds.
+One call is made by the SDK's real client, whose HTTP transport answers from memory. The arguments and the result of the
+SDK's method then pass repeatedly through the package's wrapper, and through none: the difference is the package's
+share, without the SDK's far longer work and its variation. Both alternate in short rounds; a round's figure is the CPU
+time of the calling thread, and the fastest round counts, because other work on the machine only ever adds.
 
-`instructions` are those of Python's bytecode in that, ours and what ours calls of the SDK's: they do not depend on the
-machine. `clock` is how long this machine takes for a million of them at present. With `--count` it prints, instead of
-any time, the functions with the most instructions in one call and in one piece of a stream.
+`instructions` counts Python's bytecode instructions in that, including the SDK's code that the package calls: they do
+not depend on the machine. `clock` is how long this machine takes for a million of them at present. With `--count` it
+prints, instead of any time, the functions with the most instructions in one call and in one piece of a stream.
 """
 
 from __future__ import annotations
@@ -200,9 +200,9 @@ def instructions(call: Callable[[], Any]) -> Counter[CodeType]:
 
 
 def table(counts: Counter[CodeType], count: int = 1) -> str:
-    """Return the functions of ours with the most instructions, each per one of `count`."""
+    """Return the package's functions with the most instructions, each per one of `count`."""
     ours = [(code, number) for code, number in counts.most_common() if f"{PACKAGE}/" in code.co_filename]
-    lines = [f"{sum(number for _, number in ours) / count:8.0f} in all of ours"]
+    lines = [f"{sum(number for _, number in ours) / count:8.0f} in the whole package"]
     for code, number in ours[:SHOWN]:
         file = code.co_filename.rpartition(f"{PACKAGE}/")[2]
         lines.append(f"{number / count:8.0f} {file}:{code.co_firstlineno} {code.co_qualname}")

@@ -2,7 +2,7 @@
 
 Bytes of one event in a batch of 50, as they are and with gzip; the bytecode instructions that encoding the event and
 building its part of the request take, which do not depend on the machine; and the CPU time on this one, of the fastest
-of several rounds. The events are calls of a model with a system prompt, a question of 60 words, a tool, an answer of
+of several rounds. The events are model calls with a system prompt, a question of 60 words, a tool, an answer of
 120 words and tokens; the words are drawn at random from 300, so that gzip finds about as much as in prose.
 
 The last rows are OpenTelemetry's own exporters with the same span, in the environment that has them (`python -m
@@ -66,7 +66,7 @@ def row(name: str, work: Callable[[], bytes]) -> str:
 
 
 def calls() -> list[Any]:
-    """Records of calls of a model, which are the same in every process."""
+    """Records of model calls, which are the same in every process."""
     from tests.exporters.otlp import support
 
     chance = random.Random(1)
@@ -84,7 +84,7 @@ def calls() -> list[Any]:
 
 
 def ours() -> list[str]:
-    """Return one row for each format of ours."""
+    """Return one row for each of the package's formats."""
     from tests.exporters.otlp import support
     from zespan_serverless.exporters import carbon
     from zespan_serverless.exporters._event import encoded

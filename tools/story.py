@@ -45,10 +45,10 @@ class Sandbox:
         self.records[-1] |= {"timeout_ms": timeout_ms, "python": "3.13", "controls": list(CONTROLS)}
 
     def invoke(self, calls: int = 1, *, outcome: str = "ok", delivers: bool = True, hangs: bool = False) -> str:
-        """Return one invocation with some calls of models; return its request id.
+        """Return one invocation with some model calls; return its request id.
 
         A call that `hangs` has begun and does not end: with the outcome "" the invocation goes on, with "timeout" it is
-        cut off at the deadline. Without `delivers` its flush is in vain, and its events wait.
+        cut off at the deadline. Without `delivers` its flush fails, and its events wait.
         """
         cold = self.invocations == 0
         init = self._pass(180, 420) if cold else 0.0

@@ -1,4 +1,4 @@
-"""The `dev` that a command is about, and how to ask it."""
+"""Finds the `dev` of a command, and calls its API."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Address(NamedTuple):
         return self._open(f"api/{path}", timeout=timeout)
 
     def set_fault(self, mode: str) -> None:
-        """Make it fail in this way from now on, or end that by `ok`. Needs the token. Raises OSError."""
+        """Make it fail in this way from now on; `ok` ends that. Needs the token. Raises OSError."""
         self._open("api/fault", json.dumps({"mode": mode})).close()
 
     def tell(self, records: list[dict[str, Any]]) -> None:
@@ -67,10 +67,9 @@ class Address(NamedTuple):
 
 
 def find(url: str | None = None) -> Address | None:
-    """The `dev` at this URL, else the one whose folder is here, else this user's on the default port; None if none
-    answers.
+    """Find the `dev` at this URL, or the one of this folder, or this user's on the default port; None if none responds.
 
-    A URL may have the token, as `dev` prints it. Raises ConfigurationError if it is none.
+    A URL may contain the token, as `dev` prints it. Raises ConfigurationError for an invalid one.
     """
     here = running.find()
     if url is None:
@@ -94,16 +93,16 @@ def find(url: str | None = None) -> Address | None:
 
 
 def _is_this_users(port: int) -> bool:
-    """Whether a process of this user listens there, as far as the system tells: another user's `dev`, or what looks
-    like it, would get to read prompts that nobody has meant to send there.
+    """Whether a process of this user listens there, as far as the system shows. Another user's `dev`, or an imitation,
+    would receive prompts that were not meant for it.
     """
     try:
         rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
         place = f"{int.from_bytes(socket.inet_aton('127.0.0.1'), sys.byteorder):08X}:{port:04X}"
         return any(row[1] == place and row[3] == _LISTENS and int(row[7]) == os.geteuid() for row in rows)
     except (OSError, ValueError, IndexError):
-        return True  # there is no such file but on Linux
+        return True  # the file exists on Linux only
 
 
 _LISTENS = "0A"  # a socket's state, in that file
-_direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # no proxy leads to this machine
+_direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # proxies are not used for this machine

@@ -17,12 +17,12 @@ from .doctor.readers import cloudformation, python
 from .doctor.rules import rules
 from .doctor.run import diagnose
 
-_cfnlint: Any = import_module("cfnlint.rules")  # not among what this package needs: it is there if cfn-lint runs
+_cfnlint: Any = import_module("cfnlint.rules")  # not a dependency, because cfn-lint itself runs this
 _LETTERS = {"error": "E", "warning": "W", "info": "I"}
 
 
 def _matches(rule: Rule, filename: str) -> list[Any]:
-    """Return what a rule finds in a template, as cfn-lint has it."""
+    """Return a rule's findings in a template, in cfn-lint's form."""
     file = Path(filename)
     if not file.is_file():  # it comes from stdin
         return []
@@ -37,7 +37,7 @@ def _matches(rule: Rule, filename: str) -> list[Any]:
 
 @lru_cache(maxsize=8)
 def _findings(file: Path, changed: int) -> list[Finding]:
-    """Return what all rules find in a template, not what they find in code. `changed` is for the cache."""
+    """Return the findings of all rules in a template, but not in code. `changed` is for the cache."""
     project = Project(file.parent)
     cloudformation.read(file, project)
     for code in {function.code for function in project.functions if function.code and function.code.is_dir()}:

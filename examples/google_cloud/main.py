@@ -30,7 +30,7 @@ def chat(request: Request) -> Any:
 
 
 def answer(prompt: str, user: str | None) -> Iterator[str]:
-    """Runs while the response is sent. Its call of the model belongs to the trace of the request."""
+    """Runs while the response is sent. Its model call belongs to the trace of the request."""
     with with_context(user_id=user):
         chunks = client.chat.completions.create(
             model="gpt-4o",

@@ -126,7 +126,7 @@ async def _nothing() -> Message:
 
 
 def test_an_exception_is_the_applications_own() -> None:
-    """The same object comes out, after nothing of ours has been put on it, and the event is an error."""
+    """The same object comes out, with no attribute set on it, and the event is an error."""
     error = LookupError("mine")
 
     async def app(scope: Message, receive: Any, send: Any) -> None:
@@ -267,7 +267,7 @@ def test_background_work_that_fails_is_sent_soon(monkeypatch: pytest.MonkeyPatch
 
 
 def test_twice_is_once() -> None:
-    """The middleware twice, or below another of ours, makes one root event."""
+    """The middleware twice, or below another middleware of the package, makes one root event."""
 
     async def app(scope: Message, receive: Any, send: Any) -> None:
         await send(START)
@@ -335,7 +335,7 @@ def test_requests_at_once_do_not_mix() -> None:
 
 @pytest.mark.parametrize("held", [False, True])
 def test_the_event_loop_is_never_blocked(held: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    """While the backend hangs, other tasks of the loop run as ever: nothing of ours waits on it."""
+    """While the backend hangs, other tasks of the loop run as usual: the package does not block it."""
     gaps: list[float] = []
 
     async def app(scope: Message, receive: Any, send: Any) -> None:

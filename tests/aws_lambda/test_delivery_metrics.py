@@ -120,7 +120,7 @@ def test_another_delivery_is_counted_from_its_start(emitted: Emitted) -> None:
 
 
 def test_the_users_own_metrics_are_neither_printed_nor_cleared(emitted: Emitted) -> None:
-    """What he has collected so far stays his: neither printed with ours nor cleared."""
+    """The user's own metrics are neither printed with the delivery's nor cleared."""
     mine = Metrics(namespace="Mine", service="orders")
     mine.add_metric("Answers", "Count", 1)
     delivery_metrics("Shop")(FlushReport(1))
@@ -166,14 +166,14 @@ def test_missing_namespace_is_logged_once(caplog: pytest.LogCaptureFixture, emit
 
 
 def test_missing_powertools_is_reported_while_configuring(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is said while configuring, with what to do."""
+    """A missing namespace raises while configuring, with what to do."""
     monkeypatch.setitem(sys.modules, "aws_lambda_powertools.metrics", None)
     with pytest.raises(ConfigurationError, match="pip install aws-lambda-powertools"):
         delivery_metrics("Shop")
 
 
 def test_decorating_and_invoking_import_no_powertools() -> None:
-    """Decorating and invoking import neither Powertools nor the modules of ours that know it."""
+    """Decorating and invoking import neither Powertools nor this package's modules for it."""
     script = """
 import sys
 from zespan_serverless import testing, zespan_lambda

@@ -100,7 +100,7 @@ def test_at_scale_down_one_gets_what_is_left_while_the_other_hangs(
 
 
 def test_one_that_hangs_costs_its_own_breaker_only(start: StartFunction, backends: list[Backend]) -> None:
-    """After three flushes in vain it is not waited for any more, and the other goes on being sent to."""
+    """After three failed flushes no flush waits for it, and the other destination still receives its events."""
     bad, good = backends
     bad.mode = "hang"
     sandbox = begin(start, backends, ZESPAN_FLUSH_MODE="before_return", ZESPAN_FLUSH_TIMEOUT="3")

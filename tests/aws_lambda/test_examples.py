@@ -106,7 +106,7 @@ def test_chat_reads_base64_and_direct_invokes(start: StartExample, backend: Back
 
 
 def test_chat_refuses_what_it_cannot_read(start: StartExample, backend: Backend, model: ModelEndpoint) -> None:
-    """A bad body is the caller's error: a 400, that the invocation's event has too, and no call of the model."""
+    """A bad body is the caller's error: a 400, that the invocation's event has too, and no model call."""
     chat = start("chat")
     bodies = ["", None, "[" * 100_000, "Hi", "[1]", '{"question": "Hi"}', '{"prompt": ["Hi"]}']
     assert [chat.invoke(posted(body)).payload["statusCode"] for body in bodies] == [400] * len(bodies)

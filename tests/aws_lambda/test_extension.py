@@ -150,7 +150,7 @@ def test_invocation_is_released_at_its_deadline_less_the_reserve(api: Api) -> No
 
 
 def test_invocation_without_a_handler_of_ours_is_released_early(api: Api, extension: Extension) -> None:
-    """An invocation that no handler of ours begins is released while its deadline is far away."""
+    """An invocation of an undecorated handler is released long before its deadline."""
     began = time.monotonic()
     api.invoke("r1")
     api.is_asked(2)
@@ -271,7 +271,7 @@ def test_only_the_first_end_leaves_its_flush_to_the_thread(api: Api, extension: 
 
 
 def test_retry_with_the_same_id_flushes_itself(api: Api, extension: Extension) -> None:
-    """An event that Lambda tries again has the same id: nobody waits in vain, and the caller flushes himself."""
+    """An event that Lambda tries again has the same id: no thread waits for it, and the caller flushes itself."""
     for number, left in ((1, True), (2, False)):
         api.invoke("r1")
         extension.begin("r1", lambda: None)

@@ -110,7 +110,7 @@ def test_installing_twice_adds_nothing(out: Lines) -> None:
 
 
 def test_default_is_every_handler_of_the_root_logger() -> None:
-    """Whoever logs, if it comes to one of the root logger's handlers."""
+    """Records of any logger that reach one of the root logger's handlers have the ids."""
     root, handler = logging.getLogger(), Lines()
     root.addHandler(handler)
     add_trace_ids()

@@ -52,7 +52,7 @@ def test_event_captured_in_an_idle_sandbox_is_sent_at_the_end(
 def test_pending_events_are_sent_at_the_end_if_the_backend_is_back(
     start: StartFunction, backend: Backend, polling: str
 ) -> None:
-    """Events that could not be sent for want of a backend are sent at the end, if it is there by then."""
+    """Events that an unavailable backend has delayed are sent at the end, if it is available by then."""
     sandbox = start("terminated.handler", execution_env=polling)
     backend.mode = "refuse"
     sandbox.invoke()

@@ -52,7 +52,7 @@ def test_one_at_a_time(
 
 
 def test_at_once(start: StartFunction, backend: Backend, cell: Cell) -> None:
-    """Calls of a model in threads belong to the invocation."""
+    """Model calls in threads belong to the invocation."""
     start("situations.threads").invoke()
     assert len({event["trace_id"] for event in backend.events}) == 1
     assert len(calls(backend.events)) == 16

@@ -110,7 +110,7 @@ def test_backend_that_is_back_after_the_restore(start: Start, backend: Backend, 
 
 
 def test_failing_hooks_of_ours_fail_neither_snapshot_nor_restore(start: Start, backend: Backend) -> None:
-    """A failure of ours is neither one of the snapshot nor of the restore."""
+    """A failure in a hook fails neither the snapshot nor the restore."""
     api = start(BREAK="1")
     api.called("restore/next")
     api.restored.set()
@@ -121,7 +121,7 @@ def test_failing_hooks_of_ours_fail_neither_snapshot_nor_restore(start: Start, b
 
 
 def test_no_hooks_are_registered_without_telemetry(start: Start, backend: Backend) -> None:
-    """Without telemetry there are no hooks of ours."""
+    """Without telemetry no hooks are registered."""
     api = start(ZESPAN_ENABLED="0", BREAK="1")
     api.restored.set()
     assert api.answer(api.invoke())["threads"] == ["MainThread"]

@@ -1,4 +1,4 @@
-"""Functions that do not get to their end: whoever is left to tell tells of it, once."""
+"""Functions that are interrupted: the process that survives reports them, once."""
 
 from __future__ import annotations
 
@@ -140,7 +140,7 @@ def test_timeout_of_a_function_that_minds_sigterm(start: StartFunction, backend:
 
 @flush_modes
 def test_timeout_in_code_that_lets_nobody_else_run(start: StartFunction, backend: Backend, flush_mode: str) -> None:
-    """While C code holds the GIL nothing of ours runs: the next process reports what it finds, as a crash."""
+    """While C code holds the GIL no other thread runs: the next process reports what it finds, as a crash."""
     sandbox = start("unfinished.handler", env={"ZESPAN_FLUSH_MODE": flush_mode}, timeout=TIMEOUT)
     request_id = ends(sandbox, {"block": True})
     assert roots(backend.events) == []

@@ -69,7 +69,7 @@ def test_context_comes_before_further_keywords() -> None:
 
 
 def test_called_by_hand() -> None:
-    """In a test of the user's: by position or keyword, with or without a context, in an event loop or not."""
+    """A user's test may call it by position or keyword, with or without a context, in an event loop or not."""
 
     @zespan_azure
     def hello(req: func.HttpRequest) -> str:

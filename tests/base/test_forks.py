@@ -1,4 +1,4 @@
-"""Children that are forked while a thread of ours imports something."""
+"""Children that are forked while one of our threads imports something."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ os._exit(handler({}, None))
 
 
 def fork() -> int:
-    """A child that begins an import of ours, and ends."""
+    """Return a child that begins an import, and ends."""
     with warnings.catch_warnings(action="ignore", category=DeprecationWarning):
         child = os.fork()
     if not child:
@@ -94,7 +94,7 @@ def import_elsewhere() -> Iterator[threading.Event]:
 
 
 def is_free() -> bool:
-    """Whether a thread of ours can begin an import at once."""
+    """Whether one of our threads can begin an import at once."""
     done = threading.Event()
 
     def work() -> None:
@@ -146,7 +146,7 @@ def alarm() -> Iterator[Callable[[float], object]]:
 def test_alarm_while_a_fork_waits_leaves_nothing_locked(
     import_elsewhere: threading.Event, alarm: Callable[[float], object]
 ) -> None:
-    """The fork takes place, and nothing stays held: threads of ours can import, and others can fork."""
+    """The fork takes place, and nothing stays held: our threads can import, and others can fork."""
     alarm(0.05)
     assert os.waitpid(fork(), 0)[1] == 0
     assert is_free()

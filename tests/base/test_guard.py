@@ -62,7 +62,7 @@ def test_exceptions_of_signal_handlers_pass(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", HANDLERS)
 def test_pass_on_lets_through_what_a_signal_handler_raised(kind: str) -> None:
-    """They pass an `except` of ours that begins with `pass_on`."""
+    """They pass an `except` block that begins with `pass_on`."""
     signal.signal(signal.SIGUSR1, HANDLERS[kind])
     with pytest.raises(TooLateError) as raised:
         signal.raise_signal(signal.SIGUSR1)

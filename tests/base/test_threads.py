@@ -1,4 +1,4 @@
-"""Threads of ours take no signals, and what is started in them is as if it had been started elsewhere."""
+"""Our threads receive no signals, and what they start is as if it had been started elsewhere."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def blocked() -> Iterator[set[int]]:
 
 
 def test_our_thread_blocks_signals(blocked: set[int]) -> None:
-    """It blocks all but those that a thread causes itself; whoever starts it blocks what he did."""
+    """It blocks all but those that a thread causes itself; the mask of the thread that starts it stays the same."""
     seen: list[set[int]] = []
     threads.start("zespan-test", lambda: seen.append(mask())).join()
     assert seen[0] >= ASKED_FOR

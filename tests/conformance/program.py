@@ -90,7 +90,7 @@ def until(condition: Callable[[], object]) -> None:
     end = time.monotonic() + LONG
     while not condition():
         if time.monotonic() > end:
-            say("waited in vain")
+            say("timed out waiting")
             return
         time.sleep(0.001)
 

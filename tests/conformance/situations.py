@@ -276,7 +276,7 @@ def _clean_up_and_hand_on(name: str) -> None:
 
 @situation("handlers", few=True)
 def handler_that_comes_and_goes(door: Door) -> None:
-    """Whoever puts back what he found has what he would have had without us."""
+    """Code that restores the handler that it found has what it would have without this package."""
     door.serve()
     found = signal.signal(signal.SIGTERM, lambda number, frame: say("mine"))
     door.serve(steps(event, sends(signal.SIGTERM)))
@@ -338,7 +338,7 @@ def default_timeout(door: Door) -> None:
 
 @situation("sockets", few=True)
 def default_timeout_with_a_handler(door: Door) -> None:
-    """So it is by a handler of the user's, and by those who come after it."""
+    """The same with the user's handler, and with later ones."""
     import socket
 
     calls: list[int] = []
@@ -358,7 +358,7 @@ def default_timeout_with_a_handler(door: Door) -> None:
 
 
 class Files:
-    """Files of the user's, which take the numbers that are free."""
+    """Files that the user opens, which take the free numbers."""
 
     def __init__(self, count: int = 24) -> None:
         self._fds = [os.memfd_create(f"file {n}") for n in range(count)]
@@ -442,7 +442,7 @@ class Alarm(Exception):
 
 
 class Alarms:
-    """How many have gone off, and how many have been seen by whoever they are for.
+    """How many have gone off, and how many have reached their owner.
 
     Apart from those that the interpreter itself swallows, in finalizers and callbacks of weak references.
     """
@@ -952,7 +952,7 @@ print("mask", blocked, "handlers", handlers, "descriptors", len(os.listdir("/pro
 
 @situation("children", few=True)
 def other_programs(door: Door) -> None:
-    """A program that is started inherits nothing of ours: no mask, no handler, no descriptor."""
+    """A started program inherits nothing from this package: no mask, no handler, no descriptor."""
     import subprocess
 
     command = [sys.executable, "-S", "-E", "-c", _TELLS]
@@ -970,7 +970,7 @@ def other_programs(door: Door) -> None:
 
 @situation("threads")
 def threads_of_the_users(door: Door) -> None:
-    """They may serve, capture and outlive the main one; none of ours is there to be waited for."""
+    """They may serve, capture and outlive the main one; no thread of the package has to be waited for."""
     from concurrent.futures import ThreadPoolExecutor
 
     def in_threads() -> str:

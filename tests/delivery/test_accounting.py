@@ -673,7 +673,7 @@ def test_forked_child_has_its_own_lock_sender_and_events() -> None:
 
 
 def test_an_event_that_could_not_be_built_is_counted(make: Make) -> None:
-    """Whoever builds events can have one counted as dropped, with a reason of its own."""
+    """Code that builds events can count one as dropped, with its own reason."""
     drops: list[Dropped] = []
     delivery = make(Scripted(), on_error=drops.append)
     delivery.drop_unencodable("TypeError: items() of a mapping raised")

@@ -258,7 +258,7 @@ def test_pause_keeps_events_and_forgets_failures(make: Make) -> None:
 
 
 def test_pause_abandons_a_stuck_sender(make: Make) -> None:
-    """A sender that nothing can cut off is left behind. What it comes to is ignored, and its events are sent again."""
+    """A sender that cannot be aborted is abandoned. Its result is ignored, and its events are sent again."""
     gate = Gate()
     exporter = Scripted(gate, OK)
     delivery = make(exporter)

@@ -232,7 +232,7 @@ def test_deadline_holds_against_a_dripping_server(
 def test_hanging_name_resolution_is_abandoned(
     backend: Backend, to: Make, stuck_resolver: threading.Event, senders: Callable[[], int]
 ) -> None:
-    """Name resolution has no timeout: whoever is in there is left behind, one at most, and flushes go on in time."""
+    """Name resolution has no timeout: a thread in it is abandoned, at most one, and flushes end in time."""
     delivery = to()
     capture(delivery, 1)
     for _ in range(2):

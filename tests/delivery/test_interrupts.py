@@ -294,9 +294,9 @@ def test_interrupts_at_random_keep_counters_balanced(tmp_path: Path) -> None:
 
 
 def test_a_signal_at_the_entry_of_a_function_that_takes_an_event() -> None:
-    """Nothing of the function has run, but whoever has called it knows of the event, which is in the books."""
+    """Nothing of the function has run, but its caller has accounted for the event."""
     struck: set[str] = set()
-    for at in itertools.count(2):  # 1 is the entry of `Container.capture`: nobody of ours knows of the event yet
+    for at in itertools.count(2):  # 1 is the entry of `Container.capture`: the event is not accounted for yet
         testing.reset()
         init(exporter="memory", enabled=True)
         container = current()

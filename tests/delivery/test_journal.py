@@ -305,7 +305,7 @@ def test_file_with_an_unknown_header_is_kept_for_a_day(folder: Path, change: Cal
 def test_file_of_another_key_or_destination_is_kept_for_a_day(
     folder: Path, caplog: pytest.LogCaptureFixture, other: dict[str, str]
 ) -> None:
-    """Events for another key or place are not sent to ours; after a day they are given up, and that is said."""
+    """Events for another key or destination are not sent; after a day they are dropped, which is logged."""
     file = leave(folder, b"1", **other)
     aged(file, AGE_MAX - 60)
     assert left(folder) == []
@@ -570,8 +570,8 @@ CAPTURE = """
 
 
 def looked(backend: Backend, processes: int) -> None:
-    """Wait until so many processes have looked for what others have left, which they do before they connect: whoever
-    does so later takes over the files of those that have been killed by then."""
+    """Wait until so many processes have looked for what others have left, which they do before they connect: a later
+    one takes over the files of those that have been killed by then."""
     eventually(lambda: backend.connections >= processes, 20)
 
 
@@ -1063,7 +1063,7 @@ def test_unsampled_events_are_not_in_the_journal(folder: Path) -> None:
 
 
 def test_file_without_its_name_yet_is_not_locked_by_others(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever looks for what others have left does not lock it just when its own process is about to."""
+    """A process that looks for journals of others does not lock one that its owner is about to lock."""
     lock, take = journal_files.lock, journal_files.take
     looked: list[str] = []
 
@@ -1090,7 +1090,7 @@ def test_file_without_its_name_yet_is_not_locked_by_others(folder: Path, monkeyp
 
 
 def theirs(fd: int, path: Path, size: int = 1_000_000) -> None:
-    """The descriptor's number becomes that of a file of the user's."""
+    """The descriptor's number becomes that of the user's file."""
     other = os.open(path, os.O_RDWR | os.O_CREAT)
     os.write(other, b"u" * size)
     if other != fd:

@@ -1,5 +1,4 @@
-"""Nothing that is not ours runs while a lock of ours is held: whoever waits in it for a thread that captures would wait
-for ever."""
+"""No foreign code runs while our lock is held: if it waited for a thread that captures, it would wait for ever."""
 
 from __future__ import annotations
 
@@ -207,7 +206,7 @@ def test_hanging_backend_is_aborted_without_the_lock(begin: Begin, watch: Watch)
 
 
 def test_asynchronous_flush_ends_without_the_lock(begin: Begin, watch: Watch) -> None:
-    """What it calls at its end may be an event loop of the user's."""
+    """The callback at its end may belong to the user's event loop."""
     delivery = begin(OK, RETRY)
     over = threading.Event()
 

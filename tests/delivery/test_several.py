@@ -81,7 +81,7 @@ def feed(several: Several, *numbers: int) -> None:
 
 
 def test_it_has_the_methods_of_a_delivery() -> None:
-    """Whoever uses a delivery need not know that there are several, except for what serves their parts only."""
+    """`Several` has the interface of a delivery, except for what serves its parts only."""
     inner = {"flushing", "close_after", "stop_threads"}
     public = {name: getattr(Delivery, name) for name in vars(Delivery) if not name.startswith("_")}
     for name, theirs in public.items():

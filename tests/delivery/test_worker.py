@@ -82,7 +82,7 @@ def test_deadline_holds_while_the_clock_stands_still(make: Make, monkeypatch: py
     ],
 )
 def test_events_are_accounted_for_before_anything_can_fail(make: Make, outcome: Any, owner: str, name: str) -> None:
-    """Whatever of ours fails when an answer has come: each event is in one place, and is delivered once."""
+    """Whatever fails after a response: each event is in one place, and is delivered once."""
     exporter = Scripted(outcome, OK)
     delivery = make(exporter)
     capture(delivery, 1)

@@ -21,7 +21,7 @@ pytestmark = [
 
 
 def lint(*templates: Path) -> list[tuple[str, str, int, str]]:
-    """Return the id, level, line and message of each match of a rule of ours."""
+    """Return the id, level, line and message of each match of the package's rules."""
     ran = subprocess.run(
         [CFN_LINT, *templates, "-a", "zespan_serverless_dev.cfnlint", "-c", "I", "--format", "json"],
         env={**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'dev'}", "AWS_DEFAULT_REGION": "us-east-1"},

@@ -87,7 +87,7 @@ def assert_valid(event: dict[str, Any]) -> None:
 
 
 def called(**settings: Any) -> Record:
-    """Return a call of a model with everything in it, as it may be sent."""
+    """Return a model call with everything in it, as it may be sent."""
     prompt = Prompt([{"role": "user", "content": "the question"}])
     prompt.system = "the rules"
     answer = Answer()

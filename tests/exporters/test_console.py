@@ -176,7 +176,7 @@ def test_a_span_whose_root_has_not_come_is_a_tree_of_its_own() -> None:
 
 @pytest.mark.parametrize("seed", range(20))
 def test_each_event_has_one_line(seed: int) -> None:
-    """Whoever is whose parent: parents that are missing, ids that are there twice, and circles."""
+    """Whatever the parents are: missing ones, duplicate ids, and circles."""
     chance = random.Random(seed)
     ids = [str(chance.randrange(12)) for _ in range(15)]
     events = [event(one, chance.choice([*ids, "gone", one]), chance.randrange(1000), operation="x") for one in ids]

@@ -87,7 +87,7 @@ def test_timestamp_to_the_millisecond(seconds: float) -> None:
 
 
 def called(**settings: Any) -> tuple[Policy, Record]:
-    """Return a call of a model with everything in it."""
+    """Return a model call with everything in it."""
     policy = Policy(Settings(**settings))
     prompt = Prompt([{"role": "user", "content": "the question"}])
     prompt.system, prompt.tools = "the rules", [{"name": "weather", "description": "of today"}]

@@ -54,7 +54,7 @@ def test_job_sends_one_event_for_its_task(env: dict[str, str], backend: Backend,
 
 
 def test_async_job_stays_async(env: dict[str, str], backend: Backend, cell: Cell) -> None:
-    """`async def` stays that, and is run by whoever runs it."""
+    """`async def` stays a coroutine function, which its caller runs."""
     assert run(env, "async")[:2] == (0, "done\n")
     (root,) = roots(backend.events)
     assert (root["tags"], len(below(root, backend.events))) == ({"kind": "async"}, 1)

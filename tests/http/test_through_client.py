@@ -136,7 +136,7 @@ def test_cancel_ends_the_wait_for_an_answer(backend: Backend, client: Any) -> No
 
 
 def test_cancel_ends_the_wait_for_an_answer_over_tls(tls_backend: Backend, authority: trustme.CA, library: Any) -> None:
-    """With a context of the user's, as for a certificate of the client's."""
+    """With the user's SSL context, as for a client certificate."""
     context = ssl.create_default_context()
     authority.configure_trust(context)
     with library.Client(verify=context) as client:

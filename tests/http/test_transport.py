@@ -529,7 +529,7 @@ def test_descriptor_that_became_a_file_is_not_touched(
 def test_descriptor_that_became_a_socket_is_not_touched(
     backend: Backend, connect: Callable[[str], Transport], end: str
 ) -> None:
-    """What it is connected to gets no event of ours, and is not hung up on."""
+    """Its new peer receives no event, and the connection is not closed."""
     transport = connect(backend.url)
     post(transport)
     mine, other = socket.socketpair()

@@ -174,7 +174,7 @@ def test_after_a_failure_of_ours_the_next_invocation_is_traced(monkeypatch: pyte
 
 
 def test_a_decorated_function_called_by_another_is_part_of_its_invocation() -> None:
-    """One root event, whoever else is decorated."""
+    """There is one root event, whatever else is decorated."""
 
     @zespan_lambda
     def inner(event: object, context: object) -> int:

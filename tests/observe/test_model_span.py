@@ -1,4 +1,4 @@
-"""Calls of models by hand: the record that an observed call has."""
+"""Model calls by hand: the record that an observed call has."""
 
 from __future__ import annotations
 

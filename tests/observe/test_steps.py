@@ -34,7 +34,7 @@ def agent_of(event: dict[str, Any]) -> tuple[Any, ...]:
 
 
 def test_all_events_inside_an_agent_carry_it() -> None:
-    """Calls of models, steps and captures; an inner agent says whose it is; what is outside has none."""
+    """Model calls, steps and captures; an inner agent says whose it is; what is outside has none."""
 
     @zespan_lambda
     def handler(event: object, context: object) -> None:

@@ -455,7 +455,7 @@ def test_a_generator_lasts_until_its_last_piece(tried: Tried) -> None:
 
 @generating
 def test_a_generator_that_waits_hides_no_other_invocation(tried: Tried) -> None:
-    """Whoever reads its pieces may call another decorated function; one that is called inside is part of it."""
+    """The reader of its items may call another decorated function; one that is called inside is part of it."""
 
     @tried.decorate
     def inner(*arguments: object) -> int:

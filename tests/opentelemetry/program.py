@@ -187,7 +187,7 @@ def _calls(client: Any, alone: Any) -> None:
 
 
 def instrumented(model: Scripted, order: str) -> Any:
-    """The events of the same three calls, whoever has patched first."""
+    """The events of the same three calls, in either order of patching."""
     from opentelemetry.instrumentation.openai_v2 import OpenAIInstrumentor
 
     answer = {**Scripted.completion(), "usage": USAGE}

@@ -91,13 +91,13 @@ def test_joined_spans_are_children_of_the_invocation(scenario: str) -> None:
 
 @pytest.mark.parametrize("scenario", SCENARIOS)
 def test_the_context_is_what_it_was_when_an_invocation_is_over(scenario: str) -> None:
-    """Nothing of ours is left in it."""
+    """The context contains no span of this package any more."""
     assert seen("joined")[scenario]["is_context_empty"]
 
 
 @pytest.mark.parametrize("mode", ["fed", "joined"])
 def test_spans_of_both_are_one_tree(mode: str) -> None:
-    """Each is the child of the innermost one around it, whoever has begun that."""
+    """Each is the child of the innermost enclosing span, whichever library began that."""
     tree = names(seen(mode)["nested"])
     assert tree == {
         "innermost": "inner",

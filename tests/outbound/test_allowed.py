@@ -112,7 +112,7 @@ def test_a_mistake_in_the_environment_allows_nothing(caplog: pytest.LogCaptureFi
 
 
 def test_nothing_is_patched_or_imported_without_the_setting() -> None:
-    """The libraries' methods stay their own, and nothing of ours is read."""
+    """The libraries' methods stay unpatched, and no module of the package is imported."""
     script = """
         import sys
         from zespan_serverless import init

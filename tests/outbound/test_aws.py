@@ -214,7 +214,7 @@ def test_messages_keep_within_the_size_of_a_call() -> None:
 
 
 def test_attributes_of_the_users_stay() -> None:
-    """A trace of theirs, and its state."""
+    """A trace that the user has set, and its state."""
     own = {"traceparent": {"DataType": "String", "StringValue": "theirs"}}
     sent = injected("sqs", "SendMessage", {"QueueUrl": "q", "MessageBody": "Hi", "MessageAttributes": own})
     assert sent["MessageAttributes"]["traceparent"]["StringValue"] == "theirs"

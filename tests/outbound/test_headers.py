@@ -51,7 +51,7 @@ def test_a_trace_of_ours_is_random_and_sampled() -> None:
 
 @pytest.mark.parametrize(("theirs", "ours"), [("00", 1), ("01", 1), ("02", 3), ("03", 3), ("fc", 1), ("ff", 3)])
 def test_the_callers_random_flag_stays(theirs: str, ours: int) -> None:
-    """Set or not, it is theirs to say; the sampled flag is ours, because we record; others are zero."""
+    """The random flag is the caller's; the sampled flag is set, because the trace is recorded; others are zero."""
     headers = handed_on({"headers": {"traceparent": f"00-{TRACE}-{SPAN}-{theirs}"}})
     assert headers["traceparent"].startswith(f"00-{TRACE}-")
     assert SPAN not in headers["traceparent"]
@@ -133,7 +133,7 @@ def test_a_caller_that_does_not_sample_is_recorded_and_not_obeyed(theirs: str, s
 
 
 def test_outside_a_trace_there_is_nothing_to_hand_on() -> None:
-    """Nor when something of ours fails."""
+    """Nor if the package itself fails."""
     assert trace_headers() == {}
     with with_context(user_id="ada"):
         assert trace_headers() == {}

@@ -1,4 +1,4 @@
-"""Other tools that trace openai, and we: neither notices the other, whoever has patched first.
+"""Other tools that trace openai, and we: neither notices the other, in either order of patching.
 
 For each tool, in each order and for each kind of call: what the user gets and what the tool records is what it would be
 without us, and our event is what it would be without the tool.

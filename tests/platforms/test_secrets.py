@@ -62,7 +62,7 @@ def put(aws: Callable[[str], Any], name: str, value: str) -> None:
 def until(condition: Callable[[], object]) -> None:
     end = time.monotonic() + 5
     while not condition():
-        assert time.monotonic() < end, "waited in vain"
+        assert time.monotonic() < end, "timed out waiting"
         time.sleep(0.005)
 
 
@@ -252,7 +252,7 @@ def test_whoever_waits_can_be_called_off() -> None:
 
 
 def test_calling_off_waits_for_nobody() -> None:
-    """Whoever holds the secret's lock may be waiting for that of the caller."""
+    """A thread that holds the secret's lock may be waiting for that of the caller."""
     secret = Secret("ssm:/key", lambda _: "zsp_key")
     with secret._lock:
         calling = threading.Thread(target=secret.cancel, daemon=True)

@@ -52,7 +52,7 @@ def test_shutdown_parks_in_a_directory_what_the_backend_cannot_have(tmp_path: Pa
 
 
 def test_the_header_says_what_the_events_are(tmp_path: Path) -> None:
-    """For whoever sends them later."""
+    """The header has what is needed to send them later."""
     with Backend() as backend:
         backend.mode = "refuse"
         init(base_url=backend.url, fallback=str(tmp_path))
@@ -239,7 +239,7 @@ def test_a_store_that_is_away_parks_in_its_fallback(tmp_path: Path) -> None:
 
 
 def test_parked_spans_are_still_of_their_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever sends them later gives the resource of the function that has made them, not its own."""
+    """A later sender uses the resource of the function that made them, not its own."""
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "http/json")
     with Backend() as backend:
         backend.mode = "refuse"

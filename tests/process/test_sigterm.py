@@ -156,8 +156,8 @@ say("lived on")
     ("before", "end"), [("signal.SIG_DFL", (TERMINATED, ["flushed"])), ("user_exits", (3, ["flushed", "user"]))]
 )
 def test_server_that_restores_our_handler_and_raises_again_ends(before: str, end: tuple[int, list[str]]) -> None:
-    """uvicorn replaces our handler, ends in peace when told, puts ours back and raises the signal again: it ends the
-    process, as it would without us."""
+    """uvicorn replaces our handler, shuts down on the signal, restores our handler and raises the signal again: it ends
+    the process, as it would without this package."""
     ended = terminated(f"""
 {PATIENT}
 signal.signal(signal.SIGTERM, {before})
@@ -247,7 +247,8 @@ ready()
 
 
 def test_user_wakeup_fd_keeps_working() -> None:
-    """Whoever has the wakeup fd, as uvloop does while it runs, keeps it and gets every signal's byte; we hear, too."""
+    """The owner of the wakeup fd, such as uvloop, keeps it and gets every signal's byte; this package hears the signal
+    as well."""
     end = terminated("""
 mine, theirs = socket.socketpair()
 mine.setblocking(False)
@@ -289,7 +290,8 @@ def test_handler_that_restores_the_default_and_raises_again_ends_the_process(arm
 
 @pytest.mark.slow
 def test_chained_handlers_run_once_each() -> None:
-    """Two of them, with ours before, between and after: each runs once, and the first one decides what happens."""
+    """Two of the user's handlers, with our handler before, between and after: each runs once, and the first one decides
+    what happens."""
     end = terminated(f"""
 {PATIENT}{HANDS_ON}
 _shutdown.watch(flush)
@@ -330,7 +332,7 @@ def test_default_socket_timeout_does_not_affect_the_watch() -> None:
 
 
 def test_a_blocked_sigterm_stays_pending() -> None:
-    """A signal that is blocked waits until it is unblocked or asked for: threads of ours do not take it."""
+    """A signal that is blocked waits until it is unblocked or asked for: our threads do not take it."""
     end = terminated("""
 signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGUSR1, signal.SIGINT})
 _shutdown.watch(flush)
@@ -439,7 +441,7 @@ ready()
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="who has sent what is known on Linux only")
 def test_child_forked_by_c_code_does_not_notify_its_parent() -> None:
-    """No hook of ours runs in such a child: what it hears is at least not its parent's."""
+    """No fork hook runs in such a child: at least it does not receive its parent's signals."""
     end = terminated("""
 import ctypes
 _shutdown.watch(flush)

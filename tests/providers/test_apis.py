@@ -94,7 +94,7 @@ def _check(event: Json, expected: Json) -> None:
 
 @pytest.mark.parametrize("name", APIS)
 def test_an_answer_is_one_event(name: str, is_async: bool) -> None:
-    """With the provider, the model, all numbers of tokens, the text and the calls of tools; the result is the SDK's."""
+    """With the provider, the model, all numbers of tokens, the text and the tool calls; the result is the SDK's."""
     api = APIS[name]
     with serving(api.reply) as endpoint:
         bare = play(api, endpoint, "ask", is_async=is_async, traced=False)

@@ -21,7 +21,7 @@ RESOURCE = Resource(SETTINGS, SETTINGS.tags)
 
 
 def called(question: Any = "q", answered: str = "a") -> Record:
-    """Return a call of a model."""
+    """Return a model call."""
     record = Record(context.new_span(), RESOURCE, "llm", "chat", 5.0)
     answer = Answer()
     answer.text = answered

@@ -248,7 +248,7 @@ def test_nothing_of_the_users_is_touched() -> None:
 
 
 def test_a_field_that_a_model_leaves_out_is_left_out() -> None:
-    """`exclude` is the model's own word on what is to be told of it."""
+    """`exclude` is the model's own decision on its visible fields."""
 
     class Careful(pydantic.BaseModel):
         shown: int
@@ -645,7 +645,7 @@ def test_without_prompts_the_code_is_told() -> None:
 
 
 def test_without_prompts_nothing_that_was_said_is_sent() -> None:
-    """Whoever writes the event."""
+    """The policy applies to every kind of event."""
     content = ("prompt_text", "completion_text", "system_prompt", "decision_rationale")
     said = UNSAID.fields({**dict.fromkeys(content, SECRET), "tool_call_args": {"a": SECRET}, "tools_used": ["a"]})
     assert said == {"tool_call_args": None, "tools_used": ["a"]}
@@ -764,7 +764,7 @@ class Slow:
 
 @pytest.mark.skipif(not hasattr(signal, "SIGALRM"), reason="POSIX")
 def test_what_a_signal_handler_raises_passes_and_the_event_is_made() -> None:
-    """A timeout of the user's is theirs to have, and no event is lost to it."""
+    """The user's timeout propagates, and no event is lost."""
 
     def ring(*_: object) -> None:
         raise Timeout

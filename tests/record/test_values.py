@@ -199,7 +199,7 @@ def test_depth_has_an_end(wrap: Any) -> None:
 
 
 def test_a_dict_that_another_thread_changes() -> None:
-    """It is said as it was at some moment, or as text: no exception."""
+    """It is copied as it was at some moment, or as text, without an exception."""
     shared: dict[Any, Any] = {b"odd": 0}
     stop = threading.Event()
 
@@ -234,7 +234,7 @@ def test_a_dataclass_of_any_kind_is_its_fields() -> None:
 
 
 def test_a_model_that_cannot_be_dumped_is_its_fields() -> None:
-    """They are read, not serialised: a model's own failure at that is none of ours."""
+    """They are read, not serialised, so a model's failing serialiser has no effect."""
 
     class Odd(pydantic.BaseModel):
         value: bytes = b"\xff"

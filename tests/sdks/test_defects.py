@@ -92,7 +92,7 @@ def test_messages_that_are_no_dicts(model: ModelEndpoint) -> None:
 
 
 def test_telemetry_that_fails_does_not_break_the_call(model: ModelEndpoint) -> None:
-    """What its `enqueue` raises comes out of the call of the model."""
+    """What its `enqueue` raises comes out of the model call."""
     body = f"""
         def broken(*args):
             raise RuntimeError("telemetry")
@@ -228,7 +228,8 @@ def test_base_url_is_where_events_go(model: ModelEndpoint) -> None:
 
 
 def test_guardrails_of_the_sdk_stay(model: ModelEndpoint) -> None:
-    """A patch that does more than trace does its work: a blocked prompt is not sent. The events are ours, once each."""
+    """A patch that does more than trace does its work: a blocked prompt is not sent. The events are this package's,
+    once each."""
     body = f"""
         zespan.get_client().check_guardrails = lambda **kwargs: {{"allowed": True, "results": [], "modifiedText": None}}
         {ASK}
@@ -259,7 +260,7 @@ def test_personal_data_is_removed(model: ModelEndpoint) -> None:
 
 
 def test_personal_data_is_removed_from_steps(model: ModelEndpoint) -> None:
-    """`redact_pii=True` holds for what tools and searches of ours have, too."""
+    """`redact_pii=True` also applies to this package's tools and searches."""
     body = """
         from zespan_serverless import span
         with span("t", kind="tool", arguments={"who": "ada@example.com"}) as tool:

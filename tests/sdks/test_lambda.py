@@ -46,7 +46,7 @@ def start(backend: Backend, model: ModelEndpoint) -> Iterator[Start]:
 
 
 def _check(events: list[Event], invocations: int) -> None:
-    """Each invocation has a root, a call of the model and a step, once, in one trace."""
+    """Each invocation has a root, a model call and a step, once, in one trace."""
     assert len({event["event_id"] for event in events}) == len(events)
     traces: dict[str, list[Event]] = {}
     for event in events:

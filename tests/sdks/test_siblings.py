@@ -1,4 +1,4 @@
-"""The SDK's packages for FastAPI, Flask, AutoGen and CrewAI, each as its guide says, with ours added."""
+"""The SDK's packages for FastAPI, Flask, AutoGen and CrewAI, each as its guide says, with this package added."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def _one(events: list[Event], **fields: str) -> Event:
 
 @pytest.mark.parametrize("program", ["flask", "fastapi", "fastapi inside"])
 def test_a_request_is_a_step_of_the_invocation_that_serves_it(program: str, model: ModelEndpoint) -> None:
-    """Once, with its attributes and its status, whichever middleware is outside; the call of the model is ours."""
+    """Once, with its attributes and its status, whichever middleware is outside; this package traces the model call."""
     first, second, missing = play(program, "web", model)
     for events in (first, second):
         root = _root(events)

@@ -1,4 +1,4 @@
-"""The SDK `zespan` beside us: each call is one event, ours, whoever has patched what."""
+"""The SDK `zespan` beside this package: each call is one event of this package, in any order of patching."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ CALLS = {"plain", "stream", "raw", "parse", "error-500", "async", "async stream"
     ],
 )
 def test_one_event_a_call(order: str, model: ModelEndpoint) -> None:
-    """Whoever has patched first, and whatever stands between."""
+    """In either order of patching, and with any tool in between."""
     with testing.Backend() as backend:
         command = [sys.executable, "-c", textwrap.dedent(SCRIPT), order, model.url, backend.url]
         environ = {**os.environ, "PYTHONPATH": ROOT}

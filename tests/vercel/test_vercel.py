@@ -225,7 +225,7 @@ def test_dead_backend(deploy: Deploy, backend: Backend, cell: Cell, file: str, v
 
 @pytest.mark.parametrize(("file", "variable", "path"), KINDS)
 def test_deadline(deploy: Deploy, backend: Backend, cell: Cell, file: str, variable: str, path: str) -> None:
-    """Nothing of ours goes into the reserve before Vercel's deadline."""
+    """The flush does not use the reserve before Vercel's deadline."""
     backend.mode = "hang"
     function = deploy(file, variable, env={"ZESPAN_FLUSH_TIMEOUT": "10"}, max_duration=1.0)
     answer = function.get(path)

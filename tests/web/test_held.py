@@ -51,7 +51,7 @@ def held(request: pytest.FixtureRequest, ingest: Backend) -> Iterator[tuple[str,
 def test_the_response_ends_when_its_events_are_there(
     held: tuple[str, Server], ingest: Backend, cell: Cell, path: str
 ) -> None:
-    """Whoever has the whole answer finds all of the request's events at the backend, without waiting."""
+    """When the client has the whole response, the backend has all of the request's events."""
     host, server = held
     kind = path
     if path != "/fail":

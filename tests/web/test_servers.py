@@ -132,7 +132,7 @@ def test_exception_is_an_error_of_the_requests_event(row: Row, pair: Pair, inges
 
 @pytest.mark.parametrize("code", [404, 503])
 def test_status_of_5xx_is_an_error_and_4xx_is_not(row: Row, pair: Pair, ingest: Backend, code: int) -> None:
-    """A status of the 5xx is an error of ours; one of the 4xx is the client's."""
+    """A 5xx status is an error; a 4xx one is the client's."""
     assert pair.traced.ask(f"/status/{code}").status == code
     until(lambda: named(ingest.events, f"/status/{code}"))
     (root,) = named(ingest.events, f"/status/{code}")

@@ -177,7 +177,7 @@ def test_start_response_is_the_servers() -> None:
 
 @pytest.mark.parametrize("mode", HELD)
 def test_headers_that_can_be_read_once_are_the_servers_to_read(mode: Any) -> None:
-    """They ought to be a list; a server that takes any iterable finds them whole."""
+    """They should be a list; a server that accepts any iterable receives all of them."""
     started = Started()
 
     def app(environ: Environ, start_response: Any) -> list[bytes]:
@@ -303,7 +303,7 @@ def test_what_close_does_is_in_the_trace() -> None:
 
 
 def test_twice_is_once() -> None:
-    """One root event, whoever else is in between."""
+    """There is one root event, whatever is in between."""
     with testing.recording() as events:
         assert serve(ZespanMiddleware(ZespanMiddleware(lambda e, s: iter([b"x"])))) == [b"x"]
         flush()

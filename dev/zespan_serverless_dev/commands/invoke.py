@@ -56,7 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _allow_options_in_between(parser: argparse.ArgumentParser) -> None:
-    """Let options stand between handler and event, which argparse refuses before Python 3.12."""
+    """Allow options between handler and event, which argparse refuses before Python 3.12."""
     plain = parser.parse_known_args
 
     def parse(*args: Any, **kwargs: Any) -> Any:

@@ -29,8 +29,8 @@ from zespan_serverless_dev.emulator.model import ModelEndpoint
 EVENT = {"question": "What is the weather in Paris?"}
 CALLS = 2  # of the model, in each invocation
 LOST = 3  # invocations with the SDK that does not flush
-PAIRS = 9  # warm invocations of each function; what is told is the median of the differences
-BACKEND = 30.0  # ms that the backend takes for an answer
+PAIRS = 9  # warm invocations of each function, of whose differences the median is printed
+BACKEND = 30.0  # ms until the backend responds
 TIMEOUT = 8  # seconds of the function; the SDK waits for up to 27 if the backend hangs
 PATIENCE = 20.0  # seconds that a backend has to receive the missing events after an outage
 
@@ -87,9 +87,9 @@ class _Demo:
             for _ in range(LOST):
                 _answered(sandbox.invoke(EVENT))
                 sandbox.freeze()
-        time.sleep(0.3)  # what has been sent may be on its way
+        time.sleep(0.3)  # sent events may be in transit
         arrived, made = len(_spans(self._backend.events)), LOST * CALLS
-        self._say(arrived == made, f"of {made} calls of the model {arrived} have arrived when the sandbox is gone")
+        self._say(arrived == made, f"of {made} model calls {arrived} have arrived when the sandbox is gone")
         print("     A frozen process has no timer. With more traffic some are sent late, during the next invocation.")
 
     def _with_flush(self, plain: Sandbox) -> None:
@@ -126,7 +126,7 @@ class _Demo:
         self._say(True, f"events of all {len(self._invocations)} invocations have arrived")
 
     def _compare(self, plain: Sandbox, sandbox: Sandbox, check: Callable[[Invoke], Invoke]) -> None:
-        """Say how many calls of the model arrive, and how much longer the caller waits. The first call is cold."""
+        """Print how many model calls arrive, and how much longer the caller waits. The first call is cold."""
         before, times = len(_spans(self._backend.events)), []
         for _ in range(PAIRS + 1):
             invokes = _answered(plain.invoke(EVENT)), check(sandbox.invoke(EVENT))
@@ -134,7 +134,7 @@ class _Demo:
             sandbox.freeze()
             times.append([chart.some(invoke.response_ms) for invoke in invokes])
         arrived, made = len(_spans(self._backend.events)) - before, (PAIRS + 1) * CALLS
-        self._say(arrived == made, f"of {made} calls of the model {arrived} have arrived")
+        self._say(arrived == made, f"of {made} model calls {arrived} have arrived")
         own, more = median(pair[0] for pair in times[1:]), median(pair[1] - pair[0] for pair in times[1:])
         self._say(more < BACKEND / 2, f"the caller waits {more:.1f} longer than the {own:.0f} without telemetry")
 
@@ -188,7 +188,7 @@ def _command() -> str:
 
 
 def _spans(events: Iterable[dict[str, Any]]) -> set[str]:
-    """Return the calls of a model that events tell of."""
+    """Return the model calls in events."""
     return {event["span_id"] for event in events if event.get("model")}
 
 

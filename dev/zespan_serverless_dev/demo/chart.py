@@ -12,7 +12,7 @@ WIDTH = 56  # columns
 
 
 def show(invoke: Invoke, calls: Sequence[ModelRequest], requests: Sequence[Request]) -> None:
-    """One line for the handler, each call of the model, the response, and each request to the backend. In ms."""
+    """Print a line for the handler, each model call, the response, and each request to the backend. In ms."""
     response, scale = some(invoke.response_ms), WIDTH / invoke.wall_ms
     _bar("handler", 0, response, scale, f"{response:.0f}")
     for call in calls:
@@ -29,7 +29,7 @@ def show(invoke: Invoke, calls: Sequence[ModelRequest], requests: Sequence[Reque
 
 
 def some(value: float | None) -> float:
-    """Return a time that every answered call has."""
+    """Return a time that must exist in every answered call."""
     assert value is not None
     return value
 

@@ -1,4 +1,4 @@
-"""What the rules on deployment files ask: which functions this package is meant for, and what time a flush needs."""
+"""Answers for rules on deployment files: which functions should be traced, and how much time a flush needs."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ CALL_MODELS = re.compile(
 
 
 def concerned(project: Project, *hosts: Host) -> Iterator[Function]:
-    """The functions on these hosts that are, or are meant to be, traced; those of other languages are left out."""
+    """Return the functions on these hosts that are or should be traced, without those in other languages."""
     for function in project.functions:
         runs_python = not isinstance(function.runtime, str) or function.runtime.startswith(("python", "provided"))
         if function.host in hosts and runs_python and _is_meant(project, function):
@@ -38,12 +38,13 @@ def _is_own(function: Function) -> bool:
 
 
 def own_layers(function: Function) -> list[str]:
-    """Return the layers of a function that have this package, as far as their names tell."""
+    """Return the layers of a function that have this package, judging by their names."""
     return [layer for layer in function.layers if isinstance(layer, str) and _OURS in layer.lower()]
 
 
 def flush_needs(project: Project, function: Function) -> float | None:
-    """Seconds that a flush needs at the end: `flush_timeout` and `flush_reserve`; None if code may say anything."""
+    """Seconds that a flush needs at the end: `flush_timeout` and `flush_reserve`; None if code may set them to
+    anything."""
     given = given_in_code(project, function)
     if given is None or given & {"flush_timeout", "flush_reserve"}:
         return None
@@ -53,7 +54,8 @@ def flush_needs(project: Project, function: Function) -> float | None:
 
 
 def may_call_models(project: Project, function: Function) -> bool:
-    """Whether a function's code imports a client of models, or what may use one; also if its code is not known."""
+    """Whether a function's code imports a client of models, or a package that may use one; true if its code is
+    unknown."""
     modules = modules_of(project, function)
     imports = [name for module in modules for name in module.imports.values()]
     uses_bedrock = "boto3" in imports and any(map(_names_bedrock, modules))

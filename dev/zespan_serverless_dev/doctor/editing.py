@@ -1,4 +1,4 @@
-"""The edits of lines that rules offer; a file that is not written one setting to a line is left to its owner."""
+"""Line edits that rules offer. A file with several settings on a line is not edited."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from .readers.files import text_of
 
 
 def visibility(place: Place, seconds: int) -> Edit | None:
-    """Set a queue's visibility timeout, where it is written, or else in the queue."""
+    """Set a queue's visibility timeout, where it is written, or otherwise in the queue."""
     key = "visibility_timeout_seconds" if _is_terraform(place) else "VisibilityTimeout"
     return _replaced(place, key, str(seconds)) or _inserted(place, key, str(seconds))
 
 
 def reports_failures(place: Place) -> Edit | None:
-    """Have an event source report the messages that failed."""
+    """Make an event source report the messages that failed."""
     if _is_terraform(place):
         return _inserted(place, "function_response_types", '["ReportBatchItemFailures"]')
     if place.file.name.startswith("serverless."):
@@ -52,7 +52,7 @@ def _replaced(place: Place, key: str, value: str) -> Edit | None:
 
 
 def _inserted(place: Place, key: str, value: str) -> Edit | None:
-    """Return a setting more, as the first of a resource or event whose header is at `place`."""
+    """Return an edit that adds a first setting to the resource or event whose header is at `place`."""
     if place.line is None:
         return None
     if _is_terraform(place):

@@ -34,7 +34,7 @@ class Rule:
 
     @property
     def page(self) -> str:
-        """Where the page about it can be read."""
+        """The address of its page."""
         return links.page(f"doctor/{self.id}")
 
 
@@ -47,7 +47,7 @@ class Finding:
 
     message: str
     place: Place | None = None
-    remedy: str = ""  # in place of the rule's, where it depends on what was found
+    remedy: str = ""  # replaces the rule's, if it depends on the finding
     function: str = ""
     edit: Edit | None = None
     rule: Rule = _NONE  # set by the decorator of the check that yields it
@@ -60,7 +60,7 @@ RULES: dict[str, tuple[Rule, Check]] = {}
 
 
 def rule(id: str, name: str, level: Level, why: str, remedy: str) -> Callable[[Check], Check]:
-    """Make a function a rule: it is called with the project, and yields what it finds."""
+    """Make a function a rule: it is called with the project, and yields findings."""
 
     def decorate(check: Check) -> Check:
         if id in RULES:

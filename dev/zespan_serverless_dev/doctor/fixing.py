@@ -16,7 +16,7 @@ from .readers.files import text_of
 from .reports._common import shown
 
 _ODD_BREAK = re.compile("[\x0b\x0c\x1c-\x1e\x85\u2028\u2029]")
-"""Breaks of lines that not all readers count as such: a file with one is not edited by the numbers of lines."""
+"""Line separators that not all readers count: a file that contains one is not edited by line number."""
 
 
 _KEY = re.compile(
@@ -25,7 +25,7 @@ _KEY = re.compile(
     r"""|://[^/\s:@]*:([^/\s@]+)(?=@)""",
     re.IGNORECASE,
 )
-"""A value under a name like that of a key, as the formats write it, and a password in a URL."""
+"""A value with a name like a key's, in all formats, and a password in a URL."""
 
 
 class Unchanged(OSError):
@@ -33,7 +33,7 @@ class Unchanged(OSError):
 
 
 def applied(findings: Iterable[Finding], still_readable: Callable[[Path], bool]) -> Iterator[str]:
-    """Write the edits of findings into the files, and yield the diff of each, or why it has stayed as it was."""
+    """Write the edits of findings into the files, and yield the diff of each, or why it is unchanged."""
     for file, text in sorted(planned(findings).items()):
         before, told = _text(file), diff({file: text})
         try:
@@ -47,7 +47,7 @@ def applied(findings: Iterable[Finding], still_readable: Callable[[Path], bool])
 
 
 def planned(findings: Iterable[Finding]) -> dict[Path, str]:
-    """The files that the edits of findings change, with their new texts. Of edits that overlap the first is taken."""
+    """The files that the edits of findings change, with their new texts. Of overlapping edits the first one applies."""
     edits: defaultdict[Path, list[Edit]] = defaultdict(list)
     for finding in findings:
         if finding.edit is not None:
@@ -57,7 +57,7 @@ def planned(findings: Iterable[Finding]) -> dict[Path, str]:
 
 
 def changed(text: str, edits: Iterable[Edit]) -> str:
-    """Return a text with edits applied, the last one first, so that the numbers of the other lines stay right."""
+    """Return a text with edits applied, the last one first, so that other line numbers stay valid."""
     lines = text.splitlines(keepends=True)
     if _ODD_BREAK.search(text):
         return text
@@ -73,7 +73,7 @@ def changed(text: str, edits: Iterable[Edit]) -> str:
 
 
 def diff(files: dict[Path, str]) -> str:
-    """Return what is to be changed, in the form of `patch`, with *** in place of what may be a key."""
+    """Return the changes in the format of `patch`, with possible keys replaced by ***."""
     parts: list[str] = []
     for file, text in sorted(files.items()):
         before = [line.rstrip("\r\n") for line in _text(file).splitlines()]
@@ -93,7 +93,7 @@ def _without_keys(lines: Iterable[str], text: str) -> Iterator[str]:
 
 
 def keys_in(text: str) -> set[str]:
-    """Return what may be keys in the text of a file."""
+    """Return possible keys in the text of a file."""
     return {value for found in _KEY.finditer(text) for value in found.groups() if value}
 
 
@@ -115,7 +115,7 @@ def write(file: Path, text: str) -> None:
 
 
 def _text(file: Path) -> str:
-    """A file's text with its own ends of lines; empty if it cannot be read."""
+    """Return a file's text with its own line endings; empty if it cannot be read."""
     try:
         text_of(file)
         return file.read_bytes().decode()

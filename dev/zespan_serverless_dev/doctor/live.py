@@ -1,6 +1,6 @@
-"""`--live`: sends one event as the environment says, by the package's own settings and exporter, and times each step.
+"""`--live`: sends one event with the environment's settings and exporter, and times each step.
 
-Of a key no more than the last four characters are shown.
+At most the last four characters of a key are shown.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _SHOWN_FROM = 16  # characters of a key whose last four may be shown
 
 @dataclass(frozen=True)
 class Step:
-    """One step, to one destination. `ms` is None for what takes no time."""
+    """One step, to one destination. `ms` is None if it is not timed."""
 
     destination: str
     name: str
@@ -76,7 +76,7 @@ def _steps(settings: Settings) -> Iterator[Step]:
 
 
 def _problem_of_address() -> str:
-    """Return why ZESPAN_BASE_URL cannot be used, with which telemetry is off; empty if it can."""
+    """Return why ZESPAN_BASE_URL is unusable, which switches telemetry off; empty if it is usable."""
     try:
         if text := os.environ.get("ZESPAN_BASE_URL", "").strip():
             FIELDS["base_url"].parse(text)
@@ -86,7 +86,7 @@ def _problem_of_address() -> str:
 
 
 def _destination(name: str, settings: Settings) -> Iterator[Step]:
-    """Yield all steps to one destination. After one that fails, nothing is tried any more."""
+    """Yield all steps to one destination, up to the first that fails."""
     yield Step(name, "settings", "OK", _described(name, settings))
     spent = 0.0
     for step in _connection(name, settings) if "://" not in name else ():
@@ -109,7 +109,7 @@ def _described(name: str, settings: Settings) -> str:
 
 
 def _connection(name: str, settings: Settings) -> Iterator[Step]:
-    """Name resolution, connection and TLS to where requests go, or to the proxy in between."""
+    """Yield the steps of name resolution, connection and TLS to the destination, or to its proxy."""
     url, certificate = _address(name, settings)
     parts = urlsplit(url)
     port = parts.port or (443 if parts.scheme == "https" else 80)
@@ -176,7 +176,7 @@ def _timed(name: str, what: str, act: Callable[[], str]) -> Step:
 
 
 def _event(name: str, settings: Settings, spent: float) -> Iterator[Step]:
-    """Yield one event over a connection of the exporter's own."""
+    """Yield the step that sends one event with the exporter."""
     exporter: Any = None
     try:
         exporter = build_exporter(settings)

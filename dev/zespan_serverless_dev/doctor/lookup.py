@@ -1,4 +1,4 @@
-"""What several rules ask of a project: the code of a function, its environment, and whether it is traced."""
+"""Answers that several rules need: the code of a function, its environment, and whether it is traced."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _INDIRECT = {
     "datadog_lambda.handler.handler": "DD_LAMBDA_HANDLER",
     "newrelic_lambda_wrapper.handler": "NEW_RELIC_LAMBDA_HANDLER",
 }
-"""Handlers of tools, with the variable that names the user's own."""
+"""Handlers of tools, with the variable that names the user's handler."""
 LAYER_WRAPPER = "/opt/zespan/wrapper"
 """The script of the layer, which does the same for AWS_LAMBDA_EXEC_WRAPPER."""
 
@@ -33,20 +33,20 @@ _STAND_INS = {
 
 
 def variables(project: Project) -> Iterator[Variable]:
-    """Yield every variable, of functions and of none."""
+    """Yield every variable, including those without a function."""
     for function in project.functions:
         yield from function.environment.values()
     yield from project.variables
 
 
 def value_of(function: Function, name: str) -> str:
-    """Return what a function's variable is set to; empty if it is not set, or only the deployment knows."""
+    """Return the value of a function's variable; empty if it is not set, or known only at deployment."""
     variable = function.environment.get(name)
     return variable.value.strip() if variable and isinstance(variable.value, str) else ""
 
 
 def environ_of(function: Function) -> dict[str, str]:
-    """A function's environment, with a value that could be real in place of one that only the deployment knows."""
+    """A function's environment, with plausible values instead of those known only at deployment."""
     environ: dict[str, str] = {}
     for name, variable in function.environment.items():
         environ[name] = variable.value if isinstance(variable.value, str) else _STAND_INS.get(name, "unknown")
@@ -55,7 +55,7 @@ def environ_of(function: Function) -> dict[str, str]:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Keep what the package logs about values out of the output: a rule says it."""
+    """Suppress the package's log lines about values, which a rule reports."""
     is_disabled, logger.disabled = logger.disabled, True
     try:
         yield
@@ -81,7 +81,7 @@ def modules_of(project: Project, function: Function) -> list[Module]:
 
 
 def handler_of(project: Project, function: Function) -> Handler | None:
-    """Return the function that the platform calls, or that a tool's own handler calls; None if that cannot be told."""
+    """Return the function that the platform calls, or that a tool's own handler calls; None if that is unknown."""
     module = _handler_file(project, function)
     return handler(module, _handler_name(function).rpartition(".")[2]) if module else None
 
@@ -129,7 +129,7 @@ def is_ours(wrapper: Wrapper) -> bool:
 
 
 def is_traced(project: Project, function: Function) -> bool:
-    """Whether something in the project wants telemetry of this function: its code, or how it is started."""
+    """Whether the project enables telemetry for this function, in its code or in how it is started."""
     return is_wrapped(function) or any(module.uses(PACKAGE) for module in modules_of(project, function))
 
 

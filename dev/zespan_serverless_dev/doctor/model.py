@@ -13,7 +13,7 @@ Host = Literal["aws_lambda", "google_cloud", "azure_functions", "vercel", "cloud
 
 
 SHELL = Path("(environment)")
-"""The file of what is set where the doctor runs."""
+"""Stands for the doctor's own environment instead of a file."""
 
 
 @dataclass(frozen=True)
@@ -61,13 +61,13 @@ class Layer:
     name: str
     place: Place
     code: Path | None = None  # a folder, or a zip
-    runtimes: tuple[str, ...] = ()  # those that it says to be compatible with; none if it does not say
+    runtimes: tuple[str, ...] = ()  # the declared compatible ones; none if not declared
     architectures: tuple[str, ...] = ()
 
 
 @dataclass
 class Function:
-    """One function. What is None is not said by any file that was read; what is UNKNOWN is said by an expression."""
+    """One function. A field is None if no file sets it, and UNKNOWN if an expression sets it."""
 
     name: str
     host: Host
@@ -80,7 +80,7 @@ class Function:
     memory_mb: int | Unknown | None = None
     environment: dict[str, Variable] = field(default_factory=dict)
     environment_is_partial: bool = False  # more variables may be set, by an expression or outside of all files
-    built: Path | None = None  # what will be deployed, if a tool has built it: a folder
+    built: Path | None = None  # the folder that a tool has built for deployment
     layers: list[str | Unknown] = field(default_factory=list)  # names in `Project.layers`, or ARNs
     actions: set[str] | Unknown = field(default_factory=set)  # IAM actions that its role allows, in lower case
     sources: list[Source] = field(default_factory=list)

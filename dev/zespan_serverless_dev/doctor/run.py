@@ -26,7 +26,7 @@ _IGNORED = re.compile(r"(?:#|//)\s*zespan:\s*ignore\s+(ZS\d+(?:[\s,]+ZS\d+)*)")
 
 @dataclass(frozen=True)
 class Result:
-    """What came out of checking a project. `ignored` is how many findings a comment in a file has left out."""
+    """The result of checking a project. `ignored` counts the findings that comments suppress."""
 
     project: Project
     findings: list[Finding]
@@ -34,7 +34,7 @@ class Result:
 
 
 def check(arguments: argparse.Namespace) -> int:
-    """Check a project as the command line says, print the report, and return the exit code."""
+    """Check a project according to the command line, print the report, and return the exit code."""
     try:
         chosen = selected(arguments.select, arguments.ignore)
         if not arguments.path.exists():
@@ -63,7 +63,7 @@ def refuse(why: str) -> int:
 
 
 def _fixed(path: Path, chosen: list[tuple[Rule, Check]], result: Result) -> Result:
-    """Make the edits that findings offer, print them to stderr, and return what is found afterwards.
+    """Apply the edits that findings offer, print them to stderr, and return the remaining findings.
 
     An edit may wait for another one of the same line, but not for ever.
     """
@@ -79,8 +79,8 @@ def _fixed(path: Path, chosen: list[tuple[Rule, Check]], result: Result) -> Resu
 
 
 def selected(select: Iterable[str], ignore: Iterable[str]) -> list[tuple[Rule, Check]]:
-    """The rules whose ids begin with one of `select`, if there is any, and with none of `ignore`; each may be a list
-    with commas. Raises ValueError for what begins no rule's id."""
+    """The rules whose ids begin with one of `select`, if there is any, and with none of `ignore`; each may be a
+    comma-separated list. Raises ValueError if no rule's id begins like that."""
     known = rules()
     wanted, unwanted = (_ids(texts, known) for texts in (select, ignore))
     return [
@@ -105,7 +105,7 @@ def list_rules() -> int:
 
 
 def explain(id: str) -> int:
-    """Print what a rule is for."""
+    """Print the explanation of a rule."""
     known = rules()
     if id.upper() not in known:
         return refuse(f"there is no rule {id!r}: --list-rules prints all of them")

@@ -1,4 +1,4 @@
-"""What the rules ask of Python code: which names it imports, what it calls, and what is around its handler."""
+"""Reads Python code for rules: the names that it imports, its calls, and the wrappers around its handler."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 
 _DEEPEST = 300
-"""Levels of a syntax tree. What looks at deeper ones by recursion would need more than Python allows."""
+"""Levels of a syntax tree. Deeper recursion would exceed Python's limit."""
 
 Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 
@@ -125,7 +125,7 @@ def parse(path: Path, text: str) -> Module:
 
 
 def handler(module: Module, name: str) -> Handler | None:
-    """Return what a module calls `name`, with what is around it; None if it is not there, or cannot be told."""
+    """Return the handler `name` of a module, with its wrappers; None if it does not exist, or is unknown."""
     try:
         return _resolved(module, name, len(module.tree.body))
     except RecursionError:  # hundreds of assignments of one another

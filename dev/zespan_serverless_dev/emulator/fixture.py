@@ -1,4 +1,4 @@
-"""The fixture `lambda_sandbox`: the plugin of pytest in `zespan_serverless.testing` finds it by an entry point."""
+"""The fixture `lambda_sandbox`, which the pytest plugin in `zespan_serverless.testing` finds by an entry point."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ Lost = Callable[[str, Mapping[str, Any], str], object]
 
 @contextmanager
 def sandboxes(root: Path, environment: Mapping[str, str], lost: Lost) -> Iterator[Callable[..., lambda_rie.Sandbox]]:
-    """What starts sandboxes with these variables. At the end they are shut down, and `lost` is told of each event that
-    has not been delivered by then. Skips the test where no sandbox can run.
+    """Yield a function that starts sandboxes with these variables. At the end they are shut down, and `lost` is called
+    with each undelivered event. Skips the test if no sandbox can run.
 
     `root`: the folder that the folder of the code is relative to, and its default.
     """

@@ -1,7 +1,7 @@
 """One Lambda function instance on this machine: AWS's emulator runs AWS's runtime client, which runs a handler.
 
-The emulator is Lambda's own init process: deadlines, resets, the Extensions API and the shutdown with SIGTERM are the
-real ones. It does not freeze the sandbox between invocations (``freeze`` does), and limits no CPU (``join`` may).
+The emulator is Lambda's own init process: deadlines, resets, the Extensions API and the shutdown by SIGTERM are real.
+It does not freeze the sandbox between invocations (``freeze`` does), and limits no CPU (``join`` may).
 """
 
 from __future__ import annotations
@@ -69,8 +69,8 @@ class Sandbox:
     ``extension`` adds another extension; without any, Lambda kills the runtime without a SIGTERM. ``tmp_dir`` is the
     sandbox's TMPDIR, which survives resets; by default it is a new folder, deleted when the sandbox stops. ``wrapper``
     is the file that AWS_LAMBDA_EXEC_WRAPPER names: it starts the runtime, with the handler that it leaves in
-    ``_HANDLER``. ``probe`` has the runtime tell what happens in it. ``layers`` are folders that Python searches after
-    the function's. ``join`` is a file that the runtime's process writes its id to before it starts: that of a cgroup.
+    ``_HANDLER``. ``probe`` observes what happens in the runtime. ``layers`` are folders that Python searches after the
+    function's. ``join`` is a file that the runtime's process writes its id to before it starts: that of a cgroup.
     """
 
     def __init__(

@@ -18,7 +18,7 @@ from typing import Any
 Json = dict[str, Any]
 
 MODEL_VARIABLES = ("OPENAI_BASE_URL", "OPENAI_API_KEY")
-"""What leads a program's calls of the model to the stand-in: its ``url``, and any key."""
+"""Variables that direct a program's model calls to the stand-in: its ``url``, and any key."""
 
 WORDS = ["Hello", ",", " serverless", " world", "!"]  # the answer, a token each
 ARGUMENTS = ['{"city"', ': "Paris"}']  # of the tool call, in the pieces that a stream has

@@ -1,4 +1,4 @@
-"""Reads what functions send: Zespan's events, Carbon's, and OTLP; of anything else it says why it cannot."""
+"""Reads what functions send: Zespan's events, Carbon's, and OTLP; rejects anything else with a reason."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ __all__ = [
 ]
 
 LARGE = 4 << 20
-"""Bytes of a body that is read alone: read, it may take 30 times as much memory, and many may come at once."""
+"""Bytes above which bodies are read one at a time, because parsing may take 30 times as much memory."""
 
 _one_large = threading.Lock()
 
@@ -59,7 +59,7 @@ def event_of(raw: str) -> Any:
 
 
 def span_of(format: str, raw: str) -> Span:
-    """Return the span of an event as it arrived, which is kept in the words of `format`. Raises BadBody."""
+    """Return the span of an event as it arrived, which is kept in the format `format`. Raises BadBody."""
     event = parsed(raw)
     if format == "otlp":
         from . import otlp
@@ -71,7 +71,7 @@ def span_of(format: str, raw: str) -> Span:
 
 
 def details(format: str, raw: str) -> dict[str, Any]:
-    """Return what a span has beside its fields: `input`, `output`, `tools` and `attributes`."""
+    """Return a span's contents besides its fields: `input`, `output`, `tools` and `attributes`."""
     event = parsed(raw)
     if format == "otlp":
         from . import otlp

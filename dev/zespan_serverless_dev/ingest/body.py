@@ -53,7 +53,7 @@ def _inflated(body: bytes, wbits: int) -> bytes:
 
 
 def parsed(document: str) -> Any:
-    """A document of JSON. Numbers that JSON has no words for are None: NaN, infinity, and 1e999, which is infinite."""
+    """A document of JSON. Numbers that JSON cannot represent are None: NaN, infinity, and 1e999, which is infinite."""
     objects = document.count("{") + document.count("[")
     if objects > OBJECTS_MAX:
         raise BadBody(f"the document has more than {OBJECTS_MAX:,} objects and lists: send smaller batches")
@@ -71,7 +71,8 @@ def _finite(number: str) -> float | None:
 
 
 def showable(value: Any, depth: int = 0) -> Any:
-    """A value that any reader of JSON takes: texts in events may be JSON themselves, of any depth, with any number."""
+    """Return a value that any JSON parser accepts: texts in events may be JSON themselves, of any depth, with any
+    number."""
     if isinstance(value, dict):
         return {key: showable(one, depth + 1) for key, one in value.items()} if depth < DEPTH_MAX else "..."
     if isinstance(value, list):

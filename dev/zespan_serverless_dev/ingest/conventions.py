@@ -1,5 +1,5 @@
-"""The attribute names that tools use for model calls: OpenTelemetry's gen_ai, those of this package below
-`zespan.`, OpenInference's, and OpenLLMetry's. Of several names the first that a span has counts.
+"""The attribute names that tools use for model calls: OpenTelemetry's gen_ai, those of this package below `zespan.`,
+OpenInference's, and OpenLLMetry's. If a span has several of the names, the first one counts.
 """
 
 from __future__ import annotations
@@ -128,7 +128,7 @@ def _exception(found: Json) -> str | None:
 
 
 def details(found: Json) -> Json:
-    """Return what was said, and all that a span has no field for."""
+    """Return the messages, and the attributes that have no field."""
     rest = dict(found["attributes"])
     asked = messages.instructions(_take(rest, _INSTRUCTIONS))
     asked += messages.listed(_take(rest, _INPUT)) or indexed.asked(rest) or []

@@ -1,4 +1,4 @@
-"""What was said, as messages of OpenTelemetry's: a role, and parts that each have a type; or as a text."""
+"""Converts content to OpenTelemetry's messages: a role, and parts that each have a type; or to text."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def asked(system: Any, prompt: Any) -> list[Message] | None:
 
 
 def said(answer: Any, calls: Any) -> list[Message] | None:
-    """The messages of an answer: its text, or the texts of several choices; and its calls of tools, by their names."""
+    """The messages of an answer: its text, or the texts of several choices; and its tool calls, by their names."""
     found = [_message("assistant", text) for text in _choices(answer)]
     named = document(calls) if isinstance(calls, str) else calls
     parts: list[Message] = [
@@ -35,7 +35,7 @@ def said(answer: Any, calls: Any) -> list[Message] | None:
 
 
 def plain(value: Any) -> str | None:
-    """Return what a tool or another step got or gave, as text."""
+    """Return the input or output of a tool or step, as text."""
     if value is None or value == "":
         return None
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
@@ -76,7 +76,7 @@ def _arguments(value: Any) -> Any:
 
 
 def document(text: str) -> Any:
-    """Return what a text says in JSON; None if it is none."""
+    """Return the JSON value of a text; None if it is not JSON."""
     try:
         return json.loads(text)
     except (ValueError, RecursionError):

@@ -13,7 +13,7 @@ from .span import BadBody, Span, count, moment, number, text
 Event = dict[str, Any]
 
 _STATUS = {"success": "ok", "ok": "ok", "timeout": "timeout", "crashed": "crashed", "error": "error"}
-# What a span has in fields of its own; the rest of an event are attributes.
+# Fields of an event that have a field in a span; the others become attributes.
 _PLACED = frozenset(
     (
         *("event_id", "project_id", "trace_id", "span_id", "parent_span_id", "timestamp", "latency_ms", "operation"),
@@ -107,7 +107,7 @@ def add_sender(span: Span, attributes: Event) -> None:
 
 
 def details(event: Event) -> dict[str, Any]:
-    """Return what was said, and all that a span has no field for."""
+    """Return the messages, and the attributes that have no field."""
     kind = event.get("span_kind")
     metadata, tags = event.get("metadata"), event.get("tags")
     attributes = {

@@ -1,4 +1,4 @@
-"""What is to be changed in a project, before anything is written."""
+"""The planned changes of a project, before anything is written."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class Draft:
         return True
 
     def note(self, text: str) -> None:
-        """Say what is left to the user, once."""
+        """Record once what is left to the user."""
         if text not in self.notes:
             self.notes.append(text)
 

@@ -1,4 +1,4 @@
-"""The command: finds out what a project is, and shows or writes the few lines that trace it."""
+"""The command: detects the kind of a project, and shows or writes the few lines that trace it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ DONE, USAGE, NOTHING = 0, 2, 3
 
 
 def run(arguments: Namespace) -> int:
-    """Do what the command line says, and return the exit code."""
+    """Run the command, and return the exit code."""
     root: Path = arguments.path
     if not root.is_dir():
         return _refuse(f"there is no folder {str(root)!r}: name that of the project, or leave it out", USAGE)
@@ -60,7 +60,7 @@ def _taken(root: Path, project: Project) -> list[Path]:
 
 
 def _tell(draft: Draft, project: Project, *, is_written: bool) -> None:
-    """Say what was done and what is left, beside the diff, which may go into a file."""
+    """Print what was done and what is left, separately from the diff, which may go into a file."""
     count = len(draft.changes())
     files = f"{count} file" + ("" if count == 1 else "s")
     if count:

@@ -1,4 +1,4 @@
-"""One call, put together from what the client has seen and the facts of the probe. Times: milliseconds since 1970."""
+"""One call, from the client's observations and the probe's facts. Times are milliseconds since 1970."""
 
 from __future__ import annotations
 
@@ -28,7 +28,8 @@ class Span:
 
 @dataclass
 class Call:
-    """`number` counts from 1, `event` is the event's name, `killed` whether a signal of ours has ended the process."""
+    """`number` counts from 1, `event` is the event's name, `killed` whether the command's signal has ended the
+    process."""
 
     number: int
     event: str

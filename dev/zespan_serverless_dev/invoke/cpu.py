@@ -1,8 +1,8 @@
 """The share of a CPU that Lambda gives a function: 1,769 MB of memory are one vCPU.
 
 A control group (cgroup) of Linux enforces it, where this user may make one: in a container that has its own, as root,
-or where systemd has delegated the controller `cpu`. Elsewhere the function gets all of this machine, and that is said.
-The first init gets a whole vCPU at least, because Lambda gives an init more than the calls.
+or where systemd has delegated the controller `cpu`. Elsewhere the function gets all of this machine, and a note says
+so. The first init gets a whole vCPU at least, because Lambda gives an init more than the calls.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def share(memory: int) -> float:
 
 
 class CpuLimit:
-    """A cgroup with a quota. ``join`` is the file that a process writes its id to; None if there can be no cgroup.
+    """A cgroup with a quota. ``join`` is the file that a process writes its id to; None if no cgroup can be created.
 
     ``trouble`` says why there is none.
     """

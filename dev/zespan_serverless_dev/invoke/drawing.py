@@ -1,6 +1,6 @@
-"""What the terminal shows: where the time of each call went, which events arrived, and the ledger.
+"""Draws the terminal's output: a timeline of each call, the events that arrived, and the ledger.
 
-What a function says may be anything: nothing of it can control the terminal.
+The function's output may contain anything, and cannot control the terminal.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
     from .session import Result
 
 LABEL = 22  # columns
-NOTE = 34  # columns that are kept for what is said beside a bar
+NOTE = 34  # columns for the text beside a bar
 BAR_MIN, BAR_MAX = 20, 64
 
 INIT_SHARE = 0.1  # of the timeout: an init that is shorter does not make a timeout
 BODY_MAX = 300  # characters of an answer
-LOG_FIRST, LOG_LAST = 4, 12  # lines of a call's log; a traceback tells most at its end
+LOG_FIRST, LOG_LAST = 4, 12  # lines of a call's log; the end of a traceback is the most useful part
 LINE_MAX = 300  # characters of one
 EVENTS_MAX = 20  # events in the ledger
 
@@ -62,7 +62,7 @@ def drawn_call(call: Call, result: Result) -> Iterator[str]:
 
 
 def drawn_end(result: Result) -> Iterator[str]:
-    """Yield the ledger, and what has to be said with it."""
+    """Yield the ledger, with notes."""
     sums = result.ledger.sums()
     dropped = sum(sums["dropped"].values())
     frozen = f" Between calls it was frozen by {result.plan.freeze}." if len(result.calls) > 1 else ""
@@ -74,7 +74,7 @@ def drawn_end(result: Result) -> Iterator[str]:
         f"Ledger: {sums['captured']} captured = {sums['delivered']} delivered + {sums['waiting']} waiting"
         f" + {dropped} dropped + {sums['lost']} lost"
     )
-    # What is lost comes first.
+    # Lost events come first.
     others = sorted(
         (e for e in result.ledger.entries.values() if e.state != "delivered"), key=lambda e: e.state != "lost"
     )

@@ -1,4 +1,4 @@
-"""What a sandbox has left on its disk: the events that wait there for its next process."""
+"""Reads a sandbox's journals: the events on its disk that wait for its next process."""
 
 from __future__ import annotations
 

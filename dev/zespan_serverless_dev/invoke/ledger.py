@@ -1,9 +1,7 @@
 """The ledger: in which state each event of a run is. captured = delivered + waiting + dropped + lost, always.
 
-delivered    a backend has accepted it
-dropped      the package has given it up, and said so
-waiting      it is in a journal on the sandbox's disk, where the next process finds it, or the fallback has it
-lost         none of these
+delivered    a backend has accepted it dropped      the package has dropped and reported it waiting      it is in a
+journal on the sandbox's disk, where the next process finds it, or the fallback has it lost         none of these
 """
 
 from __future__ import annotations
@@ -42,7 +40,7 @@ class Fate:
 
 @dataclass
 class Entry:
-    """One event. What the package has told of it is in `known`: name, model, trace_id, span_id."""
+    """One event. `known` has what the package has reported of it: name, model, trace_id, span_id."""
 
     event_id: str
     known: Mapping[str, Any]
@@ -70,7 +68,7 @@ class Entry:
 
     @property
     def name(self) -> str:
-        """What it is about, for people."""
+        """A readable name."""
         return name_of(self.known)
 
     def at(self, destination: str) -> Fate:
@@ -79,7 +77,7 @@ class Entry:
 
 
 def name_of(known: Mapping[str, Any]) -> str:
-    """Return what a captured event is about, for people."""
+    """Return a readable name of a captured event."""
     name = "invocation" if known.get("kind") == "invocation" else known.get("model") or known.get("name") or "event"
     status = known.get("status") or "ok"
     return str(name) if status == "ok" else f"{name} ({status})"
@@ -140,7 +138,7 @@ class Ledger:
         span = known.get("span_id")
         if span:
             self._of_span[str(span)] = event_id
-            early = self.entries.pop(str(span), None)  # settled before its capture was told, under its span id
+            early = self.entries.pop(str(span), None)  # settled before its capture was reported, under its span id
             if early is not None:
                 early.event_id, early.known = event_id, known
                 self.entries.setdefault(event_id, early)

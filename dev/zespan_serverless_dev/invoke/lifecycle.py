@@ -1,4 +1,4 @@
-"""Tells a running `dev` what happens in a sandbox, in the records of PROTOCOL.md, and passes on its controls."""
+"""Reports a sandbox's lifecycle to a running `dev`, in the records of PROTOCOL.md, and passes on its controls."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .call import Call
 from .plan import Plan
 
 CONTROLS = ["freeze", "thaw", "sigterm", "kill", "timeout"]
-POLL = 20.0  # seconds that `dev` may keep a question for commands
+POLL = 20.0  # seconds that `dev` may hold a request for commands
 PATIENCE = 5.0  # seconds for the last records at the end
 
 _PASSED = {
@@ -32,14 +32,14 @@ _PASSED = {
 
 
 class Lifecycle:
-    """One sandbox. Records are sent by a thread; if `dev` does not take them, that is said once."""
+    """One sandbox. A thread sends the records; if `dev` does not accept them, that is logged once."""
 
     def __init__(self, dev: Address, plan: Plan, obey: Callable[[str], object]) -> None:
         self._dev, self._obey = dev, obey
         self.sandbox = f"{plan.name}-{secrets.token_hex(4)}"
         self._queue: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
-        self._request = ""  # the id of the one under way
-        self._invoke: dict[str, Any] = {}  # what has been said of it
+        self._request = ""  # the id of the current one
+        self._invoke: dict[str, Any] = {}  # what has been reported of it
         self._event = ""
         self._sent_at = 0.0
         self._pid = 0  # of the process that has asked for events last
@@ -57,7 +57,8 @@ class Lifecycle:
             memory_mb=plan.memory,
             timeout_ms=plan.timeout * 1000,
             python=platform.python_version(),
-            command=["zespan-serverless", "invoke", plan.handler],  # no options: they may have keys, or `dev`'s token
+            # No options, because they may contain keys, or `dev`'s token.
+            command=["zespan-serverless", "invoke", plan.handler],
             controls=[*CONTROLS, "again"] if plan.stays else CONTROLS,
         )
 

@@ -1,4 +1,4 @@
-"""What is asked for: the command's options, checked, and what is unusable said in words that can be typed."""
+"""Checks the command's options. Errors say what to type instead."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The command itself: runs a plan, shows it, and says by its exit code how it went."""
+"""The command itself: runs a plan, prints the result, and returns the exit code."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def exit_code(result: Result) -> int:
 
 
 class Progress:
-    """What is being waited for, on standard error if that is a terminal."""
+    """Progress on standard error, if that is a terminal."""
 
     def __init__(self) -> None:
         self._is_shown = sys.stderr.isatty()
@@ -122,7 +122,7 @@ def _watch(chosen: Namespace, plan: Plan) -> None:
 
 
 def _again(chosen: Namespace, plan: Plan) -> Plan:
-    """Return the plan as the files say now; as it was, if they are unusable."""
+    """Return the plan from the current files, or the old one if they are unusable."""
     try:
         return plan_of(chosen)
     except Unusable as error:

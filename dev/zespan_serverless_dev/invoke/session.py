@@ -31,7 +31,7 @@ WRAPPER = "/opt/zespan/wrapper"  # the layer's
 
 @dataclass
 class Result:
-    """What a run has brought."""
+    """The result of a run."""
 
     plan: Plan
     ledger: Ledger
@@ -49,7 +49,7 @@ class Result:
 
 
 class Session:
-    """One run. `on_call` gets each call when it is over, and `on_progress` what is being waited for."""
+    """One run. `on_call` is called with each finished call, and `on_progress` with the current step."""
 
     def __init__(
         self, plan: Plan, on_call: Callable[[Call, Result], object], on_progress: Callable[[str], object]
@@ -148,7 +148,7 @@ class Session:
         time.sleep(pause)
 
     def _stay(self, collector: Collector) -> None:
-        """Keep the sandbox, and call once more when the page asks for it, until Ctrl-C."""
+        """Keep the sandbox, and call again when the page requests it, until Ctrl-C."""
         with suppress(KeyboardInterrupt):
             while True:
                 self._on_progress("the sandbox stays; Ctrl-C ends it")
@@ -157,7 +157,7 @@ class Session:
                 self._call(len(self.result.calls) + 1, collector, pause=LOOK)
 
     def obey(self, command: str) -> None:
-        """Do what the page asks for, at once, in whichever thread."""
+        """Execute a control of the page at once, in any thread."""
         if command in ("freeze", "timeout"):  # a call under way that stands still runs into its timeout
             self._freeze()
         elif command == "thaw":

@@ -57,7 +57,7 @@ def _paths(layer: Layer) -> list[Path]:
 
 
 def _notes(function: Function, made: dict[str, Layer], known: Collection[str]) -> Iterator[str]:
-    """Yield what is otherwise here than in the template."""
+    """Yield notes on differences from the template."""
     if isinstance(function.runtime, str) and function.runtime != _runtime():
         yield f"the template says {function.runtime}; this is {_runtime()}, the Python of this command"
     for layer in function.layers:

@@ -1,4 +1,4 @@
-"""The probe: what zespan-serverless does inside a program, as facts in a file that another process reads.
+"""The probe: records what zespan-serverless does inside a program, as facts in a file that another process reads.
 
     facts = Facts(folder / "facts")
     subprocess.Popen(command, env={**os.environ, **facts.environment(os.environ.get("PYTHONPATH", ""))})
@@ -74,7 +74,7 @@ class Facts:
 
 
 def _parsed(line: bytes) -> Fact | None:
-    """Return a line; None if it is none of ours: the disk may have been full."""
+    """Parse a line; None if it is incomplete, because the disk may have been full."""
     try:
         fact = json.loads(line)
     except ValueError:

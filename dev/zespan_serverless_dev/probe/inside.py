@@ -1,8 +1,8 @@
 """The part of the probe that runs in the program: it writes one line for each fact to a file.
 
 The file is opened for each line, with O_APPEND: so a line is there even if the next instruction is SIGKILL, forked
-children and threads write whole lines, and no descriptor of ours is left for the program to close. A line costs about
-15 microseconds, and there are about ten in an invocation.
+children and threads write whole lines, and no descriptor stays open that the program could close. A line costs about 15
+microseconds, and there are about ten in an invocation.
 
 Modules are patched when the program imports them; none is imported for that. The names in `PATCHES` belong to one
 version of zespan-serverless, the one that this distribution requires. Where a name is not there, a fact `broken` says
@@ -215,7 +215,7 @@ def _ms(seconds: float) -> float:
 
 
 def _wrap(owner: Any, name: str, after: Callable[..., Any], before: Callable[..., Any] = lambda *_: None) -> None:
-    """Have a method call `before` first, and at its end `after`, with what that has returned, and its own result."""
+    """Make a method call `before` first, and at its end `after`, with the result of `before` and its own."""
     original = getattr(owner, name)
 
     def wrapped(*args: Any, **kwargs: Any) -> Any:
@@ -228,7 +228,7 @@ def _wrap(owner: Any, name: str, after: Callable[..., Any], before: Callable[...
 
 
 def _guarded(call: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-    """Call a function of ours; what fails in it is a fact, and not the program's trouble."""
+    """Call a function of the probe; a failure becomes a fact, and does not affect the program."""
     try:
         return call(*args, **kwargs)
     except Exception as error:
@@ -238,7 +238,7 @@ def _guarded(call: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
 
 
 def _pass_on(error: Exception) -> None:
-    """Raise what a signal handler of the program's has raised in here."""
+    """Raise what the program's signal handler has raised in here."""
     guard: Any = sys.modules.get("zespan_serverless._base.guard")
     if guard is not None:
         guard.pass_on(error)
@@ -273,7 +273,7 @@ class _Loader:
         return self._loader.create_module(spec)
 
     def exec_module(self, module: Any) -> None:
-        module.__loader__ = module.__spec__.loader = self._loader  # what the program sees is as it is without us
+        module.__loader__ = module.__spec__.loader = self._loader  # the program sees the same as without the probe
         self._loader.exec_module(module)
         try:
             PATCHES[module.__name__](module)

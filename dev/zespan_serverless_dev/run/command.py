@@ -69,7 +69,7 @@ def _folder() -> TemporaryDirectory[str]:
 
 @contextmanager
 def _collector(arguments: argparse.Namespace) -> Iterator[tuple[Address, bool]]:
-    """The `dev` that is asked for, or that runs here, else one of our own; and whether it has a page that stays."""
+    """The `dev` that is asked for, or that runs here, or a built-in one; and whether it has a page that stays."""
     found = None if arguments.alone else find(arguments.dev)
     if found is not None:
         yield found, True

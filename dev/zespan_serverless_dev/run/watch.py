@@ -1,4 +1,4 @@
-"""What the probe says of a program: passed on to `dev` as lifecycle records while it runs, and kept for the account."""
+"""Forwards the probe's facts about a running program to `dev` as lifecycle records, and keeps them for the account."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ..invoke.journals import left_in
 from ..invoke.ledger import Ledger
 from ..probe import Fact, Facts
 
-_EVERY = 0.2  # seconds between two looks
+_EVERY = 0.2  # seconds between two checks
 _RECORDS = {
     "begun": ("trace_id", "span_id", "parent_span_id", "name", "kind"),
     "captured": ("event_id", "trace_id", "span_id"),
@@ -43,7 +43,7 @@ class Watch:
         self._thread.start()
 
     def end(self) -> None:
-        """The program has ended: read the rest, and tell it."""
+        """Read and report the rest, because the program has ended."""
         self._ended.set()
         self._thread.join()
         self._look()

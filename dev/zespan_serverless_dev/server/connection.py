@@ -1,4 +1,4 @@
-"""One client's connection: reads requests, asks the guard, and hands them to those who answer."""
+"""One client's connection: reads requests, checks them with the guard, and dispatches them."""
 
 from __future__ import annotations
 
@@ -144,9 +144,9 @@ class Connection(BaseHTTPRequestHandler):
         except Exception as error:
             traceback.print_exc()
             answer = Answer.of({"error": f"the server has failed, see its terminal: {type(error).__name__}"}, 500)
-        body: bytes | None = self._body  # read by whoever has answered
+        body: bytes | None = self._body  # read by the code that responded
         is_unread = body is None and ("transfer-encoding" in self.names or self.names.get("content-length", "0") != "0")
-        self.close_connection |= is_unread  # what was not read would be taken for the next request
+        self.close_connection |= is_unread  # unread bytes would be taken for the next request
         if answer is not None:
             self._send(answer)
         if is_unread:

@@ -1,8 +1,8 @@
 """Who may ask: this machine's own page, its owner with the token, and functions that send telemetry.
 
 The server listens on the loopback interface only. Still, any page that is open in a browser can send requests there. So
-a request must name this server as its host (a name of an attacker's that leads to 127.0.0.1 is refused), a request from
-another page is refused, and what reads anything needs the token.
+a request must name this server as its host (an attacker's name that resolves to 127.0.0.1 is refused), a request from
+another page is refused, and reading requires the token.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class Guard:
         return any(name in headers for name in _FROM_PAGES)
 
     def is_foreign(self, headers: Mapping[str, str], is_page: bool) -> bool:
-        """Whether another page has sent it. A link on one may lead to ours, in a tab of its own."""
+        """Whether another page has sent it. A link on it may lead here, in a new tab."""
         if is_page and "origin" not in headers:
             where = headers.get("sec-fetch-mode"), headers.get("sec-fetch-dest")
             if where == ("navigate", "document"):

@@ -24,7 +24,7 @@ class Running(NamedTuple):
 
 
 def write(folder: Path, running: Running) -> None:
-    """Tell that a server is running."""
+    """Record that a server is running."""
     path = folder / _NAME
     with contextlib.suppress(OSError):
         path.unlink()
@@ -41,7 +41,7 @@ def remove(folder: Path, running: Running) -> None:
 
 def find(folder: Path = FOLDER) -> Running | None:
     """The server that keeps its runs in a folder, by default where `zespan-serverless dev` keeps them; None if there is
-    none. One that was killed may have left its file: whoever asks it gets no answer.
+    none. A killed server may have left its file, and does not respond.
     """
     try:
         path = folder / _NAME

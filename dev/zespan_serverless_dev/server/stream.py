@@ -1,4 +1,4 @@
-"""Tells watchers what has changed: server-sent events, at most ten a second for each of them."""
+"""Notifies watchers of changes by server-sent events, at most ten per second for each of them."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Stream:
         self._watchers = 0
 
     def publish(self, change: Change) -> None:
-        """Have the watchers hear of a change."""
+        """Notify the watchers of a change."""
         if not (change.events or change.lifecycle or change.sandboxes or change.traces):
             return
         with self._changed:

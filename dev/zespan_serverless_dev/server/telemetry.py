@@ -1,4 +1,4 @@
-"""The paths that functions and tools send to. They need no token, and answer nothing but their verdict."""
+"""The paths that functions and tools send to. They need no token, and return only a verdict."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from . import DevServer
     from .connection import Connection
 
-_LOOK = 0.05  # seconds between two looks whether a client has left
+_LOOK = 0.05  # seconds between two checks whether a client has disconnected
 _BAD = 400
 
 
@@ -51,7 +51,8 @@ def _take(dev: DevServer, request: Connection, path: str) -> Answer | None:
         run.answer(delivery.id, status)
     else:
         delivery.status, delivery.answered = status, _ = _status(mode, error), _now()
-        run.deliver(delivery)  # before the client can know: whoever has the answer finds the events here
+        # Before the client can know, so that a client that has the response finds the events here.
+        run.deliver(delivery)
     made = _verdict(path, request, status, error)
     if mode == "drip":
         _drip(dev, request, made)
@@ -66,7 +67,7 @@ def _spans(request: Connection, path: str, body: bytes) -> tuple[list[Span], str
         return ingest.spans_in(path, request.names.get("content-type", ""), body, encoding), None
     except BadBody as error:
         return [], str(error)
-    except Exception as error:  # a hostile body may find a way that nobody has thought of
+    except Exception as error:  # a hostile body may cause an unexpected exception
         return [], f"the body cannot be read: {type(error).__name__}"
 
 

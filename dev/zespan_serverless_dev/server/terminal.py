@@ -1,4 +1,4 @@
-"""What `zespan-serverless dev` does in its terminal."""
+"""The terminal part of `zespan-serverless dev`."""
 
 from __future__ import annotations
 

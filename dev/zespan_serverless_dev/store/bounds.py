@@ -1,11 +1,11 @@
-"""What a run may hold: beyond it the oldest events go, and are counted."""
+"""Limits of a run: beyond them the oldest events are removed and counted."""
 
 from __future__ import annotations
 
 import sqlite3
 from dataclasses import dataclass
 
-_SHARE = 20  # a twentieth of a run goes at once, so that it is done rarely
+_SHARE = 20  # a twentieth of a run is removed at once, so that this is rare
 
 
 @dataclass
@@ -18,7 +18,7 @@ class Bounds:
     def apply(self, db: sqlite3.Connection) -> None:
         """Remove the oldest events if there are too many, those first that have been delivered."""
         (highest,) = db.execute("SELECT COALESCE(max(seq), 0) FROM events").fetchone()
-        if highest > self.events:  # else there cannot be too many, and nobody need count
+        if highest > self.events:  # otherwise there cannot be too many, and counting is unnecessary
             (number,) = db.execute("SELECT count(*) FROM events").fetchone()
             if number > self.events:
                 self._drop(db, number - self.events + self.events // _SHARE)

@@ -1,4 +1,4 @@
-"""What has changed in a run, for those who watch it."""
+"""A change of a run, for its watchers."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The folder of the runs. Nobody else may read it, and git ignores it: events have prompts.
 
-A folder of this name may also have come with somebody's repository. Its files would be readable for others, as git
-makes them, and are left alone.
+A folder of this name may also have come with a repository. Its files would be readable for others, as git makes them,
+and are left alone.
 """
 
 from __future__ import annotations

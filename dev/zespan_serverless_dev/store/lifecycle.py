@@ -98,7 +98,7 @@ def _invoke(db: sqlite3.Connection, record: Record) -> None:
             WHERE sandbox = :id AND request_id = :request""",
             {"id": record["sandbox"], "request": request_id},
         )
-    if earlier:  # the telemetry was faster: what it was filed under belongs to this sandbox
+    if earlier:  # the telemetry arrived first: its provisional sandbox is this one
         db.execute(
             "UPDATE events SET sandbox = ? WHERE request_id = ? OR (trace_id = ? AND sandbox = ?)",
             (record["sandbox"], request_id, trace_id, earlier[2]),
@@ -165,7 +165,7 @@ def _dropped(db: sqlite3.Connection, record: Record) -> None:
 
 
 def _delivered(db: sqlite3.Connection, record: Record) -> None:
-    """Events whose destination is elsewhere. Of those that come here the deliveries tell more."""
+    """Events whose destination is elsewhere. For events that are sent here, the deliveries are more precise."""
     db.executemany(
         """UPDATE events SET delivered = 0 WHERE event_id = :id AND delivered IS NULL
         AND NOT EXISTS (SELECT 1 FROM delivery_events WHERE event_id = :id)""",

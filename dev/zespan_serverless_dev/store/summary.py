@@ -1,4 +1,4 @@
-"""The first numbers of a page: what a run has, and of whom."""
+"""The summary of a run: its numbers, functions and models."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A run as one file: gzip, a document of JSON a line. Reading one takes the same ways as telemetry that arrives, so a
+"""A run as one file: gzip, a document of JSON a line. Reading one uses the same code as received telemetry, so a
 hostile file can do no more than a hostile request.
 
 The first line is the head: `{"zespan_run": 1, "name", "started", "ended"}`. Then come lifecycle records, as
@@ -44,7 +44,7 @@ def export(db: sqlite3.Connection) -> Iterator[bytes]:
 
 
 def import_run(runs: Runs, file: IO[bytes]) -> Run:
-    """Make a run of a file, and give it. Raises BadBody if it is none; then nothing is left of it."""
+    """Create a run from a file, and return it. Raises BadBody for an invalid file, and then leaves nothing."""
     with gzip.GzipFile(fileobj=file) as unpacked:
         try:
             lines = _read(unpacked)

@@ -1,4 +1,4 @@
-"""The one thread that writes to a run: it commits what has come meanwhile at once."""
+"""The thread that writes to a run: it commits everything that arrived meanwhile in one transaction."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _SETTLE_MAX = 5.0  # seconds that a reader waits for what came before it
 
 
 class Writer:
-    """Runs steps in order, several in one transaction, and tells `changed` what they have changed."""
+    """Runs steps in order, several in one transaction, and calls `changed` with their changes."""
 
     def __init__(
         self,
@@ -34,7 +34,7 @@ class Writer:
         self._thread.start()
 
     def put(self, step: Step) -> None:
-        """Have a step run soon."""
+        """Schedule a step."""
         self._queue.put(step)
 
     def settle(self) -> None:

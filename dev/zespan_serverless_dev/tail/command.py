@@ -18,7 +18,7 @@ from zespan_serverless.errors import ConfigurationError
 from ..address import Address, find
 from .formats import FORMATS, Span
 
-QUIET = 0.4  # seconds without news of a trace after which it is printed
+QUIET = 0.4  # seconds without changes of a trace after which it is printed
 SILENCE = 60.0  # seconds without even a heartbeat after which `dev` is gone
 KNOWN_MAX = 50_000  # spans that have been printed, so that none is printed twice
 
@@ -34,7 +34,8 @@ def tail(arguments: argparse.Namespace) -> int:
         raise ConfigurationError("--dev needs the URL with its token, as `zespan-serverless dev` has printed it")
     printer = Printer(dev, arguments.format)
     try:
-        changes = Changes(dev) if arguments.follow else None  # from before the last ones are asked for: none is missed
+        # Opened before the last ones are requested, so that none is missed.
+        changes = Changes(dev) if arguments.follow else None
         for trace_id in last_traces(dev, arguments.last):
             printer.show(trace_id)
         if changes is not None:
@@ -66,7 +67,7 @@ class Printer:
         try:
             spans: list[Span] = self._dev.get(f"trace/{trace_id}")["spans"]
         except HTTPError as error:
-            if error.code == 404:  # gone: a run keeps so many events
+            if error.code == 404:  # removed, because a run keeps a limited number of events
                 return
             raise
         new = [span for span in spans if span["span_id"] not in self._shown and (also_running or span["end"])]

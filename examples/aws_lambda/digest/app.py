@@ -1,4 +1,4 @@
-"""A scheduled digest: several concurrent calls of the model, and one that summarizes them, in one trace."""
+"""A scheduled digest: several concurrent model calls, and one that summarizes them, in one trace."""
 
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial

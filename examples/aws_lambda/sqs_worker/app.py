@@ -9,7 +9,7 @@ from openai import AsyncOpenAI
 
 from zespan_serverless import traced_record, zespan_lambda
 
-AT_ONCE = 5  # concurrent calls of the model
+AT_ONCE = 5  # concurrent model calls
 RESERVE = 2.0  # seconds before the function's timeout when unfinished messages are returned to the queue
 
 logger = logging.getLogger(__name__)

@@ -1,4 +1,4 @@
-"""A durable function: what is above and below its decorator is ours."""
+"""A durable function, with this package above and below its decorator."""
 
 from __future__ import annotations
 

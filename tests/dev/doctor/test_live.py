@@ -208,7 +208,7 @@ def test_several_destinations(
 def test_store_is_written_to(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A store in place of a backend has no connection of ours to check; the event is put there."""
+    """A store in place of a backend has no connection to check; the event is stored there."""
     monkeypatch.setenv("ZESPAN_EXPORTER", f"file://{tmp_path}/parked")
     code, steps = check(capsys)
     assert (code, steps["event"]["status"]) == (0, "OK")

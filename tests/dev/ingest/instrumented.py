@@ -1,4 +1,4 @@
-"""Makes calls of a model through another tool, and sends its spans by OpenTelemetry's own exporters. Runs in that
+"""Makes model calls through another tool, and sends its spans by OpenTelemetry's own exporters. Runs in that
 tool's environment, with the exporters on the path:
 
 python -m tests.dev.ingest.instrumented TOOL FORMAT COMPRESSION ENDPOINT MODEL_URL

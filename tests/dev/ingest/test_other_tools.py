@@ -21,7 +21,7 @@ pytestmark = pytest.mark.host(seconds=4)
     [("opentelemetry", "proto", "gzip"), ("traceloop", "proto", "deflate"), ("openinference", "json", "gzip")],
 )
 def test_calls_that_another_tool_has_traced(tool: str, format: str, compression: str) -> None:
-    """Model, tokens, prompt, answer and calls of tools are found under the names of each tool, in each format."""
+    """Model, tokens, prompt, answer and tool calls are found under the names of each tool, in each format."""
     python, exporters = environments.installed("peers", tool), environments.installed("otlp", "opentelemetry")
     (site,) = (exporters.parents[1] / "lib").glob("python*/site-packages")
     with DevServer() as dev, ModelEndpoint(latency_ms=0) as model:

@@ -79,5 +79,6 @@ def test_a_lock_is_left_to_its_tool(lock: str, command: str, tmp_path: Path) -> 
 
 
 def test_a_package_from_a_checkout_is_named_by_its_wheel() -> None:
-    """Whoever has not installed it from an index gets no name that is somebody else's there."""
+    """If the package was not installed from an index, its bare name, which may belong to another project there, is not
+    written."""
     assert requirements.requirement() == f"./dist/zespan_serverless-{__version__}-py3-none-any.whl"

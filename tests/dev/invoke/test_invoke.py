@@ -32,7 +32,7 @@ EXAMPLES = Path(__file__).parents[3] / "examples" / "aws_lambda"
 FUNCTION = Path(__file__).parent / "function"
 WHOLE_CPUS = 10_240  # MB: no quota holds a test up
 
-# Example: the event, its payload, and how many events of ours a call makes.
+# Example: the event, its payload, and how many events a call makes.
 CASES: dict[str, tuple[str, object, int]] = {
     "chat": ("apigw-v2", {"prompt": "Hi"}, 2),
     "digest": ("schedule", None, 9),

@@ -39,7 +39,7 @@ def ask(
 
 
 def owner(dev: DevServer) -> dict[str, str]:
-    """The header of whoever has the token."""
+    """Return the header of a client with the token."""
     return {"authorization": f"Bearer {dev.token}"}
 
 
@@ -49,7 +49,7 @@ def send(dev: DevServer, *events: Mapping[str, Any]) -> int:
 
 
 def event(**fields: Any) -> dict[str, Any]:
-    """Return an event of a call of a model, with a new id."""
+    """Return an event of a model call, with a new id."""
     made = {
         "event_id": str(uuid.uuid4()),
         "trace_id": TRACE,

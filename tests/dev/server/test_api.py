@@ -23,7 +23,7 @@ def dev() -> Iterator[DevServer]:
 
 
 def test_what_the_package_sends_is_shown(dev: DevServer) -> None:
-    """An invocation with a step and a call of a model is a row, a lane and a tree, and its ledger closes."""
+    """An invocation with a step and a model call is a row, a lane and a tree, and its ledger closes."""
     with ModelEndpoint(latency_ms=0) as model, openai.OpenAI(base_url=model.url, api_key="none") as client:
         init(base_url=dev.url, api_key="zsp_local", enabled=True, flush_mode="before_return", journal="off")
 

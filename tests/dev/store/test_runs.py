@@ -62,7 +62,7 @@ def test_a_folder_of_somebody_elses_is_left_alone(tmp_path: Path, name: str) -> 
 
 @posix
 def test_a_folder_that_came_with_a_repository(tmp_path: Path) -> None:
-    """A folder that looks like ours, but that others may read, is refused; so is a file in it."""
+    """A folder of this name that others may read is refused; so is a file in it."""
     folder = tmp_path / ".zespan"
     DevServer(folder).close()
     (folder / "20200101-000000-abcd.sqlite").write_bytes(b"")

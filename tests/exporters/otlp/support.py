@@ -114,7 +114,7 @@ def step(kind: str, name: str, **parts: Any) -> Record:
 
 
 def call(**changes: Any) -> Record:
-    """Return the record of a call of a model, streamed, with a cache, reasoning and a tool."""
+    """Return the record of a model call, streamed, with a cache, reasoning and a tool."""
     span = Span(TRACE, CALL, ROOT, "u-1", "s-1", {"team": "search"})
     span.conversation_id = "c-1"
     record = Record(span, resource(), "llm", "chat", 100.0, ended=ENDED)

@@ -228,7 +228,7 @@ def test_the_page_names_what_each_backend_gets() -> None:
 
 
 def _names(dialect: str) -> set[str]:
-    """Return the attributes of an invocation, a call of a model, a failure, a tool and a search."""
+    """Return the attributes of an invocation, a model call, a failure, a tool and a search."""
     failed = support.root()
     failed.fail(ValueError("made up"))
     found: set[str] = set()

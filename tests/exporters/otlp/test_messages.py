@@ -30,7 +30,7 @@ MESSAGES: dict[str, tuple[Any, dict[str, Any]]] = {
         {"role": "developer", "content": "Be brief"},
         {"role": "system", "parts": [text("Be brief")]},
     ),
-    "OpenAI, a call of a tool": (
+    "OpenAI, a tool call": (
         {
             "role": "assistant",
             "content": None,
@@ -46,7 +46,7 @@ MESSAGES: dict[str, tuple[Any, dict[str, Any]]] = {
         {"role": "user", "content": [{"type": "input_text", "text": "Hi"}]},
         {"role": "user", "parts": [text("Hi")]},
     ),
-    "OpenAI Responses, a call of a tool": (
+    "OpenAI Responses, a tool call": (
         {"type": "function_call", "call_id": "c1", "name": "weather", "arguments": ARGUMENTS},
         {"role": "assistant", "parts": [CALL]},
     ),
@@ -54,7 +54,7 @@ MESSAGES: dict[str, tuple[Any, dict[str, Any]]] = {
         {"type": "function_call_output", "call_id": "c1", "output": "21"},
         {"role": "tool", "parts": [RESULT]},
     ),
-    "Anthropic, thinking and a call of a tool": (
+    "Anthropic, thinking and a tool call": (
         {
             "role": "assistant",
             "content": [

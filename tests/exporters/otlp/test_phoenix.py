@@ -56,7 +56,7 @@ def ask(url: str, query: str | None = None) -> Any:
 def test_a_trace_is_there_with_its_calls_tokens_cost_and_hierarchy(
     phoenix: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An invocation with a tool, a call of a model, a stream and a failed call, in Phoenix's own words."""
+    """An invocation with a tool, a model call, a stream and a failed call, in Phoenix's own words."""
     monkeypatch.setenv("PHOENIX_COLLECTOR_ENDPOINT", phoenix)
     monkeypatch.setenv("PHOENIX_PROJECT_NAME", "tests")
     patch("openai")

@@ -217,7 +217,7 @@ def test_nothing_of_the_sdk_is_imported_early() -> None:
 
 
 def test_the_users_sessions_are_left_alone(service: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Neither boto3's default session nor a client of the user's knows of ours."""
+    """Neither boto3's default session nor the user's client is affected by the store's client."""
     import boto3
 
     aws.use(service, monkeypatch)

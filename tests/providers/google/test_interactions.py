@@ -37,7 +37,7 @@ STREAMED = events(
 
 
 def traced(reply: Callable[[str, Json], Reply], use: Callable[[Any], Any], is_async: bool = False) -> tuple[Any, Any]:
-    """Return what `use(client)` returns in a Lambda function, and its calls of models."""
+    """Return what `use(client)` returns in a Lambda function, and its model calls."""
 
     async def work(url: str) -> Any:
         client = google_client(url, True)

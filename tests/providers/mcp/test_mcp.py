@@ -39,7 +39,8 @@ def tools(played: Any) -> list[dict[str, Any]]:
 @pytest.mark.parametrize("transport", ["memory", "stdio", "http"])
 @pytest.mark.parametrize("version", ["", *OLD])
 def test_each_call_of_a_tool_is_one_event(version: str, transport: str) -> None:
-    """With name, arguments and text, below the step that made it; a tool that fails is an error. Results are theirs."""
+    """With name, arguments and text, below the step that made it; a tool that fails is an error. Results are
+    unchanged."""
     bare, ours = play(version, transport, "bare"), play(version, transport)
     for seen in (bare["seen"], ours["seen"]):
         seen[1:4] = []  # which tell the trace

@@ -1,4 +1,4 @@
-"""One call of a model, one event: what is in it, and that the user's call is as it would be without us."""
+"""One model call, one event: what is in it, and that the user's call is as it would be without us."""
 
 from __future__ import annotations
 

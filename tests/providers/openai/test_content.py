@@ -106,7 +106,7 @@ def test_redaction(ask: Ask, scripted: Scripted) -> None:
 
 
 def test_redaction_of_what_agents_send(ask: Ask) -> None:
-    """Calls of tools in the history, their results, and what users paste: all of it is JSON in a text."""
+    """Tool calls in the history, their results, and what users paste: all of it is JSON in a text."""
     hidden = json.dumps({"user": "u", "password": "hidden", "inner": json.dumps({"token": "hidden"})})
     call = {"id": "1", "type": "function", "function": {"name": "login", "arguments": hidden}}
     event = ask(
@@ -185,7 +185,7 @@ def test_redaction_of_other_keys(ask: Ask, scripted: Scripted) -> None:
 
 
 def test_what_the_model_said_with_a_call(ask: Ask, scripted: Scripted) -> None:
-    """Its words beside a call of a tool are the reason for it, cut as the SDK cuts them, but redacted before."""
+    """Its words beside a tool call are the reason for it, cut as the SDK cuts them, but redacted before."""
     answer_of(scripted, json.dumps({"password": "hidden", "why": "x" * 3000}), ("weather", "{}"))
     event = ask(tools=TOOLS)
     assert len(event["decision_rationale"]) == 2000
@@ -194,7 +194,7 @@ def test_what_the_model_said_with_a_call(ask: Ask, scripted: Scripted) -> None:
 
 
 def test_no_reason_without_words(ask: Ask) -> None:
-    """A call of a tool without a text has no decision_rationale."""
+    """A tool call without a text has no decision_rationale."""
     assert "decision_rationale" not in ask(tools=TOOLS)
 
 
@@ -325,7 +325,7 @@ def test_an_error_of_a_clients_own_quotes_no_prompt() -> None:
 
 
 class Text(str):
-    """A text of a class of the user's."""
+    """A text of a user-defined class."""
 
 
 @pytest.mark.parametrize(

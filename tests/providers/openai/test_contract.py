@@ -178,7 +178,7 @@ def other_types(theirs: Event, ours: Event) -> set[str]:
 
 
 def other_values(theirs: Event, ours: Event) -> set[str]:
-    """Return fields of the SDK's that say something else than ours. What is JSON as text is compared by its meaning."""
+    """Return the SDK's fields that differ from this package's. JSON text is compared by value."""
 
     def meaning(value: Any) -> Any:
         try:

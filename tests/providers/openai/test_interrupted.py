@@ -21,7 +21,7 @@ pytestmark = pytest.mark.host(seconds=60)
 
 ROOT = str(Path(zespan_serverless.__file__).parents[1])
 
-# Each call is interrupted once, one line of ours later than the last one, until a call comes through.
+# Each call is interrupted once, one line of the package later than the last one, until a call succeeds.
 SCRIPT = """
     import gc, json, signal, sys
     import openai
@@ -95,7 +95,7 @@ SCRIPT = """
     print(json.dumps(lost))
 """
 
-# Where the last word between two lines of ours is the signal's: the call has ended, and nobody has been told yet.
+# If the signal interrupts between two of the package's lines: the call has ended, and its end is not recorded yet.
 BETWEEN = {"watched", "__exit__", "done", "end"}
 
 

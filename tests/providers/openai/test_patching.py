@@ -449,7 +449,7 @@ class _Slotted:
 
 
 class _Raising:
-    """Whose attributes are made when they are asked for, in vain."""
+    """A module whose lazy attributes fail."""
 
     def __getattr__(self, name: str) -> Any:
         raise RuntimeError(f"no {name}")

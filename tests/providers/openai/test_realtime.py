@@ -406,7 +406,7 @@ def test_a_request_that_cannot_be_written(is_async: bool) -> None:
 
 
 def test_a_connection_that_is_dropped(is_async: bool) -> None:
-    """A response that nobody can read any more is one event, and nothing of ours keeps the connection."""
+    """A response that nobody can read any more is one event, and no reference of the package keeps the connection."""
 
     async def use(url: str) -> None:
         entered = manager_of(url, is_async=is_async).enter()
@@ -458,7 +458,8 @@ def test_the_invocation_ends_before_the_response(is_async: bool) -> None:
 
 
 def test_whatever_fails_inside_the_connection_is_the_users(is_async: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One function of ours at a time raises: what is sent and received stays the same, and no event is doubled."""
+    """One of the package's functions at a time raises: what is sent and received stays the same, and no event is
+    doubled."""
 
     async def work(user: User) -> None:
         await user.read("session.created")
@@ -513,7 +514,7 @@ MESSAGE = st.builds(
 
 @given(st.lists(st.tuples(st.booleans(), MESSAGE), max_size=8))
 def test_messages_of_any_shape_are_read(messages: list[tuple[bool, Json]]) -> None:
-    """Whatever a server or a user sends, nothing of ours raises, and no event gets lost."""
+    """Whatever a server or a user sends, the package does not raise, and no event is lost."""
     session, begun = Session("openai", "m"), 0
     with testing.recording() as events:
         for is_sent, message in messages:

@@ -213,7 +213,7 @@ def test_closed_at_once(side: Side, recorded: Recorded) -> None:
 
 
 def test_its_response_closed(side: Side, recorded: Recorded) -> None:
-    """Whoever closes the HTTP response has closed the stream."""
+    """Closing the HTTP response closes the stream."""
     response = side.ask(stream=True).response
     side.run(response.close() if side.name == "sync" else response.aclose())
     assert response.is_closed
@@ -258,7 +258,7 @@ def test_a_loop_left_early(recorded: Recorded, model: ModelEndpoint) -> None:
 
 @pytest.mark.usefixtures("no_gc")
 def test_nothing_stays_behind(side: Side, recorded: Recorded) -> None:
-    """A stream read to its end leaves no garbage of ours and nothing to be ended."""
+    """A stream read to its end leaves no garbage and nothing to be ended."""
     span = context.Span(context.new_trace_id(), "")
     token = context.enter(span)
     stream = side.ask(stream=True)
@@ -338,7 +338,7 @@ def test_a_cancelled_task(scripted: Scripted, side: Side, recorded: Recorded) ->
 
 
 def test_tools(side: Side, recorded: Recorded) -> None:
-    """A call of a tool is put together from its pieces."""
+    """A tool call is put together from its pieces."""
     side.take(side.ask(stream=True, tools=TOOLS))
     event = recorded.one()
     assert (event["tools_used"], event["finish_reason"]) == (["weather"], "tool_calls")

@@ -1,4 +1,4 @@
-"""What the function does: it asks a model, which calls a tool, and asks again with the tool's result."""
+"""The work of the function: a model call that requests a tool, and another one with the tool's result."""
 
 from __future__ import annotations
 

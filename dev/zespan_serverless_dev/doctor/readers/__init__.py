@@ -1,6 +1,6 @@
-"""Readers: each module here has `read(root, project)`, which adds what its kind of file says to the project.
+"""Readers: each module here has `read(root, project)`, which adds the content of its kind of file to the project.
 
-A reader never raises: what cannot be read goes to `project.skipped`. `files.walk` finds the files.
+A reader never raises: unreadable files are listed in `project.skipped`. `files.walk` finds the files.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from ._copies import unite
 
 
 def read(root: Path) -> Project:
-    """Read everything below `root`, by every reader, and last by that of Python: it reads where others found code."""
+    """Read everything below `root`, with every reader. The one for Python is last, because it reads where others found
+    code."""
     project = Project(root)
     names = sorted(module.name for module in iter_modules(__path__))
     for module in sorted(names, key=lambda name: name == "python"):

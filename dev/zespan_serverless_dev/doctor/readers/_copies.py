@@ -1,4 +1,4 @@
-"""CDK copies the code of functions to cdk.out: what is said of it is said of the files that it was copied from."""
+"""Maps the copies of code in CDK's cdk.out to the original files, for which findings are reported."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _OUTPUT = "cdk.out"
 
 
 def unite(project: Project) -> None:
-    """Leave out copies in cdk.out of modules that are elsewhere, and lead their functions there."""
+    """Remove modules in cdk.out that are copies, and point their functions to the originals."""
     copies = [module for module in project.modules if _OUTPUT in module.path.parts]
     if not copies:
         return
@@ -24,7 +24,7 @@ def unite(project: Project) -> None:
 
 
 def _original(code: Path, found: dict[Path, Path]) -> Path | None:
-    """The folder that a folder of cdk.out is a copy of, by the first of its modules that is where it was."""
+    """Return the folder that a folder of cdk.out is a copy of, by the first of its modules that still exists there."""
     for copy, original in found.items():
         copy = copy.resolve()
         if code in copy.parents:
@@ -35,7 +35,7 @@ def _original(code: Path, found: dict[Path, Path]) -> Path | None:
 
 
 def _content(module: Module) -> bytes:
-    """Return a module's text; its path if it has none, so that it is like no other."""
+    """Return a module's text; its path if it has none, so that it equals no other."""
     try:
         return module.path.read_bytes() or str(module.path).encode()
     except OSError:

@@ -1,4 +1,4 @@
-"""Reads YAML and JSON as values that know their lines, within bounds that no file can exceed."""
+"""Reads YAML and JSON into values with line numbers, within fixed limits."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from yaml.resolver import Resolver
 MOST_LEVELS = 100
 """Levels of nesting; CDK's templates have about 20."""
 MOST_NODES = 300_000
-"""Values in a file, those that its aliases repeat counted again: a few aliases of aliases make billions."""
+"""Maximum number of values in a file, including repetitions by aliases, of which a few can produce billions."""
 
 LONGEST = 100_000
-"""Characters of a text that expressions make: a few of them inside each other make more than any memory has."""
+"""Maximum characters of a text from expressions, of which a few nested ones can exceed any memory."""
 _HALF = re.compile(
     r"\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F])|(?<!\\u[dD][89abAB][0-9a-fA-F]{2})\\u[dD][c-fC-F][0-9a-fA-F]{2}"
 )
-"""Half of a character that JSON writes in two escapes: no file and no terminal takes it."""
+"""A lone surrogate from JSON, which no file or terminal can encode."""
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml takes a tenth of the time
 _KEY = object()
 
 
 class Unreadable(ValueError):
-    """A file that cannot be read. Says why, and in which line."""
+    """A file that cannot be read. The message has the reason and the line."""
 
     def __init__(self, problem: str, line: int | None = None) -> None:
         super().__init__(problem if line is None else f"line {line}: {problem}")
@@ -59,7 +59,7 @@ def line_of(container: Any, key: str | int) -> int | None:
 
 
 def table(value: Any) -> Table:
-    """`value` if it is a mapping, else an empty one: files have anything anywhere."""
+    """`value` if it is a mapping, else an empty one: because files may contain anything."""
     if isinstance(value, Table):
         return value
     return Table(value) if isinstance(value, dict) else Table()

@@ -1,4 +1,4 @@
-"""Reads the files of a project that a reader asks for; what cannot be read is noted, and the others go on."""
+"""Reads the files that a reader requests; unreadable ones are recorded and skipped."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ _COMMA = re.compile(rf"{_STRING}|,(?=\s*[}}\]])", re.DOTALL)
 
 
 def each(project: Project, root: Path, patterns: tuple[str, ...], add: Callable[[Path, str], bool]) -> None:
-    """Have `add` read every file below `root` whose name fits a pattern; it returns whether it is of its kind.
+    """Call `add` with every file below `root` whose name matches a pattern; it returns whether it recognizes the file.
 
-    The files of tests are left out: what they have is meant to be wrong.
+    Test files are skipped, because their mistakes are intentional.
     """
     for file in walk(root):
         is_wanted = any(fnmatch(file.name, pattern) for pattern in patterns)
@@ -36,7 +36,7 @@ def each(project: Project, root: Path, patterns: tuple[str, ...], add: Callable[
 
 
 def skip(project: Project, file: Path, reason: str) -> None:
-    """Note, once, why a file is not read: several readers may want the same one."""
+    """Record once why a file is skipped, because several readers may request it."""
     if file not in (each for each, _ in project.skipped):
         project.skipped.append((file, reason))
 

@@ -1,4 +1,4 @@
-"""The functions of a CloudFormation or SAM template as the model has them."""
+"""Converts the functions of a CloudFormation or SAM template to the model."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def _function(template: Template, name: str, properties: Any) -> Function:
 
 
 def _known(template: Template, properties: Any, key: str) -> Any:
-    """Return what a property comes to; None if it is left out."""
+    """Return the value of a property; None if it is omitted."""
     found = template.value(properties.get(key))
     return None if found is NOTHING else found
 

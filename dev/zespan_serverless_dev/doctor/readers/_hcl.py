@@ -1,4 +1,4 @@
-"""A module of Terraform: its resources, and what expressions come to as far as its own files tell."""
+"""A Terraform module: its resources, and the values of expressions as far as its own files determine them."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ _KNOWN = re.compile(r"(var|local)\.([\w-]+)")
 _RESOURCE = re.compile(r"\b(data\.)?((?:aws|google|archive)_\w+)\.([\w-]+)")
 _CALL = re.compile(r"(jsonencode|merge|concat|tolist|toset|tomap)\((.*)\)", re.DOTALL)
 _MOST_VALUES = 10_000
-"""Values that one expression may come to; locals that have each other several times make more."""
+"""Maximum number of values in one expression, because locals that repeat each other multiply."""
 HOLE = "<unknown>"
-"""What is not known in the text of a policy."""
+"""Placeholder for unknown parts in the text of a policy."""
 _OPTIONS = {"preserve_heredocs": False, "with_comments": False, "explicit_blocks": False}
 
 
@@ -78,7 +78,7 @@ class Module:
     # ------------------------------------------------------------------ expressions
 
     def value(self, node: Any, depth: int = 0) -> Any:
-        """Return what an expression comes to; UNKNOWN where other modules, resources or the caller decide."""
+        """Return the value of an expression; UNKNOWN if other modules, resources or the caller decide."""
         self._left = self._left - 1 if depth else _MOST_VALUES
         if depth > MOST_LEVELS or self._left < 0:
             return UNKNOWN  # a local that refers to itself, or often to one that refers often to one, and so on

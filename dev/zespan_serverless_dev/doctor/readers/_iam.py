@@ -1,4 +1,4 @@
-"""What policies allow, as far as a rule asks: IAM's actions, in lower case."""
+"""Reads what policies allow: IAM's actions, in lower case."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ _SAM = {
 
 
 def statements(document: Any) -> set[str] | Unknown:
-    """Return the actions that a policy document allows, or UNKNOWN; conditions and resources are not looked at."""
+    """Return the actions that a policy document allows, or UNKNOWN; conditions and resources are ignored."""
     if not isinstance(document, dict):
         return UNKNOWN
     allowed: set[str] = set()

@@ -1,4 +1,5 @@
-"""A CloudFormation or SAM template: its resources, and what Ref, Sub and the like come to before a deployment."""
+"""A CloudFormation or SAM template: its resources, and the values of Ref, Sub and similar functions before a
+deployment."""
 
 from __future__ import annotations
 
@@ -10,7 +11,7 @@ from ..model import UNKNOWN, Place
 from ._documents import LONGEST, Row, Table, line_of, row, table
 
 NOTHING = object()
-"""What AWS::NoValue comes to: the property is not there."""
+"""The value of AWS::NoValue: the property is missing."""
 _PSEUDO = {
     "AWS::AccountId": "123456789012",
     "AWS::NoValue": NOTHING,
@@ -18,7 +19,7 @@ _PSEUDO = {
     "AWS::Region": "us-east-1",
     "AWS::URLSuffix": "amazonaws.com",
 }
-"""Examples of what the deployment fills in: enough to see whether an ARN is one."""
+"""Examples of values that the deployment fills in, which are enough to recognize an ARN."""
 _NAME = re.compile(r"\$\{(!?)([^}]*)\}")
 
 
@@ -50,7 +51,7 @@ class Template:
         return self._of_type[types]
 
     def value(self, node: Any) -> Any:
-        """What a property comes to: UNKNOWN if only the deployment knows, NOTHING if the property is left out."""
+        """Return the value of a property: UNKNOWN if only the deployment knows, NOTHING if the property is left out."""
         if isinstance(node, list):
             return Row(kept for each in node if (kept := self.value(each)) is not NOTHING)
         if not isinstance(node, dict):
@@ -65,14 +66,14 @@ class Template:
         return resolved
 
     def text(self, node: Any) -> Any:
-        """What a property that takes a string comes to, as a string: CloudFormation takes numbers and booleans, too."""
+        """Return a string property as a string; CloudFormation also accepts numbers and booleans."""
         found = self.value(node)
         if isinstance(found, bool):
             return str(found).lower()
         return str(found) if isinstance(found, (str, int, float)) else UNKNOWN
 
     def number(self, node: Any) -> Any:
-        """Return what a property that takes a number comes to; a string of digits is one."""
+        """Return a number property; a string of digits counts as a number."""
         found = self.value(node)
         if isinstance(found, str) and re.fullmatch(r"\d{1,9}", found):
             return int(found)

@@ -1,4 +1,4 @@
-"""Reads Dockerfiles, as far as their last stage says how the container starts.
+"""Reads Dockerfiles, as far as their last stage defines how the container starts.
 
 https://docs.docker.com/reference/dockerfile/
 """
@@ -47,7 +47,7 @@ def _function(file: Path, stage: _Stage) -> Function:
     name = file.parent.resolve().name
     line = stage.command[1] if stage.command else None
     function = Function(name, "container", Place(file, line), environment=stage.variables, code=file.parent)
-    function.environment_is_partial = True  # whoever runs the image sets more
+    function.environment_is_partial = True  # more may be set when the image runs
     if "lambda/python" in stage.base:
         tag = _TAG.search(stage.base)
         function.host, function.is_packaged_as_image = "aws_lambda", True

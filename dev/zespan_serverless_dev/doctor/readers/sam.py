@@ -1,4 +1,4 @@
-"""One function of a SAM or CloudFormation template, for those who run it."""
+"""One function of a SAM or CloudFormation template, for tools that run it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ._template import Template
 
 
 class NoFunction(ValueError):
-    """A template from which no function could be taken. Says why, and what to type."""
+    """A template without a usable function. The message says why, and what to type."""
 
 
 def function(template: Path, name: str | None = None) -> Function:

@@ -130,7 +130,7 @@ def _ends_by_itself(module: Module) -> bool:
 
 
 def _undecorated(project: Project) -> Iterator[tuple[Function, Module, int]]:
-    """Lambda functions whose handler is known and has no wrapper of ours, with its module and line."""
+    """Yield Lambda functions whose handler is known and undecorated, with its module and line."""
     for function in project.functions:
         found = handler_of(project, function) if function.host == "aws_lambda" else None
         if found is not None and not is_wrapped(function) and not any(map(is_ours, found.wrappers)):

@@ -111,7 +111,7 @@ def client_in_handler(project: Project) -> Iterator[Finding]:
 
 
 def _is_capped(project: Project, function: Function) -> bool:
-    """Whether calls may end before the function does, or the function is none of ours."""
+    """Whether calls may end before the function does, or the function is not traced."""
     given = given_in_code(project, function)
     is_set = given is None or "cap_timeouts" in given or "ZESPAN_CAP_TIMEOUTS" in function.environment
     return is_set or not is_traced(project, function)

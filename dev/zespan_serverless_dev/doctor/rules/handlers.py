@@ -1,4 +1,4 @@
-"""Rules on what is around a handler: our decorator, and those of others."""
+"""Rules on decorators around a handler, of this package and of other tools."""
 
 from __future__ import annotations
 

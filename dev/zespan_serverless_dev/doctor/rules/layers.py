@@ -115,7 +115,7 @@ def python_too_old(project: Project) -> Iterator[Finding]:
     "Set ZESPAN_LAMBDA_HANDLER to your handler, such as app.handler.",
 )
 def handler_not_named(project: Project) -> Iterator[Finding]:
-    """Find functions with our handler that do not say which is theirs; an image may be told by the function's own."""
+    """Find functions with this package's handler that do not name their own; an image may set it at run time."""
     named_somewhere = any("ZESPAN_LAMBDA_HANDLER" in function.environment for function in project.functions)
     for function in concerned(project, "aws_lambda"):
         is_partial = function.environment_is_partial and (named_somewhere or not function.is_packaged_as_image)

@@ -10,7 +10,7 @@ from ..lookup import value_of
 from ..model import Function, Host, Project
 
 _FIRST_CALL = 5.0
-"""Seconds for a cold start and one call of a model; both together often take longer."""
+"""Seconds for a cold start and one model call; both together often take longer."""
 
 
 @rule(

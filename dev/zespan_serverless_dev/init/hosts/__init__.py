@@ -1,1 +1,1 @@
-"""What each kind of project needs. Each module has `plan(draft, project)`, which changes the draft."""
+"""Defines the changes for each kind of project. Each module has `plan(draft, project)`, which changes the draft."""

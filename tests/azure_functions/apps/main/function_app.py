@@ -142,7 +142,7 @@ def half_done() -> Iterator[None]:
 @app.route(route="leaves")
 @zespan_azure
 def leaves(req: func.HttpRequest) -> str:
-    """Return what a pooled thread takes along: our span, and a variable of the user's."""
+    """Return what a pooled thread takes along: our span, and one of the user's variables."""
     open_end = half_done()
     next(open_end)
     LEFT_OPEN.append(open_end)

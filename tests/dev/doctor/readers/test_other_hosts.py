@@ -45,7 +45,7 @@ def test_azure_functions(tmp_path: Path, written: str, seconds: object) -> None:
 
 
 def test_azure_functions_of_other_languages_are_left_alone(tmp_path: Path) -> None:
-    """A host.json without Python beside it is no app of ours."""
+    """A host.json without Python beside it is not reported."""
     assert read(azure, tmp_path, {"host.json": "{}", "index.js": ""}).functions == []
 
 
