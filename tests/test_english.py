@@ -31,8 +31,6 @@ PHRASES = {
     r"\bit is said\b": "it is logged",
     r"\bas (it|they) (has|have) it\b": "as ... defines it",
     r"\bin peace\b": "say what ends, and how",
-    r"\bought to\b": "must, should",
-    r"\bin vain\b": "without success",
 }
 
 # Parts whose prose has been rewritten. A part that is added here stays clean.

@@ -54,7 +54,7 @@ def test_nothing_is_logged_without_a_code() -> None:
 
 
 def test_every_line_has_advice() -> None:
-    """Whoever is on call reads what a line means, and what to do, in sentences."""
+    """Each entry explains in sentences what a line means, and what to do."""
     assert all(re.fullmatch(r"[A-Z`].*\.", text, re.DOTALL) for entry in CATALOGUE.values() for text in entry)
 
 

@@ -40,6 +40,6 @@ def advice(detail: str, destination: str) -> tuple[str, str]:
             status = "proxy"
     for pattern, cause, todo in by:
         if (re.search if by is _BY_TEXT else re.match)(pattern, status):
-            is_url = destination.startswith("http")  # else it is a store, or an exporter of the user's
+            is_url = destination.startswith("http")  # otherwise a store, or the user's exporter
             return f"away-{cause}", (todo if is_url else _OTHER).format(destination)
     return "away-other", _OTHER.format(destination)
