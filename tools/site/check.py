@@ -15,6 +15,8 @@ from urllib.error import HTTPError
 from urllib.parse import unquote, urlsplit
 from urllib.request import Request, urlopen
 
+from .project import read
+
 _LINKS = {"a": "href", "link": "href", "img": "src", "script": "src", "source": "src"}
 # Hosts that answer to no program, or whose pages a reader of the documentation makes on their own machine.
 _NOT_ASKED = ("localhost", "127.0.0.1", "app.zespan.com")
@@ -37,10 +39,13 @@ class Document(HTMLParser):
             self.links.append(given[_LINKS[tag]])
 
 
-def dead_links(folder: Path) -> list[str]:
-    """Name each link of a page to a file or an anchor that the site does not have."""
-    documents = _documents(folder)
-    return sorted({f"{page}: {problem}" for page in documents for problem in _dead(folder, page, documents)})
+def dead_links(folder: Path, address: str = "") -> list[str]:
+    """Name each link of a page to a file or an anchor that the site does not have.
+
+    `address` is the site's public address, whose path the links of 404.html begin with.
+    """
+    documents, root = _documents(folder), urlsplit(address).path.rstrip("/")
+    return sorted({f"{page}: {problem}" for page in documents for problem in _dead(folder, page, documents, root)})
 
 
 def other_hosts(folder: Path) -> dict[str, str]:
@@ -57,13 +62,16 @@ def _documents(folder: Path) -> dict[str, Document]:
     return {path.relative_to(folder).as_posix(): Document(path.read_text()) for path in sorted(folder.rglob("*.html"))}
 
 
-def _dead(folder: Path, page: str, documents: dict[str, Document]) -> Iterator[str]:
+def _dead(folder: Path, page: str, documents: dict[str, Document], root: str) -> Iterator[str]:
     for link in documents[page].links:
         parts = urlsplit(link)
         if parts.scheme or parts.netloc:
             continue
-        base = "/" if page == "404.html" else f"/{posixpath.dirname(page)}"
-        path = posixpath.normpath(posixpath.join(base, unquote(parts.path) or posixpath.basename(page))).lstrip("/")
+        path = unquote(parts.path)
+        if path.startswith("/"):
+            path = path.removeprefix(root)
+        path = posixpath.join(f"/{posixpath.dirname(page)}", path or posixpath.basename(page))
+        path = posixpath.normpath(path).lstrip("/")
         target = posixpath.join(path, "index.html").lstrip("/") if (folder / path).is_dir() else path
         if not (folder / target).is_file():
             yield f"{link} leads to no file"
@@ -88,7 +96,7 @@ def main(arguments: list[str]) -> int:
             asked = {address: (page, _problem(address)) for address, page in other_hosts(Path(folder)).items()}
             found = [f"{page}: {address}: {problem}" for address, (page, problem) in asked.items() if problem]
         case [folder]:
-            found = dead_links(Path(folder))
+            found = dead_links(Path(folder), read().documentation)
         case _:
             print(__doc__)
             return 2

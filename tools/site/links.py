@@ -12,6 +12,7 @@ from .pages import Page
 from .project import Project
 
 _MARKDOWN = re.compile(r"(?P<before>\]\(<?|^\[[^\]\n]+\]:[ ]+)(?P<target>[^)\s>]+)", re.MULTILINE)
+_NAMED = re.compile(r"\[`?(?P<name>[\w./-]+\.md)`?\](?=\((?P<target>[^)#\s]+))")
 _HTML = re.compile(r"""(?P<before>\b(?:href|src)=")(?P<target>[^"]+)""")
 _ELSEWHERE = re.compile(r"[a-z][a-z0-9+.-]*:|#|//")
 
@@ -28,7 +29,10 @@ class Links:
         self.files = FilePages(root)
 
     def rewritten(self, page: Page, *, is_twin: bool = False) -> str:
-        """Return a page's text with links that work on the site, or in its Markdown twin."""
+        """Return a page's text with links that work on the site, or in its Markdown twin.
+
+        A link that is named after the file of a page is named after the page.
+        """
         base = posixpath.dirname(page.target) if is_twin else page.url
 
         def markdown(link: re.Match[str]) -> str:
@@ -37,15 +41,21 @@ class Links:
         def html(link: re.Match[str]) -> str:
             return link["before"] + self._relative(page, link["target"], base, is_page=not is_twin)
 
-        return prose(page.text, lambda part: _HTML.sub(html, _MARKDOWN.sub(markdown, part)))
+        def named(link: re.Match[str]) -> str:
+            target = self._pages.get(_source(page, link["target"]))
+            return f"[{target.title.partition(':')[0]}]" if target else link[0]
+
+        text = prose(
+            _NAMED.sub(named, page.text) if page.source else page.text, lambda part: _MARKDOWN.sub(markdown, part)
+        )
+        return prose(text, lambda part: _HTML.sub(html, part))
 
     def _relative(self, page: Page, link: str, base: str, *, is_page: bool) -> str:
         """`is_page`: whether a page is linked by its address, as in HTML, and not by its file."""
         if not page.source or _ELSEWHERE.match(link):
             return link
         path, mark, fragment = link.partition("#")
-        source = posixpath.normpath(posixpath.join(posixpath.dirname(page.source), path))
-        target = self._target(page, link, source)
+        target = self._target(page, link, _source(page, path))
         if isinstance(target, Page):
             target = target.url if is_page else target.target
         elif _ELSEWHERE.match(target):
@@ -62,3 +72,8 @@ class Links:
         if source.startswith("docs/") and path.is_file():
             return source.removeprefix("docs/")
         return self._project.link(source, is_folder=path.is_dir()) or self.files.page(source)
+
+
+def _source(page: Page, path: str) -> str:
+    """Return the path in the repository of what a page links to."""
+    return posixpath.normpath(posixpath.join(posixpath.dirname(page.source), path))

@@ -142,7 +142,8 @@ def _docstring(member: Any) -> str:
 def _item(item: Any) -> str:
     name, annotation = getattr(item, "name", None), item.annotation
     shown = f"**`{name}`**: `{annotation}`  \n  " if name and annotation else f"**`{name or annotation}`**: "
-    return f"* {shown}" + " ".join(item.description.split())
+    text, *choices = re.split(r"(?:^|\n)(?=`[^`]+`: )", item.description)
+    return "\n".join([f"* {shown}{' '.join(text.split())}", *(f"  * {' '.join(choice.split())}" for choice in choices)])
 
 
 def _examples(text: str) -> str:

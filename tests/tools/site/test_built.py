@@ -20,6 +20,7 @@ from tools.chromium import Chromium, ChromiumUnavailable, Page, executable
 from tools.site import build, check
 from tools.site.pages import collect
 from tools.site.project import ROOT
+from tools.site.reference import PACKAGE
 
 pytestmark = pytest.mark.host(seconds=5)
 
@@ -164,6 +165,18 @@ def test_a_missing_page_says_what_to_do(page: Page, site: str, html: Path) -> No
     assert "There is no such page" in page.text()
 
 
+def test_a_warning_of_the_generator_fails_the_build(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With its text, without colours and stacks."""
+    config = tmp_path / "mkdocs.yml"
+    config.write_text(f"INHERIT: {ROOT / 'mkdocs.yml'}\ndocs_dir: docs\nsite_dir: html\n")
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs" / "index.md").write_text("# A\n\n[a](nothing.md)\n")
+    with pytest.raises(build.BuildFailed, match=r"page does not exist") as failed:
+        build.generate(config)
+    assert "\x1b" not in str(failed.value)
+    assert "Traceback" not in str(failed.value)
+
+
 def test_a_dead_link_or_anchor_fails_the_build(html: Path, tmp_path: Path) -> None:
     """One that is planted in the built site is found, and it is the only one."""
     copy = tmp_path / "html"
@@ -191,3 +204,28 @@ class Elements(HTMLParser):
     def handle_endtag(self, tag: str) -> None:
         """Leave the article."""
         self._is_inside &= tag != "article"
+
+
+def test_public_addresses_are_in_the_pages(tmp_path: Path) -> None:
+    """[project.urls] gives the pages their links for editing and their canonical addresses, and llms.txt its links."""
+    root = tmp_path / "repository"
+    (root / "docs").mkdir(parents=True)
+    (root / "pyproject.toml").write_text(
+        '[project]\nname = "name"\ndescription = "What it is"\n[project.urls]\n'
+        'Documentation = "https://docs.example/name/"\nSource = "https://github.com/owner/name"\n'
+    )
+    (root / "README.md").write_text("# Name\n\nWords, and [a file](pyproject.toml).\n")
+    (root / "docs" / "README.md").write_text(
+        "# Documentation\n\n## One\n\n| | |\n| --- | --- |\n| [settings.md](settings.md) | A |\n"
+    )
+    (root / "docs" / "settings.md").write_text("# Settings\n\nWords.\n")
+    (root / PACKAGE).symlink_to(ROOT / PACKAGE)
+    html = build.build(tmp_path / "site", root)
+    front, page = (html / "index.html").read_text(), (html / "settings" / "index.html").read_text()
+    assert 'href="https://github.com/owner/name/blob/main/pyproject.toml"' in front
+    assert 'href="https://github.com/owner/name/edit/main/README.md"' in front
+    assert 'href="https://github.com/owner/name/edit/main/docs/settings.md"' in page
+    assert '<link rel="canonical" href="https://docs.example/name/settings/">' in page
+    assert 'src="https' not in front + page
+    assert "- [Settings](https://docs.example/name/settings.md): A\n" in (html / "llms.txt").read_text()
+    assert 'href="/name/assets/' in (html / "404.html").read_text()

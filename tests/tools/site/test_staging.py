@@ -35,6 +35,8 @@ def rewritten(
         ("[a](../../examples/google_cloud)", "[a](https://github.com/owner/name/tree/main/examples/google_cloud)"),
         ("![a](../images/freeze.svg)", "![a](../images/freeze.svg)"),
         ("`[a](no.md)` [a](#here) [a](https://a.example/a.md)", "`[a](no.md)` [a](#here) [a](https://a.example/a.md)"),
+        ("[settings.md](../settings.md#exporter)", "[Settings](../settings.md#exporter)"),
+        ("[`costs.md`](../costs.md)", "[Costs](../costs.md)"),
         ('<a href="../dev.md">', '<a href="../../dev/">'),
         ('<img src="../images/freeze.svg">', '<img src="../../images/freeze.svg">'),
     ],
