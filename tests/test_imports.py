@@ -207,7 +207,7 @@ def test_nothing_harmful_or_dear_is_imported() -> None:
 def test_contributing_names_every_room_in_its_place() -> None:
     """The table in CONTRIBUTING.md is LAYERS: rows and arrows lead downwards, a comma separates rooms of one line."""
     page = (PACKAGE.parent / "CONTRIBUTING.md").read_text()
-    table = page.partition("| Floor | Rooms |")[2].partition("\n\n")[0]
+    table = page.partition("| Layer | Rooms |")[2].partition("\n\n")[0]
     rows = [line.split("|")[2] for line in table.splitlines()[2:]]
     told = [set(re.findall(r"`(\w+)`", rooms)) for row in rows for rooms in row.split("→")]
     assert told == LAYERS[::-1]
