@@ -20,6 +20,8 @@ ELSEWHERE = {
 }
 # Shields of the README come from another host, and repeat what the site says anyway.
 _SHIELD = re.compile(r"^!\[[^\]]*\]\(https://img\.shields\.io/.*\)\n", re.MULTILINE)
+SHORT = 30  # characters: "Level: error." says too little
+_NO_PROSE = re.compile(r"<!--.*?-->|^(```|~~~).*?^\1$", re.DOTALL | re.MULTILINE)
 _LINK = re.compile(r"!?\[([^\]]*)\]\([^)]*\)")
 
 
@@ -62,13 +64,13 @@ def collect(root: Path) -> dict[str, Page]:
 
 
 def summary(text: str) -> str:
-    """Return the first sentence of a page's first paragraph, for its description."""
-    for paragraph in re.split(
-        r"\n\s*\n", re.sub(r"<!--.*?-->|^(```|~~~).*?^\1$", "", text, flags=re.DOTALL | re.MULTILINE)
-    ):
+    """Return the first sentence of a page's first paragraph, or more of them if it is short, for its description."""
+    for paragraph in re.split(r"\n\s*\n", _NO_PROSE.sub("", text)):
         if (stripped := paragraph.strip()) and not stripped.startswith(("#", "|", "<", "![", "* ", "- ", "=", ">")):
-            words = plain(" ".join(stripped.split()))
-            return re.split(r"(?<=[.!?])\s", words, maxsplit=1)[0].rstrip(":")
+            first, *others = re.split(r"(?<=[.!?])\s", plain(" ".join(stripped.split())))
+            while others and len(first) < SHORT:
+                first += f" {others.pop(0)}"
+            return first.rstrip(":")
     return ""
 
 

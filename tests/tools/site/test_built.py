@@ -6,6 +6,7 @@ import shutil
 import threading
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from html.parser import HTMLParser
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -57,13 +58,19 @@ def html(tmp_path_factory: pytest.TempPathFactory) -> Path:
         pytest.skip(str(problem))
 
 
-@pytest.fixture(scope="module")
-def site(html: Path) -> Iterator[str]:
-    """The address at which the built site is served."""
+@contextmanager
+def served(html: Path) -> Iterator[str]:
+    """The address at which a built site is served."""
     with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(html))) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}/"
         server.shutdown()
+
+
+@pytest.fixture(scope="module")
+def site(html: Path) -> Iterator[str]:
+    with served(html) as address:
+        yield address
 
 
 @pytest.fixture(scope="module")
@@ -165,12 +172,14 @@ def test_the_site_shows_what_github_shows(html: Path) -> None:
 
 
 def test_every_page_has_its_twin(html: Path) -> None:
-    """The Markdown is beside the page, which names it; llms.txt names them all."""
+    """The Markdown is beside the page, which names it, and has a description; llms.txt names them all."""
     names = (html / "llms.txt").read_text()
     for page in PAGES.values():
         assert (html / page.target).read_text().startswith(("#", "<!--")), page.target
         assert f"]({page.target})" in names
-        assert 'type="text/markdown"' in (html / page.url / "index.html").read_text()
+        shown = (html / page.url / "index.html").read_text()
+        assert 'type="text/markdown"' in shown
+        assert '<meta name="description"' in shown
 
 
 def test_a_missing_page_says_what_to_do(page: Page, site: str, html: Path) -> None:
@@ -220,8 +229,8 @@ class Elements(HTMLParser):
         self._is_inside &= tag != "article"
 
 
-def test_public_addresses_are_in_the_pages(tmp_path: Path) -> None:
-    """[project.urls] gives the pages their links for editing and their canonical addresses, and llms.txt its links."""
+def test_public_addresses_are_in_the_pages(tmp_path: Path, page: Page) -> None:
+    """[project.urls] gives pages the links to edit them and canonical addresses. Still no other host is asked."""
     root = tmp_path / "repository"
     (root / "docs").mkdir(parents=True)
     (root / "pyproject.toml").write_text(
@@ -235,11 +244,16 @@ def test_public_addresses_are_in_the_pages(tmp_path: Path) -> None:
     (root / "docs" / "settings.md").write_text("# Settings\n\nWords.\n")
     (root / PACKAGE).symlink_to(ROOT / PACKAGE)
     html = build.build(tmp_path / "site", root)
-    front, page = (html / "index.html").read_text(), (html / "settings" / "index.html").read_text()
+    front, other = (html / "index.html").read_text(), (html / "settings" / "index.html").read_text()
     assert 'href="https://github.com/owner/name/blob/main/pyproject.toml"' in front
     assert 'href="https://github.com/owner/name/edit/main/README.md"' in front
-    assert 'href="https://github.com/owner/name/edit/main/docs/settings.md"' in page
-    assert '<link rel="canonical" href="https://docs.example/name/settings/">' in page
-    assert 'src="https' not in front + page
+    assert 'href="https://github.com/owner/name/edit/main/docs/settings.md"' in other
+    assert '<link rel="canonical" href="https://docs.example/name/settings/">' in other
+    assert 'src="https' not in front + other
     assert "- [Settings](https://docs.example/name/settings.md): A\n" in (html / "llms.txt").read_text()
     assert 'href="/name/assets/' in (html / "404.html").read_text()
+    with served(html) as address:
+        page.open(address)
+        page.wait("document.querySelector('.md-source') !== null")
+        asked = page.evaluate("performance.getEntriesByType('resource').map((entry) => entry.name)")
+    assert [name for name in asked if not name.startswith((address, "data:", "blob:"))] == []

@@ -81,7 +81,9 @@ def test_pages_have_titles_and_descriptions() -> None:
     """What docs/README.md says of a page, else its first sentence."""
     described = navigation.descriptions(PAGES)
     assert described["docs/settings.md"] == "Every setting"
-    assert summary("# A\n\n<!-- made -->\n\n![a](b)\n\nOne [two](c.md),\n`three`. Four.\n") == "One two, three."
+    assert summary("# A\n\n<!-- made -->\n\n![a](b)\n\nOne [two](c.md),\n`three`, and many other words. Four.\n") == (
+        "One two, three, and many other words."
+    )
     without = [s for s, page in PAGES.items() if not (described.get(s) or page.description)]
     assert without == []
     assert [s for s, page in PAGES.items() if page.title == page.target] == []
