@@ -6,6 +6,7 @@ import logging
 import re
 import ssl
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,10 +14,12 @@ import trustme
 
 from tests.documentation import PAGES
 from tests.http.support import Proxy
+from tests.provocations import ELSEWHERE, PROMPT, PROVOKED, SECRET
 from tests.support import text_of, until
 from tools import log_lines
 from tools.log_catalogue import GROUPS
 from zespan_serverless import capture, flush, init
+from zespan_serverless._base.log import PAGE
 from zespan_serverless._delivery import outages
 from zespan_serverless.testing import Backend
 
@@ -186,3 +189,55 @@ def test_a_key_that_is_refused(lines: Lines, backend: Backend, monkeypatch: pyte
         "set ZESPAN_API_KEY to a valid one"
     )
     assert text_of(again).endswith("events dropped meanwhile: 3")
+
+
+# ---------------------------------------------------------------------- every line
+
+
+@pytest.mark.parametrize("code", PROVOKED)
+def test_every_line_is_as_the_page_has_it(
+    code: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The package logs it with this code and text, at this level, without the key and the prompt."""
+    caplog.set_level(logging.DEBUG, "zespan_serverless")
+    PROVOKED[code](monkeypatch, tmp_path)
+    record = next(record for record in caplog.records if getattr(record, "zespan_code", "") == code)
+    assert code_of(record.getMessage()) == code
+    texts = [re.escape(one.text) for one in TEXTS[code]]
+    patterns = [re.sub(r"%(\\\.\d+)?[srd]|…|\\\.\\\.\\\.", ".*", text) for text in texts]
+    said = text_of(record.getMessage())
+    assert any(re.fullmatch(pattern, said) for pattern in patterns), (said, patterns)
+    assert any(record.levelname in one.level for one in TEXTS[code])
+    assert not any(secret in line for line in caplog.messages for secret in (SECRET, PROMPT))
+
+
+def test_every_line_is_provoked() -> None:
+    """By the test above, or by the one that is named, which asserts a part of the line."""
+    assert sorted([*PROVOKED, *ELSEWHERE]) == sorted(CATALOGUE)
+    for code, (file, part) in ELSEWHERE.items():
+        assert part in (log_lines.ROOT / file).read_text(), code
+
+
+# ---------------------------------------------------------------------- alarms
+
+
+def test_alarms_match_the_lines_they_are_about() -> None:
+    """What the page of operations has alarms look for is in the lines of the codes that begin so, and in no other."""
+    page = PAGES["operations"]
+    table = re.findall(r"^\| `(#[\w-]+)` \|", page, re.MULTILINE)
+    commands = re.findall(r"""(?:'"|AND "|contains ")(#[\w-]+)""", page)
+    assert len(table) == 4
+    assert set(commands) == {"#dropped-"}
+    for sought in {*table, *commands}:
+        matched = {code for code in CATALOGUE if sought in f" ({PAGE}{code})"}
+        assert matched == {code for code in CATALOGUE if code.startswith(sought[1:])} != set()
+
+
+def test_codes_that_the_pages_name_exist() -> None:
+    """A code on the pages of operations and troubleshooting is that of a line, or how some begin."""
+    named = re.findall(
+        r"`#([\w-]+?)(?:\.\.\.)?`|log-lines\.md#([\w-]+)", PAGES["operations"] + PAGES["troubleshooting"]
+    )
+    assert named
+    for code in (one or other for one, other in named):
+        assert any(known == code or (code.endswith("-") and known.startswith(code)) for known in CATALOGUE), code
