@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import os
 import sys
 from collections.abc import Callable
@@ -186,7 +187,7 @@ def handler_untraced(patch: Patch, folder: Path) -> None:
     """Have the layer's handler find one that cannot be decorated."""
     _auto(patch, folder)
     patch.setattr("zespan_serverless.aws_lambda.zespan_lambda", fail)
-    import zespan_serverless.aws_lambda.auto  # noqa: F401
+    importlib.import_module("zespan_serverless.aws_lambda.auto")
 
 
 def start_unreported(patch: Patch, folder: Path) -> None:
@@ -195,7 +196,7 @@ def start_unreported(patch: Patch, folder: Path) -> None:
     patch.setenv("ZESPAN_LAMBDA_HANDLER", "no_such_module.handler")
     patch.setattr("zespan_serverless._observe.start", fail)
     with contextlib.suppress(Exception):
-        import zespan_serverless.aws_lambda.auto  # noqa: F401
+        importlib.import_module("zespan_serverless.aws_lambda.auto")
 
 
 def _auto(patch: Patch, folder: Path) -> None:
