@@ -164,7 +164,9 @@ def test_a_key_that_is_not_accepted(backend: Backend, forwarder: Forwarder) -> N
 
 
 @pytest.mark.parametrize(("status", "verdict"), [(404, "refused"), (401, "unauthorized"), (503, "retry")])
-def test_otlp(status: int, verdict: str, backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_spans_are_forwarded_by_the_exporter_of_their_format(
+    status: int, verdict: str, backend: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Spans go by the exporter of their format; at a wrong address they stay where they are."""
     use_otlp(backend, monkeypatch)
     spans = batch_of([b'{"name":"s"}'], SPANS)
@@ -273,7 +275,7 @@ def test_a_resource_of_any_values_is_sent(backend: Backend, monkeypatch: pytest.
 
 
 @pytest.mark.parametrize("make", [lambda: Forwarder({"base_url": "ftp://x"}), lambda: Forwarder({"nonsense": 1})])
-def test_wrong_settings(make: Callable[[], Forwarder]) -> None:
-    """They are refused before anything is sent."""
+def test_wrong_settings_are_refused_before_sending(make: Callable[[], Forwarder]) -> None:
+    """Wrong settings are refused before anything is sent."""
     with pytest.raises(ConfigurationError):
         make()

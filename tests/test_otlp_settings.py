@@ -38,7 +38,7 @@ def said(caplog: pytest.LogCaptureFixture) -> list[str]:
         ({}, {"base_url": "http://b/v1/traces"}, "http://b/v1/traces"),
     ],
 )
-def test_the_address(environ: dict[str, str], settings: dict[str, Any], url: str) -> None:
+def test_base_url_takes_precedence_over_variables(environ: dict[str, str], settings: dict[str, Any], url: str) -> None:
     """base_url over the variable for traces, which is taken as it is, over the one for everything."""
     found = of({f"OTEL_EXPORTER_OTLP_{name}": value for name, value in environ.items()}, **settings)
     assert (found.url, found.missing) == (url, "")
@@ -50,7 +50,7 @@ def test_collector_is_another_word_for_it() -> None:
     assert of(environ, exporter="collector").url == of(environ).url
 
 
-def test_headers() -> None:
+def test_headers_take_precedence_over_variables() -> None:
     """The setting over the variable for traces over the one for everything; values are decoded."""
     environ = {
         "OTEL_EXPORTER_OTLP_HEADERS": "A=1,b=two%20words, c=x=y",

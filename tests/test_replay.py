@@ -165,7 +165,7 @@ def test_what_somebody_else_takes_meanwhile(backend: Backend, parked: Store, mon
         (["{parked}", "--to", "nonsense"], "base_url must be like"),
     ],
 )
-def test_mistakes(
+def test_a_mistake_is_one_line_and_exit_code_1(
     arguments: list[str], told: str, parked: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """One line says what is wrong, and the exit code is 1."""
@@ -244,7 +244,7 @@ def test_a_package_that_is_missing(monkeypatch: pytest.MonkeyPatch, capsys: pyte
 
 @pytest.mark.slow
 @pytest.mark.parametrize("url", ["s3://bucket/parked", "sqs://queue"])
-def test_from_aws(url: str, backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_replay_empties_a_bucket_and_a_queue(url: str, backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
     """From a bucket and from a queue, which are empty afterwards; and not before everything is delivered."""
     with aws.aws_server() as server:
         aws.use(server, monkeypatch)

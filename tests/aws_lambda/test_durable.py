@@ -176,7 +176,7 @@ def test_status_in_another_result_is_not_that_of_an_execution(monkeypatch: pytes
     assert _results.read({"Status": "FAILED"}).error_type == "FAILED"
 
 
-def test_documented_example() -> None:
+def test_the_documented_durable_function_is_traced() -> None:
     """The function in the documentation succeeds in AWS's own test runner, and is traced."""
     (block,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs/hosts/lambda-durable.md").read_text(), re.DOTALL)
     test = """

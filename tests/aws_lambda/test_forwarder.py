@@ -178,8 +178,8 @@ def test_events_of_other_sources(event: Any, backend: Backend) -> None:
         forward(event)
 
 
-def test_the_template() -> None:
-    """Its handler exists, what fails comes back, messages are hidden long enough, and the outputs are stores."""
+def test_the_template_retries_undelivered_messages() -> None:
+    """The template's handler exists, failed messages come back, messages are hidden long enough, and outputs exist."""
     text = (Path(__file__).parents[2] / "deploy/aws_lambda/forwarder/template.yaml").read_text()
     module, function = re.findall(r"Handler: (\S+)\.(\w+)", text)[0]
     assert getattr(import_module(module), function) is forwarder.handler

@@ -189,7 +189,7 @@ def test_powertools_child_alone() -> None:
     assert [len(line["trace_id"]) for line in powertools_lines(stream)] == [32]
 
 
-def test_powertools_buffer() -> None:
+def test_buffered_log_lines_have_the_ids_of_the_trace_that_prints_them() -> None:
     """Lines that it keeps until something goes wrong belong to the trace in which it prints them."""
     stream = io.StringIO()
     config = LoggerBufferConfig(flush_on_error_log=True)

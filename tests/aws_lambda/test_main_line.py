@@ -127,7 +127,7 @@ def test_xray_is_a_link(start: StartFunction, backend: Backend) -> None:
     assert root["trace_id"] != link["trace_id"]
 
 
-def test_provisioned_start(start: StartFunction, backend: Backend) -> None:
+def test_provisioned_concurrency_is_not_a_cold_start(start: StartFunction, backend: Backend) -> None:
     """A sandbox that is paid for ahead of time says so, and does not count as a cold start."""
     sandbox = start("steps.handler", init_type="provisioned-concurrency")
     sandbox.invoke()

@@ -167,7 +167,9 @@ def without_chance(root: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("name", DECORATORS)
-def test_decorators_stack(name: str, order: str, ask: Callable[[str], str | None]) -> None:
+def test_powertools_decorators_keep_the_result_above_and_below(
+    name: str, order: str, ask: Callable[[str], str | None]
+) -> None:
     """The result is the one that it is without us; one root event, with the model call in its trace."""
     event = {**EVENTS["apigateway-v2"], "prompt": "Hi"}
 
@@ -266,14 +268,14 @@ def same_above_and_below(decorate: Decorator, event: Any, kind: type) -> None:
 
 
 @pytest.mark.parametrize("name", DATA_CLASSES)
-def test_data_classes(name: str) -> None:
+def test_data_classes_are_described_like_the_event(name: str) -> None:
     """Below `event_source` the root event says all that it says above it: trigger, attributes, parent and links."""
     kind = DATA_CLASSES[name]
     same_above_and_below(lambda handler: source(data_class=kind)(handler), EVENTS[name], kind)
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_models(name: str) -> None:
+def test_parsed_models_are_described_like_the_event(name: str) -> None:
     """The same below `event_parser`, for Powertools' models of AWS's events."""
     kind = MODELS[name]
     same_above_and_below(lambda handler: parser(model=kind)(handler), EVENTS[name], kind)
@@ -426,7 +428,7 @@ RESOLVERS = {
 @pytest.mark.parametrize(
     ("path", "status"), [("/fine", 200), ("/missing", 404), ("/broken", 500), ("/handled", 503), ("/nowhere", 404)]
 )
-def test_resolvers(name: str, path: str, status: int, order: str) -> None:
+def test_a_resolver_s_status_is_on_the_root_event(name: str, path: str, status: int, order: str) -> None:
     """The response is the resolver's own, and its status is on the root event: of what a route raises, too."""
     app: Any = RESOLVERS[name]()
 

@@ -51,8 +51,8 @@ def test_one_at_a_time(
     cell(HOST, situation, f"all, after the response, {extra} (backend 30 ms away)")
 
 
-def test_at_once(start: StartFunction, backend: Backend, cell: Cell) -> None:
-    """Model calls in threads belong to the invocation."""
+def test_model_calls_in_threads_belong_to_the_invocation(start: StartFunction, backend: Backend, cell: Cell) -> None:
+    """Concurrent model calls in threads are in the invocation's trace."""
     start("situations.threads").invoke()
     assert len({event["trace_id"] for event in backend.events}) == 1
     assert len(calls(backend.events)) == 16
@@ -60,8 +60,8 @@ def test_at_once(start: StartFunction, backend: Backend, cell: Cell) -> None:
     cell(HOST, "stream", "Lambda's Python runtime streams no response")
 
 
-def test_scale_down(start: StartFunction, backend: Backend, cell: Cell) -> None:
-    """What could not be sent is sent at SIGTERM."""
+def test_sigterm_sends_pending_events(start: StartFunction, backend: Backend, cell: Cell) -> None:
+    """Events that could not be sent before are sent at SIGTERM."""
     sandbox = start("situations.sync", env={"ZESPAN_FLUSH_TIMEOUT": "0.1"})
     backend.mode = "refuse"
     sandbox.invoke()
@@ -71,8 +71,8 @@ def test_scale_down(start: StartFunction, backend: Backend, cell: Cell) -> None:
     cell(HOST, "SIGTERM", "all that was in memory; exit as without us")
 
 
-def test_dead_backend(start: StartFunction, backend: Backend, cell: Cell) -> None:
-    """No response waits for it, and all arrives once it is back."""
+def test_a_dead_backend_delays_no_response(start: StartFunction, backend: Backend, cell: Cell) -> None:
+    """No response waits for the backend, and all events arrive when it is available again."""
     sandbox = start("situations.sync", env={"ZESPAN_FLUSH_TIMEOUT": "0.3"})
     backend.mode = "hang"
     responses = [sandbox.invoke().response_ms or 0 for _ in range(5)][1:]
@@ -86,8 +86,10 @@ def test_dead_backend(start: StartFunction, backend: Backend, cell: Cell) -> Non
     )
 
 
-def test_deadline(start: StartFunction, backend: Backend, cell: Cell) -> None:
-    """A flush goes no further than the reserve, and what a timeout ends is reported."""
+def test_a_flush_leaves_the_reserve_and_timeouts_are_reported(
+    start: StartFunction, backend: Backend, cell: Cell
+) -> None:
+    """A flush ends before the reserve, and an invocation that times out is reported."""
     sandbox = start("steps.handler", timeout=1, env={"ZESPAN_FLUSH_TIMEOUT": "60"})
     sandbox.invoke()
     backend.mode = "hang"

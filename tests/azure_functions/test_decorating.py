@@ -242,8 +242,8 @@ def test_importing_starts_nothing() -> None:
         (300, None),
     ],
 )
-def test_time_spans(text: object, seconds: float | None) -> None:
-    """.NET's format; what is none, or no limit, is None."""
+def test_dotnet_time_spans_are_parsed(text: object, seconds: float | None) -> None:
+    """.NET's format is converted to seconds; anything else, and no limit, becomes None."""
     assert azure.seconds(text) == seconds
 
 

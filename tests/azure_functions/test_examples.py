@@ -30,8 +30,10 @@ def openai(model: ModelEndpoint) -> dict[str, str]:
     return {"OPENAI_BASE_URL": model.url, "OPENAI_API_KEY": "sk-local"}
 
 
-def test_chat(worker: StartWorker, backend: testing.Backend, openai: dict[str, str]) -> None:
-    """The answer, and a trace of two events with the user's id."""
+def test_the_chat_example_has_a_trace_of_two_events(
+    worker: StartWorker, backend: testing.Backend, openai: dict[str, str]
+) -> None:
+    """The example answers, and its trace has two events with the user's id."""
     app = worker(EXAMPLES / "chat", **openai)
     answer = app.http("chat", method="POST", body=b'{"prompt": "Hi", "user": "ada"}')
     assert (answer.status, json.loads(answer.body)) == (200, {"answer": ANSWER})
@@ -40,7 +42,9 @@ def test_chat(worker: StartWorker, backend: testing.Backend, openai: dict[str, s
     assert app.http("chat", method="POST", body=b"[]").status == 400
 
 
-def test_work(worker: StartWorker, backend: testing.Backend, openai: dict[str, str]) -> None:
+def test_each_message_of_the_worker_example_is_a_step(
+    worker: StartWorker, backend: testing.Backend, openai: dict[str, str]
+) -> None:
     """Each message is a step with a model call; the invocation links to both senders."""
     properties = [{"Diagnostic-Id": f"00-{n * 32}-{n * 16}-01"} for n in "12"]
     metadata = {
@@ -59,7 +63,9 @@ def test_work(worker: StartWorker, backend: testing.Backend, openai: dict[str, s
     assert [link["trace_id"] for link in roots(events)[0]["metadata"]["links"]] == ["1" * 32, "2" * 32]
 
 
-def test_digest(worker: StartWorker, backend: testing.Backend, openai: dict[str, str]) -> None:
+def test_the_digest_example_traces_calls_in_threads(
+    worker: StartWorker, backend: testing.Backend, openai: dict[str, str]
+) -> None:
     """Four model calls, three of them in threads, are in the invocation's trace."""
     timer = {"timer": {"json": json.dumps({"IsPastDue": False})}}
     assert worker(EXAMPLES / "chat", **openai).invoke("digest", timer).ok
@@ -80,7 +86,9 @@ def streamed(app: Worker, function: str) -> bytes:
     return body
 
 
-def test_stream(worker: StartWorker, backend: testing.Backend, openai: dict[str, str]) -> None:
+def test_the_stream_example_has_the_time_to_its_first_token(
+    worker: StartWorker, backend: testing.Backend, openai: dict[str, str]
+) -> None:
     """The answer comes as a stream; the call's event has the time to its first token and its tokens."""
     assert streamed(worker(EXAMPLES / "stream", **openai), "stream") == ANSWER.encode()
     (llm,), (root,) = calls(backend.wait_for(2)), roots(backend.events)

@@ -94,7 +94,7 @@ VERDICTS = {
 
 
 @pytest.mark.parametrize(("status", "verdict"), [(s, verdict) for verdict, all_ in VERDICTS.items() for s in all_])
-def test_verdicts(backend: Backend, exporter: ZespanExporter, status: int, verdict: str) -> None:
+def test_each_status_has_its_verdict(backend: Backend, exporter: ZespanExporter, status: int, verdict: str) -> None:
     """What passes, what may pass later, what never will, and what needs another key."""
     backend.mode = status
     outcome = send(exporter)
@@ -110,8 +110,8 @@ def test_retry_after_is_passed_on(backend: Backend, exporter: ZespanExporter) ->
     assert send(exporter) == Outcome("retry", "HTTP 503", 12.0)
 
 
-def test_cancel(backend: Backend, exporter: ZespanExporter) -> None:
-    """Ends a send in another thread."""
+def test_cancel_ends_a_send_in_another_thread(backend: Backend, exporter: ZespanExporter) -> None:
+    """`cancel` ends a send in another thread."""
     backend.mode = "hang"
     errors: list[Exception] = []
 
@@ -130,8 +130,10 @@ def test_cancel(backend: Backend, exporter: ZespanExporter) -> None:
     assert len(errors) == 1
 
 
-def test_compressing_counts(backend: Backend, exporter: ZespanExporter, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Who was still compressing when the time was over sends nothing any more."""
+def test_compression_counts_towards_the_timeout(
+    backend: Backend, exporter: ZespanExporter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """If compression has used up the time, nothing is sent."""
 
     def slowly(*args: object, **kwargs: object) -> bytes:
         time.sleep(0.1)
@@ -143,8 +145,8 @@ def test_compressing_counts(backend: Backend, exporter: ZespanExporter, monkeypa
     assert backend.requests == []
 
 
-def test_console(capsys: pytest.CaptureFixture[str]) -> None:
-    """One document a line, on whatever is standard output now."""
+def test_console_prints_one_document_per_line(capsys: pytest.CaptureFixture[str]) -> None:
+    """The exporter prints one document per line, to the current standard output."""
     exporter = ConsoleExporter()
     assert send(exporter) == Outcome("delivered")
     exporter.cancel()
@@ -166,8 +168,8 @@ def test_nothing_on_the_console_controls_the_terminal(capsys: pytest.CaptureFixt
     assert not {unicodedata.bidirectional(character) for character in line} & turning
 
 
-def test_memory() -> None:
-    """Decoded, with the sizes of the batches."""
+def test_memory_keeps_decoded_events() -> None:
+    """The exporter keeps decoded events, and the sizes of the batches."""
     exporter = MemoryExporter()
     assert [send(exporter), send(exporter)] == [Outcome("delivered")] * 2
     exporter.cancel()
@@ -175,8 +177,8 @@ def test_memory() -> None:
     assert (exporter.events, exporter.batches) == (EVENTS * 2, [2, 2])
 
 
-def test_build() -> None:
-    """By name, or the very object."""
+def test_an_exporter_is_built_by_name_or_passed_as_an_object() -> None:
+    """A name builds the exporter; an object is used as it is."""
     assert isinstance(build_exporter(Settings()), ZespanExporter)
     assert isinstance(build_exporter(Settings(exporter="console")), ConsoleExporter)
     mine = MemoryExporter()
@@ -294,8 +296,8 @@ def test_a_key_from_a_secret_that_is_not_accepted(backend: Backend, monkeypatch:
     exporter.close()
 
 
-def test_the_destination(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Scheme, host and proxy, without anybody's password."""
+def test_the_destination_shows_no_password(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The destination has scheme, host and proxy, without passwords."""
     exporter = ZespanExporter("https://a.example/base", None)
     assert exporter.destination == "https://a.example"
     monkeypatch.setenv("HTTPS_PROXY", "http://user:hunter2@proxy.example:3128")

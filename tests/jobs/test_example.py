@@ -61,7 +61,7 @@ def test_nothing_to_do(backend: Backend) -> None:
     assert (root["status"], root["error_message"]) == ("error", "nothing to do")
 
 
-def test_documented_runs() -> None:
+def test_the_documented_runs_have_events() -> None:
     """The block and the decorated main have an event each, the step its own."""
     with testing.recording() as events:
         run(blocks(PAGES["hosts/scripts"])[0])

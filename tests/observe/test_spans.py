@@ -48,7 +48,7 @@ def test_a_failing_span_says_so_and_lets_the_error_through() -> None:
     assert root["status"] == "error"
 
 
-def test_spans_nest() -> None:
+def test_events_inside_a_span_are_its_children() -> None:
     """What happens inside a span belongs to it."""
 
     @zespan_lambda

@@ -261,7 +261,7 @@ def test_calling_off_waits_for_nobody() -> None:
         assert not calling.is_alive()
 
 
-def test_forgetting(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_key_is_read_again_after_a_restore_or_fork(monkeypatch: pytest.MonkeyPatch) -> None:
     """After a restore, or in a forked child, the key is read anew."""
     reader = Reader()
     secret = Secret("ssm:/k", reader)
@@ -290,8 +290,8 @@ def test_what_is_no_key(value: str) -> None:
         Secret("ssm:/k", lambda _: value).get(5)
 
 
-def test_without_boto3(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It says that it is missing."""
+def test_missing_boto3_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The error says that boto3 is missing."""
     for name in ("boto3", "boto3.session"):
         monkeypatch.setitem(sys.modules, name, None)
     with pytest.raises(Unavailable, match="boto3"):
@@ -323,8 +323,8 @@ def test_a_dead_service_ends_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
         f"{ARN}#staging",
     ],
 )
-def test_forms(source: str) -> None:
-    """Every form that is documented is taken."""
+def test_every_documented_form_is_accepted(source: str) -> None:
+    """Every form that is documented is accepted."""
     assert is_source(source)
     assert resolve({}, {"ZESPAN_API_KEY_SECRET": source}).api_key_secret == source
 

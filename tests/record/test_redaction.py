@@ -218,8 +218,8 @@ def test_no_container_shows_a_secret(name: str) -> None:
         assert SECRET not in to_json(redact(wrap(HELD[name]())))
 
 
-def test_the_environment() -> None:
-    """os.environ is a mapping like any other."""
+def test_os_environ_is_redacted_like_any_mapping() -> None:
+    """os.environ is redacted like any other mapping."""
     with mock.patch.dict(os.environ, {"PASSWORD": SECRET, "SEEN": "seen"}):
         said = redact(os.environ)
     assert (said["PASSWORD"], said["SEEN"]) == ("[REDACTED]", "seen")
@@ -328,7 +328,7 @@ def test_memory_for_keys_has_its_bounds() -> None:
 # ---------------------------------------------------------------------- texts
 
 
-def test_redact_text() -> None:
+def test_json_in_a_text_is_redacted() -> None:
     """Inside a text that is JSON; then it is JSON again, spelled as before."""
     text = POLICY.text(' {"password": "p", "b": [1.50, {"token": ["t", {"a": 1}]}]}')
     assert text == ' {"password": "[REDACTED]", "b": [1.50, {"token": "[REDACTED]"}]}'
@@ -559,8 +559,8 @@ def test_a_secret_in_an_error(text: str) -> None:
     assert str(POLICY.error(ValueError(f"{text[:5]} and no more"))) == f"{text[:5]} and no more"
 
 
-def test_error_texts() -> None:
-    """As the SDK cuts them; an exception with no words is its kind."""
+def test_error_texts_are_cut_like_the_sdk_s() -> None:
+    """Error texts are cut as in the SDK; an exception without a text becomes its kind."""
     assert POLICY.error(ValueError("x" * 1000)) == "x" * 500
     assert POLICY.error(KeyError()) == "KeyError"
     assert POLICY.fields({"error_message": None}) == {"error_message": None}

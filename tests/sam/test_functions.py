@@ -92,7 +92,7 @@ def test_function_without_a_change(invoke: InvokeFunction, built: Path, surround
     assert root["metadata"]["http.response.status_code"] == 200
 
 
-def test_worker(invoke: InvokeFunction, surroundings: Surroundings) -> None:
+def test_a_failed_message_goes_back_to_the_queue(invoke: InvokeFunction, surroundings: Surroundings) -> None:
     """Of a batch, the message that failed goes back to the queue, and is counted; calls are in the senders' traces."""
     batch: Event = json.loads((ROOT / "tests/events/aws_lambda/sqs.json").read_text())
     first, second, third = batch["Records"]

@@ -95,8 +95,8 @@ class TestBackendIsAway:
         ("anyio.pytest_plugin", "anyio", ""),
     ],
 )
-def test_async_tests(tmp_path: Path, plugin: str, marker: str, option: str) -> None:
-    """They use the same fixtures, and fail for what does not arrive."""
+def test_async_tests_use_the_same_fixtures(tmp_path: Path, plugin: str, marker: str, option: str) -> None:
+    """Async tests use the same fixtures, and fail for events that do not arrive."""
     pytest.importorskip(plugin)
     tests = ASYNC.format(marker=marker) + '\n@pytest.fixture\ndef anyio_backend():\n    return "asyncio"\n'
     run = session(tmp_path, tests, *(("-o", option) if option else ()), plugins=plugin)
@@ -104,7 +104,7 @@ def test_async_tests(tmp_path: Path, plugin: str, marker: str, option: str) -> N
     assert run.outcomes == {**outcomes, "test_waiting": "ERROR"}, run.output
 
 
-def test_frozen_clocks(tmp_path: Path) -> None:
+def test_frozen_clocks_block_no_flush(tmp_path: Path) -> None:
     """Events have the frozen time, and no flush hangs: each test ends although its backend never answers."""
     pytest.importorskip("freezegun")
     pytest.importorskip("time_machine")

@@ -170,8 +170,8 @@ def names(source: str) -> list[str]:
 
 
 @pytest.mark.parametrize("name", names(PASSING))
-def test_what_passes(passing: Session, name: str) -> None:
-    """Each of these tests of a function is right about it."""
+def test_correct_tests_of_functions_pass(passing: Session, name: str) -> None:
+    """Each of these correct tests of a function passes."""
     found = [outcome for test, outcome in passing.outcomes.items() if re.search(rf"\b{name}\b", test)]
     assert set(found) == {"PASSED"}, passing.output
 
@@ -230,8 +230,8 @@ def test_mistakes_in_the_marker(tmp_path: Path) -> None:
         assert f"\n@pytest.mark.zespan: {said}" in run.output, run.output
 
 
-def test_report(passing: Session) -> None:
-    """It has a line for each test that was recorded, and the sums."""
+def test_the_report_has_a_line_per_test(passing: Session) -> None:
+    """The report has a line per recorded test, and the sums."""
     table = passing.output.split(" telemetry of ")[1]
     assert re.search(r"::test_list +2 +2 +0 +0 +0 +0 +\$0\.0000\n", table)
     assert re.search(r"::test_drop_is_allowed +2 +0 +0 +2 +0 +0 +\$0\.0000\n", table)
@@ -276,7 +276,7 @@ def test_nothing_is_sent_from_tests(tmp_path: Path) -> None:
     assert len(run.outcomes) == 4
 
 
-def test_with_xdist(tmp_path: Path) -> None:
+def test_results_of_xdist_workers_are_complete(tmp_path: Path) -> None:
     """Losses, events of failed tests and the table come from the workers."""
     run = session(tmp_path, FAILING, "-n", "1", "--zespan-report", plugins="xdist")
     assert run.outcomes["test_no_time"] == "ERROR"

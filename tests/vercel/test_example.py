@@ -22,8 +22,8 @@ ANSWER = "Hello, serverless world!"
 
 
 @pytest.mark.parametrize(("file", "variable"), [("index.py", "app"), ("joke.py", "handler")])
-def test_example(deploy: Deploy, backend: Backend, file: str, variable: str) -> None:
-    """It answers what the model said; the call's event is below the request's."""
+def test_the_example_traces_its_model_call(deploy: Deploy, backend: Backend, file: str, variable: str) -> None:
+    """The example returns the model's answer; the call's event is below the request's."""
     with ModelEndpoint(latency_ms=1) as model:
         function = deploy(str(API / file), variable, env={"OPENAI_BASE_URL": model.url, "OPENAI_API_KEY": "none"})
         if file == "index.py":
@@ -39,7 +39,7 @@ def test_example(deploy: Deploy, backend: Backend, file: str, variable: str) -> 
         assert (call["user_id"], root["operation"]) == ("ada", "POST /api/ask")
 
 
-def test_documented_functions() -> None:
+def test_the_documented_functions_are_traced() -> None:
     """The class answers as it is, the application as what it was; both are traced."""
     with testing.recording() as events:
         handler = run(blocks(PAGES["hosts/vercel"])[0]).handler

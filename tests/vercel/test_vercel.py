@@ -128,7 +128,7 @@ def test_a_class_without_content_length_does_not_keep_its_client(deploy: Deploy,
 
 
 @pytest.mark.parametrize("file", ["wsgi_app.py", "asgi_app.py"])
-def test_streams(deploy: Deploy, backend: Backend, cell: Cell, file: str) -> None:
+def test_streamed_pieces_pass_through(deploy: Deploy, backend: Backend, cell: Cell, file: str) -> None:
     """The pieces come as they are made, and the event has the whole of it; where the end is, is the protocol's."""
     backend.latency = LATENCY
     answer = deploy(file).get("/stream")
@@ -159,7 +159,9 @@ def test_background_work_is_part_of_it(deploy: Deploy, backend: Backend, file: s
 @pytest.mark.parametrize(
     ("file", "variable"), [("classes.py", "handler"), ("wsgi_app.py", "app"), ("asgi_app.py", "app")]
 )
-def test_exceptions(deploy: Deploy, backend: Backend, cell: Cell, file: str, variable: str) -> None:
+def test_an_exception_has_the_same_response_and_an_event(
+    deploy: Deploy, backend: Backend, cell: Cell, file: str, variable: str
+) -> None:
     """What a request raises is its own affair: the same answer, or none, as without us, and an event that says so."""
     seen: list[tuple[int | None, bytes]] = []
     for environment in ({}, {"ZESPAN_ENABLED": "0"}):
@@ -184,7 +186,9 @@ def test_status_of_a_class(deploy: Deploy, backend: Backend) -> None:
 
 
 @pytest.mark.parametrize(("file", "variable", "path"), KINDS)
-def test_concurrent_requests(deploy: Deploy, backend: Backend, cell: Cell, file: str, variable: str, path: str) -> None:
+def test_concurrent_requests_have_separate_traces(
+    deploy: Deploy, backend: Backend, cell: Cell, file: str, variable: str, path: str
+) -> None:
     """Requests at the same time, as Vercel's fluid compute sends them, have a trace each, whole at their end."""
     function = deploy(file, variable)
     with ThreadPoolExecutor(8) as pool:
@@ -198,8 +202,10 @@ def test_concurrent_requests(deploy: Deploy, backend: Backend, cell: Cell, file:
 
 
 @pytest.mark.parametrize(("file", "variable", "path"), KINDS)
-def test_dead_backend(deploy: Deploy, backend: Backend, cell: Cell, file: str, variable: str, path: str) -> None:
-    """No client waits for a backend that hangs, and what it missed is sent when it is back."""
+def test_a_dead_backend_delays_no_client(
+    deploy: Deploy, backend: Backend, cell: Cell, file: str, variable: str, path: str
+) -> None:
+    """No client waits for a backend that hangs, and missed events are sent when it is available again."""
     function = deploy(file, variable, env={"ZESPAN_FLUSH_TIMEOUT": "0.3", "ZESPAN_FLUSH_INTERVAL": "0.2"})
     function.get(path)
     backend.mode = "hang"
@@ -224,7 +230,9 @@ def test_dead_backend(deploy: Deploy, backend: Backend, cell: Cell, file: str, v
 
 
 @pytest.mark.parametrize(("file", "variable", "path"), KINDS)
-def test_deadline(deploy: Deploy, backend: Backend, cell: Cell, file: str, variable: str, path: str) -> None:
+def test_a_flush_leaves_the_reserve(
+    deploy: Deploy, backend: Backend, cell: Cell, file: str, variable: str, path: str
+) -> None:
     """The flush does not use the reserve before Vercel's deadline."""
     backend.mode = "hang"
     function = deploy(file, variable, env={"ZESPAN_FLUSH_TIMEOUT": "10"}, max_duration=1.0)
@@ -234,7 +242,9 @@ def test_deadline(deploy: Deploy, backend: Backend, cell: Cell, file: str, varia
 
 
 @pytest.mark.parametrize(("file", "variable", "path"), KINDS)
-def test_sigterm(deploy: Deploy, backend: Backend, cell: Cell, file: str, variable: str, path: str) -> None:
+def test_sigterm_sends_pending_events(
+    deploy: Deploy, backend: Backend, cell: Cell, file: str, variable: str, path: str
+) -> None:
     """Within Vercel's 500 ms what is in memory is sent: events of a request under way, and of an earlier outage."""
     function = deploy(file, variable, env={"ZESPAN_FLUSH_TIMEOUT": "0.2"})
     backend.mode = 503
@@ -267,7 +277,9 @@ def _try(function: Function, path: str) -> object:
 
 
 @pytest.mark.parametrize(("file", "variable", "path"), KINDS[1:])
-def test_before_return(deploy: Deploy, backend: Backend, file: str, variable: str, path: str) -> None:
+def test_before_return_delivers_before_the_response(
+    deploy: Deploy, backend: Backend, file: str, variable: str, path: str
+) -> None:
     """With before_return an application's client has its response when the backend has the events."""
     backend.latency = LATENCY
     answer = deploy(file, variable, env={"ZESPAN_FLUSH_MODE": "before_return"}).get(path)
@@ -282,8 +294,8 @@ def test_a_bare_asgi_function(deploy: Deploy, backend: Backend) -> None:
 
 
 @pytest.mark.parametrize("file", ["classes.py", "asgi_app.py"])
-def test_switched_off(deploy: Deploy, backend: Backend, file: str) -> None:
-    """ZESPAN_ENABLED=0 leaves a function that answers and sends nothing."""
+def test_a_switched_off_function_sends_nothing(deploy: Deploy, backend: Backend, file: str) -> None:
+    """With ZESPAN_ENABLED=0 the function answers, and nothing is sent."""
     function = deploy(file, "handler" if file == "classes.py" else "app", env={"ZESPAN_ENABLED": "0"})
     assert function.get("/").status in (200, 404)
     assert backend.requests == []

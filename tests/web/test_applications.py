@@ -99,7 +99,7 @@ def test_a_file_is_sent_by_the_server_itself(flask: Server, ingest: Backend) -> 
     until(lambda: named(ingest.events, "/file"))
 
 
-def test_websockets_pass(fastapi: Server, ingest: Backend) -> None:
+def test_websockets_pass_without_an_event(fastapi: Server, ingest: Backend) -> None:
     """A real handshake, a message in each direction, and no event."""
     with socket.create_connection(("127.0.0.1", fastapi.port), 5) as connection:
         key = base64.b64encode(os.urandom(16)).decode()

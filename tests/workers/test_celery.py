@@ -139,7 +139,7 @@ def test_the_next_worker_sends_what_a_killed_one_has_left(env: dict[str, str], b
 
 
 @pytest.mark.host(seconds=6)
-def test_documented_application(env: dict[str, str], backend: Backend) -> None:
+def test_the_documented_application_is_traced(env: dict[str, str], backend: Backend) -> None:
     """The block of the page is the example, whose model call is part of its task's trace."""
     python, folder = environments.installed("workers", "queues"), ROOT / "examples" / "workers"
     (block,) = blocks(PAGES["hosts/celery"])

@@ -40,8 +40,8 @@ def statuses(steps: dict[str, Any]) -> dict[str, str]:
     return {name: step["status"] for name, step in steps.items()}
 
 
-def test_event_arrives(backend: Backend, capsys: pytest.CaptureFixture[str]) -> None:
-    """One event, with the key, and each step has its time; the key is not shown but for its end."""
+def test_live_sends_one_event_and_times_each_step(backend: Backend, capsys: pytest.CaptureFixture[str]) -> None:
+    """One event arrives with the key, and each step has its time; at most the key's end is shown."""
     assert main(["doctor", "--live"]) == 0
     (event,) = backend.wait_for(1)
     output = capsys.readouterr().out
@@ -110,10 +110,10 @@ def test_slow_backend_is_warned_of(
 
 
 @pytest.mark.parametrize("is_trusted", [True, False])
-def test_tls(
+def test_live_reports_the_certificate_and_fails_at_an_untrusted_one(
     is_trusted: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Version and end of the certificate are told; one that is not trusted fails there, and nothing is sent."""
+    """Version and expiry of the certificate are reported; with an untrusted one nothing further is tried."""
     authority, context = trustme.CA(), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("localhost").configure_cert(context)
     authority.cert_pem.write_to_path(tmp_path / "ca.pem")
@@ -132,7 +132,9 @@ def test_tls(
         assert statuses(steps) == expected
 
 
-def test_proxy(backend: Backend, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_live_times_the_connection_to_the_proxy(
+    backend: Backend, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The connection that is timed is that to the proxy, and the event goes through it."""
     monkeypatch.delenv("NO_PROXY", raising=False)
     monkeypatch.delenv("no_proxy", raising=False)
@@ -170,7 +172,9 @@ def test_address_that_cannot_be_used(capsys: pytest.CaptureFixture[str], monkeyp
 
 
 @pytest.mark.parametrize("exporter", ["otlp", "langfuse", "carbon"])
-def test_other_exporters(exporter: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_live_uses_each_exporter_s_address_and_variables(
+    exporter: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The address is the exporter's own, and so are the variables that are missing."""
     with Backend(decode=lambda body: [{"bytes": len(body)}]) as backend:
         variables = {
@@ -194,10 +198,10 @@ def test_other_exporters(exporter: str, capsys: pytest.CaptureFixture[str], monk
         assert KEY not in json.dumps(steps)
 
 
-def test_several_destinations(
+def test_live_checks_every_destination(
     backend: Backend, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each is checked, also after one that fails."""
+    """Each destination is checked, even after one that fails."""
     monkeypatch.setenv("ZESPAN_EXPORTER", "langfuse,zespan,console")
     assert main(["doctor", "--live", "--format", "json"]) == 1
     steps = json.loads(capsys.readouterr().out)["steps"]

@@ -43,7 +43,7 @@ def handler(event, context):
         ({"notes.txt": "nothing"}, [], 3),
     ],
 )
-def test_exit_code(
+def test_the_exit_code_depends_on_the_worst_finding(
     files: dict[str, str], options: list[str], code: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """0 without a finding of the level --fail-on or above, 1 with one, 3 if there is nothing to check."""
@@ -61,7 +61,9 @@ def test_exit_code(
         (["--live", "--format", "sarif"], "--live has the formats text and json"),
     ],
 )
-def test_wrong_argument(arguments: list[str], what_to_do: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_wrong_argument_is_explained(
+    arguments: list[str], what_to_do: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     """The exit code is 2, and the message says what to type instead."""
     assert main(["doctor", *arguments]) == 2
     assert what_to_do in capsys.readouterr().err
@@ -99,7 +101,9 @@ def _report(form: str, folder: Path, capsys: pytest.CaptureFixture[str], monkeyp
     return capsys.readouterr().out
 
 
-def test_text(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_text_report_has_place_reason_and_remedy(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Each finding has its place, reason, remedy and page, the worst first."""
     text = _report("text", tmp_path, capsys, monkeypatch)
     assert text.startswith(
@@ -110,7 +114,9 @@ def test_text(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: p
     assert text.endswith("1 error, 2 warnings in 2 files, 0 functions\n")
 
 
-def test_json(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_json_report_has_all_that_the_text_has(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """One object with a version, whose findings have all that the text says."""
     report = json.loads(_report("json", tmp_path, capsys, monkeypatch))
     assert report["schema"] == "1"
@@ -134,7 +140,9 @@ def test_json(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: p
     }
 
 
-def test_sarif(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_sarif_report_has_rules_levels_and_places(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A reader of SARIF finds rules, levels and places; a space in a path is encoded as in a URI."""
     log = sarif_pydantic.Sarif.model_validate_json(_report("sarif", tmp_path, capsys, monkeypatch))
     (run,) = log.runs
@@ -150,7 +158,9 @@ def test_sarif(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: 
     assert (place.artifact_location.uri, place.region.start_line) == ("a%20folder/app.py", 4)
 
 
-def test_github(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_github_report_escapes_workflow_commands(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """One annotation a line; what has a meaning in a workflow command is escaped."""
     monkeypatch.chdir(tmp_path)
     write({"50%, a:b/.env": "ZESPAN_FLUSH_TIMEOUT=1%\n"}, tmp_path)

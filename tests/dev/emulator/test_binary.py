@@ -53,7 +53,7 @@ def test_cache_is_the_users_unless_it_is_a_checkouts(monkeypatch: pytest.MonkeyP
     assert binary.cache_of(tmp_path) == tmp_path / ".cache" / "zespan-serverless"
 
 
-def test_own_copy(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_zespan_rie_names_another_emulator(monkeypatch: pytest.MonkeyPatch) -> None:
     """ZESPAN_RIE names an emulator of the developer's own, on any machine."""
     monkeypatch.setenv("ZESPAN_RIE", "/opt/rie")
     monkeypatch.setattr(sys, "platform", "darwin")

@@ -40,8 +40,8 @@ def test_a_completion_has_text_usage_and_model(client: openai.OpenAI, endpoint: 
     assert request.headers["x-who"] == "me"
 
 
-def test_ids_differ(client: openai.OpenAI) -> None:
-    """Two answers are two: each has an id of its own."""
+def test_each_answer_has_its_own_id(client: openai.OpenAI) -> None:
+    """Two answers have different ids."""
     first, second = (client.chat.completions.create(model="m", messages=MESSAGES) for _ in range(2))
     assert first.id != second.id
 
@@ -67,8 +67,8 @@ def test_stream_with_usage(client: openai.OpenAI) -> None:
     assert all(chunk.choices and chunk.usage is None and "usage" in chunk.model_fields_set for chunk in chunks)
 
 
-def test_abandoned_stream(client: openai.OpenAI) -> None:
-    """A stream that is not read to its end holds up nobody."""
+def test_an_abandoned_stream_blocks_no_other_request(client: openai.OpenAI) -> None:
+    """A stream that is not read to its end does not delay other requests."""
     stream = client.chat.completions.create(model="m", messages=MESSAGES, stream=True)
     next(iter(stream))
     stream.close()
@@ -124,8 +124,8 @@ def test_an_error_is_asked_for_by_model_or_header(
         )
 
 
-def test_unknown_path(client: openai.OpenAI) -> None:
-    """What it does not serve is a 404, not a chat completion."""
+def test_an_unknown_path_is_a_404(client: openai.OpenAI) -> None:
+    """An unknown path gets a 404, not a chat completion."""
     with pytest.raises(openai.NotFoundError):
         client.embeddings.create(model="m", input="text", encoding_format="float")
 

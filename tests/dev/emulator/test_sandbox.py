@@ -194,7 +194,7 @@ def test_freeze_takes_the_cpu_away(sandbox: Sandbox) -> None:
     ],
     ids=["alone", "polling in a thread", "polling in the main thread"],
 )
-def test_scale_down(extension: bool, execution_env: str, handled: bool) -> None:
+def test_sigterm_needs_an_extension(extension: bool, execution_env: str, handled: bool) -> None:
     """SIGTERM comes only with an extension, and reaches Python only where the runtime client polls in a thread."""
     with Sandbox("app.handler", FOLDER, extension=extension, execution_env=execution_env) as sandbox:
         sandbox.invoke()

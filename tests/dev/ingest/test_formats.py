@@ -178,7 +178,7 @@ def test_large_bodies_are_read_one_after_the_other(monkeypatch: pytest.MonkeyPat
     ("encoding", "pack", "status"),
     [("gzip", gzip.compress, 200), ("deflate", zlib.compress, 200), ("gzip", bytes, 200), ("br", bytes, 400)],
 )
-def test_encodings(dev: DevServer, encoding: str, pack: Callable[[bytes], bytes], status: int) -> None:
+def test_compressed_bodies_are_read(dev: DevServer, encoding: str, pack: Callable[[bytes], bytes], status: int) -> None:
     """Bodies may be packed as OpenTelemetry's exporters can; of another encoding the answer says what is possible."""
     reply = ask(dev, "POST", "/v1/ingest", pack(json.dumps(event()).encode()), {"content-encoding": encoding})
     assert reply.status == status

@@ -63,7 +63,7 @@ def patched(root: Path, diff: str, folder: Path) -> dict[str, bytes]:
 
 
 @every_page
-def test_diff(page: Path, tmp_path: Path) -> None:
+def test_the_diff_on_the_page_is_the_real_one(page: Path, tmp_path: Path) -> None:
     """The page's own, to the letter, and nothing is written."""
     root, diff, left = project(page, tmp_path)
     before = contents(root)

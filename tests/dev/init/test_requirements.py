@@ -27,7 +27,7 @@ LINE = "zespan-serverless>=0.1.0"
         ("./dist/zespan_serverless-0.1.0-py3-none-any.whl\n", "./dist/zespan_serverless-0.1.0-py3-none-any.whl\n"),
     ],
 )
-def test_requirements_txt(before: str, after: str) -> None:
+def test_the_package_is_added_to_requirements_txt(before: str, after: str) -> None:
     """One line at the end, unless the package is there."""
     assert requirements.in_requirements(before, LINE) == after
 
@@ -42,8 +42,8 @@ def test_requirements_txt(before: str, after: str) -> None:
         ("[\n]", f'[\n    "{LINE}",\n]'),
     ],
 )
-def test_pyproject_toml(array: str, after: str) -> None:
-    """An item more, in the layout of the others."""
+def test_the_package_is_added_to_pyproject_toml(array: str, after: str) -> None:
+    """An item is added, in the layout of the others."""
     text = f'[project]\nname = "a"\ndependencies = {array}\n[tool.x]\ndependencies = ["b"]\n'
     edited = requirements.in_pyproject(text, LINE)
     assert edited == text.replace(array, after, 1)

@@ -102,7 +102,9 @@ def test_permissions_and_links_stay(root: Path) -> None:
     assert outside.read_text() == CODE
 
 
-def test_arguments(root: Path, tmp_path_factory: pytest.TempPathFactory, capsys: pytest.CaptureFixture[str]) -> None:
+def test_wrong_arguments_are_explained(
+    root: Path, tmp_path_factory: pytest.TempPathFactory, capsys: pytest.CaptureFixture[str]
+) -> None:
     """A wrong folder or function is named with what to type; a folder of something else is exit code 3."""
     assert main(["init", str(root / "nowhere")]) == 2
     assert "there is no folder" in capsys.readouterr().err

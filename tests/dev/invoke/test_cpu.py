@@ -22,7 +22,7 @@ def test_share_is_lambdas() -> None:
     assert share(128) == pytest.approx(0.072, abs=0.001)
 
 
-def test_version_2(tmp_path: Path) -> None:
+def test_cgroup_version_2_limits_the_cpu(tmp_path: Path) -> None:
     """A new cgroup has a whole vCPU for the init, then its share; the controller is switched on for it."""
     machine(tmp_path, "0::/user/mine\n", "30 20 0:26 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n")
     parent = tmp_path / "sys/fs/cgroup/user/mine"
@@ -43,7 +43,7 @@ def test_version_2(tmp_path: Path) -> None:
     limit.enforce()
 
 
-def test_version_1(tmp_path: Path) -> None:
+def test_cgroup_version_1_limits_the_cpu(tmp_path: Path) -> None:
     """The older cgroups have the quota in a file of its own."""
     machine(tmp_path, "4:memory:/m\n3:cpu,cpuacct:/c\n", "30 20 0:26 / /cg/cpu rw - cgroup cgroup rw,cpu,cpuacct\n")
     (tmp_path / "cg/cpu/c").mkdir(parents=True)

@@ -213,7 +213,7 @@ def test_interrupted_command_leaves_nothing_behind(number: signal.Signals, tmp_p
 
 
 @pytest.mark.host(seconds=8)
-def test_the_command() -> None:
+def test_the_command_prints_a_drawing_or_json() -> None:
     """The command prints a drawing, or one document of JSON, and its exit code is the run's."""
     command = [sys.executable, "-m", "zespan_serverless", "invoke", "app.handler", "--code", str(FUNCTION)]
     drawn = subprocess.run([*command, '{"sleep": 0}'], capture_output=True, text=True, timeout=60)

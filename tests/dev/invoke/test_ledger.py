@@ -25,7 +25,7 @@ def states(ledger: Ledger) -> dict[str, str]:
     return {entry.event_id: entry.state for entry in ledger.entries.values()}
 
 
-def test_states() -> None:
+def test_an_event_in_no_other_state_is_lost() -> None:
     """Delivered, dropped, on disk, parked: what is none of these is lost."""
     ledger = Ledger()
     for name in "abcdef":

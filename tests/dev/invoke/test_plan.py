@@ -30,14 +30,14 @@ def of_function(*typed: str) -> Plan:
     return plan("app.handler", "--code", str(FUNCTION), *typed)
 
 
-def test_defaults() -> None:
+def test_the_default_plan_is_one_call_with_an_empty_event() -> None:
     """Without options it is one call with an empty event, with Lambda's usual limits."""
     made = of_function()
     assert (made.calls, made.timeout, made.memory, made.next_event()) == (1, 30, 512, b"{}")
     assert (made.fault, made.kill, made.sigterm, made.dev, made.name) == (None, None, None, None, "function")
 
 
-def test_options() -> None:
+def test_each_option_is_in_the_plan() -> None:
     """Each option is in the plan."""
     made = of_function(
         *("-n", "5", "--idle", "2s", "--timeout", "3s", "--memory", "1769", "--env", "A=b=c", "--env", "D="),
@@ -52,7 +52,7 @@ def test_options() -> None:
 @pytest.mark.parametrize(
     ("text", "found"), [("2s", 2.0), ("500ms", 0.5), ("1.5m", 90.0), ("3", 3.0), (" 0s ", 0.0)], ids=str
 )
-def test_durations(text: str, found: float) -> None:
+def test_a_duration_has_a_unit_or_is_in_seconds(text: str, found: float) -> None:
     """A duration has a unit, or is in seconds."""
     assert seconds(text, "--idle 2s") == found
 

@@ -68,7 +68,7 @@ def test_life_of_events(facts: Facts, backend: Backend, tmp_path: Path) -> None:
     assert facts.read() == []
 
 
-def test_dropped_events(facts: Facts, backend: Backend) -> None:
+def test_a_fact_reports_dropped_events(facts: Facts, backend: Backend) -> None:
     """A fact says which events are dropped, and why."""
     backend.mode = 400
     ran(PROGRAM, facts, backend)
@@ -80,7 +80,7 @@ def test_dropped_events(facts: Facts, backend: Backend) -> None:
     )
 
 
-def test_parked_events(facts: Facts, backend: Backend, tmp_path: Path) -> None:
+def test_a_fact_reports_parked_events(facts: Facts, backend: Backend, tmp_path: Path) -> None:
     """A fact says which events the fallback has taken."""
     backend.mode = "refuse"
     ran(PROGRAM, facts, backend, {"ZESPAN_FALLBACK": f"file://{tmp_path}/parked"})

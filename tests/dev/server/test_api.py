@@ -83,7 +83,7 @@ def test_times_of_a_span(dev: DevServer) -> None:
         ("function=shop&status=ok&text=Hello", 1),
     ],
 )
-def test_filters(dev: DevServer, query: str, found: int) -> None:
+def test_rows_match_all_filters(dev: DevServer, query: str, found: int) -> None:
     """Rows are those that all filters allow; a text is found in whatever way JSON has it."""
     send(dev, event(prompt_text="Grüße"), root())
     second = {"trace_id": "2" * 32, "span_id": "3" * 16}

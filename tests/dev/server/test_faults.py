@@ -34,7 +34,7 @@ def deliveries(dev: DevServer) -> list[tuple[int | None, str | None, bool]]:
 
 
 @pytest.mark.parametrize("mode", ["429", "500"])
-def test_a_status(dev: DevServer, mode: str) -> None:
+def test_a_fault_status_is_the_response(dev: DevServer, mode: str) -> None:
     """Telemetry gets the status, with a time to wait at 429, and is kept as not delivered."""
     dev.fault = mode
     reply = ask(dev, "POST", "/v1/ingest", json.dumps(event()).encode())

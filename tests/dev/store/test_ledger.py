@@ -212,7 +212,7 @@ def test_a_whole_invocation(dev: DevServer) -> None:
 
 
 @pytest.mark.parametrize("order", [*itertools.permutations(["invoke", "begun", "root", "call"])], ids="-".join)
-def test_any_order(dev: DevServer, order: tuple[str, ...]) -> None:
+def test_records_and_telemetry_may_arrive_in_any_order(dev: DevServer, order: tuple[str, ...]) -> None:
     """Records and telemetry may overtake each other: the invocation, its sandbox and its ledger are the same."""
     call, of_root = event(), root()
     begun: dict[str, Any] = {"request_id": "r-1", "trace_id": TRACE, "span_id": ROOT, "kind": "invocation"}

@@ -99,7 +99,7 @@ def test_tokens_that_nobody_has_counted_are_left_out() -> None:
     assert "gen_ai.usage.input_tokens" not in span_of(record).attributes
 
 
-def test_an_invocation() -> None:
+def test_an_invocation_is_a_server_span() -> None:
     """A server's span with what the platform has told; the process is the resource."""
     span = span_of(support.root())
     assert (span.name, span.kind, span.parent) == ("handler", 2, "")
@@ -145,7 +145,7 @@ def test_what_the_caller_hands_on_is_kept() -> None:
     assert (child.state, child.flags) == ("vendor=1", 0x101)
 
 
-def test_a_failure() -> None:
+def test_a_failure_sets_status_and_exception_event() -> None:
     """The status says so, and an event like that of OpenTelemetry's SDKs."""
     record = support.call(attributes={"error.type": "RateLimitError"})
     record.fail("Slow down")
@@ -206,7 +206,7 @@ STEPS: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
 
 
 @pytest.mark.parametrize(("kind", "parts", "expected"), STEPS, ids=[kind for kind, *_ in STEPS])
-def test_a_step(kind: str, parts: dict[str, Any], expected: dict[str, Any]) -> None:
+def test_a_step_has_conventional_attribute_names(kind: str, parts: dict[str, Any], expected: dict[str, Any]) -> None:
     """What a step is about has a name in the conventions, or one below `zespan.`."""
     span = span_of(support.step(kind, "step", **parts))
     common = {"user.id": "u-1", "session.id": "s-1", "tag.team": "search"}
@@ -259,7 +259,7 @@ def test_the_users_own_attributes_come_last() -> None:
     assert (attributes["gen_ai.agent.name"], attributes["nested"]) == ("mine", '{"a":[1]}')
 
 
-def test_the_resource(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_resource_describes_service_and_cloud(monkeypatch: pytest.MonkeyPatch) -> None:
     """The service, the deployment, the cloud, and the SDK; the user's variables come first."""
     monkeypatch.setenv("AWS_LAMBDA_FUNCTION_NAME", "search-function")
     found = attributes_of(support.resource(), {"team": "search"})

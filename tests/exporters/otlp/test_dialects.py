@@ -172,8 +172,8 @@ ALWAYS: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize(("name", "kind", "parts", "expected"), STEPS)
-def test_a_step(name: str, kind: str, parts: dict[str, Any], expected: dict[str, Any]) -> None:
-    """Its kind in the backend's words, and what went in and came out."""
+def test_a_step_has_the_backend_s_names(name: str, kind: str, parts: dict[str, Any], expected: dict[str, Any]) -> None:
+    """A step has its kind, input and output with the backend's names."""
     assert added(name, support.step(kind, "step", **parts)) == {**ALWAYS[name], **expected}
 
 

@@ -105,8 +105,8 @@ MESSAGES: dict[str, tuple[Any, dict[str, Any]]] = {
 
 
 @pytest.mark.parametrize(("given", "expected"), MESSAGES.values(), ids=MESSAGES)
-def test_a_message(given: Any, expected: dict[str, Any]) -> None:
-    """A role, and parts with a type."""
+def test_a_message_has_a_role_and_parts(given: Any, expected: dict[str, Any]) -> None:
+    """Messages of every format become a role, and parts with a type."""
     assert message_of(given) == expected
 
 

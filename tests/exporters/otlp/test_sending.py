@@ -92,7 +92,7 @@ VERDICTS = {
 
 
 @pytest.mark.parametrize(("status", "verdict"), [(s, verdict) for verdict, all_ in VERDICTS.items() for s in all_])
-def test_verdicts(endpoint: Endpoint, exporter: Make, status: int, verdict: str) -> None:
+def test_each_status_has_its_verdict_by_otlp(endpoint: Endpoint, exporter: Make, status: int, verdict: str) -> None:
     """What OTLP has retried, what may be one event's fault, and what needs another key."""
     endpoint.status, endpoint.body = status, b""
     outcome = send(exporter())

@@ -117,7 +117,7 @@ def test_what_was_cancelled_before_it_was_sent_is_not_sent(monkeypatch: pytest.M
             store.put(b"batch", "name", 60.0)
 
 
-def test_nothing_listens(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_refused_connection_fails_at_once(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A refused connection is an error at once."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -149,7 +149,9 @@ def test_what_does_not_exist_is_tried_again(url: str, service: str, monkeypatch:
         ("firehose://delivery", "put_record", "ServiceUnavailableException", 10, "retry"),
     ],
 )
-def test_errors(url: str, operation: str, code: str, size: int, verdict: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_size_errors_divide_the_batch_and_others_are_retried(
+    url: str, operation: str, code: str, size: int, verdict: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """What may be too large for a queue or stream as it is configured is divided; anything else is tried again."""
     aws.use("http://127.0.0.1:9", monkeypatch)
     store = store_of(url)

@@ -144,7 +144,7 @@ def test_a_topic_is_read_by_a_subscription_only(pubsub: PubSub) -> None:
 
 
 @pytest.mark.parametrize(("status", "verdict"), [(403, "retry"), (404, "retry"), (413, "refused"), (503, "retry")])
-def test_statuses(status: int, verdict: str, pubsub: PubSub) -> None:
+def test_size_errors_divide_the_batch_and_others_are_retried(status: int, verdict: str, pubsub: PubSub) -> None:
     """What is too large is divided, anything else is tried again; the outcome says what the service has said."""
     pubsub.status = status
     outcome = open_store(URL).put(b"batch", "name", 20.0)

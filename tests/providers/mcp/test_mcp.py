@@ -88,7 +88,7 @@ def test_a_span_of_opentelemetrys_is_handed_on_instead() -> None:
     assert [event["operation"] for event in tools(ours)] == TOOLS
 
 
-def test_without_content() -> None:
+def test_store_prompts_false_leaves_out_content() -> None:
     """`store_prompts=False` leaves out arguments, results, and the text of errors."""
     ours = play("", "memory", "private")
     assert all(set(event["metadata"]) <= {"mcp.method.name", "gen_ai.tool.name", "error.type"} for event in tools(ours))

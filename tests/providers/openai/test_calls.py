@@ -56,8 +56,8 @@ def test_the_answer_is_the_clients_own(side: Side, recorded: Recorded) -> None:
     assert answer.usage.total_tokens == USAGE["total_tokens"]
 
 
-def test_tools(side: Side, recorded: Recorded) -> None:
-    """What tools there were, which one was called, and with what."""
+def test_the_event_has_the_offered_and_called_tools(side: Side, recorded: Recorded) -> None:
+    """The event has the tools offered, the one called, and its arguments."""
     side.ask(tools=TOOLS)
     event = recorded.one()
     assert event["tool_definitions"] == [{"name": "weather", "description": "Today's"}]
@@ -65,7 +65,7 @@ def test_tools(side: Side, recorded: Recorded) -> None:
     assert event["tool_call_args"] == '{"weather":{"city":"Paris"}}'
 
 
-def test_several_tools(side: Side, scripted: Scripted, recorded: Recorded) -> None:
+def test_repeated_tool_calls_have_a_list_of_arguments(side: Side, scripted: Scripted, recorded: Recorded) -> None:
     """Each tool is named once, with a list of arguments if it is called again; what is no JSON is kept as it is."""
     calls = [("a", '{"x": 1}'), ("b", "not json"), ("a", '{"x": 2}'), ("c", "[" * 5000)]
     functions = [{"name": name, "arguments": arguments} for name, arguments in calls]
@@ -77,8 +77,8 @@ def test_several_tools(side: Side, scripted: Scripted, recorded: Recorded) -> No
     assert event["tool_call_args"].startswith('{"a":[{"x":1},{"x":2}],"b":"not json","c":"[[[')
 
 
-def test_legacy_functions(side: Side, scripted: Scripted, recorded: Recorded) -> None:
-    """The call of a function, as it was before there were tools."""
+def test_a_legacy_function_call_is_a_tool_call(side: Side, scripted: Scripted, recorded: Recorded) -> None:
+    """The function call, from before there were tools, is recorded like a tool call."""
     scripted.replies = [scripted.completion(None, function_call={"name": "f", "arguments": '{"x": 1}'})]
     side.ask(functions=[{"name": "f", "parameters": {}}])
     assert (recorded.one()["tools_used"], recorded.one()["tool_call_args"]) == (["f"], '{"f":{"x":1}}')
@@ -93,7 +93,7 @@ def test_refusals_and_audio(side: Side, scripted: Scripted, recorded: Recorded) 
     assert [event["completion_text"] for event in recorded.calls()] == ["I cannot.", "Spoken."]
 
 
-def test_all_choices(side: Side, scripted: Scripted, recorded: Recorded) -> None:
+def test_several_choices_are_a_json_list(side: Side, scripted: Scripted, recorded: Recorded) -> None:
     """Of several choices the text is a JSON list, and the tools are those of all."""
     call = {"id": "1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
     one = scripted.completion("one")
@@ -105,7 +105,7 @@ def test_all_choices(side: Side, scripted: Scripted, recorded: Recorded) -> None
     assert event["decision_rationale"] == "one"
 
 
-def test_cached_tokens(side: Side, scripted: Scripted, recorded: Recorded) -> None:
+def test_cached_tokens_are_recorded(side: Side, scripted: Scripted, recorded: Recorded) -> None:
     """Read from a cache: the SDK's field. Written to one: in the metadata. Neither, if there were none."""
     details = {"cached_tokens": 600, "cache_write_tokens": 100}
     usage: dict[str, Any] = {"prompt_tokens": 1000, "completion_tokens": 10, "total_tokens": 1010}
@@ -154,7 +154,7 @@ def test_an_answer_of_dicts() -> None:
         assert CHAT.answer(odd).text == ""
 
 
-def test_custom_tools(side: Side, scripted: Scripted, recorded: Recorded) -> None:
+def test_a_custom_tool_has_a_name_and_an_input(side: Side, scripted: Scripted, recorded: Recorded) -> None:
     """A tool of the type `custom` has a name and an input, in words of its own."""
     call = {"id": "1", "type": "custom", "custom": {"name": "sql", "input": "select 1"}}
     scripted.replies = [scripted.completion(None, tool_calls=[call])]
@@ -177,8 +177,8 @@ def test_an_answer_without_the_usual(side: Side, scripted: Scripted, recorded: R
     )
 
 
-def test_odd_usage(side: Side, scripted: Scripted, recorded: Recorded) -> None:
-    """Usage that makes no sense costs the numbers, not the event."""
+def test_invalid_usage_loses_only_the_numbers(side: Side, scripted: Scripted, recorded: Recorded) -> None:
+    """Invalid usage loses the numbers, not the event."""
     scripted.replies = [scripted.completion() | {"usage": {"prompt_tokens": "many", "completion_tokens": [1]}}]
     assert side.ask().choices[0].message.content == "Hello"
     assert recorded.one()["input_tokens"] is None
@@ -268,8 +268,8 @@ def test_the_request_is_the_users(side: Side, recorded: Recorded, model: ModelEn
     assert ours.headers == theirs.headers
 
 
-def test_parse(side: Side, scripted: Scripted, recorded: Recorded) -> None:
-    """Structured output is parsed as ever, and is one event."""
+def test_structured_output_is_one_event(side: Side, scripted: Scripted, recorded: Recorded) -> None:
+    """Structured output is parsed as usual, and is one event."""
     pydantic = pytest.importorskip("pydantic")
     city = pydantic.create_model("City", name=(str, ...))
     scripted.replies = [scripted.completion('{"name": "Paris"}')]
@@ -304,7 +304,7 @@ def test_a_parsed_answer_that_cannot_be_used(side: Side, scripted: Scripted, rec
     assert event["cost_usd"] == pytest.approx(0.000156)
 
 
-def test_raw_response(side: Side, recorded: Recorded, model: ModelEndpoint) -> None:
+def test_a_raw_response_is_parsed_once(side: Side, recorded: Recorded, model: ModelEndpoint) -> None:
     """with_raw_response gives its own object, which parses once for the user and us."""
     raw = side.run(side.client.chat.completions.with_raw_response.create(model="gpt-4o-mini", messages=MESSAGES))
     assert raw.headers["x-request-id"].startswith("req_")
@@ -314,7 +314,7 @@ def test_raw_response(side: Side, recorded: Recorded, model: ModelEndpoint) -> N
     assert (event["output_tokens"], event["completion_text"]) == (len(WORDS), "".join(WORDS))
 
 
-def test_streaming_response(side: Side, recorded: Recorded) -> None:
+def test_a_streaming_response_is_recorded_when_it_is_parsed(side: Side, recorded: Recorded) -> None:
     """with_streaming_response: the event comes when the user has the body parsed, with what is in it."""
     create = side.client.chat.completions.with_streaming_response.create
     manager = create(model="gpt-4o-mini", messages=MESSAGES)
@@ -353,13 +353,13 @@ def test_streaming_response_that_breaks_off(side: Side, recorded: Recorded, scri
     assert recorded.one()["status"] == "error"
 
 
-def test_with_options(side: Side, recorded: Recorded) -> None:
-    """A client made from another is traced like any."""
+def test_a_client_made_with_options_is_traced(side: Side, recorded: Recorded) -> None:
+    """A client made from another one is traced like any other."""
     side.run(side.client.with_options(timeout=5).chat.completions.create(model="m", messages=MESSAGES))
     assert recorded.one()["model"] == "m"
 
 
-def test_openrouter(recorded: Recorded) -> None:
+def test_openrouter_is_recognized_by_its_address(recorded: Recorded) -> None:
     """OpenRouter's models are known by the address, as in the SDK."""
     client = openai.OpenAI(base_url="http://127.0.0.1:9/openrouter.ai", api_key="k", max_retries=0)
     with client, pytest.raises(openai.APIConnectionError):
@@ -379,8 +379,8 @@ def test_openrouter(recorded: Recorded) -> None:
         ("", None),
     ],
 )
-def test_costs(model: str, cost: float | None) -> None:
-    """A million tokens each way, in dollars; None for a model whose price is not known."""
+def test_the_cost_of_a_million_tokens(model: str, cost: float | None) -> None:
+    """The cost of a million tokens in each direction is right, and None for a model of unknown price."""
     answer = CHAT.answer({"usage": {"prompt_tokens": 1_000_000, "completion_tokens": 1_000_000}})
     assert cost_of("openai", model, answer) == (cost and pytest.approx(cost))
 
@@ -433,7 +433,7 @@ def test_costs_of_odd_tokens(usage: Any, cost: Any) -> None:
         ("http://vllm.default.svc.cluster.local/v1", "openai"),
     ],
 )
-def test_providers(url: str, name: str) -> None:
+def test_the_provider_is_recognized_by_its_address(url: str, name: str) -> None:
     """Who answers is told by the address, in OpenTelemetry's words; where that says nothing, it is not `openai`."""
     assert provider_at(url) == name
     assert provider_at("http://127.0.0.1:8000", "AsyncAzureOpenAI") == "azure.ai.openai"
@@ -500,7 +500,7 @@ def test_calls_are_for_whom_the_context_says(side: Side, recorded: Recorded) -> 
 
 
 @pytest.mark.parametrize("settings", [{"enabled": False}, {"sample_rate": 0.0}], ids=str)
-def test_switched_off(side: Side, settings: dict[str, Any]) -> None:
+def test_no_event_is_made_without_telemetry_or_sampling(side: Side, settings: dict[str, Any]) -> None:
     """Without telemetry, or a trace that is not sampled: the call works and no event is made."""
     with testing.recording(**settings) as events:
         assert side.ask().choices[0].message.content == "".join(WORDS)

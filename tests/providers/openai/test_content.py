@@ -64,7 +64,7 @@ def answer_of(scripted: Scripted, content: str | None, tool: tuple[str, str] | N
     scripted.replies = Either([None])
 
 
-def test_content(ask: Ask) -> None:
+def test_prompts_and_answers_are_sent_by_default(ask: Ask) -> None:
     """By default the conversation, the system prompt and the answer are sent, each in a field of its own."""
     system = {"role": "system", "content": [{"type": "text", "text": "Be"}, {"type": "text", "text": "brief."}]}
     user = {"role": "user", "content": "Grüße 😀"}
@@ -79,7 +79,7 @@ def test_no_system_prompt(ask: Ask) -> None:
     assert "system_prompt" not in ask()
 
 
-def test_no_content(ask: Ask) -> None:
+def test_store_prompts_false_sends_no_content(ask: Ask) -> None:
     """store_prompts=False keeps back everything anybody has said, but not how long it was and which tool it was for."""
     secret = [{"role": "system", "content": "word-1"}, {"role": "user", "content": "word-2"}]
     event = ask({"store_prompts": False}, messages=secret, tools=TOOLS, stream_options={"include_usage": True})
@@ -89,7 +89,7 @@ def test_no_content(ask: Ask) -> None:
     assert not any(word in json.dumps(event) for word in ("word-1", "word-2", "Paris"))
 
 
-def test_redaction(ask: Ask, scripted: Scripted) -> None:
+def test_values_under_secret_keys_are_replaced(ask: Ask, scripted: Scripted) -> None:
     """Values under the keys are replaced at any depth: in messages, and wherever a text is JSON."""
     answer_of(scripted, '{"a": [{"Api-Key": "hidden"}], "b": 1}', ("login", '{"user": "u", "password": "hidden"}'))
     event = ask(
@@ -231,7 +231,7 @@ def test_redaction_of_answers_put_back(side: Side, scripted: Scripted, recorded:
     assert (said["token"], said["seen"], said["content"]) == ("[REDACTED]", 1, "Hi")
 
 
-def test_prompt_hash(ask: Ask) -> None:
+def test_prompt_hash_equals_the_sdk_s(ask: Ask) -> None:
     """The SDK's: SHA-256 of json.dumps of all the messages, so that both see the same prompts."""
     messages = [{"role": "system", "content": "Ä"}, {"role": "user", "content": "Hi"}]
     assert ask(messages=messages)["prompt_hash"] == hashlib.sha256(json.dumps(messages).encode()).hexdigest()
@@ -271,8 +271,8 @@ def test_memory_for_a_picture(side: Side) -> None:
         ("Be brief.", None, None),
     ],
 )
-def test_agents(ask: Ask, text: str, name: str | None, role: str | None) -> None:
-    """What the SDK takes for an agent in a system prompt, we do too."""
+def test_agents_are_recognized_as_in_the_sdk(ask: Ask, text: str, name: str | None, role: str | None) -> None:
+    """An agent in a system prompt is recognized as in the SDK."""
     event = ask(messages=[{"role": "system", "content": text}, {"role": "user", "content": "You are the OtherAgent"}])
     assert (event["agent_name"], event["agent_role"]) == (name, role)
 
@@ -299,8 +299,8 @@ def test_memory_and_planning(ask: Ask) -> None:
     ],
     ids=str,
 )
-def test_odd_messages(ask: Ask, message: dict[str, Any]) -> None:
-    """Whatever the client lets through has an event with the message in it."""
+def test_unusual_messages_are_recorded(ask: Ask, message: dict[str, Any]) -> None:
+    """Any message that the client accepts is in the event."""
     assert json.loads(ask(messages=[message])["prompt_text"]) == [message]
 
 

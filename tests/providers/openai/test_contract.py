@@ -197,8 +197,8 @@ def test_fields_and_types(both: Both, call: str) -> None:
 
 
 @pytest.mark.parametrize("call", CALLS)
-def test_values(both: Both, call: str) -> None:
-    """Field by field: we say what the SDK says, hashes and costs included."""
+def test_values_equal_the_sdk_s(both: Both, call: str) -> None:
+    """Field by field, values equal those of the SDK, including hashes and costs."""
     theirs, ours = both.last(call)
     assert other_values(theirs, ours) == {field for name, field in OTHER_VALUES if name == call}
 
@@ -229,14 +229,14 @@ def test_an_error_says_as_much_as_an_answer(both: Both) -> None:
     assert {"prompt_hash", "finish_reason"} <= both.last("plain")[0].keys() - both.last("error")[0].keys()
 
 
-def test_timestamps(both: Both) -> None:
+def test_timestamps_have_milliseconds(both: Both) -> None:
     """The SDK's are of whole seconds, which puts the calls of one agent in any order; ours have milliseconds."""
     theirs, ours = both.last("plain")
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", theirs["timestamp"])
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", ours["timestamp"])
 
 
-def test_ids(both: Both) -> None:
+def test_ids_have_w3c_s_format(both: Both) -> None:
     """The SDK's trace and span ids are UUIDs, which no traceparent can carry; ours are W3C's. Event ids are UUIDs."""
     theirs, ours = both.last("plain")
     uuid = r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"
@@ -246,7 +246,7 @@ def test_ids(both: Both) -> None:
     assert re.fullmatch(r"[0-9a-f]{16}", ours["span_id"])
 
 
-def test_durations(both: Both) -> None:
+def test_durations_are_in_milliseconds(both: Both) -> None:
     """In milliseconds; whole ones for the whole call, as in the SDK's plain calls."""
     for call in CALLS:
         _, ours = both.last(call)
@@ -256,15 +256,15 @@ def test_durations(both: Both) -> None:
     assert isinstance(both.last("plain")[0]["latency_ms"], int)
 
 
-def test_sdk_name(both: Both) -> None:
-    """The backend tells the language by it."""
+def test_the_sdk_name_has_the_language(both: Both) -> None:
+    """The backend derives the language from the SDK's name."""
     theirs, ours = both.last("plain")
     assert theirs["sdk_name"] == "zespan-python"
     assert (ours["sdk_name"], ours["sdk_version"]) == ("zespan-serverless-python", zespan_serverless.__version__)
 
 
 @pytest.mark.parametrize("number", [0, 1], ids=["failing", "with metadata"])
-def test_steps(both: Both, number: int) -> None:
+def test_a_step_has_the_fields_of_the_sdk_s_span(both: Both, number: int) -> None:
     """A step has the fields of the SDK's manual span."""
     theirs, ours = both.their_spans[number], both.our_spans[number]
     assert other_types(theirs, ours) == set()
@@ -272,8 +272,8 @@ def test_steps(both: Both, number: int) -> None:
     assert (theirs["operation"], ours["operation"]) == ("custom", "step")
 
 
-def test_invocations(both: Both) -> None:
-    """So has the event of an invocation, which the SDK has no counterpart of."""
+def test_an_invocation_has_valid_fields(both: Both) -> None:
+    """The event of an invocation, which the SDK does not have, uses the same fields."""
     ours = both.our_spans[2]
     assert other_types(both.their_spans[1], ours) == set()
     assert (ours["provider"], ours["model"], ours["operation"]) == ("", "", "my-function")

@@ -183,8 +183,8 @@ def test_patched_while_another_thread_imports() -> None:
 
 
 @pytest.mark.slow
-def test_imported_again() -> None:
-    """A reload brings back the plain methods, and they are patched again."""
+def test_a_reloaded_module_is_patched_again() -> None:
+    """A reload restores the plain methods, and they are patched again."""
     script = """
         import importlib, sys
         from zespan_serverless import patch_openai

@@ -103,7 +103,9 @@ def test_a_stream_that_says_nothing(side: Side, scripted: Scripted, recorded: Re
     assert "ttft_ms" not in recorded.one()
 
 
-def test_without_usage(side: Side, recorded: Recorded, caplog: pytest.LogCaptureFixture) -> None:
+def test_tokens_of_a_stream_without_usage_are_unknown(
+    side: Side, recorded: Recorded, caplog: pytest.LogCaptureFixture
+) -> None:
     """The tokens of a stream that was not asked for them are unknown, not none; the log says once how to ask."""
     for _ in range(2):
         side.take(side.ask(stream=True))
@@ -187,7 +189,7 @@ def test_a_context_manager(side: Side, recorded: Recorded) -> None:
 
 
 @pytest.mark.parametrize("count", [0, 1, 3])
-def test_closed_early(side: Side, recorded: Recorded, count: int) -> None:
+def test_a_stream_closed_early_has_what_was_read(side: Side, recorded: Recorded, count: int) -> None:
     """The event comes with the close, and tells what had been read by then; a second close changes nothing."""
     stream = side.ask(stream=True)
     chunks = side.take(stream, count)
@@ -222,7 +224,7 @@ def test_its_response_closed(side: Side, recorded: Recorded) -> None:
 
 @pytest.mark.usefixtures("no_gc")
 @pytest.mark.parametrize("count", [0, 1, 3])
-def test_dropped(side: Side, recorded: Recorded, count: int) -> None:
+def test_a_dropped_stream_ends_without_the_garbage_collector(side: Side, recorded: Recorded, count: int) -> None:
     """A stream that nobody holds any more ends there and then, read or not, without the garbage collector."""
     stream = side.ask(stream=True)
     chunks = side.take(stream, count)
@@ -337,8 +339,8 @@ def test_a_cancelled_task(scripted: Scripted, side: Side, recorded: Recorded) ->
     assert event["completion_text"] == "one"
 
 
-def test_tools(side: Side, recorded: Recorded) -> None:
-    """A tool call is put together from its pieces."""
+def test_a_streamed_tool_call_is_joined(side: Side, recorded: Recorded) -> None:
+    """A tool call is joined from its chunks."""
     side.take(side.ask(stream=True, tools=TOOLS))
     event = recorded.one()
     assert (event["tools_used"], event["finish_reason"]) == (["weather"], "tool_calls")
@@ -366,7 +368,7 @@ def test_tools_of_other_backends(side: Side, scripted: Scripted, recorded: Recor
     assert second["tool_call_args"] == '{"c":{}}'
 
 
-def test_several_choices(side: Side, scripted: Scripted, recorded: Recorded) -> None:
+def test_streamed_choices_become_a_list(side: Side, scripted: Scripted, recorded: Recorded) -> None:
     """With n=2 the chunks of both come in turns; the event has a list of both texts, not one of both mixed."""
     chunks = [scripted.chunk(word, index=i % 2) for i, word in enumerate(["a", "A", "b", "B"])]
     scripted.replies = [[*chunks, scripted.chunk(finish="stop"), scripted.chunk(index=1, finish="length"), "[DONE]"]]
@@ -374,8 +376,8 @@ def test_several_choices(side: Side, scripted: Scripted, recorded: Recorded) -> 
     assert (recorded.one()["completion_text"], recorded.one()["finish_reason"]) == ('["ab","AB"]', "stop")
 
 
-def test_odd_chunks(side: Side, scripted: Scripted, recorded: Recorded) -> None:
-    """A chunk that makes no sense to us is the user's all the same, and costs no event."""
+def test_an_unusual_chunk_reaches_the_user(side: Side, scripted: Scripted, recorded: Recorded) -> None:
+    """The user gets an unusual chunk unchanged, and the event is not lost."""
     odd: list[Any] = [
         {"choices": [{"index": 0, "delta": None}]},
         {"choices": None, "usage": {"prompt_tokens": "many"}},

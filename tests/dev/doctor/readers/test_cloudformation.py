@@ -113,7 +113,7 @@ def test_defaults_are_lambdas(tmp_path: Path) -> None:
         ("!Ref Own", {"sqs:sendmessage"}),
     ],
 )
-def test_policies(tmp_path: Path, policies: str, allowed: object) -> None:
+def test_policies_become_allowed_actions(tmp_path: Path, policies: str, allowed: object) -> None:
     """Policies become the actions that they allow, or UNKNOWN if one of them is elsewhere."""
     own = "{Statement: [{Effect: Allow, Action: sqs:SendMessage}]}"
     resources = f"  Own: {{Type: AWS::IAM::ManagedPolicy, Properties: {{PolicyDocument: {own}}}}}"

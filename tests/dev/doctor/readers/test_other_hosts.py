@@ -29,7 +29,7 @@ def one(reader: ModuleType, folder: Path, files: dict[str, str] | None = None) -
 @pytest.mark.parametrize(
     ("written", "seconds"), [("00:05:00", 300), ("1.00:00:00", 86_400), ("-1", float("inf")), ("5 min", UNKNOWN)]
 )
-def test_azure_functions(tmp_path: Path, written: str, seconds: object) -> None:
+def test_host_json_has_the_timeout(tmp_path: Path, written: str, seconds: object) -> None:
     """host.json, which may have comments, has the timeout of an app, and local.settings.json its variables."""
     function = one(
         azure,
@@ -49,7 +49,7 @@ def test_azure_functions_of_other_languages_are_left_alone(tmp_path: Path) -> No
     assert read(azure, tmp_path, {"host.json": "{}", "index.js": ""}).functions == []
 
 
-def test_vercel(tmp_path: Path) -> None:
+def test_vercel_json_patterns_are_functions(tmp_path: Path) -> None:
     """Patterns that stand for Python files are functions with their maxDuration."""
     files = {
         "api/ask.py": "",
@@ -60,7 +60,7 @@ def test_vercel(tmp_path: Path) -> None:
     assert (function.name, function.timeout_s, function.place.line) == ("api/*.py", 60, 2)
 
 
-def test_cloudflare(tmp_path: Path) -> None:
+def test_a_python_worker_is_read(tmp_path: Path) -> None:
     """A Worker whose main file is Python is read, with the lines of its variables."""
     text = 'name = "chat"\nmain = "src/entry.py"\n[vars]\nZESPAN_EXPORTER = "otlp"\n'
     function = one(cloudflare, tmp_path, {"wrangler.toml": text})
@@ -76,7 +76,7 @@ def test_cloudflare_with_comments(tmp_path: Path) -> None:
     assert read(cloudflare, tmp_path).functions == []
 
 
-def test_cloud_run(tmp_path: Path) -> None:
+def test_a_cloud_run_service_has_timeout_variables_and_billing(tmp_path: Path) -> None:
     """A service in YAML tells its timeout, its variables, and whether its CPU is throttled."""
     text = """
 apiVersion: serving.knative.dev/v1

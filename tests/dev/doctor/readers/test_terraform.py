@@ -149,7 +149,7 @@ def test_places_are_the_lines_in_the_file(tmp_path: Path) -> None:
         ("jsonencode({Statement = concat(local.unknown, [])})", UNKNOWN),
     ],
 )
-def test_policies(tmp_path: Path, policy: str, allowed: object) -> None:
+def test_terraform_policies_become_allowed_actions(tmp_path: Path, policy: str, allowed: object) -> None:
     """Policies of a role are read in every form, or are UNKNOWN."""
     main = f"""
 resource "aws_lambda_function" "f" {{
