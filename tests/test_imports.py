@@ -35,7 +35,7 @@ LAYERS = [
     {"aws_lambda", "azure_functions", "asgi", "jobs", "logs", "wsgi"},
     {"google_cloud", "tasks", "vercel"},  # jobs run on Cloud Run, too; handler classes, WSGI and ASGI on Vercel
     {"_worker"},
-    {"celery"},
+    {"celery", "dramatiq", "rq"},
     {"frameworks", "opentelemetry", "powertools", "testing", "types"},
     {"__init__"},
     {"_bytecode", "_layer", "_replay"},
@@ -92,7 +92,14 @@ THIRD_PARTY_IN = {
 }
 # Modules that are imported in a function, when a user asks for the hook of that framework.
 PYTEST = {"testing/plugin.py", "testing/_fixtures.py"}  # which it imports
-HOOKS = {"frameworks/_dspy.py", "frameworks/_langchain.py", "frameworks/_openai_agents.py", "opentelemetry/_joining.py"}
+HOOKS = {
+    "dramatiq.py",
+    "rq.py",
+    "frameworks/_dspy.py",
+    "frameworks/_langchain.py",
+    "frameworks/_openai_agents.py",
+    "opentelemetry/_joining.py",
+}
 
 
 class Import(NamedTuple):

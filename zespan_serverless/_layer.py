@@ -69,6 +69,8 @@ EXCLUDED = (
     "tasks.py",
     "_worker.py",
     "celery.py",
+    "dramatiq.py",
+    "rq.py",
     "exporters/_trees",
     "_process/overriding.py",
 )

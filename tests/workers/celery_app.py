@@ -31,26 +31,26 @@ elif os.environ.get("ROOM") == "init":
     zespan_serverless.init()
 
 
-@app.task(name="work")  # type: ignore[untyped-decorator]
+@app.task(name="work")
 def work(number: int, seconds: float = 0.0) -> int:
     captured(number=number)
     time.sleep(seconds)
     return number
 
 
-@app.task(name="fails")  # type: ignore[untyped-decorator]
+@app.task(name="fails")
 def fails(number: int) -> None:
     captured(number=number)
     raise ValueError("made up")
 
 
-@app.task(name="ignored")  # type: ignore[untyped-decorator]
+@app.task(name="ignored")
 def ignored(number: int) -> None:
     captured(number=number)
     raise Ignore()
 
 
-@app.task(name="retried", bind=True)  # type: ignore[untyped-decorator]
+@app.task(name="retried", bind=True)
 def retried(self: Any, number: int) -> int:
     captured(number=number)
     if self.request.retries < 2:
@@ -58,7 +58,7 @@ def retried(self: Any, number: int) -> int:
     return number
 
 
-@app.task(name="soft")  # type: ignore[untyped-decorator]
+@app.task(name="soft")
 def soft(number: int) -> str:
     captured(number=number)
     try:
@@ -69,7 +69,7 @@ def soft(number: int) -> str:
     return "never"
 
 
-@app.task(name="total")  # type: ignore[untyped-decorator]
+@app.task(name="total")
 def total(numbers: list[int]) -> int:
     captured(total=len(numbers))
     return sum(numbers)

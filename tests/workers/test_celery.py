@@ -6,7 +6,6 @@ import itertools
 import signal
 import subprocess
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +22,6 @@ from zespan_serverless.testing import Backend
 
 DATABASES = itertools.count()
 APP = "tests.workers.celery_app"
-
-
-@pytest.fixture(scope="module")
-def redis() -> Iterator[str]:
-    with support.redis_server() as path:
-        yield path
 
 
 @pytest.fixture

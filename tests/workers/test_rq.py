@@ -1,0 +1,89 @@
+"""RQ's workers on Redis: one event for each attempt of a job, and none is lost when its process ends by os._exit."""
+
+from __future__ import annotations
+
+import itertools
+import signal
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests import environments, hosts
+from tests.documentation import PAGES, blocks
+from tests.support import ROOT, TRACE, TRACEPARENT, roots, until
+from tests.workers import support
+from tests.workers.support import Worker
+from zespan_serverless.testing import Backend
+
+DATABASES = itertools.count()
+
+
+@pytest.fixture
+def env(redis: str, backend: Backend, tmp_path: Path) -> dict[str, str]:
+    """The environment of what enqueues and works, with a database of its own."""
+    return support.environment(tmp_path, backend.url, BROKER=f"unix://{redis}?db={next(DATABASES)}")
+
+
+def worker(env: dict[str, str], kind: str) -> Worker:
+    """A worker that ends when the queue is empty."""
+    python = environments.installed("workers", "queues")
+    command = [str(python), "-m", "rq.cli", "worker", "-u", env["BROKER"], "-w", f"zespan_serverless.rq.{kind}"]
+    return Worker(command, env)
+
+
+def enqueue(env: dict[str, str], asked: Any) -> Any:
+    return support.run(environments.installed("workers", "queues"), "tests.workers.rq_jobs", asked, env=env)
+
+
+@pytest.mark.host(seconds=5)
+@pytest.mark.parametrize("kind", ["ZespanWorker", "ZespanSpawnWorker", "ZespanSimpleWorker"])
+def test_nothing_is_lost_at_the_end_of_a_process(env: dict[str, str], backend: Backend, kind: str) -> None:
+    """Every event of 5 jobs and each job's own arrives, in the trace of whoever has enqueued it."""
+    enqueue(env, [["work", [number], {"meta": {"traceparent": TRACEPARENT}}] for number in range(5)])
+    with worker(env, kind) as rq:
+        support.wait_for(env, 5, rq)
+        assert rq.stop(signal.SIGTERM) == 0, rq.log
+    assert {event["event_id"] for event in backend.events}.issuperset(support.noted(env))
+    found = roots(backend.events)
+    assert len(found) == 5
+    assert {event["trace_id"] for event in backend.events} == {TRACE}
+    hosts.write(f"RQ, {kind.removeprefix('Zespan')}", "sync", "all, before the job's process ends")
+
+
+@pytest.mark.host(seconds=6)
+def test_failures_time_limits_and_retries(env: dict[str, str], backend: Backend) -> None:
+    """A job that fails, one that exceeds its time limit, and one that is tried again: an event each, with its error."""
+    limits = [["slow", [1], {"job_timeout": 1}], ["fails", [2], {"retry": 1}]]
+    enqueue(env, limits)
+    with worker(env, "ZespanWorker") as rq:
+        until(lambda: len(roots(backend.events)) == 3, 60)
+        rq.stop()
+    assert Counter(event["metadata"]["error.type"] for event in roots(backend.events)) == {
+        "JobTimeoutException": 1,
+        "ValueError": 2,
+    }
+    left = [e["metadata"].get("rq.retries_left") for e in roots(backend.events) if "fails" in e["operation"]]
+    assert left == [1, 0]
+    hosts.write("RQ, Worker", "exception", "all, with the error; the time limit as JobTimeoutException")
+
+
+@pytest.mark.host(seconds=5)
+def test_documented_example(env: dict[str, str], backend: Backend) -> None:
+    """The first block of the page enqueues a job in the trace that is current; the second is a worker with settings."""
+    first, second = blocks(PAGES["hosts/rq"])
+    assert (ROOT / "examples" / "workers" / "rq_app.py").read_text().partition("\n\n")[2] == first
+    python, folder = environments.installed("workers", "queues"), Path(env["TMPDIR"])
+    (folder / "my_worker.py").write_text(second)
+    env = {**env, "REDIS_URL": env["BROKER"], "PYTHONPATH": f"{ROOT}:{ROOT / 'examples' / 'workers'}:{folder}"}
+    code = "import rq_app; rq_app.publish('the page')"
+    with Worker([str(python), "-c", code], env) as publisher:
+        publisher.process.wait(60)
+    command = [str(python), "-m", "rq.cli", "worker", "-b", "-u", env["BROKER"], "-w", "my_worker.TeamWorker"]
+    with Worker(command, env) as rq:
+        rq.process.wait(60)
+    (job,) = [event for event in roots(backend.events) if event["operation"] == "rq_app.count_words"]
+    (run,) = [event for event in roots(backend.events) if event["operation"] == "publisher"]
+    assert (job["trace_id"], job["parent_span_id"]) == (run["trace_id"], run["span_id"])
+    assert job["environment"] == "batch"
