@@ -40,7 +40,7 @@ def enqueue(env: dict[str, str], asked: Any) -> Any:
 @pytest.mark.host(seconds=5)
 @pytest.mark.parametrize("kind", ["ZespanWorker", "ZespanSpawnWorker", "ZespanSimpleWorker"])
 def test_nothing_is_lost_at_the_end_of_a_process(env: dict[str, str], backend: Backend, kind: str) -> None:
-    """Every event of 5 jobs and each job's own arrives, in the trace of whoever has enqueued it."""
+    """Every event of 5 jobs and each job's own arrives, in the trace of the process that enqueued it."""
     enqueue(env, [["work", [number], {"meta": {"traceparent": TRACEPARENT}}] for number in range(5)])
     with worker(env, kind) as rq:
         support.wait_for(env, 5, rq)
