@@ -44,7 +44,14 @@ def menu(pages: dict[str, Page], reference: Sequence[Page]) -> list[Any]:
         nav.append({plain(heading): entries})
     if missing := [source for source in pages if source.startswith("docs/") and source not in listed]:
         raise NotListed(f"no table of {INDEX} has {', '.join(missing)}: add a row for each")
-    nav.append({"API": [page.target for page in reference]})
+    nav.append(
+        {
+            "API": [
+                reference[0].target,
+                *({page.title.partition(".")[2] or page.title: page.target} for page in reference[1:]),
+            ]
+        }
+    )
     about = [{pages[source].title: pages[source].target} for source in _ABOUT if source in pages]
     examples = [
         {page.title: page.target}

@@ -140,10 +140,15 @@ def _docstring(member: Any) -> str:
 
 
 def _item(item: Any) -> str:
+    """One name with its type and its text; lines that begin with a value in backticks are a list of their own."""
     name, annotation = getattr(item, "name", None), item.annotation
-    shown = f"**`{name}`**: `{annotation}`  \n  " if name and annotation else f"**`{name or annotation}`**: "
     text, *choices = re.split(r"(?:^|\n)(?=`[^`]+`: )", item.description)
-    return "\n".join([f"* {shown}{' '.join(text.split())}", *(f"  * {' '.join(choice.split())}" for choice in choices)])
+    text = " ".join(text.split())
+    if name and annotation:
+        first = f"* **`{name}`**: `{annotation}`" + (f"  \n  {text}" if text else "")
+    else:
+        first = f"* **`{name or annotation}`**: {text}"
+    return "\n".join([first, *(f"  * {' '.join(choice.split())}" for choice in choices)])
 
 
 def _examples(text: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import tomllib
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,11 @@ from tools.site.project import ROOT, Project, read
 
 PROJECT = Project("name", "What it is", "https://docs.example", "https://github.com/owner/name")
 PAGES = collect(ROOT)
+
+
+@cache
+def api() -> list[Page]:
+    return reference.pages(ROOT)
 
 
 def rewritten(
@@ -69,12 +75,11 @@ def test_without_an_address_the_site_shows_the_files_itself() -> None:
 
 def test_the_menu_has_every_page() -> None:
     """Each once, in the order of docs/README.md; a page of docs/ that no table has is named."""
-    api = reference.pages(ROOT)
-    listed = navigation.targets(navigation.menu(PAGES, api))
-    assert sorted(listed) == sorted({page.target for page in (*PAGES.values(), *api)})
+    listed = navigation.targets(navigation.menu(PAGES, api()))
+    assert sorted(listed) == sorted({page.target for page in (*PAGES.values(), *api())})
     extra = Page("docs/new.md", "new.md", "# New\n")
     with pytest.raises(navigation.NotListed, match=r"no table of docs/README.md has docs/new.md"):
-        navigation.menu({**PAGES, extra.source: extra}, api)
+        navigation.menu({**PAGES, extra.source: extra}, api())
 
 
 def test_pages_have_titles_and_descriptions() -> None:
@@ -99,7 +104,7 @@ def test_the_front_page_is_the_readme() -> None:
 
 def test_every_public_name_is_in_the_reference() -> None:
     """Every module with an `__all__`, or without a leading underscore, has a page, or its names are on another."""
-    made = {page.target: page.text for page in reference.pages(ROOT)}
+    made = {page.target: page.text for page in api()}
     everything = "\n".join(made.values())
     for path in sorted((ROOT / reference.PACKAGE).rglob("*.py")):
         name = ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
@@ -112,7 +117,7 @@ def test_every_public_name_is_in_the_reference() -> None:
 
 def test_the_reference_has_parameters_types_and_links() -> None:
     """Signatures, fields with their types and units, and links between names."""
-    made = {page.target: page.text for page in reference.pages(ROOT)}
+    made = {page.target: page.text for page in api()}
     front, types = made["api/zespan-serverless.md"], made["api/types.md"]
     assert (
         "def flush(\n    timeout: float | None = None,\n    *,\n    raise_on_pending: bool = False,\n) -> FlushReport\n"
