@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
+import os
 import re
 import shutil
 import subprocess
+import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -13,14 +18,14 @@ from zespan_serverless_dev.doctor.run import diagnose, selected
 from zespan_serverless_dev.emulator.model import ModelEndpoint
 
 from tests.documentation import PAGES, blocks, run
+from tests.support import TRACE, TRACEPARENT
 from tests.test_template import SAM, validate
-from zespan_serverless import testing
+from zespan_serverless import init, testing
 
 HOSTS = {name: page for name, page in PAGES.items() if name.startswith("hosts/")}
 SHAPE = ["When events are sent", "What survives", "Settings that matter", "Limits"]
-# The page of hosts that cannot be supported says why, and nothing of deliveries.
-SUPPORTED = sorted(HOSTS.keys() - {"hosts/other-hosts"})
-FILES = {"yaml": "template.yaml", "hcl": "main.tf", "json": "host.json", "dockerfile": "Dockerfile"}
+# These are no pages of one host: hosts that cannot be supported, and a block for any process.
+SUPPORTED = sorted(HOSTS.keys() - {"hosts/other-hosts", "hosts/tasks"})
 
 
 def tab(page: str, name: str) -> str:
@@ -43,12 +48,13 @@ def test_every_block_is_run() -> None:
         "hosts/azure-functions": 3,  # in azure_functions/test_examples.py
         "hosts/cloud-run": 2,  # in google_cloud/test_example.py
         "hosts/google-cloud": 1,  # in google_cloud/test_example.py
-        "hosts/lambda": 1,
+        "hosts/lambda": 2,
         "hosts/lambda-durable": 1,  # in aws_lambda/test_durable.py
         "hosts/lambda-snapstart": 1,  # in aws_lambda/test_snapstart.py
         "hosts/lambda-web": 1,  # in aws_lambda/test_web.py
         "hosts/other-hosts": 1,  # in jobs/test_example.py
         "hosts/scripts": 2,  # in jobs/test_example.py
+        "hosts/tasks": 3,
         "hosts/vercel": 2,  # in vercel/test_example.py
         "hosts/web": 2,  # in web/test_examples.py
     }
@@ -74,20 +80,33 @@ def test_the_handler_on_lambda_is_traced(monkeypatch: pytest.MonkeyPatch) -> Non
     assert (call["model"], call["parent_span_id"]) == ("gpt-4o", root["span_id"])
 
 
+def test_the_tasks_of_the_page_are_traced(capsys: pytest.CaptureFixture[str]) -> None:
+    """Each of the three blocks sends one event; a task can fail without an exception."""
+    message, answer, work = (run(example) for example in blocks(PAGES["hosts/tasks"]))
+    with testing.recording() as events, init():
+        message.process({"id": "m1", "headers": {"traceparent": TRACEPARENT}, "body": ""})
+        assert asyncio.run(answer.answer("why")) == "WHY"
+        work.after_the_response(["one"])
+    assert capsys.readouterr().out == "one\n"
+    assert [event["operation"] for event in events] == ["index document", "answer", "index documents"]
+    assert (events[0]["trace_id"], events[0]["status"], events[0]["metadata"]["pages"]) == (TRACE, "error", 12)
+
+
 @pytest.mark.parametrize(
-    ("page", "name", "language"),
+    ("name", "language", "file"),
     [
-        ("hosts/lambda", "SAM", "yaml"),
-        ("hosts/lambda", "Terraform", "hcl"),
-        ("hosts/lambda", "Container image", "dockerfile"),
+        ("SAM", "yaml", "template.yaml"),
+        ("Terraform", "hcl", "main.tf"),
+        ("Serverless Framework", "yaml", "serverless.yml"),
+        ("Container image", "dockerfile", "Dockerfile"),
     ],
 )
-def test_the_doctor_finds_no_fault_in_a_deployment(page: str, name: str, language: str, tmp_path: Path) -> None:
+def test_the_doctor_finds_no_fault_in_a_deployment(name: str, language: str, file: str, tmp_path: Path) -> None:
     """The function of the tab has the key, the right to read it, and time for its flush."""
-    (tmp_path / "app.py").write_text(blocks(PAGES[page])[0])
-    (tmp_path / FILES[language]).write_text(block(tab(page, name), language))
+    (tmp_path / "app.py").write_text(blocks(PAGES["hosts/lambda"])[0])
+    (tmp_path / file).write_text(block(tab("hosts/lambda", name), language))
     result = diagnose(read(tmp_path), selected([], []))
-    assert [function.host for function in result.project.functions]
+    assert len(result.project.functions) == 1
     assert [f"{one.rule.id} {one.message}" for one in result.findings if one.rule.level != "info"] == []
     assert result.project.skipped == []
 
@@ -110,3 +129,19 @@ def test_terraform_of_the_page_is_formatted(tmp_path: Path) -> None:
     (tmp_path / "main.tf").write_text(block(tab("hosts/lambda", "Terraform"), "hcl"))
     done = subprocess.run(["terraform", "fmt", "-check", "-diff"], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.host(seconds=10)
+@pytest.mark.skipif(not (find_spec("aws_cdk") and shutil.which("node")), reason="no aws-cdk-lib, or no node")
+def test_cdk_makes_the_function_of_the_page(tmp_path: Path) -> None:
+    """The function has the key's name, and its role may read the parameter."""
+    (tmp_path / "build").mkdir()
+    (tmp_path / "build" / "app.py").write_text(blocks(PAGES["hosts/lambda"])[0])
+    (tmp_path / "infra.py").write_text(block(tab("hosts/lambda", "CDK"), "python"))
+    env = {**os.environ, "CDK_OUTDIR": str(tmp_path / "out")}
+    subprocess.run([sys.executable, "infra.py"], cwd=tmp_path, env=env, check=True, timeout=120)
+    template = json.loads((tmp_path / "out" / "chat.template.json").read_text())
+    (function,) = (r for r in template["Resources"].values() if r["Type"] == "AWS::Lambda::Function")
+    assert function["Properties"]["Environment"] == {"Variables": {"ZESPAN_API_KEY_SECRET": "ssm:/zespan/api-key"}}
+    (policy,) = (r for r in template["Resources"].values() if r["Type"] == "AWS::IAM::Policy")
+    assert "ssm:GetParameter" in policy["Properties"]["PolicyDocument"]["Statement"][0]["Action"]
