@@ -8,7 +8,7 @@ import os
 import re
 import signal
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -119,6 +119,6 @@ def backend() -> Iterator[testing.Backend]:
 
 
 @pytest.fixture
-def cell() -> Callable[[str, hosts.Situation, str], None]:
-    """cell(host, situation, seen): record this test's observation for the table of hosts (see `hosts`)."""
+def cell() -> hosts.Cell:
+    """cell(host, situation, seen): record what this test has seen, for docs/hosts.md (see `hosts`)."""
     return hosts.write

@@ -1,42 +1,201 @@
-"""The table of hosts and situations: which events arrive, when, and what telemetry adds to the response time.
+"""docs/hosts.md: what arrives on each host, when, and by how much a response is later.
 
-Tests write its cells with the fixture `cell` when they have observed it; `python -m tests.hosts` prints the cells that
-the last run has left in build/hosts.
+Tests write what they have seen with the fixture `cell`. `python -m tests.hosts` makes the page of what the last run has
+left in build/hosts.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal, NamedTuple, Protocol, TypedDict, Unpack, get_args
 
 FOLDER = Path(__file__).parent.parent / "build" / "hosts"
+PAGE = Path(__file__).parent.parent / "docs" / "hosts.md"
 
 Situation = Literal["sync", "async", "stream", "exception", "concurrent", "SIGTERM", "dead backend", "deadline"]
-SITUATIONS: tuple[Situation, ...] = get_args(Situation)
+NAMES: dict[Situation, str] = {
+    "sync": "A synchronous function",
+    "async": "An `async def`",
+    "stream": "A stream",
+    "exception": "An exception",
+    "concurrent": "Many at once",
+    "SIGTERM": "SIGTERM",
+    "dead backend": "The backend is away",
+    "deadline": "The deadline",
+}
+assert tuple(NAMES) == get_args(Situation)
 
 
-def write(host: str, situation: Situation, seen: str) -> None:
-    """Write one cell. `seen` is short: `after the response, +0.3 ms`. Each cell has a file, so processes may write at
-    once."""
+class Group(NamedTuple):
+    """Hosts that have a page in common. `hosts` has the name that tests use, and the one that is shown."""
+
+    page: str
+    hosts: dict[str, str]
+
+
+def _both(platform: str) -> dict[str, str]:
+    return {f"{platform}, {server}": server for server in ("gunicorn gthread (Flask)", "uvicorn (FastAPI)")}
+
+
+GROUPS = {
+    "AWS Lambda": Group("lambda", {"AWS Lambda": ""}),
+    "Web applications on Lambda": Group(
+        "lambda-web",
+        {
+            "Lambda, Mangum": "Mangum",
+            "Lambda, Web Adapter on the emulator": "Web Adapter, on Lambda's emulator",
+            **{host: f"Web Adapter, {server}" for host, server in _both("Lambda Web Adapter").items()},
+        },
+    ),
+    "Azure Functions": Group("azure-functions", {"Azure Functions": ""}),
+    "Google Cloud functions": Group(
+        "google-cloud",
+        {
+            "Google functions, sync (gthread)": "HTTP, sync",
+            "Google functions, async (UvicornWorker)": "HTTP, async",
+            "Google event functions": "events",
+        },
+    ),
+    "Cloud Run": Group(
+        "cloud-run",
+        {
+            **{host: f"billed by request, {server}" for host, server in _both("Cloud Run, request-billed").items()},
+            **{host: f"billed by instance, {server}" for host, server in _both("Cloud Run, instance-billed").items()},
+            "Cloud Run job": "job",
+        },
+    ),
+    "Vercel": Group(
+        "vercel", {"Vercel, handler class": "handler class", "Vercel, WSGI": "WSGI", "Vercel, ASGI": "ASGI"}
+    ),
+    "Web servers": Group(
+        "web",
+        {
+            name: name
+            for name in (
+                "gunicorn sync (Flask)",
+                "gunicorn gthread (Flask)",
+                "gunicorn gevent (Flask)",
+                "gunicorn --preload (Django)",
+                "gunicorn UvicornWorker (FastAPI)",
+                "uvicorn (FastAPI)",
+                "uvicorn, 2 workers (FastAPI)",
+                "uvicorn, uvloop (FastAPI)",
+                "uvicorn (Django)",
+                "hypercorn (Starlette)",
+                "hypercorn, trio (Starlette)",
+                "werkzeug (Flask)",
+            )
+        },
+    ),
+    "Scripts": Group("scripts", {"Script (`run`)": ""}),
+}
+
+
+class Summary(TypedDict, total=False):
+    """A host's cells of the first table, in a few plain words: when events are sent, by how much a response is later,
+    what becomes of events while the backend is away, and which are sent at SIGTERM."""
+
+    sent: str
+    later: str
+    outage: str
+    stopped: str
+
+
+class Cell(Protocol):
+    """The type of the fixture `cell`."""
+
+    def __call__(self, host: str, situation: Situation, seen: str, **summary: Unpack[Summary]) -> None: ...
+
+
+def write(host: str, situation: Situation, seen: str, **summary: Unpack[Summary]) -> None:
+    """Write what a test has seen of a host in a situation, as one sentence. Each situation has a file, so that
+    processes may write at once."""
     FOLDER.mkdir(parents=True, exist_ok=True)
     file = FOLDER / f"{host} {situation}.json".replace("/", "-")
-    file.write_text(json.dumps([host, situation, seen]))
+    file.write_text(json.dumps({"host": host, "situation": situation, "seen": seen, "summary": summary}))
 
 
-def table() -> str:
-    """Return all cells, as Markdown."""
-    cells = {(host, situation): seen for host, situation, seen in map(_read, sorted(FOLDER.glob("*.json")))}
-    lines = [f"| | {' | '.join(SITUATIONS)} |", f"|{' --- |' * (len(SITUATIONS) + 1)}"]
-    hosts = dict.fromkeys(host for host, _ in cells)
-    lines += [f"| {host} | {' | '.join(cells.get((host, s), '') for s in SITUATIONS)} |" for host in hosts]
-    return "\n".join(lines)
+def later(milliseconds: float) -> str:
+    """By how much a response is later. Single runs scatter by a millisecond, so nothing below that is told apart."""
+    return "less than 1 ms" if milliseconds < 1 else f"{milliseconds:.0f} ms"
 
 
-def _read(file: Path) -> tuple[str, str, str]:
-    host, situation, seen = json.loads(file.read_text())
-    return host, situation, seen
+def after(milliseconds: float) -> str:
+    """What has been seen of events that are sent after the response."""
+    return f"Everything arrives after the response, which is {later(milliseconds)} later."
+
+
+class Seen:
+    """What the last run has left, by host."""
+
+    def __init__(self) -> None:
+        self.texts: dict[str, dict[Situation, str]] = {}
+        self.summaries: dict[str, Summary] = {}
+        for file in sorted(FOLDER.glob("*.json")):
+            cell = json.loads(file.read_text())
+            self.texts.setdefault(cell["host"], {})[cell["situation"]] = cell["seen"]
+            summary = self.summaries.setdefault(cell["host"], {})
+            # A host that has both kinds of functions is summed up by its synchronous ones.
+            summary.update({**cell["summary"], **(summary if cell["situation"] == "async" else {})})
+
+    def missing(self) -> Iterator[str]:
+        """Which cells the page needs, and no test has written."""
+        for host in (host for group in GROUPS.values() for host in group.hosts):
+            yield from (f"{host}: {situation}" for situation in NAMES if situation not in self.texts.get(host, {}))
+            yield from (f"{host}: {key}" for key in Summary.__annotations__ if key not in self.summaries.get(host, {}))
+
+
+def first_table(seen: Seen) -> Iterator[str]:
+    """One line for each group of hosts, or more where its hosts differ."""
+    yield "| Host | Events are sent | A response is later by | While the backend is away | At SIGTERM |"
+    yield "| --- | --- | --- | --- | --- |"
+    for name, group in GROUPS.items():
+        rows: dict[str, list[str]] = {}
+        for host, shown in group.hosts.items():
+            summary = seen.summaries[host]
+            cells = " | ".join((summary["sent"], summary["later"], summary["outage"], summary["stopped"]))
+            rows.setdefault(cells, []).append(shown)
+        for cells, hosts in rows.items():
+            which = f": {'; '.join(hosts)}" if len(rows) > 1 else ""
+            yield f"| [{name}](hosts/{group.page}.md){which} | {cells} |"
+
+
+def details(seen: Seen, group: Group) -> Iterator[str]:
+    """Every situation of a group; hosts of which the same has been seen share a line."""
+    alone = len(group.hosts) == 1
+    yield f"| Situation |{'' if alone else ' Where |'} What the tests have seen |"
+    yield f"| --- |{'' if alone else ' --- |'} --- |"
+    for situation, name in NAMES.items():
+        texts: dict[str, list[str]] = {}
+        for host, shown in group.hosts.items():
+            texts.setdefault(seen.texts[host][situation], []).append(shown)
+        for text, hosts in texts.items():
+            where = "" if alone else f" {'everywhere' if len(texts) == 1 else '; '.join(hosts)} |"
+            yield f"| {name} |{where} {text} |"
+
+
+HEAD = """\
+# Test results on every host
+
+<!-- `make test && python -m tests.hosts` makes this page of what the tests have seen. -->
+
+The tests run on each host's real runtime, and write these cells; where that is not possible on a developer's machine, a
+cell says so. Times are of a machine with two cores. Each host's page says how it works.
+
+"""
+
+
+def page() -> str:
+    """The page, or the end of the program if the last run was not complete."""
+    seen = Seen()
+    if missing := [*seen.missing()]:
+        raise SystemExit("Run `make test` first; there is nothing of " + ", ".join(missing))
+    sections = [f"\n## {name}\n\n" + "\n".join(details(seen, group)) for name, group in GROUPS.items()]
+    return HEAD + "\n".join([*first_table(seen), *sections]) + "\n"
 
 
 if __name__ == "__main__":
-    print(table())
+    PAGE.write_text(page())
+    print(PAGE)

@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable
 from typing import Literal
 
 import pytest
 
 from tests.aws_lambda.support import StartFunction, calls, roots
-from tests.hosts import Situation
+from tests.hosts import Cell, after, later
 from zespan_serverless.testing import Backend
 
 pytestmark = pytest.mark.host
 
-Cell = Callable[[str, Situation, str], None]
 
 HOST = "AWS Lambda"
 ROUNDS = 12
 
 
-def added(start: StartFunction, handler: str) -> str:
+def added(start: StartFunction, handler: str) -> float:
     """Return what telemetry adds to a response, in milliseconds, the sandbox frozen between the calls."""
     ours, bare = start(handler), start(handler, env={"ZESPAN_ENABLED": "0"})
     took = []
@@ -30,7 +28,7 @@ def added(start: StartFunction, handler: str) -> str:
             pair.append(sandbox.invoke().response_ms or 0)
             sandbox.freeze()
         took.append(pair[0] - pair[1])
-    return f"{statistics.median(took[2:]):+.1f} ms"
+    return statistics.median(took[2:])
 
 
 @pytest.mark.parametrize(
@@ -45,10 +43,11 @@ def test_one_at_a_time(
 ) -> None:
     """Every invocation's events are there when the sandbox takes the next one, and none waits for the backend."""
     backend.latency = 0.03
-    extra = added(start, f"situations.{handler}")
+    more = added(start, f"situations.{handler}")
     assert (len(calls(backend.events)), len(roots(backend.events))) == (ROUNDS, ROUNDS)
     assert {root["status"] for root in roots(backend.events)} == {"error" if handler == "exception" else "success"}
-    cell(HOST, situation, f"all, after the response, {extra} (backend 30 ms away)")
+    seen = f"{after(more)} The backend is 30 ms away."
+    cell(HOST, situation, seen, sent="after the response", later=later(more))
 
 
 def test_model_calls_in_threads_belong_to_the_invocation(start: StartFunction, backend: Backend, cell: Cell) -> None:
@@ -56,8 +55,8 @@ def test_model_calls_in_threads_belong_to_the_invocation(start: StartFunction, b
     start("situations.threads").invoke()
     assert len({event["trace_id"] for event in backend.events}) == 1
     assert len(calls(backend.events)) == 16
-    cell(HOST, "concurrent", f"one invocation at a time; its 16 threads in one trace, {len(backend.requests)} send")
-    cell(HOST, "stream", "Lambda's Python runtime streams no response")
+    cell(HOST, "concurrent", "Lambda gives a sandbox one invocation at a time. Its 16 threads are in one trace.")
+    cell(HOST, "stream", "Lambda's Python runtime streams no response.")
 
 
 def test_sigterm_sends_pending_events(start: StartFunction, backend: Backend, cell: Cell) -> None:
@@ -68,7 +67,8 @@ def test_sigterm_sends_pending_events(start: StartFunction, backend: Backend, ce
     backend.mode = "ok"
     sandbox.stop()
     assert len(backend.events) == 2
-    cell(HOST, "SIGTERM", "all that was in memory; exit as without us")
+    seen = "Everything in memory arrives; the process ends as without us."
+    cell(HOST, "SIGTERM", seen, stopped="everything in memory is sent")
 
 
 def test_a_dead_backend_delays_no_response(start: StartFunction, backend: Backend, cell: Cell) -> None:
@@ -79,11 +79,8 @@ def test_a_dead_backend_delays_no_response(start: StartFunction, backend: Backen
     backend.mode = "ok"
     sandbox.stop()
     assert len({event["event_id"] for event in backend.events}) == 10
-    cell(
-        HOST,
-        "dead backend",
-        f"all once it is back; the slowest of 4 responses took {max(responses):.0f} ms (20 of work)",
-    )
+    seen = f"Everything arrives once it is back; the slowest of 4 responses took {max(responses):.0f} ms (work: 20)."
+    cell(HOST, "dead backend", seen, outage="kept, then sent")
 
 
 def test_a_flush_leaves_the_reserve_and_timeouts_are_reported(
@@ -99,4 +96,5 @@ def test_a_flush_leaves_the_reserve_and_timeouts_are_reported(
     assert sandbox.invoke({"sleep": 5}).timed_out
     statuses = {root["status"] for root in roots(backend.events)}
     assert statuses == {"success", "timeout"}
-    cell(HOST, "deadline", f"a hung flush ended after {held.wall_ms:.0f} of 1,000 ms; a timeout arrives as such")
+    seen = f"A hung flush ended after {held.wall_ms:.0f} of 1,000 ms. A timeout arrives, as `timeout`."
+    cell(HOST, "deadline", seen)

@@ -13,14 +13,13 @@ from typing import Any
 import pytest
 from zespan_serverless_dev.emulator.lambda_rie import Invoke, Sandbox
 
-from tests import hosts
 from tests.aws_lambda.support import StartFunction, roots, until
 from tests.documentation import PAGES, blocks
 from tests.documentation import run as run_block
+from tests.hosts import Cell, later
 from zespan_serverless import testing
 from zespan_serverless.testing import Backend
 
-Cell = Callable[[str, hosts.Situation, str], None]
 ADAPTER = Path(__file__).with_name("web_adapter.py")
 EVENT: dict[str, Any] = json.loads((ADAPTER.parents[1] / "events" / "aws_lambda" / "function-url.json").read_text())
 TRACE, SPAN = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
@@ -88,9 +87,10 @@ def test_mangum_does_not_wait_for_the_backend(start: StartFunction, backend: Bac
     assert {event["trace_id"] for event in backend.events} == {TRACE}
     assert {event["parent_span_id"] for event in events} == {SPAN}
     assert events[-1]["metadata"]["http.response.status_code"] == 200
-    cell(MANGUM, "async", "all, after the response; its lifespan shutdown at every call holds nothing")
-    cell(MANGUM, "sync", "as async: Mangum runs the application on an event loop")
-    cell(MANGUM, "concurrent", "Lambda gives a sandbox one request at a time")
+    seen = "Everything arrives after the response. Mangum's lifespan shutdown at every call holds nothing."
+    cell(MANGUM, "async", seen, sent="after the response", later="less than the round trip to the backend")
+    cell(MANGUM, "sync", "As `async def`: Mangum runs the application on an event loop.")
+    cell(MANGUM, "concurrent", "Lambda gives a sandbox one request at a time.")
 
 
 def test_mangum_with_the_middleware_alone(start: StartFunction, backend: Backend) -> None:
@@ -112,7 +112,11 @@ def test_mangum_and_exceptions(start: StartFunction, backend: Backend, cell: Cel
     assert (root["status"], root["metadata"]["error.type"]) == ("error", kind)
     assert root["error_message"] == {"ValueError": "boom", "500": "HTTP 500"}[kind]
     assert "error.message" not in root["metadata"]
-    cell(MANGUM, "exception", "all, as failed: by status, with the middleware inside by the exception")
+    cell(
+        MANGUM,
+        "exception",
+        "Everything arrives as failed: by the status; with the middleware inside, by the exception.",
+    )
 
 
 def test_mangum_streams_and_background_tasks(start: StartFunction, backend: Backend, cell: Cell) -> None:
@@ -122,7 +126,7 @@ def test_mangum_streams_and_background_tasks(start: StartFunction, backend: Back
     sandbox.invoke(get("/background"))
     operations = [event["operation"] for event in backend.events]
     assert (operations.count("piece"), operations.count("later")) == (3, 1)
-    cell(MANGUM, "stream", "all, after the response; Mangum sends it in one piece")
+    cell(MANGUM, "stream", "Everything arrives after the response, which Mangum sends in one piece.")
 
 
 def test_mangum_and_an_outage(start: StartFunction, backend: Backend, cell: Cell) -> None:
@@ -136,9 +140,11 @@ def test_mangum_and_an_outage(start: StartFunction, backend: Backend, cell: Cell
     backend.mode = "ok"
     sandbox.stop()
     assert [event["operation"] for event in backend.events].count("work") == 2
-    cell(MANGUM, "dead backend", f"later; response after {answers[1].response_ms:.0f} ms")
-    cell(MANGUM, "deadline", f"over after {answers[1].wall_ms:.0f} of 6,000 ms, though the backend hangs")
-    cell(MANGUM, "SIGTERM", "what was in memory")
+    seen = f"Everything arrives at SIGTERM; a response takes {later(answers[1].response_ms or 0)}."
+    cell(MANGUM, "dead backend", seen, outage="kept, then sent")
+    seen = f"The invocation is over after {answers[1].wall_ms:.0f} of 6,000 ms, though the backend hangs."
+    cell(MANGUM, "deadline", seen)
+    cell(MANGUM, "SIGTERM", "Everything in memory arrives.", stopped="everything in memory is sent")
 
 
 def test_adapter_holds_the_last_piece(serve: Callable[..., Sandbox], backend: Backend, cell: Cell) -> None:
@@ -163,9 +169,10 @@ def test_adapter_holds_the_last_piece(serve: Callable[..., Sandbox], backend: Ba
     took = sorted((sandbox.invoke(get("/greetings/ada")).response_ms or 0) for _ in range(11))[5]
     off = serve(timeout=10, env={"ZESPAN_ENABLED": "0"})
     bare = sorted((off.invoke(get("/greetings/ada")).response_ms or 0) for _ in range(11))[5]
-    cell(SERVED, "async", f"all, before the last piece, {took - bare:+.1f} ms and the way to the backend")
-    cell(SERVED, "sync", "as async")
-    cell(SERVED, "concurrent", "Lambda gives a sandbox one request at a time")
+    seen = f"Everything arrives before the last piece, which is {later(took - bare)} later plus the way to the backend."
+    cell(SERVED, "async", seen, sent="before the response ends", later="the round trip to the backend")
+    cell(SERVED, "sync", "As `async def`.")
+    cell(SERVED, "concurrent", "Lambda gives a sandbox one request at a time.")
 
 
 def test_adapter_and_a_stream(serve: Callable[..., Sandbox], backend: Backend, cell: Cell) -> None:
@@ -175,7 +182,7 @@ def test_adapter_and_a_stream(serve: Callable[..., Sandbox], backend: Backend, c
     sandbox.freeze()
     assert answer.payload["body"] == "0\n1\n2\n"
     assert [event["operation"] for event in backend.events] == ["piece"] * 3 + ["GET /stream"]
-    cell(SERVED, "stream", "all, before the end of the stream (the stand-in is buffered)")
+    cell(SERVED, "stream", "Everything arrives before the end of the stream. The stand-in for the Adapter buffers it.")
 
 
 def test_adapter_and_exceptions(serve: Callable[..., Sandbox], backend: Backend, cell: Cell) -> None:
@@ -183,7 +190,7 @@ def test_adapter_and_exceptions(serve: Callable[..., Sandbox], backend: Backend,
     assert serve().invoke(get("/boom")).payload["statusCode"] == 500
     (root,) = backend.events
     assert (root["status"], root["metadata"]["error.type"]) == ("error", "ValueError")
-    cell(SERVED, "exception", "all, with the exception")
+    cell(SERVED, "exception", "Everything arrives, with the exception.")
 
 
 def test_adapter_and_the_deadline(serve: Callable[..., Sandbox], backend: Backend, cell: Cell) -> None:
@@ -194,7 +201,7 @@ def test_adapter_and_the_deadline(serve: Callable[..., Sandbox], backend: Backen
     answer = sandbox.invoke(get("/greetings/ada"))
     assert answer.payload["statusCode"] == 200
     assert not answer.timed_out
-    cell(SERVED, "deadline", f"answered after {answer.response_ms:.0f} of 6,000 ms, though the backend hangs")
+    cell(SERVED, "deadline", f"The response left after {answer.response_ms:.0f} of 6,000 ms, though the backend hangs.")
 
 
 def test_adapter_and_a_dead_backend(serve: Callable[..., Sandbox], backend: Backend, cell: Cell) -> None:
@@ -206,11 +213,8 @@ def test_adapter_and_a_dead_backend(serve: Callable[..., Sandbox], backend: Back
     attempts = len(backend.requests)
     sandbox.invoke(get("/greetings/ada"))
     assert len(backend.requests) == attempts
-    cell(
-        SERVED,
-        "dead backend",
-        f"kept until SIGTERM or its return; responses +{max(took[1:]):.0f} ms, {took[-1]:.0f} with the breaker open",
-    )
+    seen = f"Events wait. Responses take {later(max(took[1:]))} at most, with the breaker open {later(took[-1])}."
+    cell(SERVED, "dead backend", seen, outage="kept, then sent; three responses wait")
 
 
 def test_adapter_and_sigterm(serve: Callable[..., Sandbox], backend: Backend, cell: Cell) -> None:
@@ -221,7 +225,8 @@ def test_adapter_and_sigterm(serve: Callable[..., Sandbox], backend: Backend, ce
     backend.mode = "ok"
     sandbox.stop()
     assert [event["operation"] for event in backend.events] == ["work", "GET /greetings/{name}"]
-    cell(SERVED, "SIGTERM", "what was in memory; Lambda sends it because the Adapter is an extension")
+    seen = "Everything in memory arrives. Lambda sends the signal because the Adapter is an extension."
+    cell(SERVED, "SIGTERM", seen, stopped="everything is sent")
 
 
 def test_the_documented_application() -> None:

@@ -5,19 +5,18 @@ from __future__ import annotations
 import json
 import statistics
 import threading
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.azure_functions.support import StartWorker
+from tests.hosts import Cell, later
 from tests.support import until
 from zespan_serverless import testing
 
 pytestmark = pytest.mark.host
 
-Cell = Callable[[str, Any, str], None]
 
 FOREVER = "60"  # seconds, more than any test waits
 
@@ -34,11 +33,8 @@ def test_a_dead_backend_costs_the_caller_nothing(
     backend.mode = "ok"
     assert len(backend.wait_for(20, timeout=20)) == 20
     slowest, middle = max(answer.ms for answer in answers[2:]), statistics.median(answer.ms for answer in answers)
-    cell(
-        "Azure Functions",
-        "dead backend",
-        f"all, once it is back; responses {middle:.1f} ms, the slowest {slowest:.1f} ms",
-    )
+    seen = f"Everything arrives once it is back; a response takes {later(middle)}, the slowest {later(slowest)}."
+    cell("Azure Functions", "dead backend", seen, outage="kept, then sent")
 
 
 @pytest.mark.parametrize("function", ["hello", "ahello"])
@@ -86,7 +82,7 @@ def test_no_flush_goes_into_the_reserve(
     (event,) = backend.wait_for(1, timeout=10)
     assert 0 < event["metadata"]["time_left_at_end_ms"] <= 1800
     left = 2000 - answer.ms
-    seen = f"before_return: a hung backend's flush left {left:.0f} of 2000 ms; the kill is not provable here: no host"
+    seen = f"With `before_return` the flush of a hung backend left {left:.0f} of 2,000 ms. The kill is not tested."
     cell("Azure Functions", "deadline", seen)
 
 
@@ -112,11 +108,8 @@ def test_sigterm_sends_what_is_left(worker: StartWorker, backend: testing.Backen
     assert app.http("quick").ok
     assert app.terminate() == -15
     assert [event["operation"] for event in backend.events] == ["quick"]
-    cell(
-        "Azure Functions",
-        "SIGTERM",
-        "what is left arrives, killed by the signal; what ends up in flight is lost as without us",
-    )
+    seen = "What is left arrives, and the signal ends the process. What is in flight by then is lost."
+    cell("Azure Functions", "SIGTERM", seen, stopped="everything in memory is sent")
 
 
 def test_sigterm_under_way(worker: StartWorker, backend: testing.Backend, tmp_path: Path) -> None:

@@ -5,20 +5,18 @@ from __future__ import annotations
 import json
 import statistics
 import threading
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 import pytest
 from zespan_serverless_dev.emulator.model import ModelEndpoint
 
 from tests.azure_functions.support import APPS, Answer, StartWorker, Worker
+from tests.hosts import Cell, Situation, after, later
 from tests.support import SPAN, TRACE, calls, roots, until
 from zespan_serverless import testing
 
 pytestmark = pytest.mark.host
 
-Cell = Callable[[str, Any, str], None]
 
 AZURE = {
     "WEBSITE_SITE_NAME": "myapp",
@@ -41,7 +39,7 @@ def added(worker: Worker, traced: str, plain: str) -> float:
 
 @pytest.mark.parametrize(("kind", "traced", "plain"), [("sync", "hello", "plain"), ("async", "ahello", "aplain")])
 def test_events_arrive_and_the_answer_is_the_function_s(
-    worker: StartWorker, backend: testing.Backend, cell: Cell, kind: str, traced: str, plain: str
+    worker: StartWorker, backend: testing.Backend, cell: Cell, kind: Situation, traced: str, plain: str
 ) -> None:
     """The response is what the function made; its event arrives without anything more being asked of the worker."""
     app = worker("main")
@@ -49,7 +47,8 @@ def test_events_arrive_and_the_answer_is_the_function_s(
     assert (answer.ok, answer.body) == (True, "Hello None")
     (event,) = backend.wait_for(1)
     assert (event["operation"], event["status"], event["metadata"]["faas.coldstart"]) == (traced, "success", True)
-    cell("Azure Functions", kind, f"all, in the background after the response, +{added(app, traced, plain):.1f} ms")
+    more = added(app, traced, plain)
+    cell("Azure Functions", kind, after(more), sent="after the response", later=later(more))
 
 
 def test_root_event_says_where_it_was(worker: StartWorker, backend: testing.Backend) -> None:
@@ -119,7 +118,7 @@ def test_an_exception_passes_through(worker: StartWorker, backend: testing.Backe
     (event,) = backend.wait_for(1)
     assert (event["status"], event["error_message"]) == ("error", "no such thing")
     assert event["metadata"]["error.type"] == "ValueError"
-    cell("Azure Functions", "exception", "the function's own; its event arrives with type and text")
+    cell("Azure Functions", "exception", "It is the function's own, and its event arrives with type and text.")
 
 
 def test_an_answer_of_500_and_more_is_an_error(worker: StartWorker, backend: testing.Backend) -> None:
@@ -158,7 +157,7 @@ def test_concurrent_invocations_do_not_mix(
     assert len(roots(events)) == 30
     steps = {event["operation"]: event["trace_id"] for event in events if event["operation"].startswith("step")}
     assert steps == {f"step{number}": f"{number:032x}" for number in range(1, 31)}
-    cell("Azure Functions", "concurrent", "30 at once in threads and tasks: each in its own trace")
+    cell("Azure Functions", "concurrent", "Each of 30, in threads and tasks, is in its own trace.")
 
 
 def test_a_pooled_thread_is_nobody_s(worker: StartWorker, backend: testing.Backend) -> None:

@@ -8,22 +8,20 @@ import statistics
 import time
 import urllib.request
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 from zespan_serverless_dev.emulator.model import ModelEndpoint
 
 from tests.azure_functions.support import Answer, StartWorker, Worker
+from tests.hosts import Cell, later
 from tests.support import SPAN, TRACE, calls, roots, until
 from zespan_serverless import testing
 
 pytestmark = pytest.mark.host
-
-Cell = Callable[[str, Any, str], None]
 
 
 @contextmanager
@@ -69,7 +67,8 @@ def test_a_stream_is_one_invocation_to_its_last_piece(
     assert root["latency_ms"] >= 100
     both = [(first_byte_ms(app, "stream"), first_byte_ms(app, "plain")) for _ in range(5)]
     more = statistics.median(a for a, _ in both) - statistics.median(b for _, b in both)
-    cell("Azure Functions", "stream", f"all, after the last piece, {more:+.1f} ms to the first piece")
+    seen = f"Everything arrives after the last piece; the first piece is {later(more)} later."
+    cell("Azure Functions", "stream", seen)
 
 
 @pytest.mark.parametrize(("function", "body"), [("syncstream", b"a\nb\n"), ("json", None)])

@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.google_cloud.support import Function
+from tests.hosts import Cell, Situation, later
 from tests.support import SPAN, TRACE, TRACEPARENT, below, roots
 from zespan_serverless import testing
 from zespan_serverless._platforms import google
@@ -23,7 +24,6 @@ from zespan_serverless.google_cloud import FunctionHost
 from zespan_serverless.testing import Backend
 
 Start = Callable[..., Function]
-Cell = Callable[[str, Any, str], None]
 
 HOST = "Google event functions"
 PAYLOADS = Path(__file__).parents[1] / "events" / "google_cloud"
@@ -113,16 +113,18 @@ def test_event_function_has_delivered_when_it_is_acknowledged(
     assert (failed["status"], failed["error_message"], failed_step["status"]) == ("error", "boom", "error")
     off = start(target, "events.py", ZESPAN_ENABLED="0")
 
-    def ms() -> str:
+    def ms() -> float:
         took = {}
         for name, one in (("ours", function), ("theirs", off)):
             took[name] = sorted(one.ask("/", {"pieces": 1}, **CE).seconds for _ in range(9))[4]
-        return f"{(took['ours'] - took['theirs']) * 1000:+.1f} ms"
+        return (took["ours"] - took["theirs"]) * 1000
 
     off.ask("/", {"pieces": 1}, **CE)
-    cell(HOST, "async" if target.endswith("async") else "sync", f"all, before the OK, {ms()}")
-    cell(HOST, "exception", "all (type and text), status as without us")
-    cell(HOST, "stream", "an event function has no body")
+    seen = f"Everything arrives before the OK, which is {later(ms())} later."
+    situation: Situation = "async" if target.endswith("async") else "sync"
+    cell(HOST, situation, seen, sent="before the response ends", later="the round trip to the backend")
+    cell(HOST, "exception", "Everything arrives, with type and text; the status is as without us.")
+    cell(HOST, "stream", "The response of an event function has no body.")
 
 
 def test_concurrent_events_continue_their_own_traces(start: Start, backend: Backend, cell: Cell) -> None:
@@ -136,7 +138,7 @@ def test_concurrent_events_continue_their_own_traces(start: Start, backend: Back
     assert {one.result().status for one in sent} == {200}
     assert sorted(root["trace_id"] for root in roots(backend.events)) == traces
     assert all(len(below(root, backend.events)) == 1 for root in roots(backend.events))
-    cell(HOST, "concurrent", f"all of 16 events, each its own trace, in {len(backend.requests)} sends")
+    cell(HOST, "concurrent", f"Each of 16 events is in its own trace, in {len(backend.requests)} sends.")
 
 
 def test_sigterm_lets_an_event_finish_and_sends_its_events(start: Start, backend: Backend, cell: Cell) -> None:
@@ -149,7 +151,8 @@ def test_sigterm_lets_an_event_finish_and_sends_its_events(start: Start, backend
         function.terminate()
     assert (sent.result().status, function.wait().code) == (200, 0)
     assert len(roots(backend.events)) == 2
-    cell(HOST, "SIGTERM", "all, event finished (atexit), exit 0 as without us")
+    seen = "The current event is finished, and everything arrives. Exit 0, as without us."
+    cell(HOST, "SIGTERM", seen, stopped="everything is sent")
 
 
 def test_hanging_backend_costs_flush_timeout_and_nothing_at_the_deadline(
@@ -166,9 +169,11 @@ def test_hanging_backend_costs_flush_timeout_and_nothing_at_the_deadline(
     backend.mode = "ok"
     function.ask("/", {}, **CE)
     assert len(roots(backend.events)) == 3
-    cell(HOST, "dead backend", f"all once it is back; the OK came after {first.seconds:.2f} s (flush_timeout 0.3 s)")
+    seen = f"Everything arrives once it is back. With a flush_timeout of 0.3 s the OK came after {first.seconds:.2f} s."
+    cell(HOST, "dead backend", seen, outage="kept, then sent; three responses wait")
     over = (late.seconds - 0.85) * 1000
-    cell(HOST, "deadline", f"none in the last 0.2 s of the timeout, all with the next event, {over:+.0f} ms")
+    seen = f"No flush uses the last 0.2 s: the OK is {later(over)} later, and everything arrives with the next event."
+    cell(HOST, "deadline", seen)
 
 
 def test_typed_functions_in_either_order(served: Callable[[str], tuple[Function, Backend]]) -> None:

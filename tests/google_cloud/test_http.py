@@ -6,22 +6,22 @@ import json
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pytest
 
 from tests.google_cloud.support import CLOUD_RUN, Function
+from tests.hosts import Cell, Situation, later
 from tests.support import SPAN, TRACE, TRACEPARENT, added, below, roots, until
 from zespan_serverless.testing import Backend
 
 Start = Callable[..., Function]
-Cell = Callable[[str, Any, str], None]
 
 
 class Flavour(NamedTuple):
     host: str
     source: str
-    situation: str
+    situation: Situation
 
 
 SYNC = Flavour("Google functions, sync (gthread)", "sync.py", "sync")
@@ -52,14 +52,12 @@ def test_when_the_caller_has_the_answer_the_backend_has_the_events(
     assert roots(backend.events)[0]["metadata"]["start_kind"] == "cold"
     ms = added(function, bare)
     after = start("above", flavour.source)
-    later = added(after, bare)
+    seen = f"Everything arrives before the response ends, which is {later(ms)} later; the backend is 30 ms away. "
+    seen += f"With `after_response` it is {later(added(after, bare))} later."
     backend.wait_for(len(backend.events))
-    cell(
-        flavour.host,
-        flavour.situation,
-        f"all, before the response ends, {ms:+.1f} ms (backend 30 ms away); after_response {later:+.1f} ms",
-    )
-    cell(flavour.host, "async" if flavour is SYNC else "sync", "see the other row")
+    sent = "before the response ends"
+    cell(flavour.host, flavour.situation, seen, sent=sent, later="the round trip to the backend")
+    cell(flavour.host, "async" if flavour is SYNC else "sync", "See the other line.")
 
 
 @both
@@ -101,7 +99,8 @@ def test_exceptions_and_aborts_are_the_function_s_own(
     assert boom["metadata"]["error.type"] == "ValueError"
     assert (abort["status"], abort["metadata"]["http.response.status_code"]) == ("success", 404)
     assert (unavailable["status"], unavailable["error_message"]) == ("error", "HTTP 503")
-    cell(flavour.host, "exception", f"all (type and text), {added(function, off, '/boom'):+.1f} ms")
+    more = later(added(function, off, "/boom"))
+    cell(flavour.host, "exception", f"Everything arrives, with type and text; the response is {more} later.")
 
 
 def test_a_function_that_returns_nothing(start: Start, backend: Backend) -> None:
@@ -142,7 +141,8 @@ def test_streamed_response_ends_the_root_event_with_its_last_piece(
     if path in ("/generator", "/"):
         flavour = SYNC if source == "sync.py" else ASYNC
         ms = added(function, start("stream", source, ZESPAN_ENABLED="0"), path)
-        cell(flavour.host, "stream", f"all, unbuffered, before the last chunk, {ms:+.1f} ms (backend 30 ms away)")
+        seen = f"Each piece passes at once; everything arrives before the last one, which is {later(ms)} later."
+        cell(flavour.host, "stream", seen)
 
 
 @both
@@ -206,7 +206,7 @@ def test_concurrent_requests_have_traces_of_their_own(
         )
     sends = len(backend.requests)
     assert sends < 16
-    cell(flavour.host, "concurrent", f"all of 32 requests, each its own trace, in {sends} sends")
+    cell(flavour.host, "concurrent", f"Each of 32 requests is in its own trace, in {sends} sends.")
 
 
 def test_imported_in_the_master_served_in_a_fork(start: Start, backend: Backend) -> None:
@@ -259,19 +259,18 @@ def test_sigterm_lets_the_request_finish_and_sends_the_rest(
     backend.latency = 0.05
     function = start("above" if flavour is ASYNC else "chat", flavour.source, ZESPAN_FLUSH_MODE="after_response")
     off = start("chat", flavour.source, ZESPAN_ENABLED="0")
-    codes, seconds = {}, {}
+    codes = {}
     for name, one in (("ours", function), ("theirs", off)):
         one.ask("/")
         answer = one.later("/sleep?s=0.4")
         time.sleep(0.15)
         one.terminate()
         assert answer().status == 200
-        codes[name], seconds[name] = one.wait()
+        codes[name] = one.wait().code
     assert len(roots(backend.events)) == 2
     assert codes["ours"] == codes["theirs"]
-    how = "atexit" if flavour is SYNC else "its handler is chained"
-    took = seconds["ours"] - seconds["theirs"]
-    cell(flavour.host, "SIGTERM", f"all, request finished ({how}), exit {codes['ours']} as without us, {took:+.2f} s")
+    seen = f"The current request is finished, and everything arrives. Exit {codes['ours']}, as without us."
+    cell(flavour.host, "SIGTERM", seen, stopped="everything is sent")
 
 
 def test_dead_backend_delays_the_first_requests_only(start: Start, backend: Backend, cell: Cell) -> None:
@@ -284,8 +283,9 @@ def test_dead_backend_delays_the_first_requests_only(start: Start, backend: Back
         held = [answer for answer in answers if answer.seconds > 0.15]
         assert len(held) <= 4
         quick = min(answer.seconds for answer in answers) * 1000
-        said = f"{len(held)} of 8 responses waited for flush_timeout, the others took {quick:.0f} ms"
-        cell(flavour.host, "dead backend", f"all once it is back; {said}")
+        seen = f"Everything arrives once it is back. {len(held)} of 8 responses wait for flush_timeout, "
+        seen += f"the others take {later(quick)}."
+        cell(flavour.host, "dead backend", seen, outage="kept, then sent; three responses wait")
     backend.mode = "ok"
 
     def all_are_there() -> bool:
@@ -313,7 +313,8 @@ def test_no_flush_runs_in_the_last_moments_of_the_timeout(
     function.ask("/")
     assert len(roots(backend.events)) == 3
     over = (answer.seconds - 1.6) * 1000
-    cell(flavour.host, "deadline", f"flush cut off 0.2 s before it ({over:+.0f} ms), all with the next request")
+    seen = f"The flush ends 0.2 s before it (after {over:.0f} ms); everything arrives with the next request."
+    cell(flavour.host, "deadline", seen)
 
 
 def test_timeout_raised_in_a_thread_is_on_the_event(start: Start, backend: Backend) -> None:

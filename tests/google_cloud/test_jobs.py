@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Callable
-from typing import Any
 
 import pytest
 
 from tests.google_cloud.support import job
+from tests.hosts import Cell, later
 from tests.support import SPAN, TRACE, TRACEPARENT, below, roots
 from zespan_serverless import ConfigurationError, zespan_job
 from zespan_serverless.testing import Backend
 
 pytestmark = pytest.mark.host
 
-Cell = Callable[[str, Any, str], None]
 
 HOST = "Cloud Run job"
 # https://cloud.google.com/run/docs/container-contract#jobs-env-vars
@@ -50,7 +48,8 @@ def test_job_sends_one_event_for_its_task(env: dict[str, str], backend: Backend,
     numbers = [about[f"gcp.cloud_run.job.task_{name}"] for name in ("index", "attempt", "count")]
     assert numbers == [2, 1, 5]
     off = run(env, ZESPAN_ENABLED="0")[3]
-    cell(HOST, "sync", f"all, before the process ends, {(seconds - off) * 1000:+.0f} ms with all its start and end")
+    seen = f"Everything arrives before the process ends, which is {later((seconds - off) * 1000)} later."
+    cell(HOST, "sync", seen, sent="before the process ends", later="there is no response")
 
 
 def test_async_job_stays_async(env: dict[str, str], backend: Backend, cell: Cell) -> None:
@@ -58,8 +57,8 @@ def test_async_job_stays_async(env: dict[str, str], backend: Backend, cell: Cell
     assert run(env, "async")[:2] == (0, "done\n")
     (root,) = roots(backend.events)
     assert (root["tags"], len(below(root, backend.events))) == ({"kind": "async"}, 1)
-    cell(HOST, "async", "all, before the process ends")
-    cell(HOST, "stream", "a job has no response")
+    cell(HOST, "async", "Everything arrives before the process ends.")
+    cell(HOST, "stream", "A job has no response.")
 
 
 def test_concurrent_steps_belong_to_the_tasks_trace(env: dict[str, str], backend: Backend, cell: Cell) -> None:
@@ -67,7 +66,7 @@ def test_concurrent_steps_belong_to_the_tasks_trace(env: dict[str, str], backend
     assert run(env, "many")[0] == 0
     (root,) = roots(backend.events)
     assert len(below(root, backend.events)) == 8
-    cell(HOST, "concurrent", f"all 8 steps at once in one trace, in {len(backend.requests)} send(s)")
+    cell(HOST, "concurrent", "All of 8 steps at once are in one trace.")
 
 
 @pytest.mark.parametrize(
@@ -83,7 +82,7 @@ def test_exceptions_and_exits_pass_through(
     (root,) = roots(backend.events)
     assert root["status"] == status
     assert root["metadata"].get("process.exit.code", 1) == code
-    cell(HOST, "exception", "all; exit code and traceback as without us")
+    cell(HOST, "exception", "Everything arrives; exit code and traceback are as without us.")
 
 
 @pytest.mark.parametrize(("work", "code"), [("wait", 143), ("handler", 5)])
@@ -103,7 +102,8 @@ def test_stopped_task_says_so_and_ends_at_once(
     assert root["status"] == "error"
     assert root["metadata"]["process.exit.code"] == code
     if work == "wait":
-        cell(HOST, "SIGTERM", f"all, the task's event too, in {seconds:.2f} s; killed by the signal")
+        seen = f"Everything arrives, the task's event too, in {seconds:.1f} s; the signal ends the process."
+        cell(HOST, "SIGTERM", seen, stopped="everything is sent")
 
 
 def test_dead_backend_delays_the_end_by_ten_seconds_at_most(env: dict[str, str], backend: Backend, cell: Cell) -> None:
@@ -112,12 +112,9 @@ def test_dead_backend_delays_the_end_by_ten_seconds_at_most(env: dict[str, str],
     code, out, err, seconds = run(env)
     assert (code, out) == (0, "done\n")
     assert "dropped" in err
-    cell(
-        HOST,
-        "dead backend",
-        f"lost with the process, and said in the log; the end waited {seconds:.1f} s (10 s at most)",
-    )
-    cell(HOST, "deadline", "none known: Cloud Run tells a task's timeout by SIGTERM only")
+    seen = f"Events are dropped, and the log says so; the task took {seconds:.1f} s in all, it waits for 10 s at most."
+    cell(HOST, "dead backend", seen, outage="the end waits 10 s at most, then dropped and counted")
+    cell(HOST, "deadline", "None is known: Cloud Run tells a task's timeout by SIGTERM only.")
 
 
 def test_mistakes_are_found_while_decorating() -> None:

@@ -10,18 +10,16 @@ import subprocess
 import sys
 import textwrap
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests import hosts
+from tests.hosts import Cell
 from tests.jobs.conftest import Start
 from zespan_serverless import ConfigurationError, run, span, testing
 from zespan_serverless.testing import Backend
 
-Cell = Callable[[str, hosts.Situation, str], None]
 HOST = "Script (`run`)"
 
 
@@ -75,10 +73,11 @@ def test_everything_is_delivered_at_the_end(start: Start, backend: Backend, cell
     assert len(backend.events) == 201
     assert {event["trace_id"] for event in backend.events} == {end["trace_id"]}
     assert {event["parent_span_id"] for event in backend.events} == {end["span_id"], None}
-    cell(HOST, "sync", f"all 201, at the end of the block, +{out.strip()} ms")
-    cell(HOST, "concurrent", "threads without a context belong to the run; one run at a time")
-    cell(HOST, "stream", "nothing is streamed to a caller")
-    cell(HOST, "deadline", "none is known of a script")
+    seen = f"All of 201 events arrive at the end of the block, which takes {out.strip()} ms for that."
+    cell(HOST, "sync", seen, sent="at the end of the run", later="there is no response")
+    cell(HOST, "concurrent", "Threads without a context belong to the run; there is one run at a time.")
+    cell(HOST, "stream", "A script streams nothing to a caller.")
+    cell(HOST, "deadline", "None is known of a script.")
 
 
 def test_what_it_takes_for_a_name() -> None:
@@ -141,7 +140,9 @@ def test_exits_and_exceptions_pass_through(
     if "no input" in code:
         assert end["error_message"] == "no input"
     if "ValueError" in code:
-        cell(HOST, "exception", "all, with the error or the exit code; the exit code is the script's own")
+        cell(
+            HOST, "exception", "Everything arrives, with the error or the exit code; the exit code is the script's own."
+        )
 
 
 def test_an_async_main_is_decorated_or_has_the_block_inside(start: Start, backend: Backend, cell: Cell) -> None:
@@ -163,7 +164,7 @@ def test_an_async_main_is_decorated_or_has_the_block_inside(start: Start, backen
     assert done(process) == ""
     operations = [event["operation"] for event in backend.events]
     assert operations == ["step", "step", "main", "step", "second"]
-    cell(HOST, "async", "all, before main returns; the event loop goes on meanwhile")
+    cell(HOST, "async", "Everything arrives before main returns; the event loop goes on meanwhile.")
 
 
 def test_sigterm_ends_the_run(start: Start, backend: Backend, cell: Cell) -> None:
@@ -186,7 +187,8 @@ def test_sigterm_ends_the_run(start: Start, backend: Backend, cell: Cell) -> Non
     assert (end["status"], end["error_message"]) == ("error", "ended by SIGTERM")
     assert (end["metadata"]["error.type"], end["metadata"]["process.exit.code"]) == ("SIGTERM", 143)
     assert [event["operation"] for event in backend.events] == ["work", "job"]
-    cell(HOST, "SIGTERM", f"all, the run as ended by SIGTERM, in {took * 1000:.0f} ms; killed by the signal")
+    seen = f"Everything arrives in {took * 1000:.0f} ms, the run as ended by SIGTERM; the signal ends the process."
+    cell(HOST, "SIGTERM", seen, stopped="everything is sent")
 
 
 def test_sigterm_with_a_slow_backend(start: Start, backend: Backend) -> None:
@@ -284,7 +286,8 @@ def test_a_hanging_backend_delays_the_end_of_a_script_within_bounds(start: Start
     assert process.returncode == 0
     assert "telemetry" in err
     assert "closed" in err
-    cell(HOST, "dead backend", f"dropped, and said so, after {took:.1f} s in all")
+    seen = f"Events are dropped and counted, and the log says so; the script took {took:.1f} s in all."
+    cell(HOST, "dead backend", seen, outage="the end waits 10 s at most, then dropped and counted")
 
 
 def test_sigterm_while_the_backend_hangs(start: Start, backend: Backend) -> None:

@@ -11,7 +11,6 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
@@ -19,14 +18,13 @@ from typing import Any
 
 import pytest
 
-from tests import hosts
+from tests.hosts import Cell, Situation, after, later
 from tests.support import SPAN, TRACE, TRACEPARENT, roots
 from tests.vercel.conftest import APPS, Deploy
 from tests.vercel.driver import Function
 from zespan_serverless import ConfigurationError, testing, zespan_vercel
 from zespan_serverless.testing import Backend
 
-Cell = Callable[[str, hosts.Situation, str], None]
 KINDS = [
     ("classes.py", "handler", "/"),
     ("wsgi_app.py", "app", "/greetings/ada"),
@@ -38,15 +36,15 @@ INDEX: dict[str, Any] = json.loads((PAYLOADS / "index.json").read_text())
 LATENCY = 0.3  # seconds; far above what a request takes
 
 
-def added(function: Function, bare: Function, path: str) -> str:
-    """Return what telemetry adds to a warm response, in the median: for the table."""
+def added(function: Function, bare: Function, path: str) -> float:
+    """Return the milliseconds that telemetry adds to a warm response, in the median: for the table."""
     for one in (function, bare):
         one.get(path)
     took: list[list[float]] = [[], []]
     for _ in range(9):
         for one, times in zip((function, bare), took, strict=True):
             times.append(one.get(path).took_ms)
-    return f"{statistics.median(took[0]) - statistics.median(took[1]):+.1f} ms"
+    return statistics.median(took[0]) - statistics.median(took[1])
 
 
 @pytest.mark.parametrize(("file", "variable", "path"), KINDS)
@@ -81,8 +79,9 @@ def test_events_arrive_after_the_response_and_before_the_end(
     }
     if package:
         backend.latency = 0.03
-        took = added(function, deploy(file, variable, env={"ZESPAN_ENABLED": "0"}), path)
-        cell(NAMES[file], "async" if "asgi" in file else "sync", f"all, after the response, {took}")
+        more = added(function, deploy(file, variable, env={"ZESPAN_ENABLED": "0"}), path)
+        situation: Situation = "async" if "asgi" in file else "sync"
+        cell(NAMES[file], situation, after(more), sent="after the response", later=later(more))
 
 
 @pytest.mark.parametrize(("file", "variable", "path"), KINDS)
@@ -109,10 +108,10 @@ def test_sync_endpoints_of_an_asgi_application(deploy: Deploy, backend: Backend,
     function = deploy("asgi_app.py")
     function.get("/sync")
     assert [event["operation"] for event in backend.events] == ["work", "GET /sync"]
-    took = added(function, deploy("asgi_app.py", env={"ZESPAN_ENABLED": "0"}), "/sync")
-    cell(NAMES["asgi_app.py"], "sync", f"all, after the response, {took}")
-    cell(NAMES["classes.py"], "async", "Vercel calls these methods synchronously")
-    cell(NAMES["wsgi_app.py"], "async", "Flask runs these to their end in the request's thread")
+    more = added(function, deploy("asgi_app.py", env={"ZESPAN_ENABLED": "0"}), "/sync")
+    cell(NAMES["asgi_app.py"], "sync", after(more), sent="after the response", later=later(more))
+    cell(NAMES["classes.py"], "async", "Vercel calls the methods of a class synchronously.")
+    cell(NAMES["wsgi_app.py"], "async", "Flask runs it to its end in the request's thread.")
 
 
 def test_a_class_without_content_length_does_not_keep_its_client(deploy: Deploy, backend: Backend, cell: Cell) -> None:
@@ -124,7 +123,8 @@ def test_a_class_without_content_length_does_not_keep_its_client(deploy: Deploy,
     assert request.answered is not None
     assert answer.sent + answer.took_ms / 1000 < request.answered
     assert answer.ended_ms > LATENCY * 1000
-    cell(NAMES["classes.py"], "stream", "all, after the last byte (it ends the connection's half), +0 ms of the flush")
+    seen = "Everything arrives after the last byte, which does not wait: the class closes its half of the connection."
+    cell(NAMES["classes.py"], "stream", seen)
 
 
 @pytest.mark.parametrize("file", ["wsgi_app.py", "asgi_app.py"])
@@ -140,9 +140,10 @@ def test_streamed_pieces_pass_through(deploy: Deploy, backend: Backend, cell: Ce
         request = backend.requests[-1]
         assert request.answered is not None
         assert answer.sent + answer.took_ms / 1000 < request.answered
-        cell(NAMES[file], "stream", "all, after the last piece, +0 ms of the flush")
+        cell(NAMES[file], "stream", "Everything arrives after the last piece, which does not wait.")
     else:
-        cell(NAMES[file], "stream", "all, after the last byte; without content-length its end waits for the flush")
+        seen = "Everything arrives after the last byte; without content-length the end waits for the flush."
+        cell(NAMES[file], "stream", seen)
 
 
 @pytest.mark.parametrize(
@@ -176,7 +177,7 @@ def test_an_exception_has_the_same_response_and_an_event(
     assert root["status"] == "error"
     expected = {"classes.py": "ValueError", "wsgi_app.py": "500", "asgi_app.py": "ValueError"}[file]
     assert root["metadata"]["error.type"] == expected
-    cell(NAMES[file], "exception", f"all, with error.type {expected}; the same answer")
+    cell(NAMES[file], "exception", f"Everything arrives, with `{expected}`; the response is the same as without us.")
 
 
 def test_status_of_a_class(deploy: Deploy, backend: Backend) -> None:
@@ -198,7 +199,7 @@ def test_concurrent_requests_have_separate_traces(
     works = {event["trace_id"]: event["parent_span_id"] for event in backend.events if event["operation"] == "work"}
     assert len(roots) == 24
     assert roots == works
-    cell(NAMES[file], "concurrent", f"24 of 24 traces in {len(backend.requests)} requests")
+    cell(NAMES[file], "concurrent", f"24 of 24 traces arrive, in {len(backend.requests)} sends.")
 
 
 @pytest.mark.parametrize(("file", "variable", "path"), KINDS)
@@ -221,12 +222,11 @@ def test_a_dead_backend_delays_no_client(
         function.get("/none")
     assert sum(event.get("metadata", {}).get("url.path") == path for event in backend.events) == 6
     held = max(answer.ended_ms for answer in answers)
-    cell(
-        NAMES[file],
-        "dead backend",
-        f"later; response up to {max(a.took_ms for a in answers):.0f} ms, "
-        f"request over after {held:.0f} ms (flush_timeout 300)",
+    took = later(max(answer.took_ms for answer in answers))
+    seen = (
+        f"Everything arrives later. A response takes {took}; a request is over after {held:.0f} ms (flush_timeout 300)."
     )
+    cell(NAMES[file], "dead backend", seen, outage="kept, then sent")
 
 
 @pytest.mark.parametrize(("file", "variable", "path"), KINDS)
@@ -238,7 +238,11 @@ def test_a_flush_leaves_the_reserve(
     function = deploy(file, variable, env={"ZESPAN_FLUSH_TIMEOUT": "10"}, max_duration=1.0)
     answer = function.get(path)
     assert 500 < answer.ended_ms < 1000
-    cell(NAMES[file], "deadline", f"over {1000 - answer.ended_ms:.0f} ms before it, though the backend hangs")
+    cell(
+        NAMES[file],
+        "deadline",
+        f"The request is over {1000 - answer.ended_ms:.0f} ms before it, though the backend hangs.",
+    )
 
 
 @pytest.mark.parametrize(("file", "variable", "path"), KINDS)
@@ -266,7 +270,8 @@ def test_sigterm_sends_pending_events(
     if file == "asgi_app.py":  # uvicorn finishes what is under way
         assert seen == [200]
         assert "GET /slow" in sent
-    cell(NAMES[file], "SIGTERM", f"{len(sent)} of what was in memory; the process ended after {took * 1000:.0f} ms")
+    text = f"What is in memory arrives; the process ends after {took * 1000:.0f} ms."
+    cell(NAMES[file], "SIGTERM", text, stopped="everything in memory is sent")
 
 
 def _try(function: Function, path: str) -> object:

@@ -10,14 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.hosts import Situation
+from tests.hosts import Cell, Situation, later
 from tests.support import below, until
 from tests.web.support import Server, named, pieces
 from zespan_serverless.testing import Backend
 
 pytestmark = pytest.mark.host
 
-Cell = Callable[[str, Situation, str], None]
 
 CLOUD_RUN = {"K_SERVICE": "chat", "K_REVISION": "chat-00007-abc"}
 LAMBDA = {"AWS_LAMBDA_FUNCTION_NAME": "chat", "AWS_LAMBDA_FUNCTION_VERSION": "7"}
@@ -65,11 +64,13 @@ def test_the_response_ends_when_its_events_are_there(
     if "Lambda" in host:
         assert root["metadata"]["faas.invocation_id"] == "req-1"
         assert 25_000 < root["metadata"]["time_left_at_end_ms"] <= 30_000
-    seen = f"all, before the response ends ({statistics.median(took) * 1000:.1f} ms in all)"
+    seen = f"Everything arrives before the response ends; the request takes {later(statistics.median(took) * 1000)}."
     if kind == "/hello":
-        cell(host, "async", "no async application" if "Flask" in host else seen)
+        cell(host, "async", "Flask has none." if "Flask" in host else seen)
+    elif kind == "/fail":
+        cell(host, "exception", seen)
     else:
-        cell(host, "exception" if kind == "/fail" else "sync", seen)
+        cell(host, "sync", seen, sent="before the response ends", later="the round trip to the backend")
 
 
 def test_a_stream_is_held_by_its_end_only(
@@ -82,7 +83,7 @@ def test_a_stream_is_held_by_its_end_only(
         assert list(lines) == [b"0\n", b"1\n", b"2\n"]
     root = named(ingest.events, "/stream")[found]
     assert len([e for e in below(root, ingest.events) if e["operation"] == "piece"]) == 3
-    cell(host, "stream", "all, pieces at once, before the end of the last")
+    cell(host, "stream", "Each piece passes at once; everything arrives before the end of the last one.")
 
 
 def test_an_announced_length_is_where_a_response_ends(held: tuple[str, Server], ingest: Backend) -> None:
@@ -105,8 +106,9 @@ def test_a_hanging_backend_holds_it_until_the_timeout(held: tuple[str, Server], 
     ]
     ingest.mode = "ok"
     if "Lambda" in host:
-        cell(host, "deadline", f"held {lasts[0] * 1000:.0f} ms of the 500 that were left")
-    cell(host, "dead backend", f"held {max(lasts):.1f} s at most, all once it is back")
+        cell(host, "deadline", f"The response is held for {lasts[0] * 1000:.0f} of the 500 ms that were left.")
+    seen = f"Everything arrives once it is back; a response is held for {max(lasts):.1f} s at most."
+    cell(host, "dead backend", seen, outage="kept, then sent; three responses wait")
     end = time.monotonic() + 10
     while not named(ingest.events, "/hello/hang0") and time.monotonic() < end:
         server.ask("/hello/again")
@@ -126,7 +128,7 @@ def test_requests_at_once_share_sends(held: tuple[str, Server], ingest: Backend,
     assert [answer.status for answer in answers] == [200] * 16
     assert all(named(ingest.events, f"/who/n{number}") for number in range(16))
     assert sends < 16
-    cell(host, "concurrent", f"all of 16 requests in {sends} sends")
+    cell(host, "concurrent", f"Everything of 16 requests arrives, in {sends} sends.")
 
 
 @pytest.mark.parametrize(("platform", "env"), PLATFORMS, ids=lambda value: value if isinstance(value, str) else "")
@@ -155,7 +157,8 @@ def test_sigterm_answers_the_request_and_sends_the_rest(
     assert running.wait().code is not None
     assert named(backend.events, "/slow")
     assert named(backend.events, "/hello/before")
-    cell(f"{platform}, {server} ({framework})", "SIGTERM", "all, request finished")
+    seen = "The current request is finished, and everything arrives."
+    cell(f"{platform}, {server} ({framework})", "SIGTERM", seen, stopped="everything is sent")
 
 
 @pytest.mark.parametrize(("server", "app", "framework"), SERVERS)
@@ -178,13 +181,14 @@ def test_after_response_says_that_the_cpu_stays(
     assert all(named(backend.events, path) for path in many)
     situations: dict[str, Situation] = {"async": "async", "sync": "sync", "exception": "exception", "stream": "stream"}
     for kind, situation in situations.items():
-        cell(host, situation, f"all, after the response ({statistics.median(took[kind]) * 1000:.1f} ms in all)")
+        seen = f"Everything arrives after the response, which takes {later(statistics.median(took[kind]) * 1000)}."
+        cell(host, situation, seen, sent="after the response", later="less than the round trip to the backend")
     if framework == "Flask":
-        cell(host, "async", "no async application")
-    cell(host, "concurrent", "all of 16 requests")
-    cell(host, "dead backend", "not held")
-    cell(host, "SIGTERM", "all")
-    cell(host, "deadline", "none matters: nobody waits")
+        cell(host, "async", "Flask has none.")
+    cell(host, "concurrent", "Everything of 16 requests arrives.")
+    cell(host, "dead backend", "Everything arrives once it is back; no response is held.", outage="kept, then sent")
+    cell(host, "SIGTERM", "Everything arrives.", stopped="everything is sent")
+    cell(host, "deadline", "None matters: nobody waits.")
 
 
 @pytest.mark.parametrize(("server", "app", "framework"), SERVERS)
@@ -207,4 +211,5 @@ def test_cloud_runs_timeout_is_a_deadline(
     backend.mode = "hang"
     took = running.ask("/hello/x").seconds  # the client waits for 20 s
     backend.mode = "ok"
-    cell(f"Cloud Run, request-billed, {server} ({framework})", "deadline", f"held {took * 1000:.0f} ms of 1000")
+    seen = f"The response is held for {took * 1000:.0f} of 1,000 ms."
+    cell(f"Cloud Run, request-billed, {server} ({framework})", "deadline", seen)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from http.client import HTTPException
 from pathlib import Path
@@ -11,14 +11,12 @@ from typing import NamedTuple
 
 import pytest
 
-from tests.hosts import Situation
+from tests.hosts import Cell, Situation, after, later
 from tests.support import SPAN, TRACE, TRACEPARENT, added, below, until
 from tests.web.support import Server, named, pieces
 from zespan_serverless.testing import Backend
 
 pytestmark = pytest.mark.host
-
-Cell = Callable[[str, Situation, str], None]
 
 
 class Row(NamedTuple):
@@ -77,17 +75,13 @@ def pair(row: Row, ingest: Backend) -> Iterator[Pair]:
         yield Pair(traced, bare)
 
 
-def late(milliseconds: float) -> str:
-    return f"after the response, {milliseconds:+.1f} ms"
-
-
 @pytest.mark.parametrize(("path", "situation"), [("/hello", "async"), ("/sync", "sync")])
 def test_request_is_one_event_in_the_callers_trace(
     row: Row, pair: Pair, ingest: Backend, cell: Cell, path: str, situation: Situation
 ) -> None:
     """One event for the request, in the caller's trace and by its route, and the step below it."""
     if situation == "async" and "Flask" in row.host:
-        cell(row.host, situation, "no async application")
+        cell(row.host, situation, "Flask has none.")
         return
     answer = pair.traced.ask(f"{path}/ada", traceparent=TRACEPARENT)
     assert (answer.status, answer.body) == (pair.bare.ask(f"{path}/ada").status, pair.bare.ask(f"{path}/ada").body)
@@ -101,7 +95,8 @@ def test_request_is_one_event_in_the_callers_trace(
         assert root["metadata"]["http.route"] == row.route.replace("/hello", path)
         assert root["operation"] == f"GET {row.route.replace('/hello', path)}"
     assert [step["operation"] for step in below(root, ingest.events)] == ["step"]
-    cell(row.host, situation, f"all, {late(added(pair.traced, pair.bare, f'{path}/ada'))}")
+    more = added(pair.traced, pair.bare, f"{path}/ada")
+    cell(row.host, situation, after(more), sent="after the response", later=later(more))
 
 
 def test_streams_event_ends_with_its_last_piece(
@@ -115,7 +110,7 @@ def test_streams_event_ends_with_its_last_piece(
     assert [piece["operation"] for piece in below(root, ingest.events)] == ["piece"] * 3
     assert root["status"] == "success"
     assert "client_disconnected" not in root["metadata"]
-    cell(row.host, "stream", f"all, unbuffered, {late(added(pair.traced, pair.bare, '/stream'))}")
+    cell(row.host, "stream", "Each piece passes at once. " + after(added(pair.traced, pair.bare, "/stream")))
 
 
 def test_exception_is_an_error_of_the_requests_event(row: Row, pair: Pair, ingest: Backend, cell: Cell) -> None:
@@ -127,7 +122,8 @@ def test_exception_is_an_error_of_the_requests_event(row: Row, pair: Pair, inges
     assert root["status"] == "error"
     kind = root["metadata"]["error.type"]
     assert kind == ("500" if "Flask" in row.host or "Django" in row.host else "ValueError")
-    cell(row.host, "exception", f"all ({kind}), {late(added(pair.traced, pair.bare, '/fail'))}")
+    seen = f"The event has `{kind}`. " + after(added(pair.traced, pair.bare, "/fail"))
+    cell(row.host, "exception", seen)
 
 
 @pytest.mark.parametrize("code", [404, 503])
@@ -172,7 +168,7 @@ def test_concurrent_requests_have_traces_of_their_own(row: Row, pair: Pair, inge
     ingest.latency = 0
     if row.many:
         assert sends <= 16
-    cell(row.host, "concurrent", f"all of 64 requests in {sends} sends")
+    cell(row.host, "concurrent", f"Everything of 64 requests arrives, in {sends} sends.")
 
 
 def test_dead_backend_delays_no_response(row: Row, pair: Pair, ingest: Backend, cell: Cell) -> None:
@@ -184,8 +180,9 @@ def test_dead_backend_delays_no_response(row: Row, pair: Pair, ingest: Backend, 
     ingest.mode = "ok"
     # An open breaker lets the next attempt through after 5 s.
     until(lambda: all(named(ingest.events, f"/hello/dead{number}") for number in range(3)), 15)
-    cell(row.host, "dead backend", f"all once it is back, {took:+.1f} ms")
-    cell(row.host, "deadline", "none known")
+    seen = f"Everything arrives once it is back; responses are {later(took)} later."
+    cell(row.host, "dead backend", seen, outage="kept, then sent")
+    cell(row.host, "deadline", "None is known.")
 
 
 def test_sigterm_ends_the_server_as_it_does_without_us(
@@ -213,12 +210,13 @@ def test_sigterm_ends_the_server_as_it_does_without_us(
                 answers[name]()
     codes = {name: server.wait() for name, server in zip(gates, pair, strict=True)}
     assert codes["traced"].code == codes["bare"].code is not None
-    seconds = codes["traced"].seconds - codes["bare"].seconds
     if not row.drains:
         assert named(ingest.events, "/hello/before") or not row.many
-        cell(row.host, "SIGTERM", f"all but the request under way, which is lost (exit {codes['bare'].code})")
+        seen = f"Everything but the current request arrives, which this server breaks off (exit {codes['bare'].code})."
+        cell(row.host, "SIGTERM", seen, stopped="all but the current request")
         return
     (root,) = named(ingest.events, "/slow")
     assert [step["operation"] for step in below(root, ingest.events)] == ["step"]
     assert named(ingest.events, "/hello/before") or not row.many
-    cell(row.host, "SIGTERM", f"all, request finished, exit {codes['bare'].code} as without us, {seconds:+.2f} s")
+    seen = f"The current request is finished, and everything arrives. Exit {codes['bare'].code}, as without us."
+    cell(row.host, "SIGTERM", seen, stopped="everything is sent")
