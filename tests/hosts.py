@@ -22,10 +22,14 @@ NAMES: dict[Situation, str] = {
     "exception": "An exception",
     "concurrent": "Many at once",
     "SIGTERM": "SIGTERM",
-    "dead backend": "The backend is away",
+    "dead backend": "The backend is unavailable",
     "deadline": "The deadline",
 }
 assert tuple(NAMES) == get_args(Situation)
+
+
+OTHERS = 3
+"""More hosts than these are not named one by one, if they share what the others do not."""
 
 
 class Group(NamedTuple):
@@ -95,7 +99,7 @@ GROUPS = {
 
 class Summary(TypedDict, total=False):
     """A host's cells of the first table, in a few plain words: when events are sent, by how much a response is later,
-    what becomes of events while the backend is away, and which are sent at SIGTERM."""
+    what happens to events while the backend is unavailable, and which are sent at SIGTERM."""
 
     sent: str
     later: str
@@ -132,13 +136,15 @@ class Seen:
 
     def __init__(self) -> None:
         self.texts: dict[str, dict[Situation, str]] = {}
-        self.summaries: dict[str, Summary] = {}
+        self.summaries: dict[str, dict[str, str]] = {}
         for file in sorted(FOLDER.glob("*.json")):
             cell = json.loads(file.read_text())
             self.texts.setdefault(cell["host"], {})[cell["situation"]] = cell["seen"]
             summary = self.summaries.setdefault(cell["host"], {})
             # A host that has both kinds of functions is summed up by its synchronous ones.
-            summary.update({**cell["summary"], **(summary if cell["situation"] == "async" else {})})
+            for key, value in cell["summary"].items():
+                if cell["situation"] != "async" or key not in summary:
+                    summary[key] = value
 
     def missing(self) -> Iterator[str]:
         """Which cells the page needs, and no test has written."""
@@ -149,17 +155,15 @@ class Seen:
 
 def first_table(seen: Seen) -> Iterator[str]:
     """One line for each group of hosts, or more where its hosts differ."""
-    yield "| Host | Events are sent | A response is later by | While the backend is away | At SIGTERM |"
+    yield "| Host | Events are sent | A response is later by | While the backend is unavailable | At SIGTERM |"
     yield "| --- | --- | --- | --- | --- |"
     for name, group in GROUPS.items():
-        rows: dict[str, list[str]] = {}
-        for host, shown in group.hosts.items():
-            summary = seen.summaries[host]
-            cells = " | ".join((summary["sent"], summary["later"], summary["outage"], summary["stopped"]))
-            rows.setdefault(cells, []).append(shown)
-        for cells, hosts in rows.items():
-            which = f": {'; '.join(hosts)}" if len(rows) > 1 else ""
-            yield f"| [{name}](hosts/{group.page}.md){which} | {cells} |"
+        rows = {
+            host: " | ".join(str(seen.summaries[host].get(key)) for key in Summary.__annotations__)
+            for host in group.hosts
+        }
+        for which, cells in _shared(group, rows):
+            yield f"| [{name}](hosts/{group.page}.md){which and f': {which}'} | {cells} |"
 
 
 def details(seen: Seen, group: Group) -> Iterator[str]:
@@ -168,12 +172,22 @@ def details(seen: Seen, group: Group) -> Iterator[str]:
     yield f"| Situation |{'' if alone else ' Where |'} What the tests have seen |"
     yield f"| --- |{'' if alone else ' --- |'} --- |"
     for situation, name in NAMES.items():
-        texts: dict[str, list[str]] = {}
-        for host, shown in group.hosts.items():
-            texts.setdefault(seen.texts[host][situation], []).append(shown)
-        for text, hosts in texts.items():
-            where = "" if alone else f" {'everywhere' if len(texts) == 1 else '; '.join(hosts)} |"
+        for which, text in _shared(group, {host: seen.texts[host][situation] for host in group.hosts}):
+            where = "" if alone else f" {which or 'everywhere'} |"
             yield f"| {name} |{where} {text} |"
+
+
+def _shared(group: Group, texts: dict[str, str]) -> Iterator[tuple[str, str]]:
+    """Each different text, after the names of the hosts that have it; no names if all have the same."""
+    hosts: dict[str, list[str]] = {}
+    for host, text in texts.items():
+        hosts.setdefault(text, []).append(group.hosts[host])
+    most = max(hosts, key=lambda text: len(hosts[text]))
+    for text, names in hosts.items():
+        if text != most or len(names) <= OTHERS:
+            yield "" if len(hosts) == 1 else "; ".join(names), text
+    if len(hosts[most]) > OTHERS:
+        yield "" if len(hosts) == 1 else "all others", most
 
 
 HEAD = """\

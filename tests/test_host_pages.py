@@ -18,8 +18,10 @@ from zespan_serverless_dev.doctor.run import diagnose, selected
 from zespan_serverless_dev.emulator.model import ModelEndpoint
 
 from tests.documentation import PAGES, blocks, run
+from tests.hosts import GROUPS
 from tests.support import TRACE, TRACEPARENT
 from tests.test_template import SAM, validate
+from tools.timelines import PICTURES
 from zespan_serverless import init, testing
 
 HOSTS = {name: page for name, page in PAGES.items() if name.startswith("hosts/")}
@@ -66,6 +68,34 @@ def test_every_page_has_the_same_shape(name: str) -> None:
     headings = re.findall(r"^###? (.*)$", HOSTS[name], re.MULTILINE)
     assert [heading for heading in headings if heading in SHAPE] == SHAPE
     assert re.search(r"^!\[.{20,}\]\(\.\./images/timelines/[\w-]+\.svg\)$", HOSTS[name], re.MULTILINE)
+
+
+@pytest.mark.parametrize(
+    ("picture", "row", "host"),
+    [
+        ("lambda", "after_response", "AWS Lambda"),
+        ("lambda-web-adapter", "web server", "Lambda Web Adapter, uvicorn (FastAPI)"),
+        ("azure-functions", "default", "Azure Functions"),
+        ("google-cloud", "billed by request", "Google functions, sync (gthread)"),
+        ("google-cloud", "billed by request", "Cloud Run, request-billed, uvicorn (FastAPI)"),
+        ("google-cloud", "billed by instance", "Cloud Run, instance-billed, uvicorn (FastAPI)"),
+        ("vercel", "request", "Vercel, ASGI"),
+    ],
+)
+def test_a_picture_has_the_order_that_the_tests_have_seen(picture: str, row: str, host: str) -> None:
+    """The events are sent before or after the response, as the table of test results says of the host."""
+    (parts,) = (one.parts for one in PICTURES[picture].rows if one.name == row)
+    response = next(part.begin for part in parts if part.kind == "mark")
+    sent = next(part.begin for part in parts if part.kind == "flush")
+    (group,) = (group for group in GROUPS.values() if host in group.hosts)
+    lines = [line for line in PAGES["hosts"].splitlines() if f"(hosts/{group.page}.md)" in line]
+    line = lines[0] if len(lines) == 1 else next(line for line in lines if group.hosts[host] in line)
+    assert ("after the response" in line, "before the response ends" in line) == (sent >= response, sent < response)
+
+
+def test_the_table_of_results_is_narrow() -> None:
+    """It has at most five columns."""
+    assert max(line.count(" | ") for line in PAGES["hosts"].splitlines()) <= 4
 
 
 def test_the_handler_on_lambda_is_traced(monkeypatch: pytest.MonkeyPatch) -> None:

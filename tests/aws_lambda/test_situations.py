@@ -67,7 +67,7 @@ def test_sigterm_sends_pending_events(start: StartFunction, backend: Backend, ce
     backend.mode = "ok"
     sandbox.stop()
     assert len(backend.events) == 2
-    seen = "Everything in memory arrives; the process ends as without us."
+    seen = "Everything in memory arrives; the process ends as without the package."
     cell(HOST, "SIGTERM", seen, stopped="everything in memory is sent")
 
 

@@ -206,7 +206,7 @@ def test_concurrent_requests_have_traces_of_their_own(
         )
     sends = len(backend.requests)
     assert sends < 16
-    cell(flavour.host, "concurrent", f"Each of 32 requests is in its own trace, in {sends} sends.")
+    cell(flavour.host, "concurrent", "Each of 32 requests is in its own trace; they share sends.")
 
 
 def test_imported_in_the_master_served_in_a_fork(start: Start, backend: Backend) -> None:
@@ -269,7 +269,7 @@ def test_sigterm_lets_the_request_finish_and_sends_the_rest(
         codes[name] = one.wait().code
     assert len(roots(backend.events)) == 2
     assert codes["ours"] == codes["theirs"]
-    seen = f"The current request is finished, and everything arrives. Exit {codes['ours']}, as without us."
+    seen = f"The current request ends, and everything arrives. Exit {codes['ours']}, as without the package."
     cell(flavour.host, "SIGTERM", seen, stopped="everything is sent")
 
 

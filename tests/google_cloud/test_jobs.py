@@ -8,7 +8,7 @@ import time
 import pytest
 
 from tests.google_cloud.support import job
-from tests.hosts import Cell, later
+from tests.hosts import Cell
 from tests.support import SPAN, TRACE, TRACEPARENT, below, roots
 from zespan_serverless import ConfigurationError, zespan_job
 from zespan_serverless.testing import Backend
@@ -37,7 +37,7 @@ def run(env: dict[str, str], work: str = "", **more: str) -> tuple[int, str, str
 
 def test_job_sends_one_event_for_its_task(env: dict[str, str], backend: Backend, cell: Cell) -> None:
     """Its result is its own; one event for the task, with what Cloud Run says of it, all sent before the end."""
-    code, out, _, seconds = run(env, TRACEPARENT=TRACEPARENT)
+    code, out, *_ = run(env, TRACEPARENT=TRACEPARENT)
     assert (code, out) == (0, "done\n")
     step, root = backend.events
     assert below(root, [step]) == [step]
@@ -47,8 +47,7 @@ def test_job_sends_one_event_for_its_task(env: dict[str, str], backend: Backend,
     assert (about["cloud.platform"], about["gcp.cloud_run.job.execution"]) == ("gcp_cloud_run", "nightly-x7k2p")
     numbers = [about[f"gcp.cloud_run.job.task_{name}"] for name in ("index", "attempt", "count")]
     assert numbers == [2, 1, 5]
-    off = run(env, ZESPAN_ENABLED="0")[3]
-    seen = f"Everything arrives before the process ends, which is {later((seconds - off) * 1000)} later."
+    seen = "Everything arrives before the process ends."
     cell(HOST, "sync", seen, sent="before the process ends", later="there is no response")
 
 
@@ -82,7 +81,7 @@ def test_exceptions_and_exits_pass_through(
     (root,) = roots(backend.events)
     assert root["status"] == status
     assert root["metadata"].get("process.exit.code", 1) == code
-    cell(HOST, "exception", "Everything arrives; exit code and traceback are as without us.")
+    cell(HOST, "exception", "Everything arrives; exit code and traceback are as without the package.")
 
 
 @pytest.mark.parametrize(("work", "code"), [("wait", 143), ("handler", 5)])
@@ -93,16 +92,14 @@ def test_stopped_task_says_so_and_ends_at_once(
     process = job("nightly.py", {**env, **CLOUD_RUN_JOB, "WORK": work})
     assert process.stdout is not None
     assert process.stdout.readline() == b"waiting\n"
-    began = time.monotonic()
     process.send_signal(signal.SIGTERM)
     process.communicate(timeout=20)
-    seconds = time.monotonic() - began
     assert process.returncode in (code, -signal.SIGTERM)
     (root,) = roots(backend.events)
     assert root["status"] == "error"
     assert root["metadata"]["process.exit.code"] == code
     if work == "wait":
-        seen = f"Everything arrives, the task's event too, in {seconds:.1f} s; the signal ends the process."
+        seen = "Everything arrives, the task's event too; then the signal ends the process."
         cell(HOST, "SIGTERM", seen, stopped="everything is sent")
 
 

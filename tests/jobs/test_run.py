@@ -62,18 +62,16 @@ def test_everything_is_delivered_at_the_end(start: Start, backend: Backend, cell
         with run("digest", environment="batch"):
             with ThreadPoolExecutor(4) as pool:
                 list(pool.map(step, range(200)))
-            began = time.perf_counter()
-        print(f"{(time.perf_counter() - began) * 1000:.0f}")
         """)
     )
-    out, err = process.communicate(timeout=30)
-    assert (process.returncode, err) == (0, "")
+    assert done(process) == ""
+    assert process.returncode == 0
     end = root(backend)
     assert (end["operation"], end["status"], end["environment"]) == ("digest", "success", "batch")
     assert len(backend.events) == 201
     assert {event["trace_id"] for event in backend.events} == {end["trace_id"]}
     assert {event["parent_span_id"] for event in backend.events} == {end["span_id"], None}
-    seen = f"All of 201 events arrive at the end of the block, which takes {out.strip()} ms for that."
+    seen = "All of 201 events arrive before the process ends."
     cell(HOST, "sync", seen, sent="at the end of the run", later="there is no response")
     cell(HOST, "concurrent", "Threads without a context belong to the run; there is one run at a time.")
     cell(HOST, "stream", "A script streams nothing to a caller.")
@@ -178,16 +176,14 @@ def test_sigterm_ends_the_run(start: Start, backend: Backend, cell: Cell) -> Non
         """)
     )
     ready(process)
-    began = time.monotonic()
     process.send_signal(signal.SIGTERM)
     assert done(process) == ""
-    took = time.monotonic() - began
     assert process.returncode == -signal.SIGTERM
     end = root(backend)
     assert (end["status"], end["error_message"]) == ("error", "ended by SIGTERM")
     assert (end["metadata"]["error.type"], end["metadata"]["process.exit.code"]) == ("SIGTERM", 143)
     assert [event["operation"] for event in backend.events] == ["work", "job"]
-    seen = f"Everything arrives in {took * 1000:.0f} ms, the run as ended by SIGTERM; the signal ends the process."
+    seen = "Everything arrives, the run as ended by SIGTERM; then the signal ends the process."
     cell(HOST, "SIGTERM", seen, stopped="everything is sent")
 
 

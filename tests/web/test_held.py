@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import statistics
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.hosts import Cell, Situation, later
+from tests.hosts import Cell, Situation
 from tests.support import below, until
 from tests.web.support import Server, named, pieces
 from zespan_serverless.testing import Backend
@@ -55,16 +54,16 @@ def test_the_response_ends_when_its_events_are_there(
     kind = path
     if path != "/fail":
         path = f"{path}/held"
-    found, took = len(named(ingest.events, path)), []
+    found = len(named(ingest.events, path))
     for number in range(1, 6):
-        took.append(server.ask(path, x_amzn_lambda_context=context()).seconds)
+        server.ask(path, x_amzn_lambda_context=context())
         assert len(named(ingest.events, path)) == found + number
     root = named(ingest.events, path)[-1]
     assert root["metadata"]["faas.name"] == "chat"
     if "Lambda" in host:
         assert root["metadata"]["faas.invocation_id"] == "req-1"
         assert 25_000 < root["metadata"]["time_left_at_end_ms"] <= 30_000
-    seen = f"Everything arrives before the response ends; the request takes {later(statistics.median(took) * 1000)}."
+    seen = "Everything arrives before the response ends."
     if kind == "/hello":
         cell(host, "async", "Flask has none." if "Flask" in host else seen)
     elif kind == "/fail":
@@ -128,7 +127,7 @@ def test_requests_at_once_share_sends(held: tuple[str, Server], ingest: Backend,
     assert [answer.status for answer in answers] == [200] * 16
     assert all(named(ingest.events, f"/who/n{number}") for number in range(16))
     assert sends < 16
-    cell(host, "concurrent", f"Everything of 16 requests arrives, in {sends} sends.")
+    cell(host, "concurrent", "Everything of 16 requests arrives, in fewer sends.")
 
 
 @pytest.mark.parametrize(("platform", "env"), PLATFORMS, ids=lambda value: value if isinstance(value, str) else "")
@@ -157,7 +156,7 @@ def test_sigterm_answers_the_request_and_sends_the_rest(
     assert running.wait().code is not None
     assert named(backend.events, "/slow")
     assert named(backend.events, "/hello/before")
-    seen = "The current request is finished, and everything arrives."
+    seen = "The current request ends, and everything arrives."
     cell(f"{platform}, {server} ({framework})", "SIGTERM", seen, stopped="everything is sent")
 
 
@@ -169,26 +168,26 @@ def test_after_response_says_that_the_cpu_stays(
     env = {**CLOUD_RUN, "ZESPAN_FLUSH_MODE": "after_response", "ZESPAN_FLUSH_TIMEOUT": "60"}
     running = start(server, app, **env)
     host = f"Cloud Run, instance-billed, {server} ({framework})"
-    paths = {"async": "/hello/a", "sync": "/sync/a", "exception": "/fail", "stream": "/stream"}
+    paths: dict[Situation, str] = {"async": "/hello/a", "sync": "/sync/a", "exception": "/fail", "stream": "/stream"}
     many = [f"/who/n{number}" for number in range(16)]
     backend.mode = "hang"
-    took = {kind: [running.ask(path).seconds for _ in range(5)] for kind, path in paths.items()}  # it waits for 20 s
+    for path in [*paths.values()] * 5:
+        running.ask(path)  # it waits for 20 s
     assert {answer.status for answer in running.at_once(many)} == {200}
     backend.mode = "ok"
     running.terminate()
     running.wait()
     assert all(len(named(backend.events, path)) == 5 for path in paths.values())
     assert all(named(backend.events, path) for path in many)
-    situations: dict[str, Situation] = {"async": "async", "sync": "sync", "exception": "exception", "stream": "stream"}
-    for kind, situation in situations.items():
-        seen = f"Everything arrives after the response, which takes {later(statistics.median(took[kind]) * 1000)}."
+    for situation in paths:
+        seen = "Everything arrives after the response, which does not wait for the backend."
         cell(host, situation, seen, sent="after the response", later="less than the round trip to the backend")
     if framework == "Flask":
         cell(host, "async", "Flask has none.")
     cell(host, "concurrent", "Everything of 16 requests arrives.")
     cell(host, "dead backend", "Everything arrives once it is back; no response is held.", outage="kept, then sent")
     cell(host, "SIGTERM", "Everything arrives.", stopped="everything is sent")
-    cell(host, "deadline", "None matters: nobody waits.")
+    cell(host, "deadline", "None matters: no request waits.")
 
 
 @pytest.mark.parametrize(("server", "app", "framework"), SERVERS)
