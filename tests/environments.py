@@ -28,7 +28,10 @@ ENVIRONMENTS = {
         "langfuse 3": ["langfuse==3.9.3"],
         "langfuse 5": ["langfuse==5.0.4"],
         "sentry": ["sentry-sdk==2.75.0"],
-        "opentelemetry": ["opentelemetry-instrumentation-openai-v2==2.4b0", "opentelemetry-util-genai==1.0b0", OTEL],
+        "opentelemetry": [
+            *("opentelemetry-instrumentation-openai-v2==2.4b0", "opentelemetry-util-genai==1.0b0", OTEL),
+            "opentelemetry-exporter-otlp-proto-http==1.45.2",
+        ],
         "traceloop": ["opentelemetry-instrumentation-openai==0.62.4", OTEL],
         "openinference": ["openinference-instrumentation-openai==0.1.66", OTEL],
         "ddtrace": ["ddtrace==4.16.0"],

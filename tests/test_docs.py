@@ -88,7 +88,6 @@ def test_every_block_is_run() -> None:
         "traces": 1,
         "tracing": 2,
         "tutorial": 3,  # in docs/test_tutorial.py
-        "zespan-sdk": 1,  # in sdks/test_adoption.py
     }
 
 

@@ -359,7 +359,7 @@ GROUPS: dict[str, dict[str, tuple[str, str]]] = {
         ),
         "sdk-failed": (
             "A function of the official SDK is not as expected.",
-            "Report the line with the SDK's version; [zespan-sdk.md](zespan-sdk.md) says which are known.",
+            "Report the line with the SDK's version; [migrate/zespan.md](migrate/zespan.md) says which are known.",
         ),
     },
     "The package itself": {

@@ -114,8 +114,8 @@ def test_without_telemetry_the_sdk_works_alone(model: ModelEndpoint) -> None:
 
 @pytest.mark.slow
 def test_the_example_of_the_page(model: ModelEndpoint) -> None:
-    """docs/zespan-sdk.md: the code of the guide with the decorator."""
-    page = (environments.ROOT / "docs" / "zespan-sdk.md").read_text()
+    """docs/migrate/zespan.md: the code of the guide with the decorator."""
+    page = (environments.ROOT / "docs" / "migrate" / "zespan.md").read_text()
     (block,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
     call = """
 from zespan_serverless import testing
