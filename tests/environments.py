@@ -81,6 +81,18 @@ ENVIRONMENTS = {
             OTEL,
         ],
     },
+    # The runtimes that serve agents, each with what runs inside it in the tests.
+    "agents": {
+        "agentcore": [
+            *("bedrock-agentcore==1.25.0", "strands-agents==1.62.0", "openai-agents==0.24.0"),
+            *("langgraph==1.2.24", "langchain-openai==1.7.4"),
+        ],
+        "foundry": [
+            *("azure-ai-agentserver-core==2.2.0", "azure-ai-agentserver-invocations==1.2.0"),
+            "azure-ai-agentserver-responses==2.3.0",
+        ],
+        "adk": ["google-adk==2.13.0"],
+    },
     # The oldest versions of SDKs that are traced, and those of before a break.
     "sdks": {
         "mcp 1.9": ["mcp==1.9.4", "pydantic<2.12"],

@@ -145,14 +145,14 @@ class Served:
         finally:
             connection.close()
 
-    def later(self, path: str = "/", **headers: str) -> Callable[[], Answer]:
+    def later(self, path: str = "/", body: object = None, **headers: str) -> Callable[[], Answer]:
         """Send one request from a thread. The result waits for the answer."""
         self.listen()
         found: list[Answer | BaseException] = []
 
         def ask() -> None:
             try:
-                found.append(self.ask(path, **headers))
+                found.append(self.ask(path, body, **headers))
             except Exception as error:
                 found.append(error)
 

@@ -32,7 +32,7 @@ LAYERS = [
     {"sdks", "_outbound", "_forwarding"},
     {"providers"},
     {"_observe"},
-    {"aws_lambda", "azure_functions", "asgi", "jobs", "logs", "wsgi"},
+    {"agentcore", "aws_lambda", "azure_functions", "asgi", "jobs", "logs", "wsgi"},
     {"google_cloud", "tasks", "vercel"},  # jobs run on Cloud Run, too; handler classes, WSGI and ASGI on Vercel
     {"_worker"},
     {"celery", "dramatiq", "rq"},

@@ -178,6 +178,20 @@ PICTURES = {
             ),
         ],
     ),
+    "agentcore": Picture(
+        "One invocation on Bedrock AgentCore",
+        "By default the response leaves first, then the events are sent while the session is busy, then it is idle. "
+        "With before_return the events are sent first.",
+        [
+            Row("default", "ping: HealthyBusy", [_init(), *_after(13, 48, 66), _frozen(67, "idle, may be stopped")]),
+            Row("before_return", "the response waits", [_init(), *_before(13, 48, 66), _frozen(67, "idle")]),
+        ],
+    ),
+    "foundry": Picture(
+        "One request of a hosted agent",
+        "The events are sent before the response ends. Then the sandbox may be suspended.",
+        [Row("request", "", [_init(), *_before(13, 48, 66, "response ends"), _frozen(67, "may be suspended")])],
+    ),
     "vercel": Picture(
         "One request on Vercel",
         "The client has its response, then the events are sent, then Vercel is told that the request is over, and may "

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ._outbound.headers import trace_headers as trace_headers
     from ._outbound.headers import traceparent as traceparent
     from ._process.deadline import time_left as time_left
+    from .agentcore import zespan_agentcore as zespan_agentcore
     from .aws_lambda import zespan_lambda as zespan_lambda
     from .aws_lambda._records import traced_record as traced_record
     from .aws_lambda._records import traced_records as traced_records
@@ -47,6 +48,7 @@ else:
         "_observe.spans": ("current_span", "span", "with_context"),
         "_outbound.headers": ("trace_headers", "traceparent"),
         "_process.deadline": ("time_left",),
+        "agentcore": ("zespan_agentcore",),
         "aws_lambda": ("zespan_lambda",),
         "aws_lambda._records": ("traced_record", "traced_records"),
         "azure_functions": ("zespan_azure",),

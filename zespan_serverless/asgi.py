@@ -15,7 +15,7 @@ from ._delivery.aio import flush_async
 from ._observe import wrap
 from ._observe.active import note_inner_error
 from ._observe.bodies import Exchange
-from ._observe.web import WebHost, django_route
+from ._observe.web import WebHost, address, django_route
 from ._trace.context import LISTS
 
 if TYPE_CHECKING:
@@ -92,6 +92,9 @@ class ZespanMiddleware:
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         active = self._tracer.open(scope)
         if active is not None:
+            if self._host.platform.names_audience:
+                with Guarded("the user of a request"):
+                    address(active.span, *self._host.platform.audience(_header(scope)))
             exchange = _Exchange(active, scope["method"], receive, send)
             await wrap.call_async(exchange, self.app, (scope, exchange.receive, exchange.send), {})
             return
@@ -130,11 +133,6 @@ class _Host(WebHost["Scope"]):
     is_told_to_stop = False  # until the application has responded to the lifespan protocol
 
     def read(self, request: Scope) -> Invocation:
-        lines = list(islice(_headers(request), _HEADERS_READ))
-        headers = dict(reversed(lines))  # the first element counts
-        for name in map(str.encode, LISTS):
-            if name in headers:
-                headers[name] = b",".join(value for key, value in lines if key == name)
         path, root = request["path"], request.get("root_path") or ""
         if not path.startswith(root):  # ASGI 2.3 servers left it out
             path = root + path
@@ -142,7 +140,7 @@ class _Host(WebHost["Scope"]):
             request["method"],
             path,
             request.get("scheme", "http"),
-            lambda name: _text(headers.get(name.encode())),
+            _header(request),
             lambda: _route(request, root),
             request,
         )
@@ -193,6 +191,16 @@ class _Exchange(Exchange):
             and not self._trailers
             and (self.is_last(message.get("body")) or not message.get("more_body"))
         )
+
+
+def _header(scope: Scope) -> Callable[[str], str | None]:
+    """Gives a header of a request by its lower-case name."""
+    lines = list(islice(_headers(scope), _HEADERS_READ))
+    headers = dict(reversed(lines))  # the first element counts
+    for name in map(str.encode, LISTS):
+        if name in headers:
+            headers[name] = b",".join(value for key, value in lines if key == name)
+    return lambda name: _text(headers.get(name.encode()))
 
 
 def _headers(message: Mapping[str, Any]) -> Iterable[tuple[bytes, bytes]]:

@@ -339,6 +339,55 @@ def _azure_async(work: Work) -> Serve:
     return lambda: _await(function(req=Request(), context=None))  # type: ignore[call-arg]
 
 
+# ---------------------------------------------------------------------- Bedrock AgentCore
+
+
+def _agentcore(work: Work) -> Serve:
+    from zespan_serverless import zespan_agentcore
+
+    @zespan_agentcore
+    def agent(payload: object) -> Any:
+        return work()
+
+    return lambda: agent({"prompt": "Hi"})
+
+
+def _agentcore_async(work: Work) -> Serve:
+    from zespan_serverless import zespan_agentcore
+
+    @zespan_agentcore(flush_mode="before_return")
+    async def agent(payload: object, context: object) -> Any:
+        return await _done(work)
+
+    request = types.SimpleNamespace(headers={"traceparent": TRACEPARENT}, scope={"app": None})
+    return lambda: _await(agent({"prompt": "Hi"}, types.SimpleNamespace(request=request)))
+
+
+def _agentcore_generator(work: Work) -> Serve:
+    from zespan_serverless import zespan_agentcore
+
+    @zespan_agentcore
+    async def agent(payload: object) -> AsyncIterator[Any]:
+        yield b"x"
+        yield await _done(work)
+
+    async def read() -> Any:
+        return [piece async for piece in agent({})][1]
+
+    return lambda: _await(read())
+
+
+def _agentcore_streamed(work: Work) -> Serve:
+    from zespan_serverless import zespan_agentcore
+
+    def pieces() -> Iterator[Any]:
+        yield b"x"
+        yield work()
+
+    function: Any = zespan_agentcore(lambda payload: pieces())
+    return lambda: list(function({}))[1]
+
+
 # ---------------------------------------------------------------------- scripts
 
 
@@ -424,6 +473,8 @@ ROOMS: dict[str, Room] = {
     "google job": Room(_google_job),
     "azure": Room(_azure),
     "azure async": Room(_azure_async, awaits=True),
+    "agentcore": Room(_agentcore),
+    "agentcore async": Room(_agentcore_async, awaits=True),
     "vercel class": Room(_vercel),
     "vercel asgi": Room(functools.partial(_asgi, wrap="vercel"), awaits=True),
     "vercel wsgi": Room(functools.partial(_wsgi, wrap="vercel")),
@@ -443,6 +494,8 @@ VARIANTS: dict[str, Room] = {
     "wsgi streamed": Room(functools.partial(_wsgi, streams=True)),
     "google streamed": Room(_google_streamed),
     "lambda generator": Room(_lambda_generator),
+    "agentcore generator": Room(_agentcore_generator, awaits=True),
+    "agentcore streamed": Room(_agentcore_streamed),
     "google generator": Room(_google_generator, awaits=True),
     "task async": Room(_task_async, awaits=True),
     "run generator": Room(_script_generator),

@@ -33,6 +33,7 @@ from zespan_serverless import (
     wrap,
     wrap_openai,
     wsgi,
+    zespan_agentcore,
     zespan_azure,
     zespan_cloud_event,
     zespan_gcf,
@@ -72,6 +73,11 @@ def bare(event: dict[str, Any], context: object) -> int:
 @zespan_lambda(flush_timeout=0.5)
 def configured(event: dict[str, Any], context: object) -> str:
     return str(event)
+
+
+@zespan_agentcore(flush_timeout=0.5)
+async def agent(payload: dict[str, Any], context: object) -> str:
+    return str(payload)
 
 
 @zespan_lambda()

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from .._platforms.platform import Header, Platform
+    from .._trace import Span
 
 
 def read_status(status: object, is_cut: bool = False) -> Result:
@@ -95,6 +96,12 @@ class WebHost(Host[Request]):
             is_probe=is_probe(path, header),
             is_killed=self.platform.kills,
         )
+
+
+def address(span: Span, user_id: str | None, session_id: str | None) -> None:
+    """Put the user and the session that a platform names on a root span, where the user's own code names none."""
+    span.user_id = span.user_id or (user_id[:TEXT_MAX] if user_id else None)
+    span.session_id = span.session_id or (session_id[:TEXT_MAX] if session_id else None)
 
 
 def django_route(kind: str, path: str) -> str | None:

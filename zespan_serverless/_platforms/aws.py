@@ -1,4 +1,7 @@
-"""Web applications on Lambda behind its Web Adapter (https://github.com/awslabs/aws-lambda-web-adapter)."""
+"""Web applications on Lambda: behind its Web Adapter, or in MicroVMs.
+
+https://github.com/awslabs/aws-lambda-web-adapter
+"""
 
 from __future__ import annotations
 
@@ -38,6 +41,23 @@ def platform() -> WebAdapter:
         "faas.instance": environ.get("AWS_LAMBDA_LOG_STREAM_NAME"),
     }
     return WebAdapter(environ["AWS_LAMBDA_FUNCTION_NAME"], attributes, keeps_cpu=False)
+
+
+def micro_vm() -> Platform:
+    """A MicroVM keeps its CPU until it is suspended, which it may ask to be told.
+
+    https://docs.aws.amazon.com/lambda/latest/dg/microvms-how-it-works.html
+    """
+    arn = os.environ["AWS_LAMBDA_MICROVM_IMAGE_ARN"]
+    _, _, _, region, account, *_ = [*arn.split(":"), "", "", "", "", ""]
+    attributes: dict[str, object] = {
+        "cloud.provider": "aws",
+        "cloud.platform": "aws_lambda",
+        "cloud.region": region or os.environ.get("AWS_REGION"),
+        "cloud.account.id": account or None,
+        "cloud.resource_id": arn,
+    }
+    return Platform(arn.rpartition("/")[2], attributes)
 
 
 def _context(header: Header) -> Mapping[str, object]:

@@ -21,12 +21,24 @@ def detect() -> Platform:
         from . import google
 
         return google.platform()
-    if "AWS_LAMBDA_FUNCTION_NAME" in environ:
+    if "AWS_LAMBDA_FUNCTION_NAME" in environ or "AWS_LAMBDA_MICROVM_IMAGE_ARN" in environ:
         from . import aws
 
-        return aws.platform()
+        return aws.platform() if "AWS_LAMBDA_FUNCTION_NAME" in environ else aws.micro_vm()
     if "FUNCTIONS_WORKER_RUNTIME" in environ:
         from . import azure
 
         return azure.platform()
+    if "FOUNDRY_HOSTING_ENVIRONMENT" in environ or "FOUNDRY_AGENT_NAME" in environ:
+        from . import foundry
+
+        return foundry.platform()
+    if "FC_FUNCTION_NAME" in environ:
+        from . import function_compute
+
+        return function_compute.platform()
+    if "bedrock-agentcore" in environ.get("OTEL_RESOURCE_ATTRIBUTES", ""):
+        from . import agentcore
+
+        return agentcore.platform()
     return Platform()

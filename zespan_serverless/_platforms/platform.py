@@ -70,6 +70,13 @@ class Platform(Value):
         """Return the facts in the headers of a request that begins now. Accepts any headers."""
         return RequestFacts(parent=caller_of(header), remaining=countdown(self.timeout))
 
+    names_audience = False
+    """Whether `audience` is worth a call."""
+
+    def audience(self, header: Header) -> tuple[str | None, str | None]:
+        """The user and the session that the headers of a request name."""
+        return None, None
+
 
 def countdown(seconds: float | None) -> Callable[[], float] | None:
     """Return a function that returns how many of these seconds are left from now on; None if the number is unknown."""
