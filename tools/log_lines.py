@@ -63,7 +63,7 @@ class Logged(NamedTuple):
 
 
 def logged() -> Iterator[Logged]:
-    """All calls in the package that log, in the order of files."""
+    """Yield all calls in the package that log, in the order of files."""
     for file in sorted(PACKAGE.rglob("*.py")):
         for outer in ast.walk(ast.parse(file.read_text())):
             if isinstance(outer, ast.FunctionDef):
@@ -99,7 +99,7 @@ def _calls(tree: ast.AST) -> Iterator[ast.Call]:
 
 
 def _texts(node: ast.expr, function: ast.FunctionDef) -> list[str]:
-    """The texts that an expression may have: a string, one with values in it, or a variable of the function."""
+    """Return the texts that an expression may have: a string, one with values in it, or a variable of the function."""
     if isinstance(node, ast.Constant):
         return [str(node.value)]
     if isinstance(node, ast.JoinedStr):
@@ -141,7 +141,7 @@ def texts() -> dict[str, list[Logged]]:
 
 
 def _of_code(code: str, text: str) -> str:
-    """The text of a code that is completed at run time, with what that says."""
+    """Return the text of a code that is completed at run time, with what that says."""
     if code.startswith("dropped-"):
         return text.replace("%s", code.removeprefix("dropped-"), 1)
     if code.startswith("away-"):
@@ -157,7 +157,7 @@ def shown(text: str) -> str:
 
 
 def page() -> str:
-    """The whole page."""
+    """Return the whole page."""
     lines, parts = texts(), [HEAD]
     for title, group in GROUPS.items():
         parts.append(f"\n## {title}\n")

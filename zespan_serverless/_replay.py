@@ -81,7 +81,7 @@ class _Replay:
             try:
                 blob = self._store.get(name)
             except KeyError:
-                _say(name, "gone, somebody else has taken it")
+                _say(name, "gone: another process has taken it")
             except (OSError, ValueError) as error:
                 self._leave(name, log.describe(error))
             else:

@@ -38,10 +38,7 @@ def task_of(
     is_killed: bool = True,
     is_last: bool = False,
 ) -> Task:
-    """The task of one message. `read` returns its id, its name, a getter for headers, and attributes of the event.
-
-    `seconds` is its time limit, `is_killed` says whether the process ends with it. `is_last`: see `TaskHost`.
-    """
+    """Return the task of one message. `read` returns its id, its name, a getter for headers, and attributes."""
 
     def invocation() -> Invocation:
         id, name, carrier, attributes = read()

@@ -89,7 +89,7 @@ class _Tracer:
 
 
 def _attributes(request: Any) -> Mapping[str, object]:
-    """What the message says of a task."""
+    """Return what the message says of a task."""
     delivery = request.delivery_info or {}
     return {
         "messaging.system": "celery",

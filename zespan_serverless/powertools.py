@@ -24,19 +24,16 @@ __all__ = ["delivery_metrics"]
 def delivery_metrics(
     namespace: str | None = None, service: str | None = None, **dimensions: str
 ) -> Callable[[FlushReport], None]:
-    """A function for the setting `on_flush` that prints one line of CloudWatch's embedded metric format per invocation.
+    """Return a function for the setting `on_flush` that prints one line of CloudWatch's EMF per invocation.
 
     The metrics are FlushDuration (milliseconds), EventsDelivered, EventsPending, EventsDropped and ColdStart. Delivered
     and dropped events are counted since the previous line, also those between two flushes. ColdStart is 1 in the first
     line of a process, else 0. Your own `Metrics` are not affected.
 
-    Args:
-        namespace: Default: the environment variable POWERTOOLS_METRICS_NAMESPACE.
-        service: Default: the environment variable POWERTOOLS_SERVICE_NAME.
-        **dimensions: Further dimensions by name.
+    Args:     namespace: Default: the environment variable POWERTOOLS_METRICS_NAMESPACE.     service: Default: the
+    environment variable POWERTOOLS_SERVICE_NAME.     **dimensions: Further dimensions by name.
 
-    Raises:
-        ConfigurationError: Powertools is not installed.
+    Raises:     ConfigurationError: Powertools is not installed.
     """
     try:
         from aws_lambda_powertools.metrics import EphemeralMetrics

@@ -166,7 +166,7 @@ class Task(dict[str, Any]):
                 active.leave()
 
     def outcome(self, error: BaseException | None, result: Result) -> tuple[BaseException | None, Result]:
-        """Return what the event says of the end: what was raised counts more than what `fail` was told."""
+        """Return the outcome for the event: an exception takes precedence over the argument of `fail`."""
         if error is not None or result is not NO_RESULT:
             return error, result
         return self._failure, self._result
@@ -218,7 +218,7 @@ class _Inside(Invocation):
 
 
 class _ActiveTask(ActiveRun):
-    """A run that does not end its process: it waits for the flush only where nobody else would come to it."""
+    """A run that does not end its process: it waits for the flush only if no other thread would flush."""
 
     def __init__(self, active: ActiveInvocation, task: Task) -> None:
         super().__init__(active)

@@ -23,7 +23,7 @@ def is_async(function: Callable[..., Any]) -> bool:
 
 
 def kind(function: Callable[..., Any]) -> str:
-    """What a call of the function returns: `generator`, `async generator`, `coroutine`, or empty for anything else."""
+    """Return what a call of the function returns: `generator`, `async generator`, `coroutine`, or empty otherwise."""
     code = getattr(function, "__code__", None)
     if code is None:  # a partial, or an object with a `__call__`
         import inspect

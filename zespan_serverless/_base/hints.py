@@ -49,7 +49,7 @@ _PROMPTS = frozenset(("prompt", "prompts"))
 
 
 def suggestion(name: str, settings: Iterable[str]) -> str:
-    """The end of the error message "unknown setting NAME", which says what to use instead."""
+    """Return the end of the error message "unknown setting NAME", which says what to use instead."""
     if name in _SDK_ARGUMENTS:
         return f", which belongs to the official SDK; here {_SDK_ARGUMENTS[name]}"
     close = _closest(name, settings, 0.6)
@@ -69,7 +69,7 @@ def misspelled(variables: Iterable[str], settings: Iterable[str]) -> Iterator[tu
 
 
 def similar(variable: str, names: Iterable[str]) -> str:
-    """The name of an environment variable that may be meant for this one; empty if there is none."""
+    """Return the name of an environment variable that may be meant for this one; empty if there is none."""
     return next(iter(difflib.get_close_matches(variable, (name.upper() for name in names), 1, _ALMOST)), "")
 
 
@@ -84,7 +84,7 @@ def _is_about_prompts(words: set[str]) -> bool:
 
 
 def _closest(name: str, settings: Iterable[str], cutoff: float) -> str:
-    """The setting whose name is a synonym of this name, or the most similar to it; empty if none is similar enough."""
+    """Return the setting whose name is a synonym of this name, or similar enough to it; empty if there is none."""
     plain = {setting.replace("_", ""): setting for setting in settings}
     word = name.lower().replace("_", "").replace("-", "")
     close = difflib.get_close_matches(word, plain, 1, cutoff)

@@ -141,7 +141,7 @@ def _asynchronous() -> frozenset[int]:
 
 
 def _mask_of_main_thread(otherwise: set[int]) -> set[int]:
-    """The signals that the main thread blocks now; https://man7.org/linux/man-pages/man5/proc_pid_status.5.html."""
+    """Return the signals that the main thread blocks; https://man7.org/linux/man-pages/man5/proc_pid_status.5.html."""
     try:
         with open(f"/proc/self/task/{os.getpid()}/status", "rb") as status:  # noqa: PTH123 (pathlib is an import)
             blocked = next(line for line in status if line.startswith(b"SigBlk:"))

@@ -224,7 +224,7 @@ class Accounts:
         self.callbacks += self.waiters.pop_finished(self.blocked)
 
     def _journal_trouble(self, trouble: str) -> None:
-        """The journal cannot be written; or, with an empty text, it can be again."""
+        """Note that the journal cannot be written; or, with an empty text, that it can be again."""
         self.notices.journal(trouble)
         if self.notices:
             self.wakeups.notify_all()

@@ -1,4 +1,4 @@
-"""A flush that no thread waits for: it begins, tells an event loop when it is done, and is ended."""
+"""A flush that no thread waits for: it begins, notifies an event loop when it is done, and is ended."""
 
 from __future__ import annotations
 

@@ -42,12 +42,12 @@ class Breaker:
         return bool(self._away_since) and waited(now, self._away_since, seconds)
 
     def succeeded(self) -> None:
-        """The backend has answered, and asks for no pause."""
+        """Note that the backend has answered, and asks for no pause."""
         self.failures = self._probes = 0
         self._silent_for = self._away_since = 0.0
 
     def failed(self, now: float) -> None:
-        """An attempt has failed."""
+        """Note that an attempt has failed."""
         if self.is_open:
             self._probes += 1
         self.failures += 1
@@ -56,7 +56,7 @@ class Breaker:
             self._opened_at = now
 
     def silence(self, now: float, seconds: float) -> None:
-        """The backend has asked for no requests within the next `seconds` (Retry-After)."""
+        """Send nothing for `seconds`, as the backend has asked (Retry-After)."""
         self._silent_from, self._silent_for = now, seconds
         self._away_since = self._away_since or now
 

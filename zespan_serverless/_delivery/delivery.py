@@ -209,7 +209,7 @@ class Delivery:
         return self.flushing.flush(timeout, probe=probe, last=last)
 
     def flush_in_background(self, timeout: float, *, wait: bool = True) -> None:
-        """Have a background thread flush until nothing is pending, for hosts whose process keeps running.
+        """Let a background thread flush until nothing is pending, for hosts whose process keeps running.
 
         Cheap if a flush has been asked for already. Where no thread can be started, the calling thread flushes, unless
         `wait` is False.
@@ -226,7 +226,7 @@ class Delivery:
         return partial(end, self._accounts, self.flushing, begin(self._accounts, timeout, done))
 
     def notify(self, report: FlushReport, timeout: float) -> None:
-        """Have the sender call `on_flush`, and wait for its return, for at most `timeout` seconds.
+        """Let the sender call `on_flush`, and wait for its return, for at most `timeout` seconds.
 
         Nothing is called without a sender: the calling thread could not leave an `on_flush` that hangs.
         """
@@ -270,7 +270,7 @@ class Delivery:
         return self.close_after(*self.flushing.wait_for_all(timeout, probe=True, last=True))
 
     def close_after(self, waiter: FlushWaiter, reason: str) -> FlushReport:
-        """The rest of `close`, after the wait for its flush."""
+        """Do the rest of `close`, after the wait for its flush."""
         accounts = self._accounts
         if accounts.is_reentrant():
             return self.flushing.report(waiter, reason)
@@ -331,7 +331,7 @@ class Delivery:
         """Begin anew, without reporting pending events: between tests, and in a forked child.
 
         In a child a user's exporter is closed by the thread that sends first, not here: it may need a lock that another
-        thread of the parent held at the fork, and that nobody will ever release.
+        thread of the parent held at the fork, and that no thread will ever release.
         """
         is_child = self._pid not in (0, os.getpid())
         if self._pid == os.getpid():
@@ -356,7 +356,7 @@ class Delivery:
         self._exporter.cancel()
 
     def _leave_to_parent(self) -> None:
-        """In a child the parent's threads do not exist, and if one of them held the lock, nobody will release it."""
+        """Replace threads and the lock in a child: the parent's threads do not exist there, and may have held it."""
         accounts = self._accounts
         if accounts.journal is not None:
             accounts.journal.release()

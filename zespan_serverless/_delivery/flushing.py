@@ -130,7 +130,7 @@ class Flushing:
         return step
 
     def _wait_step(self, waiter: FlushWaiter) -> str | Job | float:
-        """One step: why the flush may return, or a job to run (where no thread can be started), or seconds to wait."""
+        """Return why the flush may return, or a job to run (where no thread can be started), or seconds to wait."""
         accounts, worker = self._accounts, self._accounts.worker
         accounts.drain_intake()
         accounts.wakeups.unregister(waiter.wakeup)
@@ -180,7 +180,7 @@ class Flushing:
             self._accounts.worker.abort(job)
 
     def late_job(self, waiter: FlushWaiter) -> Job | None:
-        """The sending of a slow event that began when nobody was waiting, if others are to be sent.
+        """Return the sending of a slow event that began without a waiting flush, if others have to be sent.
 
         Or any attempt that leaves this flush no time to park.
         """

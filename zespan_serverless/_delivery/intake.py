@@ -42,7 +42,7 @@ class Intake:
         return Item(data, time.time(), record.span_id)
 
     def item_again(self, record: Record) -> Item:
-        """The same, after a signal handler has interrupted `item`. Never raises."""
+        """Do the same after a signal handler has interrupted `item`. Never raises."""
         try:
             return self.item(record)
         except BaseException as problem:
@@ -113,7 +113,7 @@ class Intake:
             return [record for record in accounts.open_spans.values() if record.trace_id == trace_id]
 
     def _encoded(self, record: Record) -> bytes:
-        """An event as it will be sent. One that is too large for a request, or for the buffer, is shortened to fit."""
+        """Encode an event as it will be sent. One that is too large for a request, or the buffer, is shortened."""
         room, data = self._room, b""
         if not record.has_text_above(room):  # to encode megabytes takes longer than to see that they are too many
             data = self._exporter.encode(record)

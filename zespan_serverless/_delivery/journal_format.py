@@ -138,7 +138,7 @@ def fingerprint_of(destination: str, key: str) -> bytes:
 
 
 def span_bytes(span: str) -> bytes:
-    """A span id for a record; NO_SPAN if it is not 8 bytes in hex, because events of the user's own may have any id."""
+    """Return a span id for a record; NO_SPAN if it is not 8 bytes in hex, because custom events may have any id."""
     try:
         raw = bytes.fromhex(span)
     except (ValueError, TypeError):

@@ -110,13 +110,13 @@ class Notices:
         self._lost += len(items)
 
     def unreachable(self, detail: str, events: int) -> None:
-        """The backend cannot be reached, and so many events wait."""
+        """Note that the backend cannot be reached, and that so many events wait."""
         text = "telemetry cannot be delivered for now; events are kept, and sent later: %s. If this continues, %s"
         detail = detail[: log.TEXT_MAX]
         self.log_once("away", "away", text, detail, self.destination, events=events, reason="away", detail=detail)
 
     def over(self, kind: str) -> None:
-        """An episode is over, such as `away` when the backend can be reached."""
+        """Note the end of an episode, such as `away` when the backend can be reached."""
         self._episodes.discard(kind)
 
     def delivered(self) -> None:
@@ -131,7 +131,7 @@ class Notices:
         self._episodes &= _OWN_ENDS
 
     def journal(self, trouble: str) -> None:
-        """The journal cannot be written; or, with an empty text, it can be again."""
+        """Note that the journal cannot be written; or, with an empty text, that it can be again."""
         if trouble:
             self.log_once("journal", "journal-failed", "telemetry is kept in memory only, the journal in %s", trouble)
         elif "journal" in self._episodes:
@@ -139,7 +139,7 @@ class Notices:
             self._episodes -= {"journal", "journal-back"}
 
     def flushed(self, report: FlushReport) -> None:
-        """A flush is over."""
+        """Note the end of a flush."""
         if self._settings.on_flush is None:
             return
         if "on_flush" in self._busy:  # else a second sender would hang in it

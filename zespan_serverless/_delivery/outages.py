@@ -32,7 +32,7 @@ _OTHER = "check that {0} can be reached from here"
 
 
 def advice(detail: str, destination: str) -> tuple[str, str]:
-    """The code of an outage's log line, and what to do, from an outcome's detail and the destination's address."""
+    """Return the code of an outage's log line, and what to do, from an outcome's detail and the address."""
     status, by = detail.removeprefix("HTTP "), _BY_STATUS
     if status == detail:
         by = _BY_TEXT

@@ -191,7 +191,7 @@ class Parking:
         return self._is_possible(time.time())
 
     def time_to_send(self, seconds: float) -> float:
-        """The part of a flush's `seconds` that an attempt at the backend may take: half, if the fallback follows."""
+        """Return the part of a flush's `seconds` for an attempt at the backend: half, if the fallback follows."""
         now = time.time()
         accounts = self._accounts
         follows = accounts.waiters.time_left_of_last(1.0) or self._is_outage_long(now) or self._is_to_be_prepared()
@@ -212,7 +212,7 @@ class Parking:
         return seconds if seconds > 0 or not (job is None or job.parks or job.notifies) else math.inf
 
     def late_job(self, waiter: FlushWaiter) -> Job | None:
-        """The attempt at the backend under way, if it leaves this flush no time to park. Called without the lock."""
+        """Return the current attempt at the backend, if it leaves this flush no time to park. Needs no lock."""
         with self._accounts.lock:
             return None if self.patience(waiter) > 0 else self._accounts.worker.job
 

@@ -191,7 +191,7 @@ class Sending:
         accounts.end_async_flushes()
 
     def sender_failed(self) -> None:
-        """An error of our own while sending counts as a failure of the backend."""
+        """Count an error of our own while sending as a failure of the backend."""
         self._accounts.breaker.failed(time.time())
         self._accounts.end_async_flushes()
 

@@ -41,7 +41,7 @@ class Wakeups:
         self._registered[wakeup] = None
 
     def unregister(self, wakeup: threading.Lock) -> None:
-        """No thread waits for it any more."""
+        """Remove a wakeup, because no thread waits for it any more."""
         self._registered.pop(wakeup, None)
 
     def notify_all(self) -> None:
@@ -56,7 +56,7 @@ class Job:
     """What one thread does without the lock.
 
     `sends`: it sends the batch in flight, in `timeout` seconds. `parks`: it calls the fallback, not the exporter.
-    `slow`: it sends a batch that is slow, which gets more time as long as nobody waits. `notifies`: it calls
+    `slow`: it sends a batch that is slow, which gets more time as long as no flush waits. `notifies`: it calls
     `on_error`, `on_flush` or the log, and a flush may wait for that.
     """
 
@@ -184,15 +184,16 @@ class Worker:
         return self._shift is None or (self.is_stuck and len(self.stuck) <= self.hung_max)
 
     def reset_in_child(self) -> None:
-        """In a forked child: only the thread that forked exists. If that is the sender, it ends with its current job.
+        """Reset in a forked child, where only the thread that forked exists. If that is the sender, it ends with its
+        job.
 
-        The lock is replaced, because nobody will release one that another thread of the parent held.
+        The lock is replaced, because another thread of the parent may have held it, and cannot release it.
         """
         self._lock, self._wakeups = threading.RLock(), Wakeups()
         self.job = self.thread = self._shift = None
 
     def dismiss(self) -> threading.Thread | None:
-        """Have the thread end after its job, and return it. The next `ensure_thread` starts another."""
+        """Let the thread end after its job, and return it. The next `ensure_thread` starts another."""
         thread, self.thread, self._shift = self.thread, None, None
         self._wakeups.notify_all()
         return thread
@@ -203,7 +204,7 @@ class Worker:
         return self.dismiss()
 
     def take(self, *, fresh: bool = False) -> Job | None:
-        """The next job, for the calling thread; None if there is nothing to do, or another thread is doing it."""
+        """Return the next job for the calling thread; None if there is none, or another thread is doing it."""
         job = self.job
         if job is not None:
             if not self.is_free:

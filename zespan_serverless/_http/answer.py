@@ -71,7 +71,7 @@ def content_length(headers: Mapping[str, str]) -> int:
 
 
 def parse_chunks(data: bytes) -> tuple[bytes, int | None]:
-    """The chunked body in `data`, and where it ends: None if `data` ends before it, MALFORMED if it is not chunked."""
+    """Return the chunked body in `data`, and its end: None if `data` is incomplete, MALFORMED if it is not chunked."""
     body, at = b"", 0
     while (line_end := data.find(b"\n", at)) >= 0:
         try:

@@ -136,7 +136,7 @@ class Channel:
     def has_no_stray_bytes(self) -> bool:
         """Whether another request can follow: the last answer is complete, and no bytes have arrived after it.
 
-        The next request would take bytes that nobody has asked for as its answer.
+        The next request would take stray bytes as its response.
         """
         if not self.is_ours:
             return False

@@ -48,7 +48,7 @@ class Socket(socket.socket):
 
 
 def connect(host: str, port: int, timeout: float | None = None, first: object = None, last: object = None) -> Socket:
-    """A connected socket. Raises OSError if the host cannot be reached within `timeout` seconds (None: no limit).
+    """Return a connected socket. Raises OSError if that takes more than `timeout` seconds (None: no limit).
 
     If the host has several addresses, the first one that answers is taken, so that an unreachable one costs a moment
     and not the whole timeout. `first` and `last` are the addresses to begin and to end with.

@@ -211,7 +211,7 @@ class _Connection:
     def connect(self) -> None:
         """Make it ready for a request."""
         connected = connect(self._host, self._port, self._time_left(), self._first, self._last)
-        # Stored before the handshake, which nobody could abort otherwise.
+        # Stored before the handshake, which could not be aborted otherwise.
         self._channel = channel = Channel(connected)
         self.address = connected.getpeername()
         if self.proxy_tls is not None:
@@ -227,7 +227,7 @@ class _Connection:
 
         Unless it is wanted whole, its body is not waited for, except that of a success whose content type has one of
         the words `reads`. HTML may be the page of a proxy or a login instead of the backend's answer, or a plain "ok"
-        of a framework: only its text tells which.
+        of a framework: only its text distinguishes them.
         """
         if not self._is_ready:
             self.connect()
@@ -243,7 +243,7 @@ class _Connection:
         return answer
 
     def close(self) -> None:
-        """Close it: called by the thread that uses it, or when nobody does."""
+        """Close it: called by the thread that uses it, or when it is unused."""
         if self._channel is not None:
             self._channel.close()
 
@@ -350,7 +350,7 @@ def transport_to(
     certificate: str | None = None,
     reads: tuple[str, ...] = ("html",),
 ) -> Transport | ClientTransport:
-    """What posts to an address: through the user's own client, if there is one, which then decides whom to trust."""
+    """Return what posts to an address: through the user's own client, if there is one, which then decides on trust."""
     if client is None:
         return Transport(base_url, certificate=certificate, reads=reads)
     from .through_client import ClientTransport

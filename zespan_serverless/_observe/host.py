@@ -25,13 +25,13 @@ if TYPE_CHECKING:
 
         def begin(self) -> None: ...
         def returned(self, result: Any) -> Any:
-            """The function has returned `result`. Return what its caller gets."""
+            """Return what the caller gets. The function has returned `result`."""
 
         def raised(self, error: BaseException) -> None:
-            """The function has raised."""
+            """Handle an exception of the function."""
 
         def closed(self) -> None:
-            """The function is a generator that was closed before it was exhausted."""
+            """Handle a generator that was closed before it was exhausted."""
 
         def leave_context(self) -> None:
             """Make current again what was current before `begin`."""

@@ -282,7 +282,7 @@ class Entered:
             _shared = self.span
         self._token = _current.set(self.span)
         if ENTERED and self.span is not None:
-            self._undo += [told(self.span) for told in ENTERED]
+            self._undo += [callback(self.span) for callback in ENTERED]
 
     @property
     def is_innermost(self) -> bool:

@@ -226,7 +226,7 @@ def unwrap_event(event: object) -> object:
 
 
 def batch(event: object) -> Batch | None:
-    """The records of an event; None if it has none, or if their source is unknown. EventBridge Pipes send a list."""
+    """Return the records of an event; None if it has none of a known source. EventBridge Pipes send a list."""
     field = event.get("Records") if isinstance(event, dict) else event
     kind = (_kind(field[0]) if isinstance(field, list) and field else None) or _kind(event)
     if kind is None:

@@ -51,8 +51,10 @@ def describe(event: object) -> tuple[str, dict[str, object]]:
 
 
 def _shape(source: str, trigger: str, fields: str, paths: dict[str, str]) -> _Shape:
-    """The events of one source: they have all of these fields, each `name` or `name=value`. `paths` leads from the
-    names of attributes to their values in the event."""
+    """Describe the events of one source, which have all of these `fields`, each `name` or `name=value`.
+
+    `paths` maps attributes to their places in the event.
+    """
     split = (field.partition("=") for field in fields.split(", "))
     required = tuple((name, value) for name, _, value in split)
     return source, trigger, required[0][0], required, paths

@@ -120,7 +120,7 @@ class Extension:
                 failures = 0
                 if event.get("eventType") == "INVOKE":
                     self._attend(str(event["requestId"]), float(event["deadlineMs"]) / 1000)
-            except BaseException as error:  # any: an invocation that nobody releases lasts until its timeout
+            except BaseException as error:  # any: an invocation that is not released lasts until its timeout
                 failures += 1
                 self._recover(error, failures)
 

@@ -33,7 +33,7 @@ def read_prompt(request: Request, container: Container) -> Prompt:
     taken: Any = copy(messages) if simple is None else simple
     taken = taken if isinstance(taken, list) else []
     system = texts_of({"content": copy(request.system)}) if request.system else []
-    prompt, texts, told = Prompt(), [*system], []
+    prompt, texts, others = Prompt(), [*system], []
     for message in taken:
         held = message if type(message) is dict else {}
         role, content = held.get("role"), held.get("content")
@@ -44,7 +44,7 @@ def read_prompt(request: Request, container: Container) -> Prompt:
         if role == "system":
             system += inside
         else:
-            told.append(message)
+            others.append(message)
     lower = "\n".join(texts).lower()
     prompt.digest = _digest(messages) if simple is None else _sha256(_dumps(simple))
     for words in _PLANNING:
@@ -58,7 +58,7 @@ def read_prompt(request: Request, container: Container) -> Prompt:
         prompt.agent_role = role.lower()
     if is_stored:
         prompt.system = "\n".join(system)
-        prompt.messages = told
+        prompt.messages = others
     tools = items(request.tools)
     if tools:
         described = [{"name": leaf(field(tool, "name")), "description": field(tool, "description")} for tool in tools]

@@ -44,8 +44,8 @@ def adopt() -> None:
 
 def seen() -> None:
     """Note that a room of `providers` records a model call, so that another SDK's wrapper around it need not."""
-    for told in SEEN:
-        told()
+    for callback in SEEN:
+        callback()
     if "zespan.wrappers" in sys.modules:
         from ._zespan_calls import seen
 

@@ -172,7 +172,7 @@ def _flush_container(container: Container) -> None:
 
 
 def _loop(original: Callable[..., Any], client: Any) -> None:
-    """The loop of the SDK's thread, which ends when there is a container, because this package then flushes."""
+    """Replace the loop of the SDK's thread, which ends when there is a container, because this package then flushes."""
     while not _taken_over.wait(client.flush_interval):
         client.flush()
 

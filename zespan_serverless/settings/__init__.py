@@ -307,7 +307,7 @@ def usable(settings: Settings) -> Settings | None:
 
 
 def _similar_name(exporter: str) -> str:
-    """What to add to the line that there is no key, if a variable of another prefix may be meant for it."""
+    """Return what to add to the line that there is no key, if a variable of another prefix may be meant for it."""
     if exporter != "zespan":
         return ""
     from .._base.hints import similar

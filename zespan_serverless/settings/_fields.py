@@ -346,7 +346,7 @@ def _journal(text: str) -> str:
 
 
 def unquoted(text: str) -> str:
-    """A string without the quotes around it that some readers of .env files do not remove."""
+    """Return a string without the quotes around it that some readers of .env files do not remove."""
     return text[1:-1].strip() if len(text) > 2 and text[0] == text[-1] and text[0] in "'\"" else text
 
 

@@ -128,7 +128,7 @@ class Backend:
             before, self._mode = self._mode, mode
             if mode == "refuse" and before != "refuse":
                 self._listener.stop()
-                # Bound but not listening: the kernel refuses connections, and nobody else can take the port.
+                # Bound but not listening: the kernel refuses connections, and no other process can take the port.
                 self._listener = _Listener(self._port, self)
                 self.close_connections()
             elif before == "refuse" and mode != "refuse":

@@ -43,7 +43,7 @@ def own_layers(function: Function) -> list[str]:
 
 
 def flush_needs(project: Project, function: Function) -> float | None:
-    """Seconds that a flush needs at the end: `flush_timeout` and `flush_reserve`; None if code may set them to
+    """Return seconds that a flush needs at the end: `flush_timeout` and `flush_reserve`; None if code may set them to
     anything."""
     given = given_in_code(project, function)
     if given is None or given & {"flush_timeout", "flush_reserve"}:

@@ -46,7 +46,7 @@ def value_of(function: Function, name: str) -> str:
 
 
 def environ_of(function: Function) -> dict[str, str]:
-    """A function's environment, with plausible values instead of those known only at deployment."""
+    """Return a function's environment, with plausible values instead of those known only at deployment."""
     environ: dict[str, str] = {}
     for name, variable in function.environment.items():
         environ[name] = variable.value if isinstance(variable.value, str) else _STAND_INS.get(name, "unknown")

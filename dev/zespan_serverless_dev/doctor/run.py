@@ -79,7 +79,7 @@ def _fixed(path: Path, chosen: list[tuple[Rule, Check]], result: Result) -> Resu
 
 
 def selected(select: Iterable[str], ignore: Iterable[str]) -> list[tuple[Rule, Check]]:
-    """The rules whose ids begin with one of `select`, if there is any, and with none of `ignore`; each may be a
+    """Return the rules whose ids begin with one of `select`, if there is any, and with none of `ignore`; each may be a
     comma-separated list. Raises ValueError if no rule's id begins like that."""
     known = rules()
     wanted, unwanted = (_ids(texts, known) for texts in (select, ignore))

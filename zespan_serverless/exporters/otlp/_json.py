@@ -20,7 +20,7 @@ CONTENT_TYPE = "application/json"
 def encode(span: Span) -> bytes:
     """Encode a span as a JSON object, an element of a batch."""
     status = {"code": span.code, "message": span.message}
-    told: dict[str, Any] = {
+    document: dict[str, Any] = {
         "traceId": span.trace_id,
         "spanId": span.span_id,
         "traceState": span.state,
@@ -41,7 +41,7 @@ def encode(span: Span) -> bytes:
         ],
         "status": {name: value for name, value in status.items() if value},
     }
-    return values.encode({name: value for name, value in told.items() if value or name == "status"})
+    return values.encode({name: value for name, value in document.items() if value or name == "status"})
 
 
 def wrap(spans: Iterable[bytes], resource: Mapping[str, Any], scope: tuple[str, str]) -> bytes:

@@ -57,8 +57,8 @@ def wrap(spans: Iterable[bytes], resource: Mapping[str, Any], scope: tuple[str, 
 
 
 def _status(code: int, message: str) -> bytes:
-    told = _bytes(b"\x12", _text(message)) if message else b""
-    return told + (b"\x18" + _SHORT[code] if code else b"")
+    description = _bytes(b"\x12", _text(message)) if message else b""
+    return description + (b"\x18" + _SHORT[code] if code else b"")
 
 
 def _attributes(tag: bytes, attributes: Mapping[str, Any]) -> bytes:

@@ -76,7 +76,7 @@ class Store(ABC):
         """Give up connections. `put` may follow (after a fork, a restore) and opens new ones."""
 
     def list(self) -> Iterator[str]:
-        """The names of the batches, oldest first as far as the store knows."""
+        """Return the names of the batches, oldest first as far as the store knows."""
         self._is_write_only()
 
     def get(self, name: str) -> bytes:

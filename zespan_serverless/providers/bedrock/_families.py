@@ -1,4 +1,4 @@
-"""Answers of the families of models that Bedrock has: each is told by the fields of its body.
+"""Reads the answers of Bedrock's model families, each of which is recognized by the fields of its body.
 
 https://docs.aws.amazon.com/bedrock/latest/userguide/model-parameters.html
 """

@@ -4,7 +4,7 @@
 
 LiteLLM calls OpenAI by OpenAI's SDK, and most others over HTTP. Its functions are traced, whatever they use; where
 another SDK is called inside, that call has the event (`Endpoint.is_relay`). Its official callbacks would not do: those
-of asynchronous calls run in a task of the event loop that nobody waits for, and are lost when a function returns.
+of asynchronous calls run in an unawaited task of the event loop, and are lost when a function returns.
 """
 
 from __future__ import annotations
@@ -123,7 +123,7 @@ CHAT, RESPONSES, EMBEDDINGS = _Chat(), _Responses(), _Embeddings("embedding", "e
 
 
 def _provider_of(model: str, said: str) -> tuple[str, str]:
-    """The provider, and the model as it calls it. Without a name of the provider LiteLLM's table of models has it."""
+    """Return the provider, and its name of the model. LiteLLM's table has the provider if the name lacks it."""
     first, _, rest = model.partition("/")
     if said:
         rest = rest if first == said else model

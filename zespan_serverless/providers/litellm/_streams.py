@@ -74,7 +74,7 @@ def follow(call: Any, stream: Any) -> Any:
 
 
 def _reader_of(stream: Any) -> StreamReader | None:
-    """The reader of a stream; None if it has none, or is inside another step: of a class that this one extends."""
+    """Return the reader of a stream; None if it has none, or is inside a step of a class that this one extends."""
     reader: StreamReader | None = vars(stream).get(_READER)
     return None if reader is None or reader.busy else reader
 

@@ -1,4 +1,4 @@
-"""MCP: each call of a server's tool is one record, and the server is told which trace it is in.
+"""MCP: each call of a server's tool is one record, and its trace context is sent to the server.
 
 The trace context is in the request's `_meta`, where SEP-414 has it. What is put there later replaces ours: mcp 2 writes
 OpenTelemetry's context, if a span of OpenTelemetry's is being recorded.

@@ -46,17 +46,17 @@ class Chat(StainlessEndpoint):
         answer.model, answer.tier = as_text(get("model")), as_text(get("service_tier"))
         count(answer, get("usage"))
         for number, choice in enumerate(items(get("choices"))):
-            asked = held_by(choice).get
-            message = asked("message")
-            told = held_by(message).get
-            content = told("content")
+            in_choice = held_by(choice).get
+            message = in_choice("message")
+            in_message = held_by(message).get
+            content = in_message("content")
             text = content if type(content) is str else "".join(texts_of(message))
-            text = text or as_text(told("refusal")) or text_of(told("audio"), "transcript")
+            text = text or as_text(in_message("refusal")) or text_of(in_message("audio"), "transcript")
             if number == 0:
-                answer.text, answer.finish_reason = text, as_text(asked("finish_reason"))
+                answer.text, answer.finish_reason = text, as_text(in_choice("finish_reason"))
             else:
                 answer.others.append(text)
-            called, old = told("tool_calls"), told("function_call")
+            called, old = in_message("tool_calls"), in_message("function_call")
             for function in (*map(function_of, items(called)), old) if called or old else ():
                 if function:
                     answer.tool(text_of(function, "name"), arguments_of(function))

@@ -126,7 +126,7 @@ class Session(Conversation):
         return reader
 
     def _refused(self, error: Any) -> None:
-        """An error names the message that it is about only if the user has given that an `event_id`."""
+        """Read an error, which names the message that it is about only if the user has given that an `event_id`."""
         name, text = text_of(error, "event_id"), text_of(error, "message") or "error"
         for reader in [*self.asked]:
             if not name and not _events(reader).error:
