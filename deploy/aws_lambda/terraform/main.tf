@@ -1,4 +1,4 @@
-# The layer, the right to read the key, and an alarm, for functions that exist; README.md one folder up shows its use.
+# The layer, if it has a zip, the right to read the key, and an alarm; docs/recipes/terraform.md shows its use.
 
 terraform {
   required_version = ">= 1.3"
@@ -22,10 +22,12 @@ locals {
 }
 
 resource "aws_lambda_layer_version" "telemetry" {
+  count = var.layer_zip == null ? 0 : 1
+
   layer_name          = var.name
   filename            = var.layer_zip
   source_code_hash    = filebase64sha256(var.layer_zip)
-  compatible_runtimes = ["python3.11", "python3.12", "python3.13", "python3.14"]
+  compatible_runtimes = var.runtimes
   license_info        = "Apache-2.0"
 }
 

@@ -1,12 +1,12 @@
-output "layer_arn" {
-  description = "For a function's `layers`"
-  value       = aws_lambda_layer_version.telemetry.arn
+output "layers" {
+  description = "For a function's `layers`; empty without a zip"
+  value       = aws_lambda_layer_version.telemetry[*].arn
 }
 
 output "environment" {
   description = "To be merged into a function's `environment`"
-  value = {
-    AWS_LAMBDA_EXEC_WRAPPER = "/opt/zespan/wrapper"
-    ZESPAN_API_KEY_SECRET   = "ssm:${var.api_key_parameter}"
-  }
+  value = merge(
+    { ZESPAN_API_KEY_SECRET = "ssm:${var.api_key_parameter}" },
+    var.layer_zip == null ? {} : { AWS_LAMBDA_EXEC_WRAPPER = "/opt/zespan/wrapper" },
+  )
 }

@@ -1,6 +1,13 @@
 variable "layer_zip" {
-  description = "Path of the zip that `zespan-serverless layer build` has written"
+  description = "Path of the zip that `zespan-serverless layer build` has written; none for functions with the decorator"
   type        = string
+  default     = null
+}
+
+variable "runtimes" {
+  description = "The Pythons that the layer is said to be for; python3.14 needs version 6.20 of the provider"
+  type        = list(string)
+  default     = ["python3.11", "python3.12", "python3.13", "python3.14"]
 }
 
 variable "functions" {
