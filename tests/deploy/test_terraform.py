@@ -18,6 +18,7 @@ pytestmark = [
 ]
 PAGE = (ROOT / "docs/recipes/terraform.md").read_text()
 EXAMPLES = re.findall(r"```hcl\n(.*?)```", PAGE, re.DOTALL)
+PLUGINS = os.environ.get("ZESPAN_TERRAFORM_PLUGINS")
 REST = """
 resource "aws_iam_role" "chat" {
   assume_role_policy = "{}"
@@ -48,8 +49,7 @@ def test_the_examples_are_valid(example: str, tmp_path: Path) -> None:
     (tmp_path / "zespan-serverless-layer.zip").touch()
     formatted = terraform(tmp_path, "fmt", "-check", "-recursive", "-diff")
     assert formatted.returncode == 0, formatted.stdout
-    plugins = os.environ.get("ZESPAN_TERRAFORM_PLUGINS")
-    ready = terraform(tmp_path, "init", "-input=false", *([f"-plugin-dir={plugins}"] if plugins else []))
+    ready = terraform(tmp_path, "init", "-input=false", *([f"-plugin-dir={PLUGINS}"] if PLUGINS else []))
     if ready.returncode:
         pytest.skip("the provider cannot be downloaded: set ZESPAN_TERRAFORM_PLUGINS to a folder that has it")
     valid = terraform(tmp_path, "validate", "-no-color")

@@ -33,8 +33,8 @@ def packaged(tmp_path_factory: pytest.TempPathFactory) -> Path:
     settings = json.loads(file.read_text())
     local = {"runtime": f"python3.{sys.version_info.minor}", "architecture": "x86_64"}
     file.write_text(json.dumps({"dev": {**settings["dev"], **local}}))
-    activated = {"VIRTUAL_ENV": str(python.parents[1]), "PATH": f"{python.parent}:/usr/bin:/bin"}
-    ran([python.parent / "zappa", "package", "dev", "-o", "out.zip"], folder, **activated)
+    command: list[str | Path] = [python.parent / "zappa", "package", "dev", "-o", "out.zip"]
+    ran(command, folder, VIRTUAL_ENV=str(python.parents[1]), PATH=f"{python.parent}:/usr/bin:/bin")
     return unpacked(folder / "out.zip", folder / "unpacked")
 
 

@@ -21,7 +21,7 @@ class Chat(Stack):
             handler="app.handler",
             code=python_code("function"),
             memory_size=512,
-            timeout=Duration.seconds(30),  # init + the slowest call of the model + 1.2 s for the flush
+            timeout=Duration.seconds(30),  # init + the slowest model call + 1.2 s for the flush
         )
         send_traces(decorated)
 
