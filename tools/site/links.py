@@ -1,4 +1,4 @@
-"""Rewrites the links of a page: they are written for the repository, and have to work on the site."""
+"""Rewrites the links of a page, which are written for the repository, so that they work on the site."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .pages import Page
 from .project import Project
 
 _MARKDOWN = re.compile(r"(?P<before>\]\(<?|^\[[^\]\n]+\]:[ ]+)(?P<target>[^)\s>]+)", re.MULTILINE)
-_NAMED = re.compile(r"\[`?(?P<name>[\w./-]+\.md)`?\](?=\((?P<target>[^)#\s]+))")
+_NAMED = re.compile(r"\[(?P<name>[\w./-]+\.md)\](?=\((?P<target>[^)#\s]+))")
 _HTML = re.compile(r"""(?P<before>\b(?:href|src)=")(?P<target>[^"]+)""")
 _ELSEWHERE = re.compile(r"[a-z][a-z0-9+.-]*:|#|//")
 
@@ -22,7 +22,7 @@ class DeadLink(ValueError):
 
 
 class Links:
-    """Where the links of all pages lead. Pages that show a file of the repository are added while they are met."""
+    """Rewrites the links of all pages. Collects a page for each file that has no other address."""
 
     def __init__(self, root: Path, pages: dict[str, Page], project: Project) -> None:
         self._root, self._pages, self._project = root, pages, project
@@ -31,7 +31,7 @@ class Links:
     def rewritten(self, page: Page, *, is_twin: bool = False) -> str:
         """Return a page's text with links that work on the site, or in its Markdown twin.
 
-        A link that is named after the file of a page is named after the page.
+        A link whose text is the name of a file gets the title of the page instead.
         """
         base = posixpath.dirname(page.target) if is_twin else page.url
 
@@ -45,13 +45,13 @@ class Links:
             target = self._pages.get(_source(page, link["target"]))
             return f"[{target.title.partition(':')[0]}]" if target else link[0]
 
-        text = prose(
-            _NAMED.sub(named, page.text) if page.source else page.text, lambda part: _MARKDOWN.sub(markdown, part)
-        )
-        return prose(text, lambda part: _HTML.sub(html, part))
+        return prose(page.text, lambda part: _HTML.sub(html, _MARKDOWN.sub(markdown, _NAMED.sub(named, part))))
 
     def _relative(self, page: Page, link: str, base: str, *, is_page: bool) -> str:
-        """`is_page`: whether a page is linked by its address, as in HTML, and not by its file."""
+        """Return a link relative to the folder `base`.
+
+        `is_page`: whether to link a page by its address, as HTML does, and not by its file.
+        """
         if not page.source or _ELSEWHERE.match(link):
             return link
         path, mark, fragment = link.partition("#")
@@ -75,5 +75,5 @@ class Links:
 
 
 def _source(page: Page, path: str) -> str:
-    """Return the path in the repository of what a page links to."""
+    """Return the path in the repository of a link's target."""
     return posixpath.normpath(posixpath.join(posixpath.dirname(page.source), path))

@@ -1,7 +1,7 @@
-"""Turns Markdown as GitHub reads it into Markdown as the site generator reads it: groups of tabs, and lists.
+"""Converts Markdown as GitHub reads it to Markdown as the site generator reads it: groups of tabs, and lists.
 
-Python-Markdown wants the content of a list item indented by four columns and an empty line before a list. GitHub reads
-that, too, but our pages are written as usual: indented as far as the item's text.
+Python-Markdown needs list items that are indented by four columns, and an empty line before a list. The pages are
+written as usual: the content of an item is indented as far as its first word.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ def _indented(line: str, depth: int, column: int, is_first: bool) -> str:
             + f"{marker['marker'].strip():<4}"
             + line[marker.end() :]
         )
-    return " " * (4 * depth) + line.lstrip()  # goes on with a paragraph without being indented
+    return " " * (4 * depth) + line.lstrip()  # a lazy continuation of a paragraph
 
 
 def _group(content: str) -> str:

@@ -1,4 +1,4 @@
-"""The library that draws the diagrams, as a file of the site: a reader's browser asks no other host for it."""
+"""The library that draws diagrams. It is a file of the site, so that browsers request it from no other host."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ def is_used(text: str) -> bool:
 
 
 def script(url: str) -> str:
-    """Return the element that loads the library on a page. The theme takes it before it would look elsewhere."""
+    """Return the element that loads the library. The theme loads its own from another host unless one is present."""
     return f'\n<script src="{posixpath.relpath(FILE, url or ".")}"></script>\n'
 
 
 def library() -> bytes:
-    """Return the library, from npm or from what an earlier build has got there."""
+    """Return the library, from npm or from the cache of an earlier build."""
     kept = ROOT / ".cache" / "mermaid-tiny-11.17.2.js"
     if not kept.exists():
         content = vendor.package(PACKAGE)["dist/mermaid.tiny.js"]
         if hashlib.sha256(content).hexdigest() != SHA256:
-            raise vendor.RegistryUnavailable(f"npm's {PACKAGE} is not the one that is known here")
+            raise vendor.RegistryUnavailable(f"npm's {PACKAGE} does not match SHA256 in tools/site/mermaid.py")
         kept.parent.mkdir(exist_ok=True)
         kept.write_bytes(content)
     return kept.read_bytes()

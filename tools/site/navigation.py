@@ -16,11 +16,11 @@ _ABOUT = ("CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", "dev/README.md", "de
 
 
 class NotListed(ValueError):
-    """A page of docs/ is in no table of docs/README.md."""
+    """No table of docs/README.md contains a page of docs/."""
 
 
 def descriptions(pages: dict[str, Page]) -> dict[str, str]:
-    """Return what docs/README.md says of each page that has a row of its own, by the page's source."""
+    """Return the texts of the rows of docs/README.md, by the sources of their pages."""
     found: dict[str, str] = {}
     for line in pages[INDEX].text.splitlines():
         if row := _ROW.match(line):
@@ -30,7 +30,7 @@ def descriptions(pages: dict[str, Page]) -> dict[str, str]:
 
 
 def menu(pages: dict[str, Page], reference: Sequence[Page]) -> list[Any]:
-    """Return the value of `nav`: a section for each table, then the API reference and what is about the project."""
+    """Return the value of `nav`: a section for each table, the API reference, and pages about the project."""
     nav: list[Any] = [{"Home": "index.md"}]
     listed = {"README.md", *_ABOUT}
     in_tables = {*_sources(pages[INDEX].text)}
@@ -44,22 +44,14 @@ def menu(pages: dict[str, Page], reference: Sequence[Page]) -> list[Any]:
         nav.append({plain(heading): entries})
     if missing := [source for source in pages if source.startswith("docs/") and source not in listed]:
         raise NotListed(f"no table of {INDEX} has {', '.join(missing)}: add a row for each")
-    nav.append(
-        {
-            "API": [
-                reference[0].target,
-                *({page.title.partition(".")[2] or page.title: page.target} for page in reference[1:]),
-            ]
-        }
-    )
-    about = [{pages[source].title: pages[source].target} for source in _ABOUT if source in pages]
-    examples = [
-        {page.title: page.target}
-        for source, page in pages.items()
-        if source.startswith(("deploy/", "examples/")) and source not in listed
-    ]
-    nav.append({"Project": [*about, {"Examples": examples}] if examples else about})
-    return nav
+    overview, *modules = reference
+    api = [overview.target, *({page.title.partition(".")[2] or page.title: page.target} for page in modules)]
+    about: list[Any] = [{pages[source].title: pages[source].target} for source in _ABOUT if source in pages]
+    if examples := [
+        {page.title: page.target} for source, page in pages.items() if _is_example(source) and source not in listed
+    ]:
+        about.append({"Examples": examples})
+    return [*nav, {"API": api}, {"Project": about}]
 
 
 def targets(nav: Iterable[Any]) -> list[str]:
@@ -74,12 +66,16 @@ def targets(nav: Iterable[Any]) -> list[str]:
     return found
 
 
+def _is_example(source: str) -> bool:
+    return source.startswith(("deploy/", "examples/"))
+
+
 def _sources(markdown: str) -> list[str]:
     return [posixpath.normpath(posixpath.join("docs", link["target"])) for link in _LINK.finditer(markdown)]
 
 
 def _below(source: str, pages: dict[str, Page]) -> list[str]:
-    """Return the pages in the folder that has the name of a page: those of the doctor's rules below the doctor's."""
+    """Return the pages in the folder with the name of a page, such as those of rules below docs/doctor.md."""
     folder = source.removesuffix(".md") + "/"
     return [other for other in pages if other.startswith(folder)]
 

@@ -1,8 +1,9 @@
-"""Writes the API reference from the docstrings, signatures and annotations of the public modules."""
+"""Writes the API reference from docstrings, signatures and annotations of the public modules."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from . import signatures
 from .pages import Page
 
 PACKAGE = "zespan_serverless"
-# Each public module that has names of its own, in the order of the menu, and what its page is about.
+# The first modules of the menu, with descriptions. A module whose names no other page describes follows them.
 MODULES = {
     PACKAGE: "Decorators, functions to call by hand, and exceptions",
     f"{PACKAGE}.types": "Types for the annotations of your own code",
@@ -22,10 +23,10 @@ MODULES = {
     f"{PACKAGE}.frameworks": "Callbacks and processors for agent frameworks",
     f"{PACKAGE}.opentelemetry": "Spans of OpenTelemetry as events",
     f"{PACKAGE}.powertools": "Metrics of the delivery, by AWS Lambda Powertools",
-    f"{PACKAGE}.exporters": "What an exporter of your own is made of",
+    f"{PACKAGE}.exporters": "Base class and results of custom exporters",
     f"{PACKAGE}.testing": "Recorders, contexts and backends for your tests",
 }
-# Imported by the package, which has its settings in `types`, and by Lambda.
+# Users import neither: `types` contains the settings, and Lambda imports `auto`.
 INTERNAL = (f"{PACKAGE}.settings", f"{PACKAGE}.aws_lambda.auto")
 
 
@@ -37,7 +38,8 @@ def pages(root: Path) -> list[Page]:
     """Return the pages of the reference; the first is its list of modules."""
     package = griffe.load(PACKAGE, search_paths=[root], try_relative_path=False)
     described: dict[str, str] = {}
-    made = [_module_page(package, module, described) for module in MODULES]
+    made = [_module_page(package, module, text, described) for module, text in MODULES.items()]
+    made += [_module_page(package, module, text, described) for module, text in _others(package, described)]
     linked = [Page("", page.target, _with_links(page, described), page.description) for page in made]
     return [_index(linked), *linked]
 
@@ -68,7 +70,19 @@ def _index(made: list[Page]) -> Page:
     return Page("", "api/index.md", text, "Every public name of zespan_serverless, from its docstring")
 
 
-def _module_page(package: Any, module: str, described: dict[str, str]) -> Page:
+def _others(package: Any, described: dict[str, str]) -> Iterator[tuple[str, str]]:
+    """Yield further public modules that define names which are not described yet, with their first sentences."""
+    for name, module in sorted(package.modules.items()):
+        if name.startswith("_") or module.is_alias:
+            continue
+        is_listed = module.path in (*MODULES, *INTERNAL)
+        own = [module.members[n] for n in names(module)] if module.exports and not is_listed else []
+        if any((member.final_target if member.is_alias else member).path not in described for member in own):
+            yield module.path, module.docstring.value.partition(". ")[0].partition("\n\n")[0].rstrip(".:")
+        yield from _others(module, described)
+
+
+def _module_page(package: Any, module: str, about: str, described: dict[str, str]) -> Page:
     path = module.removeprefix(PACKAGE).lstrip(".")
     loaded = package[path] if path else package
     parts = [f"# `{module}`\n", _docstring(loaded)]
@@ -80,7 +94,7 @@ def _module_page(package: Any, module: str, described: dict[str, str]) -> Page:
             continue
         described[member.path] = f"{target(module).removeprefix('api/')}#{name.lower()}"
         parts.append(_object(name, member))
-    return Page("", target(module), "\n".join(filter(None, parts)), MODULES[module])
+    return Page("", target(module), "\n".join(filter(None, parts)), about)
 
 
 def _object(name: str, member: Any) -> str:

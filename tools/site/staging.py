@@ -1,4 +1,4 @@
-"""Writes what the site generator reads: the pages, their pictures, the theme's additions, and its configuration."""
+"""Writes the input of the site generator: pages, pictures, style sheets, and the configuration."""
 
 from __future__ import annotations
 
@@ -21,16 +21,15 @@ LOGO = ROOT / "dev" / "zespan_serverless_dev" / "page" / "icon.svg"
 
 @dataclass(frozen=True)
 class Staged:
-    """A site that is ready to be built. `beside` are the files that are written beside its pages."""
+    """A site that is ready to be built. `beside` maps paths to the files that belong beside the built pages."""
 
     config: Path
     html: Path
-    pages: list[Page]
     beside: dict[str, str]
 
 
 def stage(folder: Path, root: Path = ROOT) -> Staged:
-    """Make `folder` anew, with all that is needed to build the site in it."""
+    """Write everything into `folder` that is needed to build the site there."""
     project = read(root)
     sources = collect(root)
     described = navigation.descriptions(sources)
@@ -40,19 +39,15 @@ def stage(folder: Path, root: Path = ROOT) -> Staged:
     links = Links(root, sources, project)
     docs = folder / "docs"
     shutil.rmtree(docs, ignore_errors=True)
-    texts = {
-        page.target: twins.Twin(page, without_marks(links.rewritten(page, is_twin=True)))
-        for page in (*sources.values(), *api)
-    }
-    pages = [*sources.values(), *api]
-    for page in pages:
+    texts = {}
+    for page in (*sources.values(), *api):
         _write(docs / page.target, _front_matter(page) + _body(page, staged(links.rewritten(page))))
+        texts[page.target] = twins.Twin(page, without_marks(links.rewritten(page, is_twin=True)))
     for page in links.files.made.values():
         _write(docs / page.target, _front_matter(page) + page.text)
         texts[page.target] = twins.Twin(page, page.text)
-        pages.append(page)
-    _assets(root, docs, [page for page in pages if mermaid.is_used(page.text)])
-    return Staged(_config(folder, root, project, nav), folder / "html", pages, twins.files(project, nav, texts))
+    _assets(root, docs, has_diagrams=any(mermaid.is_used(twin.text) for twin in texts.values()))
+    return Staged(_config(folder, project, nav), folder / "html", twins.files(project, nav, texts))
 
 
 def _body(page: Page, text: str) -> str:
@@ -60,12 +55,13 @@ def _body(page: Page, text: str) -> str:
 
 
 def _front_matter(page: Page) -> str:
-    lines = {"description": page.description, "source": page.source, "twin": page.target}
-    matter = "".join(f"{name}: {json.dumps(value, ensure_ascii=False)}\n" for name, value in lines.items() if value)
-    return f"---\n{matter}{'' if page.is_searched else 'search:' + chr(10) + '  exclude: true' + chr(10)}---\n\n"
+    fields: dict[str, Any] = {"description": page.description, "source": page.source, "twin": page.target}
+    if not page.is_searched:
+        fields["search"] = {"exclude": True}
+    return f"---\n{_yaml({name: value for name, value in fields.items() if value})}---\n\n"
 
 
-def _assets(root: Path, docs: Path, with_diagrams: list[Page]) -> None:
+def _assets(root: Path, docs: Path, *, has_diagrams: bool) -> None:
     for path in sorted((root / "docs").rglob("*")):
         if path.is_file() and path.suffix != ".md":
             target = docs / path.relative_to(root / "docs")
@@ -73,13 +69,13 @@ def _assets(root: Path, docs: Path, with_diagrams: list[Page]) -> None:
             shutil.copyfile(path, target)
     for path in (*ASSETS.iterdir(), LOGO):
         _write(docs / "assets" / path.name, path.read_text())
-    if with_diagrams:
+    if has_diagrams:
         (docs / mermaid.FILE).write_bytes(mermaid.library())
 
 
-def _config(folder: Path, root: Path, project: Project, nav: list[Any]) -> Path:
-    """Return the configuration in mkdocs.yml, with what is made: JSON is YAML, too."""
-    made: dict[str, Any] = {
+def _config(folder: Path, project: Project, nav: list[Any]) -> Path:
+    """Write mkdocs.yml: the one of the repository, the menu, and the addresses of the project."""
+    fields: dict[str, Any] = {
         "INHERIT": str(ROOT / "mkdocs.yml"),
         "site_description": project.description,
         "docs_dir": "docs",
@@ -88,14 +84,17 @@ def _config(folder: Path, root: Path, project: Project, nav: list[Any]) -> Path:
         "nav": nav,
     }
     if project.documentation:
-        made["site_url"] = f"{project.documentation}/"
+        fields["site_url"] = f"{project.documentation}/"
     if project.source:
-        made |= {"repo_url": project.source, "repo_name": project.source.removeprefix("https://github.com/")}
+        fields |= {"repo_url": project.source, "repo_name": project.source.removeprefix("https://github.com/")}
     path = folder / "mkdocs.yml"
-    path.write_text(
-        "\n".join(f"{name}: {json.dumps(value, ensure_ascii=False)}" for name, value in made.items()) + "\n"
-    )
+    path.write_text(_yaml(fields))
     return path
+
+
+def _yaml(fields: dict[str, Any]) -> str:
+    """Return a mapping as YAML. JSON values are valid YAML."""
+    return "".join(f"{name}: {json.dumps(value, ensure_ascii=False)}\n" for name, value in fields.items())
 
 
 def _write(path: Path, text: str) -> None:

@@ -1,4 +1,4 @@
-"""What is for readers that are programs: a Markdown file beside each page, llms.txt, and all pages in one file."""
+"""Writes the files for programs that read: a Markdown file beside each page, llms.txt, and all pages in one file."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def files(project: Project, nav: Sequence[Any], twins: Mapping[str, Twin]) -> di
 
 
 def index(project: Project, nav: Sequence[Any], twins: Mapping[str, Twin]) -> str:
-    """Return llms.txt: the name, what it is, and every page with its description, as https://llmstxt.org has it."""
+    """Return llms.txt in the format of https://llmstxt.org: name, description, and a link to every page."""
     base = f"{project.documentation}/" if project.documentation else ""
     lines = [f"# {project.name}", "", f"> {project.description}"]
     for section in nav:
