@@ -183,7 +183,7 @@ class Chromium:
 
     @contextmanager
     def page(self) -> Iterator[Page]:
-        """A new tab."""
+        """Open a new tab."""
         from websockets.sync.client import connect
 
         port, path = self._address()

@@ -175,7 +175,7 @@ async def measure(name: str, folder: Path, url: str, counted: Connection, rounds
 
 
 def _backend(pipe: Connection) -> None:
-    """A backend in its own process. It answers each message with the number of requests and events so far."""
+    """Run a backend in its own process. It answers each message with the number of requests and events so far."""
     with Backend() as backend:
         backend.latency = 0.03
         pipe.send(backend.url)

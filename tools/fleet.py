@@ -97,7 +97,7 @@ class Fleet:
 
 
 def move_time(clock: Clock) -> None:
-    """Have deliveries live in the time of the simulation, without threads."""
+    """Let deliveries use the simulation's time, without threads."""
 
     def no_thread(*_: Any) -> Any:
         raise RuntimeError("the simulation has no threads")

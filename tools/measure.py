@@ -79,7 +79,7 @@ class Function:
 
 
 def cold(function: Function, backend: Backend, rounds: int) -> None:
-    """The time of the init, until the runtime asks for its first event. The layer holds bytecode."""
+    """Return the time of the init, until the runtime asks for its first event. The layer holds bytecode."""
     ways: dict[str, Callable[[], Sandbox]] = {
         "without": lambda: function.start("plain.handler", backend),
         "decorator": lambda: function.start("decorated.handler", backend),
@@ -96,7 +96,7 @@ def cold(function: Function, backend: Backend, rounds: int) -> None:
 
 
 def busy(function: Function, backend: Backend, rounds: int) -> None:
-    """The time until the caller has the response, and from then until the sandbox takes the next event."""
+    """Return the time until the caller has the response, and from then until the sandbox takes the next event."""
     print(f"{'':20}{'response':>12}{'busy after it':>18}{'at most':>12}")
     for mode in ("without", "before_return", "after_response"):
         handler = "plain.handler" if mode == "without" else "decorated.handler"
@@ -132,7 +132,7 @@ def key(function: Function, backend: Backend, rounds: int) -> None:
 
 
 def journal(function: Function, backend: Backend, rounds: int) -> None:
-    """The time to put a call on record, to write its event (1,000 bytes), and to empty the file after its delivery."""
+    """Return the time to journal a call, to write its event (1,000 bytes), and to empty the file afterwards."""
     steps: dict[str, list[float]] = {"on record": [], "event": [], "emptied": []}
     with tempfile.TemporaryDirectory() as folder:
         kept = Journal(f"{folder}/journal", "there", "key", 1_000_000)
@@ -153,10 +153,7 @@ def journal(function: Function, backend: Backend, rounds: int) -> None:
 
 @contextmanager
 def _parameter_store(latency: float) -> Iterator[Mapping[str, str]]:
-    """The environment of a function with its key in a Parameter Store that answers after `latency` seconds.
-
-    If negative, the key is in the environment.
-    """
+    """Return the environment of a function with its key in a Parameter Store that answers after `latency` seconds."""
     if latency < 0:
         yield {"ZESPAN_API_KEY": "zsp_measured"}
         return

@@ -127,7 +127,7 @@ DESCRIPTION = (
 
 
 def svg(sdk: Run, package: Run) -> str:
-    """The picture of both runs, for a light and a dark page."""
+    """Return the picture of both runs, for a light and a dark page."""
     scale = (RIGHT - LEFT) / max(run.frozen for run in (sdk, package)) * 0.86
     height = 2 * LANE + 36
     foot = f"AWS's Lambda emulator, zespan {version('zespan')}, a model of {MODEL} ms, a backend {BACKEND} ms away."

@@ -55,7 +55,8 @@ def names(clause: Any) -> Iterator[str]:
 
 
 def price(prices: Any, start: int = 0, fields: tuple[str, ...] = FIELDS) -> str:
-    """The prices of one model as numbers with blanks between them, `-` for none; those of prompts above `start`."""
+    """Return the prices of one model as numbers with spaces between them, `-` for none; those of prompts above
+    `start`."""
     numbers = []
     for field in fields:
         value: Any = getattr(prices, field, None)
@@ -90,7 +91,8 @@ def _is_dated(constraint: Any) -> bool:
 
 
 def line(model: Any, today: datetime.date) -> str:
-    """One model: names, then prices, and behind `|` those of other days, long prompts, sound and service tiers."""
+    """Return one model: names, then prices, and behind `|` those of other days, long prompts, sound and service
+    tiers."""
     parts = []
     for day, prices in periods(model.prices, today):
         if not price(prices):

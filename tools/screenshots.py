@@ -72,7 +72,7 @@ def show(page: Page, dev: DevServer, where: str, selector: str, width: str = "de
 
 
 def for_docs(page: Page, folder: Path) -> None:
-    """The pictures of the docs: lanes, one trace, and two runs compared."""
+    """Make the pictures of the docs: lanes, one trace, and two runs compared."""
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as runs:
         with DevServer(runs, name="before the cache") as dev:
@@ -101,7 +101,7 @@ def smaller(file: Path) -> None:
 
 
 def everything(page: Page, folder: Path) -> None:
-    """All views of all runs, at each width, in each theme, to be looked at."""
+    """Make pictures of all views of all runs, at each width, in each theme, for inspection."""
     folder.mkdir(parents=True, exist_ok=True)
     for run, send in RUNS.items():
         with DevServer() as dev:

@@ -76,7 +76,7 @@ class Sandbox:
         return request
 
     def freeze(self, ms: float, thaws: bool = True) -> None:
-        """The platform stops the sandbox for a while."""
+        """Stop the sandbox for a while, as the platform does."""
         self.at += 1
         self._note("freeze")
         self.at += ms
@@ -84,7 +84,7 @@ class Sandbox:
             self._note("thaw")
 
     def deliver(self) -> None:
-        """What waits is delivered with the next request."""
+        """Deliver waiting events with the next request."""
         if self.events:
             self.deliveries.append(self.events)
             self.events = []
@@ -221,7 +221,7 @@ def _pairs(number: int) -> Iterator[Record]:
 
 
 def day(dev: DevServer) -> list[Sandbox]:
-    """A run that has something of everything: cold and warm, an outage, a timeout, a call that hangs now."""
+    """Record a run with everything: cold and warm, an outage, a timeout, a call that hangs now."""
     now = time.time() * 1000
     healthy = Sandbox("chat", now - 60_000)
     for calls, gap in ((2, 4200), (1, 900), (3, 12_000), (2, 6100), (1, 0)):

@@ -89,7 +89,7 @@ class _Tracer(Middleware):  # type: ignore[misc]
 
 
 def _attributes(message: Any) -> Mapping[str, object]:
-    """What the queue tells of a message."""
+    """Return the queue's attributes of a message."""
     return {
         "messaging.system": "dramatiq",
         "messaging.destination.name": message.queue_name,

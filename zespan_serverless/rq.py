@@ -63,7 +63,7 @@ class ZespanSimpleWorker(_Traced, SimpleWorker):  # type: ignore[misc]  # pyrigh
 
 
 def _attributes(job: Any) -> Mapping[str, object]:
-    """What the queue tells of a job."""
+    """Return the queue's attributes of a job."""
     return {
         "messaging.system": "rq",
         "messaging.destination.name": job.origin,

@@ -22,7 +22,7 @@ def page(name: str) -> str:
 
 @cache
 def _urls() -> dict[str, str]:
-    """The addresses of the installed distribution, by their labels in lower case, without a slash at the end."""
+    """Return the addresses of the installed distribution, by lower-case label, without a slash at the end."""
     try:
         lines = metadata(DISTRIBUTION).get_all("Project-URL") or []
     except PackageNotFoundError:

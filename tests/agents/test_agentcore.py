@@ -29,7 +29,7 @@ HEADERS = {
 }
 
 
-ENTRYPOINTS = {  # calls of the model in each
+ENTRYPOINTS = {  # model calls in each
     "sync": 1,
     "without_context": 1,
     "coroutine": 1,

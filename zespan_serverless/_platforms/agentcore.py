@@ -26,7 +26,7 @@ class AgentCore(Platform):
         return RequestFacts((header(f"{_PREFIX}request-id") or "")[:TEXT_MAX] or None, caller_of(header))
 
     def audience(self, header: Header) -> tuple[str | None, str | None]:
-        """The user, whom the caller of InvokeAgentRuntime or its baggage may name, and the session."""
+        """Return the user, from the caller of InvokeAgentRuntime or its baggage, and the session."""
         user = header(f"{_PREFIX}user-id") or _in_baggage(header("baggage") or "", "user.id")
         return user, header(f"{_PREFIX}session-id")
 
@@ -57,7 +57,7 @@ def platform() -> AgentCore:
 
 
 def _in_baggage(baggage: str, key: str) -> str | None:
-    """The value of one entry: https://www.w3.org/TR/baggage."""
+    """Return the value of one entry: https://www.w3.org/TR/baggage."""
     for entry in baggage.split(","):
         name, _, value = entry.partition(";")[0].partition("=")
         if name.strip() == key:

@@ -44,7 +44,7 @@ def platform() -> WebAdapter:
 
 
 def micro_vm() -> Platform:
-    """A MicroVM keeps its CPU until it is suspended, which it may ask to be told.
+    """Return a platform that keeps its CPU: a MicroVM does until it is suspended, of which it can be notified.
 
     https://docs.aws.amazon.com/lambda/latest/dg/microvms-how-it-works.html
     """

@@ -26,12 +26,12 @@ class Foundry(Platform):
         return RequestFacts(id[:TEXT_MAX] or None, caller_of(header), attributes=lambda: {"foundry.call_id": call})
 
     def audience(self, header: Header) -> tuple[str | None, str | None]:
-        """The user that Foundry has authenticated, and the session that the sandbox is for."""
+        """Return the user that Foundry has authenticated, and the session of the sandbox."""
         return header("x-agent-user-id"), header("x-agent-session-id") or os.environ.get("FOUNDRY_AGENT_SESSION_ID")
 
 
 def platform() -> Foundry:
-    """The variables are those that azure.ai.agentserver.core's `AgentConfig` reads."""
+    """Return the platform, from the variables that azure.ai.agentserver.core's `AgentConfig` reads."""
     environ = os.environ
     attributes: dict[str, object] = {
         "cloud.provider": "azure",

@@ -74,7 +74,7 @@ class Platform(Value):
     """Whether `audience` is worth a call."""
 
     def audience(self, header: Header) -> tuple[str | None, str | None]:
-        """The user and the session that the headers of a request name."""
+        """Return the user and the session in the headers of a request."""
         return None, None
 
 

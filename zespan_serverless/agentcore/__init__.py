@@ -80,7 +80,7 @@ def _decorate(function: Any, settings: Mapping[str, Any]) -> Any:
 
 
 def _application(function: Any) -> Any:
-    """The application whose entrypoint a function is, which has given it a `run`; None if it is of none."""
+    """Return the application that has given an entrypoint its `run`; None if there is none."""
     for cell in getattr(getattr(function, "run", None), "__closure__", None) or ():
         app = cell.cell_contents
         handlers = getattr(app, "handlers", None)

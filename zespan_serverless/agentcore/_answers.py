@@ -44,7 +44,7 @@ class Answer(Exchange):
         return error
 
     def break_off(self, error: BaseException | None, *, is_cut: bool = False) -> None:
-        """The client has left, and the session would be idle before a thread in the background has flushed."""
+        """Close without a background flush: the client has left, and the session would be idle before its end."""
         with Guarded("the end of a response"):
             if not self.is_over:
                 self._close(error, is_cut)

@@ -35,7 +35,7 @@ def some(value: float | None) -> float:
 
 
 def _bar(label: str, start: float, stop: float, scale: float, note: str) -> None:
-    """One line: a bar, or a mark if nothing lies between start and stop."""
+    """Print one line: a bar, or a mark if nothing lies between start and stop."""
     left = min(round(start * scale), WIDTH - 1)
     bar = "█" * max(1, round(stop * scale) - left) if stop > start else "▲"
     print(f"     {label:<9} {' ' * left + bar:<{WIDTH + 1}} {note}")

@@ -43,7 +43,7 @@ def _is_terraform(place: Place) -> bool:
 
 
 def _replaced(place: Place, key: str, value: str) -> Edit | None:
-    """The line with another value, and with its comment; None if the line does not have the key and a plain value."""
+    """Return the line with another value, and its comment; None if it does not have the key and a plain value."""
     line = _line(place)
     found = re.fullmatch(rf"(\s*[\"']?{key}[\"']?\s*[:=]\s*)([\w.]+)(\s*,?\s*(?:#.*)?)", line)
     if found is None or place.line is None:

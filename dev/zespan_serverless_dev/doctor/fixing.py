@@ -47,7 +47,7 @@ def applied(findings: Iterable[Finding], still_readable: Callable[[Path], bool])
 
 
 def planned(findings: Iterable[Finding]) -> dict[Path, str]:
-    """The files that the edits of findings change, with their new texts. Of overlapping edits the first one applies."""
+    """Return the files that the edits of findings change, with new texts. Of overlapping edits the first applies."""
     edits: defaultdict[Path, list[Edit]] = defaultdict(list)
     for finding in findings:
         if finding.edit is not None:

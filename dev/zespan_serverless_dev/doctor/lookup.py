@@ -64,7 +64,7 @@ def quiet() -> Iterator[None]:
 
 
 def modules_of(project: Project, function: Function) -> list[Module]:
-    """The code of a function: what its handler's module imports; all that is in its folder, if that is not known."""
+    """Return the code of a function: what its handler's module imports, or all that is in its folder."""
     if function.code is None:
         return []
     root = function.code.resolve()
@@ -104,7 +104,7 @@ def _handler_file(project: Project, function: Function) -> Module | None:
 
 
 def traced_handlers(project: Project) -> Iterator[Handler]:
-    """Every function that a decorator of the package traces, and those that its layer or its own handler trace."""
+    """Return every function that a decorator of the package, its layer or its own handler traces."""
     seen: set[ast.AST] = set()
     configured = ((handler_of(project, function), is_wrapped(function)) for function in project.functions)
     decorated = ((one, False) for module in project.modules for one in module.decorated)
@@ -134,7 +134,7 @@ def is_traced(project: Project, function: Function) -> bool:
 
 
 def given_in_code(project: Project, function: Function) -> set[str] | None:
-    """The settings that a function's code gives to the package, or to the official SDK or its packages. None: any."""
+    """Return the settings that a function's code gives to the package, or the official SDK. None: any."""
     names: set[str] = set()
     for module in modules_of(project, function):
         for name, call in module.calls:

@@ -46,7 +46,7 @@ class Module:
         return names
 
     def imported_files(self, root: Path) -> set[Path]:
-        """The files that it may import, if `root` is where absolute imports begin."""
+        """Return the files that it may import, if `root` is where absolute imports begin."""
         plain = [alias.name for node in self.nodes if isinstance(node, ast.Import) for alias in node.names]
         files: set[Path] = set()
         for name in (*plain, *self.imports.values()):
@@ -65,7 +65,7 @@ class Module:
         return any(name == package or name.startswith(f"{package}.") for name in self.imports.values())
 
     def name(self, node: ast.AST) -> str:
-        """The full name of `a.b.c`, with what `a` was imported as; of a call, that of what is called; else empty."""
+        """Return the full name of `a.b.c`, with what `a` was imported as; for a call, of what is called; else empty."""
         if isinstance(node, ast.Call):
             return self.name(node.func)
         if isinstance(node, ast.Attribute):
@@ -99,7 +99,7 @@ class Handler:
 
 
 def files_of(folder: Path, name: str) -> set[Path]:
-    """The files that an import of `a.b.c` may load: those of the module, and of the packages that it is in."""
+    """Return the files that an import of `a.b.c` may load: the module's, and those of its packages."""
     parts = name.split(".")
     stems = [folder.joinpath(*parts[:length]) for length in range(len(parts) + 1)]
     files = {stem / "__init__.py" for stem in stems} | {stem.with_name(f"{stem.name}.py") for stem in stems[1:]}

@@ -155,7 +155,7 @@ class Sandbox:
     _listens = "127.0.0.1"  # the emulator
 
     def _emulator(self, environment: dict[str, str], places: Sequence[Path]) -> tuple[list[str], dict[str, str]]:
-        """The command that starts the emulator, and its variables. `places` are the folders that it has to reach."""
+        """Return the command that starts the emulator, and its variables. `places` are the folders that it needs."""
         return [str(emulator_binary())], environment
 
     def _killer(self) -> Callable[[], object]:
@@ -358,8 +358,8 @@ def _kill_groups(leaders: list[int]) -> None:
 
 
 def _free_port() -> int:
-    """A port that stays free until the emulator binds it. The kernel assigns no ports below 32768 by itself, and each
-    process that runs this counts from another number."""
+    """Return a port that stays free until the emulator binds it. The kernel assigns no ports below 32768 by itself, and
+    each process that runs this counts from another number."""
     while True:
         port = 10_000 + (os.getpid() * 101 + next(_ports)) % 10_000
         with socket.socket() as probe, suppress(OSError):

@@ -53,7 +53,7 @@ def _inflated(body: bytes, wbits: int) -> bytes:
 
 
 def parsed(document: str) -> Any:
-    """A document of JSON. Numbers that JSON cannot represent are None: NaN, infinity, and 1e999, which is infinite."""
+    """Parse a JSON document. Numbers that JSON cannot represent are None: NaN, infinity, and 1e999."""
     objects = document.count("{") + document.count("[")
     if objects > OBJECTS_MAX:
         raise BadBody(f"the document has more than {OBJECTS_MAX:,} objects and lists: send smaller batches")

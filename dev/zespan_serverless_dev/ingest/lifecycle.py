@@ -26,8 +26,8 @@ def read(body: bytes) -> list[Record]:
 
 
 def checked(record: Any) -> Record:
-    """A record with a type, a sandbox and a time, whose known fields have the right types or are left out. Raises
-    BadBody if it cannot be one.
+    """Return a record with a type, a sandbox and a time, whose known fields have the right types or are left out.
+    Raises BadBody if that is impossible.
     """
     if not isinstance(record, dict):
         raise BadBody("a lifecycle record must be a JSON object")

@@ -19,7 +19,7 @@ def asked(system: Any, prompt: Any) -> list[Message] | None:
 
 
 def said(answer: Any, calls: Any) -> list[Message] | None:
-    """The messages of an answer: its text, or the texts of several choices; and its tool calls, by their names."""
+    """Return the messages of an answer: its text, or the texts of several choices, and its tool calls by name."""
     found = [_message("assistant", text) for text in _choices(answer)]
     named = document(calls) if isinstance(calls, str) else calls
     parts: list[Message] = [

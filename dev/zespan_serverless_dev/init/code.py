@@ -90,7 +90,7 @@ def _bound(node: ast.AST) -> set[str]:
 
 
 def _place_of_import(text: str, tree: ast.Module, line: str) -> tuple[list[str], int]:
-    """The lines of an import, and the line after which they go: that of the last import at the head of the module."""
+    """Return the lines of an import, and the line after which they go: the last import at the module's head."""
     body = tree.body[1:] if ast.get_docstring(tree, clean=False) is not None else tree.body
     head: list[ast.stmt] = []
     for node in body:

@@ -51,7 +51,7 @@ class Draft:
         opened.text = text
 
     def edit(self, file: Path, change: Callable[[str], str], otherwise: str = "") -> bool:
-        """Have `change` make a new text; if it raises NotEditable, note what the user has to do instead."""
+        """Let `change` make a new text; if it raises NotEditable, note what the user has to do instead."""
         try:
             self.set(file, change(self.text(file)))
         except NotEditable as error:

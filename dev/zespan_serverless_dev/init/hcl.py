@@ -85,7 +85,7 @@ def with_permission(text: str, name: str, parameter: str) -> str:
 
 
 def _aligned(neighbour: str, key: str, value: str, indent: str) -> list[str]:
-    """A line whose equals sign is below that of a neighbour; a blank line separates it from one that is shorter."""
+    """Align a line's equals sign with that of a neighbour; an empty line separates it from a shorter one."""
     found = re.match(r"\s*[\w\"-]+\s*(?==)", neighbour)
     if found is None:
         return [f"{indent}{key} = {value}"]

@@ -40,7 +40,7 @@ def put(text: str, path: tuple[str, ...], value: Any) -> str:
 
 
 def _inserted(text: str, number: int, key: str, value: Any, *, is_empty: bool) -> str:
-    """The key as the first one of the object that begins at the end of a line, or, if it is empty, in the line."""
+    """Insert the key as the first one of the object that begins at the end of a line, or in an empty object."""
     lines = lines_of(text)
     line = lines[number - 1] if 0 < number <= len(lines) else ""
     step = next((indent_of(each) for each in lines if indent_of(each)), "  ")

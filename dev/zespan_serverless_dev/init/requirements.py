@@ -24,7 +24,7 @@ WHEEL = f"./dist/zespan_serverless-{__version__}-py3-none-any.whl"
 
 
 def requirement() -> str:
-    """What a project's list names: the package, if it came from an index here, or else a wheel of this version."""
+    """Return the name for a project's list: the package, if installed from an index, or a wheel of this version."""
     try:
         origin = distribution("zespan-serverless").read_text("direct_url.json")
     except PackageNotFoundError:  # from a folder on the path
@@ -89,7 +89,7 @@ def _left_to_tool(draft: Draft, place: Path, lock: str, command: str) -> bool:
 
 
 def in_requirements(text: str, line: str) -> str:
-    """A requirements.txt with a line more, in its place if the names are sorted, else at the end."""
+    """Add a line to a requirements.txt, in its place if the names are sorted, otherwise at the end."""
     lines = lines_of(text)
     if any(_OURS.search(each.partition("#")[0]) for each in lines):
         return text
@@ -123,7 +123,7 @@ def in_pyproject(text: str, line: str) -> str:
 
 
 def _in_array(text: str, start: int, item: str, *, is_empty: bool) -> str:
-    """An array of TOML that begins in a line, with an item more at its end."""
+    """Add an item at the end of a TOML array that begins in a line."""
     lines = lines_of(text)
     if not start:
         raise NotEditable("its layout is unusual")

@@ -43,7 +43,7 @@ def load(file: Path) -> tuple[str, Form, bytes]:
 
 
 def lines_of(text: str) -> list[str]:
-    """The lines of a text with plain newlines, without them. The last one is empty if the text ends in a newline."""
+    """Split a text into lines. The last one is empty if the text ends in a newline."""
     return text.split("\n")
 
 

@@ -21,7 +21,7 @@ class Refused(Exception):
 
 
 def diff(draft: Draft) -> str:
-    """All changes as a unified diff with the project's own ends of lines, so that `patch -p1` makes the same of it.
+    """Return all changes as a unified diff with the project's own line endings, which `patch -p1` can apply.
 
     Lines around a change are left out if one of them has what may be a key; in a changed line it is shown as ***.
     """
@@ -45,7 +45,7 @@ def _diff(name: str, change: Change) -> Iterator[str]:
 
 
 def _lines(text: str) -> list[str]:
-    """The lines with their ends; only a newline ends one, as in `patch`."""
+    """Split a text into lines with their endings; only a newline ends one, as in `patch`."""
     return [f"{line}\n" for line in text.split("\n")[:-1]] + ([last] if (last := text.split("\n")[-1]) else [])
 
 

@@ -76,7 +76,7 @@ def append(text: str, path: Path, value: Any) -> str:
 
 
 def _as_sequence(text: str, number: int, value: Any) -> str:
-    """A plain value on the line of its key becomes the first item of a sequence."""
+    """Make a plain value on the line of its key the first item of a sequence."""
     line = lines_of(text)[number - 1]
     bare, comment = _split(line)
     found = re.fullmatch(r"([ ]*[^:]+:)[ ]+(\S.*)", bare)
@@ -88,7 +88,7 @@ def _as_sequence(text: str, number: int, value: Any) -> str:
 
 
 def _with_value(text: str, known: Table, key: str, value: Any) -> str:
-    """The plain value of a key is replaced; what has no value gets one."""
+    """Replace the plain value of a key, or add a missing one."""
     number = known.lines[key]
     bare, comment = _split(lines_of(text)[number - 1])
     found = re.fullmatch(rf"([ ]*(?:- )*[\"']?{re.escape(key)}[\"']?:)[ ]*([^\s{{\[&*!|>][^{{\[]*)?", bare)
@@ -102,7 +102,7 @@ def _with_value(text: str, known: Table, key: str, value: Any) -> str:
 
 
 def _with_key(text: str, number: int, last: str, key: str, value: Any) -> str | None:
-    """A mapping gets a key more after its last one, in the line `number`; None if that does not begin the line."""
+    """Add a key after the last one of a mapping, in the line `number`; None if that does not begin the line."""
     found = re.match(rf"([ ]*(?:- +)*)[\"']?{re.escape(last)}[\"']?[ ]*:", lines_of(text)[number - 1])
     if found is None:
         return None
@@ -111,7 +111,7 @@ def _with_key(text: str, number: int, last: str, key: str, value: Any) -> str | 
 
 
 def _in_flow(text: str, number: int, added: str, expected: Any) -> str:
-    """A mapping in braces, which end in the line `number`, gets a key more: where that makes what is expected."""
+    """Add a key to a mapping in braces, which end in the line `number`, if that makes what is expected."""
     bare, comment = _split(lines_of(text)[number - 1])
     end = len(bare)
     while end and bare[end - 1] in "}] ":
@@ -168,7 +168,7 @@ def _flow(value: Any) -> str:
 
 
 def _split(line: str) -> tuple[str, str]:
-    """A line without the comment at its end, and that comment with the space before it."""
+    """Return a line without the comment at its end, and that comment with the space before it."""
     found = re.fullmatch(r"(.*?)([ \t]+#[^'\"]*|[ \t]*)", line)
     return (found[1], found[2]) if found else (line, "")
 

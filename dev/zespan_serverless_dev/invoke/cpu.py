@@ -46,7 +46,7 @@ class CpuLimit:
                 self.close()
 
     def enforce(self) -> None:
-        """The init is over: from now on it gets its share only."""
+        """Limit it to its share, because the init is over."""
         with suppress(OSError):
             self._allow(self._share)
 

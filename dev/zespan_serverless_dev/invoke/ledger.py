@@ -111,7 +111,7 @@ class Ledger:
         return [entry.event_id for entry in entries if entry is not None and entry.state == "delivered"]
 
     def arrived(self, event_id: str, call: int) -> None:
-        """The tools have accepted it during this call."""
+        """Note that the tools have accepted it during this call."""
         entry = self._entry(event_id, call)
         _settle(entry.at(next((name for name in HERE if name in entry.fates), "")), "delivered", "", call)
 

@@ -69,7 +69,7 @@ class Lifecycle:
         self._queue.put({"type": record, "sandbox": self.sandbox, "at": when, **known})
 
     def sent(self, event: str) -> None:
-        """An event is sent to the function."""
+        """Report that an event is sent to the function."""
         self._event, self._sent_at = event, time.time() * 1000
 
     def fact(self, fact: Fact) -> None:
@@ -99,7 +99,7 @@ class Lifecycle:
             self.tell(kind, at, **{"request_id": self._request, **fields})
 
     def done(self, call: Call) -> None:
-        """A call is over."""
+        """Report the end of a call."""
         text = "\n".join(lines_of(call.invoke.log))
         if text:
             self.tell("log", request_id=call.request_id, text=text)
@@ -116,7 +116,7 @@ class Lifecycle:
         )
 
     def close(self, reason: str, waiting: Iterable[str]) -> None:
-        """The sandbox has ended, and these events wait on its disk."""
+        """Report the end of the sandbox, and the events that wait on its disk."""
         self.tell("exit", reason=reason, waiting=sorted({*waiting, *self._parked}))
         self._queue.put(None)
         self._sender.join(PATIENCE)

@@ -126,7 +126,7 @@ class Session:
             reader.join()
 
     def _call(self, number: int, collector: Collector, pause: float) -> None:
-        """One call, and the freeze after it."""
+        """Run one call, and the freeze after it."""
         self._on_progress(f"call {number}")
         if self._lifecycle is not None:
             self._lifecycle.sent(self.plan.event)

@@ -57,11 +57,11 @@ class Facts:
         self._at = 0  # bytes that have been read
 
     def environment(self, pythonpath: str = "") -> dict[str, str]:
-        """The variables that make a Python program write facts; `pythonpath` is the PYTHONPATH that it has without."""
+        """Return the variables that make a Python program write facts; `pythonpath` is its original PYTHONPATH."""
         return {"ZESPAN_PROBE": str(self.path), "PYTHONPATH": os.pathsep.join(filter(None, [str(HOOKS), pythonpath]))}
 
     def read(self) -> list[Fact]:
-        """The facts since the last call. Half a line, which is still being written, is left for the next call."""
+        """Return the facts since the last call. An incomplete line is left for the next call."""
         try:
             with self.path.open("rb") as file:
                 file.seek(self._at)

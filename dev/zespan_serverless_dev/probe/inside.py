@@ -108,7 +108,7 @@ def _waiters(module: Any) -> None:
 
 
 def _container(module: Any) -> None:
-    """The settings that a process begins with."""
+    """Patch the start of telemetry, to write its settings."""
 
     def began(_: None, __: None, container: Any, *___: Any) -> None:
         settings = container.settings
@@ -121,7 +121,7 @@ def _container(module: Any) -> None:
 
 
 def _stream(module: Any) -> None:
-    """The first token of a streamed answer."""
+    """Patch streams, to write the first token of an answer."""
 
     def saw(had_one: bool, _: Any, reader: Any, *__: Any) -> None:
         if not had_one and reader.first_content_ms is not None:
@@ -147,7 +147,7 @@ def _runtime(module: Any) -> None:
 
 
 def _version(module: Any) -> None:
-    """The program uses the package."""
+    """Write that the program uses the package."""
     write("loaded", version=module.__version__)
 
 

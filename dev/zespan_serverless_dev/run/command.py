@@ -69,7 +69,7 @@ def _folder() -> TemporaryDirectory[str]:
 
 @contextmanager
 def _collector(arguments: argparse.Namespace) -> Iterator[tuple[Address, bool]]:
-    """The `dev` that is asked for, or that runs here, or a built-in one; and whether it has a page that stays."""
+    """Return the requested or running `dev`, or a built-in one; and whether it has a page that stays."""
     found = None if arguments.alone else find(arguments.dev)
     if found is not None:
         yield found, True
@@ -84,7 +84,7 @@ def _collector(arguments: argparse.Namespace) -> Iterator[tuple[Address, bool]]:
 
 @contextmanager
 def _model(arguments: argparse.Namespace) -> Iterator[dict[str, str]]:
-    """The variables that lead calls of OpenAI to a stand-in on this machine, if that is asked for."""
+    """Return the variables that direct OpenAI calls to a stand-in on this machine, if that is requested."""
     if not arguments.model:
         yield {}
         return

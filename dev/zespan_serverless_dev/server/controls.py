@@ -23,7 +23,7 @@ class Controls:
         self._is_closed = False
 
     def put(self, sandbox: str, control: str) -> None:
-        """Have the tool that runs a sandbox get a command."""
+        """Queue a command for the tool that runs a sandbox."""
         with self._changed:
             while len(self._commands) >= _SANDBOXES_MAX:
                 del self._commands[next(iter(self._commands))]
@@ -31,7 +31,8 @@ class Controls:
             self._changed.notify_all()
 
     def take(self, sandbox: str, has_left: Callable[[], bool], wait: float = WAIT) -> list[str]:
-        """The commands for a sandbox, as soon as there are some; none after `wait` seconds, or if the tool has left."""
+        """Return the commands for a sandbox, as soon as there are some; none after `wait` seconds, or if the tool has
+        left."""
         end = time.monotonic() + wait
         with self._changed:
             while not self._is_closed and not has_left():

@@ -33,7 +33,7 @@ _NO_TOKEN = b"Open the address with the token that `zespan-serverless dev` has p
 
 
 def file_answer(dev: DevServer, request: Connection) -> Answer:
-    """A file of the page. The page itself needs the token; the scripts and styles that it loads are no secrets."""
+    """Return a file of the page. The page itself needs the token; its scripts and styles are not secret."""
     path = request.url.path
     if path == "/":
         token = request.query().get("token")

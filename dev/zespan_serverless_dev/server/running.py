@@ -33,14 +33,14 @@ def write(folder: Path, running: Running) -> None:
 
 
 def remove(folder: Path, running: Running) -> None:
-    """The server has ended, unless another one has written its own since."""
+    """Remove the file when the server has ended, unless another server has written its own since."""
     if find(folder) == running:
         with contextlib.suppress(OSError):
             (folder / _NAME).unlink()
 
 
 def find(folder: Path = FOLDER) -> Running | None:
-    """The server that keeps its runs in a folder, by default where `zespan-serverless dev` keeps them; None if there is
+    """Return the server that keeps its runs in a folder, by default that of `zespan-serverless dev`; None if there is
     none. A killed server may have left its file, and does not respond.
     """
     try:

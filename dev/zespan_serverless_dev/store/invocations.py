@@ -23,7 +23,7 @@ _COLUMNS = {
 
 
 def rows(db: sqlite3.Connection, searches: Searches, run: str, filters: Mapping[str, str], page: Page) -> Json:
-    """The newest rows first. `newer` counts those that have been added since `until`; with a text, `total` grows while
+    """Return the newest rows first. `newer` counts those added since `until`; with a text, `total` grows while
     `searching` is true.
     """
     conditions, given = ["1"], list[Any]()

@@ -18,7 +18,7 @@ _MARKS_MAX = 2000
 
 
 def sandboxes(db: sqlite3.Connection, limit: int = 500) -> list[Json]:
-    """The sandboxes of a run, those first that were active last."""
+    """Return the sandboxes of a run, the most recently active ones first."""
     rows = db.execute("SELECT * FROM sandboxes ORDER BY last DESC LIMIT ?", (limit,)).fetchall()
     ledgers = ledger.of_sandboxes(db, [row["id"] for row in rows])
     return [_sandbox(db, row, ledgers[row["id"]]) for row in rows]

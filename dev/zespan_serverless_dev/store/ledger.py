@@ -39,7 +39,7 @@ def empty() -> Json:
 
 
 def of_run(db: sqlite3.Connection) -> Json:
-    """The sums of a whole run. Only what has not been delivered is looked at one by one."""
+    """Return the sums of a whole run. Only undelivered events are counted one by one."""
     found = empty()
     (total,) = db.execute("SELECT count(*) FROM events").fetchone()
     _add(found, _open_states(db).values())

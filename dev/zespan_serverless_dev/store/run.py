@@ -74,7 +74,7 @@ class Run:
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
-        """A connection that sees all that was put before."""
+        """Open a connection that sees everything written before."""
         self._writer.settle()
         if self.path is None:
             with self._lock:

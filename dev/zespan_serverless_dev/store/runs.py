@@ -41,7 +41,7 @@ class Runs:
         self._prune(keep)
 
     def get(self, id: str | None) -> Run | OldRun:
-        """A run; the current one if none is named. Raises KeyError if there is none of this id."""
+        """Return a run; the current one if none is named. Raises KeyError for an unknown id."""
         if id is None or id in ("", "current", self.current.id):
             return self.current
         with self._lock:
@@ -60,7 +60,7 @@ class Runs:
         return [about for id in sorted(ids, reverse=True) if (about := self._about(id)) is not None]
 
     def create(self, name: str | None, started: float | None, ended: float | None) -> Run:
-        """A further run, to import into, until it is `settled` or discarded."""
+        """Create another run, to import into, until it is `settled` or discarded."""
         id = new_id()
         run = Run(id, self._path(id), lambda _: None, self._bounds, name or "imported", started, ended)
         with self._lock:
@@ -68,7 +68,7 @@ class Runs:
         return run
 
     def settled(self, run: Run) -> None:
-        """The import into a run has ended: it is only read from now on. One in memory stays as it is."""
+        """Note the end of an import: the run is only read from now on. One in memory stays the same."""
         if run.path is not None:
             run.close()
             with self._lock:

@@ -13,7 +13,7 @@ _NAMES_MAX = 200
 
 
 def summary(db: sqlite3.Connection) -> Json:
-    """The sums of a run, and the names that can be filtered by."""
+    """Return the sums of a run, and the names to filter by."""
     meta = {row[0]: row[1] for row in db.execute("SELECT key, value FROM meta")}
     sums = db.execute(
         "SELECT count(*), COALESCE(sum(cost_usd), 0), COALESCE(sum(input_tokens), 0), COALESCE(sum(output_tokens), 0),"

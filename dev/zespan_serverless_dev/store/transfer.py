@@ -32,7 +32,7 @@ _EVENTS_MAX = 100_000  # of one delivery
 
 
 def export(db: sqlite3.Connection) -> Iterator[bytes]:
-    """The file of a run, piece by piece."""
+    """Yield the file of a run, piece by piece."""
     packer = zlib.compressobj(6, wbits=31)
     waiting = b""
     for line in _lines(db):

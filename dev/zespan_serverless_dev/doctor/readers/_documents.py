@@ -89,7 +89,7 @@ def parse_json(text: str) -> Any:
 
 
 def parse_yaml(text: str) -> list[Any]:
-    """The documents of a YAML file with their lines. CloudFormation's tags have their long forms. Raises Unreadable."""
+    """Parse a YAML file's documents with their lines. CloudFormation's tags get long forms. Raises Unreadable."""
     builder = _Builder()
     try:
         for event in yaml.parse(text, Loader=_LOADER):

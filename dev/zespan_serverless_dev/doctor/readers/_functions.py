@@ -152,7 +152,7 @@ def _is_partial(properties: Any) -> bool:
 
 
 def _code(template: Template, name: str, properties: Any) -> Path | None:
-    """The folder with a function's code: SAM's CodeUri, what `aws cloudformation package` takes, or CDK's asset."""
+    """Return the folder with a function's code: SAM's CodeUri, the CLI's package, or CDK's asset."""
     metadata = table(template.resources[name].get("Metadata"))
     built_elsewhere = metadata.get("aws:asset:path", metadata.get("DockerContext"))
     written = template.value(properties.get("CodeUri", properties.get("Code")))

@@ -65,7 +65,7 @@ def statements(document: Any) -> set[str] | Unknown:
 
 
 def managed(name: Any) -> set[str] | Unknown:
-    """The actions that one of AWS's policies allows, by its name or ARN; UNKNOWN for one that is not in the list."""
+    """Return the actions that one of AWS's policies allows, by name or ARN; UNKNOWN if it is not in the list."""
     found = _MANAGED.get(name.rsplit("/", 1)[-1].lower()) if isinstance(name, str) else None
     return UNKNOWN if found is None else set(found)
 

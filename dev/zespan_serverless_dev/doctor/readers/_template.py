@@ -80,7 +80,8 @@ class Template:
         return found if isinstance(found, (int, float)) and not isinstance(found, bool) else UNKNOWN
 
     def target(self, node: Any) -> str | None:
-        """The resource that Ref, GetAtt, or a Sub of nothing else leads to; None if it is none of this template."""
+        """Return the resource that Ref, GetAtt, or a Sub of nothing else refers to; None if it is not in the
+        template."""
         if isinstance(node, dict) and len(node) == 1:
             (name, argument), *_ = node.items()
             if name == "Fn::GetAtt":
@@ -147,7 +148,7 @@ class Template:
         return found
 
     def _if(self, argument: Any) -> Any:
-        """The value, if both cases have the same; which of them it is depends on parameters."""
+        """Return the value, if both cases have the same; which of them applies depends on parameters."""
         cases = [self.value(each) for each in row(argument)[1:3]]
         return cases[0] if len(cases) == 2 and cases[0] == cases[1] else UNKNOWN
 

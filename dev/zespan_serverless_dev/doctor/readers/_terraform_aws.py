@@ -105,7 +105,7 @@ def _environment(module: Module, resource: Resource) -> tuple[dict[str, Variable
 
 
 def _code(module: Module, filename: Any) -> Path | None:
-    """The folder that is zipped, if the module does that itself, or the file that is there."""
+    """Return the folder that the module zips, or the existing file."""
     archive = module.target(filename, _ARCHIVE) or _archive_to(module, module.value(filename))
     body = archive.body if archive else Table({"source_dir": filename})
     source = module.value(body.get("source_dir", body.get("source_file")))

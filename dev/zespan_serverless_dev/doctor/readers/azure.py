@@ -37,7 +37,7 @@ def _is_python(folder: Path) -> bool:
 
 
 def _settings(function: Function, file: Path, project: Project) -> None:
-    """What `func start` puts into the environment; the settings in Azure are often a copy."""
+    """Return what `func start` puts into the environment, of which the settings in Azure are often a copy."""
     if not file.is_file():
         return
     try:

@@ -40,7 +40,7 @@ def read(root: Path, project: Project) -> None:
 
 
 def _toml(content: str) -> Table:
-    """A TOML document with the lines of its keys, as far as each begins one. Raises Unreadable."""
+    """Parse a TOML document with the lines of its keys, as far as each begins one. Raises Unreadable."""
     try:
         return _located(tomllib.loads(content), content.splitlines())
     except tomllib.TOMLDecodeError as error:

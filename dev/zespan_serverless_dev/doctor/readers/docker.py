@@ -103,7 +103,7 @@ def _last(file: Path, content: str) -> _Stage | None:
 
 
 def _instructions(content: str) -> list[tuple[int, str, str]]:
-    """Each instruction with its line; a backslash at the end of a line continues it, and << has lines of its own."""
+    """Yield each instruction with its line; a backslash at the end continues a line, and << has its own lines."""
     found: list[tuple[int, str, str]] = []
     started, pending, until = 0, "", ""
     for number, line in enumerate(content.splitlines(), 1):

@@ -28,7 +28,7 @@ def read(root: Path, project: Project) -> None:
 
 
 def _value(text: str) -> str | Unknown:
-    """A value without its quotes, or without the comment after it; unknown if another variable is a part of it."""
+    """Return a value without quotes, or without the comment after it; unknown if it contains another variable."""
     quote = text[:1] if text[:1] in ("'", '"') and text.find(text[0], 1) > 0 else ""
     value = text[1 : text.find(quote, 1)] if quote else re.split(r"\s#", f" {text}")[0].strip()
     return UNKNOWN if "$" in value and quote != "'" else value

@@ -14,8 +14,8 @@ _FOREIGN = frozenset(("__pycache__", "build", "dist", "node_modules", "site-pack
 
 
 def walk(root: Path) -> Iterator[Path]:
-    """Every file below `root`, sorted, or `root` itself if it is a file. Hidden folders and installed code are left
-    out, and symbolic links to folders are not followed."""
+    """Yield every file below `root`, sorted, or `root` itself if it is a file. Hidden folders and installed code are
+    left out, and symbolic links to folders are not followed."""
     if root.is_file():
         yield root
         return

@@ -40,7 +40,7 @@ def _add(project: Project, module: Module) -> None:
 
 
 def _planned(plan: Table, file: Path) -> Module:
-    """A plan as a module: values that are known only after the deployment are references to where they come from.
+    """Return a plan as a module: values known only after the deployment are references to their sources.
 
     https://developer.hashicorp.com/terraform/internals/json-format
     """

@@ -19,7 +19,7 @@ _LEVELS = {"error": "error", "warning": "warning", "info": "note"}
 
 
 def report(result: Result) -> str:
-    """The report as one run."""
+    """Return the report as one run."""
     rules = list({finding.rule.id: finding.rule for finding in result.findings}.values())
     driver = {"name": "zespan-serverless doctor", "version": __version__, "rules": [_rule(rule) for rule in rules]}
     run = {

@@ -60,7 +60,7 @@ def _timeout(template: Template, own: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _permitted(text: str, template: Template, own: tuple[str, ...]) -> str:
-    """The template in which the function, or its role, may read the key."""
+    """Return the template in which the function, or its role, may read the key."""
     properties = table(template.resources[own[1]].get("Properties"))
     role: Any = properties.get("Role")
     if role is None and template.resources[own[1]].get("Type") == _SAM:

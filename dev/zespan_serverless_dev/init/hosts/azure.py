@@ -36,7 +36,8 @@ def plan(draft: Draft, project: Project) -> None:
 
 
 def _undecorated(module: Module) -> list[str]:
-    """The functions of a module that Azure calls and that nothing traces. Orchestrators are replayed, not traced."""
+    """Return the functions of a module that Azure calls and that are untraced. Orchestrators are replayed, not
+    traced."""
     apps = {name for name, _ in _apps(module)}
     found = []
     for one in module.decorated:

@@ -69,7 +69,7 @@ def _made(tree: ast.Module, name: str) -> ast.stmt | None:
 
 
 def _last_of(tree: ast.Module, name: str) -> ast.stmt | None:
-    """The statement after which a middleware is the outermost one: that which adds the last one, or makes the app."""
+    """Return the statement after which a middleware is outermost: the one that adds the last, or makes the app."""
     made = _made(tree, name)
     for parent in ast.walk(tree):
         body = getattr(parent, "body", None)

@@ -26,7 +26,7 @@ def _run(name: str, path: str) -> None:
 
 
 def _next() -> str | None:
-    """The file of the next `sitecustomize` on the path."""
+    """Return the file of the next `sitecustomize` on the path."""
     places = [os.path.abspath(place) for place in sys.path]  # noqa: PTH100
     after = places[places.index(_FOLDER) + 1 :] if _FOLDER in places else []
     spec = PathFinder.find_spec("sitecustomize", [place for place in after if place != _FOLDER])
