@@ -35,7 +35,7 @@ LAYERS = [
     {"agentcore", "aws_lambda", "azure_functions", "asgi", "jobs", "logs", "wsgi"},
     {"google_cloud", "tasks", "vercel"},  # jobs run on Cloud Run, too; handler classes, WSGI and ASGI on Vercel
     {"_worker"},
-    {"celery", "dramatiq", "rq"},
+    {"celery", "dramatiq", "rq", "temporal"},
     {"frameworks", "opentelemetry", "powertools", "testing", "types"},
     {"__init__"},
     {"_bytecode", "_layer", "_replay"},

@@ -75,6 +75,7 @@ EXCLUDED = (
     "celery.py",
     "dramatiq.py",
     "rq.py",
+    "temporal.py",
     "exporters/_trees",
     "_process/overriding.py",
 )

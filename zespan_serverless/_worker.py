@@ -10,7 +10,7 @@ from . import settings as _settings
 from ._base.guard import Guarded
 from ._platforms.platform import countdown
 from ._record.invocation import Description, Invocation
-from ._trace.context import caller_of
+from ._trace import Caller, caller_of, parse_traceparent
 from .tasks import Task
 
 if TYPE_CHECKING:
@@ -37,13 +37,21 @@ def task_of(
     seconds: float | None = None,
     is_killed: bool = True,
     is_last: bool = False,
+    trace_id: str = "",
 ) -> Task:
-    """Return the task of one message. `read` returns its id, its name, a getter for headers, and attributes."""
+    """Return the task of one message. `read` returns its id, its name, a getter for headers, and attributes.
+
+    `seconds` is its time limit, `is_killed` says whether the process ends with it. `is_last`: see `TaskHost`.
+    `trace_id` is the trace of a message without a trace context, if it has 32 hex digits.
+    """
 
     def invocation() -> Invocation:
         id, name, carrier, attributes = read()
         said = Description({"faas.trigger": "pubsub", **attributes})
-        return Invocation(id, name, caller_of(carrier), countdown(seconds), lambda: said, is_killed=is_killed)
+        parent = caller_of(carrier)
+        if parent is None and parse_traceparent(f"00-{trace_id}-{'1' * 16}-01") is not None:
+            parent = Caller(trace_id)
+        return Invocation(id, name, parent, countdown(seconds), lambda: said, is_killed=is_killed)
 
     if _process.current() is not None and settings.get("journal") == "on":
         settings = {name: settings[name] for name in settings if name != "journal"}

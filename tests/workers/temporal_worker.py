@@ -1,0 +1,111 @@
+"""A worker of Temporal, and what starts workflows.
+
+python -m tests.workers.temporal_worker ADDRESS work            serves until SIGTERM
+python -m tests.workers.temporal_worker ADDRESS start N ACTIVITY    starts N workflows of 2 activities, in a trace each
+"""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import json
+import os
+import signal
+import sys
+from datetime import timedelta
+from typing import Any
+
+from temporalio import activity, workflow
+from temporalio.client import Client
+from temporalio.common import RetryPolicy
+from temporalio.worker import Worker
+
+with workflow.unsafe.imports_passed_through():
+    import zespan_serverless
+    from tests.workers.noting import captured
+    from zespan_serverless.temporal import ZespanInterceptor
+
+
+@activity.defn
+def work(number: int) -> int:
+    captured(number=number)
+    return number
+
+
+@activity.defn
+async def asynchronous(number: int) -> int:
+    captured(number=number)
+    await asyncio.sleep(0)
+    return number
+
+
+@activity.defn
+def flaky(number: int) -> int:
+    captured(number=number)
+    if activity.info().attempt < 3:
+        raise ValueError("again")
+    return number
+
+
+@activity.defn
+async def slow(number: int) -> int:
+    captured(number=number)
+    await asyncio.sleep(30)
+    return number
+
+
+@workflow.defn
+class TwoActivities:
+    @workflow.run
+    async def run(self, name: str) -> int:
+        total = 0
+        for number in range(2):
+            total += await workflow.execute_activity(
+                name,
+                number,
+                start_to_close_timeout=timedelta(seconds=1 if name == "slow" else 30),
+                retry_policy=RetryPolicy(
+                    initial_interval=timedelta(milliseconds=10), maximum_attempts=1 if name == "slow" else 5
+                ),
+            )
+        return total
+
+
+def interceptors() -> list[Any]:
+    return [ZespanInterceptor()] if os.environ.get("ROOM") == "room" else []
+
+
+async def serve(client: Client) -> None:
+    stop = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+    activities = [work, asynchronous, flaky, slow]
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        # Without a cache each step of a workflow replays it from the beginning.
+        options: dict[str, Any] = {"activity_executor": pool, "max_cached_workflows": 0}
+        async with Worker(client, task_queue="q", workflows=[TwoActivities], activities=activities, **options):
+            await stop.wait()
+
+
+async def start(client: Client, count: int, name: str) -> list[str | None]:
+    traces = []
+    handles = []
+    for number in range(count):
+        with zespan_serverless.task_scope("starter"):
+            traces.append(zespan_serverless.traceparent())
+            handles.append(await client.start_workflow(TwoActivities.run, name, id=f"{name}-{number}", task_queue="q"))
+    await asyncio.gather(*(handle.result() for handle in handles), return_exceptions=True)
+    return traces
+
+
+async def main(address: str, what: str, *args: str) -> None:
+    client = await Client.connect(address, interceptors=interceptors())
+    if what == "work":
+        await serve(client)
+    else:
+        json.dump(await start(client, int(args[0]), args[1]), sys.stdout)
+
+
+if __name__ == "__main__":
+    if os.environ.get("ROOM") == "init":
+        zespan_serverless.init()
+    asyncio.run(main(*sys.argv[1:]))

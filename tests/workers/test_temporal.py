@@ -1,0 +1,117 @@
+"""Temporal's development server and worker: one event for each attempt of an activity, and none for a replay."""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import subprocess
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests import environments, hosts
+from tests.documentation import PAGES, blocks
+from tests.support import ROOT, roots, until
+from tests.workers import support
+from tests.workers.support import Worker
+from zespan_serverless.testing import Backend
+
+WORKER = "tests.workers.temporal_worker"
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[str]:
+    """The address of a development server."""
+    temporal = environments.installed("workers", "temporal").with_name("temporal")
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    options = ["--headless", "--ip", "127.0.0.1", "--port", str(port), "--log-level", "error"]
+    with subprocess.Popen([temporal, "server", "start-dev", *options], stdout=subprocess.DEVNULL) as process:
+        try:
+            until(lambda: _listens(port), 60)
+            yield f"127.0.0.1:{port}"
+        finally:
+            process.kill()
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as client:
+        return client.connect_ex(("127.0.0.1", port)) == 0
+
+
+@pytest.fixture
+def env(backend: Backend, tmp_path: Path) -> dict[str, str]:
+    return support.environment(tmp_path, backend.url, ROOM="room")
+
+
+def worker(server: str, env: dict[str, str]) -> Worker:
+    return Worker([str(environments.installed("workers", "temporal")), "-m", WORKER, server, "work"], env)
+
+
+def start(server: str, env: dict[str, str], count: int, name: str) -> Any:
+    """Start workflows and wait for their ends. Returns their traceparents."""
+    command = [str(environments.installed("workers", "temporal")), "-m", WORKER, server, "start", str(count), name]
+    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+@pytest.mark.host(seconds=12)
+def test_every_attempt_arrives_once(server: str, env: dict[str, str], backend: Backend) -> None:
+    """Threads and coroutines, three attempts each, without a workflow cache: an event per attempt, in the starter's
+    trace, although workflows are replayed at every step."""
+    with worker(server, env) as temporal:
+        traces = [start(server, env, count, name) for count, name in ((5, "work"), (5, "asynchronous"), (2, "flaky"))]
+        assert temporal.stop(signal.SIGTERM) == 0, temporal.log
+    assert {event["event_id"] for event in backend.events}.issuperset(support.noted(env))
+    attempts = [event for event in roots(backend.events) if "temporal.attempt" in event["metadata"]]
+    assert Counter((e["operation"], e["metadata"]["temporal.attempt"], e["status"]) for e in attempts) == {
+        ("work", 1, "success"): 10,
+        ("asynchronous", 1, "success"): 10,
+        ("flaky", 1, "error"): 4,
+        ("flaky", 2, "error"): 4,
+        ("flaky", 3, "success"): 4,
+    }
+    assert {event["trace_id"] for event in attempts} == {text.split("-")[1] for some in traces for text in some}
+    hosts.write("Temporal", "SIGTERM", "all of 12 workflows; exit 0 as without us")
+    hosts.write("Temporal", "exception", "all; an event for each attempt, with its error; none for a replay")
+
+
+@pytest.mark.host(seconds=8)
+def test_a_workflow_that_nobody_traces_is_one_trace(server: str, env: dict[str, str], backend: Backend) -> None:
+    """Its activities have the trace id that is the run's id, also those that exceed their time limit."""
+    with worker(server, env) as temporal:
+        start(server, {**env, "ROOM": ""}, 1, "slow")
+        until(lambda: len(roots(backend.events)) == 2, 60)  # the starter has one, too
+        temporal.stop(signal.SIGTERM)
+    (attempt,) = [event for event in roots(backend.events) if event["operation"] == "slow"]
+    assert attempt["trace_id"] == attempt["metadata"]["temporal.workflow.run_id"].replace("-", "")
+    assert (attempt["parent_span_id"], attempt["metadata"]["error.type"]) == (None, "CancelledError")
+
+
+@pytest.mark.host(seconds=6)
+def test_documented_worker(server: str, env: dict[str, str], backend: Backend) -> None:
+    """The block of the page is the example, whose activity has an event."""
+    block = blocks(PAGES["hosts/temporal"])[0]
+    folder = ROOT / "examples" / "workers"
+    assert (folder / "temporal_worker.py").read_text().partition("\n\n")[2] == block
+    python = environments.installed("workers", "temporal")
+    env = {**env, "TEMPORAL_ADDRESS": server, "PYTHONPATH": f"{ROOT}:{folder}"}
+    code = (
+        "import asyncio, temporal_worker as t\n"
+        "async def main():\n"
+        "    c = await t.connect()\n"
+        "    print(await c.execute_workflow(t.Report.run, 'the page', id='r', task_queue='reports'))\n"
+        "asyncio.run(main())\n"
+    )
+    with Worker([str(python), "-m", "temporal_worker"], env) as temporal:
+        done = subprocess.run(
+            [str(python), "-c", code], env=env, capture_output=True, text=True, timeout=60, check=False
+        )
+        assert done.stdout == "2\n", done.stderr + temporal.log
+        until(lambda: len(roots(backend.events)) == 1, 60)
+    assert roots(backend.events)[0]["operation"] == "count_words"
