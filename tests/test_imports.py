@@ -95,6 +95,7 @@ PYTEST = {"testing/plugin.py", "testing/_fixtures.py"}  # which it imports
 HOOKS = {
     "dramatiq.py",
     "rq.py",
+    "temporal.py",
     "frameworks/_dspy.py",
     "frameworks/_langchain.py",
     "frameworks/_openai_agents.py",

@@ -127,7 +127,7 @@ def _id(info: Any) -> str:
 
 
 def _attributes(info: Any) -> Mapping[str, object]:
-    """What Temporal tells of an attempt."""
+    """Return the attributes of an attempt."""
     return {
         "faas.trigger": "other",
         "temporal.namespace": info.workflow_namespace,
