@@ -40,7 +40,7 @@ def test_the_package_has_no_dependencies() -> None:
 
 
 def test_the_main_command_knows_every_tool() -> None:
-    """Otherwise nobody would learn from it what there is to install."""
+    """The command lists every tool, so that it can say how to install a missing one."""
     assert set(cli.TOOLS) == set(TOOLS["entry-points"]["zespan_serverless.commands"])
 
 

@@ -144,7 +144,7 @@ def test_a_certificate_that_is_not_trusted(lines: Lines) -> None:
 
 @pytest.mark.parametrize("password", ["", "user:pa55word@"])
 def test_a_proxy_that_is_not_there(lines: Lines, monkeypatch: pytest.MonkeyPatch, password: str) -> None:
-    """Nobody who looks at the backend would find it: the line names the proxy, without its password."""
+    """The line names the proxy, without its password, because the backend is not the cause."""
     monkeypatch.setenv("HTTP_PROXY", f"http://{password}127.0.0.1:9")
     line = outage(lines, "http://ingest.example")
     assert code_of(line) == "away-proxy"

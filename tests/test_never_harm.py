@@ -197,7 +197,7 @@ RESULTS: list[Callable[[], object]] = [
 
 @every_host
 def test_a_result_is_the_very_object(host: Host, backend: Backend) -> None:
-    """Whatever it is, and as it was; nobody has read from a generator."""
+    """The result is the function's own, whatever it is; a generator has not been read."""
     for make in RESULTS:
         result = make()
         seen = came(host, lambda: result)  # noqa: B023 (it is called at once)

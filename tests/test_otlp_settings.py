@@ -137,7 +137,7 @@ def test_a_mistake_in_a_variable_is_said_once(
 def test_an_address_that_cannot_be_used_switches_telemetry_off(
     url: str, problem: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The default would send the events to somebody they are not meant for."""
+    """Telemetry is off, because the default would send the events to the wrong backend."""
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", url)
     assert not usable(Settings(exporter="otlp"))
     assert said(caplog) == [f"telemetry is off: OTEL_EXPORTER_OTLP_ENDPOINT {problem} (or ZESPAN_ENABLED=0)"]

@@ -458,7 +458,7 @@ def test_switch_accepts_common_words(name: str, text: str, value: bool, warnings
 @pytest.mark.parametrize("name", ["enabled", "store_prompts"])
 @pytest.mark.parametrize("text", UNREADABLE)
 def test_invalid_switch_keeps_data_back(name: str, text: str, warnings: Warnings) -> None:
-    """Nobody sets these two but to have less sent: what cannot be read is off, which is said once."""
+    """These two are set only to send less, so an unreadable value means off, which is logged once."""
     environ = {f"ZESPAN_{name.upper()}": text}
     for _ in range(2):
         assert resolve({}, environ) == resolve(check({name: False}), {})
@@ -518,7 +518,7 @@ def test_bounds_are_in_range(warnings: Warnings) -> None:
 @pytest.mark.parametrize("text", ["api.zespan.com", "https://", "https://host:port", "redis://x"])
 @pytest.mark.parametrize("arguments", [{}, {"enabled": True}])
 def test_invalid_base_url_switches_telemetry_off(text: str, arguments: dict[str, Any], warnings: Warnings) -> None:
-    """The default would send the events to somebody they are not meant for."""
+    """Telemetry is off, because the default would send the events to the wrong backend."""
     environ = {"ZESPAN_BASE_URL": text, "ZESPAN_API_KEY": "zsp_1", "ZESPAN_ENABLED": "1"}
     settings = resolve(check(arguments), environ)
     assert not usable(settings)
@@ -753,7 +753,7 @@ def test_misspelled_variable_is_logged(variable: str, value: str, meant: str, wa
 def test_misspelled_variable_that_keeps_data_back_is_honoured(
     variable: str, value: str, changed: dict[str, Any], warnings: Warnings
 ) -> None:
-    """Because of one letter nobody has their prompts sent who has meant not to."""
+    """A typo in one letter does not send prompts that were meant to be switched off."""
     assert resolve({}, {variable: value}) == Settings().replaced(**changed)
     (said,) = warnings()
     assert said.startswith(

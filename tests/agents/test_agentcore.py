@@ -112,7 +112,7 @@ def test_what_becomes_of_errors(start: Start, backend: Backend) -> None:
 
 
 def test_client_that_leaves_a_stream(start: Start, backend: Backend) -> None:
-    """The invocation ends when the runtime drops the generator that nobody reads any more."""
+    """The invocation ends when the runtime drops the generator that has no reader any more."""
     with serve(start, "endless", "collect") as runtime:
         runtime.listen()
         connection = http.client.HTTPConnection("127.0.0.1", runtime.port, timeout=10)

@@ -66,7 +66,7 @@ def test_large_event_is_waited_for(start: StartFunction, backend: Backend) -> No
 
 
 def test_large_event_on_a_small_function_loses_nothing(start: StartFunction, backend: Backend, busy_core: None) -> None:
-    """With a tenth of a core for it nobody can tell what takes so long, but nothing is lost and nothing hangs."""
+    """With a tenth of a core everything takes long, but nothing is lost and nothing hangs."""
     sandbox = start("large.handler", env={"SMALL": "1"}, timeout=20)
     for number in (1, 2):
         answer = sandbox.invoke(raw=SIX_MB)
@@ -185,7 +185,7 @@ def test_refused_registration_flushes_before_the_return(start: StartFunction, ba
 
 
 def test_decorating_in_the_handler_flushes_before_the_return(start: StartFunction, backend: Backend) -> None:
-    """Decorating in the handler, after the init, flushes before the return and harms nobody."""
+    """Decorating in the handler, after the init, flushes before the return, without harm."""
     sandbox = start("lazy.handler")
     for number in (1, 2):
         answer = sandbox.invoke()
@@ -202,7 +202,7 @@ def test_broken_module_is_reported_at_once_after_the_registration(start: StartFu
 
 
 def test_another_extension_is_not_disturbed(start: StartFunction, backend: Backend) -> None:
-    """Somebody else's extension and ours do not disturb each other, nor after a reset."""
+    """Another extension and ours do not disturb each other, not even after a reset."""
     sandbox = start("steps.handler", extension=True, timeout=2)
     for number in (1, 2):
         assert sandbox.invoke().status == 200

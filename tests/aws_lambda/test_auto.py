@@ -1,4 +1,4 @@
-"""Functions whose code nobody touches, on the real emulator."""
+"""Functions with unchanged code, on the real emulator."""
 
 from __future__ import annotations
 
@@ -127,7 +127,7 @@ def test_a_function_that_cannot_start_is_reported_when_the_backend_is_back(folde
 
 
 def test_a_report_that_is_lost_is_said(folder: Path, backend: Backend) -> None:
-    """Without a journal nobody else will send it."""
+    """Without a journal a report that cannot be sent is logged, because no later process would send it."""
     env = {"ZESPAN_BASE_URL": backend.url, "ZESPAN_LAMBDA_HANDLER": "broken_import.handler", "ZESPAN_JOURNAL": "off"}
     backend.mode = 503
     with Sandbox(AUTO, folder, env=env) as sandbox:

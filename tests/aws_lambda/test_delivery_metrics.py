@@ -156,7 +156,7 @@ def test_the_switch_of_powertools_is_heeded(emitted: Emitted, monkeypatch: pytes
 
 
 def test_missing_namespace_is_logged_once(caplog: pytest.LogCaptureFixture, emitted: Emitted) -> None:
-    """Powertools cannot print anything then, which is said once, and harms nobody."""
+    """Powertools cannot print anything then, which is logged once and has no other effect."""
     with testing.recording(on_flush=delivery_metrics()) as events:
         for _ in range(2):
             handler(0, LambdaContext())

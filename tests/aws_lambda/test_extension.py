@@ -330,7 +330,7 @@ def test_flush_is_run_although_the_api_fails(api: Api, extension: Extension) -> 
 
 
 def test_refused_registration_is_no_error(api: Api, register: Callable[[], Extension | None]) -> None:
-    """A refusal is no error, and nobody asks for events."""
+    """A refusal is not an error, and no thread requests events."""
     api.registration = 403
     assert register() is None
     time.sleep(0.05)
@@ -355,7 +355,7 @@ def test_late_registration_is_asked_for_events(
 def test_nothing_is_registered_where_no_thread_can_be_started(
     api: Api, register: Callable[[], Extension | None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where no thread can be started nothing is registered, since nobody could ask for events."""
+    """Where no thread can be started nothing is registered, because no thread could request events."""
 
     def start(self: threading.Thread) -> None:
         raise RuntimeError("can't start new thread")
@@ -376,7 +376,7 @@ def test_address_of_the_api_may_be_ipv6(api: Api) -> None:
 def test_api_that_does_not_answer_is_no_error(
     register: Callable[[], Extension | None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An address where nobody answers is no error either."""
+    """An address that does not respond is not an error either."""
     monkeypatch.setenv("AWS_LAMBDA_RUNTIME_API", "127.0.0.1:9")
     assert register() is None
 

@@ -1,4 +1,4 @@
-"""Managed Instances: AWS's runtime client forks processes that serve side by side, and that nobody freezes."""
+"""Managed Instances: AWS's runtime client forks processes that serve side by side, and are never frozen."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ def test_flush_of_a_worker_that_ends_has_no_deadline(start: Start, backend: Back
 
 
 def test_events_of_a_worker_that_ends_are_dropped_without_a_backend(start: Start, backend: Backend) -> None:
-    """What a worker cannot send before it ends nobody else has: it is dropped, and that is said."""
+    """Events that a worker cannot send before it ends are dropped and logged, because no other process has them."""
     backend.mode = "refuse"
     api = start(ZESPAN_FLUSH_TIMEOUT="0.2")
     api.invoke({"leave": 1})

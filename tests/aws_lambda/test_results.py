@@ -133,6 +133,6 @@ def test_a_refusal_comes_before_a_status(start: StartFunction, backend: Backend)
 
 
 def test_a_result_that_another_decorator_turns_into_json(start: StartFunction, backend: Backend) -> None:
-    """What our wrapper returns is not judged if somebody above it makes something else of it."""
+    """What our wrapper returns is not checked if a decorator above it changes it."""
     assert start("results.serialized").invoke({"kind": "set"}).payload == "{1}"
     assert backend.wait_for(1)[0]["status"] == "success"

@@ -212,7 +212,7 @@ def test_after_init_at_module_level(start: StartFunction, backend: Backend) -> N
 
 
 def test_without_a_journal_timeouts_are_reported_but_no_crashes(start: StartFunction, backend: Backend) -> None:
-    """SIGTERM is enough to report a timeout; of a crash nobody knows."""
+    """SIGTERM is enough to report a timeout; a crash cannot be reported."""
     sandbox = start("unfinished.handler", env={"ZESPAN_JOURNAL": "off"}, timeout=TIMEOUT)
     ends(sandbox, {"sleep": 30})
     until(lambda: statuses(backend) == ["timeout"])
@@ -306,7 +306,7 @@ def test_kill_for_memory_is_reported_as_a_crash(start: StartFunction, backend: B
 
 @flush_modes
 def test_sys_exit_is_not_taken_for_a_crash(start: StartFunction, backend: Backend, flush_mode: str) -> None:
-    """A handler that leaves by an exception has ended: it says so itself, and nobody takes it for a crash."""
+    """A handler that leaves by an exception has ended: its own event says so, and no process reports it as a crash."""
     sandbox = start("unfinished.handler", env={"ZESPAN_FLUSH_MODE": flush_mode})
     ends(sandbox, {"leave": 3})
     goes_on(sandbox, backend, 2)
@@ -363,7 +363,7 @@ else:
 
 @pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
 def test_children_have_no_journal(tmp_path: Path, method: str) -> None:
-    """Nobody would read it while the runtime's process lives: what a child cannot send before its end is said."""
+    """A child's journal would not be read while the runtime's process lives, so its unsent events are logged."""
     work = """
 import multiprocessing
 def work():

@@ -145,7 +145,7 @@ def test_exceptions_that_are_no_errors_pass(error: BaseException, is_async: bool
         with pytest.raises(type(error)) as caught:
             run()
         assert caught.value is error
-        until(lambda: events)  # of a task that is cancelled nobody waits for it
+        until(lambda: events)  # a cancelled task does not wait for it
         assert [event["status"] for event in events] == ["error"]
 
 

@@ -55,7 +55,7 @@ def fork() -> int:
 
 
 def test_fork_waits_until_no_thread_imports() -> None:
-    """It happens when nobody imports any more, and parent and child can go on with both."""
+    """The fork happens when no thread imports any more, and parent and child can import and fork again."""
     begun, over = threading.Event(), threading.Event()
 
     def work() -> None:

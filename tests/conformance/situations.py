@@ -296,7 +296,7 @@ def ignored(door: Door) -> None:
     time.sleep(0.03)
     say("lives")
     door.serve()
-    flush()  # nobody but the kernel hears of the next one
+    flush()  # only the kernel handles the next one
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     send(signal.SIGTERM)
     linger()
@@ -411,7 +411,7 @@ def all_closed(door: Door) -> None:
 
 @situation("descriptors")
 def closed_twice(door: Door) -> None:
-    """A descriptor that is closed once too often: harmless where nobody else has got its number."""
+    """A descriptor that is closed once too often: harmless unless other code has its number."""
     theirs = [os.open(os.devnull, os.O_RDONLY) for _ in range(16)]
     for fd in theirs:
         os.close(fd)
@@ -737,7 +737,7 @@ def exit_between(door: Door) -> None:
 
 @situation("ends")
 def exception(door: Door) -> None:
-    """One that nobody catches ends the process with its own traceback."""
+    """An uncaught one ends the process with its own traceback."""
     door.serve()
     door.serve(fails)
 
@@ -824,7 +824,7 @@ def faulthandler_that_hands_on(door: Door) -> None:
     door.here()
     faulthandler.register(signal.SIGTERM, all_threads=False, chain=True)
     door.serve()
-    flush()  # nobody but faulthandler hears of the next one
+    flush()  # only faulthandler handles the next one
     send(signal.SIGTERM)
     linger()
 

@@ -189,7 +189,7 @@ def sender_of(delivery: Delivery | Several) -> Worker:
 
 
 def pending_flushes(delivery: Delivery | Several) -> int:
-    """Flushes that somebody waits for."""
+    """Flushes that a thread waits for."""
     return len(accounts_of(delivery).waiters)
 
 
@@ -262,7 +262,7 @@ def mark_closed(delivery: Delivery) -> None:
 
 
 def before_notices_of_close(delivery: Delivery, then: Callable[[], object]) -> mock._patch[Any]:
-    """A patch: do this once, when `close` has dropped events in the calling thread and has told nobody of it yet."""
+    """A patch: do this once, when `close` has dropped events in the calling thread and has not reported it yet."""
     caller, release = threading.get_ident(), Accounts.after_release
     todo = [then]
 

@@ -83,7 +83,7 @@ class Picky(Scripted):
 
 
 @pauses(0.0)
-@mock.patch.object(_worker, "ABORT_GRACE", 5.0)  # nobody is given up here, however busy the machine is
+@mock.patch.object(_worker, "ABORT_GRACE", 5.0)  # no thread is abandoned here, however busy the machine is
 @settings(deadline=None)
 @given(STEPS, st.lists(st.sampled_from(OUTCOMES), max_size=25), st.integers(1, 6), st.sampled_from([0, 5]))
 def test_counters_balance_after_any_outcomes(
@@ -100,7 +100,7 @@ def test_counters_balance_after_any_outcomes(
             report = delivery.flush(abs(amount), probe=amount < 0)
             assert min(report.delivered, report.dropped, report.pending) >= 0
             assert not report.pending or report.reason
-            assert report.elapsed < 3  # nobody sleeps while there is something to do
+            assert report.elapsed < 3  # no thread sleeps while there is something to do
         else:
             captured += amount
             for n in itertools.islice(number, amount):
@@ -446,7 +446,7 @@ class Finalized:
 
 @pytest.mark.slow
 def test_capture_from_a_finalizer(make: Make) -> None:
-    """A stream that nobody holds any more is finalised in the middle of our own work: no deadlock, no lost count."""
+    """An unreferenced stream is finalised during our own work: no deadlock, no lost count."""
     exporter = Scripted(OK, RETRY, OK, REFUSED, OK)
     delivery = make(exporter, max_events=30, batch_size=5, flush_timeout=0.5)
     finalized = itertools.count()
@@ -484,7 +484,7 @@ def test_capture_while_the_same_thread_holds_the_lock_waits_in_the_intake(make: 
 
 
 def test_log_handler_that_captures_does_not_deadlock(make: Make) -> None:
-    """It holds its own lock while it does, and so may somebody else who is about to log: no deadlock."""
+    """It holds its own lock while it does, and so may another thread that is about to log: no deadlock."""
     delivery = make(Scripted(RETRY), max_events=1)
     inside, go_on = threading.Event(), threading.Event()
 
@@ -518,7 +518,7 @@ def test_log_handler_that_captures_does_not_deadlock(make: Make) -> None:
 
 
 def test_capture_from_many_threads_is_quick_while_the_backend_hangs(make: Make) -> None:
-    """Nobody who captures waits for a socket, a flush, on_error or the log."""
+    """Capturing never waits for a socket, a flush, on_error or the log."""
     gate, over = Gate(RETRY), threading.Event()
     delivery = make(Scripted(gate), max_events=5, on_error=lambda dropped: over.wait(10))
     capture(delivery, 1)

@@ -38,7 +38,7 @@ every_loop = pytest.mark.parametrize("run", [on_asyncio, on_trio])
 
 @every_loop
 def test_it_ends_when_all_is_delivered_and_is_reported(run: Run, make: Make) -> None:
-    """Nobody waits for it any more, and on_flush gets one report."""
+    """No task waits for it any more, and on_flush gets one report."""
     reports: list[FlushReport] = []
     delivery = make(Scripted(OK), on_flush=reports.append)
     capture(delivery, 1)

@@ -1,4 +1,4 @@
-"""Where nobody waits for a flush, and where the process is about to be copied."""
+"""Flushes in the background, and before the process is copied."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_background_flush_repeats_until_all_is_delivered(make: Make) -> None:
 
 
 def test_follower_aborts_and_repeats_a_hanging_attempt(make: Make) -> None:
-    """The sender tries again by itself, too; but what hangs then is cut off only by somebody who waits."""
+    """The sender also retries on its own, but only a waiting flush can abort a request that hangs."""
     exporter = Scripted(hang, hang, hang, OK)
     delivery = make(exporter, flush_interval=0.05)
     capture(delivery, 1)
@@ -99,7 +99,7 @@ def test_background_flush_calls_on_flush(make: Make) -> None:
 
 
 def test_without_threads_the_caller_flushes(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where no thread can be had somebody has to wait after all."""
+    """Without threads, the calling thread has to wait after all."""
 
     def refuse(thread: threading.Thread) -> None:
         raise RuntimeError("can't start new thread")

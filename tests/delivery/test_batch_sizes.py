@@ -1,4 +1,5 @@
-"""Events that take longer to send than a flush may: they are sent in smaller batches, and hold up nobody for ever."""
+"""Events that take longer to send than a flush may: they are sent in smaller batches, and block no other event for
+ever."""
 
 from __future__ import annotations
 

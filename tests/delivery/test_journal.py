@@ -101,7 +101,7 @@ class Looking(Delivery):
 
 
 def die(delivery: Delivery) -> None:
-    """As if its process had been killed: nobody holds its file any more. Its own sender would now take that over."""
+    """As if its process had been killed: its file is unlocked, so that its own sender could take it over."""
     if isinstance(delivery, Looking) and (sender := sender_of(delivery).thread) is not None:
         eventually(lambda: sender in delivery.have_looked)
     without_journal(delivery).release()
@@ -189,7 +189,7 @@ def test_file_cut_anywhere_yields_its_first_records(events: list[bytes], at: flo
 @given(events=RECORDS, at=st.floats(0, 1, exclude_max=True), flip=st.integers(1, 255))
 def test_corrupt_byte_anywhere_is_counted_or_harmless(events: list[bytes], at: float, flip: int) -> None:
     """Whichever byte has changed, nothing is made up, and nothing is missing unless that is counted, or the file is
-    left alone as somebody else's."""
+    left alone as another user's."""
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary) / "journals"
         file = leave(folder, *events)
@@ -371,7 +371,7 @@ def another_user(file: Path, elsewhere: Path) -> None:
 def test_file_that_is_not_plain_and_ours_is_skipped(
     begin: Begin, folder: Path, disguise: Callable[[Path, Path], None]
 ) -> None:
-    """What is not a plain file of this user alone is not opened for its content, and stops nobody."""
+    """What is not a plain file of this user alone is not read, and does not prevent the recovery of others."""
     file = leave(folder, b'{"n": 1}')
     disguise(file, folder.parent / "elsewhere")
     leave(folder, b'{"n": 2}')
@@ -514,7 +514,7 @@ def test_file_stays_locked_after_a_failed_write(begin: Begin, folder: Path, monk
 
 
 def test_removed_folder_is_created_again(begin: Begin, folder: Path) -> None:
-    """After somebody has tidied up, what is captured from the next flush on is on disk again, open spans too."""
+    """After the folder has been cleaned, what is captured from the next flush on is on disk again, open spans too."""
     delivery = begin(Scripted())
     delivery.record_open(begun(SPAN))
     capture(delivery, 1)
@@ -602,7 +602,7 @@ def heir(folder: Path, environment: dict[str, str], *numbers: object) -> None:
 
 
 def arrives(folder: Path, environment: dict[str, str], backend: Backend, *expected: str) -> None:
-    """With the next process, or the one after that: nobody waits for it to have looked around."""
+    """With the next process, or the one after that: no flush waits for its search."""
     for _ in range(5):
         heir(folder, environment)
         if operations(backend) == [*expected]:
@@ -630,7 +630,7 @@ def test_events_of_a_killed_process_arrive_once(
 
 @pytest.mark.slow
 def test_file_of_a_live_process_is_not_touched(folder: Path, backend: Backend, environment: dict[str, str]) -> None:
-    """Nobody touches the file of a process that lives, frozen or not; when it is dead its events are sent."""
+    """The file of a living process, frozen or not, is left alone; when it is dead its events are sent."""
     running, frozen, dead = (python(CAPTURE, folder, name, **environment) for name in ("running", "frozen", "dead"))
     for process in (running, frozen, dead):
         assert process.stdout is not None
@@ -914,7 +914,7 @@ def test_recovered_events_are_bounded_by_the_buffer(begin: Begin, folder: Path) 
 
 
 def test_close_leaves_no_journal(begin: Begin, folder: Path) -> None:
-    """What a shutdown could not send is counted as dropped, and nobody finds it later."""
+    """What a shutdown could not send is counted as dropped, and not recovered later."""
     delivery = begin(Scripted(RETRY))
     capture(delivery, 1)
     delivery.close(0.05)

@@ -225,7 +225,7 @@ def test_close_does_not_wait_for_an_on_error_that_hangs_in_another_thread(make: 
 
 
 def test_log_line_names_the_destination(make: Make, caplog: pytest.LogCaptureFixture) -> None:
-    """Who reads that a key is not accepted, or that nobody answers, reads where."""
+    """A log line about a refused key or an unreachable backend names the address."""
 
     class Named(Scripted):
         destination = "https://ingest.example"

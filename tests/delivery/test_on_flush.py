@@ -143,7 +143,7 @@ def test_on_flush_that_flushes_and_invokes_returns_at_once() -> None:
 
 
 def test_on_flush_is_skipped_without_threads(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where no thread can be started nobody could leave it behind, and it is left out; the events are sent."""
+    """Without threads `on_flush` is not called, because it could not be abandoned; the events are sent."""
     start = threading.Thread.start
 
     def refuse(thread: threading.Thread) -> None:

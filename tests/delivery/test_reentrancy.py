@@ -43,7 +43,7 @@ AWAY = Outcome("retry", "made up", 60)
 
 
 class Abandoned:
-    """A generator of the user's that nobody holds any more; only the garbage collector finds it."""
+    """The user's generator without references, which only the garbage collector finds."""
 
     def __init__(self, finalize: Callable[[], object]) -> None:
         self.finalize, self.itself = finalize, self
@@ -147,7 +147,7 @@ def test_captures_by_finalizers_reach_the_journal_once(journaled: Callable[[], t
 
 
 def test_a_finalizer_that_flushes_in_the_senders_thread(make: Make) -> None:
-    """It does not wait for itself, and keeps nobody else waiting."""
+    """It does not wait for itself, and no other flush waits for it."""
     delivery, reports = make(Scripted()), []
 
     def finalize() -> None:

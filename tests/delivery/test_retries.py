@@ -150,7 +150,7 @@ def test_every_outage_is_logged_once(make: Make, at_once: None, caplog: pytest.L
 def test_retry_after_is_honoured_without_waiting(
     backend: Backend, to: Make, clock: Clock, status: int, form: str
 ) -> None:
-    """Nobody sleeps for it: flushes return at once, also those by hand, until the time has come."""
+    """No flush waits for it: flushes return at once, also explicit ones, until the time has come."""
     backend.mode = status
     backend.retry_after = "30" if form == "seconds" else email.utils.formatdate(time.time() + 31, usegmt=True)
     delivery = to()
@@ -304,7 +304,7 @@ def test_refused_key_drops_events_and_is_logged_once(
 
 
 def test_a_redirect_is_not_followed(backend: Backend, to: Make, at_once: None) -> None:
-    """Neither key nor prompts go where nobody has configured them to go."""
+    """Neither key nor prompts are sent to an address that is not configured."""
     backend.mode = "redirect"
     delivery = to()
     capture(delivery, 1)

@@ -1,4 +1,4 @@
-"""When we fail ourselves in the midst of sending: nothing is lost from the books, and nobody pays for it."""
+"""Internal failures while sending: no event is lost, and no caller is affected."""
 
 from __future__ import annotations
 

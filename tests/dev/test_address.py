@@ -31,14 +31,14 @@ def test_a_dev_of_this_folder_is_found_with_its_token(folder: Path) -> None:
 
 
 def test_a_dev_elsewhere_is_found_by_its_url() -> None:
-    """Its token is in the URL that it has printed; without it functions can send there, but nobody can read."""
+    """Its token is in the URL that it has printed; without it functions can send there, but not read."""
     with DevServer() as dev:
         assert find(dev.page_url) == Address(dev.url, dev.token)
         assert find(dev.url) == Address(dev.url, "")
 
 
 def test_a_dev_on_the_default_port_is_found_without_a_url(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody has to type what is usual."""
+    """The defaults need not be typed."""
     with DevServer() as dev:
         monkeypatch.setattr(address, "PORT", dev.port)
         assert find() == Address(dev.url, "")
@@ -56,7 +56,7 @@ def test_a_dev_of_another_user_gets_nothing_unasked(monkeypatch: pytest.MonkeyPa
 
 
 def test_a_file_of_a_dev_that_was_killed_does_no_harm(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody answers there, or another one, which does not accept its token."""
+    """Nothing responds there, or another `dev`, which does not accept the token."""
     with DevServer() as dev, DevServer(folder) as killed:
         running.write(folder, running.Running(dev.url, killed.token))
         monkeypatch.setattr(address, "PORT", killed.port)
@@ -65,7 +65,7 @@ def test_a_file_of_a_dev_that_was_killed_does_no_harm(folder: Path, monkeypatch:
 
 
 def test_a_file_that_others_may_read_names_no_dev(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It may have come with a repository, to lead telemetry to somebody else's server."""
+    """It may have come with a repository, to direct telemetry to an attacker's server."""
     with DevServer(folder) as dev:
         monkeypatch.setattr(address, "PORT", 9)
         (folder / "running.json").chmod(0o644)

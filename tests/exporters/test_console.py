@@ -109,7 +109,7 @@ def test_a_terminal_gets_json_if_that_is_asked_for() -> None:
 def test_a_pipe_gets_a_tree_if_that_is_asked_for(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Without colours: a person reads it, but nobody knows on what."""
+    """The tree has no colours, because the terminal is unknown."""
     monkeypatch.delenv("COLUMNS", raising=False)
     init(exporter="console", console_format="tree")
     with span("outer"), span("inner", kind="tool"):

@@ -267,7 +267,7 @@ def test_cloud_trace_context_has_a_decimal_span(value: object, expected: object)
 
 
 def test_called_by_hand_with_a_made_up_context() -> None:
-    """Called by hand, with the context that somebody made up: one event, and the result."""
+    """Called directly, with a made-up context, it has one event, and its result."""
     from zespan_serverless import zespan_cloud_event
 
     @zespan_cloud_event

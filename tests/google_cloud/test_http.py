@@ -77,7 +77,7 @@ def test_without_a_header_the_trace_is_google_s(flavour: Flavour, start: Start, 
 
 @both
 def test_the_framework_s_decorator_may_be_below(flavour: Flavour, start: Start, backend: Backend) -> None:
-    """In either order, and with after_response nobody waits for a backend that is slow."""
+    """In either order, and with after_response no client waits for a slow backend."""
     backend.latency = 0.3
     function = start("above", flavour.source)
     assert function.ask("/").body == b"hello"
@@ -255,7 +255,7 @@ def test_outside_cloud_run_a_thread_sends_after_the_response(flavour: Flavour, s
 def test_sigterm_lets_the_request_finish_and_sends_the_rest(
     flavour: Flavour, start: Start, backend: Backend, cell: Cell
 ) -> None:
-    """The request under way is finished, and what was captured is sent, also what nobody has waited for."""
+    """The request under way is finished, and what was captured is sent, also what no flush has waited for."""
     backend.latency = 0.05
     function = start("above" if flavour is ASYNC else "chat", flavour.source, ZESPAN_FLUSH_MODE="after_response")
     off = start("chat", flavour.source, ZESPAN_ENABLED="0")

@@ -54,7 +54,7 @@ def ask(channel: Channel, body: bytes = b"") -> Answer:
 
 
 def test_connecting_imports_nothing() -> None:
-    """A fork in the midst of an import leaves its child a lock that nobody will release."""
+    """A fork during an import leaves its child a lock that is never released."""
     script = """
         import socket, sys
         from zespan_serverless._http.sockets import connect

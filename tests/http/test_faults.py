@@ -1,4 +1,4 @@
-"""Answers that nobody should give, over real sockets: each within the time of a flush, and no event lost by it."""
+"""Faulty responses over real sockets: each within the time of a flush, and no event lost by it."""
 
 from __future__ import annotations
 

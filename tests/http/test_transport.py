@@ -702,7 +702,7 @@ def test_host_header_omits_the_default_port(monkeypatch: pytest.MonkeyPatch, url
 
 
 def test_untrusted_certificate_is_refused(tls_backend: Backend, connect: Callable[[str], Transport]) -> None:
-    """No key goes to somebody who cannot prove who he is."""
+    """No key is sent to a server without a valid certificate."""
     with pytest.raises(ssl.SSLCertVerificationError):
         post(connect(tls_backend.url))
     assert tls_backend.requests == []
@@ -971,7 +971,7 @@ def test_cancel_ends_the_opening_of_a_tunnel(
 
 
 def test_cancel_ends_sending(mute: Mute, connect: Callable[[str], Transport]) -> None:
-    """A body that nobody reads."""
+    """`cancel` ends the sending of a body that the peer does not read."""
     transport = connect(f"http://127.0.0.1:{mute.port}")
     posting = Posting(transport, b"x" * 50_000_000)
     eventually(lambda: mute.accepted)
@@ -989,7 +989,8 @@ def test_cancel_during_name_resolution_takes_effect_afterwards(
     monkeypatch: pytest.MonkeyPatch,
     secure: bool,
 ) -> None:
-    """Nobody can end that; but when it ends, nothing is sent any more, and the next request is not disturbed."""
+    """Name resolution cannot be aborted; when it ends, nothing is sent any more, and the next request is not
+    disturbed."""
     target = tls_backend if secure else backend
     resolve, entered, go_on = socket.getaddrinfo, threading.Event(), threading.Event()
 

@@ -257,7 +257,7 @@ def test_a_reader_never_harms(reader: Reader, user: str | None, warned: str, cap
 
 
 def test_a_reader_prevails_over_the_context_around() -> None:
-    """If it finds somebody; a block inside does not change whom the invocation is for."""
+    """The reader's user is that of the invocation; a block inside does not change it."""
 
     @with_context(user_id="around", session_id="around")
     @zespan_lambda(user_id=lambda event: "read", session_id=lambda event: None)

@@ -86,7 +86,7 @@ def test_with_context_adds_to_what_is_in_force() -> None:
 
 @pytest.mark.parametrize(("given", "sent"), [(17, "17"), (["a"], "['a']"), (Unwritable(), None)])
 def test_ids_are_sent_as_text(given: Any, sent: str | None) -> None:
-    """A number is an id, too; what cannot be written is left out, and harms nobody."""
+    """A number is an id, too; an id that cannot be converted is left out without harm."""
     with testing.recording() as events:
         with with_context(user_id=given, session_id=given), span("a"):
             pass

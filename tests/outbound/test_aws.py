@@ -136,7 +136,7 @@ def test_each_notification_of_a_batch_carries_the_context() -> None:
 
 
 def test_a_text_message_to_a_phone_is_left_alone() -> None:
-    """Nobody reads attributes there."""
+    """Attributes are not added where no receiver reads them."""
     given = {"PhoneNumber": "+491234", "Message": "Hi"}
     assert injected("sns", "Publish", given) == given
 
@@ -261,7 +261,7 @@ def test_a_client_context_keeps_within_its_limit() -> None:
     ],
 )
 def test_an_invoke_without_a_place_stays_as_it_is(more: dict[str, Any]) -> None:
-    """Lambda hands the context to nobody, or it is not what it should be, or has one."""
+    """The client context is unchanged if Lambda does not pass it on, it is invalid, or it has a trace context."""
     params = {"FunctionName": "f", **more}
     assert injected("lambda", "Invoke", params) == params
 

@@ -43,7 +43,7 @@ def flags(headers: dict[str, str]) -> int:
 
 
 def test_a_trace_of_ours_is_random_and_sampled() -> None:
-    """Both flags; neither state nor baggage, because nobody has sent any."""
+    """Both flags; neither state nor baggage, because none was received."""
     headers = handed_on({})
     assert list(headers) == ["traceparent"]
     assert flags(headers) == 3
@@ -65,7 +65,7 @@ def test_a_trace_that_we_do_not_record_is_sampled_if_the_caller_says_so(theirs: 
 
 
 def test_a_trace_of_ours_that_is_not_recorded_is_not_sampled() -> None:
-    """Nobody has recorded it."""
+    """The sampled flag is not set, because the trace is not recorded."""
     assert flags(handed_on({}, sample_rate=0.0)) == 2
 
 

@@ -347,7 +347,7 @@ def test_any_text_can_be_asked_about(text: str) -> None:
 
 @pytest.mark.slow
 def test_a_fork_while_boto3_is_imported() -> None:
-    """The child can import it, too: it does not inherit the lock of a module that nobody goes on to import."""
+    """The child can import it, too: it does not inherit the import lock of a half-imported module."""
     script = """
 import os, threading, time, zespan_serverless
 zespan_serverless.init(api_key_secret="ssm:/k", base_url="http://127.0.0.1:9")

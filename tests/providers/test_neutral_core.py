@@ -1,4 +1,4 @@
-"""A provider's room is its own answers: an SDK that nobody knows, traced by a room of a few lines."""
+"""The core knows no provider: an invented SDK is traced by a room of a few lines."""
 
 from __future__ import annotations
 

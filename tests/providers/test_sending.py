@@ -48,7 +48,7 @@ def test_aiohttp_may_be_asked_by_keywords() -> None:
 
 
 def test_an_answer_of_another_make_is_handed_on() -> None:
-    """Somebody may have replaced `send` before us, as tests do."""
+    """Other code may have replaced `send` before, as tests do."""
     made = Bare()
     client, other = type("Client", (), {"send": lambda client, request: made}), type("AsyncClient", (), {"send": None})
     theirs: Any = SimpleNamespace(**{**vars(httpx), "Client": client, "AsyncClient": other})
@@ -128,7 +128,7 @@ class Bare:
 
 
 def test_a_call_that_is_dropped_leaves_the_one_under_way_in_its_place() -> None:
-    """The garbage collector closes a coroutine that nobody awaits any more, wherever it happens to run."""
+    """The garbage collector closes an unawaited coroutine, wherever it happens to run."""
     places: list[Any] = []
     dropped: list[Any] = []
 

@@ -143,7 +143,7 @@ class Plainly:
 
 
 class Items(collections.abc.Mapping[str, str]):
-    """A mapping of somebody's own make."""
+    """A third-party mapping."""
 
     def __getitem__(self, key: str) -> str:
         return SECRET
@@ -637,7 +637,7 @@ def test_without_prompts_an_exit_quotes_nothing() -> None:
 
 
 def test_without_prompts_the_code_is_told() -> None:
-    """Status and code of a refusal say what to do, and quote nobody."""
+    """Status and code of a refusal say what to do, and contain no quotes."""
     openai = pytest.importorskip("openai")
     error = openai.BadRequestError.__new__(openai.BadRequestError, SECRET)
     error.status_code, error.code = 400, "context_length_exceeded"
@@ -655,7 +655,7 @@ def test_without_prompts_nothing_that_was_said_is_sent() -> None:
 
 
 def test_every_way_in() -> None:
-    """Steps, their tags, events of one's own, settings' tags: nobody has to think of it."""
+    """Steps, their tags, captured events and the settings' tags are all redacted."""
     with testing.recording(tags={"token": SECRET, "team": "t"}) as events:
         with with_context(tags={"Api-Key": SECRET}), span("step", metadata={"a": json.dumps({"secret": SECRET})}):
             pass

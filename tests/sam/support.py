@@ -27,7 +27,7 @@ class Surroundings:
 
 
 def run(*command: str | Path, cwd: Path = ROOT, stdin: str = "", **environment: str) -> str:
-    """What a command prints to stdout; it finds the Python of these tests first, and tells nobody about its use."""
+    """What a command prints to stdout; it finds the Python of these tests first, and sends no usage statistics."""
     variables = {**os.environ, "SAM_CLI_TELEMETRY": "0", "AWS_DEFAULT_REGION": "us-east-1", **environment}
     variables["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     done = subprocess.run(command, cwd=cwd, env=variables, input=stdin, capture_output=True, text=True, timeout=300)

@@ -143,7 +143,7 @@ def test_a_container_image(container_image: str, surroundings: Surroundings) -> 
 
 
 def posted(url: str, body: bytes) -> bytes:
-    """Return what is answered, as soon as somebody listens."""
+    """Return the response, as soon as the server listens."""
     end = time.monotonic() + 20
     while True:
         try:

@@ -311,7 +311,7 @@ def test_close_is_quick_in_every_mode(mode: Mode) -> None:
 
 
 def test_tls_is_served_to_clients_that_trust_it() -> None:
-    """With a certificate it serves HTTPS, and clients that distrust it or say nothing harm nobody else."""
+    """With a certificate it serves HTTPS, and clients that distrust it or send nothing do not affect others."""
     authority = trustme.CA()
     server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("127.0.0.1").configure_cert(server)

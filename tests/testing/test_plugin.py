@@ -242,7 +242,7 @@ def test_the_report_has_a_line_per_test(passing: Session) -> None:
 
 def test_nothing_is_sent_from_tests(tmp_path: Path) -> None:
     """With a key in the environment or in code, in workers of xdist, while they are collected, and in processes that a
-    test starts, telemetry is off. It is not off where somebody asks for it."""
+    test starts, telemetry is off. It is on if requested."""
     run = session(
         tmp_path,
         """

@@ -12,7 +12,7 @@ from tools import chromium
 
 @pytest.fixture
 def bare(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A machine without Chromium, and nobody who has asked for it."""
+    """A machine without Chromium, whose installation was not requested."""
     monkeypatch.setenv("PATH", "")
     monkeypatch.delenv("CI", raising=False)
 
@@ -28,7 +28,7 @@ def test_no_chromium_is_said_with_the_way_out(capsys: pytest.CaptureFixture[str]
 
 @pytest.mark.usefixtures("bare")
 def test_it_is_installed_only_where_that_is_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Root on Debian installs it if asked to; nobody else, and nothing else."""
+    """Only root on Debian installs it, and only on request."""
     commands: list[list[str]] = []
 
     def run(command: list[str], **_: Any) -> None:

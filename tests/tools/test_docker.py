@@ -15,7 +15,7 @@ from tools import docker
 
 @pytest.fixture
 def bare(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A machine without Docker and debootstrap, and nobody who has asked for them."""
+    """A machine without Docker and debootstrap, whose installation was not requested."""
     monkeypatch.setenv("PATH", "")
     monkeypatch.setattr(docker, "SYSTEM_PATH", "")
     monkeypatch.delenv("CI", raising=False)

@@ -248,7 +248,7 @@ def test_a_threads_own_span_goes_before_the_shared_one() -> None:
 
 
 def test_leaving_in_another_context_leaves_that_one_alone() -> None:
-    """A generator finalised in somebody else's task does not end that task's span, and raises nothing."""
+    """A generator finalised in another task does not end that task's span, and does not raise."""
     token = contextvars.copy_context().run(context.enter, context.new_span())
     here = context.new_span()
     mine = context.enter(here)

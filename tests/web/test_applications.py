@@ -89,7 +89,7 @@ def test_background_work_is_in_the_requests_trace(name: str, request: pytest.Fix
     assert request.getfixturevalue(name).ask("/background").status == 200
     until(lambda: len(named(ingest.events, "/background")) == found + 1, 3)
     root = named(ingest.events, "/background")[found]
-    until(lambda: below(root, ingest.events), 3)  # flush_interval, which sends what nobody asks for, is 5 s
+    until(lambda: below(root, ingest.events), 3)  # flush_interval, which sends without a flush, is 5 s
     assert [event["operation"] for event in below(root, ingest.events)] == ["after"]
 
 

@@ -1,4 +1,4 @@
-"""A module in which somebody has registered an extension of our name before us."""
+"""A module in which other code has already registered an extension of our name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is new comes in by itself, and never moves what somebody reads."""
+"""New rows appear automatically, and never move what the user is reading."""
 
 from __future__ import annotations
 

@@ -116,7 +116,7 @@ def test_a_model_that_needs_no_key_answers() -> None:
 
 
 def test_an_event_that_was_lost_is_named() -> None:
-    """The probe says what was captured, and nobody has got it."""
+    """The probe reports what was captured, and it has not arrived anywhere."""
     done = ran("--alone", program=LOST)
     assert done.returncode == 4
     assert "1 event: 0 delivered, 0 waiting, 0 dropped, 1 lost\n" in done.stderr

@@ -65,7 +65,7 @@ def test_a_watcher_hears_what_has_changed(dev: DevServer) -> None:
 
 
 def test_many_changes_are_few_messages(dev: DevServer) -> None:
-    """Changes that come quickly are joined: nothing is missing, and nobody gets hundreds of messages."""
+    """Changes that come quickly are joined: nothing is missing, and no watcher gets hundreds of messages."""
     with Watcher(dev) as page:
         for number in range(100):
             send(dev, event(trace_id=f"{number:032x}"))
@@ -124,7 +124,7 @@ def test_the_stream_ends_with_the_server() -> None:
 
 
 def test_a_tool_gets_its_commands(dev: DevServer) -> None:
-    """A command for a sandbox that obeys it reaches the tool that waits, and nobody twice."""
+    """A command for a sandbox that obeys it reaches the waiting tool exactly once."""
     dev.post_lifecycle({"type": "sandbox", "sandbox": "s/1", "controls": ["freeze", "again"]})
     found: list[Any] = []
     tool = threading.Thread(target=lambda: found.append(ask(dev, "GET", "/v1/commands?sandbox=s%2F1").json()))

@@ -206,7 +206,7 @@ def test_tokens_that_nobody_has_counted_are_none_there_either(name: str) -> None
 
 
 def test_every_dialect_is_one_of_a_backend_with_a_name() -> None:
-    """Nobody could ask for another one."""
+    """Every dialect is the name of a backend in the settings."""
     assert set(DIALECTS) < set(BACKENDS)
     assert set(DIALECTS) == set(CALLS) == set(ALWAYS)
 

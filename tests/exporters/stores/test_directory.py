@@ -56,7 +56,7 @@ def test_what_was_put_is_listed_read_and_deleted(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there are no pipes with names")
 def test_what_is_no_file_cannot_be_read(tmp_path: Path) -> None:
-    """A folder, a link to nothing, or a pipe, which nobody may ever write to."""
+    """A folder, a link to nothing, or a pipe, which may never have a writer."""
     (tmp_path / "a.gz").mkdir()
     (tmp_path / "b.gz").symlink_to(tmp_path / "nothing")
     os.mkfifo(tmp_path / "c.gz")
@@ -96,7 +96,7 @@ def test_a_write_that_was_given_up_leaves_nothing_behind(tmp_path: Path) -> None
 
 
 def test_a_write_that_takes_too_long_leaves_nothing_behind(tmp_path: Path) -> None:
-    """It counts as failed even if nobody has cancelled it."""
+    """It counts as failed even if it was not cancelled."""
     store = Directory(str(tmp_path))
     with pytest.raises(TimeoutError):
         store.put(b"batch", "name", -1.0)
@@ -104,7 +104,7 @@ def test_a_write_that_takes_too_long_leaves_nothing_behind(tmp_path: Path) -> No
 
 
 def test_what_a_killed_process_left_unfinished_is_removed_in_time(tmp_path: Path) -> None:
-    """It is never listed, and it is removed when nobody can be writing it any more."""
+    """It is never listed, and it is removed when no process can be writing it any more."""
     for name, age in (("old", 4000.0), ("new", 10.0)):
         (tmp_path / f"{name}.gz.unfinished").write_text("half")
         os.utime(tmp_path / f"{name}.gz.unfinished", (time.time() - age, time.time() - age))

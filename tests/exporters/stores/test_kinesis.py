@@ -18,7 +18,7 @@ OF = {"exporter": "zespan", "content_type": "application/json"}
 
 
 def test_a_batch_is_a_record(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It has a partition key of its own, so that batches go to all shards; and nobody replays a stream."""
+    """It has a partition key of its own, so that batches go to all shards; and a stream cannot be replayed."""
     with aws.aws_server() as url:
         aws.use(url, monkeypatch)
         client = aws.client("kinesis", url)

@@ -52,7 +52,7 @@ def test_a_batch_is_an_object(url: str, prefix: str, bucket: Any) -> None:
 
 
 def test_an_object_that_cannot_be_read(bucket: Any) -> None:
-    """What a lifecycle has put into an archive keeps nobody from reading the others."""
+    """An object that a lifecycle has archived does not prevent reading the others."""
     bucket.put_object(Bucket="bucket", Key="1.gz", Body=b"one", StorageClass="GLACIER")
     bucket.put_object(Bucket="bucket", Key="2.gz", Body=b"two")
     store = open_store("s3://bucket")

@@ -160,7 +160,7 @@ def test_what_no_exporter_can_be_made_for(url: str, told: str, monkeypatch: pyte
 
 
 def test_a_store_that_is_only_written_to_says_so() -> None:
-    """When somebody wants to read from it."""
+    """Reading from a store that is only written to raises an error."""
     shelf = Shelf()
     for read in (shelf.list, lambda: shelf.get("x"), lambda: shelf.delete("x")):
         with pytest.raises(ConfigurationError, match="cannot be read back"):

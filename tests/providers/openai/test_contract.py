@@ -54,7 +54,7 @@ UNPRICED = {
     **dict.fromkeys(("error", "streamed error", "streamed tools"), "no word about tokens"),
 }
 
-# Calls whose tokens nobody has counted: the SDK gives 0, and we null.
+# Calls with unknown token counts: the SDK sends 0, and this package null.
 UNCOUNTED = {
     (call, field): "unknown is not none"
     for call in ("streamed tools", "abandoned stream")

@@ -80,7 +80,7 @@ def _internals() -> list[str]:
 
 
 class Broken(Exception):
-    """Ours, and nobody else's to see."""
+    """An internal failure, which must not reach the user."""
 
 
 def _broken(*_: object, **__: object) -> Any:

@@ -406,7 +406,7 @@ def test_a_request_that_cannot_be_written(is_async: bool) -> None:
 
 
 def test_a_connection_that_is_dropped(is_async: bool) -> None:
-    """A response that nobody can read any more is one event, and no reference of the package keeps the connection."""
+    """A response that can no longer be read is one event, and no reference of the package keeps the connection."""
 
     async def use(url: str) -> None:
         entered = manager_of(url, is_async=is_async).enter()

@@ -225,7 +225,7 @@ def test_its_response_closed(side: Side, recorded: Recorded) -> None:
 @pytest.mark.usefixtures("no_gc")
 @pytest.mark.parametrize("count", [0, 1, 3])
 def test_a_dropped_stream_ends_without_the_garbage_collector(side: Side, recorded: Recorded, count: int) -> None:
-    """A stream that nobody holds any more ends there and then, read or not, without the garbage collector."""
+    """An unreferenced stream ends at once, read or not, without the garbage collector."""
     stream = side.ask(stream=True)
     chunks = side.take(stream, count)
     alive = weakref.ref(stream)
@@ -467,7 +467,7 @@ def test_still_open_when_the_invocation_ends(side: Side, recorded: Recorded, inv
 def test_a_streaming_response_still_open_when_the_invocation_ends(
     side: Side, recorded: Recorded, invoke: Invoke
 ) -> None:
-    """The same for a response whose body nobody has asked for yet."""
+    """The same for a response whose body has not been requested yet."""
     manager = side.client.chat.completions.with_streaming_response.create(model="m", messages=[])
     invoke(lambda: side.enter(manager))
     assert [event["model"] for event in recorded.all()] == ["m", ""]

@@ -56,7 +56,7 @@ async def flood(request: Request) -> Response:
             while True:
                 yield bytes(65536)
                 reached(gate, "flooding")
-                await anyio.lowlevel.checkpoint()  # or nobody would hear of the client's leaving
+                await anyio.lowlevel.checkpoint()  # otherwise the client's disconnect would not be noticed
         finally:
             reached(gate, "left")
 
