@@ -28,7 +28,7 @@ NAMES: dict[Situation, str] = {
 assert tuple(NAMES) == get_args(Situation)
 
 
-OTHERS = 3
+OTHERS = 2
 """More hosts than these are not named one by one, if they share what the others do not."""
 
 
