@@ -8,8 +8,6 @@ import os
 import re
 import shutil
 import subprocess
-import sys
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -18,6 +16,7 @@ from zespan_serverless_dev.doctor.run import diagnose, selected
 from zespan_serverless_dev.emulator.model import ModelEndpoint
 
 from tests.documentation import PAGES, blocks, run
+from tests.environments import installed
 from tests.hosts import GROUPS
 from tests.support import TRACE, TRACEPARENT
 from tests.test_template import SAM, validate
@@ -172,14 +171,14 @@ def test_terraform_of_the_page_is_formatted(tmp_path: Path) -> None:
 
 
 @pytest.mark.host(seconds=10)
-@pytest.mark.skipif(not (find_spec("aws_cdk") and shutil.which("node")), reason="no aws-cdk-lib, or no node")
+@pytest.mark.skipif(not shutil.which("node"), reason="CDK runs on Node")
 def test_cdk_makes_the_function_of_the_page(tmp_path: Path) -> None:
     """The function has the key's name, and its role may read the parameter."""
     (tmp_path / "build").mkdir()
     (tmp_path / "build" / "app.py").write_text(blocks(PAGES["hosts/lambda"])[0])
     (tmp_path / "infra.py").write_text(block(tab("hosts/lambda", "CDK"), "python"))
     env = {**os.environ, "CDK_OUTDIR": str(tmp_path / "out")}
-    subprocess.run([sys.executable, "infra.py"], cwd=tmp_path, env=env, check=True, timeout=120)
+    subprocess.run([installed("deploy", "cdk"), "infra.py"], cwd=tmp_path, env=env, check=True, timeout=120)
     template = json.loads((tmp_path / "out" / "chat.template.json").read_text())
     (function,) = (r for r in template["Resources"].values() if r["Type"] == "AWS::Lambda::Function")
     assert function["Properties"]["Environment"] == {"Variables": {"ZESPAN_API_KEY_SECRET": "ssm:/zespan/api-key"}}
