@@ -132,3 +132,10 @@ def test_docstrings_of_functions_begin_with_a_verb() -> None:
             if text and not is_property and NOUN.match(text):
                 wrong.append(f"{file.relative_to(ROOT)}:{node.lineno}: {text.splitlines()[0]}")
     assert wrong == []
+
+
+def test_sections_of_docstrings_keep_their_lines() -> None:
+    """`Args:` and `Attributes:` stand alone on their line: a wrapper that joins lines makes one paragraph of a list."""
+    joined = re.compile(r"^ *(Args|Attributes|Raises|Returns): .*$", re.MULTILINE)
+    files = [*(ROOT / "zespan_serverless").rglob("*.py"), *(ROOT / "dev").rglob("*.py")]
+    assert {file.name: found.group() for file in files if (found := joined.search(file.read_text()))} == {}

@@ -30,10 +30,13 @@ def delivery_metrics(
     and dropped events are counted since the previous line, also those between two flushes. ColdStart is 1 in the first
     line of a process, else 0. Your own `Metrics` are not affected.
 
-    Args:     namespace: Default: the environment variable POWERTOOLS_METRICS_NAMESPACE.     service: Default: the
-    environment variable POWERTOOLS_SERVICE_NAME.     **dimensions: Further dimensions by name.
+    Args:
+        namespace: Default: the environment variable POWERTOOLS_METRICS_NAMESPACE.
+        service: Default: the environment variable POWERTOOLS_SERVICE_NAME.
+        **dimensions: Further dimensions by name.
 
-    Raises:     ConfigurationError: Powertools is not installed.
+    Raises:
+        ConfigurationError: Powertools is not installed.
     """
     try:
         from aws_lambda_powertools.metrics import EphemeralMetrics

@@ -1,6 +1,8 @@
 """`HttpExporter`: posts batches to one address. Derive from it for your own backend.
 
-class Mine(HttpExporter):     PATH = "/events"     VARIABLE = "MINE_API_KEY"
+class Mine(HttpExporter):
+    PATH = "/events"
+    VARIABLE = "MINE_API_KEY"
 
     def body_of(self, batch):
         return b"[" + b",".join(batch) + b"]"
@@ -8,7 +10,8 @@ class Mine(HttpExporter):     PATH = "/events"     VARIABLE = "MINE_API_KEY"
     def headers_for(self, key):
         return {"content-type": "application/json", "authorization": f"Bearer {key}"}
 
-@zespan_lambda(exporter=Mine("https://ingest.example", os.environ["MINE_API_KEY"])) def handler(event, context): ...
+@zespan_lambda(exporter=Mine("https://ingest.example", os.environ["MINE_API_KEY"]))
+def handler(event, context): ...
 """
 
 from __future__ import annotations
@@ -41,9 +44,11 @@ _PASSING = (502, 503, 504)  # what a proxy or a busy server returns for any requ
 class HttpExporter(Exporter):
     """Sends to one base_url with one key, over one kept-alive connection, or through the user's client.
 
-    Args:     base_url: The address, to which `PATH` is added.     api_key: The key, if there is one.
-    api_key_secret: Where AWS keeps the key, as in the setting.     http_client: An `httpx.Client`, or a function that
-    makes one, as in the setting.
+    Args:
+        base_url: The address, to which `PATH` is added.
+        api_key: The key, if there is one.
+        api_key_secret: Where AWS keeps the key, as in the setting.
+        http_client: An `httpx.Client`, or a function that makes one, as in the setting.
     """
 
     PATH: ClassVar[str]

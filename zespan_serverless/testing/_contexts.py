@@ -11,8 +11,10 @@ from types import SimpleNamespace
 class LambdaContext:
     """The `context` argument of AWS Lambda.
 
-    Args:     timeout: Seconds from now until the invocation times out, by the real clock.     function_name: Name of
-    the function, also in its ARN and log group.     aws_request_id: Id of the invocation. Default: a new one.
+    Args:
+        timeout: Seconds from now until the invocation times out, by the real clock.
+        function_name: Name of the function, also in its ARN and log group.
+        aws_request_id: Id of the invocation. Default: a new one.
     """
 
     def __init__(
@@ -39,9 +41,12 @@ class LambdaContext:
 class AzureContext:
     """The `context` argument of Azure Functions.
 
-    Args:     function_name: Name of the function.     invocation_id: Id of the invocation. Default: a new one.
-    traceparent: W3C trace context of the Functions host. Default: none.     retry_count: How often the invocation has
-    been retried.     max_retry_count: How often it may be retried; 0 if it has no retry policy.
+    Args:
+        function_name: Name of the function.
+        invocation_id: Id of the invocation. Default: a new one.
+        traceparent: W3C trace context of the Functions host. Default: none.
+        retry_count: How often the invocation has been retried.
+        max_retry_count: How often it may be retried; 0 if it has no retry policy.
     """
 
     def __init__(
@@ -69,8 +74,11 @@ class AzureContext:
 class GoogleContext:
     """The `context` argument of a background function under Google's functions framework.
 
-    Args:     event_type: Type of the event.     resource: Name of the resource that the event is from.     event_id: Id
-    of the event. Default: a new one.     timestamp: When the event happened, in ISO 8601.
+    Args:
+        event_type: Type of the event.
+        resource: Name of the resource that the event is from.
+        event_id: Id of the event. Default: a new one.
+        timestamp: When the event happened, in ISO 8601.
     """
 
     def __init__(

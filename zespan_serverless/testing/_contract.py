@@ -23,9 +23,11 @@ PATIENCE = 20.0
 
 
 class ExporterContract:
-    """Tests of an exporter: derive a class that pytest collects, and define how to create the exporter.
+    """Tests of an exporter: derive a class that pytest collects, and define how to create the exporter::
 
-    class TestArchive(testing.ExporterContract):     def make(self):         return Archive()
+        class TestArchive(testing.ExporterContract):
+            def make(self):
+                return Archive()
 
     Use `HttpExporterContract` for an exporter that sends over HTTP.
     """

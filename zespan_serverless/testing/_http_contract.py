@@ -26,13 +26,17 @@ _POISON = "poison"
 
 
 class HttpExporterContract(ExporterContract):
-    """Tests of an exporter that sends over HTTP, with a real server that fails in all ways: `self.backend`.
+    """Tests of an exporter that sends over HTTP, with a real server that fails in all ways: `self.backend`::
 
-    class TestMine(testing.HttpExporterContract):     def make(self):         return Mine(self.backend.url, self.KEY)
+        class TestMine(testing.HttpExporterContract):
+            def make(self):
+                return Mine(self.backend.url, self.KEY)
 
-    Attributes:     KEY: Must be sent to the backend, and appear nowhere else. Empty if the exporter has no key.
-    VERDICTS: The expected verdict for each status.     backend: The server of the test under way. To read other formats
-    than Zespan's and Carbon's it needs `decode`:         see `make_backend`.
+    Attributes:
+        KEY: Must be sent to the backend, and appear nowhere else. Empty if the exporter has no key.
+        VERDICTS: The expected verdict for each status.
+        backend: The server of the test under way. To read other formats than Zespan's and Carbon's it needs `decode`:
+            see `make_backend`.
     """
 
     KEY = "key-5up3rs3cr3t-0123456789"

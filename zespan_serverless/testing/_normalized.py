@@ -29,8 +29,9 @@ def normalized(events: Iterable[Mapping[str, Any]], *, unit: float = 1.0) -> lis
     seconds since the first event began. It and all durations (in milliseconds) are rounded to `unit`. The version of
     this package, the memory of the process, and how long it took to start are left out.
 
-    Args:     events: Events with the field names of the SDK `zespan`.     unit: Seconds that times are rounded to.
-    Choose far more than the test takes.
+    Args:
+        events: Events with the field names of the SDK `zespan`.
+        unit: Seconds that times are rounded to. Choose far more than the test takes.
     """
     events = [*events]
     began = min((start for event in events if (start := _began(event)) is not None), default=0.0)

@@ -34,10 +34,12 @@ def recording(**settings: Unpack[_settings.SettingsKwargs]) -> AbstractContextMa
     Telemetry exists once per process. So a recording that begins during another one, in any thread, is inside it: its
     events are in both lists, and the settings of the outer one also apply to it.
 
-    Args:     **settings: Settings that take precedence over those of the decorators. Both take precedence over
-    environment         variables; ZESPAN_ENABLED=0 does not switch a recording off.
+    Args:
+        **settings: Settings that take precedence over those of the decorators. Both take precedence over environment
+            variables; ZESPAN_ENABLED=0 does not switch a recording off.
 
-    Raises:     ConfigurationError: A setting does not exist, or its value has the wrong type.
+    Raises:
+        ConfigurationError: A setting does not exist, or its value has the wrong type.
     """
     return _recorded(settings)  # not decorated itself, because editors show a setting's text only of a plain function
 
@@ -90,12 +92,14 @@ def reset() -> None:
 class Recording:
     """Settings that override those of the functions under test, and the outcome of their events.
 
-    Attributes:     events: The events that have been recorded. Empty if they are sent to a backend.     arrived:
-    Returns the events that have been recorded, or have arrived at the backend.     dropped: The arguments of
-    `on_error`, for each group of dropped events.     waiting: Events that were left waiting, each with the reason.
-    elsewhere: Events that sandboxes have lost: `dropped` or `waiting`, the event, and the reason.     is_local: Whether
-    events are recorded in this process, rather than sent to a backend.     has_failed: Whether the test has failed
-    already, whose recording this is.
+    Attributes:
+        events: The events that have been recorded. Empty if they are sent to a backend.
+        arrived: Returns the events that have been recorded, or have arrived at the backend.
+        dropped: The arguments of `on_error`, for each group of dropped events.
+        waiting: Events that were left waiting, each with the reason.
+        elsewhere: Events that sandboxes have lost: `dropped` or `waiting`, the event, and the reason.
+        is_local: Whether events are recorded in this process, rather than sent to a backend.
+        has_failed: Whether the test has failed already, whose recording this is.
     """
 
     def __init__(self, given: Mapping[str, Any], defaults: Mapping[str, Any] | None, outer: Recording | None) -> None:

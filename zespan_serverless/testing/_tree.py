@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 def tree(events: Iterable[Mapping[str, Any]]) -> str:
     """Return events as trees, like the exporter `console`: a line each, with duration, tokens, cost and error.
 
-    Args:     events: Events with the field names of the SDK `zespan`, in any order, of any number of traces.
+    Args:
+        events: Events with the field names of the SDK `zespan`, in any order, of any number of traces.
     """
     return draw([node_of(event) for event in events], Style())
