@@ -230,7 +230,7 @@ def test_the_steps_of_an_agent() -> None:
     assert inside[2]["tool_call_args"] == '{"query":"Paris?"}'
 
 
-def test_an_event_of_ones_own() -> None:
+def test_a_captured_event() -> None:
     """It has the fields that it is given."""
     with testing.recording() as events:
         run(blocks(PAGES["by-hand"])[3]).handler({}, testing.LambdaContext())

@@ -193,7 +193,7 @@ def test_few_speak_to_the_network() -> None:
     assert found == SPEAKS
 
 
-def test_nothing_of_others_is_imported() -> None:
+def test_no_third_party_package_is_imported() -> None:
     """The core has no dependencies; a room's SDK is imported by those who have it, in functions."""
     foreign = [
         one

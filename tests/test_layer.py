@@ -123,7 +123,7 @@ def _is_text(node: ast.Expr) -> bool:
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="folders have no modes there")
-def test_nothing_of_the_checkout_gets_into_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_other_file_of_the_checkout_gets_into_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither what editors leave in it, nor the modes of its folders, which may be read-only."""
     copy = tmp_path / "zespan_serverless"
     shutil.copytree(ROOT / "zespan_serverless", copy)

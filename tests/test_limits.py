@@ -40,7 +40,7 @@ def test_closed_terminal_loses_what_is_in_memory(way_out: str, code: int, sent: 
         assert len(backend.events) == sent
 
 
-def test_an_exception_has_two_frames_of_ours() -> None:
+def test_an_exception_has_two_frames_of_the_package() -> None:
     """They are the first two below the caller, and the user's own follow."""
 
     @zespan_lambda

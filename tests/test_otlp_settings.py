@@ -44,7 +44,7 @@ def test_base_url_takes_precedence_over_variables(environ: dict[str, str], setti
     assert (found.url, found.missing) == (url, "")
 
 
-def test_collector_is_another_word_for_it() -> None:
+def test_collector_is_a_synonym() -> None:
     """With the same variables."""
     environ = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c:4318"}
     assert of(environ, exporter="collector").url == of(environ).url
@@ -113,7 +113,7 @@ WRONG = [
 
 
 @pytest.mark.parametrize(("name", "text", "warning"), WRONG)
-def test_a_mistake_in_a_variable_is_said_once(
+def test_a_mistake_in_a_variable_is_logged_once(
     name: str, text: str, warning: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The default is used, and no secret is shown."""

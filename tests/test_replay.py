@@ -148,7 +148,9 @@ def test_a_damaged_file_stays(backend: Backend, parked: Store, tmp_path: Path) -
     assert (ids(backend), [*parked.list()]) == (ALL, ["a"])
 
 
-def test_what_somebody_else_takes_meanwhile(backend: Backend, parked: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_batch_that_another_process_has_taken(
+    backend: Backend, parked: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Two runs at once deliver everything; neither fails."""
     monkeypatch.setattr(type(parked), "list", lambda _: iter(["b0", "gone", "b2"]))
     assert main(["replay", parked.url]) == 0

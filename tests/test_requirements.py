@@ -47,7 +47,7 @@ def test_requirements_name_the_wheel_by_its_path(file: Path) -> None:
 
 
 @pytest.mark.parametrize("file", COMMANDS, ids=lambda file: file.relative_to(ROOT).as_posix())
-def test_commands_name_no_package_of_ours(file: Path) -> None:
+def test_commands_do_not_install_this_package_by_name(file: Path) -> None:
     """No command for a shell, in a Dockerfile or on a page, installs this package by its bare name."""
     text = file.read_text()
     assert not [word for word in installed(text) if BY_NAME.match(word)]

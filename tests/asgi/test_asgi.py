@@ -456,7 +456,7 @@ def test_what_is_captured_in_a_websocket_is_sent(monkeypatch: pytest.MonkeyPatch
         assert [event["operation"] for event in backend.wait_for(1, timeout=2)] == ["chat"]  # flush_interval is 5 s
 
 
-def test_the_body_of_a_head_is_nobodys_to_miss() -> None:
+def test_the_missing_body_of_a_head_response_is_no_disconnect() -> None:
     """Clients leave when they have the headers."""
 
     async def app(scope: Message, receive: Any, send: Any) -> None:

@@ -126,7 +126,7 @@ def test_a_function_that_cannot_start_is_reported_when_the_backend_is_back(folde
         assert len({event["event_id"] for event in backend.wait_for(2)}) == 2
 
 
-def test_a_report_that_is_lost_is_said(folder: Path, backend: Backend) -> None:
+def test_a_lost_report_is_logged(folder: Path, backend: Backend) -> None:
     """Without a journal a report that cannot be sent is logged, because no later process would send it."""
     env = {"ZESPAN_BASE_URL": backend.url, "ZESPAN_LAMBDA_HANDLER": "broken_import.handler", "ZESPAN_JOURNAL": "off"}
     backend.mode = 503

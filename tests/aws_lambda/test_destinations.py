@@ -114,9 +114,7 @@ def test_one_that_hangs_costs_its_own_breaker_only(start: StartFunction, backend
     assert len(good.wait_for(8)) == 8
 
 
-def test_a_process_that_dies_is_told_of_to_zespan_and_to_an_otlp_backend(
-    start: StartFunction, backend: Backend
-) -> None:
+def test_a_crash_is_reported_to_zespan_and_to_an_otlp_backend(start: StartFunction, backend: Backend) -> None:
     """Named in the environment: each gets the same spans, once, in its own format, and the one that has crashed."""
     with Endpoint() as endpoint:
         otel = {"OTEL_EXPORTER_OTLP_ENDPOINT": endpoint.url, "OTEL_EXPORTER_OTLP_PROTOCOL": "http/json"}

@@ -149,7 +149,7 @@ def test_invocation_is_released_at_its_deadline_less_the_reserve(api: Api) -> No
     assert not extension.end("r1", lambda: pytest.fail("run nevertheless"))
 
 
-def test_invocation_without_a_handler_of_ours_is_released_early(api: Api, extension: Extension) -> None:
+def test_invocation_of_an_undecorated_handler_is_released_early(api: Api, extension: Extension) -> None:
     """An invocation of an undecorated handler is released long before its deadline."""
     began = time.monotonic()
     api.invoke("r1")

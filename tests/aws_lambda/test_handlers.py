@@ -189,7 +189,7 @@ def test_copied_mark_does_not_prevent_decorating() -> None:
     assert len(roots(events)) == len(calls(events)) == 1
 
 
-def test_mistakes_in_code_are_said_while_decorating() -> None:
+def test_mistakes_in_code_raise_while_decorating() -> None:
     """A setting that does not exist, and a setting passed as if it were a handler, raise at import."""
     with pytest.raises(ConfigurationError, match="did you mean 'flush_timeout'"):
         zespan_lambda(flush_timeot=1)  # type: ignore[call-overload]

@@ -109,7 +109,7 @@ def test_backend_that_is_back_after_the_restore(start: Start, backend: Backend, 
     assert Counter(delivered.values()) == once
 
 
-def test_failing_hooks_of_ours_fail_neither_snapshot_nor_restore(start: Start, backend: Backend) -> None:
+def test_failing_hooks_fail_neither_snapshot_nor_restore(start: Start, backend: Backend) -> None:
     """A failure in a hook fails neither the snapshot nor the restore."""
     api = start(BREAK="1")
     api.called("restore/next")

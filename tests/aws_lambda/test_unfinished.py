@@ -139,7 +139,7 @@ def test_timeout_of_a_function_that_minds_sigterm(start: StartFunction, backend:
 
 
 @flush_modes
-def test_timeout_in_code_that_lets_nobody_else_run(start: StartFunction, backend: Backend, flush_mode: str) -> None:
+def test_timeout_in_code_that_holds_the_gil(start: StartFunction, backend: Backend, flush_mode: str) -> None:
     """While C code holds the GIL no other thread runs: the next process reports what it finds, as a crash."""
     sandbox = start("unfinished.handler", env={"ZESPAN_FLUSH_MODE": flush_mode}, timeout=TIMEOUT)
     request_id = ends(sandbox, {"block": True})
@@ -406,7 +406,7 @@ def test_prompts_are_on_disk_only_if_they_may_be_stored(
 
 
 @pytest.mark.parametrize(("event", "status"), [({"sleep": 30}, "timeout"), ({"exit": 3}, "crashed")])
-def test_of_traces_that_are_not_sampled_those_that_do_not_end_are_told(
+def test_unfinished_unsampled_traces_are_reported(
     start: StartFunction, backend: Backend, event: dict[str, Any], status: str
 ) -> None:
     """With `sample_errors`, and nothing of those that end well before and after it."""

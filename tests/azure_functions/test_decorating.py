@@ -191,7 +191,7 @@ def test_a_builder_that_keeps_its_function_to_itself() -> None:
         zespan_azure(type("FunctionBuilder", (), {})())
 
 
-def test_tools_have_no_parameter_of_ours() -> None:
+def test_tools_have_no_additional_parameter() -> None:
     """`@app.mcp_tool` makes a tool's properties of the parameters it sees: `context` is not one of them."""
     app = func.FunctionApp()
     if not hasattr(app, "mcp_tool"):
@@ -331,7 +331,7 @@ def test_a_body_is_as_it_was_but_for_its_pieces() -> None:
     assert (closed, [event["operation"] for event in events]) == ([True], ["stream"])
 
 
-def test_a_trigger_is_told_by_its_class_where_its_binding_is_not_found() -> None:
+def test_a_trigger_without_a_known_binding_is_recognized_by_its_class() -> None:
     """Called by hand there is no binding: a message is a message, and comes before what may be further inputs."""
     inputs = {"template": type("InputStream", (), {})(), "msg": func.QueueMessage(id="m", body="hi")}
     said = _triggers.describe({}, inputs, "api")
@@ -340,7 +340,7 @@ def test_a_trigger_is_told_by_its_class_where_its_binding_is_not_found() -> None
 
 
 @pytest.mark.parametrize(("count", "most", "told"), [(0, 0, False), (0, 3, True), (2, 3, True)])
-def test_tries_are_told_of_functions_that_have_retries(count: int, most: int, told: bool) -> None:
+def test_retries_are_recorded(count: int, most: int, told: bool) -> None:
     """The worker gives every function a count; without a retry policy both are 0."""
     retries = SimpleNamespace(retry_count=count, max_retry_count=most)
     context = SimpleNamespace(function_name="f", invocation_id="i", trace_context=None, retry_context=retries)

@@ -158,7 +158,7 @@ def test_an_exit_in_a_function_ends_the_worker_as_ever(worker: StartWorker, back
 
 
 @pytest.mark.parametrize("mode", ["before_return", "after_response"])
-def test_on_flush_is_told(worker: StartWorker, backend: testing.Backend, tmp_path: Path, mode: str) -> None:
+def test_on_flush_is_called(worker: StartWorker, backend: testing.Backend, tmp_path: Path, mode: str) -> None:
     """`on_flush` is called for background flushes and for those that an async function waits for."""
     (tmp_path / "host.json").write_text(json.dumps({"version": "2.0"}))
     (tmp_path / "function_app.py").write_text(

@@ -160,7 +160,7 @@ def test_concurrent_invocations_do_not_mix(
     cell("Azure Functions", "concurrent", "Each of 30, in threads and tasks, is in its own trace.")
 
 
-def test_a_pooled_thread_is_nobody_s(worker: StartWorker, backend: testing.Backend) -> None:
+def test_a_pooled_thread_has_no_trace(worker: StartWorker, backend: testing.Backend) -> None:
     """What one invocation leaves open in its thread is not seen by the next; the user's own variables stay theirs."""
     app = worker("main", PYTHON_THREADPOOL_THREAD_COUNT="1")
     assert app.http("leaves").body == "kept"
@@ -173,7 +173,7 @@ def test_a_pooled_thread_is_nobody_s(worker: StartWorker, backend: testing.Backe
     }
 
 
-def test_a_thread_that_somebody_else_left_in_a_trace(worker: StartWorker, backend: testing.Backend) -> None:
+def test_a_thread_that_was_left_in_another_trace(worker: StartWorker, backend: testing.Backend) -> None:
     """A span that code outside any invocation left open does not make an invocation part of another one's trace."""
     app = worker("main", PYTHON_THREADPOOL_THREAD_COUNT="1")
     app.http("hello")

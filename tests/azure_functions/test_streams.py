@@ -95,7 +95,7 @@ def test_a_stream_that_breaks_is_an_error(worker: StartWorker, backend: testing.
     assert 'RuntimeError("the model is gone")' in app.log()
 
 
-def test_a_stream_that_nobody_reads_to_its_end(worker: StartWorker, backend: testing.Backend) -> None:
+def test_an_abandoned_stream_ends_the_invocation(worker: StartWorker, backend: testing.Backend) -> None:
     """The client leaves after the first piece: the event is sent, and the body is closed."""
     app = worker("streams")
     url, invocation_id = urlsplit(app.http_url), str(uuid.uuid4())

@@ -86,7 +86,7 @@ def test_one_slow_event_holds_up_no_others(make: Make) -> None:
 
 
 @pytest.mark.slow
-def test_a_slow_event_gets_more_time_when_nobody_waits(make: Make) -> None:
+def test_a_slow_event_gets_more_time_without_a_waiting_flush(make: Make) -> None:
     """Between flushes the sender tries it for longer than a flush could."""
     exporter = Line(lambda number: 0.4 if number == 0 else 0.0)
     delivery = make(exporter, flush_timeout=0.1, flush_interval=0.1)

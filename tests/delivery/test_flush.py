@@ -541,7 +541,7 @@ def test_without_threads_the_breaker_opens(make: Make, no_threads: None, at_once
     assert len(exporter.batches) == 3
 
 
-def test_without_threads_sending_blocks_nobody_else(make: Make, no_threads: None) -> None:
+def test_without_threads_sending_blocks_no_other_thread(make: Make, no_threads: None) -> None:
     """No lock is held meanwhile: others capture, wait for the same request, and leave at their deadlines."""
     gate = Gate()
     exporter = Scripted(gate, OK)

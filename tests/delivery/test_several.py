@@ -371,7 +371,7 @@ def test_a_signal_that_raises_loses_no_event_at_any_destination(make: Make) -> N
         signal.signal(signal.SIGALRM, before)
 
 
-def test_a_signal_at_the_entry_of_a_method_of_ours_does_not_lose_the_event_at_one_destination(make: Make) -> None:
+def test_a_signal_at_a_method_s_entry_does_not_lose_the_event_at_one_destination(make: Make) -> None:
     """Wherever a signal strikes while an event is captured, all destinations have the event, or none has."""
     at, counts, before = 0, set[int](), signal.signal(signal.SIGALRM, on_alarm)
     try:

@@ -187,7 +187,7 @@ def server() -> Iterator[Endpoint]:
         yield endpoint
 
 
-def test_calls_of_ones_own_client_are_events(server: Endpoint) -> None:
+def test_calls_of_a_custom_client_are_events(server: Endpoint) -> None:
     """An answer, a stream, a stream that is left, and a refusal: the user's result, and one event each."""
     acme = page("provider", 0).Acme(server.url)
 

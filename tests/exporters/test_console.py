@@ -120,7 +120,7 @@ def test_a_pipe_gets_a_tree_if_that_is_asked_for(
     assert second.startswith("└─ inner tool ")
 
 
-def test_only_a_width_that_is_known_cuts_what_is_said() -> None:
+def test_only_a_known_width_cuts_lines() -> None:
     """In a pipe the reader may have any width: notes and errors end after 400 columns."""
     failed = event("a", operation="chat", status="error", error_message="e" * 150, metadata={"error.type": "E"})
     assert all(len(line) <= 80 for line in tree(failed).splitlines())

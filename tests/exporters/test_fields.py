@@ -93,7 +93,7 @@ class Hostile(dict[str, Any]):
 
 
 @pytest.mark.parametrize("event", [None, 5, "text", Hostile(a=1), {("a",): 1}, itertools.count()])
-def test_what_is_no_event_harms_nobody(event: Any) -> None:
+def test_what_is_no_event_is_harmless(event: Any) -> None:
     """`capture` never raises."""
     with testing.recording():
         capture(event)

@@ -97,7 +97,7 @@ def test_a_tool_has_its_arguments_and_its_result(framework: str) -> None:
 
 
 @pytest.mark.parametrize("framework", AGENTS)
-def test_without_stored_prompts_nothing_of_that_is_sent(framework: str) -> None:
+def test_without_stored_prompts_no_content_is_sent(framework: str) -> None:
     """Neither arguments nor results; names and durations are."""
     scenarios = seen(framework, "no prompts")
     assert tree(scenarios["tool"]) == [FORECAST]

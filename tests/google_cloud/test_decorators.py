@@ -168,7 +168,7 @@ def test_results_that_only_look_like_responses() -> None:
     assert events[0]["status"] == "success"
 
 
-def test_generator_that_nobody_reads() -> None:
+def test_a_generator_that_is_not_read_to_its_end() -> None:
     """Read half, it is closed as it would be, and its event says so; one that has not begun has no event."""
     closed = []
 

@@ -55,7 +55,7 @@ def test_the_end_sends_the_rest(start: Start, backend: Backend) -> None:
         assert len(backend.events) == count
 
 
-def test_what_cannot_be_sent_at_the_end_is_said(start: Start, backend: Backend) -> None:
+def test_unsent_events_at_the_end_are_logged(start: Start, backend: Backend) -> None:
     """No event is lost without a word."""
     backend.mode = "refuse"
     process = start(WORKER.format(interval=60, count=2, then=""), ZESPAN_FLUSH_TIMEOUT="0.3")

@@ -493,7 +493,7 @@ def test_what_is_awaited_is_the_run() -> None:
         assert (step["operation"], step["parent_span_id"]) == ("step", root["span_id"])
 
 
-def test_mistakes_are_told_at_once() -> None:
+def test_mistakes_raise_at_once() -> None:
     """While decorating, or when the block is entered."""
 
     wrong: Any

@@ -270,7 +270,7 @@ def test_a_reader_prevails_over_the_context_around() -> None:
     assert [(e["user_id"], e["session_id"]) for e in events] == [("inside", "around"), ("read", "around")]
 
 
-def test_nobody_is_asked_while_telemetry_is_off_or_inside_another_invocation() -> None:
+def test_readers_are_not_called_while_telemetry_is_off_or_inside_another_invocation() -> None:
     """A reader runs for an invocation only."""
     asked: list[object] = []
     inner = zespan_lambda(user_id=asked.append)(lambda event, context: 1)

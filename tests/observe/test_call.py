@@ -159,7 +159,7 @@ def test_whatever_breaks_inside_us_the_function_does_not_notice(
             assert _trace.current() is None
 
 
-def test_after_a_failure_of_ours_the_next_invocation_is_traced(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_after_an_internal_failure_the_next_invocation_is_traced(monkeypatch: pytest.MonkeyPatch) -> None:
     """A failure costs the events of its own invocation at most."""
 
     @zespan_lambda
@@ -213,7 +213,7 @@ def test_a_helper_that_an_older_invocation_left_running_hides_no_later_one() -> 
     assert len(events) == 2
 
 
-def test_a_span_that_is_nobody_s_hides_no_invocation() -> None:
+def test_a_span_without_an_invocation_hides_none() -> None:
     """In a thread of a pool, what some code has left open makes no invocation part of another one that is under way."""
     begun, done = threading.Event(), threading.Event()
 
@@ -402,7 +402,7 @@ def test_threads_run_async_handlers_at_once() -> None:
     assert all(loop.is_closed() for loop, _ in found)
 
 
-def test_a_loop_that_somebody_has_closed_is_replaced() -> None:
+def test_a_closed_loop_is_replaced() -> None:
     """One handler's mistake does not break the others."""
 
     @zespan_lambda

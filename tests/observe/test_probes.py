@@ -68,7 +68,7 @@ def test_other_paths_are_those_of_requests(path: str) -> None:
     assert len(_asked(path)) == 1
 
 
-def test_the_first_request_that_is_told_of_is_the_cold_one(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_first_reported_request_is_the_cold_one(monkeypatch: pytest.MonkeyPatch) -> None:
     """Though a health check came before it."""
     monkeypatch.setattr(WebHost, "origin", lambda self: ColdStart("cold"))
     app = ZespanMiddleware(_app)

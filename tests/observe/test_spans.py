@@ -175,7 +175,7 @@ def test_a_step_that_is_only_replayed_is_not_sent_again(replaying: bool) -> None
     assert len(events) == (not replaying)
 
 
-def test_a_replay_that_nobody_knows_of_is_sent() -> None:
+def test_an_undeclared_replay_is_sent() -> None:
     """If the question fails, the step is sent and the function goes on."""
 
     def broken() -> bool:

@@ -297,7 +297,7 @@ def test_a_decorated_function_fills_in_its_own_step() -> None:
     assert events[1]["metadata"] == {"of": "inner"}
 
 
-def test_nobodys_step_takes_everything(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_step_outside_telemetry_accepts_everything(caplog: pytest.LogCaptureFixture) -> None:
     """Outside of a step of the kind nothing is sent, nothing raises, and a warning is logged once."""
     with testing.recording() as events:
         with span("step", kind="tool"):
@@ -309,7 +309,7 @@ def test_nobodys_step_takes_everything(caplog: pytest.LogCaptureFixture) -> None
     assert caplog.text.count("current_span() is called outside a span of kind 'llm'") == 1
 
 
-def test_wrong_arguments_of_a_method_harm_nobody(caplog: pytest.LogCaptureFixture) -> None:
+def test_wrong_arguments_of_a_method_are_harmless(caplog: pytest.LogCaptureFixture) -> None:
     """A call of a method with a wrong argument, too many or too few is ignored and logged."""
     with testing.recording() as events:
         with span("call", kind="llm", model="m", provider="p") as call:
@@ -427,7 +427,7 @@ class Unshowable:
         raise ValueError("hostile")
 
 
-def test_a_kind_that_cannot_be_shown_harms_nobody() -> None:
+def test_a_kind_that_cannot_be_shown_is_harmless() -> None:
     """`current_span` is called in the user's function."""
     anything: Any = current_span
     with testing.recording():

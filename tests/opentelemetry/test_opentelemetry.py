@@ -70,7 +70,7 @@ def test_a_span_that_is_not_recorded_is_not_continued(scenario: str) -> None:
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS)
-def test_nothing_of_opentelemetrys_changes_unless_it_is_asked_for(scenario: str) -> None:
+def test_opentelemetry_is_unchanged_by_default(scenario: str) -> None:
     """Neither the invocation nor the processor changes the trace or the parent of one of its spans."""
     alone, fed = seen("alone")[scenario]["spans"], seen("fed")[scenario]["spans"]
     for found in (alone, fed):

@@ -276,7 +276,7 @@ def test_only_services_that_are_named_get_messages_with_a_context(hosts: tuple[s
 
 
 @pytest.mark.parametrize("failing", ["allowed", "headers_beside"])
-def test_whatever_of_ours_fails_the_message_is_sent(monkeypatch: pytest.MonkeyPatch, failing: str) -> None:
+def test_an_internal_failure_does_not_stop_the_message(monkeypatch: pytest.MonkeyPatch, failing: str) -> None:
     """Once."""
 
     def fail(*_: object) -> Any:

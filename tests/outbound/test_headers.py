@@ -42,7 +42,7 @@ def flags(headers: dict[str, str]) -> int:
     return found.flags
 
 
-def test_a_trace_of_ours_is_random_and_sampled() -> None:
+def test_a_new_trace_is_random_and_sampled() -> None:
     """Both flags; neither state nor baggage, because none was received."""
     headers = handed_on({})
     assert list(headers) == ["traceparent"]
@@ -64,7 +64,7 @@ def test_a_trace_that_we_do_not_record_is_sampled_if_the_caller_says_so(theirs: 
     assert flags(handed_on({"headers": {"traceparent": f"00-{TRACE}-{SPAN}-{theirs}"}}, sample_rate=0.0)) == ours
 
 
-def test_a_trace_of_ours_that_is_not_recorded_is_not_sampled() -> None:
+def test_a_new_trace_that_is_not_recorded_is_not_sampled() -> None:
     """The sampled flag is not set, because the trace is not recorded."""
     assert flags(handed_on({}, sample_rate=0.0)) == 2
 
@@ -86,7 +86,7 @@ def test_state_and_baggage_go_on_unchanged() -> None:
     assert not any(text in str(event) for event in events for text in ("congo", "alice"))
 
 
-def test_baggage_alone_goes_on_with_a_trace_of_ours() -> None:
+def test_baggage_alone_goes_on_with_a_new_trace() -> None:
     """It is not bound to the caller's trace."""
     headers = handed_on({"headers": {"baggage": BAGGAGE}})
     assert headers["baggage"] == BAGGAGE

@@ -150,7 +150,7 @@ def test_a_request_that_is_signed_for_aws_stays_as_it_is(send: Callable[..., int
 
 
 @pytest.mark.parametrize("failing", ["allowed", "headers_beside"])
-def test_whatever_of_ours_fails_the_request_is_sent(
+def test_an_internal_failure_does_not_stop_the_request(
     send: Callable[..., int], server: Server, monkeypatch: pytest.MonkeyPatch, failing: str
 ) -> None:
     """Once, without the context, and with the library's own answer."""

@@ -228,7 +228,7 @@ def test_a_reading_that_never_ends_is_given_up(monkeypatch: pytest.MonkeyPatch) 
     assert secret.get(0) == "zsp_second"
 
 
-def test_whoever_waits_can_be_called_off() -> None:
+def test_a_waiting_thread_can_be_cancelled() -> None:
     """`cancel` ends a `get` in another thread; the next one is not affected."""
     reader = Reader()
     reader.go_on.clear()
@@ -251,7 +251,7 @@ def test_whoever_waits_can_be_called_off() -> None:
     assert secret.get(5) == "zsp_1"
 
 
-def test_calling_off_waits_for_nobody() -> None:
+def test_cancelling_does_not_wait() -> None:
     """A thread that holds the secret's lock may be waiting for that of the caller."""
     secret = Secret("ssm:/key", lambda _: "zsp_key")
     with secret._lock:

@@ -109,7 +109,7 @@ def test_a_fallback_that_cannot_be_opened_is_logged_and_harms_nothing(
     assert "there is no fallback: ModuleNotFoundError" in caplog.text
 
 
-def test_nothing_of_it_is_imported_without_the_setting() -> None:
+def test_it_is_not_imported_without_the_setting() -> None:
     """It costs nothing to those who have none."""
     script = """
         import sys

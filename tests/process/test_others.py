@@ -321,7 +321,7 @@ def test_a_flush_that_calls_our_flush_does_not_wait_for_itself() -> None:
     assert [report.others for report in inner] == [()]
 
 
-def test_a_flush_in_a_finalizer_waits_for_nobody_while_it_holds_up_our_lock(hanging: Hanging) -> None:
+def test_a_flush_in_a_finalizer_does_not_wait_while_it_holds_up_our_lock(hanging: Hanging) -> None:
     """The garbage collector may run it anywhere in our code, and other threads wait for that."""
     init(exporter="memory", enabled=True, flush=[hanging])
     container = current()

@@ -210,7 +210,7 @@ ready()
     assert (end.status, end.said) == (TERMINATED, ["flushed"])
 
 
-def test_asyncio_signal_handlers_work_beside_ours() -> None:
+def test_asyncio_signal_handlers_work() -> None:
     """A loop's own signal handlers go on working beside ours."""
     end = terminated("""
 async def main():

@@ -210,7 +210,7 @@ def test_every_room_is_tried() -> None:
     assert "zespan_serverless.providers" in sys.modules
 
 
-def test_a_body_that_nobody_else_holds_can_be_read() -> None:
+def test_a_body_without_other_references_can_be_read() -> None:
     """`invoke_model(...)["body"].read()` is how it is read most often."""
     api = APIS["bedrock invoke_model"]
     with serving(api.reply) as endpoint:

@@ -234,7 +234,7 @@ def test_names_are_kept() -> None:
     assert redact({"a": 1}.items()) == {"a": 1}
 
 
-def test_nothing_of_the_users_is_touched() -> None:
+def test_the_user_s_objects_are_unchanged() -> None:
     """Iterators are not read, and a mock does not learn that it has been looked at."""
     generator = (n for n in range(3))
     numbers = iter([1, 2])
@@ -636,7 +636,7 @@ def test_without_prompts_an_exit_quotes_nothing() -> None:
         assert events[0]["metadata"]["process.exit.code"] == 1
 
 
-def test_without_prompts_the_code_is_told() -> None:
+def test_without_prompts_the_error_code_is_sent() -> None:
     """Status and code of a refusal say what to do, and contain no quotes."""
     openai = pytest.importorskip("openai")
     error = openai.BadRequestError.__new__(openai.BadRequestError, SECRET)

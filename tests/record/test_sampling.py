@@ -25,7 +25,7 @@ def test_sampling_is_exact_to_the_last_bit(trace_id: str) -> None:
     assert sampled(trace_id, unit + 2**-32)
 
 
-def test_sampling_keeps_the_share_that_it_is_told() -> None:
+def test_sampling_keeps_the_configured_share() -> None:
     """A quarter is a quarter, roughly."""
     kept = sum(sampled(context.new_trace_id(), 0.25) for _ in range(4000))
     assert 800 < kept < 1200

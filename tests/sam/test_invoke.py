@@ -59,7 +59,7 @@ def test_next_process_sends_what_a_killed_one_has_left() -> None:
     assert result.ledger.sums() == {"captured": 3, "delivered": 3, "waiting": 0, "dropped": {}, "lost": 0}
 
 
-def test_pause_stops_the_clock_of_nobody_but_the_function(tmp_path: Path) -> None:
+def test_pause_stops_only_the_function_s_clock(tmp_path: Path) -> None:
     """While the container is paused its threads stand still; an invocation thaws it."""
     (tmp_path / "app.py").write_text(
         "import os, threading, time\n"
@@ -81,7 +81,7 @@ def test_pause_stops_the_clock_of_nobody_but_the_function(tmp_path: Path) -> Non
         assert ticks.stat().st_size > frozen
 
 
-def test_image_that_is_not_there_is_said(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_missing_image_is_reported(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """A container that does not start is exit code 2, with Docker's own words."""
     from zespan_serverless.cli import main
 
@@ -93,7 +93,7 @@ def test_image_that_is_not_there_is_said(monkeypatch: pytest.MonkeyPatch, capsys
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="sets PATH as on Linux")
-def test_docker_that_is_not_there_is_said(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_missing_docker_is_reported(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """Without Docker the message says that it is needed."""
     from zespan_serverless.cli import main
 

@@ -42,7 +42,7 @@ def test_each_call_is_one_event_in_the_trace_of_the_invocation(flush: str, model
 
 
 @pytest.mark.slow
-def test_a_call_inside_a_span_of_ours_has_its_agent_and_is_counted_once(model: ModelEndpoint) -> None:
+def test_a_call_inside_a_span_has_its_agent_and_is_counted_once(model: ModelEndpoint) -> None:
     """The SDK has no agent for it; the span of the call leaves the tokens to the SDK's event."""
     body = f"""
         from zespan_serverless import span
@@ -66,7 +66,7 @@ def test_a_stream_is_one_event(model: ModelEndpoint) -> None:
 
 
 @pytest.mark.slow
-def test_without_patching_the_calls_are_ours(model: ModelEndpoint) -> None:
+def test_without_the_sdk_s_patching_this_package_traces_the_calls(model: ModelEndpoint) -> None:
     """`autopatch` of a client that is started in the function imports no provider; our rooms trace the calls."""
     body = f"""
         zespan.init(api_key="zsp_guide", endpoint=backend + "/v1/ingest")

@@ -181,7 +181,7 @@ def test_work_that_goes_on_after_its_invocation(backend: Backend) -> None:
     assert seen == [None]
 
 
-def test_nobody_waits_while_the_process_goes_on(backend: Backend) -> None:
+def test_no_block_waits_while_the_process_goes_on(backend: Backend) -> None:
     """The end of a task does not wait for a backend that hangs; its events arrive when that is over."""
     init(api_key="zsp_test", base_url=backend.url, flush_timeout=30)
     backend.mode = "hang"

@@ -18,7 +18,7 @@ def bare(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("bare")
-def test_no_chromium_is_said_with_the_way_out(capsys: pytest.CaptureFixture[str]) -> None:
+def test_missing_chromium_is_reported_with_a_remedy(capsys: pytest.CaptureFixture[str]) -> None:
     """Without Chromium the tests are skipped for a reason that a person can do something about."""
     with pytest.raises(chromium.ChromiumUnavailable, match="ZESPAN_TEST_SYSTEM=1 for `make test`"):
         chromium.executable()

@@ -24,7 +24,7 @@ def bare(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("bare")
-def test_no_docker_is_said_with_the_way_out() -> None:
+def test_missing_docker_is_reported_with_a_remedy() -> None:
     """Without Docker, tests are skipped for a reason that a person can do something about."""
     with pytest.raises(docker.DockerUnavailable, match="ZESPAN_TEST_SYSTEM=1 for `make test`"), docker.daemon():
         pass

@@ -82,7 +82,7 @@ def test_every_attempt_arrives_once(server: str, env: dict[str, str], backend: B
 
 
 @pytest.mark.host(seconds=8)
-def test_a_workflow_that_nobody_traces_is_one_trace(server: str, env: dict[str, str], backend: Backend) -> None:
+def test_an_untraced_workflow_is_one_trace(server: str, env: dict[str, str], backend: Backend) -> None:
     """Its activities have the trace id that is the run's id, also those that exceed their time limit."""
     with worker(server, env) as temporal:
         start(server, {**env, "ROOM": ""}, 1, "slow")

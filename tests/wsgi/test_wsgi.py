@@ -256,7 +256,7 @@ def test_a_client_that_leaves_is_noted(forgets: bool) -> None:
 
 
 @pytest.mark.parametrize("given", [{"REQUEST_METHOD": "HEAD"}, {}])
-def test_a_body_that_nobody_wanted_is_no_disconnect(given: Environ) -> None:
+def test_an_unread_body_is_no_disconnect(given: Environ) -> None:
     """Servers do not read the body of a HEAD, or of a 304."""
 
     def app(environ: Environ, start_response: Any) -> Iterator[bytes]:
@@ -333,7 +333,7 @@ def test_requests_at_once_do_not_mix() -> None:
         assert by_id[step["parent_span_id"]]["operation"] == f"GET /{number}"
 
 
-def test_nobody_waits_for_anybodys_events(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_request_waits_for_another_s_events(monkeypatch: pytest.MonkeyPatch) -> None:
     """With a backend that hangs, requests of all threads are answered before any flush can be over."""
     with Backend() as backend:
         monkeypatch.setenv("ZESPAN_BASE_URL", backend.url)

@@ -73,7 +73,7 @@ def test_live_sends_one_event_and_times_each_step(backend: Backend, capsys: pyte
         ("refuse", {"tcp"}),
     ],
 )
-def test_what_goes_wrong_is_told(
+def test_a_failing_step_is_reported(
     mode: Any, failed: set[str], backend: Backend, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The step that fails is FAIL, and the exit code 1; a key that is refused is named by its end only."""

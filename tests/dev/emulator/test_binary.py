@@ -60,7 +60,7 @@ def test_zespan_rie_names_another_emulator(monkeypatch: pytest.MonkeyPatch) -> N
     assert binary.emulator_binary() == Path("/opt/rie")
 
 
-def test_other_systems_are_told_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_other_systems_get_an_error_with_a_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
     """On macOS and Windows the error is a command that works there."""
     monkeypatch.delenv("ZESPAN_RIE", raising=False)
     monkeypatch.setattr(sys, "platform", "darwin")

@@ -81,7 +81,7 @@ def test_handler_time_is_the_handlers(sandbox: Sandbox) -> None:
         assert 200 <= invoke.handler_ms <= invoke.wall_ms - (invoke.init_ms or 0)
 
 
-def test_environment_is_lambdas_not_ours(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_environment_is_lambdas(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """The handler sees Lambda's variables and those given, and nothing of this process."""
     monkeypatch.setenv("ZESPAN_API_KEY", "from outside")
     with Sandbox(

@@ -53,7 +53,7 @@ def test_cgroup_version_1_limits_the_cpu(tmp_path: Path) -> None:
     assert (limit.join.parent / "cpu.cfs_quota_us").read_text() == str(2 * PERIOD)
 
 
-def test_trouble_is_said(tmp_path: Path) -> None:
+def test_a_missing_cgroup_is_reported(tmp_path: Path) -> None:
     """Where no cgroup can be made the function runs without one, and the reason is known."""
     assert "no control groups" in CpuLimit(512, tmp_path).trouble
     machine(tmp_path, "3:cpu:/missing\n", "30 20 0:26 / /cg/cpu rw - cgroup cgroup rw,cpu\n")

@@ -46,7 +46,7 @@ def test_a_long_init_is_named_if_a_call_has_timed_out() -> None:
     assert len(notes(result(loaded=False, timed_out=True))) == 1
 
 
-def test_a_handler_that_was_not_reached_is_told_from_one_that_is_not_traced() -> None:
+def test_an_unreached_handler_is_distinguished_from_an_untraced_one() -> None:
     """What has never run can capture nothing, and what has begun was captured."""
     (unreached,) = notes(result(loaded=False))
     assert "the handler was not reached" in unreached

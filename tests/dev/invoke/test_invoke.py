@@ -75,7 +75,7 @@ def test_ledger_closes_for_each_example_and_fault() -> None:
         assert (exit_code(result), result.broken) == (0, []), says
 
 
-def test_what_is_lost_is_said() -> None:
+def test_lost_events_are_reported() -> None:
     """Without a journal a process that is killed takes events with it: that is exit code 1, and each is named."""
     result = ran(own({"sleep": 0}, fault="500", kill=Signal(None), given={"ZESPAN_JOURNAL": "off"}))
     assert result.ledger.sums()["lost"] == 2

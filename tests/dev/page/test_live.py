@@ -71,7 +71,7 @@ def test_page_comes_back_after_the_server(page: Page, dev: DevServer) -> None:
     page.problems.clear()  # the browser itself notes in its console that the connection was refused
 
 
-def test_a_server_with_another_token_is_said(page: Page, dev: DevServer) -> None:
+def test_a_server_with_another_token_is_reported(page: Page, dev: DevServer) -> None:
     """After a restart the page comes back by itself, if only to say that it needs the new address."""
     one(dev, 1)
     show(page, dev)

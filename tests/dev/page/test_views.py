@@ -84,7 +84,7 @@ def test_ledger_adds_up_and_names_the_requests(page: Page, dev: DevServer) -> No
     assert "in no request yet" in page.text()
 
 
-def test_an_event_that_is_lost_is_said_aloud(page: Page, dev: DevServer) -> None:
+def test_a_lost_event_is_announced(page: Page, dev: DevServer) -> None:
     """A sandbox that ends without its events makes the ledger say `lost`, with a sign and in words."""
     sandbox = story.Sandbox("chat", 1e12)
     sandbox.invoke(1, delivers=False)

@@ -292,7 +292,7 @@ def test_a_program_that_a_signal_ends_has_the_exit_code_of_shells() -> None:
     assert ran("--alone", program="import os; os.kill(os.getpid(), 9)").returncode == 137
 
 
-def test_what_cannot_be_run_is_told(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_command_that_cannot_run_is_explained(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
     """With the exit codes of shells."""
     (folder / "data").write_text("")
     assert main(["run", "--alone", "--", "./nothing"]) == 127
@@ -309,7 +309,7 @@ def test_what_cannot_be_run_is_told(folder: Path, capfd: pytest.CaptureFixture[s
         (["--dev", "http://127.0.0.1:9", "--", "true"], "start zespan-serverless dev, or leave out --dev"),
     ],
 )
-def test_mistakes_are_told(options: list[str], told: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_mistakes_are_explained(options: list[str], told: str, capsys: pytest.CaptureFixture[str]) -> None:
     """With what to type instead."""
     with pytest.raises(SystemExit):
         main(["run", *options])

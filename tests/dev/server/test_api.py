@@ -130,7 +130,7 @@ def test_a_run_compared_with_itself(dev: DevServer) -> None:
         ("nothing", 404, "below /api"),
     ],
 )
-def test_a_wrong_question_is_told_what_is_right(dev: DevServer, path: str, status: int, says: str) -> None:
+def test_a_wrong_request_is_explained(dev: DevServer, path: str, status: int, says: str) -> None:
     """A request that cannot be answered gets a reason, in JSON."""
     reply = ask(dev, "GET", f"/api/{path}", headers=owner(dev))
     assert reply.status == status

@@ -60,7 +60,7 @@ def started(tmp_path: Path) -> Iterator[Any]:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_it_serves_until_it_is_told_to_end(started: Any, tmp_path: Path, number: int) -> None:
+def test_it_serves_until_a_signal(started: Any, tmp_path: Path, number: int) -> None:
     """It prints its address and what to type; what functions send meanwhile is in the file when it has ended."""
     dev = started("--name", "mine")
     assert f"export ZESPAN_BASE_URL={dev.url} ZESPAN_API_KEY=zsp_local ZESPAN_ENABLED=1" in dev.said

@@ -50,7 +50,7 @@ def test_only_its_owner_can_read_a_run(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["notes.txt", ".gitignore"])
-def test_a_folder_of_somebody_elses_is_left_alone(tmp_path: Path, name: str) -> None:
+def test_another_user_s_folder_is_left_alone(tmp_path: Path, name: str) -> None:
     """A folder with other files is refused, and nothing in it changes."""
     (tmp_path / name).write_text("*.pyc\n")
     tmp_path.chmod(0o755)

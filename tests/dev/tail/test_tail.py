@@ -98,14 +98,14 @@ def test_json_has_a_document_for_each_span(dev: DevServer, capsys: pytest.Captur
         (["--dev", "ftp://x"], "use the URL that `zespan-serverless dev` has printed"),
     ],
 )
-def test_mistakes_are_told(options: list[str], told: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_mistakes_are_explained(options: list[str], told: str, capsys: pytest.CaptureFixture[str]) -> None:
     """With what to type instead."""
     with pytest.raises(SystemExit):
         main(["tail", *options])
     assert told in capsys.readouterr().err
 
 
-def test_a_dev_without_a_token_is_told(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_a_dev_without_a_token_is_explained(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     """The token is in the URL that it has printed."""
     with DevServer() as server, pytest.raises(SystemExit):
         main(["tail", "--dev", server.url])

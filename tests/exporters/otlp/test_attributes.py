@@ -90,7 +90,7 @@ def test_what_is_redacted_stays_so() -> None:
     assert "secret_plan" not in attributes
 
 
-def test_tokens_that_nobody_has_counted_are_left_out() -> None:
+def test_unknown_token_counts_are_left_out() -> None:
     """Which is not none."""
     record = support.call()
     assert record.model is not None

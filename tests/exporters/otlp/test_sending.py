@@ -224,7 +224,7 @@ def test_a_hanging_endpoint_is_given_up_in_time() -> None:
         exporter.close()
 
 
-def test_a_certificate_of_ones_own_is_trusted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_configured_certificate_is_trusted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """OTEL_EXPORTER_OTLP_CERTIFICATE names who has signed the endpoint's."""
     import ssl
 

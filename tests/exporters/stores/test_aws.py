@@ -206,7 +206,7 @@ def test_the_region_may_be_in_the_url(monkeypatch: pytest.MonkeyPatch) -> None:
     assert regions == ["eu-north-1", "ap-south-1", aws.REGION]
 
 
-def test_nothing_of_the_sdk_is_imported_early() -> None:
+def test_the_sdk_is_not_imported_early() -> None:
     """Opening a store costs no import of botocore, which takes a large part of a second."""
     script = (
         "import sys\n"

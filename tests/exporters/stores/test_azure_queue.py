@@ -178,7 +178,7 @@ def test_what_was_not_deleted_comes_back(queue: Any) -> None:
     assert [again.get(name) for name in again.list()] == [b"one"]
 
 
-def test_a_message_that_somebody_else_has_deleted(queue: Any) -> None:
+def test_a_message_that_was_deleted_meanwhile(queue: Any) -> None:
     """A replay may take longer than a message is hidden: the others come back all the same."""
     store = open_store("azurequeue://parked")
     for number in range(2):

@@ -79,7 +79,7 @@ def test_a_message_that_others_see_already(queue: Any) -> None:
     again.close()
 
 
-def test_a_message_of_somebody_else_is_no_batch(queue: Any) -> None:
+def test_a_foreign_message_is_no_batch(queue: Any) -> None:
     """It is read as it is, so that its reader says what is wrong with it."""
     where = queue.get_queue_url(QueueName="queue")["QueueUrl"]
     queue.send_message(QueueUrl=where, MessageBody="{}")

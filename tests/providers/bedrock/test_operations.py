@@ -21,7 +21,7 @@ def test_an_operation_counts_only_with_its_service(service: str, is_traced: bool
     assert (request is not None) == is_traced
 
 
-def test_calls_of_other_services_import_nothing_of_bedrock() -> None:
+def test_calls_of_other_services_do_not_import_bedrock() -> None:
     """Most functions that have boto3 never call a model by it."""
     script = """
         import json, sys

@@ -440,7 +440,7 @@ def test_the_provider_is_recognized_by_its_address(url: str, name: str) -> None:
 
 
 @pytest.mark.slow
-def test_providers_are_told_anew_when_an_address_changes() -> None:
+def test_the_provider_is_recognized_again_when_an_address_changes() -> None:
     """A client that gets another address, and clients of which there are more than are remembered."""
     client = openai.OpenAI(api_key="k", base_url="https://api.deepseek.com")
     assert [provider_of(client), provider_of(client)] == ["deepseek", "deepseek"]

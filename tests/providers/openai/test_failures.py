@@ -176,7 +176,7 @@ def test_it_is_said_once(
     assert record.exc_info is None
 
 
-def test_a_stream_of_somebody_elses(side: Side, recorded: Recorded, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_third_party_stream_is_left_alone(side: Side, recorded: Recorded, monkeypatch: pytest.MonkeyPatch) -> None:
     """Another tool's wrapper in place of the client's stream is left alone, and makes an event at once."""
     owner = type(side.client.chat.completions)
     other = iter(["not", "a", "stream"])

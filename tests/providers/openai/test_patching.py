@@ -253,7 +253,7 @@ def test_a_loader_that_cannot_be_changed(fake: Path) -> None:
     assert not run(script, fake)
 
 
-def test_two_hooks_like_ours(fake: Path) -> None:
+def test_two_similar_import_hooks_work(fake: Path) -> None:
     """A second copy of the package, such as a vendored one, asks ours, which asks it: the import comes through."""
     script = """
         import sys
@@ -365,7 +365,7 @@ def test_arguments_are_rejected_when_they_are_given(side: Side, recorded: Record
 
 
 @pytest.mark.parametrize("_side", ["async"], indirect=True)
-def test_a_call_that_nobody_awaits(side: Side, recorded: Recorded) -> None:
+def test_an_unawaited_call_has_no_event(side: Side, recorded: Recorded) -> None:
     """Nothing is sent, no event is made, and Python's warning names the client's method."""
     with pytest.warns(RuntimeWarning, match=r"'AsyncCompletions\.create' was never awaited"):
         side.client.chat.completions.create(model="m", messages=[])
@@ -424,7 +424,7 @@ def test_on_top_of_a_mock(side: Side, recorded: Recorded, monkeypatch: pytest.Mo
     assert len(recorded.calls()) == 1
 
 
-def test_a_client_of_somebody_elses(recorded: Recorded) -> None:
+def test_a_third_party_client(recorded: Recorded) -> None:
     """wrap_openai takes whatever has chat.completions with the methods."""
 
     class Completions:

@@ -106,7 +106,7 @@ def test_a_response_is_one_event(is_async: bool, beta: bool) -> None:
     }
 
 
-def test_sound_is_not_stored_nor_without_leave_what_is_said(is_async: bool) -> None:
+def test_audio_is_not_stored_and_transcripts_only_with_store_prompts(is_async: bool) -> None:
     """Sound that is sent or received is in no event; texts are in none with `store_prompts=False`."""
 
     async def work(user: User) -> None:
@@ -557,7 +557,7 @@ def test_a_process_without_telemetry() -> None:
     assert "ResponseDoneEvent" in played.seen[-1]
 
 
-def test_clients_without_a_connection_import_nothing_of_it() -> None:
+def test_clients_without_a_connection_do_not_import_it() -> None:
     """Most functions that call OpenAI open none."""
     script = """
         import json, sys
