@@ -1,7 +1,8 @@
 """Builds the documentation site.
 
-python -m tools.site          builds it in build/site/html, and fails on any warning or dead link
-python -m tools.site serve    builds it, shows it on this machine, and builds it again when a page changes
+python -m tools.site               builds it in build/site/html, and fails on any warning or dead link
+python -m tools.site serve         builds it, serves it on http://127.0.0.1:8000/, and rebuilds it when a page changes
+python -m tools.site serve 8001    the same on another port
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from pathlib import Path
 
 from tools.vendor import RegistryUnavailable
 
-from .build import BuildFailed, build
+from .build import FOLDER, BuildFailed, build
 from .links import DeadLink
 from .markdown import WrongTabs
 from .navigation import NotListed
@@ -38,13 +39,17 @@ def attempt() -> bool:
     return True
 
 
-def serve() -> None:
-    """Show the site on this machine only, until Ctrl-C; look for changed pages twice a second."""
+def serve(port: int) -> int:
+    """Serve the site to this machine until Ctrl-C; look for changed pages twice a second."""
+    handler = partial(SimpleHTTPRequestHandler, directory=str(FOLDER / "html"))
+    try:
+        server = ThreadingHTTPServer(("127.0.0.1", port), handler)
+    except OSError as problem:
+        print(f"port {port}: {problem}. Try another: python -m tools.site serve {port + 1}", file=sys.stderr)
+        return 1
     attempt()
-    handler = partial(SimpleHTTPRequestHandler, directory=str(ROOT / "build" / "site" / "html"))
-    server = ThreadingHTTPServer(("127.0.0.1", PORT), handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    print(f"http://127.0.0.1:{PORT}/")
+    print(f"http://127.0.0.1:{port}/")
     seen = _changed()
     while True:
         time.sleep(0.5)
@@ -62,10 +67,9 @@ def main(arguments: list[str]) -> int:
     match arguments:
         case []:
             return not attempt()
-        case ["serve"]:
-            serve()
-        case _:
-            print(__doc__)
+        case ["serve", *port] if all(map(str.isdecimal, port)) and len(port) < 2:
+            return serve(int(port[0]) if port else PORT)
+    print(__doc__)
     return 2
 
 
