@@ -18,7 +18,7 @@ from tests.provocations import ELSEWHERE, PROMPT, PROVOKED, SECRET
 from tests.support import text_of, until
 from tools import log_lines
 from tools.log_catalogue import GROUPS
-from zespan_serverless import capture, flush, init
+from zespan_serverless import capture, flush, init, testing
 from zespan_serverless._base.log import PAGE
 from zespan_serverless._delivery import outages
 from zespan_serverless.testing import Backend
@@ -225,12 +225,33 @@ def test_alarms_match_the_lines_they_are_about() -> None:
     """What the page of operations has alarms look for is in the lines of the codes that begin so, and in no other."""
     page = PAGES["operations"]
     table = re.findall(r"^\| `(#[\w-]+)` \|", page, re.MULTILINE)
-    commands = re.findall(r"""(?:'"|AND "|contains ")(#[\w-]+)""", page)
+    commands = re.findall(r"""(?:'%|:"|contains ")(#[\w-]+)[%"]""", page)
     assert len(table) == 4
-    assert set(commands) == {"#dropped-"}
+    assert sorted(commands) == ["#away-", "#dropped-", "#dropped-", "#dropped-"]
     for sought in {*table, *commands}:
         matched = {code for code in CATALOGUE if sought in f" ({PAGE}{code})"}
         assert matched == {code for code in CATALOGUE if code.startswith(sought[1:])} != set()
+
+
+def test_phrase_of_the_metric_filter_is_in_every_line_about_lost_events() -> None:
+    """The page's command for CloudWatch has the phrase of the templates, which is in the lines of drops alone."""
+    (phrase,) = re.findall(r"""--filter-pattern '"(.*?)"'""", PAGES["operations"])
+    for template in ("sam-template.yaml", "deploy/aws_lambda/terraform/main.tf"):
+        assert phrase in (log_lines.ROOT / template).read_text()
+    matched = {code for code, lines in TEXTS.items() if all(phrase in one.text for one in lines)}
+    assert matched == {code for code in CATALOGUE if code.startswith("dropped-")}
+    assert not any(phrase in one.text for code in {*TEXTS} - matched for one in TEXTS[code])
+
+
+def test_a_key_under_another_name_is_found(lines: Lines, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The line that there is no key names a variable that resembles it, and not that of another product."""
+    monkeypatch.setenv("OPENAI_API_KEY", SECRET)
+    init()
+    assert text_of(lines()[-1]).endswith("(or ZESPAN_ENABLED=0)")
+    testing.reset()
+    monkeypatch.setenv("ZSPAN_API_KEY", SECRET)
+    init()
+    assert text_of(lines()[-1]).endswith("; found ZSPAN_API_KEY: did you mean ZESPAN_API_KEY?")
 
 
 def test_codes_that_the_pages_name_exist() -> None:
