@@ -121,6 +121,21 @@ def test_an_outage_is_one_line_and_its_end_another(backend: Backend, lines: Line
     )
 
 
+def test_events_dropped_in_an_outage_are_counted_at_its_end(backend: Backend, lines: Lines) -> None:
+    """Also those for which the buffer had no room before the outage was noticed; but none of the time before."""
+    backend.mode = "refuse"
+    init(base_url=backend.url, max_events=3)
+    for _ in range(2):
+        for _ in range(20):
+            capture({})
+        flush(0.2)
+        backend.mode = "ok"
+        assert flush(10).pending == 0
+        backend.mode = "refuse"
+    until(lambda: sum(code_of(line) == "delivered-again" for line in lines()) == 2)
+    assert [text_of(line)[-2:] for line in lines() if code_of(line) == "delivered-again"] == ["17", "17"]
+
+
 def test_a_backend_that_hangs(backend: Backend, lines: Lines) -> None:
     """It says to look at the network, because a firewall looks like that."""
     backend.mode = "hang"

@@ -65,8 +65,8 @@ class Notices:
         self._quiet_until = 0.0  # monotonic: on_error is not called before that
         self._episodes: set[str] = set()
         self._logged: dict[str, tuple[float, int]] = {}  # by kind: since when (wall clock), and how often
-        self._lost = 0  # dropped events
-        self._outage = 0.0, 0  # since when (wall clock), and how many events had been dropped before
+        self._lost = 0  # events dropped since the last delivery
+        self._outage_at = 0.0  # wall clock
 
     def __bool__(self) -> bool:
         """Whether there is a notice whose listener can be called now."""
@@ -121,13 +121,13 @@ class Notices:
 
     def delivered(self) -> None:
         """Events have been delivered: what goes wrong from now on is another episode, and is logged again."""
+        lost, self._lost = self._lost, 0
         if not self._episodes:
             return
         if not self._episodes.isdisjoint(_OUTAGES):
             text = "telemetry is delivered again to %s, after %s s; events dropped meanwhile: %s"
-            since, lost = self._outage
-            seconds, dropped = f"{max(0.0, time.time() - since):.0f}", self._lost - lost
-            self.log_once("back", "delivered-again", text, self.destination, seconds, str(dropped), reason="back")
+            seconds = f"{max(0.0, time.time() - self._outage_at):.0f}"
+            self.log_once("back", "delivered-again", text, self.destination, seconds, str(lost), reason="back")
         self._episodes &= _OWN_ENDS
 
     def journal(self, trouble: str) -> None:
@@ -154,7 +154,7 @@ class Notices:
             return
         now = time.time()
         if kind in _OUTAGES and self._episodes.isdisjoint(_OUTAGES):
-            self._outage = now, self._lost
+            self._outage_at = now
         since, count = self._logged.get(kind, (now, 0))
         if not 0 <= now - since < LINES_PERIOD:
             since, count = now, 0
