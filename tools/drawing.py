@@ -24,7 +24,8 @@ text { fill: var(--fg); } .dim { fill: var(--dim); font-size: 12px; } .strong { 
 def beginning(width: int, height: int, title: str, description: str) -> list[str]:
     """Return the first lines of a picture, with an empty card. The last line is `</svg>`."""
     return [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" role="img" aria-labelledby="t d">',
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}" '
+        'role="img" aria-labelledby="t d">',
         f'<title id="t">{escape(title)}</title>',
         f'<desc id="d">{escape(description)}</desc>',
         f"<style>{STYLE}</style>",

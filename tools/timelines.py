@@ -15,7 +15,7 @@ from typing import Literal
 from tools.drawing import bar, beginning, text
 
 FOLDER = Path(__file__).parents[1] / "docs" / "images" / "timelines"
-WIDTH, HEIGHT, LEFT, RIGHT = 840, 104, 196, 824  # pixels; a row is HEIGHT high, its parts are between LEFT and RIGHT
+WIDTH, HEIGHT, LEFT, RIGHT = 680, 104, 166, 668  # pixels; a row is HEIGHT high, its parts are between LEFT and RIGHT
 NOTE = "The order of things; not to scale."
 
 Kind = Literal["init", "handler", "model", "flush", "frozen", "runs", "mark", "signal"]
@@ -72,7 +72,7 @@ def _frozen(begin: float, label: str = "frozen") -> Part:
     return Part("frozen", begin, 100, label)
 
 
-def _runs(label: str = "the process keeps running") -> Part:
+def _runs(label: str = "keeps running") -> Part:
     return Part("runs", 0, 100, label)
 
 
@@ -124,7 +124,7 @@ PICTURES = {
             Row("first invocation", "PENDING", [*_after(0, 34, 50, "suspended", "step 1"), _frozen(51, "waits")]),
             Row(
                 "second invocation",
-                "SUCCEEDED; same trace",
+                "SUCCEEDED",
                 [Part("init", 0, 12, "replay"), *_after(12, 48, 66, label="step 2"), _frozen(67)],
             ),
         ],
@@ -232,11 +232,11 @@ def svg(picture: Picture) -> str:
     for number, row in enumerate(picture.rows):
         top = HEIGHT * number + 8
         if number:
-            lines.append(f'<path class="line" d="M16 {top}H{WIDTH - 16}"/>')
-        lines += [text(16, top + 36, row.name, "strong"), text(16, top + 54, row.note, "dim")]
+            lines.append(f'<path class="line" d="M12 {top}H{WIDTH - 12}"/>')
+        lines += [text(12, top + 36, row.name, "strong"), text(12, top + 54, row.note, "dim")]
         for part in row.parts:
             lines += _part(part, top)
-    return "\n".join([*lines, text(16, height - 12, NOTE, "dim"), "</svg>"]) + "\n"
+    return "\n".join([*lines, text(12, height - 12, NOTE, "dim"), "</svg>"]) + "\n"
 
 
 def _part(part: Part, top: int) -> list[str]:
