@@ -94,7 +94,7 @@ class TaskHost(Host[Invocation]):
 
 
 class Task(dict[str, Any]):
-    """What `task_scope` returns: a context manager, in `with` and `async with`, and a dict for metadata of the event.
+    """The context manager that `task_scope` returns, for `with` and `async with`; a dict for the event's metadata.
 
     `invocation` describes the work when it begins, `is_last` is that of `TaskHost`. `subject` is what functions that
     read a user or a session are called with.

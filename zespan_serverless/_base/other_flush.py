@@ -8,12 +8,12 @@ from . import Value
 
 
 class OtherFlush(Value):
-    """One of `FlushReport.others`: what became of the flush of another SDK that the setting `flush` has.
+    """The result of another SDK's flush, by the setting `flush`; one of `FlushReport.others`.
 
     Attributes:
         name: The name, function or class that the setting has.
-        outcome: `done`: it has returned in time.
-            `failed`: it has raised, or returned False. `detail` says what.
+        outcome: `done`: it returned in time.
+            `failed`: it raised, or returned False. `detail` says what.
             `timeout`: it had not returned when the time was over, and goes on in its own thread; or it has given up
             at its end, without an error.
             `absent`: no SDK of this name has been imported, or it has nothing to flush.

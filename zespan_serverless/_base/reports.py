@@ -1,4 +1,4 @@
-"""What exporters and the delivery report: the outcome of a batch, dropped events, and the result of a flush."""
+"""Reports of exporters and the delivery: the outcome of a batch, dropped events, and the result of a flush."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Verdict = Literal["delivered", "retry", "refused", "unauthorized"]
 
 
 class Outcome(Value):
-    """What `Exporter.send` returns: what became of one batch.
+    """The result of `Exporter.send` for one batch.
 
     Attributes:
         verdict: `delivered`: the destination has acknowledged the batch.
@@ -23,7 +23,7 @@ class Outcome(Value):
             `unauthorized`: it does not accept the key. The batch is dropped.
         detail: Says what happened, for log messages.
         retry_after: With `retry`: seconds to wait before the next request, at most 60. None: as the breaker decides.
-        rejected: With `delivered`: how many events of the batch it has not taken, and never will. They are dropped as
+        rejected: With `delivered`: how many events of the batch it has rejected for ever. They are dropped as
             `refused`. Where it does not say which, they count as the last ones.
         suspect: With `retry`: an event of the batch may be to blame, as with HTTP 500. Batches become smaller; an event
             that fails alone ten times, and for ten minutes, while others are delivered, is dropped as `refused`.
@@ -48,7 +48,7 @@ class Outcome(Value):
 
 
 class Dropped(Value):
-    """Events that will not be delivered. `on_error` is called with it.
+    """A group of dropped events: the argument of `on_error`.
 
     Attributes:
         events: How many events were dropped.
@@ -85,7 +85,7 @@ class Dropped(Value):
 
 
 class FlushReport(Value):
-    """The result of one flush. It counts the events that were pending when it began, once for each destination.
+    """The result of one flush: counts of the events that were pending when it began, per destination.
 
     Attributes:
         delivered: Events that the destination has acknowledged.

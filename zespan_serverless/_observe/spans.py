@@ -323,7 +323,7 @@ def current_span(kind: Literal["handoff"]) -> HandoffSpan: ...
 @overload
 def current_span(kind: Literal["general", "chain"]) -> GeneralSpan: ...
 def current_span(kind: str | None = None) -> GeneralSpan:
-    """Return the target of the innermost enclosing `span` of this kind, for decorated functions and their callees.
+    """Return the target of the innermost enclosing `span` of this kind, for use in decorated functions.
 
     Outside such a span, nothing that you set on the result is sent, and a warning is logged once.
     """

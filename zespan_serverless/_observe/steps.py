@@ -111,7 +111,7 @@ def _forgiving(name: str, method: Any) -> Callable[..., None]:
 
 
 class AgentSpan(GeneralSpan):
-    """An agent at work. All events inside carry its id, name, role and framework, and the id of the enclosing agent."""
+    """A running agent. All events inside carry its id, name, role and framework, and the enclosing agent's id."""
 
     _fields = ("agent_id", "agent_name", "agent_role", "agent_framework", "tools")
 

@@ -4,12 +4,13 @@ https://docs.aws.amazon.com/lambda/latest/dg/runtimes-extensions-api.html. Lambd
 soon as the runtime has posted it. The invocation continues until every extension that is registered for INVOKE has
 asked for the next event. So our thread asks for it when the flush is done.
 
-Four rules keep the extension harmless: * It is registered only in the runtime's own process: an extension that
-registers and never asks makes init hang. * One thread registers and asks, and nothing ends it. So there is never a
-registration without a thread that asks, even   if the answer is late or the thread cannot be started. * This thread
-does no I/O with a backend. It waits for the sender, but asks at the deadline less the reserve even if the   sender is
-busy: work beyond the timeout would turn a finished invocation into a failed one. * It does not wait for an invocation
-whose handler does not start, because of a bad event or an undecorated handler.
+Four rules keep the extension harmless:
+* It is registered only in the runtime's own process: an extension that registers and never asks makes init hang.
+* One thread registers and asks, and nothing ends it. So there is never a registration without a thread that asks, even
+  if the answer is late or the thread cannot be started.
+* This thread does no I/O with a backend. It waits for the sender, but asks at the deadline less the reserve even if the
+  sender is busy: work beyond the timeout would turn a finished invocation into a failed one.
+* It does not wait for an invocation whose handler does not start, because of a bad event or an undecorated handler.
 """
 
 from __future__ import annotations

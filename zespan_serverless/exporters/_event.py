@@ -20,7 +20,7 @@ _LAST_SECOND = 253_402_300_799  # of the year 9999
 
 
 def event_of(record: Record) -> Event:
-    """Return the event for Zespan's ingest API."""
+    """Return a record as an event of Zespan: a dict with the field names of the SDK `zespan`."""
     resource, model, is_root = record.resource, record.model, record.kind == "invocation"
     event: Event = {
         "event_id": record.event_id,

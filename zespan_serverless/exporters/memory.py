@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class MemoryExporter(Exporter):
-    """`events` holds every delivered event, decoded; `batches` the number of events in each batch."""
+    """Keeps delivered events in `events`, decoded, and the size of each batch in `batches`."""
 
     def __init__(self) -> None:
         self.events: list[dict[str, Any]] = []

@@ -27,7 +27,7 @@ __all__ = ["agents_processor", "dspy_callback", "langchain_handler"]
 
 
 def agents_processor() -> TracingProcessor:
-    """Return a processor for `agents.add_trace_processor`: tools, handoffs and guardrails of OpenAI's Agents SDK.
+    """Return a processor for `agents.add_trace_processor`: agents, tools, handoffs, guardrails of OpenAI's SDK.
 
     It records nothing while the SDK's own tracing is disabled (OPENAI_AGENTS_DISABLE_TRACING, `set_tracing_disabled`).
 

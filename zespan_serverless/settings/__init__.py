@@ -61,7 +61,7 @@ _SHOWN_MAX = 200  # characters of a value that are logged
 
 
 class Settings:
-    """The settings in force, with a value for every setting. `SettingsKwargs` documents each of them."""
+    """The effective settings, with a value for every setting. `SettingsKwargs` documents each of them."""
 
     __slots__ = tuple(FIELDS)
 
