@@ -39,6 +39,8 @@ VARIABLES = {
         "DD_INSTRUMENTATION_TELEMETRY_ENABLED": "false",
         "DD_REMOTE_CONFIGURATION_ENABLED": "false",
     },
+    "braintrust": {"BRAINTRUST_API_KEY": "k", "BRAINTRUST_API_URL": "{url}", "BRAINTRUST_APP_URL": "{url}"},
+    "posthog": {"POSTHOG_API_KEY": "phc_k", "POSTHOG_HOST": "{url}"},
     "langsmith": {"LANGSMITH_TRACING": "true", "LANGSMITH_API_KEY": "k", "LANGSMITH_ENDPOINT": "{url}"},
 }
 
@@ -51,8 +53,11 @@ class Tool(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         self._read()
-        self.received.append(self.path)
-        self._answer(b"{}")
+        url = f"http://127.0.0.1:{self.server.server_address[1]}"  # type: ignore[index]
+        if not self.path.startswith(("/api/apikey/", "/v1/project")):  # at which Braintrust begins
+            self.received.append(self.path)
+        organization = {"id": "o", "name": "local", "api_url": url}
+        self._answer(json.dumps({"org_info": [organization], "id": "p", "name": "answer"}).encode())
 
     do_PUT = do_PATCH = do_POST
 

@@ -19,6 +19,8 @@ ENVIRONMENTS = {
     "sentry": "sentry",
     "datadog": "ddtrace",
     "langsmith": "langsmith",
+    "braintrust": "braintrust",
+    "posthog": "posthog",
 }
 BEFORE, AFTER, BOTH = range(3)  # the blocks of a page
 TRACE = [["tool", "look up", "ada"], ["llm", "chat", "ada"], ["general", "answer", "ada"]]
