@@ -5,12 +5,14 @@ from __future__ import annotations
 import logging
 import re
 import ssl
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import trustme
+from zespan_serverless_dev.emulator.lambda_rie import Sandbox
 
 from tests.documentation import PAGES
 from tests.http.support import Proxy
@@ -204,6 +206,24 @@ def test_a_key_that_is_refused(lines: Lines, backend: Backend, monkeypatch: pyte
         "set ZESPAN_API_KEY to a valid one"
     )
     assert text_of(again).endswith("events dropped meanwhile: 3")
+
+
+@pytest.mark.host(seconds=5)
+@pytest.mark.skipif(sys.platform != "linux", reason="AWS builds its emulator for Linux only")
+def test_a_function_that_leaves_no_time_says_so_once(backend: Backend, tmp_path: Path) -> None:
+    """On Lambda, however many invocations end so late; their events come with the next one."""
+    (tmp_path / "app.py").write_text(
+        "import time\nfrom zespan_serverless import zespan_lambda\n\n"
+        "@zespan_lambda\ndef handler(event, context):\n"
+        "    time.sleep(max(0, context.get_remaining_time_in_millis() / 1000 - event['leave']))\n"
+    )
+    env = {"ZESPAN_API_KEY": KEY, "ZESPAN_BASE_URL": backend.url, "ZESPAN_FLUSH_RESERVE": "1"}
+    with Sandbox("app.handler", tmp_path, env=env, timeout=2) as sandbox:
+        for leave in (0.6, 0.6, 9):
+            assert sandbox.invoke({"leave": leave}).payload is None
+        log = sandbox.stop()
+    assert log.count("#no-time") == 1
+    assert len(backend.events) == 3
 
 
 # ---------------------------------------------------------------------- every line

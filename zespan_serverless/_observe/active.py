@@ -316,8 +316,8 @@ class ActiveInvocation:
         settings, delivery = self.container.settings, self.container.delivery
         report = delivery.flush(budget := self._budget())
         if report.pending and not budget and settings.flush_timeout:
-            text = "no time left to send %d events, which wait for the next invocation: raise the function's timeout"
-            warn_once("no-time", text, report.pending)
+            text = "no time left to send events, which wait for the next invocation: raise the function's timeout"
+            warn_once("no-time", text)
         if settings.on_flush is not None:  # within the time that the flush has not used
             rest = max(settings.flush_timeout - report.elapsed, _NOTIFY_MIN)
             delivery.notify(report, flush_budget(self._left(), rest, settings.flush_reserve))
