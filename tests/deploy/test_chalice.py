@@ -10,8 +10,11 @@ from typing import Any
 import pytest
 from zespan_serverless_dev.invoke import samples
 
-from tests.deploy.support import RECIPES, invoked, prepared, ran, unpacked
+from tests.deploy.support import RECIPES, ROOT, invoked, prepared, ran, unpacked
+from tests.dev.init.command import init
+from tests.dev.init.test_projects import project
 from tests.environments import installed
+from tools import wheels
 from zespan_serverless.cli import main
 
 pytestmark = [
@@ -94,3 +97,19 @@ def test_chalices_own_client_calls_traced_functions() -> None:
     )
     out = ran([python, "-c", code], RECIPES / "chalice", OPENAI_API_KEY="sk-local")
     assert out.splitlines()[-1] == "4"  # a request, a batch, and its two messages
+
+
+def test_what_init_writes_is_packaged(tmp_path: Path) -> None:
+    """Chalice's starter, after `zespan-serverless init --write`, answers from its package with a trace."""
+    python = installed("deploy", "chalice")
+    page = ROOT / "tests" / "dev" / "init" / "projects" / "chalice.md"
+    root, _, _ = project(page, tmp_path / "app")
+    assert init(root, "--write").code == 0
+    wheels.build(root / "dist", (ROOT,), "wheel")
+    ran([python.parent / "chalice", "package", "out"], root)
+    code = unpacked(root / "out" / "deployment.zip", tmp_path / "unpacked")
+    sample: Any = samples.sample("apigw-v1 GET /", None)
+    sample["resource"] = sample["requestContext"]["resourcePath"] = "/"
+    answer, events = invoked("app.app", code, sample, {}, count=1)
+    assert json.loads(answer["body"]) == {"hello": "world"}
+    assert {event["status"] for event in events} == {"success"}

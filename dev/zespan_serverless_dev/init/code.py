@@ -29,16 +29,26 @@ def decorated(text: str, node: Definition, name: str, decorator: str, *, on_top:
 
 
 def followed(text: str, node: ast.stmt, name: str, statement: str) -> str:
-    """`text` with a statement after another one, in the same block. `{}` in it is what the module calls `name`."""
+    """`text` with a statement after another one, in the same block. `{}` in it is what the module calls `name`.
+
+    Without a `name` nothing is imported.
+    """
     indent = indent_of(lines_of(text)[node.lineno - 1])
     first = min([node.lineno, *(each.lineno for each in getattr(node, "decorator_list", []))])
     if len(indent) != node.col_offset or len(indent_of(lines_of(text)[first - 1])) != len(indent):
         raise NotEditable("its layout is unusual")
-    wanted = _import(text, name)
+    wanted = _import(text, name) if name else _Import("", "")
     last = node.end_lineno or node.lineno
     space = ["", ""] if isinstance(node, Definition) and not indent else []
-    edited = inserted(text, last, [*space, indent + statement.format(wanted.called)])
+    lines = [indent + line for line in statement.format(wanted.called).split("\n")]
+    edited = inserted(text, last, [*space, *lines])
     return _with_import(text, edited, wanted, last + len(space) + 1)
+
+
+def imported(text: str, name: str) -> tuple[str, str]:
+    """`text` with an import of `name`, and what the module calls that."""
+    wanted = _import(text, name)
+    return (_with_import(text, text, wanted, 0) if wanted.lines else text), wanted.called
 
 
 def parsed(text: str) -> ast.Module:
@@ -138,18 +148,18 @@ def _package(node: ast.stmt) -> str:
 
 
 def _with_import(before: str, edited: str, wanted: _Import, number: int) -> str:
-    """`edited`, which has a new line `number` below the imports, with the import. Raises NotEditable."""
+    """`edited`, which has a new line `number` below the imports, or 0, with the import. Raises NotEditable."""
     if wanted.instead_of:
         after = replaced(edited, wanted.instead_of, wanted.lines[0])
     else:
         after = inserted(edited, wanted.after, list(wanted.lines))
-        number += len(wanted.lines)
+        number += len(wanted.lines) if number else 0
     old, new = (_Without(wanted.package, line) for line in (0, number))
     trees = parsed(before), parsed(after)
     old.visit(trees[0])
     new.visit(trees[1])
     is_same = ast.dump(trees[0]) == ast.dump(trees[1]) and old.imported <= new.imported
-    if not (is_same and new.found):
+    if not is_same or new.found != bool(number):
         raise NotEditable("its layout is unusual")
     return after
 

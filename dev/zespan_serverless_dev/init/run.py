@@ -10,7 +10,7 @@ from ..doctor.model import Project
 from ..doctor.readers import read
 from . import requirements
 from .draft import Draft
-from .hosts import aws, azure, google, script, vercel, web
+from .hosts import aws, azure, cdk, chalice, google, script, vercel, web, zappa
 from .writing import Refused, diff, write
 
 DONE, USAGE, NOTHING = 0, 2, 3
@@ -46,8 +46,8 @@ def planned(root: Path, project: Project, only: list[str], requirement: str | No
         azure.plan(draft, project)
         google.plan(draft, project)
         vercel.plan(draft, project)
-        others = _taken(root, project)
-        web.plan(draft, project, others)
+        others = [*_taken(root, project), *cdk.plan(draft, project), *chalice.plan(draft, project)]
+        web.plan(draft, project, others, has_key=zappa.plan(draft))
         script.plan(draft, project, others)
     return draft
 

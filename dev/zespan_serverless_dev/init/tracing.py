@@ -20,6 +20,8 @@ PUT_KEY = f"aws ssm put-parameter --name /{PARAMETER} --type SecureString --valu
 
 def decorate(draft: Draft, file: Path, name: str, decorator: str, *, on_top: bool = True, arguments: str = "") -> bool:
     """Give what a module calls `name` a decorator of the package, or wrap it; tell whether it is traced now."""
+    if f"{draft.shown(file)}: {name}" in draft.traced:
+        return True
     typed = f"Put @{decorator}{arguments} above {name}"
     is_traced = draft.edit(
         file, lambda text: _decorated(text, name, f"{PACKAGE}.{decorator}", "{}" + arguments, on_top=on_top), typed

@@ -30,7 +30,7 @@ def plan(draft: Draft, project: Project, only: list[str]) -> None:
         is_source = function.place.file.suffix != ".json" and "cdk.out" not in function.place.file.parts
         if function.host == "aws_lambda" and is_python and is_source and (not only or function.name in only):
             _trace(draft, project, function)
-    if not project.functions:
+    if not project.functions and not (draft.root / "cdk.json").is_file():
         _without_template(draft, project)
 
 
@@ -94,8 +94,7 @@ def _code(draft: Draft, project: Project, function: Function) -> bool:
     if not (is_sam or requirements.has_list(folder, draft.root)):
         draft.note(f"{function.name}: {LAYER}")
         return False
-    is_traced = any(map(is_ours, found.wrappers)) or f"{draft.shown(file)}: {name}" in draft.traced
-    if not is_traced and not tracing.decorate(draft, file, name, "zespan_lambda"):
+    if not any(map(is_ours, found.wrappers)) and not tracing.decorate(draft, file, name, "zespan_lambda"):
         return False
     requirements.add(draft, folder, make=is_sam)
     return True

@@ -20,8 +20,11 @@ _DJANGO = {
 _KEY = "Set ZESPAN_API_KEY in the application's environment. Without it telemetry is off, and says so in the log"
 
 
-def plan(draft: Draft, project: Project, others: list[Path]) -> None:
-    """Give each application the middleware. Modules below the folders `others` belong to functions."""
+def plan(draft: Draft, project: Project, others: list[Path], *, has_key: bool) -> None:
+    """Give each application the middleware. Modules below the folders `others` belong to functions.
+
+    `has_key` tells whether the deployment's files have the key, so that nothing needs to be said about it.
+    """
     taken = [folder.resolve() for folder in others]
     for module in project.modules:
         is_taken = any(module.file.is_relative_to(folder) for folder in taken) or module.uses("mangum")
@@ -29,7 +32,8 @@ def plan(draft: Draft, project: Project, others: list[Path]) -> None:
             continue
         if any([_asgi(draft, module), _wsgi(draft, module), _django(draft, module)]):
             requirements.add(draft, module.path.parent)
-            draft.note(_KEY)
+            if not has_key:
+                draft.note(_KEY)
 
 
 def _asgi(draft: Draft, module: Module) -> bool:
