@@ -35,7 +35,7 @@ def plan(draft: Draft, project: Project) -> list[Path]:
 
 
 def _function(module: Module, node: ast.Assign) -> tuple[str, str] | None:
-    """The folder and the handler of a function that an assignment makes; None for anything else."""
+    """Return the folder and the handler of a function that an assignment makes; None for anything else."""
     call = node.value
     if not isinstance(call, ast.Call) or module.name(call) != _FUNCTION:
         return None
@@ -77,7 +77,7 @@ def _configure(draft: Draft, module: Module, node: ast.Assign) -> None:
 
 
 def _with_key(text: str, target: str) -> str:
-    """The code with two statements more after the one that makes the function."""
+    """Return the code with two statements more after the one that makes the function."""
     key = f'    {target}, "ZespanKey", parameter_name="/{PARAMETER}"'
     read = f"{{}}.StringParameter.from_secure_string_parameter_attributes(\n{key}\n).grant_read({target})"
     text = code.followed(text, _made(text, target), "aws_cdk.aws_ssm", read)
@@ -85,7 +85,7 @@ def _with_key(text: str, target: str) -> str:
 
 
 def _made(text: str, target: str) -> ast.stmt:
-    """The last assignment to a target."""
+    """Return the last assignment to a target."""
     nodes = [each for each in ast.walk(code.parsed(text)) if isinstance(each, ast.Assign)]
     found = [each for each in nodes if ast.unparse(each.targets[0]) == target]
     if not found:
