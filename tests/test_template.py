@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -135,6 +136,8 @@ def test_alarm_rings_for_dropped_events(tmp_path: Path, log_format: str) -> None
             log = sandbox.stop()
     (line,) = (line for line in log.splitlines() if phrase in line)
     assert line.startswith('{"timestamp"' if log_format == "JSON" else "[WARNING]")
+    assert "#dropped-unauthorized)" in line
+    assert log_format == "Text" or json.loads(line)["zespan_code"] == "dropped-unauthorized"
 
 
 def test_functions_do_not_overwrite_each_other() -> None:

@@ -71,7 +71,7 @@ class HttpExporter(Exporter):
 
             self._secret = Secret(api_key_secret)
         if api_key and not (api_key.isascii() and api_key.isprintable()):
-            raise ConfigurationError("api_key has characters that are not allowed in an HTTP header")
+            raise ConfigurationError("api_key has characters that are not allowed in an HTTP header: copy it anew")
         self._key = api_key
         self.account: tuple[str, str] = base_url, api_key or api_key_secret or ""
         """The destination and the account: a journal of another process is taken over if both are the same."""

@@ -292,7 +292,7 @@ def _api_key(text: str) -> str:
     if key != text:
         warn_once("key-quoted", "api_key is in quotes, which are ignored: remove them")
     if not (key.isascii() and key.isprintable()):
-        raise ConfigurationError("api_key has characters that are not allowed in an HTTP header")
+        raise ConfigurationError("api_key has characters that are not allowed in an HTTP header: copy it anew")
     return key
 
 
