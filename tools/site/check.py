@@ -79,7 +79,7 @@ def _dead(folder: Path, page: str, documents: dict[str, Document], root: str) ->
             yield f"{link} leads to no heading of {target}"
 
 
-def _problem(address: str) -> str | None:
+def ask(address: str) -> str | None:
     """Ask for an address; return what is wrong with the answer."""
     try:
         with urlopen(Request(address, headers={"User-Agent": "Mozilla/5.0 (link check)"}), timeout=30):
@@ -93,7 +93,7 @@ def _problem(address: str) -> str | None:
 def main(arguments: list[str]) -> int:
     match arguments:
         case [folder, "--others"]:
-            asked = {address: (page, _problem(address)) for address, page in other_hosts(Path(folder)).items()}
+            asked = {address: (page, ask(address)) for address, page in other_hosts(Path(folder)).items()}
             found = [f"{page}: {address}: {problem}" for address, (page, problem) in asked.items() if problem]
         case [folder]:
             found = dead_links(Path(folder), read().documentation)

@@ -70,7 +70,8 @@ def _assets(root: Path, docs: Path, *, has_diagrams: bool) -> None:
     for path in (*ASSETS.iterdir(), LOGO):
         _write(docs / "assets" / path.name, path.read_text())
     if has_diagrams:
-        (docs / mermaid.FILE).write_bytes(mermaid.library())
+        for name, content in mermaid.library().items():
+            (docs / name).write_bytes(content)
 
 
 def _config(folder: Path, project: Project, nav: list[Any]) -> Path:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+import threading
 import tomllib
 from dataclasses import replace
 from functools import cache
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -175,3 +177,34 @@ def test_a_planted_dead_link_is_found(tmp_path: Path, link: str, problem: str | 
         (tmp_path / name).mkdir()
         (tmp_path / name / "index.html").write_text(body)
     assert check.dead_links(tmp_path) == [problem] * (problem is not None)
+
+
+def test_links_to_other_hosts_are_collected(tmp_path: Path) -> None:
+    """Each address once, without its fragment; those on the reader's machine are not asked."""
+    links = ["https://a.example/x#1", "https://a.example/x#2", "http://localhost:8000/", "b/", "mailto:a@b.example"]
+    (tmp_path / "index.html").write_text("".join(f'<a href="{link}">' for link in links))
+    assert check.other_hosts(tmp_path) == {"https://a.example/x": "index.html"}
+
+
+@pytest.mark.parametrize(("status", "problem"), [(200, None), (404, "HTTP 404"), (403, None), (None, "refused")])
+def test_an_address_that_is_gone_is_named(status: int | None, problem: str | None) -> None:
+    """A host that only refuses programs is not counted as gone."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(status or 200)
+            self.end_headers()
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        address = f"http://127.0.0.1:{server.server_port}/"
+        if status is None:
+            server.server_close()
+        else:
+            threading.Thread(target=server.serve_forever, daemon=True).start()
+        found = check.ask(address)
+        if status is not None:
+            server.shutdown()
+    assert found == problem or (problem and found and problem in found)
