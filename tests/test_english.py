@@ -20,7 +20,7 @@ PHRASES = {
     r"\bcalls? of (a |the |its )?models?\b": "model call",
     r"\bcalls? of (a |the |its )?tools?\b": "tool call",
     r"(?<!these functions are )\b(is|are|of|to|with|than|like|all|one|two) (ours|theirs)\b": "name the owner",
-    r"\bof yours\b": "your ...",
+    r"(?<!instead )\bof yours\b": "your ...",
     r"\bof the users?'s?(?= *[,.;:)]|$)": "the user's ...",
     r"\bwhat it comes to\b": "say the subject",
     r"\bis to be told\b": "is logged, is reported",
