@@ -8,9 +8,9 @@ _BY_STATUS = (
     (r"\d+ with a page", "page", "check that {0} is the backend: a login or a proxy may answer in its place"),
     (r"3", "redirect", "set base_url (ZESPAN_BASE_URL) to where {0} redirects to: redirects are not followed"),
     (r"407", "proxy", "give the proxy in HTTPS_PROXY or HTTP_PROXY its user and password: {0}"),
-    (r"40[45]", "path", "check base_url (ZESPAN_BASE_URL): {0} answers, but does not know the path of the ingest"),
+    (r"40[45]", "path", "check base_url (ZESPAN_BASE_URL): {0} answers, but not at the ingest path"),
     (r"429", "busy", "send less, or ask for a higher limit: {0} limits the rate"),
-    (r"5", "server", "see whether {0} is in order: it fails at the requests"),
+    (r"5", "server", "check the status of {0}: it fails at these requests"),
 )
 _BY_TEXT = (
     (r"API key cannot be read", "key", "check that the key can be read from AWS, see api_key_secret"),
