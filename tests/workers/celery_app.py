@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import json
 import os
+import random
+import signal
 import sys
 import time
 from typing import Any
@@ -73,6 +75,26 @@ def soft(number: int) -> str:
 def total(numbers: list[int]) -> int:
     captured(total=len(numbers))
     return sum(numbers)
+
+
+@app.task(name="chaos")
+def chaos(seed: int) -> None:
+    """Capture some events, and end in any way."""
+    chance = random.Random(seed)
+    for number in range(chance.randrange(0, 12)):
+        captured(number=number, text="x" * chance.choice([10, 10, 3000]))
+        time.sleep(chance.choice([0, 0, 0.003]))
+    match chance.choice(["return"] * 12 + ["raise", "raise", "exit", "kill", "leave", "sleep"]):
+        case "raise":
+            raise ValueError("made up")
+        case "exit":
+            os._exit(1)
+        case "kill":
+            os.kill(os.getpid(), signal.SIGKILL)
+        case "leave":
+            sys.exit(3)
+        case "sleep":
+            time.sleep(60)  # until a time limit
 
 
 def canvas() -> None:
