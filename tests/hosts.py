@@ -94,6 +94,10 @@ GROUPS = {
         },
     ),
     "Scripts": Group("scripts", {"Script (`run`)": ""}),
+    "Celery": Group("celery", {"Celery": ""}),
+    "RQ": Group("rq", {"RQ": ""}),
+    "Dramatiq": Group("dramatiq", {"Dramatiq": ""}),
+    "Temporal": Group("temporal", {"Temporal": ""}),
 }
 
 

@@ -35,6 +35,7 @@ from zespan_serverless import (
     wsgi,
     zespan_agentcore,
     zespan_azure,
+    zespan_celery,
     zespan_cloud_event,
     zespan_gcf,
     zespan_job,
@@ -288,6 +289,7 @@ def misspelt() -> None:
     zespan_vercel(on_error=print, on_flush="print")  # type: ignore[call-overload]
     run("digest", max_event=5)  # type: ignore[call-overload]
     task_scope("work", max_event=5)  # type: ignore[call-arg]
+    zespan_celery(object(), flush_timout=1)  # type: ignore[call-arg]
     init(store_prompt=False)  # type: ignore[call-arg]
     init(exporter="zipkin")  # type: ignore[arg-type]
     asgi.ZespanMiddleware(application, flush_timout=0.5)  # type: ignore[call-arg]

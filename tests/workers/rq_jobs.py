@@ -22,6 +22,11 @@ def work(number: int, seconds: float = 0.0) -> int:
     return number
 
 
+async def asynchronous(number: int) -> int:
+    captured(number=number)
+    return number
+
+
 def fails(number: int) -> None:
     captured(number=number)
     raise ValueError("made up")

@@ -21,6 +21,7 @@ from zespan_serverless import ConfigurationError, zespan_celery
 from zespan_serverless.testing import Backend
 
 DATABASES = itertools.count()
+NO_RESPONSE = "there is no response"
 APP = "tests.workers.celery_app"
 
 
@@ -72,7 +73,12 @@ def test_nothing_is_lost_at_a_shutdown(
     assert len(roots(backend.events)) == 20
     if number == signal.SIGTERM:  # SIGQUIT may strike a task
         assert states(backend.events) == {("work", "SUCCESS", None): 20}
-        hosts.write(f"Celery, {pool}", "SIGTERM", "all of 20 tasks; exit 0 as without us")
+        hosts.write("Celery", "sync", "Everything arrives after the task.", sent="after the task", later=NO_RESPONSE)
+        seen = "Everything of 20 tasks arrives; the worker ends as without the package."
+        hosts.write("Celery", "SIGTERM", seen, stopped="everything is sent")
+        hosts.write("Celery", "concurrent", "Everything arrives in every pool, an event for each task.")
+        hosts.write("Celery", "async", "Celery runs no coroutine functions.")
+        hosts.write("Celery", "stream", "A task streams nothing to a caller.")
 
 
 @pytest.mark.host(seconds=10)
@@ -97,7 +103,8 @@ def test_every_attempt_says_how_it_ended(env: dict[str, str], backend: Backend) 
     ]
     metadata = last["metadata"]
     assert (metadata["celery.retries"], metadata["messaging.destination.name"]) == (2, "celery")
-    hosts.write("Celery, prefork", "exception", "all; retries and both time limits with their error")
+    hosts.write("Celery", "exception", "Everything arrives, an event for each attempt, with its error.")
+    hosts.write("Celery", "deadline", "Both time limits arrive, as `SoftTimeLimitExceeded` and `TimeLimitExceeded`.")
 
 
 @pytest.mark.host(seconds=5)
@@ -129,6 +136,8 @@ def test_the_next_worker_sends_what_a_killed_one_has_left(env: dict[str, str], b
         support.wait_for(env, 12, celery)
         until(lambda: {event["event_id"] for event in backend.events}.issuperset(support.noted(env)), 60)
         celery.stop()
+    seen = "Events wait in memory and in the journal. The next worker sends what a killed one has left."
+    hosts.write("Celery", "dead backend", seen, outage="kept, then sent")
 
 
 @pytest.mark.host(seconds=6)

@@ -55,17 +55,28 @@ def test_every_attempt_arrives(env: dict[str, str], backend: Backend) -> None:
     failed = [event for event in roots(backend.events) if event["operation"] == "fails"]
     assert sorted(event["metadata"]["dramatiq.retries"] for event in failed) == [0, 1, 2]
     assert len({event["trace_id"] for event in failed}) == 1
-    hosts.write("Dramatiq", "SIGTERM", "all of 20 messages; exit 0 as without us")
-    hosts.write("Dramatiq", "exception", "all; retries and the time limit with their error")
+    seen = "Everything arrives after the message."
+    hosts.write("Dramatiq", "sync", seen, sent="after the message", later="there is no response")
+    hosts.write("Dramatiq", "async", seen)
+    seen = "Everything of 23 messages arrives; the worker ends as without the package."
+    hosts.write("Dramatiq", "SIGTERM", seen, stopped="everything is sent")
+    hosts.write("Dramatiq", "concurrent", "Everything arrives of two processes with two threads each.")
+    hosts.write("Dramatiq", "exception", "Everything arrives, an event for each attempt, with its error.")
+    hosts.write("Dramatiq", "deadline", "The time limit of a message arrives, as `TimeLimitExceeded`.")
+    hosts.write("Dramatiq", "stream", "An actor streams nothing to a caller.")
 
 
 @pytest.mark.host(seconds=4)
 def test_a_pipeline_is_one_trace(env: dict[str, str], backend: Backend) -> None:
-    """The second message of a pipeline is sent when the first has ended, and belongs to the same trace."""
+    """The second message of a pipeline is sent when the first has ended, and belongs to the same trace. The backend
+    refuses everything until both have ended."""
     trace_id = send(env, "pipeline").split("-")[1]
+    backend.mode = "refuse"
     with worker(env) as dramatiq:
         support.wait_for(env, 2, dramatiq)
+        backend.mode = "ok"
         dramatiq.stop()
+    hosts.write("Dramatiq", "dead backend", "Everything arrives once it is back.", outage="kept, then sent")
     first, second = [event for event in roots(backend.events) if event["operation"] == "work"]
     assert (first["trace_id"], second["trace_id"]) == (trace_id, trace_id)
 

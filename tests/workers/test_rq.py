@@ -41,7 +41,8 @@ def enqueue(env: dict[str, str], asked: Any) -> Any:
 @pytest.mark.parametrize("kind", ["ZespanWorker", "ZespanSpawnWorker", "ZespanSimpleWorker"])
 def test_nothing_is_lost_at_the_end_of_a_process(env: dict[str, str], backend: Backend, kind: str) -> None:
     """Every event of 5 jobs and each job's own arrives, in the trace of the process that enqueued it."""
-    enqueue(env, [["work", [number], {"meta": {"traceparent": TRACEPARENT}}] for number in range(5)])
+    traced = {"meta": {"traceparent": TRACEPARENT}}
+    enqueue(env, [[name, [number], traced] for number, name in enumerate(["work", "asynchronous"] * 2 + ["work"])])
     with worker(env, kind) as rq:
         support.wait_for(env, 5, rq)
         assert rq.stop(signal.SIGTERM) == 0, rq.log
@@ -49,7 +50,15 @@ def test_nothing_is_lost_at_the_end_of_a_process(env: dict[str, str], backend: B
     found = roots(backend.events)
     assert len(found) == 5
     assert {event["trace_id"] for event in backend.events} == {TRACE}
-    hosts.write(f"RQ, {kind.removeprefix('Zespan')}", "sync", "all, before the job's process ends")
+    if kind == "ZespanWorker":
+        seen = "Everything arrives before the job's process ends."
+        hosts.write("RQ", "sync", seen, sent="before the job's process ends", later="there is no response")
+        hosts.write("RQ", "async", seen)
+        hosts.write(
+            "RQ", "SIGTERM", "Everything arrives; the worker ends as without the package.", stopped="everything is sent"
+        )
+        hosts.write("RQ", "concurrent", "A process performs one job at a time.")
+        hosts.write("RQ", "stream", "A job streams nothing to a caller.")
 
 
 @pytest.mark.host(seconds=6)
@@ -66,7 +75,28 @@ def test_failures_time_limits_and_retries(env: dict[str, str], backend: Backend)
     }
     left = [e["metadata"].get("rq.retries_left") for e in roots(backend.events) if "fails" in e["operation"]]
     assert left == [1, 0]
-    hosts.write("RQ, Worker", "exception", "all, with the error; the time limit as JobTimeoutException")
+    hosts.write("RQ", "exception", "Everything arrives, an event for each attempt, with its error.")
+    hosts.write("RQ", "deadline", "The time limit of a job arrives, as `JobTimeoutException`.")
+
+
+@pytest.mark.host(seconds=6)
+def test_the_next_job_sends_what_the_jobs_before_could_not(env: dict[str, str], backend: Backend) -> None:
+    """While the backend refuses everything, events stay in the journals of the jobs' processes, which have ended."""
+    backend.mode = "refuse"
+    env = {**env, "ZESPAN_FLUSH_TIMEOUT": "0.2"}
+    enqueue(env, [["work", [number], {}] for number in range(2)])
+    with worker(env, "ZespanWorker") as rq:
+        support.wait_for(env, 2, rq)
+        rq.stop()
+    assert backend.events == []
+    backend.mode = "ok"
+    enqueue(env, [["work", [2, 1.0], {}]])
+    with worker(env, "ZespanWorker") as rq:
+        until(lambda: {event["event_id"] for event in backend.events}.issuperset(support.noted(env)[:2]), 60)
+        rq.stop()
+    assert {event["event_id"] for event in backend.events}.issuperset(support.noted(env))
+    seen = "Events stay in the journal until the next job; a job's process ends after `flush_timeout` at most."
+    hosts.write("RQ", "dead backend", seen, outage="kept, then sent")
 
 
 @pytest.mark.host(seconds=5)

@@ -77,20 +77,31 @@ def test_every_attempt_arrives_once(server: str, env: dict[str, str], backend: B
         ("flaky", 3, "success"): 4,
     }
     assert {event["trace_id"] for event in attempts} == {text.split("-")[1] for some in traces for text in some}
-    hosts.write("Temporal", "SIGTERM", "all of 12 workflows; exit 0 as without us")
-    hosts.write("Temporal", "exception", "all; an event for each attempt, with its error; none for a replay")
+    seen = "Everything arrives after the attempt. A replay sends nothing."
+    hosts.write("Temporal", "sync", seen, sent="after the attempt", later="there is no response")
+    hosts.write("Temporal", "async", seen)
+    seen = "Everything of 12 workflows arrives; the worker ends as without the package."
+    hosts.write("Temporal", "SIGTERM", seen, stopped="everything is sent")
+    hosts.write("Temporal", "concurrent", "Everything arrives, each workflow in its own trace.")
+    hosts.write("Temporal", "exception", "Everything arrives, an event for each attempt, with its error.")
+    hosts.write("Temporal", "stream", "An activity streams nothing to a caller.")
 
 
 @pytest.mark.host(seconds=8)
 def test_an_untraced_workflow_is_one_trace(server: str, env: dict[str, str], backend: Backend) -> None:
-    """Its activities have the trace id that is the run's id, also those that exceed their time limit."""
+    """Its activities have the trace id that is the run's id, also those that exceed their time limit. The backend
+    refuses everything until the workflow has ended."""
     with worker(server, env) as temporal:
-        start(server, {**env, "ROOM": ""}, 1, "slow")
-        until(lambda: len(roots(backend.events)) == 2, 60)  # the starter has one, too
+        backend.mode = "refuse"
+        start(server, {**env, "ROOM": "", "ZESPAN_ENABLED": "0"}, 1, "slow")
+        backend.mode = "ok"
+        until(lambda: len(roots(backend.events)) == 1, 60)
         temporal.stop(signal.SIGTERM)
     (attempt,) = [event for event in roots(backend.events) if event["operation"] == "slow"]
     assert attempt["trace_id"] == attempt["metadata"]["temporal.workflow.run_id"].replace("-", "")
     assert (attempt["parent_span_id"], attempt["metadata"]["error.type"]) == (None, "CancelledError")
+    hosts.write("Temporal", "deadline", "An attempt that times out arrives, as `CancelledError`.")
+    hosts.write("Temporal", "dead backend", "Everything arrives once it is back.", outage="kept, then sent")
 
 
 @pytest.mark.host(seconds=6)
