@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 
 from tests import environments
-from tests.documentation import DOCS, blocks
+from tests.documentation import DOCS, blocks, run
 from tests.documentation import PAGES as DOCUMENTED
 from tests.providers.apis import APIS
+from tests.providers.endpoint import serving
 from tests.providers.pages import PAGES, page_of
-from zespan_serverless import providers
+from zespan_serverless import flush, init, providers, testing
 
 ELSEWHERE = {"mcp"}  # tests/providers/mcp/ runs it
 IGNORED = ("DeprecationWarning", "ResourceWarning", "pytest.PytestUnraisableExceptionWarning")
@@ -41,7 +42,23 @@ def test_each_provider_has_a_page() -> None:
     assert pages == {*PAGES, *ELSEWHERE}
     assert {name for page in PAGES.values() for name in page.methods} == set(APIS)
     assert set(re.findall(r"\]\(providers/([\w-]+)\.md\)", DOCUMENTED["models"])) == pages
-    assert {len(blocks(DOCUMENTED[f"providers/{name}"])) for name in PAGES} == {2}
+    counts = {name: len(blocks(DOCUMENTED[f"providers/{name}"])) for name in PAGES}
+    assert counts == {**dict.fromkeys(PAGES, 2), "openai": 3}
+
+
+def test_the_example_of_the_responses_api_is_one_event(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the client of the page's first example."""
+    first, _, third = blocks(DOCUMENTED["providers/openai"])
+    with serving(APIS["openai responses"].reply) as endpoint:
+        monkeypatch.setenv("OPENAI_BASE_URL", f"{endpoint.url}/v1")
+        monkeypatch.setenv("OPENAI_API_KEY", "k")
+        module = run(first + third)
+        with testing.recording() as events, init():
+            assert module.respond("Hi") == "Let me look."
+            flush(5)
+        module.client.close()
+    (call,) = events
+    assert (call["input_tokens"], call["output_tokens"], call["reasoning_tokens"]) == (30, 20, 8)
 
 
 @pytest.mark.parametrize("name", APIS)
