@@ -28,7 +28,17 @@ SHAPE = ["When events are sent", "What survives", "Settings that matter", "Limit
 # The pages of platforms and servers. Pages of workers have a shape of their own.
 SHAPED = [
     *("lambda", "lambda-durable", "lambda-managed-instances", "lambda-snapstart", "lambda-web"),
-    *("agentcore", "azure-functions", "cloud-run", "foundry", "google-cloud", "scripts", "vercel", "web"),
+    *(
+        "agent-engine",
+        "agentcore",
+        "azure-functions",
+        "cloud-run",
+        "foundry",
+        "google-cloud",
+        "scripts",
+        "vercel",
+        "web",
+    ),
 ]
 
 
@@ -50,6 +60,7 @@ def test_every_block_is_run() -> None:
     """A new example needs a new test. Pages of workers are counted by their own tests."""
     counts = {name: len(blocks(HOSTS[f"hosts/{name}"])) for name in (*SHAPED, "other-hosts", "tasks")}
     assert {f"hosts/{name}": count for name, count in counts.items() if count} == {
+        "hosts/agent-engine": 1,  # in agents/test_adk.py
         "hosts/agentcore": 1,  # in agents/test_examples.py
         "hosts/azure-functions": 3,  # in azure_functions/test_examples.py
         "hosts/cloud-run": 2,  # in google_cloud/test_example.py

@@ -32,7 +32,7 @@ LAYERS = [
     {"sdks", "_outbound", "_forwarding"},
     {"providers"},
     {"_observe"},
-    {"agentcore", "aws_lambda", "azure_functions", "asgi", "jobs", "logs", "wsgi"},
+    {"adk", "agentcore", "aws_lambda", "azure_functions", "asgi", "jobs", "logs", "wsgi"},
     {"google_cloud", "tasks", "vercel"},  # jobs run on Cloud Run, too; handler classes, WSGI and ASGI on Vercel
     {"_worker"},
     {"celery", "dramatiq", "rq", "temporal"},
@@ -68,6 +68,7 @@ SPEAKS = {
     "_http/transport.py": {"ssl"},
     "_process/listener.py": {"socket"},  # a pair of its own
     "vercel.py": {"socket"},
+    "adk.py": {"asyncio"},  # knows when the task of a run ends
     "aws_lambda/_loop.py": {"asyncio"},  # runs async handlers
     "_base/aio.py": {"asyncio"},  # leaves the event loop free
     "_delivery/aio.py": {"asyncio"},
@@ -93,6 +94,7 @@ THIRD_PARTY_IN = {
 # Modules that are imported in a function, when a user asks for the hook of that framework.
 PYTEST = {"testing/plugin.py", "testing/_fixtures.py"}  # which it imports
 HOOKS = {
+    "adk.py",
     "dramatiq.py",
     "rq.py",
     "temporal.py",

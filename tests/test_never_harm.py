@@ -220,6 +220,7 @@ def _seam(function: Ours) -> bool:
 
 # What a host has for itself; all other functions serve every host.
 ROOMS = (
+    "adk.py",
     "agentcore/",
     "asgi.py",
     "aws_lambda/",

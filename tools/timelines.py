@@ -187,6 +187,12 @@ PICTURES = {
             Row("before_return", "the response waits", [_init(), *_before(13, 48, 66), _frozen(67, "idle")]),
         ],
     ),
+    "agent-engine": Picture(
+        "One run on Google Agent Engine",
+        "The pieces of the response leave as they come. Its end is held until the events are sent. "
+        "Then the process may get no CPU.",
+        [Row("run", "", [_init(), *_before(13, 48, 66, "response ends", "agent"), _frozen(67, "may get no CPU")])],
+    ),
     "foundry": Picture(
         "One request of a hosted agent",
         "The events are sent before the response ends. Then the sandbox may be suspended.",

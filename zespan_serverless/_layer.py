@@ -61,6 +61,7 @@ EXCLUDED = (
     "_layer.py",
     "_replay.py",
     "_bytecode.py",
+    "adk.py",
     "agentcore",
     "_platforms/agentcore.py",
     "_platforms/foundry.py",
