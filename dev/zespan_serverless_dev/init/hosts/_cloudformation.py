@@ -41,6 +41,8 @@ def change(draft: Draft, function: Function, what: str, otherwise: str) -> None:
 
     def edit(text: str) -> str:
         template = _template(draft, function)
+        if function.name not in template.resources:
+            raise NotEditable(f"it has no {function.name}")
         own = ("Resources", function.name, "Properties")
         if what == "variable":
             return yaml.put(text, (*own, "Environment", "Variables", SECRET), SOURCE)

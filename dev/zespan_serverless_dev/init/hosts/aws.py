@@ -112,8 +112,10 @@ def _set(draft: Draft, function: Function, what: str) -> None:
         draft.edit(file, lambda text: _terraform(text, function.name, what), f"For {function.name}: {typed}")
     elif _serverless.is_one(function):
         _serverless.change(draft, function, what, f"For {function.name}: {typed}")
-    else:
+    elif file.suffix in (".yaml", ".yml", ".template"):
         _cloudformation.change(draft, function, what, f"For {function.name}: {typed}")
+    else:
+        draft.note(f"For {function.name}, where it is deployed: {typed}")
 
 
 def _terraform(text: str, name: str, what: str) -> str:
