@@ -8,6 +8,8 @@ from ._version import __version__ as __version__
 
 if TYPE_CHECKING:
     from ._base.reports import FlushReport as FlushReport
+    from ._observe.api import after_restore as after_restore
+    from ._observe.api import before_snapshot as before_snapshot
     from ._observe.api import capture as capture
     from ._observe.api import flush as flush
     from ._observe.api import flush_pending_events as flush_pending_events
@@ -44,7 +46,9 @@ if TYPE_CHECKING:
 else:
     _NAMES = {
         "_base.reports": ("FlushReport",),
-        "_observe.api": ("capture", "flush", "flush_pending_events", "init", "shutdown"),
+        "_observe.api": (
+            *("after_restore", "before_snapshot", "capture", "flush", "flush_pending_events", "init", "shutdown"),
+        ),
         "_observe.spans": ("current_span", "span", "with_context"),
         "_outbound.headers": ("trace_headers", "traceparent"),
         "_process.deadline": ("time_left",),

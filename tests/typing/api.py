@@ -16,7 +16,9 @@ import httpx2
 
 from zespan_serverless import (
     FlushReport,
+    after_restore,
     asgi,
+    before_snapshot,
     capture,
     current_span,
     flush,
@@ -74,6 +76,10 @@ def bare(event: dict[str, Any], context: object) -> int:
 @zespan_lambda(flush_timeout=0.5)
 def configured(event: dict[str, Any], context: object) -> str:
     return str(event)
+
+
+before_snapshot()
+after_restore()
 
 
 @zespan_agentcore(flush_timeout=0.5)

@@ -112,6 +112,26 @@ def shutdown(timeout: float | None = None) -> FlushReport:
         return _failed(container, "shutdown", error)
 
 
+def before_snapshot() -> None:
+    """Send waiting events, and give up threads and connections, before a snapshot of this process is taken.
+
+    For platforms that suspend or copy processes and announce it: Lambda MicroVMs, Foundry, Modal. On SnapStart the
+    package does this itself. Takes at most `flush_timeout` seconds. Never raises, and does nothing without `init()` or
+    a decorator in force. Events that are captured before the snapshot and not sent would be sent by each copy.
+    """
+    with Guarded("a snapshot"):
+        _process.pause()
+
+
+def after_restore() -> None:
+    """Start again in a process that was restored from a snapshot: connections are dead, and clocks have jumped.
+
+    The next invocation counts as the first. Never raises.
+    """
+    with Guarded("a restore"):
+        _process.resume()
+
+
 def _failed(container: _process.Container, what: str, error: Exception) -> FlushReport:
     """Return the report of a flush that failed internally. The flush may be called in the user's `finally`, where
     raising would replace the user's exception."""
