@@ -47,7 +47,7 @@ def line(code: str, message: str, *args: object, level: int = WARNING) -> None:
 
 
 def describe(error: BaseException) -> str:
-    """Type and text of an exception, at most 1,000 characters. Never raises, even if its `__str__` does."""
+    """Return type and text of an exception, at most 1,000 characters. Never raises, even if `__str__` does."""
     try:
         return f"{type(error).__name__}: {error}"[:TEXT_MAX]
     except Exception as problem:

@@ -22,7 +22,7 @@ def flush_budget(remaining: float | None, cap: float, reserve: float) -> float:
 
 
 def backoff(failures: int, random: float) -> float:
-    """Seconds to wait after the n-th failure in a row (n >= 1): full jitter, `random` being drawn from [0, 1)."""
+    """Return the seconds to wait after the n-th failure in a row: full jitter, with `random` drawn from [0, 1)."""
     return random * min(BACKOFF_MAX, BACKOFF_FIRST * 2.0 ** min(max(failures, 1) - 1, 16))
 
 

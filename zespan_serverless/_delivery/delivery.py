@@ -241,7 +241,7 @@ class Delivery:
         self.resume()
 
     def resume(self) -> None:
-        """In a process restored from a snapshot: drop dead connections, and forget earlier failures of the backend."""
+        """Drop dead connections, and forget earlier failures of the backend, after a restore from a snapshot."""
         with self._accounts.lock:
             self._sending.forget_backend()
         self._exporter.close()

@@ -93,7 +93,7 @@ def parse_records(data: bytes, offset: int, at: float, *, cut: bool) -> Leftover
 
 
 def _record_at(data: bytes, place: int) -> tuple[bytes, bytes, bytes] | None:
-    """(kind, span, body) of the record at this place; None if there is no whole record."""
+    """Return (kind, span, body) of the record at this place; None if it is incomplete."""
     begin = place + RECORD.size
     if begin > len(data):
         return None

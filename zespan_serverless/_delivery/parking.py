@@ -200,7 +200,7 @@ class Parking:
         return seconds * (0.5 if follows else _FIRST_SHARE if self.needs_time and not self._prepared else 1.0)
 
     def patience(self, waiter: FlushWaiter) -> float:
-        """Seconds until attempts at the backend have to end, so that this flush can park; infinite if they need not.
+        """Return the seconds until attempts at the backend must end for this flush to park; infinite if never.
 
         For exporters that do not keep to their time, and connections that are opened in advance, which have a time of
         their own. It is 0 or less only if such an attempt is under way.
@@ -247,7 +247,7 @@ class Parking:
         return Job(partial(self._calls.prepare, accounts.settings.flush_timeout), parks=True)
 
     def idle_seconds(self) -> float:
-        """Seconds until the fallback is to be prepared although the backend has not failed; infinite if not at all."""
+        """Return the seconds until the fallback is prepared without a failure of the backend; infinite if never."""
         if self._prepared or self._accounts.closed or not self._accounts.delivered:
             return math.inf
         now = time.monotonic()

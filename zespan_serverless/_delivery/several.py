@@ -176,7 +176,7 @@ class Several:
             raise struck
 
     def _wait_for_all(self, timeout: float, *, probe: bool, last: bool = False) -> list[_Flush]:
-        """`Flushing.wait_for_all` of each, in the time of one: this thread takes the steps of all of them."""
+        """Run `Flushing.wait_for_all` of each, in the time of one: this thread takes the steps of all of them."""
         wakeup = _SharedWakeup()
         flushes = [_Flush(one, timeout, wakeup, probe=probe, last=last) for one in self.deliveries]
         for one in flushes:
@@ -241,7 +241,7 @@ class _SharedWakeup:
         return self._lock.acquire(timeout=seconds)
 
     def acquire(self, *, blocking: bool) -> bool:
-        """Called when it is registered."""
+        """Accept a registration, without waiting."""
         return True
 
     def locked(self) -> bool:

@@ -47,7 +47,7 @@ class FlushWaiter:
         self.cancelled = self.is_last = False
 
     def time_left(self) -> float:
-        """Seconds until its deadline. The time that it has waited counts as well, because the clock may stand still."""
+        """Return the seconds until its deadline. Waiting time counts as well, because the clock may stand still."""
         return min(self.deadline - time.monotonic(), self.timeout - self.waited)
 
     def settle(self, count: int) -> None:
@@ -101,7 +101,7 @@ class Waiters:
             waiter.settle(count)
 
     def time_left_of_last(self, share: float) -> float:
-        """Seconds that the last flush of the process has left, if no more than this share of its time; else 0."""
+        """Return the seconds of the process's last flush, if at most this share of its time is left; else 0."""
         last = [(one.time_left(), one.timeout) for one in self.all if one.is_last and one.pending]
         return max((left for left, timeout in last if 0 < left <= share * timeout), default=0.0)
 

@@ -45,7 +45,7 @@ def find_blank_line(data: bytes) -> tuple[int, int]:
 
 
 def parse_head(head: bytes) -> tuple[str, int, dict[str, str]]:
-    """(version, status, headers by lower-case name) of a head that is complete. Raises NoAnswer or TornAnswer."""
+    """Parse a complete head: (version, status, headers by lower-case name). Raises NoAnswer or TornAnswer."""
     first, *lines = head.decode("latin-1").split("\n")
     version, _, status = first.partition(" ")
     if not version.startswith("HTTP/1."):

@@ -161,7 +161,7 @@ class Channel:
         self.socket.close()
 
     def abort(self) -> None:
-        """From another thread: make the thread that uses this channel stop waiting for the peer."""
+        """Make the thread that uses this channel stop waiting for the peer. Called by another thread."""
         if self.is_ours:
             try:
                 self.socket.shutdown(socket.SHUT_RDWR)
@@ -278,7 +278,7 @@ class Channel:
     # ------------------------------------------------------------------ HTTP
 
     def _read_head(self) -> tuple[str, int, dict[str, str]]:
-        """(version, status, headers by lower-case name) of the next answer."""
+        """Return (version, status, headers by lower-case name) of the next response."""
         while not (blank_line := find_blank_line(self._unread))[1]:
             begun = self._unread[:7]
             if begun != b"HTTP/1."[: len(begun)]:

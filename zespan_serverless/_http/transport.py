@@ -248,7 +248,7 @@ class _Connection:
             self._channel.close()
 
     def abort(self) -> None:
-        """From another thread: make the thread that uses this connection fail."""
+        """Make the thread that uses this connection fail. Called by another thread."""
         self.aborted = True  # first: if the channel is created after the next line, `_time_left` raises
         if self._channel is not None:
             self._channel.abort()
@@ -325,7 +325,7 @@ class _Tls:
 
 
 def retry_after(value: str | None, now: float | None = None) -> float | None:
-    """Seconds that a Retry-After header asks for, as a number or an HTTP date; None if it is absent or not valid.
+    """Return the seconds of a Retry-After header, a number or an HTTP date; None if it is absent or invalid.
 
     `now` is the wall clock, in seconds since the epoch; None: the present.
     """

@@ -141,7 +141,7 @@ class ActiveInvocation:
         self.settle(error)
 
     async def finish_async(self, error: BaseException | None, result: Any = None) -> None:
-        """`finish` that leaves the event loop free."""
+        """Do the same as `finish`, and leave the event loop free."""
         self.leave_context()
         self.close(error, returned=result)
         await self.settle_async(error)
@@ -205,7 +205,7 @@ class ActiveInvocation:
         self.state = SETTLED
 
     async def settle_async(self, error: BaseException | None = None) -> None:
-        """`settle` that leaves the event loop free."""
+        """Do the same as `settle`, and leave the event loop free."""
         with Guarded("the flush"):
             if not self._hand_over(error):
                 try:

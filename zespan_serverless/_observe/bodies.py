@@ -114,7 +114,7 @@ class Exchange:
                 self._captured = self.active.container.delivery.captured
 
     async def end_async(self, error: BaseException | None, *, is_cut: bool = False) -> None:
-        """`end` that leaves the event loop free."""
+        """Do the same as `end`, and leave the event loop free."""
         with Guarded("the end of a response"):
             if not self.is_over:
                 self._close(error, is_cut)

@@ -79,7 +79,7 @@ def reset() -> None:
 
 
 def _after_fork() -> None:
-    """In a forked child: threads, locks, signals, sockets and buffered events are the parent's; the trace continues."""
+    """Reset in a forked child: threads, locks, signals, sockets and buffered events are the parent's."""
     global _flushes_at_exit
     _flushes_at_exit = True  # no decorator or `init` will
     container = current()

@@ -223,7 +223,7 @@ class Others:
                 thread.join(max(deadline - time.monotonic(), 0.0))
 
     def forget(self) -> None:
-        """In a forked child: the threads are the parent's."""
+        """Reset in a forked child, whose threads are the parent's."""
         for other in self._all:
             other.forget()
 

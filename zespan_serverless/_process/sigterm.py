@@ -94,7 +94,7 @@ def expect(report: Callable[[], object], seconds: float) -> Callable[[], object]
 
 
 def rearm(pause: float = 0.0, *, look: bool = True) -> None:
-    """In the main thread: make SIGTERM reach us again if a handler has been set or removed. Takes 20 us.
+    """Make SIGTERM reach us again if a handler was set or removed. For the main thread; takes 20 us.
 
     Does nothing within `pause` seconds of the last call, for processes in which many invocations end in one second.
     With `look=False` only Python's handler is checked, which takes 2 us; call `look_again` later.
@@ -112,7 +112,7 @@ def rearm(pause: float = 0.0, *, look: bool = True) -> None:
 
 
 def look_again() -> None:
-    """In any thread: make SIGTERM reach us again if an event loop, say, has restored the default action."""
+    """Make SIGTERM reach us again if, for example, an event loop has restored the default action. For any thread."""
     watching = _watch
     if watching is not None:
         try:
@@ -128,7 +128,7 @@ def terminating() -> bool:
 
 
 def reset() -> None:
-    """In a forked child, or between tests: restore signals as they were, and share nothing with the parent."""
+    """Restore signals, and share nothing with the parent: in a forked child, or between tests."""
     global _watch, _lock
     _expected.clear()
     watching, _watch, _lock = _watch, None, threading.Lock()
@@ -220,7 +220,7 @@ class _Watch:
             older.join(seconds)
 
     def head_start(self) -> None:
-        """In the main thread, before the user's handler: wait for the flush, at most HEAD_START seconds."""
+        """Wait for the flush, at most HEAD_START seconds: in the main thread, before the user's handler."""
         if self is _watch:
             self._wait(_HANDLER_CALLED, HEAD_START)
 

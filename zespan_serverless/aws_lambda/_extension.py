@@ -74,7 +74,7 @@ class Extension:
             raise self._refused
 
     def begin(self, request_id: str, on_record: Callable[[], None]) -> None:
-        """Called before the handler of this invocation.
+        """Note the start of this invocation's handler.
 
         The thread is not notified, which would cost time here. It checks every 5 ms and then calls `on_record`. If it
         does not attend invocations, `on_record` is called at once.
@@ -84,7 +84,7 @@ class Extension:
             self._put_on_record()
 
     def end(self, request_id: str, flush: Callable[[], object] | None) -> bool:
-        """Called after the handler. Leave `flush` to the thread; False if the caller has to run it.
+        """Note the end of the handler. Leave `flush` to the thread; False if the caller has to run it.
 
         The caller has to run it if the thread no longer waits for this invocation, and at every call but the first: an
         undecorated handler may call a decorated function twice. When Lambda retries an asynchronous event, its request

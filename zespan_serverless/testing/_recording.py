@@ -25,7 +25,7 @@ _before: dict[str, Any] | None = None  # settings that applied when the first of
 
 
 def recording(**settings: Unpack[_settings.SettingsKwargs]) -> AbstractContextManager[list[Event]]:
-    """In a `with` block, record the events of decorated functions in a list instead of sending them.
+    """Record the events of decorated functions in a list instead of sending them, within a `with` block.
 
     The list contains the events of each invocation that has ended. After the block it is complete. The settings of each
     function's decorator apply, so a function that sends no prompts records none. A `fallback` does not, because it is

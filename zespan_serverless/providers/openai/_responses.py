@@ -51,7 +51,7 @@ class Responses(StainlessEndpoint):
 
 
 def _finish(answer: Answer, result: Any) -> None:
-    """Why the model has stopped, in the words of chat completions, or that it has failed."""
+    """Return why the model has stopped, in the terms of chat completions, or that it has failed."""
     status = text_of(result, "status")
     if status == "completed":
         answer.finish_reason = "tool_calls" if answer.tools else "stop"
