@@ -255,7 +255,7 @@ def test_outside_cloud_run_a_thread_sends_after_the_response(flavour: Flavour, s
 def test_sigterm_lets_the_request_finish_and_sends_the_rest(
     flavour: Flavour, start: Start, backend: Backend, cell: Cell
 ) -> None:
-    """The request under way is finished, and what was captured is sent, also what no flush has waited for."""
+    """The current request is finished, and what was captured is sent, also what no flush has waited for."""
     backend.latency = 0.05
     function = start("above" if flavour is ASYNC else "chat", flavour.source, ZESPAN_FLUSH_MODE="after_response")
     off = start("chat", flavour.source, ZESPAN_ENABLED="0")

@@ -1,4 +1,4 @@
-"""`time_left()`: what the invocation under way has, and nothing elsewhere."""
+"""`time_left()`: what the current invocation has, and nothing elsewhere."""
 
 from __future__ import annotations
 

@@ -253,7 +253,7 @@ def test_a_flush_leaves_the_reserve(
 def test_sigterm_sends_pending_events(
     deploy: Deploy, backend: Backend, cell: Cell, file: str, variable: str, path: str
 ) -> None:
-    """Within Vercel's 500 ms what is in memory is sent: events of a request under way, and of an earlier outage."""
+    """Within Vercel's 500 ms what is in memory is sent: events of a current request, and of an earlier outage."""
     function = deploy(file, variable, env={"ZESPAN_FLUSH_TIMEOUT": "0.2"})
     backend.mode = 503
     function.get(path)

@@ -143,7 +143,7 @@ def test_sigterm_answers_the_request_and_sends_the_rest(
     app: str,
     framework: str,
 ) -> None:
-    """The request under way is answered, and held as ever; what was left of earlier ones is sent, too."""
+    """The current request is answered, and held as ever; what was left of earlier ones is sent, too."""
     running = start(server, app, **env, ZESPAN_FLUSH_TIMEOUT="0.2")
     backend.mode = 503
     running.ask("/hello/before")

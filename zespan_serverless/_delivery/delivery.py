@@ -247,7 +247,7 @@ class Delivery:
         self._exporter.close()
 
     def stop_threads(self, timeout: float) -> bool:
-        """Abort the job under way, and wait for the threads to end, for at most `timeout` seconds.
+        """Abort the current job, and wait for the threads to end, for at most `timeout` seconds.
 
         Returns whether they have ended. The next event starts new ones.
         """
@@ -255,7 +255,7 @@ class Delivery:
         with self._accounts.lock:
             threads = [worker.dismiss(), self._background.dismiss()]
         try:
-            worker.is_held = True  # else a flush under way would start another thread
+            worker.is_held = True  # else a current flush would start another thread
             worker.abort()
             deadline = time.monotonic() + timeout
             for thread in threads:

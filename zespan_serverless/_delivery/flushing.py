@@ -164,7 +164,7 @@ class Flushing:
         return "deadline" if not reason and accounts.retry_at >= waiter.deadline else reason
 
     def abort(self, waiter: FlushWaiter) -> None:
-        """Abort the job under way, unless another flush still has time for it."""
+        """Abort the current job, unless another flush still has time for it."""
         accounts = self._accounts
         with accounts.lock:
             job = accounts.worker.job

@@ -1,4 +1,4 @@
-"""The flushes under way: which events each of them waits for, and what has become of these."""
+"""The current flushes: which events each of them waits for, and what has become of these."""
 
 from __future__ import annotations
 

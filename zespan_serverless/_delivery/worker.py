@@ -218,7 +218,7 @@ class Worker:
         return self.job
 
     def abort(self, job: Job | None = None) -> None:
-        """End the job under way: its thread hands back what is in flight, or is given up. Called without the lock.
+        """End the current job: its thread hands back what is in flight, or is given up. Called without the lock.
 
         If a `job` is given, end no other.
         """

@@ -35,7 +35,7 @@ class HttpExporterContract(ExporterContract):
     Attributes:
         KEY: Must be sent to the backend, and appear nowhere else. Empty if the exporter has no key.
         VERDICTS: The expected verdict for each status.
-        backend: The server of the test under way. To read other formats than Zespan's and Carbon's it needs `decode`:
+        backend: The server of the current test. To read other formats than Zespan's and Carbon's it needs `decode`:
             see `make_backend`.
     """
 

@@ -158,7 +158,7 @@ class Session:
 
     def obey(self, command: str) -> None:
         """Execute a control of the page at once, in any thread."""
-        if command in ("freeze", "timeout"):  # a call under way that stands still runs into its timeout
+        if command in ("freeze", "timeout"):  # a current call that stands still runs into its timeout
             self._freeze()
         elif command == "thaw":
             self._thaw()

@@ -87,7 +87,7 @@ def test_both_ledgers_agree(dev: DevServer, options: dict[str, Any], request: py
 
 
 def test_controls_are_obeyed(dev: DevServer) -> None:
-    """A sandbox that stays calls again, and a call under way is killed, or runs into its timeout."""
+    """A sandbox that stays calls again, and a current call is killed, or runs into its timeout."""
     session = Session(
         replace(PLAN, dev=dev.page_url, stays=True, timeout=5, payload={"sleep": 1.0}), lambda *_: None, lambda _: None
     )
