@@ -53,7 +53,8 @@ def task_of(
             parent = Caller(trace_id)
         return Invocation(id, name, parent, countdown(seconds), lambda: said, is_killed=is_killed)
 
-    if _process.current() is not None and settings.get("journal") == "on":
+    container = _process.current()
+    if container is not None and container.settings.journal != "on" and settings.get("journal") == "on":
         settings = {name: settings[name] for name in settings if name != "journal"}
     return Task(invocation, settings, is_last=is_last, subject=subject)
 

@@ -87,9 +87,12 @@ def test_every_attempt_says_how_it_ended(env: dict[str, str], backend: Backend) 
     published = [["fails", [1], {}], ["ignored", [2], {}], ["retried", [3], {}]]
     limits = [["soft", [4], {"soft_time_limit": 1}], ["soft", [5], {"time_limit": 2}]]
     publish(env, published + limits)
+    env["SETTINGS"] = '{"environment": "batch"}'
     with worker(env, "prefork", "-c", "4") as celery:
         until(lambda: len(roots(backend.events)) == 7, 60)
         celery.stop()
+        assert "settings differ" not in celery.log
+    assert {event["environment"] for event in backend.events} == {"batch"}
     assert states(backend.events) == {
         ("fails", "FAILURE", "ValueError"): 1,
         ("ignored", "IGNORED", None): 1,
