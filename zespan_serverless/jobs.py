@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
-import threading
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 from weakref import WeakMethod
 
 from . import _process
 from . import settings as _settings
+from ._base import threads
 from ._base.guard import Guarded, pass_on
 from ._observe import wrap
 from ._observe.host import Host
@@ -130,7 +130,7 @@ class ActiveRun:
 
     def __init__(self, active: ActiveInvocation) -> None:
         self._active, self._pid = active, os.getpid()
-        self._ending, self._is_over = threading.Lock(), False
+        self._ending, self._is_over = threads.RLock(), False
         self._forget: Callable[[], object] | None = None
 
     def begin(self) -> None:

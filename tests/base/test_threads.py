@@ -5,10 +5,12 @@ from __future__ import annotations
 import ast
 import contextlib
 import os
+import random
 import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -175,3 +177,59 @@ started.join()
         [sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=PACKAGE.parent
     )
     assert asked.stdout == "\n"
+
+
+def test_raising_handler_leaves_no_lock_taken() -> None:
+    """Wherever it strikes in a `with` statement, also in an inner one; and what another thread holds stays held."""
+
+    class Timeout(Exception):
+        pass
+
+    def raises(*_: object) -> None:
+        raise Timeout
+
+    lock, dice, heard = threads.RLock(), random.Random(7), 0
+    before = signal.signal(signal.SIGALRM, raises)
+    try:
+        for _ in range(300):
+            with contextlib.suppress(Timeout):
+                signal.setitimer(signal.ITIMER_REAL, dice.random() * 0.0002 + 1e-6)
+                for _ in range(1000):
+                    with lock, lock:
+                        pass
+                time.sleep(1)
+            heard += 1
+            assert not lock._is_owned()  # type: ignore[attr-defined]
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    assert heard == 300
+
+
+def test_raising_handler_ends_the_wait_for_a_lock() -> None:
+    """The waiting thread does not take it, and does not release what it has not taken."""
+
+    def raises(*_: object) -> None:
+        raise TimeoutError
+
+    lock, held, over = threads.RLock(), threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with lock:
+            held.set()
+            over.wait(10)
+
+    holder = threading.Thread(target=hold)
+    holder.start()
+    held.wait(10)
+    before = signal.signal(signal.SIGALRM, raises)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.05)
+        with pytest.raises(TimeoutError), lock:
+            pass
+        assert not lock.acquire(blocking=False)
+    finally:
+        signal.signal(signal.SIGALRM, before)
+        over.set()
+        holder.join()
+    assert lock.acquire(blocking=False)
+    lock.release()

@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import threading
-import traceback
 from collections.abc import Callable, Iterator
 from functools import cache, partial
 from pathlib import Path
@@ -42,7 +41,6 @@ pytestmark = pytest.mark.skipif(not hasattr(signal, "SIGALRM"), reason="no signa
 
 ROOT = Path(__file__).parents[2]
 POINTS_MAX = 400  # of one case
-ENTRY = 2  # offset of the first instruction after the look at the beginning of a function
 PACKAGE = str(Path(zespan_serverless.__file__).parent)
 
 
@@ -72,6 +70,14 @@ def checked(code: CodeType) -> frozenset[int]:
             places.add(instruction.argval)
         previous = instruction.opname
     return frozenset(places)
+
+
+@cache
+def entry(code: CodeType) -> int:
+    """Where a function is after the look at its beginning."""
+    instructions = iter(dis.get_instructions(code))
+    next(one for one in instructions if one.opname == "RESUME")
+    return next(instructions).offset
 
 
 class Interrupted:
@@ -173,6 +179,7 @@ CASES: list[tuple[Callable[[Case], None], dict[str, Any], bool]] = [
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:Exception ignored while closing generator")  # Python 3.14 says what was struck
 @pytest.mark.parametrize(
     ("work", "settings", "threads"),
     CASES,
@@ -293,6 +300,7 @@ def test_interrupts_at_random_keep_counters_balanced(tmp_path: Path) -> None:
         assert done.returncode == 0, done.stderr[-2000:]
 
 
+@pytest.mark.skipif(sys.version_info >= (3, 14), reason="its sys.settrace reports the opcodes of every second run")
 def test_a_signal_at_the_entry_of_a_function_that_takes_an_event() -> None:
     """Nothing of the function has run, but its caller has accounted for the event."""
     struck: set[str] = set()
@@ -306,10 +314,14 @@ def test_a_signal_at_the_entry_of_a_function_that_takes_an_event() -> None:
         error = interrupted.run(partial(container.capture, partial(event, {"n": 1})))
         if error is None:
             break
-        frame = [frame for frame, _ in traceback.walk_tb(error.__traceback__) if PACKAGE in frame.f_code.co_filename][
-            -1
-        ]
-        if frame.f_lasti <= ENTRY:
-            struck.add(frame.f_code.co_qualname)
-            assert container.delivery.captured == 1, frame
+        places: list[tuple[CodeType, int]] = []
+        trace = error.__traceback__
+        while trace is not None:
+            if PACKAGE in trace.tb_frame.f_code.co_filename:
+                places.append((trace.tb_frame.f_code, trace.tb_lasti))
+            trace = trace.tb_next
+        code, offset = places[-1]
+        if offset <= entry(code):
+            struck.add(code.co_qualname)
+            assert container.delivery.captured == 1, code
     assert {"Delivery.capture", "Intake.item", "Intake.receive"} <= struck

@@ -12,6 +12,8 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
+from . import threads
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -19,9 +21,8 @@ _WAIT_MAX = 5.0  # seconds that a fork waits at most: an import may hang
 _POLL = 0.005  # seconds between two checks
 
 # Forks happen in the user's threads, where a signal handler may raise in any line here, which must leave neither a held
-# lock nor a wrong count behind. So the lock is implemented in C, where `with` cannot be interrupted halfway, and each
-# entry of the set names its thread.
-_lock = threading.RLock()
+# lock nor a wrong count behind. See `threads.RLock`. Each entry of the set names its thread.
+_lock = threads.RLock()
 _importing: set[tuple[int, object]] = set()  # thread ids, each with a unique mark
 
 
@@ -56,7 +57,7 @@ def _in_parent() -> None:
 
 def _in_child() -> None:
     global _lock, _importing
-    _lock, _importing = threading.RLock(), set()  # the threads that import do not exist in the child
+    _lock, _importing = threads.RLock(), set()  # the threads that import do not exist in the child
 
 
 if hasattr(os, "register_at_fork"):

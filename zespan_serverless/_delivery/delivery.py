@@ -47,7 +47,7 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from .._base import log
+from .._base import log, threads
 from .._base.guard import Guarded, had_begun, is_from_signal
 from .._base.reports import FlushReport
 from .accounts import Accounts
@@ -364,7 +364,7 @@ class Delivery:
             accounts.worker.reset_in_child()  # if it was the sender that forked, in on_error, it ends with that
             self._background.retire()
         self._pid = os.getpid()
-        accounts.lock = threading.RLock()  # re-entrant: see `Accounts.is_reentrant`
+        accounts.lock = threads.RLock()  # re-entrant: see `Accounts.is_reentrant`
 
     def _begin_anew(self) -> None:
         accounts, sending = self._accounts, self._sending

@@ -189,7 +189,7 @@ class Worker:
 
         The lock is replaced, because another thread of the parent may have held it, and cannot release it.
         """
-        self._lock, self._wakeups = threading.RLock(), Wakeups()
+        self._lock, self._wakeups = threads.RLock(), Wakeups()
         self.job = self.thread = self._shift = None
 
     def dismiss(self) -> threading.Thread | None:

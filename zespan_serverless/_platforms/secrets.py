@@ -60,7 +60,7 @@ class Secret:
 
     def forget(self) -> None:
         """Read it again next time: after a fork, and after a restore."""
-        self._lock = threading.Lock()
+        self._lock = threads.RLock()
         self._value = ""
         self._renewed_at = self._began = 0.0  # wall clock, because the monotonic clock stops while a sandbox is frozen
         self._reading: threading.Thread | None = None

@@ -62,7 +62,7 @@ _KILLED_AFTER = 0.1  # seconds after which a process that is still there has sur
 _ATTRIBUTE = "_zespan_serverless"  # of the module faulthandler: the watch that listens in this process
 
 _forking = threading.local()
-_lock = threading.Lock()
+_lock = threads.RLock()
 _watch: _Watch | None = None
 _expected: dict[int, tuple[Callable[[], object], float]] = {}
 
@@ -131,7 +131,7 @@ def reset() -> None:
     """Restore signals, and share nothing with the parent: in a forked child, or between tests."""
     global _watch, _lock
     _expected.clear()
-    watching, _watch, _lock = _watch, None, threading.Lock()
+    watching, _watch, _lock = _watch, None, threads.RLock()
     if watching is not None:
         watching.disarm()
 

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import os
-import threading
 from typing import TYPE_CHECKING, Any
 
 from .. import _trace
 from .. import settings as _settings
-from .._base import log
+from .._base import log, threads
 from . import ending
 from .container import Container, current, set_current
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-_lock = threading.Lock()
+_lock = threads.RLock()
 # A module that is reloaded keeps its namespace, and the container is still there.
 _started: bool = globals().get("_started", False)
 _configured: dict[str, Any] = globals().get("_configured", {})
@@ -73,7 +72,7 @@ def reset() -> None:
 
 def _in_child() -> None:
     global _lock
-    _lock = threading.Lock()
+    _lock = threads.RLock()
 
 
 if hasattr(os, "register_at_fork"):

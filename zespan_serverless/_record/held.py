@@ -7,8 +7,9 @@ and, the oldest first, when there are too many.
 
 from __future__ import annotations
 
-import threading
 from typing import TYPE_CHECKING
+
+from .._base import threads
 
 if TYPE_CHECKING:
     from .record import Record
@@ -26,7 +27,7 @@ class Held:
     """
 
     def __init__(self) -> None:
-        self._lock = threading.RLock()
+        self._lock = threads.RLock()
         self._held: dict[str, tuple[str, Record, int]] = {}  # by the event's id: trace, record, characters
         self._characters = 0
         self._released: dict[str, tuple[str, Record]] = {}  # by the event's id: records that wait to be taken

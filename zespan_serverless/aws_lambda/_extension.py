@@ -60,7 +60,8 @@ class Extension:
         self._channel: Channel | None = None
         self._id = ""
         self._deadline = 0.0
-        self._state = threading.Condition(threading.Lock())
+        self._lock = threads.RLock()
+        self._state = threading.Condition(self._lock)  # its own `with` may be left by a signal with the lock taken
         self._begun = self._ended = self._released = ""  # request ids, the latest of each
         self._flush: Callable[[], object] | None = None
         self._on_record: Callable[[], None] | None = None
@@ -91,7 +92,7 @@ class Extension:
         id is the same: if the retry is the next invocation of this process, it counts as released, and flushes before
         its return.
         """
-        with self._state:
+        with self._lock:
             taken = flush is not None and self._attends and request_id not in (self._ended, self._released)
             if taken:
                 self._flush = flush
@@ -137,7 +138,7 @@ class Extension:
     def _next(self) -> dict[str, Any]:
         channel = self._request("GET", "event/next", {"Lambda-Extension-Identifier": self._id})
         channel.wait()
-        with self._state:
+        with self._lock:
             self._state.wait(_HEAD_START)  # `end` notifies
         status, _, body = channel.receive()
         if status != 200:
@@ -164,10 +165,10 @@ class Extension:
         """Return when the invocation may end: its handler is done and its flush has run, or its time is over."""
         self._deadline = deadline
         until = deadline - self._reserve
-        with self._state:
+        with self._lock:
             begun = self._starts(request_id, until)
         self._put_on_record()
-        with self._state:
+        with self._lock:
             if begun:
                 while self._ended != request_id and (left := until - time.time()) > 0:
                     self._state.wait(left)
@@ -212,7 +213,7 @@ class Extension:
 
     def _run_flush(self) -> None:
         """Run the flush that `end` has left to this thread."""
-        with self._state:
+        with self._lock:
             flush, self._flush = self._flush, None
         if flush is not None:
             try:
@@ -225,7 +226,7 @@ class Extension:
 
         An invocation may have been missed. So until the next event, `end` leaves no flush to this thread.
         """
-        with self._state:
+        with self._lock:
             self._attends = False
         self._hang_up()
         self._run_flush()
