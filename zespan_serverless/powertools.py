@@ -1,4 +1,4 @@
-"""`delivery_metrics()` reports what became of the telemetry as CloudWatch metrics, through AWS Lambda Powertools."""
+"""`delivery_metrics()` reports the delivery of telemetry as CloudWatch metrics, through AWS Lambda Powertools."""
 
 from __future__ import annotations
 

@@ -100,7 +100,7 @@ class FlushReport(Value):
             `retry_after`: the backend has asked to wait.
             `stuck`: the sender hangs where it cannot be interrupted, or an exporter or `on_error` called flush.
             `failed`: telemetry itself failed, and the log says how.
-        others: What became of the flushes of other SDKs that the setting `flush` has, each a `types.OtherFlush`.
+        others: The results of other SDKs' flushes (setting `flush`), each a `types.OtherFlush`.
         destination: Of several destinations, the one that this is the report of; else empty.
         destinations: The report of each destination, if there are several and this is the report of all.
     """

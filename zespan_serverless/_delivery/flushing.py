@@ -43,7 +43,7 @@ class Flushing:
     ) -> tuple[FlushWaiter, str]:
         """Wait for all events captured before this call. Returns the waiter, and why events are pending if any are.
 
-        The waiter is still credited with what becomes of its events, until it is removed.
+        The waiter is still credited with the outcome of its events, until it is removed.
         """
         waiter, reason = self.join(timeout, probe=probe, last=last, in_background=in_background)
         return waiter, self.wait(waiter) if reason is None else reason

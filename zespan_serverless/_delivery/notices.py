@@ -30,7 +30,7 @@ Beyond that the oldest reports and payloads are forgotten, payloads also above `
 events is always exact."""
 
 LINES_MAX, LINES_PERIOD = 10, 60.0
-"""At most so many lines of one kind are logged in so many seconds, however often its episode begins anew."""
+"""Maximum number of lines of one kind, and the seconds in which it applies, however often an episode begins."""
 
 _EXPLANATIONS = {
     "buffer_full": "(the buffer is full, so the oldest are dropped: see max_events, max_bytes)",

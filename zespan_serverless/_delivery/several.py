@@ -161,7 +161,7 @@ class Several:
 
     def _each(self, method: Callable[Concatenate[Delivery, P], object], *args: P.args, **kwargs: P.kwargs) -> None:
         """Call a method of every delivery. An exception of one, or of a signal handler, is raised after the last."""
-        place, count, struck = 0, len(self.deliveries), None
+        place, count, interruption = 0, len(self.deliveries), None
         while place < count:
             try:
                 while place < count:
@@ -169,11 +169,11 @@ class Several:
                     place += 1
                     method(one, *args, **kwargs)
             except BaseException as error:
-                struck = error
-                if not had_begun(error):  # a signal struck at the entry of the method
+                interruption = error
+                if not had_begun(error):  # a signal arrived at the entry of the method
                     place -= 1
-        if struck is not None:
-            raise struck
+        if interruption is not None:
+            raise interruption
 
     def _wait_for_all(self, timeout: float, *, probe: bool, last: bool = False) -> list[_Flush]:
         """Run `Flushing.wait_for_all` of each, in the time of one: this thread takes the steps of all of them."""

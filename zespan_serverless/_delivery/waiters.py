@@ -1,4 +1,4 @@
-"""The current flushes: which events each of them waits for, and what has become of these."""
+"""The current flushes, the events that each of them waits for, and the outcome of these."""
 
 from __future__ import annotations
 

@@ -85,7 +85,7 @@ class Container:
         if self.first_in_child is not None and threading.current_thread() is threading.main_thread():
             prepare, self.first_in_child = self.first_in_child, None
             prepare()
-        struck: BaseException | None = None
+        interruption: BaseException | None = None
         ready: list[Record] = []
         try:
             ready = self._ready(make)
@@ -93,8 +93,8 @@ class Container:
             if isinstance(error, Exception) and not is_from_signal(error):
                 self.lost(error, span_id)
                 return
-            struck = error
-        if struck is not None:
+            interruption = error
+        if interruption is not None:
             try:
                 ready = self._ready(make)
             except Exception as error:
@@ -106,14 +106,14 @@ class Container:
                 if taken:
                     self.delivery.capture(record)
             except BaseException as error:  # by a signal handler, when the event has been captured, or is captured here
-                struck = error
+                interruption = error
                 if taken and not had_begun(error):
                     self.delivery.capture(record)
         # Captured after a response: no end of an invocation will flush it.
         if ready and self.goes_on and not self.active:
             self.delivery.flush_in_background(self.settings.flush_timeout)
-        if struck is not None:
-            raise struck
+        if interruption is not None:
+            raise interruption
 
     def _ready(self, make: Callable[[], Record]) -> list[Record]:
         """Yield a record as it may be sent, after those held back for it; nothing if its trace is not sampled."""

@@ -5,7 +5,7 @@ What happens depends on who has SIGTERM when it arrives:
     nobody (SIG_DFL)           our thread flushes for at most `GRACE` seconds; then the process is killed by
                                signal 15, as it would have been. `signal.getsignal` keeps returning SIG_DFL.
     the user's handler         it runs in the main thread as usual, but up to `HEAD_START` seconds later, because the
-                               flush begins first. It decides what becomes of the process.
+                               flush begins first. It decides what happens to the process.
     SIG_IGN                    it stays ignored, also in programs that the process starts.
     the first process of a     our thread flushes; the process continues, because the kernel spares it if it has
     container                  no handler (pid_namespaces(7)), and may well finish before SIGKILL comes.

@@ -1,4 +1,4 @@
-"""Spans that never ended: the record made at the beginning of a span, and what becomes of it without an end.
+"""Spans that never ended: the record made at the beginning of a span, and its use without an end.
 
 A function that times out, runs out of memory, or is killed leaves an unfinished invocation, and often a model call in
 it. The thread that receives SIGTERM, or the next process in the sandbox, then reports them. It reuses the event id, so

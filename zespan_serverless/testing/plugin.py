@@ -85,7 +85,7 @@ def lambda_sandbox(request: pytest.FixtureRequest, zespan_backend: Backend) -> I
 def pytest_addoption(parser: pytest.Parser, pluginmanager: Any) -> None:
     keep_as_it_is(pluginmanager.rewrite_hook)
     group = parser.getgroup("zespan", "telemetry")
-    group.addoption("--zespan-report", action="store_true", help="say what became of the events of each test")
+    group.addoption("--zespan-report", action="store_true", help="print the outcome of the events of each test")
 
 
 def keep_as_it_is(rewriter: Any) -> None:

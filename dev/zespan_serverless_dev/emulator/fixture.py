@@ -71,7 +71,7 @@ def _report(facts: Iterable[Fact], lost: Lost) -> None:
 
 
 def _event(fact: Fact) -> dict[str, Any]:
-    """Return what is known of an event that has been captured, in the words of Zespan's."""
+    """Return what is known of a captured event, with the field names of Zespan's events."""
     if "span_id" not in fact:  # a process has taken it over from the one before, which has named it
         return {"event_id": fact["event_id"]}
     names = ("event_id", "trace_id", "span_id", "parent_span_id", "model", "status")

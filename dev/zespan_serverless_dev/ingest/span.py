@@ -19,7 +19,7 @@ class BadBody(ValueError):
 class Span:
     """What lists, lanes and sums need of a span. Times are milliseconds since the epoch.
 
-    `raw` is the event as it arrived, as JSON in the words of `format`: `details` reads the rest of it when a page asks.
+    `raw` is the event as it arrived, as JSON in the format `format`: `details` reads the rest of it when a page asks.
     `function` and `instance` say who has sent it, where the event tells.
     """
 

@@ -48,7 +48,7 @@ def read(body: bytes) -> list[Span]:
 
 
 def span_of(event: Any, raw: str, format: str) -> Span:
-    """Return the span of one event; `raw` is the event as it arrived, in the words of `format`."""
+    """Return the span of one event; `raw` is the event as it arrived, in the format `format`."""
     if not isinstance(event, dict):
         raise BadBody("an event must be a JSON object")
     event_id, trace_id = text(event.get("event_id")), text(event.get("trace_id"))

@@ -24,7 +24,7 @@ from .session import Result, Session
 LOST, FAILED, INTERRUPTED = 1, 3, 130
 """Exit codes: an event is lost; none is lost, but the function has failed; Ctrl-C or SIGTERM before the end."""
 
-WATCH = 0.5  # seconds between two looks at the files
+WATCH = 0.5  # seconds between two checks of the files
 _WATCHED = (".py", ".json", ".yaml", ".yml", ".toml", ".txt")
 _SKIPPED = {".git", ".venv", "venv", "node_modules", "__pycache__", ".aws-sam"}
 

@@ -25,7 +25,7 @@ from .ledger import Ledger
 from .lifecycle import Lifecycle
 from .plan import Plan, Signal, shell
 
-LOOK = 0.02  # seconds between two looks at the facts
+LOOK = 0.02  # seconds between two checks for facts
 WRAPPER = "/opt/zespan/wrapper"  # the layer's
 
 
@@ -57,7 +57,7 @@ class Session:
         self.plan, self._on_call, self._on_progress = plan, on_call, on_progress
         self.result = Result(plan, Ledger(), notes=[*plan.notes])
         self._facts: list[Fact] = []
-        self._told = 0  # so many of them belong to calls
+        self._told = 0  # how many of them belong to calls
         self._lock = threading.Lock()
         self._over = threading.Event()
         self._timers: list[threading.Timer] = []

@@ -40,7 +40,7 @@ class Account:
             traces = self._traces(since)
             self._left_out = max(0, len(traces) - last)
             self._spans = [span for trace_id in traces[self._left_out :] for span in self._trace(trace_id)]
-        except (OSError, ValueError) as error:  # what became of the events is known without `dev`
+        except (OSError, ValueError) as error:  # the outcome of the events is known without `dev`
             self._trouble = str(error)
         if not watch.kinds:  # the probe is not in there: what has arrived is all that is known
             for span in self._spans:

@@ -11,7 +11,7 @@ CONTROLS = ("freeze", "thaw", "sigterm", "kill", "timeout", "again")
 WAIT = 20.0  # seconds that a tool's question is kept open
 _WAITING_MAX = 100  # commands that nobody has asked for
 _SANDBOXES_MAX = 1000
-_LOOK = 0.5  # seconds between two looks whether the tool has gone
+_LOOK = 0.5  # seconds between two checks whether the tool has disconnected
 
 
 class Controls:

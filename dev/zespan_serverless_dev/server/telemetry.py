@@ -78,7 +78,7 @@ def _status(mode: str, error: str | None) -> int:
 
 
 def _verdict(path: str, request: Connection, status: int, error: str | None) -> Answer:
-    """Return the answer in the words of the protocol: OTLP is answered in the format that it came in."""
+    """Return the response in the protocol's format: for OTLP, the encoding of the request."""
     headers = {"retry-after": RETRY_AFTER} if status == 429 else {}
     if status == _BAD:
         return Answer.of({"error": error}, status)

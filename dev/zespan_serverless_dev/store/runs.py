@@ -119,7 +119,7 @@ class Runs:
         return {**found, "id": id, "events": events, "bytes": pages * size, "current": run is self.current}
 
     def _prune(self, number: int) -> None:
-        """Delete all but so many runs beside the current one, and those that another process is recording."""
+        """Delete the oldest runs, except the current one and those that another process is recording."""
         ids = [id for id in self._ids() if id != self.current.id]
         for id in ids[: max(0, len(ids) - number)]:
             with self._lock:

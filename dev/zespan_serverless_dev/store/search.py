@@ -1,4 +1,4 @@
-"""Searches for a text in all events of a run. One that takes long goes on where the last answer has ended."""
+"""Searches for a text in all events of a run. A long search continues where the last response ended."""
 
 from __future__ import annotations
 

@@ -58,7 +58,7 @@ def _allows(attempts: Attempts, pause: Any, *args: Any, **kwargs: Any) -> bool:
 
 
 class _Tried:
-    """Options of a request after so many attempts, for the function that computes a pause from them."""
+    """Options of a request after a number of attempts, for the function that computes a pause from them."""
 
     def __init__(self, tries: int) -> None:
         self._tries = tries
