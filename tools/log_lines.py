@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from tools.log_catalogue import GROUPS, TEXTS
 from zespan_serverless._base.log import PAGE
-from zespan_serverless._delivery import outages
+from zespan_serverless._delivery import notices, outages
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "zespan_serverless"
@@ -162,7 +162,9 @@ def page() -> str:
     for title, group in GROUPS.items():
         parts.append(f"\n## {title}\n")
         for code, (means, todo) in group.items():
-            said = TEXTS.get(code, "").splitlines() or dict.fromkeys(shown(one.text) for one in lines[code])
+            said = TEXTS.get(code, "").splitlines() or [*dict.fromkeys(shown(one.text) for one in lines[code])]
+            if code.startswith("dropped-"):  # with the explanation, which is left out if there is nothing to explain
+                said = [said[-1].replace(HOLE, notices._EXPLANATIONS.get(code.removeprefix("dropped-"), HOLE))]
             levels = " or ".join(dict.fromkeys(one.level for one in lines[code]))
             parts.append(f"\n### {code}\n\n```text\n{chr(10).join(map(_wrapped, said))}\n```\n")
             level = "" if levels == "WARNING" else f"`{levels}`. "
