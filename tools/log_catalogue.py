@@ -94,8 +94,8 @@ GROUPS: dict[str, dict[str, tuple[str, str]]] = {
         "dropped-refused": (
             "The backend does not accept these events (HTTP 400, 413, 422), or fails at one event again and again"
             " while it takes others. Only the event that is refused is dropped, not its batch.",
-            "Look at the `payloads` that `on_error` is given: the events as they were sent, with prompts. If a field of "
-            "the package itself is refused, report it.",
+            "Look at the `payloads` that `on_error` is given: the events as they were sent, with prompts. If a "
+            "field of the package itself is refused, report it.",
         ),
         "dropped-too_large": (
             "One event is larger than a batch may be (`batch_bytes`), or could not be sent within `flush_timeout`"
