@@ -14,6 +14,7 @@ from ._base.guard import Guarded
 from ._delivery.aio import flush_async
 from ._observe import wrap
 from ._observe.active import note_inner_error
+from ._observe.api import after_restore, before_snapshot
 from ._observe.bodies import Exchange
 from ._observe.web import WebHost, address, django_route
 from ._trace.context import LISTS
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from typing import Unpack
 
     from ._observe.active import ActiveInvocation
+    from ._platforms.platform import Hook
     from ._process.container import Container
     from ._record.invocation import Invocation
     from .settings import SettingsKwargs
@@ -70,11 +72,33 @@ class ZespanMiddleware:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         kind = scope.get("type")
         if kind == "http":
-            await self._serve(scope, receive, send)
+            hook = None
+            with Guarded("a hook of the platform"):
+                hook = self._host.platform.hook(scope["path"])
+            await (self._announced(hook, scope, receive, send) if hook else self._serve(scope, receive, send))
         elif kind == "lifespan":
             await self.app(scope, receive, self._flushing(send))
         else:
             await self._connect(scope, receive, send)
+
+    async def _announced(self, hook: Hook, scope: Scope, receive: Receive, send: Send) -> None:
+        """Act on what the platform announces, and answer it where the application does not know it."""
+        if hook == "restored":
+            after_restore()
+        messages: list[Message] = []
+
+        async def keep(message: Message) -> None:
+            messages.append(message)
+
+        await self.app(scope, receive, keep)
+        if hook == "snapshot":
+            with Guarded("a snapshot"):
+                await aio.in_thread(before_snapshot)
+        if messages and messages[0].get("status") in (404, 405):
+            head = {"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"0")]}
+            messages = [head, {"type": "http.response.body", "body": b""}]
+        for message in messages:
+            await send(message)
 
     async def _connect(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a websocket, which has no event; what is captured in it is sent."""

@@ -9,6 +9,7 @@ from . import _process
 from . import settings as _settings
 from ._base.guard import Guarded
 from ._observe import wrap
+from ._observe.api import after_restore, before_snapshot
 from ._observe.bodies import Body, Exchange
 from ._observe.web import WebHost, django_route
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from typing import Unpack
 
     from ._observe.active import ActiveInvocation
+    from ._platforms.platform import Hook
     from ._record.invocation import Invocation
     from .settings import SettingsKwargs
 
@@ -50,12 +52,40 @@ class ZespanMiddleware:
             self._host.expect_threads(arguments)
 
     def __call__(self, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
+        hook = None
+        with Guarded("a hook of the platform"):
+            hook = self._host.platform.hook(environ.get("PATH_INFO", ""))
+        if hook is not None:
+            return self._announced(hook, environ, start_response)
         request = _Request(environ)
         active = self._tracer.open(request)
         if active is None:
             return self.app(environ, start_response)
         exchange = _Exchange(active, request, start_response)
         body: Iterable[bytes] = wrap.call(exchange, self.app, (environ, exchange.start_response), {})
+        return body
+
+    def _announced(self, hook: Hook, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
+        """Act on what the platform announces, and answer it where the application does not know it."""
+        if hook == "restored":
+            after_restore()
+        started: list[Any] = []
+
+        def keep(*args: Any) -> Callable[[bytes], object]:
+            started[:] = args[:2]
+            return body.append
+
+        body: list[bytes] = []
+        pieces = self.app(environ, keep)
+        try:
+            body += pieces
+        finally:
+            getattr(pieces, "close", bool)()
+        if hook == "snapshot":
+            before_snapshot()
+        if started and started[0][:3] in ("404", "405"):
+            started, body = ["200 OK", [("Content-Length", "0")]], []
+        start_response(*started)
         return body
 
 

@@ -15,7 +15,7 @@ from .platform import TEXT_MAX, Platform, RequestFacts, positive, until
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from .platform import Header
+    from .platform import Header, Hook
 
 
 class WebAdapter(Platform):
@@ -43,8 +43,23 @@ def platform() -> WebAdapter:
     return WebAdapter(environ["AWS_LAMBDA_FUNCTION_NAME"], attributes, keeps_cpu=False)
 
 
-def micro_vm() -> Platform:
-    """Return a platform that keeps its CPU: a MicroVM does until it is suspended, of which it can be notified.
+_HOOK_PATH = "/aws/lambda-microvms/runtime/v1/"
+_HOOKS: dict[str, Hook] = {
+    **dict.fromkeys(("ready", "validate", "resume"), "started"),
+    **dict.fromkeys(("suspend", "terminate"), "snapshot"),
+    "run": "restored",
+}
+
+
+class MicroVM(Platform):
+    """A MicroVM, which keeps its CPU until it is suspended. Its image can ask to be notified of that."""
+
+    def hook(self, path: str) -> Hook | None:
+        return _HOOKS.get(path.removeprefix(_HOOK_PATH)) if path.startswith(_HOOK_PATH) else None
+
+
+def micro_vm() -> MicroVM:
+    """Return the MicroVM that the environment describes.
 
     https://docs.aws.amazon.com/lambda/latest/dg/microvms-how-it-works.html
     """
@@ -57,7 +72,7 @@ def micro_vm() -> Platform:
         "cloud.account.id": account or None,
         "cloud.resource_id": arn,
     }
-    return Platform(arn.rpartition("/")[2], attributes)
+    return MicroVM(arn.rpartition("/")[2], attributes)
 
 
 def _context(header: Header) -> Mapping[str, object]:

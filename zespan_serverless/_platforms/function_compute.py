@@ -9,7 +9,10 @@ from .._trace.context import caller_of
 from .platform import TEXT_MAX, Platform, RequestFacts, countdown, positive
 
 if TYPE_CHECKING:
-    from .platform import Header
+    from .platform import Header, Hook
+
+
+_HOOKS: dict[str, Hook] = {"/initialize": "started", "/pre-freeze": "snapshot", "/pre-stop": "snapshot"}
 
 
 class FunctionCompute(Platform):
@@ -17,6 +20,9 @@ class FunctionCompute(Platform):
 
     https://www.alibabacloud.com/help/en/functioncompute/fc/user-guide/principles
     """
+
+    def hook(self, path: str) -> Hook | None:
+        return _HOOKS.get(path)
 
     def facts(self, header: Header) -> RequestFacts:
         return RequestFacts(

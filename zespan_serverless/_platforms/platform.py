@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from .._base import Value
 from .._trace.context import caller_of
@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
     Header = Callable[[str], str | None]
     """Gives a header's value by its lower-case name; one that stands for a list may stand in several lines."""
+
+Hook = Literal["started", "snapshot", "restored"]
+"""What a platform announces: nothing to do, or that it is about to stop the process, or that it has restored it."""
 
 TEXT_MAX = 1024  # maximum characters of an attribute
 
@@ -69,6 +72,10 @@ class Platform(Value):
     def facts(self, header: Header) -> RequestFacts:
         """Return the facts in the headers of a request that begins now. Accepts any headers."""
         return RequestFacts(parent=caller_of(header), remaining=countdown(self.timeout))
+
+    def hook(self, path: str) -> Hook | None:
+        """Return what a request to this path announces; None if it is no hook of the platform."""
+        return None
 
     names_audience = False
     """Whether `audience` is worth a call."""
