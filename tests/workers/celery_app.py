@@ -84,7 +84,7 @@ def chaos(seed: int) -> None:
     for number in range(chance.randrange(0, 12)):
         captured(number=number, text="x" * chance.choice([10, 10, 3000]))
         time.sleep(chance.choice([0, 0, 0.003]))
-    match chance.choice(["return"] * 12 + ["raise", "raise", "exit", "kill", "leave", "sleep"]):
+    match chance.choice(["return"] * 24 + ["raise", "raise", "exit", "kill", "leave", "sleep"]):
         case "raise":
             raise ValueError("made up")
         case "exit":

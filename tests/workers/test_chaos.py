@@ -40,14 +40,15 @@ def test_nothing_captured_is_lost(redis: str, backend: Backend, tmp_path: Path) 
     url = f"redis+socket://{redis}?virtual_host=9"
     sizes = {"ZESPAN_MAX_EVENTS": "100000", "ZESPAN_MAX_BYTES": "100000000", "ZESPAN_FLUSH_TIMEOUT": "0.3"}
     env = support.environment(tmp_path, backend.url, BROKER=url, ROOM="room", **sizes)
-    command = [str(python), "-m", "celery", "-A", APP, "worker", "-P", "prefork", "-c", "3", "-l", "error", *OPTIONS]
+    command = [str(python), "-m", "celery", "-A", APP, "worker", "-P", "prefork", "-c", "6", "-l", "error", *OPTIONS]
     end, counted = time.monotonic() + SECONDS, Counter[str]()
     while time.monotonic() < end:
         counted["workers"] += 1
-        seeds = [["chaos", [chance.randrange(10**9)], {}] for _ in range(200)]
+        seeds = [["chaos", [chance.randrange(10**9)], {}] for _ in range(500)]
         support.run(python, APP, seeds, env={**env, "ROOM": ""})
         with Worker([*command, "--without-gossip", "--without-mingle"], env) as worker:
-            _strike(worker, backend, chance, min(end, time.monotonic() + chance.uniform(4, 10)), counted)
+            life = chance.uniform(4, max(10, SECONDS / 10))
+            _strike(worker, backend, chance, min(end, time.monotonic() + life), counted)
             if chance.random() < 0.5:
                 with suppress(subprocess.TimeoutExpired):
                     worker.stop(chance.choice([signal.SIGTERM, signal.SIGQUIT]), 5)
