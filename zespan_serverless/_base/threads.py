@@ -31,9 +31,9 @@ _SYNCHRONOUS_NAMES = {"SIGSEGV", "SIGBUS", "SIGFPE", "SIGILL", "SIGTRAP", "SIGSY
 _c: Any = sys.modules.get("_signal", signal)
 _change_mask: Callable[..., set[int]] | None = getattr(_c, "pthread_sigmask", None)
 
-# A signal handler may raise in any user thread. It must not leave a lock taken between its `with` statement
-# and the protected block. Up to Python 3.13 it cannot. Since then a handler may run as soon as an `__enter__` that is
-# written in C has returned. The one here records in C that it has taken the lock, and undoes it. `__exit__` is still C's.
+# A signal handler may raise in any user thread. It must not leave a lock taken between its `with` statement and the
+# protected block. Up to Python 3.13 it cannot. Since then a handler may run as soon as an `__enter__` that is written
+# in C has returned. The one here records in C that it has taken the lock, and undoes it. `__exit__` is still C's.
 if TYPE_CHECKING or sys.version_info < (3, 14):
     RLock = threading.RLock
 else:
