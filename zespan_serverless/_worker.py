@@ -11,7 +11,7 @@ from ._base.guard import Guarded
 from ._platforms.platform import countdown
 from ._record.invocation import Description, Invocation
 from ._trace import Caller, caller_of, parse_traceparent
-from .tasks import Task
+from .tasks import Task, is_duration
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -34,15 +34,16 @@ def task_of(
     subject: object,
     read: Callable[[], tuple[str, str, Carrier, Mapping[str, object]]],
     *,
-    seconds: float | None = None,
+    seconds: Any = None,
     is_killed: bool = True,
     is_last: bool = False,
     trace_id: str = "",
 ) -> Task:
     """Return the task of one message. `read` returns its id, its name, a getter for headers, and attributes.
 
-    `seconds` is its time limit, `is_killed` says whether the process ends with it. `is_last`: see `TaskHost`.
-    `trace_id` is the trace of a message without a trace context, if it has 32 hex digits.
+    `seconds` is its time limit; anything but a number above 0, such as infinity, means that it has none. `is_killed`
+    says whether the process ends with it. `is_last`: see `TaskHost`. `trace_id` is the trace of a message without a
+    trace context, if it has 32 hex digits.
     """
 
     def invocation() -> Invocation:
@@ -51,7 +52,8 @@ def task_of(
         parent = caller_of(carrier)
         if parent is None and parse_traceparent(f"00-{trace_id}-{'1' * 16}-01") is not None:
             parent = Caller(trace_id)
-        return Invocation(id, name, parent, countdown(seconds), lambda: said, is_killed=is_killed)
+        remaining = countdown(seconds) if is_duration(seconds) else None
+        return Invocation(id, name, parent, remaining, lambda: said, is_killed=is_killed)
 
     container = _process.current()
     if container is not None and container.settings.journal != "on" and settings.get("journal") == "on":

@@ -62,7 +62,7 @@ class _Tracer(Middleware):  # type: ignore[misc]
                 self._settings,
                 message,
                 lambda: (message.message_id, message.actor_name, message.options.get, _attributes(message)),
-                seconds=limit / 1000 if isinstance(limit, (int, float)) and limit > 0 else None,
+                seconds=limit / 1000 if isinstance(limit, (int, float)) else None,
                 is_killed=False,  # the time limit is an exception in the actor, which the process survives
             )
             self._open[id(message)] = task

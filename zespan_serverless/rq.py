@@ -27,6 +27,11 @@ class _Traced:
 
     zespan_settings: ClassVar[SettingsKwargs] = {}
 
+    def __init__(self, *args: Any, **options: Any) -> None:
+        """Create a worker. Raise ConfigurationError here for wrong settings, because a job would fail with it."""
+        _worker.checked(self.zespan_settings)
+        super().__init__(*args, **options)
+
     def perform_job(self, job: Any, *args: Any, **options: Any) -> Any:
         """Perform a job, whose function runs in a trace."""
         perform = job.perform
@@ -36,7 +41,7 @@ class _Traced:
                 _worker.checked(self.zespan_settings),
                 job,
                 lambda: (job.id, job.func_name, (job.meta or {}).get, _attributes(job)),
-                seconds=job.timeout if job.timeout and job.timeout > 0 else None,
+                seconds=job.timeout,
                 is_killed=False,  # the time limit is an exception in the job, which the process survives
             ):
                 return perform()

@@ -59,7 +59,7 @@ def task_scope(
     """
     if not name or not isinstance(name, str):
         raise ConfigurationError(f"task_scope takes the name of the work: task_scope('index document'). Got {name!r}")
-    if deadline is not None and not _is_number(deadline):
+    if deadline is not None and not is_duration(deadline):
         raise ConfigurationError(f"deadline is the number of seconds that are left, above 0. Got {deadline!r}")
 
     def invocation() -> Invocation:
@@ -71,8 +71,9 @@ def task_scope(
     return Task(invocation, _settings.check(settings), is_last=deadline is not None)
 
 
-def _is_number(seconds: Any) -> bool:
-    return isinstance(seconds, (int, float)) and 0 < seconds < 1e9  # neither infinite nor NaN
+def is_duration(seconds: Any) -> bool:
+    """Whether it is a number of seconds that can be counted down: neither infinite nor NaN."""
+    return isinstance(seconds, (int, float)) and 0 < seconds < 1e9
 
 
 class TaskHost(Host[Invocation]):
@@ -229,8 +230,14 @@ class _ActiveTask(ActiveRun):
     def _end(self, error: BaseException | None) -> None:
         if self._close(error):
             with Guarded("the flush"):
-                if not self._is_left_to_others():
+                if self._is_left_to_others():
+                    return
+                # What else ends a task comes from outside, to an event loop or greenlet, which must not wait.
+                waits = error is None or isinstance(error, (Exception, SystemExit, KeyboardInterrupt))
+                if waits or not self._active.host.process_stays_alive(self._active.invocation):
                     self._active.settle(error)
+                else:
+                    self._active.settle_without_waiting()
 
     async def _end_async(self, error: BaseException | None) -> None:
         if self._close(error):

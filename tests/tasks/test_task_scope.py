@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -192,6 +193,54 @@ def test_no_block_waits_while_the_process_goes_on(backend: Backend) -> None:
     assert time.monotonic() - began < 15
     backend.mode = "ok"
     until(lambda: len(backend.events) == 40, 60)
+
+
+def closes_a_generator() -> None:
+    def pieces() -> Generator[int]:
+        with task_scope("work"):
+            yield 1
+
+    generator = pieces()
+    next(generator)
+    generator.close()
+
+
+def cancels_a_task() -> None:
+    async def main() -> None:
+        async def endless() -> None:
+            with task_scope("work"):
+                await asyncio.sleep(60)
+
+        going = asyncio.create_task(endless())
+        await asyncio.sleep(0)
+        going.cancel()
+        await asyncio.wait([going])
+
+    asyncio.run(main())
+
+
+def ends_a_greenlet() -> None:
+    gevent = pytest.importorskip("gevent")
+
+    def endless() -> None:
+        with task_scope("work"):
+            gevent.sleep(60)
+
+    greenlet = gevent.spawn(endless)
+    gevent.sleep(0)
+    greenlet.kill()
+
+
+@pytest.mark.parametrize("end", [closes_a_generator, cancels_a_task, ends_a_greenlet])
+def test_no_block_waits_that_is_ended_from_outside(backend: Backend, end: Callable[[], None]) -> None:
+    """The end of a generator, an asyncio task or a greenlet inside `with` does not wait for a backend that hangs."""
+    init(api_key="zsp_test", base_url=backend.url, flush_timeout=30)
+    backend.mode = "hang"
+    began = time.monotonic()
+    end()
+    assert time.monotonic() - began < 15
+    backend.mode = "ok"
+    until(lambda: len(backend.events) == 1, 60)
 
 
 def test_work_with_a_deadline_is_delivered_at_its_end(backend: Backend) -> None:

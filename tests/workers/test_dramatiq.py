@@ -38,8 +38,9 @@ def send(env: dict[str, str], asked: Any) -> Any:
 
 @pytest.mark.host(seconds=8)
 def test_every_attempt_arrives(env: dict[str, str], backend: Backend) -> None:
-    """20 messages, retries, an exceeded time limit and an `async def` actor: one event for each attempt, none lost."""
-    work: list[Any] = [["work", [number], {}] for number in range(20)]
+    """20 messages, retries, time limits and an `async def` actor: one event for each attempt, none lost."""
+    work: list[Any] = [["work", [number], {}] for number in range(19)]
+    work.append(["work", [19], {"time_limit": float("inf")}])
     send(env, [*work, ["fails", [1], {}], ["slow", [2], {"time_limit": 1000}], ["asynchronous", [3], {}]])
     with worker(env) as dramatiq:
         support.wait_for(env, 25, dramatiq)

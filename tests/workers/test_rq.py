@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import signal
+import subprocess
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -117,3 +118,22 @@ def test_documented_example(env: dict[str, str], backend: Backend) -> None:
     (run,) = [event for event in roots(backend.events) if event["operation"] == "publisher"]
     assert (job["trace_id"], job["parent_span_id"]) == (run["trace_id"], run["span_id"])
     assert job["environment"] == "batch"
+
+
+def test_wrong_settings_keep_a_worker_from_starting() -> None:
+    """A misspelt setting says so before a worker takes a job, which would fail with it."""
+    code = """
+from redis import Redis
+from zespan_serverless.rq import ZespanWorker
+
+class Batch(ZespanWorker):
+    zespan_settings = {"flush_timout": 1}
+
+Batch(["default"], connection=Redis(port=1))
+"""
+    command = [str(environments.installed("workers", "queues")), "-c", code]
+    done = subprocess.run(
+        command, cwd=ROOT, env=support.environment(ROOT, ""), capture_output=True, text=True, check=False
+    )
+    assert "ConfigurationError" in done.stderr
+    assert "flush_timeout" in done.stderr
