@@ -97,7 +97,7 @@ def test_exception_is_the_handlers(function: Callable[..., Any], error: BaseExce
 def test_decorated_handler_keeps_its_name_and_signature(function: Callable[..., Any]) -> None:
     """Name, documentation, module and signature are the handler's."""
     decorated = zespan_lambda(function)
-    assert (decorated.__name__, decorated.__doc__) == (function.__name__, "What it does.")
+    assert (decorated.__name__, decorated.__doc__) == (function.__name__, "Return what it does.")
     assert (decorated.__module__, decorated.__qualname__) == (function.__module__, function.__qualname__)
     assert inspect.signature(decorated) == inspect.signature(function)
     assert inspect.unwrap(decorated) is function

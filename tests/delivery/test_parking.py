@@ -111,7 +111,7 @@ def test_a_backend_that_is_too_slow_for_the_last_flush_leaves_the_rest_to_the_fa
     capture(delivery, *range(500))
     report = delivery.close(1.0)
     assert report.delivered > 0
-    assert report.parked == 500 - report.delivered
+    assert report.parked == 500 - delivery.delivered  # one may have been delivered before the flush began
     assert len(fallback.batches) == 1
 
 
