@@ -20,6 +20,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "zespan_serverless"
 TARGET = ROOT / "docs" / "log-lines.md"
 WIDTH = 120  # characters of a line
+CODE_WIDTH = 76  # what a block shows at the width of a page, without scrolling
 HOLE = "…"
 """Stands for what a line names: a host, a setting, an error."""
 
@@ -166,14 +167,14 @@ def page() -> str:
             if code.startswith("dropped-"):  # with the explanation, which is left out if there is nothing to explain
                 said = [said[-1].replace(HOLE, notices._EXPLANATIONS.get(code.removeprefix("dropped-"), HOLE))]
             levels = " or ".join(dict.fromkeys(one.level for one in lines[code]))
-            parts.append(f"\n### {code}\n\n```text\n{chr(10).join(map(_wrapped, said))}\n```\n")
+            parts.append(f"\n### {code}\n\n```text\n{chr(10).join(_wrapped(line, CODE_WIDTH) for line in said)}\n```\n")
             level = "" if levels == "WARNING" else f"`{levels}`. "
             parts.append(f"\n{_wrapped(level + means)}\n\n{_wrapped(f'**What to do:** {todo}')}\n")
     return "".join(parts)
 
 
-def _wrapped(text: str) -> str:
-    return textwrap.fill(" ".join(text.split()), WIDTH, break_long_words=False, break_on_hyphens=False)
+def _wrapped(text: str, width: int = WIDTH) -> str:
+    return textwrap.fill(" ".join(text.split()), width, break_long_words=False, break_on_hyphens=False)
 
 
 def main() -> None:
