@@ -40,6 +40,17 @@ def test_the_layer_is_the_same_bytes_twice(tmp_path: Path, pythons: list[str]) -
     assert (tmp_path / "a.zip").stat().st_size <= 990_000
 
 
+@pytest.mark.slow
+def test_the_documentation_has_the_sizes_of_the_layer(tmp_path: Path, layer: Path) -> None:
+    """With bytecode and without, give or take a tenth: Pythons differ in their bytecode."""
+    main(["layer", "build", "--output", str(tmp_path / "with.zip"), "--python", sys.executable])
+    page = (ROOT / "deploy" / "aws_lambda" / "README.md").read_text()
+    found = re.search(r"about (\d+) KB\s+instead of (\d+)", page)
+    assert found
+    sizes = [file.stat().st_size / 1000 for file in (tmp_path / "with.zip", layer)]
+    assert [int(number) for number in found.groups()] == [pytest.approx(size, rel=0.1) for size in sizes]
+
+
 def test_the_layer_is_small(layer: Path) -> None:
     """Without bytecode; with it, see above."""
     assert layer.stat().st_size <= 334_000
