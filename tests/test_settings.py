@@ -788,6 +788,12 @@ def test_endpoint_of_the_official_sdk_is_logged(warnings: Warnings) -> None:
     assert warnings() == [said]
 
 
+def test_trace_of_a_caller_is_no_setting() -> None:
+    """The error for `run(traceparent=...)` says what continues a trace."""
+    with pytest.raises(ConfigurationError, match=r"unknown setting 'traceparent': task_scope\(name, traceparent"):
+        check({"traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"})
+
+
 @pytest.mark.parametrize(
     ("name", "hint"),
     [("project_id", "the API key says which project"), ("endpoint", "base_url"), ("autopatch", "leave it out")],

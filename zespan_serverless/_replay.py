@@ -68,9 +68,10 @@ class _Replay:
             else:
                 self._send(name, blob)
         if self._untried:
-            print(f"{self._untried} more batches are for backends that have failed, and were not tried")
+            print(f"not tried, because their backends have failed: {_counted(self._untried, 'more batch', 'es')}")
         said = "would be sent" if is_dry else "delivered"
-        print(f"{self._batches} batches with {self._events} events {said}, {self._left} batches not")
+        sent = f"{_counted(self._batches, 'batch', 'es')} with {_counted(self._events, 'event')} {said}"
+        print(f"{sent}, {_counted(self._left, 'batch', 'es')} left")
         return 1 if self._left else 0
 
     def _blobs(self) -> Iterator[tuple[str, bytes]]:
@@ -109,7 +110,7 @@ class _Replay:
             self._store.delete(name)
         count = _count(blob)
         self._batches, self._events = self._batches + 1, self._events + count
-        _say(name, f"{count} events delivered")
+        _say(name, f"{_counted(count, 'event')} delivered")
 
     def _leave(self, name: str, reason: str) -> None:
         self._left += 1
@@ -118,6 +119,10 @@ class _Replay:
 
 def _say(name: str, text: str) -> None:
     print(log.printable(f"{name}: {text}"), flush=True)  # names come from outside, and may contain control characters
+
+
+def _counted(number: int, noun: str, plural: str = "s") -> str:
+    return f"{number} {noun}{'' if number == 1 else plural}"
 
 
 def _count(blob: bytes) -> int:

@@ -52,6 +52,8 @@ def suggestion(name: str, settings: Iterable[str]) -> str:
     """Return the end of the error message "unknown setting NAME", which says what to use instead."""
     if name in _SDK_ARGUMENTS:
         return f", which belongs to the official SDK; here {_SDK_ARGUMENTS[name]}"
+    if name == "traceparent":  # of `task_scope`
+        return ": task_scope(name, traceparent=...) continues a trace"
     close = _closest(name, settings, 0.6)
     return f", did you mean {close!r}?" if close else f"; the settings are {', '.join(settings)}"
 

@@ -183,7 +183,7 @@ class Channel:
             return None
         time_left = self.deadline - time.monotonic()
         if time_left <= 0:
-            raise TimeoutError("no time left")
+            raise TimeoutError("no answer in time")
         return time_left
 
     def _read_more(self) -> None:

@@ -123,7 +123,7 @@ class ClientTransport:
     ) -> Answer:
         time_left = deadline - time.monotonic()
         if request.aborted or time_left <= 0:
-            raise TimeoutError("aborted" if request.aborted else "no time left")
+            raise TimeoutError("aborted" if request.aborted else "no answer in time")
         sent = client.build_request(
             "POST",
             self._url + path,

@@ -257,7 +257,7 @@ class _Connection:
         """Return seconds until the deadline. Raises TimeoutError if it has passed, or if the connection was aborted."""
         time_left = self.deadline - time.monotonic()
         if self.aborted or time_left <= 0:
-            raise TimeoutError("aborted" if self.aborted else "no time left")
+            raise TimeoutError("aborted" if self.aborted else "no answer in time")
         return time_left
 
     def _check_deadline(self, channel: Channel) -> Channel:

@@ -28,6 +28,7 @@ INIT_SHARE = 0.1  # of the timeout: an init that is shorter does not make a time
 BODY_MAX = 300  # characters of an answer
 LOG_FIRST, LOG_LAST = 4, 12  # lines of a call's log; the end of a traceback is the most useful part
 LINE_MAX = 300  # characters of one
+OWN_LINE, OWN_LINE_MAX = "zespan-serverless: ", 1000  # these say what to do at their end
 EVENTS_MAX = 20  # events in the ledger
 
 
@@ -180,7 +181,8 @@ def _said(call: Call) -> Iterator[str]:
     if left_out > 1:
         lines[LOG_FIRST:-LOG_LAST] = [f"... {left_out} more lines: --json has all"]
     for line in lines:
-        yield f"   {'log':<{LABEL - 4}} {fit(line.expandtabs(1).translate(ESCAPED), LINE_MAX)}"
+        limit = OWN_LINE_MAX if OWN_LINE in line else LINE_MAX
+        yield f"   {'log':<{LABEL - 4}} {fit(line.expandtabs(1).translate(ESCAPED), limit)}"
 
 
 def _answer(call: Call) -> str:

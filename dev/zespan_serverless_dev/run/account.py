@@ -81,7 +81,8 @@ class Account:
             words += [f"The page of `dev` at {self._dev.url} shows them."] if self._is_shown else []
         elif not self._spans and sums["delivered"]:
             words.append(
-                "None of them came here: code sets `base_url` or `exporter`, which comes before the environment."
+                "None of them came here: they stayed in the fixtures of tests, or code sets `base_url` or `exporter`,"
+                " which comes before the environment."
             )
         return words
 

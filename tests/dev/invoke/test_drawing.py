@@ -87,3 +87,10 @@ def test_the_end_of_a_long_log_is_shown() -> None:
     assert shown[:5] == ["[ERROR] E", "line 0", "line 1", "line 2", "... 16 more lines: --json has all"]
     assert shown[5:-1] == [f"line {number}" for number in range(19, 30)]
     assert (len(shown[-1]), shown[-1][-1]) == (300, "…")
+
+
+def test_a_warning_of_the_package_is_shown_to_its_end() -> None:
+    """What to do, and the link to the explanation, are at the end of the line."""
+    line = f"[WARNING] zespan-serverless: {'x' * 500}: check the address (docs/log-lines.md#away-other)"
+    run = result(reached=10.0, log=line)
+    assert any(drawn.endswith("#away-other)") for drawn in drawn_call(run.calls[0], run))

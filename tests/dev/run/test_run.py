@@ -126,7 +126,7 @@ def test_an_event_that_was_lost_is_named() -> None:
 @pytest.mark.parametrize(
     ("program", "told"),
     [
-        (ELSEWHERE, "None of them came here: code sets `base_url` or `exporter`"),
+        (ELSEWHERE, "None of them came here: they stayed in the fixtures of tests, or code sets `base_url`"),
         ("print(1)", "It has not imported zespan_serverless"),
         ("import zespan_serverless._version", "nothing that is decorated was called"),
         ("from zespan_serverless import init; init()", "Telemetry was on, but nothing was captured."),
