@@ -74,7 +74,7 @@ class ZespanMiddleware:
         if kind == "http":
             hook = None
             with Guarded("a hook of the platform"):
-                hook = self._host.platform.hook(scope["path"])
+                hook = self._host.platform.hook(scope["path"], lambda name: _header(scope)(name))
             await (self._announced(hook, scope, receive, send) if hook else self._serve(scope, receive, send))
         elif kind == "lifespan":
             await self.app(scope, receive, self._flushing(send))
@@ -86,11 +86,15 @@ class ZespanMiddleware:
         if hook == "restored":
             after_restore()
         messages: list[Message] = []
+        failure: Exception | None = None
 
         async def keep(message: Message) -> None:
             messages.append(message)
 
-        await self.app(scope, receive, keep)
+        try:
+            await self.app(scope, receive, keep)
+        except Exception as error:  # Starlette raises it after a response that says so
+            failure = error
         if hook == "snapshot":
             with Guarded("a snapshot"):
                 await aio.in_thread(before_snapshot)
@@ -99,6 +103,8 @@ class ZespanMiddleware:
             messages = [head, {"type": "http.response.body", "body": b""}]
         for message in messages:
             await send(message)
+        if failure is not None:
+            raise failure
 
     async def _connect(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a websocket, which has no event; what is captured in it is sent."""

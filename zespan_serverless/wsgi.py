@@ -54,7 +54,7 @@ class ZespanMiddleware:
     def __call__(self, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
         hook = None
         with Guarded("a hook of the platform"):
-            hook = self._host.platform.hook(environ.get("PATH_INFO", ""))
+            hook = self._host.platform.hook(environ.get("PATH_INFO", ""), _header(environ))
         if hook is not None:
             return self._announced(hook, environ, start_response)
         request = _Request(environ)
@@ -71,18 +71,20 @@ class ZespanMiddleware:
             after_restore()
         started: list[Any] = []
 
-        def keep(*args: Any) -> Callable[[bytes], object]:
-            started[:] = args[:2]
+        def keep(status: str, headers: Any, exc_info: Any = None) -> Callable[[bytes], object]:
+            started[:] = status, headers
             return body.append
 
         body: list[bytes] = []
-        pieces = self.app(environ, keep)
         try:
-            body += pieces
+            pieces = self.app(environ, keep)
+            try:
+                body += pieces
+            finally:
+                getattr(pieces, "close", bool)()
         finally:
-            getattr(pieces, "close", bool)()
-        if hook == "snapshot":
-            before_snapshot()
+            if hook == "snapshot":
+                before_snapshot()
         if started and started[0][:3] in ("404", "405"):
             started, body = ["200 OK", [("Content-Length", "0")]], []
         start_response(*started)
@@ -114,11 +116,7 @@ class _Host(WebHost[_Request]):
 
     def read(self, request: _Request) -> Invocation:
         environ = request.environ
-
-        def header(name: str) -> str | None:
-            value = environ.get("HTTP_" + name.upper().replace("-", "_"))
-            return value if isinstance(value, str) else None
-
+        header = _header(environ)
         path = _decoded(f"{environ.get('SCRIPT_NAME', '')}{environ.get('PATH_INFO', '')}")
         method, scheme = environ.get("REQUEST_METHOD", "GET"), environ.get("wsgi.url_scheme", "http")
         return self.invocation(method, path, scheme, header, lambda: _route(request), environ)
@@ -180,6 +178,16 @@ class _SizedBody(Body):
 
     def __len__(self) -> int:
         return len(self.body)  # type: ignore[arg-type]
+
+
+def _header(environ: Environ) -> Callable[[str], str | None]:
+    """Gives a header of a request by its lower-case name."""
+
+    def header(name: str) -> str | None:
+        value = environ.get("HTTP_" + name.upper().replace("-", "_"))
+        return value if isinstance(value, str) else None
+
+    return header
 
 
 def _decoded(path: str) -> str:

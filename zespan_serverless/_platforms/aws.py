@@ -54,7 +54,7 @@ _HOOKS: dict[str, Hook] = {
 class MicroVM(Platform):
     """A MicroVM, which keeps its CPU until it is suspended. Its image can ask to be notified of that."""
 
-    def hook(self, path: str) -> Hook | None:
+    def hook(self, path: str, header: Header) -> Hook | None:
         return _HOOKS.get(path.removeprefix(_HOOK_PATH)) if path.startswith(_HOOK_PATH) else None
 
 

@@ -21,8 +21,12 @@ class FunctionCompute(Platform):
     https://www.alibabacloud.com/help/en/functioncompute/fc/user-guide/principles
     """
 
-    def hook(self, path: str) -> Hook | None:
-        return _HOOKS.get(path)
+    def hook(self, path: str, header: Header) -> Hook | None:
+        """A client's request for the same path is none: it has a mark, and clients cannot set headers that begin so.
+
+        https://www.alibabacloud.com/help/doc-detail/191345.htm
+        """
+        return _HOOKS.get(path) if path in _HOOKS and header("x-fc-control-path") != "/http-invoke" else None
 
     def facts(self, header: Header) -> RequestFacts:
         return RequestFacts(

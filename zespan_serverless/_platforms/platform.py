@@ -73,7 +73,7 @@ class Platform(Value):
         """Return the facts in the headers of a request that begins now. Accepts any headers."""
         return RequestFacts(parent=caller_of(header), remaining=countdown(self.timeout))
 
-    def hook(self, path: str) -> Hook | None:
+    def hook(self, path: str, header: Header) -> Hook | None:
         """Return what a request to this path announces; None if it is no hook of the platform."""
         return None
 
