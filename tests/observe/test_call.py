@@ -19,7 +19,7 @@ from wsgiref.util import setup_testing_defaults
 import pytest
 
 from tests.delivery.support import pending_flushes
-from zespan_serverless import FlushReport, capture, init, span, testing, zespan_azure, zespan_lambda
+from zespan_serverless import FlushReport, asgi, capture, init, span, testing, zespan_azure, zespan_lambda
 from zespan_serverless._base import threads
 from zespan_serverless._delivery.delivery import Delivery
 from zespan_serverless._observe import active as _active
@@ -62,6 +62,36 @@ def test_an_error_whose_text_fails_is_reported_all_the_same() -> None:
     with testing.recording() as events, pytest.raises(Broken):
         handler({}, testing.LambdaContext())
     assert events[0]["status"] == "error"
+
+
+@pytest.mark.parametrize("kind", ["__len__", "__bool__"])
+def test_an_error_that_is_false_is_an_error(kind: str) -> None:
+    """An exception whose truth value is false, or has none, fails an invocation and a request like any other."""
+
+    def truth(self: Exception) -> int:
+        if kind == "__bool__":
+            raise RuntimeError("no truth value")
+        return 0
+
+    error = type("Falsy", (Exception,), {kind: truth})("made up")
+
+    @zespan_lambda
+    def handler(event: object, context: object) -> None:
+        raise error
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        raise error
+
+    async def nothing(*args: Any) -> Any:
+        return {"type": "http.request"}
+
+    scope = {"type": "http", "method": "GET", "path": "/chat", "headers": []}
+    with testing.recording() as events:
+        with pytest.raises(type(error)):
+            handler({}, testing.LambdaContext())
+        with pytest.raises(type(error)):
+            asyncio.run(asgi.ZespanMiddleware(app)(scope, nothing, nothing))
+    assert [(e["status"], e["metadata"]["error.type"]) for e in events] == [("error", "Falsy")] * 2
 
 
 def test_the_function_is_called_once_with_what_was_passed() -> None:

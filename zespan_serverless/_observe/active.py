@@ -185,7 +185,9 @@ class ActiveInvocation:
                 if self.start is not WARM:
                     self.container.invocations = 0  # the next invocation reports how the process started
             elif (is_sent := self.container.settings.root_event) or self.container.held is not None:
-                error = self._error or (self.inner_error if self._result.error_type is not None else None)
+                error = self._error
+                if error is None and self._result.error_type is not None:
+                    error = self.inner_error
                 self.container.capture(lambda: self._root_record(took_ms, error), self.span.span_id, is_sent=is_sent)
         self._is_reported = True
         # Their tracebacks refer to this frame, and so keep the function's objects alive.

@@ -145,7 +145,7 @@ class Exchange:
         self.is_over = True
         # A body that is not sent to its end has no reader.
         is_cut = is_cut and self._method != "HEAD" and self.status not in (204, 304)
-        self.active.close(error or self.error, read_status(self.status, is_cut))
+        self.active.close(self.error if error is None else error, read_status(self.status, is_cut))
 
 
 class Body:
