@@ -61,15 +61,16 @@ def task_of(
     return Task(invocation, settings, is_last=is_last, subject=subject)
 
 
-def finish() -> None:
+def finish(*, is_end: bool = True) -> None:
     """Flush at the end of a worker's process, which may run no atexit functions.
 
-    What cannot be sent stays in the journal for the next process, or is counted and logged as dropped.
+    What cannot be sent stays in the journal for the next process, or is counted and logged as dropped. Without `is_end`
+    that is left to the end of the process: a worker that is part of another program stops before that.
     """
     with Guarded("the end of a worker"):
         container = _process.current()
         if container is not None:
             report = container.delivery.flush(container.settings.flush_timeout, probe=True, last=True)
             container.delivery.notify(report, 0)
-            if not container.active:
+            if is_end and not container.active:
                 container.delivery.close_at_exit(0)

@@ -85,7 +85,7 @@ class _Tracer:
         _worker.finish()
 
     def worker_shutdown(self, **_: Any) -> None:
-        _worker.finish()
+        _worker.finish(is_end=False)  # the main process runs atexit functions
 
 
 def _attributes(request: Any) -> Mapping[str, object]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 from typing import TYPE_CHECKING, Any
 
 from dramatiq import Middleware  # pyright: ignore[reportMissingImports, reportAttributeAccessIssue]
@@ -84,8 +85,8 @@ class _Tracer(Middleware):  # type: ignore[misc]
                 task.__exit__(None, None, None)
 
     def after_worker_shutdown(self, broker: Any, worker: Any) -> None:
-        """Flush: Dramatiq ends its processes without atexit functions."""
-        _worker.finish()
+        """Flush: Dramatiq ends the processes that it starts without atexit functions."""
+        _worker.finish(is_end=multiprocessing.parent_process() is not None)
 
 
 def _attributes(message: Any) -> Mapping[str, object]:

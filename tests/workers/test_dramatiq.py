@@ -82,6 +82,32 @@ def test_a_pipeline_is_one_trace(env: dict[str, str], backend: Backend) -> None:
     assert (first["trace_id"], second["trace_id"]) == (trace_id, trace_id)
 
 
+@pytest.mark.host(seconds=3)
+def test_a_program_that_stops_its_worker_is_traced_on(env: dict[str, str], backend: Backend) -> None:
+    """A worker inside another program flushes when it stops; what the program captures later arrives, too."""
+    code = """
+import dramatiq, zespan_serverless
+from dramatiq.brokers.stub import StubBroker
+from zespan_serverless.dramatiq import zespan_dramatiq
+
+zespan_serverless.init(environment="mine")
+broker = zespan_dramatiq(StubBroker())
+actor = dramatiq.actor(lambda: None, actor_name="work", broker=broker)
+worker = dramatiq.Worker(broker, worker_timeout=100)
+worker.start()
+actor.send()
+broker.join("default")
+worker.stop()
+zespan_serverless.capture({"operation": "later"})
+"""
+    with Worker([str(environments.installed("workers", "queues")), "-c", code], env) as program:
+        assert program.process.wait(60) == 0, program.log
+    assert {(event["operation"], event["environment"]) for event in backend.events} == {
+        ("work", "mine"),
+        ("later", "mine"),
+    }
+
+
 @pytest.mark.host(seconds=5)
 def test_documented_actor(env: dict[str, str], backend: Backend) -> None:
     """The block of the page is the example, and its actor's events arrive."""
