@@ -31,3 +31,10 @@ def test_the_requirements_name_the_wheel(page: Path) -> None:
         if file.parent.name != "cdk":
             assert "./dist/zespan_serverless-" in file.read_text()
             assert "pip wheel --no-deps --wheel-dir dist" in page.read_text()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_the_key_of_the_model_is_mentioned(page: Path) -> None:
+    """OpenAI's client raises without one, so the page of a project that makes a client says where it is set."""
+    if any("OpenAI(" in file.read_text() for file in (RECIPES / page.stem).rglob("*.py")):
+        assert "OPENAI_API_KEY" in page.read_text().partition("## Deploy")[2]
