@@ -108,16 +108,22 @@ class ZespanMiddleware:
 
     async def _connect(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a websocket, which has no event; what is captured in it is sent."""
-        container = None
+        container, waits = None, False
         with Guarded("the start of a connection"):
             container = _observe.start(self._tracer.settings)
-        await self.app(scope, receive, send)
-        with Guarded("the flush"):
-            if container is not None and (container.delivery.pending or container.settings.flush):
-                if self._host.platform.keeps_cpu:
-                    container.delivery.flush_in_background(container.settings.flush_timeout)
-                else:
-                    await flush_async(container.delivery, container.settings.flush_timeout)
+            waits = not self._host.platform.keeps_cpu
+        try:
+            await self.app(scope, receive, send)
+        except BaseException as error:
+            waits = waits and isinstance(error, Exception)  # otherwise it is cancelled
+            raise
+        finally:
+            with Guarded("the flush"):
+                if container is not None and (container.delivery.pending or container.settings.flush):
+                    if waits:
+                        await flush_async(container.delivery, container.settings.flush_timeout)
+                    else:
+                        container.delivery.flush_in_background(container.settings.flush_timeout)
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         active = self._tracer.open(scope)

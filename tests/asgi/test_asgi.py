@@ -456,6 +456,29 @@ def test_what_is_captured_in_a_websocket_is_sent(monkeypatch: pytest.MonkeyPatch
         assert [event["operation"] for event in backend.wait_for(1, timeout=2)] == ["chat"]  # flush_interval is 5 s
 
 
+@pytest.mark.parametrize("frozen", [False, True])
+@pytest.mark.parametrize("error", [ValueError, asyncio.CancelledError])
+def test_what_is_captured_in_a_websocket_that_breaks_off_is_sent(
+    monkeypatch: pytest.MonkeyPatch, error: type[BaseException], frozen: bool
+) -> None:
+    """A client that leaves ends most connections by an exception, which propagates. Where the process may be frozen,
+    the events are sent before, unless the task is cancelled."""
+
+    async def app(scope: Message, receive: Any, send: Any) -> None:
+        with span("chat"):
+            raise error
+
+    if frozen:
+        monkeypatch.setenv("K_SERVICE", "chat")
+    with Backend() as backend:
+        monkeypatch.setenv("ZESPAN_BASE_URL", backend.url)
+        with pytest.raises(error):
+            asyncio.run(serve(ZespanMiddleware(app, flush_interval=60), {"type": "websocket"}))
+        if frozen and error is ValueError:
+            assert len(backend.events) == 1
+        assert [event["operation"] for event in backend.wait_for(1, timeout=10)] == ["chat"]
+
+
 def test_the_missing_body_of_a_head_response_is_no_disconnect() -> None:
     """Clients leave when they have the headers."""
 
