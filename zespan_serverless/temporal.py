@@ -49,8 +49,12 @@ class ZespanInterceptor(client.Interceptor, worker.Interceptor):  # type: ignore
 
 class _Client(client.OutboundInterceptor):  # type: ignore[misc]
     async def start_workflow(self, input: Any) -> Any:
-        input.headers = {**input.headers, **_payloads(trace_headers())}
+        _carry(input)
         return await super().start_workflow(input)
+
+    async def start_update_with_start_workflow(self, input: Any) -> Any:
+        _carry(input.start_workflow_input)
+        return await super().start_update_with_start_workflow(input)
 
 
 class _Workflow(worker.WorkflowInboundInterceptor):  # type: ignore[misc]
@@ -114,8 +118,11 @@ class _Activity(worker.ActivityInboundInterceptor):  # type: ignore[misc]
         raise later
 
 
-def _payloads(headers: Mapping[str, str]) -> dict[str, Any]:
-    return {name: Payload(metadata=_ENCODING, data=headers[name].encode()) for name in headers}
+def _carry(input: Any) -> None:
+    """Add the trace context to what starts a workflow."""
+    headers = trace_headers()
+    payloads = {name: Payload(metadata=_ENCODING, data=headers[name].encode()) for name in headers}
+    input.headers = {**input.headers, **payloads}
 
 
 def _text(payload: Any) -> str | None:

@@ -1,7 +1,8 @@
 """A worker of Temporal, and what starts workflows.
 
 python -m tests.workers.temporal_worker ADDRESS work            serves until SIGTERM
-python -m tests.workers.temporal_worker ADDRESS start N ACTIVITY    starts N workflows of 2 activities, in a trace each
+python -m tests.workers.temporal_worker ADDRESS start N ACTIVITY    starts N workflows of 2 activities, in a trace each,
+                                                            the first one by an update
 """
 
 from __future__ import annotations
@@ -16,8 +17,8 @@ from datetime import timedelta
 from typing import Any
 
 from temporalio import activity, workflow
-from temporalio.client import Client
-from temporalio.common import RetryPolicy
+from temporalio.client import Client, WithStartWorkflowOperation
+from temporalio.common import RetryPolicy, WorkflowIDConflictPolicy
 from temporalio.worker import Worker
 
 with workflow.unsafe.imports_passed_through():
@@ -70,6 +71,10 @@ class TwoActivities:
             )
         return total
 
+    @workflow.update
+    async def greet(self) -> str:
+        return "hello"
+
 
 def interceptors() -> list[Any]:
     return [ZespanInterceptor()] if os.environ.get("ROOM") == "room" else []
@@ -92,7 +97,14 @@ async def start(client: Client, count: int, name: str) -> list[str | None]:
     for number in range(count):
         with zespan_serverless.task_scope("starter"):
             traces.append(zespan_serverless.traceparent())
-            handles.append(await client.start_workflow(TwoActivities.run, name, id=f"{name}-{number}", task_queue="q"))
+            options: dict[str, Any] = {"id": f"{name}-{number}", "task_queue": "q"}
+            if number:
+                handles.append(await client.start_workflow(TwoActivities.run, name, **options))
+            else:
+                fail = WorkflowIDConflictPolicy.FAIL
+                begun = WithStartWorkflowOperation(TwoActivities.run, name, id_conflict_policy=fail, **options)
+                await client.execute_update_with_start_workflow(TwoActivities.greet, start_workflow_operation=begun)
+                handles.append(await begun.workflow_handle())
     await asyncio.gather(*(handle.result() for handle in handles), return_exceptions=True)
     return traces
 

@@ -22,8 +22,9 @@ class FunctionCompute(Platform):
     """
 
     def hook(self, path: str, header: Header) -> Hook | None:
-        """A client's request for the same path is none: it has a mark, and clients cannot set headers that begin so.
+        """Return what the platform announces. A client's request for the same path has a mark.
 
+        Clients cannot set headers that begin with x-fc-:
         https://www.alibabacloud.com/help/doc-detail/191345.htm
         """
         return _HOOKS.get(path) if path in _HOOKS and header("x-fc-control-path") != "/http-invoke" else None
