@@ -65,8 +65,12 @@ def _tell(draft: Draft, project: Project, *, is_written: bool) -> None:
     files = f"{count} file" + ("" if count == 1 else "s")
     if count:
         done = f"{files} changed" if is_written else f"{files} to change: --write does it"
+    elif _is_traced(project):
+        done = "nothing to do"
+    elif draft.notes:
+        done = "nothing that it can write; what is left to you:"
     else:
-        done = "nothing to do" if _is_traced(project) else "found nothing that it knows how to trace: see docs/init.md"
+        done = "found nothing that it knows how to trace: see docs/init.md"
     print(f"zespan-serverless init: {done}", file=sys.stderr)
     for note in draft.notes:
         print(f"- {note}", file=sys.stderr)

@@ -114,3 +114,19 @@ def test_wrong_arguments_are_explained(
     assert f"+{WHEEL}" in capsys.readouterr().out
     assert main(["init", str(tmp_path_factory.mktemp("empty"))]) == 3
     assert "found nothing that it knows how to trace" in capsys.readouterr().err
+
+
+def test_a_function_without_packages_is_left_with_what_to_do(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nothing would install this package, so nothing is written, and the function is not said to be unknown."""
+    (tmp_path / "app.py").write_text("def handler(event, context):\n    return None\n")
+    function = "{handler: app.handler}"
+    (tmp_path / "serverless.yml").write_text(
+        f"service: a\nprovider: {{name: aws, runtime: python3.13}}\nfunctions:\n  hello: {function}\n"
+    )
+    assert main(["init", str(tmp_path)]) == 0
+    done = capsys.readouterr()
+    assert done.out == ""
+    assert done.err.startswith("zespan-serverless init: nothing that it can write; what is left to you:\n- hello: ")
+    assert "Add a requirements.txt" in done.err

@@ -18,8 +18,8 @@ _DESTINATIONS = ("ZESPAN_API_KEY", SECRET, "ZESPAN_BASE_URL", "ZESPAN_EXPORTER")
 _ARN = f"arn:aws:ssm:*:*:parameter/{PARAMETER}"
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 LAYER = (
-    "nothing here installs packages for it, so its code stays as it is. Use the layer, which needs no change of code: "
-    "docs/init.md"
+    "nothing here installs packages for it, so its code stays as it is. Add a requirements.txt and run this again, or "
+    "use the layer, which needs no change of code: docs/init.md"
 )
 
 
