@@ -26,6 +26,7 @@ PAGES = [
     *ROOT.glob("*.md"),
     *(page for folder in ("deploy", "docs", "examples") for page in (ROOT / folder).rglob("*.md")),
 ]
+CODE = [file for folder in ("zespan_serverless", "dev") for file in (ROOT / folder).rglob("*.py")]  # its messages
 COMMANDS = [ROOT / "Makefile", ROOT / "sam-template.yaml", DOCKERFILE, *(ROOT / "deploy").rglob("Makefile"), *PAGES]
 
 INSTALL = re.compile(r"(?:pip|uv|pipx|poetry)\S* (?:pip )?(?:install|download|wheel|add)\b([^`&|;#\n]*)")
@@ -52,6 +53,12 @@ def test_commands_do_not_install_this_package_by_name(file: Path) -> None:
     text = file.read_text()
     assert not [word for word in installed(text) if BY_NAME.match(word)]
     assert set(re.findall(r"zespan_serverless-[\w.]*\d[\w.-]*\.whl", text)) <= {WHEEL}
+
+
+def test_messages_do_not_install_this_package_by_name() -> None:
+    """What the package and the developers' tools print can be pasted as well as what the pages show."""
+    named = {file.name: [word for word in installed(file.read_text()) if BY_NAME.match(word)] for file in CODE}
+    assert {name: words for name, words in named.items() if words} == {}
 
 
 def test_the_reader_of_commands_finds_them() -> None:

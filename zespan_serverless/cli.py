@@ -82,9 +82,7 @@ def _add_tools(commands: argparse._SubParsersAction[argparse.ArgumentParser], wo
 
 
 def _say_what_is_missing(_: argparse.Namespace) -> int:
-    raise ConfigurationError(
-        "this command comes with: pip install ./dev in a checkout, or pip install 'zespan-serverless[dev]'"
-    )
+    raise ConfigurationError("this command comes with: pip install ./dev in a checkout")  # until the first release
 
 
 def _build_layer(arguments: argparse.Namespace) -> int:

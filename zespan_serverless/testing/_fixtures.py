@@ -139,5 +139,5 @@ def sandboxes(root: Path, backend: Backend, recording: Recording) -> Iterator[Ca
         with entry.load()(root, environment(backend), lost) as start:
             yield start
         return
-    tools = "pip install ./dev in a checkout, or pip install 'zespan-serverless[dev]'"
+    tools = "pip install ./dev in a checkout"  # until the first release
     pytest.fail(f"the fixture lambda_sandbox comes with: {tools}", pytrace=False)
