@@ -120,6 +120,7 @@ def test_documented_example(env: dict[str, str], backend: Backend) -> None:
     assert job["environment"] == "batch"
 
 
+@pytest.mark.host
 def test_wrong_settings_keep_a_worker_from_starting() -> None:
     """A misspelt setting says so before a worker takes a job, which would fail with it."""
     code = """
