@@ -465,3 +465,18 @@ def test_a_request_that_has_used_up_its_time_is_sent_where_the_process_goes_on(
         if left < 0:
             assert len(backend.events) == 1
         until(lambda: backend.events)
+
+
+def test_only_the_first_request_of_a_process_is_a_cold_start() -> None:
+    """The page about web servers says so."""
+    testing.reset()
+
+    def app(environ: Environ, start: Any) -> Iterable[bytes]:
+        start("200 OK", [])
+        return [b"x"]
+
+    traced = ZespanMiddleware(app)
+    with testing.recording() as events:
+        serve(traced)
+        serve(traced)
+    assert [event["metadata"]["faas.coldstart"] for event in events] == [True, False]
