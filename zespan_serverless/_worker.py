@@ -11,7 +11,7 @@ from ._base.guard import Guarded
 from ._platforms.platform import countdown
 from ._record.invocation import Description, Invocation
 from ._trace import Caller, caller_of, parse_traceparent
-from .tasks import Task, is_duration
+from .tasks import Task
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -52,7 +52,8 @@ def task_of(
         parent = caller_of(carrier)
         if parent is None and parse_traceparent(f"00-{trace_id}-{'1' * 16}-01") is not None:
             parent = Caller(trace_id)
-        remaining = countdown(seconds) if is_duration(seconds) else None
+        has_limit = isinstance(seconds, (int, float)) and 0 < seconds < 1e9
+        remaining = countdown(seconds) if has_limit else None
         return Invocation(id, name, parent, remaining, lambda: said, is_killed=is_killed)
 
     container = _process.current()

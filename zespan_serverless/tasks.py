@@ -53,27 +53,27 @@ def task_scope(
     an unknown one.
 
     A thread sends the events while the process keeps running. Pass `deadline` if it does not: the seconds, from now on,
-    after which the process ends, or loses its CPU. `time_left()` counts them down, and the end of the block waits until
-    the events are delivered, for at most `flush_timeout` seconds, within the deadline. It also waits on platforms that
-    give CPU only to requests, if the response has been sent.
+    after which the process ends, or loses its CPU; 0 or less if that time is over. `time_left()` counts them down, and
+    the end of the block waits until the events are delivered, for at most `flush_timeout` seconds, within the deadline.
+    It also waits on platforms that give CPU only to requests, if the response has been sent.
     """
     if not name or not isinstance(name, str):
         raise ConfigurationError(f"task_scope takes the name of the work: task_scope('index document'). Got {name!r}")
-    if deadline is not None and not is_duration(deadline):
-        raise ConfigurationError(f"deadline is the number of seconds that are left, above 0. Got {deadline!r}")
+    if not (deadline is None or isinstance(deadline, (int, float))):
+        raise ConfigurationError(f"deadline is the number of seconds that are left. Got {deadline!r}")
 
     def invocation() -> Invocation:
         headers: Any = {"traceparent": traceparent} if isinstance(traceparent, str) else traceparent
         parent = caller_of(headers.get) if hasattr(headers, "get") else None
         attributes = {"faas.trigger": "other", **({} if metadata is None else metadata)}
-        return Invocation(id, name, parent, countdown(deadline), lambda: Description(attributes))
+        return Invocation(id, name, parent, _left(deadline), lambda: Description(attributes))
 
     return Task(invocation, _settings.check(settings), is_last=deadline is not None)
 
 
-def is_duration(seconds: Any) -> bool:
-    """Whether it is a number of seconds that can be counted down: neither infinite nor NaN."""
-    return isinstance(seconds, (int, float)) and 0 < seconds < 1e9
+def _left(seconds: float | None) -> Callable[[], float] | None:
+    """Return what counts down; None for what cannot be counted down: NaN, infinity. A deadline may be in the past."""
+    return countdown(max(seconds, 0.0)) if seconds is not None and seconds < 1e9 else None
 
 
 class TaskHost(Host[Invocation]):

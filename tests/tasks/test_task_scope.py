@@ -278,11 +278,19 @@ def test_a_name_is_needed(name: Any) -> None:
         task_scope(name)
 
 
-@pytest.mark.parametrize("deadline", [0, -1, float("nan"), "soon"])
-def test_a_deadline_is_a_number_of_seconds(deadline: Any) -> None:
+@pytest.mark.parametrize("deadline", [0, -1, -float("inf"), float("nan"), float("inf")])
+def test_a_deadline_that_is_over_or_no_number_of_seconds_harms_nothing(deadline: float, backend: Backend) -> None:
+    """It has been computed while serving: the work is done, and its event arrives."""
+    init(api_key="zsp_test", base_url=backend.url, flush_interval=0.05)
+    with task_scope("last", deadline=deadline) as task:
+        task["done"] = True
+    until(lambda: len(backend.events) == 1, 60)
+
+
+def test_a_deadline_is_a_number() -> None:
     """Anything else says so, before the work begins."""
     with pytest.raises(ConfigurationError, match="seconds"):
-        task_scope("work", deadline=deadline)
+        task_scope("work", deadline="soon")  # type: ignore[arg-type]
 
 
 def test_a_setting_that_does_not_exist() -> None:
