@@ -110,7 +110,7 @@ class _Activity(worker.ActivityInboundInterceptor):  # type: ignore[misc]
         async with task:
             try:
                 return await super().execute_activity(input)
-            except Exception as error:
+            except BaseException as error:
                 if type(error).__name__ != "_CompleteAsyncError":
                     raise
                 later = error  # no failure: somebody else completes the activity

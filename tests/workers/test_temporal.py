@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import socket
 import subprocess
@@ -126,3 +127,35 @@ def test_documented_worker(server: str, env: dict[str, str], backend: Backend) -
         assert done.stdout == "2\n", done.stderr + temporal.log
         until(lambda: len(roots(backend.events)) == 1, 60)
     assert roots(backend.events)[0]["operation"] == "count_words"
+
+
+def test_an_activity_that_is_completed_later_has_not_failed() -> None:
+    """What `raise_complete_async` raises propagates, and the event says that the activity completes later."""
+    program = """
+import asyncio, json
+from temporalio import activity, worker
+from temporalio.testing import ActivityEnvironment
+from zespan_serverless import testing
+from zespan_serverless.temporal import ZespanInterceptor
+
+class Activity(worker.ActivityInboundInterceptor):
+    async def execute_activity(self, input):
+        activity.raise_complete_async()
+
+async def main():
+    traced = ZespanInterceptor().intercept_activity(Activity(None))
+    asked = worker.ExecuteActivityInput(fn=main, args=[], executor=None, headers={})
+    try:
+        await ActivityEnvironment().run(traced.execute_activity, asked)
+    except BaseException as error:
+        return type(error).__name__
+
+with testing.recording() as events:
+    raised = asyncio.run(main())
+print(json.dumps([raised, *((e["status"], e["metadata"].get("temporal.completes_later")) for e in events)]))
+"""
+    python = environments.installed("workers", "temporal")
+    env = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)}
+    done = subprocess.run([python, "-c", program], env=env, capture_output=True, text=True, timeout=60, check=False)
+    assert done.stdout, done.stderr
+    assert json.loads(done.stdout) == ["_CompleteAsyncError", ["success", True]]
