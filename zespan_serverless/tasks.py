@@ -64,8 +64,11 @@ def task_scope(
 
     def invocation() -> Invocation:
         headers: Any = {"traceparent": traceparent} if isinstance(traceparent, str) else traceparent
-        parent = caller_of(headers.get) if hasattr(headers, "get") else None
-        attributes = {"faas.trigger": "other", **({} if metadata is None else metadata)}
+        parent, attributes = None, {"faas.trigger": "other"}
+        with Guarded("the headers of a task"):
+            parent = caller_of(headers.get) if hasattr(headers, "get") else None
+        with Guarded("the metadata of a task"):
+            attributes.update({} if metadata is None else metadata)
         return Invocation(id, name, parent, _left(deadline), lambda: Description(attributes))
 
     return Task(invocation, _settings.check(settings), is_last=deadline is not None)

@@ -287,6 +287,19 @@ def test_a_deadline_that_is_over_or_no_number_of_seconds_harms_nothing(deadline:
     until(lambda: len(backend.events) == 1, 60)
 
 
+def test_odd_metadata_and_headers_cost_no_event() -> None:
+    """What is no mapping, or a mapping that fails, is left out of the event."""
+
+    class Broken(dict[str, Any]):
+        def get(self, *args: Any) -> Any:
+            raise RuntimeError("made up")
+
+    odd: Any = ["no", "mapping"]
+    with testing.recording() as events, task_scope("index", metadata=odd, traceparent=Broken()) as task:
+        task["pages"] = 12
+    assert [(event["operation"], event["metadata"]["pages"]) for event in events] == [("index", 12)]
+
+
 def test_a_deadline_is_a_number() -> None:
     """Anything else says so, before the work begins."""
     with pytest.raises(ConfigurationError, match="seconds"):
