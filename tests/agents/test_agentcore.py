@@ -128,11 +128,13 @@ def test_client_that_leaves_a_stream(start: Start, backend: Backend) -> None:
         until(is_over)
 
 
-def test_websocket_is_one_invocation(start: Start, backend: Backend) -> None:
-    """One event for a connection, in the trace of its request, with the calls that were made in it."""
-    with serve(start, "websocket", "sync") as runtime:
+@pytest.mark.parametrize("kind", ["websocket", "endless_websocket"])
+def test_websocket_is_one_invocation(start: Start, backend: Backend, kind: str) -> None:
+    """One event for a connection, in the trace of its request, with the calls that were made in it. It is a success when
+    the client leaves, also if the function ends by Starlette's WebSocketDisconnect."""
+    with serve(start, kind, "sync") as runtime:
         runtime.listen()
-        address = f"ws://127.0.0.1:{runtime.port}/websocket/ws"
+        address = f"ws://127.0.0.1:{runtime.port}/{kind}/ws"
         with connect(address, additional_headers={"traceparent": TRACEPARENT, **HEADERS}) as socket:
             for _ in range(2):
                 socket.send("Hi")
@@ -140,7 +142,7 @@ def test_websocket_is_one_invocation(start: Start, backend: Backend) -> None:
         events = backend.wait_for(3)
     (root,) = roots(events)
     assert len(below(root, events)) == 2
-    assert (root["trace_id"], root["session_id"]) == (TRACE, SESSION)
+    assert (root["trace_id"], root["session_id"], root["status"]) == (TRACE, SESSION, "success")
     assert (root["metadata"]["url.path"], root["metadata"]["network.protocol.name"]) == ("/ws", "websocket")
 
 

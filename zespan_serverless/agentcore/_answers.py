@@ -36,8 +36,10 @@ class Answer(Exchange):
         return result
 
     def failure(self, error: BaseException) -> BaseException | None:
-        """Starlette's HTTPException is a response like any other."""
+        """Starlette's HTTPException is a response like any other, WebSocketDisconnect the end of most connections."""
         with Guarded("a response"):
+            if self._is_socket and any(kind.__name__ == "WebSocketDisconnect" for kind in type(error).__mro__):
+                return None
             if any(kind.__module__ == "starlette.exceptions" for kind in type(error).__mro__):
                 self.status = int(getattr(error, "status_code"))  # noqa: B009
                 return None

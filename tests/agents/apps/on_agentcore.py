@@ -178,10 +178,18 @@ async def websocket(websocket: Any, context: Any) -> None:
         await websocket.send_text("asked")
 
 
+async def endless_websocket(websocket: Any, context: Any) -> None:
+    await websocket.accept()
+    while True:  # until WebSocketDisconnect
+        await websocket.receive_text()
+        await ask_async()
+        await websocket.send_text("asked")
+
+
 def application(kind: str) -> BedrockAgentCoreApp:
     app = BedrockAgentCoreApp(middleware=[Middleware(ZespanMiddleware)] if HOW == "middleware" else None)
     function: Any = globals()[kind]
-    if kind == "websocket":
+    if kind.endswith("websocket"):
         app.websocket(zespan_agentcore(function))
     elif HOW == "above":
         zespan_agentcore(app.entrypoint(function))
