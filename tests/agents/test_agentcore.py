@@ -130,8 +130,8 @@ def test_client_that_leaves_a_stream(start: Start, backend: Backend) -> None:
 
 @pytest.mark.parametrize("kind", ["websocket", "endless_websocket"])
 def test_websocket_is_one_invocation(start: Start, backend: Backend, kind: str) -> None:
-    """One event for a connection, in the trace of its request, with the calls that were made in it. It is a success when
-    the client leaves, also if the function ends by Starlette's WebSocketDisconnect."""
+    """One event for a connection, in the trace of its request, with the calls that were made in it. It is a success
+    when the client leaves, also if the function ends by Starlette's WebSocketDisconnect."""
     with serve(start, kind, "sync") as runtime:
         runtime.listen()
         address = f"ws://127.0.0.1:{runtime.port}/{kind}/ws"
