@@ -20,7 +20,9 @@ def test_after_response_keeps_the_backend_out_of_the_response_time(
     backend.latency = SLOW
     for number in (1, 2, 3):
         answer = sandbox.invoke()
-        assert len(backend.requests) == number
+        assert (
+            len([request for request in backend.requests if request.events]) == number
+        )  # another test may ask this port
         assert len(backend.events) == 2 * number
         assert answer.wall_ms > SLOW * 1000
         assert answer.response_ms is not None

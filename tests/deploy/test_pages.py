@@ -16,7 +16,8 @@ PAGES = sorted((ROOT / "docs/recipes").glob("*.md"))
 def test_blocks_are_parts_of_the_projects_files(page: Path) -> None:
     """Each block of code is in a file that the tests of the tool run. Terraform's are validated themselves."""
     folder = RECIPES / page.stem
-    files = [file.read_text() for file in folder.rglob("*") if file.is_file() and file.suffix != ".zip"]
+    kinds = {".py", ".yaml", ".yml", ".json"}
+    files = [file.read_text() for file in folder.rglob("*") if file.is_file() and file.suffix in kinds]
     blocks = re.findall(r"```(python|yaml|json)\n(.*?)```", page.read_text(), re.DOTALL)
     assert folder.is_dir()
     assert [text for _, text in blocks if not any(text in file for file in files)] == []

@@ -12,6 +12,15 @@ import pytest
 
 pytestmark = pytest.mark.host(seconds=15)
 
+WITH_A_BASE_THAT_IS_NOT_INSTALLED = {
+    "zespan_serverless.adk.ZespanPlugin",
+    "zespan_serverless.rq.ZespanSimpleWorker",
+    "zespan_serverless.rq.ZespanSpawnWorker",
+    "zespan_serverless.rq.ZespanWorker",
+    "zespan_serverless.temporal.ZespanInterceptor",
+}
+"""Classes of ADK's, RQ's and Temporal's packages, which whoever uses them has."""
+
 
 def test_the_type_of_every_public_name_is_known(python: Path) -> None:
     """pyright finds the declared type of every name, parameter, result and attribute of the installed package."""
@@ -30,6 +39,7 @@ def test_the_type_of_every_public_name_is_known(python: Path) -> None:
     )
     found = json.loads(done.stdout)["typeCompleteness"]
     lacking = [one["name"] for one in found["symbols"] if not one["isTypeKnown"] or one["isTypeAmbiguous"]]
-    assert lacking == []
-    assert found["completenessScore"] == 1
+    assert set(lacking) == WITH_A_BASE_THAT_IS_NOT_INSTALLED
+    assert found["exportedSymbolCounts"]["withAmbiguousType"] == 0
+    assert found["exportedSymbolCounts"]["withUnknownType"] == len(lacking)
     assert found["exportedSymbolCounts"]["withKnownType"] > 500
