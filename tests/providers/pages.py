@@ -119,7 +119,7 @@ PAGES = {
     "cohere": Page(
         "cohere chat",
         {"cohere chat": ("chat", "chat_stream"), "cohere rerank": ("rerank",)},
-        {"CO_API_URL": "{url}"},
+        replaced={"ClientV2()": 'ClientV2(base_url="{url}")'},  # CO_API_URL is read when cohere is imported
     ),
     "groq": Page(
         "groq chat",

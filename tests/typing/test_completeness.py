@@ -19,7 +19,7 @@ WITH_A_BASE_THAT_IS_NOT_INSTALLED = {
     "zespan_serverless.rq.ZespanWorker",
     "zespan_serverless.temporal.ZespanInterceptor",
 }
-"""Classes of ADK's, RQ's and Temporal's packages, which whoever uses them has."""
+"""Classes of ADK's, RQ's and Temporal's packages, which their users have."""
 
 
 def test_the_type_of_every_public_name_is_known(python: Path) -> None:
