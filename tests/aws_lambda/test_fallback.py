@@ -97,24 +97,30 @@ def test_a_sandbox_that_ends_parks_in_aws_and_replay_delivers(
     start: StartFunction, backend: Backend, url: str, mode: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """boto3 is imported when the backend has failed for the first time: the end of the sandbox would be too short."""
-    with aws.aws_server() as server:
-        aws.use(server, monkeypatch)
-        location = {"LocationConstraint": aws.REGION}
-        aws.client("s3", server).create_bucket(Bucket="bucket", CreateBucketConfiguration=location)
-        aws.client("sqs", server).create_queue(QueueName="queue")
-        env = {**aws.environment(server), "ZESPAN_FALLBACK": url, "ZESPAN_FLUSH_TIMEOUT": "0.2"}
-        sandbox = start("parked.handler", env=env)
-        backend.mode = mode
-        invocations = 0
-        while sandbox.invoke({"module": "botocore.auth"}).payload != "imported":
-            invocations += 1
-            time.sleep(0.2)
-        time.sleep(2)  # for the rest of the import, usually 0.1 s
-        log = sandbox.stop()
-        assert KILLED not in log
-        assert f"being parked in {url}" in log
-        backend.mode = "ok"
-        monkeypatch.setenv("ZESPAN_API_KEY", "zsp_test")
-        assert main(["replay", url, "--to", backend.url]) == 0
-        events = {event["event_id"]: event for event in backend.events}
-        assert (len(calls([*events.values()])), len(roots([*events.values()]))) == (invocations, invocations + 1)
+
+    def parks_everything() -> bool:
+        before = len(backend.events)
+        with aws.aws_server() as server:
+            aws.use(server, monkeypatch)
+            location = {"LocationConstraint": aws.REGION}
+            aws.client("s3", server).create_bucket(Bucket="bucket", CreateBucketConfiguration=location)
+            aws.client("sqs", server).create_queue(QueueName="queue")
+            env = {**aws.environment(server), "ZESPAN_FALLBACK": url, "ZESPAN_FLUSH_TIMEOUT": "0.2"}
+            sandbox = start("parked.handler", env=env)
+            backend.mode = mode
+            invocations = 0
+            while sandbox.invoke({"module": "botocore.auth"}).payload != "imported":
+                invocations += 1
+                time.sleep(0.2)
+            time.sleep(2)  # for the rest of the import, usually 0.1 s
+            log = sandbox.stop()
+            assert KILLED not in log
+            assert f"being parked in {url}" in log
+            backend.mode = "ok"
+            monkeypatch.setenv("ZESPAN_API_KEY", "zsp_test")
+            assert main(["replay", url, "--to", backend.url]) == 0
+            events = {event["event_id"]: event for event in backend.events[before:]}
+            return (len(calls([*events.values()])), len(roots([*events.values()]))) == (invocations, invocations + 1)
+
+    # The end of a sandbox has 0.25 s, in which a busy machine may not run the client of AWS at all.
+    assert any(parks_everything() for _ in range(3))
