@@ -7,29 +7,11 @@ from collections.abc import Iterator
 import pytest
 from zespan_serverless_dev.server import DevServer
 
-from tools.chromium import Chromium, ChromiumUnavailable, Page, executable
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Chromium]:
-    try:
-        executable()
-    except ChromiumUnavailable as problem:
-        pytest.skip(str(problem))
-    with Chromium() as chromium:
-        yield chromium
+from tests.browser import chromium as chromium
+from tests.browser import page as page
 
 
 @pytest.fixture
 def dev() -> Iterator[DevServer]:
     with DevServer() as dev:
         yield dev
-
-
-@pytest.fixture
-def page(chromium: Chromium) -> Iterator[Page]:
-    """A tab; whatever the test does, nothing may be wrong in its console, and its security policy must hold."""
-    with chromium.page() as page:
-        yield page
-        assert page.violations() == []
-        assert page.problems == []

@@ -17,7 +17,7 @@ from markdown_it import MarkdownIt
 
 from tests import axe
 from tools import vendor
-from tools.chromium import Chromium, ChromiumUnavailable, Page, executable
+from tools.chromium import Page
 from tools.site import build, check, reference
 from tools.site.pages import collect
 from tools.site.project import ROOT
@@ -74,25 +74,6 @@ def served(html: Path) -> Iterator[str]:
 def site(html: Path) -> Iterator[str]:
     with served(html) as address:
         yield address
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Chromium]:
-    try:
-        executable()
-    except ChromiumUnavailable as problem:
-        pytest.skip(str(problem))
-    with Chromium() as chromium:
-        yield chromium
-
-
-@pytest.fixture
-def page(chromium: Chromium) -> Iterator[Page]:
-    """A tab. No script fails in it, and it asks no other host for anything: the pages' security policy reports that."""
-    with chromium.page() as page:
-        yield page
-        assert page.violations() == []
-        assert page.problems == []
 
 
 @pytest.mark.parametrize("width", WIDTHS)

@@ -1,0 +1,28 @@
+"""Fixtures for tests in a real browser; a folder's conftest.py imports them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tools.chromium import Chromium, ChromiumUnavailable, Page, executable
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Chromium]:
+    try:
+        executable()
+    except ChromiumUnavailable as problem:
+        pytest.skip(str(problem))
+    with Chromium() as chromium:
+        yield chromium
+
+
+@pytest.fixture
+def page(chromium: Chromium) -> Iterator[Page]:
+    """A tab. No script may fail in it, and it may ask no other host for anything: its security policy reports that."""
+    with chromium.page() as page:
+        yield page
+        assert page.violations() == []
+        assert page.problems == []
