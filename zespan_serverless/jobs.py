@@ -63,22 +63,27 @@ def run(name: Any = None, /, **settings: Any) -> Any:
     return Run(None, _settings.check(settings))(name)
 
 
-class Block:
-    """A block of code that is an invocation. It may be entered inside itself."""
+class Run:
+    """The context manager and decorator that `run` returns."""
 
-    _open: list[Any]
+    def __init__(self, name: str | None, settings: Mapping[str, Any], host: RunHost | None = None) -> None:
+        self._name, self._settings = name, settings
+        self._host = RunHost(name or _script()) if host is None else host
+        self._open: list[Scope | None] = []
 
-    def _begin(self, active: Scope | None) -> None:
+    def __enter__(self) -> Run:
+        active = wrap.Tracer(self._host, self._settings).open_call((), {})
         self._open.append(active)
         if active is not None:
             try:
                 active.begin()
-            except BaseException:  # of a signal handler
+            except BaseException:  # by a signal handler
                 self._open.remove(active)
                 active.leave()
                 raise
+        return self
 
-    def _end(self, error: BaseException | None) -> None:
+    def __exit__(self, kind: object, error: BaseException | None, traceback: TracebackType | None) -> None:
         active = self._open.pop()
         if active is not None:
             try:
@@ -88,22 +93,6 @@ class Block:
                     active.raised(error)
             finally:
                 active.leave()
-
-
-class Run(Block):
-    """The context manager and decorator that `run` returns."""
-
-    def __init__(self, name: str | None, settings: Mapping[str, Any], host: RunHost | None = None) -> None:
-        self._name, self._settings = name, settings
-        self._host = RunHost(name or _script()) if host is None else host
-        self._open = []
-
-    def __enter__(self) -> Run:
-        self._begin(wrap.Tracer(self._host, self._settings).open_call((), {}))
-        return self
-
-    def __exit__(self, kind: object, error: BaseException | None, traceback: TracebackType | None) -> None:
-        self._end(error)
 
     def __call__(self, function: F) -> F:
         """Make every call of a function a run."""

@@ -16,7 +16,7 @@ from ._record.invocation import NO_RESULT, Description, Invocation, Result
 from ._trace import Caller
 from ._trace.context import SAMPLED, caller_of
 from .errors import ConfigurationError
-from .jobs import ActiveRun, Block
+from .jobs import ActiveRun
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -97,7 +97,7 @@ class TaskHost(Host[Invocation]):
         return self._platform.keeps_cpu and not self._is_last
 
 
-class Task(Block, dict[str, Any]):
+class Task(dict[str, Any]):
     """The context manager that `task_scope` returns, for `with` and `async with`; a dict for the event's metadata.
 
     `invocation` describes the work when it begins, `is_last` is that of `TaskHost`. `subject` is what functions that
@@ -130,13 +130,28 @@ class Task(Block, dict[str, Any]):
         if not self._open:
             with Guarded("the start of a task"):
                 active = self._opened()
-        self._begin(active)
+        self._open.append(active)
+        if active is not None:
+            try:
+                active.begin()
+            except BaseException:  # of a signal handler
+                self._open.remove(active)
+                active.leave()
+                raise
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._end(error)
+        active = self._open.pop()
+        if active is not None:
+            try:
+                if error is None:
+                    active.returned(None)
+                else:
+                    active.raised(error)
+            finally:
+                active.leave()
 
     async def __aenter__(self) -> Self:
         return self.__enter__()
