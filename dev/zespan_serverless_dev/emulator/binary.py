@@ -44,9 +44,10 @@ def emulator_binary() -> Path:
         return Path(override)
     machine = MACHINES.get(platform.machine().lower())
     if sys.platform != "linux" or machine is None:
+        place = "Run it in WSL 2, which is Linux, or" if sys.platform == "win32" else "Run it"
         raise EmulatorUnavailable(
             f"AWS builds its Lambda emulator for Linux (x86_64 and arm64); this is {sys.platform} {platform.machine()}."
-            "\nRun it in a container, from the root of the repository:\n\n"
+            f"\n{place} in a container, from the root of the repository:\n\n"
             '    docker run --rm -it -v "$PWD":/src -w /src python:3.13 make demo VENV=/tmp/venv\n'
         )
     binary = CACHE / f"aws-lambda-rie-{hashlib.sha256(PIN.read_bytes()).hexdigest()[:12]}-{machine}"

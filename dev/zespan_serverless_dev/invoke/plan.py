@@ -145,7 +145,7 @@ def _event(chosen: Namespace) -> tuple[object, str]:
     else:
         file = Path(chosen.event)
         try:
-            text, name = file.read_text(), file.name
+            text, name = file.read_text(encoding="utf-8"), file.name
         except (OSError, UnicodeDecodeError) as error:
             raise Unusable(f"the event {chosen.event} cannot be read: {error}. Type a file of JSON, or -") from None
     try:

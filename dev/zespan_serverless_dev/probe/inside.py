@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import Any
 
+# Windows has no O_CLOEXEC, and changes line ends without O_BINARY.
+_FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+
 KNOWN_MAX = 10_000
 """Events that are remembered between their encoding and their capture."""
 
@@ -40,7 +43,7 @@ def write(fact: str, /, **fields: Any) -> None:
 
     try:
         line = json.dumps({"type": fact, "at": _ms(time.time()), "pid": os.getpid(), **fields})
-        file = os.open(_path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        file = os.open(_path, _FLAGS, 0o600)
         try:
             os.write(file, line.encode() + b"\n")
         finally:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import ntpath
 import os
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from unittest import mock
 
 import pytest
 
 from zespan_serverless.errors import ConfigurationError
 from zespan_serverless.exporters import Outcome
-from zespan_serverless.exporters.stores import open_store
+from zespan_serverless.exporters.stores import directory, open_store
 from zespan_serverless.exporters.stores.directory import Directory
 
 
@@ -30,6 +32,13 @@ def test_a_url_may_be_quoted(tmp_path: Path) -> None:
     """A blank in a URL is %20."""
     open_store(f"file://{tmp_path}/a%20b").put(b"batch", "name", 1.0)
     assert (tmp_path / "a b" / "name.gz").exists()
+
+
+def test_a_url_may_name_a_drive(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On Windows, file:///C:/parking is C:\\parking."""
+    monkeypatch.setattr(directory, "os", SimpleNamespace(name="nt", path=ntpath))
+    assert directory._folder_of("file:///C:/parking") == "C:\\parking"
+    assert directory._folder_of("C:\\parking") == "C:\\parking"
 
 
 @pytest.mark.parametrize("url", ["file://mnt/parking", "file://"])

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 _SUFFIX = ".gz"
 _UNFINISHED = ".unfinished"
+_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)  # Windows would change line ends
 _UNFINISHED_MAX = 3600.0  # seconds after which an unfinished file was abandoned
 
 
@@ -71,7 +72,7 @@ class Directory(Store):
         self._remove(os.path.join(self._folder, name + _SUFFIX))
 
     def _write(self, path: str, batch: bytes) -> None:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        descriptor = os.open(path, _FLAGS, 0o600)
         try:
             left = memoryview(batch)
             while left:
@@ -101,4 +102,7 @@ def _folder_of(url: str) -> str:
     parts = urlsplit(url)
     if parts.netloc not in ("", "localhost") or not parts.path:
         raise ConfigurationError(f"a directory must be like file:///mnt/efs/parking, with three slashes, not {url!r}")
-    return os.path.abspath(unquote(parts.path))
+    path = unquote(parts.path)
+    if os.name == "nt" and path[2:3] == ":":  # file:///C:/parking
+        path = path[1:]
+    return os.path.abspath(path)
