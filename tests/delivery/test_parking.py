@@ -124,6 +124,21 @@ def test_an_open_breaker_leaves_all_of_the_time_to_the_fallback(make: Make, at_o
     assert fallback.timeouts[0] > 0.2
 
 
+@pytest.mark.parametrize(("seconds", "tried"), [(0.25, False), (20.0, True)])
+def test_a_backend_whose_last_attempt_has_failed_leaves_a_short_flush_to_the_fallback(
+    make: Make, at_once: None, seconds: float, tried: bool
+) -> None:
+    """A slow disk needs all of the time that Lambda leaves; where there is more, the backend is tried again."""
+    backend, fallback = Scripted(RETRY), Scripted()
+    delivery = make(backend, fallback=fallback)
+    capture(delivery, 1)
+    with accounts_of(delivery).lock:
+        breaker_of(delivery).failed(time.time())
+    assert delivery.flush(seconds, probe=True, last=True).parked == 1
+    assert bool(backend.batches) is tried
+    assert fallback.timeouts[0] > 0.2
+
+
 @pytest.mark.slow
 def test_a_send_that_cannot_be_interrupted_does_not_take_the_time_of_the_fallback(make: Make) -> None:
     """It is given up after half of the time; what it says later is ignored."""

@@ -2,7 +2,8 @@
 
 Events are parked when
 
-    the process ends        and the backend is away, or half of the time of the last flush is over
+    the process ends        and the backend is away, or half of the time of the last flush is over; or little is left of
+                            it, and the last attempt at the backend has failed
     the buffer fills up     it is half full and the backend is away, or almost full although it is not
     an outage is long       the backend has been away for `fallback_after` seconds, and a flush waits
 
@@ -37,6 +38,10 @@ if TYPE_CHECKING:
 FULL_IF_AWAY, FULL = 0.5, 0.9
 """How full the buffer is when its oldest events are parked: while the backend is away, and while it is not. The rest is
 for events that are captured meanwhile."""
+
+NEEDED = 0.25
+"""Seconds at the end of a process that the fallback gets if the last attempt at the backend has failed. That is all of
+the time that Lambda leaves: half of it is too short for a disk or a service that is slow, and what waits is lost."""
 
 _PAUSE_FIRST, _PAUSE_MAX = 1.0, 60.0  # seconds between two attempts after a failure
 _SHORT = 0.2
@@ -178,7 +183,8 @@ class Parking:
         is_away = blocked or time.monotonic() < accounts.retry_at
         if self._buffer.fullness > (FULL_IF_AWAY if is_away else FULL):
             return True
-        if accounts.waiters.time_left_of_last(1.0 if is_away else 0.5):
+        needed = NEEDED if accounts.breaker.failures else 0.0
+        if accounts.waiters.time_left_of_last(1.0 if is_away else 0.5, needed):
             return True
         return blocked and accounts.waiters.time_left() > 0 and self._is_outage_long(now)
 

@@ -100,10 +100,10 @@ class Waiters:
             waiter.parked += count
             waiter.settle(count)
 
-    def time_left_of_last(self, share: float) -> float:
-        """Return the seconds of the process's last flush, if at most this share of its time is left; else 0."""
+    def time_left_of_last(self, share: float, at_most: float = 0.0) -> float:
+        """Return the seconds of the process's last flush, if at most this share, or `at_most`, is left; else 0."""
         last = [(one.time_left(), one.timeout) for one in self.all if one.is_last and one.pending]
-        return max((left for left, timeout in last if 0 < left <= share * timeout), default=0.0)
+        return max((left for left, timeout in last if 0 < left <= max(share * timeout, at_most)), default=0.0)
 
     def time_left(self) -> float:
         """Return seconds until the last deadline of a flush that waits for events; 0 if there is none."""

@@ -14,7 +14,7 @@ import pytest
 
 from zespan_serverless.errors import ConfigurationError
 from zespan_serverless.exporters import Outcome
-from zespan_serverless.exporters.stores import directory, open_store
+from zespan_serverless.exporters.stores import batch_of, directory, open_store
 from zespan_serverless.exporters.stores.directory import Directory
 
 
@@ -95,24 +95,31 @@ def test_a_full_disk_leaves_nothing_behind(tmp_path: Path) -> None:
     assert [*tmp_path.iterdir()] == []
 
 
-def test_a_write_that_was_given_up_leaves_nothing_behind(tmp_path: Path) -> None:
-    """When a network file system that hangs comes back, its events have been taken care of elsewhere."""
+def test_a_write_that_takes_too_long_is_kept(tmp_path: Path) -> None:
+    """The process may be about to end: an event that the backend gets twice is better than one that it misses."""
     store = Directory(str(tmp_path))
-    with mock.patch.object(os, "fsync", side_effect=lambda _: store.cancel()), pytest.raises(TimeoutError):
-        store.put(b"batch", "name", 60.0)
-    assert [*tmp_path.iterdir()] == []
-    assert store.put(b"batch", "name", 60.0) == Outcome("delivered")
+    assert store.put(b"batch", "name", -1.0) == Outcome("delivered")
+    assert store.get("name") == b"batch"
 
 
-def test_a_write_that_takes_too_long_leaves_nothing_behind(tmp_path: Path) -> None:
-    """It counts as failed even if it was not cancelled."""
+def test_a_complete_file_of_a_process_that_was_killed_is_a_batch(tmp_path: Path) -> None:
+    """Its process was killed while it waited for the disk, before the file had its name."""
+    batch = batch_of([b"{}"], {"exporter": "zespan", "content_type": "application/json"})
+    (tmp_path / "whole.gz.unfinished").write_bytes(batch)
+    (tmp_path / "part.gz.unfinished").write_bytes(batch[:-1])
+    (tmp_path / "holes.gz.unfinished").write_bytes(batch[:-9] + bytes(9))
+    if sys.platform != "win32":
+        os.mkfifo(tmp_path / "pipe.gz.unfinished")
     store = Directory(str(tmp_path))
-    with pytest.raises(TimeoutError):
-        store.put(b"batch", "name", -1.0)
-    assert [*tmp_path.iterdir()] == []
+    assert [*store.list()] == ["whole"]
+    assert store.get("whole") == batch
+    store.delete("whole")
+    assert [*store.list()] == []
+    with pytest.raises(KeyError):
+        store.get("whole")
 
 
-def test_what_a_killed_process_left_unfinished_is_removed_in_time(tmp_path: Path) -> None:
+def test_what_a_killed_process_left_incomplete_is_removed_in_time(tmp_path: Path) -> None:
     """It is never listed, and it is removed when no process can be writing it any more."""
     for name, age in (("old", 4000.0), ("new", 10.0)):
         (tmp_path / f"{name}.gz.unfinished").write_text("half")

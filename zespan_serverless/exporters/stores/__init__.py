@@ -43,7 +43,7 @@ STORES = {
 BATCH_MAX = 16_777_216
 """Bytes of a batch after decompression that are read at most: four times the maximum of `batch_bytes`."""
 
-_GZIP = 31  # zlib's number for gzip's header
+GZIP = 31  # zlib's number for gzip's header
 
 
 class Store(ABC):
@@ -154,7 +154,7 @@ def batch_of(events: Sequence[bytes], of: Mapping[str, Any]) -> bytes:
     """Return one blob of encoded events. `of`: the header's `exporter` and `content_type`."""
     header = json.dumps({"version": 1, **of, "events": len(events)}, separators=(",", ":"))
     framed = b"".join(b"%d\n%b\n" % (len(data), data) for data in events)
-    return zlib.compress(header.encode() + b"\n" + framed, level=1, wbits=_GZIP)
+    return zlib.compress(header.encode() + b"\n" + framed, level=1, wbits=GZIP)
 
 
 def from_text(text: str) -> bytes:
@@ -184,7 +184,7 @@ def batches_of(data: bytes) -> list[tuple[dict[str, Any], list[bytes]]]:
 def _first_of(data: bytes) -> tuple[dict[str, Any], list[bytes], bytes]:
     """Return the header and the events of the first blob, and the bytes after it."""
     try:
-        unpacker = zlib.decompressobj(_GZIP)
+        unpacker = zlib.decompressobj(GZIP)
         data = unpacker.decompress(data, BATCH_MAX)
         if not unpacker.eof:
             raise ValueError("incomplete, or too large")

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import time
+import zlib
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from ..._base.guard import pass_on
 from ..._base.reports import Outcome
 from ...errors import ConfigurationError
-from . import Store
+from . import BATCH_MAX, GZIP, Store
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,54 +23,68 @@ _UNFINISHED_MAX = 3600.0  # seconds after which an unfinished file was abandoned
 
 
 class Directory(Store):
-    """Files are complete when they appear, and only their owner can read them, because they contain prompts.
+    """Files get their name when they are complete. Only their owner can read them, because they contain prompts.
 
-    The directory is created on demand.
+    The directory is created on demand. A write cannot be interrupted. One that takes too long is finished all the same,
+    and one whose process is killed while it waits for the disk is read if it is complete: the backend may get an event
+    twice, with the same id, but does not miss it.
     """
 
     def __init__(self, url: str) -> None:
         self._folder = _folder_of(url)
         self.url = url
-        self._puts = 0  # which `put` is under way; `cancel` changes it
 
     def put(self, batch: bytes, name: str, timeout: float) -> Outcome:
-        deadline, me = time.monotonic() + timeout, self._puts
         os.makedirs(self._folder, mode=0o700, exist_ok=True)
         path = os.path.join(self._folder, name + _SUFFIX)
         try:
             self._write(path + _UNFINISHED, batch)
-            # It may have hung and been abandoned: then its events are sent or kept elsewhere.
-            if self._puts != me or time.monotonic() > deadline:
-                raise TimeoutError(f"{self._folder} took longer than {timeout:.2f} s")
             os.rename(path + _UNFINISHED, path)
         except BaseException:
             self._remove(path + _UNFINISHED)
             raise
         return Outcome("delivered")
 
-    def cancel(self) -> None:
-        self._puts += 1
-
     def list(self) -> Iterator[str]:
-        """Return the names, oldest first. Unfinished files of killed processes are removed."""
+        """Return the names, oldest first. Incomplete files of killed processes are removed after an hour."""
         for file in sorted(os.listdir(self._folder)):
             if file.endswith(_SUFFIX):
                 yield file.removesuffix(_SUFFIX)
             elif file.endswith(_SUFFIX + _UNFINISHED):
-                self._remove_if_old(os.path.join(self._folder, file))
+                path = os.path.join(self._folder, file)
+                if self._is_complete(path):
+                    yield file.removesuffix(_SUFFIX + _UNFINISHED)
+                else:
+                    self._remove_if_old(path)
 
     def get(self, name: str) -> bytes:
         path = os.path.join(self._folder, name + _SUFFIX)
+        for file in (path, path + _UNFINISHED):
+            if os.path.lexists(file):
+                return self._read(file, name)
+        raise KeyError(name)
+
+    def delete(self, name: str) -> None:
+        path = os.path.join(self._folder, name + _SUFFIX)
+        self._remove(path)
+        self._remove(path + _UNFINISHED)
+
+    def _read(self, path: str, name: str) -> bytes:
+        if not os.path.isfile(path):  # opening a pipe would wait for a writer
+            raise ValueError("it is no file")
         try:
-            if not os.path.isfile(path):  # opening a pipe would wait for a writer
-                raise ValueError("it is no file") if os.path.lexists(path) else KeyError(name)
             with open(path, "rb") as file:
                 return file.read()
         except FileNotFoundError:
             raise KeyError(name) from None
 
-    def delete(self, name: str) -> None:
-        self._remove(os.path.join(self._folder, name + _SUFFIX))
+    def _is_complete(self, path: str) -> bool:
+        unpacker = zlib.decompressobj(GZIP)
+        try:
+            unpacker.decompress(self._read(path, ""), BATCH_MAX)
+        except (OSError, ValueError, KeyError, zlib.error) as error:
+            pass_on(error)
+        return unpacker.eof
 
     def _write(self, path: str, batch: bytes) -> None:
         descriptor = os.open(path, _FLAGS, 0o600)
