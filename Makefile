@@ -4,12 +4,14 @@
 # make check   linters and types, and whether GitHub and Renovate would understand what is for them
 # make wheel-test   some tests on the wheels, in empty environments, under each Python that is here
 # make docs    the documentation site, in build/site/html; make docs-serve shows it on http://127.0.0.1:8000/
+# make bench   the package beside other telemetry SDKs: docs/benchmarks.md (make bench BENCH_ARGS="--scale 0.1")
 # make clean   delete everything that the other targets have built
 #
 # Another Python needs its own environment: make test PYTHON=python3.13 VENV=.venv313
 
 VENV ?= .venv
 PYTEST_ARGS ?=
+BENCH_ARGS ?=
 # Parallel processes. More than cores, because most tests wait rather than compute.
 WORKERS ?= 5
 
@@ -28,7 +30,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 NEWER := $(shell for python in python3.12 python3.13 python3.14 ~/.pyenv/versions/3.1[2-9].*/bin/python3; do \
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 12))' 2>/dev/null && echo $$python && break; done)
 
-.PHONY: demo quick test check wheel-test docs docs-serve clean environments
+.PHONY: demo quick test check wheel-test docs docs-serve bench clean environments
 
 demo: $(VENV)/.local
 	@$(VENV)/bin/python -m zespan_serverless_dev.demo
@@ -73,6 +75,11 @@ docs: $(VENV)/.docs
 
 docs-serve: $(VENV)/.docs
 	$(VENV)/bin/python -m tools.site serve
+
+# On a machine that does nothing else. The functions' packages are installed once, beside the environment.
+bench: $(VENV)/.dev
+	@$(VENV)/bin/python -m zespan_serverless_dev.emulator.binary >/dev/null
+	$(VENV)/bin/python -m tools.bench $(BENCH_ARGS)
 
 clean:
 	rm -rf build/site dist $(VENV) .venv-sam .venv-vercel .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -57,6 +57,7 @@ def test_every_block_is_run() -> None:
         "README": 0,
         "architecture": 0,
         "backends": 3,
+        "benchmarks": 0,
         "by-hand": 5,
         "comparison": 0,
         "costs": 0,

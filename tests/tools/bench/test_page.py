@@ -1,0 +1,104 @@
+"""The tables and the picture that the results of the comparison become."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+from tools.bench import page, plot, results
+from tools.bench.figures import compared
+from tools.bench.subjects import BARE, SUBJECTS
+
+NAMES = [BARE, *plot.SHOWN]
+COUNTED = {
+    "calls": 10,
+    "answered": 9,
+    "arrived": 8,
+    "arrived_in_time": 7,
+    "next_answered": 6,
+    "slowest_response_ms": 61.0,
+    "billed_ms": 700,
+    "after_calls": 3,
+    "after_arrived": 3,
+    "first_billed_ms": 120.0,
+    "response_ms_p99_added": 1.5,
+}
+
+
+def parts() -> dict[str, Any]:
+    """Return results in which each subject takes 10 ms longer than the one before."""
+    measures = ("init_ms", "first_ms", "cpu_ms", "memory_mb", "response_ms", "billed_ms", "piece_us")
+    rounds: dict[str, list[dict[str, float]]] = {
+        name: [dict.fromkeys(measures, 50.0 + 10 * number + turn) for turn in range(3)]
+        for number, name in enumerate(NAMES)
+    }
+    found = {name: {**figures, **COUNTED} for name, figures in compared(rounds, BARE).items()}
+    return {part: {"1": found, "10": found} if part == "calls" else found for part in page.SECTIONS}
+
+
+def document() -> dict[str, Any]:
+    """Return a document of results with every part."""
+    machine = {"cpu": "Test", "cores": 2, "system": "Linux", "python": "3.11.0", "load": 0.0}
+    return {"day": "2026-01-31", "machine": machine, "versions": {"openai": "3"}, "seconds": 600, "parts": parts()}
+
+
+def test_a_difference_is_that_to_the_same_round() -> None:
+    """The median of the differences in each round, not the difference of the medians."""
+    rounds = {BARE: [{"ms": 1.0}, {"ms": 100.0}, {"ms": 3.0}], "package": [{"ms": 2.0}, {"ms": 101.0}, {"ms": 9.0}]}
+    found = compared(rounds, BARE)["package"]
+    assert found["ms_added"]["median"] == 1.0
+    assert found["ms"]["median"] == 9.0
+
+
+def test_each_part_is_a_section_with_a_row_for_each_subject() -> None:
+    """The page has the machine, the versions, and a table for each part; without results it says how to get them."""
+    shown = page.render(document())
+    assert shown.startswith("Measured on 2026-01-31, in 10 minutes, on 2 cores (Test), Linux, Python 3.11.0.")
+    assert shown.count("\n### ") == len(page.SECTIONS) + 1
+    cold = shown.partition("### Cold start\n")[2].partition("###")[0]
+    assert [line.split(" | ")[0].strip("| ") for line in cold.splitlines() if " (" in line or "no tele" in line] == [
+        SUBJECTS[name].label for name in NAMES
+    ]
+    assert "| zespan_serverless | 10 (10 to 10) | 10 (10 to 10) | 10 (10 to 10) | 10.0 (10.0 to 10.0) |" in cold
+    assert "make bench" in page.render(None)
+
+
+def test_the_picture_is_an_svg_for_light_and_dark_pages() -> None:
+    """It is well-formed, with a description, colours for both themes, and all bars inside their panel."""
+    text = plot.svg(parts())
+    root = ElementTree.fromstring(text)
+    assert root.find("{*}desc") is not None
+    assert "prefers-color-scheme: dark" in text
+    bars = [bar for bar in root.iter("{http://www.w3.org/2000/svg}rect") if bar.get("class")]
+    assert len(bars) == len(plot.PANELS) * len(plot.SHOWN)
+    panels = {float(panel.left): float(panel.right) for panel in plot.PANELS}
+    for bar in bars:
+        left = float(bar.get("x", 0))
+        assert left + float(bar.get("width", 0)) + plot.VALUE <= panels[left] + 0.1
+
+
+def test_the_page_and_the_readme_show_the_results_that_are_committed() -> None:
+    """Otherwise run `python -m tools.bench.page`."""
+    found = results.read(results.TARGET) if results.TARGET.exists() else None
+    assert f"<!-- results -->\n{page.render(found)}\n<!-- /results -->" in page.PAGE.read_text()
+    for file in (page.PAGE, page.README):
+        assert f"<!-- picture -->\n{page.picture(found, file)}\n<!-- /picture -->" in file.read_text()
+    if page.picture(found, page.PAGE):
+        assert found is not None
+        assert page.PICTURE.read_text() == plot.svg(found["parts"])
+
+
+def test_the_picture_is_linked_from_both_pages() -> None:
+    """By a path from the page that shows it."""
+    assert page.picture(document(), page.README).endswith("(docs/images/benchmarks.svg)")
+    assert page.picture(document(), page.PAGE).endswith("(images/benchmarks.svg)")
+    assert page.picture({**document(), "parts": {}}, page.PAGE) == ""
+
+
+def test_results_are_kept_by_part(tmp_path: Path) -> None:
+    """A later run of one part leaves the others as they were."""
+    target = tmp_path / "results.json"
+    for part in ("cold", "warm"):
+        results.write(target, {part: {BARE: {"init_ms": {"median": 1.0}}}}, [], 1.0, 60)
+    assert list(results.read(target)["parts"]) == ["cold", "warm"]

@@ -1,0 +1,1 @@
+"""Compares the package with other telemetry SDKs on AWS's Lambda emulator and in web servers: `make bench`."""

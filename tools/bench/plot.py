@@ -1,0 +1,82 @@
+"""Draws docs/images/benchmarks.svg: what this package costs and delivers, beside other SDKs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from tools.drawing import bar, beginning, text
+
+from .subjects import SUBJECTS
+
+PARTS = {"cold", "warm", "kill", "outage"}
+SHOWN = ("package", "flush", "langfuse", "opentelemetry", "sentry", "logfire", "datadog")
+WIDTH, TOP, ROW, LEFT = 800, 64, 26, 150  # pixels
+
+
+class Panel(NamedTuple):
+    """A column of bars: milliseconds that are added to the function without telemetry."""
+
+    title: str
+    part: str
+    measure: str
+    left: int
+    right: int
+    digits: int
+
+
+PANELS = (
+    Panel("Init, added ms", "cold", "init_ms", LEFT, 330, 0),
+    Panel("Response, added ms", "warm", "response_ms", 345, 510, 1),
+    Panel("CPU, added ms", "warm", "cpu_ms", 525, 650, 1),
+)
+VALUE = 44  # pixels for the number beside the longest bar
+
+
+def svg(parts: Mapping[str, Any]) -> str:
+    """Return the picture. `parts` are those of the results."""
+    names = [name for name in SHOWN if all(name in parts[part] for part in PARTS)]
+    height = TOP + ROW * len(names) + 34
+    lines = beginning(WIDTH, height, "What telemetry costs and delivers on AWS Lambda", description(parts))
+    lines.append(text(16, 24, "Added to the same function without telemetry", "strong"))
+    for row, name in enumerate(names):
+        style = "strong" if name == "package" else ""
+        lines.append(text(16, TOP + ROW * row + 14, SUBJECTS[name].label, style))
+        lines.append(text(LEFT + 530, TOP + ROW * row + 14, _delivered(parts, name), style))
+    for panel in PANELS:
+        lines += _bars(parts, panel, names)
+    lines.append(text(LEFT + 530, 50, "Calls kept: kill, outage", "dim"))
+    note = "AWS's Lambda emulator. Medians; thin lines: the middle half. Model 50 ms, backend 30 ms."
+    lines += [text(16, height - 12, note, "dim"), "</svg>", ""]
+    return "\n".join(lines)
+
+
+def description(parts: Mapping[str, Any]) -> str:
+    """Return the picture in words."""
+    init, response = (parts[part]["package"][f"{measure}_added"]["median"] for _, part, measure, *_ in PANELS[:2])
+    others = [parts["warm"][name]["response_ms_added"]["median"] for name in SHOWN[1:] if name in parts["warm"]]
+    return (
+        f"zespan_serverless adds {init:.0f} ms to the init and {response:.1f} ms to the response; "
+        f"the others add {min(others):.0f} to {max(others):.0f} ms to the response"
+    )
+
+
+def _bars(parts: Mapping[str, Any], panel: Panel, names: list[str]) -> list[str]:
+    figures = [parts[panel.part][name][f"{panel.measure}_added"] for name in names]
+    longest = max([*(figure["high"] for figure in figures), 0.001])
+    scale = (panel.right - panel.left - VALUE) / longest
+    lines = [text(panel.left, 50, panel.title, "dim")]
+    for row, (name, figure) in enumerate(zip(names, figures, strict=True)):
+        top = TOP + ROW * row
+        ends = {name: panel.left + max(0.0, figure[name]) * scale for name in ("low", "median", "high")}
+        lines.append(bar("flush" if name == "package" else "handler", panel.left, ends["median"], top + 2, 16))
+        if ends["high"] - ends["low"] > 1:
+            lines.append(f'<path class="mark" d="M{ends["low"]:.1f} {top + 10}H{ends["high"]:.1f}"/>')
+        lines.append(text(ends["high"] + 5, top + 15, f"{figure['median']:.{panel.digits}f}", "dim"))
+    return lines
+
+
+def _delivered(parts: Mapping[str, Any], name: str) -> str:
+    """Return how many model calls have arrived after kills, and after an outage."""
+    kill, outage = parts["kill"][name], parts["outage"][name]
+    return f"{kill['arrived']}/{kill['calls']}, {outage['arrived']}/{outage['calls']}"
