@@ -7,6 +7,7 @@ import gc
 import os
 import re
 import signal
+import warnings
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,11 +21,18 @@ from zespan_serverless import testing
 
 pthread_sigmask: Any = getattr(signal, "pthread_sigmask", None)
 
+TESTS = Path(__file__).parent
+
 # Fixtures that start a real host. A test that uses one of them gets the marker `host` here; other tests set it.
 HOSTS = {"start", "served", "pair", "fastapi", "flask", "worker", "deploy", "sandbox"}
 
 # Seconds that one test takes, unless its marker says otherwise: pytest.mark.host(seconds=10).
 USUAL_SECONDS = {"host": 1.5, "slow": 3.0}
+
+# Folders whose tests, and the programs that they start, make hundreds of clients for servers without TLS. Each client
+# reads the certificates of all authorities, which takes 30 ms of CPU, unless a variable names another file. Not for
+# tests that download packages: they need those certificates.
+FEW_CERTIFICATES = {"comparison", "frameworks", "opentelemetry", "outbound", "peers", "providers", "sdks"}
 
 # A module that is marked as a whole; in a list of marks, this one comes first.
 _MARKED = re.compile(r"^pytestmark = (\[\s*)?pytest\.mark\.(host|slow)\b", re.MULTILINE)
@@ -36,6 +44,9 @@ hypothesis.settings.register_profile("quick", hypothesis.settings.get_profile("s
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--quick", action="store_true", help="leave out tests marked as host or slow, and most examples")
+    parser.addoption(
+        "--leaks", action="store_true", help="fail a test that leaves an open socket to garbage collection"
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -91,7 +102,32 @@ def _seconds(item: pytest.Item) -> float:
 
 
 @pytest.fixture(autouse=True)
-def fresh() -> Iterator[None]:
+def own_garbage(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Collect the garbage of each test at its end, so that a socket which it has left open is not found in another.
+
+    What is alive then stays out of later collections. Otherwise each would look through all SDKs that are imported by
+    now, which takes a fifth of a second of CPU.
+    """
+    yield
+    with warnings.catch_warnings():
+        if not request.config.getoption("leaks"):
+            warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()
+    gc.freeze()
+
+
+@pytest.fixture(scope="session")
+def one_authority(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Return the path of a file with the certificate of one authority."""
+    import trustme  # no part of the environments in which wheels are tested
+
+    path = tmp_path_factory.mktemp("certificates") / "authority.pem"
+    trustme.CA().cert_pem.write_to_path(path)
+    return str(path)
+
+
+@pytest.fixture(autouse=True)
+def fresh(own_garbage: None, request: pytest.FixtureRequest) -> Iterator[None]:
     """Start without settings, events or spans of another test and without ZESPAN_* and proxy variables.
 
     Afterwards the environment is restored, and no signal may be left blocked.
@@ -101,6 +137,8 @@ def fresh() -> Iterator[None]:
         if name.upper().startswith("ZESPAN_") or name.lower().endswith("_proxy"):
             del os.environ[name]
     os.environ["ZESPAN_ENABLED"] = "1"  # under pytest the package is off by default
+    if request.path.relative_to(TESTS).parts[0] in FEW_CERTIFICATES:
+        os.environ["SSL_CERT_FILE"] = request.getfixturevalue("one_authority")
     testing.reset()
     blocked = pthread_sigmask(signal.SIG_BLOCK, ()) if pthread_sigmask else None
     yield

@@ -15,7 +15,6 @@ from tests.environments import installed, run
 from zespan_serverless import flush, testing, zespan_lambda
 
 from ..test_apis import IGNORED, functions_of
-from . import program
 
 pytestmark = [
     pytest.mark.slow,
@@ -98,6 +97,7 @@ def test_store_prompts_false_leaves_out_content() -> None:
 
 def test_whatever_of_the_room_fails_the_call_is_the_users(monkeypatch: pytest.MonkeyPatch) -> None:
     """One function at a time raises: the results stay the same."""
+    from . import program  # not at import: the SDK takes half a second, in every process of the suite
 
     async def ask() -> list[Any]:
         async with program.session_by("memory") as session:
