@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import json
 import re
 import subprocess
@@ -155,18 +156,26 @@ def imports_in(file: Path) -> Iterator[Import]:
 
 
 FILES = sorted(PACKAGE.rglob("*.py"))
-IMPORTS = [found for file in FILES for found in imports_in(file)]
-AT_RUN_TIME = [found for found in IMPORTS if found.when != "types"]
+
+
+@functools.cache
+def imports() -> list[Import]:
+    """Return all imports of the package; not at import, because every process of the suite imports this module."""
+    return [found for file in FILES for found in imports_in(file)]
+
+
+def at_run_time() -> list[Import]:
+    return [found for found in imports() if found.when != "types"]
 
 
 def test_the_reader_sees_what_is_there() -> None:
     """Relative, absolute, nested and type-only imports, each for what it is."""
-    assert Import("_delivery/delivery.py", "zespan_serverless._base.reports", "module") in IMPORTS
-    assert Import("_delivery/delivery.py", "zespan_serverless._delivery.accounts", "module") in IMPORTS
-    assert Import("_observe/spans.py", "zespan_serverless._trace", "module") in IMPORTS
-    assert Import("_observe/__init__.py", "zespan_serverless.sdks", "function") in IMPORTS
-    assert Import("errors.py", "zespan_serverless._base.reports", "types") in IMPORTS
-    assert len(AT_RUN_TIME) > 100
+    assert Import("_delivery/delivery.py", "zespan_serverless._base.reports", "module") in imports()
+    assert Import("_delivery/delivery.py", "zespan_serverless._delivery.accounts", "module") in imports()
+    assert Import("_observe/spans.py", "zespan_serverless._trace", "module") in imports()
+    assert Import("_observe/__init__.py", "zespan_serverless.sdks", "function") in imports()
+    assert Import("errors.py", "zespan_serverless._base.reports", "types") in imports()
+    assert len(at_run_time()) > 100
 
 
 def test_every_part_has_its_place() -> None:
@@ -189,7 +198,7 @@ def test_imports_point_downwards(file: Path) -> None:
 def test_few_speak_to_the_network() -> None:
     """HTTP has one place, which those use that speak to a backend, or to Lambda."""
     found: dict[str, set[str]] = {}
-    for one in AT_RUN_TIME:
+    for one in at_run_time():
         if one.module in CLIENTS:
             found.setdefault(one.file, set()).add(one.module)
     assert found == SPEAKS
@@ -199,7 +208,7 @@ def test_no_third_party_package_is_imported() -> None:
     """The core has no dependencies; a room's SDK is imported by those who have it, in functions."""
     foreign = [
         one
-        for one in AT_RUN_TIME
+        for one in at_run_time()
         if one.module.split(".")[0] not in {*sys.stdlib_module_names, "_xxsubinterpreters", PACKAGE.name}
         and not (one.file in THIRD_PARTY_IN and one.when == "function")
         and one.file not in HOOKS
@@ -210,7 +219,7 @@ def test_no_third_party_package_is_imported() -> None:
 
 def test_nothing_harmful_or_dear_is_imported() -> None:
     """Neither at import nor later."""
-    banned = [one for one in AT_RUN_TIME if one.module in (BANNED_ELSEWHERE if one.part == "testing" else BANNED)]
+    banned = [one for one in at_run_time() if one.module in (BANNED_ELSEWHERE if one.part == "testing" else BANNED)]
     assert banned == []
 
 
@@ -227,7 +236,7 @@ def test_the_picture_shows_every_arrow() -> None:
     """The picture in docs/architecture.md has every arrow of the code that does not follow from others."""
     page = (PACKAGE.parent / "docs" / "architecture.md").read_text()
     drawn = set(re.findall(r"^    (\w+) --> (\w+)$", page, re.MULTILINE))
-    arrows = {(one.part, one.target) for one in IMPORTS if one.target not in ("", one.part)}
+    arrows = {(one.part, one.target) for one in imports() if one.target not in ("", one.part)}
     targets: dict[str, set[str]] = {}
     for part, target in sorted(arrows):
         targets.setdefault(part, set()).add(target)
@@ -258,7 +267,7 @@ def test_no_file_is_too_long(file: Path) -> None:
 def test_no_modules_import_each_other() -> None:
     """Not even in functions, or for types: because a reader of one of them would have to read them all."""
     names = {module_name(file): set[str]() for file in FILES}
-    for one in IMPORTS:
+    for one in imports():
         if one.module in names and one.module != (importer := module_name(PACKAGE / one.file)):
             names[importer].add(one.module)
     assert circles(names) == CIRCLES

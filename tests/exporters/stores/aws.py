@@ -10,8 +10,6 @@ from typing import Any
 from urllib.request import Request, urlopen
 
 import pytest
-from boto3.session import Session
-from moto.server import ThreadedMotoServer
 
 REGION = "eu-west-1"
 
@@ -19,6 +17,8 @@ REGION = "eu-west-1"
 @contextlib.contextmanager
 def aws_server() -> Iterator[str]:
     """The URL of a server that has all services."""
+    from moto.server import ThreadedMotoServer  # not at import: every process of the suite imports this module
+
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
     server.start()
@@ -54,4 +54,6 @@ def use(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def client(service: str, url: str) -> Any:
     """Return a user's own client of a service."""
+    from boto3.session import Session
+
     return Session("x", "y", region_name=REGION).client(service, endpoint_url=url)
