@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
@@ -19,10 +20,11 @@ def chromium() -> Iterator[Chromium]:
         yield chromium
 
 
-@pytest.fixture
-def page(chromium: Chromium) -> Iterator[Page]:
+@contextmanager
+def tab(chromium: Chromium) -> Iterator[Page]:
     """A tab. No script may fail in it, and it may ask no other host for anything: its security policy reports that."""
     with chromium.page() as page:
         yield page
-        assert page.violations() == []
-        assert page.problems == []
+        violations = page.violations()
+        assert violations == [], violations  # pytest explains an assertion only in test modules
+        assert page.problems == [], page.problems

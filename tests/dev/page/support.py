@@ -30,3 +30,12 @@ def exists(selector: str) -> str:
 def says(text: str) -> str:
     """Return an expression that is true when the reader sees this text."""
     return f"document.body.innerText.includes({text!r})"
+
+
+def leave(page: Page) -> None:
+    """Close what is shown, before its server is closed, or after: the browser notes each connection that is refused."""
+    violations = page.violations()
+    assert violations == [], violations
+    page.send("Page.navigate", url="about:blank")
+    page.wait("location.href === 'about:blank' && window.violations !== undefined")
+    page.problems.clear()

@@ -7,7 +7,7 @@ import time
 import pytest
 from zespan_serverless_dev.server import DevServer
 
-from tests.dev.page.support import count, exists, says, show
+from tests.dev.page.support import count, exists, leave, says, show
 from tools import story
 from tools.chromium import Page
 
@@ -68,7 +68,7 @@ def test_page_comes_back_after_the_server(page: Page, dev: DevServer) -> None:
     dev.close()
     page.wait(says("Offline"))
     assert count(page, ".block") == 1
-    page.problems.clear()  # the browser itself notes in its console that the connection was refused
+    leave(page)
 
 
 def test_a_server_with_another_token_is_reported(page: Page, dev: DevServer) -> None:
@@ -80,7 +80,7 @@ def test_a_server_with_another_token_is_reported(page: Page, dev: DevServer) -> 
     page.wait(says("Offline"))
     with DevServer(port=dev.port):
         page.wait(says("This page needs its token"), timeout=60)
-        page.problems.clear()  # as above
+        leave(page)
 
 
 def test_a_list_of_many_has_few_rows_in_the_document(page: Page, dev: DevServer) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from zespan_serverless_dev.server import DevServer
 
-from tests.dev.page.support import count, exists, says, show
+from tests.dev.page.support import count, exists, leave, says, show
 from tools import story
 from tools.chromium import Page
 
@@ -142,6 +142,8 @@ def test_runs_are_compared(page: Page, tmp_path: Path) -> None:
         page.wait(says("Kept run"))
         page.wait(exists(".block"))
         assert count(page, ".fault, .controls") == 0
+        assert page.problems == []
+        leave(page)
 
 
 def test_a_run_is_exported_and_imported(page: Page, dev: DevServer, tmp_path: Path) -> None:
