@@ -8,13 +8,14 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
 import threading
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -38,12 +39,16 @@ class RuntimeApi:
     """Starts AWS's runtime client with `handler` of the folder `functions`, and serves it until the `with` block ends.
 
     `calls` has the path of every request except `next` and responses. `answers` has the function's answer by request
-    id. A restore is answered when `restored` is set.
+    id, and `pieces` what has arrived of a streamed one, which is refused after `leaves` pieces. A restore is answered
+    when `restored` is set. `runtime` is what Python starts.
     """
 
-    def __init__(self, handler: str, env: Mapping[str, str]) -> None:
+    leaves = -1
+
+    def __init__(self, handler: str, env: Mapping[str, str], runtime: Sequence[str] = ("-m", "awslambdaric")) -> None:
         self.calls: list[str] = []
         self.answers: dict[str, Any] = {}
+        self.pieces: list[bytes] = []
         self.restored = threading.Event()
         self._invocations: SimpleQueue[_Invocation] = SimpleQueue()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
@@ -61,7 +66,7 @@ class RuntimeApi:
         }
         self._output = tempfile.TemporaryFile()  # noqa: SIM115 (closed with the rest)
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "awslambdaric", handler],
+            [sys.executable, *runtime, handler],
             env=environment | dict(env),
             stdin=subprocess.DEVNULL,
             stdout=self._output,
@@ -134,13 +139,36 @@ class RuntimeApi:
                 self.respond(200 if path == "restore/next" else 404)
 
             def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["content-length"]))
                 path = self.path.partition("/runtime/")[2]
+                if "content-length" not in self.headers:
+                    self.stream(path.split("/")[1])
+                    return
+                body = self.rfile.read(int(self.headers["content-length"]))
                 if path.startswith("invocation/"):
                     api.answers[path.split("/")[1]] = json.loads(body)
                 else:
                     api.calls.append(path or self.path)
                 self.respond(202)
+
+            def stream(self, request_id: str) -> None:
+                """Receive a streamed answer, which is its trailer: an error, or nothing."""
+                for number, piece in enumerate(self.chunks()):
+                    api.pieces.append(piece)
+                    if number + 1 == api.leaves:
+                        self.connection.shutdown(socket.SHUT_RDWR)
+                        self.close_connection = True
+                        return
+                trailer = {}
+                while line := self.rfile.readline().strip().decode():
+                    name, _, value = line.partition(": ")
+                    trailer[name] = value
+                api.answers[request_id] = trailer
+                self.respond(202)
+
+            def chunks(self) -> Iterator[bytes]:
+                while size := int(self.rfile.readline(), 16):
+                    yield self.rfile.read(size)
+                    self.rfile.readline()
 
             def respond(self, status: int, body: bytes = b"", headers: Mapping[str, str] | None = None) -> None:
                 with suppress(OSError):  # the process that asked is gone

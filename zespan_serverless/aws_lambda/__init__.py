@@ -53,9 +53,9 @@ def zespan_lambda(handler: Callable[..., Any] | None = None, /, **settings: Any)
     each also available as an environment variable ZESPAN_ + upper case. The first configuration in a process applies.
 
     The handler may be `def`, `async def` (run on one event loop per thread, so that async clients stay usable), or any
-    callable. It is called exactly once with what Lambda passed; its result or exception passes through unchanged. A
-    generator is traced while a decorator above reads it, because Lambda's own runtime client reads none. Under a
-    running event loop (a test), await an `async def` handler's result.
+    callable. It is called exactly once with what Lambda passed; its result or exception passes through unchanged. The
+    invocation of a generator, sync or async, ends with its last piece, in a runtime that streams; Lambda's own client
+    reads none yet. Under a running event loop (a test), await an `async def` handler's result.
 
     With the default `flush_mode="auto"` events are sent after the response has gone to the caller, by an internal
     extension, for at most `flush_timeout` seconds, and never during the last `flush_reserve` seconds of the function's
