@@ -14,7 +14,9 @@ from typing import Literal, NamedTuple, Protocol, TypedDict, Unpack, get_args
 FOLDER = Path(__file__).parent.parent / "build" / "hosts"
 PAGE = Path(__file__).parent.parent / "docs" / "hosts.md"
 
-Situation = Literal["sync", "async", "stream", "exception", "concurrent", "SIGTERM", "dead backend", "deadline"]
+Situation = Literal[
+    "sync", "async", "stream", "exception", "concurrent", "SIGTERM", "dead backend", "deadline", "snapshot"
+]
 NAMES: dict[Situation, str] = {
     "sync": "A synchronous function",
     "async": "An `async def`",
@@ -24,8 +26,11 @@ NAMES: dict[Situation, str] = {
     "SIGTERM": "SIGTERM",
     "dead backend": "The backend is unavailable",
     "deadline": "The deadline",
+    "snapshot": "A snapshot",
 }
 assert tuple(NAMES) == get_args(Situation)
+RARE: frozenset[Situation] = frozenset({"snapshot"})
+"""Situations that not every host has."""
 
 
 OTHERS = 2
@@ -53,6 +58,7 @@ GROUPS = {
             **{host: f"Web Adapter, {server}" for host, server in _both("Lambda Web Adapter").items()},
         },
     ),
+    "Lambda MicroVMs": Group("lambda-microvm", _both("Lambda MicroVM")),
     "Azure Functions": Group("azure-functions", {"Azure Functions": ""}),
     "Google Cloud functions": Group(
         "google-cloud",
@@ -153,7 +159,9 @@ class Seen:
     def missing(self) -> Iterator[str]:
         """Which cells the page needs, and no test has written."""
         for host in (host for group in GROUPS.values() for host in group.hosts):
-            yield from (f"{host}: {situation}" for situation in NAMES if situation not in self.texts.get(host, {}))
+            yield from (
+                f"{host}: {situation}" for situation in NAMES if situation not in {*self.texts.get(host, {}), *RARE}
+            )
             yield from (f"{host}: {key}" for key in Summary.__annotations__ if key not in self.summaries.get(host, {}))
 
 
@@ -176,7 +184,8 @@ def details(seen: Seen, group: Group) -> Iterator[str]:
     yield f"| Situation |{'' if alone else ' Where |'} What the tests have seen |"
     yield f"| --- |{'' if alone else ' --- |'} --- |"
     for situation, name in NAMES.items():
-        for which, text in _shared(group, {host: seen.texts[host][situation] for host in group.hosts}):
+        texts = {host: seen.texts[host][situation] for host in group.hosts if situation in seen.texts[host]}
+        for which, text in _shared(group, texts) if texts else ():
             where = "" if alone else f" {which or 'everywhere'} |"
             yield f"| {name} |{where} {text} |"
 
@@ -187,11 +196,12 @@ def _shared(group: Group, texts: dict[str, str]) -> Iterator[tuple[str, str]]:
     for host, text in texts.items():
         hosts.setdefault(text, []).append(group.hosts[host])
     most = max(hosts, key=lambda text: len(hosts[text]))
+    is_everywhere = len(hosts) == 1 and len(texts) == len(group.hosts)
     for text, names in hosts.items():
         if text != most or len(names) <= OTHERS:
-            yield "" if len(hosts) == 1 else "; ".join(names), text
+            yield "" if is_everywhere else "; ".join(names), text
     if len(hosts[most]) > OTHERS:
-        yield "" if len(hosts) == 1 else "all others", most
+        yield "" if is_everywhere else "all others", most
 
 
 HEAD = """\

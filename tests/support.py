@@ -170,6 +170,17 @@ class Served:
     def at_once(self, paths: list[str]) -> list[Answer]:
         return [answer() for answer in [self.later(path, traceparent=TRACEPARENT) for path in paths]]
 
+    def freeze(self) -> None:
+        """Stop the server and its workers where they are."""
+        os.killpg(self._process.pid, signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        os.killpg(self._process.pid, signal.SIGCONT)
+
+    def kill(self) -> None:
+        os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+
     def terminate(self) -> None:
         began = time.monotonic()
         self._process.send_signal(signal.SIGTERM)

@@ -27,7 +27,7 @@ HOSTS = {name: page for name, page in PAGES.items() if name.startswith("hosts/")
 SHAPE = ["When events are sent", "What survives", "Settings that matter", "Limits"]
 # The pages of platforms and servers. Pages of workers have a shape of their own.
 SHAPED = [
-    *("lambda", "lambda-durable", "lambda-managed-instances", "lambda-snapstart", "lambda-web"),
+    *("lambda", "lambda-durable", "lambda-managed-instances", "lambda-snapstart", "lambda-web", "lambda-microvm"),
     *(
         "agent-engine",
         "agentcore",

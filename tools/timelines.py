@@ -135,6 +135,12 @@ PICTURES = {
         "has passed the response on.",
         [Row("web server", "behind the Adapter", [_init(), *_before(13, 48, 66, "end of response"), _frozen(67)])],
     ),
+    "lambda-microvm": Picture(
+        "One request in a Lambda MicroVM",
+        "The response leaves, then a thread sends the events. When the MicroVM has been idle, the hook suspend is "
+        "answered when everything has been sent, and it is suspended.",
+        [Row("request", "in the background", [_init(), *_after(13, 48, 66), _frozen(67, "idle, suspended")])],
+    ),
     "azure-functions": Picture(
         "One invocation on Azure Functions",
         "The worker keeps running. By default a background thread sends the events, and nobody waits. "

@@ -16,7 +16,7 @@ from ._observe import wrap
 from ._observe.active import note_inner_error
 from ._observe.api import after_restore, before_snapshot
 from ._observe.bodies import Exchange
-from ._observe.web import WebHost, address, django_route
+from ._observe.web import WebHost, address, django_route, go_on
 from ._trace.context import LISTS
 
 if TYPE_CHECKING:
@@ -85,6 +85,8 @@ class ZespanMiddleware:
         """Act on what the platform announces, and answer it where the application does not know it."""
         if hook == "restored":
             after_restore()
+        elif hook == "resumed":
+            go_on()
         messages: list[Message] = []
         failure: Exception | None = None
 
@@ -218,7 +220,7 @@ class _Exchange(Exchange):
             self.status, self._trailers = message.get("status"), bool(message.get("trailers"))
             lengths = (value for name, value in _headers(message) if name.lower() == b"content-length")
             self.announced(next(lengths, None))
-            return False
+            return self.is_empty()
         if kind == "http.response.trailers":
             return not message.get("more_trailers")
         # The other two are extensions: https://asgi.readthedocs.io/en/latest/extensions.html

@@ -11,7 +11,7 @@ from ._base.guard import Guarded
 from ._observe import wrap
 from ._observe.api import after_restore, before_snapshot
 from ._observe.bodies import Body, Exchange
-from ._observe.web import WebHost, django_route
+from ._observe.web import WebHost, django_route, go_on
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -69,6 +69,8 @@ class ZespanMiddleware:
         """Act on what the platform announces, and answer it where the application does not know it."""
         if hook == "restored":
             after_restore()
+        elif hook == "resumed":
+            go_on()
         started: list[Any] = []
 
         def keep(status: str, headers: Any, exc_info: Any = None) -> Callable[[bytes], object]:

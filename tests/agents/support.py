@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import json
 import os
-import signal
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -35,16 +34,6 @@ class Runtime(Served):
             **env,
         }
         super().__init__([str(python), "-W", "ignore", str(APPS / app)], port, APPS, variables)
-
-    def freeze(self) -> None:
-        os.killpg(self._process.pid, signal.SIGSTOP)
-
-    def thaw(self) -> None:
-        os.killpg(self._process.pid, signal.SIGCONT)
-
-    def kill(self) -> None:
-        os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.wait()
 
 
 def _port() -> int:

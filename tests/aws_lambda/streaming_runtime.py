@@ -30,7 +30,8 @@ def synchronous(pieces: Any) -> Iterator[bytes]:
     with asyncio.Runner() as runner:
         try:
             while True:
-                yield runner.run(anext(pieces))
+                piece: Any = runner.run(pieces.__anext__())
+                yield piece
         except StopAsyncIteration:
             pass
         finally:
@@ -38,19 +39,20 @@ def synchronous(pieces: Any) -> Iterator[bytes]:
 
 
 class Marshaller(LambdaMarshaller):  # type: ignore[misc]
-    def marshal_response(self, response: Any) -> tuple[Any, str]:
+    def marshal_response(self, response: Any) -> Any:
         if isinstance(response, (Iterator, AsyncIterator)):
             return response, "application/octet-stream"
-        content: tuple[Any, str] = super().marshal_response(response)
-        return content
+        return super().marshal_response(response)
 
 
 class StreamingClient(LambdaRuntimeClient):  # type: ignore[misc]
     marshaller = Marshaller()
 
-    def post_invocation_result(self, invoke_id: str, result: Any, content_type: str, *others: Any) -> None:
-        if not isinstance(result, (Iterator, AsyncIterator)):
-            super().post_invocation_result(invoke_id, result, content_type, *others)
+    def post_invocation_result(
+        self, invoke_id: Any, result_data: Any, content_type: Any = "application/json", invocation_id: Any = None
+    ) -> None:
+        if not isinstance(result_data, (Iterator, AsyncIterator)):
+            super().post_invocation_result(invoke_id, result_data, content_type, invocation_id)
             return
         connection = http.client.HTTPConnection(self.lambda_runtime_address)
         connection.putrequest("POST", f"/2018-06-01/runtime/invocation/{invoke_id}/response")
@@ -62,7 +64,7 @@ class StreamingClient(LambdaRuntimeClient):  # type: ignore[misc]
         }.items():
             connection.putheader(name, value)
         connection.endheaders()
-        pieces, trailer = synchronous(result), ""
+        pieces, trailer = synchronous(result_data), ""
         try:
             for piece in pieces:
                 connection.send(b"%x\r\n%b\r\n" % (len(piece), piece))

@@ -55,8 +55,9 @@ def test_events_are_sent_after_the_last_piece_and_the_response(
         sandbox.freeze()
         assert answer.body == body
         assert len(roots(backend.events)) == number
-    assert answer.handler_ms is not None
-    assert answer.handler_ms < 500 < answer.wall_ms  # the runtime was done before the backend answered
+        if backend.latency:  # the runtime was done before the backend answered
+            assert answer.handler_ms is not None
+            assert answer.handler_ms < 500 < answer.wall_ms
     whole, failed, slow = roots(backend.events)
     assert [len(below(root, backend.events)) for root in (whole, failed, slow)] == [3, 2, 3]
     assert [root["metadata"].get("error.type") for root in (whole, failed, slow)] == [None, "LookupError", None]

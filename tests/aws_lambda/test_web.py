@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -182,7 +183,22 @@ def test_adapter_and_a_stream(serve: Callable[..., Sandbox], backend: Backend, c
     sandbox.freeze()
     assert answer.payload["body"] == "0\n1\n2\n"
     assert [event["operation"] for event in backend.events] == ["piece"] * 3 + ["GET /stream"]
-    cell(SERVED, "stream", "Everything arrives before the end of the stream. The stand-in for the Adapter buffers it.")
+
+
+def test_adapter_that_streams(serve: Callable[..., Sandbox], backend: Backend, cell: Cell) -> None:
+    """Each piece has left before its events are sent, and the end of the stream waits for them."""
+    backend.latency = LATENCY
+    sandbox = serve(timeout=10, env={"AWS_LWA_INVOKE_MODE": "response_stream"})
+    sandbox.invoke(get("/stream"))  # opens the connection to the backend
+    answer = sandbox.invoke(get("/stream"))
+    sandbox.freeze()
+    prelude, _, body = answer.body.partition("\0" * 8)
+    assert (json.loads(prelude)["statusCode"], body) == (200, "0\n1\n2\n")
+    assert [event["operation"] for event in backend.events] == [*["piece"] * 3, "GET /stream"] * 2
+    posted = [float(found) for found in re.findall(r"ADAPTER POSTED ([\d.]+)", answer.log)]
+    assert len(posted) == 4
+    assert posted[-1] < backend_had(backend) < answer.sent + answer.wall_ms / 1000
+    cell(SERVED, "stream", "Each piece passes at once; everything arrives before the end of the stream.")
 
 
 def test_adapter_and_exceptions(serve: Callable[..., Sandbox], backend: Backend, cell: Cell) -> None:

@@ -93,6 +93,16 @@ def test_an_announced_length_is_where_a_response_ends(held: tuple[str, Server], 
         assert len(named(ingest.events, "/sized")) == found + 1
 
 
+@pytest.mark.parametrize(("path", "method"), [("/status/204", "GET"), ("/status/200", "GET"), ("/sized", "HEAD")])
+def test_a_response_without_a_body_is_held(held: tuple[str, Server], ingest: Backend, path: str, method: str) -> None:
+    """A client that waits for the headers alone has them when the events have been sent."""
+    found = len(named(ingest.events, path))
+    ingest.latency = 0.05
+    assert held[1].ask(path, method=method).body in (b"", b"200")
+    ingest.latency = 0
+    assert len(named(ingest.events, path)) == found + 1
+
+
 def test_a_hanging_backend_holds_it_until_the_timeout(held: tuple[str, Server], ingest: Backend, cell: Cell) -> None:
     """Then the response ends all the same; a breaker keeps later ones from waiting, and nothing is lost."""
     host, server = held

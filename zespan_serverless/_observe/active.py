@@ -21,7 +21,7 @@ from .._base.guard import Guarded
 from .._base.log import warn_once
 from .._delivery.budget import flush_budget
 from .._process import sigterm
-from .._record.invocation import NO_RESULT, WARM
+from .._record.invocation import NO_RESULT, RESTORED, WARM
 from .._record.record import Record, suspends
 from .root_record import identity, milliseconds, root_record
 
@@ -65,7 +65,7 @@ class ActiveInvocation:
         container.invocations += 1
         self.start: ColdStart = WARM
         if container.invocations == 1:
-            self.start = host.origin()
+            self.start = RESTORED if container.is_restored else host.origin()
             container.learn(host.resource())
         parent = invocation.parent
         if "opentelemetry.trace" in sys.modules:

@@ -94,16 +94,23 @@ class Exchange:
     # Response
 
     def announced(self, length: str | bytes | None) -> None:
-        """Record the response's Content-Length header."""
-        if self.active.must_wait():  # then nothing may run after the last byte
-            self._bytes_left = content_length(length) or -1
+        """Record the response's Content-Length header. The status is known."""
+        if self.active.host.may_suspend or self.active.must_wait():  # then nothing may run after the last byte
+            self._bytes_left = 0 if self._has_no_body() else content_length(length)
 
     def is_last(self, piece: object) -> bool:
         """Whether a piece that is about to be sent is the last one that the client waits for."""
-        if self._bytes_left > 0 and isinstance(piece, (bytes, bytearray)):
+        if self._bytes_left >= 0 and isinstance(piece, (bytes, bytearray)):
             self._bytes_left -= len(piece)
             return self._bytes_left <= 0
         return False
+
+    def is_empty(self) -> bool:
+        """Whether the client waits for nothing but the headers, which are about to be sent, so that they are held."""
+        return self._bytes_left == 0
+
+    def _has_no_body(self) -> bool:
+        return self._method == "HEAD" or self.status in (204, 304)
 
     def end(self, error: BaseException | None, *, is_cut: bool = False) -> None:
         """Close the invocation and flush. `is_cut`: the body was incomplete."""
@@ -144,7 +151,7 @@ class Exchange:
     def _close(self, error: BaseException | None, is_cut: bool) -> None:
         self.is_over = True
         # A body that is not sent to its end has no reader.
-        is_cut = is_cut and self._method != "HEAD" and self.status not in (204, 304)
+        is_cut = is_cut and not self._has_no_body()
         self.active.close(self.error if error is None else error, read_status(self.status, is_cut))
 
 

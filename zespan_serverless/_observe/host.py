@@ -62,6 +62,8 @@ class Host(Reads[Request]):
 
     one_at_a_time: bool = True
     """Whether a process serves one invocation at a time, so that threads without a context belong to it."""
+    may_suspend: bool = False
+    """Whether the platform may suspend a process that stays alive, so that no event may follow a response."""
     reads_ahead: bool = False
     """Whether to await `read_ahead` before an `async def` function is called."""
 

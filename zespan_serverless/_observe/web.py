@@ -6,7 +6,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from .. import _process, settings
-from .._base.guard import pass_on
+from .._base.guard import Guarded, pass_on
 from .._platforms.detect import detect
 from .._platforms.platform import TEXT_MAX
 from .._platforms.probes import is_probe
@@ -36,6 +36,7 @@ class WebHost(Host[Request]):
 
     def __init__(self, arguments: Mapping[str, Any] | None = None) -> None:
         self.platform: Platform = detect()
+        self.may_suspend: bool = self.platform.may_suspend
         if self.platform.attributes.get("cloud.provider") == "azure":
             from .._platforms import azure
 
@@ -93,9 +94,17 @@ class WebHost(Host[Request]):
             parent=facts.parent,
             remaining=facts.remaining,
             describe=describe,
-            is_probe=is_probe(path, header),
+            is_probe=is_probe(path, header) or self.platform.is_check(path, header),
             is_killed=self.platform.kills,
         )
+
+
+def go_on() -> None:
+    """Send what was pending when this process was suspended, without waiting. Never raises."""
+    with Guarded("a restore"):
+        container = _process.current()
+        if container is not None and container.delivery.pending:
+            container.delivery.flush_in_background(container.settings.flush_timeout)
 
 
 def address(span: Span, user_id: str | None, session_id: str | None) -> None:

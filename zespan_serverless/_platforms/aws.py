@@ -14,12 +14,34 @@ from .platform import TEXT_MAX, Platform, RequestFacts, positive, until
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from typing import Any
 
     from .platform import Header, Hook
 
 
+_CONTEXT = "x-amzn-lambda-context"  # the Adapter sets it in each request that it passes on, and in none of its own
+_ADAPTER_HOOKS: dict[str, Hook] = {
+    "AWS_LWA_SNAPSTART_BEFORE_CHECKPOINT_PATH": "snapshot",
+    "AWS_LWA_SNAPSTART_AFTER_RESTORE_PATH": "restored",
+}
+
+
 class WebAdapter(Platform):
     """Lambda freezes the process after the response."""
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        environ = os.environ
+        self._hooks: dict[str, Hook] = {
+            _path(environ[name]): hook for name, hook in _ADAPTER_HOOKS.items() if name in environ
+        }
+        self._ready = _path(environ.get("AWS_LWA_READINESS_CHECK_PATH") or environ.get("READINESS_CHECK_PATH") or "")
+
+    def hook(self, path: str, header: Header) -> Hook | None:
+        return self._hooks.get(path) if path in self._hooks and header(_CONTEXT) is None else None
+
+    def is_check(self, path: str, header: Header) -> bool:
+        return path == self._ready and header(_CONTEXT) is None
 
     def facts(self, header: Header) -> RequestFacts:
         context = _context(header)
@@ -29,6 +51,10 @@ class WebAdapter(Platform):
             parent=caller_of(header),
             remaining=until(None if deadline_ms is None else deadline_ms / 1000),
         )
+
+
+def _path(setting: str) -> str:
+    return "/" + setting.lstrip("/")
 
 
 def platform() -> WebAdapter:
@@ -45,17 +71,23 @@ def platform() -> WebAdapter:
 
 _HOOK_PATH = "/aws/lambda-microvms/runtime/v1/"
 _HOOKS: dict[str, Hook] = {
-    **dict.fromkeys(("ready", "validate", "resume"), "started"),
-    **dict.fromkeys(("suspend", "terminate"), "snapshot"),
+    **dict.fromkeys(("ready", "suspend", "terminate"), "snapshot"),  # the image is made of what is `ready`
+    "validate": "started",
     "run": "restored",
+    "resume": "resumed",
 }
 
 
 class MicroVM(Platform):
     """A MicroVM, which keeps its CPU until it is suspended. Its image can ask to be notified of that."""
 
+    may_suspend = True
+
     def hook(self, path: str, header: Header) -> Hook | None:
-        return _HOOKS.get(path.removeprefix(_HOOK_PATH)) if path.startswith(_HOOK_PATH) else None
+        """Return what Lambda announces. A client's requests need a token, which Lambda's own do not have."""
+        if not path.startswith(_HOOK_PATH) or header("x-aws-proxy-auth") is not None:
+            return None
+        return _HOOKS.get(path.removeprefix(_HOOK_PATH))
 
 
 def micro_vm() -> MicroVM:
@@ -78,7 +110,7 @@ def micro_vm() -> MicroVM:
 def _context(header: Header) -> Mapping[str, object]:
     """Return Lambda's context, which the Web Adapter passes in a header."""
     try:
-        found = json.loads(header("x-amzn-lambda-context") or "{}")
+        found = json.loads(header(_CONTEXT) or "{}")
     except (ValueError, RecursionError):  # without an adapter a client may have sent the header
         return {}
     return found if isinstance(found, dict) else {}

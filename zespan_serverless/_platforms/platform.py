@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     Header = Callable[[str], str | None]
     """Gives a header's value by its lower-case name; one that stands for a list may stand in several lines."""
 
-Hook = Literal["started", "snapshot", "restored"]
+Hook = Literal["started", "snapshot", "restored", "resumed"]
 """What a platform announces: nothing to do, or that it is about to stop the process, or that it has restored it."""
 
 TEXT_MAX = 1024  # maximum characters of an attribute
@@ -77,6 +77,12 @@ class Platform(Value):
         """Return what a request to this path announces; None if it is no hook of the platform."""
         return None
 
+    def is_check(self, path: str, header: Header) -> bool:
+        """Whether the platform checks the process by this request, which only its headers tell. See also `probes`."""
+        return False
+
+    may_suspend = False
+    """Whether it may suspend a process that keeps its CPU, right after the last byte of a response."""
     names_audience = False
     """Whether `audience` is worth a call."""
 

@@ -65,6 +65,7 @@ class Container:
         self.held = _held(settings)
         self.first_in_child: Callable[[], None] | None = None  # what a forked child still has to do
         self.invocations = 0
+        self.is_restored = False  # from a snapshot
         self.goes_on = False  # whether a thread sends the events of ended invocations
         # Current invocations, as weak references: one without other references was interrupted, and is over.
         self.active: set[ReferenceType[Active]] = set()

@@ -67,7 +67,7 @@ def resume() -> None:
     log.reset()
     container = current()
     if container is not None:
-        container.invocations = 0
+        container.invocations, container.is_restored = 0, True
         container.delivery.resume()
 
 

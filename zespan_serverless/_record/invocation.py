@@ -35,6 +35,7 @@ class ColdStart(Value):
 
 
 COLD = ColdStart("cold")
+RESTORED = ColdStart("snapstart")
 WARM = ColdStart("warm")
 
 
