@@ -94,6 +94,8 @@ ENVIRONMENTS = {
         ],
         "adk": ["google-adk==2.13.0"],
     },
+    # The runtimes of function platforms: Oracle's, Knative's, and the server of OpenFaaS' template.
+    "faas": {"functions": ["fdk==0.1.128", "func-python==0.8.1", "waitress==3.0.2"]},
     # The oldest versions of SDKs that are traced, and those of before a break.
     "sdks": {
         "mcp 1.9": ["mcp==1.9.4", "pydantic<2.12"],

@@ -33,7 +33,10 @@ LAYERS = [
     {"sdks", "_outbound", "_forwarding"},
     {"providers"},
     {"_observe"},
-    {"adk", "agentcore", "aws_lambda", "azure_functions", "asgi", "jobs", "logs", "wsgi"},
+    {
+        *("adk", "agentcore", "alibaba", "aws_lambda", "azure_functions", "asgi", "jobs", "logs", "openwhisk"),
+        *("oracle", "wsgi"),
+    },
     {"google_cloud", "tasks", "vercel"},  # jobs run on Cloud Run, too; handler classes, WSGI and ASGI on Vercel
     {"_worker"},
     {"celery", "dramatiq", "rq", "temporal"},

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from ._outbound.headers import traceparent as traceparent
     from ._process.deadline import time_left as time_left
     from .agentcore import zespan_agentcore as zespan_agentcore
+    from .alibaba import zespan_alibaba as zespan_alibaba
     from .aws_lambda import zespan_lambda as zespan_lambda
     from .aws_lambda._records import traced_record as traced_record
     from .aws_lambda._records import traced_records as traced_records
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
     from .google_cloud import zespan_job as zespan_job
     from .jobs import run as run
     from .logs import add_trace_ids as add_trace_ids
+    from .openwhisk import zespan_openwhisk as zespan_openwhisk
+    from .oracle import zespan_oracle as zespan_oracle
     from .providers._by_hand import patch as patch
     from .providers._by_hand import patch_openai as patch_openai
     from .providers._by_hand import wrap as wrap
@@ -42,7 +45,6 @@ if TYPE_CHECKING:
     from .settings import Settings as Settings
     from .tasks import task_scope as task_scope
     from .vercel import zespan_vercel as zespan_vercel
-
 else:
     _NAMES = {
         "_base.reports": ("FlushReport",),
@@ -52,11 +54,9 @@ else:
         "_observe.spans": ("current_span", "span", "with_context"),
         "_outbound.headers": ("trace_headers", "traceparent"),
         "_process.deadline": ("time_left",),
-        "agentcore": ("zespan_agentcore",),
         "aws_lambda": ("zespan_lambda",),
         "aws_lambda._records": ("traced_record", "traced_records"),
         "azure_functions": ("zespan_azure",),
-        "celery": ("zespan_celery",),
         "errors": ("ConfigurationError", "FlushIncomplete", "ZespanError"),
         "google_cloud": ("zespan_cloud_event", "zespan_gcf", "zespan_job"),
         "jobs": ("run",),
@@ -64,9 +64,9 @@ else:
         "providers._by_hand": ("patch", "patch_openai", "wrap", "wrap_openai"),
         "settings": ("Settings",),
         "tasks": ("task_scope",),
-        "vercel": ("zespan_vercel",),
     }
     _HOME = {name: module for module, names in _NAMES.items() for name in names}
+    _HOME |= {f"zespan_{name}": name for name in ("agentcore", "alibaba", "celery", "openwhisk", "oracle", "vercel")}
 
     __all__ = sorted([*_HOME, "__version__"])  # noqa: PLE0605
 

@@ -17,7 +17,10 @@ def install() -> None:
     bare.asgi = bare.wsgi = middleware
     bare.zespan_lambda = _decorator(_handler)
     bare.zespan_azure = _decorator(_without_context)
-    for name in ("zespan_gcf", "zespan_cloud_event", "zespan_job", "zespan_vercel", "zespan_agentcore"):
+    for name in (
+        *("zespan_gcf", "zespan_cloud_event", "zespan_job", "zespan_vercel", "zespan_agentcore", "zespan_alibaba"),
+        *("zespan_openwhisk", "zespan_oracle"),
+    ):
         setattr(bare, name, _decorator(lambda function: function))
     bare.run, bare.span, bare.with_context = _run, _block, _block
     bare.task_scope = lambda name, **settings: contextlib.nullcontext()

@@ -7,6 +7,8 @@ function, what the user's module would import.
 from __future__ import annotations
 
 import functools
+import json
+import os
 import types
 from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Iterator
 from typing import Any, NamedTuple
@@ -388,6 +390,68 @@ def _agentcore_streamed(work: Work) -> Serve:
     return lambda: list(function({}))[1]
 
 
+# ---------------------------------------------------------------------- platforms that freeze after a response
+
+
+class OracleContext:
+    """The `ctx` of fdk."""
+
+    def __getattr__(self, name: str) -> Callable[[], object]:
+        headers = {"fn-deadline": "2999-01-01T00:00:00Z", "fn-intent": "httprequest", "traceparent": TRACEPARENT}
+        values = {"CallID": "call", "FnName": "f", "Headers": headers, "Method": "GET", "RequestURL": "/a?b"}
+        return lambda: values[name]
+
+
+def _oracle(work: Work) -> Serve:
+    from zespan_serverless import zespan_oracle
+
+    @zespan_oracle
+    def handler(ctx: object, data: object = None) -> Any:
+        return work()
+
+    return lambda: handler(OracleContext(), data=None)
+
+
+def _oracle_async(work: Work) -> Serve:
+    from zespan_serverless import zespan_oracle
+
+    @zespan_oracle(flush_timeout=0.5)
+    async def handler(ctx: object, data: object = None) -> Any:
+        return await _done(work)
+
+    return lambda: _await(handler(OracleContext(), data=None))
+
+
+def _alibaba(work: Work) -> Serve:
+    from zespan_serverless import zespan_alibaba
+
+    event = {"rawPath": "/a", "headers": {"Traceparent": TRACEPARENT}, "requestContext": {"http": {"method": "GET"}}}
+    function = types.SimpleNamespace(name="f", timeout=1000)
+    context = types.SimpleNamespace(request_id="request", function=function)
+
+    @zespan_alibaba
+    def handler(event: object, context: object) -> Any:
+        return work()
+
+    return lambda: handler(json.dumps(event).encode(), context)
+
+
+def _openwhisk(work: Work) -> Serve:
+    from zespan_serverless import zespan_openwhisk
+
+    event = {"http": {"method": "GET", "path": "/a", "headers": {"traceparent": TRACEPARENT}}}
+
+    @zespan_openwhisk
+    def main(event: object) -> Any:
+        return work()
+
+    def serve() -> Any:
+        os.environ["__OW_DEADLINE"] = "99999999999999"  # as the runtime does it for each activation
+        return main(event)
+
+    return serve
+
+
 # ---------------------------------------------------------------------- scripts
 
 
@@ -475,6 +539,10 @@ ROOMS: dict[str, Room] = {
     "azure async": Room(_azure_async, awaits=True),
     "agentcore": Room(_agentcore),
     "agentcore async": Room(_agentcore_async, awaits=True),
+    "oracle": Room(_oracle),
+    "oracle async": Room(_oracle_async, awaits=True),
+    "alibaba": Room(_alibaba),
+    "openwhisk": Room(_openwhisk),
     "vercel class": Room(_vercel),
     "vercel asgi": Room(functools.partial(_asgi, wrap="vercel"), awaits=True),
     "vercel wsgi": Room(functools.partial(_wsgi, wrap="vercel")),

@@ -36,12 +36,15 @@ from zespan_serverless import (
     wrap_openai,
     wsgi,
     zespan_agentcore,
+    zespan_alibaba,
     zespan_azure,
     zespan_celery,
     zespan_cloud_event,
     zespan_gcf,
     zespan_job,
     zespan_lambda,
+    zespan_openwhisk,
+    zespan_oracle,
     zespan_vercel,
 )
 from zespan_serverless import zespan_lambada as zespan_lambada  # type: ignore[attr-defined]
@@ -85,6 +88,16 @@ after_restore()
 @zespan_agentcore(flush_timeout=0.5)
 async def agent(payload: dict[str, Any], context: object) -> str:
     return str(payload)
+
+
+@zespan_alibaba(flush_timeout=0.5)
+@zespan_openwhisk
+@zespan_oracle(user_id=str)
+def event_handler(event: dict[str, Any], context: object) -> str:
+    return str(event)
+
+
+assert_type(event_handler({}, None), str)
 
 
 @zespan_lambda()

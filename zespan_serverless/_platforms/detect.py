@@ -37,6 +37,14 @@ def detect() -> Platform:
         from . import function_compute
 
         return function_compute.platform()
+    if "FN_FN_ID" in environ:
+        from . import oracle
+
+        return oracle.platform()
+    if "__OW_API_HOST" in environ:
+        from . import openwhisk
+
+        return openwhisk.platform()
     if "bedrock-agentcore" in environ.get("OTEL_RESOURCE_ATTRIBUTES", ""):
         from . import agentcore
 

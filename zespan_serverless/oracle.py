@@ -1,0 +1,90 @@
+"""Oracle Functions: `@zespan_oracle`, for functions of `fdk`, which also run on the Fn project's server."""
+
+from __future__ import annotations
+
+import functools
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, TypeVar, overload
+
+from ._observe import wrap
+from ._observe.frozen import FrozenHost, decorated, headers, http_attributes, text
+from ._platforms import oracle
+from ._platforms.platform import until
+from ._record.invocation import NO_RESULT, Description, Invocation, Result
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import Unpack
+
+    from .settings import SettingsKwargs
+
+    F = TypeVar("F", bound=Callable[..., Any])
+
+__all__ = ["zespan_oracle"]
+
+
+@overload
+def zespan_oracle(function: F, /) -> F: ...
+@overload
+def zespan_oracle(**settings: Unpack[SettingsKwargs]) -> Callable[[F], F]: ...
+def zespan_oracle(function: Callable[..., Any] | None = None, /, **settings: Any) -> Any:
+    """Trace every call of an Oracle function, and deliver its events before its response leaves::
+
+        @zespan_oracle                      # def or async def
+        def handler(ctx, data=None): ...
+
+    Works bare and with settings (`@zespan_oracle(flush_timeout=0.5)`): every field of `Settings`. The function is
+    called once with what `fdk` passes; its result or exception passes through unchanged.
+
+    Oracle pauses a container as soon as it is idle. So the events are sent first, for at most `flush_timeout` seconds
+    and never during the last `flush_reserve` seconds before the call's deadline. The caller's trace is continued: from
+    `traceparent`, otherwise from Oracle's own tracing.
+
+    Raises ConfigurationError while decorating for an unknown setting or a value of the wrong type.
+    """
+    return wrap.configured(function, settings, functools.partial(decorated, name="zespan_oracle", host=OracleHost))
+
+
+class OracleHost(FrozenHost[Any]):
+    """Oracle Functions as a host, which reads the `ctx` of a call. A container has one call at a time.
+
+    https://github.com/fnproject/fdk-python/blob/master/fdk/context.py
+    """
+
+    def request(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+        return args[0] if args else kwargs.get("ctx")
+
+    def read(self, request: Any) -> Invocation:
+        header = headers(_asked(request, "Headers"))
+        is_http = header("fn-intent") == "httprequest"
+        path = str(_asked(request, "RequestURL") or "").partition("?")[0]
+        attributes = http_attributes(_asked(request, "Method"), path) if is_http else {"faas.trigger": "other"}
+        return Invocation(
+            text(_asked(request, "CallID")),
+            text(_asked(request, "FnName")) or "",
+            oracle.parent(header),
+            until(_time(header("fn-deadline"))),
+            lambda: Description(attributes),
+        )
+
+    def resource(self) -> Mapping[str, object]:
+        return oracle.platform().attributes
+
+    def result(self, result: Any) -> Result:
+        status = getattr(result, "status_code", None)  # of fdk.response.Response
+        return Result(status) if isinstance(status, int) else NO_RESULT
+
+
+def _asked(context: Any, name: str) -> object:
+    """Return what a method of the context gives; None if it has none, as in a direct call."""
+    method = getattr(context, name, None)
+    return method() if callable(method) else None
+
+
+def _time(deadline: str | None) -> float | None:
+    """Return seconds since the epoch. `ctx.Deadline()` makes up a deadline if a call has none."""
+    try:
+        time = datetime.fromisoformat(deadline or "")
+        return (time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, OverflowError):
+        return None
