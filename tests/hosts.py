@@ -79,6 +79,7 @@ GROUPS = {
     "Vercel": Group(
         "vercel", {"Vercel, handler class": "handler class", "Vercel, WSGI": "WSGI", "Vercel, ASGI": "ASGI"}
     ),
+    "Oracle Functions": Group("oracle", {"Oracle Functions": ""}),
     "Web servers": Group(
         "web",
         {

@@ -35,6 +35,7 @@ SHAPED = [
         "cloud-run",
         "foundry",
         "google-cloud",
+        "oracle",
         "scripts",
         "vercel",
         "web",
@@ -71,6 +72,7 @@ def test_every_block_is_run() -> None:
         "hosts/lambda-snapstart": 1,  # in aws_lambda/test_snapstart.py
         "hosts/lambda-web": 1,  # in aws_lambda/test_web.py
         "hosts/other-hosts": 1,  # in jobs/test_example.py
+        "hosts/oracle": 1,  # in faas/test_examples.py
         "hosts/scripts": 2,  # in jobs/test_example.py
         "hosts/tasks": 3,
         "hosts/vercel": 2,  # in vercel/test_example.py

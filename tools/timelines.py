@@ -204,6 +204,11 @@ PICTURES = {
         "The events are sent before the response ends. Then the sandbox may be suspended.",
         [Row("request", "", [_init(), *_before(13, 48, 66, "response ends"), _frozen(67, "may be suspended")])],
     ),
+    "oracle": Picture(
+        "One call on Oracle Functions",
+        "The events are sent before the response leaves. Then the container is paused.",
+        [Row("call", "", [_init(), *_before(13, 48, 66), _frozen(67, "paused")])],
+    ),
     "vercel": Picture(
         "One request on Vercel",
         "The client has its response, then the events are sent, then Vercel is told that the request is over, and may "

@@ -12,6 +12,7 @@ import time
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import MappingProxyType
 
 from tests import environments
 from tests.support import ROOT, Answer, Served, until
@@ -82,17 +83,22 @@ class Fn(Runtime):
         until(lambda: self._path.exists() or self._process.poll() is not None, PATIENCE)
         assert self._process.poll() is None, self.log
 
-    def call(self, body: object, seconds: float = 60, *, gateway: bool = True, **headers: str) -> Answer:
-        """Call the function, which has this many seconds. The names of a client's headers have a prefix."""
+    def call(
+        self,
+        body: object,
+        headers: Mapping[str, str] = MappingProxyType({}),
+        *,
+        seconds: float = 60,
+        gateway: bool = True,
+    ) -> Answer:
+        """Call the function, which has this many seconds. The gateway adds a prefix to a client's headers."""
         self.listen()
         end = (datetime.now(UTC) + timedelta(seconds=seconds)).isoformat().replace("+00:00", "Z")
         sent = {"content-type": "application/json", "fn-call-id": "call-1", "fn-deadline": end}
         if gateway:
             sent |= {"fn-intent": "httprequest", "fn-http-method": "POST", "fn-http-request-url": "/chat?x=1"}
         prefix = "fn-http-h-" if gateway else ""
-        sent |= {
-            (name if name.startswith("x_b3") else prefix + name).replace("_", "-"): headers[name] for name in headers
-        }
+        sent |= {name if name.startswith("x-b3") else prefix + name: value for name, value in headers.items()}
         began, connection = time.monotonic(), _UnixConnection(self._path)
         try:
             connection.request("POST", "/call", json.dumps(body), sent)

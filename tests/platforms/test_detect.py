@@ -38,6 +38,22 @@ def nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
             {"cloud.provider": "alibaba_cloud", "cloud.region": "cn-hangzhou", "faas.version": "LATEST"},
         ),
         (
+            {"FN_FN_ID": "ocid1.fnfunc.oc1..f", "FN_FN_NAME": "chat", "FN_MEMORY": "128"},
+            *("chat", False),
+            {"cloud.provider": "oracle_cloud", "faas.max_memory": 128 * 1024**2},
+        ),
+        ({"FN_FN_ID": "01D8", "FN_MEMORY": "much"}, "", False, {"cloud.provider": None, "cloud.platform": "fn"}),
+        (
+            {"__OW_API_HOST": "https://faas-nyc1-2ef2e6cc.doserverless.co", "__OW_ACTION_NAME": "/fn-1/shop/chat"},
+            *("shop/chat", False),
+            {"cloud.provider": "digitalocean", "cloud.region": "nyc1"},
+        ),
+        (
+            {"__OW_API_HOST": "http://172.17.0.1:3233", "__OW_ACTION_NAME": "chat"},
+            *("chat", False),
+            {"cloud.provider": None, "cloud.platform": "openwhisk", "cloud.region": None},
+        ),
+        (
             {"AWS_LAMBDA_MICROVM_IMAGE_ARN": IMAGE},
             *("chat", True),
             {"cloud.provider": "aws", "cloud.region": "eu-west-1", "cloud.resource_id": IMAGE},

@@ -27,14 +27,14 @@ def answer(ctx: Any, kind: str) -> Any:
     return response.Response(ctx, response_data=json.dumps({"kind": kind}), status_code=503 if kind == "503" else 200)
 
 
-@decorate
+@decorate  # type: ignore[untyped-decorator, unused-ignore]
 def sync(ctx: Any, data: Any = None) -> Any:
     with OpenAI(max_retries=0) as client:
         client.chat.completions.create(**QUESTION)
     return answer(ctx, json.load(data)["kind"])
 
 
-@decorate
+@decorate  # type: ignore[untyped-decorator, unused-ignore]
 async def coroutine(ctx: Any, data: Any = None) -> Any:
     async with AsyncOpenAI(max_retries=0) as client:
         await client.chat.completions.create(**QUESTION)
