@@ -159,7 +159,7 @@ def test_arguments_precede_environment_precedes_defaults() -> None:
     environ = {"ZESPAN_ENVIRONMENT": "env", "ZESPAN_BATCH_SIZE": "7"}
     settings = resolve(check({"environment": "code", "debug": True}), environ)
     assert (settings.environment, settings.batch_size, settings.debug) == ("code", 7, True)
-    assert settings.replaced(environment="production", batch_size=50, debug=False) == Settings()
+    assert settings.replaced(environment="production", batch_size=500, debug=False) == Settings()
 
 
 def test_none_means_not_given() -> None:

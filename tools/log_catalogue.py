@@ -50,7 +50,7 @@ GROUPS: dict[str, dict[str, tuple[str, str]]] = {
         "away-busy": (
             "The backend has answered HTTP 429: too many requests. The pause that it asks for is kept, up to 60 "
             f"s. {_AWAY}",
-            "If it goes on, lower `sample_rate`, raise `batch_size`, or ask for a higher limit. Watch for "
+            "If it goes on, lower `sample_rate`, or ask for a higher limit. Watch for "
             "[dropped-buffer_full](#dropped-buffer_full).",
         ),
         "away-server": (

@@ -14,7 +14,19 @@ from typing import Any
 import pytest
 
 from tests.delivery.conftest import Clock, Make
-from tests.delivery.support import OK, Scripted, assert_balanced, capture, eventually, hang, is_idle, without_journal
+from tests.delivery.support import (
+    OK,
+    Gate,
+    Scripted,
+    accounts_of,
+    assert_balanced,
+    capture,
+    eventually,
+    hang,
+    is_idle,
+    without_journal,
+)
+from zespan_serverless._delivery.buffer import SEND_AT, Item
 from zespan_serverless._delivery.delivery import Delivery
 from zespan_serverless._delivery.journal import Journal
 from zespan_serverless.exporters import Dropped, Outcome
@@ -50,6 +62,41 @@ def test_a_batch_that_takes_too_long_is_divided(make: Make) -> None:
     for _ in range(7):
         delivery.flush(0.2)
     assert sorted(exporter.delivered) == [*range(5)]
+
+
+@pytest.mark.parametrize(("settings", "sizes"), [({}, [SEND_AT, 400]), ({"batch_size": 300}, [SEND_AT, 300, 100])])
+def test_a_request_has_as_many_events_as_wait(make: Make, settings: Any, sizes: list[int]) -> None:
+    """A backend that is far away gets them in fewer requests, but `batch_size` is never exceeded."""
+    gate = Gate()
+    exporter = Scripted(gate, OK)
+    delivery = make(exporter, flush_interval=3600.0, **settings)
+    capture(delivery, *range(SEND_AT))
+    assert gate.entered.acquire(timeout=20)
+    capture(delivery, *range(SEND_AT, SEND_AT + 400))
+    gate.open.set()
+    assert delivery.flush(20).pending == 0
+    assert [len(batch) for batch in exporter.batches] == sizes
+    assert exporter.delivered == [*range(SEND_AT + 400)]
+
+
+@pytest.mark.parametrize("limit", [SEND_AT, 99])
+def test_a_backend_that_accepts_fewer_events_gets_fewer_from_then_on(make: Make, limit: int) -> None:
+    """It has said so once, by refusing a request; no event is refused alone."""
+
+    def limited(exporter: Scripted, numbers: list[int]) -> Outcome:
+        return OK if len(numbers) <= limit else Outcome("refused", "HTTP 413")
+
+    exporter = Scripted(limited)
+    delivery = make(exporter, flush_interval=3600.0, batch_size=400)
+    with accounts_of(delivery).lock:  # so that they wait together
+        for number in range(400):
+            accounts_of(delivery).intake.append(Item(b'{"n": %d}' % number, 0.0))
+    assert delivery.flush(20).pending == 0
+    exporter.batches.clear()
+    capture(delivery, *range(400, 800))
+    assert delivery.flush(20).pending == 0
+    assert max(map(len, exporter.batches)) <= SEND_AT
+    assert (exporter.delivered, delivery.lost) == ([*range(800)], 0)
 
 
 def test_batches_grow_again_when_the_backend_is_fast(make: Make) -> None:

@@ -370,13 +370,13 @@ def test_a_buffer_that_fills_up_during_an_outage_is_parked(make: Make, at_once: 
 def test_a_buffer_that_is_almost_full_is_parked_although_the_backend_is_there(make: Make) -> None:
     """It may be too slow for so many events; else they would be dropped."""
     fallback = Scripted()
-    delivery = make(Scripted(), fallback=fallback, max_events=100, batch_size=500, flush_interval=3600.0)
-    capture(delivery, *range(90))
+    delivery = make(Scripted(), fallback=fallback, max_events=40, flush_interval=3600.0)
+    capture(delivery, *range(36))
     time.sleep(0.1)
     assert fallback.batches == []
-    capture(delivery, 90)
+    capture(delivery, 36)
     eventually(lambda: delivery.parked)
-    assert fallback.batches == [[*range(91)]]
+    assert fallback.batches == [[*range(37)]]
 
 
 def test_large_events_fill_the_buffer_as_well(make: Make, at_once: None) -> None:

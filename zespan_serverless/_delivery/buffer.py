@@ -26,6 +26,11 @@ SHRINK = 4
 one, so that the third does not open the breaker."""
 
 
+SEND_AT = 50
+"""So many waiting events are sent without waiting for `flush_interval`. A request has more of them if more are waiting,
+and if the backend has not refused as many: its limit is not known."""
+
+
 class Item:
     """One encoded event.
 
@@ -66,6 +71,7 @@ class Buffer:
         self.in_flight: list[Item] = []
         self.surplus: list[Item] = []
         self.last_number: int = 0  # of the newest event, and so the number of events so far
+        self._largest = settings.batch_size  # events in one request
         self._batch_size, self._batch_bytes = settings.batch_size, settings.batch_bytes
 
     def __len__(self) -> int:
@@ -79,8 +85,9 @@ class Buffer:
 
     @property
     def is_full(self) -> bool:
-        """Whether a whole batch is waiting."""
-        return len(self._waiting) >= self._settings.batch_size or self._bytes >= self._settings.batch_bytes
+        """Whether so much is waiting that it is sent now."""
+        settings = self._settings
+        return len(self._waiting) >= min(SEND_AT, settings.batch_size) or self._bytes >= settings.batch_bytes
 
     @property
     def oldest_at(self) -> float | None:
@@ -151,7 +158,7 @@ class Buffer:
 
         `absolved`: no event was to blame for what failed. So batches may have any size, and no try has counted.
         """
-        self._batch_size = min(2 * self._batch_size, self._settings.batch_size)
+        self._batch_size = min(2 * self._batch_size, self._largest)
         self._batch_bytes = min(2 * self._batch_bytes, self._settings.batch_bytes)
         if absolved:
             self.restore()
@@ -162,11 +169,14 @@ class Buffer:
 
     def restore(self) -> None:
         """Allow batches of any size again."""
-        self._batch_size, self._batch_bytes = self._settings.batch_size, self._settings.batch_bytes
+        self._batch_size, self._batch_bytes = self._largest, self._settings.batch_bytes
 
     def halve(self) -> None:
-        """Split the batch in flight, to send each half by itself."""
+        """Split the batch in flight, to send each half by itself; it may have more events than the backend takes."""
         middle = len(self.in_flight) // 2
+        if len(self.in_flight) > SEND_AT:
+            self._largest = min(self._largest, SEND_AT)
+            self._batch_size = min(self._batch_size, SEND_AT)
         self._halves += (self.in_flight[middle:], self.in_flight[:middle])
         self.in_flight = []
 

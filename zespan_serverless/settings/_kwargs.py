@@ -112,7 +112,9 @@ class SettingsKwargs(TypedDict, total=False):
     still answer. A number is the seconds to keep for that, in addition to `flush_reserve`, 0 to 900. True is 0.5;
     False is 0.0, which is off. Default: 0.0. ZESPAN_CAP_TIMEOUTS, where 1 means True: write 1.0 for one second"""
     batch_size: int | None
-    """Largest number of events in one request, 1 to 500. Default: 50. ZESPAN_BATCH_SIZE"""
+    """Largest number of events in one request, 1 to 500. 50 waiting events, or this number if it is smaller, are sent
+    without waiting for flush_interval. If the backend refuses more than 50 at once, later requests have at most 50.
+    Default: 500. ZESPAN_BATCH_SIZE"""
     batch_bytes: int | None
     """Largest size of one request in bytes, before compression, 1,024 to 4,194,304. A larger event is shortened.
     Default: 3,670,016 (3.5 MiB). ZESPAN_BATCH_BYTES"""
