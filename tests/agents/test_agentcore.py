@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import http.client
 import json
+import threading
 import time
 from collections.abc import Callable, Iterable
+from typing import Any
 
 import pytest
 from websockets.sync.client import connect
@@ -13,6 +15,7 @@ from zespan_serverless_dev.emulator.model import ModelEndpoint
 
 from tests.agents.support import Runtime, ping, series, stop_at_once, stop_when_idle, trace
 from tests.support import SPAN, TRACE, TRACEPARENT, Answer, below, calls, roots, until
+from zespan_serverless.agentcore._tasks import Task
 from zespan_serverless.testing import Backend
 
 pytestmark = pytest.mark.host
@@ -96,6 +99,23 @@ def test_response_does_not_wait_for_the_backend(start: Start, backend: Backend) 
         assert time.monotonic() - began < 3
         until(lambda: ping(runtime, "/sync") == "Healthy")
         assert "Async task" not in runtime.log
+
+
+def test_a_thread_is_used_again_and_two_flushes_run_at_once() -> None:
+    """The second of two flushes has the thread of the first; one that begins meanwhile does not wait for it."""
+    container: Any = None  # only asked if tasks of the application's own run
+    tasks: dict[Any, Any] = {}
+    ran: list[int] = []
+    for number in (1, 2):
+        assert Task(tasks, container).run(lambda: ran.append(threading.get_ident()))
+        assert tasks
+        until(lambda number=number: len(ran) == number and not tasks)  # type: ignore[misc]
+    both = threading.Barrier(3, timeout=20)
+    for _ in (1, 2):
+        assert Task(tasks, container).run(both.wait)
+    both.wait()
+    until(lambda: not tasks)
+    assert ran[0] == ran[1]
 
 
 def test_what_becomes_of_errors(start: Start, backend: Backend) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -16,10 +17,14 @@ if TYPE_CHECKING:
 _NAME = "zespan_agentcore"
 _LOOK = 0.1
 """Seconds between two checks whether the user's tasks are done."""
+_HEAD_START = 0.005
+"""Seconds that leave the GIL to the response before its events are sent."""
+_IDLE_MAX = 4
+"""Threads that are kept for later responses. To start one takes longer than the rest of the end of an invocation."""
 
 
 class Task:
-    """A thread that flushes, as one of the tasks by which the runtime is busy.
+    """A flush in a thread, as one of the tasks by which the runtime is busy.
 
     While the user's own tasks run, it stays: what they capture is sent before the runtime reports that it is idle.
     """
@@ -33,7 +38,7 @@ class Task:
         is_started = False
         try:
             self._tasks[self] = self._entry
-            threads.start("zespan-agentcore", self._work, flush)
+            _in_thread(lambda: self._work(flush))
             is_started = True
         except RuntimeError as error:
             pass_on(error)
@@ -44,6 +49,7 @@ class Task:
 
     def _work(self, flush: Callable[[], object]) -> None:
         try:
+            time.sleep(_HEAD_START)
             with Guarded("the flush"):
                 flush()
                 self._follow()
@@ -64,3 +70,40 @@ class Task:
     def others(self) -> bool:
         """Whether tasks of the application itself are running."""
         return any(entry.get("name") != _NAME for entry in list(self._tasks.values()))
+
+
+class _Worker:
+    """A thread that does one piece of work after another, and waits in between."""
+
+    def __init__(self) -> None:
+        self.work: Callable[[], object] | None = None
+        self.wakeup = threading.Lock()
+        self.wakeup.acquire()
+        self.thread: threading.Thread | None = None
+
+    def run(self) -> None:
+        while self.work is not None:
+            self.work()
+            self.work = None
+            if len(_idle) < _IDLE_MAX:
+                _idle.append(self)
+                self.wakeup.acquire()
+
+
+_idle: list[_Worker] = []
+
+
+def _in_thread(work: Callable[[], object]) -> None:
+    """Do the work in a thread that waits for some, or in a new one. Raises RuntimeError if none can be started."""
+    while _idle:
+        try:
+            worker = _idle.pop()
+        except IndexError:  # another thread was faster
+            break
+        if worker.thread is not None and worker.thread.is_alive():  # not after a fork
+            worker.work = work
+            worker.wakeup.release()
+            return
+    worker = _Worker()
+    worker.work = work
+    worker.thread = threads.start("zespan-agentcore", worker.run)
