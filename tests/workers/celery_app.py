@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import random
-import signal
 import sys
 import time
 from typing import Any
@@ -17,6 +15,7 @@ from celery import Celery, chain, chord, group
 from celery.exceptions import Ignore, SoftTimeLimitExceeded
 
 import zespan_serverless
+from tests.workers import noting
 from tests.workers.noting import captured
 
 BROKER = os.environ["BROKER"]
@@ -77,24 +76,10 @@ def total(numbers: list[int]) -> int:
     return sum(numbers)
 
 
-@app.task(name="chaos")
-def chaos(seed: int) -> None:
-    """Capture some events, and end in any way."""
-    chance = random.Random(seed)
-    for number in range(chance.randrange(0, 12)):
-        captured(number=number, text="x" * chance.choice([10, 10, 3000]))
-        time.sleep(chance.choice([0, 0, 0.003]))
-    match chance.choice(["return"] * 24 + ["raise", "raise", "exit", "kill", "leave", "sleep"]):
-        case "raise":
-            raise ValueError("made up")
-        case "exit":
-            os._exit(1)
-        case "kill":
-            os.kill(os.getpid(), signal.SIGKILL)
-        case "leave":
-            sys.exit(3)
-        case "sleep":
-            time.sleep(60)  # until a time limit
+@app.task(name="chaos", bind=True)
+def chaos(self: Any) -> None:
+    for seconds in noting.chaos(lambda: app.control.revoke(self.request.id, terminate=True)):
+        time.sleep(seconds)
 
 
 def canvas() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import sys
@@ -13,6 +14,7 @@ from dramatiq.brokers.redis import RedisBroker
 from dramatiq.middleware import AsyncIO
 
 import zespan_serverless
+from tests.workers import noting
 from tests.workers.noting import captured
 
 broker = RedisBroker(url=os.environ["BROKER"])
@@ -48,6 +50,18 @@ def slow(number: int) -> None:
 @dramatiq.actor
 async def asynchronous(number: int) -> None:
     captured(number=number)
+
+
+@dramatiq.actor(max_retries=1, min_backoff=10, max_backoff=20, time_limit=2000)
+def chaos() -> None:
+    for seconds in noting.chaos():
+        time.sleep(seconds)
+
+
+@dramatiq.actor(actor_name="chaos async", max_retries=1, min_backoff=10, max_backoff=20, time_limit=2000)
+async def chaos_async() -> None:
+    for seconds in noting.chaos():
+        await asyncio.sleep(seconds)
 
 
 def send(asked: Any) -> Any:

@@ -8,6 +8,7 @@ import sys
 import time
 from typing import Any
 
+from tests.workers import noting
 from tests.workers.noting import captured
 
 if os.environ.get("ROOM") == "init":
@@ -35,6 +36,15 @@ def fails(number: int) -> None:
 def slow(number: int) -> None:
     captured(number=number)
     time.sleep(60)
+
+
+def chaos() -> None:
+    from rq import get_current_job
+    from rq.command import send_stop_job_command
+
+    job = get_current_job()
+    for seconds in noting.chaos(lambda: send_stop_job_command(job.connection, job.id)):
+        time.sleep(seconds)
 
 
 def enqueue(tasks: list[Any]) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import tempfile
 import time
@@ -31,6 +32,26 @@ def redis_server() -> Iterator[str]:
                 yield str(path)
             finally:
                 server.kill()
+
+
+@contextmanager
+def temporal_server() -> Iterator[str]:
+    """Start Temporal's development server, and yield its address."""
+    temporal = environments.installed("workers", "temporal").with_name("temporal")
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    options = ["--headless", "--ip", "127.0.0.1", "--port", str(port), "--log-level", "never"]
+    with subprocess.Popen([temporal, "server", "start-dev", *options], stdout=subprocess.DEVNULL) as process:
+        try:
+            until(lambda: _listens(port), 60)
+            yield f"127.0.0.1:{port}"
+        finally:
+            process.kill()
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as client:
+        return client.connect_ex(("127.0.0.1", port)) == 0
 
 
 class Worker:

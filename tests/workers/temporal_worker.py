@@ -3,6 +3,7 @@
 python -m tests.workers.temporal_worker ADDRESS work            serves until SIGTERM
 python -m tests.workers.temporal_worker ADDRESS start N ACTIVITY    starts N workflows of 2 activities, in a trace each,
                                                             the first one by an update
+python -m tests.workers.temporal_worker ADDRESS chaos N NAME    starts N workflows of 10 activities that end in any way
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import json
 import os
 import signal
 import sys
+import time
 from datetime import timedelta
 from typing import Any
 
@@ -23,6 +25,7 @@ from temporalio.worker import Worker
 
 with workflow.unsafe.imports_passed_through():
     import zespan_serverless
+    from tests.workers import noting
     from tests.workers.noting import captured
     from zespan_serverless.temporal import ZespanInterceptor
 
@@ -55,6 +58,43 @@ async def slow(number: int) -> int:
     return number
 
 
+@activity.defn(name="chaos")
+def chaos() -> None:
+    for number, seconds in enumerate(noting.chaos()):
+        if number % 20 == 0:
+            activity.heartbeat()  # by which the worker hears of a cancellation
+        time.sleep(seconds)
+
+
+@activity.defn(name="chaos async")
+async def chaos_async() -> None:
+    info = activity.info()
+
+    def cancel() -> None:
+        handle = activity.client().get_workflow_handle(info.workflow_id)
+        tasks.append(asyncio.ensure_future(handle.cancel()))
+
+    tasks: list[Any] = []
+    for number, seconds in enumerate(noting.chaos(cancel)):
+        if number % 20 == 0:
+            activity.heartbeat()
+        await asyncio.sleep(seconds)
+
+
+@workflow.defn
+class Chaos:
+    @workflow.run
+    async def run(self, count: int) -> None:
+        """Run activities of both kinds, all at once; some of them take too long, or are tried again."""
+        limits: dict[str, Any] = {
+            "start_to_close_timeout": timedelta(seconds=4),
+            "heartbeat_timeout": timedelta(seconds=3),
+            "retry_policy": RetryPolicy(initial_interval=timedelta(milliseconds=10), maximum_attempts=3),
+        }
+        names = [["chaos", "chaos async"][number % 2] for number in range(count)]
+        await asyncio.gather(*(workflow.execute_activity(name, **limits) for name in names), return_exceptions=True)
+
+
 @workflow.defn
 class TwoActivities:
     @workflow.run
@@ -80,14 +120,17 @@ def interceptors() -> list[Any]:
     return [ZespanInterceptor()] if os.environ.get("ROOM") == "room" else []
 
 
+WORKFLOWS = [TwoActivities, Chaos]
+
+
 async def serve(client: Client) -> None:
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
-    activities = [work, asynchronous, flaky, slow]
-    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+    activities: list[Any] = [work, asynchronous, flaky, slow, chaos, chaos_async]
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
         # Without a cache each step of a workflow replays it from the beginning.
         options: dict[str, Any] = {"activity_executor": pool, "max_cached_workflows": 0}
-        async with Worker(client, task_queue="q", workflows=[TwoActivities], activities=activities, **options):
+        async with Worker(client, task_queue="q", workflows=WORKFLOWS, activities=activities, **options):
             await stop.wait()
 
 
@@ -113,6 +156,9 @@ async def main(address: str, what: str, *args: str) -> None:
     client = await Client.connect(address, interceptors=interceptors())
     if what == "work":
         await serve(client)
+    elif what == "chaos":
+        for number in range(int(args[0])):
+            await client.start_workflow(Chaos.run, 10, id=f"{args[1]}-{number}", task_queue="q")
     else:
         json.dump(await start(client, int(args[0]), args[1]), sys.stdout)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
 from collections import Counter
 from collections.abc import Iterator
@@ -27,21 +26,8 @@ WORKER = "tests.workers.temporal_worker"
 @pytest.fixture(scope="module")
 def server() -> Iterator[str]:
     """The address of a development server."""
-    temporal = environments.installed("workers", "temporal").with_name("temporal")
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
-    options = ["--headless", "--ip", "127.0.0.1", "--port", str(port), "--log-level", "error"]
-    with subprocess.Popen([temporal, "server", "start-dev", *options], stdout=subprocess.DEVNULL) as process:
-        try:
-            until(lambda: _listens(port), 60)
-            yield f"127.0.0.1:{port}"
-        finally:
-            process.kill()
-
-
-def _listens(port: int) -> bool:
-    with socket.socket() as client:
-        return client.connect_ex(("127.0.0.1", port)) == 0
+    with support.temporal_server() as address:
+        yield address
 
 
 @pytest.fixture

@@ -1,0 +1,223 @@
+"""The workers of task queues, whose processes are killed, recycled and cut off, while the backend fails in every way.
+
+python -m tests.chaos.workers --queue rq --tasks 10000 [--seed 7]
+
+Queues: celery, rq, dramatiq, temporal. Tasks note the id of each event when its capture has returned, and the attempt
+itself when it begins (tests/workers/noting.py). At the end the backend works, and the next process of the machine sends
+what is left: every event must have arrived, and one root event for each attempt.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable
+from contextlib import AbstractContextManager, suppress
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from tests import environments
+from tests.support import ROOT, roots
+from tests.test_chaos import HEIR
+from tests.workers import support
+from tests.workers.support import Worker
+from zespan_serverless.testing import Backend
+
+MODES: list[Any] = ["ok", "ok", "ok", "hang", "refuse", "drop", 429, 500, 503]
+QUIET = ["-l", "error", "--without-gossip", "--without-mingle"]
+LIMITS = ["--max-tasks-per-child", "9", "--soft-time-limit", "1", "--time-limit", "2"]
+
+
+class Queue(NamedTuple):
+    """How a task queue is run. `broker` formats the path or the address of its server as the tasks' module wants it.
+
+    `commands` are workers, one of which is chosen each time; each begins with a module. `deadly` is the probability
+    that an attempt kills its process, in which others may run. `ask` makes the publisher's arguments for so many tasks.
+    """
+
+    commands: list[list[str]]
+    module: str
+    broker: str
+    ask: Callable[[int, str], list[Any]]
+    deadly: float
+    server: Callable[[], AbstractContextManager[str]] = support.redis_server
+    packages: str = "queues"
+    stops: tuple[signal.Signals, ...] = (signal.SIGTERM, signal.SIGINT)
+
+
+def _pool(kind: str) -> list[str]:
+    return ["rq.cli", "worker-pool", "-n", "4", "-q", "-u", "BROKER", "-w", f"zespan_serverless.rq.{kind}"]
+
+
+def _dramatiq(count: int, name: str) -> list[Any]:
+    return [[["chaos", "chaos async"][number % 2], [], {}] for number in range(count)]
+
+
+QUEUES = {
+    "celery": Queue(
+        [["celery", "-A", "tests.workers.celery_app", "worker", "-P", "prefork", "-c", "6", *QUIET, *LIMITS]],
+        "tests.workers.celery_app",
+        "redis+socket://{}",
+        lambda count, name: [["chaos", [], {}]] * count,
+        0.06,
+        stops=(signal.SIGTERM, signal.SIGQUIT),
+    ),
+    "rq": Queue(
+        [_pool(kind) for kind in ("ZespanWorker", "ZespanWorker", "ZespanSpawnWorker", "ZespanSimpleWorker")],
+        "tests.workers.rq_jobs",
+        "unix://{}",
+        lambda count, name: [["chaos", [], {"job_timeout": 1}]] * count,
+        0.06,
+    ),
+    "dramatiq": Queue(
+        [["dramatiq", "tests.workers.dramatiq_actors", "-p", "3", "-t", "4"]],
+        "tests.workers.dramatiq_actors",
+        "unix://{}",
+        _dramatiq,
+        0.002,
+    ),
+    "temporal": Queue(
+        [["tests.workers.temporal_worker", "BROKER", "work"]],
+        "tests.workers.temporal_worker",
+        "{}",
+        lambda count, name: ["BROKER", "chaos", str(count // 10), name],
+        0.002,
+        support.temporal_server,
+        "temporal",
+        (signal.SIGTERM,),
+    ),
+}
+
+
+class Run:
+    """One run of a queue, in a folder that stands for the machine's disk."""
+
+    def __init__(self, queue: Queue, folder: Path, seed: str, server: str, backend: Backend) -> None:
+        self.queue, self.chance, self.backend = queue, random.Random(seed), backend
+        self.python = environments.installed("workers", queue.packages)
+        self.broker = queue.broker.format(server)
+        sizes = {"ZESPAN_MAX_EVENTS": "100000", "ZESPAN_MAX_BYTES": "100000000", "ZESPAN_FLUSH_TIMEOUT": "0.3"}
+        more = {"BROKER": self.broker, "ROOM": "room", "DEADLY": str(queue.deadly), **sizes}
+        self.env = support.environment(folder, backend.url, **more)
+        self.journals = folder / f"zespan-serverless-{os.geteuid()}"
+        self.count: Counter[str] = Counter()
+        self.published = 0
+        self.logs: list[str] = []
+
+    def attempts(self) -> list[str]:
+        """Return the ids of the root spans of all attempts that have begun."""
+        return support.noted({"IDS": self.env["IDS"] + " attempts"})
+
+    def publish(self, count: int) -> None:
+        asked = self.queue.ask(count, f"chaos-{self.published}")
+        args = asked if "BROKER" in asked else [json.dumps(asked)]
+        command = [str(self.python), "-m", self.queue.module, *self.with_broker(args)]
+        subprocess.run(command, env={**self.env, "ROOM": ""}, cwd=ROOT, check=True, capture_output=True)
+        self.published += count
+
+    def with_broker(self, args: list[str]) -> list[str]:
+        return [self.broker if each == "BROKER" else each for each in args]
+
+    def work(self, tasks: int, longest: float) -> None:
+        """Have workers run until so many attempts have begun. Each worker lives for `longest` seconds at most."""
+        while (begun := len(self.attempts())) < tasks:
+            if self.published - begun < 500:
+                self.publish(min(500, max(tasks, 100)))
+            command = [str(self.python), "-m", *self.with_broker(self.chance.choice(self.queue.commands))]
+            self.count["workers"] += 1
+            with Worker(command, self.env) as worker:
+                end = time.monotonic() + 60  # its start takes seconds on a busy machine
+                while len(self.attempts()) == begun and worker.process.poll() is None and time.monotonic() < end:
+                    time.sleep(0.02)
+                self.strike(worker, tasks, time.monotonic() + self.chance.uniform(longest / 4, longest))
+                if self.chance.random() < 0.5:
+                    with suppress(subprocess.TimeoutExpired):
+                        worker.stop(self.chance.choice(self.queue.stops), 5)
+                worker.kill()
+                self.logs.append(worker.log)
+
+    def strike(self, worker: Worker, tasks: int, end: float) -> None:
+        """Change the backend's mode and kill processes, until the end, or until so many attempts have begun."""
+        while time.monotonic() < end and worker.process.poll() is None and len(self.attempts()) < tasks:
+            time.sleep(self.chance.uniform(0.05, 0.4))
+            self.backend.mode = self.chance.choice(MODES)
+            processes = descendants(worker.process.pid)
+            if processes and self.chance.random() < 0.3:
+                with suppress(ProcessLookupError):
+                    os.kill(self.chance.choice(processes), self.chance.choice([signal.SIGKILL, signal.SIGTERM]))
+                    self.count["kills"] += 1
+
+    def drain(self) -> None:
+        """Have the next process of this machine send what is left."""
+        self.backend.mode = "ok"
+        command = [str(self.python), "-c", HEIR, str(self.journals)]
+        heir = subprocess.run(command, env=self.env, capture_output=True, text=True, check=False, timeout=300)
+        assert heir.returncode == 0, heir.stderr
+
+    def result(self) -> dict[str, Any]:
+        """Return what was captured, what of it has not arrived, and how many root events the attempts have."""
+        captured, attempts = support.noted(self.env), self.attempts()
+        arrived = {event["event_id"]: event for event in self.backend.events}
+        spans = Counter(event["span_id"] for event in roots(list(arrived.values())))
+        ends = Counter(event["metadata"].get("error.type", "success") for event in roots(list(arrived.values())))
+        return {
+            **self.count,
+            "attempts": len(attempts),
+            "captured": len(captured),
+            "lost": sum(id not in arrived for id in captured),
+            "attempts without an event of their own": sum(span not in spans for span in attempts),
+            "attempts with several": sum(number > 1 for number in spans.values()),
+            "delivered again under the same id": len(self.backend.events) - len(arrived),
+            "ends": dict(ends.most_common()),
+            "drops told": Counter(re.findall(r"events are being dropped: (\w+)", "".join(self.logs))),
+        }
+
+
+def descendants(pid: int) -> list[int]:
+    """Return the processes that a process has started, and those that they have started."""
+    try:
+        children = [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except OSError:
+        return []
+    return children + [each for child in children for each in descendants(child)]
+
+
+def run(name: str, folder: Path, tasks: int, seed: str, longest: float = 20.0) -> dict[str, Any]:
+    """Run so many tasks of a queue. Returns what came of them."""
+    queue = QUEUES[name]
+    with queue.server() as server, Backend() as backend:
+        chaos = Run(queue, folder, seed, server, backend)
+        chaos.work(tasks, longest)
+        chaos.drain()
+        found = chaos.result()
+    if found["lost"] or found["attempts without an event of their own"] or found["attempts with several"]:
+        (folder / "logs").write_text("\n---- the next worker\n".join(chaos.logs))
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--queue", choices=QUEUES, required=True)
+    parser.add_argument("--tasks", type=int, default=10_000)
+    parser.add_argument("--seed", default=str(random.randrange(1_000_000)))
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        began = time.monotonic()
+        found = run(given.queue, Path(folder), given.tasks, given.seed)
+        seconds = time.monotonic() - began
+        sys.stdout.write(f"{given.queue}, seed {given.seed}, {seconds:.0f} s: {json.dumps(found)}\n")
+        if (logs := Path(folder, "logs")).exists():
+            sys.stdout.write(f"What the workers have logged:\n{logs.read_text()[-20_000:]}\n")
+
+
+if __name__ == "__main__":
+    main()
