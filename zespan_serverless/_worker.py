@@ -49,7 +49,9 @@ def task_of(
     def invocation() -> Invocation:
         id, name, carrier, attributes = read()
         said = Description({"faas.trigger": "pubsub", **attributes})
-        parent = caller_of(carrier)
+        parent = None
+        with Guarded("the trace context of a message"):  # which any program may have written
+            parent = caller_of(carrier)
         if parent is None and parse_traceparent(f"00-{trace_id}-{'1' * 16}-01") is not None:
             parent = Caller(trace_id)
         has_limit = isinstance(seconds, (int, float)) and 0 < seconds < 1e9

@@ -68,8 +68,8 @@ class _Tracer:
             scope = _worker.task_of(
                 self._settings,
                 task,
-                lambda: (request.id, task.name, lambda name: request.get(name), _attributes(request)),
-                seconds=hard,
+                lambda: (request.id, task.name, lambda name: _header(request, name), _attributes(request)),
+                seconds=None if request.is_eager else hard,  # which only a worker enforces
             )
             self._open[id(request)] = scope
             scope.__enter__()
@@ -86,6 +86,11 @@ class _Tracer:
 
     def worker_shutdown(self, **_: Any) -> None:
         _worker.finish(is_end=False)  # the main process runs atexit functions
+
+
+def _header(request: Any, name: str) -> object:
+    """Return a header of a task's message; those of an eager task are only in `headers`."""
+    return request.get(name) or (request.headers or {}).get(name)
 
 
 def _attributes(request: Any) -> Mapping[str, object]:

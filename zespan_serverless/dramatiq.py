@@ -6,6 +6,7 @@ import multiprocessing
 from typing import TYPE_CHECKING, Any
 
 from dramatiq import Middleware  # pyright: ignore[reportMissingImports, reportAttributeAccessIssue]
+from dramatiq.middleware import TimeLimit  # pyright: ignore[reportMissingImports]
 
 from . import _worker
 from ._base.guard import Guarded
@@ -58,12 +59,11 @@ class _Tracer(Middleware):  # type: ignore[misc]
 
     def before_process_message(self, broker: Any, message: Any) -> None:
         with Guarded("the start of a message"):
-            limit = message.options.get("time_limit")  # milliseconds
             task = _worker.task_of(
                 self._settings,
                 message,
                 lambda: (message.message_id, message.actor_name, message.options.get, _attributes(message)),
-                seconds=limit / 1000 if isinstance(limit, (int, float)) else None,
+                seconds=_limit(broker, message),
                 is_killed=False,  # the time limit is an exception in the actor, which the process survives
             )
             self._open[id(message)] = task
@@ -87,6 +87,16 @@ class _Tracer(Middleware):  # type: ignore[misc]
     def after_worker_shutdown(self, broker: Any, worker: Any) -> None:
         """Flush: Dramatiq ends the processes that it starts without atexit functions."""
         _worker.finish(is_end=multiprocessing.parent_process() is not None)
+
+
+def _limit(broker: Any, message: Any) -> float | None:
+    """Return the seconds that a message may take: its own limit, that of its actor, or that of the middleware."""
+    for each in broker.middleware:
+        if isinstance(each, TimeLimit):
+            of_actor = broker.actors[message.actor_name].options if message.actor_name in broker.actors else {}
+            limit = message.options.get("time_limit") or of_actor.get("time_limit", each.time_limit)
+            return limit / 1000 if isinstance(limit, (int, float)) else None
+    return None
 
 
 def _attributes(message: Any) -> Mapping[str, object]:

@@ -40,7 +40,7 @@ class _Traced:
             with _worker.task_of(
                 _worker.checked(self.zespan_settings),
                 job,
-                lambda: (job.id, job.func_name, (job.meta or {}).get, _attributes(job)),
+                lambda: (job.id, job.func_name, lambda name: job.meta.get(name), _attributes(job)),
                 seconds=job.timeout,
                 is_killed=False,  # the time limit is an exception in the job, which the process survives
             ):

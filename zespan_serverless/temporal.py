@@ -52,6 +52,10 @@ class _Client(client.OutboundInterceptor):  # type: ignore[misc]
         _carry(input)
         return await super().start_workflow(input)
 
+    async def start_activity(self, input: Any) -> Any:
+        _carry(input)
+        return await super().start_activity(input)
+
     async def start_update_with_start_workflow(self, input: Any) -> Any:
         _carry(input.start_workflow_input)
         return await super().start_update_with_start_workflow(input)
@@ -105,7 +109,7 @@ class _Activity(worker.ActivityInboundInterceptor):  # type: ignore[misc]
             lambda: (_id(info), info.activity_type, lambda name: _text(headers.get(name)), _attributes(info)),
             seconds=limit.total_seconds() if limit else None,
             is_killed=False,
-            trace_id=(info.workflow_run_id or "").replace("-", ""),
+            trace_id=_run_id(info).replace("-", ""),
         )
         async with task:
             try:
@@ -129,15 +133,20 @@ def _text(payload: Any) -> str | None:
     return None if payload is None else bytes(payload.data).decode("latin-1")
 
 
+def _run_id(info: Any) -> str:
+    """Return the id of the workflow's run, or that of an activity without a workflow."""
+    return info.workflow_run_id or getattr(info, "activity_run_id", None) or ""
+
+
 def _id(info: Any) -> str:
-    return f"{info.workflow_run_id}/{info.activity_id}/{info.attempt}"
+    return f"{_run_id(info)}/{info.activity_id}/{info.attempt}"
 
 
 def _attributes(info: Any) -> Mapping[str, object]:
     """Return the attributes of an attempt."""
     return {
         "faas.trigger": "other",
-        "temporal.namespace": info.workflow_namespace,
+        "temporal.namespace": getattr(info, "namespace", None) or info.workflow_namespace,
         "temporal.task_queue": info.task_queue,
         "temporal.workflow.type": info.workflow_type,
         "temporal.workflow.id": info.workflow_id,

@@ -157,11 +157,15 @@ class Run:
                     self.count["kills"] += 1
 
     def drain(self) -> None:
-        """Have the next process of this machine send what is left."""
+        """Have the next processes of this machine send what is left, until no journal is left."""
         self.backend.mode = "ok"
         command = [str(self.python), "-c", HEIR, str(self.journals)]
-        heir = subprocess.run(command, env=self.env, capture_output=True, text=True, check=False, timeout=300)
-        assert heir.returncode == 0, heir.stderr
+        for _ in range(20):
+            heir = subprocess.run(command, env=self.env, capture_output=True, text=True, check=False, timeout=300)
+            assert heir.returncode == 0, heir.stderr
+            if not [*self.journals.glob("*")]:
+                return
+            time.sleep(0.2)
 
     def result(self) -> dict[str, Any]:
         """Return what was captured, what of it has not arrived, and how many root events the attempts have."""
@@ -178,6 +182,7 @@ class Run:
             "attempts with several": sum(number > 1 for number in spans.values()),
             "delivered again under the same id": len(self.backend.events) - len(arrived),
             "ends": dict(ends.most_common()),
+            "journals left": len([*self.journals.glob("*")]),
             "drops told": Counter(re.findall(r"events are being dropped: (\w+)", "".join(self.logs))),
         }
 

@@ -134,6 +134,13 @@ async def serve(client: Client) -> None:
             await stop.wait()
 
 
+async def begin(client: Client, count: int, name: str) -> None:
+    """Start workflows, and do not wait for them."""
+    for number in range(count):
+        options: dict[str, Any] = {"id": f"{name}-begun-{number}", "task_queue": os.environ["QUEUE"]}
+        await client.start_workflow(TwoActivities.run, name, **options)
+
+
 async def start(client: Client, count: int, name: str) -> list[str | None]:
     traces = []
     handles = []
@@ -156,6 +163,8 @@ async def main(address: str, what: str, *args: str) -> None:
     client = await Client.connect(address, interceptors=interceptors())
     if what == "work":
         await serve(client)
+    elif what == "begin":
+        await begin(client, int(args[0]), args[1])
     elif what == "chaos":
         for number in range(int(args[0])):
             await client.start_workflow(Chaos.run, 10, id=f"{args[1]}-{number}", task_queue="q")

@@ -6,12 +6,14 @@ import json
 import os
 import signal
 import subprocess
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from zespan_serverless_dev.emulator.lambda_rie import Sandbox
 
 from tests import environments, hosts
 from tests.documentation import PAGES, blocks
@@ -39,12 +41,12 @@ def worker(server: str, env: dict[str, str]) -> Worker:
     return Worker([str(environments.installed("workers", "temporal")), "-m", WORKER, server, "work"], env)
 
 
-def start(server: str, env: dict[str, str], count: int, name: str) -> Any:
+def start(server: str, env: dict[str, str], count: int, name: str, what: str = "start") -> Any:
     """Start workflows and wait for their ends. Returns their traceparents."""
-    command = [str(environments.installed("workers", "temporal")), "-m", WORKER, server, "start", str(count), name]
+    command = [str(environments.installed("workers", "temporal")), "-m", WORKER, server, what, str(count), name]
     done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
+    return json.loads(done.stdout or "null")
 
 
 @pytest.mark.host(seconds=12)
@@ -89,6 +91,30 @@ def test_an_untraced_workflow_is_one_trace(server: str, env: dict[str, str], bac
     assert (attempt["parent_span_id"], attempt["metadata"]["error.type"]) == (None, "CancelledError")
     hosts.write("Temporal", "deadline", "An attempt that times out arrives, as `CancelledError`.")
     hosts.write("Temporal", "dead backend", "Everything arrives once it is back.", outage="kept, then sent")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="AWS builds its emulator for Linux only")
+@pytest.mark.host(seconds=15)
+def test_a_worker_on_lambda(server: str, env: dict[str, str], backend: Backend) -> None:
+    """An event for each activity, and none for the invocation: everything arrives before the response, although the
+    function is frozen then."""
+    python = environments.installed("workers", "temporal")
+    (packages,) = python.parents[1].glob("lib/python*/site-packages")
+    start(server, {**env, "QUEUE": "lambda"}, 3, "asynchronous", "begin")
+    command = [str(python.with_name("temporal")), "worker", "deployment", "set-current-version", "--address", server]
+    version = ["--deployment-name", "tests", "--build-id", "1", "--allow-no-pollers", "--yes"]
+    subprocess.run([*command, *version], check=True, capture_output=True, timeout=60)
+    variables = {name: env[name] for name in ("ZESPAN_API_KEY", "ZESPAN_BASE_URL", "IDS")}
+    variables |= {"PYTHONPATH": f"{ROOT}:{packages}", "TEMPORAL_ADDRESS": server, "ROOM": "room"}
+    with Sandbox("tests.workers.temporal_lambda.handler", ROOT, env=variables, timeout=60) as sandbox:
+        answer = sandbox.invoke({}, client_timeout=90)
+        sandbox.freeze()
+        assert answer.payload is None, answer.log
+        assert support.noted(env), answer.log
+        assert {event["event_id"] for event in backend.events}.issuperset(support.noted(env))
+        attempts = [event for event in roots(backend.events) if event["operation"] != "starter"]
+    assert {event["operation"] for event in attempts} == {"asynchronous"}
+    assert len(attempts) == len(support.noted(env))
 
 
 @pytest.mark.host(seconds=6)
