@@ -27,7 +27,6 @@ from typing import Any, NamedTuple
 
 from tests import environments
 from tests.support import ROOT, roots
-from tests.test_chaos import HEIR
 from tests.workers import support
 from tests.workers.support import Worker
 from zespan_serverless.testing import Backend
@@ -35,6 +34,14 @@ from zespan_serverless.testing import Backend
 MODES: list[Any] = ["ok", "ok", "ok", "hang", "refuse", "drop", 429, 500, 503]
 QUIET = ["-l", "error", "--without-gossip", "--without-mingle"]
 LIMITS = ["--max-tasks-per-child", "9", "--soft-time-limit", "1", "--time-limit", "2"]
+HEIR = """
+import sys
+from zespan_serverless import capture, flush, init
+init(journal=sys.argv[1])
+capture({"operation": "heir"})  # is sent when everything has been taken over
+flush(100)
+sys.exit(flush(100).pending)
+"""
 
 
 class Queue(NamedTuple):
