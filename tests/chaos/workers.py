@@ -136,10 +136,11 @@ class Run:
 
     def work(self, tasks: int, longest: float) -> None:
         """Have workers run until so many attempts have begun. Each worker lives for `longest` seconds at most."""
+        commands = self.queue.commands[: None if tasks > 500 else 1]  # spawning a process for each job takes long
         while (begun := len(self.attempts())) < tasks:
             if self.published - begun < 500:
                 self.publish(min(500, max(tasks, 100)))
-            command = [str(self.python), "-m", *self.with_broker(self.chance.choice(self.queue.commands))]
+            command = [str(self.python), "-m", *self.with_broker(self.chance.choice(commands))]
             self.count["workers"] += 1
             with Worker(command, self.env) as worker:
                 end = time.monotonic() + 60  # its start takes seconds on a busy machine
