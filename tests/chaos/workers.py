@@ -29,11 +29,13 @@ from tests import environments
 from tests.support import ROOT, roots
 from tests.workers import support
 from tests.workers.support import Worker
+from zespan_serverless._base.log import PREFIX
 from zespan_serverless.testing import Backend
 
 MODES: list[Any] = ["ok", "ok", "ok", "hang", "refuse", "drop", 429, 500, 503]
 QUIET = ["-l", "error", "--without-gossip", "--without-mingle"]
 LIMITS = ["--max-tasks-per-child", "9", "--soft-time-limit", "1", "--time-limit", "2"]
+OWN = ("----", PREFIX[:4])
 HEIR = """
 import sys
 from zespan_serverless import capture, flush, init
@@ -213,7 +215,8 @@ def run(name: str, folder: Path, tasks: int, seed: str, longest: float = 20.0) -
         chaos.drain()
         found = chaos.result()
     if found["lost"] or found["attempts without an event of their own"] or found["attempts with several"]:
-        (folder / "logs").write_text("\n---- the next worker\n".join(chaos.logs))
+        own = (line for log in chaos.logs for line in ["---- the next worker", *log.splitlines()] if line[:4] in OWN)
+        (folder / "logs").write_text("\n".join(own))
     return found
 
 
@@ -229,7 +232,7 @@ def main() -> None:
         seconds = time.monotonic() - began
         sys.stdout.write(f"{given.queue}, seed {given.seed}, {seconds:.0f} s: {json.dumps(found)}\n")
         if (logs := Path(folder, "logs")).exists():
-            sys.stdout.write(f"What the workers have logged:\n{logs.read_text()[-20_000:]}\n")
+            sys.stdout.write(f"What the package has logged:\n{logs.read_text()}\n")
 
 
 if __name__ == "__main__":
