@@ -34,8 +34,8 @@ LAYERS = [
     {"providers"},
     {"_observe"},
     {
-        *("adk", "agentcore", "alibaba", "aws_lambda", "azure_functions", "asgi", "jobs", "logs", "openwhisk"),
-        *("oracle", "wsgi"),
+        *("adk", "agentcore", "alibaba", "aws_lambda", "azure_functions", "asgi", "cloudflare", "jobs", "logs"),
+        *("openwhisk", "oracle", "wsgi"),
     },
     {"google_cloud", "tasks", "vercel"},  # jobs run on Cloud Run, too; handler classes, WSGI and ASGI on Vercel
     {"_worker"},
@@ -76,6 +76,7 @@ SPEAKS = {
     "aws_lambda/_loop.py": {"asyncio"},  # runs async handlers
     "_base/aio.py": {"asyncio"},  # leaves the event loop free
     "_delivery/aio.py": {"asyncio"},
+    "_delivery/in_loop.py": {"asyncio"},  # has no threads
     "_process/others.py": {"asyncio"},  # runs flush functions that are async
     "testing/_backend.py": {"socket", "ssl"},
 }

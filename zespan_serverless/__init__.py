@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from .aws_lambda._records import traced_records as traced_records
     from .azure_functions import zespan_azure as zespan_azure
     from .celery import zespan_celery as zespan_celery
+    from .cloudflare import zespan_cloudflare as zespan_cloudflare
     from .errors import ConfigurationError as ConfigurationError
     from .errors import FlushIncomplete as FlushIncomplete
     from .errors import ZespanError as ZespanError
@@ -66,7 +67,8 @@ else:
         "tasks": ("task_scope",),
     }
     _HOME = {name: module for module, names in _NAMES.items() for name in names}
-    _HOME |= {f"zespan_{name}": name for name in ("agentcore", "alibaba", "celery", "openwhisk", "oracle", "vercel")}
+    _HOSTS = ("agentcore", "alibaba", "celery", "cloudflare", "openwhisk", "oracle", "vercel")
+    _HOME |= {f"zespan_{name}": name for name in _HOSTS}
 
     __all__ = sorted([*_HOME, "__version__"])  # noqa: PLE0605
 

@@ -70,12 +70,7 @@ class Dropped(Value):
     _rare = ("destination",)
 
     def __init__(
-        self,
-        events: int,
-        reason: str,
-        detail: str = "",
-        payloads: tuple[bytes, ...] = (),
-        destination: str = "",
+        self, events: int, reason: str, detail: str = "", payloads: tuple[bytes, ...] = (), destination: str = ""
     ) -> None:
         self.events: int = events
         self.reason: str = reason

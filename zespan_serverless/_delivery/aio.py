@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 import time
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 async def flush_async(delivery: Delivery | Several, budget: float) -> None:
     """Wait until everything captured so far is settled, for at most `budget` seconds. `on_flush` is notified."""
-    if aio.trio() is not None or _clock_stands_still():
+    if sys.platform != "emscripten" and (aio.trio() is not None or _clock_stands_still()):
         delivery.notify(await aio.in_thread(lambda: delivery.flush(budget)), 0)
         return
     import asyncio

@@ -21,7 +21,7 @@ MOMENT = 0.01
 """Seconds between two checks of what is about to change."""
 _FAILURE_PAUSE = 0.05
 """Seconds before the next try after an error of our own."""
-_NEW, _RUNNING, _DONE = range(3)  # states of a job
+_NEW, RUNNING, _DONE = range(3)  # states of a job
 
 
 class Wakeups:
@@ -136,13 +136,13 @@ class Worker:
     def is_me(self) -> bool:
         """Whether the calling thread is the one that sends, which must not wait for itself."""
         me, job = threading.current_thread(), self.job
-        return me is self.thread or (job is not None and job.state == _RUNNING and me is job.thread)
+        return me is self.thread or (job is not None and job.state == RUNNING and me is job.thread)
 
     @property
     def is_free(self) -> bool:
         """Whether no job is under way. A job that this thread has taken, but could not run, does not count."""
         job = self.job
-        return job is None or (job.state != _RUNNING and job.thread is threading.current_thread())
+        return job is None or (job.state != RUNNING and job.thread is threading.current_thread())
 
     @property
     def has_thread(self) -> bool:
@@ -248,7 +248,7 @@ class Worker:
         """Run it without the lock. The outcome is ignored if the thread was given up as stuck meanwhile."""
         outcome = None
         try:
-            job.state = _RUNNING
+            job.state = RUNNING
             outcome = job.run()
         finally:
             job.state = _DONE

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 import time
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from .._base.http_client import HttpClient
+    from .fetching import FetchTransport
     from .proxy import Proxy
     from .through_client import ClientTransport
 
@@ -349,8 +351,12 @@ def transport_to(
     *,
     certificate: str | None = None,
     reads: tuple[str, ...] = ("html",),
-) -> Transport | ClientTransport:
+) -> Transport | ClientTransport | FetchTransport:
     """Return what posts to an address: through the user's own client, if there is one, which then decides on trust."""
+    if sys.platform == "emscripten":
+        from .fetching import FetchTransport
+
+        return FetchTransport(base_url, reads=reads)
     if client is None:
         return Transport(base_url, certificate=certificate, reads=reads)
     from .through_client import ClientTransport

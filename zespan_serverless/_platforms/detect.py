@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 
 from .platform import Platform
 
@@ -45,6 +46,10 @@ def detect() -> Platform:
         from . import openwhisk
 
         return openwhisk.platform()
+    if sys.platform == "emscripten":
+        from . import cloudflare
+
+        return cloudflare.platform()
     if "bedrock-agentcore" in environ.get("OTEL_RESOURCE_ATTRIBUTES", ""):
         from . import agentcore
 

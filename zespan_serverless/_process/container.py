@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Protocol
@@ -10,10 +11,14 @@ from typing import TYPE_CHECKING, Any, Protocol
 from .. import settings as _settings
 from .._base import log
 from .._base.guard import Guarded, had_begun, is_from_signal
-from .._delivery.delivery import Delivery
 from .._platforms import is_restarted
 from .._record.policy import Policy
 from .._record.record import Record, Resource
+
+if sys.platform == "emscripten":
+    from .._delivery.in_loop import LoopDelivery as Delivery
+else:
+    from .._delivery.delivery import Delivery
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -24,8 +29,6 @@ if TYPE_CHECKING:
     from .._delivery.several import Several
     from .._record.held import Held
     from .._record.invocation import Invocation
-
-_EXPORTERS = "zespan_serverless.exporters"  # whose modules are imported on demand
 
 JOURNAL_SIZE = 2
 """Bytes that the journal may exceed the buffer by before it is rewritten without settled events."""
@@ -235,5 +238,5 @@ def build_exporter(settings: _settings.Settings) -> Exporter:
         from ..exporters.stores import exporter_to
 
         return exporter_to(name)
-    module: Any = import_module(f"{_EXPORTERS}.{'otlp' if name in _settings.OTLP_EXPORTERS else name}")
+    module: Any = import_module(f"zespan_serverless.exporters.{'otlp' if name in _settings.OTLP_EXPORTERS else name}")
     return module.build(settings)  # type: ignore[no-any-return]

@@ -21,7 +21,7 @@ def completed(theirs: CustomExporter | Fallback) -> Exporter:
         "__qualname__": kind.__qualname__,  # a journal belongs to a class of exporters
         "destination": property(lambda _: getattr(theirs, "destination", "")),
     }
-    for name in ("encode", "send", "prepare", "cancel", "close"):
+    for name in ("encode", "send", "send_async", "prepare", "cancel", "close"):
         if hasattr(theirs, name):
             attributes[name] = staticmethod(getattr(theirs, name))
     return ABCMeta(kind.__name__, (exporters.Exporter,), attributes)()  # type: ignore[no-any-return]

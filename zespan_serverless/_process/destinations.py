@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 from .._base import log
 from .._base.guard import pass_on
-from .._delivery.delivery import Delivery
 from .._delivery.several import Several
 from ..settings import OTLP_EXPORTERS
 from ..settings.exporters import destination_of, name_of
+
+if sys.platform == "emscripten":
+    from .._delivery.in_loop import LoopDelivery as Delivery
+else:
+    from .._delivery.delivery import Delivery
 
 if TYPE_CHECKING:
     from collections.abc import Callable

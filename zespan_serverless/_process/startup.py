@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from typing import TYPE_CHECKING, Any
 
 from .. import _trace
@@ -32,6 +33,10 @@ def start(arguments: Mapping[str, Any], on_created: Callable[[_settings.Settings
     if _needs_container():
         with _lock:
             if _needs_container():
+                if sys.platform == "emscripten":
+                    from .._platforms.cloudflare import adopt_bindings
+
+                    adopt_bindings()
                 settings = _settings.usable(_settings.resolve(arguments))
                 created = Container(settings) if settings is not None else None
                 if settings is not None:
@@ -47,8 +52,7 @@ def start(arguments: Mapping[str, Any], on_created: Callable[[_settings.Settings
 
 
 def _needs_container() -> bool:
-    container = current()
-    return container.delivery.closed if container is not None else not _started
+    return not _started if (container := current()) is None else container.delivery.closed
 
 
 def reconsider() -> None:

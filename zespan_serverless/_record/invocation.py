@@ -25,11 +25,7 @@ class ColdStart(Value):
 
     __slots__ = ("init_ms", "kind")
 
-    def __init__(
-        self,
-        kind: StartKind,
-        init_ms: float | None = None,
-    ) -> None:
+    def __init__(self, kind: StartKind, init_ms: float | None = None) -> None:
         self.kind = kind
         self.init_ms: float | None = init_ms
 

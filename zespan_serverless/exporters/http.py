@@ -19,7 +19,7 @@ from __future__ import annotations
 import os
 import time
 from abc import abstractmethod
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from .._base.reports import Outcome
 from .._http.transport import retry_after, transport_to
@@ -91,8 +91,16 @@ class HttpExporter(Exporter):
 
     def send(self, batch: Sequence[bytes], timeout: float) -> Outcome:
         deadline = time.monotonic() + timeout  # before compressing, whose time counts
-        body = self.body_of(batch)
-        status, headers, answer = self._post(body, deadline)
+        return self._outcome(self._post(self.body_of(batch), deadline))
+
+    async def send_async(self, batch: Sequence[bytes], timeout: float) -> Outcome:  # noqa: ASYNC109
+        """Do the same as `send` in an event loop, on a platform without threads and sockets."""
+        transport: Any = self._transport
+        body, headers = self.body_of(batch), self.headers_for(self._key)
+        return self._outcome(await transport.post_async(self.PATH, body, headers, timeout))
+
+    def _outcome(self, received: Answer) -> Outcome:
+        status, headers, answer = received
         detail = f"HTTP {status}"
         if 200 <= status < 300:
             if answer.lstrip().startswith(b"<"):

@@ -21,6 +21,7 @@ from ._resource import attributes_of
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from ..._http.answer import Answer
     from ..._record.record import Record
     from ...settings import Settings
     from ...settings._otlp import Target
@@ -77,23 +78,34 @@ class OtlpExporter(Exporter):
 
     def send(self, batch: Sequence[bytes], timeout: float) -> Outcome:
         deadline = time.monotonic() + timeout  # before compressing, whose time counts
+        body = self._body_of(batch)
+        return self._outcome(self._transport.post("", body, self._headers, deadline - time.monotonic()), len(batch))
+
+    async def send_async(self, batch: Sequence[bytes], timeout: float) -> Outcome:  # noqa: ASYNC109
+        """Do the same as `send` in an event loop, on a platform without threads and sockets."""
+        transport: Any = self._transport
+        return self._outcome(await transport.post_async("", self._body_of(batch), self._headers, timeout), len(batch))
+
+    def _body_of(self, batch: Sequence[bytes]) -> bytes:
         resource = flattened(self.resource) if self.resource else self.context()["resource"]
         body = self._encoding.wrap(batch, resource, (_SCOPE, self._resource.sdk_version))
         if self._target.compresses:
             body = zlib.compress(body, level=1, wbits=31)  # 31: with gzip's header
-        answer = self._transport.post("", body, self._headers, deadline - time.monotonic())
+        return body  # type: ignore[no-any-return]
+
+    def _outcome(self, answer: Answer, count: int) -> Outcome:
         status, detail = answer.status, f"HTTP {answer.status}"
         if 200 <= status < 300:
             if answer.body.lstrip().startswith(b"<"):
                 return Outcome("retry", f"{detail} with a page in HTML, which no OTLP endpoint answers")
-            return self._accepted(answer.body, len(batch))
+            return self._accepted(answer.body, count)
         if status in _UNAUTHORIZED:
             return Outcome("unauthorized", f"{detail} from {self.destination}: {self._target.hint}")
         if status in _TOO_MUCH:
             return Outcome("refused", f"{detail} from {self.destination}")
         if 400 <= status < 500 and status not in _PASSING:
             detail = f"{detail} from {self._target.url}, which no batch will pass: check the address"
-            return Outcome("delivered", detail, rejected=len(batch))
+            return Outcome("delivered", detail, rejected=count)
         suspect = status >= 500 and status not in _PASSING
         return Outcome("retry", detail, retry_after(answer.headers.get("retry-after")), suspect=suspect)
 

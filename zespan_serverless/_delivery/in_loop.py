@@ -1,0 +1,210 @@
+"""A delivery without threads, for Python in WebAssembly: whoever waits for a flush also sends, in the event loop.
+
+Accounts, batches, retries, drops and notices are those of `Delivery`. Only the sender is missing: a flush takes the
+sender's jobs itself, one after the other, and awaits the exporter's `send_async`.
+
+On Cloudflare the requests of an isolate share its memory, but none may wait for the I/O of another, which may be
+cancelled with its request at any time. So a flush never awaits what another flush does. It looks again after a pause of
+its own, and gives up a job whose time is over; the events are then sent again. What a flush could not send waits for
+the next one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from typing import TYPE_CHECKING, Any
+
+from .._base import javascript, log
+from .._base.guard import Guarded, pass_on
+from .._base.reports import FlushReport, Outcome
+from .delivery import Delivery
+from .flushing import Flushing
+from .worker import ABORT_GRACE, MOMENT, RUNNING, Job
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from .._base.exporter import Exporter
+    from .._record.record import Record
+    from ..settings import Settings
+    from .accounts import Accounts
+    from .journal import Journal
+    from .waiters import FlushWaiter
+
+    SendAsync = Callable[[Sequence[bytes], float], Awaitable[Outcome]]
+
+OVERDUE = 0.5
+"""Seconds after the timeout of a job when the request that it belongs to cannot be alive any more."""
+PAUSE_MAX = 0.05
+"""Seconds between two looks at a job of another request."""
+
+
+class LoopDelivery(Delivery):
+    """A `Delivery` that sends in the event loop of whoever flushes."""
+
+    def __init__(
+        self,
+        exporter: Exporter,
+        settings: Settings,
+        journal: Journal | None = None,
+        name: str = "",
+        fallback: Exporter | None = None,
+    ) -> None:
+        self._asking: asyncio.Task[Any] | None = None  # has asked for a flush that has not begun
+        super().__init__(exporter, settings, journal, name, fallback)
+        self.flushing: LoopFlushing = LoopFlushing(
+            self._accounts, self._sending.idle_seconds, getattr(exporter, "send_async", None)
+        )
+
+    def capture(self, record: Record) -> None:
+        """Take an event, and send early if a batch is full, as a thread would."""
+        super().capture(record)
+        size, captured = self._accounts.settings.batch_size, self.captured
+        if captured and captured % size == 0:
+            self.flush_in_background(self._accounts.settings.flush_timeout)
+
+    def flush_in_background(self, timeout: float, *, wait: bool = True) -> None:
+        """Flush in a task, which the platform is asked to wait for. Without an event loop events wait for a flush."""
+        if not self.pending:
+            return
+        try:
+            loop, asking = asyncio.get_running_loop(), asyncio.current_task()
+        except RuntimeError as error:
+            pass_on(error)
+            return
+        if asking is None or asking is not self._asking:  # nothing else of its request may be relied on
+            self._asking = asking
+            javascript.keep(loop.create_task(self._flush_alone(timeout)))
+
+    async def _flush_alone(self, timeout: float) -> None:  # noqa: ASYNC109
+        self._asking = None
+        with Guarded("the flush"):
+            report = await self.flushing.flush_in_loop(timeout)
+            if report.delivered or report.dropped or report.pending:  # else another flush has reported all
+                self.flushing.notify(report, 0)
+
+    def begin_flush(self, timeout: float, done: Callable[[], object]) -> Callable[[], FlushReport]:
+        """Begin a flush as a task of the calling request, whose end cancels it."""
+        began, pending = asyncio.get_running_loop().time(), self.pending
+        task = asyncio.get_running_loop().create_task(self.flushing.flush_in_loop(timeout))
+        task.add_done_callback(lambda _: done())
+
+        def end() -> FlushReport:
+            if task.done() and not task.cancelled() and task.exception() is None:
+                return task.result()
+            task.cancel()
+            elapsed = asyncio.get_running_loop().time() - began
+            return FlushReport(pending=min(self.pending, pending), elapsed=elapsed, reason="deadline")
+
+        return end
+
+    def stop_threads(self, timeout: float) -> bool:
+        """Do nothing, and return that no thread is left."""
+        return True
+
+    def _begin_anew(self) -> None:
+        super()._begin_anew()
+        self._accounts.worker.is_held = True  # no thread is tried
+
+
+class LoopFlushing(Flushing):
+    """Flushes that send by themselves. `flush_in_loop` is the usual way; the others work if the stack can wait."""
+
+    __slots__ = ("_send_async",)
+
+    def __init__(self, accounts: Accounts, idle_seconds: Callable[[], float], send_async: SendAsync | None) -> None:
+        super().__init__(accounts, idle_seconds)
+        self._send_async = send_async
+
+    async def flush_in_loop(self, timeout: float) -> FlushReport:  # noqa: ASYNC109
+        """Send what was captured before this call, for at most `timeout` seconds. See `Delivery.flush`."""
+        waiter, reason = super().join(timeout, probe=False)
+        try:
+            while reason is None:
+                found = self._look(waiter)
+                if isinstance(found, str):
+                    reason = found
+                else:
+                    await self._take(found)
+        finally:
+            self.remove(waiter)
+        report = self.report(waiter, reason)
+        if self._accounts.settings.debug:
+            log.line("flush-report", "flush: %s", report)
+        return report
+
+    def join(
+        self, timeout: float, *, probe: bool, last: bool = False, in_background: bool = False
+    ) -> tuple[FlushWaiter, str | None]:
+        """Begin a flush that is not a coroutine. It has no time where the stack cannot be suspended."""
+        return super().join(
+            timeout if javascript.can_wait() else 0.0, probe=probe, last=last, in_background=in_background
+        )
+
+    def step(self, waiter: FlushWaiter) -> str | float:
+        """Take one step of a flush that is not a coroutine, by suspending the stack."""
+        found = self._look(waiter)
+        if isinstance(found, str):
+            return found
+        javascript.wait(self._take(found))
+        return 0.0
+
+    def notify(self, report: FlushReport, timeout: float) -> None:
+        """Call `on_flush` here."""
+        accounts = self._accounts
+        if accounts.settings.on_flush is None or accounts.closed or accounts.is_reentrant():
+            return
+        with accounts.lock:
+            accounts.notices.flushed(report)
+            call = accounts.notices.drain() if accounts.notices else None
+        if call is not None:
+            call()
+
+    def abort(self, waiter: FlushWaiter) -> None:
+        """Do nothing: each request to a backend ends at its own deadline."""
+
+    def _look(self, waiter: FlushWaiter) -> str | Job | float:
+        """Return why the flush may return, or the next job, or seconds until the next look."""
+        accounts = self._accounts
+        with accounts.lock:
+            job = accounts.worker.job
+            if job is not None and job.sends and job.seconds > job.timeout + OVERDUE:
+                accounts.worker.job = None  # its outcome is ignored
+                accounts.buffer.put_back()
+            found = self._wait_step(waiter)
+            accounts.wakeups.unregister(waiter.wakeup)  # nobody waits for it
+            if not isinstance(found, (str, Job)) and accounts.worker.job is not None:
+                found = min(found, PAUSE_MAX)
+        accounts.after_release()
+        return found if isinstance(found, (str, Job)) else max(found, MOMENT)
+
+    async def _take(self, found: Job | float) -> None:
+        """Run a job, or wait."""
+        if not isinstance(found, Job):
+            await asyncio.sleep(found)
+        elif found.sends and not found.parks and self._send_async is not None:
+            await self._send(found, self._send_async)
+        else:
+            self._accounts.worker.run_job(found)
+
+    async def _send(self, job: Job, send: SendAsync) -> None:
+        outcome: Any = Outcome("retry", "interrupted")
+        # Not the current thread, which another flush would take for its own: it would not wait for the end of this job.
+        job.thread, job.state = _NO_THREAD, RUNNING
+        batch = [item.data for item in self._accounts.buffer.in_flight]
+        try:
+            async with asyncio.timeout(job.timeout + ABORT_GRACE):
+                outcome = await send(batch, job.timeout)
+        except Exception as error:
+            pass_on(error)
+            late = isinstance(error, TimeoutError) or job.seconds >= job.timeout
+            outcome = Outcome("retry", f"no answer within {job.timeout:.1f} s" if late else log.describe(error))
+        finally:
+            if not isinstance(outcome, Outcome):
+                outcome = Outcome("retry", f"send_async() returned {outcome!r}")
+            job.run = lambda: outcome
+            self._accounts.worker.run_job(job)
+
+
+_NO_THREAD = threading.Thread()
