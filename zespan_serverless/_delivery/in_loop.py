@@ -53,9 +53,12 @@ class LoopDelivery(Delivery):
     ) -> None:
         self._asking: asyncio.Task[Any] | None = None  # has asked for a flush that has not begun
         super().__init__(exporter, settings, journal, name, fallback)
-        self.flushing: LoopFlushing = LoopFlushing(
-            self._accounts, self._sending.idle_seconds, getattr(exporter, "send_async", None)
-        )
+        send_async = getattr(exporter, "send_async", None)
+        self.flushing = self._flushes = LoopFlushing(self._accounts, self._sending.idle_seconds, send_async)
+
+    async def flush_in_loop(self, timeout: float) -> FlushReport:  # noqa: ASYNC109
+        """Send what was captured before this call, for at most `timeout` seconds."""
+        return await self._flushes.flush_in_loop(timeout)
 
     def capture(self, record: Record) -> None:
         """Take an event, and send early if a batch is full, as a thread would."""
@@ -80,14 +83,14 @@ class LoopDelivery(Delivery):
     async def _flush_alone(self, timeout: float) -> None:  # noqa: ASYNC109
         self._asking = None
         with Guarded("the flush"):
-            report = await self.flushing.flush_in_loop(timeout)
+            report = await self.flush_in_loop(timeout)
             if report.delivered or report.dropped or report.pending:  # else another flush has reported all
                 self.flushing.notify(report, 0)
 
     def begin_flush(self, timeout: float, done: Callable[[], object]) -> Callable[[], FlushReport]:
         """Begin a flush as a task of the calling request, whose end cancels it."""
         began, pending = asyncio.get_running_loop().time(), self.pending
-        task = asyncio.get_running_loop().create_task(self.flushing.flush_in_loop(timeout))
+        task = asyncio.get_running_loop().create_task(self.flush_in_loop(timeout))
         task.add_done_callback(lambda _: done())
 
         def end() -> FlushReport:

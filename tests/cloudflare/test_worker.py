@@ -1,0 +1,165 @@
+"""Python Workers: CPython in WebAssembly (Pyodide in Node), with Cloudflare's own SDK; see host.mjs."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from tests import environments
+from tests.support import ROOT, TRACE, Answer, Event, Served, below, roots, until
+from zespan_serverless.testing import Backend
+
+pytestmark = [
+    pytest.mark.host(seconds=4),
+    pytest.mark.skipif(not shutil.which("node"), reason="the Worker runs on Node"),
+]
+
+EACH = 5
+HERE = Path(__file__).parent
+_numbers = itertools.count()
+
+
+class Worker(Served):
+    """An isolate with the Worker of worker.py, and the backend that it sends to."""
+
+    def __init__(self, backend: Backend) -> None:
+        python = environments.installed("cloudflare", "worker")
+        (packages,) = python.parents[1].glob("lib/python*/site-packages")
+        self._seen = 0
+        self.backend, port = backend, 19_000 + (os.getpid() * 101 + next(_numbers)) % 6_000
+        command = ["node", "--experimental-wasm-stack-switching", str(HERE / "host.mjs"), str(port)]
+        folders = [str(python.parents[1] / "node_modules"), "worker", str(HERE), str(packages), str(ROOT)]
+        variables = {"CF_ZESPAN_BASE_URL": backend.url, "CF_ZESPAN_API_KEY": "zsp_key", "PATH": os.environ["PATH"]}
+        super().__init__([*command, *folders], port, HERE, variables)
+        until(self.listens, 100)
+
+    def listens(self) -> bool:
+        """Whether the Worker's module is imported."""
+        assert self._process.poll() is None, self.log
+        return "imported in" in self.log
+
+    def events(self) -> list[Event]:
+        """Return the events that the backend has when no request is under way, since the last call."""
+        self.ask("/__idle")
+        seen, self._seen = self._seen, len(self.backend.events)
+        return self.backend.events[seen : self._seen]
+
+    def counters(self) -> tuple[int, int, int, int]:
+        """Return how many events were captured, delivered, are pending, and were dropped."""
+        captured, delivered, pending, dropped = json.loads(self.ask("/@Counters").body)
+        return captured, delivered, pending, dropped
+
+
+@pytest.fixture(scope="module")
+def isolate() -> Iterator[Worker]:
+    """One for all tests, because its start takes seconds."""
+    with Backend() as backend, Worker(backend) as worker:
+        yield worker
+
+
+@pytest.fixture
+def worker(isolate: Worker) -> Worker:
+    """The Worker, whose backend has no events and is well."""
+    isolate.backend.mode = "ok"
+    isolate.events()
+    return isolate
+
+
+def test_nothing_is_lost(worker: Worker) -> None:
+    """Several requests of each kind, four at a time: each has its root event, and what is below it."""
+    paths = {
+        "/": "GET /",
+        "/stream": "GET /stream",
+        "/exception": "GET /exception",
+        "/later": "GET /later",
+        "/__scheduled": "scheduled */5 * * * *",
+        "/__queue": "queue jobs",
+        "/__call/Counter/increment": "Counter.increment",
+        "/@Untraced": "GET /@Untraced",
+    }
+    with ThreadPoolExecutor(4) as pool:
+        answers: list[Answer] = list(pool.map(worker.ask, [path for path in paths for _ in range(EACH)]))
+    assert sorted({answer.status for answer in answers}) == [200, 201, 500]
+    events = worker.events()
+    for path, operation in paths.items():
+        found = [root for root in roots(events) if root["operation"] == operation]
+        steps = [len(below(root, events)) for root in found]
+        assert steps == [2 if path in ("/stream", "/later") else 1] * EACH, operation
+    captured, delivered, pending, dropped = worker.counters()
+    assert (captured, pending, dropped) == (delivered, 0, 0)
+
+
+def test_a_request_is_in_its_callers_trace(worker: Worker) -> None:
+    """The event says what Cloudflare says of the request."""
+    worker.ask("/?key=secret", traceparent=f"00-{TRACE}-b7ad6b7169203331-01", cf_ray="8f0a1b2c3d4e5f60-FRA")
+    (root,) = roots(worker.events())
+    assert (root["trace_id"], root["parent_span_id"]) == (TRACE, "b7ad6b7169203331")
+    said = {name: root["metadata"].get(name) for name in ("url.path", "cloudflare.ray_id", "cloudflare.colo")}
+    assert said == {"url.path": "/", "cloudflare.ray_id": "8f0a1b2c3d4e5f60", "cloudflare.colo": "FRA"}
+    assert root["metadata"]["cloud.platform"] == "cloudflare.workers"
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "error"), [("/exception", 500, "ValueError"), ("/unavailable", 503, "503"), ("/", 200, None)]
+)
+def test_a_failure_is_the_workers_own(worker: Worker, path: str, status: int, error: str | None) -> None:
+    """The platform gets the exception or the response, and the event has the error."""
+    assert worker.ask(path).status == status
+    (root,) = roots(worker.events())
+    assert (root["status"], root["metadata"].get("error.type")) == ("error" if error else "success", error)
+
+
+def test_a_stream_passes_through(worker: Worker) -> None:
+    """Its bytes, its status and its headers; its event ends with it, and has the steps that were made meanwhile."""
+    answer = worker.ask("/stream")
+    assert (answer.status, answer.body, answer.headers["x-own"]) == (201, b"data: 0\n\ndata: 1\n\ndata: 2\n\n", "kept")
+    events = worker.events()
+    (root,) = roots(events)
+    assert {step["operation"] for step in below(root, events)} == {"work", "in the stream"}
+    assert root["latency_ms"] >= sum(step["latency_ms"] for step in below(root, events)) > 0
+
+
+@pytest.mark.parametrize("path", ["/", "/stream", "/later", "/@Untraced"])
+def test_no_response_waits_for_the_backend(worker: Worker, path: str) -> None:
+    """A backend that does not answer holds up what comes after the response, not the response."""
+    earlier = len(worker.backend.requests)
+    worker.backend.mode = "hang"
+    assert worker.ask(path).body
+    until(lambda: len(worker.backend.requests) > earlier)
+    worker.backend.mode = "ok"
+    assert roots(worker.events())
+
+
+def test_events_outlast_an_outage(worker: Worker) -> None:
+    """Responses stay the same, and later requests deliver what earlier ones could not."""
+    worker.backend.mode = 503
+    assert [worker.ask("/").body for _ in range(5)] == [b"answer"] * 5
+    worker.ask("/__idle")
+    assert worker.counters()[2] == 10
+    worker.backend.mode = "ok"
+
+    def all_is_delivered() -> bool:
+        worker.ask("/__call/Counter/increment")  # until the breaker lets a request through, 5 s after the last failure
+        worker.ask("/__idle")
+        return worker.counters()[2] == 0
+
+    until(all_is_delivered, 60)
+    assert len([root for root in roots(worker.events()) if root["operation"] == "GET /"]) == 5
+
+
+def test_a_flush_by_hand_waits(worker: Worker) -> None:
+    """`flush()` in a handler suspends the request until the events are delivered."""
+    assert b"delivered=1, dropped=0" in worker.ask("/flush").body
+
+
+def test_a_full_batch_does_not_wait_for_the_end(worker: Worker) -> None:
+    """More events than a batch holds are sent in several requests."""
+    worker.ask("/many")
+    assert len(worker.events()) == 122
