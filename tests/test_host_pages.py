@@ -33,6 +33,7 @@ SHAPED = [
         "agentcore",
         "azure-functions",
         "cloud-run",
+        "cloudflare",
         "foundry",
         "google-cloud",
         "oracle",
@@ -65,13 +66,13 @@ def test_every_block_is_run() -> None:
         "hosts/agentcore": 1,  # in agents/test_examples.py
         "hosts/azure-functions": 3,  # in azure_functions/test_examples.py
         "hosts/cloud-run": 2,  # in google_cloud/test_example.py
+        "hosts/cloudflare": 3,  # in cloudflare/test_examples.py
         "hosts/foundry": 1,  # in agents/test_examples.py
         "hosts/google-cloud": 1,  # in google_cloud/test_example.py
         "hosts/lambda": 2,
         "hosts/lambda-durable": 1,  # in aws_lambda/test_durable.py
         "hosts/lambda-snapstart": 1,  # in aws_lambda/test_snapstart.py
         "hosts/lambda-web": 1,  # in aws_lambda/test_web.py
-        "hosts/other-hosts": 1,  # in jobs/test_example.py
         "hosts/oracle": 1,  # in faas/test_examples.py
         "hosts/scripts": 2,  # in jobs/test_example.py
         "hosts/tasks": 3,

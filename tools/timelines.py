@@ -226,6 +226,12 @@ PICTURES = {
             )
         ],
     ),
+    "cloudflare": Picture(
+        "One request of a Worker",
+        "The client has its response, then the events are sent in the time that waitUntil gives. After that Cloudflare "
+        "may stop the isolate.",
+        [Row("request", "", [_init(), *_after(13, 48, 66), _frozen(67, "may be stopped")])],
+    ),
     "web": Picture(
         "Requests of a web server",
         "No request waits. A background thread collects the events of several requests and sends them together.",

@@ -8,7 +8,7 @@
 // and `fetch` are refused, as in workerd's global scope. The Worker's variables are those of the environment whose
 // names begin with CF_.
 //
-// /@CLASS calls the `fetch` of another class than Default; /__scheduled, /__queue, /__call/CLASS/METHOD call other handlers; /__idle is answered when no request is under way any
+// /@CLASS calls the `fetch` of another class than Default; /__scheduled, /__queue, /__call/CLASS/METHOD/ARGUMENTS call other handlers; /__idle is answered when no request is under way any
 // more, what they have passed to `waitUntil` included.
 import http from "node:http";
 import nodeCrypto from "node:crypto";
@@ -97,7 +97,10 @@ async function handled(request, ctx) {
     "/__queue": { queue: "jobs", messages: [{ body: 1 }, { body: 2 }] },
   }[pathname];
   if (argument) await call("Default", pathname.slice(3), ctx, env, argument, env, ctx);
-  else if (pathname.startsWith("/__call/")) await call(...pathname.split("/").slice(2), ctx, env);
+  else if (pathname.startsWith("/__call/")) {
+    const [kind, method, ...given] = pathname.split("/").slice(2);
+    await call(kind, method, ctx, env, ...given);
+  }
   else return call(pathname.startsWith("/@") ? pathname.slice(2) : "Default", "fetch", ctx, env, request);
   return new Response("done");
 }

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests import environments
+from tests.documentation import PAGES, blocks
 from tests.support import ROOT, TRACE, Answer, Event, Served, below, roots, until
 from zespan_serverless.testing import Backend
 
@@ -29,13 +30,15 @@ _numbers = itertools.count()
 class Worker(Served):
     """An isolate with the Worker of worker.py, and the backend that it sends to."""
 
-    def __init__(self, backend: Backend) -> None:
+    def __init__(self, backend: Backend, pages: Path) -> None:
         python = environments.installed("cloudflare", "worker")
         (packages,) = python.parents[1].glob("lib/python*/site-packages")
         self._seen = 0
         self.backend, port = backend, 19_000 + (os.getpid() * 101 + next(_numbers)) % 6_000
         command = ["node", "--experimental-wasm-stack-switching", str(HERE / "host.mjs"), str(port)]
-        folders = [str(python.parents[1] / "node_modules"), "worker", str(HERE), str(packages), str(ROOT)]
+        for number, block in enumerate(blocks(PAGES["hosts/cloudflare"])):
+            (pages / f"page_{number}.py").write_text(block)
+        folders = [str(python.parents[1] / "node_modules"), "worker", *map(str, (HERE, packages, pages, ROOT))]
         variables = {"CF_ZESPAN_BASE_URL": backend.url, "CF_ZESPAN_API_KEY": "zsp_key", "PATH": os.environ["PATH"]}
         super().__init__([*command, *folders], port, HERE, variables)
         until(self.listens, 100)
@@ -58,9 +61,9 @@ class Worker(Served):
 
 
 @pytest.fixture(scope="module")
-def isolate() -> Iterator[Worker]:
+def isolate(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Worker]:
     """One for all tests, because its start takes seconds."""
-    with Backend() as backend, Worker(backend) as worker:
+    with Backend() as backend, Worker(backend, tmp_path_factory.mktemp("pages")) as worker:
         yield worker
 
 
@@ -163,3 +166,15 @@ def test_a_full_batch_does_not_wait_for_the_end(worker: Worker) -> None:
     """More events than a batch holds are sent in several requests."""
     worker.ask("/many")
     assert len(worker.events()) == 122
+
+
+def test_the_classes_of_the_page_are_traced(worker: Worker) -> None:
+    """The entrypoint and the Durable Object have an event for each call."""
+    assert worker.ask("/@Page").body == b"hello"
+    for path in ("/__call/Page/scheduled/controller/env/ctx", "/__call/Conversation/ask/why"):
+        assert worker.ask(path).status == 200
+    assert [root["operation"] for root in roots(worker.events())] == [
+        "GET /@Page",
+        "Default.scheduled",
+        "Conversation.ask",
+    ]

@@ -6,6 +6,8 @@ from typing import Any
 
 import asgi
 import js
+from page_0 import Default as Page
+from page_2 import Conversation
 from pyodide.ffi import create_proxy
 from workers import DurableObject, Response, WorkerEntrypoint
 
@@ -35,6 +37,9 @@ async def application(scope: Any, receive: Any, send: Any) -> None:
         with span("work"):
             await asyncio.sleep(0.01)
         await send({"type": "http.response.body", "body": b"b"})
+
+
+__all__ = ["Conversation", "Page"]  # the classes of the documentation's page
 
 
 class Untraced(WorkerEntrypoint):

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import subprocess
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 from zespan_serverless_dev.emulator.model import ModelEndpoint
 
 from tests.documentation import PAGES, blocks, run
-from zespan_serverless import span, testing
+from zespan_serverless import testing
 from zespan_serverless.testing import Backend
 
 pytestmark = pytest.mark.host
@@ -67,25 +65,3 @@ def test_the_documented_runs_have_events() -> None:
         run(blocks(PAGES["hosts/scripts"])[0])
         assert asyncio.run(run(blocks(PAGES["hosts/scripts"])[1]).main()) == 3
     assert [event["operation"] for event in events] == ["collect", "nightly digest", "main"]
-
-
-def test_documented_way_without_threads_and_sockets(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Events are sent by what the host has, and again if that fails."""
-    sent: list[str] = []
-    statuses = [200, 503, 200]
-
-    async def fetch(url: str, *, method: str, headers: dict[str, str], body: str) -> SimpleNamespace:
-        status = statuses.pop(0)
-        if status == 200:
-            sent.extend(json.loads(line)["operation"] for line in body.splitlines())
-        return SimpleNamespace(status=status)
-
-    monkeypatch.setitem(sys.modules, "pyodide.ffi", SimpleNamespace(run_sync=asyncio.run))
-    monkeypatch.setitem(sys.modules, "workers", SimpleNamespace(fetch=fetch))
-    module = run(blocks(PAGES["hosts/other-hosts"])[0])
-    for name in ("one", "two"):
-        with span(name):
-            pass
-        asyncio.run(module.send())
-    assert sent == ["one", "two"]
-    assert not statuses

@@ -7,7 +7,6 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from .guard import pass_on
-from .log import DEBUG, line
 
 if TYPE_CHECKING:
     import asyncio
@@ -38,4 +37,3 @@ def keep(task: asyncio.Task[Any]) -> None:
         workers.wait_until(proxy)
     except Exception as error:  # no request is being served: the task may still finish during the next one
         pass_on(error)
-        line("not-kept", "the Worker may stop before telemetry is sent: %r", error, level=DEBUG)

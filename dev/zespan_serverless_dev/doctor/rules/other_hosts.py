@@ -45,36 +45,19 @@ def secret_of_aws(project: Project) -> Iterator[Finding]:
 
 
 @rule(
-    "ZS306",
-    "no-sockets",
-    "error",
-    "A Cloudflare Worker has no sockets and no threads: the default exporter delivers nothing.",
-    "Give init() an exporter of your own that uses fetch, and flush in ctx.waitUntil: see docs/hosts/other-hosts.md.",
-)
-def no_sockets(project: Project) -> Iterator[Finding]:
-    """Find Workers that use the package without an exporter of their own."""
-    for function in concerned(project, "cloudflare"):
-        modules = [module for module in modules_of(project, function) if module.uses(PACKAGE)]
-        given = {keyword.arg for module in modules for _, call in module.calls for keyword in call.keywords}
-        if modules and not given & {"exporter", None}:
-            yield Finding(f"{function.name} sends by the default exporter", function.place, function=function.name)
-
-
-@rule(
     "ZS308",
     "no-wait-until",
     "warning",
-    "What a Worker does after its response may be cut off, unless it is passed to ctx.waitUntil.",
-    "Flush in self.ctx.waitUntil(send()), as docs/hosts/other-hosts.md shows, or use ZespanMiddleware.",
+    "What a Worker does after its response may be cut off, unless it is passed to waitUntil.",
+    "Decorate its class with zespan_cloudflare, or use ZespanMiddleware: both send events in that time.",
 )
 def no_wait_until(project: Project) -> Iterator[Finding]:
-    """Find Workers with an exporter of their own that never have a response wait for anything."""
+    """Find Workers that use the package without anything that sends their events after the response."""
     for function in concerned(project, "cloudflare"):
         modules = [module for module in modules_of(project, function) if module.uses(PACKAGE)]
-        called = [name.rpartition(".")[2] for module in modules for name, _ in module.calls]
-        given = {keyword.arg for module in modules for _, call in module.calls for keyword in call.keywords}
-        if "exporter" in given and not {"waitUntil", "wait_until", "ZespanMiddleware"} & set(called):
-            yield Finding(f"{function.name} never calls waitUntil", function.place, function=function.name)
+        used = {module.name(node).rpartition(".")[2] for module in modules for node in module.nodes}
+        if modules and not {"zespan_cloudflare", "ZespanMiddleware", "task_scope", "waitUntil", "wait_until"} & used:
+            yield Finding(f"{function.name} leaves its events in memory", function.place, function=function.name)
 
 
 @rule(
