@@ -1,4 +1,4 @@
-"""A delivery without threads, for Python in WebAssembly: whoever waits for a flush also sends, in the event loop.
+"""A delivery without threads, for Python in WebAssembly: the caller of a flush also sends, in its event loop.
 
 Accounts, batches, retries, drops and notices are those of `Delivery`. Only the sender is missing: a flush takes the
 sender's jobs itself, one after the other, and awaits the exporter's `send_async`.
@@ -41,7 +41,7 @@ PAUSE_MAX = 0.05
 
 
 class LoopDelivery(Delivery):
-    """A `Delivery` that sends in the event loop of whoever flushes."""
+    """A `Delivery` that sends in the event loop of the caller of a flush."""
 
     def __init__(
         self,
