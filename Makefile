@@ -37,7 +37,7 @@ demo: $(VENV)/.local
 
 # Hundreds of processes import the same packages, which takes three times as long without bytecode: it is written even
 # where the environment forbids it.
-quick test: export PYTHONDONTWRITEBYTECODE =
+quick test $(VENV)/.bytecode: export PYTHONDONTWRITEBYTECODE =
 
 # Each process imports all test files first, which takes seconds of CPU: fewer processes are faster here.
 quick: WORKERS = 4
@@ -48,10 +48,13 @@ quick: $(VENV)/.dev
 # What `make test` runs in. They may be made side by side: make -j environments
 environments: $(VENV)/.dev .venv-sam/.installed .venv-vercel/.installed $(VENV)/.environments
 
-test: environments
+# What the tests run on.
+hosts: environments $(VENV)/.bytecode
 	@$(VENV)/bin/python -m zespan_serverless_dev.emulator.binary >/dev/null
 	@$(VENV)/bin/python -m tools.docker
 	@$(VENV)/bin/python -m tools.chromium
+
+test: hosts
 	$(VENV)/bin/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --durations=15 $(PYTEST_ARGS)
 
 check: $(VENV)/.dev
@@ -118,6 +121,11 @@ $(VENV)/.dev: $(VENV)/.uv pyproject.toml dev/pyproject.toml
 	$(PYTHON) -m venv .venv-sam
 	.venv-sam/bin/python -m pip install --quiet --no-deps --requirement dev/zespan_serverless_dev/emulator/sam-cli.txt
 	.venv-sam/bin/python -m pip install --quiet aws-sam-cli
+	@touch $@
+
+# One process compiles what all test files import. Otherwise each of those that run them would, at the same time.
+$(VENV)/.bytecode: $(VENV)/.dev
+	@$(VENV)/bin/python -m pytest --collect-only --quiet >/dev/null || true
 	@touch $@
 
 # Packages that need different versions of the same dependencies, each in an environment of its own.
