@@ -1,7 +1,7 @@
 """Makes calls of every kind with both clients, and records what the user sees. Runs in a tool's environment.
 
-`python calls.py PEER ORDER` prints the record as JSON. ORDER is the position of our wrapper: `none`, `below` the tool's
-(we have patched first), or `above` it.
+`python calls.py PEER ORDER...` prints the records as JSON, by order: the position of our wrapper, which is `none`,
+`below` the tool's (we have patched first), or `above` it.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import gc
 import inspect
 import itertools
 import json
+import platform
 import sys
 import traceback
 from collections.abc import Awaitable, Callable
@@ -270,32 +271,45 @@ async def run(kind: str, client: Client, peer: Peer, model: Scripted) -> Any:
             return {"raised": type(error).__qualname__, "text": str(error)}
 
 
-def main(name: str, order: str) -> None:
+def main(name: str, *orders: str) -> None:
+    """Print what is seen in each order: `below` the tool, or `none` and then `above` it, which share a process."""
     peer, model, seen = TOOLS[name](), Scripted(), {}
     with contextlib.ExitStack() as stack, asyncio.Runner() as runner:
         ours: list[Any] = []
-        if order == "below":
+        if "below" in orders:
             ours = stack.enter_context(testing.recording())
+        _ = platform.uname().processor  # openai asks for it at its first call, by a program that sentry would record
         peer.start(model.url)
         options = {"base_url": model.url, "api_key": "sk-none", "max_retries": 0}
-        clients = {kind: peer.client(kind, **options) for kind in ("OpenAI", "AsyncOpenAI")}
-        if order == "above":
-            ours = stack.enter_context(testing.recording())
-        gc.freeze()  # keeps imported modules out of the collections below
-        for kind in SCENARIOS:
-            for made, raw_client in clients.items():
-                coroutine = run(kind, Client(raw_client, made == "AsyncOpenAI"), peer, model)
-                result = (runner.run if made == "AsyncOpenAI" else _run_here)(coroutine)
-                gc.collect()  # some tools end their spans in a finalizer,
-                runner.run(asyncio.sleep(0.01))  # or in a callback of the event loop
-                if order != "none":
-                    flush(5)
-                seen[f"{kind} {made}"] = {"result": result, "spans": peer.spans(), "events": list(ours)}
-                ours.clear()
-        runner.run(clients["AsyncOpenAI"].close())
+        for order in orders:
+            clients = {kind: peer.client(kind, **options) for kind in ("OpenAI", "AsyncOpenAI")}
+            if order == "above":
+                ours = stack.enter_context(testing.recording())
+            seen[order] = _every_call(clients, runner, peer, model, ours if order != "none" else None)
+            runner.run(clients["AsyncOpenAI"].close())
     print(json.dumps(seen, default=str))
     sys.stdout.flush()
     model.close()
+
+
+def _every_call(
+    clients: dict[str, Any], runner: asyncio.Runner, peer: Peer, model: Scripted, ours: list[Any] | None
+) -> dict[str, Any]:
+    """Make every call; return what is seen of it. `ours` are our events, None without the package."""
+    seen = {}
+    gc.freeze()  # keeps imported modules out of the collections below
+    for kind in SCENARIOS:
+        for made, raw_client in clients.items():
+            coroutine = run(kind, Client(raw_client, made == "AsyncOpenAI"), peer, model)
+            result = (runner.run if made == "AsyncOpenAI" else _run_here)(coroutine)
+            gc.collect()  # some tools end their spans in a finalizer,
+            runner.run(asyncio.sleep(0.01))  # or in a callback of the event loop
+            if ours is not None:
+                flush(5)
+            seen[f"{kind} {made}"] = {"result": result, "spans": peer.spans(), "events": list(ours or ())}
+            if ours is not None:
+                ours.clear()
+    return seen
 
 
 def _run_here(coroutine: Any) -> Any:
@@ -308,4 +322,4 @@ def _run_here(coroutine: Any) -> Any:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2])
+    main(*sys.argv[1:])

@@ -1,6 +1,7 @@
 """Calls tools of real MCP servers in a Lambda function, and prints the events and what the servers were told.
 
-Runs with mcp 1 and 2: `python -m tests.providers.mcp.program memory|stdio|http [bare|private|otel]`.
+Runs with mcp 1 and 2: `python -m tests.providers.mcp.program memory|stdio|http [private|otel]`. The same calls are made
+first without the package: `bare` is what the tools have answered then.
 """
 
 from __future__ import annotations
@@ -126,11 +127,9 @@ def main(transport: str, how: str = "") -> None:
 
         sdk: Any = import_module("opentelemetry.sdk.trace")  # only there in an environment of its own
         trace.set_tracer_provider(sdk.TracerProvider())
+    bare: list[Any] = []
+    asyncio.run(calls(transport, bare))
     seen: list[Any] = []
-    if how == "bare":
-        asyncio.run(calls(transport, seen))
-        print(json.dumps({"seen": seen}))
-        return
     settings: Any = {"store_prompts": False} if how == "private" else {}
 
     @zespan_lambda(**settings)
@@ -142,7 +141,7 @@ def main(transport: str, how: str = "") -> None:
         state = {"tracestate": "a=1", "traceparent": f"00-{'ab' * 16}-{'cd' * 8}-01"}
         handler({"headers": state, "requestContext": {"http": {"method": "GET"}}}, testing.LambdaContext())
         flush(5)
-    print(json.dumps({"seen": seen, "events": list(events)}))
+    print(json.dumps({"bare": bare, "seen": seen, "events": list(events)}))
 
 
 if __name__ == "__main__":
