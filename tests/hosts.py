@@ -80,6 +80,9 @@ GROUPS = {
         "vercel", {"Vercel, handler class": "handler class", "Vercel, WSGI": "WSGI", "Vercel, ASGI": "ASGI"}
     ),
     "Oracle Functions": Group("oracle", {"Oracle Functions": ""}),
+    "Bedrock AgentCore": Group("agentcore", {"Amazon Bedrock AgentCore": ""}),
+    "Azure AI Foundry": Group("foundry", {"Azure AI Foundry": ""}),
+    "Google Agent Engine": Group("agent-engine", {"Google Agent Engine": ""}),
     "Web servers": Group(
         "web",
         {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import os
+import sys
 from typing import TYPE_CHECKING, Any
 
 from google.adk.plugins.base_plugin import BasePlugin  # pyright: ignore[reportMissingImports]
@@ -21,7 +22,8 @@ from ._record.invocation import Description, Invocation
 from ._trace.context import caller_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
+    from types import FrameType
     from typing import Unpack
 
     from ._observe.active import ActiveInvocation
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ZespanPlugin"]
 
+_CO_ASYNC_GENERATOR = 0x200
 _ENGINE = "GOOGLE_CLOUD_AGENT_ENGINE_ID"
 
 
@@ -55,7 +58,7 @@ class ZespanPlugin(BasePlugin):  # type: ignore[misc, unused-ignore]
 
     def _prepare(self) -> None:
         self._tracer: wrap.Tracer[Any] | None = None  # made where the agent runs, not where it is deployed from
-        self._runs: dict[str, tuple[ActiveInvocation, asyncio.Task[Any], Callable[[Any], object]]] = {}
+        self._runs: dict[str, _Run] = {}
 
     def __getstate__(self) -> dict[str, Any]:  # Agent Engine gets a pickled application
         return {name: value for name, value in vars(self).items() if name not in ("_tracer", "_runs")}
@@ -71,12 +74,15 @@ class ZespanPlugin(BasePlugin):  # type: ignore[misc, unused-ignore]
         with Guarded("the start of a run"):
             if self._tracer is None:
                 self._tracer = wrap.Tracer(AdkHost(), self._arguments)
-            active: Any = self._tracer.open_call((invocation_context,), {})
             task = asyncio.current_task()
+            for id, run in list(self._runs.items()):
+                if run.task is task and run.is_left():
+                    self._drop(id, None)
+            active: Any = self._tracer.open_call((invocation_context,), {})
             if active is not None and task is not None:
                 id = invocation_context.invocation_id
-                ended = functools.partial(self._dropped, id)
-                self._runs[id] = active, task, ended
+                ended = functools.partial(self._task_ended, id)
+                self._runs[id] = _Run(active, task, ended, _generator())
                 task.add_done_callback(ended)  # ADK calls no plugin when a task is cancelled
                 active.begin()
 
@@ -95,18 +101,51 @@ class ZespanPlugin(BasePlugin):  # type: ignore[misc, unused-ignore]
                 note_inner_error(error)  # for the middleware around it, if that responds with a failure
 
     def _ended(self, id: str) -> ActiveInvocation | None:
-        active, task, ended = self._runs.pop(id, (None, None, None))
-        if task is not None and ended is not None:
-            task.remove_done_callback(ended)
-        return active
+        run = self._runs.pop(id, None)
+        if run is None:
+            return None
+        run.task.remove_done_callback(run.ended)
+        return run.active
 
-    def _dropped(self, id: str, task: asyncio.Task[Any]) -> None:
-        """End a run whose task has ended before it."""
+    def _task_ended(self, id: str, task: asyncio.Task[Any]) -> None:
         with Guarded("the end of a run"):
-            active, _, _ = self._runs.pop(id, (None, None, None))
-            if active is not None:
-                active.close(asyncio.CancelledError() if task.cancelled() else None)
-                active.leave()
+            self._drop(id, asyncio.CancelledError() if task.cancelled() else None)
+
+    def _drop(self, id: str, error: BaseException | None) -> None:
+        """End a run of which ADK does not tell the end. Does not wait."""
+        active = self._ended(id)
+        if active is not None:
+            active.close(error)
+            active.leave()
+
+
+class _Run:
+    """A run under way: the task that it is in, and the frame of the runner's generator, if it was found."""
+
+    def __init__(
+        self,
+        active: ActiveInvocation,
+        task: asyncio.Task[Any],
+        ended: Callable[[Any], object],
+        generator: FrameType | None,
+    ) -> None:
+        self.active, self.task, self.ended, self._generator = active, task, ended, generator
+
+    def is_left(self) -> bool:
+        """Whether this code, in the run's task, is not called by the run: its caller has left the `async for`."""
+        return self._generator is not None and all(frame is not self._generator for frame in _callers())
+
+
+def _generator() -> FrameType | None:
+    """Return the frame of the innermost asynchronous generator that calls this."""
+    return next((frame for frame in _callers() if frame.f_code.co_flags & _CO_ASYNC_GENERATOR), None)
+
+
+def _callers() -> Iterator[FrameType]:
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None:
+        yield frame
+        frame = frame.f_back
 
 
 class AdkHost(Host[Any]):

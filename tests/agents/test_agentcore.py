@@ -13,7 +13,8 @@ import pytest
 from websockets.sync.client import connect
 from zespan_serverless_dev.emulator.model import ModelEndpoint
 
-from tests.agents.support import Runtime, ping, series, stop_at_once, stop_when_idle, trace
+from tests.agents.support import Runtime, ping, series, stop_at_once, stop_when_idle, trace, traceparent
+from tests.hosts import Cell, Situation
 from tests.support import SPAN, TRACE, TRACEPARENT, Answer, below, calls, roots, until
 from zespan_serverless.agentcore._tasks import Task
 from zespan_serverless.testing import Backend
@@ -22,6 +23,7 @@ pytestmark = pytest.mark.host
 
 Start = Callable[..., Runtime]
 
+HOST = "Amazon Bedrock AgentCore"
 ARN = "arn:aws:bedrock-agentcore:us-east-1:123456789012:runtime/demo-AbC123/runtime-endpoint/DEFAULT:DEFAULT"
 ENVIRONMENT = {"OTEL_RESOURCE_ATTRIBUTES": f"service.name=demo.DEFAULT,cloud.resource_id={ARN}"}
 SESSION = "session-" + "1" * 33
@@ -60,7 +62,7 @@ def paths(kinds: Iterable[str]) -> list[str]:
 
 @pytest.mark.host(seconds=4)
 @pytest.mark.parametrize("how", ["decorator", "above", "middleware"])
-def test_no_event_is_lost_when_an_idle_session_is_stopped(start: Start, backend: Backend, how: str) -> None:
+def test_no_event_is_lost_when_an_idle_session_is_stopped(start: Start, backend: Backend, cell: Cell, how: str) -> None:
     """A session that is stopped whenever `/ping` says Healthy, and then killed, has sent every event by then: of each
     kind of entrypoint, in the caller's trace and session."""
     kinds = {kind: count for kind, count in ENTRYPOINTS.items() if (kind, how) != ("task", "middleware")}
@@ -74,6 +76,12 @@ def test_no_event_is_lost_when_an_idle_session_is_stopped(start: Start, backend:
     assert {(event["session_id"], event["user_id"]) for event in events} == {(SESSION, "bob")}
     root = roots(events)[0]["metadata"]
     assert (root["faas.name"], root["faas.invocation_id"], root["cloud.region"]) == ("demo", "request-1", "us-east-1")
+    if how == "decorator":
+        situations: tuple[Situation, ...] = ("sync", "async", "stream")
+        for situation in situations:
+            seen = "Everything arrives after the response, and before the session is idle."
+            cell(HOST, situation, seen, sent="after the response, while the session is busy")
+        cell(HOST, "deadline", "None is known.", later="less than 1 ms")
 
 
 @pytest.mark.host(seconds=4)
@@ -86,19 +94,34 @@ def test_before_return_survives_a_stop_right_after_the_response(start: Start, ba
     assert (len(roots(events)), len(calls(events))) == (len(kinds), sum(kinds.values()))
 
 
-def test_response_does_not_wait_for_the_backend(start: Start, backend: Backend) -> None:
+def test_response_does_not_wait_for_the_backend(start: Start, backend: Backend, cell: Cell) -> None:
     """While a backend that never answers is waited for, the response is out, and `/ping` says HealthyBusy; not for
-    longer than flush_timeout. The runtime logs no line about it."""
+    longer than flush_timeout. The runtime logs no line about it, and the next invocation brings the events. Those of
+    eight invocations at once arrive in the callers' traces."""
     with serve(start, "sync", "coroutine", ZESPAN_FLUSH_TIMEOUT="4") as runtime:
         invoke(runtime, "sync")
-        backend.wait_for(2)
+        asked = [
+            runtime.later("/coroutine/invocations", {}, traceparent=traceparent(number), **HEADERS)
+            for number in range(8)
+        ]
+        assert {answer().status for answer in asked} == {200}
+        backend.wait_for(18)
+        assert {trace(number) for number in range(8)} < {root["trace_id"] for root in roots(backend.events)}
         backend.mode = "hang"
         began = time.monotonic()
         assert invoke(runtime, "sync").status == 200
         assert ping(runtime, "/sync") == "HealthyBusy"
         assert time.monotonic() - began < 3
         until(lambda: ping(runtime, "/sync") == "Healthy")
+        backend.mode = "ok"
+        invoke(runtime, "sync")
+        backend.wait_for(22)
         assert "Async task" not in runtime.log
+    cell(HOST, "concurrent", "Everything of eight invocations arrives, each in its own trace.")
+    seen = (
+        "Everything arrives with the next invocation; no response waits, and the session is busy for `flush_timeout`."
+    )
+    cell(HOST, "dead backend", seen, outage="kept, then sent")
 
 
 def test_a_thread_is_used_again_and_two_flushes_run_at_once() -> None:
@@ -118,7 +141,7 @@ def test_a_thread_is_used_again_and_two_flushes_run_at_once() -> None:
     assert ran[0] == ran[1]
 
 
-def test_what_becomes_of_errors(start: Start, backend: Backend) -> None:
+def test_what_becomes_of_errors(start: Start, backend: Backend, cell: Cell) -> None:
     """An exception is in the event, that of a stream, too, which is answered by 200; an HTTPException is a response."""
     kinds = {"fails": 500, "stream_fails": 200, "raised_response": 403, "refused": 404}
     with serve(start, *kinds) as runtime:
@@ -129,6 +152,7 @@ def test_what_becomes_of_errors(start: Start, backend: Backend) -> None:
     assert [event["metadata"].get("error.type") for event in (fails, stream)] == ["LookupError"] * 2
     assert [event["status"] for event in (fails, stream, raised, refused)] == ["error"] * 2 + ["success"] * 2
     assert [event["metadata"]["http.response.status_code"] for event in (raised, refused)] == [403, 404]
+    cell(HOST, "exception", "Everything arrives, with the exception, also if a stream is answered with 200.")
 
 
 def test_client_that_leaves_a_stream(start: Start, backend: Backend) -> None:
@@ -166,16 +190,17 @@ def test_websocket_is_one_invocation(start: Start, backend: Backend, kind: str) 
     assert (root["metadata"]["url.path"], root["metadata"]["network.protocol.name"]) == ("/ws", "websocket")
 
 
-def test_sigterm_with_a_request_in_flight(start: Start, backend: Backend, model: ModelEndpoint) -> None:
+def test_sigterm_with_a_request_in_flight(start: Start, backend: Backend, model: ModelEndpoint, cell: Cell) -> None:
     """The server answers what is in flight, and its events are sent before the process ends."""
     model.latency_ms = 1000
-    with serve(start, "coroutine") as runtime:
+    with serve(start, "coroutine", ZESPAN_FLUSH_TIMEOUT="5") as runtime:
         answer = runtime.later("/invocations", {"prompt": "Hi"}, traceparent=TRACEPARENT)
         until(lambda: model.requests)
         runtime.terminate()
         assert answer().status == 200
         assert runtime.wait().code is not None
     assert len(roots(backend.events)) == len(calls(backend.events)) == 1
+    cell(HOST, "SIGTERM", "The current invocation ends, and everything arrives.", stopped="everything is sent")
 
 
 @pytest.mark.host(seconds=5)

@@ -82,7 +82,10 @@ def _decorate(function: Any, settings: Mapping[str, Any]) -> Any:
 def _application(function: Any) -> Any:
     """Return the application that has given an entrypoint its `run`; None if there is none."""
     for cell in getattr(getattr(function, "run", None), "__closure__", None) or ():
-        app = cell.cell_contents
+        try:
+            app = cell.cell_contents
+        except ValueError:  # an empty cell
+            continue
         handlers = getattr(app, "handlers", None)
         if isinstance(handlers, dict) and handlers.get("main") is function:
             return app

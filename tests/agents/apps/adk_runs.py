@@ -52,6 +52,18 @@ async def ask(plugin: ZespanPlugin, text: str, *, leave: bool = False) -> str:
     return answer
 
 
+async def break_off(plugin: ZespanPlugin) -> None:
+    """Leave a run without closing its generator, and ask again in the same task."""
+    runner = InMemoryRunner(app=App(name="demo", root_agent=agent, plugins=[plugin]))
+    session = await runner.session_service.create_session(app_name="demo", user_id="bob")
+    message = types.Content(role="user", parts=[types.Part(text="Hi")])
+    kept = runner.run_async(user_id="bob", session_id=session.id, new_message=message)
+    async for _ in kept:
+        break
+    await ask(plugin, "Hi")
+    await kept.aclose()
+
+
 async def until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(20):
         while not condition():  # noqa: ASYNC110 (it is no event of a loop)
@@ -74,6 +86,8 @@ async def main() -> None:
         for made in (pickle.loads(pickle.dumps(plugin)), copy.deepcopy(plugin)):
             say(answer=await ask(made, "Hi"), name=made.name)
         say(events=len(events))
+        await break_off(plugin)
+        say(events=len(events), traces=len({event["trace_id"] for event in events[-4:]}), roots=len(roots(events[-4:])))
 
 
 asyncio.run(main())
