@@ -8,6 +8,7 @@ a figure is the median of the differences to the function without telemetry in t
 from __future__ import annotations
 
 import argparse
+import resource
 import sys
 import tempfile
 import time
@@ -15,7 +16,7 @@ from pathlib import Path
 
 import trustme
 
-from . import losses, page, results, sizes, starts, warm
+from . import losses, memory, page, quotas, results, sizes, starts, warm, web
 from .setting import Part, Setting
 from .standins import StandIns
 from .subjects import BARE, SUBJECTS
@@ -33,13 +34,18 @@ PARTS: dict[str, Part] = {
     "calls": sizes.calls,
     "prompt": sizes.prompt,
     "stream": sizes.stream,
+    "quotas": quotas.quotas,
+    "web": web.web,
+    "memory": memory.memory,
 }
+LONG = ("memory",)  # takes longer than all others together, and is measured only if it is named
 
 
 def main(argv: list[str] | None = None) -> None:
     """Measure, and write the results."""
     parser = argparse.ArgumentParser(prog="python -m tools.bench", description=ABOUT)
-    parser.add_argument("--only", default=",".join(PARTS), help="parts, separated by commas: %(default)s")
+    usual = ",".join(part for part in PARTS if part not in LONG)
+    parser.add_argument("--only", default=usual, help=f"parts, separated by commas: %(default)s; and {LONG[0]}")
     parser.add_argument("--subjects", default=",".join(SUBJECTS), help="separated by commas: %(default)s")
     parser.add_argument("--scale", type=float, default=1.0, help="of the number of rounds; 0.1 for a trial")
     shown = "the results; those of any file but %(default)s are printed"
@@ -57,8 +63,10 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def measure(parts: list[str], names: list[str], scale: float, out: Path) -> None:
-    """Run those parts, and write the results after each: if one fails, those before it are kept."""
+    """Measure those parts, and write the results after each: if one fails, those before it are kept."""
     began = time.monotonic()
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(most, 8192), most))  # a thousand requests at once
     with tempfile.TemporaryDirectory() as folder:
         authority, certificate = Path(folder, "authority.pem"), Path(folder, "backend.pem")
         issuer = trustme.CA()

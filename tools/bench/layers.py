@@ -33,7 +33,7 @@ def python() -> Path:
 
 def runtime() -> Path:
     """Return the folder with Lambda's runtime client, which is not part of a function."""
-    return _installed((RUNTIME,))
+    return installed((RUNTIME,))
 
 
 def layer(subject: Subject, bytecode: bool = True) -> Path:
@@ -46,7 +46,7 @@ def _layer(requirements: tuple[str, ...], has_package: bool, bytecode: bool) -> 
     if not bytecode:
         found = _layer(requirements, has_package, True)
         return _copy(found, f"{found.name}-source", without="__pycache__")
-    found = _installed(requirements)
+    found = installed(requirements)
     if has_package:
         found = _copy(found, f"{found.name}-package")
         package = Path(zespan_serverless.__file__).parent
@@ -64,7 +64,8 @@ def versions(folder: Path, names: Sequence[str]) -> dict[str, str]:
     }
 
 
-def _installed(requirements: tuple[str, ...]) -> Path:
+def installed(requirements: tuple[str, ...]) -> Path:
+    """Return the folder with those packages, and install them if there is none."""
     folder = FOLDER / hashlib.sha256("\n".join([sys.version, *requirements]).encode()).hexdigest()[:12]
     if folder.exists():
         return folder

@@ -75,7 +75,7 @@ def refusal(setting: Setting) -> dict[str, Any]:
 
 
 def _outage(setting: Setting, mode: str) -> dict[str, Any]:
-    count = setting.rounds(10)
+    count = setting.rounds(8)
 
     def measure(name: str) -> dict[str, Any]:
         with _warm(setting, name, timeout=TIMEOUT) as instance:

@@ -54,6 +54,7 @@ class StandIns:
         self._lock = threading.Lock()
         self._process = context.Process(target=_serve, args=(theirs, certificate), daemon=True)
         self._process.start()
+        theirs.close()  # so that a process that has died is noticed
         self.model_url: str = self.ask("model", 0.05, 5)
 
     def __enter__(self) -> Self:

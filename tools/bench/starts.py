@@ -11,12 +11,12 @@ from .subjects import BARE
 
 def cold(setting: Setting) -> dict[str, Any]:
     """Start each subject in turn, with its bytecode."""
-    return _starts(setting, setting.rounds(12), bytecode=True)
+    return _starts(setting, setting.rounds(10), bytecode=True)
 
 
 def source(setting: Setting) -> dict[str, Any]:
     """The same without bytecode, as `sam build` packs it: each module is compiled at each start."""
-    return _starts(setting, setting.rounds(6), bytecode=False)
+    return _starts(setting, setting.rounds(4), bytecode=False)
 
 
 def _starts(setting: Setting, rounds: int, bytecode: bool) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
-from tools.bench import page, plot, results
+from tools.bench import page, plot, results, sections
 from tools.bench.figures import compared
 from tools.bench.subjects import BARE, SUBJECTS
 
@@ -23,6 +23,9 @@ COUNTED = {
     "after_arrived": 3,
     "first_billed_ms": 120.0,
     "response_ms_p99_added": 1.5,
+    "cpu_added_ms": 0.25,
+    "p50_added_ms": 0.5,
+    "p99_added_ms": 2.5,
 }
 
 
@@ -34,7 +37,9 @@ def parts() -> dict[str, Any]:
         for number, name in enumerate(NAMES)
     }
     found = {name: {**figures, **COUNTED} for name, figures in compared(rounds, BARE).items()}
-    return {part: {"1": found, "10": found} if part == "calls" else found for part in page.SECTIONS}
+    whole: dict[str, Any] = dict.fromkeys(sections.SECTIONS, found)
+    whole |= {"calls": {"1": found, "10": found}, "quotas": {"128": found}, "web": {"uvicorn": {"64": found}}}
+    return whole | {"memory": {name: {"memory_mb": {"1000": 60.0, "10000": 60.5}} for name in NAMES}}
 
 
 def document() -> dict[str, Any]:
@@ -55,12 +60,15 @@ def test_each_part_is_a_section_with_a_row_for_each_subject() -> None:
     """The page has the machine, the versions, and a table for each part; without results it says how to get them."""
     shown = page.render(document())
     assert shown.startswith("Measured on 2026-01-31, in 10 minutes, on 2 cores (Test), Linux, Python 3.11.0.")
-    assert shown.count("\n### ") == len(page.SECTIONS) + 1
+    assert shown.count("\n### ") == len(sections.SECTIONS) + 1
     cold = shown.partition("### Cold start\n")[2].partition("###")[0]
     assert [line.split(" | ")[0].strip("| ") for line in cold.splitlines() if " (" in line or "no tele" in line] == [
         SUBJECTS[name].label for name in NAMES
     ]
     assert "| zespan_serverless | 10 (10 to 10) | 10 (10 to 10) | 10 (10 to 10) | 10.0 (10.0 to 10.0) |" in cold
+    assert "uvicorn, 64 at once:" in shown
+    assert "| zespan_serverless | 0.25 | 0.5 | 2.5 | 8 of 10 |" in shown
+    assert "| zespan_serverless | 60.0 | 60.5 |" in shown
     assert "make bench" in page.render(None)
 
 

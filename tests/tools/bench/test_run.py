@@ -10,7 +10,7 @@ import pytest
 import trustme
 import zespan_serverless_dev
 
-from tools.bench import layers, losses, page, warm
+from tools.bench import layers, losses, sections, warm
 from tools.bench.setting import Setting
 from tools.bench.standins import StandIns
 
@@ -43,5 +43,5 @@ def test_what_arrives_is_counted(setting: Setting) -> None:
     assert found["bare"]["arrived"] == 0
     assert found["bare"]["response_ms_added"]["median"] == 0
     assert found["package"]["billed_ms"]["median"] > found["package"]["response_ms"]["median"] + 20
-    assert "| zespan_serverless | " in page.SECTIONS["tls"][2](found)
+    assert "| zespan_serverless | " in sections.SECTIONS["tls"][2](found)
     assert losses.kill(setting)["package"] == {"calls": 1, "arrived": 1, "next_answered": 1}
