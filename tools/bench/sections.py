@@ -151,7 +151,12 @@ SECTIONS: dict[str, tuple[str, str, Callable[[Any], str]]] = {
         "With the CPU and the memory that Lambda gives a function of that size, by Linux control groups.",
         _quotas,
     ),
-    "web": ("Web servers", "One model call of 20 ms in each request. CPU is per request, of all processes.", _web),
+    "web": (
+        "Web servers",
+        "One model call of 20 ms in each request. CPU is per request, of all processes. The zespan SDK does not trace "
+        "the asynchronous client, which the application on uvicorn uses.",
+        _web,
+    ),
     "memory": ("Memory after many invocations", "One model call in each, which takes no time. No freezes.", _memory),
 }
 """Part -> its heading, an introduction, and what makes its table."""
