@@ -113,13 +113,15 @@ def _at(count: str, cell: Callable[[Results], str]) -> Callable[[Results], str]:
 
 def _prompt(found: Mapping[str, Results]) -> str:
     columns = {"Response, ms": added("response_ms"), "Billed, ms": added("billed_ms"), "CPU, ms": added("cpu_ms")}
-    return table(found, {**columns, **_DELIVERED})
+    own = {head: number(name) for head, name in zip(columns, ("response_ms", "billed_ms", "cpu_ms"), strict=True)}
+    return table(found, {**columns, **_DELIVERED}, own)
 
 
 def _stream(found: Mapping[str, Results]) -> str:
     columns = {"First piece, ms": added("first_ms", 2), "Each piece, µs": added("piece_us")}
     columns |= {"Response, ms": added("response_ms", 2), "CPU, ms": added("cpu_ms")}
-    return table(found, columns)
+    names = ("first_ms", "piece_us", "response_ms", "cpu_ms")
+    return table(found, columns, {head: number(name) for head, name in zip(columns, names, strict=True)})
 
 
 SECTIONS: dict[str, tuple[str, str, Callable[[Any], str]]] = {
