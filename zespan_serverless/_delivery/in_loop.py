@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from .._base import javascript, log
 from .._base.guard import Guarded, pass_on
 from .._base.reports import FlushReport, Outcome
+from .buffer import SEND_AT
 from .delivery import Delivery
 from .flushing import Flushing
 from .worker import ABORT_GRACE, MOMENT, RUNNING, Job
@@ -61,9 +62,9 @@ class LoopDelivery(Delivery):
         return await self._flushes.flush_in_loop(timeout)
 
     def capture(self, record: Record) -> None:
-        """Take an event, and send early if a batch is full, as a thread would."""
+        """Take an event, and send early if enough are waiting, as a thread would."""
         super().capture(record)
-        size, captured = self._accounts.settings.batch_size, self.captured
+        size, captured = min(SEND_AT, self._accounts.settings.batch_size), self.captured
         if captured and captured % size == 0:
             self.flush_in_background(self._accounts.settings.flush_timeout)
 
