@@ -3,6 +3,7 @@
 # make test    every test          (make test WORKERS=0 PYTEST_ARGS="-k budget -x")
 # make check   linters and types, and whether GitHub and Renovate would understand what is for them
 # make wheel-test   some tests on the wheels, in empty environments, under each Python that is here
+# make newer-test  the same under Python 3.14 and 3.15 of Debian's next suite, which root installs with ZESPAN_TEST_SYSTEM=1
 # make docs    the documentation site, in build/site/html; make docs-serve shows it on http://127.0.0.1:8000/
 # make bench   the package beside other telemetry SDKs: docs/benchmarks.md (make bench BENCH_ARGS="--scale 0.1")
 # make clean   delete everything that the other targets have built
@@ -30,7 +31,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 NEWER := $(shell for python in python3.12 python3.13 python3.14 ~/.pyenv/versions/3.1[2-9].*/bin/python3; do \
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 12))' 2>/dev/null && echo $$python && break; done)
 
-.PHONY: demo quick test check wheel-test docs docs-serve bench clean environments
+.PHONY: demo quick test check wheel-test newer newer-test docs docs-serve bench clean environments
 
 demo: $(VENV)/.local
 	@$(VENV)/bin/python -m zespan_serverless_dev.demo
@@ -67,11 +68,19 @@ check: $(VENV)/.dev
 	$(VENV)/bin/check-jsonschema --builtin-schema vendor.github-issue-forms .github/ISSUE_TEMPLATE/[!c]*.yml
 	$(VENV)/bin/check-jsonschema --builtin-schema vendor.renovate renovate.json
 
-wheel-test: export PYTHONDONTWRITEBYTECODE =
+wheel-test newer-test: export PYTHONDONTWRITEBYTECODE =
 
 wheel-test: $(VENV)/.dev
 	$(VENV)/bin/python -m tools.wheels build
 	$(VENV)/bin/python -m tools.wheels test
+
+# Python 3.14 and 3.15, where Debian's next suite may be installed.
+newer: $(VENV)/.dev
+	@$(VENV)/bin/python -m tools.pythons
+
+newer-test: newer
+	$(VENV)/bin/python -m tools.wheels build
+	$(VENV)/bin/python -m tools.wheels test --newer
 
 docs: $(VENV)/.docs
 	$(VENV)/bin/python -m tools.site

@@ -50,12 +50,13 @@ def test_importing_the_package_imports_nothing() -> None:
 def test_importing_the_decorator_starts_nothing() -> None:
     """No thread, no socket, no child process, and nothing but the standard library; using it is another matter."""
     found = in_fresh_process(
-        """
+        before="import logging",  # brings dataclasses in Python 3.14, but not in 3.13 and 3.15
+        code="""
 from zespan_serverless import zespan_lambda
 @zespan_lambda(api_key="zsp_1", base_url="http://127.0.0.1:9")
 def handler(event, context):
     return 1
-"""
+""",
     )
     assert (found["threads"], found["seen"]) == (1, [])
     tops = {module.split(".")[0] for module in found["modules"]}

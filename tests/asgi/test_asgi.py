@@ -233,19 +233,23 @@ def test_a_client_that_leaves_after_the_response_has_not_left() -> None:
 def test_background_work_is_in_the_trace() -> None:
     """What comes after the response has the request's trace, and does not lengthen its event."""
 
+    times: list[float] = []
+
     async def app(scope: Message, receive: Any, send: Any) -> None:
         await send(START)
         await send(BODY)
+        times.append(time.perf_counter())
         await asyncio.sleep(0.05)
         with span("after"):
             pass
 
     with testing.recording() as events:
+        times.append(time.perf_counter())
         asyncio.run(serve(ZespanMiddleware(app), scope()))
         flush()
     root, after = events
     assert after["parent_span_id"] == root["span_id"]
-    assert root["metadata"]["handler_duration_ms"] < 50
+    assert root["metadata"]["handler_duration_ms"] < (times[1] - times[0]) * 1000 + 25
 
 
 def test_background_work_that_fails_is_sent_soon(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -110,6 +110,7 @@ def test_as_main_thread_changes_no_mask_in_other_threads(blocked: set[int]) -> N
         assert mask() == blocked
 
 
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 def test_child_forked_in_our_thread_receives_signals(blocked: set[int]) -> None:
     """`terminate()` ends it, because it blocks what the main thread did."""
     seen: list[int] = []

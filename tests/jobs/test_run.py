@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import inspect
 import os
 import signal
 import subprocess
@@ -469,7 +470,7 @@ def test_what_is_decorated_stays_what_it_is() -> None:
         return one
 
     assert (add.__name__, add.__doc__) == ("add", "Adds.")
-    assert asyncio.iscoroutinefunction(later)
+    assert inspect.iscoroutinefunction(later)
     with testing.recording() as events:
         assert (add(1, two=3), asyncio.run(later(5))) == (4, 5)
     assert [event["operation"] for event in events] == ["add", "async"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -249,8 +250,8 @@ def test_patching_is_idempotent(server: Server) -> None:
     method = httpx.HTTPTransport.handle_request
     _outbound.watch()
     assert httpx.HTTPTransport.handle_request is method
-    assert asyncio.iscoroutinefunction(httpx.AsyncHTTPTransport.handle_async_request)
-    assert asyncio.iscoroutinefunction(aiohttp.ClientRequest.send)
+    assert inspect.iscoroutinefunction(httpx.AsyncHTTPTransport.handle_async_request)
+    assert inspect.iscoroutinefunction(aiohttp.ClientRequest.send)
 
 
 def test_the_trace_is_not_random_where_the_caller_does_not_say_so(server: Server) -> None:

@@ -404,6 +404,7 @@ server.serve_forever()
 """
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="there SIGTERM ends a process without a handler")
 def test_a_server_that_serves_in_threads_only_sends_what_it_has_at_sigterm() -> None:
     """As waitress does: no request comes to the main thread, the only one where signals can be set."""
     with Backend() as backend:

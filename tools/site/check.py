@@ -85,6 +85,7 @@ def ask(address: str) -> str | None:
         with urlopen(Request(address, headers={"User-Agent": "Mozilla/5.0 (link check)"}), timeout=30):
             return None
     except HTTPError as error:
+        error.close()  # it is the answer, whose body is not read
         return f"HTTP {error.code}" if error.code in (404, 410) else None  # others may refuse programs only
     except OSError as error:
         return str(error)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import selectors  # here: `socket` imports it too, but only when it needs it since Python 3.14; a fork might meet that
 import socket
 import time
 from typing import TYPE_CHECKING, Any
@@ -80,9 +82,6 @@ def _connect_to(address: Sequence[Any], timeout: float | None) -> Socket:
 
 def _race(addresses: Sequence[Sequence[Any]], timeout: float | None) -> Socket:
     """Try one address after the other, without waiting long for any of them; https://www.rfc-editor.org/rfc/rfc8305."""
-    import errno
-    import selectors  # `socket` has imported it already
-
     in_progress = (errno.EINPROGRESS, errno.EWOULDBLOCK, getattr(errno, "WSAEWOULDBLOCK", 0))
     stagger = _STAGGER if timeout is None else min(_STAGGER, timeout / 2 / len(addresses))
     deadline = None if timeout is None else time.monotonic() + timeout

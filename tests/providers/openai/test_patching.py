@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 import os
 import subprocess
@@ -354,7 +353,7 @@ def test_the_methods_look_the_same(side: Side, recorded: Recorded) -> None:
         assert (method.__name__, method.__doc__, method.__module__) == (name, original.__doc__, original.__module__)
         assert inspect.signature(method) == inspect.signature(original)
         assert inspect.iscoroutinefunction(method) == inspect.iscoroutinefunction(original)
-        assert asyncio.iscoroutinefunction(method) == asyncio.iscoroutinefunction(original)
+        assert inspect.iscoroutinefunction(method) == inspect.iscoroutinefunction(original)
 
 
 def test_arguments_are_rejected_when_they_are_given(side: Side, recorded: Recorded) -> None:
