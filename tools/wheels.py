@@ -29,11 +29,14 @@ MAY_FAIL = ("(3, 15)",)  # AWS Lambda has it as a preview
 # What of the repository the tests below read, and the packages that they need.
 FOLDERS = ("tests", "examples", "docs")
 NEEDED = ("hypothesis", "openai>=1.50", "pytest>=9", "pytest-timeout>=2.4")
-# Each part of the package once: settings, records, delivery, a server, a decorator, the plugin of pytest.
+# Each part of the package once: settings, records, delivery, a server, a decorator, the plugin of pytest. The tests of
+# threads are for Python without the GIL.
 TESTS = (
     "tests/test_settings.py",
     "tests/test_front_door.py",
     "tests/base",
+    "tests/delivery/test_background.py",
+    "tests/process/test_many_threads.py",
     "tests/trace",
     "tests/jobs",
     "tests/wsgi",

@@ -252,10 +252,10 @@ class Delivery:
         Returns whether they have ended. The next event starts new ones.
         """
         worker = self._accounts.worker
-        with self._accounts.lock:
-            threads = [worker.dismiss(), self._background.dismiss()]
         try:
-            worker.is_held = True  # else a current flush would start another thread
+            with self._accounts.lock:
+                worker.is_held = True  # before `dismiss` wakes a current flush, which would start another thread
+                threads = [worker.dismiss(), self._background.dismiss()]
             worker.abort()
             deadline = time.monotonic() + timeout
             for thread in threads:
