@@ -117,6 +117,8 @@ ENVIRONMENTS = {
     },
     # CPython in WebAssembly, for Node, and the SDK of Cloudflare's Python Workers.
     "cloudflare": {"worker": ["npm:pyodide@314.0.7", "workers-runtime-sdk==1.9.5"]},
+    # The runtimes of hosts that run models.
+    "gpus": {"cog": ["cog==0.23.1"], "modal": ["modal==1.6.4"], "runpod": ["runpod==1.12.0"]},
     # The tools that deploy the recipes of deploy/aws_lambda. What begins with npm: is a package of Node.
     "deploy": {
         "cdk": ["aws-cdk-lib==2.275.0"],

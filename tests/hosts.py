@@ -83,6 +83,9 @@ GROUPS = {
     "Bedrock AgentCore": Group("agentcore", {"Amazon Bedrock AgentCore": ""}),
     "Azure AI Foundry": Group("foundry", {"Azure AI Foundry": ""}),
     "Google Agent Engine": Group("agent-engine", {"Google Agent Engine": ""}),
+    "RunPod": Group("runpod", {"RunPod": ""}),
+    "Cog": Group("cog", {"Cog": ""}),
+    "Modal": Group("modal", {"Modal": ""}),
     "Web servers": Group(
         "web",
         {

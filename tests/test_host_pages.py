@@ -34,9 +34,12 @@ SHAPED = [
         "azure-functions",
         "cloud-run",
         "cloudflare",
+        "cog",
         "foundry",
         "google-cloud",
         "oracle",
+        "modal",
+        "runpod",
         "scripts",
         "vercel",
         "web",
@@ -67,13 +70,16 @@ def test_every_block_is_run() -> None:
         "hosts/azure-functions": 3,  # in azure_functions/test_examples.py
         "hosts/cloud-run": 2,  # in google_cloud/test_example.py
         "hosts/cloudflare": 3,  # in cloudflare/test_examples.py
+        "hosts/cog": 1,  # in gpus/test_examples.py
         "hosts/foundry": 1,  # in agents/test_examples.py
         "hosts/google-cloud": 1,  # in google_cloud/test_example.py
         "hosts/lambda": 2,
         "hosts/lambda-durable": 1,  # in aws_lambda/test_durable.py
         "hosts/lambda-snapstart": 1,  # in aws_lambda/test_snapstart.py
         "hosts/lambda-web": 1,  # in aws_lambda/test_web.py
+        "hosts/modal": 1,  # in gpus/test_examples.py
         "hosts/oracle": 1,  # in faas/test_examples.py
+        "hosts/runpod": 1,  # in gpus/test_examples.py
         "hosts/scripts": 2,  # in jobs/test_example.py
         "hosts/tasks": 3,
         "hosts/vercel": 2,  # in vercel/test_example.py

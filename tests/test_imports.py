@@ -33,9 +33,10 @@ LAYERS = [
     {"sdks", "_outbound", "_forwarding"},
     {"providers"},
     {"_observe"},
+    {"_calls"},
     {
-        *("adk", "agentcore", "alibaba", "aws_lambda", "azure_functions", "asgi", "cloudflare", "jobs", "logs"),
-        *("openwhisk", "oracle", "wsgi"),
+        *("adk", "agentcore", "alibaba", "aws_lambda", "azure_functions", "asgi", "cloudflare", "cog", "jobs"),
+        *("logs", "modal", "openwhisk", "oracle", "runpod", "wsgi"),
     },
     {"google_cloud", "tasks", "vercel"},  # jobs run on Cloud Run, too; handler classes, WSGI and ASGI on Vercel
     {"_worker"},

@@ -220,16 +220,20 @@ def _seam(function: Ours) -> bool:
 
 # What a host has for itself; all other functions serve every host.
 ROOMS = (
+    "_calls.py",
     "adk.py",
     "agentcore/",
     "alibaba.py",
     "asgi.py",
     "aws_lambda/",
     "azure_functions/",
+    "cog.py",
     "google_cloud/",
     "jobs.py",
     "openwhisk.py",
     "oracle.py",
+    "modal.py",
+    "runpod.py",
     "tasks.py",
     "vercel.py",
     "wsgi.py",

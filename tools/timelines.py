@@ -208,6 +208,33 @@ PICTURES = {
         "One call on Oracle Functions",
         "The events are sent before the response leaves. Then the container is paused.",
         [Row("call", "", [_init(), *_before(13, 48, 66), _frozen(67, "paused")])],
+    "runpod": Picture(
+        "One job of a RunPod worker",
+        "The events are sent before the result of the job is posted. Then the worker may be stopped.",
+        [Row("job", "", [_init(), *_before(13, 48, 66, "result posted"), _frozen(67, "may be stopped")])],
+    ),
+    "cog": Picture(
+        "One prediction of a Cog model",
+        "The events are sent before the last output leaves. Then the container may be stopped.",
+        [Row("prediction", "", [_init(), *_before(13, 48, 66, "last output", "run"), _frozen(67, "may be stopped")])],
+    ),
+    "modal": Picture(
+        "Two inputs of a Modal container",
+        "The result leaves first, then a thread sends the events. At the end of the container the rest is sent.",
+        [
+            Row("one input", "", [_runs(), _init(), *_after(13, 42, 56, "result", "function")]),
+            Row(
+                "the last input",
+                "before the end",
+                [
+                    _runs(""),
+                    *_handler(4, 48, "function"),
+                    Part("mark", 48, 48, "result"),
+                    Part("flush", 52, 70, "events sent"),
+                    Part("mark", 72, 72, "end of the container"),
+                ],
+            ),
+        ],
     ),
     "vercel": Picture(
         "One request on Vercel",

@@ -22,6 +22,10 @@ def install() -> None:
         *("zespan_openwhisk", "zespan_oracle"),
     ):
         setattr(bare, name, _decorator(lambda function: function))
+    for name in ("runpod", "cog", "modal"):
+        module: Any = types.ModuleType(f"zespan_serverless.{name}")
+        setattr(module, f"zespan_{name}", _decorator(lambda function: function))
+        sys.modules[module.__name__] = module
     bare.run, bare.span, bare.with_context = _run, _block, _block
     bare.task_scope = lambda name, **settings: contextlib.nullcontext()
     bare.traced_records = lambda event: event["Records"]

@@ -19,6 +19,7 @@ Start = Callable[[Work], Serve]
 
 EVENT = {"Records": [{"eventSource": "aws:sqs", "messageId": "m", "body": "{}"}]}
 TRACEPARENT = f"00-{'a' * 32}-{'b' * 16}-01"
+JOB: dict[str, Any] = {"id": "1", "input": {"traceparent": TRACEPARENT}}
 
 
 class Room(NamedTuple):
@@ -452,6 +453,68 @@ def _openwhisk(work: Work) -> Serve:
     return serve
 
 
+# ---------------------------------------------------------------------- RunPod, Cog, Modal
+
+
+def _runpod(work: Work) -> Serve:
+    from zespan_serverless.runpod import zespan_runpod
+
+    handler: Any = zespan_runpod(lambda job: work())
+    return lambda: handler(JOB)
+
+
+def _runpod_async(work: Work) -> Serve:
+    from zespan_serverless.runpod import zespan_runpod
+
+    @zespan_runpod
+    async def handler(job: object) -> Any:
+        return await _done(work)
+
+    return lambda: _await(handler(JOB))
+
+
+def _runpod_generator(work: Work) -> Serve:
+    from zespan_serverless.runpod import zespan_runpod
+
+    @zespan_runpod
+    def handler(job: object) -> Iterator[Any]:
+        yield b"x"
+        yield work()
+
+    return lambda: list(handler(JOB))[1]
+
+
+def _cog(work: Work) -> Serve:
+    from zespan_serverless.cog import zespan_cog
+
+    @zespan_cog
+    def predict(prompt: str) -> Any:
+        return work()
+
+    return lambda: predict(prompt="Hi")
+
+
+def _modal(work: Work) -> Serve:
+    from zespan_serverless.modal import zespan_modal
+
+    function: Any = zespan_modal(lambda given: work())
+    return lambda: function(JOB["input"])
+
+
+def _modal_async_generator(work: Work) -> Serve:
+    from zespan_serverless.modal import zespan_modal
+
+    @zespan_modal
+    async def function(given: object) -> AsyncIterator[Any]:
+        yield b"x"
+        yield await _done(work)
+
+    async def read() -> Any:
+        return [piece async for piece in function({})][1]
+
+    return lambda: _await(read())
+
+
 # ---------------------------------------------------------------------- scripts
 
 
@@ -543,6 +606,10 @@ ROOMS: dict[str, Room] = {
     "oracle async": Room(_oracle_async, awaits=True),
     "alibaba": Room(_alibaba),
     "openwhisk": Room(_openwhisk),
+    "runpod": Room(_runpod),
+    "runpod async": Room(_runpod_async, awaits=True),
+    "cog": Room(_cog),
+    "modal": Room(_modal),
     "vercel class": Room(_vercel),
     "vercel asgi": Room(functools.partial(_asgi, wrap="vercel"), awaits=True),
     "vercel wsgi": Room(functools.partial(_wsgi, wrap="vercel")),
@@ -564,6 +631,8 @@ VARIANTS: dict[str, Room] = {
     "lambda generator": Room(_lambda_generator),
     "agentcore generator": Room(_agentcore_generator, awaits=True),
     "agentcore streamed": Room(_agentcore_streamed),
+    "runpod generator": Room(_runpod_generator),
+    "modal async generator": Room(_modal_async_generator, awaits=True),
     "google generator": Room(_google_generator, awaits=True),
     "task async": Room(_task_async, awaits=True),
     "run generator": Room(_script_generator),
