@@ -208,6 +208,7 @@ PICTURES = {
         "One call on Oracle Functions",
         "The events are sent before the response leaves. Then the container is paused.",
         [Row("call", "", [_init(), *_before(13, 48, 66), _frozen(67, "paused")])],
+    ),
     "runpod": Picture(
         "One job of a RunPod worker",
         "The events are sent before the result of the job is posted. Then the worker may be stopped.",
