@@ -11,7 +11,7 @@ from .subjects import SUBJECTS
 
 PARTS = {"cold", "warm", "kill", "outage"}
 SHOWN = ("package", "flush", "langfuse", "opentelemetry", "sentry", "logfire", "datadog")
-WIDTH, TOP, ROW, LEFT = 800, 64, 26, 150  # pixels
+WIDTH, TOP, ROW, LEFT = 800, 64, 26, 162  # pixels
 
 
 class Panel(NamedTuple):
@@ -26,10 +26,11 @@ class Panel(NamedTuple):
 
 
 PANELS = (
-    Panel("Init, added ms", "cold", "init_ms", LEFT, 330, 0),
-    Panel("Response, added ms", "warm", "response_ms", 345, 510, 1),
-    Panel("CPU, added ms", "warm", "cpu_ms", 525, 650, 1),
+    Panel("Init, added ms", "cold", "init_ms", LEFT, 335, 0),
+    Panel("Response, added ms", "warm", "response_ms", 350, 510, 1),
+    Panel("CPU, added ms", "warm", "cpu_ms", 525, 645, 1),
 )
+KEPT = {660: "kill", 728: "outage"}  # columns of model calls that have arrived: left edge -> part
 VALUE = 44  # pixels for the number beside the longest bar
 
 
@@ -42,10 +43,15 @@ def svg(parts: Mapping[str, Any]) -> str:
     for row, name in enumerate(names):
         style = "strong" if name == "package" else ""
         lines.append(text(16, TOP + ROW * row + 14, SUBJECTS[name].label, style))
-        lines.append(text(LEFT + 530, TOP + ROW * row + 14, _delivered(parts, name), style))
+        for left, part in KEPT.items():
+            found = parts[part][name]
+            kept = f"{found['arrived']} of {found['calls']}"
+            good = "good" if found["arrived"] == found["calls"] else "bad"
+            lines.append(text(left, TOP + ROW * row + 14, kept, good))
     for panel in PANELS:
         lines += _bars(parts, panel, names)
-    lines.append(text(LEFT + 530, 50, "Calls kept: kill, outage", "dim"))
+    lines.append(text(min(KEPT), 30, "Calls that arrive after", "dim"))
+    lines += [text(left, 50, f"a {part}" if part == "kill" else f"an {part}", "dim") for left, part in KEPT.items()]
     note = "AWS's Lambda emulator. Medians; thin lines: the middle half. Model 50 ms, backend 30 ms."
     lines += [text(16, height - 12, note, "dim"), "</svg>", ""]
     return "\n".join(lines)
@@ -74,9 +80,3 @@ def _bars(parts: Mapping[str, Any], panel: Panel, names: list[str]) -> list[str]
             lines.append(f'<path class="mark" d="M{ends["low"]:.1f} {top + 10}H{ends["high"]:.1f}"/>')
         lines.append(text(ends["high"] + 5, top + 15, f"{figure['median']:.{panel.digits}f}", "dim"))
     return lines
-
-
-def _delivered(parts: Mapping[str, Any], name: str) -> str:
-    """Return how many model calls have arrived after kills, and after an outage."""
-    kill, outage = parts["kill"][name], parts["outage"][name]
-    return f"{kill['arrived']}/{kill['calls']}, {outage['arrived']}/{outage['calls']}"

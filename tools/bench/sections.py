@@ -141,7 +141,7 @@ SECTIONS: dict[str, tuple[str, str, Callable[[Any], str]]] = {
     "kill": ("Kill", "SIGKILL after the model call, as when memory is used up, then another invocation.", _kill),
     "outage": (
         "A backend that hangs",
-        "During some invocations. The timeout of the function is 5 s. Eight seconds later there are three more.",
+        "The timeout of the function is 5 s. Eight seconds after the outage there are three more invocations.",
         _outage,
     ),
     "refusal": ("A backend that refuses connections", "The same.", _outage),

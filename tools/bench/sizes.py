@@ -18,7 +18,7 @@ def calls(setting: Setting) -> dict[str, Any]:
     setting, found = setting.only(CLOSEST), {}
     setting.standins.model(0)
     for count in CALLS:
-        found[str(count)] = measured(setting, setting.rounds(400 // (count + 20) + 4), skipped=1, calls=count)
+        found[str(count)] = measured(setting, setting.rounds(200 // (count + 20) + 3), skipped=1, calls=count)
     setting.standins.model()
     return found
 

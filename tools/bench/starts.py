@@ -16,7 +16,7 @@ def cold(setting: Setting) -> dict[str, Any]:
 
 def source(setting: Setting) -> dict[str, Any]:
     """The same without bytecode, as `sam build` packs it: each module is compiled at each start."""
-    return _starts(setting, setting.rounds(4), bytecode=False)
+    return _starts(setting, setting.rounds(3), bytecode=False)
 
 
 def _starts(setting: Setting, rounds: int, bytecode: bool) -> dict[str, Any]:

@@ -16,7 +16,7 @@ SKIPPED = 3  # invocations in which caches fill
 
 def warm(setting: Setting) -> dict[str, Any]:
     """One model call of 50 ms in each invocation, a backend 30 ms away, a freeze after each invocation."""
-    return measured(setting, setting.rounds(80))
+    return measured(setting, setting.rounds(70))
 
 
 def tls(setting: Setting) -> dict[str, Any]:
@@ -26,7 +26,7 @@ def tls(setting: Setting) -> dict[str, Any]:
     def start(name: str) -> Instance:
         return setting.instance(name, setting.standins.backend(0.01, tls=True, round_trip=0.02), env=trusted)
 
-    return measured(setting, setting.rounds(20), start)
+    return measured(setting, setting.rounds(15), start)
 
 
 def measured(
