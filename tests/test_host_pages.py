@@ -27,6 +27,7 @@ HOSTS = {name: page for name, page in PAGES.items() if name.startswith("hosts/")
 SHAPE = ["When events are sent", "What survives", "Settings that matter", "Limits"]
 # The pages of platforms and servers. Pages of workers have a shape of their own.
 SHAPED = [
+    *("alibaba", "digitalocean", "kubernetes"),
     *("lambda", "lambda-durable", "lambda-managed-instances", "lambda-snapstart", "lambda-web", "lambda-microvm"),
     *(
         "agent-engine",
@@ -67,12 +68,15 @@ def test_every_block_is_run() -> None:
     assert {f"hosts/{name}": count for name, count in counts.items() if count} == {
         "hosts/agent-engine": 1,  # in agents/test_adk.py
         "hosts/agentcore": 1,  # in agents/test_examples.py
+        "hosts/alibaba": 2,  # in faas/test_alibaba.py
         "hosts/azure-functions": 3,  # in azure_functions/test_examples.py
         "hosts/cloud-run": 2,  # in google_cloud/test_example.py
+        "hosts/digitalocean": 1,  # in faas/test_openwhisk.py
         "hosts/cloudflare": 3,  # in cloudflare/test_examples.py
         "hosts/cog": 1,  # in gpus/test_examples.py
         "hosts/foundry": 1,  # in agents/test_examples.py
         "hosts/google-cloud": 1,  # in google_cloud/test_example.py
+        "hosts/kubernetes": 2,  # in faas/test_kubernetes.py
         "hosts/lambda": 2,
         "hosts/lambda-durable": 1,  # in aws_lambda/test_durable.py
         "hosts/lambda-snapstart": 1,  # in aws_lambda/test_snapstart.py

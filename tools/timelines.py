@@ -237,6 +237,24 @@ PICTURES = {
             ),
         ],
     ),
+    "alibaba": Picture(
+        "One call on Alibaba Cloud's Function Compute",
+        "The events are sent before the response leaves. Then the instance is frozen.",
+        [Row("call", "", [_init(), *_before(13, 48, 66), _frozen(67)])],
+    ),
+    "kubernetes": Picture(
+        "Two requests of a function on Kubernetes",
+        "The process serves several requests at once. The events of each are sent after its response, by a thread.",
+        [
+            Row("request 1", "", [_runs(label=""), _init(), *_after(13, 42, 56)]),
+            Row("request 2", "at the same time", [_runs(), _init(), *_after(24, 58, 72)]),
+        ],
+    ),
+    "openwhisk": Picture(
+        "One activation on DigitalOcean Functions",
+        "The events are sent before the result leaves. Then the container is paused.",
+        [Row("activation", "", [_init(), *_before(13, 48, 66, "result"), _frozen(67, "paused")])],
+    ),
     "vercel": Picture(
         "One request on Vercel",
         "The client has its response, then the events are sent, then Vercel is told that the request is over, and may "

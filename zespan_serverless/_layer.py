@@ -68,6 +68,7 @@ EXCLUDED = (
     "openwhisk.py",
     "oracle.py",
     "_observe/frozen.py",
+    "_platforms/knative.py",
     "_platforms/openwhisk.py",
     "_platforms/oracle.py",
     "_platforms/cloudflare.py",

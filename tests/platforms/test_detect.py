@@ -38,6 +38,11 @@ def nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
             {"cloud.provider": "alibaba_cloud", "cloud.region": "cn-hangzhou", "faas.version": "LATEST"},
         ),
         (
+            {"K_SERVICE": "chat", "K_REVISION": "chat-00001", "KUBERNETES_SERVICE_HOST": "10.0.0.1"},
+            *("chat", True),
+            {"cloud.provider": None, "faas.version": "chat-00001"},
+        ),
+        (
             {"FN_FN_ID": "ocid1.fnfunc.oc1..f", "FN_FN_NAME": "chat", "FN_MEMORY": "128"},
             *("chat", False),
             {"cloud.provider": "oracle_cloud", "faas.max_memory": 128 * 1024**2},

@@ -18,6 +18,10 @@ def detect() -> Platform:
         from . import vercel
 
         return vercel.platform()
+    if "K_SERVICE" in environ and "KUBERNETES_SERVICE_HOST" in environ:
+        from . import knative
+
+        return knative.platform()
     if "K_SERVICE" in environ:
         from . import google
 

@@ -1,0 +1,98 @@
+"""Functions of OpenFaaS and Knative, on the servers that their templates use."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+from zespan_serverless_dev.emulator.model import ModelEndpoint
+
+from tests.documentation import PAGES, blocks
+from tests.environments import installed
+from tests.faas.support import APPS, Runtime, trace, traceparent, variables
+from tests.support import TRACEPARENT, below, calls, roots
+from zespan_serverless.testing import Backend
+
+pytestmark = pytest.mark.host(seconds=3)
+
+HANDLER, FUNCTION = blocks(PAGES["hosts/kubernetes"])
+BARE = """
+from openai import OpenAI
+
+client = OpenAI()
+
+
+def handle(event, context):
+    client.chat.completions.create(model="gpt-4o", messages=[{"role": "user", "content": "Hi"}])
+    return {"statusCode": 200, "body": {}}
+"""
+KNATIVE = {"K_SERVICE": "chat", "K_REVISION": "chat-00001", "KUBERNETES_SERVICE_HOST": "10.0.0.1"}
+
+Start = Callable[..., Runtime]
+_numbers = itertools.count()
+
+
+@pytest.fixture
+def serve(backend: Backend, model: ModelEndpoint, tmp_path: Path) -> Iterator[Start]:
+    """serve(program, function, **variables): a server with the function; it is killed after the test."""
+    with ExitStack() as stack:
+
+        def start(program: str, function: str, **env: str) -> Runtime:
+            (file := tmp_path / f"function{next(_numbers)}.py").write_text(function)
+            port = 26_000 + (os.getpid() * 101 + next(_numbers)) % 6_000  # below those that clients get
+            command = [str(installed("faas", "functions")), "-W", "ignore", str(APPS / program), str(file)]
+            environ = variables(backend, model.url, PORT=str(port), **env)
+            return stack.enter_context(Runtime(command, port, APPS, environ))
+
+        yield start
+
+
+@pytest.mark.parametrize(
+    ("program", "function", "how"),
+    [
+        ("openfaas_index.py", HANDLER, "handler"),
+        ("openfaas_index.py", BARE, "middleware"),
+        ("knative_main.py", FUNCTION, "middleware"),
+    ],
+)
+def test_nothing_is_lost_at_sigterm(serve: Start, backend: Backend, program: str, function: str, how: str) -> None:
+    """No response waits for a backend that hangs. SIGTERM right after the last response: every request has its event,
+    in its caller's trace, and the server ends as it does without the package."""
+    ours, theirs = serve(program, function, HOW=how, **KNATIVE), serve(program, function, HOW="off", ZESPAN_ENABLED="0")
+    theirs.ask("/chat", {"prompt": "Hi"})
+    backend.mode = "hang"  # until all responses are there
+    with ThreadPoolExecutor(5) as pool:
+        answers = list(pool.map(lambda n: ours.ask("/chat", {"prompt": "Hi"}, traceparent=traceparent(n)), range(10)))
+    assert [answer.status for answer in answers] == [200] * 10
+    backend.mode = "ok"
+    for server in (ours, theirs):
+        server.terminate()
+    assert ours.wait().code == theirs.wait().code
+    events = backend.wait_for(20)
+    assert {root["trace_id"] for root in roots(events)} == {trace(number) for number in range(10)}
+    assert [len(below(root, calls(events))) for root in roots(events)] == [1] * 10
+    seen = roots(events)[0]["metadata"]
+    assert (seen["http.request.method"], seen["url.path"], seen["http.response.status_code"]) == ("POST", "/chat", 200)
+    assert "cloud.provider" not in seen
+
+
+def test_an_exception_on_openfaas(serve: Start, backend: Backend) -> None:
+    """The server answers with 500, and the event has type and text."""
+    server = serve("openfaas_index.py", HANDLER)
+    assert server.ask("/chat", {"other": "Hi"}, traceparent=TRACEPARENT).status == 500
+    (root,) = backend.wait_for(1)
+    assert (root["status"], root["metadata"]["error.type"]) == ("error", "KeyError")
+
+
+def test_health_checks_on_knative(serve: Start, backend: Backend) -> None:
+    """They have no event; a request has that of its revision."""
+    server = serve("knative_main.py", FUNCTION, **KNATIVE)
+    assert server.ask("/health/liveness").status == server.ask("/health/readiness").status == 200
+    assert server.ask("/").body == b"Hello, serverless world!"
+    (root,) = roots(backend.wait_for(2))
+    assert (root["metadata"]["faas.name"], root["metadata"]["faas.version"]) == ("chat", "chat-00001")
