@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 from weakref import WeakMethod
 
 from . import _process
 from . import settings as _settings
-from ._base import threads
 from ._base.guard import Guarded, pass_on
 from ._observe import wrap
 from ._observe.host import Host
@@ -130,7 +130,8 @@ class ActiveRun:
 
     def __init__(self, active: ActiveInvocation) -> None:
         self._active, self._pid = active, os.getpid()
-        self._ending, self._is_over = threads.RLock(), False
+        self._ending: dict[str, int] = {}  # `thread`: the first that reports the end
+        self._is_over, self._reported = False, threading.Event()
         self._forget: Callable[[], object] | None = None
 
     def begin(self) -> None:
@@ -211,12 +212,17 @@ class ActiveRun:
         self._report(None, exited(128 + sigterm.SIGTERM, "SIGTERM", "ended by SIGTERM"))
 
     def _report(self, error: BaseException | None, result: Result = NO_RESULT) -> None:
-        """Capture the root event once: the end and SIGTERM may both call this."""
-        with self._ending, Guarded("the end of a run"):
-            if not self._is_over:
+        """Capture the root event once. The end and SIGTERM may both call this, in two threads: the second one waits for
+        the first, which holds no lock while it captures, because that may run code of the user's."""
+        with Guarded("the end of a run"):
+            me = threading.get_ident()
+            if self._ending.setdefault("thread", me) != me:
+                self._reported.wait(self._active.container.settings.flush_timeout)
+            elif not self._is_over:  # again, if a signal handler has interrupted it
                 self._active.close(*self._outcome(error, result))
                 self._active.report()
                 self._is_over = True
+                self._reported.set()
 
     def _outcome(self, error: BaseException | None, result: Result) -> tuple[BaseException | None, Result]:
         """Return what the event says of the end: what was raised, and how it ended otherwise."""

@@ -16,6 +16,7 @@ from zespan_serverless_dev.emulator.model import ModelEndpoint
 from tests.agents.support import Runtime, ping, series, stop_at_once, stop_when_idle, trace, traceparent
 from tests.hosts import Cell, Situation
 from tests.support import SPAN, TRACE, TRACEPARENT, Answer, below, calls, roots, until
+from zespan_serverless import zespan_agentcore
 from zespan_serverless.agentcore._tasks import Task
 from zespan_serverless.testing import Backend
 
@@ -139,6 +140,20 @@ def test_a_thread_is_used_again_and_two_flushes_run_at_once() -> None:
     both.wait()
     until(lambda: not tasks)
     assert ran[0] == ran[1]
+
+
+def test_a_function_with_a_run_of_its_own() -> None:
+    """A function that is no entrypoint is decorated, whatever its attribute `run` refers to, if only later."""
+
+    def agent(payload: Any) -> Any:
+        return payload
+
+    def run() -> Any:
+        return later
+
+    vars(agent)["run"] = run  # whose closure is still empty
+    assert zespan_agentcore(agent)("Hi") == "Hi"
+    later = 1
 
 
 def test_what_becomes_of_errors(start: Start, backend: Backend, cell: Cell) -> None:

@@ -1,4 +1,4 @@
-"""ADK's own server, as `adk api_server` and Cloud Run run it. HOW is what traces it."""
+"""ADK's own server, as `adk api_server` and Cloud Run run it. HOW is what traces it; AGENTS is a folder of agents."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ HOW = os.environ.get("HOW", "plugin")
 if HOW == "init":
     zespan_serverless.init()
 app = get_fast_api_app(
-    agents_dir=str(Path(__file__).parent / "adk_agents"),
+    agents_dir=os.environ.get("AGENTS") or str(Path(__file__).parent / "adk_agents"),
     web=False,
     session_service_uri="memory://",
     artifact_service_uri="memory://",
