@@ -213,7 +213,7 @@ class ActiveRun:
 
     def _report(self, error: BaseException | None, result: Result = NO_RESULT) -> None:
         """Capture the root event once. The end and SIGTERM may both call this, in two threads: the second one waits for
-        the first, which holds no lock while it captures, because that may run code of the user's."""
+        the first, which holds no lock while it captures, because that may run user code."""
         with Guarded("the end of a run"):
             me = threading.get_ident()
             if self._ending.setdefault("thread", me) != me:
