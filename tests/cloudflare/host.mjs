@@ -8,8 +8,9 @@
 // and `fetch` are refused, as in workerd's global scope. The Worker's variables are those of the environment whose
 // names begin with CF_.
 //
-// /@CLASS calls the `fetch` of another class than Default; /__scheduled, /__queue, /__call/CLASS/METHOD/ARGUMENTS call other handlers; /__idle is answered when no request is under way any
-// more, what they have passed to `waitUntil` included.
+// /@CLASS calls the `fetch` of another class than Default; /__scheduled/CLASS, /__queue/CLASS and
+// /__call/CLASS/METHOD/ARGUMENTS call other handlers. /__idle is answered when no request is under way any more, what
+// they have passed to `waitUntil` included.
 import http from "node:http";
 import nodeCrypto from "node:crypto";
 import { AsyncLocalStorage } from "node:async_hooks";
@@ -70,6 +71,7 @@ flags.__getattr__ = lambda name: not name.startswith("__")
 sys.modules["_cloudflare_compat_flags"] = flags
 sys.path[:0] = [f"/packages/{index}" for index in range(${folders.length})]
 import asyncio, inspect, json, random, secrets, tempfile, uuid  # which workerd has in its snapshot
+import openai  # its parts that are written in Rust ask for randomness, which workerd allows them
 `);
 importing = true;
 const began = performance.now();
@@ -91,17 +93,14 @@ write(`imported in ${Math.round(performance.now() - began)} ms`);
 const call = py.globals.get("call");
 
 async function handled(request, ctx) {
-  const { pathname } = new URL(request.url);
+  const [name, kind = "Default", method, ...given] = new URL(request.url).pathname.slice(1).split("/");
   const argument = {
-    "/__scheduled": { cron: "*/5 * * * *", scheduledTime: 1764460800000 },
-    "/__queue": { queue: "jobs", messages: [{ body: 1 }, { body: 2 }] },
-  }[pathname];
-  if (argument) await call("Default", pathname.slice(3), ctx, env, argument, env, ctx);
-  else if (pathname.startsWith("/__call/")) {
-    const [kind, method, ...given] = pathname.split("/").slice(2);
-    await call(kind, method, ctx, env, ...given);
-  }
-  else return call(pathname.startsWith("/@") ? pathname.slice(2) : "Default", "fetch", ctx, env, request);
+    __scheduled: { cron: "*/5 * * * *", scheduledTime: 1764460800000 },
+    __queue: { queue: "jobs", messages: [{ body: 1 }, { body: 2 }] },
+  }[name];
+  if (argument) await call(kind, name.slice(2), ctx, env, argument, env, ctx);
+  else if (name === "__call") await call(kind, method, ctx, env, ...given);
+  else return call(name.startsWith("@") ? name.slice(1) : "Default", "fetch", ctx, env, request);
   return new Response("done");
 }
 

@@ -11,10 +11,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from zespan_serverless_dev.emulator.model import ModelEndpoint
 
 from tests import environments
 from tests.documentation import PAGES, blocks
-from tests.support import ROOT, TRACE, Answer, Event, Served, below, roots, until
+from tests.support import ROOT, TRACE, Answer, Event, Served, below, calls, roots, until
 from zespan_serverless.testing import Backend
 
 pytestmark = [
@@ -30,7 +31,7 @@ _numbers = itertools.count()
 class Worker(Served):
     """An isolate with the Worker of worker.py, and the backend that it sends to."""
 
-    def __init__(self, backend: Backend, pages: Path) -> None:
+    def __init__(self, backend: Backend, model: ModelEndpoint, pages: Path) -> None:
         python = environments.installed("cloudflare", "worker")
         (packages,) = python.parents[1].glob("lib/python*/site-packages")
         self._seen = 0
@@ -39,7 +40,9 @@ class Worker(Served):
         for number, block in enumerate(blocks(PAGES["hosts/cloudflare"])):
             (pages / f"page_{number}.py").write_text(block)
         folders = [str(python.parents[1] / "node_modules"), "worker", *map(str, (HERE, packages, pages, ROOT))]
+        folders += [str(ROOT / "examples" / "cloudflare" / "src"), str(python.parents[1] / "wasm")]
         variables = {"CF_ZESPAN_BASE_URL": backend.url, "CF_ZESPAN_API_KEY": "zsp_key", "PATH": os.environ["PATH"]}
+        variables |= {"CF_OPENAI_BASE_URL": model.url, "CF_OPENAI_API_KEY": "none"}
         super().__init__([*command, *folders], port, HERE, variables)
         until(self.listens, 100)
 
@@ -63,7 +66,8 @@ class Worker(Served):
 @pytest.fixture(scope="module")
 def isolate(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Worker]:
     """One for all tests, because its start takes seconds."""
-    with Backend() as backend, Worker(backend, tmp_path_factory.mktemp("pages")) as worker:
+    pages = tmp_path_factory.mktemp("pages")
+    with Backend() as backend, ModelEndpoint(latency_ms=1) as model, Worker(backend, model, pages) as worker:
         yield worker
 
 
@@ -178,3 +182,17 @@ def test_the_classes_of_the_page_are_traced(worker: Worker) -> None:
         "Default.scheduled",
         "Conversation.ask",
     ]
+
+
+def test_the_example_traces_its_model_calls(worker: Worker) -> None:
+    """Streamed and not: openai's own client runs in WebAssembly, and its calls are below the request's event."""
+    answer = worker.ask("/@Example", {"prompt": "Hi", "user": "ada"})
+    assert answer.body.startswith(b"data: ")
+    assert worker.ask("/__scheduled/Example").status == 200
+    events = worker.events()
+    assert [(call["model"], call["stream"], call["user_id"]) for call in calls(events)] == [
+        ("gpt-4o", True, "ada"),
+        ("gpt-4o", False, None),
+    ]
+    assert all(call["output_tokens"] for call in calls(events))
+    assert [below(root, events) for root in roots(events)] == [[call] for call in calls(events)]

@@ -6,6 +6,7 @@ from typing import Any
 
 import asgi
 import js
+from entry import Default as Example
 from page_0 import Default as Page
 from page_2 import Conversation
 from pyodide.ffi import create_proxy
@@ -39,7 +40,7 @@ async def application(scope: Any, receive: Any, send: Any) -> None:
         await send({"type": "http.response.body", "body": b"b"})
 
 
-__all__ = ["Conversation", "Page"]  # the classes of the documentation's page
+__all__ = ["Conversation", "Example", "Page"]  # the classes of the documentation's page, and of the example
 
 
 class Untraced(WorkerEntrypoint):
