@@ -16,6 +16,7 @@ import zlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import SimpleNamespace
 from typing import Any
 from unittest import mock
 
@@ -26,7 +27,7 @@ with atheris.instrument_imports(  # pyright: ignore[reportAttributeAccessIssue]
 ):
     from zespan_serverless_dev import ingest
 
-    from zespan_serverless import settings
+    from zespan_serverless import alibaba, openwhisk, oracle, settings
     from zespan_serverless._delivery import budget, journal, journal_format
     from zespan_serverless._http import client, sockets
     from zespan_serverless._http import transport as http
@@ -85,6 +86,21 @@ def _google_event(data: bytes) -> None:
     google.parse_cloud_trace(data.decode("latin-1"))
     google.parents(lambda name: data.decode("latin-1"))
     google.describe_headers(lambda name: data.decode("latin-1"))
+
+
+def _functions(data: bytes) -> None:
+    """The calls of platforms whose functions get an event and a context."""
+    value, text = _json(data), data.decode("latin-1")
+    about = SimpleNamespace(function=SimpleNamespace(name=value, timeout=value), request_id=value)
+    call = alibaba.AlibabaHost().request((data, about), {})
+    alibaba.AlibabaHost().read(call).describe()
+    call.request = value if isinstance(value, dict) else {"requestContext": value, "headers": value}
+    alibaba.AlibabaHost().read(call).describe()
+    for event in (value, {"http": value}, {"__ow_method": value, "__ow_headers": value}):
+        openwhisk.OpenWhiskHost().read(event).describe()
+    openwhisk.OpenWhiskHost().result(value)
+    ctx = SimpleNamespace(Headers=lambda: {"fn-deadline": text, "x-b3-traceid": text, "x-b3-spanid": text[:16]})
+    oracle.OracleHost().read(ctx).describe()
 
 
 def _headers(data: bytes) -> None:
@@ -187,6 +203,7 @@ READERS: dict[str, Callable[[bytes], None]] = {
     "lambda": _lambda_event,
     "sources": lambda data: _shaped_lambda_event(data or b"\0"),
     "google": _google_event,
+    "functions": _functions,
     "headers": _headers,
     "texts": _texts,
     "journal": _journals,

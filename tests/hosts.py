@@ -86,6 +86,8 @@ GROUPS = {
     "RunPod": Group("runpod", {"RunPod": ""}),
     "Cog": Group("cog", {"Cog": ""}),
     "Modal": Group("modal", {"Modal": ""}),
+    "DigitalOcean Functions": Group("digitalocean", {"OpenWhisk": ""}),
+    "OpenFaaS and Knative": Group("kubernetes", {"OpenFaaS": "OpenFaaS", "Knative": "Knative"}),
     "Web servers": Group(
         "web",
         {

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import http.client
 import itertools
 import os
 from collections.abc import Callable, Iterator
@@ -15,6 +17,7 @@ from zespan_serverless_dev.emulator.model import ModelEndpoint
 from tests.documentation import PAGES, blocks
 from tests.environments import installed
 from tests.faas.support import APPS, Runtime, trace, traceparent, variables
+from tests.hosts import Cell, Situation
 from tests.support import TRACEPARENT, below, calls, roots
 from zespan_serverless.testing import Backend
 
@@ -60,7 +63,9 @@ def serve(backend: Backend, model: ModelEndpoint, tmp_path: Path) -> Iterator[St
         ("knative_main.py", FUNCTION, "middleware"),
     ],
 )
-def test_nothing_is_lost_at_sigterm(serve: Start, backend: Backend, program: str, function: str, how: str) -> None:
+def test_nothing_is_lost_at_sigterm(
+    serve: Start, backend: Backend, cell: Cell, program: str, function: str, how: str
+) -> None:
     """No response waits for a backend that hangs. SIGTERM right after the last response: every request has its event,
     in its caller's trace, and the server ends as it does without the package."""
     ours, theirs = serve(program, function, HOW=how, **KNATIVE), serve(program, function, HOW="off", ZESPAN_ENABLED="0")
@@ -79,20 +84,39 @@ def test_nothing_is_lost_at_sigterm(serve: Start, backend: Backend, program: str
     seen = roots(events)[0]["metadata"]
     assert (seen["http.request.method"], seen["url.path"], seen["http.response.status_code"]) == ("POST", "/chat", 200)
     assert "cloud.provider" not in seen
+    host = "Knative" if function is FUNCTION else "OpenFaaS"
+    kind: Situation = "async" if host == "Knative" else "sync"
+    later = "it does not wait"
+    cell(host, kind, "Everything arrives after the response.", sent="after the response", later=later)
+    cell(host, "sync" if kind == "async" else "async", "Its functions are of the other kind.")
+    cell(host, "stream", "Not tested: hypercorn's are, see web servers." if kind == "async" else "There are none.")
+    cell(host, "concurrent", "Each of 10 requests, five at once, is in its own trace.")
+    stopped = f"Everything arrives. Exit {theirs.wait().code}, as without the package."
+    cell(host, "SIGTERM", stopped, stopped="everything is sent")
+    outage = "No response waits for a backend that hangs; everything arrives once it is back."
+    cell(host, "dead backend", outage, outage="kept, then sent")
+    cell(host, "deadline", "None is known.")
 
 
-def test_an_exception_on_openfaas(serve: Start, backend: Backend) -> None:
+def test_an_exception_on_openfaas(serve: Start, backend: Backend, cell: Cell) -> None:
     """The server answers with 500, and the event has type and text."""
     server = serve("openfaas_index.py", HANDLER)
     assert server.ask("/chat", {"other": "Hi"}, traceparent=TRACEPARENT).status == 500
     (root,) = backend.wait_for(1)
     assert (root["status"], root["metadata"]["error.type"]) == ("error", "KeyError")
+    cell("OpenFaaS", "exception", "Everything arrives, with type and text; the response is 500.")
 
 
-def test_health_checks_on_knative(serve: Start, backend: Backend) -> None:
-    """They have no event; a request has that of its revision."""
-    server = serve("knative_main.py", FUNCTION, **KNATIVE)
+def test_health_checks_and_an_exception_on_knative(serve: Start, backend: Backend, cell: Cell) -> None:
+    """Health checks have no event; a request has the name and the revision of the function, and an exception its type
+    and text, whatever the server answers."""
+    server = serve(
+        "knative_main.py", FUNCTION.replace("as client:", "as client:\n            self.fails(scope)"), **KNATIVE
+    )
     assert server.ask("/health/liveness").status == server.ask("/health/readiness").status == 200
-    assert server.ask("/").body == b"Hello, serverless world!"
-    (root,) = roots(backend.wait_for(2))
+    with contextlib.suppress(http.client.HTTPException):  # func-python's own answer is broken off
+        assert server.ask("/").status == 500
+    (root,) = roots(backend.wait_for(1))
     assert (root["metadata"]["faas.name"], root["metadata"]["faas.version"]) == ("chat", "chat-00001")
+    assert (root["status"], root["metadata"]["error.type"]) == ("error", "AttributeError")
+    cell("Knative", "exception", "Everything arrives, with type and text; `func-python`'s answer is broken off.")

@@ -19,6 +19,7 @@ from zespan_serverless_dev.emulator.model import ModelEndpoint
 from tests.documentation import PAGES, blocks
 from tests.environments import installed
 from tests.faas.support import APPS, trace, traceparent, variables
+from tests.hosts import Cell
 from tests.support import TRACE, TRACEPARENT, Event, below, calls, roots
 from zespan_serverless import zespan_openwhisk
 from zespan_serverless.testing import Backend
@@ -83,7 +84,7 @@ def web(number: int, kind: str = "") -> dict[str, Any]:
     return {"kind": kind, "http": {"headers": headers, "method": "POST", "path": "/chat"}}
 
 
-def test_no_event_is_lost_when_a_container_is_paused(ingest: Backend, model: ModelEndpoint) -> None:
+def test_no_event_is_lost_when_a_container_is_paused(ingest: Backend, model: ModelEndpoint, cell: Cell) -> None:
     """Every event has been sent when the result is there: in the caller's trace, with the outcome, the activation, and
     the function. A call whose backend hangs keeps its deadline, and its events come with the next one."""
     kinds = ["", "503", "404", "error", "raises"]
@@ -115,6 +116,16 @@ def test_no_event_is_lost_when_a_container_is_paused(ingest: Backend, model: Mod
     assert (first["cloud.provider"], first["cloud.region"], first["start_kind"]) == ("digitalocean", "nyc1", "cold")
     assert (last["http.request.method"], last["url.path"], last["start_kind"]) == ("get", "/", "warm")
     assert 0 < first["time_left_at_start_ms"] <= 60_000
+    whole = "Everything arrives before the result."
+    cell("OpenWhisk", "sync", whole, sent="before the result", later="the round trip to the backend")
+    cell("OpenWhisk", "async", "The runtime awaits nothing.")
+    cell("OpenWhisk", "stream", "There are none.")
+    cell("OpenWhisk", "exception", "Everything arrives, with type and text; or with the `error` of a result.")
+    cell("OpenWhisk", "concurrent", "A container has one activation at a time.")
+    cell("OpenWhisk", "SIGTERM", "OpenWhisk sends none: by its source, a container is killed.", stopped="there is none")
+    outage = "Everything arrives once it is back; a result waits for `flush_timeout`, but not beyond the deadline."
+    cell("OpenWhisk", "dead backend", outage, outage="kept, then sent; results wait, within the deadline")
+    cell("OpenWhisk", "deadline", "The flush ends 0.2 s before it; everything arrives with the next activation.")
 
 
 @pytest.mark.parametrize("function", ["of_none", "of_two"])
