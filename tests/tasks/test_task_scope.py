@@ -287,6 +287,14 @@ def test_a_deadline_that_is_over_or_no_number_of_seconds_harms_nothing(deadline:
     until(lambda: len(backend.events) == 1, 60)
 
 
+@pytest.mark.parametrize("deadline", [-3, -1e300, -float("inf")])
+def test_a_deadline_in_the_past_has_no_negative_time(deadline: float) -> None:
+    """The event says that no time was left when the work began, whenever the deadline was."""
+    with testing.recording() as events, task_scope("last", deadline=deadline):
+        assert time_left() == 0
+    assert [event["metadata"]["time_left_at_start_ms"] for event in events] == [0]
+
+
 def test_odd_metadata_and_headers_cost_no_event() -> None:
     """What is no mapping, or a mapping that fails, is left out of the event."""
 
