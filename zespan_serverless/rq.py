@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from rq import SimpleWorker, Worker  # pyright: ignore[reportMissingImports, reportAttributeAccessIssue]
+from rq.timeouts import BaseTimeoutException  # pyright: ignore[reportMissingImports]
 from rq.worker import SpawnWorker  # pyright: ignore[reportMissingImports]
 
 from . import _worker
+from ._base.guard import FROM_HOSTS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
     from .settings import SettingsKwargs
 
 __all__ = ["ZespanSimpleWorker", "ZespanSpawnWorker", "ZespanWorker"]
+
+FROM_HOSTS.append(BaseTimeoutException)  # a job's time limit, which RQ enforces by SIGALRM or from another thread
 
 
 class _Traced:

@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 from temporalio import activity, client, worker, workflow  # pyright: ignore[reportMissingImports]
 from temporalio.api.common.v1 import Payload  # pyright: ignore[reportMissingImports]
+from temporalio.exceptions import CancelledError  # pyright: ignore[reportMissingImports]
 
 with workflow.unsafe.imports_passed_through():  # a workflow's sandbox would import them anew
     from . import _worker
+    from ._base.guard import FROM_HOSTS
     from ._outbound.headers import trace_headers
 
 if TYPE_CHECKING:
@@ -21,6 +23,7 @@ __all__ = ["ZespanInterceptor"]
 
 _NAMES = ("traceparent", "tracestate", "baggage")
 _ENCODING = {"encoding": b"text/plain"}
+FROM_HOSTS.append(CancelledError)  # in the thread of an activity that is cancelled
 
 
 class ZespanInterceptor(client.Interceptor, worker.Interceptor):  # type: ignore[misc]

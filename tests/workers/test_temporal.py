@@ -171,3 +171,38 @@ print(json.dumps([raised, *((e["status"], e["metadata"].get("temporal.completes_
     done = subprocess.run([python, "-c", program], env=env, capture_output=True, text=True, timeout=60, check=False)
     assert done.stdout, done.stderr
     assert json.loads(done.stdout) == ["_CompleteAsyncError", ["success", True]]
+
+
+def test_a_cancellation_that_strikes_while_an_event_is_written(tmp_path: Path) -> None:
+    """Temporal raises it in the thread of the activity: it passes, the event is kept, and the journal goes on."""
+    program = """
+import ctypes, functools, json, os, sys, threading
+from unittest import mock
+from temporalio.exceptions import CancelledError
+import zespan_serverless.temporal
+from zespan_serverless import capture, init
+from zespan_serverless._process import container
+
+init(journal=sys.argv[1], base_url="http://127.0.0.1:9")
+capture({"operation": "first"})
+thread = ctypes.c_ulong(threading.get_ident())
+strike = functools.partial(ctypes.pythonapi.PyThreadState_SetAsyncExc, thread, ctypes.py_object(CancelledError))
+raised = []
+with mock.patch.object(os, "pwrite", lambda *args: strike()):
+    try:
+        capture({"operation": "second"})
+    except CancelledError as error:
+        raised.append(type(error).__name__)
+capture({"operation": "third"})
+delivery = container.current().delivery
+print(json.dumps([raised, delivery.pending, delivery._accounts.journal.is_healthy]))
+sys.stdout.flush()
+os._exit(0)
+"""
+    python = environments.installed("workers", "temporal")
+    env = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "ZESPAN_API_KEY": "zsp_test"}
+    command = [str(python), "-c", program, str(tmp_path / "journal")]
+    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=60, check=False)
+    assert done.stdout, done.stderr
+    assert json.loads(done.stdout) == [["CancelledError"], 3, True], done.stderr
+    assert sum(path.read_bytes().count(b'"operation"') for path in (tmp_path / "journal").glob("*")) == 3

@@ -1,7 +1,8 @@
 """Contains our own failures, and lets the exceptions of the user's signal handlers pass.
 
 Timeouts by SIGALRM (RQ, Celery's soft limits, a function's own alarm) raise an ordinary exception in whatever code the
-main thread is running, which may be ours. If we swallowed it, the user's timeout would have no effect.
+main thread is running, which may be ours. If we swallowed it, the user's timeout would have no effect. The same holds
+for what a host raises in a thread from outside (Temporal's cancellation).
 """
 
 from __future__ import annotations
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
 
 _ENTRY = 2  # offset of the first instruction of a function that does something
 _UNWRAPPED_MAX = 10  # partials and bound methods around a handler
+
+FROM_HOSTS: list[type[BaseException]] = []
+"""Exceptions that a host raises in whatever code a thread is running, and that nothing in here raises."""
 
 
 class Guarded(contextlib.AbstractContextManager[None]):
@@ -52,7 +56,9 @@ def had_begun(error: BaseException) -> bool:
 
 
 def is_from_signal(error: BaseException) -> bool:
-    """Whether a Python signal handler has raised this exception, because its traceback leads through one."""
+    """Whether a Python signal handler has raised this exception, because its traceback leads through one; or a host."""
+    if isinstance(error, (*FROM_HOSTS,)):
+        return True
     traceback = error.__traceback__
     if traceback is None:
         return False
