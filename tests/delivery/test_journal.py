@@ -1291,6 +1291,25 @@ def test_exit_with_events_in_the_journal_is_logged(
     assert len(list(folder.iterdir())) == 1
 
 
+def test_a_journal_that_has_failed_is_tried_once_more_at_the_exit(
+    begin: Begin, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What has failed moments before may work again: then nothing is dropped, and the next process has everything."""
+    delivery = begin(Scripted(RETRY))
+    capture(delivery, 1)
+
+    def failing(*args: object) -> int:
+        monkeypatch.undo()
+        raise OSError("made up")
+
+    monkeypatch.setattr(os, "pwrite", failing)
+    capture(delivery, 2, 3)
+    delivery.close_at_exit(0)
+    assert sum(delivery.dropped.values()) == 0
+    (file,) = folder.iterdir()
+    assert all(b'{"n":%d}' % number in file.read_bytes() for number in (1, 2, 3))
+
+
 @pytest.mark.parametrize("doing", ["create", "take"])
 def test_descriptor_that_was_taken_at_once_is_not_closed(
     doing: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -294,6 +294,9 @@ class Delivery:
     def close_at_exit(self, timeout: float) -> None:
         """Flush at the end of a process, and close. With a journal, pending events are left to the next process."""
         accounts = self._accounts
+        if accounts.journal is not None and not accounts.journal.is_healthy:
+            with accounts.lock:
+                accounts.buffer.rewrite_journal()  # a last attempt, without the pause between two
         if accounts.journal is None or not accounts.journal.is_healthy:
             self.close(timeout)
             return
