@@ -139,13 +139,15 @@ class Run:
     def work(self, tasks: int, longest: float) -> None:
         """Have workers run until so many attempts have begun. Each worker lives for `longest` seconds at most."""
         commands = self.queue.commands[: None if tasks > 500 else 1]  # spawning a process for each job takes long
+        before = 0
         while (begun := len(self.attempts())) < tasks:
-            if self.published - begun < 500:
+            if self.published - begun < 500 or begun == before:  # tasks are lost with workers that are killed, too
                 self.publish(min(500, max(tasks, 100)))
+            before = begun
             command = [str(self.python), "-m", *self.with_broker(self.chance.choice(commands))]
             self.count["workers"] += 1
             with Worker(command, self.env) as worker:
-                end = time.monotonic() + 60  # its start takes seconds on a busy machine
+                end = time.monotonic() + 30  # its start takes seconds on a busy machine
                 while len(self.attempts()) == begun and worker.process.poll() is None and time.monotonic() < end:
                     time.sleep(0.02)
                 self.strike(worker, tasks, time.monotonic() + self.chance.uniform(longest / 4, longest))
