@@ -78,7 +78,7 @@ def test_every_block_is_run() -> None:
         "hosts/google-cloud": 1,  # in google_cloud/test_example.py
         "hosts/kubernetes": 2,  # in faas/test_kubernetes.py
         "hosts/lambda": 2,
-        "hosts/lambda-durable": 1,  # in aws_lambda/test_durable.py
+        "hosts/lambda-durable": 2,  # in aws_lambda/test_durable.py
         "hosts/lambda-snapstart": 1,  # in aws_lambda/test_snapstart.py
         "hosts/lambda-web": 1,  # in aws_lambda/test_web.py
         "hosts/modal": 1,  # in gpus/test_examples.py

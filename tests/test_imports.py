@@ -41,7 +41,7 @@ LAYERS = [
     {"google_cloud", "tasks", "vercel"},  # jobs run on Cloud Run, too; handler classes, WSGI and ASGI on Vercel
     {"_worker"},
     {"celery", "dramatiq", "rq", "temporal"},
-    {"frameworks", "opentelemetry", "powertools", "testing", "types"},
+    {"durable", "frameworks", "opentelemetry", "powertools", "testing", "types"},
     {"__init__"},
     {"_bytecode", "_layer", "_replay"},
     {"cli"},
@@ -102,6 +102,7 @@ PYTEST = {"testing/plugin.py", "testing/_fixtures.py"}  # which it imports
 HOOKS = {
     "adk.py",
     "dramatiq.py",
+    "durable.py",
     "rq.py",
     "temporal.py",
     "frameworks/_dspy.py",

@@ -165,6 +165,32 @@ def test_decorator_below_that_of_the_sdk_works(execute: Callable[..., Execution]
     assert Counter(event["operation"] for event in calls(events)) == {"draft": 1, "review": 1}
 
 
+def test_every_operation_has_its_event(execute: Callable[..., Execution], backend: Backend) -> None:
+    """With the plugin each attempt of a step, each branch and each wait has one event, below the operation that it is
+    part of, and a replay sends none of them again."""
+    execute("steps", {"fail": True})
+    events = backend.wait_for(13)
+    names = {event["span_id"]: event["operation"] for event in events}
+    prefix = "aws.lambda.durable_execution.operation."
+    seen = {
+        (event["operation"], names.get(event["parent_span_id"]), event["status"], said.get(f"{prefix}attempt"))
+        for event in events
+        if f"{prefix}type" in (said := event.get("metadata") or {})
+    }
+    assert seen == {
+        ("drafts", "emulated", "success", 1),
+        ("map-item-0", "drafts", "success", 1),
+        ("map-item-1", "drafts", "success", 1),
+        ("a", "map-item-0", "success", 1),
+        ("b", "map-item-1", "success", 1),
+        ("pause", "emulated", "success", None),
+        ("review", "emulated", "error", 1),
+        ("review", "emulated", "error", 2),
+    }
+    assert [event["operation"] for event in calls(events)] in (["a", "b"], ["b", "a"])
+    assert len(events) == 13
+
+
 def test_status_in_another_result_is_not_that_of_an_execution(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without AWS's SDK, and in another form than its, `Status` is a word of the function's own."""
     sdk = "aws_durable_execution_sdk_python"
@@ -176,18 +202,21 @@ def test_status_in_another_result_is_not_that_of_an_execution(monkeypatch: pytes
     assert _results.read({"Status": "FAILED"}).error_type == "FAILED"
 
 
-def test_the_documented_durable_function_is_traced() -> None:
-    """The function in the documentation succeeds in AWS's own test runner, and is traced."""
-    (block,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs/hosts/lambda-durable.md").read_text(), re.DOTALL)
-    test = """
+@pytest.mark.parametrize(("number", "names"), [(0, ["write"]), (1, ["draft", "cool off"])])
+def test_the_documented_durable_functions_are_traced(number: int, names: list[str]) -> None:
+    """The functions in the documentation succeed in AWS's own test runner, and are traced, with and without plugin."""
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "docs/hosts/lambda-durable.md").read_text(), re.DOTALL)
+    test = f"""
 from aws_durable_execution_sdk_python_testing.runner import DurableFunctionTestRunner
 from zespan_serverless import testing
 
 with DurableFunctionTestRunner(handler) as runner, testing.recording() as events:
-    assert runner.run('{"topic": "none"}').status.value == "SUCCEEDED"
-step, root = events
-assert (step["operation"], step["parent_span_id"]) == ("write", root["span_id"])
-assert root["metadata"]["aws.lambda.durable_execution.status"] == "SUCCEEDED"
+    assert runner.run('{{"topic": "none"}}').status.value == "SUCCEEDED"
+roots = {{event["span_id"]: event for event in events if "faas.name" in (event.get("metadata") or {{}})}}
+steps = [event for event in events if event["span_id"] not in roots]
+assert [step["operation"] for step in steps] == {names}
+assert {{step["parent_span_id"] for step in steps}} <= set(roots)
+assert events[-1]["metadata"]["aws.lambda.durable_execution.status"] == "SUCCEEDED"
 """
     env = {**CREDENTIALS, "AWS_DEFAULT_REGION": "us-east-1", "PYTHONPATH": str(ROOT)}
-    subprocess.run([sys.executable, "-c", block + test], check=True, env=env, timeout=60)
+    subprocess.run([sys.executable, "-c", blocks[number] + test], check=True, env=env, timeout=60)
