@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import logging
 import re
 import ssl
@@ -28,7 +27,6 @@ from zespan_serverless.testing import Backend
 
 KEY = "zsp_live_0123456789abcdef4f2a"
 CATALOGUE = {code: entry for group in GROUPS.values() for code, entry in group.items()}
-texts = functools.cache(log_lines.texts)  # not at import: every process of the suite imports this module
 
 Lines = Callable[[], list[str]]
 
@@ -51,7 +49,7 @@ def test_the_page_is_made_from_the_code() -> None:
 
 def test_every_line_is_in_the_catalogue() -> None:
     """The codes in the code of the package are those that the catalogue explains, and none is explained in vain."""
-    assert sorted(texts()) == sorted(CATALOGUE)
+    assert sorted(log_lines.texts()) == sorted(CATALOGUE)
 
 
 def test_nothing_is_logged_without_a_code() -> None:
@@ -239,11 +237,11 @@ def test_every_line_is_as_the_page_has_it(
     PROVOKED[code](monkeypatch, tmp_path)
     record = next(record for record in caplog.records if getattr(record, "zespan_code", "") == code)
     assert code_of(record.getMessage()) == code
-    shapes = [re.escape(one.text) for one in texts()[code]]
+    shapes = [re.escape(one.text) for one in log_lines.texts()[code]]
     patterns = [re.sub(r"%(\\\.\d+)?[srd]|…|\\\.\\\.\\\.", ".*", shape) for shape in shapes]
     said = text_of(record.getMessage())
     assert any(re.fullmatch(pattern, said) for pattern in patterns), (said, patterns)
-    assert any(record.levelname in one.level for one in texts()[code])
+    assert any(record.levelname in one.level for one in log_lines.texts()[code])
     assert not any(secret in line for line in caplog.messages for secret in (SECRET, PROMPT))
 
 
@@ -274,9 +272,9 @@ def test_phrase_of_the_metric_filter_is_in_every_line_about_lost_events() -> Non
     (phrase,) = re.findall(r"""--filter-pattern '"(.*?)"'""", PAGES["operations"])
     for template in ("sam-template.yaml", "deploy/aws_lambda/terraform/main.tf"):
         assert phrase in (log_lines.ROOT / template).read_text()
-    matched = {code for code, lines in texts().items() if all(phrase in one.text for one in lines)}
+    matched = {code for code, lines in log_lines.texts().items() if all(phrase in one.text for one in lines)}
     assert matched == {code for code in CATALOGUE if code.startswith("dropped-")}
-    assert not any(phrase in one.text for code in {*texts()} - matched for one in texts()[code])
+    assert not any(phrase in one.text for code in {*log_lines.texts()} - matched for one in log_lines.texts()[code])
 
 
 def test_a_key_under_another_name_is_found(lines: Lines, monkeypatch: pytest.MonkeyPatch) -> None:

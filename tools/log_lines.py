@@ -6,6 +6,7 @@ python -m tools.log_lines
 from __future__ import annotations
 
 import ast
+import functools
 import re
 import textwrap
 from collections.abc import Iterator
@@ -65,22 +66,27 @@ class Logged(NamedTuple):
 
 def logged() -> Iterator[Logged]:
     """Yield all calls in the package that log, in the order of files."""
-    for file in sorted(PACKAGE.rglob("*.py")):
-        for outer in ast.walk(ast.parse(file.read_text())):
+    for name, tree in _trees().items():
+        for outer in ast.walk(tree):
             if isinstance(outer, ast.FunctionDef):
-                yield from _logged_in(outer, file.relative_to(PACKAGE).as_posix())
+                yield from _logged_in(outer, name)
 
 
 def strays() -> list[str]:
     """Calls that log without a code, as `file:line`."""
     found = []
-    for file in sorted(PACKAGE.rglob("*.py")):
-        name = file.relative_to(PACKAGE).as_posix()
-        for call in _calls(ast.parse(file.read_text())):
+    for name, tree in _trees().items():
+        for call in _calls(tree):
             function = ast.unparse(call.func)
             if re.search(rf"(^|\.)(logger|logging)\.({'|'.join(_METHODS)})$", function):
                 found.append(f"{name}: {function}")
     return found
+
+
+@functools.cache
+def _trees() -> dict[str, ast.Module]:
+    """Return the syntax trees of the package, by file."""
+    return {file.relative_to(PACKAGE).as_posix(): ast.parse(file.read_text()) for file in sorted(PACKAGE.rglob("*.py"))}
 
 
 def _logged_in(function: ast.FunctionDef, file: str) -> Iterator[Logged]:
@@ -128,6 +134,7 @@ def _texts(node: ast.expr, function: ast.FunctionDef) -> list[str]:
     return found
 
 
+@functools.cache
 def texts() -> dict[str, list[Logged]]:
     """The lines of each code. A code that is completed at run time stands for all that the catalogue has of it."""
     codes = [code for group in GROUPS.values() for code in group]
