@@ -10,7 +10,9 @@ import signal
 import subprocess
 import sys
 import textwrap
+import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,9 @@ import pytest
 from tests.hosts import Cell
 from tests.jobs.conftest import Start
 from zespan_serverless import ConfigurationError, run, span, testing
+from zespan_serverless._process import sigterm
+from zespan_serverless._record.record import Record
+from zespan_serverless.exporters import Exporter, Outcome
 from zespan_serverless.testing import Backend
 
 HOST = "Script (`run`)"
@@ -33,6 +38,29 @@ def ready(process: subprocess.Popen[str]) -> None:
     """Wait until the script prints `ready`."""
     assert process.stdout is not None
     assert process.stdout.readline() == "ready\n"
+
+
+def test_the_end_holds_no_lock_while_it_captures() -> None:
+    """What SIGTERM reports is not blocked by user code that runs while the end of a run is captured."""
+
+    class Waits(Exporter):
+        is_over: bool | None = None
+
+        def encode(self, record: Record) -> bytes:
+            ((report, _),) = sigterm._expected.values()
+            terminated = threading.Thread(target=report)
+            terminated.start()
+            terminated.join(20)
+            self.is_over = not terminated.is_alive()
+            return b"{}"
+
+        def send(self, batch: Sequence[bytes], timeout: float) -> Outcome:
+            return Outcome("delivered")
+
+    exporter = Waits()
+    with run("script", exporter=exporter, flush_timeout=0.1):
+        pass
+    assert exporter.is_over
 
 
 def root(backend: Backend) -> dict[str, Any]:
