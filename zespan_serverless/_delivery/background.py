@@ -48,8 +48,8 @@ class Background:
         """Let the thread end now, and return it (lock held)."""
         thread = self._thread
         self.clear()
-        if self._accounts.background_waiter is not None:
-            self._accounts.background_waiter.cancelled = True
+        if waiter := self._accounts.background_waiter:
+            waiter.cancelled = True
         return thread
 
     def ask(self, timeout: float, *, wait: bool) -> None:
@@ -93,8 +93,10 @@ class Background:
                     self._shift = None
 
     def _background_loop(self, shift: object, wakeup: threading.Lock) -> None:
-        while self._shift is shift:
+        while True:
             with self._accounts.lock:
+                if self._shift is not shift:  # checked with the lock held: the wakeup for it comes only once
+                    return
                 asked = bool(self._timeout)
                 self._accounts.wakeups.register(wakeup)
             if not asked:
@@ -118,9 +120,10 @@ class Background:
 
     def _wait_until(self, until: float, shift: object, wakeup: threading.Lock, *, or_asked: bool = False) -> None:
         """Wait until this time (monotonic), the end of the shift, or, with `or_asked`, the request for a flush."""
-        while self._shift is shift and not (or_asked and self._timeout):
+        while True:
             with self._accounts.lock:
+                if self._shift is not shift or (or_asked and self._timeout):
+                    return
                 self._accounts.wakeups.register(wakeup)
-            time_left = until - time.monotonic()
-            if not (time_left > 0 and wakeup.acquire(timeout=time_left)):
+            if not wakeup.acquire(timeout=max(until - time.monotonic(), 0.0)):
                 return
