@@ -246,6 +246,7 @@ def test_powertools_example_has_both_telemetries(
     module = run(blocks(PAGES["powertools"])[0])
     assert module.handler({"prompt": "hi"}, testing.LambdaContext())["statusCode"] == 200
     shutdown(5.0)  # `on_flush` runs in the thread that sends
+    module.client.close()
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines() if line]
     (answered,) = [line for line in lines if line.get("message") == "answered"]
     assert (len(answered["trace_id"]), len(answered["span_id"])) == (32, 16)
