@@ -141,6 +141,16 @@ async def begin(client: Client, count: int, name: str) -> None:
         await client.start_workflow(TwoActivities.run, name, **options)
 
 
+async def alone(client: Client, name: str) -> list[str | None]:
+    """Start an activity without a workflow."""
+    with zespan_serverless.task_scope("starter"):
+        limit = timedelta(seconds=30)
+        handle = await client.start_activity(name, args=[7], id="alone", task_queue="q", start_to_close_timeout=limit)
+        traces = [zespan_serverless.traceparent()]
+    await handle.result()
+    return traces
+
+
 async def start(client: Client, count: int, name: str) -> list[str | None]:
     traces = []
     handles = []
@@ -163,6 +173,8 @@ async def main(address: str, what: str, *args: str) -> None:
     client = await Client.connect(address, interceptors=interceptors())
     if what == "work":
         await serve(client)
+    elif what == "alone":
+        json.dump(await alone(client, args[1]), sys.stdout)
     elif what == "begin":
         await begin(client, int(args[0]), args[1])
     elif what == "chaos":

@@ -24,7 +24,8 @@ def test_nothing_captured_is_lost(queue: str, tmp_path: Path) -> None:
     found = workers.run(queue, tmp_path, 60, SEED, longest=8)
     told = f"{queue}, seed {SEED}: {found}"
     print(told)  # noqa: T201
-    assert (found["lost"], found["drops told"]) == (0, {}), told
+    assert found["lost"] == 0, told
+    assert found["drops told"].keys() <= {"torn"}, told  # of which no task knew that it was captured
     assert (found["attempts without an event of their own"], found["attempts with several"]) == (0, 0), told
     assert found["attempts"] >= 60
     assert found["captured"] > 60

@@ -52,14 +52,15 @@ def start(server: str, env: dict[str, str], count: int, name: str, what: str = "
 @pytest.mark.host(seconds=12)
 def test_every_attempt_arrives_once(server: str, env: dict[str, str], backend: Backend) -> None:
     """Threads and coroutines, three attempts each, without a workflow cache: an event per attempt, in the starter's
-    trace, although workflows are replayed at every step."""
+    trace, although workflows are replayed at every step; and an activity without a workflow."""
     with worker(server, env) as temporal:
         traces = [start(server, env, count, name) for count, name in ((5, "work"), (5, "asynchronous"), (2, "flaky"))]
+        traces.append(start(server, env, 1, "work", "alone"))
         assert temporal.stop(signal.SIGTERM) == 0, temporal.log
     assert {event["event_id"] for event in backend.events}.issuperset(support.noted(env))
     attempts = [event for event in roots(backend.events) if "temporal.attempt" in event["metadata"]]
     assert Counter((e["operation"], e["metadata"]["temporal.attempt"], e["status"]) for e in attempts) == {
-        ("work", 1, "success"): 10,
+        ("work", 1, "success"): 11,
         ("asynchronous", 1, "success"): 10,
         ("flaky", 1, "error"): 4,
         ("flaky", 2, "error"): 4,
