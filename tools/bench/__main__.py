@@ -16,7 +16,7 @@ from pathlib import Path
 
 import trustme
 
-from . import losses, memory, page, quotas, results, sizes, starts, warm, web
+from . import losses, memory, page, quotas, results, sizes, starts, warm, web, work
 from .setting import Part, Setting
 from .standins import StandIns
 from .subjects import BARE, SUBJECTS
@@ -26,6 +26,7 @@ PARTS: dict[str, Part] = {
     "cold": starts.cold,
     "source": starts.source,
     "warm": warm.warm,
+    "work": work.work,
     "tls": warm.tls,
     "freeze": losses.freeze,
     "kill": losses.kill,

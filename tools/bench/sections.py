@@ -33,6 +33,11 @@ def _warm(found: Mapping[str, Results]) -> str:
     return table(found, columns, {head: number(name) for head, name in {**own, "CPU, ms": "cpu_ms"}.items()})
 
 
+def _work(found: Mapping[str, Results]) -> str:
+    columns = {"Python": number("python_added", 0), "C": number("c_added", 0)}
+    return table(found, columns, {"Python": number("python", 0), "C": number("c", 0)})
+
+
 def _tls(found: Mapping[str, Results]) -> str:
     columns = {
         "First invocation billed, ms": number("first_billed_ms", 0),
@@ -128,6 +133,12 @@ SECTIONS: dict[str, tuple[str, str, Callable[[Any], str]]] = {
     "cold": ("Cold start", "The first row is the function without telemetry, the others what is added to it.", _cold),
     "source": ("Cold start without bytecode", "As `sam build` and most tools deploy a package.", _cold),
     "warm": ("Warm invocation", "One model call of 50 ms, a backend that takes 30 ms, and a freeze after each.", _warm),
+    "work": (
+        "Calls of functions in a warm invocation",
+        "With one model call, in all threads, and with all that is sent before the return. They are counted, so that "
+        "they do not depend on the machine.",
+        _work,
+    ),
     "tls": (
         "HTTPS, with a round trip",
         "The backend is 20 ms away and takes 10 ms. The first invocation makes the connection.",

@@ -23,6 +23,10 @@ COUNTED = {
     "after_arrived": 3,
     "first_billed_ms": 120.0,
     "response_ms_p99_added": 1.5,
+    "python": 4000,
+    "python_added": 600,
+    "c": 3000,
+    "c_added": 500,
     "cpu_added_ms": 0.25,
     "p50_added_ms": 0.5,
     "p99_added_ms": 2.5,
@@ -66,6 +70,8 @@ def test_each_part_is_a_section_with_a_row_for_each_subject() -> None:
         SUBJECTS[name].label for name in NAMES
     ]
     assert "| zespan_serverless | 10 (10 to 10) | 10 (10 to 10) | 10 (10 to 10) | 10.0 (10.0 to 10.0) |" in cold
+    assert "| no telemetry | 4000 | 3000 |" in shown
+    assert "| zespan_serverless | 600 | 500 |" in shown
     assert "uvicorn, 64 at once:" in shown
     assert "| zespan_serverless | 0.25 | 0.5 | 2.5 | 8 of 10 |" in shown
     assert "| zespan_serverless | 60.0 | 60.5 |" in shown
