@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import textwrap
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -30,15 +31,19 @@ def picture(document: Mapping[str, Any] | None, page: Path) -> str:
 
 def _sections(document: Mapping[str, Any]) -> Iterator[str]:
     machine = document["machine"]
-    yield (
-        f"Measured on {document['day']}, in {document['seconds'] / 60:.0f} minutes, on {machine['cores']} cores "
+    yield _paragraph(
+        f"Measured on {document['day']}, in {document['seconds']} s, on {machine['cores']} cores "
         f"({machine['cpu']}), {machine['system']}, Python {machine['python']}."
     )
     for name, (title, introduction, shown) in SECTIONS.items():
         if document["parts"].get(name):
-            yield f"### {title}\n\n{introduction}\n\n{shown(document['parts'][name])}"
+            yield f"### {title}\n\n{_paragraph(introduction)}\n\n{shown(document['parts'][name])}"
     versions = ", ".join(f"{name} {version}" for name, version in document["versions"].items())
-    yield f"### Versions\n\n{versions}."
+    yield f"### Versions\n\n{_paragraph(versions)}."
+
+
+def _paragraph(content: str) -> str:
+    return textwrap.fill(content, 120, break_on_hyphens=False)
 
 
 def replace(file: Path, name: str, content: str) -> None:

@@ -135,8 +135,8 @@ SECTIONS: dict[str, tuple[str, str, Callable[[Any], str]]] = {
     "warm": ("Warm invocation", "One model call of 50 ms, a backend that takes 30 ms, and a freeze after each.", _warm),
     "work": (
         "Calls of functions in a warm invocation",
-        "With one model call, in all threads, and with all that is sent before the return. They are counted, so that "
-        "they do not depend on the machine.",
+        "With one model call, in all threads, and with all that is sent before the return: the calls of the function "
+        "without telemetry, and what is added to them. They are counted, and are the same on every machine.",
         _work,
     ),
     "tls": (
