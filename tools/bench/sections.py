@@ -136,7 +136,7 @@ SECTIONS: dict[str, tuple[str, str, Callable[[Any], str]]] = {
     "work": (
         "Calls of functions in a warm invocation",
         "With one model call, in all threads, and with all that is sent before the return: the calls of the function "
-        "without telemetry, and what is added to them. They are counted, and are the same on every machine.",
+        "without telemetry, and what is added to them. They are counted, and do not depend on the machine's speed.",
         _work,
     ),
     "tls": (
