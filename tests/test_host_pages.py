@@ -86,7 +86,7 @@ def test_every_block_is_run() -> None:
         "hosts/runpod": 1,  # in gpus/test_examples.py
         "hosts/scripts": 2,  # in jobs/test_example.py
         "hosts/tasks": 3,
-        "hosts/vercel": 2,  # in vercel/test_example.py
+        "hosts/vercel": 3,  # in vercel/test_example.py and vercel/test_queue.py
         "hosts/web": 2,  # in web/test_examples.py
     }
 

@@ -36,7 +36,7 @@ LAYERS = [
     {"_calls"},
     {
         *("adk", "agentcore", "alibaba", "aws_lambda", "azure_functions", "asgi", "cloudflare", "cog", "jobs"),
-        *("logs", "modal", "openwhisk", "oracle", "runpod", "wsgi"),
+        *("logs", "modal", "openwhisk", "oracle", "runpod", "vercel_queue", "wsgi"),
     },
     {"google_cloud", "tasks", "vercel"},  # jobs run on Cloud Run, too; handler classes, WSGI and ASGI on Vercel
     {"_worker"},

@@ -236,6 +236,7 @@ ROOMS = (
     "runpod.py",
     "tasks.py",
     "vercel.py",
+    "vercel_queue.py",
     "wsgi.py",
 )
 

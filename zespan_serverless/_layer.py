@@ -79,6 +79,7 @@ EXCLUDED = (
     "google_cloud",
     "_platforms/google.py",
     "vercel.py",
+    "vercel_queue.py",
     "_platforms/vercel.py",
     "cloudflare.py",
     "_base/javascript.py",

@@ -22,7 +22,7 @@ def install() -> None:
         *("zespan_openwhisk", "zespan_oracle"),
     ):
         setattr(bare, name, _decorator(lambda function: function))
-    for name in ("runpod", "cog", "modal"):
+    for name in ("runpod", "cog", "modal", "vercel_queue"):
         module: Any = types.ModuleType(f"zespan_serverless.{name}")
         setattr(module, f"zespan_{name}", _decorator(lambda function: function))
         sys.modules[module.__name__] = module

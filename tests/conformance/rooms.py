@@ -453,6 +453,13 @@ def _openwhisk(work: Work) -> Serve:
     return serve
 
 
+def _vercel_queue(work: Work) -> Serve:
+    from zespan_serverless.vercel_queue import zespan_vercel_queue
+
+    subscriber: Any = zespan_vercel_queue(lambda payload: work())
+    return lambda: subscriber(JOB["input"])
+
+
 # ---------------------------------------------------------------------- RunPod, Cog, Modal
 
 
@@ -610,6 +617,7 @@ ROOMS: dict[str, Room] = {
     "runpod async": Room(_runpod_async, awaits=True),
     "cog": Room(_cog),
     "modal": Room(_modal),
+    "vercel queue": Room(_vercel_queue),
     "vercel class": Room(_vercel),
     "vercel asgi": Room(functools.partial(_asgi, wrap="vercel"), awaits=True),
     "vercel wsgi": Room(functools.partial(_wsgi, wrap="vercel")),
