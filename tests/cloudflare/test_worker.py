@@ -9,6 +9,7 @@ import shutil
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 from zespan_serverless_dev.emulator.model import ModelEndpoint
@@ -41,7 +42,9 @@ class Worker(Served):
             (pages / f"page_{number}.py").write_text(block)
         folders = [str(python.parents[1] / "node_modules"), "worker", *map(str, (HERE, packages, pages, ROOT))]
         folders += [str(ROOT / "examples" / "cloudflare" / "src"), str(python.parents[1] / "wasm")]
-        variables = {"CF_ZESPAN_BASE_URL": backend.url, "CF_ZESPAN_API_KEY": "zsp_key", "PATH": os.environ["PATH"]}
+        variables = {"CF_ZESPAN_BASE_URL": backend.url, "CF_ZESPAN_API_KEY": "zespan-key", "PATH": os.environ["PATH"]}
+        variables |= {"CF_CARBON_API_KEY": "carbon-key", "CF_OTEL_EXPORTER_OTLP_HEADERS": "x-own=otlp-key"}
+        variables |= {"CF_OTEL_EXPORTER_OTLP_PROTOCOL": "http/json"}
         variables |= {"CF_OPENAI_BASE_URL": model.url, "CF_OPENAI_API_KEY": "none"}
         super().__init__([*command, *folders], port, HERE, variables)
         until(self.listens, 100)
@@ -196,3 +199,28 @@ def test_the_example_traces_its_model_calls(worker: Worker) -> None:
     ]
     assert all(call["output_tokens"] for call in calls(events))
     assert [below(root, events) for root in roots(events)] == [[call] for call in calls(events)]
+
+
+@pytest.mark.parametrize(
+    ("exporter", "path", "header"),
+    [
+        ("zespan", "/v1/ingest", "x-api-key"),
+        ("carbon", "/v1/ingest-events", "authorization"),
+        ("otlp", "/v1/traces", "x-own"),
+    ],
+)
+def test_every_format_is_sent_by_fetch(worker: Worker, exporter: str, path: str, header: str) -> None:
+    """The backend accepts the request, which has the key, or the header, that a variable of the Worker has."""
+    assert worker.ask("/@Formats", x_exporter=exporter).body == b"delivered"
+    request = worker.backend.requests[-1]
+    assert (request.path, request.headers[header].rpartition(" ")[2]) == (path, f"{exporter}-key")
+
+
+def test_an_answer_that_is_no_success_is_an_outcome(worker: Worker) -> None:
+    """As with threads: a refused key, a refused event, a server that asks to wait, a connection that ends."""
+    seen = []
+    modes: list[Any] = [401, 422, 429, "drop", "ok"]
+    for mode in modes:
+        worker.backend.mode = mode
+        seen.append(worker.ask("/@Formats", x_exporter="zespan").body.decode())
+    assert seen == ["unauthorized", "refused", "retry", "Internal Server Error", "delivered"]

@@ -13,7 +13,11 @@ from pyodide.ffi import create_proxy
 from workers import DurableObject, Response, WorkerEntrypoint
 
 from zespan_serverless import _process, flush, span, zespan_cloudflare
+from zespan_serverless._process.container import build_exporter
+from zespan_serverless._record.record import Record, Resource
+from zespan_serverless._trace import new_span
 from zespan_serverless.asgi import ZespanMiddleware
+from zespan_serverless.settings import resolve
 
 
 async def write(writer: Any) -> None:
@@ -86,6 +90,18 @@ class Counter(DurableObject):
     async def increment(self) -> None:
         with span("work"):
             pass
+
+
+class Formats(WorkerEntrypoint):
+    """Sends one event in the format of another exporter, and answers how that went."""
+
+    async def fetch(self, request: Any) -> Any:
+        name = request.headers.get("x-exporter")
+        settings = resolve({"exporter": name})
+        exporter: Any = build_exporter(settings)
+        record = Record(new_span(), Resource(settings), "general", "x")
+        outcome = await exporter.send_async([exporter.encode(record)], 10.0)
+        return Response(outcome.verdict)
 
 
 class Counters(WorkerEntrypoint):
