@@ -93,6 +93,7 @@ def test_nothing_is_lost(worker: Worker) -> None:
         "/__queue": "queue jobs",
         "/__call/Counter/increment": "Counter.increment",
         "/@Untraced": "GET /@Untraced",
+        "/@Wsgi": "GET /@Wsgi",
     }
     with ThreadPoolExecutor(4) as pool:
         answers: list[Answer] = list(pool.map(worker.ask, [path for path in paths for _ in range(EACH)]))
@@ -224,3 +225,12 @@ def test_an_answer_that_is_no_success_is_an_outcome(worker: Worker) -> None:
         worker.backend.mode = mode
         seen.append(worker.ask("/@Formats", x_exporter="zespan").body.decode())
     assert seen == ["unauthorized", "refused", "retry", "Internal Server Error", "delivered"]
+
+
+def test_before_return_holds_the_response(worker: Worker) -> None:
+    """With this setting the backend has the events when the client has the answer."""
+    try:
+        assert worker.ask("/@Waiting").body == b"answer"
+        assert "GET /@Waiting" in [event["operation"] for event in worker.backend.events]
+    finally:
+        worker.counters()  # turns it off

@@ -13,6 +13,7 @@ from pyodide.ffi import create_proxy
 from workers import DurableObject, Response, WorkerEntrypoint
 
 from zespan_serverless import _process, flush, span, zespan_cloudflare
+from zespan_serverless import wsgi as wsgi_app
 from zespan_serverless._process.container import build_exporter
 from zespan_serverless._record.record import Record, Resource
 from zespan_serverless._trace import new_span
@@ -45,6 +46,30 @@ async def application(scope: Any, receive: Any, send: Any) -> None:
 
 
 __all__ = ["Conversation", "Example", "Page"]  # the classes of the documentation's page, and of the example
+
+
+def pieces(environ: Any, start_response: Any) -> Any:
+    start_response("200 OK", [("content-type", "text/plain")])
+    yield b"a"
+    with span("work"):
+        yield b"b"
+
+
+class Wsgi(WorkerEntrypoint):
+    async def fetch(self, request: Any) -> Any:
+        from workers import wsgi
+
+        return await wsgi.fetch(wsgi_app.ZespanMiddleware(pieces), request, self.env)
+
+
+@zespan_cloudflare
+class Waiting(WorkerEntrypoint):
+    """One whose settings say that events are sent before the return."""
+
+    async def fetch(self, request: Any) -> Any:
+        settings: Any = _process.current()
+        settings.settings.flush_mode = "before_return"
+        return Response("answer")
 
 
 class Untraced(WorkerEntrypoint):
@@ -109,6 +134,8 @@ class Counters(WorkerEntrypoint):
 
     async def fetch(self, request: Any) -> Any:
         container = _process.current()
+        if container is not None:
+            container.settings.flush_mode = "auto"
         delivery = container.delivery if container is not None else None
         return Response(
             json.dumps(delivery and [delivery.captured, delivery.delivered, delivery.pending, delivery.lost])
