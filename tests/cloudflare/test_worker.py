@@ -231,6 +231,6 @@ def test_before_return_holds_the_response(worker: Worker) -> None:
     """With this setting the backend has the events when the client has the answer."""
     try:
         assert worker.ask("/@Waiting").body == b"answer"
-        assert "GET /@Waiting" in [event["operation"] for event in worker.backend.events]
+        assert "GET /@Waiting" in [root["operation"] for root in roots(worker.backend.events)]
     finally:
         worker.counters()  # turns it off
