@@ -88,7 +88,8 @@ def test_no_event_is_lost_when_a_container_is_paused(ingest: Backend, model: Mod
     """Every event has been sent when the result is there: in the caller's trace, with the outcome, the activation, and
     the function. A call whose backend hangs keeps its deadline, and its events come with the next one."""
     kinds = ["", "503", "404", "error", "raises"]
-    with container("of_one", variables(ingest, model.url, ZESPAN_FLUSH_TIMEOUT="25")) as function:
+    env = variables(ingest, model.url, ZESPAN_FLUSH_TIMEOUT="25", ZESPAN_FLUSH_RESERVE="1.5")
+    with container("of_one", env) as function:
         for number, kind in enumerate(kinds):
             function.activate(web(number, kind))
             assert len(ingest.events) == 2 * (number + 1)
@@ -125,7 +126,11 @@ def test_no_event_is_lost_when_a_container_is_paused(ingest: Backend, model: Mod
     cell("OpenWhisk", "SIGTERM", "OpenWhisk sends none: by its source, a container is killed.", stopped="there is none")
     outage = "Everything arrives once it is back; a result waits for `flush_timeout`, but not beyond the deadline."
     cell("OpenWhisk", "dead backend", outage, outage="kept, then sent; results wait, within the deadline")
-    cell("OpenWhisk", "deadline", "The flush ends 0.2 s before it; everything arrives with the next activation.")
+    cell(
+        "OpenWhisk",
+        "deadline",
+        "The flush ends `flush_reserve` before it; everything arrives with the next activation.",
+    )
 
 
 @pytest.mark.parametrize("function", ["of_none", "of_two"])

@@ -21,9 +21,10 @@ TEXT = {"kind": "text"}
 
 @pytest.fixture(scope="module", params=["sync", "coroutine"])
 def function(request: pytest.FixtureRequest, ingest: Backend, model: ModelEndpoint) -> Iterator[Fn]:
-    """A function in fdk's server, whose flushes may take far longer than a call of these tests."""
+    """A function in fdk's server, whose flushes may take far longer than a call, and leave a call 1.5 s."""
     before = len(ingest.events)
-    with Fn(request.param, variables(ingest, model.url, ZESPAN_FLUSH_TIMEOUT="25")) as function:
+    env = variables(ingest, model.url, ZESPAN_FLUSH_TIMEOUT="25", ZESPAN_FLUSH_RESERVE="1.5")
+    with Fn(request.param, env) as function:
         assert function.call({"kind": "json"}, {"traceparent": TRACEPARENT}).status == 200  # which imports the function
         assert len(ingest.events) == before + 2
         yield function
@@ -83,7 +84,7 @@ def test_a_call_keeps_its_deadline(function: Fn, ingest: Backend, cell: Cell) ->
     assert answer.seconds < 3
     assert function.call(TEXT).status == 200
     assert len(roots(ingest.events[before:])) == 2
-    cell(HOST, "deadline", "The flush ends 0.2 s before it; everything arrives with the next call.")
+    cell(HOST, "deadline", "The flush ends `flush_reserve` before it; everything arrives with the next call.")
     seen = "Everything arrives once it is back; a response waits for `flush_timeout`, but not beyond the deadline."
     cell(HOST, "dead backend", seen, outage="kept, then sent; responses wait, within the deadline")
 
