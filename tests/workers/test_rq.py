@@ -138,3 +138,26 @@ Batch(["default"], connection=Redis(port=1))
     )
     assert "ConfigurationError" in done.stderr
     assert "flush_timeout" in done.stderr
+
+
+@pytest.mark.host
+def test_a_time_limit_from_another_thread_passes() -> None:
+    """Where there is no SIGALRM, RQ raises its time limit in the job's thread: telemetry code does not swallow it."""
+    code = """
+import threading, time
+from rq.timeouts import JobTimeoutException, TimerDeathPenalty
+import zespan_serverless.rq
+from zespan_serverless._base.guard import Guarded
+
+try:
+    with TimerDeathPenalty(0.2, JobTimeoutException):
+        with Guarded("a place"):
+            while True:
+                time.sleep(0.01)
+except JobTimeoutException:
+    print("passed")
+"""
+    command = [str(environments.installed("workers", "queues")), "-c", code]
+    env = support.environment(ROOT, "")
+    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=60, check=False)
+    assert done.stdout == "passed\n", done.stderr
