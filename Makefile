@@ -31,7 +31,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 NEWER := $(shell for python in python3.12 python3.13 python3.14 ~/.pyenv/versions/3.1[2-9].*/bin/python3; do \
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 12))' 2>/dev/null && echo $$python && break; done)
 
-.PHONY: demo quick test check wheel-test newer newer-test docs docs-serve bench clean environments
+.PHONY: demo quick test check wheel-test newer newer-test docs docs-serve bench clean environments hosts
 
 demo: $(VENV)/.local
 	@$(VENV)/bin/python -m zespan_serverless_dev.demo
