@@ -1,7 +1,7 @@
 """Runs Python code on Linux as if on another system: without names that are missing there, and with its files.
 
     python -m tests.systems win32 -c 'import zespan_serverless'
-    python -m tests.systems darwin -m pytest -n 0 tests/jobs
+    python -m tests.systems darwin -m pytest tests/jobs
 
 This is not the other system: it shows where the code uses what does not exist there. `.github/workflows/ci.yml` runs
 tests on the real ones. Child processes are on Linux again.
@@ -228,6 +228,8 @@ def main() -> None:
         sys.argv[0] = "-c"
         exec(compile(what, "<string>", "exec"), {"__name__": "__main__"})
     else:
+        if what == "pytest":  # what it imports has been imported above; its temporary files cannot be removed here
+            sys.argv += ["-n", "0", "--capture=sys", "-W", "ignore::pytest.PytestAssertRewriteWarning"]
         runpy.run_module(what, run_name="__main__", alter_sys=True)
 
 
