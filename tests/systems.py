@@ -24,6 +24,7 @@ import socket
 import stat
 import sys
 import sysconfig
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path, PosixPath
@@ -111,6 +112,7 @@ def become(system: str) -> None:
     """Take away what `system` (win32 or darwin) lacks. Modules of the package must not be imported yet."""
     for name in (*FIRST, *filter(importlib.util.find_spec, FIRST_IF_INSTALLED)):
         importlib.import_module(name)
+    tempfile.gettempdir()  # keeps Linux's: on Windows it would look for C:\temp, and take the current folder
     sysconfig.get_config_vars()
     platform.platform()
     platform.machine()
