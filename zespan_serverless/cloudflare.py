@@ -154,7 +154,11 @@ class _Exchange(Exchange):
         body = response.body.pipeThrough(passing)
         self.is_streamed = True
         followed = js.Response.new(body, response)
-        return type(result)(followed) if response is not result else followed
+        if response is result:
+            return followed
+        with Guarded("a response"):  # the body of the original is locked by now
+            return import_module("workers").Response(followed)  # a subclass may be made from anything
+        return followed
 
 
 def _time(milliseconds: Any) -> str:

@@ -127,9 +127,10 @@ def test_a_failure_is_the_workers_own(worker: Worker, path: str, status: int, er
     assert (root["status"], root["metadata"].get("error.type")) == ("error" if error else "success", error)
 
 
-def test_a_stream_passes_through(worker: Worker) -> None:
+@pytest.mark.parametrize("path", ["/stream", "/subclass"])
+def test_a_stream_passes_through(worker: Worker, path: str) -> None:
     """Its bytes, its status and its headers; its event ends with it, and has the steps that were made meanwhile."""
-    answer = worker.ask("/stream")
+    answer = worker.ask(path)
     assert (answer.status, answer.body, answer.headers["x-own"]) == (201, b"data: 0\n\ndata: 1\n\ndata: 2\n\n", "kept")
     events = worker.events()
     (root,) = roots(events)

@@ -72,6 +72,13 @@ class Waiting(WorkerEntrypoint):
         return Response("answer")
 
 
+class Stream(Response):
+    """A response with a constructor of its own."""
+
+    def __init__(self, body: Any, *, kept: str) -> None:
+        super().__init__(body, headers={"content-type": "text/event-stream", "x-own": kept}, status=201)
+
+
 class Untraced(WorkerEntrypoint):
     async def fetch(self, request: Any) -> Any:
         return await asgi.fetch(ZespanMiddleware(application), request, self.env)
@@ -87,9 +94,11 @@ class Default(WorkerEntrypoint):
             raise ValueError("a failure")
         if path == "/unavailable":
             return Response("later", status=503)
-        if path == "/stream":
+        if path in ("/stream", "/subclass"):
             pair = js.TransformStream.new()
             self.ctx.waitUntil(create_proxy(asyncio.ensure_future(write(pair.writable.getWriter()))))
+            if path == "/subclass":
+                return Stream(pair.readable, kept="kept")
             return Response(pair.readable, headers={"content-type": "text/event-stream", "x-own": "kept"}, status=201)
         if path == "/later":
             self.ctx.waitUntil(create_proxy(asyncio.ensure_future(later())))
