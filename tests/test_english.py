@@ -31,6 +31,7 @@ PHRASES = {
     r"\bit is said\b": "it is logged",
     r"\bas (it|they) (has|have) it\b": "as ... defines it",
     r"\bin peace\b": "say what ends, and how",
+    r"\bwhat an event has\b": "what an event contains",
 }
 
 # Parts whose prose has been rewritten. A part that is added here stays clean.

@@ -27,24 +27,9 @@ HOSTS = {name: page for name, page in PAGES.items() if name.startswith("hosts/")
 SHAPE = ["When events are sent", "What survives", "Settings that matter", "Limits"]
 # The pages of platforms and servers. Pages of workers have a shape of their own.
 SHAPED = [
-    *("alibaba", "digitalocean", "kubernetes"),
-    *("lambda", "lambda-durable", "lambda-managed-instances", "lambda-snapstart", "lambda-web", "lambda-microvm"),
-    *(
-        "agent-engine",
-        "agentcore",
-        "azure-functions",
-        "cloud-run",
-        "cloudflare",
-        "cog",
-        "foundry",
-        "google-cloud",
-        "oracle",
-        "modal",
-        "runpod",
-        "scripts",
-        "vercel",
-        "web",
-    ),
+    *("lambda", "lambda-durable", "lambda-managed-instances", "lambda-microvm", "lambda-snapstart", "lambda-web"),
+    *("agent-engine", "agentcore", "alibaba", "azure-functions", "cloud-run", "cloudflare", "cog", "digitalocean"),
+    *("foundry", "google-cloud", "kubernetes", "modal", "oracle", "runpod", "scripts", "vercel", "web"),
 ]
 
 
