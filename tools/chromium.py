@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 MISSING = "Chromium is not installed: install it, or set ZESPAN_TEST_SYSTEM=1 for `make test` to install it as root"
-PACKAGES = ("chromium", "fonts-dejavu-core")
 FLAGS = (
     *(
         "--headless=new",

@@ -12,7 +12,6 @@ from .platform import TEXT_MAX, Platform, RequestFacts
 if TYPE_CHECKING:
     from .platform import Header
 
-_ARN, _RESOURCE = ":bedrock-agentcore:", "OTEL_RESOURCE_ATTRIBUTES"
 _PREFIX = "x-amzn-bedrock-agentcore-runtime-"
 
 
@@ -31,17 +30,12 @@ class AgentCore(Platform):
         return user, header(f"{_PREFIX}session-id")
 
 
-def runs_here() -> bool:
-    """Whether the environment is that of an agent. The runtime tells the agent's ARN to OpenTelemetry."""
-    return _ARN in os.environ.get(_RESOURCE, "")
-
-
 def platform() -> AgentCore:
     """https://docs.aws.amazon.com/bedrock-agentcore/latest/devguide/runtime-service-contract.html.
 
     The resource is an endpoint, `arn:aws:bedrock-agentcore:REGION:ACCOUNT:runtime/NAME-ID/runtime-endpoint/ENDPOINT`.
     """
-    pairs = (pair.strip().partition("=") for pair in os.environ.get(_RESOURCE, "").split(","))
+    pairs = (pair.strip().partition("=") for pair in os.environ.get("OTEL_RESOURCE_ATTRIBUTES", "").split(","))
     told = {name: value for name, _, value in pairs}
     arn = told.get("cloud.resource_id", "")
     _, _, _, region, account, *rest = [*arn.split(":"), "", "", "", "", ""]
