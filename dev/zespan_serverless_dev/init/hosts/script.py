@@ -12,8 +12,12 @@ from ...doctor.source import Definition, Module
 from .. import requirements, tracing
 from ..draft import Draft
 
-_SERVERS = ("uvicorn", "hypercorn", "gunicorn", "waitress", "fastapi", "starlette", "flask", "django", "celery", "mcp")
-"""A run has one event: all requests of a server would be parts of it."""
+_SERVERS = (
+    *("uvicorn", "hypercorn", "gunicorn", "waitress", "fastapi", "starlette", "flask", "django", "mcp"),
+    *("celery", "rq.Worker", "rq.SimpleWorker", "rq.worker", "temporalio.worker", "runpod"),
+    *("bedrock_agentcore", "azure.ai.agentserver", "fdk"),
+)
+"""A run has one event: all requests of a server, or all jobs of a worker, would be parts of it."""
 
 
 def plan(draft: Draft, project: Project, others: list[Path]) -> None:
