@@ -9,7 +9,19 @@ from collections.abc import Sequence
 
 import pytest
 
-from tests.delivery.support import OK, REFUSED, RETRY, UNAUTHORIZED, Scripted, assert_balanced, balance, capture
+from tests.delivery.support import (
+    OK,
+    REFUSED,
+    RETRY,
+    UNAUTHORIZED,
+    Scripted,
+    assert_balanced,
+    balance,
+    breaker_of,
+    capture,
+    is_idle,
+    lock_of,
+)
 from zespan_serverless._delivery.aio import flush_async
 from zespan_serverless._delivery.in_loop import LoopDelivery
 from zespan_serverless._delivery.several import Several
@@ -197,3 +209,89 @@ def test_encoded_events_are_what_is_sent() -> None:
     capture(delivery, 7)
     flushed(delivery)
     assert [json.loads(data) for data in seen] == [{"n": 7}]
+
+
+def test_a_flush_that_runs_out_of_time_reports_what_it_has_delivered() -> None:
+    """The second batch gets no answer; `on_flush` is told of the first."""
+    reports: list[FlushReport] = []
+
+    def falls_silent(exporter: Scripted, _: list[int]) -> Outcome:
+        exporter.is_silent = True  # type: ignore[attr-defined]
+        return OK
+
+    exporter = Awaited(OK, falls_silent)
+    delivery = made(exporter, batch_size=1, on_flush=reports.append)
+    capture(delivery, 1, 2)
+
+    async def flush() -> None:
+        await flush_async(delivery, 0.2)
+
+    asyncio.run(flush())
+    assert [(report.delivered, report.pending, report.reason) for report in reports] == [(1, 1, "deadline")]
+    assert_balanced(delivery)
+
+
+def test_cancelled_flushes_are_no_failures_of_the_backend() -> None:
+    """Clients that disconnect do not open the breaker, and the events wait."""
+    exporter = Awaited()
+    exporter.is_silent = True
+    delivery = made(exporter)
+    capture(delivery, 1)
+
+    async def cancelled() -> None:
+        flush, tries = asyncio.create_task(delivery.flush_in_loop(10.0)), len(exporter.batches)
+        while len(exporter.batches) == tries:  # noqa: ASYNC110
+            await asyncio.sleep(0)
+        flush.cancel()
+        await asyncio.wait([flush])
+
+    for _ in range(4):
+        asyncio.run(cancelled())
+    assert (breaker_of(delivery).failures, balance(delivery)) == (0, (1, 0, 1, 0))
+    exporter.is_silent = False
+    assert flushed(delivery).delivered == 1
+
+
+def test_a_dead_request_that_is_collected_in_the_middle_of_something_ends_after_that() -> None:
+    """The garbage collector may end its coroutine while the same thread holds the lock."""
+    exporter = Awaited()
+    exporter.is_silent = True
+    delivery = made(exporter)
+    capture(delivery, 1)
+    loop, dead = asyncio.new_event_loop(), delivery.flush_in_loop(10.0)
+
+    async def begin() -> asyncio.Task[FlushReport]:
+        task = asyncio.create_task(dead)
+        while not exporter.batches:  # noqa: ASYNC110
+            await asyncio.sleep(0)
+        return task
+
+    task = loop.run_until_complete(begin())
+    with lock_of(delivery):
+        dead.close()
+        assert not is_idle(delivery)
+    capture(delivery, 2)
+    assert (is_idle(delivery), balance(delivery)) == (True, (2, 0, 2, 0))
+    task.cancel()
+    loop.run_until_complete(asyncio.wait([task]))
+    assert isinstance(task.exception(), RuntimeError)  # its coroutine is gone
+    loop.close()
+
+
+def test_an_on_flush_that_captures_does_not_keep_flushing() -> None:
+    """What it captures is sent after a pause."""
+
+    def on_flush(_: FlushReport) -> None:
+        capture(delivery, 2)
+        delivery.flush_in_background(10.0)
+
+    delivery = made(exporter := Awaited(), on_flush=on_flush)
+    capture(delivery, 1)
+
+    async def request() -> None:
+        delivery.flush_in_background(10.0)
+        await asyncio.sleep(0.1)
+
+    asyncio.run(request())
+    assert len(exporter.batches) < 5
+    assert_balanced(delivery)

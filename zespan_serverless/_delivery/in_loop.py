@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from .._base import javascript, log
@@ -21,6 +22,8 @@ from .._base.reports import FlushReport, Outcome
 from .buffer import SEND_AT
 from .delivery import Delivery
 from .flushing import Flushing
+from .notices import ECHO_PAUSE
+from .sending import IN_TIME
 from .worker import ABORT_GRACE, MOMENT, RUNNING, Job
 
 if TYPE_CHECKING:
@@ -39,6 +42,8 @@ OVERDUE = 0.5
 """Seconds after the timeout of a job when the request that it belongs to cannot be alive any more."""
 PAUSE_MAX = 0.05
 """Seconds between two looks at a job of another request."""
+_NAME = "zespan-flush"
+"""Of the tasks that flush by themselves."""
 
 
 class LoopDelivery(Delivery):
@@ -69,7 +74,10 @@ class LoopDelivery(Delivery):
             self.flush_in_background(self._accounts.settings.flush_timeout)
 
     def flush_in_background(self, timeout: float, *, wait: bool = True) -> None:
-        """Flush in a task, which the platform is asked to wait for. Without an event loop events wait for a flush."""
+        """Flush in a task, which the platform is asked to wait for. Without an event loop events wait for a flush.
+
+        Events that `on_error` or `on_flush` captures in such a task are sent after a pause: they may go on for ever.
+        """
         if not self.pending:
             return
         try:
@@ -79,9 +87,12 @@ class LoopDelivery(Delivery):
             return
         if asking is None or asking is not self._asking:  # nothing else of its request may be relied on
             self._asking = asking
-            javascript.keep(loop.create_task(self._flush_alone(timeout)))
+            pause = ECHO_PAUSE if asking is not None and asking.get_name() == _NAME else 0.0
+            javascript.keep(loop.create_task(self._flush_alone(timeout, pause), name=_NAME))
 
-    async def _flush_alone(self, timeout: float) -> None:  # noqa: ASYNC109
+    async def _flush_alone(self, timeout: float, pause: float) -> None:  # noqa: ASYNC109
+        if pause:
+            await asyncio.sleep(pause)
         self._asking = None
         with Guarded("the flush"):
             report = await self.flush_in_loop(timeout)
@@ -90,16 +101,16 @@ class LoopDelivery(Delivery):
 
     def begin_flush(self, timeout: float, done: Callable[[], object]) -> Callable[[], FlushReport]:
         """Begin a flush as a task of the calling request, whose end cancels it."""
-        began, pending = asyncio.get_running_loop().time(), self.pending
-        task = asyncio.get_running_loop().create_task(self.flush_in_loop(timeout))
+        waiter, reason = self._flushes.begin(timeout)
+        task = asyncio.get_running_loop().create_task(self._flushes.complete(waiter, reason))
         task.add_done_callback(lambda _: done())
 
         def end() -> FlushReport:
             if task.done() and not task.cancelled() and task.exception() is None:
                 return task.result()
             task.cancel()
-            elapsed = asyncio.get_running_loop().time() - began
-            return FlushReport(pending=min(self.pending, pending), elapsed=elapsed, reason="deadline")
+            self._flushes.remove(waiter)  # a task that is cancelled before it begins does nothing
+            return self._flushes.report(waiter, "deadline")
 
         return end
 
@@ -123,7 +134,14 @@ class LoopFlushing(Flushing):
 
     async def flush_in_loop(self, timeout: float) -> FlushReport:  # noqa: ASYNC109
         """Send what was captured before this call, for at most `timeout` seconds. See `Delivery.flush`."""
-        waiter, reason = super().join(timeout, probe=False)
+        return await self.complete(*self.begin(timeout))
+
+    def begin(self, timeout: float) -> tuple[FlushWaiter, str | None]:
+        """Begin such a flush. The reason is None if there is something to send."""
+        return super().join(timeout, probe=False)
+
+    async def complete(self, waiter: FlushWaiter, reason: str | None) -> FlushReport:
+        """Do the rest of it."""
         try:
             while reason is None:
                 found = self._look(waiter)
@@ -174,8 +192,7 @@ class LoopFlushing(Flushing):
         with accounts.lock:
             job = accounts.worker.job
             if job is not None and job.sends and job.seconds > job.timeout + OVERDUE:
-                accounts.worker.job = None  # its outcome is ignored
-                accounts.buffer.put_back()
+                self._take_back(job)
             found = self._wait_step(waiter)
             accounts.wakeups.unregister(waiter.wakeup)  # nobody waits for it
             if not isinstance(found, (str, Job)) and accounts.worker.job is not None:
@@ -193,22 +210,41 @@ class LoopFlushing(Flushing):
             self._accounts.worker.run_job(found)
 
     async def _send(self, job: Job, send: SendAsync) -> None:
-        outcome: Any = Outcome("retry", "interrupted")
+        outcome: Any = None
         # Not the current thread, which another flush would take for its own: it would not wait for the end of this job.
         job.thread, job.state = _NO_THREAD, RUNNING
         batch = [item.data for item in self._accounts.buffer.in_flight]
         try:
             async with asyncio.timeout(job.timeout + ABORT_GRACE):
                 outcome = await send(batch, job.timeout)
-        except Exception as error:
+            if not isinstance(outcome, Outcome):
+                outcome = Outcome("retry", f"send_async() returned {outcome!r}")
+        except (Exception, SystemExit) as error:
             pass_on(error)
             late = isinstance(error, TimeoutError) or job.seconds >= job.timeout
             outcome = Outcome("retry", f"no answer within {job.timeout:.1f} s" if late else log.describe(error))
         finally:
-            if not isinstance(outcome, Outcome):
-                outcome = Outcome("retry", f"send_async() returned {outcome!r}")
-            job.run = lambda: outcome
-            self._accounts.worker.run_job(job)
+            end = partial(self._end, job, outcome)
+            if self._accounts.is_reentrant():  # the garbage collector ends a request that has died
+                self._accounts.callbacks.append(end)
+            else:
+                end()
+
+    def _end(self, job: Job, outcome: Outcome | None) -> None:
+        """Account for a job that sends. It has no outcome if it was cancelled, or its request has died."""
+        if outcome is None and job.seconds < IN_TIME * job.timeout:  # which is not the backend's fault
+            with self._accounts.lock:
+                self._take_back(job)
+        job.run = lambda: outcome
+        self._accounts.worker.run_job(job)
+
+    def _take_back(self, job: Job) -> None:
+        """Let the events of a job wait again. Its outcome is ignored (lock held)."""
+        accounts = self._accounts
+        if accounts.worker.job is job:
+            accounts.worker.job = None
+            accounts.buffer.take_back()
+            accounts.drop_surplus()
 
 
 _NO_THREAD = threading.Thread()
