@@ -188,13 +188,6 @@ class Buffer:
         self._waiting, self._bytes, self._halves, self.in_flight = waiting, self._bytes + size, [], []
         self._trim()
 
-    def take_back(self) -> None:
-        """Put the events in flight back where they were, because the attempt says nothing of them."""
-        if self.in_flight and self.in_flight[0].slow:
-            self.set_aside(self.in_flight[0].at)
-        else:
-            self.put_back()
-
     def shrink(self) -> None:
         """Make smaller batches, because the one in flight takes longer than its timeout, or may be to blame."""
         count, size = len(self.in_flight), sum(item.size for item in self.in_flight)

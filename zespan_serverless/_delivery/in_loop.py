@@ -240,10 +240,13 @@ class LoopFlushing(Flushing):
 
     def _take_back(self, job: Job) -> None:
         """Let the events of a job wait again. Its outcome is ignored (lock held)."""
-        accounts = self._accounts
+        accounts, buffer = self._accounts, self._accounts.buffer
         if accounts.worker.job is job:
             accounts.worker.job = None
-            accounts.buffer.take_back()
+            if buffer.in_flight and buffer.in_flight[0].slow:
+                buffer.set_aside(buffer.in_flight[0].at)
+            else:
+                buffer.put_back()
             accounts.drop_surplus()
 
 

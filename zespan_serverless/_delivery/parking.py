@@ -130,6 +130,13 @@ class ParkingBuffer(Buffer):
         pending = {item.number for item in self._items()}
         self.refused = {number for number in self.refused if number in pending} | {self.in_flight[0].number}
 
+    def take_back(self) -> None:
+        """Put the events in flight to the fallback back where they were."""
+        if self.in_flight and self.in_flight[0].slow:
+            self.set_aside(self.in_flight[0].at)
+        else:
+            self.put_back()
+
 
 class Parking:
     """All methods are called with the lock held, except `late_job`.
