@@ -90,5 +90,5 @@ def test_workflows_try_every_python(workflow: str) -> None:
     project = tomllib.loads((release.ROOT / "pyproject.toml").read_text())["project"]
     named = re.findall(r"Python :: (3\.\d+)", "\n".join(project["classifiers"]))
     text = (release.ROOT / ".github" / "workflows" / f"{workflow}.yml").read_text()
-    (tried,) = re.findall(r"^        python: (\[.*\])$", text, re.MULTILINE)
-    assert json.loads(tried) == named
+    tried = re.findall(r"^        python: (\[.*\])$", text, re.MULTILINE)
+    assert named in [json.loads(versions) for versions in tried]
