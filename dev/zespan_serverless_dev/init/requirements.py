@@ -35,12 +35,13 @@ def requirement() -> str:
     return WHEEL if not url or url.startswith("file:") else f"zespan-serverless @ {url}"
 
 
-def add(draft: Draft, folder: Path, *, make: bool = False) -> bool:
+def add(draft: Draft, folder: Path, *, make: bool = False, is_alone: bool = False) -> bool:
     """Name the package in the list that is in `folder` or above it, in the project; tell whether a list names it.
 
-    `make`: write a requirements.txt into `folder`, if there is no list.
+    `make`: write a requirements.txt into `folder`, if there is no list. `is_alone`: lists above it do not count,
+    because the folder is built without them.
     """
-    for place in _up(folder, draft.root):
+    for place in [folder] if is_alone else _up(folder, draft.root):
         found = _list_in(draft, place)
         if found is not None:
             return found
@@ -72,7 +73,7 @@ def _list_in(draft: Draft, place: Path) -> bool | None:
     project = place / "pyproject.toml"
     if project.is_file():
         typed = f"Before you deploy, add {draft.requirement} to its dependencies"
-        if _is_local(draft.requirement) and not _OURS.search(_text(project)):
+        if is_local(draft.requirement) and not _OURS.search(_text(project)):
             draft.note(f"{draft.shown(project)}: {typed}; each tool writes a path in its own way")
         else:
             draft.edit(project, lambda text: in_pyproject(text, draft.requirement), typed)
@@ -145,7 +146,8 @@ def _typed(draft: Draft) -> str:
     return f"'{draft.requirement}'" if " " in draft.requirement or ">" in draft.requirement else draft.requirement
 
 
-def _is_local(requirement: str) -> bool:
+def is_local(requirement: str) -> bool:
+    """Whether a requirement is a file on this machine."""
     return requirement.startswith((".", "/"))
 
 

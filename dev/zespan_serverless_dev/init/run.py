@@ -10,7 +10,23 @@ from ..doctor.model import Project
 from ..doctor.readers import read
 from . import requirements
 from .draft import Draft
-from .hosts import aws, azure, cdk, chalice, google, script, vercel, web, zappa
+from .hosts import (
+    alibaba,
+    aws,
+    azure,
+    cdk,
+    chalice,
+    cloudflare,
+    google,
+    gpus,
+    openwhisk,
+    oracle,
+    queues,
+    script,
+    vercel,
+    web,
+    zappa,
+)
 from .writing import Refused, diff, write
 
 DONE, USAGE, NOTHING = 0, 2, 3
@@ -41,11 +57,17 @@ def run(arguments: Namespace) -> int:
 def planned(root: Path, project: Project, only: list[str], requirement: str | None = None) -> Draft:
     """Return the draft for a project; `only` names its functions that are meant, and none means all that is found."""
     draft = Draft(root, requirement or requirements.requirement())
-    aws.plan(draft, project, only)
+    is_elsewhere = not only and alibaba.plan(draft, project)
+    aws.plan(draft, project, only, is_elsewhere=is_elsewhere)
     if not only:
         azure.plan(draft, project)
         google.plan(draft, project)
         vercel.plan(draft, project)
+        oracle.plan(draft, project)
+        openwhisk.plan(draft, project)
+        cloudflare.plan(draft, project)
+        gpus.plan(draft, project)
+        queues.plan(draft, project)
         others = [*_taken(root, project), *cdk.plan(draft, project), *chalice.plan(draft, project)]
         web.plan(draft, project, others, has_key=zappa.plan(draft))
         script.plan(draft, project, others)

@@ -18,21 +18,36 @@ SOURCE = f"ssm:/{PARAMETER}"
 PUT_KEY = f"aws ssm put-parameter --name /{PARAMETER} --type SecureString --value zsp_..."
 
 
-def decorate(draft: Draft, file: Path, name: str, decorator: str, *, on_top: bool = True, arguments: str = "") -> bool:
-    """Give what a module calls `name` a decorator of the package, or wrap it; tell whether it is traced now."""
+def decorate(
+    draft: Draft,
+    file: Path,
+    name: str,
+    decorator: str,
+    *,
+    on_top: bool = True,
+    arguments: str = "",
+    room: str = "",
+) -> bool:
+    """Give what a module calls `name` a decorator of the package, or wrap it; tell whether it is traced now.
+
+    `room` is the module of the package that has the decorator, if the package itself does not. A name with a dot is
+    that of a method.
+    """
     if f"{draft.shown(file)}: {name}" in draft.traced:
         return True
+    full = ".".join(filter(None, (PACKAGE, room, decorator)))
     typed = f"Put @{decorator}{arguments} above {name}"
-    is_traced = draft.edit(
-        file, lambda text: _decorated(text, name, f"{PACKAGE}.{decorator}", "{}" + arguments, on_top=on_top), typed
-    )
+    is_traced = draft.edit(file, lambda text: _decorated(text, name, full, "{}" + arguments, on_top=on_top), typed)
     if is_traced:
         draft.traced.append(f"{draft.shown(file)}: {name}")
     return is_traced
 
 
 def _decorated(text: str, name: str, full: str, decorator: str, *, on_top: bool) -> str:
-    node = bound(code.parsed(text).body, name)
+    outer, _, method = name.partition(".")
+    node = bound(code.parsed(text).body, outer)
+    if method and isinstance(node, ast.ClassDef):
+        node = bound(node.body, method)
     if isinstance(node, Definition):
         names = {_last(each) for each in node.decorator_list}
         is_outside = isinstance(node, ast.AsyncFunctionDef) and "inject_lambda_context" in names

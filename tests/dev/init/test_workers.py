@@ -37,3 +37,36 @@ def test_main_of_a_worker_is_no_run(name: str, tmp_path: Path) -> None:
 def test_main_of_a_publisher_is_a_run(tmp_path: Path) -> None:
     (tmp_path / "publish.py").write_text("from rq import Queue" + MAIN)
     assert '+@run("publish")' in init(tmp_path).out
+
+
+QUEUES = {
+    "import rq.job": "rq worker -w zespan_serverless.rq.ZespanWorker",
+    "import dramatiq": "zespan_dramatiq",
+    "from temporalio.worker import Worker": "ZespanInterceptor",
+    "from google.adk.agents import Agent": "ZespanPlugin",
+}
+
+
+@pytest.mark.parametrize("line", QUEUES)
+def test_queues_that_need_more_than_a_line_are_named(line: str, tmp_path: Path) -> None:
+    (tmp_path / "worker.py").write_text(f"{line}\n")
+    ran = init(tmp_path)
+    assert (ran.code, ran.out) == (0, "")
+    assert QUEUES[line] in ran.err
+
+
+def test_handler_in_the_custom_runtime_of_alibaba_is_none_of_lambda(tmp_path: Path) -> None:
+    (tmp_path / "app.py").write_text("def handler(event, context): ...\n")
+    (tmp_path / "s.yaml").write_text("resources: {a: {component: fc3, props: {runtime: custom.debian10, code: ./}}}\n")
+    assert init(tmp_path).out == ""
+
+
+def test_application_in_a_worker_has_its_middleware_only(tmp_path: Path) -> None:
+    (tmp_path / "entry.py").write_text(
+        "import asgi\nfrom fastapi import FastAPI\nfrom workers import WorkerEntrypoint\n\napp = FastAPI()\n\n\n"
+        "class Default(WorkerEntrypoint):\n"
+        "    async def fetch(self, request):\n        return await asgi.fetch(app, request, self.env)\n"
+    )
+    out = init(tmp_path).out
+    assert "+app.add_middleware(ZespanMiddleware)" in out
+    assert "zespan_cloudflare" not in out

@@ -49,7 +49,7 @@ def _wsgi(draft: Draft, module: Module) -> bool:
     full = f"{tracing.PACKAGE}.wsgi.ZespanMiddleware"
     statement = "{0}.wsgi_app = {{}}({0}.wsgi_app)"
     done = [
-        tracing.follow(draft, module.path, partial(_made, name=name), full, statement.format(name))
+        tracing.follow(draft, module.path, partial(creation, name=name), full, statement.format(name))
         for name in sorted({name for name, _ in tracing.assigned(module, *_WSGI)})
     ]
     return any(done)
@@ -62,11 +62,11 @@ def _django(draft: Draft, module: Module) -> bool:
             if name == "application" and node in module.tree.body:
                 full = f"{tracing.PACKAGE}.{kind}.ZespanMiddleware"
                 statement = f"{name} = {{}}({name})"
-                found |= tracing.follow(draft, module.path, partial(_made, name="application"), full, statement)
+                found |= tracing.follow(draft, module.path, partial(creation, name="application"), full, statement)
     return found
 
 
-def _made(tree: ast.Module, name: str) -> ast.stmt | None:
+def creation(tree: ast.Module, name: str) -> ast.stmt | None:
     """Return the statement that makes the application: the last assignment of a call to its name."""
     nodes = [node for node in ast.walk(tree) if isinstance(node, ast.stmt) and _assigns(node, name)]
     return nodes[-1] if nodes else None
@@ -74,7 +74,7 @@ def _made(tree: ast.Module, name: str) -> ast.stmt | None:
 
 def _last_of(tree: ast.Module, name: str) -> ast.stmt | None:
     """Return the statement after which a middleware is outermost: the one that adds the last, or makes the app."""
-    made = _made(tree, name)
+    made = creation(tree, name)
     for parent in ast.walk(tree):
         body = getattr(parent, "body", None)
         if isinstance(body, list) and made in body:

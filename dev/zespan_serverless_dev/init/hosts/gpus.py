@@ -1,0 +1,79 @@
+"""Hosts that run models: RunPod, Cog and Modal."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+from ...doctor.model import Project
+from ...doctor.source import Definition, Module
+from .. import requirements, tracing
+from ..draft import Draft
+
+_COG = ("cog.BaseRunner", "cog.BasePredictor")
+_SERVERS = ("asgi_app", "wsgi_app", "web_server", "web_endpoint", "fastapi_endpoint", "batched")
+_NOTES = {
+    "runpod": "Set ZESPAN_API_KEY as an environment variable of the endpoint, from one of RunPod's secrets",
+    "cog": "Give the container its key: docker run -e ZESPAN_API_KEY",
+    "modal": "Give the app its key: modal secret create zespan ZESPAN_API_KEY=zsp_..., and "
+    'secrets=[modal.Secret.from_name("zespan")]; and its image the package: docs/hosts/modal.md',
+}
+
+
+def plan(draft: Draft, project: Project) -> None:
+    """Trace the handlers of RunPod's workers, the methods of Cog's models, and Modal's functions."""
+    for module in project.modules:
+        if tracing.uses(module):
+            continue
+        for room, name in [*_runpod(module), *_cog(module), *_modal(module)]:
+            is_on_top = room == "runpod"
+            if not tracing.decorate(draft, module.path, name, f"zespan_{room}", on_top=is_on_top, room=room):
+                continue
+            if room != "modal":  # its image names the packages
+                requirements.add(draft, module.path.parent, make=True)
+            draft.note(_NOTES[room])
+            if room == "cog" and not _is_listed(module.path.parent / "cog.yaml"):
+                draft.note("Add to build in cog.yaml: python_requirements: requirements.txt")
+
+
+def _runpod(module: Module) -> Iterator[tuple[str, str]]:
+    """Yield the handlers that a module starts a worker with: `runpod.serverless.start({"handler": handler})`."""
+    for name, call in module.calls:
+        if name != "runpod.serverless.start" or not call.args or not isinstance(call.args[0], ast.Dict):
+            continue
+        for key, value in zip(call.args[0].keys, call.args[0].values, strict=True):
+            is_named = isinstance(value, ast.Name) and isinstance(tracing.bound(module.tree.body, value.id), Definition)
+            if isinstance(key, ast.Constant) and key.value == "handler" and isinstance(value, ast.Name) and is_named:
+                yield "runpod", value.id
+
+
+def _cog(module: Module) -> Iterator[tuple[str, str]]:
+    for node in module.tree.body:
+        if isinstance(node, ast.ClassDef) and any(module.name(base) in _COG for base in node.bases):
+            for each in node.body:
+                if isinstance(each, (ast.FunctionDef, ast.AsyncFunctionDef)) and each.name in ("run", "predict"):
+                    yield "cog", f"{node.name}.{each.name}"
+
+
+def _is_listed(file: Path) -> bool:
+    """Whether Cog's file names a list of packages, or is not there."""
+    try:
+        return "python_requirements" in file.read_text(encoding="utf-8-sig")
+    except (OSError, ValueError):
+        return True
+
+
+def _modal(module: Module) -> Iterator[tuple[str, str]]:
+    """Yield the functions below `@app.function()`, and the methods below `@modal.method()`, which serve no web."""
+    apps = {name for name, _ in tracing.assigned(module, "modal.App")}
+    for node in module.tree.body:
+        if not isinstance(node, Definition):
+            continue
+        inside = [(f"{node.name}.", each) for each in node.body] if isinstance(node, ast.ClassDef) else [("", node)]
+        for outer, each in inside:
+            if isinstance(each, (ast.FunctionDef, ast.AsyncFunctionDef)):
+                marks = {module.name(mark) for mark in each.decorator_list}
+                is_called = "modal.method" in marks or any(f"{app}.function" in marks for app in apps)
+                if is_called and not any(f"modal.{server}" in marks for server in _SERVERS):
+                    yield "modal", f"{outer}{each.name}"

@@ -1,0 +1,41 @@
+"""DigitalOcean Functions: `packages/PACKAGE/FUNCTION/__main__.py`, or `packages/PACKAGE/FUNCTION.py`."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+from ...doctor.model import Project
+from ...doctor.source import Module
+from .. import requirements, tracing
+from ..draft import Draft
+
+_KEY = 'Put ZESPAN_API_KEY: "${ZESPAN_API_KEY}" below environment in project.yml, and the key into the file .env'
+
+
+def plan(draft: Draft, project: Project) -> None:
+    """Trace the function `main` of each function of a project of `doctl`."""
+    if not (draft.root / "project.yml").is_file():
+        return
+    packages, is_new = draft.root / "packages", not any(map(tracing.uses, project.modules))
+    for module in tracing.modules_in(project, packages):
+        if tracing.uses(module) or not _is_function(module, packages.resolve()):
+            continue
+        if module.path.name != "__main__.py":
+            typed = f"a folder {module.path.stem}, as __main__.py, and run this again"
+            if is_new:
+                draft.note(f"{draft.shown(module.path)}: a single file has no packages: move it to {typed}")
+        elif tracing.decorate(draft, module.path, "main", "zespan_openwhisk"):
+            folder = draft.shown(module.path.parent)
+            requirements.add(draft, module.path.parent, make=True, is_alone=True)
+            draft.note(_KEY)
+            if requirements.is_local(draft.requirement):
+                draft.note(f"{folder}: it is built alone, so the wheel must be below it: --wheel-dir {folder}/dist")
+            if not (module.path.parent / "build.sh").is_file():
+                draft.note(f"{folder}: add a build.sh, which installs the packages: docs/hosts/digitalocean.md")
+
+
+def _is_function(module: Module, packages: Path) -> bool:
+    parts = module.file.relative_to(packages).parts
+    is_place = len(parts) == 2 or (len(parts) == 3 and parts[2] == "__main__.py")
+    return is_place and isinstance(tracing.bound(module.tree.body, "main"), ast.FunctionDef)
