@@ -67,7 +67,6 @@ EXCLUDED = (
     "alibaba.py",
     "openwhisk.py",
     "oracle.py",
-    "_observe/frozen.py",
     "_platforms/knative.py",
     "_platforms/openwhisk.py",
     "_platforms/oracle.py",

@@ -5,13 +5,12 @@ Web applications in its custom runtime have the ASGI or WSGI middleware.
 
 from __future__ import annotations
 
-import functools
 import json
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from ._base.guard import pass_on
+from ._calls import FunctionHost, decorated, headers, http_attributes, text
 from ._observe import wrap
-from ._observe.frozen import FrozenHost, decorated, headers, http_attributes, text
 from ._platforms.detect import detect
 from ._platforms.platform import countdown, positive
 from ._record.invocation import Description, Invocation
@@ -49,7 +48,11 @@ def zespan_alibaba(function: Callable[..., Any] | None = None, /, **settings: An
 
     Raises ConfigurationError while decorating for an unknown setting or a value of the wrong type.
     """
-    return wrap.configured(function, settings, functools.partial(decorated, name="zespan_alibaba", host=AlibabaHost))
+    return wrap.configured(function, settings, _decorate)
+
+
+def _decorate(function: Any, settings: Mapping[str, Any]) -> Any:
+    return decorated(function, settings, "zespan_alibaba", AlibabaHost)
 
 
 class AlibabaCall:
@@ -63,7 +66,7 @@ class AlibabaCall:
         self.request: dict[str, Any] = _request(event)
 
 
-class AlibabaHost(FrozenHost[AlibabaCall]):
+class AlibabaHost(FunctionHost[AlibabaCall]):
     """Function Compute as a host. Its Python runtimes give an instance one request at a time.
 
     https://www.alibabacloud.com/help/en/functioncompute/fc-3-0/user-guide/context-1

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
-from ._calls import CallHost, decorated
+from ._calls import JobHost, decorated
 from ._observe import wrap
 
 if TYPE_CHECKING:
@@ -53,13 +53,13 @@ def _decorate(function: Any, settings: Mapping[str, Any]) -> Any:
     return traced
 
 
-class CogHost(CallHost):
+class CogHost(JobHost):
     """Cog's answers to the core's questions. Its request is a dict of the inputs."""
 
     def request(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
         return dict(kwargs)
 
-    def told(self, request: Any) -> tuple[str | None, Carrier | None, Mapping[str, object]]:
+    def details(self, request: Any) -> tuple[str | None, Carrier | None, Mapping[str, object]]:
         scope = getattr(sys.modules.get("cog"), "current_scope", None)
         context = getattr(None if scope is None else scope(), "context", None)
         return None, context.get if isinstance(context, dict) else None, {"faas.trigger": "http"}

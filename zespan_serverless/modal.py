@@ -6,7 +6,7 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
-from ._calls import CallHost, decorated
+from ._calls import JobHost, decorated
 from ._observe import wrap
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def _decorate(function: Any, settings: Mapping[str, Any]) -> Any:
     return decorated(function, settings, "zespan_modal", lambda: ModalHost(is_method=is_method))
 
 
-class ModalHost(CallHost):
+class ModalHost(JobHost):
     """Modal's answers to the core's questions. Its request is the first argument, which is not a method's `self`."""
 
     keeps_cpu = True
@@ -63,7 +63,7 @@ class ModalHost(CallHost):
     def request(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
         return super().request(args[self._skipped :], kwargs)
 
-    def told(self, request: Any) -> tuple[str | None, Carrier | None, Mapping[str, object]]:
+    def details(self, request: Any) -> tuple[str | None, Carrier | None, Mapping[str, object]]:
         modal = sys.modules.get("modal")
         id = call = None
         if modal is not None:

@@ -7,8 +7,8 @@ import os
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from ._base import aio
+from ._calls import FunctionHost, decorated, headers, http_attributes, text
 from ._observe import wrap
-from ._observe.frozen import FrozenHost, decorated, headers, http_attributes, text
 from ._platforms import openwhisk
 from ._platforms.platform import positive, until
 from ._record.invocation import Description, Invocation, Result
@@ -75,11 +75,8 @@ def _of_two(traced: Callable[..., Any]) -> Callable[..., Any]:
     return main
 
 
-class OpenWhiskHost(FrozenHost[Any]):
+class OpenWhiskHost(FunctionHost[Any]):
     """OpenWhisk as a host, which reads the event and the variables of an activation. A container has one at a time."""
-
-    def request(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
-        return next(iter((*args, *kwargs.values())), None)
 
     def read(self, request: Any) -> Invocation:
         event = request if isinstance(request, dict) else {}

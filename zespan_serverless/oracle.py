@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import functools
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
+from ._calls import FunctionHost, decorated, headers, http_attributes, text
 from ._observe import wrap
-from ._observe.frozen import FrozenHost, decorated, headers, http_attributes, text
 from ._platforms import oracle
 from ._platforms.platform import until
 from ._record.invocation import NO_RESULT, Description, Invocation, Result
@@ -42,10 +41,14 @@ def zespan_oracle(function: Callable[..., Any] | None = None, /, **settings: Any
 
     Raises ConfigurationError while decorating for an unknown setting or a value of the wrong type.
     """
-    return wrap.configured(function, settings, functools.partial(decorated, name="zespan_oracle", host=OracleHost))
+    return wrap.configured(function, settings, _decorate)
 
 
-class OracleHost(FrozenHost[Any]):
+def _decorate(function: Any, settings: Mapping[str, Any]) -> Any:
+    return decorated(function, settings, "zespan_oracle", OracleHost)
+
+
+class OracleHost(FunctionHost[Any]):
     """Oracle Functions as a host, which reads the `ctx` of a call. A container has one call at a time.
 
     https://github.com/fnproject/fdk-python/blob/master/fdk/context.py

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 from . import _trace
 from ._base import aio
 from ._base.guard import Guarded
-from ._calls import CallHost, decorated
+from ._calls import JobHost, decorated
 from ._observe import wrap
 from ._record.invocation import NO_RESULT, Result
 
@@ -60,10 +60,10 @@ def _decorate(function: Any, settings: Mapping[str, Any]) -> Any:
     return decorated(watched, settings, "zespan_runpod", RunPodHost)
 
 
-class RunPodHost(CallHost):
+class RunPodHost(JobHost):
     """The worker's answers to the core's questions. Its request is a job: `id`, `input`, and more."""
 
-    def told(self, request: Any) -> tuple[str | None, Carrier | None, Mapping[str, object]]:
+    def details(self, request: Any) -> tuple[str | None, Carrier | None, Mapping[str, object]]:
         job = request if isinstance(request, dict) else {}
         given = job.get("input")
         carrier = given.get if isinstance(given, dict) else None

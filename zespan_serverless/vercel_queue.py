@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
-from ._calls import CallHost, decorated
+from ._calls import JobHost, decorated
 from ._observe import wrap
 from ._platforms import vercel
 from ._platforms.platform import until
@@ -50,10 +50,10 @@ def _decorate(function: Any, settings: Mapping[str, Any]) -> Any:
     return decorated(function, settings, "zespan_vercel_queue", QueueHost)
 
 
-class QueueHost(CallHost):
+class QueueHost(JobHost):
     """A subscriber's answers to the core's questions. Its request is the payload, or a `Message`."""
 
-    def told(self, request: Any) -> tuple[str | None, Carrier | None, Mapping[str, object]]:
+    def details(self, request: Any) -> tuple[str | None, Carrier | None, Mapping[str, object]]:
         message = getattr(request, "metadata", None)
         payload = getattr(request, "payload", request) if message is not None else request
         headers: Mapping[str, str] = {}
