@@ -126,3 +126,16 @@ def test_what_a_killed_process_left_incomplete_is_removed_in_time(tmp_path: Path
         os.utime(tmp_path / f"{name}.gz.unfinished", (time.time() - age, time.time() - age))
     assert [*Directory(str(tmp_path)).list()] == []
     assert [file.name for file in tmp_path.iterdir()] == ["new.gz.unfinished"]
+
+
+def test_a_file_that_cannot_be_read_is_not_removed(tmp_path: Path) -> None:
+    """It may be complete: a disk that is away for a moment, or the file of another user, is left for another replay."""
+    file = tmp_path / "old.gz.unfinished"
+    file.write_bytes(batch_of([b"{}"], {"exporter": "zespan", "content_type": "application/json"}))
+    os.utime(file, (time.time() - 4000.0, time.time() - 4000.0))
+    store = Directory(str(tmp_path))
+    with mock.patch("builtins.open", side_effect=OSError(116, "stale file handle")):
+        assert [*store.list()] == ["old"]
+        with pytest.raises(OSError, match="stale"):
+            store.get("old")
+    assert [*store.list()] == ["old"]

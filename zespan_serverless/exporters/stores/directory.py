@@ -82,7 +82,10 @@ class Directory(Store):
         unpacker = zlib.decompressobj(GZIP)
         try:
             unpacker.decompress(self._read(path, ""), BATCH_MAX)
-        except (OSError, ValueError, KeyError, zlib.error) as error:
+        except OSError as error:  # it may be complete: `get` says what is wrong with it
+            pass_on(error)
+            return True
+        except (ValueError, KeyError, zlib.error) as error:
             pass_on(error)
         return unpacker.eof
 
