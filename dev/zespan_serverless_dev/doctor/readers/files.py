@@ -19,10 +19,13 @@ def walk(root: Path) -> Iterator[Path]:
     if root.is_file():
         yield root
         return
+    installed: set[str] = set()
     for folder, folders, files in os.walk(root):
+        installed.update(*(_listed(folder, name) for name in folders if name.endswith(".dist-info")))
         folders[:] = sorted(name for name in folders if _is_own(Path(folder, name)))
         for name in sorted(files):
-            yield Path(folder, name)
+            if os.path.join(folder, name) not in installed:
+                yield Path(folder, name)
 
 
 def text_of(path: Path) -> str:
@@ -32,6 +35,15 @@ def text_of(path: Path) -> str:
     if path.stat().st_size > LARGEST:
         raise ValueError(f"it is larger than {LARGEST:,} bytes")
     return path.read_text(encoding="utf-8-sig")
+
+
+def _listed(folder: str, name: str) -> list[str]:
+    """Return the files that `pip install --target` has put into a folder, by its record of a package."""
+    try:
+        lines = Path(folder, name, "RECORD").read_text(encoding="utf-8").splitlines()
+    except (OSError, ValueError):
+        return []
+    return [os.path.join(folder, *line.partition(",")[0].split("/")) for line in lines]
 
 
 def _is_own(folder: Path) -> bool:
