@@ -19,13 +19,13 @@ def walk(root: Path) -> Iterator[Path]:
     if root.is_file():
         yield root
         return
-    installed: set[str] = set()
+    installed: set[Path] = set()
     for folder, folders, files in os.walk(root):
         installed.update(*(_listed(folder, name) for name in folders if name.endswith(".dist-info")))
         folders[:] = sorted(name for name in folders if _is_own(Path(folder, name)))
         for name in sorted(files):
-            if os.path.join(folder, name) not in installed:
-                yield Path(folder, name)
+            if (file := Path(folder, name)) not in installed:
+                yield file
 
 
 def text_of(path: Path) -> str:
@@ -37,13 +37,13 @@ def text_of(path: Path) -> str:
     return path.read_text(encoding="utf-8-sig")
 
 
-def _listed(folder: str, name: str) -> list[str]:
+def _listed(folder: str, name: str) -> list[Path]:
     """Return the files that `pip install --target` has put into a folder, by its record of a package."""
     try:
         lines = Path(folder, name, "RECORD").read_text(encoding="utf-8").splitlines()
     except (OSError, ValueError):
         return []
-    return [os.path.join(folder, *line.partition(",")[0].split("/")) for line in lines]
+    return [Path(folder, line.partition(",")[0]) for line in lines]
 
 
 def _is_own(folder: Path) -> bool:

@@ -21,6 +21,8 @@ _CLIENTS = {
 _TIMEOUT, _RETRIES = 600.0, 2  # the defaults of these clients: seconds of one attempt, and attempts after the first
 _LIMITS = {"timeout", "timeout_at", "wait_for", "with_options", "copy", "time_left"}  # calls that may end one earlier
 
+_IN_MODAL = "Create the client once, in a method below @modal.enter(): modules are imported where you deploy, too."
+
 
 @rule(
     "ZS107",
@@ -101,13 +103,18 @@ def client_outlasts_function(project: Project) -> Iterator[Finding]:
     "Create the client once, at module level.",
 )
 def client_in_handler(project: Project) -> Iterator[Finding]:
-    """Find clients of models that are made in a traced function which is called many times."""
+    """Find clients of models that are made in a traced function which is called many times.
+
+    A Worker of Cloudflare has its key, and may connect, only in a request.
+    """
     for one in traced_handlers(project):
-        if any(wrapper.name.rpartition(".")[2] in ("run", "zespan_job") for wrapper in one.wrappers):
+        names = {wrapper.name.rpartition(".")[2] for wrapper in one.wrappers}
+        if not names.isdisjoint(("run", "zespan_job", "zespan_cloudflare")):
             continue
         for name, call in _calls_of(one):
             if name in _CLIENTS:
-                yield Finding(f"{name}() is made at each call", Place(one.module.path, call.lineno))
+                remedy = _IN_MODAL if "zespan_modal" in names else ""
+                yield Finding(f"{name}() is made at each call", Place(one.module.path, call.lineno), remedy)
 
 
 def _is_capped(project: Project, function: Function) -> bool:
