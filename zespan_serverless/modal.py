@@ -64,10 +64,8 @@ class ModalHost(JobHost):
         return super().request(args[self._skipped :], kwargs)
 
     def details(self, request: Any) -> tuple[str | None, Carrier | None, Mapping[str, object]]:
-        modal = sys.modules.get("modal")
-        id = call = None
-        if modal is not None:
-            id, call = modal.current_input_id(), modal.current_function_call_id()
+        modal = sys.modules.get("modal")  # or a module of the user's that has this name
+        id, call = (getattr(modal, f"current_{name}_id", _unknown)() for name in ("input", "function_call"))
         return id, request.get if isinstance(request, dict) else None, {"modal.function_call.id": call}
 
     def resource(self) -> Mapping[str, object]:
@@ -80,3 +78,7 @@ class ModalHost(JobHost):
             "modal.cloud_provider": environ.get("MODAL_CLOUD_PROVIDER"),
             "modal.environment": environ.get("MODAL_ENVIRONMENT"),
         }
+
+
+def _unknown() -> None:
+    """Stand in for a function of Modal's."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from ._calls import FunctionHost, decorated, headers, http_attributes, text
 from ._observe import wrap
+from ._observe.awaited import Awaited
 from ._platforms import oracle
 from ._platforms.platform import until
 from ._record.invocation import NO_RESULT, Description, Invocation, Result
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import Unpack
 
+    from ._observe.active import ActiveInvocation
+    from ._observe.host import Scope
     from .settings import SettingsKwargs
 
     F = TypeVar("F", bound=Callable[..., Any])
@@ -69,6 +72,9 @@ class OracleHost(FunctionHost[Any]):
             until(_time(header("fn-deadline"))),
             lambda: Description(attributes),
         )
+
+    def scope(self, active: ActiveInvocation, request: Any) -> Scope:
+        return Awaited(active)
 
     def resource(self) -> Mapping[str, object]:
         return oracle.platform().attributes

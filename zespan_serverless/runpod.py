@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import functools
 import os
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
-from . import _trace
-from ._base import aio
-from ._base.guard import Guarded
 from ._calls import JobHost, decorated
 from ._observe import wrap
+from ._observe.active import CLOSED
+from ._observe.awaited import Awaited
 from ._record.invocation import NO_RESULT, Result
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator, Mapping
+    from collections.abc import Callable, Mapping
     from typing import Unpack
 
     from ._observe.active import ActiveInvocation
+    from ._observe.host import Scope
     from ._trace.context import Carrier
     from .settings import SettingsKwargs
 
@@ -52,12 +51,7 @@ def zespan_runpod(function: Any = None, /, **settings: Any) -> Any:
 
 
 def _decorate(function: Any, settings: Mapping[str, Any]) -> Any:
-    watched: Any = function
-    if callable(function) and not wrap.is_marked(function):
-        kind = aio.kind(function)
-        if kind in ("generator", "async generator"):
-            watched = _pieces(watched) if kind == "generator" else _pieces_async(watched)
-    return decorated(watched, settings, "zespan_runpod", RunPodHost)
+    return decorated(function, settings, "zespan_runpod", RunPodHost)
 
 
 class RunPodHost(JobHost):
@@ -68,6 +62,9 @@ class RunPodHost(JobHost):
         given = job.get("input")
         carrier = given.get if isinstance(given, dict) else None
         return (str(job["id"]) if job.get("id") else None), carrier, {}
+
+    def scope(self, active: ActiveInvocation, request: Any) -> Scope:
+        return _Job(active)
 
     def resource(self) -> Mapping[str, object]:
         """https://docs.runpod.io/serverless/development/environment-variables."""
@@ -90,45 +87,20 @@ def _error(answer: object) -> str | None:
     return str(error) if error else None
 
 
-def _ended(answer: object) -> ActiveInvocation | None:
-    """End the job if this piece is an error, because RunPod asks for no other. Return it if it has to be settled."""
-    error, here = _error(answer), _trace.current()
-    active: Any = None if error is None or here is None else here.root.invocation()
-    if not isinstance(getattr(active, "host", None), RunPodHost):
-        return None
-    active.close(None, Result(error_type="error", error_message=error))
-    return active  # type: ignore[no-any-return]
+class _Job(Awaited):
+    """One job, which a piece with an error ends, because RunPod asks for no other."""
 
+    def produced(self, piece: object) -> None:
+        if self._is_ended_by(piece):
+            self.active.settle()
 
-def _pieces(function: Callable[..., Generator[Any]]) -> Callable[..., Iterator[Any]]:
-    @functools.wraps(function)
-    def pieces(*args: Any, **kwargs: Any) -> Iterator[Any]:
-        source = function(*args, **kwargs)
-        try:
-            for piece in source:
-                with Guarded("the end of a job"):
-                    active = _ended(piece)
-                    if active is not None:
-                        active.settle()
-                yield piece
-        finally:
-            source.close()
+    async def produced_async(self, piece: object) -> None:
+        if self._is_ended_by(piece):
+            await self.active.settle_async()
 
-    return pieces
-
-
-def _pieces_async(function: Callable[..., AsyncGenerator[Any]]) -> Callable[..., AsyncIterator[Any]]:
-    @functools.wraps(function)
-    async def pieces(*args: Any, **kwargs: Any) -> AsyncIterator[Any]:
-        source = function(*args, **kwargs)
-        try:
-            async for piece in source:
-                with Guarded("the end of a job"):
-                    active = _ended(piece)
-                    if active is not None:
-                        await active.settle_async()
-                yield piece
-        finally:
-            await source.aclose()
-
-    return pieces
+    def _is_ended_by(self, piece: object) -> bool:
+        error = _error(piece)
+        if error is None or self.active.state >= CLOSED:
+            return False
+        self.active.close(None, Result(error_type="error", error_message=error))
+        return True

@@ -7,10 +7,12 @@ import contextlib
 import gc
 import inspect
 import signal
+import sys
 import time
 import weakref
 from collections.abc import AsyncGenerator, Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
+from types import ModuleType
 from typing import Any, NamedTuple
 
 import pytest
@@ -23,19 +25,25 @@ from zespan_serverless import (
     span,
     testing,
     traceparent,
+    zespan_alibaba,
     zespan_azure,
     zespan_cloud_event,
     zespan_gcf,
     zespan_job,
     zespan_lambda,
+    zespan_openwhisk,
+    zespan_oracle,
 )
 from zespan_serverless._base.reports import Outcome
 from zespan_serverless._process import container
 from zespan_serverless._trace import context as _trace
 from zespan_serverless.aws_lambda import HOST
+from zespan_serverless.cog import zespan_cog
 from zespan_serverless.errors import ConfigurationError
 from zespan_serverless.exporters import Exporter
 from zespan_serverless.exporters.memory import MemoryExporter
+from zespan_serverless.modal import zespan_modal
+from zespan_serverless.runpod import zespan_runpod
 
 
 class Tried(NamedTuple):
@@ -57,6 +65,12 @@ EVERYWHERE = {
     "run": Tried(run, ()),
     "job": Tried(zespan_job, ()),
     "azure": Tried(zespan_azure, (None,)),
+    "oracle": Tried(zespan_oracle, (None,)),
+    "alibaba": Tried(zespan_alibaba, (b"{}", None)),
+    "openwhisk": Tried(zespan_openwhisk, ({}, None)),
+    "runpod": Tried(zespan_runpod, ({},)),
+    "cog": Tried(zespan_cog, ()),
+    "modal": Tried(zespan_modal, ({},)),
 }
 GENERATING = {name: tried for name, tried in EVERYWHERE.items() if name != "azure"}
 
@@ -82,6 +96,11 @@ async def awaited(*arguments: Any) -> Any:
     """Return a coroutine function."""
     await asyncio.sleep(0)
     return work()
+
+
+def passing(*arguments: Any) -> Any:
+    """Return a coroutine, as what a decorator makes of a coroutine function."""
+    return awaited(*arguments)
 
 
 def pieces(*arguments: Any) -> Generator[Any, Any, Any]:
@@ -127,13 +146,15 @@ def read(result: Any) -> Any:
     return list(result)[-1] if inspect.isgenerator(result) else result
 
 
-FUNCTIONS = [sync, awaited, pieces, apieces]
+AWAITING = ("oracle", "runpod")  # platforms that await whatever coroutine they get
+FUNCTIONS = [sync, awaited, passing, pieces, apieces]
 every_function = pytest.mark.parametrize(
     ("tried", "function"),
     [
         pytest.param(tried, function, id=f"{name}-{function.__name__}")
         for name, tried in EVERYWHERE.items()
         for function in FUNCTIONS
+        if function is not passing or name in AWAITING
         if name in GENERATING or function in (sync, awaited)  # Azure's generators are orchestrators, which are replayed
     ],
 )
@@ -253,6 +274,29 @@ def test_what_the_host_does_after_the_response_has_the_root_event(monkeypatch: p
         for flush_now in later:
             flush_now()
         assert len(roots(events)) == 2
+
+
+@pytest.mark.parametrize("name", AWAITING)
+@pytest.mark.filterwarnings("ignore:coroutine .* was never awaited")
+def test_a_coroutine_that_a_function_returns_ends_the_invocation(name: str) -> None:
+    """Its events have been sent when it returns, because its process may be frozen then. A coroutine that nobody awaits
+    has an event as well."""
+    tried = EVERYWHERE[name]
+    sent: list[str] = []
+    handler = tried.decorate(passing)
+
+    async def main() -> None:
+        await handler(*tried.args)
+        sent.extend(event["operation"] for event in events)
+
+    with testing.recording() as events, does(lambda: capture({"operation": "call"})):
+        asyncio.run(main())
+        assert sent == ["call", "passing"]
+        handler(*tried.args)
+        gc.collect()
+        assert untouched()
+        flush()
+        assert [event["operation"] for event in events] == ["call", "passing", "passing"]
 
 
 # ---------------------------------------------------------------------- generators
@@ -555,6 +599,31 @@ def test_a_generator_that_is_collected_waits_for_nothing() -> None:
         assert active is not None
         assert not active.active
         assert active.delivery.captured == 1
+
+
+def test_an_error_that_another_generator_yields_does_not_end_the_job() -> None:
+    """RunPod stops at a job's own error, not at what the job reads."""
+
+    @zespan_runpod
+    def other(job: object) -> Iterator[Any]:
+        yield {"error": "none"}
+
+    @zespan_runpod
+    def handler(job: object) -> Iterator[Any]:
+        yield from map(str, other(job))
+        capture({"operation": "call"})
+
+    with testing.recording() as events:
+        assert list(handler({})) == ["{'error': 'none'}"]
+    assert [(event["operation"], event["status"]) for event in events] == [("call", "success"), ("handler", "success")]
+
+
+def test_a_module_that_has_modals_name_is_not_modal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One of the user's own does not cost the event."""
+    monkeypatch.setitem(sys.modules, "modal", ModuleType("modal"))
+    with testing.recording() as events, does(int):
+        assert zespan_modal(sync)({}) == 0
+    assert len(roots(events)) == 1
 
 
 def test_a_turn_in_the_midst_of_another_invocation_gives_its_root_back() -> None:

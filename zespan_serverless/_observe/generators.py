@@ -11,7 +11,7 @@ from .. import _trace
 from .._base.guard import Guarded
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Generator, Mapping
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping
 
     from .host import Scope
 
@@ -53,7 +53,8 @@ class Turns(contextlib.AbstractContextManager[None]):
 def generator(function: Callable[..., Any], open_scope: Open) -> Callable[..., Any]:
     """Wrap a generator function so that each generator runs in its own scope.
 
-    `open_scope` is called with the arguments when the first item is requested. None means no scope.
+    `open_scope` is called with the arguments when the first item is requested. None means no scope. The scope's method
+    `produced` or `produced_async`, if it has one, gets each item before the reader does.
     """
 
     def wrapper(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
@@ -65,7 +66,7 @@ def generator(function: Callable[..., Any], open_scope: Open) -> Callable[..., A
             try:
                 scope.begin()
                 turns = Turns(scope)
-                result = yield from _pieces(function(*args, **kwargs), turns)
+                result = yield from _pieces(function(*args, **kwargs), turns, getattr(scope, "produced", None))
             except GeneratorExit:
                 scope.closed()
                 raise
@@ -81,7 +82,9 @@ def generator(function: Callable[..., Any], open_scope: Open) -> Callable[..., A
     return wrapper
 
 
-def _pieces(running: Generator[Any, Any, Any], turns: Turns) -> Generator[Any, Any, Any]:
+def _pieces(
+    running: Generator[Any, Any, Any], turns: Turns, produced: Callable[[Any], object] | None
+) -> Generator[Any, Any, Any]:
     """Yield the items of `running`, each produced in a turn."""
     advance: Callable[[Any], Any] = running.send
     value: Any = None
@@ -90,6 +93,9 @@ def _pieces(running: Generator[Any, Any, Any], turns: Turns) -> Generator[Any, A
             with turns:
                 piece = advance(value)
             try:
+                if produced is not None:
+                    with Guarded("an item of a generator"):
+                        produced(piece)
                 value, advance = (yield piece), running.send
             except GeneratorExit:
                 with turns:
@@ -106,6 +112,7 @@ def async_generator(function: Callable[..., Any], open_scope: Open) -> Callable[
 
     async def wrapper(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
         scope, turns = open_scope(args, kwargs), None
+        produced: Callable[[Any], Awaitable[object]] | None = getattr(scope, "produced_async", None)
         turn: contextlib.AbstractContextManager[None] = contextlib.nullcontext()
         try:
             try:
@@ -119,6 +126,9 @@ def async_generator(function: Callable[..., Any], open_scope: Open) -> Callable[
                     with turn:
                         piece = await advance(value)
                     try:
+                        if produced is not None:
+                            with Guarded("an item of a generator"):
+                                await produced(piece)
                         value, advance = (yield piece), running.asend
                     except GeneratorExit:
                         with turn:
