@@ -118,7 +118,7 @@ def begun(span_id: str) -> Record:
     return event({"span_id": span_id})
 
 
-def capture(delivery: Delivery, *numbers: int) -> None:
+def capture(delivery: Delivery | Several, *numbers: int) -> None:
     for number in numbers:
         delivery.capture(event({"n": number}))
 

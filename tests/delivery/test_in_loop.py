@@ -23,7 +23,7 @@ from tests.delivery.support import (
     lock_of,
 )
 from zespan_serverless._delivery.aio import flush_async
-from zespan_serverless._delivery.in_loop import LoopDelivery
+from zespan_serverless._delivery.in_loop import LoopDelivery, LoopFlushing
 from zespan_serverless._delivery.several import Several
 from zespan_serverless.exporters import Dropped, Outcome
 from zespan_serverless.settings import Settings
@@ -295,3 +295,38 @@ def test_an_on_flush_that_captures_does_not_keep_flushing() -> None:
     asyncio.run(request())
     assert len(exporter.batches) < 5
     assert_balanced(delivery)
+
+
+def test_several_destinations_send_in_the_loop() -> None:
+    """Early if a batch is full, and when a background flush is asked for: in tasks, as a single destination does."""
+    exporters = [Awaited(), Awaited()]
+    whole = Several([made(exporter, batch_size=2) for exporter in exporters])
+
+    async def request() -> None:
+        capture(whole, 1, 2)
+        await asyncio.gather(*(asyncio.all_tasks() - {asyncio.current_task()}))
+        capture(whole, 3)
+        whole.flush_in_background(10.0)
+        await asyncio.gather(*(asyncio.all_tasks() - {asyncio.current_task()}))
+
+    asyncio.run(request())
+    assert [exporter.batches for exporter in exporters] == [[[1, 2], [3]]] * 2
+
+
+def test_a_send_that_suspends_the_stack_is_waited_for() -> None:
+    """With JSPI, other requests go on during the `send` of a custom exporter, in the same thread."""
+    reasons: list[str | None] = []
+
+    class Suspended(Scripted):
+        def send(self, batch: Sequence[bytes], timeout: float) -> Outcome:
+            flushing = delivery.flushing
+            assert isinstance(flushing, LoopFlushing)
+            waiter, reason = flushing.begin(10.0)
+            reasons.append(reason)
+            flushing.remove(waiter)
+            return OK
+
+    delivery = made(Suspended())
+    capture(delivery, 1)
+    assert flushed(delivery).delivered == 1
+    assert reasons == [None]

@@ -207,11 +207,12 @@ class LoopFlushing(Flushing):
         elif found.sends and not found.parks and self._send_async is not None:
             await self._send(found, self._send_async)
         else:
+            if found.sends:
+                found.thread = _NO_THREAD  # `send` may suspend the stack: then others look, in the same thread
             self._accounts.worker.run_job(found)
 
     async def _send(self, job: Job, send: SendAsync) -> None:
         outcome: Any = None
-        # Not the current thread, which another flush would take for its own: it would not wait for the end of this job.
         job.thread, job.state = _NO_THREAD, RUNNING
         batch = [item.data for item in self._accounts.buffer.in_flight]
         try:
@@ -251,3 +252,4 @@ class LoopFlushing(Flushing):
 
 
 _NO_THREAD = threading.Thread()
+"""Of a job that sends. Another flush would take the current thread for its own, and not wait for the end of the job."""

@@ -35,6 +35,7 @@ class Several:
 
     def __init__(self, deliveries: Sequence[Delivery], *, debug: bool = False) -> None:
         self.deliveries: tuple[Delivery, ...] = (*deliveries,)
+        self._kind: type[Delivery] = type(self.deliveries[0])  # all are of the same class
         self._debug = debug
 
     # Counters
@@ -81,27 +82,27 @@ class Several:
 
     def capture(self, record: Record) -> None:
         try:
-            self._each(Delivery.capture, record)
+            self._each(self._kind.capture, record)
         except BaseException as error:
             if not had_begun(error):
-                self._each(Delivery.capture, record)
+                self._each(self._kind.capture, record)
             raise
 
     def drop_unencodable(self, detail: str, span_id: str | None = None) -> None:
-        self._each(Delivery.drop_unencodable, detail, span_id)
+        self._each(self._kind.drop_unencodable, detail, span_id)
 
     def record_open(self, begun: Record, is_over: Callable[[], bool] = bool) -> None:
-        self._each(Delivery.record_open, begun, is_over)
+        self._each(self._kind.record_open, begun, is_over)
 
     def forget_open(self, span_id: str) -> None:
-        self._each(Delivery.forget_open, span_id)
+        self._each(self._kind.forget_open, span_id)
 
     def mark_deadline(self, trace_id: str, note: Mapping[str, Any]) -> list[Record]:
         begun = [record for one in self.deliveries for record in one.mark_deadline(trace_id, note)]
         return [*{record.span_id: record for record in begun}.values()]
 
     def ensure_sender(self) -> None:
-        self._each(Delivery.ensure_sender)
+        self._each(self._kind.ensure_sender)
 
     # Flushing
 
@@ -116,7 +117,7 @@ class Several:
         return report
 
     def flush_in_background(self, timeout: float, *, wait: bool = True) -> None:
-        self._each(Delivery.flush_in_background, timeout, wait=wait)
+        self._each(self._kind.flush_in_background, timeout, wait=wait)
 
     def begin_flush(self, timeout: float, done: Callable[[], object]) -> Callable[[], FlushReport]:
         others = deque(self.deliveries[1:])
@@ -140,10 +141,10 @@ class Several:
 
     def pause(self, timeout: float) -> None:
         self.flush(timeout, probe=True)
-        self._each(Delivery.pause, 0)
+        self._each(self._kind.pause, 0)
 
     def resume(self) -> None:
-        self._each(Delivery.resume)
+        self._each(self._kind.resume)
 
     def close(self, timeout: float) -> FlushReport:
         waited = self._wait_for_all(timeout, probe=True, last=True)
@@ -152,10 +153,10 @@ class Several:
     def close_at_exit(self, timeout: float) -> None:
         if timeout > 0:
             self.flush(timeout, probe=True, last=True)
-        self._each(Delivery.close_at_exit, 0)
+        self._each(self._kind.close_at_exit, 0)
 
     def reset(self) -> None:
-        self._each(Delivery.reset)
+        self._each(self._kind.reset)
 
     # For all of them together
 
