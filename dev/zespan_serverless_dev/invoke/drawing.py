@@ -16,6 +16,7 @@ from zespan_serverless.exporters._trees.style import fit, safe
 from .call import Call
 from .ledger import name_of
 from .lifecycle import lines_of
+from .plan import other_decorator
 
 if TYPE_CHECKING:
     from .session import Result
@@ -207,7 +208,12 @@ def _notes(result: Result) -> Iterator[str]:
             "--env AWS_LAMBDA_EXEC_WRAPPER=/opt/zespan/wrapper to see what the layer would send"
         )
     elif not result.ledger.entries and not result.left.open_spans:
-        yield "the function has captured nothing: is telemetry on, and is the handler decorated?"
+        if any("object of type generator" in _answer(call).lower() for call in result.calls):
+            yield "Lambda's Python runtime answers no generators yet, so nothing of it has run: docs/hosts/lambda.md"
+        else:
+            yield "the function has captured nothing: is telemetry on, and is the handler decorated?"
+    if (other := other_decorator(result.plan.code, result.plan.handler)) is not None:
+        yield f"invoke calls the handler as Lambda does, but it is a function of another host (@{other})"
 
 
 def _notes_on_time(result: Result) -> Iterator[str]:

@@ -12,6 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from ..doctor.readers.files import text_of
+from ..doctor.source import handler as handler_of
+from ..doctor.source import parse
 from ..emulator.model import MODEL_VARIABLES
 from . import samples
 
@@ -205,3 +208,18 @@ def _whole(text: str, option: str, least: int, most: int) -> int:
 def shell() -> dict[str, str]:
     """Return what a function gets of this shell's environment."""
     return {name: value for name, value in os.environ.items() if not name.startswith(UNUSED)}
+
+
+def other_decorator(code: Path, handler: str) -> str | None:
+    """Return the package's decorator for another host than Lambda that a handler has, if any."""
+    module, _, name = handler.rpartition(".")
+    try:
+        file = code / f"{module.replace('.', '/')}.py"
+        found = handler_of(parse(file, text_of(file)), name)
+    except (OSError, ValueError):
+        return None
+    for wrapper in found.wrappers if found else ():
+        package, _, last = wrapper.name.rpartition(".")
+        if package.startswith("zespan_serverless") and last.startswith("zespan_") and last != "zespan_lambda":
+            return last
+    return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from zespan_serverless_dev.invoke.call import Call
 from zespan_serverless_dev.invoke.drawing import drawn_call, drawn_end
 from zespan_serverless_dev.invoke.journals import Left
 from zespan_serverless_dev.invoke.ledger import Ledger
-from zespan_serverless_dev.invoke.plan import Plan, Signal
+from zespan_serverless_dev.invoke.plan import Plan, Signal, other_decorator
 from zespan_serverless_dev.invoke.session import Result
 
 INVOKE: dict[str, Any] = {
@@ -94,3 +95,29 @@ def test_a_warning_of_the_package_is_shown_to_its_end() -> None:
     line = f"[WARNING] zespan-serverless: {'x' * 500}: check the address (docs/log-lines.md#away-other)"
     run = result(reached=10.0, log=line)
     assert any(drawn.endswith("#away-other)") for drawn in drawn_call(run.calls[0], run))
+
+
+def test_a_generator_is_not_said_to_be_undecorated() -> None:
+    """Lambda's runtime cannot answer it, so it has not begun."""
+    why = "Unable to marshal response: Object of type generator is not JSON serializable"
+    payload = {"errorType": "Runtime.MarshalError", "errorMessage": why}
+    (note,) = notes(result(reached=10.0, payload=payload))
+    assert "answers no generators yet" in note
+
+
+def test_a_function_of_another_host_is_named(tmp_path: Path) -> None:
+    """Its arguments are others, so its error says nothing about it."""
+    folder = tmp_path / "src"
+    folder.mkdir()
+    (folder / "func.py").write_text(
+        "from zespan_serverless import zespan_lambda, zespan_oracle\n\n\n"
+        "@zespan_oracle\ndef handler(ctx, data=None): ...\n\n\n@zespan_lambda\ndef other(event, context): ...\n"
+    )
+    found = [
+        other_decorator(tmp_path, f"src/{name}") for name in ("func.handler", "func.other", "func.no", "no.handler")
+    ]
+    assert found == ["zespan_oracle", None, None, None]
+    run = result(reached=10.0, open_spans=1)
+    run.plan = replace(run.plan, code=folder, handler="func.handler")
+    (note,) = notes(run)
+    assert "(@zespan_oracle)" in note
