@@ -166,6 +166,12 @@ def test_events_outlast_an_outage(worker: Worker) -> None:
     assert len([root for root in roots(worker.events()) if root["operation"] == "GET /"]) == 5
 
 
+def test_a_setting_that_workers_cannot_have_costs_no_event(worker: Worker) -> None:
+    """There is no journal, which the log says."""
+    assert worker.ask("/@Journal").body == b"None"
+    assert "journal-unsupported" in worker.log
+
+
 def test_a_flush_by_hand_waits(worker: Worker) -> None:
     """`flush()` in a handler suspends the request until the events are delivered."""
     assert b"delivered=1, dropped=0" in worker.ask("/flush").body

@@ -14,11 +14,11 @@ from workers import DurableObject, Response, WorkerEntrypoint
 
 from zespan_serverless import _process, flush, span, zespan_cloudflare
 from zespan_serverless import wsgi as wsgi_app
-from zespan_serverless._process.container import build_exporter
+from zespan_serverless._process.container import build_exporter, journal_of
 from zespan_serverless._record.record import Record, Resource
 from zespan_serverless._trace import new_span
 from zespan_serverless.asgi import ZespanMiddleware
-from zespan_serverless.settings import resolve
+from zespan_serverless.settings import Settings, resolve
 
 
 async def write(writer: Any) -> None:
@@ -136,6 +136,14 @@ class Formats(WorkerEntrypoint):
         record = Record(new_span(), Resource(settings), "general", "x")
         outcome = await exporter.send_async([exporter.encode(record)], 10.0)
         return Response(outcome.verdict)
+
+
+class Journal(WorkerEntrypoint):
+    """What comes of the setting `journal`."""
+
+    async def fetch(self, request: Any) -> Any:
+        settings = Settings(journal="on")
+        return Response(repr(journal_of(settings, build_exporter(settings.replaced(exporter="zespan")))))
 
 
 class Counters(WorkerEntrypoint):

@@ -212,7 +212,7 @@ def journal_of(settings: _settings.Settings, exporter: Exporter) -> Journal | No
     where = settings.journal
     if where == "off" or (where == "auto" and not is_restarted()) or settings.exporter in ("console", "memory"):
         return None
-    if os.name != "posix":
+    if os.name != "posix" or sys.platform == "emscripten":
         log.warn_once("journal-unsupported", "no journal on this platform: set journal=off")
         return None
     from .._delivery.journal import Journal
