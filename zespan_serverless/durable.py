@@ -60,7 +60,9 @@ class _Operations(DurableInstrumentationPlugin):  # type: ignore[misc, unused-ig
         with Guarded("the end of an operation"):
             block = self._open.pop((info.operation_id, threading.get_ident()), None)
             if block is not None:
-                block.__exit__(None, sys.exception(), None)  # the SDK is in the `finally` of the user's function
+                # The SDK is in the `finally` of the user's function, which an `except` may have called.
+                error = None if info.outcome.value == "SUCCEEDED" else sys.exception()
+                block.__exit__(None, error, None)
 
     def on_operation_end(self, info: Any) -> None:
         with Guarded("the end of an operation"):

@@ -19,6 +19,7 @@ from zespan_serverless_dev.emulator.lambda_rie import _free_port
 
 from tests.aws_lambda.conftest import FUNCTIONS, ROOT
 from tests.aws_lambda.support import Event, StartFunction, calls, until
+from zespan_serverless import run, testing
 from zespan_serverless._record.invocation import Result
 from zespan_serverless.aws_lambda import _results
 from zespan_serverless.testing import Backend
@@ -189,6 +190,24 @@ def test_every_operation_has_its_event(execute: Callable[..., Execution], backen
     }
     assert [event["operation"] for event in calls(events)] in (["a", "b"], ["b", "a"])
     assert len(events) == 13
+
+
+def test_an_operation_that_makes_up_for_another_has_not_failed() -> None:
+    """An error that is being handled while a function runs is not that function's own."""
+    from aws_durable_execution_sdk_python.lambda_service import OperationStatus
+    from aws_durable_execution_sdk_python.plugin import OperationType, UserFunctionEndInfo, UserFunctionStartInfo
+
+    from zespan_serverless.durable import ZespanOperations
+
+    plugin = ZespanOperations().create_plugin(None)
+    info = UserFunctionStartInfo("1", OperationType.STEP, "Step", "refund", None, None, False, OperationStatus.STARTED)
+    with testing.recording() as events, run("order"):
+        try:
+            raise LookupError("mine")
+        except LookupError:
+            plugin.on_user_function_start(info)
+            plugin.on_user_function_end(UserFunctionEndInfo.from_start_info(info, None))
+    assert [(event["operation"], event["status"]) for event in events] == [("refund", "success"), ("order", "success")]
 
 
 def test_status_in_another_result_is_not_that_of_an_execution(monkeypatch: pytest.MonkeyPatch) -> None:
