@@ -95,6 +95,19 @@ def test_all_is_what_is_public() -> None:
     assert dir(TYPES) == TYPES.__all__ == sorted(TYPES._HOME)
 
 
+def test_every_decorator_of_a_host_is_imported_from_the_package() -> None:
+    """`from zespan_serverless import zespan_...` works for all hosts, so that nobody has to know their modules."""
+    rooms = Path(str(zespan_serverless.__file__)).parent
+    defined = {
+        node.name
+        for file in (*rooms.glob("*.py"), *rooms.glob("[!_]*/__init__.py"), *rooms.glob("google_cloud/*.py"))
+        for node in ast.parse(file.read_text()).body
+        if isinstance(node, ast.FunctionDef) and node.name.startswith("zespan_") and node.decorator_list  # overloads
+    }
+    assert len(defined) > 10
+    assert defined <= {*FRONT_DOOR.__all__}
+
+
 @pytest.mark.parametrize(
     ("module", "name"), [(module, name) for module in (FRONT_DOOR, TYPES) for name in module.__all__], ids=str
 )

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from .azure_functions import zespan_azure as zespan_azure
     from .celery import zespan_celery as zespan_celery
     from .cloudflare import zespan_cloudflare as zespan_cloudflare
+    from .cog import zespan_cog as zespan_cog
     from .errors import ConfigurationError as ConfigurationError
     from .errors import FlushIncomplete as FlushIncomplete
     from .errors import ZespanError as ZespanError
@@ -37,15 +38,18 @@ if TYPE_CHECKING:
     from .google_cloud import zespan_job as zespan_job
     from .jobs import run as run
     from .logs import add_trace_ids as add_trace_ids
+    from .modal import zespan_modal as zespan_modal
     from .openwhisk import zespan_openwhisk as zespan_openwhisk
     from .oracle import zespan_oracle as zespan_oracle
     from .providers._by_hand import patch as patch
     from .providers._by_hand import patch_openai as patch_openai
     from .providers._by_hand import wrap as wrap
     from .providers._by_hand import wrap_openai as wrap_openai
+    from .runpod import zespan_runpod as zespan_runpod
     from .settings import Settings as Settings
     from .tasks import task_scope as task_scope
     from .vercel import zespan_vercel as zespan_vercel
+    from .vercel_queue import zespan_vercel_queue as zespan_vercel_queue
 else:
     _NAMES = {
         "_base.reports": ("FlushReport",),
@@ -67,9 +71,8 @@ else:
         "tasks": ("task_scope",),
     }
     _HOME = {name: module for module, names in _NAMES.items() for name in names}
-    _HOSTS = ("agentcore", "alibaba", "celery", "cloudflare", "openwhisk", "oracle", "vercel")
-    _HOME |= {f"zespan_{name}": name for name in _HOSTS}
-
+    _HOSTS = "agentcore alibaba celery cloudflare cog modal openwhisk oracle runpod vercel vercel_queue"
+    _HOME |= {f"zespan_{name}": name for name in _HOSTS.split()}
     __all__ = sorted([*_HOME, "__version__"])  # noqa: PLE0605
 
     def __getattr__(name: str) -> object:

@@ -27,7 +27,7 @@ def zespan_cog(**settings: Unpack[SettingsKwargs]) -> Callable[[F], F]: ...
 def zespan_cog(function: Any = None, /, **settings: Any) -> Any:
     """Trace every prediction of a Cog model, and deliver its events before its last output::
 
-        from zespan_serverless.cog import zespan_cog
+        from zespan_serverless import zespan_cog
 
         class Runner(BaseRunner):
             @zespan_cog

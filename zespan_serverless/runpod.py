@@ -32,7 +32,7 @@ def zespan_runpod(**settings: Unpack[SettingsKwargs]) -> Callable[[F], F]: ...
 def zespan_runpod(function: Any = None, /, **settings: Any) -> Any:
     """Trace every job of a RunPod worker, and deliver its events before the job's result is posted::
 
-        from zespan_serverless.runpod import zespan_runpod
+        from zespan_serverless import zespan_runpod
 
         @zespan_runpod
         def handler(job): ...

@@ -30,7 +30,7 @@ def zespan_vercel_queue(**settings: Unpack[SettingsKwargs]) -> Callable[[F], F]:
 def zespan_vercel_queue(function: Any = None, /, **settings: Any) -> Any:
     """Trace every delivery of a message to a subscriber, and deliver its events before the message is acknowledged::
 
-        from zespan_serverless.vercel_queue import zespan_vercel_queue
+        from zespan_serverless import zespan_vercel_queue
 
         @subscribe(topic="orders")
         @zespan_vercel_queue

@@ -3,7 +3,7 @@
 import modal
 from openai import OpenAI
 
-from zespan_serverless.modal import zespan_modal
+from zespan_serverless import zespan_modal
 
 image = modal.Image.debian_slim().uv_pip_install("openai").add_local_python_source("zespan_serverless")
 app = modal.App("chat", image=image, secrets=[modal.Secret.from_name("zespan"), modal.Secret.from_name("openai")])

@@ -3,7 +3,7 @@
 import runpod
 from openai import OpenAI
 
-from zespan_serverless.runpod import zespan_runpod
+from zespan_serverless import zespan_runpod
 
 client = OpenAI()
 

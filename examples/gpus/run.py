@@ -3,7 +3,7 @@
 from cog import BaseRunner, Input
 from openai import OpenAI
 
-from zespan_serverless.cog import zespan_cog
+from zespan_serverless import zespan_cog
 
 
 class Runner(BaseRunner):

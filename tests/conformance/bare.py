@@ -19,13 +19,9 @@ def install() -> None:
     bare.zespan_azure = _decorator(_without_context)
     for name in (
         *("zespan_gcf", "zespan_cloud_event", "zespan_job", "zespan_vercel", "zespan_agentcore", "zespan_alibaba"),
-        *("zespan_openwhisk", "zespan_oracle"),
+        *("zespan_openwhisk", "zespan_oracle", "zespan_runpod", "zespan_cog", "zespan_modal", "zespan_vercel_queue"),
     ):
         setattr(bare, name, _decorator(lambda function: function))
-    for name in ("runpod", "cog", "modal", "vercel_queue"):
-        module: Any = types.ModuleType(f"zespan_serverless.{name}")
-        setattr(module, f"zespan_{name}", _decorator(lambda function: function))
-        sys.modules[module.__name__] = module
     bare.run, bare.span, bare.with_context = _run, _block, _block
     bare.task_scope = lambda name, **settings: contextlib.nullcontext()
     bare.traced_records = lambda event: event["Records"]

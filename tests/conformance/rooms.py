@@ -454,7 +454,7 @@ def _openwhisk(work: Work) -> Serve:
 
 
 def _vercel_queue(work: Work) -> Serve:
-    from zespan_serverless.vercel_queue import zespan_vercel_queue
+    from zespan_serverless import zespan_vercel_queue
 
     subscriber: Any = zespan_vercel_queue(lambda payload: work())
     return lambda: subscriber(JOB["input"])
@@ -464,14 +464,14 @@ def _vercel_queue(work: Work) -> Serve:
 
 
 def _runpod(work: Work) -> Serve:
-    from zespan_serverless.runpod import zespan_runpod
+    from zespan_serverless import zespan_runpod
 
     handler: Any = zespan_runpod(lambda job: work())
     return lambda: handler(JOB)
 
 
 def _runpod_async(work: Work) -> Serve:
-    from zespan_serverless.runpod import zespan_runpod
+    from zespan_serverless import zespan_runpod
 
     @zespan_runpod
     async def handler(job: object) -> Any:
@@ -481,7 +481,7 @@ def _runpod_async(work: Work) -> Serve:
 
 
 def _runpod_generator(work: Work) -> Serve:
-    from zespan_serverless.runpod import zespan_runpod
+    from zespan_serverless import zespan_runpod
 
     @zespan_runpod
     def handler(job: object) -> Iterator[Any]:
@@ -492,7 +492,7 @@ def _runpod_generator(work: Work) -> Serve:
 
 
 def _cog(work: Work) -> Serve:
-    from zespan_serverless.cog import zespan_cog
+    from zespan_serverless import zespan_cog
 
     @zespan_cog
     def predict(prompt: str) -> Any:
@@ -502,14 +502,14 @@ def _cog(work: Work) -> Serve:
 
 
 def _modal(work: Work) -> Serve:
-    from zespan_serverless.modal import zespan_modal
+    from zespan_serverless import zespan_modal
 
     function: Any = zespan_modal(lambda given: work())
     return lambda: function(JOB["input"])
 
 
 def _modal_async_generator(work: Work) -> Serve:
-    from zespan_serverless.modal import zespan_modal
+    from zespan_serverless import zespan_modal
 
     @zespan_modal
     async def function(given: object) -> AsyncIterator[Any]:

@@ -34,7 +34,7 @@ print(runner.run(prompt="Hi"))
 MODAL = """
 import app
 from modal._serialization import deserialize, serialize
-from zespan_serverless.modal import zespan_modal
+from zespan_serverless import zespan_modal
 asked = %s
 serialized = serialize(zespan_modal(lambda given: given["prompt"]))  # as `serialized=True` does
 assert deserialize(serialized, None)(asked) == "Hi"

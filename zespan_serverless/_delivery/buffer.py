@@ -25,7 +25,6 @@ SHRINK = 4
 """A batch that could not be sent in its time is divided by this. Two such failures lead from 9 large events to a single
 one, so that the third does not open the breaker."""
 
-
 SEND_AT = 50
 """So many waiting events are sent without waiting for `flush_interval`. A request has more of them if more are waiting,
 and if the backend has not refused as many: its limit is not known."""

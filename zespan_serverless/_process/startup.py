@@ -52,7 +52,8 @@ def start(arguments: Mapping[str, Any], on_created: Callable[[_settings.Settings
 
 
 def _needs_container() -> bool:
-    return not _started if (container := current()) is None else container.delivery.closed
+    container = current()
+    return container.delivery.closed if container is not None else not _started
 
 
 def reconsider() -> None:

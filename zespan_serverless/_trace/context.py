@@ -137,11 +137,7 @@ class Span:
         return child
 
     def concerning(
-        self,
-        user_id: str | None,
-        session_id: str | None,
-        conversation_id: str | None,
-        tags: Mapping[str, str] | None,
+        self, user_id: str | None, session_id: str | None, conversation_id: str | None, tags: Mapping[str, str] | None
     ) -> Span:
         """Return this span with another user, session and conversation, and other tags."""
         copy = Span(self.trace_id, self.span_id, self.parent_span_id, user_id, session_id, tags, self.root)

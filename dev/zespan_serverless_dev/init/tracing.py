@@ -18,24 +18,14 @@ SOURCE = f"ssm:/{PARAMETER}"
 PUT_KEY = f"aws ssm put-parameter --name /{PARAMETER} --type SecureString --value zsp_..."
 
 
-def decorate(
-    draft: Draft,
-    file: Path,
-    name: str,
-    decorator: str,
-    *,
-    on_top: bool = True,
-    arguments: str = "",
-    room: str = "",
-) -> bool:
+def decorate(draft: Draft, file: Path, name: str, decorator: str, *, on_top: bool = True, arguments: str = "") -> bool:
     """Give what a module calls `name` a decorator of the package, or wrap it; tell whether it is traced now.
 
-    `room` is the module of the package that has the decorator, if the package itself does not. A name with a dot is
-    that of a method.
+    A name with a dot is that of a method.
     """
     if f"{draft.shown(file)}: {name}" in draft.traced:
         return True
-    full = ".".join(filter(None, (PACKAGE, room, decorator)))
+    full = f"{PACKAGE}.{decorator}"
     typed = f"Put @{decorator}{arguments} above {name}"
     is_traced = draft.edit(file, lambda text: _decorated(text, name, full, "{}" + arguments, on_top=on_top), typed)
     if is_traced:

@@ -10,8 +10,7 @@ from typing import Any
 from cog import BaseRunner, concurrent
 
 import zespan_serverless
-from zespan_serverless import capture
-from zespan_serverless.cog import zespan_cog
+from zespan_serverless import capture, zespan_cog
 
 traced: Any = zespan_cog(user_id=lambda inputs: inputs["user"])
 if os.environ["HOW"] == "init":

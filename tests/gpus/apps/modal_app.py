@@ -11,8 +11,7 @@ from typing import Any
 
 import modal
 
-from zespan_serverless import capture
-from zespan_serverless.modal import zespan_modal
+from zespan_serverless import capture, zespan_modal
 
 app = modal.App("demo")
 

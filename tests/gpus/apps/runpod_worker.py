@@ -10,8 +10,7 @@ from typing import Any
 import runpod
 
 import zespan_serverless
-from zespan_serverless import capture
-from zespan_serverless.runpod import zespan_runpod
+from zespan_serverless import capture, zespan_runpod
 
 KIND, HOW = os.environ["KIND"], os.environ["HOW"]
 

@@ -12,8 +12,7 @@ import vercel.queue
 import vercel.queue.embedded
 from vercel.headers import HeadersContext
 
-from zespan_serverless import capture
-from zespan_serverless.vercel_queue import zespan_vercel_queue
+from zespan_serverless import capture, zespan_vercel_queue
 
 TRACEPARENT = sys.argv[1]
 calls: list[str] = []

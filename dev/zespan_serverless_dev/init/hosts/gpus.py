@@ -26,14 +26,14 @@ def plan(draft: Draft, project: Project) -> None:
     for module in project.modules:
         if tracing.uses(module):
             continue
-        for room, name in [*_runpod(module), *_cog(module), *_modal(module)]:
-            is_on_top = room == "runpod"
-            if not tracing.decorate(draft, module.path, name, f"zespan_{room}", on_top=is_on_top, room=room):
+        for host, name in [*_runpod(module), *_cog(module), *_modal(module)]:
+            is_on_top = host == "runpod"
+            if not tracing.decorate(draft, module.path, name, f"zespan_{host}", on_top=is_on_top):
                 continue
-            if room != "modal":  # its image names the packages
+            if host != "modal":  # its image names the packages
                 requirements.add(draft, module.path.parent, make=True)
-            draft.note(_NOTES[room])
-            if room == "cog" and not _is_listed(module.path.parent / "cog.yaml"):
+            draft.note(_NOTES[host])
+            if host == "cog" and not _is_listed(module.path.parent / "cog.yaml"):
                 draft.note("Add to build in cog.yaml: python_requirements: requirements.txt")
 
 
