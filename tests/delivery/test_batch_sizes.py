@@ -24,6 +24,8 @@ from tests.delivery.support import (
     eventually,
     hang,
     is_idle,
+    pauses,
+    sender_of,
     without_journal,
 )
 from zespan_serverless._delivery.buffer import SEND_AT, Item
@@ -312,3 +314,17 @@ def test_an_attempt_that_fails_at_once_divides_nothing(make: Make, at_once: None
     assert delivery.flush(5).delivered == 5
     assert exporter.batches == [[*range(5)]] * 2
     assert time.monotonic() - began < 5
+
+
+def test_one_event_that_the_backend_fails_at_is_found_soon_among_hundreds(make: Make) -> None:
+    """It is alone after three failures, so that the pauses of the open breaker are not spent on the search."""
+    exporter = Scripted(lambda _, numbers: FAILED if 0 in numbers else OK)
+    delivery = make(exporter, flush_interval=3600.0)
+    sender_of(delivery).is_held = True
+    capture(delivery, *range(500))
+    sender_of(delivery).is_held = False
+    with pauses(0.0):
+        for _ in range(3):
+            delivery.flush(10.0, probe=True)
+    assert exporter.batches[3] == [0]
+    assert (delivery.delivered, delivery.pending) == (499, 1)

@@ -187,10 +187,10 @@ class Buffer:
         self._waiting, self._bytes, self._halves, self.in_flight = waiting, self._bytes + size, [], []
         self._trim()
 
-    def shrink(self) -> None:
-        """Make smaller batches, because the one in flight takes longer than its timeout, or may be to blame."""
+    def shrink(self, suspect: bool = False) -> None:
+        """Make smaller batches, because the one in flight takes too long; or far smaller ones, as it is `suspect`."""
         count, size = len(self.in_flight), sum(item.size for item in self.in_flight)
-        self._batch_size = max(count // SHRINK, 1)
+        self._batch_size = max((min(count, SEND_AT) if suspect else count) // SHRINK, 1)
         self._batch_bytes = size // min(SHRINK, count)
 
     def set_aside(self, now: float) -> None:

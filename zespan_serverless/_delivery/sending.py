@@ -229,7 +229,7 @@ class Sending:
             self._delivered_before = accounts.delivered
             self._luck -= fails and (item is None or item.breaker is None)
             if item is None or too_slow:
-                buffer.shrink()
+                buffer.shrink(suspect=not too_slow)
             else:  # it may be the one to blame, and the others may pass together; or it is the backend
                 buffer.restore()
         if item is None or not (too_slow or item.slow or (fails and (buffer.has_others or item.breaker))):
