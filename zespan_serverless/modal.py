@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from ._calls import JobHost, decorated
 from ._observe import wrap
+from .errors import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -47,6 +48,8 @@ def zespan_modal(function: Any = None, /, **settings: Any) -> Any:
 
 
 def _decorate(function: Any, settings: Mapping[str, Any]) -> Any:
+    if type(function).__module__.startswith("modal."):
+        raise ConfigurationError(f"zespan_modal goes below Modal's decorators. Got {function!r}")
     code = getattr(function, "__code__", None)
     is_method = code is not None and code.co_varnames[:1] == ("self",)
     return decorated(function, settings, "zespan_modal", lambda: ModalHost(is_method=is_method))

@@ -102,8 +102,9 @@ class OpenWhiskHost(FunctionHost[Any]):
     def result(self, result: Any) -> Result:
         """Read the error that a result has instead of raising it; one with a status is a response."""
         error = result.get("error") if isinstance(result, dict) else None
-        if isinstance(error, dict) and "statusCode" in error:
-            return super().result(error)
+        response = super().result(error)
+        if response.status is not None:
+            return response
         if error and "statusCode" not in result:
             return Result(error_type="error", error_message=str(error)[:_ERROR_MAX])
         return super().result(result)

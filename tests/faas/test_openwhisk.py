@@ -22,6 +22,8 @@ from tests.faas.support import APPS, trace, traceparent, variables
 from tests.hosts import Cell
 from tests.support import TRACE, TRACEPARENT, Event, below, calls, roots
 from zespan_serverless import zespan_openwhisk
+from zespan_serverless._record.invocation import Result
+from zespan_serverless.openwhisk import OpenWhiskHost
 from zespan_serverless.testing import Backend
 
 pytestmark = pytest.mark.host(seconds=2)
@@ -168,3 +170,11 @@ def test_a_decorated_function_is_called_as_before() -> None:
     assert str(inspect.signature(main)) == "(event: 'Any', context: 'Any' = 'default') -> 'Any'"
     with pytest.raises(TypeError, match=r"main\(\) missing 1 required positional argument: 'event'"):
         main()  # type: ignore[call-arg]
+
+
+def test_an_error_whose_status_is_no_number_is_an_error() -> None:
+    """OpenWhisk fails an activation with `error`; only one with a status is a response."""
+    host = OpenWhiskHost()
+    assert host.result({"error": {"statusCode": 404}}).status == 404
+    assert host.result({"error": {"statusCode": "500"}}).error_type == "error"
+    assert host.result({"error": {}}) == host.result({}) == Result()

@@ -626,6 +626,13 @@ def test_a_module_that_has_modals_name_is_not_modal(monkeypatch: pytest.MonkeyPa
     assert len(roots(events)) == 1
 
 
+def test_above_modals_decorators_the_decorator_is_refused() -> None:
+    """What they return may be callable, and Modal looks for it under its name."""
+    kind: Any = type("Cls", (), {"__module__": "modal.cls", "__call__": sync})
+    with pytest.raises(ConfigurationError, match="below Modal's decorators"):
+        zespan_modal(kind())
+
+
 def test_a_turn_in_the_midst_of_another_invocation_gives_its_root_back() -> None:
     """Threads of that invocation go on to belong to it."""
     with testing.recording(), does(int):
