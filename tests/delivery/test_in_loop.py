@@ -6,6 +6,7 @@ import asyncio
 import json
 import threading
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 
@@ -330,3 +331,15 @@ def test_a_send_that_suspends_the_stack_is_waited_for() -> None:
     capture(delivery, 1)
     assert flushed(delivery).delivered == 1
     assert reasons == [None]
+
+
+def test_an_error_of_our_own_does_not_reach_the_caller() -> None:
+    """Such as one about an outcome with nonsense in it. The events wait."""
+    nonsense: Any = "soon"
+    delivery = made(exporter := Awaited(Outcome("retry", "HTTP 429", nonsense)))
+    capture(delivery, 1)
+    report = flushed(delivery)
+    assert (report.pending, report.reason, balance(delivery)) == (1, "breaker_open", (1, 0, 1, 0))
+    exporter.from_now_on(OK)
+    delivery.resume()
+    assert flushed(delivery).delivered == 1

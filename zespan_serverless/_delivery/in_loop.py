@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -201,7 +202,16 @@ class LoopFlushing(Flushing):
         return found if isinstance(found, (str, Job)) else max(found, MOMENT)
 
     async def _take(self, found: Job | float) -> None:
-        """Run a job, or wait."""
+        """Run a job, or wait. An error of our own counts as a failure of the backend, as in the sender's thread."""
+        try:
+            await self._run(found)
+        except Exception as error:
+            pass_on(error)
+            log.warn_once("telemetry-failed", "telemetry failed at the sending of events: %s", log.describe(error))
+            with self._accounts.lock:
+                self._accounts.breaker.failed(time.time())
+
+    async def _run(self, found: Job | float) -> None:
         if not isinstance(found, Job):
             await asyncio.sleep(found)
         elif found.sends and not found.parks and self._send_async is not None:
