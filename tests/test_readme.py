@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from zespan_serverless_dev.emulator.model import ModelEndpoint
 
+import zespan_serverless
 from tests.documentation import PAGES, README, ROOT, blocks, run
 from zespan_serverless import testing
 
@@ -88,6 +89,12 @@ def test_readme_is_short_and_not_wide() -> None:
     assert len(README.split()) <= 700
     code = "".join(re.findall(r"```\w+\n(.*?)```", README, re.DOTALL))
     assert max(map(len, code.splitlines())) <= 80
+
+
+def test_readme_names_the_decorator_of_every_host() -> None:
+    """A reader finds what to use on a host without opening its page."""
+    names = {name for name in dir(zespan_serverless) if name.startswith("zespan_")}
+    assert {name for name in names if not re.search(rf"`@?{name}\b", README)} == set()
 
 
 def test_badges_say_what_the_package_declares() -> None:

@@ -57,7 +57,7 @@ def had_begun(error: BaseException) -> bool:
 
 def is_from_signal(error: BaseException) -> bool:
     """Whether a Python signal handler has raised this exception, because its traceback leads through one; or a host."""
-    if isinstance(error, (*FROM_HOSTS,)):
+    if isinstance(error, tuple(FROM_HOSTS)):
         return True
     traceback = error.__traceback__
     if traceback is None:
