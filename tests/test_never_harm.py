@@ -83,7 +83,7 @@ SEAMS = {
     *("Exchange.returned_async", "Exchange.raised_async", "Exchange.leave_context", "Exchange.end"),
     *("Exchange.end_async", "Exchange.is_last", "Exchange.flush_rest", "Exchange.follow", "Exchange.failure"),
     *("Body.__init__", "Body.__iter__", "Body._next", "Body.close", "Answer.follow", "Answer.failure"),
-    *("Awaited.returned", "Awaited.leave"),
+    *("Awaited.returned", "Awaited.leave", "Awaited._leave"),
     *("_Exchange.__init__", "_Exchange.receive", "_Exchange.send", "_Exchange.leave", "_Exchange.end"),
     *("_Exchange.start_response", "_Exchange.follow", "_Request.__init__", "ZespanMiddleware.__call__"),
     *("_without_context.<locals>.called", "_without_context.<locals>.awaited"),

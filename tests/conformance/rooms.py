@@ -423,6 +423,16 @@ def _oracle_async(work: Work) -> Serve:
     return lambda: _await(handler(OracleContext(), data=None))
 
 
+def _oracle_passing(work: Work) -> Serve:
+    from zespan_serverless import zespan_oracle
+
+    @zespan_oracle
+    def handler(ctx: object, data: object = None) -> Any:
+        return _done(work)
+
+    return lambda: _await(handler(OracleContext(), data=None))
+
+
 def _alibaba(work: Work) -> Serve:
     from zespan_serverless import zespan_alibaba
 
@@ -639,6 +649,7 @@ VARIANTS: dict[str, Room] = {
     "lambda generator": Room(_lambda_generator),
     "agentcore generator": Room(_agentcore_generator, awaits=True),
     "agentcore streamed": Room(_agentcore_streamed),
+    "oracle passing": Room(_oracle_passing, awaits=True),
     "runpod generator": Room(_runpod_generator),
     "modal async generator": Room(_modal_async_generator, awaits=True),
     "google generator": Room(_google_generator, awaits=True),

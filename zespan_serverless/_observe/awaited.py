@@ -18,6 +18,7 @@ class Awaited:
     def __init__(self, active: ActiveInvocation) -> None:
         self.active = active
         self._goes_on = False
+        self._here: _trace.Entered | None = None
         self.begin, self.leave_context = active.begin, active.leave_context
         self.raised, self.raised_async = active.raised, active.raised_async
         self.closed, self.closed_async = active.closed, active.closed_async
@@ -35,25 +36,23 @@ class Awaited:
             self.active.leave()
 
     async def _rest(self, coroutine: CoroutineType[Any, Any, Any]) -> Any:
-        here: _trace.Entered | None = None
         try:
             with Guarded("the start of a coroutine"):
-                here = _trace.Entered(self.active.span, shared=self.active.host.one_at_a_time)
-                here.enter()
+                self._here = _trace.Entered(self.active.span, shared=self.active.host.one_at_a_time)
+                self._here.enter()
             result = await coroutine
         except BaseException as error:
-            _leave(here)
+            self._leave()
             await self.active.raised_async(error)
             raise
         else:
-            _leave(here)
+            self._leave()
             return await self.active.returned_async(result)
         finally:
-            _leave(here)
+            self._leave()
             self.active.leave()
 
-
-def _leave(here: _trace.Entered | None) -> None:
-    with Guarded("the end of a coroutine"):
-        if here is not None:
-            here.leave()
+    def _leave(self) -> None:
+        with Guarded("the end of a coroutine"):
+            if self._here is not None:
+                self._here.leave()
