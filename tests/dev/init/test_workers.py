@@ -70,3 +70,11 @@ def test_application_in_a_worker_has_its_middleware_only(tmp_path: Path) -> None
     out = init(tmp_path).out
     assert "+app.add_middleware(ZespanMiddleware)" in out
     assert "zespan_cloudflare" not in out
+
+
+def test_packages_of_another_project_are_no_functions_of_digitalocean(tmp_path: Path) -> None:
+    (tmp_path / "packages/a/b").mkdir(parents=True)
+    (tmp_path / "project.yml").write_text("name: monorepo\npackages: [a]\n")
+    for file in ("packages/a/b/__main__.py", "packages/a/tool.py"):
+        (tmp_path / file).write_text("def main(): ...\n")
+    assert init(tmp_path).code == 3

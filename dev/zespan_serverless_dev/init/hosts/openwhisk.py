@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from pathlib import Path
 
 from ...doctor.model import Project
@@ -15,7 +16,7 @@ _KEY = 'Put ZESPAN_API_KEY: "${ZESPAN_API_KEY}" below environment in project.yml
 
 def plan(draft: Draft, project: Project) -> None:
     """Trace the function `main` of each function of a project of `doctl`."""
-    if not (draft.root / "project.yml").is_file():
+    if not _is_project(draft.root / "project.yml"):
         return
     packages, is_new = draft.root / "packages", not any(map(tracing.uses, project.modules))
     for module in tracing.modules_in(project, packages):
@@ -33,6 +34,14 @@ def plan(draft: Draft, project: Project) -> None:
                 draft.note(f"{folder}: it is built alone, so the wheel must be below it: --wheel-dir {folder}/dist")
             if not (module.path.parent / "build.sh").is_file():
                 draft.note(f"{folder}: add a build.sh, which installs the packages: docs/hosts/digitalocean.md")
+
+
+def _is_project(file: Path) -> bool:
+    """Whether a project.yml describes functions: other tools have files of that name."""
+    try:
+        return re.search(r"^ *-? *functions:", file.read_text(encoding="utf-8-sig"), re.MULTILINE) is not None
+    except (OSError, ValueError):
+        return False
 
 
 def _is_function(module: Module, packages: Path) -> bool:
