@@ -204,7 +204,9 @@ def _auto(patch: Patch, folder: Path) -> None:
     patch.syspath_prepend(folder)
     patch.setenv("ZESPAN_LAMBDA_HANDLER", "provoked_app.handler")
     patch.setenv("_HANDLER", "")
-    patch.delitem(sys.modules, "zespan_serverless.aws_lambda.auto", raising=False)
+    name = "zespan_serverless.aws_lambda.auto"
+    patch.setitem(sys.modules, name, ModuleType(name))  # so that the module is gone afterwards if it was not there
+    patch.delitem(sys.modules, name)
 
 
 PROVOKED: dict[str, Provocation] = {
