@@ -61,7 +61,7 @@ def test_a_batch_that_takes_too_long_is_divided(make: Make) -> None:
     exporter = Line(lambda _: 0.08)
     delivery = make(exporter, flush_timeout=0.2, flush_interval=3600.0)
     capture(delivery, *range(5))
-    for _ in range(7):
+    for _ in range(15):
         delivery.flush(0.2)
     assert sorted(exporter.delivered) == [*range(5)]
 
@@ -117,6 +117,18 @@ def test_batches_grow_again_when_the_backend_is_fast(make: Make) -> None:
     assert sorted(exporter.delivered) == [*range(5), *range(100, 130), *range(200, 230)]
     assert len(exporter.batches) < 10
     assert len(exporter.batches[-1]) > 10
+
+
+@pytest.mark.slow
+def test_an_attempt_that_a_flush_has_no_time_for_divides_nothing(make: Make) -> None:
+    """Each flush has time for one request and a half: the backend is far away, and gets whole batches all the same."""
+    exporter = Line(lambda number: 0.9 if number % 10 == 0 else 0.0)
+    delivery = make(exporter, flush_timeout=1.5, flush_interval=3600.0, batch_size=10)
+    capture(delivery, *range(30))
+    for _ in range(6):
+        delivery.flush(1.5, probe=True)
+    assert exporter.delivered == [*range(30)]
+    assert min(map(len, exporter.batches)) == 10
 
 
 def test_one_slow_event_holds_up_no_others(make: Make) -> None:

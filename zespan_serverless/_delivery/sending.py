@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 IN_TIME = 0.9
 """An attempt that fails after this part of its timeout has failed because the time was too short."""
-QUICKLY = 0.3
+QUICKLY = 0.4
 """An attempt that succeeds within this part of its timeout would have had time for a batch twice as large."""
 SLOW_TRIES = 3
 """How often a single event may run out of time, while others are delivered, before it is dropped."""
@@ -101,7 +101,7 @@ class Sending:
     many batches were delivered, less those that the backend may have failed at.
     """
 
-    __slots__ = ("_accounts", "_delivered_before", "_exporter", "_luck", "is_stale")
+    __slots__ = ("_accounts", "_delivered_before", "_exporter", "_luck", "_took", "is_stale")
 
     def __init__(self, accounts: Accounts, exporter: ExporterCalls) -> None:
         self._accounts, self._exporter = accounts, exporter
@@ -111,6 +111,7 @@ class Sending:
         """Begin anew."""
         self._delivered_before = 0  # events, when an attempt last ran out of time, or may have failed at an event
         self._luck = 0
+        self._took = 0.0  # seconds, the last batch that was delivered
         self.is_stale = False
 
     # The next job
@@ -204,6 +205,7 @@ class Sending:
         accounts.delivered += count
         # to here.
         self._luck += 1
+        self._took = job.seconds
         if quickly:
             # An event that has failed alone is delivered after all: it is the backend that fails now and then.
             buffer.grow(absolved=any(item.breaker for item in batch))
@@ -222,9 +224,13 @@ class Sending:
         """
         accounts, buffer = self._accounts, self._accounts.buffer
         item = buffer.in_flight[0] if len(buffer.in_flight) == 1 else None
-        too_slow = job.seconds >= IN_TIME * min(job.timeout, accounts.settings.flush_timeout)
-        fails, is_healthy = outcome.suspect is True, False
-        if too_slow or fails:
+        ran_out = job.seconds >= IN_TIME * min(job.timeout, accounts.settings.flush_timeout)
+        # At the end of a flush: the last batch would not have been sent in so little time either.
+        is_healthy = ran_out and job.timeout < self._took and accounts.delivered > self._delivered_before
+        too_slow, fails = ran_out and not is_healthy, outcome.suspect is True
+        if is_healthy:
+            self._delivered_before = accounts.delivered
+        elif too_slow or fails:
             is_healthy = item is not None and accounts.delivered > self._delivered_before
             self._delivered_before = accounts.delivered
             self._luck -= fails and (item is None or item.breaker is None)
