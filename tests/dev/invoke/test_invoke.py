@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from itertools import product
 from pathlib import Path
 from typing import Any, get_args
@@ -203,7 +204,9 @@ def test_interrupted_command_leaves_nothing_behind(number: signal.Signals, tmp_p
         "    time.sleep(600)\n"
     )
     command = [sys.executable, "-m", "zespan_serverless", "invoke", "app.handler", "--timeout", "900"]
-    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as running:
+    streams: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
+    default = partial(signal.signal, number, signal.SIG_DFL)  # under nohup, SIGHUP is ignored, and so it is in children
+    with subprocess.Popen(command, cwd=tmp_path, preexec_fn=default, **streams) as running:
         started = tmp_path / "started"
         until(lambda: started.exists() and started.read_text())
         running.send_signal(number)
