@@ -138,9 +138,9 @@ def test_provisioned_concurrency_is_not_a_cold_start(start: StartFunction, backe
 
 def test_provisioned_sandbox_after_a_reset(start: StartFunction, backend: Backend) -> None:
     """What is paid for is that the first process is there in time; who comes after a timeout starts late."""
-    sandbox = start("steps.handler", init_type="provisioned-concurrency", timeout=1)
+    sandbox = start("steps.handler", init_type="provisioned-concurrency", timeout=3)
     sandbox.invoke()
-    assert sandbox.invoke({"sleep": 5}).timed_out
+    assert sandbox.invoke({"sleep": 20}).timed_out
     sandbox.invoke()
     assert [root["metadata"]["start_kind"] for root in roots(backend.events)] == ["provisioned", "warm", "reinit"]
 
@@ -155,8 +155,8 @@ def test_root_event_names_the_tenant(start: StartFunction, backend: Backend) -> 
 
 def test_start_after_a_reset(start: StartFunction, backend: Backend) -> None:
     """After a timeout the next process knows that it is not the sandbox's first, and says so."""
-    sandbox = start("steps.handler", timeout=1)
-    assert sandbox.invoke({"sleep": 5}).timed_out
+    sandbox = start("steps.handler", timeout=3)
+    assert sandbox.invoke({"sleep": 20}).timed_out
     assert sandbox.invoke().status == 200
     late, root = roots(backend.events)
     assert (late["status"], late["metadata"]["start_kind"]) == ("timeout", "cold")

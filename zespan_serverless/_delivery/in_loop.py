@@ -12,7 +12,6 @@ the next one.
 from __future__ import annotations
 
 import asyncio
-import threading
 import time
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -261,5 +260,5 @@ class LoopFlushing(Flushing):
             accounts.drop_surplus()
 
 
-_NO_THREAD = threading.Thread()
+_NO_THREAD: Any = object()  # is no current thread
 """Of a job that sends. Another flush would take the current thread for its own, and not wait for the end of the job."""
