@@ -61,8 +61,9 @@ def description(parts: Mapping[str, Any]) -> str:
     """Return the picture in words."""
     init, response = (parts[part]["package"][f"{measure}_added"]["median"] for _, part, measure, *_ in PANELS[:2])
     others = [parts["warm"][name]["response_ms_added"]["median"] for name in SHOWN[1:] if name in parts["warm"]]
+    added = f"{init:.0f}" if init >= 1 else "less than 1"  # noise may make it negative
     return (
-        f"zespan_serverless adds {init:.0f} ms to the init and {response:.1f} ms to the response; "
+        f"zespan_serverless adds {added} ms to the init and {response:.1f} ms to the response; "
         f"the others add {min(others):.0f} to {max(others):.0f} ms to the response"
     )
 
