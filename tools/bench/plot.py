@@ -64,7 +64,7 @@ def description(parts: Mapping[str, Any]) -> str:
     added = f"{init:.0f}" if init >= 1 else "less than 1"  # noise may make it negative
     return (
         f"zespan_serverless adds {added} ms to the init and {response:.1f} ms to the response; "
-        f"the others add {min(others):.0f} to {max(others):.0f} ms to the response"
+        f"others add {min(others):.0f} to {max(others):.0f} ms"
     )
 
 
