@@ -5,7 +5,6 @@ from __future__ import annotations
 import http.client
 import json
 import os
-import signal
 import socket
 import tempfile
 import time
@@ -36,20 +35,6 @@ def variables(backend: Backend, model_url: str, **env: str) -> dict[str, str]:
     }
 
 
-class Runtime(Served):
-    """One process of a runtime, which its platform stops between two calls."""
-
-    def freeze(self) -> None:
-        os.killpg(self._process.pid, signal.SIGSTOP)
-
-    def thaw(self) -> None:
-        os.killpg(self._process.pid, signal.SIGCONT)
-
-    def kill(self) -> None:
-        os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.wait()
-
-
 # The program `fdk`. It takes uvloop if that can be imported, and fails with a new one, which is the other tests'.
 FDK = "import sys; sys.modules['uvloop'] = None; from fdk.scripts.fdk import main; main()"
 ORACLE = {
@@ -63,7 +48,7 @@ ORACLE = {
 }
 
 
-class Fn(Runtime):
+class Fn(Served):
     """fdk's server on its socket, and the part of Fn's agent: it sends a call with its deadline, and pauses the
     container when it has the response."""
 

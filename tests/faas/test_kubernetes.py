@@ -16,9 +16,9 @@ from zespan_serverless_dev.emulator.model import ModelEndpoint
 
 from tests.documentation import PAGES, blocks
 from tests.environments import installed
-from tests.faas.support import APPS, Runtime, trace, traceparent, variables
+from tests.faas.support import APPS, trace, traceparent, variables
 from tests.hosts import Cell, Situation
-from tests.support import TRACEPARENT, Event, below, calls, roots
+from tests.support import TRACEPARENT, Event, Served, below, calls, roots
 from zespan_serverless.testing import Backend
 
 pytestmark = pytest.mark.host(seconds=3)
@@ -36,7 +36,7 @@ def handle(event, context):
 """
 KNATIVE = {"K_SERVICE": "chat", "K_REVISION": "chat-00001", "KUBERNETES_SERVICE_HOST": "10.0.0.1"}
 
-Start = Callable[..., Runtime]
+Start = Callable[..., Served]
 _numbers = itertools.count()
 
 
@@ -45,17 +45,17 @@ def serve(backend: Backend, model: ModelEndpoint, tmp_path: Path) -> Iterator[St
     """serve(program, function, **variables): a server with the function; it is killed after the test."""
     with ExitStack() as stack:
 
-        def start(program: str, function: str, **env: str) -> Runtime:
+        def start(program: str, function: str, **env: str) -> Served:
             (file := tmp_path / f"function{next(_numbers)}.py").write_text(function)
             port = 26_000 + (os.getpid() * 101 + next(_numbers)) % 6_000  # below those that clients get
             command = [str(installed("faas", "functions")), "-W", "ignore", str(APPS / program), str(file)]
             environ = variables(backend, model.url, PORT=str(port), **env)
-            return stack.enter_context(Runtime(command, port, APPS, environ))
+            return stack.enter_context(Served(command, port, APPS, environ))
 
         yield start
 
 
-def ten_requests(server: Runtime, backend: Backend) -> int | None:
+def ten_requests(server: Served, backend: Backend) -> int | None:
     """Send ten requests, and SIGTERM when the last response is there. The backend hangs until then. Return the exit
     code of the server."""
     backend.mode = "hang"

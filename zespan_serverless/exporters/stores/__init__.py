@@ -70,7 +70,7 @@ class Store(ABC):
         """Import what is needed and open connections, within `timeout` seconds. What it raises is ignored."""
 
     def cancel(self) -> None:  # noqa: B027
-        """Make `put` in another thread end now, and leave nothing behind, as far as possible. Must not block."""
+        """Make `put` in another thread end now, if it can be interrupted. Must not block."""
 
     def close(self) -> None:  # noqa: B027
         """Give up connections. `put` may follow (after a fork, a restore) and opens new ones."""
