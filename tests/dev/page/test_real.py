@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from zespan_serverless_dev.server import DevServer
 
-from tests.dev.page.support import count, exists, says, show
+from tests.dev.page.support import exists, says, show
 from tools.chromium import Page
 
 pytestmark = pytest.mark.host(seconds=12)
@@ -30,7 +30,7 @@ def test_a_function_that_is_invoked_is_seen_and_can_be_called_from_the_page(page
             page.click(".controls .is-again")
             page.wait("document.querySelectorAll('.block').length === 2", timeout=60)
             page.wait("document.querySelector('.equation .is-good dd')?.textContent === '4'", timeout=60)
-            assert count(page, ".block .bar.is-flush") == 2
+            page.wait("document.querySelectorAll('.block .bar.is-flush').length === 2")
             page.press("2")
             page.wait(exists(".list .line a"))
             page.press("Enter")
