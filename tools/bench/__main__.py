@@ -17,7 +17,7 @@ from pathlib import Path
 
 import trustme
 
-from . import losses, memory, page, quotas, results, sizes, starts, warm, web, work
+from . import events, losses, memory, page, quotas, results, sizes, starts, warm, web, work
 from .setting import Part, Setting
 from .standins import StandIns
 from .subjects import BARE, SUBJECTS
@@ -38,6 +38,7 @@ PARTS: dict[str, Part] = {
     "stream": sizes.stream,
     "quotas": quotas.quotas,
     "web": web.web,
+    "events": events.events,
     "memory": memory.memory,
 }
 LONG = ("memory",)  # takes longer than all others together, and is measured only if it is named

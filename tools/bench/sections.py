@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from .tables import Results, added, number, share, table
+from .tables import Results, added, lines, number, share, table
 
 _DELIVERED = {"Arrived before the freeze": share("arrived_in_time"), "Later": share("arrived")}
 
@@ -102,6 +102,18 @@ def _web(found: Mapping[str, Mapping[str, Mapping[str, Results]]]) -> str:
     return "\n\n".join(tables)
 
 
+def _events(found: Mapping[str, Results]) -> str:
+    columns = {
+        "Captured": number("captured", 0),
+        "Arrived": number("arrived", 0),
+        "Dropped, and counted": number("dropped", 0),
+        "Requests": number("requests", 0),
+        "CPU per event, µs": number("cpu_us", 0),
+    }
+    rows = [[f"{int(rate):,}", *(cell(results) for cell in columns.values())] for rate, results in found.items()]
+    return lines(["Events a second", *columns], rows)
+
+
 def _memory(found: Mapping[str, Results]) -> str:
     counts = next(iter(found.values()))["memory_mb"]
     columns = {f"After {int(count):,}, MB": _at_count(count) for count in counts}
@@ -169,6 +181,12 @@ SECTIONS: dict[str, tuple[str, str, Callable[[Any], str]]] = {
         "One model call of 20 ms in each request. CPU is per request, of all processes. The zespan SDK does not trace "
         "the asynchronous client, which the application on uvicorn uses.",
         _web,
+    ),
+    "events": (
+        "Events a second",
+        "One process captures events of 1 KB for 5 s, and a thread sends them to a backend that takes 30 ms. The "
+        "settings are the default ones: what exceeds 1,000 waiting events is dropped and counted.",
+        _events,
     ),
     "memory": ("Memory after many invocations", "One model call in each, which takes no time. No freezes.", _memory),
 }

@@ -50,11 +50,16 @@ def table(
 
     `bare` has the columns that are not differences: only those are filled for the function without telemetry.
     """
-    lines = [_row(["", *columns]), _row(["---", *["---:"] * len(columns)])]
+    rows = []
     for name, results in found.items():
         cells = (bare or {}) if name == BARE else columns
-        lines.append(_row([SUBJECTS[name].label, *(cells[head](results) if head in cells else "" for head in columns)]))
-    return "\n".join(lines)
+        rows.append([SUBJECTS[name].label, *(cells[head](results) if head in cells else "" for head in columns)])
+    return lines(["", *columns], rows)
+
+
+def lines(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return a table whose first column has the names of the rows, and the others numbers."""
+    return "\n".join(map(_row, [heads, ["---", *["---:"] * (len(heads) - 1)], *rows]))
 
 
 def _row(cells: Sequence[str]) -> str:

@@ -43,6 +43,7 @@ def parts() -> dict[str, Any]:
     found = {name: {**figures, **COUNTED} for name, figures in compared(rounds, BARE).items()}
     whole: dict[str, Any] = dict.fromkeys(sections.SECTIONS, found)
     whole |= {"calls": {"1": found, "10": found}, "quotas": {"128": found}, "web": {"uvicorn": {"64": found}}}
+    whole["events"] = {"1000": {"captured": 5000, "arrived": 4990, "dropped": 10, "requests": 90, "cpu_us": 36.0}}
     return whole | {"memory": {name: {"memory_mb": {"1000": 60.0, "10000": 60.5}} for name in NAMES}}
 
 
@@ -74,6 +75,7 @@ def test_each_part_is_a_section_with_a_row_for_each_subject() -> None:
     assert "| zespan_serverless | 600 | 500 |" in shown
     assert "uvicorn, 64 at once:" in shown
     assert "| zespan_serverless | 0.25 | 0.5 | 2.5 | 8 of 10 |" in shown
+    assert "| 1,000 | 5000 | 4990 | 10 | 90 | 36 |" in shown
     assert "| zespan_serverless | 60.0 | 60.5 |" in shown
     assert "make bench" in page.render(None)
 
