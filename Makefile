@@ -11,6 +11,7 @@
 # Another Python needs its own environment: make test PYTHON=python3.13 VENV=.venv313
 
 VENV ?= .venv
+PYTEST ?= pytest
 PYTEST_ARGS ?=
 BENCH_ARGS ?=
 # Parallel processes. More than cores, because most tests wait rather than compute.
@@ -56,7 +57,7 @@ hosts: environments $(VENV)/.bytecode
 	@$(VENV)/bin/python -m tools.chromium
 
 test: hosts
-	$(VENV)/bin/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --durations=15 $(PYTEST_ARGS)
+	$(VENV)/bin/python -m $(PYTEST) -n $(WORKERS) --dist loadfile --no-loadscope-reorder --durations=15 $(PYTEST_ARGS)
 
 check: $(VENV)/.dev
 	$(VENV)/bin/ruff check .

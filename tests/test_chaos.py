@@ -31,6 +31,8 @@ from tests.chaos import destinations
 from zespan_serverless.exporters.stores import events_of, open_store
 from zespan_serverless.testing import Backend
 
+pytestmark = pytest.mark.loss
+
 ROOT = Path(__file__).parents[1]
 MODES: list[Any] = ["ok", "ok", "ok", "hang", "refuse", "drop", "drip", "redirect", 429, 500, 503]
 HOWS = ["return", "return", "return", "raise", "leave", "exit", "kill", "segfault", "sleep"]

@@ -37,7 +37,10 @@ from zespan_serverless._process.container import current
 from zespan_serverless.exporters import Dropped
 from zespan_serverless.settings import Settings
 
-pytestmark = pytest.mark.skipif(not hasattr(signal, "SIGALRM"), reason="no signals on this platform")
+pytestmark = [
+    pytest.mark.skipif(not hasattr(signal, "SIGALRM"), reason="no signals on this platform"),
+    pytest.mark.loss,
+]
 
 ROOT = Path(__file__).parents[2]
 POINTS_MAX = 400  # of one case

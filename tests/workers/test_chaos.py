@@ -17,6 +17,7 @@ SEED = os.environ.get("ZESPAN_CHAOS_SEED") or str(random.randrange(10**6))
 
 
 @pytest.mark.host(seconds=15)
+@pytest.mark.loss
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("queue", workers.QUEUES)
 def test_nothing_captured_is_lost(queue: str, tmp_path: Path) -> None:

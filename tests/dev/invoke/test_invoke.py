@@ -61,6 +61,7 @@ def of_example(name: str, fault: Fault | None) -> Plan:
 
 
 @pytest.mark.host(seconds=45)
+@pytest.mark.loss
 @pytest.mark.timeout(400)  # thirty sandboxes, on a machine that may be busy
 def test_ledger_closes_for_each_example_and_fault() -> None:
     """Every AWS example with every fault: each event is delivered, or known to wait; none is lost, none is missing."""
