@@ -79,6 +79,7 @@ GROUPS = {
     "Vercel": Group(
         "vercel", {"Vercel, handler class": "handler class", "Vercel, WSGI": "WSGI", "Vercel, ASGI": "ASGI"}
     ),
+    "Cloudflare Workers": Group("cloudflare", {"Cloudflare Workers": ""}),
     "Oracle Functions": Group("oracle", {"Oracle Functions": ""}),
     "Bedrock AgentCore": Group("agentcore", {"Amazon Bedrock AgentCore": ""}),
     "Azure AI Foundry": Group("foundry", {"Azure AI Foundry": ""}),

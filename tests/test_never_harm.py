@@ -228,6 +228,7 @@ ROOMS = (
     "asgi.py",
     "aws_lambda/",
     "azure_functions/",
+    "cloudflare.py",
     "cog.py",
     "google_cloud/",
     "jobs.py",

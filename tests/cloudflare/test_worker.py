@@ -6,6 +6,7 @@ import itertools
 import json
 import os
 import shutil
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -16,6 +17,7 @@ from zespan_serverless_dev.emulator.model import ModelEndpoint
 
 from tests import environments
 from tests.documentation import PAGES, blocks
+from tests.hosts import Cell, Situation
 from tests.support import ROOT, TRACE, Answer, Event, Served, below, calls, roots, until
 from zespan_serverless.testing import Backend
 
@@ -25,6 +27,17 @@ pytestmark = [
 ]
 
 EACH = 5
+HOST = "Cloudflare Workers"
+PATHS: dict[str, Situation] = {
+    "/": "async",
+    "/stream": "stream",
+    "/later": "async",
+    "/@Untraced": "async",
+    "/@Wsgi": "sync",
+}
+"""What is not to wait for the backend, and which function of the table it is."""
+WAIT_UNTIL = 30.0
+"""Seconds that Cloudflare gives to what follows the response."""
 HERE = Path(__file__).parent
 _numbers = itertools.count()
 
@@ -82,7 +95,7 @@ def worker(isolate: Worker) -> Worker:
     return isolate
 
 
-def test_nothing_is_lost(worker: Worker) -> None:
+def test_nothing_is_lost(worker: Worker, cell: Cell) -> None:
     """Several requests of each kind, four at a time: each has its root event, and what is below it."""
     paths = {
         "/": "GET /",
@@ -105,6 +118,11 @@ def test_nothing_is_lost(worker: Worker) -> None:
         assert steps == [2 if path in ("/stream", "/later") else 1] * EACH, operation
     captured, delivered, pending, dropped = worker.counters()
     assert (captured, pending, dropped) == (delivered, 0, 0)
+    cell(HOST, "concurrent", f"Everything of {len(answers)} calls arrives, four at a time, each in its own trace.")
+    bare = "The module is imported without randomness, timers and `fetch`, as Cloudflare's snapshot demands."
+    cell(HOST, "snapshot", bare)
+    ends = "Workers get no signal. What is in memory when Cloudflare ends an isolate is lost."
+    cell(HOST, "SIGTERM", ends, stopped="there is none")
 
 
 def test_a_request_is_in_its_callers_trace(worker: Worker) -> None:
@@ -120,11 +138,13 @@ def test_a_request_is_in_its_callers_trace(worker: Worker) -> None:
 @pytest.mark.parametrize(
     ("path", "status", "error"), [("/exception", 500, "ValueError"), ("/unavailable", 503, "503"), ("/", 200, None)]
 )
-def test_a_failure_is_the_workers_own(worker: Worker, path: str, status: int, error: str | None) -> None:
+def test_a_failure_is_the_workers_own(worker: Worker, path: str, status: int, error: str | None, cell: Cell) -> None:
     """The platform gets the exception or the response, and the event has the error."""
     assert worker.ask(path).status == status
     (root,) = roots(worker.events())
     assert (root["status"], root["metadata"].get("error.type")) == ("error" if error else "success", error)
+    if path == "/exception":
+        cell(HOST, "exception", "Everything arrives, with type and text; the platform gets the exception.")
 
 
 @pytest.mark.parametrize("path", ["/stream", "/subclass"])
@@ -138,8 +158,8 @@ def test_a_stream_passes_through(worker: Worker, path: str) -> None:
     assert root["latency_ms"] >= sum(step["latency_ms"] for step in below(root, events)) > 0
 
 
-@pytest.mark.parametrize("path", ["/", "/stream", "/later", "/@Untraced"])
-def test_no_response_waits_for_the_backend(worker: Worker, path: str) -> None:
+@pytest.mark.parametrize("path", PATHS)
+def test_no_response_waits_for_the_backend(worker: Worker, path: str, cell: Cell) -> None:
     """A backend that does not answer holds up what comes after the response, not the response."""
     earlier = len(worker.backend.requests)
     worker.backend.mode = "hang"
@@ -147,23 +167,51 @@ def test_no_response_waits_for_the_backend(worker: Worker, path: str) -> None:
     until(lambda: len(worker.backend.requests) > earlier)
     worker.backend.mode = "ok"
     assert roots(worker.events())
+    kinds = {
+        "sync": "WSGI: everything",
+        "async": "On Pyodide under Node, not on Cloudflare's workerd, everything",
+        "stream": "Each piece passes at once; everything",
+    }
+    what = f"{kinds[PATHS[path]]} arrives after the response, which does not wait for the backend."
+    cell(HOST, PATHS[path], what, sent="after the response", later="it does not wait")
 
 
-def test_events_outlast_an_outage(worker: Worker) -> None:
+def test_a_backend_that_hangs_ends_the_flush(worker: Worker, cell: Cell) -> None:
+    """What follows the response is over long before Cloudflare would end it; the events wait for the next request."""
+    worker.backend.mode = "hang"
+    began = time.monotonic()
+    assert worker.ask("/").body == b"answer"
+    worker.ask("/__idle")
+    took = time.monotonic() - began
+    assert took < WAIT_UNTIL - 10
+    worker.backend.mode = "ok"
+    deliver_everything(worker)
+    ended = f"With a hung backend `waitUntil` ended after {took:.1f} of 30 s; everything arrives with a later request."
+    cell(HOST, "deadline", ended)
+
+
+def deliver_everything(worker: Worker) -> None:
+    """Make requests until the breaker lets one through, 5 s after the last failure."""
+
+    def all_is_delivered() -> bool:
+        worker.ask("/__call/Counter/increment")
+        worker.ask("/__idle")
+        return worker.counters()[2] == 0
+
+    until(all_is_delivered, 60)
+
+
+def test_events_outlast_an_outage(worker: Worker, cell: Cell) -> None:
     """Responses stay the same, and later requests deliver what earlier ones could not."""
     worker.backend.mode = 503
     assert [worker.ask("/").body for _ in range(5)] == [b"answer"] * 5
     worker.ask("/__idle")
     assert worker.counters()[2] == 10
     worker.backend.mode = "ok"
-
-    def all_is_delivered() -> bool:
-        worker.ask("/__call/Counter/increment")  # until the breaker lets a request through, 5 s after the last failure
-        worker.ask("/__idle")
-        return worker.counters()[2] == 0
-
-    until(all_is_delivered, 60)
+    deliver_everything(worker)
     assert len([root for root in roots(worker.events()) if root["operation"] == "GET /"]) == 5
+    outage = "Everything arrives with the next requests of the isolate once it is back; no response waits."
+    cell(HOST, "dead backend", outage, outage="kept, then sent")
 
 
 def test_a_setting_that_workers_cannot_have_costs_no_event(worker: Worker) -> None:

@@ -470,6 +470,26 @@ def _vercel_queue(work: Work) -> Serve:
     return lambda: subscriber(JOB["input"])
 
 
+# ---------------------------------------------------------------------- Cloudflare Workers
+
+
+def _cloudflare(work: Work, *, method: str = "fetch") -> Serve:
+    from zespan_serverless import zespan_cloudflare
+
+    class Default:
+        async def fetch(self, request: object) -> Any:
+            return types.SimpleNamespace(status=200, headers={}, result=await _done(work))
+
+        async def scheduled(self, controller: object, env: object, ctx: object) -> Any:
+            return types.SimpleNamespace(result=await _done(work))
+
+    worker: Any = zespan_cloudflare(Default)()
+    request = types.SimpleNamespace(url="https://h/a", method="GET", headers={"traceparent": TRACEPARENT})
+    controller = types.SimpleNamespace(cron="* * * * *", scheduledTime=0)
+    given = (request,) if method == "fetch" else (controller, None, None)
+    return lambda: _await(getattr(worker, method)(*given)).result
+
+
 # ---------------------------------------------------------------------- RunPod, Cog, Modal
 
 
@@ -653,6 +673,9 @@ VARIANTS: dict[str, Room] = {
     "runpod generator": Room(_runpod_generator),
     "modal async generator": Room(_modal_async_generator, awaits=True),
     "google generator": Room(_google_generator, awaits=True),
+    # In WebAssembly there are no signals, threads or processes: for that, see tests/cloudflare.
+    "cloudflare fetch": Room(_cloudflare, awaits=True),
+    "cloudflare scheduled": Room(functools.partial(_cloudflare, method="scheduled"), awaits=True),
     "task async": Room(_task_async, awaits=True),
     "run generator": Room(_script_generator),
 }
