@@ -69,7 +69,7 @@ def modules_of(project: Project, function: Function) -> list[Module]:
         return []
     root = function.code.resolve()
     inside = {module.file: module for module in project.modules if module.file.is_relative_to(root)}
-    first = _handler_file(project, function)
+    first = handler_module(project, function)
     if first is None:
         return list(inside.values())
     found, waiting = {first.file: first}, [first]
@@ -82,7 +82,7 @@ def modules_of(project: Project, function: Function) -> list[Module]:
 
 def handler_of(project: Project, function: Function) -> Handler | None:
     """Return the function that the platform calls, or that a tool's own handler calls; None if that is unknown."""
-    module = _handler_file(project, function)
+    module = handler_module(project, function)
     return handler(module, _handler_name(function).rpartition(".")[2]) if module else None
 
 
@@ -91,7 +91,8 @@ def _handler_name(function: Function) -> str:
     return value_of(function, _INDIRECT[name]) if name in _INDIRECT else name
 
 
-def _handler_file(project: Project, function: Function) -> Module | None:
+def handler_module(project: Project, function: Function) -> Module | None:
+    """Return the module with the function that the platform calls; None if it is unknown, or not there."""
     path = _handler_name(function).rpartition(".")[0]
     if function.code is None or not path:
         return None

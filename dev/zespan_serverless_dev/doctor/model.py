@@ -9,7 +9,20 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from .source import Module
 
-Host = Literal["aws_lambda", "google_cloud", "azure_functions", "vercel", "cloudflare", "container"]
+Host = Literal[
+    "aws_lambda",
+    "google_cloud",
+    "azure_functions",
+    "vercel",
+    "cloudflare",
+    "container",
+    "alibaba",
+    "oracle",
+    "digitalocean",
+    "openfaas",
+    "knative",
+    "cog",
+]
 
 
 SHELL = Path("(environment)")

@@ -19,6 +19,7 @@ from .hosts import (
     cloudflare,
     google,
     gpus,
+    kubernetes,
     openwhisk,
     oracle,
     queues,
@@ -38,9 +39,9 @@ def run(arguments: Namespace) -> int:
     if not root.is_dir():
         return _refuse(f"there is no folder {str(root)!r}: name that of the project, or leave it out", USAGE)
     project = read(root)
-    unknown = set(arguments.function) - {each.name for each in project.functions}
-    if unknown:
-        names = ", ".join(each.name for each in project.functions) or "none"
+    named = [each.name for each in project.functions if each.host == "aws_lambda"]
+    if unknown := set(arguments.function).difference(named):
+        names = ", ".join(named) or "none"
         return _refuse(f"there is no function {min(unknown)!r}: the project's are {names}", USAGE)
     draft = planned(root, project, arguments.function, arguments.requirement)
     changes = draft.changes()
@@ -57,12 +58,13 @@ def run(arguments: Namespace) -> int:
 def planned(root: Path, project: Project, only: list[str], requirement: str | None = None) -> Draft:
     """Return the draft for a project; `only` names its functions that are meant, and none means all that is found."""
     draft = Draft(root, requirement or requirements.requirement())
-    is_elsewhere = not only and alibaba.plan(draft, project)
-    aws.plan(draft, project, only, is_elsewhere=is_elsewhere)
+    aws.plan(draft, project, only)
     if not only:
+        alibaba.plan(draft, project)
         azure.plan(draft, project)
         google.plan(draft, project)
         vercel.plan(draft, project)
+        kubernetes.plan(draft, project)
         oracle.plan(draft, project)
         openwhisk.plan(draft, project)
         cloudflare.plan(draft, project)

@@ -82,7 +82,7 @@ def test_write_makes_what_the_diff_says(page: Path, tmp_path: Path) -> None:
     assert contents(root) == wanted
     again = init(root)
     assert (again.code, again.out) == (0, "")
-    if page.stem != "left":
+    if page.stem not in ("left", "knative"):  # which leave something to the user
         assert errors(root) == []
         assert again.err == "zespan-serverless init: nothing to do\n"
 

@@ -78,3 +78,32 @@ def test_packages_of_another_project_are_no_functions_of_digitalocean(tmp_path: 
     for file in ("packages/a/b/__main__.py", "packages/a/tool.py"):
         (tmp_path / file).write_text("def main(): ...\n")
     assert init(tmp_path).code == 3
+
+
+OPENFAAS = "provider: {name: openfaas}\nfunctions: {chat: {lang: python3-http, handler: ./chat, image: chat}}\n"
+
+
+def test_function_of_openfaas_gets_a_note(tmp_path: Path) -> None:
+    """Its code has to be put into a block, which init does not do; its handler is none of Lambda."""
+    (tmp_path / "chat").mkdir()
+    (tmp_path / "stack.yaml").write_text(OPENFAAS)
+    (tmp_path / "chat/handler.py").write_text("def handle(event, context): ...\n")
+    ran = init(tmp_path)
+    assert (ran.code, ran.out) == (0, "")
+    assert "chat/handler.py: put the code of handle below with task_scope" in ran.err
+
+
+@pytest.mark.parametrize("code", ["def new():\n    return handle\n", "class F: ...\n\n\ndef new():\n    return F()\n"])
+def test_function_of_knative_without_a_constructor_gets_a_note(code: str, tmp_path: Path) -> None:
+    (tmp_path / "func.yaml").write_text("specVersion: 0.36.0\nname: chat\nruntime: python\n")
+    (tmp_path / "func.py").write_text(f"async def handle(scope, receive, send): ...\n\n\n{code}")
+    ran = init(tmp_path)
+    assert (ran.code, ran.out) == (0, "")
+    assert "func.py: wrap the method handle in ZespanMiddleware" in ran.err
+
+
+def test_function_of_another_platform_is_not_named(tmp_path: Path) -> None:
+    """`--function` is for templates of AWS; the error names what there is of them."""
+    (tmp_path / "stack.yaml").write_text(OPENFAAS)
+    ran = init(tmp_path, "--function", "chat")
+    assert (ran.code, ran.err) == (2, "zespan-serverless init: there is no function 'chat': the project's are none\n")

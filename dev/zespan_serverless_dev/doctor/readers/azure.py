@@ -6,8 +6,8 @@ import re
 from pathlib import Path
 from typing import Any
 
-from ..model import UNKNOWN, Function, Place, Project, Variable
-from . import _files
+from ..model import UNKNOWN, Function, Place, Project
+from . import _files, _values
 from ._documents import Unreadable, line_of, parse_json, table
 
 _TIME = re.compile(r"(?:(\d{1,4})\.)?(\d{1,2}):(\d{1,2}):(\d{1,2})")
@@ -45,9 +45,7 @@ def _settings(function: Function, file: Path, project: Project) -> None:
     except Unreadable as error:
         _files.skip(project, file, str(error))
         return
-    for name, value in values.items():
-        text = value if isinstance(value, str) else UNKNOWN
-        function.environment[name] = Variable(name, text, Place(file, line_of(values, name)))
+    function.environment = _values.variables(file, values)
     project.read.append(file)
 
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
-from ..model import UNKNOWN, Function, Place, Project, Variable
-from . import _files
+from ..model import UNKNOWN, Function, Place, Project
+from . import _files, _values
 from ._documents import Table, line_of, parse_yaml, row, table
 
 _THROTTLED = "run.googleapis.com/cpu-throttling"
@@ -41,13 +40,5 @@ def _service(file: Path, document: Table) -> Function:
     if "timeoutSeconds" in spec:
         function.places["timeout_s"] = Place(file, line_of(spec, "timeoutSeconds"))
     for container in map(table, row(spec.get("containers"))):
-        for variable in map(table, row(container.get("env"))):
-            _add(function, file, variable)
+        function.environment |= _values.listed(file, container.get("env"))
     return function
-
-
-def _add(function: Function, file: Path, variable: Any) -> None:
-    name, value = variable.get("name"), variable.get("value", UNKNOWN)
-    if isinstance(name, str):
-        text = value if isinstance(value, str) else UNKNOWN
-        function.environment[name] = Variable(name, text, Place(file, line_of(variable, "name")))

@@ -10,9 +10,9 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-from ..model import UNKNOWN, Function, Place, Project, Variable
-from . import _files
-from ._documents import Table, Unreadable, line_of, parse_json, row, table
+from ..model import Function, Place, Project
+from . import _files, _values
+from ._documents import Table, Unreadable, parse_json, row, table
 
 
 def read(root: Path, project: Project) -> None:
@@ -29,10 +29,9 @@ def read(root: Path, project: Project) -> None:
         code = (file.parent / main).parent if isinstance(main, str) and "\0" not in main else file.parent
         function = Function(name if isinstance(name, str) else file.parent.name, "cloudflare", Place(file), code=code)
         function.environment_is_partial = True  # secrets are at Cloudflare
-        variables = table(document.get("vars"))
-        for key, value in variables.items():
-            text = value if isinstance(value, str) else UNKNOWN
-            function.environment[key] = Variable(key, text, Place(file, line_of(variables, key)))
+        for named in table(document.get("env")).values():  # environments, such as staging
+            function.environment |= _values.variables(file, table(named).get("vars"))
+        function.environment |= _values.variables(file, document.get("vars"))
         project.functions.append(function)
         return True
 

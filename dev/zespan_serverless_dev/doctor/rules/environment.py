@@ -15,6 +15,7 @@ from ..model import Function, Project, Variable
 _SETTING = {variable: FIELDS[name] for name, variable in VARIABLES.items()}
 _DESTINATION = {"api_key", "api_key_secret", "base_url", "exporter"}
 _DESTINATION_VARIABLES = {VARIABLES[name] for name in _DESTINATION if name in VARIABLES}
+_COMPLETE = ("aws_lambda", "alibaba", "digitalocean")
 _SHOWN_MAX = 60  # characters of a value in a message
 
 
@@ -26,9 +27,9 @@ _SHOWN_MAX = 60  # characters of a value in a message
     "Set ZESPAN_API_KEY_SECRET or ZESPAN_API_KEY in the function's environment, or ZESPAN_BASE_URL to send elsewhere.",
 )
 def no_destination(project: Project) -> Iterator[Finding]:
-    """Find Lambda functions that are traced, and that no file tells where to send."""
+    """Find functions that are traced, and that no file tells where to send, on hosts whose files have all variables."""
     for function in project.functions:
-        is_known = function.host == "aws_lambda" and not function.environment_is_partial
+        is_known = function.host in _COMPLETE and not function.environment_is_partial
         given = given_in_code(project, function)
         if not is_known or function.is_packaged_as_image or not is_traced(project, function):
             continue

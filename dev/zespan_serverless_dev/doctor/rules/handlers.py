@@ -11,7 +11,19 @@ from ..model import Function, Place, Project
 from ..source import Handler, Module, Wrapper
 
 _MODELS = ("openai", "anthropic", "mistralai", "cohere", "groq", "litellm", "google.genai")
-_BY_HAND = {f"{PACKAGE}.{name}" for name in ("init", "run", "asgi.ZespanMiddleware", "wsgi.ZespanMiddleware")}
+_BY_HAND = {
+    f"{PACKAGE}.{name}" for name in ("init", "run", "task_scope", "asgi.ZespanMiddleware", "wsgi.ZespanMiddleware")
+}
+_REMEDIES = {
+    "aws_lambda": "",
+    "alibaba": "Put @zespan_alibaba above the handler.",
+    "oracle": "Put @zespan_oracle above the handler.",
+    "digitalocean": "Put @zespan_openwhisk above the function.",
+    "cog": "Put @zespan_cog above the method that is called, run or predict.",
+    "openfaas": "Open task_scope in the handler, as on docs/hosts/kubernetes.md.",
+    "knative": "Wrap the method handle in ZespanMiddleware, as on docs/hosts/kubernetes.md.",
+}
+"""What to do on each host whose handlers are known; empty for what the rule says itself."""
 
 _WEB_ADAPTER = "/opt/bootstrap"
 """AWS's Lambda Web Adapter, whose application has the middleware."""
@@ -25,16 +37,24 @@ _WEB_ADAPTER = "/opt/bootstrap"
     "Put @zespan_lambda above the handler, or set AWS_LAMBDA_EXEC_WRAPPER=/opt/zespan/wrapper with the layer.",
 )
 def handler_not_traced(project: Project) -> Iterator[Finding]:
-    """Find Lambda handlers that are meant to be traced, and are not."""
+    """Find handlers that are meant to be traced, and are not."""
     for function in project.functions:
         found = handler_of(project, function)
-        if function.host != "aws_lambda" or found is None or is_wrapped(function) or any(map(is_ours, found.wrappers)):
+        if function.host not in _REMEDIES or found is None or is_wrapped(function) or _is_decorated(found):
             continue
         modules = modules_of(project, function)
         wants_it = found.module.uses(PACKAGE) or (_has_variable(function) and any(map(_calls_models, modules)))
         if wants_it and not any(map(_traces_otherwise, modules)):
             text = f"nothing traces the handler of {function.name}"
-            yield Finding(text, Place(found.module.path, found.line), function=function.name)
+            yield Finding(text, Place(found.module.path, found.line), _REMEDIES[function.host], function.name)
+
+
+def _is_decorated(found: Handler) -> bool:
+    """Whether a handler, or a method of a handler that is a class, has a decorator of the package."""
+    if not isinstance(found.definition, ast.ClassDef):
+        return any(map(is_ours, found.wrappers))
+    inside = [one for one in found.module.decorated if one.definition in found.definition.body]
+    return any(is_ours(wrapper) for one in (found, *inside) for wrapper in one.wrappers)
 
 
 def _has_variable(function: Function) -> bool:

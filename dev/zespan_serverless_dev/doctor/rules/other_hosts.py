@@ -7,7 +7,13 @@ from collections.abc import Iterator
 from ..concerned import calls_with, concerned
 from ..findings import Finding, rule
 from ..lookup import PACKAGE, modules_of, value_of
-from ..model import Project
+from ..model import Host, Project
+
+_OUTSIDE: tuple[Host, ...] = (
+    *("google_cloud", "azure_functions", "vercel", "cloudflare"),
+    *("alibaba", "oracle", "digitalocean"),
+)
+"""Hosts that run nothing on AWS, as Kubernetes may."""
 
 
 @rule(
@@ -37,7 +43,7 @@ def no_cpu_after_response(project: Project) -> Iterator[Finding]:
 )
 def secret_of_aws(project: Project) -> Iterator[Finding]:
     """Find functions on other clouds that are to read their key from AWS."""
-    for function in concerned(project, "google_cloud", "azure_functions", "vercel", "cloudflare"):
+    for function in concerned(project, *_OUTSIDE):
         variable = function.environment.get("ZESPAN_API_KEY_SECRET")
         if variable and not {"ZESPAN_API_KEY", "AWS_ACCESS_KEY_ID", "AWS_ROLE_ARN"} & function.environment.keys():
             text = f"{function.name} is not on AWS, and is to read its key there"

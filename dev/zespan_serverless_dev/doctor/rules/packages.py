@@ -8,8 +8,8 @@ from pathlib import Path
 
 from ..concerned import concerned
 from ..findings import Finding, rule
-from ..lookup import PACKAGE, handler_of
-from ..model import Function, Place, Project
+from ..lookup import PACKAGE, handler_module
+from ..model import Function, Host, Place, Project
 from ..readers.files import text_of
 from ..source import Module
 
@@ -17,6 +17,11 @@ _OURS = re.compile(r"zespan[-_.]serverless", re.IGNORECASE)
 _MORE = re.compile(r"\s*(-r|--requirement|-e|--editable|\.|-c|--constraint)(\s|=|/|$)")
 """A line of requirements.txt that has others read, or a local package that may need ours."""
 _LISTS = ("requirements.txt", "pyproject.toml")
+_SCRIPTS = ("build.sh", "cog.yaml", "Dockerfile")
+"""Files that may install the package themselves."""
+_HOSTS: tuple[Host, ...] = (
+    *("aws_lambda", "azure_functions", "alibaba", "oracle", "digitalocean", "openfaas", "knative", "cog"),
+)
 
 
 @rule(
@@ -28,11 +33,11 @@ _LISTS = ("requirements.txt", "pyproject.toml")
 )
 def package_not_deployed(project: Project) -> Iterator[Finding]:
     """Find functions whose handler imports the package, and whose requirements do not name it."""
-    for function in concerned(project, "aws_lambda", "azure_functions"):
+    for function in concerned(project, *_HOSTS):
         module = _entry(project, function)
         if module is None or function.code is None or function.layers or function.is_packaged_as_image:
             continue
-        file = _list_without_ours(function.code)
+        file = _list_without_ours(function)
         if module.uses(PACKAGE) and file and not (function.code / PACKAGE).exists():
             text = f"{function.name} imports {PACKAGE}, which its {file.name} does not name"
             yield Finding(text, Place(file), function=function.name)
@@ -43,19 +48,26 @@ def _entry(project: Project, function: Function) -> Module | None:
     if function.host == "azure_functions" and function.code:
         path = (function.code / "function_app.py").resolve()
         return next((module for module in project.modules if module.path.resolve() == path), None)
-    found = handler_of(project, function)
-    return found.module if found else None
+    return handler_module(project, function)
 
 
-def _list_without_ours(folder: Path) -> Path | None:
-    """Return the list of requirements in a folder, if there is one, and none names this package or leads elsewhere."""
-    found = None
+def _list_without_ours(function: Function) -> Path | None:
+    """Return the list of requirements beside a function, if there is one, and nothing that installs packages names
+    this one or leads elsewhere."""
+    found, folder = None, function.code or Path()
+    if any(_OURS.search(_text(file)) for file in (folder / name for name in _SCRIPTS)):
+        return None
     for name in _LISTS:
-        try:
-            text = text_of(folder / name)
-        except (OSError, ValueError):
-            continue
+        text = _text(folder / name)
         if _OURS.search(text) or any(_MORE.match(line) for line in text.splitlines()):
             return None
-        found = found or folder / name
+        found = found or (folder / name if text else None)
     return found
+
+
+def _text(file: Path) -> str:
+    """Return the text of a file; empty if it cannot be read."""
+    try:
+        return text_of(file)
+    except (OSError, ValueError):
+        return ""

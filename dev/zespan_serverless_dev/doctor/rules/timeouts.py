@@ -61,6 +61,22 @@ def short_max_duration(project: Project) -> Iterator[Finding]:
 
 
 @rule(
+    "ZS309",
+    "short-time-limit",
+    "warning",
+    "With a short timeout a slow call leaves the flush no time, and events wait for the next call, or are lost.",
+    "Set the timeout to the sum of the slowest model call, flush_timeout and flush_reserve.",
+)
+def short_time_limit(project: Project) -> Iterator[Finding]:
+    """Find functions that flush before they return, on clouds other than AWS, with little time for a model."""
+    for function, timeout, needs in _timed(project, "alibaba", "oracle", "digitalocean"):
+        if timeout <= needs or (timeout - needs < _FIRST_CALL and may_call_models(project, function)):
+            default = "" if "timeout_s" in function.places else ", which is the default"
+            text = f"the timeout of {function.name} is {timeout:g} s{default}; a flush may take {needs:g} s of it"
+            yield Finding(text, place_of(function, "timeout_s"), function=function.name)
+
+
+@rule(
     "ZS304",
     "timeout-not-told",
     "warning",
@@ -94,9 +110,9 @@ def other_timeout_told(project: Project) -> Iterator[Finding]:
             yield Finding(text, variable.place, function=function.name)
 
 
-def _timed(project: Project, host: Host) -> Iterator[tuple[Function, float, float]]:
+def _timed(project: Project, *hosts: Host) -> Iterator[tuple[Function, float, float]]:
     """Yield the functions whose timeout is known, with it and with what their flush needs, in seconds."""
-    for function in concerned(project, host):
+    for function in concerned(project, *hosts):
         needs = flush_needs(project, function)
         if isinstance(function.timeout_s, (int, float)) and needs is not None:
             yield function, float(function.timeout_s), needs

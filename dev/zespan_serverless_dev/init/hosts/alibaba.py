@@ -3,62 +3,57 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
-from ...doctor.model import Project
-from ...doctor.readers import _files
-from ...doctor.readers._documents import table
+from ...doctor.lookup import handler_module, modules_of
+from ...doctor.model import Function, Project
+from ...doctor.readers._documents import parse_yaml, row, table
 from ...doctor.source import Definition
-from .. import requirements, tracing
+from .. import requirements, tracing, yaml
 from ..draft import Draft
+from ..text import NotEditable
 
-_KEY = "Add to environmentVariables in {}, as on docs/hosts/alibaba.md: ZESPAN_API_KEY: ${{env('ZESPAN_API_KEY')}}"
+_KEY, _VALUE = "ZESPAN_API_KEY", "${env('ZESPAN_API_KEY')}"
+_WEB = ("django", "fastapi", "flask", "starlette")
+_SET = "Set ZESPAN_API_KEY in the shell before s deploy: s.yaml reads it from there"
 
 
-def plan(draft: Draft, project: Project) -> bool:
-    """Trace the handler of each Python function; tell whether the project is one of Function Compute."""
-    found: list[tuple[Path, str]] = []
-
-    def add(file: Path, content: str) -> bool:
-        handlers = _handlers(table(_files.parsed(file, content)))
-        found.extend((file.parent / code, handler) for code, handler in handlers)
-        if handlers:
-            shown.append(draft.shown(file))
-        return bool(handlers)
-
-    shown: list[str] = []
-    _files.each(project, draft.root, ("s.yaml", "s.yml"), add)
-    before = len(draft.traced)
-    for code, handler in found:
-        stem, _, name = handler.rpartition(".")
-        file = code / f"{stem.replace('.', '/')}.py"
-        module = next((each for each in project.modules if each.file == file.resolve()), None)
-        if module is None or tracing.uses(module) or not isinstance(tracing.bound(module.tree.body, name), Definition):
+def plan(draft: Draft, project: Project) -> None:
+    """Trace the handler of each Python function. A web application in the custom runtime gets only its key here."""
+    for function in project.functions:
+        if function.host != "alibaba":
             continue
-        if tracing.decorate(draft, module.path, name, "zespan_alibaba"):
-            requirements.add(draft, module.path.parent, make=True)
-    if len(draft.traced) > before:
-        draft.note(_KEY.format(" and ".join(shown)))
-    return bool(found)
+        is_web = function.handler is None and any(any(map(each.uses, _WEB)) for each in modules_of(project, function))
+        if (is_web or _decorate(draft, project, function)) and _KEY not in function.environment:
+            _give_key(draft, function)
 
 
-def _handlers(document: dict[str, Any]) -> list[tuple[str, str]]:
-    """Return the folder and the handler of each Python function, in the third edition of the file and in the first.
+def _decorate(draft: Draft, project: Project, function: Function) -> bool:
+    module = handler_module(project, function)
+    if module is None or not isinstance(function.handler, str) or tracing.uses(module):
+        return False
+    name = function.handler.rpartition(".")[2]
+    if not isinstance(tracing.bound(module.tree.body, name), Definition):
+        return False
+    is_traced = tracing.decorate(draft, module.path, name, "zespan_alibaba")
+    if is_traced:
+        requirements.add(draft, module.path.parent, make=True)
+    return is_traced
 
-    A function in the custom runtime has no handler here: its web application has the middleware.
-    """
-    found = []
-    for resource in [*table(document.get("resources")).values(), *table(document.get("services")).values()]:
-        component = table(resource).get("component")
-        if not isinstance(component, str) or not component.removeprefix("devsapp/").startswith("fc"):
-            continue
-        properties = table(table(resource).get("props"))
-        function = table(properties.get("function")) or properties
-        code, handler, runtime = (function.get(key) for key in ("code", "handler", "runtime"))
-        code = code or function.get("codeUri")
-        code = code if isinstance(code, str) and "\0" not in code else "."
-        if str(runtime).startswith("python") and isinstance(handler, str):
-            found.append((code, handler))
-        elif str(runtime).startswith("custom"):
-            found.append((code, ""))
-    return found
+
+def _give_key(draft: Draft, function: Function) -> None:
+    file, otherwise = function.place.file, f"Add to environmentVariables {_KEY}: {_VALUE}"
+    if draft.edit(file, lambda text: yaml.put(text, _path(file, function.place.line), _VALUE), otherwise):
+        draft.note(_SET)
+
+
+def _path(file: Path, line: int | None) -> tuple[str, ...]:
+    """Return where the variable of the function goes whose name is in a line of the file."""
+    document = table(row(parse_yaml(file.read_text(encoding="utf-8-sig")))[0])
+    for section in ("resources", "services"):
+        resources = table(document.get(section))
+        for name, number in resources.lines.items():
+            if number == line:
+                properties = table(table(resources[name]).get("props"))
+                inside = ("function",) if "function" in properties else ()
+                return (section, name, "props", *inside, "environmentVariables", _KEY)
+    raise NotEditable(f"{_KEY} cannot be added")

@@ -23,15 +23,15 @@ LAYER = (
 )
 
 
-def plan(draft: Draft, project: Project, only: list[str], *, is_elsewhere: bool = False) -> None:
+def plan(draft: Draft, project: Project, only: list[str]) -> None:
     """Trace each function, or those with a name in `only`. Without a template nothing is a function of Lambda if the
-    project `is_elsewhere`."""
+    project has functions of another platform."""
     for function in project.functions:
         is_python = function.runtime in (None, UNKNOWN) or str(function.runtime).startswith("python")
         is_source = function.place.file.suffix != ".json" and "cdk.out" not in function.place.file.parts
         if function.host == "aws_lambda" and is_python and is_source and (not only or function.name in only):
             _trace(draft, project, function)
-    if not project.functions and not is_elsewhere and not (draft.root / "cdk.json").is_file():
+    if not project.functions and not (draft.root / "cdk.json").is_file():
         _without_template(draft, project)
 
 

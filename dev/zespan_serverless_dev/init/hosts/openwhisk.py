@@ -8,10 +8,11 @@ from pathlib import Path
 
 from ...doctor.model import Project
 from ...doctor.source import Module
-from .. import requirements, tracing
+from .. import requirements, tracing, yaml
 from ..draft import Draft
 
-_KEY = 'Put ZESPAN_API_KEY: "${ZESPAN_API_KEY}" below environment in project.yml, and the key into the file .env'
+_KEY, _VALUE = "ZESPAN_API_KEY", "${ZESPAN_API_KEY}"
+_SET = "Put the key into the file .env, as ZESPAN_API_KEY=zsp_..., from which project.yml reads it"
 
 
 def plan(draft: Draft, project: Project) -> None:
@@ -29,17 +30,26 @@ def plan(draft: Draft, project: Project) -> None:
         elif tracing.decorate(draft, module.path, "main", "zespan_openwhisk"):
             folder = draft.shown(module.path.parent)
             requirements.add(draft, module.path.parent, make=True, is_alone=True)
-            draft.note(_KEY)
+            _give_key(draft, project)
             if requirements.is_local(draft.requirement):
                 draft.note(f"{folder}: it is built alone, so the wheel must be below it: --wheel-dir {folder}/dist")
             if not (module.path.parent / "build.sh").is_file():
                 draft.note(f"{folder}: add a build.sh, which installs the packages: docs/hosts/digitalocean.md")
 
 
+def _give_key(draft: Draft, project: Project) -> None:
+    """Give all functions their key, unless one of them has it in the file already."""
+    if any(_KEY in function.environment for function in project.functions if function.host == "digitalocean"):
+        return
+    file, otherwise = draft.root / "project.yml", f'Put {_KEY}: "{_VALUE}" below environment'
+    if draft.edit(file, lambda text: yaml.put(text, ("environment", _KEY), _VALUE), otherwise):
+        draft.note(_SET)
+
+
 def _is_project(file: Path) -> bool:
     """Whether a project.yml describes functions: other tools have files of that name."""
     try:
-        return re.search(r"^ *-? *functions:", file.read_text(encoding="utf-8-sig"), re.MULTILINE) is not None
+        return re.search(r"^ *-? *(functions|actions):", file.read_text(encoding="utf-8-sig"), re.MULTILINE) is not None
     except (OSError, ValueError):
         return False
 

@@ -1,0 +1,34 @@
+"""What rules say on platforms other than AWS."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from zespan_serverless_dev.doctor.readers import read
+from zespan_serverless_dev.doctor.run import diagnose, selected
+
+from tests.dev.doctor.pages import write
+
+HANDLER = "from openai import OpenAI\n\n\ndef {}(event, context):\n    return OpenAI().models.list()\n"
+PROJECTS = {
+    "@zespan_alibaba": {
+        "s.yaml": "resources: {a: {component: fc3, props: {runtime: python3.12, handler: a.main, "
+        "environmentVariables: {ZESPAN_API_KEY: zsp_9d8c7b6a5f4e}}}}",
+        "a.py": HANDLER.format("main"),
+    },
+    "task_scope": {
+        "stack.yaml": "provider: {name: openfaas}\nfunctions: {a: {lang: python3-http, handler: ./a, "
+        "environment: {ZESPAN_API_KEY: zsp_9d8c7b6a5f4e}}}",
+        "a/handler.py": HANDLER.format("handle"),
+    },
+}
+
+
+@pytest.mark.parametrize("wanted", PROJECTS)
+def test_remedies_are_those_of_the_platform(wanted: str, tmp_path: Path) -> None:
+    """A finding about a handler names what the platform has, and one about a key does not send the user to AWS."""
+    result = diagnose(read(write(PROJECTS[wanted], tmp_path)), selected(["ZS005", "ZS101"], []))
+    key, handler = sorted(result.findings, key=lambda one: one.rule.id)
+    assert wanted in handler.remedy
+    assert key.remedy == "Revoke the key; have the platform put a new one there from its own secrets."
