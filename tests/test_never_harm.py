@@ -50,7 +50,8 @@ ERROR, RESULT = LookupError("mine"), object()
 # that could fail; a failure on entry, which is what is simulated here, nobody could guard against.
 SEAMS = {
     *("call", "call_async", "_function.<locals>.wrapper", "_coroutine.<locals>.wrapper", "_on_a_loop.<locals>.wrapper"),
-    *("Tracer.open", "Tracer.open_call", "Tracer.read_ahead", "Guarded.__init__", "Guarded.__exit__"),
+    *("Tracer.open", "Tracer.open_call", "Tracer.read_ahead"),
+    *("Guarded.__init__", "Guarded.__enter__", "Guarded.__exit__"),
     *("ActiveInvocation.begin", "ActiveInvocation.returned", "ActiveInvocation.raised", "ActiveInvocation.leave"),
     *("ActiveInvocation.returned_async", "ActiveInvocation.raised_async", "ActiveInvocation.leave_context"),
     *("ActiveInvocation.finish", "ActiveInvocation.finish_async", "ActiveInvocation.close"),

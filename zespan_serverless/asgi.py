@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from . import _observe, _process, _trace
 from . import settings as _settings
 from ._base import aio
-from ._base.guard import Guarded
+from ._base.guard import Guarded, contain
 from ._delivery.aio import flush_async
 from ._observe import wrap
 from ._observe.active import note_inner_error
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 __all__ = ["ZespanMiddleware"]
 
 _HEADERS_READ = 512
+_LISTS = tuple(map(str.encode, LISTS))
 
 
 class ZespanMiddleware:
@@ -72,14 +73,17 @@ class ZespanMiddleware:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         kind = scope.get("type")
         if kind == "http":
-            hook = None
-            with Guarded("a hook of the platform"):
-                hook = self._host.platform.hook(scope["path"], lambda name: _header(scope)(name))
+            hook = self._hook(scope) if self._host.platform.has_hooks else None
             await (self._announced(hook, scope, receive, send) if hook else self._serve(scope, receive, send))
         elif kind == "lifespan":
             await self.app(scope, receive, self._flushing(send))
         else:
             await self._connect(scope, receive, send)
+
+    def _hook(self, scope: Scope) -> Hook | None:
+        with Guarded("a hook of the platform"):
+            return self._host.platform.hook(scope["path"], lambda name: _header(scope)(name))
+        return None
 
     async def _announced(self, hook: Hook, scope: Scope, receive: Receive, send: Send) -> None:
         """Act on what the platform announces, and answer it where the application does not know it."""
@@ -205,10 +209,12 @@ class _Exchange(Exchange):
     async def send(self, message: Message) -> None:
         if not self.is_over:
             last, error = False, None
-            with Guarded("a response"):
+            try:
                 last = self._ends(message)
                 if last and self.status is not None and self.status >= 500:
                     error = sys.exception()  # a response from an except block: the exception says more than the status
+            except Exception as failure:
+                contain(failure, "a response")
             if last:
                 await self.end_async(error if isinstance(error, Exception) else None, is_cut=self.is_cut)
         await self._send(message)
@@ -227,7 +233,7 @@ class _Exchange(Exchange):
         return (
             kind in ("http.response.body", "http.response.zerocopysend", "http.response.pathsend")
             and not self._trailers
-            and (self.is_last(message.get("body")) or not message.get("more_body"))
+            and (not message.get("more_body") or self.is_last(message.get("body")))
         )
 
 
@@ -235,20 +241,21 @@ def _header(scope: Scope) -> Callable[[str], str | None]:
     """Gives a header of a request by its lower-case name."""
     lines = list(islice(_headers(scope), _HEADERS_READ))
     headers = dict(reversed(lines))  # the first element counts
-    for name in map(str.encode, LISTS):
-        if name in headers:
-            headers[name] = b",".join(value for key, value in lines if key == name)
-    return lambda name: _text(headers.get(name.encode()))
+    for listed in _LISTS:
+        if listed in headers:
+            headers[listed] = b",".join(value for key, value in lines if key == listed)
+
+    def header(name: str) -> str | None:
+        value = headers.get(name.encode())
+        return None if value is None else str(value, "latin-1")
+
+    return header
 
 
 def _headers(message: Mapping[str, Any]) -> Iterable[tuple[bytes, bytes]]:
     """Return the headers of a scope or a response; none if they are an iterator, which must not be consumed here."""
     headers = message.get("headers")
     return headers if isinstance(headers, (list, tuple)) else ()
-
-
-def _text(value: bytes | None) -> str | None:
-    return None if value is None else bytes(value).decode("latin-1")
 
 
 def _route(scope: Scope, root: str) -> str | None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import _process
 from . import settings as _settings
-from ._base.guard import Guarded
+from ._base.guard import Guarded, contain
 from ._observe import wrap
 from ._observe.api import after_restore, before_snapshot
 from ._observe.bodies import Body, Exchange
@@ -52,10 +52,7 @@ class ZespanMiddleware:
             self._host.expect_threads(arguments)
 
     def __call__(self, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
-        hook = None
-        with Guarded("a hook of the platform"):
-            hook = self._host.platform.hook(environ.get("PATH_INFO", ""), _header(environ))
-        if hook is not None:
+        if self._host.platform.has_hooks and (hook := self._hook(environ)) is not None:
             return self._announced(hook, environ, start_response)
         request = _Request(environ)
         active = self._tracer.open(request)
@@ -64,6 +61,11 @@ class ZespanMiddleware:
         exchange = _Exchange(active, request, start_response)
         body: Iterable[bytes] = wrap.call(exchange, self.app, (environ, exchange.start_response), {})
         return body
+
+    def _hook(self, environ: Environ) -> Hook | None:
+        with Guarded("a hook of the platform"):
+            return self._host.platform.hook(environ.get("PATH_INFO", ""), _header(environ))
+        return None
 
     def _announced(self, hook: Hook, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
         """Act on what the platform announces, and answer it where the application does not know it."""
@@ -129,8 +131,10 @@ class _Exchange(Exchange):
         super().__init__(active, request.environ.get("REQUEST_METHOD", "GET"))
         self._request, self._environ, self._start_response = request, request.environ, start_response
         self._wrapped: object = None
-        with Guarded("a request"):
+        try:
             self._watch_file_wrapper()
+        except Exception as failure:
+            contain(failure, "a request")
 
     def _watch_file_wrapper(self) -> None:
         """Remember the last result of the server's wrapper, if it is not a class that isinstance can recognize."""
@@ -144,8 +148,10 @@ class _Exchange(Exchange):
             self._environ["wsgi.file_wrapper"] = file_wrapper
 
     def start_response(self, status: str, *args: Any, **kwargs: Any) -> Any:
-        with Guarded("the status of a response"):
+        try:
             self._noted(int(status[:3]), *args, **kwargs)
+        except Exception as failure:
+            contain(failure, "the status of a response")
         return self._start_response(status, *args, **kwargs)
 
     def _noted(self, status: int, headers: Iterable[tuple[str, str]] = (), exc_info: Any = None) -> None:
@@ -160,9 +166,11 @@ class _Exchange(Exchange):
             self.announced(next((value for name, value in headers if name.lower() == "content-length"), None))
 
     def follow(self, result: Any) -> Any:
-        with Guarded("a response"):
+        try:
             if not self._is_complete(result):
                 return _SizedBody(result, self) if hasattr(result, "__len__") else Body(result, self)
+        except Exception as failure:
+            contain(failure, "a response")
         return result
 
     def _is_complete(self, body: object) -> bool:

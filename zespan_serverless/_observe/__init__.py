@@ -26,7 +26,7 @@ def start(arguments: Mapping[str, Any]) -> _process.Container | None:
     Different settings in a later call are ignored with one warning.
     """
     container = _process.start(arguments, _watch)
-    if container is not None and any(name in sys.modules for name in OFFICIAL_SDKS):
+    if container is not None and not sys.modules.keys().isdisjoint(OFFICIAL_SDKS):
         _adopt()
     return container
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from weakref import ref
 
 from .. import _trace
-from .._base.guard import Guarded
+from .._base.guard import Guarded, contain
 from .._base.log import warn_once
 from .._delivery.budget import flush_budget
 from .._process import sigterm
@@ -94,7 +94,7 @@ class ActiveInvocation:
 
     def begin(self) -> None:
         """Make this the current invocation, and write to the journal that it has begun."""
-        with Guarded("the start of an invocation"):
+        try:
             self.state = OPEN
             self._entered.enter()
             self.span.root.owner = self._reference
@@ -102,6 +102,8 @@ class ActiveInvocation:
             self.began = time.perf_counter()
             self.container.delivery.ensure_sender()
             self.host.begin(self.invocation, self.on_record)
+        except Exception as error:
+            contain(error, "the start of an invocation")
 
     def returned(self, result: Any) -> Any:
         self.finish(None, result)
@@ -148,8 +150,10 @@ class ActiveInvocation:
 
     def leave_context(self) -> None:
         """Make current again what was current before this invocation."""
-        with Guarded("the end of an invocation"):
+        try:
             self._entered.leave()
+        except Exception as error:
+            contain(error, "the end of an invocation")
 
     def close(self, error: BaseException | None, result: Result = NO_RESULT, *, returned: Any = None) -> None:
         """End the invocation. User code may continue in its context. `report` is called later, when there is time.
@@ -163,7 +167,7 @@ class ActiveInvocation:
         root = self.span.root
         root.owner = None
         self.container.active.discard(self._reference)
-        with Guarded("the end of an invocation"):
+        try:
             for end in list(root.open.values()):
                 end()
             # Rearm before any thread is woken: waking releases the GIL, and getting it back can take long.
@@ -174,13 +178,15 @@ class ActiveInvocation:
             self._left_at_end = self._left()
             if returned is not None:
                 self._result = self.host.result(returned)
+        except Exception as failure:
+            contain(failure, "the end of an invocation")
 
     def report(self) -> None:
         """Capture the root event of a closed invocation, once."""
         took_ms = self._took_ms
         if took_ms is None or self._is_reported:
             return
-        with Guarded("the root event"):
+        try:
             if self._is_uneventful():
                 if self.start is not WARM:
                     self.container.invocations = 0  # the next invocation reports how the process started
@@ -189,6 +195,8 @@ class ActiveInvocation:
                 if error is None and self._result.error_type is not None:
                     error = self.inner_error
                 self.container.capture(lambda: self._root_record(took_ms, error), self.span.span_id, is_sent=is_sent)
+        except Exception as failure:
+            contain(failure, "the root event")
         self._is_reported = True
         # Their tracebacks refer to this frame, and so keep the function's objects alive.
         self._error = self.inner_error = None
@@ -196,8 +204,10 @@ class ActiveInvocation:
     def settle(self, error: BaseException | None = None) -> None:
         """Report a closed invocation, and flush."""
         handed_over = False
-        with Guarded("the flush"):
+        try:
             handed_over = self._hand_over(error)
+        except Exception as failure:
+            contain(failure, "the flush")
         if not handed_over:
             with Guarded("the flush"):
                 try:
@@ -208,7 +218,7 @@ class ActiveInvocation:
 
     async def settle_async(self, error: BaseException | None = None) -> None:
         """Do the same as `settle`, and leave the event loop free."""
-        with Guarded("the flush"):
+        try:
             if not self._hand_over(error):
                 try:
                     self.report()
@@ -219,6 +229,8 @@ class ActiveInvocation:
                         await flush_async(self.container.delivery, self._budget())
                 finally:
                     self.host.end(self.invocation, None)
+        except Exception as failure:
+            contain(failure, "the flush")
         self.state = SETTLED
 
     def settle_without_waiting(self) -> None:

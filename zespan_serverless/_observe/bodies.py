@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from .. import _trace
-from .._base.guard import Guarded
+from .._base.guard import Guarded, contain
 from .active import SETTLED
 from .web import content_length, read_status
 
@@ -114,19 +114,23 @@ class Exchange:
 
     def end(self, error: BaseException | None, *, is_cut: bool = False) -> None:
         """Close the invocation and flush. `is_cut`: the body was incomplete."""
-        with Guarded("the end of a response"):
+        try:
             if not self.is_over:
                 self._close(error, is_cut)
                 self.active.settle(error)
                 self._captured = self.active.container.delivery.captured
+        except Exception as failure:
+            contain(failure, "the end of a response")
 
     async def end_async(self, error: BaseException | None, *, is_cut: bool = False) -> None:
         """Do the same as `end`, and leave the event loop free."""
-        with Guarded("the end of a response"):
+        try:
             if not self.is_over:
                 self._close(error, is_cut)
                 await self.active.settle_async(error)
                 self._captured = self.active.container.delivery.captured
+        except Exception as failure:
+            contain(failure, "the end of a response")
 
     def break_off(self, error: BaseException | None, *, is_cut: bool = False) -> None:
         """Close the invocation and flush without waiting, because the task is being cancelled."""
@@ -144,9 +148,11 @@ class Exchange:
 
     def flush_rest(self) -> None:
         """Let a thread flush what the application captured after the end of the response."""
-        with Guarded("the flush"):
+        try:
             if self.active.container.delivery.captured != self._captured:
                 self.active.flush_in_background()
+        except Exception as failure:
+            contain(failure, "the flush")
 
     def _close(self, error: BaseException | None, is_cut: bool) -> None:
         self.is_over = True

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any
 
-from .._base.guard import Guarded
+from .._base.guard import contain
 from .._record.invocation import NO_DESCRIPTION
 from .._record.record import Record, suspends
 from .._trace.context import SAMPLED
@@ -40,8 +40,10 @@ def root_record(
 ) -> Record:
     """Return the record of an invocation that has ended. `left`: seconds to its deadline, at start and end."""
     described = NO_DESCRIPTION
-    with Guarded("the description of an invocation"):
+    try:
         described = invocation.describe()
+    except Exception as failure:
+        contain(failure, "the description of an invocation")
     name = str(described.operation or invocation.name)
     record = Record(span, resource, "invocation", name, took_ms)
     attributes: dict[str, Any] = {

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from .. import _trace
 from .. import settings as _settings
 from .._base import aio
-from .._base.guard import Guarded
+from .._base.guard import Guarded, contain
 from ..errors import ConfigurationError
 from . import start
 from .active import ActiveInvocation
@@ -140,20 +140,23 @@ class Tracer(Reads[Request]):
 
     def open(self, request: Request) -> ActiveInvocation | None:
         """Open an invocation for a request. None if telemetry is off or fails, or if it is inside an invocation."""
-        with Guarded("the start of an invocation"):
+        try:
             container = start(self.settings)
-            if container is not None:
-                return self._opened(container, request)
+            return None if container is None else self._opened(container, request)
+        except Exception as error:
+            contain(error, "the start of an invocation")
         return None
 
     def open_call(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Scope | None:
         """Open an invocation for a call of a function, with the scope that follows its result."""
-        with Guarded("the start of an invocation"):
+        try:
             container = start(self.settings)
             if container is not None:
                 request = self.host.request(args, kwargs)
                 active = self._opened(container, request)
                 return None if active is None else self.host.scope(active, request)
+        except Exception as error:
+            contain(error, "the start of an invocation")
         return None
 
     async def read_ahead(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:

@@ -29,6 +29,8 @@ _ADAPTER_HOOKS: dict[str, Hook] = {
 class WebAdapter(Platform):
     """Lambda freezes the process after the response."""
 
+    has_hooks = True
+
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
         environ = os.environ
@@ -81,7 +83,7 @@ _HOOKS: dict[str, Hook] = {
 class MicroVM(Platform):
     """A MicroVM, which keeps its CPU until it is suspended. Its image can ask to be notified of that."""
 
-    may_suspend = True
+    may_suspend = has_hooks = True
 
     def hook(self, path: str, header: Header) -> Hook | None:
         """Return what Lambda announces. A client's requests need a token, which Lambda's own do not have."""

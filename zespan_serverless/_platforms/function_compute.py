@@ -21,6 +21,8 @@ class FunctionCompute(Platform):
     https://www.alibabacloud.com/help/en/functioncompute/fc/user-guide/principles
     """
 
+    has_hooks = True
+
     def hook(self, path: str, header: Header) -> Hook | None:
         """Return what the platform announces. A client's request for the same path has a mark.
 

@@ -81,6 +81,8 @@ class Platform(Value):
         """Whether the platform checks the process by this request, which only its headers tell. See also `probes`."""
         return False
 
+    has_hooks = False
+    """Whether `hook` is worth a call."""
     may_suspend = False
     """Whether it may suspend a process that keeps its CPU, right after the last byte of a response."""
     names_audience = False
