@@ -18,7 +18,7 @@ from tests.documentation import PAGES, blocks
 from tests.environments import installed
 from tests.faas.support import APPS, trace, traceparent, variables
 from tests.hosts import Cell, Situation
-from tests.support import TRACEPARENT, Event, Served, below, calls, roots
+from tests.support import ROOT, TRACE, TRACEPARENT, Event, Served, below, calls, roots
 from zespan_serverless.testing import Backend
 
 pytestmark = pytest.mark.host(seconds=3)
@@ -132,3 +132,15 @@ def test_health_checks_and_an_exception_on_knative(serve: Start, backend: Backen
     assert (root["metadata"]["faas.name"], root["metadata"]["faas.version"]) == ("chat", "chat-00001")
     assert (root["status"], root["metadata"]["error.type"]) == ("error", "AttributeError")
     cell("Knative", "exception", "Everything arrives, with type and text; `func-python`'s answer is broken off.")
+
+
+def test_the_example_of_openfaas_reads_its_keys_from_files(serve: Start, backend: Backend, tmp_path: Path) -> None:
+    """Without a key in its environment it sends the request and the model call, in the caller's trace."""
+    for name in ("zespan-api-key", "openai-api-key"):
+        (tmp_path / name).write_text("zsp_test\n")
+    handler = (ROOT / "examples/kubernetes/openfaas/chat/handler.py").read_text()
+    server = serve("openfaas_index.py", handler, SECRETS=str(tmp_path), ZESPAN_API_KEY="", OPENAI_API_KEY="")
+    assert server.ask("/chat", {"prompt": "Hi"}, traceparent=TRACEPARENT).status == 200
+    events = backend.wait_for(2)
+    assert {event["trace_id"] for event in events} == {TRACE}
+    assert (len(roots(events)), len(calls(events))) == (1, 1)
