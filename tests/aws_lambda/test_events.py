@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zespan_serverless._trace import Caller
-from zespan_serverless.aws_lambda import HOST, LambdaCall, _batches, _carried, _events
+from zespan_serverless.aws_lambda import HOST, LambdaCall, _batches, _carried, _events, _shapes
 from zespan_serverless.testing import LambdaContext
 
 TRACE, SPAN = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
@@ -101,7 +101,7 @@ def test_the_index_is_complete() -> None:
 
 def test_every_known_source_has_an_example() -> None:
     """No row of the tables is there without an event that needs it."""
-    rows = {kind.source for kind in _batches._KINDS.values()} | {shape[0] for shape in _events._SHAPES}
+    rows = {kind.source for kind in _batches._KINDS.values()} | {shape[0] for shape in _shapes.SHAPES}
     assert rows <= {entry["attributes"].get("aws.lambda.event_source") for entry in INDEX.values()}
 
 

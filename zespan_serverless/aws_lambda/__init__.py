@@ -17,7 +17,7 @@ from .._observe import wrap
 from .._observe.host import Host
 from .._record.invocation import Description, Invocation
 from .._trace.context import caller_of
-from . import _batches, _cold_start, _events, _extension, _results
+from . import _cold_start, _events, _extension, _reading, _results
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping
@@ -157,7 +157,7 @@ class LambdaHost(Host[LambdaCall]):
             context = inner
         xray = os.environ.get("_X_AMZN_TRACE_ID")  # the runtime sets it for every invocation
         # A copy, because handlers may remove parts of the event (`event.pop("Records")`) before it is described.
-        kept = _batches.unwrap_event(request.event)
+        kept = _reading.unwrap_event(request.event)
         return Invocation(
             id=_string(context, "aws_request_id"),
             name=_string(context, "function_name") or os.environ.get("AWS_LAMBDA_FUNCTION_NAME", ""),

@@ -6,21 +6,17 @@ of keys separated by slashes; 0 is the first item of a list. `{}` stands for `tr
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_plus
 
 from .._base import Value
-from .._base.guard import Guarded, pass_on
+from .._base.guard import Guarded
+from ._reading import TEXT_MAX, dig, only_texts, text, unwrap_event
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from .._trace.context import Carrier
-
-TEXT_MAX = 1_024  # characters of an attribute
+    from collections.abc import Callable, Iterator, Mapping
 
 _OPERATIONS = {
     **dict.fromkeys(("insert", "objectcreated"), "insert"),
@@ -203,28 +199,6 @@ class Batch:
         return message
 
 
-def unwrap_event(event: object) -> object:
-    """Return an event or a record as Lambda sent it. Its top level is a copy.
-
-    A decorator between Lambda and ours may have made a data class or a pydantic model of it. Fields that a model has
-    not kept are lost.
-    """
-    if type(event) is dict:
-        return dict(event)
-    try:
-        if isinstance(event, Mapping):
-            return dict(event)
-    except Exception as error:
-        pass_on(error)
-    dump = getattr(type(event), "model_dump", None)  # looked up in the class: a mock has every attribute
-    for mode in ("json", "python") if callable(dump) else ():  # "json" fails for bytes that are not UTF-8
-        try:
-            return dump(event, mode=mode, by_alias=True, exclude_unset=True, warnings=False)  # type: ignore[misc]
-        except Exception as error:
-            pass_on(error)
-    return event
-
-
 def batch(event: object) -> Batch | None:
     """Return the records of an event; None if it has none of a known source. EventBridge Pipes send a list."""
     field = event.get("Records") if isinstance(event, dict) else event
@@ -267,68 +241,6 @@ def _kind(value: object) -> Kind | None:
     """Return the kind of a record or an event, by the name of its source. SNS writes EventSource."""
     names = (value.get("eventSource"), value.get("EventSource")) if isinstance(value, dict) else ()
     return next((_KINDS[name] for name in names if isinstance(name, str) and name in _KINDS), None)
-
-
-QUOTED = ('"traceparent"', '\\"traceparent\\"')
-"""The key in JSON, and in JSON that is nested in JSON."""
-
-# At the top level, in EventBridge's detail, in SNS's attributes, in Step Functions' input.
-_CARRIERS = (
-    "{}",
-    "detail/{}",
-    "MessageAttributes/{}/Value",
-    "Input/{}",
-    "Execution/Input/{}",
-    "Context/Execution/Input/{}",
-)
-
-
-def embedded(message: object) -> Carrier:
-    """Return the trace context in a message's or an event's JSON."""
-    if not isinstance(message, dict):
-        return nothing
-    for path in _CARRIERS:
-        if dig(message, path.format("traceparent")) is not None:
-            return lambda name: dig(message, path.format(name))
-    inner = message.get("Message") if message.get("Type") == "Notification" else None  # published to SNS
-    return embedded(json_or_none(inner)) if isinstance(inner, str) and QUOTED[0] in inner else nothing
-
-
-def nothing(name: str) -> object:
-    """Return nothing: the `Carrier` of a message without trace context."""
-    return None
-
-
-def json_or_none(text: str) -> object:
-    """Parse JSON; None if the text is not JSON."""
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        return None
-
-
-def dig(value: object, path: str) -> object:
-    """Return the value at a path; None if it does not exist, or if the path is empty."""
-    if not path:
-        return None
-    for key in path.split("/"):
-        if isinstance(value, dict):
-            value = value.get(key)
-        elif key == "0" and isinstance(value, list) and value:
-            value = value[0]
-        else:
-            return None
-    return value
-
-
-def text(value: object) -> str | None:
-    """Return a text, cut to TEXT_MAX characters; None for an empty one and for any other value."""
-    return value[:TEXT_MAX] if isinstance(value, str) and value else None
-
-
-def only_texts(attributes: Mapping[str, object]) -> dict[str, object]:
-    """Return the attributes that are non-empty texts, cut to TEXT_MAX characters."""
-    return {name: value[:TEXT_MAX] for name, value in attributes.items() if isinstance(value, str) and value}
 
 
 def _name(arn: str | None) -> str | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import binascii
 from typing import TYPE_CHECKING, Any
 
-from ._batches import QUOTED, dig, embedded, json_or_none, nothing
+from ._reading import QUOTED, dig, embedded, json_or_none, nothing
 
 if TYPE_CHECKING:
     from .._trace.context import Carrier

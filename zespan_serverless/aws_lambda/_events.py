@@ -15,25 +15,26 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from .._trace.context import Caller, caller_of, parse_traceparent
-from ._batches import Batch, batch, dig, embedded, json_or_none, only_texts, text
+from ._reading import dig, embedded, json_or_none, only_texts, text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from ._batches import Batch
     from ._carried import ContextFinder
 
-    _Shape = tuple[str, str, str, tuple[tuple[str, str], ...], dict[str, str]]
     Link = dict[str, object]
 
 LINKS_MAX = 128  # the default limit of OpenTelemetry's SDKs per span
 RECORDS_READ = 1_000  # records that are searched for links; a batch has 10,000 at most
+_SIGNS = ("Records", "eventSource", "EventSource")  # one of these is in every batch that is no list
 _HEADERS_READ = 512  # API Gateway and ALB accept far fewer
 _UNWRAPPED_MAX = 65_536  # characters of the longest message that is parsed to find its origin
 
 
 def describe(event: object) -> tuple[str, dict[str, object]]:
     """Return the trigger (faas.trigger) and the attributes of an event."""
-    records = batch(event)
+    records = _batch(event)
     if records is not None:
         return records.kind.trigger, _of_batch(records)
     if isinstance(event, list):  # AppSync's BatchInvoke: the same field of several objects
@@ -43,120 +44,22 @@ def describe(event: object) -> tuple[str, dict[str, object]]:
     http = _of_http(event)
     if http is not None:
         return "http", http
-    for source, trigger, first, fields, paths in _SHAPES:
+    from ._shapes import SHAPES  # not above: most events are requests or batches
+
+    for source, trigger, first, fields, paths in SHAPES:
         if first in event and all(name in event and value in ("", event[name]) for name, value in fields):
             found = {name: dig(event, path) for name, path in paths.items()}
             return trigger, only_texts({"aws.lambda.event_source": source} | found)
     return "other", {}
 
 
-def _shape(source: str, trigger: str, fields: str, paths: dict[str, str]) -> _Shape:
-    """Describe the events of one source, which have all of these `fields`, each `name` or `name=value`.
+def _batch(event: object) -> Batch | None:
+    """Return the records of an event, if it has any. What reads them is imported with the first one that may have."""
+    if isinstance(event, list) or (isinstance(event, dict) and any(name in event for name in _SIGNS)):
+        from ._batches import batch
 
-    `paths` maps attributes to their places in the event.
-    """
-    split = (field.partition("=") for field in fields.split(", "))
-    required = tuple((name, value) for name, _, value in split)
-    return source, trigger, required[0][0], required, paths
-
-
-_EVENTBRIDGE = {
-    "cloudevents.event_id": "id",
-    "cloudevents.event_source": "source",
-    "cloudevents.event_type": "detail-type",
-    "cloudevents.event_subject": "resources/0",
-}
-_S3_BY_EVENTBRIDGE = {"aws.s3.bucket": "detail/bucket/name", "aws.s3.key": "detail/object/key"}
-_CLOUDEVENTS = {
-    "cloudevents.event_id": "id",
-    "cloudevents.event_source": "source",
-    "cloudevents.event_spec_version": "specversion",
-    "cloudevents.event_subject": "subject",
-    "cloudevents.event_type": "type",
-}
-_APPLICATION = {"aws.lambda.event_source_arn": "applicationArn"}
-_STATE = {
-    "aws.step_functions.state_machine.arn": "StateMachine/Id",
-    "aws.step_functions.execution.arn": "Execution/Id",
-    "aws.step_functions.state.name": "State/Name",
-}
-_STACK = {
-    "aws.cloudformation.stack.arn": "StackId",
-    "aws.cloudformation.request_type": "RequestType",
-    "aws.cloudformation.resource_type": "ResourceType",
-}
-_SECRET = {"aws.secretsmanager.secret.arn": "SecretId", "aws.secretsmanager.rotation_step": "Step"}
-_LEX = {"aws.lex.bot": "bot/name", "aws.lex.intent": "sessionState/intent/name", "gen_ai.conversation.id": "sessionId"}
-_LEX_V1 = {"aws.lex.bot": "bot/name", "aws.lex.intent": "currentIntent/name"}
-_DEPLOYMENT = {"aws.codedeploy.deployment.id": "DeploymentId"}
-_AGENT = {
-    "gen_ai.agent.id": "agent/id",
-    "gen_ai.agent.name": "agent/name",
-    "gen_ai.conversation.id": "sessionId",
-    "gen_ai.tool.name": "function",
-    "aws.bedrock.action_group": "actionGroup",
-}
-_BATCH_JOB = {
-    "aws.s3.bucket": "tasks/0/s3Bucket",
-    "aws.lambda.event_source_arn": "tasks/0/s3BucketArn",  # in invocation schema 1.0, which has no s3Bucket
-    "aws.s3.key": "tasks/0/s3Key",
-    "aws.s3.job.id": "job/id",
-}
-
-# The first match wins.
-_SHAPES = (
-    _shape("eventbridge", "timer", "detail-type=Scheduled Event, source", {"faas.time": "time", **_EVENTBRIDGE}),
-    _shape("eventbridge", "pubsub", "detail-type, source=aws.s3", {**_EVENTBRIDGE, **_S3_BY_EVENTBRIDGE}),
-    _shape("eventbridge", "pubsub", "detail-type, source", _EVENTBRIDGE),
-    _shape("cloudevents", "pubsub", "specversion, type, source, id", _CLOUDEVENTS),
-    _shape("appsync-events", "pubsub", "info, events", {"messaging.destination.name": "info/channel/path"}),
-    _shape("appsync", "http", "info, arguments", {"aws.appsync.field": "info/fieldName"}),
-    _shape("appsync", "http", "typeName, fieldName, arguments", {"aws.appsync.field": "fieldName"}),
-    _shape(
-        "appsync-authorizer",
-        "http",
-        "authorizationToken, requestContext",
-        {"graphql.operation.name": "requestContext/operationName"},
-    ),
-    # The context object of a state machine, passed as {"$$": ...} or as {"Context.$": "$$", "Input.$": "$"}.
-    _shape("stepfunctions", "other", "Execution, StateMachine", _STATE),
-    _shape("stepfunctions", "other", "Context, Input", {name: f"Context/{path}" for name, path in _STATE.items()}),
-    _shape("durable", "other", "DurableExecutionArn", {"aws.lambda.durable_execution.arn": "DurableExecutionArn"}),
-    _shape("cloudwatch-logs", "datasource", "awslogs", {}),
-    _shape("cloudwatch-alarm", "other", "alarmArn, alarmData", {"aws.lambda.event_source_arn": "alarmArn"}),
-    _shape("firehose", "pubsub", "deliveryStreamArn, records", {"aws.lambda.event_source_arn": "deliveryStreamArn"}),
-    _shape("s3-batch", "datasource", "invocationSchemaVersion, job, tasks", _BATCH_JOB),
-    _shape(
-        "s3-object-lambda",
-        "datasource",
-        "xAmzRequestId, userRequest, configuration",
-        {"aws.lambda.event_source_arn": "configuration/accessPointArn"},
-    ),
-    _shape("kinesis-analytics", "pubsub", "applicationArn, invocationId, records", _APPLICATION),
-    _shape("cognito-sync", "datasource", "eventType=SyncTrigger, identityPoolId, datasetName", {}),
-    _shape("cognito", "other", "triggerSource, userPoolId", {"aws.cognito.trigger": "triggerSource"}),
-    _shape("secretsmanager", "other", "SecretId, ClientRequestToken, Step", _SECRET),
-    _shape("cloudformation", "other", "RequestType, StackId, LogicalResourceId", _STACK),
-    _shape("codedeploy", "other", "DeploymentId, LifecycleEventHookExecutionId", _DEPLOYMENT),
-    _shape("client-vpn", "other", "connection-id, endpoint-id, common-name", {}),
-    _shape("config", "other", "invokingEvent, configRuleArn", {"aws.lambda.event_source_arn": "configRuleArn"}),
-    _shape("codepipeline", "other", "CodePipeline.job", {"aws.codepipeline.job.id": "CodePipeline.job/id"}),
-    _shape(
-        "connect",
-        "other",
-        "Name=ContactFlowEvent, Details",
-        {"aws.lambda.event_source_arn": "Details/ContactData/InstanceARN"},
-    ),
-    _shape("lex", "other", "bot, sessionState, invocationSource", _LEX),
-    _shape("lex", "other", "bot, currentIntent, invocationSource", _LEX_V1),
-    _shape("bedrock-agent", "other", "agent, actionGroup", _AGENT),
-    _shape("alexa", "other", "version=1.0, context, request", {"alexa.request.type": "request/type"}),
-    _shape("iot", "pubsub", "eventType, eventId, operation, accountId", {"aws.iot.event_type": "eventType"}),
-    _shape("iot-authorizer", "other", "protocolData, protocols", {}),
-    _shape("iot-provisioning", "other", "templateArn, claimCertificateId", {}),
-    _shape("iot-button", "pubsub", "serialNumber, clickType, batteryVoltage", {"aws.iot.event_type": "clickType"}),
-    _shape("transfer-authorizer", "other", "username, protocol, serverId, sourceIp", {}),
-)
+        return batch(event)
+    return None
 
 
 def _of_http(event: dict[Any, Any]) -> dict[str, object] | None:
@@ -247,7 +150,7 @@ def parent(event: object) -> Caller | None:
     None for a batch, even of one record: the size of a batch is arbitrary, and must not decide whether an invocation
     begins a trace or continues another. Batches have `links`.
     """
-    if batch(event) is not None:
+    if _batch(event) is not None:
         return None
     if isinstance(event, list):
         event = dig(event, "0")
@@ -305,7 +208,7 @@ def links(event: object, xray: str | None = None) -> tuple[list[Link], int]:
     own = xray_link(xray)
     found: dict[object, Link] = {_key(own): own} if own else {}
     of_invocation = len(found)
-    records = batch(event)
+    records = _batch(event)
     if records is None:
         return list(found.values()), 0
     from ._carried import ContextFinder

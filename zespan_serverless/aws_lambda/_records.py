@@ -11,7 +11,7 @@ from .. import _process, _trace
 from .._base.guard import Guarded, pass_on
 from .._record.record import Record
 from .._trace.context import caller_of
-from . import _batches, _carried, _events
+from . import _batches, _carried, _events, _reading
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -61,7 +61,7 @@ def traced_record(record: Any, event: Any = None) -> Iterator[None]:
     An exception of the block marks the event as failed, and propagates. Also pass the `event` for a record of Kafka, MQ
     or DocumentDB, because such a record does not name its source.
     """
-    step = _begin(_found([_batches.unwrap_event(record)] if event is None else event), record)
+    step = _begin(_found([_reading.unwrap_event(record)] if event is None else event), record)
     try:
         yield
     except BaseException as error:
@@ -73,7 +73,7 @@ def traced_record(record: Any, event: Any = None) -> Iterator[None]:
 def _found(event: Any) -> _batches.Batch | None:
     """Return the batch of an event; None if it is not a batch of a known source, or cannot be read."""
     with Guarded("the records of an event"):
-        return _batches.batch(_batches.unwrap_event(event))
+        return _batches.batch(_reading.unwrap_event(event))
     return None
 
 
@@ -82,7 +82,7 @@ def _begin(batch: _batches.Batch | None, record: object) -> _Step | None:
     if container is None or batch is None:
         return None
     try:
-        return _Step(container, batch, _batches.unwrap_event(record))
+        return _Step(container, batch, _reading.unwrap_event(record))
     except Exception as problem:
         pass_on(problem)
         container.lost(problem)

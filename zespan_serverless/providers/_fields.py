@@ -119,3 +119,13 @@ def texts_of(message: Any) -> list[str]:
     parts = content if isinstance(content, (list, tuple)) else []
     texts = (part if isinstance(part, str) else field(part, "text") for part in parts)
     return [text for text in texts if isinstance(text, str)]
+
+
+def function_of(value: Any) -> Any:
+    """Return the function of a tool, or of a call of one; custom tools have another field for it."""
+    return field(value, "function") or field(value, "custom")
+
+
+def arguments_of(function: Any) -> str:
+    """Return the arguments of a call; custom tools have an `input` instead."""
+    return text_of(function, "arguments") or text_of(function, "input")

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 from ._fields import as_text, held_by
 from ._request import Choke, Endpoint
-from ._stream import follow_stainless
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -28,8 +27,8 @@ class Requests(Choke):
     methods = ("request",)
     is_inner = True
 
-    def __init__(self, endpoints: Mapping[str, StainlessEndpoint]) -> None:
-        self._endpoints = endpoints
+    def __init__(self, endpoints: Mapping[str, StainlessEndpoint] | None = None) -> None:
+        self._endpoints = endpoints or {}
 
     def read(self, owner: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Request | None:
         options = _options(args, kwargs)
@@ -43,8 +42,11 @@ class Requests(Choke):
         return self._endpoint(_options(args, kwargs)) is outer.endpoint
 
     def _endpoint(self, options: Callable[[str], Any]) -> StainlessEndpoint | None:
-        endpoint = self._endpoints.get(as_text(options("url")).partition("?")[0])
-        return endpoint if endpoint is not None and as_text(options("method")) in _POST else None
+        return self.at(as_text(options("url")).partition("?")[0]) if as_text(options("method")) in _POST else None
+
+    def at(self, path: str) -> StainlessEndpoint | None:
+        """Return the endpoint with this path."""
+        return self._endpoints.get(path)
 
 
 def _options(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Callable[[str], Any]:
@@ -60,4 +62,6 @@ class StainlessEndpoint(Endpoint):
         raise NotImplementedError
 
     def follow(self, call: Any, stream: Any) -> Any:
+        from ._stream import follow_stainless  # not above: many functions read no streams
+
         return follow_stainless(call, stream)

@@ -12,10 +12,9 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any
 
-from .._fields import field, items, text_of
+from .._fields import field, function_of, items, text_of
 from .._request import Choke, Request
 from ..openai._chat import Chat
-from ..openai._chunks import function_of
 from ..openai._others import Other
 from ..openai._responses import Responses
 from ._streams import Pieces, follow

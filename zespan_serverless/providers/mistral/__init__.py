@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from ..._record.model import Answer
-from .._fields import field, items
+from .._fields import field, function_of, items
 from .._request import Choke, Endpoint, Request
 from .._stream import StreamReader, follow_generator
 from ..openai._chat import Chat
-from ..openai._chunks import Chunks, function_of
+from ..openai._chunks import Chunks
 from ..openai._others import Other
 
 _PROVIDER = "mistral_ai"

@@ -18,8 +18,8 @@ from __future__ import annotations
 from typing import Any
 
 from .._request import Choke, Request
-from .._stainless import Requests
-from . import _chat, _others, _responses
+from .._stainless import Requests, StainlessEndpoint
+from . import _chat
 
 
 class Connections(Choke):
@@ -35,8 +35,23 @@ class Connections(Choke):
         return connect(owner)
 
 
+class Posts(Requests):
+    """All requests. What reads other calls than chat completions is imported when there is one."""
+
+    def at(self, path: str) -> StainlessEndpoint | None:
+        if path == "/chat/completions":
+            return _chat.CHAT
+        if path == "/responses":
+            from ._responses import RESPONSES
+
+            return RESPONSES
+        from ._others import ENDPOINTS
+
+        return ENDPOINTS.get(path)
+
+
 CHOKES = (
     _chat.Methods(),
-    Requests({"/chat/completions": _chat.CHAT, "/responses": _responses.RESPONSES, **_others.ENDPOINTS}),
+    Posts(),
     Connections(),
 )

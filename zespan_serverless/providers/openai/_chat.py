@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..._record.model import Answer
-from .._fields import as_text, field, held_by, items, text_of, texts_of
+from .._fields import arguments_of, as_text, field, function_of, held_by, items, text_of, texts_of
 from .._request import Choke, Request
 from .._stainless import StainlessEndpoint
 from ._addresses import provider_of
-from ._chunks import Chunks, arguments_of, function_of
 from ._usage import count
+
+if TYPE_CHECKING:
+    from ._chunks import Chunks
 
 
 class Methods(Choke):
@@ -72,6 +74,8 @@ class Chat(StainlessEndpoint):
         return None if completion is None else self.answer(completion)
 
     def pieces(self) -> Chunks:
+        from ._chunks import Chunks  # not above: many functions read no streams
+
         return Chunks(self.answer)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .._fields import field, held_by, text_of
+from .._fields import arguments_of, field, function_of, held_by, text_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -115,13 +115,3 @@ def _add_call(texts: list[str], function: Any) -> bool:
     texts[0] = name or texts[0]
     texts[1] += arguments
     return bool(name or arguments)
-
-
-def function_of(value: Any) -> Any:
-    """Return the function of a tool, or of a call of one; custom tools have another field for it."""
-    return field(value, "function") or field(value, "custom")
-
-
-def arguments_of(function: Any) -> str:
-    """Return the arguments of a call; custom tools have an `input` instead."""
-    return text_of(function, "arguments") or text_of(function, "input")
