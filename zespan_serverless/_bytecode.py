@@ -1,7 +1,8 @@
 """Compiles a copy of the package for Lambda's layer. Run by the Python version that it compiles for, see `_layer`.
 
-The bytecode has no docstrings and no annotations of functions, which are not used on Lambda and take much space. It is
-marked as unchecked (PEP 552): a check would compare file times, which unzipping changes.
+The bytecode has no docstrings and no annotations but those of classes with a base (TypedDict), because they are not
+used on Lambda and take space and memory. It is marked as unchecked (PEP 552): a check would compare file times, which
+unzipping changes.
 """
 
 import ast
@@ -31,7 +32,17 @@ def _without_annotations(tree: ast.Module) -> ast.Module:
             node.annotation = None
         elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
             node.returns = None
+        elif isinstance(node, ast.Module) or (isinstance(node, ast.ClassDef) and not node.bases):
+            node.body = [_unannotated(statement) for statement in node.body]
     return tree
+
+
+def _unannotated(statement: ast.stmt) -> ast.stmt:
+    """Return `name = value` for `name: type = value`, and nothing for `name: type`."""
+    if not isinstance(statement, ast.AnnAssign):
+        return statement
+    plain = ast.Pass() if statement.value is None else ast.Assign([statement.target], statement.value)
+    return ast.copy_location(plain, statement)
 
 
 if __name__ == "__main__":
