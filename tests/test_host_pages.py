@@ -71,7 +71,7 @@ def test_every_block_is_run() -> None:
         "hosts/runpod": 1,  # in gpus/test_examples.py
         "hosts/scripts": 2,  # in jobs/test_example.py
         "hosts/tasks": 3,
-        "hosts/vercel": 3,  # in vercel/test_example.py and vercel/test_queue.py
+        "hosts/vercel": 4,  # in vercel/test_example.py, vercel/test_queue.py and vercel/test_workflows.py
         "hosts/web": 2,  # in web/test_examples.py
     }
 

@@ -38,7 +38,8 @@ LAYERS = [
         *("adk", "agentcore", "alibaba", "aws_lambda", "azure_functions", "asgi", "cloudflare", "cog", "jobs"),
         *("logs", "modal", "openwhisk", "oracle", "runpod", "vercel_queue", "wsgi"),
     },
-    {"google_cloud", "tasks", "vercel"},  # jobs run on Cloud Run, too; handler classes, WSGI and ASGI on Vercel
+    # Jobs run on Cloud Run, too; handler classes, WSGI and ASGI on Vercel, where queues start steps of workflows.
+    {"google_cloud", "tasks", "vercel", "vercel_step"},
     {"_worker"},
     {"celery", "dramatiq", "rq", "temporal"},
     {"durable", "frameworks", "opentelemetry", "powertools", "testing", "types"},
@@ -61,7 +62,7 @@ CIRCLES = {
 # What a Lambda function reads of this package until its first invocation is over, with the exporter `memory`. A module
 # costs a cold start about 0.08 ms, 80 lines without bytecode cost 1 ms: raise these when the growth is worth it.
 COLD_MODULES_MAX = 62
-COLD_LINES_MAX = 9_492
+COLD_LINES_MAX = 9_493
 
 # Who may speak to the network.
 CLIENTS = {"http.client", "urllib.request", "socket", "ssl", "asyncio"}

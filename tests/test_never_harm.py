@@ -240,6 +240,7 @@ ROOMS = (
     "tasks.py",
     "vercel.py",
     "vercel_queue.py",
+    "vercel_step.py",
     "wsgi.py",
 )
 

@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from .tasks import task_scope as task_scope
     from .vercel import zespan_vercel as zespan_vercel
     from .vercel_queue import zespan_vercel_queue as zespan_vercel_queue
+    from .vercel_step import zespan_vercel_step as zespan_vercel_step
 else:
     _NAMES = {
         "_base.reports": ("FlushReport",),
@@ -71,7 +72,7 @@ else:
         "tasks": ("task_scope",),
     }
     _HOME = {name: module for module, names in _NAMES.items() for name in names}
-    _HOSTS = "agentcore alibaba celery cloudflare cog modal openwhisk oracle runpod vercel vercel_queue"
+    _HOSTS = "agentcore alibaba celery cloudflare cog modal openwhisk oracle runpod vercel vercel_queue vercel_step"
     _HOME |= {f"zespan_{name}": name for name in _HOSTS.split()}
     __all__ = sorted([*_HOME, "__version__"])  # noqa: PLE0605
 

@@ -79,6 +79,7 @@ EXCLUDED = (
     "_platforms/google.py",
     "vercel.py",
     "vercel_queue.py",
+    "vercel_step.py",
     "_platforms/vercel.py",
     "cloudflare.py",
     "_base/javascript.py",

@@ -20,7 +20,7 @@ def install() -> None:
     for name in (
         *("zespan_gcf", "zespan_cloud_event", "zespan_job", "zespan_vercel", "zespan_agentcore", "zespan_alibaba"),
         *("zespan_openwhisk", "zespan_oracle", "zespan_runpod", "zespan_cog", "zespan_modal", "zespan_vercel_queue"),
-        "zespan_cloudflare",
+        *("zespan_cloudflare", "zespan_vercel_step"),
     ):
         setattr(bare, name, _decorator(lambda function: function))
     bare.run, bare.span, bare.with_context = _run, _block, _block

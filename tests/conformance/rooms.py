@@ -470,6 +470,16 @@ def _vercel_queue(work: Work) -> Serve:
     return lambda: subscriber(JOB["input"])
 
 
+def _vercel_step(work: Work) -> Serve:
+    from zespan_serverless import zespan_vercel_step
+
+    @zespan_vercel_step
+    async def step(payload: object) -> Any:
+        return await _done(work)
+
+    return lambda: _await(step(JOB["input"]))
+
+
 # ---------------------------------------------------------------------- Cloudflare Workers
 
 
@@ -673,6 +683,7 @@ VARIANTS: dict[str, Room] = {
     "runpod generator": Room(_runpod_generator),
     "modal async generator": Room(_modal_async_generator, awaits=True),
     "google generator": Room(_google_generator, awaits=True),
+    "vercel step": Room(_vercel_step, awaits=True),
     # In WebAssembly there are no signals, threads or processes: for that, see tests/cloudflare.
     "cloudflare fetch": Room(_cloudflare, awaits=True),
     "cloudflare scheduled": Room(functools.partial(_cloudflare, method="scheduled"), awaits=True),
