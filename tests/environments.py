@@ -58,7 +58,7 @@ ENVIRONMENTS = {
         ],
         "llamaindex": ["llama-index-core==0.14.25", "llama-index-llms-openai==0.8.3"],
     },
-    # Those that take hundreds of megabytes: only if they are asked for.
+    # Those that take hundreds of megabytes.
     "heavy": {"crewai": ["crewai==1.15.30", "zespan-crewai==1.2.2"]},
     "backends": {"phoenix": ["arize-phoenix==20.26.1"]},
     # Other tools that trace several providers.
@@ -142,7 +142,8 @@ ENVIRONMENTS = {
 }
 """Group of tests -> environment -> what is installed."""
 
-HEAVY = ("heavy", "backends")
+ONLY_ON_REQUEST = ("heavy", "backends", "comparison")
+"""Groups that `make test` does not install: they take long, and what they show changes with their versions only."""
 
 # What `python -m` does, with fewer garbage collections, which take a fifth of the time that SDKs need for their import.
 _RUN = """\
@@ -166,7 +167,8 @@ def installed(group: str, name: str) -> Path:
     """Return the interpreter of an environment. The test that asks is skipped if that is not installed."""
     python = python_of(group, name)
     if python is None:
-        pytest.skip(f"{name} is not installed: `make test` does, or `python -m tests.environments {group}`")
+        who = "" if group in ONLY_ON_REQUEST else "`make test` does, or "
+        pytest.skip(f"{name} is not installed: {who}`python -m tests.environments {group}`")
     return python
 
 
@@ -225,4 +227,4 @@ def main(groups: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:] or [group for group in ENVIRONMENTS if group not in HEAVY])
+    main(sys.argv[1:] or [group for group in ENVIRONMENTS if group not in ONLY_ON_REQUEST])

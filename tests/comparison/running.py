@@ -17,11 +17,6 @@ _SECONDS = 400  # at most, for a run that takes 15 on a machine that does nothin
 _SDKS = ("openai", "anthropic", "groq", "mistralai", "cohere", "google-genai", "boto3", "aiobotocore")
 
 
-def is_installed(tool: str) -> bool:
-    """Whether there is an environment with the tool."""
-    return tool not in environments.ENVIRONMENTS["comparison"] or environments.python_of("comparison", tool) is not None
-
-
 @functools.cache
 def ran(tool: str, where: str = "") -> Any:
     """Return what `tests.comparison.calls` prints, run in the environment of the tool, or of another."""

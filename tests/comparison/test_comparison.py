@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
+from tests import environments
+
 from .calls import ALL, cells
-from .running import column, is_installed, ran
+from .running import column, ran
 from .table import COLUMNS, GOOD, PAGE, block, judge, merged, read, render
 
 OURS = "zespan_serverless"
@@ -18,13 +20,24 @@ OURS = "zespan_serverless"
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("tool", COLUMNS)
 def test_the_page_says_what_is_measured(tool: str) -> None:
-    """The column of each tool that is installed, ours always. `python -m tests.comparison` writes the page."""
-    if not is_installed(tool):
-        pytest.skip(f"{tool} is not installed: `make test` does, or `python -m tests.environments comparison`")
+    """Ours always, and those of the other tools if their environments are there, because pinned versions do not change.
+
+    `python -m tests.comparison` writes the page.
+    """
+    if tool != OURS:
+        for name in environments.ENVIRONMENTS["comparison"]:
+            environments.installed("comparison", name)
     with ThreadPoolExecutor(2) as pool:
         list(pool.map(ran, ("nobody", tool)))
     page = block(PAGE.read_text(), "measured")
     assert render(merged(read(page), column(tool))) == page
+
+
+def test_the_page_names_the_versions_that_are_pinned() -> None:
+    """A tool with another version is measured again."""
+    pinned = [package for each in environments.ENVIRONMENTS["comparison"].values() for package in each]
+    shown = block(PAGE.read_text(), "versions")
+    assert [each for each in pinned if each != environments.OTEL and each.replace("==", " ") not in shown] == []
 
 
 def test_we_capture_everything() -> None:

@@ -125,12 +125,15 @@ class Langfuse2(Langfuse):
 class Sentry(Peer):
     def start(self, backend: str) -> None:
         import sentry_sdk
+        from sentry_sdk.integrations.openai import OpenAIIntegration
 
         self.recorded: list[Json] = []
         sentry_sdk.init(
             dsn=backend.replace("://", "://key@") + "/1",
             traces_sample_rate=1.0,
             send_default_pii=True,
+            auto_enabling_integrations=False,  # it would import every SDK and framework that is installed
+            integrations=[OpenAIIntegration()],
             before_send_transaction=self.record,
             before_send=lambda event, hint: None,
         )
