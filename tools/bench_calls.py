@@ -1,24 +1,26 @@
-"""Measures the cost of tracing one model call, with and without a journal: `python -m tools.bench_calls`.
+"""Measures the cost of tracing one model call of 2 KB, and one piece of a stream: `python -m tools.bench_calls`.
 
-One call is made by the SDK's real client, whose HTTP transport answers from memory. The arguments and the result of the
-SDK's method then pass repeatedly through the package's wrapper, and through none: the difference is the package's
-share, without the SDK's far longer work and its variation. Both alternate in short rounds; a round's figure is the CPU
-time of the calling thread, and the fastest round counts, because other work on the machine only ever adds.
+The SDK's real client makes the request, and its real types are the answer, without HTTP. The arguments and the result
+then pass repeatedly through the package's wrapper, and through none: the difference is the package's share, without the
+SDK's far longer work and its variation. Both alternate in short rounds; a round's figure is the CPU time of the calling
+thread, and the fastest round counts, because other work on the machine only ever adds.
 
 `instructions` counts Python's bytecode instructions in that, including the SDK's code that the package calls: they do
 not depend on the machine. `clock` is how long this machine takes for a million of them at present. With `--count` it
-prints, instead of any time, the functions with the most instructions in one call and in one piece of a stream.
+prints, instead of any time, the functions with the most instructions in one call and in one piece of a stream; names of
+subjects select them.
 """
 
 from __future__ import annotations
 
+import argparse
+import asyncio
 import importlib
-import json
 import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from functools import partial
 from types import CodeType, FrameType, SimpleNamespace
 from typing import Any
@@ -26,36 +28,63 @@ from typing import Any
 from zespan_serverless import exporters, flush, init, testing
 from zespan_serverless.providers._call import begin
 from zespan_serverless.providers._patch import patch
-from zespan_serverless.providers._stream import StreamReader
 
-CALLS, ROUNDS, PIECES = 40, 40, 200
+CALLS, ROUNDS, PIECES = 40, 60, 200
+LARGE, MANY = 1_048_576, (1, 100, 10_000)
 PACKAGE, SHOWN = "zespan_serverless", 40
-MESSAGES: Any = [
-    {"role": "system", "content": "You are a helpful assistant."},
-    {"role": "user", "content": "What is the weather in Bern? " * 10},
-]
+QUESTION = "What's the weather in Bern today, and what will it be tomorrow?\n" * 24
+ANSWER = "It's sunny in Bern. " * 24
+USER: Any = {"role": "user", "content": QUESTION}
+MESSAGES: Any = [{"role": "system", "content": "You are a helpful assistant."}, USER]
+USAGE = {"input_tokens": 80, "output_tokens": 40}
 CHAT = {
     "id": "c",
     "object": "chat.completion",
     "created": 1,
     "model": "gpt-4o-mini",
-    "choices": [
-        {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": "Sunny. " * 20}},
-    ],
+    "choices": [{"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": ANSWER}}],
     "usage": {"prompt_tokens": 80, "completion_tokens": 40, "total_tokens": 120},
 }
+CHUNK = {
+    **CHAT,
+    "object": "chat.completion.chunk",
+    "usage": None,
+    "choices": [{"index": 0, "finish_reason": None, "delta": {"content": "Sunny. "}}],
+}
+TEXT = {"type": "output_text", "text": ANSWER, "annotations": []}
+RESPONSE = {
+    "id": "r",
+    "object": "response",
+    "created_at": 1,
+    "status": "completed",
+    "model": "gpt-4o-mini",
+    "output": [{"id": "o", "type": "message", "role": "assistant", "status": "completed", "content": [TEXT]}],
+    "usage": {**USAGE, "total_tokens": 120},
+}
+EVENT = {"type": "response.output_text.delta", "delta": "Sunny. ", "item_id": "o", "output_index": 0}
 MESSAGE = {
     "id": "m",
     "type": "message",
     "role": "assistant",
     "model": "claude-sonnet-5",
-    "content": [{"type": "text", "text": "Sunny. " * 20}],
+    "content": [{"type": "text", "text": ANSWER}],
     "stop_reason": "end_turn",
     "stop_sequence": None,
-    "usage": {"input_tokens": 80, "output_tokens": 40},
+    "usage": USAGE,
 }
-CHUNK = {**CHAT, "object": "chat.completion.chunk", "usage": None}
-TEXT = {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "Sunny. "}}
+DELTA = {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "Sunny. "}}
+CONTENT = {
+    "candidates": [{"content": {"role": "model", "parts": [{"text": ANSWER}]}, "finish_reason": "STOP"}],
+    "usage_metadata": {"prompt_token_count": 80, "candidates_token_count": 40, "total_token_count": 120},
+    "model_version": "gemini-2.5-flash",
+}
+PART = {"candidates": [{"content": {"role": "model", "parts": [{"text": "Sunny. "}]}}], "model_version": "gemini"}
+CONVERSE = {
+    "output": {"message": {"role": "assistant", "content": [{"text": ANSWER}]}},
+    "stopReason": "end_turn",
+    "usage": {"inputTokens": 80, "outputTokens": 40, "totalTokens": 120},
+}
+BLOCK = {"contentBlockDelta": {"delta": {"text": "Sunny. "}, "contentBlockIndex": 0}}
 
 
 class Discard(exporters.Exporter):
@@ -65,106 +94,203 @@ class Discard(exporters.Exporter):
         return exporters.Outcome("delivered")
 
 
-def _lines(pieces: list[Any]) -> bytes:
-    named = [(f"event: {one['type']}\n" if "type" in one else "") + f"data: {json.dumps(one)}\n\n" for one in pieces]
-    return "".join([*named, "data: [DONE]\n\n"]).encode()
+class Subject:
+    """A call as an SDK makes it, and its answer, to be passed through our wrappers without the SDK's work.
 
+    `inner` is the class and the method of the SDK that receives the request, `outer` those above it that are traced as
+    well. `streams` is what that method returns for a stream of `chunk`.
+    """
 
-def _openai_stream() -> bytes:
-    delta = {"index": 0, "finish_reason": None, "delta": {"content": "Sunny. "}}
-    return _lines([{**CHUNK, "choices": [delta]}] * PIECES)
-
-
-def _anthropic_stream() -> bytes:
-    start = {"type": "message_start", "message": {**MESSAGE, "content": [], "stop_reason": None}}
-    opened = {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}}
-    closed = {"type": "content_block_stop", "index": 0}
-    return _lines([start, opened, *[TEXT] * PIECES, closed, {"type": "message_stop"}])
-
-
-def _client(package: str, kind: str, whole: Any, streamed: bytes) -> Any:
-    """Return a client whose transport answers from memory. The SDKs are built on httpx or on httpx2."""
-    sdk: Any = importlib.import_module(package)
-    http: Any = sys.modules[sdk.DefaultHttpxClient.__mro__[1].__module__.partition(".")[0]]
-    body = json.dumps(whole).encode()
-
-    def answer(request: Any) -> Any:
-        is_stream = b'"stream":true' in request.content.replace(b" ", b"")
-        head = {"content-type": "text/event-stream" if is_stream else "application/json"}
-        return http.Response(200, headers=head, content=streamed if is_stream else body)
-
-    return getattr(sdk, kind)(api_key="k", http_client=http.Client(transport=http.MockTransport(answer)))
-
-
-def subjects() -> dict[str, tuple[Callable[[], Any], Callable[[], Any]]]:
-    """SDK -> a call with an answer, and one with a stream."""
-    openai = _client("openai", "OpenAI", CHAT, _openai_stream())
-    anthropic = _client("anthropic", "Anthropic", MESSAGE, _anthropic_stream())
-    chat: Any = {"model": "gpt-4o-mini", "messages": MESSAGES}
-    message: Any = {"model": "claude-sonnet-5", "max_tokens": 99, "messages": MESSAGES[1:]}
-
-    return {
-        "openai": (
-            lambda: openai.chat.completions.create(**chat),
-            lambda: openai.chat.completions.create(**chat, stream=True),
-        ),
-        "anthropic": (
-            lambda: anthropic.messages.create(**message),
-            lambda: anthropic.messages.create(**message, stream=True),
-        ),
-    }
-
-
-class Again:
-    """A request as the SDK has made it, and its answer, to be passed through our wrappers without the SDK's work."""
-
-    def __init__(self, package: str, ask: Callable[[], Any], stream: Callable[[], Any]) -> None:
-        client = sys.modules[f"{package}._base_client"].SyncAPIClient
-        seen: list[Any] = []
-        original = client.request
+    def __init__(
+        self,
+        module: str,
+        inner: tuple[str, str],
+        ask: Callable[[], Any],
+        result: Any,
+        chunk: Any,
+        streams: Callable[[Any], Any],
+        outer: tuple[str, str] | None = None,
+    ) -> None:
+        kind, name = inner
+        owner = getattr(sys.modules[module], kind)
+        original, seen = getattr(owner, name), list[Any]()
 
         def noted(*args: Any, **kwargs: Any) -> Any:
-            result = original(*args, **kwargs)
-            seen.append((args, kwargs, result))
+            seen.append((args, kwargs))
             return result
 
-        client.request = noted
+        setattr(owner, name, noted)
         ask()
-        chunks = [*stream()]
-        client.request = original
-        (args, kwargs, result), (self.stream_args, self.stream_kwargs, _) = seen
-        self.chunks = chunks * (PIECES // len(chunks) + 1)
-
-        room: Any = importlib.import_module(f"zespan_serverless.providers.{package}")
-        self.choke = next(choke for choke in room.CHOKES if "SyncAPIClient" in choke.classes)
+        setattr(owner, name, original)
+        self._args, self._kwargs = args, kwargs = seen[0]
+        room: Any = importlib.import_module(f"{PACKAGE}.providers.{_room(module)}")
+        self._choke = next(choke for choke in room.CHOKES if kind in choke.classes and name in choke.methods)
+        self._chunk, self._streams = chunk, streams
 
         def method(chokes: Any) -> Callable[[], Any]:
-            class SyncAPIClient:
-                def request(self, *args: Any, **kwargs: Any) -> Any:
-                    return result
-
-            class Completions:
-                _client = args[0]
-
-                def create(self, **asked: Any) -> Any:
-                    return SyncAPIClient.request(*args, **kwargs)
-
-            module: Any = SimpleNamespace(SyncAPIClient=SyncAPIClient, Completions=Completions)
-            patch(module, chokes)
-            return partial(Completions.create, Completions(), **args[2].json_data)
+            lower: Any = type(kind, (), {name: lambda *_, **__: result})
+            if outer is None:
+                patch(SimpleNamespace(**{kind: lower}), chokes)  # type: ignore[arg-type]
+                return partial(getattr(lower, name), *args, **kwargs)
+            call = lambda *_, **__: getattr(lower, name)(*args, **kwargs)  # noqa: E731
+            upper: Any = type(outer[0], (), {"_client": args[0], outer[1]: call})
+            patch(SimpleNamespace(**{kind: lower, outer[0]: upper}), chokes)  # type: ignore[arg-type]
+            return partial(getattr(upper, outer[1]), upper(), **args[2].json_data)
 
         self.bare, self.ours = method(()), method(room.CHOKES)
 
     def read(self, is_ours: bool) -> None:
-        """Read a stream's chunks."""
-        chunks = iter(self.chunks)
-        if is_ours:
-            owner, *args = self.stream_args
-            call: Any = begin(self.choke, None, owner, tuple(args), self.stream_kwargs)
-            call.pause()
-            chunks = StreamReader(call, chunks)
-        for _ in chunks:
+        """Read a stream."""
+        for _ in self._stream(iter([self._chunk] * PIECES), is_ours):
             pass
+
+    def read_async(self, is_ours: bool) -> None:
+        """Read an asynchronous stream."""
+        asyncio.run(self._read_async(is_ours))
+
+    async def _read_async(self, is_ours: bool) -> None:
+        async for _ in self._stream(_later([self._chunk] * PIECES), is_ours):
+            pass
+
+    def _stream(self, chunks: Any, is_ours: bool) -> Any:
+        result, read = self._streams(chunks)
+        if is_ours:
+            owner, *rest = self._args
+            call: Any = begin(self._choke, None, owner, tuple(rest), self._kwargs)
+            call.request.stream = True
+            result = call.done(result, None)
+        return read(result)
+
+
+async def _later(chunks: list[Any]) -> AsyncIterator[Any]:
+    for chunk in chunks:
+        yield chunk
+
+
+def _room(module: str) -> str:
+    return next(room for name, room in _rooms().items() if name == module)
+
+
+def _rooms() -> dict[str, str]:
+    from zespan_serverless.providers import ROOMS
+
+    return ROOMS
+
+
+def _stainless(chunks: Any) -> tuple[Any, Callable[[Any], Any]]:
+    """Return what a client of openai or anthropic returns for a stream, and how it is read."""
+
+    async def aclose() -> None: ...
+
+    stream = SimpleNamespace(_iterator=chunks, response=SimpleNamespace(close=lambda: None, aclose=aclose))
+    return stream, lambda stream: stream._iterator
+
+
+def _events(chunks: Any) -> tuple[Any, Callable[[Any], Any]]:
+    """Return what botocore's method returns for a stream of events, and how it is read."""
+
+    class Events:
+        _event_generator = chunks
+
+        def _parse_event(self, event: Any) -> Any:
+            return event
+
+        def __iter__(self) -> Iterator[Any]:
+            for event in self._event_generator:
+                parsed = self._parse_event(event)
+                if parsed:
+                    yield parsed
+
+        async def __aiter__(self) -> AsyncIterator[Any]:
+            async for event in self._event_generator:
+                parsed = self._parse_event(event)
+                if parsed:
+                    yield parsed
+
+    return {"stream": Events()}, lambda result: result["stream"]
+
+
+def _openai() -> dict[str, Subject]:
+    import openai
+    from openai._models import construct_type
+    from openai.types.chat import ChatCompletion, ChatCompletionChunk
+    from openai.types.responses import Response, ResponseTextDeltaEvent
+
+    client, inner = openai.OpenAI(api_key="k"), ("SyncAPIClient", "request")
+    return {
+        "openai": Subject(
+            "openai._base_client",
+            inner,
+            lambda: client.chat.completions.create(model="gpt-4o-mini", messages=MESSAGES),
+            construct_type(type_=ChatCompletion, value=CHAT),
+            construct_type(type_=ChatCompletionChunk, value=CHUNK),
+            _stainless,
+            outer=("Completions", "create"),
+        ),
+        "responses": Subject(
+            "openai._base_client",
+            inner,
+            lambda: client.responses.create(model="gpt-4o-mini", instructions="Be brief.", input=QUESTION),
+            construct_type(type_=Response, value=RESPONSE),
+            construct_type(type_=ResponseTextDeltaEvent, value=EVENT),
+            _stainless,
+        ),
+    }
+
+
+def _anthropic() -> dict[str, Subject]:
+    import anthropic
+    from anthropic._models import construct_type
+    from anthropic.types import Message, RawContentBlockDeltaEvent
+
+    client = anthropic.Anthropic(api_key="k")
+    return {
+        "anthropic": Subject(
+            "anthropic._base_client",
+            ("SyncAPIClient", "request"),
+            lambda: client.messages.create(model="claude-sonnet-5", max_tokens=99, system="Be brief.", messages=[USER]),
+            construct_type(type_=Message, value=MESSAGE),
+            construct_type(type_=RawContentBlockDeltaEvent, value=DELTA),
+            _stainless,
+        )
+    }
+
+
+def _google() -> dict[str, Subject]:
+    from google import genai
+    from google.genai.types import GenerateContentResponse
+
+    client = genai.Client(api_key="k")
+    return {
+        "google": Subject(
+            "google.genai.models",
+            ("Models", "_generate_content"),
+            lambda: client.models.generate_content(model="gemini-2.5-flash", contents=QUESTION),
+            GenerateContentResponse.model_validate(CONTENT),
+            GenerateContentResponse.model_validate(PART),
+            lambda chunks: (chunks, lambda stream: stream),
+        )
+    }
+
+
+def _bedrock() -> dict[str, Subject]:
+    import boto3
+
+    client = boto3.client("bedrock-runtime", "eu-central-1", aws_access_key_id="k", aws_secret_access_key="k")
+    said: Any = [{"role": "user", "content": [{"text": QUESTION}]}]
+    return {
+        "bedrock": Subject(
+            "botocore.client",
+            ("BaseClient", "_make_api_call"),
+            lambda: client.converse(modelId="amazon.nova-lite-v1:0", messages=said, system=[{"text": "Be brief."}]),
+            CONVERSE,
+            BLOCK,
+            _events,
+        )
+    }
+
+
+SDKS = (_openai, _anthropic, _google, _bedrock)
 
 
 def fastest(*ways: Callable[[], Any], count: int, rounds: int) -> list[float]:
@@ -209,16 +335,17 @@ def table(counts: Counter[CodeType], count: int = 1) -> str:
     return "\n".join(lines)
 
 
-def report(again: Again) -> str:
+def report(subject: Subject) -> str:
     """Return the figures of one SDK."""
-    bare, ours = fastest(again.bare, again.ours, count=CALLS, rounds=ROUNDS)
-    unread, read = fastest(lambda: again.read(False), lambda: again.read(True), count=1, rounds=ROUNDS)
-    call, pieces = instructions(again.ours).total(), instructions(lambda: again.read(True)).total()
-    return (
-        f"{ours - bare:6.1f} us a call ({call} instructions),"
-        f" {(read - unread - (ours - bare)) / len(again.chunks):5.2f} us a piece"
-        f" ({(pieces - call) / len(again.chunks):.0f} instructions)"
-    )
+    bare, ours = fastest(subject.bare, subject.ours, count=CALLS, rounds=ROUNDS)
+    counted = instructions(subject.ours).total() - instructions(subject.bare).total()
+    told = f"{ours - bare:6.1f} us a call ({counted} instructions)"
+    for kind, read in (("piece", subject.read), ("asynchronous piece", subject.read_async)):
+        ways = partial(read, False), partial(read, True)
+        unread, seen = fastest(*ways, count=1, rounds=ROUNDS)
+        pieces = sum(way * instructions(one).total() for way, one in zip((-1, 1), ways, strict=True))
+        told += f", {(seen - unread - ours) / PIECES:5.2f} us a {kind} ({(pieces - counted) / PIECES:.0f})"
+    return told
 
 
 def clock() -> float:
@@ -227,21 +354,45 @@ def clock() -> float:
     return fastest(lambda: exec(loop), count=1, rounds=ROUNDS)[0] / 1000 / (100_000 * 3) * 1_000_000
 
 
+def large() -> str:
+    """Return the figure of a call of openai with a prompt of 1 MB."""
+    USER["content"] = QUESTION * (LARGE // len(QUESTION))
+    subject = _openai()["openai"]
+    USER["content"] = QUESTION
+    bare, ours = fastest(subject.bare, subject.ours, count=1, rounds=ROUNDS // 4)
+    return f"{(ours - bare) / 1000:6.1f} ms a call with a prompt of 1 MB"
+
+
+def many(subject: Subject) -> str:
+    """Return microseconds of a call by the number of calls before they are sent."""
+    figures = []
+    for count in MANY:
+        bare, ours = fastest(subject.bare, subject.ours, count=count, rounds=max(3, 1_000 // count))
+        figures.append(f"{ours - bare:.1f} us with {count:,}")
+    return f"  a call: {', '.join(figures)} before they are sent"
+
+
 def main() -> None:
     """Print the figures."""
-    calls = subjects()
+    parser = argparse.ArgumentParser(prog="python -m tools.bench_calls")
+    parser.add_argument("subjects", nargs="*", help="openai, responses, anthropic, google, bedrock; default: all")
+    parser.add_argument("--count", action="store_true", help="print instructions by function instead of times")
+    given = parser.parse_args()
     for journal in ("off", tempfile.mkdtemp()):
         testing.reset()
         init(exporter=Discard(), journal=journal, max_events=100_000)
-        for name, (ask, stream) in calls.items():
-            again, which = Again(name, ask, stream), "off" if journal == "off" else "on"
-            if "--count" in sys.argv:
-                call, pieces = instructions(again.ours), instructions(partial(again.read, True))
-                print(f"{name}, journal {which}, a call\n{table(call)}")
-                print(f"{name}, a piece\n{table(pieces, len(again.chunks))}")
+        which = "off" if journal == "off" else "on"
+        for name, subject in {name: one for sdk in SDKS for name, one in sdk().items()}.items():
+            if given.subjects and name not in given.subjects:
                 continue
-            told = report(again)
-            print(f"{name:10} journal {which:4} {told}, clock {clock():.1f} ms")
+            if given.count:
+                call, pieces = instructions(subject.ours), instructions(partial(subject.read, True))
+                print(f"{name}, journal {which}, a call\n{table(call)}")
+                print(f"{name}, a piece\n{table(pieces - call, PIECES)}")
+                continue
+            print(f"{name:10} journal {which:4} {report(subject)}, clock {clock():.1f} ms", flush=True)
+            if name == "openai":
+                print(f"{name:10} journal {which:4} {large()}\n{many(subject)}", flush=True)
 
 
 if __name__ == "__main__":
