@@ -32,7 +32,7 @@ from zespan_serverless.providers._patch import patch
 CALLS, ROUNDS, PIECES = 40, 60, 200
 LARGE, MANY = 1_048_576, (1, 100, 10_000)
 PACKAGE, SHOWN = "zespan_serverless", 40
-QUESTION = "What's the weather in Bern today, and what will it be tomorrow?\n" * 24
+QUESTION = "Answer briefly: " + "What's the weather in Bern today, and what will it be tomorrow?\n" * 24
 ANSWER = "It's sunny in Bern. " * 24
 USER: Any = {"role": "user", "content": QUESTION}
 MESSAGES: Any = [{"role": "system", "content": "You are a helpful assistant."}, USER]
