@@ -29,20 +29,23 @@ _CRASHED = (
 )
 _PROMPT_MAX = 65_536  # characters of a prompt that are kept before there is an answer
 _SPAN = ("trace_id", "span_id", "parent_span_id", "user_id", "session_id", "tags")
-_NAMES = ("event_id", *_SPAN, "conversation_id", "agent", "kind", "name", "attributes")
-_values = attrgetter(*_NAMES)
+_NAMES = ("event_id", *_SPAN, "conversation_id", "agent", "kind", "name", "attributes", "ended")
+_MODEL_NAMES = ("provider", "requested", "stream")
+_values, _model_values = attrgetter(*_NAMES), attrgetter(*_MODEL_NAMES)
 
 
 def to_journal(begun: Record) -> bytes:
-    """Return a record of a span that begins now, for the journal."""
-    known: dict[str, Any] = dict(zip(_NAMES, _values(begun), strict=True))
-    known["began"] = begun.ended
+    """Return a record of a span that begins now, for the journal: a line of JSON, then the prompt as it is.
+
+    The prompt is JSON already, and to quote it again would take longer than all else.
+    """
     model = begun.model
-    if model is not None:
-        known["model"] = asked = {"provider": model.provider, "name": model.requested, "stream": model.stream}
-        if model.has_content:
-            asked["prompt"] = model.prompt.text[:_PROMPT_MAX]
-    return encode(known)
+    if model is None:
+        return encode(_values(begun))
+    known = encode((*_values(begun), *_model_values(model)))
+    if not model.has_content:
+        return known
+    return b"%b\n%b" % (known, model.prompt.text[:_PROMPT_MAX].encode("utf-8", "replace"))
 
 
 def timed_out(begun: Record, noted: Mapping[str, Any]) -> Record:
@@ -58,8 +61,8 @@ def left_behind(spans: Iterable[bytes], overdue: Iterable[bytes], at: float, set
     notes = {noted["trace_id"]: noted for noted in map(json.loads, overdue)}
     policy = Policy(settings)
     resource = Resource(settings, policy.plain(settings.tags))
-    for known in map(json.loads, spans):
-        begun = _from_journal(known, resource, policy)
+    for noted_span in spans:
+        begun = _from_journal(noted_span, resource, policy)
         noted = notes.get(begun.trace_id)
         # An earlier invocation in the same trace, a first try, may have ended normally.
         if noted is not None and noted["noted"] >= begun.ended:
@@ -68,18 +71,19 @@ def left_behind(spans: Iterable[bytes], overdue: Iterable[bytes], at: float, set
             yield policy.applied(_ended(begun, at, "crashed", _CRASHED))
 
 
-def _from_journal(known: Mapping[str, Any], resource: Resource, policy: Policy) -> Record:
+def _from_journal(data: bytes, resource: Resource, policy: Policy) -> Record:
+    line, mark, text = data.partition(b"\n")
+    known = dict(zip((*_NAMES, *_MODEL_NAMES), json.loads(line), strict=False))
     span = _trace.Span(*(known[name] for name in _SPAN))
-    span.event_id, span.conversation_id = known["event_id"], known.get("conversation_id")
-    record = Record(span, resource, known["kind"], known["name"], 0, known["attributes"], float(known["began"]))
-    record.agent = known.get("agent")
-    if "model" in known:
+    span.event_id, span.conversation_id = known["event_id"], known["conversation_id"]
+    record = Record(span, resource, known["kind"], known["name"], 0, known["attributes"], float(known["ended"]))
+    record.agent = known["agent"]
+    if "provider" in known:
         from .model import Answer, Model, Prompt
 
-        model = known["model"]
-        prompt = Prompt(text=policy.text(model.get("prompt", "")))
-        record.model = Model(model["provider"], model["name"], prompt, Answer(), stream=model["stream"])
-        record.model.has_content = "prompt" in model
+        prompt = Prompt(text=policy.text(text.decode()))
+        record.model = Model(known["provider"], known["requested"], prompt, Answer(), stream=known["stream"])
+        record.model.has_content = bool(mark)
     return record
 
 
