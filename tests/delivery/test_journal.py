@@ -816,7 +816,7 @@ def test_open_spans_are_kept(begin: Begin, folder: Path) -> None:
         assert file.stat().st_size < 70_000
     die(delivery)
     (only,) = left(folder)
-    assert ([json.loads(data)["span_id"] for data in only.open], only.events) == ([SPAN], [])
+    assert ([SPAN in json.loads(data) for data in only.open], only.events) == ([True], [])
     assert [json.loads(note)["deadline"] for note in only.overdue] == [1.0]
 
 
@@ -1250,7 +1250,7 @@ def test_journal_recovers_after_an_unusable_folder(begin: Begin, folder: Path) -
     die(delivery)
     (only,) = left(folder)
     assert only.events == [b'{"n":1}', b'{"n":2}']
-    assert [json.loads(data)["span_id"] for data in only.open] == [SPAN]
+    assert [SPAN in json.loads(data) for data in only.open] == [True]
 
 
 # ---------------------------------------------------------------------- what else is in the folder

@@ -70,7 +70,8 @@ def _digest(messages: list[Any]) -> str:
 
     Pictures and other long texts are hashed in pieces, without copying them as a whole.
     """
-    digest, long = _sha256()(b""), list[str]()
+    digest: Any = _sha256()(b"")
+    long: list[str] = []
     mark = f"\0{id(long)}\0"  # JSON has one spelling, which no prompt can guess
 
     def short(value: Any, depth: int = 0) -> Any:
@@ -95,7 +96,7 @@ def _digest(messages: list[Any]) -> str:
                 digest.update(_dumps(whole[at : at + _PIECE])[1:-1].encode("ascii"))
             digest.update(b'"')
         digest.update(part.encode("utf-8", "replace"))
-    return digest.hexdigest()
+    return str(digest.hexdigest())
 
 
 def _simple(messages: list[Any], policy: Policy | None) -> list[dict[str, str]] | None:
