@@ -62,7 +62,7 @@ def main(argv: list[str] | None = None) -> None:
     if chosen.out == results.TARGET:
         page.main()
     else:
-        print(page.render(results.read(chosen.out) if chosen.out.exists() else None))
+        print(page.render(results.read(chosen.out)))
     if failed:
         raise SystemExit(f"These parts have failed: {', '.join(failed)}")
 

@@ -15,7 +15,7 @@ from zespan_serverless_dev.invoke.cpu import CpuLimit
 
 from .instance import Instance
 from .setting import Setting
-from .subjects import CLOSEST
+from .subjects import CLOSEST, FLOOR
 from .warm import measured
 
 SIZES = (128, 512, 1769)  # MB; the last is one vCPU
@@ -28,7 +28,7 @@ def quotas(setting: Setting) -> dict[str, Any]:
 
     Returns nothing where this user may make no control groups.
     """
-    setting, found = setting.only(CLOSEST), {}
+    setting, found = setting.only((*CLOSEST, FLOOR)), {}
     for size in SIZES:
         with ExitStack() as stack:
             limits = {name: stack.enter_context(_quota(size)) for name in setting.names}
@@ -43,7 +43,7 @@ def quotas(setting: Setting) -> dict[str, Any]:
                 limit.cpu.enforce()
                 return instance
 
-            found[str(size)] = measured(setting, setting.rounds(15), start)
+            found[str(size)] = measured(setting, setting.rounds(60), start)
             for name, limit in limits.items():
                 found[str(size)][name]["peak_mb"] = limit.peak()
     return found

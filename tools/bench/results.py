@@ -1,10 +1,11 @@
-"""The results in a file, with the machine and the versions they are of."""
+"""The results in a file: for each Python, with the machine and the versions they are of."""
 
 from __future__ import annotations
 
 import json
 import os
 import platform
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -39,9 +40,10 @@ def versions(names: Sequence[str]) -> dict[str, str]:
 
 
 def write(target: Path, parts: Mapping[str, Any], names: Sequence[str], scale: float, seconds: float) -> None:
-    """Write the results, and keep those of other parts that the file has."""
-    before = read(target) if target.exists() else {}
-    document = {
+    """Write the results of this Python, and keep those of other parts and other Pythons that the file has."""
+    kept, python = read(target), "{}.{}".format(*sys.version_info)
+    before = kept.get(python, {})
+    kept[python] = {
         "day": time.strftime("%Y-%m-%d", time.gmtime()),
         "machine": machine(),
         "versions": {**before.get("versions", {}), **versions(names)},
@@ -49,12 +51,13 @@ def write(target: Path, parts: Mapping[str, Any], names: Sequence[str], scale: f
         "seconds": round(seconds),
         "parts": {**before.get("parts", {}), **parts},
     }
-    target.write_text(_lines(document) + "\n")
+    ordered = sorted(kept, key=lambda python: int(python.partition(".")[2]))
+    target.write_text(_lines({python: kept[python] for python in ordered}) + "\n")
 
 
-def read(target: Path) -> dict[str, Any]:
-    """Return results that have been written."""
-    found: dict[str, Any] = json.loads(target.read_text())
+def read(target: Path) -> dict[str, dict[str, Any]]:
+    """Return results that have been written, by Python in ascending order; empty if there are none."""
+    found: dict[str, dict[str, Any]] = json.loads(target.read_text()) if target.exists() else {}
     return found
 
 
@@ -66,7 +69,7 @@ def _cpu() -> str:
     return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())
 
 
-def _lines(document: Any, depth: int = 3) -> str:
+def _lines(document: Any, depth: int = 4) -> str:
     """Return JSON with a line for each subject: short, and a change of the results can be read."""
     if depth == 0 or not isinstance(document, dict):
         return json.dumps(document)

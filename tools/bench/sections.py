@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from .subjects import BARE, FLOOR, SUBJECTS
 from .tables import Results, added, lines, number, share, table
 
 _DELIVERED = {"Arrived before the freeze": share("arrived_in_time"), "Later": share("arrived")}
@@ -72,7 +73,18 @@ def _calls(found: Mapping[str, Mapping[str, Results]]) -> str:
 
 
 def _quotas(found: Mapping[str, Mapping[str, Results]]) -> str:
-    return _each_size(found, lambda size: f"{int(size):,} MB")
+    tables = _each_size(found, lambda size: f"{int(size):,} MB")
+    return f"{_beside_the_floor(found)}\n\n{tables}" if all(FLOOR in results for results in found.values()) else tables
+
+
+def _beside_the_floor(found: Mapping[str, Mapping[str, Results]]) -> str:
+    """Return a table with what an invocation is billed for, and how much that is above one request by hand."""
+    rows = []
+    for size, results in found.items():
+        bare, floor, package = (results[name]["billed_ms"]["median"] for name in (BARE, FLOOR, "package"))
+        billed = [f"{number:.1f}" for number in (bare, floor, package)]
+        rows.append([f"{int(size):,} MB", *billed, f"{(package / floor - 1) * 100:+.0f} %"])
+    return lines(["Billed, ms", *(SUBJECTS[name].label for name in (BARE, FLOOR, "package")), "Above by hand"], rows)
 
 
 def _each_size(found: Mapping[str, Mapping[str, Results]], head: Callable[[str], str]) -> str:
@@ -141,6 +153,29 @@ def _stream(found: Mapping[str, Results]) -> str:
     return table(found, columns, {head: number(name) for head, name in zip(columns, names, strict=True)})
 
 
+PYTHONS = "What zespan_serverless adds to the function without telemetry, under each Python that was measured."
+
+
+def pythons(documents: Mapping[str, Mapping[str, Any]]) -> str:
+    """Return a table with the head figures of each Python."""
+    figures = {
+        "Init, ms": ("cold", added("init_ms", 0)),
+        "First response, ms": ("cold", added("first_ms", 0)),
+        "Memory, MB": ("cold", added("memory_mb")),
+        "Response, ms": ("warm", added("response_ms", 2)),
+        "Billed, ms": ("warm", added("billed_ms")),
+        "CPU, ms": ("warm", added("cpu_ms", 2)),
+        "Python calls": ("work", number("python_added", 0)),
+        "C calls": ("work", number("c_added", 0)),
+    }
+    rows = []
+    for document in documents.values():
+        parts = document["parts"]
+        cells = [cell(parts.get(part, {}).get("package", {})) for part, cell in figures.values()]
+        rows.append([str(document["machine"]["python"]), *cells])
+    return lines(["", *figures], rows)
+
+
 SECTIONS: dict[str, tuple[str, str, Callable[[Any], str]]] = {
     "cold": ("Cold start", "The first row is the function without telemetry, the others what is added to it.", _cold),
     "source": ("Cold start without bytecode", "As `sam build` and most tools deploy a package.", _cold),
@@ -173,7 +208,8 @@ SECTIONS: dict[str, tuple[str, str, Callable[[Any], str]]] = {
     "stream": ("Streaming", "An answer in 200 pieces, which are all there when the first one is.", _stream),
     "quotas": (
         "128, 512 and 1,769 MB",
-        "With the CPU and the memory that Lambda gives a function of that size, by Linux control groups.",
+        "With the CPU and the memory that Lambda gives a function of that size, by Linux control groups. The first "
+        "table compares what an invocation is billed for with one request written by hand.",
         _quotas,
     ),
     "web": (

@@ -11,7 +11,7 @@ from .subjects import BARE
 
 def cold(setting: Setting) -> dict[str, Any]:
     """Start each subject in turn, with its bytecode."""
-    return _starts(setting, setting.rounds(10), bytecode=True)
+    return _starts(setting, setting.rounds(30), bytecode=True)
 
 
 def source(setting: Setting) -> dict[str, Any]:

@@ -21,14 +21,14 @@ class Subject:
     is_web: bool = False  # there is an application of it in `web_app.py`
 
 
-BARE = "bare"
+BARE, FLOOR = "bare", "floor"
 _PACKAGE = {"ZESPAN_API_KEY": "zsp_bench", "ZESPAN_BASE_URL": "{backend}"}
 _OTLP = {"OTEL_EXPORTER_OTLP_ENDPOINT": "{backend}"}
 _SDK = ("zespan==1.6.1",)
 
 SUBJECTS = {
     BARE: Subject("no telemetry", "with_nothing", is_web=True),
-    "floor": Subject("one request, written by hand", "with_one_post"),
+    FLOOR: Subject("one request, written by hand", "with_one_post"),
     "package": Subject("zespan_serverless", "with_package", has_package=True, environment=_PACKAGE, is_web=True),
     "before": Subject(
         "zespan_serverless, before the return",

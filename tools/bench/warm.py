@@ -16,7 +16,7 @@ SKIPPED = 3  # invocations in which caches fill
 
 def warm(setting: Setting) -> dict[str, Any]:
     """One model call of 50 ms in each invocation, a backend 30 ms away, a freeze after each invocation."""
-    return measured(setting, setting.rounds(70))
+    return measured(setting, setting.rounds(150))
 
 
 def tls(setting: Setting) -> dict[str, Any]:

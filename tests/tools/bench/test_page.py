@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
+import pytest
+
 from tools.bench import page, plot, results, sections
 from tools.bench.figures import compared
-from tools.bench.subjects import BARE, SUBJECTS
+from tools.bench.subjects import BARE, FLOOR, SUBJECTS
 
 NAMES = [BARE, *plot.SHOWN]
 COUNTED = {
@@ -42,7 +45,9 @@ def parts() -> dict[str, Any]:
     }
     found = {name: {**figures, **COUNTED} for name, figures in compared(rounds, BARE).items()}
     whole: dict[str, Any] = dict.fromkeys(sections.SECTIONS, found)
-    whole |= {"calls": {"1": found, "10": found}, "quotas": {"128": found}, "web": {"uvicorn": {"64": found}}}
+    whole |= {"calls": {"1": found, "10": found}, "web": {"uvicorn": {"64": found}}}
+    billed = {"bare": 51.0, FLOOR: 61.0, "package": 71.0}
+    whole["quotas"] = {"128": {name: {**found[BARE], "billed_ms": {"median": billed[name]}} for name in billed}}
     whole["events"] = {"1000": {"captured": 5000, "arrived": 4990, "dropped": 10, "requests": 90, "cpu_us": 36.0}}
     return whole | {"memory": {name: {"memory_mb": {"1000": 60.0, "10000": 60.5}} for name in NAMES}}
 
@@ -63,7 +68,7 @@ def test_a_difference_is_that_to_the_same_round() -> None:
 
 def test_each_part_is_a_section_with_a_row_for_each_subject() -> None:
     """The page has the machine, the versions, and a table for each part; without results it says how to get them."""
-    shown = page.render(document())
+    shown = page.render({"3.11": document()})
     assert shown.startswith("Measured on 2026-01-31, in 600 s, on 2 cores (Test), Linux, Python 3.11.0.")
     assert shown.count("\n### ") == len(sections.SECTIONS) + 1
     cold = shown.partition("### Cold start\n")[2].partition("###")[0]
@@ -77,7 +82,8 @@ def test_each_part_is_a_section_with_a_row_for_each_subject() -> None:
     assert "| zespan_serverless | 0.25 | 0.5 | 2.5 | 8 of 10 |" in shown
     assert "| 1,000 | 5000 | 4990 | 10 | 90 | 36 |" in shown
     assert "| zespan_serverless | 60.0 | 60.5 |" in shown
-    assert "make bench" in page.render(None)
+    assert "| 128 MB | 51.0 | 61.0 | 71.0 | +16 % |" in shown
+    assert "make bench" in page.render({})
 
 
 def test_the_picture_is_an_svg_for_light_and_dark_pages() -> None:
@@ -96,8 +102,9 @@ def test_the_picture_is_an_svg_for_light_and_dark_pages() -> None:
 
 def test_the_page_and_the_readme_show_the_results_that_are_committed() -> None:
     """Otherwise run `python -m tools.bench.page`."""
-    found = results.read(results.TARGET) if results.TARGET.exists() else None
-    assert f"<!-- results -->\n{page.render(found)}\n<!-- /results -->" in page.PAGE.read_text()
+    documents = results.read(results.TARGET)
+    found = page.main_of(documents)
+    assert f"<!-- results -->\n{page.render(documents)}\n<!-- /results -->" in page.PAGE.read_text()
     for file in (page.PAGE, page.README):
         assert f"<!-- picture -->\n{page.picture(found, file)}\n<!-- /picture -->" in file.read_text()
     if page.picture(found, page.PAGE):
@@ -117,4 +124,19 @@ def test_results_are_kept_by_part(tmp_path: Path) -> None:
     target = tmp_path / "results.json"
     for part in ("cold", "warm"):
         results.write(target, {part: {BARE: {"init_ms": {"median": 1.0}}}}, [], 1.0, 60)
-    assert list(results.read(target)["parts"]) == ["cold", "warm"]
+    (found,) = results.read(target).values()
+    assert list(found["parts"]) == ["cold", "warm"]
+
+
+def test_each_python_has_its_results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run under another Python leaves them as they were, and the page compares the head figures of all."""
+    target = tmp_path / "results.json"
+    for version in ((3, 13), (3, 9), (3, 11)):
+        monkeypatch.setattr(sys, "version_info", version)
+        results.write(target, {"warm": {}}, [], 1.0, 60)
+    assert list(results.read(target)) == ["3.9", "3.11", "3.13"]
+    newer = {**document(), "machine": {**document()["machine"], "python": "3.13.1"}, "parts": {"warm": parts()["warm"]}}
+    shown = page.render({"3.11": document(), "3.13": newer}).partition("### Pythons\n")[2]
+    assert "| 3.11.0 | 10 (10 to 10) | " in shown
+    assert "| 3.13.1 |  |  |  | 10.00 (10.00 to 10.00) | " in shown
+    assert "### Pythons" not in page.render({"3.11": document()})
