@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from zespan_serverless._record import unfinished
+from zespan_serverless._record import noted
 from zespan_serverless._record.model import Answer, Model, Prompt
 from zespan_serverless._record.policy import Policy
 from zespan_serverless._record.record import Record, Resource
@@ -56,7 +56,7 @@ def test_a_span_that_never_ended_survives_its_process() -> None:
     """What the journal has is enough for the event: same id, trace, user, model and prompt."""
     begun = called("the question")
     begun.user_id, begun.tags = "u", {"tier": "gold"}
-    (record,) = unfinished.left_behind([unfinished.to_journal(begun)], [], begun.ended + 2, SETTINGS)
+    (record,) = noted.left_behind([noted.to_journal(begun)], [], begun.ended + 2, SETTINGS)
     event = event_of(record)
     assert (event["event_id"], event["trace_id"], event["span_id"]) == (begun.event_id, begun.trace_id, begun.span_id)
     assert (event["status"], event["user_id"], event["latency_ms"]) == ("crashed", "u", 2000)
@@ -70,13 +70,13 @@ def test_the_next_process_redacts_by_its_own_keys() -> None:
     begun = called({"pin": "1234"})
     begun.attributes = {"pin": "1234"}
     settings = Settings(redact_keys=["pin"])
-    (record,) = unfinished.left_behind([unfinished.to_journal(begun)], [], begun.ended, settings)
+    (record,) = noted.left_behind([noted.to_journal(begun)], [], begun.ended, settings)
     assert b"1234" not in encoded(record)
 
 
 def test_the_next_process_keeps_no_prompts_if_it_stores_none() -> None:
     """`store_prompts` of the process that sends decides."""
-    (record,) = unfinished.left_behind([unfinished.to_journal(called("q"))], [], 0, Settings(store_prompts=False))
+    (record,) = noted.left_behind([noted.to_journal(called("q"))], [], 0, Settings(store_prompts=False))
     assert "prompt_text" not in event_of(record)
 
 
@@ -119,5 +119,5 @@ def test_attributes_that_are_redacted_lose_no_unfinished_span() -> None:
     settings = Settings(redact_keys=["metadata"])
     begun = Policy(settings).applied(called())
     begun.attributes = "[REDACTED]"  # type: ignore[assignment]
-    (record,) = unfinished.left_behind([unfinished.to_journal(begun)], [], 0, settings)
+    (record,) = noted.left_behind([noted.to_journal(begun)], [], 0, settings)
     assert record.status == "crashed"

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 from .._base import log
 from .._base.guard import Guarded
-from .._record.unfinished import to_journal
 from .._record.values import encode
 from .buffer import Item
 
@@ -27,11 +26,16 @@ if TYPE_CHECKING:
 class Intake:
     """All methods are called without the lock."""
 
-    __slots__ = ("_accounts", "_exporter", "_notify_after_close", "_room", "_settings")
+    __slots__ = ("_accounts", "_exporter", "_noted", "_notify_after_close", "_room", "_settings")
 
     def __init__(self, accounts: Accounts, exporter: Exporter, notify_after_close: Callable[[], object]) -> None:
         self._accounts, self._exporter, self._settings = accounts, exporter, accounts.settings
         self._notify_after_close = notify_after_close
+        self._noted: Callable[[Record], bytes] | None = None
+        if accounts.journal is not None:
+            from .._record.noted import to_journal
+
+            self._noted = to_journal
         self._room = min(self._settings.batch_bytes, self._settings.max_bytes)
 
     def item(self, record: Record) -> Item:
@@ -82,7 +86,7 @@ class Intake:
         """See `Delivery.record_open`."""
         accounts, journal = self._accounts, self._accounts.journal
         with Guarded("the start of a span"):
-            data = to_journal(begun) if journal is not None else b""
+            data = self._noted(begun) if self._noted is not None else b""
             if accounts.is_reentrant():
                 return
             with accounts.lock:

@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 from .._base.guard import pass_on
-from .._record.unfinished import left_behind
+from .._record.noted import left_behind
 from .buffer import Item
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ import zespan_serverless
 from tests.delivery.support import open_spans
 from zespan_serverless import testing
 from zespan_serverless._process import container as _container
-from zespan_serverless._record.unfinished import to_journal
+from zespan_serverless._record.noted import to_journal
 from zespan_serverless.providers._prompt import read_prompt
 from zespan_serverless.providers._request import Request
 from zespan_serverless.providers.openai._chat import CHAT
