@@ -135,7 +135,8 @@ def part_of(file: str) -> str:
     return file.split("/")[0].removesuffix(".py")
 
 
-def imports_in(file: Path) -> Iterator[Import]:
+@functools.cache
+def imports_in(file: Path) -> list[Import]:
     name = file.relative_to(PACKAGE).as_posix()
     package = [PACKAGE.name, *name.split("/")[:-1]]
 
@@ -155,11 +156,12 @@ def imports_in(file: Path) -> Iterator[Import]:
             for statement in node.body:
                 yield from visit(statement, "types")
         else:
-            inside = isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda))
+            inside = isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
             for child in ast.iter_child_nodes(node):
-                yield from visit(child, "function" if inside else when)
+                if not isinstance(child, ast.expr):  # no expression imports anything
+                    yield from visit(child, "function" if inside else when)
 
-    yield from visit(ast.parse(file.read_text()), "module")
+    return list(visit(ast.parse(file.read_text()), "module"))
 
 
 FILES = sorted(PACKAGE.rglob("*.py"))
@@ -248,6 +250,7 @@ def test_the_picture_shows_every_arrow() -> None:
     for part, target in sorted(arrows):
         targets.setdefault(part, set()).add(target)
 
+    @functools.cache
     def below(part: str) -> set[str]:
         return targets.get(part, set()).union(*(below(target) for target in targets.get(part, ())))
 
