@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import sys
@@ -29,7 +30,10 @@ def synthesized(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any
     python = installed("deploy", "cdk")
     folder = prepared("cdk", tmp_path_factory.mktemp("cdk") / "app")
     main(["layer", "build", "--output", str(folder / "zespan-serverless-layer.zip")])
-    ran([python, "app.py"], folder, CDK_OUTDIR=str(folder / "cdk.out"))  # as `cdk synth` calls it
+    (folder / "bin").mkdir()
+    (folder / "bin" / "python3.13").symlink_to(sys.executable)  # of the version that the app is for, it says
+    path = f"{folder / 'bin'}{os.pathsep}{os.environ['PATH']}"
+    ran([python, "app.py"], folder, CDK_OUTDIR=str(folder / "cdk.out"), PATH=path)  # as `cdk synth` calls it
     template = json.loads((folder / "cdk.out" / "Chat.template.json").read_text())
     return template["Resources"], folder / "cdk.out"
 
@@ -65,6 +69,9 @@ def test_the_assets_run(name: str, synthesized: tuple[dict[str, Any], Path], tmp
     function = of(resources, name, "AWS::Lambda::Function")
     code = out / f"asset.{function['Code']['S3Key'].removesuffix('.zip')}"
     assert (code / "zespan_serverless" / "__init__.py").is_file()
+    for package in (code, code / "zespan_serverless"):
+        heads = {file.read_bytes()[4:8] for file in (package / "__pycache__").glob("*.pyc")}
+        assert heads == {b"\x01\0\0\0"}  # bytecode that is valid whatever the times of the files are (PEP 552)
     options: dict[str, Any] = {}
     if name == "Unchanged":
         key = of(resources, "Zespan", "AWS::Lambda::LayerVersion")["Content"]["S3Key"]

@@ -55,11 +55,18 @@ def python_code(folder: str, *, platform: str = "manylinux2014_aarch64", version
 class _Pip:
     def __init__(self, folder: str, platform: str, version: str) -> None:
         self._folder = folder
+        self._python = f"python{version}"
         self._options = ["--platform", platform, "--python-version", version, "--only-binary=:all:"]
 
     def try_bundle(self, output_dir: str, options: Any = None, **_: Any) -> bool:
         requirements = str(Path(self._folder, "requirements.txt"))
-        command = [sys.executable, "-m", "pip", "install", "--quiet", "--target", output_dir, "-r", requirements]
-        subprocess.run([*command, *self._options], check=True)
+        command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-compile", "--target", output_dir]
+        subprocess.run([*command, "-r", requirements, *self._options], check=True)
         shutil.copytree(self._folder, output_dir, dirs_exist_ok=True)
+        # CDK changes the times of all files, so that bytecode must not depend on them.
+        compile_all = ["-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash", output_dir]
+        if shutil.which(self._python) is None:
+            print(f"{self._python} is not on the PATH: each cold start compiles the packages", file=sys.stderr)
+        elif subprocess.run([self._python, *compile_all]).returncode:
+            print("Some files have not been compiled, see above", file=sys.stderr)
         return True

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import zipfile
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from ..concerned import concerned, own_layers, place_of
@@ -149,11 +150,16 @@ def layer_not_pinned(project: Project) -> Iterator[Finding]:
     "Run `python3.13 -m compileall -q --invalidation-mode unchecked-hash` on the built folder before you deploy it.",
 )
 def no_bytecode(project: Project) -> Iterator[Finding]:
-    """Find what has been built for Lambda, functions and layers, without bytecode for the function's Python."""
+    """Find what has been built for Lambda, functions and layers, without valid bytecode for the function's Python."""
     for function in concerned(project, "aws_lambda"):
-        if isinstance(function.runtime, str) and function.built and _lacks_bytecode(function.built, function.runtime):
-            text = f"what is built of {function.name} has no bytecode for {function.runtime}"
-            yield Finding(text, function.place, function=function.name)
+        if isinstance(function.runtime, str) and function.built:
+            text = ""
+            if _lacks_bytecode(function.built, function.runtime):
+                text = f"what is built of {function.name} has no bytecode for {function.runtime}"
+            elif _is_dated(function.built, function.runtime):
+                text = f"the bytecode of {function.name} depends on file times, which packaging changes"
+            if text:
+                yield Finding(text, function.place, function=function.name)
     for function, layer in _layered(project):
         is_ours = layer.code is not None and any("zespan_serverless/" in name for name in _names(layer.code))
         if (
@@ -169,9 +175,22 @@ def no_bytecode(project: Project) -> Iterator[Finding]:
 
 def _lacks_bytecode(built: Path, runtime: str) -> bool:
     """Whether a built folder or zip has Python's sources, and no bytecode for a runtime."""
-    tag = f".cpython-{runtime.removeprefix('python').replace('.', '')}.pyc"
-    names = _names(built)
+    tag, names = _tag(runtime), _names(built)
     return any(name.endswith(".py") for name in names) and not any(name.endswith(tag) for name in names)
+
+
+def _is_dated(folder: Path, runtime: str) -> bool:
+    """Whether a built folder has bytecode that is valid only while its source keeps its time (PEP 552)."""
+    for name in filter(lambda name: name.endswith(_tag(runtime)), _names(folder)):
+        with suppress(OSError), Path(name).open("rb") as file:
+            if file.read(8)[4:] == bytes(4):
+                return True
+    return False
+
+
+def _tag(runtime: str) -> str:
+    """Return the end of the names of bytecode files."""
+    return f".cpython-{runtime.removeprefix('python').replace('.', '')}.pyc"
 
 
 def _names(built: Path) -> list[str]:

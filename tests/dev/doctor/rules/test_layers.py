@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import py_compile
 import sys
 from pathlib import Path
+from py_compile import PycInvalidationMode
 
 import pytest
 from zespan_serverless_dev.doctor.readers import read
@@ -42,3 +44,27 @@ def test_bytecode_of_the_layer(tmp_path: Path, pythons: list[str], found: dict[s
         (tmp_path / "template.yaml").write_text(TEMPLATE.format(runtime=runtime))
         result = diagnose(read(tmp_path), selected(["ZS203", "ZS204", "ZS217"], []))
         assert [finding.rule.id for finding in result.findings] == expected, runtime
+
+
+@pytest.mark.parametrize(
+    ("mode", "said"),
+    [
+        (
+            PycInvalidationMode.TIMESTAMP,
+            ["the bytecode of Chat depends on file times, which packaging changes"],
+        ),
+        (PycInvalidationMode.CHECKED_HASH, []),
+        (PycInvalidationMode.UNCHECKED_HASH, []),
+    ],
+)
+def test_bytecode_that_packaging_makes_invalid(tmp_path: Path, mode: PycInvalidationMode, said: list[str]) -> None:
+    """What Python and pip compile by default is reported; bytecode with a hash of its source is not."""
+    built = tmp_path / ".aws-sam" / "build" / "Chat"
+    built.mkdir(parents=True)
+    (built / "app.py").write_text("def handler(event, context):\n    return {}\n")
+    py_compile.compile(str(built / "app.py"), invalidation_mode=mode)
+    variables = "      Environment: {Variables: {ZESPAN_API_KEY_SECRET: 'ssm:/zespan/api-key'}}\n"
+    function = TEMPLATE.format(runtime=RUNTIME).partition("      Layers")[0]
+    (tmp_path / "template.yaml").write_text(function + variables)
+    result = diagnose(read(tmp_path), selected(["ZS217"], []))
+    assert [finding.message for finding in result.findings] == said
