@@ -33,20 +33,19 @@ _PARSED_MAX = 262_144  # bytes of the largest event in which a request is looked
 def zespan_alibaba(function: F, /) -> F: ...
 @overload
 def zespan_alibaba(**settings: Unpack[SettingsKwargs]) -> Callable[[F], F]: ...
-def zespan_alibaba(function: Callable[..., Any] | None = None, /, **settings: Any) -> Any:
+def zespan_alibaba(function: Any = None, /, **settings: Any) -> Any:
     """Trace every call of a function on Alibaba Cloud's Function Compute, and deliver its events before its return::
 
         @zespan_alibaba
         def handler(event, context): ...
 
-    Works bare and with settings (`@zespan_alibaba(flush_timeout=0.5)`): every field of `Settings`. The function is
-    called once with what the runtime passes; its result or exception passes through unchanged.
+    For `def`. Takes every setting by keyword (see `Settings`); raises ConfigurationError for an unknown one. The
+    function is called once with what the runtime passes; its result or exception passes through unchanged.
 
-    An instance is frozen between requests. So the events are sent first, for at most `flush_timeout` seconds and never
-    during the last `flush_reserve` seconds of the function's timeout. For an HTTP trigger the caller's `traceparent` is
-    continued, and the status is that of the result.
-
-    Raises ConfigurationError while decorating for an unknown setting or a value of the wrong type.
+    For an HTTP trigger the caller's `traceparent` is continued, and the status is that of the result. The return waits
+    for the events for at most `flush_timeout` seconds, and never during the last `flush_reserve` seconds of the
+    function's timeout, because an instance is frozen between requests. With `flush_mode="after_response"` a thread
+    sends them.
     """
     return wrap.configured(function, settings, _decorate)
 

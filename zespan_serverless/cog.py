@@ -27,8 +27,6 @@ def zespan_cog(**settings: Unpack[SettingsKwargs]) -> Callable[[F], F]: ...
 def zespan_cog(function: Any = None, /, **settings: Any) -> Any:
     """Trace every prediction of a Cog model, and deliver its events before its last output::
 
-        from zespan_serverless import zespan_cog
-
         class Runner(BaseRunner):
             @zespan_cog
             def run(self, prompt: str = Input()) -> str: ...

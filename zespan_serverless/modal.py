@@ -29,8 +29,6 @@ def zespan_modal(**settings: Unpack[SettingsKwargs]) -> Callable[[F], F]: ...
 def zespan_modal(function: Any = None, /, **settings: Any) -> Any:
     """Trace every input of a Modal function, and deliver its events while the container goes on::
 
-        from zespan_serverless import zespan_modal
-
         @app.function()                     # or @modal.method() in a class
         @zespan_modal
         def answer(question): ...

@@ -32,22 +32,21 @@ _ERROR_MAX = 1024  # characters of an error's text
 def zespan_openwhisk(function: F, /) -> F: ...
 @overload
 def zespan_openwhisk(**settings: Unpack[SettingsKwargs]) -> Callable[[F], F]: ...
-def zespan_openwhisk(function: Callable[..., Any] | None = None, /, **settings: Any) -> Any:
+def zespan_openwhisk(function: Any = None, /, **settings: Any) -> Any:
     """Trace every activation of a function on DigitalOcean or another OpenWhisk, and deliver its events before its
     return::
 
         @zespan_openwhisk
         def main(event, context): ...       # or main(event), or main()
 
-    Works bare and with settings (`@zespan_openwhisk(flush_timeout=0.5)`): every field of `Settings`. The function is
-    called once with what the runtime passes; its result or exception passes through unchanged. The runtime counts a
-    function's parameters to decide what to pass, and the decorated function has as many.
+    For `def`. Takes every setting by keyword (see `Settings`); raises ConfigurationError for an unknown one. The
+    function is called once with what the runtime passes; its result or exception passes through unchanged. The runtime
+    counts a function's parameters to decide what to pass, and the decorated function has as many.
 
-    A container is paused when it is idle. So the events are sent first, for at most `flush_timeout` seconds and never
-    during the last `flush_reserve` seconds before the activation's deadline. For a web function the caller's
-    `traceparent` is continued, and the status is that of the result.
-
-    Raises ConfigurationError while decorating for an unknown setting or a value of the wrong type.
+    For a web function the caller's `traceparent` is continued, and the status is that of the result. The result waits
+    for the events for at most `flush_timeout` seconds, and never during the last `flush_reserve` seconds before the
+    activation's deadline, because a container is paused when it is idle. With `flush_mode="after_response"` a thread
+    sends them.
     """
     return wrap.configured(function, settings, _decorate)
 

@@ -29,20 +29,19 @@ __all__ = ["zespan_oracle"]
 def zespan_oracle(function: F, /) -> F: ...
 @overload
 def zespan_oracle(**settings: Unpack[SettingsKwargs]) -> Callable[[F], F]: ...
-def zespan_oracle(function: Callable[..., Any] | None = None, /, **settings: Any) -> Any:
+def zespan_oracle(function: Any = None, /, **settings: Any) -> Any:
     """Trace every call of an Oracle function, and deliver its events before its response leaves::
 
-        @zespan_oracle                      # def or async def
+        @zespan_oracle
         def handler(ctx, data=None): ...
 
-    Works bare and with settings (`@zespan_oracle(flush_timeout=0.5)`): every field of `Settings`. The function is
-    called once with what `fdk` passes; its result or exception passes through unchanged.
+    For `def` and `async def`. Takes every setting by keyword (see `Settings`); raises ConfigurationError for an unknown
+    one. The function is called once with what `fdk` passes; its result or exception passes through unchanged.
 
-    Oracle pauses a container as soon as it is idle. So the events are sent first, for at most `flush_timeout` seconds
-    and never during the last `flush_reserve` seconds before the call's deadline. The caller's trace is continued: from
-    `traceparent`, otherwise from Oracle's own tracing.
-
-    Raises ConfigurationError while decorating for an unknown setting or a value of the wrong type.
+    The caller's trace is continued: from `traceparent`, otherwise from Oracle's own tracing. The response waits for the
+    events for at most `flush_timeout` seconds, and never during the last `flush_reserve` seconds before the call's
+    deadline, because Oracle pauses a container as soon as it is idle. With `flush_mode="after_response"` a thread sends
+    them.
     """
     return wrap.configured(function, settings, _decorate)
 

@@ -32,16 +32,14 @@ def zespan_runpod(**settings: Unpack[SettingsKwargs]) -> Callable[[F], F]: ...
 def zespan_runpod(function: Any = None, /, **settings: Any) -> Any:
     """Trace every job of a RunPod worker, and deliver its events before the job's result is posted::
 
-        from zespan_serverless import zespan_runpod
-
         @zespan_runpod
         def handler(job): ...
 
         runpod.serverless.start({"handler": handler})
 
     For `def`, `async def`, and generators of both kinds, whose job ends with the last piece. Takes every setting by
-    keyword (see `Settings`); raises ConfigurationError for an unknown one. The handler keeps its kind; its result, its
-    pieces and its exceptions pass through unchanged. A job that answers `{"error": ...}` is recorded as failed.
+    keyword (see `Settings`); raises ConfigurationError for an unknown one. The handler's result, pieces and exceptions
+    pass through unchanged. A job that answers `{"error": ...}` is recorded as failed.
 
     A client continues its trace with `{"input": {..., **trace_headers()}}`, because RunPod passes on nothing else. The
     result waits for the events for at most `flush_timeout` seconds, because a worker may be stopped as soon as it has

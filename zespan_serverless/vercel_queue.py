@@ -31,8 +31,6 @@ def zespan_vercel_queue(**settings: Unpack[SettingsKwargs]) -> Callable[[F], F]:
 def zespan_vercel_queue(function: Any = None, /, **settings: Any) -> Any:
     """Trace every delivery of a message to a subscriber, and deliver its events before the message is acknowledged::
 
-        from zespan_serverless import zespan_vercel_queue
-
         @subscribe(topic="orders")
         @zespan_vercel_queue
         async def fulfill(order): ...

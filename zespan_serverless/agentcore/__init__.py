@@ -42,7 +42,7 @@ def zespan_agentcore(**settings: Unpack[SettingsKwargs]) -> Callable[[F], F]: ..
 def zespan_agentcore(function: Any = None, /, **settings: Any) -> Any:
     """Trace every invocation of an agent on Bedrock AgentCore, and deliver its events without holding its response::
 
-        @app.entrypoint                     # def, async def, and generators of both kinds
+        @app.entrypoint
         @zespan_agentcore                   # above the entrypoint it does the same
         def agent(payload, context): ...
 
@@ -50,16 +50,14 @@ def zespan_agentcore(function: Any = None, /, **settings: Any) -> Any:
         @zespan_agentcore                   # one event for each connection
         async def talk(websocket, context): ...
 
-    Works bare and with settings (`@zespan_agentcore(flush_timeout=0.5)`): every field of `Settings`. The function gets
-    what the runtime passes, `context` only if its second parameter has that name. Its result, its pieces and its
-    exceptions pass through untouched; the invocation ends with the last piece. Events have the caller's trace, the
-    session, and the user that the caller names.
+    For `def`, `async def`, and generators of both kinds, whose invocation ends with the last piece. Takes every setting
+    by keyword (see `Settings`); raises ConfigurationError for an unknown one. The function gets what the runtime
+    passes, `context` only if its second parameter has that name; its result, its pieces and its exceptions pass through
+    unchanged. Events have the caller's trace, the session, and the user that the caller names.
 
     A thread sends the events, and `/ping` says `HealthyBusy` until it is done, `flush_timeout` seconds at most: a
     session that is busy is not idle. With `flush_mode="before_return"` they are sent before the end of the response. So
     they are after SIGTERM. https://docs.aws.amazon.com/bedrock-agentcore/latest/devguide/runtime-long-run.html
-
-    Raises ConfigurationError while decorating for an unknown setting or a value of the wrong type.
     """
     return wrap.configured(function, settings, _decorate)
 

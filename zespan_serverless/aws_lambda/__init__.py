@@ -49,8 +49,8 @@ def zespan_lambda(**settings: Unpack[SettingsKwargs]) -> _Decorator: ...
 def zespan_lambda(handler: Callable[..., Any] | None = None, /, **settings: Any) -> Any:
     """Trace every invocation of a Lambda handler, and deliver its events without adding to its response.
 
-    Works bare (`@zespan_lambda`) and with settings (`@zespan_lambda(flush_timeout=0.5)`): every field of `Settings`,
-    each also available as an environment variable ZESPAN_ + upper case. The first configuration in a process applies.
+    Takes every setting by keyword (see `Settings`), each also available as an environment variable ZESPAN_ + upper
+    case. The first configuration in a process applies.
 
     The handler may be `def`, `async def` (run on one event loop per thread, so that async clients stay usable), or any
     callable. It is called exactly once with what Lambda passed; its result or exception passes through unchanged. The
@@ -61,8 +61,8 @@ def zespan_lambda(handler: Callable[..., Any] | None = None, /, **settings: Any)
     extension, for at most `flush_timeout` seconds, and never during the last `flush_reserve` seconds of the function's
     timeout. If no extension is available, they are sent before the return.
 
-    Raises ConfigurationError while decorating for an unknown setting or a value of the wrong type. Importing the
-    handler's module anywhere but in Lambda's runtime process starts nothing.
+    Raises ConfigurationError for an unknown setting or a value of the wrong type. Importing the handler's module
+    anywhere but in Lambda's runtime process starts nothing.
     """
     return wrap.configured(handler, settings, _decorate)
 

@@ -49,8 +49,8 @@ def zespan_azure(function: Any = None, /, **settings: Any) -> Any:
         @zespan_azure                       # v1: on what function.json calls the entry point
         async def main(msg: func.QueueMessage) -> None: ...
 
-    Works bare and with settings (`@zespan_azure(flush_timeout=0.5)`): every field of `Settings`, each also available as
-    an app setting ZESPAN_ + upper case. The first configuration in a process applies.
+    Takes every setting by keyword (see `Settings`), each also available as an app setting ZESPAN_ + upper case. The
+    first configuration in a process applies.
 
     The function is called exactly once with what the worker passed; its result or exception passes through unchanged, a
     streamed response piece by piece. The function need not declare the worker's `context`; one that does still gets it.
@@ -62,8 +62,8 @@ def zespan_azure(function: Any = None, /, **settings: Any) -> Any:
     loop meanwhile. When Azure ends a worker by SIGTERM, pending events are sent:
     https://github.com/Azure/azure-functions-host/issues/10479
 
-    Raises ConfigurationError while decorating for an unknown setting, a value of the wrong type, and an object that
-    cannot be traced: not a function, or a durable orchestrator or entity, which is replayed (decorate its activities).
+    Raises ConfigurationError for an unknown setting, a value of the wrong type, and an object that cannot be traced:
+    not a function, or a durable orchestrator or entity, which is replayed (decorate its activities).
     Importing the module anywhere but in Azure's worker starts nothing.
     """
     return wrap.configured(function, settings, _decorate)

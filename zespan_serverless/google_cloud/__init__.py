@@ -35,7 +35,7 @@ __all__ = ["zespan_cloud_event", "zespan_gcf", "zespan_job"]
 def zespan_gcf(function: F, /) -> F: ...
 @overload
 def zespan_gcf(**settings: Unpack[SettingsKwargs]) -> Callable[[F], F]: ...
-def zespan_gcf(function: Callable[..., Any] | None = None, /, **settings: Any) -> Any:
+def zespan_gcf(function: Any = None, /, **settings: Any) -> Any:
     """Trace every request of an HTTP function, and deliver its events within it::
 
         @functions_framework.http
@@ -46,16 +46,15 @@ def zespan_gcf(function: Callable[..., Any] | None = None, /, **settings: Any) -
         @zespan_gcf(flush_timeout=0.5)
         async def hello(request): ...
 
-    Works above or below the framework's decorator, bare or with settings: every field of `Settings`. The function keeps
-    its name, kind (`def`, `async def`, generator) and signature. It is called once, and its result or exception passes
-    through unchanged. A streamed body passes through piece by piece, and the request's event ends with the last one.
+    Works above or below the framework's decorator. Takes every setting by keyword (see `Settings`); raises
+    ConfigurationError for an unknown one. The function keeps its name, kind (`def`, `async def`, generator) and
+    signature. It is called once, and its result or exception passes through unchanged. A streamed body passes through
+    piece by piece, and the request's event ends with the last one.
 
     Cloud Run gives CPU to requests only, unless it is billed by instance, which a container cannot detect. So events
     are sent before the response ends, for at most `flush_timeout` seconds and never during the last `flush_reserve`
     seconds of CLOUD_RUN_TIMEOUT_SECONDS. With `flush_mode="after_response"` a thread sends them, and no caller waits.
     https://cloud.google.com/run/docs/configuring/billing-settings
-
-    Raises ConfigurationError while decorating for an unknown setting or a value of the wrong type.
     """
     return wrap.configured(function, settings, functools.partial(_decorate, name="zespan_gcf"))
 
@@ -64,7 +63,7 @@ def zespan_gcf(function: Callable[..., Any] | None = None, /, **settings: Any) -
 def zespan_cloud_event(function: F, /) -> F: ...
 @overload
 def zespan_cloud_event(**settings: Unpack[SettingsKwargs]) -> Callable[[F], F]: ...
-def zespan_cloud_event(function: Callable[..., Any] | None = None, /, **settings: Any) -> Any:
+def zespan_cloud_event(function: Any = None, /, **settings: Any) -> Any:
     """Trace every call of an event-driven function, and deliver its events before it returns::
 
         @functions_framework.cloud_event

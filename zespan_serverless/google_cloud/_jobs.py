@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 def zespan_job(main: F, /) -> F: ...
 @overload
 def zespan_job(**settings: Unpack[SettingsKwargs]) -> Callable[[F], F]: ...
-def zespan_job(main: Callable[..., Any] | None = None, /, **settings: Any) -> Any:
-    """Trace the run of a Cloud Run job's task, and deliver its events before the process ends.
+def zespan_job(main: Any = None, /, **settings: Any) -> Any:
+    """Trace the run of a Cloud Run job's task, and deliver its events before the process ends::
 
         @zespan_job
         def main(): ...
@@ -33,9 +33,9 @@ def zespan_job(main: Callable[..., Any] | None = None, /, **settings: Any) -> An
             main()
 
     For `def`, `async def` and generators. Takes every setting by keyword (see `Settings`); raises ConfigurationError
-    while decorating for an unknown one. The result, exception or `sys.exit` code of `main` passes through unchanged. At
-    the end everything is delivered, which takes up to 10 s if the backend is unreachable. If the task is stopped by
-    SIGTERM (its timeout expires, or its execution is cancelled), pending events are sent within `flush_timeout`.
+    for an unknown one. The result, exception or `sys.exit` code of `main` passes through unchanged. At the end
+    everything is delivered, which takes up to 10 s if the backend is unreachable. If the task is stopped by SIGTERM
+    (its timeout expires, or its execution is cancelled), pending events are sent within `flush_timeout`.
 
     Execution, task index, attempt and count are attributes of its event. The run continues the trace of `TRACEPARENT`
     in the environment, which the overrides of an execution can set.

@@ -18,7 +18,7 @@ PAGES = sorted((Path(__file__).parent / "projects").glob("*.md"))
 EXAMPLES = Path(__file__).parents[3] / "examples"
 STRIPPED = [
     *("aws_lambda/chat", "aws_lambda/digest", "aws_lambda/fastapi_stream", "aws_lambda/sqs_worker", "fastapi", "flask"),
-    *("azure_functions/chat", "azure_functions/stream", "google_cloud", "script", "vercel"),
+    *("alibaba", "azure_functions/chat", "azure_functions/stream", "digitalocean", "google_cloud", "script", "vercel"),
 ]
 every_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 
