@@ -1,7 +1,7 @@
 """Kill whatever runs, at any moment, with a backend that fails in every way: nothing that was captured is lost.
 
-Then the same with sandboxes that are replaced with their disks while the backend is away, and a directory to park in;
-and with two backends.
+Then the same with sandboxes that are replaced with their disks while the backend is unavailable, and a directory to
+park in; and with two backends.
 
 ZESPAN_CHAOS_SEED=7 repeats a run as far as timing allows; ZESPAN_CHAOS_SECONDS=600 has it go on for longer.
 """
@@ -301,7 +301,7 @@ def test_nothing_is_lost_with_the_disk(tmp_path: Path, capsys: pytest.CaptureFix
 @pytest.mark.skipif(sys.platform != "linux", reason="AWS builds its emulator for Linux only")
 @pytest.mark.host(seconds=20)
 def test_each_of_two_destinations_has_had_everything(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Each is away at times, processes die, and sandboxes are replaced with their disks: what is missing is parked.
+    """Each is unavailable at times, processes die, sandboxes are replaced with their disks: what is missing is parked.
 
     When both are there again, and what is parked has been replayed, nothing is missing and nothing was dropped.
     `python -m tests.chaos.destinations` runs it for longer, with S3 and SQS.

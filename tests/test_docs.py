@@ -112,7 +112,7 @@ def test_events_go_to_an_endpoint_of_opentelemetry() -> None:
 def test_a_function_sends_to_carbon_by_hand(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The example delivers, and says so if Carbon is away."""
+    """The example delivers, and says so if Carbon is unavailable."""
     monkeypatch.setenv("CARBON_API_KEY", "carbon_key")
     with testing.Backend() as backend:
         monkeypatch.setenv("ZESPAN_BASE_URL", backend.url)
@@ -123,7 +123,7 @@ def test_a_function_sends_to_carbon_by_hand(
         backend.mode = "hang"
         monkeypatch.setattr("zespan_serverless._process.container.Container.FLUSH_BY_HAND", 0.2)
         assert handler({}, testing.LambdaContext()) == {"statusCode": 200}
-    assert "Carbon is away for now: " in capsys.readouterr().out
+    assert "Carbon is unavailable for now: " in capsys.readouterr().out
 
 
 def test_events_go_through_a_client_of_the_users() -> None:
@@ -146,7 +146,7 @@ def test_a_function_that_has_no_time_left_says_so() -> None:
 def test_two_destinations_get_every_event(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The example's archive has the events that the backend has, and the one that is away is named."""
+    """The example's archive has the events that the backend has, and the one that is unavailable is named."""
     example = blocks(PAGES["destinations"])[0].replace("/tmp/events.jsonl", str(tmp_path / "events.jsonl"))
     with testing.Backend() as backend:
         monkeypatch.setenv("ZESPAN_BASE_URL", backend.url)

@@ -27,6 +27,7 @@ PHRASES = {
     r"\bof (its|their) own accord\b": "automatically",
     r"\bfor want of\b": "because there is no ...",
     r"\bwhoever\b": "name the caller",
+    r"\b(?:is|be|been|was) away\b": "unavailable, unreachable",
     r"\bnothing of (ours|us)\b": "nothing of this package",
     r"\bit is said\b": "it is logged",
     r"\bas (it|they) (has|have) it\b": "as ... defines it",

@@ -92,7 +92,7 @@ def test_a_backend_that_is_away(mode: int, backend: Backend, parked: Store, caps
 def test_the_other_backends_get_theirs(
     backend: Backend, parked: Store, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A store has batches for several, the first of which is away: it is tried once; the next run sends the rest."""
+    """A store has batches for several, the first is unavailable: it is tried once; the next run sends the rest."""
     with Backend(decode=lambda body: json.loads(body)["resourceSpans"][0]["scopeSpans"][0]["spans"]) as collector:
         monkeypatch.setenv("ZESPAN_EXPORTER", "zespan,otlp")
         monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url)
@@ -106,7 +106,7 @@ def test_the_other_backends_get_theirs(
         assert [span["name"] for span in collector.events] == ["b3", "b5", "b5"]
         printed = capsys.readouterr().out
         assert printed.count("stays where it is") == 2
-        assert "b4: stays where it is: retry, its backend is away" in printed
+        assert "b4: stays where it is: retry, its backend is unavailable" in printed
         assert "not tried, because their backends have failed: 2 more batches" in printed
         backend.mode = "ok"
         assert main(["replay", parked.url]) == 0

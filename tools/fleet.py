@@ -1,4 +1,4 @@
-"""A fleet of sandboxes, and a backend that is away for ten minutes: `python -m tools.fleet` shows what becomes of it.
+"""A fleet of sandboxes, and an outage of the backend for ten minutes: `python -m tools.fleet` shows the result.
 
 Each sandbox is a real `Delivery`, which has no threads here (the caller sends), and lives in a time that the simulation
 moves. It is invoked at random moments, flushes after each invocation, and is replaced at random with all that is on its
@@ -61,7 +61,7 @@ class Wakeup:
 
 
 class Destination(exporters.Exporter):
-    """Counts what it gets. A backend refuses connections while it is away; a store never does."""
+    """Counts what it gets. A backend refuses connections while it is unavailable; a store never does."""
 
     def __init__(self, clock: Clock, *, is_store: bool = False) -> None:
         self._clock, self._is_store = clock, is_store
@@ -178,7 +178,7 @@ def plot(fleet: Fleet) -> str:
     return f"""<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 640 240" font-family="sans-serif" font-size="11">
 <rect width="640" height="240" fill="#fff"/>
 <rect x="{left:.0f}" y="20" width="{right - left:.0f}" height="190" fill="#eee"/>
-<text x="{(left + right) / 2:.0f}" y="34" text-anchor="middle">the backend is away</text>
+<text x="{(left + right) / 2:.0f}" y="34" text-anchor="middle">the backend is unavailable</text>
 <text x="4" y="12">requests per second</text><text x="36" y="34" text-anchor="end">{top:,}</text>
 <text x="36" y="213" text-anchor="end">0</text>{minutes}<text x="630" y="238" text-anchor="end">minutes</text>
 <path d="M40 20V210H630" fill="none" stroke="#888"/>
@@ -193,7 +193,7 @@ def main() -> None:
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--plot", type=Path)
     options = parser.parse_args()
-    print("| fallback | captured | delivered | parked | lost | requests/s before | most, away | most, on return |")
+    print("| fallback | captured | delivered | parked | lost | requests/s before | most, outage | most, on return |")
     print("| --- | --- | --- | --- | --- | --- | --- | --- |")
     for with_fallback in (False, True):
         fleet = simulate_in_processes(options.sandboxes, with_fallback=with_fallback, processes=options.processes)

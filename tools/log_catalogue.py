@@ -56,7 +56,7 @@ GROUPS: dict[str, dict[str, tuple[str, str]]] = {
         "away-server": (
             f"The backend fails at the requests, or is overloaded (HTTP 5xx). {_AWAY}",
             "Look at the status of the backend. There is nothing to do in the function; "
-            "[operations.md](operations.md#when-the-backend-is-away) says what happens meanwhile.",
+            "[operations.md](operations.md#when-the-backend-is-unavailable) says what happens meanwhile.",
         ),
         "away-key": (
             f"The key is in AWS (`api_key_secret`), and cannot be read from there. {_AWAY}",
@@ -131,7 +131,7 @@ GROUPS: dict[str, dict[str, tuple[str, str]]] = {
     },
     "Events are kept elsewhere": {
         "parked": (
-            "The backend is away, or the process ends, and the `fallback` is taking the events.",
+            "The backend is unavailable, or the process ends, and the `fallback` is taking the events.",
             "When the backend is back, run the command that the line names, unless a forwarder does it by itself:"
             " [parking.md](parking.md).",
         ),

@@ -35,7 +35,7 @@ _REQUEST_MAX = 10.0  # seconds that one request may take
 
 _BY_PROTOCOL = ("otlp", "collector")  # exporters whose format depends on a variable
 
-_DELIVERED, _AWAY = Outcome("delivered"), Outcome("retry", "its backend is away")
+_DELIVERED, _UNAVAILABLE = Outcome("delivered"), Outcome("retry", "its backend is unavailable")
 
 
 class Forwarder:
@@ -47,22 +47,22 @@ class Forwarder:
         self._taking: set[Kind] = set()  # whose backend has accepted the last batch
         self._doubtful: set[Kind] = set()  # whose backend has failed at a batch that may be to blame
 
-    def forward(self, blobs: Sequence[bytes], seconds: float, away: set[Kind] | None = None) -> list[Outcome]:
+    def forward(self, blobs: Sequence[bytes], seconds: float, unavailable: set[Kind] | None = None) -> list[Outcome]:
         """Send the events of these blobs within so many seconds. Return an outcome per blob: the worst of its events.
 
-        `away`: kinds of events whose backend accepts none now. They are skipped, and kinds that fail are added. A kind
-        that may have failed because of an event is added if the next call fails as well.
+        `unavailable`: kinds of events whose backend accepts none now. They are skipped, and kinds that fail are added.
+        A kind that may have failed because of an event is added if the next call fails as well.
         """
         deadline = time.monotonic() + seconds
         outcomes = [_DELIVERED] * len(blobs)
-        away = set() if away is None else away
+        unavailable = set() if unavailable is None else unavailable
         kinds: dict[Kind, dict[str, list[Entry]]] = {}
         for index, blob in enumerate(blobs):
             try:
                 for header, events in batches_of(blob):
                     kind = _kind(header)
-                    if kind in away:
-                        outcomes[index] = _AWAY
+                    if kind in unavailable:
+                        outcomes[index] = _UNAVAILABLE
                         continue
                     of_resource = kinds.setdefault(kind, {}).setdefault(_resource(header), [])
                     of_resource.extend((index, event) for event in events)
@@ -75,7 +75,7 @@ class Forwarder:
             for index, outcome in self._send_all(kind, resources, now + share):
                 outcomes[index] = outcome
                 if outcome.verdict != "refused" and (not outcome.suspect or kind in self._doubtful):
-                    away.add(kind)
+                    unavailable.add(kind)
                 if outcome.suspect:
                     self._doubtful.add(kind)
             left -= 1

@@ -32,7 +32,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         type=_seconds,
         default=60.0,
         metavar="SECONDS",
-        help="how long one batch is tried while the backend is away; default: %(default)s",
+        help="how long one batch is tried while the backend is unavailable; default: %(default)s",
     )
     parser.set_defaults(run=run)
 
@@ -58,7 +58,7 @@ class _Replay:
     def __init__(self, store: Store, forwarder: Forwarder, arguments: Namespace) -> None:
         self._store, self._forwarder, self._arguments = store, forwarder, arguments
         self._batches = self._events = self._left = self._untried = 0
-        self._away: set[Kind] = set()  # kinds of events whose backend has failed
+        self._unavailable: set[Kind] = set()  # kinds of events whose backend has failed
 
     def run(self) -> int:
         is_dry = self._arguments.dry_run
@@ -99,10 +99,10 @@ class _Replay:
 
     def _send(self, name: str, blob: bytes) -> None:
         """Send a batch, unless every backend that it is for has failed; other backends may be available."""
-        if self._away and _is_known(blob, self._away):
+        if self._unavailable and _is_known(blob, self._unavailable):
             self._left, self._untried = self._left + 1, self._untried + 1
             return
-        (outcome,) = self._forwarder.forward([blob], self._arguments.patience, self._away)
+        (outcome,) = self._forwarder.forward([blob], self._arguments.patience, self._unavailable)
         if outcome.verdict != "delivered":
             self._leave(name, f"{outcome.verdict}, {outcome.detail}")
             return
@@ -129,9 +129,9 @@ def _count(blob: bytes) -> int:
     return sum(len(events) for _, events in batches_of(blob))
 
 
-def _is_known(blob: bytes, away: set[Kind]) -> bool:
+def _is_known(blob: bytes, unavailable: set[Kind]) -> bool:
     with suppress(ValueError):
-        return kinds_of(blob) <= away
+        return kinds_of(blob) <= unavailable
     return False
 
 

@@ -102,7 +102,7 @@ def test_events_between_flushes_are_counted_in_the_next_line(emitted: Emitted) -
 
 
 def test_refused_and_pending_events_are_counted(emitted: Emitted) -> None:
-    """Dropped by the backend's word, and pending while it is away."""
+    """Dropped by the backend's word, and pending while it is unavailable."""
     exporter = AnyEvent(Outcome("unauthorized", "HTTP 401"), RETRY)
     with testing.recording(exporter=exporter, on_flush=delivery_metrics("Shop"), flush_timeout=0.05):
         handler(1, LambdaContext())

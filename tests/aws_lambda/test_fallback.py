@@ -1,4 +1,4 @@
-"""A sandbox that is replaced while the backend is away leaves its events in the fallback, not on its own disk."""
+"""A sandbox that is replaced while the backend is unavailable leaves its events in the fallback, not on its disk."""
 
 from __future__ import annotations
 

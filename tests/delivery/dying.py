@@ -24,7 +24,7 @@ SPAN = "ab" * 8
 
 
 class Exporter:
-    """Delivers; but the backend is away at times, and refuses batches that hold number 8."""
+    """Delivers; but the backend is unavailable at times, and refuses batches that hold number 8."""
 
     def __init__(self, sink: str) -> None:
         self.sink = sink

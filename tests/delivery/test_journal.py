@@ -756,7 +756,7 @@ def test_killed_at_any_moment(tmp_path: Path) -> None:
 
 
 def test_file_size_is_capped(begin: Begin, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """While the backend is away the file stays within twice the buffer's size, and has all that is in the buffer."""
+    """While the backend is unavailable the file stays within twice the buffer's size, and has all of the buffer."""
     monkeypatch.setattr(_journal, "_REWRITE_MIN", 0)
     delivery = begin(Scripted(RETRY), max_bytes=20_000, max_events=50)
     largest = 0

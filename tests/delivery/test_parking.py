@@ -116,7 +116,7 @@ def test_a_backend_that_is_too_slow_for_the_last_flush_leaves_the_rest_to_the_fa
 
 
 def test_an_open_breaker_leaves_all_of_the_time_to_the_fallback(make: Make, at_once: None) -> None:
-    """The last flush may be short: the backend is known to be away, and is not tried."""
+    """The last flush may be short: the backend is known to be unavailable, and is not tried."""
     delivery, backend, fallback = away(make)
     tries = len(backend.batches)
     assert delivery.flush(0.25, probe=True, last=True).replaced(elapsed=0) == FlushReport(parked=1)

@@ -69,7 +69,7 @@ def collected(finalize: Callable[[], object], inside: Callable[..., Any]) -> Cal
 
 @pytest.fixture
 def journaled(tmp_path: Path) -> Callable[[], tuple[Delivery, Any]]:
-    """A delivery with a journal and a backend that is away, and that journal."""
+    """A delivery with a journal and a backend that is unavailable, and that journal."""
 
     def begin() -> tuple[Delivery, Any]:
         exporter = Scripted(AWAY)

@@ -237,7 +237,7 @@ def test_only_the_poisoned_event_is_dropped(backend: Backend, to: Make) -> None:
 
 @pytest.mark.parametrize("status", [400, 413, 422])
 def test_event_refused_alone_is_dropped(backend: Backend, to: Make, status: int) -> None:
-    """Halves are tried before; and a backend that refuses is no backend that is away."""
+    """Halves are tried before; and a backend that refuses is no backend that is unavailable."""
     backend.mode = status
     delivery = to()
     capture(delivery, 1, 2, 3)

@@ -150,7 +150,7 @@ def test_the_decorator_for_another_host_delivers_before_the_process_is_frozen(mo
 def test_a_host_with_a_hook_after_the_response_flushes_there(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The hook delivers; of a backend that is away it says how many events wait."""
+    """The hook delivers; of a backend that is unavailable it says how many events wait."""
     hook = page("host", 2).after_response
     context = SimpleNamespace(seconds_left=lambda: 5.0)
     with testing.Backend() as backend, init(base_url=backend.url, api_key="zsp_k"):

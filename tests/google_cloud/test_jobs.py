@@ -104,7 +104,7 @@ def test_stopped_task_says_so_and_ends_at_once(
 
 
 def test_dead_backend_delays_the_end_by_ten_seconds_at_most(env: dict[str, str], backend: Backend, cell: Cell) -> None:
-    """A job waits 10 s at most for a backend that is away, ends as it would have, and says what is lost."""
+    """A job waits 10 s at most for a backend that is unavailable, ends as it would have, and says what is lost."""
     backend.mode = "refuse"
     code, out, err, seconds = run(env)
     assert (code, out) == (0, "done\n")

@@ -42,7 +42,7 @@ def plain(event: dict[str, Any], context: object) -> str:
 
 
 class _Refusing(testing.MemoryExporter):
-    """A backend that is away."""
+    """A backend that is unavailable."""
 
     def send(self, batch: Sequence[bytes], timeout: float) -> Outcome:
         return Outcome("retry", "away")

@@ -2,10 +2,10 @@
 
 Events are parked when
 
-    the process ends        and the backend is away, or half of the time of the last flush is over; or little is left of
-                            it, and the last attempt at the backend has failed
-    the buffer fills up     it is half full and the backend is away, or almost full although it is not
-    an outage is long       the backend has been away for `fallback_after` seconds, and a flush waits
+    the process ends        and the backend is unavailable, or half of the time of the last flush is over; or little is
+                            left of it, and the last attempt at the backend has failed
+    the buffer fills up     it is half full and the backend is unavailable, or almost full although it is not
+    an outage is long       the backend has been unavailable for `fallback_after` seconds, and a flush waits
 
 The sender does this in the time of the flush that waits, if one does. A parked event is settled, as a delivered one.
 While the fallback fails it is left alone for 1 s, 2 s ... up to 60 s, and events wait or are dropped as without it.
@@ -36,8 +36,8 @@ if TYPE_CHECKING:
     from .waiters import FlushWaiter
 
 FULL_IF_AWAY, FULL = 0.5, 0.9
-"""How full the buffer is when its oldest events are parked: while the backend is away, and while it is not. The rest is
-for events that are captured meanwhile."""
+"""How full the buffer is when its oldest events are parked: while the backend is unavailable, and while it is not. The
+rest is for events that are captured meanwhile."""
 
 NEEDED = 0.25
 """Seconds at the end of a process that the fallback gets if the last attempt at the backend has failed. That is all of

@@ -1,9 +1,9 @@
 """Several destinations at once: every event goes to a delivery of each, which knows nothing of the others.
 
 Each has its own buffer, thread, breaker, journal and counters, and encodes events itself. So one that hangs, refuses or
-is away has no effect on what the others send. What is done here is only what has to be done for all of them together:
-an event is handed to each, even if a signal handler raises an exception meanwhile; their flushes take place at the same
-time, within the time of one; and their reports are added up.
+is unavailable has no effect on what the others send. What is done here is only what has to be done for all of them
+together: an event is handed to each, even if a signal handler raises an exception meanwhile; their flushes take place
+at the same time, within the time of one; and their reports are added up.
 """
 
 from __future__ import annotations

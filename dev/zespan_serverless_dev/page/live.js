@@ -107,7 +107,7 @@ export function start() {
         notice.value = `${lost} lost: events whose sandbox has ended without them.`;
       summary.value = sums;
     } catch {
-      // The stream's state already says that the server is away.
+      // The stream's state already says that the server is unavailable.
     }
   }, SUMMARY_EVERY);
   effect(() => (attempt.value && run.value ? follow(run.value) : undefined));

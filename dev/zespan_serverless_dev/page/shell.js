@@ -156,7 +156,7 @@ const FAULTS = [
   ["hang", "hangs", "The backend accepts connections and never answers"],
   ["429", "429", "The backend asks to come back later"],
   ["500", "500", "The backend answers with a server error"],
-  ["refuse", "is away", "The backend refuses connections"],
+  ["refuse", "refuses", "The backend refuses connections"],
   ["drip", "drips", "The backend answers one byte at a time"],
 ];
 

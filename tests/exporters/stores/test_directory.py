@@ -129,7 +129,7 @@ def test_what_a_killed_process_left_incomplete_is_removed_in_time(tmp_path: Path
 
 
 def test_a_file_that_cannot_be_read_is_not_removed(tmp_path: Path) -> None:
-    """It may be complete: a disk that is away for a moment, or the file of another user, is left for another replay."""
+    """It may be complete: a disk may be unavailable, or the file another user's. It is left for another replay."""
     file = tmp_path / "old.gz.unfinished"
     file.write_bytes(batch_of([b"{}"], {"exporter": "zespan", "content_type": "application/json"}))
     os.utime(file, (time.time() - 4000.0, time.time() - 4000.0))
