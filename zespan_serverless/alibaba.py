@@ -39,8 +39,8 @@ def zespan_alibaba(function: Any = None, /, **settings: Any) -> Any:
         @zespan_alibaba
         def handler(event, context): ...
 
-    For `def`. Takes every setting by keyword (see `Settings`); raises ConfigurationError for an unknown one. The
-    function is called once with what the runtime passes; its result or exception passes through unchanged.
+    For `def`. Takes every setting by keyword (see `Settings`); raises ConfigurationError for an unknown one. Results
+    and exceptions pass through unchanged.
 
     For an HTTP trigger the caller's `traceparent` is continued, and the status is that of the result. The return waits
     for the events for at most `flush_timeout` seconds, and never during the last `flush_reserve` seconds of the

@@ -39,9 +39,9 @@ def zespan_openwhisk(function: Any = None, /, **settings: Any) -> Any:
         @zespan_openwhisk
         def main(event, context): ...       # or main(event), or main()
 
-    For `def`. Takes every setting by keyword (see `Settings`); raises ConfigurationError for an unknown one. The
-    function is called once with what the runtime passes; its result or exception passes through unchanged. The runtime
-    counts a function's parameters to decide what to pass, and the decorated function has as many.
+    For `def`. Takes every setting by keyword (see `Settings`); raises ConfigurationError for an unknown one. Results
+    and exceptions pass through unchanged. The runtime counts a function's parameters to decide what to pass, and the
+    decorated function has as many.
 
     For a web function the caller's `traceparent` is continued, and the status is that of the result. The result waits
     for the events for at most `flush_timeout` seconds, and never during the last `flush_reserve` seconds before the

@@ -36,7 +36,7 @@ def zespan_oracle(function: Any = None, /, **settings: Any) -> Any:
         def handler(ctx, data=None): ...
 
     For `def` and `async def`. Takes every setting by keyword (see `Settings`); raises ConfigurationError for an unknown
-    one. The function is called once with what `fdk` passes; its result or exception passes through unchanged.
+    one. Results and exceptions pass through unchanged.
 
     The caller's trace is continued: from `traceparent`, otherwise from Oracle's own tracing. The response waits for the
     events for at most `flush_timeout` seconds, and never during the last `flush_reserve` seconds before the call's
