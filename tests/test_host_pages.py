@@ -18,7 +18,7 @@ from zespan_serverless_dev.emulator.model import ModelEndpoint
 from tests.documentation import PAGES, blocks, run
 from tests.environments import installed
 from tests.hosts import GROUPS
-from tests.support import TRACE, TRACEPARENT
+from tests.support import ROOT, TRACE, TRACEPARENT
 from tests.test_template import SAM, validate
 from tools.timelines import PICTURES
 from zespan_serverless import init, testing
@@ -82,6 +82,13 @@ def test_every_page_has_the_same_shape(name: str) -> None:
     headings = re.findall(r"^###? (.*)$", HOSTS[f"hosts/{name}"], re.MULTILINE)
     assert [heading for heading in headings if heading in SHAPE] == SHAPE
     assert re.search(r"^!\[.{20,}\]\(\.\./images/timelines/[\w-]+\.svg\)$", HOSTS[f"hosts/{name}"], re.MULTILINE)
+
+
+def test_every_example_is_named_by_a_page() -> None:
+    """A reader of a host's page finds each example, and each folder that deploys one."""
+    linked = set(re.findall(r"\(\.\./\.\./((?:examples|deploy)/\w+)/", "".join(HOSTS.values())))
+    folders = {f"{one.parts[-3]}/{one.parts[-2]}" for one in ROOT.glob("*/*/README.md")}
+    assert {one for one in folders if one.startswith(("examples/", "deploy/"))} - linked == set()
 
 
 @pytest.mark.parametrize(
