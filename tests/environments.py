@@ -122,6 +122,8 @@ ENVIRONMENTS = {
             *("wasm:openai==3.57.0", "wasm:httpx2-jsfetch==1.0", "wasm:jiter==0.19.0", "wasm:pydantic==2.14.4"),
         ],
     },
+    # The SDK of Azure's durable functions, whose telemetry API the other tests of Azure do without.
+    "azure": {"durable": ["azure-functions-durable==1.7.0"]},
     # The runtimes of hosts that run models.
     "gpus": {"cog": ["cog==0.23.1"], "modal": ["modal==1.6.4"], "runpod": ["runpod==1.12.0"]},
     # The tools that deploy the recipes of deploy/aws_lambda. What begins with npm: is a package of Node.

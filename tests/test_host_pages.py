@@ -54,7 +54,7 @@ def test_every_block_is_run() -> None:
         "hosts/agent-engine": 1,  # in agents/test_adk.py
         "hosts/agentcore": 1,  # in agents/test_examples.py
         "hosts/alibaba": 2,  # in faas/test_alibaba.py
-        "hosts/azure-functions": 3,  # in azure_functions/test_examples.py
+        "hosts/azure-functions": 4,  # in azure_functions/test_examples.py and azure_functions/test_durable.py
         "hosts/cloud-run": 2,  # in google_cloud/test_example.py
         "hosts/digitalocean": 1,  # in faas/test_openwhisk.py
         "hosts/cloudflare": 3,  # in cloudflare/test_examples.py

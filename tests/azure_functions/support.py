@@ -37,11 +37,13 @@ class Answer(NamedTuple):
 class Worker:
     """A worker process with one app (see `worker.py`)."""
 
-    def __init__(self, app: Path, model: str = "v2", env: dict[str, str] | None = None) -> None:
+    def __init__(
+        self, app: Path, model: str = "v2", env: dict[str, str] | None = None, python: Path | None = None
+    ) -> None:
         self._stderr = tempfile.TemporaryFile()  # noqa: SIM115  # closed in `close`
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("WEBSITE_")}
         self._process = subprocess.Popen(
-            [sys.executable, "-X", "faulthandler", str(HERE / "worker.py"), str(app), model],
+            [str(python or sys.executable), "-X", "faulthandler", str(HERE / "worker.py"), str(app), model],
             stdout=subprocess.PIPE,
             stderr=self._stderr,
             env={**inherited, "FUNCTIONS_WORKER_RUNTIME": "python", "PYTHONPATH": str(ROOT), **(env or {})},

@@ -172,16 +172,20 @@ def test_generators_are_refused() -> None:
             zespan_azure(wrong)
 
 
-@pytest.mark.parametrize("kind", ["orchestrationTrigger", "entityTrigger"])
-def test_what_is_replayed_is_refused_from_above(kind: str) -> None:
-    """Above the decorators of durable functions the function is not to be seen, but the trigger is."""
+@pytest.mark.parametrize(
+    ("kind", "told"),
+    [("orchestrationTrigger", "decorate its activities"), ("entityTrigger", "below @app.entity_trigger")],
+)
+def test_durable_functions_are_refused_from_above(kind: str, told: str) -> None:
+    """Above the decorators of durable functions the function is not to be seen, but the trigger is. The error says what
+    to decorate."""
     app = func.FunctionApp()
 
     @app.generic_trigger(arg_name="context", type=kind)
     def handle(context: str) -> str:
         return ""
 
-    with pytest.raises(ConfigurationError, match="replayed"):
+    with pytest.raises(ConfigurationError, match=told):
         zespan_azure(handle)
 
 

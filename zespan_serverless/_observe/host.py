@@ -82,8 +82,9 @@ class Host(Reads[Request]):
         """Return what functions that read a user or a session are called with: the first argument of the function."""
         return request
 
-    def scope(self, active: Any, request: Request) -> Scope:
-        """Return the scope that follows a function's result. By default the invocation ends when it returns."""
+    def scope(self, active: Any, request: Request) -> Scope | None:
+        """Return the scope that follows a function's result; None not to trace the call. By default the invocation ends
+        when the function returns."""
         return active  # type: ignore[no-any-return]
 
     def resource(self) -> Mapping[str, object]:

@@ -32,7 +32,8 @@ if TYPE_CHECKING:
 
 __all__ = ["zespan_azure"]
 
-_REPLAYED = ("orchestrationTrigger", "entityTrigger")
+_ORCHESTRATIONS = ("DurableOrchestrationContext", "DurableAIAgentContext")
+"""Classes of the contexts of orchestrators, which are replayed: a call is not traced."""
 
 
 @overload
@@ -63,7 +64,7 @@ def zespan_azure(function: Any = None, /, **settings: Any) -> Any:
     https://github.com/Azure/azure-functions-host/issues/10479
 
     Raises ConfigurationError for an unknown setting, a value of the wrong type, and an object that cannot be traced:
-    not a function, or a durable orchestrator or entity, which is replayed (decorate its activities).
+    not a function, or a durable orchestrator, which is replayed (decorate its activities).
     Importing the module anywhere but in Azure's worker starts nothing.
     """
     return wrap.configured(function, settings, _decorate)
@@ -108,8 +109,12 @@ def _rewrap(builder: Any, settings: Mapping[str, Any]) -> None:
         )
     trigger = built.get_trigger()
     kind = getattr(trigger, "type", None)
-    if kind in _REPLAYED:
-        raise ConfigurationError(f"zespan_azure cannot trace an {kind}, which is replayed: decorate its activities")
+    if kind == "orchestrationTrigger":
+        raise ConfigurationError(
+            "zespan_azure cannot trace an orchestrator, which is replayed: decorate its activities"
+        )
+    if kind == "entityTrigger":
+        raise ConfigurationError("put @zespan_azure below @app.entity_trigger, next to the function")
     built._func = _decorate(inner, settings)
 
 
@@ -204,7 +209,9 @@ class AzureHost(Host[AzureCall]):
     def subject(self, request: AzureCall) -> Any:
         return request.inputs.get(next((name for name in self._names if name != "context"), ""))
 
-    def scope(self, active: ActiveInvocation, request: AzureCall) -> Scope:
+    def scope(self, active: ActiveInvocation, request: AzureCall) -> Scope | None:
+        if type(request.context).__name__ in _ORCHESTRATIONS:
+            return None
         return Answer(active)
 
     def resource(self) -> Mapping[str, object]:
@@ -223,6 +230,9 @@ class AzureHost(Host[AzureCall]):
         }
         with Guarded("the description of a trigger"):
             attributes |= _triggers.describe(self._trigger or {}, inputs, route_prefix)
+        if type(context).__name__ == "DurableEntityContext":
+            entity, operation = _triggers.entity(context)
+            attributes, name = {**attributes, **entity}, f"{name}.{operation}"
         retries = getattr(context, "retry_context", None)
         most, count = getattr(retries, "max_retry_count", None), getattr(retries, "retry_count", None)
         if isinstance(most, int) and isinstance(count, int) and most > 0:

@@ -120,6 +120,12 @@ def describe(trigger: Mapping[str, Any], inputs: Mapping[str, Any], route_prefix
     return common
 
 
+def entity(context: Any) -> tuple[Mapping[str, object], str]:
+    """Return the attributes of an operation of a durable entity, and the operation's name."""
+    id = f"@{context.entity_name}@{context.entity_key}"
+    return {"azure.durable.entity.id": id, "azure.functions.trigger": "entity"}, str(context.operation_name)
+
+
 def _kind_of(trigger: Mapping[str, Any], inputs: Mapping[str, Any]) -> tuple[str, Any]:
     """Return the kind of the trigger, without the suffix `Trigger`, and the value that it has delivered."""
     kind = str(trigger.get("type") or "")
