@@ -83,8 +83,7 @@ class Host(Reads[Request]):
         return request
 
     def scope(self, active: Any, request: Request) -> Scope | None:
-        """Return the scope that follows a function's result; None not to trace the call. By default the invocation ends
-        when the function returns."""
+        """Return the scope that follows a function's result, by default to its return; None not to trace the call."""
         return active  # type: ignore[no-any-return]
 
     def resource(self) -> Mapping[str, object]:
