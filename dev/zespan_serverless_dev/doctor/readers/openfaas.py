@@ -13,7 +13,7 @@ def read(root: Path, project: Project) -> None:
     """Add each function in Python."""
 
     def add(file: Path, content: str) -> bool:
-        if "provider" not in content:
+        if "provider" not in content or "faas" not in content:
             return False
         document = table(_files.parsed(file, content))
         if table(document.get("provider")).get("name") not in ("openfaas", "faas"):

@@ -16,6 +16,7 @@ from ..source import Module
 _OURS = re.compile(r"zespan[-_.]serverless", re.IGNORECASE)
 _MORE = re.compile(r"\s*(-r|--requirement|-e|--editable|\.|-c|--constraint)(\s|=|/|$)")
 """A line of requirements.txt that has others read, or a local package that may need ours."""
+_LIST_OF_COG = re.compile(r"^[^#\n]*python_requirements", re.MULTILINE)
 _LISTS = ("requirements.txt", "pyproject.toml")
 _SCRIPTS = ("build.sh", "cog.yaml", "Dockerfile")
 """Files that may install the package themselves."""
@@ -37,10 +38,11 @@ def package_not_deployed(project: Project) -> Iterator[Finding]:
         module = _entry(project, function)
         if module is None or function.code is None or function.layers or function.is_packaged_as_image:
             continue
-        file = _list_without_ours(function)
+        file = function.place.file if _lacks_list(function) else _list_without_ours(function)
         if module.uses(PACKAGE) and file and not (function.code / PACKAGE).exists():
             text = f"{function.name} imports {PACKAGE}, which its {file.name} does not name"
-            yield Finding(text, Place(file), function=function.name)
+            remedy = "Add python_requirements: requirements.txt to build." if _lacks_list(function) else ""
+            yield Finding(text, Place(file), remedy, function.name)
 
 
 def _entry(project: Project, function: Function) -> Module | None:
@@ -49,6 +51,12 @@ def _entry(project: Project, function: Function) -> Module | None:
         path = (function.code / "function_app.py").resolve()
         return next((module for module in project.modules if module.path.resolve() == path), None)
     return handler_module(project, function)
+
+
+def _lacks_list(function: Function) -> bool:
+    """Whether the file of a model of Cog names no list of requirements, so that one beside it has no effect."""
+    text = _text(function.place.file)
+    return function.host == "cog" and not _LIST_OF_COG.search(text) and not _OURS.search(text)
 
 
 def _list_without_ours(function: Function) -> Path | None:

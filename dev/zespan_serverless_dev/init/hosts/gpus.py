@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 from ...doctor.model import Project
 from ...doctor.source import Definition, Module
-from .. import requirements, tracing
+from .. import requirements, tracing, yaml
 from ..draft import Draft
+from ..text import NotEditable
 
 _COG = ("cog.BaseRunner", "cog.BasePredictor")
 _SERVERS = ("asgi_app", "wsgi_app", "web_server", "web_endpoint", "fastapi_endpoint", "batched")
@@ -33,8 +35,8 @@ def plan(draft: Draft, project: Project) -> None:
             if host != "modal":  # its image names the packages
                 requirements.add(draft, module.path.parent, make=True)
             draft.note(_NOTES[host])
-            if host == "cog" and not _is_listed(module.path.parent / "cog.yaml"):
-                draft.note("Add to build in cog.yaml: python_requirements: requirements.txt")
+            if host == "cog" and not _is_listed(file := module.path.parent / "cog.yaml"):
+                draft.edit(file, _with_list, "Name zespan-serverless in cog.yaml")
 
 
 def _runpod(module: Module) -> Iterator[tuple[str, str]]:
@@ -59,9 +61,20 @@ def _cog(module: Module) -> Iterator[tuple[str, str]]:
 def _is_listed(file: Path) -> bool:
     """Whether Cog's file names a list of packages, or is not there."""
     try:
-        return "python_requirements" in file.read_text(encoding="utf-8-sig")
+        return "python_requirements" in _uncommented(file.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError):
         return True
+
+
+def _uncommented(text: str) -> str:
+    """Return a file without its comments, in which Cog's template has every key."""
+    return re.sub(r"#.*", "", text)
+
+
+def _with_list(text: str) -> str:
+    if "python_packages" in _uncommented(text):
+        raise NotEditable("Cog reads python_packages or python_requirements, not both")
+    return yaml.put(text, ("build", "python_requirements"), "requirements.txt")
 
 
 def _modal(module: Module) -> Iterator[tuple[str, str]]:
