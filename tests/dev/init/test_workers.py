@@ -107,3 +107,10 @@ def test_function_of_another_platform_is_not_named(tmp_path: Path) -> None:
     (tmp_path / "stack.yaml").write_text(OPENFAAS)
     ran = init(tmp_path, "--function", "chat")
     assert (ran.code, ran.err) == (2, "zespan-serverless init: there is no function 'chat': the project's are none\n")
+
+
+def test_handler_beside_the_file_of_knative_is_none_of_oracle(tmp_path: Path) -> None:
+    """Both tools have a func.yaml."""
+    (tmp_path / "func.yaml").write_text("specVersion: 0.36.0\nname: chat\nruntime: python\n")
+    (tmp_path / "tools.py").write_text("def handler(ctx, data): ...\n")
+    assert init(tmp_path).out == ""

@@ -37,7 +37,8 @@ def no_destination(project: Project) -> Iterator[Finding]:
             continue  # ZS003 says what is wrong with a value
         for what in sorted(_missing(function)):
             text = f"the function {function.name} sends nothing: {what}"
-            remedy = "" if what.startswith("set ZESPAN_API_KEY") else f"{what[:1].upper()}{what[1:]}."
+            is_said = what.startswith("set ZESPAN_API_KEY") and function.host == "aws_lambda"  # the secret is AWS's
+            remedy = "" if is_said else f"{what[:1].upper()}{what[1:]}."
             yield Finding(text, function.place, remedy, function.name)
 
 

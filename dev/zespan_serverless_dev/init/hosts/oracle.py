@@ -16,9 +16,10 @@ _NOTES = (
 
 
 def plan(draft: Draft, project: Project) -> None:
-    """Trace the function `handler` of each module beside a func.yaml, or that uses `fdk`."""
+    """Trace the function `handler` of each module beside a func.yaml of Fn, or that uses `fdk`."""
+    folders = {each.code.resolve() for each in project.functions if each.host == "oracle" and each.code}
     for module in project.modules:
-        if tracing.uses(module) or not _is_function(module):
+        if tracing.uses(module) or not _is_handler(module) or not (module.uses("fdk") or module.file.parent in folders):
             continue
         if tracing.decorate(draft, module.path, "handler", "zespan_oracle"):
             requirements.add(draft, module.path.parent, make=True)
@@ -26,8 +27,6 @@ def plan(draft: Draft, project: Project) -> None:
                 draft.note(note)
 
 
-def _is_function(module: Module) -> bool:
+def _is_handler(module: Module) -> bool:
     node = tracing.bound(module.tree.body, "handler")
-    is_function = isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and len(node.args.args) > 0
-    is_fn = module.uses("fdk") or any((module.path.parent / name).is_file() for name in ("func.yaml", "func.yml"))
-    return is_function and is_fn
+    return isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and len(node.args.args) > 0

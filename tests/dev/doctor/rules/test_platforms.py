@@ -32,3 +32,11 @@ def test_remedies_are_those_of_the_platform(wanted: str, tmp_path: Path) -> None
     key, handler = sorted(result.findings, key=lambda one: one.rule.id)
     assert wanted in handler.remedy
     assert key.remedy == "Revoke the key; have the platform put a new one there from its own secrets."
+
+
+def test_a_missing_key_is_not_looked_for_on_aws(tmp_path: Path) -> None:
+    """The remedy on another cloud names the variable, and not the one with a secret of AWS."""
+    files = {name: text.replace("ZESPAN_API_KEY", "OTHER") for name, text in PROJECTS["@zespan_alibaba"].items()}
+    files["a.py"] = f"import zespan_serverless\n{files['a.py']}"
+    (found,) = diagnose(read(write(files, tmp_path)), selected(["ZS001"], [])).findings
+    assert found.remedy == "Set ZESPAN_API_KEY, or ZESPAN_BASE_URL to send elsewhere."
