@@ -104,13 +104,15 @@ def _web(found: Mapping[str, Mapping[str, Mapping[str, Results]]]) -> str:
         "CPU, ms": number("cpu_added_ms", 2),
         "50th percentile, ms": number("p50_added_ms"),
         "99th percentile, ms": number("p99_added_ms"),
+        "Memory, MB": number("memory_mb"),
         "Arrived": share("arrived"),
     }
+    own = {"CPU, ms": number("cpu_ms", 2), "Memory, MB": columns["Memory, MB"]}
     tables = []
     for server, by_number in found.items():
         for at_once, results in by_number.items():
             title = f"{server}, {int(at_once):,} at once" if at_once != "1" else f"{server}, one after the other"
-            tables.append(f"{title}:\n\n{table(results, columns, {'CPU, ms': number('cpu_ms', 2)})}")
+            tables.append(f"{title}:\n\n{table(results, columns, own)}")
     return "\n\n".join(tables)
 
 
@@ -214,8 +216,8 @@ SECTIONS: dict[str, tuple[str, str, Callable[[Any], str]]] = {
     ),
     "web": (
         "Web servers",
-        "One model call of 20 ms in each request. CPU is per request, of all processes. The zespan SDK does not trace "
-        "the asynchronous client, which the application on uvicorn uses.",
+        "One model call of 20 ms in each request. CPU is per request, of all processes; memory is theirs after the "
+        "requests. The zespan SDK does not trace the asynchronous client, which the application on uvicorn uses.",
         _web,
     ),
     "events": (

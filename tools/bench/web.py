@@ -70,7 +70,10 @@ def _serve(setting: Setting, server: str) -> dict[str, Any]:
             for _ in range(setting.rounds(1, 1)):
                 for name in setting.shuffled():
                     rounds[name].append(servers[name].load(at_once, max(at_once, round(requests * setting.scale))))
-            found[str(at_once)] = {name: _figures(rounds[name], rounds[BARE]) for name in setting.names}
+            found[str(at_once)] = {
+                name: {**_figures(rounds[name], rounds[BARE]), "memory_mb": servers[name].memory()}
+                for name in setting.names
+            }
         time.sleep(DRAIN)
         for by_name in found.values():
             for name, figures in by_name.items():
@@ -152,9 +155,17 @@ class Server:
         await asyncio.gather(*(client() for _ in range(at_once)))
         return took, calls
 
+    def memory(self) -> float:
+        """Return the resident memory of the server and its workers in MB. What they share counts for each of them."""
+        pages = sum(int(Path(f"/proc/{pid}/statm").read_text().split()[1]) for pid in self._pids())
+        return round(pages * os.sysconf("SC_PAGE_SIZE") / 1e6, 1)
+
     def _cpu(self) -> float:
         """Return the CPU seconds of the server and its workers."""
+        return sum(time.clock_gettime((~pid << 3) | 2) for pid in self._pids())
+
+    def _pids(self) -> list[int]:
         pids = [self._process.pid]
         for children in Path(f"/proc/{self._process.pid}/task").glob("*/children"):
             pids += map(int, children.read_text().split())
-        return sum(time.clock_gettime((~pid << 3) | 2) for pid in pids)
+        return pids

@@ -79,7 +79,7 @@ def test_each_part_is_a_section_with_a_row_for_each_subject() -> None:
     assert "| no telemetry | 4000 | 3000 |" in shown
     assert "| zespan_serverless | 600 | 500 |" in shown
     assert "uvicorn, 64 at once:" in shown
-    assert "| zespan_serverless | 0.25 | 0.5 | 2.5 | 8 of 10 |" in shown
+    assert "| zespan_serverless | 0.25 | 0.5 | 2.5 | 61.0 | 8 of 10 |" in shown
     assert "| 1,000 | 5000 | 4990 | 10 | 90 | 36 |" in shown
     assert "| zespan_serverless | 60.0 | 60.5 |" in shown
     assert "| 128 MB | 51.0 | 61.0 | 71.0 | +16 % |" in shown
