@@ -110,5 +110,5 @@ def test_ci_asks_for_it(tmp_path: Path, given: str | None, seen: str) -> None:
     env = {"PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}"} | ({"ZESPAN_TEST_SYSTEM": given} if given else {})
     script = Path(docker.__file__).parents[1] / ".ci/run"
     done = subprocess.run([script, "X=1"], env=env, capture_output=True, text=True, check=True)
-    targets = ("-j4 environments newer", "-j2 check hosts", "test", "newer-test")
+    targets = ("-j4 environments newer", "-j2 check hosts", "test PYTEST=tools.again", "newer-test")
     assert done.stdout == "".join(f"{target} X=1 {seen}\n" for target in targets)
