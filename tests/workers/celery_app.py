@@ -27,7 +27,7 @@ app.conf.update(
     worker_hijack_root_logger=False,
 )
 if os.environ.get("ROOM") == "room":
-    zespan_serverless.zespan_celery(app, **json.loads(os.environ.get("SETTINGS", "{}")))
+    zespan_serverless.zespan_celery(app, on_error=noting.dropped, **json.loads(os.environ.get("SETTINGS", "{}")))
 elif os.environ.get("ROOM") == "init":
     zespan_serverless.init()
 

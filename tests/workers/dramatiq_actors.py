@@ -22,7 +22,7 @@ broker.add_middleware(AsyncIO())
 if os.environ.get("ROOM") == "room":
     from zespan_serverless.dramatiq import zespan_dramatiq
 
-    zespan_dramatiq(broker)
+    zespan_dramatiq(broker, on_error=noting.dropped)
 elif os.environ.get("ROOM") == "init":
     zespan_serverless.init()
 dramatiq.set_broker(broker)

@@ -1,8 +1,13 @@
-"""What a task does in these tests: it captures events, and notes their ids."""
+"""What a task does in these tests: it captures events, and notes their ids.
+
+The notes are files beside IDS, of one line each: what has been captured (`id pid`), which attempts have begun (`span
+pid`), which events the package has counted as dropped (`id span`), and which processes kill themselves (`pid`).
+"""
 
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import random
 import signal
@@ -12,13 +17,25 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from zespan_serverless import capture, traceparent
+from zespan_serverless.types import Dropped
 
 
 def captured(**metadata: Any) -> None:
     """Capture an event, and write its id to a file once that has returned: from then on it may not be lost."""
     name = str(uuid.uuid4())
     capture({"event_id": name, "operation": "inside", "metadata": metadata})
-    _note(os.environ["IDS"], name)
+    _note("", f"{name} {os.getpid()}")
+
+
+def dropped(report: Dropped) -> None:
+    """Note the events that will never be sent: `on_error` of the workers. At once, as the process may end any time."""
+    events = [json.loads(payload) for payload in report.payloads]
+    _note(" dropped", "\n".join(f"{event['event_id']} {event['span_id']}" for event in events))
+
+
+def killed() -> None:
+    """Note that this process will be killed: it can count nothing that it has not sent."""
+    _note(" killed", str(os.getpid()))
 
 
 def chaos(revoke: Callable[[], object] = lambda: None) -> Iterator[float]:
@@ -27,12 +44,13 @@ def chaos(revoke: Callable[[], object] = lambda: None) -> Iterator[float]:
     DEADLY is the probability that the attempt kills its process, which is not a property of the task: it may be tried
     again.
     """
-    _note(os.environ["IDS"] + " attempts", (traceparent() or "-" * 3).split("-")[2])
+    _note(" attempts", f"{(traceparent() or '---').split('-')[2] or '?'} {os.getpid()}")
     chance = random.Random()
     for number in range(chance.randrange(0, 12)):
         captured(number=number, text="x" * chance.choice([10, 10, 3000]))
         yield chance.choice([0, 0, 0.003])
     if chance.random() < float(os.environ["DEADLY"]):
+        killed()
         if chance.random() < 0.5:
             os._exit(1)
         os.kill(os.getpid(), signal.SIGKILL)
@@ -55,8 +73,8 @@ def _on_event_loop() -> bool:
         return False
 
 
-def _note(path: str, line: str) -> None:
-    file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+def _note(name: str, line: str) -> None:
+    file = os.open(os.environ["IDS"] + name, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
     try:
         os.write(file, f"{line}\n".encode())
     finally:

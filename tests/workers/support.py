@@ -109,8 +109,13 @@ def environment(folder: Path, backend: str, **more: str) -> dict[str, str]:
 
 def noted(env: Mapping[str, str]) -> list[str]:
     """The ids of the events that tasks have captured so far, in any process."""
-    path = Path(env["IDS"])
-    return path.read_text().split() if path.exists() else []
+    return [line.split()[0] for line in lines(env)]
+
+
+def lines(env: Mapping[str, str], name: str = "") -> list[str]:
+    """What tasks have noted so far under a name (see tests/workers/noting.py)."""
+    path = Path(env["IDS"] + name)
+    return path.read_text().splitlines() if path.exists() else []
 
 
 def run(python: Path, module: str, *args: Any, env: Mapping[str, str]) -> Any:
