@@ -9,6 +9,7 @@ from . import _process
 from . import settings as _settings
 from ._base.guard import Guarded
 from ._platforms.platform import countdown
+from ._process import sigterm
 from ._record.invocation import Description, Invocation
 from ._trace import Caller, caller_of, parse_traceparent
 from .tasks import Task
@@ -71,9 +72,12 @@ def finish(*, is_end: bool = True) -> None:
     that is left to the end of the process: a worker that is part of another program stops before that.
     """
     with Guarded("the end of a worker"):
+        sigterm.rearm()  # Celery gives up its handler at the first signal, and a second one may follow
         container = _process.current()
         if container is not None:
-            report = container.delivery.flush(container.settings.flush_timeout, probe=True, last=True)
-            container.delivery.notify(report, 0)
-            if is_end and not container.active:
-                container.delivery.close_at_exit(0)
+            try:
+                report = container.delivery.flush(container.settings.flush_timeout, probe=True, last=True)
+                container.delivery.notify(report, 0)
+            finally:  # also if a second signal says that the process is to end now
+                if is_end and not container.active:
+                    container.delivery.close_at_exit(0)

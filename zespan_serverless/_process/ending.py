@@ -133,7 +133,11 @@ def _at_exit() -> None:
     """Flush and close; events that cannot be sent are reported, or kept in the journal for the next process."""
     container = current()
     if container is not None:
-        container.delivery.close_at_exit(0 if _flushes_at_exit is False else container.settings.flush_timeout)
+        try:
+            container.delivery.close_at_exit(0 if _flushes_at_exit is False else container.settings.flush_timeout)
+        except BaseException:  # of a signal handler: a second signal, which says that the process is to end now
+            container.delivery.close_at_exit(0)
+            raise
 
 
 if hasattr(os, "register_at_fork"):
