@@ -95,8 +95,7 @@ def _after_fork() -> None:
 def at_exit(*, send: bool | None = True) -> None:
     """Close the delivery when the process exits, after a flush within flush_timeout.
 
-    With `send=False` there is no flush, unless another call asks for one: pending events are reported as dropped.
-    `send=None` leaves that to other calls.
+    With `send=False` pending events are reported as dropped, unless another call asks for a flush; None leaves it open.
     """
     import atexit
 
@@ -136,7 +135,7 @@ def _at_exit() -> None:
         try:
             container.delivery.close_at_exit(0 if _flushes_at_exit is False else container.settings.flush_timeout)
         except BaseException:  # of a signal handler: a second signal, which says that the process is to end now
-            container.delivery.close_at_exit(0)
+            _close_on_sigterm()
             raise
 
 
