@@ -6,7 +6,6 @@ import os
 import sys
 import time
 from functools import partial
-from typing import Any
 
 from .. import _trace
 from .._base import log
@@ -118,14 +117,10 @@ def _register_with_multiprocessing() -> None:
     if process is None or util is None:
         return
     if process.parent_process() is not None:
-        _finalize_at_exit(util)
+        util.Finalize(None, _at_exit, exitpriority=100)
     if not _is_known_to_multiprocessing:
         _is_known_to_multiprocessing = True
-        util.register_after_fork(_at_exit, lambda _: _finalize_at_exit(util))
-
-
-def _finalize_at_exit(util: Any) -> None:
-    util.Finalize(None, _at_exit, exitpriority=100)
+        util.register_after_fork(_at_exit, lambda _: util.Finalize(None, _at_exit, exitpriority=100))
 
 
 def _at_exit() -> None:
