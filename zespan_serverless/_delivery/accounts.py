@@ -193,7 +193,7 @@ class Accounts:
 
     def report_drop(self, items: Sequence[Item], reason: str, detail: str = "") -> None:
         """Credit dropped events to the flushes that wait for them, and queue a notice of them."""
-        self.waiters.credit_dropped(items)
+        self.waiters.credit(items, "dropped")
         self.notices.dropped(items, reason, detail)
         if self.notices or self.waiters:  # else a full buffer would wake the sender for every event
             self.wakeups.notify_all()

@@ -278,7 +278,7 @@ class Parking:
             # to here.
             self._pause = 0.0
             self._count = min(self._count + self._count // 4 + 1, self._count_max)
-            accounts.waiters.credit_parked(batch)
+            accounts.waiters.credit(batch, "parked")
             self._log_parked(count)
             return
         if outcome.verdict != "refused":

@@ -209,7 +209,7 @@ class Sending:
         if quickly:
             # An event that has failed alone is delivered after all: it is the backend that fails now and then.
             buffer.grow(absolved=any(item.breaker for item in batch))
-        accounts.waiters.credit_delivered(batch)
+        accounts.waiters.credit(batch, "delivered")
         accounts.notices.delivered()
 
     def _answered(self) -> None:

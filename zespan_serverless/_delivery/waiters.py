@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from .._base.reports import FlushReport
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Sequence
 
     from .buffer import Item
 
@@ -82,22 +82,11 @@ class Waiters:
         """Credit no more events to this flush."""
         self.all = [one for one in self.all if one is not waiter]
 
-    def credit_delivered(self, items: Iterable[Item]) -> None:
-        """Credit these delivered items to the flushes that wait for them."""
-        for waiter, count in self._credits(items):
-            waiter.delivered += count
-            waiter.settle(count)
-
-    def credit_dropped(self, items: Iterable[Item]) -> None:
-        """Credit these dropped items to the flushes that wait for them."""
-        for waiter, count in self._credits(items):
-            waiter.dropped += count
-            waiter.settle(count)
-
-    def credit_parked(self, items: Iterable[Item]) -> None:
-        """Credit these parked items to the flushes that wait for them."""
-        for waiter, count in self._credits(items):
-            waiter.parked += count
+    def credit(self, items: Sequence[Item], outcome: str) -> None:
+        """Credit items that were `delivered`, `dropped` or `parked` to the flushes that wait for them."""
+        for waiter in self.all:
+            count = sum([item.number <= waiter.target for item in items])
+            setattr(waiter, outcome, getattr(waiter, outcome) + count)
             waiter.settle(count)
 
     def time_left_of_last(self, share: float, at_most: float = 0.0) -> float:
@@ -108,9 +97,7 @@ class Waiters:
     def time_left(self) -> float:
         """Return seconds until the last deadline of a flush that waits for events; 0 if there is none."""
         now = time.monotonic()
-        return max(
-            (waiter.deadline - now for waiter in self.all if waiter.pending and waiter.deadline > now), default=0.0
-        )
+        return max([0.0, *[waiter.deadline - now for waiter in self.all if waiter.pending]])
 
     def has_longer_than(self, waiter: FlushWaiter) -> bool:
         """Whether another flush that waits for events has a later deadline."""
@@ -124,8 +111,3 @@ class Waiters:
                 self.remove(waiter)
                 callbacks.append(waiter.done)
         return callbacks
-
-    def _credits(self, items: Iterable[Item]) -> list[tuple[FlushWaiter, int]]:
-        """Return each flush, with how many of these items it waits for."""
-        numbers = [item.number for item in items]
-        return [(waiter, sum(number <= waiter.target for number in numbers)) for waiter in self.all]

@@ -181,7 +181,7 @@ class Worker:
         """Whether `ensure_thread` has one to start."""
         if self._retired or self.is_held:
             return False
-        return self._shift is None or (self.is_stuck and len(self.stuck) <= self.hung_max)
+        return self._shift is None or (bool(self.stuck) and self.is_stuck and len(self.stuck) <= self.hung_max)
 
     def reset_in_child(self) -> None:
         """Reset in a forked child, where only the thread that forked exists. If that is the sender, it ends with its
@@ -253,12 +253,15 @@ class Worker:
         finally:
             job.state = _DONE
             with self._lock:
-                self.stuck = [thread for thread in self.stuck if thread is not job.thread]
-                self._wakeups.notify_all()
-                if self.job is job:
-                    self.job = None
-                    if job.sends:
-                        self._settle(outcome or Outcome("retry", "interrupted"), job)
+                try:
+                    if self.stuck:
+                        self.stuck = [thread for thread in self.stuck if thread is not job.thread]
+                    if self.job is job:
+                        self.job = None
+                        if job.sends:
+                            self._settle(outcome or Outcome("retry", "interrupted"), job)
+                finally:  # last, because a thread that wakes before the lock is free has to wait again
+                    self._wakeups.notify_all()
             self._after_release()
 
     def _run(self, shift: object) -> None:

@@ -40,8 +40,10 @@ class Answer(Value):
 
 def find_blank_line(data: bytes) -> tuple[int, int]:
     """Return where the first blank line begins and ends, which is the end of a head; (0, 0) if there is none yet."""
-    blank_lines = [(at, at + len(mark)) for mark in (b"\n\r\n", b"\n\n") if (at := data.find(mark)) >= 0]
-    return min(blank_lines, default=(0, 0))
+    crlf, lf = data.find(b"\n\r\n"), data.find(b"\n\n")
+    if crlf >= 0 and not 0 <= lf < crlf:
+        return crlf, crlf + 3
+    return (lf, lf + 2) if lf >= 0 else (0, 0)
 
 
 def parse_head(head: bytes) -> tuple[str, int, dict[str, str]]:
@@ -53,8 +55,11 @@ def parse_head(head: bytes) -> tuple[str, int, dict[str, str]]:
     digits = status[:3]
     if not (digits.isascii() and digits.isdigit() and len(digits) == 3):
         raise TornAnswer(f"the answer has no valid status: {first[:50]!r}")
-    pairs = (line.partition(":") for line in lines)
-    return version, int(digits), {name.strip("\r").lower(): value.strip() for name, _, value in pairs}
+    headers: dict[str, str] = {}
+    for line in lines:
+        name, _, value = line.partition(":")
+        headers[name.strip("\r").lower()] = value.strip()
+    return version, int(digits), headers
 
 
 def is_chunked(headers: Mapping[str, str]) -> bool:

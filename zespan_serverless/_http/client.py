@@ -76,11 +76,11 @@ class Channel:
         self._layers.append(layer)
         self._unread, self.reusable = b"", True
         while not self._handshake(layer):
-            self._flush_layers()
+            self._send()
             self._read_more()
             if self._peer_closed:
                 raise NoAnswer("the peer closed the connection during the TLS handshake")
-        self._flush_layers()
+        self._send()
 
     def send(self, method: str, target: str, headers: Mapping[str, str], body: bytes = b"") -> None:
         """Send a request. `headers` must include Host. Raises ValueError for a header that is not one line of Latin-1.
@@ -91,10 +91,11 @@ class Channel:
         lines = [f"{method} {target} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items())]
         if body:
             lines.append(f"content-length: {len(body)}")
-        if any("\n" in line or "\r" in line for line in lines):
-            raise ValueError("a header contains a line break")
         lines += ["", ""]
-        self._send(self._through_layers("\r\n".join(lines).encode("latin-1") + body))
+        head = "\r\n".join(lines)
+        if not head.count("\n") == head.count("\r") == len(lines) - 1:
+            raise ValueError("a header contains a line break")
+        self._send(self._through_layers(head.encode("latin-1") + body))
 
     def wait(self) -> None:
         """Return when an answer has begun to arrive."""
@@ -138,8 +139,6 @@ class Channel:
 
         The next request would take stray bytes as its response.
         """
-        if not self.is_ours:
-            return False
         try:
             while not self._peer_closed and len(self._unread) < BODY_MAX:
                 self._read(0)
@@ -189,20 +188,24 @@ class Channel:
     def _read_more(self) -> None:
         """Wait for bytes from the peer until the deadline, and send what the layers have to answer."""
         self._read(self._time_left())
-        self._flush_layers()
+        if self._layers:
+            self._send()
 
     def _handshake(self, layer: Layer) -> bool:
         """Whether the handshake is complete."""
         try:
             return layer.handshake()
         except OSError:
-            self._flush_layers()  # the alert that tells the peer why it has failed
+            self._send()  # the alert that tells the peer why it has failed
             raise
 
     def _read(self, timeout: float | None) -> None:
         """Read bytes that arrive within `timeout` seconds; BlockingIOError or TimeoutError if there are none."""
         try:
-            self._wait_readable(timeout)
+            if timeout == 0:
+                self._check_ours()
+            else:
+                self._wait_readable(timeout)
             data = self.socket.recv(_READ_SIZE)
         except (BlockingIOError, TimeoutError):
             raise
@@ -219,23 +222,20 @@ class Channel:
         self._unread += data
 
     def _wait_readable(self, timeout: float | None) -> None:
-        """Wait until there is something to read, and leave it there: afterwards the descriptor may not be ours."""
+        """Wait until there is something to read. Raises TimeoutError if there is nothing in time."""
         self._check_ours()
-        self.socket.settimeout(timeout)
-        self.socket.recv(1, socket.MSG_PEEK)
-        self._check_ours()
+        if not self.socket.wait(timeout):
+            raise TimeoutError("no answer in time")
+        self._check_ours()  # other code may have taken the descriptor meanwhile
 
     def _check_ours(self) -> None:
         if not self.is_ours:
             self.close()
             raise NoAnswer("other code has closed the connection's descriptor")
 
-    def _flush_layers(self) -> None:
-        """Send what the layers have to send: parts of a handshake, answers to a request for new keys."""
-        self._send(b"")
-
-    def _send(self, data: bytes) -> None:
-        """Send these bytes, and then what the layers have to send. Stops when the peer accepts no more, see `send`."""
+    def _send(self, data: bytes = b"") -> None:
+        """Send these bytes, and then what the layers have to send: parts of a handshake, answers to a request for new
+        keys. Stops when the peer accepts no more, see `send`."""
         while not self._send_failed and (data or (data := self._through_layers())):
             self._send_all(memoryview(data))
             data = b""
@@ -245,14 +245,13 @@ class Channel:
         while data:
             self._check_ours()
             pause = min(_SEND_PAUSE, self._time_left() or _SEND_PAUSE)
-            self.socket.settimeout(pause)
             try:
                 data = data[self.socket.send(data) :]
-            except TimeoutError as error:
-                pass_on(error)
-                waited += pause
-                if timeout is not None and waited >= timeout:  # the clock may stand still
-                    raise
+            except BlockingIOError:
+                if not self.socket.wait(pause, to_send=True):
+                    waited += pause
+                    if timeout is not None and waited >= timeout:  # the clock may stand still
+                        raise TimeoutError("no answer in time") from None
             except OSError as error:  # the peer has closed the connection, perhaps after an answer that says why
                 pass_on(error)
                 self._send_failed = error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import select
 import selectors  # here: `socket` imports it too, but only when it needs it since Python 3.14; a fork might meet that
 import socket
 import time
@@ -41,6 +42,18 @@ class Socket(socket.socket):
         """Whether the descriptor still stands for this socket."""
         return identity(self.fileno()) == self._identity
 
+    def wait(self, timeout: float | None, *, to_send: bool = False) -> bool:
+        """Whether there is something to read, or room to send, within `timeout` seconds; None: wait for ever.
+
+        Reads nothing, because the descriptor may belong to other code by then.
+        """
+        number, poll = self.fileno(), getattr(select, "poll", None)
+        if poll is None:  # Windows, eventlet
+            return any(select.select([] if to_send else [number], [number] if to_send else [], [], timeout))
+        waiting = poll()
+        waiting.register(number, select.POLLOUT if to_send else select.POLLIN)
+        return bool(waiting.poll(None if timeout is None else timeout * 1000))
+
     def close(self) -> None:
         """Close it, or forget the descriptor if it belongs to other code."""
         if self.is_ours:
@@ -50,7 +63,9 @@ class Socket(socket.socket):
 
 
 def connect(host: str, port: int, timeout: float | None = None, first: object = None, last: object = None) -> Socket:
-    """Return a connected socket. Raises OSError if that takes more than `timeout` seconds (None: no limit).
+    """Return a connected socket, which does not block: see `Socket.wait`.
+
+    Raises OSError if the connection takes more than `timeout` seconds (None: no limit).
 
     If the host has several addresses, the first one that answers is taken, so that an unreachable one costs a moment
     and not the whole timeout. `first` and `last` are the addresses to begin and to end with.
@@ -63,6 +78,7 @@ def connect(host: str, port: int, timeout: float | None = None, first: object = 
     else:
         connected = _race(sorted(addresses, key=lambda one: (one[4] == last, one[4] != first)), timeout)
     try:
+        connected.settimeout(0)  # once, because each change is a system call
         connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     except OSError as error:
         pass_on(error)

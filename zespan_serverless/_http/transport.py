@@ -6,10 +6,10 @@ through `cancel`; the timeouts in this file are only the first line of defence.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import sys
 import time
+from functools import partial
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -21,13 +21,15 @@ from .sockets import connect
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Mapping
+    from typing import TypeVar
 
     from .._base.http_client import HttpClient
     from .fetching import FetchTransport
     from .proxy import Proxy
     from .through_client import ClientTransport
 
+    T = TypeVar("T")
     _Request = tuple[str, str, bytes, Mapping[str, str]]  # method, path, body, headers
 
 _IDLE_MAX = 50.0  # seconds of wall clock; load balancers drop idle connections after 60, unnoticed by a frozen process
@@ -69,8 +71,7 @@ class Transport:
         self._idle = self._kept_alive()
         if self._idle is None:
             connection = self._new(time.monotonic() + timeout)
-            with self._checked_out(connection):
-                connection.connect()
+            self._use(connection, connection.connect)
 
     def post(self, path: str, body: bytes, headers: Mapping[str, str], timeout: float) -> Answer:
         """Post a request, and return the answer within `timeout` seconds; see `_Connection.request` for its body.
@@ -151,12 +152,11 @@ class Transport:
 
         return from_environment(self._scheme, f"{self._host}:{self._port}")
 
-    @contextlib.contextmanager
-    def _checked_out(self, connection: _Connection) -> Iterator[None]:
+    def _use(self, connection: _Connection, step: Callable[[], T]) -> T:
         """Let `cancel` reach a connection while it is used. Afterwards it is kept, unless something has failed."""
         self._busy = connection
         try:
-            yield
+            result = step()
         except BaseException:
             connection.close()
             if connection.address is not None:
@@ -171,12 +171,13 @@ class Transport:
             self._idle, self._idle_since = connection, time.time()
         else:
             connection.close()
+        return result
 
     def _exchange(self, connection: _Connection, request: _Request, whole: bool) -> Answer:
         method, path, body, headers = request
-        with self._checked_out(connection):
-            sent = {"host": self._host_header, **headers, **connection.extra_headers}
-            return connection.request((method, connection.prefix + (self._path + path or "/"), body, sent), whole)
+        sent = {"host": self._host_header, **headers, **connection.extra_headers}
+        asked = method, connection.prefix + (self._path + path or "/"), body, sent
+        return self._use(connection, partial(connection.request, asked, whole))
 
 
 class _Connection:

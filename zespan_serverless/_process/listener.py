@@ -16,6 +16,7 @@ import os
 import signal
 import socket
 import struct
+import threading
 import weakref
 from typing import Any
 
@@ -170,7 +171,8 @@ def is_caught_in_c() -> bool:
     https://man7.org/linux/man-pages/man5/proc_pid_status.5.html; False on platforms without /proc.
     """
     try:
-        status = threads.undisturbed(_read_status)
+        is_main = threading.current_thread() is threading.main_thread()
+        status = threads.undisturbed(_read_status) if is_main else _read_status()
         place = status.index(b"SigCgt:")
         return bool(int(status[place:].split(None, 2)[1], 16) >> (SIGTERM - 1) & 1)
     except (OSError, ValueError, IndexError) as error:
@@ -179,8 +181,11 @@ def is_caught_in_c() -> bool:
 
 
 def _read_status() -> bytes:
-    with open("/proc/self/status", "rb", buffering=0) as status:  # noqa: PTH123 (pathlib is an import)
-        return status.read(4096)
+    number = os.open("/proc/self/status", os.O_RDONLY)  # not `open`, which asks for more
+    try:
+        return os.read(number, 4096)
+    finally:
+        os.close(number)
 
 
 def _moved_up(end: socket.socket) -> socket.socket:

@@ -10,7 +10,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from .redaction import REDACTED, loosely_without, may_change, normal, without
-from .values import DATA_URL_MAX, Walk, key_text, leaf, to_json
+from .values import DATA_URL_MAX, INT_PLAIN, Walk, key_text, leaf, to_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -229,10 +229,13 @@ class _Walk(Walk):
             else:
                 name = key_text(key)
                 hidden = self._policy.hides(key, name)
+            kind = type(value)
             if hidden:
                 allowed[name] = REDACTED
-            elif type(value) is str and len(value) < _SHORT and '"' not in value and "'" not in value:
+            elif kind is str and len(value) < _SHORT and '"' not in value and "'" not in value:
                 allowed[name] = value  # not worth a call
+            elif value is None or kind is bool or (kind is int and -INT_PLAIN < value < INT_PLAIN):
+                allowed[name] = value
             else:
                 allowed[name] = copied(value)
         return allowed

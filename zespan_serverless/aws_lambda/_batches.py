@@ -239,8 +239,12 @@ def records(event: object) -> Iterator[Any]:
 
 def _kind(value: object) -> Kind | None:
     """Return the kind of a record or an event, by the name of its source. SNS writes EventSource."""
-    names = (value.get("eventSource"), value.get("EventSource")) if isinstance(value, dict) else ()
-    return next((_KINDS[name] for name in names if isinstance(name, str) and name in _KINDS), None)
+    if isinstance(value, dict):
+        for field in ("eventSource", "EventSource"):
+            name = value.get(field)
+            if isinstance(name, str) and name in _KINDS:
+                return _KINDS[name]
+    return None
 
 
 def _name(arn: str | None) -> str | None:

@@ -44,9 +44,9 @@ def describe(event: object) -> tuple[str, dict[str, object]]:
     http = _of_http(event)
     if http is not None:
         return "http", http
-    from ._shapes import SHAPES  # not above: most events are requests or batches
+    from ._shapes import FIRSTS, SHAPES  # not above: most events are requests or batches
 
-    for source, trigger, first, fields, paths in SHAPES:
+    for source, trigger, first, fields, paths in () if FIRSTS.isdisjoint(event) else SHAPES:
         if first in event and all(name in event and value in ("", event[name]) for name, value in fields):
             found = {name: dig(event, path) for name, path in paths.items()}
             return trigger, only_texts({"aws.lambda.event_source": source} | found)
@@ -160,9 +160,9 @@ def parent(event: object) -> Caller | None:
     if isinstance(execution, str):
         return of_execution(execution, dig(event, "InitialExecutionState/Operations/0/ExecutionDetails/InputPayload"))
     request = _request(event)
-    if _header_of(request, "traceparent") is None:
+    if request is None or _header_of(request, "traceparent") is None:
         inside = caller_of(embedded(event))
-        if inside is not None:
+        if inside is not None or request is None:
             return inside
     return caller_of(lambda name: _header_of(request, name))
 

@@ -61,7 +61,7 @@ class Extension:
         self._id = ""
         self._deadline = 0.0
         self._lock = threads.RLock()
-        self._state = threading.Condition(self._lock)  # its own `with` may be left by a signal with the lock taken
+        self._wakeup = threading.Lock()  # held by the thread while it waits for `end`, which releases it
         self._begun = self._ended = self._released = ""  # request ids, the latest of each
         self._flush: Callable[[], object] | None = None
         self._on_record: Callable[[], None] | None = None
@@ -97,7 +97,8 @@ class Extension:
             if taken:
                 self._flush = flush
             self._ended = request_id
-            self._state.notify()
+            if self._wakeup.locked():
+                self._wakeup.release()
             return taken
 
     def clock(self) -> Callable[[], float] | None:
@@ -136,10 +137,10 @@ class Extension:
         self._attends = "INVOKE" in self._events
 
     def _next(self) -> dict[str, Any]:
+        self._wakeup.acquire(blocking=False)  # nobody has waited for the last `end`, if its handler was that short
         channel = self._request("GET", "event/next", {"Lambda-Extension-Identifier": self._id})
         channel.wait()
-        with self._lock:
-            self._state.wait(_HEAD_START)  # `end` notifies
+        self._wakeup.acquire(timeout=_HEAD_START)
         status, _, body = channel.receive()
         if status != 200:
             raise OSError(f"next answered {status}: {body[:200]!r}")
@@ -165,13 +166,11 @@ class Extension:
         """Return when the invocation may end: its handler is done and its flush has run, or its time is over."""
         self._deadline = deadline
         until = deadline - self._reserve
-        with self._lock:
-            begun = self._starts(request_id, until)
+        begun = self._starts(request_id, until)
         self._put_on_record()
+        while begun and self._ended != request_id and (left := until - time.time()) > 0:
+            self._wakeup.acquire(timeout=left)
         with self._lock:
-            if begun:
-                while self._ended != request_id and (left := until - time.time()) > 0:
-                    self._state.wait(left)
             late = begun and self._ended != request_id
             self._released = request_id  # `begin` and `end` from now on leave nothing to this thread
         self._put_on_record()  # for a handler that has been called since the check
@@ -193,12 +192,14 @@ class Extension:
         same is true if the main thread has been idle for longer; other threads may compute for ever. While an
         undecorated handler computes, this waits, which costs nothing: the invocation lasts that long anyway.
         """
+        if request_id in (self._begun, self._ended):  # as usual: the head start was long enough
+            return True
         quiet = idle = 0
         main, others = _main_cpu(), _others_cpu()
         while request_id not in (self._begun, self._ended):
             if quiet >= _QUIET or idle >= _IDLE or time.time() >= until:
                 return False
-            self._state.wait(_LOOK)
+            self._wakeup.acquire(timeout=_LOOK)
             main_before, main = main, _main_cpu()
             others_before, others = others, _others_cpu()
             idle = idle + 1 if main - main_before < _COMPUTED else 0

@@ -63,14 +63,15 @@ def unwrap_event(event: object) -> object:
 QUOTED = ('"traceparent"', '\\"traceparent\\"')
 """The key in JSON, and in JSON that is nested in JSON."""
 
-# At the top level, in EventBridge's detail, in SNS's attributes, in Step Functions' input.
+# At the top level, in EventBridge's detail, in SNS's attributes, in Step Functions' input: the field that such an event
+# has, and the path.
 _CARRIERS = (
-    "{}",
-    "detail/{}",
-    "MessageAttributes/{}/Value",
-    "Input/{}",
-    "Execution/Input/{}",
-    "Context/Execution/Input/{}",
+    ("traceparent", "{}"),
+    ("detail", "detail/{}"),
+    ("MessageAttributes", "MessageAttributes/{}/Value"),
+    ("Input", "Input/{}"),
+    ("Execution", "Execution/Input/{}"),
+    ("Context", "Context/Execution/Input/{}"),
 )
 
 
@@ -78,8 +79,8 @@ def embedded(message: object) -> Carrier:
     """Return the trace context in a message's or an event's JSON."""
     if not isinstance(message, dict):
         return nothing
-    for path in _CARRIERS:
-        if dig(message, path.format("traceparent")) is not None:
+    for first, path in _CARRIERS:
+        if first in message and dig(message, path.format("traceparent")) is not None:
             return lambda name: dig(message, path.format(name))
     inner = message.get("Message") if message.get("Type") == "Notification" else None  # published to SNS
     return embedded(json_or_none(inner)) if isinstance(inner, str) and QUOTED[0] in inner else nothing

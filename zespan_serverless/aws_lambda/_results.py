@@ -64,29 +64,30 @@ def _durable(result: dict[object, object]) -> tuple[str | None, tuple[str, str] 
 
 def _looks_odd(result: object) -> bool:
     """Whether a result may have a value that cannot be written as JSON. Looks at the first _LOOKS values."""
-    left: list[object] = [result]
-    around: set[int] = set()  # ids of the containers that enclose the current value
+    left: list[Any] = [[result]]  # containers
+    around: set[int] = set()  # ids of the containers that enclose the current one
     looks = _LOOKS
     while left and looks > 0:
-        value = left.pop()
-        kind = type(value)
-        if kind is _Leaving:
-            around.discard(value)
+        values = left.pop()
+        if type(values) is _Leaving:
+            around.discard(values)
             continue
-        looks -= 1
-        if kind is dict or kind is list or kind is tuple:
-            if id(value) in around or len(around) > _DEPTH:
-                return True
-            around.add(id(value))
-            left.append(_Leaving(id(value)))
-            if kind is dict:
-                for key in islice(value, looks):  # type: ignore[call-overload]
-                    if type(key) not in _PLAIN or not _is_plain(key, type(key)):
-                        return True
-                value = value.values()  # type: ignore[attr-defined]
-            left.extend(islice(value, looks))  # type: ignore[call-overload]
-        elif not _is_plain(value, kind):
+        if id(values) in around or len(around) > _DEPTH:
             return True
+        around.add(id(values))
+        left.append(_Leaving(id(values)))
+        if type(values) is dict:
+            for key in islice(values, looks):
+                if not (type(key) is str and key.isascii()) and (type(key) not in _PLAIN or not _is_plain(key)):
+                    return True
+            values = values.values()
+        for value in islice(values, looks):
+            kind = type(value)
+            looks -= 1
+            if kind is dict or kind is list or kind is tuple:
+                left.append(value)
+            elif not (kind is str and value.isascii()) and not _is_plain(value):
+                return True
     return False
 
 
@@ -94,8 +95,9 @@ class _Leaving(int):
     """The id of a container whose values have all been checked."""
 
 
-def _is_plain(value: Any, kind: type) -> bool:
+def _is_plain(value: Any) -> bool:
     """Whether Lambda's runtime client is certain to accept this value, which is not a container."""
+    kind = type(value)
     if kind is str:
         return value.isascii() or len(value) > _TEXT or _is_encodable(value)
     if kind is int:

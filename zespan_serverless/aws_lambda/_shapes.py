@@ -115,3 +115,6 @@ SHAPES = (
     _shape("iot-button", "pubsub", "serialNumber, clickType, batteryVoltage", {"aws.iot.event_type": "clickType"}),
     _shape("transfer-authorizer", "other", "username, protocol, serverId, sourceIp", {}),
 )
+
+FIRSTS = frozenset(first for _, _, first, _, _ in SHAPES)
+"""Fields of which an event with one of these shapes has at least one."""
