@@ -10,7 +10,9 @@ from typing import Any
 from .._base.guard import pass_on
 from .._record.invocation import NO_RESULT, Result
 
-_PLAIN = frozenset({str, int, float, bool, type(None)})
+_SIMPLE = frozenset({float, bool, type(None)})
+_PLAIN = _SIMPLE | {str, int}
+_CONTAINERS = frozenset({dict, list, tuple})
 # Limits of the check, because the response waits for it:
 _LOOKS = 1000  # values of a result
 _TEXT = 100_000  # characters of a text that is not ASCII
@@ -64,7 +66,9 @@ def _durable(result: dict[object, object]) -> tuple[str | None, tuple[str, str] 
 
 def _looks_odd(result: object) -> bool:
     """Whether a result may have a value that cannot be written as JSON. Looks at the first _LOOKS values."""
-    left: list[Any] = [[result]]  # containers
+    if type(result) not in _CONTAINERS:
+        return not _is_plain(result)
+    left: list[Any] = [result]
     around: set[int] = set()  # ids of the containers that enclose the current one
     looks = _LOOKS
     while left and looks > 0:
@@ -84,9 +88,9 @@ def _looks_odd(result: object) -> bool:
         for value in islice(values, looks):
             kind = type(value)
             looks -= 1
-            if kind is dict or kind is list or kind is tuple:
+            if kind in _CONTAINERS:
                 left.append(value)
-            elif not (kind is str and value.isascii()) and not _is_plain(value):
+            elif not (kind in _SIMPLE or (kind is str and value.isascii()) or _is_plain(value)):
                 return True
     return False
 
