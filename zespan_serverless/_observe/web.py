@@ -49,9 +49,10 @@ class WebHost(Host[Request]):
     def process_stays_alive(self, invocation: Invocation) -> bool:
         if sigterm.terminating() and not self.is_told_to_stop:
             return False  # the server is about to end the process
+        if self.platform.keeps_cpu:
+            return True
         container = _process.current()
-        is_wanted = container is not None and container.settings.flush_mode == "after_response"
-        return is_wanted or self.platform.keeps_cpu
+        return container is not None and container.settings.flush_mode == "after_response"
 
     def invocation(
         self,
