@@ -52,6 +52,11 @@ Version: {__version__}
 License-Expression: Apache-2.0
 """
 
+_ENTRY_POINTS = """\
+[aws_durable_execution.plugins]
+zespan = zespan_serverless.durable:operations
+"""
+
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest time that a zip can contain
 
 EXCLUDED = (
@@ -113,8 +118,9 @@ def build(target: Path, pythons: Sequence[str] = ()) -> int:
         _copy(Path(__file__).parent, package)
         for python in pythons:
             _compile(python, package)
-        for name, text in {f"python/{info}/METADATA": _METADATA, "zespan/wrapper": WRAPPER}.items():
-            (root / name).parent.mkdir()
+        texts = {f"python/{info}/METADATA": _METADATA, f"python/{info}/entry_points.txt": _ENTRY_POINTS}
+        for name, text in {**texts, "zespan/wrapper": WRAPPER}.items():
+            (root / name).parent.mkdir(exist_ok=True)
             (root / name).write_text(text, newline="\n")
         _zip(root, target)
     return target.stat().st_size

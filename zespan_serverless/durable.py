@@ -36,7 +36,17 @@ class ZespanOperations:
     Each attempt of a step has an event with name, number, duration and error; model calls in it are below it. Child
     contexts and the branches of `map` and `parallel` have one as well, and so have waits, callbacks and invocations of
     other functions, with the time that they took. A replay sends nothing again.
+
+    The variable DURABLE_EXECUTION_PLUGINS=zespan does the same without code. There is one factory in a process, so that
+    AWS's SDK knows it again if a function has both.
     """
+
+    _only: ZespanOperations | None = None
+
+    def __new__(cls) -> ZespanOperations:
+        if cls._only is None:
+            cls._only = super().__new__(cls)
+        return cls._only
 
     def create_plugin(self, info: Any) -> DurableInstrumentationPlugin:
         """Return the plugin for one invocation."""
@@ -94,3 +104,7 @@ def _attributes(info: Any) -> Mapping[str, Any]:
         "aws.lambda.durable_execution.operation.type": str(info.sub_type or info.operation_type.value),
         **({} if info.attempt is None else {"aws.lambda.durable_execution.operation.attempt": info.attempt}),
     }
+
+
+operations = ZespanOperations()
+"""What the entry point `zespan` names."""

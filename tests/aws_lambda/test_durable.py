@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
 import re
 import subprocess
 import sys
+import tomllib
 import urllib.parse
+import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterator
 from hashlib import sha256
+from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
 
@@ -19,7 +23,7 @@ from zespan_serverless_dev.emulator.lambda_rie import _free_port
 
 from tests.aws_lambda.conftest import FUNCTIONS, ROOT
 from tests.aws_lambda.support import Event, StartFunction, calls, until
-from zespan_serverless import run, testing
+from zespan_serverless import _layer, run, testing
 from zespan_serverless._record.invocation import Result
 from zespan_serverless.aws_lambda import _results
 from zespan_serverless.testing import Backend
@@ -27,6 +31,7 @@ from zespan_serverless.testing import Backend
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="AWS builds its emulator for Linux only")
 
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "none", "AWS_SECRET_ACCESS_KEY": "none"}
+GROUP = "aws_durable_execution.plugins"
 SERVICE = "aws_durable_execution_sdk_python_testing.cli"
 
 
@@ -239,3 +244,42 @@ assert events[-1]["metadata"]["aws.lambda.durable_execution.status"] == "SUCCEED
 """
     env = {**CREDENTIALS, "AWS_DEFAULT_REGION": "us-east-1", "PYTHONPATH": str(ROOT)}
     subprocess.run([sys.executable, "-c", blocks[number] + test], check=True, env=env, timeout=60)
+
+
+@pytest.mark.slow
+def test_a_variable_turns_the_plugin_on(tmp_path: Path, backend: Backend) -> None:
+    """AWS's SDK finds it by the layer's list of entry points, which is that of the wheel; a function that passes it as
+    well has each event once."""
+    entry = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["entry-points"][GROUP]["zespan"]
+    _layer.build(tmp_path / "layer.zip")
+    with zipfile.ZipFile(tmp_path / "layer.zip") as archive:
+        archive.extractall(tmp_path)
+    (listed,) = (tmp_path / "python").glob("*.dist-info/entry_points.txt")
+    assert listed.read_text() == f"[{GROUP}]\nzespan = {entry}\n"
+    program = """
+import zespan_serverless
+from aws_durable_execution_sdk_python import durable_execution
+from aws_durable_execution_sdk_python_testing.runner import DurableFunctionTestRunner
+from zespan_serverless import zespan_lambda
+from zespan_serverless.durable import ZespanOperations
+
+def run(**settings):
+    @zespan_lambda
+    @durable_execution(**settings)
+    def handler(event, context):
+        return context.step(lambda step: "x", name="draft")
+
+    with DurableFunctionTestRunner(handler) as runner:
+        assert runner.run("{}").status.value == "SUCCEEDED"
+
+run()
+run(plugins=[ZespanOperations()])
+zespan_serverless.flush()
+print(zespan_serverless.__file__)
+"""
+    env = {**os.environ, **CREDENTIALS, "PYTHONPATH": str(tmp_path / "python"), "DURABLE_EXECUTION_PLUGINS": "zespan"}
+    env |= {"ZESPAN_BASE_URL": backend.url, "ZESPAN_API_KEY": "zsp_test", "AWS_DEFAULT_REGION": "us-east-1"}
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=100, check=False)
+    assert done.stdout.strip() == str(tmp_path / "python/zespan_serverless/__init__.py"), done.stderr
+    assert [event["operation"] for event in backend.events].count("draft") == 2
