@@ -216,8 +216,8 @@ SECTIONS: dict[str, tuple[str, str, Callable[[Any], str]]] = {
     ),
     "web": (
         "Web servers",
-        "One model call of 20 ms in each request. CPU is per request, and memory after the requests, both "
-        "of all processes. The zespan SDK does not trace the asynchronous client, which the application on uvicorn uses.",
+        "One model call of 20 ms in each request. CPU is per request, and memory after the requests, both of "
+        "all processes. The zespan SDK does not trace the asynchronous client, which the application on uvicorn uses.",
         _web,
     ),
     "events": (
