@@ -12,6 +12,7 @@ import urllib.request
 from collections.abc import Callable, Iterable
 from types import FunctionType
 from typing import Any
+from unittest import mock
 from wsgiref.simple_server import WSGIRequestHandler, make_server
 
 import flask
@@ -23,6 +24,7 @@ from starlette.responses import PlainTextResponse
 from tests.google_cloud.support import CLOUD_RUN
 from tests.support import SPAN, TRACE, until
 from zespan_serverless import ConfigurationError, asgi, span, testing, wsgi, zespan_cloud_event, zespan_gcf
+from zespan_serverless._platforms import google
 
 DECORATORS = [zespan_gcf, zespan_cloud_event]
 either = pytest.mark.parametrize("decorator", DECORATORS)
@@ -332,3 +334,20 @@ def test_middlewares_on_cloud_run_continue_googles_trace(kind: str, monkeypatch:
     assert (about["faas.trigger"], about["gcp.cloud_scheduler.job"]) == ("timer", "nightly")
     assert (about["faas.name"], about["faas.version"]) == ("chat", "chat-00007-abc")
     assert (about["cloud.platform"], about["gcp.cloud_run.configuration"]) == ("gcp_cloud_run", "chat")
+
+
+@either
+def test_a_timeout_of_the_framework_is_not_taken_for_a_failure(
+    decorator: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """THREADED_TIMEOUT_ENABLED makes the framework raise it in a request's thread. If that is just reading the request
+    for us, the timeout takes effect all the same."""
+    from functions_framework.exceptions import RequestTimeoutException
+
+    function = decorator(lambda request: "answer")
+    with testing.recording():
+        monkeypatch.setattr(google, "parents", mock.Mock(side_effect=RequestTimeoutException))
+        with pytest.raises(RequestTimeoutException):
+            function(flask.Request.from_values("/"))
+        monkeypatch.setattr(google, "parents", mock.Mock(side_effect=LookupError))
+        assert function(flask.Request.from_values("/")) == "answer"

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import functools
 import os
+import sys
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from .._base import aio
 from .._base.aio import is_async
-from .._base.guard import Guarded
+from .._base.guard import FROM_HOSTS, Guarded
 from .._observe import wrap
 from .._observe.web import WebHost
 from .._platforms import google
@@ -85,6 +86,10 @@ def _decorate(function: Any, settings: Mapping[str, Any], *, name: str) -> Any:
     wrap.check_function(function, f"{name} decorates a function")
     if wrap.is_marked(function):
         return function
+    # Raised in the thread of a request that exceeds CLOUD_RUN_TIMEOUT_SECONDS, whatever code it is running.
+    timeout = getattr(sys.modules.get("functions_framework.exceptions"), "RequestTimeoutException", None)
+    if timeout is not None and timeout not in FROM_HOSTS:
+        FROM_HOSTS.append(timeout)
     host = FunctionHost(function, is_told_to_stop=not is_async(function))
     return wrap.mark(wrap.traced(function, host, settings))
 
