@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Container
 
     Change = Callable[[list[Any]], list[Any]]
-    """Makes of several values as many others."""
+    """Makes of several values as many others. It may change and return the list."""
 
 
 _NESTED = 4  # limit for all messages, or all tool arguments, when they are shortened: multiples of the longest text

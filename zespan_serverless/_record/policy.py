@@ -112,13 +112,12 @@ class Policy:
         return allowed
 
     def _copied(self, values: list[Any]) -> list[Any]:
-        """Return copies of a record's parts in JSON's types, without secrets."""
-        for value in values:  # most are unchanged texts, where a check costs less than a call
+        """Replace a record's parts in a list with copies in JSON's types, without secrets."""
+        for at, value in enumerate(values):  # most are unchanged texts, where a check costs less than a call
             if value is not None and (
                 type(value) is not str or '"' in value or "'" in value or len(value) > DATA_URL_MAX
             ):
-                walk = _Walk(self)
-                return [walk.value(value) for value in values]
+                values[at] = _Walk(self).value(value)
         return values
 
     def _hide(self, record: Record) -> None:

@@ -97,7 +97,7 @@ class Record:
         copy = self.copy()
         texts = [self.name, self.user_id, self.session_id, self.conversation_id]
         copy.name, copy.user_id, copy.session_id, copy.conversation_id = change(texts)
-        if self.tags is not None or self.agent is not None or self.attributes != {}:
+        if self.attributes or self.tags is not None or self.agent is not None:
             copy.tags, copy.agent, copy.attributes = change([self.tags, self.agent, self.attributes])
         if self.model is not None:
             copy.model = self.model.mapped(change)

@@ -93,9 +93,7 @@ class ModelCall:
         self.span.root.calls += 1
         self.once = threading.Lock()  # set when the record is made
         # Copied now, because the user may append the answer to the same list before the call ends.
-        prompt = read_prompt(request, container)
-        self.model = Model(request.provider, request.model, prompt, Answer(), stream=request.stream)
-        self.model.has_content = container.settings.store_prompts
+        self.prompt = read_prompt(request, container)
         self.attempts = Attempts(_until(container))
         self.began = time.perf_counter()
 
@@ -134,7 +132,7 @@ class ModelCall:
     def _note_begin(self) -> None:
         """Write the call to the journal, because the process may end before the answer."""
         if self.container.records:
-            self.container.opened(self._record(self.model))
+            self.container.opened(self._record(Answer()))
 
     def take(self, result: Any, error: BaseException | None) -> Any:
         """Take the answer of a request that was made inside the method, unless there has been one already.
@@ -204,17 +202,15 @@ class ModelCall:
         self.end(answer, error)
 
     def _ended(self, answer: Answer, error: BaseException | None, took_ms: float) -> Record:
-        model = self.model.with_answer(answer)
-        model.cost = cost(model.provider, model.name, answer)
-        record = self._record(model, took_ms)
-        attributes: dict[str, Any] = dict(answer.attributes)
+        record, request = self._record(answer, took_ms), self.request
+        attributes: dict[str, Any] = answer.attributes
         if self.attempts.resends:
             attributes["http.request.resend_count"] = self.attempts.resends
-        endpoint = self.request.endpoint
-        if answer.finish_reason and not answer.known and self.request.stream and endpoint.hint:
-            warn_once("stream-tokens", "the tokens of streamed calls are unknown: %s", endpoint.hint)
-        if answer.known and self.span.step is not None:
-            self.span.step._observed(endpoint.kind)
+        if answer.known:
+            if self.span.step is not None:
+                self.span.step._observed(request.endpoint.kind)
+        elif request.stream and answer.finish_reason and request.endpoint.hint:
+            warn_once("stream-tokens", "the tokens of streamed calls are unknown: %s", request.endpoint.hint)
         if error is not None or answer.error:
             record.fail(error if error is not None else answer.error)
         if error is not None:
@@ -222,10 +218,13 @@ class ModelCall:
         record.attributes = attributes
         return record
 
-    def _record(self, model: Model, took_ms: float = 0.0) -> Record:
-        endpoint = self.request.endpoint
-        record = Record(self.span, self.container.resource, endpoint.kind, endpoint.operation, took_ms)
-        record.model = model
+    def _record(self, answer: Answer, took_ms: float = 0.0) -> Record:
+        request, container = self.request, self.container
+        endpoint = request.endpoint
+        record = Record(self.span, container.resource, endpoint.kind, endpoint.operation, took_ms)
+        record.model = model = Model(request.provider, request.model, self.prompt, answer, stream=request.stream)
+        model.has_content = container.settings.store_prompts
+        model.cost = cost(model.provider, model.name, answer)
         return record
 
     def _read(self, result: Any) -> Any:

@@ -108,6 +108,8 @@ def whole(value: Any) -> int | None:
 
 def items(value: Any) -> list[Any]:
     """Return the items of a list or tuple; none for anything else, such as an iterator, which the SDK has to read."""
+    if value is None:
+        return []
     return list(value) if issubclass(type(value), (list, tuple)) else []
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..._record.model import Answer
-from .._fields import count_of, field, is_count, items, text_of
+from .._fields import as_text, count_of, field, held_by, is_count, items, text_of
 from .._request import Choke, Endpoint, Request
 
 
@@ -93,16 +93,20 @@ class Pieces:
         self._texts: dict[int, list[str]] = {}  # by the number of their candidate
 
     def add(self, chunk: Any) -> bool:
-        answer = self._answer
-        answer.model = text_of(chunk, "model_version") or answer.model
-        _count(answer, field(chunk, "usage_metadata"))
-        blocked = field(field(chunk, "prompt_feedback"), "block_reason")
-        answer.finish_reason = answer.finish_reason or _word(blocked)
+        answer, get = self._answer, held_by(chunk).get
+        answer.model = as_text(get("model_version")) or answer.model
+        usage, feedback = get("usage_metadata"), get("prompt_feedback")
+        if usage is not None:
+            _count(answer, usage)
+        if feedback is not None:
+            answer.finish_reason = answer.finish_reason or _word(field(feedback, "block_reason"))
         has_content = False
-        for number, candidate in enumerate(items(field(chunk, "candidates"))):
-            if number == 0:
-                answer.finish_reason = _word(field(candidate, "finish_reason")) or answer.finish_reason
-            for part in items(field(field(candidate, "content"), "parts")):
+        for number, candidate in enumerate(items(get("candidates"))):
+            in_candidate = held_by(candidate).get
+            reason, content = in_candidate("finish_reason"), in_candidate("content")
+            if number == 0 and reason is not None:
+                answer.finish_reason = _word(reason) or answer.finish_reason
+            for part in items(held_by(content).get("parts")):
                 has_content = self._add_part(number, part) or has_content
         return has_content
 
@@ -112,12 +116,13 @@ class Pieces:
         return self._answer
 
     def _add_part(self, number: int, part: Any) -> bool:
-        text, function = text_of(part, "text"), field(part, "function_call")
+        get = held_by(part).get
+        text, function = as_text(get("text")), get("function_call")
         if function is not None:
             self._answer.tool(text_of(function, "name"), field(function, "args") or {})
-        elif text and not field(part, "thought"):
+        elif text and not get("thought"):
             self._texts.setdefault(number, []).append(text)
-        return bool(text or function is not None or field(part, "executable_code") is not None)
+        return bool(text or function is not None or get("executable_code") is not None)
 
 
 def _count(answer: Answer, usage: Any) -> None:

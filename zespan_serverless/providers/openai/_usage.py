@@ -18,6 +18,8 @@ def count(answer: Answer, usage: Any) -> None:
 
     Chat and completions speak of a prompt and a completion, all newer endpoints of input and output.
     """
+    if usage is None:
+        return
     get = held_by(usage).get
     before = held_by(get("prompt_tokens_details") or get("input_tokens_details") or get("input_token_details"))
     after = held_by(get("completion_tokens_details") or get("output_tokens_details") or get("output_token_details"))
