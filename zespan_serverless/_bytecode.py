@@ -1,8 +1,8 @@
 """Compiles a copy of the package for Lambda's layer. Run by the Python version that it compiles for, see `_layer`.
 
-The bytecode has no docstrings and no annotations but those of classes with a base (TypedDict), because they are not
-used on Lambda and take space and memory. It is marked as unchecked (PEP 552): a check would compare file times, which
-unzipping changes.
+The bytecode has no docstrings, and no annotations but those that are the fields of a TypedDict and the like, because
+they are not used on Lambda and take space and memory. It is marked as unchecked (PEP 552): a check would compare file
+times, which unzipping changes.
 """
 
 import ast
@@ -32,9 +32,14 @@ def _without_annotations(tree: ast.Module) -> ast.Module:
             node.annotation = None
         elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
             node.returns = None
-        elif isinstance(node, ast.Module) or (isinstance(node, ast.ClassDef) and not node.bases):
+        elif isinstance(node, ast.Module) or (isinstance(node, ast.ClassDef) and not _has_fields(node)):
             node.body = [_unannotated(statement) for statement in node.body]
     return tree
+
+
+def _has_fields(node: ast.ClassDef) -> bool:
+    """Whether a class is made of its annotations."""
+    return any(isinstance(base, ast.Name) and base.id in ("TypedDict", "NamedTuple", "Protocol") for base in node.bases)
 
 
 def _unannotated(statement: ast.stmt) -> ast.stmt:
