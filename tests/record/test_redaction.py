@@ -28,6 +28,7 @@ from zespan.redact import redact_for_storage
 
 import zespan_serverless
 from zespan_serverless import span, testing, with_context
+from zespan_serverless._record import redaction
 from zespan_serverless._record.policy import ERROR_TEXT_MAX, Policy, normalized
 from zespan_serverless._record.redaction import normal
 from zespan_serverless._record.values import encode, to_json
@@ -833,3 +834,32 @@ def test_nothing_is_logged_of_a_secret(caplog: pytest.LogCaptureFixture) -> None
         zespan_serverless.capture(event)
         zespan_serverless.flush(5)
     assert SECRET not in caplog.text
+
+
+_SCRAPS = (
+    '"',
+    "'",
+    ":",
+    "=",
+    ">",
+    " ",
+    "\\",
+    "n",
+    "\n",
+    "password",
+    "Api-Key",
+    "x",
+    "1",
+    "{",
+    ",",
+    "\\u0022",
+    "\u2028",
+)
+
+
+@given(st.lists(st.sampled_from(_SCRAPS), max_size=14).map("".join))
+def test_the_check_for_signs_misses_no_key(text: str) -> None:
+    """What is left unsearched, because no sign follows a quote, has no key that the search would find."""
+    found = POLICY.text(text)
+    with mock.patch.object(redaction, "_may_have_keys", return_value=True):
+        assert POLICY.text(text) == found
