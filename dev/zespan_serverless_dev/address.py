@@ -6,6 +6,7 @@ import json
 import os
 import socket
 import sys
+import urllib.error
 import urllib.request
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -53,7 +54,11 @@ class Address(NamedTuple):
         if self.token and path.startswith("api/"):
             headers["authorization"] = f"Bearer {self.token}"
         data = None if body is None else body.encode()
-        return _direct.open(urllib.request.Request(f"{self.url}/{path}", data, headers), timeout=timeout)
+        try:
+            return _direct.open(urllib.request.Request(f"{self.url}/{path}", data, headers), timeout=timeout)
+        except urllib.error.HTTPError as error:
+            error.close()  # it holds the connection
+            raise
 
     def is_there(self) -> bool:
         """Whether a `dev` answers, and accepts the token if there is one."""

@@ -9,6 +9,7 @@ import socket
 import sys
 import threading
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
@@ -135,8 +136,12 @@ class DevServer:
 
     def _ask(self, request: urllib.request.Request) -> Any:
         request.add_header("authorization", f"Bearer {self.token}")
-        with _direct.open(request, timeout=60) as answer:
-            return json.loads(answer.read())
+        try:
+            with _direct.open(request, timeout=60) as answer:
+                return json.loads(answer.read())
+        except urllib.error.HTTPError as error:
+            error.close()  # it holds the connection
+            raise
 
     def _changed(self, change: Any) -> None:
         stream = getattr(self, "stream", None)
