@@ -102,11 +102,11 @@ def _waiters(module: Any) -> None:
             fields = {"duration_ms": _ms(report.elapsed), "reason": report.reason, "destination": report.destination}
             write("flush", **fields, **counts)
 
-    def settled(fact: str) -> Callable[..., None]:
-        return lambda _, __, waiters, items: write(fact, items=[*map(_identity, items)], destination=_name_of(waiters))
+    def credited(_: None, __: Any, waiters: Any, items: Sequence[Any], outcome: str) -> None:
+        if outcome != "dropped":  # which `_accounts` writes, with the reason
+            write(outcome, items=[*map(_identity, items)], destination=_name_of(waiters))
 
-    _wrap(module.Waiters, "credit_delivered", settled("delivered"))
-    _wrap(module.Waiters, "credit_parked", settled("parked"))
+    _wrap(module.Waiters, "credit", credited)
     _wrap(module.FlushWaiter, "report", flushed)
 
 
