@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import gc
 import ssl
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import trustme
 
 from tests.http.support import Mute
+from zespan_serverless._http.transport import Transport
 from zespan_serverless.testing import Backend
 
 
@@ -38,3 +40,18 @@ def tls_backend(authority: trustme.CA) -> Iterator[Backend]:
 def mute() -> Iterator[Mute]:
     with Mute() as mute:
         yield mute
+
+
+@pytest.fixture
+def connect() -> Iterator[Callable[[str], Transport]]:
+    """connect(url): a transport, closed after the test; then no socket is left for the garbage collector to find."""
+    made: list[Transport] = []
+
+    def connect(url: str) -> Transport:
+        made.append(Transport(url))
+        return made[-1]
+
+    yield connect
+    for transport in made:
+        transport.close()
+    gc.collect()  # a socket that was not closed is an error here

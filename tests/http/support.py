@@ -1,4 +1,4 @@
-"""A proxy, and a server that says nothing."""
+"""A proxy, a server that says nothing, and requests to them."""
 
 from __future__ import annotations
 
@@ -8,10 +8,14 @@ import socket
 import ssl
 import sys
 import threading
+import time
+from collections.abc import Callable
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import urlsplit
+
+from zespan_serverless._http.transport import Transport
 
 
 class Proxy(ThreadingHTTPServer):
@@ -134,3 +138,37 @@ class Mute:
         with suppress(OSError):
             while True:
                 self.accepted.append(self._socket.accept()[0])
+
+
+BODY = b'{"n": 1}'
+
+
+def post(transport: Transport, body: bytes = BODY, timeout: float = 5) -> int:
+    return transport.post("/v1/ingest", body, {"x-api-key": "k"}, timeout).status
+
+
+class Posting:
+    """A post in a thread, and what came of it."""
+
+    def __init__(self, transport: Transport, body: bytes = BODY, timeout: float = 5) -> None:
+        self.outcome: Any = None
+        self.thread = threading.Thread(target=self._run, args=(transport, body, timeout), daemon=True)
+        self.thread.start()
+
+    def _run(self, *args: Any) -> None:
+        try:
+            self.outcome = post(*args)
+        except Exception as error:
+            self.outcome = error
+
+    def ends(self, seconds: float = 3.0) -> Any:  # a post ends by itself after 5
+        self.thread.join(seconds)
+        assert not self.thread.is_alive(), "still blocked"
+        return self.outcome
+
+
+def eventually(condition: Callable[[], object]) -> None:
+    until = time.monotonic() + 5
+    while not condition():
+        assert time.monotonic() < until, "did not happen"
+        time.sleep(0.002)
