@@ -106,5 +106,5 @@ def _attributes(info: Any) -> Mapping[str, Any]:
     }
 
 
-operations = ZespanOperations()
+operations: ZespanOperations = ZespanOperations()
 """What the entry point `zespan` names."""

@@ -23,8 +23,8 @@ _POST = ("post", "POST")
 class Requests(Choke):
     """`endpoints` are found by the path of the URL."""
 
-    classes = ("SyncAPIClient", "AsyncAPIClient")
-    methods = ("request",)
+    classes: tuple[str, ...] = ("SyncAPIClient", "AsyncAPIClient")
+    methods: tuple[str, ...] = ("request",)
     is_inner = True
 
     def __init__(self, endpoints: Mapping[str, StainlessEndpoint] | None = None) -> None:
