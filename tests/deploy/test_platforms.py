@@ -68,6 +68,15 @@ def test_the_project_of_knative_names_the_wheel() -> None:
     assert project["tool"]["hatch"]["metadata"]["allow-direct-references"] is True
 
 
+def test_openfaas_has_every_timeout() -> None:
+    """The watchdog ends a request at the shortest of the three, and what is not set has a default."""
+    (function,) = read(EXAMPLES / "kubernetes/openfaas").functions
+    names = ("exec_timeout", "read_timeout", "write_timeout")
+    assert {name: function.environment[name].value for name in names if name in function.environment} == dict.fromkeys(
+        names, "60s"
+    )
+
+
 def test_the_worker_names_its_module() -> None:
     """wrangler.toml leads to code, and has no key."""
     worker = tomllib.loads((EXAMPLES / "cloudflare/wrangler.toml").read_text())
