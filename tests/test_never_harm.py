@@ -240,7 +240,7 @@ ROOMS = (
     "tasks.py",
     "vercel.py",
     "vercel_queue.py",
-    "vercel_step.py",
+    "vercel_step/",
     "wsgi.py",
 )
 

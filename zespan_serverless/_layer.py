@@ -84,7 +84,7 @@ EXCLUDED = (
     "_platforms/google.py",
     "vercel.py",
     "vercel_queue.py",
-    "vercel_step.py",
+    "vercel_step",
     "_platforms/vercel.py",
     "cloudflare.py",
     "_base/javascript.py",

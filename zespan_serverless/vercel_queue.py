@@ -1,4 +1,4 @@
-"""Vercel Queues: `@zespan_vercel_queue`, for subscribers of `vercel-queue`. Has the host of `vercel_step` as well."""
+"""Vercel Queues: `@zespan_vercel_queue`, for subscribers of the package `vercel-queue`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from ._calls import JobHost, decorated
 from ._observe import wrap
 from ._platforms import vercel
 from ._platforms.platform import until
-from ._trace.context import Caller
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -73,36 +72,3 @@ class QueueHost(JobHost):
 
     def resource(self) -> Mapping[str, object]:
         return vercel.platform().attributes
-
-
-class StepHost(QueueHost):
-    """A step of a workflow: a message of Vercel's queues as well. Its request is the step's first argument."""
-
-    def details(self, request: Any) -> tuple[str | None, Carrier | None, Mapping[str, object]]:
-        carrier = request.get if isinstance(request, dict) else None
-        step = _step()
-        if step is None:  # a direct call
-            return None, carrier, {}
-        attributes = {
-            "vercel.workflow.run_id": step.run_id,
-            "vercel.workflow.step.id": step.step_id,
-            "vercel.workflow.step.attempt": step.attempt,
-        }
-        return f"{step.step_id}/{step.attempt}", carrier, attributes
-
-    def read(self, request: Any) -> Invocation:
-        invocation = super().read(request)
-        step = _step()
-        if invocation.parent is not None or step is None:
-            return invocation
-        from hashlib import sha256
-
-        return invocation.replaced(parent=Caller(sha256(step.run_id.encode()).hexdigest()[:32]))
-
-
-def _step() -> Any:
-    """Return what the SDK says of the current step; None outside of steps."""
-    try:
-        return sys.modules["vercel.workflow"].get_step_metadata()
-    except (KeyError, RuntimeError):
-        return None

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Unpack
 
-    from .settings import SettingsKwargs
+    from ..settings import SettingsKwargs
 
     F = TypeVar("F", bound=Callable[..., Any])
 
@@ -27,8 +27,6 @@ def zespan_vercel_step(function: F, /) -> F: ...
 def zespan_vercel_step(**settings: Unpack[SettingsKwargs]) -> Callable[[F], F]: ...
 def zespan_vercel_step(function: Any = None, /, **settings: Any) -> Any:
     """Trace every attempt of a step, and deliver its events before the workflow goes on::
-
-        from zespan_serverless import zespan_vercel_step
 
         @wf.step
         @zespan_vercel_step
@@ -43,9 +41,9 @@ def zespan_vercel_step(function: Any = None, /, **settings: Any) -> Any:
     """
     if type(os) is not ModuleType:  # a proxy in the sandbox, where no step is run
         return (lambda step: step) if function is None else function
-    from ._calls import decorated
-    from ._observe import wrap
-    from .vercel_queue import StepHost
+    from .._calls import decorated
+    from .._observe import wrap
+    from ._host import StepHost
 
     return wrap.configured(
         function, settings, lambda step, given: decorated(step, given, "zespan_vercel_step", StepHost)
