@@ -34,6 +34,25 @@ def handle(event, context):
     client.chat.completions.create(model="gpt-4o", messages=[{"role": "user", "content": "Hi"}])
     return {"statusCode": 200, "body": {}}
 """
+CLOUD_EVENTS = """
+from cloudevents.core.v1.event import CloudEvent
+
+from zespan_serverless.asgi import ZespanMiddleware
+
+
+class Function:
+    def __init__(self):
+        self.handle = ZespanMiddleware(self.handle)
+
+    async def handle(self, scope, receive, send):
+        how = scope["event"].get_type()
+        answer = CloudEvent(attributes={"type": how, "source": "function", "id": "1"}, data={"message": "OK"})
+        await (send(answer, 201) if how == "called" else getattr(send, how)(answer))
+
+
+def new():
+    return Function()
+"""
 KNATIVE = {"K_SERVICE": "chat", "K_REVISION": "chat-00001", "KUBERNETES_SERVICE_HOST": "10.0.0.1"}
 
 Start = Callable[..., Served]
@@ -132,6 +151,17 @@ def test_health_checks_and_an_exception_on_knative(serve: Start, backend: Backen
     assert (root["metadata"]["faas.name"], root["metadata"]["faas.version"]) == ("chat", "chat-00001")
     assert (root["status"], root["metadata"]["error.type"]) == ("error", "AttributeError")
     cell("Knative", "exception", "Everything arrives, with type and text; `func-python`'s answer is broken off.")
+
+
+def test_cloud_events_are_answered_by_every_method_of_the_sender(serve: Start, backend: Backend) -> None:
+    """`send(event, status)`, `send.structured` and `send.binary` work as without the package, and each request has its
+    event, with its status."""
+    server = serve("knative_main.py", CLOUD_EVENTS, INVOKE="cloudevent")
+    about = {"ce-id": "1", "ce-source": "test", "ce-specversion": "1.0"}
+    for how in ("called", "structured", "binary"):
+        assert server.ask("/", {}, **about, **{"ce-type": how}).status == (201 if how == "called" else 200)
+    seen = [root["metadata"] for root in roots(backend.wait_for(3))]
+    assert sorted(root["http.response.status_code"] for root in seen) == [200, 200, 201]
 
 
 def test_the_example_of_openfaas_reads_its_keys_from_files(serve: Start, backend: Backend, tmp_path: Path) -> None:
