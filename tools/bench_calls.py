@@ -26,6 +26,7 @@ from types import CodeType, FrameType, SimpleNamespace
 from typing import Any
 
 from zespan_serverless import exporters, flush, init, testing
+from zespan_serverless.providers import ROOMS
 from zespan_serverless.providers._call import begin
 from zespan_serverless.providers._patch import patch
 
@@ -35,7 +36,6 @@ PACKAGE, SHOWN = "zespan_serverless", 40
 QUESTION = "Answer briefly: " + "What's the weather in Bern today, and what will it be tomorrow?\n" * 24
 ANSWER = "It's sunny in Bern. " * 24
 USER: Any = {"role": "user", "content": QUESTION}
-MESSAGES: Any = [{"role": "system", "content": "You are a helpful assistant."}, USER]
 USAGE = {"input_tokens": 80, "output_tokens": 40}
 CHAT = {
     "id": "c",
@@ -123,7 +123,7 @@ class Subject:
         ask()
         setattr(owner, name, original)
         self._args, self._kwargs = args, kwargs = seen[0]
-        room: Any = importlib.import_module(f"{PACKAGE}.providers.{_room(module)}")
+        room: Any = importlib.import_module(f"{PACKAGE}.providers.{ROOMS[module]}")
         self._choke = next(choke for choke in room.CHOKES if kind in choke.classes and name in choke.methods)
         self._chunk, self._streams = chunk, streams
 
@@ -167,16 +167,6 @@ async def _later(chunks: list[Any]) -> AsyncIterator[Any]:
         yield chunk
 
 
-def _room(module: str) -> str:
-    return next(room for name, room in _rooms().items() if name == module)
-
-
-def _rooms() -> dict[str, str]:
-    from zespan_serverless.providers import ROOMS
-
-    return ROOMS
-
-
 def _stainless(chunks: Any) -> tuple[Any, Callable[[Any], Any]]:
     """Return what a client of openai or anthropic returns for a stream, and how it is read."""
 
@@ -210,18 +200,22 @@ def _events(chunks: Any) -> tuple[Any, Callable[[Any], Any]]:
     return {"stream": Events()}, lambda result: result["stream"]
 
 
-def _openai() -> dict[str, Subject]:
+def _openai(question: str = QUESTION) -> dict[str, Subject]:
     import openai
     from openai._models import construct_type
     from openai.types.chat import ChatCompletion, ChatCompletionChunk
     from openai.types.responses import Response, ResponseTextDeltaEvent
 
     client, inner = openai.OpenAI(api_key="k"), ("SyncAPIClient", "request")
+    messages: Any = [
+        {"role": "system", "content": "You are a helpful assistant."},
+        {"role": "user", "content": question},
+    ]
     return {
         "openai": Subject(
             "openai._base_client",
             inner,
-            lambda: client.chat.completions.create(model="gpt-4o-mini", messages=MESSAGES),
+            lambda: client.chat.completions.create(model="gpt-4o-mini", messages=messages),
             construct_type(type_=ChatCompletion, value=CHAT),
             construct_type(type_=ChatCompletionChunk, value=CHUNK),
             _stainless,
@@ -230,7 +224,7 @@ def _openai() -> dict[str, Subject]:
         "responses": Subject(
             "openai._base_client",
             inner,
-            lambda: client.responses.create(model="gpt-4o-mini", instructions="Be brief.", input=QUESTION),
+            lambda: client.responses.create(model="gpt-4o-mini", instructions="Be brief.", input=question),
             construct_type(type_=Response, value=RESPONSE),
             construct_type(type_=ResponseTextDeltaEvent, value=EVENT),
             _stainless,
@@ -356,9 +350,7 @@ def clock() -> float:
 
 def large() -> str:
     """Return the figure of a call of openai with a prompt of 1 MB."""
-    USER["content"] = QUESTION * (LARGE // len(QUESTION))
-    subject = _openai()["openai"]
-    USER["content"] = QUESTION
+    subject = _openai(QUESTION * (LARGE // len(QUESTION)))["openai"]
     bare, ours = fastest(subject.bare, subject.ours, count=1, rounds=ROUNDS // 4)
     return f"{(ours - bare) / 1000:6.1f} ms a call with a prompt of 1 MB"
 

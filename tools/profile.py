@@ -101,15 +101,17 @@ def added(profile: Profile, subject: str, what: str) -> Count:
 
 def cost(profile: Profile, subject: str) -> Iterator[str]:
     """Yield the lines about waits and CPU."""
-    notes, beside = profile.notes(subject, "cost"), profile.notes(BARE, "cost")
+    traced, bare = profile.notes(subject, "cost"), profile.notes(BARE, "cost")
+    for name in ("response", *traced[-1]["threads"]):
+        waits, cpu = _typical(traced, name)
+        waits_bare, cpu_bare = _typical(bare, name)
+        yield f"{name:18} {cpu - cpu_bare:6.2f} ms of CPU, {waits - waits_bare:4.1f} waits"
 
-    def of(all_: Notes, *path: str) -> list[float]:
-        costs = [one["response"] if path == ("response",) else one["threads"].get(path[0], (0, 0)) for one in all_]
-        return [statistics.mean(one[0] for one in costs), statistics.median(one[1] for one in costs)]
 
-    for name in ("response", *notes[-1]["threads"]):
-        waits, cpu = (here - without for here, without in zip(of(notes, name), of(beside, name), strict=True))
-        yield f"{name:18} {cpu:6.2f} ms of CPU, {waits:4.1f} waits"
+def _typical(notes: Notes, name: str) -> tuple[float, float]:
+    """Return the mean of the waits, and the median of the CPU, of a thread or of the `response`."""
+    costs = [{**note["threads"], "response": note["response"]}.get(name, (0, 0)) for note in notes]
+    return statistics.mean(waits for waits, _ in costs), statistics.median(cpu for _, cpu in costs)
 
 
 def table(counted: Count, shown: int) -> Iterator[str]:

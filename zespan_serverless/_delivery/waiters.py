@@ -10,6 +10,7 @@ from .._base.reports import FlushReport
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from typing import Literal
 
     from .buffer import Item
 
@@ -82,8 +83,8 @@ class Waiters:
         """Credit no more events to this flush."""
         self.all = [one for one in self.all if one is not waiter]
 
-    def credit(self, items: Sequence[Item], outcome: str) -> None:
-        """Credit items that were `delivered`, `dropped` or `parked` to the flushes that wait for them."""
+    def credit(self, items: Sequence[Item], outcome: Literal["delivered", "dropped", "parked"]) -> None:
+        """Credit settled items to the flushes that wait for them."""
         for waiter in self.all:
             count = sum([item.number <= waiter.target for item in items])
             setattr(waiter, outcome, getattr(waiter, outcome) + count)
