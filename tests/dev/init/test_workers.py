@@ -80,6 +80,16 @@ def test_packages_of_another_project_are_no_functions_of_digitalocean(tmp_path: 
     assert init(tmp_path).code == 3
 
 
+def test_file_alone_in_a_folder_of_digitalocean_is_named(tmp_path: Path) -> None:
+    """It is deployed without packages, unless it is `__main__.py`."""
+    (tmp_path / "packages/sample/hello").mkdir(parents=True)
+    (tmp_path / "project.yml").write_text("packages:\n- name: sample\n  functions:\n  - name: hello\n")
+    (tmp_path / "packages/sample/hello/hello.py").write_text("def main(args): ...\n")
+    ran = init(tmp_path)
+    assert (ran.code, ran.out) == (0, "")
+    assert "hello/hello.py: a single file has no packages: name it __main__.py, and run this again" in ran.err
+
+
 OPENFAAS = "provider: {name: openfaas}\nfunctions: {chat: {lang: python3-http, handler: ./chat, image: chat}}\n"
 
 
@@ -99,7 +109,7 @@ def test_function_of_knative_without_a_constructor_gets_a_note(code: str, tmp_pa
     (tmp_path / "func.py").write_text(f"async def handle(scope, receive, send): ...\n\n\n{code}")
     ran = init(tmp_path)
     assert (ran.code, ran.out) == (0, "")
-    assert "func.py: wrap the method handle in ZespanMiddleware" in ran.err
+    assert "func.py: wrap handle in ZespanMiddleware" in ran.err
 
 
 def test_function_of_another_platform_is_not_named(tmp_path: Path) -> None:

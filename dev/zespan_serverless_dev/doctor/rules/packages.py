@@ -41,8 +41,17 @@ def package_not_deployed(project: Project) -> Iterator[Finding]:
         file = function.place.file if _lacks_list(function) else _list_without_ours(function)
         if module.uses(PACKAGE) and file and not (function.code / PACKAGE).exists():
             text = f"{function.name} imports {PACKAGE}, which its {file.name} does not name"
-            remedy = "Add python_requirements: requirements.txt to build." if _lacks_list(function) else ""
-            yield Finding(text, Place(file), remedy, function.name)
+            yield Finding(text, Place(file), _remedy(function, file), function.name)
+
+
+def _remedy(function: Function, file: Path) -> str:
+    """Return what to type, if it is not the rule's own remedy: layers are AWS's."""
+    if not _lacks_list(function):
+        named = "the dependencies of pyproject.toml" if file.name == "pyproject.toml" else file.name
+        return "" if function.host == "aws_lambda" else f"Name zespan-serverless, or the wheel's file, in {named}."
+    if "python_packages" in _text(file):
+        return "Move python_packages to requirements.txt, and write python_requirements: requirements.txt instead."
+    return "Add python_requirements: requirements.txt to build."
 
 
 def _entry(project: Project, function: Function) -> Module | None:

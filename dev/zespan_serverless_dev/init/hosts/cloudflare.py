@@ -9,7 +9,7 @@ from .. import tracing
 from ..draft import Draft
 
 _CALLED = tuple(f"workers.{name}" for name in ("WorkerEntrypoint", "DurableObject", "WorkflowEntrypoint"))
-_NOTES = (
+NOTES = (
     "Give the Worker its key: npx wrangler secret put ZESPAN_API_KEY",
     "Until the first release, copy the folder zespan_serverless of a checkout beside the Worker's code: "
     "docs/hosts/cloudflare.md",
@@ -27,5 +27,5 @@ def plan(draft: Draft, project: Project) -> None:
             if not is_class or is_application or not isinstance(node, ast.ClassDef):
                 continue
             if tracing.decorate(draft, module.path, node.name, "zespan_cloudflare"):
-                for note in _NOTES:
+                for note in NOTES:
                     draft.note(note)

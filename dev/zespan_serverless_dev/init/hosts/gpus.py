@@ -15,6 +15,9 @@ from ..text import NotEditable
 
 _COG = ("cog.BaseRunner", "cog.BasePredictor")
 _SERVERS = ("asgi_app", "wsgi_app", "web_server", "web_endpoint", "fastapi_endpoint", "batched")
+_COPIED = re.compile(r"^(?:COPY|ADD)\s+(?:--\S+\s+)*(?:\S+\s+)*?(\w\S*/requirements\.txt)\s", re.MULTILINE)
+"""A list of packages in a folder, in a line of a Dockerfile."""
+_MOVE = "Move its python_packages to requirements.txt, and write python_requirements: requirements.txt instead"
 _NOTES = {
     "runpod": "Set ZESPAN_API_KEY as an environment variable of the endpoint, from one of RunPod's secrets",
     "cog": "Give the container its key: docker run -e ZESPAN_API_KEY",
@@ -33,10 +36,30 @@ def plan(draft: Draft, project: Project) -> None:
             if not tracing.decorate(draft, module.path, name, f"zespan_{host}", on_top=is_on_top):
                 continue
             if host != "modal":  # its image names the packages
-                requirements.add(draft, module.path.parent, make=True)
+                requirements.add(draft, _place_of_list(draft, module.path.parent), make=True)
             draft.note(_NOTES[host])
             if host == "cog" and not _is_listed(file := module.path.parent / "cog.yaml"):
-                draft.edit(file, _with_list, "Name zespan-serverless in cog.yaml")
+                draft.edit(file, _with_list, _MOVE)
+
+
+def _place_of_list(draft: Draft, folder: Path) -> Path:
+    """Return the folder of the list that the Dockerfile copies, if none is beside the code or above it."""
+    text = _dockerfile(draft.root)
+    if text and requirements.is_local(draft.requirement) and not re.search(r"\bdist\b", text):
+        draft.note("Dockerfile: copy the wheel before the packages are installed: COPY dist dist")
+    if not requirements.has_list(folder, draft.root):
+        for file in (draft.root / name for name in _COPIED.findall(text)):
+            if file.is_file():
+                return file.parent
+    return folder
+
+
+def _dockerfile(root: Path) -> str:
+    """Return the text of the project's Dockerfile; empty if there is none."""
+    try:
+        return (root / "Dockerfile").read_text(encoding="utf-8-sig")
+    except (OSError, ValueError):
+        return ""
 
 
 def _runpod(module: Module) -> Iterator[tuple[str, str]]:

@@ -14,7 +14,9 @@ _KEY = (
     "Put the key into the cluster: kubectl create secret generic zespan --from-literal=api-key=zsp_...",
     "Give the function its key: func config envs add --name ZESPAN_API_KEY --value '{{ secret:zespan:api-key }}'",
 )
-_BY_HAND = "wrap the method handle in ZespanMiddleware: docs/hosts/kubernetes.md"
+_BY_HAND = (
+    "wrap handle in ZespanMiddleware, in the constructor of the class that new() returns: docs/hosts/kubernetes.md"
+)
 _TASK = "{}: put the code of handle below with task_scope(...), and init() above it: docs/hosts/kubernetes.md"
 
 

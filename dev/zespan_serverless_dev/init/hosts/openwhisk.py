@@ -1,4 +1,4 @@
-"""DigitalOcean Functions: `packages/PACKAGE/FUNCTION/__main__.py`, or `packages/PACKAGE/FUNCTION.py`."""
+"""DigitalOcean Functions: `packages/PACKAGE/FUNCTION/__main__.py`, `packages/PACKAGE/FUNCTION.py`, or a file alone."""
 
 from __future__ import annotations
 
@@ -24,9 +24,11 @@ def plan(draft: Draft, project: Project) -> None:
         if tracing.uses(module) or not _is_function(module, packages.resolve()):
             continue
         if module.path.name != "__main__.py":
-            typed = f"a folder {module.path.stem}, as __main__.py, and run this again"
+            is_inside = len(module.file.relative_to(packages.resolve()).parts) == 3
+            typed = "name it" if is_inside else f"move it to a folder {module.path.stem}, as"
             if is_new:
-                draft.note(f"{draft.shown(module.path)}: a single file has no packages: move it to {typed}")
+                typed = f"{typed} __main__.py, and run this again"
+                draft.note(f"{draft.shown(module.path)}: a single file has no packages: {typed}")
         elif tracing.decorate(draft, module.path, "main", "zespan_openwhisk"):
             folder = draft.shown(module.path.parent)
             requirements.add(draft, module.path.parent, make=True, is_alone=True)
@@ -56,5 +58,6 @@ def _is_project(file: Path) -> bool:
 
 def _is_function(module: Module, packages: Path) -> bool:
     parts = module.file.relative_to(packages).parts
-    is_place = len(parts) == 2 or (len(parts) == 3 and parts[2] == "__main__.py")
+    is_alone = len(parts) == 3 and len([*module.file.parent.glob("*.py")]) == 1
+    is_place = len(parts) == 2 or is_alone or (len(parts) == 3 and parts[2] == "__main__.py")
     return is_place and isinstance(tracing.bound(module.tree.body, "main"), ast.FunctionDef)

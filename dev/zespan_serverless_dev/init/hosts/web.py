@@ -10,6 +10,7 @@ from ...doctor.model import Project
 from ...doctor.source import Module
 from .. import requirements, tracing
 from ..draft import Draft
+from .cloudflare import NOTES
 
 _ASGI = ("fastapi.FastAPI", "starlette.applications.Starlette")
 _WSGI = ("flask.Flask",)
@@ -26,11 +27,16 @@ def plan(draft: Draft, project: Project, others: list[Path], *, has_key: bool) -
     `has_key` tells whether the deployment's files have the key, so that nothing needs to be said about it.
     """
     taken = [folder.resolve() for folder in others]
+    workers = [one.place.file.parent.resolve() for one in project.functions if one.host == "cloudflare"]
     for module in project.modules:
         is_taken = any(module.file.is_relative_to(folder) for folder in taken) or module.uses("mangum")
         if tracing.uses(module) or is_taken:
             continue
         if any([_asgi(draft, module), _wsgi(draft, module), _django(draft, module)]):
+            if any(module.file.is_relative_to(folder) for folder in workers):
+                for note in NOTES:
+                    draft.note(note)
+                continue
             requirements.add(draft, module.path.parent)
             if not has_key:
                 draft.note(_KEY)

@@ -40,3 +40,28 @@ def test_a_missing_key_is_not_looked_for_on_aws(tmp_path: Path) -> None:
     files["a.py"] = f"import zespan_serverless\n{files['a.py']}"
     (found,) = diagnose(read(write(files, tmp_path)), selected(["ZS001"], [])).findings
     assert found.remedy == "Set ZESPAN_API_KEY, or ZESPAN_BASE_URL to send elsewhere."
+
+
+KNATIVE = "from zespan_serverless.asgi import ZespanMiddleware\n\n\ndef new(): ...\n"
+COG = (
+    "from cog import BasePredictor\nfrom zespan_serverless import zespan_cog\n\n\nclass Predictor(BasePredictor): ...\n"
+)
+UNLISTED = {
+    "in the dependencies of pyproject.toml.": {
+        "func.yaml": "specVersion: 0.36.0\nname: chat\nruntime: python\n",
+        "pyproject.toml": '[project]\nname = "function"\ndependencies = ["httpx"]\n',
+        "function/func.py": KNATIVE,
+    },
+    "Move python_packages to requirements.txt": {
+        "cog.yaml": "build:\n  python_packages: [torch==2.0]\npredict: predict.py:Predictor\n",
+        "predict.py": COG,
+    },
+}
+
+
+@pytest.mark.parametrize("wanted", UNLISTED)
+def test_a_missing_package_has_the_remedy_of_the_platform(wanted: str, tmp_path: Path) -> None:
+    """It names the list that the platform reads, and no layer, which only AWS has."""
+    (found,) = diagnose(read(write(UNLISTED[wanted], tmp_path)), selected(["ZS218"], [])).findings
+    assert wanted in found.remedy
+    assert "layer" not in found.remedy
