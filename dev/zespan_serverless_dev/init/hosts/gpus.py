@@ -48,7 +48,8 @@ def _place_of_list(draft: Draft, folder: Path) -> Path:
     if text and requirements.is_local(draft.requirement) and not re.search(r"\bdist\b", text):
         draft.note("Dockerfile: copy the wheel before the packages are installed: COPY dist dist")
     if not requirements.has_list(folder, draft.root):
-        for file in (draft.root / name for name in _COPIED.findall(text)):
+        names: list[str] = _COPIED.findall(text)
+        for file in (draft.root / name for name in names):
             if file.is_file():
                 return file.parent
     return folder
