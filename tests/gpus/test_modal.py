@@ -93,3 +93,12 @@ def test_an_outage_of_the_backend(backend: Backend) -> None:
     assert len(backend.events) == 4
     seen = "Results do not wait; the events are sent when it is back, or at the end of the container."
     hosts.write("Modal", "dead backend", seen, outage="kept, then sent")
+
+
+def test_a_function_that_is_a_web_endpoint_has_its_events(backend: Backend) -> None:
+    """FastAPI reads its parameters as without the decorator, and each request that reaches it has an event."""
+    env: Any = {"ZESPAN_API_KEY": "zsp_test", "ZESPAN_BASE_URL": backend.url}
+    python = environments.installed("gpus", "modal")
+    assert environments.run(python, "tests.gpus.apps.modal_web", **env) == '[500, 422] {"answer":"Hi"}'
+    assert [root["metadata"].get("error.type") for root in roots(backend.events)] == ["LookupError", None]
+    assert all(len(below(root, backend.events)) == 1 for root in roots(backend.events))

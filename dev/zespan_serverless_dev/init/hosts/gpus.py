@@ -14,7 +14,7 @@ from ..draft import Draft
 from ..text import NotEditable
 
 _COG = ("cog.BaseRunner", "cog.BasePredictor")
-_SERVERS = ("asgi_app", "wsgi_app", "web_server", "web_endpoint", "fastapi_endpoint", "batched")
+_SERVERS = ("asgi_app", "wsgi_app", "web_server", "batched")
 _COPIED = re.compile(r"^(?:COPY|ADD)\s+(?:--\S+\s+)*(?:\S+\s+)*?(\w\S*/requirements\.txt)\s", re.MULTILINE)
 """A list of packages in a folder, in a line of a Dockerfile."""
 _MOVE = "Move its python_packages to requirements.txt, and write python_requirements: requirements.txt instead"
@@ -102,7 +102,7 @@ def _with_list(text: str) -> str:
 
 
 def _modal(module: Module) -> Iterator[tuple[str, str]]:
-    """Yield the functions below `@app.function()`, and the methods below `@modal.method()`, which serve no web."""
+    """Yield the functions below `@app.function()` and the methods below `@modal.method()`: those that make no app."""
     apps = {name for name, _ in tracing.assigned(module, "modal.App")}
     for node in module.tree.body:
         if not isinstance(node, Definition):
