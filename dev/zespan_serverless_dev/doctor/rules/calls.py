@@ -105,11 +105,12 @@ def client_outlasts_function(project: Project) -> Iterator[Finding]:
 def client_in_handler(project: Project) -> Iterator[Finding]:
     """Find clients of models that are made in a traced function which is called many times.
 
-    A Worker of Cloudflare has its key, and may connect, only in a request.
+    A Worker of Cloudflare has its key, and may connect, only in a request. The module of a workflow on Vercel is
+    imported in a sandbox that refuses the client's package.
     """
     for one in traced_handlers(project):
         names = {wrapper.name.rpartition(".")[2] for wrapper in one.wrappers}
-        if not names.isdisjoint(("run", "zespan_job", "zespan_cloudflare")):
+        if not names.isdisjoint(("run", "zespan_job", "zespan_cloudflare", "zespan_vercel_step")):
             continue
         for name, call in _calls_of(one):
             if name in _CLIENTS:

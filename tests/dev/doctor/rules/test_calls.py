@@ -32,6 +32,21 @@ def answer(question):
     client = OpenAI()
 """
 
+VERCEL_STEP = """\
+from vercel.workflow import Workflows
+from zespan_serverless import zespan_vercel_step
+
+wf = Workflows()
+
+
+@wf.step
+@zespan_vercel_step
+async def summarize(text):
+    from openai import AsyncOpenAI
+
+    client = AsyncOpenAI()
+"""
+
 
 def remedies(folder: Path, code: str) -> list[str]:
     """Return what the doctor says on clients that are made in handlers."""
@@ -47,3 +62,8 @@ def test_client_of_a_worker_of_cloudflare_is_made_in_the_request(tmp_path: Path)
 def test_client_of_modal_is_made_when_the_container_starts(tmp_path: Path) -> None:
     """At module level it would be made without a key on the machine that deploys."""
     assert [("@modal.enter()" in each) for each in remedies(tmp_path, MODAL)] == [True]
+
+
+def test_client_of_a_step_of_a_workflow_is_made_in_the_step(tmp_path: Path) -> None:
+    """The module of a workflow on Vercel is imported in a sandbox that refuses the client's package."""
+    assert remedies(tmp_path, VERCEL_STEP) == []
