@@ -134,7 +134,7 @@ def prompts_are_sent(project: Project) -> Iterator[Finding]:
     """Find, once in a project, functions that send prompts without having said what to leave out."""
     found = [function for function in project.functions if _sends_all_prompts(project, function)]
     if found:
-        names = ", ".join(function.name for function in found)
+        names = ", ".join(dict.fromkeys(function.name for function in found))
         yield Finding(f"prompts and answers are sent by {names}", found[0].place)
 
 

@@ -14,6 +14,7 @@ _KEY = (
     "Put the key into the cluster: kubectl create secret generic zespan --from-literal=api-key=zsp_...",
     "Give the function its key: func config envs add --name ZESPAN_API_KEY --value '{{ secret:zespan:api-key }}'",
 )
+_WHEEL = "The lines of pyproject.toml that name the wheel are in docs/hosts/kubernetes.md"
 _BY_HAND = (
     "wrap handle in ZespanMiddleware, in the constructor of the class that new() returns: docs/hosts/kubernetes.md"
 )
@@ -31,6 +32,8 @@ def plan(draft: Draft, project: Project) -> None:
                 draft.note(_TASK.format(draft.shown(module.path)))
         elif _wrap(draft, module):
             requirements.add(draft, function.place.file.parent, make=True)
+            if requirements.is_local(draft.requirement):
+                draft.note(_WHEEL)
             for note in _KEY:
                 draft.note(note)
 

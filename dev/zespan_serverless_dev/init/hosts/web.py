@@ -27,6 +27,7 @@ def plan(draft: Draft, project: Project, others: list[Path], *, has_key: bool) -
     `has_key` tells whether the deployment's files have the key, so that nothing needs to be said about it.
     """
     taken = [folder.resolve() for folder in others]
+    keyed = [one.code.resolve() for one in project.functions if one.host == "alibaba" and one.code]
     workers = [one.place.file.parent.resolve() for one in project.functions if one.host == "cloudflare"]
     for module in project.modules:
         is_taken = any(module.file.is_relative_to(folder) for folder in taken) or module.uses("mangum")
@@ -38,7 +39,7 @@ def plan(draft: Draft, project: Project, others: list[Path], *, has_key: bool) -
                     draft.note(note)
                 continue
             requirements.add(draft, module.path.parent)
-            if not has_key:
+            if not has_key and not any(module.file.is_relative_to(folder) for folder in keyed):
                 draft.note(_KEY)
 
 

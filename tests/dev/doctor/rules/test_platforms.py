@@ -65,3 +65,17 @@ def test_a_missing_package_has_the_remedy_of_the_platform(wanted: str, tmp_path:
     (found,) = diagnose(read(write(UNLISTED[wanted], tmp_path)), selected(["ZS218"], [])).findings
     assert wanted in found.remedy
     assert "layer" not in found.remedy
+
+
+def test_a_name_of_several_functions_is_reported_once(tmp_path: Path) -> None:
+    """A folder that is deployed to two platforms has two functions of one name."""
+    code = "from openai import OpenAI\nfrom zespan_serverless import zespan_cog, zespan_runpod\n"
+    files = {
+        "cog.yaml": "build:\n  python_requirements: requirements.txt\npredict: predict.py:Predictor\n",
+        "requirements.txt": "zespan-serverless\n",
+        "predict.py": code,
+        "handler.py": code,
+        "Dockerfile": 'FROM python:3.13-slim\nCOPY . .\nCMD ["python", "handler.py"]\n',
+    }
+    (found,) = diagnose(read(write(files, tmp_path)), selected(["ZS007"], [])).findings
+    assert found.message == f"prompts and answers are sent by {tmp_path.name}"
