@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import time
 from types import SimpleNamespace
@@ -26,13 +27,13 @@ def context(timeout: object = 60) -> Any:
     return SimpleNamespace(request_id="request-1", function=function, region="cn-hangzhou", account_id="1")
 
 
-def request(body: str = "", header: str = TRACEPARENT) -> bytes:
+def request(body: str = "", header: str = TRACEPARENT, *, is_base64: bool = False) -> bytes:
     """https://www.alibabacloud.com/help/en/functioncompute/fc/http-trigger-invoking-function ."""
     event = {
         "version": "v1",
         "rawPath": "/chat",
-        "body": body,
-        "isBase64Encoded": False,
+        "body": base64.b64encode(body.encode()).decode() if is_base64 else body,
+        "isBase64Encoded": is_base64,
         "headers": {"Traceparent": header, "Accept": "*/*"},
         "queryParameters": {},
         "requestContext": {
@@ -130,14 +131,16 @@ def test_after_response_no_call_waits_and_a_hook_sends_the_rest(backend: Backend
     assert len(backend.events) == 1
 
 
-def test_the_code_of_the_page(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The handler answers in the caller's trace, and so does the web application, whose events are there as well."""
+@pytest.mark.parametrize("is_base64", [False, True])
+def test_the_code_of_the_page(is_base64: bool, backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The handler answers in the caller's trace, and so does the web application, whose events are there as well. A
+    trigger may encode the body."""
     monkeypatch.setenv("OPENAI_API_KEY", "sk-local")
     first, second = blocks(PAGES["hosts/alibaba"])
     with ModelEndpoint(latency_ms=0) as model:
         monkeypatch.setenv("OPENAI_BASE_URL", model.url)
         module = run(first)
-        answer = module.handler(request(json.dumps({"prompt": "Hi"})), context())
+        answer = module.handler(request(json.dumps({"prompt": "Hi"}), is_base64=is_base64), context())
         module.client.close()
     assert json.loads(answer["body"]) == {"answer": "Hello, serverless world!"}
     assert {event["trace_id"] for event in backend.events} == {TRACE}
