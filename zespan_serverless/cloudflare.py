@@ -117,6 +117,8 @@ class _Fetch(WebHost[Any]):
         return args[1] if len(args) > 1 else next(iter(kwargs.values()), None)
 
     def read(self, request: Any) -> Invocation:
+        if request is None:  # what `async def fetch(self)` gets
+            return Invocation(None, "fetch", describe=lambda: Description({"faas.trigger": "http"}, "fetch"))
         url, headers = urlsplit(str(request.url)), request.headers
 
         def header(name: str) -> str | None:

@@ -124,3 +124,14 @@ def test_handler_beside_the_file_of_knative_is_none_of_oracle(tmp_path: Path) ->
     (tmp_path / "func.yaml").write_text("specVersion: 0.36.0\nname: chat\nruntime: python\n")
     (tmp_path / "tools.py").write_text("def handler(ctx, data): ...\n")
     assert init(tmp_path).out == ""
+
+
+def test_handler_of_runpod_from_another_module_gets_a_note(tmp_path: Path) -> None:
+    """What a worker starts may be imported, or made by a call."""
+    (tmp_path / "main.py").write_text(
+        "import runpod\nfrom engine import handler\n\nrunpod.serverless.start({'handler': handler})\n"
+    )
+    (tmp_path / "engine.py").write_text("def handler(job): ...\n")
+    ran = init(tmp_path)
+    assert (ran.code, ran.out) == (0, "")
+    assert "main.py: put @zespan_runpod above the handler that it starts" in ran.err

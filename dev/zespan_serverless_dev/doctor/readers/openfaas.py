@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from ..model import UNKNOWN, Function, Place, Project
 from . import _files, _values
 from ._documents import Table, line_of, table
+
+_TEMPLATES = re.compile(r"python3(-http|-flask)?(-debian|-armhf)?|python3-fastapi-debian")
+"""OpenFaaS' own templates for Python 3, which call `handle`. Those of others may call anything."""
 
 
 def read(root: Path, project: Project) -> None:
@@ -37,6 +41,6 @@ def _function(file: Path, place: Place, name: str, written: Table) -> Function:
     function.environment_is_partial = bool({"secrets", "environment_file"} & written.keys())
     language = str(written.get("lang"))
     function.runtime = language
-    function.handler = "handler.handle" if language.startswith("python3") else UNKNOWN
+    function.handler = "handler.handle" if _TEMPLATES.fullmatch(language) else UNKNOWN
     function.places["handler"] = Place(file, line_of(written, "handler"))
     return function

@@ -14,10 +14,12 @@ from ..draft import Draft
 from ..text import NotEditable
 
 _COG = ("cog.BaseRunner", "cog.BasePredictor")
+_METHODS = {"modal.method", "modal.fastapi_endpoint", "modal.web_endpoint"}
 _SERVERS = ("asgi_app", "wsgi_app", "web_server", "batched")
 _COPIED = re.compile(r"^(?:COPY|ADD)\s+(?:--\S+\s+)*(?:\S+\s+)*?(\w\S*/requirements\.txt)\s", re.MULTILINE)
 """A list of packages in a folder, in a line of a Dockerfile."""
 _MOVE = "Move its python_packages to requirements.txt, and write python_requirements: requirements.txt instead"
+_BY_HAND = "{}: put @zespan_runpod above the handler that it starts: docs/hosts/runpod.md"
 _NOTES = {
     "runpod": "Set ZESPAN_API_KEY as an environment variable of the endpoint, from one of RunPod's secrets",
     "cog": "Give the container its key: docker run -e ZESPAN_API_KEY",
@@ -28,9 +30,13 @@ _NOTES = {
 
 def plan(draft: Draft, project: Project) -> None:
     """Trace the handlers of RunPod's workers, the methods of Cog's models, and Modal's functions."""
+    is_new = not any(map(tracing.uses, project.modules))
     for module in project.modules:
         if tracing.uses(module):
             continue
+        starts = [call for name, call in module.calls if name == "runpod.serverless.start"]
+        if starts and is_new and not any(_runpod(module)):
+            draft.note(_BY_HAND.format(draft.shown(module.path)))
         for host, name in [*_runpod(module), *_cog(module), *_modal(module)]:
             is_on_top = host == "runpod"
             if not tracing.decorate(draft, module.path, name, f"zespan_{host}", on_top=is_on_top):
@@ -111,6 +117,6 @@ def _modal(module: Module) -> Iterator[tuple[str, str]]:
         for outer, each in inside:
             if isinstance(each, (ast.FunctionDef, ast.AsyncFunctionDef)):
                 marks = {module.name(mark) for mark in each.decorator_list}
-                is_called = "modal.method" in marks or any(f"{app}.function" in marks for app in apps)
+                is_called = bool(_METHODS & marks) or any(f"{app}.function" in marks for app in apps)
                 if is_called and not any(f"modal.{server}" in marks for server in _SERVERS):
                     yield "modal", f"{outer}{each.name}"

@@ -79,3 +79,16 @@ def test_a_name_of_several_functions_is_reported_once(tmp_path: Path) -> None:
     }
     (found,) = diagnose(read(write(files, tmp_path)), selected(["ZS007"], [])).findings
     assert found.message == f"prompts and answers are sent by {tmp_path.name}"
+
+
+def test_handlers_of_other_templates_of_openfaas_are_not_known(tmp_path: Path) -> None:
+    """A template that is not one of OpenFaaS' own may call anything, so that no name is missing."""
+    (tmp_path / "chat").mkdir()
+    (tmp_path / "chat/handler.py").write_text(
+        "import zespan_serverless\nfrom fastapi import FastAPI\n\napp = FastAPI()\n"
+    )
+    for lang, found in (("python3-http", ["ZS310"]), ("python3-fastapi", [])):
+        functions = f"functions: {{chat: {{lang: {lang}, handler: ./chat}}}}\n"
+        (tmp_path / "stack.yaml").write_text(f"provider: {{name: openfaas}}\n{functions}")
+        result = diagnose(read(tmp_path), selected(["ZS310"], []))
+        assert [finding.rule.id for finding in result.findings] == found
