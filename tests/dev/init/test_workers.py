@@ -90,6 +90,13 @@ def test_file_alone_in_a_folder_of_digitalocean_is_named(tmp_path: Path) -> None
     assert "hello/hello.py: a single file has no packages: name it __main__.py, and run this again" in ran.err
 
 
+def test_main_of_digitalocean_may_have_another_name(tmp_path: Path) -> None:
+    (tmp_path / "packages/shop/chat").mkdir(parents=True)
+    (tmp_path / "project.yml").write_text("packages:\n- name: shop\n  functions:\n  - name: chat\n    main: run\n")
+    (tmp_path / "packages/shop/chat/__main__.py").write_text("def run(event, context): ...\n")
+    assert "+@zespan_openwhisk\n def run(event, context)" in init(tmp_path).out
+
+
 OPENFAAS = "provider: {name: openfaas}\nfunctions: {chat: {lang: python3-http, handler: ./chat, image: chat}}\n"
 
 

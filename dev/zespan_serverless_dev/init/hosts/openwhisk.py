@@ -16,12 +16,13 @@ _SET = "Put the key into the file .env, as ZESPAN_API_KEY=zsp_..., from which pr
 
 
 def plan(draft: Draft, project: Project) -> None:
-    """Trace the function `main` of each function of a project of `doctl`."""
+    """Trace what each function of a project of `doctl` is called by: `main`, unless the file names another."""
     if not _is_project(draft.root / "project.yml"):
         return
     packages, is_new = draft.root / "packages", not any(map(tracing.uses, project.modules))
     for module in tracing.modules_in(project, packages):
-        if tracing.uses(module) or not _is_function(module, packages.resolve()):
+        name = _main_of(project, module)
+        if tracing.uses(module) or not _is_function(module, packages.resolve(), name):
             continue
         if module.path.name != "__main__.py":
             is_inside = len(module.file.relative_to(packages.resolve()).parts) == 3
@@ -29,7 +30,7 @@ def plan(draft: Draft, project: Project) -> None:
             if is_new:
                 typed = f"{typed} __main__.py, and run this again"
                 draft.note(f"{draft.shown(module.path)}: a single file has no packages: {typed}")
-        elif tracing.decorate(draft, module.path, "main", "zespan_openwhisk"):
+        elif tracing.decorate(draft, module.path, name, "zespan_openwhisk"):
             folder = draft.shown(module.path.parent)
             requirements.add(draft, module.path.parent, make=True, is_alone=True)
             _give_key(draft, project)
@@ -56,8 +57,18 @@ def _is_project(file: Path) -> bool:
         return False
 
 
-def _is_function(module: Module, packages: Path) -> bool:
+def _main_of(project: Project, module: Module) -> str:
+    """Return the name that the project's file has for what a module is called by."""
+    for function in project.functions:
+        if function.host == "digitalocean" and function.code and isinstance(function.handler, str):
+            stem, _, name = function.handler.rpartition(".")
+            if (function.code / f"{stem}.py").resolve() == module.file:
+                return name
+    return "main"
+
+
+def _is_function(module: Module, packages: Path, name: str) -> bool:
     parts = module.file.relative_to(packages).parts
     is_alone = len(parts) == 3 and len([*module.file.parent.glob("*.py")]) == 1
     is_place = len(parts) == 2 or is_alone or (len(parts) == 3 and parts[2] == "__main__.py")
-    return is_place and isinstance(tracing.bound(module.tree.body, "main"), ast.FunctionDef)
+    return is_place and isinstance(tracing.bound(module.tree.body, name), ast.FunctionDef)
