@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from unittest import mock
 
+import pytest
+
 from zespan_serverless._delivery import (
     accounts,
     background,
@@ -284,3 +286,17 @@ def pending_numbers(delivery: Delivery) -> list[int]:
     """Return the numbers of pending events, in their order."""
     with lock_of(delivery):
         return [json.loads(item.data)["n"] for item in buffer_of(delivery)._items()]
+
+
+def away(make: Callable[..., Delivery], **settings: Any) -> tuple[Delivery, Scripted, Scripted]:
+    """Return a delivery whose breaker is open, its backend, and its fallback."""
+    backend, fallback = Scripted(RETRY), Scripted()
+    delivery = make(backend, fallback=fallback, **settings)
+    capture(delivery, 0)
+    while not breaker_of(delivery).is_open:
+        delivery.flush(5)
+    return delivery, backend, fallback
+
+
+MADE_UP = OSError("connection refused")
+WAYS_TO_FAIL = [pytest.param(MADE_UP, id="refuses"), pytest.param(RETRY, id="500"), pytest.param(hang, id="hangs")]
