@@ -42,6 +42,7 @@ def test_nothing_captured_is_lost(queue: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.host(seconds=15)
+@pytest.mark.loss
 @pytest.mark.timeout(300)
 def test_what_is_lost_without_a_disk_is_counted(tmp_path: Path) -> None:
     """Without a journal every event arrives, or on_error is told of it, unless its process was killed."""
