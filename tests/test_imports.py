@@ -62,7 +62,7 @@ CIRCLES = {
 # What a Lambda function reads of this package until its first invocation is over, with the exporter `memory`. A module
 # costs a cold start about 0.08 ms, 80 lines without bytecode cost 1 ms: raise these when the growth is worth it.
 COLD_MODULES_MAX = 62
-COLD_LINES_MAX = 9_480
+COLD_LINES_MAX = 9_486
 
 # Who may speak to the network.
 CLIENTS = {"http.client", "urllib.request", "socket", "ssl", "asyncio"}

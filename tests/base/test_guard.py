@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import functools
+import gc
 import signal
+import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
-from zespan_serverless._base.guard import Guarded, is_from_signal, pass_on
+from zespan_serverless._base.guard import Guarded, contain, is_from_signal, pass_on
 
 pytestmark = pytest.mark.skipif(not hasattr(signal, "SIGUSR1"), reason="no signals to speak of on this platform")
 
@@ -50,6 +52,30 @@ def handler_put_back() -> Iterator[None]:
     before = signal.getsignal(signal.SIGUSR1)
     yield
     signal.signal(signal.SIGUSR1, before)
+
+
+@pytest.mark.parametrize("passes", [pass_on, functools.partial(contain, place="a test")], ids=["pass_on", "contain"])
+def test_what_an_exception_has_left_ends_with_it(passes: Callable[[Any], None]) -> None:
+    """Objects of the frames that it has left are freed at once, not when the garbage collector runs."""
+    kept: list[weakref.ref[Holder]] = []
+
+    def interrupted() -> None:
+        holder = Holder()
+        kept.append(weakref.ref(holder))
+        try:
+            signal.raise_signal(signal.SIGUSR1)
+        except Exception as error:
+            passes(error)
+
+    signal.signal(signal.SIGUSR1, raises)
+    gc.disable()
+    try:
+        with pytest.raises(TooLateError) as caught:
+            interrupted()
+        del caught
+        assert kept[0]() is None
+    finally:
+        gc.enable()
 
 
 @pytest.mark.parametrize("kind", HANDLERS)

@@ -46,8 +46,11 @@ class Guarded:
 
 def contain(error: Exception, place: str) -> None:
     """Log an exception once as "telemetry failed at `place`", or raise it if the user's signal handler raised it."""
-    pass_on(error)
-    warn_once("telemetry-failed", "telemetry failed at %s: %r", place, error)
+    try:
+        pass_on(error)
+        warn_once("telemetry-failed", "telemetry failed at %s: %r", place, error)
+    finally:
+        del error  # an exception and a frame that it has left would keep each other, and an open invocation, alive
 
 
 def pass_on(error: BaseException) -> None:
@@ -55,8 +58,11 @@ def pass_on(error: BaseException) -> None:
 
     Called in each `except` block that the main thread may run.
     """
-    if is_from_signal(error):
-        raise error
+    try:
+        if is_from_signal(error):
+            raise error
+    finally:
+        del error  # as above
 
 
 def had_begun(error: BaseException) -> bool:
