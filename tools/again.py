@@ -37,6 +37,9 @@ class Outcomes:
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         self.final |= report.failed
 
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        self.final |= bool(session.shouldfail or session.shouldstop)  # other tests have not run
+
 
 def main(arguments: list[str]) -> int:
     """Return pytest's exit code, or 0 if only tests failed that pass when they run again."""
@@ -46,11 +49,12 @@ def main(arguments: list[str]) -> int:
         return code
     _say("These tests have failed. Each is run again, without parallel processes:", first.failed)
     second = Outcomes()
-    pytest.main(["-n", "0", *sorted(first.failed)], plugins=[second])
+    options = [argument for argument in arguments if argument == "--leaks"]
+    again = int(pytest.main([*options, "-n", "0", *sorted(first.failed)], plugins=[second]))
     mended = first.failed & (second.passed - second.failed)
     _say("FLAKY: these tests failed beside others and passed alone. Please mend them:", mended)
     _say("FAILED: these tests did not pass alone either:", first.failed - mended)
-    return 0 if mended == first.failed else code
+    return again if mended == first.failed else code
 
 
 def _say(what: str, tests: Iterable[str]) -> None:

@@ -112,7 +112,11 @@ class Page:
         """Press the mouse on the middle of the first element that matches, as a hand would."""
         where = f"document.querySelector({json.dumps(selector)})"
         self.wait(f"{where} !== null")
-        box = self.evaluate(f"{where}.scrollIntoView({{block: 'nearest'}}), {where}.getBoundingClientRect().toJSON()")
+        place = f"{where}.scrollIntoView({{block: 'nearest'}}), {where}.getBoundingClientRect().toJSON()"
+        box, before, end = self.evaluate(place), None, time.monotonic() + 2
+        while box != before and time.monotonic() < end:  # a page that is being laid out moves it from under the mouse
+            time.sleep(0.05)
+            box, before = self.evaluate(place), box
         at = {"x": box["x"] + box["width"] / 2, "y": box["y"] + box["height"] / 2, "button": "left", "clickCount": 1}
         self.send("Input.dispatchMouseEvent", type="mousePressed", **at)
         self.send("Input.dispatchMouseEvent", type="mouseReleased", **at)

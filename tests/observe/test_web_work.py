@@ -11,8 +11,9 @@ from typing import Any
 from zespan_serverless import asgi, wsgi
 from zespan_serverless.testing import Backend
 
-# Calls of Python functions per request, of which 157 and 152 are counted under Python 3.11, and a sixth more.
-ASGI_CALLS, WSGI_CALLS = 185, 180
+# Calls of Python functions per request: 157 and 152 are counted under Python 3.11, up to 30 more while the sender holds
+# the lock, and some are left for other versions.
+ASGI_CALLS, WSGI_CALLS = 215, 210
 REQUESTS = 50
 
 

@@ -82,3 +82,9 @@ def test_some_failures_are_final(tmp_path: Path, tests: str, arguments: list[str
     code, again = run(tmp_path, tests, *arguments)
     assert code
     assert not again
+
+
+def test_a_run_that_was_stopped_is_not_saved(tmp_path: Path) -> None:
+    """A broken test that has not run, because of --maxfail, is not taken for one that passes."""
+    code, said = run(tmp_path, FLAKY + BROKEN, "-n", "0", "--maxfail=1")
+    assert (code, said) == (1, "")
