@@ -172,6 +172,26 @@ def test_generators_are_refused() -> None:
             zespan_azure(wrong)
 
 
+def test_an_orchestrator_that_cannot_be_told_apart_is_called_without_a_trace() -> None:
+    """It has no event, and does not take the cold start from the first function that has one."""
+
+    class DurableOrchestrationContext(Context):
+        pass
+
+    @zespan_azure
+    def orchestrator(context: Any) -> str:
+        return "done"
+
+    @zespan_azure
+    def activity(word: str) -> str:
+        return word
+
+    with testing.recording() as events:
+        assert orchestrator(DurableOrchestrationContext()) == "done"
+        assert [activity("a"), activity("b")] == ["a", "b"]
+    assert [event["metadata"]["faas.coldstart"] for event in events] == [True, False]
+
+
 @pytest.mark.parametrize(
     ("kind", "told"),
     [("orchestrationTrigger", "decorate its activities"), ("entityTrigger", "below @app.entity_trigger")],

@@ -269,6 +269,8 @@ def main() -> None:
     parser.add_argument("--seed", default=str(random.randrange(1_000_000)))
     parser.add_argument("--no-disk", action="store_true", help="without a journal")
     given = parser.parse_args()
+    if environments.python_of("workers", QUEUES[given.queue].packages) is None:
+        parser.error("its packages are not installed: python -m tests.environments workers")
     with tempfile.TemporaryDirectory() as folder:
         began = time.monotonic()
         found = run(given.queue, Path(folder), given.tasks, given.seed, has_disk=not given.no_disk)

@@ -109,6 +109,23 @@ def test_cancel_ends_sending(mute: Mute, connect: Callable[[str], Transport]) ->
     assert isinstance(posting.ends(), OSError)
 
 
+def cancelled_in_resolution(transport: Transport, monkeypatch: pytest.MonkeyPatch) -> tuple[Posting, threading.Event]:
+    """Cancel a request while its host's name is resolved. Return it, and the event that ends the resolution."""
+    resolve, entered, go_on = socket.getaddrinfo, threading.Event(), threading.Event()
+
+    def slow(*args: Any, **kwargs: Any) -> Any:
+        entered.set()
+        assert go_on.wait(10)
+        return resolve(*args, **kwargs)
+
+    monkeypatch.setattr(socket, "getaddrinfo", slow)
+    posting = Posting(transport)
+    assert entered.wait(5)
+    transport.cancel()
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+    return posting, go_on
+
+
 @pytest.mark.parametrize("secure", [False, True])
 def test_cancel_during_name_resolution_takes_effect_afterwards(
     backend: Backend,
@@ -121,19 +138,8 @@ def test_cancel_during_name_resolution_takes_effect_afterwards(
     """Name resolution cannot be aborted; when it ends, nothing is sent any more, and the next request is not
     disturbed."""
     target = tls_backend if secure else backend
-    resolve, entered, go_on = socket.getaddrinfo, threading.Event(), threading.Event()
-
-    def slow(*args: Any, **kwargs: Any) -> Any:
-        entered.set()
-        assert go_on.wait(10)
-        return resolve(*args, **kwargs)
-
-    monkeypatch.setattr(socket, "getaddrinfo", slow)
     transport = connect(target.url)
-    posting = Posting(transport)
-    assert entered.wait(5)
-    transport.cancel()
-    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+    posting, go_on = cancelled_in_resolution(transport, monkeypatch)
     assert post(transport) == 200
     go_on.set()
     assert isinstance(posting.ends(), TimeoutError)
@@ -144,19 +150,8 @@ def test_late_thread_does_not_affect_its_successor(
     backend: Backend, connect: Callable[[str], Transport], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A thread that was given up in name resolution ends; the request that has taken its place can still be cut off."""
-    resolve, entered, go_on = socket.getaddrinfo, threading.Event(), threading.Event()
-
-    def slow(*args: Any, **kwargs: Any) -> Any:
-        entered.set()
-        assert go_on.wait(10)
-        return resolve(*args, **kwargs)
-
-    monkeypatch.setattr(socket, "getaddrinfo", slow)
     transport = connect(backend.url)
-    late = Posting(transport)
-    assert entered.wait(5)
-    transport.cancel()
-    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+    late, go_on = cancelled_in_resolution(transport, monkeypatch)
     backend.mode = "hang"
     successor = Posting(transport)
     eventually(lambda: backend.requests)

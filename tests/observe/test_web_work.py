@@ -11,10 +11,9 @@ from typing import Any
 from zespan_serverless import asgi, wsgi
 from zespan_serverless.testing import Backend
 
-# Calls of Python functions per request: 157 and 152 are counted under Python 3.11, up to 30 more while the sender holds
-# the lock, and some are left for other versions.
-ASGI_CALLS, WSGI_CALLS = 215, 210
-REQUESTS = 50
+# Calls of Python functions per request, of which 157 and 152 are counted under Python 3.11, and a sixth more.
+ASGI_CALLS, WSGI_CALLS = 185, 180
+REQUESTS, ROUNDS = 50, 3
 
 
 async def _app(scope: Any, receive: Any, send: Any) -> None:
@@ -48,8 +47,13 @@ def _wsgi_requests(app: Any) -> None:
         app(dict(environ), lambda *arguments: None)
 
 
+def _fewest(requests: Callable[[Any], None], app: Any) -> float:
+    """Return the calls of Python functions in this thread, per request, of the round with the fewest: a thread that
+    meets the sender at a lock makes more."""
+    return min(_counted(requests, app) for _ in range(ROUNDS))
+
+
 def _counted(requests: Callable[[Any], None], app: Any) -> float:
-    """Return the calls of Python functions in this thread, per request."""
     count, before = 0, sys.getprofile()
 
     def note(frame: FrameType, event: str, argument: Any) -> None:
@@ -68,15 +72,15 @@ def test_a_request_of_asgi_makes_few_calls(backend: Backend) -> None:
     """The middleware adds a limited number of calls to those of the application, in the thread that serves it."""
     traced = asgi.ZespanMiddleware(_app, api_key="zsp_test", base_url=backend.url)
     _asgi_requests(traced)  # the first request imports
-    added = _counted(_asgi_requests, traced) - _counted(_asgi_requests, _app)
+    added = _fewest(_asgi_requests, traced) - _fewest(_asgi_requests, _app)
     assert 0 < added <= ASGI_CALLS
-    assert len(backend.wait_for(2 * REQUESTS)) == 2 * REQUESTS
+    assert len(backend.wait_for((1 + ROUNDS) * REQUESTS)) == (1 + ROUNDS) * REQUESTS
 
 
 def test_a_request_of_wsgi_makes_few_calls(backend: Backend) -> None:
     """The same for WSGI."""
     traced = wsgi.ZespanMiddleware(_wsgi, api_key="zsp_test", base_url=backend.url)
     _wsgi_requests(traced)
-    added = _counted(_wsgi_requests, traced) - _counted(_wsgi_requests, _wsgi)
+    added = _fewest(_wsgi_requests, traced) - _fewest(_wsgi_requests, _wsgi)
     assert 0 < added <= WSGI_CALLS
-    assert len(backend.wait_for(2 * REQUESTS)) == 2 * REQUESTS
+    assert len(backend.wait_for((1 + ROUNDS) * REQUESTS)) == (1 + ROUNDS) * REQUESTS

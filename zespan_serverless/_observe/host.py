@@ -74,16 +74,16 @@ class Host(Reads[Request]):
     async def read_ahead(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
         """Await what `request` and `read` need."""
 
-    def read(self, request: Request) -> Invocation:
-        """Describe one call independently of the platform. Accepts any request."""
+    def read(self, request: Request) -> Invocation | None:
+        """Describe one call, or return None if it is not an invocation. Accepts any request."""
         raise NotImplementedError
 
     def subject(self, request: Request) -> Any:
         """Return what functions that read a user or a session are called with: the first argument of the function."""
         return request
 
-    def scope(self, active: Any, request: Request) -> Scope | None:
-        """Return the scope that follows a function's result, by default to its return; None not to trace the call."""
+    def scope(self, active: Any, request: Request) -> Scope:
+        """Return the scope that follows a function's result. By default the invocation ends when it returns."""
         return active  # type: ignore[no-any-return]
 
     def resource(self) -> Mapping[str, object]:

@@ -167,6 +167,8 @@ class Tracer(Reads[Request]):
 
     def _opened(self, container: Container, request: Request) -> ActiveInvocation | None:
         invocation = self.host.read(request)
+        if invocation is None:
+            return None
         if not invocation.name and self._function is not None:
             name = str(getattr(self._function, "__name__", "")).strip("<>")
             invocation = invocation.replaced(name=name or "function")

@@ -193,8 +193,10 @@ class AzureHost(Host[AzureCall]):
         inputs = {**dict(zip(self._names, args, strict=False)), **kwargs}  # by position, in a direct call
         return AzureCall(inputs.get("context") if "context" in self._names else inputs.pop("context", None), inputs)
 
-    def read(self, request: AzureCall) -> Invocation:
+    def read(self, request: AzureCall) -> Invocation | None:
         context = request.context
+        if type(context).__name__ in _ORCHESTRATIONS:
+            return None
         name = _string(context, "function_name") or str(getattr(self._function, "__name__", "function"))
         if self._app is None:
             self._app = azure.app(_triggers.folder(self._function))
@@ -209,9 +211,7 @@ class AzureHost(Host[AzureCall]):
     def subject(self, request: AzureCall) -> Any:
         return request.inputs.get(next((name for name in self._names if name != "context"), ""))
 
-    def scope(self, active: ActiveInvocation, request: AzureCall) -> Scope | None:
-        if type(request.context).__name__ in _ORCHESTRATIONS:
-            return None
+    def scope(self, active: ActiveInvocation, request: AzureCall) -> Scope:
         return Answer(active)
 
     def resource(self) -> Mapping[str, object]:

@@ -16,7 +16,8 @@ from ..source import Module
 _OURS = re.compile(r"zespan[-_.]serverless", re.IGNORECASE)
 _MORE = re.compile(r"\s*(-r|--requirement|-e|--editable|\.|-c|--constraint)(\s|=|/|$)")
 """A line of requirements.txt that has others read, or a local package that may need ours."""
-_LIST_OF_COG = re.compile(r"^[^#\n]*python_requirements", re.MULTILINE)
+_LIST_OF_COG = re.compile(r"""^[^#\n]*python_requirements["']?\s*:\s*["']?([^\s"',}#]*)""", re.MULTILINE)
+"""Where cog.yaml names its list of requirements, which may have any name."""
 _LISTS = ("requirements.txt", "pyproject.toml")
 _SCRIPTS = ("build.sh", "cog.yaml", "Dockerfile")
 """Files that may install the package themselves."""
@@ -72,9 +73,10 @@ def _list_without_ours(function: Function) -> Path | None:
     """Return the list of requirements beside a function, if there is one, and nothing that installs packages names
     this one or leads elsewhere."""
     found, folder = None, function.code or Path()
+    of_cog = _LIST_OF_COG.search(_text(function.place.file)) if function.host == "cog" else None
     if any(_OURS.search(_text(file)) for file in (folder / name for name in _SCRIPTS)):
         return None
-    for name in _LISTS:
+    for name in _LISTS if of_cog is None else of_cog.groups():
         text = _text(folder / name)
         if _OURS.search(text) or any(_MORE.match(line) for line in text.splitlines()):
             return None

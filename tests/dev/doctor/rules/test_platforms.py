@@ -67,6 +67,20 @@ def test_a_missing_package_has_the_remedy_of_the_platform(wanted: str, tmp_path:
     assert "layer" not in found.remedy
 
 
+@pytest.mark.parametrize(("listed", "is_found"), [("zespan-serverless\n", False), ("torch\n", True)])
+def test_the_list_of_a_model_is_the_one_that_cog_reads(listed: str, is_found: bool, tmp_path: Path) -> None:
+    """It may have any name, and other lists beside it have no effect."""
+    files = {
+        "cog.yaml": "build:\n  python_requirements: lists/model.txt\npredict: predict.py:Predictor\n",
+        "lists/model.txt": listed,
+        "requirements.txt": "torch\n" if not is_found else "zespan-serverless\n",
+        "pyproject.toml": "[tool.ruff]\n",
+        "predict.py": COG,
+    }
+    found = diagnose(read(write(files, tmp_path)), selected(["ZS218"], [])).findings
+    assert [one.place.file.name for one in found if one.place] == ["model.txt"] * is_found
+
+
 def test_a_name_of_several_functions_is_reported_once(tmp_path: Path) -> None:
     """A folder that is deployed to two platforms has two functions of one name."""
     code = "from openai import OpenAI\nfrom zespan_serverless import zespan_cog, zespan_runpod\n"
