@@ -113,10 +113,11 @@ def register(api: Api, monkeypatch: pytest.MonkeyPatch) -> Callable[[], Extensio
 
 
 def test_flush_is_run_before_the_next_event_is_asked_for(api: Api, extension: Extension) -> None:
-    """What the handler leaves is run once, and only then is the invocation released; so again the next time."""
+    """What the handler leaves is run once, and only then is the invocation released, long before its deadline; so again
+    the next time."""
     ran: list[tuple[int, int]] = []
     for number in (1, 2, 3):
-        api.invoke(f"r{number}")
+        api.invoke(f"r{number}", seconds=600)
         extension.begin(f"r{number}", lambda: None)
         time.sleep(0.05)
         assert extension.end(f"r{number}", lambda number=number: ran.append((api.asked, number)))  # type: ignore[misc]
