@@ -287,7 +287,7 @@ ELSEWHERE = {
     "parked": ("tests/delivery/test_parking.py", "cannot have now is being parked in"),
     "fallback-failed": ("tests/delivery/test_parking.py", "cannot be parked in"),
     "fallback-off": ("tests/process/test_fallback.py", "there is no fallback"),
-    "left-in-journal": ("tests/delivery/test_journal.py", "telemetry events stay in the journal"),
+    "left-in-journal": ("tests/delivery/journal/test_ends.py", "telemetry events stay in the journal"),
     "destination-off": ("tests/process/test_destinations.py", "nothing is sent to"),
     "destination-twice": ("tests/process/test_destinations.py", "that is where"),
     "snapstart-flush": ("tests/aws_lambda/test_snapstart.py", "flushing before the return"),
