@@ -188,3 +188,9 @@ if __name__ == "__main__":
     if os.environ.get("ROOM") == "init":
         zespan_serverless.init()
     asyncio.run(main(*sys.argv[1:]))
+    if sys.argv[2] != "work":
+        # Temporal's threads crash now and then while Python ends after a client alone:
+        # https://github.com/temporalio/sdk-python/issues/300
+        zespan_serverless.shutdown()
+        sys.stdout.flush()
+        os._exit(0)
