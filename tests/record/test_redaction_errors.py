@@ -8,7 +8,6 @@ from collections.abc import Callable
 from typing import Any
 
 import pydantic
-import pydantic.v1
 import pytest
 
 import zespan_serverless
