@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import sys
-from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from . import _observe, _process, _trace
@@ -20,7 +19,7 @@ from ._observe.web import WebHost, address, django_route, go_on
 from ._trace.context import LISTS
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
+    from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
     from typing import Unpack
 
     from ._observe.active import ActiveInvocation
@@ -39,6 +38,8 @@ __all__ = ["ZespanMiddleware"]
 
 _HEADERS_READ = 512
 _LISTS = tuple(map(str.encode, LISTS))
+# The last two are extensions: https://asgi.readthedocs.io/en/latest/extensions.html
+_BODIES = ("http.response.body", "http.response.zerocopysend", "http.response.pathsend")
 
 
 class ZespanMiddleware:
@@ -72,18 +73,34 @@ class ZespanMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         kind = scope.get("type")
-        if kind == "http":
-            hook = self._hook(scope) if self._host.platform.has_hooks else None
-            await (self._announced(hook, scope, receive, send) if hook else self._serve(scope, receive, send))
-        elif kind == "lifespan":
+        if kind == "lifespan":
             await self.app(scope, receive, self._flushing(send))
-        else:
+        elif kind != "http":
             await self._connect(scope, receive, send)
+        elif self._host.platform.has_hooks and (hook := self._hook(scope)) is not None:
+            await self._announced(hook, scope, receive, send)
+        elif (active := self._tracer.open(scope)) is not None:
+            if self._host.platform.names_audience:
+                self._address(active, scope)
+            exchange = _Exchange(active, scope["method"], receive, send)
+            # Knative's has methods, which the application calls.
+            sender = exchange.redirected(send) if hasattr(send, "structured") else exchange.send
+            await wrap.call_async(exchange, self.app, (scope, exchange.receive, sender), {})
+        else:
+            try:
+                await self.app(scope, receive, send)
+            except Exception as error:
+                note_inner_error(error)
+                raise
 
     def _hook(self, scope: Scope) -> Hook | None:
         with Guarded("a hook of the platform"):
             return self._host.platform.hook(scope["path"], lambda name: _header(scope)(name))
         return None
+
+    def _address(self, active: ActiveInvocation, scope: Scope) -> None:
+        with Guarded("the user of a request"):
+            address(active.span, *self._host.platform.audience(_header(scope)))
 
     async def _announced(self, hook: Hook, scope: Scope, receive: Receive, send: Send) -> None:
         """Act on what the platform announces, and answer it where the application does not know it."""
@@ -131,26 +148,6 @@ class ZespanMiddleware:
                     else:
                         container.delivery.flush_in_background(container.settings.flush_timeout)
 
-    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
-        active = self._tracer.open(scope)
-        if active is not None:
-            if self._host.platform.names_audience:
-                with Guarded("the user of a request"):
-                    address(active.span, *self._host.platform.audience(_header(scope)))
-            exchange = _Exchange(active, scope["method"], receive, send)
-            sender: Any = exchange.send
-            if hasattr(send, "structured"):  # Knative's, whose methods the application calls
-                sender = send
-                with Guarded("a response"):
-                    sender = exchange.redirected(send)
-            await wrap.call_async(exchange, self.app, (scope, exchange.receive, sender), {})
-            return
-        try:
-            await self.app(scope, receive, send)
-        except Exception as error:
-            note_inner_error(error)
-            raise
-
     def _flushing(self, send: Send) -> Send:
         """Wrap `send` of a lifespan, to flush when the application has shut down."""
 
@@ -181,7 +178,7 @@ class _Host(WebHost["Scope"]):
 
     def read(self, request: Scope) -> Invocation:
         path, root = request["path"], request.get("root_path") or ""
-        if not path.startswith(root):  # ASGI 2.3 servers left it out
+        if root and not path.startswith(root):  # ASGI 2.3 servers left it out
             path = root + path
         return self.invocation(
             request["method"],
@@ -213,9 +210,12 @@ class _Exchange(Exchange):
 
     def redirected(self, sender: Any) -> Any:
         """Return a copy of Knative's sender of CloudEvents that sends by `send`, as two messages for each event."""
-        self._send, copied = sender._send, object.__new__(type(sender))
-        copied.__dict__.update(sender.__dict__, _send=self.send)
-        return copied
+        with Guarded("a response"):
+            copied = object.__new__(type(sender))
+            copied.__dict__.update(sender.__dict__, _send=self.send)
+            self._send = sender._send
+            return copied
+        return sender
 
     async def send(self, message: Message) -> None:
         if not self.is_over:
@@ -233,24 +233,17 @@ class _Exchange(Exchange):
     def _ends(self, message: Message) -> bool:
         """Whether the client has the whole response with this message."""
         kind = message.get("type")
+        if kind in _BODIES:
+            return not self._trailers and (not message.get("more_body") or self.is_last(message.get("body")))
         if kind == "http.response.start":
             self.status, self._trailers = message.get("status"), bool(message.get("trailers"))
-            lengths = (value for name, value in _headers(message) if name.lower() == b"content-length")
-            self.announced(next(lengths, None))
-            return self.is_empty()
-        if kind == "http.response.trailers":
-            return not message.get("more_trailers")
-        # The other two are extensions: https://asgi.readthedocs.io/en/latest/extensions.html
-        return (
-            kind in ("http.response.body", "http.response.zerocopysend", "http.response.pathsend")
-            and not self._trailers
-            and (not message.get("more_body") or self.is_last(message.get("body")))
-        )
+            return self.announced(lambda: _length(message))
+        return kind == "http.response.trailers" and not message.get("more_trailers")
 
 
 def _header(scope: Scope) -> Callable[[str], str | None]:
     """Gives a header of a request by its lower-case name."""
-    lines = list(islice(_headers(scope), _HEADERS_READ))
+    lines = _headers(scope)[:_HEADERS_READ]
     headers = dict(reversed(lines))  # the first element counts
     for listed in _LISTS:
         if listed in headers:
@@ -263,7 +256,12 @@ def _header(scope: Scope) -> Callable[[str], str | None]:
     return header
 
 
-def _headers(message: Mapping[str, Any]) -> Iterable[tuple[bytes, bytes]]:
+def _length(message: Message) -> bytes | None:
+    """Return the Content-Length header of a response."""
+    return next((value for name, value in _headers(message) if name.lower() == b"content-length"), None)
+
+
+def _headers(message: Mapping[str, Any]) -> Sequence[tuple[bytes, bytes]]:
     """Return the headers of a scope or a response; none if they are an iterator, which must not be consumed here."""
     headers = message.get("headers")
     return headers if isinstance(headers, (list, tuple)) else ()

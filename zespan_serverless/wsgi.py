@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -131,21 +132,18 @@ class _Exchange(Exchange):
         super().__init__(active, request.environ.get("REQUEST_METHOD", "GET"))
         self._request, self._environ, self._start_response = request, request.environ, start_response
         self._wrapped: object = None
-        try:
-            self._watch_file_wrapper()
-        except Exception as failure:
-            contain(failure, "a request")
-
-    def _watch_file_wrapper(self) -> None:
-        """Remember the last result of the server's wrapper, if it is not a class that isinstance can recognize."""
         wrapper = self._environ.get("wsgi.file_wrapper")
         if wrapper is not None and not isinstance(wrapper, type):
+            self._watch(wrapper)
 
-            def file_wrapper(*args: Any, **kwargs: Any) -> Any:
-                self._wrapped = wrapper(*args, **kwargs)
-                return self._wrapped
+    def _watch(self, wrapper: Callable[..., Any]) -> None:
+        """Remember the last result of the server's wrapper of files, which is not a class for isinstance."""
 
-            self._environ["wsgi.file_wrapper"] = file_wrapper
+        def file_wrapper(*args: Any, **kwargs: Any) -> Any:
+            self._wrapped = wrapper(*args, **kwargs)
+            return self._wrapped
+
+        self._environ["wsgi.file_wrapper"] = file_wrapper
 
     def start_response(self, status: str, *args: Any, **kwargs: Any) -> Any:
         try:
@@ -162,8 +160,7 @@ class _Exchange(Exchange):
             self._request.rule = rule
         if exc_info and isinstance(exc_info[1], Exception) and status >= 500:
             self.error = exc_info[1]
-        if isinstance(headers, (list, tuple)):  # an iterator is for the server to read
-            self.announced(next((value for name, value in headers if name.lower() == "content-length"), None))
+        self.announced(lambda: _length(headers))
 
     def follow(self, result: Any) -> Any:
         try:
@@ -194,14 +191,28 @@ def _header(environ: Environ) -> Callable[[str], str | None]:
     """Gives a header of a request by its lower-case name."""
 
     def header(name: str) -> str | None:
-        value = environ.get("HTTP_" + name.upper().replace("-", "_"))
+        value = environ.get(_key(name))
         return value if isinstance(value, str) else None
 
     return header
 
 
+@functools.lru_cache(maxsize=64)
+def _key(name: str) -> str:
+    """Return what a header is called in the environ. The names are those that this package asks for."""
+    return "HTTP_" + name.upper().replace("-", "_")
+
+
+def _length(headers: object) -> str | None:
+    """Return the Content-Length header of a response; None if its headers are an iterator, which is for the server."""
+    lines: Any = headers if isinstance(headers, (list, tuple)) else ()
+    return next((value for name, value in lines if name.lower() == "content-length"), None)
+
+
 def _decoded(path: str) -> str:
     """Decode a path, whose bytes WSGI passes as Latin-1: https://peps.python.org/pep-3333/#unicode-issues."""
+    if path.isascii():
+        return path
     try:
         return path.encode("latin-1").decode("utf-8")
     except UnicodeError:

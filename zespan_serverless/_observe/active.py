@@ -267,7 +267,7 @@ class ActiveInvocation:
 
     def on_record(self) -> None:
         """Write to the journal that this invocation has begun, in case it never ends. Never raises."""
-        if self.container.records and self.container.settings.root_event and not self.invocation.is_probe:
+        if self.container.records and self.container.settings.root_event and not self.invocation.is_probe():
             with Guarded("the start of an invocation"):
                 left = milliseconds(self._left_at_start)
                 attributes = {**identity(self.invocation, self.start), "time_left_at_start_ms": left}
@@ -358,7 +358,7 @@ class ActiveInvocation:
         """Whether this is a successful health check in which no event was captured."""
         status = self._result.status
         is_well = self._error is None and status is not None and status < 400
-        return self.invocation.is_probe and is_well and not self.span.root.has_spans
+        return is_well and not self.span.root.has_spans and self.invocation.is_probe()
 
     def _root_record(self, took_ms: float, error: BaseException | None) -> Record:
         return root_record(

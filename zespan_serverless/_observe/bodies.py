@@ -10,7 +10,7 @@ from .active import SETTLED
 from .web import content_length, read_status
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable, Iterator
+    from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 
     from .active import ActiveInvocation
 
@@ -27,6 +27,7 @@ class Exchange:
 
     def __init__(self, active: ActiveInvocation, method: str = "") -> None:
         self.active, self._method = active, method
+        self.leave_context = active.leave_context  # most calls, so without one in between
         self.status: int | None = None
         self.error: Exception | None = None  # that the application has turned into a response
         self.is_streamed = False  # whether the end of a body is the end of the invocation
@@ -39,13 +40,10 @@ class Exchange:
     def begin(self) -> None:
         self.active.begin()
 
-    def leave_context(self) -> None:
-        self.active.leave_context()
-
     def returned(self, result: Any) -> Any:
         self.leave_context()
         result = self.follow(result)
-        if not self.is_streamed:
+        if not (self.is_streamed or self.is_over):
             self.end(None, is_cut=self.is_cut)
         return result
 
@@ -60,7 +58,7 @@ class Exchange:
     async def returned_async(self, result: Any) -> Any:
         self.leave_context()
         result = self.follow(result)
-        if not self.is_streamed:
+        if not (self.is_streamed or self.is_over):
             await self.end_async(None, is_cut=self.is_cut)
         return result
 
@@ -93,10 +91,14 @@ class Exchange:
 
     # Response
 
-    def announced(self, length: str | bytes | None) -> None:
-        """Record the response's Content-Length header. The status is known."""
+    def announced(self, length: Callable[[], str | bytes | None]) -> bool:
+        """Read the response's Content-Length header by `length`, if it matters. The status is known.
+
+        Returns whether the client waits for nothing but the headers, which are about to be sent, so that they are held.
+        """
         if self.active.host.may_suspend or self.active.must_wait():  # then nothing may run after the last byte
-            self._bytes_left = 0 if self._has_no_body() else content_length(length)
+            self._bytes_left = 0 if self._has_no_body() else content_length(length())
+        return self._bytes_left == 0
 
     def is_last(self, piece: object) -> bool:
         """Whether a piece that is about to be sent is the last one that the client waits for."""
@@ -104,10 +106,6 @@ class Exchange:
             self._bytes_left -= len(piece)
             return self._bytes_left <= 0
         return False
-
-    def is_empty(self) -> bool:
-        """Whether the client waits for nothing but the headers, which are about to be sent, so that they are held."""
-        return self._bytes_left == 0
 
     def _has_no_body(self) -> bool:
         return self._method == "HEAD" or self.status in (204, 304)

@@ -95,7 +95,7 @@ class WebHost(Host[Request]):
             parent=facts.parent,
             remaining=facts.remaining,
             describe=describe,
-            is_probe=is_probe(path, header) or self.platform.is_check(path, header),
+            is_probe=lambda: is_probe(path, header) or self.platform.is_check(path, header),
             is_killed=self.platform.kills,
         )
 

@@ -81,9 +81,9 @@ class Invocation(Value):
     """One call, as its host describes it.
 
     `parent` is the caller, or None if unknown. `remaining` returns the seconds before the host kills it (None: no
-    deadline). `describe` is called after the function, so that the response does not wait for it. `is_probe`: a health
-    check, which has no event if it succeeds and nothing happens in it. `is_killed`: whether the process ends at the
-    deadline, not only the invocation.
+    deadline). `describe` is called after the function, so that the response does not wait for it. `is_probe` returns
+    whether it is a health check, which has no event if it succeeds and nothing happens in it. `is_killed`: whether the
+    process ends at the deadline, not only the invocation.
     """
 
     __slots__ = ("describe", "id", "is_killed", "is_probe", "name", "parent", "remaining")
@@ -95,7 +95,7 @@ class Invocation(Value):
         parent: Caller | None = None,
         remaining: Callable[[], float] | None = None,
         describe: Callable[[], Description] = lambda: NO_DESCRIPTION,
-        is_probe: bool = False,
+        is_probe: Callable[[], bool] = bool,
         is_killed: bool = True,
     ) -> None:
         self.id: str | None = id
@@ -103,5 +103,5 @@ class Invocation(Value):
         self.parent: Caller | None = parent
         self.remaining: Callable[[], float] | None = remaining
         self.describe: Callable[[], Description] = describe
-        self.is_probe: bool = is_probe
+        self.is_probe: Callable[[], bool] = is_probe
         self.is_killed: bool = is_killed

@@ -40,7 +40,7 @@ class Answer(Exchange):
         if isinstance(result, Iterator):
             return Body(result, self)
         if _is_one_of(result, "werkzeug", "Response") and result.is_streamed and not result.direct_passthrough:
-            self.announced(result.headers.get("content-length"))
+            self.announced(lambda: result.headers.get("content-length"))
             result.response = Body(result.response, self)
             return result
         if not _is_one_of(result, "starlette", "Response"):
@@ -48,7 +48,7 @@ class Answer(Exchange):
         if result.background is not None:
             result.background = _Background(result.background, self)
         if hasattr(result, "body_iterator"):
-            self.announced(result.headers.get("content-length"))
+            self.announced(lambda: result.headers.get("content-length"))
             AsyncBody.of(result, self)
         return result
 
