@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ._observe.spans import with_context as with_context
     from ._outbound.headers import trace_headers as trace_headers
     from ._outbound.headers import traceparent as traceparent
-    from ._process.deadline import time_left as time_left
+    from ._process.container import time_left as time_left
     from .agentcore import zespan_agentcore as zespan_agentcore
     from .alibaba import zespan_alibaba as zespan_alibaba
     from .aws_lambda import zespan_lambda as zespan_lambda
@@ -59,7 +59,7 @@ else:
         ),
         "_observe.spans": ("current_span", "span", "with_context"),
         "_outbound.headers": ("trace_headers", "traceparent"),
-        "_process.deadline": ("time_left",),
+        "_process.container": ("time_left",),
         "aws_lambda": ("zespan_lambda",),
         "aws_lambda._records": ("traced_record", "traced_records"),
         "azure_functions": ("zespan_azure",),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from . import _worker
 from ._base.guard import Guarded
 from ._outbound.headers import trace_headers
-from ._process.deadline import time_left
+from ._process.container import time_left
 from .errors import ConfigurationError
 
 if TYPE_CHECKING:

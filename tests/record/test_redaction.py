@@ -27,7 +27,7 @@ from tests.record.redacted import NO_KEYS, POLICY, SECRET, Lying, Pair, Plainly,
 from tests.record.test_values import PLAIN, Model, Record
 from zespan_serverless import testing
 from zespan_serverless._record.policy import Policy, normalized
-from zespan_serverless._record.redaction import normal
+from zespan_serverless._record.secret_keys import normal
 from zespan_serverless._record.values import to_json
 from zespan_serverless.settings import Settings
 

@@ -14,7 +14,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.record.redacted import POLICY, SECRET, Pair, Plainly
-from zespan_serverless._record import redaction
+from zespan_serverless._record import secret_keys
 from zespan_serverless._record.values import encode
 
 
@@ -246,5 +246,5 @@ _SCRAPS = (
 def test_the_check_for_signs_misses_no_key(text: str) -> None:
     """What is left unsearched, because no sign follows a quote, has no key that the search would find."""
     found = POLICY.text(text)
-    with mock.patch.object(redaction, "_may_have_keys", return_value=True):
+    with mock.patch.object(secret_keys, "_may_have_keys", return_value=True):
         assert POLICY.text(text) == found

@@ -1,4 +1,4 @@
-"""One import hook for all patches of third-party modules: a module is patched as soon as it is imported."""
+"""Patches of third-party modules: one import hook applies each as soon as its module is imported."""
 
 from __future__ import annotations
 
@@ -87,3 +87,15 @@ def _apply(patches: Mapping[str, Patch], module: ModuleType) -> None:
         except Exception as error:
             pass_on(error)
             warn_once("not-patched", "%s: %r", meaning, error)
+
+
+def bound(method: Any, args: tuple[Any, ...]) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+    """Bind `method`, as found in a class, to the object that it is called on; the other arguments are left.
+
+    What other tools put into the class need not be a function: a wrapt proxy learns from its `__get__` which object it
+    is on, and a mock, which has none, gets the arguments without the object.
+    """
+    if not args:
+        return method, args
+    get = getattr(type(method), "__get__", None)
+    return (method if get is None else get(method, args[0], type(args[0]))), args[1:]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from .._base.guard import pass_on
+from .._base.hook import bound
 from .._base.log import warn_once
-from .._base.methods import bound
 
 if TYPE_CHECKING:
     from collections.abc import Callable

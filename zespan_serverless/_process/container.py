@@ -8,9 +8,10 @@ import threading
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Protocol
 
+from .. import _trace
 from .. import settings as _settings
 from .._base import log
-from .._base.guard import Guarded, had_begun, is_from_signal
+from .._base.guard import Guarded, had_begun, is_from_signal, pass_on
 from .._platforms import is_restarted
 from .._record.policy import Policy
 from .._record.record import Record, Resource
@@ -177,6 +178,23 @@ def set_current(container: Container | None) -> None:
     """Set the process's container; None while telemetry is off."""
     global _current
     _current = container
+
+
+def time_left() -> float | None:
+    """Return the seconds until the host ends the current invocation; 0.0 after that.
+
+    None outside an invocation, while telemetry is off, and if the host sets no deadline. Works in the threads and tasks
+    of the invocation. On a host that serves several at once, your own thread must run in the context of its invocation
+    (`contextvars.copy_context().run`), otherwise the result is None. Never raises.
+    """
+    try:
+        here = _trace.current()
+        active = None if here is None else here.root.invocation()
+        clock = None if active is None else active.invocation.remaining
+        return None if clock is None else max(0.0, float(clock()))  # max(0.0, nan) is 0.0
+    except Exception as error:  # a context of another type
+        pass_on(error)
+        return None
 
 
 def _held(settings: _settings.Settings) -> Held | None:

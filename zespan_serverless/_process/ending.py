@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 import time
 from functools import partial
+from typing import Any
 
 from .. import _trace
 from .._base import log
 from .._base.guard import Guarded
-from .._record.unfinished import timed_out
+from .._record.noted import timed_out
 from . import sigterm
 from .container import current
-from .stack import deadline_note
 
 AT_DEADLINE = 0.1
 """If an invocation has at most this many seconds left when SIGTERM arrives, the signal is attributed to its timeout."""
+
+FRAMES_MAX = 50
+"""How many of the innermost frames of the main thread's stack are noted at a deadline."""
 
 _is_known_to_multiprocessing = False
 _flushes_at_exit: bool | None = None  # False: pending events are only reported as dropped. None: undecided
@@ -32,7 +36,7 @@ def _flush_on_sigterm(seconds: float) -> None:
     container, root = current(), _trace.root()
     time_left = container.left() if container is not None else None
     if container is not None and root is not None and time_left is not None and time_left <= AT_DEADLINE:
-        note = deadline_note(time.time())
+        note = _deadline_note(time.time())
         for begun in container.delivery.mark_deadline(root.trace_id, note):
             container.capture(partial(timed_out, begun, note), begun.span_id)
     if container is not None:
@@ -51,7 +55,21 @@ def mark_deadline(deadline: float) -> None:
     """Record that the invocation has reached its deadline (seconds since the epoch), in case the process is killed."""
     container, root = current(), _trace.root()
     if container is not None and root is not None:
-        container.delivery.mark_deadline(root.trace_id, deadline_note(deadline))
+        container.delivery.mark_deadline(root.trace_id, _deadline_note(deadline))
+
+
+def _deadline_note(deadline: float) -> dict[str, Any]:
+    """Return the note for an invocation at its `deadline` (epoch seconds): the main thread's stack, innermost last."""
+    lines: list[str] = []
+    frame = sys._current_frames().get(threading.main_thread().ident or 0)
+    while frame is not None and len(lines) < FRAMES_MAX:
+        code = frame.f_code
+        if code.co_filename == sigterm.__file__:
+            lines.clear()  # our frames in a signal handler: what it interrupted is below them
+        else:
+            lines.append(f"{code.co_filename}:{frame.f_lineno} in {code.co_name}")
+        frame = frame.f_back
+    return {"deadline": deadline, "noted": time.time(), "stack": "\n".join(reversed(lines))}
 
 
 def pause() -> None:

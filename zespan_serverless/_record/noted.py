@@ -1,26 +1,32 @@
-"""What the journal keeps of a span that begins, in case its process dies: written, and read by the next process."""
+"""Spans that never ended: what the journal keeps of one that begins, and the record of one without an end.
+
+A function that times out, runs out of memory, or is killed leaves an unfinished invocation, and often a model call in
+it. The thread that receives SIGTERM, or the next process in the sandbox, then reports them. It reuses the event id, so
+the backend deduplicates if the original did arrive.
+"""
 
 from __future__ import annotations
 
 import json
 from operator import attrgetter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .. import _trace
 from .policy import Policy
 from .record import Record, Resource
-from .unfinished import ended, timed_out
 from .values import encode
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from ..settings import Settings
+    from .record import Status
 
 _CRASHED = (
     "the process ended before the function did: killed, out of memory, by os._exit, "
     "or at its timeout in code that lets no other thread run"
 )
+_TIMED_OUT = "the function was still running at its timeout"
 _PROMPT_MAX = 65_536  # characters of a prompt that are kept before there is an answer
 _SPAN = ("trace_id", "span_id", "parent_span_id", "user_id", "session_id", "tags")
 _NAMES = ("event_id", *_SPAN, "conversation_id", "agent", "kind", "name", "attributes", "ended")
@@ -70,4 +76,23 @@ def _from_journal(data: bytes, resource: Resource, policy: Policy) -> Record:
         prompt = Prompt(text=policy.text(text.decode()))
         record.model = Model(known["provider"], known["requested"], prompt, Answer(), stream=known["stream"])
         record.model.has_content = bool(mark)
+    return record
+
+
+def timed_out(begun: Record, noted: Mapping[str, Any]) -> Record:
+    """Return the record of a span that the function's timeout has ended. `noted`: the time and the stack, if known."""
+    record = ended(begun, noted["deadline"], "timeout", _TIMED_OUT)
+    if record.kind == "invocation":
+        record.attributes = {**record.attributes, "stack": noted.get("stack")}
+    return record
+
+
+def ended(begun: Record, until: float, status: Status, text: str) -> Record:
+    """Return the record of a span that has ended without its function."""
+    record = begun.copy()
+    record.ended = max(begun.ended, until)
+    record.duration_ms = (record.ended - begun.ended) * 1000
+    record.status, record.error = status, text
+    known = begun.attributes if isinstance(begun.attributes, dict) else {}  # they may be redacted as a whole
+    record.attributes = {**known, "error.type": status}
     return record

@@ -9,7 +9,8 @@ from __future__ import annotations
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
-from .redaction import REDACTED, loosely_without, may_change, normal, without
+from .._base.forks import importing
+from .secret_keys import REDACTED, may_change, normal
 from .values import DATA_URL_MAX, INT_PLAIN, Walk, key_text, leaf, to_json
 
 if TYPE_CHECKING:
@@ -183,7 +184,7 @@ class Policy:
 
     def text(self, text: str) -> str:
         """Return a text without secrets."""
-        return without(text, self.keys)
+        return _without(text, self.keys)
 
     def error(self, error: object, text: str | None = None) -> str:
         """Return the text of an exception, or a text about one, that may be sent. `text` replaces its own."""
@@ -193,7 +194,7 @@ class Policy:
             text = self.instead(error) or text or text_of(error)
         elif text is None:
             text = error if type(error) is str else str(leaf(error))
-        return loosely_without(text[:_ERROR_READ_MAX], self.keys)[:ERROR_TEXT_MAX]
+        return _loosely_without(text[:_ERROR_READ_MAX], self.keys)[:ERROR_TEXT_MAX]
 
     def instead(self, error: BaseException) -> str:
         """Return the replacement for an exception's text; empty if the text may be sent.
@@ -240,13 +241,29 @@ class _Walk(Walk):
         return allowed
 
     def text(self, text: str) -> str:
-        return without(text, self._keys)
+        return _without(text, self._keys)
 
     def description(self, text: str, value: Any) -> str:
         instead = self._policy.instead(value) if issubclass(type(value), BaseException) else ""
-        return instead or loosely_without(text, self._keys)
+        return instead or _loosely_without(text, self._keys)
 
 
 def normalized(keys: Iterable[str]) -> frozenset[str]:
     """Normalize keys for comparison: lower case, letters and digits only."""
     return frozenset(k for k in (normal(key) for key in keys) if k)
+
+
+def _without(text: str, keys: frozenset[str]) -> str:
+    """Replace the values of `keys` in a text. What searches it is imported with the first text that may have one."""
+    if not may_change(text, keys):
+        return text
+    with importing():  # also in the extension's thread
+        from .redaction import without
+    return without(text, keys)
+
+
+def _loosely_without(text: str, keys: frozenset[str]) -> str:
+    """Replace them in the text of an error or of an object."""
+    with importing():
+        from .redaction import loosely_without
+    return loosely_without(text, keys)

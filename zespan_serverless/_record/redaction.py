@@ -10,21 +10,14 @@ from __future__ import annotations
 import functools
 import re
 
-REDACTED = "[REDACTED]"
+from .secret_keys import REDACTED, escape, may_change, may_have, normal
+
 _KEY_MAX = 4096  # characters of a key in a text, including those that comparison ignores
 _LONG = 2000  # characters of a text whose keys are all looked up first
-_SIGNS_MAX = 8  # colons of a text, and equals signs, whose left side is looked at before all of the text is
-
-
-def normal(key: str) -> str:
-    """Normalize a key for comparison: lower case, letters and digits only."""
-    return "".join(c for c in key.lower() if c.isascii() and c.isalnum())
 
 
 def without(text: str, keys: frozenset[str]) -> str:
-    """Replace the values of `keys` in JSON, or in something similar."""
-    if not may_change(text, keys):
-        return text
+    """Replace the values of `keys` in JSON, or in something similar. `may_change` says whether that is worth it."""
     patterns = _patterns()
     found = patterns.unicode_quote.sub(lambda m: "\\" * (2 * len(m[1]) - 1) + '"', text) if "\\u" in text else text
     pattern, wanted = patterns.colon, None
@@ -52,20 +45,16 @@ def without(text: str, keys: frozenset[str]) -> str:
     return "".join((*parts, found[done:])) if parts else text
 
 
-def may_change(text: str, keys: frozenset[str]) -> bool:
-    """Whether `without` may change a text, or a part of it; a fast check without false negatives."""
-    return ('"' in text or "'" in text) and bool(keys) and _may_have_keys(text) and _may_have(text, keys)
-
-
 def loosely_without(text: str, keys: frozenset[str]) -> str:
     """Replace them also after `key=`, `key:` or `Bearer`; for texts of errors and of objects."""
-    text = without(text, keys)
     if not keys:
         return text
+    if may_change(text, keys):
+        text = without(text, keys)
     patterns = _patterns()
     if "earer" in text or "EARER" in text:
         text = patterns.bearer.sub(rf"\1 {REDACTED}", text)
-    if not _may_have(text, keys):
+    if not may_have(text, keys):
         return text
     parts: list[str] = []
     done = at = 0
@@ -78,32 +67,6 @@ def loosely_without(text: str, keys: frozenset[str]) -> str:
         parts += (text[done:at], mark, REDACTED, mark)
         done = at = end
     return "".join((*parts, text[done:])) if parts else text
-
-
-def _may_have_keys(text: str) -> bool:
-    """Whether a quoted text may be a key, because a sign follows it; without false negatives.
-
-    Prose has apostrophes, but few colons, and hardly one that does not follow a word.
-    """
-    if "\\" in text:  # there may be escaped blanks between the two
-        return True
-    for sign in ":=":
-        if sign in text:
-            before = text.split(sign, _SIGNS_MAX)[:-1]
-            if len(before) == _SIGNS_MAX or not all(part[-1:].isalnum() for part in before):
-                return True
-    return False
-
-
-def _may_have(text: str, keys: frozenset[str]) -> bool:
-    """Whether any of `keys` may occur in a text, in any spelling; a fast check without false negatives."""
-    data = text.encode("utf-8", "surrogatepass")
-    bare = data.translate(_LOWER, _OTHERS)
-    if any(map(bare.__contains__, _encoded(keys))):
-        return True
-    if b"\\" in data and _patterns().escape.search(text) is not None:
-        return True
-    return len(data) != len(text) and any(odd in text for odd in _ODD)
 
 
 def _opening(text: str, quote: int, keys: frozenset[str]) -> int | None:
@@ -129,7 +92,7 @@ def _is_key(key: str, keys: frozenset[str]) -> bool:
         return normal(key) in keys
     patterns = _patterns()
     key = patterns.unicode.sub(lambda m: chr(int(m[1], 16)), key)
-    return normal(key) in keys or normal(patterns.escape.sub("", key)) in keys
+    return normal(key) in keys or normal(escape().sub("", key)) in keys
 
 
 def _closes(run: int, opened: int) -> bool:
@@ -201,11 +164,6 @@ def _end_of_text(text: str, at: int, opened: int, mark: str, *, within: bool) ->
     return len(text)
 
 
-@functools.lru_cache(maxsize=8)
-def _encoded(keys: frozenset[str]) -> tuple[bytes, ...]:
-    return tuple(key.encode() for key in keys)
-
-
 class _Patterns:
     """Compiled when the first text may contain a secret, which most processes never meet."""
 
@@ -219,7 +177,6 @@ class _Patterns:
         self.value = re.compile(rf":{blank}\Z")
         self.behind = re.compile(rf"{blank}(?:[,}}\])]|\Z)")
         self.behind_any = re.compile(rf"{blank}(?:[,}}\]):]|\Z)")
-        self.escape = re.compile(r"(?<!\\)\\+[nrtbfu]")
         self.unicode = re.compile(r"(?<!\\)\\+u([0-9a-fA-F]{4})")
         self.unicode_quote = re.compile(r"(?<!\\)(\\+)u0022")
 
@@ -227,9 +184,3 @@ class _Patterns:
 @functools.cache
 def _patterns() -> _Patterns:
     return _Patterns()
-
-
-_LETTERS = b"abcdefghijklmnopqrstuvwxyz0123456789"
-_LOWER = bytes(range(256)).lower()
-_OTHERS = bytes(set(range(256)) - set(_LETTERS + _LETTERS.upper()))
-_ODD = ("\u212a", "\u0130")  # not ASCII, but their lower case is

@@ -10,7 +10,7 @@ from .. import _process, _trace, sdks
 from .._base.aio import is_async
 from .._base.guard import Guarded, is_from_signal, pass_on
 from .._base.log import warn_once
-from .._process.deadline import time_left
+from .._process.container import time_left
 from .._record.model import Answer, Model
 from .._record.record import Record
 from ._pricing import cost

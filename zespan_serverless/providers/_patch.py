@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .._base.methods import bound
+from .._base.hook import bound
 from ._call import begin
 from ._wrap import observed
 

@@ -8,10 +8,9 @@ from typing import Any
 import pytest
 
 from tests.exporters.otlp import support
-from zespan_serverless._record.noted import left_behind, to_journal
+from zespan_serverless._record.noted import left_behind, timed_out, to_journal
 from zespan_serverless._record.policy import Policy
 from zespan_serverless._record.record import Record, Resource
-from zespan_serverless._record.unfinished import timed_out
 from zespan_serverless._trace.context import Caller
 from zespan_serverless._trace.context import Span as Here
 from zespan_serverless.exporters.otlp import _json, _protobuf

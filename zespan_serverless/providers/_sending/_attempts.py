@@ -8,7 +8,7 @@ from functools import update_wrapper
 from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
-from ..._base.methods import bound
+from ..._base.hook import bound
 
 if TYPE_CHECKING:
     from collections.abc import Callable
