@@ -19,20 +19,17 @@ from ..errors import ConfigurationError
 from ._fields import (
     ADDRESSED,
     DEFAULT_BASE_URL,
-    FALSE,
     FIELDS,
     OTLP_EXPORTERS,
     READERS,
-    TRUE,
     VARIABLES,
     Field,
     Number,
-    unquoted,
     without_secrets,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Mapping
 
     from .._base.exporter import CustomExporter, Fallback
     from .._base.http_client import HttpClient
@@ -185,7 +182,9 @@ def resolve(arguments: Mapping[str, Any], environ: Mapping[str, str] | None = No
         values = {**of_official_sdk(), **values}
     unknown = [name for name in environ if name[:7].upper() == "ZESPAN_" and name not in VARIABLES.values()]
     if unknown:
-        _correct_misspelled(unknown, environ, values)
+        from ._misspelled import correct
+
+        correct(unknown, environ, values)
     for name, value in values.items():
         field = FIELDS[name]
         if isinstance(field, Number):
@@ -224,37 +223,6 @@ def _read(field: Field, text: str, values: dict[str, Any]) -> None:
         shown = text if len(text) <= _SHOWN_MAX else f"{text[:_SHOWN_MAX]}..."
         shown = "" if field.is_secret else f"={shown!r}"
         warn_once("variable-unreadable", message, field.variable, shown, error)
-
-
-def _correct_misspelled(unknown: Iterable[str], environ: Mapping[str, str], values: dict[str, Any]) -> None:
-    """Log which of these variables are probably misspelled.
-
-    A variable that withholds data is honoured anyway: a typo must not send prompts that were meant to be switched off.
-    """
-    from .._base.hints import is_sdk_argument, misspelled
-
-    for variable in unknown:
-        if (name := variable[7:].lower()) in FIELDS and name not in VARIABLES:
-            warn_once("variable-code-only", "%s is ignored: %s can be set in code only", variable, name)
-    for variable, name, is_negated in misspelled(unknown, VARIABLES):
-        text = environ[variable].strip()
-        if name in values or not text:
-            continue
-        value = _kept_back(FIELDS[name], text, is_negated=is_negated)
-        text = "%s is not a setting and is ignored; did you mean %s?"
-        if value is not None:
-            values[name] = value
-            text = "%s is not a setting, but is honoured because it keeps data back; rename it to %s"
-        elif is_sdk_argument(variable):
-            text = "%s belongs to the official SDK and is ignored; use %s"
-        warn_once("variable-misspelled", text, variable, VARIABLES[name])
-
-
-def _kept_back(field: Field, text: str, *, is_negated: bool) -> object:
-    """Return the setting's value if a misspelled variable asks to send less than by default; otherwise None."""
-    if field.name == "redact_keys":
-        return (*field.default, *field.parse(text))
-    return False if field.keeps_back and unquoted(text).lower() in (TRUE if is_negated else FALSE) else None
 
 
 def is_test(environ: Mapping[str, str]) -> bool:

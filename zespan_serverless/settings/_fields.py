@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from .._base.guard import pass_on
@@ -182,22 +183,6 @@ class Tags(Field):
         return {key.strip(): value.strip() for key, _, value in pairs}
 
 
-class Headers(Field):
-    """A mapping of names of HTTP headers, in lower case, to values."""
-
-    __slots__ = ()
-
-    def check(self, value: Any) -> dict[str, str]:
-        from ._headers import checked
-
-        return checked(value)
-
-    def parse(self, text: str) -> dict[str, str]:
-        from ._headers import parsed
-
-        return parsed(text)
-
-
 class Exporter(Field):
     """The name of an exporter, the URL of a store, an object with an exporter's methods, or a tuple of several."""
 
@@ -221,67 +206,30 @@ class Exporter(Field):
         return url(unquoted(text.strip()), self.name)
 
 
-class Flush(Field):
-    """Other SDKs to flush with our events, as checked by `_flush`."""
+class Deferred(Field):
+    """A setting that most do without. What checks its values is imported with the first one.
 
-    __slots__ = ()
+    `checks` is the function for a value in code, and `parses` that for an environment variable, as `module.function`.
+    Without the latter, the former gets the text.
+    """
 
-    def check(self, value: Any) -> tuple[Any, ...]:
-        from ._flush import checked
+    __slots__ = ("_checks", "_parses")
 
-        return checked(value)
-
-    def parse(self, text: str) -> tuple[str, ...]:
-        from ._flush import sdk_name
-
-        return tuple(sdk_name(name) for name in text.replace(";", ",").split(",") if name.strip())
-
-
-class Store(Field):
-    """A directory's path, a URL of a store, or an object that sends events."""
-
-    __slots__ = ()
+    def __init__(self, name: str, default: Any = None, *, checks: str, parses: str = "", **rules: Any) -> None:
+        super().__init__(name, default, **rules)
+        self._checks, self._parses = checks, parses
 
     def check(self, value: Any) -> Any:
-        from ._stores import checked
-
-        return checked(value, self.name)
+        return _function(self._checks)(value, self.name)
 
     def parse(self, text: str) -> Any:
-        return self.check(unquoted(text.strip()))
+        text = text.strip()
+        return _function(self._parses)(text, self.name) if self._parses else self.check(unquoted(text))
 
 
-class Client(Field):
-    """An HTTP client, or a function that creates one, as checked by `_http_client`."""
-
-    __slots__ = ()
-
-    def check(self, value: Any) -> Any:
-        from ._http_client import checked
-
-        return checked(value)
-
-
-class Callback(Field):
-    """A function."""
-
-    __slots__ = ()
-
-    def check(self, value: Any) -> Callable[..., object]:
-        from ._functions import callback
-
-        return callback(value, self.name)
-
-
-class Reader(Field):
-    """A function that reads an id from the argument of the decorated function, per decorator."""
-
-    __slots__ = ()
-
-    def check(self, value: Any) -> Callable[[Any], object]:
-        from ._functions import reader
-
-        return reader(value, self.name)
+def _function(path: str) -> Callable[[Any, str], Any]:
+    module, _, name = path.partition(".")
+    return getattr(import_module(f"{__package__}.{module}"), name)  # type: ignore[no-any-return]
 
 
 # ---------------------------------------------------------------------- rules of single settings
@@ -378,16 +326,16 @@ FIELDS: dict[str, Field] = {
         Hosts("propagate_to", ()),
         Switch("root_event", True),
         Tags("tags"),
-        *(Reader(name, in_environment=False) for name in READERS),
+        *(Deferred(name, checks="_functions.reader", in_environment=False) for name in READERS),
         Exporter("exporter", "zespan", choices=EXPORTERS),
         Field("console_format", "auto", choices=CONSOLE_FORMATS),
-        Headers("headers", is_secret=True),
-        Client("http_client", in_environment=False),
-        Store("fallback"),
+        Deferred("headers", checks="_headers.checked", parses="_headers.parsed", is_secret=True),
+        Deferred("http_client", checks="_http_client.checked", in_environment=False),
+        Deferred("fallback", checks="_stores.checked"),
         Number("fallback_after", 60.0, bounds=(0.0, 86_400.0)),
-        Flush("flush", ()),
-        Callback("on_error", in_environment=False),
-        Callback("on_flush", in_environment=False),
+        Deferred("flush", (), checks="_flush.checked", parses="_flush.parsed"),
+        Deferred("on_error", checks="_functions.callback", in_environment=False),
+        Deferred("on_flush", checks="_functions.callback", in_environment=False),
         Switch("debug", False),
     )
 }

@@ -39,19 +39,24 @@ class Flushable(Value):
         return self.function(**{self.takes: seconds if TIMES[self.takes] == "seconds" else max(int(seconds * 1000), 1)})
 
 
-def checked(value: object) -> tuple[Flushable | str, ...]:
+def checked(value: object, setting: str) -> tuple[Flushable | str, ...]:
     """Return the entries of the setting, each a function with its time, or the name of a known SDK.
 
     Raises ConfigurationError, which says what to write instead.
     """
     if isinstance(value, str) or not isinstance(value, (list, tuple)):
-        raise ConfigurationError(f"flush must be a list, {_EXAMPLE}, not {value!r}")
+        raise ConfigurationError(f"{setting} must be a list, {_EXAMPLE}, not {value!r}")
     entries: list[Flushable | str] = []
     for one in value:
         entry = one if isinstance(one, Flushable) else _entry(one)
         if entry not in entries:
             entries.append(entry)
     return tuple(entries)
+
+
+def parsed(text: str, setting: str) -> tuple[str, ...]:
+    """Return the names in an environment variable. Raises ConfigurationError for one that is not known."""
+    return tuple(sdk_name(name) for name in text.replace(";", ",").split(",") if name.strip())
 
 
 def sdk_name(text: str) -> str:

@@ -13,18 +13,20 @@ _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _OURS = frozenset(("host", "content-length", "content-type", "content-encoding", "transfer-encoding", "connection"))
 
 
-def checked(given: Any) -> dict[str, str]:
+def checked(given: Any, setting: str) -> dict[str, str]:
     """Return headers by their names in lower case. Raises ConfigurationError for one that HTTP does not allow."""
     headers: dict[str, str] = {}
     if isinstance(given, str) or not hasattr(given, "items"):
-        raise ConfigurationError(f"headers must be a mapping of strings, not a {type(given).__name__}")
+        raise ConfigurationError(f"{setting} must be a mapping of strings, not a {type(given).__name__}")
     for name, value in given.items():
         if not isinstance(name, str) or not _NAME.fullmatch(name):
-            raise ConfigurationError("headers has a name that is not allowed in HTTP: use letters, digits and hyphens")
+            raise ConfigurationError(
+                f"{setting} has a name that is not allowed in HTTP: use letters, digits and hyphens"
+            )
         if name.lower() in _OURS:
-            raise ConfigurationError(f"headers must not have {name!r}, which every request gets by itself")
+            raise ConfigurationError(f"{setting} must not have {name!r}, which every request gets by itself")
         if not isinstance(value, str) or not (value.isascii() and value.isprintable()):
-            raise ConfigurationError(f"headers[{name!r}] must be a string without line breaks, in ASCII")
+            raise ConfigurationError(f"{setting}[{name!r}] must be a string without line breaks, in ASCII")
         headers[name.lower()] = value.strip()
     return headers
 
@@ -35,12 +37,12 @@ def is_allowed(name: str, value: str) -> bool:
     return is_name and value.isascii() and value.isprintable()
 
 
-def parsed(text: str) -> dict[str, str]:
+def parsed(text: str, setting: str) -> dict[str, str]:
     """Parse headers from a variable like a=1,b=2, whose values are encoded like W3C baggage."""
     pairs = [pair.partition("=") for pair in text.split(",") if pair.strip()]
     if not all(name.strip() and equals for name, equals, _ in pairs):
         raise ConfigurationError("use a=1,b=2")
-    return checked({unquote(name.strip()): unquote(value.strip()) for name, _, value in pairs})
+    return checked({unquote(name.strip()): unquote(value.strip()) for name, _, value in pairs}, setting)
 
 
 def pairs_of(text: str, variable: str, *, are_headers: bool = False) -> dict[str, str]:
