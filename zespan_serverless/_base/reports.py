@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from . import Value
 
 if TYPE_CHECKING:
+    from typing import Literal
+
     from .other_flush import OtherFlush
 
-Verdict = Literal["delivered", "retry", "refused", "unauthorized"]
+    Verdict = Literal["delivered", "retry", "refused", "unauthorized"]
 
 
 class Outcome(Value):

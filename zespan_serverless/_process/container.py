@@ -6,7 +6,7 @@ import os
 import sys
 import threading
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from .. import _trace
 from .. import settings as _settings
@@ -23,6 +23,7 @@ else:
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from typing import Protocol
     from weakref import ReferenceType
 
     from .._base.exporter import Exporter
@@ -31,21 +32,21 @@ if TYPE_CHECKING:
     from .._record.held import Held
     from .._record.invocation import Invocation
 
+    class Active(Protocol):
+        """The interface of a current invocation for the container."""
+
+        invocation: Invocation
+
+        def is_paused(self) -> bool:
+            """Whether it waits until the next item of a generator is requested."""
+            ...
+
+        def disown(self) -> None:
+            """Leave its end to the parent of this forked child."""
+
+
 JOURNAL_SIZE = 2
 """Bytes that the journal may exceed the buffer by before it is rewritten without settled events."""
-
-
-class Active(Protocol):
-    """The interface of a current invocation for the container."""
-
-    invocation: Invocation
-
-    def is_paused(self) -> bool:
-        """Whether it waits until the next item of a generator is requested."""
-        ...
-
-    def disown(self) -> None:
-        """Leave its end to the parent of this forked child."""
 
 
 class Container:

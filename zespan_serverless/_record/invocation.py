@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from .._base import Value
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from typing import Literal
 
     from .._trace import Caller
 
-StartKind = Literal["cold", "proactive", "provisioned", "snapstart", "reinit", "warm"]
+    StartKind = Literal["cold", "proactive", "provisioned", "snapstart", "reinit", "warm"]
 
 
 class ColdStart(Value):

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import os
 import time
+from typing import TYPE_CHECKING
 
 from .._base import RESETS
 from .._base.guard import pass_on
-from .._record.invocation import ColdStart, StartKind
+from .._record.invocation import ColdStart
+
+if TYPE_CHECKING:
+    from .._record.invocation import StartKind
 
 PROACTIVE_AFTER = 10.0
 """Seconds between import and first invocation above which Lambda must have started the sandbox in advance: on-demand

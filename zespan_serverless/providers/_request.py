@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from .._record.values import leaf
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from typing import Protocol
 
     from .._process import Container
     from .._record.model import Answer
     from ._wrap import Observer
+
+    class Pieces(Protocol):
+        """The chunks of one stream."""
+
+        def add(self, chunk: Any) -> bool:
+            """Add a chunk. Return True if it has a part of the answer: text, reasoning, or a tool call."""
+            ...
+
+        def answer(self) -> Answer:
+            """Return the answer that the model would have given without a stream."""
+            ...
+
 
 _RAW_HEADER = "X-Stainless-Raw-Response"  # "true": with_raw_response; "stream": with_streaming_response
 
@@ -105,15 +118,3 @@ class Endpoint:
         Returns what the user gets: the stream itself where possible.
         """
         raise NotImplementedError
-
-
-class Pieces(Protocol):
-    """The chunks of one stream."""
-
-    def add(self, chunk: Any) -> bool:
-        """Add a chunk. Return True if it has a part of the answer: text, reasoning, or a tool call."""
-        ...
-
-    def answer(self) -> Answer:
-        """Return the answer that the model would have given without a stream."""
-        ...

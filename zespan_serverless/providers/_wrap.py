@@ -4,31 +4,31 @@ from __future__ import annotations
 
 from functools import update_wrapper
 from types import CoroutineType, FunctionType
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Protocol
 
     Begin = Callable[[tuple[Any, ...], dict[str, Any]], "Observer | None"]
     Bind = Callable[[Any, tuple[Any, ...]], tuple[Callable[..., Any], tuple[Any, ...]]]
+
+    class Observer(Protocol):
+        """Observes one call of a method. Raises nothing except what a signal handler raises."""
+
+        def done(self, result: Any, error: BaseException | None, /) -> Any:
+            """Take what the method has returned or raised. Return the result that the caller gets."""
+
+        def pause(self) -> None:
+            """Note that the method has returned an awaitable: other calls may come before it is awaited."""
+
+        def resume(self) -> None:
+            """Note that the awaitable is being awaited."""
 
 
 _PLAIN_MAX = 256
 _PLAIN: dict[int, type] = {}
 """Types of results that are not awaited, by id, because a user's metaclass may define `__hash__`."""
-
-
-class Observer(Protocol):
-    """Observes one call of a method. Raises nothing except what a signal handler raises."""
-
-    def done(self, result: Any, error: BaseException | None, /) -> Any:
-        """Take what the method has returned or raised. Return the result that the caller gets."""
-
-    def pause(self) -> None:
-        """Note that the method has returned an awaitable: other calls may come before it is awaited."""
-
-    def resume(self) -> None:
-        """Note that the awaitable is being awaited."""
 
 
 class Taker:
