@@ -46,7 +46,6 @@ _THE_CALL = {
     *(f"_Observation.__{name}__" for name in ("enter", "exit")),
     "_Observation.paused",
     *(f"Taker.{name}" for name in ("__init__", "pause", "resume")),
-    *(f"Observer.{name}" for name in ("done", "pause", "resume")),
     *(f"StreamReader.__{name}__" for name in ("init", "iter", "aiter", "next", "anext", "del")),
 }
 _GUARDS = {
