@@ -1,7 +1,6 @@
-"""Which processes of a worker were killed: by SIGKILL, by a task's own `os._exit`, or by a second SIGTERM.
+"""Which processes of a worker were killed: by SIGKILL, or by a task's own `os._exit`.
 
-Without a disk such a process cannot count the events that it has not sent. Every other one must. A second SIGTERM kills
-a child process of Celery, which restores the default action when the first one arrives, until it flushes.
+Without a disk such a process cannot count the events that it has not sent. Every other one must.
 """
 
 from __future__ import annotations
@@ -14,13 +13,11 @@ from contextlib import suppress
 from pathlib import Path
 
 _KILLED = re.compile(r"killed horse pid (\d+)|pid:(\d+) exited with 'signal 9 ")  # RQ, Celery
-_TERMINATED = re.compile(r"pid:(\d+) exited with 'signal 15 ")
 
 
-def in_log(log: str, *, terminated: bool = False) -> set[int]:
-    """Return the processes of which a worker has logged that they were killed, by SIGKILL or by SIGTERM."""
-    pattern = _TERMINATED if terminated else _KILLED
-    return {int(found[found.lastindex or 1]) for found in pattern.finditer(log)}
+def in_log(log: str) -> set[int]:
+    """Return the processes of which a worker has logged that they were killed."""
+    return {int(found[found.lastindex or 1]) for found in _KILLED.finditer(log)}
 
 
 def running(*, sessions: Iterable[int] = (), groups: Iterable[int] = ()) -> Iterator[int]:

@@ -40,10 +40,7 @@ MODES: list[Any] = ["ok", "ok", "ok", "hang", "refuse", "drop", 429, 500, 503]
 QUIET = ["-l", "error", "--without-gossip", "--without-mingle"]
 LIMITS = ["--max-tasks-per-child", "9", "--soft-time-limit", "1", "--time-limit", "2"]
 OWN = ("----", PREFIX[:4])
-FATES = [
-    *("arrived", "dropped and counted", "in processes that were killed"),
-    *("in processes that a second SIGTERM has killed", "lost"),
-]
+FATES = ["arrived", "dropped and counted", "in processes that were killed", "lost"]
 HEIR = """
 import sys
 from zespan_serverless import capture, flush, init
@@ -221,7 +218,6 @@ class Run:
         killed = (
             self.killed | {int(pid) for pid in support.lines(self.env, " killed")} | kills.in_log("".join(self.logs))
         )
-        terminated = kills.in_log("".join(self.logs), terminated=True)
         fates = Counter(dict.fromkeys(FATES, 0))
         for id, pid in map(str.split, noted):
             if id in arrived:
@@ -230,8 +226,6 @@ class Run:
                 fates["dropped and counted"] += 1
             elif int(pid) in killed and not self.has_disk:
                 fates["in processes that were killed"] += 1
-            elif int(pid) in terminated and not self.has_disk:
-                fates["in processes that a second SIGTERM has killed"] += 1
             else:
                 fates["lost"] += 1
         return {"captured": len(noted), **fates}

@@ -116,6 +116,50 @@ def test_earlier_user_handler_runs_after_the_flush() -> None:
     assert (end.status, end.said) == (3, ["flushed", "user"])
 
 
+def test_a_deep_stack_takes_no_head_start_away() -> None:
+    """A traceback of many frames, which fills the sockets that SIGTERM writes to, does not hide what the handler asks
+    of the flush."""
+    end = terminated(f"""
+def deep(frames):
+    deep(frames - 1) if frames else ready()
+
+{PATIENT}
+signal.signal(signal.SIGTERM, user_exits)
+_shutdown.watch(slow_flush)
+deep(150)
+""")
+    assert (end.status, end.said) == (3, ["flushed", "user"])
+
+
+def test_a_second_signal_after_a_handler_has_restored_the_default_action() -> None:
+    """It kills the process as without us, after a flush of its own: however soon it comes, and also if it comes during
+    the flush of the first one."""
+    end = terminated("""
+def user_restores(number, frame):
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    say("user")
+
+count = 0
+
+def flush_and_tell(seconds):
+    global count
+    count += 1
+    time.sleep(0.2)
+    say(f"flush {count}")
+
+signal.signal(signal.SIGTERM, user_restores)
+_shutdown.watch(flush_and_tell)
+say("ready")
+time.sleep(1)  # until the first signal
+os.kill(os.getpid(), signal.SIGTERM)
+time.sleep(5)
+say("lived on")
+""")
+    assert end.status == TERMINATED
+    assert {"flush 1", "flush 2", "user"} <= {*end.said}  # the handler may have asked for another flush
+    assert "lived on" not in end.said
+
+
 def test_later_user_handler_runs_after_the_flush_once_rearmed() -> None:
     """A handler that is set later is found at the end of an invocation."""
     script = "_shutdown.watch(slow_flush); signal.signal(signal.SIGTERM, user_exits); _shutdown.rearm(); ready()"

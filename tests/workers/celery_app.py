@@ -70,6 +70,17 @@ def soft(number: int) -> str:
     return "never"
 
 
+@app.task(name="cleans up")
+def cleans_up(number: int) -> None:
+    """Takes long to end when its process is terminated."""
+    captured(number=number)
+    try:
+        time.sleep(60)
+    finally:
+        captured(number=number, cleanup=True)
+        time.sleep(60)
+
+
 @app.task(name="total")
 def total(numbers: list[int]) -> int:
     captured(total=len(numbers))

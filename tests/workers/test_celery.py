@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import signal
 import subprocess
 from collections import Counter
@@ -13,6 +14,7 @@ import pytest
 from zespan_serverless_dev.emulator.model import ModelEndpoint
 
 from tests import environments, hosts
+from tests.chaos import kills
 from tests.documentation import PAGES, blocks
 from tests.support import ROOT, calls, roots, until
 from tests.workers import support
@@ -141,6 +143,37 @@ def test_the_next_worker_sends_what_a_killed_one_has_left(env: dict[str, str], b
         celery.stop()
     seen = "Events wait in memory and in the journal. The next worker sends what a killed one has left."
     hosts.write("Celery", "dead backend", seen, outage="kept, then sent")
+
+
+@pytest.mark.host(seconds=4)
+@pytest.mark.parametrize("journal", ["off", "on"])
+def test_a_second_sigterm_before_the_last_flush(env: dict[str, str], backend: Backend, journal: str) -> None:
+    """It ends a child process, as without the package. Without a disk on_error is told of each event, and of the
+    attempt's own; with a journal the next worker sends them."""
+    backend.mode = "refuse"
+    env |= {"ZESPAN_JOURNAL": journal, "ZESPAN_FLUSH_TIMEOUT": "0.3"}
+    publish(env, [["cleans up", [1], {}]])
+    with worker(env, "prefork", "-c", "1") as celery:
+        support.wait_for(env, 1, celery)
+        (line,) = support.lines(env)
+        child = int(line.split()[1])
+        os.kill(child, signal.SIGTERM)
+        support.wait_for(env, 2, celery)
+        os.kill(child, signal.SIGTERM)
+        until(lambda: child not in kills.running(sessions=[celery.process.pid]), 60)
+        celery.kill()
+    backend.mode = "ok"
+    if journal == "off":
+        dropped = {line.split()[0] for line in support.lines(env, " dropped")}
+        assert dropped.issuperset(support.noted(env))
+        assert len(dropped) == 3
+    else:
+        with worker(env, "prefork", "-c", "1") as celery:
+            publish(env, [["work", [2], {}]])
+            until(lambda: {event["event_id"] for event in backend.events}.issuperset(support.noted(env)), 60)
+            until(lambda: len(roots(backend.events)) == 2)
+            celery.kill()
+        assert Counter(root["operation"] for root in roots(backend.events)) == {"cleans up": 1, "work": 1}
 
 
 @pytest.mark.host(seconds=6)

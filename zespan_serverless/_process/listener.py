@@ -11,17 +11,20 @@ previous action is then postponed (`chain=False`), or follows at once (`chain=Tr
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
 import socket
 import struct
 import threading
+import time
 import weakref
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .._base import identity, threads
 from .._base.guard import pass_on
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 SIGTERM = signal.SIGTERM.value
 
@@ -33,6 +36,7 @@ _HIGH = 48
 the kernel would have to enlarge its table, which takes 7 ms in a process with threads."""
 
 _READ_SIZE = 65_536  # bytes
+_LONGEST_SEND = 0.1  # seconds: a traceback may have filled the sockets
 _HAS_CREDENTIALS = hasattr(socket, "SO_PASSCRED")  # Linux: unix(7)
 _SCM_CREDENTIALS = getattr(socket, "SCM_CREDENTIALS", 2)
 _CREDENTIALS = struct.Struct("3i")  # pid, uid, gid
@@ -93,8 +97,8 @@ class Listener:
             pass_on(error)
             return False
 
-    def receive(self) -> bytes:
-        """Wait for bytes, and return them; empty if other code has closed the sockets.
+    def receive(self, seconds: float | None = None) -> bytes:
+        """Wait for bytes, and return them; empty if other code has closed the sockets, or after so many seconds.
 
         Returns FOREIGN for the bytes of another process: a child that C code has forked has our handler, but our fork
         hooks did not run in it.
@@ -102,6 +106,7 @@ class Listener:
         try:
             if not self._is_ours(self._read):
                 return b""
+            self._read.settimeout(seconds)  # overrides socket.setdefaulttimeout
             if not _HAS_CREDENTIALS:
                 return self._read.recv(_READ_SIZE)
             data, ancillary, _, _ = self._read.recvmsg(_READ_SIZE, socket.CMSG_SPACE(_CREDENTIALS.size))
@@ -110,11 +115,15 @@ class Listener:
         except (OSError, struct.error):
             return b""
 
-    def discard(self) -> None:
-        """Discard what has arrived already."""
-        with contextlib.suppress(OSError):  # usually BlockingIOError: nothing is there
-            while self._is_ours(self._read) and self._read.recv(_READ_SIZE, socket.MSG_DONTWAIT):
-                pass
+    def receive_until(self, message: bytes, deadline: float) -> bytes:
+        """Return what arrives up to this message, or up to the deadline (monotonic)."""
+        arrived = b""
+        while message not in arrived and (left := deadline - time.monotonic()) > 0:
+            more = self.receive(left)
+            if not more:
+                break
+            arrived += more
+        return arrived
 
     def reopen(self) -> None:
         """Continue with new sockets. Raises OSError if there are none."""
@@ -131,10 +140,9 @@ class Listener:
     def _open(self) -> None:
         read, write = (_moved_up(end) for end in socket.socketpair())
         try:
-            read.settimeout(None)  # overrides socket.setdefaulttimeout
             if _HAS_CREDENTIALS:
                 read.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
-            write.setblocking(False)
+            write.settimeout(_LONGEST_SEND)  # faulthandler's own writes do not block
         except BaseException:
             read.close()
             write.close()
@@ -163,6 +171,36 @@ class _Target:
 
     def __init__(self, end: socket.socket) -> None:
         self.fileno = end.fileno
+
+
+class AfterFlush:
+    """Calls the user's handler when the flush has had its head start. It equals that handler, and has its attributes.
+
+    If the handler restores the default action, as that of Celery's processes does so that a second signal kills, it
+    calls `rearm`: that signal, too, is to be heard.
+    """
+
+    def __init__(self, users: Any, head_start: Callable[[], object], rearm: Callable[[], object]) -> None:
+        self.users, self.head_start, self.rearm = users, head_start, rearm
+
+    def __call__(self, number: int, frame: Any) -> Any:
+        self.head_start()
+        try:
+            return self.users(number, frame)
+        finally:
+            if signal.getsignal(SIGTERM) == signal.SIG_DFL:
+                self.rearm()
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "users":  # copy.copy looks it up before it exists
+            raise AttributeError(name)
+        return getattr(self.users, name)
+
+    def __eq__(self, other: object) -> bool:
+        return self.users == (other.users if isinstance(other, AfterFlush) else other)  # type: ignore[no-any-return]
+
+    def __hash__(self) -> int:
+        return hash(self.users)
 
 
 def is_caught_in_c() -> bool:

@@ -55,7 +55,9 @@ REPORT_TIMEOUT = 0.1
 
 SIGTERM = listener.SIGTERM
 
-_HANDLER_CALLED, _EXITING, _STOP = b"\xfd", b"\xfe", b"\xff"  # our own messages; the signal's traceback is ASCII
+# Our own messages; the signal's traceback is ASCII. _ARMED: what follows is of signals with the action that is set now.
+_FLUSHED, _ARMED, _HANDLER_CALLED, _EXITING, _STOP = b"\xfa", b"\xfb", b"\xfd", b"\xfe", b"\xff"
+_NO_SIGNAL = _FLUSHED + _EXITING + _STOP + listener.FOREIGN
 _FAILURES_MAX = 20  # times in a row that sockets are opened anew before we give up
 _KILLED_AFTER = 0.1  # seconds after which a process that is still there has survived its own SIGTERM
 
@@ -147,7 +149,8 @@ class _Watch:
         self.terminating = False
         self.armed_at = 0.0  # monotonic
         self._armed_for: Any = None  # the handler that SIGTERM had when we were armed
-        self._is_postponed = False  # whether SIGTERM would end the process, and we have postponed that
+        self._ends = False  # whether a signal that is read now is to end the process, which we have postponed
+        self._ends_later: deque[bool] = deque()  # the same for signals after each _ARMED that has not been read
         self._has_stopped = False  # whether the thread has given up
         self._older: Any = _listening()
         try:
@@ -173,11 +176,14 @@ class _Watch:
             return
         self._listener.remove()
         if threading.current_thread() is threading.main_thread():
-            if callable(handler) and not isinstance(handler, _AfterFlush):
-                handler = _AfterFlush(self, handler)
+            if callable(handler) and not isinstance(handler, listener.AfterFlush):
+                handler = listener.AfterFlush(handler, self.head_start, rearm)
             # Even if it is the same handler: `remove` may have restored one that is older.
             signal.signal(SIGTERM, handler)
-        self._armed_for, self._is_postponed = handler, handler == signal.SIG_DFL
+        self._armed_for = handler
+        self._ends_later.append(handler == signal.SIG_DFL)
+        if not self._listener.send(_ARMED):
+            self._ends = self._ends_later.pop()
         if handler != signal.SIG_IGN:
             self._listener.install(chain=callable(handler))
 
@@ -230,7 +236,7 @@ class _Watch:
         handler = signal.getsignal(SIGTERM)
         if handler is not None and threading.current_thread() is threading.main_thread():
             # Even if it is not ours: `remove` has restored an older one.
-            signal.signal(SIGTERM, handler.users if isinstance(handler, _AfterFlush) else handler)
+            signal.signal(SIGTERM, handler.users if isinstance(handler, listener.AfterFlush) else handler)
         if _listening() is self:
             older = self._older if self._pid == os.getpid() else None  # in a forked child it is the parent's
             _set_listening(older)
@@ -265,30 +271,58 @@ class _Watch:
                     if failures > _FAILURES_MAX:
                         raise OSError("the sockets cannot be read")
                     self._listener.reopen()
+                    while self._ends_later:
+                        self._ends = self._ends_later.popleft()
                 except OSError as error:
                     log.line("sigterm-unwatched", "SIGTERM is not watched any more: %r", error, level=log.DEBUG)
                     self._has_stopped = True
                     self._listener.remove()  # else SIGTERM would have no effect
                     return
-            elif received.strip(_EXITING + listener.FOREIGN):
-                self._terminate()
-                # The rest of the traceback. All threads that wait by now have waited for this flush.
-                self._listener.discard()
+            elif self._hear(received):  # all threads that wait by now have waited for the flush
                 waiting += self._waiting
                 self._waiting.clear()
             while waiting:
                 waiting.pop().release()
 
-    def _terminate(self) -> None:
+    def _hear(self, received: bytes) -> bool:
+        """Handle signals, each as the action demands that it had when the signal came. Return whether there was one."""
+        is_signal = False
+        while True:
+            part, armed, received = received.partition(_ARMED)
+            if part.strip(_NO_SIGNAL):
+                is_signal = True
+                received += self._terminate(self._ends)
+                if not armed:  # what comes first is the rest of the traceback
+                    _, armed, received = received.partition(_ARMED)
+            if not armed:
+                return is_signal
+            if self._ends_later:
+                self._ends = self._ends_later.popleft()
+
+    def _terminate(self, ends: bool) -> bytes:
+        """Flush, and end the process if the signal does. Return what has arrived meanwhile."""
         self.terminating = True
-        # Read before the flush: the user's handler may set SIG_DFL meanwhile, which applies to the next signal only.
-        ends = self._is_postponed
         expected = list(_expected.values()) if ends and os.getpid() != 1 else []  # the kernel spares process 1
         seconds = max([GRACE, *(allowed for _, allowed in expected)])
-        _run_in_thread(self._report_and_flush, expected, seconds, timeout=seconds + REPORT_TIMEOUT)
+        arrived = self._flush_and_read(expected, seconds, time.monotonic() + seconds + REPORT_TIMEOUT)
         if ends and signal.getsignal(SIGTERM) == signal.SIG_DFL and os.getpid() != 1:
             self._report_losses()
             self._end_process()
+        return arrived
+
+    def _flush_and_read(
+        self, expected: list[tuple[Callable[[], object], float]], seconds: float, deadline: float
+    ) -> bytes:
+        """Flush until `deadline` at most, in a thread because user code may hang. Read meanwhile: a traceback of many
+        frames fills the sockets, on which the main thread has something to say."""
+        try:
+            thread = threads.start("zespan-sigterm-flush", self._report_and_flush, expected, seconds)
+        except RuntimeError:  # no more threads
+            self._report_and_flush(expected, seconds)
+            return b""
+        arrived = self._listener.receive_until(_FLUSHED, deadline)
+        thread.join(max(0.0, deadline - time.monotonic()))
+        return arrived
 
     def _report_and_flush(self, expected: list[tuple[Callable[[], object], float]], seconds: float) -> None:
         try:
@@ -297,6 +331,8 @@ class _Watch:
             self.flush_all(seconds)
         except Exception as error:
             log.line("sigterm-unwatched", "the flush on SIGTERM failed: %r", error, level=log.DEBUG)
+        finally:
+            self._listener.send(_FLUSHED)
 
     def _report_losses(self) -> None:
         """Call `leave` in daemon threads, so that user code cannot delay the exit beyond REPORT_TIMEOUT."""
@@ -323,31 +359,6 @@ class _Watch:
         self.disarm()
 
 
-class _AfterFlush:
-    """Calls the user's handler when the flush has had its head start.
-
-    It equals that handler, and has its attributes.
-    """
-
-    def __init__(self, watching: _Watch, users: Any) -> None:
-        self.watching, self.users = watching, users
-
-    def __call__(self, number: int, frame: Any) -> Any:
-        self.watching.head_start()
-        return self.users(number, frame)
-
-    def __getattr__(self, name: str) -> Any:
-        if name == "users":  # copy.copy looks it up before it exists
-            raise AttributeError(name)
-        return getattr(self.users, name)
-
-    def __eq__(self, other: object) -> bool:
-        return self.users == (other.users if isinstance(other, _AfterFlush) else other)  # type: ignore[no-any-return]
-
-    def __hash__(self) -> int:
-        return hash(self.users)
-
-
 def _is_free() -> bool:
     """Whether we can listen for SIGTERM without taking it from its owner."""
     handler = signal.getsignal(SIGTERM)
@@ -363,14 +374,6 @@ def _listening() -> Any:
 
 def _set_listening(watching: Any) -> None:
     setattr(sys.modules["faulthandler"], _ATTRIBUTE, watching)
-
-
-def _run_in_thread(work: Callable[..., object], *args: Any, timeout: float) -> None:
-    """Run `work`, which may call user code that hangs, in a daemon thread that is abandoned after `timeout` seconds."""
-    try:
-        threads.start("zespan-sigterm-flush", work, *args).join(timeout)
-    except RuntimeError:  # no more threads
-        work(*args)
 
 
 def _before_fork() -> None:
