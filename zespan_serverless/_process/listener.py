@@ -118,10 +118,7 @@ class Listener:
     def receive_until(self, message: bytes, deadline: float) -> bytes:
         """Return what arrives up to this message, or up to the deadline (monotonic)."""
         arrived = b""
-        while message not in arrived and (left := deadline - time.monotonic()) > 0:
-            more = self.receive(left)
-            if not more:
-                break
+        while message not in arrived and (left := deadline - time.monotonic()) > 0 and (more := self.receive(left)):
             arrived += more
         return arrived
 

@@ -304,24 +304,17 @@ class _Watch:
         self.terminating = True
         expected = list(_expected.values()) if ends and os.getpid() != 1 else []  # the kernel spares process 1
         seconds = max([GRACE, *(allowed for _, allowed in expected)])
-        arrived = self._flush_and_read(expected, seconds, time.monotonic() + seconds + REPORT_TIMEOUT)
-        if ends and signal.getsignal(SIGTERM) == signal.SIG_DFL and os.getpid() != 1:
-            self._report_losses()
-            self._end_process()
-        return arrived
-
-    def _flush_and_read(
-        self, expected: list[tuple[Callable[[], object], float]], seconds: float, deadline: float
-    ) -> bytes:
-        """Flush until `deadline` at most, in a thread because user code may hang. Read meanwhile: a traceback of many
-        frames fills the sockets, on which the main thread has something to say."""
-        try:
+        arrived, deadline = b"", time.monotonic() + seconds + REPORT_TIMEOUT
+        try:  # in a thread, because user code may hang
             thread = threads.start("zespan-sigterm-flush", self._report_and_flush, expected, seconds)
         except RuntimeError:  # no more threads
             self._report_and_flush(expected, seconds)
-            return b""
-        arrived = self._listener.receive_until(_FLUSHED, deadline)
-        thread.join(max(0.0, deadline - time.monotonic()))
+        else:  # read meanwhile: a long traceback fills the sockets, and the main thread has something to say
+            arrived = self._listener.receive_until(_FLUSHED, deadline)
+            thread.join(max(0.0, deadline - time.monotonic()))
+        if ends and signal.getsignal(SIGTERM) == signal.SIG_DFL and os.getpid() != 1:
+            self._report_losses()
+            self._end_process()
         return arrived
 
     def _report_and_flush(self, expected: list[tuple[Callable[[], object], float]], seconds: float) -> None:
