@@ -1,0 +1,31 @@
+"""A Celery application of one task; `python -m tests.figures.apps.celery_app 20` publishes it 20 times."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from celery import Celery
+from celery.signals import worker_process_init
+
+from tests.figures import subject
+from zespan_serverless import zespan_celery
+
+app = Celery("figures", broker=os.environ["BROKER"])
+app.conf.update(worker_prefetch_multiplier=1, task_ignore_result=True, worker_hijack_root_logger=False)
+if subject.HOW == "package":
+    zespan_celery(app)
+elif subject.HOW == "sdk in each process":
+    worker_process_init.connect(lambda **_: subject.start(), weak=False)
+else:
+    subject.start()
+
+
+@app.task(name="work")
+def work() -> None:
+    subject.ask()
+
+
+if __name__ == "__main__":
+    for _ in range(int(sys.argv[1])):
+        work.delay()

@@ -1,0 +1,17 @@
+"""RQ's worker, of the class CLASS, which has imported what its jobs use, so that their processes need not."""
+
+from __future__ import annotations
+
+import importlib
+import os
+
+import openai  # noqa: F401
+import zespan  # noqa: F401
+from redis import Redis
+from rq import Queue, Worker
+
+if __name__ == "__main__":
+    module, _, name = os.environ["CLASS"].rpartition(".")
+    kind: type[Worker] = getattr(importlib.import_module(module), name)
+    connection = Redis.from_url(os.environ["BROKER"])
+    kind([Queue(connection=connection)], connection=connection).work()

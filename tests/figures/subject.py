@@ -1,0 +1,50 @@
+"""What traces the applications of this folder, as HOW says, and the model call that each of their tasks makes."""
+
+from __future__ import annotations
+
+import functools
+import os
+import time
+from typing import Any
+
+from openai import AsyncOpenAI, OpenAI
+
+HOW = os.environ.get("HOW", "bare")
+ASK: Any = {"model": "gpt-4o", "messages": [{"role": "user", "content": "Hi"}]}
+
+
+def start() -> None:
+    """Set the official SDK up as on a server, if it is to be there: it sends every two seconds, and at exit."""
+    if HOW.startswith("sdk"):
+        import zespan
+
+        backend = os.environ["ZESPAN_BASE_URL"]
+        zespan.init(api_key="zsp_test", endpoint=f"{backend}/v1/ingest", base_url=backend, autopatch=False)
+        zespan.patch_openai()  # not all providers' packages, which take seconds to import
+
+
+def ask() -> None:
+    """Make the task's model call. The time of its begin is a line of the file IDS."""
+    with open(os.environ["IDS"], "a") as file:  # noqa: PTH123
+        file.write(f"{time.monotonic()}\n")
+    _client(OpenAI).chat.completions.create(**ASK)
+    if HOW == "sdk flush":
+        _flush()
+
+
+async def ask_async() -> None:
+    """Make the request's model call."""
+    await _client(AsyncOpenAI).chat.completions.create(**ASK)
+    if HOW == "sdk flush":
+        _flush()
+
+
+@functools.cache
+def _client(kind: Any) -> Any:
+    return kind(max_retries=0)
+
+
+def _flush() -> None:
+    import zespan
+
+    zespan.get_client().flush()
