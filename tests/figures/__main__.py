@@ -1,58 +1,93 @@
-"""Prints the tables of docs/hosts/{celery,rq,agentcore,foundry}.md: `python -m tests.figures celery --tasks 20`.
+"""Measures tracing on Celery, RQ, AgentCore and Foundry: `python -m tests.figures --write` makes their pages' tables.
 
-Each task or request makes one model call. The rows are ways to trace it; the columns how many of the captured events
-have arrived after each way of ending, and the milliseconds that a task or a response takes longer than without tracing:
-median and range over the rounds. `--rounds 0` measures no time. Measure time only on a machine that does nothing else.
+Each task or request makes one model call. A row of a table is a way to trace. Its columns are the captured events that
+have arrived after each way to end, and the milliseconds that a task or response takes longer than without tracing:
+the median of all rounds, and their range. All ways run in turn in each round. The official SDK sends every two seconds
+and at exit; a second row for it, which flushes, shows that it captures every call.
 
-Without a name, all hosts. `sdk` is the official SDK, set up where the application is imported; `sdk in each process`,
-set up in `worker_process_init`; `sdk flush`, with a flush in each task, which shows that it captures every call.
+Measure time on a machine that does nothing else. Without a name, all hosts are measured, in five minutes.
 """
 
 from __future__ import annotations
 
 import argparse
+import datetime
 import os
+import platform
 import statistics
 import sys
+from concurrent.futures import ThreadPoolExecutor
+from importlib.metadata import version
+from pathlib import Path
 
-from tests.figures.measured import HOSTS, Agent, Queue
+import pytest
+
+from tests.comparison.table import with_block
+from tests.figures.measured import HOSTS, Agent, Found, Queue, added
+
+PAGES = Path(__file__).parents[2] / "docs" / "hosts"
+AT_ONCE = 8  # runs that count events, which wait most of the time
+
+Host = Queue | Agent
 
 
-def table(host: Queue | Agent, tasks: int, rounds: int, timed: int) -> str:
-    """Measure a host, and return its table in Markdown."""
-    lines = ["| Tracing | " + " | ".join(host.endings) + " | Added, ms: median (range) |"]
+def counted(hosts: list[Host], tasks: int) -> dict[tuple[str, str, str], Found]:
+    """Count the events of every host, way and ending."""
+    runs = [(host, way, ending) for host in hosts for way in host.ways for ending in host.endings]
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        found = pool.map(lambda run: run[0].run(run[1], run[2], tasks), runs)
+        return {(host.name, way, ending): each for (host, way, ending), each in zip(runs, found, strict=True)}
+
+
+def table(host: Host, events: dict[tuple[str, str, str], Found], times: dict[str, list[float]]) -> str:
+    """Return a host's table in Markdown."""
+    lines = [f"| Tracing | {' | '.join(host.endings)} | Added, ms: median (range) |"]
     lines.append("| --- " * (len(host.endings) + 2) + "|")
-    for how in (how for how in host.hows if how != "bare"):
-        found = [host.lose(how, ending, tasks) for ending in host.endings]
+    for way, label in host.ways.items():
+        found = [events[host.name, way, ending] for ending in host.endings]
         arrived = [f"{each.arrived} of {each.captured}" for each in found]
-        lines.append(f"| {how} | {' | '.join(arrived)} | {added(host, how, rounds, timed)} |")
+        lines.append(f"| {label} | {' | '.join(arrived)} | {_range(times.get(way, []))} |")
     return "\n".join(lines)
 
 
-def added(host: Queue | Agent, how: str, rounds: int, timed: int) -> str:
-    """Return the time that a way to trace adds: the median of all rounds, and the range of the rounds' medians."""
-    if not rounds:
+def _range(times: list[float]) -> str:
+    if not times:
         return "not measured"
-    found = [statistics.median(host.differences(how, 1, timed)) for _ in range(rounds)]
-    return f"{statistics.median(found):.1f} ({min(found):.1f} to {max(found):.1f})"
+    return f"{statistics.median(times):.1f} ({min(times):.1f} to {max(times):.1f})"
 
 
 def main() -> None:
+    """Measure the hosts that are named, and print or write their tables."""
     summary, _, more = (__doc__ or "").partition("\n\n")
     parser = argparse.ArgumentParser(description=summary, epilog=more, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("hosts", nargs="*", metavar="host", help=", ".join(HOSTS))
-    parser.add_argument("--tasks", type=int, default=20, help="for the events: tasks in one run")
-    parser.add_argument("--rounds", type=int, default=10, help="for the time: rounds of a run with and one without")
-    parser.add_argument("--timed", type=int, default=50, help="for the time: tasks in one run")
+    parser.add_argument("--write", action="store_true", help="write the tables into docs/hosts/")
+    parser.add_argument("--tasks", type=int, default=20, help="for the events: tasks or requests in one run")
+    parser.add_argument("--rounds", type=int, default=10, help="for the time: rounds; 0 measures no time")
+    parser.add_argument("--timed", type=int, default=12, help="for the time: tasks or requests of a way in one round")
     given = parser.parse_args()
     if unknown := set(given.hosts) - set(HOSTS):
         parser.error(f"no such host: {', '.join(sorted(unknown))}. Choose from {', '.join(HOSTS)}")
-    for name in given.hosts or HOSTS:
-        load = os.getloadavg()[0]
-        shown = table(HOSTS[name], given.tasks, given.rounds, given.timed)
-        times = f", {given.rounds} rounds of {given.timed} for the time" if given.rounds else ""
-        sys.stdout.write(f"{name}: {given.tasks} tasks{times}, load before {load:.1f}\n\n{shown}\n\n")
-        sys.stdout.flush()
+    if given.timed < 4:  # of which half is measured
+        parser.error(f"--timed {given.timed} is too few, use --timed 4 or more")
+    hosts = [HOSTS[name] for name in given.hosts or HOSTS]
+    load = os.getloadavg()[0]
+    try:
+        times = {host.name: added(host, given.rounds, given.timed) if given.rounds else {} for host in hosts}
+        events = counted(hosts, given.tasks)
+    except pytest.skip.Exception as missing:
+        parser.error(str(missing))
+    today = datetime.datetime.now(tz=datetime.UTC).date()
+    note = (
+        f"{today}, Python {platform.python_version()}, official SDK {version('zespan')}, {os.cpu_count()} cores, load"
+        f" average before it {load:.1f}; {given.tasks} model calls in each run, {given.rounds} rounds for the time:"
+    )
+    for host in hosts:
+        block = f"{note}\n\n{table(host, events, times[host.name])}"
+        page = PAGES / f"{host.name}.md"
+        if given.write:
+            page.write_text(with_block(page.read_text(), "figures", block))
+        sys.stdout.write(f"{page.name}: {block}\n\n")
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ import os
 import time
 from typing import Any
 
-from openai import AsyncOpenAI, OpenAI
+from openai import OpenAI
 
 HOW = os.environ.get("HOW", "bare")
 ASK: Any = {"model": "gpt-4o", "messages": [{"role": "user", "content": "Hi"}]}
@@ -23,28 +23,26 @@ def start() -> None:
         zespan.patch_openai()  # not all providers' packages, which take seconds to import
 
 
+def prepare() -> None:
+    """Create the client of `ask`, and import what it needs."""
+    _client().chat.completions  # noqa: B018
+
+
 def ask() -> None:
-    """Make the task's model call. The time of its begin is a line of the file IDS."""
-    with open(os.environ["IDS"], "a") as file:  # noqa: PTH123
-        file.write(f"{time.monotonic()}\n")
-    _client(OpenAI).chat.completions.create(**ASK)
-    if HOW == "sdk flush":
-        _flush()
+    """Make the model call of a task or request, which the official SDK captures only of the synchronous client.
 
-
-async def ask_async() -> None:
-    """Make the request's model call."""
-    await _client(AsyncOpenAI).chat.completions.create(**ASK)
+    The time of its begin is a line of the file IDS, if there is one.
+    """
+    if "IDS" in os.environ:
+        with open(os.environ["IDS"], "a") as file:  # noqa: PTH123
+            file.write(f"{time.monotonic()}\n")
+    _client().chat.completions.create(**ASK)
     if HOW == "sdk flush":
-        _flush()
+        import zespan
+
+        zespan.get_client().flush()
 
 
 @functools.cache
-def _client(kind: Any) -> Any:
-    return kind(max_retries=0)
-
-
-def _flush() -> None:
-    import zespan
-
-    zespan.get_client().flush()
+def _client() -> OpenAI:
+    return OpenAI(max_retries=0)

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import pytest
 
-from tests.figures.__main__ import table
-from tests.figures.measured import HOSTS, Agent, Found, Queue
+from tests.figures.__main__ import counted, table
+from tests.figures.measured import HOSTS, Agent, Found, added
 
-pytestmark = pytest.mark.host(seconds=8)
+pytestmark = pytest.mark.host(seconds=12)
 
 
 def test_table_of_a_queue() -> None:
     """RQ's processes lose what the official SDK would send later, and nothing of this package's."""
     rq = HOSTS["rq"]
-    assert isinstance(rq, Queue)
-    *_, sdk, flushed, package = table(rq, 2, 0, 0).splitlines()
-    assert sdk in [f"| sdk | {arrived} of 2 | not measured |" for arrived in (0, 1)]  # 1 if a job takes two seconds
-    assert flushed == "| sdk flush | 2 of 2 | not measured |"
-    assert package == "| package | 4 of 4 | not measured |"
+    *_, sdk, flushed, package = table(rq, counted([rq], 2), {"package": [3.0, 1.0, 2.0]}).splitlines()
+    assert sdk in [f"| official SDK | {arrived} of 2 | not measured |" for arrived in (0, 1)]  # 1 if a job takes 2 s
+    assert flushed == "| official SDK, `flush()` after each model call | 2 of 2 | not measured |"
+    assert package == "| `ZespanWorker` | 4 of 4 | 2.0 (1.0 to 3.0) |"
 
 
 def test_more_arrives_of_an_agent() -> None:
@@ -26,7 +25,8 @@ def test_more_arrives_of_an_agent() -> None:
     foundry = HOSTS["foundry"]
     assert isinstance(foundry, Agent)
     (ending,) = foundry.endings
-    before, after = (foundry.lose(how, ending, 2, pause=0) for how in ("sdk", "package"))
-    assert (before.captured, after) == (2, Found(4, 4, 0))
+    before, after = (foundry.run(how, ending, 2, pause=0) for how in ("sdk", "package"))
+    assert (before.captured, after) == (2, Found(4, 4))
     assert before.arrived < before.captured
-    assert len(foundry.differences("package", 1, 1)) == 1
+    only_package = foundry._replace(ways={"package": foundry.ways["package"]})
+    assert [len(times) for times in added(only_package, 1, 1).values()] == [1]

@@ -1,9 +1,8 @@
-"""A Celery application of one task; `python -m tests.figures.apps.celery_app 20` publishes it 20 times."""
+"""A Celery application with one task."""
 
 from __future__ import annotations
 
 import os
-import sys
 
 from celery import Celery
 from celery.signals import worker_process_init
@@ -24,8 +23,3 @@ else:
 @app.task(name="work")
 def work() -> None:
     subject.ask()
-
-
-if __name__ == "__main__":
-    for _ in range(int(sys.argv[1])):
-        work.delay()

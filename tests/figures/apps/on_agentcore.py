@@ -14,8 +14,8 @@ app = BedrockAgentCoreApp()
 subject.start()
 
 
-async def agent(payload: Any) -> str:
-    await subject.ask_async()
+def agent(payload: Any) -> str:
+    subject.ask()
     return "done"
 
 

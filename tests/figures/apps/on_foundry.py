@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from typing import Any
 
@@ -19,7 +20,7 @@ if subject.HOW == "package":
 
 @app.invoke_handler
 async def invoke(request: Any) -> Any:
-    await subject.ask_async()
+    await asyncio.to_thread(subject.ask)
     return JSONResponse({})
 
 

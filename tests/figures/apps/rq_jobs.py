@@ -1,12 +1,6 @@
-"""A job of RQ; `python -m tests.figures.apps.rq_jobs 20` enqueues it 20 times."""
+"""A job of RQ."""
 
 from __future__ import annotations
-
-import os
-import sys
-
-from redis import Redis
-from rq import Queue
 
 from tests.figures import subject
 
@@ -15,9 +9,3 @@ subject.start()
 
 def work() -> None:
     subject.ask()
-
-
-if __name__ == "__main__":
-    queue = Queue(connection=Redis.from_url(os.environ["BROKER"]))
-    for _ in range(int(sys.argv[1])):
-        queue.enqueue("tests.figures.apps.rq_jobs.work")
