@@ -304,8 +304,8 @@ class ActiveInvocation:
 
     def _hand_over(self, error: BaseException | None) -> bool:
         """Leave the flush to a thread if the process stays alive, or to the host after the response, else False."""
-        if self.must_wait(error):
-            return self._may_flush_later(error) and self.host.end(self.invocation, self._report_and_flush)
+        if not (may_follow := self._may_flush_later(error)) or not self.host.process_stays_alive(self.invocation):
+            return may_follow and self.host.end(self.invocation, self._report_and_flush)
         self.report()
         if self.host.one_at_a_time:
             sigterm.look_again()

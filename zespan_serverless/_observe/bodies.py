@@ -154,8 +154,7 @@ class Exchange:
 
     def _close(self, error: BaseException | None, is_cut: bool) -> None:
         self.is_over = True
-        # A body that is not sent to its end has no reader.
-        is_cut = is_cut and not self._has_no_body()
+        is_cut = is_cut and not self._has_no_body()  # a body that is not sent to its end has no reader
         self.active.close(self.error if error is None else error, read_status(self.status, is_cut))
 
 

@@ -244,7 +244,7 @@ def entered() -> Span | None:
 
 def current() -> Span | None:
     """Return the current span, or None."""
-    here = entered()
+    here = _current.get() or _shared  # as `entered`, without the call: this function is called most often
     for inside in ASKED:
         here = inside(here)
     return here
