@@ -297,6 +297,28 @@ def test_flush_that_raises_does_not_keep_the_invocation(
         until(lambda number=number: api.asked > number)  # type: ignore[misc]
 
 
+def test_an_invocation_may_end_within_the_end_of_another(extension: Extension) -> None:
+    """A signal handler that calls a handler may strike at any call in there: neither of the two ends raises."""
+    for place in range(1, 9):
+        seen: list[str] = []
+
+        def strike(frame: types.FrameType, event: str, _: object, place: int = place, seen: list[str] = seen) -> None:
+            if frame.f_code is Extension.end.__code__:
+                seen.append(event)
+                if len(seen) == place:
+                    sys.setprofile(None)
+                    extension.end("inner", None)
+
+        extension._wakeup.acquire(blocking=False)  # as while the thread waits
+        sys.setprofile(strike)
+        try:
+            extension.end("outer", None)
+        finally:
+            sys.setprofile(None)
+        assert not extension._wakeup.locked()
+    assert seen[-1] == "return"
+
+
 @pytest.mark.parametrize("answer", [500, {"eventType": "INVOKE"}, {"eventType": "SHUTDOWN"}, {}])
 def test_nonsense_from_the_api_is_followed_by_another_request(
     api: Api, extension: Extension, answer: dict[str, Any] | int

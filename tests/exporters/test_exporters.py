@@ -7,7 +7,6 @@ import json
 import threading
 import time
 import unicodedata
-import zlib
 from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar
 
@@ -139,7 +138,7 @@ def test_compression_counts_towards_the_timeout(
         time.sleep(0.1)
         return b""
 
-    monkeypatch.setattr(zlib, "compress", slowly)
+    monkeypatch.setattr("zespan_serverless.exporters.zespan.gzipped", slowly)
     with pytest.raises(TimeoutError):
         send(exporter, 0.05)
     assert backend.requests == []

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import gzip
+import random
 import socket
 import struct
 import threading
 import time
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Any
@@ -18,7 +21,7 @@ from hypothesis import strategies as st
 from tests.http.support import BODY, Posting, post
 from zespan_serverless._http import sockets
 from zespan_serverless._http.answer import NoAnswer, TornAnswer
-from zespan_serverless._http.transport import Transport, retry_after
+from zespan_serverless._http.transport import Transport, gzipped, retry_after
 from zespan_serverless.testing import Backend
 
 # ---------------------------------------------------------------------- requests
@@ -33,6 +36,16 @@ def test_request_has_path_headers_and_body(backend: Backend, connect: Callable[[
     (request,) = backend.requests
     assert (request.path, request.events, request.headers["x-api-key"]) == ("/prefix/v1/ingest", [{"n": 1}], "k")
     assert request.headers["host"] == backend.url.removeprefix("http://")
+
+
+@pytest.mark.parametrize("size", [0, 1, 249, 250, 251, 3_834, 3_835, 32_506, 300_000])
+def test_a_body_is_compressed_as_well_as_with_the_largest_window(size: int) -> None:
+    """Any reader of gzip unpacks it, and it is at most a tenth larger than what the usual settings make of it."""
+    words = random.Random(size).choices(["telemetry", "model", "answer", "0.25", "Paris", "{", "}"], k=size)
+    body = " ".join(words).encode()[:size]
+    packed = gzipped(body)
+    assert gzip.decompress(packed) == body
+    assert len(packed) <= 1.1 * len(zlib.compress(body, level=1, wbits=31))
 
 
 def test_one_connection_serves_all_requests(backend: Backend, connect: Callable[[str], Transport]) -> None:

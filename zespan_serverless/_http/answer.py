@@ -1,4 +1,4 @@
-"""Parses answers to HTTP/1.1 requests from the bytes that have arrived so far."""
+"""Writes the heads of HTTP/1.1 requests, and parses their answers from the bytes that have arrived so far."""
 
 from __future__ import annotations
 
@@ -55,11 +55,16 @@ def parse_head(head: bytes) -> tuple[str, int, dict[str, str]]:
     digits = status[:3]
     if not (digits.isascii() and digits.isdigit() and len(digits) == 3):
         raise TornAnswer(f"the answer has no valid status: {first[:50]!r}")
-    headers: dict[str, str] = {}
-    for line in lines:
-        name, _, value = line.partition(":")
-        headers[name.strip("\r").lower()] = value.strip()
-    return version, int(digits), headers
+    fields = [line.partition(":") for line in lines]
+    return version, int(digits), {name.lower(): value.strip() for name, colon, value in fields if colon}
+
+
+def request_head(method: str, target: str, headers: Mapping[str, str]) -> bytes:
+    """Return the head of a request, without the blank line that ends it. Raises ValueError, see `Channel.send`."""
+    head = "".join([f"{method} {target} HTTP/1.1\r\n", *(f"{name}: {value}\r\n" for name, value in headers.items())])
+    if not head.count("\n") == head.count("\r") == len(headers) + 1:
+        raise ValueError("a header contains a line break")
+    return head.encode("latin-1")
 
 
 def is_chunked(headers: Mapping[str, str]) -> bool:

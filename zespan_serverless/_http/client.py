@@ -24,6 +24,7 @@ from .answer import (
     is_chunked,
     parse_chunks,
     parse_head,
+    request_head,
 )
 
 if TYPE_CHECKING:
@@ -64,6 +65,9 @@ class Channel:
         """Whether another request may follow."""
         self.deadline: float | None = None
         """On the monotonic clock: when to stop waiting for the peer. None: never."""
+        self._asked: tuple[str, str, Mapping[str, str]] | None = None  # of the last request: method, target, headers
+        self._head = b""  # of the same, without the end
+        self._has_arrived = False  # whether `wait` has seen bytes that are not read yet
         self._layers: list[Layer] = []  # the one next to the socket first
         self._unread = b""  # bytes that have come through the layers
         self._peer_closed = False
@@ -88,18 +92,16 @@ class Channel:
         Sending stops without an error if the peer answers meanwhile with a refusal, or accepts no more bytes. Then
         `receive` returns the answer, or raises the error.
         """
-        lines = [f"{method} {target} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items())]
-        if body:
-            lines.append(f"content-length: {len(body)}")
-        lines += ["", ""]
-        head = "\r\n".join(lines)
-        if not head.count("\n") == head.count("\r") == len(lines) - 1:
-            raise ValueError("a header contains a line break")
-        self._send(self._through_layers(head.encode("latin-1") + body))
+        if self._asked != (method, target, headers):  # usually it is the same as before, but for the body
+            self._head = request_head(method, target, headers)
+            self._asked = method, target, dict(headers)
+        length = b"content-length: %d\r\n" % len(body) if body else b""
+        self._send(self._through_layers(self._head + length + b"\r\n" + body))
 
     def wait(self) -> None:
         """Return when an answer has begun to arrive."""
         self._wait_readable(self._time_left())
+        self._has_arrived = True
 
     def receive(self, *, has_body: bool = True, whole: bool = True) -> Answer:
         """Receive the answer to the request. Raises OSError if there is none.
@@ -202,10 +204,10 @@ class Channel:
     def _read(self, timeout: float | None) -> None:
         """Read bytes that arrive within `timeout` seconds; BlockingIOError or TimeoutError if there are none."""
         try:
-            if timeout == 0:
-                self._check_ours()
-            else:
+            if timeout != 0 and not self._has_arrived:
                 self._wait_readable(timeout)
+            self._has_arrived = False
+            self._check_ours()
             data = self.socket.recv(_READ_SIZE)
         except (BlockingIOError, TimeoutError):
             raise
@@ -222,14 +224,15 @@ class Channel:
         self._unread += data
 
     def _wait_readable(self, timeout: float | None) -> None:
-        """Wait until there is something to read. Raises TimeoutError if there is nothing in time."""
-        self._check_ours()
+        """Wait until there is something to read. Raises TimeoutError if there is nothing in time.
+
+        Follows a use of the descriptor at once, so only the next use checks it again.
+        """
         if not self.socket.wait(timeout):
             raise TimeoutError("no answer in time")
-        self._check_ours()  # other code may have taken the descriptor meanwhile
 
     def _check_ours(self) -> None:
-        if not self.is_ours:
+        if not self.socket.is_ours:
             self.close()
             raise NoAnswer("other code has closed the connection's descriptor")
 
@@ -244,10 +247,10 @@ class Channel:
         timeout, waited = self._time_left(), 0.0
         while data:
             self._check_ours()
-            pause = min(_SEND_PAUSE, self._time_left() or _SEND_PAUSE)
             try:
                 data = data[self.socket.send(data) :]
             except BlockingIOError:
+                pause = min(_SEND_PAUSE, self._time_left() or _SEND_PAUSE)
                 if not self.socket.wait(pause, to_send=True):
                     waited += pause
                     if timeout is not None and waited >= timeout:  # the clock may stand still
@@ -278,6 +281,8 @@ class Channel:
 
     def _read_head(self) -> tuple[str, int, dict[str, str]]:
         """Return (version, status, headers by lower-case name) of the next response."""
+        if not self._unread and not self._peer_closed:
+            self._read_more()
         while not (blank_line := find_blank_line(self._unread))[1]:
             begun = self._unread[:7]
             if begun != b"HTTP/1."[: len(begun)]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+import zlib
 from functools import partial
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
     T = TypeVar("T")
     _Request = tuple[str, str, bytes, Mapping[str, str]]  # method, path, body, headers
 
+_GZIP = 16  # zlib's number for gzip's header, which is added to the bits of the window
+_LOOKAHEAD = 262  # bytes of the window that earlier bytes are not found in
 _IDLE_MAX = 50.0  # seconds of wall clock; load balancers drop idle connections after 60, unnoticed by a frozen process
 
 
@@ -325,6 +328,13 @@ class _Tls:
     def pending(self) -> bytes:
         """Take the encrypted bytes that are to be sent."""
         return self._outgoing.read()
+
+
+def gzipped(body: bytes) -> bytes:
+    """Compress a body, fast. Its window is not larger than needed: to set up the largest one takes 0.06 ms."""
+    bits = min(max((len(body) + _LOOKAHEAD).bit_length(), 9), 15)
+    packer = zlib.compressobj(1, zlib.DEFLATED, _GZIP + bits, min(bits - 6, 8))
+    return packer.compress(body) + packer.flush()
 
 
 def retry_after(value: str | None, now: float | None = None) -> float | None:

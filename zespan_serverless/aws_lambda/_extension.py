@@ -23,6 +23,7 @@ import time
 from typing import TYPE_CHECKING
 
 from .._base import log, threads
+from .._base.guard import pass_on
 from .._base.log import warn_once
 from .._http.client import Channel
 from .._http.sockets import connect
@@ -97,8 +98,10 @@ class Extension:
             if taken:
                 self._flush = flush
             self._ended = request_id
-            if self._wakeup.locked():
+            try:  # without a look at it before: a signal handler may end another invocation between the two
                 self._wakeup.release()
+            except RuntimeError as error:  # nobody waits
+                pass_on(error)
             return taken
 
     def clock(self) -> Callable[[], float] | None:

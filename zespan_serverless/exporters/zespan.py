@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import zlib
 from typing import TYPE_CHECKING, ClassVar
 
+from .._http.transport import gzipped
 from .http import HttpExporter
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ class ZespanExporter(HttpExporter):
     VARIABLE: ClassVar[str] = "ZESPAN_API_KEY"
 
     def body_of(self, batch: Sequence[bytes]) -> bytes:
-        return zlib.compress(b"\n".join(batch), level=1, wbits=31)  # 31: with gzip's header
+        return gzipped(b"\n".join(batch))
 
     def headers_for(self, key: str | None) -> dict[str, str]:
         headers = {"content-type": "application/x-ndjson", "content-encoding": "gzip"}

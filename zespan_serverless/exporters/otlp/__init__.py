@@ -7,11 +7,10 @@ request, with this process as the resource.
 from __future__ import annotations
 
 import time
-import zlib
 from typing import TYPE_CHECKING, Any
 
 from ..._base.reports import Outcome
-from ..._http.transport import retry_after, transport_to
+from ..._http.transport import gzipped, retry_after, transport_to
 from ..._record.record import Resource
 from .. import Exporter
 from ._attributes import flattened
@@ -90,7 +89,7 @@ class OtlpExporter(Exporter):
         resource = flattened(self.resource) if self.resource else self.context()["resource"]
         body = self._encoding.wrap(batch, resource, (_SCOPE, self._resource.sdk_version))
         if self._target.compresses:
-            body = zlib.compress(body, level=1, wbits=31)  # 31: with gzip's header
+            body = gzipped(body)
         return body  # type: ignore[no-any-return]
 
     def _outcome(self, answer: Answer, count: int) -> Outcome:
