@@ -3,20 +3,97 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterator, Sequence
+from typing import cast
+from unittest import mock
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.delivery.support import assert_sizes
 from zespan_serverless._delivery.buffer import Buffer, Item
+from zespan_serverless._delivery.journal import Journal
 from zespan_serverless.settings import Settings
+
+class Pages:
+    """A journal that knows what it has been told."""
+
+    def __init__(self) -> None:
+        self.settled, self.needs_rewrite, self._end = 0, False, 0
+
+    def append_event(self, data: bytes, span: str = "") -> int:
+        self._end += 1
+        return self._end
+
+    def mark_settled(self, before: int) -> None:
+        self.settled = before
+
+    def rewrite(self, events: Sequence[bytes]) -> list[int]:
+        self.settled = self._end + 1
+        return [self.append_event(data) for data in events]
+
 
 STEPS = st.lists(st.sampled_from(["keep", "take", "done", "halve", "put_back"]), max_size=60)
 OTHERS = st.lists(st.sampled_from(["keep", "take", "done", "put_back", "set_aside", "shrink", "grow"]), max_size=80)
+MARKED = st.lists(
+    st.sampled_from(["keep", "take", "done", "halve", "put_back", "set_aside", "shrink", "grow", "rewrite"]),
+    max_size=80,
+)
 
 
 def keep(buffer: Buffer, number: int) -> None:
     buffer.enqueue(deque([Item(b"x" * (number % 3), 0.0)]))
+
+
+@example(["keep", "take", "set_aside", "keep"], 1)
+@example(["keep", "take", "set_aside", "keep", "rewrite", "keep", "grow"], 1)
+@example(["keep", "take", "set_aside", "rewrite", "keep"], 1)
+@given(MARKED, st.integers(1, 4))
+def test_journal_is_told_where_the_oldest_event_begins(steps: list[str], batch_size: int) -> None:
+    """No event before that place is pending, and the event at it is, in whatever order the others are sent."""
+    pages = Pages()
+    buffer = Buffer(Settings(batch_size=batch_size), cast(Journal, pages))
+    for number, step in enumerate(steps, 1):
+        if step == "keep":
+            keep(buffer, number)
+        elif step == "take":
+            buffer.next_batch()
+        elif step == "done":
+            buffer.in_flight = []
+        elif step == "halve" and len(buffer.in_flight) > 1:
+            buffer.halve()
+        elif step == "put_back":
+            buffer.put_back()
+        elif step == "set_aside" and len(buffer.in_flight) == 1:
+            buffer.set_aside(0.0)
+        elif step == "shrink" and buffer.in_flight:
+            buffer.shrink()
+        elif step == "grow":
+            buffer.grow()
+        pages.needs_rewrite = step == "rewrite"
+        buffer.mark_settled()
+        places = [item.place for item in buffer._items()]
+        assert not places or pages.settled == min(places)
+
+
+def test_each_event_is_looked_at_a_few_times() -> None:
+    """However many are waiting: what is looked at for one batch does not depend on the others."""
+    buffer, looks = Buffer(Settings(batch_size=10), cast(Journal, Pages())), 0
+    for number in range(1000):
+        keep(buffer, number)
+    items = buffer._items
+
+    def counted() -> Iterator[Item]:
+        nonlocal looks
+        for item in items():
+            looks += 1
+            yield item
+
+    with mock.patch.object(buffer, "_items", counted):
+        while buffer.next_batch():
+            buffer.in_flight = []
+            buffer.mark_settled()
+    assert 0 < looks <= 1000
 
 
 def surplus(buffer: Buffer) -> int:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from itertools import chain
+from itertools import chain, islice
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -67,6 +67,7 @@ class Buffer:
         self._bytes = self._slow_bytes = 0  # of the waiting events, of the slow ones
         self._halves: list[list[Item]] = []  # the oldest last
         self._slow: deque[Item] = deque()
+        self._is_mixed = False  # whether events are in another order in here than in the journal
         self.in_flight: list[Item] = []
         self.surplus: list[Item] = []
         self.last_number: int = 0  # of the newest event, and so the number of events so far
@@ -196,6 +197,7 @@ class Buffer:
     def set_aside(self, now: float) -> None:
         """Send the one event in flight after all others."""
         item = self.in_flight[0]
+        self._is_mixed = True
         if self._journal is not None:  # again, behind the others, which may be settled before it
             item.place = self._journal.append_event(item.data) or item.place
         item.at, item.slow = now, True
@@ -215,7 +217,8 @@ class Buffer:
     def mark_settled(self) -> None:
         """Record in the journal how far events are settled."""
         if self._journal is not None:
-            places = [item.place for item in self._items() if item.place]
+            items = self._items() if self._is_mixed else islice(self._items(), 1)
+            places = [item.place for item in items if item.place]
             if not places or self._journal.needs_rewrite:
                 self.rewrite_journal()
             else:
@@ -225,8 +228,11 @@ class Buffer:
         """Write the journal anew, without settled events."""
         if self._journal is not None:
             items = list(self._items())
-            for item, place in zip(items, self._journal.rewrite([item.data for item in items]), strict=False):
+            places = self._journal.rewrite([item.data for item in items])
+            for item, place in zip(items, places, strict=False):
                 item.place = place
+            if len(places) == len(items):
+                self._is_mixed = bool(self._slow)
 
     def _items(self) -> Iterator[Item]:
         yield from self.surplus

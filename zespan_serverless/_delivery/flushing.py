@@ -119,7 +119,8 @@ class Flushing:
     def step(self, waiter: FlushWaiter) -> str | float:
         """Return one step: why the flush may return, or seconds to wait for the next step, unless a wakeup comes."""
         accounts = self._accounts
-        accounts.worker.ensure_thread()
+        if accounts.worker.needs_thread:
+            accounts.worker.ensure_thread()
         self.abort_late(waiter)
         with accounts.lock:
             step = self._wait_step(waiter)
@@ -132,7 +133,6 @@ class Flushing:
     def _wait_step(self, waiter: FlushWaiter) -> str | Job | float:
         """Return why the flush may return, or a job to run (where no thread can be started), or seconds to wait."""
         accounts, worker = self._accounts, self._accounts.worker
-        accounts.drain_intake()
         accounts.wakeups.unregister(waiter.wakeup)
         if not (waiter.pending or accounts.has_notices()):
             return ""

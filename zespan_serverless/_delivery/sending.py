@@ -125,8 +125,9 @@ class Sending:
             return Job(self._exporter.close)
         if accounts.parking is not None and (job := accounts.parking.next_job()) is not None:
             return job
-        if self._is_due():
-            return self._batch_job()
+        time_left = accounts.waiters.time_left()
+        if self._is_due(time_left):
+            return self._batch_job(time_left)
         if accounts.notices:
             return Job(accounts.notices.drain(), notifies=True)
         if not fresh or accounts.unreachable(time.time()):
@@ -147,20 +148,20 @@ class Sending:
             seconds = min(seconds, max(MOMENT, accounts.parking.idle_seconds()))
         return min(seconds, accounts.notices.idle_seconds() or seconds)
 
-    def _is_due(self) -> bool:
-        """Whether to send a batch now."""
+    def _is_due(self, time_left: float) -> bool:
+        """Whether to send a batch now. `time_left`: of the flushes that wait for events, if there are any."""
         accounts, buffer = self._accounts, self._accounts.buffer
         if accounts.closed or not buffer or time.monotonic() < accounts.retry_at or accounts.unreachable(time.time()):
             return False
-        if buffer.is_split or buffer.is_full or accounts.waiters.time_left():
+        if buffer.is_split or buffer.is_full or time_left:
             return True
         oldest = buffer.oldest_at
         return oldest is not None and not 0 <= time.time() - oldest < accounts.settings.flush_interval
 
-    def _batch_job(self) -> Job:
+    def _batch_job(self, time_left: float) -> Job:
         accounts = self._accounts
         batch = accounts.buffer.next_batch(time.time())
-        timeout, slow = accounts.waiters.time_left(), False
+        timeout, slow = time_left, False
         if not timeout:
             slow = batch[0].slow
             timeout = accounts.settings.flush_timeout * (SLOW_PATIENCE if slow else 1)

@@ -179,9 +179,11 @@ class Worker:
     @property
     def needs_thread(self) -> bool:
         """Whether `ensure_thread` has one to start."""
+        if self._shift is not None and not self.stuck:  # as usual
+            return False
         if self._retired or self.is_held:
             return False
-        return self._shift is None or (bool(self.stuck) and self.is_stuck and len(self.stuck) <= self.hung_max)
+        return self._shift is None or (self.is_stuck and len(self.stuck) <= self.hung_max)
 
     def reset_in_child(self) -> None:
         """Reset in a forked child, where only the thread that forked exists. If that is the sender, it ends with its
@@ -246,6 +248,15 @@ class Worker:
 
     def run_job(self, job: Job) -> None:
         """Run it without the lock. The outcome is ignored if the thread was given up as stuck meanwhile."""
+        try:
+            self._run_job(job)
+        finally:
+            with self._lock:
+                self._wakeups.notify_all()
+            self._after_release()
+
+    def _run_job(self, job: Job) -> None:
+        """Do the same, but let the caller wake the threads that wait for it."""
         outcome = None
         try:
             job.state = RUNNING
@@ -253,16 +264,12 @@ class Worker:
         finally:
             job.state = _DONE
             with self._lock:
-                try:
-                    if self.stuck:
-                        self.stuck = [thread for thread in self.stuck if thread is not job.thread]
-                    if self.job is job:
-                        self.job = None
-                        if job.sends:
-                            self._settle(outcome or Outcome("retry", "interrupted"), job)
-                finally:  # last, because a thread that wakes before the lock is free has to wait again
-                    self._wakeups.notify_all()
-            self._after_release()
+                if self.stuck:
+                    self.stuck = [thread for thread in self.stuck if thread is not job.thread]
+                if self.job is job:
+                    self.job = None
+                    if job.sends:
+                        self._settle(outcome or Outcome("retry", "interrupted"), job)
 
     def _run(self, shift: object) -> None:
         wakeup = threading.Lock()
@@ -278,23 +285,30 @@ class Worker:
                 self._wakeups.unregister(wakeup)
                 if self._shift is shift:  # an exporter has raised SystemExit or the like
                     self._shift = self.thread = None
-                    self._wakeups.notify_all()
+                self._wakeups.notify_all()
 
     def _job_loop(self, shift: object, wakeup: threading.Lock) -> None:
-        fresh = True
+        """Run one job after the other.
+
+        The threads that wait for a job are woken when the next one has been chosen: they get the interpreter when this
+        thread waits, and not before.
+        """
+        fresh, has_run = True, False
         while True:
             try:
                 with self._lock:
                     if self._shift is not shift:
                         return
                     job = self.take(fresh=fresh)
-                    fresh, pause = False, 0.0
+                    pause = self._idle_seconds() if job is None else 0.0
+                    if has_run:
+                        self._wakeups.notify_all()
                     if job is None:
-                        pause = self._idle_seconds()
                         self._wakeups.register(wakeup)
                 self._after_release()
+                fresh, has_run = False, job is not None
                 if job is not None:
-                    self.run_job(job)
+                    self._run_job(job)
                 else:
                     wakeup.acquire(timeout=pause)
             except Exception as error:
