@@ -235,11 +235,7 @@ class Buffer:
                 self._is_mixed = bool(self._slow)
 
     def _items(self) -> Iterator[Item]:
-        yield from self.surplus
-        yield from self.in_flight
-        yield from chain.from_iterable(reversed(self._halves))
-        yield from self._waiting
-        yield from self._slow
+        return chain(self.surplus, self.in_flight, *reversed(self._halves), self._waiting, self._slow)
 
     def _readmit_slow(self) -> None:
         """Put slow events back in line, each once, because it may have been the backend's fault."""

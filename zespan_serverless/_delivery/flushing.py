@@ -74,7 +74,6 @@ class Flushing:
                     accounts.buffer.probe_now()
                     if not (last and accounts.parking is not None and accounts.parking.last_chance()):
                         accounts.breaker.probe_now()
-                accounts.wakeups.notify_all()
         if not reentrant:
             accounts.after_release()
         return waiter, None if waits else reason
@@ -89,8 +88,8 @@ class Flushing:
         waiter = FlushWaiter(0, 0, timeout)
         with accounts.lock:
             accounts.notices.flushed(report)
-            accounts.wakeups.notify_all()
             if not timeout > 0 or accounts.worker.is_me:
+                accounts.wakeups.notify_all()
                 return
             accounts.waiters.add(waiter)
         self.wait(waiter)
@@ -121,13 +120,14 @@ class Flushing:
         accounts = self._accounts
         if accounts.worker.needs_thread:
             accounts.worker.ensure_thread()
-        self.abort_late(waiter)
         with accounts.lock:
             step = self._wait_step(waiter)
         accounts.after_release()
         if isinstance(step, Job):
             accounts.worker.run_job(step)
             return 0.0
+        if not isinstance(step, str):
+            self.abort_late(waiter)
         return step
 
     def _wait_step(self, waiter: FlushWaiter) -> str | Job | float:
@@ -152,6 +152,9 @@ class Flushing:
                 seconds = min(seconds, self._idle_seconds())
         if accounts.parking is not None:
             seconds = min(seconds, max(accounts.parking.patience(waiter), MOMENT))
+        if not waiter.is_announced:  # last, because the sender gets the interpreter when this thread waits
+            waiter.is_announced = True
+            accounts.wakeups.notify_all()
         accounts.wakeups.register(waiter.wakeup)
         return seconds
 

@@ -125,9 +125,8 @@ class Sending:
             return Job(self._exporter.close)
         if accounts.parking is not None and (job := accounts.parking.next_job()) is not None:
             return job
-        time_left = accounts.waiters.time_left()
-        if self._is_due(time_left):
-            return self._batch_job(time_left)
+        if (job := self._batch_job()) is not None:
+            return job
         if accounts.notices:
             return Job(accounts.notices.drain(), notifies=True)
         if not fresh or accounts.unreachable(time.time()):
@@ -148,20 +147,23 @@ class Sending:
             seconds = min(seconds, max(MOMENT, accounts.parking.idle_seconds()))
         return min(seconds, accounts.notices.idle_seconds() or seconds)
 
-    def _is_due(self, time_left: float) -> bool:
-        """Whether to send a batch now. `time_left`: of the flushes that wait for events, if there are any."""
-        accounts, buffer = self._accounts, self._accounts.buffer
-        if accounts.closed or not buffer or time.monotonic() < accounts.retry_at or accounts.unreachable(time.time()):
-            return False
-        if buffer.is_split or buffer.is_full or time_left:
+    def _is_due(self, now: float) -> bool:
+        """Whether to send a batch although no flush waits."""
+        buffer = self._accounts.buffer
+        if buffer.is_split or buffer.is_full:
             return True
         oldest = buffer.oldest_at
-        return oldest is not None and not 0 <= time.time() - oldest < accounts.settings.flush_interval
+        return oldest is not None and not 0 <= now - oldest < self._accounts.settings.flush_interval
 
-    def _batch_job(self, time_left: float) -> Job:
-        accounts = self._accounts
-        batch = accounts.buffer.next_batch(time.time())
-        timeout, slow = time_left, False
+    def _batch_job(self) -> Job | None:
+        """Return the sending of a batch, if it is time for one."""
+        accounts, now = self._accounts, time.time()
+        if accounts.closed or not accounts.buffer or time.monotonic() < accounts.retry_at or accounts.unreachable(now):
+            return None
+        timeout, slow = accounts.waiters.time_left(), False
+        if not (timeout or self._is_due(now)):
+            return None
+        batch = accounts.buffer.next_batch(now)
         if not timeout:
             slow = batch[0].slow
             timeout = accounts.settings.flush_timeout * (SLOW_PATIENCE if slow else 1)

@@ -26,12 +26,13 @@ class FlushWaiter:
 
     An asynchronous flush, for which no thread waits, has `done`, which is called at its end. Otherwise `wakeup` wakes
     the thread at every change. `waited`: seconds that it has waited. `cancelled`: its thread has to end. `ended`: when
-    its last event was settled (monotonic). `is_last`: the process ends after it.
+    its last event was settled (monotonic). `is_last`: the process ends after it. `is_announced`: the sender has been
+    woken for it.
     """
 
     __slots__ = (
-        *("began", "cancelled", "deadline", "delivered", "done", "dropped", "ended", "is_last", "parked", "pending"),
-        *("target", "timeout", "waited", "wakeup"),
+        *("began", "cancelled", "deadline", "delivered", "done", "dropped", "ended", "is_announced", "is_last"),
+        *("parked", "pending", "target", "timeout", "waited", "wakeup"),
     )
 
     def __init__(self, target: int, pending: int, timeout: float, done: Callable[[], object] | None = None) -> None:
@@ -45,7 +46,7 @@ class FlushWaiter:
         self.began: float = time.monotonic()
         self.deadline: float = self.began + self.timeout
         self.wakeup: threading.Lock = threading.Lock()
-        self.cancelled = self.is_last = False
+        self.cancelled = self.is_last = self.is_announced = False
 
     def time_left(self) -> float:
         """Return the seconds until its deadline. Waiting time counts as well, because the clock may stand still."""

@@ -147,7 +147,7 @@ class Extension:
         status, _, body = channel.receive()
         if status != 200:
             raise OSError(f"next answered {status}: {body[:200]!r}")
-        event = json.loads(body)
+        event = json.loads(body.decode())
         return event if isinstance(event, dict) else {}
 
     def _request(self, method: str, path: str, headers: dict[str, str], body: str = "") -> Channel:
