@@ -299,8 +299,9 @@ def test_flush_that_raises_does_not_keep_the_invocation(
 
 def test_an_invocation_may_end_within_the_end_of_another(extension: Extension) -> None:
     """A signal handler that calls a handler may strike at any call in there: neither of the two ends raises."""
+    seen: list[str] = []
     for place in range(1, 9):
-        seen: list[str] = []
+        seen = []
 
         def strike(frame: types.FrameType, event: str, _: object, place: int = place, seen: list[str] = seen) -> None:
             if frame.f_code is Extension.end.__code__:

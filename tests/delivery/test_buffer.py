@@ -15,6 +15,7 @@ from zespan_serverless._delivery.buffer import Buffer, Item
 from zespan_serverless._delivery.journal import Journal
 from zespan_serverless.settings import Settings
 
+
 class Pages:
     """A journal that knows what it has been told."""
 

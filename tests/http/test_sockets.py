@@ -59,6 +59,6 @@ def test_descriptor_that_is_taken_after_the_connection_is_not_closed(theirs: Pat
         number = connected.fileno()
         take(number, theirs)
         channel = Channel(connected)
-        assert not channel.is_ours
+        assert not channel.socket.is_ours
         channel.close()
     assert_open(number)

@@ -68,12 +68,11 @@ class Flushing:
                 accounts.waiters.add(waiter)
             if in_background:
                 accounts.background_waiter = waiter
-            if waits:
-                if probe:
-                    accounts.retry_at = 0.0
-                    accounts.buffer.probe_now()
-                    if not (last and accounts.parking is not None and accounts.parking.last_chance()):
-                        accounts.breaker.probe_now()
+            if waits and probe:
+                accounts.retry_at = 0.0
+                accounts.buffer.probe_now()
+                if not (last and accounts.parking is not None and accounts.parking.last_chance()):
+                    accounts.breaker.probe_now()
         if not reentrant:
             accounts.after_release()
         return waiter, None if waits else reason

@@ -150,10 +150,8 @@ class Sending:
     def _is_due(self, now: float) -> bool:
         """Whether to send a batch although no flush waits."""
         buffer = self._accounts.buffer
-        if buffer.is_split or buffer.is_full:
-            return True
-        oldest = buffer.oldest_at
-        return oldest is not None and not 0 <= now - oldest < self._accounts.settings.flush_interval
+        oldest, interval = buffer.oldest_at, self._accounts.settings.flush_interval
+        return buffer.is_split or buffer.is_full or (oldest is not None and not 0 <= now - oldest < interval)
 
     def _batch_job(self) -> Job | None:
         """Return the sending of a batch, if it is time for one."""

@@ -246,17 +246,11 @@ class Worker:
             self._wakeups.unregister(wakeup)
         self._after_release()
 
-    def run_job(self, job: Job) -> None:
-        """Run it without the lock. The outcome is ignored if the thread was given up as stuck meanwhile."""
-        try:
-            self._run_job(job)
-        finally:
-            with self._lock:
-                self._wakeups.notify_all()
-            self._after_release()
+    def run_job(self, job: Job, *, wakes: bool = True) -> None:
+        """Run it without the lock. The outcome is ignored if the thread was given up as stuck meanwhile.
 
-    def _run_job(self, job: Job) -> None:
-        """Do the same, but let the caller wake the threads that wait for it."""
+        `wakes`: also wake the threads that wait for it, and call what is queued.
+        """
         outcome = None
         try:
             job.state = RUNNING
@@ -264,12 +258,18 @@ class Worker:
         finally:
             job.state = _DONE
             with self._lock:
-                if self.stuck:
-                    self.stuck = [thread for thread in self.stuck if thread is not job.thread]
-                if self.job is job:
-                    self.job = None
-                    if job.sends:
-                        self._settle(outcome or Outcome("retry", "interrupted"), job)
+                try:
+                    if self.stuck:
+                        self.stuck = [thread for thread in self.stuck if thread is not job.thread]
+                    if self.job is job:
+                        self.job = None
+                        if job.sends:
+                            self._settle(outcome or Outcome("retry", "interrupted"), job)
+                finally:  # last, because a thread that wakes before the lock is free has to wait again
+                    if wakes:
+                        self._wakeups.notify_all()
+            if wakes:
+                self._after_release()
 
     def _run(self, shift: object) -> None:
         wakeup = threading.Lock()
@@ -288,11 +288,7 @@ class Worker:
                 self._wakeups.notify_all()
 
     def _job_loop(self, shift: object, wakeup: threading.Lock) -> None:
-        """Run one job after the other.
-
-        The threads that wait for a job are woken when the next one has been chosen: they get the interpreter when this
-        thread waits, and not before.
-        """
+        """Run one job after the other. Others are woken when the next one is chosen: they cannot run before."""
         fresh, has_run = True, False
         while True:
             try:
@@ -308,7 +304,7 @@ class Worker:
                 self._after_release()
                 fresh, has_run = False, job is not None
                 if job is not None:
-                    self._run_job(job)
+                    self.run_job(job, wakes=False)
                 else:
                     wakeup.acquire(timeout=pause)
             except Exception as error:

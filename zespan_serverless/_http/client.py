@@ -152,18 +152,13 @@ class Channel:
         is_complete = self._body_headers is None or self._take_body() is not None
         return is_complete and self.reusable and not (self._unread or self._peer_closed)
 
-    @property
-    def is_ours(self) -> bool:
-        """Whether the descriptor still stands for our socket."""
-        return self.socket.is_ours
-
     def close(self) -> None:
         """Close the connection, by the thread that uses it."""
         self.socket.close()
 
     def abort(self) -> None:
         """Make the thread that uses this channel stop waiting for the peer. Called by another thread."""
-        if self.is_ours:
+        if self.socket.is_ours:
             try:
                 self.socket.shutdown(socket.SHUT_RDWR)
             except OSError as error:
@@ -171,7 +166,7 @@ class Channel:
 
     def __del__(self) -> None:
         try:
-            ours = self.is_ours
+            ours = self.socket.is_ours
         except TypeError:  # the interpreter is shutting down, and has cleared our functions
             ours = False
         if not ours:
