@@ -83,11 +83,14 @@ def test_the_next_process_keeps_no_prompts_if_it_stores_none() -> None:
 def test_a_copy_has_every_part() -> None:
     """One that is added to the record is added to its copy."""
     record = called()
-    names = {*vars(record), *Record.__annotations__}
+    names = {*vars(record), *Record.__annotations__} - {"model"}
     for name in names:
         setattr(record, name, object())
     copy = record.copy()
     assert all(getattr(copy, name) is getattr(record, name) for name in names)
+    assert copy.model is not None
+    assert copy.model is not record.model
+    assert vars(copy.model) == vars(record.model)
 
 
 @pytest.mark.slow

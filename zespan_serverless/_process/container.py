@@ -146,14 +146,18 @@ class Container:
         allowed = self.policy.plain(attributes)
         self.resource.attributes = {name: value for name, value in allowed.items() if value is not None}
 
-    def opened(self, record: Record, over: Callable[[], bool] = bool) -> None:
+    def opened(self, record: Record, over: Callable[[], bool] = bool) -> Record:
         """Write to the journal that a span has begun, so that it is reported even if the process is killed.
 
         `record` has what is known of the span so far, `over` returns whether it has ended meanwhile. Never raises.
+        Returns the record as it was written, which its end can be added to; or as it is, if nothing was written.
         """
         with Guarded("the start of a span"):
             if self.records and (self.held is not None or self.policy.is_sampled(record)):
-                self.delivery.record_open(self.policy.applied(record), over)
+                allowed = self.policy.applied(record)
+                self.delivery.record_open(allowed, over)
+                return allowed
+        return record
 
     def flush_by_hand(self) -> float:
         """Return the seconds for flush() and shutdown(): what the current invocation has left, less the reserve."""

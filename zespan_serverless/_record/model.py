@@ -153,12 +153,6 @@ class Model:
         copy.answer = answer
         return copy
 
-    def mapped(self, change: Change) -> Model:
-        """Return a copy whose texts `change` has mapped, except those of the prompt."""
-        copy = self.with_answer(self.answer.mapped(change))
-        copy.provider, copy.requested = change([self.provider, self.requested])
-        return copy
-
     def shorten(self, change: Change, longest: int) -> None:
         """Shorten the prompt, and then what is still too long. Only for an unshared copy."""
         self.prompt = self.prompt.mapped(change)

@@ -99,7 +99,11 @@ class Policy:
 
     def applied(self, record: Record) -> Record:
         """Return a copy of a record, in JSON's types, without what may not be sent."""
-        allowed = record.mapped(self._copied)
+        allowed = record.copy()
+        if not record.has_allowed_beginning:
+            allowed.map_beginning(self._copied)
+            allowed.has_allowed_beginning = True
+        allowed.map_end(self._copied)
         if record.error is not None:
             allowed.error = self.error(record.error)
         if allowed.model is not None and not self.stores_prompts:
@@ -114,11 +118,13 @@ class Policy:
 
     def _copied(self, values: list[Any]) -> list[Any]:
         """Replace a record's parts in a list with copies in JSON's types, without secrets."""
-        for at, value in enumerate(values):  # most are unchanged texts, where a check costs less than a call
-            if value is not None and (
-                type(value) is not str or '"' in value or "'" in value or len(value) > DATA_URL_MAX
-            ):
+        for at, value in enumerate(values):  # most are missing or unchanged texts, where a check costs less than a call
+            if value is None:
+                continue
+            if type(value) is not str or len(value) > DATA_URL_MAX:
                 values[at] = _Walk(self).value(value)
+            elif '"' in value or "'" in value:
+                values[at] = without(value, self.keys)
         return values
 
     def _hide(self, record: Record) -> None:

@@ -53,6 +53,8 @@ class Record:
     model: Model | None = None
     step: Step | None = None
     fields: Mapping[str, Any] | None = None
+    has_allowed_beginning = False
+    """Whether the policy has been applied to what was known when the span began: to all but what its end adds."""
 
     def __init__(
         self,
@@ -87,23 +89,37 @@ class Record:
         self.status, self.error = "error", error
 
     def copy(self) -> Record:
-        """Return a record with the same values."""
+        """Return a record with the same values, whose model has the same ones."""
         copy = Record.__new__(Record)
         copy.__dict__.update(self.__dict__)
+        if self.model is not None:
+            copy.model = self.model.with_answer(self.model.answer)
         return copy
 
     def mapped(self, change: Change) -> Record:
         """Return a copy whose names, texts, tags and attributes `change` has mapped; errors and fields stay."""
         copy = self.copy()
-        texts = [self.name, self.user_id, self.session_id, self.conversation_id]
-        copy.name, copy.user_id, copy.session_id, copy.conversation_id = change(texts)
-        if self.attributes or self.tags is not None or self.agent is not None:
-            copy.tags, copy.agent, copy.attributes = change([self.tags, self.agent, self.attributes])
-        if self.model is not None:
-            copy.model = self.model.mapped(change)
-        if self.step is not None:
-            copy.step = self.step.mapped(change)
+        copy.map_beginning(change)
+        copy.map_end(change)
         return copy
+
+    def map_beginning(self, change: Change) -> None:
+        """Map what is known when a span begins, except a prompt. Only for an unshared copy."""
+        self.name, self.user_id, self.session_id, self.conversation_id, self.tags, self.agent = change(
+            [self.name, self.user_id, self.session_id, self.conversation_id, self.tags, self.agent]
+        )
+        model = self.model
+        if model is not None:
+            model.provider, model.requested = change([model.provider, model.requested])
+
+    def map_end(self, change: Change) -> None:
+        """Map what is known when a span ends. Only for an unshared copy."""
+        if self.attributes:
+            (self.attributes,) = change([self.attributes])
+        if self.model is not None:
+            self.model.answer = self.model.answer.mapped(change)
+        if self.step is not None:
+            self.step = self.step.mapped(change)
 
     def has_text_above(self, length: int) -> bool:
         """Whether a single text is so long that the encoded record exceeds `length` bytes."""

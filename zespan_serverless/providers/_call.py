@@ -85,6 +85,8 @@ class ModelCall:
     attempts_outside: Attempts | None = None
     taken = False
     """Whether there is an answer, or a response from which it will be read."""
+    record: Record | None = None
+    """What is known when the call begins. Its end is added to a copy."""
 
     def __init__(self, container: _process.Container, request: Request) -> None:
         self.container, self.request = container, request
@@ -131,8 +133,7 @@ class ModelCall:
 
     def _note_begin(self) -> None:
         """Write the call to the journal, because the process may end before the answer."""
-        if self.container.records:
-            self.container.opened(self._record(Answer()))
+        self.record = self.container.opened(self._asked())
 
     def take(self, result: Any, error: BaseException | None) -> Any:
         """Take the answer of a request that was made inside the method, unless there has been one already.
@@ -202,7 +203,11 @@ class ModelCall:
         self.end(answer, error)
 
     def _ended(self, answer: Answer, error: BaseException | None, took_ms: float) -> Record:
-        record, request = self._record(answer, took_ms), self.request
+        request, record = self.request, (self.record or self._asked()).copy()
+        record.ended, record.duration_ms = time.time(), took_ms
+        if record.model is not None:
+            record.model.answer = answer
+            record.model.cost = cost(request.provider, answer.model or request.model, answer)
         attributes: dict[str, Any] = answer.attributes
         if self.attempts.resends:
             attributes["http.request.resend_count"] = self.attempts.resends
@@ -218,13 +223,12 @@ class ModelCall:
         record.attributes = attributes
         return record
 
-    def _record(self, answer: Answer, took_ms: float = 0.0) -> Record:
+    def _asked(self) -> Record:
+        """Make the record of what is known before there is an answer."""
         request, container = self.request, self.container
-        endpoint = request.endpoint
-        record = Record(self.span, container.resource, endpoint.kind, endpoint.operation, took_ms)
-        record.model = model = Model(request.provider, request.model, self.prompt, answer, stream=request.stream)
-        model.has_content = container.settings.store_prompts
-        model.cost = cost(model.provider, model.name, answer)
+        record = Record(self.span, container.resource, request.endpoint.kind, request.endpoint.operation)
+        record.model = Model(request.provider, request.model, self.prompt, Answer(), stream=request.stream)
+        record.model.has_content = container.settings.store_prompts
         return record
 
     def _read(self, result: Any) -> Any:

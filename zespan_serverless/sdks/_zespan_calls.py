@@ -267,7 +267,8 @@ class _Without(Policy):
             answer = cleaned.model.answer.mapped(self._cleaned)
             answer.model = cleaned.model.answer.model
             cleaned.model = cleaned.model.with_answer(answer)
-            cleaned.model.prompt = cleaned.model.prompt.mapped(self._cleaned)
+            if not record.has_allowed_beginning:
+                cleaned.model.prompt = cleaned.model.prompt.mapped(self._cleaned)
         if cleaned.step is not None:
             cleaned.step = cleaned.step.mapped(self._cleaned)
         if cleaned.fields is not None:

@@ -204,7 +204,7 @@ def test_the_list_above_is_in_force() -> None:
         "openai._chat.Methods.read",
         "openai._chat.Chat.answer",
         "openai._chunks.Chunks.add",
-        "_call.ModelCall._record",
+        "_call.ModelCall._asked",
         "_call.once",
     )
     assert {*important} <= {*_internals()}
