@@ -184,9 +184,9 @@ class Policy:
         """Copy a value into JSON's types, without secrets."""
         return _Walk(self).value(value)
 
-    def shows(self, key: str, text: str) -> bool:
-        """Whether a text certainly contains no secret, and its key is not secret."""
-        return key in self.shown and not may_change(text, self.keys)
+    def shows(self, keys: Iterable[str], text: str) -> bool:
+        """Whether none of the keys is secret, as far as is known, and a text certainly contains no secret."""
+        return self.shown.issuperset(keys) and not may_change(text, self.keys)
 
     def text(self, text: str) -> str:
         """Return a text without secrets."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from .._base.guard import pass_on
@@ -30,26 +31,27 @@ _THINK, _REASON, _STEP = "think step by step", "let's reason", "step 1"
 def read_prompt(request: Request, container: Container) -> Prompt:
     """Copy a request's messages and tools, as far as they may be stored, and read what they suggest of an agent."""
     messages, policy, is_stored = items(request.messages), container.policy, container.settings.store_prompts
-    copy = policy.plain if is_stored else plain
+    prompt, copy = Prompt(), policy.plain if is_stored else plain
     # Everything is read from a copy, because the user may change the list at any time.
-    simple: Any = _simple(messages, policy if is_stored else None)
-    taken: Any = copy(messages) if simple is None else simple
-    taken = taken if isinstance(taken, list) else []
+    taken: Any = _simple(messages, policy if is_stored else None)
+    if taken is not None:
+        prompt.digest = _sha256()(_dumps(taken).encode()).hexdigest()
+    else:
+        prompt.digest, taken = _digest(messages), copy(messages)
+        taken = taken if type(taken) is list else []  # a text, if it has too many parts
     system = texts_of({"content": copy(request.system)}) if request.system else []
-    prompt, texts, others = Prompt(), [*system], []
+    role, turn, texts, others = prompt.last_role, 0, [*system], []
     for message in taken:
         held = message if type(message) is dict else {}
         role, content = held.get("role"), held.get("content")
-        prompt.last_role = role if type(role) is str else str(role)
-        prompt.turn += prompt.last_role == "user"
         inside = [content] if content and type(content) is str else texts_of(held)
         texts += inside
         if role == "system":
             system += inside
         else:
+            turn += role == "user"
             others.append(message)
-    prompt.digest = _digest(messages) if simple is None else _sha256()(_dumps(simple).encode()).hexdigest()
-    prompt.has_memory = len(messages) > _MEMORY
+    prompt.turn, prompt.last_role, prompt.has_memory = turn, str(role), len(messages) > _MEMORY
     said = "\n".join(texts).lower()
     # To search for a rare character takes a tenth of the time.
     prompt.is_planning = ("1" in said and _STEP in said) or _THINK in said or ("'" in said and _REASON in said)
@@ -102,22 +104,16 @@ def _digest(messages: list[Any]) -> str:
 def _simple(messages: list[Any], policy: Policy | None) -> list[dict[str, str]] | None:
     """Copy messages that are dicts of short texts without secrets, as most are; None if any is different."""
     copies: list[dict[str, str]] = []
-    shown, room = None if policy is None else policy.shown, _PIECE
     for message in messages:
         if type(message) is not dict:
             return None
-        copy = message.copy()  # in one step, because another thread may change it
-        for key, text in copy.items():
-            if type(key) is not str or type(text) is not str:
-                return None
-            room -= len(text)
-            if room < 0:
-                return None
-            is_plain = shown is None or (key in shown and '"' not in text and "'" not in text)
-            if not (is_plain or (policy is not None and policy.shows(key, text))):
-                return None
-        copies.append(copy)
-    return copies
+        copies.append(message.copy())  # in one step, because another thread may change it
+    keys, texts = [*chain.from_iterable(copies)], [*chain.from_iterable(map(dict.values, copies))]
+    for part in chain(keys, texts):
+        if type(part) is not str:
+            return None
+    said = "\n".join(texts)
+    return copies if len(said) <= _PIECE and (policy is None or policy.shows(keys, said)) else None
 
 
 @functools.cache
