@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from .. import _process
 from .._base.guard import Guarded, pass_on
 from .._base.log import describe, warn_once
-from .._record.model import Answer, Model
+from .._record.model import UNANSWERED, Answer, Model
 from .._record.record import Record
 from .._record.values import leaf, plain
 from ..providers import _pricing
@@ -198,7 +198,7 @@ class ModelSpan(GeneralSpan):
             stream=given.get("stream") is True,
         )
         prompt = read_prompt(request, container)
-        model = Model(request.provider, request.model, prompt, Answer(), stream=request.stream)
+        model = Model(request.provider, request.model, prompt, UNANSWERED, stream=request.stream)
         model.has_content = container.settings.store_prompts
         return model
 

@@ -125,6 +125,10 @@ class Answer:
         return copy
 
 
+UNANSWERED = Answer()
+"""The answer of a call that has none yet. It is shared by all of them, and never changed."""
+
+
 class Model:
     """One model call.
 
@@ -153,6 +157,15 @@ class Model:
         copy.answer = answer
         return copy
 
+    def map_beginning(self, change: Change) -> None:
+        """Map what is known when the call begins, except the prompt. Only for an unshared copy."""
+        self.provider, self.requested = change([self.provider, self.requested])
+
+    def map_end(self, change: Change) -> None:
+        """Map the answer, if there is one. Only for an unshared copy."""
+        if self.answer is not UNANSWERED:
+            self.answer = self.answer.mapped(change)
+
     def shorten(self, change: Change, longest: int) -> None:
         """Shorten the prompt, and then what is still too long. Only for an unshared copy."""
         self.prompt = self.prompt.mapped(change)
@@ -172,7 +185,7 @@ class Model:
 
     def hide(self, names: Container[str], instead: str) -> None:
         """Replace parts, by their names in the SDK `zespan`. Only for an unshared copy."""
-        prompt, answer = self.prompt.mapped(lambda values: values), self.answer
+        prompt, answer = self.prompt.mapped(lambda values: values), self.answer.mapped(lambda values: values)
         if "provider" in names:
             self.provider = instead
         if "model" in names:
@@ -199,4 +212,4 @@ class Model:
             prompt.digest = instead
         if "tool_call_args" in names:
             answer.tools = dict.fromkeys(answer.tools, instead)
-        self.prompt = prompt
+        self.prompt, self.answer = prompt, answer

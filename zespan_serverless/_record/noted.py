@@ -71,10 +71,10 @@ def _from_journal(data: bytes, resource: Resource, policy: Policy) -> Record:
     record = Record(span, resource, known["kind"], known["name"], 0, known["attributes"], float(known["ended"]))
     record.agent = known["agent"]
     if "provider" in known:
-        from .model import Answer, Model, Prompt
+        from .model import UNANSWERED, Model, Prompt
 
         prompt = Prompt(text=policy.text(text.decode()))
-        record.model = Model(known["provider"], known["requested"], prompt, Answer(), stream=known["stream"])
+        record.model = Model(known["provider"], known["requested"], prompt, UNANSWERED, stream=known["stream"])
         record.model.has_content = bool(mark)
     return record
 

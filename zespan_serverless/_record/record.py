@@ -105,19 +105,19 @@ class Record:
 
     def map_beginning(self, change: Change) -> None:
         """Map what is known when a span begins, except a prompt. Only for an unshared copy."""
-        self.name, self.user_id, self.session_id, self.conversation_id, self.tags, self.agent = change(
-            [self.name, self.user_id, self.session_id, self.conversation_id, self.tags, self.agent]
-        )
-        model = self.model
-        if model is not None:
-            model.provider, model.requested = change([model.provider, model.requested])
+        texts = change([self.name, self.user_id, self.session_id, self.conversation_id])
+        self.name, self.user_id, self.session_id, self.conversation_id = texts
+        if self.tags is not None or self.agent is not None:
+            self.tags, self.agent = change([self.tags, self.agent])
+        if self.model is not None:
+            self.model.map_beginning(change)
 
     def map_end(self, change: Change) -> None:
         """Map what is known when a span ends. Only for an unshared copy."""
         if self.attributes:
             (self.attributes,) = change([self.attributes])
         if self.model is not None:
-            self.model.answer = self.model.answer.mapped(change)
+            self.model.map_end(change)
         if self.step is not None:
             self.step = self.step.mapped(change)
 
@@ -125,9 +125,7 @@ class Record:
         """Whether a single text is so long that the encoded record exceeds `length` bytes."""
         model = self.model
         if model is not None:
-            prompt, answer = model.prompt, model.answer.text
-            if len(prompt.text) > length or len(prompt.system) > length or len(answer) > length:
-                return True
+            return max(len(model.prompt.text), len(model.prompt.system), len(model.answer.text)) > length
         return self.fields is not None and any(type(x) is str and len(x) > length for x in self.fields.values())
 
 

@@ -11,7 +11,7 @@ from .._base.aio import is_async
 from .._base.guard import Guarded, is_from_signal, pass_on
 from .._base.log import warn_once
 from .._process.container import time_left
-from .._record.model import Answer, Model
+from .._record.model import UNANSWERED, Model
 from .._record.record import Record
 from ._pricing import cost
 from ._prompt import read_prompt
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from contextvars import ContextVar
 
+    from .._record.model import Answer
     from ._request import Choke, Request
     from ._wrap import Observer
 
@@ -193,7 +194,7 @@ class ModelCall:
             self.span.root.open.pop(id(self), None)
         finally:
             with Guarded("the end of a model call"):
-                self.container.capture(lambda: self._ended(answer or Answer(), error, took), self.span.span_id)
+                self.container.capture(lambda: self._ended(answer or UNANSWERED, error, took), self.span.span_id)
 
     def end_with(self, read: Callable[[], Answer], error: BaseException | None = None) -> None:
         """Call `end` with an answer that `read` returns, or without one if `read` fails."""
@@ -227,7 +228,7 @@ class ModelCall:
         """Make the record of what is known before there is an answer."""
         request, container = self.request, self.container
         record = Record(self.span, container.resource, request.endpoint.kind, request.endpoint.operation)
-        record.model = Model(request.provider, request.model, self.prompt, Answer(), stream=request.stream)
+        record.model = Model(request.provider, request.model, self.prompt, UNANSWERED, stream=request.stream)
         record.model.has_content = container.settings.store_prompts
         return record
 

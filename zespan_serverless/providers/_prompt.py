@@ -40,7 +40,8 @@ def read_prompt(request: Request, container: Container) -> Prompt:
         prompt.digest, taken = _digest(messages), copy(messages)
         taken = taken if type(taken) is list else []  # a text, if it has too many parts
     system = texts_of({"content": copy(request.system)}) if request.system else []
-    role, turn, texts, others = prompt.last_role, 0, [*system], []
+    role: Any = prompt.last_role
+    turn, texts, others = 0, [*system], []
     for message in taken:
         held = message if type(message) is dict else {}
         role, content = held.get("role"), held.get("content")
