@@ -124,7 +124,7 @@ class Policy:
             if type(value) is not str or len(value) > DATA_URL_MAX:
                 values[at] = _Walk(self).value(value)
             elif '"' in value or "'" in value:
-                values[at] = without(value, self.keys)
+                values[at] = _without(value, self.keys)
         return values
 
     def _hide(self, record: Record) -> None:
