@@ -150,7 +150,7 @@ class Container:
         """Write to the journal that a span has begun, so that it is reported even if the process is killed.
 
         `record` has what is known of the span so far, `over` returns whether it has ended meanwhile. Never raises.
-        Returns the record as it was written, which its end can be added to; or as it is, if nothing was written.
+        Returns the record as it was written, or unchanged: what its end adds to.
         """
         with Guarded("the start of a span"):
             if self.records and (self.held is not None or self.policy.is_sampled(record)):

@@ -96,15 +96,8 @@ class Record:
             copy.model = self.model.with_answer(self.model.answer)
         return copy
 
-    def mapped(self, change: Change) -> Record:
-        """Return a copy whose names, texts, tags and attributes `change` has mapped; errors and fields stay."""
-        copy = self.copy()
-        copy.map_beginning(change)
-        copy.map_end(change)
-        return copy
-
     def map_beginning(self, change: Change) -> None:
-        """Map what is known when a span begins, except a prompt. Only for an unshared copy."""
+        """Map names, texts and tags that are known when a span begins, except a prompt. Only for an unshared copy."""
         texts = change([self.name, self.user_id, self.session_id, self.conversation_id])
         self.name, self.user_id, self.session_id, self.conversation_id = texts
         if self.tags is not None or self.agent is not None:
@@ -113,7 +106,7 @@ class Record:
             self.model.map_beginning(change)
 
     def map_end(self, change: Change) -> None:
-        """Map what is known when a span ends. Only for an unshared copy."""
+        """Map what is known when a span ends, except errors and fields. Only for an unshared copy."""
         if self.attributes:
             (self.attributes,) = change([self.attributes])
         if self.model is not None:

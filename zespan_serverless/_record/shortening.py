@@ -20,7 +20,9 @@ def shortened(record: Record, longest: int) -> Record:
     def change(values: list[Any]) -> list[Any]:
         return [cut(value, longest) for value in values]
 
-    copy = record.mapped(change)
+    copy = record.copy()
+    copy.map_beginning(change)
+    copy.map_end(change)
     if copy.model is not None:
         copy.model.shorten(change, longest)
     if copy.step is not None:

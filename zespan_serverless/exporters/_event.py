@@ -95,30 +95,18 @@ def _tags(record: Record) -> Any:
 
 
 def _add_model(event: Event, model: Model) -> None:
-    """Add the fields of a model call."""
+    """Add the fields of a model call, one by one, because a dict of them would have to be built and copied."""
     prompt, answer = model.prompt, model.answer
-    event.update(
-        provider=model.provider,
-        model=model.name,
-        stream=model.stream,
-        input_tokens=answer.input_tokens,
-        output_tokens=answer.output_tokens,
-        reasoning_tokens=answer.reasoning_tokens,
-        cost_usd=model.cost,
-        finish_reason=answer.finish_reason,
-        prompt_hash=prompt.digest,
-        agent_id=None,
-        agent_name=prompt.agent_name,
-        agent_role=prompt.agent_role,
-        agent_framework=None,
-        parent_agent_id=None,
-        conversation_turn=prompt.turn,
-        message_role=prompt.last_role,
-        has_memory=prompt.has_memory,
-        has_planning=prompt.is_planning,
-        tools_used=list(answer.tools) or None,
-        tool_call_args=None,
-    )
+    event["provider"], event["model"], event["stream"] = model.provider, model.name, model.stream
+    event["input_tokens"], event["output_tokens"] = answer.input_tokens, answer.output_tokens
+    event["reasoning_tokens"], event["cost_usd"] = answer.reasoning_tokens, model.cost
+    event["finish_reason"] = answer.finish_reason
+    event["prompt_hash"] = prompt.digest
+    event["agent_id"], event["agent_name"], event["agent_role"] = None, prompt.agent_name, prompt.agent_role
+    event["agent_framework"] = event["parent_agent_id"] = None
+    event["conversation_turn"], event["message_role"] = prompt.turn, prompt.last_role
+    event["has_memory"], event["has_planning"] = prompt.has_memory, prompt.is_planning
+    event["tools_used"], event["tool_call_args"] = list(answer.tools) or None, None
     if model.has_content:
         _add_content(event, model)
     if answer.first_token_ms is not None:
