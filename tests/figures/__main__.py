@@ -16,6 +16,7 @@ import os
 import platform
 import statistics
 import sys
+import textwrap
 from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import version
 from pathlib import Path
@@ -26,7 +27,7 @@ from tests.comparison.table import with_block
 from tests.figures.measured import HOSTS, Agent, Found, Queue, added
 
 PAGES = Path(__file__).parents[2] / "docs" / "hosts"
-AT_ONCE = 8  # runs that count events, which wait most of the time
+AT_ONCE = 12  # runs that count events, which wait most of the time
 
 Host = Queue | Agent
 
@@ -78,12 +79,11 @@ def main() -> None:
     except pytest.skip.Exception as missing:
         parser.error(str(missing))
     today = datetime.datetime.now(tz=datetime.UTC).date()
-    note = (
-        f"{today}, Python {platform.python_version()}, official SDK {version('zespan')}, {os.cpu_count()} cores, load"
-        f" average before it {load:.1f}; {given.tasks} model calls in each run, {given.rounds} rounds for the time:"
-    )
+    versions = f"Python {platform.python_version()}, version {version('zespan')} of the official SDK"
+    effort = f"{given.tasks} model calls in each run, {given.rounds} rounds for the time"
+    note = f"{today}, {versions}, {os.cpu_count()} cores, load average before it {load:.1f}; {effort}:"
     for host in hosts:
-        block = f"{note}\n\n{table(host, events, times[host.name])}"
+        block = f"{textwrap.fill(note, 120)}\n\n{table(host, events, times[host.name])}"
         page = PAGES / f"{host.name}.md"
         if given.write:
             page.write_text(with_block(page.read_text(), "figures", block))
