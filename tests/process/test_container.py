@@ -162,6 +162,43 @@ def test_a_forked_worker_of_multiprocessing_delivers_when_it_ends() -> None:
         assert [e["operation"] for e in backend.events] == ["parent", "child"]
 
 
+OUTLIVES = """
+import multiprocessing, multiprocessing.util, os, threading
+from zespan_serverless import init, task_scope
+
+def work():
+    init(on_error=lambda dropped: os.write(1, f"{dropped.events} {dropped.reason}".encode()))
+    with task_scope("in time"):
+        pass
+    ended = threading.Event()
+    multiprocessing.util.Finalize(None, ended.set, exitpriority=0)  # after those of this package
+
+    def outlive():
+        ended.wait()
+        with task_scope("late"):
+            pass
+        os._exit(7)
+
+    threading.Thread(target=outlive).start()
+
+child = multiprocessing.get_context("fork").Process(target=work)
+child.start()
+child.join()
+raise SystemExit(child.exitcode)
+"""
+
+
+def test_work_that_begins_after_the_end_of_its_process_is_counted() -> None:
+    """A thread may keep a child of multiprocessing alive after its last flush, as that of Dramatiq's asynchronous
+    actors does: on_error is told of what it captures then."""
+    with Backend() as backend:
+        env = {**os.environ, "ZESPAN_BASE_URL": backend.url, "ZESPAN_ENABLED": "1", "ZESPAN_JOURNAL": "off"}
+        command = [sys.executable, "-c", OUTLIVES]
+        ended = subprocess.run(command, env=env, capture_output=True, text=True, timeout=60, check=False)
+        assert (ended.returncode, ended.stdout) == (7, "1 closed"), ended.stderr
+        assert [event["operation"] for event in backend.events] == ["in time"]
+
+
 def test_a_flush_in_an_invocation_keeps_the_reserve() -> None:
     """Flushing by hand never takes what the function needs to return in time."""
 

@@ -24,6 +24,7 @@ FRAMES_MAX = 50
 
 _is_known_to_multiprocessing = False
 _flushes_at_exit: bool | None = None  # False: pending events are only reported as dropped. None: undecided
+has_ended = False  # whether `_at_exit` has run; threads may go on for as long as another one keeps the process alive
 
 
 def watch() -> None:
@@ -90,14 +91,15 @@ def resume() -> None:
 
 def reset() -> None:
     """Return to the state after import (between tests): SIGTERM is not watched, and the action at exit is undecided."""
-    global _flushes_at_exit
-    _flushes_at_exit = None
+    global _flushes_at_exit, has_ended
+    _flushes_at_exit, has_ended = None, False
     sigterm.reset()
 
 
 def _after_fork() -> None:
     """Reset in a forked child: threads, locks, signals, sockets and buffered events are the parent's."""
-    global _flushes_at_exit
+    global _flushes_at_exit, has_ended
+    has_ended = False
     _flushes_at_exit = True  # no decorator or `init` will
     container = current()
     if container is not None:
@@ -143,7 +145,8 @@ def _register_with_multiprocessing() -> None:
 
 def _at_exit() -> None:
     """Flush and close; events that cannot be sent are reported, or kept in the journal for the next process."""
-    container = current()
+    global has_ended
+    container, has_ended = current(), True
     if container is not None:
         try:
             container.delivery.close_at_exit(0 if _flushes_at_exit is False else container.settings.flush_timeout)

@@ -23,7 +23,7 @@ _overridden: Callable[[Mapping[str, Any]], dict[str, Any]] | None = None  # set 
 
 
 def start(arguments: Mapping[str, Any], on_created: Callable[[_settings.Settings], object]) -> Container | None:
-    """Return the process's container, which the first call creates, also after a shutdown; None if telemetry is off.
+    """Return the process's container, which the first call creates, also after a `shutdown`; None if telemetry is off.
 
     `on_created` is called after that, with its settings. Later settings that differ are ignored with one warning.
     """
@@ -53,7 +53,9 @@ def start(arguments: Mapping[str, Any], on_created: Callable[[_settings.Settings
 
 def _needs_container() -> bool:
     container = current()
-    return container.delivery.closed if container is not None else not _started
+    if container is None:
+        return not _started
+    return container.delivery.closed and not ending.has_ended  # nothing would send what a new one has
 
 
 def reconsider() -> None:
