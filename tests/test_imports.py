@@ -63,7 +63,7 @@ CIRCLES = {
 # Zespan. A module costs a cold start about 0.1 ms, 80 lines without bytecode cost 1 ms: raise these when the growth is
 # worth it.
 COLD_MODULES_MAX = 68
-COLD_LINES_MAX = 10_645
+COLD_LINES_MAX = 10_650
 
 # Who may speak to the network.
 CLIENTS = {"http.client", "urllib.request", "socket", "ssl", "asyncio"}
