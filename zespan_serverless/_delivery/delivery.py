@@ -10,7 +10,7 @@
                                 v                    v                    v
                              dropped              dropped              dropped
 
-    captured     + 1 into the intake, whether from `capture` or from a dead process's journal (`Intake`, `recovery`)
+    captured     + 1 into the intake, whether from `capture` or from a dead process's journal         (`Intake`)
     delivered    + 1 for each event of a batch that the exporter has delivered (`Sending`)
     dropped      + 1 out of the intake: `too_large`, `unencodable`, `torn`, or `closed` after `close`   (`Accounts`)
                      out of the oldest that are waiting: `buffer_full`                                  (`Buffer`)
@@ -25,7 +25,7 @@ arrows between intake, waiting, in flight, halves and slow change no counter. Wi
 
     accounts    what the lock protects       worker   the one thread that sends     buffer    events not settled yet
     intake      encodes and counts events    sending  what that thread does         journal   the same on disk
-    waiters     flushes under way            notices  for on_error, on_flush, log   recovery  of dead processes' events
+    waiters     flushes under way            notices  for on_error, on_flush, log
     flushing    how a flush waits            breaker  whether to try at all         budget    how long to take
     background  unattended flushes
 
@@ -95,12 +95,6 @@ class Delivery:
         self.flushing: Flushing = Flushing(self._accounts, self._sending.idle_seconds)
         self._background = Background(self._accounts, self.flushing)
         self.has_journal: bool = journal is not None
-        self._recover: Callable[[Accounts, Journal, Callable[[Record], object]], object] | None = None
-        if journal is not None:
-            # Not imported in the sender: a child that is forked meanwhile would wait for the import for ever.
-            from .recovery import recover_journals
-
-            self._recover = recover_journals
         self._pid = 0
         self.reset()
 
@@ -390,6 +384,6 @@ class Delivery:
     def _recover_journals(self) -> None:
         """Take over the events of dead processes in this sandbox. Called by the sender when it starts."""
         journal = self._accounts.journal
-        if journal is not None and self._recover is not None:
+        if journal is not None:
             with Guarded("the recovery of an earlier process's events"):
-                self._recover(self._accounts, journal, self.capture)
+                self._intake.recover(journal, self.capture)

@@ -1,4 +1,4 @@
-"""The way in: an event is encoded once, and accounted for.
+"""The way in: an event is encoded once, and accounted for. Events of dead processes come from their journals.
 
 Finalizers and signal handlers capture events, too, and may interrupt a thread that holds the lock. Their events wait in
 `Accounts.intake` until that thread goes on: nothing else is safe to touch then. An event stays first in the intake
@@ -11,7 +11,8 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from .._base import log
-from .._base.guard import Guarded
+from .._base.guard import Guarded, pass_on
+from .._record.noted import left_behind, to_journal
 from .._record.values import encode
 from .buffer import Item
 
@@ -21,21 +22,18 @@ if TYPE_CHECKING:
     from .._base.exporter import Exporter
     from .._record.record import Record
     from .accounts import Accounts
+    from .journal import Journal
+    from .journal_format import Leftovers
 
 
 class Intake:
     """All methods are called without the lock."""
 
-    __slots__ = ("_accounts", "_exporter", "_noted", "_notify_after_close", "_room", "_settings")
+    __slots__ = ("_accounts", "_exporter", "_notify_after_close", "_room", "_settings")
 
     def __init__(self, accounts: Accounts, exporter: Exporter, notify_after_close: Callable[[], object]) -> None:
         self._accounts, self._exporter, self._settings = accounts, exporter, accounts.settings
         self._notify_after_close = notify_after_close
-        self._noted: Callable[[Record], bytes] | None = None
-        if accounts.journal is not None:
-            from .._record.noted import to_journal
-
-            self._noted = to_journal
         self._room = min(self._settings.batch_bytes, self._settings.max_bytes)
 
     def item(self, record: Record) -> Item:
@@ -86,7 +84,7 @@ class Intake:
         """See `Delivery.record_open`."""
         accounts, journal = self._accounts, self._accounts.journal
         with Guarded("the start of a span"):
-            data = self._noted(begun) if self._noted is not None else b""
+            data = to_journal(begun) if journal is not None else b""
             if accounts.is_reentrant():
                 return
             with accounts.lock:
@@ -115,6 +113,35 @@ class Intake:
             if accounts.journal is not None:
                 accounts.journal.append_deadline(encode({"trace_id": trace_id, **note}))
             return [record for record in accounts.open_spans.values() if record.trace_id == trace_id]
+
+    def recover(self, journal: Journal, capture: Callable[[Record], object]) -> None:
+        """Take over the events of dead processes in the same sandbox, and capture the spans that they never ended."""
+        accounts = self._accounts
+        # A process that dies in here leaves copies beside the originals. Equal bytes with an event id are one event.
+        seen: set[bytes] = set()
+        for leftovers in journal.recover():
+            unfinished, broken = self._unfinished(leftovers)
+            with accounts.lock:
+                if accounts.closed:
+                    return
+                for data in leftovers.events:
+                    if data not in seen or b'"event_id":' not in data:
+                        seen.add(data)
+                        accounts.intake.append(Item(data, time.time()))
+                for _ in range(broken):
+                    accounts.intake.append(Item(b"", 0.0, "", "torn", "a record of the journal is damaged"))
+                accounts.drain_intake()
+            accounts.after_release()
+            for record in unfinished:
+                capture(record)
+
+    def _unfinished(self, leftovers: Leftovers) -> tuple[list[Record], int]:
+        """Return the events of spans that never ended, and how many records cannot be read."""
+        try:
+            return [*left_behind(leftovers.open, leftovers.overdue, leftovers.at, self._settings)], leftovers.broken
+        except Exception as error:  # written by a version with other fields
+            pass_on(error)
+            return [], leftovers.broken + len(leftovers.open)
 
     def _encoded(self, record: Record) -> bytes:
         """Encode an event as it will be sent. One that is too large for a request, or the buffer, is shortened."""

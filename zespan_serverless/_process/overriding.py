@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from . import startup
+from .. import _process
 from .container import Container, current, set_current
 
 if TYPE_CHECKING:
@@ -26,13 +26,13 @@ if TYPE_CHECKING:
 
 def configured() -> dict[str, Any] | None:
     """Return the settings of the first function or `init` of this process; None if telemetry is off."""
-    return startup._configured if current() is not None else None
+    return _process._configured if current() is not None else None
 
 
 def override(overrides: Overrides | None) -> None:
     """Restart telemetry, and let these overrides decide the settings from now on."""
-    startup.reset()
-    startup._overridden = partial(_overridden, overrides) if overrides is not None else None
+    _process.reset()
+    _process._overridden = partial(_overridden, overrides) if overrides is not None else None
 
 
 def _overridden(overrides: Overrides, arguments: Mapping[str, Any]) -> dict[str, Any]:
@@ -42,11 +42,11 @@ def _overridden(overrides: Overrides, arguments: Mapping[str, Any]) -> dict[str,
     """
     before = current()
     if before is not None and before.active:  # called by another decorated function, whose settings apply
-        return startup._configured
+        return _process._configured
     settings = overrides.settings_for(arguments)
-    if settings != startup._configured:
+    if settings != _process._configured:
         set_current(None)
-        startup._started = False
+        _process._started = False
         if before is not None:
             overrides.leave(before)
     return settings

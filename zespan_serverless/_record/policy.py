@@ -10,7 +10,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from .._base.forks import importing
-from .secret_keys import REDACTED, may_change, normal
+from .secret_keys import REDACTED, may_change, may_change_loosely, normal
 from .values import DATA_URL_MAX, INT_PLAIN, Walk, key_text, leaf, to_json
 
 if TYPE_CHECKING:
@@ -270,6 +270,8 @@ def _without(text: str, keys: frozenset[str]) -> str:
 
 def _loosely_without(text: str, keys: frozenset[str]) -> str:
     """Replace them in the text of an error or of an object."""
+    if not may_change_loosely(text, keys):
+        return text
     with importing():
         from .redaction import loosely_without
     return loosely_without(text, keys)
