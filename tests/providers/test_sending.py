@@ -18,8 +18,7 @@ import pytest
 from tests.outbound.server import Server
 from zespan_serverless import testing, zespan_lambda
 from zespan_serverless._trace import open_call
-from zespan_serverless.providers._sending import _aiohttp, _httpx
-from zespan_serverless.providers._sending._attempts import Attempts, Within, current
+from zespan_serverless.providers._sending import Attempts, Within, _aiohttp, _httpx, current
 from zespan_serverless.testing import LambdaContext
 
 ANSWER = {

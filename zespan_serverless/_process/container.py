@@ -12,7 +12,6 @@ from .. import _trace
 from .. import settings as _settings
 from .._base import log
 from .._base.guard import Guarded, had_begun, is_from_signal, pass_on
-from .._platforms import is_restarted
 from .._record.policy import Policy
 from .._record.record import Record, Resource
 
@@ -61,7 +60,7 @@ class Container:
         self.resource: Resource = Resource(settings, self.policy.plain(settings.tags))
         self.delivery: Delivery | Several = _delivery(settings)
         # Without either, no process would ever report an unfinished span.
-        self.records: bool = self.delivery.has_journal or is_restarted()
+        self.records: bool = self.delivery.has_journal or _is_restarted()
         if settings.flush:
             from .flushed_together import FlushedTogether
 
@@ -233,7 +232,7 @@ def fallback_of(settings: _settings.Settings, exporter: Exporter) -> Exporter | 
 def journal_of(settings: _settings.Settings, exporter: Exporter) -> Journal | None:
     """Open the journal, if the settings ask for one and the destination outlives the process."""
     where = settings.journal
-    if where == "off" or (where == "auto" and not is_restarted()) or settings.exporter in ("console", "memory"):
+    if where == "off" or (where == "auto" and not _is_restarted()) or settings.exporter in ("console", "memory"):
         return None
     if os.name != "posix" or sys.platform == "emscripten":
         log.warn_once("journal-unsupported", "no journal on this platform: set journal=off")
@@ -248,6 +247,18 @@ def journal_of(settings: _settings.Settings, exporter: Exporter) -> Journal | No
         place, key = getattr(exporter, "account", (place, key))
     destination = f"{kind.__module__}.{kind.__qualname__} {place}"
     return Journal(where, destination, key, JOURNAL_SIZE * settings.max_bytes)
+
+
+def _is_restarted() -> bool:
+    """Whether a crashed process is restarted with its disk intact: on Lambda, except on Managed Instances.
+
+    Their client replaces no worker: https://github.com/aws/aws-lambda-python-runtime-interface-client.
+    """
+    multiprocessing = sys.modules.get("multiprocessing.process")
+    if multiprocessing is not None and multiprocessing.parent_process() is not None:
+        return False  # a child process, whatever it has imported
+    restarted = "AWS_LAMBDA_RUNTIME_API" in os.environ and "AWS_LAMBDA_MAX_CONCURRENCY" not in os.environ
+    return restarted and "awslambdaric.bootstrap" in sys.modules
 
 
 def build_exporter(settings: _settings.Settings) -> Exporter:

@@ -1,6 +1,7 @@
 """Trace context: ids, W3C headers, and the span that is current."""
 
 from .context import (
+    SEEN,
     Caller,
     Entered,
     Root,
@@ -20,6 +21,7 @@ from .context import (
 )
 
 __all__ = [
+    "SEEN",
     "Caller",
     "Entered",
     "Root",

@@ -11,7 +11,7 @@ from __future__ import annotations
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
-from .. import _process, _trace, sdks
+from .. import _process, _trace
 from .._base import RESETS
 from .._base.guard import Guarded
 from .._observe.beside_opentelemetry import current_span
@@ -139,5 +139,5 @@ def _seen() -> None:
 
 
 ASKED.insert(0, _inside)  # before the frameworks' functions, whose steps may be inside or around
-sdks.SEEN.append(_seen)
+_trace.SEEN.append(_seen)
 RESETS.append(_open.clear)

@@ -6,7 +6,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
-from .. import _process, _trace, sdks
+from .. import _process, _trace
 from .._base.aio import is_async
 from .._base.guard import Guarded, is_from_signal, pass_on
 from .._base.log import warn_once
@@ -15,8 +15,7 @@ from .._record.model import UNANSWERED, Model
 from .._record.record import Record
 from ._pricing import cost
 from ._prompt import read_prompt
-from ._sending import limit_pauses
-from ._sending._attempts import Attempts, current
+from ._sending import Attempts, current
 from ._wrap import Taker, once
 
 if TYPE_CHECKING:
@@ -49,7 +48,7 @@ def begin(choke: Choke, method: Any, owner: Any, args: tuple[Any, ...], kwargs: 
     try:
         if outer is not None:
             if choke.continues(outer.request, args, kwargs):
-                sdks.seen()
+                _seen()
                 return Taker(outer.take)
             outer = None  # made by code in between
         request = choke.read(owner, args, kwargs)
@@ -57,7 +56,7 @@ def begin(choke: Choke, method: Any, owner: Any, args: tuple[Any, ...], kwargs: 
             return None
         if (tool := request.begun(container, method)) is not None:
             return tool
-        sdks.seen()
+        _seen()
         call = ModelCall(container, request)
         if here is not None and here.request.endpoint.is_relay:
             call.replace(here)
@@ -69,12 +68,20 @@ def begin(choke: Choke, method: Any, owner: Any, args: tuple[Any, ...], kwargs: 
         return None
 
 
+def _seen() -> None:
+    """Let other tools know that a room records the current call, so that their wrappers around it need not."""
+    for callback in _trace.SEEN:
+        callback()
+
+
 def _until(container: _process.Container) -> float | None:
     """Return when a call that begins now has to end, by `time.monotonic()`; None if there is no limit."""
     settings = container.settings
     left = time_left() if settings.cap_timeouts else None
     if left is None:
         return None
+    from ._sending._retries import limit_pauses  # no other call needs it
+
     limit_pauses()
     return time.monotonic() + left - settings.flush_reserve - settings.cap_timeouts
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from .._base.guard import pass_on
 from .._base.log import warn_once
-from ._sending._attempts import Within
+from ._sending import Within
 from ._wrap import once
 
 if TYPE_CHECKING:

@@ -5,24 +5,16 @@
     _zespan_context   its users, sessions, tags and agents
     _zespan_siblings  its packages for frameworks
 
-A process without them imports only this module.
+A process without them imports none of these modules.
 """
 
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
 
 from .._base.guard import pass_on
 from .._base.log import warn_once
 from ..settings import OFFICIAL_SDKS
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-
-SEEN: list[Callable[[], object]] = []
-"""Called by `seen`. They never raise."""
 
 
 def adopt() -> None:
@@ -40,13 +32,3 @@ def adopt() -> None:
         from ._zespan_siblings import adopt as adopt_siblings
 
         adopt_siblings()
-
-
-def seen() -> None:
-    """Note that a room of `providers` records a model call, so that another SDK's wrapper around it need not."""
-    for callback in SEEN:
-        callback()
-    if "zespan.wrappers" in sys.modules:
-        from ._zespan_calls import seen
-
-        seen()

@@ -282,3 +282,6 @@ class _Without(Policy):
         if isinstance(value, dict):
             return {name: self._cleaned(inner) for name, inner in value.items()}
         return [self._cleaned(inner) for inner in value] if isinstance(value, list) else value
+
+
+_trace.SEEN.append(seen)

@@ -7,7 +7,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from ..._base.guard import Guarded
-from ._attempts import current, replace
+from . import current, replace
 
 if TYPE_CHECKING:
     from types import ModuleType

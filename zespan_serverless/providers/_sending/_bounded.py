@@ -8,14 +8,14 @@ from collections.abc import AsyncGenerator
 from typing import TYPE_CHECKING, Any
 
 from ..._base.guard import Guarded
-from ._attempts import Within
+from . import Within
 from ._httpcore import patch as patch_sockets
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
     from types import ModuleType
 
-    from ._attempts import Attempts
+    from . import Attempts
 
 _PHASES = ("connect", "read", "write", "pool")
 _END = object()

@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any
 
-from ._attempts import limited, replace
+from . import limited, replace
 
 if TYPE_CHECKING:
     from types import ModuleType

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ..._base.guard import Guarded
-from ._attempts import current, replace
+from . import current, replace
 
 if TYPE_CHECKING:
     from types import ModuleType

@@ -4,15 +4,39 @@ once."""
 from __future__ import annotations
 
 import inspect
+import sys
 from typing import TYPE_CHECKING, Any
 
 from ..._base.guard import Guarded, pass_on
-from ._attempts import limited, replace
+from . import limited, replace
 
 if TYPE_CHECKING:
     from types import ModuleType
 
-    from ._attempts import Attempts
+    from . import Attempts
+
+
+_RETRYING = (
+    *(
+        "openai._base_client",
+        "anthropic._base_client",
+        "groq._base_client",
+        "botocore.endpoint",
+        "aiobotocore.endpoint",
+    ),
+    "tenacity",  # for google-genai
+    *("mistralai.client.utils.retries", "mistralai.utils.retries"),  # the latter before mistralai 2
+    "cohere.core.http_client",
+)
+"""Modules that implement the pauses between two attempts."""
+
+
+def limit_pauses() -> None:
+    """Patch the pauses of the loaded SDKs. Idempotent; not called as long as no call is limited."""
+    for name in _RETRYING:
+        module = sys.modules.get(name)
+        if module is not None:
+            patch(module)
 
 
 def patch(module: ModuleType) -> None:

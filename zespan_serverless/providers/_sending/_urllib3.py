@@ -6,10 +6,10 @@ import io
 import sys
 from typing import TYPE_CHECKING, Any
 
-from ._attempts import limited, replace
+from . import limited, replace
 
 if TYPE_CHECKING:
-    from ._attempts import Attempts
+    from . import Attempts
 
 _LEAST = 0.001  # a socket with a timeout of 0 does not block
 

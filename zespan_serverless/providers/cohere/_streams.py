@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ..._base.guard import Guarded
-from .._sending._attempts import Within
+from .._sending import Within
 from .._stream import follow_generator
 
 if TYPE_CHECKING:
