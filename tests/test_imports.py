@@ -59,11 +59,11 @@ CIRCLES = {
     frozenset({"zespan_serverless._base.guard", "zespan_serverless._base.log"}),
 }
 
-# What a Lambda function reads of this package until its first invocation is over: with the journal, and the exporter of
-# Zespan. A module costs a cold start about 0.1 ms, 80 lines without bytecode cost 1 ms: raise these when the growth is
-# worth it.
-COLD_MODULES_MAX = 68
-COLD_LINES_MAX = 10_650
+# What a Lambda function reads of this package until its first invocation is over: with the journal, the exporter of
+# Zespan, and the room of openai. A module costs a cold start 0.1 ms before a line of it is read, a folder as much, 80
+# lines without bytecode cost 1 ms: raise these when the growth is worth it.
+COLD_MODULES_MAX = 81
+COLD_LINES_MAX = 12_906
 
 # Who may speak to the network.
 CLIENTS = {"http.client", "urllib.request", "socket", "ssl", "asyncio"}
@@ -293,7 +293,7 @@ def test_circles_are_found() -> None:
 def test_what_a_cold_start_reads(tmp_path: Path) -> None:
     """Growth is a decision: raise the limits with it, and lower them when the code shrinks."""
     script = """
-        import json, sys
+        import importlib, json, sys
         from zespan_serverless import zespan_lambda
         from zespan_serverless.testing import Backend, LambdaContext
 
@@ -304,6 +304,8 @@ def test_what_a_cold_start_reads(tmp_path: Path) -> None:
 
             handler({}, LambdaContext())
             assert backend.events
+        for name in ("_patch", "_prices", "_sending._httpx", "openai"):  # as if openai made a call
+            importlib.import_module(f"zespan_serverless.providers.{name}")
         print(json.dumps([module.__file__ for name, module in sys.modules.items() if name.startswith("zespan_")]))
     """
     environment = {"ZESPAN_ENABLED": "1", "PYTHONPATH": str(PACKAGE.parent)}
