@@ -47,7 +47,7 @@ class WebHost(Host[Request]):
         return self.platform.attributes
 
     def process_stays_alive(self, invocation: Invocation) -> bool:
-        if sigterm.terminating() and not self.is_told_to_stop:
+        if not self.is_told_to_stop and sigterm.terminating():
             return False  # the server is about to end the process
         if self.platform.keeps_cpu:
             return True

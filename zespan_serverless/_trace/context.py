@@ -29,7 +29,7 @@ LISTS = ("tracestate", "baggage")
 
 _IDS = ("user_id", "session_id", "conversation_id")
 _HEX = frozenset("0123456789abcdef")
-_VARIANT = "89ab" * 4  # a UUID's variant digit, as in RFC 9562
+_VARIANT = dict(zip("0123456789abcdef", "89ab" * 4, strict=True))  # a UUID's variant digit, as in RFC 9562
 _TRACEPARENT_MAX = 512  # version 00 has 55 characters; later versions may append, within a limit
 
 
@@ -182,8 +182,7 @@ def new_event_id() -> str:
 
 
 def _uuid(digits: str) -> str:
-    variant = _VARIANT[int(digits[16], 16)]
-    return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:]}"
+    return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-{_VARIANT[digits[16]]}{digits[17:20]}-{digits[20:]}"
 
 
 def caller_of(carrier: Carrier) -> Caller | None:
