@@ -132,6 +132,8 @@ class Flushing:
     def _wait_step(self, waiter: FlushWaiter) -> str | Job | float:
         """Return why the flush may return, or a job to run (where no thread can be started), or seconds to wait."""
         accounts, worker = self._accounts, self._accounts.worker
+        if accounts.intake:  # a finalizer has captured an event while this thread held the lock
+            accounts.drain_intake()
         accounts.wakeups.unregister(waiter.wakeup)
         if not (waiter.pending or accounts.has_notices()):
             return ""

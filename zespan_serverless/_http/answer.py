@@ -55,8 +55,8 @@ def parse_head(head: bytes) -> tuple[str, int, dict[str, str]]:
     digits = status[:3]
     if not (digits.isascii() and digits.isdigit() and len(digits) == 3):
         raise TornAnswer(f"the answer has no valid status: {first[:50]!r}")
-    fields = [line.partition(":") for line in lines]
-    return version, int(digits), {name.lower(): value.strip() for name, colon, value in fields if colon}
+    fields = {name.lower(): value.strip() for line in lines for name, colon, value in [line.partition(":")] if colon}
+    return version, int(digits), fields
 
 
 def request_head(method: str, target: str, headers: Mapping[str, str]) -> bytes:

@@ -241,7 +241,7 @@ class _Connection:
         channel = self._check_deadline(self._channel)
         method, target, body, headers = request
         channel.send(method, target, headers, body)
-        answer = self._check_deadline(channel).receive(has_body=method != "HEAD", whole=whole)
+        answer = channel.receive(has_body=method != "HEAD", whole=whole)
         if 200 <= answer.status < 300:
             kind = answer.headers.get("content-type", "").lower()
             if any(word in kind for word in self.reads):
