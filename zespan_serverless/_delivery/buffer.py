@@ -141,7 +141,6 @@ class Buffer:
             batch, none = list(self._waiting), deque[Item]()
             # No call from here on
             self.in_flight, self._waiting, self._bytes = batch, none, 0
-            # to here.
         while self._waiting and len(self.in_flight) < self._batch_size:
             item = self._waiting[0]
             room -= item.size + 1

@@ -179,9 +179,7 @@ class Worker:
     @property
     def needs_thread(self) -> bool:
         """Whether `ensure_thread` has one to start."""
-        if self._shift is not None and not self.stuck:  # as usual
-            return False
-        if self._retired or self.is_held:
+        if (self._shift is not None and not self.stuck) or self._retired or self.is_held:
             return False
         return self._shift is None or (self.is_stuck and len(self.stuck) <= self.hung_max)
 

@@ -219,10 +219,7 @@ class Channel:
         self._unread += data
 
     def _wait_readable(self, timeout: float | None) -> None:
-        """Wait until there is something to read. Raises TimeoutError if there is nothing in time.
-
-        Follows a use of the descriptor at once, so only the next use checks it again.
-        """
+        """Wait until there is something to read, or raise TimeoutError. Then the next use checks the descriptor."""
         if not self.socket.wait(timeout):
             raise TimeoutError("no answer in time")
 
