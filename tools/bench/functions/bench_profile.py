@@ -63,11 +63,11 @@ class Invocation:
 
     def ended(self) -> dict[str, Any]:
         """Return the notes."""
-        counted, now = [*noted.items()], _threads()  # a list, because other threads may still count
+        main, counted, now = _this_thread(), [*noted.items()], _threads()  # a list: other threads may still count
         threads = {name: _difference(now[name], before) for name, before in self._threads.items() if name in now}
         return {
             "response": _difference(self._at_response, self._main),
-            "threads": threads,
+            "threads": {threading.main_thread().name: _difference(main, self._main), **threads},
             "counted": [[thread, kind, _name(code), number] for (thread, kind, code), number in counted],
             "ids": {thread.name: thread.native_id for thread in threading.enumerate()},
         }
@@ -85,9 +85,13 @@ def _this_thread() -> Cost:
 
 
 def _threads() -> dict[str, Cost]:
-    """Return what each thread has cost so far: https://docs.kernel.org/scheduler/sched-stats.html."""
+    """Return what each other thread has cost so far: https://docs.kernel.org/scheduler/sched-stats.html.
+
+    For the main thread, which reads this, the file is behind by up to one tick of the scheduler.
+    """
     found: dict[str, Cost] = {}
-    for thread in threading.enumerate() if WHAT == "cost" else ():
+    others = [thread for thread in threading.enumerate() if thread is not threading.main_thread()]
+    for thread in others if WHAT == "cost" else ():
         folder = Path(f"/proc/self/task/{thread.native_id}")
         waits = (folder / "status").read_text().partition("\nvoluntary_ctxt_switches:")[2].split()[0]
         found[thread.name] = int(waits), int((folder / "schedstat").read_text().split()[0]) / 1e6
