@@ -143,7 +143,7 @@ BROKEN: list[tuple[object, str]] = [
     (HOST, "process_stays_alive"),
     (HOST, "end"),
     (root_record, "Record"),
-    (root_record, "milliseconds"),
+    (root_record, "identity"),
     (_active, "flush_budget"),
     (root_record, "_max_rss"),
     (_trace.Entered, "enter"),

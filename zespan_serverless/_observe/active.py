@@ -23,7 +23,7 @@ from .._delivery.budget import flush_budget
 from .._process import sigterm
 from .._record.invocation import NO_RESULT, RESTORED, WARM
 from .._record.record import Record, suspends
-from .root_record import identity, milliseconds, root_record
+from .root_record import identity, root_record
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -267,13 +267,16 @@ class ActiveInvocation:
 
     def on_record(self) -> None:
         """Write to the journal that this invocation has begun, in case it never ends. Never raises."""
-        if self.container.records and self.container.settings.root_event and not self.invocation.is_probe():
-            with Guarded("the start of an invocation"):
-                left = milliseconds(self._left_at_start)
-                attributes = {**identity(self.invocation, self.start), "time_left_at_start_ms": left}
-                resource, name = self.container.resource, self.invocation.name
-                record = Record(self.span, resource, "invocation", name, attributes=attributes)
-                self.container.opened(record, self._is_over)
+        container, invocation, left = self.container, self.invocation, self._left_at_start
+        if not (container.records and container.settings.root_event) or invocation.is_probe():
+            return
+        with Guarded("the start of an invocation"):
+            if not self._is_over():  # as a short one is before another thread calls this
+                attributes = identity(invocation, self.start)
+                if left is not None:
+                    attributes["time_left_at_start_ms"] = round(left * 1000)
+                record = Record(self.span, container.resource, "invocation", invocation.name, attributes=attributes)
+                container.opened(record, self._is_over)
 
     def _is_over(self) -> bool:
         return self.state >= CLOSED

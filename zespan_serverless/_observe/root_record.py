@@ -18,14 +18,17 @@ if TYPE_CHECKING:
 
 def identity(invocation: Invocation, start: ColdStart) -> dict[str, Any]:
     """Return attributes that are known when the invocation begins."""
+    known: dict[str, Any] = {}
     flags = None if invocation.parent is None else invocation.parent.flags
-    return {
-        "trace.sampled_by_caller": False if flags is not None and not flags & SAMPLED else None,
-        "faas.name": invocation.name or None,
-        "faas.invocation_id": invocation.id,
-        "faas.coldstart": start.kind in ("cold", "reinit"),
-        "start_kind": start.kind,
-    }
+    if flags is not None and not flags & SAMPLED:
+        known["trace.sampled_by_caller"] = False
+    if invocation.name:
+        known["faas.name"] = invocation.name
+    if invocation.id is not None:
+        known["faas.invocation_id"] = invocation.id
+    known["faas.coldstart"] = start.kind in ("cold", "reinit")
+    known["start_kind"] = start.kind
+    return known
 
 
 def root_record(
@@ -46,17 +49,19 @@ def root_record(
         contain(failure, "the description of an invocation")
     name = str(described.operation or invocation.name)
     record = Record(span, resource, "invocation", name, took_ms)
-    attributes: dict[str, Any] = {
-        "http.response.status_code": result.status,
-        **described.attributes,  # that of `task_scope` may contain the status
-        **result.attributes,
-        **identity(invocation, start),
-        "init_duration_ms": start.init_ms,
-        "handler_duration_ms": round(took_ms, 3),
-        "memory_max_rss_bytes": _max_rss(),
-    }
-    if None not in left:
-        attributes["time_left_at_start_ms"], attributes["time_left_at_end_ms"] = map(milliseconds, left)
+    # The description of `task_scope` may contain the status.
+    read = {"http.response.status_code": result.status, **described.attributes, **result.attributes}
+    attributes = {name: value for name, value in read.items() if value is not None}
+    attributes |= identity(invocation, start)
+    if start.init_ms is not None:
+        attributes["init_duration_ms"] = start.init_ms
+    attributes["handler_duration_ms"] = round(took_ms, 3)
+    if (max_rss := _max_rss()) is not None:
+        attributes["memory_max_rss_bytes"] = max_rss
+    at_start, at_end = left
+    if at_start is not None and at_end is not None:
+        attributes["time_left_at_start_ms"] = round(at_start * 1000)
+        attributes["time_left_at_end_ms"] = round(at_end * 1000)
     if error is not None and suspends(error):
         attributes["suspended"] = True
     elif error is not None:
@@ -65,13 +70,8 @@ def root_record(
     elif result.error_type is not None:
         attributes["error.type"] = result.error_type
         record.fail(str(result.error_message or result.error_type))
-    record.attributes = {name: value for name, value in attributes.items() if value is not None}
+    record.attributes = attributes
     return record
-
-
-def milliseconds(seconds: float | None) -> int | None:
-    """Convert seconds to whole milliseconds."""
-    return None if seconds is None else round(seconds * 1000)
 
 
 def _max_rss() -> int | None:

@@ -23,6 +23,7 @@ RATIONALE_MAX = 2000  # characters, as in the SDK `zespan`
 ERROR_TEXT_MAX = 500  # characters, as in the SDK `zespan`
 _ERROR_READ_MAX = 65_536  # characters of an error's text that are searched, of which ERROR_TEXT_MAX are sent
 _SHORT = 1000  # characters
+_TEXT = frozenset((str,))
 _CACHED_KEYS, _CACHED_KEY_MAX = 1024, 64  # how many, and how long
 
 # Parts of a record, by the names that `redact_keys` may use, and those of a model call.
@@ -226,6 +227,19 @@ class _Walk(Walk):
         super().__init__()
         self._policy, self._keys = policy, policy.keys
 
+    def mapping(self, held: dict[Any, Any]) -> dict[str, Any]:
+        if not (_TEXT.issuperset(map(type, held)) and self._policy.shown.issuperset(held)):
+            return self.pairs(held.items())
+        for key, value in held.items():  # no key is secret, and most values stay as they are
+            kind = type(value)
+            if kind is str:
+                if len(value) < _SHORT and '"' not in value and "'" not in value:
+                    continue
+            elif value is None or kind is bool or (kind is int and -INT_PLAIN < value < INT_PLAIN):
+                continue
+            held[key] = self.value(value)
+        return held
+
     def pairs(self, pairs: Iterable[tuple[Any, Any]]) -> dict[str, Any]:
         allowed: dict[str, Any] = {}
         shown, copied = self._policy.shown, self.value
@@ -235,15 +249,7 @@ class _Walk(Walk):
             else:
                 name = key_text(key)
                 hidden = self._policy.hides(key, name)
-            kind = type(value)
-            if hidden:
-                allowed[name] = REDACTED
-            elif kind is str and len(value) < _SHORT and '"' not in value and "'" not in value:
-                allowed[name] = value  # not worth a call
-            elif value is None or kind is bool or (kind is int and -INT_PLAIN < value < INT_PLAIN):
-                allowed[name] = value
-            else:
-                allowed[name] = copied(value)
+            allowed[name] = REDACTED if hidden else copied(value)
         return allowed
 
     def text(self, text: str) -> str:

@@ -109,6 +109,8 @@ class Walk:
             return self._text(value) if '"' in value or "'" in value or len(value) > DATA_URL_MAX else value
         if value is None or kind is bool or (kind is int and -INT_PLAIN < value < INT_PLAIN):
             return value
+        if kind is float and math.isfinite(value):
+            return value
         is_mapping = kind is dict
         if is_mapping or kind is list:
             if not value:
@@ -126,10 +128,14 @@ class Walk:
         above.add(me)
         try:
             if is_mapping:
-                return self.pairs(held.items() if type(held) is dict else held)
+                return self.mapping(held) if type(held) is dict else self.pairs(held)
             return [self.value(v) for v in held]
         finally:
             above.discard(me)
+
+    def mapping(self, held: dict[Any, Any]) -> dict[str, Any]:
+        """Return a plain copy of a dict that is not shared."""
+        return self.pairs(held.items())
 
     def pairs(self, pairs: Iterable[tuple[Any, Any]]) -> dict[str, Any]:
         """Return the plain copy of a mapping's pairs."""

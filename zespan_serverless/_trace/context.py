@@ -210,13 +210,17 @@ def parse_traceparent(value: object) -> Caller | None:
     version, trace_id, span_id, flags = value[:2], value[3:35], value[36:52], value[53:55]
     if value[2] != "-" or value[35] != "-" or value[52] != "-":
         return None
-    if not _HEX.issuperset(version + trace_id + span_id + flags):
+    if not _HEX.issuperset(version + flags) or not are_ids(trace_id, span_id):
         return None
     if version == "ff" or (len(value) > 55 and (version == "00" or value[55] != "-")):
         return None
-    if not trace_id.strip("0") or not span_id.strip("0"):
-        return None
     return Caller(trace_id, span_id, int(flags, 16))
+
+
+def are_ids(trace_id: str, span_id: str) -> bool:
+    """Whether these are a trace id and a span id: lower-case hex digits, and not only zeros."""
+    is_hex = len(trace_id) == 32 and len(span_id) == 16 and _HEX.issuperset(trace_id + span_id)
+    return is_hex and bool(trace_id.strip("0") and span_id.strip("0"))
 
 
 _current: ContextVar[Span | None] = ContextVar("zespan_serverless_span", default=None)

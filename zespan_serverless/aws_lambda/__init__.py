@@ -116,6 +116,7 @@ class LambdaHost(Host[LambdaCall]):
     def __init__(self) -> None:
         self._extension: _extension.Extension | None = None
         self._attached = False
+        self._is_deployed = True  # otherwise called directly, with a made-up context
 
     def attach(self, arguments: Mapping[str, Any]) -> None:
         """Register the extension, once, and only in the runtime's process: AWS allows it only during init."""
@@ -152,7 +153,7 @@ class LambdaHost(Host[LambdaCall]):
         context = request.context
         inner = getattr(context, "lambda_context", None)  # of a durable function's context, inside its own decorator
         execution = None
-        if _string(inner, "aws_request_id"):
+        if inner is not None and _string(inner, "aws_request_id"):
             execution = _string(getattr(context, "execution_context", None), "durable_execution_arn")
             context = inner
         xray = os.environ.get("_X_AMZN_TRACE_ID")  # the runtime sets it for every invocation
@@ -163,7 +164,7 @@ class LambdaHost(Host[LambdaCall]):
             name=_string(context, "function_name") or os.environ.get("AWS_LAMBDA_FUNCTION_NAME", ""),
             parent=_events.parent(kept) or _w3c(context) or (_events.of_execution(execution) if execution else None),
             remaining=_clock(context) or (self._extension.clock() if self._extension is not None else None),
-            describe=functools.partial(_describe, kept, context, xray, execution),
+            describe=functools.partial(self._describe, kept, context, xray, execution),
         )
 
     def subject(self, request: LambdaCall) -> object:
@@ -172,6 +173,7 @@ class LambdaHost(Host[LambdaCall]):
     def resource(self) -> dict[str, object]:
         """https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html."""
         environ = os.environ
+        self._is_deployed = "AWS_LAMBDA_FUNCTION_VERSION" in environ
         return {
             "cloud.provider": "aws",
             "cloud.region": environ.get("AWS_REGION"),
@@ -191,6 +193,20 @@ class LambdaHost(Host[LambdaCall]):
             self._extension.begin(invocation.id, on_record)
         else:
             on_record()
+
+    def _describe(self, event: object, context: object, xray: str | None, execution: str | None) -> Description:
+        """Return the root event's attributes, from the event, the context and the caller's X-Ray header."""
+        trigger, attributes = _events.describe(event)
+        attributes = {"faas.trigger": trigger, **attributes, **_attributes_of(_string(context, "invoked_function_arn"))}
+        attributes["aws.lambda.tenant_id"] = _string(context, "tenant_id")
+        if not self._is_deployed:  # otherwise these are in the resource
+            attributes["faas.version"] = _string(context, "function_version")
+            attributes["faas.instance"] = _string(context, "log_stream_name")
+            attributes["faas.max_memory"] = _bytes(_string(context, "memory_limit_in_mb"))
+        attributes["aws.lambda.durable_execution.arn"] = execution
+        links, omitted = _events.links(event, xray)
+        attributes["links"], attributes["links_omitted"] = links or None, omitted or None
+        return Description(attributes)
 
     def process_stays_alive(self, invocation: Invocation) -> bool:
         if self._extension is not None or not _is_managed_instance():
@@ -246,8 +262,10 @@ def _string(context: object, name: str) -> str | None:
 def _w3c(context: object) -> Caller | None:
     """Return the trace context in a direct invocation's client context: as newer runtimes pass it, or in `custom`."""
     try:
-        read = getattr(context, "w3c", None)
-        fields = (read() if callable(read) else None, getattr(getattr(context, "client_context", None), "custom", None))
+        read, client = getattr(context, "w3c", None), getattr(context, "client_context", None)
+        if read is None and client is None:  # as usual
+            return None
+        fields = (read() if callable(read) else None, getattr(client, "custom", None))
     except Exception as error:
         pass_on(error)
         return None
@@ -258,32 +276,12 @@ def _w3c(context: object) -> Caller | None:
     return None
 
 
-def _describe(event: object, context: object, xray: str | None, execution: str | None = None) -> Description:
-    """Return the root event's attributes, from the event, the context and the caller's X-Ray header."""
-    trigger, attributes = _events.describe(event)
-    links, omitted = _events.links(event, xray)
-    attributes = {"faas.trigger": trigger, **attributes, **_invoked(context)}
-    if execution:
-        attributes["aws.lambda.durable_execution.arn"] = execution
-    attributes["links"], attributes["links_omitted"] = links or None, omitted or None
-    return Description(attributes)
-
-
-def _invoked(context: object) -> dict[str, object]:
-    """Return OpenTelemetry's attributes of the invoked function. Those from the environment are in the resource."""
-    arn, memory = _string(context, "invoked_function_arn"), _string(context, "memory_limit_in_mb")
+@functools.lru_cache(maxsize=8)
+def _attributes_of(arn: str | None) -> dict[str, object]:
+    """Return OpenTelemetry's attributes of the invoked function, or of its version or alias. Not to be changed."""
     parts = (arn or "").split(":")
-    attributes: dict[str, object] = {
-        "cloud.account.id": parts[4] if len(parts) > 6 else None,
-        "cloud.resource_id": ":".join(parts[:7]) if len(parts) > 6 else None,
-        "aws.lambda.invoked_arn": arn,
-        "aws.lambda.tenant_id": _string(context, "tenant_id"),
-    }
-    if "AWS_LAMBDA_FUNCTION_VERSION" not in os.environ:  # called directly, with a made-up context
-        attributes["faas.version"] = _string(context, "function_version")
-        attributes["faas.instance"] = _string(context, "log_stream_name")
-        attributes["faas.max_memory"] = _bytes(memory)
-    return attributes
+    named = {"cloud.account.id": parts[4], "cloud.resource_id": ":".join(parts[:7])} if len(parts) > 6 else {}
+    return {**named, "aws.lambda.invoked_arn": arn}
 
 
 def _bytes(megabytes: str | None) -> int | None:

@@ -14,20 +14,22 @@ from __future__ import annotations
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from .._trace.context import Caller, caller_of, parse_traceparent
-from ._reading import dig, embedded, json_or_none, only_texts, text
+from .._trace.context import Caller, are_ids, caller_of, parse_traceparent
+from ._reading import dig, embedded, json_or_none, nothing, only_texts, text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from .._trace.context import Carrier
     from ._batches import Batch
     from ._carried import ContextFinder
 
     Link = dict[str, object]
 
+_SIGNS = frozenset(("Records", "eventSource", "EventSource"))  # one of these is in every batch that is no list
 LINKS_MAX = 128  # the default limit of OpenTelemetry's SDKs per span
 RECORDS_READ = 1_000  # records that are searched for links; a batch has 10,000 at most
-_SIGNS = ("Records", "eventSource", "EventSource")  # one of these is in every batch that is no list
+_CARRIED = frozenset(("traceparent", "tracestate", "baggage"))  # headers
 _HEADERS_READ = 512  # API Gateway and ALB accept far fewer
 _UNWRAPPED_MAX = 65_536  # characters of the longest message that is parsed to find its origin
 
@@ -55,7 +57,7 @@ def describe(event: object) -> tuple[str, dict[str, object]]:
 
 def _batch(event: object) -> Batch | None:
     """Return the records of an event, if it has any. What reads them is imported with the first one that may have."""
-    if isinstance(event, list) or (isinstance(event, dict) and any(name in event for name in _SIGNS)):
+    if isinstance(event, list) or (isinstance(event, dict) and not event.keys().isdisjoint(_SIGNS)):
         from ._batches import batch
 
         return batch(event)
@@ -64,33 +66,39 @@ def _batch(event: object) -> Batch | None:
 
 def _of_http(event: dict[Any, Any]) -> dict[str, object] | None:
     """Return the attributes of an HTTP request from any front end; None for any other event."""
-    method, context = event.get("httpMethod"), event.get("requestContext")
-    domain, arn = dig(context, "domainName"), text(event.get("methodArn")) or text(event.get("routeArn"))
-    if isinstance(arn, str) and event.get("type") in ("TOKEN", "REQUEST"):
+    if event.keys().isdisjoint(_OF_HTTP):
+        return None
+    arn = text(event.get("methodArn")) or text(event.get("routeArn"))
+    context = event.get("requestContext")
+    if not isinstance(context, dict):
+        context = {}
+    domain, http, method = context.get("domainName"), context.get("http"), event.get("httpMethod")
+    if arn is not None and event.get("type") in ("TOKEN", "REQUEST"):
         method_and_path = arn.split("/", 3)[2:]  # arn:aws:execute-api:region:account:api/stage/GET/path
         method, path = method_and_path if len(method_and_path) == 2 else ("", "")
         return _http("apigateway-authorizer", method, f"/{path}" if method else None, None, domain)
-    http = dig(context, "http")
     if isinstance(http, dict) and http:
         source = "function-url" if isinstance(domain, str) and ".lambda-url." in domain else "apigateway-v2"
         return _http(source, http.get("method"), event.get("rawPath"), event.get("routeKey"), domain)
-    if isinstance(context, dict) and "connectionId" in context:
+    if "connectionId" in context:
         message = {
             "aws.apigateway.event_type": context.get("eventType"),
             "aws.apigateway.route": context.get("routeKey"),
         }
         return _http("apigateway-websocket", None, None, None, domain) | only_texts(message)
     if isinstance(method, str) and "actionGroup" not in event:  # a Bedrock agent's event also has an httpMethod
-        source = "alb" if dig(context, "elb") is not None else "apigateway"
+        source = "alb" if context.get("elb") is not None else "apigateway"
         return _http(source, method, event.get("path"), event.get("resource"), domain)
-    if dig(context, "serviceNetworkArn") or isinstance(event.get("raw_path"), str):
+    if context.get("serviceNetworkArn") or isinstance(event.get("raw_path"), str):
         return _http("vpc-lattice", event.get("method"), event.get("raw_path") or event.get("path"), None, None)
-    if dig(event, "Records/0/cf"):
+    if "Records" in event and dig(event, "Records/0/cf"):
         request = dig(event, _EDGE)
         return _http("cloudfront", dig(request, "method"), dig(request, "uri"), None, None)
     return None
 
 
+# One of these is in every such event.
+_OF_HTTP = frozenset(("httpMethod", "requestContext", "methodArn", "routeArn", "raw_path", "Records"))
 _EDGE = "Records/0/cf/request"  # the request in an event of Lambda@Edge
 
 
@@ -160,11 +168,12 @@ def parent(event: object) -> Caller | None:
     if isinstance(execution, str):
         return of_execution(execution, dig(event, "InitialExecutionState/Operations/0/ExecutionDetails/InputPayload"))
     request = _request(event)
-    if request is None or _header_of(request, "traceparent") is None:
-        inside = caller_of(embedded(event))
-        if inside is not None or request is None:
-            return inside
-    return caller_of(lambda name: _header_of(request, name))
+    headers = nothing if request is None else _carrier_of(request)
+    if headers("traceparent") is None:
+        inside = embedded(event)
+        if inside is not nothing and (caller := caller_of(inside)) is not None:
+            return caller
+    return None if headers is nothing else caller_of(headers)
 
 
 def _request(event: dict[Any, Any]) -> object:
@@ -175,13 +184,30 @@ def _request(event: dict[Any, Any]) -> object:
     return request if isinstance(request, dict) else dig(event, _EDGE)  # AppSync; CloudFront
 
 
-def _header_of(request: object, name: str) -> object:
-    """Return a header's value. Several lines, of which `headers` has only the last, are joined as in HTTP."""
-    several = _header(dig(request, "multiValueHeaders"), name)
-    value = several if isinstance(several, list) and several else _header(dig(request, "headers"), name)
-    lines: list[Any] = value[:_HEADERS_READ] if isinstance(value, list) else [value]
-    lines = [line.get("value") if isinstance(line, dict) else line for line in lines]  # CloudFront's {"key":, "value":}
-    return ",".join(lines) or None if all(isinstance(line, str) for line in lines) else None
+def _carrier_of(request: object) -> Carrier:
+    """Return what the headers have. Several lines, of which `headers` has only the last, are joined as in HTTP."""
+    several, headers = _carried(dig(request, "multiValueHeaders")), _carried(dig(request, "headers"))
+    if not (several or headers):
+        return nothing
+
+    def header(name: str) -> object:
+        lines = several.get(name)
+        value = lines if isinstance(lines, list) and lines else headers.get(name)
+        lines = value[:_HEADERS_READ] if isinstance(value, list) else [value]
+        lines = [line.get("value") if isinstance(line, dict) else line for line in lines]  # CloudFront's {"value": ...}
+        return ",".join(lines) or None if all(isinstance(line, str) for line in lines) else None
+
+    return header
+
+
+def _carried(headers: object) -> dict[str, Any]:
+    """Return headers by their names in lower case; none if no header carries a trace."""
+    if not isinstance(headers, dict):
+        return {}
+    names = [name for name in islice(headers, _HEADERS_READ) if isinstance(name, str)]
+    if _CARRIED.isdisjoint(map(str.lower, names)):  # as usual
+        return {}
+    return {name.lower(): headers[name] for name in sorted(names)}  # of several spellings, the one in lower case
 
 
 def of_execution(arn: str, payload: object = None) -> Caller:
@@ -246,21 +272,11 @@ def xray_link(header: object) -> Link | None:
     """
     if not isinstance(header, str):
         return None
-    pairs = (pair.strip().partition("=") for pair in header[:512].split(";"))
-    parts = {name: value for name, _, value in pairs}
-    root = parts.get("Root", "").split("-")
+    parts: dict[str, str] = {}
+    for pair in header[:512].split(";"):
+        name, _, parts[name] = pair.strip().partition("=")
+    root, parent_id = parts.get("Root", "").split("-"), parts.get("Parent")
     trace_id = "".join(root[1:]) if len(root) == 3 else ""
-    parent_id = parts.get("Parent")
-    valid = parse_traceparent(f"00-{trace_id}-{parent_id or '0000000000000001'}-01")
-    if not valid:
+    if not are_ids(trace_id, parent_id or "0000000000000001"):
         return None
-    return {"type": "xray", "trace_id": valid.trace_id, **({"span_id": valid.span_id} if parent_id else {})}
-
-
-def _header(headers: object, name: str) -> object:
-    if not isinstance(headers, dict):
-        return None
-    if name in headers:
-        return headers[name]
-    read = islice(headers.items(), _HEADERS_READ)
-    return next((value for key, value in read if isinstance(key, str) and key.lower() == name), None)
+    return {"type": "xray", "trace_id": trace_id, **({"span_id": parent_id} if parent_id else {})}

@@ -73,13 +73,14 @@ _CARRIERS = (
     ("Execution", "Execution/Input/{}"),
     ("Context", "Context/Execution/Input/{}"),
 )
+_FIRSTS = frozenset(first for first, _ in _CARRIERS)
 
 
 def embedded(message: object) -> Carrier:
     """Return the trace context in a message's or an event's JSON."""
     if not isinstance(message, dict):
         return nothing
-    for first, path in _CARRIERS:
+    for first, path in () if message.keys().isdisjoint(_FIRSTS) else _CARRIERS:
         if first in message and dig(message, path.format("traceparent")) is not None:
             return lambda name: dig(message, path.format(name))
     inner = message.get("Message") if message.get("Type") == "Notification" else None  # published to SNS

@@ -68,18 +68,13 @@ def _looks_odd(result: object) -> bool:
     """Whether a result may have a value that cannot be written as JSON. Looks at the first _LOOKS values."""
     if type(result) not in _CONTAINERS:
         return not _is_plain(result)
-    left: list[Any] = [result]
-    around: set[int] = set()  # ids of the containers that enclose the current one
+    left: list[tuple[Any, tuple[int, ...]]] = [(result, ())]  # containers, with the ids of those around each
     looks = _LOOKS
     while left and looks > 0:
-        values = left.pop()
-        if type(values) is _Leaving:
-            around.discard(values)
-            continue
-        if id(values) in around or len(around) > _DEPTH:
+        values, around = left.pop()
+        me = id(values)
+        if me in around or len(around) > _DEPTH:
             return True
-        around.add(id(values))
-        left.append(_Leaving(id(values)))
         if type(values) is dict:
             for key in islice(values, looks):
                 if not (type(key) is str and key.isascii()) and (type(key) not in _PLAIN or not _is_plain(key)):
@@ -89,14 +84,10 @@ def _looks_odd(result: object) -> bool:
             kind = type(value)
             looks -= 1
             if kind in _CONTAINERS:
-                left.append(value)
+                left.append((value, (*around, me)))
             elif not (kind in _SIMPLE or (kind is str and value.isascii()) or _is_plain(value)):
                 return True
     return False
-
-
-class _Leaving(int):
-    """The id of a container whose values have all been checked."""
 
 
 def _is_plain(value: Any) -> bool:
