@@ -208,13 +208,11 @@ def parse_traceparent(value: object) -> Caller | None:
     if not isinstance(value, str) or not 55 <= len(value) <= _TRACEPARENT_MAX:
         return None
     version, trace_id, span_id, flags = value[:2], value[3:35], value[36:52], value[53:55]
-    if value[2] != "-" or value[35] != "-" or value[52] != "-":
-        return None
-    if not _HEX.issuperset(version + flags) or not are_ids(trace_id, span_id):
+    if not (value[2] == value[35] == value[52] == "-" and _HEX.issuperset(version + flags)):
         return None
     if version == "ff" or (len(value) > 55 and (version == "00" or value[55] != "-")):
         return None
-    return Caller(trace_id, span_id, int(flags, 16))
+    return Caller(trace_id, span_id, int(flags, 16)) if are_ids(trace_id, span_id) else None
 
 
 def are_ids(trace_id: str, span_id: str) -> bool:
