@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from . import _process
@@ -63,6 +64,15 @@ def task_of(
     if container is not None and container.settings.journal != "on" and settings.get("journal") == "on":
         settings = {name: settings[name] for name in settings if name != "journal"}
     return Task(invocation, settings, is_last=is_last, subject=subject)
+
+
+def prepare() -> None:
+    """Import what a trace with a model call needs, before the process is forked for each task."""
+    with Guarded("the imports of a worker"):
+        for name in ("_delivery.journal", "_http.client", "exporters._event", "exporters.zespan"):
+            import_module(f"{__package__}.{name}")
+        for name in ("_call", "_patch", "_prices", "_stainless"):
+            import_module(f"{__package__}.providers.{name}")
 
 
 def finish(*, is_end: bool = True) -> None:

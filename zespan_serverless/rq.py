@@ -62,6 +62,11 @@ class _Traced:
 class ZespanWorker(_Traced, Worker):  # type: ignore[misc]  # pyright: ignore[reportGeneralTypeIssues]
     """`rq.Worker`, which forks a process for each job."""
 
+    def fork_work_horse(self, *args: Any, **options: Any) -> Any:
+        """Fork the process of a job, which finds the package's modules imported."""
+        _worker.prepare()
+        return super().fork_work_horse(*args, **options)
+
 
 class ZespanSpawnWorker(_Traced, SpawnWorker):  # type: ignore[misc]  # pyright: ignore[reportGeneralTypeIssues]
     """`rq.worker.SpawnWorker`, which spawns a process for each job."""

@@ -28,6 +28,13 @@ async def asynchronous(number: int) -> int:
     return number
 
 
+def imported(number: int) -> None:
+    """Note which modules this process has found imported."""
+    with open(os.environ["IDS"] + " imported", "w") as file:  # noqa: PTH123
+        file.write("\n".join(sys.modules))
+    captured(number=number)
+
+
 def fails(number: int) -> None:
     captured(number=number)
     raise ValueError("made up")

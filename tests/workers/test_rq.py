@@ -62,6 +62,19 @@ def test_nothing_is_lost_at_the_end_of_a_process(env: dict[str, str], backend: B
         hosts.write("RQ", "stream", "A job streams nothing to a caller.")
 
 
+@pytest.mark.host(seconds=3)
+def test_the_process_of_a_job_finds_the_package_imported(env: dict[str, str], backend: Backend) -> None:
+    """The worker imports, once for all jobs, what their processes need for a trace with a model call."""
+    enqueue(env, [["imported", [1], {}]])
+    with worker(env, "ZespanWorker") as rq:
+        support.wait_for(env, 1, rq)
+        assert rq.stop() == 0, rq.log
+        assert "telemetry failed" not in rq.log
+    found = {name.removeprefix("zespan_serverless.") for name in support.lines(env, " imported")}
+    assert found >= {"_delivery.journal", "_http.client", "exporters._event", "providers._prices"}
+    assert len(backend.events) == 2
+
+
 @pytest.mark.host(seconds=6)
 def test_failures_time_limits_and_retries(env: dict[str, str], backend: Backend) -> None:
     """A job that fails, one that exceeds its time limit, and one that is tried again: an event each, with its error."""
