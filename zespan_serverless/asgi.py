@@ -194,12 +194,12 @@ class _Exchange(Exchange):
     """The response of one request. The invocation is closed once: by its last piece, its error or its end."""
 
     def __init__(self, active: ActiveInvocation, method: str, receive: Receive, send: Send) -> None:
-        super().__init__(active, method)
+        Exchange.__init__(self, active, method)  # `super` costs 0.5 us before Python 3.12
         self._receive, self._send = receive, send
         self._trailers = False  # whether they come after the body
 
     def leave(self) -> None:
-        super().leave()
+        Exchange.leave(self)
         self.flush_rest()
 
     async def receive(self) -> Message:

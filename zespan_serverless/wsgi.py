@@ -129,7 +129,7 @@ class _Host(WebHost[_Request]):
 
 class _Exchange(Exchange):
     def __init__(self, active: ActiveInvocation, request: _Request, start_response: Callable[..., Any]) -> None:
-        super().__init__(active, request.environ.get("REQUEST_METHOD", "GET"))
+        Exchange.__init__(self, active, request.environ.get("REQUEST_METHOD", "GET"))
         self._request, self._environ, self._start_response = request, request.environ, start_response
         self._wrapped: object = None
         wrapper = self._environ.get("wsgi.file_wrapper")

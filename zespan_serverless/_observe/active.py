@@ -80,7 +80,7 @@ class ActiveInvocation:
         self.inner_error: Exception | None = None  # raised by an inner application, see `note_inner_error`
         self._reference: ref[Active] = ref(self, container.active.discard)
         hash(self._reference)  # computed now, because `discard` needs it after this object is gone
-        self._entered = _trace.Entered(self.span, shared=host.one_at_a_time)
+        self._entered = _trace.Entered(self.span, host.one_at_a_time)
         self._concerns: dict[tuple[str, str], str | None] | None = None  # set by `with_context`, see `concerns`
         self._took_ms: float | None = None  # set when it has ended, as are the next three
         self._error: BaseException | None = None

@@ -89,14 +89,14 @@ class WebHost(Host[Request]):
             }
             return Description(attributes, f"{method} {known or path[:TEXT_MAX]}")
 
-        return Invocation(
-            id=facts.id,
-            name=facts.name or self.platform.name,
-            parent=facts.parent,
-            remaining=facts.remaining,
-            describe=describe,
-            is_probe=lambda: is_probe(path, header) or self.platform.is_check(path, header),
-            is_killed=self.platform.kills,
+        return Invocation(  # without names, which cost a class 0.8 us
+            facts.id,
+            facts.name or self.platform.name,
+            facts.parent,
+            facts.remaining,
+            describe,
+            lambda: is_probe(path, header) or self.platform.is_check(path, header),
+            self.platform.kills,
         )
 
 

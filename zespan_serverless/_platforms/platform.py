@@ -71,7 +71,7 @@ class Platform(Value):
 
     def facts(self, header: Header) -> RequestFacts:
         """Return the facts in the headers of a request that begins now. Accepts any headers."""
-        return RequestFacts(parent=caller_of(header), remaining=countdown(self.timeout))
+        return RequestFacts(None, caller_of(header), countdown(self.timeout))
 
     def hook(self, path: str, header: Header) -> Hook | None:
         """Return what a request to this path announces; None if it is no hook of the platform."""

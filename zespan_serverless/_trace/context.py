@@ -268,7 +268,7 @@ class Entered:
 
     __slots__ = ("_before", "_is_over", "_is_shared", "_shared_before", "_token", "_undo", "span")
 
-    def __init__(self, span: Span | None, *, shared: bool = False) -> None:
+    def __init__(self, span: Span | None, shared: bool = False) -> None:
         """`shared`: also for threads without a span."""
         self.span, self._is_shared, self._is_over = span, shared, False
         self._before, self._shared_before = _current.get(), _shared
