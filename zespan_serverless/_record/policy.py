@@ -224,7 +224,7 @@ class _Walk(Walk):
     __slots__ = ("_keys", "_policy")
 
     def __init__(self, policy: Policy) -> None:
-        super().__init__()
+        Walk.__init__(self)  # `super` costs 0.5 us before Python 3.12
         self._policy, self._keys = policy, policy.keys
 
     def mapping(self, held: dict[Any, Any]) -> dict[str, Any]:
