@@ -36,6 +36,11 @@ PACKAGE, SHOWN = "zespan_serverless", 40
 QUESTION = "Answer briefly: " + "What's the weather in Bern today, and what will it be tomorrow?\n" * 24
 ANSWER = "It's sunny in Bern. " * 24
 USER: Any = {"role": "user", "content": QUESTION}
+CALLED = {"id": "call", "type": "function", "function": {"name": "weather", "arguments": '{"city": "Bern"}'}}
+TURN: Any = [
+    {"role": "assistant", "content": None, "tool_calls": [CALLED]},
+    {"role": "tool", "tool_call_id": "call", "content": '{"degrees": 21, "wind": {"speed": 3}, "text": "sunny"}'},
+]
 USAGE = {"input_tokens": 80, "output_tokens": 40}
 CHAT = {
     "id": "c",
@@ -200,7 +205,7 @@ def _events(chunks: Any) -> tuple[Any, Callable[[Any], Any]]:
     return {"stream": Events()}, lambda result: result["stream"]
 
 
-def _openai(question: str = QUESTION) -> dict[str, Subject]:
+def _openai(question: str = QUESTION, more: Sequence[Any] = ()) -> dict[str, Subject]:
     import openai
     from openai._models import construct_type
     from openai.types.chat import ChatCompletion, ChatCompletionChunk
@@ -210,6 +215,7 @@ def _openai(question: str = QUESTION) -> dict[str, Subject]:
     messages: Any = [
         {"role": "system", "content": "You are a helpful assistant."},
         {"role": "user", "content": question},
+        *more,
     ]
     return {
         "openai": Subject(
@@ -349,10 +355,12 @@ def clock() -> float:
 
 
 def large() -> str:
-    """Return the figure of a call of openai with a prompt of 1 MB."""
-    subject = _openai(QUESTION * (LARGE // len(QUESTION)))["openai"]
-    bare, ours = fastest(subject.bare, subject.ours, count=1, rounds=ROUNDS // 4)
-    return f"{(ours - bare) / 1000:6.1f} ms a call with a prompt of 1 MB"
+    """Return the figures of calls of openai with a prompt of 1 MB, and with the messages of eight calls of tools."""
+    figures = []
+    for asked in (_openai(QUESTION * (LARGE // len(QUESTION))), _openai(more=TURN * 8)):
+        bare, ours = fastest(asked["openai"].bare, asked["openai"].ours, count=1, rounds=ROUNDS)
+        figures.append((ours - bare) / 1000)
+    return "{:6.1f} ms a call with a prompt of 1 MB, {:.3f} ms after eight calls of tools".format(*figures)
 
 
 def many(subject: Subject) -> str:

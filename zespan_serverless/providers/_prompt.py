@@ -32,13 +32,8 @@ def read_prompt(request: Request, container: Container) -> Prompt:
     """Copy a request's messages and tools, as far as they may be stored, and read what they suggest of an agent."""
     messages, policy, is_stored = items(request.messages), container.policy, container.settings.store_prompts
     prompt, copy = Prompt(), policy.plain if is_stored else plain
-    # Everything is read from a copy, because the user may change the list at any time.
-    taken: Any = _simple(messages, policy if is_stored else None)
-    if taken is not None:
-        prompt.digest = _sha256()(_dumps(taken).encode()).hexdigest()
-    else:
-        prompt.digest, taken = _digest(messages), copy(messages)
-        taken = taken if type(taken) is list else []  # a text, if it has too many parts
+    # Everything is read from copies, because the user may change the list at any time.
+    taken, prompt.digest = _taken(messages, policy if is_stored else None)
     system = texts_of({"content": copy(request.system)}) if request.system else []
     role: Any = prompt.last_role
     turn, texts, others = 0, [*system], []
@@ -64,15 +59,35 @@ def read_prompt(request: Request, container: Container) -> Prompt:
     tools = items(request.tools)
     if tools:
         described = [{"name": leaf(field(tool, "name")), "description": field(tool, "description")} for tool in tools]
-        prompt.tools = policy.plain(described)
+        prompt.tools = _simple(described, policy) or policy.plain(described)
     return prompt
 
 
-def _digest(messages: list[Any]) -> str:
-    """Return the SDK's prompt_hash: SHA-256 of the messages' json.dumps.
+def _taken(messages: list[Any], policy: Policy | None) -> tuple[list[Any], str]:
+    """Return copies of messages, and the digest of all. With a policy, the copies are without secrets."""
+    simple = _simple(messages, policy)
+    if simple is not None:
+        return simple, _digest(simple)
+    walk = plain if policy is None else policy.plain
+    copying = _Copying(walk)
+    taken: Any = copying.copy(messages)
+    digest = _digest(taken) if copying.is_plain else _digest_in_pieces(messages)
+    if policy is not None and not policy.shows(copying.keys, "\n".join(copying.texts)):
+        taken = walk(taken)
+    return taken if type(taken) is list else [], digest  # it is a text if it has too many parts
 
-    Pictures and other long texts are hashed in pieces, without copying them as a whole.
-    """
+
+def _digest(messages: list[Any]) -> str:
+    """Return the SDK's prompt_hash: SHA-256 of the messages' json.dumps."""
+    try:
+        return str(_sha256()(_dumps(messages).encode()).hexdigest())
+    except Exception as error:  # keys that JSON does not have
+        pass_on(error)
+        return _digest_in_pieces(messages)
+
+
+def _digest_in_pieces(messages: list[Any]) -> str:
+    """Do the same with messages of any kind: pictures and other long texts are not copied as a whole."""
     digest: Any = _sha256()(b"")
     long: list[str] = []
     mark = f"\0{id(long)}\0"  # JSON has one spelling, which no prompt can guess
@@ -115,6 +130,36 @@ def _simple(messages: list[Any], policy: Policy | None) -> list[dict[str, str]] 
             return None
     said = "\n".join(texts)
     return copies if len(said) <= _PIECE and (policy is None or policy.shows(keys, said)) else None
+
+
+class _Copying:
+    """One pass over other messages that copies them, and collects what may contain a secret: `keys` and `texts`.
+
+    Dicts, lists and short texts are copied as they are. `walk` copies everything else, and removes secrets from it.
+    """
+
+    __slots__ = ("_walk", "is_plain", "keys", "texts")
+
+    def __init__(self, walk: Callable[[Any], Any]) -> None:
+        self._walk = walk
+        self.keys: list[Any] = []
+        self.texts: list[str] = []
+        self.is_plain = True  # nothing had to be walked
+
+    def copy(self, value: Any, depth: int = 0) -> Any:
+        """Return a copy of a dict or a list."""
+        copy = value.copy()  # in one step, because another thread may change it
+        if type(copy) is dict:
+            self.keys += copy
+        for at, held in copy.items() if type(copy) is dict else enumerate(copy):
+            kind = type(held)
+            if kind is str and len(held) <= _PIECE:
+                self.texts.append(held)
+            elif (kind is dict or kind is list) and depth < _DEPTH:
+                copy[at] = self.copy(held, depth + 1)
+            elif held is not None and kind is not bool and kind is not int:
+                copy[at], self.is_plain = self._walk(held), False
+        return copy
 
 
 @functools.cache

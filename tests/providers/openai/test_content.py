@@ -338,11 +338,16 @@ class Text(str):
         {"role": "user", "content": "Hi", "name": Text('{"token": "s3cret"}')},
         {"role": "user", "content": "Hi", Text("secret"): "s3cret"},
         {"role": "user", "content": "data:image/png;base64," + 70_000 * "A"},
+        {"role": "user", "tool_calls": [{"function": {"name": "f", "arguments": '{"city": "Bern"}'}}]},
+        {"role": "user", "tool_calls": [{"function": {"name": "f", "arguments": '{"token": "s3cret"}'}}]},
+        {"role": "user", "content": [{"type": "text", "text": "Hi"}, {"secret": ["s3cret"]}]},
+        {"role": "user", "content": [{"image_url": {"url": "data:image/png;base64," + 70_000 * "A"}}]},
+        {"role": "user", "content": [None, True, 1, 1.5, [], {}, {"text": Text('{"token": "s3cret"}')}]},
     ],
     ids=lambda message: str(message)[:60],
 )
 def test_messages_are_redacted_whether_or_not_they_are_walked(message: dict[str, Any]) -> None:
-    """Messages of short texts under keys that have been met are copied as a whole; the result is the same."""
+    """Messages of JSON's types under keys that have been met are copied as they are; the result is the same."""
     messages = [{"role": "system", "content": "Be brief"}, message]
     with testing.recording():
         container = _container.current()
