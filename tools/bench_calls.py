@@ -355,12 +355,12 @@ def clock() -> float:
 
 
 def large() -> str:
-    """Return the figures of calls of openai with a prompt of 1 MB, and with the messages of eight calls of tools."""
+    """Return the figures of calls of openai with a prompt of 1 MB, and with the messages of eight tool calls."""
     figures = []
     for asked in (_openai(QUESTION * (LARGE // len(QUESTION))), _openai(more=TURN * 8)):
         bare, ours = fastest(asked["openai"].bare, asked["openai"].ours, count=1, rounds=ROUNDS)
         figures.append((ours - bare) / 1000)
-    return "{:6.1f} ms a call with a prompt of 1 MB, {:.3f} ms after eight calls of tools".format(*figures)
+    return "{:6.1f} ms a call with a prompt of 1 MB, {:.3f} ms after eight tool calls".format(*figures)
 
 
 def many(subject: Subject) -> str:
