@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from .._base.forks import importing
 from .secret_keys import REDACTED, may_change, may_change_loosely, normal
-from .values import DATA_URL_MAX, INT_PLAIN, Walk, key_text, leaf, to_json
+from .values import DATA_URL_MAX, PLAIN, Walk, key_text, leaf, to_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -235,7 +235,7 @@ class _Walk(Walk):
             if kind is str:
                 if len(value) < _SHORT and '"' not in value and "'" not in value:
                     continue
-            elif value is None or kind is bool or (kind is int and -INT_PLAIN < value < INT_PLAIN):
+            elif value is None or kind is bool or ((kind is int or kind is float) and -PLAIN < value < PLAIN):
                 continue
             held[key] = self.value(value)
         return held

@@ -19,7 +19,7 @@ _STRANGE_ITEMS_MAX = 100_000  # of a container that is not built in, and may be 
 _DATA_URL_KEPT = 100
 _BYTES_SHOWN = 1024  # of a longer one, all is shown if the beginning looks like text
 _TRIES = 3  # attempts to read a container that another thread changes
-INT_PLAIN = 2**63
+PLAIN = 2**63  # numbers below, which NaN is not, are written as they are
 _INT_BITS_MAX = 1024  # the range of a float; Python refuses to write very large integers
 
 
@@ -107,15 +107,13 @@ class Walk:
         kind = type(value)
         if kind is str:  # most contain nothing for a subclass, and save the call
             return self._text(value) if '"' in value or "'" in value or len(value) > DATA_URL_MAX else value
-        if value is None or kind is bool or (kind is int and -INT_PLAIN < value < INT_PLAIN):
-            return value
-        if kind is float and math.isfinite(value):
-            return value
         is_mapping = kind is dict
         if is_mapping or kind is list:
             if not value:
                 return kind()
             held = value.copy()  # in one step, because another thread may change it
+        elif value is None or kind is bool or ((kind is int or kind is float) and -PLAIN < value < PLAIN):
+            return value
         else:
             found = None if kind is int or kind is float else _held(value)
             if found is None:

@@ -263,14 +263,12 @@ def _w3c(context: object) -> Caller | None:
     """Return the trace context in a direct invocation's client context: as newer runtimes pass it, or in `custom`."""
     try:
         read, client = getattr(context, "w3c", None), getattr(context, "client_context", None)
-        if read is None and client is None:  # as usual
-            return None
         fields = (read() if callable(read) else None, getattr(client, "custom", None))
     except Exception as error:
         pass_on(error)
         return None
     for part in fields:
-        found = caller_of(part.get) if isinstance(part, dict) else None
+        found = caller_of(part.get) if isinstance(part, dict) and part else None
         if found is not None:
             return found
     return None

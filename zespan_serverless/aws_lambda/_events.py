@@ -180,8 +180,8 @@ def _request(event: dict[Any, Any]) -> object:
     """Return the part of an event that has an HTTP request's headers."""
     if "headers" in event or "multiValueHeaders" in event:
         return event
-    request = event.get("request")
-    return request if isinstance(request, dict) else dig(event, _EDGE)  # AppSync; CloudFront
+    request = event.get("request")  # AppSync; otherwise CloudFront
+    return request if isinstance(request, dict) else dig(event, _EDGE) if "Records" in event else None
 
 
 def _carrier_of(request: object) -> Carrier:
