@@ -29,9 +29,6 @@ NAMES: dict[Situation, str] = {
     "snapshot": "A snapshot",
 }
 assert tuple(NAMES) == get_args(Situation)
-RARE: frozenset[Situation] = frozenset({"snapshot"})
-"""Situations that not every host has."""
-
 
 OTHERS = 2
 """More hosts than these are not named one by one, if they share what the others do not."""
@@ -116,6 +113,18 @@ GROUPS = {
     "Temporal": Group("temporal", {"Temporal": ""}),
 }
 
+NO_SNAPSHOT = {
+    **dict.fromkeys(("Azure Functions", "Google Cloud functions", "Cloud Run", "Vercel"), "None is known."),
+    **dict.fromkeys(("Bedrock AgentCore", "Google Agent Engine", "RunPod", "Cog"), "None is known."),
+    **dict.fromkeys(("OpenFaaS and Knative", "Dramatiq", "Temporal"), "There is none."),
+    **dict.fromkeys(("Celery", "RQ"), "There is none: a forked process has ids, threads and connections of its own."),
+    **dict.fromkeys(("Oracle Functions", "DigitalOcean Functions"), "A container is paused, and goes on as it was."),
+    "Web applications on Lambda": "Not tested: see the lines of the Web Adapter, and AWS Lambda.",
+    "Modal": "Not tested: Modal's own need `before_snapshot()` and `after_restore()`.",
+    "Web servers": "As on gunicorn gthread and uvicorn.",
+}
+"""What is said of a snapshot in groups of hosts, where no test has seen one."""
+
 
 class Summary(TypedDict, total=False):
     """A host's cells of the first table, in a few plain words: when events are sent, by how much a response is later,
@@ -165,13 +174,14 @@ class Seen:
             for key, value in cell["summary"].items():
                 if cell["situation"] != "async" or key not in summary:
                     summary[key] = value
+        for name, text in NO_SNAPSHOT.items():
+            for host in GROUPS[name].hosts:
+                self.texts.setdefault(host, {}).setdefault("snapshot", text)
 
     def missing(self) -> Iterator[str]:
         """Which cells the page needs, and no test has written."""
         for host in (host for group in GROUPS.values() for host in group.hosts):
-            yield from (
-                f"{host}: {situation}" for situation in NAMES if situation not in {*self.texts.get(host, {}), *RARE}
-            )
+            yield from (f"{host}: {situation}" for situation in NAMES if situation not in self.texts.get(host, {}))
             yield from (f"{host}: {key}" for key in Summary.__annotations__ if key not in self.summaries.get(host, {}))
 
 

@@ -18,6 +18,7 @@ import snapshot_restore_py
 
 from tests.aws_lambda.runtime_api import RuntimeApi
 from tests.aws_lambda.support import calls, roots, until
+from tests.hosts import Cell
 from zespan_serverless.aws_lambda import _snapstart
 from zespan_serverless.testing import Backend
 
@@ -69,7 +70,9 @@ def test_snapshot_holds_no_events_connection_or_sender(start: Start, backend: Ba
 
 
 @pytest.mark.parametrize("jump", [0, DAY, -DAY])
-def test_invocations_after_a_restore_are_delivered(start: Start, backend: Backend, tmp_path: Path, jump: int) -> None:
+def test_invocations_after_a_restore_are_delivered(
+    start: Start, backend: Backend, tmp_path: Path, cell: Cell, jump: int
+) -> None:
     """Whatever the clock says, each invocation is delivered before its answer; the first is a start of its own kind."""
     api = start(JUMP=str(jump))
     api.called("restore/next")
@@ -88,6 +91,12 @@ def test_invocations_after_a_restore_are_delivered(start: Start, backend: Backen
     assert [root["start_kind"] for root in said] == ["snapstart", "warm", "warm"]
     assert not any(root["faas.coldstart"] or "init_duration_ms" in root for root in said)
     assert len({event["event_id"] for event in backend.events}) == len(backend.events)
+    everything = roots(backend.events)
+    assert len({root["trace_id"] for root in everything}) == len(everything)
+    seen = (
+        "With SnapStart, everything arrives before it. A restored process begins as `snapstart`, with traces of its own"
+    )
+    cell("AWS Lambda", "snapshot", f"{seen} and a new connection; nothing arrives twice.")
 
 
 @pytest.mark.parametrize("mode", ["refuse", 503, "hang"])

@@ -119,8 +119,6 @@ def test_nothing_is_lost(worker: Worker, cell: Cell) -> None:
     captured, delivered, pending, dropped = worker.counters()
     assert (captured, pending, dropped) == (delivered, 0, 0)
     cell(HOST, "concurrent", f"Everything of {len(answers)} calls arrives, four at a time, each in its own trace.")
-    bare = "The module is imported without randomness, timers and `fetch`, as Cloudflare's snapshot demands."
-    cell(HOST, "snapshot", bare)
     ends = "Workers get no signal. What is in memory when Cloudflare ends an isolate is lost."
     cell(HOST, "SIGTERM", ends, stopped="there is none")
 

@@ -44,6 +44,13 @@ def restore(server: Server, after: str, backend: Backend) -> None:
     assert server.ask(after, b"").status == 200
 
 
+def assert_none_is_shared(backend: Backend) -> None:
+    """Requests have traces of their own, also after a restore, and no event has arrived twice."""
+    found = [root for root in roots(backend.events) if root["parent_span_id"] is None]  # without a caller's trace
+    assert len({root["trace_id"] for root in found}) == len(found)
+    assert len({event["event_id"] for event in backend.events}) == len(backend.events)
+
+
 @each_server
 def test_life_of_a_microvm(start: Start, backend: Backend, cell: Cell, server: str, app: str, framework: str) -> None:
     """When a MicroVM is suspended or terminated, or its image is made, every event has been sent; after that it
@@ -87,8 +94,11 @@ def test_life_of_a_microvm(start: Start, backend: Backend, cell: Cell, server: s
     cell(host, "deadline", "None is known.", later="less than the round trip to the backend", outage="kept, then sent")
     seen = "At the hook `terminate`, everything arrives before its answer."
     cell(host, "SIGTERM", seen, stopped="everything is sent by the hook `terminate`")
-    seen = "Everything arrives before the answers of `ready` and `suspend`; events go on after `run` and `resume`."
-    cell(host, "snapshot", seen)
+    assert_none_is_shared(backend)
+    seen = (
+        "Everything arrives before the answers of `ready` and `suspend`. After `run` the process begins as `snapstart`,"
+    )
+    cell(host, "snapshot", f"{seen} with new traces and connections, as after `resume`; nothing arrives twice.")
     if framework == "Flask":
         cell(host, "async", "Flask has none.")
 
@@ -115,5 +125,31 @@ def test_snapstart_behind_the_web_adapter(
     assert running.ask("/snapshot/before", b"", x_amzn_lambda_context=context).status in (404, 405)
     found = {root["metadata"]["url.path"] for root in roots(backend.events)}
     assert found == {"/hello/warm-up", "/hello/first", "/hello/next", "/snapshot/before"}
-    seen = "With SnapStart, everything arrives before the snapshot; a restored process delivers as before."
+    assert_none_is_shared(backend)
+    seen = (
+        "With SnapStart, everything arrives before it. A restored process begins as `snapstart`, with traces of its own"
+    )
+    seen += " and a new connection; nothing arrives twice."
     cell(f"Lambda Web Adapter, {server} ({framework})", "snapshot", seen)
+
+
+@each_server
+def test_a_machine_that_is_suspended_without_notice(
+    start: Start, backend: Backend, cell: Cell, server: str, app: str, framework: str
+) -> None:
+    """A machine that is stopped and goes on later, as on Fly.io: events wait in memory meanwhile, and those of the next
+    request arrive as well, although the connection that was open has ended."""
+    running = start(server, app)
+    running.ask("/hello/first")
+    until(lambda: named(backend.events, "/hello/first"))
+    backend.mode = "refuse"
+    running.ask("/hello/kept")
+    running.freeze()
+    backend.mode = "ok"
+    backend.close_connections()
+    running.thaw()
+    running.ask("/hello/next")
+    until(lambda: named(backend.events, "/hello/kept") and named(backend.events, "/hello/next"))
+    assert_none_is_shared(backend)
+    seen = "Without notice, as on Fly.io: what is in memory arrives when the machine goes on, over a new connection."
+    cell(f"{server} ({framework})", "snapshot", seen)

@@ -198,6 +198,8 @@ class LoopFlushing(Flushing):
             if not isinstance(found, (str, Job)) and accounts.worker.job is not None:
                 found = min(found, PAUSE_MAX)
         accounts.after_release()
+        if isinstance(found, Job) and found.sends:
+            found.thread = _NO_THREAD  # at once: before it runs, the stack may be suspended, and other flushes look
         return found if isinstance(found, (str, Job)) else max(found, MOMENT)
 
     async def _take(self, found: Job | float) -> None:
@@ -216,13 +218,11 @@ class LoopFlushing(Flushing):
         elif found.sends and not found.parks and self._send_async is not None:
             await self._send(found, self._send_async)
         else:
-            if found.sends:
-                found.thread = _NO_THREAD  # `send` may suspend the stack: then others look, in the same thread
             self._accounts.worker.run_job(found)
 
     async def _send(self, job: Job, send: SendAsync) -> None:
         outcome: Any = None
-        job.thread, job.state = _NO_THREAD, RUNNING
+        job.state = RUNNING
         batch = [item.data for item in self._accounts.buffer.in_flight]
         try:
             async with asyncio.timeout(job.timeout + ABORT_GRACE):
