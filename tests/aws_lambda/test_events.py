@@ -154,6 +154,9 @@ def test_message_nested_in_itself_does_not_exhaust_the_stack() -> None:
     ("event", "parent"),
     [
         ({"headers": {"Traceparent": TRACEPARENT}}, (TRACE, SPAN)),
+        ({"headers": {"traceparent": TRACEPARENT, "TraceParent": "no", "Host": "a"}}, (TRACE, SPAN)),
+        ({"headers": {f"X-{number}": "a" for number in range(600)} | {"Baggage": "a=1"}}, None),
+        ({"headers": {1: "not JSON", "traceparent": TRACEPARENT}}, None),
         ({"headers": None, "multiValueHeaders": {"TRACEPARENT": [TRACEPARENT]}}, (TRACE, SPAN)),
         ({"headers": {"traceparent": TRACEPARENT}, "multiValueHeaders": {"traceparent": [TRACEPARENT] * 2}}, None),
         ({"headers": {"traceparent": f"{TRACEPARENT},{TRACEPARENT}"}}, None),

@@ -82,6 +82,7 @@ def test_any_result_can_be_read(result: Any) -> None:
 
 LOOP: list[object] = []
 LOOP.append(LOOP)
+SHARED = [1, {"a": 2}]
 DEEP: list[object] = functools.reduce(lambda inner, _: [inner], range(5000), [])
 
 
@@ -89,6 +90,7 @@ DEEP: list[object] = functools.reduce(lambda inner, _: [inner], range(5000), [])
     ("result", "odd"),
     [
         ({"a": [1, 2.5, "x", None, True, {"b": ()}]}, False),
+        ({"a": SHARED, "b": [SHARED]}, False),
         ({"a": [{"when": datetime.UTC}]}, True),
         ({(1, 2): "a"}, True),
         ([{1}], True),

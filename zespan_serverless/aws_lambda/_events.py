@@ -14,6 +14,7 @@ from __future__ import annotations
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from .._base.guard import pass_on
 from .._trace.context import Caller, are_ids, caller_of, parse_traceparent
 from ._reading import dig, embedded, json_or_none, nothing, only_texts, text
 
@@ -201,13 +202,16 @@ def _carrier_of(request: object) -> Carrier:
 
 
 def _carried(headers: object) -> dict[str, Any]:
-    """Return headers by their names in lower case; none if no header carries a trace."""
+    """Return the headers that carry a trace, by their names in lower case."""
     if not isinstance(headers, dict):
         return {}
-    names = [name for name in islice(headers, _HEADERS_READ) if isinstance(name, str)]
-    if _CARRIED.isdisjoint(map(str.lower, names)):  # as usual
+    try:
+        names = sorted(islice(headers, _HEADERS_READ))  # of several spellings, the one in lower case is the last
+        spelled = dict(zip(map(str.lower, names), names, strict=True))
+    except TypeError as error:  # not JSON: some names are no texts
+        pass_on(error)
         return {}
-    return {name.lower(): headers[name] for name in sorted(names)}  # of several spellings, the one in lower case
+    return {name: headers[spelled[name]] for name in _CARRIED if name in spelled}
 
 
 def of_execution(arn: str, payload: object = None) -> Caller:
