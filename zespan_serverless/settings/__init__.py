@@ -172,15 +172,16 @@ def resolve(arguments: Mapping[str, Any], environ: Mapping[str, str] | None = No
     """Combine checked `arguments`, the environment (default: os.environ) and the defaults. Never raises."""
     environ = os.environ if environ is None else environ
     values = dict(arguments)
+    given = {name: environ.get(name, "").strip() for name in environ if name[:7].upper() == "ZESPAN_"}
     for name, variable in VARIABLES.items():
-        text = environ.get(variable, "").strip()
+        text = given.get(variable)
         if text and name not in values:
             _read(FIELDS[name], text, values)
     if environ is os.environ and any(name in sys.modules for name in OFFICIAL_SDKS):
         from ._official import of_official_sdk
 
         values = {**of_official_sdk(), **values}
-    unknown = [name for name in environ if name[:7].upper() == "ZESPAN_" and name not in VARIABLES.values()]
+    unknown = [name for name in given if name not in VARIABLES.values()]
     if unknown:
         from ._misspelled import correct
 
