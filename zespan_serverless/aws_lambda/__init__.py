@@ -203,7 +203,8 @@ class LambdaHost(Host[LambdaCall]):
             attributes["faas.version"] = _string(context, "function_version")
             attributes["faas.instance"] = _string(context, "log_stream_name")
             attributes["faas.max_memory"] = _bytes(_string(context, "memory_limit_in_mb"))
-        attributes["aws.lambda.durable_execution.arn"] = execution
+        if execution:
+            attributes["aws.lambda.durable_execution.arn"] = execution
         links, omitted = _events.links(event, xray)
         attributes["links"], attributes["links_omitted"] = links or None, omitted or None
         return Description(attributes)
