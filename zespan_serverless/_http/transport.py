@@ -331,7 +331,7 @@ class _Tls:
 
 
 def gzipped(body: bytes) -> bytes:
-    """Compress a body, fast. Its window is not larger than needed: to set up the largest one takes 0.06 ms."""
+    """Compress a body, fast. Its window is not larger than needed: the largest one takes 256 KB, which may be new."""
     bits = min(max((len(body) + _LOOKAHEAD).bit_length(), 9), 15)
     packer = zlib.compressobj(1, zlib.DEFLATED, _GZIP + bits, min(bits - 6, 8))
     return packer.compress(body) + packer.flush()
