@@ -13,7 +13,7 @@ from .. import _trace
 from .._base import log
 from .._base.guard import Guarded
 from .._record.noted import timed_out
-from . import sigterm
+from . import listener, sigterm
 from .container import current
 
 AT_DEADLINE = 0.1
@@ -65,7 +65,7 @@ def _deadline_note(deadline: float) -> dict[str, Any]:
     frame = sys._current_frames().get(threading.main_thread().ident or 0)
     while frame is not None and len(lines) < FRAMES_MAX:
         code = frame.f_code
-        if code.co_filename == sigterm.__file__:
+        if code.co_filename in (sigterm.__file__, listener.__file__):
             lines.clear()  # our frames in a signal handler: what it interrupted is below them
         else:
             lines.append(f"{code.co_filename}:{frame.f_lineno} in {code.co_name}")
