@@ -178,6 +178,7 @@ LAYERS: list[Callable[[Any], Any]] = [
 @given(ANY_KEY, HIDDEN, st.lists(st.sampled_from(LAYERS), max_size=4), st.dictionaries(WORDS, WORDS, max_size=3))
 @example("password", SECRET, [LAYERS[3], LAYERS[3], LAYERS[3]], {})
 @example("password", SECRET + "\\", [LAYERS[3]], {'"': "'"})
+@example("token", ['x":', "}" + SECRET], [LAYERS[8], LAYERS[3]], {})
 def test_no_secret_leaves_in_any_field(
     key: str, hidden: Any, layers: list[Callable[[Any], Any]], beside: dict[str, str]
 ) -> None:

@@ -117,7 +117,8 @@ def _end_of_value(text: str, at: int, outer: int, quote: str, *, words: bool) ->
     end, or with `words` the next space. It is inside a text whose quotes have fewer than `outer` backslashes. Without
     an end it is the rest.
     """
-    patterns, begin, depth = _patterns(), at, 0
+    patterns, begin = _patterns(), at
+    brackets: list[str] = []  # those that are open
     mark = "\\" * outer + quote
     while (piece := patterns.piece.search(text, at)) is not None:
         at, what = piece.end(), piece[2]
@@ -125,25 +126,26 @@ def _end_of_value(text: str, at: int, outer: int, quote: str, *, words: bool) ->
             run = len(piece[1])
             if run < outer and what == quote:
                 return piece.start(), mark
-            is_key = depth > 0 and patterns.value.search(text, max(0, begin, piece.start() - 16), piece.start()) is None
-            at = _end_of_text(text, at, run, what, within=is_key)
-            if depth == 0:
+            before = max(0, begin, piece.start() - 16)
+            is_key = brackets[-1:] == ["{"] and patterns.value.search(text, before, piece.start()) is None
+            at = _end_of_text(text, at, run, what, is_key=is_key)
+            if not brackets:
                 return at, mark if quote or piece.start() != begin else what
         elif what in "[{(<":
-            depth += 1
-        elif what in "]})" and depth == 0:
+            brackets.append(what)
+        elif what in "]})" and not brackets:
             return piece.start(), mark
-        elif what in "]})>" and depth:
-            depth -= 1
-            if depth == 0:
+        elif what in "]})>" and brackets:
+            brackets.pop()
+            if not brackets:
                 return at, mark
-        elif depth == 0 and (what in ",;" or (piece.start() > begin and (words or what not in "& \t"))):
+        elif not brackets and (what in ",;" or (piece.start() > begin and (words or what not in "& \t"))):
             return piece.start(), mark
     return len(text), mark
 
 
-def _end_of_text(text: str, at: int, opened: int, mark: str, *, within: bool) -> int:
-    r"""Return the index after the quote that closes one after `opened` backslashes; `within` brackets it may be a key.
+def _end_of_text(text: str, at: int, opened: int, mark: str, *, is_key: bool) -> int:
+    r"""Return the index after the quote that closes one after `opened` backslashes.
 
     If Python has quoted JSON, `\\"` may be a quote in the text, or the closing quote after a backslash of the text.
     What follows the first one decides, for the whole text.
@@ -154,7 +156,7 @@ def _end_of_text(text: str, at: int, opened: int, mark: str, *, within: bool) ->
         if run == opened:
             return at
         if not exactly and _closes(run, opened):
-            if (_patterns().behind_any if within else _patterns().behind).match(text, at):
+            if (_patterns().behind_key if is_key else _patterns().behind).match(text, at):
                 return at
             exactly = True
         if run < opened:
@@ -174,7 +176,7 @@ class _Patterns:
         self.piece = re.compile(r"""(?<!\\)(\\*)(["']|[\[{(<>\])},;&\s])""")
         self.value = re.compile(rf":{blank}\Z")
         self.behind = re.compile(rf"{blank}(?:[,}}\])]|\Z)")
-        self.behind_any = re.compile(rf"{blank}(?:[,}}\]):]|\Z)")
+        self.behind_key = re.compile(rf"{blank}(?:[,}}\]):]|\Z)")
         self.unicode = re.compile(r"(?<!\\)\\+u([0-9a-fA-F]{4})")
         self.unicode_quote = re.compile(r"(?<!\\)(\\+)u0022")
 
