@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import math
 from collections import UserString, deque
@@ -199,7 +200,7 @@ def _contents(value: Any, kind: type) -> tuple[bool, list[Any]] | None:
     return _fields(value, kind) or _strange(value, kind)
 
 
-def _fields(value: Any, kind: type) -> tuple[bool, list[Any]] | None:
+def _fields(value: Any, kind: Any) -> tuple[bool, list[Any]] | None:
     """Return the fields of a data class, of attrs or msgspec, of a namespace, or those set in a pydantic model."""
     if getattr(kind, "__pydantic_root_model__", False):
         return _contents(value.root, type(value.root)) or (False, [value.root])
@@ -216,12 +217,29 @@ def _fields(value: Any, kind: type) -> tuple[bool, list[Any]] | None:
     if given is None:
         return None
     if hasattr(kind, "__pydantic_fields_set__"):
-        given, known = value.__pydantic_fields_set__, kind.model_fields  # type: ignore[attr-defined]
+        given, known = value.__pydantic_fields_set__, kind.model_fields
     else:  # version 1
-        given, known = value.__fields_set__, kind.__fields__  # type: ignore[attr-defined]
+        given, known = value.__fields_set__, kind.__fields__
     kept = {**vars(value), **(getattr(value, "__pydantic_extra__", None) or {})}
-    out = {name for name, field in known.items() if name not in given or getattr(field, "exclude", None) is True}
+    out = {name for name in known if name not in given} | _excluded(kind)
     return True, [pair for pair in kept.items() if pair[0] not in out]
+
+
+@functools.lru_cache(maxsize=256)
+def _excluded(kind: Any) -> set[str]:
+    """Return the names of the fields that a class of pydantic's keeps out of what it writes."""
+    known = kind.model_fields if hasattr(kind, "__pydantic_fields_set__") else kind.__fields__
+    return {name for name, field in known.items() if getattr(field, "exclude", None) is True}
+
+
+def model_fields(value: Any) -> dict[str, Any] | None:
+    """Return the fields that are set in a model of pydantic's; None for anything else."""
+    try:
+        found = _fields(value, type(value)) if hasattr(type(value), "__pydantic_fields_set__") else None
+    except Exception as error:
+        pass_on(error)
+        return None
+    return dict(found[1]) if found is not None and found[0] else None
 
 
 def _strange(value: Any, kind: type) -> tuple[bool, list[Any]] | None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from .._base.guard import pass_on
 from .._record.model import Prompt
-from .._record.values import json_encoder, leaf, plain, to_json
+from .._record.values import json_encoder, leaf, model_fields, plain, to_json
 from ._fields import field, items, texts_of
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def read_prompt(request: Request, container: Container) -> Prompt:
     for message in taken:
         held = message if type(message) is dict else {}
         role, content = held.get("role"), held.get("content")
-        inside = [content] if content and type(content) is str else texts_of(held)
+        inside = ([content] if type(content) is str else texts_of(held)) if content else []
         texts += inside
         if role == "system":
             system += inside
@@ -71,16 +71,17 @@ def _taken(messages: list[Any], policy: Policy | None) -> tuple[list[Any], str]:
     walk = plain if policy is None else policy.plain
     copying = _Copying(walk)
     taken: Any = copying.copy(messages)
-    digest = _digest(taken) if copying.is_plain else _digest_in_pieces(messages)
+    digest = _digest(taken, copying.has_models) if copying.is_plain else _digest_in_pieces(messages)
     if policy is not None and not policy.shows(copying.keys, "\n".join(copying.texts)):
         taken = walk(taken)
     return taken if type(taken) is list else [], digest  # it is a text if it has too many parts
 
 
-def _digest(messages: list[Any]) -> str:
-    """Return the SDK's prompt_hash: SHA-256 of the messages' json.dumps."""
+def _digest(messages: list[Any], had_models: bool = False) -> str:
+    """Return the SDK's prompt_hash: SHA-256 of the messages' json.dumps, or of other JSON if they `had_models`."""
     try:
-        return str(_sha256()(_dumps(messages).encode()).hexdigest())
+        text = to_json(messages) if had_models else _dumps(messages)
+        return str(_sha256()(text.encode("utf-8", "replace")).hexdigest())
     except Exception as error:  # keys that JSON does not have
         pass_on(error)
         return _digest_in_pieces(messages)
@@ -125,7 +126,7 @@ def _simple(messages: list[Any], policy: Policy | None) -> list[dict[str, str]] 
             return None
         copies.append(message.copy())  # in one step, because another thread may change it
     keys, texts = [*chain.from_iterable(copies)], [*chain.from_iterable(map(dict.values, copies))]
-    for part in chain(keys, texts):
+    for part in chain(texts, keys):
         if type(part) is not str:
             return None
     said = "\n".join(texts)
@@ -135,16 +136,17 @@ def _simple(messages: list[Any], policy: Policy | None) -> list[dict[str, str]] 
 class _Copying:
     """One pass over other messages that copies them, and collects what may contain a secret: `keys` and `texts`.
 
-    Dicts, lists and short texts are copied as they are. `walk` copies everything else, and removes secrets from it.
+    Dicts, lists, models and short texts are copied as they are. `walk` copies everything else, and removes secrets.
     """
 
-    __slots__ = ("_walk", "is_plain", "keys", "texts")
+    __slots__ = ("_walk", "has_models", "is_plain", "keys", "texts")
 
     def __init__(self, walk: Callable[[Any], Any]) -> None:
         self._walk = walk
         self.keys: list[Any] = []
         self.texts: list[str] = []
         self.is_plain = True  # nothing had to be walked
+        self.has_models = False
 
     def copy(self, value: Any, depth: int = 0) -> Any:
         """Return a copy of a dict or a list."""
@@ -158,8 +160,17 @@ class _Copying:
             elif (kind is dict or kind is list) and depth < _DEPTH:
                 copy[at] = self.copy(held, depth + 1)
             elif held is not None and kind is not bool and kind is not int:
-                copy[at], self.is_plain = self._walk(held), False
+                copy[at] = self._other(held, depth)
         return copy
+
+    def _other(self, value: Any, depth: int) -> Any:
+        """Return a copy of anything else. An answer that the user has put back is a model of pydantic's."""
+        fields = model_fields(value) if depth < _DEPTH else None
+        if fields is None:
+            self.is_plain = False
+            return self._walk(value)
+        self.has_models = True
+        return self.copy(fields, depth + 1)
 
 
 @functools.cache

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import hashlib
 import json
 import tracemalloc
@@ -10,6 +11,7 @@ from contextlib import suppress
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
+import pydantic
 import pytest
 from zespan_serverless_dev.emulator.model import WORDS
 
@@ -18,6 +20,7 @@ from tests.delivery.support import open_spans
 from zespan_serverless import testing
 from zespan_serverless._process import container as _container
 from zespan_serverless._record.noted import to_journal
+from zespan_serverless._record.values import to_json
 from zespan_serverless.providers._prompt import read_prompt
 from zespan_serverless.providers._request import Request
 from zespan_serverless.providers.openai._chat import CHAT
@@ -359,3 +362,36 @@ def test_messages_are_redacted_whether_or_not_they_are_walked(message: dict[str,
             assert prompt.digest == hashlib.sha256(json.dumps(messages).encode()).hexdigest()
             assert (prompt.turn, prompt.last_role, prompt.system) == (1, "user", "Be brief")
             assert prompt.messages[0] is not message
+
+
+class Said(pydantic.BaseModel):
+    """A message of a user-defined class."""
+
+    role: str = "user"
+    content: Any = None
+    at: datetime.date = datetime.date(2026, 1, 31)
+    kept: str = pydantic.Field("s3cret", exclude=True)
+    unset: int = 1
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["Hi", '{"token": "s3cret"}', {"token": "s3cret"}, 70_000 * "A"],
+    ids=["text", "in a text", "under a key", "long"],
+)
+def test_models_are_copied_as_the_walk_copies_them(content: Any) -> None:
+    """A model's fields are in the prompt and in its hash as if the policy had copied the model."""
+    day = datetime.date(2026, 2, 1)
+    messages = [
+        Said(role="user", content=content, kept="x"),
+        {"role": "user", "content": [Said(content="Hi", at=day, kept="x")]},
+    ]
+    with testing.recording():
+        container = _container.current()
+        assert container is not None
+        for _ in range(2):
+            prompt = read_prompt(Request(CHAT, "openai", "m", messages=messages), container)
+            assert prompt.messages == container.policy.plain(messages)
+            assert prompt.messages[0].keys() == {"role", "content"}
+            assert "s3cret" not in prompt.text
+            assert prompt.digest == hashlib.sha256(to_json(messages).encode()).hexdigest()
