@@ -346,7 +346,7 @@ class Delivery:
         with accounts.lock:
             if accounts.journal is not None:
                 accounts.journal.remove()
-            accounts.worker.dismiss()
+            accounts.worker.retire()  # a flush must not start another thread for it, which nothing would end
             accounts.worker.job = None  # its outcome is ignored
             self._background.retire()
             accounts.wakeups.notify_all()
