@@ -179,6 +179,7 @@ LAYERS: list[Callable[[Any], Any]] = [
 @example("password", SECRET, [LAYERS[3], LAYERS[3], LAYERS[3]], {})
 @example("password", SECRET + "\\", [LAYERS[3]], {'"': "'"})
 @example("token", ['x":', "}" + SECRET], [LAYERS[8], LAYERS[3]], {})
+@example("token", {"a": "\\", "b": ">" + SECRET}, [LAYERS[3], LAYERS[8]], {})
 def test_no_secret_leaves_in_any_field(
     key: str, hidden: Any, layers: list[Callable[[Any], Any]], beside: dict[str, str]
 ) -> None:

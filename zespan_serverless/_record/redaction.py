@@ -94,12 +94,14 @@ def _is_key(key: str, keys: frozenset[str]) -> bool:
 
 
 def _closes(run: int, opened: int) -> bool:
-    """Whether a quote after `run` backslashes closes one after `opened` of them."""
-    if run == opened:
-        return True
-    while opened and not opened % 2 and not run % 2:  # doubled by Python's quoting
+    """Whether a quote after `run` backslashes closes one after `opened` of them.
+
+    Each layer of quoting is undone: before a quote, JSON makes 2n + 1 backslashes of n, and `repr()` 2n. Backslashes
+    that belong to the text are then left before the closing quote, in an even number.
+    """
+    while opened and run % 2 == opened % 2:
         run, opened = run // 2, opened // 2
-    return opened in (0, 1, 3, 7, 15) and run % (2 * opened + 2) == opened  # after backslashes that belong to the text
+    return not opened and not run % 2
 
 
 def _backslashes(text: str, at: int) -> int:
