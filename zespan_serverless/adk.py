@@ -14,9 +14,8 @@ from . import _process
 from . import settings as _settings
 from ._base.guard import Guarded
 from ._observe import wrap
-from ._observe.active import note_inner_error
 from ._observe.host import Host
-from ._observe.web import address
+from ._observe.web import address, note_inner_error
 from ._platforms.detect import detect
 from ._record.invocation import Description, Invocation
 from ._trace.context import caller_of

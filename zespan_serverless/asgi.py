@@ -12,10 +12,9 @@ from ._base import aio
 from ._base.guard import Guarded, contain
 from ._delivery.aio import flush_async
 from ._observe import wrap
-from ._observe.active import note_inner_error
 from ._observe.api import after_restore, before_snapshot
 from ._observe.bodies import Exchange
-from ._observe.web import WebHost, address, django_route, go_on
+from ._observe.web import WebHost, address, django_route, go_on, note_inner_error
 from ._trace.context import LISTS
 
 if TYPE_CHECKING:

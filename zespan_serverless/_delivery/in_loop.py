@@ -199,7 +199,7 @@ class LoopFlushing(Flushing):
                 found = min(found, PAUSE_MAX)
         accounts.after_release()
         if isinstance(found, Job) and found.sends:
-            found.thread = _NO_THREAD  # at once: before it runs, the stack may be suspended, and other flushes look
+            found.thread = _NO_THREAD  # now: other flushes may see the job before it runs
         return found if isinstance(found, (str, Job)) else max(found, MOMENT)
 
     async def _take(self, found: Job | float) -> None:

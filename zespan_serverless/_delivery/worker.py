@@ -286,7 +286,7 @@ class Worker:
                 self._wakeups.notify_all()
 
     def _job_loop(self, shift: object, wakeup: threading.Lock) -> None:
-        """Run one job after the other. Others are woken when the next one is chosen: they cannot run before."""
+        """Run jobs. Waiting threads are woken with the choice of the next: earlier, they would wait for the lock."""
         fresh, has_run = True, False
         while True:
             try:

@@ -16,6 +16,7 @@ from .._base.guard import pass_on
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+_IN_PROGRESS = (errno.EINPROGRESS, errno.EWOULDBLOCK, getattr(errno, "WSAEWOULDBLOCK", 0))
 _STAGGER = 0.25  # seconds before the next address is tried as well; https://www.rfc-editor.org/rfc/rfc8305#section-8
 
 
@@ -98,7 +99,6 @@ def _connect_to(address: Sequence[Any], timeout: float | None) -> Socket:
 
 def _race(addresses: Sequence[Sequence[Any]], timeout: float | None) -> Socket:
     """Try one address after the other, without waiting long for any of them; https://www.rfc-editor.org/rfc/rfc8305."""
-    in_progress = (errno.EINPROGRESS, errno.EWOULDBLOCK, getattr(errno, "WSAEWOULDBLOCK", 0))
     stagger = _STAGGER if timeout is None else min(_STAGGER, timeout / 2 / len(addresses))
     deadline = None if timeout is None else time.monotonic() + timeout
     # These two selectors have no descriptor of their own.
@@ -108,23 +108,15 @@ def _race(addresses: Sequence[Sequence[Any]], timeout: float | None) -> Socket:
     try:
         while untried or selector.get_map():
             if untried:
-                family, kind, protocol, _, address = untried.pop(0)
                 try:
-                    sock = Socket(family, kind, protocol)
-                except OSError as refused:  # for example, this machine has no IPv6
+                    _begin(selector, untried.pop(0))
+                except OSError as refused:
                     pass_on(refused)
                     error = refused
                     continue
-                selector.register(sock, selectors.EVENT_WRITE)
-                sock.settimeout(0)
-                code = sock.connect_ex(address)
-                if code and code not in in_progress:
-                    error = OSError(code, os.strerror(code))
-                    selector.unregister(sock)
-                    sock.close()
-                    continue
-            time_left = None if deadline is None else max(deadline - time.monotonic(), 0)
-            wait = time_left if not untried else stagger if time_left is None else min(stagger, time_left)
+            wait = None if deadline is None else max(deadline - time.monotonic(), 0)
+            if untried:
+                wait = stagger if wait is None else min(stagger, wait)
             ready = selector.select(wait)
             for key, _ in ready:
                 candidate: Any = key.fileobj
@@ -140,3 +132,15 @@ def _race(addresses: Sequence[Sequence[Any]], timeout: float | None) -> Socket:
     finally:
         for key in [*selector.get_map().values()]:
             key.fileobj.close()  # type: ignore[union-attr]
+
+
+def _begin(selector: selectors.BaseSelector, address: Sequence[Any]) -> None:
+    """Begin to connect to an address, and let `selector` wait for its end. Raises OSError if it fails at once."""
+    sock = Socket(*address[:3])  # fails, for example, if this machine has no IPv6
+    selector.register(sock, selectors.EVENT_WRITE)
+    sock.settimeout(0)
+    code = sock.connect_ex(address[4])
+    if code and code not in _IN_PROGRESS:
+        selector.unregister(sock)
+        sock.close()
+        raise OSError(code, os.strerror(code))

@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     T = TypeVar("T")
     _Request = tuple[str, str, bytes, Mapping[str, str]]  # method, path, body, headers
 
-_GZIP = 16  # zlib's number for gzip's header, which is added to the bits of the window
-_LOOKAHEAD = 262  # bytes of the window that earlier bytes are not found in
+_GZIP = 16  # added to zlib's `wbits`, it asks for gzip's header
+_LOOKAHEAD = 262  # bytes: zlib finds repetitions within its window less these
 _IDLE_MAX = 50.0  # seconds of wall clock; load balancers drop idle connections after 60, unnoticed by a frozen process
 
 

@@ -77,7 +77,7 @@ class ActiveInvocation:
         if around is not None and not around.span_id:  # a `with_context` around the call of the decorated function
             self.span.user_id, self.span.session_id, self.span.tags = around.user_id, around.session_id, around.tags
             self.span.conversation_id = around.conversation_id
-        self.inner_error: Exception | None = None  # raised by an inner application, see `note_inner_error`
+        self.inner_error: Exception | None = None  # raised by an inner application, see `web.note_inner_error`
         self._reference: ref[Active] = ref(self, container.active.discard)
         hash(self._reference)  # computed now, because `discard` needs it after this object is gone
         self._entered = _trace.Entered(self.span, host.one_at_a_time)
@@ -307,8 +307,10 @@ class ActiveInvocation:
 
     def _hand_over(self, error: BaseException | None) -> bool:
         """Leave the flush to a thread if the process stays alive, or to the host after the response, else False."""
-        if not (may_follow := self._may_flush_later(error)) or not self.host.process_stays_alive(self.invocation):
-            return may_follow and self.host.end(self.invocation, self._report_and_flush)
+        if not self._may_flush_later(error):
+            return False
+        if not self.host.process_stays_alive(self.invocation):
+            return self.host.end(self.invocation, self._report_and_flush)
         self.report()
         if self.host.one_at_a_time:
             sigterm.look_again()
@@ -387,14 +389,3 @@ class ActiveInvocation:
             span.conversation_id or noted.get(("conversation_id", "")),
             {**tags, **(span.tags or {})} or None,
         )
-
-
-def note_inner_error(error: Exception) -> None:
-    """Store the exception of an inner application that its framework turns into a response.
-
-    If the response is a failure, the root event names this error.
-    """
-    here = _trace.current()
-    active = here.root.invocation() if here is not None else None
-    if active is not None:
-        active.inner_error = error

@@ -27,7 +27,7 @@ class Exchange:
 
     def __init__(self, active: ActiveInvocation, method: str = "") -> None:
         self.active, self._method = active, method
-        self.leave_context = active.leave_context  # most calls, so without one in between
+        self.leave_context = active.leave_context  # each request calls it: a method of this class would add a call
         self.status: int | None = None
         self.error: Exception | None = None  # that the application has turned into a response
         self.is_streamed = False  # whether the end of a body is the end of the invocation

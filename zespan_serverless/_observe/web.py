@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 from typing import TYPE_CHECKING, Any
 
-from .. import _process, settings
+from .. import _process, _trace, settings
 from .._base.guard import Guarded, pass_on
 from .._platforms.detect import detect
 from .._platforms.platform import TEXT_MAX
@@ -17,7 +18,7 @@ from .host import Host, Request
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from .._platforms.platform import Header, Platform
+    from .._platforms.platform import Header, Platform, RequestFacts
     from .._trace import Span
 
 
@@ -68,36 +69,49 @@ class WebHost(Host[Request]):
         `extensions` contains the server's own entries: of an ASGI scope, or a WSGI environ.
         """
         facts = self.platform.facts(header)
-        # Azure.functions' AsgiFunctionApp or WsgiFunctionApp.
+        # AsgiFunctionApp or WsgiFunctionApp of `azure.functions`.
         if extensions and "azure_functions.invocation_id" in extensions:
             from .._platforms import azure
 
             facts = azure.request_facts(extensions, facts)
-        host, method = header("host"), method[:TEXT_MAX]
-
-        def describe() -> Description:
-            found = route()
-            known = found[:TEXT_MAX] if isinstance(found, str) else None
-            attributes = {
-                "faas.trigger": "http",
-                "http.request.method": method,
-                "http.route": known,
-                "url.path": path[:TEXT_MAX],
-                "url.scheme": scheme,
-                "server.address": host[:TEXT_MAX] if host else None,
-                **facts.attributes(),
-            }
-            return Description(attributes, f"{method} {known or path[:TEXT_MAX]}")
-
         return Invocation(  # without names, which cost a class 0.8 us
             facts.id,
             facts.name or self.platform.name,
             facts.parent,
             facts.remaining,
-            describe,
+            functools.partial(_described, method[:TEXT_MAX], path, scheme, header("host"), route, facts),
             lambda: is_probe(path, header) or self.platform.is_check(path, header),
             self.platform.kills,
         )
+
+
+def _described(
+    method: str, path: str, scheme: str, host: str | None, route: Callable[[], object], facts: RequestFacts
+) -> Description:
+    """Describe a request that has ended: its route is known by then."""
+    found = route()
+    known = found[:TEXT_MAX] if isinstance(found, str) else None
+    attributes = {
+        "faas.trigger": "http",
+        "http.request.method": method,
+        "http.route": known,
+        "url.path": path[:TEXT_MAX],
+        "url.scheme": scheme,
+        "server.address": host[:TEXT_MAX] if host else None,
+        **facts.attributes(),
+    }
+    return Description(attributes, f"{method} {known or path[:TEXT_MAX]}")
+
+
+def note_inner_error(error: Exception) -> None:
+    """Store the exception of an inner application that its framework turns into a response.
+
+    If the response is a failure, the root event names this error.
+    """
+    here = _trace.current()
+    active = here.root.invocation() if here is not None else None
+    if active is not None:
+        active.inner_error = error
 
 
 def go_on() -> None:

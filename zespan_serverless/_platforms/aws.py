@@ -59,7 +59,12 @@ def _path(setting: str) -> str:
     return "/" + setting.lstrip("/")
 
 
-def platform() -> WebAdapter:
+def platform() -> Platform:
+    """Return the platform of a process on Lambda: a function behind the Web Adapter, or a MicroVM."""
+    return _web_adapter() if "AWS_LAMBDA_FUNCTION_NAME" in os.environ else _micro_vm()
+
+
+def _web_adapter() -> WebAdapter:
     """https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html."""
     environ = os.environ
     attributes: dict[str, object] = {
@@ -92,7 +97,7 @@ class MicroVM(Platform):
         return _HOOKS.get(path.removeprefix(_HOOK_PATH))
 
 
-def micro_vm() -> MicroVM:
+def _micro_vm() -> MicroVM:
     """Return the MicroVM that the environment describes.
 
     https://docs.aws.amazon.com/lambda/latest/dg/microvms-how-it-works.html

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from .._base.forks import importing
 from .secret_keys import REDACTED, may_change, may_change_loosely, normal
-from .values import DATA_URL_MAX, PLAIN, Walk, key_text, leaf, to_json
+from .values import DATA_URL_MAX, PLAIN_MAX, Walk, key_text, leaf, to_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -23,7 +23,7 @@ RATIONALE_MAX = 2000  # characters, as in the SDK `zespan`
 ERROR_TEXT_MAX = 500  # characters, as in the SDK `zespan`
 _ERROR_READ_MAX = 65_536  # characters of an error's text that are searched, of which ERROR_TEXT_MAX are sent
 _SHORT = 1000  # characters
-_TEXT = frozenset((str,))
+_ONLY_TEXTS = frozenset((str,))
 _CACHED_KEYS, _CACHED_KEY_MAX = 1024, 64  # how many, and how long
 
 # Parts of a record, by the names that `redact_keys` may use, and those of a model call.
@@ -228,14 +228,14 @@ class _Walk(Walk):
         self._policy, self._keys = policy, policy.keys
 
     def mapping(self, held: dict[Any, Any]) -> dict[str, Any]:
-        if not (_TEXT.issuperset(map(type, held)) and self._policy.shown.issuperset(held)):
+        if not (_ONLY_TEXTS.issuperset(map(type, held)) and self._policy.shown.issuperset(held)):
             return self.pairs(held.items())
         for key, value in held.items():  # no key is secret, and most values stay as they are
             kind = type(value)
             if kind is str:
                 if len(value) < _SHORT and '"' not in value and "'" not in value:
                     continue
-            elif value is None or kind is bool or ((kind is int or kind is float) and -PLAIN < value < PLAIN):
+            elif value is None or kind is bool or ((kind is int or kind is float) and -PLAIN_MAX < value < PLAIN_MAX):
                 continue
             held[key] = self.value(value)
         return held

@@ -20,7 +20,7 @@ _STRANGE_ITEMS_MAX = 100_000  # of a container that is not built in, and may be 
 _DATA_URL_KEPT = 100
 _BYTES_SHOWN = 1024  # of a longer one, all is shown if the beginning looks like text
 _TRIES = 3  # attempts to read a container that another thread changes
-PLAIN = 2**63  # numbers below, which NaN is not, are written as they are
+PLAIN_MAX = 2**63  # numbers up to this, on both sides of 0, are copied as they are; NaN is not among them
 _INT_BITS_MAX = 1024  # the range of a float; Python refuses to write very large integers
 
 
@@ -113,7 +113,7 @@ class Walk:
             if not value:
                 return kind()
             held = value.copy()  # in one step, because another thread may change it
-        elif value is None or kind is bool or ((kind is int or kind is float) and -PLAIN < value < PLAIN):
+        elif value is None or kind is bool or ((kind is int or kind is float) and -PLAIN_MAX < value < PLAIN_MAX):
             return value
         else:
             found = None if kind is int or kind is float else _held(value)

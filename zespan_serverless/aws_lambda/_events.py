@@ -181,8 +181,9 @@ def _request(event: dict[Any, Any]) -> object:
     """Return the part of an event that has an HTTP request's headers."""
     if "headers" in event or "multiValueHeaders" in event:
         return event
-    request = event.get("request")  # AppSync; otherwise CloudFront
-    return request if isinstance(request, dict) else dig(event, _EDGE) if "Records" in event else None
+    if isinstance(event.get("request"), dict):  # AppSync
+        return event["request"]
+    return dig(event, _EDGE) if "Records" in event else None
 
 
 def _carrier_of(request: object) -> Carrier:
@@ -278,7 +279,8 @@ def xray_link(header: object) -> Link | None:
         return None
     parts: dict[str, str] = {}
     for pair in header[:512].split(";"):
-        name, _, parts[name] = pair.strip().partition("=")
+        name, _, value = pair.strip().partition("=")
+        parts[name] = value
     root, parent_id = parts.get("Root", "").split("-"), parts.get("Parent")
     trace_id = "".join(root[1:]) if len(root) == 3 else ""
     if not are_ids(trace_id, parent_id or "0000000000000001"):
