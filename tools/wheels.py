@@ -32,7 +32,7 @@ NEEDED = ("hypothesis", "openai>=1.50", "pytest>=9", "pytest-timeout>=2.4")
 # Each part of the package once: settings, records, delivery, a server, a decorator, the plugin of pytest. The tests of
 # threads are for Python without the GIL.
 TESTS = (
-    "tests/test_settings.py",
+    "tests/settings",
     "tests/test_front_door.py",
     "tests/base",
     "tests/delivery/test_background.py",
