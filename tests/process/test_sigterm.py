@@ -160,6 +160,45 @@ say("lived on")
     assert "lived on" not in end.said
 
 
+def test_an_interrupted_look_at_the_handler_does_not_keep_the_process_alive() -> None:
+    """The user's alarm may raise while a new handler is found. A default action that is set later ends the process."""
+    end = terminated("""
+def alarm(message):
+    watching._listener.send = send
+    raise LookupError
+
+signal.signal(signal.SIGTERM, user)
+_shutdown.watch(flush)
+watching = _shutdown._watch
+send, watching._listener.send = watching._listener.send, alarm
+signal.signal(signal.SIGTERM, lambda *args: None)
+try:
+    _shutdown.rearm()
+except LookupError:
+    say("interrupted")
+signal.signal(signal.SIGTERM, signal.SIG_DFL)
+_shutdown.rearm()
+ready()
+""")
+    assert (end.status, end.said) == (TERMINATED, ["interrupted", "flushed"])
+
+
+def test_stack_at_a_deadline_ends_in_the_users_code() -> None:
+    """What is noted when SIGTERM arrives has no frames of the package, which has called the user's handler."""
+    end = terminated(f"""
+from zespan_serverless._process import ending
+
+def note(seconds):
+    say(ending._deadline_note(0)["stack"].splitlines()[-1])
+
+{PATIENT}
+signal.signal(signal.SIGTERM, user_exits)
+_shutdown.watch(note)
+ready()
+""")
+    assert end.said[0].endswith("in ready")
+
+
 def test_later_user_handler_runs_after_the_flush_once_rearmed() -> None:
     """A handler that is set later is found at the end of an invocation."""
     script = "_shutdown.watch(slow_flush); signal.signal(signal.SIGTERM, user_exits); _shutdown.rearm(); ready()"

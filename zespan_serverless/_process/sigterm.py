@@ -55,8 +55,10 @@ REPORT_TIMEOUT = 0.1
 
 SIGTERM = listener.SIGTERM
 
-# Our own messages; the signal's traceback is ASCII. _ARMED: what follows is of signals with the action that is set now.
-_FLUSHED, _ARMED, _HANDLER_CALLED, _EXITING, _STOP = b"\xfa", b"\xfb", b"\xfd", b"\xfe", b"\xff"
+# Our own messages; the signal's traceback is ASCII. The first two: what follows is of signals that end the process
+# after the flush, or whose action follows at once.
+_POSTPONED, _CHAINED, _FLUSHED = b"\xf9", b"\xfa", b"\xfb"
+_HANDLER_CALLED, _EXITING, _STOP = b"\xfd", b"\xfe", b"\xff"
 _NO_SIGNAL = _FLUSHED + _EXITING + _STOP + listener.FOREIGN
 _FAILURES_MAX = 20  # times in a row that sockets are opened anew before we give up
 _KILLED_AFTER = 0.1  # seconds after which a process that is still there has survived its own SIGTERM
@@ -150,7 +152,6 @@ class _Watch:
         self.armed_at = 0.0  # monotonic
         self._armed_for: Any = None  # the handler that SIGTERM had when we were armed
         self._ends = False  # whether a signal that is read now is to end the process, which we have postponed
-        self._ends_later: deque[bool] = deque()  # the same for signals after each _ARMED that has not been read
         self._has_stopped = False  # whether the thread has given up
         self._older: Any = _listening()
         try:
@@ -180,12 +181,11 @@ class _Watch:
                 handler = listener.AfterFlush(handler, self.head_start, rearm)
             # Even if it is the same handler: `remove` may have restored one that is older.
             signal.signal(SIGTERM, handler)
-        self._armed_for = handler
-        self._ends_later.append(handler == signal.SIG_DFL)
-        if not self._listener.send(_ARMED):
-            self._ends = self._ends_later.pop()
+        if not self._listener.send(_POSTPONED if handler == signal.SIG_DFL else _CHAINED):
+            self._ends = handler == signal.SIG_DFL
         if handler != signal.SIG_IGN:
             self._listener.install(chain=callable(handler))
+        self._armed_for = handler  # last: if a signal handler raises before, the next call tries again
 
     def look_again(self) -> None:
         """Postpone the default action again, if SIGTERM has it."""
@@ -271,8 +271,7 @@ class _Watch:
                     if failures > _FAILURES_MAX:
                         raise OSError("the sockets cannot be read")
                     self._listener.reopen()
-                    while self._ends_later:
-                        self._ends = self._ends_later.popleft()
+                    self._ends = signal.getsignal(SIGTERM) == signal.SIG_DFL  # the message is lost
                 except OSError as error:
                     log.line("sigterm-unwatched", "SIGTERM is not watched any more: %r", error, level=log.DEBUG)
                     self._has_stopped = True
@@ -288,16 +287,15 @@ class _Watch:
         """Handle signals, each as the action demands that it had when the signal came. Return whether there was one."""
         is_signal = False
         while True:
-            part, armed, received = received.partition(_ARMED)
+            part = _up_to_action(received)
+            received = received[len(part) :]
             if part.strip(_NO_SIGNAL):
                 is_signal = True
                 received += self._terminate(self._ends)
-                if not armed:  # what comes first is the rest of the traceback
-                    _, armed, received = received.partition(_ARMED)
-            if not armed:
+                received = received[len(_up_to_action(received)) :]  # without the rest of the traceback
+            if not received:
                 return is_signal
-            if self._ends_later:
-                self._ends = self._ends_later.popleft()
+            self._ends, received = received[:1] == _POSTPONED, received[1:]
 
     def _terminate(self, ends: bool) -> bytes:
         """Flush, and end the process if the signal does. Return what has arrived meanwhile."""
@@ -350,6 +348,11 @@ class _Watch:
         """Wait for the flush of a SIGTERM that has arrived: the exit may be a handler's sys.exit."""
         self._wait(_EXITING, GRACE + REPORT_TIMEOUT)
         self.disarm()
+
+
+def _up_to_action(received: bytes) -> bytes:
+    """Return what has been received before the next message about the action of signals."""
+    return received.partition(_POSTPONED)[0].partition(_CHAINED)[0]
 
 
 def _is_free() -> bool:
