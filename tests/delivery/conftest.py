@@ -9,14 +9,12 @@ from typing import Any
 
 import pytest
 
-from tests.delivery.support import LOOK_AT_THE_CLOCK, assert_balanced, pauses
+from tests.delivery.support import LOOK_AT_THE_CLOCK, Make, assert_balanced, pauses
 from zespan_serverless._delivery.delivery import Delivery
 from zespan_serverless._process.container import build_exporter
 from zespan_serverless.exporters import Exporter
 from zespan_serverless.settings import Settings
 from zespan_serverless.testing import Backend
-
-Make = Callable[..., Delivery]
 
 
 @pytest.fixture

@@ -37,6 +37,7 @@ from zespan_serverless.exporters import Outcome
 from zespan_serverless.settings import Settings
 
 Step = Outcome | BaseException | Callable[["Scripted", list[int]], Outcome]
+Make = Callable[..., Delivery]
 
 OK = Outcome("delivered")
 RETRY = Outcome("retry", "made up")
@@ -83,6 +84,15 @@ class Scripted:
 
     def close(self) -> None:
         self.closes += 1
+
+
+class Picky(Scripted):
+    """Cannot encode everything."""
+
+    def encode(self, record: Any) -> bytes:
+        if record.fields["n"] == -1:
+            raise ValueError("odd")
+        return super().encode(record)
 
 
 def hang(exporter: Scripted, numbers: list[int]) -> Outcome:

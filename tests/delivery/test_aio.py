@@ -9,8 +9,7 @@ from functools import partial
 import pytest
 import trio
 
-from tests.delivery.conftest import Make
-from tests.delivery.support import OK, Scripted, capture, eventually, hang, pending_flushes
+from tests.delivery.support import OK, Make, Scripted, capture, eventually, hang, pending_flushes
 from zespan_serverless import FlushReport
 from zespan_serverless._delivery.aio import flush_async
 from zespan_serverless._delivery.delivery import Delivery

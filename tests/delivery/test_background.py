@@ -10,8 +10,19 @@ from typing import Any
 
 import pytest
 
-from tests.delivery.conftest import Make
-from tests.delivery.support import OK, RETRY, Gate, Scripted, balance, capture, eventually, hang, in_thread, lock_of
+from tests.delivery.support import (
+    OK,
+    RETRY,
+    Gate,
+    Make,
+    Scripted,
+    balance,
+    capture,
+    eventually,
+    hang,
+    in_thread,
+    lock_of,
+)
 from zespan_serverless._base.reports import FlushReport
 
 Threads = Callable[[str], set[threading.Thread]]

@@ -13,10 +13,11 @@ from typing import Any
 
 import pytest
 
-from tests.delivery.conftest import Clock, Make
+from tests.delivery.conftest import Clock
 from tests.delivery.support import (
     OK,
     Gate,
+    Make,
     Scripted,
     accounts_of,
     assert_balanced,

@@ -16,6 +16,7 @@ from tests.delivery.support import (
     REFUSED,
     RETRY,
     Gate,
+    Make,
     Scripted,
     balance,
     capture,
@@ -28,11 +29,8 @@ from tests.delivery.support import (
     sender_of,
 )
 from zespan_serverless._base.reports import FlushReport
-from zespan_serverless._delivery.delivery import Delivery
 from zespan_serverless.exporters import Dropped, Outcome
 from zespan_serverless.testing import Backend
-
-Make = Callable[..., Delivery]
 
 
 @pytest.fixture

@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from tests.delivery.conftest import Make
 from tests.delivery.support import (
     OK,
     REFUSED,
     RETRY,
     UNAUTHORIZED,
+    Make,
     Scripted,
     before_notices_of_close,
     capture,

@@ -6,7 +6,6 @@ import json
 import logging
 import os
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -16,6 +15,7 @@ import pytest
 from tests.delivery.support import (
     OK,
     RETRY,
+    Make,
     Scripted,
     accounts_of,
     assert_balanced,
@@ -33,8 +33,6 @@ from zespan_serverless._delivery.delivery import Delivery
 from zespan_serverless._delivery.journal import Journal
 from zespan_serverless.exporters import Outcome
 from zespan_serverless.settings import Settings
-
-Make = Callable[..., Delivery]
 
 
 def test_the_log_says_once_where_events_are_parked(make: Make, caplog: pytest.LogCaptureFixture) -> None:

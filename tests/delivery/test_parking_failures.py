@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -16,6 +15,7 @@ from tests.delivery.support import (
     UNAUTHORIZED,
     WAYS_TO_FAIL,
     Gate,
+    Make,
     Scripted,
     away,
     capture,
@@ -25,10 +25,7 @@ from tests.delivery.support import (
     sender_of,
 )
 from zespan_serverless._base.reports import FlushReport
-from zespan_serverless._delivery.delivery import Delivery
 from zespan_serverless.exporters import Dropped
-
-Make = Callable[..., Delivery]
 
 
 @pytest.mark.parametrize("step", [*WAYS_TO_FAIL, UNAUTHORIZED, SystemError("odd"), lambda *_: None])

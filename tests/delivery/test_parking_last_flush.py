@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -14,6 +13,7 @@ from tests.delivery.support import (
     RETRY,
     WAYS_TO_FAIL,
     Gate,
+    Make,
     Scripted,
     accounts_of,
     assert_balanced,
@@ -27,10 +27,7 @@ from tests.delivery.support import (
     sender_of,
 )
 from zespan_serverless._base.reports import FlushReport
-from zespan_serverless._delivery.delivery import Delivery
 from zespan_serverless.exporters import Dropped, Outcome
-
-Make = Callable[..., Delivery]
 
 
 @pytest.mark.parametrize("step", WAYS_TO_FAIL)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
 
 from tests.delivery.conftest import Clock
 from tests.delivery.support import (
     OK,
     RETRY,
+    Make,
     Scripted,
     away,
     capture,
@@ -19,10 +19,7 @@ from tests.delivery.support import (
     pending_numbers,
 )
 from zespan_serverless._base.reports import FlushReport
-from zespan_serverless._delivery.delivery import Delivery
 from zespan_serverless.exporters import Outcome
-
-Make = Callable[..., Delivery]
 
 SILENCE = Outcome("retry", "HTTP 429", 60.0)
 

@@ -19,6 +19,7 @@ import pytest
 from tests.delivery.support import (
     OK,
     Gate,
+    Make,
     Scripted,
     assert_balanced,
     balance,
@@ -36,8 +37,6 @@ from zespan_serverless._delivery import journal_format
 from zespan_serverless._delivery.delivery import Delivery
 from zespan_serverless.exporters import Dropped, Outcome
 from zespan_serverless.settings import Settings
-
-Make = Callable[..., Delivery]
 
 AWAY = Outcome("retry", "made up", 60)
 

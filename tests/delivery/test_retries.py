@@ -8,7 +8,6 @@ import json
 import logging
 import threading
 import time
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -20,6 +19,7 @@ from tests.delivery.support import (
     OK,
     REFUSED,
     RETRY,
+    Make,
     Scripted,
     assert_balanced,
     balance,
@@ -39,8 +39,6 @@ from zespan_serverless._delivery.delivery import Delivery
 from zespan_serverless.exporters import Dropped, Outcome
 from zespan_serverless.settings import Settings
 from zespan_serverless.testing import Backend
-
-Make = Callable[..., Delivery]
 
 
 def numbers(backend: Backend) -> list[int]:

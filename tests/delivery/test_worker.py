@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 from unittest import mock
@@ -17,6 +16,7 @@ from tests.delivery.support import (
     RETRY,
     WAIT,
     Gate,
+    Make,
     Scripted,
     assert_balanced,
     buffer_of,
@@ -27,9 +27,6 @@ from tests.delivery.support import (
     sender_of,
 )
 from zespan_serverless._base.reports import FlushReport
-from zespan_serverless._delivery.delivery import Delivery
-
-Make = Callable[..., Delivery]
 
 
 def test_error_in_the_sender_counts_as_a_failure_of_the_backend(make: Make, caplog: pytest.LogCaptureFixture) -> None:
