@@ -185,9 +185,10 @@ class Policy:
         """Copy a value into JSON's types, without secrets."""
         return _Walk(self).value(value)
 
-    def shows(self, keys: Iterable[str], text: str) -> bool:
-        """Whether none of the keys is secret, as far as is known, and a text certainly contains no secret."""
-        return self.shown.issuperset(keys) and not may_change(text, self.keys)
+    def shows(self, keys: list[Any], text: str) -> bool:
+        """Whether all keys are texts, none is secret, as far as is known, and a text certainly contains no secret."""
+        are_texts = _ONLY_TEXTS.issuperset(map(type, keys))
+        return are_texts and self.shown.issuperset(keys) and not may_change(text, self.keys)
 
     def text(self, text: str) -> str:
         """Return a text without secrets."""

@@ -15,7 +15,7 @@ from .._base.guard import pass_on
 
 DATA_URL_MAX = 65_536  # characters; only the beginning of a longer one, such as a picture, is kept
 _DEPTH_MAX = 20
-_ITEMS_MAX = 1_000_000  # in one walk; JSON has at least two bytes for each
+ITEMS_MAX = 1_000_000  # in one walk; JSON has at least two bytes for each
 _STRANGE_ITEMS_MAX = 100_000  # of a container that is not built in, and may be infinite
 _DATA_URL_KEPT = 100
 _BYTES_SHOWN = 1024  # of a longer one, all is shown if the beginning looks like text
@@ -101,7 +101,7 @@ class Walk:
 
     def __init__(self) -> None:
         self._above: set[int] = set()
-        self._left = _ITEMS_MAX
+        self._left = ITEMS_MAX
 
     def value(self, value: Any) -> Any:
         """Return the plain copy of one value."""

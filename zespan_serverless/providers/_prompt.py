@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from .._base.guard import pass_on
 from .._record.model import Prompt
-from .._record.values import json_encoder, leaf, model_fields, plain, to_json
+from .._record.values import ITEMS_MAX, PLAIN_MAX, json_encoder, leaf, model_fields, plain, to_json
 from ._fields import field, items, texts_of
 
 if TYPE_CHECKING:
@@ -70,7 +70,11 @@ def _taken(messages: list[Any], policy: Policy | None) -> tuple[list[Any], str]:
         return simple, _digest(simple)
     walk = plain if policy is None else policy.plain
     copying = _Copying(walk)
-    taken: Any = copying.copy(messages)
+    try:
+        taken: Any = copying.copy(messages)
+    except RecursionError as error:  # the walk shortens what is deep, and a cycle
+        pass_on(error)
+        taken, copying.is_plain = walk(messages), False
     digest = _digest(taken, copying.has_models) if copying.is_plain else _digest_in_pieces(messages)
     if policy is not None and not policy.shows(copying.keys, "\n".join(copying.texts)):
         taken = walk(taken)
@@ -137,12 +141,13 @@ class _Copying:
     """One pass over other messages that copies them, and collects what may contain a secret: `keys` and `texts`.
 
     Dicts, lists, models and short texts are copied as they are. `walk` copies everything else, and removes secrets.
+    Raises RecursionError if there is too much.
     """
 
-    __slots__ = ("_walk", "has_models", "is_plain", "keys", "texts")
+    __slots__ = ("_left", "_walk", "has_models", "is_plain", "keys", "texts")
 
     def __init__(self, walk: Callable[[Any], Any]) -> None:
-        self._walk = walk
+        self._walk, self._left = walk, ITEMS_MAX
         self.keys: list[Any] = []
         self.texts: list[str] = []
         self.is_plain = True  # nothing had to be walked
@@ -151,21 +156,24 @@ class _Copying:
     def copy(self, value: Any, depth: int = 0) -> Any:
         """Return a copy of a dict or a list."""
         copy = value.copy()  # in one step, because another thread may change it
+        self._left -= len(copy)
+        if depth > _DEPTH or self._left < 0:
+            raise RecursionError
         if type(copy) is dict:
             self.keys += copy
         for at, held in copy.items() if type(copy) is dict else enumerate(copy):
             kind = type(held)
             if kind is str and len(held) <= _PIECE:
                 self.texts.append(held)
-            elif (kind is dict or kind is list) and depth < _DEPTH:
+            elif kind is dict or kind is list:
                 copy[at] = self.copy(held, depth + 1)
-            elif held is not None and kind is not bool and kind is not int:
+            elif held is not None and kind is not bool and not (kind is int and -PLAIN_MAX < held < PLAIN_MAX):
                 copy[at] = self._other(held, depth)
         return copy
 
     def _other(self, value: Any, depth: int) -> Any:
         """Return a copy of anything else. An answer that the user has put back is a model of pydantic's."""
-        fields = model_fields(value) if depth < _DEPTH else None
+        fields = model_fields(value)
         if fields is None:
             self.is_plain = False
             return self._walk(value)

@@ -8,6 +8,7 @@ import json
 import tracemalloc
 from collections.abc import Callable
 from contextlib import suppress
+from enum import StrEnum
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -362,6 +363,47 @@ def test_messages_are_redacted_whether_or_not_they_are_walked(message: dict[str,
             assert prompt.digest == hashlib.sha256(json.dumps(messages).encode()).hexdigest()
             assert (prompt.turn, prompt.last_role, prompt.system) == (1, "user", "Be brief")
             assert prompt.messages[0] is not message
+
+
+class Word(StrEnum):
+    """A key of a user-defined class."""
+
+    SECRET = "role"
+
+
+def _linked() -> dict[str, Any]:
+    """Return a tree whose nodes know their parents: 8 in each."""
+    root: dict[str, Any] = {"children": []}
+    level = [root]
+    for _ in range(3):
+        level = [{"children": [], "parent": parent} for parent in level for _ in range(8)]
+        for child in level:
+            child["parent"]["children"].append(child)
+    return root
+
+
+def _in_lists(depth: int) -> Any:
+    value: Any = "Hi"
+    for _ in range(depth):
+        value = [value]
+    return value
+
+
+@pytest.mark.parametrize(
+    "content",
+    [_linked(), [1] * 1_100_000, _in_lists(24), 10**400, {Word.SECRET: "s3cret"}],
+    ids=["cycle", "many", "deep", "large number", "key of a user-defined class"],
+)
+def test_odd_messages_are_copied_as_the_walk_copies_them(content: Any) -> None:
+    """A cycle is not followed: it would take seconds, and make an event of 45 MB."""
+    messages = [{"role": "user", "content": content}]
+    with testing.recording():
+        container = _container.current()
+        assert container is not None
+        for _ in range(2):
+            prompt = read_prompt(Request(CHAT, "openai", "m", messages=messages), container)
+            assert prompt.text == to_json(container.policy.plain(messages))
+            assert len(prompt.text) < 100_000
 
 
 class Said(pydantic.BaseModel):
