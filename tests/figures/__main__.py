@@ -5,7 +5,7 @@ have arrived after each way to end, and the milliseconds that a task or response
 the median of all rounds, and their range. All ways run in turn in each round. The official SDK sends every two seconds
 and at exit; a second row for it, which flushes, shows that it captures every call.
 
-Measure time on a machine that does nothing else. Without a name, all hosts are measured, in five minutes.
+Measure time on a machine that does nothing else. Without a name, all hosts are measured, in six minutes.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import environments
 from tests.comparison.table import with_block
 from tests.figures.measured import HOSTS, Agent, Found, Queue, added
 
@@ -72,12 +73,15 @@ def main() -> None:
     if given.timed < 4:  # of which half is measured
         parser.error(f"--timed {given.timed} is too few, use --timed 4 or more")
     hosts = [HOSTS[name] for name in given.hosts or HOSTS]
+    if missing := {host.environment for host in hosts if environments.python_of(*host.environment) is None}:
+        groups, names = (sorted(set(each)) for each in zip(*missing, strict=True))
+        parser.error(f"not installed: {', '.join(names)}. Type: python -m tests.environments {' '.join(groups)}")
     load = os.getloadavg()[0]
     try:
         times = {host.name: added(host, given.rounds, given.timed) if given.rounds else {} for host in hosts}
         events = counted(hosts, given.tasks)
-    except pytest.skip.Exception as missing:
-        parser.error(str(missing))
+    except pytest.skip.Exception as skipped:
+        parser.error(str(skipped))
     today = datetime.datetime.now(tz=datetime.UTC).date()
     versions = f"Python {platform.python_version()}, version {version('zespan')} of the official SDK"
     effort = f"{given.tasks} model calls in each run, {given.rounds} rounds for the time"

@@ -61,6 +61,11 @@ class Queue(NamedTuple):
     broker: str
     command: list[str]
 
+    @property
+    def environment(self) -> tuple[str, str]:
+        """The group and the name of what has to be installed (tests/environments.py)."""
+        return "workers", "queues"
+
     def run(self, how: str, ending: str, tasks: int) -> Found:
         """Perform tasks that are published before, and stop the worker when the last one has begun."""
         with _sinks() as sinks, self._environment(how, sinks) as env:
@@ -93,12 +98,10 @@ class Queue(NamedTuple):
             yield support.environment(sinks.folder, sinks.backend.url, **more, **model)
 
     def _publish(self, tasks: int, env: dict[str, str]) -> None:
-        support.run(
-            environments.installed("workers", "queues"), "tests.figures.apps.publish", self.name, tasks, env=env
-        )
+        support.run(environments.installed(*self.environment), "tests.figures.apps.publish", self.name, tasks, env=env)
 
     def _worker(self, env: dict[str, str], *options: str) -> Worker:
-        python = environments.installed("workers", "queues")
+        python = environments.installed(*self.environment)
         return Worker([str(python), "-m", *self.command, *options], env)
 
 
@@ -109,6 +112,11 @@ class Agent(NamedTuple):
     ways: dict[str, str]
     endings: dict[str, Callable[[Runtime, str], None]]
     variables: dict[str, str]
+
+    @property
+    def environment(self) -> tuple[str, str]:
+        """The group and the name of what has to be installed (tests/environments.py)."""
+        return "agents", self.name
 
     def run(self, how: str, ending: str, tasks: int, pause: float = TIMER + 0.2) -> Found:
         """Send requests, `pause` seconds apart; the process is stopped after each of them, and killed at the end."""

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 
-from tests.figures.__main__ import counted, table
+from tests import environments
+from tests.figures.__main__ import counted, main, table
 from tests.figures.measured import HOSTS, Agent, Found, added
 
 pytestmark = pytest.mark.host(seconds=12)
@@ -30,3 +33,16 @@ def test_more_arrives_of_an_agent() -> None:
     assert before.arrived < before.captured
     only_package = foundry._replace(ways={"package": foundry.ways["package"]})
     assert [len(times) for times in added(only_package, 1, 1).values()] == [1]
+
+
+def test_what_is_missing_is_named_before_anything_is_measured(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One command installs what all hosts need, and nobody waits for minutes to read it."""
+    monkeypatch.setattr(sys, "argv", ["figures"])
+    monkeypatch.setattr(environments, "python_of", lambda group, name: None)
+    monkeypatch.setattr("tests.figures.__main__.added", lambda *args: pytest.fail("it measures"))
+    with pytest.raises(SystemExit):
+        main()
+    missing = "not installed: agentcore, foundry, queues. Type: python -m tests.environments agents workers\n"
+    assert capsys.readouterr().err.endswith(missing)
