@@ -92,6 +92,13 @@ def test_every_block_is_run() -> None:
     }
 
 
+def test_every_streamed_example_has_tokens() -> None:
+    """OpenAI reports the tokens of a stream only to those who ask. Groq always does."""
+    streams = {name for name, page in PAGES.items() for block in blocks(page) if "stream=True" in block}
+    asking = {name for name, page in PAGES.items() for block in blocks(page) if '"include_usage": True' in block}
+    assert streams - asking == {"providers/groq"}
+
+
 def test_the_users_of_an_invocation() -> None:
     """A decorator reads the user from the event, and a block inside names the conversation."""
     with testing.recording() as events:
