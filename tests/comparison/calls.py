@@ -16,7 +16,8 @@ from importlib.metadata import version
 from typing import Any
 
 from tests.comparison.tools import TOOLS, Tool, settled
-from tests.providers.apis import APIS, Api
+from tests.providers.apis import APIS
+from tests.providers.apis.api import Api
 from tests.providers.endpoint import Endpoint, Json, Reply, serving, whole
 from tests.providers.user import Raw, close, use
 

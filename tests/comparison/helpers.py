@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from tests.providers.apis import APIS as BASIC
-from tests.providers.apis import MESSAGES, QUESTION, Api
+from tests.providers.apis.api import MESSAGES, QUESTION, Api
 
 
 def none(client: Any) -> Any:

@@ -11,7 +11,8 @@ import sys
 import warnings
 from typing import Any
 
-from .apis import APIS, Api
+from .apis import APIS
+from .apis.api import Api
 from .endpoint import serving
 from .test_apis import play
 

@@ -23,7 +23,8 @@ from zespan_serverless.providers._pricing import _SECTIONS as PRICED
 from zespan_serverless.providers.openai._addresses import _PROVIDERS as PROVIDERS
 from zespan_serverless.providers.openai._addresses import UNKNOWN_PROVIDER, provider_at
 
-from .apis import APIS, QUESTION, Api
+from .apis import APIS
+from .apis.api import QUESTION, Api
 from .endpoint import Endpoint, Json, Reply, serving, whole
 
 BEGIN, END = "<!-- begin: python -m tests.providers.pages -->\n", "<!-- end -->\n"

@@ -17,7 +17,8 @@ import pytest
 
 from zespan_serverless import flush, providers, testing, zespan_lambda
 
-from .apis import APIS, Api
+from .apis import APIS
+from .apis.api import Api
 from .endpoint import Endpoint, Json, Reply, serving, whole
 from .user import close, use
 

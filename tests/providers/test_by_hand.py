@@ -15,7 +15,8 @@ from zespan_serverless import ConfigurationError, flush, patch, providers, testi
 from zespan_serverless._base.hook import WhenImported
 from zespan_serverless.providers import _by_hand
 
-from .apis import APIS, Api
+from .apis import APIS
+from .apis.api import Api
 from .endpoint import serving
 from .test_apis import IGNORED, play
 

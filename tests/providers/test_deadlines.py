@@ -15,7 +15,8 @@ import pytest
 
 from zespan_serverless import flush, testing, time_left, zespan_lambda
 
-from .apis import APIS, Api
+from .apis import APIS
+from .apis.api import Api
 from .endpoint import serving
 from .slow import MODES, slow
 from .test_apis import play

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests.providers.apis import ANTHROPIC, RESPONSES, openai_client
+from tests.providers.apis.anthropic_ import ANTHROPIC
+from tests.providers.apis.openai_ import RESPONSES, openai_client
 from tests.providers.endpoint import Json, Reply, serving, whole
 from zespan_serverless import flush, testing
 

@@ -12,7 +12,8 @@ import pytest
 
 from zespan_serverless import flush, testing, zespan_lambda
 
-from .apis import APIS, Api
+from .apis import APIS
+from .apis.api import Api
 from .endpoint import Json, Reply, serving, whole
 from .test_deadlines import NAMES
 from .user import close, insist

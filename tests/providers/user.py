@@ -6,7 +6,7 @@ import inspect
 from contextlib import AsyncExitStack
 from typing import Any
 
-from .apis import Api
+from .apis.api import Api
 
 
 class Raw:

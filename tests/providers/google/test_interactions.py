@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.providers.apis import INTERACTION, google_client
+from tests.providers.apis.google_ import INTERACTION, google_client
 from tests.providers.endpoint import Json, Reply, events, serving, whole
 from tests.providers.test_apis import IGNORED
 from tests.providers.user import close
