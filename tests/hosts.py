@@ -113,6 +113,12 @@ GROUPS = {
     "Temporal": Group("temporal", {"Temporal": ""}),
 }
 
+RESTORED = (
+    "With SnapStart, everything arrives before it. A restored process begins as `snapstart`, with traces of its own and"
+    " a new connection; nothing arrives twice."
+)
+"""What is said of a snapshot on Lambda, of a handler and of a web application alike."""
+
 NO_SNAPSHOT = {
     **dict.fromkeys(("Azure Functions", "Google Cloud functions", "Cloud Run", "Vercel"), "None is known."),
     **dict.fromkeys(("Bedrock AgentCore", "Google Agent Engine", "RunPod", "Cog"), "None is known."),

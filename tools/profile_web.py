@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import Any
 
-from zespan_serverless import asgi, wsgi
+from zespan_serverless import asgi, shutdown, wsgi
 from zespan_serverless.testing import Backend
 
 from .profile import MAIN, Count, table
@@ -134,6 +134,7 @@ def main() -> None:
         os.environ["ZESPAN_BASE_URL"] = backend.url
         for server in (Asgi, Wsgi):
             print("\n".join(lines(server, chosen.pieces, chosen.shown)))
+        shutdown()  # while there is a backend
 
 
 if __name__ == "__main__":

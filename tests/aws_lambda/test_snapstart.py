@@ -18,7 +18,7 @@ import snapshot_restore_py
 
 from tests.aws_lambda.runtime_api import RuntimeApi
 from tests.aws_lambda.support import calls, roots, until
-from tests.hosts import Cell
+from tests.hosts import RESTORED, Cell
 from zespan_serverless.aws_lambda import _snapstart
 from zespan_serverless.testing import Backend
 
@@ -93,10 +93,7 @@ def test_invocations_after_a_restore_are_delivered(
     assert len({event["event_id"] for event in backend.events}) == len(backend.events)
     everything = roots(backend.events)
     assert len({root["trace_id"] for root in everything}) == len(everything)
-    seen = (
-        "With SnapStart, everything arrives before it. A restored process begins as `snapstart`, with traces of its own"
-    )
-    cell("AWS Lambda", "snapshot", f"{seen} and a new connection; nothing arrives twice.")
+    cell("AWS Lambda", "snapshot", RESTORED)
 
 
 @pytest.mark.parametrize("mode", ["refuse", 503, "hang"])

@@ -138,9 +138,9 @@ class Buffer:
             return self.in_flight
         room = self._batch_bytes
         if len(self._waiting) <= self._batch_size and self._bytes + len(self._waiting) <= room:  # all, as usual
-            batch, none = list(self._waiting), deque[Item]()
+            batch, empty = list(self._waiting), deque[Item]()
             # No call from here on
-            self.in_flight, self._waiting, self._bytes = batch, none, 0
+            self.in_flight, self._waiting, self._bytes = batch, empty, 0
         while self._waiting and len(self.in_flight) < self._batch_size:
             item = self._waiting[0]
             room -= item.size + 1

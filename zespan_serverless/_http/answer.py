@@ -1,4 +1,4 @@
-"""Writes the heads of HTTP/1.1 requests, and parses their answers from the bytes that have arrived so far."""
+"""Parses answers to HTTP/1.1 requests from the bytes that have arrived so far."""
 
 from __future__ import annotations
 
@@ -57,14 +57,6 @@ def parse_head(head: bytes) -> tuple[str, int, dict[str, str]]:
         raise TornAnswer(f"the answer has no valid status: {first[:50]!r}")
     fields = {name.lower(): value.strip() for line in lines for name, colon, value in [line.partition(":")] if colon}
     return version, int(digits), fields
-
-
-def request_head(method: str, target: str, headers: Mapping[str, str]) -> bytes:
-    """Return the head of a request, without the blank line that ends it. Raises ValueError, see `Channel.send`."""
-    head = "".join([f"{method} {target} HTTP/1.1\r\n", *(f"{name}: {value}\r\n" for name, value in headers.items())])
-    if not head.count("\n") == head.count("\r") == len(headers) + 1:
-        raise ValueError("a header contains a line break")
-    return head.encode("latin-1")
 
 
 def is_chunked(headers: Mapping[str, str]) -> bool:

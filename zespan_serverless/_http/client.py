@@ -24,7 +24,6 @@ from .answer import (
     is_chunked,
     parse_chunks,
     parse_head,
-    request_head,
 )
 
 if TYPE_CHECKING:
@@ -93,7 +92,7 @@ class Channel:
         `receive` returns the answer, or raises the error.
         """
         if self._asked != (method, target, headers):  # usually it is the same as before, but for the body
-            self._head = request_head(method, target, headers)
+            self._head = _request_head(method, target, headers)
             self._asked = method, target, dict(headers)
         length = b"content-length: %d\r\n" % len(body) if body else b""
         self._send(self._through_layers(self._head + length + b"\r\n" + body))
@@ -306,3 +305,11 @@ class Channel:
         self.reusable &= is_complete and len(body) <= BODY_MAX
         self._body_headers, self._unread = None, unread[end:] if is_complete else b""
         return body[:BODY_MAX]
+
+
+def _request_head(method: str, target: str, headers: Mapping[str, str]) -> bytes:
+    """Return the head of a request, without the blank line that ends it. Raises ValueError, see `Channel.send`."""
+    head = "".join([f"{method} {target} HTTP/1.1\r\n", *(f"{name}: {value}\r\n" for name, value in headers.items())])
+    if not head.count("\n") == head.count("\r") == len(headers) + 1:
+        raise ValueError("a header contains a line break")
+    return head.encode("latin-1")
