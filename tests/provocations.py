@@ -175,7 +175,7 @@ def not_forwarded(patch: Patch, _: Path) -> None:
 
 
 def hangs(notices: Notices) -> None:
-    notices._busy["on_flush"] = 1
+    notices._busy["on_flush"] = (1, 0.0)
     notices.flushed(FlushReport())
 
 

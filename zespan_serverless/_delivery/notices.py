@@ -43,6 +43,9 @@ _OUTAGES = {"away", "unauthorized"}
 _OWN_ENDS = {"journal", "on_error", "on_flush"}
 """Episodes that do not end with a delivery."""
 
+HANGS_AFTER = 1.0
+"""Seconds after which a listener that has not returned is logged: until then it is only busy."""
+
 ECHO_PAUSE = 1.0
 """Seconds before `on_error` is called for drops that it has caused itself, by capturing events."""
 
@@ -61,7 +64,8 @@ class Notices:
         self._payloads: deque[tuple[tuple[str, str], bytes]] = deque()
         self._size = 0  # of the payloads, bytes
         self._reports: deque[FlushReport] = deque(maxlen=NOTICES_MAX)
-        self._busy: dict[str, int] = {}  # by listener (`log`, `on_error`, `on_flush`): the thread that runs it
+        # By listener (`log`, `on_error`, `on_flush`): the thread that runs it, and since when (monotonic).
+        self._busy: dict[str, tuple[int, float]] = {}
         self._quiet_until = 0.0  # monotonic: on_error is not called before that
         self._episodes: set[str] = set()
         self._logged: dict[str, tuple[float, int]] = {}  # by kind: since when (wall clock), and how often
@@ -140,13 +144,10 @@ class Notices:
 
     def flushed(self, report: FlushReport) -> None:
         """Note the end of a flush."""
-        if self._settings.on_flush is None:
+        if self._settings.on_flush is None or self._is_called_here("on_flush"):  # it would call itself for ever
             return
-        if "on_flush" in self._busy:  # else a second sender would hang in it
-            text = "%s has not returned from an earlier call; it is not called until it does"
-            self.log_once("on_flush", "listener-hangs", text, "on_flush")
-        else:
-            self._reports.append(report)
+        self._reports.append(report)
+        self._note_hang("on_flush")
 
     def log_once(self, kind: str, code: str, text: str, *args: str, **fields: object) -> None:
         """Queue one line for each episode; `fields` are for logs in JSON."""
@@ -176,12 +177,22 @@ class Notices:
                 self._size += item.size
         while len(self._payloads) > NOTICES_MAX or self._size > self._settings.max_bytes:
             self._size -= len(self._payloads.popleft()[1])
-        busy = self._busy.get("on_error")
-        if busy == threading.get_ident():
+        if self._is_called_here("on_error"):
             self._quiet_until = time.monotonic() + ECHO_PAUSE
-        elif busy is not None:
+        else:
+            self._note_hang("on_error")
+
+    def _is_called_here(self, listener: str) -> bool:
+        """Whether this thread runs the listener."""
+        busy = self._busy.get(listener)
+        return busy is not None and busy[0] == threading.get_ident()
+
+    def _note_hang(self, listener: str) -> None:
+        """Log that a listener has not returned for long, if that is so. Its notices are kept until it has."""
+        busy = self._busy.get(listener)
+        if busy is not None and time.monotonic() - busy[1] >= HANGS_AFTER:
             text = "%s has not returned from an earlier call; it is not called until it does"
-            self.log_once("on_error", "listener-hangs", text, "on_error")
+            self.log_once(listener, "listener-hangs", text, listener)
 
     # Calling listeners
 
@@ -201,7 +212,7 @@ class Notices:
     def _notify(self, listener: str, calls: Sequence[Callable[[], object]]) -> None:
         """Call one listener, without the lock."""
         users: BaseException | None = None
-        self._busy[listener] = threading.get_ident()
+        self._busy[listener] = (threading.get_ident(), time.monotonic())
         try:
             for call in calls:
                 try:
