@@ -68,7 +68,7 @@ class Queue(NamedTuple):
 
     def run(self, how: str, ending: str, tasks: int) -> Found:
         """Perform tasks that are published before, and stop the worker when the last one has begun."""
-        with _sinks() as sinks, self._environment(how, sinks) as env:
+        with _sinks() as sinks, self._variables(how, sinks) as env:
             self._publish(tasks, env)
             with self._worker(env, *self.endings[ending]) as worker:
                 support.wait_for(env, tasks, worker, 120)
@@ -78,7 +78,7 @@ class Queue(NamedTuple):
     @contextmanager
     def running(self, how: str) -> Iterator[Measure]:
         """Run a worker. A task takes the time from its begin to that of the next one, while others are waiting."""
-        with _sinks() as sinks, self._environment(how, sinks) as env, self._worker(env) as worker:
+        with _sinks() as sinks, self._variables(how, sinks) as env, self._worker(env) as worker:
 
             def measure(count: int) -> float:
                 done = len(support.lines(env))
@@ -90,7 +90,7 @@ class Queue(NamedTuple):
             yield measure
 
     @contextmanager
-    def _environment(self, how: str, sinks: Sinks) -> Iterator[dict[str, str]]:
+    def _variables(self, how: str, sinks: Sinks) -> Iterator[dict[str, str]]:
         with support.redis_server() as redis:
             kind = "zespan_serverless.rq.ZespanWorker" if how == "package" else "rq.Worker"
             more = {"BROKER": self.broker.format(redis), "HOW": how, "CLASS": kind}

@@ -295,9 +295,9 @@ class ActiveInvocation:
             if value is not None and len(noted) < _CONCERNS_MAX and noted.setdefault(name, value) != value:
                 noted[name] = None
 
-    def must_wait(self, error: BaseException | None = None) -> bool:
-        """Whether the end of the invocation has to wait for the flush."""
-        return not (self._may_flush_later(error) and self.host.process_stays_alive(self.invocation))
+    def must_wait(self) -> bool:
+        """Whether the end of an invocation that succeeds has to wait for the flush."""
+        return not (self._may_flush_later(None) and self.host.process_stays_alive(self.invocation))
 
     def flush_in_background(self) -> None:
         """Let a thread flush."""
