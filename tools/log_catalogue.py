@@ -373,8 +373,8 @@ GROUPS: dict[str, dict[str, tuple[str, str]]] = {
             "The line has the exception: correct the function.",
         ),
         "listener-hangs": (
-            "Your `on_error` or `on_flush` was called more than a second ago and has not returned. It is not called again "
-            "until it does; what it is to get is kept for it.",
+            "Your `on_error` or `on_flush` was called more than a second ago and has not returned. It is not called "
+            "again until it does; what it is to get is kept for it.",
             "Give its requests a timeout, and have it wait for nothing.",
         ),
         "flush-report": (
