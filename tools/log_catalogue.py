@@ -326,7 +326,8 @@ GROUPS: dict[str, dict[str, tuple[str, str]]] = {
         ),
         "reader-failed": (
             "A function given as `user_id`, `session_id` or `conversation_id` has raised.",
-            'Have it return None for events without one: `event.get("user")`.',
+            "Have it take one argument, which [by-hand.md](by-hand.md#users-sessions-conversations-tags) names for "
+            'each host, and return None for events without one: `lambda event: event.get("user")`.',
         ),
         "reader-awaitable": (
             "Such a function is asynchronous, and is not awaited.",
