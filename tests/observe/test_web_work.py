@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 
+from tests.support import ROOT
 from tools.profile_web import REQUESTS, ROUNDS, Asgi, Wsgi, added
 from zespan_serverless.testing import Backend
 
@@ -35,3 +39,12 @@ def test_a_piece_of_a_response_makes_few_calls(server: type[Asgi | Wsgi]) -> Non
     """A response in pieces costs a few calls for each of them, however many there are."""
     counted = added(server, "calls", 20)
     assert 0 < sum(number for (_, kind, _), number in counted.items() if kind == "python") <= PIECE_CALLS[server]
+
+
+@pytest.mark.slow
+def test_the_profile_loses_no_event() -> None:
+    """python -m tools.profile_web delivers its events before its backend ends, so that it prints no warning."""
+    command = [sys.executable, "-m", "tools.profile_web", "--shown", "1"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=120)
+    assert done.stdout.count("MainThread") == 4
+    assert not done.stderr
