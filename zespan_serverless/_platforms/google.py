@@ -106,46 +106,55 @@ def parse_cloud_trace(value: object) -> Caller | None:
 def describe_headers(header: Header) -> dict[str, object]:
     """Return what a request's headers say of who sent it, `faas.trigger` among it; nothing for an ordinary client's.
 
-    Cloud Scheduler: https://cloud.google.com/scheduler/docs/reference/rest/v1/projects.locations.jobs#HttpTarget
-    Cloud Tasks: https://cloud.google.com/tasks/docs/creating-http-target-tasks#handler
-    Pub/Sub without its wrapper: https://cloud.google.com/pubsub/docs/payload-unwrapping
     CloudEvents in binary mode, from Eventarc: https://cloud.google.com/eventarc/docs/cloudevents
     """
     if header("ce-id") and header("ce-type"):
         return describe_event({name: header(f"ce-{name}") for name in _CONTEXT}, None)
     if header("x-cloudscheduler") or header("x-cloudscheduler-jobname"):
-        return texts(
-            {
-                "faas.trigger": "timer",
-                "faas.time": header("x-cloudscheduler-scheduletime"),
-                "gcp.cloud_scheduler.job": header("x-cloudscheduler-jobname"),
-            }
-        )
-    queue = header("x-cloudtasks-queuename")
-    if queue:
-        return texts(
-            {
-                "faas.trigger": "pubsub",
-                "messaging.system": "gcp_cloud_tasks",  # OpenTelemetry has no term for it
-                "messaging.operation.type": "process",
-                "messaging.destination.name": queue,
-                "messaging.message.id": header("x-cloudtasks-taskname"),
-                "gcp.cloud_tasks.retry_count": _number(header("x-cloudtasks-taskretrycount")),
-                "gcp.cloud_tasks.execution_count": _number(header("x-cloudtasks-taskexecutioncount")),
-                "gcp.cloud_tasks.previous_response": _number(header("x-cloudtasks-taskpreviousresponse")) or None,
-            }
-        )
-    if header("x-goog-pubsub-message-id"):
-        return _pubsub(
-            None,
-            {
-                "messageId": header("x-goog-pubsub-message-id"),
-                "orderingKey": header("x-goog-pubsub-ordering-key"),
-            },
-            header("x-goog-pubsub-subscription-name"),
-            _number(header("x-goog-pubsub-delivery-attempt")),
-        )
-    return {}
+        return _of_scheduler(header)
+    if header("x-cloudtasks-queuename"):
+        return _of_tasks(header)
+    return _of_unwrapped_message(header) if header("x-goog-pubsub-message-id") else {}
+
+
+def _of_scheduler(header: Header) -> dict[str, object]:
+    """https://cloud.google.com/scheduler/docs/reference/rest/v1/projects.locations.jobs#HttpTarget."""
+    return texts(
+        {
+            "faas.trigger": "timer",
+            "faas.time": header("x-cloudscheduler-scheduletime"),
+            "gcp.cloud_scheduler.job": header("x-cloudscheduler-jobname"),
+        }
+    )
+
+
+def _of_tasks(header: Header) -> dict[str, object]:
+    """https://cloud.google.com/tasks/docs/creating-http-target-tasks#handler."""
+    return texts(
+        {
+            "faas.trigger": "pubsub",
+            "messaging.system": "gcp_cloud_tasks",  # OpenTelemetry has no term for it
+            "messaging.operation.type": "process",
+            "messaging.destination.name": header("x-cloudtasks-queuename"),
+            "messaging.message.id": header("x-cloudtasks-taskname"),
+            "gcp.cloud_tasks.retry_count": _number(header("x-cloudtasks-taskretrycount")),
+            "gcp.cloud_tasks.execution_count": _number(header("x-cloudtasks-taskexecutioncount")),
+            "gcp.cloud_tasks.previous_response": _number(header("x-cloudtasks-taskpreviousresponse")) or None,
+        }
+    )
+
+
+def _of_unwrapped_message(header: Header) -> dict[str, object]:
+    """https://cloud.google.com/pubsub/docs/payload-unwrapping."""
+    return _pubsub(
+        None,
+        {
+            "messageId": header("x-goog-pubsub-message-id"),
+            "orderingKey": header("x-goog-pubsub-ordering-key"),
+        },
+        header("x-goog-pubsub-subscription-name"),
+        _number(header("x-goog-pubsub-delivery-attempt")),
+    )
 
 
 def describe_push(body: object) -> dict[str, object]:
