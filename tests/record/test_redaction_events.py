@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 import signal
+import sys
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -14,7 +16,8 @@ import pytest
 
 import zespan_serverless
 from tests.record.redacted import SECRET, Lying, redact
-from zespan_serverless import span, testing, with_context
+from zespan_serverless import _record, span, testing, with_context
+from zespan_serverless._record import redaction
 
 
 def test_every_way_in() -> None:
@@ -143,6 +146,24 @@ def test_what_a_signal_handler_raises_passes_and_the_event_is_made() -> None:
     finally:
         signal.signal(signal.SIGALRM, before)
     assert [event["metadata"] for event in events] == [{"a": "slow"}, {"a": ["slow"]}]
+
+
+def test_an_event_that_interrupts_the_import_of_the_search_is_not_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A signal handler captures it while the first text that may have a secret is about to be searched."""
+    cache = functools.cache
+
+    def interrupted(function: Any) -> Any:
+        if function.__module__ == redaction.__name__:
+            zespan_serverless.capture({"operation": "inner", "metadata": {"a": json.dumps({"token": SECRET})}})
+        return cache(function)
+
+    with testing.recording() as events:
+        monkeypatch.delitem(sys.modules, redaction.__name__)
+        monkeypatch.delattr(_record, "redaction")
+        monkeypatch.setattr(functools, "cache", interrupted)
+        zespan_serverless.capture({"operation": "outer", "metadata": {"a": json.dumps({"token": SECRET})}})
+        zespan_serverless.flush(5)
+    assert [event["metadata"]["a"] for event in events] == ["[REDACTED]", '{"token": "[REDACTED]"}']
 
 
 def test_a_source_that_cannot_be_compared() -> None:

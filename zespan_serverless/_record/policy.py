@@ -187,8 +187,7 @@ class Policy:
 
     def shows(self, keys: list[Any], text: str) -> bool:
         """Whether all keys are texts, none is secret, as far as is known, and a text certainly contains no secret."""
-        are_texts = _ONLY_TEXTS.issuperset(map(type, keys))
-        return are_texts and self.shown.issuperset(keys) and not may_change(text, self.keys)
+        return {*map(type, keys)} <= _ONLY_TEXTS and self.shown.issuperset(keys) and not may_change(text, self.keys)
 
     def text(self, text: str) -> str:
         """Return a text without secrets."""
@@ -267,18 +266,20 @@ def normalized(keys: Iterable[str]) -> frozenset[str]:
 
 
 def _without(text: str, keys: frozenset[str]) -> str:
-    """Replace the values of `keys` in a text. What searches it is imported with the first text that may have one."""
-    if not may_change(text, keys):
-        return text
-    with importing():  # also in the extension's thread
-        from .redaction import without
-    return without(text, keys)
+    """Replace the values of `keys` in a text."""
+    return _searched("without", text, keys) if may_change(text, keys) else text
 
 
 def _loosely_without(text: str, keys: frozenset[str]) -> str:
     """Replace them in the text of an error or of an object."""
-    if not may_change_loosely(text, keys):
-        return text
-    with importing():
-        from .redaction import loosely_without
-    return loosely_without(text, keys)
+    return _searched("loosely_without", text, keys) if may_change_loosely(text, keys) else text
+
+
+def _searched(how: str, text: str, keys: frozenset[str]) -> str:
+    """Search a text by a function of `redaction`, which is imported with the first text that may have a secret."""
+    with importing():  # also in the extension's thread
+        from . import redaction
+    try:
+        return str(getattr(redaction, how)(text, keys))
+    except (AttributeError, NameError):  # in a signal handler that interrupts the import
+        return REDACTED

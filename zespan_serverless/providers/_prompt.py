@@ -173,8 +173,7 @@ class _Copying:
 
     def _other(self, value: Any, depth: int) -> Any:
         """Return a copy of anything else. An answer that the user has put back is a model of pydantic's."""
-        fields = model_fields(value)
-        if fields is None:
+        if (fields := model_fields(value)) is None:
             self.is_plain = False
             return self._walk(value)
         self.has_models = True
