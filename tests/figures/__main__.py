@@ -28,6 +28,8 @@ from tests.comparison.table import with_block
 from tests.figures.measured import HOSTS, Agent, Found, Queue, added
 
 PAGES = Path(__file__).parents[2] / "docs" / "hosts"
+IDLE = 1.0  # load average below which the machine does little else
+BUSY = "The machine was busy: where the range includes 0, no added time could be measured."
 AT_ONCE = 12  # runs that count events, which wait most of the time
 
 Host = Queue | Agent
@@ -88,6 +90,8 @@ def main() -> None:
     note = f"{today}, {versions}, {os.cpu_count()} cores, load average before it {load:.1f}; {effort}:"
     for host in hosts:
         block = f"{textwrap.fill(note, 120)}\n\n{table(host, events, times[host.name])}"
+        if given.rounds and load >= IDLE:
+            block += f"\n\n{BUSY}"
         page = PAGES / f"{host.name}.md"
         if given.write:
             page.write_text(with_block(page.read_text(), "figures", block))
