@@ -17,7 +17,7 @@ from tests.documentation import PAGES, blocks, run
 from tests.outbound.server import Server
 from tests.support import TRACE, TRACEPARENT
 from tools import settings
-from zespan_serverless import flush, init, shutdown, testing, types
+from zespan_serverless import asgi, flush, init, shutdown, testing, types, wsgi
 from zespan_serverless._replay import add_arguments
 from zespan_serverless.exporters.stores import STORES, open_store
 from zespan_serverless.settings._fields import FIELDS
@@ -97,6 +97,16 @@ def test_every_streamed_example_has_tokens() -> None:
     streams = {name for name, page in PAGES.items() for block in blocks(page) if "stream=True" in block}
     asking = {name for name, page in PAGES.items() for block in blocks(page) if '"include_usage": True' in block}
     assert streams - asking == {"providers/groq"}
+
+
+@pytest.mark.parametrize(("middleware", "arguments"), [(asgi.ZespanMiddleware, 2), (wsgi.ZespanMiddleware, 3)])
+def test_the_error_of_the_other_middleware_is_explained(middleware: Any, arguments: int) -> None:
+    """Flask calls the ASGI middleware with two arguments, Starlette the WSGI middleware with three."""
+    with pytest.raises(TypeError) as error:
+        middleware(lambda *_: None)(*[{}] * arguments)
+    name, _, detail = str(error.value).partition(" ")
+    assert name in PAGES["troubleshooting"]
+    assert f"`{detail}`" in PAGES["troubleshooting"]
 
 
 def test_the_users_of_an_invocation() -> None:
