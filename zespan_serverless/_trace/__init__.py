@@ -1,7 +1,7 @@
 """Trace context: ids, W3C headers, and the span that is current."""
 
 from .context import (
-    SEEN,
+    ON_MODEL_CALL,
     Caller,
     Entered,
     Root,
@@ -21,7 +21,7 @@ from .context import (
 )
 
 __all__ = [
-    "SEEN",
+    "ON_MODEL_CALL",
     "Caller",
     "Entered",
     "Root",
