@@ -37,7 +37,7 @@ class Pages:
 STEPS = st.lists(st.sampled_from(["keep", "take", "done", "halve", "put_back"]), max_size=60)
 OTHERS = st.lists(st.sampled_from(["keep", "take", "done", "put_back", "set_aside", "shrink", "grow"]), max_size=80)
 MARKED = st.lists(
-    st.sampled_from(["keep", "take", "done", "halve", "put_back", "set_aside", "shrink", "grow", "rewrite"]),
+    st.sampled_from(["keep", "take", "done", "halve", "put_back", "set_aside", "shrink", "grow", "rewrite", "drop"]),
     max_size=80,
 )
 
@@ -46,14 +46,15 @@ def keep(buffer: Buffer, number: int) -> None:
     buffer.enqueue(deque([Item(b"x" * (number % 3), 0.0)]))
 
 
-@example(["keep", "take", "set_aside", "keep"], 1)
-@example(["keep", "take", "set_aside", "keep", "rewrite", "keep", "grow"], 1)
-@example(["keep", "take", "set_aside", "rewrite", "keep"], 1)
-@given(MARKED, st.integers(1, 4))
-def test_journal_is_told_where_the_oldest_event_begins(steps: list[str], batch_size: int) -> None:
+@example(["keep", "take", "set_aside", "keep"], 1, 9)
+@example(["keep", "take", "set_aside", "keep", "rewrite", "keep", "grow"], 1, 9)
+@example(["keep", "take", "set_aside", "rewrite", "keep"], 1, 9)
+@example(["keep", "take", "keep", "keep"], 1, 1)
+@given(MARKED, st.integers(1, 4), st.integers(1, 9))
+def test_journal_is_told_where_the_oldest_event_begins(steps: list[str], batch_size: int, max_events: int) -> None:
     """No event before that place is pending, and the event at it is, in whatever order the others are sent."""
     pages = Pages()
-    buffer = Buffer(Settings(batch_size=batch_size), cast(Journal, pages))
+    buffer = Buffer(Settings(batch_size=batch_size, max_events=max_events), cast(Journal, pages))
     for number, step in enumerate(steps, 1):
         if step == "keep":
             keep(buffer, number)
@@ -71,6 +72,8 @@ def test_journal_is_told_where_the_oldest_event_begins(steps: list[str], batch_s
             buffer.shrink()
         elif step == "grow":
             buffer.grow()
+        elif step == "drop":
+            surplus(buffer)
         pages.needs_rewrite = step == "rewrite"
         buffer.mark_settled()
         places = [item.place for item in buffer._items()]

@@ -221,7 +221,7 @@ class Buffer:
     def mark_settled(self) -> None:
         """Record in the journal how far events are settled."""
         if self._journal is not None:
-            items = self._items() if self._is_mixed else islice(self._items(), 1)
+            items = self._items() if self._is_mixed or self.surplus else islice(self._items(), 1)
             places = [item.place for item in items if item.place]
             if not places or self._journal.needs_rewrite:
                 self.rewrite_journal()
