@@ -1,7 +1,7 @@
 """Trace context: ids, W3C headers, and the span that is current."""
 
 from .context import (
-    ON_MODEL_CALL,
+    ON_CALL,
     Caller,
     Entered,
     Root,
@@ -21,7 +21,7 @@ from .context import (
 )
 
 __all__ = [
-    "ON_MODEL_CALL",
+    "ON_CALL",
     "Caller",
     "Entered",
     "Root",

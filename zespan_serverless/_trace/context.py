@@ -225,7 +225,7 @@ _current: ContextVar[Span | None] = ContextVar("zespan_serverless_span", default
 open_call: ContextVar[Any] = ContextVar("zespan_serverless_model_call", default=None)
 """The model call whose method is running here; None if there is none."""
 
-ON_MODEL_CALL: list[Callable[[], object]] = []
+ON_CALL: list[Callable[[], object]] = []
 """Called when a room of `providers` begins to record a model call, for other tools' wrappers around it. None raises."""
 
 _shared: Span | None = None

@@ -139,5 +139,5 @@ def _seen() -> None:
 
 
 ASKED.insert(0, _inside)  # before the frameworks' functions, whose steps may be inside or around
-_trace.ON_MODEL_CALL.append(_seen)
+_trace.ON_CALL.append(_seen)
 RESETS.append(_open.clear)

@@ -70,7 +70,7 @@ def begin(choke: Choke, method: Any, owner: Any, args: tuple[Any, ...], kwargs: 
 
 def _seen() -> None:
     """Let other tools know that a room records the current call, so that their wrappers around it need not."""
-    for callback in _trace.ON_MODEL_CALL:
+    for callback in _trace.ON_CALL:
         callback()
 
 

@@ -284,4 +284,4 @@ class _Without(Policy):
         return [self._cleaned(inner) for inner in value] if isinstance(value, list) else value
 
 
-_trace.ON_MODEL_CALL.append(seen)
+_trace.ON_CALL.append(seen)
