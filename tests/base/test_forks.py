@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import random
 import signal
@@ -11,6 +12,9 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator
+from importlib.abc import Loader
+from importlib.machinery import ModuleSpec
+from types import ModuleType
 
 import pytest
 
@@ -72,6 +76,33 @@ def test_fork_waits_until_no_thread_imports() -> None:
     assert os.waitpid(child, 0)[1] == 0
     thread.join()
     assert os.waitpid(fork(), 0)[1] == 0
+
+
+def test_fork_waits_until_no_other_thread_imports_a_module_of_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The user's thread imports it when it needs it first. The child can import it, too."""
+    begun, over = threading.Event(), threading.Event()
+
+    class Slow(Loader):
+        def find_spec(self, name: str, *_: object) -> ModuleSpec | None:
+            return ModuleSpec(name, self) if name == "zespan_serverless.slow" else None
+
+        def exec_module(self, module: ModuleType) -> None:
+            begun.set()
+            time.sleep(0.2)
+            over.set()
+
+    def work() -> None:
+        importlib.import_module("zespan_serverless.slow")
+        del sys.modules["zespan_serverless.slow"]
+
+    monkeypatch.setattr(sys, "meta_path", [Slow(), *sys.meta_path])
+    thread = threading.Thread(target=work)
+    thread.start()
+    begun.wait()
+    child = fork()
+    assert over.is_set()
+    assert os.waitpid(child, 0)[1] == 0
+    thread.join()
 
 
 @pytest.fixture

@@ -1,15 +1,16 @@
-"""Makes a fork wait until none of our threads is importing a module.
+"""Makes a fork wait until no other thread is importing a module of this package, nor one of our threads any module.
 
-A child that is forked while another thread imports a module inherits the locked import lock of that module, but not the
-thread that would release it. It would hang when it imports the same module.
+A child inherits the import lock of that module, and would wait for it when it imports the same module.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
+import sys
 import threading
 import time
+from importlib import _bootstrap
 from typing import TYPE_CHECKING
 
 from . import threads
@@ -20,8 +21,8 @@ if TYPE_CHECKING:
 _WAIT_MAX = 5.0  # seconds that a fork waits at most: an import may hang
 _POLL = 0.005  # seconds between two checks
 
-# Forks happen in the user's threads, where a signal handler may raise in any line here, which must leave neither a held
-# lock nor a wrong count behind. See `threads.RLock`. Each entry of the set names its thread.
+# Forks happen in the user's threads, where a signal handler may raise in any line: no lock may stay held, see
+# `threads.RLock`, nor a wrong count. Each entry of the set names its thread.
 _lock = threads.RLock()
 _importing: set[tuple[int, object]] = set()  # thread ids, each with a unique mark
 
@@ -40,9 +41,14 @@ def importing() -> Iterator[None]:
 
 def _before_fork() -> None:
     me = threading.get_ident()
+    locks = getattr(_bootstrap, "_module_locks", {})  # of current imports
     for _ in range(int(_WAIT_MAX / _POLL)):
         _lock.acquire()  # no import begins until the fork is over
-        if all(thread == me for thread, _ in _importing):
+        busy: dict[int, object] = dict(_importing)
+        for name, lock in list(locks.items()):
+            if name[:7] == "zespan_":
+                busy[getattr(lock(), "owner", me)] = lock
+        if not busy.keys() & sys._current_frames().keys() - {me}:  # the parent's threads do not exist here
             return
         _lock.release()
         time.sleep(_POLL)
