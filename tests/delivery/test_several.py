@@ -82,7 +82,7 @@ def feed(several: Several, *numbers: int) -> None:
 
 def test_it_has_the_methods_of_a_delivery() -> None:
     """`Several` has the interface of a delivery, except for what serves its parts only."""
-    inner = {"flushing", "close_after", "stop_threads"}
+    inner = {"flushing", "close_after", "stop_threads", "leave", "wait_for_reports"}
     public = {name: getattr(Delivery, name) for name in vars(Delivery) if not name.startswith("_")}
     for name, theirs in public.items():
         if name not in inner:

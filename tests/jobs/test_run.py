@@ -343,7 +343,7 @@ def test_sigterm_while_the_backend_is_away(start: Start, backend: Backend, told:
     )
     ready(process)
     process.send_signal(signal.SIGTERM)
-    out, err = process.communicate(timeout=5)
+    out, err = process.communicate(timeout=20)
     assert process.returncode == -signal.SIGTERM
     if "print" in told:
         assert out.split() == ["2", "closed"]

@@ -287,18 +287,28 @@ class Delivery:
 
     def close_at_exit(self, timeout: float) -> None:
         """Flush at the end of a process, and close. With a journal, pending events are left to the next process."""
-        accounts = self._accounts
-        if accounts.journal is not None and not accounts.journal.is_healthy:
+        self.leave(timeout)
+        self.wait_for_reports()
+
+    def wait_for_reports(self) -> None:
+        """Wait for calls of `on_error` in other threads: the end of the process would cut them off."""
+        if self.flushing.wait_for_reports() and self._accounts.closed:
+            self._notify_here(waits=True)  # what was dropped during such a call
+
+    def leave(self, timeout: float) -> None:
+        """Do the same as `close_at_exit`, except for the wait."""
+        accounts, journal = self._accounts, None if self._accounts.closed else self._accounts.journal
+        if journal is not None and not journal.is_healthy:
             with accounts.lock:
-                accounts.buffer.rewrite_journal()  # a last attempt, without the pause between two
-        if accounts.journal is None or not accounts.journal.is_healthy:
-            self.close(timeout)
+                accounts.buffer.rewrite_journal()  # without the pause between two attempts
+        if journal is None or not journal.is_healthy:
+            self.close(timeout)  # also if it is closed: another thread may be about to report what it has dropped
             return
         self.flush(timeout, probe=True, last=True)
         with accounts.lock:
             pending = len(accounts.buffer)
             if not (pending or accounts.open_spans):
-                accounts.journal.remove()
+                journal.remove()
         if pending:
             name = f"{accounts.name}: " if accounts.name else ""
             text = "%s%d telemetry events stay in the journal; only another process in this sandbox can send them"

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from .._base.reports import FlushReport
     from .accounts import Accounts
 
+REPORTS_TIMEOUT = 1.5
+"""Seconds that the end of a process waits for calls of `on_error` and log handlers in other threads."""
+
 
 class Flushing:
     """All methods are called without the lock, but for `_wait_step`."""
@@ -93,6 +96,17 @@ class Flushing:
             accounts.waiters.add(waiter)
         self.wait(waiter)
         self.remove(waiter)
+
+    def wait_for_reports(self) -> bool:
+        """Wait until `on_error` and the log have returned in other threads. Returns whether there was such a call."""
+        waited = 0.0  # not measured by the clock, which may stand still
+        while waited < REPORTS_TIMEOUT:
+            with self._accounts.lock:
+                if not self._accounts.notices.is_reported_elsewhere():
+                    break
+            time.sleep(MOMENT)
+            waited += MOMENT
+        return waited > 0
 
     def remove(self, waiter: FlushWaiter) -> None:
         """Credit no more events to this flush."""

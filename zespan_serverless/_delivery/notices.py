@@ -66,6 +66,7 @@ class Notices:
         self._reports: deque[FlushReport] = deque(maxlen=NOTICES_MAX)
         # By listener (`log`, `on_error`, `on_flush`): the thread that runs it, and since when (monotonic).
         self._busy: dict[str, tuple[int, float]] = {}
+        self._taken_by: set[int] = set()  # threads that are about to run one
         self._quiet_until = 0.0  # monotonic: on_error is not called before that
         self._episodes: set[str] = set()
         self._logged: dict[str, tuple[float, int]] = {}  # by kind: since when (wall clock), and how often
@@ -80,12 +81,18 @@ class Notices:
             or (self._reports and "on_flush" not in self._busy)
         )
 
+    def is_reported_elsewhere(self) -> bool:
+        """Whether another thread calls `on_error` or the log now, or is about to."""
+        running = [thread for listener, (thread, _) in [*self._busy.items()] if listener != "on_flush"]
+        return bool({*self._taken_by, *running} - {threading.get_ident()})
+
     def idle_seconds(self) -> float:
         """Return seconds until a delayed notice is due; 0 if there is none."""
         return max(0.0, self._quiet_until - time.monotonic()) if self._drops else 0.0
 
     def drain(self) -> Callable[[], None]:
         """Take all notices for the next listener. Returns the call that hands them out; needs a notice to be there."""
+        self._taken_by.add(threading.get_ident())
         if self._lines and "log" not in self._busy:
             lines, self._lines = self._lines, []
             return partial(self._notify, "log", lines)
@@ -212,7 +219,9 @@ class Notices:
     def _notify(self, listener: str, calls: Sequence[Callable[[], object]]) -> None:
         """Call one listener, without the lock."""
         users: BaseException | None = None
-        self._busy[listener] = (threading.get_ident(), time.monotonic())
+        me = threading.get_ident()
+        self._busy[listener] = (me, time.monotonic())
+        self._taken_by.discard(me)
         try:
             for call in calls:
                 try:

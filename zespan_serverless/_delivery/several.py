@@ -153,7 +153,8 @@ class Several:
     def close_at_exit(self, timeout: float) -> None:
         if timeout > 0:
             self.flush(timeout, probe=True, last=True)
-        self._each(self._kind.close_at_exit, 0)
+        self._each(self._kind.leave, 0)
+        self._each(self._kind.wait_for_reports)
 
     def reset(self) -> None:
         self._each(self._kind.reset)

@@ -24,7 +24,7 @@ FRAMES_MAX = 50
 
 _is_known_to_multiprocessing = False
 _flushes_at_exit: bool | None = None  # False: pending events are only reported as dropped. None: undecided
-has_ended = False  # whether `_at_exit` has run; threads may go on for as long as another one keeps the process alive
+has_ended = False  # whether SIGTERM or `_at_exit` has closed the delivery; other threads may go on for a while
 
 
 def watch() -> None:
@@ -47,7 +47,8 @@ def _flush_on_sigterm(seconds: float) -> None:
 
 def _close_on_sigterm() -> None:
     """Report events that could not be sent before the process ends, unless a journal keeps them for the next one."""
-    container = current()
+    global has_ended
+    container, has_ended = current(), True
     if container is not None:
         container.delivery.close_at_exit(0)
 

@@ -50,8 +50,8 @@ GRACE = 0.25
 HEAD_START = 0.1
 """Seconds of `GRACE` before the user's handler runs. A reachable backend needs less; the rest is for the handler."""
 
-REPORT_TIMEOUT = 0.1
-"""Seconds for user code that reports losses: `on_error`, log handlers."""
+REPORT_TIMEOUT = 2.0
+"""Seconds for `on_error` and log handlers to report losses. On an overloaded machine a thread may pause for 0.2 s."""
 
 SIGTERM = listener.SIGTERM
 
@@ -61,6 +61,7 @@ _POSTPONED, _CHAINED, _FLUSHED = b"\xf9", b"\xfa", b"\xfb"
 _HANDLER_CALLED, _EXITING, _STOP = b"\xfd", b"\xfe", b"\xff"
 _NO_SIGNAL = _FLUSHED + _EXITING + _STOP + listener.FOREIGN
 _FAILURES_MAX = 20  # times in a row that sockets are opened anew before we give up
+_OVERTIME = 0.1  # seconds that a flush gets to return when its time is over
 _KILLED_AFTER = 0.1  # seconds after which a process that is still there has survived its own SIGTERM
 
 _ATTRIBUTE = "_zespan_serverless"  # of the module faulthandler: the watch that listens in this process
@@ -302,7 +303,7 @@ class _Watch:
         self.terminating = True
         expected = list(_expected.values()) if ends and os.getpid() != 1 else []  # the kernel spares process 1
         seconds = max([GRACE, *(allowed for _, allowed in expected)])
-        arrived, deadline = b"", time.monotonic() + seconds + REPORT_TIMEOUT
+        arrived, deadline = b"", time.monotonic() + seconds + _OVERTIME
         try:  # in a thread, because user code may hang
             thread = threads.start("zespan-sigterm-flush", self._report_and_flush, expected, seconds)
         except RuntimeError:  # no more threads
@@ -326,16 +327,23 @@ class _Watch:
             self._listener.send(_FLUSHED)
 
     def _report_losses(self) -> None:
-        """Call `leave` in daemon threads, so that user code cannot delay the exit beyond REPORT_TIMEOUT."""
+        """Call `leave`, again if runs begin meanwhile. In daemon threads: user code may hang, for REPORT_TIMEOUT."""
+        deadline, begun = time.monotonic() + REPORT_TIMEOUT, [*_expected.values()]
         with contextlib.suppress(RuntimeError):  # no more threads
-            running = []
-            copy: Any = self
-            while copy is not None:
-                running.append(threads.start("zespan-sigterm-report", copy.leave))
-                copy = copy._older
-            deadline = time.monotonic() + REPORT_TIMEOUT
-            for thread in running:
-                thread.join(max(0.0, deadline - time.monotonic()))
+            while time.monotonic() < deadline:
+                running, copy = [threads.start("zespan-sigterm-report", self._leave, begun)], self._older
+                while copy is not None:
+                    running.append(threads.start("zespan-sigterm-report", copy.leave))
+                    copy = copy._older
+                for thread in running:
+                    thread.join(max(0.0, deadline - time.monotonic()))
+                if begun == (begun := [*_expected.values()]):
+                    return
+
+    def _leave(self, begun: list[tuple[Callable[[], object], float]]) -> None:
+        for report, _ in begun:
+            report()
+        self.leave()
 
     def _end_process(self) -> None:
         """Let the signal take its postponed effect."""
@@ -346,7 +354,7 @@ class _Watch:
 
     def _at_exit(self) -> None:
         """Wait for the flush of a SIGTERM that has arrived: the exit may be a handler's sys.exit."""
-        self._wait(_EXITING, GRACE + REPORT_TIMEOUT)
+        self._wait(_EXITING, GRACE + _OVERTIME)
         self.disarm()
 
 
