@@ -37,7 +37,7 @@ def test_the_layer_is_the_same_bytes_twice(tmp_path: Path, pythons: list[str]) -
     for name in ("a.zip", "b.zip"):
         main(["layer", "build", "--output", str(tmp_path / name), *pythons])
     assert (tmp_path / "a.zip").read_bytes() == (tmp_path / "b.zip").read_bytes()
-    assert (tmp_path / "a.zip").stat().st_size <= 991_000
+    assert (tmp_path / "a.zip").stat().st_size <= 992_000
 
 
 @pytest.mark.slow
@@ -53,7 +53,7 @@ def test_the_documentation_has_the_sizes_of_the_layer(tmp_path: Path, layer: Pat
 
 def test_the_layer_is_small(layer: Path) -> None:
     """Without bytecode; with it, see above."""
-    assert layer.stat().st_size <= 341_000
+    assert layer.stat().st_size <= 341_400
 
 
 def test_the_command_that_publishes_the_layer_is_printed(layer: Path) -> None:

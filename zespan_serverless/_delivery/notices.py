@@ -219,10 +219,9 @@ class Notices:
     def _notify(self, listener: str, calls: Sequence[Callable[[], object]]) -> None:
         """Call one listener, without the lock."""
         users: BaseException | None = None
-        me = threading.get_ident()
-        self._busy[listener] = (me, time.monotonic())
-        self._taken_by.discard(me)
+        self._busy[listener] = (threading.get_ident(), time.monotonic())
         try:
+            self._taken_by.discard(threading.get_ident())
             for call in calls:
                 try:
                     with threads.as_main_thread():

@@ -61,8 +61,7 @@ _POSTPONED, _CHAINED, _FLUSHED = b"\xf9", b"\xfa", b"\xfb"
 _HANDLER_CALLED, _EXITING, _STOP = b"\xfd", b"\xfe", b"\xff"
 _NO_SIGNAL = _FLUSHED + _EXITING + _STOP + listener.FOREIGN
 _FAILURES_MAX = 20  # times in a row that sockets are opened anew before we give up
-_OVERTIME = 0.1  # seconds that a flush gets to return when its time is over
-_KILLED_AFTER = 0.1  # seconds after which a process that is still there has survived its own SIGTERM
+_MOMENT = 0.1  # seconds in which a flush whose time is over returns, and a process is killed by its own SIGTERM
 
 _ATTRIBUTE = "_zespan_serverless"  # of the module faulthandler: the watch that listens in this process
 
@@ -303,7 +302,7 @@ class _Watch:
         self.terminating = True
         expected = list(_expected.values()) if ends and os.getpid() != 1 else []  # the kernel spares process 1
         seconds = max([GRACE, *(allowed for _, allowed in expected)])
-        arrived, deadline = b"", time.monotonic() + seconds + _OVERTIME
+        arrived, deadline = b"", time.monotonic() + seconds + _MOMENT
         try:  # in a thread, because user code may hang
             thread = threads.start("zespan-sigterm-flush", self._report_and_flush, expected, seconds)
         except RuntimeError:  # no more threads
@@ -328,17 +327,16 @@ class _Watch:
 
     def _report_losses(self) -> None:
         """Call `leave`, again if runs begin meanwhile. In daemon threads: user code may hang, for REPORT_TIMEOUT."""
-        deadline, begun = time.monotonic() + REPORT_TIMEOUT, [*_expected.values()]
+        deadline, begun, again = time.monotonic() + REPORT_TIMEOUT, [*_expected.values()], True
         with contextlib.suppress(RuntimeError):  # no more threads
-            while time.monotonic() < deadline:
+            while again and time.monotonic() < deadline:
                 running, copy = [threads.start("zespan-sigterm-report", self._leave, begun)], self._older
                 while copy is not None:
                     running.append(threads.start("zespan-sigterm-report", copy.leave))
                     copy = copy._older
                 for thread in running:
                     thread.join(max(0.0, deadline - time.monotonic()))
-                if begun == (begun := [*_expected.values()]):
-                    return
+                again = begun != (begun := [*_expected.values()])
 
     def _leave(self, begun: list[tuple[Callable[[], object], float]]) -> None:
         for report, _ in begun:
@@ -349,12 +347,12 @@ class _Watch:
         """Let the signal take its postponed effect."""
         self._listener.remove()
         os.kill(os.getpid(), SIGTERM)
-        time.sleep(_KILLED_AFTER)
+        time.sleep(_MOMENT)
         self._listener.install(chain=False)  # all threads block the signal: it stays pending, and arrives later
 
     def _at_exit(self) -> None:
         """Wait for the flush of a SIGTERM that has arrived: the exit may be a handler's sys.exit."""
-        self._wait(_EXITING, GRACE + _OVERTIME)
+        self._wait(_EXITING, GRACE + _MOMENT)
         self.disarm()
 
 
