@@ -130,10 +130,16 @@ def test_a_thread_is_used_again_and_two_flushes_run_at_once() -> None:
     container: Any = None  # only asked if tasks of the application's own run
     tasks: dict[Any, Any] = {}
     ran: list[int] = []
+    busy: list[bool] = []
+
+    def flush() -> None:
+        busy.append(bool(tasks))
+        ran.append(threading.get_ident())
+
     for number in (1, 2):
-        assert Task(tasks, container).run(lambda: ran.append(threading.get_ident()))
-        assert tasks
+        assert Task(tasks, container).run(flush)
         until(lambda number=number: len(ran) == number and not tasks)  # type: ignore[misc]
+    assert busy == [True, True]
     both = threading.Barrier(3, timeout=20)
     for _ in (1, 2):
         assert Task(tasks, container).run(both.wait)

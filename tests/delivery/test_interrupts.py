@@ -306,6 +306,16 @@ def test_interrupts_at_random_keep_counters_balanced(tmp_path: Path) -> None:
 @pytest.mark.skipif(sys.version_info >= (3, 14), reason="its sys.settrace reports the opcodes of every second run")
 def test_a_signal_at_the_entry_of_a_function_that_takes_an_event() -> None:
     """Nothing of the function has run, but its caller has accounted for the event."""
+    wanted = {"Delivery.capture", "Intake.item", "Intake.receive"}
+    struck: set[str] = set()
+    for _ in range(5):  # what the sender does meanwhile shifts the looks, so that one may be passed over
+        if not wanted <= struck:
+            struck |= _struck_at_the_entry()
+    assert wanted <= struck
+
+
+def _struck_at_the_entry() -> set[str]:
+    """Strike each look during a capture. Returns the functions that were struck at their entry."""
     struck: set[str] = set()
     for at in itertools.count(2):  # 1 is the entry of `Container.capture`: the event is not accounted for yet
         testing.reset()
@@ -327,4 +337,4 @@ def test_a_signal_at_the_entry_of_a_function_that_takes_an_event() -> None:
         if offset <= entry(code):
             struck.add(code.co_qualname)
             assert container.delivery.captured == 1, code
-    assert {"Delivery.capture", "Intake.item", "Intake.receive"} <= struck
+    return struck

@@ -128,10 +128,10 @@ class Session:
     def _call(self, number: int, collector: Collector, pause: float) -> None:
         """Run one call, and the freeze after it."""
         self._on_progress(f"call {number}")
+        signals = len(self.result.signals)  # from now on the page shows the call, and may kill it
         if self._lifecycle is not None:
             self._lifecycle.sent(self.plan.event)
         self._thaw()
-        signals = len(self.result.signals)
         invoke = self._sandbox.invoke(raw=self.plan.next_event())
         memory = _peak_mb(self._sandbox.runtime_pid)
         self._freeze()
