@@ -37,7 +37,7 @@ def picture(document: Mapping[str, Any] | None, page: Path) -> str:
 def _sections(document: Mapping[str, Any], documents: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
     machine = document["machine"]
     yield _paragraph(
-        f"Measured on {document['day']}, in {document['seconds']} s, on {machine['cores']} cores "
+        f"Measured on {document['day']}, on {machine['cores']} cores "
         f"({machine['cpu']}), {machine['system']}, Python {machine['python']}."
     )
     for name, (title, introduction, shown) in sections.SECTIONS.items():

@@ -39,7 +39,7 @@ def versions(names: Sequence[str]) -> dict[str, str]:
     return found | {"zespan_serverless": zespan_serverless.__version__}
 
 
-def write(target: Path, parts: Mapping[str, Any], names: Sequence[str], scale: float, seconds: float) -> None:
+def write(target: Path, parts: Mapping[str, Any], names: Sequence[str], scale: float) -> None:
     """Write the results of this Python, and keep those of other parts and other Pythons that the file has."""
     kept, python = read(target), "{}.{}".format(*sys.version_info)
     before = kept.get(python, {})
@@ -48,7 +48,6 @@ def write(target: Path, parts: Mapping[str, Any], names: Sequence[str], scale: f
         "machine": machine(),
         "versions": {**before.get("versions", {}), **versions(names)},
         "scale": scale,
-        "seconds": round(seconds),
         "parts": {**before.get("parts", {}), **parts},
     }
     ordered = sorted(kept, key=lambda python: int(python.partition(".")[2]))

@@ -55,7 +55,7 @@ def parts() -> dict[str, Any]:
 def document() -> dict[str, Any]:
     """Return a document of results with every part."""
     machine = {"cpu": "Test", "cores": 2, "system": "Linux", "python": "3.11.0", "load": 0.0}
-    return {"day": "2026-01-31", "machine": machine, "versions": {"openai": "3"}, "seconds": 600, "parts": parts()}
+    return {"day": "2026-01-31", "machine": machine, "versions": {"openai": "3"}, "parts": parts()}
 
 
 def test_a_difference_is_that_to_the_same_round() -> None:
@@ -123,7 +123,7 @@ def test_results_are_kept_by_part(tmp_path: Path) -> None:
     """A later run of one part leaves the others as they were."""
     target = tmp_path / "results.json"
     for part in ("cold", "warm"):
-        results.write(target, {part: {BARE: {"init_ms": {"median": 1.0}}}}, [], 1.0, 60)
+        results.write(target, {part: {BARE: {"init_ms": {"median": 1.0}}}}, [], 1.0)
     (found,) = results.read(target).values()
     assert list(found["parts"]) == ["cold", "warm"]
 
@@ -133,7 +133,7 @@ def test_each_python_has_its_results(tmp_path: Path, monkeypatch: pytest.MonkeyP
     target = tmp_path / "results.json"
     for version in ((3, 13), (3, 9), (3, 11)):
         monkeypatch.setattr(sys, "version_info", version)
-        results.write(target, {"warm": {}}, [], 1.0, 60)
+        results.write(target, {"warm": {}}, [], 1.0)
     assert list(results.read(target)) == ["3.9", "3.11", "3.13"]
     newer = {**document(), "machine": {**document()["machine"], "python": "3.13.1"}, "parts": {"warm": parts()["warm"]}}
     shown = page.render({"3.11": document(), "3.13": newer}).partition("### Pythons\n")[2]
