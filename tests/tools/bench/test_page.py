@@ -69,7 +69,7 @@ def test_a_difference_is_that_to_the_same_round() -> None:
 def test_each_part_is_a_section_with_a_row_for_each_subject() -> None:
     """The page has the machine, the versions, and a table for each part; without results it says how to get them."""
     shown = page.render({"3.11": document()})
-    assert shown.startswith("Measured on 2026-01-31, in 600 s, on 2 cores (Test), Linux, Python 3.11.0.")
+    assert shown.startswith("Measured on 2026-01-31, on 2 cores (Test), Linux, Python 3.11.0.")
     assert shown.count("\n### ") == len(sections.SECTIONS) + 1
     cold = shown.partition("### Cold start\n")[2].partition("###")[0]
     assert [line.split(" | ")[0].strip("| ") for line in cold.splitlines() if " (" in line or "no tele" in line] == [
