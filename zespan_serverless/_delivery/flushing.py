@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from .accounts import Accounts
 
 REPORTS_TIMEOUT = 1.5
-"""Seconds that the end of a process waits for calls of `on_error` and log handlers in other threads."""
+"""Seconds that the end of a process waits for calls of `on_error` and log handlers in other threads.
+
+Less than `sigterm.REPORT_TIMEOUT`, within which this happens when SIGTERM ends the process."""
 
 
 class Flushing:

@@ -336,7 +336,8 @@ class _Watch:
                     copy = copy._older
                 for thread in running:
                     thread.join(max(0.0, deadline - time.monotonic()))
-                again = begun != (begun := [*_expected.values()])
+                before, begun = begun, [*_expected.values()]
+                again = begun != before
 
     def _leave(self, begun: list[tuple[Callable[[], object], float]]) -> None:
         for report, _ in begun:
